@@ -1,0 +1,1 @@
+"""The only place that knows Prefect, paths and the order of things."""

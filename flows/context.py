@@ -1,0 +1,183 @@
+"""One run of a flow: its home, its folder, its record of stages and events.
+
+::
+
+    <home>/runs/<utc>-<flow>-<slug>/
+        run.json  settings.toml  events.ndjson  report.html  report.json
+"""
+
+import functools
+import importlib.metadata
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from flows.console import StageLine, console
+from pipeline.cache import Cache, write_atomically
+from pipeline.errors import HomeLocked, StoreError
+from pipeline.registry import Registry
+from pipeline.settings import Settings, dump_settings
+from pipeline.store import Dataset, Store
+
+LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "polars", "datasketch", "prefect")
+
+
+def now() -> str:
+    """Return the time, UTC, ISO 8601 to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class Run:
+    """What the steps of one run share."""
+
+    flow: str
+    settings: Settings
+    folder: Path
+    started_at: str
+    store: Store
+    registry: Registry
+    lines: list[StageLine] = field(default_factory=list)
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    """The dataset each stage ended with, by stage."""
+
+    @property
+    def home(self) -> Path:
+        """The folder that holds everything the program writes."""
+        return self.settings.paths.home
+
+    @property
+    def models(self) -> Path:
+        """Prepared base models."""
+        return self.home / "models"
+
+    def cache(self, name: str) -> Cache:
+        """Return one of the caches of costly results: ``reads`` or ``replies``."""
+        return Cache(self.home / name)
+
+    def event(self, kind: str, stage: str, **facts: Any) -> None:
+        """Append an event to events.ndjson (START, PROGRESS, COMPLETE, FAIL as in OpenLineage)."""
+        row = {"at": now(), "event": kind, "run": self.folder.name, "stage": stage} | facts
+        with (self.folder / "events.ndjson").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(row) + "\n")
+
+    def finished(self, line: StageLine, dataset: Dataset) -> None:
+        """Note that a stage ended, and say so."""
+        self.lines.append(line)
+        self.datasets[line.stage] = dataset
+        console.print(str(line), markup=False)
+
+
+@contextmanager
+def open_run(flow: str, settings: Settings) -> Iterator[Run]:
+    """Lock the home folder and give the block a run of its own.
+
+    Raises:
+        HomeLocked: another run uses the home folder.
+        StoreError: the home folder cannot be written, or the disk is nearly full.
+    """
+    home = settings.paths.home
+    with _locked(home):
+        _check_space(home, settings.store.min_free_megabytes)
+        started = datetime.now(UTC)
+        name = f"{started:%Y%m%dT%H%M%SZ}-{flow}-{secrets.token_hex(3)}"
+        folder = home / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / "settings.toml").write_text(dump_settings(settings), "utf-8")
+        run = Run(
+            flow=flow,
+            settings=settings,
+            folder=folder,
+            started_at=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            store=Store(home / "store"),
+            registry=Registry(home / "refs"),
+        )
+        run.event("START", flow)
+        try:
+            yield run
+        except BaseException as error:
+            _close(run, f"{type(error).__name__}: {error}")
+            raise
+        _close(run, None)
+
+
+def _close(run: Run, error: str | None) -> None:
+    run.event("FAIL" if error else "COMPLETE", run.flow, **({"error": error} if error else {}))
+    record = {
+        "flow": run.flow,
+        "started_at": run.started_at,
+        "ended_at": now(),
+        "error": error,
+        "code": code_version(),
+        "datasets": {stage: str(dataset) for stage, dataset in run.datasets.items()},
+    }
+    write_atomically(run.folder / "run.json", json.dumps(record, indent=1).encode())
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    holder = home / "lock.json"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(home / "lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        who = holder.read_text("utf-8") if holder.exists() else "unknown"
+        raise HomeLocked(
+            f"home: {home} is used by another run ({who}); expected one run at a time on a home "
+            "folder; wait for it, or take another with --set paths.home=DIR"
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"home: {home} cannot be written ({error.strerror}); expected a writable folder; "
+            "mend its permissions, or take another with --set paths.home=DIR"
+        ) from error
+    try:
+        holder.write_text(f"process {os.getpid()} since {now()}", "utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def _check_space(home: Path, megabytes: int) -> None:
+    free = shutil.disk_usage(home).free // 2**20
+    if free < megabytes:
+        raise StoreError(
+            f"home: {free} MB free on the disk of {home}; expected at least {megabytes} MB "
+            "(store.min_free_megabytes); free some space, or take another home with "
+            "--set paths.home=DIR"
+        )
+
+
+@functools.cache
+def code_version() -> dict[str, Any]:
+    """Return commit and dirty flag of the checkout; empty when it is not one."""
+    root = Path(__file__).parent.parent
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@functools.cache
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that shape results."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}

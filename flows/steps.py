@@ -1,0 +1,167 @@
+"""Run a stage once: fingerprint -> reuse, or read, call, validate, write.
+
+Each stage is a Prefect task, so that a server shows it with its time and state; between tasks
+travel dataset references. Prefect's result cache stays off: the store is the one cache.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flows.console import StageLine, StageProgress
+from flows.context import Run, code_version, library_versions, now
+from pipeline.manifest import fingerprint
+from pipeline.outcome import Outcome
+from pipeline.progress import listening
+from pipeline.settings import Section
+from pipeline.store import Dataset, Filled, Recipe
+from schemas.base import Table
+
+S = TypeVar("S", bound=Table)
+
+EVENT_EVERY = 2.0
+"""Seconds between two progress events of one stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Name and version of a stage; raise the version when its results change."""
+
+    name: str
+    version: int
+    dataset: str | None = None
+    """Name of the dataset; the stage's own unless several stages make the same kind."""
+
+
+def run_stage(
+    run: Run,
+    stage: Stage,
+    schema: type[S],
+    compute: Callable[..., Outcome[S]],
+    *,
+    settings: Section | Mapping[str, Any],
+    tables: Mapping[str, tuple[Dataset, type[Table]]] | None = None,
+    keys: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Make the dataset of a table stage, or take the one made before.
+
+    Args:
+        run: the run that the stage belongs to.
+        stage: name and version.
+        schema: contract of the kept rows.
+        compute: called with the input tables by name, when the dataset is not there.
+        settings: what the result depends on, besides the inputs.
+        tables: inputs from the store, with the schema to read them by.
+        keys: digests of inputs that are not in the store (files, a model).
+    """
+    tables = tables or {}
+
+    def write(recipe: Recipe) -> Dataset:
+        started = time.monotonic()
+        frames = {name: run.store.read(*entry) for name, entry in tables.items()}
+        outcome = compute(**frames)
+        seconds = time.monotonic() - started
+        return run.store.write(recipe, schema, outcome, run.settings.store.failure_budget, seconds)
+
+    inputs = {name: dataset for name, (dataset, _) in tables.items()}
+    return _once(run, stage, settings, inputs, keys or {}, write)
+
+
+def run_folder_stage(
+    run: Run,
+    stage: Stage,
+    fill: Callable[[Path], Filled],
+    *,
+    settings: Section | Mapping[str, Any],
+    inputs: Mapping[str, Dataset] | None = None,
+    keys: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Make a dataset that is a folder of files, such as a model, or take the one made before.
+
+    Args:
+        run: the run that the stage belongs to.
+        stage: name and version.
+        fill: writes the files into the folder it is given and says which make its content.
+        settings: what the result depends on, besides the inputs.
+        inputs: datasets whose content decides about reuse; ``fill`` reads what it needs.
+        keys: digests of inputs that are not in the store.
+    """
+    return _once(
+        run,
+        stage,
+        settings,
+        inputs or {},
+        keys or {},
+        lambda recipe: run.store.write_folder(recipe, fill),
+    )
+
+
+def _once(
+    run: Run,
+    stage: Stage,
+    settings: Section | Mapping[str, Any],
+    inputs: Mapping[str, Dataset],
+    keys: Mapping[str, str],
+    write: Callable[[Recipe], Dataset],
+) -> Dataset:
+    section = settings.model_dump(mode="json") if isinstance(settings, Section) else dict(settings)
+    contents = {name: dataset.content for name, dataset in inputs.items()} | dict(keys)
+    name = stage.dataset or stage.name
+    recipe = Recipe(
+        name=name,
+        fingerprint=fingerprint(stage.name, stage.version, section, contents),
+        version=stage.version,
+        settings=section,
+        inputs={key: str(dataset) for key, dataset in inputs.items()} | dict(keys),
+        code=code_version(),
+        libraries=library_versions(),
+        created_at=now(),
+    )
+
+    @task(name=stage.name, cache_policy=NO_CACHE)
+    def make() -> Dataset:
+        started = time.monotonic()
+        existing = run.store.find(name, recipe.fingerprint)
+        if existing is not None:
+            _finish(run, stage, existing, time.monotonic() - started, reused=True)
+            run.event("REUSE", stage.name, dataset=str(existing), rows=existing.rows)
+            return existing
+        run.event("START", stage.name, fingerprint=recipe.fingerprint)
+        with StageProgress(stage.name) as bar, listening(_with_events(run, stage.name, bar)):
+            dataset = write(recipe)
+        _finish(run, stage, dataset, time.monotonic() - started, reused=False)
+        run.event("COMPLETE", stage.name, dataset=str(dataset), rows=dataset.rows)
+        return dataset
+
+    return make()
+
+
+def _finish(run: Run, stage: Stage, dataset: Dataset, seconds: float, reused: bool) -> None:
+    facts = run.store.manifest(dataset.name, dataset.fingerprint).facts
+    line = StageLine(
+        stage=stage.name,
+        rows_in=facts.rows_in,
+        rows_kept=facts.rows_kept,
+        reasons=facts.reasons,
+        seconds=seconds,
+        reused=dataset.fingerprint if reused else None,
+    )
+    run.finished(line, dataset)
+
+
+def _with_events(run: Run, stage: str, bar: StageProgress) -> Callable[[int, int, str], None]:
+    last = 0.0
+
+    def listen(done: int, total: int, unit: str) -> None:
+        nonlocal last
+        bar(done, total, unit)
+        if done == total or time.monotonic() - last > EVENT_EVERY:
+            last = time.monotonic()
+            run.event("PROGRESS", stage, done=done, total=total, unit=unit)
+
+    return listen

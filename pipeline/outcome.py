@@ -1,0 +1,73 @@
+"""The result of a stage: what was kept, what was dropped, and the counts that must balance."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar, cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from schemas.base import Table
+from schemas.drops import Drops
+
+S = TypeVar("S", bound=Table)
+
+EXCERPT = 240
+"""Characters of a dropped row that the ledger keeps for the report."""
+
+
+class Drop(NamedTuple):
+    """One row of the ledger, before it is in a table."""
+
+    id: str
+    reason: str
+    excerpt: str = ""
+    value: float | None = None
+    threshold: float | None = None
+    related_id: str | None = None
+
+
+def table(schema: type[S], rows: Iterable[Mapping[str, Any]]) -> DataFrame[S]:
+    """Build a table of a schema from row mappings; unknown or missing keys show at the border."""
+    return cast("DataFrame[S]", pl.DataFrame(list(rows), schema=schema.dtypes()))
+
+
+def drops(rows: Iterable[Drop]) -> DataFrame[Drops]:
+    """Build the ledger, sorted by id and reason, excerpts cut to :data:`EXCERPT` characters."""
+    frame = table(Drops, (row._asdict() | {"excerpt": row.excerpt[:EXCERPT]} for row in rows))
+    return cast("DataFrame[Drops]", frame.sort("id", "reason"))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[S]):
+    """What a stage returns.
+
+    ``rows_in`` counts what came in, in the stage's unit; ``rows_kept`` counts how many of
+    those survive. It is the height of ``kept`` unless one row becomes several (a document
+    becomes chunks). ``rows_in == rows_kept + dropped`` or the stage fails.
+    """
+
+    kept: DataFrame[S]
+    dropped: DataFrame[Drops]
+    rows_in: int
+    rows_kept: int = -1
+    metrics: dict[str, float] = field(default_factory=dict)
+    tables: dict[str, tuple[type[Table], pl.DataFrame]] = field(default_factory=dict)
+    """Further tables stored beside the kept rows, by name (the audit of redactions, say)."""
+
+    def __post_init__(self) -> None:
+        if self.rows_kept < 0:
+            object.__setattr__(self, "rows_kept", self.kept.height)
+
+    @property
+    def balances(self) -> bool:
+        """Whether each row that came in was either kept or dropped."""
+        return self.rows_in == self.rows_kept + self.dropped.height
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Dropped rows by reason, most frequent first."""
+        counts = (
+            self.dropped.group_by("reason").len().sort(["len", "reason"], descending=[True, False])
+        )
+        return dict(counts.iter_rows())

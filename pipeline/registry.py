@@ -1,0 +1,101 @@
+"""Refs: tiny files that name the current dataset or model, swapped atomically, with a log.
+
+::
+
+    refs/model/champion      {"name": "model", "fingerprint": ..., "previous": ..., "reason": ...}
+    refs/refs.log            one JSON line a change: who points where since when, and why
+"""
+
+import json
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.cache import write_atomically
+from pipeline.errors import CorruptDataset, InputError
+from pipeline.store import Dataset, Store
+
+CHAMPION = "model/champion"
+CHALLENGER = "model/challenger"
+
+
+class Ref(BaseModel):
+    """What a ref points to, and what it pointed to before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    fingerprint: str
+    previous: str | None
+    """Fingerprint that this one replaced; None for the first."""
+    reason: str
+    at: str
+    """UTC, ISO 8601."""
+
+
+class Registry:
+    """Reads and moves refs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def get(self, ref: str) -> Ref | None:
+        """Return a ref, or None when it was never set.
+
+        Raises:
+            CorruptDataset: the file is not a ref.
+        """
+        path = self.root / ref
+        try:
+            return Ref.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise CorruptDataset(
+                f"refs: {path} is not a ref ({error.error_count()} errors); expected what "
+                "refs.log has in its last line for it; restore it from there"
+            ) from error
+
+    def point(self, ref: str, dataset: Dataset, reason: str, at: str) -> Ref:
+        """Point a ref to a dataset; nothing happens when it points there already."""
+        current = self.get(ref)
+        if current is not None and current.fingerprint == dataset.fingerprint:
+            return current
+        entry = Ref(
+            name=dataset.name,
+            fingerprint=dataset.fingerprint,
+            previous=current.fingerprint if current else None,
+            reason=reason,
+            at=at,
+        )
+        write_atomically(self.root / ref, entry.model_dump_json().encode())
+        with (self.root / "refs.log").open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"ref": ref} | entry.model_dump()) + "\n")
+            log.flush()
+            os.fsync(log.fileno())
+        return entry
+
+    def dataset(self, ref: str, store: Store) -> Dataset | None:
+        """Return the dataset that a ref points to, or None; it must still be in the store."""
+        entry = self.get(ref)
+        if entry is None:
+            return None
+        manifest = store.manifest(entry.name, entry.fingerprint)
+        return Dataset(entry.name, entry.fingerprint, manifest.content, manifest.facts.rows)
+
+    def rollback(self, store: Store, reason: str, at: str) -> Ref:
+        """Point the champion back to the model it replaced.
+
+        Raises:
+            InputError: there is no champion, or it replaced none.
+        """
+        current = self.get(CHAMPION)
+        if current is None or current.previous is None:
+            found = "no champion" if current is None else "a champion that replaced no other"
+            raise InputError(
+                f"rollback: {found} found; expected an earlier champion; see refs/refs.log"
+            )
+        manifest = store.manifest(current.name, current.previous)
+        earlier = Dataset(current.name, current.previous, manifest.content, manifest.facts.rows)
+        return self.point(CHAMPION, earlier, reason, at)

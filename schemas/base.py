@@ -1,0 +1,40 @@
+"""What every table has in common: strict columns, no coercion, a name and a version."""
+
+from typing import ClassVar
+
+import pandera.polars as pa
+import polars as pl
+
+
+class Table(pa.DataFrameModel):
+    """Base of all tables: an unknown or missing column is an error and nothing is coerced.
+
+    ``Field(nullable=True)`` is the only way to allow nulls (``X | None`` would make the
+    column optional). The version is part of each stored manifest: raise it with any change.
+    """
+
+    class Config:
+        """Strict columns in any order; values are never changed by validation."""
+
+        strict = True
+        coerce = False
+        metadata: ClassVar = {"version": 1}
+
+    @classmethod
+    def version(cls) -> int:
+        """Return the version of the contract."""
+        return int(cls.Config.metadata["version"])
+
+    @classmethod
+    def columns(cls) -> list[str]:
+        """Return the column names in the order of definition."""
+        return list(cls.to_schema().columns)
+
+    @classmethod
+    def dtypes(cls) -> dict[str, pl.DataType]:
+        """Return the polars type of each column."""
+        return {name: column.dtype.type for name, column in cls.to_schema().columns.items()}
+
+
+ID = r"^[0-9a-f]{16}$"
+"""A content hash shortened to 16 hex digits: 64 bits, a collision among 10^6 rows has p = 3e-8."""

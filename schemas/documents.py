@@ -1,0 +1,47 @@
+"""Documents, from the file as read to the survivor of its cluster."""
+
+import pandera.polars as pa
+
+from schemas.base import ID, Table
+
+FORMATS = ["markdown", "html", "text", "pdf", "docx", "jsonl"]
+
+
+class RawDocuments(Table):
+    """A document as its reader gave it: HTML with its tags, PDF pages joined by form feeds."""
+
+    doc_id: str = pa.Field(str_matches=ID, unique=True)
+    """Hash of source, record and text: another version of a file is another document."""
+    source: str = pa.Field()
+    """Path below the input folder; a record of a JSONL file has ``#<line>`` behind it."""
+    format: str = pa.Field(isin=FORMATS)
+    title: str = pa.Field()
+    text: str = pa.Field(str_length={"min_value": 1})
+    span_start: int = pa.Field(ge=0)
+    """First character of the document in the decoded file (a JSONL record: of its line)."""
+    span_end: int = pa.Field(ge=0)
+
+
+class Documents(RawDocuments):
+    """A cleaned document: Markdown text in one language, personal data redacted."""
+
+    language: str = pa.Field(str_matches=r"^[a-z]{2,3}$")
+
+
+class UniqueDocuments(Documents):
+    """The survivor of a cluster of near duplicates."""
+
+    cluster_id: str = pa.Field(str_matches=ID, unique=True)
+    """Hash of the survivor's source: the cluster keeps its split when the text is edited."""
+    cluster_size: int = pa.Field(ge=1)
+
+
+class Redactions(Table):
+    """Audit of what was redacted where; the value itself is never stored."""
+
+    doc_id: str = pa.Field(str_matches=ID)
+    kind: str = pa.Field(isin=["EMAIL", "PHONE", "IBAN", "CARD", "KEY"])
+    placeholder: str = pa.Field(str_matches=r"^<[A-Z]+_\d+>$")
+    start: int = pa.Field(ge=0)
+    """Character range in the cleaned text before redaction."""
+    end: int = pa.Field(gt=0)

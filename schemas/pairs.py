@@ -1,0 +1,76 @@
+"""Seed tasks, pairs from candidate to settled, and training examples."""
+
+import pandera.polars as pa
+import polars as pl
+
+from schemas.base import ID, Table
+from schemas.splits import SPLITS
+
+ORIGINS = ["gold", "grounded", "self_instruct"]
+
+
+class SeedTasks(Table):
+    """A task written by a person to start self-instruct from."""
+
+    seed_task_id: str = pa.Field(unique=True)
+    name: str = pa.Field()
+    instruction: str = pa.Field(str_length={"min_value": 3})
+    input: str = pa.Field()
+    output: str = pa.Field(str_length={"min_value": 1})
+    is_classification: bool = pa.Field()
+
+
+class Pairs(Table):
+    """An instruction with its response and where it came from."""
+
+    pair_id: str = pa.Field(str_matches=ID, unique=True)
+    """Hash of instruction, input, response, document and origin."""
+    instruction: str = pa.Field()
+    input: str = pa.Field()
+    response: str = pa.Field()
+    evidence: str = pa.Field()
+    """The sentence of the chunk that the response rests on; empty when there is none."""
+    chunk_id: str = pa.Field()
+    """Empty for self-instruct and gold pairs."""
+    doc_id: str = pa.Field()
+    """Empty for self-instruct pairs."""
+    seed_task_id: str = pa.Field()
+    """The seed tasks shown in the prompt, joined by spaces; empty for the other origins."""
+    generator: str = pa.Field()
+    """Name of the teacher, or of the file for gold pairs."""
+    prompt_version: str = pa.Field()
+    origin: str = pa.Field(isin=ORIGINS)
+    score: float = pa.Field(nullable=True)
+    """Nats a token by which the question makes the response likelier; null when not measured."""
+
+
+class ScreenedPairs(Pairs):
+    """A pair that passed every screen, with the split of its document."""
+
+    split: str = pa.Field(isin=SPLITS)
+    cluster_id: str = pa.Field()
+    """Cluster of its document; a self-instruct pair is a cluster of its own (its pair_id)."""
+
+
+STATUSES = ["gold", "accepted", "edited", "unreviewed"]
+
+
+class SettledPairs(ScreenedPairs):
+    """A pair that may be used, and on whose word."""
+
+    status: str = pa.Field(isin=STATUSES)
+    original_response: str = pa.Field(nullable=True)
+    """What the teacher wrote, when a reviewer edited the response."""
+    reviewer: str = pa.Field(nullable=True)
+
+
+class Examples(Table):
+    """A training or test row: chat messages that end with the response."""
+
+    pair_id: str = pa.Field(str_matches=ID, unique=True)
+    doc_id: str = pa.Field()
+    cluster_id: str = pa.Field()
+    split: str = pa.Field(isin=SPLITS)
+    origin: str = pa.Field(isin=ORIGINS)
+    status: str = pa.Field(isin=STATUSES)
+    messages: pl.List(pl.Struct({"role": pl.String, "content": pl.String})) = pa.Field()  # type: ignore[valid-type]

@@ -1,0 +1,30 @@
+"""Shared fixtures: the real embedded model, prepared once, and a clean environment."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before torch or Prefect is imported anywhere: offline and silent.
+os.environ.update(
+    HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false", TOKENIZERS_PARALLELISM="false")
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def models_dir(pytestconfig: pytest.Config) -> Path:
+    """Folder of prepared base models, kept between test sessions since making one takes 20 s."""
+    cache = pytestconfig.cache
+    assert cache is not None
+    return Path(cache.mkdir("models"))
+
+
+@pytest.fixture(scope="session")
+def embedded_model(models_dir: Path) -> Path:
+    """Folder of SmolLM2-135M-Instruct, dequantized out of its wheel."""
+    from pipeline.settings import ModelSettings
+    from pipeline.train.base_model import resolve_model
+
+    return resolve_model(ModelSettings(), models_dir).path
