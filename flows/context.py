@@ -9,32 +9,26 @@
 import functools
 import importlib.metadata
 import json
-import os
 import secrets
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, Any
 
 from flows.console import StageLine, console
+from flows.home import check_space, locked, now
 from pipeline.cache import Cache, write_atomically
-from pipeline.errors import HomeLocked, StoreError
 from pipeline.registry import Registry
 from pipeline.settings import Settings, dump_settings
 from pipeline.store import Dataset, Store
 
+if TYPE_CHECKING:
+    from pipeline.generate.replies import CachingTeacher
+
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "polars", "datasketch", "prefect")
-
-
-def now() -> str:
-    """Return the time, UTC, ISO 8601 to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass
@@ -50,6 +44,8 @@ class Run:
     lines: list[StageLine] = field(default_factory=list)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     """The dataset each stage ended with, by stage."""
+    teacher: "CachingTeacher | None" = None
+    """Whose calls are counted in the report."""
 
     @property
     def home(self) -> Path:
@@ -87,8 +83,8 @@ def open_run(flow: str, settings: Settings) -> Iterator[Run]:
         StoreError: the home folder cannot be written, or the disk is nearly full.
     """
     home = settings.paths.home
-    with _locked(home):
-        _check_space(home, settings.store.min_free_megabytes)
+    with locked(home):
+        check_space(home, settings.store.min_free_megabytes)
         started = datetime.now(UTC)
         name = f"{started:%Y%m%dT%H%M%SZ}-{flow}-{secrets.token_hex(3)}"
         folder = home / "runs" / name
@@ -122,41 +118,6 @@ def _close(run: Run, error: str | None) -> None:
         "datasets": {stage: str(dataset) for stage, dataset in run.datasets.items()},
     }
     write_atomically(run.folder / "run.json", json.dumps(record, indent=1).encode())
-
-
-@contextmanager
-def _locked(home: Path) -> Iterator[None]:
-    holder = home / "lock.json"
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(home / "lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        who = holder.read_text("utf-8") if holder.exists() else "unknown"
-        raise HomeLocked(
-            f"home: {home} is used by another run ({who}); expected one run at a time on a home "
-            "folder; wait for it, or take another with --set paths.home=DIR"
-        ) from None
-    except OSError as error:
-        raise StoreError(
-            f"home: {home} cannot be written ({error.strerror}); expected a writable folder; "
-            "mend its permissions, or take another with --set paths.home=DIR"
-        ) from error
-    try:
-        holder.write_text(f"process {os.getpid()} since {now()}", "utf-8")
-        yield
-    finally:
-        lock.release()
-
-
-def _check_space(home: Path, megabytes: int) -> None:
-    free = shutil.disk_usage(home).free // 2**20
-    if free < megabytes:
-        raise StoreError(
-            f"home: {free} MB free on the disk of {home}; expected at least {megabytes} MB "
-            "(store.min_free_megabytes); free some space, or take another home with "
-            "--set paths.home=DIR"
-        )
 
 
 @functools.cache

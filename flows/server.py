@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -32,13 +33,13 @@ def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
     """
     url = os.environ.get("PREFECT_API_URL")
     if url:
-        yield lambda: wait_until_healthy(url, None, "PREFECT_API_URL names it")
+        yield partial(wait_until_healthy, url, None, "PREFECT_API_URL names it")
         return
     log = home / "prefect" / "server.log"
     server, url = _start(log)
     os.environ["PREFECT_API_URL"] = url
     try:
-        yield lambda: wait_until_healthy(url, server, f"its log is {log}")
+        yield partial(wait_until_healthy, url, server, f"its log is {log}")
     finally:
         del os.environ["PREFECT_API_URL"]
         server.terminate()

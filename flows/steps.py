@@ -14,7 +14,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows.console import StageLine, StageProgress
-from flows.context import Run, code_version, library_versions, now
+from flows.context import Run, code_version, library_versions
+from flows.home import now
 from pipeline.manifest import fingerprint
 from pipeline.outcome import Outcome
 from pipeline.progress import listening
@@ -47,6 +48,7 @@ def run_stage(
     settings: Section | Mapping[str, Any],
     tables: Mapping[str, tuple[Dataset, type[Table]]] | None = None,
     keys: Mapping[str, str] | None = None,
+    parents: Mapping[str, Dataset] | None = None,
 ) -> Dataset:
     """Make the dataset of a table stage, or take the one made before.
 
@@ -57,7 +59,9 @@ def run_stage(
         compute: called with the input tables by name, when the dataset is not there.
         settings: what the result depends on, besides the inputs.
         tables: inputs from the store, with the schema to read them by.
-        keys: digests of inputs that are not in the store (files, a model).
+        keys: digests of inputs that are not in the store (files, a base model), or of the part
+            of a dataset that matters.
+        parents: datasets that belong to the lineage while ``keys`` decide about reuse.
     """
     tables = tables or {}
 
@@ -69,7 +73,7 @@ def run_stage(
         return run.store.write(recipe, schema, outcome, run.settings.store.failure_budget, seconds)
 
     inputs = {name: dataset for name, (dataset, _) in tables.items()}
-    return _once(run, stage, settings, inputs, keys or {}, write)
+    return _once(run, stage, settings, inputs, keys or {}, write, parents or {})
 
 
 def run_folder_stage(
@@ -80,6 +84,7 @@ def run_folder_stage(
     settings: Section | Mapping[str, Any],
     inputs: Mapping[str, Dataset] | None = None,
     keys: Mapping[str, str] | None = None,
+    parents: Mapping[str, Dataset] | None = None,
 ) -> Dataset:
     """Make a dataset that is a folder of files, such as a model, or take the one made before.
 
@@ -89,16 +94,14 @@ def run_folder_stage(
         fill: writes the files into the folder it is given and says which make its content.
         settings: what the result depends on, besides the inputs.
         inputs: datasets whose content decides about reuse; ``fill`` reads what it needs.
-        keys: digests of inputs that are not in the store.
+        keys: as in :func:`run_stage`.
+        parents: as in :func:`run_stage`.
     """
-    return _once(
-        run,
-        stage,
-        settings,
-        inputs or {},
-        keys or {},
-        lambda recipe: run.store.write_folder(recipe, fill),
-    )
+
+    def write(recipe: Recipe) -> Dataset:
+        return run.store.write_folder(recipe, fill)
+
+    return _once(run, stage, settings, inputs or {}, keys or {}, write, parents or {})
 
 
 def _once(
@@ -108,6 +111,7 @@ def _once(
     inputs: Mapping[str, Dataset],
     keys: Mapping[str, str],
     write: Callable[[Recipe], Dataset],
+    parents: Mapping[str, Dataset],
 ) -> Dataset:
     section = settings.model_dump(mode="json") if isinstance(settings, Section) else dict(settings)
     contents = {name: dataset.content for name, dataset in inputs.items()} | dict(keys)
@@ -117,7 +121,7 @@ def _once(
         fingerprint=fingerprint(stage.name, stage.version, section, contents),
         version=stage.version,
         settings=section,
-        inputs={key: str(dataset) for key, dataset in inputs.items()} | dict(keys),
+        inputs={key: str(item) for key, item in {**keys, **inputs, **parents}.items()},
         code=code_version(),
         libraries=library_versions(),
         created_at=now(),

@@ -76,6 +76,14 @@ class Registry:
             os.fsync(log.fileno())
         return entry
 
+    def was(self, ref: str, fingerprint: str) -> bool:
+        """Whether a ref ever pointed to a dataset, by the log."""
+        path = self.root / "refs.log"
+        if not path.exists():
+            return False
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+        return any(line["ref"] == ref and line["fingerprint"] == fingerprint for line in lines)
+
     def dataset(self, ref: str, store: Store) -> Dataset | None:
         """Return the dataset that a ref points to, or None; it must still be in the store."""
         entry = self.get(ref)

@@ -96,6 +96,13 @@ class DedupSettings(Section):
     max_cluster_share: Share = 0.01
     """A cluster above this share of the documents (and above 20) stops the run: boilerplate."""
 
+    @model_validator(mode="after")
+    def _candidates_must_cover_duplicates(self) -> "DedupSettings":
+        if self.candidate_threshold > self.threshold:
+            raise ValueError("dedup.candidate_threshold is above dedup.threshold: duplicates "
+                             "between the two would never be compared")
+        return self
+
 
 class ChunkSettings(Section):
     """Pieces that a teacher reads."""

@@ -1,0 +1,114 @@
+"""Documents to chunks: ingest -> clean -> deduplicate -> chunk -> split."""
+
+from dataclasses import dataclass
+
+from pipeline.dataset.split import split
+from pipeline.ingest.clean import clean
+from pipeline.report.contents import Report
+from prefect import flow
+
+from flows.context import Run, open_run
+from flows.report import write_report
+from flows.steps import Stage, run_stage
+from pipeline.cache import digest
+from pipeline.dedup.deduplicate import deduplicate
+from pipeline.errors import InputError
+from pipeline.ingest.chunk import chunk
+from pipeline.ingest.files import scan
+from pipeline.ingest.ingest import ingest
+from pipeline.settings import Settings
+from pipeline.store import Dataset
+from pipeline.train.base_model import BaseModel, resolve_model, token_counter
+from schemas.chunks import Chunks
+from schemas.documents import Documents, RawDocuments, UniqueDocuments
+from schemas.splits import Splits
+
+INGEST = Stage("ingest", 1, "raw_documents")
+CLEAN = Stage("clean", 1, "documents")
+DEDUPLICATE = Stage("deduplicate", 1, "unique_documents")
+CHUNK = Stage("chunk", 1, "chunks")
+SPLIT = Stage("split", 1, "splits")
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The datasets that curation ends with."""
+
+    raw: Dataset
+    cleaned: Dataset
+    documents: Dataset
+    chunks: Dataset
+    splits: Dataset
+
+
+@flow
+def curate(settings: Settings) -> Report:
+    """Read, clean and deduplicate the documents, cut them into chunks and assign splits."""
+    with open_run("curate", settings) as run:
+        curate_documents(run, resolve_model(settings.model, run.models))
+        return write_report(run)
+
+
+def curate_documents(run: Run, base: BaseModel) -> Corpus:
+    """Run the stages; the base model's tokenizer measures the chunks.
+
+    Raises:
+        InputError: nothing is left after a stage; the message names the most frequent reasons.
+    """
+    settings = run.settings
+    files = scan(settings.paths.input, settings.ingest, run.home / "reads" / "index.json")
+    reads = run.cache("reads")
+    raw = run_stage(
+        run,
+        INGEST,
+        RawDocuments,
+        lambda: ingest(files, settings.ingest, reads),
+        settings=settings.ingest,
+        keys={"files": digest([[file.source, file.sha256] for file in files])},
+    )
+    require_rows(run, raw, "ingest: no document could be read", "look at the folder's files")
+    cleaned = run_stage(
+        run,
+        CLEAN,
+        Documents,
+        lambda documents: clean(documents, settings.clean),
+        settings=settings.clean,
+        tables={"documents": (raw, RawDocuments)},
+    )
+    require_rows(run, cleaned, "clean: no document passed", "see the settings of [clean]")
+    documents = run_stage(
+        run,
+        DEDUPLICATE,
+        UniqueDocuments,
+        lambda documents: deduplicate(documents, settings.dedup),
+        settings=settings.dedup,
+        tables={"documents": (cleaned, Documents)},
+    )
+    chunks = run_stage(
+        run,
+        CHUNK,
+        Chunks,
+        lambda documents: chunk(documents, settings.chunk, token_counter(base.path)),
+        settings=settings.chunk,
+        tables={"documents": (documents, UniqueDocuments)},
+        keys={"tokenizer": base.digest},
+    )
+    require_rows(run, chunks, "chunk: no document gave a chunk", "see the settings of [chunk]")
+    splits = run_stage(
+        run,
+        SPLIT,
+        Splits,
+        lambda documents: split(documents, settings.split),
+        settings=settings.split,
+        tables={"documents": (documents, UniqueDocuments)},
+    )
+    return Corpus(raw, cleaned, documents, chunks, splits)
+
+
+def require_rows(run: Run, dataset: Dataset, found: str, advice: str) -> None:
+    """Stop with the reasons of the ledger when a stage kept nothing."""
+    if dataset.rows:
+        return
+    reasons = run.store.manifest(dataset.name, dataset.fingerprint).facts.reasons
+    why = ", ".join(f"{reason} {count}" for reason, count in reasons.items()) or "nothing came in"
+    raise InputError(f"{found} ({why}); expected at least one; {advice}")

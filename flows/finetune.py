@@ -1,0 +1,169 @@
+"""Settled pairs to a model: gold -> decontaminate -> examples -> train -> drift baseline."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+from pipeline.dataset.gold import attach_gold
+from pipeline.dataset.leak import check_leaks, decontaminate
+
+from flows.context import Run
+from flows.curate import Corpus
+from flows.models import LoadedModel
+from flows.steps import Stage, run_folder_stage, run_stage
+from pipeline.cache import digest
+from pipeline.dataset.examples import to_examples
+from pipeline.dataset.jsonl import read_jsonl
+from pipeline.drift.baseline import baseline
+from pipeline.drift.features import document_texts, pair_texts
+from pipeline.errors import InputError, TrainingError
+from pipeline.manifest import content_digest
+from pipeline.outcome import Outcome
+from pipeline.store import Dataset, Filled
+from pipeline.train.base_model import BaseModel, token_counter
+from schemas.documents import RawDocuments, UniqueDocuments
+from schemas.drift import DriftFeatures
+from schemas.pairs import Examples, SettledPairs
+from schemas.splits import Splits
+
+GOLD = Stage("gold", 1, "gold_pairs")
+DECONTAMINATE = Stage("decontaminate", 1, "clean_pairs")
+EXAMPLES = Stage("examples", 1, "examples")
+TRAIN = Stage("train", 1, "model")
+DRIFT = Stage("drift baseline", 1, "drift_reference")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What is trained and judged on."""
+
+    pairs: Dataset
+    examples: Dataset
+    leaks: int
+    """Rows of train or validation that repeat a test row: 0, or nothing is trained."""
+
+
+def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
+    """Join settled and gold pairs, drop what leaks into test, and render chat messages."""
+    settings = run.settings
+    pairs = [settled]
+    if settings.paths.gold is not None:
+        pairs.append(gold_pairs(run, corpus, settings.paths.gold))
+    tables = {f"pairs_{number}": (dataset, SettledPairs) for number, dataset in enumerate(pairs)}
+    clean = run_stage(
+        run,
+        DECONTAMINATE,
+        SettledPairs,
+        lambda **frames: decontaminate(cast("DataFrame[SettledPairs]", pl.concat(frames.values()))),
+        settings={},
+        tables=tables,
+    )
+    examples = run_stage(
+        run,
+        EXAMPLES,
+        Examples,
+        lambda pairs: to_examples(pairs),
+        settings={},
+        tables={"pairs": (clean, SettledPairs)},
+    )
+    leaks = check_leaks(run.store.read(clean, SettledPairs))
+    if len(leaks):
+        raise TrainingError(
+            f"leak check: {len(leaks)} rows of train or validation repeat test rows after "
+            "decontamination; expected none; this is a bug, please report it with the run folder"
+        )
+    return TrainingData(clean, examples, len(leaks))
+
+
+def gold_pairs(run: Run, corpus: Corpus, path: Path) -> Dataset:
+    """Read the gold file and let each row follow its document into a split."""
+    rows = read_jsonl(path)
+    duplicates = run.store.read_dropped(corpus.documents)
+    return run_stage(
+        run,
+        GOLD,
+        SettledPairs,
+        lambda documents, raw, splits: attach_gold(
+            rows, documents, duplicates, raw, splits, path.name
+        ),
+        settings={},
+        tables={
+            "documents": (corpus.documents, UniqueDocuments),
+            "raw": (corpus.raw, RawDocuments),
+            "splits": (corpus.splits, Splits),
+        },
+        keys={"gold": digest(rows)},
+    )
+
+
+def train_model(run: Run, base: BaseModel, examples: Dataset) -> Dataset:
+    """Train an adapter on the train rows, watched on the validation rows.
+
+    The test rows are no part of the fingerprint: a new test row trains nothing.
+    """
+    rows = run.store.read(examples, Examples).filter(pl.col("split") != "test")
+    counts = dict(rows.group_by("split").len().iter_rows())
+    if not counts.get("train") or not counts.get("validation"):
+        raise InputError(
+            f"train: {counts.get('train', 0)} train and {counts.get('validation', 0)} validation "
+            "rows found; expected at least one of each; review more pairs, add gold rows or "
+            "documents, or loosen review.require"
+        )
+    settings = run.settings
+    content = content_digest(rows)
+
+    def fill(folder: Path) -> Filled:
+        from pipeline.train.trainer import train
+
+        work = run.home / "work" / digest([content, settings.train.model_dump(mode="json")])[:16]
+        result = train(rows, base, settings.train, settings.model, work, folder)
+        (folder / "training.json").write_text(json.dumps(result.to_dict(), indent=1), "utf-8")
+        return Filled(
+            identity=("adapter_config.json", "adapter_model.safetensors"), rows=rows.height
+        )
+
+    return run_folder_stage(
+        run,
+        TRAIN,
+        fill,
+        settings=settings.train,
+        keys={"examples": content, "base": base.digest},
+        parents={"from": examples},
+    )
+
+
+def store_drift_baseline(
+    run: Run,
+    base: BaseModel,
+    corpus: Corpus,
+    data: TrainingData,
+    model: Dataset,
+    loaded: LoadedModel,
+) -> Dataset:
+    """Keep the features of the training snapshot with the model, for later drift checks."""
+    splits = run.store.read(corpus.splits, Splits).filter(split="train")
+    documents = run.store.read(corpus.documents, UniqueDocuments)
+    train = documents.filter(pl.col("doc_id").is_in(splits["doc_id"].to_list()))
+    examples = run.store.read(data.examples, Examples).filter(split="train")
+    texts = pl.concat([document_texts(train), pair_texts(examples)])
+
+    def compute() -> Outcome[DriftFeatures]:
+        from pipeline.drift.model_signal import row_losses, sample
+
+        measured = sample(texts, run.settings.train.seed)
+        losses = row_losses(*loaded.get(model), measured["text"].to_list())
+        by_id = dict(zip(measured["id"], losses, strict=True))
+        return baseline(texts, token_counter(base.path), by_id)
+
+    return run_stage(
+        run,
+        DRIFT,
+        DriftFeatures,
+        compute,
+        settings={"seed": run.settings.train.seed},
+        keys={"texts": content_digest(texts), "adapter": model.content, "base": base.digest},
+        parents={"model": model, "documents": corpus.documents, "examples": data.examples},
+    )

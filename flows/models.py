@@ -1,0 +1,34 @@
+"""The model that is in memory: one at a time, loaded when first needed."""
+
+import gc
+from typing import Any
+
+from pipeline.settings import ModelSettings
+from pipeline.store import Dataset, Store
+from pipeline.train.base_model import BaseModel
+
+
+class LoadedModel:
+    """Loads the base model, or an adapter on it, and lets the one before go."""
+
+    def __init__(self, base: BaseModel, settings: ModelSettings, store: Store) -> None:
+        self.base = base
+        self.settings = settings
+        self.store = store
+        self._loaded: tuple[str, Any, Any] | None = None
+
+    def get(self, adapter: Dataset | None) -> tuple[Any, Any]:
+        """Return model and tokenizer of an adapter, or of the base model for None."""
+        name = str(adapter)
+        if self._loaded is None or self._loaded[0] != name:
+            from pipeline.train.adapter import load_adapter
+
+            self.release()
+            folder = self.store.path(adapter) if adapter else None
+            self._loaded = (name, *load_adapter(self.base, folder, self.settings))
+        return self._loaded[1], self._loaded[2]
+
+    def release(self) -> None:
+        """Free the memory."""
+        self._loaded = None
+        gc.collect()

@@ -1,0 +1,94 @@
+"""Chunks and seed tasks to screened pairs: generate -> screen."""
+
+import os
+
+from pipeline.generate.generate import generate
+from pipeline.generate.replies import CachingTeacher
+from pipeline.generate.screen import screen
+from pipeline.report.contents import Report
+from prefect import flow
+
+from flows.context import Run, open_run
+from flows.curate import Corpus, curate_documents, require_rows
+from flows.report import write_report
+from flows.steps import Stage, run_stage
+from pipeline.cache import digest
+from pipeline.dataset.jsonl import read_jsonl
+from pipeline.generate.seeds import seed_tasks
+from pipeline.settings import Settings
+from pipeline.store import Dataset
+from pipeline.train.base_model import BaseModel, resolve_model
+from schemas.chunks import Chunks
+from schemas.pairs import Pairs, ScreenedPairs
+from schemas.splits import Splits
+
+GENERATE = Stage("generate", 1, "candidate_pairs")
+SCREEN = Stage("screen", 1, "screened_pairs")
+
+
+@flow
+def synthesize(settings: Settings) -> Report:
+    """Curate, then let the teacher write pairs and screen them."""
+    with open_run("synthesize", settings) as run:
+        base = resolve_model(settings.model, run.models)
+        generate_pairs(run, base, curate_documents(run, base))
+        return write_report(run)
+
+
+def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
+    """Run the stages and return the screened pairs.
+
+    Raises:
+        TeacherError: the teacher does not answer, or its answers yield nothing.
+        InputError: no pair passed the screens; the message names the most frequent reasons.
+    """
+    settings = run.settings
+    seeds = seed_tasks(read_jsonl(settings.paths.seeds))
+    seeds_digest = digest(seeds.to_dicts())
+    teacher = make_teacher(run, base)
+    run.teacher = teacher
+    candidates = run_stage(
+        run,
+        GENERATE,
+        Pairs,
+        lambda chunks: generate(chunks, seeds, settings.generate, teacher),
+        settings=settings.generate,
+        tables={"chunks": (corpus.chunks, Chunks)},
+        keys={"seeds": seeds_digest, "teacher": f"{teacher.name} {teacher.strength}"},
+    )
+    require_rows(run, candidates, "generate: no pair came out", "see the replies folder")
+    screened = run_stage(
+        run,
+        SCREEN,
+        ScreenedPairs,
+        lambda pairs, chunks, splits: screen(
+            pairs, chunks, seeds, splits, settings.screen, settings.clean.languages
+        ),
+        settings={
+            **settings.screen.model_dump(mode="json"),
+            "languages": list(settings.clean.languages),
+        },
+        tables={
+            "pairs": (candidates, Pairs),
+            "chunks": (corpus.chunks, Chunks),
+            "splits": (corpus.splits, Splits),
+        },
+        keys={"seeds": seeds_digest},
+    )
+    require_rows(run, screened, "screen: no pair passed", "see the settings of [screen]")
+    return screened
+
+
+def make_teacher(run: Run, base: BaseModel) -> CachingTeacher:
+    """Return the teacher of the settings behind the reply cache; no model is loaded yet."""
+    settings = run.settings
+    if settings.teacher.kind == "openai":
+        from pipeline.generate.endpoint import EndpointTeacher
+
+        return CachingTeacher(
+            EndpointTeacher(settings.teacher, os.environ.get("OPENAI_API_KEY")),
+            run.cache("replies"),
+        )
+    from pipeline.generate.local.embedded import EmbeddedTeacher
+
+    return CachingTeacher(EmbeddedTeacher(base, settings.model), run.cache("replies"))

@@ -1,0 +1,65 @@
+"""Refs: moved atomically, logged with a reason, rolled back."""
+
+import json
+
+import pytest
+
+from pipeline.errors import CorruptDataset, InputError
+from pipeline.registry import CHAMPION, Registry
+from pipeline.store import Filled, Recipe, Store
+
+AT = "2026-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+def model(store, key):
+    recipe = Recipe("model", key * 16, 1, {}, {}, {}, {}, AT)
+
+    def fill(folder):
+        (folder / "weights").write_text(key)
+        return Filled(identity=("weights",))
+
+    return store.write_folder(recipe, fill)
+
+
+def test_rollback_brings_the_model_before_back(tmp_path, store):
+    registry = Registry(tmp_path / "refs")
+    first, second = model(store, "a"), model(store, "b")
+    registry.point(CHAMPION, first, "first", AT)
+    registry.point(CHAMPION, second, "better", AT)
+    assert registry.dataset(CHAMPION, store) == second
+    registry.rollback(store, "answers nonsense", AT)
+    assert registry.dataset(CHAMPION, store) == first
+    log = [json.loads(line) for line in (tmp_path / "refs" / "refs.log").read_text().splitlines()]
+    assert [line["reason"] for line in log] == ["first", "better", "answers nonsense"]
+    assert registry.was(CHAMPION, second.fingerprint)
+
+
+def test_pointing_twice_to_the_same_model_is_logged_once(tmp_path, store):
+    registry = Registry(tmp_path / "refs")
+    first = model(store, "a")
+    registry.point(CHAMPION, first, "first", AT)
+    registry.point(CHAMPION, first, "again", AT)
+    assert len((tmp_path / "refs" / "refs.log").read_text().splitlines()) == 1
+
+
+def test_rollback_without_an_earlier_champion_is_refused(tmp_path, store):
+    registry = Registry(tmp_path / "refs")
+    with pytest.raises(InputError, match="no champion found"):
+        registry.rollback(store, "x", AT)
+    registry.point(CHAMPION, model(store, "a"), "first", AT)
+    with pytest.raises(InputError, match="replaced no other"):
+        registry.rollback(store, "x", AT)
+
+
+def test_a_damaged_ref_is_named(tmp_path):
+    registry = Registry(tmp_path / "refs")
+    path = tmp_path / "refs" / CHAMPION
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    with pytest.raises(CorruptDataset, match="is not a ref"):
+        registry.get(CHAMPION)

@@ -1,0 +1,62 @@
+"""Settings: one place, no typo passes, everything can be written down and read back."""
+
+import pytest
+
+from pipeline.errors import SettingsError
+from pipeline.settings import Settings, dump_settings, load_settings
+
+
+def test_defaults_survive_being_written_and_read(tmp_path):
+    path = tmp_path / "settings.toml"
+    path.write_text(dump_settings(Settings()), "utf-8")
+    assert load_settings(path) == Settings()
+
+
+def test_all_errors_are_shown_at_once_with_the_nearest_key(tmp_path):
+    path = tmp_path / "tuneloop.toml"
+    path.write_text("[dedup]\ntreshold = 0.5\n[split]\ntest = 3\n[trian]\n", "utf-8")
+    with pytest.raises(SettingsError) as error:
+        load_settings(path)
+    message = str(error.value)
+    assert "dedup.treshold is not a setting (did you mean threshold?)" in message
+    assert "split.test: 3 found" in message
+    assert "trian is not a setting (did you mean train?)" in message
+    assert "\n" not in message
+
+
+def test_an_override_wins_over_the_file(tmp_path):
+    path = tmp_path / "tuneloop.toml"
+    path.write_text("[dedup]\nthreshold = 0.5\n", "utf-8")
+    settings = load_settings(path, ["dedup.threshold=0.9", "train.method=lora"])
+    assert (settings.dedup.threshold, settings.train.method) == (0.9, "lora")
+
+
+@pytest.mark.parametrize("override", ["dedup", "threshold=1", "=3", "dedup.threshold"])
+def test_a_malformed_override_says_its_form(override):
+    with pytest.raises(SettingsError, match="expected section.key=value"):
+        load_settings(None, [override])
+
+
+def test_a_missing_or_broken_file_is_one_line(tmp_path):
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings(tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[dedup\n", "utf-8")
+    with pytest.raises(SettingsError, match="is not TOML"):
+        load_settings(broken)
+
+
+def test_an_endpoint_needs_a_model():
+    with pytest.raises(SettingsError, match=r"teacher\.model is empty"):
+        load_settings(None, ["teacher.kind=openai"])
+
+
+def test_every_setting_says_what_it_is_or_speaks_for_itself():
+    """Fields whose name is not enough carry a description; sections all have a docstring."""
+    for name, section in Settings.model_fields.items():
+        assert section.annotation.__doc__, name
+
+
+def test_there_are_at_most_a_hundred_settings():
+    count = sum(len(field.annotation.model_fields) for field in Settings.model_fields.values())
+    assert count <= 100

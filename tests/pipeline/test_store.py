@@ -1,0 +1,163 @@
+"""The store: nothing half-written is read, nothing wrong is kept, equal rows are equal datasets."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import CorruptDataset, MissingDataset, SchemaMismatch
+from pipeline.manifest import content_digest, fingerprint
+from pipeline.outcome import Drop, Outcome, drops, table
+from pipeline.store import Dataset, Filled, Recipe, Store
+from schemas.documents import Documents
+from schemas.splits import Splits
+
+BUDGET = 0.02
+
+
+def rows(count, split="train"):
+    return [
+        {"doc_id": f"{i:016x}", "cluster_id": f"{i:016x}", "split": split} for i in range(count)
+    ]
+
+
+def outcome(entries, dropped=(), rows_in=None):
+    entries = list(entries)
+    return Outcome(
+        table(Splits, entries), drops(dropped), len(entries) if rows_in is None else rows_in
+    )
+
+
+def recipe(name="splits", key="a" * 16):
+    return Recipe(name, key, 1, {"x": 1}, {"documents": "d/1"}, {}, {}, "2026-01-01T00:00:00Z")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+def test_what_is_written_is_read_back(store):
+    dataset = store.write(recipe(), Splits, outcome(rows(5), [Drop("z", "gone")], 6), BUDGET, 0.5)
+    assert store.find("splits", "a" * 16) == dataset
+    assert store.read(dataset, Splits).to_dicts() == rows(5)
+    assert store.read_dropped(dataset)["reason"].to_list() == ["gone"]
+    facts = store.manifest("splits", "a" * 16).facts
+    assert (facts.rows_in, facts.rows_kept, facts.rows_dropped) == (6, 5, 1)
+
+
+def test_a_stage_whose_counts_do_not_balance_fails(store):
+    with pytest.raises(SchemaMismatch, match="7 rows in, 5 kept and 0 dropped"):
+        store.write(recipe(), Splits, outcome(rows(5), rows_in=7), BUDGET, 0)
+    assert store.find("splits", "a" * 16) is None
+
+
+def test_a_bad_row_within_the_budget_goes_to_quarantine(store):
+    entries = rows(100)
+    entries[7]["split"] = "dev"
+    dataset = store.write(recipe(), Splits, outcome(entries), BUDGET, 0)
+    assert dataset.rows == 99
+    dropped = store.read_dropped(dataset)
+    assert dropped.select("id", "reason", "excerpt").rows() == [
+        (entries[7]["doc_id"], "schema_split", "dev")
+    ]
+    facts = store.manifest("splits", "a" * 16).facts
+    assert facts.rows_in == facts.rows_kept + facts.rows_dropped == 100
+
+
+def test_mass_failure_stops_the_stage_and_names_the_check(store):
+    with pytest.raises(SchemaMismatch, match=r"5 of 5 rows break Splits \(split fails isin"):
+        store.write(recipe(), Splits, outcome(rows(5, "dev")), BUDGET, 0)
+
+
+def test_a_missing_column_stops_the_stage(store):
+    broken = Outcome(table(Splits, rows(3)).drop("split"), drops([]), 3)
+    with pytest.raises(SchemaMismatch, match="no row of it can be trusted"):
+        store.write(recipe(), Splits, broken, BUDGET, 0)
+
+
+def test_a_dataset_without_manifest_is_not_there(store):
+    dataset = store.write(recipe(), Splits, outcome(rows(2)), BUDGET, 0)
+    (store.path(dataset) / "manifest.json").unlink()
+    assert store.find("splits", "a" * 16) is None
+    with pytest.raises(MissingDataset):
+        store.read(dataset, Splits)
+    again = store.write(recipe(), Splits, outcome(rows(2)), BUDGET, 0)
+    assert store.read(again, Splits).height == 2
+
+
+def test_what_a_killed_process_left_is_cleared(store):
+    left = store.root / "splits" / f".{'a' * 16}.12345.tmp"
+    left.mkdir(parents=True)
+    (left / "part-00000.parquet").write_bytes(b"half")
+    store.write(recipe(), Splits, outcome(rows(2)), BUDGET, 0)
+    assert [path.name for path in (store.root / "splits").iterdir()] == ["a" * 16]
+
+
+def test_a_failing_writer_leaves_nothing(store):
+    def fill(folder: Path) -> Filled:
+        (folder / "half").write_text("x")
+        raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        store.write_folder(recipe("model"), fill)
+    assert list((store.root / "model").iterdir()) == []
+
+
+def test_timings_are_not_part_of_a_folder_s_content(store):
+    def filler(seconds):
+        def fill(folder: Path) -> Filled:
+            (folder / "weights").write_bytes(b"w")
+            (folder / "timing.json").write_text(json.dumps(seconds))
+            return Filled(identity=("weights",), rows=1)
+
+        return fill
+
+    first = store.write_folder(recipe("model", "a" * 16), filler(1))
+    second = store.write_folder(recipe("model", "b" * 16), filler(2))
+    assert first.content == second.content
+
+
+def test_truncated_parquet_is_named(store):
+    dataset = store.write(recipe(), Splits, outcome(rows(50)), BUDGET, 0)
+    part = store.path(dataset) / "part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:40])
+    with pytest.raises(CorruptDataset, match="cannot be read as Parquet"):
+        store.read(dataset, Splits)
+
+
+def test_reading_with_another_schema_is_refused(store):
+    dataset = store.write(recipe(), Splits, outcome(rows(2)), BUDGET, 0)
+    with pytest.raises(SchemaMismatch, match="holds Splits version 1; expected Documents"):
+        store.read(dataset, Documents)
+
+
+def test_an_unknown_dataset_says_what_to_do(store):
+    with pytest.raises(MissingDataset, match="run the stage"):
+        store.read(Dataset("splits", "f" * 16, "", 0), Splits)
+
+
+@given(st.permutations(range(6)))
+def test_content_does_not_depend_on_the_order_of_rows(order):
+    frame = pl.DataFrame({"a": list(range(6)), "b": [str(i) for i in range(6)]})
+    assert content_digest(frame[list(order)]) == content_digest(frame)
+
+
+def test_content_depends_on_each_value():
+    one = pl.DataFrame({"a": ["x", "y"]})
+    assert content_digest(one) != content_digest(pl.DataFrame({"a": ["x", "z"]}))
+    assert content_digest(one) != content_digest(pl.DataFrame({"b": ["x", "y"]}))
+
+
+def test_the_fingerprint_depends_on_stage_version_settings_and_inputs():
+    names = {
+        fingerprint("clean", 1, {"a": 1}, {"d": "1"}),
+        fingerprint("clean", 2, {"a": 1}, {"d": "1"}),
+        fingerprint("chunk", 1, {"a": 1}, {"d": "1"}),
+        fingerprint("clean", 1, {"a": 2}, {"d": "1"}),
+        fingerprint("clean", 1, {"a": 1}, {"d": "2"}),
+    }
+    assert len(names) == 5
