@@ -4,102 +4,18 @@ Exit 0: done; 1: a gate said no; 2: the user must act (one line, no traceback); 
 Heavy imports happen inside the commands, so that ``--help`` is instant.
 """
 
-import errno
 import json
 import sys
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.errors import GateFailed, TuneloopError
+from flows import cli_data, cli_review
+from flows.commands import Options, command
 
 if TYPE_CHECKING:
     from pipeline.report.contents import Report
-
-    from pipeline.settings import Settings
-
-DEFAULT_CONFIG = Path("tuneloop.toml")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What every command takes."""
-
-    config: Path | None
-    overrides: tuple[str, ...]
-    json: bool
-    debug: bool
-
-    def settings(self) -> "Settings":
-        """Load the settings; tuneloop.toml of the working directory when none is named."""
-        from pipeline.settings import load_settings
-
-        config = self.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-        return load_settings(config, self.overrides)
-
-
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the common options, and errors that a person can act on."""
-
-    @click.option(
-        "--config", type=click.Path(path_type=Path), help="Settings file [tuneloop.toml]."
-    )
-    @click.option(
-        "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Change a setting."
-    )
-    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-    @click.option("--debug", is_flag=True, help="Show tracebacks.")
-    @wraps(function)
-    def wrapper(
-        *args: Any,
-        config: Path | None,
-        overrides: tuple[str, ...],
-        as_json: bool,
-        debug: bool,
-        **kwargs: Any,
-    ) -> None:
-        with _exit_codes(debug):
-            function(Options(config, overrides, as_json, debug), *args, **kwargs)
-
-    return wrapper
-
-
-@contextmanager
-def _exit_codes(debug: bool) -> Iterator[None]:
-    try:
-        yield
-    except TuneloopError as error:
-        if debug:
-            traceback.print_exc()
-        click.echo(f"tuneloop: {error}", err=True)
-        sys.exit(1 if isinstance(error, GateFailed) else 2)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            _bug()
-        if debug:
-            traceback.print_exc()
-        click.echo(
-            f"tuneloop: disk: {error.strerror} ({error.filename or 'home folder'}); expected room "
-            "to write; free some space and run again: what is finished is kept",
-            err=True,
-        )
-        sys.exit(2)
-    except (click.ClickException, click.exceptions.Exit, KeyboardInterrupt):
-        raise
-    except Exception:  # the border of the program: whatever is left is a bug, and said so
-        _bug()
-
-
-def _bug() -> None:
-    traceback.print_exc()
-    click.echo("tuneloop: this is a bug; please report it with the lines above", err=True)
-    sys.exit(3)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -144,6 +60,42 @@ def synthesize(options: Options) -> None:
     _part("synthesize", options)
 
 
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@command
+def init(options: Options, folder: Path) -> None:
+    """Make a new project: tuneloop.toml with comments, folders, a seed-task file to fill."""
+    from flows.project import create_project
+
+    files = create_project(folder)
+    if options.json:
+        click.echo(json.dumps({"files": [str(path) for path in files]}))
+        return
+    for path in files:
+        click.echo(f"made  {path}")
+    click.echo(f"next  put documents into {files[-1]}, then: cd {folder} && tuneloop run")
+
+
+@main.command()
+@click.option(
+    "--model",
+    default="champion",
+    show_default=True,
+    type=click.Choice(["champion", "challenger", "base"]),
+    help="Who answers.",
+)
+@command
+def chat(options: Options, model: str) -> None:
+    """Talk to the champion; an empty line or Ctrl-D ends. Reads lines, so a pipe works too."""
+    from flows import environment
+
+    settings = options.settings()
+    environment.prepare(settings.paths.home, settings.model.allow_download)
+    from flows.talk import talk
+
+    talk(settings, model, sys.stdin, as_json=options.json)
+
+
 def _part(flow: str, options: Options) -> None:
     from flows.launch import launch
 
@@ -164,6 +116,16 @@ def _print_summary(report: "Report") -> None:
     click.echo()
     click.echo(verdict(report))
 
+
+for each in (
+    cli_review.review,
+    cli_data.show,
+    cli_data.trace,
+    cli_data.fsck,
+    cli_data.promote,
+    cli_data.rollback,
+):
+    main.add_command(each)
 
 if __name__ == "__main__":
     main()

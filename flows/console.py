@@ -30,6 +30,8 @@ class StageLine:
     stage: str
     rows_in: int
     rows_kept: int
+    rows: int
+    """Rows of the dataset: more than are kept where one row becomes several."""
     reasons: dict[str, int]
     seconds: float
     reused: str | None = None
@@ -37,12 +39,13 @@ class StageLine:
 
     def __str__(self) -> str:
         if self.reused:
-            return f"{self.stage:<12} reused {self.reused[:8]}  {self.rows_kept:,} rows"
+            return f"{self.stage:<12} reused {self.reused[:8]}  {self.rows:,} rows"
         shown = sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
         why = ", ".join(f"{reason} {count:,}" for reason, count in shown[:4])
         rest = sum(count for _, count in shown[4:])
         why += f", other {rest:,}" if rest else ""
         counts = f"{self.rows_in:,} -> {self.rows_kept:,}"
+        counts += f" = {self.rows:,} rows" if self.rows != self.rows_kept else ""
         return f"{self.stage:<12} {counts:<17} {f'({why})  ' if why else ''}{self.seconds:.1f} s"
 
 

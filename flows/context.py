@@ -24,9 +24,12 @@ from pipeline.cache import Cache, write_atomically
 from pipeline.registry import Registry
 from pipeline.settings import Settings, dump_settings
 from pipeline.store import Dataset, Store
+from schemas.evaluation import ARMS
 
 if TYPE_CHECKING:
     from pipeline.generate.replies import CachingTeacher
+
+    from annotation.queue import ReviewQueue
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "polars", "datasketch", "prefect")
 
@@ -46,6 +49,8 @@ class Run:
     """The dataset each stage ended with, by stage."""
     teacher: "CachingTeacher | None" = None
     """Whose calls are counted in the report."""
+    queue: "ReviewQueue | None" = None
+    """Whose state is shown in the report."""
 
     @property
     def home(self) -> Path:
@@ -71,7 +76,14 @@ class Run:
         """Note that a stage ended, and say so."""
         self.lines.append(line)
         self.datasets[line.stage] = dataset
-        console.print(str(line), markup=False)
+        self.registry.point(f"dataset/{ref_name(line.stage, dataset)}", dataset, self.flow, now())
+        console.print(str(line), markup=False, soft_wrap=True)
+
+
+def ref_name(stage: str, dataset: Dataset) -> str:
+    """Name the ref of a dataset: its own name, with the arm behind it where arms share one."""
+    arm = stage.partition(" ")[2]
+    return f"{dataset.name}-{arm}" if arm in ARMS else dataset.name
 
 
 @contextmanager

@@ -7,8 +7,6 @@ from typing import cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
-from pipeline.dataset.gold import attach_gold
-from pipeline.dataset.leak import check_leaks, decontaminate
 
 from flows.context import Run
 from flows.curate import Corpus
@@ -16,7 +14,9 @@ from flows.models import LoadedModel
 from flows.steps import Stage, run_folder_stage, run_stage
 from pipeline.cache import digest
 from pipeline.dataset.examples import to_examples
+from pipeline.dataset.gold import attach_gold
 from pipeline.dataset.jsonl import read_jsonl
+from pipeline.dataset.leak import check_leaks, decontaminate
 from pipeline.drift.baseline import baseline
 from pipeline.drift.features import document_texts, pair_texts
 from pipeline.errors import InputError, TrainingError
@@ -104,7 +104,8 @@ def train_model(run: Run, base: BaseModel, examples: Dataset) -> Dataset:
 
     The test rows are no part of the fingerprint: a new test row trains nothing.
     """
-    rows = run.store.read(examples, Examples).filter(pl.col("split") != "test")
+    everything = run.store.read(examples, Examples)
+    rows = cast("DataFrame[Examples]", everything.filter(pl.col("split") != "test"))
     counts = dict(rows.group_by("split").len().iter_rows())
     if not counts.get("train") or not counts.get("validation"):
         raise InputError(
@@ -146,9 +147,14 @@ def store_drift_baseline(
     """Keep the features of the training snapshot with the model, for later drift checks."""
     splits = run.store.read(corpus.splits, Splits).filter(split="train")
     documents = run.store.read(corpus.documents, UniqueDocuments)
-    train = documents.filter(pl.col("doc_id").is_in(splits["doc_id"].to_list()))
-    examples = run.store.read(data.examples, Examples).filter(split="train")
-    texts = pl.concat([document_texts(train), pair_texts(examples)])
+    seen = documents.filter(pl.col("doc_id").is_in(splits["doc_id"].to_list()))
+    trained = run.store.read(data.examples, Examples).filter(split="train")
+    texts = pl.concat(
+        [
+            document_texts(cast("DataFrame[UniqueDocuments]", seen)),
+            pair_texts(cast("DataFrame[Examples]", trained)),
+        ]
+    )
 
     def compute() -> Outcome[DriftFeatures]:
         from pipeline.drift.model_signal import row_losses, sample

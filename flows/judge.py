@@ -14,18 +14,20 @@ from flows.home import now
 from flows.models import LoadedModel
 from flows.steps import Stage, run_folder_stage, run_stage
 from pipeline.cache import digest, write_atomically
+from pipeline.dataset.chat import Message
 from pipeline.evaluate.evaluate import Evaluation, summarise
 from pipeline.evaluate.forgetting import Forgetting, compare, read_general_set
 from pipeline.evaluate.gate import Verdict, decide
-from pipeline.evaluate.selection import nearest_examples, test_rows
+from pipeline.evaluate.selection import nearest_examples, test_set
 from pipeline.manifest import content_digest
 from pipeline.outcome import Outcome, drops, table
 from pipeline.registry import CHALLENGER, CHAMPION
 from pipeline.store import Dataset, Filled
-from pipeline.train.base_model import BaseModel
+from pipeline.train.base_model import BaseModel, load_tokenizer
 from schemas.evaluation import ARMS, Answers, GeneralScores
 from schemas.pairs import Examples
 
+TEST_SET = Stage("test set", 1, "test_set")
 ANSWER = {arm: Stage(f"evaluate {arm}", 1, "answers") for arm in ARMS}
 GENERAL = {arm: Stage(f"forgetting {arm}", 1, "general_scores") for arm in ("base", "challenger")}
 GATE = Stage("gate", 1, "verdict")
@@ -57,9 +59,9 @@ def judge_model(
     if champion is not None:
         arms["champion"] = champion
     arms["challenger"] = model
+    frozen = freeze_test_set(run, base, data.examples)
     answers = {
-        arm: _answer(run, arm, base, loaded, data.examples, adapter)
-        for arm, adapter in arms.items()
+        arm: _answer(run, arm, base, loaded, data, frozen, adapter) for arm, adapter in arms.items()
     }
     general = _general_scores(run, base, loaded, model)
     evaluation = summarise(
@@ -133,35 +135,55 @@ def champion_to_beat(run: Run, model: Dataset) -> Dataset | None:
     return Dataset(current.name, fingerprint, manifest.content, manifest.facts.rows)
 
 
+def freeze_test_set(run: Run, base: BaseModel, examples: Dataset) -> Dataset:
+    """Fix the rows that every arm is asked: all test rows that fit, or a seeded sample."""
+    rows = run.store.read(examples, Examples)
+    return run_stage(
+        run,
+        TEST_SET,
+        Examples,
+        lambda: test_set(rows, load_tokenizer(base.path), run.settings.evaluate),
+        settings=run.settings.evaluate,
+        keys={"test": content_digest(rows.filter(split="test")), "base": base.digest},
+        parents={"examples": examples},
+    )
+
+
 def _answer(
     run: Run,
     arm: str,
     base: BaseModel,
     loaded: LoadedModel,
-    examples: Dataset,
+    data: TrainingData,
+    frozen: Dataset,
     adapter: Dataset | None,
 ) -> Dataset:
     settings = run.settings.evaluate
-    rows = run.store.read(examples, Examples)
-    asked = test_rows(rows, settings)
-    keys = {"test": content_digest(asked), "base": base.digest}
-    if arm == "few_shot":
-        keys["train"] = content_digest(rows.filter(split="train"))
+    keys = {"base": base.digest}
     if adapter is not None:
         keys["adapter"] = adapter.content
+    shots: dict[str, list[Message]] = {}
+    if arm == "few_shot":
+        shots = nearest_examples(run.store.read(data.examples, Examples), settings.few_shot)
+        keys["shots"] = digest(shots)
 
-    def compute() -> Outcome[Answers]:
+    def compute(asked: DataFrame[Examples]) -> Outcome[Answers]:
         from pipeline.evaluate.answers import answer
 
         if not asked.height:
             return Outcome(table(Answers, []), drops([]), rows_in=0)
-        shots = nearest_examples(rows, settings.few_shot) if arm == "few_shot" else None
         answers = answer(arm, asked, *loaded.get(adapter), settings, shots)
         return Outcome(answers, drops([]), rows_in=asked.height)
 
-    parents = {"examples": examples} | ({"model": adapter} if adapter else {})
     return run_stage(
-        run, ANSWER[arm], Answers, compute, settings=settings, keys=keys, parents=parents
+        run,
+        ANSWER[arm],
+        Answers,
+        compute,
+        settings=settings,
+        tables={"asked": (frozen, Examples)},
+        keys=keys,
+        parents={"model": adapter} if adapter else {},
     )
 
 

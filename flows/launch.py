@@ -28,8 +28,14 @@ def launch(name: str, settings: Settings) -> "Report":
 
 
 def _flow(name: str) -> "Callable[[Settings], Report]":
-    from flows.curate import curate
-    from flows.run import run_loop
-    from flows.synthesize import synthesize
+    if name == "curate":
+        from flows.curate import curate
 
-    return {"run": run_loop, "curate": curate, "synthesize": synthesize}[name]
+        return curate
+    if name == "synthesize":
+        from flows.synthesize import synthesize
+
+        return synthesize
+    from flows.run import run_loop
+
+    return run_loop

@@ -1,13 +1,16 @@
 """The human step: queue a sample, pull decisions, settle the pairs."""
 
-from annotation.queue import FileQueue
+import polars as pl
+
+from annotation.queue import FileQueue, PushResult, ReviewQueue
 from flows.context import Run
 from flows.curate import Corpus
 from flows.steps import Stage, run_stage
 from pipeline.cache import digest
 from pipeline.dataset.review import sample_for_review, settle
 from pipeline.outcome import Outcome
-from pipeline.store import Dataset
+from pipeline.settings import ReviewSettings
+from pipeline.store import Dataset, Store
 from schemas.chunks import Chunks
 from schemas.pairs import ScreenedPairs, SettledPairs
 from schemas.reviews import Reviews
@@ -18,7 +21,7 @@ SETTLE = Stage("settle", 1, "settled_pairs")
 
 def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
     """Queue what should be reviewed, apply what was decided, and return the settled pairs."""
-    queue = FileQueue(run.home / "reviews")
+    queue = run.queue = FileQueue(run.home / "reviews")
     pulled = queue.pull()
     reviews = run_stage(
         run,
@@ -32,7 +35,8 @@ def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
         settings={},
         keys={"decisions": digest([pulled.reviews.to_dicts(), pulled.bounced.to_dicts()])},
     )
-    push_sample(run, queue, corpus, screened, set(pulled.reviews["pair_id"]))
+    pushed = push_sample(run.store, queue, screened, corpus.chunks, run.settings.review)
+    run.event("QUEUE", "review", new=pushed.new, already=pushed.already)
     return run_stage(
         run,
         SETTLE,
@@ -44,10 +48,14 @@ def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
 
 
 def push_sample(
-    run: Run, queue: FileQueue, corpus: Corpus, screened: Dataset, reviewed: set[str]
-) -> None:
-    """Queue the sample; pairs that are queued already stay as they are."""
-    pairs = run.store.read(screened, ScreenedPairs)
-    sample = sample_for_review(pairs, reviewed, run.settings.review)
-    result = queue.push(sample, run.store.read(corpus.chunks, Chunks))
-    run.event("QUEUE", "review", new=result.new, already=result.already)
+    store: Store,
+    queue: ReviewQueue,
+    screened: Dataset,
+    chunks: Dataset,
+    settings: ReviewSettings,
+) -> PushResult:
+    """Queue the pairs that people should see next; pairs that are queued stay as they are."""
+    decided = queue.pull().reviews.filter(pl.col("verdict") != "skip")
+    reviewed = set(decided["pair_id"])
+    sample = sample_for_review(store.read(screened, ScreenedPairs), reviewed, settings)
+    return queue.push(sample, store.read(chunks, Chunks))

@@ -1,6 +1,5 @@
 """The whole loop once: documents to a judged model, with its drift baseline and report."""
 
-from pipeline.report.contents import Report
 from prefect import flow
 
 from flows.console import console
@@ -12,6 +11,7 @@ from flows.models import LoadedModel
 from flows.report import write_report
 from flows.review import review_pairs
 from flows.synthesize import generate_pairs
+from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.base_model import BaseModel, resolve_model
 

@@ -151,6 +151,7 @@ def _finish(run: Run, stage: Stage, dataset: Dataset, seconds: float, reused: bo
         stage=stage.name,
         rows_in=facts.rows_in,
         rows_kept=facts.rows_kept,
+        rows=facts.rows,
         reasons=facts.reasons,
         seconds=seconds,
         reused=dataset.fingerprint if reused else None,

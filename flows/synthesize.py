@@ -2,10 +2,6 @@
 
 import os
 
-from pipeline.generate.generate import generate
-from pipeline.generate.replies import CachingTeacher
-from pipeline.generate.screen import screen
-from pipeline.report.contents import Report
 from prefect import flow
 
 from flows.context import Run, open_run
@@ -14,7 +10,11 @@ from flows.report import write_report
 from flows.steps import Stage, run_stage
 from pipeline.cache import digest
 from pipeline.dataset.jsonl import read_jsonl
+from pipeline.generate.generate import generate
+from pipeline.generate.replies import CachingTeacher
+from pipeline.generate.screen import screen
 from pipeline.generate.seeds import seed_tasks
+from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel, resolve_model
@@ -91,4 +91,6 @@ def make_teacher(run: Run, base: BaseModel) -> CachingTeacher:
         )
     from pipeline.generate.local.embedded import EmbeddedTeacher
 
-    return CachingTeacher(EmbeddedTeacher(base, settings.model), run.cache("replies"))
+    return CachingTeacher(
+        EmbeddedTeacher(base, settings.model, settings.generate.batch_size), run.cache("replies")
+    )

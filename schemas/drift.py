@@ -4,21 +4,41 @@ import pandera.polars as pa
 
 from schemas.base import Table
 
+KINDS = ["document", "pair"]
+
 
 class DriftFeatures(Table):
     """One text of the reference; a null is a feature of its own in the drift check."""
 
     id: str = pa.Field(unique=True)
-    kind: str = pa.Field(isin=["document", "pair"])
+    kind: str = pa.Field(isin=KINDS)
     characters: int = pa.Field(ge=0)
     tokens: int = pa.Field(ge=0)
+    """Length by the tokenizer of the base model."""
     type_token_ratio: float = pa.Field(ge=0, le=1, nullable=True)
-    """Distinct words over words, of the first 200 words."""
+    """Distinct words over words, of the first 200 words; null without words."""
     compression_ratio: float = pa.Field(gt=0, nullable=True)
-    """zlib bytes over UTF-8 bytes: low for repetition."""
+    """zlib bytes over UTF-8 bytes: low for repetition; null for an empty text."""
     digit_share: float = pa.Field(ge=0, le=1, nullable=True)
+    """Share of characters that are decimal digits; null for an empty text."""
+    non_ascii_share: float = pa.Field(ge=0, le=1, nullable=True)
+    """Share of characters beyond ASCII: another language, or a broken encoding."""
     code_share: float = pa.Field(ge=0, le=1, nullable=True)
-    """Share of lines inside code fences."""
+    """Share of non-empty lines inside code fences; null without such lines."""
     loss: float = pa.Field(ge=0, nullable=True)
     """Nats a token under the trained model; null where it was not measured."""
     text: str = pa.Field(nullable=True)
+    """The text itself, for tests on words; null once it was withdrawn."""
+
+
+class Vocabulary(Table):
+    """The frequent words of the reference, by kind of text."""
+
+    kind: str = pa.Field(isin=KINDS)
+    word: str = pa.Field(str_length={"min_value": 1})
+    """Lower case; a number is the one word ``0``."""
+    count: int = pa.Field(gt=0)
+    texts: int = pa.Field(gt=0)
+    """Texts of this kind that have the word."""
+    share: float = pa.Field(gt=0, le=1)
+    """Count over all words of this kind, words below the cut included."""

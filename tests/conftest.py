@@ -1,14 +1,14 @@
 """Shared fixtures: the real embedded model, prepared once, and a clean environment."""
 
-import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
-# Before torch or Prefect is imported anywhere: offline and silent.
-os.environ.update(
-    HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1",
-    PREFECT_SERVER_ANALYTICS_ENABLED="false", TOKENIZERS_PARALLELISM="false")
+from flows import environment
+
+# Before torch or Prefect is imported anywhere: offline and silent, as on the command line.
+environment.prepare(Path(tempfile.mkdtemp(prefix="tuneloop-tests-")))
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,8 +8,21 @@ from pipeline.settings import Settings, dump_settings, load_settings
 
 def test_defaults_survive_being_written_and_read(tmp_path):
     path = tmp_path / "settings.toml"
-    path.write_text(dump_settings(Settings()), "utf-8")
-    assert load_settings(path) == Settings()
+    settings = load_settings()
+    path.write_text(dump_settings(settings), "utf-8")
+    assert load_settings(path) == settings
+    assert settings.dedup == Settings().dedup
+
+
+def test_paths_count_from_the_file_and_overrides_from_the_working_directory(tmp_path, monkeypatch):
+    path = tmp_path / "project" / "tuneloop.toml"
+    path.parent.mkdir()
+    path.write_text('[paths]\ninput = "raw"\ngold = ""\n', "utf-8")
+    monkeypatch.chdir(tmp_path)
+    paths = load_settings(path, ["paths.home=elsewhere"]).paths
+    assert paths.input == tmp_path / "project" / "raw"
+    assert paths.home == tmp_path / "elsewhere"
+    assert paths.gold is None
 
 
 def test_all_errors_are_shown_at_once_with_the_nearest_key(tmp_path):

@@ -1,0 +1,1 @@
+"""How people review pairs: the queue, its files, the terminal."""

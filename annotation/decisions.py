@@ -1,0 +1,123 @@
+"""What a reviewer may decide: the rules that every decision passes before it counts."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.reviews import FLAGS, VERDICTS
+
+Item = Mapping[str, Any]
+"""One queued pair as the reviewer sees it; :data:`ITEM_FIELDS`."""
+
+ITEM_FIELDS = ("pair_id", "document", "instruction", "input", "chunk_text", "response", "evidence")
+"""Neutral on purpose: split, generator and score would bias the reviewer."""
+DECISION_FIELDS = ("verdict", "edited_response", "flags", "note", "reviewer")
+"""Filled in by the reviewer."""
+
+BOUNCES = {
+    "unreadable": "the line cannot be read; mend it, or copy the line from the other queue file",
+    "unknown_pair": "this pair_id is not in the queue; leave the pair_id column as it was",
+    "missing_verdict": f"write one of {', '.join(VERDICTS)} into verdict",
+    "unknown_verdict": f"the verdict is none of {', '.join(VERDICTS)}",
+    "missing_reviewer": "write your name into reviewer",
+    "missing_edit": "an edit needs the better text in edited_response",
+    "same_edit": "edited_response equals the response; change it, or write accept",
+    "edit_without_verdict": "edited_response is filled in beside accept; write edit, or clear it",
+    "response_overwritten": "the response itself was changed; write the text into edited_response",
+    "missing_flag": f"a reject needs a flag: {', '.join(FLAGS)}",
+    "unknown_flag": f"a flag is none of {', '.join(FLAGS)}",
+}
+"""Why a decision was not applied, and what mends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision as it came, stripped of surrounding spaces; not yet checked."""
+
+    pair_id: str
+    verdict: str
+    edited_response: str
+    flags: tuple[str, ...]
+    note: str
+    reviewer: str
+    seen_response: str | None = None
+    """The response in the reviewer's own copy of the item, where there is one."""
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was decided; a reviewer's name alone is none."""
+        return bool(self.verdict or self.edited_response or self.flags or self.note)
+
+    def fields(self) -> dict[str, Any]:
+        """Return what is stored: the decision, without the reviewer's copy of the item."""
+        return {
+            "pair_id": self.pair_id,
+            "verdict": self.verdict,
+            "edited_response": self.edited_response,
+            "flags": list(self.flags),
+            "note": self.note,
+            "reviewer": self.reviewer,
+        }
+
+
+def read_decision(row: Mapping[str, Any]) -> Decision:
+    """Take the decision out of a row of a queue file; flags may be a list or one string."""
+    flags = row.get("flags")
+    words = flags if isinstance(flags, list) else re.split(r"[\s,;|]+", _text(flags))
+    seen = row.get("response")
+    return Decision(
+        pair_id=re.sub(r"^pair-", "", _text(row.get("pair_id"))),
+        verdict=_text(row.get("verdict")).lower(),
+        edited_response=_text(row.get("edited_response")),
+        flags=tuple(
+            dict.fromkeys(word for word in (_text(flag).lower() for flag in words) if word)
+        ),
+        note=_text(row.get("note")),
+        reviewer=_text(row.get("reviewer")),
+        seen_response=None if seen is None else _text(seen),
+    )
+
+
+def bounce_reason(decision: Decision, item: Item | None) -> str | None:
+    """Return the key of :data:`BOUNCES` that keeps a decision from counting, or None.
+
+    Args:
+        decision: as it came.
+        item: the queued pair of that id; None when there is none.
+    """
+    verdict, edited = decision.verdict, decision.edited_response
+    if item is None:
+        return "unknown_pair"
+    if not verdict:
+        return "missing_verdict"
+    if verdict not in VERDICTS:
+        return "unknown_verdict"
+    if not decision.reviewer:
+        return "missing_reviewer"
+    if any(flag not in FLAGS for flag in decision.flags):
+        return "unknown_flag"
+    response = same_text(str(item["response"]))
+    if verdict == "accept":
+        if edited and same_text(edited) != response:
+            return "edit_without_verdict"
+        if decision.seen_response is not None and same_text(decision.seen_response) != response:
+            return "response_overwritten"
+    if verdict == "edit":
+        if not edited:
+            return "missing_edit"
+        if same_text(edited) == response:
+            return "same_edit"
+    if verdict == "reject" and not decision.flags:
+        return "missing_flag"
+    return None
+
+
+def same_text(text: str) -> str:
+    """Return a text with its white space folded: what a spreadsheet may change in passing."""
+    return " ".join(text.split())
+
+
+def _text(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()

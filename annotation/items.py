@@ -1,0 +1,70 @@
+"""What a reviewer gets: the items of the queue and the instructions beside them."""
+
+from pathlib import Path
+
+from pandera.typing.polars import DataFrame
+
+from pipeline.errors import ReviewError
+from schemas.chunks import Chunks
+from schemas.pairs import ScreenedPairs
+
+GUIDELINES = Path(__file__).parent / "guidelines.md"
+
+
+def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list[dict[str, str]]:
+    """Return what the reviewer sees of each pair, in the order given.
+
+    Args:
+        pairs: pairs to review; a repeated ``pair_id`` counts once.
+        chunks: at least the chunks that the pairs name.
+
+    Returns:
+        Mappings with the keys ``ITEM_FIELDS``; document and chunk_text are empty for a pair
+        without a chunk.
+
+    Raises:
+        ReviewError: a pair names a chunk that is not there.
+    """
+    by_id = {row["chunk_id"]: row for row in chunks.iter_rows(named=True)}
+    items: dict[str, dict[str, str]] = {}
+    for row in pairs.iter_rows(named=True):
+        chunk = by_id.get(row["chunk_id"], {"title": "", "section": "", "text": ""})
+        if row["chunk_id"] and row["chunk_id"] not in by_id:
+            raise ReviewError(
+                f"review: pair {row['pair_id']} names chunk {row['chunk_id']}, which is not among "
+                f"the {len(by_id)} chunks given; expected the chunks it was generated from; run "
+                "`tuneloop curate` and push again"
+            )
+        items.setdefault(
+            row["pair_id"],
+            {
+                "pair_id": row["pair_id"],
+                "document": " > ".join(filter(None, (chunk["title"], chunk["section"]))),
+                "instruction": row["instruction"],
+                "input": row["input"],
+                "chunk_text": chunk["text"],
+                "response": row["response"],
+                "evidence": row["evidence"],
+            },
+        )
+    return list(items.values())
+
+
+def readme() -> str:
+    """Return the README.txt of the queue folder."""
+    return f"""\
+How to review these pairs
+=========================
+
+Decide on each pair in ONE of these ways:
+
+1. queue.csv in a spreadsheet: fill in the columns verdict, edited_response, flags, note and
+   reviewer, leave the others as they are, and save as CSV.
+2. queue.jsonl in a text editor: the same fields, one pair a line.
+3. In the terminal: tuneloop review
+
+Then run: tuneloop review pull
+Decisions that cannot be used are listed with the reason; mend them in the file and pull again.
+To take a decision back, write skip. All decisions are kept in decisions.jsonl as they came.
+
+{GUIDELINES.read_text("utf-8")}"""

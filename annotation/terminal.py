@@ -1,0 +1,159 @@
+"""Review in the terminal: one pair at a time, each decision stored at once."""
+
+import os
+import re
+import sys
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TextIO
+
+import click
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+from annotation.decisions import Decision, Item, same_text
+from annotation.queue import FileQueue
+from schemas.reviews import FLAGS
+
+KEYS = {"a": "accept", "e": "edit", "r": "reject", "s": "skip", "q": "quit"}
+
+# Escape sequences and direction marks out of a document could rewrite what the reviewer reads.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What was decided in one sitting."""
+
+    verdicts: dict[str, int]
+    left: int
+    """Pairs still open for this reviewer."""
+
+
+def review_in_terminal(
+    queue: FileQueue, reviewer: str, console: Console, stream: TextIO | None = None
+) -> Session:
+    """Show the open pairs one by one and store each decision before the next is shown.
+
+    Args:
+        queue: the file queue.
+        reviewer: name under which the decisions are stored.
+        console: where to write.
+        stream: lines to read answers from; without it the terminal, where one key is enough.
+
+    Returns:
+        Counts by verdict. ``q``, Ctrl-C, Ctrl-D and the end of the stream end the sitting.
+    """
+    items = queue.open_items(reviewer)
+    verdicts: Counter[str] = Counter()
+    keyboard = _Keyboard(console, stream)
+    try:
+        for number, item in enumerate(items, start=1):
+            console.rule(f"{number} of {len(items)}", style="dim")
+            show(item, console)
+            decision = _ask(item, reviewer, keyboard)
+            if decision is None:
+                break
+            queue.decide(decision)
+            verdicts[decision.verdict] += 1
+    except (EOFError, KeyboardInterrupt):
+        console.print()
+    left = len(items) - verdicts.total()
+    said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+    console.print(Text(f"decided: {said or 'nothing'}; {left} open"))
+    return Session(dict(verdicts), left)
+
+
+def show(item: Item, console: Console) -> None:
+    """Write a pair: the source with its evidence highlighted, question, input, response."""
+    if item["chunk_text"]:
+        source = highlighted(_clean(item["chunk_text"]), _clean(item["evidence"]))
+        title = Text(_clean(item["document"]) or "source", style="dim")
+        console.print(Panel(source, title=title, title_align="left", border_style="dim"))
+    for name in ("instruction", "input", "response"):
+        if item[name]:
+            console.print(Text(name, style="bold cyan"), Text(_clean(item[name])), sep="\n")
+            console.print()
+
+
+def highlighted(text: str, evidence: str) -> Text:
+    """Return the text with the evidence marked, however its white space is broken."""
+    shown = Text(text)
+    words = [re.escape(word) for word in evidence.split()]
+    match = re.search(r"\s+".join(words), text) if words else None
+    if match:
+        shown.stylize("bold black on yellow", *match.span())
+    return shown
+
+
+class _Keyboard:
+    """Answers from a terminal, by key, or from a stream, by line."""
+
+    def __init__(self, console: Console, stream: TextIO | None) -> None:
+        self.console = console
+        self.stream = stream
+
+    def key(self, question: str) -> str:
+        self.console.print(Text(question, style="bold"), end=" ")
+        if self.stream is None and sys.stdin.isatty():
+            key = click.getchar()
+            self.console.print(Text(_clean(key)))
+            return key.strip().lower()
+        return self._line().lower()
+
+    def line(self, question: str) -> str:
+        self.console.print(Text(question, style="bold"), end=" ")
+        return self._line()
+
+    def text(self, question: str, before: str) -> str:
+        """Ask for a text: in the editor that is configured, or as one line."""
+        if self.stream is None and (os.environ.get("VISUAL") or os.environ.get("EDITOR")):
+            try:
+                return (click.edit(before, extension=".txt") or "").strip()
+            except click.ClickException as error:
+                self.console.print(Text(error.format_message(), style="red"))
+        return self.line(question)
+
+    def _line(self) -> str:
+        line = (self.stream or sys.stdin).readline()
+        if not line:
+            raise EOFError
+        return line.strip()
+
+
+def _ask(item: Item, reviewer: str, keyboard: _Keyboard) -> Decision | None:
+    """Ask until there is a decision that counts; None to quit."""
+    blank = Decision(item["pair_id"], "", "", (), "", reviewer)
+    while True:
+        key = keyboard.key("[a]ccept  [e]dit  [r]eject  [s]kip  [q]uit")
+        if key == "q":
+            return None
+        if key in ("a", "s"):
+            return replace(blank, verdict=KEYS[key])
+        if key == "e":
+            edited = keyboard.text("response as it should be (empty: back)", item["response"])
+            if edited and same_text(edited) != same_text(item["response"]):
+                return replace(blank, verdict="edit", edited_response=edited)
+            keyboard.console.print(Text("not changed", style="dim"))
+        if key == "r":
+            flags = _ask_flags(keyboard)
+            if flags:
+                note = keyboard.line("note (may be empty)")
+                return replace(blank, verdict="reject", flags=flags, note=note)
+
+
+def _ask_flags(keyboard: _Keyboard) -> tuple[str, ...]:
+    """Ask for flags by number or name; empty to go back."""
+    known = dict(enumerate(FLAGS, start=1))
+    keyboard.console.print(Text("  ".join(f"{number} {flag}" for number, flag in known.items())))
+    while True:
+        words = keyboard.line("what is wrong? numbers (empty: back)").replace(",", " ").split()
+        flags = [known.get(int(word), "") if word.isdecimal() else word for word in words]
+        if all(flag in FLAGS for flag in flags):
+            return tuple(dict.fromkeys(flags))
+        keyboard.console.print(Text(f"numbers from 1 to {len(FLAGS)}", style="red"))
+
+
+def _clean(text: str) -> str:
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,131 @@
+"""Commands that look at data and move the champion: show, trace, fsck, promote, rollback."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.commands import Options, command
+
+if TYPE_CHECKING:
+    from pipeline.registry import Ref
+
+
+@click.command()
+@click.argument("dataset", required=False)
+@click.option("-n", "count", default=5, show_default=True, help="Rows to show.")
+@click.option("--dropped", is_flag=True, help="Show the ledger of dropped rows instead.")
+@command
+def show(options: Options, dataset: str | None, count: int, dropped: bool) -> None:
+    """Show rows of a DATASET (name, or name/fingerprint); without one, list what there is."""
+    from flows.inspect import Home
+
+    home = Home.at(options.settings().paths.home)
+    if dataset is None:
+        rows = [
+            {"dataset": name, "fingerprint": item.fingerprint, "rows": item.rows}
+            for name, item in home.latest().items()
+        ]
+    else:
+        rows = home.rows(home.dataset(dataset), dropped).head(count).to_dicts()
+    if options.json:
+        click.echo(json.dumps({"rows": rows}, ensure_ascii=False))
+        return
+    for row in rows:
+        if dataset is None:
+            click.echo(f"{row['dataset']:<24} {row['fingerprint']}  {row['rows']:>8,} rows")
+        else:
+            _print_row(row)
+
+
+@click.command()
+@click.argument("identifier", metavar="ID")
+@command
+def trace(options: Options, identifier: str) -> None:
+    """Follow a document, chunk or pair by its ID: source, prompt, reviewer, split, models."""
+    from flows.inspect import Home
+    from flows.inspect import trace as follow
+
+    story = follow(Home.at(options.settings().paths.home), identifier)
+    if options.json:
+        click.echo(json.dumps(story, ensure_ascii=False))
+        return
+    for dataset, row in story["found"].items():
+        click.secho(dataset, bold=True)
+        _print_row(row)
+    for dataset, row in story["dropped"].items():
+        click.secho(f"dropped from {dataset}", bold=True)
+        _print_row(row)
+    click.echo(f"trained into: {', '.join(story['models']) or 'no model'}")
+
+
+@click.command()
+@command
+def fsck(options: Options) -> None:
+    """Hash every stored file again and compare with the manifests; exit 2 when one differs."""
+    from flows.inspect import Home
+    from flows.inspect import fsck as verify
+    from pipeline.errors import CorruptDataset
+
+    home = Home.at(options.settings().paths.home)
+    problems = verify(home)
+    datasets = len(home.manifests())
+    if options.json:
+        click.echo(json.dumps({"datasets": datasets, "problems": problems}))
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        raise CorruptDataset(
+            f"fsck: {len(problems)} files differ from their manifests; expected none; delete "
+            "their folders and run again: they will be made anew"
+        )
+    if not options.json:
+        click.echo(f"{datasets} datasets are whole")
+
+
+@click.command()
+@click.option("--reason", required=True, help="Why; it goes into the log.")
+@command
+def promote(options: Options, reason: str) -> None:
+    """Make the challenger champion by hand, whatever the gate said."""
+    from flows.home import locked, now
+    from flows.inspect import Home
+    from pipeline.errors import InputError
+    from pipeline.registry import CHALLENGER, CHAMPION
+
+    path = options.settings().paths.home
+    home = Home.at(path)
+    with locked(path):
+        challenger = home.registry.dataset(CHALLENGER, home.store)
+        if challenger is None:
+            raise InputError(
+                "promote: no challenger found; expected one; train with `tuneloop run`"
+            )
+        _print_ref(options, home.registry.point(CHAMPION, challenger, f"by hand: {reason}", now()))
+
+
+@click.command()
+@click.option("--reason", required=True, help="Why; it goes into the log.")
+@command
+def rollback(options: Options, reason: str) -> None:
+    """Bring back the champion before the current one."""
+    from flows.home import locked, now
+    from flows.inspect import Home
+
+    path = options.settings().paths.home
+    home = Home.at(path)
+    with locked(path):
+        _print_ref(options, home.registry.rollback(home.store, f"rollback: {reason}", now()))
+
+
+def _print_row(row: dict[str, Any]) -> None:
+    for key, value in row.items():
+        click.echo(f"  {key:<18} {value}")
+    click.echo()
+
+
+def _print_ref(options: Options, ref: "Ref") -> None:
+    if options.json:
+        click.echo(ref.model_dump_json())
+    else:
+        click.echo(f"champion     {ref.name}/{ref.fingerprint}  ({ref.reason})")

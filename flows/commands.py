@@ -1,0 +1,108 @@
+"""What all commands share: the common options, and errors that a person can act on."""
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.errors import GateFailed, TuneloopError
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+DEFAULT_CONFIG = Path("tuneloop.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every command takes."""
+
+    config: Path | None
+    overrides: tuple[str, ...]
+    json: bool
+    debug: bool
+
+    def settings(self) -> "Settings":
+        """Load the settings; tuneloop.toml of the working directory when none is named."""
+        from pipeline.settings import load_settings
+
+        config = self.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+        return load_settings(config, self.overrides)
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options, and errors that a person can act on."""
+
+    @click.option(
+        "--config", type=click.Path(path_type=Path), help="Settings file [tuneloop.toml]."
+    )
+    @click.option(
+        "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Change a setting."
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+    @click.option("--debug", is_flag=True, help="Show tracebacks.")
+    @wraps(function)
+    def wrapper(
+        *args: Any,
+        config: Path | None,
+        overrides: tuple[str, ...],
+        as_json: bool,
+        debug: bool,
+        **kwargs: Any,
+    ) -> None:
+        with _exit_codes(debug):
+            function(Options(config, overrides, as_json, debug), *args, **kwargs)
+
+    return wrapper
+
+
+@contextmanager
+def _exit_codes(debug: bool) -> Iterator[None]:
+    try:
+        yield
+    except TuneloopError as error:
+        if debug:
+            traceback.print_exc()
+        click.echo(f"tuneloop: {error}", err=True)
+        sys.exit(1 if isinstance(error, GateFailed) else 2)
+    except (click.ClickException, click.exceptions.Exit, KeyboardInterrupt):
+        raise
+    except Exception as error:  # the border of the program: whatever is left is a bug, and said so
+        if not _disk_is_full(error):
+            _bug()
+        if debug:
+            traceback.print_exc()
+        click.echo(
+            f"tuneloop: disk: {os.strerror(errno.ENOSPC)}; expected room to write in the home "
+            "folder; free some space and run again: what is finished is kept",
+            err=True,
+        )
+        sys.exit(2)
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, is a full disk.
+
+    Libraries written in Rust raise errors of their own with the system's words in them.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if os.strerror(errno.ENOSPC) in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _bug() -> None:
+    traceback.print_exc()
+    click.echo("tuneloop: this is a bug; please report it with the lines above", err=True)
+    sys.exit(3)

@@ -1,0 +1,173 @@
+"""Look at data, follow a row both ways, verify the store. Reads only; needs no server."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.errors import InputError, MissingDataset
+from pipeline.manifest import Manifest
+from pipeline.registry import Registry
+from pipeline.store import DROPPED, MANIFEST, PART, Dataset, Store
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Store and refs of a home folder."""
+
+    store: Store
+    registry: Registry
+
+    @classmethod
+    def at(cls, home: Path) -> "Home":
+        """Open the home folder.
+
+        Raises:
+            InputError: there is none yet.
+        """
+        if not (home / "store").is_dir():
+            raise InputError(
+                f"home: no store in {home}; expected one that a run has made; start with "
+                "`tuneloop run`, or name another home with --set paths.home=DIR"
+            )
+        return cls(Store(home / "store"), Registry(home / "refs"))
+
+    def dataset(self, name: str) -> Dataset:
+        """Return a dataset by ``name`` (the latest one) or ``name/fingerprint``.
+
+        Raises:
+            MissingDataset: there is no such dataset; the message lists those there are.
+        """
+        kind, _, key = name.partition("/")
+        if key:
+            folders = sorted((self.store.root / kind).glob(f"{key}*"))
+            if len(folders) == 1:
+                key = folders[0].name
+            found = self.store.find(kind, key)
+        else:
+            found = self.registry.dataset(f"dataset/{kind}", self.store)
+        if found is None:
+            known = sorted(path.name for path in (self.registry.root / "dataset").glob("*"))
+            raise MissingDataset(
+                f"dataset {name!r}: not found; expected one of {', '.join(known) or 'none yet'}, "
+                "or name/fingerprint; see `tuneloop show`"
+            )
+        return found
+
+    def rows(self, dataset: Dataset, dropped: bool = False) -> pl.DataFrame:
+        """Return the rows of a table dataset, or its ledger of dropped rows."""
+        path = self.store.path(dataset) / (DROPPED if dropped else PART)
+        if not path.exists():
+            raise InputError(
+                f"dataset {dataset}: a folder of files, not a table; look into "
+                f"{self.store.path(dataset)}"
+            )
+        return pl.read_parquet(path)
+
+    def latest(self) -> dict[str, Dataset]:
+        """Return the latest dataset of each name."""
+        names = sorted(path.name for path in (self.registry.root / "dataset").glob("*"))
+        found = {name: self.registry.dataset(f"dataset/{name}", self.store) for name in names}
+        return {name: dataset for name, dataset in found.items() if dataset is not None}
+
+    def manifests(self) -> list[Manifest]:
+        """Return all manifests of the store."""
+        paths = sorted(self.store.root.glob(f"*/*/{MANIFEST}"))
+        return [self.store.manifest(path.parent.parent.name, path.parent.name) for path in paths]
+
+
+def fsck(home: Home) -> list[str]:
+    """Hash every file again and return what differs from the manifests, a line each."""
+    problems = []
+    for manifest in home.manifests():
+        folder = home.store.folder(manifest.dataset, manifest.fingerprint)
+        for file in manifest.files:
+            path = folder / file.name
+            if not path.exists():
+                problems.append(f"{path}: missing")
+                continue
+            with path.open("rb") as stream:
+                if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
+                    problems.append(f"{path}: {path.stat().st_size} bytes differ from the manifest")
+    return problems
+
+
+TRACED = {
+    "doc_id": ["raw_documents", "documents", "unique_documents", "splits"],
+    "chunk_id": ["chunks"],
+    "pair_id": [
+        "candidate_pairs",
+        "screened_pairs",
+        "reviews",
+        "settled_pairs",
+        "gold_pairs",
+        "clean_pairs",
+        "examples",
+    ],
+}
+"""Where each kind of id lives, in the order of the stages."""
+
+
+def trace(home: Home, identifier: str) -> Row:
+    """Follow a document, chunk or pair through the latest datasets, up to source and models.
+
+    Returns:
+        ``found``: dataset -> row, upstream rows included; ``dropped``: dataset -> ledger row;
+        ``models``: models whose training examples have the pair.
+
+    Raises:
+        InputError: nothing has this id.
+    """
+    latest = home.latest()
+    found: dict[str, Row] = {}
+    dropped: dict[str, Row] = {}
+    waiting = [identifier]
+    seen: set[str] = set()
+    while waiting:
+        current = waiting.pop()
+        if not current or current in seen:
+            continue
+        seen.add(current)
+        for column, names in TRACED.items():
+            for name in (name for name in names if name in latest):
+                frame = home.rows(latest[name])
+                if column in frame.columns:
+                    for row in frame.filter(pl.col(column) == current).head(1).to_dicts():
+                        found[name] = row
+                        waiting += [row[key] for key in ("chunk_id", "doc_id") if row.get(key)]
+        for name, dataset in latest.items():
+            if (home.store.path(dataset) / DROPPED).exists():
+                ledger = home.rows(dataset, dropped=True).filter(pl.col("id") == current)
+                for row in ledger.head(1).to_dicts():
+                    dropped[name] = row
+                    waiting.append(row["related_id"] or "")
+    if not found and not dropped:
+        raise InputError(
+            f"trace: no document, chunk or pair {identifier!r} in the latest datasets; expected "
+            "an id as `tuneloop show pairs` prints it"
+        )
+    return {
+        "id": identifier,
+        "found": found,
+        "dropped": dropped,
+        "models": _models_trained_on(home, found.get("examples", {}).get("pair_id")),
+    }
+
+
+def _models_trained_on(home: Home, pair: str | None) -> list[str]:
+    models = []
+    for manifest in home.manifests():
+        if pair and manifest.dataset == "model" and "from" in manifest.inputs:
+            name, _, key = manifest.inputs["from"].partition("/")
+            examples = home.store.find(name, key)
+            if examples is not None:
+                rows = home.rows(examples).filter(
+                    (pl.col("pair_id") == pair) & (pl.col("split") == "train")
+                )
+                if rows.height:
+                    models.append(f"model/{manifest.fingerprint}")
+    return models

@@ -1,0 +1,88 @@
+"""`tuneloop init`: a new project with a commented settings file, folders and a seed-task file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from pipeline.errors import InputError
+from pipeline.settings import Settings
+
+SEED_TASKS = [
+    {
+        "id": "seed-001",
+        "name": "explain_term",
+        "instruction": "Explain in one sentence what a maintenance window is.",
+        "input": "",
+        "output": "A maintenance window is an agreed period in which a system may be changed or "
+        "switched off.",
+        "is_classification": False,
+    },
+    {
+        "id": "seed-002",
+        "name": "classify_urgency",
+        "instruction": "Is this message urgent? Answer yes or no.",
+        "input": "The pump has stopped and the tank is running over.",
+        "output": "yes",
+        "is_classification": True,
+    },
+]
+"""Two tasks to show the form; a project wants 20 or more of its own, varied in verb and form."""
+
+FOLDERS = {"input": "raw", "home": "home"}
+
+
+def create_project(folder: Path) -> list[Path]:
+    """Write the files of a new project and return them.
+
+    Raises:
+        InputError: the folder has a tuneloop.toml already.
+    """
+    config = folder / "tuneloop.toml"
+    if config.exists():
+        raise InputError(
+            f"init: {config} is there already; expected a new folder; edit that file, or name "
+            "another folder"
+        )
+    seeds = folder / "seeds" / "seed_tasks.jsonl"
+    (folder / FOLDERS["input"]).mkdir(parents=True, exist_ok=True)
+    seeds.parent.mkdir(exist_ok=True)
+    seeds.write_text("".join(json.dumps(task) + "\n" for task in SEED_TASKS), "utf-8")
+    config.write_text(commented_settings(), "utf-8")
+    return [config, seeds, folder / FOLDERS["input"]]
+
+
+def commented_settings() -> str:
+    """Return all settings with defaults and descriptions as TOML; values are commented out.
+
+    Only the paths of the project are set: a default that is not written down follows the program.
+    """
+    lines = [
+        "# Settings of a tuneloop project: uncomment what you want to change.",
+        "# Secrets do not belong here: OPENAI_API_KEY and LABEL_STUDIO_API_KEY are read from the",
+        "# environment.",
+    ]
+    for name, section in Settings.model_fields.items():
+        model = section.annotation
+        assert model is not None
+        lines += ["", f"# {(model.__doc__ or '').strip().splitlines()[0]}", f"[{name}]"]
+        defaults: dict[str, Any] = model().model_dump(mode="json")
+        for key, field in model.model_fields.items():
+            about = " ".join((field.description or "").split())
+            lines += [f"# {about}"] if about else []
+            if name == "paths":
+                lines.append(_path_line(key))
+            else:
+                lines.append(f"# {_toml(key, defaults[key])}")
+    return "\n".join(lines) + "\n"
+
+
+def _path_line(key: str) -> str:
+    general = Path(__file__).parent.parent / "data" / "general"
+    values = FOLDERS | {"seeds": "seeds/seed_tasks.jsonl", "gold": "", "general": str(general)}
+    return _toml(key, values[key])
+
+
+def _toml(key: str, value: Any) -> str:
+    return " ".join(tomli_w.dumps({key: value}).split())

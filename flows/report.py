@@ -1,0 +1,209 @@
+"""Collect what a run did into its report: page, JSON, and artifacts on the Prefect server."""
+
+import json
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from flows.console import console
+from flows.context import Run
+from flows.examples import answers, drop_examples, pair_examples, stage_rows
+from flows.home import now
+from pipeline.cache import write_atomically
+from pipeline.drift.baseline import summary
+from pipeline.report import contents
+from pipeline.report.html import render
+from pipeline.report.text import markdown_summary
+from pipeline.settings import dump_settings
+from schemas.drift import DriftFeatures
+
+if TYPE_CHECKING:
+    from flows.judge import Judged
+
+FUNNEL = {
+    "documents read": "ingest",
+    "clean": "clean",
+    "unique": "deduplicate",
+    "chunks": "chunk",
+    "candidate pairs": "generate",
+    "screened": "screen",
+    "settled": "settle",
+}
+"""Step of the funnel -> stage whose kept rows it counts."""
+
+
+def write_report(run: Run, judged: "Judged | None" = None) -> contents.Report:
+    """Build the report of a run, write report.html and report.json, send artifacts."""
+    report = contents.Report(
+        run=_run(run),
+        stages=_stages(run),
+        funnel=_funnel(run),
+        teacher=_teacher(run),
+        review=_review(run),
+        splits=_splits(run),
+        training=_training(run),
+        **(_judgement(run, judged) if judged else {}),
+        drift=_drift(run),
+        drop_examples=drop_examples(run),
+        pair_examples=pair_examples(run),
+        lineage=_lineage(run),
+        settings_toml=dump_settings(run.settings),
+    )
+    write_atomically(run.folder / "report.json", report.model_dump_json(indent=1).encode())
+    write_atomically(run.folder / "report.html", render(report).encode())
+    create_table_artifact(
+        key="stages",
+        table=[stage.model_dump(mode="json") for stage in report.stages],
+        description="Rows in, kept and dropped by stage, with reasons.",
+    )
+    create_markdown_artifact(key="report", markdown=markdown_summary(report))
+    console.print(f"report       {run.folder / 'report.html'}", markup=False, soft_wrap=True)
+    return report
+
+
+def _run(run: Run) -> contents.Run:
+    started = datetime.fromisoformat(run.started_at)
+    return contents.Run(
+        id=run.folder.name,
+        flow=run.flow,
+        started_at=run.started_at,
+        seconds=(datetime.fromisoformat(now()) - started).total_seconds(),
+        command=" ".join(["tuneloop", *sys.argv[1:]]),
+        exit=0,
+    )
+
+
+def _stages(run: Run) -> tuple[contents.Stage, ...]:
+    return tuple(
+        contents.Stage(
+            stage=line.stage,
+            rows_in=line.rows_in,
+            rows_kept=line.rows_kept,
+            rows_dropped=line.rows_in - line.rows_kept,
+            reasons=line.reasons,
+            seconds=round(line.seconds, 3),
+            reused=line.reused is not None,
+        )
+        for line in run.lines
+    )
+
+
+def _funnel(run: Run) -> tuple[contents.Count, ...]:
+    counts = [
+        contents.Count(name=name, count=run.datasets[stage].rows)
+        for name, stage in FUNNEL.items()
+        if stage in run.datasets
+    ]
+    splits = _splits(run)
+    if splits is not None:
+        counts += [contents.Count(name=name, count=count) for name, count in splits]
+    return tuple(counts)
+
+
+def _teacher(run: Run) -> contents.Teacher | None:
+    if run.teacher is None:
+        return None
+    usage = run.teacher.usage
+    return contents.Teacher(
+        calls=usage.calls,
+        cached=usage.cached,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+    )
+
+
+def _review(run: Run) -> contents.Review | None:
+    if "settle" not in run.datasets or run.queue is None:
+        return None
+    metrics = _facts(run, "settle").metrics
+    status = run.queue.status()
+    decisions = [name for name in ("accepted", "returned", "undecided") if metrics[f"batch_{name}"]]
+    return contents.Review(
+        require=run.settings.review.require,
+        queued=status.queued,
+        open=status.open,
+        done=status.done,
+        skipped=status.skipped,
+        bounced=status.bounced,
+        accepted=int(metrics["accepted"]),
+        edited=int(metrics["edited"]),
+        rejected=int(metrics["rejected"]),
+        disagreed=int(metrics["reviewers_disagree"]),
+        sample_reviewed=int(metrics["sample_reviewed"]),
+        sample_rejected=int(metrics["sample_rejected"]),
+        error_bound=metrics["error_bound"],
+        decision=decisions[0] if decisions else "",
+        folder=str(run.home / "reviews"),
+    )
+
+
+def _splits(run: Run) -> contents.Splits | None:
+    rows = stage_rows(run, "examples")
+    if rows is None:
+        return None
+    counts = dict(rows.group_by("split").len().iter_rows())
+    return contents.Splits(
+        **{name: counts.get(name, 0) for name in ("train", "validation", "test")}
+    )
+
+
+def _training(run: Run) -> contents.Training | None:
+    if "train" not in run.datasets:
+        return None
+    path = run.store.path(run.datasets["train"]) / "training.json"
+    facts = json.loads(path.read_text("utf-8"))
+    return contents.Training(**{key: facts[key] for key in contents.Training.model_fields})
+
+
+def _judgement(run: Run, judged: "Judged") -> dict[str, Any]:
+    known = contents.Evaluation.model_fields
+    evaluation = judged.evaluation.to_dict() | {"confidence": run.settings.evaluate.confidence}
+    verdict = judged.verdict.to_dict() | {"promoted": judged.promoted}
+    return {
+        "evaluation": {key: value for key, value in evaluation.items() if key in known},
+        "gate": verdict,
+        "forgetting": judged.forgetting.to_dict() if judged.forgetting else None,
+        "answers": answers(run, judged),
+    }
+
+
+def _drift(run: Run) -> contents.Drift | None:
+    dataset = run.datasets.get("drift baseline")
+    if dataset is None:
+        return None
+    described = summary(run.store.read(dataset, DriftFeatures))
+    features = {}
+    for kind, by_name in described.items():
+        for name, about in by_name.items():
+            points = cast("dict[str, float]", about["quantiles"])
+            features[f"{kind} {name}"] = contents.Feature(
+                low=points["0.05"], median=points["0.5"], high=points["0.95"]
+            )
+    return contents.Drift(
+        reference=contents.Reference(
+            fingerprint=dataset.fingerprint, rows=dataset.rows, features=features
+        )
+    )
+
+
+def _lineage(run: Run) -> contents.Lineage:
+    datasets = []
+    for dataset in run.datasets.values():
+        manifest = run.store.manifest(dataset.name, dataset.fingerprint)
+        inputs = tuple(value.replace("/", " ") for value in manifest.inputs.values())
+        datasets.append(
+            contents.LineageDataset(
+                name=dataset.name,
+                fingerprint=dataset.fingerprint,
+                rows=dataset.rows,
+                inputs=tuple(value for value in inputs if " " in value),
+            )
+        )
+    return contents.Lineage(datasets=tuple(datasets))
+
+
+def _facts(run: Run, stage: str) -> Any:
+    dataset = run.datasets[stage]
+    return run.store.manifest(dataset.name, dataset.fingerprint).facts

@@ -1,0 +1,1 @@
+"""From pairs to examples: splits, gold pairs, leaks, chat messages."""

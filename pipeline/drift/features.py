@@ -1,0 +1,115 @@
+"""Numbers about a text that move when data changes: length, variety, repetition, code, loss."""
+
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.outcome import table
+from pipeline.progress import track
+from schemas.documents import UniqueDocuments
+from schemas.drift import DriftFeatures
+from schemas.pairs import Examples
+
+FEATURES = (
+    "characters",
+    "tokens",
+    "type_token_ratio",
+    "compression_ratio",
+    "digit_share",
+    "non_ascii_share",
+    "code_share",
+    "loss",
+)
+"""Numeric columns of DriftFeatures, in the order of a report."""
+
+TYPE_TOKEN_WORDS = 200
+"""The type-token ratio falls with length, so it is taken over as many words in every text."""
+
+_WORD = re.compile(r"\w+")
+_DIGIT = re.compile(r"\d")
+_NON_ASCII = re.compile(r"[^\x00-\x7f]")
+_FENCE = re.compile(r"\s{0,3}(```|~~~)")
+
+
+def features(
+    texts: pl.DataFrame,
+    count_tokens: Callable[[str], int],
+    losses: Mapping[str, float | None] | None = None,
+) -> DataFrame[DriftFeatures]:
+    """Measure each text.
+
+    Args:
+        texts: ``id`` (unique), ``kind`` (document or pair) and ``text``, rows in any order; see
+            :func:`document_texts` and :func:`pair_texts`.
+        count_tokens: length of a text by the tokenizer of the base model.
+        losses: nats a token of the texts that were measured, by id; None where it could not be.
+
+    Returns:
+        One row a text, sorted by id.
+    """
+    ordered = texts.select("id", "kind", "text").sort("id")
+    rows = [
+        {"id": key, "kind": kind, "text": text, "loss": (losses or {}).get(key), "tokens": tokens}
+        | _shape(text)
+        for key, kind, text in track(ordered.rows(), "texts")
+        for tokens in [count_tokens(text)]
+    ]
+    return table(DriftFeatures, rows)
+
+
+def document_texts(documents: DataFrame[UniqueDocuments]) -> pl.DataFrame:
+    """Return documents as texts to measure: ``id``, ``kind``, ``text``."""
+    return documents.select(pl.col("doc_id").alias("id"), kind=pl.lit("document"), text="text")
+
+
+def pair_texts(examples: DataFrame[Examples]) -> pl.DataFrame:
+    """Return examples as texts to measure: question and response with a blank line between."""
+    return pl.DataFrame(
+        {
+            "id": examples["pair_id"],
+            "text": [
+                "\n\n".join(item["content"] for item in messages if item["role"] != "system")
+                for messages in examples["messages"]
+            ],
+        },
+        schema={"id": pl.String, "text": pl.String},
+    ).select("id", kind=pl.lit("pair"), text="text")
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in lower case, every number as ``0``."""
+    return ["0" if word.isdecimal() else word for word in _WORD.findall(text.lower())]
+
+
+def _shape(text: str) -> dict[str, Any]:
+    encoded = text.encode("utf-8", "surrogatepass")
+    first = words(text)[:TYPE_TOKEN_WORDS]
+    return {
+        "characters": len(text),
+        "type_token_ratio": _share(len(set(first)), len(first)),
+        # Level 6 is written out: the default may change with the library.
+        "compression_ratio": _share(len(zlib.compress(encoded, 6)), len(encoded)),
+        "digit_share": _share(len(_DIGIT.findall(text)), len(text)),
+        "non_ascii_share": _share(len(_NON_ASCII.findall(text)), len(text)),
+        "code_share": _code_share(text),
+    }
+
+
+def _code_share(text: str) -> float | None:
+    """Return the share of non-empty lines between Markdown code fences, fences not counted."""
+    inside, code, lines = False, 0, 0
+    for line in text.splitlines():
+        if _FENCE.match(line):
+            inside = not inside
+        elif line.strip():
+            lines += 1
+            code += inside
+    return _share(code, lines)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

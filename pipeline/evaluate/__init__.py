@@ -1,0 +1,1 @@
+"""Judging a model on the frozen test set: answers, metrics, statistics, forgetting, the gate."""

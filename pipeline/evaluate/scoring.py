@@ -1,0 +1,170 @@
+"""The forward passes of evaluation: log-probabilities of given tokens, and greedy decoding.
+
+Prompts are padded on the left, so that all of a batch end at the same place and one pass over
+the prompts serves both the scoring of references and the decoding of answers. Padding is masked
+by position, never by token id. Decoding is a plain loop rather than ``generate``: models come
+with generation settings of their own (sampling, repetition penalties) that would blur a
+comparison.
+"""
+
+import copy
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Tokens = Sequence[int]
+FILLER = 0
+"""Token id in padded places: any id will do, since it is masked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Prompts after their forward pass, with what is needed to go on from them."""
+
+    cache: Any
+    mask: Tensor
+    """(rows, longest prompt), 1 where there is a token."""
+    next_logits: Tensor
+    """(rows, vocabulary), float32: scores of the first token after each prompt."""
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Evaluation mode without gradients inside the block; the mode before it comes back.
+
+    ``no_grad``, not ``inference_mode``: tensors that layers keep from an inference pass could not
+    be used by training afterwards.
+    """
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def prefill(model: Any, prompts: Sequence[Tokens]) -> Prefix:
+    """Run prompts of one token or more through the model, padded on the left."""
+    longest = max(len(prompt) for prompt in prompts)
+    ids = [[FILLER] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
+    mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    input_ids = torch.tensor(ids, device=model.device)
+    attention_mask = torch.tensor(mask, device=model.device)
+    output = model(
+        input_ids=input_ids,
+        attention_mask=attention_mask,
+        position_ids=(attention_mask.cumsum(-1) - 1).clamp(min=0),
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return Prefix(output.past_key_values, attention_mask, output.logits[:, -1].float())
+
+
+def continuation_log_probs(
+    model: Any, prefix: Prefix, continuations: Sequence[Sequence[Tokens]]
+) -> list[list[NDArray[np.float32]]]:
+    """Score continuations of each prompt, teacher forced; the prefix stays as it was.
+
+    Args:
+        model: a causal language model in evaluation mode.
+        prefix: the prompts.
+        continuations: for each prompt the same number of continuations of one token or more.
+
+    Returns:
+        In the shape of ``continuations``: the natural log-probability of each token.
+    """
+    each = len(continuations[0])
+    flat = [list(tokens) for row in continuations for tokens in row]
+    longest = max(len(tokens) for tokens in flat) - 1  # the last token predicts nothing we need
+    cache = copy.deepcopy(prefix.cache)  # the forward pass below appends to it
+    if each > 1:
+        cache.batch_repeat_interleave(each)
+    before = prefix.mask.repeat_interleave(each, dim=0)
+    first = prefix.next_logits.repeat_interleave(each, dim=0)
+    logits = None
+    if longest > 0:
+        inputs = [tokens[:-1] for tokens in flat]
+        ids = [tokens + [FILLER] * (longest - len(tokens)) for tokens in inputs]
+        mask = [[1] * len(tokens) + [0] * (longest - len(tokens)) for tokens in inputs]
+        steps = torch.arange(longest, device=model.device)
+        logits = model(
+            input_ids=torch.tensor(ids, device=model.device),
+            attention_mask=torch.cat([before, torch.tensor(mask, device=model.device)], dim=1),
+            position_ids=before.sum(-1, keepdim=True) + steps,
+            past_key_values=cache,
+            use_cache=True,
+        ).logits
+    scored = []
+    for row, tokens in enumerate(flat):
+        # Row by row, so that only one response's scores are held in float32.
+        rest = [] if logits is None else [logits[row, : len(tokens) - 1].float()]
+        scored.append(_picked(torch.cat([first[row : row + 1], *rest]), tokens))
+    return [scored[start : start + each] for start in range(0, len(scored), each)]
+
+
+def greedy(
+    model: Any, prefix: Prefix, stop_ids: Collection[int], max_new_tokens: int
+) -> list[list[int]]:
+    """Continue each prompt with its likeliest tokens; this uses the prefix up.
+
+    Returns:
+        The new tokens of each prompt, the stop token included when it was reached.
+    """
+    stops = torch.tensor(sorted(stop_ids), device=model.device)
+    mask, positions = prefix.mask, prefix.mask.sum(-1, keepdim=True)
+    chosen = prefix.next_logits.argmax(-1, keepdim=True)
+    drawn = [chosen]
+    stopped = torch.isin(chosen, stops)
+    while len(drawn) < max_new_tokens and not bool(stopped.all()):
+        mask = torch.cat([mask, torch.ones_like(chosen)], dim=1)
+        logits = model(
+            input_ids=chosen,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=prefix.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits
+        positions = positions + 1
+        chosen = logits[:, -1].argmax(-1, keepdim=True)
+        drawn.append(chosen)
+        stopped |= torch.isin(chosen, stops)
+    return [_until(tokens, stop_ids) for tokens in torch.cat(drawn, dim=1).tolist()]
+
+
+def text_log_probs(model: Any, texts: Sequence[Tokens]) -> list[NDArray[np.float32]]:
+    """Return the log-probability of each token but the first, for texts of two tokens or more."""
+    longest = max(len(tokens) for tokens in texts)
+    ids = [list(tokens) + [FILLER] * (longest - len(tokens)) for tokens in texts]
+    mask = [[1] * len(tokens) + [0] * (longest - len(tokens)) for tokens in texts]
+    logits = model(
+        input_ids=torch.tensor(ids, device=model.device),
+        attention_mask=torch.tensor(mask, device=model.device),
+        use_cache=False,
+    ).logits
+    return [
+        _picked(logits[row, : len(tokens) - 1].float(), tokens[1:])
+        for row, tokens in enumerate(texts)
+    ]
+
+
+def _picked(logits: Tensor, tokens: Tokens) -> NDArray[np.float32]:
+    """Return the log-probability (tokens,) of each token under logits (tokens, vocabulary)."""
+    wanted = torch.tensor(list(tokens), device=logits.device)
+    log_probs = logits.log_softmax(-1).gather(-1, wanted[:, None])[:, 0]
+    return np.asarray(log_probs.cpu().numpy(), dtype=np.float32)
+
+
+def _until(tokens: list[int], stop_ids: Collection[int]) -> list[int]:
+    """Cut after the first stop token."""
+    for place, token in enumerate(tokens):
+        if token in stop_ids:
+            return tokens[: place + 1]
+    return tokens

@@ -1,0 +1,193 @@
+"""Intervals that respect where rows come from.
+
+Questions about one document rise and fall together, so the bootstrap resamples documents, not
+rows: at an intra-cluster correlation of 0.71 with 10 rows a cluster, resampling rows rejects a
+true null in 43 % of runs instead of 5 %. Two models are compared on the same rows (paired).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite, sqrt
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri, stdtrit
+
+Floats = NDArray[np.float64]
+
+
+class Resampling(TypedDict):
+    """How the bootstrap draws: arguments of :func:`interval` and :func:`paired_difference`."""
+
+    seed: int
+    draws: int
+    confidence: float
+
+
+_CELLS = 4_000_000
+"""Draws times clusters held at once: 32 MB, however large the test set is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with its confidence interval; the ends are infinite where nothing can be said."""
+
+    value: float
+    low: float
+    high: float
+
+    def __neg__(self) -> "Interval":
+        """Return the interval of the negated value."""
+        return Interval(-self.value, -self.high, -self.low)
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return JSON-able ends; an infinite end becomes None."""
+        return {
+            "value": self.value,
+            "low": self.low if isfinite(self.low) else None,
+            "high": self.high if isfinite(self.high) else None,
+        }
+
+
+def interval(
+    values: ArrayLike,
+    clusters: Sequence[str],
+    *,
+    seed: int,
+    weights: ArrayLike | None = None,
+    draws: int = 10_000,
+    confidence: float = 0.95,
+) -> Interval:
+    """Return the (weighted) mean of row values with its clustered bootstrap interval.
+
+    Whole clusters are drawn with replacement; each draw is ``sum(w x) / sum(w)`` over the rows
+    of its clusters. The ends are expanded percentiles (Hesterberg 2015, "What Teachers Should
+    Know About the Bootstrap", section 5.1): plain percentiles are too narrow by the factor
+    ``sqrt((k - 1) / k)`` and by normal for t quantiles, which shows below 30 clusters.
+
+    Args:
+        values: one finite number a row.
+        clusters: the cluster of each row, as long as ``values``.
+        seed: of the resampling; equal seeds resample equal clusters.
+        weights: positive, one a row (tokens, for a loss per token); None weighs rows equally.
+        draws: bootstrap samples.
+        confidence: share of intervals that hold the true value.
+
+    Returns:
+        The interval; its ends are infinite when there is one cluster only.
+
+    Raises:
+        ValueError: no rows, unequal lengths, or a value that is not finite.
+    """
+    rows, index, weight = _checked(values, clusters, weights)
+    numerators, denominators = _cluster_sums(index, rows * weight), _cluster_sums(index, weight)
+    value = float(numerators.sum() / denominators.sum())
+    size = len(numerators)
+    if size < 2:
+        return Interval(value, -inf, inf)
+    tail = ndtr(sqrt(size / (size - 1)) * stdtrit(size - 1, (1 - confidence) / 2))
+    low, high = np.quantile(_bootstrap(numerators, denominators, draws, seed), [tail, 1 - tail])
+    return Interval(value, float(low), float(high))
+
+
+def paired_difference(
+    a: ArrayLike,
+    b: ArrayLike,
+    clusters: Sequence[str],
+    *,
+    seed: int,
+    weights: ArrayLike | None = None,
+    draws: int = 10_000,
+    confidence: float = 0.95,
+) -> Interval:
+    """Return the (weighted) mean of ``a - b`` on the same rows; otherwise like :func:`interval`."""
+    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if first.shape != second.shape:
+        raise ValueError(f"paired difference: {first.shape} against {second.shape} rows")
+    return interval(
+        first - second, clusters, seed=seed, weights=weights, draws=draws, confidence=confidence
+    )
+
+
+def intra_cluster_correlation(values: ArrayLike, clusters: Sequence[str]) -> float:
+    """Return the share of variance that lies between clusters, in 0..1.
+
+    One-way analysis of variance with unequal cluster sizes (Donner 1986). 0.0 when every
+    cluster has one row or all rows are in one cluster: then it cannot be estimated.
+    """
+    rows, index, _ = _checked(values, clusters, None)
+    sizes = np.bincount(index).astype(np.float64)
+    size, count = len(sizes), len(rows)
+    if size < 2 or count == size:
+        return 0.0
+    means = np.bincount(index, rows) / sizes
+    between = float((sizes * (means - rows.mean()) ** 2).sum()) / (size - 1)
+    within = float(((rows - means[index]) ** 2).sum()) / (count - size)
+    typical = (count - float((sizes**2).sum()) / count) / (size - 1)
+    total = between + (typical - 1) * within
+    return min(1.0, max(0.0, (between - within) / total)) if total > 0 else 0.0
+
+
+def minimum_detectable_effect(
+    differences: ArrayLike,
+    clusters: Sequence[str],
+    *,
+    weights: ArrayLike | None = None,
+    confidence: float = 0.95,
+    power: float = 0.8,
+) -> float:
+    """Return the smallest true mean difference that a test of this size would find.
+
+    ``(1.96 + 0.84) sd / sqrt(n_eff)`` with ``n_eff = n / (1 + (m - 1) ICC)`` (Kish 1965), where m
+    is the mean cluster size as a row sees it, ``sum(n_k^2) / n``. With weights the differences
+    are linearised around the weighted mean first (ratio estimator).
+
+    Returns:
+        The effect in the unit of the differences; infinite for a single row.
+    """
+    rows, index, weight = _checked(differences, clusters, weights)
+    count = len(rows)
+    if count < 2:
+        return inf
+    mean = float((rows * weight).sum() / weight.sum())
+    linearised = mean + weight / weight.mean() * (rows - mean)
+    seen = float((np.bincount(index) ** 2).sum()) / count
+    inflation = 1 + (seen - 1) * intra_cluster_correlation(linearised, clusters)
+    z = float(ndtri(1 - (1 - confidence) / 2) + ndtri(power))
+    return z * float(linearised.std(ddof=1)) * sqrt(inflation / count)
+
+
+def _checked(
+    values: ArrayLike, clusters: Sequence[str], weights: ArrayLike | None
+) -> tuple[Floats, NDArray[np.intp], Floats]:
+    """Return values, cluster index and weights of the rows, all of one length."""
+    rows = np.asarray(values, dtype=np.float64)
+    weight = np.ones_like(rows) if weights is None else np.asarray(weights, dtype=np.float64)
+    if not (rows.ndim == 1 and len(rows) == len(clusters) == len(weight) > 0):
+        raise ValueError(
+            f"statistics: {rows.shape} values, {len(clusters)} clusters, {weight.shape} weights; "
+            "expected one of each a row and at least one row"
+        )
+    if not (np.isfinite(rows).all() and (weight > 0).all()):
+        raise ValueError("statistics: a value is not finite or a weight is not positive")
+    _, index = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
+    return rows, index, weight
+
+
+def _cluster_sums(index: NDArray[np.intp], values: Floats) -> Floats:
+    """Return the sum of values of each cluster."""
+    return np.asarray(np.bincount(index, values), dtype=np.float64)
+
+
+def _bootstrap(numerators: Floats, denominators: Floats, draws: int, seed: int) -> Floats:
+    """Return the ratio of sums in each of ``draws`` resamples of the clusters."""
+    size = len(numerators)
+    generator = np.random.default_rng(seed)
+    block = max(1, _CELLS // size)
+    ratios = []
+    for start in range(0, draws, block):
+        drawn = min(block, draws - start)
+        counts = generator.multinomial(size, np.full(size, 1 / size), size=drawn)
+        ratios.append((counts @ numerators) / (counts @ denominators))
+    return np.concatenate(ratios)

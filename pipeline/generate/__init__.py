@@ -1,0 +1,1 @@
+"""From chunks and seed tasks to screened pairs."""

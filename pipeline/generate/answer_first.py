@@ -1,0 +1,195 @@
+"""Answer-first pairs: what makes a weak teacher useful.
+
+The response is a sentence of the chunk, so it is grounded by construction, and the teacher only
+finds the question. Several questions are sampled; those that do not lead back to the sentence go
+(round trip), and of the rest the one wins under which the teacher finds the sentence likeliest,
+weighted by what the sentence adds to the question (else a question that gives most of the answer
+away would always win).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipeline.cache import short_id
+from pipeline.generate import prompts, questions
+from pipeline.generate.evidence import NAME, Evidence, evidence, retrieval_rank, sentences
+from pipeline.generate.grounded import Chunk, Harvest, pair, quota
+from pipeline.generate.stems import stems
+from pipeline.generate.teacher import Messages, Reply, Request, Teacher
+from pipeline.generate.words import ARTICLES, STOPWORDS
+from pipeline.outcome import Drop
+from pipeline.settings import GenerateSettings
+
+QUESTION_TOKENS = 32
+"""Longest question; most of those that end by themselves take less than 24."""
+ENGLISH = 0.15
+"""Least share of English function words from which a question is begun with English words."""
+
+
+@dataclass(slots=True)
+class _Question:
+    text: str
+    rank: int
+    new: float
+    """Share of the answer's content words that the question does not have."""
+    score: float | None = None
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """An evidence sentence and the questions found for it."""
+
+    chunk: Chunk
+    sentence: Evidence
+    all_sentences: list[str]
+    requests: list[Request]
+    ready: list[str]
+    """Questions that the rules could finish by themselves."""
+    found: list[_Question] = field(default_factory=list)
+    failures: list[questions.Parsed] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return short_id(self.chunk.chunk_id, self.sentence.text, prompts.ANSWER_FIRST)
+
+
+def answer_first(
+    document: Sequence[Chunk], settings: GenerateSettings, teacher: Teacher
+) -> Harvest:
+    """Make pairs of one document with a weak teacher.
+
+    Args:
+        document: its chunks in reading order.
+        settings: quota, questions for an answer, sampling.
+        teacher: asked once for all questions, once for all losses.
+    """
+    harvest = Harvest()
+    candidates = _candidates(document, settings, harvest)
+    requests = [request for candidate in candidates for request in candidate.requests]
+    replies = iter(teacher.complete(requests, settings.seed) if requests else [])
+    for candidate in candidates:
+        _read(candidate, [next(replies) for _ in candidate.requests])
+        harvest.raw += candidate.raw[:1]
+    _score(candidates, teacher)
+    for candidate in candidates:
+        best = max(
+            (q for q in candidate.found if q.rank == 1),
+            key=lambda q: ((q.score or 0.0) * q.new, -len(q.text), q.text),
+            default=None,
+        )
+        if best is None:
+            harvest.drops.append(_drop(candidate))
+        else:
+            response = candidate.sentence.text
+            harvest.pairs.append(
+                pair(candidate.chunk, best.text, response, response, teacher.name)
+                | {"prompt_version": prompts.ANSWER_FIRST, "score": best.score}
+            )
+    return harvest
+
+
+def _candidates(
+    document: Sequence[Chunk], settings: GenerateSettings, harvest: Harvest
+) -> list[_Candidate]:
+    texts = [sentences(chunk.text) for chunk in document]
+    names = frozenset(
+        name for part in texts for sentence in part for name in NAME.findall(sentence)
+    )
+    taken: set[str] = set()
+    candidates = []
+    for chunk, part in zip(document, texts, strict=True):
+        chosen = evidence(part, quota(chunk, settings), frozenset(taken))
+        taken.update(item.text for item in chosen)
+        if not chosen:
+            excerpt = " ".join(chunk.text.split())
+            harvest.drops.append(Drop(chunk.chunk_id, "no_evidence", excerpt, 0, 1))
+        else:
+            harvest.asked += 1
+        candidates += [_candidate(chunk, item, part, names, settings) for item in chosen]
+    return candidates
+
+
+def _candidate(
+    chunk: Chunk,
+    item: Evidence,
+    all_sentences: list[str],
+    names: frozenset[str],
+    settings: GenerateSettings,
+) -> _Candidate:
+    count = settings.questions_per_answer
+    words = [word.lower() for word in item.text.split()]
+    english = sum(word in STOPWORDS for word in words) / len(words) >= ENGLISH
+    begun = stems(item.text, names - ARTICLES, count) if english else []
+    beginnings = [stem.text for stem in begun] or [""]
+    requests = [
+        Request(
+            prompts.question_of_answer(chunk.title, chunk.section, item.text, beginning),
+            QUESTION_TOKENS,
+            settings.temperature,
+            settings.top_p,
+            # Divide what is wanted among the beginnings; the first ones get the rest.
+            samples=count // len(beginnings) + (place < count % len(beginnings)),
+            stop=("\n",),
+        )
+        for place, beginning in enumerate(beginnings)
+    ]
+    ready = [f"{stem.text}?" for stem in begun if stem.complete]
+    return _Candidate(chunk, item, all_sentences, requests, ready)
+
+
+def _read(candidate: _Candidate, replies: Sequence[Reply]) -> None:
+    """Parse, check and rank the questions of a candidate."""
+    texts = list(candidate.ready)
+    for request, reply in zip(candidate.requests, replies, strict=True):
+        beginning = request.messages[-1][1].removeprefix("Question: ")
+        if reply.failed:
+            candidate.failures.append(questions.Parsed("", "request_failed"))
+        else:
+            candidate.raw += [beginning + text for text in reply.texts]
+    answer = candidate.sentence.text
+    seen: set[str] = set()
+    for text in texts + candidate.raw:
+        parsed = questions.parse(text)
+        if parsed.question:
+            parsed = questions.check(parsed.question, answer, candidate.chunk.topic)
+        if not parsed.question:
+            candidate.failures.append(parsed)
+        elif parsed.question not in seen:
+            seen.add(parsed.question)
+            rank = retrieval_rank(parsed.question, answer, candidate.all_sentences)
+            new = questions.new_share(parsed.question, answer)
+            candidate.found.append(_Question(parsed.question, rank, new))
+
+
+def _score(candidates: Sequence[_Candidate], teacher: Teacher) -> None:
+    """Give each question the nats a token by which it makes its answer likelier."""
+    rows: list[tuple[Messages, str]] = []
+    scored: list[tuple[_Question, int, int]] = []
+    for candidate in candidates:
+        returning = [question for question in candidate.found if question.rank == 1]
+        alone = len(rows)
+        if returning:
+            rows.append(((("user", ""),), candidate.sentence.text))
+        for question in returning:
+            scored.append((question, alone, len(rows)))
+            rows.append(((("user", question.text),), candidate.sentence.text))
+    losses = teacher.answer_losses(rows) if rows else None
+    if losses is None:
+        return
+    for question, alone, asked in scored:
+        question.score = losses[alone] - losses[asked]
+
+
+def _drop(candidate: _Candidate) -> Drop:
+    """Name the reason for which no question of a sentence was left."""
+    excerpt = f"{candidate.sentence.text} | {' | '.join(candidate.raw)}"
+    if candidate.found:
+        rank = min(question.rank for question in candidate.found)
+        return Drop(candidate.id, "round_trip_failed", excerpt, rank, 1)
+    counts = Counter(failure.reason for failure in candidate.failures)
+    reason = min(counts, key=lambda name: (-counts[name], name), default="unparsable")
+    failure = next((f for f in candidate.failures if f.reason == reason), None)
+    value, threshold = (failure.value, failure.threshold) if failure else (None, None)
+    return Drop(candidate.id, reason, excerpt, value, threshold)

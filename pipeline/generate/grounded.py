@@ -1,0 +1,159 @@
+"""Pairs that rest on a chunk, from a strong teacher: questions first, then their answers.
+
+What both ways of making grounded pairs share is here as well; the way for a weak teacher is in
+:mod:`pipeline.generate.answer_first`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.cache import short_id
+from pipeline.generate import prompts, questions
+from pipeline.generate.evidence import best_sentence, content_words, sentences
+from pipeline.generate.pairs import pair_id
+from pipeline.generate.teacher import Reply, Request, Teacher
+from pipeline.outcome import Drop
+from pipeline.settings import GenerateSettings
+
+TOKENS_A_QUESTION = 48
+"""Room for each question of a strong teacher."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What generation needs of a chunk."""
+
+    chunk_id: str
+    doc_id: str
+    title: str
+    section: str
+    text: str
+    tokens: int
+
+    @property
+    def topic(self) -> str:
+        """Title and section on one line."""
+        return " > ".join(part for part in (self.title, self.section) if part)
+
+
+@dataclass(slots=True)
+class Harvest:
+    """Pairs and drops of some documents; each candidate is in one of the two."""
+
+    pairs: list[dict[str, Any]] = field(default_factory=list)
+    drops: list[Drop] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+    """First raw replies, to show when nothing comes of them."""
+    asked: int = 0
+    """Chunks that something was asked about."""
+
+    def add(self, other: "Harvest") -> None:
+        """Take over what another harvest holds."""
+        self.pairs += other.pairs
+        self.drops += other.drops
+        self.raw += other.raw
+        self.asked += other.asked
+
+
+def quota(chunk: Chunk, settings: GenerateSettings) -> int:
+    """Return how many pairs a chunk is asked for: by its length, so that its tail is covered."""
+    wanted = max(1, round(chunk.tokens / settings.tokens_per_pair))
+    return min(settings.max_pairs_per_chunk, wanted)
+
+
+def question_first(
+    documents: Sequence[Sequence[Chunk]], settings: GenerateSettings, teacher: Teacher
+) -> Harvest:
+    """Make pairs of some documents with a strong teacher: questions, then answers.
+
+    A candidate is a question that was asked for; the teacher may give fewer.
+    """
+    chunks = [chunk for document in documents for chunk in document]
+    harvest = Harvest(asked=len(chunks))
+    first = [_question_request(chunk, settings) for chunk in chunks]
+    asked: list[tuple[Chunk, str]] = []
+    for chunk, reply in zip(chunks, teacher.complete(first, settings.seed), strict=True):
+        asked += [(chunk, question) for question in _questions(chunk, reply, settings, harvest)]
+    second = [
+        Request(
+            prompts.answer_of_question(chunk.title, chunk.section, chunk.text, question),
+            settings.max_answer_tokens,
+            settings.temperature,
+            settings.top_p,
+        )
+        for chunk, question in asked
+    ]
+    replies = teacher.complete(second, settings.seed) if second else []
+    for (chunk, question), reply in zip(asked, replies, strict=True):
+        reason = _answer_problem(reply)
+        if reason:
+            identity = short_id(chunk.chunk_id, question, prompts.CHUNK_QA)
+            harvest.drops.append(Drop(identity, reason, f"{question} | {reply.texts[0]}"))
+            continue
+        response = " ".join(reply.texts[0].split())
+        rests_on = best_sentence(response, sentences(chunk.text))
+        harvest.pairs.append(
+            pair(chunk, question, response, rests_on, teacher.name)
+            | {"prompt_version": prompts.CHUNK_QA, "score": None}
+        )
+    return harvest
+
+
+def _question_request(chunk: Chunk, settings: GenerateSettings) -> Request:
+    count = quota(chunk, settings)
+    return Request(
+        prompts.questions_of_chunk(chunk.title, chunk.section, chunk.text, count),
+        TOKENS_A_QUESTION * count,
+        settings.temperature,
+        settings.top_p,
+    )
+
+
+def _questions(
+    chunk: Chunk, reply: Reply, settings: GenerateSettings, harvest: Harvest
+) -> list[str]:
+    """Read the questions of a chunk; each one that is missing or bad is a drop."""
+    count = quota(chunk, settings)
+    harvest.raw.append(reply.texts[0])
+    lines = [line for line in reply.texts[0].splitlines() if line.strip()]
+    parsed = [] if reply.failed else [questions.parse(line) for line in lines[:count]]
+    good = list(dict.fromkeys(item.question for item in parsed if item.question))
+    bad = [item for item in parsed if not item.question]
+    missing = "request_failed" if reply.failed else "unparsable"
+    bad += [questions.Parsed("", missing)] * (count - len(good) - len(bad))
+    for number, item in enumerate(bad):
+        identity = short_id(chunk.chunk_id, str(number), prompts.CHUNK_QA)
+        harvest.drops.append(
+            Drop(identity, item.reason, reply.texts[0], item.value, item.threshold)
+        )
+    return good
+
+
+def _answer_problem(reply: Reply) -> str:
+    text = reply.texts[0].strip()
+    if reply.failed:
+        return "request_failed"
+    if prompts.NOT_ANSWERABLE.lower() in text.lower():
+        return "not_answerable"
+    if reply.finish_reasons[0] == "length":
+        return "cut_short"
+    return "" if content_words(text) else "unparsable"
+
+
+def pair(
+    chunk: Chunk, question: str, response: str, rests_on: str, generator: str
+) -> dict[str, Any]:
+    """Return the columns of Pairs that both ways share; prompt_version and score are missing."""
+    return {
+        "pair_id": pair_id(question, "", response, chunk.doc_id, "grounded"),
+        "instruction": question,
+        "input": "",
+        "response": response,
+        "evidence": rests_on,
+        "chunk_id": chunk.chunk_id,
+        "doc_id": chunk.doc_id,
+        "seed_task_id": "",
+        "generator": generator,
+        "origin": "grounded",
+    }

@@ -1,0 +1,120 @@
+"""Screen candidate pairs by named rules: form, groundedness, conflicts, novelty."""
+
+from typing import Any
+
+from pandera.typing.polars import DataFrame
+
+from pipeline.generate.screen_grounding import GROUNDING
+from pipeline.generate.screen_novelty import Kept, conflicts
+from pipeline.generate.screen_rules import FORM, Candidate, Finding
+from pipeline.outcome import Drop, Outcome, drops, table
+from pipeline.progress import track
+from pipeline.settings import ScreenSettings
+from schemas.chunks import Chunks
+from schemas.pairs import Pairs, ScreenedPairs, SeedTasks
+from schemas.splits import Splits
+
+
+def screen(
+    pairs: DataFrame[Pairs],
+    chunks: DataFrame[Chunks],
+    seed_tasks: DataFrame[SeedTasks],
+    splits: DataFrame[Splits],
+    settings: ScreenSettings,
+    languages: tuple[str, ...],
+) -> Outcome[ScreenedPairs]:
+    """Keep the pairs that pass every rule.
+
+    The rules on one pair come first (:data:`FORM`, then :data:`GROUNDING` for grounded pairs),
+    in their order; the first finding is the reason. The pairs left are taken one by one, grounded
+    before self-instruct, by falling score (none last) and ``pair_id``, and compared with those
+    kept before.
+
+    Args:
+        pairs: candidates of origin ``grounded`` or ``self_instruct``.
+        chunks: chunks that the grounded pairs name.
+        seed_tasks: tasks that self-instruct started from.
+        splits: split and cluster of each document.
+        settings: section ``screen``.
+        languages: ISO 639-1 codes that a pair may be in; empty allows all.
+
+    Returns:
+        Kept pairs sorted by ``pair_id``, with ``split`` and ``cluster_id`` of their document; a
+        self-instruct pair is train and a cluster of its own. Reasons: ``unknown_chunk`` (the
+        chunk or the split of its document is not there), ``empty``, ``unparsable``,
+        ``ends_with_colon``, ``only_placeholders``, ``instruction_too_short``,
+        ``instruction_too_long``, ``response_too_short``, ``response_too_long``,
+        ``several_questions``, ``not_a_question``, ``wrong_language``, ``input_is_output``,
+        ``echoes_instruction``, ``refers_to_text``, ``refusal``, ``talks_to_model``,
+        ``not_grounded_number``, ``not_grounded_quote``, ``not_grounded_name``, ``not_grounded``,
+        ``off_topic``, ``question_does_not_help``; and with the other pair or seed task as
+        ``related_id`` ``conflicting_answers``, ``near_duplicate_question``, ``low_novelty``.
+    """
+    sources = {
+        row["chunk_id"]: f"{row['title']}\n{row['section']}\n{row['text']}"
+        for row in chunks.iter_rows(named=True)
+    }
+    places = {row["doc_id"]: row for row in splits.iter_rows(named=True)}
+    dropped: list[Drop] = []
+    passed: list[tuple[dict[str, Any], Candidate]] = []
+    for row in track(pairs.to_dicts(), "pairs"):
+        grounded = row["origin"] != "self_instruct"
+        known = row["chunk_id"] in sources and row["doc_id"] in places
+        pair = _candidate(row, sources.get(row["chunk_id"], ""), grounded, languages)
+        rules = (*FORM, *GROUNDING) if grounded else FORM
+        finding = Finding("unknown_chunk", 0, 1) if grounded and not known else None
+        for rule in rules:
+            finding = finding or rule(pair, settings)
+        if finding:
+            dropped.append(_drop(pair, finding))
+        else:
+            passed.append((row, pair))
+
+    passed.sort(key=lambda one: _order(one[1]))
+    conflicting = conflicts([pair for _, pair in passed])
+    seeds = seed_tasks.select("seed_task_id", "instruction").sort("seed_task_id").iter_rows()
+    kept = Kept(seeds, settings)
+    rows: list[dict[str, Any]] = []
+    for row, pair in passed:
+        repeated = conflicting.get(pair.pair_id) or kept.repeats(pair, row["doc_id"])
+        if repeated:
+            dropped.append(_drop(pair, *repeated))
+            continue
+        kept.add(pair, row["doc_id"])
+        own = {"split": "train", "cluster_id": pair.pair_id}
+        place = places[row["doc_id"]] if pair.grounded else own
+        rows.append(row | {"split": place["split"], "cluster_id": place["cluster_id"]})
+    rows.sort(key=lambda row: row["pair_id"])
+    return Outcome(table(ScreenedPairs, rows), drops(dropped), rows_in=pairs.height)
+
+
+def _candidate(
+    row: dict[str, Any], source: str, grounded: bool, languages: tuple[str, ...]
+) -> Candidate:
+    return Candidate(
+        pair_id=row["pair_id"],
+        instruction=row["instruction"],
+        input=row["input"],
+        response=row["response"],
+        grounded=grounded,
+        score=row["score"],
+        source=source,
+        languages=languages,
+    )
+
+
+def _order(pair: Candidate) -> tuple[bool, bool, float, str]:
+    score = 0.0 if pair.score is None else -pair.score
+    return not pair.grounded, pair.score is None, score, pair.pair_id
+
+
+def _drop(pair: Candidate, finding: Finding, related_id: str | None = None) -> Drop:
+    detail = f"[{finding.detail}] " if finding.detail else ""
+    return Drop(
+        pair.pair_id,
+        finding.reason,
+        f"{detail}{pair.instruction} -> {pair.response}",
+        float(finding.value),
+        float(finding.threshold),
+        related_id,
+    )

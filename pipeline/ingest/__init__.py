@@ -1,0 +1,1 @@
+"""From files to clean documents: readers, cleaning, language, quality, personal data."""

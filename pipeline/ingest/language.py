@@ -1,0 +1,42 @@
+"""Which language a document is in, by py3langid."""
+
+import re
+from functools import cache
+from typing import Any, NamedTuple
+
+from pipeline.ingest.prose import prose_of
+
+MOST = 20_000
+"""Characters that are looked at: the answer no longer changes, and a book costs as a page."""
+
+_MARKUP = re.compile(r"`[^`\n]*`|https?://\S+|\]\([^)\n]{0,500}\)|<[^<>\n]{0,500}>|[|#*_>\[\]-]+")
+
+NO_LANGUAGE = "zxx"
+"""ISO 639-2: no linguistic content."""
+
+
+class Language(NamedTuple):
+    """The best guess and its normalised probability."""
+
+    code: str
+    """ISO 639-1."""
+    probability: float
+
+
+def identify(text: str) -> Language:
+    """Return the language of a Markdown text; code, links and markup are not looked at.
+
+    A text of codes and numbers alone has none: ``zxx`` with probability 0.
+    """
+    prose = prose_of(text)[:MOST]
+    prose = " ".join(_MARKUP.sub(" ", prose).split())
+    code, probability = _identifier().classify(prose)
+    return Language(str(code), 0.0 if code == NO_LANGUAGE else float(probability))
+
+
+@cache
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    # The module's own classify() gives log-likelihoods; probabilities need an identifier.
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

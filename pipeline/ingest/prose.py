@@ -1,0 +1,95 @@
+"""Text repair that leaves code alone: mojibake, Unicode, white space, dead links."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+from pipeline.ingest.readers.markdown import FRONT_MATTER
+
+_FENCED = re.compile(
+    r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n(?:.*?\n)??(?: {0,3}(?P=fence)[`~]*[ \t]*$|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+
+_INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200e\u200f\u2060\ufeff\ufffe\x00-\x08\x0b-\x1f\x7f]")
+"""Soft hyphen, zero-width characters, direction marks, control characters; not the zero-width
+joiner U+200D, which holds emoji and Indic clusters together."""
+
+_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+
+_CAPITALS = re.compile(
+    r"(?:\A|(?<=\n\n))(?=[^a-z\n]{4,80}\n)(?=[^\n]*[A-Z]{3})[A-Z0-9][^\n]*[^.,;\n]$", re.MULTILINE
+)
+
+_RELATIVE_LINK = re.compile(
+    r"(?<!!)\[((?:[^\[\]\n]|\n(?!\n)){1,500})\]"
+    r"\((?!https?://)[^()\s]{0,500}(?:[ \t]+\"[^\"\n]{0,200}\")?\)"
+)
+
+
+def outside_code(text: str, change: Callable[[str], str]) -> str:
+    """Apply a change to all of a Markdown text but its fenced code."""
+    pieces = []
+    at = 0
+    for block in _FENCED.finditer(text):
+        pieces += [change(text[at : block.start()]), block[0]]
+        at = block.end()
+    return "".join(pieces) + change(text[at:])
+
+
+def prose_of(text: str) -> str:
+    """Return a Markdown text without its fenced code."""
+    return _FENCED.sub("", text)
+
+
+def strip_metadata(text: str) -> str:
+    """Take the YAML front matter and the comments out of a Markdown text."""
+    text = FRONT_MATTER.sub("", text, count=1)
+    return outside_code(text, _uncomment)
+
+
+def _uncomment(text: str) -> str:
+    # Not by a pattern: a file of opening marks alone would take quadratic time.
+    pieces = []
+    at = 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start)) >= 0:
+        pieces.append(text[at:start])
+        at = end + len("-->")
+    return "".join(pieces) + text[at:]
+
+
+def normalise(text: str) -> str:
+    """Repair mojibake and normalise characters and white space outside fenced code.
+
+    ftfy mends wrongly decoded characters and straightens quotation marks; HTML entities stay,
+    since a document may write about them. Then Unicode NFC; invisible characters out; every
+    kind of space a plain one; trailing spaces out, runs of spaces inside a line to one (the
+    indent of a line stays: it is code or a nested list); at most one blank line.
+    """
+    # Markdown turns a line end after two spaces into a break; as text it is a line end.
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n\n")
+    text = outside_code(text, _mend)
+    return text.strip("\n").rstrip()
+
+
+def _mend(text: str) -> str:
+    from ftfy import TextFixerConfig, fix_text
+
+    text = fix_text(text, TextFixerConfig(unescape_html=False, normalization=None))
+    text = _INVISIBLE.sub("", _SPACES.sub(" ", text))
+    text = re.sub(r"(?<=\S)[ \t]+", " ", text)
+    text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
+    return unicodedata.normalize("NFC", re.sub(r"\n{3,}", "\n\n", text))
+
+
+def mark_headings(text: str) -> str:
+    """Turn the headings of a plain text, short lines in capitals after a blank line, into ``##``.
+
+    The first line becomes ``#``.
+    """
+    return _CAPITALS.sub(lambda line: f"{'##' if line.start() else '#'} {line[0]}\n", text)
+
+
+def unlink(text: str) -> str:
+    """Turn relative links into their text: their targets are not part of a corpus."""
+    return outside_code(text, lambda prose: _RELATIVE_LINK.sub(r"\1", prose))

@@ -1,0 +1,72 @@
+"""From bytes to text: byte-order mark, then UTF-8, then a guess."""
+
+import codecs
+import re
+
+from charset_normalizer import from_bytes
+
+from pipeline.ingest.readers.reading import ReadFailure
+
+_MARKS = [
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its first half
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+]
+
+MOSTLY_ASCII = 0.1
+"""Share of non-ASCII bytes up to which a file that is not UTF-8 is taken for Windows-1252.
+
+charset-normalizer 3.5 needs more evidence: it reads ``Temperature 5 \\xb0C`` as Big5. German
+has 2-3 % of such bytes, French 4 %; Greek and Cyrillic (above 50 %) are left to the guess.
+"""
+
+_EASTERN = re.compile(r"[^\W\d_][\u00b9\u00b3\u00bf\u00a3\u00a5\u00aa\u00ba\u00bc\u00be][^\W\d_]")
+"""Signs that stand inside words only when Polish or another language in Windows-1250 is read as
+Windows-1252."""
+
+
+def decode(data: bytes, declared: str | None = None) -> str:
+    """Decode a text file; line ends become line feeds.
+
+    Args:
+        data: The whole file.
+        declared: Encoding that the file itself names (the meta element of HTML); tried when
+            the bytes are not UTF-8.
+
+    Raises:
+        ReadFailure: ``empty_file``, ``binary_file`` (it holds NUL bytes), ``undecodable``.
+    """
+    return re.sub(r"\r\n?", "\n", _decode(data, declared))
+
+
+def _decode(data: bytes, declared: str | None) -> str:
+    if not data:
+        raise ReadFailure("empty_file", "0 bytes found", 0, 1)
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            try:
+                return data[len(mark) if encoding == "utf-8" else 0 :].decode(encoding)
+            except UnicodeDecodeError as error:
+                raise ReadFailure("undecodable", f"{encoding} by its mark, but {error}") from error
+    zeros = data.count(0)
+    if zeros:
+        raise ReadFailure("binary_file", f"{zeros} NUL bytes found; expected text", zeros, 0)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    if declared:
+        try:
+            return data.decode(declared)
+        except (UnicodeDecodeError, LookupError):
+            pass  # it declares wrongly, or what nobody knows
+    if sum(byte > 127 for byte in data) <= MOSTLY_ASCII * len(data):
+        western = data.decode("cp1252", "replace")
+        if "\ufffd" not in western and not _EASTERN.search(western):
+            return western
+    guess = from_bytes(data).best()
+    if guess is None:
+        raise ReadFailure("undecodable", "neither UTF-8 nor any encoding that reads as text")
+    return str(guess)

@@ -1,0 +1,58 @@
+"""What a reader returns, and how it says that it cannot."""
+
+from typing import NamedTuple
+
+
+class Record(NamedTuple):
+    """One document of a file."""
+
+    record: str
+    """Which record of the file, ``""`` for the whole of it; a JSONL record has its line number."""
+    title: str
+    """Empty when the file names none; the file's stem is taken then."""
+    text: str
+    span_start: int
+    """Character range in the decoded file."""
+    span_end: int
+
+
+class Failure(NamedTuple):
+    """A file or one record of it that gives no document."""
+
+    record: str
+    reason: str
+    message: str
+    value: float | None = None
+    threshold: float | None = None
+
+
+class Reading(NamedTuple):
+    """All that a file gave: each record is either a document or a failure."""
+
+    records: list[Record]
+    failures: list[Failure]
+
+
+class ReadFailure(Exception):
+    """The file as a whole gives no document; caught where files are read, never beyond."""
+
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        value: float | None = None,
+        threshold: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.failure = Failure("", reason, message, value, threshold)
+
+
+def whole(title: str, text: str) -> Reading:
+    """Return the reading of a file that is one document.
+
+    Raises:
+        ReadFailure: ``empty_file``, there is nothing but white space.
+    """
+    if not text.strip():
+        raise ReadFailure("empty_file", "no text found", float(len(text)), 1)
+    return Reading([Record("", " ".join(title.split()), text, 0, len(text))], [])

@@ -1,0 +1,1 @@
+"""What a run tells: its contents, the page, the terminal text."""

@@ -1,0 +1,266 @@
+"""What a run tells: the model of ``report.json``, and all that the page shows.
+
+A section that a run did not reach is None. Counts are rows unless a name says otherwise, losses
+are nats a token, times seconds, memory bytes.
+"""
+
+from math import isfinite
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _finite_points(points: Any) -> Any:
+    """Leave out points of a curve that cannot be drawn or written as JSON."""
+    return [point for point in points if point[1] is not None and isfinite(point[1])]
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Curve = Annotated[tuple[tuple[int, float], ...], BeforeValidator(_finite_points)]
+"""Points of (step, loss)."""
+
+
+class Part(BaseModel):
+    """Frozen; an unknown key is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Run(Part):
+    """Which run this is."""
+
+    id: str
+    flow: str
+    started_at: str
+    """UTC, ISO 8601."""
+    seconds: Finite
+    command: str
+    exit: int
+    """Exit code of the command."""
+
+
+class Stage(Part):
+    """One line of the ledger: ``rows_in == rows_kept + rows_dropped``."""
+
+    stage: str
+    rows_in: int
+    rows_kept: int
+    rows_dropped: int
+    reasons: dict[str, int] = {}
+    """Dropped rows by reason, most frequent first."""
+    seconds: Finite
+    reused: bool = False
+
+
+class Count(Part):
+    """One step of the funnel."""
+
+    name: str
+    count: int
+
+
+class DropExample(Part):
+    """A row that was dropped, and what it lost against."""
+
+    id: str
+    excerpt: str
+    value: float | None = None
+    threshold: float | None = None
+    related_id: str | None = None
+    related_excerpt: str | None = None
+
+
+class PairExample(Part):
+    """A pair that may be trained on."""
+
+    pair_id: str
+    instruction: str
+    input: str = ""
+    response: str
+    document: str = ""
+    """Title or source of the document; empty for a pair without one."""
+    split: str = ""
+    origin: str = ""
+    status: str = ""
+
+
+class Teacher(Part):
+    """What the synthetic pairs cost."""
+
+    calls: int
+    """Requests that reached the model."""
+    cached: int
+    """Requests answered from stored replies."""
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Review(Part):
+    """Where the human review stands."""
+
+    require: str
+    """The setting: none, sampled or all."""
+    queued: int = 0
+    open: int = 0
+    done: int = 0
+    skipped: int = 0
+    bounced: int = 0
+    accepted: int = 0
+    edited: int = 0
+    rejected: int = 0
+    disagreed: int = 0
+    sample_reviewed: int = 0
+    """Reviewed pairs of train and validation."""
+    sample_rejected: int = 0
+    error_bound: Finite | None = None
+    """One-sided 95 % upper bound of the share of bad pairs."""
+    decision: str = ""
+    """On the batch: accepted, returned or undecided."""
+    folder: str = ""
+
+
+class Splits(Part):
+    """Examples by split."""
+
+    train: int
+    validation: int
+    test: int
+
+
+class Training(Part):
+    """How the challenger was made."""
+
+    method: str
+    base_model: str
+    trainable_parameters: int
+    supervised_tokens: int
+    tokens_per_second: Finite
+    peak_memory_bytes: int
+    train_loss: Curve = ()
+    validation_loss: Curve = ()
+
+
+class Interval(Part):
+    """A value with its confidence interval; an end that cannot be given is None."""
+
+    value: Finite
+    low: Finite | None
+    high: Finite | None
+
+
+class Evaluation(Part):
+    """All arms on the frozen test set; differences are challenger minus the other arm."""
+
+    test_rows: int
+    test_clusters: int | None = None
+    """Independent documents behind the rows."""
+    arms: dict[str, dict[str, Interval]]
+    challenger_minus_base: dict[str, Interval] = {}
+    challenger_minus_few_shot: dict[str, Interval] = {}
+    challenger_minus_champion: dict[str, Interval] = {}
+    minimum_detectable_effect: dict[str, Finite | None] = {}
+    confidence: Finite = 0.95
+
+
+class GateReason(Part):
+    """One check of the gate."""
+
+    name: str
+    passed: bool
+    value: Finite | None
+    threshold: Finite | None
+    text: str
+
+
+class Gate(Part):
+    """The verdict on the challenger."""
+
+    promoted: bool
+    reasons: tuple[GateReason, ...]
+    summary: str
+
+
+class Forgetting(Part):
+    """Base against challenger on general text (loss) and general questions (share right)."""
+
+    texts: int
+    questions: int
+    loss_base: Interval
+    loss_challenger: Interval
+    rise: Interval
+    accuracy_base: Interval | None = None
+    accuracy_challenger: Interval | None = None
+    accuracy_change: Interval | None = None
+
+
+class Feature(Part):
+    """Quantiles of one drift feature over the reference."""
+
+    low: Finite
+    """5 % quantile."""
+    median: Finite
+    high: Finite
+    """95 % quantile."""
+
+
+class Reference(Part):
+    """The training snapshot that later data is compared with."""
+
+    fingerprint: str
+    rows: int
+    features: dict[str, Feature] = {}
+
+
+class Drift(Part):
+    """What a later drift check starts from."""
+
+    reference: Reference
+
+
+class Answer(Part):
+    """One test question with what the models said."""
+
+    pair_id: str = ""
+    question: str
+    reference: str
+    base: str
+    challenger: str
+    document: str = ""
+
+
+class LineageDataset(Part):
+    """A dataset of this run and what it was made from."""
+
+    name: str
+    fingerprint: str
+    rows: int
+    inputs: tuple[str, ...] = ()
+    """``name`` or ``name fingerprint`` of each input."""
+
+
+class Lineage(Part):
+    """Where everything came from."""
+
+    datasets: tuple[LineageDataset, ...] = ()
+
+
+class Report(Part):
+    """``report.json``."""
+
+    run: Run
+    stages: tuple[Stage, ...] = ()
+    funnel: tuple[Count, ...] = ()
+    teacher: Teacher | None = None
+    review: Review | None = None
+    splits: Splits | None = None
+    training: Training | None = None
+    evaluation: Evaluation | None = None
+    gate: Gate | None = None
+    forgetting: Forgetting | None = None
+    drift: Drift | None = None
+    drop_examples: dict[str, dict[str, tuple[DropExample, ...]]] = {}
+    """By stage and reason."""
+    pair_examples: tuple[PairExample, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    lineage: Lineage | None = None
+    settings_toml: str = ""

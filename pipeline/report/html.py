@@ -1,0 +1,93 @@
+"""The report as one self-contained page: no script, no request, everything escaped."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipeline.report import charts, text, words
+from pipeline.report.contents import Evaluation, Interval, Report
+
+TEMPLATE = Path(__file__).parent / "template.html"
+
+
+def render(report: Report) -> str:
+    """Return the page.
+
+    Args:
+        report: of a whole or a partial run; sections that are None are left out.
+
+    Returns:
+        HTML that loads nothing: styles and charts are in it, a content security policy forbids
+        the rest, and all text of documents is escaped.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": words.count,
+        "decimal": words.decimal,
+        "duration": words.duration,
+        "size": words.size,
+        "plain": words.plain,
+        "between": words.between,
+        "compact": words.compact,
+        "moment": words.moment,
+    }
+    return environment.get_template(TEMPLATE.name).render(
+        report=report,
+        headline=text.headline(report),
+        evidence=text.evidence(report),
+        funnel=charts.funnel(report.funnel, report.splits),
+        curves=_curves(report),
+        metrics=text.metrics(report.evaluation) if report.evaluation else [],
+        plots=_plots(report.evaluation) if report.evaluation else {},
+        words=words,
+    )
+
+
+def tone(metric: str, difference: Interval) -> str:
+    """Return the CSS class of a difference: better, worse, or unclear when it spans zero."""
+    if difference.low is None or difference.high is None:
+        return "unclear"
+    if difference.low <= 0 <= difference.high:
+        return "unclear"
+    return "better" if (difference.low > 0) == words.metric(metric).higher_is_better else "worse"
+
+
+def _curves(report: Report) -> Markup:
+    training = report.training
+    return charts.curves(training.train_loss, training.validation_loss) if training else Markup("")
+
+
+def _plots(evaluation: Evaluation) -> dict[str, tuple[Markup, Markup]]:
+    """Return the interval plots of each metric: the arms, and the challenger's differences."""
+    differences = {
+        "base": evaluation.challenger_minus_base,
+        "few_shot": evaluation.challenger_minus_few_shot,
+        "champion": evaluation.challenger_minus_champion,
+    }
+    plots = {}
+    for name in text.metrics(evaluation):
+        arms = [
+            charts.Line(
+                words.arm(arm), scores[name], "challenger" if arm == "challenger" else "arm"
+            )
+            for arm, scores in evaluation.arms.items()
+            if name in scores
+        ]
+        against = [
+            charts.Line(f"minus {words.arm(arm)}", found[name], tone(name, found[name]))
+            for arm, found in differences.items()
+            if name in found
+        ]
+        title = words.metric(name).title
+        plots[name] = (
+            charts.intervals(arms, f"{title} of each arm with its interval"),
+            charts.intervals(against, f"{title}: challenger minus each arm", zero=True),
+        )
+    return plots

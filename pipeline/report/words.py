@@ -1,0 +1,116 @@
+"""How numbers, names and intervals read, the same in the terminal and on the page."""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from pipeline.report.contents import Interval
+
+MINUS = "\N{MINUS SIGN}"
+
+
+class Metric(NamedTuple):
+    """How a metric is called and read."""
+
+    title: str
+    unit: str
+    higher_is_better: bool
+    digits: int = 3
+
+
+METRICS = {
+    "loss": Metric("Loss", "nats a token, lower is better", False),
+    "rouge_l": Metric("ROUGE-L", "overlap with reference, higher is better", True),
+    "token_f1": Metric("Token F1", "shared words, higher is better", True),
+    "exact_match": Metric("Exact match", "share of answers, higher is better", True),
+    "stop_rate": Metric("Stop rate", "ends by itself, higher is better", True),
+}
+ARMS = {
+    "base": "base",
+    "few_shot": "few-shot",
+    "champion": "champion",
+    "challenger": "challenger",
+}
+
+
+def metric(name: str) -> Metric:
+    """Return how a metric reads; an unknown one keeps its name."""
+    return METRICS.get(name, Metric(plain(name), "higher is better", True))
+
+
+def arm(name: str) -> str:
+    """Return how an arm reads."""
+    return ARMS.get(name, plain(name))
+
+
+def plain(name: str) -> str:
+    """Return a name of the code as words: ``near_duplicate`` is ``near duplicate``."""
+    return name.replace("_", " ")
+
+
+def count(number: int) -> str:
+    """Return a whole number with separators: ``12,345``."""
+    return f"{number:,}"
+
+
+def decimal(number: float | None, digits: int = 3, signed: bool = False) -> str:
+    """Return a number with a true minus sign; an en dash for None."""
+    if number is None:
+        return "\N{EN DASH}"
+    rounded = round(number, digits) + 0.0  # no minus before zero
+    text = f"{abs(rounded):.{digits}f}"
+    if rounded < 0:
+        return MINUS + text
+    return f"+{text}" if signed and rounded > 0 else text
+
+
+def compact(number: float | None) -> str:
+    """Return a measured value or threshold in as few digits as tell it."""
+    return "\N{EN DASH}" if number is None else f"{number:.4g}".replace("-", MINUS)
+
+
+def between(interval: Interval, digits: int = 3, signed: bool = False) -> str:
+    """Return the ends of an interval: ``0.40 to 0.62``; an open end is said."""
+    if interval.low is None and interval.high is None:
+        return "no interval"
+    low = "below" if interval.low is None else decimal(interval.low, digits, signed)
+    high = "above" if interval.high is None else decimal(interval.high, digits, signed)
+    return f"{low} to {high}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time: ``1.4 s``, ``3 min 12 s``, ``2 h 05 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def moment(time: str) -> str:
+    """Return an ISO 8601 time to the minute: ``2026-01-31 12:00 UTC``; others as they are."""
+    try:
+        read = datetime.fromisoformat(time)
+    except ValueError:
+        return time
+    utc = read.astimezone(UTC) if read.tzinfo else read
+    return f"{utc:%Y-%m-%d %H:%M} UTC"
+
+
+def size(number: float) -> str:
+    """Return bytes in decimal units: ``2.4 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(number) < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def share(part: float, whole: float) -> str:
+    """Return a share: ``33 %``, with a decimal below 10 %; empty without a whole."""
+    if not whole:
+        return ""
+    percent = 100 * part / whole
+    return f"{percent:.0f} %" if percent >= 9.95 or percent == 0 else f"{percent:.1f} %"

@@ -1,0 +1,1 @@
+"""Base models, fine-tuning methods and the training loop."""

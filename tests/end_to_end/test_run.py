@@ -1,0 +1,71 @@
+"""The whole loop on a small real project."""
+
+import shutil
+import time
+
+import pytest
+
+from tests.end_to_end.project import ROOT
+
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+
+def test_the_report_accounts_for_every_row(undisturbed):
+    project, report = undisturbed
+    names = [stage["stage"] for stage in report["stages"]]
+    assert names[:5] == ["ingest", "clean", "deduplicate", "chunk", "split"]
+    assert names[-1] == "drift baseline"
+    for stage in report["stages"]:
+        assert stage["rows_in"] == stage["rows_kept"] + stage["rows_dropped"], stage
+        assert sum(stage["reasons"].values()) == stage["rows_dropped"], stage
+    assert report["teacher"]["calls"] > 0
+    assert report["training"]["method"] == "qlora"
+    assert report["training"]["train_loss"][0][1] > report["training"]["train_loss"][-1][1]
+    assert report["evaluation"]["arms"].keys() == {"base", "few_shot", "challenger"}
+    assert report["evaluation"]["challenger_minus_base"]["loss"]["value"] < 0
+    assert report["gate"]["reasons"]
+    run = project.home / "runs" / report["run"]["id"]
+    page = (run / "report.html").read_text("utf-8")
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "<script" not in page
+
+
+def test_nothing_synthetic_is_in_the_test_set_without_an_accept(undisturbed):
+    import polars as pl
+
+    project, _ = undisturbed
+    (path,) = (project.home / "store" / "test_set").glob("*/part-00000.parquet")
+    assert set(pl.read_parquet(path)["status"]) == {"gold"}
+
+
+def test_a_second_run_executes_no_stage_and_asks_no_teacher(undisturbed):
+    project, first = undisturbed
+    before = project.replies()
+    started = time.monotonic()
+    second = project.run()
+    assert time.monotonic() - started < 60  # not a benchmark: running a stage anew takes longer
+    assert [stage["stage"] for stage in second["stages"] if not stage["reused"]] == []
+    assert second["teacher"]["calls"] == 0
+    assert project.replies() == before
+    assert second["evaluation"] == first["evaluation"]
+    assert second["gate"] == first["gate"]
+
+
+def test_a_new_document_asks_the_teacher_about_its_chunks_only(undisturbed, tmp_path):
+    project, first = undisturbed
+    copy = type(project)(tmp_path / "copy")
+    shutil.copytree(project.folder, copy.folder, copy_function=shutil.copy2)
+    before = copy.replies()
+    new = ROOT / "data/samples/manual/irrigation-programs.md"
+    shutil.copy(new, copy.folder / "raw" / "manual" / new.name)
+    report = copy.run()
+    after = copy.replies()
+    assert {name: at for name, at in after.items() if name in before} == before
+    assert 0 < report["teacher"]["calls"] < first["teacher"]["calls"]
+    asked = [
+        path.read_text("utf-8")
+        for path in (copy.home / "replies").rglob("*.json")
+        if path.name not in before
+    ]
+    assert asked
+    assert all("rrigation" in text for text in asked)

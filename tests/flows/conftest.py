@@ -1,0 +1,19 @@
+"""One real Prefect server for the flow tests."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from flows.server import prefect_server
+
+
+@pytest.fixture(scope="session")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run a Prefect server and let Prefect, imported long before, use it."""
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as wait_until_ready:
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
+        wait_until_ready()
+        with temporary_settings({PREFECT_API_URL: os.environ["PREFECT_API_URL"]}):
+            yield

@@ -1,0 +1,234 @@
+"""The command line: help that teaches, one line for what a user can mend, the right exit code."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from filelock import FileLock
+
+from flows.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def commands(group: click.Group, prefix: tuple[str, ...] = ()):
+    for name, command in group.commands.items():
+        yield (*prefix, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*prefix, name))
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands(main)), ids=lambda value: str(value))
+def test_every_command_and_option_has_help(path, command):
+    assert command.help, path
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, (path, parameter.name)
+    assert CliRunner().invoke(main, [*path, "--help"]).exit_code == 0
+
+
+def test_help_needs_no_heavy_import():
+    """`tuneloop --help` loads neither torch nor Prefect nor polars."""
+    code = (
+        "import sys\nfrom flows.cli import main\n"
+        "print([m for m in ('torch', 'prefect', 'polars', 'transformers') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def run(*arguments: str):
+    """Call the program in this process; returns exit code, stdout, stderr."""
+    result = CliRunner().invoke(main, list(arguments))
+    return result.exit_code, result.stdout, result.stderr
+
+
+def assert_one_line(error: str, *parts: str) -> None:
+    """The error is the one line that starts with the program's name; no traceback."""
+    assert "Traceback" not in error
+    lines = [line for line in error.splitlines() if line.startswith("tuneloop: ")]
+    assert len(lines) == 1, error
+    for part in parts:
+        assert part in lines[0], lines[0]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project folder with its settings file, as `tuneloop init` makes it."""
+    code, _, _ = run("init", str(tmp_path / "project"))
+    assert code == 0
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def test_a_new_project_has_settings_that_load_when_every_line_is_uncommented(project):
+    from pipeline.settings import load_settings
+
+    text = (project / "tuneloop.toml").read_text("utf-8")
+    lines = [
+        line.removeprefix("# ") if line.startswith("# ") and " = " in line else line
+        for line in text.splitlines()
+    ]
+    (project / "all.toml").write_text("\n".join(lines), "utf-8")
+    assert load_settings(project / "all.toml") == load_settings(project / "tuneloop.toml")
+
+
+def test_init_never_overwrites(project):
+    code, _, error = run("init", str(project))
+    assert code == 2
+    assert_one_line(error, "is there already")
+
+
+def test_a_misspelt_setting_is_named_with_the_nearest_one(project):
+    (project / "tuneloop.toml").write_text("[dedup]\ntreshold = 0.8\n", "utf-8")
+    code, _, error = run("run")
+    assert code == 2
+    assert_one_line(error, "dedup.treshold is not a setting (did you mean threshold?)")
+    assert not (project / "home").exists()
+
+
+@pytest.mark.usefixtures("prefect")
+class TestWithServer:
+    """Errors found after the server is up."""
+
+    def test_an_empty_folder_is_said(self, project):
+        code, _, error = run("run")
+        assert code == 2
+        assert_one_line(error, "0 files", "raw")
+
+    def test_a_folder_of_broken_files_names_the_reasons(self, project):
+        (project / "raw" / "empty.md").write_bytes(b"")
+        (project / "raw" / "binary.txt").write_bytes(bytes(range(256)) * 10)
+        (project / "raw" / "broken.pdf").write_bytes(b"%PDF-1.4 nothing")
+        code, _, error = run("run")
+        assert code == 2
+        assert_one_line(error, "empty_file 1", "binary_file 1", "unreadable_pdf 1")
+        ledger = json.loads(run("show", "raw_documents", "--dropped", "--json")[1])["rows"]
+        assert {row["id"].split("#")[0] for row in ledger} == {
+            "empty.md",
+            "binary.txt",
+            "broken.pdf",
+        }
+
+    def test_an_unknown_base_model_is_said(self, project):
+        (project / "raw" / "a.md").write_text("# A\n\nSome text.\n", "utf-8")
+        code, _, error = run("run", "--set", "model.base_model=nobody/nothing")
+        assert code == 2
+        assert_one_line(error, "nobody/nothing", "model.allow_download")
+
+    def test_a_dead_teacher_endpoint_loses_nothing_that_was_curated(self, project, embedded_model):
+        shutil.copytree(
+            embedded_model.parent,
+            project / "home" / "models",
+            dirs_exist_ok=True,
+            copy_function=os.link,
+        )
+        for source in ("alarm-codes.md", "climate-zones.md", "relay-outputs.md"):
+            shutil.copy(ROOT / "data/samples/manual" / source, project / "raw" / source)
+        code, _, error = run(
+            "run",
+            "--set",
+            "teacher.kind=openai",
+            "--set",
+            "teacher.model=m",
+            "--set",
+            "teacher.base_url=http://127.0.0.1:9/v1",
+            "--set",
+            "teacher.max_retries=0",
+        )
+        assert code == 2
+        assert_one_line(error, "http://127.0.0.1:9/v1")
+        rows = json.loads(run("show", "--json")[1])["rows"]
+        assert {row["dataset"] for row in rows} >= {"chunks", "splits"}
+
+    def test_curate_twice_reuses_everything_and_prints_only_json(self, project, embedded_model):
+        shutil.copytree(
+            embedded_model.parent,
+            project / "home" / "models",
+            dirs_exist_ok=True,
+            copy_function=os.link,
+        )
+        for source in ("alarm-codes.md", "climate-zones.md", "relay-outputs.md"):
+            shutil.copy(ROOT / "data/samples/manual" / source, project / "raw" / source)
+        first = json.loads(run("curate", "--json")[1])
+        second = json.loads(run("curate", "--json")[1])
+        assert [stage["reused"] for stage in first["stages"]] == [False] * 5
+        assert [stage["reused"] for stage in second["stages"]] == [True] * 5
+        for stage in first["stages"]:
+            assert stage["rows_in"] == stage["rows_kept"] + stage["rows_dropped"]
+        document = json.loads(run("show", "unique_documents", "-n", "1", "--json")[1])["rows"][0]
+        story = json.loads(run("trace", document["doc_id"], "--json")[1])
+        assert story["found"]["raw_documents"]["source"] == document["source"]
+        assert run("fsck")[0] == 0
+        (part,) = (project / "home/store/chunks").glob("*/part-00000.parquet")
+        part.write_bytes(part.read_bytes()[:-1] + b"x")
+        code, _, error = run("fsck")
+        assert code == 2
+        assert_one_line(error, "1 files differ")
+
+
+def test_a_second_run_on_the_same_home_is_told_to_wait(project):
+    (project / "home").mkdir()
+    with FileLock(project / "home" / "lock"):
+        # Another process, since a lock is free to the process that holds it.
+        done = subprocess.run(
+            [sys.executable, "-m", "flows.cli", "run"], capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert_one_line(done.stderr, "is used by another run")
+
+
+def on_a_small_disk(folder: Path, megabytes: int, *arguments: str):
+    """Run the program with a home on a tmpfs of its own, in a mount namespace of its own."""
+    home = folder / "small-disk"
+    home.mkdir()
+    script = f'mount -t tmpfs -o size={megabytes}m none "{home}" && exec "$@"'
+    return subprocess.run(
+        [
+            "unshare",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            sys.executable,
+            "-m",
+            "flows.cli",
+            *arguments,
+            "--set",
+            f"paths.home={home}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+
+
+def test_a_full_disk_is_said_before_anything_starts(project):
+    done = on_a_small_disk(project, 8, "curate")
+    assert done.returncode == 2
+    assert_one_line(done.stderr, " MB free", "store.min_free_megabytes")
+
+
+def test_a_disk_that_fills_up_on_the_way_is_said(project):
+    shutil.copy(ROOT / "data/samples/manual/alarm-codes.md", project / "raw")
+    done = on_a_small_disk(project, 40, "curate", "--set", "store.min_free_megabytes=0")
+    assert done.returncode == 2
+    assert_one_line(done.stderr, "No space left")
+
+
+@pytest.mark.parametrize(
+    "command", ["show", "trace x", "fsck", "rollback --reason x", "promote --reason x"]
+)
+def test_before_the_first_run_commands_say_where_to_start(project, command):
+    code, _, error = run(*command.split())
+    assert code == 2
+    assert_one_line(error, "tuneloop run")

@@ -1,0 +1,1 @@
+"""Tests of splits, gold pairs and leaks."""

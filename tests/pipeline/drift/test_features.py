@@ -1,0 +1,115 @@
+"""Features of texts: worked values, order, edges."""
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.drift.features import document_texts, features, pair_texts, words
+from pipeline.outcome import table
+from schemas.documents import UniqueDocuments
+from schemas.drift import DriftFeatures
+from schemas.pairs import Examples
+
+
+def texts(*contents, kind="document"):
+    return pl.DataFrame(
+        {"id": [f"{n:03d}" for n in range(len(contents))], "kind": kind, "text": list(contents)},
+        schema={"id": pl.String, "kind": pl.String, "text": pl.String},
+    )
+
+
+def measured(text):
+    return features(texts(text), lambda value: len(value.split())).row(0, named=True)
+
+
+def test_the_shape_of_a_text_is_counted_as_stated():
+    found = measured("Set 12 °C, set 7.\n```\nset x\n```\n\nDone")
+    assert found["characters"] == 37
+    assert found["tokens"] == 10
+    # set 0 c set 0 set x done: 5 different words of 8.
+    assert found["type_token_ratio"] == pytest.approx(5 / 8)
+    assert found["digit_share"] == pytest.approx(3 / 37)
+    assert found["non_ascii_share"] == pytest.approx(1 / 37)
+    assert found["code_share"] == pytest.approx(1 / 3)  # one line of three; fences do not count
+    assert found["loss"] is None
+
+
+def test_repetition_shows_in_the_compression_ratio():
+    story = "The pump starts when the tank is full and stops as soon as the filter is dirty."
+    assert measured("the pump runs. " * 40)["compression_ratio"] < 0.1
+    assert measured(story)["compression_ratio"] > 0.7
+
+
+def test_the_type_token_ratio_does_not_fall_with_the_length_of_a_text():
+    page = " ".join(f"word{number}" for number in range(200))
+    assert measured(page)["type_token_ratio"] == measured(page + " word1" * 500)["type_token_ratio"]
+
+
+def test_an_empty_text_has_no_shares():
+    found = measured("")
+    assert found["characters"] == 0
+    assert [name for name, value in found.items() if value is None] == [
+        "type_token_ratio",
+        "compression_ratio",
+        "digit_share",
+        "non_ascii_share",
+        "code_share",
+        "loss",
+    ]
+
+
+def test_numbers_are_one_word_so_that_new_numbers_are_no_new_vocabulary():
+    assert words("Valve 3 opens at 21 °C") == ["valve", "0", "opens", "at", "0", "c"]
+
+
+def test_losses_are_joined_by_id():
+    rows = features(texts("one two", "three"), len, {"001": 2.5, "000": None, "zzz": 1.0})
+    assert rows["loss"].to_list() == [None, 2.5]
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.lists(st.text(max_size=60), max_size=8), st.randoms(use_true_random=False))
+def test_any_texts_in_any_order_give_valid_rows_sorted_by_id(contents, random):
+    frame = texts(*contents)
+    order = list(range(len(contents)))
+    random.shuffle(order)
+    rows = features(frame, len)
+    DriftFeatures.validate(rows)
+    assert rows.equals(features(frame[order] if contents else frame, len))
+    assert rows["id"].to_list() == frame["id"].to_list()
+
+
+def test_documents_and_pairs_become_texts():
+    document = {
+        "doc_id": "0" * 16,
+        "source": "a.md",
+        "format": "markdown",
+        "title": "A",
+        "text": "Some text.",
+        "span_start": 0,
+        "span_end": 10,
+        "language": "en",
+        "cluster_id": "1" * 16,
+        "cluster_size": 1,
+    }
+    example = {
+        "pair_id": "2" * 16,
+        "doc_id": "0" * 16,
+        "cluster_id": "1" * 16,
+        "split": "train",
+        "origin": "gold",
+        "status": "gold",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Why?"},
+            {"role": "assistant", "content": "Because."},
+        ],
+    }
+    documents = document_texts(table(UniqueDocuments, [document]))
+    pairs = pair_texts(table(Examples, [example]))
+    assert documents.vstack(pairs).rows() == [
+        ("0" * 16, "document", "Some text."),
+        ("2" * 16, "pair", "Why?\n\nBecause."),
+    ]
+    assert pair_texts(table(Examples, [])).height == 0

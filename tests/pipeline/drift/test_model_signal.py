@@ -1,0 +1,39 @@
+"""The model's loss on a fixed sample of rows."""
+
+import polars as pl
+import pytest
+
+from pipeline.settings import ModelSettings
+
+pytestmark = pytest.mark.model
+
+
+def reference(rows):
+    return pl.DataFrame(
+        {"id": [f"{n:03d}" for n in range(rows)], "kind": "pair", "text": "some text"}
+    )
+
+
+def test_the_sample_does_not_depend_on_order_and_hardly_on_growth():
+    from pipeline.drift.model_signal import sample
+
+    drawn = sample(reference(300), seed=1)
+    assert drawn.height == 64 and drawn["id"].is_sorted()
+    assert drawn.equals(sample(reference(300).reverse(), seed=1))
+    grown = set(sample(reference(310), seed=1)["id"])
+    assert len(grown & set(drawn["id"])) >= 54  # ten rows more exchange ten rows at most
+    assert not drawn.equals(sample(reference(300), seed=2))
+    assert sample(reference(5), seed=1).equals(reference(5))
+
+
+def test_plain_english_is_likelier_than_scrambled_english(embedded_model):
+    from pipeline.drift.model_signal import row_losses
+    from pipeline.train.base_model import configure_torch, load_model, load_tokenizer
+
+    configure_torch(ModelSettings())
+    text = "The heart pumps blood through the body, and the lungs supply it with oxygen."
+    scrambled = " ".join(sorted(text.split(), key=lambda word: word[::-1]))
+    model, tokenizer = load_model(embedded_model), load_tokenizer(embedded_model)
+    plain, mixed, short = row_losses(model, tokenizer, [text, scrambled, ""])
+    assert 0 < plain < mixed - 1
+    assert short is None

@@ -1,0 +1,94 @@
+"""The summary of all arms."""
+
+import json
+
+import polars as pl
+import pytest
+
+from pipeline.cache import short_id
+from pipeline.errors import InputError
+from pipeline.evaluate.evaluate import METRICS, summarise
+from pipeline.outcome import table
+from pipeline.settings import EvaluateSettings
+from schemas.evaluation import Answers
+
+SETTINGS = EvaluateSettings(bootstrap_draws=500)
+
+
+def answers(arm, loss, rows=24, documents=8, **columns):
+    """Rows of one arm with rising loss; three questions a document."""
+    return table(
+        Answers,
+        (
+            {
+                "arm": arm,
+                "pair_id": short_id("pair", str(row)),
+                "doc_id": short_id("doc", str(row % documents)),
+                "cluster_id": short_id("cluster", str(row % documents)),
+                "answer": "yes",
+                "response_tokens": 5 + row,
+                "loss": loss + row / 100,
+                "rouge_l": 0.5,
+                "token_f1": 0.25 + (row % 2) / 2,
+                "exact_match": float(row % 4 == 0),
+                "stopped": 1.0,
+            }
+            | columns
+            for row in range(rows)
+        ),
+    )
+
+
+def test_differences_are_challenger_minus_other_and_loss_is_a_mean_over_tokens():
+    both = pl.concat([answers("base", 2.0), answers("challenger", 1.4, rouge_l=0.75)])
+    found = summarise(both, SETTINGS)
+    assert (found.test_rows, found.test_clusters) == (24, 8)
+    assert found.challenger_minus_base["loss"].value == pytest.approx(-0.6)
+    assert found.challenger_minus_base["rouge_l"].value == pytest.approx(0.25)
+    tokens = [5 + row for row in range(24)]
+    expected = sum(n * (2.0 + row / 100) for row, n in enumerate(tokens)) / sum(tokens)
+    assert found.arms["base"]["loss"].value == pytest.approx(expected)
+    assert found.arms["base"]["exact_match"].value == pytest.approx(0.25)
+    assert found.arms["challenger"]["stop_rate"].value == 1.0
+    assert set(found.arms["base"]) == set(METRICS)
+    assert found.challenger_minus_champion == {} and found.challenger_minus_few_shot == {}
+
+
+def test_each_comparison_is_with_the_arm_of_its_name():
+    arms = [("base", 2.0), ("few_shot", 1.9), ("champion", 1.7), ("challenger", 1.4)]
+    found = summarise(pl.concat([answers(arm, loss) for arm, loss in arms]), SETTINGS)
+    assert list(found.arms) == [arm for arm, _ in arms]
+    assert found.challenger_minus_few_shot["loss"].value == pytest.approx(-0.5)
+    assert found.challenger_minus_champion["loss"].value == pytest.approx(-0.3)
+
+
+def test_the_summary_is_the_same_for_rows_in_any_order():
+    both = pl.concat([answers("base", 2.0), answers("challenger", 1.4)])
+    assert summarise(both.sample(fraction=1, shuffle=True, seed=1), SETTINGS) == summarise(
+        both, SETTINGS
+    )
+
+
+def test_the_summary_is_plain_json():
+    one_document = pl.concat([answers(arm, 1.0, documents=1) for arm in ("base", "challenger")])
+    plain = summarise(one_document, SETTINGS).to_dict()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert plain["arms"]["base"]["loss"]["low"] is None  # one cluster: nothing can be said
+    assert set(plain["minimum_detectable_effect"]) == set(METRICS)
+
+
+def test_no_rows_give_an_evaluation_of_no_rows():
+    found = summarise(table(Answers, []), SETTINGS)
+    assert (found.test_rows, found.test_clusters, dict(found.arms)) == (0, 0, {})
+
+
+def test_arms_that_answered_other_rows_are_refused():
+    fewer = pl.concat([answers("base", 2.0), answers("challenger", 1.4, rows=23)])
+    with pytest.raises(InputError, match="answers of challenger: 23 rows found"):
+        summarise(fewer, SETTINGS)
+    twice = pl.concat([answers("base", 2.0), answers("base", 2.0)])
+    with pytest.raises(InputError, match="found twice"):
+        summarise(twice, SETTINGS)
+    other_tokens = pl.concat([answers("base", 2.0), answers("challenger", 1.4, response_tokens=3)])
+    with pytest.raises(InputError, match="one tokenizer"):
+        summarise(other_tokens, SETTINGS)

@@ -1,0 +1,80 @@
+"""Metrics against worked examples and against their definitions."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.evaluate.metrics import exact_match, normalise, rouge_l, token_f1
+
+WORDS = st.lists(st.sampled_from(["set", "valve", "pump", "a", "the", "12", "x"]), max_size=12)
+
+
+def test_normalise_lowers_the_case_and_takes_out_punctuation_and_articles():
+    assert normalise("The  “U.S.” Army, an answer!") == "us army answer"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "expected"),
+    [
+        ("The valve closes.", "valve closes", 1.0),
+        ("valve opens", "valve closes", 0.0),
+        ("theatre", "atre", 0.0),  # an article is a word, not a syllable
+        ("", "...", 1.0),
+    ],
+)
+def test_exact_match_sees_through_case_articles_and_punctuation_only(answer, reference, expected):
+    assert exact_match(answer, reference) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "expected"),
+    [
+        # 2 of 4 found words among 3 wanted ones: P = 2/4, R = 2/3, F1 = 4/7.
+        ("press the green button twice", "press button once", 4 / 7),
+        ("one one one", "one", 0.5),  # a repeated word counts as often as the reference has it
+        ("twelve hours", "twelve hours", 1.0),
+        ("twelve", "hours", 0.0),
+        ("", "hours", 0.0),
+        ("the", "!", 1.0),  # nothing is left on either side
+    ],
+)
+def test_token_f1_gives_the_worked_values(answer, reference, expected):
+    assert token_f1(answer, reference) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "expected"),
+    [
+        # Lin 2004, section 3.1: reference "police killed the gunman"; S2 has a common subsequence
+        # of 3 words, S3 one of 2.
+        ("police kill the gunman", "police killed the gunman", 3 / 4),
+        ("the gunman kill police", "police killed the gunman", 2 / 4),
+        ("Police killed THE gunman!", "police killed the gunman", 1.0),
+        ("", "police", 0.0),
+    ],
+)
+def test_rouge_l_gives_the_published_values(answer, reference, expected):
+    assert rouge_l(answer, reference) == pytest.approx(expected)
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(WORDS, WORDS)
+def test_rouge_l_is_the_f1_of_the_longest_common_subsequence(first, second):
+    lengths = [[0] * (len(second) + 1) for _ in range(len(first) + 1)]
+    for i, left in enumerate(first):
+        for j, right in enumerate(second):
+            lengths[i + 1][j + 1] = (
+                lengths[i][j] + 1 if left == right else max(lengths[i][j + 1], lengths[i + 1][j])
+            )
+    total = len(first) + len(second)
+    expected = 2 * lengths[-1][-1] / total if total else 1.0
+    assert rouge_l(" ".join(first), " ".join(second)) == pytest.approx(expected)
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_every_metric_lies_between_0_and_1_and_is_1_for_equal_texts(first, second):
+    for metric in (exact_match, token_f1, rouge_l):
+        assert 0.0 <= metric(first, second) <= 1.0
+        assert metric(first, first) == 1.0
+        assert metric(first, second) == pytest.approx(metric(second, first))

@@ -1,0 +1,101 @@
+# ruff: noqa: RUF001 - the report writes true minus signs
+import pytest
+
+from pipeline.report import words
+from pipeline.report.contents import Interval, Report
+from pipeline.report.text import evaluation_table, evidence, markdown_summary, verdict
+
+
+def test_a_promotion_reads_as_one(report):
+    assert verdict(report) == (
+        "The challenger was promoted to champion.\n"
+        "On 47 test rows from 14 documents its loss is 1.934 nats a token, "
+        "0.779 below the base model's (95 % interval 0.639 to 0.919)."
+    )
+
+
+def test_a_refusal_names_each_failed_check(content):
+    content["gate"]["promoted"] = False
+    content["gate"]["reasons"][0]["passed"] = False
+    content["evaluation"]["arms"]["champion"] = content["evaluation"]["arms"]["base"]
+    lines = verdict(Report.model_validate(content)).splitlines()
+    assert lines[0] == "The challenger was not promoted; the champion stays."
+    assert lines[2:] == ["  failed: 47 test rows, needed 10 or more"]
+
+
+def test_an_interval_across_zero_is_not_sold_as_a_gain(content):
+    content["evaluation"]["challenger_minus_base"]["loss"] = {
+        "value": 0.05,
+        "low": -0.1,
+        "high": 0.2,
+    }
+    said = evidence(Report.model_validate(content))
+    assert "0.050 above the base model's" in said
+    assert "(95 % interval −0.100 to +0.200, which includes no difference)" in said
+
+
+def test_a_run_without_a_gate_does_not_claim_a_verdict(partial):
+    assert verdict(partial) == "The run stopped before a model was judged."
+    assert evaluation_table(partial) == ""
+    done = partial.model_copy(update={"run": partial.run.model_copy(update={"exit": 0})})
+    assert verdict(done) == "No model was judged in this run."
+
+
+def test_the_table_has_every_arm_and_metric_within_80_columns(report):
+    assert (
+        evaluation_table(report)
+        == """\
+                        base        few-shot      challenger   challenger − base
+Loss                   2.713           2.402           1.934              −0.779
+              [2.513, 2.913]  [2.202, 2.602]  [1.734, 2.134]    [−0.919, −0.639]
+ROUGE-L                0.241           0.291           0.388              +0.147
+              [0.201, 0.281]  [0.251, 0.331]  [0.328, 0.448]    [+0.097, +0.197]"""
+    )
+
+
+def test_a_metric_that_an_arm_lacks_leaves_its_cell_empty(content):
+    del content["evaluation"]["arms"]["few_shot"]["rouge_l"]
+    line = evaluation_table(Report.model_validate(content)).splitlines()[3]
+    assert line.split() == ["ROUGE-L", "0.241", "0.388", "+0.147"]
+
+
+def test_markdown_keeps_its_tables_whatever_a_check_says(content):
+    content["gate"]["reasons"][0]["text"] = "a | b\n<script>"
+    page = markdown_summary(Report.model_validate(content))
+    assert "| enough rows | holds | a \\| b &lt;script> |" in page
+    assert "| screen | 398 | 231 | not grounded 167 | 2.2 s |" in page and "| reused |" in page
+    assert "| Loss | 2.713 [2.513 to 2.913] |" in page
+    assert "45 minutes" not in page  # no text of documents
+
+
+def test_markdown_of_a_partial_run_has_what_there_is(partial):
+    page = markdown_summary(partial)
+    assert "## Stages" in page and "## Evaluation" not in page and "## Gate" not in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.04, "0.0 s"),
+        (1.44, "1.4 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min 00 s"),
+        (192, "3 min 12 s"),
+        (7500, "2 h 05 min"),
+    ],
+)
+def test_times_read_as_people_say_them(seconds, said):
+    assert words.duration(seconds) == said
+
+
+def test_numbers_read_as_people_write_them():
+    assert words.decimal(-0.0004) == "0.000" and words.decimal(-0.5, 1, signed=True) == "−0.5"
+    assert words.decimal(0.5, 1, signed=True) == "+0.5" and words.decimal(None) == "–"
+    assert (
+        words.size(2_431_000_000) == "2.4 GB"
+        and words.size(12) == "12 B"
+        and words.count(1234567) == "1,234,567"
+    )
+    assert words.share(1, 3) == "33 %" and words.share(1, 30) == "3.3 %" and words.share(0, 0) == ""
+    assert words.between(Interval(value=1, low=None, high=2)) == "below to 2.000"
+    assert words.moment("soon") == "soon"

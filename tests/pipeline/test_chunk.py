@@ -1,0 +1,262 @@
+"""Chunks follow headings, blocks and sentences, and are found again in their document."""
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandera.typing.polars import DataFrame
+from polars.testing import assert_frame_equal
+
+from pipeline.cache import short_id
+from pipeline.ingest.chunk import chunk
+from pipeline.outcome import Outcome, table
+from pipeline.settings import ChunkSettings
+from schemas.chunks import Chunks
+from schemas.documents import UniqueDocuments
+from schemas.drops import Drops
+
+
+def count(text: str) -> int:
+    return len(text.split())
+
+
+def documents(*texts: str) -> DataFrame[UniqueDocuments]:
+    return table(
+        UniqueDocuments,
+        (
+            {
+                "doc_id": short_id(str(number), text),
+                "source": f"{number}.md",
+                "format": "markdown",
+                "title": f"Document {number}",
+                "text": text,
+                "span_start": 0,
+                "span_end": len(text),
+                "language": "en",
+                "cluster_id": short_id(str(number)),
+                "cluster_size": 1,
+            }
+            for number, text in enumerate(texts)
+        ),
+    )
+
+
+def cut(text: str, **changed: int) -> list[dict]:
+    return run(text, **changed).kept.to_dicts()
+
+
+def run(*texts: str, **changed: int) -> Outcome[Chunks]:
+    chosen = ChunkSettings(**{"max_tokens": 40, "min_tokens": 5, "overlap_sentences": 0} | changed)
+    return chunk(documents(*texts), chosen, count)
+
+
+def sentences(number: int, words: int = 8) -> str:
+    return " ".join(
+        f"Sentence {n} says " + " ".join(f"w{n}x{w}" for w in range(words - 3)) + "."
+        for n in range(number)
+    )
+
+
+MANUAL = f"""# Manual
+
+{sentences(2)}
+
+## Set points
+
+{sentences(3)}
+
+### Night
+
+{sentences(1)}
+
+## Alarms
+
+{sentences(2)}
+"""
+
+
+def test_a_chunk_stays_under_one_heading_and_carries_its_path():
+    assert [(c["section"], c["tokens"]) for c in cut(MANUAL)] == [
+        ("Manual", 16),
+        ("Manual > Set points", 24),
+        ("Manual > Set points > Night", 8),
+        ("Manual > Alarms", 16),
+    ]
+    assert not any("#" in c["text"] for c in cut(MANUAL))
+
+
+def test_a_short_section_joins_the_neighbour_with_the_longer_common_path():
+    found = cut(MANUAL, min_tokens=10)
+    assert [c["section"] for c in found] == ["Manual", "Manual > Set points", "Manual > Alarms"]
+    assert "### Night" in found[1]["text"]
+
+
+def test_a_joined_chunk_keeps_the_headings_that_its_path_no_longer_names():
+    found = cut("# A\n\n## B\n\none two\n\n## C\n\nthree four", min_tokens=5)
+    assert [(c["section"], c["text"]) for c in found] == [
+        ("A", "## B\n\none two\n\n## C\n\nthree four")
+    ]
+
+
+def test_a_heading_in_a_code_fence_is_no_heading():
+    text = f"# Code\n\n{sentences(1)}\n\n```sh\n# not a heading\nrun --fast\n```\n\n{sentences(1)}"
+    assert [c["section"] for c in cut(text)] == ["Code"]
+
+
+def test_headings_lose_their_markup_and_underlined_ones_count():
+    text = f"Set *points* of `A17`\n=====\n\n{sentences(1)}"
+    assert cut(text)[0]["section"] == "Set points of A17"
+
+
+def test_blocks_stay_whole_when_they_fit():
+    table_block = "| key | value |\n|---|---|\n" + "\n".join(f"| k{n} | v{n} |" for n in range(4))
+    bullets = "\n".join(f"- item {n} does this" for n in range(6))
+    found = cut(f"{sentences(3)}\n\n{table_block}\n\n{bullets}")
+    assert len(found) > 1
+    for block in (sentences(3), table_block, bullets):
+        assert sum(block in c["text"] for c in found) == 1
+
+
+def test_a_long_list_is_cut_between_items_and_a_long_table_between_rows():
+    items = [f"- item {n} goes on\n  over two lines" for n in range(20)]
+    for c in cut("\n".join(items)):
+        assert c["text"].startswith("- item")
+        assert c["text"].endswith("over two lines")
+    rows = [f"| k{n} | v{n} |" for n in range(40)]
+    for c in cut("\n".join(["| a | b |", "|---|---|", *rows])):
+        assert c["text"].startswith("|")
+        assert c["text"].endswith("|")
+
+
+def test_a_long_paragraph_is_cut_between_sentences_into_about_equal_pieces():
+    found = cut(sentences(12))
+    assert len(found) == 3
+    assert {c["tokens"] for c in found} == {32}
+    assert all(c["text"].startswith("Sentence") and c["text"].endswith(".") for c in found)
+
+
+def test_the_last_sentence_is_repeated_only_inside_one_long_section():
+    found = cut(f"{sentences(12)}\n\n# Next\n\n{sentences(1)}", overlap_sentences=1)
+    inside = [c for c in found if not c["section"]]
+    assert len(inside) > 2
+    for before, after in pairwise(inside):
+        assert before["start"] < after["start"] < before["end"]
+        repeated = after["text"][: before["end"] - after["start"]]
+        assert repeated.startswith("Sentence")
+        assert repeated.count(".") == 1
+    assert found[-1]["start"] > inside[-1]["end"]
+    assert all(c["tokens"] <= 40 for c in found)
+
+
+def test_many_repeated_sentences_never_repeat_the_whole_piece_before():
+    found = cut(sentences(12), overlap_sentences=5)
+    assert len(found) > 2
+    for before, after in pairwise(found):
+        assert before["start"] < after["start"]
+        assert before["end"] < after["end"]
+
+
+def test_the_short_tail_of_a_long_section_joins_the_next_section():
+    bullets = "\n".join(f"- item {n} of it" for n in range(8))
+    text = f"# A\n\n## B\n\n{bullets}\n\nthe short tail\n\n## C\n\n{sentences(1)}"
+    assert [(c["section"], c["text"]) for c in cut(text)] == [
+        ("A > B", bullets),
+        ("A", f"the short tail\n\n## C\n\n{sentences(1)}"),
+    ]
+
+
+def test_a_text_without_any_full_stop_is_cut_between_words():
+    found = cut(" ".join(f"word{n}" for n in range(200)))
+    assert " ".join(c["text"] for c in found).split() == [f"word{n}" for n in range(200)]
+    assert max(c["tokens"] for c in found) <= 40
+
+
+def test_a_word_longer_than_a_chunk_is_cut_and_nothing_is_lost():
+    outcome = chunk(documents("x" * 500), ChunkSettings(max_tokens=40, min_tokens=5), len)
+    assert "".join(outcome.kept["text"]) == "x" * 500
+    assert outcome.kept["tokens"].max() <= 40
+
+
+def test_a_document_too_short_for_a_chunk_is_dropped_with_its_length():
+    outcome = run("# Only a heading", "Two words", MANUAL)
+    assert outcome.balances
+    assert outcome.rows_kept == 1
+    assert outcome.reasons == {"no_chunk": 2}
+    assert sorted(outcome.dropped["value"]) == [2.0, 4.0]
+    assert set(outcome.dropped["threshold"]) == {5.0}
+
+
+@pytest.mark.model
+def test_the_embedded_models_tokens_are_counted(embedded_model):
+    tokenizers = pytest.importorskip("tokenizers")
+    tokenizer = tokenizers.Tokenizer.from_file(str(embedded_model / "tokenizer.json"))
+
+    def tokens(text: str) -> int:
+        return len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    outcome = chunk(documents(MANUAL * 20), ChunkSettings(max_tokens=100), tokens)
+    assert outcome.kept.height > 10
+    for row in outcome.kept.iter_rows(named=True):
+        assert row["tokens"] == tokens(row["text"]) <= 100
+
+
+PARTS = st.lists(
+    st.sampled_from(
+        [
+            "# One",
+            "## Two",
+            "### Three *x*",
+            "Under\n-----",
+            sentences(1),
+            sentences(9),
+            "- a b\n- c d\n  - e f",
+            "```\n# code\n\nx = 1\n```",
+            "| a | b |\n|---|---|\n| 1 | 2 |",
+            "    indented code\n    more",
+            "> quoted. Twice.",
+            "<div>\nhtml\n</div>",
+            "***",
+            "ok",
+            "日本語の文章。もう一つ。",
+            "a\u2028b \x0c c",
+            "1. one\r\n2. two\r\n",
+            "[x]: http://y",
+            "\t",
+            "word " * 90,
+        ]
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(PARTS, st.integers(1, 30), st.integers(0, 3), st.randoms(use_true_random=False))
+def test_every_chunk_is_found_in_its_document(parts, least, overlap, random_):
+    texts = ["\n\n".join(parts) + "x", "\n\n".join(reversed(parts)) + "x"]
+    chosen = ChunkSettings(max_tokens=40, min_tokens=least, overlap_sentences=overlap)
+    rows = documents(*texts)
+    outcome = chunk(rows, chosen, count)
+    assert outcome.balances
+    Chunks.validate(outcome.kept, lazy=True)
+    Drops.validate(outcome.dropped, lazy=True)
+    text = dict(rows.select("doc_id", "text").iter_rows())
+    for row in outcome.kept.iter_rows(named=True):
+        assert text[row["doc_id"]][row["start"] : row["end"]] == row["text"]
+        assert row["text"] == row["text"].strip()
+        assert least <= row["tokens"] == count(row["text"]) <= 40
+    shuffled = rows.sample(fraction=1, shuffle=True, seed=random_.randrange(1000))
+    assert_frame_equal(outcome.kept, chunk(shuffled, chosen, count).kept)
+
+
+def test_all_words_below_headings_are_in_some_chunk():
+    draw = random.Random(1)
+    for _ in range(50):
+        body = [sentences(draw.randint(1, 14)) for _ in range(draw.randint(1, 8))]
+        text = "\n\n".join(f"{'#' * draw.randint(1, 3)} Part\n\n{part}" for part in body)
+        found = run(text, overlap_sentences=draw.randint(0, 2))
+        assert found.metrics["too_short"] == 0
+        covered = {place for c in found.kept.to_dicts() for place in range(c["start"], c["end"])}
+        left = "".join(" " if place in covered else sign for place, sign in enumerate(text))
+        assert not left.replace("#", "").replace("Part", "").strip()

@@ -1,0 +1,35 @@
+"""Train in a process of its own, so that a test can kill it: ARGS is a JSON object.
+
+Keys: models, work, output (paths), method, kill_after (a step after whose report the process
+kills itself with SIGKILL, or 0).
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from pipeline.progress import listening
+from pipeline.settings import ModelSettings, TrainSettings
+from pipeline.train.base_model import resolve_model
+from pipeline.train.trainer import train
+from tests.pipeline.train.seed_examples import make_examples
+
+if __name__ == "__main__":
+    args = json.loads(sys.argv[1])
+
+    def listener(done, total, unit):
+        if done and done == args["kill_after"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with listening(listener):
+        result = train(
+            make_examples(14, 2),
+            resolve_model(ModelSettings(), Path(args["models"])),
+            TrainSettings(**args["settings"]),
+            ModelSettings(),
+            Path(args["work"]),
+            Path(args["output"]),
+        )
+    sys.stdout.write(json.dumps(result.to_dict()))
