@@ -119,8 +119,11 @@ class ChunkSettings(Section):
 
     max_tokens: Annotated[int, Field(ge=32)] = 350
     """Tokens of the base model's tokenizer."""
+    join_tokens: Annotated[int, Field(ge=0)] = 100
+    """Shorter sections join a neighbour of the same document: three sentences give a teacher
+    little to ask about."""
     min_tokens: Annotated[int, Field(ge=1)] = 24
-    """Shorter pieces join a neighbour of the same document, or go as too short."""
+    """A piece that is shorter even then is left out."""
     overlap_sentences: Annotated[int, Field(ge=0, le=5)] = 1
     """Sentences repeated at the start of the next chunk of one long section."""
 

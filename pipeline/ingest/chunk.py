@@ -64,9 +64,10 @@ def chunk(
 
     A chunk holds whole blocks (paragraph, list, table, code) of one section. A block that is too
     long is cut between items, lines or sentences, and a sentence that is too long between
-    words. Pieces below ``settings.min_tokens`` join the neighbour with the longer common heading
+    words. Pieces below ``settings.join_tokens`` join the neighbour with the longer common heading
     path, as long as both fit; their section is then the common path, and the headings in between
-    are part of the text. A piece that finds no room is left out (metric ``too_short``).
+    are part of the text. A piece that is still below ``settings.min_tokens`` is left out (metric
+    ``too_short``).
 
     Args:
         documents: Markdown texts in the column ``text``.
@@ -260,10 +261,11 @@ class _Cutter(NamedTuple):
 
     def join_short(self, pieces: Sequence[Piece]) -> list[Piece]:
         """Return the pieces with each short one joined to a neighbour, where both fit."""
+        shortest = max(self.settings.join_tokens, self.settings.min_tokens)
         result = list(pieces)
         place = 0
         while place < len(result):
-            if result[place].tokens < self.settings.min_tokens:
+            if result[place].tokens < shortest:
                 pairs = [n for n in (place - 1, place) if 0 <= n < len(result) - 1]
                 joined = [(n, self.joined(result[n], result[n + 1])) for n in pairs]
                 fitting = [

@@ -48,7 +48,9 @@ def cut(text: str, **changed: int) -> list[dict]:
 
 
 def run(*texts: str, **changed: int) -> Outcome[Chunks]:
-    chosen = ChunkSettings(**{"max_tokens": 40, "min_tokens": 5, "overlap_sentences": 0} | changed)
+    chosen = ChunkSettings(
+        **{"max_tokens": 40, "min_tokens": 5, "join_tokens": 5, "overlap_sentences": 0} | changed
+    )
     return chunk(documents(*texts), chosen, count)
 
 
@@ -235,7 +237,9 @@ PARTS = st.lists(
 @given(PARTS, st.integers(1, 30), st.integers(0, 3), st.randoms(use_true_random=False))
 def test_every_chunk_is_found_in_its_document(parts, least, overlap, random_):
     texts = ["\n\n".join(parts) + "x", "\n\n".join(reversed(parts)) + "x"]
-    chosen = ChunkSettings(max_tokens=40, min_tokens=least, overlap_sentences=overlap)
+    chosen = ChunkSettings(
+        max_tokens=40, min_tokens=least, join_tokens=least, overlap_sentences=overlap
+    )
     rows = documents(*texts)
     outcome = chunk(rows, chosen, count)
     assert outcome.balances

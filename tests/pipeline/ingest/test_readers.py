@@ -243,3 +243,9 @@ def test_a_pdf_is_one_under_any_name_and_other_formats_go_by_extension():
     assert reason(formats.format_of, ".xlsx", b"x") == "unknown_format"
     assert reason(formats.format_of, "", b"x") == "unknown_format"
     assert one(formats.read("pdf", data, IngestSettings())).text == "Hello"
+
+
+@pytest.mark.timeout(15)
+@pytest.mark.parametrize("piece", [b"<!--", b"<a ", b"<title>", b"&#"])
+def test_hostile_markup_is_read_in_time(piece: bytes):
+    assert one(web.read(piece * 100_000)).text
