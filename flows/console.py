@@ -39,14 +39,14 @@ class StageLine:
 
     def __str__(self) -> str:
         if self.reused:
-            return f"{self.stage:<12} reused {self.reused[:8]}  {self.rows:,} rows"
+            return f"{self.stage:<22} reused {self.reused[:8]}  {self.rows:,} rows"
         shown = sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
         why = ", ".join(f"{reason} {count:,}" for reason, count in shown[:4])
         rest = sum(count for _, count in shown[4:])
         why += f", other {rest:,}" if rest else ""
         counts = f"{self.rows_in:,} -> {self.rows_kept:,}"
         counts += f" = {self.rows:,} rows" if self.rows != self.rows_kept else ""
-        return f"{self.stage:<12} {counts:<17} {f'({why})  ' if why else ''}{self.seconds:.1f} s"
+        return f"{self.stage:<22} {counts:<22} {f'({why})  ' if why else ''}{self.seconds:.1f} s"
 
 
 class StageProgress:
@@ -58,7 +58,7 @@ class StageProgress:
         self.last_line = self.started
         self.task: TaskID | None = None
         self.bar = Progress(
-            TextColumn("{task.description:<12}"),
+            TextColumn("{task.description:<22}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]}  {task.fields[rate]}"),
@@ -90,4 +90,4 @@ class StageProgress:
         if not console.is_terminal and time.monotonic() - self.last_line > PLAIN_EVERY:
             self.last_line = time.monotonic()
             left = f", {seconds / done * (total - done):.0f} s left" if done and total else ""
-            console.print(f"{self.stage:<12} {done:,}/{total:,} {unit}  {rate}{left}")
+            console.print(f"{self.stage:<22} {done:,}/{total:,} {unit}  {rate}{left}")

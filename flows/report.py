@@ -59,7 +59,7 @@ def write_report(run: Run, judged: "Judged | None" = None) -> contents.Report:
         description="Rows in, kept and dropped by stage, with reasons.",
     )
     create_markdown_artifact(key="report", markdown=markdown_summary(report))
-    console.print(f"report       {run.folder / 'report.html'}", markup=False, soft_wrap=True)
+    console.print(f"{'report':<22} {run.folder / 'report.html'}", markup=False, soft_wrap=True)
     return report
 
 
@@ -91,15 +91,11 @@ def _stages(run: Run) -> tuple[contents.Stage, ...]:
 
 
 def _funnel(run: Run) -> tuple[contents.Count, ...]:
-    counts = [
+    return tuple(
         contents.Count(name=name, count=run.datasets[stage].rows)
         for name, stage in FUNNEL.items()
         if stage in run.datasets
-    ]
-    splits = _splits(run)
-    if splits is not None:
-        counts += [contents.Count(name=name, count=count) for name, count in splits]
-    return tuple(counts)
+    )
 
 
 def _teacher(run: Run) -> contents.Teacher | None:

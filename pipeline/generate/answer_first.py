@@ -14,15 +14,18 @@ from dataclasses import dataclass, field
 from pipeline.cache import short_id
 from pipeline.generate import prompts, questions
 from pipeline.generate.evidence import NAME, Evidence, evidence, retrieval_rank, sentences
-from pipeline.generate.grounded import Chunk, Harvest, pair, quota
+from pipeline.generate.grounded import Chunk, Harvest, pair, quotas
 from pipeline.generate.stems import stems
 from pipeline.generate.teacher import Messages, Reply, Request, Teacher
 from pipeline.generate.words import ARTICLES, STOPWORDS
 from pipeline.outcome import Drop
 from pipeline.settings import GenerateSettings
 
-QUESTION_TOKENS = 32
-"""Longest question; most of those that end by themselves take less than 24."""
+QUESTION_TOKENS = 24
+"""Room behind the beginning of a question; longer ones are seldom good, and the longest row
+decides how long a batch takes."""
+READY = 1.5
+"""Weight of a question that needs no words of the teacher."""
 ENGLISH = 0.15
 """Least share of English function words from which a question is begun with English words."""
 
@@ -33,7 +36,20 @@ class _Question:
     rank: int
     new: float
     """Share of the answer's content words that the question does not have."""
+    ready: bool
+    """Whether the rules alone made it: such a question is well formed."""
     score: float | None = None
+
+    @property
+    def worth(self) -> float:
+        """What it is chosen by: likelihood gained, times new words, more if well formed.
+
+        Of 60 chosen questions read by eye about half of the sampled ones were clumsy, and few of
+        the ready ones.
+        """
+        return (
+            (1.0 if self.score is None else self.score) * self.new * (READY if self.ready else 1.0)
+        )
 
 
 @dataclass(slots=True)
@@ -76,7 +92,7 @@ def answer_first(
     for candidate in candidates:
         best = max(
             (q for q in candidate.found if q.rank == 1),
-            key=lambda q: ((q.score or 0.0) * q.new, -len(q.text), q.text),
+            key=lambda q: (q.worth, -len(q.text), q.text),
             default=None,
         )
         if best is None:
@@ -94,19 +110,23 @@ def _candidates(
     document: Sequence[Chunk], settings: GenerateSettings, harvest: Harvest
 ) -> list[_Candidate]:
     texts = [sentences(chunk.text) for chunk in document]
+    everything = [sentence for part in texts for sentence in part]
+    ordinary = {word for sentence in everything for word in sentence.split() if word.islower()}
     names = frozenset(
-        name for part in texts for sentence in part for name in NAME.findall(sentence)
+        name
+        for sentence in everything
+        for name in NAME.findall(sentence)
+        if name.lower() not in ordinary
     )
     taken: set[str] = set()
     candidates = []
-    for chunk, part in zip(document, texts, strict=True):
-        chosen = evidence(part, quota(chunk, settings), frozenset(taken))
+    for chunk, part, wanted in zip(document, texts, quotas(document, settings), strict=True):
+        chosen = evidence(part, wanted, frozenset(taken))
         taken.update(item.text for item in chosen)
-        if not chosen:
+        if wanted and not chosen:
             excerpt = " ".join(chunk.text.split())
             harvest.drops.append(Drop(chunk.chunk_id, "no_evidence", excerpt, 0, 1))
-        else:
-            harvest.asked += 1
+        harvest.asked += bool(chosen)
         candidates += [_candidate(chunk, item, part, names, settings) for item in chosen]
     return candidates
 
@@ -131,7 +151,7 @@ def _candidate(
             settings.top_p,
             # Divide what is wanted among the beginnings; the first ones get the rest.
             samples=count // len(beginnings) + (place < count % len(beginnings)),
-            stop=("\n",),
+            stop=("?", "\n"),
         )
         for place, beginning in enumerate(beginnings)
     ]
@@ -141,16 +161,18 @@ def _candidate(
 
 def _read(candidate: _Candidate, replies: Sequence[Reply]) -> None:
     """Parse, check and rank the questions of a candidate."""
-    texts = list(candidate.ready)
     for request, reply in zip(candidate.requests, replies, strict=True):
         beginning = request.messages[-1][1].removeprefix("Question: ")
         if reply.failed:
             candidate.failures.append(questions.Parsed("", "request_failed"))
         else:
-            candidate.raw += [beginning + text for text in reply.texts]
+            candidate.raw += [
+                beginning + _closed(text, end)
+                for text, end in zip(reply.texts, reply.finish_reasons, strict=True)
+            ]
     answer = candidate.sentence.text
     seen: set[str] = set()
-    for text in texts + candidate.raw:
+    for place, text in enumerate(candidate.ready + candidate.raw):
         parsed = questions.parse(text)
         if parsed.question:
             parsed = questions.check(parsed.question, answer, candidate.chunk.topic)
@@ -159,8 +181,16 @@ def _read(candidate: _Candidate, replies: Sequence[Reply]) -> None:
         elif parsed.question not in seen:
             seen.add(parsed.question)
             rank = retrieval_rank(parsed.question, answer, candidate.all_sentences)
+            ready = place < len(candidate.ready)
             new = questions.new_share(parsed.question, answer)
-            candidate.found.append(_Question(parsed.question, rank, new))
+            candidate.found.append(_Question(parsed.question, rank, new, ready))
+
+
+def _closed(text: str, finish_reason: str) -> str:
+    """Put back the question mark that ended a reply as a stop string."""
+    text = text.rstrip()
+    cut = finish_reason != "stop" or text.endswith((".", "!", "?", ":", ";", '"'))
+    return text if cut else f"{text}?"
 
 
 def _score(candidates: Sequence[_Candidate], teacher: Teacher) -> None:

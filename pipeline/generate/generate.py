@@ -11,7 +11,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.cache import digest
 from pipeline.errors import TeacherError
 from pipeline.generate.answer_first import answer_first
-from pipeline.generate.grounded import Chunk, Harvest, question_first, quota
+from pipeline.generate.grounded import Chunk, Harvest, question_first, quotas
 from pipeline.generate.replies import CachingTeacher, Usage
 from pipeline.generate.self_instruct import self_instruct
 from pipeline.generate.teacher import Teacher
@@ -102,10 +102,10 @@ def _expected(
     documents: Sequence[Sequence[Chunk]], settings: GenerateSettings, teacher: Teacher
 ) -> list[int]:
     """Return about how many requests each document takes, for the progress bar."""
-    quotas = [sum(quota(chunk, settings) for chunk in document) for document in documents]
+    wanted = [quotas(document, settings) for document in documents]
     if teacher.strength == "strong":
-        return [wanted + len(document) for wanted, document in zip(quotas, documents, strict=True)]
-    return [wanted * settings.questions_per_answer for wanted in quotas]
+        return [sum(counts) + sum(count > 0 for count in counts) for counts in wanted]
+    return [sum(counts) * settings.questions_per_answer for counts in wanted]
 
 
 def _judge_pilot(harvest: Harvest, teacher: Teacher) -> None:

@@ -56,10 +56,23 @@ class Harvest:
         self.asked += other.asked
 
 
-def quota(chunk: Chunk, settings: GenerateSettings) -> int:
-    """Return how many pairs a chunk is asked for: by its length, so that its tail is covered."""
-    wanted = max(1, round(chunk.tokens / settings.tokens_per_pair))
-    return min(settings.max_pairs_per_chunk, wanted)
+def quotas(document: Sequence[Chunk], settings: GenerateSettings) -> list[int]:
+    """Return how many pairs each chunk of a document is asked for.
+
+    One for each ``tokens_per_pair`` tokens of the document, so that its tail is covered: what a
+    chunk is too short for is carried to the next. At most ``max_pairs_per_chunk`` a chunk, and at
+    least one a document.
+    """
+    wanted, due = [], 0.5
+    for chunk in document:
+        due += chunk.tokens / settings.tokens_per_pair
+        count = min(settings.max_pairs_per_chunk, int(due))
+        due = min(due - count, 1.0)
+        wanted.append(count)
+    if wanted and not any(wanted):
+        longest = max(range(len(document)), key=lambda place: document[place].tokens)
+        wanted[longest] = 1
+    return wanted
 
 
 def question_first(
@@ -69,12 +82,18 @@ def question_first(
 
     A candidate is a question that was asked for; the teacher may give fewer.
     """
-    chunks = [chunk for document in documents for chunk in document]
-    harvest = Harvest(asked=len(chunks))
-    first = [_question_request(chunk, settings) for chunk in chunks]
+    wanted = [
+        (chunk, count)
+        for document in documents
+        for chunk, count in zip(document, quotas(document, settings), strict=True)
+        if count
+    ]
+    harvest = Harvest(asked=len(wanted))
+    first = [_question_request(chunk, count, settings) for chunk, count in wanted]
     asked: list[tuple[Chunk, str]] = []
-    for chunk, reply in zip(chunks, teacher.complete(first, settings.seed), strict=True):
-        asked += [(chunk, question) for question in _questions(chunk, reply, settings, harvest)]
+    replies = teacher.complete(first, settings.seed) if first else []
+    for (chunk, count), reply in zip(wanted, replies, strict=True):
+        asked += [(chunk, question) for question in _questions(chunk, count, reply, harvest)]
     second = [
         Request(
             prompts.answer_of_question(chunk.title, chunk.section, chunk.text, question),
@@ -100,8 +119,7 @@ def question_first(
     return harvest
 
 
-def _question_request(chunk: Chunk, settings: GenerateSettings) -> Request:
-    count = quota(chunk, settings)
+def _question_request(chunk: Chunk, count: int, settings: GenerateSettings) -> Request:
     return Request(
         prompts.questions_of_chunk(chunk.title, chunk.section, chunk.text, count),
         TOKENS_A_QUESTION * count,
@@ -110,11 +128,8 @@ def _question_request(chunk: Chunk, settings: GenerateSettings) -> Request:
     )
 
 
-def _questions(
-    chunk: Chunk, reply: Reply, settings: GenerateSettings, harvest: Harvest
-) -> list[str]:
+def _questions(chunk: Chunk, count: int, reply: Reply, harvest: Harvest) -> list[str]:
     """Read the questions of a chunk; each one that is missing or bad is a drop."""
-    count = quota(chunk, settings)
     harvest.raw.append(reply.texts[0])
     lines = [line for line in reply.texts[0].splitlines() if line.strip()]
     parsed = [] if reply.failed else [questions.parse(line) for line in lines[:count]]

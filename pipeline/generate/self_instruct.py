@@ -33,7 +33,8 @@ TASK_TOKENS = 96
 """Room for an instruction and its input."""
 NOTHING = re.compile(r"^\W*(?:none|n/?a|no ?input|nothing|empty|)\W*$", re.IGNORECASE)
 TASK = re.compile(
-    r"^\s*(?P<instruction>[^\n]+?)\s*\n+\s*Input:[ \t]*(?P<given>[^\n]*)(?:\n|$)", re.IGNORECASE
+    r"^\s*(?P<instruction>[^\n]+?)\s*\n+\s*(?:Input:[ \t]*(?P<given>[^\n]*)(?:\n|$)|Output:)",
+    re.IGNORECASE,
 )
 
 
@@ -84,12 +85,13 @@ def self_instruct(
 def parse_task(text: str) -> tuple[str, str] | None:
     """Read an instruction and its input ('' for none) out of a reply; None when it is neither.
 
-    Strict: the instruction is the first line, the input stands on the next one behind ``Input:``.
+    Strict: the instruction is the first line, the input stands on the next one behind ``Input:``;
+    a teacher that goes straight to ``Output:`` means no input.
     """
     match = TASK.match(text)
     if not match:
         return None
-    instruction, given = match["instruction"].strip(), match["given"].strip()
+    instruction, given = match["instruction"].strip(), (match["given"] or "").strip()
     if not re.search(r"[^\W\d_]{2}", instruction) or instruction.endswith(":"):
         return None
     return instruction, "" if NOTHING.match(given) else given

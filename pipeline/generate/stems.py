@@ -13,8 +13,11 @@ from pipeline.generate.words import (
     ADJECTIVES,
     ADVERBS,
     ARTICLES,
+    AUXILIARIES,
+    COUNTS,
     LASTING,
     MOMENTARY,
+    NOUNS_TOO,
     PARTICIPLES,
     PREPOSITIONAL,
     VERBS,
@@ -25,7 +28,7 @@ AUXILIARY = re.compile(
     r"has|have) (?P<rest>.+)$"
 )
 RELATIVE = re.compile(
-    r"\b(?:that|which|who|whose|when|if|while|where|because|and)\b", re.IGNORECASE
+    r"\b(?:that|which|who|whose|when|if|while|where|because)\b|\band $", re.IGNORECASE
 )
 """In the subject, these mean that the verb found belongs to a clause inside it."""
 
@@ -35,6 +38,7 @@ OFTEN = re.compile(rf"\b(?:every (?:\d+ |other )?(?:{TIME}|night|morning)|once (
 LONG = re.compile(
     rf"^(?:\S+ ){{0,2}}?(?:for |within )?(?:about |up to |at least |another )?\d+ (?:{TIME})\b"
 )
+FOR_A_TIME = re.compile(rf"^(?:for|within) (?:about |up to |at least )?\d+ (?:{TIME})\b")
 COUNT = re.compile(
     r"^(?:up to |at least |at most |about |only )?\d[\d,]* (?P<what>(?:[a-z]+ ){0,2}?[a-z]+s)\b"
 )
@@ -46,7 +50,7 @@ REASON = re.compile(r"\b(?:because|so that|in order to|to avoid|to prevent)\b")
 PLACE = re.compile(r"^(?:in|on|at|under|behind|below|above|next to|between|near) (?!\d|least|most)")
 MEANS = re.compile(r"^(?:with|by|via|through|using) ")
 BARE = re.compile(
-    r"^(?:(?:about|after|at) (?:(?!most|least)[a-z]|\d)|again|automatically|before|below|above|by|"
+    r"^(?:(?:after|at) (?:(?!most|least)[a-z]|\d)|again|automatically|before|below|above|by|"
     r"for|from|if|in|into|on|once|over|slowly|so|to|twice|under|until|upright|when|while|with|"
     r"within|\d+ \w+ (?:before|after|later))\b"
 )
@@ -55,6 +59,17 @@ BARE = re.compile(
 SECOND_VERB = re.compile(r",? (?:and|but|or) (?:\w+ly )?\w+s\b|,")
 """Where a second statement begins (``closes the valve and raises an alarm``)."""
 
+THING = re.compile(
+    r"^(?:a|an|the|one|its|their|about|above|below|up to|at (?:least|most)|between|from|only|-)\b"
+    r"|^[-+]?\d|^[A-Z\"]"
+)
+"""What follows ``is`` where it says what something is, not what is done with it."""
+DONE = re.compile(
+    r"^(?P<done>(?:\w+ly )?(?:[a-z-]+(?:ed|en)|" + "|".join(sorted(PARTICIPLES | ADJECTIVES)) + ")"
+    r"(?: (?:off|on|out|up|down|back)(?= (?:when|after|before|by|if|at|and|for|in|under)\b))?)"
+    r"(?=\W|$)"
+)
+"""A participle or adjective, with its adverb and its particle (``switched off``)."""
 YES_OR_NO = ("Is ", "Are ", "Was ", "Were ", "Can ", "Must ", "Should ", "May ", "Will ")
 PREPOSITION = re.compile(r"^(?:to|on|of|from|for|with)\b")
 PLAIN = ("What", "How", "Which")
@@ -78,7 +93,7 @@ def stems(sentence: str, names: frozenset[str], limit: int) -> list[Stem]:
     """
     found: list[str] = []
     match = AUXILIARY.match(sentence)
-    if match and not RELATIVE.search(match["subject"]):
+    if match and not RELATIVE.search(match["subject"]) and not _has_verb(match["subject"]):
         subject = _inside(match["subject"].strip(), names)
         found += _with_auxiliary(subject, match["verb"], match["rest"].rstrip("."))
     else:
@@ -93,6 +108,9 @@ def stems(sentence: str, names: frozenset[str], limit: int) -> list[Stem]:
 
 def _with_auxiliary(subject: str, verb: str, rest: str) -> list[str]:
     """``The factory address is 1.`` -> ``What is the factory address``."""
+    first, _, others = rest.partition(" ")
+    if first in ADVERBS:
+        rest = others
     word, _, after = rest.partition(" ")
     if verb in ("has", "have"):
         auxiliary = "does" if verb == "has" else "do"
@@ -102,17 +120,26 @@ def _with_auxiliary(subject: str, verb: str, rest: str) -> list[str]:
         start = "Can" if verb == "cannot" else verb.capitalize()
         return [f"{start} {subject}"]
     if verb in ("is", "are", "was", "were"):
-        if word in ADJECTIVES and (preposition := PREPOSITION.match(after)):
-            return [f"What {verb} {subject} {word} {preposition[0]}"]
-        if _is_participle(word):
-            return [f"{_question_word(after, word, 'How')} {verb} {subject} {word}"]
-        return [f"What {verb} {subject}"]
+        if THING.match(rest):
+            return [f"What {verb} {subject}"]
+        return _with_participle(rest, f"{verb} {subject}")
     if word == "be":
-        participle, _, tail = after.partition(" ")
-        if _is_participle(participle):
-            return [f"{_question_word(tail, participle, 'How')} {verb} {subject} be {participle}"]
-        return [f"What {verb} {subject} be"]
+        if THING.match(after):
+            return [f"What {verb} {subject} be"]
+        return _with_participle(after, f"{verb} {subject} be")
     return [*_counted(after, verb, subject, word), _asked(after, verb, subject, word)]
+
+
+def _with_participle(rest: str, asked: str) -> list[str]:
+    """``mounted at half crop height`` -> ``Where should the FW-C2 be mounted``."""
+    match = DONE.match(rest)
+    if not match:
+        place = _question_word(rest, "", "")
+        return [f"{place} {asked}"] if place else []
+    done, tail = match["done"], rest[match.end() :].lstrip()
+    if tail.startswith("to ") or (done in ADJECTIVES and PREPOSITION.match(tail)):
+        return [f"What {asked} {done} {tail.split(' ', 1)[0]}"]
+    return [f"{_question_word(tail, done, 'How')} {asked} {done}"]
 
 
 def _with_verb(sentence: str, names: frozenset[str]) -> list[str]:
@@ -120,7 +147,7 @@ def _with_verb(sentence: str, names: frozenset[str]) -> list[str]:
     words = sentence.split()
     for place in range(1, min(len(words) - 1, 12)):
         verb, auxiliary = _verb_at(words, place)
-        if not verb:
+        if not verb or (auxiliary == "does" and _is_noun(verb, words, place)):
             continue
         before = [*words[:place]]
         if before[-1] in ADVERBS:
@@ -131,15 +158,36 @@ def _with_verb(sentence: str, names: frozenset[str]) -> list[str]:
         rest = " ".join(words[place + 1 :])
         asked = _asked(rest, auxiliary, subject, verb)
         what = f"What {auxiliary} {subject} {verb}"
-        more = [] if BARE.match(rest) else [what]
+        more = [] if BARE.match(rest) or verb in PREPOSITIONAL else [what]
         return [*_counted(rest, auxiliary, subject, verb), asked, *more]
     return []
 
 
+def _is_noun(verb: str, words: list[str], place: int) -> bool:
+    """Whether what looks like a verb is a noun before the verb (``six blocks need``)."""
+    before, following = words[place - 1], words[place + 1]
+    if before in COUNTS:
+        return True
+    next_verb, _ = _verb_at(words, place + 1)
+    return verb in NOUNS_TOO and (
+        following in AUXILIARIES or bool(next_verb and next_verb not in NOUNS_TOO)
+    )
+
+
+def _has_verb(subject: str) -> bool:
+    """Whether a subject with ``and`` is two statements (``The pump stops and``)."""
+    words = subject.split()
+    return "and" in words and any(
+        _verb_at(words, place)[0] for place in range(1, words.index("and"))
+    )
+
+
 def _verb_at(words: list[str], place: int) -> tuple[str, str]:
     """Return base form and auxiliary of the verb at a place, or two empty strings."""
+    if place >= len(words):
+        return "", ""
     word = words[place]
-    if words[place - 1].endswith("s") and word in VERBS:
+    if words[place - 1].endswith("s") and word in VERBS and word not in ADVERBS:
         return word, "do"
     for ending, replacement in (("ies", "y"), ("es", ""), ("s", "")):
         base = word.removesuffix(ending) + replacement
@@ -171,6 +219,10 @@ def _question_word(rest: str, verb: str, otherwise: str) -> str:
     """Choose the question word by what the rest of the sentence tells."""
     if MEANS.match(rest):
         return "How"
+    if FOR_A_TIME.match(rest):
+        return "How long" if rest.startswith("for") else "How quickly"
+    if rest.startswith(("after ", "before ", "until ")):
+        return "When"
     if OFTEN.search(rest):
         return "How often"
     if LONG.match(rest) and (verb in LASTING or verb in ADJECTIVES):
@@ -189,10 +241,6 @@ def _counted(rest: str, auxiliary: str, subject: str, verb: str) -> list[str]:
     if not match or UNITS.match(match["what"].split()[0]):
         return []
     return [f"How many {match['what']} {auxiliary} {subject} {verb}"]
-
-
-def _is_participle(word: str) -> bool:
-    return word.endswith(("ed", "en")) or word in PARTICIPLES or word in ADJECTIVES
 
 
 def _inside(phrase: str, names: frozenset[str]) -> str:

@@ -140,7 +140,7 @@ def _key(file: SourceFile, settings: IngestSettings) -> dict[str, Any]:
     suffix = extension(file.source)
     key = {"readers": READERS_VERSION, "sha256": file.sha256, "extension": suffix}
     if EXTENSIONS.get(suffix) == "jsonl":
-        key |= {"text_field": settings.text_field, "title_field": settings.title_field}
+        key |= {"text_field": settings.text_field, "title_fields": list(settings.title_fields)}
     return key
 
 

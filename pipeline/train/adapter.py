@@ -146,13 +146,13 @@ def load_adapter(
         _check_fit(card, base, tokenizer, adapter, quantized)
         quantized = METHODS[card["method"]].quantized
     model = load_base(base, model_settings, bool(quantized))
-    if quantized and dequantized:
-        dequantize(model)
     if adapter is not None:
         from peft import PeftModel
 
         with quiet_peft():
             model = PeftModel.from_pretrained(model, adapter, is_trainable=False)
+    if quantized and dequantized:
+        dequantize(model)
     return model.eval().requires_grad_(False), tokenizer
 
 

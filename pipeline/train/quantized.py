@@ -60,7 +60,8 @@ def dequantize(model: Any) -> Any:
     """Replace every 4-bit layer by a plain one with the same values, in place; returns the model.
 
     A ``Linear4bit`` off the fused kernel dequantizes to the compute type and multiplies, each
-    time; doing so once gives the same numbers faster, for 2 bytes a parameter.
+    time; doing so once gives the same numbers faster, for 2 bytes a parameter. An adapter must be
+    on the model already: peft puts another layer on plain weights, which rounds its sum later.
     """
     import torch
     from bitsandbytes.functional import dequantize_4bit
@@ -78,13 +79,7 @@ def dequantize(model: Any) -> Any:
             plain.bias = layer.bias
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, plain)
-    if hasattr(model, "hf_quantizer"):
-        # What transformers and peft look at to tell a quantized model from a plain one.
-        del model.hf_quantizer
-        model.is_quantized = model.is_loaded_in_4bit = False
-        del model.config.quantization_config
-        model.quantization_method = None
-    return model.eval()
+    return model
 
 
 def probe_gradients(model: Any, input_ids: Any) -> float:

@@ -30,16 +30,23 @@ a third of the step itself, topk 1.5 ms."""
 class EmbeddedTeacher:
     """Teacher over a local transformers model; loaded at the first request."""
 
-    def __init__(self, base: BaseModel, settings: ModelSettings, batch_size: int) -> None:
+    def __init__(
+        self,
+        base: BaseModel,
+        settings: ModelSettings,
+        batch_size: int,
+        strength: Strength = "weak",
+    ) -> None:
         """Name the model; nothing is loaded yet.
 
         Args:
             base: folder, name and digest of the model.
             settings: device and threads.
             batch_size: rows (replies) in one forward pass.
+            strength: ``strong`` for a local model that writes answers itself.
         """
         self.name = f"{base.name}@{base.digest[:16]}"
-        self.strength: Strength = "weak"
+        self.strength: Strength = strength
         self.batch_size = batch_size
         self._base = base
         self._settings = settings

@@ -60,7 +60,7 @@ def read(kind: str, data: bytes, settings: IngestSettings) -> Reading:
         ReadFailure: The file as a whole gives no document.
     """
     if kind == "jsonl":
-        return jsonl.read(data, settings.text_field, settings.title_field)
+        return jsonl.read(data, settings.text_field, settings.title_fields)
     readers = {
         "markdown": markdown.read,
         "html": web.read,

@@ -1,19 +1,20 @@
 """JSON Lines: each record is a document."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.ingest.readers.decode import decode
 from pipeline.ingest.readers.reading import Failure, ReadFailure, Reading, Record
 
 
-def read(data: bytes, text_field: str, title_field: str) -> Reading:
+def read(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
     """Read the named text field of each line; a bad line fails alone.
 
     Args:
         data: The whole file; blank lines are skipped.
         text_field: Field that holds the text of a record.
-        title_field: Field that holds its title, if any.
+        title_fields: Fields that may hold its title, best first.
 
     Returns:
         Records named by line number from 1, spans of their line in the decoded file. Failures
@@ -30,7 +31,7 @@ def read(data: bytes, text_field: str, title_field: str) -> Reading:
     for number, line in enumerate(text.split("\n"), start=1):
         end = start + len(line)
         if line.strip():
-            found = _record(line, str(number), text_field, title_field)
+            found = _record(line, str(number), text_field, title_fields)
             if isinstance(found, Failure):
                 failures.append(found)
             else:
@@ -41,7 +42,9 @@ def read(data: bytes, text_field: str, title_field: str) -> Reading:
     return Reading(records, failures)
 
 
-def _record(line: str, number: str, text_field: str, title_field: str) -> Record | Failure:
+def _record(
+    line: str, number: str, text_field: str, title_fields: Sequence[str]
+) -> Record | Failure:
     try:
         value: Any = json.loads(line)
     except (ValueError, RecursionError) as error:  # RecursionError: thousands of open brackets
@@ -57,10 +60,8 @@ def _record(line: str, number: str, text_field: str, title_field: str) -> Record
     text = _encodable(value[text_field])
     if not text.strip():
         return Failure(number, "empty_record", f"line {number}: {text_field!r} is empty", 0, 1)
-    title = value.get(title_field)
-    return Record(
-        number, _encodable(" ".join(title.split())) if isinstance(title, str) else "", text, 0, 0
-    )
+    titles = [value[field] for field in title_fields if isinstance(value.get(field), str)]
+    return Record(number, _encodable(" ".join(titles[0].split())) if titles else "", text, 0, 0)
 
 
 def _encodable(text: str) -> str:

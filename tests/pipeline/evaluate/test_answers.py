@@ -8,7 +8,7 @@ from pipeline.evaluate.selection import nearest_examples
 from pipeline.progress import listening
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import Answers
-from tests.pipeline.evaluate.conftest import QUESTIONS, examples
+from tests.pipeline.evaluate.conftest import examples
 
 pytestmark = pytest.mark.model
 SETTINGS = EvaluateSettings(max_new_tokens=20, batch_size=4)
@@ -43,8 +43,7 @@ def test_the_loss_is_the_mean_that_the_model_itself_reports(asked, answers, mode
             logits, torch.tensor(encoded.labels[1:]), ignore_index=IGNORED
         )
         mine = answers.filter(pair_id=row["pair_id"]).row(0, named=True)
-        # Apart only by bfloat16 rounding in another batch: 0.0065 at most on 40 texts.
-        assert mine["loss"] == pytest.approx(float(expected), abs=0.03)
+        assert mine["loss"] == pytest.approx(float(expected), abs=1e-3)
         assert mine["response_tokens"] == encoded.supervised
 
 
@@ -58,7 +57,6 @@ def test_the_answers_are_those_of_greedy_generate(asked, answers, model, tokeniz
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    equal = 0
     for row in asked.iter_rows(named=True):
         encoded = encode(tokenizer, row["messages"], 512)
         start = encoded.labels.index(next(x for x in encoded.labels if x != IGNORED))
@@ -67,11 +65,8 @@ def test_the_answers_are_those_of_greedy_generate(asked, answers, model, tokeniz
         tokens = model.generate(prompt, attention_mask=mask, generation_config=greedy)[0, start:]
         expected = tokenizer.decode(tokens, skip_special_tokens=True).strip()
         mine = answers.filter(pair_id=row["pair_id"]).row(0, named=True)
-        equal += mine["answer"] == expected
-        if mine["answer"] == expected:
-            assert mine["stopped"] == float(int(tokens[-1]) == tokenizer.eos_token_id)
-    # Rounding may turn a near tie between two words in another batch; not in most rows.
-    assert equal >= len(QUESTIONS) - 1
+        assert mine["answer"] == expected
+        assert mine["stopped"] == float(int(tokens[-1]) == tokenizer.eos_token_id)
     assert 0 < answers["stopped"].mean() < 1  # both kinds of ending were seen
 
 
@@ -111,19 +106,18 @@ def test_examples_that_do_not_fit_are_left_out_and_never_the_question(asked, mod
 
 
 def test_an_adapter_is_part_of_what_is_measured_and_the_mode_comes_back(
-    asked, answers, embedded_model, tokenizer
+    asked, answers, load, tokenizer
 ):
     import torch
     from peft import LoraConfig, get_peft_model
 
     from pipeline.evaluate.answers import answer
     from pipeline.train.adapter import quiet_peft
-    from pipeline.train.base_model import load_model
 
     torch.manual_seed(0)
     with quiet_peft():
         adapted = get_peft_model(
-            load_model(embedded_model),
+            load(),
             LoraConfig(
                 r=4, target_modules=["q_proj"], init_lora_weights=False, task_type="CAUSAL_LM"
             ),

@@ -41,7 +41,7 @@ def test_the_loss_of_a_text_is_the_one_that_the_model_itself_reports(general, mo
         with torch.no_grad():
             expected = float(model(input_ids=ids, labels=ids).loss)
         assert tokens == ids.shape[1] - 1
-        assert loss == pytest.approx(expected, abs=0.03)
+        assert loss == pytest.approx(expected, abs=1e-3)
 
 
 def test_long_texts_are_cut(general, model, tokenizer):
@@ -78,18 +78,17 @@ def test_questions_may_have_different_numbers_of_choices(general, model, tokeniz
     assert found[0][0] == 1.0 and found[0][2] < found[1][2]
 
 
-def test_a_spoilt_model_shows_as_forgetting(general, scores, embedded_model, tokenizer):
+def test_a_spoilt_model_shows_as_forgetting(general, scores, load, tokenizer):
     import torch
 
     from pipeline.evaluate.general import general_scores
-    from pipeline.train.base_model import load_model
 
-    spoilt = load_model(embedded_model)
+    spoilt = load()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         weight = spoilt.model.layers[3].mlp.down_proj.weight
-        noise = torch.randn(weight.shape, generator=generator) * 2 * weight.float().std()
-        weight += noise.to(weight.dtype)
+        noise = torch.randn(weight.shape, generator=generator) * 2 * weight.std()
+        weight += noise
     found = compare(
         scores,
         general_scores(general, spoilt, tokenizer),

@@ -17,7 +17,8 @@ from schemas.pairs import Pairs, SeedTasks
 from tests.pipeline.generate.endpoint_server import chat, serving
 
 NO_SEEDS = table(SeedTasks, [])
-SETTINGS = GenerateSettings(self_instruct_tasks=0, pilot_chunks=0)
+SETTINGS = GenerateSettings(self_instruct_tasks=0, pilot_chunks=0, tokens_per_pair=125)
+"""Two pairs for each chunk of 250 tokens."""
 
 
 def chunk_rows(name, *texts, source="one.md"):
@@ -160,7 +161,7 @@ def test_a_weak_endpoint_writes_questions_to_sentences_of_the_text(tmp_path: Pat
     (pair,) = outcome.kept.to_dicts()
     assert pair["response"] == pair["evidence"]
     assert pair["response"] in text
-    assert pair["instruction"] == "How often does Pump P1 of the FW-200 run for 5 minutes?"
+    assert pair["instruction"] == "How long does Pump P1 of the FW-200 run?"
     assert (pair["score"], pair["prompt_version"]) == (None, "answer-first/1")
 
 

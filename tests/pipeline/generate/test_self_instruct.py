@@ -22,6 +22,7 @@ SEEDS = seed_tasks(read_jsonl(ROOT / "data/seeds/seed_tasks.jsonl"))
         (" Name three herbs.\nInput: <none>", ("Name three herbs.", "")),
         (" Name three herbs.\nInput:", ("Name three herbs.", "")),
         ("Sort the words.\nInput: pear, apple\nOutput: apple", ("Sort the words.", "pear, apple")),
+        (" Name three herbs.\nOutput: thyme, sage, dill", ("Name three herbs.", "")),
         ("Name three herbs.", None),
         ("", None),
         ("\nInput: pear", None),

@@ -124,7 +124,7 @@ def test_jsonl_records_carry_line_and_span_and_bad_lines_fail_alone():
         '{"text": "last"}',
     ]
     text = "\n".join(lines)
-    reading = jsonl.read(text.encode(), "text", "title")
+    reading = jsonl.read(text.encode(), "text", ("subject", "title"))
     assert [(record.record, record.title) for record in reading.records] == [
         ("1", "T"),
         ("8", ""),
@@ -148,7 +148,7 @@ def test_jsonl_reads_the_named_fields():
 
 
 def test_jsonl_survives_a_tower_of_brackets():
-    assert jsonl.read(b"[" * 200_000, "text", "title").failures[0].reason == "bad_json"
+    assert jsonl.read(b"[" * 200_000, "text", ("title",)).failures[0].reason == "bad_json"
 
 
 def test_pdf_gives_lines_pages_headings_and_paragraph_gaps():

@@ -94,8 +94,8 @@ def test_batch_and_seed_decide_the_text_in_any_process(teacher: EmbeddedTeacher,
 
 def test_padding_and_shared_beginnings_do_not_change_what_is_likeliest(teacher: EmbeddedTeacher):
     greedy = [
-        question("What is the capital of France? Answer with one word.", 4, temperature=0.0),
-        question("What is the capital of Italy? Answer with one word, please.", 4, temperature=0.0),
+        question("What is the capital of France?", 8, temperature=0.0),
+        question("What is the capital of Italy? Please tell me now.", 8, temperature=0.0),
         question("Hi", 4, temperature=0.0),
     ]
     together = teacher.complete(greedy, seed=1)
@@ -140,7 +140,7 @@ def test_losses_are_those_of_the_model_computed_one_by_one(teacher: EmbeddedTeac
         with torch.no_grad():
             logits = model(input_ids=torch.tensor([start + target])).logits[0, len(start) - 1 : -1]
             direct = torch.nn.functional.cross_entropy(logits.float(), torch.tensor(target))
-        assert loss == pytest.approx(float(direct), abs=0.03)  # bfloat16, another batch shape
+        assert loss == pytest.approx(float(direct), rel=0.03)  # bfloat16, another batch shape
     assert losses[0] < losses[1]
 
 
@@ -226,3 +226,31 @@ def test_weak_pairs_answer_with_sentences_and_survive_a_kill_renaming_and_growth
     texts = ["instruction", "response", "score"]
     old = more.kept.filter(pl.col("response").is_in(calm.kept["response"].to_list()))
     assert sorted(old.select(texts).rows()) == sorted(calm.kept.select(texts).rows())
+
+
+def test_a_batch_is_wholly_cached_or_wholly_made_anew(base: BaseModel, teacher, tmp_path: Path):
+    class Dying(EmbeddedTeacher):
+        batches = 0
+
+        def complete(self, requests, seed, on_reply=None):
+            self.batches += 1
+            if self.batches == 2:
+                raise KeyboardInterrupt
+            return super().complete(requests, seed, on_reply)
+
+    dying = Dying(base, ModelSettings(), batch_size=3)
+    dying._loaded = teacher._model()
+    patient = EmbeddedTeacher(base, ModelSettings(), batch_size=3)
+    patient._loaded = teacher._model()
+    calm = CachingTeacher(patient, Cache(tmp_path / "calm"))
+    expected = calm.complete(REQUESTS, seed=5)
+    assert calm.usage.calls == 3
+
+    cache = Cache(tmp_path / "killed")
+    with pytest.raises(KeyboardInterrupt):
+        CachingTeacher(dying, cache).complete(REQUESTS, seed=5)
+    resumed = CachingTeacher(patient, cache)
+    assert resumed.complete(REQUESTS, seed=5) == expected
+    # Batches of at most three replies: [3 samples], [1 + 2 samples]; the first was kept.
+    assert (resumed.usage.calls, resumed.usage.cached) == (2, 1)
+    assert resumed.complete(REQUESTS, seed=6) != expected
