@@ -27,9 +27,8 @@ from pipeline.store import Dataset, Store
 from schemas.evaluation import ARMS
 
 if TYPE_CHECKING:
-    from pipeline.generate.replies import CachingTeacher
-
     from annotation.queue import ReviewQueue
+    from pipeline.generate.replies import Usage
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "polars", "datasketch", "prefect")
 
@@ -47,8 +46,8 @@ class Run:
     lines: list[StageLine] = field(default_factory=list)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     """The dataset each stage ended with, by stage."""
-    teacher: "CachingTeacher | None" = None
-    """Whose calls are counted in the report."""
+    usage: "Usage | None" = None
+    """What the teacher was asked in this run."""
     queue: "ReviewQueue | None" = None
     """Whose state is shown in the report."""
 

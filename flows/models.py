@@ -1,6 +1,8 @@
 """The model that is in memory: one at a time, loaded when first needed."""
 
+import ctypes
 import gc
+import sys
 from typing import Any
 
 from pipeline.settings import ModelSettings
@@ -29,6 +31,18 @@ class LoadedModel:
         return self._loaded[1], self._loaded[2]
 
     def release(self) -> None:
-        """Free the memory."""
+        """Let the model go."""
         self._loaded = None
-        gc.collect()
+        free_memory()
+
+
+def free_memory() -> None:
+    """Collect what is unreachable and hand free pages back to the system, where libc can.
+
+    Without it the pages of the teacher stay with the process while the trainer asks for its own.
+    """
+    gc.collect()
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "malloc_trim"):  # glibc; musl has none
+            libc.malloc_trim(0)

@@ -99,14 +99,13 @@ def _funnel(run: Run) -> tuple[contents.Count, ...]:
 
 
 def _teacher(run: Run) -> contents.Teacher | None:
-    if run.teacher is None:
+    if run.usage is None:
         return None
-    usage = run.teacher.usage
     return contents.Teacher(
-        calls=usage.calls,
-        cached=usage.cached,
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
+        calls=run.usage.calls,
+        cached=run.usage.cached,
+        prompt_tokens=run.usage.prompt_tokens,
+        completion_tokens=run.usage.completion_tokens,
     )
 
 

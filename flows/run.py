@@ -7,7 +7,7 @@ from flows.context import Run, open_run
 from flows.curate import Corpus, curate_documents
 from flows.finetune import TrainingData, build_examples, store_drift_baseline, train_model
 from flows.judge import Judged, judge_model
-from flows.models import LoadedModel
+from flows.models import LoadedModel, free_memory
 from flows.report import write_report
 from flows.review import review_pairs
 from flows.synthesize import generate_pairs
@@ -23,6 +23,7 @@ def run_loop(settings: Settings) -> Report:
         base = base_model(run)
         corpus = curate_documents(run, base)
         screened = generate_pairs(run, base, corpus)
+        free_memory()  # the teacher's model is not needed any more
         data = build_examples(run, corpus, review_pairs(run, corpus, screened))
         judged = train_and_judge(run, base, corpus, data)
         return write_report(run, judged)

@@ -46,7 +46,6 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
     seeds = seed_tasks(read_jsonl(settings.paths.seeds))
     seeds_digest = digest(seeds.to_dicts())
     teacher = make_teacher(run, base)
-    run.teacher = teacher
     candidates = run_stage(
         run,
         GENERATE,
@@ -56,6 +55,7 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
         tables={"chunks": (corpus.chunks, Chunks)},
         keys={"seeds": seeds_digest, "teacher": f"{teacher.name} {teacher.strength}"},
     )
+    run.usage = teacher.usage
     require_rows(run, candidates, "generate: no pair came out", "see the replies folder")
     screened = run_stage(
         run,

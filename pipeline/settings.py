@@ -224,6 +224,9 @@ class ReviewSettings(Section):
     require: Literal["none", "sampled", "all"] = "none"
     """``none``: train on unreviewed pairs; ``sampled``: only once a sample of the batch passed;
     ``all``: only accepted or edited pairs. The test set always needs an accept."""
+    trust_self_instruct: bool = False
+    """Train on self-instruct pairs without an accept. No source stands behind them, and a small
+    teacher makes them up; switch it on for a teacher whose own knowledge you trust."""
     sample_size: Annotated[int, Field(ge=1)] = 60
     """Pairs queued from train and validation: 59 clean ones bound the error below 5 %."""
     max_error: Share = 0.08

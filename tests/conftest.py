@@ -3,12 +3,17 @@
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from flows import environment
 
 # Before torch or Prefect is imported anywhere: offline and silent, as on the command line.
 environment.prepare(Path(tempfile.mkdtemp(prefix="tuneloop-tests-")))
+
+# Machines differ in speed: no test fails for being slow, and a failure comes back the next time.
+hypothesis.settings.register_profile("tuneloop", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("tuneloop")
 
 ROOT = Path(__file__).parent.parent
 

@@ -68,7 +68,8 @@ def settle(
     Returns:
         The usable pairs sorted by ``pair_id``. Dropped: ``rejected`` (value: rejects),
         ``reviewers_disagree`` (value: share that would keep it), ``empty_edit``,
-        ``needs_accept`` (test split), ``not_reviewed`` (``require=all``), ``batch_returned`` and
+        ``needs_accept`` (test split, and self-instruct pairs unless ``trust_self_instruct``),
+        ``not_reviewed`` (``require=all``), ``batch_returned`` and
         ``batch_undecided`` (``require=sampled``; value: rejected share of the sample, threshold:
         ``max_error``). Metrics: counts, ``sample_*``, ``error_bound`` (one-sided 95 %,
         Clopper-Pearson) and the decision as ``batch_accepted``, ``batch_returned`` and
@@ -190,7 +191,8 @@ def _unreviewed(
 ) -> Drop | None:
     """Return why a pair that nobody decided on cannot be used, or None."""
     pair_id, question = row["pair_id"], row["instruction"]
-    if row["split"] == "test":
+    unfounded = row["origin"] == "self_instruct" and not settings.trust_self_instruct
+    if row["split"] == "test" or unfounded:
         return Drop(pair_id, "needs_accept", question, 0.0, 1.0)
     if settings.require == "all":
         return Drop(pair_id, "not_reviewed", question, 0.0, 1.0)

@@ -377,3 +377,10 @@ def test_each_pair_is_kept_or_dropped_and_no_order_matters(rows, require, chance
         and first.metrics == second.metrics
     )
     assert sorted([*first.kept["pair_id"], *first.dropped["id"]]) == sorted(pairs["pair_id"])
+
+
+def test_a_self_instruct_pair_needs_an_accept_unless_the_teacher_is_trusted():
+    pairs = make_pairs(1).with_columns(origin=pl.lit("self_instruct"))
+    assert settled(pairs, []).dropped["reason"].to_list() == ["needs_accept"]
+    assert settled(pairs, [review(PAIR, "accept")]).kept["status"].to_list() == ["accepted"]
+    assert settled(pairs, [], trust_self_instruct=True).kept.height == 1
