@@ -32,7 +32,7 @@ class Options:
 
     def settings(self) -> "Settings":
         """Load the settings; tuneloop.toml of the working directory when none is named."""
-        from pipeline.settings import load_settings
+        from pipeline.settings_file import load_settings
 
         config = self.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
         return load_settings(config, self.overrides)

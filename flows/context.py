@@ -22,7 +22,8 @@ from flows.console import StageLine, console
 from flows.home import check_space, locked, now
 from pipeline.cache import Cache, write_atomically
 from pipeline.registry import Registry
-from pipeline.settings import Settings, dump_settings
+from pipeline.settings import Settings
+from pipeline.settings_file import dump_settings
 from pipeline.store import Dataset, Store
 from schemas.evaluation import ARMS
 

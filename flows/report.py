@@ -16,7 +16,7 @@ from pipeline.drift.baseline import summary
 from pipeline.report import contents
 from pipeline.report.html import render
 from pipeline.report.text import markdown_summary
-from pipeline.settings import dump_settings
+from pipeline.settings_file import dump_settings
 from schemas.drift import DriftFeatures
 
 if TYPE_CHECKING:

@@ -67,8 +67,18 @@ def project(tmp_path, monkeypatch):
     return tmp_path / "project"
 
 
+@pytest.fixture
+def filled(project, embedded_model):
+    """The project with three documents and the model prepared."""
+    models = project / "home" / "models"
+    shutil.copytree(embedded_model.parent, models, dirs_exist_ok=True, copy_function=os.link)
+    for source in ("alarm-codes.md", "climate-zones.md", "relay-outputs.md"):
+        shutil.copy(ROOT / "data/samples/manual" / source, project / "raw" / source)
+    return project
+
+
 def test_a_new_project_has_settings_that_load_when_every_line_is_uncommented(project):
-    from pipeline.settings import load_settings
+    from pipeline.settings_file import load_settings
 
     text = (project / "tuneloop.toml").read_text("utf-8")
     lines = [
@@ -122,15 +132,7 @@ class TestWithServer:
         assert code == 2
         assert_one_line(error, "nobody/nothing", "model.allow_download")
 
-    def test_a_dead_teacher_endpoint_loses_nothing_that_was_curated(self, project, embedded_model):
-        shutil.copytree(
-            embedded_model.parent,
-            project / "home" / "models",
-            dirs_exist_ok=True,
-            copy_function=os.link,
-        )
-        for source in ("alarm-codes.md", "climate-zones.md", "relay-outputs.md"):
-            shutil.copy(ROOT / "data/samples/manual" / source, project / "raw" / source)
+    def test_a_dead_teacher_endpoint_loses_nothing_that_was_curated(self, filled):
         code, _, error = run(
             "run",
             "--set",
@@ -147,15 +149,7 @@ class TestWithServer:
         rows = json.loads(run("show", "--json")[1])["rows"]
         assert {row["dataset"] for row in rows} >= {"chunks", "splits"}
 
-    def test_curate_twice_reuses_everything_and_prints_only_json(self, project, embedded_model):
-        shutil.copytree(
-            embedded_model.parent,
-            project / "home" / "models",
-            dirs_exist_ok=True,
-            copy_function=os.link,
-        )
-        for source in ("alarm-codes.md", "climate-zones.md", "relay-outputs.md"):
-            shutil.copy(ROOT / "data/samples/manual" / source, project / "raw" / source)
+    def test_curate_twice_reuses_everything_and_prints_only_json(self, filled):
         first = json.loads(run("curate", "--json")[1])
         second = json.loads(run("curate", "--json")[1])
         assert [stage["reused"] for stage in first["stages"]] == [False] * 5
@@ -166,7 +160,7 @@ class TestWithServer:
         story = json.loads(run("trace", document["doc_id"], "--json")[1])
         assert story["found"]["raw_documents"]["source"] == document["source"]
         assert run("fsck")[0] == 0
-        (part,) = (project / "home/store/chunks").glob("*/part-00000.parquet")
+        (part,) = (filled / "home/store/chunks").glob("*/part-00000.parquet")
         part.write_bytes(part.read_bytes()[:-1] + b"x")
         code, _, error = run("fsck")
         assert code == 2

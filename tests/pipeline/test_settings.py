@@ -3,7 +3,8 @@
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.settings import Settings, dump_settings, load_settings
+from pipeline.settings import Settings
+from pipeline.settings_file import dump_settings, load_settings
 
 
 def test_defaults_survive_being_written_and_read(tmp_path):
@@ -46,7 +47,7 @@ def test_an_override_wins_over_the_file(tmp_path):
 
 @pytest.mark.parametrize("override", ["dedup", "threshold=1", "=3", "dedup.threshold"])
 def test_a_malformed_override_says_its_form(override):
-    with pytest.raises(SettingsError, match="expected section.key=value"):
+    with pytest.raises(SettingsError, match=r"expected section\.key=value"):
         load_settings(None, [override])
 
 

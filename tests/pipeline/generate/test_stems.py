@@ -36,7 +36,7 @@ from pipeline.generate.stems import PLAIN, stems
         ("The delay of R1 and R2 is 180 seconds.", "What is the delay of R1 and R2"),
         ("A site with six blocks needs the FW-P48.", "What does a site with six blocks need"),
         ("The FW-G1 sends updates to 32 sensors.", "What does the FW-G1 send"),
-        ("Code 3 stands for coir.", "What does code 3 stand for"),
+        ("Code 3 stands for coir.", "What does Code 3 stand for"),
         ("The parcel with ten sets left on 31 January.", "What"),
         ("One FW-T3 is sufficient for about 800 m².", "What is one FW-T3 sufficient for"),
     ],
