@@ -14,6 +14,7 @@ from pipeline.generate.generate import generate
 from pipeline.generate.replies import CachingTeacher
 from pipeline.generate.screen import screen
 from pipeline.generate.seeds import seed_tasks
+from pipeline.generate.teacher import Strength
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.store import Dataset
@@ -91,6 +92,6 @@ def make_teacher(run: Run, base: BaseModel) -> CachingTeacher:
         )
     from pipeline.generate.local.embedded import EmbeddedTeacher
 
-    return CachingTeacher(
-        EmbeddedTeacher(base, settings.model, settings.generate.batch_size), run.cache("replies")
-    )
+    strength: Strength = "strong" if settings.teacher.strength == "strong" else "weak"
+    teacher = EmbeddedTeacher(base, settings.model, settings.generate.batch_size, strength)
+    return CachingTeacher(teacher, run.cache("replies"))

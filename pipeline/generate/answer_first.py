@@ -21,7 +21,7 @@ from pipeline.generate.words import ARTICLES, STOPWORDS
 from pipeline.outcome import Drop
 from pipeline.settings import GenerateSettings
 
-QUESTION_TOKENS = 24
+QUESTION_TOKENS = 18
 """Room behind the beginning of a question; longer ones are seldom good, and the longest row
 decides how long a batch takes."""
 READY = 1.5

@@ -39,7 +39,6 @@ KEPT_HYPHEN = frozenset(
     {
         "all",
         "cross",
-        "ex",
         "half",
         "high",
         "long",

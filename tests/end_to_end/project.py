@@ -79,14 +79,15 @@ class Project:
         return json.loads(done.stdout)
 
     def run_until(self, reached: Callable[["Project"], bool], seconds: float = 300) -> None:
-        """Start a run and kill it with SIGKILL as soon as ``reached`` says so."""
+        """Start a run and kill it with SIGKILL as soon as ``reached`` says so of it."""
+        earlier = self.runs()
         process = subprocess.Popen(
             self.command(), cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         assert process.stderr is not None
         deadline = time.monotonic() + seconds
         try:
-            while not reached(self):
+            while self.runs() == earlier or not reached(self):
                 if process.poll() is not None:
                     error = process.stderr.read().decode()
                     raise AssertionError(f"the run ended before it could be killed:\n{error}")
@@ -97,9 +98,13 @@ class Project:
             process.wait()
             process.stderr.close()
 
+    def runs(self) -> list[Path]:
+        """Return the folders of the runs so far, the latest last."""
+        return sorted((self.home / "runs").glob("*"))
+
     def events(self) -> list[dict[str, Any]]:
         """Return the events of the latest run."""
-        runs = sorted((self.home / "runs").glob("*"), key=lambda path: path.stat().st_ctime_ns)
+        runs = self.runs()
         path = runs[-1] / "events.ndjson" if runs else None
         if path is None or not path.exists():
             return []

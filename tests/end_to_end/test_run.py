@@ -1,5 +1,6 @@
 """The whole loop on a small real project."""
 
+import re
 import shutil
 import time
 
@@ -26,7 +27,7 @@ def test_the_report_accounts_for_every_row(undisturbed):
     assert report["gate"]["reasons"]
     run = project.home / "runs" / report["run"]["id"]
     page = (run / "report.html").read_text("utf-8")
-    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert re.findall(r"""(?:src|href|url|action)\s*[=(]\s*["']?(?!#)[\w/]""", page) == []
     assert "<script" not in page
 
 
