@@ -2,20 +2,20 @@
 
 from dataclasses import dataclass
 
-from pipeline.dataset.split import split
-from pipeline.ingest.clean import clean
-from pipeline.report.contents import Report
 from prefect import flow
 
 from flows.context import Run, open_run
 from flows.report import write_report
 from flows.steps import Stage, run_stage
 from pipeline.cache import digest
+from pipeline.dataset.split import split
 from pipeline.dedup.deduplicate import deduplicate
 from pipeline.errors import InputError
 from pipeline.ingest.chunk import chunk
+from pipeline.ingest.clean import clean
 from pipeline.ingest.files import scan
 from pipeline.ingest.ingest import ingest
+from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel, resolve_model, token_counter

@@ -3,6 +3,7 @@
 import json
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -59,7 +60,10 @@ def write_report(run: Run, judged: "Judged | None" = None) -> contents.Report:
         description="Rows in, kept and dropped by stage, with reasons.",
     )
     create_markdown_artifact(key="report", markdown=markdown_summary(report))
-    console.print(f"{'report':<22} {run.folder / 'report.html'}", markup=False, soft_wrap=True)
+    page = run.folder / "report.html"
+    if page.is_relative_to(Path.cwd()):
+        page = page.relative_to(Path.cwd())
+    console.print(f"{'report':<22} {page}", markup=False, soft_wrap=True)
     return report
 
 
