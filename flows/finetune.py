@@ -1,6 +1,8 @@
 """Settled pairs to a model: gold -> decontaminate -> examples -> train -> drift baseline."""
 
 import json
+import shutil
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -22,7 +24,7 @@ from pipeline.drift.features import document_texts, pair_texts
 from pipeline.errors import InputError, TrainingError
 from pipeline.manifest import content_digest
 from pipeline.outcome import Outcome
-from pipeline.store import Dataset, Filled
+from pipeline.store import DROPPED, Dataset, Filled
 from pipeline.train.base_model import BaseModel, token_counter
 from schemas.documents import RawDocuments, UniqueDocuments
 from schemas.drift import DriftFeatures
@@ -115,18 +117,21 @@ def train_model(run: Run, base: BaseModel, examples: Dataset) -> Dataset:
         )
     settings = run.settings
     content = content_digest(rows)
+    work = run.home / "work" / digest([content, settings.train.model_dump(mode="json")])[:16]
 
     def fill(folder: Path) -> Filled:
         from pipeline.train.trainer import train
 
-        work = run.home / "work" / digest([content, settings.train.model_dump(mode="json")])[:16]
         result = train(rows, base, settings.train, settings.model, work, folder)
+        result.dropped.write_parquet(folder / DROPPED)
         (folder / "training.json").write_text(json.dumps(result.to_dict(), indent=1), "utf-8")
         return Filled(
-            identity=("adapter_config.json", "adapter_model.safetensors"), rows=rows.height
+            identity=("adapter_config.json", "adapter_model.safetensors"),
+            rows=result.rows_kept,
+            reasons=dict(Counter(result.dropped["reason"])),
         )
 
-    return run_folder_stage(
+    model = run_folder_stage(
         run,
         TRAIN,
         fill,
@@ -134,6 +139,8 @@ def train_model(run: Run, base: BaseModel, examples: Dataset) -> Dataset:
         keys={"examples": content, "base": base.digest},
         parents={"from": examples},
     )
+    shutil.rmtree(work, ignore_errors=True)  # checkpoints of a model that is stored
+    return model
 
 
 def store_drift_baseline(

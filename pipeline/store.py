@@ -71,6 +71,8 @@ class Filled:
     """Files that make its content; timings and logs do not."""
     rows: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Rows that came in and were left out, by reason."""
 
 
 class Store:
@@ -196,8 +198,10 @@ class Store:
             identity = filled.identity
             return Facts(
                 rows=filled.rows,
-                rows_in=filled.rows,
+                rows_in=filled.rows + sum(filled.reasons.values()),
                 rows_kept=filled.rows,
+                rows_dropped=sum(filled.reasons.values()),
+                reasons=filled.reasons,
                 metrics=filled.metrics,
                 seconds=round(time.monotonic() - started, 3),
             )

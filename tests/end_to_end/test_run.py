@@ -31,6 +31,11 @@ def test_the_report_accounts_for_every_row(undisturbed):
     assert "<script" not in page
 
 
+def test_checkpoints_go_once_the_model_is_stored(undisturbed):
+    project, _ = undisturbed
+    assert list((project.home / "work").glob("*")) == []
+
+
 def test_nothing_synthetic_is_in_the_test_set_without_an_accept(undisturbed):
     import polars as pl
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandera.typing.polars import DataFrame
 from polars.testing import assert_frame_equal
+from tokenizers import Tokenizer
 
 from pipeline.cache import short_id
 from pipeline.ingest.chunk import chunk
@@ -192,8 +193,7 @@ def test_a_document_too_short_for_a_chunk_is_dropped_with_its_length():
 
 @pytest.mark.model
 def test_the_embedded_models_tokens_are_counted(embedded_model):
-    tokenizers = pytest.importorskip("tokenizers")
-    tokenizer = tokenizers.Tokenizer.from_file(str(embedded_model / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(embedded_model / "tokenizer.json"))
 
     def tokens(text: str) -> int:
         return len(tokenizer.encode(text, add_special_tokens=False).ids)

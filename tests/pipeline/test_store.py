@@ -121,6 +121,16 @@ def test_timings_are_not_part_of_a_folder_s_content(store):
     assert first.content == second.content
 
 
+def test_a_folder_says_what_it_left_out(store):
+    def fill(folder: Path) -> Filled:
+        (folder / "weights").write_bytes(b"w")
+        return Filled(identity=("weights",), rows=7, reasons={"response_too_long": 2})
+
+    store.write_folder(recipe("model"), fill)
+    facts = store.manifest("model", "a" * 16).facts
+    assert (facts.rows_in, facts.rows_kept, facts.rows_dropped) == (9, 7, 2)
+
+
 def test_truncated_parquet_is_named(store):
     dataset = store.write(recipe(), Splits, outcome(rows(50)), BUDGET, 0)
     part = store.path(dataset) / "part-00000.parquet"
