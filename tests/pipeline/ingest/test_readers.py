@@ -143,7 +143,7 @@ def test_jsonl_records_carry_line_and_span_and_bad_lines_fail_alone():
 
 
 def test_jsonl_reads_the_named_fields():
-    reading = jsonl.read(b'{"body": "b", "subject": "s"}', "body", "subject")
+    reading = jsonl.read(b'{"body": "b", "subject": "s"}', "body", ("subject",))
     assert (reading.records[0].text, reading.records[0].title) == ("b", "s")
 
 
