@@ -73,8 +73,11 @@ def _exit_codes(debug: bool) -> Iterator[None]:
             traceback.print_exc()
         click.echo(f"tuneloop: {error}", err=True)
         sys.exit(1 if isinstance(error, GateFailed) else 2)
-    except (click.ClickException, click.exceptions.Exit, KeyboardInterrupt):
+    except (click.ClickException, click.exceptions.Exit):
         raise
+    except KeyboardInterrupt:
+        click.echo("tuneloop: stopped; the next run goes on where this one was", err=True)
+        sys.exit(130)
     except Exception as error:  # the border of the program: whatever is left is a bug, and said so
         if not _disk_is_full(error):
             _bug()
