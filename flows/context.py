@@ -57,11 +57,6 @@ class Run:
         """The folder that holds everything the program writes."""
         return self.settings.paths.home
 
-    @property
-    def models(self) -> Path:
-        """Prepared base models."""
-        return self.home / "models"
-
     def cache(self, name: str) -> Cache:
         """Return one of the caches of costly results: ``reads`` or ``replies``."""
         return Cache(self.home / name)

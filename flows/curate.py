@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from prefect import flow
 
 from flows.context import Run, open_run
+from flows.models import base_model
 from flows.report import write_report
 from flows.steps import Stage, run_stage
 from pipeline.cache import digest
@@ -18,7 +19,7 @@ from pipeline.ingest.ingest import ingest
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.store import Dataset
-from pipeline.train.base_model import BaseModel, resolve_model, token_counter
+from pipeline.train.base_model import BaseModel, token_counter
 from schemas.chunks import Chunks
 from schemas.documents import Documents, RawDocuments, UniqueDocuments
 from schemas.splits import Splits
@@ -45,7 +46,7 @@ class Corpus:
 def curate(settings: Settings) -> Report:
     """Read, clean and deduplicate the documents, cut them into chunks and assign splits."""
     with open_run("curate", settings) as run:
-        curate_documents(run, resolve_model(settings.model, run.models))
+        curate_documents(run, base_model(settings))
         return write_report(run)
 
 

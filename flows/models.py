@@ -5,9 +5,16 @@ import gc
 import sys
 from typing import Any
 
-from pipeline.settings import ModelSettings
+from flows.console import console
+from pipeline.settings import ModelSettings, Settings
 from pipeline.store import Dataset, Store
-from pipeline.train.base_model import BaseModel
+from pipeline.train.base_model import BaseModel, resolve_model
+
+
+def base_model(settings: Settings) -> BaseModel:
+    """Find the base model; the embedded one is unpacked on first use, which takes a while."""
+    with console.status("preparing the base model (the first time: half a minute)"):
+        return resolve_model(settings.model, settings.paths.home / "models")
 
 
 class LoadedModel:

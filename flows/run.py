@@ -2,37 +2,30 @@
 
 from prefect import flow
 
-from flows.console import console
 from flows.context import Run, open_run
 from flows.curate import Corpus, curate_documents
 from flows.finetune import TrainingData, build_examples, store_drift_baseline, train_model
 from flows.judge import Judged, judge_model
-from flows.models import LoadedModel, free_memory
+from flows.models import LoadedModel, base_model, free_memory
 from flows.report import write_report
 from flows.review import review_pairs
 from flows.synthesize import generate_pairs
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
-from pipeline.train.base_model import BaseModel, resolve_model
+from pipeline.train.base_model import BaseModel
 
 
 @flow(name="run")
 def run_loop(settings: Settings) -> Report:
     """Take the documents to a judged model; what is done already is reused."""
     with open_run("run", settings) as run:
-        base = base_model(run)
+        base = base_model(run.settings)
         corpus = curate_documents(run, base)
         screened = generate_pairs(run, base, corpus)
         free_memory()  # the teacher's model is not needed any more
         data = build_examples(run, corpus, review_pairs(run, corpus, screened))
         judged = train_and_judge(run, base, corpus, data)
         return write_report(run, judged)
-
-
-def base_model(run: Run) -> BaseModel:
-    """Find the base model; the embedded one is unpacked on first use, which takes a while."""
-    with console.status("preparing the base model (the first time: half a minute)"):
-        return resolve_model(run.settings.model, run.models)
 
 
 def train_and_judge(run: Run, base: BaseModel, corpus: Corpus, data: TrainingData) -> Judged:

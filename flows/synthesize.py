@@ -6,6 +6,7 @@ from prefect import flow
 
 from flows.context import Run, open_run
 from flows.curate import Corpus, curate_documents, require_rows
+from flows.models import base_model
 from flows.report import write_report
 from flows.steps import Stage, run_stage
 from pipeline.cache import digest
@@ -18,7 +19,7 @@ from pipeline.generate.teacher import Strength
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.store import Dataset
-from pipeline.train.base_model import BaseModel, resolve_model
+from pipeline.train.base_model import BaseModel
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs
 from schemas.splits import Splits
@@ -31,7 +32,7 @@ SCREEN = Stage("screen", 1, "screened_pairs")
 def synthesize(settings: Settings) -> Report:
     """Curate, then let the teacher write pairs and screen them."""
     with open_run("synthesize", settings) as run:
-        base = resolve_model(settings.model, run.models)
+        base = base_model(settings)
         generate_pairs(run, base, curate_documents(run, base))
         return write_report(run)
 

@@ -6,11 +6,10 @@ from typing import TextIO
 import click
 
 from flows.inspect import Home
-from flows.models import LoadedModel
+from flows.models import LoadedModel, base_model
 from pipeline.dataset.chat import Message
 from pipeline.errors import InputError
 from pipeline.settings import Settings
-from pipeline.train.base_model import resolve_model
 
 
 def talk(settings: Settings, model: str, lines: TextIO, as_json: bool) -> None:
@@ -30,7 +29,7 @@ def talk(settings: Settings, model: str, lines: TextIO, as_json: bool) -> None:
                 f"chat: no {model} found; expected a trained model; run `tuneloop run`, or talk "
                 "to the base model with --model base"
             )
-    base = resolve_model(settings.model, settings.paths.home / "models")
+    base = base_model(settings)
     network, tokenizer = LoadedModel(base, settings.model, home.store).get(adapter)
     messages: list[Message] = []
     turns = []

@@ -67,13 +67,17 @@ class Project:
     def home(self) -> Path:
         return self.folder / "home"
 
-    def command(self) -> list[str]:
-        return [sys.executable, "-m", "flows.cli", "run", "--json"]
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "flows.cli", *words, "--json"]
 
     def run(self) -> dict[str, Any]:
         """Run to the end and return the report."""
+        return self.call("run")
+
+    def call(self, *words: str) -> dict[str, Any]:
+        """Call a command and return what it prints."""
         done = subprocess.run(
-            self.command(), cwd=self.folder, capture_output=True, text=True, check=False
+            self.command(*words), cwd=self.folder, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -82,7 +86,7 @@ class Project:
         """Start a run and kill it with SIGKILL as soon as ``reached`` says so of it."""
         earlier = self.runs()
         process = subprocess.Popen(
-            self.command(), cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            self.command("run"), cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         assert process.stderr is not None
         deadline = time.monotonic() + seconds

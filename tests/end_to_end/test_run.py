@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import time
 
 import pytest
 
@@ -47,9 +46,7 @@ def test_nothing_synthetic_is_in_the_test_set_without_an_accept(undisturbed):
 def test_a_second_run_executes_no_stage_and_asks_no_teacher(undisturbed):
     project, first = undisturbed
     before = project.replies()
-    started = time.monotonic()
     second = project.run()
-    assert time.monotonic() - started < 60  # not a benchmark: running a stage anew takes longer
     assert [stage["stage"] for stage in second["stages"] if not stage["reused"]] == []
     assert second["teacher"]["calls"] == 0
     assert project.replies() == before
@@ -64,6 +61,7 @@ def test_a_new_document_asks_the_teacher_about_its_chunks_only(undisturbed, tmp_
     before = copy.replies()
     new = ROOT / "data/samples/manual/irrigation-programs.md"
     shutil.copy(new, copy.folder / "raw" / "manual" / new.name)
+    first_model = copy.call("promote", "--reason", "test")["fingerprint"]
     report = copy.run()
     after = copy.replies()
     assert {name: at for name, at in after.items() if name in before} == before
@@ -78,3 +76,9 @@ def test_a_new_document_asks_the_teacher_about_its_chunks_only(undisturbed, tmp_
     sentences = [sentence[:40] for sentence in written if len(sentence.split()) >= 5]
     for text in asked:
         assert any(sentence in text for sentence in sentences), text[:500]
+    # The model of the first run is the champion now: the new one has to beat it.
+    assert "champion" in report["evaluation"]["arms"]
+    assert report["evaluation"]["challenger_minus_champion"]["loss"]
+    assert "better_than_champion" in {reason["name"] for reason in report["gate"]["reasons"]}
+    copy.call("promote", "--reason", "the new one")
+    assert copy.call("rollback", "--reason", "worse")["fingerprint"] == first_model
