@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from flows import environment
 from flows.home import check_home
-from flows.server import prefect_server
+from flows.services.prefect import prefect_server
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:

@@ -74,13 +74,15 @@ def commented_settings() -> str:
             if name == "paths":
                 lines.append(_path_line(key))
             else:
-                lines.append(f"# {_toml(key, defaults[key])}")
+                value = "" if defaults[key] is None else defaults[key]
+                lines.append(f"# {_toml(key, value)}")
     return "\n".join(lines) + "\n"
 
 
 def _path_line(key: str) -> str:
     general = Path(__file__).parent.parent / "data" / "general"
     values = FOLDERS | {"seeds": "seeds/seed_tasks.jsonl", "gold": "", "general": str(general)}
+    values["logs"] = ""
     return _toml(key, values[key])
 
 

@@ -55,8 +55,11 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
 def dump_settings(settings: Settings) -> str:
     """Return the settings as TOML that :func:`load_settings` reads back to the same value."""
     tree = settings.model_dump(mode="json")
-    tree["paths"] = {key: value or "" for key, value in tree["paths"].items()}
-    return tomli_w.dumps(tree)
+    written = {
+        section: {key: "" if value is None else value for key, value in values.items()}
+        for section, values in tree.items()
+    }
+    return tomli_w.dumps(written)
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:

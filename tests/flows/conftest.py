@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flows.server import prefect_server
+from flows.services.prefect import prefect_server
 
 
 @pytest.fixture(scope="session")

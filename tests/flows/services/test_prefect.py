@@ -9,14 +9,14 @@ import time
 import httpx
 import pytest
 
-from flows.server import prefect_server
+from flows.services.prefect import prefect_server
 from pipeline.errors import StoreError
 
 CHILD = """
 import sys, time
 from pathlib import Path
 from flows import environment
-from flows.server import prefect_server
+from flows.services.prefect import prefect_server
 home = Path(sys.argv[1])
 environment.prepare(home)
 import os

@@ -84,7 +84,7 @@ def _start(log: Path) -> "tuple[subprocess.Popen[bytes], str]":
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
         server = subprocess.Popen(
-            [sys.executable, "-m", "flows.server", str(port)],
+            [sys.executable, "-m", "flows.services.prefect", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,

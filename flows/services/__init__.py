@@ -1,0 +1,1 @@
+"""The servers that tuneloop starts, and what keeps them running."""

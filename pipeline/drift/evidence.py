@@ -1,0 +1,138 @@
+"""What a drift check found, in a form that is stored, shown and decided on.
+
+Every number that a decision rests on is in here, with the threshold it was held against.
+"""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Part(BaseModel):
+    """Frozen and JSON-able; a misspelt field is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Spread(Part):
+    """Quantiles of one feature on one side."""
+
+    low: float
+    """5 % quantile."""
+    median: float
+    high: float
+    """95 % quantile."""
+
+
+class FeatureShift(Part):
+    """One shape feature, or the share of one category: reference against window."""
+
+    name: str
+    """A name out of FEATURES, ``null <feature>``, or ``<column>=<value>`` for a share."""
+    reference: float | None
+    """Mean of the values, or the share."""
+    window: float | None
+    spread_reference: Spread | None = None
+    spread_window: Spread | None = None
+    effect: float
+    """Size of the move: Wasserstein distance in standard deviations of the reference, or the
+    absolute difference of shares."""
+    threshold: float
+    """Effect that the reference against itself exceeds in a share q of draws at these sizes."""
+    p_value: float
+    moved: bool
+    """Significant after Benjamini-Hochberg over all features, and above the threshold."""
+
+
+class Gram(Part):
+    """A word or character n-gram that tells the window from the reference."""
+
+    text: str
+    level: str
+    """``word`` or ``character``."""
+    weight: float
+    """Of the classifier: above 0 for the window, below for the reference."""
+    share_reference: float
+    """Share of texts that have it."""
+    share_window: float
+
+
+class TwoSample(Part):
+    """Classifier two-sample test: can reference and window be told apart by their words?"""
+
+    auc: float
+    """Area under the curve on the half that was not trained on; 0.5 is no difference."""
+    threshold: float
+    """The larger of ``monitor.min_auc`` and what the reference against itself gives."""
+    p_value: float
+    """Exact permutation p."""
+    drifted: bool
+    grams: tuple[Gram, ...] = ()
+    """Those that moved, most telling first."""
+
+
+class Signal(Part):
+    """One number with its reference: loss, rejected share, quarantined share, performance."""
+
+    name: str
+    reference: float
+    window: float
+    rows_reference: int
+    rows_window: int
+    low: float | None = None
+    """Confidence interval of window minus reference."""
+    high: float | None = None
+    p_value: float | None = None
+    threshold: float
+    worse: bool
+    """Whether the window is worse by more than chance and by more than the threshold."""
+
+
+class KindEvidence(Part):
+    """All tests on texts of one kind (document, pair, exchange)."""
+
+    kind: str
+    rows_reference: int
+    """Rows that took part: at most ``monitor.max_window``."""
+    rows_window: int
+    features: tuple[FeatureShift, ...] = ()
+    two_sample: TwoSample | None = None
+    far: tuple[str, ...] = ()
+    """Ids of the window's texts that look least like the reference, the farthest first."""
+
+
+class Evidence(Part):
+    """One drift check."""
+
+    id: str
+    """Digest of reference, window and version of the checks: the same evidence has one id."""
+    at: str
+    """UTC, ISO 8601; not part of the id."""
+    reference: str
+    """Fingerprint of the drift reference."""
+    model: str
+    """Champion that is watched."""
+    kinds: tuple[KindEvidence, ...] = ()
+    loss: Signal | None = None
+    """Champion's nats a token on the window against the reference."""
+    performance: Signal | None = None
+    """Champion's loss on responses: freshly accepted pairs against the test set."""
+    rejected: Signal | None = None
+    """Share of reviewed pairs that people rejected: new ones against those before."""
+    quarantined: Signal | None = None
+    """Share of newly read rows that ingest and cleaning dropped."""
+    duplicates: Signal | None = None
+    """Share of newly read documents that repeat another."""
+    alpha: float
+    """False-alarm rate of each primary test in one window."""
+
+    @property
+    def drifted(self) -> bool:
+        """Whether a primary test fired: words of any kind of text, or performance."""
+        by_words = any(kind.two_sample and kind.two_sample.drifted for kind in self.kinds)
+        return by_words or bool(self.performance and self.performance.worse)
+
+    @property
+    def broken(self) -> bool:
+        """Whether ingest looks wrong rather than the data different."""
+        return bool(self.quarantined and self.quarantined.worse) or bool(
+            self.duplicates and self.duplicates.worse
+        )

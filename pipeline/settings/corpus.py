@@ -1,0 +1,126 @@
+"""Settings of documents, from files to splits."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from pipeline.settings.base import Section, Share
+
+
+class PathSettings(Section):
+    """Where things are; relative paths count from the settings file, else the working directory.
+
+    An empty string for gold, general or logs means that there is none.
+    """
+
+    input: Path = Path("data/samples")
+    """Folder of raw documents, read recursively and never written to."""
+    home: Path = Path("data/home")
+    """Everything the program writes: store, replies, reviews, runs, refs."""
+    seeds: Path = Path("data/seeds/seed_tasks.jsonl")
+    """Seed tasks of self-instruct."""
+    gold: Path | None = Path("data/gold/gold.jsonl")
+    """Questions with answers written by an expert; they count as accepted by a person."""
+    general: Path | None = Path("data/general")
+    """Folder with texts.jsonl and questions.jsonl for the forgetting check."""
+
+    logs: Path | None = None
+    """Folder with what was asked of the model and answered, as JSON lines with prompt, response,
+    time and perhaps rating; the drift check reads it."""
+
+    @field_validator("gold", "general", "logs", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+
+class IngestSettings(Section):
+    """Which files are read, and how."""
+
+    include: tuple[str, ...] = ("**/*",)
+    """Globs below the input folder."""
+    exclude: tuple[str, ...] = ("**/.*", "**/.*/**")
+    """Globs that win over include; hidden files by default."""
+    text_field: str = "text"
+    """Field of a JSONL record that holds its text."""
+    title_fields: tuple[str, ...] = ("title", "subject", "name")
+    """Fields of a JSONL record that may hold its title, best first; else the file name."""
+    max_file_megabytes: Annotated[float, Field(gt=0)] = 64
+    """Larger files are quarantined: one of them can exhaust the memory of a laptop."""
+    missing_files: Literal["keep", "drop"] = "keep"
+    """What becomes of documents whose file has left the folder. ``keep``: an inbox that is
+    emptied between runs still adds up to one corpus; ``drop``: the folder is the corpus."""
+
+
+class CleanSettings(Section):
+    """Cleaning, language, quality and personal data."""
+
+    languages: tuple[str, ...] = ("en",)
+    """ISO 639-1 codes to keep; empty keeps all."""
+    min_language_probability: Share = 0.65
+    """Below it the language counts as unknown; 0.65 is FineWeb's, 0.8 Data-Juicer's."""
+    profile: Literal["technical", "off"] = "technical"
+    """Quality rules: ``technical`` allows code, tables and bullets, unlike web-page rules."""
+    redact: tuple[Literal["EMAIL", "PHONE", "IBAN", "CARD", "KEY"], ...] = (
+        "EMAIL",
+        "PHONE",
+        "IBAN",
+        "CARD",
+        "KEY",
+    )
+    """Kinds of personal data and secrets replaced by typed placeholders."""
+    phone_region: str = ""
+    """Country (ISO 3166, ``GB``) whose national phone numbers count; empty: only +.. numbers."""
+
+
+class DedupSettings(Section):
+    """Exact and near duplicates."""
+
+    ngram: Annotated[int, Field(ge=1, le=20)] = 5
+    """Words a shingle (FineWeb)."""
+    num_perm: Annotated[int, Field(ge=32, le=1024)] = 128
+    """Permutations of a signature."""
+    threshold: Share = 0.8
+    """True Jaccard similarity from which two documents are near duplicates."""
+    candidate_threshold: Share = 0.65
+    """Knee of the bands: looser than the threshold, since every candidate is verified."""
+    seed: int = 1
+    """Seed of the permutations (datasketch's default)."""
+    preferred_sources: tuple[str, ...] = ()
+    """Globs of sources that survive before others, most preferred first."""
+    max_cluster_share: Share = 0.01
+    """A cluster above this share of the documents (and above 20) stops the run: boilerplate."""
+
+    @model_validator(mode="after")
+    def _candidates_must_cover_duplicates(self) -> "DedupSettings":
+        if self.candidate_threshold > self.threshold:
+            raise ValueError(
+                "dedup.candidate_threshold is above dedup.threshold: duplicates "
+                "between the two would never be compared"
+            )
+        return self
+
+
+class ChunkSettings(Section):
+    """Pieces that a teacher reads."""
+
+    max_tokens: Annotated[int, Field(ge=32)] = 350
+    """Tokens of the base model's tokenizer."""
+    join_tokens: Annotated[int, Field(ge=0)] = 100
+    """Shorter sections join a neighbour of the same document: three sentences give a teacher
+    little to ask about."""
+    min_tokens: Annotated[int, Field(ge=1)] = 24
+    """A piece that is shorter even then is left out."""
+    overlap_sentences: Annotated[int, Field(ge=0, le=5)] = 1
+    """Sentences repeated at the start of the next chunk of one long section."""
+
+
+class SplitSettings(Section):
+    """Train, validation and test, by cluster of documents."""
+
+    validation: Share = 0.1
+    test: Share = 0.15
+    """A little above the usual 0.1: the sample corpus is small and its test set has to judge."""
+    salt: str = "tuneloop"
+    """Another salt is another assignment."""

@@ -1,0 +1,121 @@
+"""Settings of what runs by itself: servers, schedules, drift checks, retraining."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from pipeline.settings.base import Section, Share
+
+
+class StoreSettings(Section):
+    """Borders of the store."""
+
+    failure_budget: Share = 0.02
+    """Share of rows of a table that may be quarantined by its schema; more fails the stage."""
+    min_free_megabytes: Annotated[int, Field(ge=0)] = 500
+    """Free disk space below which nothing is started: a model and its checkpoints need room."""
+
+
+class LabelStudioSettings(Section):
+    """Where people review in a browser; without a server the queue is made of files."""
+
+    url: str = ""
+    """A server that runs already, with its key (legacy or personal access token) in
+    LABEL_STUDIO_API_KEY. Empty: the one that ``tuneloop up`` starts on this machine."""
+    managed: bool = True
+    """Whether ``tuneloop up`` starts a server when no url is given."""
+    command: Path | None = None
+    """The label-studio program; empty: the one that ``make up`` installs beside the checkout."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    """Of 127.0.0.1. Label Studio would move to the next free port without a word: we check."""
+    project: Annotated[str, Field(min_length=3, max_length=50)] = "tuneloop"
+    """Title of the project; three characters are the least that Label Studio takes."""
+    reviewers: Annotated[int, Field(ge=1, le=10)] = 1
+    """People who should decide on each pair."""
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60
+    chunk_size: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Tasks in one import request: a longer one locks the server's database."""
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+
+class ScheduleSettings(Section):
+    """When ``tuneloop up`` runs what; five cron fields, or empty for never."""
+
+    timezone: str = "UTC"
+    curate: str = "15 1 * * *"
+    synthesize: str = "15 2 * * *"
+    """Curates as well, then writes and screens pairs and queues what should be reviewed."""
+    review: str = "*/15 * * * *"
+    """Pulls decisions and pushes what should be reviewed next."""
+    monitor: str = "5 * * * *"
+    reconcile: str = "35 * * * *"
+    """Starts a retrain that was decided and whose event got lost."""
+    prefect_port: Annotated[int, Field(ge=1, le=65535)] = 4200
+    """Of 127.0.0.1."""
+    model_slots: Annotated[int, Field(ge=1)] = 1
+    """Stages that may hold a model in memory at the same time."""
+
+
+class MonitorSettings(Section):
+    """The drift check: how much is compared, and what counts as drift."""
+
+    min_window: Annotated[int, Field(ge=8)] = 50
+    """New texts of a kind below which nothing is tested: they wait for the next check."""
+    max_window: Annotated[int, Field(ge=8)] = 2000
+    """Rows taken of each side at most, so that the power does not grow with the archive."""
+    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01
+    """False-alarm rate of each primary test (two-sample test, performance) in one window."""
+    q: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """False discovery rate of the warnings (Benjamini-Hochberg)."""
+    permutations: Annotated[int, Field(ge=99)] = 999
+    """Of the labels, for exact p-values: (1 + as extreme) / (1 + permutations)."""
+    calibration_draws: Annotated[int, Field(ge=50)] = 200
+    """Splits of the reference against itself that give the effect thresholds."""
+    min_auc: Annotated[float, Field(gt=0.5, lt=1)] = 0.62
+    """Two-sample test: drift needs an area under the curve above this and above the calibrated
+    threshold, since with many rows an irrelevant change is significant."""
+    leave_auc: Annotated[float, Field(gt=0.5, lt=1)] = 0.56
+    """Drift counts as over once the area is below this (hysteresis)."""
+    windows: Annotated[int, Field(ge=1)] = 3
+    """Latest windows that are looked at together."""
+    confirm: Annotated[int, Field(ge=1)] = 2
+    """Of these, windows with drift before anything is started."""
+    loss_margin: Annotated[float, Field(ge=0)] = 0.05
+    """Nats a token by which the champion must do worse on new text than on the reference."""
+    performance_margin: Annotated[float, Field(ge=0)] = 0.1
+    """Nats a token by which the champion must do worse on freshly accepted pairs than on the
+    test set; the lower bound of the difference counts."""
+    max_quarantined: Share = 0.3
+    """Share of newly read rows that quarantine may take; more means that ingest is broken."""
+    review_pairs: Annotated[int, Field(ge=0)] = 40
+    """Pairs of drifted documents queued for people when there is nothing new to learn from."""
+    seed: int = 29
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> "MonitorSettings":
+        if self.min_window > self.max_window:
+            raise ValueError("monitor.min_window is above monitor.max_window")
+        if self.leave_auc > self.min_auc:
+            raise ValueError("monitor.leave_auc is above monitor.min_auc")
+        if self.confirm > self.windows:
+            raise ValueError("monitor.confirm is above monitor.windows: it could never be met")
+        return self
+
+
+class RetrainSettings(Section):
+    """When a drift decision may start a training."""
+
+    min_new_rows: Annotated[int, Field(ge=1)] = 200
+    """Rows that training may use now and that the champion was not trained on."""
+    cooldown_days: Annotated[float, Field(ge=0)] = 7
+    """Days after a retrain in which no other starts by itself; a challenge that was lost doubles
+    them, up to four times."""
+    max_in_30_days: Annotated[int, Field(ge=1)] = 4
+    """Circuit breaker: after so many something is wrong that training does not mend."""
+    grace_minutes: Annotated[float, Field(ge=0)] = 10
+    """Time that an event has before ``reconcile`` starts what it should have started."""

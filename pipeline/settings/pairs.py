@@ -1,0 +1,98 @@
+"""Settings of pairs: who writes them, what they must pass, what people see of them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.settings.base import Section, Share
+
+
+class TeacherSettings(Section):
+    """Who writes synthetic pairs."""
+
+    kind: Literal["embedded", "openai"] = "embedded"
+    """``embedded``: the base model in this process; ``openai``: an OpenAI-compatible endpoint."""
+    model: str = ""
+    """Model name at the endpoint."""
+    base_url: str = "http://127.0.0.1:8000/v1"
+    """Nothing is sent anywhere unless kind is ``openai``."""
+    strength: Literal["auto", "weak", "strong"] = "auto"
+    """``weak``: answers are taken from the text; ``strong``: the teacher writes them.
+    ``auto``: the embedded model is weak, an endpoint is strong."""
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+    """Requests at once to an endpoint; times 0.75 on each 429."""
+    timeout_seconds: Annotated[float, Field(gt=0)] = 120
+    max_retries: Annotated[int, Field(ge=0, le=10)] = 3
+    """Per request: delay doubles from 1 s, jitter 0.2, at most 60 s."""
+
+    @model_validator(mode="after")
+    def _endpoint_needs_a_model(self) -> "TeacherSettings":
+        if self.kind == "openai" and not self.model:
+            raise ValueError("teacher.model is empty: name the model of the endpoint")
+        return self
+
+
+class GenerateSettings(Section):
+    """Synthetic pairs."""
+
+    tokens_per_pair: Annotated[int, Field(ge=10)] = 110
+    """One pair is asked for per so many tokens of a document, spread over its chunks; what a
+    chunk is too short for is carried to the next. At least one a document."""
+    max_pairs_per_chunk: Annotated[int, Field(ge=1)] = 3
+    questions_per_answer: Annotated[int, Field(ge=1, le=16)] = 3
+    """Weak teacher: sampled questions for an evidence sentence, of which the best is kept."""
+    self_instruct_tasks: Annotated[int, Field(ge=0)] = 8
+    """New tasks asked of the teacher from the seed tasks; 0 turns self-instruct off."""
+    in_context_tasks: Annotated[int, Field(ge=1, le=32)] = 8
+    """Tasks shown in the prompt of a new one, a quarter of them the teacher's own: 6 + 2."""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    """Self-Instruct, Wang et al. 2022."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    max_answer_tokens: Annotated[int, Field(ge=8)] = 128
+    pilot_chunks: Annotated[int, Field(ge=0)] = 5
+    """Chunks asked first; a yield of 0 stops before the money is spent."""
+    batch_size: Annotated[int, Field(ge=1)] = 24
+    """Replies in one forward pass of the embedded model: holds the questions of most documents.
+    A part of each reply's identity: another value generates anew."""
+    seed: int = 13
+
+
+class ScreenSettings(Section):
+    """Rules a pair must pass."""
+
+    min_response_words: Annotated[int, Field(ge=1)] = 3
+    max_response_words: Annotated[int, Field(ge=1)] = 150
+    min_instruction_words: Annotated[int, Field(ge=1)] = 4
+    max_instruction_words: Annotated[int, Field(ge=1)] = 60
+    max_rouge_l: Share = 0.7
+    """Novelty: ROUGE-L F1 of the instruction against seeds and kept pairs (Self-Instruct)."""
+    max_question_similarity: Share = 0.85
+    """Near-duplicate questions within one document: token-set similarity."""
+    min_content_recall: Share = 0.6
+    """Share of the response's content words that occur in the chunk."""
+    min_score: float = 0.0
+    """Weak teacher: the question must make the answer likelier by more than this (nats a token)."""
+
+
+class ReviewSettings(Section):
+    """What people see, and what training may use."""
+
+    require: Literal["none", "sampled", "all"] = "none"
+    """``none``: train on unreviewed pairs; ``sampled``: only once a sample of the batch passed;
+    ``all``: only accepted or edited pairs. The test set always needs an accept."""
+    trust_self_instruct: bool = False
+    """Train on self-instruct pairs without an accept. No source stands behind them, and a small
+    teacher makes them up; switch it on for a teacher whose own knowledge you trust."""
+    sample_size: Annotated[int, Field(ge=1)] = 60
+    """Pairs queued from train and validation: 59 clean ones bound the error below 5 %."""
+    max_error: Share = 0.08
+    """``sampled``: share of rejected pairs at which a batch is bad (SPRT p1)."""
+    good_error: Share = 0.02
+    """``sampled``: share of rejected pairs of a good batch (SPRT p0)."""
+    seed: int = 7
+
+    @model_validator(mode="after")
+    def _errors_are_apart(self) -> "ReviewSettings":
+        if not 0 < self.good_error < self.max_error < 1:
+            raise ValueError("review.good_error must be above 0 and below review.max_error")
+        return self
