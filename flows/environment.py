@@ -15,7 +15,7 @@ SILENT = {
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",  # flows/services/prefect.py starts the one there is
+    "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",  # services/prefect.py starts the one there is
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",  # our own lines and error messages stand for it
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
