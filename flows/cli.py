@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows import cli_data, cli_review
+from flows import cli_data, cli_drift, cli_review, cli_up
 from flows.commands import Options, command
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def run(options: Options) -> None:
     from flows.launch import launch
 
     report = launch("run", options.settings())
+    assert report is not None
     if options.json:
         _print_json(report)
     else:
@@ -100,7 +101,7 @@ def _part(flow: str, options: Options) -> None:
     from flows.launch import launch
 
     report = launch(flow, options.settings())
-    if options.json:
+    if options.json and report is not None:
         _print_json(report)
 
 
@@ -119,11 +120,15 @@ def _print_summary(report: "Report") -> None:
 
 for each in (
     cli_review.review,
+    cli_drift.monitor,
+    cli_drift.retrain,
     cli_data.show,
     cli_data.trace,
     cli_data.fsck,
     cli_data.promote,
     cli_data.rollback,
+    cli_up.up,
+    cli_up.status,
 ):
     main.add_command(each)
 

@@ -10,6 +10,7 @@ from flows.commands import Options, command
 
 if TYPE_CHECKING:
     from annotation.queue import FileQueue
+    from pipeline.settings import Settings
 
 
 @click.group(invoke_without_command=True)
@@ -20,8 +21,9 @@ def review(context: click.Context, options: Options, reviewer: str) -> None:
     """Decide on generated pairs, one at a time, in this terminal.
 
     The same queue lies as queue.csv and queue.jsonl in the reviews folder of the home: fill in
-    the columns verdict, edited_response, flags and reviewer there if you prefer a spreadsheet.
-    The next `tuneloop run` takes the decisions in.
+    the columns verdict, edited_response, flags and reviewer there if you prefer a spreadsheet,
+    or review in the browser: `tuneloop up` starts Label Studio. The next `tuneloop run` takes the
+    decisions in.
     """
     if context.invoked_subcommand is not None:
         return
@@ -37,8 +39,10 @@ def review(context: click.Context, options: Options, reviewer: str) -> None:
 @review.command()
 @command
 def status(options: Options) -> None:
-    """Count what is queued, open and decided."""
-    state = _queue(options).status()
+    """Count what is queued, open and decided, in Label Studio and in the queue files."""
+    from flows.review import open_queue
+
+    state = open_queue(_prepared(options)).status()
     counts = {name: getattr(state, name) for name in state.__slots__}
     if options.json:
         click.echo(json.dumps(counts))
@@ -49,8 +53,10 @@ def status(options: Options) -> None:
 @review.command()
 @command
 def pull(options: Options) -> None:
-    """Take in what was filled in, and say which decisions must be mended."""
-    pulled = _queue(options).pull()
+    """Take in what was decided, and say which decisions must be mended."""
+    from flows.review import open_queue
+
+    pulled = open_queue(_prepared(options)).pull()
     bounced = pulled.bounced.select("id", "reason", "excerpt").to_dicts()
     if options.json:
         click.echo(json.dumps({"decisions": pulled.reviews.height, "bounced": bounced}))
@@ -64,19 +70,30 @@ def pull(options: Options) -> None:
 @command
 def push(options: Options) -> None:
     """Queue a sample of the screened pairs; what is queued already stays as it is."""
+    settings = _prepared(options)
     from flows.inspect import Home
-    from flows.review import push_sample
+    from flows.review import open_queue, push_next
+    from schemas.chunks import Chunks
+    from schemas.pairs import ScreenedPairs
 
-    settings = options.settings()
     home = Home.at(settings.paths.home)
-    queue = _queue(options)
-    result = push_sample(
-        home.store, queue, home.dataset("screened_pairs"), home.dataset("chunks"), settings.review
-    )
+    queue = open_queue(settings)
+    pairs = home.store.read(home.dataset("screened_pairs"), ScreenedPairs)
+    chunks = home.store.read(home.dataset("chunks"), Chunks)
+    result = push_next(queue, queue.pull(), pairs, chunks, settings)
     if options.json:
         click.echo(json.dumps({"new": result.new, "already": result.already}))
     else:
-        click.echo(f"{result.new} new, {result.already} queued already, in {queue.folder}")
+        click.echo(f"{result.new} new, {result.already} queued already")
+
+
+def _prepared(options: Options) -> "Settings":
+    """Return the settings, with the process made silent before Prefect is imported."""
+    from flows import environment
+
+    settings = options.settings()
+    environment.prepare(settings.paths.home, settings.model.allow_download)
+    return settings
 
 
 def _queue(options: Options) -> "FileQueue":

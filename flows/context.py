@@ -6,6 +6,7 @@
         run.json  settings.toml  events.ndjson  report.html  report.json
 """
 
+import contextlib
 import functools
 import importlib.metadata
 import json
@@ -17,6 +18,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import prefect.runtime
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
 
 from flows.console import StageLine, console
 from flows.home import check_space, locked, now
@@ -72,7 +77,19 @@ class Run:
         self.lines.append(line)
         self.datasets[line.stage] = dataset
         self.registry.point(f"dataset/{ref_name(line.stage, dataset)}", dataset, self.flow, now())
-        console.print(str(line), markup=False, soft_wrap=True)
+        say(str(line))
+
+
+def say(text: str) -> None:
+    """Print a line, and send it to the page of the flow run where there is one."""
+    console.print(text, markup=False, soft_wrap=True)
+    with contextlib.suppress(MissingContextError):
+        get_run_logger().info(text)
+
+
+def is_scheduled() -> bool:
+    """Whether a deployment started this flow run, rather than a person at a command line."""
+    return bool(prefect.runtime.deployment.id)
 
 
 def ref_name(stage: str, dataset: Dataset) -> str:
@@ -81,16 +98,25 @@ def ref_name(stage: str, dataset: Dataset) -> str:
     return f"{dataset.name}-{arm}" if arm in ARMS else dataset.name
 
 
+WAIT_SECONDS = 12 * 3600.0
+"""A scheduled run waits so long for another one; at a command line one is told at once."""
+
+
 @contextmanager
-def open_run(flow: str, settings: Settings) -> Iterator[Run]:
+def open_run(flow: str, settings: Settings, lock: str = "lock") -> Iterator[Run]:
     """Lock the home folder and give the block a run of its own.
+
+    Args:
+        flow: name of the flow.
+        settings: all settings.
+        lock: name of the lock: flows that make no data set or model of the loop take another.
 
     Raises:
         HomeLocked: another run uses the home folder.
         StoreError: the home folder cannot be written, or the disk is nearly full.
     """
     home = settings.paths.home
-    with locked(home):
+    with locked(home, lock, WAIT_SECONDS if is_scheduled() else 0):
         check_space(home, settings.store.min_free_megabytes)
         started = datetime.now(UTC)
         name = f"{started:%Y%m%dT%H%M%SZ}-{flow}-{secrets.token_hex(3)}"

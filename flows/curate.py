@@ -42,7 +42,7 @@ class Corpus:
     splits: Dataset
 
 
-@flow
+@flow(timeout_seconds=6 * 3600)
 def curate(settings: Settings) -> Report:
     """Read, clean and deduplicate the documents, cut them into chunks and assign splits."""
     with open_run("curate", settings) as run:

@@ -34,8 +34,8 @@ from schemas.splits import Splits
 GOLD = Stage("gold", 1, "gold_pairs")
 DECONTAMINATE = Stage("decontaminate", 1, "clean_pairs")
 EXAMPLES = Stage("examples", 1, "examples")
-TRAIN = Stage("train", 1, "model")
-DRIFT = Stage("drift baseline", 1, "drift_reference")
+TRAIN = Stage("train", 1, "model", holds_model=True)
+DRIFT = Stage("drift baseline", 2, "drift_reference", holds_model=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,10 @@ def store_drift_baseline(
     def compute() -> Outcome[DriftFeatures]:
         from pipeline.drift.model_signal import row_losses, sample
 
-        measured = sample(texts, run.settings.train.seed)
+        seed = run.settings.train.seed
+        measured = pl.concat(  # of each kind as many: a drift check compares like with like
+            [sample(texts.filter(kind=kind), seed) for kind in ("document", "pair")]
+        )
         losses = row_losses(*loaded.get(model), measured["text"].to_list())
         by_id = dict(zip(measured["id"], losses, strict=True))
         return baseline(texts, token_counter(base.path), by_id)

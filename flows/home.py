@@ -24,18 +24,23 @@ def check_home(home: Path, min_free_megabytes: int) -> None:
 
 
 @contextmanager
-def locked(home: Path) -> Iterator[None]:
-    """Hold the home folder for the block; the lock goes with the process, however it ends.
+def locked(home: Path, name: str = "lock", wait_seconds: float = 0) -> Iterator[None]:
+    """Hold a lock of the home folder for the block; it goes with the process, however it ends.
+
+    Args:
+        home: the home folder.
+        name: which lock; ``lock`` is that of the runs that make data sets and models.
+        wait_seconds: how long to wait for another holder.
 
     Raises:
         HomeLocked: another run holds it.
         StoreError: the folder cannot be written.
     """
-    holder = home / "lock.json"
+    holder = home / f"{name}.json"
     try:
         home.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(home / "lock", timeout=0)
-        lock.acquire()
+        lock = FileLock(home / name, timeout=wait_seconds)
+        lock.acquire(poll_interval=0.5)
     except Timeout:
         who = holder.read_text("utf-8") if holder.exists() else "unknown"
         raise HomeLocked(

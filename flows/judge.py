@@ -28,8 +28,11 @@ from schemas.evaluation import ARMS, Answers, GeneralScores
 from schemas.pairs import Examples
 
 TEST_SET = Stage("test set", 1, "test_set")
-ANSWER = {arm: Stage(f"evaluate {arm}", 1, "answers") for arm in ARMS}
-GENERAL = {arm: Stage(f"forgetting {arm}", 1, "general_scores") for arm in ("base", "challenger")}
+ANSWER = {arm: Stage(f"evaluate {arm}", 1, "answers", holds_model=True) for arm in ARMS}
+GENERAL = {
+    arm: Stage(f"forgetting {arm}", 1, "general_scores", holds_model=True)
+    for arm in ("base", "challenger")
+}
 GATE = Stage("gate", 1, "verdict")
 
 

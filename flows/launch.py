@@ -1,7 +1,7 @@
 """Start a flow from the command line: environment, checks, Prefect server, flow."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from flows import environment
 from flows.home import check_home
@@ -11,31 +11,29 @@ from pipeline.settings import Settings
 if TYPE_CHECKING:
     from pipeline.report.contents import Report
 
+FLOWS = {
+    "run": "flows.run.run_loop",
+    "curate": "flows.curate.curate",
+    "synthesize": "flows.synthesize.synthesize",
+    "monitor": "flows.monitor.monitor",
+    "retrain": "flows.retrain.retrain",
+}
+"""Flows that a command starts, by its name."""
 
-def launch(name: str, settings: Settings) -> "Report":
-    """Run a flow by name (``run``, ``curate``, ``synthesize``, ``train``) and return its report.
+
+def launch(name: str, settings: Settings, **arguments: Any) -> "Report | None":
+    """Run a flow by the name of its command and return its report.
 
     The home folder is checked before a server is started, so that a full disk or a second run
-    is said at once.
+    is said at once. A server that ``tuneloop up`` runs for this home is used, so that its pages
+    show this run too.
     """
     home = settings.paths.home
     check_home(home, settings.store.min_free_megabytes)
     environment.prepare(home, settings.model.allow_download)
     with prefect_server(home) as wait_until_ready:
-        flow = _flow(name)
+        module, _, function = FLOWS[name].rpartition(".")
+        flow = getattr(importlib.import_module(module), function)
         wait_until_ready()
-        return flow(settings)
-
-
-def _flow(name: str) -> "Callable[[Settings], Report]":
-    if name == "curate":
-        from flows.curate import curate
-
-        return curate
-    if name == "synthesize":
-        from flows.synthesize import synthesize
-
-        return synthesize
-    from flows.run import run_loop
-
-    return run_loop
+        report: Report | None = flow(settings, **arguments)
+        return report

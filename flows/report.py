@@ -6,18 +6,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-
+from flows.artifacts import send_artifacts
 from flows.console import console
 from flows.context import Run
 from flows.examples import answers, drop_examples, pair_examples, stage_rows
 from flows.home import now
+from flows.ledger import Ledger
 from pipeline.cache import write_atomically
 from pipeline.drift.baseline import summary
+from pipeline.drift.policy import Decision
 from pipeline.report import contents
 from pipeline.report.html import render
-from pipeline.report.text import markdown_summary
 from pipeline.settings_file import dump_settings
+from pipeline.store import Dataset
 from schemas.drift import DriftFeatures
 
 if TYPE_CHECKING:
@@ -35,8 +36,20 @@ FUNNEL = {
 """Step of the funnel -> stage whose kept rows it counts."""
 
 
-def write_report(run: Run, judged: "Judged | None" = None) -> contents.Report:
-    """Build the report of a run, write report.html and report.json, send artifacts."""
+def write_report(
+    run: Run,
+    judged: "Judged | None" = None,
+    drift: Decision | None = None,
+    retrain: contents.Retraining | None = None,
+) -> contents.Report:
+    """Build the report of a run, write report.html and report.json, send artifacts.
+
+    Args:
+        run: the run.
+        judged: what evaluation and gate said, when there was one.
+        drift: what the monitor decided.
+        retrain: why a retrain started, and what came of it.
+    """
     report = contents.Report(
         run=_run(run),
         stages=_stages(run),
@@ -46,7 +59,8 @@ def write_report(run: Run, judged: "Judged | None" = None) -> contents.Report:
         splits=_splits(run),
         training=_training(run),
         **(_judgement(run, judged) if judged else {}),
-        drift=_drift(run),
+        drift=_drift(run, drift),
+        retrain=retrain,
         drop_examples=drop_examples(run),
         pair_examples=pair_examples(run),
         lineage=_lineage(run),
@@ -54,12 +68,7 @@ def write_report(run: Run, judged: "Judged | None" = None) -> contents.Report:
     )
     write_atomically(run.folder / "report.json", report.model_dump_json(indent=1).encode())
     write_atomically(run.folder / "report.html", render(report).encode())
-    create_table_artifact(
-        key="stages",
-        table=[stage.model_dump(mode="json") for stage in report.stages],
-        description="Rows in, kept and dropped by stage, with reasons.",
-    )
-    create_markdown_artifact(key="report", markdown=markdown_summary(report))
+    send_artifacts(report)
     page = run.folder / "report.html"
     if page.is_relative_to(Path.cwd()):
         page = page.relative_to(Path.cwd())
@@ -168,10 +177,20 @@ def _judgement(run: Run, judged: "Judged") -> dict[str, Any]:
     }
 
 
-def _drift(run: Run) -> contents.Drift | None:
+def _drift(run: Run, decision: Decision | None) -> contents.Drift | None:
     dataset = run.datasets.get("drift baseline")
-    if dataset is None:
+    if dataset is None and decision is None:
         return None
+    ledger = Ledger(run.home)
+    return contents.Drift(
+        reference=_reference(run, dataset) if dataset else None,
+        evidence=ledger.evidence(decision.id) if decision else None,
+        decision=decision,
+        history=tuple(ledger.decisions()),
+    )
+
+
+def _reference(run: Run, dataset: Dataset) -> contents.Reference:
     described = summary(run.store.read(dataset, DriftFeatures))
     features = {}
     for kind, by_name in described.items():
@@ -180,11 +199,7 @@ def _drift(run: Run) -> contents.Drift | None:
             features[f"{kind} {name}"] = contents.Feature(
                 low=points["0.05"], median=points["0.5"], high=points["0.95"]
             )
-    return contents.Drift(
-        reference=contents.Reference(
-            fingerprint=dataset.fingerprint, rows=dataset.rows, features=features
-        )
-    )
+    return contents.Reference(fingerprint=dataset.fingerprint, rows=dataset.rows, features=features)
 
 
 def _lineage(run: Run) -> contents.Lineage:

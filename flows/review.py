@@ -1,16 +1,27 @@
 """The human step: queue a sample, pull decisions, settle the pairs."""
 
-import polars as pl
+from pathlib import Path
+from typing import cast
 
-from annotation.queue import FileQueue, PushResult, ReviewQueue
-from flows.context import Run
+import polars as pl
+from pandera.typing.polars import DataFrame
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+
+from annotation.journal import append, parse, read_lines
+from annotation.label_studio import LabelStudioQueue, find_connection
+from annotation.queue import FileQueue, Pulled, PushResult, ReviewQueue
+from annotation.queues import CombinedQueue
+from flows.context import Run, say
 from flows.curate import Corpus
+from flows.inspect import Home
 from flows.steps import Stage, run_stage
 from pipeline.cache import digest
 from pipeline.dataset.review import sample_for_review, settle
+from pipeline.errors import InputError, MissingDataset, ReviewError
 from pipeline.outcome import Outcome
-from pipeline.settings import ReviewSettings
-from pipeline.store import Dataset, Store
+from pipeline.settings import Settings
+from pipeline.store import Dataset
 from schemas.chunks import Chunks
 from schemas.pairs import ScreenedPairs, SettledPairs
 from schemas.reviews import Reviews
@@ -19,10 +30,87 @@ REVIEW = Stage("review", 1, "reviews")
 SETTLE = Stage("settle", 1, "settled_pairs")
 
 
-def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
-    """Queue what should be reviewed, apply what was decided, and return the settled pairs."""
-    queue = run.queue = FileQueue(run.home / "reviews")
+@flow(name="review", timeout_seconds=900)
+def sync_reviews(settings: Settings) -> dict[str, int]:
+    """Pull decisions and queue what should be reviewed next; nothing is trained or settled.
+
+    A sync that fails loses nothing: the next one pulls what this one would have pulled.
+
+    Returns:
+        Counts: decisions, bounced, new, already; empty before the first pairs.
+
+    Raises:
+        ReviewError: the server cannot be asked.
+    """
+    home = settings.paths.home
+    queue = open_queue(settings)
+    try:
+        there = Home.at(home)
+        screened, chunks = there.dataset("screened_pairs"), there.dataset("chunks")
+    except (InputError, MissingDataset):
+        say("review: no pairs yet; they come with `tuneloop synthesize`, every night or by hand")
+        return {}
     pulled = queue.pull()
+    pairs = cast("DataFrame[ScreenedPairs]", there.store.read(screened, ScreenedPairs))
+    texts = cast("DataFrame[Chunks]", there.store.read(chunks, Chunks))
+    pushed = push_next(queue, pulled, pairs, texts, settings)
+    status = queue.status()
+    counts = {
+        "decisions": pulled.reviews.height,
+        "bounced": pulled.bounced.height,
+        "new": pushed.new,
+        "already": pushed.already,
+    }
+    create_table_artifact(
+        key="reviews",
+        table=[{name: getattr(status, name) for name in status.__slots__}],
+        description="The review queue: pairs by where they stand.",
+    )
+    say("review: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+    return counts
+
+
+def open_queue(settings: Settings) -> ReviewQueue:
+    """Return Label Studio and the queue files together, or the files alone without a server.
+
+    Raises:
+        ReviewError: a server is configured and its key is not.
+    """
+    folder = settings.paths.home / "reviews"
+    connection = find_connection(settings.label_studio, settings.paths.home)
+    if connection is None:
+        return FileQueue(folder)
+    server = LabelStudioQueue(folder / "label_studio", connection, settings.label_studio)
+    retired = not (settings.label_studio.managed or settings.label_studio.url)
+    return CombinedQueue(server, FileQueue(folder), retired=retired)
+
+
+def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
+    """Queue what should be reviewed, apply what was decided, and return the settled pairs.
+
+    A review server that is down stops nothing: the decisions pulled before count, and the next
+    sync catches up.
+    """
+    queue = run.queue = open_queue(run.settings)
+    reachable = True
+    try:
+        pulled = queue.pull()
+    except ReviewError as error:
+        if not isinstance(queue, CombinedQueue):
+            raise
+        say(f"review: {error}; going on with what was pulled before")
+        pulled, reachable = queue.stored(), False
+    settled = settle_pairs(run, screened, pulled)
+    if reachable:
+        pairs = run.store.read(screened, ScreenedPairs)
+        chunks = run.store.read(corpus.chunks, Chunks)
+        pushed = push_next(queue, pulled, pairs, chunks, run.settings)
+        run.event("QUEUE", "review", new=pushed.new, already=pushed.already)
+    return settled
+
+
+def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:
+    """Apply decisions to the screened pairs."""
     reviews = run_stage(
         run,
         REVIEW,
@@ -35,27 +123,42 @@ def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
         settings={},
         keys={"decisions": digest([pulled.reviews.to_dicts(), pulled.bounced.to_dicts()])},
     )
-    pushed = push_sample(run.store, queue, screened, corpus.chunks, run.settings.review)
-    run.event("QUEUE", "review", new=pushed.new, already=pushed.already)
+    chosen = targeted(run.home)
     return run_stage(
         run,
         SETTLE,
         SettledPairs,
-        lambda pairs, reviews: settle(pairs, reviews, run.settings.review),
+        lambda pairs, reviews: settle(pairs, reviews, run.settings.review, chosen),
         settings=run.settings.review,
         tables={"pairs": (screened, ScreenedPairs), "reviews": (reviews, Reviews)},
+        keys={"targeted": digest(sorted(chosen))} if chosen else {},
     )
 
 
-def push_sample(
-    store: Store,
+def push_next(
     queue: ReviewQueue,
-    screened: Dataset,
-    chunks: Dataset,
-    settings: ReviewSettings,
+    pulled: Pulled,
+    pairs: DataFrame[ScreenedPairs],
+    chunks: DataFrame[Chunks],
+    settings: Settings,
 ) -> PushResult:
     """Queue the pairs that people should see next; pairs that are queued stay as they are."""
-    decided = queue.pull().reviews.filter(pl.col("verdict") != "skip")
-    reviewed = set(decided["pair_id"])
-    sample = sample_for_review(store.read(screened, ScreenedPairs), reviewed, settings)
-    return queue.push(sample, store.read(chunks, Chunks))
+    decided = set(pulled.reviews.filter(pl.col("verdict") != "skip")["pair_id"])
+    chosen = targeted(settings.paths.home)
+    sample = sample_for_review(pairs, decided, settings.review, chosen)
+    wanted = pairs.filter(pl.col("pair_id").is_in(sorted(chosen - decided)))
+    both = pl.concat([wanted, sample]).unique("pair_id", maintain_order=True)
+    return queue.push(cast("DataFrame[ScreenedPairs]", both), chunks)
+
+
+def target(home: Path, pair_ids: list[str], evidence_id: str) -> None:
+    """Note pairs that people should see for what they are: those of drifted documents."""
+    known = targeted(home)
+    rows = [{"pair_id": key, "evidence_id": evidence_id} for key in pair_ids if key not in known]
+    append(home / "reviews" / "targeted.jsonl", rows)
+
+
+def targeted(home: Path) -> frozenset[str]:
+    """Return the ids of all pairs noted by :func:`target`."""
+    lines = map(parse, read_lines(home / "reviews" / "targeted.jsonl"))
+    return frozenset(str(row["pair_id"]) for row in lines if row and "pair_id" in row)

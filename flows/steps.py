@@ -5,16 +5,19 @@ travel dataset references. Prefect's result cache stays off: the store is the on
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.concurrency.sync import concurrency
 
 from flows.console import StageLine, StageProgress
-from flows.context import Run, code_version, library_versions
+from flows.context import Run, code_version, is_scheduled, library_versions
+from flows.deploy import LEASE_SECONDS, MODEL_SLOTS
 from flows.home import now
 from pipeline.manifest import fingerprint
 from pipeline.outcome import Outcome
@@ -37,6 +40,8 @@ class Stage:
     version: int
     dataset: str | None = None
     """Name of the dataset; the stage's own unless several stages make the same kind."""
+    holds_model: bool = False
+    """Whether it loads a language model: on a server, such stages take turns."""
 
 
 def run_stage(
@@ -136,13 +141,31 @@ def _once(
             run.event("REUSE", stage.name, dataset=str(existing), rows=existing.rows)
             return existing
         run.event("START", stage.name, fingerprint=recipe.fingerprint)
-        with StageProgress(stage.name) as bar, listening(_with_events(run, stage.name, bar)):
+        with (
+            model_slot() if stage.holds_model else nullcontext(),
+            StageProgress(stage.name) as bar,
+            listening(_with_events(run, stage.name, bar)),
+        ):
             dataset = write(recipe)
         _finish(run, stage, dataset, time.monotonic() - started, reused=False)
         run.event("COMPLETE", stage.name, dataset=str(dataset), rows=dataset.rows)
         return dataset
 
     return make()
+
+
+@contextmanager
+def model_slot() -> Iterator[None]:
+    """Hold a place among the stages that may have a model in memory.
+
+    A command of its own needs none: the lock of the home folder keeps others out. ``strict``: a
+    limit that does not exist would not be enforced, without a word.
+    """
+    if not is_scheduled():
+        yield
+        return
+    with concurrency(MODEL_SLOTS, occupy=1, strict=True, lease_duration=LEASE_SECONDS):
+        yield
 
 
 def _finish(run: Run, stage: Stage, dataset: Dataset, seconds: float, reused: bool) -> None:

@@ -24,11 +24,11 @@ from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs
 from schemas.splits import Splits
 
-GENERATE = Stage("generate", 1, "candidate_pairs")
+GENERATE = Stage("generate", 1, "candidate_pairs", holds_model=True)
 SCREEN = Stage("screen", 1, "screened_pairs")
 
 
-@flow
+@flow(timeout_seconds=24 * 3600)
 def synthesize(settings: Settings) -> Report:
     """Curate, then let the teacher write pairs and screen them."""
     with open_run("synthesize", settings) as run:

@@ -6,6 +6,7 @@
 ``pairs``      SeedTasks, Pairs, SettledPairs, Examples
 ``reviews``    Reviews
 ``evaluation`` Answers
-``drift``      DriftFeatures
+``drift``      DriftFeatures, Vocabulary
+``exchanges``  Exchanges
 ``drops``      Drops: the ledger of every filter
 """

@@ -1,10 +1,12 @@
 """Features of the training snapshot against which later data is compared."""
 
+from typing import ClassVar
+
 import pandera.polars as pa
 
 from schemas.base import Table
 
-KINDS = ["document", "pair"]
+KINDS = ["document", "pair", "exchange"]
 
 
 class DriftFeatures(Table):
@@ -12,6 +14,10 @@ class DriftFeatures(Table):
 
     id: str = pa.Field(unique=True)
     kind: str = pa.Field(isin=KINDS)
+    category: str = pa.Field(nullable=True)
+    """Of documents their format, of pairs their origin, of exchanges whether they were answered."""
+    language: str = pa.Field(str_matches=r"^[a-z]{2,3}$", nullable=True)
+    """ISO 639-1 by py3langid; null without words, or when the guess is no likelier than not."""
     characters: int = pa.Field(ge=0)
     tokens: int = pa.Field(ge=0)
     """Length by the tokenizer of the base model."""
@@ -30,6 +36,11 @@ class DriftFeatures(Table):
     text: str = pa.Field(nullable=True)
     """The text itself, for tests on words; null once it was withdrawn."""
 
+    class Config(Table.Config):
+        """Version 2: category, language, and exchanges as a third kind."""
+
+        metadata: ClassVar = {"version": 2}
+
 
 class Vocabulary(Table):
     """The frequent words of the reference, by kind of text."""
@@ -42,3 +53,8 @@ class Vocabulary(Table):
     """Texts of this kind that have the word."""
     share: float = pa.Field(gt=0, le=1)
     """Count over all words of this kind, words below the cut included."""
+
+    class Config(Table.Config):
+        """Version 2: exchanges as a third kind."""
+
+        metadata: ClassVar = {"version": 2}

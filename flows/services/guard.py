@@ -1,10 +1,12 @@
-"""Run a command that must not outlive its parent: ``python -m flows.services.guard PARENT -- ...``.
+"""Run a command that must not outlive its parent.
 
-The command gets a process group of its own. When the parent is gone, or this process is asked
-to end, the whole group is asked to end, and killed after a grace time; so kill -9 of ``tuneloop
-up`` leaves nothing behind.
+``python -m flows.services.guard PARENT GRACE -- command ...``: when the process PARENT is gone, or
+this one is asked to end, the command is asked to end. What is left of it after GRACE seconds, its
+own children included, is killed. So kill -9 of ``tuneloop up`` leaves nothing behind.
 """
 
+import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -12,14 +14,25 @@ import sys
 import time
 from types import FrameType
 
-GRACE_SECONDS = 15.0
-"""From SIGTERM to SIGKILL: a server needs a moment to close its database."""
+import psutil  # type: ignore[import-untyped]
 
 POLL_SECONDS = 0.25
 
+CHILDREN_SECONDS = 3.0
+"""From SIGTERM to SIGKILL for children that the command did not take with it."""
 
-def main(parent: int, command: list[str]) -> int:
-    """Run the command and return its exit code."""
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def main(parent: int, grace: float, command: list[str]) -> int:
+    """Run the command and return its exit code; 128 and the signal when one ended it.
+
+    Args:
+        parent: process that the command must not outlive.
+        grace: seconds from SIGTERM to SIGKILL.
+        command: program and arguments.
+    """
     stopping = False
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -28,26 +41,40 @@ def main(parent: int, command: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    # Grandchildren whose parent died come to this process instead of getting away.
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: _prctl(PR_SET_PDEATHSIG, signal.SIGTERM),
+    )
     while child.poll() is None and not stopping and os.getppid() == parent:
         time.sleep(POLL_SECONDS)
-    _end_group(child)
-    return child.returncode
+    if child.poll() is None:
+        child.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=grace)
+    _end_descendants()
+    code = child.wait()
+    return code if code >= 0 else 128 - code  # by a signal: written as a shell does
 
 
-def _end_group(child: "subprocess.Popen[bytes]") -> None:
-    """End what is left of the group, the command's own children included."""
-    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, 5.0)):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            try:
-                os.killpg(child.pid, number)
-            except ProcessLookupError:
-                child.wait()
-                return
-            child.poll()
-            time.sleep(POLL_SECONDS)
+def _end_descendants() -> None:
+    """End all that is left below this process."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        left = psutil.Process().children(recursive=True)
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        psutil.wait_procs(left, timeout=CHILDREN_SECONDS)
+
+
+def _prctl(option: int, value: int) -> None:
+    """Set a process option where the system has it: Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value)
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[3:]))
+    sys.exit(main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[4:]))

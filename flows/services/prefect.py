@@ -1,8 +1,8 @@
-"""A Prefect server for the length of one command.
+"""The Prefect server: for the length of one command, or as a service of ``tuneloop up``.
 
-Prefect can start such a server by itself, but leaves it running when the command is killed.
-This one watches its parent and goes with it, writes its log into the home folder, and listens
-on 127.0.0.1 only.
+Prefect can start a server by itself, but leaves it running when the command is killed. This one
+watches its parent and goes with it, writes its log into the home folder, and listens on 127.0.0.1
+only.
 """
 
 import os
@@ -18,15 +18,49 @@ from pathlib import Path
 
 import httpx
 
+from flows.services.running import answers, running_prefect
+from flows.services.service import Service
 from pipeline.errors import StoreError
+from pipeline.settings import Settings
 
 START_SECONDS = 120
 """A cold start takes 7-14 s on two quiet cores; a busy machine needs longer."""
 
 
+SERVER = {
+    # In memory, slots that were taken when the server was killed would stay taken for ever.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+        "prefect.server.concurrency.lease_storage.filesystem"
+    ),
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # The newer pages ask amplitude.com for a configuration, whatever the settings say.
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",
+}
+"""Environment of the server alone."""
+
+
+def prefect_service(settings: Settings) -> Service:
+    """Return the server that ``tuneloop up`` keeps running, on the port of the settings."""
+    port = settings.schedule.prefect_port
+    page = f"http://127.0.0.1:{port}"
+    return Service(
+        name="prefect",
+        command=(sys.executable, "-m", "flows.services.prefect", str(port)),
+        healthy=partial(answers, f"{page}/api"),
+        log=settings.paths.home / "services" / "prefect.log",
+        url=page,
+        port=port,
+        port_setting="schedule.prefect_port",
+        environment={"PREFECT_LOGGING_SERVER_LEVEL": "WARNING"},
+    )
+
+
 @contextmanager
 def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
-    """Run the block with ``PREFECT_API_URL`` set; a URL that is set already wins.
+    """Run the block with ``PREFECT_API_URL`` set.
+
+    A URL that is set already wins, then the server of a running ``tuneloop up``: its pages show
+    this run too, and two servers on one database would lock each other out.
 
     Yields a function that returns once the server answers: call it before the first flow, after
     the slow imports, since the server starts meanwhile.
@@ -34,6 +68,14 @@ def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
     url = os.environ.get("PREFECT_API_URL")
     if url:
         yield partial(wait_until_healthy, url, None, "PREFECT_API_URL names it")
+        return
+    url = running_prefect(home)
+    if url:
+        os.environ["PREFECT_API_URL"] = url
+        try:
+            yield partial(wait_until_healthy, url, None, "`tuneloop up` runs it")
+        finally:
+            del os.environ["PREFECT_API_URL"]
         return
     log = home / "prefect" / "server.log"
     server, url = _start(log)
@@ -101,6 +143,8 @@ def _exit_with_parent(parent: int) -> None:
 
 def _serve(port: int) -> None:
     threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
+    for name, value in (SERVER | {"PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api"}).items():
+        os.environ.setdefault(name, value)
     import uvicorn
 
     uvicorn.run(

@@ -1,6 +1,7 @@
 """A server beside the program: how it is started, how one sees that it is well."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -11,8 +12,10 @@ from pathlib import Path
 
 from pipeline.errors import StoreError
 
-STOP_SECONDS = 25.0
-"""More than the guard's own grace time, so that the guard decides."""
+MAX_LOG_BYTES = 20 * 2**20
+"""A longer log is cut at the next start; its last part is kept."""
+
+KEPT_LOG_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +32,24 @@ class Service:
     """Where a person looks at it; empty for one without a page."""
     port: int | None = None
     """Port of 127.0.0.1 that must be free before the start."""
+    port_setting: str = ""
+    """The setting that names the port, for the message about a port that is taken."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to that of this process."""
     start_seconds: float = 120.0
     """Time that a cold start may take on a busy machine."""
+    stop_seconds: float = 10.0
+    """Time from being asked to end to being killed."""
 
 
 def start(service: Service) -> "subprocess.Popen[bytes]":
     """Start a service under a guard that ends it with this process."""
     service.log.parent.mkdir(parents=True, exist_ok=True)
-    guard = [sys.executable, "-m", "flows.services.guard", str(os.getpid()), "--"]
+    cut_log(service.log)
+    guard = [sys.executable, "-m", "flows.services.guard"]
     with service.log.open("ab") as stream:
         return subprocess.Popen(
-            [*guard, *service.command],
+            [*guard, str(os.getpid()), str(service.stop_seconds), "--", *service.command],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
@@ -68,11 +76,12 @@ def wait_until_healthy(service: Service, process: "subprocess.Popen[bytes]") -> 
     )
 
 
-def stop(process: "subprocess.Popen[bytes]") -> None:
+def stop(service: Service, process: "subprocess.Popen[bytes]") -> None:
     """Ask the guard to end the service, and return when it did."""
     process.terminate()
     try:
-        process.wait(timeout=STOP_SECONDS)
+        # More than the guard's own time, so that the guard decides.
+        process.wait(timeout=service.stop_seconds + 15)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -86,4 +95,44 @@ def running(service: Service) -> Iterator[None]:
         wait_until_healthy(service, process)
         yield
     finally:
-        stop(process)
+        stop(service, process)
+
+
+def check_port(service: Service) -> None:
+    """Raise a StoreError when another program listens on the port of a service."""
+    if service.port is None:
+        return
+    with socket.socket() as probe:
+        # A port that was used a moment ago counts as free, as it does for the servers.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", service.port))
+        except OSError:
+            who = _listener(service.port)
+            raise StoreError(
+                f"{service.name}: port {service.port} of 127.0.0.1 is taken{who}; expected a free "
+                f"one; stop that program, or take another port with "
+                f"--set {service.port_setting}=PORT"
+            ) from None
+
+
+def _listener(port: int) -> str:
+    """Name the program that listens on a port, where the system tells us."""
+    import psutil  # type: ignore[import-untyped]
+
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.laddr and connection.laddr.port == port and connection.status == "LISTEN":
+                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
+    except (psutil.Error, OSError, ValueError, TypeError):
+        pass  # another user's program, or a system that does not say
+    return ""
+
+
+def cut_log(path: Path) -> None:
+    """Keep the last part of a log that has grown too long."""
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+        with path.open("rb") as log:
+            log.seek(-KEPT_LOG_BYTES, os.SEEK_END)
+            tail = log.read()
+        path.write_bytes(tail[tail.find(b"\n") + 1 :])

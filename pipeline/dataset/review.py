@@ -28,7 +28,10 @@ Row = dict[str, Any]
 
 
 def sample_for_review(
-    pairs: DataFrame[ScreenedPairs], reviewed: AbstractSet[str], settings: ReviewSettings
+    pairs: DataFrame[ScreenedPairs],
+    reviewed: AbstractSet[str],
+    settings: ReviewSettings,
+    targeted: AbstractSet[str] = frozenset(),
 ) -> DataFrame[ScreenedPairs]:
     """Choose the pairs that people should see next, in the order in which to show them.
 
@@ -36,6 +39,7 @@ def sample_for_review(
         pairs: screened pairs of all splits; gold pairs are never sampled, a person wrote them.
         reviewed: ids of the pairs that have a decision; they count towards the sample size.
         settings: ``sample_size`` and ``seed`` are used.
+        targeted: ids that were queued for what they are (drifted); no part of a random sample.
 
     Returns:
         Every unreviewed pair of the test split, then as many of train and validation as are
@@ -43,7 +47,7 @@ def sample_for_review(
     """
     ordered = _review_order(pairs, settings.seed)
     test = [row for row in ordered if row["split"] == "test"]
-    rest = [row for row in ordered if row["split"] != "test"]
+    rest = [row for row in ordered if row["split"] != "test" and row["pair_id"] not in targeted]
     missing = settings.sample_size - sum(row["pair_id"] in reviewed for row in rest)
     waiting = [row for row in rest if row["pair_id"] not in reviewed]
     chosen = [row for row in test if row["pair_id"] not in reviewed] + waiting[: max(0, missing)]
@@ -51,7 +55,10 @@ def sample_for_review(
 
 
 def settle(
-    pairs: DataFrame[ScreenedPairs], reviews: DataFrame[Reviews], settings: ReviewSettings
+    pairs: DataFrame[ScreenedPairs],
+    reviews: DataFrame[Reviews],
+    settings: ReviewSettings,
+    targeted: AbstractSet[str] = frozenset(),
 ) -> Outcome[SettledPairs]:
     """Apply the decisions of people to the pairs.
 
@@ -64,6 +71,8 @@ def settle(
         pairs: screened pairs; gold pairs may be among them.
         reviews: decisions in any order; those on unknown pairs are counted and ignored.
         settings: what training may use (``require``) and the error shares of the test.
+        targeted: ids that were queued for what they are; their decisions count for themselves,
+            not for the error of the batch, which wants a random sample.
 
     Returns:
         The usable pairs sorted by ``pair_id``. Dropped: ``rejected`` (value: rejects),
@@ -87,7 +96,7 @@ def settle(
     sample = [
         verdicts[row["pair_id"]].kind
         for row in _review_order(pairs, settings.seed)
-        if row["split"] != "test"
+        if row["split"] != "test" and row["pair_id"] not in targeted
     ]
     judged = [kind in ("rejected", "reviewers_disagree") for kind in sample if kind != "unreviewed"]
     decision = judge_batch(judged, settings.good_error, settings.max_error)

@@ -28,8 +28,8 @@ def baseline(
     """Make the reference of a later drift check out of the training snapshot.
 
     Args:
-        texts: ``id`` (unique), ``kind`` and ``text`` of training documents and pairs, rows in any
-            order; see :mod:`pipeline.drift.features`.
+        texts: ``id`` (unique), ``kind``, ``category`` and ``text`` of training documents and
+            pairs, rows in any order; see :mod:`pipeline.drift.features`.
         count_tokens: length of a text by the tokenizer of the base model.
         losses: nats a token under the trained model of those texts that were sampled, by id.
 

@@ -69,6 +69,18 @@ class TwoSample(Part):
     """Those that moved, most telling first."""
 
 
+class ShapeTest(Part):
+    """Did any shape feature or share move further than chance, and far enough to matter?"""
+
+    p_value: float
+    """Exact permutation p of the largest move over all features, each in units of its own
+    permutations (Westfall and Young)."""
+    drifted: bool
+    features: tuple[str, ...] = ()
+    """Features that each pass by themselves, corrected for the number of features, and moved as
+    far as ``monitor.min_auc`` asks of words; the furthest first."""
+
+
 class Signal(Part):
     """One number with its reference: loss, rejected share, quarantined share, performance."""
 
@@ -95,6 +107,7 @@ class KindEvidence(Part):
     rows_window: int
     features: tuple[FeatureShift, ...] = ()
     two_sample: TwoSample | None = None
+    shape: ShapeTest | None = None
     far: tuple[str, ...] = ()
     """Ids of the window's texts that look least like the reference, the farthest first."""
 
@@ -126,9 +139,10 @@ class Evidence(Part):
 
     @property
     def drifted(self) -> bool:
-        """Whether a primary test fired: words of any kind of text, or performance."""
-        by_words = any(kind.two_sample and kind.two_sample.drifted for kind in self.kinds)
-        return by_words or bool(self.performance and self.performance.worse)
+        """Whether a primary test fired: words or shape of any kind of text, or performance."""
+        tests = [test for kind in self.kinds for test in (kind.two_sample, kind.shape)]
+        by_texts = any(test.drifted for test in tests if test)
+        return by_texts or bool(self.performance and self.performance.worse)
 
     @property
     def broken(self) -> bool:

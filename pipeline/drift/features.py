@@ -8,10 +8,12 @@ from typing import Any
 import polars as pl
 from pandera.typing.polars import DataFrame
 
+from pipeline.ingest.language import NO_LANGUAGE, identify
 from pipeline.outcome import table
 from pipeline.progress import track
 from schemas.documents import UniqueDocuments
 from schemas.drift import DriftFeatures
+from schemas.exchanges import Exchanges
 from schemas.pairs import Examples
 
 FEATURES = (
@@ -29,6 +31,11 @@ FEATURES = (
 TYPE_TOKEN_WORDS = 200
 """The type-token ratio falls with length, so it is taken over as many words in every text."""
 
+LIKELY_LANGUAGE = 0.5
+"""Probability below which the language of a short text is a guess, and left out."""
+
+TEXT_COLUMNS = {"id": pl.String, "kind": pl.String, "category": pl.String, "text": pl.String}
+
 _WORD = re.compile(r"\w+")
 _DIGIT = re.compile(r"\d")
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -43,41 +50,61 @@ def features(
     """Measure each text.
 
     Args:
-        texts: ``id`` (unique), ``kind`` (document or pair) and ``text``, rows in any order; see
-            :func:`document_texts` and :func:`pair_texts`.
+        texts: ``id`` (unique), ``kind``, ``text`` and perhaps ``category``, rows in any order;
+            see :func:`document_texts`, :func:`pair_texts` and :func:`exchange_texts`.
         count_tokens: length of a text by the tokenizer of the base model.
         losses: nats a token of the texts that were measured, by id; None where it could not be.
 
     Returns:
         One row a text, sorted by id.
     """
-    ordered = texts.select("id", "kind", "text").sort("id")
+    if "category" not in texts.columns:
+        texts = texts.with_columns(category=pl.lit(None, pl.String))
+    ordered = texts.select(*TEXT_COLUMNS).sort("id")
     rows = [
-        {"id": key, "kind": kind, "text": text, "loss": (losses or {}).get(key), "tokens": tokens}
+        {
+            "id": key,
+            "kind": kind,
+            "category": category,
+            "text": text,
+            "loss": (losses or {}).get(key),
+            "tokens": count_tokens(text),
+            "language": _language(text),
+        }
         | _shape(text)
-        for key, kind, text in track(ordered.rows(), "texts")
-        for tokens in [count_tokens(text)]
+        for key, kind, category, text in track(ordered.rows(), "texts")
     ]
     return table(DriftFeatures, rows)
 
 
 def document_texts(documents: DataFrame[UniqueDocuments]) -> pl.DataFrame:
-    """Return documents as texts to measure: ``id``, ``kind``, ``text``."""
-    return documents.select(pl.col("doc_id").alias("id"), kind=pl.lit("document"), text="text")
+    """Return documents as texts to measure: ``id``, ``kind``, ``category``, ``text``."""
+    return documents.select(
+        pl.col("doc_id").alias("id"), kind=pl.lit("document"), category="format", text="text"
+    )
 
 
 def pair_texts(examples: DataFrame[Examples]) -> pl.DataFrame:
     """Return examples as texts to measure: question and response with a blank line between."""
-    return pl.DataFrame(
-        {
-            "id": examples["pair_id"],
-            "text": [
-                "\n\n".join(item["content"] for item in messages if item["role"] != "system")
-                for messages in examples["messages"]
-            ],
-        },
-        schema={"id": pl.String, "text": pl.String},
-    ).select("id", kind=pl.lit("pair"), text="text")
+    rows = [
+        (key, "pair", origin, "\n\n".join(m["content"] for m in messages if m["role"] != "system"))
+        for key, origin, messages in examples.select("pair_id", "origin", "messages").rows()
+    ]
+    return pl.DataFrame(rows, schema=TEXT_COLUMNS, orient="row")
+
+
+def exchange_texts(exchanges: DataFrame[Exchanges]) -> pl.DataFrame:
+    """Return logged exchanges as texts to measure, like pairs.
+
+    Without a response the prompt stands alone, and the category is ``unanswered``.
+    """
+    answered = pl.col("response").is_not_null()
+    return exchanges.select(
+        pl.col("exchange_id").alias("id"),
+        kind=pl.lit("exchange"),
+        category=pl.when(answered).then(pl.lit("answered")).otherwise(pl.lit("unanswered")),
+        text=pl.concat_str("prompt", "response", separator="\n\n", ignore_nulls=True),
+    )
 
 
 def words(text: str) -> list[str]:
@@ -97,6 +124,12 @@ def _shape(text: str) -> dict[str, Any]:
         "non_ascii_share": _share(len(_NON_ASCII.findall(text)), len(text)),
         "code_share": _code_share(text),
     }
+
+
+def _language(text: str) -> str | None:
+    found = identify(text)
+    told = found.code != NO_LANGUAGE and found.probability >= LIKELY_LANGUAGE
+    return found.code if told else None
 
 
 def _code_share(text: str) -> float | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.cache import short_id
+from pipeline.drift.sampling import sample as draw
 from pipeline.evaluate.general import general_loss
 
 SAMPLE = 64
@@ -16,18 +16,14 @@ MAX_TOKENS = 128
 
 
 def sample(texts: pl.DataFrame, seed: int, size: int = SAMPLE) -> pl.DataFrame:
-    """Draw rows by a salted hash of their id, sorted by id.
-
-    The draw does not depend on the order of the rows, and adding rows exchanges few of it.
+    """Draw the rows whose loss is measured; see :func:`pipeline.drift.sampling.sample`.
 
     Args:
         texts: ``id``, ``kind`` and ``text``.
         seed: salt of the hash.
         size: rows drawn; all when there are fewer.
     """
-    ordered = texts.sort("id")
-    lot = pl.Series([short_id(str(seed), key) for key in ordered["id"]], dtype=pl.String)
-    return ordered[lot.arg_sort()[:size].sort()]
+    return draw(texts, seed, size)
 
 
 def row_losses(

@@ -1,13 +1,31 @@
-"""What a drift check leads to: a pure function of evidence, history and the clock it is given."""
+"""What a drift check leads to: a pure function of evidence, history and the clock it is given.
+
+::
+
+    ok -> suspect           a primary test fires
+    suspect -> confirmed    `monitor.confirm` of the last `monitor.windows` windows drifted
+    suspect, confirmed -> ok    no primary fires and the area is below `monitor.leave_auc`
+    confirmed -> cooldown   drift is confirmed and a retrain may not start yet
+"""
 
 from collections.abc import Sequence
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
 
 from pipeline.drift.evidence import Evidence, Part
+from pipeline.drift.reasons import ingest_reasons, model_reasons, shift_reasons
 from pipeline.settings import MonitorSettings, RetrainSettings
 
 POLICY_VERSION = 1
 """Raise it with any change of the rules: the same evidence is then decided on again."""
+
+MAX_COOLDOWN = 4
+"""Lost challenges double the cooldown up to so many times its length: a month at 7 days."""
+
+BREAKER = timedelta(days=30)
+
+RUNNING = timedelta(days=1)
+"""A retrain that started longer ago and has no end was killed, and holds nothing back."""
 
 Action = Literal["ok", "watch", "review", "retrain", "broken"]
 State = Literal["ok", "suspect", "confirmed", "cooldown"]
@@ -50,6 +68,22 @@ class Retrain(Part):
     """Name of the run folder."""
 
 
+class _Standing(NamedTuple):
+    """Where the series stands with this window."""
+
+    state: State
+    drifted: bool
+    auc: float | None
+    hits: int
+    """Windows with drift among the latest."""
+
+
+class _Choice(NamedTuple):
+    action: Action
+    state: State
+    reasons: tuple[str, ...]
+
+
 def decide(
     evidence: Evidence,
     decisions: Sequence[Decision],
@@ -59,10 +93,207 @@ def decide(
     monitor: MonitorSettings,
     retrain: RetrainSettings,
 ) -> Decision:
-    """Decide what one drift check leads to."""
-    raise NotImplementedError
+    """Decide what one drift check leads to.
+
+    A retrain needs drift in enough of the latest windows (or freshly accepted pairs on which the
+    champion does worse, for which one window is enough), a champion that does worse or was not
+    measured, enough new rows, and no other retrain that runs, is waited for, or ended lately.
+
+    Args:
+        evidence: the check.
+        decisions: the ledger so far, oldest first. Only those on the same reference and the same
+            champion count; an earlier decision on the same evidence is replaced.
+        retrains: the ledger of retrains, oldest first.
+        new_rows: rows that training may use now and that the champion has not seen.
+        now: UTC, ISO 8601.
+        monitor: windows, confirm and leave_auc are used.
+        retrain: when a retrain may start.
+
+    Returns:
+        The row of the ledger. The same arguments give the same row.
+    """
+    series = [
+        row
+        for row in _latest(decisions)
+        if (row.reference, row.model) == (evidence.reference, evidence.model)
+        and row.id != evidence.id
+    ]
+    following = next_retrain_at(retrains, now, retrain)
+    standing = _standing(evidence, series, monitor)
+    if evidence.broken:
+        before: State = series[-1].state if series else "ok"
+        standing = standing._replace(state=before, drifted=False)
+        choice = _Choice("broken", before, ingest_reasons(evidence))
+    elif standing.state == "ok":
+        choice = _Choice("ok", "ok", _calm(evidence))
+    elif standing.state == "suspect":
+        choice = _Choice("watch", "suspect", _suspicion(evidence, standing, monitor))
+    else:
+        held = _underway(evidence, decisions, retrains, now)
+        choice = _confirmed(evidence, standing, new_rows, following, held, monitor, retrain)
+    return Decision(
+        id=evidence.id,
+        at=now,
+        action=choice.action,
+        state=choice.state,
+        drifted=standing.drifted,
+        auc=standing.auc,
+        reasons=choice.reasons,
+        new_rows=new_rows,
+        next_retrain_at=following,
+        reference=evidence.reference,
+        model=evidence.model,
+    )
 
 
 def next_retrain_at(retrains: Sequence[Retrain], now: str, settings: RetrainSettings) -> str | None:
-    """Return when the next retrain may start by itself; None when it may now."""
-    raise NotImplementedError
+    """Return when the next retrain may start by itself; None when it may now.
+
+    The cooldown counts from the last retrain that was promoted or kept, also one by hand;
+    challenges lost in a row double it, to :data:`MAX_COOLDOWN` times its length at most. After
+    ``max_in_30_days`` runs, failed ones included, the oldest of them has to be 30 days ago.
+    """
+    runs = {(row.run, row.evidence_id): row for row in retrains}
+    times = sorted(_time(row.at) for row in runs.values())
+    ended = sorted(
+        (row for row in retrains if row.outcome in ("promoted", "kept")),
+        key=lambda row: _time(row.at),
+    )
+    allowed = []
+    if ended:
+        lost = 0
+        for row in reversed(ended):
+            if row.outcome != "kept":
+                break
+            lost += 1
+        days = settings.cooldown_days * min(2.0**lost, MAX_COOLDOWN)
+        allowed.append(_time(ended[-1].at) + timedelta(days=days))
+    if len(times) >= settings.max_in_30_days:
+        allowed.append(times[-settings.max_in_30_days] + BREAKER)
+    latest = max(allowed, default=None)
+    if latest is None or latest <= _time(now):
+        return None
+    return latest.isoformat().replace("+00:00", "Z")
+
+
+def _standing(
+    evidence: Evidence, series: Sequence[Decision], monitor: MonitorSettings
+) -> _Standing:
+    """Apply hysteresis: enter when a primary fires, leave below ``leave_auc``."""
+    areas = [kind.two_sample.auc for kind in evidence.kinds if kind.two_sample]
+    auc = max(areas, default=None)
+    before: State = series[-1].state if series else "ok"
+    still = before != "ok" and auc is not None and auc >= monitor.leave_auc
+    drifted = evidence.drifted or still
+    past = series[-(monitor.windows - 1) :] if monitor.windows > 1 else []
+    count = sum(row.drifted for row in past) + drifted
+    if drifted:
+        worse = bool(evidence.performance and evidence.performance.worse)
+        known = before in ("confirmed", "cooldown")
+        state: State = "confirmed" if worse or known or count >= monitor.confirm else "suspect"
+    elif auc is None:
+        state = before  # nothing was tested: no ground to leave
+    else:
+        state = "ok"
+    return _Standing("confirmed" if state == "cooldown" else state, drifted, auc, count)
+
+
+def _confirmed(
+    evidence: Evidence,
+    standing: _Standing,
+    new_rows: int,
+    following: str | None,
+    held: str | None,
+    monitor: MonitorSettings,
+    retrain: RetrainSettings,
+) -> _Choice:
+    found = shift_reasons(evidence)
+    if standing.drifted:
+        found += (f"{standing.hits} of the last {monitor.windows} windows drifted",)
+    else:
+        found += ("drift was confirmed before, and this window had too few texts to test",)
+    model = model_reasons(evidence)
+    rows = f"{new_rows} new rows to learn from, {retrain.min_new_rows} are asked for"
+    state: State = "confirmed" if following is None else "cooldown"
+    if held is not None:
+        return _Choice("watch", state, (*found, *model, held))
+    if new_rows < retrain.min_new_rows:
+        why = f"only {rows}: people should review pairs of the new texts"
+        return _Choice("review", state, (*found, *model, why))
+    worse = evidence.performance is not None and evidence.performance.worse
+    measured = evidence.loss is not None and evidence.loss.rows_window > 0
+    if not worse and measured and not (evidence.loss and evidence.loss.worse):
+        why = "the champion does no worse on the new texts, so nothing is trained"
+        return _Choice("watch", state, (*found, *model, why))
+    if following is not None:
+        why = f"a retrain is due and held back until {following}: {_held_by(retrain)}"
+        return _Choice("watch", "cooldown", (*found, *model, rows, why))
+    if not worse and not measured:
+        model += ("the champion's loss on the new texts was not measured: drift alone decides",)
+    return _Choice("retrain", "confirmed", (*found, *model, rows))
+
+
+def _underway(
+    evidence: Evidence, decisions: Sequence[Decision], retrains: Sequence[Retrain], now: str
+) -> str | None:
+    """Return the sentence that a retrain of this evidence or series was decided, or None."""
+    if any(row.id == evidence.id and row.action == "retrain" for row in decisions) or any(
+        row.evidence_id == evidence.id for row in retrains
+    ):
+        return "this evidence was decided on before: the same evidence never trains twice"
+    ended = [row for row in retrains if row.outcome != "started"]
+    settled = [_time(row.at) for row in ended if row.outcome != "failed"]
+    for row in decisions:
+        if (
+            row.action == "retrain"
+            and (row.reference, row.model) == (evidence.reference, evidence.model)
+            and not any(end.evidence_id == row.id for end in ended)
+            and not any(at > _time(row.at) for at in settled)
+        ):
+            return f"the retrain decided at {row.at} has not ended"
+    over = {(row.run, row.evidence_id) for row in ended}
+    for start in retrains:
+        recent = _time(now) - _time(start.at) < RUNNING
+        if start.outcome == "started" and recent and (start.run, start.evidence_id) not in over:
+            return f"the retrain started at {start.at} ({start.run}) has not ended"
+    return None
+
+
+def _calm(evidence: Evidence) -> tuple[str, ...]:
+    if not any(kind.two_sample or kind.shape for kind in evidence.kinds):
+        return ("too few new texts to test",)
+    return ("no primary test fired", *shift_reasons(evidence))
+
+
+def _suspicion(
+    evidence: Evidence, standing: _Standing, monitor: MonitorSettings
+) -> tuple[str, ...]:
+    found = shift_reasons(evidence)
+    if not standing.drifted:
+        found += ("this window had too few texts to test",)
+    elif not evidence.drifted:
+        found += (
+            f"no primary test fired, but the area {standing.auc:.2f} is not yet below "
+            f"{monitor.leave_auc:g}",
+        )
+    why = (
+        f"{standing.hits} of the last {monitor.windows} windows drifted, "
+        f"{monitor.confirm} are asked for"
+    )
+    return (*found, why)
+
+
+def _held_by(retrain: RetrainSettings) -> str:
+    return (
+        f"{retrain.cooldown_days:g} days of cooldown, longer after lost challenges, and at most "
+        f"{retrain.max_in_30_days} retrains in 30 days"
+    )
+
+
+def _latest(decisions: Sequence[Decision]) -> list[Decision]:
+    """Return one row for each evidence, the last word on it, in the order of the first."""
+    return list({row.id: row for row in decisions}.values())
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

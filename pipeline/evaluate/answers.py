@@ -1,5 +1,6 @@
 """Ask a model the test questions and score each answer against its reference."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -85,6 +86,32 @@ def answer(
                 )
             advance(len(rows), len(requests), "answers")
     return cast("DataFrame[Answers]", table(Answers, rows).sort("pair_id"))
+
+
+def response_losses(
+    examples: DataFrame[Examples], model: Any, tokenizer: Any, settings: EvaluateSettings
+) -> dict[str, float]:
+    """Return the nats a token of each reference response, by pair_id; nothing is decoded.
+
+    Args:
+        examples: the rows to score; one that does not fit into ``max_tokens`` is left out.
+        model: a causal language model, base or with an adapter.
+        tokenizer: its tokenizer.
+        settings: batch_size and max_tokens.
+    """
+    requests = []
+    for row in examples.sort("pair_id").iter_rows(named=True):
+        with contextlib.suppress(TrainingError):
+            requests.append(_request(row, (), tokenizer, settings.max_tokens))
+    losses = {}
+    with evaluating(model):
+        for start in range(0, len(requests), settings.batch_size):
+            batch = requests[start : start + settings.batch_size]
+            prefix = prefill(model, [request.prompt for request in batch])
+            scored = continuation_log_probs(model, prefix, [[item.response] for item in batch])
+            for request, (log_probs,) in zip(batch, scored, strict=True):
+                losses[str(request.row["pair_id"])] = max(0.0, -float(log_probs.mean()))
+    return losses
 
 
 def _stop_ids(tokenizer: Any, model: Any, requests: Sequence[Request]) -> set[int]:

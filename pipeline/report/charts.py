@@ -52,7 +52,7 @@ def funnel(steps: Sequence[Count], splits: Splits | None) -> Markup:
             parts.append(_bar(row, left / largest, number / largest, f"bar {name}"))
             left += number
     height = ROW * (len(steps) + (splits is not None))
-    return _svg("funnel", height, "Rows that remain after each step", parts)
+    return image("funnel", height, "Rows that remain after each step", parts)
 
 
 def curves(train: Sequence[tuple[int, float]], validation: Sequence[tuple[int, float]]) -> Markup:
@@ -79,13 +79,13 @@ def curves(train: Sequence[tuple[int, float]], validation: Sequence[tuple[int, f
             f'<line class="grid" x1="{PLOT[0]}%" x2="{PLOT[1]}%" y1="{y(tick):.1f}" '
             f'y2="{y(tick):.1f}"/>'
             f'<text class="tick" x="{PLOT[0] - 1.5}%" y="{y(tick) + 4:.1f}" '
-            f'text-anchor="end">{_number(tick)}</text>'
+            f'text-anchor="end">{plain_number(tick)}</text>'
         )
     for tick in ticks(first, last, 6):
         if tick == int(tick):
             parts.append(
                 f'<text class="tick" x="{x(tick):.2f}%" y="{bottom + 18}" '
-                f'text-anchor="middle">{_number(tick)}</text>'
+                f'text-anchor="middle">{plain_number(tick)}</text>'
             )
     parts.append(
         f'<text class="tick" x="{PLOT[1]}%" y="{bottom + 36}" text-anchor="end">step</text>'
@@ -115,7 +115,7 @@ def curves(train: Sequence[tuple[int, float]], validation: Sequence[tuple[int, f
             f"<title>step {step}: {words.decimal(loss)}</title></circle>"
             for step, loss in validation
         ]
-    return _svg("curves", CURVES_HEIGHT, "Training and validation loss by step", parts)
+    return image("curves", CURVES_HEIGHT, "Training and validation loss by step", parts)
 
 
 def intervals(lines: Sequence[Line], title: str, zero: bool = False) -> Markup:
@@ -137,7 +137,7 @@ def intervals(lines: Sequence[Line], title: str, zero: bool = False) -> Markup:
     parts = [
         f'<line class="grid" x1="{x(tick, 0)}" x2="{x(tick, 0)}" y1="0" y2="{bottom}"/>'
         f'<text class="tick" x="{x(tick, 0)}" y="{bottom + 16}" '
-        f'text-anchor="middle">{_number(tick)}</text>'
+        f'text-anchor="middle">{plain_number(tick)}</text>'
         for tick in ticks(low, high, 4)
     ]
     if zero:
@@ -152,7 +152,7 @@ def intervals(lines: Sequence[Line], title: str, zero: bool = False) -> Markup:
             f'<line class="span" x1="{x(found.low, 0)}" x2="{x(found.high, 1)}" y1="{y}" y2="{y}"/>'
             f'<circle cx="{x(found.value, 0)}" cy="{y}" r="4"/></g>'
         )
-    return _svg("intervals", bottom + 22, title, parts)
+    return image("intervals", bottom + 22, title, parts)
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
@@ -162,6 +162,31 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
     numbers = range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)
     return [round(number * step, 10) + 0.0 for number in numbers]
+
+
+def plain_number(number: float) -> str:
+    """Return the number at a tick."""
+    return f"{number:,.6g}".replace("-", words.MINUS)
+
+
+def image(
+    kind: str, height: float, title: str, parts: Sequence[str], description: str = ""
+) -> Markup:
+    """Wrap parts, which are escaped already, into one image with a spoken title.
+
+    Args:
+        kind: CSS class.
+        height: pixels.
+        title: what a screen reader says first.
+        parts: SVG elements.
+        description: what the image shows in words, for those who cannot see it; may be empty.
+    """
+    said = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+    return Markup(
+        f'<svg class="chart {kind}" width="100%" height="{height:.0f}" role="img" '
+        f'aria-label="{escape(title)}" xmlns="http://www.w3.org/2000/svg">'
+        f"{said if description else ''}{''.join(parts)}</svg>"
+    )
 
 
 def _moving_average(points: Sequence[tuple[int, float]], window: int) -> list[tuple[int, float]]:
@@ -193,16 +218,3 @@ def _bar(row: int, left: float, width: float, tone: str) -> str:
 
 def _total(splits: Splits) -> int:
     return splits.train + splits.validation + splits.test
-
-
-def _number(number: float) -> str:
-    return f"{number:,.6g}".replace("-", words.MINUS)
-
-
-def _svg(kind: str, height: float, title: str, parts: Sequence[str]) -> Markup:
-    """Wrap parts, which are escaped already, into one image with a spoken title."""
-    return Markup(
-        f'<svg class="chart {kind}" width="100%" height="{height:.0f}" role="img" '
-        f'aria-label="{escape(title)}" xmlns="http://www.w3.org/2000/svg">'
-        f"{''.join(parts)}</svg>"
-    )

@@ -9,6 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from pipeline.drift.evidence import Evidence
+from pipeline.drift.policy import Decision
+
 
 def _finite_points(points: Any) -> Any:
     """Leave out points of a curve that cannot be drawn or written as JSON."""
@@ -212,9 +215,30 @@ class Reference(Part):
 
 
 class Drift(Part):
-    """What a later drift check starts from."""
+    """What a later drift check starts from, or what one found and led to."""
 
-    reference: Reference
+    reference: Reference | None = None
+    evidence: Evidence | None = None
+    decision: Decision | None = None
+    history: tuple[Decision, ...] = ()
+    """All decisions so far, oldest first; the one of this run may be in it."""
+
+
+class Retraining(Part):
+    """Why a retrain was started, and what came of it."""
+
+    reason: str
+    evidence_id: str
+    """Of the drift decision it answers; empty for one that was started by hand."""
+    outcome: str
+    """promoted, kept, failed or dry run."""
+    champion_before: str | None
+    """Fingerprint; None when there was none."""
+    champion_after: str | None
+    new_rows: int
+    """Rows that training may use and the champion before it had not seen."""
+    next_retrain_at: str | None
+    """UTC; None when the next may start now."""
 
 
 class Answer(Part):
@@ -258,6 +282,7 @@ class Report(Part):
     gate: Gate | None = None
     forgetting: Forgetting | None = None
     drift: Drift | None = None
+    retrain: Retraining | None = None
     drop_examples: dict[str, dict[str, tuple[DropExample, ...]]] = {}
     """By stage and reason."""
     pair_examples: tuple[PairExample, ...] = ()

@@ -5,8 +5,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.report import charts, text, words
+from pipeline.report import charts, drift_words, text, words
 from pipeline.report.contents import Evaluation, Interval, Report
+from pipeline.report.drift_view import view
+from pipeline.report.history import mark
 
 TEMPLATE = Path(__file__).parent / "template.html"
 
@@ -37,11 +39,23 @@ def render(report: Report) -> str:
         "between": words.between,
         "compact": words.compact,
         "moment": words.moment,
+        "feature": drift_words.feature,
+        "kind": drift_words.kind,
+        "measured": drift_words.measured,
+        "next_retrain": drift_words.next_retrain,
+        "sentences": drift_words.sentences,
+        "side": drift_words.side,
+        "span": drift_words.span,
+        "standing": drift_words.standing,
     }
+    decision = text.decided(report)
     return environment.get_template(TEMPLATE.name).render(
         report=report,
         headline=text.headline(report),
         evidence=text.evidence(report),
+        top=mark(decision.action) if decision else "",
+        drift=view(report.drift) if report.drift else None,
+        retrained=text.retrained(report.retrain) if report.retrain else "",
         funnel=charts.funnel(report.funnel, report.splits),
         curves=_curves(report),
         metrics=text.metrics(report.evaluation) if report.evaluation else [],

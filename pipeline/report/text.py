@@ -1,17 +1,30 @@
 """The report as plain text: for the terminal, and as Markdown for an orchestrator."""
 
-from pipeline.report import words
-from pipeline.report.contents import Evaluation, Interval, Report
+from pipeline.drift.policy import Decision
+from pipeline.report import drift_text, drift_words, markdown, words
+from pipeline.report.contents import Evaluation, Interval, Report, Retraining
 
 COLUMN = 16
 """Characters of a column: three arms, the metric and the last column fit into 80."""
 LAST = 20
 """Characters of the difference."""
+LATEST = 10
+"""Decisions that are listed."""
+
+
+def decided(report: Report) -> Decision | None:
+    """Return the drift decision that a run is about; None when it judged a model."""
+    return report.drift.decision if report.drift and report.gate is None else None
 
 
 def headline(report: Report) -> str:
-    """Return what became of the challenger in one sentence."""
+    """Return what became of the challenger, or what a drift check led to, in one sentence."""
+    decision = decided(report)
+    if decision is not None:
+        return drift_words.headline(decision)
     if report.gate is None:
+        if report.retrain is not None and report.retrain.outcome == "dry run":
+            return "Dry run: nothing was trained."
         if report.run.exit:
             return "The run stopped before a model was judged."
         return "No model was judged in this run."
@@ -23,7 +36,13 @@ def headline(report: Report) -> str:
 
 
 def evidence(report: Report) -> str:
-    """Return the measured difference in one sentence; empty when nothing was measured."""
+    """Return the measured difference in one sentence; empty when nothing was measured.
+
+    Of a drift check: the first reasons of its decision.
+    """
+    decision = decided(report)
+    if decision is not None:
+        return drift_words.sentences(decision.reasons[:2])
     found = report.evaluation
     if found is None or "loss" not in found.challenger_minus_base:
         return ""
@@ -88,11 +107,14 @@ def metrics(evaluation: Evaluation) -> list[str]:
 
 
 def markdown_summary(report: Report) -> str:
-    """Return a page of Markdown: verdict, stages, arms, checks. No text of documents is in it."""
+    """Return a page of Markdown: verdict, stages, arms, checks.
+
+    No text of documents is in it, but for words that a drift decision names; they are escaped.
+    """
     run = report.run
     blocks = [
         f"# {headline(report)}",
-        evidence(report),
+        markdown.escape(evidence(report)),
         f"Run `{run.id}`, {words.duration(run.seconds)}, exit {run.exit}.",
     ]
     if report.stages:
@@ -108,7 +130,7 @@ def markdown_summary(report: Report) -> str:
             ]
             for stage in report.stages
         ]
-        blocks += ["## Stages", _markdown(["stage", "in", "kept", "dropped", "time"], rows)]
+        blocks += ["## Stages", markdown.table(["stage", "in", "kept", "dropped", "time"], rows)]
     found = report.evaluation
     if found is not None:
         rows = [
@@ -121,14 +143,95 @@ def markdown_summary(report: Report) -> str:
             ]
             for name in metrics(found)
         ]
-        blocks += ["## Evaluation", _markdown(["", *map(words.arm, found.arms)], rows)]
+        blocks += ["## Evaluation", markdown.table(["", *map(words.arm, found.arms)], rows)]
     if report.gate is not None:
         rows = [
             [words.plain(reason.name), "holds" if reason.passed else "fails", reason.text]
             for reason in report.gate.reasons
         ]
-        blocks += ["## Gate", _markdown(["check", "", "measured"], rows)]
+        blocks += ["## Gate", markdown.table(["check", "", "measured"], rows)]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def drift_summary(report: Report) -> str:
+    """Return a drift check in a few lines for the terminal; empty when there was none."""
+    drift = report.drift
+    if drift is None or drift.decision is None:
+        return ""
+    decision, found = drift.decision, drift.evidence
+    lines = [drift_words.headline(decision)]
+    lines += [_row("why", drift_words.sentences([reason])) for reason in decision.reasons]
+    if found is not None:
+        for one in found.kinds:
+            lines.append(_row(drift_words.kind(one.kind), "; ".join(drift_text.findings(one))))
+        worse = [measure.title for measure, signal in drift_words.signals(found) if signal.worse]
+        lines += [_row("worse", ", ".join(worse))] if worse else []
+    when = drift_words.next_retrain(decision.next_retrain_at)
+    rows = words.count(decision.new_rows)
+    lines.append(_row("next retrain", f"{when} by itself; {rows} new rows to learn from"))
+    lines.append(_row("evidence", drift_words.visible(decision.id)))
+    return "\n".join(lines)
+
+
+def drift_markdown(report: Report) -> str:
+    """Return a drift check as Markdown; words of documents are escaped. Empty without a check."""
+    drift = report.drift
+    if drift is None or drift.decision is None:
+        return ""
+    decision, found = drift.decision, drift.evidence
+    reasons = [markdown.escape(drift_words.sentences([reason])) for reason in decision.reasons]
+    when = drift_words.next_retrain(decision.next_retrain_at)
+    blocks = [
+        f"# {drift_words.headline(decision)}",
+        "\n".join(f"- {reason}" for reason in reasons),
+        f"A retrain may start by itself {when}; {words.count(decision.new_rows)} rows are new to "
+        f"the champion. Evidence {markdown.escape(drift_words.visible(decision.id))}.",
+    ]
+    if found is not None:
+        blocks += [drift_words.false_alarms(found.alpha), *drift_text.tables(found)]
+    latest = [
+        [words.moment(one.at), one.action, words.decimal(one.auc, 2), words.count(one.new_rows)]
+        for one in reversed(drift_words.series(drift)[-LATEST:])
+    ]
+    table = markdown.table(["time", "decision", "AUC", "new rows"], latest)
+    return "\n\n".join([*filter(None, blocks), "## Latest decisions", table]) + "\n"
+
+
+def retrain_summary(report: Report) -> str:
+    """Return why a retrain started and what came of it; empty when there was none.
+
+    The lines are a Markdown list as well, so that they read the same on a page.
+    """
+    retrain = report.retrain
+    if retrain is None:
+        return ""
+    before, after = retrain.champion_before or "none", retrain.champion_after or "none"
+    rows = {
+        "reason": retrain.reason or "none given",
+        "evidence": retrain.evidence_id or "none, started by hand",
+        "champion": before if before == after else f"{before} → {after}",
+        "new rows": words.count(retrain.new_rows),
+        "next": f"by itself {drift_words.next_retrain(retrain.next_retrain_at)}",
+    }
+    lines = [
+        f"- {name + ':':<10} {markdown.escape(drift_words.visible(said))}"
+        for name, said in rows.items()
+    ]
+    return "\n".join([retrained(retrain), "", *lines])
+
+
+def retrained(retrain: Retraining) -> str:
+    """Return what came of a retrain in one sentence."""
+    return {
+        "promoted": "The retrain brought a new champion.",
+        "kept": "The retrain brought nothing better; the champion stays.",
+        "failed": "The retrain failed; the champion stays.",
+        "dry run": "Dry run: nothing was trained.",
+    }.get(retrain.outcome, f"The retrain ended as {drift_words.visible(retrain.outcome)}.")
+
+
+def _row(name: str, said: str) -> str:
+    return f"  {name:<13} {said}"
 
 
 def _line(title: str, cells: list[str], arms: int) -> str:
@@ -139,12 +242,3 @@ def _line(title: str, cells: list[str], arms: int) -> str:
 
 def _ends(interval: Interval, digits: int, signed: bool = False) -> str:
     return f"[{words.between(interval, digits, signed).replace(' to ', ', ')}]"
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())

@@ -1,6 +1,7 @@
 """How numbers, names and intervals read, the same in the terminal and on the page."""
 
 from datetime import UTC, datetime
+from math import isfinite
 from typing import NamedTuple
 
 from pipeline.report.contents import Interval
@@ -63,9 +64,11 @@ def decimal(number: float | None, digits: int = 3, signed: bool = False) -> str:
     return f"+{text}" if signed and rounded > 0 else text
 
 
-def compact(number: float | None) -> str:
-    """Return a measured value or threshold in as few digits as tell it."""
-    return "\N{EN DASH}" if number is None else f"{number:.4g}".replace("-", MINUS)
+def compact(number: float | None, digits: int = 4) -> str:
+    """Return a measured value or threshold in as few digits as tell it; an en dash for none."""
+    if number is None or not isfinite(number):
+        return "\N{EN DASH}"
+    return f"{number:.{digits}g}".replace("-", MINUS)
 
 
 def between(interval: Interval, digits: int = 3, signed: bool = False) -> str:

@@ -66,10 +66,14 @@ class MonitorSettings(Section):
 
     min_window: Annotated[int, Field(ge=8)] = 50
     """New texts of a kind below which nothing is tested: they wait for the next check."""
+    window: Annotated[int, Field(ge=8)] = 200
+    """Texts of a kind that make a window where there are enough; a larger delivery is dealt out
+    over at most ``windows`` of them."""
     max_window: Annotated[int, Field(ge=8)] = 2000
     """Rows taken of each side at most, so that the power does not grow with the archive."""
     alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01
-    """False-alarm rate of each primary test (two-sample test, performance) in one window."""
+    """False-alarm rate of each primary test in one window: the words and the shape of each kind
+    of text, and the loss on freshly accepted responses."""
     q: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     """False discovery rate of the warnings (Benjamini-Hochberg)."""
     permutations: Annotated[int, Field(ge=99)] = 999
@@ -98,8 +102,12 @@ class MonitorSettings(Section):
 
     @model_validator(mode="after")
     def _bounds_are_in_order(self) -> "MonitorSettings":
-        if self.min_window > self.max_window:
-            raise ValueError("monitor.min_window is above monitor.max_window")
+        if not self.min_window <= self.window <= self.max_window:
+            raise ValueError("monitor.min_window, window and max_window are not in this order")
+        if self.alpha * (1 + self.permutations) < 1:
+            raise ValueError(
+                "monitor.permutations is too small for monitor.alpha: no p-value could be below it"
+            )
         if self.leave_auc > self.min_auc:
             raise ValueError("monitor.leave_auc is above monitor.min_auc")
         if self.confirm > self.windows:

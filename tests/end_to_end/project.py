@@ -82,6 +82,14 @@ class Project:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def refused(self, *words: str) -> str:
+        """Call a command that must end with exit code 2, and return what it says."""
+        done = subprocess.run(
+            self.command(*words), cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2, done.stderr
+        return done.stderr
+
     def run_until(self, reached: Callable[["Project"], bool], seconds: float = 300) -> None:
         """Start a run and kill it with SIGKILL as soon as ``reached`` says so of it."""
         earlier = self.runs()

@@ -384,3 +384,19 @@ def test_a_self_instruct_pair_needs_an_accept_unless_the_teacher_is_trusted():
     assert settled(pairs, []).dropped["reason"].to_list() == ["needs_accept"]
     assert settled(pairs, [review(PAIR, "accept")]).kept["status"].to_list() == ["accepted"]
     assert settled(pairs, [], trust_self_instruct=True).kept.height == 1
+
+
+def test_targeted_pairs_are_no_part_of_the_random_sample():
+    """They are queued because they are suspect: their errors say nothing about the batch."""
+    pairs = make_pairs(40)
+    settings = ReviewSettings(sample_size=10)
+    plain = sample_for_review(pairs, set(), settings)
+    suspects = set(plain.filter(pl.col("split") != "test")["pair_id"][:4])
+    sample = sample_for_review(pairs, set(), settings, suspects)
+    assert not suspects & set(sample["pair_id"])
+    assert sample.filter(pl.col("split") != "test").height == 10
+    reviews = table(Reviews, [review(key, "reject", flags=["wrong"]) for key in sorted(suspects)])
+    judged = settle(pairs, reviews, settings, suspects)
+    assert judged.metrics["sample_reviewed"] == 0
+    assert judged.metrics["rejected"] == 4
+    assert settle(pairs, reviews, settings).metrics["sample_rejected"] == 4

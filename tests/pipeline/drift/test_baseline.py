@@ -29,7 +29,12 @@ def test_the_reference_keeps_what_has_text_and_accounts_for_the_rest():
     DriftFeatures.validate(found.kept)
     assert found.balances and found.reasons == {"empty_text": 1}
     assert found.dropped["id"].to_list() == ["d2"]
-    assert found.metrics == {"documents": 2.0, "pairs": 2.0, "measured_losses": 1.0}
+    assert found.metrics == {
+        "documents": 2.0,
+        "pairs": 2.0,
+        "exchanges": 0.0,
+        "measured_losses": 1.0,
+    }
 
 
 @settings(deadline=None)  # the machine may be busy

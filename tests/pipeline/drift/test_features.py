@@ -5,10 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.drift.features import document_texts, features, pair_texts, words
+from pipeline.drift.features import (
+    document_texts,
+    exchange_texts,
+    features,
+    pair_texts,
+    words,
+)
 from pipeline.outcome import table
 from schemas.documents import UniqueDocuments
 from schemas.drift import DriftFeatures
+from schemas.exchanges import Exchanges
 from schemas.pairs import Examples
 
 
@@ -50,6 +57,8 @@ def test_an_empty_text_has_no_shares():
     found = measured("")
     assert found["characters"] == 0
     assert [name for name, value in found.items() if value is None] == [
+        "category",
+        "language",
         "type_token_ratio",
         "compression_ratio",
         "digit_share",
@@ -109,7 +118,30 @@ def test_documents_and_pairs_become_texts():
     documents = document_texts(table(UniqueDocuments, [document]))
     pairs = pair_texts(table(Examples, [example]))
     assert documents.vstack(pairs).rows() == [
-        ("0" * 16, "document", "Some text."),
-        ("2" * 16, "pair", "Why?\n\nBecause."),
+        ("0" * 16, "document", "markdown", "Some text."),
+        ("2" * 16, "pair", "gold", "Why?\n\nBecause."),
     ]
-    assert pair_texts(table(Examples, [])).height == 0
+    assert pair_texts(table(Examples, [])).schema == documents.schema
+
+
+def test_an_exchange_without_a_response_is_a_text_of_its_own_category():
+    about = {"time": "2026-11-24T10:00:00Z", "rating": None, "file": "a.jsonl", "prompt": "Why?"}
+    rows = [
+        about | {"exchange_id": "0" * 16, "response": "Because."},
+        about | {"exchange_id": "1" * 16, "response": None},
+    ]
+    found = exchange_texts(table(Exchanges, rows))
+    assert found.rows() == [
+        ("0" * 16, "exchange", "answered", "Why?\n\nBecause."),
+        ("1" * 16, "exchange", "unanswered", "Why?"),
+    ]
+    measured_rows = features(found, len)
+    assert measured_rows["category"].to_list() == ["answered", "unanswered"]
+    assert exchange_texts(table(Exchanges, [])).schema == found.schema
+
+
+def test_the_language_of_a_text_is_told_where_it_can_be():
+    german = "Der Ofen ist heiß, und das Brot ist in einer halben Stunde fertig gebacken."
+    english = "The oven is hot, and the bread will be baked through in half an hour."
+    rows = features(texts(german, english, "12 34 / 56", "kWh"), len)
+    assert rows["language"].to_list() == ["de", "en", None, None]

@@ -1,0 +1,253 @@
+"""Label Studio over its SDK: few calls, and errors that a person can act on."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from annotation.journal import write_time
+from annotation.label_studio_connection import Connection
+from pipeline.errors import ReviewError
+
+PAGE = 500
+"""Tasks in one answer: a second here, annotations included."""
+
+
+class Passing(ReviewError):
+    """The server did not answer as it does when it is well; the next attempt may succeed."""
+
+
+class Gone(ReviewError):
+    """What was asked for is not on the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What we look at of a project."""
+
+    id: int
+    description: str
+    tasks: int
+
+
+class Server:
+    """A Label Studio server, checked at the first call; the SDK is imported then as well.
+
+    Every method raises ReviewError: :class:`Passing` when the server is down, slow or failing,
+    :class:`Gone` for something it does not have.
+    """
+
+    def __init__(self, connection: Connection, timeout_seconds: float) -> None:
+        self.url = connection.url
+        self._connection = connection
+        self._timeout = timeout_seconds
+        self._http: httpx.Client | None = None
+        self._sdk: Any = None  # its types do not fit the answers in all places
+
+    def close(self) -> None:
+        """Give the connection back; the next call opens another."""
+        if self._http is not None:
+            self._http.close()
+        self._http = self._sdk = None
+
+    def project(self, project: int) -> Project:
+        """Return a project by its id."""
+        with self._asking() as sdk:
+            found = sdk.projects.get(project)
+            return Project(found.id, found.description or "", found.task_number or 0)
+
+    def find_project(self, marker: str) -> Project | None:
+        """Return the project with the marker in its description, or None; titles may repeat."""
+        with self._asking() as sdk:
+            for listed in sdk.projects.list(page_size=100):
+                if marker in (listed.description or ""):
+                    return Project(listed.id, listed.description or "", listed.task_number or 0)
+        return None
+
+    def create_project(self, fields: Mapping[str, Any]) -> Project:
+        """Create a project and return it."""
+        with self._asking() as sdk:
+            made = sdk.projects.create(**fields, request_options={"max_retries": 0})
+            return Project(made.id, made.description or "", 0)
+
+    def update_project(self, project: int, fields: Mapping[str, Any]) -> None:
+        """Change a project; the server refuses a form that drops answers already given."""
+        with self._asking() as sdk:
+            sdk.projects.update(project, **fields)
+
+    def check_form(self, config: str) -> None:
+        """Raise when the form is none: the server would take it and show an empty page."""
+        from label_studio_sdk.label_interface.interface import LabelInterface
+
+        try:
+            LabelInterface(config).validate()  # type: ignore[no-untyped-call]
+        except Exception as error:
+            raise ReviewError(
+                f"label_config.xml: {error}; expected a form that Label Studio can show; correct it"
+            ) from error
+
+    def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Store tasks and return their ids, in order.
+
+        Asked once: after an error nobody knows whether the server stored them.
+        """
+        with self._asking() as sdk:
+            stored = sdk.projects.import_tasks(
+                project,
+                request=list(tasks),
+                return_task_ids=True,
+                request_options={"max_retries": 0},
+            )
+            return list(stored.task_ids or [])
+
+    def delete_task(self, task: int) -> None:
+        """Delete a task and its annotations."""
+        with self._asking() as sdk:
+            sdk.tasks.delete(str(task))
+
+    def tasks(
+        self, project: int, since: datetime | None = None, annotations: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Yield tasks by id: id, data, updated_at, counts, and their annotations when asked.
+
+        Args:
+            project: its id.
+            since: only tasks updated at that time or later, by the server's clock.
+            annotations: with the annotations, skips included, as the server holds them.
+        """
+        last = 0
+        # By id rather than by page: a task deleted meanwhile would move another one out of sight.
+        while True:
+            items: list[dict[str, Any]] = [_filter("id", "greater", "Number", last)]
+            if since is not None:
+                value = write_time(since)
+                items.append(_filter("updated_at", "greater_or_equal", "Datetime", value))
+            query = {
+                "filters": {"conjunction": "and", "items": items},
+                "ordering": ["tasks:id"],
+            }
+            with self._asking() as sdk:
+                page = sdk.tasks.list(
+                    project=project,
+                    page=1,
+                    page_size=PAGE,
+                    query=json.dumps(query),
+                    resolve_uri=False,
+                    **(
+                        {"fields": "all"}
+                        if annotations
+                        else {
+                            "fields": "task_only",
+                            "include": "id,data,updated_at,total_annotations,cancelled_annotations",
+                        }
+                    ),
+                )
+                rows = [task.dict() for task in page.items or []]
+            yield from rows
+            if len(rows) < PAGE:
+                return
+            last = rows[-1]["id"]
+
+    def emails(self) -> dict[int, str]:
+        """Return the e-mail addresses of the users, by id."""
+        with self._asking() as sdk:
+            return {user.id: user.email for user in sdk.users.list()}
+
+    @contextmanager
+    def _asking(self) -> Iterator[Any]:
+        from label_studio_sdk.core.api_error import ApiError
+        from label_studio_sdk.core.parse_error import ParsingError
+
+        try:
+            if self._sdk is None:
+                self._sdk = self._connected()
+            yield self._sdk
+        except httpx.TimeoutException as error:
+            raise Passing(
+                f"label studio at {self.url}: no answer in {self._timeout:g} s; expected one; look "
+                "at the server's log, or raise label_studio.timeout_seconds; the next run catches "
+                "up"
+            ) from error
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise ReviewError(
+                f"label_studio.url: {self.url!r} found; expected a URL such as "
+                "http://127.0.0.1:8080; correct it"
+            ) from error
+        except httpx.HTTPError as error:
+            raise Passing(
+                f"label studio at {self.url}: no answer ({error or type(error).__name__}); "
+                "expected a running server; start it (`tuneloop up` starts ours), or correct "
+                "label_studio.url; nothing is lost, the next run catches up"
+            ) from error
+        except ApiError as error:
+            raise self._refusal(error.status_code or 0, error.body) from error
+        except (ValueError, TypeError, AttributeError, ParsingError) as error:
+            raise self._no_label_studio(f"an answer that cannot be read ({error})") from error
+
+    def _connected(self) -> Any:
+        from label_studio_sdk import LabelStudio
+
+        local = urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
+        # No redirects: one from http to https would turn an import into a listing.
+        self._http = httpx.Client(timeout=self._timeout, trust_env=not local)
+        sdk: Any = LabelStudio(  # type: ignore[no-untyped-call]
+            base_url=self.url,
+            api_key=self._connection.key,
+            httpx_client=self._http,
+            timeout=self._timeout,
+            max_retries=1,
+        )
+        if not getattr(sdk.users.whoami(), "email", None):
+            raise self._no_label_studio("an answer without a user")
+        return sdk
+
+    def _refusal(self, status: int, body: Any) -> ReviewError:
+        said = self._said(body)
+        if status in (401, 403):
+            return ReviewError(
+                f"label studio at {self.url}: the key was refused (HTTP {status}: {said}); "
+                "expected the legacy or personal access token of a user there; correct it in "
+                f"{self._connection.source}"
+            )
+        if status in (408, 409, 429) or status >= 500:
+            return Passing(
+                f"label studio at {self.url}: HTTP {status}: {said}; expected an answer; look at "
+                "the server's log; nothing is lost, the next run catches up"
+            )
+        if not isinstance(body, dict | list) or status < 400:
+            return self._no_label_studio(f"HTTP {status} without JSON")
+        if status == 404:
+            return Gone(
+                f"label studio at {self.url}: HTTP 404: {said}; expected what was stored there "
+                "before; check label_studio.url"
+            )
+        return ReviewError(
+            f"label studio at {self.url}: HTTP {status}: {said}; expected it to take the request; "
+            "correct what it names"
+        )
+
+    def _no_label_studio(self, found: str) -> ReviewError:
+        return ReviewError(
+            f"label studio at {self.url}: {self._safe(found)}; expected Label Studio's own answer; "
+            "correct label_studio.url: something else seems to be there"
+        )
+
+    def _said(self, body: Any) -> str:
+        """Return the server's own words, on one line."""
+        if isinstance(body, dict):
+            body = body.get("validation_errors") or body.get("detail") or body
+        text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=str)
+        return self._safe(text)
+
+    def _safe(self, text: str) -> str:
+        return " ".join(text.replace(self._connection.key, "(key)").split())[:300]
+
+
+def _filter(column: str, operator: str, kind: str, value: Any) -> dict[str, Any]:
+    name = f"filter:tasks:{column}"
+    return {"filter": name, "operator": operator, "type": kind, "value": value}

@@ -1,0 +1,189 @@
+"""Our project on a Label Studio server: made, kept in line with the ledger, filled, read."""
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import tenacity
+
+from annotation.decisions import Item
+from annotation.journal import read_time, write_time
+from annotation.label_studio_api import Gone, Passing, Project, Server
+from annotation.label_studio_ledger import Ledger, Line, State, same_annotation
+from annotation.tasks import instructions, label_config, to_task
+from pipeline.cache import digest
+from pipeline.errors import ReviewError
+from pipeline.settings import LabelStudioSettings
+
+ATTEMPTS = 4
+"""Of one import; with the pauses, about four seconds."""
+OVERLAP = timedelta(minutes=2)
+"""Looked at again by each pull: a transaction may end after one that began later."""
+
+
+class ReviewProject:
+    """The project of one ledger; every method may raise ReviewError."""
+
+    def __init__(self, server: Server, ledger: Ledger, settings: LabelStudioSettings) -> None:
+        self._server = server
+        self._ledger = ledger
+        self._settings = settings
+
+    def open(self, state: State, create: bool) -> Project | None:
+        """Return our project, with the form and the settings of today."""
+        marker = mark(state)
+        fields: dict[str, Any] = {
+            "title": self._settings.project,
+            "description": f"Pairs to review; written by tuneloop. Keep this mark: {marker}",
+            "label_config": label_config(),
+            "expert_instruction": instructions(),
+            "show_instruction": True,
+            "maximum_annotations": self._settings.reviewers,
+            "skip_queue": "REQUEUE_FOR_OTHERS",
+            "show_skip_button": True,
+            "enable_empty_annotation": False,
+            "show_collab_predictions": False,
+            "sampling": "Sequential sampling",
+        }
+        form = digest(fields)
+        project = self._found(state)
+        if project is None and create:
+            self._server.check_form(fields["label_config"])
+            self._ledger.save(state)  # with the marker, so that a project made now is found again
+            project = self._server.create_project(fields)
+        elif project is not None and state.form != form:
+            self._server.check_form(fields["label_config"])
+            self._server.update_project(project.id, fields)
+        if project is not None and (state.project, state.form) != (project.id, form):
+            state.project, state.form = project.id, form
+            self._ledger.save(state)
+        return project
+
+    def exists(self, state: State) -> bool:
+        """Return whether the server has a project with our mark."""
+        return self._server.find_project(mark(state)) is not None
+
+    def _found(self, state: State) -> Project | None:
+        marker = mark(state)
+        if state.project is not None:
+            try:
+                project = self._server.project(state.project)
+            except Gone:
+                project = None
+            if project is not None and marker in project.description:
+                return project
+        found = self._server.find_project(marker)
+        if found is None and state.project is not None:
+            raise ReviewError(
+                f"label studio at {self._server.url}: no project with {marker!r} in its "
+                f"description; expected project {state.project}, which holds our tasks; bring it "
+                "back (or correct label_studio.url), or delete "
+                f"{self._ledger.state_path}: the next push then makes a new project for the "
+                "pairs without a decision, and decisions pulled before still count"
+            )
+        return found
+
+    def store(self, state: State, chunk: Sequence[Item], batch: str) -> None:
+        """Import a chunk; after an error only what the server lacks is imported again."""
+        left = list(chunk)
+        for attempt in tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            wait=tenacity.wait_exponential(multiplier=0.5, max=8),
+            retry=tenacity.retry_if_exception_type(Passing),
+            reraise=True,
+        ):
+            with attempt:
+                if attempt.retry_state.attempt_number > 1:
+                    self.compare(state)
+                    left = self._ledger.missing(state, left)
+                if left:
+                    self._import(state, left, batch)
+
+    def _import(self, state: State, items: Sequence[Item], batch: str) -> None:
+        assert state.project is not None
+        pair_ids = [str(item["pair_id"]) for item in items]
+        self._ledger.note_import(state, pair_ids)
+        tasks = [to_task(item, batch) for item in items]
+        task_ids = self._server.import_tasks(state.project, tasks)
+        rows = zip(pair_ids, task_ids, [batch] * len(tasks), strict=True)
+        self._ledger.note_tasks(state, rows)
+        state.tasks += len(tasks)
+        self._ledger.save(state)
+
+    def compare(self, state: State) -> None:
+        """Bring the ledger in line with the server, which may know more or less than it."""
+        assert state.project is not None
+        tasks = list(self._server.tasks(state.project))
+        by_pair: dict[str, list[Line]] = {}
+        for task in tasks:
+            by_pair.setdefault(str(task["data"].get("pair_id", "")), []).append(task)
+        by_pair.pop("", None)  # a task that a person made
+        count = len(tasks)
+        for twins in by_pair.values():
+            twins.sort(key=lambda task: (not _is_annotated(task), task["id"]))
+            while len(twins) > 1 and not _is_annotated(twins[-1]):
+                self._server.delete_task(twins.pop()["id"])
+                count -= 1
+        pushed = self._ledger.pushed()
+        ours = {pair: line for (queue, pair), line in pushed.tasks.items() if queue == state.queue}
+        found = [
+            (pair_id, twins[0]["id"], str(twins[0]["data"].get("batch", "")))
+            for pair_id, twins in by_pair.items()
+            if ours.get(pair_id, {}).get("task_id") not in [task["id"] for task in twins]
+        ]
+        self._ledger.note_tasks(state, found)
+        known = {pair_id for queue, pair_id in pushed.deleted if queue == state.queue}
+        self._ledger.note_compared(state, ours.keys() - by_pair.keys() - known)
+        state.tasks = count
+        self._ledger.save(state)
+
+    def fetch(self, state: State) -> None:
+        """Store what was annotated, changed or deleted since the last time."""
+        assert state.project is not None
+        seen = read_time(state.seen) if state.seen else None
+        stored = self._ledger.annotations()
+        by_task: dict[int, dict[int, Line]] = {}
+        for (queue, number), line in stored.items():
+            if queue == state.queue:
+                by_task.setdefault(line["task_id"], {})[number] = line
+        lines: list[Line] = []
+        emails: dict[int, str] = {}
+        latest = seen
+        began = time.monotonic()
+        since = None if seen is None else seen - OVERLAP
+        for task in self._server.tasks(state.project, since, annotations=True):
+            updated = read_time(task.get("updated_at"))
+            latest = max(filter(None, (latest, updated)), default=None)
+            before = by_task.get(task["id"], {})
+            there = {row["id"]: row for row in task.get("annotations") or []}
+            head = {"queue": state.queue, "project": state.project, "task_id": task["id"]}
+            for number, row in there.items():
+                if number in before and same_annotation(before[number]["annotation"], row):
+                    continue
+                emails = emails or self._server.emails()
+                line = before.get(number, {})
+                lines.append(
+                    head
+                    | {
+                        "pair_id": str(task["data"].get("pair_id", "")),
+                        "response": str(task["data"].get("response", "")),
+                        "reviewer": emails.get(row.get("completed_by"), line.get("reviewer", "")),
+                        "annotation": row,
+                    }
+                )
+            lines += [head | {"deleted": number} for number in before.keys() - there.keys()]
+        self._ledger.note_annotations(lines)
+        if latest is not None:
+            # What changed on an early page while the later ones were read is read next time.
+            state.seen = write_time(latest - timedelta(seconds=time.monotonic() - began))
+        self._ledger.save(state)
+
+
+def mark(state: State) -> str:
+    """Return the words in the description by which our project is found."""
+    return f"tuneloop queue {state.queue}"
+
+
+def _is_annotated(task: Line) -> bool:
+    return bool(task.get("total_annotations") or task.get("cancelled_annotations"))

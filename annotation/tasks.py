@@ -1,0 +1,101 @@
+"""Label Studio's side of a pair: the task that is shown, and the decision in an annotation."""
+
+import html
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from annotation.decisions import Decision, Item, read_decision
+from annotation.items import GUIDELINES
+
+LABEL_CONFIG = Path(__file__).parent / "label_config.xml"
+
+
+def label_config() -> str:
+    """Return the form, as Label Studio's XML."""
+    return LABEL_CONFIG.read_text("utf-8")
+
+
+def instructions() -> str:
+    """Return the guidelines as HTML, for the page before the first task."""
+    from markdown_it import MarkdownIt
+
+    page: str = MarkdownIt().render(GUIDELINES.read_text("utf-8"))
+    return page.replace("<h2>", "<br><h2>")  # it takes styles away
+
+
+def to_task(item: Item, batch: str) -> dict[str, Any]:
+    """Return the task of a pair, as the import takes it.
+
+    Args:
+        item: what a reviewer may see; ``ITEM_FIELDS``.
+        batch: name under which the pairs of one push are found again.
+
+    Returns:
+        The fields that the form names, and the two that lead back: pair_id and batch.
+    """
+    shown = {name: _clean(str(item[name])) for name in ("document", "instruction", "input")}
+    return {
+        "data": {
+            "pair_id": item["pair_id"],
+            "batch": batch,
+            **shown,
+            "passage": passage(_clean(item["chunk_text"]), _clean(item["evidence"])),
+            "response": _clean(item["response"]),
+        }
+    }
+
+
+def passage(text: str, evidence: str) -> str:
+    """Return a text as HTML, the evidence in it marked however its white space is broken."""
+    words = [re.escape(word) for word in evidence.split()]
+    match = re.search(r"\s+".join(words), text) if words else None
+    if match is None:
+        return html.escape(text)
+    start, end = match.span()
+    before, found, after = (html.escape(part) for part in (text[:start], match[0], text[end:]))
+    return f"{before}<mark>{found}</mark>{after}"
+
+
+def to_decision(annotation: Mapping[str, Any], pair_id: str, reviewer: str) -> Decision:
+    """Return the decision in an annotation, unchecked: the server stores whatever it is sent.
+
+    Args:
+        annotation: as the server returns it.
+        pair_id: of the task.
+        reviewer: who decided.
+
+    Returns:
+        A skip for a skipped task. Several verdicts are joined by a comma, which no rule lets pass.
+    """
+    answers = _answers(annotation.get("result"))
+    skipped = bool(annotation.get("was_cancelled"))
+    return read_decision(
+        {
+            "pair_id": pair_id,
+            "verdict": "skip" if skipped else ", ".join(answers.get("verdict", ())),
+            "edited_response": "" if skipped else "\n".join(answers.get("edited_response", ())),
+            "flags": [] if skipped else answers.get("flags", []),
+            "note": "\n".join(answers.get("note", ())),
+            "reviewer": reviewer,
+        }
+    )
+
+
+def _answers(result: Any) -> dict[str, list[str]]:
+    """Return what was answered by control; a text area may hold a string or a list of them."""
+    answers: dict[str, list[str]] = {}
+    for region in result if isinstance(result, list) else ():
+        value = region.get("value") if isinstance(region, dict) else None
+        if not isinstance(value, dict):
+            continue
+        given = value.get("choices", value.get("text"))
+        words = given if isinstance(given, list) else [given]
+        said = answers.setdefault(str(region.get("from_name")), [])
+        said.extend(str(word) for word in words if word is not None and str(word) not in said)
+    return answers
+
+
+def _clean(text: str) -> str:
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL refuses it

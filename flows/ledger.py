@@ -1,0 +1,130 @@
+"""What the monitor decided and what retrains came of it: two append-only files.
+
+::
+
+    <home>/monitor/decisions.jsonl   one Decision a line, written before any event is sent
+    <home>/monitor/retrains.jsonl    one Retrain a line: started, then promoted, kept or failed
+    <home>/monitor/windows.jsonl     which texts each window took: the watermark
+    <home>/monitor/evidence/<id>.json
+
+The events on the Prefect server are nudges; these files are the record.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from annotation.journal import append, parse, read_lines
+from pipeline.cache import write_atomically
+from pipeline.drift.evidence import Evidence, Part
+from pipeline.drift.policy import Decision, Retrain
+from pipeline.errors import StoreError
+from pipeline.store import Dataset
+
+P = TypeVar("P", bound=Part)
+
+
+class Window(Part):
+    """Texts that were tested together; they are not tested again against this reference."""
+
+    evidence_id: str
+    at: str
+    reference: str
+    model: str
+    ids: tuple[str, ...]
+    """Documents, pairs, exchanges and dropped rows that were new."""
+
+
+class Ledger:
+    """Reads and appends; a line torn by a crash is passed over, since its writer never went on."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder = home / "monitor"
+
+    def decisions(self) -> list[Decision]:
+        """Return all decisions, oldest first."""
+        return self._read("decisions.jsonl", Decision)
+
+    def retrains(self) -> list[Retrain]:
+        """Return all rows of the retrain ledger, oldest first."""
+        return self._read("retrains.jsonl", Retrain)
+
+    def windows(self) -> list[Window]:
+        """Return the windows so far, oldest first."""
+        return self._read("windows.jsonl", Window)
+
+    def decide(self, evidence: Evidence, decision: Decision, window: Window | None) -> None:
+        """Store evidence, decision and watermark, in this order.
+
+        A crash between them repeats the check on the same texts. The evidence then has the same
+        id, and a decision is a new row only when it says something else than the one before it
+        (there may be more to learn from by now).
+
+        Args:
+            evidence: what the decision rests on.
+            decision: the row.
+            window: what was tested; None when earlier evidence was decided on again.
+        """
+        path = self.folder / "evidence" / f"{evidence.id}.json"
+        if not path.exists():
+            write_atomically(path, evidence.model_dump_json(indent=1).encode())
+        same = [row for row in self.decisions() if row.id == decision.id]
+        if not same or same[-1].action != decision.action:
+            self._append("decisions.jsonl", [decision])
+        if window is not None:
+            self._append("windows.jsonl", [window])
+
+    def pending(self, champion: Dataset) -> Decision | None:
+        """Return the latest decision on a champion when drift is confirmed and nothing started.
+
+        It is looked at again when there is more to learn from, or when a cooldown is over.
+        """
+        own = [row for row in self.decisions() if row.model == champion.fingerprint]
+        if own and own[-1].action in ("watch", "review") and own[-1].state != "suspect":
+            return own[-1] if own[-1].state != "ok" else None
+        return None
+
+    def retrain(self, row: Retrain) -> None:
+        """Append what became of a retrain."""
+        self._append("retrains.jsonl", [row])
+
+    def evidence(self, identifier: str) -> Evidence | None:
+        """Return the evidence of a decision, or None when there is none of this id."""
+        path = self.folder / "evidence" / f"{identifier}.json"
+        return Evidence.model_validate_json(path.read_bytes()) if path.exists() else None
+
+    def ended(self, evidence_id: str) -> Retrain | None:
+        """Return how the retrain of this evidence ended, or None when it did not yet."""
+        rows = [row for row in self.retrains() if row.evidence_id == evidence_id]
+        done = [row for row in rows if row.outcome in ("promoted", "kept")]
+        return done[-1] if done else None
+
+    def waiting(self) -> list[Decision]:
+        """Return decisions to retrain whose retrain did not end, oldest first.
+
+        A later retrain, by hand or by newer evidence, settles an earlier decision too.
+        """
+        ends = [row.at for row in self.retrains() if row.outcome in ("promoted", "kept")]
+        last = max(ends, default="")
+        return [row for row in self.decisions() if row.action == "retrain" and row.at > last]
+
+    def _read(self, name: str, kind: type[P]) -> list[P]:
+        path = self.folder / name
+        rows = []
+        for line in read_lines(path):
+            found = parse(line)
+            if found is None:
+                continue
+            try:
+                rows.append(kind.model_validate(found))
+            except ValidationError as error:
+                raise StoreError(
+                    f"monitor: {path} has a line with {error.error_count()} errors; expected a "
+                    f"{kind.__name__}; it was written by another version: move the file away"
+                ) from error
+        return rows
+
+    def _append(self, name: str, rows: Iterable[Part]) -> None:
+        append(self.folder / name, [row.model_dump(mode="json") for row in rows])

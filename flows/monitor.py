@@ -1,0 +1,205 @@
+"""The drift check: what is new against what the champion was trained on, and what follows.
+
+Order matters: evidence, decision and watermark are on the disk before an event is sent. The
+event is a nudge; ``flows/reconcile.py`` starts what a lost one should have started.
+"""
+
+import json
+from typing import TYPE_CHECKING, cast
+
+import polars as pl
+from prefect import flow
+
+from annotation.queue import Pulled
+from annotation.queues import CombinedQueue
+from flows.automations import emit_drift
+from flows.context import Run, open_run, say
+from flows.curate import Corpus
+from flows.finetune import build_examples
+from flows.home import now
+from flows.inspect import Home
+from flows.ledger import Ledger
+from flows.measure import measure
+from flows.models import LoadedModel, base_model
+from flows.report import write_report
+from flows.review import open_queue, push_next, settle_pairs, target
+from flows.windows import Watched, cut, intake, new_rows, reference_exchanges, watched
+from pipeline.cache import digest, write_atomically
+from pipeline.drift.evidence import Evidence
+from pipeline.drift.logs import read_logs
+from pipeline.drift.policy import Decision, decide
+from pipeline.errors import InputError, MissingDataset, ReviewError
+from pipeline.outcome import table
+from pipeline.settings import Settings
+from pipeline.store import Dataset
+from schemas.chunks import Chunks
+from schemas.exchanges import Exchanges
+from schemas.pairs import ScreenedPairs
+
+if TYPE_CHECKING:
+    from pandera.typing.polars import DataFrame
+
+    from flows.ledger import Window
+    from pipeline.report.contents import Report
+
+LOCK = "monitor.lock"
+"""Its own: the check reads the store and may run beside a training."""
+
+
+@flow(name="monitor", timeout_seconds=3600)
+def monitor(settings: Settings) -> "Report | None":
+    """Check what is new for drift, decide, and tell those who act on it.
+
+    Returns:
+        The report; None when there is nothing to check: no champion yet, or nothing new.
+    """
+    home = settings.paths.home
+    try:
+        about = watched(Home.at(home))
+    except (InputError, MissingDataset):
+        about = None
+    if about is None:
+        say("monitor: no champion with a drift reference yet; one comes with `tuneloop run`")
+        return None
+    pulled = _decisions_of_people(settings)
+    exchanges = _exchanges(settings)
+    state = _state(settings, about, pulled, exchanges)
+    mark = home / "monitor" / "last.json"
+    held = Ledger(home).pending(about.champion)
+    over = held is not None and held.next_retrain_at is not None and held.next_retrain_at <= now()
+    if not over and mark.exists() and json.loads(mark.read_text("utf-8"))["state"] == state:
+        say("monitor: nothing new since the last check")
+        return None
+    with open_run("monitor", settings, LOCK) as run:
+        report = _check(run, about, pulled, exchanges)
+    write_atomically(mark, json.dumps({"state": state, "at": now()}).encode())
+    return report
+
+
+def _check(
+    run: Run, about: Watched, pulled: Pulled, exchanges: "DataFrame[Exchanges]"
+) -> "Report | None":
+    settings, home, ledger = run.settings, Home.at(run.home), Ledger(run.home)
+    base = base_model(settings)
+    corpus, screened = latest_corpus(home)
+    data = build_examples(run, corpus, settle_pairs(run, screened, pulled))
+    tested = frozenset(
+        key
+        for window in ledger.windows()
+        if window.reference == about.reference.fingerprint
+        for key in window.ids
+    )
+    known = reference_exchanges(exchanges, about.promoted_at, settings.monitor)
+    later = exchanges.filter(~pl.col("exchange_id").is_in(known["exchange_id"].to_list()))
+    fresh = intake(home, about, data.examples, cast("DataFrame[Exchanges]", later), tested)
+    windows = cut(fresh.texts, settings.monitor)
+    learnable = new_rows(home, about, data.examples)
+    loaded = LoadedModel(base, settings.model, run.store)
+    measured = measure(run, about, fresh, windows, loaded, data, pulled, known)
+    decided = [_decide(run, evidence, learnable, window) for evidence, window in measured]
+    loaded.release()
+    pending = ledger.pending(about.champion)
+    if not decided and pending is not None:
+        evidence = ledger.evidence(pending.id)
+        if evidence is not None:  # more to learn from by now, or the cooldown is over
+            decided = [_decide(run, evidence, learnable, None)]
+    if not decided:
+        waiting = ", ".join(
+            f"{count} new {kind}s"
+            for kind, count in sorted(fresh.texts["kind"].value_counts().iter_rows())
+        )
+        say(
+            f"monitor: {waiting or 'nothing new'}; a check needs "
+            f"{settings.monitor.min_window} of a kind"
+        )
+        return None
+    last = next((row for row in decided if row.action == "retrain"), decided[-1])
+    _act(run, last, corpus, screened, pulled)
+    return write_report(run, drift=last)
+
+
+def _decide(run: Run, evidence: Evidence, learnable: int, window: "Window | None") -> Decision:
+    ledger = Ledger(run.home)
+    decision = decide(
+        evidence,
+        [row for row in ledger.decisions() if row.id != evidence.id],
+        ledger.retrains(),
+        learnable,
+        now(),
+        run.settings.monitor,
+        run.settings.retrain,
+    )
+    ledger.decide(evidence, decision, window)
+    say(f"monitor: {decision.action}: {'; '.join(decision.reasons)}")
+    return decision
+
+
+def _act(run: Run, decision: Decision, corpus: Corpus, screened: Dataset, pulled: Pulled) -> None:
+    """Do what the last decision asks for; all of it can be done again without harm."""
+    run.event("DECISION", "monitor", action=decision.action, evidence_id=decision.id)
+    if decision.action == "retrain":
+        emit_drift(run.home, decision.id, "; ".join(decision.reasons))
+    elif decision.action == "review":
+        evidence = Ledger(run.home).evidence(decision.id)
+        far = [key for kind in evidence.kinds for key in kind.far] if evidence else []
+        pairs = run.store.read(screened, ScreenedPairs)
+        decided = pulled.reviews.filter(pl.col("verdict") != "skip")["pair_id"].to_list()
+        rank = pl.DataFrame(
+            {"key": far, "rank": range(len(far))}, schema={"key": pl.String, "rank": pl.Int64}
+        )
+        drifted = (
+            pairs.filter(~pl.col("pair_id").is_in(decided))
+            .join(rank.unique("key", keep="first"), left_on="doc_id", right_on="key")
+            .sort("rank", "pair_id")
+            .head(run.settings.monitor.review_pairs)
+        )
+        target(run.home, drifted["pair_id"].to_list(), decision.id)
+        chunks = run.store.read(corpus.chunks, Chunks)
+        try:
+            push_next(open_queue(run.settings), pulled, pairs, chunks, run.settings)
+        except ReviewError as error:
+            say(f"monitor: {error}; the next sync queues {drifted.height} drifted pairs")
+
+
+def latest_corpus(home: Home) -> tuple[Corpus, Dataset]:
+    """Return the corpus and the screened pairs that the latest runs left.
+
+    Raises:
+        MissingDataset: nothing was synthesized yet.
+    """
+    names = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
+    return Corpus(*(home.dataset(name) for name in names)), home.dataset("screened_pairs")
+
+
+def _decisions_of_people(settings: Settings) -> Pulled:
+    queue = open_queue(settings)
+    try:
+        return queue.pull()
+    except ReviewError as error:
+        if not isinstance(queue, CombinedQueue):
+            raise
+        say(f"monitor: {error}; going on with what was pulled before")
+        return queue.stored()
+
+
+def _exchanges(settings: Settings) -> "DataFrame[Exchanges]":
+    folder = settings.paths.logs
+    return table(Exchanges, []) if folder is None else read_logs(folder).kept
+
+
+def _state(
+    settings: Settings, about: Watched, pulled: Pulled, exchanges: "DataFrame[Exchanges]"
+) -> str:
+    """Return a digest of all that a check would look at."""
+    latest = Home.at(settings.paths.home).latest()
+    return digest(
+        [
+            str(about.champion),
+            str(latest.get("unique_documents")),
+            str(latest.get("screened_pairs")),
+            digest(pulled.reviews.to_dicts()),
+            digest(exchanges["exchange_id"].to_list()),
+            settings.monitor.model_dump(mode="json"),
+            settings.retrain.model_dump(mode="json"),
+        ]
+    )

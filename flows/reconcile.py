@@ -1,0 +1,67 @@
+"""Start what an event missed: a retrain that was decided on and never ran to its end."""
+
+from datetime import datetime, timedelta
+
+from filelock import FileLock, Timeout
+from prefect import flow
+from prefect.deployments import run_deployment
+
+from flows.context import say
+from flows.home import now
+from flows.ledger import Ledger
+from pipeline.drift.policy import Decision
+from pipeline.settings import Settings
+
+DEPLOYMENT = "retrain/tuneloop"
+
+MAX_TRIES = 3
+"""Starts of one retrain that did not end; after them a person has to look."""
+
+
+@flow(name="reconcile", timeout_seconds=600)
+def reconcile(settings: Settings) -> list[str]:
+    """Start the retrain of each decision that waits longer than ``retrain.grace_minutes``.
+
+    Returns:
+        Evidence ids of the runs it started.
+    """
+    home = settings.paths.home
+    ledger = Ledger(home)
+    late = [row for row in ledger.waiting() if _is_late(row, settings)]
+    if not late:
+        say("reconcile: no decision waits for its retrain")
+        return []
+    if _is_running(settings):
+        say("reconcile: a run holds the home folder; the next reconcile looks again")
+        return []
+    decision = late[-1]  # the latest evidence stands for those before it
+    rows = [row for row in ledger.retrains() if row.evidence_id == decision.id]
+    tries = sum(row.outcome == "started" for row in rows)
+    if tries >= MAX_TRIES:
+        say(
+            f"reconcile: the retrain of evidence {decision.id} was started {tries} times and never "
+            f"ended; look at {home / 'runs' / rows[-1].run}, then start it with `tuneloop retrain`"
+        )
+        return []
+    run_deployment(
+        DEPLOYMENT,
+        parameters={"evidence_id": decision.id, "reason": "; ".join(decision.reasons)},
+        timeout=0,
+        idempotency_key=f"{decision.id}-{tries}",
+        as_subflow=False,
+    )
+    say(f"reconcile: started the retrain of evidence {decision.id}")
+    return [decision.id]
+
+
+def _is_late(decision: Decision, settings: Settings) -> bool:
+    waited = datetime.fromisoformat(now()) - datetime.fromisoformat(decision.at)
+    return waited >= timedelta(minutes=settings.retrain.grace_minutes)
+
+
+def _is_running(settings: Settings) -> bool:
+    try:
+        with FileLock(settings.paths.home / "lock", timeout=0):
+            return False
+    except Timeout:
+        return True

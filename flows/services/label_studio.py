@@ -1,0 +1,158 @@
+"""The Label Studio server that ``tuneloop up`` starts, in an environment of its own.
+
+It is bound to 127.0.0.1, keeps its data in the home folder and reaches no other machine. Token
+and password are made before the first start; they go to the server through its environment,
+since other users of the machine can read command lines.
+"""
+
+import json
+import os
+import secrets
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+import flows
+from annotation.label_studio_connection import Login, login_path, read_login
+from flows.services.service import Service
+from pipeline.errors import StoreError
+from pipeline.settings import Settings
+
+HEALTH_SECONDS = 5.0
+NOWHERE = "http://127.0.0.1:9"
+"""The discard port: a proxy that answers nobody."""
+
+QUIET = {
+    "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
+    "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
+    "LABEL_STUDIO_SENTRY_DSN": "",  # an address is built in
+    "LABEL_STUDIO_FRONTEND_SENTRY_DSN": "",
+    # Its page of tips makes the server fetch a file from GitHub, and no setting stops that.
+    "http_proxy": NOWHERE,
+    "https_proxy": NOWHERE,
+    "HTTP_PROXY": NOWHERE,
+    "HTTPS_PROXY": NOWHERE,
+    "no_proxy": "127.0.0.1,localhost",
+    "NO_PROXY": "127.0.0.1,localhost",
+}
+
+CLEAN = {
+    # Empty counts as not set: our own packages stay out of the server.
+    "PYTHONPATH": "",
+    "PYTHONHOME": "",
+    "PYTHONNOUSERSITE": "1",
+    "PYTHONWARNINGS": "ignore",
+    # It also reads plain names such as DEBUG or DJANGO_DB, which may be meant for others.
+    "DJANGO_SETTINGS_MODULE": "label_studio.core.settings.label_studio",
+    "LABEL_STUDIO_DEBUG": "false",
+    "LABEL_STUDIO_DJANGO_DB": "sqlite",
+    "LABEL_STUDIO_HOST": "",
+    "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+    "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+}
+
+
+def label_studio_service(settings: Settings) -> Service:
+    """Return how to run the server; makes its login when there is none.
+
+    Raises:
+        StoreError: the program is not installed, or the login cannot be written.
+        ReviewError: the login is there and cannot be used.
+    """
+    home = settings.paths.home.absolute()
+    program = settings.label_studio.command or (
+        Path(flows.__file__).parent.parent / ".venv-label-studio" / "bin" / "label-studio"
+    )
+    if not os.access(program, os.X_OK):
+        raise StoreError(
+            f"label-studio: no program at {program}; expected the one that `make up` installs; run "
+            "`make up`, or set label_studio.managed=false to review without a browser"
+        )
+    url = f"http://127.0.0.1:{settings.label_studio.port}"
+    login = _login(home, url)
+    data = login_path(home).parent
+    return Service(
+        name="label-studio",
+        command=(
+            str(program),
+            "start",
+            "--no-browser",
+            "--internal-host",
+            "127.0.0.1",
+            "--port",
+            str(settings.label_studio.port),
+        ),
+        healthy=partial(is_ours, login),
+        log=data / "server.log",
+        url=url,
+        port=settings.label_studio.port,
+        port_setting="label_studio.port",
+        environment=QUIET
+        | CLEAN
+        | {
+            "LABEL_STUDIO_BASE_DATA_DIR": str(data),
+            "LABEL_STUDIO_DATABASE_NAME": str(_database(data)),
+            "LABEL_STUDIO_USERNAME": login.username,
+            "LABEL_STUDIO_PASSWORD": login.password,
+            "LABEL_STUDIO_USER_TOKEN": login.token,
+        },
+        start_seconds=240.0,  # the first start makes the database: half a minute on a quiet machine
+    )
+
+
+def is_ours(login: Login) -> bool:
+    """Return whether the server answers and knows our token; a stranger's on the port does not."""
+    try:
+        with httpx.Client(base_url=login.url, timeout=HEALTH_SECONDS, trust_env=False) as client:
+            if client.get("/health").status_code != httpx.codes.OK:
+                return False
+            me = client.get(
+                "/api/current-user/whoami", headers={"Authorization": f"Token {login.token}"}
+            )
+        return me.status_code == httpx.codes.OK and me.json().get("email") == login.username
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return False
+
+
+def _login(home: Path, url: str) -> Login:
+    """Return the stored login, at this address; make one for the first start."""
+    login = read_login(home)
+    if login is not None and login.url == url:
+        return login
+    path = login_path(home)
+    if login is None:
+        # A token counts only for a user who is new: a database that outlived its login gets a
+        # further user rather than one whose token nobody knows.
+        known = _database(path.parent).exists()
+        name = f"tuneloop-{secrets.token_hex(3)}" if known else "tuneloop"
+        login = Login(url, f"{name}@localhost", secrets.token_urlsafe(15), secrets.token_hex(20))
+    login = replace(login, url=url)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
+        _write_privately(path, json.dumps(asdict(login), indent=2) + "\n")
+    except OSError as error:
+        raise StoreError(
+            f"{path}: it cannot be written ({error.strerror}); expected a home folder that we own; "
+            "mend its rights, or choose another with --home"
+        ) from error
+    return login
+
+
+def _write_privately(path: Path, text: str) -> None:
+    """Replace a file in one step; nobody else may read it at any moment."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _database(data: Path) -> Path:
+    return data / "label_studio.sqlite3"

@@ -1,0 +1,134 @@
+"""The process that starts what is due: it drops what was missed and shows that it is well.
+
+A run that was missed while nothing ran here is not made up for one by one: each flow takes its
+window from what it did last, so the latest is enough.
+"""
+
+import asyncio
+import signal
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from uuid import UUID
+
+from pipeline.cache import write_atomically
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun, State, StateType
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.runner import Runner
+
+BEAT = "deployments.beat"
+"""File below ``<home>/services`` that is written anew each time Prefect was asked what is due."""
+
+BEAT_SECONDS = 2.0
+
+
+def serve(deployments: "Sequence[RunnerDeployment]", home: Path, limit: int) -> None:
+    """Run what is due of these deployments, until the process is asked to end.
+
+    Args:
+        deployments: as they are on the server.
+        home: gets the file that shows that this process is well.
+        limit: flow runs at the same time.
+    """
+    from prefect.runner import Runner
+
+    # Schedules must survive the end of this process: Prefect would pause them.
+    runner = Runner(name="tuneloop", limit=limit, pause_on_shutdown=False)
+    settle_leftovers([cast(UUID, runner.add_deployment(item)) for item in deployments])
+    beat = home / "services" / BEAT
+    threading.Thread(target=_beat, args=(runner, beat), daemon=True).start()
+    asyncio.run(_run(runner))
+
+
+async def _run(runner: "Runner") -> None:
+    """Run until SIGTERM or SIGINT; flow runs that are not done then are cancelled on the server.
+
+    Prefect's own handler of SIGTERM leaves the loop before it has said so to the server.
+    """
+    running = asyncio.create_task(runner.start())
+    while not runner.started and not running.done():
+        await asyncio.sleep(0.05)
+    stopping: list[asyncio.Task[None]] = []
+
+    def stop() -> None:
+        if not stopping:
+            stopping.append(asyncio.create_task(runner.astop()))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    await running
+
+
+def settle_leftovers(deployments: Sequence[UUID]) -> None:
+    """End what an earlier process left on the server.
+
+    Runs that it was killed in are marked crashed, which gives their slots back. Of the scheduled
+    runs that nobody started in time, the latest of each deployment stays; runs that an event or
+    a person asked for all stay.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.objects import StateType
+    from prefect.states import Cancelled, Crashed
+    from prefect.types._datetime import now
+
+    with get_client(sync_client=True) as client:
+        for run in _runs(
+            client, deployments, [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+        ):
+            stopped: State[None] = Crashed(
+                message="tuneloop up was stopped in the middle of this run."
+            )
+            client.set_flow_run_state(run.id, stopped, force=True)
+        late = defaultdict(list)
+        for run in _runs(client, deployments, [StateType.SCHEDULED]):
+            due = run.expected_start_time
+            if run.auto_scheduled and due is not None and due < now("UTC"):
+                late[run.deployment_id].append((due, run.id))
+        for missed in late.values():
+            for _, key in sorted(missed)[:-1]:
+                skipped: State[None] = Cancelled(
+                    name="Skipped", message="tuneloop up was not running then."
+                )
+                client.set_flow_run_state(key, skipped, force=True)
+
+
+def _runs(
+    client: "SyncPrefectClient", deployments: Sequence[UUID], states: "list[StateType]"
+) -> "list[FlowRun]":
+    from prefect.client.schemas.filters import (
+        DeploymentFilter,
+        DeploymentFilterId,
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+    )
+
+    found: list[FlowRun] = []
+    while deployments:
+        page = client.read_flow_runs(
+            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=list(deployments))),
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states))
+            ),
+            limit=200,
+            offset=len(found),
+        )
+        found += page
+        if len(page) < 200:
+            break
+    return found
+
+
+def _beat(runner: "Runner", path: Path) -> None:
+    """Write down each new poll of the server: a loop that hangs or fails does not beat."""
+    last = None
+    while True:
+        if runner.last_polled is not None and runner.last_polled != last:
+            last = runner.last_polled
+            write_atomically(path, last.isoformat().encode())
+        threading.Event().wait(BEAT_SECONDS)

@@ -1,0 +1,243 @@
+"""`tuneloop up`: the servers and the deployments, started, looked after and stopped together.
+
+::
+
+    <home>/services/
+        lock             held by the one `up` of this home
+        up.json          where its servers are
+        settings.toml    the settings of the serving process
+        deployments.beat written each time the serving process asked what is due
+        *.log            output of the services
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+import click
+import httpx
+
+from flows import environment
+from flows.console import console
+from flows.home import check_space, now
+from flows.services.prefect import prefect_service
+from flows.services.running import Scheduled, Up, plan, record, running_up, schedules, sole
+from flows.services.service import Service, check_port
+from flows.services.serving import BEAT
+from flows.services.supervisor import Supervisor
+from pipeline.cache import write_atomically
+from pipeline.settings import Settings
+from pipeline.settings_file import dump_settings
+
+CHECK_SECONDS = 3.0
+
+BEAT_SECONDS = 90.0
+"""Age of the last beat above which the serving process is not well; it beats every 10 s."""
+
+SERVING_STOP_SECONDS = 40.0
+"""Prefect gives flow runs 30 s to end when it stops them."""
+
+
+class _Stop(BaseException):
+    """Somebody asked this process to end."""
+
+
+def up(settings: Settings, as_json: bool) -> None:
+    """Start everything and keep it running until Ctrl-C or SIGTERM.
+
+    When an `up` of this home runs already, says where its servers are and returns.
+
+    Raises:
+        StoreError: a port is taken, the home folder cannot be used, or a service keeps dying.
+    """
+    home = settings.paths.home
+    with sole(home) as alone:
+        if not alone:
+            _say_where(running_up(home), as_json)
+            return
+        check_space(home, settings.store.min_free_megabytes)
+        # The pages of the runs show their lines; on the command line our own stand for them.
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
+        environment.prepare(home, settings.model.allow_download)
+        supervisor = Supervisor(_say)
+        with _stoppable():
+            try:
+                _start(settings, supervisor, as_json)
+                while True:
+                    time.sleep(CHECK_SECONDS)
+                    supervisor.check()
+            except _Stop:
+                _say("stopping; a run that is at work has 30 s to end")
+            finally:
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, signal.SIG_IGN)
+                supervisor.stop()
+        _say("stopped; schedules and what is stored go on with the next `tuneloop up`")
+
+
+def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
+    """Start the servers, then what needs them, and say what will run when."""
+    home = settings.paths.home
+    services = servers(settings)
+    for service in services:
+        check_port(service)  # all of them before any of them is started
+    here = Up(
+        process=os.getpid(),
+        since=now(),
+        ready=False,
+        prefect=services[0].url,
+        label_studio=services[1].url if len(services) > 1 else "",
+    )
+    record(home, here)
+    with console.status("starting the servers; the first time takes a minute"):
+        for service in services:
+            supervisor.start(service)
+        supervisor.wait()
+    with console.status("starting the deployments"):
+        supervisor.start(serving_service(settings, here.prefect))
+        supervisor.wait()
+    here = replace(here, ready=True)
+    record(home, here)
+    planned = _planned(f"{here.prefect}/api")
+    if as_json:
+        click.echo(json.dumps(_as_json(here, home, planned)))
+    else:
+        _say_all(here, home, planned)
+
+
+def _planned(api: str) -> list[Scheduled]:
+    """Return what will run when; empty, with a line, when the server is too busy to say."""
+    try:
+        plan(api)
+        return schedules(api)
+    except httpx.HTTPError as error:
+        _say(f"prefect: no plan yet ({error}); `tuneloop status` shows it later")
+        return []
+
+
+def servers(settings: Settings) -> list[Service]:
+    """Return the servers to start: Prefect, and Label Studio unless it is elsewhere or unwanted."""
+    found = [prefect_service(settings)]
+    if settings.label_studio.managed and not settings.label_studio.url:
+        from flows.services.label_studio import label_studio_service
+
+        found.append(replace(label_studio_service(settings), port_setting="label_studio.port"))
+    return found
+
+
+def serving_service(settings: Settings, prefect: str) -> Service:
+    """Return the process that applies the deployments and runs what is due."""
+    folder = settings.paths.home / "services"
+    beat = folder / BEAT
+    beat.unlink(missing_ok=True)
+    path = folder / "settings.toml"
+    write_atomically(path, dump_settings(settings).encode())
+    return Service(
+        name="deployments",
+        command=(sys.executable, "-m", "flows.deploy", str(path)),
+        healthy=partial(_beats, beat),
+        log=folder / "deployments.log",
+        environment={"PREFECT_API_URL": f"{prefect}/api"},
+        stop_seconds=SERVING_STOP_SECONDS,
+    )
+
+
+def _beats(beat: Path) -> bool:
+    try:
+        return time.time() - beat.stat().st_mtime < BEAT_SECONDS
+    except OSError:
+        return False
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM and SIGINT raise _Stop, and give them back afterwards."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Stop
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(line: str) -> None:
+    console.print(line, markup=False, soft_wrap=True)
+
+
+def _say_where(there: Up | None, as_json: bool) -> None:
+    """Say that another process has this home, and where its servers are."""
+    if as_json:
+        facts = {"running": True, "process": there.process if there else None}
+        addresses = {"prefect": there.prefect, "label_studio": there.label_studio} if there else {}
+        click.echo(json.dumps(facts | addresses))
+        return
+    if there is None:
+        click.echo("tuneloop up is starting or stopping in another process; try again in a moment")
+        return
+    state = "runs already" if there.ready else "is starting"
+    click.echo(f"tuneloop up {state}: process {there.process}, since {there.since}")
+    click.echo(f"  Prefect        {there.prefect}")
+    if there.label_studio:
+        click.echo(f"  Label Studio   {there.label_studio}")
+
+
+def _say_all(here: Up, home: Path, planned: list[Scheduled]) -> None:
+    click.echo()
+    click.echo(f"Prefect        {here.prefect}/deployments")
+    if here.label_studio:
+        click.echo(f"Label Studio   {here.label_studio}")
+        click.echo(f"               its login is in {login_file(home)}")
+    click.echo(f"logs           {home / 'services'}")
+    click.echo()
+    click.echo(f"next runs, {time_zone()}")
+    for item in planned:
+        click.echo(f"  {item.name:<12} {local(item)}")
+    click.echo()
+    click.echo("Ctrl-C stops everything.")
+
+
+def login_file(home: Path) -> Path:
+    """Return where the login of our Label Studio is kept."""
+    from annotation.label_studio_connection import login_path
+
+    return login_path(home)
+
+
+def local(item: Scheduled) -> str:
+    """Say when a deployment runs next, in local time."""
+    if item.next is None:
+        return "on a drift event, or by hand" if item.name == "retrain" else "nothing planned"
+    return f"{item.next.astimezone():%a %d %b %H:%M}"
+
+
+def time_zone() -> str:
+    """Name the local time zone."""
+    from datetime import datetime
+
+    there = datetime.now().astimezone()
+    return f"{there:%Z (UTC%z)}"
+
+
+def _as_json(here: Up, home: Path, planned: list[Scheduled]) -> dict[str, object]:
+    return {
+        "running": True,
+        "process": here.process,
+        "prefect": here.prefect,
+        "label_studio": here.label_studio,
+        "login": str(login_file(home)) if here.label_studio else None,
+        "next": {
+            item.name: item.next.isoformat() if item.next is not None else None for item in planned
+        },
+    }

@@ -1,0 +1,183 @@
+"""Logged prompts and responses: JSON lines as a server appends them, good and bad ones."""
+
+import codecs
+import json
+import math
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.cache import short_id
+from pipeline.errors import InputError
+from pipeline.outcome import Drop, Outcome, drops, table
+from schemas.exchanges import Exchanges
+
+SUFFIXES = (".jsonl", ".ndjson")
+
+MILLISECONDS = 1e11
+"""Epoch times from here on are milliseconds: as seconds they would lie after the year 5138."""
+
+_WIDE = [
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its first half
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def read_logs(folder: Path) -> Outcome[Exchanges]:
+    """Read all ``*.jsonl`` and ``*.ndjson`` below a folder, one object a line.
+
+    ``prompt`` is asked for; ``response`` may be null (nothing came back); ``time`` is ISO 8601
+    (without a zone: UTC) or seconds or milliseconds since 1970; ``rating`` may be any number, or
+    true and false. Other fields are passed over.
+
+    Args:
+        folder: of the logs, read recursively in the order of paths; blank lines do not count.
+
+    Returns:
+        Exchanges sorted by time, then id. Dropped, by ``file:line``: ``bad_json``,
+        ``not_an_object``, ``no_prompt``, ``bad_response`` (neither text nor null), ``bad_time``,
+        ``repeated`` (same prompt, response and time as ``related_id``).
+
+    Raises:
+        InputError: the folder or a file in it cannot be read.
+    """
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "no such folder"
+        raise InputError(
+            f"logs {folder}: {found} found; expected a folder of JSON lines with prompt, response "
+            "and time; set paths.logs to it, or leave it empty"
+        )
+    rows: dict[str, dict[str, Any]] = {}
+    ledger: list[Drop] = []
+    lines = 0
+    for path in _files(folder):
+        name = _readable(path.relative_to(folder).as_posix())
+        for number, line in _lines(path):
+            lines += 1
+            found_row = _exchange(line, f"{name}:{number}")
+            if isinstance(found_row, Drop):
+                ledger.append(found_row)
+                continue
+            key = found_row["exchange_id"]
+            if key in rows:
+                ledger.append(
+                    Drop(f"{name}:{number}", "repeated", found_row["prompt"], related_id=key)
+                )
+            else:
+                rows[key] = found_row | {"file": name}
+    kept = table(Exchanges, rows.values()).sort("time", "exchange_id")
+    return Outcome(
+        kept=cast("DataFrame[Exchanges]", kept),
+        dropped=drops(ledger),
+        rows_in=lines,
+        metrics={
+            "exchanges": float(kept.height),
+            "unanswered": float(kept["response"].null_count()),
+            "rated": float(kept.select(pl.col("rating").count()).item()),
+        },
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line number and text of each line that is not blank; memory holds one line."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(4)
+            stream.seek(0)
+            wide = next((name for mark, name in _WIDE if head.startswith(mark)), None)
+            if wide is None:
+                lines: Iterator[str] = (_decoded(line) for line in stream)
+            else:
+                reader = codecs.getreader(wide)(stream, "replace")
+                lines = iter(reader.readline, "")
+            for number, line in enumerate(lines, start=1):
+                text = line.strip("\ufeff \t\r\n")
+                if text:
+                    yield number, text
+    except OSError as error:
+        raise InputError(
+            f"logs {path}: cannot be read ({error.strerror}); expected JSON lines with prompt, "
+            "response and time; mend its permissions or move it away"
+        ) from error
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("cp1252", "replace")
+
+
+def _exchange(line: str, place: str) -> dict[str, Any] | Drop:
+    try:
+        # Not strict: a log may hold raw tabs or NUL bytes inside its strings.
+        value: Any = json.loads(line, strict=False)
+    except (ValueError, RecursionError) as error:  # RecursionError: thousands of open brackets
+        return Drop(place, "bad_json", _readable(f"{error}: {line[:200]}"))
+    excerpt = _readable(line[:240])
+    if not isinstance(value, dict):
+        return Drop(place, "not_an_object", excerpt)
+    prompt, response = value.get("prompt"), value.get("response")
+    if not isinstance(prompt, str) or not prompt.strip():
+        return Drop(place, "no_prompt", excerpt)
+    if response is not None and not isinstance(response, str):
+        return Drop(place, "bad_response", excerpt)
+    time = _time(value.get("time"))
+    if time is None:
+        return Drop(place, "bad_time", excerpt)
+    prompt = _readable(prompt)
+    response = _readable(response) if response and response.strip() else None
+    return {
+        "exchange_id": short_id(prompt, "" if response is None else response, time),
+        "prompt": prompt,
+        "response": response,
+        "time": time,
+        "rating": _rating(value.get("rating")),
+    }
+
+
+def _time(value: Any) -> str | None:
+    """Return UTC in ISO 8601, or None when it is no time."""
+    try:
+        if isinstance(value, str):
+            moment = datetime.fromisoformat(value.strip())
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+            moment = moment.astimezone(UTC)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            seconds = value / 1000 if abs(value) >= MILLISECONDS else value
+            moment = datetime.fromtimestamp(seconds, UTC)
+        else:
+            return None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _rating(value: Any) -> float | None:
+    if not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _readable(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON may escape but UTF-8 cannot hold."""
+    return _SURROGATE.sub("\ufffd", text)

@@ -1,0 +1,210 @@
+"""Shape features and shares: how far each moved, by how much more than chance.
+
+All labellings of the rows (the real one, permuted ones, the reference against itself) are rows
+of one matrix, so each feature is measured for all of them at once.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from pipeline.drift.evidence import FeatureShift, ShapeTest, Spread
+from pipeline.drift.features import FEATURES
+from pipeline.settings import MonitorSettings
+
+LENGTHS = ("characters", "tokens")
+"""Compared by their logarithm: texts of twice and half the length are equally far away."""
+
+SHARES = ("category", "language")
+
+MIN_VALUES = 8
+"""Values on each side below which a numeric feature is not compared."""
+
+MIN_SHARE = 0.1
+"""Difference of shares below which a share is never a reason to act."""
+
+Floats = NDArray[np.float64]
+
+
+class _Feature(NamedTuple):
+    name: str
+    numeric: bool
+    values: Floats
+    """One number a row, NaN for null; 0 or 1 for a share."""
+    scale: float
+    """Standard deviation of the reference; 1 for a share."""
+
+
+def shape(
+    reference: pl.DataFrame, window: pl.DataFrame, settings: MonitorSettings
+) -> tuple[tuple[FeatureShift, ...], ShapeTest | None]:
+    """Compare each feature, null rate and share of two samples of one kind.
+
+    ``loss`` is left out: it is measured on a sample only, and has a test of its own.
+
+    Args:
+        reference: rows of DriftFeatures.
+        window: rows of DriftFeatures.
+        settings: alpha, q, min_auc, permutations, calibration_draws and seed are used.
+
+    Returns:
+        A shift for each feature that varies or moved, in the order of FEATURES, then null rates,
+        then shares; and the test over all of them, None when nothing varies.
+    """
+    generator = np.random.default_rng(settings.seed)
+    both = pl.concat([reference, window], how="vertical")
+    split, size = reference.height, both.height
+    compared = [
+        item for item in _features(both, split) if np.nanmin(item.values) < np.nanmax(item.values)
+    ]
+    if not compared:
+        return (), None
+    real = (np.arange(size) >= split)[None]
+    labels = np.vstack([real, _draws(generator, size, size - split, settings.permutations)])
+    own = min(size - split, split // 2)
+    against_itself = _draws(generator, split, own, settings.calibration_draws)
+    effects = np.array([_effects(item, labels) for item in compared])
+    null = np.array(
+        [_effects(item._replace(values=item.values[:split]), against_itself) for item in compared]
+    )
+    thresholds = np.quantile(null, 1 - settings.q, axis=1)
+    p_values = _p(effects)
+    significant = benjamini_hochberg(p_values, settings.q)
+    shifts = tuple(
+        _shift(item, split, float(effect), float(threshold), float(p), bool(found))
+        for item, effect, threshold, p, found in zip(
+            compared, effects[:, 0], thresholds, p_values, significant, strict=True
+        )
+    )
+    return shifts, _joint(effects, shifts, settings)
+
+
+def benjamini_hochberg(p_values: Floats, q: float) -> NDArray[np.bool_]:
+    """Return which hypotheses are rejected at a false discovery rate of q."""
+    order = np.argsort(p_values)
+    count = len(p_values)
+    passed = p_values[order] <= q * np.arange(1, count + 1) / count
+    rejected = np.zeros(count, dtype=bool)
+    if passed.any():
+        rejected[order[: int(np.flatnonzero(passed)[-1]) + 1]] = True
+    return rejected
+
+
+def _features(both: pl.DataFrame, split: int) -> Iterator[_Feature]:
+    names = [name for name in FEATURES if name != "loss"]
+    for name in names:
+        values = both[name].cast(pl.Float64).to_numpy().copy()
+        if name in LENGTHS:
+            values = np.log1p(values)
+        known = np.isfinite(values)
+        if min(known[:split].sum(), known[split:].sum()) >= MIN_VALUES:
+            yield _Feature(name, True, values, _scale(values[known], values[:split][known[:split]]))
+    for name in (*names, *SHARES, "text"):
+        yield _Feature(f"null {name}", False, both[name].is_null().to_numpy().astype(float), 1.0)
+    for name in SHARES:
+        for value in both[name].drop_nulls().unique().sort():
+            has = (both[name] == value).fill_null(False).to_numpy().astype(float)
+            yield _Feature(f"{name}={value}", False, has, 1.0)
+
+
+def _scale(both: Floats, reference: Floats) -> float:
+    """Return the deviation of the reference; of both when the reference hardly varies."""
+    return max(float(reference.std()), float(both.std()) / 2, 1e-12)
+
+
+def _effects(item: _Feature, labels: NDArray[np.bool_]) -> Floats:
+    """Return the effect of each labelling; True is the window."""
+    known = np.isfinite(item.values)
+    values = item.values[known]
+    if not item.numeric:
+        taken = labels.sum(axis=1)
+        inside = labels @ values
+        return np.asarray(
+            np.abs(inside / taken - (values.sum() - inside) / (labels.shape[1] - taken))
+        )
+    order = np.argsort(values, kind="stable")
+    inside = labels[:, known][:, order].cumsum(axis=1, dtype=np.int32)
+    total = inside[:, -1:].astype(np.float64)
+    rest = len(values) - total
+    seen = np.arange(1, len(values) + 1)
+    gaps = np.diff(values[order])
+    # A draw whose rows are all null has nothing to compare: no distance.
+    share = inside / np.maximum(total, 1) - (seen - inside) / np.maximum(rest, 1)
+    distance = np.abs(share[:, :-1]) @ gaps
+    return np.asarray(np.where((total > 0) & (rest > 0), distance[:, None], 0)[:, 0] / item.scale)
+
+
+def _p(effects: Floats) -> Floats:
+    """Return the exact p of the first column among all columns."""
+    return np.asarray((effects >= effects[:, :1] - 1e-12).mean(axis=1))
+
+
+def _joint(
+    effects: Floats, shifts: tuple[FeatureShift, ...], settings: MonitorSettings
+) -> ShapeTest | None:
+    """Test the largest move over all features, each in units of its own draws.
+
+    Mean and deviation include the real labelling, which keeps the test exact: it is treated as
+    one of the draws.
+    """
+    deviation = effects.std(axis=1, keepdims=True)
+    units = (effects - effects.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-12)
+    largest = units.max(axis=0)
+    adjusted = (largest[None] >= units[:, :1] - 1e-9).mean(axis=1)
+    strong = sorted(
+        (-float(unit), shift.name)
+        for unit, p, shift in zip(units[:, 0], adjusted, shifts, strict=True)
+        if p <= settings.alpha and shift.moved and _is_strong(shift, settings.min_auc)
+    )
+    p_value = float(adjusted.min())
+    return ShapeTest(
+        p_value=p_value, drifted=bool(strong), features=tuple(name for _, name in strong)
+    )
+
+
+def _is_strong(shift: FeatureShift, min_auc: float) -> bool:
+    """Return whether a shift is as far as ``min_auc`` asks of words.
+
+    Two normal distributions d deviations apart have the area Phi(d / sqrt 2); for shares d is
+    Cohen's h.
+    """
+    least = float(np.sqrt(2) * ndtri(min_auc))
+    if shift.spread_reference is not None:
+        return shift.effect >= least
+    before, after = (
+        2 * np.arcsin(np.sqrt(share or 0.0)) for share in (shift.reference, shift.window)
+    )
+    return shift.effect >= MIN_SHARE and abs(after - before) >= least
+
+
+def _draws(generator: np.random.Generator, size: int, window: int, count: int) -> NDArray[np.bool_]:
+    labels = np.tile(np.arange(size) < window, (count, 1))
+    return generator.permuted(labels, axis=1)
+
+
+def _shift(
+    item: _Feature, split: int, effect: float, threshold: float, p_value: float, significant: bool
+) -> FeatureShift:
+    values = np.expm1(item.values) if item.name in LENGTHS else item.values
+    sides = [side[np.isfinite(side)] for side in (values[:split], values[split:])]
+    before, after = (_spread(side) if item.numeric else None for side in sides)
+    return FeatureShift(
+        name=item.name,
+        reference=float(sides[0].mean()),
+        window=float(sides[1].mean()),
+        spread_reference=before,
+        spread_window=after,
+        effect=effect,
+        threshold=threshold,
+        p_value=p_value,
+        moved=significant and effect > threshold,
+    )
+
+
+def _spread(values: Floats) -> Spread:
+    low, median, high = np.quantile(values, [0.05, 0.5, 0.95])
+    return Spread(low=float(low), median=float(median), high=float(high))

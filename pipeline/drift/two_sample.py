@@ -1,0 +1,193 @@
+"""Classifier two-sample test: can new texts be told from the reference by their words?
+
+Half of each side trains a ridge classifier, the other half is told apart by its scores. Given
+those scores the labels of that half are exchangeable when nothing drifted, so permuting them
+gives an exact p. The classifier is linear in its labels: with the kernel of the reference
+factored once, all splits of the reference against itself are one solve.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve
+from scipy.stats import rankdata
+
+from pipeline.drift.evidence import TwoSample
+from pipeline.drift.grams import Grams, character_grams, word_grams
+from pipeline.drift.telling import telling_grams
+from pipeline.settings import MonitorSettings
+
+WORD_BUCKETS = 2**14
+CHARACTER_BUCKETS = 2**12
+
+RIDGE = 0.3
+"""Weight of the penalty for rows of length 1."""
+
+DENSE = 0.01
+"""Share of rows from which a column is multiplied faster as a dense one."""
+
+DIGITS = 9
+"""Of a score: equal texts are equal, whatever the order in which products were summed."""
+
+MAX_FAR = 200
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+
+def two_sample(
+    reference: Sequence[str], window: Sequence[str], ids: Sequence[str], settings: MonitorSettings
+) -> tuple[TwoSample, tuple[str, ...]]:
+    """Test whether two samples of texts come from one source.
+
+    Args:
+        reference: texts, at least two.
+        window: texts, at least two.
+        ids: of the texts of the window.
+        settings: alpha, min_auc, permutations, calibration_draws and seed are used.
+
+    Returns:
+        The test, with what tells the sides apart when p is at most alpha; and the ids of the
+        texts that look least like the reference, the farthest first: each is scored by the
+        classifier that was trained without it.
+    """
+    generator = np.random.default_rng(settings.seed)
+    texts = [*reference, *window]
+    split = len(reference)
+    labels = (np.arange(len(texts)) >= split).astype(np.float64)
+    grams = (word_grams(texts), character_grams(texts))
+    rows = _rows(grams, len(texts))
+    kernel = _kernel(rows)
+    halves = _halves(generator, split, len(texts))
+    coefficients = [_fit(kernel, half, labels[half][:, None]) for half in halves]
+    scores = [
+        (kernel[np.ix_(other, half)] @ fitted)[:, 0].round(DIGITS)
+        for half, other, fitted in zip(halves, reversed(halves), coefficients, strict=True)
+    ]
+    held_out = labels[halves[1]]
+    ranks = rankdata(scores[0])
+    permuted = _areas(ranks, _draws(generator, held_out, settings.permutations))
+    auc = float(_areas(ranks, held_out[None])[0])
+    p_value = (1 + int((permuted >= auc - 1e-12).sum())) / (1 + settings.permutations)
+    null = _null(kernel[:split, :split], halves, len(window), generator, settings)
+    if null is None:
+        null = permuted
+    threshold = max(settings.min_auc, float(np.quantile(null, 1 - settings.alpha)))
+    significant = p_value <= settings.alpha
+    weights = rows[halves[0]].T @ coefficients[0][:, 0]
+    test = TwoSample(
+        auc=round(auc, 4),
+        threshold=round(threshold, 4),
+        p_value=p_value,
+        drifted=significant and auc > threshold,
+        grams=telling_grams(grams, _by_level(weights), split, len(texts)) if significant else (),
+    )
+    return test, _far(scores, halves, split, ids)
+
+
+def _rows(grams: tuple[Grams, Grams], texts: int) -> sparse.csr_matrix:
+    """Return rows of length 1: presence of grams, rare ones weighing more, both levels alike.
+
+    The weights come from both sides together and do not know which text is on which.
+    """
+    levels = []
+    for found, buckets in zip(grams, (WORD_BUCKETS, CHARACTER_BUCKETS), strict=True):
+        presence = found.presence(buckets, texts)
+        share = np.asarray(presence.sum(axis=0)).ravel()
+        weighted = presence @ sparse.diags((np.log((1 + texts) / (1 + share))).astype(np.float32))
+        length = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+        length[length == 0] = 1
+        levels.append(sparse.diags((np.sqrt(0.5) / length).astype(np.float32)) @ weighted)
+    return sparse.csr_matrix(sparse.hstack(levels))
+
+
+def _kernel(rows: sparse.csr_matrix) -> Floats:
+    """Return the products of all pairs of rows; columns that many rows have go by dense blocks."""
+    columns = rows.tocsc()
+    share = np.diff(columns.indptr) / rows.shape[0]
+    dense = columns[:, share >= DENSE].toarray()
+    rest = columns[:, (share > 0) & (share < DENSE)].tocsr()
+    return np.asarray(dense @ dense.T + (rest @ rest.T).toarray(), dtype=np.float64)
+
+
+def _by_level(weights: Floats) -> tuple[Floats, Floats]:
+    return weights[:WORD_BUCKETS], weights[WORD_BUCKETS:]
+
+
+def _halves(generator: np.random.Generator, split: int, size: int) -> tuple[Rows, Rows]:
+    """Return two halves of the rows, each with half of the reference and half of the window."""
+    sides = (generator.permutation(split), split + generator.permutation(size - split))
+    first = np.concatenate([side[: (len(side) + 1) // 2] for side in sides])
+    second = np.concatenate([side[(len(side) + 1) // 2 :] for side in sides])
+    return np.sort(first), np.sort(second)
+
+
+def _fit(kernel: Floats, half: Rows, labels: Floats) -> Floats:
+    """Return the dual coefficients of a ridge with intercept, one column for each labelling."""
+    own = kernel[np.ix_(half, half)]
+    own = own - own.mean(axis=0) - own.mean(axis=1)[:, None] + own.mean()
+    own[np.diag_indices_from(own)] += RIDGE
+    solved = cho_solve(
+        cho_factor(own, lower=True, check_finite=False), labels - labels.mean(axis=0)
+    )
+    return np.asarray(solved - solved.mean(axis=0))
+
+
+def _null(
+    kernel: Floats,
+    halves: tuple[Rows, Rows],
+    window: int,
+    generator: np.random.Generator,
+    settings: MonitorSettings,
+) -> Floats | None:
+    """Return areas of the reference against itself, or None when it is too small for that.
+
+    Each draw takes as many rows as the window has out of the reference and tells them from the
+    rest of it, on the halves of the real test.
+    """
+    split = len(kernel)
+    if split < 2 * window:
+        return None
+    train, test = (half[half < split] for half in halves)
+    drawn = [
+        _draws(
+            generator,
+            (np.arange(len(half)) < max(1, round(window * len(half) / split))).astype(np.float64),
+            settings.calibration_draws,
+        )
+        for half in (train, test)
+    ]
+    fitted = _fit(kernel, train, drawn[0].T)
+    scores = (kernel[np.ix_(test, train)] @ fitted).round(DIGITS)
+    return _areas(rankdata(scores, axis=0).T, drawn[1])
+
+
+def _draws(generator: np.random.Generator, labels: Floats, count: int) -> Floats:
+    """Return random orders of the labels, one a row."""
+    return generator.permuted(np.tile(labels, (count, 1)), axis=1)
+
+
+def _areas(ranks: Floats, labels: Floats) -> Floats:
+    """Return the area under the curve of each row of labels (Mann and Whitney)."""
+    positive = labels.sum(axis=1)
+    negative = labels.shape[1] - positive
+    sums = (labels * ranks).sum(axis=1)
+    return np.asarray((sums - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def _far(
+    scores: Sequence[Floats], halves: tuple[Rows, Rows], split: int, ids: Sequence[str]
+) -> tuple[str, ...]:
+    """Return ids by falling score, in deviations of the reference's scores in the same half."""
+    found = []
+    for half, values in zip(reversed(halves), scores, strict=True):
+        known = values[half < split]
+        scale = max(float(known.std()), 1e-12)
+        found += [
+            (-(value - float(known.mean())) / scale, ids[row - split])
+            for row, value in zip(half, values, strict=True)
+            if row >= split
+        ]
+    return tuple(identifier for _, identifier in sorted(found)[:MAX_FAR])

@@ -1,0 +1,246 @@
+"""How drift reads: features, kinds, signals and decisions in plain words."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from math import isfinite
+from typing import NamedTuple
+
+from pipeline.drift.evidence import Evidence, FeatureShift, Gram, ShapeTest, Signal, TwoSample
+from pipeline.drift.policy import Action, Decision
+from pipeline.report import words
+from pipeline.report.contents import Drift
+
+FEATURES = {
+    "characters": "Length in characters",
+    "tokens": "Length in tokens",
+    "type_token_ratio": "Word variety",
+    "compression_ratio": "Compressed size",
+    "digit_share": "Digits",
+    "non_ascii_share": "Beyond ASCII",
+    "code_share": "Code",
+    "loss": "Champion's loss",
+}
+_CODE_NAMES = re.compile(rf"\b(?:{'|'.join(name for name in FEATURES if '_' in name)})\b")
+CATEGORIES = {"document": "Format", "pair": "Origin", "exchange": "Exchange"}
+"""What the category of a text is, by its kind."""
+KINDS = {"document": "documents", "pair": "pairs", "exchange": "exchanges"}
+
+
+class Verdict(NamedTuple):
+    """How a decision is called, and what it says in one sentence."""
+
+    name: str
+    sentence: str
+
+
+VERDICTS: dict[Action, Verdict] = {
+    "ok": Verdict("OK", "nothing calls for action."),
+    "watch": Verdict("Watch", "something moved, and nothing is started yet."),
+    "review": Verdict("Review", "the data drifted, and people should look at it first."),
+    "retrain": Verdict("Retrain", "the drift is confirmed and there is enough to learn from."),
+    "broken": Verdict("Broken", "the new data looks damaged, and nothing is learned from it."),
+}
+
+
+class Measure(NamedTuple):
+    """How a signal is called, and whether it is a share or nats a token."""
+
+    title: str
+    share: bool
+
+
+SIGNALS = {
+    "performance": Measure("Loss on newly accepted responses", False),
+    "loss": Measure("Loss on new texts", False),
+    "rejected": Measure("Rejected in review", True),
+    "quarantined": Measure("Dropped while reading", True),
+    "duplicates": Measure("Repeated documents", True),
+}
+"""Field of the evidence -> how it reads, in the order of a report."""
+
+
+def feature(name: str, of: str = "") -> str:
+    """Return a feature in words: ``language=de`` is ``Language: de``, ``tokens`` is a length.
+
+    A kind before the name is kept: ``pair tokens`` is ``Pairs: length in tokens``.
+
+    Args:
+        name: as the evidence has it.
+        of: kind of the text, which says what its category is.
+    """
+    if "=" in name:
+        column, _, value = name.partition("=")
+        title = CATEGORIES.get(of) if column == "category" else None
+        return f"{title or _capital(words.plain(visible(column)))}: {visible(value) or '(empty)'}"
+    first, _, rest = name.partition(" ")
+    if rest and first == "null":
+        missing = CATEGORIES.get(of) if rest == "category" else None
+        return f"Missing: {_small(missing or feature(rest))}"
+    if rest and first in KINDS:
+        return f"{_capital(KINDS[first])}: {_small(feature(rest))}"
+    return FEATURES.get(name, _capital(words.plain(visible(name))))
+
+
+def is_share(shift: FeatureShift) -> bool:
+    """Whether a shift is of a share (a category, or missing values) and not of a number."""
+    return "=" in shift.name or shift.name.startswith("null ")
+
+
+def kind(name: str) -> str:
+    """Return the plural of a kind of text."""
+    return KINDS.get(name, words.plain(visible(name)))
+
+
+def headline(decision: Decision) -> str:
+    """Return a decision as one sentence that starts with its name."""
+    verdict = VERDICTS[decision.action]
+    return f"{verdict.name}: {verdict.sentence}"
+
+
+def sentences(reasons: Sequence[str]) -> str:
+    """Return reasons as sentences, each with a capital and a full stop, features in words."""
+    said = (_capital(_worded(visible(reason).strip())) for reason in reasons)
+    return " ".join(one if one.endswith((".", "!", "?")) else f"{one}." for one in said if one)
+
+
+def next_retrain(at: str | None) -> str:
+    """Return when a retrain may start by itself."""
+    return "now" if at is None else f"from {words.moment(at)}"
+
+
+def number(value: float | None) -> str:
+    """Return a number in three digits, a large one as a whole number: ``0.62``, ``12,345``."""
+    if value is None or not isfinite(value) or abs(value) < 1000:
+        return words.compact(value, 3)
+    return f"{value:,.0f}".replace("-", words.MINUS)
+
+
+def percent(share: float | None) -> str:
+    """Return a share as ``41 %``; an en dash for one that is not known."""
+    return "\N{EN DASH}" if share is None or not isfinite(share) else words.share(share, 1)
+
+
+def change(before: float | None, after: float | None) -> str:
+    """Return two shares as ``2.0 % → 41 %``."""
+    return f"{percent(before)} → {percent(after)}"
+
+
+def measured(value: float | None, share: bool, signed: bool = False) -> str:
+    """Return one number of a signal: nats a token, or a share in percent."""
+    if value is None or not isfinite(value):
+        return "\N{EN DASH}"
+    if share:
+        return f"{words.decimal(100 * value, 1, signed)} %"
+    return words.decimal(value, 3, signed)
+
+
+def span(signal: Signal, share: bool) -> str:
+    """Return the interval of a signal's change."""
+    if signal.low is None and signal.high is None:
+        return "no interval"
+    ends = (signal.low, signal.high)
+    low, high = (measured(end, share, signed=True) for end in ends)
+    return f"{low} to {high}"
+
+
+def side(value: float, rows: int, share: bool) -> str:
+    """Return one side of a signal; an en dash when no row of it was measured."""
+    return measured(value if rows else None, share)
+
+
+def standing(signal: Signal) -> str:
+    """Return whether a signal holds, is worse, or could not be compared."""
+    if signal.worse:
+        return "worse"
+    return "holds" if signal.rows_reference and signal.rows_window else "not compared"
+
+
+def verdict(test: TwoSample | ShapeTest) -> str:
+    """Return what a primary test says of a window."""
+    return "drift" if test.drifted else "no drift"
+
+
+def false_alarms(alpha: float) -> str:
+    """Return the false-alarm rate as a sentence."""
+    return f"Each primary test raises a false alarm in at most {100 * alpha:.2g} % of windows."
+
+
+def signals(evidence: Evidence) -> list[tuple[Measure, Signal]]:
+    """Return the signals that were measured, in the order of a report."""
+    found = ((measure, getattr(evidence, name)) for name, measure in SIGNALS.items())
+    return [(measure, signal) for measure, signal in found if signal is not None]
+
+
+def moved(evidence: Evidence) -> list[tuple[str, FeatureShift]]:
+    """Return each feature that moved with its kind of text, the largest move first."""
+    found = [(one.kind, shift) for one in evidence.kinds for shift in one.features if shift.moved]
+    return sorted(found, key=lambda pair: -strength(pair[1]))
+
+
+def strength(shift: FeatureShift) -> float:
+    """Return how many thresholds a shift is large."""
+    found = shift.effect / shift.threshold if shift.threshold else shift.effect
+    return found if isfinite(found) else 0.0
+
+
+def gained(grams: Sequence[Gram]) -> list[Gram]:
+    """Return n-grams, those that became more frequent first and lost ones last."""
+    return sorted(grams, key=lambda gram: gram.share_reference - gram.share_window)
+
+
+def series(drift: Drift) -> tuple[Decision, ...]:
+    """Return all decisions, oldest first, the one of this run at the end."""
+    decision = drift.decision
+    if decision is None or (drift.history and drift.history[-1] == decision):
+        return drift.history
+    return (*drift.history, decision)
+
+
+def gram(found: Gram) -> str:
+    """Return an n-gram with its spaces made visible where letters count."""
+    text = visible(found.text)
+    return text.replace(" ", "\N{OPEN BOX}") if found.level == "character" else text
+
+
+def short(text: str, width: int) -> str:
+    """Return a text cut to a width in Latin letters; East Asian letters take two."""
+    used = 0
+    for place, letter in enumerate(text):
+        used += 0 if unicodedata.combining(letter) else _columns(letter)
+        if used > width:
+            return text[: max(place - 1, 1)] + "…"
+    return text
+
+
+def visible(text: str) -> str:
+    """Return text of a document without what could steer a terminal or turn the line around."""
+    return "".join(
+        " " if letter.isspace() else "\N{REPLACEMENT CHARACTER}" if _steers(letter) else letter
+        for letter in text
+    )
+
+
+def _columns(letter: str) -> int:
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _steers(letter: str) -> bool:
+    """Whether a character is a control, a lone surrogate or one that changes the direction."""
+    turns = letter in "\u061c\u200e\u200f" or "\u202a" <= letter <= "\u202e"
+    isolates = "\u2066" <= letter <= "\u2069"
+    beyond = letter in "\ufffe\uffff"
+    return turns or isolates or beyond or unicodedata.category(letter) in ("Cc", "Cs")
+
+
+def _worded(reason: str) -> str:
+    named = _CODE_NAMES.sub(lambda found: _small(FEATURES[found.group()]), reason)
+    return named.replace(" -> ", " → ")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _small(text: str) -> str:
+    return text[:1].lower() + text[1:]

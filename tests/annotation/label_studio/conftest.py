@@ -1,0 +1,146 @@
+"""One real Label Studio for all tests: a cold start takes half a minute."""
+
+import re
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from annotation.label_studio import Connection, LabelStudioQueue, find_connection
+from annotation.label_studio_connection import read_login
+from flows.services.label_studio import label_studio_service
+from flows.services.prefect import free_port
+from flows.services.service import start, stop, wait_until_healthy
+from pipeline.settings import Settings
+
+
+class Running:
+    """The server, which a test may restart."""
+
+    def __init__(self, home):
+        self.home = home
+        self.settings = Settings.model_validate(
+            {"paths": {"home": home}, "label_studio": {"port": free_port()}}
+        )
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.service = label_studio_service(self.settings)
+        self.process = start(self.service)
+        wait_until_healthy(self.service, self.process)
+
+    def stop(self):
+        stop(self.service, self.process)
+
+    @property
+    def login(self):
+        return read_login(self.home)
+
+
+@dataclass
+class Reviewer:
+    """A person with a login, who decides through the API."""
+
+    email: str
+    client: httpx.Client
+
+    def decide(self, task, verdict=None, edited=None, flags=None, note=None, **fields):
+        result = [
+            self.answer("verdict", choices=[verdict] if isinstance(verdict, str) else verdict)
+            for _ in [0]
+            if verdict
+        ]
+        if edited is not None:
+            result.append(self.answer("edited_response", text=edited))
+        if flags is not None:
+            result.append(self.answer("flags", choices=flags))
+        if note is not None:
+            result.append(self.answer("note", text=note))
+        return self.call("POST", f"/api/tasks/{task}/annotations/", {"result": result} | fields)
+
+    def skip(self, task):
+        return self.decide(task, was_cancelled=True)
+
+    def change(self, annotation, verdict):
+        result = [self.answer("verdict", choices=[verdict])]
+        return self.call("PATCH", f"/api/annotations/{annotation['id']}/", {"result": result})
+
+    def call(self, method, path, body=None):
+        answer = self.client.request(method, path, json=body)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    @staticmethod
+    def answer(name, **value):
+        kind = "choices" if "choices" in value else "textarea"
+        return {"from_name": name, "to_name": "response", "type": kind, "value": value}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    running = Running(tmp_path_factory.mktemp("label-studio"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def ann(server):
+    with client_for(server, server.login.token) as client:
+        yield Reviewer(server.login.username, client)
+
+
+@pytest.fixture(scope="session")
+def ben(server, ann):
+    """A second reviewer, who followed an invitation link."""
+    invitation = ann.call("GET", "/api/invite")["invite_url"]
+    email = "ben@example.com"
+    with httpx.Client(base_url=server.service.url, trust_env=False) as browser:
+        page = browser.get(invitation)
+        secret = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[1]
+        form = {"email": email, "password": "correct-horse-9", "csrfmiddlewaretoken": secret}
+        assert browser.post(invitation, data=form).is_redirect
+        token = browser.get("/api/current-user/token").json()["token"]
+    with client_for(server, token) as client:
+        yield Reviewer(email, client)
+
+
+@pytest.fixture
+def connection(server):
+    return find_connection(server.settings.label_studio, server.home)
+
+
+@pytest.fixture
+def queue(server, connection, tmp_path):
+    """A queue with a project of its own."""
+    settings = server.settings.label_studio.model_copy(update={"chunk_size": 3})
+    return LabelStudioQueue(tmp_path / "label_studio", connection, settings)
+
+
+@pytest.fixture
+def project_tasks(ann):
+    """A function that returns what the project of a queue holds: task ids by pair id."""
+
+    def read(queue):
+        project = re.search(r"/projects/(\d+)/", queue.project_url())[1]
+        answer = ann.call("GET", f"/api/tasks/?project={project}&page_size=500")
+        found = {}
+        for task in answer["tasks"]:
+            found.setdefault(task["data"]["pair_id"], []).append(task["id"])
+        return found
+
+    return read
+
+
+@pytest.fixture
+def personal_token(ann):
+    return ann.call("POST", "/api/token/")["token"]
+
+
+def client_for(server, token):
+    headers = {"Authorization": f"Token {token}"}
+    return httpx.Client(base_url=server.service.url, headers=headers, trust_env=False, timeout=60)
+
+
+def with_key(connection, key):
+    return Connection(connection.url, key)

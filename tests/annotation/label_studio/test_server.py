@@ -1,0 +1,63 @@
+"""The server that we start: its login, its silence, its restart."""
+
+import os
+import stat
+from pathlib import Path
+
+import psutil
+
+from annotation.queue import PushResult
+from tests.annotation.conftest import make_pairs
+
+
+def test_the_login_is_for_its_owner_alone(server):
+    path = server.home / "label_studio" / "login.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert len(server.login.token) == 40 and len(server.login.password) >= 16
+
+
+def test_no_command_line_and_no_log_shows_the_secrets(server, queue, chunks):
+    queue.push(make_pairs(1), chunks)
+    queue.pull()
+    guard = psutil.Process(server.process.pid)
+    lines = [" ".join(process.cmdline()) for process in [guard, *guard.children(recursive=True)]]
+    assert any("label-studio" in line for line in lines)
+    files = [server.service.log, *queue.folder.rglob("*")]
+    texts = lines + [path.read_text("utf-8") for path in files if path.is_file()]
+    for secret in (server.login.token, server.login.password):
+        assert not any(secret in text for text in texts)
+
+
+def test_the_server_listens_here_only(server):
+    guard = psutil.Process(server.process.pid)
+    found = {
+        (sock.laddr.ip, sock.laddr.port)
+        for process in guard.children(recursive=True)
+        for sock in process.net_connections(kind="inet")
+        if sock.status == psutil.CONN_LISTEN
+    }
+    assert found == {("127.0.0.1", server.service.port)}
+
+
+def test_the_server_is_free_of_our_own_packages(server):
+    guard = psutil.Process(server.process.pid)
+    (child,) = guard.children()
+    environment = Path(f"/proc/{child.pid}/environ").read_text().split("\0")
+    assert "PYTHONPATH=" in environment
+    assert not any(os.environ.get("VIRTUAL_ENV", "no such") in arg for arg in child.cmdline())
+
+
+def test_the_page_of_tips_reaches_nobody(server, ann):
+    assert ann.client.get("/heidi-tips").status_code == 404
+
+
+def test_a_second_start_keeps_token_and_tasks(server, queue, chunks, ids, project_tasks):
+    queue.push(make_pairs(2), chunks)
+    login = server.login
+    server.stop()
+    assert not server.service.healthy()
+    server.start()
+    assert server.login == login
+    assert sorted(project_tasks(queue)) == sorted(ids[:2])
+    assert queue.push(make_pairs(3), chunks) == PushResult(new=1, already=2)

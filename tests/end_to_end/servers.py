@@ -1,0 +1,99 @@
+"""A running ``tuneloop up`` as a test sees it: its process, and its Prefect server's API."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from flows.services.prefect import free_port
+from tests.end_to_end.project import Project
+
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+WAIT_SECONDS = 420.0
+
+
+class Prefect:
+    """The API of a Prefect server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = f"{url}/api"
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        answer = httpx.post(f"{self.url}{path}", json=body, timeout=60, trust_env=False)
+        answer.raise_for_status()
+        return answer.json()
+
+    def run(self, flow: str) -> dict[str, Any]:
+        """Start a deployment and return its run when it ended."""
+        name = f"{self.url}/deployments/name/{flow}/tuneloop"
+        deployment = httpx.get(name, timeout=60, trust_env=False).json()
+        started = self.post(f"/deployments/{deployment['id']}/create_flow_run", {})
+        return self.ended(started["id"])
+
+    def ended(self, key: str) -> dict[str, Any]:
+        """Return a run when it ended well."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
+            run = httpx.get(f"{self.url}/flow_runs/{key}", timeout=60, trust_env=False).json()
+            if run["state_type"] in ENDED:
+                assert run["state_type"] == "COMPLETED", run["state"]
+                return run
+            time.sleep(0.5)
+        raise AssertionError(f"the run {key} did not end")
+
+    def runs(self, flow: str) -> list[dict[str, Any]]:
+        """Return all runs of a flow, the first one first."""
+        found = self.post("/flow_runs/filter", {"flows": {"name": {"any_": [flow]}}})
+        return sorted(found, key=lambda run: run["created"])
+
+    def wait_for_run(self, flow: str, count: int) -> dict[str, Any]:
+        """Return the latest run of a flow, once there are so many and it ended."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while len(self.runs(flow)) < count:
+            assert time.monotonic() < deadline, f"{flow} was not started"
+            time.sleep(0.5)
+        return self.ended(self.runs(flow)[-1]["id"])
+
+    def automations(self) -> list[dict[str, Any]]:
+        return self.post("/automations/filter", {})
+
+    def delete_automations(self) -> None:
+        for item in self.automations():
+            httpx.delete(f"{self.url}/automations/{item['id']}", trust_env=False).raise_for_status()
+
+    def artifact(self, key: str) -> dict[str, Any]:
+        """Return the latest artifact of a key."""
+        found = httpx.get(f"{self.url}/artifacts/{key}/latest", timeout=60, trust_env=False)
+        found.raise_for_status()
+        return found.json()
+
+
+@contextmanager
+def running_up(project: Project, *overrides: str) -> Iterator[Prefect]:
+    """Run ``tuneloop up`` for the block and stop it as Ctrl-C does."""
+    words = [word for override in overrides for word in ("--set", override)]
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "flows.cli", "up", "--json"),
+            *("--set", f"schedule.prefect_port={port}", *words),
+        ],
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, "tuneloop up ended"
+        yield Prefect(json.loads(line)["prefect"])
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=120) == 0
+        process.stdout.close()

@@ -1,0 +1,62 @@
+"""A first day: everything up, a reviewer in Label Studio, and the evening's figures."""
+
+import shutil
+
+import httpx
+import pytest
+
+from annotation.label_studio_connection import read_login
+from flows.services.prefect import free_port
+from tests.end_to_end.project import Project
+from tests.end_to_end.servers import running_up
+
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+
+def answer(name, **value):
+    kind = "choices" if "choices" in value else "textarea"
+    return {"from_name": name, "to_name": "response", "type": kind, "value": value}
+
+
+def test_pairs_go_to_label_studio_and_decisions_come_back(undisturbed, tmp_path):
+    before, _ = undisturbed
+    project = Project(tmp_path / "project")
+    shutil.copytree(before.folder, project.folder, copy_function=shutil.copy2)
+    studio = ("label_studio.managed=true", f"label_studio.port={free_port()}")
+    arguments = [word for override in studio for word in ("--set", override)]
+
+    with running_up(project, *studio, "schedule.review=", "schedule.monitor=") as prefect:
+        again = project.call("up")  # a second one finds the first
+        assert again["running"]
+        assert f"{again['prefect']}/api" == prefect.url
+        first = prefect.run("review")
+        assert first["state"]["name"] == "Completed"
+        login = read_login(project.home)
+        key = {"Authorization": f"Token {login.token}"}
+        with httpx.Client(base_url=login.url, headers=key, trust_env=False) as client:
+            tasks = client.get("/api/tasks", params={"fields": "all"}).json()["tasks"]
+            assert len(tasks) > 2
+            pairs = [task["data"]["pair_id"] for task in tasks]
+            assert len(set(pairs)) == len(pairs)
+            for task, verdict in zip(tasks[:2], ("accept", "nonsense"), strict=True):
+                body = {"result": [answer("verdict", choices=[verdict])]}
+                client.post(f"/api/tasks/{task['id']}/annotations/", json=body).raise_for_status()
+        prefect.run("review")
+        assert prefect.artifact("reviews")["data"]
+        counts = project.call("review", "status", *arguments)
+        assert (counts["done"], counts["bounced"]) == (1, 1)
+        (batch,) = [row for row in project.call("status")["reviews"] if row["queue"] != "files"]
+        assert batch["decided"] == 1
+        assert batch["open"] == len(tasks) - 1
+        pulled = project.call("review", "pull", *arguments)
+        assert pulled["decisions"] == 1
+        assert [row["reason"] for row in pulled["bounced"]] == ["unknown_verdict"]
+
+    # The server is gone: one line says so, and what was pulled goes on counting.
+    refused = project.refused("review", "pull", *arguments)
+    assert refused.count("\n") == 1
+    assert "label studio" in refused.lower()
+    rehearsal = project.call("retrain", "--reason", "test", "--dry-run", *arguments)
+    settled = next(stage for stage in rehearsal["stages"] if stage["stage"] == "settle")
+    assert settled["rows_kept"] > 0
+    assert rehearsal["review"]["accepted"] == 1

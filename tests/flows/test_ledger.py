@@ -1,0 +1,123 @@
+"""The decision ledger: what is written counts once, in order, whatever crashes between."""
+
+import pytest
+
+from flows.ledger import Ledger, Window
+from pipeline.drift.evidence import Evidence
+from pipeline.drift.policy import Decision, Retrain
+from pipeline.errors import StoreError
+from pipeline.store import Dataset
+
+CHAMPION = Dataset("model", "c" * 16, "content", 1)
+
+
+def evidence(key="e1"):
+    return Evidence(id=key, at="2026-01-01T00:00:00Z", reference="r", model="c" * 16, alpha=0.01)
+
+
+def decision(key="e1", action="retrain", state="confirmed", at="2026-01-01T00:00:00Z"):
+    return Decision(
+        id=key,
+        at=at,
+        action=action,
+        state=state,
+        drifted=True,
+        auc=0.8,
+        reasons=("words moved",),
+        new_rows=3,
+        next_retrain_at=None,
+        reference="r",
+        model="c" * 16,
+    )
+
+
+def window(key="e1"):
+    return Window(
+        evidence_id=key, at="2026-01-01T00:00:00Z", reference="r", model="m", ids=("a", "b")
+    )
+
+
+def ended(key, outcome, at):
+    return Retrain(evidence_id=key, at=at, reason="drift", outcome=outcome, run="run")
+
+
+def test_what_is_decided_is_read_back(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.decide(evidence(), decision(), window())
+    again = Ledger(tmp_path)
+    assert again.decisions() == [decision()]
+    assert again.windows() == [window()]
+    assert again.evidence("e1") == evidence()
+    assert again.evidence("e2") is None
+
+
+def test_a_check_repeated_after_a_crash_is_one_decision(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.decide(evidence(), decision(), None)  # killed before the watermark
+    ledger.decide(evidence(), decision(at="2026-01-01T01:00:00Z"), window())
+    assert [row.at for row in ledger.decisions()] == ["2026-01-01T00:00:00Z"]
+    assert ledger.windows() == [window()]
+
+
+def test_the_same_evidence_may_lead_to_more_later(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.decide(evidence(), decision(action="review"), window())
+    ledger.decide(evidence(), decision(action="retrain", at="2026-01-02T00:00:00Z"), None)
+    assert [row.action for row in ledger.decisions()] == ["review", "retrain"]
+
+
+def test_a_torn_line_is_passed_over_and_the_next_one_is_whole(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.decide(evidence(), decision(), window())
+    path = tmp_path / "monitor" / "decisions.jsonl"
+    with path.open("a") as stream:
+        stream.write('{"id": "half')
+    assert ledger.decisions() == [decision()]
+    ledger.decide(evidence("e2"), decision("e2"), window("e2"))
+    assert [row.id for row in ledger.decisions()] == ["e1", "e2"]
+
+
+def test_a_line_of_another_version_is_an_error_not_a_loss(tmp_path):
+    path = tmp_path / "monitor" / "decisions.jsonl"
+    path.parent.mkdir()
+    path.write_text('{"id": "e1"}\n')
+    with pytest.raises(StoreError, match="expected a Decision"):
+        Ledger(tmp_path).decisions()
+
+
+def test_a_retrain_waits_until_it_ended_and_a_failed_one_goes_on_waiting(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.decide(evidence(), decision(), window())
+    assert [row.id for row in ledger.waiting()] == ["e1"]
+    ledger.retrain(ended("e1", "started", "2026-01-01T01:00:00Z"))
+    ledger.retrain(ended("e1", "failed", "2026-01-01T02:00:00Z"))
+    assert [row.id for row in ledger.waiting()] == ["e1"]
+    assert ledger.ended("e1") is None
+    ledger.retrain(ended("e1", "kept", "2026-01-01T03:00:00Z"))
+    assert ledger.waiting() == []
+    assert ledger.ended("e1").outcome == "kept"
+
+
+def test_a_retrain_by_hand_settles_an_earlier_decision(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.decide(evidence(), decision(), window())
+    ledger.retrain(ended("", "promoted", "2026-01-01T05:00:00Z"))
+    assert ledger.waiting() == []
+
+
+@pytest.mark.parametrize(
+    ("action", "state", "pending"),
+    [
+        ("watch", "cooldown", True),
+        ("review", "confirmed", True),
+        ("watch", "suspect", False),
+        ("ok", "ok", False),
+        ("retrain", "confirmed", False),
+        ("broken", "confirmed", False),
+    ],
+)
+def test_confirmed_drift_that_started_nothing_is_looked_at_again(tmp_path, action, state, pending):
+    ledger = Ledger(tmp_path)
+    ledger.decide(evidence(), decision(action=action, state=state), window())
+    assert (ledger.pending(CHAMPION) is not None) == pending
+    assert ledger.pending(Dataset("model", "other", "content", 1)) is None
