@@ -24,7 +24,7 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from flows.console import StageLine, console
-from flows.home import check_space, locked, now
+from flows.home import RUN_LOCK, check_space, locked, now
 from pipeline.cache import Cache, write_atomically
 from pipeline.registry import Registry
 from pipeline.settings import Settings
@@ -103,7 +103,7 @@ WAIT_SECONDS = 12 * 3600.0
 
 
 @contextmanager
-def open_run(flow: str, settings: Settings, lock: str = "lock") -> Iterator[Run]:
+def open_run(flow: str, settings: Settings, lock: str = RUN_LOCK) -> Iterator[Run]:
     """Lock the home folder and give the block a run of its own.
 
     Args:

@@ -77,7 +77,7 @@ REGISTRY = (
     Entry(
         "synthesize",
         "flows.synthesize.synthesize",
-        "Takes new documents in, writes and screens pairs, queues what should be reviewed.",
+        "Takes new documents in, writes and screens pairs for them.",
         pool="gpu",
     ),
     Entry("review", "flows.review.sync_reviews", "Pulls decisions and pushes what is next."),

@@ -17,19 +17,25 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def check_home(home: Path, min_free_megabytes: int) -> None:
+RUN_LOCK = "lock"
+"""Of the runs that make data sets and models: one at a time."""
+MONITOR_LOCK = "monitor.lock"
+"""Of the drift check: it reads the store and may run beside a training."""
+
+
+def check_home(home: Path, min_free_megabytes: int, lock: str = RUN_LOCK) -> None:
     """Raise a StoreError when a run could not start now: in use, not writable, or full."""
-    with locked(home):
+    with locked(home, lock):
         check_space(home, min_free_megabytes)
 
 
 @contextmanager
-def locked(home: Path, name: str = "lock", wait_seconds: float = 0) -> Iterator[None]:
+def locked(home: Path, name: str = RUN_LOCK, wait_seconds: float = 0) -> Iterator[None]:
     """Hold a lock of the home folder for the block; it goes with the process, however it ends.
 
     Args:
         home: the home folder.
-        name: which lock; ``lock`` is that of the runs that make data sets and models.
+        name: which lock.
         wait_seconds: how long to wait for another holder.
 
     Raises:

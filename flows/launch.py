@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from flows import environment
-from flows.home import check_home
+from flows.home import MONITOR_LOCK, RUN_LOCK, check_home
 from flows.services.prefect import prefect_server
 from pipeline.settings import Settings
 
@@ -29,7 +29,8 @@ def launch(name: str, settings: Settings, **arguments: Any) -> "Report | None":
     show this run too.
     """
     home = settings.paths.home
-    check_home(home, settings.store.min_free_megabytes)
+    lock = MONITOR_LOCK if name == "monitor" else RUN_LOCK
+    check_home(home, settings.store.min_free_megabytes, lock)
     environment.prepare(home, settings.model.allow_download)
     with prefect_server(home) as wait_until_ready:
         module, _, function = FLOWS[name].rpartition(".")

@@ -70,8 +70,10 @@ class Ledger:
         path = self.folder / "evidence" / f"{evidence.id}.json"
         if not path.exists():
             write_atomically(path, evidence.model_dump_json(indent=1).encode())
-        same = [row for row in self.decisions() if row.id == decision.id]
-        if not same or same[-1].action != decision.action:
+        said = [
+            (row.action, row.next_retrain_at) for row in self.decisions() if row.id == decision.id
+        ]
+        if not said or said[-1] != (decision.action, decision.next_retrain_at):
             self._append("decisions.jsonl", [decision])
         if window is not None:
             self._append("windows.jsonl", [window])
@@ -82,9 +84,9 @@ class Ledger:
         It is looked at again when there is more to learn from, or when a cooldown is over.
         """
         own = [row for row in self.decisions() if row.model == champion.fingerprint]
-        if own and own[-1].action in ("watch", "review") and own[-1].state != "suspect":
-            return own[-1] if own[-1].state != "ok" else None
-        return None
+        if not own or own[-1].action not in ("watch", "review"):
+            return None
+        return own[-1] if own[-1].state in ("confirmed", "cooldown") else None
 
     def retrain(self, row: Retrain) -> None:
         """Append what became of a retrain."""

@@ -16,7 +16,7 @@ from flows.automations import emit_drift
 from flows.context import Run, open_run, say
 from flows.curate import Corpus
 from flows.finetune import build_examples
-from flows.home import now
+from flows.home import MONITOR_LOCK, now
 from flows.inspect import Home
 from flows.ledger import Ledger
 from flows.measure import measure
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 
     from flows.ledger import Window
     from pipeline.report.contents import Report
-
-LOCK = "monitor.lock"
-"""Its own: the check reads the store and may run beside a training."""
 
 
 @flow(name="monitor", timeout_seconds=3600)
@@ -70,7 +67,7 @@ def monitor(settings: Settings) -> "Report | None":
     if not over and mark.exists() and json.loads(mark.read_text("utf-8"))["state"] == state:
         say("monitor: nothing new since the last check")
         return None
-    with open_run("monitor", settings, LOCK) as run:
+    with open_run("monitor", settings, MONITOR_LOCK) as run:
         report = _check(run, about, pulled, exchanges)
     write_atomically(mark, json.dumps({"state": state, "at": now()}).encode())
     return report

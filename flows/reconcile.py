@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.deployments import run_deployment
 
 from flows.context import say
-from flows.home import now
+from flows.home import RUN_LOCK, now
 from flows.ledger import Ledger
 from pipeline.drift.policy import Decision
 from pipeline.settings import Settings
@@ -61,7 +61,7 @@ def _is_late(decision: Decision, settings: Settings) -> bool:
 
 def _is_running(settings: Settings) -> bool:
     try:
-        with FileLock(settings.paths.home / "lock", timeout=0):
+        with FileLock(settings.paths.home / RUN_LOCK, timeout=0):
             return False
     except Timeout:
         return True

@@ -49,7 +49,7 @@ class ScheduleSettings(Section):
     timezone: str = "UTC"
     curate: str = "15 1 * * *"
     synthesize: str = "15 2 * * *"
-    """Curates as well, then writes and screens pairs and queues what should be reviewed."""
+    """Curates as well, then writes and screens pairs; the next review sync queues them."""
     review: str = "*/15 * * * *"
     """Pulls decisions and pushes what should be reviewed next."""
     monitor: str = "5 * * * *"

@@ -121,3 +121,13 @@ def test_confirmed_drift_that_started_nothing_is_looked_at_again(tmp_path, actio
     ledger.decide(evidence(), decision(action=action, state=state), window())
     assert (ledger.pending(CHAMPION) is not None) == pending
     assert ledger.pending(Dataset("model", "other", "content", 1)) is None
+
+
+def test_a_cooldown_that_is_over_is_written_down_once(tmp_path):
+    ledger = Ledger(tmp_path)
+    held = decision(action="watch", state="cooldown")
+    held = held.model_copy(update={"next_retrain_at": "2026-01-05T00:00:00Z"})
+    free = held.model_copy(update={"next_retrain_at": None, "state": "confirmed"})
+    for row in (held, held, free, free):
+        ledger.decide(evidence(), row, None)
+    assert ledger.decisions() == [held, free]
