@@ -129,6 +129,23 @@ def test_an_adapter_is_part_of_what_is_measured_and_the_mode_comes_back(
     assert (found["loss"] - first["loss"]).abs().min() > 0.05
 
 
+def test_losses_alone_are_those_of_the_answers(asked, answers, model, tokenizer):
+    from pipeline.evaluate.answers import response_losses
+
+    losses = response_losses(asked, model, tokenizer, SETTINGS)
+    assert losses.keys() == set(answers["pair_id"])
+    for key, loss in answers.select("pair_id", "loss").iter_rows():
+        assert losses[key] == pytest.approx(loss, abs=1e-3)
+
+
+def test_a_row_that_cannot_be_rendered_has_no_loss(asked, model, tokenizer):
+    from pipeline.evaluate.answers import response_losses
+
+    short = SETTINGS.model_copy(update={"max_tokens": 32})
+    kept = response_losses(asked, model, tokenizer, short)
+    assert len(kept) < asked.height
+
+
 def test_no_rows_give_no_answers(asked, model, tokenizer):
     from pipeline.evaluate.answers import answer
 
