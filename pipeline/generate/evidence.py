@@ -244,7 +244,9 @@ def _information(sentence: str, frequency: Counter[str], total: int) -> float:
     Words that point elsewhere and steps of a procedure count off.
     """
     words = set(content_words(sentence))
-    rarity = sum(math.log(1 + total / frequency[w]) for w in words) / (1 + math.log(1 + total))
+    # fsum: the order of a set differs between processes, and a plain sum of floats with it.
+    rarity = math.fsum(math.log(1 + total / frequency[w]) for w in words)
+    rarity /= 1 + math.log(1 + total)
     pointers = len(re.findall(r"\b(?:this|these|those|that time|it|they)\b", sentence, re.I))
     return (
         2.0 * min(2, len(NUMBER.findall(sentence)))

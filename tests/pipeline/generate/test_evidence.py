@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,3 +174,30 @@ def test_a_question_that_fits_all_or_none_does_not_return():
 def test_the_sentence_an_answer_rests_on_is_the_most_similar_one():
     assert best_sentence("It takes 3 minutes to warm up after power-on.", FACTS) == FACTS[0]
     assert best_sentence("Nothing alike.", FACTS) == ""
+
+
+CHOOSE = """
+from pathlib import Path
+from pipeline.generate.evidence import evidence, sentences
+for path in sorted(Path("data/samples/manual").glob("g*.md")):
+    found = sentences(path.read_text("utf-8"))
+    for number in range(0, len(found), 6):
+        part = found[number : number + 6]
+        print([(e.position, e.information.hex()) for e in evidence(part, 1, frozenset())])
+"""
+
+
+def test_the_choice_is_the_same_in_every_process():
+    """Sets of words are ordered by a hash that each process salts anew."""
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", CHOOSE],
+            cwd=Path(__file__).parents[3],
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in range(4)
+    }
+    assert len(said) == 1
+    assert said.pop().count(b"(") > 5
