@@ -51,6 +51,7 @@ def make_drifting_project(folder: Path, models: Path) -> Project:
     (folder / "gold.jsonl").write_text("\n".join(kept) + "\n", "utf-8")
     config = folder / "tuneloop.toml"
     text = config.read_text("utf-8").replace("[generate]\n", "[generate]\nTAKEN\n")
+    text = text.replace("self_instruct_tasks = 2", "self_instruct_tasks = 0")
     merged = SETTINGS.replace("[generate]\n", "")
     own, _, rest = merged.strip().partition("[schedule]")
     config.write_text(text.replace("TAKEN", own.strip()) + "[schedule]" + rest, "utf-8")

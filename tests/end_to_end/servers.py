@@ -1,6 +1,7 @@
 """A running ``tuneloop up`` as a test sees it: its process, and its Prefect server's API."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -85,6 +86,8 @@ def running_up(project: Project, *overrides: str) -> Iterator[Prefect]:
             *("--set", f"schedule.prefect_port={port}", *words),
         ],
         cwd=project.folder,
+        # Its own runs only: the tests share a folder otherwise.
+        env=os.environ | {"PREFECT_HOME": str(project.home / "prefect")},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
