@@ -16,7 +16,7 @@ from flows.services.prefect import free_port
 from tests.end_to_end.project import Project
 
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-WAIT_SECONDS = 420.0
+WAIT_SECONDS = 900.0
 
 
 class Prefect:

@@ -14,7 +14,7 @@ from tests.end_to_end.drifting import (
 )
 from tests.end_to_end.servers import running_up
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 def decisions(project):
