@@ -24,7 +24,11 @@ test: $(READY) $(STUDIO_READY)  ## lint, types, import rules and all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	@# whole files: pytest 9.2 hides the groups of pytest-xdist 3.8 from its scheduler
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+bench: $(READY)  ## training speed, memory and loss beside TRL; leave the machine alone meanwhile
+	$(BIN)/python -m tests.benchmarks.training_speed
 
 setup: $(READY) $(STUDIO_READY)  ## install the pinned dependencies into both environments
 
@@ -49,4 +53,4 @@ clean:  ## remove the environment, caches and the home folder with all results
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
 
-.PHONY: run up test setup clean help
+.PHONY: run up test bench setup clean help

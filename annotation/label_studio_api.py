@@ -86,7 +86,7 @@ class Server:
 
         try:
             LabelInterface(config).validate()  # type: ignore[no-untyped-call]
-        except Exception as error:
+        except Exception as error:  # the SDK raises what its XML and its schema raise
             raise ReviewError(
                 f"label_config.xml: {error}; expected a form that Label Studio can show; correct it"
             ) from error

@@ -7,7 +7,8 @@ A key keeps its history: ``stages``, ``ledger``, ``report``, ``evaluation``, ``g
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from pipeline.report.contents import Report
-from pipeline.report.text import drift_markdown, evaluation_table, markdown_summary, retrain_summary
+from pipeline.report.evaluation_text import evaluation_table
+from pipeline.report.text import drift_markdown, markdown_summary, retrain_summary
 
 
 def send_artifacts(report: Report) -> None:

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows import cli_data, cli_drift, cli_review, cli_up
+from flows import (
+    cli_compare,
+    cli_data,
+    cli_drift,
+    cli_export,
+    cli_models,
+    cli_plan,
+    cli_review,
+    cli_sweep,
+    cli_tune,
+    cli_up,
+)
 from flows.commands import Options, command
 
 if TYPE_CHECKING:
@@ -85,16 +96,21 @@ def init(options: Options, folder: Path) -> None:
     type=click.Choice(["champion", "challenger", "base"]),
     help="Who answers.",
 )
+@click.option("--adapter", help="Who answers instead: a fingerprint, or a folder with an adapter.")
 @command
-def chat(options: Options, model: str) -> None:
-    """Talk to the champion; an empty line or Ctrl-D ends. Reads lines, so a pipe works too."""
+def chat(options: Options, model: str, adapter: str | None) -> None:
+    """Talk to the champion; an empty line or Ctrl-D ends. Reads lines, so a pipe works too.
+
+    `/adapter B` lets another adapter answer on the same base in memory, `/base` the base alone;
+    `/adapters` lists them, `/help` explains.
+    """
     from flows import environment
 
     settings = options.settings()
     environment.prepare(settings.paths.home, settings.model.allow_download)
     from flows.talk import talk
 
-    talk(settings, model, sys.stdin, as_json=options.json)
+    talk(settings, adapter or model, sys.stdin, as_json=options.json)
 
 
 def _part(flow: str, options: Options) -> None:
@@ -110,7 +126,8 @@ def _print_json(report: "Report") -> None:
 
 
 def _print_summary(report: "Report") -> None:
-    from pipeline.report.text import evaluation_table, verdict
+    from pipeline.report.evaluation_text import evaluation_table
+    from pipeline.report.text import verdict
 
     click.echo()
     click.echo(evaluation_table(report))
@@ -122,11 +139,19 @@ for each in (
     cli_review.review,
     cli_drift.monitor,
     cli_drift.retrain,
+    cli_compare.compare,
+    cli_compare.ablate,
+    cli_plan.plan,
+    cli_tune.tune,
     cli_data.show,
     cli_data.trace,
     cli_data.fsck,
     cli_data.promote,
     cli_data.rollback,
+    cli_models.models,
+    cli_models.card,
+    cli_sweep.sweep,
+    cli_export.export,
     cli_up.up,
     cli_up.status,
 ):

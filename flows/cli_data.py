@@ -87,13 +87,16 @@ def fsck(options: Options) -> None:
 @click.option("--reason", required=True, help="Why; it goes into the log.")
 @command
 def promote(options: Options, reason: str) -> None:
-    """Make the challenger champion by hand, whatever the gate said."""
+    """Make the challenger champion by hand, and show what the gate had said of it."""
     from flows.home import locked, now
     from flows.inspect import Home
+    from flows.register import judgement
+    from flows.tracking import mirror
     from pipeline.errors import InputError
     from pipeline.registry import CHALLENGER, CHAMPION
 
-    path = options.settings().paths.home
+    settings = options.settings()
+    path = settings.paths.home
     home = Home.at(path)
     with locked(path):
         challenger = home.registry.dataset(CHALLENGER, home.store)
@@ -101,7 +104,17 @@ def promote(options: Options, reason: str) -> None:
             raise InputError(
                 "promote: no challenger found; expected one; train with `tuneloop run`"
             )
-        _print_ref(options, home.registry.point(CHAMPION, challenger, f"by hand: {reason}", now()))
+        found = judgement(home, challenger)
+        ref = home.registry.point(
+            CHAMPION, challenger, f"by hand: {reason}", now(), found.evidence if found else None
+        )
+        mirror(settings)
+    said = found.summary if found else "nothing: this model was not judged"
+    if options.json:
+        click.echo(json.dumps(ref.model_dump() | {"gate": said}))
+        return
+    click.echo(f"gate said    {said}")
+    _print_ref(options, ref)
 
 
 @click.command()
@@ -111,11 +124,15 @@ def rollback(options: Options, reason: str) -> None:
     """Bring back the champion before the current one."""
     from flows.home import locked, now
     from flows.inspect import Home
+    from flows.tracking import mirror
 
-    path = options.settings().paths.home
+    settings = options.settings()
+    path = settings.paths.home
     home = Home.at(path)
     with locked(path):
-        _print_ref(options, home.registry.rollback(home.store, f"rollback: {reason}", now()))
+        ref = home.registry.rollback(home.store, f"rollback: {reason}", now())
+        mirror(settings)
+        _print_ref(options, ref)
 
 
 def _print_row(row: dict[str, Any]) -> None:

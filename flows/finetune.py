@@ -13,6 +13,7 @@ from pandera.typing.polars import DataFrame
 from flows.context import Run
 from flows.curate import Corpus
 from flows.models import LoadedModel
+from flows.replay import replay_rows
 from flows.steps import Stage, run_folder_stage, run_stage
 from pipeline.cache import digest
 from pipeline.dataset.examples import to_examples
@@ -26,6 +27,8 @@ from pipeline.manifest import content_digest
 from pipeline.outcome import Outcome
 from pipeline.store import DROPPED, Dataset, Filled
 from pipeline.train.base_model import BaseModel, token_counter
+from pipeline.train.distill import find_teacher
+from pipeline.train.methods import resolved
 from schemas.documents import RawDocuments, UniqueDocuments
 from schemas.drift import DriftFeatures
 from schemas.pairs import Examples, SettledPairs
@@ -34,7 +37,7 @@ from schemas.splits import Splits
 GOLD = Stage("gold", 1, "gold_pairs")
 DECONTAMINATE = Stage("decontaminate", 1, "clean_pairs")
 EXAMPLES = Stage("examples", 1, "examples")
-TRAIN = Stage("train", 1, "model", holds_model=True)
+TRAIN = Stage("train", 2, "model", holds_model=True)
 DRIFT = Stage("drift baseline", 2, "drift_reference", holds_model=True)
 
 
@@ -101,7 +104,7 @@ def gold_pairs(run: Run, corpus: Corpus, path: Path) -> Dataset:
     )
 
 
-def train_model(run: Run, base: BaseModel, examples: Dataset) -> Dataset:
+def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRAIN) -> Dataset:
     """Train an adapter on the train rows, watched on the validation rows.
 
     The test rows are no part of the fingerprint: a new test row trains nothing.
@@ -115,28 +118,44 @@ def train_model(run: Run, base: BaseModel, examples: Dataset) -> Dataset:
             "rows found; expected at least one of each; review more pairs, add gold rows or "
             "documents, or loosen review.require"
         )
-    settings = run.settings
+    settings, wanted = run.settings, resolved(run.settings.train)
+    replayed = replay_rows(run, base, examples)
+    everything, rows = (
+        cast("DataFrame[Examples]", pl.concat([part, replayed])) for part in (everything, rows)
+    )
     content = content_digest(rows)
-    work = run.home / "work" / digest([content, settings.train.model_dump(mode="json")])[:16]
+    distilled = find_teacher(wanted, run.home / "models")
+    teacher = {"distilled_from": distilled.digest} if distilled else {}
+    work = run.home / "work" / digest([content, wanted.model_dump(mode="json")])[:16]
 
     def fill(folder: Path) -> Filled:
+        from pipeline.train.stored import identity
+
+        # With the test rows, for the leak proof at its start.
+        arguments = (everything, base, wanted, settings.model, work, folder)
+        if wanted.processes > 1 or wanted.launch_config:
+            from pipeline.train.launched import launch
+
+            told = launch(*arguments)
+            reasons = Counter(drop["reason"] for drop in told["dropped"])
+            return Filled(identity=identity(folder), rows=told["rows_kept"], reasons=dict(reasons))
         from pipeline.train.trainer import train
 
-        result = train(rows, base, settings.train, settings.model, work, folder)
+        result = train(*arguments)
         result.dropped.write_parquet(folder / DROPPED)
         (folder / "training.json").write_text(json.dumps(result.to_dict(), indent=1), "utf-8")
         return Filled(
-            identity=("adapter_config.json", "adapter_model.safetensors"),
+            identity=identity(folder),
             rows=result.rows_kept,
             reasons=dict(Counter(result.dropped["reason"])),
         )
 
     model = run_folder_stage(
         run,
-        TRAIN,
+        stage,
         fill,
-        settings=settings.train,
-        keys={"examples": content, "base": base.digest},
+        settings=wanted,
+        keys={"examples": content, "base": base.digest} | teacher,
         parents={"from": examples},
     )
     shutil.rmtree(work, ignore_errors=True)  # checkpoints of a model that is stored

@@ -58,6 +58,26 @@ class Home:
             )
         return found
 
+    def model(self, name: str) -> Dataset:
+        """Return a model by ``champion``, ``challenger``, or a fingerprint or its first digits.
+
+        Raises:
+            InputError: there is none, or several begin so; the message lists those there are.
+        """
+        found = None
+        if name in ("champion", "challenger"):
+            found = self.registry.dataset(f"model/{name}", self.store)
+        elif name:
+            keys = [path.parent.name for path in self.store.root.glob(f"model/{name}*/{MANIFEST}")]
+            found = self.store.find("model", keys[0]) if len(keys) == 1 else None
+        if found is None:
+            known = [path.parent.name for path in self.store.root.glob(f"model/*/{MANIFEST}")]
+            raise InputError(
+                f"model {name!r}: not found; expected champion, challenger or one of "
+                f"{', '.join(sorted(known)) or 'none yet'}; train with `tuneloop run`"
+            )
+        return found
+
     def rows(self, dataset: Dataset, dropped: bool = False) -> pl.DataFrame:
         """Return the rows of a table dataset, or its ledger of dropped rows."""
         path = self.store.path(dataset) / (DROPPED if dropped else PART)

@@ -1,39 +1,37 @@
 """Is the challenger better? Answer, score, compare, decide: every arm on one frozen test set."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
+from flows.arms import TestSet, answer_arm
 from flows.context import Run
 from flows.finetune import TrainingData
 from flows.home import now
+from flows.keeping import measure_kept
+from flows.looks import note_look
 from flows.models import LoadedModel
-from flows.steps import Stage, run_folder_stage, run_stage
+from flows.pairwise import judge_pairwise
+from flows.seeds import claim_gain
+from flows.steps import Stage, run_folder_stage
 from pipeline.cache import digest, write_atomically
-from pipeline.dataset.chat import Message
+from pipeline.evaluate.advice import Advice, Cost, advise, cost, tokens_by_arm
+from pipeline.evaluate.claim import Claim
 from pipeline.evaluate.evaluate import Evaluation, summarise
-from pipeline.evaluate.forgetting import Forgetting, compare, read_general_set
 from pipeline.evaluate.gate import Verdict, decide
-from pipeline.evaluate.selection import nearest_examples, test_set
-from pipeline.manifest import content_digest
-from pipeline.outcome import Outcome, drops, table
+from pipeline.evaluate.kept import Kept
+from pipeline.evaluate.power import Foresight
 from pipeline.registry import CHALLENGER, CHAMPION
 from pipeline.store import Dataset, Filled
-from pipeline.train.base_model import BaseModel, load_tokenizer
-from schemas.evaluation import ARMS, Answers, GeneralScores
-from schemas.pairs import Examples
+from pipeline.train.base_model import BaseModel
+from schemas.evaluation import Answers, AnswerTimings
 
-TEST_SET = Stage("test set", 1, "test_set")
-ANSWER = {arm: Stage(f"evaluate {arm}", 1, "answers", holds_model=True) for arm in ARMS}
-GENERAL = {
-    arm: Stage(f"forgetting {arm}", 1, "general_scores", holds_model=True)
-    for arm in ("base", "challenger")
-}
-GATE = Stage("gate", 1, "verdict")
+GATE = Stage("gate", 3, "verdict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,71 +41,113 @@ class Judged:
     answers: dict[str, Dataset]
     """Answers of each arm."""
     evaluation: Evaluation
-    forgetting: Forgetting | None
+    kept: Kept
     verdict: Verdict
     promoted: bool
     """Whether the challenger is champion now."""
+    costs: Mapping[str, Cost]
+    """What a request of each arm costs."""
+    advice: Advice
+    look: int
+    """Which model this is that the test set was used for, from 1."""
+    claim: Claim | None
+    """Of the recipe; None without test rows."""
+    foresight: Foresight | None = None
+    """What the test set could show, said before the training."""
 
 
 def judge_model(
-    run: Run, base: BaseModel, data: TrainingData, model: Dataset, loaded: LoadedModel
+    run: Run,
+    base: BaseModel,
+    data: TrainingData,
+    test: TestSet,
+    model: Dataset,
+    loaded: LoadedModel,
+    prompted: Mapping[str, Dataset],
 ) -> Judged:
-    """Evaluate all arms on the frozen test set, let the gate decide, move the refs."""
+    """Evaluate the adapters beside the base model's arms, let the gate decide, move the refs."""
     settings = run.settings
     champion = champion_to_beat(run, model)
     run.registry.point(CHALLENGER, model, "trained", now())
-    arms: dict[str, Dataset | None] = {"base": None}
-    if settings.evaluate.few_shot:
-        arms["few_shot"] = None
+    look = note_look(run, test.frozen, model)
+    answers = dict(prompted)
     if champion is not None:
-        arms["champion"] = champion
-    arms["challenger"] = model
-    frozen = freeze_test_set(run, base, data.examples)
-    answers = {
-        arm: _answer(run, arm, base, loaded, data, frozen, adapter) for arm, adapter in arms.items()
-    }
-    general = _general_scores(run, base, loaded, model)
-    evaluation = summarise(
-        cast(
-            "DataFrame[Answers]",
-            pl.concat([run.store.read(dataset, Answers) for dataset in answers.values()]),
-        ),
-        settings.evaluate,
+        answers["champion"] = answer_arm(run, "champion", base, loaded, test, champion)
+    answers["challenger"] = answer_arm(run, "challenger", base, loaded, test, model)
+    if "challenger_retrieval" in settings.evaluate.arms:
+        arm = "challenger_retrieval"
+        answers[arm] = answer_arm(run, arm, base, loaded, test, model)
+    kept, general = measure_kept(run, base, loaded, model, champion)
+    said = cast(
+        "DataFrame[Answers]",
+        pl.concat([run.store.read(dataset, Answers) for dataset in answers.values()]),
     )
-    scores = {arm: run.store.read(dataset, GeneralScores) for arm, dataset in general.items()}
-    forgetting = (
-        compare(scores["base"], scores["challenger"], settings.evaluate) if scores else None
+    evaluation = summarise(said, settings.evaluate, test.labels)
+    advice = advise(evaluation, tokens_by_arm(said))
+    claimed = claim_gain(run, base, data, test, loaded, answers)
+    pairwise, compared = judge_pairwise(run, data.pairs, test.frozen, answers)
+    verdict = decide(
+        evaluation, kept, settings.gate, champion is not None, data.leaks, claimed, pairwise
     )
-    verdict = decide(evaluation, forgetting, settings.gate, champion is not None, data.leaks)
 
     def fill(folder: Path) -> Filled:
         record = {
             "evaluation": evaluation.to_dict(),
-            "forgetting": forgetting.to_dict() if forgetting else None,
+            "kept": kept.to_dict(),
+            "thresholds": settings.gate.model_dump(mode="json"),
+            "leaks": data.leaks,
             "verdict": verdict.to_dict(),
+            "advice": asdict(advice),
+            "claim": claimed.to_dict() if claimed else None,
+            "pairwise": pairwise.to_dict() if pairwise else None,
             "champion": str(champion) if champion else None,
             "challenger": str(model),
         }
         write_atomically(folder / "verdict.json", json.dumps(record, indent=1).encode())
         return Filled(identity=("verdict.json",), rows=evaluation.test_rows)
 
-    run_folder_stage(
+    evidence = run_folder_stage(
         run,
         GATE,
         fill,
         settings={
             "gate": settings.gate.model_dump(mode="json"),
             "evaluate": settings.evaluate.model_dump(mode="json"),
+            "has_champion": champion is not None,
             "leaks": data.leaks,
+            "labels": digest(test.labels),
+            "by_seed": dict(claimed.to_dict()["by_seed"]) if claimed else {},
         },
-        inputs={**answers, **{f"general_{arm}": item for arm, item in general.items()}},
+        inputs={**answers, **general, **compared},
         parents={"model": model},
     )
-    return Judged(answers, evaluation, forgetting, verdict, promote(run, model, verdict))
+    return Judged(
+        answers,
+        evaluation,
+        kept,
+        verdict,
+        promote(run, model, verdict, evidence),
+        costs=_costs(run, answers),
+        advice=advice,
+        look=look,
+        claim=claimed,
+    )
 
 
-def promote(run: Run, model: Dataset, verdict: Verdict) -> bool:
+def _costs(run: Run, answers: Mapping[str, Dataset]) -> dict[str, Cost]:
+    settings = run.settings.evaluate
+    found = {}
+    for arm, dataset in answers.items():
+        timings = run.store.read_table(dataset, "timings", AnswerTimings)
+        if timings.height:
+            found[arm] = cost(timings, settings.prompt_price, settings.completion_price)
+    return found
+
+
+def promote(run: Run, model: Dataset, verdict: Verdict, evidence: Dataset) -> bool:
     """Make the challenger champion when the gate says yes; return whether it is champion now.
+
+    The ref names the evidence: the data set of the verdict, with all that it rests on.
 
     A model that was champion before and was rolled back by a person stays back: only a person
     brings it up again.
@@ -117,7 +157,7 @@ def promote(run: Run, model: Dataset, verdict: Verdict) -> bool:
         return True
     if not verdict.promoted or run.registry.was(CHAMPION, model.fingerprint):
         return False
-    run.registry.point(CHAMPION, model, verdict.summary, now())
+    run.registry.point(CHAMPION, model, verdict.summary, now(), str(evidence))
     return True
 
 
@@ -136,82 +176,3 @@ def champion_to_beat(run: Run, model: Dataset) -> Dataset | None:
         fingerprint = current.previous
     manifest = run.store.manifest(current.name, fingerprint)
     return Dataset(current.name, fingerprint, manifest.content, manifest.facts.rows)
-
-
-def freeze_test_set(run: Run, base: BaseModel, examples: Dataset) -> Dataset:
-    """Fix the rows that every arm is asked: all test rows that fit, or a seeded sample."""
-    rows = run.store.read(examples, Examples)
-    return run_stage(
-        run,
-        TEST_SET,
-        Examples,
-        lambda: test_set(rows, load_tokenizer(base.path), run.settings.evaluate),
-        settings=run.settings.evaluate,
-        keys={"test": content_digest(rows.filter(split="test")), "base": base.digest},
-        parents={"examples": examples},
-    )
-
-
-def _answer(
-    run: Run,
-    arm: str,
-    base: BaseModel,
-    loaded: LoadedModel,
-    data: TrainingData,
-    frozen: Dataset,
-    adapter: Dataset | None,
-) -> Dataset:
-    settings = run.settings.evaluate
-    keys = {"base": base.digest}
-    if adapter is not None:
-        keys["adapter"] = adapter.content
-    shots: dict[str, list[Message]] = {}
-    if arm == "few_shot":
-        shots = nearest_examples(run.store.read(data.examples, Examples), settings.few_shot)
-        keys["shots"] = digest(shots)
-
-    def compute(asked: DataFrame[Examples]) -> Outcome[Answers]:
-        from pipeline.evaluate.answers import answer
-
-        if not asked.height:
-            return Outcome(table(Answers, []), drops([]), rows_in=0)
-        answers = answer(arm, asked, *loaded.get(adapter), settings, shots)
-        return Outcome(answers, drops([]), rows_in=asked.height)
-
-    return run_stage(
-        run,
-        ANSWER[arm],
-        Answers,
-        compute,
-        settings=settings,
-        tables={"asked": (frozen, Examples)},
-        keys=keys,
-        parents={"model": adapter} if adapter else {},
-    )
-
-
-def _general_scores(
-    run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset
-) -> dict[str, Dataset]:
-    folder = run.settings.paths.general
-    if folder is None:
-        return {}
-    general = read_general_set(folder)
-    content = digest(general.content())
-
-    def scores(arm: str, adapter: Dataset | None) -> Dataset:
-        def compute() -> Outcome[GeneralScores]:
-            from pipeline.evaluate.general import general_scores
-
-            rows = general_scores(general, *loaded.get(adapter))
-            return Outcome(rows, drops([]), rows_in=rows.height)
-
-        keys = {"general": content, "base": base.digest}
-        if adapter is not None:
-            keys["adapter"] = adapter.content
-        parents = {"model": adapter} if adapter else {}
-        return run_stage(
-            run, GENERAL[arm], GeneralScores, compute, settings={}, keys=keys, parents=parents
-        )
-
-    return {"base": scores("base", None), "challenger": scores("challenger", model)}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from flows import environment
 from flows.home import MONITOR_LOCK, RUN_LOCK, check_home
 from flows.services.prefect import prefect_server
+from flows.tracking import require_mlflow
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ FLOWS = {
     "synthesize": "flows.synthesize.synthesize",
     "monitor": "flows.monitor.monitor",
     "retrain": "flows.retrain.retrain",
+    "sweep": "flows.sweep.sweep",
+    "compare": "flows.compare.compare",
+    "ablate": "flows.ablate.ablate",
+    "tune": "flows.tune.tune",
 }
 """Flows that a command starts, by its name."""
 
@@ -30,6 +35,7 @@ def launch(name: str, settings: Settings, **arguments: Any) -> "Report | None":
     """
     home = settings.paths.home
     lock = MONITOR_LOCK if name == "monitor" else RUN_LOCK
+    require_mlflow(settings.tracking)  # said now, rather than after the training
     check_home(home, settings.store.min_free_megabytes, lock)
     environment.prepare(home, settings.model.allow_download)
     with prefect_server(home) as wait_until_ready:

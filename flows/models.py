@@ -31,10 +31,12 @@ class LoadedModel:
         name = str(adapter)
         if self._loaded is None or self._loaded[0] != name:
             from pipeline.train.adapter import load_adapter
+            from pipeline.train.packed import pack_linears
 
             self.release()
             folder = self.store.path(adapter) if adapter else None
-            self._loaded = (name, *load_adapter(self.base, folder, self.settings))
+            model, tokenizer = load_adapter(self.base, folder, self.settings)
+            self._loaded = (name, pack_linears(model), tokenizer)
         return self._loaded[1], self._loaded[2]
 
     def release(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import tomli_w
 
+from pipeline.cache import write_atomically
 from pipeline.errors import InputError
 from pipeline.settings import Settings
 
@@ -29,6 +30,11 @@ SEED_TASKS = [
     },
 ]
 """Two tasks to show the form; a project wants 20 or more of its own, varied in verb and form."""
+
+METHOD_SETTINGS = (
+    "rank", "alpha", "targets", "dropout", "rate_ratio", "bottleneck", "virtual_tokens",
+)  # fmt: skip
+"""Settings of [train] that not every method has a use for."""
 
 FOLDERS = {"input": "raw", "home": "home"}
 
@@ -88,3 +94,32 @@ def _path_line(key: str) -> str:
 
 def _toml(key: str, value: Any) -> str:
     return " ".join(tomli_w.dumps({key: value}).split())
+
+
+def set_in_file(file: Path, section: str, values: dict[str, Any]) -> None:
+    """Set values in a section of a settings file; comments and everything else stay as they are.
+
+    A value that is there, commented out or not, is replaced in its line; others are added under
+    the section's header, which is added at the end if there is none. Settings of [train] that the
+    values leave out and that another method would refuse are commented out.
+    """
+    lines = file.read_text("utf-8").splitlines()
+    header = f"[{section}]"
+    if header not in (line.strip() for line in lines):
+        lines += ["", header]
+    start = next(place for place, line in enumerate(lines) if line.strip() == header) + 1
+    end = next(
+        (place for place in range(start, len(lines)) if lines[place].startswith("[")), len(lines)
+    )
+    part, left = lines[start:end], dict(values)
+    for place, line in enumerate(part):
+        bare = line.removeprefix("#").strip()
+        name = bare.partition("=")[0].strip() if "=" in bare else ""
+        if name in left:
+            part[place] = _toml(name, left.pop(name))
+        elif name in METHOD_SETTINGS and not line.startswith("#"):
+            part[place] = f"# {line}"
+    added = [_toml(name, value) for name, value in left.items()]
+    write_atomically(
+        file, ("\n".join([*lines[:start], *added, *part, *lines[end:]]) + "\n").encode()
+    )

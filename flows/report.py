@@ -2,27 +2,32 @@
 
 import json
 import sys
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flows.artifacts import send_artifacts
+from flows.cards import model_and_data_card, write_cards
 from flows.console import console
 from flows.context import Run
 from flows.examples import answers, drop_examples, pair_examples, stage_rows
 from flows.home import now
+from flows.inspect import Home
 from flows.ledger import Ledger
 from pipeline.cache import write_atomically
 from pipeline.drift.baseline import summary
 from pipeline.drift.policy import Decision
 from pipeline.report import contents
 from pipeline.report.html import render
+from pipeline.report.tuning import Tuning
 from pipeline.settings_file import dump_settings
 from pipeline.store import Dataset
 from schemas.drift import DriftFeatures
 
 if TYPE_CHECKING:
     from flows.judge import Judged
+    from pipeline.train.tune.choice import Choice
 
 FUNNEL = {
     "documents read": "ingest",
@@ -41,6 +46,8 @@ def write_report(
     judged: "Judged | None" = None,
     drift: Decision | None = None,
     retrain: contents.Retraining | None = None,
+    comparison: contents.Comparison | None = None,
+    tuning: "Choice | None" = None,
 ) -> contents.Report:
     """Build the report of a run, write report.html and report.json, send artifacts.
 
@@ -49,6 +56,8 @@ def write_report(
         judged: what evaluation and gate said, when there was one.
         drift: what the monitor decided.
         retrain: why a retrain started, and what came of it.
+        comparison: several trainings side by side.
+        tuning: what a search for the best training found.
     """
     report = contents.Report(
         run=_run(run),
@@ -61,6 +70,8 @@ def write_report(
         **(_judgement(run, judged) if judged else {}),
         drift=_drift(run, drift),
         retrain=retrain,
+        comparison=comparison,
+        tuning=_tuning(tuning) if tuning else None,
         drop_examples=drop_examples(run),
         pair_examples=pair_examples(run),
         lineage=_lineage(run),
@@ -68,6 +79,9 @@ def write_report(
     )
     write_atomically(run.folder / "report.json", report.model_dump_json(indent=1).encode())
     write_atomically(run.folder / "report.html", render(report).encode())
+    if judged is not None:
+        home = Home(run.store, run.registry)
+        write_cards(model_and_data_card(home, run.settings, home.model("challenger")), run.folder)
     send_artifacts(report)
     page = run.folder / "report.html"
     if page.is_relative_to(Path.cwd()):
@@ -86,6 +100,10 @@ def _run(run: Run) -> contents.Run:
         command=" ".join(["tuneloop", *sys.argv[1:]]),
         exit=0,
     )
+
+
+def _tuning(choice: "Choice") -> Tuning:
+    return Tuning.model_validate(choice.to_dict() | {"settings": choice.settings})
 
 
 def _stages(run: Run) -> tuple[contents.Stage, ...]:
@@ -162,17 +180,26 @@ def _training(run: Run) -> contents.Training | None:
         return None
     path = run.store.path(run.datasets["train"]) / "training.json"
     facts = json.loads(path.read_text("utf-8"))
-    return contents.Training(**{key: facts[key] for key in contents.Training.model_fields})
+    return contents.Training(
+        **{key: facts[key] for key in contents.Training.model_fields if key in facts}
+    )
 
 
 def _judgement(run: Run, judged: "Judged") -> dict[str, Any]:
     known = contents.Evaluation.model_fields
-    evaluation = judged.evaluation.to_dict() | {"confidence": run.settings.evaluate.confidence}
+    evaluation = judged.evaluation.to_dict() | {
+        "confidence": run.settings.evaluate.confidence,
+        "costs": {arm: cost.to_dict() for arm, cost in judged.costs.items()},
+        "advice": asdict(judged.advice),
+        "look": judged.look,
+        "foresight": judged.foresight.to_dict() if judged.foresight else None,
+        "claim": judged.claim.to_dict() if judged.claim else None,
+    }
     verdict = judged.verdict.to_dict() | {"promoted": judged.promoted}
     return {
         "evaluation": {key: value for key, value in evaluation.items() if key in known},
         "gate": verdict,
-        "forgetting": judged.forgetting.to_dict() if judged.forgetting else None,
+        **judged.kept.to_dict(),
         "answers": answers(run, judged),
     }
 

@@ -1,7 +1,10 @@
 """The whole loop once: documents to a judged model, with its drift baseline and report."""
 
+from dataclasses import replace
+
 from prefect import flow
 
+from flows.arms import answer_prompted, foresee_power, prepare_test_set
 from flows.context import Run, open_run
 from flows.curate import Corpus, curate_documents
 from flows.finetune import TrainingData, build_examples, store_drift_baseline, train_model
@@ -10,8 +13,10 @@ from flows.models import LoadedModel, base_model, free_memory
 from flows.report import write_report
 from flows.review import review_pairs
 from flows.synthesize import generate_pairs
+from flows.tracking import mirror
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
+from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel
 
 
@@ -28,11 +33,26 @@ def run_loop(settings: Settings) -> Report:
         return write_report(run, judged)
 
 
-def train_and_judge(run: Run, base: BaseModel, corpus: Corpus, data: TrainingData) -> Judged:
-    """Train the challenger, judge it, and keep its drift reference."""
-    model = train_model(run, base, data.examples)
+def train_and_judge(
+    run: Run,
+    base: BaseModel,
+    corpus: Corpus,
+    data: TrainingData,
+    model: Dataset | None = None,
+) -> Judged:
+    """Train the challenger, judge it, and keep its drift reference.
+
+    A model that is given is judged instead of trained. The base model answers first, so that one
+    knows what the test set can show before training.
+    """
+    test = prepare_test_set(run, base, corpus, data)
     loaded = LoadedModel(base, run.settings.model, run.store)
-    judged = judge_model(run, base, data, model, loaded)
+    prompted = answer_prompted(run, base, loaded, test)
+    foresight = foresee_power(run, prompted)
+    loaded.release()  # the trainer loads its own
+    model = model or train_model(run, base, data.examples)
+    judged = judge_model(run, base, data, test, model, loaded, prompted)
     store_drift_baseline(run, base, corpus, data, model, loaded)
     loaded.release()
-    return judged
+    mirror(run.settings)
+    return replace(judged, foresight=foresight)

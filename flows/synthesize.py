@@ -24,7 +24,7 @@ from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs
 from schemas.splits import Splits
 
-GENERATE = Stage("generate", 1, "candidate_pairs", holds_model=True)
+GENERATE = Stage("generate", 2, "candidate_pairs", holds_model=True)
 SCREEN = Stage("screen", 1, "screened_pairs")
 
 

@@ -32,6 +32,9 @@ class Ref(BaseModel):
     reason: str
     at: str
     """UTC, ISO 8601."""
+    evidence: str | None = None
+    """``verdict/fingerprint``: the data set that says what the gate saw; None for refs that no
+    verdict moved."""
 
 
 class Registry:
@@ -57,7 +60,9 @@ class Registry:
                 "refs.log has in its last line for it; restore it from there"
             ) from error
 
-    def point(self, ref: str, dataset: Dataset, reason: str, at: str) -> Ref:
+    def point(
+        self, ref: str, dataset: Dataset, reason: str, at: str, evidence: str | None = None
+    ) -> Ref:
         """Point a ref to a dataset; nothing happens when it points there already."""
         current = self.get(ref)
         if current is not None and current.fingerprint == dataset.fingerprint:
@@ -68,6 +73,7 @@ class Registry:
             previous=current.fingerprint if current else None,
             reason=reason,
             at=at,
+            evidence=evidence,
         )
         write_atomically(self.root / ref, entry.model_dump_json().encode())
         with (self.root / "refs.log").open("a", encoding="utf-8") as log:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings
+from pipeline.train.methods import resolved
 
 
 def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Settings:
@@ -20,7 +21,7 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
 
     Raises:
         SettingsError: the file is missing or not TOML, or keys or values are wrong; the message
-            lists all of them.
+            lists all of them. Or a setting of training is given that its method does not use.
     """
     tree: dict[str, Any] = {}
     if path is not None:
@@ -41,6 +42,11 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
         settings = Settings.model_validate(tree)
     except ValidationError as error:
         raise SettingsError(_explain(error, path)) from None
+    train = resolved(settings.train)
+    if settings.export.serve_with == "vllm":
+        from pipeline.train.servable import check_settings
+
+        check_settings(train, settings.export)
     start = (path.parent if path is not None else Path()).absolute()
     paths = {
         key: start / value.expanduser() for key, value in settings.paths if isinstance(value, Path)

@@ -1,14 +1,25 @@
 """What a model answered on the frozen test set, row by row."""
 
+from typing import ClassVar
+
 import pandera.polars as pa
 
 from schemas.base import ID, Table
 
-ARMS = ["base", "few_shot", "champion", "challenger"]
+ARMS = [
+    "base",
+    "few_shot",
+    "retrieval",
+    "chain_of_thought",
+    "champion",
+    "challenger",
+    "challenger_retrieval",
+]
+"""In the order of every table: the base model and what a prompt makes of it, then adapters."""
 
 
 class Answers(Table):
-    """One answer of one arm, with its scores."""
+    """One answer of one arm, with its scores; null is what is not defined for a row or arm."""
 
     arm: str = pa.Field(isin=ARMS)
     pair_id: str = pa.Field(str_matches=ID)
@@ -16,15 +27,70 @@ class Answers(Table):
     cluster_id: str = pa.Field()
     """Resampling unit of the bootstrap."""
     answer: str = pa.Field()
+    thoughts: str = pa.Field()
+    """What chain of thought wrote before its answer; empty for the other arms."""
+    retrieved: str = pa.Field()
+    """Chunks in the prompt, joined by spaces; empty for an arm without retrieval."""
+    prompt_tokens: int = pa.Field(gt=0)
+    completion_tokens: int = pa.Field(gt=0)
+    """Tokens written: thoughts and the end of the turn included."""
     response_tokens: int = pa.Field(gt=0)
     """Tokens of the reference response, end-of-turn included."""
-    loss: float = pa.Field(ge=0)
-    """Mean negative log-likelihood of the reference response, nats a token."""
+    response_bytes: int = pa.Field(gt=0)
+    """UTF-8 bytes of the reference response."""
+    loss: float = pa.Field(ge=0, nullable=True)
+    """Mean negative log-likelihood of the reference response, nats a token.
+
+    Null for chain of thought: the likelihood of a response that comes after thoughts is a sum
+    over all thoughts, not what one forward pass gives.
+    """
+    bits_per_byte: float = pa.Field(ge=0, nullable=True)
+    """The same likelihood in bits a UTF-8 byte: comparable across tokenizers."""
+    log_prob: float = pa.Field(le=0)
+    """Mean log-probability of the tokens written, nats a token: how sure the model was."""
     rouge_l: float = pa.Field(ge=0, le=1)
     token_f1: float = pa.Field(ge=0, le=1)
+    chrf: float = pa.Field(ge=0, le=1)
     exact_match: float = pa.Field(isin=[0.0, 1.0])
+    grounded: float = pa.Field(isin=[0.0, 1.0], nullable=True)
+    """1 when all the answer says stands in its source; null without a source or any content."""
+    refusal_right: float = pa.Field(isin=[0.0, 1.0], nullable=True)
+    """1 when the answer declines as its reference does; null where the reference answers."""
+    refusal_wrong: float = pa.Field(isin=[0.0, 1.0], nullable=True)
+    """1 when the answer declines and its reference answers; null where the reference declines."""
     stopped: float = pa.Field(isin=[0.0, 1.0])
     """1 when the answer ended by itself before the token limit."""
+    repetition: float = pa.Field(ge=0, le=1)
+    """Share of word 4-grams that repeat an earlier one of the answer; distinct-4 is the rest."""
+    length_ratio: float = pa.Field(ge=0)
+    """Words of the answer over words of the reference."""
+    found_document: float = pa.Field(isin=[0.0, 1.0], nullable=True)
+    """1 when a chunk in the prompt is of the row's own document; null without retrieval."""
+
+    class Config(Table.Config):
+        """Version 2: more scores, and what a request costs."""
+
+        metadata: ClassVar = {"version": 2}
+
+
+class AnswerTimings(Table):
+    """How long one batch of answers took; no part of a data set's content."""
+
+    rows: int = pa.Field(gt=0)
+    prompt_tokens: int = pa.Field(gt=0)
+    completion_tokens: int = pa.Field(gt=0)
+    first_token_seconds: float = pa.Field(ge=0)
+    """From the request to the first token of every row of the batch."""
+    seconds: float = pa.Field(ge=0)
+    """From the request to the last token; the scoring of references is not in it."""
+
+
+class SeedLosses(Table):
+    """Loss of one further training of the challenger's recipe on the frozen test set."""
+
+    pair_id: str = pa.Field(str_matches=ID, unique=True)
+    loss: float = pa.Field(ge=0)
+    """Of the reference response, nats a token."""
 
 
 class GeneralScores(Table):

@@ -71,6 +71,7 @@ class Examples(Table):
     doc_id: str = pa.Field()
     cluster_id: str = pa.Field()
     split: str = pa.Field(isin=SPLITS)
-    origin: str = pa.Field(isin=ORIGINS)
+    origin: str = pa.Field(isin=[*ORIGINS, "replay"])
+    """``replay``: written by the base model itself, against forgetting; train alone."""
     status: str = pa.Field(isin=STATUSES)
     messages: pl.List(pl.Struct({"role": pl.String, "content": pl.String})) = pa.Field()  # type: ignore[valid-type]

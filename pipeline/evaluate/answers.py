@@ -1,20 +1,32 @@
 """Ask a model the test questions and score each answer against its reference."""
 
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import log
 from typing import Any, cast
 
 from pandera.typing.polars import DataFrame
 
 from pipeline.dataset.chat import EXPLANATIONS, IGNORED, Encoded, Message, Rejected, encode
 from pipeline.errors import TrainingError
-from pipeline.evaluate.metrics import exact_match, rouge_l, token_f1
-from pipeline.evaluate.scoring import continuation_log_probs, evaluating, greedy, prefill
+from pipeline.evaluate.grounding import grounded
+from pipeline.evaluate.metrics import (
+    chrf,
+    exact_match,
+    length_ratio,
+    repetition,
+    rouge_l,
+    token_f1,
+    withholds,
+)
+from pipeline.evaluate.prompts import Passage, split_thoughts, with_passage, with_thinking
+from pipeline.evaluate.scoring import continuation_log_probs, decode, evaluating, prefill
 from pipeline.outcome import table
 from pipeline.progress import advance
-from pipeline.settings import EvaluateSettings
-from schemas.evaluation import Answers
+from pipeline.settings import EvaluateSettings, ScreenSettings
+from schemas.evaluation import Answers, AnswerTimings
 from schemas.pairs import Examples
 
 
@@ -26,6 +38,31 @@ class Request:
     prompt: list[int]
     response: list[int]
     """Reference response, end-of-turn included."""
+    thinks: bool
+    """Whether the prompt asks for thoughts before the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answers of an arm, and how long each batch took."""
+
+    answers: DataFrame[Answers]
+    timings: DataFrame[AnswerTimings]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What an arm puts into its prompts and what answers are held against, by pair_id."""
+
+    shots: Mapping[str, Sequence[Message]] = field(default_factory=dict)
+    """Example messages shown as earlier turns (few-shot); the first of them go when the prompt
+    would be longer than ``max_tokens``."""
+    passages: Mapping[str, Passage] | None = None
+    """What retrieval found; None for an arm without retrieval."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """The text that an answer must stand in; a row without one is not judged by it."""
+    screen: ScreenSettings = field(default_factory=ScreenSettings)
+    """``min_content_recall`` of groundedness."""
 
 
 def answer(
@@ -36,6 +73,19 @@ def answer(
     settings: EvaluateSettings,
     shots: Mapping[str, Sequence[Message]] | None = None,
 ) -> DataFrame[Answers]:
+    """Do as :func:`answer_timed` with nothing but examples in the prompt; the answers alone."""
+    material = Material(shots=shots or {})
+    return answer_timed(arm, examples, model, tokenizer, settings, material).answers
+
+
+def answer_timed(
+    arm: str,
+    examples: DataFrame[Examples],
+    model: Any,
+    tokenizer: Any,
+    settings: EvaluateSettings,
+    material: Material,
+) -> Answered:
     """Answer each row by greedy decoding and measure the loss of its reference response.
 
     Batches are fixed by content (prompt length, then pair_id), so the order of the rows does not
@@ -44,48 +94,73 @@ def answer(
     it does not (1e-5).
 
     Args:
-        arm: name of the arm, one of :data:`schemas.evaluation.ARMS`.
+        arm: name of the arm, one of :data:`schemas.evaluation.ARMS`. ``chain_of_thought`` asks
+            for thoughts first, may write ``thinking_tokens`` more, and has no loss.
         examples: the rows to answer.
         model: a causal language model, base or with an adapter.
         tokenizer: its tokenizer, with the chat template of the training.
-        settings: batch_size, max_new_tokens and max_tokens.
-        shots: for each pair_id, example messages shown as earlier turns (few-shot); the first
-            of them go when the prompt would be longer than ``max_tokens``.
+        settings: batch_size, max_new_tokens, thinking_tokens and max_tokens.
+        material: what goes into the prompts, and the sources of the rows.
 
     Returns:
-        One row an example, sorted by pair_id.
+        One row an example, sorted by pair_id; the timings one row a batch.
 
     Raises:
         TrainingError: a row cannot be rendered within ``max_tokens``.
     """
+    thinks = arm == "chain_of_thought"
     requests = sorted(
         (
-            _request(row, (shots or {}).get(row["pair_id"], ()), tokenizer, settings.max_tokens)
+            _request(row, tokenizer, settings.max_tokens, material, thinks)
             for row in examples.iter_rows(named=True)
         ),
         key=lambda request: (len(request.prompt), request.row["pair_id"]),
     )
     stops = _stop_ids(tokenizer, model, requests)
+    most = settings.max_new_tokens + (settings.thinking_tokens if thinks else 0)
     rows: list[dict[str, Any]] = []
+    timings: list[dict[str, Any]] = []
     advance(0, len(requests), "answers")
     with evaluating(model):
         for start in range(0, len(requests), settings.batch_size):
             batch = requests[start : start + settings.batch_size]
+            started = time.perf_counter()
             prefix = prefill(model, [request.prompt for request in batch])
-            scored = continuation_log_probs(model, prefix, [[item.response] for item in batch])
-            written = greedy(model, prefix, stops, settings.max_new_tokens)
-            for request, (log_probs,), tokens in zip(batch, scored, written, strict=True):
-                text = tokenizer.decode(tokens, skip_special_tokens=True).strip()
+            first_token = time.perf_counter() - started
+            losses: Sequence[float | None] = [None] * len(batch)
+            if not thinks:
+                scored = continuation_log_probs(model, prefix, [[item.response] for item in batch])
+                losses = [max(0.0, -float(log_probs.mean())) for (log_probs,) in scored]
+            started = time.perf_counter()
+            written = decode(model, prefix, stops, most)
+            seconds = first_token + time.perf_counter() - started
+            for request, loss, tokens, sure in zip(
+                batch, losses, written.tokens, written.log_probs, strict=True
+            ):
                 rows.append(
                     {
                         "arm": arm,
-                        "loss": max(0.0, -float(log_probs.mean())),
+                        "prompt_tokens": len(request.prompt),
+                        "completion_tokens": len(tokens),
+                        "response_tokens": len(request.response),
                         "stopped": float(tokens[-1] in stops),
-                        **_scores(request, text),
+                        "log_prob": min(0.0, float(sure.mean())),
+                        "loss": loss,
                     }
+                    | _scores(request, tokenizer.decode(tokens, skip_special_tokens=True), material)
                 )
+            timings.append(
+                {
+                    "rows": len(batch),
+                    "prompt_tokens": sum(len(request.prompt) for request in batch),
+                    "completion_tokens": sum(map(len, written.tokens)),
+                    "first_token_seconds": first_token,
+                    "seconds": seconds,
+                }
+            )
             advance(len(rows), len(requests), "answers")
-    return cast("DataFrame[Answers]", table(Answers, rows).sort("pair_id"))
+    answers = table(Answers, map(_in_bytes, rows)).sort("pair_id")
+    return Answered(cast("DataFrame[Answers]", answers), table(AnswerTimings, timings))
 
 
 def response_losses(
@@ -102,7 +177,7 @@ def response_losses(
     requests = []
     for row in examples.sort("pair_id").iter_rows(named=True):
         with contextlib.suppress(TrainingError):
-            requests.append(_request(row, (), tokenizer, settings.max_tokens))
+            requests.append(_request(row, tokenizer, settings.max_tokens, Material()))
     losses = {}
     with evaluating(model):
         for start in range(0, len(requests), settings.batch_size):
@@ -123,13 +198,17 @@ def _stop_ids(tokenizer: Any, model: Any, requests: Sequence[Request]) -> set[in
 
 
 def _request(
-    row: Mapping[str, Any], shots: Sequence[Message], tokenizer: Any, max_tokens: int
+    row: Mapping[str, Any],
+    tokenizer: Any,
+    max_tokens: int,
+    material: Material,
+    thinks: bool = False,
 ) -> Request:
     """Render a row with its examples between the system message and the question.
 
     The first example, farthest from the question, goes for as long as the prompt is too long.
     """
-    own, turns = row["messages"], list(shots)
+    own, turns = _asked(row, material, thinks), list(material.shots.get(row["pair_id"], ()))
     head = 1 if own[0]["role"] == "system" else 0
     while True:
         encoded = encode(tokenizer, [*own[:head], *turns, *own[head:]], max_tokens)
@@ -145,18 +224,53 @@ def _request(
     # The response is one run of labels: trained and scored are the same tokens.
     start = next(i for i, label in enumerate(encoded.labels) if label != IGNORED)
     response = [label for label in encoded.labels if label != IGNORED]
-    return Request(row, encoded.input_ids[:start], response)
+    return Request(row, encoded.input_ids[:start], response, thinks)
 
 
-def _scores(request: Request, text: str) -> dict[str, Any]:
-    reference = request.row["messages"][-1]["content"]
+def _asked(row: Mapping[str, Any], material: Material, thinks: bool) -> list[Message]:
+    """Return the messages of a row with what the arm adds to its question."""
+    messages: list[Message] = list(row["messages"])
+    question = messages[-2]["content"] if len(messages) > 1 else ""
+    passage = (material.passages or {}).get(row["pair_id"])
+    if passage is not None and passage.text:
+        question = with_passage(question, passage.text)
+    if thinks:
+        question = with_thinking(question)
+    if len(messages) > 1:
+        messages[-2] = Message(role=messages[-2]["role"], content=question)
+    return messages
+
+
+def _scores(request: Request, text: str, material: Material) -> dict[str, Any]:
+    """Return what is measured on one answer, but for its likelihoods and tokens."""
+    row = request.row
+    pair, reference = row["pair_id"], row["messages"][-1]["content"]
+    thoughts, answer = split_thoughts(text.strip()) if request.thinks else ("", text.strip())
+    passage = None if material.passages is None else material.passages.get(pair)
+    question, source = row["messages"][-2]["content"], material.sources.get(pair, "")
+    declined, should = float(withholds(answer)), withholds(reference)
     return {
-        "pair_id": request.row["pair_id"],
-        "doc_id": request.row["doc_id"],
-        "cluster_id": request.row["cluster_id"],
-        "answer": text,
-        "response_tokens": len(request.response),
-        "rouge_l": rouge_l(text, reference),
-        "token_f1": token_f1(text, reference),
-        "exact_match": exact_match(text, reference),
+        "pair_id": pair,
+        "doc_id": row["doc_id"],
+        "cluster_id": row["cluster_id"],
+        "answer": answer,
+        "thoughts": thoughts,
+        "retrieved": " ".join(passage.chunk_ids) if passage else "",
+        "response_bytes": len(reference.encode("utf-8", "surrogatepass")),
+        "rouge_l": rouge_l(answer, reference),
+        "token_f1": token_f1(answer, reference),
+        "chrf": chrf(answer, reference),
+        "exact_match": exact_match(answer, reference),
+        "grounded": grounded(answer, question, source, material.screen),
+        "refusal_right": declined if should else None,
+        "refusal_wrong": None if should else declined,
+        "repetition": repetition(answer),
+        "length_ratio": length_ratio(answer, reference),
+        "found_document": None if passage is None else float(row["doc_id"] in passage.doc_ids),
     }
+
+
+def _in_bytes(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row with its likelihood in bits a byte."""
+    loss, tokens, size = row["loss"], row["response_tokens"], row["response_bytes"]
+    return row | {"bits_per_byte": None if loss is None else loss * tokens / log(2) / size}

@@ -1,32 +1,53 @@
 """What the answers of all arms say: each metric with its interval, and paired differences."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.errors import InputError
+from pipeline.evaluate.slices import Labels, Slice, compare_slices
 from pipeline.evaluate.statistics import (
     Interval,
     Resampling,
     interval,
     minimum_detectable_effect,
-    paired_difference,
 )
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import ARMS, Answers
 
+
+class Metric(NamedTuple):
+    """The column in Answers that a metric is the mean of, and what its rows weigh."""
+
+    column: str
+    weight: str | None = None
+
+
 METRICS = {
-    "loss": "loss",
-    "rouge_l": "rouge_l",
-    "token_f1": "token_f1",
-    "exact_match": "exact_match",
-    "stop_rate": "stopped",
+    "loss": Metric("loss", "response_tokens"),
+    "bits_per_byte": Metric("bits_per_byte", "response_bytes"),
+    "token_f1": Metric("token_f1"),
+    "rouge_l": Metric("rouge_l"),
+    "chrf": Metric("chrf"),
+    "exact_match": Metric("exact_match"),
+    "grounded": Metric("grounded"),
+    "refusal_right": Metric("refusal_right"),
+    "refusal_wrong": Metric("refusal_wrong"),
+    "stop_rate": Metric("stopped"),
+    "repetition": Metric("repetition"),
+    "length_ratio": Metric("length_ratio"),
+    "retrieval_hit": Metric("found_document"),
 }
-"""Metric by its column in Answers. Loss is in nats a token (lower is better), the rest 0..1."""
+"""Loss is in nats a token and lower is better, as it is for bits_per_byte, refusal_wrong and
+repetition; a length_ratio of 1 is right; the rest is 0..1 and higher is better."""
+
+CORRECT = 0.5
+"""Token F1 from which an answer counts as right for the calibration."""
 
 Intervals = Mapping[str, Interval]
 
@@ -35,20 +56,29 @@ Intervals = Mapping[str, Interval]
 class Evaluation:
     """All arms on one frozen test set.
 
-    Differences are challenger minus the other, on the same rows, by metric: a better challenger
-    has a negative difference of ``loss`` and positive ones elsewhere. They are empty when the
-    other arm was not run.
+    A metric that is defined for no row of an arm is not among its intervals. Differences are
+    challenger minus the other arm, on the rows where both are defined, by metric: a better
+    challenger has a negative difference of ``loss``.
     """
 
     test_rows: int
     test_clusters: int
     """Independent units: clusters of documents that the test rows come from."""
     arms: Mapping[str, Intervals]
-    challenger_minus_base: Intervals
-    challenger_minus_few_shot: Intervals
-    challenger_minus_champion: Intervals
+    challenger_minus: Mapping[str, Intervals]
+    """By the other arm, for each one that was run beside the challenger."""
     mde: Mapping[str, float]
     """Smallest difference from base that this test set finds with 80 % power, by metric."""
+    best: str = ""
+    """The arm of the lowest loss; the first of equals."""
+    best_minus: Mapping[str, Interval] = field(default_factory=dict)
+    """Loss of the best arm minus that of each other arm that has one, nats a token."""
+    calibration: Mapping[str, float] = field(default_factory=dict)
+    """AUROC of the mean log-probability of an answer against its being right (token F1 of 0.5 or
+    more), by arm: 0.5 says nothing, 1.0 tells right from wrong. An arm whose answers are all
+    right or all wrong has none."""
+    slices: Mapping[str, tuple[Slice, ...]] = field(default_factory=dict)
+    """Challenger against base, and against the champion, by kind of row."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; an end or effect that cannot be given is None."""
@@ -56,16 +86,24 @@ class Evaluation:
             "test_rows": self.test_rows,
             "test_clusters": self.test_clusters,
             "arms": {arm: _plain(metrics) for arm, metrics in self.arms.items()},
-            "challenger_minus_base": _plain(self.challenger_minus_base),
-            "challenger_minus_few_shot": _plain(self.challenger_minus_few_shot),
-            "challenger_minus_champion": _plain(self.challenger_minus_champion),
+            "challenger_minus": {
+                arm: _plain(metrics) for arm, metrics in self.challenger_minus.items()
+            },
             "minimum_detectable_effect": {
                 metric: value if isfinite(value) else None for metric, value in self.mde.items()
+            },
+            "best": self.best,
+            "best_minus": _plain(self.best_minus),
+            "calibration": dict(self.calibration),
+            "slices": {
+                arm: [item.to_dict() for item in slices] for arm, slices in self.slices.items()
             },
         }
 
 
-def summarise(answers: DataFrame[Answers], settings: EvaluateSettings) -> Evaluation:
+def summarise(
+    answers: DataFrame[Answers], settings: EvaluateSettings, labels: Labels | None = None
+) -> Evaluation:
     """Compare the arms on the rows they all answered.
 
     Loss is the mean over tokens: rows are weighted by ``response_tokens``. All intervals resample
@@ -75,9 +113,11 @@ def summarise(answers: DataFrame[Answers], settings: EvaluateSettings) -> Evalua
         answers: rows of all arms in any order, each arm with the same pairs. No rows at all give
             an evaluation of 0 rows, which the gate refuses.
         settings: draws, confidence and seed of the bootstrap.
+        labels: of every row by dimension, from :func:`pipeline.evaluate.slices.label_rows`; None
+            compares no slices.
 
     Returns:
-        The evaluation; arms in the order base, few_shot, champion, challenger.
+        The evaluation; arms in the order of :data:`schemas.evaluation.ARMS`.
 
     Raises:
         InputError: an arm lacks pairs that another has, has a pair twice, or counted other
@@ -86,58 +126,75 @@ def summarise(answers: DataFrame[Answers], settings: EvaluateSettings) -> Evalua
     arms = {arm: rows for arm in ARMS if (rows := answers.filter(arm=arm).sort("pair_id")).height}
     _check_same_rows(arms)
     first = next(iter(arms.values()), answers)
-    clusters = first["cluster_id"].to_list()
-    tokens = first["response_tokens"].to_numpy()
     options = Resampling(
         seed=settings.seed, draws=settings.bootstrap_draws, confidence=settings.confidence
     )
-
-    def weights(metric: str) -> Any:
-        return tokens if metric == "loss" else None
-
-    def scores(rows: pl.DataFrame) -> dict[str, Interval]:
-        return {
-            metric: interval(rows[column].to_numpy(), clusters, weights=weights(metric), **options)
-            for metric, column in METRICS.items()
-        }
-
-    def challenger_minus(arm: str) -> dict[str, Interval]:
-        if arm not in arms or "challenger" not in arms:
-            return {}
-        mine, other = arms["challenger"], arms[arm]
-        return {
-            metric: paired_difference(
-                mine[column].to_numpy(),
-                other[column].to_numpy(),
-                clusters,
-                weights=weights(metric),
-                **options,
-            )
-            for metric, column in METRICS.items()
-        }
-
-    def detectable() -> dict[str, float]:
-        if "base" not in arms or "challenger" not in arms:
-            return {}
-        return {
-            metric: minimum_detectable_effect(
-                (arms["challenger"][column] - arms["base"][column]).to_numpy(),
-                clusters,
-                weights=weights(metric),
-                confidence=settings.confidence,
-            )
-            for metric, column in METRICS.items()
-        }
-
+    others = [arm for arm in arms if arm != "challenger" and "challenger" in arms]
+    scored = [arm for arm in arms if arms[arm]["loss"].null_count() == 0]
+    scores = {arm: _means(rows, None, options) for arm, rows in arms.items()}
+    best = min(scored, key=lambda arm: scores[arm]["loss"].value, default="")
     return Evaluation(
         test_rows=first.height,
-        test_clusters=len(set(clusters)),
-        arms={arm: scores(rows) for arm, rows in arms.items()},
-        challenger_minus_base=challenger_minus("base"),
-        challenger_minus_few_shot=challenger_minus("few_shot"),
-        challenger_minus_champion=challenger_minus("champion"),
-        mde=detectable(),
+        test_clusters=first["cluster_id"].n_unique(),
+        arms=scores,
+        challenger_minus={arm: _means(arms["challenger"], arms[arm], options) for arm in others},
+        mde=_detectable(arms["challenger"], arms["base"], settings) if "base" in others else {},
+        best=best,
+        best_minus={
+            arm: _means(arms[best], arms[arm], options)["loss"] for arm in scored if arm != best
+        },
+        calibration={
+            arm: area for arm, rows in arms.items() if (area := _calibration(rows)) is not None
+        },
+        slices={
+            arm: compare_slices(arms["challenger"], arms[arm], labels, options)
+            for arm in ("base", "champion")
+            if labels and arm in others
+        },
     )
+
+
+def _means(rows: pl.DataFrame, other: pl.DataFrame | None, options: Resampling) -> Intervals:
+    """Return each metric's mean, or mean difference to another arm, over rows that have it."""
+    found = {}
+    for name, metric in METRICS.items():
+        values = rows[metric.column] - (0.0 if other is None else other[metric.column])
+        there = rows.filter(values.is_not_null())
+        if there.height:
+            found[name] = interval(
+                values.drop_nulls().to_numpy(),
+                there["cluster_id"].to_list(),
+                weights=there[metric.weight].to_numpy() if metric.weight else None,
+                **options,
+            )
+    return found
+
+
+def _detectable(
+    rows: pl.DataFrame, other: pl.DataFrame, settings: EvaluateSettings
+) -> dict[str, float]:
+    found = {}
+    for name, metric in METRICS.items():
+        values = rows[metric.column] - other[metric.column]
+        there = rows.filter(values.is_not_null())
+        if there.height:
+            found[name] = minimum_detectable_effect(
+                values.drop_nulls().to_numpy(),
+                there["cluster_id"].to_list(),
+                weights=there[metric.weight].to_numpy() if metric.weight else None,
+                confidence=settings.confidence,
+            )
+    return found
+
+
+def _calibration(rows: pl.DataFrame) -> float | None:
+    """Return the area under the curve: how often a right answer was surer than a wrong one."""
+    right = rows.filter(pl.col("token_f1") >= CORRECT)["log_prob"].to_numpy()
+    wrong = rows.filter(pl.col("token_f1") < CORRECT)["log_prob"].to_numpy()
+    if not (len(right) and len(wrong)):
+        return None
+    above = np.sign(right[:, None] - wrong[None, :])  # 1 surer, 0 as sure, -1 less sure
+    return float((above.mean() + 1) / 2)
 
 
 def _check_same_rows(arms: Mapping[str, pl.DataFrame]) -> None:

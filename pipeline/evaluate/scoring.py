@@ -34,6 +34,15 @@ class Prefix:
     """(rows, vocabulary), float32: scores of the first token after each prompt."""
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What greedy decoding wrote after each prompt, up to its stop token."""
+
+    tokens: list[list[int]]
+    log_probs: list[NDArray[np.float32]]
+    """Natural log-probability of each token, in the shape of ``tokens``."""
+
+
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
     """Evaluation mode without gradients inside the block; the mode before it comes back.
@@ -117,10 +126,15 @@ def greedy(
     Returns:
         The new tokens of each prompt, the stop token included when it was reached.
     """
+    return decode(model, prefix, stop_ids, max_new_tokens).tokens
+
+
+def decode(model: Any, prefix: Prefix, stop_ids: Collection[int], max_new_tokens: int) -> Decoded:
+    """Do as :func:`greedy` and return the log-probabilities of the tokens as well."""
     stops = torch.tensor(sorted(stop_ids), device=model.device)
     mask, positions = prefix.mask, prefix.mask.sum(-1, keepdim=True)
-    chosen = prefix.next_logits.argmax(-1, keepdim=True)
-    drawn = [chosen]
+    chosen, sure = _likeliest(prefix.next_logits)
+    drawn, log_probs = [chosen], [sure]
     stopped = torch.isin(chosen, stops)
     while len(drawn) < max_new_tokens and not bool(stopped.all()):
         mask = torch.cat([mask, torch.ones_like(chosen)], dim=1)
@@ -133,10 +147,13 @@ def greedy(
             logits_to_keep=1,
         ).logits
         positions = positions + 1
-        chosen = logits[:, -1].argmax(-1, keepdim=True)
+        chosen, sure = _likeliest(logits[:, -1].float())
         drawn.append(chosen)
+        log_probs.append(sure)
         stopped |= torch.isin(chosen, stops)
-    return [_until(tokens, stop_ids) for tokens in torch.cat(drawn, dim=1).tolist()]
+    tokens = [_until(row, stop_ids) for row in torch.cat(drawn, dim=1).tolist()]
+    table = np.asarray(torch.cat(log_probs, dim=1).cpu().numpy(), dtype=np.float32)
+    return Decoded(tokens, [row[: len(kept)] for row, kept in zip(table, tokens, strict=True)])
 
 
 def text_log_probs(model: Any, texts: Sequence[Tokens]) -> list[NDArray[np.float32]]:
@@ -153,6 +170,12 @@ def text_log_probs(model: Any, texts: Sequence[Tokens]) -> list[NDArray[np.float
         _picked(logits[row, : len(tokens) - 1].float(), tokens[1:])
         for row, tokens in enumerate(texts)
     ]
+
+
+def _likeliest(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return token and log-probability, (rows, 1) each, of the maximum of (rows, vocabulary)."""
+    chosen = logits.argmax(-1, keepdim=True)
+    return chosen, logits.gather(-1, chosen) - logits.logsumexp(-1, keepdim=True)
 
 
 def _picked(logits: Tensor, tokens: Tokens) -> NDArray[np.float32]:

@@ -72,17 +72,21 @@ class _Candidate:
 
 
 def answer_first(
-    document: Sequence[Chunk], settings: GenerateSettings, teacher: Teacher
+    documents: Sequence[Sequence[Chunk]], settings: GenerateSettings, teacher: Teacher
 ) -> Harvest:
-    """Make pairs of one document with a weak teacher.
+    """Make pairs of some documents with a weak teacher.
 
     Args:
-        document: its chunks in reading order.
+        documents: of each its chunks in reading order; none changes what is asked about another.
         settings: quota, questions for an answer, sampling.
         teacher: asked once for all questions, once for all losses.
     """
     harvest = Harvest()
-    candidates = _candidates(document, settings, harvest)
+    candidates = [
+        candidate
+        for document in documents
+        for candidate in _candidates(document, settings, harvest)
+    ]
     requests = [request for candidate in candidates for request in candidate.requests]
     replies = iter(teacher.complete(requests, settings.seed) if requests else [])
     for candidate in candidates:

@@ -23,6 +23,9 @@ from schemas.pairs import Pairs, SeedTasks
 
 DOCUMENTS_AT_ONCE = 16
 """Documents given to an endpoint together, so that its requests can run side by side."""
+LOCAL_DOCUMENTS = 4
+"""Documents given to a teacher in this process together: they fill its batches, and progress is
+told after each group."""
 
 
 def generate(
@@ -35,8 +38,8 @@ def generate(
 
     A candidate (``rows_in``) is an evidence sentence of a weak teacher, a question asked of a
     strong one, a self-instruct task, or a chunk without any evidence sentence; it becomes a pair
-    or a drop. Requests depend on titles, sections and texts of one document at a time, never on
-    ids, sources or other documents.
+    or a drop. Each request depends on title, section and texts of one document, never on ids,
+    sources or other documents.
 
     Returns:
         Pairs sorted by pair_id; drops by reason; metrics calls, cached, prompt_tokens,
@@ -51,15 +54,11 @@ def generate(
     total = sum(expected) + 2 * settings.self_instruct_tasks * (not seed_tasks.is_empty())
     advance(0, total, "requests")
     harvest, done, judged = Harvest(), 0, settings.pilot_chunks == 0
-    # A batch of a teacher in this process must not mix documents; an endpoint does not batch.
-    size = DOCUMENTS_AT_ONCE if teacher.batch_size == 0 else 1
+    size = LOCAL_DOCUMENTS if teacher.batch_size else DOCUMENTS_AT_ONCE
     for first, last in _groups(documents, size, settings.pilot_chunks):
         group = documents[first:last]
-        if teacher.strength == "strong":
-            harvest.add(question_first(group, settings, teacher))
-        else:
-            for document in group:
-                harvest.add(answer_first(document, settings, teacher))
+        ask = question_first if teacher.strength == "strong" else answer_first
+        harvest.add(ask(group, settings, teacher))
         done += sum(expected[first:last])
         advance(done, total, "requests")
         if not judged and harvest.asked >= settings.pilot_chunks:

@@ -1,21 +1,20 @@
 """The reply cache: no reply of a teacher is ever paid for twice.
 
-A teacher in this process computes requests in batches, and the replies of a batch depend on one
-another through padding and the random numbers. So a batch is the unit: its members follow from
-the order and content of the requests alone, its seed from its content, and its replies are kept
-in one entry. A run that is killed halfway finds whole batches or none, and gives the same bytes.
-Requests to an endpoint are independent: each has an entry of its own, kept as it arrives.
+Each request has an entry of its own, found by its content and the seed, and kept as it arrives. A
+teacher in this process computes several requests as one batch; the random numbers of each are its
+own, so its reply depends on the others by rounding alone. What is in the cache is not computed
+again, whatever is asked beside it.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.cache import Cache, digest
+from pipeline.cache import Cache
 from pipeline.generate.teacher import Messages, OnReply, Reply, Request, Strength, Teacher
 
-VERSION = 1
-"""Of the entries: raise it when their form or the cutting of batches changes."""
+VERSION = 2
+"""Of the entries: raise it when their form or the random numbers change."""
 
 
 @dataclass(slots=True)
@@ -55,53 +54,8 @@ class CachingTeacher:
     ) -> list[Reply]:
         """Answer requests from the cache where it can, else from the teacher.
 
-        Requests given together are cut into batches in their order: give those of one document,
-        so that another document does not change them.
+        A teacher in this process gets at most ``batch_size`` replies to make at once.
         """
-        if self.batch_size == 0:
-            return self._one_by_one(requests, seed, on_reply)
-        replies: list[Reply] = []
-        for batch in _batches(requests, self.batch_size):
-            for reply in self._batch(batch, seed):
-                if on_reply is not None:
-                    on_reply(len(replies), reply)
-                replies.append(reply)
-        return replies
-
-    def answer_losses(self, pairs: Sequence[tuple[Messages, str]]) -> list[float] | None:
-        """Return the mean nats a token of each answer, from the cache where it can."""
-        losses: list[float] = []
-        width = self.batch_size or len(pairs)
-        for first in range(0, len(pairs), max(1, width)):
-            batch = pairs[first : first + width]
-            key = self._key("losses", pairs=[[_turns(m), answer] for m, answer in batch])
-            known = self._cache.get(key)
-            if known is None:
-                known = self._teacher.answer_losses(batch)
-                if known is None:
-                    return None
-                self._cache.put(key, known)
-                self._usage.calls += len(batch)
-            else:
-                self._usage.cached += len(batch)
-            losses += known
-        return losses
-
-    def _batch(self, batch: Sequence[Request], seed: int) -> list[Reply]:
-        key = self._key("batch", seed=seed, requests=[_plain(request) for request in batch])
-        entry = self._cache.get(key)
-        if entry is not None:
-            self._usage.cached += len(batch)
-            return [_reply(row) for row in entry]
-        replies = self._teacher.complete(batch, int(digest(key)[:15], 16))
-        self._cache.put(key, [asdict(reply) for reply in replies])
-        for reply in replies:
-            self._count(reply)
-        return replies
-
-    def _one_by_one(
-        self, requests: Sequence[Request], seed: int, on_reply: OnReply | None
-    ) -> list[Reply]:
         keys = [self._key("request", seed=seed, request=_plain(request)) for request in requests]
         entries = [self._cache.get(key) for key in keys]
         replies = {place: _reply(row) for place, row in enumerate(entries) if row is not None}
@@ -110,19 +64,39 @@ class CachingTeacher:
             for place, reply in replies.items():
                 on_reply(place, reply)
         missing = [place for place in range(len(requests)) if place not in replies]
+        for batch in _batches(missing, requests, self.batch_size):
 
-        def keep(number: int, reply: Reply) -> None:
-            place = missing[number]
-            replies[place] = reply
-            self._count(reply)
-            if not reply.failed:  # a failure is asked again in the next run
-                self._cache.put(keys[place], asdict(reply))
-            if on_reply is not None:
-                on_reply(place, reply)
+            def keep(number: int, reply: Reply, batch: list[int] = batch) -> None:
+                place = batch[number]
+                replies[place] = reply
+                self._count(reply)
+                if not reply.failed:  # a failure is asked again in the next run
+                    self._cache.put(keys[place], asdict(reply))
+                if on_reply is not None:
+                    on_reply(place, reply)
 
-        if missing:
-            self._teacher.complete([requests[place] for place in missing], seed, keep)
+            self._teacher.complete([requests[place] for place in batch], seed, keep)
         return [replies[place] for place in range(len(requests))]
+
+    def answer_losses(self, pairs: Sequence[tuple[Messages, str]]) -> list[float] | None:
+        """Return the mean nats a token of each answer, from the cache where it can."""
+        keys = [self._key("loss", turns=_turns(turns), answer=answer) for turns, answer in pairs]
+        losses: list[float | None] = [self._cache.get(key) for key in keys]
+        missing = [place for place, loss in enumerate(losses) if loss is None]
+        self._usage.cached += len(pairs) - len(missing)
+        # Pairs of like length share a pass, which pads them.
+        missing.sort(key=lambda place: (_characters(pairs[place]), place))
+        width = self.batch_size or max(1, len(missing))
+        for first in range(0, len(missing), width):
+            batch = missing[first : first + width]
+            found = self._teacher.answer_losses([pairs[place] for place in batch])
+            if found is None:
+                return None
+            for place, loss in zip(batch, found, strict=True):
+                self._cache.put(keys[place], loss)
+                losses[place] = loss
+            self._usage.calls += len(batch)
+        return [loss for loss in losses if loss is not None]
 
     def _key(self, kind: str, **content: Any) -> dict[str, Any]:
         return {"teacher": self.name, "version": VERSION, "kind": kind, **content}
@@ -133,16 +107,27 @@ class CachingTeacher:
         self._usage.completion_tokens += reply.completion_tokens
 
 
-def _batches(requests: Sequence[Request], rows: int) -> Iterator[list[Request]]:
-    """Cut requests, in order, into batches of at most ``rows`` replies (one request at least)."""
-    batch: list[Request] = []
-    for request in requests:
-        if batch and sum(r.samples for r in batch) + request.samples > rows:
+def _batches(places: Sequence[int], requests: Sequence[Request], rows: int) -> Iterator[list[int]]:
+    """Cut places of requests into batches of at most ``rows`` replies (one request at least).
+
+    0 rows: one batch of all.
+    """
+    batch: list[int] = []
+    count = 0
+    for place in places:
+        samples = requests[place].samples
+        if batch and rows and count + samples > rows:
             yield batch
-            batch = []
-        batch.append(request)
+            batch, count = [], 0
+        batch.append(place)
+        count += samples
     if batch:
         yield batch
+
+
+def _characters(pair: tuple[Messages, str]) -> int:
+    messages, answer = pair
+    return sum(len(content) for _, content in messages) + len(answer)
 
 
 def _turns(messages: Messages) -> list[list[str]]:

@@ -68,12 +68,14 @@ class Teacher(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """Replies computed together, so that they depend on each other; 0: each by itself."""
+        """Replies computed together in this process; 0: each by itself, elsewhere."""
 
     def complete(
         self, requests: Sequence[Request], seed: int, on_reply: OnReply | None = None
     ) -> list[Reply]:
         """Answer the requests, in their order; the same requests and seed give the same replies.
+
+        Of a reply that is computed beside others, the others may change the rounding.
 
         ``on_reply`` hears of each reply as it comes, so that none is lost when the process dies.
 

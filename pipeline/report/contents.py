@@ -4,29 +4,18 @@ A section that a run did not reach is None. Counts are rows unless a name says o
 are nats a token, times seconds, memory bytes.
 """
 
-from math import isfinite
-from typing import Annotated, Any
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
 from pipeline.drift.evidence import Evidence
 from pipeline.drift.policy import Decision
-
-
-def _finite_points(points: Any) -> Any:
-    """Leave out points of a curve that cannot be drawn or written as JSON."""
-    return [point for point in points if point[1] is not None and isfinite(point[1])]
-
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Curve = Annotated[tuple[tuple[int, float], ...], BeforeValidator(_finite_points)]
-"""Points of (step, loss)."""
-
-
-class Part(BaseModel):
-    """Frozen; an unknown key is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+from pipeline.report.compared import Candidate as Candidate
+from pipeline.report.compared import Comparison as Comparison
+from pipeline.report.evaluation import Evaluation as Evaluation
+from pipeline.report.parts import Finite as Finite
+from pipeline.report.parts import Interval as Interval
+from pipeline.report.parts import Part as Part
+from pipeline.report.training import Training as Training
+from pipeline.report.tuning import Tuning
 
 
 class Run(Part):
@@ -49,7 +38,7 @@ class Stage(Part):
     rows_in: int
     rows_kept: int
     rows_dropped: int
-    reasons: dict[str, int] = {}
+    reasons: dict[str, int] = Field(default_factory=dict)
     """Dropped rows by reason, most frequent first."""
     seconds: Finite
     reused: bool = False
@@ -130,41 +119,6 @@ class Splits(Part):
     test: int
 
 
-class Training(Part):
-    """How the challenger was made."""
-
-    method: str
-    base_model: str
-    trainable_parameters: int
-    supervised_tokens: int
-    tokens_per_second: Finite
-    peak_memory_bytes: int
-    train_loss: Curve = ()
-    validation_loss: Curve = ()
-
-
-class Interval(Part):
-    """A value with its confidence interval; an end that cannot be given is None."""
-
-    value: Finite
-    low: Finite | None
-    high: Finite | None
-
-
-class Evaluation(Part):
-    """All arms on the frozen test set; differences are challenger minus the other arm."""
-
-    test_rows: int
-    test_clusters: int | None = None
-    """Independent documents behind the rows."""
-    arms: dict[str, dict[str, Interval]]
-    challenger_minus_base: dict[str, Interval] = {}
-    challenger_minus_few_shot: dict[str, Interval] = {}
-    challenger_minus_champion: dict[str, Interval] = {}
-    minimum_detectable_effect: dict[str, Finite | None] = {}
-    confidence: Finite = 0.95
-
-
 class GateReason(Part):
     """One check of the gate."""
 
@@ -196,6 +150,29 @@ class Forgetting(Part):
     accuracy_change: Interval | None = None
 
 
+class Change(Part):
+    """A yes-or-no measure on the same items: yes before, yes after, and what changed sides."""
+
+    items: int
+    before: int
+    after: int
+    lost: int
+    gained: int
+    chance: Finite
+    """Probability of so many lost, or more, if both models were alike."""
+
+
+class Behaviour(Part):
+    """Base against challenger on general instructions, harmful and harmless requests."""
+
+    instructions: Change | None = None
+    refused: Change | None = None
+    leaning: Change | None = None
+    answered: Change | None = None
+    margin_before: Finite | None = None
+    margin_after: Finite | None = None
+
+
 class Feature(Part):
     """Quantiles of one drift feature over the reference."""
 
@@ -211,7 +188,7 @@ class Reference(Part):
 
     fingerprint: str
     rows: int
-    features: dict[str, Feature] = {}
+    features: dict[str, Feature] = Field(default_factory=dict)
 
 
 class Drift(Part):
@@ -281,9 +258,14 @@ class Report(Part):
     evaluation: Evaluation | None = None
     gate: Gate | None = None
     forgetting: Forgetting | None = None
+    over_champion: Forgetting | None = None
+    """The same, with the champion in the place of the base model."""
+    behaviour: Behaviour | None = None
     drift: Drift | None = None
     retrain: Retraining | None = None
-    drop_examples: dict[str, dict[str, tuple[DropExample, ...]]] = {}
+    comparison: Comparison | None = None
+    tuning: Tuning | None = None
+    drop_examples: dict[str, dict[str, tuple[DropExample, ...]]] = Field(default_factory=dict)
     """By stage and reason."""
     pair_examples: tuple[PairExample, ...] = ()
     answers: tuple[Answer, ...] = ()

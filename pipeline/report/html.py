@@ -5,12 +5,26 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.report import charts, drift_words, text, words
+from pipeline.report import (
+    charts,
+    compared,
+    drift_words,
+    evaluation_text,
+    proofs,
+    text,
+    tune,
+    words,
+)
 from pipeline.report.contents import Evaluation, Interval, Report
 from pipeline.report.drift_view import view
 from pipeline.report.history import mark
 
 TEMPLATE = Path(__file__).parent / "template.html"
+HIDDEN = frozenset(
+    {"bits_per_byte", "exact_match", "refusal_right", "refusal_wrong", "repetition"}
+    | {"length_ratio", "retrieval_hit"}
+)
+"""Metrics that are in the table and get no plot of their own."""
 
 
 def render(report: Report) -> str:
@@ -55,12 +69,17 @@ def render(report: Report) -> str:
         evidence=text.evidence(report),
         top=mark(decision.action) if decision else "",
         drift=view(report.drift) if report.drift else None,
+        tuned=tune.section(report.tuning),
         retrained=text.retrained(report.retrain) if report.retrain else "",
         funnel=charts.funnel(report.funnel, report.splits),
         curves=_curves(report),
-        metrics=text.metrics(report.evaluation) if report.evaluation else [],
+        metrics=evaluation_text.metrics(report.evaluation) if report.evaluation else [],
+        notes=evaluation_text.notes(report.evaluation) if report.evaluation else [],
+        worst=_worst(report.evaluation) if report.evaluation else {},
+        proofs=proofs.view(report.training),
         plots=_plots(report.evaluation) if report.evaluation else {},
         words=words,
+        compared=compared,
     )
 
 
@@ -73,6 +92,12 @@ def tone(metric: str, difference: Interval) -> str:
     return "better" if (difference.low > 0) == words.metric(metric).higher_is_better else "worse"
 
 
+def _worst(evaluation: Evaluation) -> dict[str, str]:
+    """Return the worst slice of each comparison in words; empty where none was tested."""
+    found = {arm: evaluation_text.worst(slices) for arm, slices in evaluation.slices.items()}
+    return {arm: evaluation_text.slice_words(item) if item else "" for arm, item in found.items()}
+
+
 def _curves(report: Report) -> Markup:
     training = report.training
     return charts.curves(training.train_loss, training.validation_loss) if training else Markup("")
@@ -80,13 +105,10 @@ def _curves(report: Report) -> Markup:
 
 def _plots(evaluation: Evaluation) -> dict[str, tuple[Markup, Markup]]:
     """Return the interval plots of each metric: the arms, and the challenger's differences."""
-    differences = {
-        "base": evaluation.challenger_minus_base,
-        "few_shot": evaluation.challenger_minus_few_shot,
-        "champion": evaluation.challenger_minus_champion,
-    }
     plots = {}
-    for name in text.metrics(evaluation):
+    for name in evaluation_text.metrics(evaluation):
+        if name in HIDDEN:
+            continue
         arms = [
             charts.Line(
                 words.arm(arm), scores[name], "challenger" if arm == "challenger" else "arm"
@@ -96,7 +118,7 @@ def _plots(evaluation: Evaluation) -> dict[str, tuple[Markup, Markup]]:
         ]
         against = [
             charts.Line(f"minus {words.arm(arm)}", found[name], tone(name, found[name]))
-            for arm, found in differences.items()
+            for arm, found in evaluation.challenger_minus.items()
             if name in found
         ]
         title = words.metric(name).title

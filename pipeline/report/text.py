@@ -1,13 +1,10 @@
 """The report as plain text: for the terminal, and as Markdown for an orchestrator."""
 
 from pipeline.drift.policy import Decision
-from pipeline.report import drift_text, drift_words, markdown, words
-from pipeline.report.contents import Evaluation, Interval, Report, Retraining
+from pipeline.report import compared, drift_text, drift_words, markdown, words
+from pipeline.report.contents import Report, Retraining
+from pipeline.report.evaluation_text import metrics, notes
 
-COLUMN = 16
-"""Characters of a column: three arms, the metric and the last column fit into 80."""
-LAST = 20
-"""Characters of the difference."""
 LATEST = 10
 """Decisions that are listed."""
 
@@ -23,6 +20,8 @@ def headline(report: Report) -> str:
     if decision is not None:
         return drift_words.headline(decision)
     if report.gate is None:
+        if report.comparison is not None:
+            return compared.headline(report.comparison)
         if report.retrain is not None and report.retrain.outcome == "dry run":
             return "Dry run: nothing was trained."
         if report.run.exit:
@@ -44,10 +43,10 @@ def evidence(report: Report) -> str:
     if decision is not None:
         return drift_words.sentences(decision.reasons[:2])
     found = report.evaluation
-    if found is None or "loss" not in found.challenger_minus_base:
+    if found is None or "loss" not in found.challenger_minus.get("base", {}):
         return ""
     challenger = found.arms["challenger"]["loss"].value
-    difference = found.challenger_minus_base["loss"]
+    difference = found.challenger_minus["base"]["loss"]
     documents = f" from {words.count(found.test_clusters)} documents" if found.test_clusters else ""
     side = "below" if difference.value < 0 else "above"
     if difference.low is None or difference.high is None:
@@ -74,36 +73,6 @@ def verdict(report: Report) -> str:
     if report.gate is not None:
         lines += [f"  failed: {reason.text}" for reason in report.gate.reasons if not reason.passed]
     return "\n".join(line for line in lines if line)
-
-
-def evaluation_table(report: Report) -> str:
-    """Return metrics by arm as plain text, each value with its interval below; may be empty."""
-    found = report.evaluation
-    if found is None or not found.arms:
-        return ""
-    arms = list(found.arms)
-    columns = [words.arm(arm) for arm in arms]
-    if found.challenger_minus_base:
-        columns.append(f"challenger {words.MINUS} base")
-    lines = [_line("", columns, len(arms))]
-    for name in metrics(found):
-        digits = words.metric(name).digits
-        cells = [found.arms[arm].get(name) for arm in arms]
-        values = ["" if cell is None else words.decimal(cell.value, digits) for cell in cells]
-        spans = ["" if cell is None else _ends(cell, digits) for cell in cells]
-        if found.challenger_minus_base:
-            cell = found.challenger_minus_base.get(name)
-            values.append("" if cell is None else words.decimal(cell.value, digits, signed=True))
-            spans.append("" if cell is None else _ends(cell, digits, signed=True))
-        title = words.metric(name).title
-        lines += [_line(title, values, len(arms)), _line("", spans, len(arms))]
-    return "\n".join(lines)
-
-
-def metrics(evaluation: Evaluation) -> list[str]:
-    """Return the metrics of any arm, known ones first in their usual order."""
-    there = {name for scores in evaluation.arms.values() for name in scores}
-    return [name for name in words.METRICS if name in there] + sorted(there - words.METRICS.keys())
 
 
 def markdown_summary(report: Report) -> str:
@@ -144,6 +113,7 @@ def markdown_summary(report: Report) -> str:
             for name in metrics(found)
         ]
         blocks += ["## Evaluation", markdown.table(["", *map(words.arm, found.arms)], rows)]
+        blocks += [f"- {markdown.escape(note)}" for note in notes(found)]
     if report.gate is not None:
         rows = [
             [words.plain(reason.name), "holds" if reason.passed else "fails", reason.text]
@@ -232,13 +202,3 @@ def retrained(retrain: Retraining) -> str:
 
 def _row(name: str, said: str) -> str:
     return f"  {name:<13} {said}"
-
-
-def _line(title: str, cells: list[str], arms: int) -> str:
-    widths = [COLUMN] * arms + [LAST]
-    padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False))
-    return (f"{title:<12}" + "".join(padded)).rstrip()
-
-
-def _ends(interval: Interval, digits: int, signed: bool = False) -> str:
-    return f"[{words.between(interval, digits, signed).replace(' to ', ', ')}]"

@@ -20,16 +20,27 @@ class Metric(NamedTuple):
 
 METRICS = {
     "loss": Metric("Loss", "nats a token, lower is better", False),
-    "rouge_l": Metric("ROUGE-L", "overlap with reference, higher is better", True),
+    "bits_per_byte": Metric("Bits a byte", "of the reference, lower is better", False),
     "token_f1": Metric("Token F1", "shared words, higher is better", True),
+    "rouge_l": Metric("ROUGE-L", "overlap with reference, higher is better", True),
+    "chrf": Metric("chrF", "shared letters, higher is better", True),
     "exact_match": Metric("Exact match", "share of answers, higher is better", True),
+    "grounded": Metric("Grounded", "stands in the document, higher is better", True),
+    "refusal_right": Metric("Refusal right", "declines as the reference, higher is better", True),
+    "refusal_wrong": Metric("Refusal wrong", "declines for no reason, lower is better", False),
     "stop_rate": Metric("Stop rate", "ends by itself, higher is better", True),
+    "repetition": Metric("Repetition", "repeated 4-grams, lower is better", False),
+    "length_ratio": Metric("Length ratio", "words over the reference's, 1 is right", False),
+    "retrieval_hit": Metric("Retrieval hit", "right document found, higher is better", True),
 }
 ARMS = {
     "base": "base",
     "few_shot": "few-shot",
+    "retrieval": "retrieval",
+    "chain_of_thought": "chain of thought",
     "champion": "champion",
     "challenger": "challenger",
+    "challenger_retrieval": "challenger + retrieval",
 }
 
 

@@ -14,6 +14,10 @@ from pipeline.settings.corpus import (
     PathSettings,
     SplitSettings,
 )
+from pipeline.settings.evaluate import EvaluateSettings
+from pipeline.settings.export import ExportSettings
+from pipeline.settings.gate import ForgettingSettings, GateSettings
+from pipeline.settings.judge import JudgeSettings
 from pipeline.settings.loop import (
     LabelStudioSettings,
     MonitorSettings,
@@ -21,22 +25,28 @@ from pipeline.settings.loop import (
     ScheduleSettings,
     StoreSettings,
 )
-from pipeline.settings.model import EvaluateSettings, GateSettings, ModelSettings, TrainSettings
+from pipeline.settings.model import ModelSettings
 from pipeline.settings.pairs import (
     GenerateSettings,
     ReviewSettings,
     ScreenSettings,
     TeacherSettings,
 )
+from pipeline.settings.tracking import TrackingSettings
+from pipeline.settings.train import TrainSettings
+from pipeline.settings.tune import TuneSettings
 
 __all__ = [
     "ChunkSettings",
     "CleanSettings",
     "DedupSettings",
     "EvaluateSettings",
+    "ExportSettings",
+    "ForgettingSettings",
     "GateSettings",
     "GenerateSettings",
     "IngestSettings",
+    "JudgeSettings",
     "LabelStudioSettings",
     "ModelSettings",
     "MonitorSettings",
@@ -51,7 +61,9 @@ __all__ = [
     "SplitSettings",
     "StoreSettings",
     "TeacherSettings",
+    "TrackingSettings",
     "TrainSettings",
+    "TuneSettings",
 ]
 
 
@@ -71,8 +83,13 @@ class Settings(Section):
     screen: ScreenSettings = ScreenSettings()
     review: ReviewSettings = ReviewSettings()
     train: TrainSettings = TrainSettings()
+    tune: TuneSettings = TuneSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+    forgetting: ForgettingSettings = ForgettingSettings()
     gate: GateSettings = GateSettings()
+    export: ExportSettings = ExportSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    judge: JudgeSettings = JudgeSettings()
     label_studio: LabelStudioSettings = LabelStudioSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     monitor: MonitorSettings = MonitorSettings()

@@ -1,9 +1,8 @@
 """Adapters: put one on a base model, save it with its run card, load it where it belongs."""
 
 import json
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,10 @@ from pipeline.train.base_model import (
     load_model,
     load_tokenizer,
 )
-from pipeline.train.methods import METHODS, Method
+from pipeline.train.methods import METHODS, Method, resolved
+from pipeline.train.methods.lora import quiet_peft as quiet_peft
 from pipeline.train.quantized import dequantize, load_quantized
+from pipeline.train.stored import restore, store
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "safetensors")
 """What the numbers of a training run depend on; their versions are on the run card."""
@@ -33,21 +34,36 @@ def load_base(base: BaseModel, model_settings: ModelSettings, quantized: bool) -
     return load_quantized(base.path, device) if quantized else load_model(base.path, device)
 
 
-def attach_adapter(model: Any, method: Method, settings: TrainSettings) -> Any:
-    """Wrap a base model in a fresh adapter, ready to train.
+def attach_adapter(
+    model: Any, method: Method, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()
+) -> Any:
+    """Put a method on a base model, ready to train.
 
-    The adapter's weights are float32, on a bfloat16 base too: at the end of the schedule the
-    updates are smaller than bfloat16 resolves, and the cost is small (measured: 313 against 324
-    to 347 tokens a second). The initial values come from torch's random state.
+    The initial values come from torch's random state, or from the rows.
+
+    Args:
+        model: a base model, in 4 bits when the method wants it so; it is changed in place.
+        method: from the table.
+        settings: resolved here, if they are not.
+        rows: token ids of train rows, for methods that start from them.
+
+    Raises:
+        SettingsError: a setting is given that the method does not use.
+        TrainingError: the base is in 4 bits and the method needs plain weights, or the other way
+            round; or the method does not fit the model or the rows.
     """
-    from peft import get_peft_model
-
-    with quiet_peft():
-        if settings.gradient_checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+    settings = resolved(settings)
+    if (found := bool(getattr(model, "is_quantized", False))) != method.quantized:
+        names = {True: "in 4 bits", False: "in plain weights"}
+        raise TrainingError(
+            f"method {method.name}: the base model is {names[found]}; expected it "
+            f"{names[method.quantized]}; load it so, or choose another train.method"
+        )
+    if settings.gradient_checkpointing:
+        with quiet_peft():
+            model.activation_checkpointing_enable({"use_reentrant": False})
             model.enable_input_require_grads()
-        adapted = get_peft_model(model, method.peft_config(settings), autocast_adapter_dtype=True)
-    return adapted.train()
+    return method.build(model, settings, rows).train()
 
 
 def trainable(model: Any) -> dict[str, Any]:
@@ -65,34 +81,21 @@ def save_adapter(
     """Write adapter and run card; equal runs give equal bytes, on every machine.
 
     Args:
-        model: the PEFT model, whose parameters take the given values.
+        model: from :func:`attach_adapter`; its parameters take the given values. It computes the
+            same afterwards, but is not for training any more.
         tensors: values of the trainable parameters.
         base: named in adapter_config.json instead of its path.
-        output: gets adapter_model.safetensors, adapter_config.json and, last, run_card.json.
+        output: gets adapter_model.safetensors and adapter_config.json (a whole model:
+            model.safetensors and config.json) and, last, run_card.json.
         card: what the run card says.
     """
     import torch
-    from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
 
     with torch.no_grad():
         for name, parameter in trainable(model).items():
             parameter.copy_(tensors[name])
     output.mkdir(parents=True, exist_ok=True)
-    state = get_peft_model_state_dict(model)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    save_file(weights, output / "adapter_model.safetensors", metadata={"format": "pt"})
-    config = model.peft_config["default"]
-    config.base_model_name_or_path = base.name
-    config.inference_mode = True
-    config.save_pretrained(output)
-    # peft writes sets in the order of their hashes, which changes from process to process.
-    file = output / "adapter_config.json"
-    written: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    for key, value in written.items():
-        if isinstance(value, list):
-            written[key] = sorted(value)
-    file.write_text(json.dumps(written, indent=2, sort_keys=True) + "\n", "utf-8")
+    store(model, TrainSettings.model_validate(card["settings"]), base.name, output)
     data = json.dumps(dict(card), indent=2, sort_keys=True) + "\n"
     write_atomically(output / "run_card.json", data.encode())
 
@@ -143,22 +146,33 @@ def load_adapter(
     tokenizer = load_tokenizer(base.path)
     if adapter is not None:
         card = read_run_card(adapter)
-        _check_fit(card, base, tokenizer, adapter, quantized)
+        check_fit(card, base, tokenizer, adapter, quantized)
         quantized = METHODS[card["method"]].quantized
-    model = load_base(base, model_settings, bool(quantized))
-    if adapter is not None:
-        from peft import PeftModel
-
-        with quiet_peft():
-            model = PeftModel.from_pretrained(model, adapter, is_trainable=False)
+    if adapter is None:
+        model = load_base(base, model_settings, bool(quantized))
+    elif METHODS[card["method"]].stored == "model":
+        model = load_base(replace(base, path=adapter), model_settings, quantized=False)
+    else:
+        model = load_base(base, model_settings, bool(quantized))
+        model = restore(model, METHODS[card["method"]], adapter)
     if quantized and dequantized:
         dequantize(model)
     return model.eval().requires_grad_(False), tokenizer
 
 
-def _check_fit(
+def on_plain_base(model: Any, adapter: Path) -> Any:
+    """Put a PEFT adapter on a loaded base with plain weights, for merging or comparing."""
+    from peft import PeftModel
+
+    with quiet_peft():
+        return PeftModel.from_pretrained(model, adapter, is_trainable=False).eval()
+
+
+def check_fit(
     card: Mapping[str, Any], base: BaseModel, tokenizer: Any, adapter: Path, quantized: bool | None
 ) -> None:
+    """Raise TrainingError when an adapter belongs to another base, template or precision."""
+
     def refuse(what: str, trained: object, found: object) -> None:
         raise TrainingError(
             f"adapter {adapter.name}: {what} is {found}; it was trained with {trained}; load the "
@@ -181,11 +195,3 @@ def _check_fit(
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that decide the numbers."""
     return {name: version(name) for name in LIBRARIES}
-
-
-@contextmanager
-def quiet_peft() -> Iterator[None]:
-    """Silence a warning nobody can act on: peft 0.21 reads what transformers 5.23 has renamed."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
-        yield

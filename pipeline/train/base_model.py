@@ -7,6 +7,7 @@ tokens take milliseconds.
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,7 @@ from pipeline.errors import TrainingError
 from pipeline.settings import ModelSettings
 from pipeline.train import embedded
 
-FILES = (
-    "*.safetensors",
-    "*.safetensors.index.json",
-    "config.json",
+BESIDE = (
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -31,6 +29,9 @@ FILES = (
     "tokenizer.model",
     "chat_template.jinja",
 )
+"""Files beside weights and configuration: tokenizer, template, generation settings."""
+
+FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", *BESIDE)
 """What a base model consists of: weights, tokenizer, template. Nothing else enters its digest."""
 
 
@@ -268,7 +269,9 @@ def configure_torch(settings: ModelSettings) -> None:
     """
     import torch
 
-    threads = settings.threads or int(torch.cpu.get_capabilities().get("num_physical_cores") or 0)
+    threads = settings.threads
+    if not threads and not os.environ.get("OMP_NUM_THREADS"):  # which torch has read
+        threads = int(torch.cpu.get_capabilities().get("num_physical_cores") or 0)
     if threads:
         torch.set_num_threads(threads)
     gpu = choose_device(settings) == "cuda"

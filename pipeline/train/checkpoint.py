@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.train.optimizers import optimizer_state, restore_optimizer
+
 
 @dataclass(slots=True)
 class History:
@@ -23,6 +25,9 @@ class History:
     """Finished steps."""
     train_loss: list[tuple[int, float]] = field(default_factory=list)
     validation_loss: list[tuple[int, float]] = field(default_factory=list)
+    learning_rate: list[tuple[int, float]] = field(default_factory=list)
+    gradient_norm: list[tuple[int, float]] = field(default_factory=list)
+    step_speed: list[tuple[int, float]] = field(default_factory=list)
     best_step: int = 0
     best_loss: float = float("inf")
     """Lowest validation loss so far, at ``best_step``."""
@@ -37,8 +42,23 @@ class History:
     peak_memory_bytes: int = 0
 
 
+def random_state(rank: int = 0) -> dict[str, Any]:
+    """Return torch's random state of this process, under names that tell processes apart."""
+    import torch
+
+    state = {f"cpu {rank}": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state[f"cuda {rank}"] = torch.cuda.get_rng_state()
+    return state
+
+
 def save_checkpoint(
-    work: Path, history: History, parameters: dict[str, Any], optimizer: Any, best: dict[str, Any]
+    work: Path,
+    history: History,
+    parameters: dict[str, Any],
+    optimizer: Any,
+    best: dict[str, Any],
+    random: dict[str, Any],
 ) -> None:
     """Write the state of a run after a step.
 
@@ -46,10 +66,10 @@ def save_checkpoint(
         work: folder of the run's checkpoints.
         history: what has happened so far.
         parameters: trainable tensors by name, in the order the optimizer has them.
-        optimizer: an AdamW over these tensors.
+        optimizer: the optimizer over these tensors.
         best: the tensors of the best step.
+        random: :func:`random_state` of each process.
     """
-    import torch
     from safetensors.torch import save_file
 
     folder = work / f"step-{history.step:06d}"
@@ -58,14 +78,7 @@ def save_checkpoint(
     temporary.mkdir(parents=True)
     save_file(_detached(parameters), temporary / "adapter.safetensors")
     save_file(_detached(best), temporary / "best.safetensors")
-    moments = {}
-    for name, parameter in parameters.items():
-        for key, value in optimizer.state[parameter].items():
-            moments[f"{key}:{name}"] = value.detach().contiguous()
-    save_file(moments, temporary / "optimizer.safetensors")
-    random = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        random["cuda"] = torch.cuda.get_rng_state()
+    save_file(optimizer_state(optimizer, parameters), temporary / "optimizer.safetensors")
     save_file(random, temporary / "random.safetensors")
     (temporary / "history.json").write_text(json.dumps(asdict(history)), "utf-8")
     for file in temporary.iterdir():
@@ -80,7 +93,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    work: Path, fingerprint: str, parameters: dict[str, Any], optimizer: Any
+    work: Path, fingerprint: str, parameters: dict[str, Any], optimizer: Any, rank: int = 0
 ) -> tuple[History, dict[str, Any]] | None:
     """Put the newest checkpoint of this very run into parameters, optimizer and random state.
 
@@ -95,22 +108,18 @@ def load_checkpoint(
         stored: dict[str, Any] = json.loads(file.read_text("utf-8"))
         if stored["fingerprint"] != fingerprint:
             continue
-        for key in ("train_loss", "validation_loss"):
-            stored[key] = [(step, loss) for step, loss in stored[key]]
+        for key, value in stored.items():
+            if isinstance(value, list):  # a curve
+                stored[key] = [(step, point) for step, point in value]
         adapter = load_file(folder / "adapter.safetensors")
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(adapter[name])
-        for key, value in load_file(folder / "optimizer.safetensors").items():
-            moment, _, name = key.partition(":")
-            parameter = parameters[name]
-            # The step count stays where AdamW made it, on the CPU.
-            place = "cpu" if moment == "step" else parameter.device
-            optimizer.state[parameter][moment] = value.to(place)
+        restore_optimizer(optimizer, parameters, load_file(folder / "optimizer.safetensors"))
         random = load_file(folder / "random.safetensors")
-        torch.set_rng_state(random["cpu"])
-        if "cuda" in random and torch.cuda.is_available():
-            torch.cuda.set_rng_state(random["cuda"])
+        torch.set_rng_state(random[f"cpu {rank}"])
+        if f"cuda {rank}" in random and torch.cuda.is_available():
+            torch.cuda.set_rng_state(random[f"cuda {rank}"])
         best = load_file(folder / "best.safetensors")
         return History(**stored), best
     return None

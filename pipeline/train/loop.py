@@ -1,11 +1,9 @@
 """The training loop itself: steps, validation, early stopping, checkpoints."""
 
 import math
-import resource
-import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,24 @@ from pipeline.errors import TrainingError
 from pipeline.progress import advance
 from pipeline.settings import TrainSettings
 from pipeline.train.adapter import trainable
-from pipeline.train.batches import Step, by_length, collate, learning_rate, plan_steps
-from pipeline.train.checkpoint import History, load_checkpoint, save_checkpoint
+from pipeline.train.batches import (
+    Step,
+    by_length,
+    collate,
+    first_fit,
+    halved,
+    learning_rate,
+    pack,
+    plan_steps,
+)
+from pipeline.train.checkpoint import History, load_checkpoint, random_state, save_checkpoint
+from pipeline.train.distill import distilled_loss
 from pipeline.train.loss import Loss, supervised_loss
+from pipeline.train.methods import parameter_groups
+from pipeline.train.noise import EmbeddingNoise
+from pipeline.train.optimizers import make_optimizer
+from pipeline.train.peak import peak_memory
+from pipeline.train.processes import Processes
 from pipeline.train.rows import Rows, lengths, supervised
 
 
@@ -28,6 +41,11 @@ class Run:
     pad: int
     settings: TrainSettings
     work: Path
+    processes: Processes | None = None
+    """This one among several; None: this one alone."""
+    teacher: Any = None
+    """The model that is distilled from."""
+    noise: EmbeddingNoise = field(init=False)
 
     def go(self, fingerprint: str) -> tuple[History, dict[str, Any]]:
         """Train from the last checkpoint, or from the start, to the end."""
@@ -35,15 +53,35 @@ class Run:
 
         settings = self.settings
         parameters = trainable(self.model)
-        optimizer = torch.optim.AdamW(parameters.values(), weight_decay=settings.weight_decay)
+        optimizer = make_optimizer(
+            parameter_groups(self.model, settings),
+            settings.optimizer,
+            self.model.device.type,
+            settings.weight_decay,
+        )
+        rates = [group["lr"] for group in optimizer.param_groups]
         steps = plan_steps(lengths(self.rows.train), settings)
         total = len(steps)
-        loss = supervised_loss(self.model, *self._batch(self.rows.train, steps[0][0]))
+        # The check computes all logits: the smallest pass of several rows will do.
+        several = [rows for rows in steps[0] if len(rows) > 1] or steps[0]
+        sizes = lengths(self.rows.train)
+        few = min(several, key=lambda rows: len(rows) * max(sizes[row] for row in rows))
+        batch = self._batch(self.rows.train, few)
+        # Noise differs from row to row, and a checkpointed pass keeps no cache.
+        share = not (settings.neftune_alpha or settings.gradient_checkpointing)
+        loss = learned = supervised_loss(self.model, *batch, share_prefix=share)
+        if self.teacher is not None:
+            learned = distilled_loss(self.model, self.teacher, settings, batch, share)
+        self.noise = EmbeddingNoise(self.model, settings.neftune_alpha)
         evaluate_at = {
             max(1, round(total * part / settings.evaluations))
             for part in range(1, settings.evaluations + 1)
         }
-        found = load_checkpoint(self.work, fingerprint, parameters, optimizer)
+        rank = 0
+        if self.processes:
+            rank = self.processes.rank
+            torch.manual_seed(settings.seed + rank)  # equal adapters, and now dropout of its own
+        found = load_checkpoint(self.work, fingerprint, parameters, optimizer, rank)
         if found:
             history, best = found
         else:
@@ -51,15 +89,17 @@ class Run:
             best = self._evaluate(history, best, parameters, loss)
         advance(history.step, total, "steps")
         while history.step < total and not history.stopped_early:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(history.step, total, settings)
-            self._step(history, steps[history.step], parameters, optimizer, loss)
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = learning_rate(rate, history.step, total, settings)
+            self._step(history, steps[history.step], parameters, optimizer, learned)
             if history.step in evaluate_at:
                 best = self._evaluate(history, best, parameters, loss)
             done = history.step == total or history.stopped_early
             if done or history.step % settings.checkpoint_steps == 0:
                 history.peak_memory_bytes = max(history.peak_memory_bytes, peak_memory())
-                save_checkpoint(self.work, history, parameters, optimizer, best)
+                random = self.processes.random_states() if self.processes else random_state()
+                if not rank:
+                    save_checkpoint(self.work, history, parameters, optimizer, best, random)
             advance(history.step, total, "steps")
         return history, best
 
@@ -79,10 +119,12 @@ class Run:
         batches = [self.rows.train[rows] for rows in step]
         tokens = sum(supervised(labels) for batch in batches for labels in batch["labels"])
         summed = 0.0
-        for rows in step:
-            part = loss(*self._batch(self.rows.train, rows)) / tokens
+        for rows in self.processes.part(step) if self.processes else step:
+            part = loss(*self._batch(self.rows.train, rows, self.noise)) / tokens
             part.backward()
             summed += part.item()
+        if self.processes:
+            summed = self.processes.sum_gradients(parameters, summed)
         norm = torch.nn.utils.clip_grad_norm_(list(parameters.values()), self.settings.clip).item()
         if not (math.isfinite(summed) and math.isfinite(norm)):
             raise TrainingError(
@@ -94,8 +136,13 @@ class Run:
         optimizer.zero_grad(set_to_none=True)
         history.step += 1
         history.train_loss.append((history.step, summed))
-        history.tokens += sum(len(ids) for batch in batches for ids in batch["input_ids"])
-        history.seconds += time.perf_counter() - began
+        history.learning_rate.append((history.step, optimizer.param_groups[0]["lr"]))
+        history.gradient_norm.append((history.step, norm))
+        done = sum(len(ids) for batch in batches for ids in batch["input_ids"])
+        seconds = time.perf_counter() - began
+        history.step_speed.append((history.step, done / seconds))
+        history.tokens += done
+        history.seconds += seconds
 
     def _evaluate(
         self, history: History, best: dict[str, Any], parameters: dict[str, Any], loss: Loss
@@ -130,20 +177,33 @@ class Run:
         self.model.eval()
         rows = self.rows.validation
         # No gradients are kept, so twice the rows fit.
-        batches = by_length(lengths(rows), 2 * self.settings.micro_batch_size)
+        batches = (
+            first_fit(range(len(rows)), lengths(rows), 2 * self.settings.max_tokens)
+            if self.settings.packing
+            else halved(
+                by_length(lengths(rows), 2 * self.settings.micro_batch_size),
+                lengths(rows),
+                2 * self.settings.micro_batch_tokens,
+            )
+        )
+        if self.processes:
+            batches = self.processes.part(batches)
         with torch.no_grad():
             summed = math.fsum(loss(*self._batch(rows, batch)).item() for batch in batches)
+        if self.processes:
+            summed = self.processes.sum(summed)
         return summed / sum(supervised(labels) for labels in rows["labels"])
 
-    def _batch(self, rows: Any, numbers: Sequence[int]) -> tuple[Any, Any]:
-        return collate(rows[list(numbers)], self.pad, self.model.device)
-
-
-def peak_memory() -> int:
-    """Return the peak memory in bytes: of the tensors on a GPU, else of this process so far."""
-    import torch
-
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return int(torch.cuda.max_memory_allocated())
-    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes on macOS, KiB on Linux
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    def _batch(
+        self, rows: Any, numbers: Sequence[int], noise: EmbeddingNoise | None = None
+    ) -> tuple[Any, ...]:
+        batch = rows[list(numbers)]
+        packing = self.settings.packing
+        tensors: tuple[Any, ...] = (
+            pack(batch, self.model.device)
+            if packing
+            else collate(batch, self.pad, self.model.device)
+        )
+        if noise is not None:
+            noise.expect(lengths(batch), packed=packing)
+        return tensors

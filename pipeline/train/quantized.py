@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import TrainingError
+from pipeline.settings import TrainSettings
 from pipeline.train.base_model import compute_dtype, load_model
 
 MIN_COSINE = 0.999
@@ -34,6 +35,10 @@ def load_quantized(path: Path, device: str = "cpu") -> Any:
         bnb_4bit_compute_dtype=dtype,
     )
     model = load_model(path, device, dtype, quantization_config=config)
+    for part in model.parameters():
+        if part.is_floating_point():
+            # On a CPU it lies in the mapped file, all of whose pages would stay for it.
+            part.data = part.data.clone()
     guard(model)
     return model
 
@@ -80,6 +85,11 @@ def dequantize(model: Any) -> Any:
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, plain)
     return model
+
+
+def dequantizes_once(settings: TrainSettings, device: str) -> bool:
+    """Return whether training unpacks its 4-bit base once, which ``auto`` does on a CPU."""
+    return settings.dequantize == "once" or (settings.dequantize == "auto" and device == "cpu")
 
 
 def probe_gradients(model: Any, input_ids: Any) -> float:

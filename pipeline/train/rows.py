@@ -5,11 +5,13 @@ from typing import Any
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.dataset.chat import IGNORED, Rejected, encode, prove_mask
+from pipeline.dataset.chat import IGNORED, Rejected, encode, prove_mask, template_digest
 from pipeline.errors import TrainingError
 from pipeline.outcome import Drop, drops
 from schemas.drops import Drops
 from schemas.pairs import Examples
+
+COLUMNS = ("pair_id", "input_ids", "labels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +19,11 @@ class Rows:
     """Tokenized rows by split, in order of pair_id, with the ledger of what was dropped."""
 
     train: Any
-    """``datasets.Dataset`` with input_ids and labels, in memory."""
+    """``datasets.Dataset`` with pair_id, input_ids and labels, in memory."""
     validation: Any
     dropped: DataFrame[Drops]
+    template_digest: str
+    """Of the chat template that rendered the rows."""
 
     @property
     def supervised_tokens(self) -> int:
@@ -39,7 +43,7 @@ def tokenize(examples: DataFrame[Examples], tokenizer: Any, max_tokens: int) -> 
     """
     from datasets import Dataset
 
-    kept: dict[str, list[tuple[list[int], list[int]]]] = {"train": [], "validation": []}
+    kept: dict[str, list[dict[str, Any]]] = {"train": [], "validation": []}
     proven, ledger = [], []
     for row in examples.sort("pair_id").iter_rows(named=True):
         if row["split"] not in kept:
@@ -50,7 +54,13 @@ def tokenize(examples: DataFrame[Examples], tokenizer: Any, max_tokens: int) -> 
             drop = Drop(row["pair_id"], encoded.reason, text, encoded.value, encoded.threshold)
             ledger.append(drop)
         else:
-            kept[row["split"]].append((encoded.input_ids, encoded.labels))
+            kept[row["split"]].append(
+                {
+                    "pair_id": row["pair_id"],
+                    "input_ids": encoded.input_ids,
+                    "labels": encoded.labels,
+                }
+            )
             proven.append(row["messages"])
     dropped = drops(ledger)
     if not kept["train"]:
@@ -60,13 +70,11 @@ def tokenize(examples: DataFrame[Examples], tokenizer: Any, max_tokens: int) -> 
             "train.max_tokens, choose a base model with a usable chat template, or add pairs"
         )
     prove_mask(tokenizer, proven)
-    splits = {
-        split: Dataset.from_dict(
-            {"input_ids": [ids for ids, _ in pairs], "labels": [labels for _, labels in pairs]}
-        )
-        for split, pairs in kept.items()
-    }
-    return Rows(splits["train"], splits["validation"], dropped)
+    train, validation = (
+        Dataset.from_dict({name: [row[name] for row in kept[split]] for name in COLUMNS})
+        for split in ("train", "validation")
+    )
+    return Rows(train, validation, dropped, template_digest(tokenizer))
 
 
 def lengths(rows: Any) -> list[int]:

@@ -1,12 +1,12 @@
 """Fine-tune an adapter: tokenize, prove, train, save.
 
-The loop is a plain one, since it is three times as fast here as the general trainers. Measured on
-2 cores with the embedded model: 69 to 93 tokens a second in TRL, about 300 in this loop. It sorts
-rows by length, runs the output head on supervised positions only, keeps no cache of keys and
-values, and checkpoints no activations.
+The loop is a plain one, since it is faster than the general trainers (``make bench`` compares). It
+sorts rows by length, runs the output head on supervised positions only and a piece at a time,
+computes what rows begin with once, and trains fused layers that keep little for the backward pass
+(:mod:`pipeline.train.fused`), so that no activations need to be made again.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,27 @@ from pipeline.train.adapter import (
     trainable,
 )
 from pipeline.train.base_model import BaseModel, load_tokenizer
+from pipeline.train.distill import find_teacher, load_teacher
+from pipeline.train.fused import fused
 from pipeline.train.loop import Run
-from pipeline.train.methods import METHODS
-from pipeline.train.quantized import probe_gradients
+from pipeline.train.methods import METHODS, parameter_groups, resolved
+from pipeline.train.processes import Processes
+from pipeline.train.proofs import (
+    Mask,
+    Proof,
+    prove_mask,
+    prove_no_leak,
+    prove_template,
+    shown_masks,
+)
+from pipeline.train.proofs_model import prove_equal, prove_four_bits, prove_model
+from pipeline.train.quantized import dequantize, dequantizes_once
 from pipeline.train.rows import Rows, tokenize
 from schemas.drops import Drops
 from schemas.pairs import Examples
 
-PROBE_TOKENS = 64
-"""Length of the row on which gradients are probed before training: a second."""
+START_ROWS = 64
+"""Train rows that a method may take its initial values from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,12 @@ class TrainingResult:
     """(step, nats a supervised token) of each step, before its update."""
     validation_loss: list[tuple[int, float]]
     """(finished steps, nats a supervised token); the first at step 0."""
+    learning_rate: list[tuple[int, float]]
+    """(step, rate of the update); with LoRA+, that of A."""
+    gradient_norm: list[tuple[int, float]]
+    """(step, norm before clipping)."""
+    step_speed: list[tuple[int, float]]
+    """(step, tokens without padding a second)."""
     best_step: int
     """Finished steps of the adapter that was kept."""
     stopped_early: bool
@@ -61,11 +79,19 @@ class TrainingResult:
     rows_kept: int
     dropped: DataFrame[Drops]
     """Rows that could not be trained on; rows_in == rows_kept + dropped.height."""
+    proofs: list[Proof]
+    """What was proven before the first step."""
+    masks: list[Mask]
+    """The loss mask of a few train rows, to look at."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values; the ledger as a list of its rows."""
         fields = {name: getattr(self, name) for name in self.__slots__}
-        return fields | {"dropped": self.dropped.to_dicts()}
+        return fields | {
+            "dropped": self.dropped.to_dicts(),
+            "proofs": [asdict(proof) for proof in self.proofs],
+            "masks": [asdict(mask) for mask in self.masks],
+        }
 
 
 def train(
@@ -75,44 +101,75 @@ def train(
     model_settings: ModelSettings,
     work: Path,
     output: Path,
+    processes: Processes | None = None,
 ) -> TrainingResult:
     """Fine-tune an adapter on the train rows, watched on the validation rows.
 
     A killed run that is started again with the same arguments goes on from its last checkpoint
     and writes the same bytes as an undisturbed one (on a CPU). Torch's random state is left as it
-    was. Test rows are not looked at.
+    was. Before the first step everything of :mod:`pipeline.train.proofs` is proven.
 
     Args:
-        examples: chat messages with their split.
+        examples: chat messages with their split; test rows, if there are any, are only looked at
+            for leaks.
         base: the base model.
         settings: method, schedule and limits.
         model_settings: device and threads.
         work: folder of checkpoints; they stay until another run of the same folder.
-        output: gets adapter_model.safetensors, adapter_config.json and run_card.json (last).
+        output: gets adapter_model.safetensors and adapter_config.json (method full:
+            model.safetensors and config.json), and run_card.json (last).
+        processes: when this is one of several, those: the first writes, all return the same.
 
     Raises:
-        TrainingError: no row can be trained on, the loss mask or the gradients fail their proof,
-            or the loss is not a number.
+        SettingsError: a setting is given that the method does not use.
+        TrainingError: no row can be trained on, a proof failed (the message names it), or the
+            loss is not a number.
     """
     import torch
 
+    settings = resolved(settings)
+    assert settings.learning_rate is not None, "resolved"
     method = METHODS[settings.method]
+    proofs = prove_no_leak(examples)
     rows_in = examples.filter(examples["split"] != "test").height
     tokenizer = load_tokenizer(base.path)
     rows = tokenize(examples, tokenizer, settings.max_tokens)
+    proofs += [prove_template(rows, base, tokenizer), *prove_mask(rows, tokenizer)]
+    teacher = find_teacher(settings, work)
+    guide = load_teacher(teacher, tokenizer, model_settings) if teacher else None
     devices = [0] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(settings.seed)
-        model = attach_adapter(load_base(base, model_settings, method.quantized), method, settings)
+        model = load_base(base, model_settings, method.quantized)
+        model = attach_adapter(model, method, settings, rows.train[:START_ROWS]["input_ids"])
         if method.quantized:
-            probe = rows.train[0]["input_ids"][:PROBE_TOKENS]
-            probe_gradients(model, torch.tensor([probe], device=model.device))
+            proofs.append(prove_four_bits(model, rows.train))
+            if dequantizes_once(settings, model.device.type):
+                dequantize(model)
+        proofs += prove_model(
+            model,
+            rows.train,
+            tokenizer.pad_token_id,
+            packing=settings.packing,
+            rate=parameter_groups(model, settings)[0]["lr"],
+        )
         card = _run_card(base, tokenizer, settings, rows, model)
+        replayed = set(examples.filter(origin="replay")["pair_id"])
+        if replayed:
+            card["rows"]["replay"] = sum(key in replayed for key in rows.train["pair_id"])
+        if teacher:
+            card["distilled_from"] = {"name": teacher.name, "digest": teacher.digest}
         content = [split[:] for split in (rows.train, rows.validation)]
         fingerprint = digest(card | {"content": content})
-        history, best = Run(model, rows, tokenizer.pad_token_id, settings, work).go(fingerprint)
+        with fused(model):
+            history, best = Run(
+                model, rows, tokenizer.pad_token_id, settings, work, processes, guide
+            ).go(fingerprint)
+    if processes:
+        proofs.append(prove_equal(processes, model))
     kept = {"best_step": history.best_step, "steps": history.step}
-    save_adapter(model, best, base, output, card | kept)
+    if processes is None or processes.first:
+        save_adapter(model, best, base, output, card | kept)
     return TrainingResult(
         method=method.name,
         base_model=base.name,
@@ -122,12 +179,17 @@ def train(
         peak_memory_bytes=history.peak_memory_bytes,
         train_loss=history.train_loss,
         validation_loss=history.validation_loss,
+        learning_rate=history.learning_rate,
+        gradient_norm=history.gradient_norm,
+        step_speed=history.step_speed,
         best_step=history.best_step,
         stopped_early=history.stopped_early,
         steps=history.step,
         rows_in=rows_in,
         rows_kept=len(rows.train) + len(rows.validation),
         dropped=rows.dropped,
+        proofs=proofs,
+        masks=shown_masks(rows, tokenizer),
     )
 
 
@@ -143,7 +205,7 @@ def _run_card(
         "settings": settings.model_dump(mode="json"),
         "seeds": {"train": settings.seed},
         "device": model.device.type,
-        "compute_dtype": str(model.dtype).removeprefix("torch."),
+        "compute_dtype": str(model.config.dtype).removeprefix("torch."),
         "rows": {
             "train": len(rows.train),
             "validation": len(rows.validation),

@@ -90,7 +90,7 @@ class Project:
         assert done.returncode == 2, done.stderr
         return done.stderr
 
-    def run_until(self, reached: Callable[["Project"], bool], seconds: float = 300) -> None:
+    def run_until(self, reached: Callable[["Project"], bool], seconds: float = 900) -> None:
         """Start a run and kill it with SIGKILL as soon as ``reached`` says so of it."""
         earlier = self.runs()
         process = subprocess.Popen(

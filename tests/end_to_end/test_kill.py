@@ -7,10 +7,13 @@ from tests.end_to_end.project import Project, make_project
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 
-def happened(event: str, stage: str, done: int = 0):
+def happened(event: str, stage: str, done: int = 0, unit: str = ""):
     def reached(project: Project) -> bool:
         return any(
-            row["event"] == event and row["stage"] == stage and row.get("done", 0) >= done
+            row["event"] == event
+            and row["stage"] == stage
+            and row.get("done", 0) >= done
+            and (not unit or row["unit"] == unit)
             for row in project.events()
         )
 
@@ -32,8 +35,8 @@ def test_five_kills_leave_no_trace(undisturbed, tmp_path, embedded_model):
     project.run_until(queue_is_being_written)
     replies = project.replies()
     assert {name: at for name, at in replies.items() if name in first_replies} == first_replies
-    project.run_until(happened("PROGRESS", "train", done=2))
-    project.run_until(happened("PROGRESS", "evaluate base", done=1))
+    project.run_until(happened("PROGRESS", "train", done=2, unit="steps"))
+    project.run_until(happened("PROGRESS", "evaluate challenger", done=1))
     report = project.run()
 
     assert project.replies() == replies, "a reply was asked for again"
@@ -49,11 +52,11 @@ def test_five_kills_leave_no_trace(undisturbed, tmp_path, embedded_model):
 def test_training_goes_on_where_it_was_killed(undisturbed, tmp_path, embedded_model):
     """The run after a kill in training starts behind the first step."""
     project = make_project(tmp_path / "killed", embedded_model.parent)
-    project.run_until(happened("PROGRESS", "train", done=3))
-    project.run_until(happened("PROGRESS", "train", done=1))
+    project.run_until(happened("PROGRESS", "train", done=3, unit="steps"))
+    project.run_until(happened("PROGRESS", "train", done=1, unit="steps"))
     steps = [
         row["done"]
         for row in project.events()
-        if row["event"] == "PROGRESS" and row["stage"] == "train"
+        if row["event"] == "PROGRESS" and row["stage"] == "train" and row["unit"] == "steps"
     ]
     assert min(steps) >= 2

@@ -21,8 +21,24 @@ def test_the_report_accounts_for_every_row(undisturbed):
     assert report["teacher"]["calls"] > 0
     assert report["training"]["method"] == "qlora"
     assert report["training"]["train_loss"][0][1] > report["training"]["train_loss"][-1][1]
-    assert report["evaluation"]["arms"].keys() == {"base", "few_shot", "challenger"}
-    assert report["evaluation"]["challenger_minus_base"]["loss"]["value"] < 0
+    assert report["evaluation"]["arms"].keys() == {
+        "base",
+        "few_shot",
+        "retrieval",
+        "challenger",
+        "challenger_retrieval",
+    }
+    assert report["evaluation"]["challenger_minus"]["base"]["loss"]["value"] < 0
+    evaluation = report["evaluation"]
+    assert evaluation["arms"]["retrieval"]["retrieval_hit"]["value"] > 0.5
+    assert evaluation["costs"].keys() == evaluation["arms"].keys()
+    assert evaluation["costs"]["retrieval"]["prompt_tokens"] > 100
+    assert evaluation["advice"]["choice"] in ("prompt", "retrieval", "fine-tune", "both")
+    assert evaluation["look"] == 1
+    assert "base" in evaluation["slices"]  # empty here: its few rows are of one kind each
+    assert names.index("evaluate base") < names.index("train")  # what the test set can show
+    assert evaluation["foresight"]["rows"] == evaluation["test_rows"]
+    assert "not claimed of the recipe" in evaluation["claim"]["text"]
     assert report["gate"]["reasons"]
     run = project.home / "runs" / report["run"]["id"]
     page = (run / "report.html").read_text("utf-8")
@@ -72,13 +88,15 @@ def test_a_new_document_asks_the_teacher_about_its_chunks_only(undisturbed, tmp_
         if path.name not in before
     ]
     assert asked
-    written = re.split(r"(?<=[.:])\s+", new.read_text("utf-8"))
+    lines = [" ".join(part.split()) for part in new.read_text("utf-8").split("\n\n")]
+    written = [sentence for line in lines for sentence in re.split(r"(?<=[.:])\s+", line)]
     sentences = [sentence[:40] for sentence in written if len(sentence.split()) >= 5]
     for text in asked:
         assert any(sentence in text for sentence in sentences), text[:500]
+    assert report["evaluation"]["look"] == 2  # a second model on the same test rows
     # The model of the first run is the champion now: the new one has to beat it.
     assert "champion" in report["evaluation"]["arms"]
-    assert report["evaluation"]["challenger_minus_champion"]["loss"]
+    assert report["evaluation"]["challenger_minus"]["champion"]["loss"]
     assert "better_than_champion" in {reason["name"] for reason in report["gate"]["reasons"]}
     copy.call("promote", "--reason", "the new one")
     assert copy.call("rollback", "--reason", "worse")["fingerprint"] == first_model

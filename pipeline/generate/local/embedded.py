@@ -1,17 +1,19 @@
 """A language model in this process, sampled and scored in batches.
 
 One shape of work decides the speed on a CPU: many short rows that begin alike. So the tokens
-that all prompts of a batch share are computed once, the rest as one left-padded batch, and the
-key-value cache is copied once for each sample. Measured with the embedded model on 2 cores
-(bfloat16, AVX512-BF16): a step of 12 or 16 rows takes 63 ms, one of 4 rows 43 ms; prompts run at
-900 to 1,000 tokens/s.
+that all prompts of a batch share are computed once, then what prompts that differ in their last
+words alone share, then the rest, each as one left-padded batch; the key-value cache is copied once
+for each sample. A step of 24 rows takes twice as long as one of 6
+(``python -m tests.benchmarks.packed_linear`` times steps by rows).
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
+from pipeline.cache import digest
 from pipeline.generate.teacher import Messages, OnReply, Reply, Request, Strength
 from pipeline.settings import ModelSettings
 from pipeline.train.base_model import (
@@ -21,10 +23,11 @@ from pipeline.train.base_model import (
     load_model,
     load_tokenizer,
 )
+from pipeline.train.packed import pack_linears
 
 TOP_K = 64
-"""The nucleus is sought among so many likeliest tokens: a sort of all 49,152 takes 24 ms a step,
-a third of the step itself, topk 1.5 ms."""
+"""The nucleus is sought among so many likeliest tokens: to sort the whole vocabulary would take a
+good part of a step."""
 
 
 class EmbeddedTeacher:
@@ -62,8 +65,8 @@ class EmbeddedTeacher:
     ) -> list[Reply]:
         """Answer all requests as one batch.
 
-        The random numbers come from a generator of their own, so the replies depend on the
-        requests and the seed alone: not on what was asked before, nor on the process.
+        Each reply draws its random numbers from a generator of its own, seeded by its request and
+        the seed: what was asked before or beside it does not change them, nor does the process.
         """
         if not requests:
             return []
@@ -96,8 +99,8 @@ class EmbeddedTeacher:
     def _model(self) -> tuple[Any, Any]:
         if self._loaded is None:
             configure_torch(self._settings)
-            device = choose_device(self._settings)
-            self._loaded = load_model(self._base.path, device), load_tokenizer(self._base.path)
+            model = pack_linears(load_model(self._base.path, choose_device(self._settings)))
+            self._loaded = model, load_tokenizer(self._base.path)
         return self._loaded
 
 
@@ -130,15 +133,33 @@ def _prefill_shared(model: Any, ids: Sequence[int], rows: int) -> Any:
     return cache
 
 
+def _alike(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Group neighbours that have most of their tokens in common: one prompt, begun differently."""
+    groups = [[0]]
+    for place in range(1, len(prompts)):
+        together = [prompts[groups[-1][0]], prompts[place]]
+        if 2 * _shared(together) > max(map(len, together)):
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups
+
+
 class _Batch:
     """One batch of requests on its way through the model."""
 
     def __init__(self, model: Any, tokenizer: Any, requests: Sequence[Request], seed: int) -> None:
         self.model, self.tokenizer, self.requests = model, tokenizer, requests
-        self.generator = torch.Generator(model.device).manual_seed(seed)
         ends = model.generation_config.eos_token_id
         self.ends = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
         self.owner = [i for i, request in enumerate(requests) for _ in range(request.samples)]
+        self.generators = [
+            torch.Generator(model.device).manual_seed(
+                int(digest([seed, asdict(request), sample])[:15], 16)
+            )
+            for request in requests
+            for sample in range(request.samples)
+        ]
         self.tokens: list[list[int]] = [[] for _ in self.owner]
         self.texts = ["" for _ in self.owner]
         self.reasons = ["" for _ in self.owner]
@@ -147,29 +168,21 @@ class _Batch:
         """Sample until each row has ended, and hand the rows back to their requests."""
         device = self.model.device
         prompts = [_prompt_ids(self.tokenizer, request.messages) for request in self.requests]
-        shared = _shared(prompts)
-        cache = _prefill_shared(self.model, prompts[0][:shared], len(prompts))
-        rests = [prompt[shared:] for prompt in prompts]
-        width = max(len(rest) for rest in rests)
-        ids = torch.tensor([[0] * (width - len(rest)) + rest for rest in rests], device=device)
-        mask = torch.tensor(
-            [[1] * shared + [0] * (width - len(rest)) + [1] * len(rest) for rest in rests],
-            device=device,
-        )
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        output = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions[:, shared:],
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        cache, logits = output.past_key_values, output.logits[:, -1]
-        expand = torch.tensor(self.owner, device=device)
-        cache.batch_select_indices(expand)
-        logits, mask = logits[expand], mask[expand]
-        last = positions[expand, -1:]
+        groups = _alike(prompts)
+        stems = [[prompts[place] for place in group] for group in groups]
+        starts = [_shared(group) if len(group) > 1 else len(group[0]) - 1 for group in stems]
+        shared = min(_shared(prompts), *starts)
+        self.cache = _prefill_shared(self.model, prompts[0][:shared], len(groups))
+        self.mask = torch.ones(len(groups), shared, dtype=torch.long, device=device)
+        done = [shared] * len(groups)
+        if len(groups) < len(prompts) and max(starts) > shared:
+            self._extend([g[0][shared:start] for g, start in zip(stems, starts, strict=True)])
+            done = starts
+        owner = [number for number, group in enumerate(groups) for _ in group]
+        self._select(owner)
+        rests = [prompt[done[group] :] for prompt, group in zip(prompts, owner, strict=True)]
+        logits = self._extend(rests)[self.owner]
+        self._select(self.owner)
         live = list(range(len(self.owner)))
         while live:
             chosen = self._sample(logits, live)
@@ -177,22 +190,38 @@ class _Batch:
             if not going:
                 break
             if len(going) < len(live):
-                keep = torch.tensor(going, device=device)
-                live = [live[place] for place in going]
-                chosen = [chosen[place] for place in going]
-                cache.batch_select_indices(keep)
-                mask, last = mask[keep], last[keep]
-            mask = torch.cat([mask, mask.new_ones(len(live), 1)], dim=1)
-            last = last + 1
-            output = self.model(
-                input_ids=torch.tensor(chosen, device=device)[:, None],
-                attention_mask=mask,
-                position_ids=last,
-                past_key_values=cache,
-                use_cache=True,
-            )
-            logits = output.logits[:, -1]
+                self._select(going)
+            live = [live[place] for place in going]
+            logits = self._extend([[chosen[place]] for place in going])
         return [self._reply(number, len(prompt)) for number, prompt in enumerate(prompts)]
+
+    def _extend(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Run tokens behind what is in the cache, padded on the left; return the last logits."""
+        device = self.model.device
+        width = max(map(len, rows))
+        padded = [[0] * (width - len(row)) + list(row) for row in rows]
+        fresh = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+        self.mask = torch.cat([self.mask, torch.tensor(fresh, device=device)], dim=1)
+        output = self.model(
+            input_ids=torch.tensor(padded, device=device),
+            attention_mask=self.mask,
+            position_ids=(self.mask.cumsum(1) - 1).clamp(min=0)[:, -width:],
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self.cache = output.past_key_values
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits
+
+    def _select(self, rows: Sequence[int]) -> None:
+        """Keep the rows of the cache that are named, as often as they are."""
+        if list(rows) == list(range(len(self.mask))):
+            return
+        chosen = torch.tensor(rows, device=self.model.device)
+        if self.cache is not None:
+            self.cache.batch_select_indices(chosen)
+        self.mask = self.mask[chosen]
 
     def _sample(self, logits: torch.Tensor, live: Sequence[int]) -> list[int]:
         """Draw one token a row by temperature and nucleus (Holtzman et al. 2020)."""
@@ -203,7 +232,12 @@ class _Batch:
         shares = torch.softmax(values / heat[:, None], dim=-1)
         before = shares.cumsum(-1) - shares
         shares = shares.masked_fill(before >= nucleus[:, None], 0.0)
-        drawn = torch.multinomial(shares, 1, generator=self.generator)
+        drawn = torch.stack(
+            [
+                torch.multinomial(share, 1, generator=self.generators[row])
+                for share, row in zip(shares, live, strict=True)
+            ]
+        )
         return [int(token) for token in tokens.gather(1, drawn)[:, 0]]
 
     def _append(self, row: int, token: int) -> bool:

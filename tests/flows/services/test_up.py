@@ -85,7 +85,7 @@ class Installed:
 
 def eventually(ready: Callable[[], Any]) -> Any:
     """Return the first true answer; a machine that is far too slow fails."""
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 400
     while time.monotonic() < deadline:
         if answer := ready():
             return answer

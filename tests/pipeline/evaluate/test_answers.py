@@ -70,6 +70,21 @@ def test_the_answers_are_those_of_greedy_generate(asked, answers, model, tokeniz
     assert 0 < answers["stopped"].mean() < 1  # both kinds of ending were seen
 
 
+def test_answers_are_held_against_their_source_where_there_is_one(asked, answers, model, tokenizer):
+    from pipeline.evaluate.answers import Material, answer_timed
+
+    rows = asked.sort("pair_id")[:3]
+    true, false, none = rows["pair_id"]
+    sources = {
+        true: answers.filter(pair_id=true)["answer"][0],
+        false: "Bananas are rich in potassium.",
+    }
+    found = answer_timed("base", rows, model, tokenizer, SETTINGS, Material(sources=sources))
+    grounded = dict(found.answers.select("pair_id", "grounded").iter_rows())
+    assert grounded == {true: 1.0, false: 0.0, none: None}
+    assert set(answers["grounded"]) == {None}
+
+
 def test_the_order_of_the_rows_changes_nothing(asked, answers, model, tokenizer):
     from pipeline.evaluate.answers import answer
 

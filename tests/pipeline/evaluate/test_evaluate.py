@@ -26,7 +26,21 @@ def answers(arm, loss, rows=24, documents=8, **columns):
                 "doc_id": short_id("doc", str(row % documents)),
                 "cluster_id": short_id("cluster", str(row % documents)),
                 "answer": "yes",
+                "thoughts": "",
+                "retrieved": "",
+                "prompt_tokens": 30,
+                "completion_tokens": 4,
                 "response_tokens": 5 + row,
+                "response_bytes": 20 + row,
+                "bits_per_byte": 1.0,
+                "log_prob": -0.5 - (row % 2),
+                "chrf": 0.5,
+                "grounded": None if row % 2 else 1.0,
+                "refusal_right": None,
+                "refusal_wrong": 0.0,
+                "repetition": 0.0,
+                "length_ratio": 1.0,
+                "found_document": None,
                 "loss": loss + row / 100,
                 "rouge_l": 0.5,
                 "token_f1": 0.25 + (row % 2) / 2,
@@ -43,23 +57,63 @@ def test_differences_are_challenger_minus_other_and_loss_is_a_mean_over_tokens()
     both = pl.concat([answers("base", 2.0), answers("challenger", 1.4, rouge_l=0.75)])
     found = summarise(both, SETTINGS)
     assert (found.test_rows, found.test_clusters) == (24, 8)
-    assert found.challenger_minus_base["loss"].value == pytest.approx(-0.6)
-    assert found.challenger_minus_base["rouge_l"].value == pytest.approx(0.25)
+    assert found.challenger_minus["base"]["loss"].value == pytest.approx(-0.6)
+    assert found.challenger_minus["base"]["rouge_l"].value == pytest.approx(0.25)
     tokens = [5 + row for row in range(24)]
     expected = sum(n * (2.0 + row / 100) for row, n in enumerate(tokens)) / sum(tokens)
     assert found.arms["base"]["loss"].value == pytest.approx(expected)
     assert found.arms["base"]["exact_match"].value == pytest.approx(0.25)
     assert found.arms["challenger"]["stop_rate"].value == 1.0
-    assert set(found.arms["base"]) == set(METRICS)
-    assert found.challenger_minus_champion == {} and found.challenger_minus_few_shot == {}
+    undefined = {"refusal_right", "retrieval_hit"}  # no reference declines, nothing retrieved
+    assert set(found.arms["base"]) == set(METRICS) - undefined
+    assert found.challenger_minus.keys() == {"base"}
 
 
 def test_each_comparison_is_with_the_arm_of_its_name():
     arms = [("base", 2.0), ("few_shot", 1.9), ("champion", 1.7), ("challenger", 1.4)]
     found = summarise(pl.concat([answers(arm, loss) for arm, loss in arms]), SETTINGS)
     assert list(found.arms) == [arm for arm, _ in arms]
-    assert found.challenger_minus_few_shot["loss"].value == pytest.approx(-0.5)
-    assert found.challenger_minus_champion["loss"].value == pytest.approx(-0.3)
+    assert found.challenger_minus["few_shot"]["loss"].value == pytest.approx(-0.5)
+    assert found.challenger_minus["champion"]["loss"].value == pytest.approx(-0.3)
+
+
+def test_a_metric_counts_the_rows_that_have_it_in_both_arms():
+    half = answers("challenger", 1.4).with_columns(
+        grounded=pl.when(pl.int_range(pl.len()) < 4).then(0.0).otherwise(None)
+    )
+    found = summarise(pl.concat([answers("base", 2.0), half]), SETTINGS)
+    assert found.arms["challenger"]["grounded"].value == 0.0
+    # Rows 0 and 2 are the ones with a value in both arms.
+    assert found.challenger_minus["base"]["grounded"].value == pytest.approx(-1.0)
+
+
+def test_an_arm_without_a_loss_is_compared_by_what_it_has():
+    thinking = answers("chain_of_thought", 1.0, token_f1=0.9).with_columns(
+        loss=pl.lit(None, pl.Float64), bits_per_byte=pl.lit(None, pl.Float64)
+    )
+    found = summarise(pl.concat([answers("base", 2.0), thinking, answers("challenger", 1.4)]),
+                      SETTINGS)  # fmt: skip
+    assert "loss" not in found.arms["chain_of_thought"]
+    assert found.challenger_minus["chain_of_thought"]["token_f1"].value == pytest.approx(-0.4)
+    assert found.best == "challenger" and found.best_minus.keys() == {"base"}
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False)) == found.to_dict()
+
+
+def test_the_best_arm_is_the_one_of_the_lowest_loss():
+    arms = [("base", 2.0), ("retrieval", 1.2), ("challenger", 1.4)]
+    found = summarise(pl.concat([answers(arm, loss) for arm, loss in arms]), SETTINGS)
+    assert found.best == "retrieval"
+    assert found.best_minus["challenger"].value == pytest.approx(-0.2)
+    assert found.challenger_minus["retrieval"]["loss"].value == pytest.approx(0.2)
+
+
+def test_calibration_is_the_share_of_pairs_in_which_the_right_answer_was_surer():
+    # Odd rows have token F1 0.75 and log-probability -1.5; even ones 0.25 and -0.5.
+    found = summarise(answers("base", 2.0), SETTINGS)
+    assert found.calibration == {"base": 0.0}
+    same = summarise(answers("base", 2.0, log_prob=-1.0), SETTINGS)
+    assert same.calibration == {"base": 0.5}
+    assert summarise(answers("base", 2.0, token_f1=1.0), SETTINGS).calibration == {}
 
 
 def test_the_summary_is_the_same_for_rows_in_any_order():
@@ -74,7 +128,7 @@ def test_the_summary_is_plain_json():
     plain = summarise(one_document, SETTINGS).to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["arms"]["base"]["loss"]["low"] is None  # one cluster: nothing can be said
-    assert set(plain["minimum_detectable_effect"]) == set(METRICS)
+    assert set(plain["minimum_detectable_effect"]) == set(plain["arms"]["base"])
 
 
 def test_no_rows_give_an_evaluation_of_no_rows():

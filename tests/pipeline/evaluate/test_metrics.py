@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evaluate.metrics import exact_match, normalise, rouge_l, token_f1
+from pipeline.evaluate.metrics import (
+    chrf,
+    exact_match,
+    length_ratio,
+    normalise,
+    repetition,
+    rouge_l,
+    token_f1,
+    withholds,
+)
 
 WORDS = st.lists(st.sampled_from(["set", "valve", "pump", "a", "the", "12", "x"]), max_size=12)
 
@@ -78,3 +87,41 @@ def test_every_metric_lies_between_0_and_1_and_is_1_for_equal_texts(first, secon
         assert 0.0 <= metric(first, second) <= 1.0
         assert metric(first, first) == 1.0
         assert metric(first, second) == pytest.approx(metric(second, first))
+
+
+def test_chrf_is_sacrebleus_sentence_score_in_0_to_1():
+    import sacrebleu
+
+    answer, reference = "The pump holds 2.5 bar.", "It holds a pressure of 2.5 bar."
+    assert chrf(answer, reference) == pytest.approx(
+        sacrebleu.sentence_chrf(answer, [reference]).score / 100
+    )
+    assert chrf(reference, reference) == 1.0
+    assert chrf("", reference) == pytest.approx(0, abs=1e-9)
+
+
+def test_repetition_is_the_share_of_four_grams_seen_before():
+    assert repetition("one two three") == 0.0
+    assert repetition("the valve opens and the valve closes") == 0.0
+    # Six words twice: nine 4-grams, six of them new.
+    assert repetition("a b c d e f a b c d e f") == pytest.approx(1 / 3)
+    assert repetition("no " * 40) == pytest.approx(36 / 37)
+
+
+def test_the_length_ratio_counts_words():
+    assert length_ratio("one two", "one two three four") == 0.5
+    assert length_ratio("", "one") == 0.0 and length_ratio("one", "!") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I'm sorry, but I cannot answer that.", True),
+        ("As an AI language model I have no opinion.", True),
+        ("The manual does not say; it is not mentioned in the document.", True),
+        ("No, the valve stays closed.", False),
+        ("", False),
+    ],
+)
+def test_a_refusal_is_told_from_an_answer(text, expected):
+    assert withholds(text) is expected

@@ -9,6 +9,17 @@ def interval(value, reach):
     return {"value": value, "low": value - reach, "high": value + reach}
 
 
+def cost(prompt, written, seconds):
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": written,
+        "seconds": seconds,
+        "first_token_seconds": 1.5,
+        "answer_seconds": 24 * seconds,
+        "tokens_per_second": written / seconds,
+    }
+
+
 FULL = {
     "run": {
         "id": "20260131-run-a",
@@ -76,12 +87,55 @@ FULL = {
             "few_shot": {"loss": interval(2.402, 0.2), "rouge_l": interval(0.291, 0.04)},
             "challenger": {"loss": interval(1.934, 0.2), "rouge_l": interval(0.388, 0.06)},
         },
-        "challenger_minus_base": {"loss": interval(-0.779, 0.14), "rouge_l": interval(0.147, 0.05)},
-        "challenger_minus_few_shot": {
-            "loss": interval(-0.468, 0.13),
-            "rouge_l": interval(0.02, 0.05),
+        "challenger_minus": {
+            "base": {"loss": interval(-0.779, 0.14), "rouge_l": interval(0.147, 0.05)},
+            "few_shot": {"loss": interval(-0.468, 0.13), "rouge_l": interval(0.02, 0.05)},
         },
         "minimum_detectable_effect": {"loss": 0.203, "rouge_l": None},
+        "best": "challenger",
+        "best_minus": {"base": interval(-0.779, 0.14), "few_shot": interval(-0.468, 0.13)},
+        "calibration": {"base": 0.61, "challenger": 0.72},
+        "slices": {
+            "base": [
+                {
+                    "dimension": "topic",
+                    "value": "manual",
+                    "rows": 30,
+                    "clusters": 9,
+                    "difference": interval(-0.9, 0.2),
+                    "p": 0.001,
+                    "p_holm": 0.002,
+                },
+                {
+                    "dimension": "topic",
+                    "value": "releases",
+                    "rows": 17,
+                    "clusters": 5,
+                    "difference": interval(-0.1, 0.4),
+                    "p": 0.41,
+                    "p_holm": 0.41,
+                },
+            ]
+        },
+        "costs": {
+            "base": cost(34, 41.5, 0.71),
+            "few_shot": cost(212, 22.0, 0.88),
+            "challenger": cost(34, 19.25, 0.6),
+        },
+        "advice": {
+            "choice": "fine-tune",
+            "arm": "challenger",
+            "text": "use fine-tuning: the challenger has a loss of 1.934 nats a token",
+        },
+        "look": 3,
+        "foresight": {"effect": 0.21, "rows": 47, "clusters": 14, "basis": "by few-shot"},
+        "claim": {
+            "difference": {"value": -0.779, "low": None, "high": None},
+            "by_seed": {"17": -0.779},
+            "clusters": 14,
+            "claimed": False,
+            "text": "measured on one seed: this adapter is better; not claimed of the recipe",
+        },
     },
     "gate": {
         "promoted": True,
@@ -112,6 +166,21 @@ FULL = {
         "accuracy_base": interval(0.55, 0.1),
         "accuracy_challenger": interval(0.533, 0.1),
         "accuracy_change": interval(-0.017, 0.05),
+    },
+    "behaviour": {
+        "instructions": {
+            "items": 24,
+            "before": 9,
+            "after": 6,
+            "lost": 4,
+            "gained": 1,
+            "chance": 0.1875,
+        },
+        "refused": None,
+        "leaning": {"items": 12, "before": 5, "after": 5, "lost": 0, "gained": 0, "chance": 1.0},
+        "answered": None,
+        "margin_before": -0.1,
+        "margin_after": -0.2,
     },
     "drift": {
         "reference": {

@@ -3,6 +3,7 @@ from pydantic import ValidationError
 
 from pipeline.evaluate.evaluate import summarise
 from pipeline.evaluate.gate import decide
+from pipeline.evaluate.kept import Kept
 from pipeline.outcome import table
 from pipeline.report.contents import Evaluation, Gate, Report
 from pipeline.settings import EvaluateSettings, GateSettings
@@ -35,8 +36,10 @@ def test_the_json_has_the_sections_that_were_promised(report):
         "peak_memory_bytes",
         "train_loss",
         "validation_loss",
+        "proofs",
+        "masks",
     } == json["training"].keys()
-    assert {"test_rows", "arms", "challenger_minus_base"} <= json["evaluation"].keys()
+    assert {"test_rows", "arms", "challenger_minus"} <= json["evaluation"].keys()
     assert {"value", "low", "high"} == json["evaluation"]["arms"]["base"]["loss"].keys()
     assert {"promoted", "reasons", "summary"} == json["gate"].keys() and "reference" in json[
         "drift"
@@ -80,8 +83,10 @@ def test_evaluation_and_gate_fit_as_their_stages_give_them():
     ]
     evaluation = summarise(table(Answers, rows), EvaluateSettings(bootstrap_draws=200))
     found = Evaluation.model_validate(evaluation.to_dict())
-    assert found.test_rows == 12 and found.challenger_minus_base["loss"].value == pytest.approx(-1)
+    assert found.test_rows == 12 and found.challenger_minus["base"]["loss"].value == pytest.approx(
+        -1
+    )
     gate = Gate.model_validate(
-        decide(evaluation, None, GateSettings(), has_champion=False, leaks=0).to_dict()
+        decide(evaluation, Kept(), GateSettings(), has_champion=False, leaks=0).to_dict()
     )
     assert gate.reasons and gate.summary

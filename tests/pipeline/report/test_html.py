@@ -96,6 +96,7 @@ def test_every_section_is_there_and_linked(report):
     page = Page(render(report))
     ids = {value for name, value in page.attributes if name == "id"}
     assert ids == {
+        "behaviour",
         "funnel",
         "stages",
         "dropped",
@@ -169,7 +170,7 @@ def test_any_section_may_be_missing(content, section):
 
 
 def test_an_open_interval_is_shown_as_such(content):
-    content["evaluation"]["challenger_minus_base"]["loss"] |= {"low": None, "high": None}
+    content["evaluation"]["challenger_minus"]["base"]["loss"] |= {"low": None, "high": None}
     text = Page(render(Report.model_validate(content))).text
     assert "no interval" in text and "too few documents for an interval" in text
 
@@ -187,3 +188,12 @@ def test_a_difference_is_coloured_by_its_meaning_not_by_its_sign(report):
 def test_equal_reports_give_equal_pages(content):
     first = Report.model_validate(content)
     assert render(first) == render(Report.model_validate(json.loads(first.model_dump_json())))
+
+
+def test_what_changed_in_behaviour_is_counted_beside_chance(report):
+    page = render(report)
+    section = page[page.index('id="behaviour"') :]
+    row = section[section.index("instructions followed") :]
+    row = row[: row.index("</tr>")]
+    assert re.findall(r">([\d.]+)<", row) == ["24", "9", "6", "4", "1", "0.19"]
+    assert "harmful requests refused" not in section  # not measured

@@ -3,7 +3,8 @@ import pytest
 
 from pipeline.report import words
 from pipeline.report.contents import Interval, Report
-from pipeline.report.text import evaluation_table, evidence, markdown_summary, verdict
+from pipeline.report.evaluation_text import evaluation_table
+from pipeline.report.text import evidence, markdown_summary, verdict
 
 
 def test_a_promotion_reads_as_one(report):
@@ -24,7 +25,7 @@ def test_a_refusal_names_each_failed_check(content):
 
 
 def test_an_interval_across_zero_is_not_sold_as_a_gain(content):
-    content["evaluation"]["challenger_minus_base"]["loss"] = {
+    content["evaluation"]["challenger_minus"]["base"]["loss"] = {
         "value": 0.05,
         "low": -0.1,
         "high": 0.2,
@@ -39,24 +40,6 @@ def test_a_run_without_a_gate_does_not_claim_a_verdict(partial):
     assert evaluation_table(partial) == ""
     done = partial.model_copy(update={"run": partial.run.model_copy(update={"exit": 0})})
     assert verdict(done) == "No model was judged in this run."
-
-
-def test_the_table_has_every_arm_and_metric_within_80_columns(report):
-    assert (
-        evaluation_table(report)
-        == """\
-                        base        few-shot      challenger   challenger − base
-Loss                   2.713           2.402           1.934              −0.779
-              [2.513, 2.913]  [2.202, 2.602]  [1.734, 2.134]    [−0.919, −0.639]
-ROUGE-L                0.241           0.291           0.388              +0.147
-              [0.201, 0.281]  [0.251, 0.331]  [0.328, 0.448]    [+0.097, +0.197]"""
-    )
-
-
-def test_a_metric_that_an_arm_lacks_leaves_its_cell_empty(content):
-    del content["evaluation"]["arms"]["few_shot"]["rouge_l"]
-    line = evaluation_table(Report.model_validate(content)).splitlines()[3]
-    assert line.split() == ["ROUGE-L", "0.241", "0.388", "+0.147"]
 
 
 def test_markdown_keeps_its_tables_whatever_a_check_says(content):

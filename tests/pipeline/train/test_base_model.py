@@ -141,15 +141,26 @@ def test_a_tokenizer_without_a_template_is_refused(base, tmp_path):
         load_tokenizer(folder)
 
 
-@pytest.mark.model
-def test_the_model_loads_in_the_type_this_processor_is_fast_in_and_knows_paris(base):
+def test_torch_takes_the_threads_of_the_setting_else_of_the_environment_else_the_cores(
+    monkeypatch,
+):
     import torch
 
-    configure_torch(ModelSettings(threads=1))
-    assert torch.get_num_threads() == 1
+    before = torch.get_num_threads()
+    configure_torch(ModelSettings(threads=3))
+    assert torch.get_num_threads() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    configure_torch(ModelSettings())
+    assert torch.get_num_threads() == 3  # torch took the environment's when it was imported
+    monkeypatch.delenv("OMP_NUM_THREADS")
     configure_torch(ModelSettings())
     assert torch.get_num_threads() == torch.cpu.get_capabilities()["num_physical_cores"]
     assert torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(before)
+
+
+@pytest.mark.model
+def test_the_model_loads_in_the_type_this_processor_is_fast_in_and_knows_paris(base):
     model, tokenizer = load_model(base.path), load_tokenizer(base.path)
     assert model.dtype == compute_dtype("cpu")
     prompt = tokenizer.apply_chat_template(

@@ -228,7 +228,9 @@ def test_weak_pairs_answer_with_sentences_and_survive_a_kill_renaming_and_growth
     assert sorted(old.select(texts).rows()) == sorted(calm.kept.select(texts).rows())
 
 
-def test_a_batch_is_wholly_cached_or_wholly_made_anew(base: BaseModel, teacher, tmp_path: Path):
+def test_what_was_answered_before_a_kill_is_not_asked_again(
+    base: BaseModel, teacher, tmp_path: Path
+):
     class Dying(EmbeddedTeacher):
         batches = 0
 
@@ -254,3 +256,16 @@ def test_a_batch_is_wholly_cached_or_wholly_made_anew(base: BaseModel, teacher, 
     # Batches of at most three replies: [3 samples], [1 + 2 samples]; the first was kept.
     assert (resumed.usage.calls, resumed.usage.cached) == (2, 1)
     assert resumed.complete(REQUESTS, seed=6) != expected
+
+
+def test_what_is_asked_beside_a_request_does_not_change_what_is_drawn(teacher: EmbeddedTeacher):
+    """Three beginnings of one prompt, which share its tokens, beside others and each alone."""
+    prompt = "Tell me something about the sea, the wind, the mountains and the weather of today."
+    begun = [
+        Request((("user", prompt), ("assistant", start)), 6, temperature=0.7, top_p=0.9)
+        for start in ("The sea", "The wind", "Mountains are")
+    ]
+    others = [question("Hi", 4), question("What is the capital of France?", 8)]
+    together = teacher.complete([others[0], *begun, others[1]], seed=4)[1:-1]
+    alone = [teacher.complete([request], seed=4)[0] for request in begun]
+    assert [reply.texts for reply in together] == [reply.texts for reply in alone]

@@ -1,0 +1,149 @@
+"""Does curation pay? The same training on raw, on screened and on reviewed pairs."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+from prefect import flow
+
+from flows.candidates import Bench
+from flows.compare import method_settings, train_and_measure
+from flows.context import Run, open_run
+from flows.curate import Corpus
+from flows.finetune import build_examples
+from flows.inspect import Home
+from flows.models import LoadedModel, base_model
+from flows.monitor import latest_corpus
+from flows.report import write_report
+from flows.review import review_pairs
+from flows.steps import Stage, run_stage
+from pipeline.dataset.ablation import ablation_pairs
+from pipeline.dataset.examples import to_examples
+from pipeline.dataset.leak import check_leaks
+from pipeline.errors import InputError, TrainingError
+from pipeline.outcome import Outcome
+from pipeline.settings import Settings
+from pipeline.store import Dataset
+from schemas.pairs import Examples, Pairs, ScreenedPairs, SettledPairs
+from schemas.splits import Splits
+
+if TYPE_CHECKING:
+    from pipeline.report.contents import Report
+
+
+@flow(name="ablate", timeout_seconds=48 * 3600)
+def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> "Report | None":
+    """Train on raw, screened and reviewed pairs of the train documents, and compare on test.
+
+    All have the same method, steps and seeds, the same validation rows, and one frozen test set;
+    no training stops early. Gold rows are in none of them: a person wrote those. An arm without
+    rows says so instead of being trained.
+
+    Args:
+        settings: all settings; ``train.method`` is trained, ``train.seed`` is the first seed.
+        seeds: trainings of each arm.
+        steps: optimizer steps of each training.
+
+    Raises:
+        MissingDataset: nothing was synthesized yet.
+        InputError: no validation or test row, or no raw pair of a train document.
+        TrainingError: an arm holds a row that repeats a validation or test row.
+    """
+    with open_run("ablate", settings) as run:
+        home = Home.at(run.home)
+        base = base_model(settings)
+        corpus, screened = latest_corpus(home)
+        data = build_examples(run, corpus, review_pairs(run, corpus, screened))
+        _check_held_out(run, data.pairs)
+        sources = {
+            "raw": (home.dataset("candidate_pairs"), Pairs),
+            "screened": (screened, ScreenedPairs),
+            "reviewed": (data.pairs, SettledPairs),
+        }
+        arms = {
+            name: _arm(run, name, *source, corpus, data.pairs) for name, source in sources.items()
+        }
+        rows = {
+            name: cast("DataFrame[Examples]", run.store.read(arm, Examples))
+            for name, arm in arms.items()
+        }
+        missing = _missing({name: one.filter(split="train").height for name, one in rows.items()})
+        plan = method_settings(settings.train, settings.train.method, steps)
+        plan = plan.model_copy(update={"patience": plan.evaluations + 1})
+        bench = Bench(run, base, LoadedModel(base, settings.model, run.store), data.examples)
+        plans = {name: (one, plan) for name, one in rows.items() if name not in missing}
+        shown = train_and_measure(bench, plans, seeds, missing=missing, about="data")
+        return write_report(run, comparison=shown)
+
+
+def _check_held_out(run: Run, pairs: Dataset) -> None:
+    counts = dict(run.store.read(pairs, SettledPairs).group_by("split").len().iter_rows())
+    if not counts.get("validation") or not counts.get("test"):
+        raise InputError(
+            f"ablate: {counts.get('validation', 0)} validation and {counts.get('test', 0)} test "
+            "rows found; expected at least one of each; review more pairs or add gold rows"
+        )
+
+
+def _arm(
+    run: Run,
+    name: str,
+    source: Dataset,
+    schema: type[Pairs],
+    corpus: Corpus,
+    settled: Dataset,
+) -> Dataset:
+    """Return the examples of an arm: its train rows, and the validation rows of all."""
+    pairs = run_stage(
+        run,
+        Stage(f"pairs {name}", 1, "ablation_pairs"),
+        SettledPairs,
+        lambda source, settled, splits: ablation_pairs(
+            source, settled, splits, reviewed=name == "reviewed"
+        ),
+        settings={"arm": name},
+        tables={
+            "source": (source, schema),
+            "settled": (settled, SettledPairs),
+            "splits": (corpus.splits, Splits),
+        },
+    )
+    kept = run.store.read(pairs, SettledPairs)
+    leaks = check_leaks(kept)
+    if leaks:
+        raise TrainingError(
+            f"leak check of {name}: {len(leaks)} train rows repeat held-out rows after "
+            "decontamination; expected none; this is a bug, please report it with the run folder"
+        )
+
+    def compute(pairs: DataFrame[SettledPairs]) -> Outcome[Examples]:
+        return to_examples(cast("DataFrame[SettledPairs]", pairs.filter(pl.col("split") != "test")))
+
+    return run_stage(
+        run,
+        Stage(f"examples {name}", 1, "ablation_examples"),
+        Examples,
+        compute,
+        settings={"arm": name},
+        tables={"pairs": (pairs, SettledPairs)},
+    )
+
+
+def _missing(counts: Mapping[str, int]) -> dict[str, str]:
+    """Say why an arm is not trained.
+
+    Raises:
+        InputError: there is no raw pair.
+    """
+    if not counts["raw"]:
+        raise InputError(
+            "ablate: no raw pair of a train document found; expected some; run "
+            "`tuneloop synthesize`"
+        )
+    why = {
+        "screened": "no screened pair of a train document",
+        "reviewed": "no pair of a train document is reviewed yet: decide some with "
+        "`tuneloop review`, then run this again",
+    }
+    return {name: text for name, text in why.items() if not counts[name]}

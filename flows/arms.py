@@ -1,0 +1,163 @@
+"""The arms of the evaluation: one frozen test set, asked in each arm's own way.
+
+The arms of the base model come before the training: they say what the test set can show.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pandera.typing.polars import DataFrame
+
+from flows.context import Run, say
+from flows.curate import Corpus
+from flows.finetune import TrainingData
+from flows.models import LoadedModel
+from flows.steps import Stage, run_stage
+from pipeline.cache import digest
+from pipeline.dataset.chat import Message
+from pipeline.evaluate.grounding import source_texts
+from pipeline.evaluate.power import Foresight, foresee
+from pipeline.evaluate.prompts import Passage
+from pipeline.evaluate.retrieval import retrieve
+from pipeline.evaluate.selection import nearest_examples, test_set
+from pipeline.evaluate.slices import label_rows
+from pipeline.manifest import content_digest
+from pipeline.outcome import Outcome, drops, table
+from pipeline.store import Dataset
+from pipeline.train.base_model import BaseModel, load_tokenizer
+from schemas.chunks import Chunks
+from schemas.documents import UniqueDocuments
+from schemas.evaluation import ARMS, Answers, AnswerTimings
+from schemas.pairs import Examples, SettledPairs
+
+TEST_SET = Stage("test set", 1, "test_set")
+ANSWER = {arm: Stage(f"evaluate {arm}", 2, "answers", holds_model=True) for arm in ARMS}
+
+RETRIEVING = ("retrieval", "challenger_retrieval")
+PROMPTED = ("few_shot", "retrieval", "chain_of_thought")
+"""Arms of the base model that are switched on in the settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestSet:
+    """The frozen rows, and what arms put before them, by pair_id."""
+
+    __test__ = False  # pytest: not a test, despite its name
+
+    frozen: Dataset
+    shots: Mapping[str, list[Message]]
+    passages: Mapping[str, Passage]
+    sources: Mapping[str, str]
+    """What an answer must stand in to be grounded."""
+    labels: Mapping[str, Mapping[str, str]]
+    """By dimension, for the slices."""
+
+
+def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingData) -> TestSet:
+    """Freeze the test rows and look up what the arms need: examples, chunks, sources, labels."""
+    settings = run.settings.evaluate
+    examples = run.store.read(data.examples, Examples)
+    frozen = freeze_test_set(run, base, data.examples)
+    asked = run.store.read(frozen, Examples)
+    chunks = run.store.read(corpus.chunks, Chunks)
+    shots = nearest_examples(examples, settings.few_shot)
+    retrieves = set(RETRIEVING) & set(settings.arms)
+    return TestSet(
+        frozen=frozen,
+        shots={pair: shots[pair] for pair in asked["pair_id"]},
+        passages=retrieve(asked, chunks, settings.retrieved_chunks) if retrieves else {},
+        sources=source_texts(asked, run.store.read(data.pairs, SettledPairs), chunks),
+        labels=label_rows(asked, run.store.read(corpus.documents, UniqueDocuments)),
+    )
+
+
+def freeze_test_set(run: Run, base: BaseModel, examples: Dataset) -> Dataset:
+    """Fix the rows that every arm is asked: all test rows that fit, or a seeded sample."""
+    rows = run.store.read(examples, Examples)
+    return run_stage(
+        run,
+        TEST_SET,
+        Examples,
+        lambda: test_set(rows, load_tokenizer(base.path), run.settings.evaluate),
+        settings=run.settings.evaluate.model_dump(
+            mode="json", include={"max_tokens", "max_test_rows", "seed"}
+        ),
+        keys={"test": content_digest(rows.filter(split="test")), "base": base.digest},
+        parents={"examples": examples},
+    )
+
+
+def answer_prompted(
+    run: Run, base: BaseModel, loaded: LoadedModel, test: TestSet
+) -> dict[str, Dataset]:
+    """Let the base model answer, as it is and in each way of prompting that is switched on."""
+    settings = run.settings.evaluate
+    arms = ["base", *(arm for arm in PROMPTED if arm in settings.arms)]
+    if not settings.few_shot and "few_shot" in arms:
+        arms.remove("few_shot")
+    return {arm: answer_arm(run, arm, base, loaded, test, None) for arm in arms}
+
+
+def foresee_power(run: Run, answers: Mapping[str, Dataset]) -> Foresight:
+    """Say, before anything is trained, which difference the test set can show."""
+    few_shot = answers.get("few_shot")
+    found = foresee(
+        run.store.read(answers["base"], Answers),
+        run.store.read(few_shot, Answers) if few_shot else None,
+        run.settings.evaluate,
+    )
+    say(str(found))
+    return found
+
+
+def answer_arm(
+    run: Run,
+    arm: str,
+    base: BaseModel,
+    loaded: LoadedModel,
+    test: TestSet,
+    adapter: Dataset | None,
+) -> Dataset:
+    """Let one arm answer the test set; its timings lie beside the answers, outside the content."""
+    settings, screen = run.settings.evaluate, run.settings.screen
+    shots = test.shots if arm == "few_shot" else {}
+    passages = test.passages if arm in RETRIEVING else None
+    keys = {"base": base.digest, "sources": digest(dict(test.sources))}
+    if adapter is not None:
+        keys["adapter"] = adapter.content
+    if shots:
+        keys["shots"] = digest(dict(shots))
+    if passages is not None:
+        keys["passages"] = digest({pair: list(found) for pair, found in passages.items()})
+
+    def compute(asked: DataFrame[Examples]) -> Outcome[Answers]:
+        from pipeline.evaluate.answers import Material, answer_timed
+
+        material = Material(shots, passages, test.sources, screen)
+        if not asked.height:
+            empty: tuple[Any, Any] = table(Answers, []), table(AnswerTimings, [])
+            answers, timings = empty
+        else:
+            found = answer_timed(arm, asked, *loaded.get(adapter), settings, material)
+            answers, timings = found.answers, found.timings
+        return Outcome(
+            answers,
+            drops([]),
+            rows_in=asked.height,
+            tables={"timings": (AnswerTimings, timings)},
+        )
+
+    return run_stage(
+        run,
+        ANSWER[arm],
+        Answers,
+        compute,
+        settings=settings.model_dump(
+            mode="json", include={"max_new_tokens", "thinking_tokens", "max_tokens", "batch_size"}
+        )
+        | {"min_content_recall": screen.min_content_recall},
+        tables={"asked": (test.frozen, Examples)},
+        keys=keys,
+        parents={"model": adapter} if adapter else {},
+    )

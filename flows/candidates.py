@@ -1,0 +1,192 @@
+"""Train candidates and measure each on the same held-out rows: losses, forgetting, speed, size."""
+
+import json
+import shutil
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from flows.context import Run
+from flows.models import LoadedModel, free_memory
+from flows.steps import Stage, run_folder_stage, run_stage
+from pipeline.cache import digest
+from pipeline.evaluate.comparison import Trained
+from pipeline.evaluate.forgetting import compare, read_general_set
+from pipeline.manifest import content_digest
+from pipeline.outcome import Outcome, drops, table
+from pipeline.settings import TrainSettings
+from pipeline.store import DROPPED, Dataset, Filled
+from pipeline.train.base_model import BaseModel
+from schemas.comparison import HeldOutLosses
+from schemas.drops import Drops
+from schemas.evaluation import GeneralScores
+from schemas.pairs import Examples
+
+BASE = "base"
+"""How the base model is called among the candidates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all candidates of a comparison share."""
+
+    run: Run
+    base: BaseModel
+    loaded: LoadedModel
+    held_out: Dataset
+    """Examples whose validation and test rows are scored."""
+
+    def train(self, name: str, rows: DataFrame[Examples], settings: TrainSettings) -> Dataset:
+        """Train one candidate from one seed, in a process of its own."""
+        from pipeline.train.alone import train_alone
+        from pipeline.train.stored import identity
+
+        run, base = self.run, self.base
+        content = content_digest(rows)
+        key = digest([name, content, settings.model_dump(mode="json")])[:16]
+        work = run.home / "work" / f"compare-{key}"
+
+        def fill(folder: Path) -> Filled:
+            self.loaded.release()
+            facts = train_alone(rows, base, settings, run.settings.model, work, folder)
+            table(Drops, facts["dropped"]).write_parquet(folder / DROPPED)
+            (folder / "training.json").write_text(json.dumps(facts, indent=1), "utf-8")
+            return Filled(
+                identity=identity(folder),
+                rows=facts["rows_kept"],
+                reasons=dict(Counter(row["reason"] for row in facts["dropped"])),
+            )
+
+        model = run_folder_stage(
+            run,
+            Stage(f"train {name} seed {settings.seed}", 1, "compared_model", holds_model=True),
+            fill,
+            settings=settings,
+            keys={"examples": content, "base": base.digest},
+        )
+        shutil.rmtree(work, ignore_errors=True)
+        return model
+
+    def measure(self, name: str, seed: int, model: Dataset, *, timed: bool) -> Trained:
+        """Measure one trained candidate; ``timed`` adds how fast it writes."""
+        from pipeline.train.stored import identity
+
+        folder = self.run.store.path(model)
+        before = self.general(BASE, None)  # first: one model is in memory at a time
+        full = f"{name} seed {seed}"
+        general, losses = self.general(full, model), self.losses(full, model)
+        written = self._decoding(full, model) if timed else {}
+        return Trained(
+            seed=seed,
+            losses=losses,
+            forgetting=None
+            if general is None or before is None
+            else compare(before, general, self.run.settings.evaluate),
+            training=json.loads((folder / "training.json").read_text("utf-8")),
+            disk_bytes=sum((folder / file).stat().st_size for file in identity(folder)),
+            tokens_written=written.get("adapter"),
+            tokens_written_merged=written.get("merged"),
+        )
+
+    def losses(self, name: str, model: Dataset | None) -> DataFrame[HeldOutLosses]:
+        """Return the losses on the held-out rows, of the base model for None."""
+        settings = self.run.settings.evaluate
+        everything = self.run.store.read(self.held_out, Examples)
+        rows = cast("DataFrame[Examples]", everything.filter(pl.col("split") != "train"))
+
+        def compute() -> Outcome[HeldOutLosses]:
+            from pipeline.evaluate.held_out import held_out_losses
+
+            return held_out_losses(rows, *self.loaded.get(model), settings)
+
+        dataset = run_stage(
+            self.run,
+            Stage(f"losses {name}", 1, "held_out_losses", holds_model=True),
+            HeldOutLosses,
+            compute,
+            settings=settings.model_dump(mode="json", include={"batch_size", "max_tokens"}),
+            keys=self._keys(model) | {"rows": content_digest(rows)},
+            parents={"examples": self.held_out} | self._parents(model),
+        )
+        return self.run.store.read(dataset, HeldOutLosses)
+
+    def general(self, name: str, model: Dataset | None) -> DataFrame[GeneralScores] | None:
+        """Return the scores on the general set, of the base model for None; None without a set."""
+        folder = self.run.settings.paths.general
+        if folder is None:
+            return None
+        general = read_general_set(folder)
+
+        def compute() -> Outcome[GeneralScores]:
+            from pipeline.evaluate.general import general_scores
+
+            rows = general_scores(general, *self.loaded.get(model))
+            return Outcome(rows, drops([]), rows_in=rows.height)
+
+        dataset = run_stage(
+            self.run,
+            Stage(f"general {name}", 1, "compared_general_scores", holds_model=True),
+            GeneralScores,
+            compute,
+            settings={},
+            keys=self._keys(model) | {"general": digest(general.content())},
+            parents=self._parents(model),
+        )
+        return self.run.store.read(dataset, GeneralScores)
+
+    def _decoding(self, name: str, model: Dataset) -> dict[str, float]:
+        """Time the decoding at batch 1: with the adapter, and merged where the method can be."""
+        run = self.run
+        asked = run.store.read(self.held_out, Examples).filter(pl.col("split") != "train")
+        question = asked.sort("pair_id")["messages"][0][0]["content"]
+
+        def fill(folder: Path) -> Filled:
+            rates = {"adapter": self._speed(*self.loaded.get(model), question)}
+            self.loaded.release()
+            rates |= self._merged(run.store.path(model), question)
+            (folder / "decoding.json").write_text(json.dumps(rates), "utf-8")
+            return Filled(identity=("decoding.json",))
+
+        dataset = run_folder_stage(
+            run,
+            Stage(f"decoding {name}", 1, "decoding", holds_model=True),
+            fill,
+            settings={},
+            keys=self._keys(model) | {"question": digest(question)},
+            parents=self._parents(model),
+        )
+        text = (run.store.path(dataset) / "decoding.json").read_text("utf-8")
+        return cast("dict[str, float]", json.loads(text))
+
+    def _merged(self, adapter: Path, question: str) -> dict[str, float]:
+        from pipeline.train.adapter import read_run_card
+        from pipeline.train.base_model import choose_device, load_model
+        from pipeline.train.merge import merge
+        from pipeline.train.methods import METHODS
+
+        if not METHODS[read_run_card(adapter)["method"]].mergeable:
+            return {}
+        settings = self.run.settings.model
+        with tempfile.TemporaryDirectory(dir=self.run.home / "work") as folder:
+            merge(self.base, adapter, settings, Path(folder))
+            free_memory()
+            model = load_model(Path(folder), choose_device(settings))
+            _, tokenizer = self.loaded.get(None)
+            return {"merged": self._speed(model, tokenizer, question)}
+
+    @staticmethod
+    def _speed(model: object, tokenizer: object, question: str) -> float:
+        from pipeline.evaluate.held_out import decoding_speed
+
+        return decoding_speed(model, tokenizer, question)
+
+    def _keys(self, model: Dataset | None) -> dict[str, str]:
+        return {"base": self.base.digest} | ({} if model is None else {"adapter": model.content})
+
+    def _parents(self, model: Dataset | None) -> dict[str, Dataset]:
+        return {} if model is None else {"model": model}

@@ -1,0 +1,155 @@
+"""Train several methods on the same rows, several seeds each, and show them side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+from prefect import flow
+
+from flows.candidates import BASE, Bench
+from flows.context import Run, open_run
+from flows.finetune import build_examples
+from flows.inspect import Home
+from flows.models import LoadedModel, base_model
+from flows.monitor import latest_corpus
+from flows.report import write_report
+from flows.review import review_pairs
+from pipeline.errors import InputError, SettingsError
+from pipeline.evaluate.comparison import Trained, compare_candidates, mean_loss
+from pipeline.report import contents
+from pipeline.settings import Settings, TrainSettings
+from pipeline.store import Dataset
+from schemas.comparison import HeldOutLosses
+from schemas.pairs import Examples
+
+if TYPE_CHECKING:
+    from pipeline.report.contents import Report
+
+
+@flow(name="compare", timeout_seconds=48 * 3600)
+def compare(
+    settings: Settings, methods: Sequence[str], seeds: int = 2, steps: int = 0
+) -> "Report | None":
+    """Train each method from each seed on the latest examples, and measure all alike.
+
+    Nothing is promoted, and the test rows decide about nothing: choose by the validation loss.
+    Every training and every measurement is a stage, so that a stopped comparison goes on and a
+    further method or seed costs only itself.
+
+    Args:
+        settings: all settings; ``train.seed`` is the first seed.
+        methods: names of the methods; the first is what the others are held against.
+        seeds: trainings of each method.
+        steps: optimizer steps of each training; 0: the settings decide.
+
+    Raises:
+        SettingsError: an unknown method.
+        MissingDataset: nothing was synthesized yet.
+        InputError: no row to train on, or to validate on.
+    """
+    from pipeline.train.methods import METHODS
+
+    unknown = [name for name in methods if name not in METHODS]
+    if unknown or not methods or seeds < 1:
+        raise SettingsError(
+            f"compare: methods {', '.join(unknown) or 'none'} and {seeds} seeds; expected one seed "
+            f"or more and methods among {', '.join(METHODS)}; correct --methods"
+        )
+    with open_run("compare", settings) as run:
+        home = Home.at(run.home)
+        base = base_model(settings)
+        corpus, screened = latest_corpus(home)
+        data = build_examples(run, corpus, review_pairs(run, corpus, screened))
+        rows = trainable_rows(run, data.examples)
+        bench = Bench(run, base, LoadedModel(base, settings.model, run.store), data.examples)
+        plans = {name: (rows, method_settings(settings.train, name, steps)) for name in methods}
+        shown = train_and_measure(bench, plans, seeds)
+        return write_report(run, comparison=shown)
+
+
+def trainable_rows(run: Run, examples: Dataset) -> DataFrame[Examples]:
+    """Return the train and validation rows.
+
+    Raises:
+        InputError: there are none of a split.
+    """
+    rows = run.store.read(examples, Examples).filter(pl.col("split") != "test")
+    counts = dict(rows.group_by("split").len().iter_rows())
+    if not counts.get("train") or not counts.get("validation"):
+        raise InputError(
+            f"{run.flow}: {counts.get('train', 0)} train and {counts.get('validation', 0)} "
+            "validation rows found; expected at least one of each; review more pairs, add gold "
+            "rows or documents, or loosen review.require"
+        )
+    return cast("DataFrame[Examples]", rows)
+
+
+def method_settings(settings: TrainSettings, method: str, steps: int) -> TrainSettings:
+    """Return the settings that train a method: its preset, unless it is the configured one."""
+    from pipeline.train.methods import METHODS, Preset, resolved
+
+    if method != settings.method:
+        presets: dict[str, Any] = {field.name: None for field in fields(Preset)}
+        checkpointing = settings.gradient_checkpointing and METHODS[method].checkpoints
+        presets |= {"method": method, "gradient_checkpointing": checkpointing}
+        settings = settings.model_copy(update=presets)
+    return resolved(with_steps(settings, steps))
+
+
+def with_steps(settings: TrainSettings, steps: int) -> TrainSettings:
+    """Return settings that train so many steps, however few the rows; 0 leaves them alone."""
+    if not steps:
+        return settings
+    return settings.model_copy(update={"max_steps": steps, "epochs": float(10 * steps)})
+
+
+def train_and_measure(
+    bench: Bench,
+    plans: Mapping[str, tuple[DataFrame[Examples], TrainSettings]],
+    seeds: int,
+    *,
+    missing: Mapping[str, str] | None = None,
+    about: str = "method",
+) -> contents.Comparison:
+    """Train each candidate from each seed, measure it, and compare them all.
+
+    Args:
+        bench: the base model and the held-out rows.
+        plans: rows (train and validation) and settings by candidate.
+        seeds: trainings of each candidate.
+        missing: why a candidate that was asked for is not there.
+        about: what tells the candidates apart: ``method`` or ``data``.
+    """
+    settings = bench.run.settings
+    before = bench.losses(BASE, None)
+    trained: dict[str, list[Trained]] = {}
+    for name, (rows, plan) in plans.items():
+        for number in range(seeds):
+            seeded = plan.model_copy(update={"seed": plan.seed + number})
+            model = bench.train(name, rows, seeded)
+            timed = number == 0 and about == "method"  # of one method all weights cost alike
+            measured = bench.measure(name, seeded.seed, model, timed=timed)
+            trained.setdefault(name, []).append(measured)
+    bench.loaded.release()
+    counts = {name: rows.filter(split="train").height for name, (rows, _) in plans.items()}
+    found = compare_candidates(trained, counts, settings.evaluate)
+    return contents.Comparison(
+        about=about,
+        candidates=tuple(contents.Candidate.model_validate(one.to_dict()) for one in found),
+        missing=dict(missing or {}),
+        base_validation_loss=_shown(before, "validation", settings),
+        base_test_loss=_shown(before, "test", settings),
+        validation_rows=before.filter(split="validation").height,
+        test_rows=before.filter(split="test").height,
+        test_clusters=before.filter(split="test")["cluster_id"].n_unique(),
+        confidence=settings.evaluate.confidence,
+    )
+
+
+def _shown(
+    losses: DataFrame[HeldOutLosses], split: str, settings: Settings
+) -> "contents.Interval | None":
+    found = mean_loss([losses], split, settings.evaluate)
+    return None if found is None else contents.Interval.model_validate(found.to_dict())

@@ -1,0 +1,143 @@
+"""What the challenger kept: general text, questions, instructions and refusals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flows.context import Run
+from flows.models import LoadedModel
+from flows.steps import Stage, run_stage
+from pipeline.cache import digest
+from pipeline.evaluate.behaviour import Item, compare_behaviour, read_behaviour_items
+from pipeline.evaluate.forgetting import GeneralSet, compare, read_general_set
+from pipeline.evaluate.kept import Kept
+from pipeline.outcome import Outcome, drops
+from pipeline.store import Dataset
+from pipeline.train.base_model import BaseModel
+from schemas.behaviour import BehaviourScores
+from schemas.evaluation import GeneralScores
+
+GENERAL = {
+    arm: Stage(f"forgetting {arm}", 1, "general_scores", holds_model=True)
+    for arm in ("base", "champion", "challenger")
+}
+BEHAVIOUR = {
+    arm: Stage(f"behaviour {arm}", 1, "behaviour_scores", holds_model=True)
+    for arm in ("base", "challenger")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class General:
+    """The general set, and how it is asked."""
+
+    texts: GeneralSet
+    items: tuple[Item, ...]
+    max_new_tokens: int
+
+
+def read_general(run: Run) -> General | None:
+    """Read ``paths.general``; None when it is switched off."""
+    folder, settings = run.settings.paths.general, run.settings.forgetting
+    if folder is None:
+        return None
+    items = read_behaviour_items(folder, settings)
+    return General(read_general_set(folder), items, settings.max_new_tokens)
+
+
+def measure_kept(
+    run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset, champion: Dataset | None
+) -> tuple[Kept, dict[str, Dataset]]:
+    """Measure base, champion and challenger on the general set and compare them.
+
+    Each model is measured on everything before the next one is loaded.
+
+    Returns:
+        The comparison, and the data sets it rests on.
+    """
+    general = read_general(run)
+    if general is None:
+        return Kept(), {}
+    arms: Mapping[str, Dataset | None] = {"base": None, "champion": champion, "challenger": model}
+    measured: dict[str, Dataset] = {}
+    for arm, adapter in arms.items():
+        if arm == "champion" and champion is None:
+            continue
+        measured[f"general_{arm}"] = general_scores(run, arm, base, loaded, general.texts, adapter)
+        if arm in BEHAVIOUR and general.items:
+            measured[f"behaviour_{arm}"] = _behaviour(run, arm, base, loaded, general, adapter)
+    scores = {
+        arm: run.store.read(dataset, GeneralScores)
+        for arm in arms
+        if (dataset := measured.get(f"general_{arm}"))
+    }
+    settings = run.settings.evaluate
+    mine = scores["challenger"]
+    behaviour = None
+    if general.items:
+        said = [run.store.read(measured[f"behaviour_{arm}"], BehaviourScores) for arm in BEHAVIOUR]
+        behaviour = compare_behaviour(*said)
+    kept = Kept(
+        forgetting=compare(scores["base"], mine, settings),
+        over_champion=compare(scores["champion"], mine, settings) if champion else None,
+        behaviour=behaviour,
+    )
+    return kept, measured
+
+
+def general_scores(
+    run: Run,
+    arm: str,
+    base: BaseModel,
+    loaded: LoadedModel,
+    general: GeneralSet,
+    adapter: Dataset | None,
+) -> Dataset:
+    """Measure one model on general texts and questions."""
+
+    def compute() -> Outcome[GeneralScores]:
+        from pipeline.evaluate.general import general_scores
+
+        rows = general_scores(general, *loaded.get(adapter))
+        return Outcome(rows, drops([]), rows_in=rows.height)
+
+    keys = {"general": digest(general.content())} | _model_keys(base, adapter)
+    return run_stage(
+        run,
+        GENERAL[arm],
+        GeneralScores,
+        compute,
+        settings={},
+        keys=keys,
+        parents={"model": adapter} if adapter else {},
+    )
+
+
+def _behaviour(
+    run: Run,
+    arm: str,
+    base: BaseModel,
+    loaded: LoadedModel,
+    general: General,
+    adapter: Dataset | None,
+) -> Dataset:
+    def compute() -> Outcome[BehaviourScores]:
+        from pipeline.evaluate.ask import behaviour_scores
+
+        rows = behaviour_scores(general.items, *loaded.get(adapter), general.max_new_tokens)
+        return Outcome(rows, drops([]), rows_in=rows.height)
+
+    asked: list[Any] = [[item.id, item.kind, item.prompt, item.checks] for item in general.items]
+    return run_stage(
+        run,
+        BEHAVIOUR[arm],
+        BehaviourScores,
+        compute,
+        settings={"max_new_tokens": general.max_new_tokens},
+        keys={"items": digest(asked)} | _model_keys(base, adapter),
+        parents={"model": adapter} if adapter else {},
+    )
+
+
+def _model_keys(base: BaseModel, adapter: Dataset | None) -> dict[str, str]:
+    return {"base": base.digest} | ({"adapter": adapter.content} if adapter else {})

@@ -1,0 +1,69 @@
+"""The stage of replay: the base model answers general prompts once, for trainings to mix in."""
+
+from typing import cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from flows.context import Run
+from flows.steps import Stage, run_stage
+from pipeline.cache import digest
+from pipeline.dataset.jsonl import read_jsonl
+from pipeline.errors import TrainingError
+from pipeline.generate.replay import replay, rows_wanted
+from pipeline.generate.replies import CachingTeacher
+from pipeline.generate.seeds import seed_tasks
+from pipeline.manifest import content_digest
+from pipeline.outcome import Outcome
+from pipeline.store import Dataset
+from pipeline.train.base_model import BaseModel
+from schemas.pairs import Examples
+
+REPLAY = Stage("replay", 1, "replay", holds_model=True)
+
+
+def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:
+    """Return the replay rows that go with the examples; none when train.replay_share is 0.
+
+    The answers are in the store and in the reply cache: another training of the same base asks
+    nothing twice.
+
+    Raises:
+        TrainingError: no answer can be used.
+    """
+    settings = run.settings
+    rows = run.store.read(examples, Examples)
+    wanted = rows_wanted(settings.train.replay_share, rows.filter(split="train").height)
+    if not wanted:
+        return rows.clear()
+    seeds = seed_tasks(read_jsonl(settings.paths.seeds))
+    held_out = cast("DataFrame[Examples]", rows.filter(pl.col("split") != "train"))
+
+    def compute() -> Outcome[Examples]:
+        from pipeline.generate.local.embedded import EmbeddedTeacher
+
+        teacher = EmbeddedTeacher(base, settings.model, settings.generate.batch_size)
+        cached = CachingTeacher(teacher, run.cache("replies"))
+        return replay(seeds, held_out, wanted, settings.train.seed, cached)
+
+    dataset = run_stage(
+        run,
+        REPLAY,
+        Examples,
+        compute,
+        settings={"wanted": wanted, "seed": settings.train.seed},
+        keys={
+            "base": base.digest,
+            "seeds": digest(seeds.to_dicts()),
+            "held_out": content_digest(held_out),
+        },
+        parents={"examples": examples},
+    )
+    made = run.store.read(dataset, Examples)
+    if not made.height:
+        raise TrainingError(
+            f"replay: none of {wanted} answers of the base model can be used (see the ledger of "
+            f"{dataset}); expected some; set train.replay_share = 0, or choose an "
+            "instruction-tuned base model"
+        )
+    return made

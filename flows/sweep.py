@@ -1,0 +1,194 @@
+"""A cheap cure for forgetting: how much of the adapter to keep, and a model with just that."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from pandera.typing.polars import DataFrame
+from prefect import flow
+
+from flows.cards import ancestors
+from flows.context import Run, open_run, say
+from flows.curate import Corpus
+from flows.finetune import TrainingData
+from flows.home import now
+from flows.inspect import Home
+from flows.keeping import General, general_scores, read_general
+from flows.models import LoadedModel, base_model
+from flows.report import write_report
+from flows.run import train_and_judge
+from flows.steps import Stage, run_folder_stage
+from pipeline.cache import digest, write_atomically
+from pipeline.dataset.leak import check_leaks
+from pipeline.errors import InputError
+from pipeline.evaluate.frontier import Frontier, Point, frontier
+from pipeline.manifest import content_digest
+from pipeline.registry import CHALLENGER
+from pipeline.settings import Settings
+from pipeline.store import Dataset, Filled
+from pipeline.train.base_model import BaseModel
+from pipeline.train.scale import check_scalable, scale_adapter
+from schemas.evaluation import GeneralScores
+from schemas.pairs import Examples, SettledPairs
+
+if TYPE_CHECKING:
+    from pipeline.report.contents import Report
+
+SWEEP = Stage("sweep", 1, "sweep", holds_model=True)
+SCALE = Stage("scale", 1, "model")
+RECORD = "sweep.json"
+
+
+@flow(name="sweep")
+def sweep(
+    settings: Settings, model: str = "challenger", scale: float | None = None
+) -> "Report | None":
+    """Measure a model at several scales; make the model of one of them and judge it.
+
+    Args:
+        settings: all settings; ``forgetting.scales`` are tried.
+        model: champion, challenger or a fingerprint.
+        scale: makes a model of this scale, the new challenger, and lets the gate judge it; None
+            only measures.
+
+    Returns:
+        The report of the judgement; None without a scale.
+
+    Raises:
+        InputError: no such model, no general set, or no validation rows.
+        TrainingError: the method cannot be scaled.
+    """
+    with open_run("sweep", settings) as run:
+        home = Home(run.store, run.registry)
+        adapter = home.model(model)
+        check_scalable(run.store.path(adapter))
+        base = base_model(settings)
+        loaded = LoadedModel(base, settings.model, run.store)
+        found = measure(run, base, loaded, adapter)
+        loaded.release()
+        say(f"sweep: {found.summary}")
+        if scale is None:
+            return None
+        smaller = make_scaled(run, adapter, scale)
+        run.registry.point(CHALLENGER, smaller, f"scale {scale:g} of {adapter}", now())
+        corpus, data = _what_it_was_trained_on(home, adapter)
+        return write_report(run, train_and_judge(run, base, corpus, data, smaller))
+
+
+def _what_it_was_trained_on(home: Home, model: Dataset) -> tuple[Corpus, TrainingData]:
+    """Return the documents, and the examples and pairs behind a model."""
+    origin = home.dataset(home.store.manifest(model.name, model.fingerprint).inputs["from"])
+    (pairs,) = (item for item in ancestors(home, origin) if item.dataset == "clean_pairs")
+    clean = home.dataset(f"{pairs.dataset}/{pairs.fingerprint}")
+    leaks = len(check_leaks(home.store.read(clean, SettledPairs)))
+    corpus = Corpus(
+        raw=home.dataset("raw_documents"),
+        cleaned=home.dataset("documents"),
+        documents=home.dataset("unique_documents"),
+        chunks=home.dataset("chunks"),
+        splits=home.dataset("splits"),
+    )
+    return corpus, TrainingData(clean, origin, leaks)
+
+
+def measure(run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset) -> Frontier:
+    """Measure a model at each of ``forgetting.scales``, or take what was measured before."""
+    settings = run.settings
+    general = _general(run)
+    examples = run.store.manifest(model.name, model.fingerprint).inputs["from"]
+    rows = run.store.read(Home(run.store, run.registry).dataset(examples), Examples)
+    validation = cast("DataFrame[Examples]", rows.filter(split="validation"))
+    before = general_scores(run, "base", base, loaded, general.texts, None)
+    texts = run.store.read(before, GeneralScores).filter(kind="text")
+    base_loss = float((texts["loss"] * texts["tokens"]).sum()) / int(texts["tokens"].sum())
+
+    def fill(folder: Path) -> Filled:
+        from pipeline.evaluate.sweep import measure_scales
+
+        points = measure_scales(
+            settings.forgetting.scales,
+            *loaded.get(model),
+            validation,
+            list(general.texts.texts.values()),
+            base_loss,
+            settings.evaluate,
+        )
+        found = frontier(points, settings.gate.max_forgetting)
+        record = {"model": str(model)} | found.to_dict()
+        write_atomically(folder / RECORD, json.dumps(record, indent=1).encode())
+        return Filled(identity=(RECORD,), rows=len(points))
+
+    dataset = run_folder_stage(
+        run,
+        SWEEP,
+        fill,
+        settings={
+            "scales": list(settings.forgetting.scales),
+            "max_forgetting": settings.gate.max_forgetting,
+        },
+        inputs={"general_base": before},
+        keys={
+            "adapter": model.content,
+            "base": base.digest,
+            "texts": digest(dict(general.texts.texts)),
+            "validation": content_digest(validation),
+        },
+        parents={"model": model},
+    )
+    return read_frontier(run.store.path(dataset))
+
+
+def read_frontier(folder: Path) -> Frontier:
+    """Read what a sweep measured."""
+    record = json.loads((folder / RECORD).read_text("utf-8"))
+    points = [Point(**{name: row[name] for name in Point.__slots__}) for row in record["points"]]
+    return frontier(points, record["limit"])
+
+
+def table(found: Frontier) -> list[str]:
+    """Return the frontier as lines of a table."""
+    lines = [f"{'scale':>7}{'validation loss':>18}{'rise':>9}  limit {found.limit:g}"]
+    for point in found.points:
+        marks = ["within" if point.rise <= found.limit else "above"]
+        marks += ["dominated"] if found.dominated(point) else []
+        marks += ["<- this one"] if point.scale == found.chosen else []
+        lines.append(
+            f"{point.scale:>7g}{point.validation_loss:>18.3f}{point.rise:>+9.3f}  "
+            f"{', '.join(marks)}"
+        )
+    return lines
+
+
+def make_scaled(run: Run, model: Dataset, scale: float) -> Dataset:
+    """Store a scaled copy of a model, with the model and its examples as its lineage."""
+    manifest = run.store.manifest(model.name, model.fingerprint)
+    folder = run.store.path(model)
+
+    def fill(output: Path) -> Filled:
+        from pipeline.train.stored import identity
+
+        scale_adapter(folder, scale, output)
+        (output / "training.json").write_bytes((folder / "training.json").read_bytes())
+        return Filled(identity=identity(output), rows=manifest.facts.rows)
+
+    return run_folder_stage(
+        run,
+        SCALE,
+        fill,
+        settings=manifest.settings | {"scale": scale},
+        keys={"adapter": model.content, "base": manifest.inputs["base"]},
+        parents={
+            "of": model,
+            "from": Home(run.store, run.registry).dataset(manifest.inputs["from"]),
+        },
+    )
+
+
+def _general(run: Run) -> General:
+    general = read_general(run)
+    if general is None:
+        raise InputError(
+            "sweep: no general set found (paths.general is empty); expected the texts that "
+            "forgetting is measured on; set paths.general"
+        )
+    return general

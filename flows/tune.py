@@ -1,0 +1,157 @@
+"""Choose method, rank, targets and learning rate on validation loss, and say so in a report."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+from prefect import flow
+
+from flows.console import StageProgress
+from flows.context import Run, open_run, say
+from flows.finetune import build_examples
+from flows.inspect import Home
+from flows.models import base_model, free_memory
+from flows.monitor import latest_corpus
+from flows.report import write_report
+from flows.review import review_pairs
+from pipeline.cache import digest, write_atomically
+from pipeline.errors import InputError, SettingsError
+from pipeline.manifest import content_digest
+from pipeline.settings import Settings
+from pipeline.store import Dataset
+from pipeline.train.base_model import BaseModel
+from pipeline.train.methods import METHODS
+from pipeline.train.plan.hardware import this_machine
+from pipeline.train.plan.shapes import read_folder
+from pipeline.train.tune.choice import Choice, choose
+from pipeline.train.tune.search import Job, search
+from pipeline.train.tune.start import closed_form, rate_of
+from pipeline.train.tune.workload import measure_workload
+from schemas.pairs import Examples
+
+if TYPE_CHECKING:
+    from pipeline.report.contents import Report
+
+EXTENDABLE = {"trials", "budget_minutes", "max_forgetting"}
+"""Settings of [tune] that may change while a search goes on."""
+
+IGNORED = {"method", "rank", "alpha", "targets", "learning_rate", "epochs", "max_steps"}
+"""Settings of [train] that the search replaces."""
+
+
+@flow(name="tune", timeout_seconds=48 * 3600)
+def tune(settings: Settings) -> "Report":
+    """Search on the train and validation rows that are accepted now; the test set stays shut.
+
+    Raises:
+        MissingDataset: nothing was synthesized yet.
+        InputError: there are no train rows, or no validation rows.
+        SettingsError: a method of the settings is not known.
+        TrainingError: the base model cannot be planned or trained.
+    """
+    check_methods(settings)
+    with open_run("tune", settings) as run:
+        base = base_model(run.settings)
+        corpus, screened = latest_corpus(Home.at(run.home))
+        data = build_examples(run, corpus, review_pairs(run, corpus, screened))
+        choice = choose_training(run, base, data.examples)
+        return write_report(run, tuning=choice)
+
+
+def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
+    """Search, or go on with a search of the same rows, base and settings."""
+    settings = run.settings
+    rows = _rows(run, examples)
+    folder = run.home / "tune" / _fingerprint(settings, base, content_digest(rows))[:16]
+    shape = read_folder(base.path)
+    workload = measure_workload(rows, base.path, settings.train)
+    start = closed_form(shape, workload.supervised)
+    first = settings.tune.methods[0]
+    why = f"{first} at rate {rate_of(first):g}, rank {start.rank}: {start.why}"
+    say(f"tune  {folder.name}  starts from {why}")
+    job = Job(
+        examples=rows,
+        base=base,
+        shape=shape,
+        train=settings.train,
+        model=settings.model,
+        tune=settings.tune,
+        start=start,
+        workload=workload,
+        hardware=this_machine(),
+        forgetting=_forgetting(settings, base, folder),
+    )
+    with StageProgress("tune") as bar:
+        study = search(job, folder, say, bar)
+    choice = choose(study, settings.tune, why)
+    write_atomically(folder / "choice.json", json.dumps(choice.to_dict(), indent=1).encode())
+    return choice
+
+
+def check_methods(settings: Settings) -> None:
+    """Raise a SettingsError when tune.methods names one that there is not."""
+    if unknown := [name for name in settings.tune.methods if name not in METHODS]:
+        raise SettingsError(
+            f"settings: tune.methods has {', '.join(unknown)}; expected some of "
+            f"{', '.join(METHODS)}; correct it"
+        )
+
+
+def _rows(run: Run, examples: Dataset) -> DataFrame[Examples]:
+    everything = run.store.read(examples, Examples)
+    rows = everything.filter(pl.col("split") != "test").sort("pair_id")
+    counts = dict(rows.group_by("split").len().iter_rows())
+    if not counts.get("train") or not counts.get("validation"):
+        raise InputError(
+            f"tune: {counts.get('train', 0)} train and {counts.get('validation', 0)} validation "
+            "rows found; expected at least one of each; review more pairs, add gold rows or "
+            "documents, or loosen review.require"
+        )
+    return cast("DataFrame[Examples]", rows)
+
+
+def _fingerprint(settings: Settings, base: BaseModel, content: str) -> str:
+    return digest(
+        [
+            content,
+            base.digest,
+            settings.train.model_dump(mode="json", exclude=IGNORED),
+            settings.tune.model_dump(mode="json", exclude=EXTENDABLE),
+        ]
+    )
+
+
+def _forgetting(
+    settings: Settings, base: BaseModel, folder: Path
+) -> Callable[[Path], float] | None:
+    """Return what measures the rise of loss on general text; None where there is none."""
+    if settings.paths.general is None or not settings.tune.general_texts:
+        return None
+    from pipeline.evaluate.forgetting import read_general_set
+
+    texts = list(read_general_set(settings.paths.general).texts.values())
+    texts = texts[: settings.tune.general_texts]
+    remembered = folder / "general.json"
+
+    def loss(adapter: Path | None) -> float:
+        from pipeline.evaluate.general import general_loss
+        from pipeline.train.adapter import load_adapter
+
+        model, tokenizer = load_adapter(base, adapter, settings.model)
+        found = general_loss(texts, model, tokenizer)
+        del model
+        free_memory()
+        return sum(mean * tokens for mean, tokens in found) / sum(tokens for _, tokens in found)
+
+    def rise(adapter: Path) -> float:
+        key = digest(texts)
+        known = json.loads(remembered.read_text("utf-8")) if remembered.exists() else {}
+        if key not in known:
+            known[key] = loss(None)
+            write_atomically(remembered, json.dumps(known).encode())
+        return loss(adapter) - float(known[key])
+
+    return rise

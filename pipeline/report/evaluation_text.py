@@ -1,0 +1,135 @@
+"""The evaluation as plain text: a row an arm, and what to make of it in words."""
+
+from collections.abc import Sequence
+
+from pipeline.report import drift_words, words
+from pipeline.report.contents import Report
+from pipeline.report.evaluation import Evaluation, Slice
+from pipeline.report.parts import Interval
+
+NAME = 15
+"""Characters of an arm."""
+WIDE = (21, 25, 19)
+"""Characters of values with their intervals: a line fits into 80."""
+NARROW = 9
+SHOWN = ("token_f1", "chrf", "grounded", "stop_rate")
+"""Metrics of the second table of the terminal; the page has them all."""
+SHORT = {"chain_of_thought": "thinks first", "challenger_retrieval": "with retrieval"}
+"""Arms whose name does not fit; the second is the challenger's."""
+HOLM_LEVEL = 0.05
+
+
+def evaluation_table(report: Report) -> str:
+    """Return two tables as plain text, a row an arm, and the notes; empty without an evaluation.
+
+    The first has the loss with its interval and the challenger's difference, the second what a
+    person asks next: how close, how grounded, does it stop, what does it cost.
+    """
+    found = report.evaluation
+    if found is None or not found.arms:
+        return ""
+    lines = [_row("", ["loss", f"challenger {words.MINUS} arm", "ROUGE-L"], WIDE)]
+    for arm, scores in found.arms.items():
+        minus = found.challenger_minus.get(arm, {}).get("loss")
+        cells = [
+            _with_ends(scores.get("loss")),
+            "" if arm == "challenger" else _with_ends(minus, signed=True),
+            _with_ends(scores.get("rouge_l"), digits=2),
+        ]
+        lines.append(_row(_name(arm), cells, WIDE))
+    priced = any(cost.price is not None for cost in found.costs.values())
+    titles = [words.metric(name).title.lower() for name in SHOWN]
+    costs = ["tokens/1k", "price/1k" if priced else "s/1k"] if found.costs else []
+    widths = [max(NARROW, len(title) + 2) for title in [*titles, *costs]]
+    lines += ["", _row("", [*titles, *costs], widths)]
+    for arm, scores in found.arms.items():
+        values = [scores.get(name) for name in SHOWN]
+        cells = [words.decimal(None if cell is None else cell.value) for cell in values]
+        lines.append(_row(_name(arm), cells + _paid(found, arm, priced), widths))
+    return "\n".join([*lines, "", *notes(found)]).rstrip()
+
+
+def notes(found: Evaluation) -> list[str]:
+    """Return what to make of the numbers, a sentence a line; no text of documents but topics."""
+    said = []
+    if found.advice is not None and found.advice.text:
+        said.append(f"Advice: {found.advice.text}.")
+    bad = worst(found.slices.get("base", ()))
+    if bad is not None:
+        said.append(f"Worst slice against base: {slice_words(bad)}.")
+    if found.foresight is not None and found.foresight.effect is not None:
+        said.append(
+            f"Foreseen before training: {found.foresight.rows} rows of {found.foresight.clusters} "
+            f"documents can show {words.decimal(found.foresight.effect)} nats a token or more."
+        )
+    if found.claim is not None:
+        said.append(f"Seeds: {found.claim.text}.")
+    said += [sentence] if (sentence := look(found)) else []
+    return said
+
+
+def look(found: Evaluation) -> str:
+    """Return how often the test set was used, when that matters; empty at the first look."""
+    if found.look < 2:
+        return ""
+    return (
+        f"Look {found.look} at this test set: p-values are optimistic, since each new model is "
+        "another chance to win by luck; add fresh test rows."
+    )
+
+
+def worst(slices: tuple[Slice, ...]) -> Slice | None:
+    """Return the slice where the challenger does worst, of those that were tested."""
+    tested = [item for item in slices if item.p is not None]
+    return max(tested, key=lambda item: item.difference.value, default=None)
+
+
+def slice_words(item: Slice) -> str:
+    """Return a slice in words, with whether its difference is more than chance."""
+    difference = words.decimal(item.difference.value, signed=True)
+    p = item.p_holm
+    if p is None:
+        sure = "too few documents for a test"
+    elif p < HOLM_LEVEL:
+        sure = f"{'worse' if item.difference.value > 0 else 'better'}, p {words.decimal(p)}"
+    else:
+        sure = f"no clear difference, p {words.decimal(p)}"
+    return (
+        f"{item.dimension} {drift_words.visible(item.value)}: {difference} nats a token "
+        f"on {item.rows} rows of {item.clusters} documents ({sure} after Holm)"
+    )
+
+
+def metrics(evaluation: Evaluation) -> list[str]:
+    """Return the metrics of any arm, known ones first in their usual order."""
+    there = {name for scores in evaluation.arms.values() for name in scores}
+    return [name for name in words.METRICS if name in there] + sorted(there - words.METRICS.keys())
+
+
+def _name(arm: str) -> str:
+    return SHORT.get(arm, words.arm(arm))
+
+
+def _paid(found: Evaluation, arm: str, priced: bool) -> list[str]:
+    """Return what a thousand requests of an arm cost; no cells when nothing was timed."""
+    if not found.costs:
+        return []
+    cost = found.costs.get(arm)
+    if cost is None:
+        return [words.decimal(None)] * 2
+    tokens = words.count(round(1000 * (cost.prompt_tokens + cost.completion_tokens)))
+    if priced:
+        return [tokens, words.decimal(None if cost.price is None else 1000 * cost.price, 2)]
+    return [tokens, words.count(round(1000 * cost.seconds))]
+
+
+def _row(name: str, cells: list[str], widths: Sequence[int]) -> str:
+    padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+    return (f"{name:<{NAME}}" + "".join(padded)).rstrip()
+
+
+def _with_ends(interval: Interval | None, digits: int = 3, signed: bool = False) -> str:
+    if interval is None:
+        return words.decimal(None)
+    ends = words.between(interval, digits, signed).replace(" to ", ", ")
+    return f"{words.decimal(interval.value, digits, signed)} [{ends}]"

@@ -1,0 +1,37 @@
+"""What `tuneloop tune` found, as report.json has it."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Trial(BaseModel):
+    """One training of the search."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    number: int
+    settings: dict[str, Any]
+    state: str
+    steps: int
+    loss: float | None
+    """Validation loss, nats a token."""
+    forgetting: float | None
+    bytes: int
+    seconds: float
+    about: str
+
+
+class Tuning(BaseModel):
+    """What the search found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    start: str
+    trials: tuple[Trial, ...]
+    front: tuple[int, ...]
+    """Trials that no other beats in all of loss, forgetting, memory and time."""
+    winner: int | None
+    max_forgetting: float
+    settings: dict[str, Any]
+    """Of [train], as the winner has them."""

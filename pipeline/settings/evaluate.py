@@ -1,0 +1,40 @@
+"""Settings of evaluation: how models are compared."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.settings.base import Section
+
+
+class EvaluateSettings(Section):
+    """The frozen test set."""
+
+    arms: tuple[
+        Literal["few_shot", "retrieval", "chain_of_thought", "challenger_retrieval"], ...
+    ] = ("few_shot", "retrieval", "challenger_retrieval")
+    """Beside base, champion and challenger. ``chain_of_thought`` writes up to ``thinking_tokens``
+    more and has no loss to be chosen by: worth switching on for a model that can reason."""
+    few_shot: Annotated[int, Field(ge=0, le=16)] = 3
+    """Examples from train in the few-shot arm, the nearest by words; 0 leaves the arm out."""
+    retrieved_chunks: Annotated[int, Field(ge=1, le=16)] = 1
+    """Chunks in the prompt of the retrieval arms, the best by BM25."""
+    max_new_tokens: Annotated[int, Field(ge=1)] = 64
+    thinking_tokens: Annotated[int, Field(ge=0)] = 64
+    """Written before the answer by chain of thought: on top of ``max_new_tokens``."""
+    max_tokens: Annotated[int, Field(ge=32)] = 1024
+    """Prompt and reference response; few-shot examples that do not fit are left out."""
+    batch_size: Annotated[int, Field(ge=1)] = 24
+    """Rows decoded at once: 6 answers of 20 tokens take 1.4 s together, 2.3 s as 4 and 2."""
+    bootstrap_draws: Annotated[int, Field(ge=100)] = 10_000
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    max_test_rows: Annotated[int, Field(ge=0)] = 0
+    """A seeded sample of a large test set; 0 takes all rows."""
+    seeds: Annotated[int, Field(ge=1, le=10)] = 1
+    """Trainings of the recipe, each from another seed: of one, a gain is measured of the adapter
+    and not claimed of the recipe. Each further one costs a training; only its losses are taken."""
+    prompt_price: Annotated[float, Field(ge=0)] = 0.0
+    """Of a million prompt tokens at your endpoint, in your currency; 0 shows no price."""
+    completion_price: Annotated[float, Field(ge=0)] = 0.0
+    """Of a million tokens that the model writes."""
+    seed: int = 23

@@ -1,0 +1,29 @@
+"""Settings of the pairwise judge: a model behind an endpoint that compares two answers."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline.settings.base import Section, Share
+
+
+class JudgeSettings(Section):
+    """A model behind an endpoint that compares answers; off until a model is named."""
+
+    model: str = ""
+    """Model name at the endpoint; empty: no judge. Never the base model itself or its kin."""
+    base_url: str = "http://127.0.0.1:8000/v1"
+    """OpenAI-compatible; the key is read from OPENAI_API_KEY."""
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+    timeout_seconds: Annotated[float, Field(gt=0)] = 120
+    max_retries: Annotated[int, Field(ge=0, le=10)] = 3
+    max_tokens: Annotated[int, Field(ge=1)] = 8
+    """Of a reply: one word is asked for."""
+    min_kappa: Share = 0.6
+    """Cohen's kappa with people from which the judge counts in the gate."""
+    min_decisions: Annotated[int, Field(ge=2)] = 30
+    """Decisions of people that kappa needs; with fewer the judge is shown and does not gate."""
+    max_decisions: Annotated[int, Field(ge=2)] = 100
+    """Decisions it is compared on, by a hash."""
+    bootstrap_draws: Annotated[int, Field(ge=100)] = 2000
+    seed: int = 29

@@ -1,0 +1,237 @@
+"""Merge an adapter into its base: plain weights that any server loads.
+
+The exact rule: take the base as it was trained on (NF4 weights dequantized, not the weights that
+they were quantized from), add the adapter's change, store float16. Adding it to a 4-bit base and
+quantizing again erases a small adapter (error 0.8 to 1.1 of its effect), and adding it to the
+weights before quantization makes another model (4.6 of its effect, measured on a small adapter);
+this way leaves 0.002 to 0.010.
+"""
+
+import math
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import TrainingError
+from pipeline.progress import advance
+from pipeline.settings import ModelSettings
+from pipeline.train.adapter import (
+    check_fit,
+    load_adapter,
+    load_base,
+    on_plain_base,
+    read_run_card,
+)
+from pipeline.train.base_model import BESIDE, BaseModel, load_model, load_tokenizer
+from pipeline.train.methods import METHODS
+from pipeline.train.quantized import dequantize
+
+LARGEST = 65504.0
+"""Largest finite float16 (IEEE 754); beyond it a stored weight would become infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What a merge did to the weights."""
+
+    layers: int
+    """Layers that carry the adapter."""
+    changed: int
+    """Of these, layers whose weights the adapter changes."""
+    delta_norm: float
+    """Frobenius norm of the change over all layers."""
+    relative_delta: float
+    """The same, over the norm of the layers before."""
+    storage_error: float
+    """Norm of what rounding to float16 loses, over ``delta_norm``."""
+    largest_weight: float
+    """Largest absolute value stored."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as JSON values."""
+        return asdict(self)
+
+
+def merge(base: BaseModel, adapter: Path, model_settings: ModelSettings, output: Path) -> Merged:
+    """Write base and adapter as one model: float16 safetensors, config, tokenizer, template.
+
+    Each layer is merged in float32, one at a time, and rounded once. Runs on the CPU, whatever
+    ``model_settings.device`` says: the result does not depend on the machine's GPU.
+
+    Args:
+        base: the base model that the adapter was trained on.
+        adapter: folder written by the trainer.
+        model_settings: threads.
+        output: folder to fill; made when it is not there.
+
+    Raises:
+        TrainingError: the method cannot be merged, the adapter belongs to another base or
+            template, it changes nothing, or a weight does not fit into float16.
+    """
+    card = read_run_card(adapter)
+    tokenizer = load_tokenizer(base.path)
+    check_fit(card, base, tokenizer, adapter, quantized=None)
+    method = METHODS[card["method"]]
+    if not method.mergeable:
+        possible = ", ".join(name for name, each in METHODS.items() if each.mergeable)
+        raise TrainingError(
+            f"merge: {adapter.name} was trained with method {method.name}, which adds layers or "
+            f"tokens rather than changing weights; expected one of {possible}; serve base and "
+            "adapter apart, or train with another method"
+        )
+    on_cpu = model_settings.model_copy(update={"device": "cpu"})
+    model = load_base(base, on_cpu, method.quantized)
+    if method.stored == "peft":
+        adapted = on_plain_base(dequantize(model), adapter)
+        facts = merge_layers(adapted, adapter.name)
+        plain = to_float16(adapted.unload())
+    else:  # trained weights of the base itself
+        plain, _ = load_adapter(base, adapter, on_cpu)
+        facts = round_weights(plain, model, adapter.name)
+    save_plain(plain, base, output)
+    return facts
+
+
+def merge_layers(adapted: Any, name: str) -> Merged:
+    """Merge the adapter of a PEFT model into its base layers, in place, stored in float16.
+
+    Args:
+        adapted: a ``PeftModel`` whose base has plain (not quantized) layers.
+        name: what to call the adapter in an error.
+
+    Raises:
+        TrainingError: the adapter changes nothing, or a weight does not fit into float16.
+    """
+    import torch
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers: dict[str, Any] = {
+        path: part
+        for path, part in adapted.named_modules()
+        if isinstance(part, BaseTunerLayer)
+        and getattr(part.get_base_layer(), "weight", None) is not None
+    }
+    changes, norms, errors, largest = [], [], [], 0.0
+    for done, (path, layer) in enumerate(layers.items(), start=1):
+        inner = layer.get_base_layer()
+        before = inner.weight.data.float()
+        inner.weight.data = before.clone()
+        if getattr(inner, "bias", None) is not None:
+            inner.bias.data = inner.bias.data.float()
+        with torch.no_grad():
+            layer.merge(safe_merge=True)
+        after = inner.weight.data
+        largest = max(largest, _fits(path, after))
+        stored = after.to(torch.float16)
+        inner.weight.data = stored
+        changes.append((after - before).norm().item())
+        norms.append(before.norm().item())
+        errors.append((stored.float() - after).norm().item())
+        advance(done, len(layers), "layers")
+    return _facts(changes, norms, errors, largest, name)
+
+
+def round_weights(plain: Any, base: Any, name: str) -> Merged:
+    """Round a model whose own weights were trained to float16, in place.
+
+    Args:
+        plain: the trained model.
+        base: the model it was, to count what has changed.
+        name: what to call the trained one in an error.
+
+    Raises:
+        TrainingError: nothing has changed, or a weight does not fit into float16.
+    """
+    changes, norms, errors, largest = [], [], [], 0.0
+    before = dict(base.named_parameters())
+    trained = {key: part.detach().float() for key, part in plain.named_parameters()}
+    to_float16(plain)
+    for key, stored in plain.named_parameters():
+        largest = max(largest, float(trained[key].abs().max()))
+        changes.append((trained[key] - before[key].float()).norm().item())
+        norms.append(before[key].float().norm().item())
+        errors.append((stored.float() - trained[key]).norm().item())
+    return _facts(changes, norms, errors, largest, name)
+
+
+def to_float16(model: Any) -> Any:
+    """Round all floating-point parameters of a plain model to float16, in place.
+
+    Raises:
+        TrainingError: a weight does not fit.
+    """
+    import torch
+
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point():
+            _fits(name, parameter.data)
+            parameter.data = parameter.data.to(torch.float16)
+    return model
+
+
+def to_float32(model: Any) -> Any:
+    """Let a model compute in float32, in place: the same values, without rounding on the way."""
+    import torch
+
+    # Not model.float(): transformers refuses it to a model that was in 4 bits.
+    return torch.nn.Module.float(model)
+
+
+def load_float32(folder: Path) -> Any:
+    """Load a plain model with its stored values in float32, which holds every float16."""
+    import torch
+
+    return load_model(folder, dtype=torch.float32)
+
+
+def save_plain(model: Any, base: BaseModel, output: Path) -> None:
+    """Write a plain model as a folder that transformers, vLLM and converters load.
+
+    Args:
+        model: a ``PreTrainedModel`` with float16 weights; what it says about 4 bits is taken off.
+        base: whose tokenizer, template and generation settings go along, byte for byte.
+        output: folder to fill.
+    """
+    import torch
+
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.hf_quantizer, model.is_quantized, model.quantization_method = None, False, None
+    model.config.dtype = torch.float16
+    output.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(output)
+    for name in BESIDE:
+        if (base.path / name).is_file():
+            shutil.copyfile(base.path / name, output / name)
+
+
+def _facts(
+    changes: list[float], norms: list[float], errors: list[float], largest: float, name: str
+) -> Merged:
+    """Sum up the norms of change, weight and rounding of each layer."""
+    delta = math.hypot(*changes)
+    if not delta > 0:
+        raise TrainingError(
+            f"merge: {name} changes none of {len(changes)} layers (norm of the change {delta}); "
+            "expected a trained adapter; look at its training.json and train again"
+        )
+    return Merged(
+        layers=len(changes),
+        changed=sum(change > 0 for change in changes),
+        delta_norm=delta,
+        relative_delta=delta / math.hypot(*norms),
+        storage_error=math.hypot(*errors) / delta,
+        largest_weight=largest,
+    )
+
+
+def _fits(name: str, weight: Any) -> float:
+    """Return the largest absolute value of a weight, which must be a finite float16."""
+    largest = float(weight.abs().max())
+    if not largest <= LARGEST:
+        raise TrainingError(
+            f"merge: {name} has a weight of {largest}; expected at most {LARGEST}, the largest "
+            "float16; the adapter is broken: train again with a lower train.learning_rate"
+        )
+    return largest

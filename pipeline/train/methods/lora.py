@@ -1,0 +1,199 @@
+"""LoRA and its kin: low-rank changes of the linear layers, built with PEFT."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pipeline.errors import TrainingError
+from pipeline.settings import TrainSettings
+
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+"""Linear layers of attention as Llama, Mistral, Qwen, Gemma and SmolLM name them."""
+
+MLP = ("gate_proj", "up_proj", "down_proj")
+
+EVA_TOKENS = 2048
+"""Tokens whose layer inputs EVA looks at; its directions settle within a few batches."""
+
+SVD_ITERATIONS = 8
+"""Power iterations of the randomized SVD: PiSSA's paper finds 4 and more as good as exact."""
+
+
+def lora(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+    """Put LoRA on the linear layers of ``train.targets``: all but the output head."""
+    return _adapt(model, _config(settings))
+
+
+def rslora(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+    """Put LoRA with the scale alpha / sqrt(rank) on all linear layers."""
+    return _adapt(model, _config(settings, use_rslora=True))
+
+
+def dora(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+    """Put LoRA with a trained length of each weight row on all linear layers."""
+    return _adapt(model, _config(settings, use_dora=True))
+
+
+def attention_lora(model: Any, settings: TrainSettings) -> Any:
+    """Put LoRA on the linear layers of attention."""
+    return _adapt(model, _config(settings, target_modules=list(ATTENTION)))
+
+
+def ia3(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+    """Put a factor on each output of attention's layers and each input of the MLP's."""
+    from peft import IA3Config
+
+    return _adapt(
+        model,
+        IA3Config(
+            target_modules=[*ATTENTION, *MLP],
+            feedforward_modules=list(MLP),
+            task_type="CAUSAL_LM",
+        ),
+    )
+
+
+def pissa(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+    """Put LoRA started at the principal singular vectors of each weight on all linear layers.
+
+    PiSSA takes the product of its first A and B out of the base, so its adapter fits no other.
+    Here the base stays, and the same function is written as LoRA of twice the rank: the trained
+    ``B A`` beside the frozen ``-B0 A0``. What is stored is what was trained, bit for bit, and runs
+    on the plain base. (Converted after training, the rounding of the changed base would be lost.)
+    """
+    import torch
+    from torch.nn.utils.parametrize import register_parametrization
+
+    from pipeline.train.methods.layers import Beside
+
+    assert settings.rank is not None
+    assert settings.alpha is not None
+    rank = settings.rank
+    doubled = {"rank": 2 * rank, "alpha": 2 * settings.alpha}  # the same alpha / rank
+    adapted = _adapt(model, _config(settings.model_copy(update=doubled)))
+    for layer in lora_layers(adapted):
+        weight = layer.get_base_layer().weight.detach().float()
+        drawn = min(2 * rank, *weight.shape)  # more than needed: the last ones are inexact
+        left, values, right = (
+            part[..., :rank] for part in torch.svd_lowrank(weight, drawn, SVD_ITERATIONS)
+        )
+        root = (values / layer.scaling["default"]).sqrt()
+        first_a, first_b = (right * root).T.contiguous(), (left * root).contiguous()
+        for part, first, frozen, axis in (
+            (layer.lora_A["default"], first_a, first_a.clone(), 0),
+            (layer.lora_B["default"], first_b, -first_b, 1),
+        ):
+            part.weight = torch.nn.Parameter(first)
+            # unsafe: the parametrization changes the shape, which torch would refuse.
+            register_parametrization(part, "weight", Beside(frozen, axis), unsafe=True)
+    return adapted
+
+
+def eva(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+    """Put LoRA on all linear layers, A started at the principal directions of the layer's input.
+
+    One forward pass over train rows; each layer's input is decomposed as it passes by, so that
+    one layer's activations are held at a time. B is zero and the base is not changed: the adapter
+    is plain LoRA. The paper also moves ranks between layers, which servers do not read.
+
+    Raises:
+        TrainingError: the rows have fewer tokens than the rank.
+    """
+    import torch
+
+    rank = settings.rank
+    assert rank is not None
+    adapted = _adapt(model, _config(settings))
+    taken = _within(rows, EVA_TOKENS)
+    tokens = sum(map(len, taken))
+    if tokens < rank:
+        raise TrainingError(
+            f"method eva: {tokens} tokens of train rows found; expected at least "
+            f"{rank}, the rank; give more rows, or choose another train.method"
+        )
+    width = max(map(len, taken))
+    ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in taken], device=model.device)
+    real = torch.tensor([[place < len(row) for place in range(width)] for row in taken])
+    last: list[tuple[Any, Any]] = []  # query, key and value have one input: decomposed once
+
+    def start(layer: Any, inputs: tuple[Any, ...]) -> None:
+        if not last or last[0][0] is not inputs[0]:
+            states = inputs[0][real.to(inputs[0].device)].float()
+            drawn = min(2 * rank, *states.shape)
+            directions = torch.svd_lowrank(states, drawn, SVD_ITERATIONS)[2][:, :rank]
+            last[:] = [(inputs[0], directions.T.contiguous())]
+        layer.lora_A["default"].weight.data.copy_(last[0][1])
+
+    hooks = [layer.register_forward_pre_hook(start) for layer in lora_layers(adapted)]
+    training = adapted.training
+    adapted.eval()
+    with torch.no_grad():
+        adapted.get_base_model().get_decoder()(input_ids=ids, use_cache=False)
+    adapted.train(training)
+    for hook in hooks:
+        hook.remove()
+    return adapted
+
+
+def plain_lora(model: Any) -> None:
+    """Write the trained and the frozen half of PiSSA's matrices as one, in place."""
+    import torch
+    from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
+
+    for layer in lora_layers(model):
+        for part in (layer.lora_A["default"], layer.lora_B["default"]):
+            if is_parametrized(part, "weight"):
+                whole = part.weight.detach()
+                remove_parametrizations(part, "weight", leave_parametrized=False)
+                part.weight = torch.nn.Parameter(whole)
+
+
+def lora_layers(model: Any) -> list[Any]:
+    """Return the layers of a model that LoRA is on, in order."""
+    from peft.tuners.lora import LoraLayer
+
+    return [part for part in model.modules() if isinstance(part, LoraLayer)]
+
+
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """Silence a warning nobody can act on: peft 0.21 reads what transformers 5.23 has renamed."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
+        yield
+
+
+def _config(settings: TrainSettings, **more: Any) -> Any:
+    from peft import LoraConfig
+
+    shape = {"r": settings.rank, "lora_alpha": settings.alpha, "lora_dropout": settings.dropout}
+    layers = {"attention": list(ATTENTION), "mlp": list(MLP)}
+    common: dict[str, Any] = {
+        "target_modules": layers.get(settings.targets or "all", "all-linear"),
+        "bias": "none",
+        "task_type": "CAUSAL_LM",
+    }
+    return LoraConfig(**common | shape | more)
+
+
+def _adapt(model: Any, config: Any) -> Any:
+    """Freeze a model and put PEFT's layers on it, with weights in float32.
+
+    On a bfloat16 base too: at the end of the schedule the updates are smaller than bfloat16
+    resolves. Products are in the type of the base (:mod:`pipeline.train.fused`).
+    """
+    from peft import get_peft_model
+
+    with quiet_peft():
+        return get_peft_model(model, config, autocast_adapter_dtype=True)
+
+
+def _within(rows: Sequence[Sequence[int]], tokens: int) -> list[Sequence[int]]:
+    """Return the first rows that together have no more tokens than that, and one at least."""
+    taken: list[Sequence[int]] = []
+    for row in rows:
+        if taken and sum(map(len, taken)) + len(row) > tokens:
+            break
+        taken.append(row)
+    return taken

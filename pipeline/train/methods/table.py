@@ -1,0 +1,251 @@
+"""The table of methods: how each is built, stored and merged, with its tuned preset.
+
+Each row names the source of its shape. The learning rates are starting points for the embedded
+model of 135M, from rules and papers: LoRA 1e-3 (the top of the range tried at that size, 2e-4 at
+7B), all weights a tenth of it (tinker-cookbook), less where the scale is larger (rsLoRA, PiSSA) or
+B has a rate of its own (LoRA+: 3.2e-3), IA3 and prefix 5e-3 (the better runs of PEFT's
+comparison), and more where a few vectors carry everything. tests/benchmarks/method_rates.py
+compares rates on rows of this repository; ``tuneloop tune`` does on yours.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pipeline.errors import SettingsError
+from pipeline.settings import TrainSettings
+from pipeline.train.methods import bottleneck, lora, prompts, whole
+
+Rows = Sequence[Sequence[int]]
+"""Token ids of train rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Values of the settings that a method uses; None where it has no use for one."""
+
+    learning_rate: float
+    rank: int | None = None
+    alpha: int | None = None
+    targets: str | None = None
+    dropout: float | None = None
+    rate_ratio: float | None = None
+    bottleneck: int | None = None
+    virtual_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How a base model is adapted."""
+
+    name: str
+    about: str
+    """What it trains, and where its preset comes from."""
+    preset: Preset
+    build: Callable[[Any, TrainSettings, Rows], Any]
+    """Puts it on a base model; the settings are resolved. Returns the model to train."""
+    stored: Literal["peft", "prompt", "tensors", "model"] = "peft"
+    """Files of the adapter folder: as PEFT writes them (``prompt``: and our own module loads
+    them), trained tensors by name, or a whole model that needs no base."""
+    quantized: bool = False
+    """Whether the linear layers of the base are held in 4 bits (NF4)."""
+    mergeable: bool = True
+    """Whether the result is a change of the base's weights: a plain model with the same logits
+    exists. Not so for added layers (nonlinear) and added tokens."""
+    reads_rows: bool = False
+    """Whether its initial values are taken from train rows."""
+    checkpoints: bool = True
+    """Whether it works with gradient checkpointing."""
+
+
+_LINEAR = Preset(learning_rate=1e-3, rank=16, alpha=32, targets="all", dropout=0.0)
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method(
+            "qlora",
+            "LoRA over a base in NF4 (Dettmers et al. 2023)",
+            _LINEAR,
+            lora.lora,
+            quantized=True,
+        ),
+        Method(
+            "lora",
+            "low-rank change of all linear layers but the head (Hu et al. 2021; shape: LoRA "
+            "Without Regret, Schulman et al. 2025)",
+            _LINEAR,
+            lora.lora,
+        ),
+        Method(
+            "rslora",
+            "LoRA scaled by alpha / sqrt(rank), so that high ranks learn (Kalajdzievski 2023; "
+            "rank 64, alpha 64: best LoRA of PEFT's comparison, .513 against .474)",
+            Preset(learning_rate=5e-4, rank=64, alpha=64, targets="all", dropout=0.0),
+            lora.rslora,
+        ),
+        Method(
+            "dora",
+            "LoRA on the direction of each weight row and a trained length (Liu et al. 2024)",
+            _LINEAR,
+            lora.dora,
+        ),
+        Method(
+            "pissa",
+            "LoRA started at the principal singular vectors (Meng et al. 2024); stored as plain "
+            "LoRA of twice the rank",
+            Preset(learning_rate=5e-4, rank=16, alpha=16, targets="all", dropout=0.0),
+            lora.pissa,
+        ),
+        Method(
+            "eva",
+            "LoRA with A started at the principal directions of each layer's input on train rows "
+            "(Paischer et al. 2024), the same rank everywhere",
+            _LINEAR,
+            lora.eva,
+            reads_rows=True,
+        ),
+        Method(
+            "lora_plus",
+            "LoRA with a higher rate for B than for A (ratio 16: Hayou et al. 2024)",
+            Preset(
+                learning_rate=2e-4, rank=16, alpha=32, targets="all", dropout=0.0, rate_ratio=16.0
+            ),
+            lora.lora,
+        ),
+        Method(
+            "full",
+            "every weight, float32 copies behind weights of the compute type",
+            Preset(learning_rate=1e-4),
+            whole.full,
+            stored="model",
+        ),
+        Method(
+            "selective",
+            "norms and biases alone (BitFit, Ben Zaken et al. 2022, has biases; Llama has none)",
+            Preset(learning_rate=3e-3),
+            whole.selective,
+            stored="tensors",
+        ),
+        Method(
+            "houlsby",
+            "bottleneck adapters after attention and after the MLP (Houlsby et al. 2019)",
+            Preset(learning_rate=1e-3, bottleneck=64),
+            bottleneck.houlsby,
+            stored="tensors",
+            mergeable=False,
+        ),
+        Method(
+            "pfeiffer",
+            "bottleneck adapters after the MLP alone (Pfeiffer et al. 2021)",
+            Preset(learning_rate=1e-3, bottleneck=64),
+            bottleneck.pfeiffer,
+            stored="tensors",
+            mergeable=False,
+        ),
+        Method(
+            "hybrid",
+            "LoRA on attention, bottleneck adapters on the MLP",
+            Preset(learning_rate=1e-3, rank=16, alpha=32, dropout=0.0, bottleneck=64),
+            bottleneck.hybrid,
+            stored="tensors",
+            mergeable=False,
+        ),
+        Method(
+            "ia3",
+            "a factor for each output of attention and each input of the MLP (Liu et al. 2022; all "
+            "linear layers: .455 against .311 in PEFT's comparison)",
+            Preset(learning_rate=5e-3),
+            lora.ia3,
+        ),
+        Method(
+            "prefix",
+            "trained keys and values before each row (Li & Liang 2021), started at those of a "
+            "train row's first tokens",
+            Preset(learning_rate=5e-3, virtual_tokens=20),
+            prompts.prefix,
+            stored="prompt",
+            mergeable=False,
+            reads_rows=True,
+            checkpoints=False,
+        ),
+        Method(
+            "prompt",
+            "trained embeddings before each row (Lester et al. 2021), started at those of a train "
+            "row's first tokens",
+            Preset(learning_rate=1e-2, virtual_tokens=20),
+            prompts.prompt,
+            stored="prompt",
+            mergeable=False,
+            reads_rows=True,
+        ),
+        Method(
+            "p_tuning",
+            "prompt tuning through a trained network (Liu et al. 2021), with a skip connection "
+            "(Razdaibiedina et al. 2023); the network is not stored",
+            Preset(learning_rate=1e-3, virtual_tokens=20),
+            prompts.p_tuning,
+            stored="prompt",
+            mergeable=False,
+            reads_rows=True,
+        ),
+    )
+}
+"""Every method by its name in ``train.method``."""
+
+
+def resolved(settings: TrainSettings) -> TrainSettings:
+    """Return the settings with the method's preset in the place of what is empty.
+
+    What the method has no use for stays empty. Resolving twice changes nothing.
+
+    Raises:
+        SettingsError: a setting is given that the method does not use.
+    """
+    method = METHODS[settings.method]
+    preset = asdict(method.preset)
+    unused = [
+        f"train.{name}" for name, value in preset.items()
+        if value is None and getattr(settings, name) is not None
+    ]  # fmt: skip
+    if unused:
+        used = ", ".join(name for name, value in preset.items() if value is not None)
+        raise SettingsError(
+            f"settings: {', '.join(unused)} found, which method {method.name} does not use; "
+            f"expected only {used} of its kind; remove it, or choose another train.method"
+        )
+    if settings.gradient_checkpointing and not method.checkpoints:
+        raise SettingsError(
+            f"settings: train.gradient_checkpointing found with method {method.name}, whose "
+            "trained keys and values a checkpointed layer would drop; expected false; remove it, "
+            "or choose another train.method"
+        )
+    found = {name: value for name in preset if (value := getattr(settings, name)) is not None}
+    if preset["alpha"] and method.name != "rslora":
+        rank = found.get("rank", preset["rank"])
+        preset["alpha"] = max(1, round(preset["alpha"] * rank / preset["rank"]))
+    return settings.model_copy(update=preset | found)
+
+
+def parameter_groups(model: Any, settings: TrainSettings) -> list[dict[str, Any]]:
+    """Return the trainable parameters as groups for an optimizer, in a fixed order.
+
+    Args:
+        model: from :attr:`Method.build`.
+        settings: resolved.
+
+    Returns:
+        Groups with ``params`` and the full rate ``lr``; two of them for LoRA+, else one.
+    """
+    rate = settings.learning_rate
+    assert rate is not None, "resolved settings"
+    named = sorted(model.named_parameters())
+    trained = [(name, part) for name, part in named if part.requires_grad]
+    if settings.rate_ratio is None:
+        return [{"params": [part for _, part in trained], "lr": rate}]
+    faster = [part for name, part in trained if "lora_B" in name]
+    others = [part for name, part in trained if "lora_B" not in name]
+    return [
+        {"params": others, "lr": rate},
+        {"params": faster, "lr": rate * settings.rate_ratio},
+    ]

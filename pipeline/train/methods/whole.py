@@ -1,0 +1,85 @@
+"""Training weights of the base itself: all of them, or its norms and biases.
+
+The trained tensors are kept in float32, and the model sees them rounded to the compute type. An
+update of 1e-4 is below half a step of bfloat16 for any weight above 0.03, so bfloat16 weights
+would not move; and float32 throughout takes 2.4 times as long here. What is stored is the rounded
+weight that the model was judged with.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from pipeline.errors import TrainingError
+from pipeline.settings import TrainSettings
+
+
+def full(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+    """Train every weight; tied weights stay tied."""
+    names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    return _train(model, names)
+
+
+def selective(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+    """Train the norms and whatever biases there are.
+
+    Raises:
+        TrainingError: the model has neither.
+    """
+    names = {
+        name
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+        if parameter.ndim == 1 and ("norm" in name.lower() or name.endswith("bias"))
+    }
+    if not names:
+        raise TrainingError(
+            "method selective: the base model has no norms and no biases by name; expected some; "
+            "choose another train.method"
+        )
+    return _train(model, names)
+
+
+def plain_weights(model: Any) -> None:
+    """Put the rounded weights in the place of their float32 copies, in place; ties stay."""
+    import torch
+    from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
+
+    from pipeline.train.methods.layers import Rounded
+
+    done: dict[int, Any] = {}
+    for module in list(model.modules()):
+        if not is_parametrized(module):
+            continue
+        for name, chain in list(module.parametrizations.items()):
+            if not isinstance(chain[0], Rounded):
+                continue
+            exact = chain.original
+            if id(exact) not in done:
+                rounded = getattr(module, name).detach()
+                done[id(exact)] = torch.nn.Parameter(rounded, requires_grad=False)
+            remove_parametrizations(module, name, leave_parametrized=False)
+            setattr(module, name, done[id(exact)])
+
+
+def _train(model: Any, names: Collection[str]) -> Any:
+    """Make the named parameters trainable, in float32 behind the type they have."""
+    import torch
+    from torch.nn.utils.parametrize import register_parametrization
+
+    from pipeline.train.methods.layers import Rounded
+
+    model.requires_grad_(False)
+    exact: dict[int, Any] = {}  # by the parameter's identity: tied weights share one
+    for path, parameter in list(model.named_parameters(remove_duplicate=False)):
+        if path not in names:
+            continue
+        if id(parameter) not in exact:
+            exact[id(parameter)] = torch.nn.Parameter(parameter.detach().float().clone())
+        parent, _, name = path.rpartition(".")
+        module = model.get_submodule(parent)
+        setattr(module, name, exact[id(parameter)])
+        if parameter.dtype != torch.float32:
+            # unsafe: the parametrization changes the type, which torch would refuse.
+            register_parametrization(module, name, Rounded(parameter.dtype), unsafe=True)
+            # torch keeps a tensor of its own there; the tied one goes back in.
+            module.parametrizations[name].original = exact[id(parameter)]
+    return model

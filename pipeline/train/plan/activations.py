@@ -1,0 +1,156 @@
+"""What the forward pass keeps for the backward pass, counted tensor by tensor.
+
+Derived from what autograd saves in the decoders of transformers 5.23 with SDPA attention and the
+layers of :mod:`pipeline.train.fused`; a test counts the saved tensors of real models, method by
+method, and finds the same number of bytes.
+"""
+
+from dataclasses import dataclass
+
+from pipeline.settings import TrainSettings
+from pipeline.train.batches import PIECE
+from pipeline.train.plan.parameters import PROMPTS, sites
+from pipeline.train.plan.shapes import Linear, Shape
+
+FLOAT32 = 4
+"""Bytes of a value: adapters, norms and the loss are computed in float32."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One forward pass."""
+
+    rows: int
+    tokens: int
+    """Of each row, padding included; with packing of all rows together, as one row."""
+    supervised: int
+    """Trained tokens in it."""
+    masked: bool = False
+    """Whether attention gets a mask: packed rows do. Padded ones do without."""
+
+    @property
+    def size(self) -> int:
+        """Tokens in the pass."""
+        return self.rows * self.tokens
+
+
+def activation_bytes(shape: Shape, settings: TrainSettings, batch: Batch, value: int) -> int:
+    """Return the bytes that a forward pass keeps, without the logits.
+
+    Args:
+        shape: of the base model.
+        settings: resolved.
+        batch: the pass.
+        value: bytes of a value of the compute type, 2 or 4.
+    """
+    method, places = settings.method, settings.virtual_tokens or 0
+    tokens = batch.tokens + (places if method in ("prompt", "p_tuning") else 0)
+    block = _block(shape, settings, value)
+    if batch.masked or method == "prefix":
+        # Keys and values are repeated for all heads, and each block keeps a mask of its own.
+        block += value * 2 * (shape.queries - shape.keys)
+        block += value * (tokens + (places if method == "prefix" else 0))
+    rotary = 2 * value * shape.head_size  # the same for all rows
+    last = _norm(shape, value)
+    if settings.gradient_checkpointing:  # the input of each block, and one block made again
+        kept = shape.layers * value * shape.hidden + block
+    else:
+        kept = shape.layers * block - _unreached(shape, settings, value)
+    found = batch.rows * tokens * (kept + last) + tokens * rotary
+    if method == "prefix":  # its own keys and values, repeated as well
+        found += batch.rows * places * shape.layers * value * 2 * shape.queries
+    return found
+
+
+def logits_bytes(shape: Shape, settings: TrainSettings, supervised: int, value: int) -> int:
+    """Return the bytes of the logits at their peak, when their gradient is made.
+
+    The log of the softmax and its gradient in float32, and from bfloat16 the gradient in that
+    type; of supervised tokens only, since the head runs on no others. Behind a frozen head they
+    are made for a piece of the tokens at a time, and what stays is the gradient of the states.
+    """
+    if settings.method == "full":
+        return supervised * shape.vocabulary * (2 * FLOAT32 + (value if value < FLOAT32 else 0))
+    pieces = min(supervised, PIECE) * shape.vocabulary * 2 * FLOAT32
+    return pieces + states_bytes(shape, supervised, value)
+
+
+def states_bytes(shape: Shape, supervised: int, value: int) -> int:
+    """Return the bytes of the gradient that the loss keeps behind a frozen head."""
+    return supervised * shape.hidden * value
+
+
+def _norm(shape: Shape, value: int) -> int:
+    """Return the bytes of an RMSNorm: its input, the inverse root of its mean square."""
+    return value * shape.hidden + FLOAT32
+
+
+def _attention(shape: Shape, value: int) -> int:
+    """Return the bytes of SDPA: queries, keys, values, output, logarithms of the softmax sums."""
+    return value * 2 * (shape.queries + shape.keys) + FLOAT32 * shape.heads
+
+
+def _block(shape: Shape, settings: TrainSettings, value: int) -> int:
+    gated = 2 * value * shape.intermediate  # silu(gate) * up: gate and up
+    plain = 2 * _norm(shape, value) + _attention(shape, value) + gated
+    return plain + _trained(shape, settings, value)
+
+
+def _trained(shape: Shape, settings: TrainSettings, value: int) -> int:
+    """Return the bytes a token leaves behind because something in the block is trained."""
+    hidden, inner, method = shape.hidden, shape.intermediate, settings.method
+    if method == "full":  # the inputs of the linear layers; that of o_proj is kept already
+        return value * (2 * hidden + inner)
+    work, kept = sites(shape, settings), 0
+    if work.low_rank:
+        assert settings.rank is not None
+        rank = settings.rank * (2 if method == "pissa" else 1)  # beside its frozen half
+        # Not fused, LoRA computes in float32.
+        own = FLOAT32 if method == "dora" or settings.dropout else value
+        kept += own * rank * len(work.low_rank) + _inputs(shape, work.low_rank, value, own)
+        if method == "dora":  # the product of each layer, and of its matrices, to be scaled
+            kept += sum((FLOAT32 + value) * part.outputs for part in work.low_rank)
+    if work.bottlenecks:
+        assert settings.bottleneck is not None
+        kept += work.bottlenecks * FLOAT32 * (hidden + settings.bottleneck)
+    if work.factors:  # what each factor multiplies; from bfloat16 gate and up copy their input
+        copies = 2 if value < FLOAT32 else 1
+        kept += value * (shape.queries + 2 * shape.keys + hidden)
+        kept += FLOAT32 * (copies * hidden + inner)
+    return kept
+
+
+def _inputs(shape: Shape, layers: tuple[Linear, ...], value: int, own: int) -> int:
+    """Return the bytes of the inputs that LoRA's matrices keep.
+
+    Layers with one input share it, and o_proj's is kept by attention; but where LoRA computes in
+    another type than the base, each layer makes a copy of its own.
+
+    Args:
+        shape: of the base model.
+        layers: with LoRA on them.
+        value: bytes of a value of the base.
+        own: bytes of a value of LoRA's products.
+    """
+    if value < own:
+        return sum(own * layer.inputs for layer in layers)
+    names = {layer.name for layer in layers}
+    kept = shape.hidden if names & {"q_proj", "k_proj", "v_proj"} else 0
+    kept += shape.hidden if names & {"gate_proj", "up_proj"} else 0
+    kept += shape.intermediate if "down_proj" in names else 0
+    return own * kept
+
+
+def _unreached(shape: Shape, settings: TrainSettings, value: int) -> int:
+    """Return what the first block does not keep, since nothing before it is trained."""
+    method = settings.method
+    if method in ("full", "selective", *PROMPTS[1:]):
+        return 0
+    found = _norm(shape, value)
+    if method in ("houlsby", "pfeiffer"):
+        found += _attention(shape, value)
+    if method == "pfeiffer":
+        found += _norm(shape, value) + 2 * value * shape.intermediate
+    if settings.targets == "mlp":
+        found += _attention(shape, value) + _norm(shape, value)
+    return found

@@ -1,0 +1,117 @@
+"""Built-in configs of common base models, and graphics cards, each with its source."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Known:
+    """A published base model."""
+
+    source: str
+    """The repository on the Hugging Face Hub whose config.json this is."""
+    parameters: int
+    """As published: the count in the metadata of its safetensors files there."""
+    config: dict[str, Any]
+
+
+def _config(
+    kind: str,
+    hidden: int,
+    intermediate: int,
+    layers: int,
+    heads: int,
+    kv_heads: int,
+    vocabulary: int,
+    tied: bool = False,
+) -> dict[str, Any]:
+    return {
+        "model_type": kind,
+        "hidden_size": hidden,
+        "intermediate_size": intermediate,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv_heads,
+        "vocab_size": vocabulary,
+        "tie_word_embeddings": tied,
+    }
+
+
+CATALOGUE = {
+    "135m": Known(
+        "HuggingFaceTB/SmolLM2-135M-Instruct",
+        134_515_008,
+        _config("llama", 576, 1536, 30, 9, 3, 49_152, tied=True),
+    ),
+    "360m": Known(
+        "HuggingFaceTB/SmolLM2-360M-Instruct",
+        361_821_120,
+        _config("llama", 960, 2560, 32, 15, 5, 49_152, tied=True),
+    ),
+    "1.7b": Known(
+        "HuggingFaceTB/SmolLM2-1.7B-Instruct",
+        1_711_376_384,
+        _config("llama", 2048, 8192, 24, 32, 32, 49_152, tied=True),
+    ),
+    "7b": Known(
+        "meta-llama/Llama-2-7b-hf",
+        6_738_415_616,
+        _config("llama", 4096, 11_008, 32, 32, 32, 32_000),
+    ),
+    "qwen2.5-7b": Known(
+        "Qwen/Qwen2.5-7B-Instruct",
+        7_615_616_512,
+        _config("qwen2", 3584, 18_944, 28, 28, 4, 152_064),
+    ),
+    "8b": Known(
+        "meta-llama/Llama-3.1-8B-Instruct",
+        8_030_261_248,
+        _config("llama", 4096, 14_336, 32, 32, 8, 128_256),
+    ),
+    "13b": Known(
+        "meta-llama/Llama-2-13b-hf",
+        13_015_864_320,
+        _config("llama", 5120, 13_824, 40, 40, 40, 32_000),
+    ),
+    "32b": Known(
+        "Qwen/Qwen2.5-32B-Instruct",
+        32_763_876_352,
+        _config("qwen2", 5120, 27_648, 64, 40, 8, 152_064),
+    ),
+    "70b": Known(
+        "meta-llama/Llama-3.1-70B-Instruct",
+        70_553_706_496,
+        _config("llama", 8192, 28_672, 80, 64, 8, 128_256),
+    ),
+}
+"""Base models by the name they are asked for with ``--base``."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A graphics card."""
+
+    gigabytes: int
+    """Memory, GiB, as named by its maker."""
+    teraflops: float
+    """Dense matrix multiplication in bfloat16 (float16 where it has no bfloat16) with float32
+    sums, 1e12 FLOPs a second, without sparsity."""
+    source: str
+    bfloat16: bool = True
+
+
+CARDS = {
+    "t4": Card(16, 65, "NVIDIA T4 datasheet, 2019: FP16 tensor", bfloat16=False),
+    "l4": Card(24, 121, "NVIDIA L4 datasheet, 2023: 242 with sparsity"),
+    "a10g": Card(24, 70, "AWS EC2 G5, NVIDIA A10G: 70 dense"),
+    "rtx3090": Card(24, 71, "NVIDIA Ampere GA102 whitepaper, 2020: float32 accumulate"),
+    "rtx4090": Card(24, 165, "NVIDIA Ada whitepaper, 2022: float32 accumulate"),
+    "rtxa6000": Card(48, 155, "NVIDIA RTX A6000 datasheet, 2021: 310 with sparsity"),
+    "l40s": Card(48, 362, "NVIDIA L40S datasheet, 2023: 733 with sparsity"),
+    "a100-40": Card(40, 312, "NVIDIA A100 datasheet, 2020"),
+    "a100-80": Card(80, 312, "NVIDIA A100 datasheet, 2020"),
+    "h100": Card(80, 989, "NVIDIA H100 SXM datasheet, 2023: 1,979 with sparsity"),
+    "h200": Card(141, 989, "NVIDIA H200 datasheet, 2023: 1,979 with sparsity"),
+    "b200": Card(180, 2250, "NVIDIA DGX B200 datasheet, 2024: 36 PFLOPS over 8 with sparsity"),
+}
+"""Graphics cards by the name they are asked for with ``--gpu``."""

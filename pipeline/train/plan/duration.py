@@ -1,0 +1,106 @@
+"""How long a training takes: floating-point operations over what the hardware does."""
+
+import time
+from dataclasses import dataclass
+
+from pipeline.settings import TrainSettings
+from pipeline.train.plan.activations import Batch
+from pipeline.train.plan.parameters import BASE, trainable_parameters
+from pipeline.train.plan.shapes import Shape
+
+GPU_UTILISATION = 0.4
+"""Share of a card's dense peak that training reaches: 0.3 to 0.5 is usual with SDPA attention and
+without custom kernels (PaLM, Chowdhery et al. 2022, reports 0.21 to 0.46 for large runs)."""
+
+CPU_UTILISATION = 0.75
+"""Share of the measured rate of large matrix products: the loop did 280 of 370 tokens a second that
+its products allow, on the embedded model."""
+
+CPU_RATES = {2: 200.0, 4: 80.0}
+"""Gigaflops of a large matrix product on 2 cores with AVX512-BF16, by bytes of a value; what is
+assumed when nothing is measured (``--measure``)."""
+
+NF4_SLOWDOWN = 1.56
+"""litgpt's tables, Llama-2-7B on an A100: 3.68 against 2.36 minutes with NF4."""
+
+DORA_SLOWDOWN = 1.26
+"""PEFT's method comparison: 1191 against 942 seconds at rank 32."""
+
+
+@dataclass(frozen=True)
+class Duration:
+    """Speed and time of a training."""
+
+    flops_per_token: float
+    tokens_per_second: float
+    seconds: float
+
+
+def flops_per_token(shape: Shape, settings: TrainSettings, batch: Batch) -> float:
+    """Return the floating-point operations of training on one token.
+
+    2 a parameter forward, 2 for the gradients of activations, 2 more where weights are trained
+    (Kaplan et al. 2020, with frozen weights 4 instead of 6); the head on supervised tokens only;
+    attention by its length (half of the square, causal); checkpointing runs forward twice.
+    """
+    trained, full = trainable_parameters(shape, settings), settings.method == "full"
+    head = shape.vocabulary * shape.hidden * batch.supervised / batch.size
+    linear = shape.linear_parameters + head
+    forward = 2 * linear + 2 * shape.layers * shape.queries * batch.tokens
+    backward = forward + (2 * linear if full else 0)
+    adapter = 0 if settings.method in BASE else 6 * trained
+    return forward * (2 if settings.gradient_checkpointing else 1) + backward + adapter
+
+
+def duration(
+    shape: Shape,
+    settings: TrainSettings,
+    batch: Batch,
+    tokens: float,
+    flops_per_second: float,
+    slowdown: float = 1.0,
+) -> Duration:
+    """Return speed and time.
+
+    Args:
+        shape: of the base model.
+        settings: resolved.
+        batch: a typical pass: decides about head and attention.
+        tokens: that are trained on in all, over the epochs.
+        flops_per_second: what the hardware does in training.
+        slowdown: of the method.
+    """
+    needed = flops_per_token(shape, settings, batch)
+    speed = flops_per_second / needed / slowdown
+    return Duration(needed, speed, tokens / speed)
+
+
+def slowdown(method: str, *, unpacking: bool) -> float:
+    """Return how much slower than its operations a method is.
+
+    Args:
+        method: its name.
+        unpacking: whether 4-bit weights are unpacked in each pass.
+    """
+    found = DORA_SLOWDOWN if method == "dora" else 1.0
+    return found * (NF4_SLOWDOWN if unpacking else 1.0)
+
+
+def measure_flops(value: int, seconds: float = 1.0) -> float:
+    """Return the operations a second of large matrix products on this CPU, measured for a second.
+
+    Args:
+        value: bytes of a value, 2 (bfloat16) or 4 (float32).
+        seconds: how long to measure.
+    """
+    import torch
+
+    dtype = torch.bfloat16 if value == 2 else torch.float32
+    left, right = torch.ones(512, 1536, dtype=dtype), torch.ones(1536, 576, dtype=dtype)
+    _ = left @ right  # the first call packs and plans
+    began, done = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        for _ in range(10):
+            _ = left @ right
+        done += 10
+    return done * 2 * 512 * 1536 * 576 / (time.perf_counter() - began)

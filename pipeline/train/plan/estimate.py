@@ -1,0 +1,169 @@
+"""The plan of a training: memory and time of a method on one piece of hardware, and warnings."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from pipeline.errors import SettingsError
+from pipeline.settings import TrainSettings
+from pipeline.train.methods import METHODS, resolved
+from pipeline.train.plan.activations import Batch
+from pipeline.train.plan.duration import duration, slowdown
+from pipeline.train.plan.hardware import Hardware
+from pipeline.train.plan.memory import Item, Machine, memory, total
+from pipeline.train.plan.parameters import BASE, LORA, trainable_parameters
+from pipeline.train.plan.shapes import Shape
+
+BITS_PER_PARAMETER = 2.0
+"""What an adapter's parameter stores (Allen-Zhu & Li 2024, Physics of Language Models 3.3)."""
+
+BITS_PER_TOKEN = 1.0
+"""What a supervised token asks to be stored (LoRA Without Regret, Schulman et al. 2025)."""
+
+LARGE_SHARE = 0.05
+"""Trainable share of a low-rank method from which full fine-tuning is worth a look."""
+
+SHAPE_SETTINGS = (
+    "learning_rate", "rank", "alpha", "targets", "dropout", "rate_ratio", "bottleneck",
+    "virtual_tokens",
+)  # fmt: skip
+"""Settings of TrainSettings that one method may use and another not."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much is trained on."""
+
+    rows: int
+    row_tokens: int
+    """Tokens of a row, on average."""
+    supervised_share: float
+
+    @property
+    def supervised(self) -> int:
+        """Trained tokens in one epoch."""
+        return round(self.rows * self.row_tokens * self.supervised_share)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a method takes on one piece of hardware."""
+
+    method: str
+    hardware: str
+    trainable: int
+    share: float
+    """Of the base model's parameters."""
+    items: tuple[Item, ...]
+    peak: int
+    """Bytes, the sum of the items."""
+    fits: bool
+    micro_batch_size: int
+    """Rows in a forward pass that fit, at most those of the settings; 0 if not one does."""
+    tokens_per_second: float
+    seconds: float
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON values."""
+        return asdict(self)
+
+
+def settings_for(method: str, settings: TrainSettings) -> TrainSettings:
+    """Return resolved settings of a method: those given, and the preset where they name another.
+
+    Among LoRA and its kin a rank that is given counts for all.
+
+    Raises:
+        SettingsError: the settings name this method and give what it has no use for.
+    """
+    if method == settings.method:
+        return resolved(settings)
+    changed: dict[str, Any] = {"method": method, **dict.fromkeys(SHAPE_SETTINGS)}
+    if method in LORA and settings.method in LORA:
+        changed["rank"] = settings.rank
+    if not METHODS[method].checkpoints:
+        changed["gradient_checkpointing"] = False
+    return resolved(settings.model_copy(update=changed))
+
+
+def plan(
+    shape: Shape, settings: TrainSettings, batch: Batch, hardware: Hardware, work: Work
+) -> Plan:
+    """Return the plan of one method on one piece of hardware.
+
+    Args:
+        shape: of the base model.
+        settings: resolved; see :func:`settings_for`.
+        batch: the largest forward pass.
+        hardware: where.
+        work: how much is trained on; decides about time and warnings.
+
+    Raises:
+        SettingsError: the batch is empty.
+    """
+    if batch.size < 1:
+        raise SettingsError(
+            f"plan: a pass of {batch.rows} rows of {batch.tokens} tokens; expected at least one "
+            "token; raise train.micro_batch_size or train.max_tokens"
+        )
+    quantized = METHODS[settings.method].quantized
+    machine = Machine(hardware.kind, hardware.value)
+
+    def peak_of(rows: int) -> int:
+        part = replace(
+            batch, rows=rows, supervised=max(1, round(batch.supervised * rows / batch.rows))
+        )
+        return total(memory(shape, settings, quantized, part, machine))
+
+    items = memory(shape, settings, quantized, batch, machine)
+    fitting = [rows for rows in range(1, batch.rows + 1) if peak_of(rows) <= hardware.usable]
+    typical = Batch(
+        1, work.row_tokens, max(1, round(work.row_tokens * work.supervised_share)), batch.masked
+    )
+    taken = duration(
+        shape,
+        settings,
+        typical,
+        work.rows * work.row_tokens * settings.epochs,
+        hardware.flops,
+        slowdown(
+            settings.method,
+            unpacking=quantized and settings.dequantize != "once" and hardware.kind == "gpu",
+        ),
+    )
+    trained = trainable_parameters(shape, settings)
+    return Plan(
+        method=settings.method,
+        hardware=hardware.name,
+        trainable=trained,
+        share=trained / shape.parameters,
+        items=items,
+        peak=total(items),
+        fits=total(items) <= hardware.usable,
+        micro_batch_size=max(fitting, default=0),
+        tokens_per_second=taken.tokens_per_second,
+        seconds=taken.seconds,
+        warnings=tuple(warnings(shape, settings, work.supervised)),
+    )
+
+
+def warnings(shape: Shape, settings: TrainSettings, supervised: int) -> Sequence[str]:
+    """Say what speaks against an adapter of this size for this many supervised tokens."""
+    if settings.method in BASE:
+        return []
+    trained = trainable_parameters(shape, settings)
+    found = []
+    if trained * BITS_PER_PARAMETER < supervised * BITS_PER_TOKEN:
+        found.append(
+            f"{settings.method}: {trained:,} parameters store about "
+            f"{trained * BITS_PER_PARAMETER:,.0f} bits and {supervised:,} supervised tokens ask "
+            f"for about {supervised * BITS_PER_TOKEN:,.0f}: too small; raise the rank, or take "
+            "another method"
+        )
+    if (share := trained / shape.parameters) > LARGE_SHARE:
+        found.append(
+            f"{settings.method}: {share:.1%} of the parameters are trained, above "
+            f"{LARGE_SHARE:.0%}: lower the rank, or compare with full fine-tuning"
+        )
+    return found

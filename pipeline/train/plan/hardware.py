@@ -1,0 +1,90 @@
+"""What a training may run on: graphics cards by name, and this machine."""
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline.errors import SettingsError
+from pipeline.train.plan.catalogue import CARDS
+from pipeline.train.plan.duration import CPU_RATES, CPU_UTILISATION, GPU_UTILISATION, measure_flops
+
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Of /proc/cpuinfo; what :func:`pipeline.train.base_model.compute_dtype` asks torch for."""
+
+RESERVED = 0.05
+"""Share of the memory that is left alone: the driver, the display, other processes."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a training runs on."""
+
+    name: str
+    kind: Literal["cpu", "gpu"]
+    memory: int
+    """Bytes."""
+    value: int
+    """Bytes of a value of the compute type: 2 for bfloat16, 4 for float32."""
+    flops: float
+    """Floating-point operations a second that training reaches."""
+    about: str
+
+    @property
+    def usable(self) -> int:
+        """Bytes that a training may take."""
+        return int(self.memory * (1 - RESERVED))
+
+
+def card(name: str) -> Hardware:
+    """Return a graphics card of the table.
+
+    Raises:
+        SettingsError: it is not in there.
+    """
+    key = name.lower().replace(" ", "").replace("_", "-")
+    if key not in CARDS:
+        raise SettingsError(
+            f"plan: graphics card {name!r} is not known; expected one of {', '.join(CARDS)}; "
+            "choose the one that is nearest in memory"
+        )
+    found = CARDS[key]
+    about = f"{found.teraflops:g} TFLOPS x {GPU_UTILISATION:.0%} assumed ({found.source})"
+    if not found.bfloat16:
+        about += "; no bfloat16 in hardware: emulated, slower than that"
+    flops = found.teraflops * 1e12 * GPU_UTILISATION
+    return Hardware(key, "gpu", found.gigabytes * 2**30, 2, flops, about)
+
+
+def this_machine(measure: bool = False) -> Hardware:
+    """Return the CPU of this machine with its memory.
+
+    Args:
+        measure: time matrix products for a second; otherwise their rate is assumed.
+    """
+    import psutil  # type: ignore[import-untyped]
+
+    value = 2 if _has_bfloat16() else 4
+    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    rate = measure_flops(value) if measure else CPU_RATES[value] * 1e9 * cores / 2
+    how = "measured" if measure else f"assumed for {cores} cores; --measure measures it"
+    kind = "bfloat16" if value == 2 else "float32"
+    about = f"{rate / 1e9:.0f} GFLOPS in {kind} ({how}) x {CPU_UTILISATION:.0%}"
+    memory = psutil.virtual_memory().total
+    return Hardware("this machine", "cpu", memory, value, rate * CPU_UTILISATION, about)
+
+
+def _has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16, without importing torch where Linux tells."""
+    file = Path("/proc/cpuinfo")
+    if platform.system() == "Linux" and file.is_file():
+        for line in file.read_text("utf-8").splitlines():
+            key, _, words = line.partition(":")
+            if key.strip() in ("flags", "Features"):
+                return bool(BFLOAT16_FLAGS & set(words.split()))
+    import torch
+
+    from pipeline.train.base_model import compute_dtype
+
+    return bool(compute_dtype("cpu") == torch.bfloat16)

@@ -1,0 +1,172 @@
+"""The shape of a decoder from its config.json, and its parameters counted exactly."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import TrainingError
+from pipeline.train.plan.catalogue import CATALOGUE
+
+ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3")
+"""``model_type`` of the decoders whose parameters are counted here: RMSNorm, rotary positions,
+grouped-query attention, gated MLP. Another one may have experts or fused layers."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One linear layer of a block."""
+
+    name: str
+    """As in ``LlamaForCausalLM``: ``q_proj`` to ``down_proj``."""
+    inputs: int
+    outputs: int
+    bias: bool = False
+
+    @property
+    def weights(self) -> int:
+        """Parameters without the bias."""
+        return self.inputs * self.outputs
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What decides about the memory and time of a decoder."""
+
+    name: str
+    architecture: str
+    """``model_type`` of the config."""
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    vocabulary: int
+    tied: bool
+    """Whether the output head is the embedding."""
+    qkv_bias: bool = False
+    output_bias: bool = False
+    mlp_bias: bool = False
+    qk_norm: bool = False
+
+    @property
+    def queries(self) -> int:
+        """Width of the queries, all heads."""
+        return self.heads * self.head_size
+
+    @property
+    def keys(self) -> int:
+        """Width of the keys, and of the values."""
+        return self.kv_heads * self.head_size
+
+    @cached_property
+    def attention(self) -> tuple[Linear, ...]:
+        """Linear layers of the attention of one block."""
+        return (
+            Linear("q_proj", self.hidden, self.queries, self.qkv_bias),
+            Linear("k_proj", self.hidden, self.keys, self.qkv_bias),
+            Linear("v_proj", self.hidden, self.keys, self.qkv_bias),
+            Linear("o_proj", self.queries, self.hidden, self.output_bias),
+        )
+
+    @cached_property
+    def mlp(self) -> tuple[Linear, ...]:
+        """Linear layers of the MLP of one block."""
+        return (
+            Linear("gate_proj", self.hidden, self.intermediate, self.mlp_bias),
+            Linear("up_proj", self.hidden, self.intermediate, self.mlp_bias),
+            Linear("down_proj", self.intermediate, self.hidden, self.mlp_bias),
+        )
+
+    @property
+    def block(self) -> tuple[Linear, ...]:
+        """All linear layers of one block."""
+        return self.attention + self.mlp
+
+    @property
+    def linear_parameters(self) -> int:
+        """Weights of the linear layers of all blocks: what NF4 holds in 4 bits."""
+        return self.layers * sum(linear.weights for linear in self.block)
+
+    @property
+    def embedding_parameters(self) -> int:
+        """Weights of the embedding, and of the head when it has its own."""
+        return self.vocabulary * self.hidden * (1 if self.tied else 2)
+
+    @property
+    def norm_parameters(self) -> int:
+        """Weights of all RMSNorms."""
+        block = 2 * self.hidden + (2 * self.head_size if self.qk_norm else 0)
+        return self.layers * block + self.hidden
+
+    @property
+    def bias_parameters(self) -> int:
+        """Biases of the linear layers."""
+        return self.layers * sum(linear.outputs for linear in self.block if linear.bias)
+
+    @property
+    def parameters(self) -> int:
+        """All parameters, a tied head counted once."""
+        return (
+            self.linear_parameters
+            + self.embedding_parameters
+            + self.norm_parameters
+            + self.bias_parameters
+        )
+
+
+def read_shape(config: Mapping[str, Any], name: str) -> Shape:
+    """Return the shape that a config.json describes; what it leaves out is transformers' default.
+
+    Raises:
+        TrainingError: the architecture is not one of :data:`ARCHITECTURES`, or a size is missing.
+    """
+    kind = config.get("model_type")
+    if kind not in ARCHITECTURES:
+        raise TrainingError(
+            f"plan: base model {name!r} has model_type {kind!r}; expected one of "
+            f"{', '.join(ARCHITECTURES)}, whose parameters can be counted from the config alone; "
+            "name a built-in description of about its size with --base"
+        )
+    try:
+        hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
+        return Shape(
+            name=name,
+            architecture=str(kind),
+            hidden=hidden,
+            intermediate=int(config["intermediate_size"]),
+            layers=int(config["num_hidden_layers"]),
+            heads=heads,
+            kv_heads=int(config.get("num_key_value_heads") or heads),
+            head_size=int(config.get("head_dim") or (128 if kind == "qwen3" else hidden // heads)),
+            vocabulary=int(config["vocab_size"]),
+            tied=bool(config.get("tie_word_embeddings", False)),
+            qkv_bias=kind == "qwen2" or bool(config.get("attention_bias", False)),
+            output_bias=kind != "qwen2" and bool(config.get("attention_bias", False)),
+            mlp_bias=kind == "llama" and bool(config.get("mlp_bias", False)),
+            qk_norm=kind == "qwen3",
+        )
+    except KeyError as missing:
+        raise TrainingError(
+            f"plan: config of {name!r} has no {missing.args[0]!r}; expected the config.json of a "
+            f"{kind} model; name its folder with --base"
+        ) from missing
+
+
+def read_folder(folder: Path) -> Shape:
+    """Return the shape of the base model in a local folder.
+
+    Raises:
+        TrainingError: there is no config.json, or it cannot be read.
+    """
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise TrainingError(
+            f"plan: no config.json can be read in {folder} ({error}); expected the folder of a "
+            f"base model, or one of {', '.join(CATALOGUE)}; correct --base"
+        ) from error
+    return read_shape(config, folder.resolve().name)

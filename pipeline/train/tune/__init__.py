@@ -1,0 +1,1 @@
+"""Automatic choice of method, rank, targets and learning rate on validation loss."""

@@ -1,0 +1,268 @@
+"""Successive halving over trainings: most are stopped at a low rung, the best go on.
+
+A trial is one training with the schedule of its last step. At each rung it is compared with the
+trials that were there before (Li et al. 2018, asynchronous), and stopped or let on: from rung to
+rung it is the same run, so nothing is trained twice. Everything decided stands in Optuna's journal
+and in the trainer's checkpoints: a killed search goes on in the middle of its trial.
+"""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pandera.typing.polars import DataFrame
+
+from pipeline.errors import TrainingError
+from pipeline.progress import Listener, listening
+from pipeline.settings import ModelSettings, TrainSettings, TuneSettings
+from pipeline.train.base_model import BaseModel
+from pipeline.train.plan.hardware import Hardware
+from pipeline.train.plan.memory import Machine, memory, total
+from pipeline.train.plan.parameters import LORA
+from pipeline.train.plan.shapes import Shape
+from pipeline.train.tune.start import RATE_FACTORS, Start, candidate, ranks_around
+from pipeline.train.tune.workload import Workload
+from schemas.pairs import Examples
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is tuned."""
+
+    examples: DataFrame[Examples]
+    """Train and validation rows; test rows are not here."""
+    base: BaseModel
+    shape: Shape
+    train: TrainSettings
+    model: ModelSettings
+    tune: TuneSettings
+    start: Start
+    workload: Workload
+    hardware: Hardware
+    forgetting: Callable[[Path], float] | None
+    """From an adapter's folder to the rise of loss on general text, nats a token."""
+
+    @property
+    def memory_limit(self) -> float:
+        """Bytes that a training may take."""
+        asked = self.tune.max_gigabytes * 1e9
+        return min(asked, self.hardware.usable) if asked else self.hardware.usable
+
+
+class _Stopped(Exception):
+    """The trial was compared at a rung and does not go on."""
+
+
+class _OutOfTime(Exception):
+    """The budget is spent; the trial stays where it is."""
+
+
+def search(job: Job, folder: Path, say: Callable[[str], None], listener: Listener) -> Any:
+    """Run trials until their number or the budget is reached; returns the study.
+
+    Args:
+        job: what is tuned.
+        folder: journal, checkpoints and adapters of the trials.
+        say: told of each trial as it ends.
+        listener: told of the steps of each trial.
+    """
+    study = open_study(folder, job.tune)
+    if not study.get_trials(deepcopy=False):
+        study.enqueue_trial(_first(job))
+    while (trial := _next_trial(study, job.tune)) is not None:
+        try:
+            _run(study, trial, job, folder / f"trial-{trial.number:03d}", listener)
+        except _OutOfTime:
+            say(f"trial {trial.number:3d}  unfinished: tune.budget_minutes is spent")
+            break
+        say(describe(study.trials[trial.number]))
+    return study
+
+
+def open_study(folder: Path, tune: TuneSettings) -> Any:
+    """Open the study of a folder, or make it; silent."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    folder.mkdir(parents=True, exist_ok=True)
+    for lock in folder.glob("journal.log.lock*"):
+        lock.unlink()  # of a killed process: the home folder is locked, so we are alone
+    return optuna.create_study(
+        study_name="tune",
+        storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
+        load_if_exists=True,
+        direction="minimize",
+        pruner=optuna.pruners.SuccessiveHalvingPruner(
+            min_resource=tune.first_rung, reduction_factor=tune.reduction
+        ),
+    )
+
+
+def spent_seconds(study: Any) -> float:
+    """Return the time that all trials took so far."""
+    return math.fsum(trial.user_attrs.get("seconds", 0.0) for trial in study.trials)
+
+
+def describe(trial: Any) -> str:
+    """Return a line about a trial."""
+    chosen, found = trial.user_attrs.get("settings", {}), trial.user_attrs
+    words = " ".join(f"{value}" for value in chosen.values() if value is not None)
+    if trial.state.name == "COMPLETE":
+        forgot = found.get("forgetting")
+        more = "" if forgot is None else f", forgetting {forgot:+.3f}"
+        return f"trial {trial.number:3d}  {words}: validation loss {trial.value:.4f}{more}"
+    reason = found.get("stopped", "unfinished")
+    return f"trial {trial.number:3d}  {words}: {reason}"
+
+
+def _first(job: Job) -> dict[str, Any]:
+    chosen: dict[str, Any] = {"method": job.tune.methods[0], "rate": 1.0}
+    if chosen["method"] in LORA:
+        chosen |= {"rank": job.start.rank, "targets": job.tune.targets[0]}
+    return chosen
+
+
+def _next_trial(study: Any, tune: TuneSettings) -> Any:
+    """Return the trial that a killed process left, else a new one, else None.
+
+    The sampler starts anew for each trial, seeded by their number, so that a search that was
+    killed and one that was not choose the same.
+    """
+    import optuna
+    from optuna.trial import Trial, TrialState
+
+    trials = study.get_trials(deepcopy=False)
+    finished = [trial for trial in trials if trial.state.is_finished()]
+    study.sampler = optuna.samplers.TPESampler(seed=tune.seed + len(finished))
+    if spent_seconds(study) >= tune.budget_minutes * 60:
+        return None
+    for trial in trials:
+        if trial.state == TrialState.RUNNING:
+            return Trial(study, trial._trial_id)
+    return study.ask() if len(finished) < tune.trials else None
+
+
+def _suggest(trial: Any, job: Job) -> dict[str, Any]:
+    chosen = {
+        "method": trial.suggest_categorical("method", job.tune.methods),
+        "rate": trial.suggest_float("rate", *RATE_FACTORS, log=True),
+    }
+    if chosen["method"] in LORA:
+        chosen["rank"] = trial.suggest_categorical("rank", ranks_around(job.start))
+        chosen["targets"] = trial.suggest_categorical("targets", job.tune.targets)
+    return chosen
+
+
+def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> None:
+    """Run a trial from where it is to its end, or to the rung where it is stopped."""
+    from optuna.trial import TrialState
+
+    from pipeline.train.methods import METHODS
+    from pipeline.train.trainer import train
+
+    settings = candidate(job.train, _suggest(trial, job))
+    names = ("method", "rank", "targets", "learning_rate")
+    trial.set_user_attr("settings", {name: getattr(settings, name) for name in names})
+    quantized = METHODS[settings.method].quantized
+    machine = Machine(job.hardware.kind, job.hardware.value)
+    peak = total(memory(job.shape, settings, quantized, job.workload.largest, machine))
+    trial.set_user_attr("bytes", peak)
+    if peak > job.memory_limit:
+        stopped = f"would take {peak / 1e9:.1f} GB of {job.memory_limit / 1e9:.1f}"
+        trial.set_user_attr("stopped", stopped)
+        study.tell(trial, state=TrialState.PRUNED)
+        return
+    clock = _Clock(study, trial, job.tune)
+
+    def listen(done: int, whole: int, unit: str) -> None:
+        listener(done, whole, unit)
+        if unit == "steps" and done:
+            _at_step(trial, job.tune, done, folder / "work", clock)
+
+    schedule = job.workload.schedule(settings, job.tune)
+    try:
+        with listening(listen):
+            result = train(
+                job.examples, job.base, schedule, job.model, folder / "work", folder / "adapter"
+            )
+    except _Stopped:
+        trial.set_user_attr("stopped", f"stopped at step {trial.user_attrs['rung']}")
+        study.tell(trial, state=TrialState.PRUNED)
+        shutil.rmtree(folder)
+        return
+    except TrainingError as error:
+        trial.set_user_attr("stopped", f"failed: {error}")
+        study.tell(trial, state=TrialState.PRUNED)
+        return
+    if job.forgetting is not None:
+        trial.set_user_attr("forgetting", job.forgetting(folder / "adapter"))
+    clock.stamp()
+    study.tell(trial, min(loss for _, loss in result.validation_loss))
+    shutil.rmtree(folder / "work")
+
+
+def _at_step(trial: Any, tune: TuneSettings, step: int, work: Path, clock: "_Clock") -> None:
+    """Report the loss at a rung, and stop the trial if it is not among the best there."""
+    rungs = [tune.first_rung * tune.reduction**number for number in range(tune.rungs)]
+    if step in rungs:
+        if step not in clock.reported():  # by a process that was killed
+            trial.report(validation_loss_at(work, step), step)
+        trial.set_user_attr("rung", step)
+        clock.stamp()
+        if step < tune.steps and trial.should_prune():
+            raise _Stopped
+    if clock.spent() >= tune.budget_minutes * 60 and step < tune.steps:
+        clock.stamp()
+        raise _OutOfTime
+
+
+def validation_loss_at(work: Path, step: int) -> float:
+    """Return the validation loss after a step, from the checkpoint there.
+
+    Raises:
+        TrainingError: there is no such checkpoint, or nothing was measured at that step.
+    """
+    file = work / f"step-{step:06d}" / "history.json"
+    try:
+        measured = dict(json.loads(file.read_text("utf-8"))["validation_loss"])
+        return float(measured[step])
+    except (OSError, KeyError) as error:
+        raise TrainingError(
+            f"tune: no validation loss at step {step} in {file}; expected a checkpoint at each "
+            "rung and validation rows; review more pairs, so that some are for validation"
+        ) from error
+
+
+@dataclass
+class _Clock:
+    """What a trial has behind it, kept with it, so that it is not lost with the process."""
+
+    study: Any
+    trial: Any
+    tune: TuneSettings
+
+    def __post_init__(self) -> None:
+        self.began = time.monotonic()
+        self.before = float(self.trial.user_attrs.get("seconds", 0.0))
+        self.others = spent_seconds(self.study) - self.before
+
+    def spent(self) -> float:
+        """Return the time of all trials."""
+        return self.others + self.before + time.monotonic() - self.began
+
+    def reported(self) -> dict[int, float]:
+        """Return the losses of the trial's rungs so far."""
+        found: dict[int, float] = self.study.trials[self.trial.number].intermediate_values
+        return found
+
+    def stamp(self) -> None:
+        """Write the trial's time down."""
+        seconds = self.before + time.monotonic() - self.began
+        self.trial.set_user_attr("seconds", round(seconds, 3))

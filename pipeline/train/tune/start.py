@@ -1,0 +1,87 @@
+"""Where the search starts, in closed form, and what it may change."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.settings import TrainSettings
+from pipeline.train.methods import METHODS, resolved
+from pipeline.train.plan.estimate import BITS_PER_PARAMETER, BITS_PER_TOKEN, LARGE_SHARE
+from pipeline.train.plan.parameters import LORA
+from pipeline.train.plan.shapes import Shape
+
+FULL_RATE_TIMES = 10
+"""LoRA's learning rate over that of full fine-tuning (tinker-cookbook; Schulman et al. 2025)."""
+
+RANKS = (8, 16, 32, 64, 128, 256)
+"""Ranks that servers take (vLLM also has 1, 320 and 512)."""
+
+RANK_STEPS = (-1, 0, 1)
+"""Places in RANKS around the closed form that the search tries."""
+
+RATE_FACTORS = (0.25, 4.0)
+"""Around the closed form, on a logarithmic scale."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """The closed form: what one would take without a search."""
+
+    rank: int
+    why: str
+
+
+def closed_form(shape: Shape, supervised: int) -> Start:
+    """Return the rank whose parameters hold what the supervised tokens ask for.
+
+    About 2 bits a parameter against 1 bit a token; at most 5 % of the base's parameters, at least
+    rank 8.
+
+    Args:
+        shape: of the base model.
+        supervised: trained tokens of one epoch.
+    """
+    per_rank = shape.layers * sum(layer.inputs + layer.outputs for layer in shape.block)
+    needed = supervised * BITS_PER_TOKEN / BITS_PER_PARAMETER / per_rank
+    largest = LARGE_SHARE * shape.parameters / per_rank
+    fitting = [rank for rank in RANKS if rank <= max(RANKS[0], largest)]
+    rank = next((rank for rank in fitting if rank >= needed), fitting[-1])
+    why = (
+        f"{supervised:,} supervised tokens ask for rank {math.ceil(needed)}, "
+        f"{LARGE_SHARE:.0%} of the base are rank {largest:.0f}"
+    )
+    return Start(rank, why)
+
+
+def rate_of(method: str) -> float:
+    """Return the learning rate that a method starts at."""
+    if method in LORA and METHODS[method].preset.rate_ratio is None:
+        return FULL_RATE_TIMES * METHODS["full"].preset.learning_rate
+    return METHODS[method].preset.learning_rate
+
+
+def ranks_around(start: Start) -> tuple[int, ...]:
+    """Return the ranks to choose from."""
+    place = RANKS.index(start.rank)
+    return tuple(RANKS[place + step] for step in RANK_STEPS if 0 <= place + step < len(RANKS))
+
+
+def candidate(train: TrainSettings, chosen: dict[str, Any]) -> TrainSettings:
+    """Return resolved training settings with a choice of the search in them.
+
+    Args:
+        train: of the project; what the search does not choose stays.
+        chosen: method, rate (a factor), and for LoRA and its kin rank and targets.
+    """
+    method = chosen["method"]
+    changed: dict[str, Any] = {
+        name: None
+        for name in ("rank", "alpha", "dropout", "rate_ratio", "bottleneck", "virtual_tokens")
+    }
+    changed |= {"method": method, "targets": None}
+    changed["learning_rate"] = float(f"{rate_of(method) * chosen['rate']:.3g}")
+    if method in LORA:
+        changed |= {"rank": chosen["rank"], "targets": chosen["targets"]}
+    if not METHODS[method].checkpoints:
+        changed["gradient_checkpointing"] = False
+    return resolved(train.model_copy(update=changed))

@@ -1,0 +1,132 @@
+"""Does a merged model say what its adapter says? The exact rule beside two that look as good.
+
+    python -m tests.benchmarks.merge_parity [--steps 6] [--prompts 64] [--tokens 24]
+
+Trains a QLoRA adapter on the embedded model and asks 64 questions (gold rows and seed tasks)
+greedily, everything in float32:
+
+* merged: the dequantized NF4 base plus B A, stored in float16 (pipeline/train/merge.py);
+* into 4 bits: what peft's own merge does with a 4-bit layer, quantizing again;
+* onto the original: B A on the weights before quantization, which many scripts do.
+
+Then the merged model in bfloat16, as most servers run it: against the adapter in float32, and,
+where the processor has bfloat16, against the adapter in bfloat16. Fails when the first row is not
+equal on every prompt.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+from flows import environment
+
+environment.prepare(Path(tempfile.gettempdir()))
+
+import torch  # noqa: E402
+
+from pipeline.cache import short_id  # noqa: E402
+from pipeline.dataset.chat import prompt_ids  # noqa: E402
+from pipeline.evaluate.parity import compare, predict, stop_ids  # noqa: E402
+from pipeline.outcome import table  # noqa: E402
+from pipeline.settings import ModelSettings, TrainSettings  # noqa: E402
+from pipeline.train.adapter import load_adapter, load_base, on_plain_base  # noqa: E402
+from pipeline.train.base_model import load_model, resolve_model  # noqa: E402
+from pipeline.train.merge import load_float32, merge, to_float32  # noqa: E402
+from pipeline.train.quantized import dequantize  # noqa: E402
+from pipeline.train.trainer import train  # noqa: E402
+from schemas.pairs import Examples  # noqa: E402
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def read(name):
+    return [json.loads(line) for line in (DATA / name).read_text("utf-8").splitlines() if line]
+
+
+def questions():
+    """Every gold row and seed task as an example; each eighth is for validation."""
+    pairs = [(row["question"], row["answer"]) for row in read("gold/gold.jsonl")]
+    pairs += [
+        (f"{row['instruction']}\n\n{row['input']}".strip(), row["output"])
+        for row in read("seeds/seed_tasks.jsonl")
+    ]
+    return table(
+        Examples,
+        [
+            {
+                "pair_id": short_id(f"{number} {question}"),
+                "doc_id": "",
+                "cluster_id": short_id(f"{number} {question}"),
+                "split": "train" if number % 8 else "validation",
+                "origin": "self_instruct",
+                "status": "accepted",
+                "messages": [
+                    {"role": "user", "content": question},
+                    {"role": "assistant", "content": answer.strip()},
+                ],
+            }
+            for number, (question, answer) in enumerate(pairs)
+        ],
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--prompts", type=int, default=64)
+    parser.add_argument("--tokens", type=int, default=24)
+    parser.add_argument("--models", type=Path, default=Path(".pytest_cache/d/models"))
+    arguments = parser.parse_args()
+    place = ModelSettings()
+    base = resolve_model(place, arguments.models)
+    rows = questions()
+    with tempfile.TemporaryDirectory() as folder:
+        adapter, merged = Path(folder, "adapter"), Path(folder, "merged")
+        settings = TrainSettings(method="qlora", max_steps=arguments.steps, evaluations=1)
+        result = train(rows, base, settings, place, Path(folder, "work"), adapter)
+        (_, before), *_, (_, after) = result.validation_loss
+        print(f"QLoRA on {result.rows_kept} rows, {result.steps} steps: ", end="")
+        print(f"validation loss {before:.3f} -> {after:.3f}", flush=True)
+        model, tokenizer = load_adapter(base, adapter, place)
+        stops = stop_ids(model, tokenizer)
+        asked = [prompt_ids(tokenizer, row["messages"][:-1]) for row in rows.iter_rows(named=True)][
+            : arguments.prompts
+        ]
+        served = predict(model, asked, stops, arguments.tokens)
+        exact = predict(to_float32(model), asked, stops, arguments.tokens)
+        del model
+        print(merge(base, adapter, place, merged))
+
+        def show(name, reference, candidate):
+            found = compare(reference, candidate, stops, arguments.tokens)
+            print(
+                f"{name:<22} {found.equal_prompts:>3} of {found.prompts} prompts equal   largest "
+                f"logit difference {found.max_logit_difference:8.4f}   KL mean "
+                f"{found.mean_kl:.2e} max {found.max_kl:.2e}",
+                flush=True,
+            )
+            return found
+
+        first = show("merged", exact, load_float32(merged))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="[Mm]erg")
+            naive = on_plain_base(load_base(base, place, quantized=True), adapter)
+            naive = dequantize(naive.merge_and_unload())
+        show("into 4 bits", exact, to_float32(naive))
+        del naive
+        show("onto the original", exact, on_plain_base(load_float32(base.path), adapter))
+        plain = dequantize(load_base(base, place, quantized=True))
+        show("no adapter", exact, to_float32(plain))
+        del plain
+        half = load_model(merged, dtype=torch.bfloat16)
+        show("merged, in bfloat16", exact, half)
+        if load_model(merged).dtype == torch.bfloat16:  # what this processor serves in
+            show("both in bfloat16", served, half)
+    return 0 if first.equal_prompts == first.prompts else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""A small project whose pairs were cut from its documents, so that no teacher is needed."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from annotation.decisions import Decision
+from annotation.queue import FileQueue
+from flows.context import open_run
+from flows.curate import curate_documents
+from flows.inspect import Home
+from flows.models import base_model
+from flows.report import write_report
+from flows.review import review_pairs
+from flows.steps import run_stage
+from flows.synthesize import GENERATE, SCREEN
+from pipeline.dataset.jsonl import read_jsonl
+from pipeline.generate.evidence import sentences
+from pipeline.generate.pairs import pair_id
+from pipeline.generate.screen import screen
+from pipeline.generate.seeds import seed_tasks
+from pipeline.outcome import Outcome, drops, table
+from pipeline.settings import Settings
+from pipeline.settings_file import load_settings
+from schemas.chunks import Chunks
+from schemas.pairs import Pairs, ScreenedPairs
+from schemas.splits import Splits
+from tests.end_to_end.project import make_project
+
+
+def synthesized_home(folder: Path, models: Path, base: Path) -> Settings:
+    """Curate a small project, take pairs from its sentences, and screen and queue them."""
+    project = make_project(folder, models)
+    settings = load_settings(
+        project.folder / "tuneloop.toml",
+        [
+            f"paths.{name}={folder / value}"
+            for name, value in {
+                "input": "raw", "home": "home", "seeds": "seeds.jsonl", "gold": "gold.jsonl",
+                "general": "general",
+            }.items()
+        ]
+        + [f"model.base_model={base}", "train.max_steps=2", "train.evaluations=1"],
+    )  # fmt: skip
+    _synthesize(settings)
+    return settings
+
+
+def accept(settings: Settings, count: int) -> None:
+    """Let a person accept the first queued pairs of train documents."""
+    home = Home.at(settings.paths.home)
+    screened = home.store.read(home.dataset("screened_pairs"), ScreenedPairs)
+    of_train = set(screened.filter(split="train")["pair_id"])
+    queue = FileQueue(settings.paths.home / "reviews")
+    wanted = [item for item in queue.open_items("ann") if item["pair_id"] in of_train]
+    for item in wanted[:count]:
+        queue.decide(Decision(item["pair_id"], "accept", "", (), "", "ann"))
+
+
+@flow(name="synthesize")
+def _synthesize(settings: Settings) -> None:
+    with open_run("synthesize", settings) as run:
+        corpus = curate_documents(run, base_model(settings))
+        seeds = seed_tasks(read_jsonl(settings.paths.seeds))
+        candidates = run_stage(
+            run, GENERATE, Pairs, lambda chunks: _pairs(chunks.iter_rows(named=True)),
+            settings=settings.generate, tables={"chunks": (corpus.chunks, Chunks)},
+        )  # fmt: skip
+        screened = run_stage(
+            run, SCREEN, ScreenedPairs,
+            lambda pairs, chunks, splits: screen(
+                pairs, chunks, seeds, splits, settings.screen, settings.clean.languages
+            ),
+            settings=settings.screen,
+            tables={
+                "pairs": (candidates, Pairs), "chunks": (corpus.chunks, Chunks),
+                "splits": (corpus.splits, Splits),
+            },
+        )  # fmt: skip
+        review_pairs(run, corpus, screened)
+        write_report(run)
+
+
+def _pairs(chunks: Iterable[dict[str, Any]]) -> Outcome[Pairs]:
+    """Two pairs a sentence: one that it answers, and one with a number that is not in it."""
+    rows: dict[str, dict[str, Any]] = {}
+    for chunk in chunks:
+        for sentence in sentences(chunk["text"])[:3]:
+            subject = " ".join(sentence.split()[:6]).rstrip(".,:")
+            for response in (sentence, f"{sentence} It takes 987654 hours."):
+                question = f"What does the manual of {chunk['title']} say about {subject}?"
+                key = pair_id(question, "", response, chunk["doc_id"], "grounded")
+                rows[key] = {
+                    "pair_id": key, "instruction": question, "input": "", "response": response,
+                    "evidence": sentence, "chunk_id": chunk["chunk_id"],
+                    "doc_id": chunk["doc_id"], "seed_task_id": "", "generator": "test",
+                    "prompt_version": "1", "origin": "grounded", "score": None,
+                }  # fmt: skip
+    kept = table(Pairs, [rows[key] for key in sorted(rows)])
+    return Outcome(kept, drops([]), rows_in=kept.height)

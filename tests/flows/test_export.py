@@ -1,0 +1,159 @@
+"""`tuneloop export`: what is written says what the adapter says, or is not written."""
+
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import main
+from pipeline.train.merge import load_float32
+from tests.flows.trained_home import crown, train_into
+
+
+@pytest.fixture(scope="module")
+def home(tiny_base, tmp_path_factory):
+    """A home with a QLoRA champion and a LoRA challenger."""
+    folder = tmp_path_factory.mktemp("export") / "home"
+    crown(folder, train_into(folder, tiny_base))
+    crown(folder, train_into(folder, tiny_base, method="lora"), "model/challenger")
+    return folder
+
+
+@pytest.fixture
+def export(home, tiny_base):
+    """Runs the command with --json; returns exit code, what it printed, and its error line."""
+
+    def call(*arguments, changes=()):
+        line = [
+            "export", *map(str, arguments), "--json", "--set", f"paths.home={home}",
+            "--set", f"model.base_model={tiny_base.path}", "--set", "export.prompts=4",
+            "--set", "export.new_tokens=5", "--set", "model.threads=1",
+        ]  # fmt: skip
+        for change in changes:
+            line += ["--set", change]
+        done = CliRunner().invoke(main, line)
+        return done.exit_code, json.loads(done.stdout) if done.stdout else None, done.stderr
+
+    return call
+
+
+def test_merged_weights_are_proven_written_and_reused(export, tmp_path):
+    code, record, _ = export("champion", "--to", tmp_path / "out")
+    assert code == 0
+    parity = record["parity"]
+    assert parity["equal_prompts"] == parity["prompts"] == 4
+    assert 0 < parity["max_logit_difference"] < 0.01
+    assert record["parity_as_served"]["dtype"] in ("bfloat16", "float32")
+    assert record["merge"]["delta_norm"] > 0
+    assert set(record["files"]) >= {"model.safetensors", "config.json", "chat_template.jinja"}
+    written = json.loads((tmp_path / "out" / "export.json").read_text("utf-8"))
+    assert str(tmp_path) not in json.dumps(written)
+    before = (tmp_path / "out" / "model.safetensors").stat().st_mtime_ns
+    code, again, _ = export("champion", "--to", tmp_path / "out")
+    assert (code, again["reused"]) == (0, True)
+    assert (tmp_path / "out" / "model.safetensors").stat().st_mtime_ns == before
+    code, _, error = export("challenger", "--to", tmp_path / "out")
+    assert code == 2
+    assert "holds something else" in error
+    assert written == json.loads((tmp_path / "out" / "export.json").read_text("utf-8"))
+
+
+def test_the_gate_stops_an_export_that_differs_and_leaves_nothing(export, tmp_path):
+    code, _, error = export(
+        "champion", "--to", tmp_path / "out", changes=["export.max_logit_difference=1e-12"]
+    )
+    assert code == 1, "a gate said no"
+    assert "largest logit difference" in error
+    assert "at most 1e-12" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_adapter_goes_with_the_base_it_was_trained_on(export, tmp_path):
+    """Loaded the plain way, by transformers and peft alone, it says what our adapter says."""
+    import torch
+    from peft import PeftModel
+
+    from pipeline.train.adapter import quiet_peft
+
+    code, record, _ = export("champion", "--format", "adapter", "--to", tmp_path / "out")
+    assert code == 0
+    assert record["parity"]["equal_prompts"] == 4
+    assert "--enable-lora --max-lora-rank 16" in record["next"]
+    code, _, _ = export("champion", "--to", tmp_path / "merged")
+    assert code == 0
+    with quiet_peft():
+        model = PeftModel.from_pretrained(load_float32(tmp_path / "out/base"), tmp_path / "out")
+    ids = torch.tensor([[1, 4093, 198, 2683]])
+    with torch.no_grad():
+        difference = model(ids).logits - load_float32(tmp_path / "merged")(ids).logits
+    assert difference.abs().max() < 0.01
+    code, record, _ = export("challenger", "--format", "adapter", "--to", tmp_path / "lora")
+    assert code == 0
+    assert not (tmp_path / "lora" / "base").exists(), "trained on the original base"
+    assert record["next"].format(folder="F", base_folder="B").startswith("vllm serve B --enable")
+
+
+def test_what_vllm_cannot_serve_is_refused_at_export_and_at_config_time(export, tmp_path):
+    code, _, error = export(
+        "champion", "--format", "adapter", "--to", tmp_path / "out",
+        changes=["export.max_lora_rank=4"],
+    )  # fmt: skip
+    assert code == 2
+    assert "rank 8 is above export.max_lora_rank = 4" in error
+    assert list(tmp_path.iterdir()) == []
+    code, _, error = export(
+        "champion", "--to", tmp_path / "out", changes=["export.serve_with=vllm", "train.rank=12"]
+    )
+    assert code == 2
+    assert "rank 12 is not among 1, 8, 16" in error
+
+
+def test_a_model_is_named_by_ref_or_fingerprint(export, home, tmp_path):
+    key = json.loads((home / "refs/model/champion").read_text())["fingerprint"]
+    code, _, error = export("nobody", "--to", tmp_path / "out")
+    assert code == 2
+    assert "expected champion, challenger or one of" in error
+    assert key in error
+    code, record, _ = export(key[:10], "--to", tmp_path / "out")
+    assert (code, record["model"]) == (0, f"model/{key}")
+
+
+def test_a_file_that_was_changed_afterwards_is_no_reuse(export, tmp_path):
+    export("champion", "--to", tmp_path / "out")
+    (tmp_path / "out" / "config.json").write_text("{}")
+    code, _, error = export("champion", "--to", tmp_path / "out")
+    assert code == 2
+    assert "holds something else" in error
+    shutil.rmtree(tmp_path / "out")
+
+
+def test_gguf_is_read_back_and_goes_with_a_modelfile(export, tmp_path):
+    code, record, _ = export("champion", "--format", "gguf", "--to", tmp_path / "out")
+    assert code == 0
+    assert record["parity"]["equal_prompts"] == 4
+    assert sorted(record["files"]) == ["Modelfile", "model.gguf"]
+    assert (tmp_path / "out/Modelfile").read_text().startswith("FROM ./model.gguf\n")
+
+
+@pytest.mark.parametrize("method", ["dora", "ia3", "selective", "full"])
+def test_what_vllm_cannot_serve_as_an_adapter_goes_as_merged_weights(
+    home, tiny_base, export, tmp_path, method
+):
+    model = train_into(home, tiny_base, method=method, rank=None)
+    code, _, error = export(model.fingerprint, "--format", "adapter", "--to", tmp_path / "out")
+    assert code == 2
+    assert "vLLM cannot serve" in error
+    code, record, error = export(model.fingerprint, "--to", tmp_path / "out")
+    assert code == 0, error
+    assert record["parity"]["equal_prompts"] == 4
+    assert record["merge"]["delta_norm"] > 0
+
+
+def test_what_cannot_be_merged_is_refused_by_name(home, tiny_base, export, tmp_path):
+    model = train_into(home, tiny_base, method="pfeiffer", rank=None)
+    for form in ("merged", "gguf"):
+        code, _, error = export(model.fingerprint, "--format", form, "--to", tmp_path / "out")
+        assert code == 2
+        assert "method pfeiffer" in error
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,90 @@
+"""The winner of `tuneloop tune` goes into the settings file and into the report."""
+
+import tomllib
+
+import pytest
+
+from flows.project import commented_settings, set_in_file
+from pipeline.errors import SettingsError
+from pipeline.report.contents import Report, Run
+from pipeline.report.html import render
+from pipeline.report.tune import summary, toml_lines
+from pipeline.report.tuning import Trial, Tuning
+from pipeline.settings import Settings, TuneSettings
+from pipeline.settings_file import load_settings
+
+WINNER = {"method": "lora", "rank": 8, "targets": "mlp", "learning_rate": 0.0014}
+
+
+def trial(number, **given):
+    facts = {
+        "number": number, "settings": WINNER, "state": "complete", "steps": 36, "loss": 1.5,
+        "forgetting": 0.02, "bytes": 10**9, "seconds": 60.0, "about": "",
+    }  # fmt: skip
+    return Trial(**facts | given)
+
+
+TUNING = Tuning(
+    start="lora at rate 0.001, rank 8",
+    trials=(
+        trial(0, loss=1.4, forgetting=0.4),
+        trial(1),
+        trial(2, state="stopped", steps=4, forgetting=None, about="stopped at step 4"),
+    ),
+    front=(0, 1),
+    winner=1,
+    max_forgetting=0.2,
+    settings=WINNER,
+)
+
+
+def test_applying_keeps_comments_and_all_other_settings(tmp_path):
+    file = tmp_path / "tuneloop.toml"
+    file.write_text(commented_settings(), "utf-8")
+    before = file.read_text("utf-8")
+    set_in_file(file, "train", WINNER)
+    assert tomllib.loads(file.read_text("utf-8"))["train"] == WINNER
+    assert load_settings(file).train.targets == "mlp"
+    comments = [line for line in before.splitlines() if line.startswith("# ") and "=" not in line]
+    after = file.read_text("utf-8").splitlines()
+    assert all(line in after for line in comments)
+
+
+def test_applying_comments_out_what_the_new_method_would_refuse(tmp_path):
+    file = tmp_path / "tuneloop.toml"
+    file.write_text('[model]\nthreads = 1\n\n[train]\nmethod = "lora"\nrank = 64\nepochs = 3\n')
+    set_in_file(file, "train", {"method": "houlsby", "learning_rate": 0.002})
+    found = tomllib.loads(file.read_text("utf-8"))
+    assert found["train"] == {"method": "houlsby", "learning_rate": 0.002, "epochs": 3}
+    assert found["model"] == {"threads": 1}
+    load_settings(file)
+
+
+def test_applying_adds_a_section_that_is_not_there(tmp_path):
+    file = tmp_path / "tuneloop.toml"
+    file.write_text("[model]\nthreads = 1\n", "utf-8")
+    set_in_file(file, "train", WINNER)
+    assert tomllib.loads(file.read_text("utf-8")) == {"model": {"threads": 1}, "train": WINNER}
+
+
+def test_the_summary_names_the_winner_and_why_others_lost():
+    text = summary(TUNING)
+    assert text.splitlines()[-1] == "winner: trial 1, lora r 8 mlp 0.0014"
+    assert "forgets too much" in text
+    assert "stopped at step 4" in text
+    assert tomllib.loads("\n".join(toml_lines(TUNING))) == {"train": WINNER}
+
+
+def test_the_report_shows_trials_front_and_the_lines_to_paste():
+    run = Run(id="x", flow="tune", started_at="2026-01-01T00:00:00Z", seconds=1, command="", exit=0)
+    page = render(Report(run=run, tuning=TUNING))
+    for words in ("Automatic choice", "Trial 1 wins", "Pareto front", "targets = &#34;mlp&#34;"):
+        assert words in page
+    assert "Automatic choice" not in render(Report(run=run))
+
+
+def test_a_method_that_there_is_not_is_refused():
+    from flows.tune import check_methods
+
+    with pytest.raises(SettingsError, match=r"tune\.methods has magic"):
+        check_methods(Settings(tune=TuneSettings(methods=("lora", "magic"))))

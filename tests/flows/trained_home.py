@@ -1,0 +1,73 @@
+"""A home folder with really trained adapters on the tiny base, made in seconds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.manifest import fingerprint
+from pipeline.outcome import Outcome, drops
+from pipeline.registry import CHAMPION, Registry
+from pipeline.settings import Settings
+from pipeline.store import Dataset, Filled, Recipe, Store
+from pipeline.train.base_model import BaseModel
+from pipeline.train.stored import identity
+from pipeline.train.trainer import train
+from schemas.pairs import Examples
+from tests.pipeline.train.seed_examples import make_examples
+
+TRAIN = {
+    "method": "qlora", "epochs": 1, "max_steps": 2, "batch_size": 4, "micro_batch_size": 4,
+    "evaluations": 1, "learning_rate": 1e-2, "rank": 8, "max_tokens": 200,
+}  # fmt: skip
+
+
+def settings_of(base: BaseModel, home: Path, **sections: Any) -> Settings:
+    """Settings of a project on the tiny base."""
+    return Settings.model_validate(
+        {
+            "paths": {"home": home},
+            "model": {"base_model": str(base.path), "threads": 1},
+            "train": TRAIN,
+        }
+        | sections
+    )
+
+
+def train_into(home: Path, base: BaseModel, **changes: Any) -> Dataset:
+    """Train a model into the store of a home folder, with its examples as parent."""
+    import json
+
+    store = Store(home / "store")
+    settings = settings_of(base, home, train=TRAIN | changes)
+    examples = make_examples(10, 2)
+    parent = store.write(
+        recipe("examples", {}, {}), Examples, Outcome(examples, drops([]), rows_in=10), 0.0, 0.0
+    )
+
+    def fill(folder: Path) -> Filled:
+        result = train(examples, base, settings.train, settings.model, home / "work", folder)
+        (folder / "training.json").write_text(json.dumps(result.to_dict()), "utf-8")
+        return Filled(identity=identity(folder), rows=result.rows_kept)
+
+    section = settings.train.model_dump(mode="json")
+    inputs = {"from": str(parent), "base": base.digest}
+    return store.write_folder(recipe("model", section, inputs), fill)
+
+
+def crown(home: Path, model: Dataset, ref: str = CHAMPION) -> None:
+    """Point a ref to a model."""
+    Registry(home / "refs").point(ref, model, "test", "2026-01-01T00:00:00Z")
+
+
+def recipe(name: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> Recipe:
+    """What a stage of this name would be stored by."""
+    return Recipe(
+        name=name,
+        fingerprint=fingerprint(name, 1, dict(settings), dict(inputs)),
+        version=1,
+        settings=dict(settings),
+        inputs=dict(inputs),
+        code={},
+        libraries={},
+        created_at="2026-01-01T00:00:00Z",
+    )

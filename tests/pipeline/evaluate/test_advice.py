@@ -1,0 +1,82 @@
+"""Which adaptation to use: the cheapest that nothing measured beats."""
+
+import polars as pl
+import pytest
+
+from pipeline.evaluate.advice import advise, cost, tokens_by_arm
+from pipeline.evaluate.evaluate import summarise
+from pipeline.outcome import table
+from pipeline.settings import EvaluateSettings
+from schemas.evaluation import Answers, AnswerTimings
+from tests.pipeline.evaluate.test_evaluate import answers
+
+SETTINGS = EvaluateSettings(bootstrap_draws=500)
+PROMPT = {"base": 30, "few_shot": 300, "retrieval": 400, "challenger": 30}
+
+
+def advice(**losses):
+    """Advice for arms of a given loss, whose rows differ by up to 0.1 from it."""
+    frames = []
+    for place, (arm, loss) in enumerate(losses.items()):
+        rows = answers(arm, loss, prompt_tokens=PROMPT.get(arm, 430))
+        wobble = (pl.int_range(pl.len()) * (place + 3) % 7 - 3) / 30
+        frames.append(rows.with_columns(loss=pl.col("loss") + wobble))
+    said = pl.concat(frames)
+    return advise(summarise(said, SETTINGS), tokens_by_arm(said))
+
+
+def test_each_adaptation_is_advised_where_it_is_clearly_best():
+    worse = {"base": 3.0, "few_shot": 2.8, "retrieval": 2.6, "challenger": 2.4}
+    assert advice(**worse).choice == "fine-tune"
+    assert advice(**worse | {"retrieval": 1.0}).choice == "retrieval"
+    assert advice(**worse | {"few_shot": 1.0}).choice == "prompt"
+    both = advice(**worse, challenger_retrieval=1.0)
+    assert (both.choice, both.arm) == ("both", "challenger_retrieval")
+    assert " below the challenger [" in both.text and "token F1" not in both.text
+
+
+def test_of_arms_that_cannot_be_told_apart_the_cheaper_one_is_advised():
+    found = advice(base=3.0, retrieval=1.99, challenger=2.0)
+    assert (found.choice, found.arm) == ("fine-tune", "challenger")
+    assert "34 tokens a request instead of 404" in found.text
+    assert advice(base=2.0, challenger=1.99).arm in ("base", "challenger")
+
+
+def test_a_training_that_gained_nothing_leaves_the_prompt():
+    assert advice(base=2.0, retrieval=2.01, challenger=2.01).choice == "prompt"
+
+
+def test_when_words_disagree_with_loss_it_is_said():
+    said = pl.concat(
+        [
+            answers("base", 3.0),
+            answers("retrieval", 2.5, token_f1=0.9),
+            answers("challenger", 2.0),
+        ]
+    )
+    found = advise(summarise(said, SETTINGS), tokens_by_arm(said))
+    assert found.choice == "fine-tune"
+    assert "by token F1 the base model with retrieval is ahead (0.900 against 0.500)" in found.text
+
+
+def test_nothing_measured_advises_nothing():
+    assert advise(summarise(table(Answers, []), SETTINGS), {}).choice == "none"
+
+
+def test_a_cost_is_a_mean_over_requests_not_over_batches():
+    timings = table(
+        AnswerTimings,
+        [
+            {"rows": 3, "prompt_tokens": 300, "completion_tokens": 60,
+             "first_token_seconds": 0.5, "seconds": 3.0},
+            {"rows": 1, "prompt_tokens": 100, "completion_tokens": 40,
+             "first_token_seconds": 0.1, "seconds": 1.0},
+        ],
+    )  # fmt: skip
+    found = cost(timings)
+    assert (found.prompt_tokens, found.completion_tokens, found.seconds) == (100, 25, 1.0)
+    assert found.first_token_seconds == pytest.approx(0.4)
+    assert found.answer_seconds == pytest.approx(2.5)
+    assert found.tokens_per_second == pytest.approx(25) and found.price is None
+    priced = cost(timings, prompt_price=2.0, completion_price=8.0)
+    assert 1000 * priced.price == pytest.approx(0.4)  # 100,000 at 2 and 25,000 at 8 a million

@@ -1,0 +1,54 @@
+"""What a test set can show, said before there is a challenger."""
+
+from math import inf, sqrt
+
+import numpy as np
+import pytest
+
+from pipeline.evaluate.power import CORRELATION, foresee
+from pipeline.evaluate.statistics import minimum_detectable_effect
+from pipeline.outcome import table
+from pipeline.settings import EvaluateSettings
+from schemas.evaluation import Answers
+from tests.pipeline.evaluate.test_evaluate import answers
+
+SETTINGS = EvaluateSettings()
+
+
+def noisy(arm, seed, spread):
+    rows = answers(arm, 3.0)
+    noise = np.random.default_rng(seed).normal(0, spread, rows.height)
+    return rows.with_columns(loss=rows["loss"] + noise)
+
+
+def test_the_effect_is_that_of_few_shot_minus_base():
+    base, few_shot = noisy("base", 1, 0.4), noisy("few_shot", 2, 0.4)
+    found = foresee(base, few_shot, SETTINGS)
+    expected = minimum_detectable_effect(
+        (few_shot["loss"] - base["loss"]).to_numpy(),
+        base["cluster_id"].to_list(),
+        weights=base["response_tokens"].to_numpy(),
+    )
+    assert found.effect == pytest.approx(expected) and (found.rows, found.clusters) == (24, 8)
+    assert str(found) == (
+        f"test set: 24 rows of 8 documents can show a difference of {expected:.3f} nats a token "
+        "or more (by the spread of few-shot minus base)"
+    )
+
+
+def test_without_few_shot_a_correlation_is_assumed_and_said():
+    base = noisy("base", 1, 0.4)
+    found = foresee(base, None, SETTINGS)
+    spread = minimum_detectable_effect(
+        base["loss"].to_numpy(),
+        base["cluster_id"].to_list(),
+        weights=base["response_tokens"].to_numpy(),
+    )
+    assert found.effect == pytest.approx(sqrt(2 * (1 - CORRELATION)) * spread)
+    assert str(CORRELATION) in found.basis
+
+
+def test_an_empty_test_set_shows_nothing_and_says_so():
+    found = foresee(table(Answers, []), None, SETTINGS)
+    assert found.effect == inf and found.to_dict()["effect"] is None
+    assert "cannot show any difference" in str(found)

@@ -1,0 +1,99 @@
+"""Trainable parameters and activations equal those of the real model, method by method."""
+
+import weakref
+
+import pytest
+
+from pipeline.settings import TrainSettings
+from pipeline.train.methods import METHODS, resolved
+from pipeline.train.plan.activations import Batch, activation_bytes, states_bytes
+from pipeline.train.plan.parameters import trainable_parameters
+from pipeline.train.plan.shapes import read_folder
+
+TOKENS, SUPERVISED = 192, 16
+
+
+class Kept:
+    """A tensor that autograd keeps, for as long as it does."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+
+def kept_bytes(model, rows):
+    """Bytes of the storages that wait for the backward pass, parameters and buffers aside."""
+    import torch
+
+    from pipeline.train.fused import fused
+    from pipeline.train.loss import supervised_loss
+
+    ids = torch.arange(rows * TOKENS).reshape(rows, TOKENS) + 100
+    labels = torch.full_like(ids, -100)
+    labels[:, -SUPERVISED:] = ids[:, -SUPERVISED:]
+    loss_of = supervised_loss(model, ids, labels)
+    model.train()
+    own = {
+        tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())
+    }
+    alive = weakref.WeakSet()
+
+    def pack(tensor):
+        found = Kept(tensor)
+        alive.add(found)
+        return found
+
+    with fused(model), torch.autograd.graph.saved_tensors_hooks(pack, lambda found: found.tensor):
+        loss = loss_of(ids, labels)
+    storages = {
+        found.tensor.untyped_storage().data_ptr(): found.tensor.untyped_storage().nbytes()
+        for found in alive
+    }
+    assert loss.requires_grad
+    return sum(size for place, size in storages.items() if place not in own)
+
+
+PLAIN = [name for name, method in METHODS.items() if not method.quantized]
+
+
+CASES = [(method, None) for method in PLAIN] + [("lora", "attention"), ("lora", "mlp")]
+
+
+@pytest.mark.parametrize("value", [4, 2], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize(("method", "targets"), CASES)
+def test_parameters_and_kept_bytes_are_those_of_the_real_model(tiny_base, method, targets, value):
+    import torch
+
+    from pipeline.train.adapter import attach_adapter, trainable
+    from pipeline.train.base_model import load_model
+
+    settings = resolved(TrainSettings(method=method, targets=targets))
+    dtype = {4: torch.float32, 2: torch.bfloat16}[value]
+    model = load_model(tiny_base.path, "cpu", dtype)
+    model = attach_adapter(model, METHODS[method], settings, [list(range(100, 200))] * 30)
+    shape = read_folder(tiny_base.path)
+
+    trained = sum(parameter.numel() for parameter in trainable(model).values())
+    assert trainable_parameters(shape, settings) == trained
+
+    batch = Batch(2, TOKENS, 2 * SUPERVISED)
+    loss, constant = states_bytes(shape, batch.supervised, value), 0
+    if method == "full":
+        loss = batch.supervised * shape.vocabulary * 4  # the log of the softmax
+        # rounded copies of the weights, an item of their own
+        constant = trained * 2 if value == 2 else 0
+    elif method == "pissa":  # trained and frozen halves, put together
+        constant = 2 * trained * 4
+    expected = activation_bytes(shape, settings, batch, value) + loss + constant
+    assert expected == pytest.approx(kept_bytes(model, 2), rel=0.01)
+
+
+@pytest.mark.parametrize("method", ["lora", "qlora"])
+def test_checkpointing_keeps_little(tiny_base, method):
+    shape, batch = read_folder(tiny_base.path), Batch(4, 512, 64)
+    with_it, without = (
+        activation_bytes(
+            shape, resolved(TrainSettings(method=method, gradient_checkpointing=on)), batch, 2
+        )
+        for on in (True, False)
+    )
+    assert with_it < 0.7 * without

@@ -1,0 +1,111 @@
+"""What fits, how long it takes, and what a plan warns of."""
+
+import pytest
+from accelerate.commands.config.config_args import load_config_from_file
+
+from pipeline.errors import SettingsError
+from pipeline.settings import TrainSettings
+from pipeline.train.plan.activations import Batch
+from pipeline.train.plan.catalogue import CATALOGUE
+from pipeline.train.plan.duration import flops_per_token
+from pipeline.train.plan.estimate import Work, plan, settings_for
+from pipeline.train.plan.hardware import card, this_machine
+from pipeline.train.plan.launch import launch_config, write_launch_config
+from pipeline.train.plan.rows import full_batch, largest_batch
+from pipeline.train.plan.shapes import read_shape
+
+SEVEN = read_shape(CATALOGUE["7b"].config, "7b")
+SMALL = read_shape(CATALOGUE["135m"].config, "135m")
+WORK = Work(rows=1000, row_tokens=256, supervised_share=0.5)
+
+
+def of(method, shape=SEVEN, gpu="a100-80", work=WORK, **settings):
+    train = settings_for(method, TrainSettings(method=method, **settings))
+    return plan(shape, train, full_batch(train), card(gpu), work)
+
+
+def test_7b_in_full_needs_more_than_one_card_and_qlora_a_small_one():
+    assert not of("full").fits
+    assert of("full").micro_batch_size == 0
+    assert of("lora").fits
+    small = of("qlora", gpu="t4", micro_batch_size=1)
+    assert small.fits
+    assert not of("lora", gpu="t4", micro_batch_size=1).fits
+
+
+def test_the_rows_that_fit_are_said_where_not_all_do():
+    def rows(count):
+        return of("qlora", gpu="t4", micro_batch_size=count, micro_batch_tokens=16 * 512)
+
+    found = rows(16)
+    assert not found.fits
+    assert 0 < found.micro_batch_size < 16
+    assert rows(found.micro_batch_size).fits
+    assert not rows(found.micro_batch_size + 1).fits
+
+
+def test_full_takes_six_operations_a_parameter_and_lora_four():
+    batch = Batch(1, 1, 1)
+    numbers = {
+        method: flops_per_token(SEVEN, settings_for(method, TrainSettings()), batch)
+        / (SEVEN.linear_parameters + SEVEN.vocabulary * SEVEN.hidden)
+        for method in ("full", "prompt")
+    }
+    assert numbers["full"] == pytest.approx(6, rel=0.01)
+    assert numbers["prompt"] == pytest.approx(4, rel=0.01)
+
+
+def test_checkpointing_takes_time_and_saves_memory():
+    plain, saving = of("lora"), of("lora", gradient_checkpointing=True)
+    assert saving.seconds > 1.2 * plain.seconds
+    assert saving.peak < plain.peak
+
+
+def test_a_rank_too_small_for_the_tokens_is_warned_of():
+    few, many = Work(1000, 256, 0.5), Work(1_000_000, 256, 0.5)
+    assert of("lora", rank=1, work=few).warnings == ()
+    (text,) = of("lora", rank=1, work=many).warnings
+    assert "too small; raise the rank" in text
+
+
+def test_an_adapter_that_is_no_small_part_is_warned_of():
+    (text,) = of("lora", SMALL, rank=64).warnings
+    assert "14.5% of the parameters are trained, above 5%" in text
+
+
+def test_the_largest_pass_counts_its_padding():
+    lengths, supervised = [10, 50, 40, 41], [1, 2, 3, 4]
+    assert largest_batch([[0, 1], [2, 3]], lengths, supervised) == Batch(2, 50, 3)
+
+
+def test_this_machine_has_its_own_memory_and_a_measured_rate():
+    assumed, measured = this_machine(), this_machine(measure=True)
+    assert assumed.memory == measured.memory > 2**30
+    assert "assumed" in assumed.about
+    assert "measured" in measured.about
+    assert measured.flops > 1e9
+
+
+def test_this_machine_computes_in_the_type_that_the_trainer_takes():
+    from pipeline.train.base_model import compute_dtype
+
+    assert this_machine().value == compute_dtype("cpu").itemsize
+
+
+def test_an_unknown_card_is_refused():
+    with pytest.raises(SettingsError, match="'voodoo2' is not known; expected one of t4"):
+        card("voodoo2")
+
+
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+@pytest.mark.parametrize("place", ["gpu", "cpu"])
+def test_accelerate_reads_the_configuration_it_is_given(kind, place, tmp_path):
+    hardware = card("l4") if place == "gpu" else this_machine()
+    file = tmp_path / "accelerate.yaml"
+    write_launch_config(launch_config(kind, 2, hardware, "llama", TrainSettings()), file)
+    found = load_config_from_file(str(file))
+    assert found.num_processes == 2
+    assert found.use_cpu == (place == "cpu")
+    assert found.distributed_type.value == {"ddp": "MULTI_GPU", "fsdp": "FSDP"}[kind]
+    if kind == "fsdp":
+        assert found.fsdp_config["fsdp_transformer_layer_cls_to_wrap"] == "LlamaDecoderLayer"

@@ -1,0 +1,170 @@
+"""Merging: the exact rule on real adapters, and what is refused."""
+
+import json
+import shutil
+
+import pytest
+
+from pipeline.errors import TrainingError
+from pipeline.settings import ModelSettings, TrainSettings
+from pipeline.train.adapter import load_adapter, load_base, on_plain_base
+from pipeline.train.base_model import configure_torch, load_model
+from pipeline.train.merge import merge, to_float32
+from pipeline.train.quantized import dequantize, linear4bit_layers
+from pipeline.train.trainer import train
+from tests.pipeline.train.seed_examples import make_examples
+
+SETTINGS = {
+    "method": "qlora", "epochs": 1, "max_steps": 2, "batch_size": 4, "micro_batch_size": 4,
+    "evaluations": 1, "learning_rate": 1e-2, "rank": 8, "max_tokens": 200,
+}  # fmt: skip
+PLACE = ModelSettings(threads=1)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_base, tmp_path_factory):
+    """Makes really trained adapters on the tiny base, one a method."""
+    made = {}
+
+    def adapter(method):
+        if method not in made:
+            folder = tmp_path_factory.mktemp(method)
+            train(
+                make_examples(10, 2), tiny_base, TrainSettings(**SETTINGS | {"method": method}),
+                PLACE, folder / "work", folder / "adapter",
+            )  # fmt: skip
+            made[method] = folder / "adapter"
+        return made[method]
+
+    return adapter
+
+
+def tokens():
+    import torch
+
+    return torch.tensor([[1, 4093, 198, 2683, 260, 9576, 25, 1812, 436, 357, 2]])
+
+
+def logits(model):
+    import torch
+
+    with torch.no_grad():
+        return model(input_ids=tokens()).logits.float()
+
+
+def changed(adapter, output, name, change):
+    """Copy an adapter with some of its tensors changed."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(adapter, output)
+    file = output / "adapter_model.safetensors"
+    tensors = {
+        key: change(value) if name in key else value for key, value in load_file(file).items()
+    }
+    save_file({key: value.contiguous() for key, value in tensors.items()}, file)
+    return output
+
+
+def test_merged_weights_are_the_dequantized_base_plus_b_a_rounded_once(
+    trained, tiny_base, tmp_path
+):
+    import torch
+    from safetensors.torch import load_file
+
+    adapter = trained("qlora")
+    facts = merge(tiny_base, adapter, PLACE, tmp_path)
+    stored = load_file(tmp_path / "model.safetensors")
+    halves = load_file(adapter / "adapter_model.safetensors")
+    plain = dequantize(load_base(tiny_base, PLACE, quantized=True)).state_dict()
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    scale = config["lora_alpha"] / config["r"]
+    assert scale != 1, "one that could be forgotten"
+    found = 0
+    for name, weight in stored.items():
+        assert weight.dtype == torch.float16
+        expected = plain[name].float()
+        key = f"base_model.model.{name.removesuffix('.weight')}"
+        if f"{key}.lora_A.weight" in halves:
+            found += 1
+            half_a, half_b = halves[f"{key}.lora_A.weight"], halves[f"{key}.lora_B.weight"]
+            expected = expected + scale * (half_b @ half_a)
+        assert torch.equal(weight, expected.half()), name
+    assert found == facts.layers == facts.changed == 14
+    assert facts.delta_norm > 0
+    assert facts.storage_error < 0.01, "float16 keeps the adapter's effect"
+
+
+@pytest.mark.parametrize("method", ["lora", "qlora"])
+def test_the_merged_model_says_what_the_adapter_says(trained, tiny_base, tmp_path, method):
+    import torch
+
+    adapter = trained(method)
+    merge(tiny_base, adapter, PLACE, tmp_path)
+    with_adapter, _ = load_adapter(tiny_base, adapter, PLACE)
+    base, _ = load_adapter(tiny_base, None, PLACE, quantized=method == "qlora")
+    expected = logits(to_float32(with_adapter))
+    effect = (logits(to_float32(base)) - expected).abs().max()
+    merged = logits(load_model(tmp_path, dtype=torch.float32))
+    assert (merged - expected).abs().max() < 0.01 * effect
+
+
+def test_merging_into_the_four_bits_instead_loses_much_of_a_small_adapter(
+    trained, tiny_base, tmp_path
+):
+    """What peft's own merge of a 4-bit layer does: the reason for the rule."""
+    import torch
+
+    adapter = changed(trained("qlora"), tmp_path / "small", "lora_B", lambda part: part / 20)
+    configure_torch(PLACE)
+    expected = logits(to_float32(load_adapter(tiny_base, adapter, PLACE)[0]))
+    base, _ = load_adapter(tiny_base, None, PLACE, quantized=True)
+    effect = (logits(to_float32(base)) - expected).norm()
+    naive = on_plain_base(load_base(tiny_base, PLACE, quantized=True), adapter)
+    with pytest.warns(UserWarning, match="[Mm]erg"):
+        naive = naive.merge_and_unload()
+    assert len(linear4bit_layers(naive)) == 14
+    quantized_again = logits(to_float32(dequantize(naive)))
+    merge(tiny_base, adapter, PLACE, tmp_path / "merged")
+    merged = logits(load_model(tmp_path / "merged", dtype=torch.float32))
+    assert (merged - expected).norm() < 0.05 * effect
+    assert (quantized_again - expected).norm() > 0.5 * effect
+
+
+def test_the_folder_is_a_plain_model_with_tokenizer_and_template(trained, tiny_base, tmp_path):
+    adapter = trained("qlora")
+    for folder in ("one", "two"):
+        merge(tiny_base, adapter, PLACE, tmp_path / folder)
+    names = {path.name for path in (tmp_path / "one").iterdir()}
+    assert names == {
+        "config.json", "model.safetensors", "generation_config.json", "tokenizer.json",
+        "tokenizer_config.json", "chat_template.jinja",
+    }  # fmt: skip
+    for name in names:
+        data = (tmp_path / "one" / name).read_bytes()
+        assert data == (tmp_path / "two" / name).read_bytes(), f"{name}: the same bytes again"
+        assert str(tiny_base.path).encode() not in data
+        if name not in ("config.json", "model.safetensors"):
+            assert data == (tiny_base.path / name).read_bytes()
+    config = json.loads((tmp_path / "one" / "config.json").read_text())
+    assert config["dtype"] == "float16"
+    assert "quantization_config" not in config
+
+
+def test_an_adapter_that_changes_nothing_is_refused(trained, tiny_base, tmp_path):
+    adapter = changed(trained("qlora"), tmp_path / "idle", "lora_B", lambda part: part * 0)
+    with pytest.raises(TrainingError, match=r"merge: idle changes none of 14 layers"):
+        merge(tiny_base, adapter, PLACE, tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+
+
+def test_a_weight_beyond_float16_is_refused(trained, tiny_base, tmp_path):
+    adapter = changed(trained("lora"), tmp_path / "broken", "lora_B", lambda part: part * 1e9)
+    with pytest.raises(TrainingError, match=r"expected at most 65504"):
+        merge(tiny_base, adapter, PLACE, tmp_path / "merged")
+
+
+def test_an_adapter_of_another_base_is_refused(trained, tiny_base, tmp_path):
+    from dataclasses import replace
+
+    with pytest.raises(TrainingError, match="base model is"):
+        merge(replace(tiny_base, digest="0" * 64), trained("lora"), PLACE, tmp_path)
