@@ -224,8 +224,7 @@ def choose_device(settings: ModelSettings) -> str:
 def compute_dtype(device: str) -> Any:
     """Return the torch dtype to compute in: bfloat16 where the hardware has it, else float32.
 
-    Measured on a CPU with AVX512-BF16: 201 GFLOP/s against 82 in float32. Without such
-    instructions bfloat16 is emulated and slower than float32.
+    A CPU without such instructions emulates bfloat16, slower than it computes float32.
     """
     import torch
 

@@ -67,6 +67,8 @@ class EmbeddedTeacher:
 
         Each reply draws its random numbers from a generator of its own, seeded by its request and
         the seed: what was asked before or beside it does not change them, nor does the process.
+        In bfloat16 a batch of another make-up rounds the logits otherwise, which can change a word;
+        the same batch gives the same replies.
         """
         if not requests:
             return []

@@ -16,7 +16,8 @@ from pipeline.generate.replies import CachingTeacher
 from pipeline.generate.teacher import Request
 from pipeline.outcome import table
 from pipeline.settings import GenerateSettings, ModelSettings
-from pipeline.train.base_model import BaseModel, load_tokenizer, resolve_model
+from pipeline.train.base_model import BaseModel, load_model, load_tokenizer, resolve_model
+from pipeline.train.packed import pack_linears
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, SeedTasks
 from tests.conftest import ROOT
@@ -43,6 +44,17 @@ def base(models_dir: Path) -> BaseModel:
 @pytest.fixture(scope="module")
 def teacher(base: BaseModel) -> EmbeddedTeacher:
     return EmbeddedTeacher(base, ModelSettings(), batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def exact(base: BaseModel) -> EmbeddedTeacher:
+    """The teacher in float32 on every machine: bfloat16 rounds otherwise in another batch."""
+    import torch
+
+    teacher = EmbeddedTeacher(base, ModelSettings(), batch_size=16)
+    model = pack_linears(load_model(base.path, "cpu", torch.float32))
+    teacher._loaded = model, load_tokenizer(base.path)
+    return teacher
 
 
 def test_nothing_is_loaded_before_the_first_request(base: BaseModel):
@@ -92,14 +104,14 @@ def test_batch_and_seed_decide_the_text_in_any_process(teacher: EmbeddedTeacher,
     assert json.loads(there.stdout) == json.loads(json.dumps(here))
 
 
-def test_padding_and_shared_beginnings_do_not_change_what_is_likeliest(teacher: EmbeddedTeacher):
+def test_padding_and_shared_beginnings_do_not_change_what_is_likeliest(exact: EmbeddedTeacher):
     greedy = [
         question("What is the capital of France?", 8, temperature=0.0),
         question("What is the capital of Italy? Please tell me now.", 8, temperature=0.0),
         question("Hi", 4, temperature=0.0),
     ]
-    together = teacher.complete(greedy, seed=1)
-    alone = [teacher.complete([request], seed=1)[0] for request in greedy]
+    together = exact.complete(greedy, seed=1)
+    alone = [exact.complete([request], seed=1)[0] for request in greedy]
     assert [reply.texts for reply in together] == [reply.texts for reply in alone]
     assert "Paris" in together[0].texts[0]
     assert "Rome" in together[1].texts[0]
@@ -258,7 +270,7 @@ def test_what_was_answered_before_a_kill_is_not_asked_again(
     assert resumed.complete(REQUESTS, seed=6) != expected
 
 
-def test_what_is_asked_beside_a_request_does_not_change_what_is_drawn(teacher: EmbeddedTeacher):
+def test_what_is_asked_beside_a_request_does_not_change_what_is_drawn(exact: EmbeddedTeacher):
     """Three beginnings of one prompt, which share its tokens, beside others and each alone."""
     prompt = "Tell me something about the sea, the wind, the mountains and the weather of today."
     begun = [
@@ -266,6 +278,6 @@ def test_what_is_asked_beside_a_request_does_not_change_what_is_drawn(teacher: E
         for start in ("The sea", "The wind", "Mountains are")
     ]
     others = [question("Hi", 4), question("What is the capital of France?", 8)]
-    together = teacher.complete([others[0], *begun, others[1]], seed=4)[1:-1]
-    alone = [teacher.complete([request], seed=4)[0] for request in begun]
+    together = exact.complete([others[0], *begun, others[1]], seed=4)[1:-1]
+    alone = [exact.complete([request], seed=4)[0] for request in begun]
     assert [reply.texts for reply in together] == [reply.texts for reply in alone]
