@@ -1,11 +1,11 @@
 """Layers that compute the same and keep less for the backward pass.
 
 Autograd keeps what each small operation saw: for an RMSNorm its input in float32 and the
-normalized values, for a gated MLP the activated gate, for each LoRA layer a float32 copy of its
-input. Written as one function each, they keep their inputs alone and make the rest again; and
-LoRA's small products are computed in the type of the base, like the large ones, while its weights
-and their gradients stay float32. (The functions are the known ones of Liger Kernel, Hsu et al.
-2024, and Unsloth, in plain torch, so that they run on every device.)
+normalized values, for a gated MLP the activated gate and its product, for each LoRA layer a
+float32 copy of its input. Written as one function each, they keep their inputs alone and make the
+rest again; and LoRA's small products are computed in the type of the base, like the large ones,
+while its weights and their gradients stay float32. (The functions are the known ones of Liger
+Kernel, Hsu et al. 2024, and Unsloth, in plain torch, so that they run on every device.)
 """
 
 from collections.abc import Callable, Iterator
@@ -40,25 +40,45 @@ class LowRank(Function):
         scale: float,
     ) -> Tensor:  # fmt: skip
         """Return the output, in the type of the inputs; keeps the inputs and ``x A'``."""
-        rows = inputs.flatten(0, -2)
-        low = rows @ a.to(rows.dtype).t()
-        output = linear(rows, weight, bias).addmm_(low, (scale * b).to(rows.dtype).t())
+        output, low = _low_rank_output(inputs, weight, bias, a, b, scale)
         ctx.save_for_backward(inputs, low, weight, a, b)
         ctx.scale = scale
-        return output.view(*inputs.shape[:-1], -1)
+        return output
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of inputs, A and B."""
         inputs, low, weight, a, b = ctx.saved_tensors
-        above, rows = gradients[0].flatten(0, -2), inputs.flatten(0, -2)
-        of_low = above @ (ctx.scale * b).to(above.dtype)
-        of_a = (of_low.t() @ rows).to(a.dtype)
-        of_b = ctx.scale * (above.t() @ low).to(b.dtype)
-        below = None
+        above, below = gradients[0], None
+        of_low, of_a, of_b = _low_rank_gradients(above, inputs, low, b, ctx.scale)
         if ctx.needs_input_grad[0]:
-            below = (above @ weight).addmm_(of_low, a.to(above.dtype)).view(inputs.shape)
+            below = _below(above, of_low, weight, a)
         return below, None, None, of_a, of_b, None
+
+
+def _low_rank_output(
+    inputs: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Return the output of a linear layer with LoRA, and ``x A'``, shape (tokens, rank)."""
+    rows = inputs.flatten(0, -2)
+    low = rows @ a.to(rows.dtype).t()
+    output = linear(rows, weight, bias).addmm_(low, (scale * b).to(rows.dtype).t())
+    return output.view(*inputs.shape[:-1], -1), low
+
+
+def _low_rank_gradients(
+    above: Tensor, inputs: Tensor, low: Tensor, b: Tensor, scale: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of ``x A'``, A and B."""
+    above, rows = above.flatten(0, -2), inputs.flatten(0, -2)
+    of_low = above @ (scale * b).to(above.dtype)
+    return of_low, (of_low.t() @ rows).float(), scale * (above.t() @ low).float()
+
+
+def _below(above: Tensor, of_low: Tensor, weight: Tensor, a: Tensor) -> Tensor:
+    """Return the gradient of the inputs."""
+    rows = (above.flatten(0, -2) @ weight).addmm_(of_low, a.to(above.dtype))
+    return rows.view(*above.shape[:-1], -1)
 
 
 class Normalize(Function):
@@ -103,6 +123,31 @@ class Gate(Function):
         gate, up = ctx.saved_tensors
         above = gradients[0]
         return _silu_backward(above * up, gate), above * silu(gate)
+
+
+class GateDown(Function):
+    """``LowRank(silu(gate) * up)``: an MLP from its gate on, the last layer with LoRA."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, gate: Tensor, up: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor,
+        b: Tensor, scale: float,
+    ) -> Tensor:  # fmt: skip
+        """Return the output; keeps gate, up and ``x A'``, and makes the product again."""
+        output, low = _low_rank_output(silu(gate).mul_(up), weight, bias, a, b, scale)
+        ctx.save_for_backward(gate, up, low, weight, a, b)
+        ctx.scale = scale
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of gate, up, A and B."""
+        gate, up, low, weight, a, b = ctx.saved_tensors
+        active = silu(gate)
+        of_low, of_a, of_b = _low_rank_gradients(gradients[0], active * up, low, b, ctx.scale)
+        above = _below(gradients[0], of_low, weight, a)
+        of_gate = _silu_backward(above * up, gate)
+        return of_gate, active.mul_(above), None, None, of_a, of_b, None
 
 
 @contextmanager
@@ -157,12 +202,18 @@ def _plain_lora(layer: Any) -> bool:
     )
 
 
+def _parts(layer: Any) -> tuple[Any, ...]:
+    """Return weight, bias, A, B and scale of a layer with LoRA."""
+    base, name = layer.get_base_layer(), "default"
+    a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
+    return base.weight, base.bias, a, b, layer.scaling[name]
+
+
 def _low_rank(layer: Any) -> Callable[[Tensor], Tensor]:
-    base, a, b = layer.get_base_layer(), layer.lora_A["default"], layer.lora_B["default"]
-    scale = layer.scaling["default"]
+    parts = _parts(layer)
 
     def forward(inputs: Tensor) -> Tensor:
-        return _apply(LowRank, inputs, base.weight, base.bias, a.weight, b.weight, scale)
+        return _apply(LowRank, inputs, *parts)
 
     return forward
 
@@ -175,9 +226,14 @@ def _normalize(layer: Any) -> Callable[[Tensor], Tensor]:
 
 
 def _gated(layer: Any) -> Callable[[Tensor], Tensor]:
+    down = layer.down_proj
+    parts = _parts(down) if lora_layers(down) and _plain_lora(down) else None
+
     def forward(inputs: Tensor) -> Tensor:
-        product = _apply(Gate, layer.gate_proj(inputs), layer.up_proj(inputs))
-        result: Tensor = layer.down_proj(product)
+        gate, up = layer.gate_proj(inputs), layer.up_proj(inputs)
+        if parts:
+            return _apply(GateDown, gate, up, *parts)
+        result: Tensor = down(_apply(Gate, gate, up))
         return result
 
     return forward

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-FEW_PRIMITIVES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "100", "LRU_CACHE_CAPACITY": "100"}
+FEW_PRIMITIVES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "50", "LRU_CACHE_CAPACITY": "50"}
 """Environment of a training process: how many compiled products oneDNN, and torch's own cache in
 front of it, keep. Each shape of a pass has its own, and they stay: with the usual 1,024 of them the
 peak is higher (``ONEDNN_PRIMITIVE_CACHE_CAPACITY=1024 LRU_CACHE_CAPACITY=1024 make bench``)."""

@@ -4,10 +4,11 @@
     .venv/bin/python -m tests.benchmarks.training_speed --steps 8 --repeats 1
 
 LoRA of rank 16, alpha 32, on all linear layers of the embedded model. Each arm is a process of
-its own, run one after the other; with --repeats the arms take turns. TRL gets prompt and
-completion as text and completion_only_loss: SmolLM2's template has no generation markers, so its
-assistant_only_loss raises. That the trained tokens are the same, end-of-turn included, is
-checked; a difference stops the arm.
+its own, run one after the other; with --repeats the arms take turns. All take the same rows in
+the same steps (packed ones as TRL mixes its packs). TRL gets prompt and completion as text and
+completion_only_loss: SmolLM2's template has no generation markers, so its assistant_only_loss
+raises. That the trained tokens are the same, end-of-turn included, is checked; a difference
+stops the arm.
 
 - tokens/s: tokens of the rows, without padding, over the time in steps, the first step left out.
 - peak memory: VmHWM of the arm's process, interpreter and libraries included.
@@ -23,97 +24,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.base_model import BaseModel, compute_dtype, load_tokenizer, resolve_model
-from pipeline.train.peak import FEW_PRIMITIVES, peak_memory
+from pipeline.train.base_model import BaseModel, load_tokenizer, resolve_model
+from pipeline.train.peak import FEW_PRIMITIVES
 from tests.benchmarks.rows import benchmark_rows
+from tests.benchmarks.training_trl import TRL_ARMS, trl
+from tests.benchmarks.training_work import MODEL, SETTINGS, Clock, Measured, plan_work
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / ".pytest_cache" / "d" / "models"
-SETTINGS = TrainSettings(
-    method="lora",
-    rank=16,
-    alpha=32,
-    dropout=0.0,
-    learning_rate=1e-3,
-    batch_size=16,
-    max_tokens=1024,
-)
-MODEL = ModelSettings()
-
-TUNED: dict[str, Any] = {
-    "model_init_kwargs": {"dtype": str(compute_dtype("cpu")).removeprefix("torch.")},
-    "gradient_checkpointing": False,
-}
-"""By hand: no checkpointing, and bfloat16 where the processor has it, as we do ourselves."""
-TRL_ARMS: dict[str, dict[str, Any]] = {
-    "trl defaults": {"gradient_accumulation_steps": 2},
-    "trl tuned": TUNED
-    | {
-        "per_device_train_batch_size": 4,
-        "gradient_accumulation_steps": 4,
-        "train_sampling_strategy": "group_by_length",
-    },
-    # what our loop does with rows: one at a time, so none is padded
-    "trl row by row": TUNED | {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 16},
-    # 4 packs of 1,024 tokens a step are 15 to 16 rows of 270: the same batch in tokens
-    "trl packed": TUNED
-    | {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4, "packing": True},
-}
-"""What each arm changes in SFTConfig. Batch 8 is TRL's default; 2 x 8 rows make a step of 16."""
 OUR_ARMS = {"tuneloop lora": "lora", "tuneloop qlora": "qlora"}
 ARMS = (*TRL_ARMS, *OUR_ARMS)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One arm, run once."""
-
-    tokens_per_second: float
-    peak_memory_bytes: int
-    steps: int
-    tokens: int
-    """In all steps."""
-    seconds: float
-    """Of all steps."""
-
-
-@dataclass
-class Clock:
-    """Times each step and counts its tokens."""
-
-    tokens: list[int]
-    ends: list[float]
-
-    def measured(self) -> Measured:
-        rate = sum(self.tokens[1:]) / (self.ends[-1] - self.ends[1])  # ends[0] is the start
-        return Measured(
-            tokens_per_second=rate,
-            peak_memory_bytes=peak_memory(),
-            steps=len(self.tokens),
-            tokens=sum(self.tokens),
-            seconds=self.ends[-1] - self.ends[0],
-        )
 
 
 def ours(base: BaseModel, method: str, steps: int, output: Path) -> Measured:
     """Train with pipeline.train.trainer; no validation pass falls between two steps."""
     from pipeline.progress import listening
-    from pipeline.train.batches import plan_steps
-    from pipeline.train.rows import lengths, tokenize
     from pipeline.train.trainer import train
 
     settings = SETTINGS.model_copy(update={"method": method, "max_steps": steps})
     examples = benchmark_rows().filter(split="train")
-    sizes = lengths(tokenize(examples, load_tokenizer(base.path), settings.max_tokens).train)
+    planned = plan_work(base, steps)
     tokens = [
-        sum(sizes[row] for batch in step for row in batch) for step in plan_steps(sizes, settings)
+        sum(planned.lengths[row] for batch in step for row in batch) for step in planned.steps
     ]
     ends: list[float] = []
 
@@ -121,107 +58,9 @@ def ours(base: BaseModel, method: str, steps: int, output: Path) -> Measured:
         if unit == "steps":
             ends.append(time.perf_counter())
 
-    with tempfile.TemporaryDirectory() as work, listening(listen):
-        train(examples, base, settings, MODEL, Path(work), output)
+    with tempfile.TemporaryDirectory() as folder, listening(listen):
+        train(examples, base, settings, MODEL, Path(folder), output)
     return Clock(tokens, ends).measured()
-
-
-def trl(base: BaseModel, changes: dict[str, Any], steps: int, output: Path) -> Measured:
-    """Train with TRL's SFTTrainer, at our learning rates."""
-    import torch
-    from datasets import Dataset
-    from peft import LoraConfig
-    from torch.optim.lr_scheduler import LambdaLR
-    from transformers import TrainerCallback
-    from trl import SFTConfig, SFTTrainer
-
-    from pipeline.train.base_model import configure_torch
-    from pipeline.train.batches import learning_rate
-
-    configure_torch(MODEL)  # as many threads as we take
-    torch.use_deterministic_algorithms(False)
-    tokenizer = load_tokenizer(base.path)
-    clock = Clock([], [])
-
-    class Timed(SFTTrainer):
-        def training_step(self, model, inputs, *args, **kwargs):
-            mask = inputs.get("attention_mask")
-            held = int(mask.sum()) if mask is not None else inputs["input_ids"].numel()
-            clock.tokens[-1] += held
-            return super().training_step(model, inputs, *args, **kwargs)
-
-    class Ends(TrainerCallback):
-        def on_step_begin(self, *args, **kwargs):
-            clock.tokens.append(0)
-            if not clock.ends:
-                clock.ends.append(time.perf_counter())
-
-        def on_step_end(self, *args, **kwargs):
-            clock.ends.append(time.perf_counter())
-
-    settings = SETTINGS.model_copy(update={"max_steps": steps})
-    config = SFTConfig(
-        output_dir=str(output / "work"),
-        max_steps=steps,
-        learning_rate=settings.learning_rate,
-        completion_only_loss=True,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        use_cpu=not torch.cuda.is_available(),
-        seed=settings.seed,
-        **changes,
-    )
-    trainer = Timed(
-        model=str(base.path),
-        args=config,
-        train_dataset=Dataset.from_list(_prompt_completion(tokenizer)),
-        processing_class=tokenizer,
-        peft_config=LoraConfig(
-            r=settings.rank,
-            lora_alpha=settings.alpha,
-            lora_dropout=settings.dropout,
-            target_modules="all-linear",
-            task_type="CAUSAL_LM",
-        ),
-        callbacks=[Ends()],
-    )
-    check_same_tokens(tokenizer, trainer.train_dataset)
-    optimizer = trainer.create_optimizer()
-    trainer.lr_scheduler = LambdaLR(
-        optimizer, lambda step: learning_rate(1.0, min(step, steps - 1), steps, settings)
-    )
-    trainer.train()
-    measured = clock.measured()
-    trainer.save_model(str(output))
-    return measured
-
-
-def _prompt_completion(tokenizer: Any) -> list[dict[str, str]]:
-    """Return the rows as text, by the template, up to the end-of-turn token."""
-    from pipeline.dataset.chat import render
-
-    rows = []
-    for messages in benchmark_rows().filter(split="train")["messages"].to_list():
-        prompt = render(tokenizer, messages[:-1], generation_prompt=True)
-        whole = render(tokenizer, messages)
-        rows.append({"prompt": prompt, "completion": whole[len(prompt) :].rstrip("\n")})
-    return rows
-
-
-def check_same_tokens(tokenizer: Any, theirs: Any) -> None:
-    """Compare the trained tokens of TRL's rows, or packs, with ours, as multisets of tokens."""
-    from pipeline.dataset.chat import IGNORED
-    from pipeline.train.rows import tokenize
-
-    def count(rows: Any) -> Counter[int]:
-        return Counter(token for row in rows["labels"] for token in row if token != IGNORED)
-
-    examples = benchmark_rows().filter(split="train")
-    expected = count(tokenize(examples, tokenizer, SETTINGS.max_tokens).train)
-    found = count(theirs)
-    if found != expected:
-        raise SystemExit(f"trained tokens differ: {found - expected} more, {expected - found} less")
 
 
 def score(base: BaseModel, adapters: dict[str, Path]) -> dict[str, float]:

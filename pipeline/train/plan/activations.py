@@ -105,9 +105,12 @@ def _trained(shape: Shape, settings: TrainSettings, value: int) -> int:
     if work.low_rank:
         assert settings.rank is not None
         rank = settings.rank * (2 if method == "pissa" else 1)  # beside its frozen half
-        # Not fused, LoRA computes in float32.
-        own = FLOAT32 if method == "dora" or settings.dropout else value
-        kept += own * rank * len(work.low_rank) + _inputs(shape, work.low_rank, value, own)
+        fused = method != "dora" and not settings.dropout
+        own = value if fused else FLOAT32
+        kept += own * rank * len(work.low_rank)
+        kept += _inputs(shape, work.low_rank, value, own)
+        if fused and "down_proj" in {layer.name for layer in work.low_rank}:
+            kept -= value * inner  # made again from gate and up
         if method == "dora":  # the product of each layer, and of its matrices, to be scaled
             kept += sum((FLOAT32 + value) * part.outputs for part in work.low_rank)
     if work.bottlenecks:
