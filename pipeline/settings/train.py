@@ -80,8 +80,8 @@ class TrainSettings(Section):
     forgetting; 0: none, 0.1 is a start."""
     dequantize: Literal["auto", "once", "each_time"] = "auto"
     """Of a 4-bit base: unpack the weights once, for 2 bytes a parameter, or in each pass. The
-    adapter is the same bit for bit (tested); auto: once on a CPU, where plain bfloat16 weights
-    trained at 277 tokens a second and 4-bit ones at 246 (measured apart)."""
+    adapter is the same bit for bit (tested); auto: once on a CPU, where unpacking in each pass
+    costs more time than the memory is worth."""
     distill_model: Path | None = None
     """Folder of a larger model with the same tokenizer, whose distribution is learned as well;
     empty: none. A teacher's answers as data need no such thing."""

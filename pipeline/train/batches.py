@@ -1,7 +1,7 @@
 """Which rows go into which forward pass of which step, and how they become tensors."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,28 +57,35 @@ def plan_steps(lengths: Sequence[int], settings: TrainSettings) -> list[Step]:
         epoch += 1
     del order[wanted:]
     return [
-        _passes(order[start : start + settings.batch_size], lengths, size, settings)
+        passes(
+            order[start : start + settings.batch_size], lengths, size, settings.micro_batch_tokens
+        )
         for start in range(0, len(order), settings.batch_size)
     ]
 
 
-def _passes(
-    rows: Sequence[int], lengths: Sequence[int], size: int, settings: TrainSettings
-) -> Step:
-    """Put the rows of a step into passes, the short ones first, while little is padded."""
-    passes: Step = []
+def passes(rows: Iterable[int], lengths: Sequence[int], size: int, room: int) -> Step:
+    """Put rows into passes, the short ones first, while little is padded.
+
+    Args:
+        rows: their numbers.
+        lengths: tokens of each row.
+        size: rows of a pass, at most.
+        room: tokens of a pass of several rows, padding included, at most.
+    """
+    found: Step = []
     held = 0
     for row in sorted(rows, key=lambda row: lengths[row]):
-        if passes and len(passes[-1]) < size:
-            padded = (len(passes[-1]) + 1) * lengths[row]
+        if found and len(found[-1]) < size:
+            padded = (len(found[-1]) + 1) * lengths[row]
             empty = padded - held - lengths[row]
-            if padded <= settings.micro_batch_tokens and empty <= MAX_PADDING * padded:
-                passes[-1].append(row)
+            if padded <= room and empty <= MAX_PADDING * padded:
+                found[-1].append(row)
                 held += lengths[row]
                 continue
-        passes.append([row])
+        found.append([row])
         held = lengths[row]
-    return passes
+    return found
 
 
 def _plan_packed(lengths: Sequence[int], settings: TrainSettings) -> list[Step]:
@@ -113,24 +120,6 @@ def first_fit(rows: Sequence[int], lengths: Sequence[int], room: int) -> Step:
         packs[number].append(row)
         left[number] -= lengths[row]
     return packs
-
-
-def halved(batches: Step, lengths: Sequence[int], room: int) -> Step:
-    """Halve batches of several rows until, padded, each holds at most ``room`` tokens."""
-    found: Step = []
-    for batch in batches:
-        if len(batch) > 1 and len(batch) * max(lengths[row] for row in batch) > room:
-            middle = len(batch) // 2
-            found += halved([batch[:middle], batch[middle:]], lengths, room)
-        else:
-            found.append(batch)
-    return found
-
-
-def by_length(lengths: Sequence[int], size: int) -> Step:
-    """Return all row numbers in batches of similar length, for a pass without training."""
-    ordered = sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
-    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
 def learning_rate(full: float, step: int, total: int, settings: TrainSettings) -> float:

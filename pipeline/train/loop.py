@@ -13,12 +13,11 @@ from pipeline.settings import TrainSettings
 from pipeline.train.adapter import trainable
 from pipeline.train.batches import (
     Step,
-    by_length,
     collate,
     first_fit,
-    halved,
     learning_rate,
     pack,
+    passes,
     plan_steps,
 )
 from pipeline.train.checkpoint import History, load_checkpoint, random_state, save_checkpoint
@@ -177,15 +176,12 @@ class Run:
         self.model.eval()
         rows = self.rows.validation
         # No gradients are kept, so twice the rows fit.
-        batches = (
-            first_fit(range(len(rows)), lengths(rows), 2 * self.settings.max_tokens)
-            if self.settings.packing
-            else halved(
-                by_length(lengths(rows), 2 * self.settings.micro_batch_size),
-                lengths(rows),
-                2 * self.settings.micro_batch_tokens,
-            )
-        )
+        numbers, sizes, settings = range(len(rows)), lengths(rows), self.settings
+        if settings.packing:
+            batches = first_fit(numbers, sizes, 2 * settings.max_tokens)
+        else:
+            size, room = 2 * settings.micro_batch_size, 2 * settings.micro_batch_tokens
+            batches = passes(numbers, sizes, size, room)
         if self.processes:
             batches = self.processes.part(batches)
         with torch.no_grad():

@@ -69,6 +69,8 @@ class TrainingResult:
     """(step, norm before clipping)."""
     step_speed: list[tuple[int, float]]
     """(step, tokens without padding a second)."""
+    fused_layers: int
+    """Layers that computed in one piece."""
     best_step: int
     """Finished steps of the adapter that was kept."""
     stopped_early: bool
@@ -161,7 +163,7 @@ def train(
             card["distilled_from"] = {"name": teacher.name, "digest": teacher.digest}
         content = [split[:] for split in (rows.train, rows.validation)]
         fingerprint = digest(card | {"content": content})
-        with fused(model):
+        with fused(model) as fused_layers:
             history, best = Run(
                 model, rows, tokenizer.pad_token_id, settings, work, processes, guide
             ).go(fingerprint)
@@ -182,6 +184,7 @@ def train(
         learning_rate=history.learning_rate,
         gradient_norm=history.gradient_norm,
         step_speed=history.step_speed,
+        fused_layers=fused_layers,
         best_step=history.best_step,
         stopped_early=history.stopped_early,
         steps=history.step,

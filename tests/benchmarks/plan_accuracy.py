@@ -3,7 +3,7 @@
 Each method trains in a fresh process, through pipeline.train.trainer.train, on rows made of what
 is in the repository, in the environment of a training. Measured is VmHWM of
 /proc/self/status, the largest resident set so far.
-Linux only. Run: python -m tests.benchmarks.plan_accuracy [METHOD ...]
+Linux only. Run: python -m tests.benchmarks.plan_accuracy [METHOD ...] (one more: distilled)
 """
 
 import json
@@ -17,6 +17,8 @@ from typing import Any
 from pipeline.train.peak import FEW_PRIMITIVES
 
 METHODS = ("full", "lora", "qlora")
+DISTILLED = "distilled"
+"""LoRA with a teacher beside it: the base model itself, of the same size."""
 ROWS, STEPS = 8, 2
 
 
@@ -43,7 +45,10 @@ def measure(
     """Train in a fresh process; return estimate, items and peak in bytes."""
     with tempfile.TemporaryDirectory() as work:
         settings = {"method": method, "max_steps": STEPS, "batch_size": 4, "evaluations": 1}
+        if method == DISTILLED:
+            settings["method"] = "lora"
         given = {
+            "distilled": method == DISTILLED,
             "settings": settings,
             "base": base,
             "models": models or "data/home/models",
@@ -85,6 +90,8 @@ def child() -> None:
     settings = resolved(TrainSettings(**given["settings"]))
     model_settings = ModelSettings(base_model=given["base"], threads=given["threads"])
     base = resolve_model(model_settings, Path(given["models"]))
+    if given["distilled"]:
+        settings = settings.model_copy(update={"distill_model": base.path})
     everything = benchmark_rows()
     examples = (
         everything.filter(split="train")

@@ -16,6 +16,10 @@ FLOAT32 = 4
 """Bytes of a value: adapters, norms and the loss are computed in float32."""
 
 
+DISTILLED_LOGITS = 8
+"""Tensors of the size of the logits at the peak of :mod:`pipeline.train.distill`."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """One forward pass."""
@@ -68,7 +72,11 @@ def logits_bytes(shape: Shape, settings: TrainSettings, supervised: int, value: 
     The log of the softmax and its gradient in float32, and from bfloat16 the gradient in that
     type; of supervised tokens only, since the head runs on no others. Behind a frozen head they
     are made for a piece of the tokens at a time, and what stays is the gradient of the states.
+    Distillation holds them whole: logits and their logarithms for the words and for the teacher,
+    the teacher's, and three tensors that are their divergence.
     """
+    if settings.distill_model is not None and settings.distill_weight:
+        return supervised * shape.vocabulary * DISTILLED_LOGITS * FLOAT32
     if settings.method == "full":
         return supervised * shape.vocabulary * (2 * FLOAT32 + (value if value < FLOAT32 else 0))
     pieces = min(supervised, PIECE) * shape.vocabulary * 2 * FLOAT32

@@ -6,7 +6,7 @@ from typing import Literal
 from pipeline.settings import TrainSettings
 from pipeline.train.plan.activations import FLOAT32, Batch, activation_bytes, logits_bytes
 from pipeline.train.plan.parameters import BASE, trainable_parameters
-from pipeline.train.plan.shapes import Shape
+from pipeline.train.plan.shapes import Shape, read_folder
 from pipeline.train.quantized import dequantizes_once
 
 NF4_BYTES = 0.5 + 1 / 64 + FLOAT32 / (64 * 256)
@@ -63,6 +63,9 @@ def memory(
         quantized: whether the linear layers are in NF4.
         batch: the largest forward pass.
         machine: where.
+
+    Raises:
+        TrainingError: a model that is distilled from cannot be counted.
     """
     value, trained = machine.value, trainable_parameters(shape, settings)
     moments = moment_bytes(settings, machine.kind)
@@ -86,6 +89,9 @@ def memory(
     items.append(Item(name, trained * FLOAT32, "float32"))
     if whole and value < FLOAT32:
         items.append(Item("rounded weights", trained * value, "what the forward pass sees"))
+    if settings.distill_model is not None and settings.distill_weight:
+        teacher = read_folder(settings.distill_model)
+        items.append(Item("teacher", teacher.parameters * value, "distilled from, frozen"))
     items += [
         Item("gradients", trained * FLOAT32, "of what is trained, float32"),
         Item("optimizer", round(trained * moments), f"two moments of AdamW, {moments:.3g} bytes"),

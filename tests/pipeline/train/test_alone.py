@@ -36,6 +36,7 @@ def test_it_writes_the_bytes_of_a_training_in_this_process(
     assert (2, 2, "steps") in heard
     assert 100e6 < facts["peak_memory_bytes"] < 1.5e9
     assert facts["seconds"] > 0 and facts["steps"] == 2
+    assert facts["fused_layers"] == 2 * (7 + 2 + 1) + 1  # a block: linear ones, norms, the gate
 
 
 def test_what_the_training_refuses_is_refused_here_in_its_words(

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from pipeline.dataset.chat import IGNORED
 from pipeline.settings import TrainSettings
 from pipeline.train.batches import (
-    by_length,
     collate,
     first_fit,
-    halved,
     learning_rate,
     pack,
+    passes,
     plan_steps,
 )
 
@@ -87,11 +86,14 @@ def test_long_rows_take_more_passes_of_the_same_step():
 
 
 @given(row_lengths, st.integers(1, 16), st.integers(1, 2000))
-def test_halved_batches_hold_every_row_once_and_no_more_than_there_is_room_for(lengths, size, room):
-    batches = halved(by_length(lengths, size), lengths, room)
+def test_passes_hold_every_row_once_and_no_more_than_there_is_room_for(lengths, size, room):
+    batches = passes(range(len(lengths)), lengths, size, room)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
     for batch in batches:
-        assert len(batch) == 1 or len(batch) * max(lengths[row] for row in batch) <= room
+        assert len(batch) <= size
+        padded = len(batch) * max(lengths[row] for row in batch)
+        assert len(batch) == 1 or padded <= room
+        assert sum(lengths[row] for row in batch) >= 0.875 * padded
 
 
 def test_each_process_has_rows_of_every_step():
@@ -107,12 +109,6 @@ def test_epochs_may_be_fractions(epochs, steps):
 def test_max_steps_ends_a_run_before_its_epochs():
     assert len(plan_steps([10] * 64, settings(epochs=2, max_steps=3))) == 3
     assert len(plan_steps([10] * 8, settings(epochs=2, max_steps=30))) == 2
-
-
-@given(row_lengths, st.integers(1, 16))
-def test_validation_batches_hold_every_row_once(lengths, size):
-    batches = by_length(lengths, size)
-    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
 
 
 def test_the_rate_warms_up_to_its_peak_and_decays():

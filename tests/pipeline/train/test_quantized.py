@@ -1,5 +1,8 @@
 """QLoRA on a CPU: gradients survive an evaluation with the guard, and do not without it."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from pipeline.errors import TrainingError
@@ -118,3 +121,15 @@ def test_dequantized_once_gives_the_logits_of_dequantized_each_time(base, tokens
         dequantize(model)
         assert not linear4bit_layers(model)
         assert torch.equal(model(tokens).logits, expected)
+
+
+MAPS = Path("/proc/self/maps")
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="only Linux tells which files are mapped")
+def test_the_file_of_the_weights_is_let_go(tiny_base, tmp_path):
+    """One tensor that lives in the mapped file would keep all its pages in memory."""
+    folder = shutil.copytree(tiny_base.path, tmp_path / "base")
+    model = load_quantized(folder)
+    assert linear4bit_layers(model)
+    assert str(folder) not in MAPS.read_text()

@@ -8,7 +8,7 @@ from pipeline.train.plan.activations import Batch
 from pipeline.train.plan.catalogue import CATALOGUE
 from pipeline.train.plan.document import convention, litgpt
 from pipeline.train.plan.memory import Machine, memory, total
-from pipeline.train.plan.shapes import read_shape
+from pipeline.train.plan.shapes import read_folder, read_shape
 from tests.benchmarks.plan_accuracy import measure
 
 SEVEN = read_shape(CATALOGUE["7b"].config, "7b")
@@ -36,6 +36,22 @@ def test_the_items_of_every_method_add_up_from_135m_to_70b(method):
         assert len({item.name for item in items}) == len(items)
         peaks.append(total(items))
     assert peaks == sorted(peaks)
+
+
+def test_a_teacher_that_is_distilled_from_counts_with_its_weights_and_whole_logits(tiny_base):
+    shape, batch = read_folder(tiny_base.path), Batch(1, 512, 256)
+    settings = resolved(TrainSettings(method="lora"))
+    alone, guided, unused = (
+        {item.name: item.bytes for item in memory(shape, used, False, batch, Machine("cpu", 2))}
+        for used in (
+            settings,
+            settings.model_copy(update={"distill_model": tiny_base.path}),
+            settings.model_copy(update={"distill_model": tiny_base.path, "distill_weight": 0.0}),
+        )
+    )
+    assert guided["teacher"] == 2 * shape.parameters
+    assert guided["logits"] > 256 * shape.vocabulary * 4 > alone["logits"]
+    assert unused == alone
 
 
 def test_fsdp_spreads_weights_and_ddp_does_not():
