@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn.functional import linear, silu
 
+from pipeline.train.attention import blocked_attention
 from pipeline.train.methods.lora import lora_layers
 
 MAX_ERROR = 0.01
@@ -156,7 +157,8 @@ def fused(model: Any) -> Iterator[int]:
 
     Each layer's fused output and gradients are compared with its own first; one that differs
     stays as it is (another norm, another activation), and so does LoRA with dropout or DoRA.
-    Without gradients every layer computes as before.
+    Without gradients every layer computes as before. Attention is that of
+    :mod:`pipeline.train.attention`.
 
     Args:
         model: with its adapter; it is as before when the block ends.
@@ -171,7 +173,8 @@ def fused(model: Any) -> Iterator[int]:
             if _same(layer, function, width, dtype):
                 layer.forward = _with_gradients(function, layer.forward)
                 found.append(layer)
-        yield len(found)
+        with blocked_attention(model):
+            yield len(found)
     finally:
         for layer in found:
             del layer.forward  # the class's own is below
@@ -203,17 +206,18 @@ def _plain_lora(layer: Any) -> bool:
 
 
 def _parts(layer: Any) -> tuple[Any, ...]:
-    """Return weight, bias, A, B and scale of a layer with LoRA."""
+    """Return weight, bias, A, B and scale of a layer with LoRA as they are now.
+
+    PiSSA puts its A and B together anew whenever they are read.
+    """
     base, name = layer.get_base_layer(), "default"
     a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
     return base.weight, base.bias, a, b, layer.scaling[name]
 
 
 def _low_rank(layer: Any) -> Callable[[Tensor], Tensor]:
-    parts = _parts(layer)
-
     def forward(inputs: Tensor) -> Tensor:
-        return _apply(LowRank, inputs, *parts)
+        return _apply(LowRank, inputs, *_parts(layer))
 
     return forward
 
@@ -227,12 +231,12 @@ def _normalize(layer: Any) -> Callable[[Tensor], Tensor]:
 
 def _gated(layer: Any) -> Callable[[Tensor], Tensor]:
     down = layer.down_proj
-    parts = _parts(down) if lora_layers(down) and _plain_lora(down) else None
+    adapted = lora_layers(down) and _plain_lora(down)
 
     def forward(inputs: Tensor) -> Tensor:
         gate, up = layer.gate_proj(inputs), layer.up_proj(inputs)
-        if parts:
-            return _apply(GateDown, gate, up, *parts)
+        if adapted:
+            return _apply(GateDown, gate, up, *_parts(down))
         result: Tensor = down(_apply(Gate, gate, up))
         return result
 

@@ -1,8 +1,8 @@
 """What the forward pass keeps for the backward pass, counted tensor by tensor.
 
-Derived from what autograd saves in the decoders of transformers 5.23 with SDPA attention and the
-layers of :mod:`pipeline.train.fused`; a test counts the saved tensors of real models, method by
-method, and finds the same number of bytes.
+Derived from what autograd saves in the decoders of transformers 5.23 with the layers of
+:mod:`pipeline.train.fused`, and SDPA attention or that of :mod:`pipeline.train.attention`; a test
+counts the saved tensors of real models, method by method, and finds the same number of bytes.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,9 @@ class Batch:
         return self.rows * self.tokens
 
 
-def activation_bytes(shape: Shape, settings: TrainSettings, batch: Batch, value: int) -> int:
+def activation_bytes(
+    shape: Shape, settings: TrainSettings, batch: Batch, value: int, *, cpu: bool = False
+) -> int:
     """Return the bytes that a forward pass keeps, without the logits.
 
     Args:
@@ -46,11 +48,16 @@ def activation_bytes(shape: Shape, settings: TrainSettings, batch: Batch, value:
         settings: resolved.
         batch: the pass.
         value: bytes of a value of the compute type, 2 or 4.
+        cpu: whether it runs on a CPU, with attention in blocks.
     """
     method, places = settings.method, settings.virtual_tokens or 0
     tokens = batch.tokens + (places if method in ("prompt", "p_tuning") else 0)
-    block = _block(shape, settings, value)
-    if batch.masked or method == "prefix":
+    blocks = cpu and not batch.masked
+    attention = _blocks(shape, value) if blocks else _sdpa(shape, value)
+    block = _block(shape, settings, value, attention)
+    if blocks and _keeps_attended(shape, settings, value):
+        block += value * shape.queries
+    if batch.masked or (method == "prefix" and not blocks):
         # Keys and values are repeated for all heads, and each block keeps a mask of its own.
         block += value * 2 * (shape.queries - shape.keys)
         block += value * (tokens + (places if method == "prefix" else 0))
@@ -59,10 +66,11 @@ def activation_bytes(shape: Shape, settings: TrainSettings, batch: Batch, value:
     if settings.gradient_checkpointing:  # the input of each block, and one block made again
         kept = shape.layers * value * shape.hidden + block
     else:
-        kept = shape.layers * block - _unreached(shape, settings, value)
+        kept = shape.layers * block - _unreached(shape, settings, value, attention)
     found = batch.rows * tokens * (kept + last) + tokens * rotary
-    if method == "prefix":  # its own keys and values, repeated as well
-        found += batch.rows * places * shape.layers * value * 2 * shape.queries
+    if method == "prefix":  # its own keys and values, for all heads or for theirs
+        heads = shape.keys if blocks else shape.queries
+        found += batch.rows * places * shape.layers * value * 2 * heads
     return found
 
 
@@ -93,28 +101,42 @@ def _norm(shape: Shape, value: int) -> int:
     return value * shape.hidden + FLOAT32
 
 
-def _attention(shape: Shape, value: int) -> int:
+def _sdpa(shape: Shape, value: int) -> int:
     """Return the bytes of SDPA: queries, keys, values, output, logarithms of the softmax sums."""
     return value * 2 * (shape.queries + shape.keys) + FLOAT32 * shape.heads
 
 
-def _block(shape: Shape, settings: TrainSettings, value: int) -> int:
+def _blocks(shape: Shape, value: int) -> int:
+    """Return the bytes of attention in blocks: queries, keys, values."""
+    return value * (shape.queries + 2 * shape.keys)
+
+
+def _keeps_attended(shape: Shape, settings: TrainSettings, value: int) -> bool:
+    """Whether o_proj keeps its input as it is; SDPA keeps it anyway, as its output."""
+    names = {layer.name for layer in sites(shape, settings).low_rank}
+    return settings.method == "full" or ("o_proj" in names and _own(settings, value) == value)
+
+
+def _own(settings: TrainSettings, value: int) -> int:
+    """Return the bytes of a value of LoRA's products; not fused, it computes in float32."""
+    return FLOAT32 if settings.method == "dora" or settings.dropout else value
+
+
+def _block(shape: Shape, settings: TrainSettings, value: int, attention: int) -> int:
     gated = 2 * value * shape.intermediate  # silu(gate) * up: gate and up
-    plain = 2 * _norm(shape, value) + _attention(shape, value) + gated
-    return plain + _trained(shape, settings, value)
+    return 2 * _norm(shape, value) + attention + gated + _trained(shape, settings, value)
 
 
 def _trained(shape: Shape, settings: TrainSettings, value: int) -> int:
     """Return the bytes a token leaves behind because something in the block is trained."""
     hidden, inner, method = shape.hidden, shape.intermediate, settings.method
-    if method == "full":  # the inputs of the linear layers; that of o_proj is kept already
+    if method == "full":  # the inputs of the linear layers, but for o_proj
         return value * (2 * hidden + inner)
     work, kept = sites(shape, settings), 0
     if work.low_rank:
         assert settings.rank is not None
         rank = settings.rank * (2 if method == "pissa" else 1)  # beside its frozen half
-        fused = method != "dora" and not settings.dropout
-        own = value if fused else FLOAT32
+        own, fused = _own(settings, value), method != "dora" and not settings.dropout
         kept += own * rank * len(work.low_rank)
         kept += _inputs(shape, work.low_rank, value, own)
         if fused and "down_proj" in {layer.name for layer in work.low_rank}:
@@ -134,8 +156,8 @@ def _trained(shape: Shape, settings: TrainSettings, value: int) -> int:
 def _inputs(shape: Shape, layers: tuple[Linear, ...], value: int, own: int) -> int:
     """Return the bytes of the inputs that LoRA's matrices keep.
 
-    Layers with one input share it, and o_proj's is kept by attention; but where LoRA computes in
-    another type than the base, each layer makes a copy of its own.
+    Layers with one input share it, and o_proj's is counted with attention; but where LoRA computes
+    in another type than the base, each layer makes a copy of its own.
 
     Args:
         shape: of the base model.
@@ -152,16 +174,16 @@ def _inputs(shape: Shape, layers: tuple[Linear, ...], value: int, own: int) -> i
     return own * kept
 
 
-def _unreached(shape: Shape, settings: TrainSettings, value: int) -> int:
+def _unreached(shape: Shape, settings: TrainSettings, value: int, attention: int) -> int:
     """Return what the first block does not keep, since nothing before it is trained."""
     method = settings.method
     if method in ("full", "selective", *PROMPTS[1:]):
         return 0
     found = _norm(shape, value)
     if method in ("houlsby", "pfeiffer"):
-        found += _attention(shape, value)
+        found += attention
     if method == "pfeiffer":
         found += _norm(shape, value) + 2 * value * shape.intermediate
     if settings.targets == "mlp":
-        found += _attention(shape, value) + _norm(shape, value)
+        found += attention + _norm(shape, value)
     return found

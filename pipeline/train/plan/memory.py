@@ -102,7 +102,7 @@ def memory(
             item if item.name == "best step" else replace(item, bytes=item.bytes // machine.shards)
             for item in items
         ]
-    activations = activation_bytes(shape, settings, batch, value)
+    activations = activation_bytes(shape, settings, batch, value, cpu=machine.kind == "cpu")
     logits = logits_bytes(shape, settings, batch.supervised, value)
     workspace = _workspace(shape, settings, quantized and not once, batch, value)
     retained = CPU_RETAINED if machine.kind == "cpu" else GPU_RETAINED

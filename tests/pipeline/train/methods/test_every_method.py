@@ -87,7 +87,11 @@ def test_what_is_loaded_is_what_was_trained(trained, tiny_base, method):
     rows = tokenize(run_examples(), tokenizer, 200)
     run = Run(model, rows, tokenizer.pad_token_id, TrainSettings(micro_batch_size=3), folder)
     batch = collate(rows.validation[:], tokenizer.pad_token_id, "cpu")
-    assert run.validation_loss(supervised_loss(model, *batch)) == result.validation_loss[-1][1]
+    found = run.validation_loss(supervised_loss(model, *batch))
+    # a head that was trained sums in another order than one that is frozen
+    assert found == pytest.approx(
+        result.validation_loss[-1][1], rel=1e-6 * (method == "full"), abs=0
+    )
 
 
 @every_method
