@@ -20,6 +20,9 @@ SHORT, SMALL, LARGE = 256, 64, 128
 """Queries of a block: SMALL in rows of up to SHORT queries, else LARGE. A block's scores should
 stay in the cache of a core."""
 
+MORE = ("position_bias", "cache", "softcap", "s_aux")
+"""What some models add to the scores or to the keys: SDPA's business."""
+
 Blocks = list[tuple[slice, int]]
 """Places of the queries of a block, and how many keys they may see."""
 
@@ -108,14 +111,12 @@ def blocked_attention(model: Any) -> Iterator[None]:
     """Let a model attend by :class:`CausalAttention` while it trains on a CPU.
 
     Only where transformers would call its SDPA for causal attention, and gradients are wanted:
-    another mask (packed rows, a window), dropout, or an evaluation keeps SDPA. So does a GPU, and
-    a CPU with AMX, for which torch has kernels of its own.
+    another mask (packed rows, a window), dropout, an evaluation, or a GPU keeps SDPA.
 
     Args:
         model: a model of transformers, with or without an adapter; nothing in it is changed.
     """
-    amx = torch.cpu.get_capabilities().get("amx_bf16")
-    if model.device.type != "cpu" or amx or model.config._attn_implementation != "sdpa":
+    if model.device.type != "cpu" or model.config._attn_implementation != "sdpa":
         yield
         return
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -143,9 +144,8 @@ def _instead_of(sdpa: Callable[..., Any]) -> Callable[..., Any]:
         is_causal: bool | None = None,
         **others: Any,
     ) -> tuple[Tensor, None]:
-        known = all(others.get(name) is None for name in ("position_bias", "cache", "softcap"))
         if (
-            known
+            all(others.get(name) is None for name in MORE)
             and not dropout
             and query.shape[-1] == value.shape[-1]
             and torch.is_grad_enabled()
@@ -176,8 +176,9 @@ class _Causal:
         if mask is None:  # SDPA would count the first query as the first key's
             return queries == keys
         if mask is not self._mask:
-            expected = torch.ones(queries, keys, dtype=torch.bool, device=mask.device)
-            expected = expected.tril_(keys - queries).expand(mask.shape)
-            self._mask = mask
-            self._answer = mask.dtype == torch.bool and torch.equal(mask, expected)
+            self._mask, self._answer = mask, False
+            if mask.dtype == torch.bool and mask.shape[-2:] == (queries, keys):
+                expected = torch.ones(queries, keys, dtype=torch.bool, device=mask.device)
+                expected = expected.tril_(keys - queries).expand(mask.shape)
+                self._answer = torch.equal(mask, expected)
         return self._answer

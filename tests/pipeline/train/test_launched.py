@@ -52,6 +52,31 @@ def test_two_processes_make_the_updates_of_one_with_the_same_rows(both):
     assert seen == [(0, 2, "steps"), (1, 2, "steps"), (2, 2, "steps")], "one of them tells"
 
 
+def test_stopped_processes_go_on_to_the_very_same_bytes(tiny_base, tmp_path):
+    examples = make_examples(12, 3)
+    settings = SETTINGS.model_copy(update={"epochs": 10, "dropout": 0.1})
+
+    class Stopped(KeyboardInterrupt):
+        pass
+
+    def stop(done, total, unit):
+        if (done, unit) == (3, "steps"):
+            raise Stopped
+
+    with pytest.raises(Stopped), listening(stop):
+        launch(examples, tiny_base, settings, THREADS, tmp_path / "work", tmp_path / "out")
+    assert not (tmp_path / "out" / "run_card.json").exists()
+    seen = []
+    with listening(lambda *report: seen.append(report)):
+        launch(examples, tiny_base, settings, THREADS, tmp_path / "work", tmp_path / "out")
+    launch(examples, tiny_base, settings, THREADS, tmp_path / "calm", tmp_path / "expected")
+    assert 3 <= seen[0][0] < 20
+    assert seen[-1] == (20, 20, "steps")
+    for name in ("adapter_model.safetensors", "run_card.json"):
+        expected = (tmp_path / "expected" / name).read_bytes()
+        assert (tmp_path / "out" / name).read_bytes() == expected, name
+
+
 def test_the_first_process_alone_writes_and_keeps_the_random_state_of_each(tiny_base, tmp_path):
     config = tmp_path / "accelerate.yaml"
     config.write_text(default_config(2, "cpu"))
