@@ -65,7 +65,7 @@ COLUMNS = (
     "merged",
 )
 """Column titles; the first column has the name of the candidate."""
-WIDTHS = (9, 14, 14, 7, 16, 8, 8, 9, 8, 8, 7, 7)
+WIDTHS = (11, 14, 14, 7, 16, 8, 8, 9, 8, 8, 7, 7)
 
 
 def rows(found: Comparison) -> list[Row]:
