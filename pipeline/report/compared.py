@@ -149,10 +149,12 @@ def notes(found: Comparison) -> list[str]:
     """Return how to read the table."""
     seeds = len(found.candidates[0].seeds) if found.candidates else 0
     share = f"{found.confidence:.0%}".replace("%", " %")
+    alone = " One seed each: these trainings are told apart, not their recipes."
+    caution = alone if seeds == 1 else ""
     return [
         headline(found),
         f"Losses in nats a token, mean over {seeds} seed{'s' if seeds != 1 else ''}; {share} "
-        "intervals over documents (clustered bootstrap, paired against the first).",
+        f"intervals over documents (clustered bootstrap, paired against the first).{caution}",
         "Choose by the validation loss: the test rows are for the last word. Forgets: rise of the "
         "loss on the general set. Peak: memory of the training's own process. Writes: tokens a "
         "second at batch 1, as trained and merged.",

@@ -34,7 +34,9 @@ def started(settings: Settings) -> set[str]:
 def test_methods_and_seeds_are_measured_alike_and_a_further_method_costs_only_itself(
     settings: Settings,
 ) -> None:
-    (lora,) = compare(settings, ["lora"], seeds=2, steps=2).comparison.candidates
+    two = compare(settings, ["lora"], seeds=2, steps=2).comparison
+    assert "One seed" not in table(two)
+    (lora,) = two.candidates
     first = settings.train.seed
     assert lora.seeds == (first, first + 1) and lora.steps == 2
     assert len(set(lora.test_loss_by_seed)) == 2, "two seeds give two models"
@@ -55,6 +57,7 @@ def test_methods_and_seeds_are_measured_alike_and_a_further_method_costs_only_it
     page = (settings.paths.home / "runs" / report.run.id / "report.html").read_text()
     assert "Methods compared" in page and "prompt" in page
     assert "prompt" in table(found)
+    assert "One seed each: these trainings are told apart, not their recipes." in table(found)
 
     assert compare(settings, ["lora", "prompt"], seeds=1, steps=2).comparison == found
     assert started(settings) == {"compare"}, "every stage is reused"
