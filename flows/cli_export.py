@@ -17,7 +17,7 @@ from flows.commands import Options, command
     default="merged",
     show_default=True,
     type=click.Choice(["merged", "adapter", "gguf"]),
-    help="Merged float16 weights, the adapter for vLLM, or GGUF with a Modelfile for Ollama.",
+    help="Merged weights, the adapter for vLLM, or GGUF with a Modelfile for Ollama.",
 )
 @click.option(
     "--to",
@@ -31,7 +31,8 @@ def export(options: Options, model: str, form: Any, folder: Path) -> None:
     """Write a MODEL (champion, challenger or a fingerprint) for a server.
 
     What is written is loaded back and must say what the adapter says: the same greedy tokens on
-    64 prompts, logits within [export] limits. Exit 1 when it does not.
+    64 prompts, logits within [export] limits. Exit 1 when it does not. Merged weights are float16,
+    or float32 where float16 is too coarse for that.
     """
     from flows import environment
 
@@ -44,6 +45,8 @@ def export(options: Options, model: str, form: Any, folder: Path) -> None:
         click.echo(json.dumps(record))
         return
     click.echo(f"exported     {record['model']} as {form} to {record['folder']}")
+    if "merge" in record:
+        click.echo(f"stored       {record['merge']['stored']}")
     for name in ("parity", "parity_as_served"):
         if record.get(name):
             click.echo(f"{name.replace('_', ' '):<12} {_parity(record[name])}")

@@ -15,7 +15,8 @@ class ExportSettings(Section):
     new_tokens: Annotated[int, Field(ge=1)] = 24
     """Greedy tokens of each answer that are compared."""
     max_changed_prompts: Annotated[int, Field(ge=0)] = 0
-    """Prompts whose greedy tokens may differ."""
+    """Prompts whose greedy tokens may differ. Merged weights that fail in float16 are stored in
+    float32; a GGUF file, or a base beside an adapter, is float16 or is not written."""
     max_logit_difference: Annotated[float, Field(gt=0)] = 0.05
     """In float32, over all compared positions (tests/benchmarks/merge_parity.py prints it)."""
     max_kl: Annotated[float, Field(gt=0)] = 0.001

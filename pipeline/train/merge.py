@@ -1,17 +1,18 @@
 """Merge an adapter into its base: plain weights that any server loads.
 
 The exact rule: take the base as it was trained on (NF4 weights dequantized, not the weights that
-they were quantized from), add the adapter's change, store float16. Adding it to a 4-bit base and
-quantizing again erases a small adapter (error 0.8 to 1.1 of its effect), and adding it to the
-weights before quantization makes another model (4.6 of its effect, measured on a small adapter);
-this way leaves 0.002 to 0.010.
+they were quantized from), add the adapter's change in float32, round once. Adding it to a 4-bit
+base and quantizing again erases a small adapter, and adding it to the weights before quantization
+makes another model; this way leaves the rounding. Float16 keeps 11 bits of a weight: the smaller
+the adapter beside the weights, the sooner two nearly equal words swap places. Float32 loses
+nothing, at twice the size. (``python -m tests.benchmarks.merge_parity`` shows all four.)
 """
 
 import math
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.errors import TrainingError
 from pipeline.progress import advance
@@ -27,8 +28,8 @@ from pipeline.train.base_model import BESIDE, BaseModel, load_model, load_tokeni
 from pipeline.train.methods import METHODS
 from pipeline.train.quantized import dequantize
 
-LARGEST = 65504.0
-"""Largest finite float16 (IEEE 754); beyond it a stored weight would become infinite."""
+Stored = Literal["float16", "float32"]
+"""Types that weights are stored in; beyond float16's 65504 (IEEE 754) one would become infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +45,24 @@ class Merged:
     relative_delta: float
     """The same, over the norm of the layers before."""
     storage_error: float
-    """Norm of what rounding to float16 loses, over ``delta_norm``."""
+    """Norm of what rounding to ``stored`` loses, over ``delta_norm``."""
     largest_weight: float
     """Largest absolute value stored."""
+    stored: Stored
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as JSON values."""
         return asdict(self)
 
 
-def merge(base: BaseModel, adapter: Path, model_settings: ModelSettings, output: Path) -> Merged:
-    """Write base and adapter as one model: float16 safetensors, config, tokenizer, template.
+def merge(
+    base: BaseModel,
+    adapter: Path,
+    model_settings: ModelSettings,
+    output: Path,
+    stored: Stored = "float16",
+) -> Merged:
+    """Write base and adapter as one model: safetensors, config, tokenizer, template.
 
     Each layer is merged in float32, one at a time, and rounded once. Runs on the CPU, whatever
     ``model_settings.device`` says: the result does not depend on the machine's GPU.
@@ -64,10 +72,11 @@ def merge(base: BaseModel, adapter: Path, model_settings: ModelSettings, output:
         adapter: folder written by the trainer.
         model_settings: threads.
         output: folder to fill; made when it is not there.
+        stored: type of the weights in it.
 
     Raises:
         TrainingError: the method cannot be merged, the adapter belongs to another base or
-            template, it changes nothing, or a weight does not fit into float16.
+            template, it changes nothing, or a weight does not fit into the type.
     """
     card = read_run_card(adapter)
     tokenizer = load_tokenizer(base.path)
@@ -84,24 +93,25 @@ def merge(base: BaseModel, adapter: Path, model_settings: ModelSettings, output:
     model = load_base(base, on_cpu, method.quantized)
     if method.stored == "peft":
         adapted = on_plain_base(dequantize(model), adapter)
-        facts = merge_layers(adapted, adapter.name)
-        plain = to_float16(adapted.unload())
+        facts = merge_layers(adapted, adapter.name, stored)
+        plain = store_as(adapted.unload(), stored)
     else:  # trained weights of the base itself
         plain, _ = load_adapter(base, adapter, on_cpu)
-        facts = round_weights(plain, model, adapter.name)
+        facts = round_weights(plain, model, adapter.name, stored)
     save_plain(plain, base, output)
     return facts
 
 
-def merge_layers(adapted: Any, name: str) -> Merged:
-    """Merge the adapter of a PEFT model into its base layers, in place, stored in float16.
+def merge_layers(adapted: Any, name: str, stored: Stored) -> Merged:
+    """Merge the adapter of a PEFT model into its base layers, in place, rounded to a type.
 
     Args:
         adapted: a ``PeftModel`` whose base has plain (not quantized) layers.
         name: what to call the adapter in an error.
+        stored: the type.
 
     Raises:
-        TrainingError: the adapter changes nothing, or a weight does not fit into float16.
+        TrainingError: the adapter changes nothing, or a weight does not fit into the type.
     """
     import torch
     from peft.tuners.tuners_utils import BaseTunerLayer
@@ -122,41 +132,42 @@ def merge_layers(adapted: Any, name: str) -> Merged:
         with torch.no_grad():
             layer.merge(safe_merge=True)
         after = inner.weight.data
-        largest = max(largest, _fits(path, after))
-        stored = after.to(torch.float16)
-        inner.weight.data = stored
+        largest = max(largest, _fits(path, after, stored))
+        rounded = after.to(getattr(torch, stored))
+        inner.weight.data = rounded
         changes.append((after - before).norm().item())
         norms.append(before.norm().item())
-        errors.append((stored.float() - after).norm().item())
+        errors.append((rounded.float() - after).norm().item())
         advance(done, len(layers), "layers")
-    return _facts(changes, norms, errors, largest, name)
+    return _facts(changes, norms, errors, largest, name, stored)
 
 
-def round_weights(plain: Any, base: Any, name: str) -> Merged:
-    """Round a model whose own weights were trained to float16, in place.
+def round_weights(plain: Any, base: Any, name: str, stored: Stored) -> Merged:
+    """Round a model whose own weights were trained, in place.
 
     Args:
         plain: the trained model.
         base: the model it was, to count what has changed.
         name: what to call the trained one in an error.
+        stored: the type to round to.
 
     Raises:
-        TrainingError: nothing has changed, or a weight does not fit into float16.
+        TrainingError: nothing has changed, or a weight does not fit into the type.
     """
     changes, norms, errors, largest = [], [], [], 0.0
     before = dict(base.named_parameters())
     trained = {key: part.detach().float() for key, part in plain.named_parameters()}
-    to_float16(plain)
-    for key, stored in plain.named_parameters():
+    store_as(plain, stored)
+    for key, rounded in plain.named_parameters():
         largest = max(largest, float(trained[key].abs().max()))
         changes.append((trained[key] - before[key].float()).norm().item())
         norms.append(before[key].float().norm().item())
-        errors.append((stored.float() - trained[key]).norm().item())
-    return _facts(changes, norms, errors, largest, name)
+        errors.append((rounded.float() - trained[key]).norm().item())
+    return _facts(changes, norms, errors, largest, name, stored)
 
 
-def to_float16(model: Any) -> Any:
-    """Round all floating-point parameters of a plain model to float16, in place.
+def store_as(model: Any, stored: Stored) -> Any:
+    """Round all floating-point parameters of a plain model to a type, in place.
 
     Raises:
         TrainingError: a weight does not fit.
@@ -165,8 +176,8 @@ def to_float16(model: Any) -> Any:
 
     for name, parameter in model.named_parameters():
         if parameter.is_floating_point():
-            _fits(name, parameter.data)
-            parameter.data = parameter.data.to(torch.float16)
+            _fits(name, parameter.data, stored)
+            parameter.data = parameter.data.to(getattr(torch, stored))
     return model
 
 
@@ -189,16 +200,15 @@ def save_plain(model: Any, base: BaseModel, output: Path) -> None:
     """Write a plain model as a folder that transformers, vLLM and converters load.
 
     Args:
-        model: a ``PreTrainedModel`` with float16 weights; what it says about 4 bits is taken off.
+        model: a ``PreTrainedModel`` with weights of one type, from :func:`store_as`; what it says
+            about 4 bits is taken off.
         base: whose tokenizer, template and generation settings go along, byte for byte.
         output: folder to fill.
     """
-    import torch
-
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.hf_quantizer, model.is_quantized, model.quantization_method = None, False, None
-    model.config.dtype = torch.float16
+    model.config.dtype = model.get_input_embeddings().weight.dtype
     output.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(output)
     for name in BESIDE:
@@ -207,7 +217,12 @@ def save_plain(model: Any, base: BaseModel, output: Path) -> None:
 
 
 def _facts(
-    changes: list[float], norms: list[float], errors: list[float], largest: float, name: str
+    changes: list[float],
+    norms: list[float],
+    errors: list[float],
+    largest: float,
+    name: str,
+    stored: Stored,
 ) -> Merged:
     """Sum up the norms of change, weight and rounding of each layer."""
     delta = math.hypot(*changes)
@@ -223,15 +238,18 @@ def _facts(
         relative_delta=delta / math.hypot(*norms),
         storage_error=math.hypot(*errors) / delta,
         largest_weight=largest,
+        stored=stored,
     )
 
 
-def _fits(name: str, weight: Any) -> float:
-    """Return the largest absolute value of a weight, which must be a finite float16."""
-    largest = float(weight.abs().max())
-    if not largest <= LARGEST:
+def _fits(name: str, weight: Any, stored: Stored) -> float:
+    """Return the largest absolute value of a weight, which must be finite in the type."""
+    import torch
+
+    largest, limit = float(weight.abs().max()), torch.finfo(getattr(torch, stored)).max
+    if not largest <= limit:
         raise TrainingError(
-            f"merge: {name} has a weight of {largest}; expected at most {LARGEST}, the largest "
-            "float16; the adapter is broken: train again with a lower train.learning_rate"
+            f"merge: {name} has a weight of {largest}; expected at most {limit:g}, the largest "
+            f"{stored}; the adapter is broken: train again with a lower train.learning_rate"
         )
     return largest

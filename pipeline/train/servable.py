@@ -15,7 +15,7 @@ from pipeline.errors import SettingsError, TrainingError
 from pipeline.settings import ExportSettings, ModelSettings, TrainSettings
 from pipeline.train.adapter import load_base
 from pipeline.train.base_model import BaseModel
-from pipeline.train.merge import save_plain, to_float16
+from pipeline.train.merge import save_plain, store_as
 from pipeline.train.quantized import dequantize
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -113,4 +113,5 @@ def save_dequantized(base: BaseModel, model_settings: ModelSettings, output: Pat
     The adapter corrects the quantized weights; on the original ones it makes another model.
     """
     on_cpu = model_settings.model_copy(update={"device": "cpu"})
-    save_plain(to_float16(dequantize(load_base(base, on_cpu, quantized=True))), base, output)
+    plain = dequantize(load_base(base, on_cpu, quantized=True))
+    save_plain(store_as(plain, "float16"), base, output)

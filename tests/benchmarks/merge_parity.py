@@ -5,7 +5,8 @@
 Trains a QLoRA adapter on the embedded model and asks 64 questions (gold rows and seed tasks)
 greedily, everything in float32:
 
-* merged: the dequantized NF4 base plus B A, stored in float16 (pipeline/train/merge.py);
+* merged: the dequantized NF4 base plus B A, stored in float32 and in float16
+  (pipeline/train/merge.py; `tuneloop export` takes float16 where it passes, else float32);
 * into 4 bits: what peft's own merge does with a 4-bit layer, quantizing again;
 * onto the original: B A on the weights before quantization, which many scripts do.
 
@@ -98,19 +99,22 @@ def main() -> int:
         served = predict(model, asked, stops, arguments.tokens)
         exact = predict(to_float32(model), asked, stops, arguments.tokens)
         del model
+        whole = Path(folder, "float32")
+        print(merge(base, adapter, place, whole, "float32"))
         print(merge(base, adapter, place, merged))
 
         def show(name, reference, candidate):
             found = compare(reference, candidate, stops, arguments.tokens)
             print(
-                f"{name:<22} {found.equal_prompts:>3} of {found.prompts} prompts equal   largest "
+                f"{name:<24} {found.equal_prompts:>3} of {found.prompts} prompts equal   largest "
                 f"logit difference {found.max_logit_difference:8.4f}   KL mean "
                 f"{found.mean_kl:.2e} max {found.max_kl:.2e}",
                 flush=True,
             )
             return found
 
-        first = show("merged", exact, load_float32(merged))
+        first = show("merged, float32", exact, load_float32(whole))
+        show("merged, float16", exact, load_float32(merged))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="[Mm]erg")
             naive = on_plain_base(load_base(base, place, quantized=True), adapter)
@@ -122,7 +126,7 @@ def main() -> int:
         show("no adapter", exact, to_float32(plain))
         del plain
         half = load_model(merged, dtype=torch.bfloat16)
-        show("merged, in bfloat16", exact, half)
+        show("float16, run in bfloat16", exact, half)
         if load_model(merged).dtype == torch.bfloat16:  # what this processor serves in
             show("both in bfloat16", served, half)
     return 0 if first.equal_prompts == first.prompts else 1

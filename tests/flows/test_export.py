@@ -59,6 +59,25 @@ def test_merged_weights_are_proven_written_and_reused(export, tmp_path):
     assert written == json.loads((tmp_path / "out" / "export.json").read_text("utf-8"))
 
 
+def test_where_float16_is_too_coarse_the_weights_are_float32(export, tmp_path):
+    _, coarse, _ = export("champion", "--to", tmp_path / "coarse")
+    assert coarse["merge"]["stored"] == "float16"
+    assert coarse["next"] == "vllm serve {folder}"
+    limit = coarse["parity"]["max_logit_difference"] / 10
+    code, record, _ = export(
+        "champion", "--to", tmp_path / "out", changes=[f"export.max_logit_difference={limit}"]
+    )
+    assert code == 0
+    assert record["merge"]["stored"] == "float32"
+    assert record["merge"]["storage_error"] == 0
+    assert record["parity"]["max_logit_difference"] <= limit
+    assert record["next"] == "vllm serve {folder} --dtype float32"
+    config = json.loads((tmp_path / "out" / "config.json").read_text("utf-8"))
+    assert config["dtype"] == "float32"
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("coarse", "out")]
+    assert sizes[1] > 1.9 * sizes[0]
+
+
 def test_the_gate_stops_an_export_that_differs_and_leaves_nothing(export, tmp_path):
     code, _, error = export(
         "champion", "--to", tmp_path / "out", changes=["export.max_logit_difference=1e-12"]
