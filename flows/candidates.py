@@ -12,13 +12,14 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from flows.context import Run
+from flows.keeping import general_scores, model_keys
 from flows.models import LoadedModel, free_memory
 from flows.steps import Stage, run_folder_stage, run_stage
 from pipeline.cache import digest
 from pipeline.evaluate.comparison import Trained
 from pipeline.evaluate.forgetting import compare, read_general_set
 from pipeline.manifest import content_digest
-from pipeline.outcome import Outcome, drops, table
+from pipeline.outcome import Outcome, table
 from pipeline.settings import TrainSettings
 from pipeline.store import DROPPED, Dataset, Filled
 from pipeline.train.base_model import BaseModel
@@ -110,7 +111,7 @@ class Bench:
             HeldOutLosses,
             compute,
             settings=settings.model_dump(mode="json", include={"batch_size", "max_tokens"}),
-            keys=self._keys(model) | {"rows": content_digest(rows)},
+            keys=model_keys(self.base, model) | {"rows": content_digest(rows)},
             parents={"examples": self.held_out} | self._parents(model),
         )
         return self.run.store.read(dataset, HeldOutLosses)
@@ -120,23 +121,9 @@ class Bench:
         folder = self.run.settings.paths.general
         if folder is None:
             return None
-        general = read_general_set(folder)
-
-        def compute() -> Outcome[GeneralScores]:
-            from pipeline.evaluate.general import general_scores
-
-            rows = general_scores(general, *self.loaded.get(model))
-            return Outcome(rows, drops([]), rows_in=rows.height)
-
-        dataset = run_stage(
-            self.run,
-            Stage(f"general {name}", 1, "compared_general_scores", holds_model=True),
-            GeneralScores,
-            compute,
-            settings={},
-            keys=self._keys(model) | {"general": digest(general.content())},
-            parents=self._parents(model),
-        )
+        stage = Stage(f"general {name}", 1, "compared_general_scores", holds_model=True)
+        texts = read_general_set(folder)
+        dataset = general_scores(self.run, stage, self.base, self.loaded, texts, model)
         return self.run.store.read(dataset, GeneralScores)
 
     def _decoding(self, name: str, model: Dataset) -> dict[str, float]:
@@ -157,7 +144,7 @@ class Bench:
             Stage(f"decoding {name}", 1, "decoding", holds_model=True),
             fill,
             settings={},
-            keys=self._keys(model) | {"question": digest(question)},
+            keys=model_keys(self.base, model) | {"question": digest(question)},
             parents=self._parents(model),
         )
         text = (run.store.path(dataset) / "decoding.json").read_text("utf-8")
@@ -184,9 +171,6 @@ class Bench:
         from pipeline.evaluate.held_out import decoding_speed
 
         return decoding_speed(model, tokenizer, question)
-
-    def _keys(self, model: Dataset | None) -> dict[str, str]:
-        return {"base": self.base.digest} | ({} if model is None else {"adapter": model.content})
 
     def _parents(self, model: Dataset | None) -> dict[str, Dataset]:
         return {} if model is None else {"model": model}

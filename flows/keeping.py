@@ -63,7 +63,9 @@ def measure_kept(
     for arm, adapter in arms.items():
         if arm == "champion" and champion is None:
             continue
-        measured[f"general_{arm}"] = general_scores(run, arm, base, loaded, general.texts, adapter)
+        measured[f"general_{arm}"] = general_scores(
+            run, GENERAL[arm], base, loaded, general.texts, adapter
+        )
         if arm in BEHAVIOUR and general.items:
             measured[f"behaviour_{arm}"] = _behaviour(run, arm, base, loaded, general, adapter)
     scores = {
@@ -87,7 +89,7 @@ def measure_kept(
 
 def general_scores(
     run: Run,
-    arm: str,
+    stage: Stage,
     base: BaseModel,
     loaded: LoadedModel,
     general: GeneralSet,
@@ -101,10 +103,10 @@ def general_scores(
         rows = general_scores(general, *loaded.get(adapter))
         return Outcome(rows, drops([]), rows_in=rows.height)
 
-    keys = {"general": digest(general.content())} | _model_keys(base, adapter)
+    keys = {"general": digest(general.content())} | model_keys(base, adapter)
     return run_stage(
         run,
-        GENERAL[arm],
+        stage,
         GeneralScores,
         compute,
         settings={},
@@ -134,10 +136,11 @@ def _behaviour(
         BehaviourScores,
         compute,
         settings={"max_new_tokens": general.max_new_tokens},
-        keys={"items": digest(asked)} | _model_keys(base, adapter),
+        keys={"items": digest(asked)} | model_keys(base, adapter),
         parents={"model": adapter} if adapter else {},
     )
 
 
-def _model_keys(base: BaseModel, adapter: Dataset | None) -> dict[str, str]:
+def model_keys(base: BaseModel, adapter: Dataset | None) -> dict[str, str]:
+    """Return what names a model in the key of a stage: base and adapter, by content."""
     return {"base": base.digest} | ({"adapter": adapter.content} if adapter else {})

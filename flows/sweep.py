@@ -13,7 +13,7 @@ from flows.curate import Corpus
 from flows.finetune import TrainingData
 from flows.home import now
 from flows.inspect import Home
-from flows.keeping import General, general_scores, read_general
+from flows.keeping import GENERAL, General, general_scores, read_general
 from flows.models import LoadedModel, base_model
 from flows.report import write_report
 from flows.run import train_and_judge
@@ -98,7 +98,7 @@ def measure(run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset) -> F
     examples = run.store.manifest(model.name, model.fingerprint).inputs["from"]
     rows = run.store.read(Home(run.store, run.registry).dataset(examples), Examples)
     validation = cast("DataFrame[Examples]", rows.filter(split="validation"))
-    before = general_scores(run, "base", base, loaded, general.texts, None)
+    before = general_scores(run, GENERAL["base"], base, loaded, general.texts, None)
     texts = run.store.read(before, GeneralScores).filter(kind="text")
     base_loss = float((texts["loss"] * texts["tokens"]).sum()) / int(texts["tokens"].sum())
 

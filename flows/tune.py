@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import polars as pl
 from pandera.typing.polars import DataFrame
 from prefect import flow
 
+from flows.compare import trainable_rows
 from flows.console import StageProgress
 from flows.context import Run, open_run, say
 from flows.finetune import build_examples
@@ -18,7 +18,7 @@ from flows.monitor import latest_corpus
 from flows.report import write_report
 from flows.review import review_pairs
 from pipeline.cache import digest, write_atomically
-from pipeline.errors import InputError, SettingsError
+from pipeline.errors import SettingsError
 from pipeline.manifest import content_digest
 from pipeline.settings import Settings
 from pipeline.store import Dataset
@@ -64,7 +64,7 @@ def tune(settings: Settings) -> "Report":
 def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
     """Search, or go on with a search of the same rows, base and settings."""
     settings = run.settings
-    rows = _rows(run, examples)
+    rows = cast("DataFrame[Examples]", trainable_rows(run, examples).sort("pair_id"))
     folder = run.home / "tune" / _fingerprint(settings, base, content_digest(rows))[:16]
     shape = read_folder(base.path)
     workload = measure_workload(rows, base.path, settings.train)
@@ -98,19 +98,6 @@ def check_methods(settings: Settings) -> None:
             f"settings: tune.methods has {', '.join(unknown)}; expected some of "
             f"{', '.join(METHODS)}; correct it"
         )
-
-
-def _rows(run: Run, examples: Dataset) -> DataFrame[Examples]:
-    everything = run.store.read(examples, Examples)
-    rows = everything.filter(pl.col("split") != "test").sort("pair_id")
-    counts = dict(rows.group_by("split").len().iter_rows())
-    if not counts.get("train") or not counts.get("validation"):
-        raise InputError(
-            f"tune: {counts.get('train', 0)} train and {counts.get('validation', 0)} validation "
-            "rows found; expected at least one of each; review more pairs, add gold rows or "
-            "documents, or loosen review.require"
-        )
-    return cast("DataFrame[Examples]", rows)
 
 
 def _fingerprint(settings: Settings, base: BaseModel, content: str) -> str:

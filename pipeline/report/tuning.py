@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pipeline.report.parts import Part
 
 
-class Trial(BaseModel):
+class Trial(Part):
     """One training of the search."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     number: int
     settings: dict[str, Any]
@@ -22,10 +20,8 @@ class Trial(BaseModel):
     about: str
 
 
-class Tuning(BaseModel):
+class Tuning(Part):
     """What the search found."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     start: str
     trials: tuple[Trial, ...]

@@ -116,12 +116,12 @@ def supervised_logits(
     shape (rows, tokens - 1)) and the positions of packed rows; it returns logits of shape
     (supervised tokens, vocabulary).
 
-    The output head runs on supervised positions only: with a vocabulary of 49,152 and a third of
-    the tokens supervised, that is a quarter more tokens a second. The tokens with which all rows
-    of a batch begin (the system prompt of the chat template) go through the model once, and their
-    keys and values serve all rows; gradients flow back through them. A model that does more than
-    multiply by its head (Gemma caps its logits, Granite scales them), or whose cache is another,
-    shows in the check, and the next plainer way is used, at last its own forward pass.
+    The output head runs on supervised positions only: with a large vocabulary it is a good part of
+    the model. The tokens with which all rows of a batch begin (the system prompt of the chat
+    template) go through the model once, and their keys and values serve all rows; gradients flow
+    back through them. A model that does more than multiply by its head (Gemma caps its logits,
+    Granite scales them), or whose cache is another, shows in the check, and the next plainer way
+    is used, at last its own forward pass.
 
     Args:
         model: a causal language model of transformers, with or without a PEFT adapter.
