@@ -26,7 +26,7 @@ from schemas.splits import Splits
 
 INGEST = Stage("ingest", 1, "raw_documents")
 CLEAN = Stage("clean", 1, "documents")
-DEDUPLICATE = Stage("deduplicate", 1, "unique_documents")
+DEDUPLICATE = Stage("deduplicate", 2, "unique_documents")
 CHUNK = Stage("chunk", 1, "chunks")
 SPLIT = Stage("split", 1, "splits")
 

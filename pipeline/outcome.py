@@ -34,8 +34,13 @@ def table(schema: type[S], rows: Iterable[Mapping[str, Any]]) -> DataFrame[S]:
 
 def drops(rows: Iterable[Drop]) -> DataFrame[Drops]:
     """Build the ledger, sorted by id and reason, excerpts cut to :data:`EXCERPT` characters."""
-    frame = table(Drops, (row._asdict() | {"excerpt": row.excerpt[:EXCERPT]} for row in rows))
-    return cast("DataFrame[Drops]", frame.sort("id", "reason"))
+    return ledger(table(Drops, (row._asdict() for row in rows)))
+
+
+def ledger(frame: pl.DataFrame) -> DataFrame[Drops]:
+    """Return a frame with the columns of Drops as the ledger, sorted, excerpts cut."""
+    ordered = frame.with_columns(pl.col("excerpt").str.head(EXCERPT)).sort("id", "reason")
+    return cast("DataFrame[Drops]", ordered.select(list(Drops.dtypes())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,15 @@ class UniqueDocuments(Documents):
     cluster_size: int = pa.Field(ge=1)
 
 
+class NearMisses(Table):
+    """Two survivors that nearly were one: their similarity is just below the threshold."""
+
+    doc_id: str = pa.Field(str_matches=ID)
+    other_id: str = pa.Field(str_matches=ID)
+    similarity: float = pa.Field(ge=0, le=1)
+    """Jaccard similarity of their shingles."""
+
+
 class Redactions(Table):
     """Audit of what was redacted where; the value itself is never stored."""
 

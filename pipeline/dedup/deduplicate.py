@@ -1,35 +1,34 @@
 """Keep one document of every cluster of exact and near duplicates."""
 
-from collections import defaultdict
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import cast
 
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 from pandera.typing.polars import DataFrame
 
 from pipeline.cache import short_id
-from pipeline.dedup.clusters import Clusters
-from pipeline.dedup.minhash import bands, candidate_pairs, signatures
-from pipeline.dedup.shingles import jaccard, same_text, shingles
+from pipeline.dedup.runners import Runner, threads
+from pipeline.dedup.search import Duplicates, TooManyAlike, find_duplicates
 from pipeline.errors import InputError
-from pipeline.outcome import Drop, Outcome, drops, table
+from pipeline.outcome import EXCERPT, Outcome, ledger
 from pipeline.settings import DedupSettings
-from schemas.documents import Documents, UniqueDocuments
+from schemas.documents import Documents, NearMisses, UniqueDocuments
 
 SMALL_CLUSTER = 20
 """A cluster up to this size is never an alarm, however small the corpus."""
 
-Document = dict[str, Any]
-
-
-class _Near(NamedTuple):
-    clusters: Clusters
-    edges: dict[tuple[int, int], float]
-    """Verified edges: row numbers ``i < j`` and their Jaccard similarity."""
-    candidates: int
+LONGEST = 1 << 40
+"""More characters than any text has: a preferred source comes before any length."""
 
 
 def deduplicate(
-    documents: DataFrame[Documents], settings: DedupSettings
+    documents: DataFrame[Documents],
+    settings: DedupSettings,
+    runner: Runner = threads,
+    scratch: Path | None = None,
 ) -> Outcome[UniqueDocuments]:
     """Keep one document of every cluster of duplicates.
 
@@ -42,104 +41,108 @@ def deduplicate(
     Args:
         documents: cleaned documents; sources must be distinct.
         settings: section ``dedup``.
+        runner: who computes; the result does not depend on it.
+        scratch: folder for the files of buckets that are larger than the memory allowed.
 
     Returns:
         Survivors sorted by ``doc_id`` with ``cluster_id`` (hash of the survivor's source) and
         ``cluster_size`` (exact duplicates included). Dropped rows name the survivor of their
         cluster as ``related_id``: ``exact_duplicate`` (value and threshold 1: equal to a text
         that was kept or itself is a near duplicate of the survivor) and ``near_duplicate``
-        (value: Jaccard similarity with the survivor, or the best verified edge where the two
-        are linked through others only). Metrics: ``exact``, ``near``, ``candidates``,
-        ``verified``, ``largest_cluster``.
+        (value: Jaccard similarity with the survivor; below the threshold where the two are
+        linked through others only). The table ``near_misses`` has the pairs of survivors that
+        are least below the threshold. Metrics: ``exact``, ``near``, ``near_misses``,
+        ``largest_cluster``.
 
     Raises:
         InputError: a cluster holds more distinct texts than ``max_cluster_share`` of the
             documents (and more than 20), or two documents have the same source.
     """
-    rows: list[Document] = documents.sort("doc_id").to_dicts()
+    rows = documents.sort("doc_id")
     _require_distinct_sources(rows)
-    by_text: dict[str, list[Document]] = defaultdict(list)
-    for row in rows:
-        by_text[same_text(row["text"])].append(row)
-    copies = [sorted(group, key=lambda row: _rank(row, settings)) for group in by_text.values()]
-    originals = [group[0] for group in copies]
-    near = _near_duplicates(
-        originals, max(SMALL_CLUSTER, settings.max_cluster_share * len(rows)), settings
-    )
-
-    best_edge: dict[int, float] = defaultdict(float)
-    for edge, similarity in near.edges.items():
-        for end in edge:
-            best_edge[end] = max(best_edge[end], similarity)
-    kept: list[Document] = []
-    dropped: list[Drop] = []
-    for group in near.clusters.groups():
-        best = min(group, key=lambda number: _rank(originals[number], settings))
-        survivor = originals[best]
-        for number in group:
-            dropped += [
-                Drop(
-                    copy["doc_id"], "exact_duplicate", _excerpt(copy), 1.0, 1.0, survivor["doc_id"]
-                )
-                for copy in copies[number][1:]
-            ]
-            if number != best:
-                edge = (min(number, best), max(number, best))
-                dropped.append(
-                    Drop(
-                        originals[number]["doc_id"],
-                        "near_duplicate",
-                        _excerpt(originals[number]),
-                        near.edges.get(edge, best_edge[number]),
-                        settings.threshold,
-                        survivor["doc_id"],
-                    )
-                )
-        kept.append(
-            survivor
-            | {
-                "cluster_id": short_id(survivor["source"]),
-                "cluster_size": sum(len(copies[number]) for number in group),
-            }
+    limit = int(max(SMALL_CLUSTER, settings.max_cluster_share * rows.height))
+    try:
+        found = find_duplicates(
+            rows["text"],
+            _order(rows, settings),
+            settings,
+            limit=limit,
+            runner=runner,
+            scratch=scratch,
         )
-    kept.sort(key=lambda row: row["doc_id"])
+    except TooManyAlike as alarm:
+        raise _boilerplate(rows["source"].gather(alarm.rows), limit, settings) from None
+    stays = found.survivor == np.arange(rows.height)
+    sizes = np.bincount(found.survivor, minlength=rows.height)
+    kept = rows.filter(pl.Series(stays)).with_columns(
+        cluster_id=pl.col("source").map_elements(short_id, return_dtype=pl.String),
+        cluster_size=pl.Series(sizes[stays], dtype=pl.Int64),
+    )
+    near_misses = _near_misses(rows["doc_id"], found)
     return Outcome(
-        table(UniqueDocuments, kept),
-        drops(dropped),
-        rows_in=len(rows),
+        cast("DataFrame[UniqueDocuments]", kept.select(list(UniqueDocuments.dtypes()))),
+        ledger(_dropped(rows, found, settings)),
+        rows_in=rows.height,
         metrics={
-            "exact": len(rows) - len(originals),
-            "near": len(originals) - len(kept),
-            "candidates": near.candidates,
-            "verified": len(near.edges),
-            "largest_cluster": max((row["cluster_size"] for row in kept), default=0),
+            "exact": float(found.exact.sum()),
+            "near": float((~stays & ~found.exact).sum()),
+            "near_misses": float(near_misses.height),
+            "largest_cluster": float(max(sizes, default=0)),
         },
+        tables={"near_misses": (NearMisses, near_misses)},
     )
 
 
-def _near_duplicates(originals: list[Document], limit: float, settings: DedupSettings) -> _Near:
-    sets = [shingles(row["text"], settings.ngram) for row in originals]
-    matrix = signatures(sets, settings.num_perm, settings.seed)
-    clusters = Clusters(len(originals))
-    edges: dict[tuple[int, int], float] = {}
-    candidates = 0
-    for one, other in candidate_pairs(
-        matrix, *bands(settings.num_perm, settings.candidate_threshold)
-    ):
-        candidates += 1
-        similarity = jaccard(sets[one], sets[other])
-        if similarity >= settings.threshold:
-            edges[one, other] = similarity
-            # Checked here and not at the end: ten thousand pages of one template would first
-            # be compared fifty million times.
-            if clusters.join(one, other) > limit:
-                _alarm([originals[row] for row in clusters.members(one)], int(limit), settings)
-    return _Near(clusters, edges, candidates)
+def _dropped(rows: pl.DataFrame, found: Duplicates, settings: DedupSettings) -> pl.DataFrame:
+    """Return the rows that do not stay as rows of the ledger."""
+    gone = np.flatnonzero(found.survivor != np.arange(rows.height))
+    exact = pl.Series(found.exact[gone])
+    return rows[gone].select(
+        id="doc_id",
+        reason=pl.when(exact).then(pl.lit("exact_duplicate")).otherwise(pl.lit("near_duplicate")),
+        excerpt=pl.concat_str("source", pl.lit(": "), pl.col("text").str.head(EXCERPT)),
+        value=pl.when(exact).then(1.0).otherwise(pl.Series(found.similarity[gone])),
+        threshold=pl.when(exact).then(1.0).otherwise(settings.threshold),
+        related_id=rows["doc_id"].gather(found.survivor[gone]),
+    )
 
 
-def _alarm(members: list[Document], limit: int, settings: DedupSettings) -> None:
-    examples = ", ".join(sorted(row["source"] for row in members)[:3])
-    raise InputError(
+def _near_misses(ids: pl.Series, found: Duplicates) -> pl.DataFrame:
+    """Return each pair of survivors of which one is the most similar to the other, once."""
+    row = np.flatnonzero(found.nearest >= 0)
+    pairs = np.stack([row, found.nearest[row]], axis=1)
+    pairs.sort(axis=1)
+    frame = pl.DataFrame(
+        {
+            "doc_id": ids.gather(pairs[:, 0]),
+            "other_id": ids.gather(pairs[:, 1]),
+            "similarity": found.nearest_similarity[row],
+        },
+        schema=NearMisses.dtypes(),
+    )
+    return frame.unique(["doc_id", "other_id"]).sort("doc_id", "other_id")
+
+
+def _order(rows: pl.DataFrame, settings: DedupSettings) -> NDArray[np.int64]:
+    """Return the place of each document in the order of survival: the smallest survives."""
+    order = -rows["text"].str.len_chars().cast(pl.Int64).to_numpy()
+    if settings.preferred_sources:
+        order = order + LONGEST * np.array(
+            [_place(source, settings.preferred_sources) for source in rows["source"]],
+            dtype=np.int64,
+        )
+    return order
+
+
+def _place(source: str, preferred: tuple[str, ...]) -> int:
+    """Return the first glob that a source matches; beyond the last when there is none."""
+    places = (place for place, glob in enumerate(preferred) if fnmatchcase(source, glob))
+    return next(places, len(preferred))
+
+
+def _boilerplate(sources: pl.Series, limit: int, settings: DedupSettings) -> InputError:
+    examples = ", ".join(sources.sort().head(3))
+    return InputError(
         f"deduplicate: more than {limit} documents are near duplicates of each other "
         f"(for example {examples}); expected at most {limit} in one cluster, so this is likely "
         "a template or boilerplate and most of it would be lost; look at these files and leave "
@@ -149,27 +152,11 @@ def _alarm(members: list[Document], limit: int, settings: DedupSettings) -> None
     )
 
 
-def _rank(row: Document, settings: DedupSettings) -> tuple[int, int, str]:
-    """Return the place of a document in the order of survival: the smallest survives."""
-    preferred = [
-        place
-        for place, glob in enumerate(settings.preferred_sources)
-        if fnmatchcase(row["source"], glob)
-    ]
-    return min(preferred, default=len(settings.preferred_sources)), -len(row["text"]), row["doc_id"]
-
-
-def _require_distinct_sources(rows: list[Document]) -> None:
-    seen: set[str] = set()
-    for row in rows:
-        if row["source"] in seen:
-            raise InputError(
-                f"deduplicate: {row['source']} is the source of two documents; expected one "
-                "document a source, since the source names the cluster; keep one version of the "
-                "file"
-            )
-        seen.add(row["source"])
-
-
-def _excerpt(row: Document) -> str:
-    return f"{row['source']}: {row['text']}"
+def _require_distinct_sources(rows: pl.DataFrame) -> None:
+    twice = rows["source"].filter(rows["source"].is_duplicated())
+    if len(twice):
+        raise InputError(
+            f"deduplicate: {twice[0]} is the source of two documents; expected one "
+            "document a source, since the source names the cluster; keep one version of the "
+            "file"
+        )

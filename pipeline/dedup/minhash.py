@@ -1,42 +1,49 @@
-"""MinHash signatures and bands: which pairs of documents are worth comparing."""
+"""MinHash: the permutations, the bands, and the signatures and clusters of slices of texts.
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+Each function here takes and returns values only, so that threads, processes and the nodes of a
+cluster compute the same.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 from datasketch import MinHash
 from numpy.typing import NDArray
 
-from pipeline.progress import track
+from pipeline.dedup.folding import copy_folding, word_folding
+from pipeline.settings import DedupSettings
 
-SLICE = 1 << 16
-"""Shingles hashed at once: bounds the shingles x permutations matrix (33 MB at 128)."""
+SURE = 5.0
+"""Standard deviations by which an estimate may be below the threshold before the true similarity
+is not looked at: one pair in 3.5 million is lost by it."""
+
+NEAR = 0.1
+"""How far below the threshold a pair is still worth a look."""
 
 
-def signatures(sets: Sequence[NDArray[np.uint64]], num_perm: int, seed: int) -> NDArray[np.uint32]:
-    """Return the MinHash signature of each set of shingles.
+class Signed(NamedTuple):
+    """What the signatures of a slice of texts say."""
 
-    datasketch 2.0, scheme affine32: ``min over h of (a_k * fmix32(h) + b_k) mod 2^32``. Two
-    signatures agree at a place with the probability of their sets' Jaccard similarity.
+    whole: NDArray[np.uint64]
+    """One key a text: equal for texts with equal signatures."""
+    keys: NDArray[np.uint64]
+    """Texts x bands: texts that share a key are worth comparing."""
 
-    Args:
-        sets: one array of shingle hashes a document; the lower 32 bits are used.
-        num_perm: permutations, the length of a signature.
-        seed: seed of the permutations.
 
-    Returns:
-        uint32 array, documents x num_perm.
-    """
-    empty = MinHash(num_perm=num_perm, seed=seed, hashfunc=int, scheme="affine32")
-    result = np.empty((len(sets), num_perm), dtype=np.uint32)
-    for row, hashes in enumerate(track(sets, "documents")):
-        signature = empty.copy()
-        low = (hashes & np.uint64(0xFFFFFFFF)).tolist()
-        for start in range(0, len(low), SLICE):
-            signature.update_batch(low[start : start + SLICE])
-        result[row] = signature.hashvalues
-    return result
+class Verified(NamedTuple):
+    """Texts of some components, each with what stays for it."""
+
+    survivor: NDArray[np.int64]
+    """Which of the texts given."""
+    similarity: NDArray[np.float64]
+    """Jaccard similarity with it; below the threshold when only others link the two."""
+    nearest: NDArray[np.int64]
+    """For a survivor, the most similar one of another cluster, -1: none within NEAR."""
+    nearest_similarity: NDArray[np.float64]
+    oversized: NDArray[np.int64]
+    """Texts of a cluster above the limit; then nothing else counts."""
 
 
 def bands(num_perm: int, knee: float) -> tuple[int, int]:
@@ -56,24 +63,107 @@ def bands(num_perm: int, knee: float) -> tuple[int, int]:
     return num_perm // r, r
 
 
-def candidate_pairs(matrix: NDArray[np.uint32], count: int, rows: int) -> Iterator[tuple[int, int]]:
-    """Yield each pair of documents that shares a bucket once, as row numbers ``i < j``.
+@lru_cache(maxsize=8)
+def permutations(num_perm: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return factors and summands of datasketch's permutations, scheme affine32 (2.0)."""
+    made = MinHash(num_perm=num_perm, seed=seed, hashfunc=int, scheme="affine32").permutations
+    return np.ascontiguousarray(made[0]), np.ascontiguousarray(made[1])
+
+
+def sign_slice(texts: pl.Series, settings: DedupSettings) -> Signed:
+    """Return the keys of the signatures of texts."""
+    from pipeline.dedup.signing import sign_texts  # numba takes a moment to load
+
+    data, offsets = utf8(texts)
+    count, rows = bands(settings.num_perm, settings.candidate_threshold)
+    whole = np.empty(len(texts), dtype=np.uint64)
+    keys = np.empty((len(texts), count), dtype=np.uint64)
+    a, b = permutations(settings.num_perm, settings.seed)
+    sign_texts(
+        data,
+        offsets,
+        settings.ngram,
+        word_folding(),
+        copy_folding(),
+        a,
+        b,
+        count,
+        rows,
+        whole,
+        keys,
+    )
+    return Signed(whole, keys)
+
+
+def key_slice(texts: pl.Series) -> NDArray[np.uint64]:
+    """Return 128 bits for each text, texts x 2; equal when case and white space differ only."""
+    from pipeline.dedup.signing import key_texts
+
+    data, offsets = utf8(texts)
+    keys = np.empty((len(texts), 2), dtype=np.uint64)
+    key_texts(data, offsets, copy_folding(), keys)
+    return keys
+
+
+def verify_slice(
+    texts: pl.Series,
+    components: NDArray[np.int64],
+    order: NDArray[np.int64],
+    limit: int,
+    settings: DedupSettings,
+) -> Verified:
+    """Cluster the texts of some components by their true similarity.
 
     Args:
-        matrix: signatures, documents x permutations.
-        count: number of bands.
-        rows: rows a band.
+        texts: those of the components, one component behind the other.
+        components: where each begins among the texts, and the end.
+        order: place of each text in the order of survival; the smallest survives.
+        limit: texts that a cluster may have.
+        settings: threshold, shingles and permutations.
     """
-    seen: set[int] = set()
-    documents = len(matrix)
-    for band in range(count):
-        part = np.ascontiguousarray(matrix[:, band * rows : (band + 1) * rows])
-        buckets: dict[bytes, list[int]] = defaultdict(list)
-        for row in range(documents):
-            buckets[part[row].tobytes()].append(row)
-        for members in buckets.values():
-            for one, other in combinations(members, 2):
-                key = one * documents + other
-                if key not in seen:
-                    seen.add(key)
-                    yield one, other
+    from pipeline.dedup.verifying import verify
+
+    data, offsets = utf8(texts)
+    a, b = permutations(settings.num_perm, settings.seed)
+    survivor, nearest = (np.empty(len(texts), dtype=np.int64) for _ in range(2))
+    similarity, nearest_similarity = (np.empty(len(texts), dtype=np.float64) for _ in range(2))
+    stopped = verify(
+        data,
+        offsets,
+        components,
+        order,
+        settings.ngram,
+        word_folding(),
+        copy_folding(),
+        a,
+        b,
+        settings.threshold,
+        agreeing(settings),
+        settings.threshold - NEAR,
+        limit,
+        survivor,
+        similarity,
+        nearest,
+        nearest_similarity,
+    )
+    oversized = np.empty(0, dtype=np.int64)
+    if stopped >= 0:
+        begin, end = components[stopped], components[stopped + 1]
+        oversized = begin + np.flatnonzero(survivor[begin:end] < 0)
+    return Verified(survivor, similarity, nearest, nearest_similarity, oversized)
+
+
+def agreeing(settings: DedupSettings) -> int:
+    """Return in how many places the signatures of similar texts agree all but surely."""
+    share = settings.threshold
+    deviation = (share * (1 - share) / settings.num_perm) ** 0.5
+    return max(0, int(settings.num_perm * (share - SURE * deviation)))
+
+
+def utf8(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the UTF-8 bytes of texts, one behind the other, and their places."""
+    column = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, places, content = column.buffers()
+    offsets = np.frombuffer(places, dtype=np.int64)[column.offset : column.offset + len(texts) + 1]
+    data = np.frombuffer(content or b"", dtype=np.uint8)
+    return data, offsets

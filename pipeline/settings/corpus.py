@@ -91,6 +91,8 @@ class DedupSettings(Section):
     """Globs of sources that survive before others, most preferred first."""
     max_cluster_share: Share = 0.01
     """A cluster above this share of the documents (and above 20) stops the run: boilerplate."""
+    memory_megabytes: Annotated[int, Field(ge=64)] = 2048
+    """Memory of the buckets; larger ones are sorted in files, part by part."""
 
     @model_validator(mode="after")
     def _candidates_must_cover_duplicates(self) -> "DedupSettings":

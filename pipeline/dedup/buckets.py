@@ -1,0 +1,116 @@
+"""Which texts share a bucket: band keys sorted in partitions, in memory or in files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+
+class Buckets:
+    """Band keys of texts, parted by their first bits.
+
+    An entry is one integer: the first bits of a band key, and behind them the row. Equal keys
+    lie side by side once they are sorted; a key that is cut off at 40 bits joins 200 pairs of a
+    million texts by chance, which the comparison that follows parts again.
+    """
+
+    def __init__(self, rows: int, partitions: int, folder: Path | None = None) -> None:
+        """Make room for the keys of a number of rows.
+
+        Args:
+            rows: texts at most.
+            partitions: parts that are joined one by one, rounded up to a power of two.
+            folder: where the parts are kept as files; None: in memory.
+        """
+        self._row_mask = np.uint64((1 << max(1, rows - 1).bit_length()) - 1)
+        self._bits = max(0, partitions - 1).bit_length()
+        self._folder = folder
+        self._parts: list[list[NDArray[np.uint64]]] = [[] for _ in range(1 << self._bits)]
+
+    def __len__(self) -> int:
+        """Return the number of partitions."""
+        return len(self._parts)
+
+    def add(self, keys: NDArray[np.uint64], first_row: int) -> None:
+        """Add the band keys (texts x bands) of texts from a row on."""
+        rows = np.arange(first_row, first_row + len(keys), dtype=np.uint64)
+        entries: NDArray[np.uint64] = ((keys & ~self._row_mask) | rows[:, None]).ravel()
+        if self._bits == 0:
+            self._put(0, entries)
+            return
+        part = (entries >> np.uint64(64 - self._bits)).astype(np.uint16)
+        order = np.argsort(part, kind="stable")  # radix sort
+        bounds = np.searchsorted(part[order], np.arange(len(self._parts) + 1))
+        entries = entries[order]
+        for number in range(len(self._parts)):
+            self._put(number, entries[bounds[number] : bounds[number + 1]])
+
+    def parts(self) -> Iterator[tuple[NDArray[np.uint64], np.uint64]]:
+        """Yield the entries of each partition, and the mask that leaves their row."""
+        for number in range(len(self._parts)):
+            yield self._get(number), self._row_mask
+
+    def _put(self, number: int, entries: NDArray[np.uint64]) -> None:
+        if self._folder is None:
+            self._parts[number].append(entries)
+            return
+        with self._path(number).open("ab") as stream:
+            entries.tofile(stream)
+
+    def _get(self, number: int) -> NDArray[np.uint64]:
+        if self._folder is None:
+            found = self._parts[number]
+            self._parts[number] = []  # each part is read once
+            return np.concatenate(found) if found else np.empty(0, dtype=np.uint64)
+        path = self._path(number)
+        return np.fromfile(path, dtype=np.uint64) if path.exists() else np.empty(0, np.uint64)
+
+    def _path(self, number: int) -> Path:
+        assert self._folder is not None
+        return self._folder / f"bucket-{number:05}.bin"
+
+
+def links(entries: NDArray[np.uint64], row_mask: np.uint64) -> NDArray[np.int64]:
+    """Return pairs of rows (n x 2) that chain the rows of each bucket, each pair once.
+
+    Args:
+        entries: of one partition, in any order.
+        row_mask: the bits of the row.
+    """
+    ordered = np.sort(entries)
+    same = np.flatnonzero((ordered[1:] ^ ordered[:-1]) <= row_mask)
+    one = ordered[same] & row_mask
+    other = ordered[same + 1] & row_mask
+    bits = np.uint64(int(row_mask).bit_length())
+    # Rows have 32 bits at most: a text of one byte each would fill 4 GB.
+    pairs = np.unique((np.minimum(one, other) << bits) | np.maximum(one, other))
+    return np.stack([pairs >> bits, pairs & row_mask], axis=1).astype(np.int64)
+
+
+def components(links: NDArray[np.int64], rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows that chains of links connect, and where each component begins.
+
+    Args:
+        links: pairs of rows, n x 2.
+        rows: how many rows there are.
+
+    Returns:
+        Rows, one component behind the other, each in the order of its rows, components by their
+        first row; and where each begins, with the end behind the last.
+    """
+    linked = np.zeros(rows, dtype=bool)
+    linked[links.ravel()] = True
+    names = np.flatnonzero(linked)
+    number = np.cumsum(linked) - 1
+    count = len(names)
+    graph = coo_array(
+        (np.ones(len(links), dtype=np.int8), (number[links[:, 0]], number[links[:, 1]])),
+        shape=(count, count),
+    )
+    _, labels = connected_components(graph, directed=False)
+    order = np.argsort(labels, kind="stable")
+    begins = np.flatnonzero(np.diff(labels[order], prepend=-1))
+    return names[order], np.append(begins, count).astype(np.int64)

@@ -1,0 +1,209 @@
+"""Find the duplicates among texts: text in, what stays for each out."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline.dedup.buckets import Buckets, components, links
+from pipeline.dedup.minhash import Verified, bands, key_slice, sign_slice, verify_slice
+from pipeline.dedup.runners import Runner, threads
+from pipeline.progress import advance
+from pipeline.settings import DedupSettings
+
+SLICE_BYTES = 4 * 2**20
+"""Bytes of text that one call works on: a thousand calls for 4 GB."""
+
+SLICE_ROWS = 1 << 16
+"""Texts of one call at most."""
+
+FEWEST_PARTS = 16
+"""Partitions at least, so that several workers have some."""
+
+ENTRY_COPIES = 4
+"""Times that the entries of a partition are in memory while it is sorted and linked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """What was found of each text; arrays by row."""
+
+    survivor: NDArray[np.int64]
+    """The row that stays for it: itself when it is kept."""
+    similarity: NDArray[np.float64]
+    """Jaccard similarity with the survivor; below the threshold when only others link the two."""
+    exact: NDArray[np.bool_]
+    """Whether it is a copy of a better row: equal but for case and white space."""
+    nearest: NDArray[np.int64]
+    """The most similar survivor of another cluster that was compared with it, -1: none close."""
+    nearest_similarity: NDArray[np.float64]
+
+
+class TooManyAlike(Exception):
+    """A cluster above the limit; caught where the message is written, never beyond."""
+
+    def __init__(self, rows: NDArray[np.int64]) -> None:
+        super().__init__(f"{len(rows)} rows")
+        self.rows = rows
+
+
+def find_duplicates(
+    texts: pl.Series,
+    order: NDArray[np.int64],
+    settings: DedupSettings,
+    *,
+    limit: int,
+    runner: Runner = threads,
+    scratch: Path | None = None,
+) -> Duplicates:
+    """Return what stays for each text.
+
+    Signatures of all texts are sorted by bands; texts that a chain of shared buckets connects
+    are compared by their true similarity, and clusters grow along pairs that reach the
+    threshold. The result depends neither on the runner nor on the memory.
+
+    Args:
+        texts: strings.
+        order: place of each row in the order of survival: the smallest of a cluster survives,
+            of equal ones the first.
+        settings: section ``dedup``.
+        limit: distinct texts that a cluster may have.
+        runner: who computes.
+        scratch: folder in which files may be made and removed when the buckets are larger than
+            ``settings.memory_megabytes``; None: the system's temporary folder.
+
+    Raises:
+        TooManyAlike: a cluster is above the limit.
+    """
+    rows = len(texts)
+    with ExitStack() as stack:
+        buckets = _buckets(rows, settings, scratch, stack)
+        whole = np.empty(rows, dtype=np.uint64)
+        slices = _slices(texts)
+        calls = ((texts[begin:end], settings) for begin, end in slices)
+        for (begin, end), signed in zip(slices, runner(sign_slice, calls), strict=True):
+            whole[begin:end] = signed.whole
+            buckets.add(signed.keys, begin)
+            advance(end, rows, "documents")
+        original = _originals(texts, whole, order, runner)
+        linked = [original[pairs] for pairs in runner(links, buckets.parts())]
+    pairs = np.concatenate([*linked, np.empty((0, 2), dtype=np.int64)])
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    found = _undisputed(rows)
+    members, begins = components(pairs, rows)
+    for batch, result in _verified(texts, members, begins, order, limit, settings, runner):
+        found.survivor[batch] = batch[result.survivor]
+        found.similarity[batch] = result.similarity
+        found.nearest[batch] = np.where(result.nearest < 0, -1, batch[result.nearest])
+        found.nearest_similarity[batch] = result.nearest_similarity
+    copies = np.flatnonzero(original != np.arange(rows))
+    found.exact[copies] = True
+    found.survivor[copies] = found.survivor[original[copies]]
+    found.similarity[copies] = found.similarity[original[copies]]
+    return found
+
+
+def _buckets(rows: int, settings: DedupSettings, scratch: Path | None, stack: ExitStack) -> Buckets:
+    """Return buckets in memory when they fit in, else in files of as many parts as they need."""
+    count, _ = bands(settings.num_perm, settings.candidate_threshold)
+    need = rows * count * np.dtype(np.uint64).itemsize
+    memory = settings.memory_megabytes * 2**20
+    # In memory each part is read once and let go: the whole, and the copies of one part.
+    if 2 * need <= memory:
+        return Buckets(rows, FEWEST_PARTS)
+    folder = stack.enter_context(TemporaryDirectory(prefix="tuneloop-", dir=scratch))
+    return Buckets(rows, max(FEWEST_PARTS, -(-ENTRY_COPIES * need // memory)), Path(folder))
+
+
+def _slices(texts: pl.Series) -> list[tuple[int, int]]:
+    """Return ranges of rows of about SLICE_BYTES each."""
+    return _ranges(np.cumsum(texts.str.len_bytes().to_numpy(), dtype=np.int64))
+
+
+def _ranges(ends: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Cut items into ranges of about SLICE_BYTES, one item at least.
+
+    Args:
+        ends: bytes of all items up to and with each.
+    """
+    ranges = []
+    begin = 0
+    while begin < len(ends):
+        size = ends[begin - 1] if begin else 0
+        end = int(np.searchsorted(ends, size + SLICE_BYTES, side="right"))
+        end = min(max(end, begin + 1), begin + SLICE_ROWS, len(ends))
+        ranges.append((begin, end))
+        begin = end
+    return ranges
+
+
+def _originals(
+    texts: pl.Series, whole: NDArray[np.uint64], order: NDArray[np.int64], runner: Runner
+) -> NDArray[np.int64]:
+    """Return for each row the best of those with the same text but for case and white space."""
+    original = np.arange(len(texts))
+    # Texts with the same words in the same order have the same signature: few are looked at.
+    suspects = np.flatnonzero(pl.Series(whole).is_duplicated().to_numpy())
+    if len(suspects) == 0:
+        return original
+    chosen = texts.gather(suspects)
+    calls = ((chosen[begin:end],) for begin, end in _slices(chosen))
+    keys = np.concatenate(list(runner(key_slice, calls)))
+    by_key = np.lexsort((suspects, order[suspects], keys[:, 1], keys[:, 0]))
+    ordered = keys[by_key]
+    first = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])
+    best = by_key[np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))]
+    original[suspects[by_key]] = suspects[best]
+    return original
+
+
+def _verified(
+    texts: pl.Series,
+    members: NDArray[np.int64],
+    begins: NDArray[np.int64],
+    order: NDArray[np.int64],
+    limit: int,
+    settings: DedupSettings,
+    runner: Runner,
+) -> Iterator[tuple[NDArray[np.int64], Verified]]:
+    """Yield the rows of some components and what their comparison gave, until all are done."""
+    chosen = texts.gather(members)
+    batches = _batches(chosen, begins)
+    calls = (
+        (
+            chosen[begins[one] : begins[end]],
+            begins[one : end + 1] - begins[one],
+            order[members[begins[one] : begins[end]]],
+            limit,
+            settings,
+        )
+        for one, end in batches
+    )
+    for (one, end), result in zip(batches, runner(verify_slice, calls), strict=True):
+        batch = members[begins[one] : begins[end]]
+        if len(result.oversized):
+            raise TooManyAlike(batch[result.oversized])
+        yield batch, result
+        advance(int(begins[end]), len(members), "candidates")
+
+
+def _batches(texts: pl.Series, begins: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return ranges of components of about SLICE_BYTES of text each."""
+    ends = np.cumsum(texts.str.len_bytes().to_numpy(), dtype=np.int64)[begins[1:] - 1]
+    return _ranges(ends)
+
+
+def _undisputed(rows: int) -> Duplicates:
+    """Return the finding that each row stays."""
+    return Duplicates(
+        survivor=np.arange(rows),
+        similarity=np.ones(rows),
+        exact=np.zeros(rows, dtype=bool),
+        nearest=np.full(rows, -1),
+        nearest_similarity=np.zeros(rows),
+    )
