@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from prefect import flow
 
+from flows.accepted import accepted_before, index_documents, open_index
 from flows.context import Run, open_run
 from flows.models import base_model
 from flows.report import write_report
@@ -77,14 +78,7 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
         tables={"documents": (raw, RawDocuments)},
     )
     require_rows(run, cleaned, "clean: no document passed", "see the settings of [clean]")
-    documents = run_stage(
-        run,
-        DEDUPLICATE,
-        UniqueDocuments,
-        lambda documents: deduplicate(documents, settings.dedup),
-        settings=settings.dedup,
-        tables={"documents": (cleaned, Documents)},
-    )
+    documents = deduplicate_documents(run, cleaned)
     chunks = run_stage(
         run,
         CHUNK,
@@ -104,6 +98,25 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
         tables={"documents": (documents, UniqueDocuments)},
     )
     return Corpus(raw, cleaned, documents, chunks, splits)
+
+
+def deduplicate_documents(run: Run, cleaned: Dataset) -> Dataset:
+    """Keep one document of every cluster, and note which for the next run."""
+    before = accepted_before(run, cleaned)
+    documents = run_stage(
+        run,
+        DEDUPLICATE,
+        UniqueDocuments,
+        lambda documents: deduplicate(
+            documents, run.settings.dedup, accepted=open_index(run, before), scratch=run.folder
+        ),
+        settings=run.settings.dedup,
+        tables={"documents": (cleaned, Documents)},
+        keys={} if before is None else {"accepted": before.content},
+        parents={} if before is None else {"accepted": before},
+    )
+    index_documents(run, cleaned, documents, before)
+    return documents
 
 
 def require_rows(run: Run, dataset: Dataset, found: str, advice: str) -> None:

@@ -118,7 +118,7 @@ def _once(
     write: Callable[[Recipe], Dataset],
     parents: Mapping[str, Dataset],
 ) -> Dataset:
-    section = settings.model_dump(mode="json") if isinstance(settings, Section) else dict(settings)
+    section = settings.recipe() if isinstance(settings, Section) else dict(settings)
     contents = {name: dataset.content for name, dataset in inputs.items()} | dict(keys)
     name = stage.dataset or stage.name
     recipe = Recipe(

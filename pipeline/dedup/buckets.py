@@ -9,13 +9,32 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 
-class Buckets:
-    """Band keys of texts, parted by their first bits.
+def row_mask(rows: int) -> np.uint64:
+    """Return the bits that a number of rows needs."""
+    return np.uint64((1 << max(1, rows - 1).bit_length()) - 1)
 
-    An entry is one integer: the first bits of a band key, and behind them the row. Equal keys
-    lie side by side once they are sorted; a key that is cut off at 40 bits joins 200 pairs of a
-    million texts by chance, which the comparison that follows parts again.
+
+def entries(keys: NDArray[np.uint64], first_row: int, mask: np.uint64) -> NDArray[np.uint64]:
+    """Return an integer for each band of each text: the first bits of its key, then its row.
+
+    Equal keys lie side by side once they are sorted. A key that is cut off at 44 bits joins some
+    ten pairs of a million texts by chance, which the comparison that follows parts again.
+
+    Args:
+        keys: texts x bands.
+        first_row: row of the first text.
+        mask: :func:`row_mask` of all rows.
+
+    Returns:
+        As many as ``keys`` has, in its order.
     """
+    rows = np.arange(first_row, first_row + len(keys), dtype=np.uint64)
+    made: NDArray[np.uint64] = ((keys & ~mask) | rows[:, None]).ravel()
+    return made
+
+
+class Buckets:
+    """Band keys of texts, parted by their first bits."""
 
     def __init__(self, rows: int, partitions: int, folder: Path | None = None) -> None:
         """Make room for the keys of a number of rows.
@@ -25,7 +44,7 @@ class Buckets:
             partitions: parts that are joined one by one, rounded up to a power of two.
             folder: where the parts are kept as files; None: in memory.
         """
-        self._row_mask = np.uint64((1 << max(1, rows - 1).bit_length()) - 1)
+        self._row_mask = row_mask(rows)
         self._bits = max(0, partitions - 1).bit_length()
         self._folder = folder
         self._parts: list[list[NDArray[np.uint64]]] = [[] for _ in range(1 << self._bits)]
@@ -36,17 +55,16 @@ class Buckets:
 
     def add(self, keys: NDArray[np.uint64], first_row: int) -> None:
         """Add the band keys (texts x bands) of texts from a row on."""
-        rows = np.arange(first_row, first_row + len(keys), dtype=np.uint64)
-        entries: NDArray[np.uint64] = ((keys & ~self._row_mask) | rows[:, None]).ravel()
+        new = entries(keys, first_row, self._row_mask)
         if self._bits == 0:
-            self._put(0, entries)
+            self._put(0, new)
             return
-        part = (entries >> np.uint64(64 - self._bits)).astype(np.uint16)
+        part = (new >> np.uint64(64 - self._bits)).astype(np.uint16)
         order = np.argsort(part, kind="stable")  # radix sort
         bounds = np.searchsorted(part[order], np.arange(len(self._parts) + 1))
-        entries = entries[order]
+        new = new[order]
         for number in range(len(self._parts)):
-            self._put(number, entries[bounds[number] : bounds[number + 1]])
+            self._put(number, new[bounds[number] : bounds[number + 1]])
 
     def parts(self) -> Iterator[tuple[NDArray[np.uint64], np.uint64]]:
         """Yield the entries of each partition, and the mask that leaves their row."""
@@ -71,6 +89,30 @@ class Buckets:
     def _path(self, number: int) -> Path:
         assert self._folder is not None
         return self._folder / f"bucket-{number:05}.bin"
+
+
+def shared_keys(
+    keys: NDArray[np.uint64], entries: NDArray[np.uint64], mask: np.uint64
+) -> NDArray[np.int64]:
+    """Return pairs (n x 2) of a row of ``keys`` and a row of an index that share a band.
+
+    Args:
+        keys: texts x bands.
+        entries: of the index, sorted.
+        mask: the bits of the row in them.
+    """
+    wanted = (keys & ~mask).ravel()
+    order = np.argsort(wanted)  # neighbours are looked up one after the other: the cache is warm
+    ordered = wanted[order]
+    begin = np.searchsorted(entries, ordered)
+    end = np.searchsorted(entries, ordered | mask, side="right")
+    hits = np.flatnonzero(end > begin)
+    counts = end[hits] - begin[hits]
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.repeat(begin[hits], counts) + within
+    rows = np.repeat(order[hits] // keys.shape[1], counts)
+    found: NDArray[np.int64] = np.stack([rows, (entries[places] & mask).astype(np.int64)], axis=1)
+    return found
 
 
 def links(entries: NDArray[np.uint64], row_mask: np.uint64) -> NDArray[np.int64]:

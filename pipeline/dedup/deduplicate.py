@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from pandera.typing.polars import DataFrame
 
 from pipeline.cache import short_id
+from pipeline.dedup.index import Index
 from pipeline.dedup.runners import Runner, threads
 from pipeline.dedup.search import Duplicates, TooManyAlike, find_duplicates
+from pipeline.dedup.shingles import same_text
 from pipeline.errors import InputError
 from pipeline.outcome import EXCERPT, Outcome, ledger
 from pipeline.settings import DedupSettings
@@ -27,6 +29,8 @@ LONGEST = 1 << 40
 def deduplicate(
     documents: DataFrame[Documents],
     settings: DedupSettings,
+    *,
+    accepted: Index | None = None,
     runner: Runner = threads,
     scratch: Path | None = None,
 ) -> Outcome[UniqueDocuments]:
@@ -41,6 +45,8 @@ def deduplicate(
     Args:
         documents: cleaned documents; sources must be distinct.
         settings: section ``dedup``.
+        accepted: documents of earlier runs. Those that are still among ``documents`` stay, and
+            survive before any other; only the rest is compared, with them and with each other.
         runner: who computes; the result does not depend on it.
         scratch: folder for the files of buckets that are larger than the memory allowed.
 
@@ -51,16 +57,22 @@ def deduplicate(
         that was kept or itself is a near duplicate of the survivor) and ``near_duplicate``
         (value: Jaccard similarity with the survivor; below the threshold where the two are
         linked through others only). The table ``near_misses`` has the pairs of survivors that
-        are least below the threshold. Metrics: ``exact``, ``near``, ``near_misses``,
-        ``largest_cluster``.
+        are least below the threshold, as far as one of them was compared now. Metrics:
+        ``compared`` (documents that were not accepted before), ``exact``, ``near``,
+        ``near_misses``, ``largest_cluster``.
 
     Raises:
         InputError: a cluster holds more distinct texts than ``max_cluster_share`` of the
             documents (and more than 20), or two documents have the same source.
     """
-    rows = documents.sort("doc_id")
-    _require_distinct_sources(rows)
-    limit = int(max(SMALL_CLUSTER, settings.max_cluster_share * rows.height))
+    everything = documents.sort("doc_id")
+    _require_distinct_sources(everything)
+    rows = everything
+    if accepted is not None:
+        accepted.keep_only(everything["doc_id"])
+        rows = everything.filter(~pl.col("doc_id").is_in(accepted.ids.implode()))
+    limit = int(max(SMALL_CLUSTER, settings.max_cluster_share * everything.height))
+    ids = rows["doc_id"] if accepted is None else pl.concat([rows["doc_id"], accepted.ids])
     try:
         found = find_duplicates(
             rows["text"],
@@ -69,41 +81,79 @@ def deduplicate(
             limit=limit,
             runner=runner,
             scratch=scratch,
+            accepted=accepted,
         )
     except TooManyAlike as alarm:
-        raise _boilerplate(rows["source"].gather(alarm.rows), limit, settings) from None
-    stays = found.survivor == np.arange(rows.height)
-    sizes = np.bincount(found.survivor, minlength=rows.height)
-    kept = rows.filter(pl.Series(stays)).with_columns(
-        cluster_id=pl.col("source").map_elements(short_id, return_dtype=pl.String),
-        cluster_size=pl.Series(sizes[stays], dtype=pl.Int64),
+        members = everything.filter(pl.col("doc_id").is_in(ids.gather(alarm.rows).implode()))
+        raise _boilerplate(members["source"], limit, settings) from None
+    dropped = _dropped(rows, ids, found, settings, everything)
+    near_misses = _near_misses(ids, found)
+    gone = dropped.group_by(pl.col("related_id").alias("doc_id")).len("copies")
+    kept = (
+        everything.join(dropped.select(doc_id="id"), on="doc_id", how="anti")
+        .join(gone, on="doc_id", how="left")
+        .with_columns(
+            cluster_id=pl.col("source").map_elements(short_id, return_dtype=pl.String),
+            cluster_size=1 + pl.col("copies").fill_null(0).cast(pl.Int64),
+        )
+        .select(list(UniqueDocuments.dtypes()))
+        .sort("doc_id")
     )
-    near_misses = _near_misses(rows["doc_id"], found)
+    exact = int((dropped["reason"] == "exact_duplicate").sum())
     return Outcome(
-        cast("DataFrame[UniqueDocuments]", kept.select(list(UniqueDocuments.dtypes()))),
-        ledger(_dropped(rows, found, settings)),
-        rows_in=rows.height,
+        cast("DataFrame[UniqueDocuments]", kept),
+        ledger(dropped),
+        rows_in=everything.height,
         metrics={
-            "exact": float(found.exact.sum()),
-            "near": float((~stays & ~found.exact).sum()),
+            "compared": float(rows.height),
+            "exact": float(exact),
+            "near": float(dropped.height - exact),
             "near_misses": float(near_misses.height),
-            "largest_cluster": float(max(sizes, default=0)),
+            "largest_cluster": float(cast("int", kept["cluster_size"].max() or 0)),
         },
         tables={"near_misses": (NearMisses, near_misses)},
     )
 
 
-def _dropped(rows: pl.DataFrame, found: Duplicates, settings: DedupSettings) -> pl.DataFrame:
-    """Return the rows that do not stay as rows of the ledger."""
+def _dropped(
+    rows: pl.DataFrame,
+    ids: pl.Series,
+    found: Duplicates,
+    settings: DedupSettings,
+    everything: pl.DataFrame,
+) -> pl.DataFrame:
+    """Return the rows that do not stay as rows of the ledger.
+
+    Args:
+        rows: what was compared.
+        ids: of these, and behind them of the documents accepted before.
+        found: of ``rows``.
+        settings: the threshold.
+        everything: documents that the survivors are among.
+    """
     gone = np.flatnonzero(found.survivor != np.arange(rows.height))
-    exact = pl.Series(found.exact[gone])
+    exact = found.exact[gone]
+    # Copies of a document accepted before have no key to be known by: their words are the same.
+    before = np.flatnonzero((found.survivor[gone] >= rows.height) & (found.similarity[gone] == 1))
+    if len(before):
+        pairs = pl.DataFrame(
+            {
+                "text": rows["text"].gather(gone[before]),
+                "doc_id": ids.gather(found.survivor[gone[before]]),
+            }
+        ).join(everything.select("doc_id", stays="text"), on="doc_id", maintain_order="left")
+        exact[before] |= [
+            same_text(text) == same_text(stays)
+            for text, stays in pairs.select("text", "stays").iter_rows()
+        ]
+    copied = pl.Series(exact)
     return rows[gone].select(
         id="doc_id",
-        reason=pl.when(exact).then(pl.lit("exact_duplicate")).otherwise(pl.lit("near_duplicate")),
+        reason=pl.when(copied).then(pl.lit("exact_duplicate")).otherwise(pl.lit("near_duplicate")),
         excerpt=pl.concat_str("source", pl.lit(": "), pl.col("text").str.head(EXCERPT)),
-        value=pl.when(exact).then(1.0).otherwise(pl.Series(found.similarity[gone])),
-        threshold=pl.when(exact).then(1.0).otherwise(settings.threshold),
-        related_id=rows["doc_id"].gather(found.survivor[gone]),
+        value=pl.when(copied).then(1.0).otherwise(pl.Series(found.similarity[gone])),
+        threshold=pl.when(copied).then(1.0).otherwise(settings.threshold),
+        related_id=ids.gather(found.survivor[gone]),
     )
 
 

@@ -5,13 +5,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.dedup.buckets import Buckets, components, links
-from pipeline.dedup.minhash import Verified, bands, key_slice, sign_slice, verify_slice
+from pipeline.dedup.minhash import Signed, Verified, bands, key_slice, sign_slice, verify_slice
 from pipeline.dedup.runners import Runner, threads
 from pipeline.progress import advance
 from pipeline.settings import DedupSettings
@@ -21,6 +22,9 @@ SLICE_BYTES = 4 * 2**20
 
 SLICE_ROWS = 1 << 16
 """Texts of one call at most."""
+
+FIRST = np.iinfo(np.int64).min
+"""Place of accepted texts in the order of survival."""
 
 FEWEST_PARTS = 16
 """Partitions at least, so that several workers have some."""
@@ -44,6 +48,22 @@ class Duplicates:
     nearest_similarity: NDArray[np.float64]
 
 
+class Accepted(Protocol):
+    """Texts that were accepted before; see :class:`pipeline.dedup.index.Index`."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        ...
+
+    def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return pairs (n x 2) of a row of ``keys`` (texts x bands) and one of theirs."""
+        ...
+
+    def texts(self, rows: NDArray[np.int64]) -> pl.Series:
+        """Return some of the texts."""
+        ...
+
+
 class TooManyAlike(Exception):
     """A cluster above the limit; caught where the message is written, never beyond."""
 
@@ -60,6 +80,7 @@ def find_duplicates(
     limit: int,
     runner: Runner = threads,
     scratch: Path | None = None,
+    accepted: Accepted | None = None,
 ) -> Duplicates:
     """Return what stays for each text.
 
@@ -76,36 +97,55 @@ def find_duplicates(
         runner: who computes.
         scratch: folder in which files may be made and removed when the buckets are larger than
             ``settings.memory_megabytes``; None: the system's temporary folder.
+        accepted: texts that stay whatever comes: a row of theirs counts on from the last one of
+            ``texts`` and survives before any of these.
 
     Raises:
         TooManyAlike: a cluster is above the limit.
     """
     rows = len(texts)
+    linked: list[NDArray[np.int64]] = [np.empty((0, 2), dtype=np.int64)]
     with ExitStack() as stack:
         buckets = _buckets(rows, settings, scratch, stack)
         whole = np.empty(rows, dtype=np.uint64)
-        slices = _slices(texts)
-        calls = ((texts[begin:end], settings) for begin, end in slices)
-        for (begin, end), signed in zip(slices, runner(sign_slice, calls), strict=True):
+        for begin, end, signed in signed_slices(texts, settings, runner):
             whole[begin:end] = signed.whole
             buckets.add(signed.keys, begin)
-            advance(end, rows, "documents")
+            if accepted is not None:
+                linked.append(accepted.links(signed.keys) + np.array([begin, rows]))
         original = _originals(texts, whole, order, runner)
-        linked = [original[pairs] for pairs in runner(links, buckets.parts())]
-    pairs = np.concatenate([*linked, np.empty((0, 2), dtype=np.int64)])
+        linked += runner(links, buckets.parts())
+    # Copies share all buckets: the best of them stands for all.
+    names = np.arange(rows + (0 if accepted is None else len(accepted)))
+    names[:rows] = original
+    pairs = names[np.concatenate(linked)]
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     found = _undisputed(rows)
-    members, begins = components(pairs, rows)
-    for batch, result in _verified(texts, members, begins, order, limit, settings, runner):
-        found.survivor[batch] = batch[result.survivor]
-        found.similarity[batch] = result.similarity
-        found.nearest[batch] = np.where(result.nearest < 0, -1, batch[result.nearest])
-        found.nearest_similarity[batch] = result.nearest_similarity
+    candidates = _Candidates(texts, order, accepted, *components(pairs, len(names)))
+    for members, result in _verified(candidates, limit, settings, runner):
+        own = members < rows
+        new = members[own]
+        found.survivor[new] = members[result.survivor[own]]
+        found.similarity[new] = result.similarity[own]
+        nearest = result.nearest[own]
+        found.nearest[new] = np.where(nearest < 0, -1, members[nearest])
+        found.nearest_similarity[new] = result.nearest_similarity[own]
     copies = np.flatnonzero(original != np.arange(rows))
     found.exact[copies] = True
     found.survivor[copies] = found.survivor[original[copies]]
     found.similarity[copies] = found.similarity[original[copies]]
     return found
+
+
+def signed_slices(
+    texts: pl.Series, settings: DedupSettings, runner: Runner
+) -> Iterator[tuple[int, int, Signed]]:
+    """Yield the signatures of texts slice by slice, with the rows where each begins and ends."""
+    slices = _slices(texts)
+    calls = ((texts[begin:end], settings) for begin, end in slices)
+    for (begin, end), signed in zip(slices, runner(sign_slice, calls), strict=True):
+        yield begin, end, signed
+        advance(end, len(texts), "documents")
 
 
 def _buckets(rows: int, settings: DedupSettings, scratch: Path | None, stack: ExitStack) -> Buckets:
@@ -162,34 +202,52 @@ def _originals(
     return original
 
 
+class _Candidates:
+    """The texts to compare, one component behind the other, accepted ones among them."""
+
+    def __init__(
+        self,
+        texts: pl.Series,
+        order: NDArray[np.int64],
+        accepted: Accepted | None,
+        members: NDArray[np.int64],
+        begins: NDArray[np.int64],
+    ) -> None:
+        self.members = members
+        self.begins = begins
+        if accepted is None:
+            self.texts, self.order = texts.gather(members), order[members]
+            return
+        old = members >= len(texts)
+        place = np.where(old, np.cumsum(old) - 1 + np.count_nonzero(~old), np.cumsum(~old) - 1)
+        before = accepted.texts(members[old] - len(texts))
+        self.texts = pl.concat([texts.gather(members[~old]), before]).gather(place)
+        self.order = np.full(len(members), FIRST)
+        self.order[~old] = order[members[~old]]
+
+
 def _verified(
-    texts: pl.Series,
-    members: NDArray[np.int64],
-    begins: NDArray[np.int64],
-    order: NDArray[np.int64],
-    limit: int,
-    settings: DedupSettings,
-    runner: Runner,
+    candidates: _Candidates, limit: int, settings: DedupSettings, runner: Runner
 ) -> Iterator[tuple[NDArray[np.int64], Verified]]:
     """Yield the rows of some components and what their comparison gave, until all are done."""
-    chosen = texts.gather(members)
-    batches = _batches(chosen, begins)
+    begins = candidates.begins
+    batches = _batches(candidates.texts, begins)
     calls = (
         (
-            chosen[begins[one] : begins[end]],
+            candidates.texts[begins[one] : begins[end]],
             begins[one : end + 1] - begins[one],
-            order[members[begins[one] : begins[end]]],
+            candidates.order[begins[one] : begins[end]],
             limit,
             settings,
         )
         for one, end in batches
     )
     for (one, end), result in zip(batches, runner(verify_slice, calls), strict=True):
-        batch = members[begins[one] : begins[end]]
+        members = candidates.members[begins[one] : begins[end]]
         if len(result.oversized):
-            raise TooManyAlike(batch[result.oversized])
-        yield batch, result
-        advance(int(begins[end]), len(members), "candidates")
+            raise TooManyAlike(members[result.oversized])
+        yield members, result
+        advance(int(begins[end]), len(candidates.members), "candidates")
 
 
 def _batches(texts: pl.Series, begins: NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """What all sections of the settings share."""
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,3 +11,11 @@ class Section(BaseModel):
     """Frozen; a misspelt key is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    how: ClassVar[frozenset[str]] = frozenset()
+    """Fields that say how a result is computed and not what it is: workers, memory, limits of
+    time. They are no part of a fingerprint, so a data set stays when they change."""
+
+    def recipe(self) -> dict[str, Any]:
+        """Return what a result depends on, as JSON has it."""
+        return self.model_dump(mode="json", exclude=set(self.how))

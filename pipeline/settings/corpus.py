@@ -77,6 +77,8 @@ class CleanSettings(Section):
 class DedupSettings(Section):
     """Exact and near duplicates."""
 
+    how = frozenset({"incremental", "memory_megabytes"})
+
     ngram: Annotated[int, Field(ge=1, le=20)] = 5
     """Words a shingle (FineWeb)."""
     num_perm: Annotated[int, Field(ge=32, le=1024)] = 128
@@ -91,6 +93,9 @@ class DedupSettings(Section):
     """Globs of sources that survive before others, most preferred first."""
     max_cluster_share: Share = 0.01
     """A cluster above this share of the documents (and above 20) stops the run: boilerplate."""
+    incremental: bool = True
+    """Documents that an earlier run accepted stay, and only new ones are compared, with them and
+    with each other: ids, pairs and reviews keep their document. False: each run decides anew."""
     memory_megabytes: Annotated[int, Field(ge=64)] = 2048
     """Memory of the buckets; larger ones are sorted in files, part by part."""
 
