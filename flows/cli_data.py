@@ -15,13 +15,24 @@ if TYPE_CHECKING:
 @click.argument("dataset", required=False)
 @click.option("-n", "count", default=5, show_default=True, help="Rows to show.")
 @click.option("--dropped", is_flag=True, help="Show the ledger of dropped rows instead.")
+@click.option("--near", is_flag=True, help="With duplicates: the pairs nearest to the threshold.")
 @command
-def show(options: Options, dataset: str | None, count: int, dropped: bool) -> None:
-    """Show rows of a DATASET (name, or name/fingerprint); without one, list what there is."""
+def show(options: Options, dataset: str | None, count: int, dropped: bool, near: bool) -> None:
+    """Show rows of a DATASET (name, or name/fingerprint); without one, list what there is.
+
+    `show duplicates` puts each removed document beside the one that stays for it, with their
+    similarity and the words in which they differ; with --near it shows the pairs that a slightly
+    other dedup.threshold would decide otherwise.
+    """
+    from flows.duplicates import duplicates
     from flows.inspect import Home
 
     home = Home.at(options.settings().paths.home)
-    if dataset is None:
+    if dataset == "duplicates":
+        rows = duplicates(home, near, count)
+    elif near:
+        raise click.UsageError("--near goes with `show duplicates` only")
+    elif dataset is None:
         rows = [
             {"dataset": name, "fingerprint": item.fingerprint, "rows": item.rows}
             for name, item in home.latest().items()
@@ -34,6 +45,8 @@ def show(options: Options, dataset: str | None, count: int, dropped: bool) -> No
     for row in rows:
         if dataset is None:
             click.echo(f"{row['dataset']:<24} {row['fingerprint']}  {row['rows']:>8,} rows")
+        elif dataset == "duplicates":
+            _print_pair(row)
         else:
             _print_row(row)
 
@@ -139,6 +152,16 @@ def _print_row(row: dict[str, Any]) -> None:
     for key, value in row.items():
         click.echo(f"  {key:<18} {value}")
     click.echo()
+
+
+def _print_pair(row: dict[str, Any]) -> None:
+    click.secho(
+        f"{row['verdict']}  {row['similarity']:.4f} (threshold {row['threshold']:g})", bold=True
+    )
+    click.echo(f"  - {row['document']}  {row['doc_id']}")
+    click.echo(f"  + {row['survivor']}  {row['related_id']}")
+    for line in row["differences"]:
+        click.echo(f"      {line}")
 
 
 def _print_ref(options: Options, ref: "Ref") -> None:

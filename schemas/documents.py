@@ -37,7 +37,7 @@ class UniqueDocuments(Documents):
 
 
 class NearMisses(Table):
-    """Two survivors that nearly were one: their similarity is just below the threshold."""
+    """Two documents of different clusters whose similarity is just below the threshold."""
 
     doc_id: str = pa.Field(str_matches=ID)
     other_id: str = pa.Field(str_matches=ID)

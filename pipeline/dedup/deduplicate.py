@@ -56,8 +56,8 @@ def deduplicate(
         cluster as ``related_id``: ``exact_duplicate`` (value and threshold 1: equal to a text
         that was kept or itself is a near duplicate of the survivor) and ``near_duplicate``
         (value: Jaccard similarity with the survivor; below the threshold where the two are
-        linked through others only). The table ``near_misses`` has the pairs of survivors that
-        are least below the threshold, as far as one of them was compared now. Metrics:
+        linked through others only). The table ``near_misses`` has the most similar pair of
+        each two clusters that are nearly one, as far as they were compared now. Metrics:
         ``compared`` (documents that were not accepted before), ``exact``, ``near``,
         ``near_misses``, ``largest_cluster``.
 
@@ -158,19 +158,25 @@ def _dropped(
 
 
 def _near_misses(ids: pl.Series, found: Duplicates) -> pl.DataFrame:
-    """Return each pair of survivors of which one is the most similar to the other, once."""
+    """Return the most similar pair of each two clusters that are nearly one."""
     row = np.flatnonzero(found.nearest >= 0)
-    pairs = np.stack([row, found.nearest[row]], axis=1)
-    pairs.sort(axis=1)
+    other = found.nearest[row]
+    survivor = np.arange(len(ids))
+    survivor[: len(found.survivor)] = found.survivor
+    clusters = np.sort(np.stack([survivor[row], survivor[other]], axis=1), axis=1)
+    pairs = np.sort(np.stack([row, other], axis=1), axis=1)
     frame = pl.DataFrame(
         {
+            "one": clusters[:, 0],
+            "two": clusters[:, 1],
             "doc_id": ids.gather(pairs[:, 0]),
             "other_id": ids.gather(pairs[:, 1]),
             "similarity": found.nearest_similarity[row],
         },
-        schema=NearMisses.dtypes(),
+        schema_overrides=NearMisses.dtypes(),
     )
-    return frame.unique(["doc_id", "other_id"]).sort("doc_id", "other_id")
+    closest = frame.sort(["similarity", "doc_id", "other_id"], descending=[True, False, False])
+    return closest.unique(["one", "two"], keep="first", maintain_order=True).drop("one", "two")
 
 
 def _order(rows: pl.DataFrame, settings: DedupSettings) -> NDArray[np.int64]:

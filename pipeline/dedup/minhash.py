@@ -40,7 +40,7 @@ class Verified(NamedTuple):
     similarity: NDArray[np.float64]
     """Jaccard similarity with it; below the threshold when only others link the two."""
     nearest: NDArray[np.int64]
-    """For a survivor, the most similar one of another cluster, -1: none within NEAR."""
+    """The most similar text of another cluster, -1: none within NEAR of the threshold."""
     nearest_similarity: NDArray[np.float64]
     oversized: NDArray[np.int64]
     """Texts of a cluster above the limit; then nothing else counts."""

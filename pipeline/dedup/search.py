@@ -44,7 +44,7 @@ class Duplicates:
     exact: NDArray[np.bool_]
     """Whether it is a copy of a better row: equal but for case and white space."""
     nearest: NDArray[np.int64]
-    """The most similar survivor of another cluster that was compared with it, -1: none close."""
+    """The most similar row of another cluster that was compared with it, -1: none close."""
     nearest_similarity: NDArray[np.float64]
 
 

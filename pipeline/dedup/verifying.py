@@ -208,22 +208,19 @@ def _look_around(
     nearest: Array,
     nearest_similarity: Array,
 ) -> None:
-    """Write the most similar text of another cluster for each text that stays."""
+    """Write the most similar text of another cluster for each text."""
     texts = len(survivor)
     nearest[:] = -1
     nearest_similarity[:] = 0.0
     table = np.zeros(2, dtype=np.uint64)
     shift = _64
     for one in range(texts):
-        if survivor[one] != one:
-            continue
         mine = values[bounds[one] : bounds[one + 1]]
         filled = False
         for other in range(one + 1, texts):
-            if (
-                survivor[other] != other
-                or _agreement(signatures[one], signatures[other]) < agreeing
-            ):
+            if survivor[one] == survivor[other]:
+                continue
+            if _agreement(signatures[one], signatures[other]) < agreeing:
                 continue
             if not filled:
                 table, shift = _filled(table, mine)

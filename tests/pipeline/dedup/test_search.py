@@ -84,7 +84,7 @@ def test_each_pair_is_what_a_comparison_of_all_pairs_finds():
         assert found.similarity[row] == pytest.approx(len(grams[row] & grams[survivor]) / union)
 
 
-def test_near_misses_are_pairs_of_survivors_just_below_the_threshold():
+def test_the_nearest_text_of_another_cluster_is_just_below_the_threshold():
     base = prose(1, 200)
     texts = pl.Series([base, edited(base, 3), prose(2, 200)])
     found = find(texts, DedupSettings(threshold=0.9))
