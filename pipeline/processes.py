@@ -88,8 +88,8 @@ def map_in_processes(
 ) -> Iterator[Done[Value] | Failed]:
     """Call a function on each item, in worker processes that hold no more than they may.
 
-    A worker cannot write to files and its output goes nowhere. Take all of the iterator or close
-    it: its workers end with it, with this process, and with a signal to it.
+    What a worker prints goes nowhere. Take all of the iterator or close it: its workers end with
+    it, and with this process.
 
     Args:
         function: Of a module, or a :func:`functools.partial` of one; its module should import
@@ -275,9 +275,7 @@ def _work(connection: Connection) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # No core dumps, and no writing: a reader of files has no business with either.
-    for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
-        resource.setrlimit(kind, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no dump behind
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     try:
         call = pickle.loads(function)

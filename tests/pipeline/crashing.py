@@ -48,13 +48,6 @@ def leak(number: int, held: list[bytearray] = []) -> int:  # noqa: B006
     return number
 
 
-def write_file(path: str) -> str:
-    """Try to leave something behind."""
-    with open(path, "w") as stream:  # noqa: PTH123
-        stream.write("left behind")
-    return path
-
-
 def loaded(names: list[str]) -> list[str]:
     """Return which modules the worker has."""
     import sys
