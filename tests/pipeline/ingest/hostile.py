@@ -47,6 +47,7 @@ def make(folder: Path, outside: Path, seed: int = 0) -> dict[str, frozenset[str]
         assert name not in expected, name
         (folder / name).write_bytes(data)
         expected[name] = reasons
+    assert len(expected) <= COUNT
     # The rest: real files with some bytes changed, each another one.
     for number in range(COUNT - len(expected)):
         name, data = list(_good().items())[number % 3]
