@@ -91,7 +91,7 @@ def docx_with(document: str, extra: dict[str, bytes] | None = None) -> bytes:
     out = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(making.docx(""))) as whole,
-        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
     ):
         for name in whole.namelist():
             if name != "word/document.xml":
@@ -143,7 +143,7 @@ def padded_docx(size: int, members: int = 1) -> bytes:
 
 def zipped(members: dict[str, bytes]) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, data in members.items():
             archive.writestr(name, data)
     return out.getvalue()
