@@ -67,7 +67,7 @@ class CleanSettings(Section):
     Gopher, C4 and FineWeb; ``faq`` takes single sentences; ``any-language`` asks for no spaces and
     no Latin letters. See what each would drop with ``tuneloop curate --dry-run --profile all``."""
     limits: dict[str, float] = Field(default_factory=dict)
-    """Limits of one's own, by rule of the profile: ``limits = { mean_word_length = 14 }``."""
+    """Limits of one's own, by rule of the profile: ``--set clean.limits.mean_word_length=14``."""
     redact: tuple[Literal["EMAIL", "PHONE", "IBAN", "CARD", "ID", "IP", "KEY"], ...] = (
         *("EMAIL", "PHONE", "IBAN", "CARD", "ID", "IP", "KEY"),
     )
