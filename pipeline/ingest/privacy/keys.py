@@ -124,7 +124,7 @@ def find_keys(text: str) -> Iterator[Found]:
 
 def _stands_alone(text: str, start: int) -> bool:
     # In the pattern, a \\b would keep the search from going by the literal behind it.
-    before = text[start - 1 : start]
+    before = text[start - 1 : start] if text[start] != "-" else ""
     return not ((before.isascii() and before.isalnum()) or before == "_")
 
 
