@@ -140,7 +140,8 @@ def decide(
             return Decision(Verdict("unknown_language", probability, least), code)
         if code not in settings.languages:
             return Decision(Verdict("other_language", probability, least), code)
-    return Decision(quality.judge(text, rules, code), code)
+    rest = [rule for rule in rules if rule.name != quality.TOO_SHORT]
+    return Decision(quality.judge(text, rest, code), code)
 
 
 def refused(row: Mapping[str, Any], text: str, decision: Decision, settings: CleanSettings) -> Drop:

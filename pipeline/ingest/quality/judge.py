@@ -10,6 +10,10 @@ LONGEST = 20_000_000
 """Characters: more is not even looked at, in any profile."""
 
 
+TOO_SHORT = "too_short"
+"""The rule that is asked before the language is looked at."""
+
+
 class Verdict(NamedTuple):
     """The rule that a document broke."""
 
@@ -25,7 +29,7 @@ def too_long(text: str) -> Verdict | None:
 
 def too_short(text: str, rules: Sequence[Rule]) -> Verdict | None:
     """Return the verdict of the rule ``too_short``, when it is among the rules and broken."""
-    return judge(text, [rule for rule in rules if rule.name == "too_short"])
+    return judge(text, [rule for rule in rules if rule.name == TOO_SHORT])
 
 
 def judge(text: str, rules: Sequence[Rule], language: str = "") -> Verdict | None:
