@@ -1,6 +1,7 @@
 """What of a page is its content, and what its frame: navigation, banners, footers, side columns."""
 
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lxml import etree
@@ -45,17 +46,20 @@ class Frame:
     def __init__(self, body: Any) -> None:
         self._body = body
         self._known_sizes: dict[Any, _Size] = {}
-        self._linked: set[Any] = set()
+        self._outside: set[Any] | None = None
+        """The elements that are dropped, where they are known."""
         landmark = self._landmark()
         self.root = body if landmark is None else landmark
         """The element that holds the content."""
         if landmark is None:
-            self._linked = self._mostly_links()
+            self._outside = self._beside()
 
     def drops(self, element: Any) -> bool:
         """Whether an element inside the root belongs to the frame."""
+        if self._outside is not None:
+            return element in self._outside
         tag = element.tag
-        if tag in DROPPED or element in self._linked:
+        if tag in DROPPED:
             return True
         if not element.keys():
             return tag in ("aside", "form") and self._small(element)
@@ -137,13 +141,16 @@ class Frame:
         whole = sum(map(length, articles)) if main is None else length(main)
         return article if length(article) > LARGEST_SHARE * whole else main
 
-    def _mostly_links(self) -> set[Any]:
-        """Return what stands beside the main part and is mostly links."""
-        counts = _count(self, self._body)
+    def _beside(self) -> set[Any]:
+        """Return the frame of a page without landmarks.
+
+        Beside what :meth:`drops` sees, that is what stands next to the main part and is mostly
+        links.
+        """
+        counts, found = _count(self._body, self.drops)
         enough = MAIN_SHARE * counts[self._body].good
         # Elements are counted when they end, the inner ones first.
         part = next(element for element, count in counts.items() if count.good >= enough)
-        found = set()
         while part is not self._body:
             parent = part.getparent()
             for other in parent:
@@ -163,44 +170,53 @@ class _Count(NamedTuple):
     good: int
     """Outside links, in blocks that are not mostly links."""
 
-    def plus(self, words: int, linked: int) -> "_Count":
-        good = words - linked if linked <= MAX_LINKED * words else 0
-        return _Count(self.words + words, self.linked + linked, self.good + good)
 
-    def since(self, other: "_Count") -> "_Count":
-        return _Count(*(now - then for now, then in zip(self, other, strict=True)))
+def _count(body: Any, drops: Callable[[Any], bool]) -> tuple[dict[Any, _Count], set[Any]]:
+    """Count the words of all elements but the inline ones.
 
+    Args:
+        body: Of the page.
+        drops: Which elements are not looked at.
 
-def _count(frame: Frame, body: Any) -> dict[Any, _Count]:
-    """Count the words of all elements but the inline ones and those that the frame drops."""
+    Returns:
+        Counts, the inner elements first, and the elements that were not looked at.
+    """
     counts: dict[Any, _Count] = {}
-    total = _Count(0, 0, 0)
-    before: list[_Count] = []
-    words = linked = links = 0
-    dropped = False
+    dropped: set[Any] = set()
+    words = linked = good = block = block_linked = links = 0
+    before: list[tuple[int, int, int]] = []
     walk = etree.iterwalk(body, events=("start", "end"))
     for event, element in walk:
         tag = element.tag
+        starts = event == "start"
         if tag not in INLINE:
-            total, words, linked = total.plus(words, linked), 0, 0
-        if event == "start":
-            if tag not in INLINE:
-                before.append(total)
-            dropped = element is not body and frame.drops(element)
-            if dropped:
+            if block:  # a block of text ends
+                words += block
+                linked += block_linked
+                if block_linked <= MAX_LINKED * block:
+                    good += block - block_linked
+                block = block_linked = 0
+            if starts:
+                before.append((words, linked, good))
+            else:
+                first = before.pop()
+                counts[element] = _Count(words - first[0], linked - first[1], good - first[2])
+        if starts:
+            if element is not body and drops(element):
+                dropped.add(element)
                 walk.skip_subtree()
                 continue
             links += tag == "a"
-            new = len((element.text or "").split())
+            text = element.text
         else:
-            if tag not in INLINE:
-                counts[element] = total.since(before.pop())
-            links -= tag == "a" and not dropped
-            dropped = False
-            new = len((element.tail or "").split())
-        words += new
-        linked += new if links else 0
-    return counts
+            links -= tag == "a" and element not in dropped
+            text = element.tail
+        if text:
+            new = len(text.split())
+            block += new
+            if links:
+                block_linked += new
+    return counts, dropped
 
 
 def _hidden(element: Any, names: str) -> bool:
