@@ -7,19 +7,11 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.ingest.clean_document import Refused, clean_document
-from pipeline.ingest.spread import spread
+from pipeline.ingest.spread import limited, spread
 from pipeline.outcome import Drop, Outcome, drops, table
 from pipeline.processes import Failed
 from pipeline.settings import CleanSettings
 from schemas.documents import Documents, RawDocuments, Redactions
-
-LIMIT_REASONS = {
-    "timeout": ("clean_timeout", "raise clean.seconds_per_document or exclude the file"),
-    "memory": ("clean_out_of_memory", "raise clean.max_memory_megabytes or exclude the file"),
-    "crash": ("clean_crashed", "repair the file or exclude it"),
-    "error": ("clean_crashed", "repair the file or exclude it"),
-}
-"""Why a worker gave nothing -> reason and advice."""
 
 
 def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcome[Documents]:
@@ -55,7 +47,7 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
     )
     for row, answer in zip(rows, answers, strict=True):
         if isinstance(answer, Failed):
-            dropped.append(_limited(row, answer))
+            dropped.append(limited("clean", row, answer))
             continue
         found = answer.value
         if isinstance(found, Refused):
@@ -87,9 +79,3 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
         },
         tables={"redactions": (Redactions, redactions)},
     )
-
-
-def _limited(row: dict[str, Any], failed: Failed) -> Drop:
-    reason, advice = LIMIT_REASONS[failed.reason]
-    message = f"{row['source']}: {failed.message}; {advice}"
-    return Drop(row["doc_id"], reason, message, failed.value, failed.threshold)

@@ -1,8 +1,9 @@
 """Documents worked on in this process when they are few, in worker processes when they are many."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
+from pipeline.outcome import Drop
 from pipeline.processes import Done, Failed, map_in_processes
 from pipeline.progress import track
 
@@ -44,3 +45,25 @@ def spread(
     )
     for _, answer in zip(track(items, "documents"), answers, strict=True):
         yield answer
+
+
+REASONS = {
+    "timeout": ("timeout", "took too long"),
+    "memory": ("out_of_memory", "needs too much memory"),
+    "crash": ("crashed", "ended its worker"),
+    "error": ("crashed", "met an error"),
+}
+"""Why a worker gave nothing -> end of the reason, and what is said of the document."""
+
+
+def limited(stage: str, document: Mapping[str, Any], failed: Failed) -> Drop:
+    """Return the row of the ledger of a document that a worker gave no answer for.
+
+    Args:
+        stage: Name of the stage.
+        document: Its ``doc_id`` and ``source``.
+        failed: What the worker met.
+    """
+    reason, what = REASONS[failed.reason]
+    message = f"{document['source']}: {what} ({failed.message}); shorten the file or exclude it"
+    return Drop(document["doc_id"], f"{stage}_{reason}", message, failed.value, failed.threshold)

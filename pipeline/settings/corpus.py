@@ -151,6 +151,8 @@ class DedupSettings(Section):
 class ChunkSettings(Section):
     """Pieces that a teacher reads."""
 
+    how = frozenset({"workers"})
+
     max_tokens: Annotated[int, Field(ge=32)] = 350
     """Tokens of the base model's tokenizer."""
     join_tokens: Annotated[int, Field(ge=0)] = 100
@@ -160,6 +162,8 @@ class ChunkSettings(Section):
     """A piece that is shorter even then is left out."""
     overlap_sentences: Annotated[int, Field(ge=0, le=5)] = 1
     """Sentences repeated at the start of the next chunk of one long section."""
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Processes that cut; 0: one for each core that may be used. The result is the same."""
 
 
 class SplitSettings(Section):

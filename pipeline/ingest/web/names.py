@@ -4,14 +4,77 @@ import re
 from functools import lru_cache
 
 DROPPED = frozenset(
-    "script style noscript template iframe svg head nav footer dialog button select option textarea"
-    " input object embed canvas audio video applet frameset map rp rt".split()
+    [
+        "script",
+        "style",
+        "noscript",
+        "template",
+        "iframe",
+        "svg",
+        "head",
+        "nav",
+        "footer",
+        "dialog",
+        "button",
+        "select",
+        "option",
+        "textarea",
+        "input",
+        "object",
+        "embed",
+        "canvas",
+        "audio",
+        "video",
+        "applet",
+        "frameset",
+        "map",
+        "rp",
+        "rt",
+    ]
 )
 """Elements that hold no text of the document."""
 
 INLINE = frozenset(
-    "a abbr acronym b bdi bdo big cite code data del dfn em font i img ins kbd label mark math q s"
-    " samp small span strike strong sub sup time tt u var wbr br ruby rb".split()
+    [
+        "a",
+        "abbr",
+        "acronym",
+        "b",
+        "bdi",
+        "bdo",
+        "big",
+        "cite",
+        "code",
+        "data",
+        "del",
+        "dfn",
+        "em",
+        "font",
+        "i",
+        "img",
+        "ins",
+        "kbd",
+        "label",
+        "mark",
+        "math",
+        "q",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strike",
+        "strong",
+        "sub",
+        "sup",
+        "time",
+        "tt",
+        "u",
+        "var",
+        "wbr",
+        "br",
+        "ruby",
+        "rb",
+    ]
 )
 """Elements that run on within a line; the others begin a new block."""
 
@@ -19,7 +82,9 @@ HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 
 LANDMARKS = ("main", "article")
 
-ROLES = frozenset("navigation banner contentinfo complementary search dialog alertdialog".split())
+ROLES = frozenset(
+    ["navigation", "banner", "contentinfo", "complementary", "search", "dialog", "alertdialog"]
+)
 """ARIA roles of what stands around the text."""
 
 _FRAME = re.compile(
@@ -52,7 +117,18 @@ _LANGUAGE = re.compile(
     r"([\w+#.-]{1,30})"
 )
 _NO_LANGUAGE = frozenset(
-    "default none text plain plaintext notranslate no-highlight nohighlight source code".split()
+    [
+        "default",
+        "none",
+        "text",
+        "plain",
+        "plaintext",
+        "notranslate",
+        "no-highlight",
+        "nohighlight",
+        "source",
+        "code",
+    ]
 )
 
 

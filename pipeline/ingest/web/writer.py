@@ -167,9 +167,7 @@ class Writer:
             self._parts.append(Part(items=True))
         return self._end_table
 
-    def _marked(
-        self, mark: str, then: Callable[[], None] | None = None
-    ) -> Callable[[], None]:
+    def _marked(self, mark: str, then: Callable[[], None] | None = None) -> Callable[[], None]:
         """Open a mark for a whole block; return what ends it."""
         self._line.open(mark)
 
