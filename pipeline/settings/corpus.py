@@ -77,7 +77,7 @@ class CleanSettings(Section):
 class DedupSettings(Section):
     """Exact and near duplicates."""
 
-    how = frozenset({"incremental", "memory_megabytes"})
+    how = frozenset({"incremental", "memory_megabytes", "runner", "ray_address"})
 
     ngram: Annotated[int, Field(ge=1, le=20)] = 5
     """Words a shingle (FineWeb)."""
@@ -98,6 +98,11 @@ class DedupSettings(Section):
     with each other: ids, pairs and reviews keep their document. False: each run decides anew."""
     memory_megabytes: Annotated[int, Field(ge=64)] = 2048
     """Memory of the buckets; larger ones are sorted in files, part by part."""
+    runner: Literal["threads", "processes", "ray"] = "threads"
+    """Who computes: the result is the same. On one machine threads are fastest: they share the
+    documents."""
+    ray_address: str = ""
+    """Ray cluster, ``HOST:PORT`` or ``auto``; empty starts one on this machine for the stage."""
 
     @model_validator(mode="after")
     def _candidates_must_cover_duplicates(self) -> "DedupSettings":
