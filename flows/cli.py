@@ -24,6 +24,7 @@ from flows import (
     cli_up,
 )
 from flows.commands import Options, command
+from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from pipeline.report.contents import Report
@@ -59,10 +60,20 @@ def run(options: Options) -> None:
 
 
 @main.command()
+@click.option("--dry-run", is_flag=True, help="Only show what cleaning would drop, by rule.")
+@click.option("--profile", help="Quality profile of the dry run, or all to compare them.")
 @command
-def curate(options: Options) -> None:
+def curate(options: Options, dry_run: bool, profile: str | None) -> None:
     """Read, clean and deduplicate the documents; cut chunks; assign splits."""
-    _part("curate", options)
+    if dry_run:
+        _dry_run(options, profile or "")
+    elif profile:
+        raise InputError(
+            f"curate: --profile {profile} found without --dry-run; expected both; to curate with "
+            f"this profile: --set clean.profile={profile}"
+        )
+    else:
+        _part("curate", options)
 
 
 @main.command()
@@ -111,6 +122,19 @@ def chat(options: Options, model: str, adapter: str | None) -> None:
     from flows.talk import talk
 
     talk(settings, adapter or model, sys.stdin, as_json=options.json)
+
+
+def _dry_run(options: Options, profile: str) -> None:
+    from flows.dry_run import as_json, as_lines, dry_run
+    from pipeline.ingest.rehearsal import names_of
+
+    settings = options.settings()
+    found = dry_run(settings, names_of(profile, settings.clean))
+    if options.json:
+        click.echo(json.dumps(as_json(found), ensure_ascii=False))
+        return
+    for line in as_lines(found):
+        click.echo(line)
 
 
 def _part(flow: str, options: Options) -> None:

@@ -29,7 +29,7 @@ from schemas.documents import Documents, RawDocuments, UniqueDocuments
 from schemas.splits import Splits
 
 INGEST = Stage("ingest", 1, "raw_documents")
-CLEAN = Stage("clean", 1, "documents")
+CLEAN = Stage("clean", 2, "documents")
 DEDUPLICATE = Stage("deduplicate", 2, "unique_documents")
 CHUNK = Stage("chunk", 1, "chunks")
 SPLIT = Stage("split", 1, "splits")

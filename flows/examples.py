@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from flows.context import Run
+from pipeline.ingest.quality import rules_of
 from pipeline.outcome import EXCERPT
 from pipeline.report import contents
 from pipeline.store import DROPPED, PART, Dataset
+from schemas.documents import Redactions
 
 if TYPE_CHECKING:
     from flows.judge import Judged
@@ -46,6 +48,7 @@ def drop_examples(run: Run) -> dict[str, dict[str, tuple[contents.DropExample, .
     """Return dropped rows by stage and reason, with what each lost against."""
     shown: dict[str, dict[str, tuple[contents.DropExample, ...]]] = {}
     texts = _texts(run)
+    sources = _rule_sources(run)
     for stage, dataset in run.datasets.items():
         path = run.store.path(dataset) / DROPPED
         if not path.exists():
@@ -56,12 +59,28 @@ def drop_examples(run: Run) -> dict[str, dict[str, tuple[contents.DropExample, .
             shown.setdefault(stage, {})[str(reason)] = tuple(
                 contents.DropExample(
                     **{key: row[key] for key in ("id", "excerpt", "value", "threshold")},
+                    source=sources.get(str(reason)) if stage == "clean" else None,
                     related_id=row["related_id"],
                     related_excerpt=texts.get(row["related_id"] or ""),
                 )
                 for row in examples
             )
     return shown
+
+
+def redaction(run: Run) -> contents.Redaction | None:
+    """Return what the clean stage replaced, by kind; None when it did not run."""
+    dataset = run.datasets.get("clean")
+    if dataset is None:
+        return None
+    audit = run.store.read_table(dataset, "redactions", Redactions)
+    counts = audit.group_by("kind").len().sort(["len", "kind"], descending=[True, False])
+    metrics = run.store.manifest(dataset.name, dataset.fingerprint).facts.metrics
+    return contents.Redaction(
+        kinds=dict(counts.iter_rows()),
+        documents=audit["doc_id"].n_unique(),
+        allowed=int(metrics["redactions_allowed"]),
+    )
 
 
 def pair_examples(run: Run) -> tuple[contents.PairExample, ...]:
@@ -79,6 +98,13 @@ def pair_examples(run: Run) -> tuple[contents.PairExample, ...]:
         )
         for row in chosen.iter_rows(named=True)
     )
+
+
+def _rule_sources(run: Run) -> dict[str, str]:
+    """Return whose number the limit of each quality rule is, by the rule's name."""
+    clean = run.settings.clean
+    known = {rule.name: rule.source for rule in rules_of(clean.profile)}
+    return known | dict.fromkeys(clean.limits, "clean.limits")
 
 
 def _texts(run: Run) -> dict[str, str]:

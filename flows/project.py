@@ -93,6 +93,8 @@ def _path_line(key: str) -> str:
 
 
 def _toml(key: str, value: Any) -> str:
+    if isinstance(value, dict):  # in one line; tomli_w would begin a section
+        return f"{key} = {{{', '.join(_toml(*item) for item in value.items())}}}"
     return " ".join(tomli_w.dumps({key: value}).split())
 
 

@@ -11,7 +11,7 @@ from flows.artifacts import send_artifacts
 from flows.cards import model_and_data_card, write_cards
 from flows.console import console
 from flows.context import Run
-from flows.examples import answers, drop_examples, pair_examples, stage_rows
+from flows.examples import answers, drop_examples, pair_examples, redaction, stage_rows
 from flows.home import now
 from flows.inspect import Home
 from flows.ledger import Ledger
@@ -72,6 +72,7 @@ def write_report(
         retrain=retrain,
         comparison=comparison,
         tuning=_tuning(tuning) if tuning else None,
+        redaction=redaction(run),
         drop_examples=drop_examples(run),
         pair_examples=pair_examples(run),
         lineage=_lineage(run),

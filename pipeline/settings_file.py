@@ -80,7 +80,14 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()  # a bare word is a string: --set train.method=lora
-    tree.setdefault(section, {})[name] = parsed
+    *tables, last = [section, *name.split(".")]  # clean.limits.too_short is in a table of [clean]
+    for table in tables:
+        tree = tree.setdefault(table, {})
+        if not isinstance(tree, dict):
+            raise SettingsError(
+                f"settings: --set {override!r} found, but {table} is a value; expected a section"
+            )
+    tree[last] = parsed
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:

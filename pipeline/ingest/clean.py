@@ -1,14 +1,15 @@
 """The clean stage: raw documents become Markdown text in one language, without personal data."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.ingest import paper, prose, quality, web
-from pipeline.ingest.language import identify
-from pipeline.ingest.privacy import Span, redact
-from pipeline.ingest.quality import Verdict
+from pipeline.ingest.language import Language, identify
+from pipeline.ingest.privacy import Redacted, Span, redact
+from pipeline.ingest.quality import Rule, Verdict, rules_of
 from pipeline.outcome import EXCERPT, Drop, Outcome, drops, table
 from pipeline.progress import track
 from pipeline.settings import CleanSettings
@@ -23,6 +24,16 @@ class _Clean(NamedTuple):
     text: str
     language: str
     spans: list[Span]
+    allowed: int
+
+
+class Decision(NamedTuple):
+    """What becomes of a text."""
+
+    verdict: Verdict | None
+    """Why it is dropped; None: it is kept."""
+    language: str
+    """ISO 639-1; empty where the verdict came before the language was looked at."""
 
 
 def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcome[Documents]:
@@ -40,18 +51,21 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
         ``empty_after_cleaning``, ``other_language``, ``unknown_language``, and those of
         :func:`pipeline.ingest.quality.judge`. The table ``redactions`` lists what was replaced
         in the text (what is replaced in a title is not listed). Metrics: ``redactions``,
-        ``redacted_documents``.
+        ``redacted_documents``, ``redactions_allowed`` (finds that ``redact_allow`` kept).
     """
     kept: list[dict[str, Any]] = []
     dropped: list[Drop] = []
     audit: list[dict[str, Any]] = []
+    allowed = 0
+    rules = rules_of(settings.profile, settings.limits)
     rows = documents.sort("doc_id").to_dicts()
     for row in track(rows, "documents"):
-        found = _clean(row, settings)
+        found = _clean(row, settings, rules)
         if isinstance(found, Drop):
             dropped.append(found)
             continue
         kept.append(row | {"title": found.title, "text": found.text, "language": found.language})
+        allowed += found.allowed
         audit += [
             {
                 "doc_id": row["doc_id"],
@@ -70,66 +84,89 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
         metrics={
             "redactions": float(redactions.height),
             "redacted_documents": float(redactions["doc_id"].n_unique()),
+            "redactions_allowed": float(allowed),
         },
         tables={"redactions": (Redactions, redactions)},
     )
 
 
-def _clean(row: dict[str, Any], settings: CleanSettings) -> _Clean | Drop:
-    def dropped(verdict: Verdict, text: str) -> Drop:
-        # The ledger goes into reports: what it quotes is redacted too.
-        excerpt = redact(text[: 4 * EXCERPT], settings.redact, settings.phone_region)[0]
-        return Drop(
-            row["doc_id"],
-            verdict.reason,
-            f"{row['source']}: {excerpt}",
-            verdict.value,
-            verdict.threshold,
-        )
-
+def _clean(row: dict[str, Any], settings: CleanSettings, rules: Sequence[Rule]) -> _Clean | Drop:
     oversized = quality.too_long(row["text"])
     if oversized:
-        return dropped(oversized, row["text"])
-    text = prose.normalise(to_markdown(row["format"], row["text"]))
-    if not text.strip():
-        return dropped(Verdict("empty_after_cleaning", 0, 1), text)
-    judged = settings.profile == "technical"
-    # Before the language, which a handful of words does not tell.
-    short = quality.too_short(text) if judged else None
-    if short:
-        return dropped(short, text)
-    language = identify(text)
-    if settings.languages:
-        if language.probability < settings.min_language_probability:
-            return dropped(
-                Verdict(
-                    "unknown_language", language.probability, settings.min_language_probability
-                ),
-                text,
-            )
-        if language.code not in settings.languages:
-            return dropped(
-                Verdict("other_language", language.probability, settings.min_language_probability),
-                f"[{language.code}] {text}",
-            )
-    verdict = quality.judge(text) if judged else None
-    if verdict:
-        return dropped(verdict, text)
+        return refused(row, row["text"], Decision(oversized, ""), settings)
+    text = markdown_of(row)
+    decision = decide(text, settings, rules)
+    if decision.verdict:
+        return refused(row, text, decision, settings)
     text = prose.unlink(text)
     title = " ".join(prose.normalise(row["title"]).split())
     before = len(title) + len(_SEPARATOR)
-    together, spans = redact(title + _SEPARATOR + text, settings.redact, settings.phone_region)
-    title, _, text = together.partition(_SEPARATOR)
+    redacted = _redact(title + _SEPARATOR + text, settings)
+    title, _, text = redacted.text.partition(_SEPARATOR)
     return _Clean(
         title,
         text,
-        language.code,
+        decision.language,
         [
             span._replace(start=span.start - before, end=span.end - before)
-            for span in spans
+            for span in redacted.spans
             if span.start >= before
         ],
+        redacted.allowed,
     )
+
+
+def decide(
+    text: str, settings: CleanSettings, rules: Sequence[Rule], language: Language | None = None
+) -> Decision:
+    """Decide whether a text is kept.
+
+    Args:
+        text: Of :func:`markdown_of`.
+        settings: Languages; the profile in them is not looked at.
+        rules: Of a quality profile.
+        language: When the caller knows it already.
+    """
+    if not text.strip():
+        return Decision(Verdict("empty_after_cleaning", 0, 1), "")
+    # Before the language, which a handful of words does not tell.
+    short = quality.too_short(text, rules)
+    if short:
+        return Decision(short, "")
+    code, probability = language or identify(text)
+    if settings.languages:
+        least = settings.min_language_probability
+        if probability < least:
+            return Decision(Verdict("unknown_language", probability, least), code)
+        if code not in settings.languages:
+            return Decision(Verdict("other_language", probability, least), code)
+    rest = [rule for rule in rules if rule.name != quality.TOO_SHORT]
+    return Decision(quality.judge(text, rest, code), code)
+
+
+def refused(row: Mapping[str, Any], text: str, decision: Decision, settings: CleanSettings) -> Drop:
+    """Return the row of the ledger; it goes into reports, so what it quotes is redacted too."""
+    assert decision.verdict
+    reason, value, threshold = decision.verdict
+    excerpt = _redact(text[: 4 * EXCERPT], settings).text
+    if reason == "other_language":
+        excerpt = f"[{decision.language}] {excerpt}"
+    return Drop(row["doc_id"], reason, f"{row['source']}: {excerpt}", value, threshold)
+
+
+def _redact(text: str, settings: CleanSettings) -> Redacted:
+    return redact(
+        text,
+        settings.redact,
+        settings.phone_region,
+        settings.id_countries,
+        settings.redact_allow,
+    )
+
+
+def markdown_of(row: Mapping[str, Any]) -> str:
+    """Return the text of a raw document as Markdown, repaired."""
+    return prose.normalise(to_markdown(row["format"], row["text"]))
 
 
 def to_markdown(kind: str, text: str) -> str:

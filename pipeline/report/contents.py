@@ -58,8 +58,21 @@ class DropExample(Part):
     excerpt: str
     value: float | None = None
     threshold: float | None = None
+    source: str | None = None
+    """Whose number the threshold is, for a rule of a quality profile."""
     related_id: str | None = None
     related_excerpt: str | None = None
+
+
+class Redaction(Part):
+    """Personal data and secrets that were replaced in the documents."""
+
+    kinds: dict[str, int]
+    """Replaced values by kind, most frequent first."""
+    documents: int
+    """Documents with at least one."""
+    allowed: int
+    """Values that were found and stay, since the allow-list names them."""
 
 
 class PairExample(Part):
@@ -265,6 +278,7 @@ class Report(Part):
     retrain: Retraining | None = None
     comparison: Comparison | None = None
     tuning: Tuning | None = None
+    redaction: Redaction | None = None
     drop_examples: dict[str, dict[str, tuple[DropExample, ...]]] = Field(default_factory=dict)
     """By stage and reason."""
     pair_examples: tuple[PairExample, ...] = ()

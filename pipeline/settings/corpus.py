@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from pipeline.ingest.privacy.id_table import COUNTRIES
+from pipeline.ingest.quality.profiles import rules_of
 from pipeline.settings.base import Section, Share
 
 
@@ -60,18 +62,39 @@ class CleanSettings(Section):
     """ISO 639-1 codes to keep; empty keeps all."""
     min_language_probability: Share = 0.65
     """Below it the language counts as unknown; 0.65 is FineWeb's, 0.8 Data-Juicer's."""
-    profile: Literal["technical", "off"] = "technical"
-    """Quality rules: ``technical`` allows code, tables and bullets, unlike web-page rules."""
-    redact: tuple[Literal["EMAIL", "PHONE", "IBAN", "CARD", "KEY"], ...] = (
-        "EMAIL",
-        "PHONE",
-        "IBAN",
-        "CARD",
-        "KEY",
+    profile: Literal["technical", "web", "faq", "any-language", "off"] = "technical"
+    """Quality rules: ``technical`` allows code, tables and bullets; ``web`` has the numbers of
+    Gopher, C4 and FineWeb; ``faq`` takes single sentences; ``any-language`` asks for no spaces and
+    no Latin letters. See what each would drop with ``tuneloop curate --dry-run --profile all``."""
+    limits: dict[str, float] = Field(default_factory=dict)
+    """Limits of one's own, by rule of the profile: ``--set clean.limits.mean_word_length=14``."""
+    redact: tuple[Literal["EMAIL", "PHONE", "IBAN", "CARD", "ID", "IP", "KEY"], ...] = (
+        *("EMAIL", "PHONE", "IBAN", "CARD", "ID", "IP", "KEY"),
     )
     """Kinds of personal data and secrets replaced by typed placeholders."""
+    redact_allow: tuple[str, ...] = ()
+    """Values that stay, exact or as globs: ``*@ourcompany.com``, ``192.0.2.*``."""
+    id_countries: tuple[str, ...] = COUNTRIES
+    """Countries (ISO 3166) whose ids of persons are looked for: tax, social security, health."""
     phone_region: str = ""
     """Country (ISO 3166, ``GB``) whose national phone numbers count; empty: only +.. numbers."""
+
+    @field_validator("limits")
+    @classmethod
+    def _known_rules(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        if "profile" in info.data:  # else it is wrong, which is said already
+            rules_of(info.data["profile"], value)
+        return value
+
+    @field_validator("id_countries")
+    @classmethod
+    def _known_countries(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(value) - set(COUNTRIES))
+        if unknown:
+            raise ValueError(
+                f"no ids are known of {', '.join(unknown)}; choose of {', '.join(COUNTRIES)}"
+            )
+        return value
 
 
 class DedupSettings(Section):

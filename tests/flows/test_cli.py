@@ -149,6 +149,19 @@ class TestWithServer:
         rows = json.loads(run("show", "--json")[1])["rows"]
         assert {row["dataset"] for row in rows} >= {"chunks", "splits"}
 
+    def test_the_report_tells_of_each_rule_what_it_measured_and_of_redactions(self, filled):
+        shutil.copy(ROOT / "data/samples/manual/shading-stub.md", filled / "raw")
+        address = "Write to ana@huerta.example or help@fernwick.example.\n"
+        with (filled / "raw" / "alarm-codes.md").open("a", encoding="utf-8") as file:
+            file.write(address)
+        allow = "clean.redact_allow=['*@fernwick.example']"
+        report = json.loads(run("curate", "--json", "--set", allow)[1])
+        [example] = report["drop_examples"]["clean"]["too_short"]
+        assert (example["value"], example["threshold"]) == (5, 20)
+        assert example["source"].startswith("Gopher 50")
+        assert example["excerpt"].startswith("shading-stub.md: # Shading")
+        assert report["redaction"] == {"kinds": {"EMAIL": 1}, "documents": 1, "allowed": 1}
+
     def test_curate_twice_reuses_everything_and_prints_only_json(self, filled):
         first = json.loads(run("curate", "--json")[1])
         second = json.loads(run("curate", "--json")[1])

@@ -69,3 +69,16 @@ def test_every_setting_says_what_it_is_or_speaks_for_itself():
     """Fields whose name is not enough carry a description; sections all have a docstring."""
     for name, section in Settings.model_fields.items():
         assert section.annotation.__doc__, name
+
+
+def test_a_value_inside_a_table_of_a_section_can_be_set():
+    settings = load_settings(None, ["clean.limits.too_short=5", "clean.limits.too_long=9e4"])
+    assert settings.clean.limits == {"too_short": 5, "too_long": 90_000}
+    assert load_settings(None, ["clean.limits={too_short=5}"]).clean.limits == {"too_short": 5}
+    with pytest.raises(SettingsError, match="threshold is a value; expected a section"):
+        load_settings(None, ["dedup.threshold=0.9", "dedup.threshold.x=1"])
+
+
+def test_a_country_without_known_ids_is_refused_with_those_that_have_some():
+    with pytest.raises(SettingsError, match=r"no ids are known of UK; choose of .*GB"):
+        load_settings(None, ["clean.id_countries=['UK']"])

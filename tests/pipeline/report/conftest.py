@@ -189,6 +189,7 @@ FULL = {
             "features": {"tokens": {"low": 11, "median": 51, "high": 340}},
         }
     },
+    "redaction": {"kinds": {"EMAIL": 7, "IP": 2}, "documents": 4, "allowed": 3},
     "drop_examples": {
         "screen": {
             "not_grounded": [

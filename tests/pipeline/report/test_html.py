@@ -136,6 +136,11 @@ def test_the_page_shows_what_was_measured(report):
         assert shown in text, shown
 
 
+def test_the_page_tells_what_was_replaced_and_what_stayed(report):
+    text = " ".join(Page(render(report)).text.split())
+    assert "7 EMAIL, 2 IP replaced by placeholders in 4 documents; 3 values stay" in text
+
+
 def test_a_partial_run_has_a_page_without_what_it_did_not_reach(partial):
     page = Page(render(partial))
     assert {value for name, value in page.attributes if name == "id"} == {"stages", "dropped"}

@@ -1,0 +1,91 @@
+"""Repetition of n-grams, of words and of characters."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 over the golden ratio (Knuth, TAOCP 6.4): odd, bits well spread. Two different n-grams of
+one text share a 64-bit hash about once in 10^13 texts of 1,000 words."""
+
+
+class Ngrams:
+    """The n-grams of a sequence of words."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        numbers = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
+        self._codes = np.fromiter(map(numbers.__getitem__, tokens), np.uint64, len(tokens))
+        lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
+        self._ends = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
+        self._characters = int(self._ends[-1])
+
+    def top_share(self, size: int) -> float:
+        """Return the share of characters in the most frequent n-gram (Gopher).
+
+        Of equally frequent ones the longest counts; when none occurs twice, 0.
+        """
+        if len(self._codes) < size:
+            return 0.0
+        hashes = _rolled(self._codes, size)
+        _, first, counts = np.unique(hashes, return_index=True, return_counts=True)
+        most = int(counts.max())
+        if most == 1:
+            return 0.0
+        longest = int(self._lengths(size)[first[counts == most]].max())
+        return most * longest / self._characters
+
+    def repeated_share(self, size: int) -> float:
+        """Return the share of characters in n-grams that occur before, each character once.
+
+        Gopher's measure as datatrove takes it: from left to right, a repeated n-gram counts and
+        is stepped over, any other is remembered.
+        """
+        if len(self._codes) < size:
+            return 0.0
+        hashes = _rolled(self._codes, size)
+        _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
+        again = np.flatnonzero(first[group] != np.arange(len(group)))
+        lengths = self._lengths(size)
+        stepped_over = np.zeros(len(group) + size, dtype=bool)
+        remembered: set[int] = set()
+        characters = free = 0
+        for place in again.tolist():
+            if place < free:
+                continue
+            gram = int(group[place])
+            if gram in remembered or not stepped_over[first[gram]]:
+                characters += int(lengths[place])
+                stepped_over[place + 1 : place + size] = True
+                free = place + size
+            else:
+                remembered.add(gram)
+        return characters / self._characters
+
+    def _lengths(self, size: int) -> NDArray[np.int64]:
+        return self._ends[size:] - self._ends[:-size]
+
+
+def character_share(text: str, size: int) -> float:
+    """Return the share of the most frequent character n-grams among all.
+
+    The measure of the ROOTS corpus (Laurencon et al. 2022), as Data-Juicer takes it: of the
+    distinct n-grams that repeat, the most frequent, as many as the root of all distinct ones.
+    """
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    if len(codes) < size:
+        return 0.0
+    _, counts = np.unique(_rolled(codes.astype(np.uint64), size), return_counts=True)
+    repeated = int((counts > 1).sum())
+    top = min(int(len(counts) ** 0.5), repeated)
+    return float(np.sort(counts)[len(counts) - top :].sum() / counts.sum()) if top else 0.0
+
+
+def _rolled(codes: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
+    mixed = (codes + np.uint64(1)) * _MULTIPLIER
+    mixed ^= mixed >> np.uint64(32)
+    count = len(codes) - size + 1
+    hashes = np.zeros(count, dtype=np.uint64)
+    for shift in range(size):
+        hashes = hashes * _MULTIPLIER + mixed[shift : shift + count]
+    return hashes
