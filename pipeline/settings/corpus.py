@@ -49,8 +49,8 @@ class IngestSettings(Section):
     max_file_megabytes: Annotated[float, Field(gt=0)] = 64
     """Larger files are quarantined: one of them can exhaust the memory of a laptop."""
     seconds_per_file: Annotated[float, Field(gt=0)] = 60
-    """Time for reading one file; one that takes longer is quarantined. The slowest real files are
-    PDFs of some thousand pages."""
+    """Time for reading one file; one that takes longer is quarantined, and tried again when the
+    files or this setting change."""
     max_memory_megabytes: Annotated[float, Field(ge=256)] = 1024
     """Memory of one worker process; a file that needs more is quarantined."""
     workers: Annotated[int, Field(ge=0, le=1024)] = 0
