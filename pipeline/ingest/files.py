@@ -8,17 +8,18 @@ each file seen, so an unchanged file is not opened again, and a file that has le
 import hashlib
 import json
 import os
-import re
-import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from pipeline.cache import write_atomically
 from pipeline.errors import InputError, StoreError
+from pipeline.ingest.folder import Matcher, look, open_regular, source_of, unreadable, walk
+from pipeline.ingest.readers.reading import Failure
 from pipeline.progress import track
 from pipeline.settings import IngestSettings
+
+MEGABYTE = 10**6
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,19 @@ class SourceFile:
     path: Path | None
     """None when the file has left its folder."""
     sha256: str
-    """Of its content; empty when it could not be read."""
+    """Of its content; empty when it could not be read, or is too large to be."""
     size: int
     """Bytes."""
     present: bool
+    problem: Failure | None = None
+    """Why it is not to be opened: ``outside_folder``, ``broken_link``, ``not_a_file``,
+    ``unreadable_file`` or ``unreadable_folder``."""
+
+    @property
+    def version(self) -> list[str]:
+        """Source and content, or what is known instead of it: another one is another corpus."""
+        reason = self.problem.reason if self.problem else "unread"
+        return [self.source, self.sha256 or f"{reason} {self.size}"]
 
 
 class _Entry(NamedTuple):
@@ -51,19 +61,22 @@ def scan(root: Path, settings: IngestSettings, index: Path) -> list[SourceFile]:
 
     Globs match the path below the root: ``*`` stays inside one folder, ``**`` crosses folders,
     exclude wins. Symbolic links to folders are not entered; a link to a file counts when its
-    target lies below the root. Whatever is not a regular file is skipped.
+    target lies below the root. Whatever else is not a regular file that may be read is listed
+    with its problem and never opened: a pipe would block, a device may have no end.
 
     Args:
         root: The input folder.
-        settings: Globs, and what becomes of files that are gone. A file of any root that the
-            index knows counts as gone when its path is no longer there (or cannot be seen).
+        settings: Globs, the size above which a file is not even hashed, and what becomes of
+            files that are gone. A file of any root that the index knows counts as gone when its
+            path is no longer there (or cannot be seen).
         index: JSON file that is read and replaced atomically.
 
     Returns:
         Files sorted by source, then content.
 
     Raises:
-        InputError: The folder is missing or holds no matching file, and none is remembered.
+        InputError: The folder is missing or closed, or holds no matching file and none is
+            remembered.
         StoreError: The index is not what this module writes.
     """
     base = root.absolute()
@@ -74,20 +87,22 @@ def scan(root: Path, settings: IngestSettings, index: Path) -> list[SourceFile]:
             "set paths.input to it"
         )
     base = base.resolve()
-    matches = _matcher(settings)
+    matches = Matcher(settings)
     known = _load(index)
     before = known.get(str(base), {})
     files: list[SourceFile] = []
     seen: dict[str, _Entry] = {}
-    for path in track(list(_walk(base, settings)), "files"):
-        source = _source(path, base)
-        if not matches(source):
-            continue
-        file, entry = _examine(path, source, before.get(source))
-        if file is not None:
-            files.append(file)
-        if entry is not None:
-            seen[source] = entry
+    limit = int(settings.max_file_megabytes * MEGABYTE)
+    for path, closed in track(list(walk(base, settings)), "files"):
+        source = source_of(path, base)
+        if closed is not None:
+            files.append(SourceFile(source, path, "", 0, True, closed))
+        elif matches(source):
+            file, entry = _examine(path, source, base, limit, before.get(source))
+            if file is not None:
+                files.append(file)
+            if entry is not None:
+                seen[source] = entry
     files, remembered = _remember(files, seen, known, str(base), settings, matches)
     if remembered != known:
         _save(index, remembered)
@@ -100,47 +115,26 @@ def scan(root: Path, settings: IngestSettings, index: Path) -> list[SourceFile]:
     return sorted(files, key=lambda file: (file.source, file.sha256, str(file.path)))
 
 
-def _walk(base: Path, settings: IngestSettings) -> Iterator[Path]:
-    # A folder whose whole content is excluded (".git/**") is not entered.
-    pruned = [_glob(glob) for glob in settings.exclude if glob.endswith("/**")]
-    # os.walk, since Path.walk is new in Python 3.12.
-    for folder, folders, names in os.walk(base, followlinks=False):
-        here = Path(folder)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not any(glob.fullmatch(_source(here / name / "x", base)) for glob in pruned)
-        )
-        for name in sorted(names):
-            yield here / name
-
-
 def _examine(
-    path: Path, source: str, before: _Entry | None
+    path: Path, source: str, base: Path, limit: int, before: _Entry | None
 ) -> tuple[SourceFile | None, _Entry | None]:
     """Return the file and what to remember of it; hash it only when size or time differ."""
-    try:
-        if path.is_symlink() and not path.resolve(strict=True).is_relative_to(
-            _root_of(path, source)
-        ):
-            return None, None
-        status = path.stat()
-    except (OSError, RuntimeError):  # a dangling or circular link (RuntimeError until 3.12)
+    found = look(path, base)
+    if found is None:
         return None, None
-    if not stat.S_ISREG(status.st_mode):
-        return None, None
-    if before is not None and (before.size, before.mtime_ns) == (
-        status.st_size,
-        status.st_mtime_ns,
-    ):
+    if isinstance(found, Failure):
+        return SourceFile(source, path, "", 0, True, found), None
+    if before is not None and (before.size, before.mtime_ns) == (found.st_size, found.st_mtime_ns):
         return SourceFile(source, path, before.sha256, before.size, True), before
+    if found.st_size > limit:
+        return SourceFile(source, path, "", found.st_size, True), None
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             opened = os.fstat(stream.fileno())
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            sha256 = _sha256(stream, limit)
             closed = os.fstat(stream.fileno())
-    except OSError:
-        return SourceFile(source, path, "", status.st_size, True), None
+    except OSError as error:
+        return SourceFile(source, path, "", found.st_size, True, unreadable(error)), None
     entry = _Entry(closed.st_size, closed.st_mtime_ns, sha256)
     file = SourceFile(source, path, sha256, entry.size, True)
     # A file that is being written is not remembered: the next scan must look again.
@@ -148,8 +142,14 @@ def _examine(
     return file, entry if steady else None
 
 
-def _root_of(path: Path, source: str) -> Path:
-    return path.parents[source.count("/")]
+def _sha256(stream: BinaryIO, limit: int) -> str:
+    """Hash up to ``limit`` bytes: a file that something writes to may have no end."""
+    sha256 = hashlib.sha256()
+    left = limit
+    while left > 0 and (block := stream.read(min(left, 2**20))):
+        sha256.update(block)
+        left -= len(block)
+    return sha256.hexdigest()
 
 
 def _remember(
@@ -158,7 +158,7 @@ def _remember(
     known: _Index,
     base: str,
     settings: IngestSettings,
-    matches: "_Matcher",
+    matches: Matcher,
 ) -> tuple[list[SourceFile], _Index]:
     """Add the files that are gone, or forget them; return the files and the new index."""
     files = list(files)
@@ -186,45 +186,6 @@ def _is_gone(path: Path) -> bool:
     except (OSError, RuntimeError):
         return True
     return False
-
-
-class _Matcher:
-    """Whether a path below the root is included and not excluded."""
-
-    def __init__(self, settings: IngestSettings) -> None:
-        self.include = [_glob(glob) for glob in settings.include]
-        self.exclude = [_glob(glob) for glob in settings.exclude]
-
-    def __call__(self, source: str) -> bool:
-        return any(glob.fullmatch(source) for glob in self.include) and not any(
-            glob.fullmatch(source) for glob in self.exclude
-        )
-
-
-def _matcher(settings: IngestSettings) -> _Matcher:
-    return _Matcher(settings)
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    """Translate a glob as ``pathlib.PurePath.full_match`` does (new in Python 3.13)."""
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\])", pattern)
-    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    regex = ""
-    for part in parts:
-        if part in known:
-            regex += known[part]
-        elif part.startswith("[") and part.endswith("]"):
-            body = part[1:-1].replace("\\", r"\\")
-            regex += f"[^{body[1:]}]" if body.startswith("!") else f"[{body}]"
-        else:
-            regex += re.escape(part)
-    return re.compile(regex, re.DOTALL)
-
-
-def _source(path: Path, base: Path) -> str:
-    name = path.relative_to(base).as_posix()
-    # Tables hold UTF-8 only; a name in another encoding arrives with lone surrogates.
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _load(index: Path) -> _Index:

@@ -4,7 +4,6 @@ What a file gave is cached by its content, so it is neither read nor parsed agai
 run or after a kill -9, and the text of a file that has left its folder is still there.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, cast
@@ -14,20 +13,11 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.cache import Cache, short_id
 from pipeline.ingest.files import SourceFile
-from pipeline.ingest.readers.formats import (
-    EXTENSIONS,
-    READERS_VERSION,
-    extension,
-    format_of,
-    read,
-)
-from pipeline.ingest.readers.reading import Failure, ReadFailure, Reading, Record
+from pipeline.ingest.read_files import read_files
+from pipeline.ingest.readers.reading import Failure, Record
 from pipeline.outcome import Drop, Outcome, drops, table
-from pipeline.progress import track
 from pipeline.settings import IngestSettings
 from schemas.documents import RawDocuments
-
-MEGABYTE = 10**6
 
 
 def ingest(
@@ -37,7 +27,8 @@ def ingest(
 
     Args:
         files: From :func:`pipeline.ingest.files.scan`.
-        settings: Size limit and the field names of JSONL records.
+        settings: Limits and number of workers (which changes no byte of the result), and the
+            field names of JSONL records.
         cache: Holds what each file gave, by content and extension.
 
     Returns:
@@ -46,15 +37,19 @@ def ingest(
         ``unreadable_file``, ``changed_file``, ``too_large``, ``unreadable_pdf``,
         ``encrypted_pdf``, ``no_text_in_pdf``, ``unreadable_docx``, ``bad_json``,
         ``missing_text_field``, ``empty_record``, ``vanished_file`` (left the folder, and its
-        text is not cached) and ``same_document`` (same source and text, from two folders).
+        text is not cached) and ``same_document`` (same source and text, from two folders); of
+        what is not to be opened ``outside_folder`` and ``broken_link`` (links), ``not_a_file``
+        and ``unreadable_folder``; of a reader that met a limit ``reader_timeout``,
+        ``out_of_memory`` and ``reader_crashed``.
         Metrics: ``files``, ``files_read`` (opened now), ``files_gone``.
     """
     ordered = sorted(files, key=lambda file: (file.source, file.sha256, str(file.path)))
     documents: dict[str, dict[str, Any]] = {}
     dropped: list[Drop] = []
     opened = 0
-    for file in track(ordered, "files"):
-        kind, reading, was_read = _reading(file, settings, cache)
+    for file, (kind, reading, was_read) in zip(
+        ordered, read_files(ordered, settings, cache), strict=True
+    ):
         opened += was_read
         for record in reading.records:
             row = _row(file.source, kind, record)
@@ -78,70 +73,6 @@ def ingest(
             "files_gone": float(sum(not file.present for file in ordered)),
         },
     )
-
-
-def _reading(file: SourceFile, settings: IngestSettings, cache: Cache) -> tuple[str, Reading, bool]:
-    """Return format, what the file gave, and whether it was opened for it."""
-    limit = settings.max_file_megabytes * MEGABYTE
-    if file.size > limit:
-        return (
-            "",
-            _failed(
-                "too_large",
-                f"{file.size} bytes found; raise ingest.max_file_megabytes or split the file",
-                file.size,
-                limit,
-            ),
-            False,
-        )
-    key = _key(file, settings)
-    if file.sha256:
-        entry = cache.get(key)
-        if entry is not None:
-            return (
-                entry["format"],
-                Reading(
-                    [Record(*record) for record in entry["records"]],
-                    [Failure(*failure) for failure in entry["failures"]],
-                ),
-                False,
-            )
-    if file.path is None:
-        return (
-            "",
-            _failed(
-                "vanished_file",
-                "it has left the folder and its text is not in the cache; put it back",
-            ),
-            False,
-        )
-    try:
-        data = file.path.read_bytes()
-    except OSError as error:
-        return "", _failed("unreadable_file", f"{error.strerror}; mend its permissions"), True
-    if hashlib.sha256(data).hexdigest() != file.sha256:
-        # Under the key of the old content the new text would poison the cache.
-        return "", _failed("changed_file", "changed while it was read; run again"), True
-    kind, reading = _parse(file.source, data, settings)
-    cache.put(key, {"format": kind, "records": reading.records, "failures": reading.failures})
-    return kind, reading, True
-
-
-def _parse(source: str, data: bytes, settings: IngestSettings) -> tuple[str, Reading]:
-    try:
-        kind = format_of(extension(source), data)
-        return kind, read(kind, data, settings)
-    except ReadFailure as error:
-        return "", Reading([], [error.failure])
-
-
-def _key(file: SourceFile, settings: IngestSettings) -> dict[str, Any]:
-    """Content and all that decides how it is read; not the source, which a file may change."""
-    suffix = extension(file.source)
-    key = {"readers": READERS_VERSION, "sha256": file.sha256, "extension": suffix}
-    if EXTENSIONS.get(suffix) == "jsonl":
-        key |= {"text_field": settings.text_field, "title_fields": list(settings.title_fields)}
-    return key
 
 
 def _row(source: str, kind: str, record: Record) -> dict[str, Any]:
@@ -170,9 +101,3 @@ def _failures(source: str, failures: Sequence[Failure]) -> Iterator[Drop]:
 
 def _name(source: str, record: str) -> str:
     return f"{source}#{record}" if record else source
-
-
-def _failed(
-    reason: str, message: str, value: float | None = None, threshold: float | None = None
-) -> Reading:
-    return Reading([], [Failure("", reason, message, value, threshold)])

@@ -2,14 +2,12 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pipeline.ingest.readers.markdown import FRONT_MATTER
 
-_FENCED = re.compile(
-    r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n(?:.*?\n)??(?: {0,3}(?P=fence)[`~]*[ \t]*$|\Z)",
-    re.MULTILINE | re.DOTALL,
-)
+_FENCE = re.compile(r"^ {0,3}(?:(?P<ticks>`{3,})[^`\n]*|(?P<tildes>~{3,})[^\n]*)$", re.MULTILINE)
+"""A line that opens fenced code, or closes it when nothing else is on it (CommonMark 4.5)."""
 
 _INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200e\u200f\u2060\ufeff\ufffe\x00-\x08\x0b-\x1f\x7f]")
 """Soft hyphen, zero-width characters, direction marks, control characters; not the zero-width
@@ -31,15 +29,38 @@ def outside_code(text: str, change: Callable[[str], str]) -> str:
     """Apply a change to all of a Markdown text but its fenced code."""
     pieces = []
     at = 0
-    for block in _FENCED.finditer(text):
-        pieces += [change(text[at : block.start()]), block[0]]
-        at = block.end()
+    for start, end in _fenced(text):
+        pieces += [change(text[at:start]), text[start:end]]
+        at = end
     return "".join(pieces) + change(text[at:])
 
 
 def prose_of(text: str) -> str:
     """Return a Markdown text without its fenced code."""
-    return _FENCED.sub("", text)
+    pieces = []
+    at = 0
+    for start, end in _fenced(text):
+        pieces.append(text[at:start])
+        at = end
+    return "".join(pieces) + text[at:]
+
+
+def _fenced(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where fenced code begins and ends, its fences included; unclosed, it goes on.
+
+    Line by line: one pattern for whole blocks looks for the end of each of 100,000 open fences
+    up to the end of the text.
+    """
+    opened, start = "", 0
+    for line in _FENCE.finditer(text):
+        fence = line["ticks"] or line["tildes"]
+        if not opened:
+            opened, start = fence, line.start()
+        elif fence.startswith(opened) and line[0].strip() == fence:
+            yield start, line.end()
+            opened = ""
+    if opened:
+        yield start, len(text)
 
 
 def strip_metadata(text: str) -> str:

@@ -50,6 +50,13 @@ class IngestSettings(Section):
     """Fields of a JSONL record that may hold its title, best first; else the file name."""
     max_file_megabytes: Annotated[float, Field(gt=0)] = 64
     """Larger files are quarantined: one of them can exhaust the memory of a laptop."""
+    seconds_per_file: Annotated[float, Field(gt=0)] = 60
+    """Time for reading one file; one that takes longer is quarantined, and tried again when the
+    files or this setting change."""
+    max_memory_megabytes: Annotated[float, Field(ge=256)] = 1024
+    """Memory of one worker process; a file that needs more is quarantined."""
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Processes that read files; 0: one for each core that may be used. The result is the same."""
     missing_files: Literal["keep", "drop"] = "keep"
     """What becomes of documents whose file has left the folder. ``keep``: an inbox that is
     emptied between runs still adds up to one corpus; ``drop``: the folder is the corpus."""

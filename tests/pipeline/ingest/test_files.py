@@ -1,7 +1,11 @@
+import itertools
 import json
 import os
 import shutil
+import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -101,20 +105,78 @@ def test_excluding_a_file_takes_it_out_even_when_it_is_gone(inbox: Path, tmp_pat
     assert "b.md" in sources(scan(inbox, IngestSettings(), index)), "excluded is not forgotten"
 
 
-def test_links_out_of_the_root_circles_and_pipes_are_skipped(inbox: Path, tmp_path: Path):
+def test_links_circles_pipes_and_sockets_are_named_and_never_opened(inbox: Path, tmp_path: Path):
     (tmp_path / "secret.md").write_text("secret")
+    (tmp_path / "aside").mkdir()
     (inbox / "out.md").symlink_to(tmp_path / "secret.md")
+    (inbox / "out").symlink_to(tmp_path / "aside")
     (inbox / "in.md").symlink_to(inbox / "b.md")
     (inbox / "loop").symlink_to(inbox)
     (inbox / "circle.md").symlink_to(inbox / "circle.md")
     (inbox / "dangling.md").symlink_to(inbox / "nothing.md")
+    (inbox / "device.md").symlink_to("/dev/zero")
     os.mkfifo(inbox / "pipe.md")
-    assert sources(scan(inbox, IngestSettings(), tmp_path / "i")) == [
-        "a.txt",
-        "b.md",
-        "deep/er/c.md",
-        "in.md",
-    ]
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(inbox / "socket.md"))
+    found = {
+        file.source: file.problem and file.problem.reason
+        for file in scan(inbox, IngestSettings(), tmp_path / "i")
+    }
+    assert found == {
+        "a.txt": None,
+        "b.md": None,
+        "deep/er/c.md": None,
+        "in.md": None,
+        "out.md": "outside_folder",
+        "out": "outside_folder",
+        "device.md": "outside_folder",
+        "loop": "not_a_file",
+        "pipe.md": "not_a_file",
+        "socket.md": "not_a_file",
+        "circle.md": "broken_link",
+        "dangling.md": "broken_link",
+    }
+
+
+def test_another_problem_or_size_is_another_corpus(inbox: Path, tmp_path: Path):
+    def versions() -> list[list[str]]:
+        settings = IngestSettings(max_file_megabytes=0.001)
+        return [file.version for file in scan(inbox, settings, tmp_path / "i")]
+
+    link = inbox / "link.md"
+    link.symlink_to(inbox / "nothing.md")
+    found = [versions()]
+    link.unlink()
+    link.symlink_to("/dev/zero")
+    found.append(versions())
+    for size in (2000, 3000):
+        (inbox / "a.txt").write_text("x" * size)
+        found.append(versions())
+    assert all(one != other for one, other in itertools.combinations(found, 2))
+    assert versions() == found[-1]
+
+
+def test_a_file_above_the_limit_is_not_even_hashed(inbox: Path, tmp_path: Path):
+    with (inbox / "vast.md").open("wb") as stream:
+        stream.truncate(2**40)  # a tebibyte of nothing
+    files = {file.source: file for file in scan(inbox, IngestSettings(), tmp_path / "i")}
+    assert (files["vast.md"].sha256, files["vast.md"].size) == ("", 2**40)
+
+
+def test_folders_in_folders_beyond_the_depth_of_recursion(inbox: Path, tmp_path: Path):
+    depth = min(1500, (4000 - len(str(inbox))) // 2)
+    deepest = inbox / ("d/" * depth)
+    folders = [inbox / ("d/" * number) for number in range(1, depth + 1)]
+    for folder in folders:
+        folder.mkdir()
+    try:
+        (deepest / "end.md").write_text("text")
+        assert "d/" * depth + "end.md" in sources(scan(inbox, IngestSettings(), tmp_path / "i"))
+    finally:
+        # From the bottom up, since pytest's own removal is recursive.
+        (deepest / "end.md").unlink()
+        for folder in reversed(folders):
+            folder.rmdir()
 
 
 def test_a_root_that_is_itself_a_link_is_read(inbox: Path, tmp_path: Path):
@@ -127,27 +189,40 @@ def test_a_name_that_is_not_utf8_is_listed_readably(inbox: Path, tmp_path: Path)
     assert r"caf\xe9.md" in sources(scan(inbox, IngestSettings(), tmp_path / "i"))
 
 
-def test_an_unreadable_file_has_no_hash_and_is_tried_again():
+@contextmanager
+def unprivileged(root: Path) -> Iterator[None]:
+    """Act as another user, since root may read everything."""
+    privileged = os.geteuid() == 0
+    root.chmod(0o777)
+    if privileged:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if privileged:
+            os.seteuid(0)
+
+
+def test_closed_files_and_folders_are_named_and_tried_again():
     # Of its own, since pytest's folder is closed to other users.
     root = Path(tempfile.mkdtemp())
     try:
-        (root / "in").mkdir()
+        (root / "in" / "folder").mkdir(parents=True)
         closed = root / "in" / "closed.md"
         closed.write_text("text")
         closed.chmod(0)
-        root.chmod(0o777)
-        privileged = os.geteuid() == 0
-        if privileged:
-            os.seteuid(65534)  # root may read everything
-        try:
-            [file] = scan(root / "in", IngestSettings(), root / "i")
-        finally:
-            if privileged:
-                os.seteuid(0)
-        assert (file.sha256, file.present) == ("", True)
+        (root / "in" / "folder").chmod(0)
+        with unprivileged(root):
+            folder, file = scan(root / "in", IngestSettings(), root / "i")[::-1]
+        assert (file.sha256, file.present, file.problem.reason) == ("", True, "unreadable_file")
+        assert (folder.source, folder.problem.reason) == ("folder", "unreadable_folder")
         closed.chmod(0o644)
+        (root / "in" / "folder").chmod(0o755)
         [file] = scan(root / "in", IngestSettings(), root / "i")
-        assert len(file.sha256) == 64
+        assert len(file.sha256) == 64 and file.problem is None
+        (root / "in").chmod(0)
+        with unprivileged(root), pytest.raises(InputError, match="expected a folder that you may"):
+            scan(root / "in", IngestSettings(), root / "i")
     finally:
         shutil.rmtree(root)
 
