@@ -68,7 +68,7 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
         INGEST,
         RawDocuments,
         lambda: ingest(files, settings.ingest, reads),
-        settings=settings.ingest.model_dump(mode="json", exclude={"workers"}),
+        settings=settings.ingest,
         keys={"files": digest([file.version for file in files])},
     )
     require_rows(run, raw, "ingest: no document could be read", "look at the folder's files")

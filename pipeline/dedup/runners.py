@@ -77,7 +77,7 @@ def ray_cluster(address: str) -> Iterator[Runner]:
 
     def run(function: Callable[..., R], calls: Iterable[tuple[Any, ...]]) -> Iterator[R]:
         # A lost node costs a second call: the functions take and return values only.
-        remote = ray.remote(num_cpus=1, max_retries=3)(function)
+        remote = ray.remote(num_cpus=1, max_retries=3, scheduling_strategy="SPREAD")(function)
         nodes: list[Any] = ray.nodes()  # type: ignore[no-untyped-call]
         limit = 2 * max(1, int(sum(node["Resources"].get("CPU", 0) for node in nodes)))
         ahead: deque[Any] = deque()

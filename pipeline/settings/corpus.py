@@ -40,6 +40,8 @@ class PathSettings(Section):
 class IngestSettings(Section):
     """Which files are read, and how."""
 
+    how = frozenset({"workers"})
+
     include: tuple[str, ...] = ("**/*",)
     """Globs below the input folder."""
     exclude: tuple[str, ...] = ("**/.*", "**/.*/**")
