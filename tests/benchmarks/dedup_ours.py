@@ -1,0 +1,33 @@
+"""Our arm of the deduplication benchmark: pipeline.dedup with its defaults.
+
+    python -m tests.benchmarks.dedup_ours CORPUS OUTPUT
+"""
+
+import polars as pl
+import pyarrow as pa
+
+from pipeline.dedup.deduplicate import deduplicate
+from pipeline.settings import DedupSettings
+from schemas.documents import Documents
+from tests.benchmarks.dedup_arm import run
+
+
+def ours(table: pa.Table) -> list[str]:
+    """Return the ids of the rows that are kept."""
+    frame = pl.from_arrow(table)
+    documents = frame.select(
+        doc_id="id",
+        source="id",
+        format=pl.lit("text"),
+        title=pl.lit(""),
+        text="text",
+        span_start=pl.lit(0, pl.Int64),
+        span_end=pl.col("text").str.len_chars().cast(pl.Int64),
+        language=pl.lit("en"),
+    )
+    kept = deduplicate(Documents.validate(documents), DedupSettings()).kept
+    return kept["doc_id"].to_list()
+
+
+if __name__ == "__main__":
+    run(ours)
