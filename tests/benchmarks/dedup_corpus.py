@@ -29,13 +29,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.benchmarks.dedup_arm import TEXTS, read_rows
 from tests.benchmarks.dedup_pages import Pages, load
 from tests.benchmarks.dedup_shingles import THRESHOLD, jaccard, jaccards, shingle_list
 
@@ -51,7 +52,8 @@ MOST_SENTENCES = 24
 BATCH = 20_000
 """Rows a row group: 25 MB."""
 PARTS = 2
-TEXTS = "part-*.parquet"
+STORED: dict[str, Any] = {"use_dictionary": False, "compression": "lz4"}
+"""Text that hardly repeats, read at 1 GB/s: the arms are to be compared and not decompressors."""
 ADDED = "added.parquet"
 TRUTH = "truth.parquet"
 
@@ -87,13 +89,15 @@ def write(home: Path, pages: Pages, rows: int) -> None:
     truth: list[tuple[str, int, int, str, float, bool]] = []
     schema = pa.schema({"id": pa.string(), "text": pa.string()})
     for name, count in zip(names, [*np.diff(borders).tolist(), added], strict=True):
-        with pq.ParquetWriter(home / name, schema) as writer:
+        with pq.ParquetWriter(home / name, schema, **STORED) as writer:
             for start in range(0, count, BATCH):
                 batch = [next(stream) for _ in range(min(BATCH, count - start))]
                 ids = [f"{len(truth) + place:016x}" for place in range(len(batch))]
                 texts = [row.text for row in batch]
                 writer.write_table(pa.table({"id": ids, "text": texts}, schema))
-                truth += [(one, *row[1:], name == ADDED) for one, row in zip(ids, batch, strict=True)]
+                truth += [
+                    (one, *row[1:], name == ADDED) for one, row in zip(ids, batch, strict=True)
+                ]
     columns = zip(*truth, strict=True)
     labels = ("id", "family", "cluster", "kind", "jaccard", "added")
     pq.write_table(pa.table(dict(zip(labels, map(list, columns), strict=True))), home / TRUTH)
@@ -138,9 +142,7 @@ class _Passages:
         self._pages = pages
         self._real = generator.permutation(len(pages.passages))
         made = max(0, count - len(self._real))
-        drawn = generator.integers(
-            0, len(pages.sentences), (made, MOST_SENTENCES), dtype=np.int32
-        )
+        drawn = generator.integers(0, len(pages.sentences), (made, MOST_SENTENCES), dtype=np.int32)
         sizes = np.array([len(sentence) + 1 for sentence in pages.sentences])[drawn].cumsum(axis=1)
         full = sizes < generator.integers(*SIZES, (made, 1))
         self._drawn = drawn
@@ -198,13 +200,13 @@ def nearest_strangers(home: Path, sample: int) -> list[float]:
     families = {row["id"]: row["family"] for row in truth}
     own = [row["id"] for row in truth if row["kind"] == "own" and not row["added"]]
     chosen = set(random.Random(SEED).sample(own, min(sample, len(own))))
-    sets = {one: set(shingle_list(text)) for one, text in texts(home) if one in chosen}
+    sets = {one: set(shingle_list(text)) for one, text in read_rows(home) if one in chosen}
     holders: dict[str, list[str]] = defaultdict(list)
     for one, found in sets.items():
         for shingle in found:
             holders[shingle].append(one)
     nearest = dict.fromkeys(sets, 0.0)
-    for row, text in texts(home):
+    for row, text in read_rows(home):
         common: dict[str, int] = defaultdict(int)
         found = set(shingle_list(text))
         for shingle in found & holders.keys():
@@ -215,13 +217,6 @@ def nearest_strangers(home: Path, sample: int) -> list[float]:
                 alike = jaccard(len(found), len(sets[one]), count)
                 nearest[one] = max(nearest[one], alike)
     return sorted(nearest.values(), reverse=True)
-
-
-def texts(home: Path) -> Iterator[tuple[str, str]]:
-    """Yield id and text of each row of a corpus in order, without the batch to be added."""
-    for path in sorted(home.glob(TEXTS)):
-        for batch in pq.ParquetFile(path).iter_batches(BATCH):
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def main() -> None:
@@ -238,11 +233,8 @@ def main() -> None:
         duplicate=(pl.col("kind") != "own") & (pl.col("family") == pl.col("cluster"))
     )
     alike = pl.col("jaccard")
-    print(
-        truth.group_by("kind", "duplicate")
-        .agg(pl.len(), alike.min().alias("from"), alike.mean().alias("mean"), alike.max().alias("to"))
-        .sort("kind", "duplicate")
-    )
+    measured = (alike.min().alias("from"), alike.mean().alias("mean"), alike.max().alias("to"))
+    print(truth.group_by("kind", "duplicate").agg(pl.len(), *measured).sort("kind", "duplicate"))
     if options.check:
         nearest = nearest_strangers(home, options.check)
         print(f"largest true Jaccard of {options.check} rows with strangers: {nearest[:5]}")

@@ -5,18 +5,18 @@ bands are datasketch's own for the threshold. One core: the library has no paral
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
-import pyarrow as pa
 from datasketch import MinHash, MinHashLSH
 
-from tests.benchmarks.dedup_arm import rows, run
+from tests.benchmarks.dedup_arm import read_rows, run
 from tests.benchmarks.dedup_shingles import NUM_PERM, THRESHOLD, shingle_list
 
 
-def plain_loop(table: pa.Table) -> Iterator[str]:
+def plain_loop(corpus: Path) -> Iterator[str]:
     """Yield the ids of the rows that are kept."""
     index = MinHashLSH(threshold=THRESHOLD, num_perm=NUM_PERM)
-    for name, text in rows(table):
+    for name, text in read_rows(corpus):
         signature = MinHash(num_perm=NUM_PERM)
         signature.update_batch([shingle.encode() for shingle in shingle_list(text)])
         if not index.query(signature):

@@ -30,9 +30,7 @@ HASHES = 8
 
 def pipeline(corpus: Path, output: Path) -> float:
     """Run the four steps, write the kept ids and return the seconds of the steps."""
-    config = MinhashConfig(
-        n_grams=NGRAM, num_buckets=NUM_PERM // HASHES, hashes_per_bucket=HASHES
-    )
+    config = MinhashConfig(n_grams=NGRAM, num_buckets=NUM_PERM // HASHES, hashes_per_bucket=HASHES)
     reader = ParquetReader(str(corpus), glob_pattern=TEXTS)
     with tempfile.TemporaryDirectory() as folder:
         signatures, buckets, removed, kept = (

@@ -1,5 +1,6 @@
 """Deduplication as the corpus grows: time and memory at 10 thousand, 100 thousand, 1 million.
 
+    make bench                                            # or:
     .venv/bin/python -m tests.benchmarks.dedup_growth [--rows 10000 100000] [--repeats 2]
 
 A corpus of a million passages is 1.3 GB of text, made once below ``--cache`` (two minutes).
@@ -12,7 +13,8 @@ Every run is a process of its own; the best of the repeats counts.
 import argparse
 from pathlib import Path
 
-from tests.benchmarks.dedup_corpus import corpus, texts
+from tests.benchmarks.dedup_arm import read_rows
+from tests.benchmarks.dedup_corpus import corpus
 from tests.benchmarks.dedup_peers import CACHE, Measured, measure
 
 ROWS = (10_000, 100_000, 1_000_000)
@@ -43,7 +45,7 @@ def main() -> None:
     before = None
     for rows in sorted(options.rows):
         home = corpus(options.cache, rows)
-        megabytes = sum(len(text.encode()) for _, text in texts(home)) / 1e6
+        megabytes = sum(len(text.encode()) for _, text in read_rows(home)) / 1e6
         runs = [measure("ours", home, options.cache) for _ in range(options.repeats)]
         best = min(runs, key=lambda run: run.seconds)
         print(line(rows, megabytes, best, before), flush=True)

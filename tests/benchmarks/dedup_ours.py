@@ -1,21 +1,21 @@
 """Our arm of the deduplication benchmark: pipeline.dedup with its defaults.
 
-    python -m tests.benchmarks.dedup_ours CORPUS OUTPUT
+python -m tests.benchmarks.dedup_ours CORPUS OUTPUT
 """
 
+from pathlib import Path
+
 import polars as pl
-import pyarrow as pa
 
 from pipeline.dedup.deduplicate import deduplicate
 from pipeline.settings import DedupSettings
 from schemas.documents import Documents
-from tests.benchmarks.dedup_arm import run
+from tests.benchmarks.dedup_arm import TEXTS, run
 
 
-def ours(table: pa.Table) -> list[str]:
+def ours(corpus: Path) -> list[str]:
     """Return the ids of the rows that are kept."""
-    frame = pl.from_arrow(table)
-    documents = frame.select(
+    documents = pl.read_parquet(corpus / TEXTS).select(
         doc_id="id",
         source="id",
         format=pl.lit("text"),

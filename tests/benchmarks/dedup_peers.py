@@ -99,7 +99,7 @@ def measure(arm: str, corpus: Path, cache: Path, cold: bool = False) -> Measured
     interpreter = python(arm, cache)
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "kept"
-        own = {"HF_HOME": folder, "NUMBA_CACHE_DIR": folder if cold else f"{cache}/numba"}
+        own = {"HF_HOME": folder} | ({"NUMBA_CACHE_DIR": folder} if cold else {})
         words = [interpreter, "-m", f"tests.benchmarks.dedup_{arm}", str(corpus), str(output)]
         began = time.perf_counter()
         with (Path(folder) / "errors").open("w+") as errors:

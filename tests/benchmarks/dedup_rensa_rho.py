@@ -6,11 +6,11 @@ keeps the first of each group. Two threads where the library uses them.
 """
 
 from itertools import compress
+from pathlib import Path
 
-import pyarrow as pa
 from rensa import RMinHash, RMinHashDeduplicator, RMinHashLSH
 
-from tests.benchmarks.dedup_arm import rows, run
+from tests.benchmarks.dedup_arm import read_rows, run
 from tests.benchmarks.dedup_shingles import NUM_PERM, THRESHOLD, shingle_list
 
 BANDS = 8
@@ -18,19 +18,18 @@ BANDS = 8
 SEED = 42
 
 
-def rho(table: pa.Table) -> list[str]:
+def rho(corpus: Path) -> list[str]:
     """Return the ids of the rows that are kept."""
     matrix = RMinHash.digest_matrix_from_token_sets_rho(
-        (shingle_list(text) for _, text in rows(table)), num_perm=NUM_PERM, seed=SEED
+        (shingle_list(text) for _, text in read_rows(corpus)), num_perm=NUM_PERM, seed=SEED
     )
     index = RMinHashLSH(threshold=THRESHOLD, num_perm=NUM_PERM, num_bands=BANDS)
     flags = index.query_duplicate_flags_matrix_one_shot(matrix)
     flagged = RMinHashDeduplicator(threshold=THRESHOLD, num_perm=NUM_PERM, use_lsh=True)
-    pairs = rows(table.filter(pa.array(flags)))
+    pairs = compress(read_rows(corpus), flags)
     kept = iter(flagged.add_pairs((name, shingle_list(text)) for name, text in pairs))
-    return list(
-        compress(table["id"].to_pylist(), [not flag or next(kept) for flag in flags])
-    )
+    names = [name for name, _ in read_rows(corpus)]
+    return list(compress(names, [not flag or next(kept) for flag in flags]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Deduplication beside its peers: speed, memory and quality on one corpus in one run.
 
-    .venv/bin/python -m tests.benchmarks.dedup_speed [--rows 20000] [--repeats 3] [--arms ours rensa]
+    make bench                                            # or:
+    .venv/bin/python -m tests.benchmarks.dedup_speed [--rows 20000] [--arms ours rensa]
 
 The corpus: :mod:`dedup_corpus`. Every arm is a process of its own, each peer in an environment of
 its own (made below ``--cache`` on first use: minutes), with word 5-grams, 128 permutations and a
@@ -20,7 +21,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.benchmarks.dedup_corpus import corpus, nearest_strangers, texts
+from tests.benchmarks.dedup_arm import read_rows
+from tests.benchmarks.dedup_corpus import corpus, nearest_strangers
 from tests.benchmarks.dedup_peers import ARMS, CACHE, Measured, Unavailable, measure
 
 OURS, COLD = "ours", "ours cold"
@@ -62,7 +64,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the numbers there too")
     options = parser.parse_args()
     home = corpus(options.cache, options.rows)
-    megabytes = sum(len(text.encode()) for _, text in texts(home)) / 1e6
+    megabytes = sum(len(text.encode()) for _, text in read_rows(home)) / 1e6
     nearest = nearest_strangers(home, CHECKED)[0]
     print(
         f"{options.rows:,} passages, {megabytes:.1f} MB; of {CHECKED} passages the true Jaccard "
