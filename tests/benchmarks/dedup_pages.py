@@ -18,8 +18,10 @@ from tests.benchmarks.dedup_shingles import jaccard, shingle_list
 
 PACKAGES = ("postgresql-doc-15", "git-doc")
 BLOCKS = frozenset(
-    ("p", "li", "dt", "dd", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "td", "th", "tr", "table")
-    + ("div", "section", "blockquote", "br", "hr")
+    (
+        *("p", "li", "dt", "dd", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "td", "th", "tr"),
+        *("table", "div", "section", "blockquote", "br", "hr"),
+    )
 )
 """Elements that begin and end a piece of text."""
 FURNITURE = frozenset(("navheader", "navfooter", "toc", "script", "style", "head"))
