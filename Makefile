@@ -31,6 +31,7 @@ bench: $(READY)  ## training beside TRL, deduplication beside its peers; leave t
 	$(BIN)/python -m tests.benchmarks.training_speed
 	$(BIN)/python -m tests.benchmarks.dedup_speed
 	$(BIN)/python -m tests.benchmarks.dedup_growth
+	$(BIN)/python -m tests.benchmarks.dedup_adding
 
 setup: $(READY) $(STUDIO_READY)  ## install the pinned dependencies into both environments
 

@@ -13,9 +13,9 @@ from schemas.documents import Documents
 from tests.benchmarks.dedup_arm import TEXTS, run
 
 
-def ours(corpus: Path) -> list[str]:
-    """Return the ids of the rows that are kept."""
-    documents = pl.read_parquet(corpus / TEXTS).select(
+def documents(*files: Path) -> pl.DataFrame:
+    """Return the rows of Parquet files as cleaned documents."""
+    table = pl.concat(pl.read_parquet(path) for path in files).select(
         doc_id="id",
         source="id",
         format=pl.lit("text"),
@@ -25,7 +25,12 @@ def ours(corpus: Path) -> list[str]:
         span_end=pl.col("text").str.len_chars().cast(pl.Int64),
         language=pl.lit("en"),
     )
-    kept = deduplicate(Documents.validate(documents), DedupSettings()).kept
+    return Documents.validate(table)
+
+
+def ours(corpus: Path) -> list[str]:
+    """Return the ids of the rows that are kept."""
+    kept = deduplicate(documents(corpus / TEXTS), DedupSettings()).kept
     return kept["doc_id"].to_list()
 
 

@@ -19,13 +19,13 @@ class Score(NamedTuple):
     """Of these, the ones of a row that no other row of the corpus resembles at all."""
 
 
-def score(kept: Iterable[str], truth: Path) -> Score:
-    """Judge the rows that an arm keeps, of a corpus without the batch to be added.
+def score(kept: Iterable[str], truth: Path, added: bool = False) -> Score:
+    """Judge the rows that an arm keeps, of a corpus without or with the batch to be added.
 
     Of a cluster of s rows, s - 1 must go, whichever stays: with d of them dropped,
     min(d, s - 1) were right, and one was wrong where all s are gone.
     """
-    rows = pl.read_parquet(truth).filter(~pl.col("added"))
+    rows = pl.read_parquet(truth).filter(added | ~pl.col("added"))
     chosen = pl.Series("id", list(kept), dtype=pl.String)
     alone = pl.len().over("family") == 1
     clusters = (
