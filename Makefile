@@ -27,8 +27,11 @@ test: $(READY) $(STUDIO_READY)  ## lint, types, import rules and all tests
 	@# whole files: pytest 9.2 hides the groups of pytest-xdist 3.8 from its scheduler
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-bench: $(READY)  ## training speed, memory and loss beside TRL; leave the machine alone meanwhile
+bench: $(READY)  ## training beside TRL, deduplication beside its peers; leave the machine alone
 	$(BIN)/python -m tests.benchmarks.training_speed
+	$(BIN)/python -m tests.benchmarks.dedup_speed
+	$(BIN)/python -m tests.benchmarks.dedup_growth
+	$(BIN)/python -m tests.benchmarks.dedup_adding
 
 setup: $(READY) $(STUDIO_READY)  ## install the pinned dependencies into both environments
 

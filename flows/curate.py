@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pandera.typing.polars import DataFrame
 from prefect import flow
 
 from flows.accepted import accepted_before, index_documents, open_index
@@ -12,11 +13,13 @@ from flows.steps import Stage, run_stage
 from pipeline.cache import digest
 from pipeline.dataset.split import split
 from pipeline.dedup.deduplicate import deduplicate
+from pipeline.dedup.runners import runner
 from pipeline.errors import InputError
 from pipeline.ingest.chunk import chunk
 from pipeline.ingest.clean import clean
 from pipeline.ingest.files import scan
 from pipeline.ingest.ingest import ingest
+from pipeline.outcome import Outcome
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.store import Dataset
@@ -65,7 +68,7 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
         INGEST,
         RawDocuments,
         lambda: ingest(files, settings.ingest, reads),
-        settings=settings.ingest.model_dump(mode="json", exclude={"workers"}),
+        settings=settings.ingest,
         keys={"files": digest([file.version for file in files])},
     )
     require_rows(run, raw, "ingest: no document could be read", "look at the folder's files")
@@ -103,14 +106,23 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
 def deduplicate_documents(run: Run, cleaned: Dataset) -> Dataset:
     """Keep one document of every cluster, and note which for the next run."""
     before = accepted_before(run, cleaned)
+    settings = run.settings.dedup
+
+    def compute(documents: DataFrame[Documents]) -> Outcome[UniqueDocuments]:
+        index = open_index(run, before)
+        if index is not None:
+            index.keep_only(documents["doc_id"])
+        with runner(settings) as chosen:
+            return deduplicate(
+                documents, settings, accepted=index, runner=chosen, scratch=run.folder
+            )
+
     documents = run_stage(
         run,
         DEDUPLICATE,
         UniqueDocuments,
-        lambda documents: deduplicate(
-            documents, run.settings.dedup, accepted=open_index(run, before), scratch=run.folder
-        ),
-        settings=run.settings.dedup,
+        compute,
+        settings=settings,
         tables={"documents": (cleaned, Documents)},
         keys={} if before is None else {"accepted": before.content},
         parents={} if before is None else {"accepted": before},

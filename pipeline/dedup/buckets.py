@@ -101,13 +101,16 @@ def shared_keys(
         entries: of the index, sorted.
         mask: the bits of the row in them.
     """
+    if len(entries) == 0:
+        return np.empty((0, 2), dtype=np.int64)
     wanted = (keys & ~mask).ravel()
     order = np.argsort(wanted)  # neighbours are looked up one after the other: the cache is warm
     ordered = wanted[order]
     begin = np.searchsorted(entries, ordered)
-    end = np.searchsorted(entries, ordered | mask, side="right")
-    hits = np.flatnonzero(end > begin)
-    counts = end[hits] - begin[hits]
+    at = np.minimum(begin, len(entries) - 1)
+    hits = np.flatnonzero((begin < len(entries)) & ((entries[at] & ~mask) == ordered))
+    end = np.searchsorted(entries, ordered[hits] | mask, side="right")
+    counts = end - begin[hits]
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     places = np.repeat(begin[hits], counts) + within
     rows = np.repeat(order[hits] // keys.shape[1], counts)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numba as nb
 import numpy as np
 
+from pipeline.dedup import folding as tables
 from pipeline.dedup.folding import (
     BEYOND,
     DIGIT,
@@ -35,11 +36,9 @@ _PRIME = np.uint64(0x00000100000001B3)
 """FNV's prime for 64 bits."""
 _PRIME_2 = np.uint64(0x9FB21C651E98DF25)
 """Odd multiplier of the second half of a copy's key, a polynomial of its signs."""
-_MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
-_MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
-"""Multipliers of MurmurHash3's 64-bit finalizer (Appleby)."""
-BASE = np.uint64(0x9E3779B97F4A7C15)
-"""Odd base of the rolling hash of an n-gram (2^64 over the golden ratio)."""
+_MIX_1, _MIX_2 = np.uint64(tables.MIX[0]), np.uint64(tables.MIX[1])
+BASE = np.uint64(tables.BASE)
+"""Odd base of the rolling hash of an n-gram."""
 _1 = np.uint64(1)
 _33 = np.uint64(33)
 _63 = np.uint64(63)
@@ -61,6 +60,12 @@ def _mix(value: Scalar) -> Scalar:
     value = (value ^ (value >> _33)) * _MIX_1
     value = (value ^ (value >> _33)) * _MIX_2
     return value ^ (value >> _33)
+
+
+@compiled
+def sign_of(code: Scalar) -> Scalar:
+    """Return the 64 random bits of a code point."""
+    return _mix(np.uint64(code) * BASE)
 
 
 @compiled
@@ -93,7 +98,7 @@ def copy_key(data: Array, at: int, stop: int, folding: Folding) -> tuple[Scalar,
         stop: byte behind its last one.
         folding: of :func:`pipeline.dedup.folding.copy_folding`.
     """
-    start, length, codes, kinds = folding
+    start, length, codes, kinds, _, _ = folding
     one, two = _START, _MIX_2
     begun = gap = False
     while at < stop:
@@ -160,14 +165,8 @@ def ngram_hashes(
     Returns:
         ``n``: one when there are fewer than ``ngram`` words, none when there is no word.
     """
-    start, length, codes, kinds = folding
-    ascii_codes = codes[start[:128]]
-    ascii_kinds = np.full(256, BEYOND, dtype=np.uint8)
-    ascii_kinds[:128] = kinds[start[:128]]
-    ascii_signs = np.empty(128, dtype=np.uint64)
-    for place in range(128):
-        ascii_signs[place] = _sign(ascii_codes[place])
-    number = _mix(_appended(_START, _sign(48)))  # each number is the word "0"
+    start, length, codes, kinds, byte_kinds, byte_signs = folding
+    number = _mix(_appended(_START, sign_of(48)))  # each number is the word "0"
     words = 0
     # A word so far. ``pending``: a joint that waits for a digit, else the word ended before it.
     value = _START
@@ -175,19 +174,19 @@ def ngram_hashes(
     pending = np.uint64(0)
     while at < stop:
         byte = data[at]
-        kind = ascii_kinds[byte]
+        kind = byte_kinds[byte]
         # Runs of letters and of separators are most of a text: one short loop for each.
         if kind == LETTER and not behind_joint and pending == 0:
             if not inside:
                 value = _START
                 inside = True
             while kind == LETTER:
-                value = _appended(value, ascii_signs[byte])
+                value = _appended(value, byte_signs[byte])
                 at += 1
                 if at == stop:
                     break
                 byte = data[at]
-                kind = ascii_kinds[byte]
+                kind = byte_kinds[byte]
             numeric = digit_last = False
             continue
         if kind == SEPARATOR:
@@ -197,7 +196,7 @@ def ngram_hashes(
                 inside = behind_joint = False
                 pending = np.uint64(0)
             at += 1
-            while at < stop and ascii_kinds[data[at]] == SEPARATOR:
+            while at < stop and byte_kinds[data[at]] == SEPARATOR:
                 at += 1
             continue
         point = np.int64(byte)
@@ -213,7 +212,7 @@ def ngram_hashes(
                 pending = code
                 continue
             if kind == DIGIT and pending:
-                value = _appended(value, _sign(pending))
+                value = _appended(value, sign_of(pending))
                 pending = np.uint64(0)
                 behind_joint = True
             # "12b" is one word; "1.2b" is the number 1.2 and the word b.
@@ -228,10 +227,10 @@ def ngram_hashes(
                 behind_joint = False
                 pending = np.uint64(0)
             if kind == UNSPACED:
-                out[words] = _mix(_appended(_START, _sign(code)))
+                out[words] = _mix(_appended(_START, sign_of(code)))
                 words += 1
             elif kind in (LETTER, DIGIT):
-                value = _appended(value, _sign(code))
+                value = _appended(value, sign_of(code))
                 inside = True
                 digit_last = kind == DIGIT
                 numeric = numeric and digit_last
@@ -241,18 +240,16 @@ def ngram_hashes(
     if words == 0:
         return 0
     width = min(ngram, words)
+    rolled, power = np.uint64(0), np.uint64(1)
+    for place in range(width):
+        rolled = rolled * BASE + out[place]
+        power *= BASE
     for first in range(words - width + 1):
-        rolled = np.uint64(0)
-        for place in range(first, first + width):
-            rolled = rolled * BASE + out[place]
+        gone = out[first]
         out[first] = rolled
+        if first + width < words:
+            rolled = rolled * BASE + out[first + width] - gone * power
     return words - width + 1
-
-
-@compiled
-def _sign(code: Scalar) -> Scalar:
-    """Return the 64 random bits of a code point."""
-    return _mix(np.uint64(code) * BASE)
 
 
 @compiled

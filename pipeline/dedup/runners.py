@@ -1,11 +1,16 @@
-"""Who does the work: the threads of this process, other processes, or whatever a caller brings."""
+"""Who does the work: threads of this process, other processes, or the nodes of a cluster."""
 
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, Protocol, TypeVar
+
+from pipeline.errors import InputError
+from pipeline.settings import DedupSettings
 
 R = TypeVar("R")
 
@@ -34,6 +39,76 @@ def processes(function: Callable[..., R], calls: Iterable[tuple[Any, ...]]) -> I
     # Not by fork, which copies the locks that other threads hold.
     with ProcessPoolExecutor(workers(), get_context("spawn")) as pool:
         yield from _in_order(pool, function, calls)
+
+
+@contextmanager
+def ray_cluster(address: str) -> Iterator[Runner]:
+    """Open a runner on a Ray cluster; arguments and results travel through Ray's object store.
+
+    The nodes need this program and no storage: only the caller reads and writes documents.
+
+    Args:
+        address: of the cluster, ``HOST:PORT`` or ``auto`` for one on this machine; empty starts
+            one on this machine for as long as the runner is open.
+
+    Raises:
+        InputError: Ray is not installed, or there is no cluster at the address.
+    """
+    # Before the import: Ray would report its usage to its makers.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError(
+            "dedup.runner: ray found, but Ray is not installed; expected the extra of that name; "
+            "run `pip install 'tuneloop[ray]'`, or set dedup.runner to threads"
+        ) from error
+    try:
+        if address:
+            _knock(address)
+            ray.init(address=address, log_to_driver=False)
+        else:
+            ray.init(include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+    except OSError as error:
+        raise InputError(
+            f"dedup.ray_address: no Ray cluster at {address!r}; expected the address that "
+            "`ray start --head` prints; start the cluster, or set dedup.runner to threads"
+        ) from error
+
+    def run(function: Callable[..., R], calls: Iterable[tuple[Any, ...]]) -> Iterator[R]:
+        # A lost node costs a second call: the functions take and return values only.
+        remote = ray.remote(num_cpus=1, max_retries=3, scheduling_strategy="SPREAD")(function)
+        nodes: list[Any] = ray.nodes()  # type: ignore[no-untyped-call]
+        limit = 2 * max(1, int(sum(node["Resources"].get("CPU", 0) for node in nodes)))
+        ahead: deque[Any] = deque()
+        for arguments in calls:
+            ahead.append(remote.remote(*arguments))
+            if len(ahead) > limit:
+                yield ray.get(ahead.popleft())
+        while ahead:
+            yield ray.get(ahead.popleft())
+
+    try:
+        yield run
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError when nobody listens at an address: Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=5).close()
+
+
+@contextmanager
+def runner(settings: DedupSettings) -> Iterator[Runner]:
+    """Open the runner that the settings ask for."""
+    if settings.runner == "ray":
+        with ray_cluster(settings.ray_address) as cluster:
+            yield cluster
+    else:
+        yield processes if settings.runner == "processes" else threads
 
 
 def _in_order(

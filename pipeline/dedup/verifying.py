@@ -8,6 +8,9 @@ from pipeline.dedup.folding import Folding
 from pipeline.dedup.kernel import BASE, Array, compiled, room, sign
 from pipeline.dedup.signing import shingles
 
+FEW = 8
+"""Texts of a component up to which all are compared, without estimates."""
+
 _1 = np.uint64(1)
 _64 = np.uint64(64)
 
@@ -64,8 +67,10 @@ def verify(
     for component in range(len(components) - 1):
         begin, end = components[component], components[component + 1]
         places = offsets[begin : end + 1]
-        signatures = np.empty((end - begin, len(a)), dtype=np.uint32)
-        values, bounds = _sets(data, places, ngram, words, copies, a, b, signatures)
+        # In a small component a comparison costs less than the estimates that would spare it.
+        estimated = end - begin > FEW
+        signatures = np.zeros((end - begin if estimated else 1, len(a)), dtype=np.uint32)
+        values, bounds = _sets(data, places, ngram, words, copies, a, b, estimated, signatures)
         parent = np.arange(end - begin)
         oversized = _join(values, bounds, signatures, parent, threshold, agreeing, limit)
         if oversized >= 0:
@@ -101,11 +106,12 @@ def _sets(
     copies: Folding,
     a: Array,
     b: Array,
+    estimated: bool,
     signatures: Array,
 ) -> tuple[Array, Array]:
     """Return the distinct shingles of all texts one behind another, and where each set begins.
 
-    Writes the signatures as well.
+    Writes the signatures as well when similarities are ``estimated``.
     """
     bounds = np.zeros(len(offsets), dtype=np.int64)
     values = np.empty(1024, dtype=np.uint64)
@@ -117,7 +123,8 @@ def _sets(
         if need > len(scratch):
             scratch = np.empty(need, dtype=np.uint64)
         count = shingles(data, at, stop, ngram, words, copies, scratch)
-        sign(scratch[:count], a, b, signatures[text])
+        if estimated:
+            sign(scratch[:count], a, b, signatures[text])
         table, shift = _cleared(table, count)
         filled = bounds[text]
         if filled + count > len(values):
@@ -153,7 +160,7 @@ def _join(
         filled = False
         for other in range(one + 1, texts):
             root, second = _find(parent, one), _find(parent, other)
-            if root == second or _agreement(signatures[one], signatures[other]) < agreeing:
+            if root == second or not _may_agree(signatures, one, other, agreeing):
                 continue
             if not filled:
                 table, shift = _filled(table, mine)
@@ -220,7 +227,7 @@ def _look_around(
         for other in range(one + 1, texts):
             if survivor[one] == survivor[other]:
                 continue
-            if _agreement(signatures[one], signatures[other]) < agreeing:
+            if not _may_agree(signatures, one, other, agreeing):
                 continue
             if not filled:
                 table, shift = _filled(table, mine)
@@ -244,12 +251,14 @@ def _find(parent: Array, text: int) -> int:
 
 
 @compiled
-def _agreement(one: Array, other: Array) -> int:
-    """Return in how many places two signatures are equal."""
+def _may_agree(signatures: Array, one: int, other: int, agreeing: int) -> bool:
+    """Tell whether two signatures agree in enough places; true where there are none."""
+    if len(signatures) == 1:
+        return True
     count = 0
-    for k in range(len(one)):
-        count += one[k] == other[k]
-    return count
+    for k in range(signatures.shape[1]):
+        count += signatures[one, k] == signatures[other, k]
+    return count >= agreeing
 
 
 @compiled

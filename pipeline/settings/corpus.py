@@ -40,6 +40,8 @@ class PathSettings(Section):
 class IngestSettings(Section):
     """Which files are read, and how."""
 
+    how = frozenset({"workers"})
+
     include: tuple[str, ...] = ("**/*",)
     """Globs below the input folder."""
     exclude: tuple[str, ...] = ("**/.*", "**/.*/**")
@@ -51,8 +53,8 @@ class IngestSettings(Section):
     max_file_megabytes: Annotated[float, Field(gt=0)] = 64
     """Larger files are quarantined: one of them can exhaust the memory of a laptop."""
     seconds_per_file: Annotated[float, Field(gt=0)] = 60
-    """Time for reading one file; one that takes longer is quarantined. The slowest real files are
-    PDFs of some thousand pages."""
+    """Time for reading one file; one that takes longer is quarantined, and tried again when the
+    files or this setting change."""
     max_memory_megabytes: Annotated[float, Field(ge=256)] = 1024
     """Memory of one worker process; a file that needs more is quarantined."""
     workers: Annotated[int, Field(ge=0, le=1024)] = 0
@@ -116,7 +118,7 @@ class CleanSettings(Section):
 class DedupSettings(Section):
     """Exact and near duplicates."""
 
-    how = frozenset({"incremental", "memory_megabytes"})
+    how = frozenset({"incremental", "memory_megabytes", "runner", "ray_address"})
 
     ngram: Annotated[int, Field(ge=1, le=20)] = 5
     """Words a shingle (FineWeb)."""
@@ -137,6 +139,11 @@ class DedupSettings(Section):
     with each other: ids, pairs and reviews keep their document. False: each run decides anew."""
     memory_megabytes: Annotated[int, Field(ge=64)] = 2048
     """Memory of the buckets; larger ones are sorted in files, part by part."""
+    runner: Literal["threads", "processes", "ray"] = "threads"
+    """Who computes: the result is the same. On one machine threads are fastest: they share the
+    documents."""
+    ray_address: str = ""
+    """Ray cluster, ``HOST:PORT`` or ``auto``; empty starts one on this machine for the stage."""
 
     @model_validator(mode="after")
     def _candidates_must_cover_duplicates(self) -> "DedupSettings":

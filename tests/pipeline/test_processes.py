@@ -113,7 +113,7 @@ def children() -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if "pipeline.processes" in " ".join(child.cmdline())
+        if "pipeline.worker" in " ".join(child.cmdline())
     ]
 
 

@@ -80,5 +80,5 @@ def test_a_value_inside_a_table_of_a_section_can_be_set():
 
 
 def test_a_country_without_known_ids_is_refused_with_those_that_have_some():
-    with pytest.raises(SettingsError, match="no ids are known of UK; choose of .*GB"):
+    with pytest.raises(SettingsError, match=r"no ids are known of UK; choose of .*GB"):
         load_settings(None, ["clean.id_countries=['UK']"])

@@ -50,7 +50,7 @@ _ADDRESS_WORD = (
 )
 _VERSION_WORD = (
     r"v|ver|vers|version|versions|versie|versión|versão|versione|wersja|версия"
-    r"|release|releases|rel|rev|revision|build|firmware|fw|bios|driver|kernel|patch|update"
+    r"|oid|oids|release|releases|rel|rev|revision|build|firmware|fw|bios|driver|kernel|patch|update"
     r"|upgrade|upgraded|upgrading|software|bootloader|stand|ausgabe|section|sections|chapter"
     r"|table|figure|clause|appendix|abschnitt|kapitel|section|sección|capítulo|§"
 )

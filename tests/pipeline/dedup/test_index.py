@@ -79,9 +79,19 @@ def test_a_document_that_has_left_the_corpus_hides_no_copy(tmp_path: Path):
     accepted = indexed(tmp_path, corpus(texts(0, 10)))
     now = texts(0, 10) | {"near.md": edited(prose(7), 2)}
     del now["7.md"]
+    accepted.keep_only(corpus(now)["doc_id"])
     outcome = deduplicate(corpus(now), DEFAULT, accepted=accepted)
     assert outcome.dropped.height == 0
     assert "near.md" in outcome.kept["source"]
+
+
+def test_a_batch_can_come_alone(tmp_path: Path):
+    old = corpus(texts(0, 10))
+    batch = corpus({"near.md": edited(prose(7), 2), "new.md": prose(77)})
+    outcome = deduplicate(batch, DEFAULT, accepted=indexed(tmp_path, old))
+    assert outcome.kept["source"].to_list() == ["new.md"]
+    seventh = old.filter(pl.col("source") == "7.md")["doc_id"].to_list()
+    assert outcome.dropped["related_id"].to_list() == seventh
 
 
 def test_without_new_documents_all_stay(tmp_path: Path):

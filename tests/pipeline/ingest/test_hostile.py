@@ -14,8 +14,10 @@ import pytest
 from tests.pipeline.ingest import hostile
 from tests.pipeline.ingest.hostile_run import MEGABYTES
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 240
-"""Until the run counts as one that does not end; it takes some 30 s on 2 cores."""
+"""Until the run counts as one that does not end; it takes about a minute on 2 cores."""
 
 PARENT_MEGABYTES = 1500
 """The process that collects: it holds 100 MB of text, in Python and in a table."""

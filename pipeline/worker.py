@@ -1,0 +1,83 @@
+"""A worker process of :mod:`pipeline.processes`: limits itself, then answers item by item.
+
+The kernel keeps the limits, since Python cannot interrupt a C library: time by an alarm whose
+default action ends the worker (no thread needs the interpreter's lock, and it holds when the
+parent is gone), memory by RLIMIT_DATA. That one counts private writable memory; RLIMIT_AS would
+count mapped libraries and reserved addresses too, of which threaded ones take gigabytes, and a
+watch of the resident size sees a burst too late.
+"""
+
+import contextlib
+import ctypes
+import os
+import pickle
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+Value = TypeVar("Value")
+
+OUT_OF_MEMORY = 77
+"""Exit code of a worker that was refused memory; neither Python nor a shell uses it."""
+
+PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl.h: the signal that a process gets when its parent dies."""
+
+
+class Done(NamedTuple, Generic[Value]):
+    """What the function returned."""
+
+    value: Value
+
+
+class Failed(NamedTuple):
+    """Why there is no value, for this item alone."""
+
+    reason: Literal["timeout", "memory", "crash", "error"]
+    """Over its time, over its memory, the process died, or the function raised."""
+    message: str
+    value: float | None = None
+    """Seconds or megabytes that were reached, where known."""
+    threshold: float | None = None
+
+
+def _work(connection: Connection) -> None:
+    seconds, limit, function = pickle.loads(connection.recv_bytes())
+    # Ctrl-C goes to the whole process group; the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no dump behind
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    try:
+        call = pickle.loads(function)
+    except Exception as error:  # whatever its import raises: said, since no item is to blame
+        connection.send(f"{type(error).__name__}: {error}")
+        return
+    connection.send(None)
+    while True:
+        for blob in connection.recv():
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            answer = _answer(call, blob)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            connection.send_bytes(answer)
+
+
+def _answer(call: Callable[[Any], Any], blob: bytes) -> bytes:
+    try:
+        return pickle.dumps(Done(call(pickle.loads(blob))), pickle.HIGHEST_PROTOCOL)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+    # Rust's panics are no Exception, and none of what an item does may end the others.
+    except BaseException as error:
+        return pickle.dumps(Failed("error", f"{type(error).__name__}: {error}"[:1000]))
+
+
+def main() -> None:
+    """Work for the process at the other end of the connection until it closes it."""
+    with Connection(int(sys.argv[1])) as connection, contextlib.suppress(EOFError, OSError):
+        _work(connection)
