@@ -61,6 +61,11 @@ class Part:
         self._terms = []
         return head
 
+    def in_a_line(self) -> str:
+        """Return the blocks as the one line that a cell of a table has."""
+        lines = (line for block in self.blocks for line in block.split("\n"))
+        return "<br>".join(filter(None, (" ".join(line.split()) for line in lines)))
+
     def joined(self) -> str:
         """Return the blocks as one text."""
         if self._items:

@@ -16,29 +16,27 @@ _BOLD = re.compile(r"\*\*([^*]*)\*\*")
 _BLOCKS = frozenset((*HEADINGS, "table", "dl", "blockquote"))
 
 
-DATA, ENTRIES, LAYOUT = "data", "entries", "layout"
-
 _ENTRIES_FROM = 3
 """Rows of one column from which they are entries, such as a header and two functions."""
 
 
-def kind_of(table: Any) -> str:
-    """Return whether a table is data, a column of entries, or lays out the page.
+def is_data(table: Any) -> bool:
+    """Whether a table is data; else it lays out the page and is unfolded into its blocks.
 
-    Data has two columns at least, a header or two rows, and holds what fits on a line of
-    Markdown: no code of several lines, heading, table or definition list, and lists or paragraphs
-    only under a header. A column of entries becomes a list, a layout its blocks.
+    Data has two columns, or one of some entries under a header; it has a header or two rows, and
+    holds what fits on a line of Markdown: no code of several lines, heading, table or definition
+    list, and lists or paragraphs only under a header.
     """
     if table.get("role") in ("presentation", "none"):
-        return LAYOUT
+        return False
     header = blocks = False
     rows = widest = 0
     for element in table.iterdescendants():
         tag = element.tag
         if tag in _BLOCKS:
-            return LAYOUT
+            return False
         if tag == "pre" and "\n" in "".join(element.itertext()).strip():
-            return LAYOUT
+            return False
         if tag == "tr":
             rows += 1
             widest = max(widest, len(element))
@@ -47,8 +45,8 @@ def kind_of(table: Any) -> str:
         elif tag in ("ul", "ol") or (tag == "p" and element.getnext() is not None):
             blocks = True
     if widest < 2:
-        return ENTRIES if header and rows >= _ENTRIES_FROM else LAYOUT
-    return DATA if header or (rows > 1 and not blocks) else LAYOUT
+        return header and rows >= _ENTRIES_FROM
+    return header or (rows > 1 and not blocks)
 
 
 class Table:

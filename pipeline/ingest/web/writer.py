@@ -11,7 +11,7 @@ from pipeline.ingest.web.line import BREAK, CODE, LINK, RAISED, Line
 from pipeline.ingest.web.names import HEADINGS, INLINE, is_box, is_label
 from pipeline.ingest.web.parts import Part, indented
 from pipeline.ingest.web.pre import code_block
-from pipeline.ingest.web.tables import DATA, ENTRIES, Table, kind_of
+from pipeline.ingest.web.tables import Table, is_data
 
 DEEPEST = 6
 """Lists and quotes inside one another that are indented; deeper ones stay at this level, since
@@ -41,8 +41,8 @@ class Writer:
         """Of the heading that is open."""
         self._depth = 0
         """Lists and quotes that are open."""
-        self._tables: list[Table | str] = []
-        """Tables that are open; of one that is unfolded its kind."""
+        self._tables: list[Table | None] = []
+        """Tables that are open; None for one that is unfolded."""
         self._boxes = 0
 
     def text(self) -> str:
@@ -147,25 +147,15 @@ class Writer:
                 "blockquote": self._end_quote,
             }[tag]
         if tag == "table":
-            return self._start_table(element)
+            self._tables.append(Table() if is_data(element) else None)
+            return self._end_table
         table = self._tables[-1] if self._tables else None
-        if isinstance(table, Table) and tag == "tr":
+        if table is not None and tag == "tr":
             table.row()
-        elif isinstance(table, Table) and tag in ("td", "th"):
+        elif table is not None and tag in ("td", "th"):
             self._parts.append(Part())
             return lambda: self._end_cell(table, element)
-        elif table == ENTRIES and tag == "tr":
-            self._parts.append(Part(tight=True))
-            return self._end_li
         return self._flush
-
-    def _start_table(self, element: Any) -> Callable[[], None]:
-        kind = kind_of(element)
-        self._tables.append(Table() if kind == DATA else kind)
-        if kind == ENTRIES:
-            self._depth += 1
-            self._parts.append(Part(items=True))
-        return self._end_table
 
     def _marked(self, mark: str, then: Callable[[], None] | None = None) -> Callable[[], None]:
         """Open a mark for a whole block; return what ends it."""
@@ -225,14 +215,12 @@ class Writer:
     def _end_table(self) -> None:
         self._flush()
         table = self._tables.pop()
-        if table == ENTRIES:
-            self._end_list()
-        elif isinstance(table, Table):
+        if table is not None:
             self._add(table.markdown())
 
     def _end_cell(self, table: Table, element: Any) -> None:
         part = self._close()
-        table.cell(" ".join(" ".join(part.blocks).split()), element)
+        table.cell(part.in_a_line(), element)
 
     def _close(self) -> Part:
         self._flush()
@@ -242,7 +230,7 @@ class Writer:
         return marker if self._depth <= DEEPEST else 0
 
     def _in_cell(self) -> bool:
-        return bool(self._tables) and isinstance(self._tables[-1], Table)
+        return bool(self._tables) and self._tables[-1] is not None
 
     def _flush(self) -> None:
         """End the block that the line holds."""
