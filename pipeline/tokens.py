@@ -127,7 +127,7 @@ class _Tokenizer:
 
     def _words(self, text: str) -> list[str]:
         if self._added is None or not self._added.search(text):
-            return _WORDS.findall(text)
+            return list(_WORDS.findall(text))
         pieces = self._added.split(text)
         return [
             word

@@ -1,7 +1,6 @@
 """What of a page is its content, and what its frame: navigation, banners, footers, side columns."""
 
 import re
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lxml import etree
@@ -18,7 +17,7 @@ from pipeline.ingest.web.names import (
 )
 
 LARGEST_SHARE = 0.5
-"""An element named like boilerplate that holds more of the page's text than this is a layout
+"""An element named like boilerplate that holds more of the page's words than this is a layout
 (``page-with-sidebar``) and stays."""
 
 MAX_LINKED = 1 / 3
@@ -33,11 +32,18 @@ of text. Beside it only what is mostly links goes, so the number matters little.
 _NO_DISPLAY = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 
 
-class _Size(NamedTuple):
-    length: int
-    """Characters of text."""
-    landmark: bool
-    """Whether a landmark is inside."""
+class Count(NamedTuple):
+    """Words of an element."""
+
+    parent: Any
+    """The block around it."""
+    words: int
+    linked: int
+    """In links."""
+    good: int
+    """Outside links, in blocks that are not mostly links."""
+    landmarks: int
+    """Landmarks inside."""
 
 
 class Frame:
@@ -45,38 +51,19 @@ class Frame:
 
     def __init__(self, body: Any) -> None:
         self._body = body
-        self._known_sizes: dict[Any, _Size] = {}
-        self._outside: set[Any] | None = None
-        """The elements that are dropped, where they are known."""
-        landmark = self._landmark()
+        survey = _Survey(body)
+        self._counts = survey.counts
+        self._dropped = survey.dropped
+        landmark = self._landmark(survey)
         self.root = body if landmark is None else landmark
         """The element that holds the content."""
+        self._dropped |= {element for element in survey.suspects if self._small(element)}
         if landmark is None:
-            self._outside = self._beside()
+            self._dropped |= self._mostly_links()
 
     def drops(self, element: Any) -> bool:
         """Whether an element inside the root belongs to the frame."""
-        if self._outside is not None:
-            return element in self._outside
-        tag = element.tag
-        if tag in DROPPED:
-            return True
-        if not element.keys():
-            return tag in ("aside", "form") and self._small(element)
-        names = element.get("class") or ""
-        if _hidden(element, names) or is_mark(names):
-            return tag in INLINE or self._small(element)
-        if tag in INLINE or tag in LANDMARKS:
-            return False
-        role = element.get("role")
-        if tag == "aside" and (role in ("note", "doc-footnote") or is_box(names)):
-            return False
-        suspect = (
-            tag in ("aside", "form")
-            or role in ROLES
-            or is_frame(f"{names} {element.get('id') or ''}")
-        )
-        return suspect and self._small(element)
+        return element.tag in DROPPED or element in self._dropped
 
     def title_outside(self) -> Any:
         """Return the heading of the page where it stands outside the root, else None."""
@@ -89,134 +76,135 @@ class Frame:
         text = " ".join("".join(heads[0].itertext()).split()) if len(heads) == 1 else ""
         return heads[0] if title and text and " ".join(title.split()).startswith(text) else None
 
-    def _sizes(self) -> dict[Any, _Size]:
-        """Return the sizes of all elements but the inline ones, measured once."""
-        if self._known_sizes:
-            return self._known_sizes
-        total, landmarks = 0, 0
-        before: list[tuple[int, int]] = []
-        walk = etree.iterwalk(self._body, events=("start", "end"))
-        for event, element in walk:
-            block = element.tag not in INLINE
-            if event == "start":
-                if block:
-                    before.append((total, landmarks))
-                    landmarks += element.tag in LANDMARKS or element.get("role") == "main"
-                if element.tag in DROPPED:
-                    walk.skip_subtree()
-                else:
-                    total += len(element.text or "")
-                continue
-            if block:
-                length, marks = before.pop()
-                own = element.tag in LANDMARKS or element.get("role") == "main"
-                self._known_sizes[element] = _Size(total - length, landmarks - marks > own)
-            total += len(element.tail or "") if element is not self._body else 0
-        return self._known_sizes
-
     def _small(self, element: Any) -> bool:
         """Whether an element holds neither a landmark nor most of the text."""
-        if element.tag in INLINE:
-            return True
-        sizes = self._sizes()
-        size = sizes[element]
-        return not size.landmark and size.length <= LARGEST_SHARE * sizes[self.root].length
+        count = self._counts[element]
+        return not count.landmarks and count.words <= LARGEST_SHARE * self._counts[self.root].words
 
-    def _landmark(self) -> Any:
+    def _landmark(self, survey: "_Survey") -> Any:
         """Return the element that the page itself calls its content, if one has text."""
-        mains = list(self._body.iter("main")) or self._body.xpath(".//*[@role='main']")
-        articles = list((mains[0] if len(mains) == 1 else self._body).iter("article"))
-        if not mains and not articles:
-            return None
-        sizes = self._sizes()
 
-        def length(element: Any) -> int:
-            return sizes[element].length if element in sizes else 0
+        def words(element: Any) -> int:
+            return self._counts[element].words
 
-        main = max(mains, key=length, default=None)
-        article = max(articles, key=length, default=None)
-        if length(main) == 0:
+        main = max(survey.mains, key=words, default=None)
+        if main is not None and not words(main):
             main = None
+        inside = survey.articles
+        if main is not None:
+            inside = [element for element in main.iter("article") if element in self._counts]
+        article = max(inside, key=words, default=None)
         # Several of a size are teasers of other pages, or the parts of one.
-        whole = sum(map(length, articles)) if main is None else length(main)
-        return article if length(article) > LARGEST_SHARE * whole else main
+        whole = sum(map(words, inside)) if main is None else words(main)
+        alone = article is not None and words(article) > LARGEST_SHARE * whole
+        return article if alone else main
 
-    def _beside(self) -> set[Any]:
-        """Return the frame of a page without landmarks.
-
-        Beside what :meth:`drops` sees, that is what stands next to the main part and is mostly
-        links.
-        """
-        counts, found = _count(self._body, self.drops)
-        enough = MAIN_SHARE * counts[self._body].good
-        # Elements are counted when they end, the inner ones first.
-        part = next(element for element, count in counts.items() if count.good >= enough)
+    def _mostly_links(self) -> set[Any]:
+        """Return what stands beside the main part and is mostly links."""
+        gone: dict[Any, int] = {}
+        """Words of text in the parts of an element that are dropped."""
+        good: dict[Any, int] = {}
+        for element, count in self._counts.items():  # the inner ones first
+            good[element] = count.good - gone.get(element, 0)
+            lost = count.good if element in self._dropped else gone.get(element, 0)
+            gone[count.parent] = gone.get(count.parent, 0) + lost
+        enough = MAIN_SHARE * good[self._body]
+        most = LARGEST_SHARE * self._counts[self._body].words
+        part = next(element for element, words in good.items() if words >= enough)
+        found = set()
         while part is not self._body:
             parent = part.getparent()
             for other in parent:
-                count = counts.get(other)
-                if other is not part and count and count.linked > MAX_LINKED * count.words:
+                beside = self._counts.get(other) if other is not part else None
+                if beside and beside.words <= most and beside.linked > MAX_LINKED * beside.words:
                     found.add(other)
             part = parent
         return found
 
 
-class _Count(NamedTuple):
-    """Words of an element."""
+class _Survey:
+    """One walk over a page that counts its words and notes what may be its frame."""
 
-    words: int
-    linked: int
-    """In links."""
-    good: int
-    """Outside links, in blocks that are not mostly links."""
+    def __init__(self, body: Any) -> None:
+        self.counts: dict[Any, Count] = {}
+        """Of all elements but the inline ones and the dropped ones, the inner ones first."""
+        self.dropped: set[Any] = set()
+        self.suspects: list[Any] = []
+        """Blocks that are dropped unless they hold most of the page."""
+        self.mains: list[Any] = []
+        self.articles: list[Any] = []
+        self._count(body)
 
-
-def _count(body: Any, drops: Callable[[Any], bool]) -> tuple[dict[Any, _Count], set[Any]]:
-    """Count the words of all elements but the inline ones.
-
-    Args:
-        body: Of the page.
-        drops: Which elements are not looked at.
-
-    Returns:
-        Counts, the inner elements first, and the elements that were not looked at.
-    """
-    counts: dict[Any, _Count] = {}
-    dropped: set[Any] = set()
-    words = linked = good = block = block_linked = links = 0
-    before: list[tuple[int, int, int]] = []
-    walk = etree.iterwalk(body, events=("start", "end"))
-    for event, element in walk:
-        tag = element.tag
-        starts = event == "start"
-        if tag not in INLINE:
-            if block:  # a block of text ends
-                words += block
-                linked += block_linked
-                if block_linked <= MAX_LINKED * block:
-                    good += block - block_linked
-                block = block_linked = 0
-            if starts:
-                before.append((words, linked, good))
-            else:
-                first = before.pop()
-                counts[element] = _Count(words - first[0], linked - first[1], good - first[2])
-        if starts:
-            if element is not body and drops(element):
-                dropped.add(element)
+    def _count(self, body: Any) -> None:
+        words = linked = good = landmarks = links = 0
+        block = block_linked = 0
+        """Words of the block of text at hand, and those of them in links."""
+        before: list[tuple[Any, int, int, int, int]] = [(None, 0, 0, 0, 0)]
+        walk = etree.iterwalk(body, events=("start", "end"))
+        for event, element in walk:
+            tag = element.tag
+            starts = event == "start"
+            if starts and element is not body and self._leaves_out(element):
+                self.dropped.add(element)
                 walk.skip_subtree()
                 continue
-            links += tag == "a"
-            text = element.text
+            text = element.text if starts else element.tail
+            if element not in self.dropped:
+                if tag == "a":
+                    links += 1 if starts else -1
+                elif tag not in INLINE:
+                    if block:
+                        words += block
+                        linked += block_linked
+                        if block_linked <= MAX_LINKED * block:
+                            good += block - block_linked
+                        block = block_linked = 0
+                    if starts:
+                        landmarks += self._is_landmark(element)
+                        before.append((element, words, linked, good, landmarks))
+                    else:
+                        _, *then = before.pop()
+                        now = words, linked, good, landmarks
+                        parent = before[-1][0]
+                        self.counts[element] = Count(parent, *map(int.__sub__, now, then))
+            if text:
+                new = len(text.split())
+                block += new
+                if links:
+                    block_linked += new
+
+    def _is_landmark(self, element: Any) -> bool:
+        if element.tag == "article":
+            self.articles.append(element)
+        elif element.tag == "main" or element.get("role") == "main":
+            self.mains.append(element)
         else:
-            links -= tag == "a" and element not in dropped
-            text = element.tail
-        if text:
-            new = len(text.split())
-            block += new
-            if links:
-                block_linked += new
-    return counts, dropped
+            return False
+        return True
+
+    def _leaves_out(self, element: Any) -> bool:
+        """Whether an element is certainly no content; where that is not certain, note it."""
+        tag = element.tag
+        if tag in DROPPED:
+            return True
+        plain = tag not in ("aside", "form")
+        if plain and not element.keys():
+            return False
+        names = element.get("class") or ""
+        out_of_sight = _hidden(element, names) or is_mark(names)
+        if tag in INLINE or tag in LANDMARKS:
+            return out_of_sight and tag in INLINE
+        role = element.get("role")
+        if tag == "aside" and (role in ("note", "doc-footnote") or is_box(names)):
+            return False
+        if (
+            out_of_sight
+            or not plain
+            or role in ROLES
+            or is_frame(f"{names} {element.get('id') or ''}")
+        ):
+            self.suspects.append(element)
+        return False
 
 
 def _hidden(element: Any, names: str) -> bool:
