@@ -126,10 +126,8 @@ class TextStats:
     @cached_property
     def is_unspaced(self) -> bool:
         """Whether most letters are of a script that does not put spaces between words."""
-        if self.prose.isascii():
-            return False
-        letters = sum(map(str.isalpha, self.prose))
-        return 2 * len(_UNSPACED.findall(self.prose)) > letters
+        found = 0 if self.prose.isascii() else len(_UNSPACED.findall(self.prose))
+        return found > 0 and 2 * found > sum(map(str.isalpha, self.prose))
 
     @cached_property
     def odd_characters(self) -> int:

@@ -43,8 +43,10 @@ class Line:
 
     def open(self, kind: str, address: str = "") -> None:
         """Begin emphasis (``*``, ``**``), code, a link or raised text; close it once."""
-        within = {mark.kind for mark in self._marks}
-        if CODE in within or kind in within or (self.plain and kind in ("*", "**")):
+        for mark in self._marks:
+            if mark.kind == CODE or mark.kind == kind:
+                kind = ""
+        if self.plain and kind in ("*", "**"):
             kind = ""
         self._marks.append(_Mark(kind, len(self._pieces), address))
 
@@ -56,11 +58,12 @@ class Line:
         """Return the block and begin the next one, in which the open marks go on."""
         if not self._pieces:
             return ""
-        for mark in reversed(self._marks):
-            self._wrap(mark)
+        if self._marks:
+            for mark in reversed(self._marks):
+                self._wrap(mark)
+            self._marks = [mark._replace(start=0) for mark in self._marks]
         text = "".join(self._pieces)
         self._pieces.clear()
-        self._marks = [mark._replace(start=0) for mark in self._marks]
         if BREAK not in text:
             return " ".join(text.split())
         lines = [" ".join(line.split()) for line in text.split(BREAK)]

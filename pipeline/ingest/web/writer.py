@@ -23,6 +23,10 @@ _MARKS = (
     | {tag: "*" for tag in ("em", "i", "var", "cite")}
     | {"a": LINK, "sup": RAISED}
 )
+_PLAIN = frozenset(("p", "div", "section", "tbody"))
+"""The most frequent blocks, about which there is nothing more to know."""
+_WHOLE = frozenset(("pre", "math", "td"))
+"""Elements that may be written down without a walk into them."""
 _TEXTS = {"br": BREAK, "q": '"'}
 _LISTS = frozenset(("ul", "ol", "menu", "dir", "dl"))
 _OPENS_BLOCK = re.compile(r"#{1,6}(?:\s|$)|`{3}|~{3}")
@@ -51,28 +55,32 @@ class Writer:
 
     def walk(self, root: Any) -> None:
         """Write an element down."""
+        add = self._line.add
+        drops = self._frame.drops
         ends: list[Callable[[], None] | None] = []
         skipped = False
         walk = etree.iterwalk(root, events=("start", "end"))
         for event, element in walk:
             if event == "start":
-                skipped = element is not root and self._frame.drops(element)
-                skipped = skipped or self._whole(element)
+                tag = element.tag
+                skipped = element is not root and drops(element)
+                if not skipped and tag in _WHOLE:
+                    skipped = self._whole(element)
                 if skipped:
-                    if element.tag not in INLINE:
+                    if tag not in INLINE:
                         self._flush()
                     walk.skip_subtree()
                     continue
-                ends.append(self._start(element))
+                ends.append(self._start(tag, element))
                 text = element.text
             else:
                 end = None if skipped else ends.pop()
                 if end is not None:
                     end()
                 skipped = False
-                text = element.tail if element is not root else None
-            if text:
-                self._line.add(text)
+                text = element.tail
+            if text and not (element is root and event == "end"):
+                add(text)
         self._flush()
 
     def _whole(self, element: Any) -> bool:
@@ -97,25 +105,24 @@ class Writer:
             return False
         return True
 
-    def _start(self, element: Any) -> Callable[[], None] | None:
+    def _start(self, tag: str, element: Any) -> Callable[[], None] | None:
         """Begin an element; return what to do at its end."""
-        tag = element.tag
         if tag in INLINE:
-            return self._start_inline(element)
+            return self._start_inline(tag, element)
         self._flush()
         names = element.get("class") or ""
         if self._boxes and (tag in HEADINGS or (tag in ("p", "div") and is_label(names))):
             return self._marked("**")
         if names and is_box(names):
             self._boxes += 1
-            end = self._start_block(element)
+            end = self._start_block(tag, element)
             return lambda: self._end_box(end)
-        return self._start_block(element)
+        return self._start_block(tag, element)
 
-    def _start_inline(self, element: Any) -> Callable[[], None] | None:
-        tag = element.tag
-        if tag in _MARKS:
-            self._line.open(_MARKS[tag], element.get("href") or "")
+    def _start_inline(self, tag: str, element: Any) -> Callable[[], None] | None:
+        mark = _MARKS.get(tag)
+        if mark is not None:
+            self._line.open(mark, element.get("href") or "" if mark == LINK else "")
             return self._line.close
         if tag in _TEXTS:
             self._line.add(_TEXTS[tag])
@@ -124,8 +131,9 @@ class Writer:
             self._line.add(element.get("alt") or "")
         return None
 
-    def _start_block(self, element: Any) -> Callable[[], None]:
-        tag = element.tag
+    def _start_block(self, tag: str, element: Any) -> Callable[[], None]:
+        if tag in _PLAIN:
+            return self._flush
         if tag in HEADINGS:
             self._level, self._line.plain = int(tag[1]), True
             return self._end_heading
