@@ -1,4 +1,7 @@
-"""One document cut into pieces along headings, blocks and sentences; imports little, as workers do."""
+"""One document cut into pieces along headings, blocks and sentences.
+
+Imports little, since each worker process does.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 from pipeline.ingest.readers.markdown import FRONT_MATTER
 
-_FENCE = re.compile(r"^ {0,3}(?:(?P<ticks>`{3,})[^`\n]*|(?P<tildes>~{3,})[^\n]*)$", re.MULTILINE)
-"""A line that opens fenced code, or closes it when nothing else is on it (CommonMark 4.5)."""
+_FENCE = re.compile(r"^[ \t>]*(?:(?P<ticks>`{3,})[^`\n]*|(?P<tildes>~{3,})[^\n]*)$", re.MULTILINE)
+"""A line that opens fenced code, or closes it when nothing else is on it (CommonMark 4.5), in lists
+and quotes too."""
 
 _INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200e\u200f\u2060\ufeff\ufffe\x00-\x08\x0b-\x1f\x7f]")
 """Soft hyphen, zero-width characters, direction marks, control characters; not the zero-width
@@ -66,7 +67,7 @@ def _fenced(text: str) -> Iterator[tuple[int, int]]:
         fence = line["ticks"] or line["tildes"]
         if not opened:
             opened, start = fence, line.start()
-        elif fence.startswith(opened) and line[0].strip() == fence:
+        elif fence.startswith(opened) and line[0].strip(" \t>") == fence:
             yield start, line.end()
             opened = ""
     if opened:

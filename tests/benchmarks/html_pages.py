@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from lxml import html
@@ -109,7 +110,7 @@ def peer(pages: list[Path], out: Path) -> dict[str, float]:
 
 
 def _gaps(clock: list[float]) -> list[float]:
-    return [after - before for before, after in zip(clock, clock[1:], strict=False)]
+    return [after - before for before, after in pairwise(clock)]
 
 
 def words_in_blocks(page: str) -> list[str]:
@@ -124,7 +125,9 @@ def words_in_blocks(page: str) -> list[str]:
         inside = any(above.tag in ("table", "pre") for above in block.iterancestors())
         if not inside:
             for cell in list(block.iter()):  # cells and lines without a space between
-                cell.tail = f" {cell.tail or ''}" if cell.tag in ("td", "th", "p", "br") else cell.tail
+                cell.tail = (
+                    f" {cell.tail or ''}" if cell.tag in ("td", "th", "p", "br") else cell.tail
+                )
             words += _words(block.text_content())
     return words
 
@@ -156,8 +159,10 @@ def child(side: str, out: Path, model: Path) -> None:
 def run(side: str, out: Path, model: Path) -> dict[str, float]:
     """Run one side in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", __spec__.name, "--side", side, "--out", str(out)]
-        + ["--model", str(model)],
+        [
+            *(sys.executable, "-m", __spec__.name, "--side", side),
+            *("--out", str(out), "--model", str(model)),
+        ],
         stdout=subprocess.PIPE,
         text=True,
         check=True,

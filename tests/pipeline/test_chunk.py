@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 from tokenizers import Tokenizer
 
 from pipeline.cache import short_id
+from pipeline.ingest import spread
 from pipeline.ingest.chunk import chunk
 from pipeline.outcome import Outcome, table
 from pipeline.settings import ChunkSettings
@@ -202,6 +203,17 @@ def test_the_embedded_models_tokens_are_counted(embedded_model):
     assert outcome.kept.height > 10
     for row in outcome.kept.iter_rows(named=True):
         assert row["tokens"] == tokens(row["text"]) <= 100
+
+
+def test_the_number_of_workers_changes_no_byte():
+    texts = [f"# Part {number}\n\n{sentences(200 + number)}" for number in range(40)]
+    rows = documents(*texts)
+    assert sum(map(len, texts)) > spread.FEW, "else no worker is started"
+    settings = [ChunkSettings(max_tokens=90, workers=number) for number in (1, 2)]
+    one, two = [chunk(rows, each, count) for each in settings]
+    assert one.balances and one.kept.height > 200
+    assert_frame_equal(one.kept, two.kept)
+    assert settings[0].recipe() == settings[1].recipe()
 
 
 PARTS = st.lists(

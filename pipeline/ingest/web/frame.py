@@ -7,12 +7,15 @@ from lxml import etree
 
 from pipeline.ingest.web.names import (
     DROPPED,
+    HEADINGS,
+    ID_TAGS,
     INLINE,
     LANDMARKS,
     ROLES,
     is_box,
     is_frame,
     is_mark,
+    is_section,
     is_tab,
 )
 
@@ -29,6 +32,11 @@ MAIN_SHARE = 0.8
 """The main part of a page without landmarks is its smallest element with this share of the words
 of text. Beside it only what is mostly links goes, so the number matters little."""
 
+_PARTS = frozenset(("tr", "li", "dt", "dd"))
+"""Parts of something that is judged as a whole."""
+_CONTAINERS = frozenset(("div", "section", "td", "center", "form", "fieldset"))
+"""What may be the main part of a page; beside a paragraph stands more of the same text."""
+_KEPT_ROLES = ("note", "doc-footnote")
 _NO_DISPLAY = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 
 
@@ -110,13 +118,19 @@ class Frame:
             gone[count.parent] = gone.get(count.parent, 0) + lost
         enough = MAIN_SHARE * good[self._body]
         most = LARGEST_SHARE * self._counts[self._body].words
-        part = next(element for element, words in good.items() if words >= enough)
+        part = next(
+            element
+            for element, words in good.items()
+            if words >= enough and (element.tag in _CONTAINERS or element is self._body)
+        )
         found = set()
         while part is not self._body:
             parent = part.getparent()
             for other in parent:
                 beside = self._counts.get(other) if other is not part else None
-                if beside and beside.words <= most and beside.linked > MAX_LINKED * beside.words:
+                if not beside or other.tag in _PARTS or is_section(other.get("class") or ""):
+                    continue
+                if beside.words <= most and beside.linked > MAX_LINKED * beside.words:
                     found.add(other)
             part = parent
         return found
@@ -192,16 +206,17 @@ class _Survey:
             return False
         names = element.get("class") or ""
         out_of_sight = _hidden(element, names) or is_mark(names)
-        if tag in INLINE or tag in LANDMARKS:
-            return out_of_sight and tag in INLINE
+        if tag in INLINE:
+            return out_of_sight
         role = element.get("role")
-        if tag == "aside" and (role in ("note", "doc-footnote") or is_box(names)):
+        if tag in LANDMARKS or (tag == "aside" and (role in _KEPT_ROLES or is_box(names))):
             return False
         if (
             out_of_sight
             or not plain
             or role in ROLES
-            or is_frame(f"{names} {element.get('id') or ''}")
+            or (tag not in HEADINGS and is_frame(names))
+            or (tag in ID_TAGS and is_frame(element.get("id") or "") and not is_section(names))
         ):
             self.suspects.append(element)
         return False

@@ -3,78 +3,25 @@
 import re
 from functools import lru_cache
 
-DROPPED = frozenset(
-    [
-        "script",
-        "style",
-        "noscript",
-        "template",
-        "iframe",
-        "svg",
-        "head",
-        "nav",
-        "footer",
-        "dialog",
-        "button",
-        "select",
-        "option",
-        "textarea",
-        "input",
-        "object",
-        "embed",
-        "canvas",
-        "audio",
-        "video",
-        "applet",
-        "frameset",
-        "map",
-        "rp",
-        "rt",
-    ]
+UNSEEN = frozenset(
+    (
+        *("script", "style", "noscript", "template", "iframe", "svg", "button", "select"),
+        *("option", "textarea", "input", "object", "embed", "canvas", "audio", "video"),
+        *("applet", "map", "rp", "rt"),
+    )
 )
+"""Elements within a line that hold no text of the document."""
+
+DROPPED = UNSEEN | {"head", "nav", "footer", "dialog", "frameset"}
 """Elements that hold no text of the document."""
 
 INLINE = frozenset(
-    [
-        "a",
-        "abbr",
-        "acronym",
-        "b",
-        "bdi",
-        "bdo",
-        "big",
-        "cite",
-        "code",
-        "data",
-        "del",
-        "dfn",
-        "em",
-        "font",
-        "i",
-        "img",
-        "ins",
-        "kbd",
-        "label",
-        "mark",
-        "math",
-        "q",
-        "s",
-        "samp",
-        "small",
-        "span",
-        "strike",
-        "strong",
-        "sub",
-        "sup",
-        "time",
-        "tt",
-        "u",
-        "var",
-        "wbr",
-        "br",
-        "ruby",
-        "rb",
-    ]
+    (
+        *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data"),
+        *("del", "dfn", "em", "font", "i", "img", "ins", "kbd", "mark", "math", "q", "s"),
+        *("samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u"),
+        *("var", "wbr", "br", "ruby", "rb"),
+    )
 )
 """Elements that run on within a line; the others begin a new block."""
 
@@ -83,7 +30,10 @@ HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 LANDMARKS = ("main", "article")
 
 ROLES = frozenset(
-    ["navigation", "banner", "contentinfo", "complementary", "search", "dialog", "alertdialog"]
+    (
+        *("navigation", "banner", "contentinfo", "complementary"),
+        *("search", "dialog", "alertdialog"),
+    )
 )
 """ARIA roles of what stands around the text."""
 
@@ -96,6 +46,13 @@ _FRAME = re.compile(
 )
 """Words of classes and ids, of what stands around the text. Some are of one generator: DocBook
 (``navheader``), Sphinx (``sphinxsidebar``), MediaWiki (``catlinks``)."""
+
+_SECTION = re.compile(
+    r"(?:^|\s)(?:(?:ref)?sect(?:ion|\d)?|chapter|appendix|part|preface|article|refentry"
+    r"|level\d)(?:$|\s)"
+)
+ID_TAGS = frozenset(("div", "ul", "ol", "table", "header"))
+"""Elements whose id counts: a section about cookies has the id ``cookies`` too, and a heading."""
 
 _MARKS = re.compile(
     r"(?:^|[-_ ])(?:headerlink|permalink|hash-link|anchorjs-link|heading-anchor|heading-link"
@@ -117,25 +74,23 @@ _LANGUAGE = re.compile(
     r"([\w+#.-]{1,30})"
 )
 _NO_LANGUAGE = frozenset(
-    [
-        "default",
-        "none",
-        "text",
-        "plain",
-        "plaintext",
-        "notranslate",
-        "no-highlight",
-        "nohighlight",
-        "source",
-        "code",
-    ]
+    (
+        *("default", "none", "text", "plain", "plaintext", "notranslate"),
+        *("no-highlight", "nohighlight", "source", "code"),
+    )
 )
 
 
 @lru_cache(maxsize=4096)
 def is_frame(names: str) -> bool:
-    """Whether classes and id are those of navigation, banners, footers or side columns."""
+    """Whether classes or an id are those of navigation, banners, footers or side columns."""
     return _FRAME.search(names) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_section(names: str) -> bool:
+    """Whether classes are those of a section of the text, whose id is made of its heading."""
+    return _SECTION.search(names) is not None
 
 
 @lru_cache(maxsize=4096)

@@ -5,7 +5,7 @@ from typing import Any
 
 from lxml import etree
 
-from pipeline.ingest.web.names import DROPPED, INLINE, code_language, is_mark
+from pipeline.ingest.web.names import DROPPED, INLINE, UNSEEN, code_language, is_mark
 
 _ABOVE = 3
 """Elements around a block of code that may name its language, as Sphinx's and GitHub's do."""
@@ -33,7 +33,7 @@ def _content(pre: Any) -> str:
 
     walk = etree.iterwalk(pre, events=("start", "end"))
     for event, element in walk:
-        block = element.tag not in INLINE and element is not pre
+        block = element.tag not in INLINE and element.tag not in UNSEEN and element is not pre
         if block:
             end_line()  # some highlighters write each line as an element
         if event == "start":

@@ -8,7 +8,7 @@ from lxml import etree
 
 from pipeline.ingest.web.frame import Frame
 from pipeline.ingest.web.line import BREAK, CODE, LINK, RAISED, Line
-from pipeline.ingest.web.names import HEADINGS, INLINE, is_box, is_label
+from pipeline.ingest.web.names import HEADINGS, INLINE, UNSEEN, is_box, is_label
 from pipeline.ingest.web.parts import Part, indented
 from pipeline.ingest.web.pre import code_block
 from pipeline.ingest.web.tables import Table, is_data
@@ -67,7 +67,7 @@ class Writer:
                 if not skipped and tag in _WHOLE:
                     skipped = self._whole(element)
                 if skipped:
-                    if tag not in INLINE:
+                    if tag not in INLINE and tag not in UNSEEN:
                         self._flush()
                     walk.skip_subtree()
                     continue

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ingest import web
+from pipeline.ingest import spread, web
 from pipeline.ingest.clean import clean
 from pipeline.ingest.quality import PROFILES
 from pipeline.settings import CleanSettings
@@ -67,7 +67,6 @@ def test_a_wrapper_named_like_a_sidebar_is_no_boilerplate():
 
 
 def test_a_short_page_does_not_get_its_navigation_back():
-    # Without paragraphs enough, trafilatura falls back to all text of the page.
     page = (
         '<body><nav><a href="/a">Products</a></nav><div class="cookie-banner">We use cookies.</div>'
         "<main><h1>A05</h1><p>Change the cell.</p><ol><li>Turn off.</li><li>Open it.</li></ol>"
@@ -84,8 +83,7 @@ def test_a_page_of_links_is_dropped():
         f'<li><a href="/{part}.html">How to repair the {part} of a pump</a></li>' for part in parts
     )
     dropped = one(f"<body><main><ul>{links}</ul></main></body>", "html")
-    # trafilatura leaves out the lists of a small page; test_samples has one that it keeps.
-    assert dropped["reason"] in ("mostly_links", "empty_after_cleaning")
+    assert dropped["reason"] == "mostly_links"
     links = "\n".join(f"- [How to repair the {part} of a pump](/{part}.html)" for part in parts)
     dropped = one(links)
     assert (dropped["reason"], dropped["value"], dropped["threshold"]) == ("mostly_links", 1, 0.6)
@@ -169,6 +167,32 @@ def test_ids_spans_and_schemas_hold():
     assert outcome.kept.select("doc_id", "span_end").rows() == [
         (row["doc_id"], row["span_end"]) for row in rows[:2]
     ]
+
+
+def test_the_number_of_workers_and_the_limits_change_no_byte():
+    rows = [
+        raw(PAGE if number % 3 else f"{PROSE} a{number}@b.example", "html", number=number)
+        for number in range(60)
+    ]
+    rows += [raw(f"{PROSE} {'word ' * 30_000}", number=100 + number) for number in range(3)]
+    settings = [CleanSettings(workers=number) for number in (1, 2, 3)]
+    first, *others = [clean(raws(*rows), one) for one in settings]
+    assert sum(len(row["text"]) for row in rows) > spread.FEW, "else no worker is started"
+    assert first.balances and first.kept.height
+    for other in others:
+        assert other.kept.equals(first.kept) and other.dropped.equals(first.dropped)
+        assert other.tables["redactions"][1].equals(first.tables["redactions"][1])
+    assert len({str(one.recipe()) for one in settings}) == 1
+
+
+def test_a_document_that_takes_too_long_is_dropped_alone_with_its_limit():
+    attributes = " ".join(f"a{number}=1" for number in range(60_000))  # quadratic in libxml2
+    rows = [raw(f"<p {attributes}>x</p>", "html", number=1), raw(PAGE, "html", number=2)]
+    outcome = clean(raws(*rows), CleanSettings(seconds_per_document=4))
+    assert outcome.balances and outcome.kept["doc_id"].to_list() == [rows[1]["doc_id"]]
+    [dropped] = outcome.dropped.to_dicts()
+    assert (dropped["reason"], dropped["threshold"]) == ("clean_timeout", 4)
+    assert dropped["excerpt"].startswith("file-1: took too long")
 
 
 TEXTS = st.sampled_from([PROSE, f"{PROSE} a@b.example", "stub", GERMAN, "# H\n\n", "\u200b"])
