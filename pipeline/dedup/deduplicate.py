@@ -13,7 +13,6 @@ from pipeline.cache import short_id
 from pipeline.dedup.index import Index
 from pipeline.dedup.runners import Runner, threads
 from pipeline.dedup.search import Duplicates, TooManyAlike, find_duplicates
-from pipeline.dedup.shingles import same_text
 from pipeline.errors import InputError
 from pipeline.outcome import EXCERPT, Outcome, ledger
 from pipeline.settings import DedupSettings
@@ -129,32 +128,19 @@ class _Corpus:
         place = np.where(own, np.cumsum(own) - 1, own.sum() + np.cumsum(~own) - 1)
         return pl.concat([self.rows["doc_id"].gather(rows[own]), before]).gather(place)
 
-    def copies(self, rows: NDArray[np.int64], before: NDArray[np.int64]) -> list[bool]:
-        """Tell of rows whether they are copies of documents accepted before."""
-        assert self._accepted is not None
-        texts = self._accepted.texts(before - self.rows.height)
-        pairs = zip(self.rows["text"].gather(rows), texts, strict=True)
-        return [same_text(text) == same_text(stays) for text, stays in pairs]
-
 
 def _dropped(corpus: _Corpus, found: Duplicates, settings: DedupSettings) -> pl.DataFrame:
     """Return the rows that do not stay as rows of the ledger."""
     rows = corpus.rows
     gone = np.flatnonzero(found.survivor != np.arange(rows.height))
-    stays = found.survivor[gone]
-    exact = found.exact[gone]
-    # Copies of a document accepted before have no key to be known by, but the same words.
-    before = np.flatnonzero((stays >= rows.height) & (found.similarity[gone] == 1))
-    if len(before):
-        exact[before] |= corpus.copies(gone[before], stays[before])
-    copied = pl.Series(exact, dtype=pl.Boolean)
+    copied = pl.Series(found.exact[gone], dtype=pl.Boolean)
     return rows[gone].select(
         id="doc_id",
         reason=pl.when(copied).then(pl.lit("exact_duplicate")).otherwise(pl.lit("near_duplicate")),
         excerpt=pl.concat_str("source", pl.lit(": "), pl.col("text").str.head(EXCERPT)),
         value=pl.when(copied).then(1.0).otherwise(pl.Series(found.similarity[gone])),
         threshold=pl.when(copied).then(1.0).otherwise(settings.threshold),
-        related_id=corpus.ids(stays),
+        related_id=corpus.ids(found.survivor[gone]),
     )
 
 
