@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,7 +21,8 @@ def _cache_folder() -> Path:
     version = hashlib.sha256(sources).hexdigest()[:16]
     if os.access(here, os.W_OK):
         return here / "__pycache__" / version
-    return Path(tempfile.gettempdir()) / f"tuneloop-{os.getuid()}" / version
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches) / "tuneloop" / version
 
 
 if TYPE_CHECKING:  # numba has no types
