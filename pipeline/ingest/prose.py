@@ -15,6 +15,16 @@ joiner U+200D, which holds emoji and Indic clusters together."""
 
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
+_STRAIGHT = str.maketrans("\u2018\u2019\u201c\u201d\u00a0", "''\"\" ")
+"""What ftfy and :data:`_SPACES` make of punctuation in whole text."""
+_PLAIN = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201c\u201d\u00a0\u2013\u2014\u2026\u2022\u2192", " ")
+)
+"""Punctuation beside which ASCII is no mojibake: that has a letter or sign of Latin-1 in front."""
+
+_RUNS = re.compile(r"(?<=\S)(?: [ \t]+|\t[ \t]*)")
+_BLANK_LINES = re.compile(r"\n{3,}")
+
 _CAPITALS = re.compile(
     r"(?:\A|(?<=\n\n))(?=[^a-z\n]{4,80}\n)(?=[^\n]*[A-Z]{3})[A-Z0-9][^\n]*[^.,;\n]$", re.MULTILINE
 )
@@ -94,13 +104,24 @@ def normalise(text: str) -> str:
 
 
 def _mend(text: str) -> str:
+    if not text.isascii() or "\x1b" in text:
+        text = "\n".join(map(_mend_characters, text.split("\n")))
+    if _INVISIBLE.search(text):
+        text = _INVISIBLE.sub("", text)
+    text = _RUNS.sub(" ", text)
+    text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
+    return _BLANK_LINES.sub("\n\n", text)
+
+
+def _mend_characters(line: str) -> str:
+    """Mend a line by ftfy and NFC, unless it holds nothing that they would change."""
     from ftfy import TextFixerConfig, fix_text
 
-    text = fix_text(text, TextFixerConfig(unescape_html=False, normalization=None))
-    text = _INVISIBLE.sub("", _SPACES.sub(" ", text))
-    text = re.sub(r"(?<=\S)[ \t]+", " ", text)
-    text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
-    return unicodedata.normalize("NFC", re.sub(r"\n{3,}", "\n\n", text))
+    plain = line if line.isascii() else line.translate(_PLAIN)
+    if plain.isascii() and "\x1b" not in line:  # an escape may begin the colour of a terminal
+        return line.translate(_STRAIGHT)
+    line = fix_text(line, TextFixerConfig(unescape_html=False, normalization=None))
+    return unicodedata.normalize("NFC", _INVISIBLE.sub("", _SPACES.sub(" ", line)))
 
 
 def mark_headings(text: str) -> str:

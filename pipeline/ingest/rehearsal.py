@@ -8,7 +8,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.errors import InputError
 from pipeline.ingest import quality
-from pipeline.ingest.clean import Decision, decide, markdown_of, refused
+from pipeline.ingest.clean_document import Decision, decide, markdown_of, refused
 from pipeline.ingest.language import Language, identify
 from pipeline.ingest.quality import PROFILES, Rule, Verdict, rules_of
 from pipeline.outcome import EXCERPT
@@ -107,8 +107,7 @@ def rehearse(
             _note(count, decision, broken)
             verdict = decision.verdict
             if verdict and len(count.examples[verdict.reason]) < EXAMPLES:
-                excerpt = refused(row, text, decision, settings).excerpt
-                excerpt = excerpt.removeprefix(f"{row['source']}: ")[:EXCERPT]
+                excerpt = refused(text, decision, settings).excerpt[:EXCERPT]
                 count.examples[verdict.reason].append(
                     Example(row["source"], verdict.value, verdict.threshold, excerpt)
                 )

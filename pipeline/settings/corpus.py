@@ -69,6 +69,8 @@ class IngestSettings(Section):
 class CleanSettings(Section):
     """Cleaning, language, quality and personal data."""
 
+    how = frozenset({"workers", "seconds_per_document", "max_memory_megabytes"})
+
     languages: tuple[str, ...] = ("en",)
     """ISO 639-1 codes to keep; empty keeps all."""
     min_language_probability: Share = 0.65
@@ -89,6 +91,13 @@ class CleanSettings(Section):
     """Countries (ISO 3166) whose ids of persons are looked for: tax, social security, health."""
     phone_region: str = ""
     """Country (ISO 3166, ``GB``) whose national phone numbers count; empty: only +.. numbers."""
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Processes that clean; 0: one for each core that may be used. The result is the same."""
+    seconds_per_document: Annotated[float, Field(gt=0)] = 60
+    """Time for cleaning one document in a worker; one that takes longer is dropped."""
+    max_memory_megabytes: Annotated[float, Field(ge=256)] = 2048
+    """Memory of one worker; a document that needs more is dropped. The tree of an HTML page takes
+    about 20 times its bytes."""
 
     @field_validator("limits")
     @classmethod
@@ -151,6 +160,8 @@ class DedupSettings(Section):
 class ChunkSettings(Section):
     """Pieces that a teacher reads."""
 
+    how = frozenset({"workers"})
+
     max_tokens: Annotated[int, Field(ge=32)] = 350
     """Tokens of the base model's tokenizer."""
     join_tokens: Annotated[int, Field(ge=0)] = 100
@@ -160,6 +171,8 @@ class ChunkSettings(Section):
     """A piece that is shorter even then is left out."""
     overlap_sentences: Annotated[int, Field(ge=0, le=5)] = 1
     """Sentences repeated at the start of the next chunk of one long section."""
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Processes that cut; 0: one for each core that may be used. The result is the same."""
 
 
 class SplitSettings(Section):

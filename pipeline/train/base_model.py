@@ -8,7 +8,6 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from pipeline.cache import canonical_json, write_atomically
 from pipeline.errors import TrainingError
 from pipeline.settings import ModelSettings
+from pipeline.tokens import TokenCounter
 from pipeline.train import embedded
 
 BESIDE = (
@@ -154,22 +154,13 @@ def _digest(path: Path, models_dir: Path) -> str:
     return digest
 
 
-def token_counter(path: Path) -> Callable[[str], int]:
-    """Return a function that counts the tokens of a text, without special tokens.
+def token_counter(path: Path) -> TokenCounter:
+    """Return what counts the tokens of a text, without special tokens.
 
     Uses the ``tokenizers`` library alone: loading takes a fraction of a second, and neither
     transformers nor torch is imported.
     """
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-
-    def count(text: str) -> int:
-        return len(tokenizer.encode(text, add_special_tokens=False).ids)
-
-    return count
+    return TokenCounter(path / "tokenizer.json")
 
 
 def silence_transformers() -> None:

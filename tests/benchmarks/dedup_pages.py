@@ -71,12 +71,17 @@ def install() -> None:
             )
 
 
+def files() -> list[Path]:
+    """Return the pages, installed first where they are missing."""
+    install()
+    return sorted(name for package in PACKAGES for name in _listed(package))
+
+
 def load() -> Pages:
     """Return the unrelated real passages and the distinct sentences of all pages."""
-    install()
     passages: list[str] = []
     sentences: dict[str, str] = {}
-    for path in sorted(name for package in PACKAGES for name in _listed(package)):
+    for path in files():
         blocks = list(_blocks(path))
         passages += _passages(blocks)
         for block in blocks:

@@ -62,6 +62,8 @@ def long_words(stats: TextStats) -> float:
 
     That is what encoded data is made of; a paragraph of Thai has no space either.
     """
+    if max(map(len, stats.words), default=0) <= LONG_WORD:
+        return 0.0
     encoded = sum(map(len, _ENCODED.findall(" ".join(stats.words))))
     return encoded / max(1, sum(map(len, stats.words))) if encoded else 0.0
 
@@ -82,7 +84,8 @@ def words_with_letter(stats: TextStats) -> float | None:
     if total < PROSE_FROM:
         return None
     words = stats.prose_words.items()
-    return sum(count for word, count in words if any(map(str.isalpha, word))) / total
+    letters = (count for word, count in words if word.isalpha() or any(map(str.isalpha, word)))
+    return sum(letters) / total
 
 
 def word_length(stats: TextStats) -> float | None:

@@ -19,20 +19,19 @@ class Ngrams:
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
         self._ends = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
         self._characters = int(self._ends[-1])
+        self._found: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
     def top_share(self, size: int) -> float:
         """Return the share of characters in the most frequent n-gram (Gopher).
 
         Of equally frequent ones the longest counts; when none occurs twice, 0.
         """
-        if len(self._codes) < size:
+        _, first = self._repeated(size)
+        if not len(first):
             return 0.0
-        hashes = _rolled(self._codes, size)
-        _, first, counts = np.unique(hashes, return_index=True, return_counts=True)
+        places, counts = np.unique(first, return_counts=True)
         most = int(counts.max())
-        if most == 1:
-            return 0.0
-        longest = int(self._lengths(size)[first[counts == most]].max())
+        longest = int(self._lengths(size)[places[counts == most]].max())
         return most * longest / self._characters
 
     def repeated_share(self, size: int) -> float:
@@ -41,26 +40,38 @@ class Ngrams:
         Gopher's measure as datatrove takes it: from left to right, a repeated n-gram counts and
         is stepped over, any other is remembered.
         """
-        if len(self._codes) < size:
+        places, first = self._repeated(size)
+        if not len(places):
             return 0.0
-        hashes = _rolled(self._codes, size)
-        _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
-        again = np.flatnonzero(first[group] != np.arange(len(group)))
+        again = places != first
         lengths = self._lengths(size)
-        stepped_over = np.zeros(len(group) + size, dtype=bool)
+        stepped_over = np.zeros(len(self._codes) + size, dtype=bool)
         remembered: set[int] = set()
         characters = free = 0
-        for place in again.tolist():
+        for place, gram in zip(places[again].tolist(), first[again].tolist(), strict=True):
             if place < free:
                 continue
-            gram = int(group[place])
-            if gram in remembered or not stepped_over[first[gram]]:
+            if gram in remembered or not stepped_over[gram]:
                 characters += int(lengths[place])
                 stepped_over[place + 1 : place + size] = True
                 free = place + size
             else:
                 remembered.add(gram)
         return characters / self._characters
+
+    def _repeated(self, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the places of the n-grams that occur more than once, and of their first time."""
+        if size not in self._found:
+            hashes = _rolled(self._codes, size)
+            # Where a shorter n-gram occurs once, a longer one does: most places drop out early.
+            places = self._found[size - 1][0] if size - 1 in self._found else None
+            places = np.arange(len(hashes)) if places is None else places[places < len(hashes)]
+            _, first, group, counts = np.unique(
+                hashes[places], return_index=True, return_inverse=True, return_counts=True
+            )
+            repeated = counts[group] > 1
+            self._found[size] = places[repeated], places[first[group[repeated]]]
+        return self._found[size]
 
     def _lengths(self, size: int) -> NDArray[np.int64]:
         return self._ends[size:] - self._ends[:-size]
@@ -84,7 +95,7 @@ def character_share(text: str, size: int) -> float:
 def _rolled(codes: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
     mixed = (codes + np.uint64(1)) * _MULTIPLIER
     mixed ^= mixed >> np.uint64(32)
-    count = len(codes) - size + 1
+    count = max(0, len(codes) - size + 1)
     hashes = np.zeros(count, dtype=np.uint64)
     for shift in range(size):
         hashes = hashes * _MULTIPLIER + mixed[shift : shift + count]

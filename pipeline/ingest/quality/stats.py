@@ -33,6 +33,7 @@ _ADDRESS = re.compile(r"(\])\([^()\n]{0,2000}\)|https?://\S+")
 _INDENTED = re.compile(r"(?: {4}|\t)\s*(?![-*+] |\d{1,3}[.)] )\S")
 """Indented code, or the continuation of a list item, which is read with the rest elsewhere."""
 BULLET = re.compile(r"(?:[-*+\u2022\u2023\u25aa\u25cf\u30fb]|\d{1,3}[.)])[ \t]")
+_ALNUM = re.compile(r"[^\W_]")
 _EDGES = "*_`#>()[]\"'.,;:!?"
 _PUNCTUATION = frozenset(
     ".,;:!?'\"()[]-/%&+_`*#<>=@$\u00b0\u20ac\u00a3\u2013\u2014\u2026\u00b1\u00d7\u00b5\u2192"
@@ -125,10 +126,8 @@ class TextStats:
     @cached_property
     def is_unspaced(self) -> bool:
         """Whether most letters are of a script that does not put spaces between words."""
-        if self.prose.isascii():
-            return False
-        letters = sum(map(str.isalpha, self.prose))
-        return 2 * len(_UNSPACED.findall(self.prose)) > letters
+        found = 0 if self.prose.isascii() else len(_UNSPACED.findall(self.prose))
+        return found > 0 and 2 * found > sum(map(str.isalpha, self.prose))
 
     @cached_property
     def odd_characters(self) -> int:
@@ -150,7 +149,7 @@ def count_words(text: str) -> int:
 
 def has_alnum(word: str) -> bool:
     """Whether there is a letter or a digit."""
-    return word.isalnum() or any(map(str.isalnum, word))
+    return word.isalnum() or _ALNUM.search(word) is not None
 
 
 @lru_cache(maxsize=65_536)

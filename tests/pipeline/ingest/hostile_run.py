@@ -7,18 +7,12 @@ its working folder and its temporary files are its own.
 import json
 import resource
 import sys
-from functools import partial
 from pathlib import Path
-from typing import cast
 
 import polars as pl
-from pandera.typing.polars import DataFrame
 
 from pipeline.ingest.clean import clean
-from pipeline.outcome import table
-from pipeline.processes import Failed, map_in_processes
 from pipeline.settings import CleanSettings, IngestSettings
-from schemas.documents import RawDocuments
 from tests.pipeline.ingest import making
 
 SECONDS = 4.0
@@ -26,14 +20,6 @@ SECONDS = 4.0
 
 MEGABYTES = 512.0
 """For reading: less than the larger bombs unpack to."""
-
-
-def clean_one(row: dict[str, object], settings: CleanSettings) -> str:
-    """Clean one document; return ``document`` or why it was dropped."""
-    raw = cast("DataFrame[RawDocuments]", table(RawDocuments, [row]))
-    outcome = clean(raw, settings)
-    assert outcome.balances
-    return next(iter(outcome.reasons), "document")
 
 
 def main(folder: Path, home: Path) -> None:
@@ -45,20 +31,21 @@ def main(folder: Path, home: Path) -> None:
         exclude=(),
     )
     outcome = making.read(folder, home, settings)
-    rows = outcome.kept.to_dicts()
-    answers = map_in_processes(
-        partial(clean_one, settings=CleanSettings()), rows, workers=2, seconds=5, megabytes=1500
+    cleaned = clean(
+        outcome.kept,
+        CleanSettings(workers=2, seconds_per_document=5, max_memory_megabytes=1500),
     )
+    reasons = dict(cleaned.dropped.select("id", "reason").iter_rows())
     print(
         json.dumps(
             {
-                "balances": outcome.balances,
+                "balances": outcome.balances and cleaned.balances,
                 "read": outcome.kept["source"].to_list(),
                 "dropped": outcome.dropped.select("id", "reason", "value", "threshold").rows(),
                 "text": outcome.kept.filter(pl.col("text").str.contains("nobody asked")).height,
                 "cleaned": [
-                    (row["source"], answer.reason if isinstance(answer, Failed) else answer.value)
-                    for row, answer in zip(rows, answers, strict=True)
+                    (source, reasons.get(doc_id, "document"))
+                    for doc_id, source in outcome.kept.select("doc_id", "source").iter_rows()
                 ],
                 "parent": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
                 "workers": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000,

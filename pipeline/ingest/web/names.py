@@ -1,0 +1,171 @@
+"""What the tags, classes and roles of a page say about its parts."""
+
+import re
+from functools import lru_cache
+
+DROPPED = frozenset(
+    [
+        "script",
+        "style",
+        "noscript",
+        "template",
+        "iframe",
+        "svg",
+        "head",
+        "nav",
+        "footer",
+        "dialog",
+        "button",
+        "select",
+        "option",
+        "textarea",
+        "input",
+        "object",
+        "embed",
+        "canvas",
+        "audio",
+        "video",
+        "applet",
+        "frameset",
+        "map",
+        "rp",
+        "rt",
+    ]
+)
+"""Elements that hold no text of the document."""
+
+INLINE = frozenset(
+    [
+        "a",
+        "abbr",
+        "acronym",
+        "b",
+        "bdi",
+        "bdo",
+        "big",
+        "cite",
+        "code",
+        "data",
+        "del",
+        "dfn",
+        "em",
+        "font",
+        "i",
+        "img",
+        "ins",
+        "kbd",
+        "label",
+        "mark",
+        "math",
+        "q",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strike",
+        "strong",
+        "sub",
+        "sup",
+        "time",
+        "tt",
+        "u",
+        "var",
+        "wbr",
+        "br",
+        "ruby",
+        "rb",
+    ]
+)
+"""Elements that run on within a line; the others begin a new block."""
+
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+
+LANDMARKS = ("main", "article")
+
+ROLES = frozenset(
+    ["navigation", "banner", "contentinfo", "complementary", "search", "dialog", "alertdialog"]
+)
+"""ARIA roles of what stands around the text."""
+
+_FRAME = re.compile(
+    r"(?:^|[-_ ])(?:nav|navbar|navigation|nav(?:header|footer)|menu|breadcrumbs?|sidebar|cookies?"
+    r"|consent|gdpr|footer|masthead|toc|share|social|newsletter|pagination|skip-link|site-header"
+    r"|page-header|related(?:-[a-z]+)?|feedback|comments|comment-list|disqus_thread|sphinxsidebar"
+    r"|printfooter|catlinks|navbox|jump-to-nav|edit-this-page|prev-next)(?:$|[-_ ])",
+    re.IGNORECASE,
+)
+"""Words of classes and ids, of what stands around the text. Some are of one generator: DocBook
+(``navheader``), Sphinx (``sphinxsidebar``), MediaWiki (``catlinks``)."""
+
+_MARKS = re.compile(
+    r"(?:^|[-_ ])(?:headerlink|permalink|hash-link|anchorjs-link|heading-anchor|heading-link"
+    r"|mw-editsection|editsection|linenos?|line-?numbers?(?:-rows)?|gutter|sr-only"
+    r"|visually-?hidden|screen-reader-text|copybtn)(?:$|[-_ ])",
+    re.IGNORECASE,
+)
+"""Classes of marks beside the text: the pilcrow behind a heading, the numbers of lines of code."""
+
+_BOX = re.compile(
+    r"(?:^|[-_ ])(?:admonition(?:block)?|alert|callout|note|warning|tip|caution|important|danger"
+    r"|hint|attention|notice|topic)(?:$|[-_ ])",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(r"title|heading", re.IGNORECASE)
+_TAB = re.compile(r"(?:^|[-_ ])tab(?:s|bed|panel|-?content|-?pane)?(?:$|[-_ ])", re.IGNORECASE)
+_LANGUAGE = re.compile(
+    r"(?:^|\s)(?:(?:language|lang|highlight-source|highlight|sourceCode|brush:)[-\s]\s*|code\s)"
+    r"([\w+#.-]{1,30})"
+)
+_NO_LANGUAGE = frozenset(
+    [
+        "default",
+        "none",
+        "text",
+        "plain",
+        "plaintext",
+        "notranslate",
+        "no-highlight",
+        "nohighlight",
+        "source",
+        "code",
+    ]
+)
+
+
+@lru_cache(maxsize=4096)
+def is_frame(names: str) -> bool:
+    """Whether classes and id are those of navigation, banners, footers or side columns."""
+    return _FRAME.search(names) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_mark(names: str) -> bool:
+    """Whether classes are those of a mark beside the text."""
+    return _MARKS.search(names) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_box(names: str) -> bool:
+    """Whether classes are those of a box with a label, such as a note or a warning."""
+    return _BOX.search(names) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_label(names: str) -> bool:
+    """Whether classes are those of the label of a box."""
+    return _LABEL.search(names) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_tab(names: str) -> bool:
+    """Whether classes are those of a panel that a tab shows."""
+    return _TAB.search(names) is not None
+
+
+@lru_cache(maxsize=4096)
+def code_language(names: str) -> str:
+    """Return the language that the classes of a block of code name; empty when they name none."""
+    for found in _LANGUAGE.finditer(names):
+        if found[1].lower() not in _NO_LANGUAGE:
+            return found[1]
+    return ""

@@ -1,0 +1,167 @@
+"""How many tokens a text has, and each part of it, by a tokenizer file."""
+
+import json
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import accumulate, product
+from pathlib import Path
+
+import regex
+from tokenizers import Tokenizer
+
+CountTokens = Callable[[str], int]
+
+Ruler = Callable[[int, int], int]
+"""Returns the tokens of ``text[start:end]``, cut out and alone."""
+
+_WORDS = regex.compile(
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+)
+"""What GPT-2 (Radford et al. 2019, encoder.py) cuts a text into before it looks for tokens, and
+the default of the byte-level tokenizers of Hugging Face."""
+
+_BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+
+_MOST_WORDS = 500_000
+"""Words remembered at most, about 60 MB."""
+
+_LINES = (
+    *("word", "Word of", "2 x", "A17.", "x = {", "}", "- item", "1. one", "# H", "| a | b |"),
+    *("```", "> q", "*b*", "'s", '"quoted"', "(a)", "[l](u)", "<E_1>", "--all", "\u2014 dash"),
+    *("\u00e9t\u00e9", "\u65e5\u672c", "\u0434\u0430", "\ud55c", "\U0001f600", "..."),
+)
+"""Beginnings and ends of lines as documents have them."""
+
+_GAPS = ("\n", "\n\n")
+
+
+class TokenCounter:
+    """Counts tokens, without special tokens; small when pickled, since it holds a path alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, text: str) -> int:
+        """Return the number of tokens of a text."""
+        return _open(self._path).count(text)
+
+    def ruler(self, text: str) -> Ruler:
+        """Return what counts the tokens of any part of a text.
+
+        The text is read once. Of a part that ends with a line, what tokens start in its whole
+        lines is counted, and only the rest of its first line is read again.
+        """
+        tokenizer = _open(self._path)
+        if not tokenizer.separates_lines:
+            return _slices(self, text)
+        starts, totals = tokenizer.starts(text)
+
+        def between(start: int, end: int) -> int:
+            return totals[bisect_left(starts, end)] - totals[bisect_left(starts, start)]
+
+        def tokens(start: int, end: int) -> int:
+            part = text[start:end]
+            whole = not part[:1].isspace() and not part[-1:].isspace()
+            if not part or not whole or text[end : end + 1] not in ("", "\n"):
+                return self(part)
+            if start == 0 or text[start - 1] == "\n":
+                return between(start, end)
+            line, _, rest = part.partition("\n")
+            if not rest or line[-1].isspace():
+                return self(part)
+            return self(line) + between(start + len(line), end)
+
+        return tokens
+
+
+def ruler_of(count_tokens: CountTokens, text: str) -> Ruler:
+    """Return what counts the tokens of the parts of a text, by any function of a text."""
+    if isinstance(count_tokens, TokenCounter):
+        return count_tokens.ruler(text)
+    return _slices(count_tokens, text)
+
+
+def _slices(count_tokens: CountTokens, text: str) -> Ruler:
+    return lambda start, end: count_tokens(text[start:end])
+
+
+class _Tokenizer:
+    """A tokenizer, and how it may be asked quickly."""
+
+    def __init__(self, path: Path) -> None:
+        data = json.loads(path.read_text("utf-8"))
+        # Without the post-processor, which adds special tokens and moves where tokens start.
+        self._tokenizer = Tokenizer.from_str(json.dumps(data | {"post_processor": None}))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        added = data.get("added_tokens") or ()
+        names = sorted((token["content"] for token in added), key=len, reverse=True)
+        self._added = regex.compile(f"({'|'.join(map(regex.escape, names))})") if names else None
+        """Tokens that are taken out of a text before all else; the longest that fits."""
+        cuts = data.get("pre_tokenizer") or {}
+        self._by_words = (
+            data.get("normalizer") is None
+            and _BYTE_LEVEL.items() <= cuts.items()
+            and not any(token[mark] for token in added for mark in ("lstrip", "rstrip"))
+            and not any(token["single_word"] for token in added)
+        )
+        """Whether it looks for tokens in each of :data:`_WORDS` alone: most words of a text
+        occurred before, and the tokenizer takes ten times as long as a dictionary."""
+        self._known: dict[str, int] = {}
+        self.separates_lines = self._by_words or self._lines_are_apart()
+
+    def count(self, text: str) -> int:
+        if self._by_words:
+            return sum(self._counts(self._words(text)))
+        return len(self._encode(text))
+
+    def starts(self, text: str) -> tuple[Sequence[int], Sequence[int]]:
+        """Return places in a text, and the tokens before each and before the end."""
+        if self._by_words:
+            words = self._words(text)
+            places = list(accumulate(map(len, words), initial=0))
+            return places[:-1], list(accumulate(self._counts(words), initial=0))
+        encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        return [start for start, _ in encoded.offsets], range(len(encoded) + 1)
+
+    def _words(self, text: str) -> list[str]:
+        if self._added is None or not self._added.search(text):
+            return list(_WORDS.findall(text))
+        pieces = self._added.split(text)
+        return [
+            word
+            for place, piece in enumerate(pieces)
+            for word in ((piece,) if place % 2 else _WORDS.findall(piece))
+        ]
+
+    def _counts(self, words: list[str]) -> list[int]:
+        known = self._known
+        if len(known) > _MOST_WORDS:
+            known.clear()
+        for word in words:
+            if word not in known:
+                known[word] = len(self._encode(word))
+        return [known[word] for word in words]
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def _lines_are_apart(self) -> bool:
+        """Whether no token, and no choice of tokens, reaches over the end of a line.
+
+        So it is with most byte-level tokenizers, but not with SentencePiece.
+        """
+        alone = {line: self._encode(line) for line in _LINES}
+        for one, gap, other in product(_LINES, _GAPS, _LINES):
+            found, before, after = self._encode(one + gap + other), alone[one], alone[other]
+            if found[: len(before)] != before or found[-len(after) :] != after:
+                return False
+            if len(found) < len(before) + len(after):
+                return False
+        return True
+
+
+@lru_cache(maxsize=4)
+def _open(path: Path) -> _Tokenizer:
+    return _Tokenizer(path)
