@@ -1,6 +1,7 @@
-"""Documents to chunks: ingest -> clean -> deduplicate -> chunk -> split."""
+"""Documents to chunks: ingest -> clean -> paragraphs -> deduplicate -> chunk -> split."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from pandera.typing.polars import DataFrame
 from prefect import flow
@@ -13,12 +14,14 @@ from flows.steps import Stage, run_stage
 from pipeline.cache import digest
 from pipeline.dataset.split import split
 from pipeline.dedup.deduplicate import deduplicate
+from pipeline.dedup.paragraphs import find_repeated, trim
 from pipeline.dedup.runners import runner
 from pipeline.errors import InputError
 from pipeline.ingest.chunk import chunk
 from pipeline.ingest.clean import clean
 from pipeline.ingest.files import scan
 from pipeline.ingest.ingest import ingest
+from pipeline.ingest.quality import rules_of, too_short
 from pipeline.outcome import Outcome
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
@@ -26,10 +29,13 @@ from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel, token_counter
 from schemas.chunks import Chunks
 from schemas.documents import Documents, RawDocuments, UniqueDocuments
+from schemas.paragraphs import RepeatedParagraphs
 from schemas.splits import Splits
 
 INGEST = Stage("ingest", 1, "raw_documents")
 CLEAN = Stage("clean", 2, "documents")
+PARAGRAPHS = Stage("paragraphs", 1, "repeated_paragraphs")
+TRIM = Stage("trim", 1, "trimmed_documents")
 DEDUPLICATE = Stage("deduplicate", 2, "unique_documents")
 CHUNK = Stage("chunk", 1, "chunks")
 SPLIT = Stage("split", 1, "splits")
@@ -81,7 +87,7 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
         tables={"documents": (raw, RawDocuments)},
     )
     require_rows(run, cleaned, "clean: no document passed", "see the settings of [clean]")
-    documents = deduplicate_documents(run, cleaned)
+    documents = deduplicate_documents(run, trim_documents(run, cleaned))
     chunks = run_stage(
         run,
         CHUNK,
@@ -101,6 +107,34 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
         tables={"documents": (documents, UniqueDocuments)},
     )
     return Corpus(raw, cleaned, documents, chunks, splits)
+
+
+def trim_documents(run: Run, cleaned: Dataset) -> Dataset:
+    """Look for paragraphs that many documents have, and take them out if the settings say so."""
+    settings, asked = run.settings.paragraphs, run.settings.clean
+    if settings.action == "off":
+        return cleaned
+    repeated = run_stage(
+        run,
+        PARAGRAPHS,
+        RepeatedParagraphs,
+        lambda documents: find_repeated(documents, settings),
+        settings=settings,
+        tables={"documents": (cleaned, Documents)},
+    )
+    if settings.action == "report":
+        return cleaned
+    judge = partial(too_short, rules=rules_of(asked.profile, asked.limits))
+    trimmed = run_stage(
+        run,
+        TRIM,
+        Documents,
+        lambda documents, repeated: trim(documents, repeated, judge),
+        settings={"profile": asked.profile, "limits": asked.limits},
+        tables={"documents": (cleaned, Documents), "repeated": (repeated, RepeatedParagraphs)},
+    )
+    require_rows(run, trimmed, "trim: no document is left", "see the settings of [paragraphs]")
+    return trimmed
 
 
 def deduplicate_documents(run: Run, cleaned: Dataset) -> Dataset:

@@ -1,6 +1,6 @@
 """What is new since the champion was trained, cut into windows that are tested once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -116,8 +116,8 @@ def intake(
     fresh = texts.filter(~pl.col("id").is_in(sorted(known)))
     new_drops = dropped - known
     reasons: dict[str, int] = {}
-    for name in ("raw_documents", "documents"):
-        ledger = home.rows(home.dataset(name), dropped=True)
+    for dataset in _stages_before(home, documents):
+        ledger = home.rows(dataset, dropped=True)
         for row in ledger.filter(pl.col("id").is_in(sorted(new_drops))).iter_rows(named=True):
             reasons[row["reason"]] = reasons.get(row["reason"], 0) + 1
     return Intake(fresh, frozenset(new_drops), frozenset(duplicates - known), reasons)
@@ -167,11 +167,22 @@ def new_rows(home: Home, about: Watched, examples: Dataset) -> int:
 
 
 def _fates(home: Home, documents: Dataset) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """Return ids that ingest or cleaning dropped, duplicates, and those kept, up to a dataset."""
-    cleaned = _named(home, _manifest(home, documents).inputs["documents"])
-    raw = _named(home, _manifest(home, cleaned).inputs["documents"])
-    dropped = frozenset([*_dropped(home, raw), *_dropped(home, cleaned)])
-    return dropped, frozenset(_dropped(home, documents)), frozenset(_ids(home, documents))
+    """Return ids that stages before deduplication dropped, duplicates, and what a dataset keeps."""
+    dropped: set[str] = set()
+    duplicates: set[str] = set()
+    for dataset in _stages_before(home, documents):
+        fate = duplicates if dataset.name == documents.name else dropped
+        fate.update(_dropped(home, dataset))
+    return frozenset(dropped), frozenset(duplicates), frozenset(_ids(home, documents))
+
+
+def _stages_before(home: Home, documents: Dataset) -> Iterator[Dataset]:
+    """Yield documents as a stage left them, and before it as the one before did, up to ingest."""
+    at: Dataset | None = documents
+    while at is not None:
+        yield at
+        before = _manifest(home, at).inputs.get("documents")
+        at = None if before is None else _named(home, before)
 
 
 def _dropped(home: Home, dataset: Dataset) -> Sequence[str]:

@@ -11,6 +11,7 @@ from pipeline.settings.corpus import (
     CleanSettings,
     DedupSettings,
     IngestSettings,
+    ParagraphSettings,
     PathSettings,
     SplitSettings,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "LabelStudioSettings",
     "ModelSettings",
     "MonitorSettings",
+    "ParagraphSettings",
     "PathSettings",
     "RetrainSettings",
     "ReviewSettings",
@@ -74,6 +76,7 @@ class Settings(Section):
     store: StoreSettings = StoreSettings()
     ingest: IngestSettings = IngestSettings()
     clean: CleanSettings = CleanSettings()
+    paragraphs: ParagraphSettings = ParagraphSettings()
     dedup: DedupSettings = DedupSettings()
     chunk: ChunkSettings = ChunkSettings()
     split: SplitSettings = SplitSettings()

@@ -1,0 +1,81 @@
+"""Curation reports repeated paragraphs, and takes them out when it is asked to."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import main
+from flows.inspect import Home
+from flows.windows import _fates
+from tests.pipeline.dedup.corpus import prose
+
+NOTE = "The supplier is not liable for plants that were lost in a power cut at night."
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A working directory with pages that share a note, and one that is little else."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for number in range(6):
+        page = f"# Page {number}\n\n{prose(number, 60)}\n\n## Legal\n\n{NOTE}\n"
+        (folder / f"{number}.md").write_text(page)
+    (folder / "legal.md").write_text(f"# Legal\n\nIn short:\n\n{NOTE}\n\n{NOTE}\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    paths = ("--set", "paths.input=raw", "--set", "paths.home=home")
+    result = CliRunner().invoke(main, [*arguments, *paths, "--set", "clean.languages=[]"])
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+def reported(home: Path) -> dict:
+    newest = max((home / "runs").glob("*/report.json"), key=lambda path: path.stat().st_mtime)
+    return json.loads(newest.read_text())
+
+
+def test_boilerplate_is_reported_and_then_removed(home):
+    run("curate")
+    report = reported(home)
+    stages = [stage["stage"] for stage in report["stages"]]
+    assert stages[:4] == ["ingest", "clean", "paragraphs", "deduplicate"]
+    assert report["repeated"]["removed"] is None
+    (paragraph,) = report["repeated"]["most"]
+    assert (paragraph["text"], paragraph["documents"]) == (NOTE, 7)
+    (shown,) = json.loads(run("show", "repeated_paragraphs", "--json"))["rows"]
+    assert (shown["occurrences"], shown["sources"]) == (8, ["0.md", "1.md", "2.md"])
+
+    run("curate", "--set", "paragraphs.action=remove")
+    report = reported(home)
+    stages = {stage["stage"]: stage for stage in report["stages"]}
+    assert list(stages)[2:5] == ["paragraphs", "trim", "deduplicate"]
+    assert stages["paragraphs"]["reused"], "what is repeated does not depend on what is done"
+    assert stages["trim"]["reasons"] == {"only_repeated_paragraphs": 1}
+    assert report["repeated"]["removed"] == 7
+    (example,) = report["drop_examples"]["trim"]["only_repeated_paragraphs"]
+    assert example["excerpt"].startswith("legal.md") and example["related_excerpt"]
+    store = Home.at(home)
+    texts = dict(store.rows(store.dataset("unique_documents")).select("source", "text").rows())
+    assert [name for name, text in sorted(texts.items()) if NOTE in text] == ["0.md"]
+    assert not any("## Legal" in text for name, text in texts.items() if name != "0.md")
+    dropped, duplicates, kept = _fates(store, store.dataset("unique_documents"))
+    assert (len(dropped), len(duplicates), len(kept)) == (1, 0, 6), "the monitor knows of it"
+
+    run("curate", "--set", "paragraphs.action=off")
+    report = reported(home)
+    assert report["repeated"] is None
+    assert "paragraphs" not in {stage["stage"] for stage in report["stages"]}
+
+
+def test_when_nothing_is_left_it_says_why(home):
+    for path in (home.parent / "raw").glob("[0-9].md"):
+        path.write_text(f"# Page\n\nSo:\n\n{NOTE}\n\n{NOTE}\n\n{path.stem} words")
+    run("curate", "--set", "paragraphs.action=remove")
+    asked = ("--set", "clean.limits.too_short=40", "--set", "paragraphs.action=remove")
+    result = run("curate", *asked, code=2)
+    assert result == ""
