@@ -125,7 +125,7 @@ def trim_documents(run: Run, cleaned: Dataset) -> Dataset:
     if settings.action == "report":
         return cleaned
     judge = partial(too_short, rules=rules_of(asked.profile, asked.limits))
-    trimmed = run_stage(
+    return run_stage(
         run,
         TRIM,
         Documents,
@@ -133,8 +133,6 @@ def trim_documents(run: Run, cleaned: Dataset) -> Dataset:
         settings={"profile": asked.profile, "limits": asked.limits},
         tables={"documents": (cleaned, Documents), "repeated": (repeated, RepeatedParagraphs)},
     )
-    require_rows(run, trimmed, "trim: no document is left", "see the settings of [paragraphs]")
-    return trimmed
 
 
 def deduplicate_documents(run: Run, cleaned: Dataset) -> Dataset:
