@@ -1,6 +1,6 @@
 """What is new since the champion was trained, cut into windows that are tested once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -8,7 +8,7 @@ from typing import cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from flows.inspect import Home
+from flows.inspect import Home, stages_before
 from pipeline.cache import short_id
 from pipeline.drift.features import document_texts, exchange_texts, pair_texts
 from pipeline.manifest import Manifest
@@ -116,7 +116,7 @@ def intake(
     fresh = texts.filter(~pl.col("id").is_in(sorted(known)))
     new_drops = dropped - known
     reasons: dict[str, int] = {}
-    for dataset in _stages_before(home, documents):
+    for dataset in stages_before(home, documents):
         ledger = home.rows(dataset, dropped=True)
         for row in ledger.filter(pl.col("id").is_in(sorted(new_drops))).iter_rows(named=True):
             reasons[row["reason"]] = reasons.get(row["reason"], 0) + 1
@@ -170,19 +170,10 @@ def _fates(home: Home, documents: Dataset) -> tuple[frozenset[str], frozenset[st
     """Return ids that stages before deduplication dropped, duplicates, and what a dataset keeps."""
     dropped: set[str] = set()
     duplicates: set[str] = set()
-    for dataset in _stages_before(home, documents):
+    for dataset in stages_before(home, documents):
         fate = duplicates if dataset.name == documents.name else dropped
         fate.update(_dropped(home, dataset))
     return frozenset(dropped), frozenset(duplicates), frozenset(_ids(home, documents))
-
-
-def _stages_before(home: Home, documents: Dataset) -> Iterator[Dataset]:
-    """Yield documents as a stage left them, and before it as the one before did, up to ingest."""
-    at: Dataset | None = documents
-    while at is not None:
-        yield at
-        before = _manifest(home, at).inputs.get("documents")
-        at = None if before is None else _named(home, before)
 
 
 def _dropped(home: Home, dataset: Dataset) -> Sequence[str]:

@@ -13,6 +13,7 @@ from pipeline.settings.corpus import (
     IngestSettings,
     ParagraphSettings,
     PathSettings,
+    SemanticSettings,
     SplitSettings,
 )
 from pipeline.settings.evaluate import EvaluateSettings
@@ -58,6 +59,7 @@ __all__ = [
     "ScheduleSettings",
     "ScreenSettings",
     "Section",
+    "SemanticSettings",
     "Settings",
     "Share",
     "SplitSettings",
@@ -78,6 +80,7 @@ class Settings(Section):
     clean: CleanSettings = CleanSettings()
     paragraphs: ParagraphSettings = ParagraphSettings()
     dedup: DedupSettings = DedupSettings()
+    semantic: SemanticSettings = SemanticSettings()
     chunk: ChunkSettings = ChunkSettings()
     split: SplitSettings = SplitSettings()
     model: ModelSettings = ModelSettings()

@@ -165,6 +165,20 @@ class DedupSettings(Section):
         return self
 
 
+class SemanticSettings(Section):
+    """Documents that say the same in other words; needs the extra ``semantic``."""
+
+    enabled: bool = False
+    """Off by default: a wrong find loses a document, and what only small words tell apart
+    ("not", "before") is not seen in a text that is worded anew."""
+    threshold: Share = 0.9
+    """Cosine of the embeddings from which documents may say the same; semhash's default. The test
+    passages told in other words have 0.90 to 0.97 where most words stay, those about neighbouring
+    things at most 0.65 (``python -m tests.pipeline.dedup.passages``)."""
+    max_cluster_share: Share = 0.01
+    """More documents than this share (and than 20) that go for one stop the run: a template."""
+
+
 class ChunkSettings(Section):
     """Pieces that a teacher reads."""
 
