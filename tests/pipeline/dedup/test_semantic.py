@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.cache import short_id
 from pipeline.dedup import semantic
-from pipeline.dedup.embedding import embed, embedding_version
+from pipeline.dedup.embedding import TOKENIZER, WEIGHTS, embed, embedding_version
 from pipeline.dedup.semantic import deduplicate_meaning
 from pipeline.errors import InputError
 from pipeline.settings import SemanticSettings
@@ -155,6 +155,22 @@ def test_vectors_have_length_one_and_nothing_has_none():
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 0, 1], abs=1e-5)
     assert embed(pl.Series([], dtype=pl.String)).shape == (0, 256)
     assert embedding_version().startswith("wordllama 0.4")
+
+
+def test_a_vector_is_the_mean_of_those_of_the_tokens():
+    """As WordLlama computes it; words are tokenized once each, and layout is left out."""
+    from safetensors.numpy import load_file
+    from tokenizers import Tokenizer
+
+    wheel = metadata.distribution("wordllama")
+    table = load_file(wheel.locate_file(WEIGHTS))["embedding.weight"].astype(np.float32)
+    tokenizer = Tokenizer.from_file(str(wheel.locate_file(TOKENIZER)))
+    texts = [" ".join(pair.one.split()) for pair in SAME] + ["温室 glasshouse, naïve 5 °C"]
+    for text, vector in zip(texts, embed(pl.Series(texts)), strict=True):
+        mean = table[tokenizer.encode(text, add_special_tokens=False).ids].mean(axis=0)
+        assert vector == pytest.approx(mean / np.linalg.norm(mean), abs=1e-6)
+    again = embed(pl.Series([text.replace(" ", "\n  ") for text in reversed(texts)]))
+    assert np.array_equal(again[::-1], embed(pl.Series(texts)))
 
 
 def test_without_the_vectors_it_says_what_to_install(monkeypatch):
