@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 FUNNEL = {
     "documents read": "ingest",
     "clean": "clean",
+    "trimmed": "trim",
     "unique": "deduplicate",
+    "distinct": "semantic",
     "chunks": "chunk",
     "candidate pairs": "generate",
     "screened": "screen",

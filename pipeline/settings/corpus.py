@@ -172,9 +172,10 @@ class SemanticSettings(Section):
     """Off by default: a wrong find loses a document, and what only small words tell apart
     ("not", "before") is not seen in a text that is worded anew."""
     threshold: Share = 0.9
-    """Cosine of the embeddings from which documents may say the same; semhash's default. The test
-    passages told in other words have 0.90 to 0.97 where most words stay, those about neighbouring
-    things at most 0.65 (``python -m tests.pipeline.dedup.passages``)."""
+    """Cosine of the embeddings from which documents may say the same (semhash's default). Passages
+    that say the same have 0.91 to 0.97 while most words stay, those about neighbouring things at
+    most 0.65 (``python -m tests.pipeline.dedup.passages``); one with few words in common has less
+    and is not found."""
     max_cluster_share: Share = 0.01
     """More documents than this share (and than 20) that go for one stop the run: a template."""
 
