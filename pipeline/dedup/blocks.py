@@ -183,8 +183,10 @@ def _opened(data: Array, at: int, end: int) -> tuple[Scalar, Scalar]:
     """Return sign and length of the fence that a line opens, behind marks of lists and quotes."""
     while at < end:
         sign = data[at]
-        size = _run(data, at, end, sign)
-        if size >= _FENCE and sign in (_TICK, _TILDE):
+        if sign in (_TICK, _TILDE):
+            size = _run(data, at, end, sign)
+            if size < _FENCE:
+                return 0, 0
             if sign == _TICK:  # its language has no backtick, else it is code within a line
                 for place in range(at + size, end):
                     if data[place] == _TICK:

@@ -30,6 +30,9 @@ LANGUAGE = "en"
 BATCH = 4_096
 """Texts whose words are counted at once."""
 
+LONGEST_WORD = 100
+"""Characters of a word that count: what is longer is an address or data."""
+
 WORDS = 20_000
 """Words tokenized at once: some 60 MB of vectors."""
 
@@ -71,6 +74,7 @@ def _sums(texts: pl.Series) -> NDArray[np.float32]:
         pl.DataFrame({"row": range(len(texts)), "word": texts.str.extract_all(r"\S+")})
         .explode("word")
         .drop_nulls()
+        .with_columns(pl.col("word").str.head(LONGEST_WORD))
         .group_by("row", "word")
         .len("count")
     )

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import Indel
 
+from pipeline.ingest.prose import fenced, prose_of
+
 SAME_WORDING = 0.8
 """Share of words in the same order from which two texts are one wording with edits (measured in
 the passages of the tests: up to 0.69 for the same told in other words, from 0.94 for pages of
@@ -19,15 +21,13 @@ embedding, which knows no order and hardly a "not", has nothing to add."""
 _WORD = re.compile(r"[^\W_]+(?:[-._:,/@][^\W_]+|_+[^\W_]+)*")
 """A word; ``P-20``, ``4.2.1``, ``retry_limit`` and ``app.conf`` stay in one piece."""
 
-_CODE = re.compile(
-    r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1|`([^`\n]+)`", re.MULTILINE | re.DOTALL
-)
-"""Fenced code, or code within a line."""
+_CODE = re.compile(r"`([^`\n]+)`")
+"""Code within a line."""
 
 _OPTION = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
 """An option of a command."""
 
-_ORDINAL = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+", re.MULTILINE)
+_ORDINAL = re.compile(r"^[ \t]*(?:[-*+]|\d+[.)])[ \t]+", re.MULTILINE)
 """The mark of a list item: its number says only where it stands."""
 
 _NEGATIVE = re.compile(r"(?<!\S)[-\N{MINUS SIGN}]([0-9]+(?:[.,][0-9]+)*)")
@@ -59,7 +59,9 @@ def facts(text: str) -> Facts:
     capital within a sentence: names, in German each noun.
     """
     text = _ORDINAL.sub("\n", text)
-    named = {" ".join((found[2] or found[3] or "").split()) for found in _CODE.finditer(text)}
+    code = [text[start:end].partition("\n")[2] for start, end in fenced(text)]
+    code += _CODE.findall(prose_of(text))
+    named = {" ".join(piece.rstrip("`~ ").split()) for piece in code}
     named |= {option.casefold() for option in _OPTION.findall(text)}
     named |= {f"-{number}" for number in _NEGATIVE.findall(text)}
     words = []
@@ -86,4 +88,5 @@ def same_facts(one: Facts, other: Facts) -> bool:
 
 def same_wording(one: Facts, other: Facts) -> bool:
     """Tell whether two texts have nearly the same words in the same order."""
-    return Indel.normalized_similarity(one.words, other.words) >= SAME_WORDING
+    alike = Indel.normalized_similarity(one.words, other.words, score_cutoff=SAME_WORDING)
+    return alike >= SAME_WORDING

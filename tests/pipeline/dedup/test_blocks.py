@@ -74,3 +74,12 @@ def test_every_sign_is_in_one_block_and_words_are_those_of_shingles(texts):
         for place in own:
             if blocks.kinds[place] == TEXT:
                 assert blocks.words[place] == len(words(blocks.text(place)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [">" * 10**6, "- " * 10**6, "```\n" * 10**5, "#" * 10**6, "<pre\n" * 10**5, "1." * 10**6],
+)
+def test_no_text_takes_more_than_one_pass(text):
+    """A quadratic reading of these would take hours."""
+    assert len(blocks_of(pl.Series([text]), 1).rows) > 0

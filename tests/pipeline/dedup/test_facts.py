@@ -61,3 +61,25 @@ def test_a_name_may_stand_in_lower_case_or_at_the_start():
     assert same_facts(one, facts("Save keeps it when the button is pressed."))
     assert same_facts(one, facts("To keep it, press the save button."))
     assert not same_facts(one, facts("To keep it, press the button."))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```\n" * 50_000,
+        "\n" * 10**6,
+        "a" + "_" * 10**6,
+        "a\n" + " " * 10**6,
+        "- " * 10**6,
+        "`a" * 10**6,
+    ],
+)
+def test_no_text_takes_more_than_one_pass(text):
+    """A quadratic reading of these would take hours."""
+    assert facts(text).words is not None
+
+
+def test_long_texts_are_compared_by_their_wording():
+    one = facts(" ".join(f"word{number % 977}" for number in range(100_000)))
+    other = facts(" ".join(f"word{number * 7 % 977}" for number in range(100_000)))
+    assert same_wording(one, one) and not same_wording(one, other)
