@@ -66,7 +66,7 @@ def index_documents(
         rows: pl.DataFrame = run.store.read(documents, UniqueDocuments)
         known = open_index(run, before)
         if known is not None:
-            rows = rows.filter(~rows["doc_id"].is_in(known.ids.implode()))
+            rows = rows.filter(pl.Series(~known.has(rows["doc_id"])))
         write_segment(folder, rows, settings)
         return Filled(identity=FILES, rows=rows.height)
 

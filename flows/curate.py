@@ -152,13 +152,12 @@ def deduplicate_documents(run: Run, cleaned: Dataset) -> Dataset:
     settings = run.settings.dedup
 
     def compute(documents: DataFrame[Documents]) -> Outcome[UniqueDocuments]:
+        index = open_index(run, before)
+        if index is not None:
+            index.keep_only(documents["doc_id"])
         with runner(settings) as chosen:
             return deduplicate(
-                documents,
-                settings,
-                accepted=open_index(run, before),
-                runner=chosen,
-                scratch=run.folder,
+                documents, settings, accepted=index, runner=chosen, scratch=run.folder
             )
 
     documents = run_stage(

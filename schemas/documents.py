@@ -4,7 +4,10 @@ import pandera.polars as pa
 
 from schemas.base import ID, Table
 
-FORMATS = ["markdown", "html", "text", "pdf", "docx", "jsonl"]
+FORMATS = [
+    *("markdown", "html", "text", "rst", "pdf", "docx", "pptx", "epub", "mail"),
+    *("jsonl", "csv", "parquet"),
+]
 
 
 class RawDocuments(Table):

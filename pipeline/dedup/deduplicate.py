@@ -13,7 +13,6 @@ from pipeline.cache import short_id
 from pipeline.dedup.index import Index
 from pipeline.dedup.runners import Runner, threads
 from pipeline.dedup.search import Duplicates, TooManyAlike, find_duplicates
-from pipeline.dedup.shingles import same_text
 from pipeline.errors import InputError
 from pipeline.outcome import EXCERPT, Outcome, ledger
 from pipeline.settings import DedupSettings
@@ -45,8 +44,8 @@ def deduplicate(
     Args:
         documents: cleaned documents; sources must be distinct.
         settings: section ``dedup``.
-        accepted: documents of earlier runs. Those that are still among ``documents`` stay, and
-            survive before any other; only the rest is compared, with them and with each other.
+        accepted: documents of earlier runs. They survive before any other; those among
+            ``documents`` stay, and only the rest is compared, with them and with each other.
         runner: who computes; the result does not depend on it.
         scratch: folder for the files of buckets that are larger than the memory allowed.
 
@@ -69,10 +68,9 @@ def deduplicate(
     _require_distinct_sources(everything)
     rows = everything
     if accepted is not None:
-        accepted.keep_only(everything["doc_id"])
-        rows = everything.filter(~pl.col("doc_id").is_in(accepted.ids.implode()))
+        rows = everything.filter(pl.Series(~accepted.has(everything["doc_id"])))
     limit = int(max(SMALL_CLUSTER, settings.max_cluster_share * everything.height))
-    ids = rows["doc_id"] if accepted is None else pl.concat([rows["doc_id"], accepted.ids])
+    corpus = _Corpus(rows, accepted)
     try:
         found = find_duplicates(
             rows["text"],
@@ -84,20 +82,19 @@ def deduplicate(
             accepted=accepted,
         )
     except TooManyAlike as alarm:
-        members = everything.filter(pl.col("doc_id").is_in(ids.gather(alarm.rows).implode()))
+        members = everything.filter(pl.col("doc_id").is_in(corpus.ids(alarm.rows).implode()))
         raise _boilerplate(members["source"], limit, settings) from None
-    dropped = _dropped(rows, ids, found, settings, everything)
-    near_misses = _near_misses(ids, found)
+    dropped = _dropped(corpus, found, settings)
+    near_misses = _near_misses(corpus, found)
     gone = dropped.group_by(pl.col("related_id").alias("doc_id")).len("copies")
     kept = (
-        everything.join(dropped.select(doc_id="id"), on="doc_id", how="anti")
-        .join(gone, on="doc_id", how="left")
+        everything.filter(~pl.col("doc_id").is_in(dropped["id"].implode()))
+        .join(gone, on="doc_id", how="left", maintain_order="left")
         .with_columns(
             cluster_id=pl.col("source").map_elements(short_id, return_dtype=pl.String),
             cluster_size=1 + pl.col("copies").fill_null(0).cast(pl.Int64),
         )
         .select(list(UniqueDocuments.dtypes()))
-        .sort("doc_id")
     )
     exact = int((dropped["reason"] == "exact_duplicate").sum())
     return Outcome(
@@ -115,62 +112,52 @@ def deduplicate(
     )
 
 
-def _dropped(
-    rows: pl.DataFrame,
-    ids: pl.Series,
-    found: Duplicates,
-    settings: DedupSettings,
-    everything: pl.DataFrame,
-) -> pl.DataFrame:
-    """Return the rows that do not stay as rows of the ledger.
+class _Corpus:
+    """What is compared, and behind it what was accepted before: one row after the other."""
 
-    Args:
-        rows: what was compared.
-        ids: of these, and behind them of the documents accepted before.
-        found: of ``rows``.
-        settings: the threshold.
-        everything: documents that the survivors are among.
-    """
+    def __init__(self, rows: pl.DataFrame, accepted: Index | None) -> None:
+        self.rows = rows
+        self._accepted = accepted
+
+    def ids(self, rows: NDArray[np.int64]) -> pl.Series:
+        """Return the ``doc_id`` of rows."""
+        own = rows < self.rows.height
+        if self._accepted is None or own.all():
+            return self.rows["doc_id"].gather(rows)
+        before = self._accepted.ids(rows[~own] - self.rows.height)
+        place = np.where(own, np.cumsum(own) - 1, own.sum() + np.cumsum(~own) - 1)
+        return pl.concat([self.rows["doc_id"].gather(rows[own]), before]).gather(place)
+
+
+def _dropped(corpus: _Corpus, found: Duplicates, settings: DedupSettings) -> pl.DataFrame:
+    """Return the rows that do not stay as rows of the ledger."""
+    rows = corpus.rows
     gone = np.flatnonzero(found.survivor != np.arange(rows.height))
-    exact = found.exact[gone]
-    # Copies of a document accepted before have no key to be known by: their words are the same.
-    before = np.flatnonzero((found.survivor[gone] >= rows.height) & (found.similarity[gone] == 1))
-    if len(before):
-        pairs = pl.DataFrame(
-            {
-                "text": rows["text"].gather(gone[before]),
-                "doc_id": ids.gather(found.survivor[gone[before]]),
-            }
-        ).join(everything.select("doc_id", stays="text"), on="doc_id", maintain_order="left")
-        exact[before] |= [
-            same_text(text) == same_text(stays)
-            for text, stays in pairs.select("text", "stays").iter_rows()
-        ]
-    copied = pl.Series(exact)
+    copied = pl.Series(found.exact[gone], dtype=pl.Boolean)
     return rows[gone].select(
         id="doc_id",
         reason=pl.when(copied).then(pl.lit("exact_duplicate")).otherwise(pl.lit("near_duplicate")),
         excerpt=pl.concat_str("source", pl.lit(": "), pl.col("text").str.head(EXCERPT)),
         value=pl.when(copied).then(1.0).otherwise(pl.Series(found.similarity[gone])),
         threshold=pl.when(copied).then(1.0).otherwise(settings.threshold),
-        related_id=ids.gather(found.survivor[gone]),
+        related_id=corpus.ids(found.survivor[gone]),
     )
 
 
-def _near_misses(ids: pl.Series, found: Duplicates) -> pl.DataFrame:
+def _near_misses(corpus: _Corpus, found: Duplicates) -> pl.DataFrame:
     """Return the most similar pair of each two clusters that are nearly one."""
     row = np.flatnonzero(found.nearest >= 0)
     other = found.nearest[row]
-    survivor = np.arange(len(ids))
-    survivor[: len(found.survivor)] = found.survivor
-    clusters = np.sort(np.stack([survivor[row], survivor[other]], axis=1), axis=1)
+    own = np.minimum(other, len(found.survivor) - 1)
+    beside = np.where(other < len(found.survivor), found.survivor[own], other)
+    clusters = np.sort(np.stack([found.survivor[row], beside], axis=1), axis=1)
     pairs = np.sort(np.stack([row, other], axis=1), axis=1)
     frame = pl.DataFrame(
         {
             "one": clusters[:, 0],
             "two": clusters[:, 1],
-            "doc_id": ids.gather(pairs[:, 0]),
-            "other_id": ids.gather(pairs[:, 1]),
+            "doc_id": corpus.ids(pairs[:, 0]),
+            "other_id": corpus.ids(pairs[:, 1]),
             "similarity": found.nearest_similarity[row],
         },
         schema_overrides=NearMisses.dtypes(),

@@ -4,6 +4,7 @@ The tables say, code point by code point, what :func:`pipeline.dedup.shingles.wo
 :func:`pipeline.dedup.shingles.same_text` say of a whole string, so that the kernel can read bytes.
 """
 
+import itertools
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -20,11 +21,22 @@ SEPARATOR, LETTER, DIGIT, UNSPACED, JOINT, BEYOND = range(6)
 (kana, Han), or joins two runs of digits (``.``, ``,`` and ``:``). BEYOND marks a byte that only
 begins a sign beyond ASCII."""
 
+BASE = 0x9E3779B97F4A7C15
+"""Odd factor of hashes (2^64 over the golden ratio)."""
+
+MIX = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)
+"""Multipliers of MurmurHash3's 64-bit finalizer."""
+
+WRAP = 1 << 64
+
 SPACE = 1
 """Mark of white space in the table for exact copies."""
 
 _PLANES = (range(0x33480), range(0xE0000, 0xE0200))
-"""Code points that Unicode 17 assigns, private use left out; those beyond are separators."""
+"""Where Unicode 17 has signs; what lies beyond is a separator."""
+
+_UNTOUCHED = ("Cn", "Co", "Cs")
+"""Categories of code points without a meaning: not assigned, private, halves of pairs."""
 
 _IDEOGRAPHS = (range(0x3400, 0x4DC0), range(0x4E00, 0xA000))
 """Blocks without case and decomposition, left out of the slow way."""
@@ -41,6 +53,10 @@ class Folding(NamedTuple):
     """Folded code points."""
     kinds: NDArray[np.uint8]
     """Kind of each folded code point."""
+    byte_kinds: NDArray[np.uint8]
+    """Kind of each byte: of ASCII its sign's, else BEYOND."""
+    byte_signs: NDArray[np.uint64]
+    """Of ASCII, the 64 random bits of the folded sign: :func:`sign_of`."""
 
 
 @lru_cache(maxsize=1)
@@ -71,18 +87,36 @@ def _word_kind(sign: str) -> int:
 
 
 def _table(fold: Callable[[str], str], kind_of: Callable[[str], int]) -> Folding:
-    start = np.zeros(sys.maxunicode + 1, dtype=np.int32)
+    # Each code point stands for itself; what folds to something else stands behind them all.
+    start = np.arange(sys.maxunicode + 1, dtype=np.int32)
     length = np.ones(sys.maxunicode + 1, dtype=np.uint8)
-    codes: list[int] = [0]  # of what is not assigned: a separator
-    kinds: list[int] = [0]
-    for plane in _PLANES:
-        for code in plane:
-            if 0xD800 <= code < 0xE000:
-                continue  # halves of surrogate pairs are not in UTF-8
-            sign = chr(code)
-            folded = sign if any(code in block for block in _IDEOGRAPHS) else fold(sign)
-            start[code] = len(codes)
-            length[code] = len(folded)
-            codes += map(ord, folded)
-            kinds += map(kind_of, folded)
-    return Folding(start, length, np.array(codes, dtype=np.uint32), np.array(kinds, dtype=np.uint8))
+    kinds = np.zeros(sys.maxunicode + 1, dtype=np.uint8)
+    folded_codes: list[int] = []
+    folded_kinds: list[int] = []
+    for code in itertools.chain(*_PLANES):
+        sign = chr(code)
+        if unicodedata.category(sign) in _UNTOUCHED:
+            continue
+        folded = sign if any(code in block for block in _IDEOGRAPHS) else fold(sign)
+        if folded == sign:
+            kinds[code] = kind_of(sign)
+            continue
+        start[code] = len(start) + len(folded_codes)
+        length[code] = len(folded)
+        folded_codes += map(ord, folded)
+        folded_kinds += map(kind_of, folded)
+    all_codes = np.append(np.arange(len(start)), folded_codes).astype(np.uint32)
+    all_kinds = np.append(kinds, folded_kinds).astype(np.uint8)
+    ascii_codes = all_codes[start[:128]]
+    byte_kinds = np.full(256, BEYOND, dtype=np.uint8)
+    byte_kinds[:128] = all_kinds[start[:128]]
+    byte_signs = np.array([sign_of(code) for code in ascii_codes.tolist()], dtype=np.uint64)
+    return Folding(start, length, all_codes, all_kinds, byte_kinds, byte_signs)
+
+
+def sign_of(code: int) -> int:
+    """Return the 64 random bits of a code point: MurmurHash3's 64-bit finalizer (Appleby)."""
+    value = code * BASE % WRAP
+    for multiplier in MIX:
+        value = (value ^ value >> 33) * multiplier % WRAP
+    return value ^ value >> 33

@@ -21,13 +21,16 @@ from pipeline.settings import DedupSettings
 ENTRIES = "entries.npy"
 """uint64, sorted: one a document and band, the first bits of its key and behind them the row."""
 
-DOCUMENTS = "documents.arrow"
-"""Arrow file with the columns ``doc_id`` and ``text``, uncompressed so that it can be mapped."""
+IDS = "ids.npy"
+"""uint64, sorted: the ``doc_id`` of each row, whose 16 hexadecimal digits are 64 bits."""
 
-FILES = (ENTRIES, DOCUMENTS)
+TEXTS = "texts.arrow"
+"""Arrow file with the column ``text``, uncompressed so that it can be mapped."""
 
-BATCH_ROWS = 1 << 14
-"""Rows of a record batch of the Arrow file."""
+FILES = (ENTRIES, IDS, TEXTS)
+
+BATCH_ROWS = 1 << 12
+"""Rows of a record batch of the Arrow file, the last one's aside."""
 
 
 class Segment:
@@ -40,14 +43,9 @@ class Segment:
             OSError: one of them is missing or damaged.
             ValueError: the same.
         """
-        self._entries = np.load(folder / ENTRIES, mmap_mode="r")
-        table = pa.ipc.open_file(pa.memory_map(str(folder / DOCUMENTS))).read_all()
-        self.ids = pl.Series(table["doc_id"])
-        self._texts = table["text"]
-
-    def __len__(self) -> int:
-        """Return the number of documents."""
-        return len(self.ids)
+        self.entries: NDArray[np.uint64] = np.load(folder / ENTRIES, mmap_mode="r")
+        self.ids: NDArray[np.uint64] = np.load(folder / IDS, mmap_mode="r")
+        self._texts = pa.ipc.open_file(pa.memory_map(str(folder / TEXTS)))
 
     def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return pairs (n x 2) of a row of ``keys`` and a document that share a band.
@@ -55,11 +53,16 @@ class Segment:
         Args:
             keys: texts x bands.
         """
-        return shared_keys(keys, self._entries, row_mask(len(self)))
+        return shared_keys(keys, self.entries, row_mask(len(self.ids)))
 
     def texts(self, rows: NDArray[np.int64]) -> pl.Series:
-        """Return the texts of documents."""
-        return pl.Series(self._texts.take(pa.array(rows)), dtype=pl.String)
+        """Return the texts of documents, whose rows ascend."""
+        parts = [pl.Series([], dtype=pl.String)]
+        for number in np.unique(rows // BATCH_ROWS):
+            batch = self._texts.get_batch(int(number)).column(0)
+            wanted = rows[rows // BATCH_ROWS == number] - number * BATCH_ROWS
+            parts.append(pl.Series(batch.take(pa.array(wanted)), dtype=pl.String))
+        return pl.concat(parts)
 
 
 class Index:
@@ -68,12 +71,9 @@ class Index:
     def __init__(self, folders: Sequence[Path]) -> None:
         """Open the segments, the first run's first."""
         self._segments = [Segment(folder) for folder in folders]
-        self._bounds = np.cumsum([0, *map(len, self._segments)], dtype=np.int64)
-        self.ids = pl.concat(
-            [pl.Series([], dtype=pl.String), *(segment.ids for segment in self._segments)]
-        )
-        """Of the documents, by row."""
-        self._present = np.ones(len(self), dtype=bool)
+        lengths = [len(segment.ids) for segment in self._segments]
+        self._bounds = np.cumsum([0, *lengths], dtype=np.int64)
+        self._absent: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         """Return the number of documents."""
@@ -81,7 +81,28 @@ class Index:
 
     def keep_only(self, ids: pl.Series) -> None:
         """Overlook all documents but these from now on: they have left the corpus."""
-        self._present = self.ids.is_in(ids.implode()).to_numpy()
+        wanted = as_numbers(ids)
+        absent = [~np.isin(segment.ids, wanted) for segment in self._segments]
+        self._absent = np.concatenate([np.empty(0, dtype=bool), *absent])
+
+    def has(self, ids: pl.Series) -> NDArray[np.bool_]:
+        """Tell of each ``doc_id`` whether it was accepted, be it overlooked or not."""
+        wanted = as_numbers(ids)
+        found = np.zeros(len(ids), dtype=bool)
+        for segment in self._segments:
+            place = np.searchsorted(segment.ids, wanted)
+            inside = place < len(segment.ids)
+            found[inside] |= segment.ids[place[inside]] == wanted[inside]
+        return found
+
+    def ids(self, rows: NDArray[np.int64]) -> pl.Series:
+        """Return the ``doc_id`` of rows."""
+        of = np.searchsorted(self._bounds, rows, side="right") - 1
+        numbers = (
+            int(self._segments[number].ids[row - self._bounds[number]])
+            for row, number in zip(rows, of, strict=True)
+        )
+        return pl.Series([f"{number:016x}" for number in numbers], dtype=pl.String)
 
     def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return pairs (n x 2) of a row of ``keys`` and a document that share a band."""
@@ -89,20 +110,25 @@ class Index:
         for segment, first in zip(self._segments, self._bounds, strict=False):
             found.append(segment.links(keys) + np.array([0, first]))
         pairs = np.concatenate(found)
-        counting: NDArray[np.int64] = pairs[self._present[pairs[:, 1]]]
-        return counting
+        return pairs if self._absent is None else pairs[~self._absent[pairs[:, 1]]]
 
     def texts(self, rows: NDArray[np.int64]) -> pl.Series:
-        """Return the texts of documents, in the order asked for."""
-        of = np.searchsorted(self._bounds, rows, side="right") - 1
-        order = np.argsort(of, kind="stable")
+        """Return the texts of rows, in the order asked for."""
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+        bounds = np.searchsorted(ordered, self._bounds)
         parts = [pl.Series([], dtype=pl.String)]
-        for number in np.unique(of):
-            wanted = rows[order][of[order] == number] - self._bounds[number]
-            parts.append(self._segments[number].texts(wanted))
+        for number, segment in enumerate(self._segments):
+            begin, end = bounds[number], bounds[number + 1]
+            parts.append(segment.texts(ordered[begin:end] - self._bounds[number]))
         back = np.empty(len(rows), dtype=np.int64)
         back[order] = np.arange(len(rows))
         return pl.concat(parts).gather(back)
+
+
+def as_numbers(ids: pl.Series) -> NDArray[np.uint64]:
+    """Return ids of 16 hexadecimal digits as integers."""
+    return ids.str.to_integer(base=16, dtype=pl.UInt64).to_numpy()
 
 
 def write_segment(
@@ -116,15 +142,19 @@ def write_segment(
         settings: shingles, permutations and bands.
         runner: who computes.
     """
+    documents = documents.sort("doc_id")
     parts = [
         entries(signed.keys, begin, row_mask(documents.height))
         for begin, _, signed in signed_slices(documents["text"], settings, runner)
     ]
     np.save(folder / ENTRIES, np.sort(np.concatenate([np.empty(0, np.uint64), *parts])))
-    columns = documents.select("doc_id", "text").rechunk()
-    table = columns.to_arrow(compat_level=pl.CompatLevel.oldest())
+    np.save(folder / IDS, as_numbers(documents["doc_id"]))
+    schema = pa.schema([("text", pa.large_string())])
     with (
-        pa.OSFile(str(folder / DOCUMENTS), "wb") as sink,
-        pa.ipc.new_file(sink, table.schema) as writer,
+        pa.OSFile(str(folder / TEXTS), "wb") as sink,
+        pa.ipc.new_file(sink, schema) as writer,
     ):
-        writer.write_table(table, max_chunksize=BATCH_ROWS)
+        for begin in range(0, documents.height, BATCH_ROWS):
+            texts = documents["text"][begin : begin + BATCH_ROWS]
+            column = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
+            writer.write_batch(pa.record_batch([column], schema=schema))

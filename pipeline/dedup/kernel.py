@@ -5,11 +5,12 @@ interpreter's lock, so that threads share the work. What the functions compute i
 :mod:`pipeline.dedup.shingles`, whose readable form the tests compare them with.
 """
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
-import numba as nb
 import numpy as np
 
+from pipeline.dedup import folding as tables
+from pipeline.dedup.compiling import compiled
 from pipeline.dedup.folding import (
     BEYOND,
     DIGIT,
@@ -21,25 +22,15 @@ from pipeline.dedup.folding import (
     Folding,
 )
 
-F = TypeVar("F")
-if TYPE_CHECKING:  # numba has no types
-
-    def compiled(function: F) -> F:
-        """Return the function, compiled when it is first called."""
-else:
-    compiled = nb.njit(cache=True, nogil=True, boundscheck=False)
-
-_START = np.uint64(0xCBF29CE484222325)
+START = np.uint64(0xCBF29CE484222325)
 """Offset basis of FNV-1a (Fowler, Noll, Vo; RFC 9923)."""
 _PRIME = np.uint64(0x00000100000001B3)
 """FNV's prime for 64 bits."""
 _PRIME_2 = np.uint64(0x9FB21C651E98DF25)
 """Odd multiplier of the second half of a copy's key, a polynomial of its signs."""
-_MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
-_MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
-"""Multipliers of MurmurHash3's 64-bit finalizer (Appleby)."""
-BASE = np.uint64(0x9E3779B97F4A7C15)
-"""Odd base of the rolling hash of an n-gram (2^64 over the golden ratio)."""
+MIX_1, MIX_2 = np.uint64(tables.MIX[0]), np.uint64(tables.MIX[1])
+BASE = np.uint64(tables.BASE)
+"""Odd base of the rolling hash of an n-gram."""
 _1 = np.uint64(1)
 _33 = np.uint64(33)
 _63 = np.uint64(63)
@@ -55,12 +46,18 @@ Scalar = Any
 
 
 @compiled
-def _mix(value: Scalar) -> Scalar:
+def mix(value: Scalar) -> Scalar:
     """Return MurmurHash3's 64-bit finalizer of a value."""
     value = np.uint64(value)
-    value = (value ^ (value >> _33)) * _MIX_1
-    value = (value ^ (value >> _33)) * _MIX_2
+    value = (value ^ (value >> _33)) * MIX_1
+    value = (value ^ (value >> _33)) * MIX_2
     return value ^ (value >> _33)
+
+
+@compiled
+def sign_of(code: Scalar) -> Scalar:
+    """Return the 64 random bits of a code point."""
+    return mix(np.uint64(code) * BASE)
 
 
 @compiled
@@ -93,8 +90,8 @@ def copy_key(data: Array, at: int, stop: int, folding: Folding) -> tuple[Scalar,
         stop: byte behind its last one.
         folding: of :func:`pipeline.dedup.folding.copy_folding`.
     """
-    start, length, codes, kinds = folding
-    one, two = _START, _MIX_2
+    start, length, codes, kinds, _, _ = folding
+    one, two = START, MIX_2
     begun = gap = False
     while at < stop:
         code = np.int64(data[at])
@@ -115,7 +112,7 @@ def copy_key(data: Array, at: int, stop: int, folding: Folding) -> tuple[Scalar,
             one = (one ^ folded) * _PRIME
             two = two * _PRIME_2 + folded
             begun = True
-    return _mix(one), _mix(two)
+    return mix(one), mix(two)
 
 
 @compiled
@@ -160,44 +157,38 @@ def ngram_hashes(
     Returns:
         ``n``: one when there are fewer than ``ngram`` words, none when there is no word.
     """
-    start, length, codes, kinds = folding
-    ascii_codes = codes[start[:128]]
-    ascii_kinds = np.full(256, BEYOND, dtype=np.uint8)
-    ascii_kinds[:128] = kinds[start[:128]]
-    ascii_signs = np.empty(128, dtype=np.uint64)
-    for place in range(128):
-        ascii_signs[place] = _sign(ascii_codes[place])
-    number = _mix(_appended(_START, _sign(48)))  # each number is the word "0"
+    start, length, codes, kinds, byte_kinds, byte_signs = folding
+    number = mix(_appended(START, sign_of(48)))  # each number is the word "0"
     words = 0
     # A word so far. ``pending``: a joint that waits for a digit, else the word ended before it.
-    value = _START
+    value = START
     inside = behind_joint = numeric = digit_last = False
     pending = np.uint64(0)
     while at < stop:
         byte = data[at]
-        kind = ascii_kinds[byte]
+        kind = byte_kinds[byte]
         # Runs of letters and of separators are most of a text: one short loop for each.
         if kind == LETTER and not behind_joint and pending == 0:
             if not inside:
-                value = _START
+                value = START
                 inside = True
             while kind == LETTER:
-                value = _appended(value, ascii_signs[byte])
+                value = _appended(value, byte_signs[byte])
                 at += 1
                 if at == stop:
                     break
                 byte = data[at]
-                kind = ascii_kinds[byte]
+                kind = byte_kinds[byte]
             numeric = digit_last = False
             continue
         if kind == SEPARATOR:
             if inside:
-                out[words] = number if numeric else _mix(value)
+                out[words] = number if numeric else mix(value)
                 words += 1
                 inside = behind_joint = False
                 pending = np.uint64(0)
             at += 1
-            while at < stop and ascii_kinds[data[at]] == SEPARATOR:
+            while at < stop and byte_kinds[data[at]] == SEPARATOR:
                 at += 1
             continue
         point = np.int64(byte)
@@ -213,46 +204,44 @@ def ngram_hashes(
                 pending = code
                 continue
             if kind == DIGIT and pending:
-                value = _appended(value, _sign(pending))
+                value = _appended(value, sign_of(pending))
                 pending = np.uint64(0)
                 behind_joint = True
             # "12b" is one word; "1.2b" is the number 1.2 and the word b.
             goes_on = kind == DIGIT or (kind == LETTER and not behind_joint and pending == 0)
             if inside and not goes_on:
-                out[words] = number if numeric else _mix(value)
+                out[words] = number if numeric else mix(value)
                 words += 1
                 inside = False
             if not inside:
-                value = _START
+                value = START
                 numeric = True
                 behind_joint = False
                 pending = np.uint64(0)
             if kind == UNSPACED:
-                out[words] = _mix(_appended(_START, _sign(code)))
+                out[words] = mix(_appended(START, sign_of(code)))
                 words += 1
             elif kind in (LETTER, DIGIT):
-                value = _appended(value, _sign(code))
+                value = _appended(value, sign_of(code))
                 inside = True
                 digit_last = kind == DIGIT
                 numeric = numeric and digit_last
     if inside:
-        out[words] = number if numeric else _mix(value)
+        out[words] = number if numeric else mix(value)
         words += 1
     if words == 0:
         return 0
     width = min(ngram, words)
+    rolled, power = np.uint64(0), np.uint64(1)
+    for place in range(width):
+        rolled = rolled * BASE + out[place]
+        power *= BASE
     for first in range(words - width + 1):
-        rolled = np.uint64(0)
-        for place in range(first, first + width):
-            rolled = rolled * BASE + out[place]
+        gone = out[first]
         out[first] = rolled
+        if first + width < words:
+            rolled = rolled * BASE + out[first + width] - gone * power
     return words - width + 1
-
-
-@compiled
-def _sign(code: Scalar) -> Scalar:
-    """Return the 64 random bits of a code point."""
-    return _mix(np.uint64(code) * BASE)
 
 
 @compiled
@@ -263,70 +252,3 @@ def _appended(value: Scalar, sign: Scalar) -> Scalar:
     places apart take each other away.
     """
     return ((value << _1) | (value >> _63)) + sign
-
-
-@compiled
-def sign(hashes: Array, a: Array, b: Array, out: Array) -> None:
-    """Write the affine32 signature of a set of shingles: ``min(a_k * fmix32(h) + b_k)``.
-
-    Args:
-        hashes: uint64 shingles, repetitions allowed; the lower 32 bits count.
-        a: uint32, factors of datasketch's permutations.
-        b: uint32, their summands.
-        out: uint32, one place a permutation.
-    """
-    count = len(a)
-    for k in range(count):
-        out[k] = np.uint32(0xFFFFFFFF)
-    # Four shingles at a time: a quarter of the reads and writes of the signature.
-    whole = len(hashes) - len(hashes) % 4
-    for place in range(0, whole, 4):
-        one, two = _fmix32(hashes[place]), _fmix32(hashes[place + 1])
-        three, four = _fmix32(hashes[place + 2]), _fmix32(hashes[place + 3])
-        for k in range(count):
-            least = min(
-                np.uint32(np.uint32(a[k] * one) + b[k]), np.uint32(np.uint32(a[k] * two) + b[k])
-            )
-            other = min(
-                np.uint32(np.uint32(a[k] * three) + b[k]), np.uint32(np.uint32(a[k] * four) + b[k])
-            )
-            out[k] = min(out[k], min(least, other))
-    for place in range(whole, len(hashes)):
-        one = _fmix32(hashes[place])
-        for k in range(count):
-            out[k] = min(out[k], np.uint32(np.uint32(a[k] * one) + b[k]))
-
-
-@compiled
-def _fmix32(hashed: Scalar) -> Scalar:
-    """Return MurmurHash3's 32-bit finalizer of the lower half of a hash."""
-    h = np.uint32(hashed)
-    h ^= h >> np.uint32(16)
-    h = np.uint32(h * np.uint32(0x85EBCA6B))
-    h ^= h >> np.uint32(13)
-    h = np.uint32(h * np.uint32(0xC2B2AE35))
-    return np.uint32(h ^ (h >> np.uint32(16)))
-
-
-@compiled
-def band_keys(signature: Array, bands: int, rows: int, out: Array) -> Scalar:
-    """Write the 64-bit key of each band of a signature; equal bands of equal number are equal.
-
-    Args:
-        signature: uint32, at least ``bands * rows``.
-        bands: how many.
-        rows: places of a signature in a band.
-        out: uint64, one place a band.
-
-    Returns:
-        A 64-bit key of all bands together.
-    """
-    whole = _START
-    for band in range(bands):
-        value = _START + np.uint64(band)
-        for place in range(band * rows, (band + 1) * rows):
-            value = (value ^ np.uint64(signature[place])) * _MIX_1
-            value ^= value >> _32
-        out[band] = _mix(value)
-        whole = (whole ^ value) * _PRIME
-    return _mix(whole)

@@ -39,6 +39,8 @@ class Verified(NamedTuple):
     """Which of the texts given."""
     similarity: NDArray[np.float64]
     """Jaccard similarity with it; below the threshold when only others link the two."""
+    copied: NDArray[np.bool_]
+    """Whether it is the survivor's text but for case and white space."""
     nearest: NDArray[np.int64]
     """The most similar text of another cluster, -1: none within NEAR of the threshold."""
     nearest_similarity: NDArray[np.float64]
@@ -126,6 +128,7 @@ def verify_slice(
     data, offsets = utf8(texts)
     a, b = permutations(settings.num_perm, settings.seed)
     survivor, nearest = (np.empty(len(texts), dtype=np.int64) for _ in range(2))
+    copied = np.empty(len(texts), dtype=bool)
     similarity, nearest_similarity = (np.empty(len(texts), dtype=np.float64) for _ in range(2))
     stopped = verify(
         data,
@@ -143,6 +146,7 @@ def verify_slice(
         limit,
         survivor,
         similarity,
+        copied,
         nearest,
         nearest_similarity,
     )
@@ -150,7 +154,7 @@ def verify_slice(
     if stopped >= 0:
         begin, end = components[stopped], components[stopped + 1]
         oversized = begin + np.flatnonzero(survivor[begin:end] < 0)
-    return Verified(survivor, similarity, nearest, nearest_similarity, oversized)
+    return Verified(survivor, similarity, copied, nearest, nearest_similarity, oversized)
 
 
 def agreeing(settings: DedupSettings) -> int:

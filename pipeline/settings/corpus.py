@@ -24,6 +24,8 @@ class PathSettings(Section):
     """Seed tasks of self-instruct."""
     gold: Path | None = Path("data/gold/gold.jsonl")
     """Questions with answers written by an expert; they count as accepted by a person."""
+    benchmarks: tuple[Path, ...] = ()
+    """Files whose rows must not be trained on: JSON Lines, JSON, CSV, Parquet or text."""
     general: Path | None = Path("data/general")
     """Folder with texts.jsonl and questions.jsonl for the forgetting check."""
 

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pipeline.dedup.deduplicate import deduplicate
 from pipeline.dedup.index import Index, write_segment
+from pipeline.dedup.lookup import first_places
 from pipeline.errors import InputError
 from pipeline.settings import DedupSettings
 from tests.pipeline.dedup.corpus import corpus, edited, prose
@@ -79,9 +83,19 @@ def test_a_document_that_has_left_the_corpus_hides_no_copy(tmp_path: Path):
     accepted = indexed(tmp_path, corpus(texts(0, 10)))
     now = texts(0, 10) | {"near.md": edited(prose(7), 2)}
     del now["7.md"]
+    accepted.keep_only(corpus(now)["doc_id"])
     outcome = deduplicate(corpus(now), DEFAULT, accepted=accepted)
     assert outcome.dropped.height == 0
     assert "near.md" in outcome.kept["source"]
+
+
+def test_a_batch_can_come_alone(tmp_path: Path):
+    old = corpus(texts(0, 10))
+    batch = corpus({"near.md": edited(prose(7), 2), "new.md": prose(77)})
+    outcome = deduplicate(batch, DEFAULT, accepted=indexed(tmp_path, old))
+    assert outcome.kept["source"].to_list() == ["new.md"]
+    seventh = old.filter(pl.col("source") == "7.md")["doc_id"].to_list()
+    assert outcome.dropped["related_id"].to_list() == seventh
 
 
 def test_without_new_documents_all_stay(tmp_path: Path):
@@ -110,3 +124,15 @@ def test_the_alarm_counts_accepted_documents_and_names_them(tmp_path: Path):
     old = corpus(dict(list(alike.items())[:1]))
     with pytest.raises(InputError, match=r"more than 20 .*page-\d\d.html"):
         deduplicate(corpus(alike), DEFAULT, accepted=indexed(tmp_path, old))
+
+
+@given(
+    st.lists(st.integers(0, 2**64 - 1), max_size=200),
+    st.lists(st.integers(0, 2**64 - 1), max_size=30),
+)
+def test_places_of_keys_are_those_of_a_binary_search(entries, wanted):
+    ordered = np.sort(np.array(entries, dtype=np.uint64))
+    values = np.sort(np.array([*wanted, *entries[:9], 0, 2**64 - 1], dtype=np.uint64))
+    places = np.empty(len(values), dtype=np.int64)
+    first_places(ordered, values, places)
+    assert np.array_equal(places, np.searchsorted(ordered, values))
