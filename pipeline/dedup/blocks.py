@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.dedup.compiling import compiled
 from pipeline.dedup.folding import Folding, copy_folding, word_folding
-from pipeline.dedup.kernel import Array, Scalar, compiled, copy_key, ngram_hashes, room
+from pipeline.dedup.kernel import Array, Scalar, copy_key, ngram_hashes, room
 from pipeline.dedup.minhash import utf8
 
 TEXT = 0
