@@ -40,12 +40,12 @@ class UniqueDocuments(Documents):
 
 
 class NearMisses(Table):
-    """Two documents of different clusters whose similarity is just below the threshold."""
+    """Two documents of different clusters that nearly are one, by the measure of the stage."""
 
     doc_id: str = pa.Field(str_matches=ID)
     other_id: str = pa.Field(str_matches=ID)
     similarity: float = pa.Field(ge=0, le=1)
-    """Jaccard similarity of their shingles."""
+    """Jaccard similarity of their shingles, or cosine of their embeddings."""
 
 
 class Redactions(Table):

@@ -1,6 +1,5 @@
 """Keep one document of every cluster of exact and near duplicates."""
 
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +12,7 @@ from pipeline.cache import short_id
 from pipeline.dedup.index import Index
 from pipeline.dedup.runners import Runner, threads
 from pipeline.dedup.search import Duplicates, TooManyAlike, find_duplicates
+from pipeline.dedup.survival import survival_order
 from pipeline.errors import InputError
 from pipeline.outcome import EXCERPT, Outcome, ledger
 from pipeline.settings import DedupSettings
@@ -20,9 +20,6 @@ from schemas.documents import Documents, NearMisses, UniqueDocuments
 
 SMALL_CLUSTER = 20
 """A cluster up to this size is never an alarm, however small the corpus."""
-
-LONGEST = 1 << 40
-"""More characters than any text has: a preferred source comes before any length."""
 
 
 def deduplicate(
@@ -74,7 +71,7 @@ def deduplicate(
     try:
         found = find_duplicates(
             rows["text"],
-            _order(rows, settings),
+            survival_order(rows, settings.preferred_sources),
             settings,
             limit=limit,
             runner=runner,
@@ -164,23 +161,6 @@ def _near_misses(corpus: _Corpus, found: Duplicates) -> pl.DataFrame:
     )
     closest = frame.sort(["similarity", "doc_id", "other_id"], descending=[True, False, False])
     return closest.unique(["one", "two"], keep="first", maintain_order=True).drop("one", "two")
-
-
-def _order(rows: pl.DataFrame, settings: DedupSettings) -> NDArray[np.int64]:
-    """Return the place of each document in the order of survival: the smallest survives."""
-    order = -rows["text"].str.len_chars().cast(pl.Int64).to_numpy()
-    if settings.preferred_sources:
-        order = order + LONGEST * np.array(
-            [_place(source, settings.preferred_sources) for source in rows["source"]],
-            dtype=np.int64,
-        )
-    return order
-
-
-def _place(source: str, preferred: tuple[str, ...]) -> int:
-    """Return the first glob that a source matches; beyond the last when there is none."""
-    places = (place for place, glob in enumerate(preferred) if fnmatchcase(source, glob))
-    return next(places, len(preferred))
 
 
 def _boilerplate(sources: pl.Series, limit: int, settings: DedupSettings) -> InputError:

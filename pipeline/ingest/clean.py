@@ -28,9 +28,9 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
         Documents sorted by ``doc_id``, ids and spans unchanged. Reasons:
         ``empty_after_cleaning``, ``other_language``, ``unknown_language``, those of
         :func:`pipeline.ingest.quality.judge`, and of a document that met a limit
-        ``clean_timeout``, ``clean_out_of_memory`` and ``clean_crashed``. The table ``redactions`` lists what was replaced
-        in the text (what is replaced in a title is not listed). Metrics: ``redactions``,
-        ``redacted_documents``, ``redactions_allowed`` (finds that ``redact_allow`` kept).
+        ``clean_timeout``, ``clean_out_of_memory`` and ``clean_crashed``. The table
+        ``redactions`` lists what was replaced in the text (what is replaced in a title is not
+        listed). Metrics: ``redactions``, ``redacted_documents``, ``redactions_allowed`` (finds that ``redact_allow`` kept).
     """
     kept: list[dict[str, Any]] = []
     dropped: list[Drop] = []

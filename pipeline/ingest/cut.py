@@ -1,4 +1,4 @@
-"""One document cut into pieces along headings, blocks and sentences; imports little, as workers do."""
+"""One document cut into pieces along headings, blocks and sentences, for worker processes."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -19,6 +19,7 @@ Fails when ours is below 3 times the peer's speed, or keeps less than 99 % of th
 """
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -109,7 +110,7 @@ def peer(pages: list[Path], out: Path) -> dict[str, float]:
 
 
 def _gaps(clock: list[float]) -> list[float]:
-    return [after - before for before, after in zip(clock, clock[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(clock)]
 
 
 def words_in_blocks(page: str) -> list[str]:
@@ -158,8 +159,17 @@ def child(side: str, out: Path, model: Path) -> None:
 def run(side: str, out: Path, model: Path) -> dict[str, float]:
     """Run one side in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", __spec__.name, "--side", side, "--out", str(out)]
-        + ["--model", str(model)],
+        [
+            sys.executable,
+            "-m",
+            __spec__.name,
+            "--side",
+            side,
+            "--out",
+            str(out),
+            "--model",
+            str(model),
+        ],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
