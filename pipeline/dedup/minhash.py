@@ -55,7 +55,8 @@ def bands(num_perm: int, knee: float) -> tuple[int, int]:
     rows with the probability ``1 - (1 - s^r)^b``; it rises most steeply near
     ``(1/b)^(1/r)`` (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, 3.4). Taken is the
     largest ``r`` whose knee is not above the one asked for: a candidate too many costs one
-    comparison, one too few is a duplicate that stays.
+    comparison, one too few is a duplicate that stays. datasketch weighs the two alike: its 16 x 8
+    for a threshold of 0.65 would find 94.7 % of the pairs of similarity 0.8, 21 x 6 finds 99.8 %.
 
     Returns:
         ``(b, r)`` with ``b * r <= num_perm``; 21 x 6 for 128 permutations and 0.65.
