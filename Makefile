@@ -32,6 +32,7 @@ bench: $(READY)  ## training beside TRL, deduplication beside its peers; leave t
 	$(BIN)/python -m tests.benchmarks.dedup_speed
 	$(BIN)/python -m tests.benchmarks.dedup_growth
 	$(BIN)/python -m tests.benchmarks.dedup_adding
+	$(BIN)/python -m tests.benchmarks.contamination
 
 setup: $(READY) $(STUDIO_READY)  ## install the pinned dependencies into both environments
 

@@ -1,6 +1,6 @@
 """What manifests, run card and verdict say of a model, for its card and that of its data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,6 @@ HUB = {EMBEDDED: ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")}
 """Id on the Hub and licence of the embedded model; of others the README in their folder tells."""
 
 STAGES = (
-    "raw_documents",
-    "documents",
-    "unique_documents",
     "chunks",
     "splits",
     "candidate_pairs",
@@ -33,7 +30,7 @@ STAGES = (
     "clean_pairs",
     "examples",
 )
-"""Data sets on the way from files to examples, in order."""
+"""Data sets on the way from unique documents to examples, in order."""
 
 DECISIONS = ("accepted", "edited", "rejected", "reviewers_disagree", "unreviewed")
 FILES = {"model": "model_card.md", "data": "data_card.md"}
@@ -95,24 +92,20 @@ def _model_facts(
 def _data_facts(home: Home, model: Dataset, name: str) -> DataFacts:
     manifest = home.store.manifest(model.name, model.fingerprint)
     origin = home.dataset(manifest.inputs["from"])
-    before = {item.dataset: item for item in ancestors(home, origin)}
+    found = list(ancestors(home, origin))
+    before = {item.dataset: item for item in found}
+    documents = _documents(found)
     examples = home.rows(origin)
     settled = before.get("settled_pairs")
-    cleaned = before.get("documents")
+    cleaned = next((item for item in documents if item.dataset == "documents"), None)
     return DataFacts(
         name=name,
         languages=tuple(cleaned.settings.get("languages", ())) if cleaned else (),
         stages=tuple(
-            (
-                stage,
-                before[stage].facts.rows_in,
-                before[stage].facts.rows_kept,
-                before[stage].facts.reasons,
-            )
-            for stage in STAGES
-            if stage in before
+            (item.dataset, item.facts.rows_in, item.facts.rows_kept, item.facts.reasons)
+            for item in [*documents, *(before[stage] for stage in STAGES if stage in before)]
         ),
-        formats=_count(home, before.get("unique_documents"), "format"),
+        formats=_count(home, documents[-1] if documents else None, "format"),
         splits=_counts(examples, "split"),
         origins=_counts(examples, "origin"),
         statuses=_counts(examples, "status"),
@@ -127,6 +120,22 @@ def _data_facts(home: Home, model: Dataset, name: str) -> DataFacts:
         fingerprint=origin.fingerprint,
         created_at=home.store.manifest(origin.name, origin.fingerprint).created_at,
     )
+
+
+def _documents(found: Sequence[Manifest]) -> list[Manifest]:
+    """Return the stages of the documents in order: read, cleaned, without duplicates.
+
+    Args:
+        found: of :func:`ancestors`. The first unique documents in it are what the chunks are of;
+            others were compared with.
+    """
+    known = {f"{item.dataset}/{item.fingerprint}": item for item in found}
+    at = next((item for item in found if item.dataset == "unique_documents"), None)
+    stages: list[Manifest] = []
+    while at is not None:
+        stages.append(at)
+        at = known.get(at.inputs.get("documents", ""))
+    return stages[::-1]
 
 
 def ancestors(home: Home, dataset: Dataset) -> Iterator[Manifest]:

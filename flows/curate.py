@@ -1,6 +1,11 @@
-"""Documents to chunks: ingest -> clean -> deduplicate -> chunk -> split."""
+"""Documents to chunks: ingest -> clean -> paragraphs -> deduplicate -> chunk -> split.
+
+Two stages are there when the settings ask for them: trim (behind paragraphs) and semantic (behind
+deduplicate).
+"""
 
 from dataclasses import dataclass
+from functools import partial
 
 from pandera.typing.polars import DataFrame
 from prefect import flow
@@ -13,12 +18,16 @@ from flows.steps import Stage, run_stage
 from pipeline.cache import digest
 from pipeline.dataset.split import split
 from pipeline.dedup.deduplicate import deduplicate
+from pipeline.dedup.embedding import embedding_version
+from pipeline.dedup.paragraphs import find_repeated, trim
 from pipeline.dedup.runners import runner
+from pipeline.dedup.semantic import deduplicate_meaning
 from pipeline.errors import InputError
 from pipeline.ingest.chunk import chunk
 from pipeline.ingest.clean import clean
 from pipeline.ingest.files import scan
 from pipeline.ingest.ingest import ingest
+from pipeline.ingest.quality import rules_of, too_short
 from pipeline.outcome import Outcome
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
@@ -26,11 +35,15 @@ from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel, token_counter
 from schemas.chunks import Chunks
 from schemas.documents import Documents, RawDocuments, UniqueDocuments
+from schemas.paragraphs import RepeatedParagraphs
 from schemas.splits import Splits
 
 INGEST = Stage("ingest", 1, "raw_documents")
 CLEAN = Stage("clean", 2, "documents")
+PARAGRAPHS = Stage("paragraphs", 1, "repeated_paragraphs")
+TRIM = Stage("trim", 1, "trimmed_documents")
 DEDUPLICATE = Stage("deduplicate", 2, "unique_documents")
+SEMANTIC = Stage("semantic", 1, "unique_documents")
 CHUNK = Stage("chunk", 1, "chunks")
 SPLIT = Stage("split", 1, "splits")
 
@@ -59,8 +72,11 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
 
     Raises:
         InputError: nothing is left after a stage; the message names the most frequent reasons.
+            Or the embedding of semantic duplicates is asked for and not installed.
     """
     settings = run.settings
+    if settings.semantic.enabled:
+        embedding_version()  # better now than when the rest is done
     files = scan(settings.paths.input, settings.ingest, run.home / "reads" / "index.json")
     reads = run.cache("reads")
     raw = run_stage(
@@ -81,7 +97,8 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
         tables={"documents": (raw, RawDocuments)},
     )
     require_rows(run, cleaned, "clean: no document passed", "see the settings of [clean]")
-    documents = deduplicate_documents(run, cleaned)
+    unique = deduplicate_documents(run, trim_documents(run, cleaned))
+    documents = deduplicate_meanings(run, unique)
     chunks = run_stage(
         run,
         CHUNK,
@@ -101,6 +118,32 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
         tables={"documents": (documents, UniqueDocuments)},
     )
     return Corpus(raw, cleaned, documents, chunks, splits)
+
+
+def trim_documents(run: Run, cleaned: Dataset) -> Dataset:
+    """Look for paragraphs that many documents have, and take them out if the settings say so."""
+    settings, asked = run.settings.paragraphs, run.settings.clean
+    if settings.action == "off":
+        return cleaned
+    repeated = run_stage(
+        run,
+        PARAGRAPHS,
+        RepeatedParagraphs,
+        lambda documents: find_repeated(documents, settings),
+        settings=settings,
+        tables={"documents": (cleaned, Documents)},
+    )
+    if settings.action == "report":
+        return cleaned
+    judge = partial(too_short, rules=rules_of(asked.profile, asked.limits))
+    return run_stage(
+        run,
+        TRIM,
+        Documents,
+        lambda documents, repeated: trim(documents, repeated, judge),
+        settings={"profile": asked.profile, "limits": asked.limits},
+        tables={"documents": (cleaned, Documents), "repeated": (repeated, RepeatedParagraphs)},
+    )
 
 
 def deduplicate_documents(run: Run, cleaned: Dataset) -> Dataset:
@@ -129,6 +172,22 @@ def deduplicate_documents(run: Run, cleaned: Dataset) -> Dataset:
     )
     index_documents(run, cleaned, documents, before)
     return documents
+
+
+def deduplicate_meanings(run: Run, unique: Dataset) -> Dataset:
+    """Drop what says the same in other words, if the settings say so."""
+    settings, preferred = run.settings.semantic, run.settings.dedup.preferred_sources
+    if not settings.enabled:
+        return unique
+    return run_stage(
+        run,
+        SEMANTIC,
+        UniqueDocuments,
+        lambda documents: deduplicate_meaning(documents, settings, preferred),
+        settings=settings.recipe() | {"preferred_sources": list(preferred)},
+        tables={"documents": (unique, UniqueDocuments)},
+        keys={"embedding": embedding_version()},
+    )
 
 
 def require_rows(run: Run, dataset: Dataset, found: str, advice: str) -> None:

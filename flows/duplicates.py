@@ -5,8 +5,9 @@ from typing import Any
 import polars as pl
 from rapidfuzz.distance import Levenshtein
 
-from flows.inspect import Home
+from flows.inspect import Home, stages_before
 from pipeline.errors import InputError
+from pipeline.store import Dataset
 
 NEAR_MISSES = "near_misses.parquet"
 
@@ -27,9 +28,10 @@ def duplicates(home: Home, near: bool, count: int) -> list[dict[str, Any]]:
         count: pairs at most.
 
     Returns:
-        Rows with ``verdict`` (``exact_duplicate``, ``near_duplicate`` or ``both kept``),
-        ``similarity``, ``threshold``, ``document`` and ``survivor`` (sources), their ids
-        ``doc_id`` and ``related_id``, and ``differences``: lines of words of one of them alone.
+        Rows with ``verdict`` (``exact_duplicate``, ``near_duplicate``, ``semantic_duplicate`` or
+        ``both kept``), ``similarity``, ``threshold``, ``document`` and ``survivor`` (sources),
+        their ids ``doc_id`` and ``related_id``, and ``differences``: lines of words of one of
+        them alone.
 
     Raises:
         InputError: nothing was deduplicated yet.
@@ -40,21 +42,14 @@ def duplicates(home: Home, near: bool, count: int) -> list[dict[str, Any]]:
             "duplicates: nothing was deduplicated yet; expected the datasets documents and "
             "unique_documents; start with `tuneloop curate`"
         )
-    dataset = latest["unique_documents"]
-    threshold = home.store.manifest(dataset.name, dataset.fingerprint).settings["threshold"]
-    removed = home.rows(dataset, dropped=True).select("id", "related_id", "value", verdict="reason")
-    if near:
-        kept = pl.read_parquet(home.store.path(dataset) / NEAR_MISSES).select(
-            id="doc_id", related_id="other_id", value="similarity", verdict=pl.lit("both kept")
-        )
-        removed = (
-            pl.concat([removed.filter(pl.col("verdict") == "near_duplicate"), kept])
-            .with_columns(distance=(pl.col("value") - threshold).abs())
-            .sort("distance", "id")
-        )
-    pairs = removed.head(count)
+    stages = list(stages_before(home, latest["unique_documents"]))
+    unique = [stage for stage in stages if stage.name == "unique_documents"]
+    pairs = pl.concat([_pairs(home, stage, near) for stage in unique])
+    distance = (pl.col("value") - pl.col("threshold")).abs()
+    pairs = pairs.sort(distance, "id").head(count) if near else pairs.sort("id").head(count)
+    compared = stages[len(unique)]
     wanted = pl.concat([pairs["id"], pairs["related_id"]]).implode()
-    documents = home.rows(latest["documents"]).filter(pl.col("doc_id").is_in(wanted))
+    documents = home.rows(compared).filter(pl.col("doc_id").is_in(wanted))
     known = {row["doc_id"]: row for row in documents.iter_rows(named=True)}
     gone = {"source": "(no longer in the corpus)", "text": ""}
     shown = []
@@ -65,7 +60,7 @@ def duplicates(home: Home, near: bool, count: int) -> list[dict[str, Any]]:
             {
                 "verdict": pair["verdict"],
                 "similarity": round(pair["value"], 4),
-                "threshold": threshold,
+                "threshold": pair["threshold"],
                 "document": one["source"],
                 "survivor": other["source"],
                 "doc_id": pair["id"],
@@ -74,6 +69,23 @@ def duplicates(home: Home, near: bool, count: int) -> list[dict[str, Any]]:
             }
         )
     return shown
+
+
+def _pairs(home: Home, dataset: Dataset, near: bool) -> pl.DataFrame:
+    """Return pairs of one stage: ``id``, ``related_id``, ``value``, ``threshold``, ``verdict``."""
+    ledger = home.rows(dataset, dropped=True)
+    removed = ledger.select("id", "related_id", "value", "threshold", verdict="reason")
+    if not near:
+        return removed
+    threshold = home.store.manifest(dataset.name, dataset.fingerprint).settings["threshold"]
+    kept = pl.read_parquet(home.store.path(dataset) / NEAR_MISSES).select(
+        id="doc_id",
+        related_id="other_id",
+        value="similarity",
+        threshold=pl.lit(threshold, pl.Float64),
+        verdict=pl.lit("both kept"),
+    )
+    return pl.concat([removed.filter(pl.col("verdict") != "exact_duplicate"), kept])
 
 
 def differences(one: str, other: str) -> list[str]:

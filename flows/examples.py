@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = 3
 """Dropped rows shown for each reason."""
 SHOWN_PAIRS = 8
+SHOWN_PARAGRAPHS = 10
 SHOWN_ANSWERS = 8
 
 
@@ -75,11 +76,31 @@ def redaction(run: Run) -> contents.Redaction | None:
         return None
     audit = run.store.read_table(dataset, "redactions", Redactions)
     counts = audit.group_by("kind").len().sort(["len", "kind"], descending=[True, False])
-    metrics = run.store.manifest(dataset.name, dataset.fingerprint).facts.metrics
+    metrics = _metrics(run, dataset)
     return contents.Redaction(
         kinds=dict(counts.iter_rows()),
         documents=audit["doc_id"].n_unique(),
         allowed=int(metrics["redactions_allowed"]),
+    )
+
+
+def repeated(run: Run) -> contents.Repeated | None:
+    """Return the paragraphs that many documents have; None when nobody looked for them."""
+    found = stage_rows(run, "paragraphs")
+    if found is None:
+        return None
+    removed = run.datasets.get("trim")
+    metrics = _metrics(run, removed) if removed else {}
+    known = list(contents.RepeatedParagraph.model_fields)
+    return contents.Repeated(
+        paragraphs=found.height,
+        spare_characters=int(_metrics(run, run.datasets["paragraphs"])["spare_characters"]),
+        removed=int(metrics["paragraphs"]) if metrics else None,
+        changed_documents=int(metrics.get("documents", 0)),
+        most=tuple(
+            contents.RepeatedParagraph(**row)
+            for row in found.select(known).head(SHOWN_PARAGRAPHS).iter_rows(named=True)
+        ),
     )
 
 
@@ -130,6 +151,10 @@ def stage_rows(run: Run, stage: str) -> pl.DataFrame | None:
     """Return the kept rows of a stage of this run, or None when it did not run."""
     dataset = run.datasets.get(stage)
     return None if dataset is None else _rows(run, dataset)
+
+
+def _metrics(run: Run, dataset: Dataset) -> dict[str, float]:
+    return run.store.manifest(dataset.name, dataset.fingerprint).facts.metrics
 
 
 def _rows(run: Run, dataset: Dataset) -> pl.DataFrame:

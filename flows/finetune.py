@@ -16,6 +16,7 @@ from flows.models import LoadedModel
 from flows.replay import replay_rows
 from flows.steps import Stage, run_folder_stage, run_stage
 from pipeline.cache import digest
+from pipeline.dataset.benchmarks import read_benchmark
 from pipeline.dataset.examples import to_examples
 from pipeline.dataset.gold import attach_gold
 from pipeline.dataset.jsonl import read_jsonl
@@ -35,7 +36,7 @@ from schemas.pairs import Examples, SettledPairs
 from schemas.splits import Splits
 
 GOLD = Stage("gold", 1, "gold_pairs")
-DECONTAMINATE = Stage("decontaminate", 1, "clean_pairs")
+DECONTAMINATE = Stage("decontaminate", 2, "clean_pairs")
 EXAMPLES = Stage("examples", 1, "examples")
 TRAIN = Stage("train", 2, "model", holds_model=True)
 DRIFT = Stage("drift baseline", 2, "drift_reference", holds_model=True)
@@ -57,14 +58,18 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
     pairs = [settled]
     if settings.paths.gold is not None:
         pairs.append(gold_pairs(run, corpus, settings.paths.gold))
+    benchmarks = [row for path in settings.paths.benchmarks for row in read_benchmark(path)]
     tables = {f"pairs_{number}": (dataset, SettledPairs) for number, dataset in enumerate(pairs)}
     clean = run_stage(
         run,
         DECONTAMINATE,
         SettledPairs,
-        lambda **frames: decontaminate(cast("DataFrame[SettledPairs]", pl.concat(frames.values()))),
+        lambda **frames: decontaminate(
+            cast("DataFrame[SettledPairs]", pl.concat(frames.values())), benchmarks
+        ),
         settings={},
         tables=tables,
+        keys={"benchmarks": digest(benchmarks)} if benchmarks else {},
     )
     examples = run_stage(
         run,
@@ -74,7 +79,7 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
         settings={},
         tables={"pairs": (clean, SettledPairs)},
     )
-    leaks = check_leaks(run.store.read(clean, SettledPairs))
+    leaks = check_leaks(run.store.read(clean, SettledPairs), benchmarks)
     if len(leaks):
         raise TrainingError(
             f"leak check: {len(leaks)} rows of train or validation repeat test rows after "

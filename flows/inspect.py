@@ -1,6 +1,7 @@
 """Look at data, follow a row both ways, verify the store. Reads only; needs no server."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,15 @@ class Home:
         """Return all manifests of the store."""
         paths = sorted(self.store.root.glob(f"*/*/{MANIFEST}"))
         return [self.store.manifest(path.parent.parent.name, path.parent.name) for path in paths]
+
+
+def stages_before(home: Home, documents: Dataset) -> Iterator[Dataset]:
+    """Yield documents as a stage left them, then as the one before did, up to ingest."""
+    at: Dataset | None = documents
+    while at is not None:
+        yield at
+        before = home.store.manifest(at.name, at.fingerprint).inputs.get("documents")
+        at = None if before is None else home.dataset(before)
 
 
 def fsck(home: Home) -> list[str]:

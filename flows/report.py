@@ -11,7 +11,14 @@ from flows.artifacts import send_artifacts
 from flows.cards import model_and_data_card, write_cards
 from flows.console import console
 from flows.context import Run
-from flows.examples import answers, drop_examples, pair_examples, redaction, stage_rows
+from flows.examples import (
+    answers,
+    drop_examples,
+    pair_examples,
+    redaction,
+    repeated,
+    stage_rows,
+)
 from flows.home import now
 from flows.inspect import Home
 from flows.ledger import Ledger
@@ -32,7 +39,9 @@ if TYPE_CHECKING:
 FUNNEL = {
     "documents read": "ingest",
     "clean": "clean",
+    "trimmed": "trim",
     "unique": "deduplicate",
+    "distinct": "semantic",
     "chunks": "chunk",
     "candidate pairs": "generate",
     "screened": "screen",
@@ -73,6 +82,7 @@ def write_report(
         comparison=comparison,
         tuning=_tuning(tuning) if tuning else None,
         redaction=redaction(run),
+        repeated=repeated(run),
         drop_examples=drop_examples(run),
         pair_examples=pair_examples(run),
         lineage=_lineage(run),

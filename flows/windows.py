@@ -8,7 +8,7 @@ from typing import cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from flows.inspect import Home
+from flows.inspect import Home, stages_before
 from pipeline.cache import short_id
 from pipeline.drift.features import document_texts, exchange_texts, pair_texts
 from pipeline.manifest import Manifest
@@ -116,8 +116,8 @@ def intake(
     fresh = texts.filter(~pl.col("id").is_in(sorted(known)))
     new_drops = dropped - known
     reasons: dict[str, int] = {}
-    for name in ("raw_documents", "documents"):
-        ledger = home.rows(home.dataset(name), dropped=True)
+    for dataset in stages_before(home, documents):
+        ledger = home.rows(dataset, dropped=True)
         for row in ledger.filter(pl.col("id").is_in(sorted(new_drops))).iter_rows(named=True):
             reasons[row["reason"]] = reasons.get(row["reason"], 0) + 1
     return Intake(fresh, frozenset(new_drops), frozenset(duplicates - known), reasons)
@@ -167,11 +167,13 @@ def new_rows(home: Home, about: Watched, examples: Dataset) -> int:
 
 
 def _fates(home: Home, documents: Dataset) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """Return ids that ingest or cleaning dropped, duplicates, and those kept, up to a dataset."""
-    cleaned = _named(home, _manifest(home, documents).inputs["documents"])
-    raw = _named(home, _manifest(home, cleaned).inputs["documents"])
-    dropped = frozenset([*_dropped(home, raw), *_dropped(home, cleaned)])
-    return dropped, frozenset(_dropped(home, documents)), frozenset(_ids(home, documents))
+    """Return ids that stages before deduplication dropped, duplicates, and what a dataset keeps."""
+    dropped: set[str] = set()
+    duplicates: set[str] = set()
+    for dataset in stages_before(home, documents):
+        fate = duplicates if dataset.name == documents.name else dropped
+        fate.update(_dropped(home, dataset))
+    return frozenset(dropped), frozenset(duplicates), frozenset(_ids(home, documents))
 
 
 def _dropped(home: Home, dataset: Dataset) -> Sequence[str]:

@@ -37,10 +37,6 @@ BATCH_BYTES = 2**18
 AHEAD = 1024
 """Items that may be worked on before the oldest answer is there: bounds the answers held."""
 
-NEAR_LIMIT = 0.7
-"""Share of the memory limit from which a crash counts as lack of memory: a C library that is
-refused memory may end the process in its own way."""
-
 MEGABYTE = 10**6
 
 _START = "from pipeline.worker import main; main()"
@@ -100,7 +96,7 @@ def map_in_processes(
 
 
 class _Worker:
-    def __init__(self, start: bytes) -> None:
+    def __init__(self, start: bytes, limit: float) -> None:
         self.connection, theirs = Pipe()
         self.inherited = _peak(resource.getrusage(resource.RUSAGE_SELF))
         # The same modules as here: -P alone would leave out what the caller put on its path.
@@ -110,7 +106,7 @@ class _Worker:
         }
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _START, str(theirs.fileno())],
+                [sys.executable, "-P", "-c", _START, str(theirs.fileno()), str(limit)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -164,7 +160,7 @@ class _Crew:
         self.answers: dict[int, Done[Any] | Failed] = {}
 
     def hire(self) -> _Worker:
-        worker = _Worker(self.start)
+        worker = _Worker(self.start, self.megabytes * MEGABYTE)
         self.workers.append(worker)
         return worker
 
@@ -236,7 +232,7 @@ class _Crew:
     def reason(self, code: int, held: float) -> Failed:
         if code == -signal.SIGALRM:
             return Failed("timeout", "not done in time", self.seconds, self.seconds)
-        if code == OUT_OF_MEMORY or (code < 0 and held > NEAR_LIMIT * self.megabytes):
+        if code == OUT_OF_MEMORY:
             return Failed("memory", "refused more memory", held or None, self.megabytes)
         name = signal.strsignal(-code) if code < 0 else None
         hint = " (the system itself may have run out of memory)" if code == -signal.SIGKILL else ""

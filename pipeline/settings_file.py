@@ -48,14 +48,19 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
 
         check_settings(train, settings.export)
     start = (path.parent if path is not None else Path()).absolute()
-    paths = {
-        key: start / value.expanduser() for key, value in settings.paths if isinstance(value, Path)
-    }
+    paths = {key: _below(start, value) for key, value in settings.paths if value is not None}
     for override in overrides:  # typed on the command line: they count from where it was typed
         name = override.partition("=")[0].strip().removeprefix("paths.")
         if override.strip().startswith("paths.") and name in paths:
-            paths[name] = Path.cwd() / getattr(settings.paths, name).expanduser()
+            paths[name] = _below(Path.cwd(), getattr(settings.paths, name))
     return settings.model_copy(update={"paths": settings.paths.model_copy(update=paths)})
+
+
+def _below(start: Path, value: Path | tuple[Path, ...]) -> Path | tuple[Path, ...]:
+    """Return paths as they count from a folder."""
+    if isinstance(value, Path):
+        return start / value.expanduser()
+    return tuple(start / path.expanduser() for path in value)
 
 
 def dump_settings(settings: Settings) -> str:

@@ -16,12 +16,15 @@ import signal
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
 
 Value = TypeVar("Value")
 
 OUT_OF_MEMORY = 77
 """Exit code of a worker that was refused memory; neither Python nor a shell uses it."""
+
+NEAR_LIMIT = 0.7
+"""Share of the memory limit from which a crash counts as lack of memory."""
 
 PR_SET_PDEATHSIG = 1
 """Of Linux's prctl.h: the signal that a process gets when its parent dies."""
@@ -46,11 +49,7 @@ class Failed(NamedTuple):
 
 def _work(connection: Connection) -> None:
     seconds, limit, function = pickle.loads(connection.recv_bytes())
-    # Ctrl-C goes to the whole process group; the parent decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no dump behind
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     try:
@@ -77,7 +76,40 @@ def _answer(call: Callable[[Any], Any], blob: bytes) -> bytes:
         return pickle.dumps(Failed("error", f"{type(error).__name__}: {error}"[:1000]))
 
 
+def _wait(worker: int, limit: float) -> NoReturn:
+    """End as the worker does; when it died near its memory limit, for lack of memory.
+
+    A C library that is refused memory ends the process in its own way (pdfium traps, libxml2
+    segfaults), and the memory that a process held at most counts what its parent held when it
+    started it: a large program would hide it, this small one does not.
+    """
+    _, status, usage = os.wait4(worker, 0)
+    code = os.waitstatus_to_exitcode(status)
+    held = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    if code < 0 and code != -signal.SIGALRM and held > NEAR_LIMIT * limit:
+        os._exit(OUT_OF_MEMORY)
+    if code < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(abs(code))
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> None:
     """Work for the process at the other end of the connection until it closes it."""
-    with Connection(int(sys.argv[1])) as connection, contextlib.suppress(EOFError, OSError):
-        _work(connection)
+    # Ctrl-C goes to the whole process group; the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    connection, limit = int(sys.argv[1]), float(sys.argv[2])
+    worker = os.fork()  # safe: no other thread runs yet
+    if worker:
+        os.close(connection)
+        _wait(worker, limit)
+    _die_with_parent()
+    with Connection(connection) as opened, contextlib.suppress(EOFError, OSError):
+        _work(opened)

@@ -4,7 +4,10 @@ import pandera.polars as pa
 
 from schemas.base import ID, Table
 
-FORMATS = ["markdown", "html", "text", "pdf", "docx", "jsonl"]
+FORMATS = [
+    *("markdown", "html", "text", "rst", "pdf", "docx", "pptx", "epub", "mail"),
+    *("jsonl", "csv", "parquet"),
+]
 
 
 class RawDocuments(Table):
@@ -37,12 +40,12 @@ class UniqueDocuments(Documents):
 
 
 class NearMisses(Table):
-    """Two documents of different clusters whose similarity is just below the threshold."""
+    """Two documents of different clusters that nearly are one, by the measure of the stage."""
 
     doc_id: str = pa.Field(str_matches=ID)
     other_id: str = pa.Field(str_matches=ID)
     similarity: float = pa.Field(ge=0, le=1)
-    """Jaccard similarity of their shingles."""
+    """Jaccard similarity of their shingles, or cosine of their embeddings."""
 
 
 class Redactions(Table):

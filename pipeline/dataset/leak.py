@@ -1,39 +1,28 @@
 """Leaks: what training would see of the rows that judge it."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 from typing import Any, NamedTuple, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.dedup.shingles import words
+from pipeline.dataset.held_out import HeldOut, Row, row
+from pipeline.dataset.leak_trial import Trial, prove
 from pipeline.outcome import Drop, Outcome, drops
 from pipeline.progress import track
 from schemas.pairs import SettledPairs
 
-LONG, SHORT = 13, 8
-"""Words of the n-gram that makes a row a candidate: 13 (GPT-3, lm-eval), 8 for a row of fewer
-than 13 words (open-r1); a row below 8 words has to be equal."""
-
-RUN = 5
-"""Shortest run of common words that counts as copied; shorter ones are the product's phrases."""
-
-MAX_COPIED = 0.5
-"""Share of a held-out row that may be copied (Cosmopedia: n-gram hit first, then this)."""
-
-FEWEST_QUESTION_WORDS = 3
-"""A question is compared by itself from this length: "Why?" is no leak."""
-
-JUDGES = {"train": ("validation", "test"), "validation": ("test",), "test": ()}
-"""The splits that a row must not leak into."""
+JUDGES = {"train": ("validation", "test", "benchmark"), "validation": ("test",), "test": ()}
+"""What a row must not leak into; ``benchmark``: the files of ``paths.benchmarks``."""
 
 COLUMNS = ("pair_id", "instruction", "input", "response", "doc_id", "cluster_id", "split")
 
+Benchmarks = Sequence[tuple[str, list[str]]]
+"""Rows of benchmark files: the name of each, and its texts."""
+
 
 class Leak(NamedTuple):
-    """A row that gives away one of a later split.
+    """A row that gives away one of a later split or of a benchmark.
 
     ``kind``: ``document`` or ``cluster`` (the same one in both splits, value 1), ``question``
     (equal words in instruction and input, value 1), ``text`` (value: share of the held-out row
@@ -42,60 +31,106 @@ class Leak(NamedTuple):
 
     pair_id: str
     test_pair_id: str
+    """The row that is given away; of a benchmark ``file#row``."""
     split: str
     kind: str
     value: float
     threshold: float
 
 
-class _Row(NamedTuple):
-    pair_id: str
-    split: str
-    question: str
-    text: list[str]
-
-
-def check_leaks(pairs: pl.DataFrame) -> list[Leak]:
-    """Return what leaks from train into validation or test, and from validation into test.
+def check_leaks(pairs: pl.DataFrame, benchmarks: Benchmarks = ()) -> list[Leak]:
+    """Return what leaks from train into what judges it, and from validation into test.
 
     Words are compared as one stream a row (instruction, input, response), without case, accents,
-    punctuation and line breaks, so that a re-wrapped copy is the same as the original.
+    punctuation, hyphens and line breaks, so that a re-wrapped copy is the same as the original.
 
     Args:
         pairs: any table with the columns :data:`COLUMNS`; an empty ``doc_id`` is none.
+        benchmarks: of :func:`pipeline.dataset.benchmarks.read_benchmark`.
 
     Returns:
         One leak for each leaking row, kind and held-out split, the worst one (largest value,
         then smallest ``test_pair_id``), sorted by pair, split and kind.
     """
-    rows = pairs.select(COLUMNS).sort("pair_id").to_dicts()
-    leaks = [leak for column in ("doc_id", "cluster_id") for leak in _shared(rows, column)]
-    streams = [_stream(row) for row in rows]
-    for judge in ("validation", "test"):
-        held_out = _HeldOut([row for row in streams if row.split == judge])
-        suspects = [row for row in streams if judge in JUDGES[row.split]]
-        for row in track(suspects, "rows"):
-            leaks += held_out.leaks(row, judge)
-    worst: dict[tuple[str, str, str], Leak] = {}
-    for leak in sorted(leaks, key=lambda leak: (-leak.value, leak.test_pair_id)):
-        worst.setdefault((leak.pair_id, leak.split, leak.kind), leak)
-    return [worst[key] for key in sorted(worst)]
+    return _Comparison(pairs, benchmarks).leaks()
 
 
-def decontaminate(pairs: DataFrame[SettledPairs]) -> Outcome[SettledPairs]:
-    """Drop rows whose question or text leaks into a later split, so that none is left.
+class _Comparison:
+    """All rows as streams, and an index of each held-out part."""
 
-    A document or cluster in two splits is not mended here: that is a fault of the split, which
-    :func:`check_leaks` goes on to show.
+    def __init__(self, pairs: pl.DataFrame, benchmarks: Benchmarks) -> None:
+        self._rows = pairs.select(COLUMNS).sort("pair_id").to_dicts()
+        self._streams = [
+            row(
+                one["pair_id"],
+                one["split"],
+                (f"{one['instruction']} {one['input']}",),
+                f"{one['instruction']} {one['input']} {one['response']}",
+            )
+            for one in self._rows
+        ]
+        for name, fields in benchmarks:
+            # A row of training may have the question and the answer without what lies between.
+            for text in dict.fromkeys([*fields, " ".join(fields)]):
+                self._streams.append(row(name, "benchmark", (text,), text))
+        self._held_out = {
+            judge: [one for one in self._streams if one.split == judge] for judge in JUDGES["train"]
+        }
+        self._checks = {judge: HeldOut(rows) for judge, rows in self._held_out.items()}
+
+    def leaks(self) -> list[Leak]:
+        """Return the worst leak of each row, kind and held-out part."""
+        leaks = [
+            leak for column in ("doc_id", "cluster_id") for leak in _shared(self._rows, column)
+        ]
+        for judge, check in self._checks.items():
+            suspects = [one for one in self._streams if judge in JUDGES.get(one.split, ())]
+            for suspect in track(suspects, "rows"):
+                leaks += _named(suspect, judge, check)
+        worst: dict[tuple[str, str, str], Leak] = {}
+        for leak in sorted(leaks, key=lambda leak: (-leak.value, leak.test_pair_id)):
+            worst.setdefault((leak.pair_id, leak.split, leak.kind), leak)
+        return [worst[key] for key in sorted(worst)]
+
+    def trials(self) -> list[Trial]:
+        """Prove that the check finds what is planted, part by part."""
+        return [prove(self._held_out[judge], check) for judge, check in self._checks.items()]
+
+
+def _named(suspect: Row, judge: str, check: HeldOut) -> Iterator[Leak]:
+    for hit in check.hits(suspect):
+        yield Leak(suspect.id, hit.id, judge, hit.kind, hit.value, hit.threshold)
+
+
+def decontaminate(
+    pairs: DataFrame[SettledPairs], benchmarks: Benchmarks = ()
+) -> Outcome[SettledPairs]:
+    """Drop rows whose question or text leaks into a later split or a benchmark.
+
+    Before the check is believed it is tried: verbatim and re-wrapped copies of held-out rows are
+    planted, and each must be found. A document or cluster in two splits is not mended here: that
+    is a fault of the split, which :func:`check_leaks` goes on to show.
+
+    Args:
+        pairs: of all splits.
+        benchmarks: of :func:`pipeline.dataset.benchmarks.read_benchmark`.
 
     Returns:
-        The other pairs sorted by ``pair_id``. Dropped: ``leaks_into_test`` and
-        ``leaks_into_validation`` (value: copied share of the held-out row ``related_id``).
+        The other pairs sorted by ``pair_id``. Dropped: ``leaks_into_test``,
+        ``leaks_into_validation`` and ``leaks_into_benchmark`` (value: copied share of the
+        held-out row ``related_id``). Metrics: ``planted`` copies, all of them found,
+        ``controls`` and ``false_alarms`` among these.
+
+    Raises:
+        TrainingError: a planted copy was not found.
     """
+    comparison = _Comparison(pairs, benchmarks)
+    trials = comparison.trials()
     worst: dict[str, Leak] = {}
-    found = [leak for leak in check_leaks(pairs) if leak.kind in {"question", "text"}]
-    # Test first: it is the reason that matters when a row leaks into both.
-    for leak in sorted(found, key=lambda leak: (leak.split, -leak.value, leak.kind)):
+    found = [leak for leak in comparison.leaks() if leak.kind in {"question", "text"}]
+    # Test first: it is the reason that matters when a row leaks into several.
+    severity = ("test", "validation", "benchmark").index
+    for leak in sorted(found, key=lambda leak: (severity(leak.split), -leak.value, leak.kind)):
         worst.setdefault(leak.pair_id, leak)
     asked = dict(pairs.select("pair_id", "instruction").iter_rows())
     dropped = [
@@ -110,72 +145,24 @@ def decontaminate(pairs: DataFrame[SettledPairs]) -> Outcome[SettledPairs]:
         for leak in worst.values()
     ]
     kept = pairs.filter(~pl.col("pair_id").is_in(list(worst))).sort("pair_id")
-    return Outcome(cast("DataFrame[SettledPairs]", kept), drops(dropped), rows_in=pairs.height)
+    return Outcome(
+        cast("DataFrame[SettledPairs]", kept),
+        drops(dropped),
+        rows_in=pairs.height,
+        metrics={
+            name: float(sum(getattr(trial, name) for trial in trials)) for name in Trial._fields
+        },
+    )
 
 
 def _shared(rows: Sequence[dict[str, Any]], column: str) -> Iterator[Leak]:
     """Yield a leak for each row whose document or cluster is in a later split as well."""
     first: dict[tuple[str, str], str] = {}
-    for row in rows:
-        first.setdefault((row[column], row["split"]), row["pair_id"])
+    for one in rows:
+        first.setdefault((one[column], one["split"]), one["pair_id"])
     kind = column.removesuffix("_id").replace("doc", "document")
-    for row in rows:
-        for judge in JUDGES[row["split"]]:
-            other = first.get((row[column], judge))
-            if row[column] and other is not None:
-                yield Leak(row["pair_id"], other, judge, kind, 1.0, 0.0)
-
-
-def _stream(row: dict[str, Any]) -> _Row:
-    question = words(f"{row['instruction']} {row['input']}")
-    asked = " ".join(question) if len(question) >= FEWEST_QUESTION_WORDS else ""
-    return _Row(row["pair_id"], row["split"], asked, question + words(row["response"]))
-
-
-class _HeldOut:
-    """An index of the rows of a held-out split by their questions, texts and n-grams."""
-
-    def __init__(self, rows: Sequence[_Row]) -> None:
-        self._questions: dict[str, str] = {}
-        self._texts: dict[str, str] = {}
-        self._ngrams: dict[int, dict[tuple[str, ...], list[_Row]]] = {
-            LONG: defaultdict(list),
-            SHORT: defaultdict(list),
-        }
-        for row in rows:
-            self._questions.setdefault(row.question, row.pair_id)
-            if row.text:
-                self._texts.setdefault(" ".join(row.text), row.pair_id)
-            width = LONG if len(row.text) >= LONG else SHORT
-            for ngram in set(_ngrams(row.text, width)):
-                self._ngrams[width][ngram].append(row)
-
-    def leaks(self, row: _Row, judge: str) -> Iterator[Leak]:
-        """Yield the leaks of one row."""
-        asked = self._questions.get(row.question) if row.question else None
-        if asked is not None:
-            yield Leak(row.pair_id, asked, judge, "question", 1.0, 0.0)
-        equal = self._texts.get(" ".join(row.text))
-        if equal is not None:
-            yield Leak(row.pair_id, equal, judge, "text", 1.0, MAX_COPIED)
-            return
-        hits = {
-            hit.pair_id: hit
-            for width, index in self._ngrams.items()
-            for ngram in _ngrams(row.text, width)
-            for hit in index.get(ngram, ())
-        }
-        for hit in hits.values():
-            copied = _copied(row.text, hit.text)
-            if copied > MAX_COPIED:
-                yield Leak(row.pair_id, hit.pair_id, judge, "text", copied, MAX_COPIED)
-
-
-def _ngrams(stream: Sequence[str], width: int) -> Iterator[tuple[str, ...]]:
-    return zip(*(stream[offset:] for offset in range(width)), strict=False)
-
-
-def _copied(row: Sequence[str], held_out: Sequence[str]) -> float:
-    """Return the share of a held-out row that stands in another in runs of RUN words or more."""
-    blocks = SequenceMatcher(None, row, held_out, autojunk=False).get_matching_blocks()
-    return sum(block.size for block in blocks if block.size >= RUN) / len(held_out)
+    for one in rows:
+        for judge in JUDGES[one["split"]]:
+            other = first.get((one[column], judge))
+            if one[column] and other is not None:
+                yield Leak(one["pair_id"], other, judge, kind, 1.0, 0.0)

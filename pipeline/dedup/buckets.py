@@ -10,8 +10,8 @@ from scipy.sparse.csgraph import connected_components
 
 
 def row_mask(rows: int) -> np.uint64:
-    """Return the bits that a number of rows needs."""
-    return np.uint64((1 << max(1, rows - 1).bit_length()) - 1)
+    """Return the bits that a number of rows needs; each row is smaller than the mask."""
+    return np.uint64((1 << max(1, rows.bit_length())) - 1)
 
 
 def entries(keys: NDArray[np.uint64], first_row: int, mask: np.uint64) -> NDArray[np.uint64]:
@@ -103,16 +103,21 @@ def shared_keys(
     """
     if len(entries) == 0:
         return np.empty((0, 2), dtype=np.int64)
-    wanted = (keys & ~mask).ravel()
-    order = np.argsort(wanted)  # neighbours are looked up one after the other: the cache is warm
-    ordered = wanted[order]
-    begin = np.searchsorted(entries, ordered)
-    at = np.minimum(begin, len(entries) - 1)
-    hits = np.flatnonzero((begin < len(entries)) & ((entries[at] & ~mask) == ordered))
-    end = np.searchsorted(entries, ordered[hits] | mask, side="right")
-    counts = end - begin[hits]
+    from pipeline.dedup.lookup import first_places  # numba takes a moment to load
+
+    keys_of_rows = (keys & ~mask).ravel()
+    order = np.argsort(keys_of_rows)
+    wanted = keys_of_rows[order]
+    first = np.empty(len(wanted), dtype=np.int64)
+    first_places(entries, wanted, first)
+    at = np.minimum(first, len(entries) - 1)
+    hits = np.flatnonzero((first < len(entries)) & ((entries[at] & ~mask) == wanted))
+    begin, end = first[hits], np.empty(len(hits), dtype=np.int64)
+    # Each row is smaller than the mask: behind all of a key's entries.
+    first_places(entries, wanted[hits] | mask, end)
+    counts = end - begin
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    places = np.repeat(begin[hits], counts) + within
+    places = np.repeat(begin, counts) + within
     rows = np.repeat(order[hits] // keys.shape[1], counts)
     found: NDArray[np.int64] = np.stack([rows, (entries[places] & mask).astype(np.int64)], axis=1)
     return found

@@ -1,6 +1,5 @@
 """Keep one document of every cluster of exact and near duplicates."""
 
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +12,7 @@ from pipeline.cache import short_id
 from pipeline.dedup.index import Index
 from pipeline.dedup.runners import Runner, threads
 from pipeline.dedup.search import Duplicates, TooManyAlike, find_duplicates
-from pipeline.dedup.shingles import same_text
+from pipeline.dedup.survival import survival_order
 from pipeline.errors import InputError
 from pipeline.outcome import EXCERPT, Outcome, ledger
 from pipeline.settings import DedupSettings
@@ -21,9 +20,6 @@ from schemas.documents import Documents, NearMisses, UniqueDocuments
 
 SMALL_CLUSTER = 20
 """A cluster up to this size is never an alarm, however small the corpus."""
-
-LONGEST = 1 << 40
-"""More characters than any text has: a preferred source comes before any length."""
 
 
 def deduplicate(
@@ -75,7 +71,7 @@ def deduplicate(
     try:
         found = find_duplicates(
             rows["text"],
-            _order(rows, settings),
+            survival_order(rows, settings.preferred_sources),
             settings,
             limit=limit,
             runner=runner,
@@ -129,32 +125,19 @@ class _Corpus:
         place = np.where(own, np.cumsum(own) - 1, own.sum() + np.cumsum(~own) - 1)
         return pl.concat([self.rows["doc_id"].gather(rows[own]), before]).gather(place)
 
-    def copies(self, rows: NDArray[np.int64], before: NDArray[np.int64]) -> list[bool]:
-        """Tell of rows whether they are copies of documents accepted before."""
-        assert self._accepted is not None
-        texts = self._accepted.texts(before - self.rows.height)
-        pairs = zip(self.rows["text"].gather(rows), texts, strict=True)
-        return [same_text(text) == same_text(stays) for text, stays in pairs]
-
 
 def _dropped(corpus: _Corpus, found: Duplicates, settings: DedupSettings) -> pl.DataFrame:
     """Return the rows that do not stay as rows of the ledger."""
     rows = corpus.rows
     gone = np.flatnonzero(found.survivor != np.arange(rows.height))
-    stays = found.survivor[gone]
-    exact = found.exact[gone]
-    # Copies of a document accepted before have no key to be known by, but the same words.
-    before = np.flatnonzero((stays >= rows.height) & (found.similarity[gone] == 1))
-    if len(before):
-        exact[before] |= corpus.copies(gone[before], stays[before])
-    copied = pl.Series(exact, dtype=pl.Boolean)
+    copied = pl.Series(found.exact[gone], dtype=pl.Boolean)
     return rows[gone].select(
         id="doc_id",
         reason=pl.when(copied).then(pl.lit("exact_duplicate")).otherwise(pl.lit("near_duplicate")),
         excerpt=pl.concat_str("source", pl.lit(": "), pl.col("text").str.head(EXCERPT)),
         value=pl.when(copied).then(1.0).otherwise(pl.Series(found.similarity[gone])),
         threshold=pl.when(copied).then(1.0).otherwise(settings.threshold),
-        related_id=corpus.ids(stays),
+        related_id=corpus.ids(found.survivor[gone]),
     )
 
 
@@ -178,23 +161,6 @@ def _near_misses(corpus: _Corpus, found: Duplicates) -> pl.DataFrame:
     )
     closest = frame.sort(["similarity", "doc_id", "other_id"], descending=[True, False, False])
     return closest.unique(["one", "two"], keep="first", maintain_order=True).drop("one", "two")
-
-
-def _order(rows: pl.DataFrame, settings: DedupSettings) -> NDArray[np.int64]:
-    """Return the place of each document in the order of survival: the smallest survives."""
-    order = -rows["text"].str.len_chars().cast(pl.Int64).to_numpy()
-    if settings.preferred_sources:
-        order = order + LONGEST * np.array(
-            [_place(source, settings.preferred_sources) for source in rows["source"]],
-            dtype=np.int64,
-        )
-    return order
-
-
-def _place(source: str, preferred: tuple[str, ...]) -> int:
-    """Return the first glob that a source matches; beyond the last when there is none."""
-    places = (place for place, glob in enumerate(preferred) if fnmatchcase(source, glob))
-    return next(places, len(preferred))
 
 
 def _boilerplate(sources: pl.Series, limit: int, settings: DedupSettings) -> InputError:

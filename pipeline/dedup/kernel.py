@@ -5,12 +5,12 @@ interpreter's lock, so that threads share the work. What the functions compute i
 :mod:`pipeline.dedup.shingles`, whose readable form the tests compare them with.
 """
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
-import numba as nb
 import numpy as np
 
 from pipeline.dedup import folding as tables
+from pipeline.dedup.compiling import compiled
 from pipeline.dedup.folding import (
     BEYOND,
     DIGIT,
@@ -22,21 +22,13 @@ from pipeline.dedup.folding import (
     Folding,
 )
 
-F = TypeVar("F")
-if TYPE_CHECKING:  # numba has no types
-
-    def compiled(function: F) -> F:
-        """Return the function, compiled when it is first called."""
-else:
-    compiled = nb.njit(cache=True, nogil=True, boundscheck=False)
-
-_START = np.uint64(0xCBF29CE484222325)
+START = np.uint64(0xCBF29CE484222325)
 """Offset basis of FNV-1a (Fowler, Noll, Vo; RFC 9923)."""
 _PRIME = np.uint64(0x00000100000001B3)
 """FNV's prime for 64 bits."""
 _PRIME_2 = np.uint64(0x9FB21C651E98DF25)
 """Odd multiplier of the second half of a copy's key, a polynomial of its signs."""
-_MIX_1, _MIX_2 = np.uint64(tables.MIX[0]), np.uint64(tables.MIX[1])
+MIX_1, MIX_2 = np.uint64(tables.MIX[0]), np.uint64(tables.MIX[1])
 BASE = np.uint64(tables.BASE)
 """Odd base of the rolling hash of an n-gram."""
 _1 = np.uint64(1)
@@ -54,18 +46,18 @@ Scalar = Any
 
 
 @compiled
-def _mix(value: Scalar) -> Scalar:
+def mix(value: Scalar) -> Scalar:
     """Return MurmurHash3's 64-bit finalizer of a value."""
     value = np.uint64(value)
-    value = (value ^ (value >> _33)) * _MIX_1
-    value = (value ^ (value >> _33)) * _MIX_2
+    value = (value ^ (value >> _33)) * MIX_1
+    value = (value ^ (value >> _33)) * MIX_2
     return value ^ (value >> _33)
 
 
 @compiled
 def sign_of(code: Scalar) -> Scalar:
     """Return the 64 random bits of a code point."""
-    return _mix(np.uint64(code) * BASE)
+    return mix(np.uint64(code) * BASE)
 
 
 @compiled
@@ -99,7 +91,7 @@ def copy_key(data: Array, at: int, stop: int, folding: Folding) -> tuple[Scalar,
         folding: of :func:`pipeline.dedup.folding.copy_folding`.
     """
     start, length, codes, kinds, _, _ = folding
-    one, two = _START, _MIX_2
+    one, two = START, MIX_2
     begun = gap = False
     while at < stop:
         code = np.int64(data[at])
@@ -120,7 +112,7 @@ def copy_key(data: Array, at: int, stop: int, folding: Folding) -> tuple[Scalar,
             one = (one ^ folded) * _PRIME
             two = two * _PRIME_2 + folded
             begun = True
-    return _mix(one), _mix(two)
+    return mix(one), mix(two)
 
 
 @compiled
@@ -166,10 +158,10 @@ def ngram_hashes(
         ``n``: one when there are fewer than ``ngram`` words, none when there is no word.
     """
     start, length, codes, kinds, byte_kinds, byte_signs = folding
-    number = _mix(_appended(_START, sign_of(48)))  # each number is the word "0"
+    number = mix(_appended(START, sign_of(48)))  # each number is the word "0"
     words = 0
     # A word so far. ``pending``: a joint that waits for a digit, else the word ended before it.
-    value = _START
+    value = START
     inside = behind_joint = numeric = digit_last = False
     pending = np.uint64(0)
     while at < stop:
@@ -178,7 +170,7 @@ def ngram_hashes(
         # Runs of letters and of separators are most of a text: one short loop for each.
         if kind == LETTER and not behind_joint and pending == 0:
             if not inside:
-                value = _START
+                value = START
                 inside = True
             while kind == LETTER:
                 value = _appended(value, byte_signs[byte])
@@ -191,7 +183,7 @@ def ngram_hashes(
             continue
         if kind == SEPARATOR:
             if inside:
-                out[words] = number if numeric else _mix(value)
+                out[words] = number if numeric else mix(value)
                 words += 1
                 inside = behind_joint = False
                 pending = np.uint64(0)
@@ -218,16 +210,16 @@ def ngram_hashes(
             # "12b" is one word; "1.2b" is the number 1.2 and the word b.
             goes_on = kind == DIGIT or (kind == LETTER and not behind_joint and pending == 0)
             if inside and not goes_on:
-                out[words] = number if numeric else _mix(value)
+                out[words] = number if numeric else mix(value)
                 words += 1
                 inside = False
             if not inside:
-                value = _START
+                value = START
                 numeric = True
                 behind_joint = False
                 pending = np.uint64(0)
             if kind == UNSPACED:
-                out[words] = _mix(_appended(_START, sign_of(code)))
+                out[words] = mix(_appended(START, sign_of(code)))
                 words += 1
             elif kind in (LETTER, DIGIT):
                 value = _appended(value, sign_of(code))
@@ -235,7 +227,7 @@ def ngram_hashes(
                 digit_last = kind == DIGIT
                 numeric = numeric and digit_last
     if inside:
-        out[words] = number if numeric else _mix(value)
+        out[words] = number if numeric else mix(value)
         words += 1
     if words == 0:
         return 0
@@ -260,70 +252,3 @@ def _appended(value: Scalar, sign: Scalar) -> Scalar:
     places apart take each other away.
     """
     return ((value << _1) | (value >> _63)) + sign
-
-
-@compiled
-def sign(hashes: Array, a: Array, b: Array, out: Array) -> None:
-    """Write the affine32 signature of a set of shingles: ``min(a_k * fmix32(h) + b_k)``.
-
-    Args:
-        hashes: uint64 shingles, repetitions allowed; the lower 32 bits count.
-        a: uint32, factors of datasketch's permutations.
-        b: uint32, their summands.
-        out: uint32, one place a permutation.
-    """
-    count = len(a)
-    for k in range(count):
-        out[k] = np.uint32(0xFFFFFFFF)
-    # Four shingles at a time: a quarter of the reads and writes of the signature.
-    whole = len(hashes) - len(hashes) % 4
-    for place in range(0, whole, 4):
-        one, two = _fmix32(hashes[place]), _fmix32(hashes[place + 1])
-        three, four = _fmix32(hashes[place + 2]), _fmix32(hashes[place + 3])
-        for k in range(count):
-            least = min(
-                np.uint32(np.uint32(a[k] * one) + b[k]), np.uint32(np.uint32(a[k] * two) + b[k])
-            )
-            other = min(
-                np.uint32(np.uint32(a[k] * three) + b[k]), np.uint32(np.uint32(a[k] * four) + b[k])
-            )
-            out[k] = min(out[k], min(least, other))
-    for place in range(whole, len(hashes)):
-        one = _fmix32(hashes[place])
-        for k in range(count):
-            out[k] = min(out[k], np.uint32(np.uint32(a[k] * one) + b[k]))
-
-
-@compiled
-def _fmix32(hashed: Scalar) -> Scalar:
-    """Return MurmurHash3's 32-bit finalizer of the lower half of a hash."""
-    h = np.uint32(hashed)
-    h ^= h >> np.uint32(16)
-    h = np.uint32(h * np.uint32(0x85EBCA6B))
-    h ^= h >> np.uint32(13)
-    h = np.uint32(h * np.uint32(0xC2B2AE35))
-    return np.uint32(h ^ (h >> np.uint32(16)))
-
-
-@compiled
-def band_keys(signature: Array, bands: int, rows: int, out: Array) -> Scalar:
-    """Write the 64-bit key of each band of a signature; equal bands of equal number are equal.
-
-    Args:
-        signature: uint32, at least ``bands * rows``.
-        bands: how many.
-        rows: places of a signature in a band.
-        out: uint64, one place a band.
-
-    Returns:
-        A 64-bit key of all bands together.
-    """
-    whole = _START
-    for band in range(bands):
-        value = _START + np.uint64(band)
-        for place in range(band * rows, (band + 1) * rows):
-            value = (value ^ np.uint64(signature[place])) * _MIX_1
-            value ^= value >> _32
-        out[band] = _mix(value)
-        whole = (whole ^ value) * _PRIME
-    return _mix(whole)

@@ -39,6 +39,8 @@ class Verified(NamedTuple):
     """Which of the texts given."""
     similarity: NDArray[np.float64]
     """Jaccard similarity with it; below the threshold when only others link the two."""
+    copied: NDArray[np.bool_]
+    """Whether it is the survivor's text but for case and white space."""
     nearest: NDArray[np.int64]
     """The most similar text of another cluster, -1: none within NEAR of the threshold."""
     nearest_similarity: NDArray[np.float64]
@@ -53,7 +55,8 @@ def bands(num_perm: int, knee: float) -> tuple[int, int]:
     rows with the probability ``1 - (1 - s^r)^b``; it rises most steeply near
     ``(1/b)^(1/r)`` (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, 3.4). Taken is the
     largest ``r`` whose knee is not above the one asked for: a candidate too many costs one
-    comparison, one too few is a duplicate that stays.
+    comparison, one too few is a duplicate that stays. datasketch weighs the two alike: its 16 x 8
+    for a threshold of 0.65 would find 94.7 % of the pairs of similarity 0.8, 21 x 6 finds 99.8 %.
 
     Returns:
         ``(b, r)`` with ``b * r <= num_perm``; 21 x 6 for 128 permutations and 0.65.
@@ -126,6 +129,7 @@ def verify_slice(
     data, offsets = utf8(texts)
     a, b = permutations(settings.num_perm, settings.seed)
     survivor, nearest = (np.empty(len(texts), dtype=np.int64) for _ in range(2))
+    copied = np.empty(len(texts), dtype=bool)
     similarity, nearest_similarity = (np.empty(len(texts), dtype=np.float64) for _ in range(2))
     stopped = verify(
         data,
@@ -143,6 +147,7 @@ def verify_slice(
         limit,
         survivor,
         similarity,
+        copied,
         nearest,
         nearest_similarity,
     )
@@ -150,7 +155,7 @@ def verify_slice(
     if stopped >= 0:
         begin, end = components[stopped], components[stopped + 1]
         oversized = begin + np.flatnonzero(survivor[begin:end] < 0)
-    return Verified(survivor, similarity, nearest, nearest_similarity, oversized)
+    return Verified(survivor, similarity, copied, nearest, nearest_similarity, oversized)
 
 
 def agreeing(settings: DedupSettings) -> int:

@@ -127,6 +127,7 @@ def find_duplicates(
         new = members[own]
         found.survivor[new] = members[result.survivor[own]]
         found.similarity[new] = result.similarity[own]
+        found.exact[new] = result.copied[own]  # of an accepted text, which has no key here
         nearest = result.nearest[own]
         found.nearest[new] = np.where(nearest < 0, -1, members[nearest])
         found.nearest_similarity[new] = result.nearest_similarity[own]

@@ -2,16 +2,10 @@
 
 import numpy as np
 
+from pipeline.dedup.compiling import compiled
 from pipeline.dedup.folding import Folding
-from pipeline.dedup.kernel import (
-    Array,
-    band_keys,
-    compiled,
-    copy_key,
-    ngram_hashes,
-    room,
-    sign,
-)
+from pipeline.dedup.kernel import Array, copy_key, ngram_hashes, room
+from pipeline.dedup.signature import band_keys, sign
 
 
 @compiled

@@ -1,18 +1,18 @@
 """The true similarity of texts that share buckets, and the clusters that it makes of them."""
 
-from typing import Any
-
 import numpy as np
 
+from pipeline.dedup.compiling import compiled
 from pipeline.dedup.folding import Folding
-from pipeline.dedup.kernel import BASE, Array, compiled, room, sign
+from pipeline.dedup.hash_table import EMPTY_SHIFT, cleared, filled_with, insert, jaccard
+from pipeline.dedup.kernel import Array, copy_key, room
+from pipeline.dedup.signature import sign
 from pipeline.dedup.signing import shingles
 
 FEW = 8
 """Texts of a component up to which all are compared, without estimates."""
 
 _1 = np.uint64(1)
-_64 = np.uint64(64)
 
 
 @compiled
@@ -32,6 +32,7 @@ def verify(
     limit: int,
     survivor: Array,
     similarity: Array,
+    copied: Array,
     nearest: Array,
     nearest_similarity: Array,
 ) -> int:
@@ -57,6 +58,7 @@ def verify(
         limit: texts that a cluster may have.
         survivor: int64, written: the text that stays for each.
         similarity: float64, written: its similarity with the survivor.
+        copied: bool, written: whether it is the survivor's text but for case and white space.
         nearest: int64, written: the most similar text of another cluster, -1 when there is none.
         nearest_similarity: float64, written: the similarity with that one.
 
@@ -91,6 +93,13 @@ def verify(
             nearest_similarity[begin:end],
         )
         for text in range(end - begin):
+            other = stays[text]
+            copied[begin + text] = False
+            if other != text and similarity[begin + text] == 1.0:
+                key = copy_key(data, places[text], places[text + 1], copies)
+                copied[begin + text] = key == copy_key(
+                    data, places[other], places[other + 1], copies
+                )
             stays[text] += begin
             if close[text] >= 0:
                 close[text] += begin
@@ -125,7 +134,7 @@ def _sets(
         count = shingles(data, at, stop, ngram, words, copies, scratch)
         if estimated:
             sign(scratch[:count], a, b, signatures[text])
-        table, shift = _cleared(table, count)
+        table, shift = cleared(table, count)
         filled = bounds[text]
         if filled + count > len(values):
             grown = np.empty(2 * (filled + count), dtype=np.uint64)
@@ -133,7 +142,7 @@ def _sets(
             values = grown
         for place in range(count):
             value = max(scratch[place], _1)  # 0 marks an empty place of a table
-            if _insert(table, shift, value):
+            if insert(table, shift, value):
                 values[filled] = value
                 filled += 1
         bounds[text + 1] = filled
@@ -154,7 +163,7 @@ def _join(
     texts = len(parent)
     size = np.ones(texts, dtype=np.int64)
     table = np.zeros(2, dtype=np.uint64)
-    shift = _64
+    shift = EMPTY_SHIFT
     for one in range(texts):
         mine = values[bounds[one] : bounds[one + 1]]
         filled = False
@@ -163,10 +172,10 @@ def _join(
             if root == second or not _may_agree(signatures, one, other, agreeing):
                 continue
             if not filled:
-                table, shift = _filled(table, mine)
+                table, shift = filled_with(table, mine)
                 filled = True
             others = values[bounds[other] : bounds[other + 1]]
-            if _jaccard(table, shift, mine, others) >= threshold:
+            if jaccard(table, shift, mine, others) >= threshold:
                 # The smaller root stays, so that it does not matter which pair came first.
                 first, second = min(root, second), max(root, second)
                 parent[second] = first
@@ -199,9 +208,9 @@ def _survive(
         similarity[text] = 1.0
         if stays != text:
             mine = values[bounds[text] : bounds[text + 1]]
-            table, shift = _filled(table, mine)
+            table, shift = filled_with(table, mine)
             others = values[bounds[stays] : bounds[stays + 1]]
-            similarity[text] = _jaccard(table, shift, mine, others)
+            similarity[text] = jaccard(table, shift, mine, others)
 
 
 @compiled
@@ -220,7 +229,7 @@ def _look_around(
     nearest[:] = -1
     nearest_similarity[:] = 0.0
     table = np.zeros(2, dtype=np.uint64)
-    shift = _64
+    shift = EMPTY_SHIFT
     for one in range(texts):
         mine = values[bounds[one] : bounds[one + 1]]
         filled = False
@@ -230,9 +239,9 @@ def _look_around(
             if not _may_agree(signatures, one, other, agreeing):
                 continue
             if not filled:
-                table, shift = _filled(table, mine)
+                table, shift = filled_with(table, mine)
                 filled = True
-            found = _jaccard(table, shift, mine, values[bounds[other] : bounds[other + 1]])
+            found = jaccard(table, shift, mine, values[bounds[other] : bounds[other + 1]])
             if found < near_from:
                 continue
             if found > nearest_similarity[one]:
@@ -259,55 +268,3 @@ def _may_agree(signatures: Array, one: int, other: int, agreeing: int) -> bool:
     for k in range(signatures.shape[1]):
         count += signatures[one, k] == signatures[other, k]
     return count >= agreeing
-
-
-@compiled
-def _jaccard(table: Array, shift: Any, mine: Array, others: Array) -> float:
-    """Return the Jaccard similarity of a set, which fills the table, with another one."""
-    mask = len(table) - 1
-    common = 0
-    for value in others:
-        slot = np.int64((value * BASE) >> shift)
-        while table[slot] != 0:
-            if table[slot] == value:
-                common += 1
-                break
-            slot = (slot + 1) & mask
-    return common / (len(mine) + len(others) - common)
-
-
-@compiled
-def _filled(table: Array, values: Array) -> tuple[Array, Any]:
-    """Return a hash table that holds distinct values, and the shift that finds their place."""
-    table, shift = _cleared(table, len(values))
-    for value in values:
-        _insert(table, shift, value)
-    return table, shift
-
-
-@compiled
-def _cleared(table: Array, count: int) -> tuple[Array, Any]:
-    """Return an empty hash table for a number of values, in the memory of the one before."""
-    bits = 1
-    while (1 << bits) < 2 * count:
-        bits += 1
-    size = 1 << bits
-    if size > len(table):
-        table = np.zeros(size, dtype=np.uint64)
-    else:
-        table = table[:size]
-        table[:] = 0
-    return table, _64 - np.uint64(bits)
-
-
-@compiled
-def _insert(table: Array, shift: Any, value: Any) -> bool:
-    """Put a value into a hash table with open addressing; tell whether it was new."""
-    mask = len(table) - 1
-    slot = np.int64((value * BASE) >> shift)
-    while table[slot] != 0:
-        if table[slot] == value:
-            return False
-        slot = (slot + 1) & mask
-    table[slot] = value
-    return True

@@ -22,7 +22,7 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
 
     Args:
         documents: As read; HTML with its tags, PDF pages joined by form feeds.
-        settings: Languages, quality profile and kinds of redaction; workers and their limits.
+        settings: Languages, quality profile and kinds of redaction.
 
     Returns:
         Documents sorted by ``doc_id``, ids and spans unchanged. Reasons:
@@ -30,8 +30,8 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
         :func:`pipeline.ingest.quality.judge`, and of a document that met a limit
         ``clean_timeout``, ``clean_out_of_memory`` and ``clean_crashed``. The table
         ``redactions`` lists what was replaced in the text (what is replaced in a title is not
-        listed). Metrics: ``redactions``, ``redacted_documents``, ``redactions_allowed`` (finds
-        that ``redact_allow`` kept).
+        listed). Metrics: ``redactions``, ``redacted_documents``,
+        ``redactions_allowed`` (finds that ``redact_allow`` kept).
     """
     kept: list[dict[str, Any]] = []
     dropped: list[Drop] = []

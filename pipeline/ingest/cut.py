@@ -1,7 +1,4 @@
-"""One document cut into pieces along headings, blocks and sentences.
-
-Imports little, since each worker process does.
-"""
+"""One document cut into pieces along headings, blocks and sentences, for worker processes."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

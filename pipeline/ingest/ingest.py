@@ -35,8 +35,12 @@ def ingest(
         Documents sorted by ``doc_id``. Rows are records: a file that failed as a whole counts
         one. Reasons: ``empty_file``, ``binary_file``, ``undecodable``, ``unknown_format``,
         ``unreadable_file``, ``changed_file``, ``too_large``, ``unreadable_pdf``,
-        ``encrypted_pdf``, ``no_text_in_pdf``, ``unreadable_docx``, ``bad_json``,
-        ``missing_text_field``, ``empty_record``, ``vanished_file`` (left the folder, and its
+        ``encrypted_pdf``, ``no_text_in_pdf``, ``bad_json``, ``bad_table``,
+        ``missing_text_field``, ``empty_record``, ``wrong_extension``, ``attachment_not_read``,
+        ``xml_entities`` (a bomb in an Office file), ``unreadable_`` with the name of a format;
+        of archives ``zip_bomb``, ``too_many_members``, ``nested_archive``,
+        ``encrypted_member``, ``unreadable_member``, ``unsafe_path``;
+        ``vanished_file`` (left the folder, and its
         text is not cached) and ``same_document`` (same source and text, from two folders); of
         what is not to be opened ``outside_folder`` and ``broken_link`` (links), ``not_a_file``
         and ``unreadable_folder``; of a reader that met a limit ``reader_timeout``,
@@ -80,7 +84,7 @@ def _row(source: str, kind: str, record: Record) -> dict[str, Any]:
     return {
         "doc_id": short_id(source, record.text),
         "source": source,
-        "format": kind,
+        "format": record.kind or kind,
         "title": record.title or PurePosixPath(source.partition("#")[0]).stem,
         "text": record.text,
         "span_start": record.span_start,

@@ -40,7 +40,7 @@ def outside_code(text: str, change: Callable[[str], str]) -> str:
     """Apply a change to all of a Markdown text but its fenced code."""
     pieces = []
     at = 0
-    for start, end in _fenced(text):
+    for start, end in fenced(text):
         pieces += [change(text[at:start]), text[start:end]]
         at = end
     return "".join(pieces) + change(text[at:])
@@ -50,13 +50,13 @@ def prose_of(text: str) -> str:
     """Return a Markdown text without its fenced code."""
     pieces = []
     at = 0
-    for start, end in _fenced(text):
+    for start, end in fenced(text):
         pieces.append(text[at:start])
         at = end
     return "".join(pieces) + text[at:]
 
 
-def _fenced(text: str) -> Iterator[tuple[int, int]]:
+def fenced(text: str) -> Iterator[tuple[int, int]]:
     """Yield where fenced code begins and ends, its fences included; unclosed, it goes on.
 
     Line by line: one pattern for whole blocks looks for the end of each of 100,000 open fences

@@ -13,7 +13,9 @@ from pipeline.cache import Cache, digest
 from pipeline.ingest.files import MEGABYTE, SourceFile
 from pipeline.ingest.folder import open_regular, problem, unreadable
 from pipeline.ingest.readers.formats import (
+    ARCHIVES,
     EXTENSIONS,
+    FIELDS,
     READERS_VERSION,
     extension,
     format_of,
@@ -148,7 +150,7 @@ def read_file(file: SourceFile, settings: IngestSettings) -> FileReading:
         return _failed(problem("changed_file", "changed while it was read; run again"), opened=True)
     try:
         kind = format_of(extension(file.source), data)
-        reading = read(kind, data, settings)
+        reading = read(kind, data, settings, file.source)
     except ReadFailure as error:
         return _failed(error.failure, opened=True)
     return FileReading(kind, _storable(reading), True)
@@ -175,7 +177,14 @@ def _key(file: SourceFile, settings: IngestSettings) -> dict[str, Any]:
     """Content and all that decides how it is read; not the source, which a file may change."""
     suffix = extension(file.source)
     key = {"readers": READERS_VERSION, "sha256": file.sha256, "extension": suffix}
-    if EXTENSIONS.get(suffix) == "jsonl":
+    kind = EXTENSIONS.get(suffix, "")
+    if kind in ARCHIVES:
+        # A gzip file says by its name what is in it.
+        key |= {
+            "name": extension(file.source.removesuffix(suffix)),
+            "limit": settings.max_file_megabytes,
+        }
+    if kind in FIELDS or kind in ARCHIVES:
         key |= {"text_field": settings.text_field, "title_fields": list(settings.title_fields)}
     return key
 

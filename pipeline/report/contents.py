@@ -14,6 +14,8 @@ from pipeline.report.evaluation import Evaluation as Evaluation
 from pipeline.report.parts import Finite as Finite
 from pipeline.report.parts import Interval as Interval
 from pipeline.report.parts import Part as Part
+from pipeline.report.repeated import Repeated as Repeated
+from pipeline.report.repeated import RepeatedParagraph as RepeatedParagraph
 from pipeline.report.training import Training as Training
 from pipeline.report.tuning import Tuning
 
@@ -279,6 +281,7 @@ class Report(Part):
     comparison: Comparison | None = None
     tuning: Tuning | None = None
     redaction: Redaction | None = None
+    repeated: Repeated | None = None
     drop_examples: dict[str, dict[str, tuple[DropExample, ...]]] = Field(default_factory=dict)
     """By stage and reason."""
     pair_examples: tuple[PairExample, ...] = ()

@@ -11,7 +11,9 @@ from pipeline.settings.corpus import (
     CleanSettings,
     DedupSettings,
     IngestSettings,
+    ParagraphSettings,
     PathSettings,
+    SemanticSettings,
     SplitSettings,
 )
 from pipeline.settings.evaluate import EvaluateSettings
@@ -50,12 +52,14 @@ __all__ = [
     "LabelStudioSettings",
     "ModelSettings",
     "MonitorSettings",
+    "ParagraphSettings",
     "PathSettings",
     "RetrainSettings",
     "ReviewSettings",
     "ScheduleSettings",
     "ScreenSettings",
     "Section",
+    "SemanticSettings",
     "Settings",
     "Share",
     "SplitSettings",
@@ -74,7 +78,9 @@ class Settings(Section):
     store: StoreSettings = StoreSettings()
     ingest: IngestSettings = IngestSettings()
     clean: CleanSettings = CleanSettings()
+    paragraphs: ParagraphSettings = ParagraphSettings()
     dedup: DedupSettings = DedupSettings()
+    semantic: SemanticSettings = SemanticSettings()
     chunk: ChunkSettings = ChunkSettings()
     split: SplitSettings = SplitSettings()
     model: ModelSettings = ModelSettings()

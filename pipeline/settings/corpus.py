@@ -24,6 +24,8 @@ class PathSettings(Section):
     """Seed tasks of self-instruct."""
     gold: Path | None = Path("data/gold/gold.jsonl")
     """Questions with answers written by an expert; they count as accepted by a person."""
+    benchmarks: tuple[Path, ...] = ()
+    """Files whose rows must not be trained on: JSON Lines, JSON, CSV, Parquet or text."""
     general: Path | None = Path("data/general")
     """Folder with texts.jsonl and questions.jsonl for the forgetting check."""
 
@@ -115,6 +117,25 @@ class CleanSettings(Section):
         return value
 
 
+class ParagraphSettings(Section):
+    """Paragraphs that occur in many documents: licence notes, footers, standing warnings."""
+
+    how = frozenset({"action"})  # taking them out is a stage of its own
+
+    action: Literal["report", "remove", "off"] = "report"
+    """``report``: list them; ``remove``: take them out of all documents but the first one. Look
+    at the list first (``tuneloop show repeated_paragraphs``): a warning may be meant to repeat."""
+    min_documents: Annotated[int, Field(ge=2)] = 5
+    """Documents that have a paragraph from which it is boilerplate. CCNet and C4 say 2, on pages
+    of the web; pages of one manual share a paragraph or two for good reason."""
+    min_share: Share = 0.001
+    """The same as a share of all documents; the larger of the two counts: what five of a million
+    pages have in common is a quotation."""
+    min_words: Annotated[int, Field(ge=1)] = 10
+    """Shorter paragraphs are labels ("See also the next section.") that cost little and that the
+    text around them needs."""
+
+
 class DedupSettings(Section):
     """Exact and near duplicates."""
 
@@ -153,6 +174,21 @@ class DedupSettings(Section):
                 "between the two would never be compared"
             )
         return self
+
+
+class SemanticSettings(Section):
+    """Documents that say the same in other words; needs the extra ``semantic``."""
+
+    enabled: bool = False
+    """Off by default: a wrong find loses a document, and what only small words tell apart
+    ("not", "before") is not seen in a text that is worded anew."""
+    threshold: Share = 0.9
+    """Cosine of the embeddings from which documents may say the same (semhash's default). Passages
+    that say the same have 0.91 to 0.97 while most words stay, those about neighbouring things at
+    most 0.65 (``python -m tests.pipeline.dedup.passages``); one with few words in common has less
+    and is not found."""
+    max_cluster_share: Share = 0.01
+    """More documents than this share (and than 20) that go for one stop the run: a template."""
 
 
 class ChunkSettings(Section):

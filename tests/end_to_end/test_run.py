@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.model, pytest.mark.slow]
 def test_the_report_accounts_for_every_row(undisturbed):
     project, report = undisturbed
     names = [stage["stage"] for stage in report["stages"]]
-    assert names[:5] == ["ingest", "clean", "deduplicate", "chunk", "split"]
+    assert names[:6] == ["ingest", "clean", "paragraphs", "deduplicate", "chunk", "split"]
     assert names[-1] == "drift baseline"
     for stage in report["stages"]:
         assert stage["rows_in"] == stage["rows_kept"] + stage["rows_dropped"], stage

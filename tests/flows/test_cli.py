@@ -165,8 +165,9 @@ class TestWithServer:
     def test_curate_twice_reuses_everything_and_prints_only_json(self, filled):
         first = json.loads(run("curate", "--json")[1])
         second = json.loads(run("curate", "--json")[1])
-        assert [stage["reused"] for stage in first["stages"]] == [False] * 5
-        assert [stage["reused"] for stage in second["stages"]] == [True] * 5
+        assert not any(stage["reused"] for stage in first["stages"])
+        assert all(stage["reused"] for stage in second["stages"])
+        assert len(first["stages"]) == len(second["stages"])
         for stage in first["stages"]:
             assert stage["rows_in"] == stage["rows_kept"] + stage["rows_dropped"]
         document = json.loads(run("show", "unique_documents", "-n", "1", "--json")[1])["rows"][0]

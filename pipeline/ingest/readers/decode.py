@@ -60,7 +60,7 @@ def _decode(data: bytes, declared: str | None) -> str:
     if declared:
         try:
             return data.decode(declared)
-        except (UnicodeDecodeError, LookupError):
+        except (UnicodeError, LookupError):
             pass  # it declares wrongly, or what nobody knows
     if sum(byte > 127 for byte in data) <= MOSTLY_ASCII * len(data):
         western = data.decode("cp1252", "replace")

@@ -1,39 +1,32 @@
 """DOCX: headings, lists and tables as Markdown, pictures left out."""
 
 import io
-import zipfile
 
 from pipeline.ingest.readers.markdown import first_heading
 from pipeline.ingest.readers.reading import ReadFailure, Reading, whole
-
-MAX_UNPACKED = 512 * 2**20
-"""Bytes. A zip of 1 MB can unpack to 1 GB; a real document of this size does not exist."""
+from pipeline.ingest.readers.zipped import opened, refuse_entities
 
 
 def read(data: bytes) -> Reading:
     """Read a Word file; the title is its first heading.
 
     Raises:
-        ReadFailure: ``empty_file``, ``too_large`` (unpacked) or ``unreadable_docx``.
+        ReadFailure: ``unreadable_docx``, ``xml_entities``, ``empty_file``, or see
+            :func:`pipeline.ingest.readers.zipped.opened`.
     """
     import mammoth
     from markdownify import markdownify
 
-    if not data:
-        raise ReadFailure("empty_file", "0 bytes found", 0, 1)
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-    except zipfile.BadZipFile as error:
-        raise ReadFailure("unreadable_docx", f"not a whole zip file ({error})") from error
-    if size > MAX_UNPACKED:
-        raise ReadFailure("too_large", f"{size} bytes unpacked", size, MAX_UNPACKED)
+    with opened(data, "unreadable_docx") as archive:
+        refuse_entities(archive)
     try:
         html = mammoth.convert_to_html(
             io.BytesIO(data),
             style_map="p[style-name='Title'] => h1:fresh",
             convert_image=mammoth.images.img_element(lambda image: {}),
         ).value
+    except MemoryError:
+        raise
     # Anything can come out of a damaged archive: mammoth lets zlib.error, KeyError, expat's,
     # its own and plain Python errors pass, and one bad file must not end the batch.
     except Exception as error:

@@ -1,12 +1,27 @@
 """Which reader reads a file."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import PurePosixPath
 
-from pipeline.ingest.readers import docx, jsonl, markdown, pdf, plain, web
+from pipeline.ingest.readers import (
+    archive,
+    docx,
+    epub,
+    jsonl,
+    mail,
+    markdown,
+    pdf,
+    plain,
+    rst,
+    slides,
+    tables,
+    web,
+)
 from pipeline.ingest.readers.reading import ReadFailure, Reading
 from pipeline.settings import IngestSettings
 
-READERS_VERSION = 1
+READERS_VERSION = 2
 """Raise it with any change of what a reader returns: cached readings are then made anew."""
 
 EXTENSIONS = {
@@ -18,11 +33,41 @@ EXTENSIONS = {
     ".xhtml": "html",
     ".txt": "text",
     ".text": "text",
+    ".rst": "rst",
     ".pdf": "pdf",
     ".docx": "docx",
+    ".pptx": "pptx",
+    ".epub": "epub",
+    ".eml": "mail",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".zip": "zip",
+    ".gz": "gzip",
 }
+
+ARCHIVES = ("zip", "gzip")
+"""Their members are read, but not archives among these."""
+
+FIELDS = ("jsonl", "csv", "parquet")
+"""Formats whose text and title are in named fields."""
+
+_ZIPPED = ("docx", "pptx", "epub", "zip")
+_MAGIC = {
+    b"PK\x03\x04": "a zip file or an Office document",
+    b"\x1f\x8b": "a gzip file",
+    b"\x89PNG": "a picture (PNG)",
+    b"\xff\xd8\xff": "a picture (JPEG)",
+    b"GIF8": "a picture (GIF)",
+    b"\x7fELF": "a program",
+    b"PAR1": "a Parquet file",
+    b"\xd0\xcf\x11\xe0": "an old or an encrypted Office document",
+}
+"""First bytes of what is often found under a wrong name."""
+
+_EXPECTED = {b"PK\x03\x04": _ZIPPED, b"\x1f\x8b": ("gzip",), b"PAR1": ("parquet",)}
 
 
 def extension(source: str) -> str:
@@ -34,7 +79,8 @@ def format_of(suffix: str, data: bytes) -> str:
     """Return the format of a file: by its extension, but a PDF is one under any name.
 
     Raises:
-        ReadFailure: ``unknown_format``.
+        ReadFailure: ``unknown_format``, or ``wrong_extension`` when the first bytes are those of
+            something else.
     """
     if data.startswith(b"%PDF-"):
         return "pdf"
@@ -45,27 +91,60 @@ def format_of(suffix: str, data: bytes) -> str:
             f"{' '.join(EXTENSIONS)}; convert the file or exclude it with "
             "ingest.exclude",
         )
-    return EXTENSIONS[suffix]
+    kind = EXTENSIONS[suffix]
+    for magic, what in _MAGIC.items():
+        if data.startswith(magic) and kind not in _EXPECTED.get(magic, ()):
+            raise ReadFailure(
+                "wrong_extension",
+                f"extension {suffix!r}, but the content is {what}; expected them to agree; give "
+                "the file its own extension",
+            )
+    return kind
 
 
-def read(kind: str, data: bytes, settings: IngestSettings) -> Reading:
+def read(kind: str, data: bytes, settings: IngestSettings, source: str = "") -> Reading:
     """Read a file of a known format.
 
     Args:
-        kind: One of :data:`schemas.documents.FORMATS`.
+        kind: A value of :data:`EXTENSIONS`.
         data: The whole file.
-        settings: Field names of JSONL records.
+        settings: Field names of records, and the size limit of the members of an archive.
+        source: Name of the file.
 
     Raises:
         ReadFailure: The file as a whole gives no document.
     """
-    if kind == "jsonl":
-        return jsonl.read(data, settings.text_field, settings.title_fields)
-    readers = {
+    if kind in ARCHIVES:
+        limit = int(settings.max_file_megabytes * 10**6)
+        member = partial(_read_member, settings=settings)
+        if kind == "zip":
+            return archive.read_zip(data, limit, member)
+        return archive.read_gzip(data, source, limit, member)
+    if kind in FIELDS:
+        by_field = {"jsonl": jsonl.read, "csv": tables.read_csv, "parquet": tables.read_parquet}
+        return by_field[kind](data, settings.text_field, settings.title_fields)
+    readers: dict[str, Callable[[bytes], Reading]] = {
         "markdown": markdown.read,
         "html": web.read,
         "text": plain.read,
+        "rst": rst.read,
         "pdf": pdf.read,
         "docx": docx.read,
+        "pptx": slides.read,
+        "epub": epub.read,
+        "mail": mail.read,
     }
     return readers[kind](data)
+
+
+def _read_member(name: str, data: bytes, settings: IngestSettings) -> Reading:
+    """Read a member of an archive; its records know their format."""
+    kind = format_of(extension(name), data)
+    if kind in ARCHIVES:
+        raise ReadFailure(
+            "nested_archive", "an archive in an archive; unpack it and add what it holds"
+        )
+    reading = read(kind, data, settings, name)
+    return reading._replace(
+        records=[record._replace(kind=record.kind or kind) for record in reading.records]
+    )

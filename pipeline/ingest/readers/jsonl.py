@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.ingest.readers.decode import decode
 from pipeline.ingest.readers.reading import Failure, ReadFailure, Reading, Record
+from pipeline.ingest.readers.rows import record_of
 
 
 def read(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
@@ -49,21 +50,4 @@ def _record(
         value: Any = json.loads(line)
     except (ValueError, RecursionError) as error:  # RecursionError: thousands of open brackets
         return Failure(number, "bad_json", f"line {number} is not JSON: {error}")
-    if not isinstance(value, dict) or not isinstance(value.get(text_field), str):
-        fields = sorted(value) if isinstance(value, dict) else type(value).__name__
-        return Failure(
-            number,
-            "missing_text_field",
-            f"line {number}: {fields} found; expected a string in {text_field!r}; "
-            "set ingest.text_field",
-        )
-    text = _encodable(value[text_field])
-    if not text.strip():
-        return Failure(number, "empty_record", f"line {number}: {text_field!r} is empty", 0, 1)
-    titles = [value[field] for field in title_fields if isinstance(value.get(field), str)]
-    return Record(number, _encodable(" ".join(titles[0].split())) if titles else "", text, 0, 0)
-
-
-def _encodable(text: str) -> str:
-    """Replace halves of surrogate pairs, which JSON may escape but UTF-8 cannot hold."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return record_of(value, number, text_field, title_fields)

@@ -14,6 +14,8 @@ class Record(NamedTuple):
     span_start: int
     """Character range in the decoded file."""
     span_end: int
+    kind: str = ""
+    """Format of the record when it is not that of its file: a member of an archive, a chapter."""
 
 
 class Failure(NamedTuple):

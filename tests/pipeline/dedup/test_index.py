@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pipeline.dedup.deduplicate import deduplicate
 from pipeline.dedup.index import Index, write_segment
+from pipeline.dedup.lookup import first_places
 from pipeline.errors import InputError
 from pipeline.settings import DedupSettings
 from tests.pipeline.dedup.corpus import corpus, edited, prose
@@ -120,3 +124,15 @@ def test_the_alarm_counts_accepted_documents_and_names_them(tmp_path: Path):
     old = corpus(dict(list(alike.items())[:1]))
     with pytest.raises(InputError, match=r"more than 20 .*page-\d\d.html"):
         deduplicate(corpus(alike), DEFAULT, accepted=indexed(tmp_path, old))
+
+
+@given(
+    st.lists(st.integers(0, 2**64 - 1), max_size=200),
+    st.lists(st.integers(0, 2**64 - 1), max_size=30),
+)
+def test_places_of_keys_are_those_of_a_binary_search(entries, wanted):
+    ordered = np.sort(np.array(entries, dtype=np.uint64))
+    values = np.sort(np.array([*wanted, *entries[:9], 0, 2**64 - 1], dtype=np.uint64))
+    places = np.empty(len(values), dtype=np.int64)
+    first_places(ordered, values, places)
+    assert np.array_equal(places, np.searchsorted(ordered, values))

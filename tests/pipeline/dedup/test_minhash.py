@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.dedup.kernel import band_keys, sign
 from pipeline.dedup.minhash import bands, permutations, verify_slice
+from pipeline.dedup.signature import band_keys, sign
 from pipeline.settings import DedupSettings
 
 

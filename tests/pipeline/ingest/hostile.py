@@ -24,6 +24,12 @@ ANY = frozenset[str]()
 
 BROKEN_PDF = frozenset({"unreadable_pdf", "no_text_in_pdf", "encrypted_pdf", DOCUMENT})
 BROKEN_DOCX = frozenset({"unreadable_docx"})
+MISNAMED = frozenset({"wrong_extension"})
+BOMB = frozenset({"zip_bomb"})
+CUT = frozenset({"unreadable_archive", "zip_bomb", "unknown_format"})
+ENTITIES = frozenset({"xml_entities"})
+UNSAFE = frozenset({"unsafe_path", "empty_file"})
+"""``/`` alone is a folder, so that its archive is empty."""
 NO_TEXT = frozenset({"binary_file", "undecodable", "empty_file"})
 LIMITS = frozenset({"reader_timeout", "out_of_memory", "too_large"})
 
@@ -109,7 +115,7 @@ def _cut(chance: random.Random) -> Iterator[File]:
             yield f"cut-{number}-{stem}.{suffix}", cut, reasons
     for suffix, data in (("zip", binary.nested_zip(1)), ("gz", binary.gzip_bomb(8))):
         for number in range(3):
-            yield f"cut-{number}.{suffix}", data[: chance.randrange(1, len(data))], ANY
+            yield f"cut-{number}.{suffix}", data[: chance.randrange(1, len(data))], CUT
 
 
 def _misnamed() -> Iterator[File]:
@@ -117,15 +123,15 @@ def _misnamed() -> Iterator[File]:
     program = b"\x7fELF\2\1\1" + bytes(200)
     good = _good()
     yield "really-pdf.md", good["page.pdf"], frozenset({DOCUMENT})
-    yield "really-docx.pdf", good["letter.docx"], frozenset({"unreadable_pdf", DOCUMENT})
+    yield "really-docx.pdf", good["letter.docx"], frozenset({"unreadable_pdf", "wrong_extension"})
     yield "really-html.docx", good["page.html"], BROKEN_DOCX
     yield "really-html.jsonl", good["page.html"], frozenset({"bad_json"})
     yield "really-text.pdf", making.PROSE.encode(), frozenset({"unreadable_pdf"})
     yield "really-zip.docx", binary.nested_zip(0), BROKEN_DOCX | {DOCUMENT}
-    yield "really-docx.md", good["letter.docx"], NO_TEXT | {DOCUMENT}
-    yield "really-picture.md", picture, NO_TEXT
-    yield "really-picture.html", picture, NO_TEXT
-    yield "really-program.txt", program, NO_TEXT
+    yield "really-docx.md", good["letter.docx"], MISNAMED
+    yield "really-picture.md", picture, MISNAMED
+    yield "really-picture.html", picture, MISNAMED
+    yield "really-program.txt", program, MISNAMED
     yield "program", program, frozenset({"unknown_format"})
     yield "picture.png", picture, frozenset({"unknown_format"})
     yield "no-such.format", b"text", frozenset({"unknown_format"})
@@ -138,17 +144,17 @@ def _misnamed() -> Iterator[File]:
 def _archives(outside: Path) -> Iterator[File]:
     secret = str(outside / "secret.md")
     for depth in (1, 3, 30):
-        yield f"zip-nested-{depth}.zip", binary.nested_zip(depth), ANY
-    yield "zip-bomb.zip", binary.zipped({"zeros.txt": bytes(2**27)}), ANY
-    yield "zip-bomb-many.zip", binary.zipped({f"{n}.txt": bytes(2**22) for n in range(64)}), ANY
+        yield f"zip-nested-{depth}.zip", binary.nested_zip(depth), frozenset({"nested_archive"})
+    yield "zip-bomb.zip", binary.zipped({"zeros.txt": bytes(2**27)}), BOMB
+    yield "zip-bomb-many.zip", binary.zipped({f"{n}.txt": bytes(2**22) for n in range(64)}), BOMB
     yield "zip-members.zip", binary.zipped({f"{n}.md": b"a" for n in range(5_000)}), ANY
     for entries in (100, 60_000):
         yield f"zip-overlap-{entries}.zip", binary.overlapping_zip(entries, 2**24), ANY
     for number, name in enumerate(("../../planted.md", "/tmp/planted.md", "a\\..\\..\\b.md", "/")):
-        yield f"zip-slip-{number}.zip", binary.zipped({name: making.PROSE.encode()}), ANY
+        yield f"zip-slip-{number}.zip", binary.zipped({name: making.PROSE.encode()}), UNSAFE
     yield "zip-link.zip", binary.link_zip(secret), ANY
-    yield "gzip-bomb.txt.gz", binary.gzip_bomb(2_000), ANY
-    yield "gzip-bomb.gz", binary.gzip_bomb(200), ANY
+    yield "gzip-bomb.txt.gz", binary.gzip_bomb(2_000), BOMB | {"too_large"}
+    yield "gzip-bomb.gz", binary.gzip_bomb(200), BOMB
     attached = "Content-Type: multipart/mixed; boundary=b\n\n--b\n"
     yield "mail-deep.eml", (attached * 5_000).encode(), ANY
     yield "mail-headers.eml", b"Subject: a\n" * 100_000, ANY
@@ -162,18 +168,18 @@ def _archives(outside: Path) -> Iterator[File]:
 
 
 def _word(outside: Path) -> Iterator[File]:
-    bomb = BROKEN_DOCX | LIMITS | {"reader_crashed", "empty_file", DOCUMENT}
+    bomb = BROKEN_DOCX | LIMITS | BOMB | {"reader_crashed", "empty_file", DOCUMENT}
     for levels, times in ((9, 10), (25, 2), (2, 5_000)):
-        yield f"docx-entities-{levels}.docx", binary.entity_docx(levels, times), bomb
+        yield f"docx-entities-{levels}.docx", binary.entity_docx(levels, times), ENTITIES
     address = (outside / "secret.md").as_uri()
     for number, name in enumerate((address, "file:///etc/passwd", "http://127.0.0.1:9/x.dtd")):
-        yield f"docx-outer-{number}.docx", binary.external_docx(name), bomb
-        yield f"docx-subset-{number}.docx", binary.external_subset_docx(name), bomb
+        yield f"docx-outer-{number}.docx", binary.external_docx(name), ENTITIES
+        yield f"docx-subset-{number}.docx", binary.external_subset_docx(name), ENTITIES
     for tag in ("p", "tbl", "sdt"):
         yield f"docx-deep-{tag}.docx", binary.deep_docx(text.OFTEN, tag), bomb
     yield "docx-wide.docx", binary.wide_docx(20_000), bomb
-    yield "docx-bomb.docx", binary.padded_docx(2**26, 10), frozenset({"too_large"})
-    yield "docx-padded.docx", binary.padded_docx(2**26), bomb
+    yield "docx-bomb.docx", binary.padded_docx(2**26, 10), BOMB
+    yield "docx-padded.docx", binary.padded_docx(2**26), BOMB
     yield "docx-overlap.docx", binary.overlapping_zip(100, 2**24, b"word/document.xml"), bomb
 
 

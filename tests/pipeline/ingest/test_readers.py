@@ -233,7 +233,7 @@ def test_a_broken_word_file_says_why(data: bytes, expected: str):
 
 
 def test_a_zip_bomb_is_not_unpacked():
-    assert reason(docx.read, bomb()) == "too_large"
+    assert reason(docx.read, bomb()) == "zip_bomb"
 
 
 def test_a_pdf_is_one_under_any_name_and_other_formats_go_by_extension():

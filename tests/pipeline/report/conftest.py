@@ -190,6 +190,19 @@ FULL = {
         }
     },
     "redaction": {"kinds": {"EMAIL": 7, "IP": 2}, "documents": 4, "allowed": 3},
+    "repeated": {
+        "paragraphs": 1,
+        "spare_characters": 4410,
+        "most": [
+            {
+                "text": "The supplier is not liable for plants that were lost in a power cut.",
+                "words": 14,
+                "documents": 64,
+                "occurrences": 65,
+                "sources": ["manual/alarms.md", "manual/mounting.md"],
+            }
+        ],
+    },
     "drop_examples": {
         "screen": {
             "not_grounded": [

@@ -100,6 +100,7 @@ def test_every_section_is_there_and_linked(report):
         "funnel",
         "stages",
         "dropped",
+        "repeated",
         "pairs",
         "training",
         "evaluation",
@@ -139,6 +140,17 @@ def test_the_page_shows_what_was_measured(report):
 def test_the_page_tells_what_was_replaced_and_what_stayed(report):
     text = " ".join(Page(render(report)).text.split())
     assert "7 EMAIL, 2 IP replaced by placeholders in 4 documents; 3 values stay" in text
+
+
+def test_boilerplate_is_shown_with_what_to_do(content):
+    text = " ".join(Page(render(Report.model_validate(content))).text.split())
+    assert "1 paragraph stands in many documents" in text and "4,410 characters shorter" in text
+    assert "not liable for plants" in text and "paragraphs.action=remove" in text
+    content["repeated"] |= {"removed": 64, "changed_documents": 63}
+    text = " ".join(Page(render(Report.model_validate(content))).text.split())
+    assert "64 copies were taken out of 63 documents" in text
+    content["repeated"] |= {"paragraphs": 0, "most": []}
+    assert "repeated" not in Page(render(Report.model_validate(content))).text.lower()
 
 
 def test_a_partial_run_has_a_page_without_what_it_did_not_reach(partial):

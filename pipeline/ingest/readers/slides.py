@@ -1,0 +1,68 @@
+"""PPTX: a heading a slide, text boxes, tables as Markdown, and the speaker's notes."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.ingest.readers.reading import ReadFailure, Reading, whole
+from pipeline.ingest.readers.zipped import opened, refuse_entities
+
+
+def read(data: bytes) -> Reading:
+    """Read a presentation; its title is that of the first slide.
+
+    Raises:
+        ReadFailure: ``unreadable_pptx``, ``xml_entities``, ``empty_file``, or see
+            :func:`pipeline.ingest.readers.zipped.opened`.
+    """
+    from pptx import Presentation
+
+    with opened(data, "unreadable_pptx") as archive:
+        refuse_entities(archive)
+    try:
+        slides = [list(_slide(slide)) for slide in Presentation(io.BytesIO(data)).slides]
+    except MemoryError:
+        raise
+    # KeyError, XMLSyntaxError, PackageNotFoundError, AttributeError: whatever a damaged file does.
+    except Exception as error:
+        raise ReadFailure("unreadable_pptx", f"{type(error).__name__}: {error}") from error
+    parts = []
+    for number, (title, *texts) in enumerate(slides, start=1):
+        parts += [f"# {title or f'Slide {number}'}", *texts]
+    return whole(next((slide[0] for slide in slides if slide[0]), ""), "\n\n".join(parts))
+
+
+def _slide(slide: Any) -> Iterator[str]:
+    """Yield the title of a slide, then its texts."""
+    title = slide.shapes.title
+    yield " ".join(title.text_frame.text.split()) if title is not None else ""
+    for shape in slide.shapes:
+        if title is None or shape.shape_id != title.shape_id:
+            yield from _texts(shape)
+    if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
+        notes = slide.notes_slide.notes_text_frame.text.strip()
+        if notes:
+            yield notes
+
+
+def _texts(shape: Any) -> Iterator[str]:
+    """Yield the texts of a shape, those inside a group included."""
+    if hasattr(shape, "shapes"):
+        for part in shape.shapes:
+            yield from _texts(part)
+    elif getattr(shape, "has_table", False):
+        rows = [[_cell(cell.text) for cell in row.cells] for row in shape.table.rows]
+        lines = [f"| {' | '.join(row)} |" for row in rows]
+        yield "\n".join([lines[0], f"|{' --- |' * len(rows[0])}", *lines[1:]])
+    elif shape.has_text_frame:
+        paragraphs = (
+            f"{'  ' * paragraph.level}- {paragraph.text}" if paragraph.level else paragraph.text
+            for paragraph in shape.text_frame.paragraphs
+        )
+        text = "\n".join(line for line in paragraphs if line.strip())
+        if text:
+            yield text
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
