@@ -15,9 +15,9 @@ from tests.pipeline.ingest.test_more_readers import book, slides, zipped
 
 NOTE = "Ask the office before you open the box."
 WORDS = (
-    "valve pump tank seal pipe clock sensor relay bed water frost alarm screen cable probe gate "
-    "fuse motor filter lamp"
-).split()
+    *("valve", "pump", "tank", "seal", "pipe", "clock", "sensor", "relay", "bed", "water"),
+    *("frost", "alarm", "screen", "cable", "probe", "gate", "fuse", "motor", "filter", "lamp"),
+)
 
 
 def prose(seed: int, words: int = 60) -> str:
