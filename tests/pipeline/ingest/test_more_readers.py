@@ -133,50 +133,6 @@ def test_a_mail_is_its_body_and_names_its_attachments():
     assert failure("m.eml", b"Subject: x\n\n") == "empty_file"
 
 
-RST = f"""
-Pump care
-=========
-
-{PUMP} See :ref:`the valve <valve>` and :class:`~pumps.Pump`.
-
-.. versionadded:: 4.2
-   The dry-run guard.
-
-.. code-block:: python
-
-   pump.start()
-
-Limits
-------
-
-=====  ===
-Part   Bar
-=====  ===
-Valve  4.2
-=====  ===
-
-.. include:: /etc/passwd
-.. raw:: html
-
-   <script>no</script>
-"""
-
-
-def test_restructured_text_keeps_code_tables_and_what_docutils_does_not_know():
-    (record,) = reading("care.rst", RST.encode()).records
-    assert record.title == "Pump care"
-    text = record.text
-    assert "# Pump care" in text
-    assert "## Limits" in text
-    assert "the valve" in text
-    assert "pumps.Pump" in text
-    assert "The dry-run guard." in text
-    assert "```python\npump.start()\n```" in text
-    assert "| Valve | 4.2 |" in text
-    assert "root:" not in text
-    assert "script" not in text
-
-
 def test_members_of_an_archive_are_read_as_files_and_fail_alone():
     data = zipped(
         {
