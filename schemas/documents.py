@@ -6,7 +6,7 @@ from schemas.base import ID, Table
 
 FORMATS = [
     *("markdown", "html", "text", "rst", "pdf", "docx", "pptx", "epub", "mail"),
-    *("jsonl", "csv", "parquet"),
+    *("jsonl", "csv", "tsv", "parquet"),
 ]
 
 

@@ -11,7 +11,7 @@ from pipeline.ingest.lineage import LEAST_SHARE, Place, describe, locate
 from pipeline.ingest.readers.formats import extension, format_of, read
 from pipeline.settings import CleanSettings, IngestSettings
 from tests.pipeline.ingest import making
-from tests.pipeline.ingest.test_more_readers import book, slides, zipped
+from tests.pipeline.ingest.packing import book, slides, zipped
 
 NOTE = "Ask the office before you open the box."
 WORDS = (
