@@ -87,8 +87,8 @@ def commented_settings() -> str:
 
 def _path_line(key: str) -> str:
     general = Path(__file__).parent.parent / "data" / "general"
-    values = FOLDERS | {"seeds": "seeds/seed_tasks.jsonl", "gold": "", "general": str(general)}
-    values["logs"] = ""
+    values: dict[str, Any] = FOLDERS | {"seeds": "seeds/seed_tasks.jsonl", "gold": "", "general": str(general)}
+    values |= {"logs": "", "benchmarks": []}
     return _toml(key, values[key])
 
 
