@@ -33,6 +33,8 @@ bench: $(READY)  ## training beside TRL, deduplication beside its peers; leave t
 	$(BIN)/python -m tests.benchmarks.dedup_growth
 	$(BIN)/python -m tests.benchmarks.dedup_adding
 	$(BIN)/python -m tests.benchmarks.contamination
+	$(BIN)/python -m tests.benchmarks.html_pages
+	$(BIN)/python -m tests.benchmarks.boilerplate
 
 setup: $(READY) $(STUDIO_READY)  ## install the pinned dependencies into both environments
 

@@ -69,6 +69,8 @@ def trace(options: Options, identifier: str) -> None:
     for dataset, row in story["dropped"].items():
         click.secho(f"dropped from {dataset}", bold=True)
         _print_row(row)
+    if story["place"]:
+        click.echo(f"taken from: {story['place']['label']}")
     click.echo(f"trained into: {', '.join(story['models']) or 'no model'}")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.errors import InputError, MissingDataset
+from pipeline.ingest.lineage import describe, locate
 from pipeline.manifest import Manifest
 from pipeline.registry import Registry
 from pipeline.store import DROPPED, MANIFEST, PART, Dataset, Store
@@ -147,7 +148,9 @@ def trace(home: Home, identifier: str) -> Row:
 
     Returns:
         ``found``: dataset -> row, upstream rows included; ``dropped``: dataset -> ledger row;
-        ``models``: models whose training examples have the pair.
+        ``place``: where the chunk stands in the original, with ``label`` (file and page), ``start``
+        and ``end`` (characters of the raw text), ``pages`` and ``share`` (how much of it was
+        found); None without a chunk; ``models``: models whose training examples have the pair.
 
     Raises:
         InputError: nothing has this id.
@@ -184,8 +187,15 @@ def trace(home: Home, identifier: str) -> Row:
         "id": identifier,
         "found": found,
         "dropped": dropped,
+        "place": _place(found),
         "models": _models_trained_on(home, found.get("examples", {}).get("pair_id")),
     }
+
+
+def _place(found: dict[str, Row]) -> Row | None:
+    raw, chunk = found.get("raw_documents"), found.get("chunks")
+    place = locate(raw, chunk["text"]) if raw and chunk else None
+    return {"label": describe(raw, place), **place._asdict()} if raw and place else None
 
 
 def _models_trained_on(home: Home, pair: str | None) -> list[str]:

@@ -6,12 +6,12 @@ from schemas.base import ID, Table
 
 FORMATS = [
     *("markdown", "html", "text", "rst", "pdf", "docx", "pptx", "epub", "mail"),
-    *("jsonl", "csv", "parquet"),
+    *("jsonl", "csv", "tsv", "parquet"),
 ]
 
 
 class RawDocuments(Table):
-    """A document as its reader gave it: HTML with its tags, PDF pages joined by form feeds."""
+    """A document as its reader gave it: HTML with tags, pages and slides joined by form feeds."""
 
     doc_id: str = pa.Field(str_matches=ID, unique=True)
     """Hash of source, record and text: another version of a file is another document."""

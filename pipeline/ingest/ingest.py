@@ -35,7 +35,7 @@ def ingest(
         Documents sorted by ``doc_id``. Rows are records: a file that failed as a whole counts
         one. Reasons: ``empty_file``, ``binary_file``, ``undecodable``, ``unknown_format``,
         ``unreadable_file``, ``changed_file``, ``too_large``, ``unreadable_pdf``,
-        ``encrypted_pdf``, ``no_text_in_pdf``, ``bad_json``, ``bad_table``,
+        ``encrypted_pdf``, ``encrypted_office``, ``no_text_in_pdf``, ``bad_json``, ``bad_table``,
         ``missing_text_field``, ``empty_record``, ``wrong_extension``, ``attachment_not_read``,
         ``xml_entities`` (a bomb in an Office file), ``unreadable_`` with the name of a format;
         of archives ``zip_bomb``, ``too_many_members``, ``nested_archive``,

@@ -173,6 +173,13 @@ class TestWithServer:
         document = json.loads(run("show", "unique_documents", "-n", "1", "--json")[1])["rows"][0]
         story = json.loads(run("trace", document["doc_id"], "--json")[1])
         assert story["found"]["raw_documents"]["source"] == document["source"]
+        assert story["place"] is None
+        (piece,) = json.loads(run("show", "chunks", "-n", "1", "--json")[1])["rows"]
+        story = json.loads(run("trace", piece["chunk_id"], "--json")[1])
+        source = story["found"]["raw_documents"]["source"]
+        assert story["place"]["label"].startswith(f"{source}, ")
+        assert story["place"]["share"] > 0.9
+        assert f"taken from: {source}, " in run("trace", piece["chunk_id"])[1]
         assert run("fsck")[0] == 0
         (part,) = (filled / "home/store/chunks").glob("*/part-00000.parquet")
         part.write_bytes(part.read_bytes()[:-1] + b"x")

@@ -27,13 +27,22 @@ _EASTERN = re.compile(r"[^\W\d_][\u00b9\u00b3\u00bf\u00a3\u00a5\u00aa\u00ba\u00b
 Windows-1252."""
 
 
+_SEVEN_BITS = frozenset(
+    {
+        *("iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_2004", "iso2022_jp_3"),
+        *("iso2022_jp_ext", "iso2022_kr", "hz"),
+    }
+)
+"""Encodings of mails that write other scripts with ASCII bytes."""
+
+
 def decode(data: bytes, declared: str | None = None) -> str:
     """Decode a text file; line ends become line feeds.
 
     Args:
         data: The whole file.
         declared: Encoding that the file itself names (the meta element of HTML); tried when
-            the bytes are not UTF-8.
+            the bytes are not UTF-8, or at once when it writes with seven bits.
 
     Raises:
         ReadFailure: ``empty_file``, ``binary_file`` (it holds NUL bytes), ``undecodable``.
@@ -50,6 +59,9 @@ def _decode(data: bytes, declared: str | None) -> str:
                 return data[len(mark) if encoding == "utf-8" else 0 :].decode(encoding)
             except UnicodeDecodeError as error:
                 raise ReadFailure("undecodable", f"{encoding} by its mark, but {error}") from error
+    if declared and data.isascii() and _codec(declared) in _SEVEN_BITS:
+        # Bytes that are ASCII, and yet other letters.
+        return data.decode(declared, "replace")
     zeros = data.count(0)
     if zeros:
         raise ReadFailure("binary_file", f"{zeros} NUL bytes found; expected text", zeros, 0)
@@ -70,3 +82,10 @@ def _decode(data: bytes, declared: str | None) -> str:
     if guess is None:
         raise ReadFailure("undecodable", "neither UTF-8 nor any encoding that reads as text")
     return str(guess)
+
+
+def _codec(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return ""

@@ -17,16 +17,21 @@ ENCRYPTION = "META-INF/encryption.xml"
 def read(data: bytes) -> Reading:
     """Read the chapters of a book (EPUB 2 and 3), named by their files inside it.
 
+    A chapter under digital rights management fails as ``encrypted_member``.
+
     Raises:
         ReadFailure: ``unreadable_epub`` (no book), ``empty_file`` (no chapter with text), or see
             :func:`pipeline.ingest.readers.zipped.opened`.
     """
     with opened(data, "unreadable_epub") as archive:
         book, chapters = _spine(archive)
+        locked = _locked(archive)
         records: list[Record] = []
         failures: list[Failure] = []
         for name in chapters:
             try:
+                if name in locked:
+                    raise ReadFailure("encrypted_member", "it needs the key of its seller")
                 page = web.read(_member(archive, name)).records[0]
             except ReadFailure as error:
                 failures.append(error.failure._replace(record=name))
@@ -51,7 +56,16 @@ def _spine(archive: zipfile.ZipFile) -> tuple[str, list[str]]:
         if item.get("idref") in files
     ]
     title = next((element.text or "" for element in _all(tree, "title")), "")
-    return " ".join(title.split()), chapters
+    # A spine may name one chapter a million times.
+    return " ".join(title.split()), list(dict.fromkeys(chapters))
+
+
+def _locked(archive: zipfile.ZipFile) -> set[str]:
+    """Return the files that are encrypted (commonly fonts, whose licences ask for it)."""
+    if ENCRYPTION not in archive.namelist():
+        return set()
+    references = _all(_xml(archive, ENCRYPTION), "CipherReference")
+    return {unquote(element.get("URI", "")) for element in references}
 
 
 def _xml(archive: zipfile.ZipFile, name: str) -> Any:

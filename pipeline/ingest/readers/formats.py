@@ -19,9 +19,10 @@ from pipeline.ingest.readers import (
     web,
 )
 from pipeline.ingest.readers.reading import ReadFailure, Reading
+from pipeline.ingest.readers.zipped import kind_of
 from pipeline.settings import IngestSettings
 
-READERS_VERSION = 2
+READERS_VERSION = 3
 """Raise it with any change of what a reader returns: cached readings are then made anew."""
 
 EXTENSIONS = {
@@ -42,7 +43,7 @@ EXTENSIONS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
-    ".tsv": "csv",
+    ".tsv": "tsv",
     ".parquet": "parquet",
     ".zip": "zip",
     ".gz": "gzip",
@@ -51,8 +52,12 @@ EXTENSIONS = {
 ARCHIVES = ("zip", "gzip")
 """Their members are read, but not archives among these."""
 
-FIELDS = ("jsonl", "csv", "parquet")
+FIELDS = ("jsonl", "csv", "tsv", "parquet")
 """Formats whose text and title are in named fields."""
+
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_LOCKED = "EncryptedPackage".encode("utf-16-le")
+"""Stream in which Office puts a document with a password ([MS-OFFCRYPTO] 1.3.3)."""
 
 _ZIPPED = ("docx", "pptx", "epub", "zip")
 _MAGIC = {
@@ -63,7 +68,12 @@ _MAGIC = {
     b"GIF8": "a picture (GIF)",
     b"\x7fELF": "a program",
     b"PAR1": "a Parquet file",
-    b"\xd0\xcf\x11\xe0": "an old or an encrypted Office document",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"\xfd7zXZ\x00": "an xz file",
+    b"\x28\xb5\x2f\xfd": "a Zstandard file",
+    b"SQLite format 3\x00": "a database (SQLite)",
+    _OLD_OFFICE: "a document of Office 2003 or older",
 }
 """First bytes of what is often found under a wrong name."""
 
@@ -76,11 +86,13 @@ def extension(source: str) -> str:
 
 
 def format_of(suffix: str, data: bytes) -> str:
-    """Return the format of a file: by its extension, but a PDF is one under any name.
+    """Return the format of a file: by its extension, as long as its first bytes agree.
+
+    A PDF is one under any name, and of zip files what they hold says which kind they are.
 
     Raises:
-        ReadFailure: ``unknown_format``, or ``wrong_extension`` when the first bytes are those of
-            something else.
+        ReadFailure: ``unknown_format``, ``encrypted_office``, or ``wrong_extension`` when the
+            first bytes are those of something else.
     """
     if data.startswith(b"%PDF-"):
         return "pdf"
@@ -92,6 +104,10 @@ def format_of(suffix: str, data: bytes) -> str:
             "ingest.exclude",
         )
     kind = EXTENSIONS[suffix]
+    if data.startswith(_OLD_OFFICE) and _LOCKED in data:
+        raise ReadFailure(
+            "encrypted_office", "it needs a password; save it without one and add that file"
+        )
     for magic, what in _MAGIC.items():
         if data.startswith(magic) and kind not in _EXPECTED.get(magic, ()):
             raise ReadFailure(
@@ -99,6 +115,8 @@ def format_of(suffix: str, data: bytes) -> str:
                 f"extension {suffix!r}, but the content is {what}; expected them to agree; give "
                 "the file its own extension",
             )
+    if kind in _ZIPPED and data.startswith(b"PK\x03\x04"):
+        return kind_of(data) or kind
     return kind
 
 
@@ -121,7 +139,12 @@ def read(kind: str, data: bytes, settings: IngestSettings, source: str = "") -> 
             return archive.read_zip(data, limit, member)
         return archive.read_gzip(data, source, limit, member)
     if kind in FIELDS:
-        by_field = {"jsonl": jsonl.read, "csv": tables.read_csv, "parquet": tables.read_parquet}
+        by_field: dict[str, Callable[..., Reading]] = {
+            "jsonl": jsonl.read,
+            "csv": tables.read_csv,
+            "tsv": partial(tables.read_csv, separators="\t"),
+            "parquet": tables.read_parquet,
+        }
         return by_field[kind](data, settings.text_field, settings.title_fields)
     readers: dict[str, Callable[[bytes], Reading]] = {
         "markdown": markdown.read,

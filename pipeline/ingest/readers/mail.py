@@ -29,7 +29,10 @@ def read(data: bytes) -> Reading:
             for number, part in enumerate(mail.iter_attachments(), start=1)
         ]
     # The parser promises not to raise, but headers of malformed mails make it do so.
-    except (ValueError, LookupError, AttributeError, AssertionError, TypeError) as error:
+    except (
+        *(ValueError, LookupError, AttributeError, AssertionError, TypeError),
+        RecursionError,  # parts in parts in parts
+    ) as error:
         raise ReadFailure("unreadable_mail", f"{type(error).__name__}: {error}") from error
     failures = [
         Failure(name, "attachment_not_read", "save it beside the mail to have it read")

@@ -1,4 +1,7 @@
-"""PPTX: a heading a slide, text boxes, tables as Markdown, and the speaker's notes."""
+"""PPTX: a heading a slide, text boxes, tables as Markdown, and the speaker's notes.
+
+Slides are joined by form feeds, as PDF pages are, so that a chunk leads back to its slide.
+"""
 
 import io
 from collections.abc import Iterator
@@ -26,10 +29,12 @@ def read(data: bytes) -> Reading:
     # KeyError, XMLSyntaxError, PackageNotFoundError, AttributeError: whatever a damaged file does.
     except Exception as error:
         raise ReadFailure("unreadable_pptx", f"{type(error).__name__}: {error}") from error
-    parts = []
-    for number, (title, *texts) in enumerate(slides, start=1):
-        parts += [f"# {title or f'Slide {number}'}", *texts]
-    return whole(next((slide[0] for slide in slides if slide[0]), ""), "\n\n".join(parts))
+    # A line break inside a paragraph comes as a vertical tab.
+    text = "\f".join(
+        "\n\n".join([f"# {title or f'Slide {number}'}", *texts])
+        for number, (title, *texts) in enumerate(slides, start=1)
+    ).replace("\v", "\n")
+    return whole(next((slide[0] for slide in slides if slide[0]), ""), text)
 
 
 def _slide(slide: Any) -> Iterator[str]:

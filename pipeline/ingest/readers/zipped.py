@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
+from typing import IO
 
 from pipeline.ingest.readers.reading import ReadFailure
 
@@ -19,6 +20,19 @@ HIGHEST_RATIO = 200
 deflate can reach 1,032."""
 
 _ENTITIES = (b"<!DOCTYPE", b"<!ENTITY")
+_KINDS = {
+    "word/document.xml": "docx",
+    "ppt/presentation.xml": "pptx",
+    "META-INF/container.xml": "epub",
+}
+"""What Office and the EPUB standard put into their files."""
+
+_PAGES = (".htm", ".html", ".xhtml", ".svg")
+"""Parts that may have a document type; no Office reader parses them."""
+
+_BLOCK = 2**20
+_HEAD = 64
+"""Bytes that tell XML from pictures; more than a mark that is looked for has."""
 
 
 @contextmanager
@@ -60,25 +74,47 @@ def content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> by
     Raises:
         ReadFailure: ``encrypted_member``, ``too_large`` or ``unreadable_member``.
     """
-    if member.flag_bits & 1:
-        raise ReadFailure("encrypted_member", "it needs a password; unpack it and add the file")
-    try:
-        with archive.open(member) as stream:
-            data = stream.read(limit + 1)
-    except MemoryError:
-        raise
-    # Damaged archives raise zlib.error, EOFError, BadZipFile, NotImplementedError and more.
-    except Exception as error:
-        raise ReadFailure("unreadable_member", f"{type(error).__name__}: {error}") from error
+    with reading(archive, member) as stream:
+        data = stream.read(limit + 1)
     if len(data) > limit:
         raise ReadFailure("too_large", f"more than {limit} bytes unpacked", len(data), limit)
     return data
 
 
+@contextmanager
+def reading(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
+    """Open a member; whatever goes wrong while it is read is a failure.
+
+    Raises:
+        ReadFailure: ``encrypted_member`` or ``unreadable_member``.
+    """
+    if member.flag_bits & 1:
+        raise ReadFailure("encrypted_member", "it needs a password; unpack it and add the file")
+    try:
+        with archive.open(member) as stream:
+            yield stream
+    except MemoryError:
+        raise
+    # Damaged archives raise zlib.error, EOFError, BadZipFile, NotImplementedError and more.
+    except Exception as error:
+        raise ReadFailure("unreadable_member", f"{type(error).__name__}: {error}") from error
+
+
+def kind_of(data: bytes) -> str:
+    """Return ``docx``, ``pptx`` or ``epub`` by what a zip file holds, else ``""``."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = set(archive.namelist())
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        return ""
+    return next((kind for name, kind in _KINDS.items() if name in names), "")
+
+
 def is_unsafe(name: str) -> bool:
     """Tell whether a member's name leads out of the folder it would be unpacked to."""
     path = PurePosixPath(name.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts or ":" in path.parts[0][:2]
+    # Of "." nothing is left: it is the folder itself.
+    return path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1])[:2]
 
 
 def refuse_entities(archive: zipfile.ZipFile) -> None:
@@ -88,11 +124,22 @@ def refuse_entities(archive: zipfile.ZipFile) -> None:
         ReadFailure: ``xml_entities``, or what :func:`content` raises.
     """
     for member in archive.infolist():
-        if member.filename.endswith((".xml", ".rels")):
-            head = content(archive, member, MOST_UNPACKED)[:4096]
-            if any(mark in head for mark in _ENTITIES):
-                raise ReadFailure(
-                    "xml_entities",
-                    f"{member.filename} declares a document type; expected plain XML, as Office "
-                    "writes it; save the document anew",
-                )
+        if not member.filename.lower().endswith(_PAGES) and _declares(archive, member):
+            raise ReadFailure(
+                "xml_entities",
+                f"{member.filename} declares a document type; expected plain XML, as Office "
+                "writes it; save the document anew",
+            )
+
+
+def _declares(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    """Tell whether a part is XML with a document type, in any place and in UTF-8 or UTF-16."""
+    with reading(archive, member) as stream:
+        before = stream.read(_HEAD).replace(b"\0", b"")
+        if not before.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"<"):
+            return False  # a picture, a font
+        while block := stream.read(_BLOCK):
+            before = before[-_HEAD:] + block.replace(b"\0", b"")
+            if any(mark in before for mark in _ENTITIES):
+                return True
+    return any(mark in before for mark in _ENTITIES)

@@ -1,0 +1,204 @@
+"""From a chunk back to the page or the characters of the original.
+
+Cleaning removes running headers, joins hyphenated words and strips tags, so a chunk is no run of
+characters of the raw text. Both are reduced to their letters and digits; the place is where
+most runs of the chunk stand together.
+"""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from html import unescape
+from typing import Any, NamedTuple
+
+ANCHOR = 24
+"""Letters and digits of an anchor, about five words: shorter ones occur by chance, longer ones
+are cut by a page break or a redacted name. A shorter chunk is one anchor."""
+
+LEAST_SHARE = 0.5
+"""Share of a chunk that must be found. What is redacted, mended or left out is missing; a chunk
+that is half elsewhere is not from this text."""
+
+MOST_PLACES = 64
+"""Places of one anchor that are looked at: a phrase on each page tells nothing."""
+
+LEAST_SLACK = 200
+"""Letters that may stand between the words of a chunk in the raw text: a running header, a
+picture's caption, a cell's tags; for a longer chunk its own length."""
+
+PAGED = {"pdf": "page", "pptx": "slide"}
+"""Formats whose raw text has a form feed between two pages, and how a page of them is called."""
+
+CONVERTED = frozenset({"pdf", "docx", "pptx", "rst", "jsonl", "csv", "tsv", "parquet", "mail"})
+"""Formats whose raw text is not the file's own: offsets count in what the reader gave."""
+
+_WORD = re.compile(r"[^\W_]+")
+_HTML = re.compile(
+    r"<!--.*?-->|<(script|style)\b.*?</\1|<[a-zA-Z/!?][^<>]*>|&(?:#\w{1,8}|\w{1,31});|[^\W_]+",
+    re.DOTALL | re.IGNORECASE,
+)
+
+
+class Place(NamedTuple):
+    """Where a chunk stands in a raw document."""
+
+    start: int
+    """Character range in the raw text, from its first to behind its last word that was found."""
+    end: int
+    pages: tuple[int, int] | None = None
+    """First and last page or slide from 1; None where the format has none."""
+    share: float = 1.0
+    """Of the chunk's letters and digits that were found."""
+
+
+class _Letters(NamedTuple):
+    """The letters and digits of a text without case, and where they come from."""
+
+    text: str
+    places: list[int]
+    """Where each word begins in ``text``."""
+    spans: list[tuple[int, int]]
+    """Character range of each word in the original."""
+
+    def original(self, place: int, *, behind: bool = False) -> int:
+        """Return where a letter stands in the original, or the end of it."""
+        word = bisect_right(self.places, place) - 1
+        start, end = self.spans[word]
+        return min(start + place - self.places[word] + behind, end)
+
+
+def locate(raw: Mapping[str, Any], chunk_text: str) -> Place | None:
+    """Find a chunk in the raw document it comes from.
+
+    Args:
+        raw: ``format`` and ``text`` of a row of RawDocuments.
+        chunk_text: Text of a chunk of it.
+
+    Returns:
+        Its place; None when less than half of it is found.
+    """
+    document = _letters(raw["text"], html=raw["format"] in ("html", "epub"))
+    chunk = _letters(chunk_text).text
+    matches = list(_matches(chunk, document.text))
+    share = sum(length for _, length in matches) / max(1, len(chunk))
+    if share < LEAST_SHARE:
+        return None
+    start = document.original(matches[0][0])
+    end = document.original(sum(matches[-1]) - 1, behind=True)
+    pages = None
+    if raw["format"] in PAGED:
+        first = raw["text"].count("\f", 0, start) + 1
+        pages = (first, first + raw["text"].count("\f", start, end))
+    return Place(start, end, pages, min(1.0, share))
+
+
+def describe(raw: Mapping[str, Any], place: Place) -> str:
+    """Return a place in words: ``guide.pdf, page 12``; ``a.html, characters 310-940``.
+
+    Args:
+        raw: ``source`` and ``format`` of a row of RawDocuments.
+        place: Of :func:`locate`.
+    """
+    if place.pages:
+        first, last = place.pages
+        name = PAGED[raw["format"]]
+        where = f"{name} {first}" if first == last else f"{name}s {first}-{last}"
+    else:
+        where = f"characters {place.start}-{place.end}"
+        if raw["format"] in CONVERTED:
+            where += " of its text"
+    return f"{raw['source']}, {where}"
+
+
+def _letters(text: str, *, html: bool = False) -> _Letters:
+    pieces: list[str] = []
+    places: list[int] = []
+    spans: list[tuple[int, int]] = []
+    length = 0
+    for found, start, end in _words(text, html):
+        folded = _fold(found)
+        if len(folded) != end - start and end - start == len(found) > 1:
+            # Letter by letter, so that each still has its place.
+            parts = [(_fold(letter), start + n, start + n + 1) for n, letter in enumerate(found)]
+        else:
+            parts = [(folded, start, end)]
+        for part, first, behind in parts:
+            if part:
+                pieces.append(part)
+                places.append(length)
+                spans.append((first, behind))
+                length += len(part)
+    return _Letters("".join(pieces), places, spans)
+
+
+def _words(text: str, html: bool) -> Iterator[tuple[str, int, int]]:
+    for match in (_HTML if html else _WORD).finditer(text):
+        word = match[0]
+        if word.startswith("&") and html:
+            word = unescape(word)
+        if not word.startswith("<") or not html:
+            yield word, match.start(), match.end()
+
+
+def _fold(word: str) -> str:
+    """Take case, accents, ligatures and what is no letter or digit out of a word."""
+    if word.isascii() and word.isalnum():
+        return word.lower()
+    return "".join(
+        letter for letter in unicodedata.normalize("NFKD", word.casefold()) if letter.isalnum()
+    )
+
+
+def _matches(chunk: str, document: str) -> Iterator[tuple[int, int]]:
+    """Yield place and length in the document of runs of the chunk, in the order of both."""
+    size = min(ANCHOR, len(chunk))
+    reached, limit = _window(chunk, document, size)
+    taken = at = 0
+    while size and at + size <= len(chunk):
+        found = document.find(chunk[at : at + size], reached, limit)
+        if found < 0:
+            at += 1
+            continue
+        back = 0
+        while back < min(at - taken, found - reached) and (
+            chunk[at - back - 1] == document[found - back - 1]
+        ):
+            back += 1
+        on = size
+        while at + on < len(chunk) and document[found + on : found + on + 1] == chunk[at + on]:
+            on += 1
+        yield found - back, back + on
+        taken = at = at + on
+        reached = found + on
+
+
+def _window(chunk: str, document: str, size: int) -> tuple[int, int]:
+    """Return the range of the document in which most anchors of the chunk stand.
+
+    A sentence may be repeated elsewhere; its neighbours are not.
+    """
+    begins: list[tuple[int, int]] = []  # of the chunk, if an anchor's place were the right one
+    for at in range(0, len(chunk) - size + 1, max(1, size // 2)):
+        anchor = chunk[at : at + size]
+        found = document.find(anchor) if size else -1
+        for _ in range(MOST_PLACES):
+            if found < 0:
+                break
+            begins.append((found - at, at))
+            found = document.find(anchor, found + 1)
+    begins.sort()
+    slack = max(len(chunk), LEAST_SLACK)
+    inside: Counter[int] = Counter()
+    best, place, last = 0, 0, 0
+    for begin, at in begins:
+        while last < len(begins) and begins[last][0] <= begin + slack:
+            inside[begins[last][1]] += 1
+            last += 1
+        if len(inside) >= best:  # the latest such: the shortest way to the last anchor
+            best, place = len(inside), begin
+        inside[at] -= 1
+        if not inside[at]:
+            del inside[at]
+    return max(0, place), place + slack + len(chunk)
