@@ -31,7 +31,7 @@ _CAPITALS = re.compile(
 )
 
 _RELATIVE_LINK = re.compile(
-    r"(?<!!)\[((?:[^\[\]\n]|\n(?!\n)){1,500})\]"
+    r"\[(?<!!\[)((?:[^\[\]\n]++|\n(?!\n)){1,500})\]"
     r"\((?!https?://)[^()\s]{0,500}(?:[ \t]+\"[^\"\n]{0,200}\")?\)"
 )
 
@@ -105,12 +105,17 @@ def normalise(text: str) -> str:
 
 
 def _mend(text: str) -> str:
-    if not text.isascii() or "\x1b" in text:
-        text = "\n".join(map(_mend_characters, text.split("\n")))
+    if "\x1b" in text or not text.isascii():  # an escape may begin the colour of a terminal
+        lines = text.split("\n")
+        text = "\n".join(
+            line if line.isascii() and "\x1b" not in line else _mend_characters(line)
+            for line in lines
+        )
     if _INVISIBLE.search(text):
         text = _INVISIBLE.sub("", text)
     text = _RUNS.sub(" ", text)
-    text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
+    if " \n" in text or "\t\n" in text or text[-1:] in (" ", "\t"):
+        text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
     return _BLANK_LINES.sub("\n\n", text)
 
 
@@ -118,8 +123,7 @@ def _mend_characters(line: str) -> str:
     """Mend a line by ftfy and NFC, unless it holds nothing that they would change."""
     from ftfy import TextFixerConfig, fix_text
 
-    plain = line if line.isascii() else line.translate(_PLAIN)
-    if plain.isascii() and "\x1b" not in line:  # an escape may begin the colour of a terminal
+    if "\x1b" not in line and line.translate(_PLAIN).isascii():
         return line.translate(_STRAIGHT)
     line = fix_text(line, TextFixerConfig(unescape_html=False, normalization=None))
     return unicodedata.normalize("NFC", _INVISIBLE.sub("", _SPACES.sub(" ", line)))

@@ -3,6 +3,7 @@
 import re
 
 from pipeline.ingest.quality.stats import (
+    ADDRESS,
     BULLET,
     LINK,
     TextStats,
@@ -71,11 +72,9 @@ def long_words(stats: TextStats) -> float:
 def linked_words(stats: TextStats) -> float | None:
     """Share of words of prose that are the text of links: high in a site map or an index."""
     links = LINK.findall(stats.prose)
-    if not links:
-        return None
-    linked = sum(len(words_of(text)) + bool(address) for text, address in links)
-    rest = count_words(LINK.sub(" ", stats.prose))
-    return linked / (linked + rest) if linked else None
+    rest = LINK.sub(" ", stats.prose) if links else stats.prose
+    linked = sum(len(words_of(text)) for text in links) + len(ADDRESS.findall(rest))
+    return linked / (linked + count_words(ADDRESS.sub(" ", rest))) if linked else None
 
 
 def words_with_letter(stats: TextStats) -> float | None:
@@ -214,7 +213,7 @@ def digits(stats: TextStats) -> float | None:
 
 def address_characters(stats: TextStats) -> float | None:
     """Share of characters of prose in web addresses that stand for themselves."""
-    return _of_prose(stats, sum(len(address) for _, address in LINK.findall(stats.prose)))
+    return _of_prose(stats, sum(map(len, ADDRESS.findall(LINK.sub(" ", stats.prose)))))
 
 
 def parentheses(stats: TextStats) -> float | None:
