@@ -87,7 +87,11 @@ def commented_settings() -> str:
 
 def _path_line(key: str) -> str:
     general = Path(__file__).parent.parent / "data" / "general"
-    values: dict[str, Any] = FOLDERS | {"seeds": "seeds/seed_tasks.jsonl", "gold": "", "general": str(general)}
+    values: dict[str, Any] = FOLDERS | {
+        "seeds": "seeds/seed_tasks.jsonl",
+        "gold": "",
+        "general": str(general),
+    }
     values |= {"logs": "", "benchmarks": []}
     return _toml(key, values[key])
 
