@@ -26,6 +26,10 @@ APART = 2.0
 """Times the usual distance of rows that sets a header or a footer apart from the columns."""
 
 
+_EDGES = tuple(ctypes.c_double() for _ in range(4))
+"""Where pdfium writes the box of a letter; made once, since it is asked for each of them."""
+
+
 class Style(NamedTuple):
     """How a line is set."""
 
@@ -46,6 +50,8 @@ class Line(NamedTuple):
     right: float
     row: int
     """Parts of one line of the page have the same."""
+    spaced: bool = False
+    """A space stands before it in its row."""
 
 
 class _Part(NamedTuple):
@@ -58,6 +64,8 @@ class _Part(NamedTuple):
     right: float
     cell: tuple[int, int, int] | None
     """Table, row and column."""
+    spaced: bool
+    """A space stands before it."""
 
 
 def lines(page: Any) -> list[Line]:
@@ -92,33 +100,44 @@ def lines(page: Any) -> list[Line]:
 
 def _parts(textpage: Any, line: str, start: int, tables: Sequence[Grid]) -> Iterator[_Part]:
     """Yield the parts of a line, from left to right."""
+    boxes = [_box(textpage, start + place) for place in range(len(line))]
+    tallest = max((top - bottom for _, bottom, _, top in boxes), default=0)
     letters: list[_Part] = []
-    tallest = 0.0
-    space = ""
-    for index, letter in enumerate(line, start=start):
+    spaced = False
+    for place, letter in enumerate(line):
         if letter.isspace() or letter == "\0":
-            space = " "
+            spaced = True
             continue
-        left, bottom, right, top = textpage.get_charbox(index)
+        left, bottom, right, top = boxes[place]
         middle = ((left + right) / 2, (bottom + top) / 2)
         cell = next(((n, *at) for n, grid in enumerate(tables) if (at := grid.cell(*middle))), None)
         if letter == BROKEN and letters:  # made up, it has no place of its own
             left, right, cell = letters[-1].right, letters[-1].right, letters[-1].cell
-        tallest = max(tallest, top - bottom)
         before = letters[-1] if letters else None
         if before and (cell != before.cell or left - before.right > GUTTER * tallest > 0):
             yield _joined(letters)
-            letters, space, tallest = [], "", top - bottom
+            letters = []
         shown = "-" if letter == BROKEN and cell is None else letter
-        letters.append(_Part(space * bool(letters) + shown, index, left, right, cell))
-        space = ""
+        letters.append(_Part(shown, start + place, left, right, cell, spaced))
+        spaced = False
     if letters:
         yield _joined(letters)
 
 
+def _box(textpage: Any, index: int) -> tuple[float, float, float, float]:
+    """Return left, bottom, right and top of a letter."""
+    from pypdfium2 import raw
+
+    raw.FPDFText_GetCharBox(textpage.raw, index, *_EDGES)
+    left, right, bottom, top = (edge.value for edge in _EDGES)
+    return left, bottom, right, top
+
+
 def _joined(letters: Sequence[_Part]) -> _Part:
     return letters[0]._replace(
-        text="".join(letter.text for letter in letters),
+        text="".join(
+            f" {part.text}" if part.spaced and n else part.text for n, part in enumerate(letters)
+        ),
         left=min(letter.left for letter in letters),
         right=max(letter.right for letter in letters),
     )
@@ -133,7 +152,9 @@ def _line(textpage: Any, part: _Part, row: int) -> Line:
     # The last character may be a hyphen that pdfium made up, without a font.
     last = part.first + max(0, len(part.text) - 2)
     bold = _bold(textpage, part.first) and _bold(textpage, last)
-    return Line(part.text, y.value, Style(round(size, 1), bold), part.left, part.right, row)
+    return Line(
+        part.text, y.value, Style(round(size, 1), bold), part.left, part.right, row, part.spaced
+    )
 
 
 def _bold(textpage: Any, index: int) -> bool:
@@ -157,8 +178,10 @@ def _by_column(parts: list[Line]) -> list[Line]:
     for crosses, group in groupby(parts, lambda part: _side(part, gutter) == 0):
         band = list(group)
         sides = [_side(part, gutter) for part in band]
-        # Once from the left column to the right one is how it should be.
-        if crosses or sum(one != other for one, other in pairwise(sides)) < 2:
+        # Once from the left column to the right one is how it should be, and a row or two beside
+        # each other are none.
+        changes = sum(one != other for one, other in pairwise(sides))
+        if crosses or changes < 2 * COLUMN_ROWS - 1:
             ordered += band
             continue
         above, columns, below = _body(band)
@@ -225,7 +248,7 @@ def _whole_rows(parts: Sequence[Line]) -> list[Line]:
     for part in parts:
         before = whole[-1] if whole else None
         if before and before.row == part.row and before.style.size and part.style.size:
-            text = f"{before.text} {part.text}"
+            text = f"{before.text}{' ' * part.spaced}{part.text}"
             style = before.style._replace(bold=before.style.bold and part.style.bold)
             whole[-1] = before._replace(text=text, style=style, right=part.right)
         else:
