@@ -33,6 +33,8 @@ _SECTION = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,4})\s+[A-Z][^.!?:;]{1,79}")
 # The look-behind keeps a long run of letters from being tried at each of its letters.
 _BROKEN = re.compile(r"(?<![^\W\d_])([^\W\d_]+)-\n([^\W\d_]+)([^\s\w-]*)[ ]?")
 _END = (".", "!", "?", ":", ";")
+_ROW = "| "
+"""Begins each line of a table, which the reader has put in its grid."""
 _COMPOUND = re.compile(r"(?<![^\W\d_])[^\W\d_]+-[^\W\d_]+")
 
 KEPT_HYPHEN = frozenset(
@@ -100,7 +102,8 @@ def _without_edges(pages: list[list[str]]) -> list[list[str]]:
         for side in (filled[:EDGE_LINES], filled[::-1][:EDGE_LINES]):
             for position in side:
                 line = page[position]
-                furniture = (
+                # A table goes on over pages, and its head is repeated there.
+                furniture = not line.startswith(_ROW) and (
                     seen[_shape(line)] >= enough
                     or (seen[_shape(line)] >= IN_CHAPTER and _PAGE_NUMBER.search(line))
                     or _NUMBER_LINE.fullmatch(line)
@@ -115,7 +118,7 @@ def _without_edges(pages: list[list[str]]) -> list[list[str]]:
 
 def _rejoin_pages(text: str) -> str:
     """Join pages: a paragraph that a page break cut goes on, others are set apart."""
-    width = max(map(len, re.split(r"[\n\f]", text)))
+    width = _width(re.split(r"[\n\f]", text))
     whole = ""
     for page in text.split("\f"):
         if not page.strip():
@@ -125,6 +128,8 @@ def _rejoin_pages(text: str) -> str:
         cut = (
             last
             and not last.endswith(_END)
+            and not last.startswith(_ROW)
+            and not first.startswith(_ROW)
             and not _HEADING.match(last)
             and not _HEADING.match(first)
             and not _LIST.match(first)
@@ -162,11 +167,19 @@ def _dehyphenate(text: str) -> str:
     return _BROKEN.sub(join, text)
 
 
+def _width(lines: list[str]) -> int:
+    """Return the characters of the longest line that is no row of a table."""
+    return max((len(line) for line in lines if not line.startswith(_ROW)), default=0)
+
+
 def _paragraphs(text: str) -> list[str]:
-    width = max((len(line) for line in text.split("\n")), default=0)
+    width = _width(text.split("\n"))
     out: list[str] = []
     for block in re.split(r"\n\s*\n", text):
         lines = [line for line in block.split("\n") if line]
+        if lines and all(line.startswith(_ROW) for line in lines):
+            out.append("\n".join(lines))
+            continue
         if len(lines) == 1 and _SECTION.fullmatch(lines[0]):
             number = lines[0].split()[0]
             out.append(f"{'#' * min(6, number.count('.') + 2)} {lines[0]}")

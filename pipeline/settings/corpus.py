@@ -49,9 +49,9 @@ class IngestSettings(Section):
     exclude: tuple[str, ...] = ("**/.*", "**/.*/**")
     """Globs that win over include; hidden files by default."""
     text_field: str = "text"
-    """Field of a JSONL record that holds its text."""
+    """Field of a JSONL record, or column of a CSV, TSV or Parquet file, that holds the text."""
     title_fields: tuple[str, ...] = ("title", "subject", "name")
-    """Fields of a JSONL record that may hold its title, best first; else the file name."""
+    """Fields or columns that may hold the title, best first; else the file name."""
     max_file_megabytes: Annotated[float, Field(gt=0)] = 64
     """Larger files are quarantined: one of them can exhaust the memory of a laptop."""
     seconds_per_file: Annotated[float, Field(gt=0)] = 60

@@ -1,16 +1,16 @@
 """PDF: lines as they stand on the page, pages joined by form feeds.
 
 Layout that plain text would lose is written down: a blank line where the gap between two lines
-is wide, and ``#`` before lines set in a larger or bolder type than the body.
+is wide, ``#`` before lines set in a larger or bolder type than the body, columns one after the
+other, and tables with rules as Markdown.
 """
 
-import ctypes
 from collections import Counter
 from itertools import pairwise
 from statistics import median_low
-from typing import Any, NamedTuple
 
 from pipeline.ingest.readers.markdown import first_heading
+from pipeline.ingest.readers.pdf_lines import Line, Style, lines
 from pipeline.ingest.readers.reading import ReadFailure, Reading, whole
 
 PASSWORD_ERROR = 4
@@ -25,23 +25,6 @@ LARGER = 1.12
 
 LONGEST_HEADING = 120
 """Characters; a large-type paragraph (an abstract, a quotation) is no heading."""
-
-BROKEN = "\ufffe"
-"""pdfium's character for a hyphen at the end of a line; it joins the two lines."""
-
-
-class _Style(NamedTuple):
-    size: float
-    """Points."""
-    bold: bool
-
-
-class _Line(NamedTuple):
-    text: str
-    baseline: float
-    """Points from the foot of the page."""
-    style: _Style
-    """Bold only when it begins and ends so: a paragraph may begin with a bold word."""
 
 
 def read(data: bytes) -> Reading:
@@ -61,7 +44,7 @@ def read(data: bytes) -> Reading:
         locked = getattr(error, "err_code", None) == PASSWORD_ERROR
         raise ReadFailure("encrypted_pdf" if locked else "unreadable_pdf", str(error)) from error
     try:
-        pages = [_lines(document[number]) for number in range(len(document))]
+        pages = [lines(document[number]) for number in range(len(document))]
         named = str(document.get_metadata_dict().get("Title", ""))
     except PdfiumError as error:
         raise ReadFailure("unreadable_pdf", str(error)) from error
@@ -78,44 +61,10 @@ def read(data: bytes) -> Reading:
     return whole(first_heading(text.replace("\f", "\n")) or named, text)
 
 
-def _lines(page: Any) -> list[_Line]:
-    """Return the lines of a page; one that ends in a broken word ends in a hyphen."""
-    from pypdfium2 import raw
-
-    textpage = page.get_textpage()
-    lines = []
-    start = 0
-    # Characters of the text and of the page count alike: pdfium numbers UTF-16 units, and
-    # text outside the first plane shifts what follows by one, which only blurs sizes.
-    for line in textpage.get_text_range().replace(BROKEN, f"{BROKEN}\n").split("\n"):
-        first = start + len(line) - len(line.lstrip())
-        text = line.strip().replace(BROKEN, "-").replace("\0", "")
-        if text:
-            x, y = ctypes.c_double(), ctypes.c_double()
-            raw.FPDFText_GetCharOrigin(textpage.raw, first, x, y)
-            size = raw.FPDFText_GetFontSize(textpage.raw, first)
-            # The last character may be a hyphen that pdfium made up, without a font.
-            bold = _bold(textpage, first) and _bold(textpage, first + max(0, len(text) - 2))
-            lines.append(_Line(text, y.value, _Style(round(size, 1), bold)))
-        start += len(line) + (0 if line.endswith(BROKEN) else 1)
-    textpage.close()
-    page.close()
-    return lines
-
-
-def _bold(textpage: Any, index: int) -> bool:
-    from pypdfium2 import raw
-
-    name = ctypes.create_string_buffer(128)
-    raw.FPDFText_GetFontInfo(textpage.raw, index, name, len(name), ctypes.c_int())
-    # By name, since the weight of the standard fonts is given as 0; "semibold" is bold too.
-    return any(word in name.value.lower() for word in (b"bold", b"black", b"heavy"))
-
-
-def _layout(pages: list[list[_Line]]) -> list[str]:
-    weights: Counter[_Style] = Counter()
+def _layout(pages: list[list[Line]]) -> list[str]:
+    weights: Counter[Style] = Counter()
     for line in (line for page in pages for line in page):
-        weights[line.style] += len(line.text)
+        weights[line.style] += len(line.text) if line.style.size else 0
     body = weights.most_common(1)[0][0]
     headings = sorted(
         (
@@ -137,7 +86,7 @@ def _layout(pages: list[list[_Line]]) -> list[str]:
     return ["\n".join(_marked(page, levels, usual)) for page in pages]
 
 
-def _marked(page: list[_Line], levels: dict[_Style, int], usual: float) -> list[str]:
+def _marked(page: list[Line], levels: dict[Style, int], usual: float) -> list[str]:
     """Return the lines of a page with blank lines and heading marks.
 
     Args:
@@ -146,13 +95,15 @@ def _marked(page: list[_Line], levels: dict[_Style, int], usual: float) -> list[
         usual: Distance of baselines in the body, in type sizes; 0 when it is not known.
     """
     out: list[str] = []
-    above: _Line | None = None
+    above: Line | None = None
     for line in page:
         if above is not None and (
             line.style != above.style
             or above.baseline - line.baseline > WIDE_GAP * usual * line.style.size > 0
         ):
             out.append("")
+        elif above is not None and not line.style.size:
+            out.append("")  # two tables
         level = levels.get(line.style, 0)
         if not level or len(line.text) > LONGEST_HEADING or line.text.endswith((".", ";", ",")):
             out.append(line.text)

@@ -17,8 +17,13 @@ Line = tuple[str, float, float, str]
 """Text, distance to the line above in points, type size in points, F (regular) or B (bold)."""
 
 
-def pdf(pages: Sequence[Sequence[Line]], *, encrypted: bool = False) -> bytes:
-    """Return a PDF file with the lines of each page from the top down."""
+def pdf(
+    pages: Sequence[Sequence[Line]], *, encrypted: bool = False, drawn: Sequence[bytes] = ()
+) -> bytes:
+    """Return a PDF file with the lines of each page from the top down.
+
+    What is drawn (operators, a run of them a page) comes after the lines.
+    """
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"",
@@ -26,7 +31,7 @@ def pdf(pages: Sequence[Sequence[Line]], *, encrypted: bool = False) -> bytes:
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >>",
     ]
     kids = []
-    for page in pages:
+    for number, page in enumerate(pages):
         height = 800.0
         drawing = b""
         for text, gap, size, font in page:
@@ -38,6 +43,7 @@ def pdf(pages: Sequence[Sequence[Line]], *, encrypted: bool = False) -> bytes:
                 .replace(b")", rb"\)")
             )
             drawing += f"BT /{font} {size} Tf 50 {height} Td (".encode() + shown + b") Tj ET\n"
+        drawing += b"".join(drawn[number : number + 1])
         objects.append(b"<< /Length %d >>\nstream\n" % len(drawing) + drawing + b"endstream")
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents %d 0 R "

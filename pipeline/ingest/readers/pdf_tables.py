@@ -1,0 +1,171 @@
+"""Tables of a PDF page that are drawn with rules, found by these rules."""
+
+import ctypes
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+BROKEN = "\ufffe"
+"""pdfium's character for a hyphen at the end of a line; it joins the two lines."""
+
+NEAR = 2.0
+"""Points within which two rules meet: rules are 0.25 to 1.5 points wide, and a thin box may stand
+for one."""
+
+SHORTEST = 5.0
+"""Points of a rule; the ticks of a diagram and the strokes of a drawn letter are shorter."""
+
+MOST_RULES = 400
+"""Of one direction on a page; a page with more of them is a drawing, not a table. The time grows
+with the product of both directions."""
+
+MOST_DRAWN = 5000
+"""Drawn objects of a page that are looked at."""
+
+
+class _Rule(NamedTuple):
+    """A horizontal or vertical line."""
+
+    at: float
+    """Its y or x."""
+    start: float
+    end: float
+
+
+class Grid(NamedTuple):
+    """A table of at least two rows and two columns."""
+
+    rows: tuple[float, ...]
+    """Rules from top to bottom, in points from the foot of the page."""
+    columns: tuple[float, ...]
+    """Rules from left to right."""
+    edges: tuple[tuple[float, ...], ...]
+    """Of each row the columns' rules that it has: a merged cell lacks one."""
+
+    def cell(self, x: float, y: float) -> tuple[int, int] | None:
+        """Return row and column of a point, None outside the table."""
+        if not (self.columns[0] < x < self.columns[-1] and self.rows[-1] < y < self.rows[0]):
+            return None
+        row = next(n for n, below in enumerate(self.rows[1:]) if y >= below)
+        left = max((edge for edge in self.edges[row] if edge <= x), default=self.columns[0])
+        return row, self.columns.index(left)
+
+
+def markdown(grid: Grid, cells: Mapping[tuple[int, int], Sequence[str]]) -> str:
+    """Return a table as Markdown; rows without text are left out.
+
+    Args:
+        grid: Its rows and columns.
+        cells: (row, column) -> lines of text.
+    """
+    width = len(grid.columns) - 1
+    lines = []
+    for row in range(len(grid.rows) - 1):
+        texts = [_text(cells.get((row, column), ())) for column in range(width)]
+        if any(texts):
+            lines.append(f"| {' | '.join(texts)} |")
+    return "\n".join([*lines[:1], f"|{' --- |' * width}", *lines[1:]])
+
+
+def _text(lines: Sequence[str]) -> str:
+    return " ".join(lines).replace(f"{BROKEN} ", "").replace(BROKEN, "-").replace("|", "\\|")
+
+
+def grids(page: Any) -> list[Grid]:
+    """Return the tables of a page that have rules between rows and between columns."""
+    level: list[_Rule] = []
+    upright: list[_Rule] = []
+    for (left, bottom), (right, top) in _strokes(page):
+        if abs(top - bottom) < NEAR and abs(right - left) >= SHORTEST:
+            level.append(_Rule((top + bottom) / 2, *sorted((left, right))))
+        elif abs(right - left) < NEAR and abs(top - bottom) >= SHORTEST:
+            upright.append(_Rule((left + right) / 2, *sorted((bottom, top))))
+    if max(len(level), len(upright)) > MOST_RULES:
+        return []
+    tables = (_grid(*group) for group in _connected(level, upright))
+    return [table for table in tables if table is not None]
+
+
+def _strokes(page: Any) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
+    """Yield begin and end of each straight line of a page."""
+    from pypdfium2 import raw
+
+    x, y = ctypes.c_float(), ctypes.c_float()
+    objects = page.get_objects(filter=[raw.FPDF_PAGEOBJ_PATH], max_depth=1)
+    for number, drawn in enumerate(objects):
+        if number >= MOST_DRAWN:
+            return
+        matrix = drawn.get_matrix()
+        begin = here = (0.0, 0.0)
+        for place in range(max(0, raw.FPDFPath_CountSegments(drawn))):
+            segment = raw.FPDFPath_GetPathSegment(drawn, place)
+            if not raw.FPDFPathSegment_GetPoint(segment, x, y):
+                continue
+            point = matrix.on_point(x.value, y.value)
+            kind = raw.FPDFPathSegment_GetType(segment)
+            if kind == raw.FPDF_SEGMENT_LINETO:
+                yield here, point
+            elif kind == raw.FPDF_SEGMENT_MOVETO:
+                begin = point
+            if raw.FPDFPathSegment_GetClose(segment):
+                yield point, begin
+            here = point
+
+
+def _connected(
+    level: Sequence[_Rule], upright: Sequence[_Rule]
+) -> Iterator[tuple[list[_Rule], list[_Rule]]]:
+    """Yield the horizontal and vertical rules that touch each other, table by table."""
+    owner = list(range(len(level) + len(upright)))
+
+    def root(number: int) -> int:
+        while owner[number] != number:
+            owner[number] = owner[owner[number]]
+            number = owner[number]
+        return number
+
+    for one, row in enumerate(level):
+        for other, column in enumerate(upright, start=len(level)):
+            if (
+                row.start - NEAR <= column.at <= row.end + NEAR
+                and column.start - NEAR <= row.at <= column.end + NEAR
+            ):
+                owner[root(one)] = root(other)
+    groups: dict[int, tuple[list[_Rule], list[_Rule]]] = {}
+    for number, rule in enumerate([*level, *upright]):
+        group = groups.setdefault(root(number), ([], []))
+        group[number >= len(level)].append(rule)
+    yield from groups.values()
+
+
+def _grid(level: Sequence[_Rule], upright: Sequence[_Rule]) -> Grid | None:
+    # A table may be open at its sides: the ends of its rules are edges too.
+    rows = _distinct([*(rule.at for rule in level), *_ends(upright)])[::-1]
+    columns = _distinct([*(rule.at for rule in upright), *_ends(level)])
+    if len(rows) < 3 or len(columns) < 3 or not level or not upright:
+        return None
+    edges = []
+    for above, below in pairwise(rows):
+        middle = (above + below) / 2
+        crossed = [rule.at for rule in upright if rule.start <= middle <= rule.end]
+        edges.append(
+            tuple(
+                column
+                for column in columns
+                if column == columns[0] or any(abs(at - column) <= NEAR for at in crossed)
+            )
+        )
+    return Grid(tuple(rows), tuple(columns), tuple(edges))
+
+
+def _ends(rules: Sequence[_Rule]) -> list[float]:
+    return [min(rule.start for rule in rules), max(rule.end for rule in rules)] if rules else []
+
+
+def _distinct(values: Sequence[float]) -> list[float]:
+    """Return sorted values without those that are near the one before."""
+    kept: list[float] = []
+    for value in sorted(values):
+        if not kept or value - kept[-1] > NEAR:
+            kept.append(value)
+    return kept
