@@ -88,11 +88,11 @@ def deduplicate(
         everything.filter(~pl.col("doc_id").is_in(dropped["id"].implode()))
         .join(gone, on="doc_id", how="left", maintain_order="left")
         .with_columns(
-            cluster_id=pl.col("source").map_elements(short_id, return_dtype=pl.String),
             cluster_size=1 + pl.col("copies").fill_null(0).cast(pl.Int64),
         )
-        .select(list(UniqueDocuments.dtypes()))
     )
+    names = pl.Series("cluster_id", map(short_id, kept["source"]), dtype=pl.String)
+    kept = kept.with_columns(names).select(list(UniqueDocuments.dtypes()))
     exact = int((dropped["reason"] == "exact_duplicate").sum())
     return Outcome(
         cast("DataFrame[UniqueDocuments]", kept),

@@ -17,8 +17,8 @@ from pipeline.dedup.runners import Runner, threads
 from pipeline.progress import advance
 from pipeline.settings import DedupSettings
 
-SLICE_BYTES = 4 * 2**20
-"""Bytes of text that one call works on: a thousand calls for 4 GB."""
+SLICE_BYTES = 2 * 2**20
+"""Bytes of text that one call works on: a thousand calls for 2 GB."""
 
 SLICE_ROWS = 1 << 16
 """Texts of one call at most."""
