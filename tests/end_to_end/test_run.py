@@ -13,7 +13,8 @@ pytestmark = [pytest.mark.model, pytest.mark.slow]
 def test_the_report_accounts_for_every_row(undisturbed):
     project, report = undisturbed
     names = [stage["stage"] for stage in report["stages"]]
-    assert names[:6] == ["ingest", "clean", "paragraphs", "deduplicate", "chunk", "split"]
+    curation = ["ingest", "clean", "paragraphs", "deduplicate", "index", "chunk", "split"]
+    assert names[:7] == curation
     assert names[-1] == "drift baseline"
     for stage in report["stages"]:
         assert stage["rows_in"] == stage["rows_kept"] + stage["rows_dropped"], stage
