@@ -34,7 +34,6 @@ BASE = np.uint64(tables.BASE)
 _1 = np.uint64(1)
 _33 = np.uint64(33)
 _63 = np.uint64(63)
-_32 = np.uint64(32)
 
 SHORT = 1 << 16
 """Bytes of a text up to which the room for its n-grams is not counted: a megabyte is enough."""

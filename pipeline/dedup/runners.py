@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import InputError
+from pipeline.processes import usable_cores
 from pipeline.settings import DedupSettings
 
 R = TypeVar("R")
@@ -23,21 +24,16 @@ class Runner(Protocol):
         ...
 
 
-def workers() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def threads(function: Callable[..., R], calls: Iterable[tuple[Any, ...]]) -> Iterator[R]:
     """Run calls in threads of this process: right for work that lets the interpreter's lock go."""
-    with ThreadPoolExecutor(workers()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         yield from _in_order(pool, function, calls)
 
 
 def processes(function: Callable[..., R], calls: Iterable[tuple[Any, ...]]) -> Iterator[R]:
     """Run calls in processes of their own: arguments and results are pickled."""
     # Not by fork, which copies the locks that other threads hold.
-    with ProcessPoolExecutor(workers(), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(usable_cores(), get_context("spawn")) as pool:
         yield from _in_order(pool, function, calls)
 
 
@@ -118,7 +114,7 @@ def _in_order(
     ahead: deque[Future[R]] = deque()
     for arguments in calls:
         ahead.append(pool.submit(function, *arguments))
-        if len(ahead) > 2 * workers():
+        if len(ahead) > 2 * usable_cores():
             yield ahead.popleft().result()
     while ahead:
         yield ahead.popleft().result()
