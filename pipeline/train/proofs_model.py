@@ -13,11 +13,11 @@ from pipeline.train.quantized import MIN_COSINE, probe_gradients
 PROBE_TOKENS = 64
 """Length of the rows that are probed: a second of a model of 135M."""
 
-MAX_LOGITS_ERROR = 0.02
+MAX_LOGITS_ERROR = 0.1
 """Relative difference of logits, alone and together, that rounding may explain where kernels of
-another shape sum in another order; bfloat16 keeps 8 bits, 0.004. Measured on a CPU in bfloat16 with
-random weights in the shape of the embedded model (30 layers): 0.0 as it should be, padded or
-packed, and 1.25 when packed rows see each other."""
+another shape sum in another order. Measured with the embedded model (30 layers): its logits in
+bfloat16 and in float32 differ by 0.021, padded rows from rows alone in bfloat16 by 0.0 to 0.024
+(CPUs round differently), and by 0.31 and more when rows see each other or see the padding."""
 
 
 def prove_model(

@@ -122,6 +122,9 @@ def test_workers_end_when_the_iterator_is_closed():
         partial(crashing.go_wrong, fates={1: "hang"}), range(9), workers=2, **LIMITS
     )
     assert next(answers) == Done(0)
+    until = time.monotonic() + 30  # the second worker may still be starting
+    while len(children()) < 4 and time.monotonic() < until:
+        time.sleep(0.05)
     assert len(children()) == 4, "each with the small process that watches it"
     answers.close()
     assert children() == []

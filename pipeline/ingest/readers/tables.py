@@ -41,7 +41,8 @@ def read_csv(
     text = decode(data)
     head = text.lstrip("\n").partition("\n")[0]
     separator = max(separators, key=head.count)
-    csv.field_size_limit(max(len(text), 1))
+    # Of the whole process: only ever raised, since others read CSV too.
+    csv.field_size_limit(max(len(text), csv.field_size_limit()))
     # Strict, since a quote that is left open would swallow the rows behind it in silence.
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows = _rows(table)

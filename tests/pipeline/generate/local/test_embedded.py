@@ -134,7 +134,7 @@ def test_a_begun_reply_is_continued(teacher: EmbeddedTeacher):
     assert reply.texts[0].startswith(" Paris")
 
 
-def test_losses_are_those_of_the_model_computed_one_by_one(teacher: EmbeddedTeacher):
+def test_losses_are_those_of_the_model_computed_one_by_one(exact: EmbeddedTeacher):
     import torch
 
     pairs = [
@@ -142,8 +142,8 @@ def test_losses_are_those_of_the_model_computed_one_by_one(teacher: EmbeddedTeac
         ((("user", ""),), "The capital of France is Paris."),
         ((("user", "What does the FW-T3 consume, roughly speaking?"),), "It consumes 1.1 W."),
     ]
-    losses = teacher.answer_losses(pairs)
-    model, tokenizer = teacher._model()
+    losses = exact.answer_losses(pairs)
+    model, tokenizer = exact._model()
     for (messages, answer), loss in zip(pairs, losses, strict=True):
         turns = [{"role": role, "content": content} for role, content in messages]
         prompt = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
@@ -152,7 +152,7 @@ def test_losses_are_those_of_the_model_computed_one_by_one(teacher: EmbeddedTeac
         with torch.no_grad():
             logits = model(input_ids=torch.tensor([start + target])).logits[0, len(start) - 1 : -1]
             direct = torch.nn.functional.cross_entropy(logits.float(), torch.tensor(target))
-        assert loss == pytest.approx(float(direct), rel=0.03)  # bfloat16, another batch shape
+        assert loss == pytest.approx(float(direct), rel=1e-3)  # another batch shape sums in another order
     assert losses[0] < losses[1]
 
 
