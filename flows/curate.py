@@ -29,6 +29,7 @@ from pipeline.ingest.files import scan
 from pipeline.ingest.ingest import ingest
 from pipeline.ingest.quality import rules_of, too_short
 from pipeline.outcome import Outcome
+from pipeline.processes import keeping_workers
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.store import Dataset
@@ -74,9 +75,14 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
         InputError: nothing is left after a stage; the message names the most frequent reasons.
             Or the embedding of semantic duplicates is asked for and not installed.
     """
-    settings = run.settings
-    if settings.semantic.enabled:
+    if run.settings.semantic.enabled:
         embedding_version()  # better now than when the rest is done
+    with keeping_workers():
+        return _curate(run, base)
+
+
+def _curate(run: Run, base: BaseModel) -> Corpus:
+    settings = run.settings
     files = scan(settings.paths.input, settings.ingest, run.home / "reads" / "index.json")
     reads = run.cache("reads")
     raw = run_stage(

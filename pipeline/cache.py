@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def canonical_json(value: Any) -> str:
@@ -33,17 +33,50 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     Without ``durable`` no fsync: a kill leaves the file whole or absent all the same, a power cut
     may leave it empty.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as stream:
+        with _created(temporary) as stream:
             stream.write(data)
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
         temporary.replace(path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+
+
+def _created(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
+
+
+class Entry:
+    """What a cache holds, or will hold, under one key."""
+
+    def __init__(self, root: Path, key: Mapping[str, Any]) -> None:
+        name = digest(key)
+        self.key = key
+        self.path = root / name[:2] / f"{name}.json"
+
+    def get(self) -> Any | None:
+        """Return the value, or None; a torn entry counts as missing."""
+        try:
+            return json.loads(self.path.read_text("utf-8"))["value"]
+        except (FileNotFoundError, ValueError, KeyError):
+            return None
+
+    def put(self, value: Any, *, durable: bool = True) -> None:
+        """Store a value with its key, so that a person can read what was asked.
+
+        ``durable``: whether it is on the disk before this returns (3 ms on a busy disk), so that
+        a power cut does not lose it.
+        """
+        data = json.dumps({"key": dict(self.key), "value": value}, ensure_ascii=False)
+        write_atomically(self.path, data.encode("utf-8", "surrogatepass"), durable=durable)
 
 
 class Cache:
@@ -51,28 +84,15 @@ class Cache:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.hits = 0
-        self.misses = 0
+
+    def entry(self, key: Mapping[str, Any]) -> Entry:
+        """Return the entry of a key: for several uses of it, since the key is hashed here."""
+        return Entry(self.root, key)
 
     def get(self, key: Mapping[str, Any]) -> Any | None:
-        """Return the entry of a key, or None; a torn entry counts as missing."""
-        try:
-            entry = json.loads(self._path(key).read_text("utf-8"))["value"]
-        except (FileNotFoundError, ValueError, KeyError):
-            self.misses += 1
-            return None
-        self.hits += 1
-        return entry
+        """Return the value of a key, or None."""
+        return self.entry(key).get()
 
-    def put(self, key: Mapping[str, Any], value: Any, *, durable: bool = True) -> None:
-        """Store an entry with its key, so that a person can read what was asked.
-
-        ``durable``: whether it is on the disk before this returns (3 ms on a busy disk), so that
-        a power cut does not lose it.
-        """
-        data = json.dumps({"key": dict(key), "value": value}, ensure_ascii=False)
-        write_atomically(self._path(key), data.encode("utf-8", "surrogatepass"), durable=durable)
-
-    def _path(self, key: Mapping[str, Any]) -> Path:
-        name = digest(key)
-        return self.root / name[:2] / f"{name}.json"
+    def put(self, key: Mapping[str, Any], value: Any) -> None:
+        """Store a value under its key, on the disk before this returns."""
+        self.entry(key).put(value)

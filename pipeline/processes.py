@@ -21,9 +21,16 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Pipe, wait
 from typing import Any, TypeVar
 
-from pipeline.worker import OUT_OF_MEMORY, Done, Failed
+from pipeline.worker import OUT_OF_MEMORY, Done, Failed, Start, held
 
-__all__ = ["Done", "Failed", "map_in_processes", "usable_cores"]
+__all__ = [
+    "Done",
+    "Failed",
+    "keeping_workers",
+    "map_in_processes",
+    "usable_cores",
+    "workers_are_kept",
+]
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -84,7 +91,7 @@ def map_in_processes(
     crew = _Crew(function, items, seconds, megabytes)
     try:
         for _ in range(count):
-            crew.hire()
+            crew.engage()
         for position in range(len(items)):
             while position not in crew.answers:
                 crew.hand_out(position + AHEAD)
@@ -95,10 +102,39 @@ def map_in_processes(
         crew.dismiss()
 
 
+@contextlib.contextmanager
+def keeping_workers() -> Iterator[None]:
+    """Let the calls inside of the block pass their workers on: to start one takes half a second.
+
+    A worker that has held much is not passed on to a call with a lower limit. Those left end with
+    the block.
+    """
+    global _kept
+    if _kept is not None:
+        yield
+        return
+    _kept = []
+    try:
+        yield
+    finally:
+        left, _kept = _kept, None
+        for worker in left:
+            worker.kill()
+
+
+def workers_are_kept() -> bool:
+    """Tell whether a call would find workers of a call before it, or leave them to the next."""
+    return _kept is not None
+
+
+_kept: list["_Worker"] | None = None
+"""Idle workers of the block that is open."""
+
+
 class _Worker:
-    def __init__(self, start: bytes, limit: float) -> None:
+    def __init__(self) -> None:
         self.connection, theirs = Pipe()
-        self.inherited = _peak(resource.getrusage(resource.RUSAGE_SELF))
+        self.inherited = held(resource.getrusage(resource.RUSAGE_SELF))
         # The same modules as here: -P alone would leave out what the caller put on its path.
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(sys.path),
@@ -106,17 +142,22 @@ class _Worker:
         }
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _START, str(theirs.fileno()), str(limit)],
+                [sys.executable, "-P", "-c", _START, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 env=environment,
             )
+        self.kept = False
+        """Whether it worked for a call before."""
         self.ready = False
         self.answered = 0
         self.batch: deque[int] = deque()
         """Positions of the items that it has, the one that it works on first."""
+
+    def begin(self, start: bytes) -> None:
+        self.ready, self.answered = False, 0
         self.send(start)
 
     def send(self, data: bytes) -> None:
@@ -130,17 +171,13 @@ class _Worker:
         _, status, usage = os.wait4(self.process.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         # Linux counts what the parent held when it started the process.
-        peak = _peak(usage)
-        return self.process.returncode, peak if peak > self.inherited else 0.0
+        peak = held(usage)
+        return self.process.returncode, peak / MEGABYTE if peak > self.inherited else 0.0
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
         self.connection.close()
-
-
-def _peak(usage: resource.struct_rusage) -> float:
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / MEGABYTE
 
 
 class _Crew:
@@ -151,7 +188,8 @@ class _Crew:
         seconds: float,
         megabytes: float,
     ) -> None:
-        self.start = pickle.dumps((seconds, int(megabytes * MEGABYTE), pickle.dumps(function)))
+        limit = int(megabytes * MEGABYTE)
+        self.start = pickle.dumps(Start(seconds, limit, pickle.dumps(function)))
         self.items = items
         self.seconds = seconds
         self.megabytes = megabytes
@@ -159,14 +197,27 @@ class _Crew:
         self.workers: list[_Worker] = []
         self.answers: dict[int, Done[Any] | Failed] = {}
 
+    def engage(self) -> None:
+        """Take on a worker of the call before, or hire one."""
+        if _kept:
+            self.workers.append(_kept.pop())
+            self.workers[-1].begin(self.start)
+        else:
+            self.hire()
+
     def hire(self) -> _Worker:
-        worker = _Worker(self.start, self.megabytes * MEGABYTE)
+        worker = _Worker()
+        worker.begin(self.start)
         self.workers.append(worker)
         return worker
 
     def dismiss(self) -> None:
         for worker in self.workers:
-            worker.kill()
+            if _kept is not None and worker.ready and not worker.batch:
+                worker.kept = True
+                _kept.append(worker)
+            else:
+                worker.kill()
 
     def hand_out(self, before: int) -> None:
         """Give the idle workers items whose position is below ``before``."""
@@ -209,13 +260,18 @@ class _Crew:
             worker.answered += 1
 
     def bury(self, worker: _Worker) -> None:
-        code, held = worker.end()
+        code, peak = worker.end()
+        if not worker.ready and worker.kept:
+            # It held too much, or died between two calls.
+            self.waiting.extendleft(reversed(worker.batch))
+            self.hire()
+            return
         if not worker.ready:
             raise RuntimeError(
                 f"worker process: ended with code {code} before its first item; expected it to "
                 f"start within {self.megabytes:g} MB; raise the memory limit of the workers"
             )
-        failed = self.reason(code, held)
+        failed = self.reason(code, peak)
         again = worker.answered and failed.reason != "timeout"
         culprit = worker.batch.popleft() if worker.batch else None
         self.waiting.extendleft(reversed(worker.batch))
@@ -229,11 +285,11 @@ class _Crew:
             self.waiting.appendleft(culprit)
             self.give(fresh, 1, culprit + 1)
 
-    def reason(self, code: int, held: float) -> Failed:
+    def reason(self, code: int, peak: float) -> Failed:
         if code == -signal.SIGALRM:
             return Failed("timeout", "not done in time", self.seconds, self.seconds)
         if code == OUT_OF_MEMORY:
-            return Failed("memory", "refused more memory", held or None, self.megabytes)
+            return Failed("memory", "refused more memory", peak or None, self.megabytes)
         name = signal.strsignal(-code) if code < 0 else None
         hint = " (the system itself may have run out of memory)" if code == -signal.SIGKILL else ""
         said = f"{name or 'exit'}, code {code}{hint}"

@@ -9,6 +9,7 @@ watch of the resident size sees a burst too late.
 
 import contextlib
 import ctypes
+import mmap
 import os
 import pickle
 import resource
@@ -23,7 +24,7 @@ Value = TypeVar("Value")
 OUT_OF_MEMORY = 77
 """Exit code of a worker that was refused memory; neither Python nor a shell uses it."""
 
-NEAR_LIMIT = 0.7
+NEAR = 0.7
 """Share of the memory limit from which a crash counts as lack of memory."""
 
 PR_SET_PDEATHSIG = 1
@@ -47,19 +48,39 @@ class Failed(NamedTuple):
     threshold: float | None = None
 
 
-def _work(connection: Connection) -> None:
-    seconds, limit, function = pickle.loads(connection.recv_bytes())
+class Start(NamedTuple):
+    """What a worker is told before the items of a call."""
+
+    seconds: float
+    """For one item."""
+    limit: int
+    """Bytes of private memory."""
+    function: bytes
+    """Pickled."""
+
+
+def _work(connection: Connection, limit: mmap.mmap) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no dump behind
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    try:
-        call = pickle.loads(function)
-    except Exception as error:  # whatever its import raises: said, since no item is to blame
-        connection.send(f"{type(error).__name__}: {error}")
-        return
-    connection.send(None)
+    call: Callable[[Any], Any] | None = None
+    seconds = 0.0
     while True:
-        for blob in connection.recv():
+        message = connection.recv()
+        if isinstance(message, Start):
+            seconds = message.seconds
+            if call and held(resource.getrusage(resource.RUSAGE_SELF)) > NEAR * message.limit:
+                return  # a crash would pass for lack of memory: a fresh one is hired
+            limit[:] = message.limit.to_bytes(len(limit), "little")
+            resource.setrlimit(resource.RLIMIT_DATA, (message.limit, resource.RLIM_INFINITY))
+            try:
+                call = pickle.loads(message.function)
+            except Exception as error:  # whatever its import raises: said, no item is to blame
+                connection.send(f"{type(error).__name__}: {error}")
+                return
+            connection.send(None)
+            continue
+        assert call
+        for blob in message:
             signal.setitimer(signal.ITIMER_REAL, seconds)
             answer = _answer(call, blob)
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -76,7 +97,12 @@ def _answer(call: Callable[[Any], Any], blob: bytes) -> bytes:
         return pickle.dumps(Failed("error", f"{type(error).__name__}: {error}"[:1000]))
 
 
-def _wait(worker: int, limit: float) -> NoReturn:
+def held(usage: resource.struct_rusage) -> int:
+    """Return the bytes that a process held at most."""
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _wait(worker: int, limit: mmap.mmap) -> NoReturn:
     """End as the worker does; when it died near its memory limit, for lack of memory.
 
     A C library that is refused memory ends the process in its own way (pdfium traps, libxml2
@@ -85,8 +111,8 @@ def _wait(worker: int, limit: float) -> NoReturn:
     """
     _, status, usage = os.wait4(worker, 0)
     code = os.waitstatus_to_exitcode(status)
-    held = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    if code < 0 and code != -signal.SIGALRM and held > NEAR_LIMIT * limit:
+    near = NEAR * int.from_bytes(limit[:], "little")
+    if code < 0 and code != -signal.SIGALRM and held(usage) > near:
         os._exit(OUT_OF_MEMORY)
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -105,11 +131,12 @@ def main() -> None:
     # Ctrl-C goes to the whole process group; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
-    connection, limit = int(sys.argv[1]), float(sys.argv[2])
+    connection = int(sys.argv[1])
+    limit = mmap.mmap(-1, 8)  # shared: the worker writes what it is told, bytes of memory
     worker = os.fork()  # safe: no other thread runs yet
     if worker:
         os.close(connection)
         _wait(worker, limit)
     _die_with_parent()
     with Connection(connection) as opened, contextlib.suppress(EOFError, OSError):
-        _work(opened)
+        _work(opened, limit)

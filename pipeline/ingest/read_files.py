@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from pipeline.cache import Cache, digest
+from pipeline.cache import Cache, Entry
 from pipeline.ingest.files import MEGABYTE, SourceFile
 from pipeline.ingest.folder import open_regular, problem, unreadable
 from pipeline.ingest.readers.formats import (
@@ -64,17 +64,16 @@ def read_files(
         One reading a file, in the order of the files.
     """
     found: dict[int, FileReading] = {}
-    keys: dict[int, dict[str, Any]] = {}
+    entries = [cache.entry(_key(file, settings)) for file in files]
     for position, file in enumerate(files):
-        keys[position] = _key(file, settings)
-        known = _without_opening(file, settings, cache, keys[position])
+        known = _without_opening(file, settings, entries[position])
         if known is not None:
             found[position] = known
         advance(len(found), len(files), "files")
-    missing = [position for position in keys if position not in found]
+    missing = [position for position in range(len(files)) if position not in found]
     while missing:
         # One file of each content; the others only when it was lost before it was read.
-        groups = {digest(keys[position]): position for position in reversed(missing)}
+        groups = {entries[position].path: position for position in reversed(missing)}
         firsts = sorted(groups.values())
         answers = map_in_processes(
             partial(read_file, settings=settings),
@@ -90,31 +89,31 @@ def read_files(
                 found[position] = answer.value
                 if not _reasons(answer.value) & OWN_REASONS:
                     # Lost in a power cut, it is read again.
-                    cache.put(keys[position], _entry(answer.value), durable=False)
+                    entries[position].put(_value(answer.value), durable=False)
             advance(len(found), len(files), "files")
         for position in missing:
-            first = found[groups[digest(keys[position])]]
+            first = found[groups[entries[position].path]]
             if position not in found and not _reasons(first) & OWN_REASONS:
                 found[position] = first._replace(opened=False)
         missing = [position for position in missing if position not in found]
-    return [found[position] for position in keys]
+    return [found[position] for position in range(len(files))]
 
 
 def _without_opening(
-    file: SourceFile, settings: IngestSettings, cache: Cache, key: dict[str, Any]
+    file: SourceFile, settings: IngestSettings, entry: Entry
 ) -> FileReading | None:
     if file.problem is not None:
         return _failed(file.problem)
     limit = settings.max_file_megabytes * MEGABYTE
     if file.size > limit:
         return _failed(_too_large(file.size, limit))
-    entry = cache.get(key) if file.sha256 else None
-    if entry is not None:
+    value = entry.get() if file.sha256 else None
+    if value is not None:
         return FileReading(
-            entry["format"],
+            value["format"],
             Reading(
-                [Record(*record) for record in entry["records"]],
-                [Failure(*failure) for failure in entry["failures"]],
+                [Record(*record) for record in value["records"]],
+                [Failure(*failure) for failure in value["failures"]],
             ),
         )
     if file.path is None:
@@ -189,7 +188,7 @@ def _key(file: SourceFile, settings: IngestSettings) -> dict[str, Any]:
     return key
 
 
-def _entry(read_now: FileReading) -> dict[str, Any]:
+def _value(read_now: FileReading) -> dict[str, Any]:
     records, failures = read_now.reading
     return {"format": read_now.kind, "records": records, "failures": failures}
 

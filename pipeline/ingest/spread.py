@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pipeline.outcome import Drop
-from pipeline.processes import Done, Failed, map_in_processes
+from pipeline.processes import Done, Failed, map_in_processes, workers_are_kept
 from pipeline.progress import track
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 FEW = 300_000
-"""Characters in all up to which no worker is started: that takes about a second, as long as
-cleaning so much. No page so small can take libxml2 minutes, as one of a megabyte can."""
+"""Characters in all up to which no worker is started for this alone: that takes about a second, as
+long as cleaning so much."""
 
 
 def spread(
@@ -35,9 +35,10 @@ def spread(
         megabytes: Memory of one worker.
 
     Yields:
-        One answer an item, in order. The limits hold in worker processes alone.
+        One answer an item, in order. The limits hold in worker processes alone: in all runs of the
+        flows, which keep the workers that have read the files.
     """
-    if characters <= FEW:
+    if characters <= FEW and not workers_are_kept():
         yield from (Done(function(item)) for item in track(items, "documents"))
         return
     answers = map_in_processes(

@@ -141,13 +141,16 @@ def _words(text: str) -> list[str]:
 
 def child(side: str, out: Path, model: Path) -> None:
     """Run one side here and print what it took."""
+    from pipeline.processes import keeping_workers
+
     pages = dedup_pages.files()
     if side == "peer":
         found = peer(pages, out)
     else:
         with tempfile.TemporaryDirectory() as first:
             ours(pages[:40], Path(first), model)  # compiles what compiles itself once
-        found = ours(pages, out, model)
+        with keeping_workers():  # as the flow does
+            found = ours(pages, out, model)
     print(json.dumps(found))
 
 

@@ -8,7 +8,6 @@ def test_an_entry_is_found_by_equal_keys_only(tmp_path):
     cache.put({"prompt": "a", "seed": 1}, ["reply"])
     assert cache.get({"seed": 1, "prompt": "a"}) == ["reply"]
     assert cache.get({"prompt": "a", "seed": 2}) is None
-    assert (cache.hits, cache.misses) == (1, 1)
 
 
 def test_a_torn_entry_counts_as_missing_and_is_replaced(tmp_path):

@@ -10,7 +10,7 @@ from functools import partial
 import psutil
 import pytest
 
-from pipeline.processes import Done, Failed, map_in_processes
+from pipeline.processes import Done, Failed, keeping_workers, map_in_processes
 from tests.pipeline import crashing
 
 LIMITS = {"seconds": 30.0, "megabytes": 400.0}
@@ -128,6 +128,63 @@ def test_workers_end_when_the_iterator_is_closed():
     assert len(children()) == 4, "each with the small process that watches it"
     answers.close()
     assert children() == []
+
+
+def number_of(_: int) -> int:
+    return os.getpid()
+
+
+def test_workers_are_passed_on_inside_the_block_alone():
+    with keeping_workers():
+        first = {one.value for one in map_in_processes(number_of, range(99), workers=2, **LIMITS)}
+        again = {one.value for one in map_in_processes(number_of, range(99), workers=2, **LIMITS)}
+        assert again <= first
+        with keeping_workers():
+            assert set(map_in_processes(crashing.square, [3], workers=1, **LIMITS)) == {Done(9)}
+        assert len(children()) == 4
+    assert children() == []
+    later = {one.value for one in map_in_processes(number_of, range(99), workers=2, **LIMITS)}
+    assert later.isdisjoint(first)
+
+
+def test_limits_are_those_of_the_call_whoever_works_for_it():
+    with keeping_workers():
+        assert wrong({}) == {}
+        assert wrong({3: "hang"}, seconds=1) == {3: Failed("timeout", "not done in time", 1, 1)}
+        failures = wrong({0: "flood", 3: "native flood"})
+        assert {failure.reason for failure in failures.values()} == {"memory"}
+
+
+def test_a_worker_that_held_much_is_not_passed_on_to_a_lower_limit():
+    with keeping_workers():
+        many = LIMITS | {"megabytes": 2000.0}
+        (first,) = map_in_processes(held_much, [0], workers=1, **many)
+        (second,) = map_in_processes(number_of, [0], workers=1, **many)
+        (third,) = map_in_processes(number_of, [0], workers=1, **LIMITS)
+        assert first == second != third
+
+
+def held_much(_: int) -> int:
+    assert len(bytes(500_000_000).replace(b"\0", b"1")) == 500_000_000
+    return os.getpid()
+
+
+def test_a_kept_worker_that_died_is_replaced():
+    with keeping_workers():
+        (first,) = map_in_processes(number_of, [0], workers=1, **LIMITS)
+        os.kill(first.value, signal.SIGKILL)
+        (second,) = map_in_processes(number_of, [0], workers=1, **LIMITS)
+        assert first != second
+
+
+def test_a_kept_worker_whose_call_was_left_is_no_longer_kept():
+    with keeping_workers():
+        answers = map_in_processes(
+            partial(crashing.go_wrong, fates={1: "hang"}), range(2), workers=2, **LIMITS
+        )
+        assert next(answers) == Done(0)
+        answers.close()
+        assert wrong({}) == {}
 
 
 PARENT = """

@@ -152,7 +152,9 @@ def test_losses_are_those_of_the_model_computed_one_by_one(exact: EmbeddedTeache
         with torch.no_grad():
             logits = model(input_ids=torch.tensor([start + target])).logits[0, len(start) - 1 : -1]
             direct = torch.nn.functional.cross_entropy(logits.float(), torch.tensor(target))
-        assert loss == pytest.approx(float(direct), rel=1e-3)  # another batch shape sums in another order
+        assert loss == pytest.approx(
+            float(direct), rel=1e-3
+        )  # another batch shape sums in another order
     assert losses[0] < losses[1]
 
 
