@@ -1,11 +1,13 @@
 """How many tokens a text has, and each part of it, by a tokenizer file."""
 
 import json
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import accumulate, product
 from pathlib import Path
+from typing import Any
 
 import regex
 from tokenizers import Tokenizer
@@ -20,6 +22,19 @@ _WORDS = regex.compile(
 )
 """What GPT-2 (Radford et al. 2019, encoder.py) cuts a text into before it looks for tokens, and
 the default of the byte-level tokenizers of Hugging Face."""
+
+_RARE = re.compile(
+    "[^\x00-\x1b\x20-\x7f\xa1-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\u2010-\u2027\u2030-\u205e"
+    "\u2190-\u23ff\u2500-\u26ff]"
+)
+"""What is neither ASCII nor one of the punctuation marks and symbols beyond it."""
+
+_SPACE = r" \t\n\r\f\v"
+_COMMON_WORDS = re.compile(
+    rf" ?[A-Za-z]+|'(?:[stmd]|re|ve|ll)| ?[0-9]+| ?[^A-Za-z0-9{_SPACE}]+"
+    rf"|[{_SPACE}]+(?![^{_SPACE}])|[{_SPACE}]+"
+)
+"""The same as :data:`_WORDS` in a text without :data:`_RARE`, by Python's own re in half the time."""
 
 _BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 
@@ -86,6 +101,11 @@ def _slices(count_tokens: CountTokens, text: str) -> Ruler:
     return lambda start, end: count_tokens(text[start:end])
 
 
+def _words_of(text: str) -> list[str]:
+    pattern: Any = _WORDS if _RARE.search(text) else _COMMON_WORDS
+    return list(pattern.findall(text))
+
+
 class _Tokenizer:
     """A tokenizer, and how it may be asked quickly."""
 
@@ -127,22 +147,24 @@ class _Tokenizer:
 
     def _words(self, text: str) -> list[str]:
         if self._added is None or not self._added.search(text):
-            return list(_WORDS.findall(text))
+            return _words_of(text)
         pieces = self._added.split(text)
         return [
             word
             for place, piece in enumerate(pieces)
-            for word in ((piece,) if place % 2 else _WORDS.findall(piece))
+            for word in ((piece,) if place % 2 else _words_of(piece))
         ]
 
     def _counts(self, words: list[str]) -> list[int]:
         known = self._known
         if len(known) > _MOST_WORDS:
             known.clear()
-        for word in words:
-            if word not in known:
+        try:
+            return list(map(known.__getitem__, words))
+        except KeyError:
+            for word in set(words).difference(known):
                 known[word] = len(self._encode(word))
-        return [known[word] for word in words]
+            return list(map(known.__getitem__, words))
 
     def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)

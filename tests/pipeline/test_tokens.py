@@ -16,6 +16,7 @@ from tokenizers import (
     trainers,
 )
 
+from pipeline import tokens
 from pipeline.tokens import TokenCounter, ruler_of
 
 LINES = [
@@ -102,3 +103,14 @@ def test_a_counter_travels_to_a_worker_as_its_path(pair):
     data = pickle.dumps(counter)
     assert len(data) < 500
     assert pickle.loads(data)("Open the valve") == counter("Open the valve")
+
+
+@given(st.text(st.sampled_from("abZ09 '\t\n\r\x0b\x0c\x1c\x85\xa0_-.|\u2014\u2192\xa7\xe9\xb2\u0438st")))
+def test_words_are_those_of_the_whole_pattern(text: str):
+    assert tokens._words_of(text) == tokens._WORDS.findall(text)
+
+
+def test_what_is_not_rare_is_neither_letter_nor_number_nor_space():
+    for code in range(0x80, 0x110000):
+        if not tokens._RARE.match(chr(code)):
+            assert not tokens.regex.match(r"[\p{L}\p{N}\s]", chr(code)), hex(code)

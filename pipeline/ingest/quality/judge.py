@@ -10,6 +10,9 @@ LONGEST = 20_000_000
 """Characters: more is not even looked at, in any profile."""
 
 
+START = 1_000
+"""Characters: enough for the words that any profile asks for."""
+
 TOO_SHORT = "too_short"
 """The rule that is asked before the language is looked at."""
 
@@ -29,7 +32,9 @@ def too_long(text: str) -> Verdict | None:
 
 def too_short(text: str, rules: Sequence[Rule]) -> Verdict | None:
     """Return the verdict of the rule ``too_short``, when it is among the rules and broken."""
-    return judge(text, [rule for rule in rules if rule.name == TOO_SHORT])
+    asked = [rule for rule in rules if rule.name == TOO_SHORT]
+    # A text is not shorter than its start.
+    return judge(text[:START], asked) and judge(text, asked)
 
 
 def judge(text: str, rules: Sequence[Rule], language: str = "") -> Verdict | None:
