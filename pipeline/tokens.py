@@ -34,7 +34,7 @@ _COMMON_WORDS = re.compile(
     rf" ?[A-Za-z]+|'(?:[stmd]|re|ve|ll)| ?[0-9]+| ?[^A-Za-z0-9{_SPACE}]+"
     rf"|[{_SPACE}]+(?![^{_SPACE}])|[{_SPACE}]+"
 )
-"""The same as :data:`_WORDS` in a text without :data:`_RARE`, by Python's own re in half the time."""
+"""The same as :data:`_WORDS` in a text without :data:`_RARE`, by Python's re in half the time."""
 
 _BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 

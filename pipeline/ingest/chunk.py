@@ -52,7 +52,7 @@ def chunk(
     too_short = 0
     ordered = documents.sort("doc_id").to_dicts()
     answers = spread(
-        partial(cut, settings=settings, count_tokens=count_tokens),
+        partial(cut, settings=settings.plain(), count_tokens=count_tokens),
         [{key: document[key] for key in ("text", "language")} for document in ordered],
         sum(len(document["text"]) for document in ordered),
         workers=settings.workers,

@@ -39,7 +39,7 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
     allowed = 0
     rows = documents.sort("doc_id").to_dicts()
     answers = spread(
-        partial(clean_document, settings=settings),
+        partial(clean_document, settings=settings.plain()),
         [{key: row[key] for key in ("format", "title", "text")} for row in rows],
         sum(len(row["text"]) for row in rows),
         workers=settings.workers,

@@ -1,13 +1,15 @@
 """One document through the clean stage; imports little, since each worker process does."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.ingest import paper, prose, quality, web
 from pipeline.ingest.language import Language, identify
 from pipeline.ingest.privacy import Redacted, Span, redact
 from pipeline.ingest.quality import Rule, Verdict, rules_of
-from pipeline.settings import CleanSettings
+
+if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
+    from pipeline.settings import CleanSettings
 
 QUOTED = 960
 """Characters of a dropped text that are quoted, four times what the ledger keeps: placeholders
@@ -46,7 +48,7 @@ class Decision(NamedTuple):
     """ISO 639-1; empty where the verdict came before the language was looked at."""
 
 
-def clean_document(row: Mapping[str, Any], settings: CleanSettings) -> Cleaned | Refused:
+def clean_document(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned | Refused:
     """Clean one document, or say why it is dropped.
 
     Args:
@@ -79,7 +81,7 @@ def clean_document(row: Mapping[str, Any], settings: CleanSettings) -> Cleaned |
 
 
 def decide(
-    text: str, settings: CleanSettings, rules: Sequence[Rule], language: Language | None = None
+    text: str, settings: "CleanSettings", rules: Sequence[Rule], language: Language | None = None
 ) -> Decision:
     """Decide whether a text is kept.
 
@@ -106,7 +108,7 @@ def decide(
     return Decision(quality.judge(text, rest, code), code)
 
 
-def refused(text: str, decision: Decision, settings: CleanSettings) -> Refused:
+def refused(text: str, decision: Decision, settings: "CleanSettings") -> Refused:
     """Return the verdict of a decision with the start of the text that it is about."""
     assert decision.verdict
     excerpt = _redact(text[:QUOTED], settings).text
@@ -115,7 +117,7 @@ def refused(text: str, decision: Decision, settings: CleanSettings) -> Refused:
     return Refused(decision.verdict, excerpt)
 
 
-def _redact(text: str, settings: CleanSettings) -> Redacted:
+def _redact(text: str, settings: "CleanSettings") -> Redacted:
     return redact(
         text,
         settings.redact,

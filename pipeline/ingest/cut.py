@@ -3,14 +3,16 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise, takewhile
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from sentencex import segment
 
-from pipeline.settings import ChunkSettings
 from pipeline.tokens import CountTokens, Ruler, ruler_of
+
+if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
+    from pipeline.settings import ChunkSettings
 
 NEWLINE = re.compile(r"\r\n?|\n")
 """What markdown-it counts as the end of a line."""
@@ -70,7 +72,7 @@ _MARKUP = re.compile(r"[\\`*_\[\]<&!]")
 """Without one of these, a heading is its text."""
 
 
-def cut(document: Mapping[str, Any], settings: ChunkSettings, count_tokens: CountTokens) -> Cut:
+def cut(document: Mapping[str, Any], settings: "ChunkSettings", count_tokens: CountTokens) -> Cut:
     """Cut a document.
 
     Args:
@@ -149,7 +151,7 @@ class _Cutter(NamedTuple):
 
     text: str
     language: str
-    settings: ChunkSettings
+    settings: "ChunkSettings"
     ruler: Ruler
     known: dict[tuple[int, int], int]
 

@@ -10,14 +10,16 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pipeline.cache import write_atomically
 from pipeline.errors import InputError, StoreError
 from pipeline.ingest.folder import Matcher, look, open_regular, source_of, unreadable, walk
 from pipeline.ingest.readers.reading import Failure
 from pipeline.progress import track
-from pipeline.settings import IngestSettings
+
+if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
+    from pipeline.settings import IngestSettings
 
 MEGABYTE = 10**6
 
@@ -56,7 +58,7 @@ _Index = dict[str, dict[str, _Entry]]
 """Absolute root -> relative path -> entry."""
 
 
-def scan(root: Path, settings: IngestSettings, index: Path) -> list[SourceFile]:
+def scan(root: Path, settings: "IngestSettings", index: Path) -> list[SourceFile]:
     """List the files of a folder, and those that the index remembers.
 
     Globs match the path below the root: ``*`` stays inside one folder, ``**`` crosses folders,
@@ -157,7 +159,7 @@ def _remember(
     seen: dict[str, _Entry],
     known: _Index,
     base: str,
-    settings: IngestSettings,
+    settings: "IngestSettings",
     matches: Matcher,
 ) -> tuple[list[SourceFile], _Index]:
     """Add the files that are gone, or forget them; return the files and the new index."""

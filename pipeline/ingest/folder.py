@@ -6,17 +6,19 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from pipeline.errors import InputError
 from pipeline.ingest.readers.reading import Failure
-from pipeline.settings import IngestSettings
+
+if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
+    from pipeline.settings import IngestSettings
 
 
 class Matcher:
     """Whether a path below the root is included and not excluded."""
 
-    def __init__(self, settings: IngestSettings) -> None:
+    def __init__(self, settings: "IngestSettings") -> None:
         self.include = [_glob(glob) for glob in settings.include]
         self.exclude = [_glob(glob) for glob in settings.exclude]
 
@@ -43,7 +45,7 @@ def _glob(pattern: str) -> re.Pattern[str]:
     return re.compile(regex, re.DOTALL)
 
 
-def walk(base: Path, settings: IngestSettings) -> Iterator[tuple[Path, Failure | None]]:
+def walk(base: Path, settings: "IngestSettings") -> Iterator[tuple[Path, Failure | None]]:
     """Yield all that is no folder, and the folders that can't be read, with the reason."""
     # A folder whose whole content is excluded (".git/**") is not entered.
     pruned = [_glob(glob) for glob in settings.exclude if glob.endswith("/**")]

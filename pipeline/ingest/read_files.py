@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.cache import Cache, Entry
 from pipeline.ingest.files import MEGABYTE, SourceFile
@@ -24,7 +24,9 @@ from pipeline.ingest.readers.formats import (
 from pipeline.ingest.readers.reading import Failure, ReadFailure, Reading, Record
 from pipeline.processes import Failed, map_in_processes
 from pipeline.progress import advance
-from pipeline.settings import IngestSettings
+
+if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
+    from pipeline.settings import IngestSettings
 
 OWN_REASONS = {"unreadable_file", "changed_file", "not_a_file"}
 """Failures of a file on its way to the reader; another file of that content may be read."""
@@ -51,7 +53,7 @@ class FileReading(NamedTuple):
 
 
 def read_files(
-    files: Sequence[SourceFile], settings: IngestSettings, cache: Cache
+    files: Sequence[SourceFile], settings: "IngestSettings", cache: Cache
 ) -> list[FileReading]:
     """Read files, or take what they gave before; equal contents are read once.
 
@@ -76,7 +78,7 @@ def read_files(
         groups = {entries[position].path: position for position in reversed(missing)}
         firsts = sorted(groups.values())
         answers = map_in_processes(
-            partial(read_file, settings=settings),
+            partial(read_file, settings=settings.plain()),
             [files[position] for position in firsts],
             workers=settings.workers,
             seconds=settings.seconds_per_file,
@@ -100,7 +102,7 @@ def read_files(
 
 
 def _without_opening(
-    file: SourceFile, settings: IngestSettings, entry: Entry
+    file: SourceFile, settings: "IngestSettings", entry: Entry
 ) -> FileReading | None:
     if file.problem is not None:
         return _failed(file.problem)
@@ -126,7 +128,7 @@ def _without_opening(
     return None
 
 
-def read_file(file: SourceFile, settings: IngestSettings) -> FileReading:
+def read_file(file: SourceFile, settings: "IngestSettings") -> FileReading:
     """Open, check and read one file; runs in a worker.
 
     Args:
@@ -172,7 +174,7 @@ def _storable(reading: Reading) -> Reading:
     )
 
 
-def _key(file: SourceFile, settings: IngestSettings) -> dict[str, Any]:
+def _key(file: SourceFile, settings: "IngestSettings") -> dict[str, Any]:
     """Content and all that decides how it is read; not the source, which a file may change."""
     suffix = extension(file.source)
     key = {"readers": READERS_VERSION, "sha256": file.sha256, "extension": suffix}

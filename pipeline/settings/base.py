@@ -1,6 +1,7 @@
 """What all sections of the settings share."""
 
-from typing import Annotated, Any, ClassVar
+from types import SimpleNamespace
+from typing import Annotated, Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +16,10 @@ class Section(BaseModel):
     how: ClassVar[frozenset[str]] = frozenset()
     """Fields that say how a result is computed and not what it is: workers, memory, limits of
     time. They are no part of a fingerprint, so a data set stays when they change."""
+
+    def plain(self) -> Self:
+        """Return the values without pydantic, to be sent to a worker process that has none."""
+        return cast("Self", SimpleNamespace(**dict(self)))
 
     def recipe(self) -> dict[str, Any]:
         """Return what a result depends on, as JSON has it."""

@@ -105,7 +105,11 @@ def test_a_counter_travels_to_a_worker_as_its_path(pair):
     assert pickle.loads(data)("Open the valve") == counter("Open the valve")
 
 
-@given(st.text(st.sampled_from("abZ09 '\t\n\r\x0b\x0c\x1c\x85\xa0_-.|\u2014\u2192\xa7\xe9\xb2\u0438st")))
+@given(
+    st.text(
+        st.sampled_from("abZ09 '\t\n\r\x0b\x0c\x1c\x85\xa0_-.|\u2014\u2192\xa7\xe9\xb2\u0438st")
+    )
+)
 def test_words_are_those_of_the_whole_pattern(text: str):
     assert tokens._words_of(text) == tokens._WORDS.findall(text)
 

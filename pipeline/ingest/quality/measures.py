@@ -5,10 +5,10 @@ import re
 from pipeline.ingest.quality.stats import (
     ADDRESS,
     BULLET,
-    LINK,
     TextStats,
     count_words,
     duplicated,
+    without_addresses,
     words_of,
 )
 from pipeline.ingest.quality.stop_words import STOP_WORDS
@@ -71,10 +71,9 @@ def long_words(stats: TextStats) -> float:
 
 def linked_words(stats: TextStats) -> float | None:
     """Share of words of prose that are the text of links: high in a site map or an index."""
-    links = LINK.findall(stats.prose)
-    rest = LINK.sub(" ", stats.prose) if links else stats.prose
-    linked = sum(len(words_of(text)) for text in links) + len(ADDRESS.findall(rest))
-    return linked / (linked + count_words(ADDRESS.sub(" ", rest))) if linked else None
+    rest = " ".join(stats.linked[::2])
+    linked = sum(len(words_of(text)) for text in stats.linked[1::2]) + len(ADDRESS.findall(rest))
+    return linked / (linked + count_words(without_addresses(rest))) if linked else None
 
 
 def words_with_letter(stats: TextStats) -> float | None:
@@ -213,7 +212,7 @@ def digits(stats: TextStats) -> float | None:
 
 def address_characters(stats: TextStats) -> float | None:
     """Share of characters of prose in web addresses that stand for themselves."""
-    return _of_prose(stats, sum(map(len, ADDRESS.findall(LINK.sub(" ", stats.prose)))))
+    return _of_prose(stats, sum(map(len, ADDRESS.findall(" ".join(stats.linked[::2])))))
 
 
 def parentheses(stats: TextStats) -> float | None:

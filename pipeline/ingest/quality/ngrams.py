@@ -1,6 +1,7 @@
 """Repetition of n-grams, of words and of characters."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +15,19 @@ class Ngrams:
     """The n-grams of a sequence of words."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
-        numbers = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
-        self._codes = np.fromiter(map(numbers.__getitem__, tokens), np.uint64, len(tokens))
+        # Another number in each process, but what is counted is which are equal.
+        self._codes = _mixed(np.fromiter(map(hash, tokens), np.int64, len(tokens)).view(np.uint64))
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
         self._ends = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
         self._characters = int(self._ends[-1])
-        self._found: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        self._found: dict[int, _Repeated] = {}
 
     def top_share(self, size: int) -> float:
         """Return the share of characters in the most frequent n-gram (Gopher).
 
         Of equally frequent ones the longest counts; when none occurs twice, 0.
         """
-        _, first = self._repeated(size)
+        first = self._repeated(size).first
         if not len(first):
             return 0.0
         places, counts = np.unique(first, return_counts=True)
@@ -40,7 +41,7 @@ class Ngrams:
         Gopher's measure as datatrove takes it: from left to right, a repeated n-gram counts and
         is stepped over, any other is remembered.
         """
-        places, first = self._repeated(size)
+        places, first, _ = self._repeated(size)
         if not len(places):
             return 0.0
         again = places != first
@@ -59,22 +60,47 @@ class Ngrams:
                 remembered.add(gram)
         return characters / self._characters
 
-    def _repeated(self, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the places of the n-grams that occur more than once, and of their first time."""
+    def _repeated(self, size: int) -> "_Repeated":
+        """Return the n-grams that occur more than once."""
         if size not in self._found:
-            hashes = _rolled(self._codes, size)
-            # Where a shorter n-gram occurs once, a longer one does: most places drop out early.
-            places = self._found[size - 1][0] if size - 1 in self._found else None
-            places = np.arange(len(hashes)) if places is None else places[places < len(hashes)]
-            _, first, group, counts = np.unique(
-                hashes[places], return_index=True, return_inverse=True, return_counts=True
-            )
-            repeated = counts[group] > 1
-            self._found[size] = places[repeated], places[first[group[repeated]]]
+            if size - 1 in self._found:
+                # Where a shorter n-gram occurs once, a longer one does: most places drop out early.
+                shorter = self._found[size - 1]
+                inside = shorter.places <= len(self._codes) - size
+                places = shorter.places[inside]
+                hashes = shorter.hashes[inside] * _MULTIPLIER + self._codes[places + (size - 1)]
+            else:
+                hashes = _rolled(self._codes, size)
+                places = np.arange(len(hashes))
+            self._found[size] = _repeated(places, hashes)
         return self._found[size]
 
     def _lengths(self, size: int) -> NDArray[np.int64]:
         return self._ends[size:] - self._ends[:-size]
+
+
+class _Repeated(NamedTuple):
+    """Places of the n-grams that occur more than once, in order."""
+
+    places: NDArray[np.int64]
+    first: NDArray[np.int64]
+    """The place of the first one that is equal."""
+    hashes: NDArray[np.uint64]
+
+
+def _repeated(places: NDArray[np.int64], hashes: NDArray[np.uint64]) -> _Repeated:
+    # numpy.unique gives the same; on arrays as short as these it takes twice the time.
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    equal = np.zeros(len(order) + 1, dtype=bool)  # to the one before, up to the end
+    equal[1:-1] = ordered[1:] == ordered[:-1]
+    begins = np.maximum.accumulate(np.where(equal[:-1], 0, np.arange(len(order))))
+    repeated = np.flatnonzero(equal[:-1] | equal[1:])
+    found = order[repeated]
+    by_place = np.argsort(found, kind="stable")
+    found = found[by_place]
+    first = order[begins[repeated]][by_place]
+    return _Repeated(places[found], places[first], hashes[found])
 
 
 def character_share(text: str, size: int) -> float:
@@ -86,17 +112,22 @@ def character_share(text: str, size: int) -> float:
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     if len(codes) < size:
         return 0.0
-    _, counts = np.unique(_rolled(codes.astype(np.uint64), size), return_counts=True)
+    hashes = _rolled(_mixed(codes.astype(np.uint64)), size)
+    _, counts = np.unique(hashes, return_counts=True)
     repeated = int((counts > 1).sum())
     top = min(int(len(counts) ** 0.5), repeated)
     return float(np.sort(counts)[len(counts) - top :].sum() / counts.sum()) if top else 0.0
 
 
-def _rolled(codes: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
+def _mixed(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     mixed = (codes + np.uint64(1)) * _MULTIPLIER
     mixed ^= mixed >> np.uint64(32)
+    return mixed
+
+
+def _rolled(codes: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
     count = max(0, len(codes) - size + 1)
     hashes = np.zeros(count, dtype=np.uint64)
     for shift in range(size):
-        hashes = hashes * _MULTIPLIER + mixed[shift : shift + count]
+        hashes = hashes * _MULTIPLIER + codes[shift : shift + count]
     return hashes

@@ -35,6 +35,7 @@ _INDENTED = re.compile(r"(?: {4}|\t)\s*(?![-*+] |\d{1,3}[.)] )\S")
 """Indented code, or the continuation of a list item, which is read with the rest elsewhere."""
 BULLET = re.compile(r"(?:[-*+\u2022\u2023\u25aa\u25cf\u30fb]|\d{1,3}[.)])[ \t]")
 _ALNUM = re.compile(r"[^\W_]")
+_TOKEN = re.compile(r"\w+")
 _EDGES = "*_`#>()[]\"'.,;:!?"
 _PUNCTUATION = frozenset(
     ".,;:!?'\"()[]-/%&+_`*#<>=@$\u00b0\u20ac\u00a3\u2013\u2014\u2026\u00b1\u00d7\u00b5\u2192"
@@ -57,7 +58,7 @@ class TextStats:
     @cached_property
     def words(self) -> list[str]:
         """Text between spaces, of the whole text without the addresses of links."""
-        return words_of(_without_addresses(self.text))
+        return words_of(_without_targets(self.text))
 
     @cached_property
     def lines(self) -> list[str]:
@@ -76,6 +77,14 @@ class TextStats:
     def prose(self) -> str:
         """The lines of prose as one text."""
         return "\n".join(self.lines)
+
+    @cached_property
+    def linked(self) -> list[str]:
+        """Prose cut at its links: at odd places the text of a link, at even ones what is between.
+
+        The addresses of the links are in none of them.
+        """
+        return LINK.split(self.prose) if "](" in self.prose else [self.prose]
 
     @cached_property
     def blocks(self) -> list[str]:
@@ -100,14 +109,14 @@ class TextStats:
     @cached_property
     def prose_words(self) -> Counter[str]:
         """Words of prose without the marks around them; of a link, the words of its text."""
-        prose = ADDRESS.sub("", LINK.sub(r"\1", self.prose))
+        prose = without_addresses("".join(self.linked), "")
         words: dict[str, int] = {}
         for word, count in Counter(words_of(prose)).items():
-            if word.isalnum():
-                words[word] = words.get(word, 0) + count
-            elif has_alnum(word):
-                core = word.strip(_EDGES)
-                words[core] = words.get(core, 0) + count
+            if not word.isalnum():
+                word = word.strip(_EDGES)
+                if not has_alnum(word):
+                    continue
+            words[word] = words.get(word, 0) + count
         return Counter(words)
 
     @cached_property
@@ -116,7 +125,7 @@ class TextStats:
 
         Addresses repeat their host and are left out; the text of a link counts.
         """
-        return re.findall(r"\w+", _without_addresses(" ".join(self.lines)).casefold())
+        return _TOKEN.findall(_without_targets(" ".join(self.lines)).casefold())
 
     @cached_property
     def ngrams(self) -> "Ngrams":
@@ -137,8 +146,13 @@ class TextStats:
         return sum(self.prose.count(char) for char in set(self.prose) if _is_odd(char))
 
 
-def _without_addresses(text: str) -> str:
-    return ADDRESS.sub(" ", _TARGET.sub("] ", text))
+def without_addresses(text: str, stead: str = " ") -> str:
+    """Return a text without the addresses that stand for themselves."""
+    return ADDRESS.sub(stead, text) if "://" in text else text
+
+
+def _without_targets(text: str) -> str:
+    return without_addresses(_TARGET.sub("] ", text) if "](" in text else text)
 
 
 def words_of(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from pipeline.ingest.readers import (
     archive,
@@ -20,7 +21,9 @@ from pipeline.ingest.readers import (
 )
 from pipeline.ingest.readers.reading import ReadFailure, Reading
 from pipeline.ingest.readers.zipped import kind_of
-from pipeline.settings import IngestSettings
+
+if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
+    from pipeline.settings import IngestSettings
 
 READERS_VERSION = 3
 """Raise it with any change of what a reader returns: cached readings are then made anew."""
@@ -120,7 +123,7 @@ def format_of(suffix: str, data: bytes) -> str:
     return kind
 
 
-def read(kind: str, data: bytes, settings: IngestSettings, source: str = "") -> Reading:
+def read(kind: str, data: bytes, settings: "IngestSettings", source: str = "") -> Reading:
     """Read a file of a known format.
 
     Args:
@@ -160,7 +163,7 @@ def read(kind: str, data: bytes, settings: IngestSettings, source: str = "") -> 
     return readers[kind](data)
 
 
-def _read_member(name: str, data: bytes, settings: IngestSettings) -> Reading:
+def _read_member(name: str, data: bytes, settings: "IngestSettings") -> Reading:
     """Read a member of an archive; its records know their format."""
     kind = format_of(extension(name), data)
     if kind in ARCHIVES:
