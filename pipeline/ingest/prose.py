@@ -10,20 +10,26 @@ _FENCE = re.compile(r"^[ \t>]*(?:(?P<ticks>`{3,})[^`\n]*|(?P<tildes>~{3,})[^\n]*
 """A line that opens fenced code, or closes it when nothing else is on it (CommonMark 4.5), in lists
 and quotes too."""
 
-_INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200e\u200f\u2060\ufeff\ufffe\x00-\x08\x0b-\x1f\x7f]")
+_ZERO_WIDTH = "\u00ad\u200b\u200c\u200e\u200f\u2060\ufeff\ufffe"
+_CONTROLS = r"\x00-\x08\x0b-\x1f\x7f"
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+_INVISIBLE = re.compile(f"[{_ZERO_WIDTH}{_CONTROLS}]")
 """Soft hyphen, zero-width characters, direction marks, control characters; not the zero-width
 joiner U+200D, which holds emoji and Indic clusters together."""
 
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
-_STRAIGHT = str.maketrans("\u2018\u2019\u201c\u201d\u00a0", "''\"\" ")
+_STRAIGHT = (("\u2018", "'"), ("\u2019", "'"), ("\u201c", '"'), ("\u201d", '"'), ("\u00a0", " "))
 """What ftfy and :data:`_SPACES` make of punctuation in whole text."""
-_PLAIN = str.maketrans(
-    dict.fromkeys("\u2018\u2019\u201c\u201d\u00a0\u2013\u2014\u2026\u2022\u2192", " ")
+_NOT_PLAIN = re.compile(
+    r"[^\x00-\x1a\x1c-\x7f\u2018\u2019\u201c\u201d\u00a0\u2013\u2014\u2026\u2022\u2192]"
 )
-"""Punctuation beside which ASCII is no mojibake: that has a letter or sign of Latin-1 in front."""
+"""All but ASCII and punctuation beside which it is no mojibake: that has a letter or sign of
+Latin-1 in front. An escape may begin the colour of a terminal."""
 
-_RUNS = re.compile(r"(?<=\S)(?: [ \t]+|\t[ \t]*)")
+# What they look for stands first, so that the search leaps from one to the next.
+_SPACE_RUNS = re.compile(r"  (?<=\S  ) *")
+_RUNS = re.compile(r"[ \t](?:(?<=\S\t)[ \t]*|(?<=\S )[ \t]+)")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 _CAPITALS = re.compile(
@@ -63,7 +69,7 @@ def fenced(text: str) -> Iterator[tuple[int, int]]:
     up to the end of the text.
     """
     opened, start = "", 0
-    for line in _FENCE.finditer(text):
+    for line in _fences(text):
         fence = line["ticks"] or line["tildes"]
         if not opened:
             opened, start = fence, line.start()
@@ -72,6 +78,20 @@ def fenced(text: str) -> Iterator[tuple[int, int]]:
             opened = ""
     if opened:
         yield start, len(text)
+
+
+def _fences(text: str) -> Iterator[re.Match[str]]:
+    """Yield the lines that may open or close fenced code."""
+    if "~~~" in text:
+        yield from _FENCE.finditer(text)
+        return
+    at = text.find("```")
+    while at >= 0:
+        line = _FENCE.match(text, text.rfind("\n", 0, at) + 1)
+        if line:
+            yield line
+        end = text.find("\n", at)
+        at = text.find("```", end) if end >= 0 else -1
 
 
 def strip_metadata(text: str) -> str:
@@ -105,26 +125,28 @@ def normalise(text: str) -> str:
 
 
 def _mend(text: str) -> str:
-    if "\x1b" in text or not text.isascii():  # an escape may begin the colour of a terminal
+    if "\x1b" in text or not text.isascii():
         lines = text.split("\n")
         text = "\n".join(
             line if line.isascii() and "\x1b" not in line else _mend_characters(line)
             for line in lines
         )
-    if _INVISIBLE.search(text):
+    if _CONTROL.search(text) or (not text.isascii() and any(map(text.__contains__, _ZERO_WIDTH))):
         text = _INVISIBLE.sub("", text)
-    text = _RUNS.sub(" ", text)
+    text = _RUNS.sub(" ", text) if "\t" in text else _SPACE_RUNS.sub(" ", text)
     if " \n" in text or "\t\n" in text or text[-1:] in (" ", "\t"):
         text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
-    return _BLANK_LINES.sub("\n\n", text)
+    return _BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text
 
 
 def _mend_characters(line: str) -> str:
     """Mend a line by ftfy and NFC, unless it holds nothing that they would change."""
+    if not _NOT_PLAIN.search(line):
+        for mark, plain in _STRAIGHT:
+            line = line.replace(mark, plain)
+        return line
     from ftfy import TextFixerConfig, fix_text
 
-    if "\x1b" not in line and line.translate(_PLAIN).isascii():
-        return line.translate(_STRAIGHT)
     line = fix_text(line, TextFixerConfig(unescape_html=False, normalization=None))
     return unicodedata.normalize("NFC", _INVISIBLE.sub("", _SPACES.sub(" ", line)))
 

@@ -1,7 +1,6 @@
 """The text of one block in the making, with its emphasis, code and links."""
 
 import re
-from typing import NamedTuple
 
 BREAK = "\0"
 """Stands for a line break, since all other white space is one space; no page holds it."""
@@ -15,22 +14,22 @@ _POWER = re.compile(r"[-\u2212+]?\d{1,4}|[a-z]")
 _JOINED = 1000
 """Characters of code up to which more is joined to it: each time copies it."""
 
+_AROUND = " \t\r\n\f" + BREAK
+"""White space of HTML, which marks leave outside."""
+
 _BREAKS = re.compile(rf"\s*{BREAK}\s*")
 
 
-class _Mark(NamedTuple):
-    kind: str
-    """Empty for one that is not written."""
-    start: int
-    """Place of its first piece."""
-    address: str
+_Mark = tuple[str, int, str]
+"""Its kind, empty for one that is not written; the place of its first piece; its address."""
 
 
 class Line:
     """Collects pieces of text; marks nest as their elements do."""
 
     def __init__(self) -> None:
-        self._pieces: list[str] = []
+        self.pieces: list[str] = []
+        """Of the block; none as long as it has no text."""
         self._marks: list[_Mark] = []
         self._closed = ("", "")
         """The last mark that was closed: its kind and what it became."""
@@ -39,74 +38,78 @@ class Line:
 
     def add(self, text: str) -> None:
         """Add text as it stands in the page."""
-        self._pieces.append(text)
+        if self.pieces or self._marks or not text.isspace():
+            self.pieces.append(text)
 
     def open(self, kind: str, address: str = "") -> None:
         """Begin emphasis (``*``, ``**``), code, a link or raised text; close it once."""
-        for mark in self._marks:
-            if mark.kind == CODE or mark.kind == kind:
+        for outer, _, _ in self._marks:
+            if outer in (CODE, kind):
                 kind = ""
         if self.plain and kind in ("*", "**"):
             kind = ""
-        self._marks.append(_Mark(kind, len(self._pieces), address))
+        self._marks.append((kind, len(self.pieces), address))
 
     def close(self) -> None:
         """End what was opened last."""
-        self._wrap(self._marks.pop())
+        kind, start, address = self._marks.pop()
+        if kind and start < len(self.pieces):
+            self._wrap(kind, start, address)
 
     def take(self) -> str:
         """Return the block and begin the next one, in which the open marks go on."""
-        if not self._pieces:
+        if not self.pieces:
             return ""
         if self._marks:
-            for mark in reversed(self._marks):
-                self._wrap(mark)
-            self._marks = [mark._replace(start=0) for mark in self._marks]
-        text = "".join(self._pieces)
-        self._pieces.clear()
+            marks = [(kind, 0, address) for kind, _, address in self._marks]
+            while self._marks:
+                self.close()
+            self._marks = marks
+        text = "".join(self.pieces)
+        self.pieces.clear()
         if BREAK not in text:
             return " ".join(text.split())
         lines = [" ".join(line.split()) for line in text.split(BREAK)]
         return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
-    def _wrap(self, mark: _Mark) -> None:
-        if not mark.kind or mark.start >= len(self._pieces):
-            return
-        inner = "".join(self._pieces[mark.start :])
-        del self._pieces[mark.start :]
-        text = inner.strip(" \t\r\n\f" + BREAK)
+    def _wrap(self, kind: str, start: int, address: str) -> None:
+        pieces = self.pieces
+        inner = pieces[start] if start == len(pieces) - 1 else "".join(pieces[start:])
+        del pieces[start:]
+        text = inner.strip(_AROUND)
         if not text:
-            self._pieces.append(inner)
+            pieces.append(inner)
             return
-        at = inner.index(text)
-        before, after = inner[:at], inner[at + len(text) :]
-        if mark.kind == CODE:
+        before = after = ""
+        if len(text) < len(inner):
+            before, _, after = inner.partition(text)
+        if kind == CODE:
             text = _code(text)
-        elif mark.kind == LINK:
-            text = _link(text, mark.address)
-        elif mark.kind == RAISED:
-            base = self._pieces[-1][-1:] if self._pieces else ""
+        elif kind == LINK:
+            text = _link(text, address)
+        elif kind == RAISED:
+            base = pieces[-1][-1:] if pieces else ""
             text = f"^{text}" if base.isalnum() and _POWER.fullmatch(text) else text
         elif not (text[0] == text[-1] == "`" and text.count("`") == 2):
-            text = f"{mark.kind}{text}{mark.kind}"  # code alone needs no emphasis
+            text = f"{kind}{text}{kind}"  # code alone needs no emphasis
         before_kind, before_text = self._closed
         if (
-            mark.kind in (CODE, "*", "**")
+            before_kind == kind
+            and kind in (CODE, "*", "**")
             and not before
-            and before_kind == mark.kind
-            and self._pieces
-            and self._pieces[-1] is before_text
+            and pieces
+            and pieces[-1] is before_text
             and len(before_text) <= _JOINED
-            and text.startswith(mark.kind)
+            and text.startswith(kind)
         ):
             # Two in a row: "`a``b`" would be read as one with a doubled mark in it.
-            text = self._pieces.pop()[: -len(mark.kind)] + text[len(mark.kind) :]
+            text = pieces.pop()[: -len(kind)] + text[len(kind) :]
         if before:
-            self._pieces.append(before)
-        self._pieces.append(text)
-        self._closed = mark.kind, text
+            pieces.append(before)
+        pieces.append(text)
+        self._closed = kind, text
         if after:
-            self._pieces.append(after)
+            pieces.append(after)
 
 
 def _code(text: str) -> str:
@@ -120,12 +123,15 @@ def _code(text: str) -> str:
 
 def _link(text: str, address: str) -> str:
     address = address.strip()
-    scheme = address.partition(":")[0].lower()
-    elsewhere = scheme in ("http", "https")
-    if not address or address[0] == "#" or (not elsewhere and scheme in ("javascript", "mailto")):
+    if not address or address[0] == "#" or text == address:
         return text
-    if text == address or (not elsewhere and re.search(r"[\[\]]", text)):
+    scheme = address.partition(":")[0].lower()
+    if scheme not in ("http", "https") and (
+        scheme in ("javascript", "mailto") or "[" in text or "]" in text
+    ):
         return text  # a relative link is taken out later, by a pattern without nested brackets
     for mark, code in ((" ", "%20"), ("(", "%28"), (")", "%29"), ("\n", ""), ("\t", "")):
         address = address.replace(mark, code)
-    return f"[{_BREAKS.sub(' ', text)}]({address})"
+    if BREAK in text:
+        text = _BREAKS.sub(" ", text)
+    return f"[{text}]({address})"

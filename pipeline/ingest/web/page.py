@@ -6,6 +6,7 @@ from typing import Any
 
 from lxml import etree
 
+from pipeline.ingest.web.events import events_of
 from pipeline.ingest.web.frame import Frame
 from pipeline.ingest.web.writer import Writer
 
@@ -41,8 +42,8 @@ def main_content(html: str) -> str:
     writer = Writer(frame)
     title = frame.title_outside()
     if title is not None:
-        writer.walk(title)
-    writer.walk(frame.root)
+        writer.walk(events_of(title))
+    writer.walk(frame.content())
     return writer.text()
 
 

@@ -68,6 +68,8 @@ class Part:
 
     def joined(self) -> str:
         """Return the blocks as one text."""
+        if len(self.blocks) == 1:
+            return self.blocks[0]
         if self._items:
             loose = any("\n\n" in block for block in self.blocks)
             return ("\n\n" if loose else "\n").join(self.blocks)

@@ -50,7 +50,7 @@ def _content(pre: Any) -> str:
 
 
 def _language(pre: Any) -> str:
-    code = pre.find("code")
+    code = next(pre.iterchildren("code"), None)
     elements = [pre] if code is None else [code, pre]
     above = pre.getparent()
     while above is not None and len(elements) < _ABOVE + 2:
@@ -58,7 +58,7 @@ def _language(pre: Any) -> str:
         above = above.getparent()
     for element in elements:
         named = element.get("data-lang") or element.get("data-language") or ""
-        if re.fullmatch(r"[\w+#.-]{1,30}", named):
+        if named and re.fullmatch(r"[\w+#.-]{1,30}", named):
             return str(named)
         names = element.get("class")
         language = code_language(names) if names else ""

@@ -66,21 +66,22 @@ class Table:
         self._rows.append([])
         self._headings.append(True)
 
-    def cell(self, text: str, cell: Any) -> None:
+    def cell(self, text: str, tag: str, attributes: dict[str, str]) -> None:
         """Add a cell to the row.
 
         Args:
             text: Its Markdown, in one line.
-            cell: The element, for its spans.
+            tag: ``td`` or ``th``.
+            attributes: Its spans may be among them.
         """
         if not self._rows:
             self.row()
         self._fill()
         row = self._rows[-1]
-        self._headings[-1] &= cell.tag == "th"
+        self._headings[-1] &= tag == "th"
         text = text.replace("\\|", "|").replace("|", "\\|")
-        down = _span(cell, "rowspan")
-        for number in range(_span(cell, "colspan")):
+        down = _span(attributes.get("rowspan"))
+        for number in range(_span(attributes.get("colspan"))):
             shown = "" if number else text
             if number and len(row) >= MOST_COLUMNS:
                 break
@@ -127,6 +128,5 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _span(cell: Any, name: str) -> int:
-    value = cell.get(name) or "1"
-    return max(1, int(value)) if re.fullmatch(r"\d{1,5}", value) else 1
+def _span(value: str | None) -> int:
+    return max(1, int(value)) if value and re.fullmatch(r"\d{1,5}", value) else 1

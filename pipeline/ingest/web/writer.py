@@ -4,11 +4,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from lxml import etree
-
+from pipeline.ingest.web.events import Event, skip
 from pipeline.ingest.web.frame import Frame
 from pipeline.ingest.web.line import BREAK, CODE, LINK, RAISED, Line
-from pipeline.ingest.web.names import HEADINGS, INLINE, UNSEEN, is_box, is_label
+from pipeline.ingest.web.names import DROPPED, HEADINGS, INLINE, UNSEEN, is_box, is_label
 from pipeline.ingest.web.parts import Part, indented
 from pipeline.ingest.web.pre import code_block
 from pipeline.ingest.web.tables import Table, is_data
@@ -28,6 +27,7 @@ _PLAIN = frozenset(("p", "div", "section", "tbody"))
 _WHOLE = frozenset(("pre", "math", "td"))
 """Elements that may be written down without a walk into them."""
 _TEXTS = {"br": BREAK, "q": '"'}
+_ITEMS = frozenset(("li", "dd", "dt", "blockquote"))
 _LISTS = frozenset(("ul", "ol", "menu", "dir", "dl"))
 _OPENS_BLOCK = re.compile(r"#{1,6}(?:\s|$)|`{3}|~{3}")
 """What would make a heading or code of a paragraph."""
@@ -53,39 +53,34 @@ class Writer:
         """Return what was written so far."""
         return self._parts[0].joined()
 
-    def walk(self, root: Any) -> None:
-        """Write an element down."""
+    def walk(self, events: list[Event]) -> None:
+        """Write an element down, given its tags; what stands behind it is left out."""
         add = self._line.add
-        drops = self._frame.drops
+        dropped = self._frame.dropped
         ends: list[Callable[[], None] | None] = []
-        skipped = False
-        walk = etree.iterwalk(root, events=("start", "end"))
-        for event, element in walk:
-            if event == "start":
-                tag = element.tag
-                skipped = element is not root and drops(element)
-                if not skipped and tag in _WHOLE:
-                    skipped = self._whole(element)
-                if skipped:
-                    if tag not in INLINE and tag not in UNSEEN:
-                        self._flush()
-                    walk.skip_subtree()
-                    continue
-                ends.append(self._start(tag, element))
-                text = element.text
-            else:
-                end = None if skipped else ends.pop()
+        stream = iter(events)
+        for element, tag, attributes, text in stream:
+            if element is None:
+                end = ends.pop()
                 if end is not None:
                     end()
-                skipped = False
-                text = element.tail
-            if text and not (element is root and event == "end"):
+            elif (ends and (tag in DROPPED or element in dropped)) or (
+                tag in _WHOLE and self._whole(element, tag, attributes)
+            ):
+                if tag not in INLINE and tag not in UNSEEN:
+                    self._flush()
+                text = skip(stream)
+            else:
+                ends.append(self._start(element, tag, attributes))
+            if not ends:
+                break
+            if text:
                 add(text)
         self._flush()
 
-    def _whole(self, element: Any) -> bool:
+    def _whole(self, element: Any, tag: str, attributes: dict[str, str]) -> bool:
         """Write down an element that is not walked into, and say whether it was one."""
-        if element.tag == "pre":
+        if tag == "pre":
             self._flush()
             code = code_block(element)
             if code and self._in_cell():
@@ -94,9 +89,9 @@ class Writer:
                 self._line.close()
             elif code:
                 self._add(code)
-        elif element.tag == "math":
+        elif tag == "math":
             self._line.add(_formula(element))
-        elif element.tag == "td" and "icon" in (element.get("class") or "").split():
+        elif tag == "td" and "icon" in (attributes.get("class") or "").split():
             self._flush()
             label = _label(element)
             if label:
@@ -105,55 +100,50 @@ class Writer:
             return False
         return True
 
-    def _start(self, tag: str, element: Any) -> Callable[[], None] | None:
+    def _start(
+        self, element: Any, tag: str, attributes: dict[str, str]
+    ) -> Callable[[], None] | None:
         """Begin an element; return what to do at its end."""
+        if tag in _MARKS:
+            self._line.open(_MARKS[tag], attributes.get("href") or "" if tag == "a" else "")
+            return self._line.close
         if tag in INLINE:
-            return self._start_inline(tag, element)
+            return self._start_inline(tag, attributes)
         self._flush()
-        names = element.get("class") or ""
-        if self._boxes and (tag in HEADINGS or (tag in ("p", "div") and is_label(names))):
+        names = attributes.get("class")
+        if self._boxes and (tag in HEADINGS or (tag in ("p", "div") and is_label(names or ""))):
             return self._marked("**")
         if names and is_box(names):
             self._boxes += 1
-            end = self._start_block(tag, element)
+            end = self._start_block(element, tag, attributes)
             return lambda: self._end_box(end)
-        return self._start_block(tag, element)
+        return self._start_block(element, tag, attributes)
 
-    def _start_inline(self, tag: str, element: Any) -> Callable[[], None] | None:
-        mark = _MARKS.get(tag)
-        if mark is not None:
-            self._line.open(mark, element.get("href") or "" if mark == LINK else "")
-            return self._line.close
+    def _start_inline(self, tag: str, attributes: dict[str, str]) -> Callable[[], None] | None:
         if tag in _TEXTS:
             self._line.add(_TEXTS[tag])
             return lambda: self._line.add('"') if tag == "q" else None
-        if tag == "img" and _FORMULA_PICTURE.search(element.get("class") or ""):
-            self._line.add(element.get("alt") or "")
+        if tag == "img" and _FORMULA_PICTURE.search(attributes.get("class") or ""):
+            self._line.add(attributes.get("alt") or "")
         return None
 
-    def _start_block(self, tag: str, element: Any) -> Callable[[], None]:
+    def _start_block(
+        self, element: Any, tag: str, attributes: dict[str, str]
+    ) -> Callable[[], None]:
         if tag in _PLAIN:
             return self._flush
+        if tag in _ITEMS:
+            self._parts.append(Part(tight=tag in ("li", "dd")))
+            return self._start_item(tag, attributes)
         if tag in HEADINGS:
             self._level, self._line.plain = int(tag[1]), True
             return self._end_heading
         if tag in _LISTS:
             self._depth += 1
-            start = element.get("start") or ""
-            first = int(start) if re.fullmatch(r"\d{1,9}", start) else 1
+            start = attributes.get("start")
+            first = int(start) if start and re.fullmatch(r"\d{1,9}", start) else 1
             self._parts.append(Part(items=True, number=first if tag == "ol" else None))
             return self._end_list
-        if tag in ("li", "dd", "dt", "blockquote"):
-            self._depth += tag == "blockquote"
-            self._parts.append(Part(tight=tag in ("li", "dd")))
-            if tag == "dt" and "sig" in (element.get("class") or "").split():
-                return self._marked(CODE, self._end_dt)
-            return {
-                "li": self._end_li,
-                "dd": self._end_dd,
-                "dt": self._end_dt,
-                "blockquote": self._end_quote,
-            }[tag]
         if tag == "table":
             self._tables.append(Table() if is_data(element) else None)
             return self._end_table
@@ -162,8 +152,20 @@ class Writer:
             table.row()
         elif table is not None and tag in ("td", "th"):
             self._parts.append(Part())
-            return lambda: self._end_cell(table, element)
+            return lambda: self._end_cell(table, tag, attributes)
         return self._flush
+
+    def _start_item(self, tag: str, attributes: dict[str, str]) -> Callable[[], None]:
+        if tag == "li":
+            return self._end_li
+        if tag == "dd":
+            return self._end_dd
+        if tag == "dt":
+            if "sig" in (attributes.get("class") or "").split():
+                return self._marked(CODE, self._end_dt)
+            return self._end_dt
+        self._depth += 1
+        return self._end_quote
 
     def _marked(self, mark: str, then: Callable[[], None] | None = None) -> Callable[[], None]:
         """Open a mark for a whole block; return what ends it."""
@@ -226,9 +228,9 @@ class Writer:
         if table is not None:
             self._add(table.markdown())
 
-    def _end_cell(self, table: Table, element: Any) -> None:
+    def _end_cell(self, table: Table, tag: str, attributes: dict[str, str]) -> None:
         part = self._close()
-        table.cell(part.in_a_line(), element)
+        table.cell(part.in_a_line(), tag, attributes)
 
     def _close(self) -> Part:
         self._flush()
@@ -242,7 +244,7 @@ class Writer:
 
     def _flush(self) -> None:
         """End the block that the line holds."""
-        text = self._line.take()
+        text = self._line.take() if self._line.pieces else ""
         if not text:
             return
         if self._level and not self._in_cell():

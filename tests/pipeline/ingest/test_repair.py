@@ -1,4 +1,8 @@
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.ingest import paper, prose
 from tests.pipeline.ingest.making import PROSE
@@ -89,3 +93,37 @@ def test_capital_lines_of_plain_text_become_headings():
     assert prose.mark_headings(text).startswith(
         f"# FIRMWARE 4.3\n\nVersion 4\n\n## NEW FEATURES\n\n{PROSE}\n\nA22 AND B.\n\nOK"
     )
+
+
+MARKDOWN = st.lists(
+    st.sampled_from(
+        [
+            *("```", "````", "~~~", "`", "> ", " ", "  ", "\t", "\n", "\n\n\n", "a", "[a](b)"),
+            *("\x00", "\x0b", "\x1c", "\x1b[0m", "\u00a0", "\u2003", "\u200b", "\u00ad"),
+            *("\u2019", "\u00e9"),
+        ]
+    ),
+    max_size=30,
+).map("".join)
+
+
+@given(MARKDOWN)
+def test_fences_are_found_by_their_marks_as_line_by_line(text: str):
+    text = text.replace("~~~", "")
+    assert [line.span() for line in prose._fences(text)] == [
+        line.span() for line in prose._FENCE.finditer(text)
+    ]
+
+
+@given(MARKDOWN)
+def test_white_space_and_invisible_characters_go_whatever_stands_beside_them(text: str):
+    mended = prose._mend(text)
+    plain = re.sub(r"(?<=\S)(?: [ \t]+|\t[ \t]*)", " ", mended)
+    assert plain == mended
+    assert not prose._INVISIBLE.search(mended)
+    assert not re.search(r"[ \t](?:\n|\Z)|\n{3}", mended)
+
+
+@given(st.text(st.sampled_from("a \n\u00a0\x0b"), max_size=30))
+def test_runs_of_spaces_are_found_by_either_pattern(text: str):
+    assert prose._SPACE_RUNS.sub(" ", text) == prose._RUNS.sub(" ", text)
