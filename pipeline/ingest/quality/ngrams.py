@@ -127,7 +127,7 @@ def _mixed(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def _rolled(codes: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
     count = max(0, len(codes) - size + 1)
-    hashes = np.zeros(count, dtype=np.uint64)
+    hashes: NDArray[np.uint64] = np.zeros(count, dtype=np.uint64)
     for shift in range(size):
         hashes = hashes * _MULTIPLIER + codes[shift : shift + count]
     return hashes
