@@ -71,33 +71,28 @@ def long_words(stats: TextStats) -> float:
 
 def linked_words(stats: TextStats) -> float | None:
     """Share of words of prose that are the text of links: high in a site map or an index."""
-    links = LINK.findall(stats.prose)
-    rest = LINK.sub(" ", stats.prose) if links else stats.prose
-    linked = sum(len(words_of(text)) for text in links) + len(ADDRESS.findall(rest))
+    rest = " ".join(stats.by_links[::2])
+    linked = len(words_of(" ".join(stats.by_links[1::2]))) + len(ADDRESS.findall(rest))
     return linked / (linked + count_words(ADDRESS.sub(" ", rest))) if linked else None
 
 
 def words_with_letter(stats: TextStats) -> float | None:
     """Share of words of prose that hold a letter."""
-    total = stats.prose_words.total()
-    if total < PROSE_FROM:
-        return None
-    words = stats.prose_words.items()
-    letters = (count for word, count in words if word.isalpha() or any(map(str.isalpha, word)))
-    return sum(letters) / total
+    words = stats.prose_words
+    return None if words.total < PROSE_FROM else words.with_letter / words.total
 
 
 def word_length(stats: TextStats) -> float | None:
     """Mean length of the words of prose in scripts with spaces, when most words are."""
-    total = stats.prose_words.total()
-    if total < PROSE_FROM or stats.is_unspaced:
+    words = stats.prose_words
+    if words.total < PROSE_FROM or stats.is_unspaced:
         return None
-    return sum(len(word) * count for word, count in stats.prose_words.items()) / total
+    return stats.word_characters / words.total
 
 
 def odd_characters(stats: TextStats) -> float | None:
     """Share of characters of prose that are no letter, digit, space or common punctuation."""
-    if stats.prose_words.total() < PROSE_FROM:
+    if stats.prose_words.total < PROSE_FROM:
         return None
     return stats.odd_characters / len(stats.prose)
 
@@ -230,7 +225,7 @@ def _of_blocks(stats: TextStats, count: int) -> float | None:
 
 
 def _for_each_word(stats: TextStats, count: int) -> float | None:
-    return count / stats.prose_words.total() if stats.prose_words else None
+    return count / stats.prose_words.total if stats.prose_words.total else None
 
 
 def _has_ngrams(stats: TextStats) -> bool:
