@@ -2,9 +2,12 @@
 
 import re
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.ingest.prose import prose_of
+
+if TYPE_CHECKING:
+    from pipeline.ingest.language_model import Identifier
 
 WINDOWS = 4
 """Places of a long text that are looked at, from its start to its end."""
@@ -53,8 +56,7 @@ def _classify(prose: str, window: int) -> Language:
 
 
 @cache
-def _identifier() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+def _identifier() -> "Identifier":
+    from pipeline.ingest.language_model import load  # numpy: settings load without it
 
-    # The module's own classify() gives log-likelihoods; probabilities need an identifier.
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    return load()

@@ -10,9 +10,6 @@ LONGEST = 20_000_000
 """Characters: more is not even looked at, in any profile."""
 
 
-START = 1_000
-"""Characters: enough for the words that any profile asks for."""
-
 TOO_SHORT = "too_short"
 """The rule that is asked before the language is looked at."""
 
@@ -32,9 +29,7 @@ def too_long(text: str) -> Verdict | None:
 
 def too_short(text: str, rules: Sequence[Rule]) -> Verdict | None:
     """Return the verdict of the rule ``too_short``, when it is among the rules and broken."""
-    asked = [rule for rule in rules if rule.name == TOO_SHORT]
-    # A text is not shorter than its start.
-    return judge(text[:START], asked) and judge(text, asked)
+    return judge(text, [rule for rule in rules if rule.name == TOO_SHORT])
 
 
 def judge(text: str, rules: Sequence[Rule], language: str = "") -> Verdict | None:
@@ -56,6 +51,8 @@ def broken(text: str, rules: Sequence[Rule], language: str = "") -> list[Verdict
 def _broken(text: str, rules: Sequence[Rule], language: str) -> Iterator[Verdict]:
     stats = TextStats(text, language)
     for rule in rules:
+        if rule.bound and not rule.breaks(rule.bound(stats)):
+            continue
         value = rule.measure(stats)
         if value is not None and rule.breaks(value):
             yield Verdict(rule.name, value, rule.limit)

@@ -5,10 +5,10 @@ import re
 from pipeline.ingest.quality.stats import (
     ADDRESS,
     BULLET,
+    LINK,
     TextStats,
     count_words,
     duplicated,
-    without_addresses,
     words_of,
 )
 from pipeline.ingest.quality.stop_words import STOP_WORDS
@@ -71,32 +71,28 @@ def long_words(stats: TextStats) -> float:
 
 def linked_words(stats: TextStats) -> float | None:
     """Share of words of prose that are the text of links: high in a site map or an index."""
-    rest = " ".join(stats.linked[::2])
-    linked = sum(len(words_of(text)) for text in stats.linked[1::2]) + len(ADDRESS.findall(rest))
-    return linked / (linked + count_words(without_addresses(rest))) if linked else None
+    rest = " ".join(stats.by_links[::2])
+    linked = len(words_of(" ".join(stats.by_links[1::2]))) + len(ADDRESS.findall(rest))
+    return linked / (linked + count_words(ADDRESS.sub(" ", rest))) if linked else None
 
 
 def words_with_letter(stats: TextStats) -> float | None:
     """Share of words of prose that hold a letter."""
-    total = stats.prose_words.total()
-    if total < PROSE_FROM:
-        return None
-    words = stats.prose_words.items()
-    letters = (count for word, count in words if word.isalpha() or any(map(str.isalpha, word)))
-    return sum(letters) / total
+    words = stats.prose_words
+    return None if words.total < PROSE_FROM else words.with_letter / words.total
 
 
 def word_length(stats: TextStats) -> float | None:
     """Mean length of the words of prose in scripts with spaces, when most words are."""
-    total = stats.prose_words.total()
-    if total < PROSE_FROM or stats.is_unspaced:
+    words = stats.prose_words
+    if words.total < PROSE_FROM or stats.is_unspaced:
         return None
-    return sum(len(word) * count for word, count in stats.prose_words.items()) / total
+    return stats.word_characters / words.total
 
 
 def odd_characters(stats: TextStats) -> float | None:
     """Share of characters of prose that are no letter, digit, space or common punctuation."""
-    if stats.prose_words.total() < PROSE_FROM:
+    if stats.prose_words.total < PROSE_FROM:
         return None
     return stats.odd_characters / len(stats.prose)
 
@@ -212,7 +208,7 @@ def digits(stats: TextStats) -> float | None:
 
 def address_characters(stats: TextStats) -> float | None:
     """Share of characters of prose in web addresses that stand for themselves."""
-    return _of_prose(stats, sum(map(len, ADDRESS.findall(" ".join(stats.linked[::2])))))
+    return _of_prose(stats, sum(map(len, ADDRESS.findall(LINK.sub(" ", stats.prose)))))
 
 
 def parentheses(stats: TextStats) -> float | None:
@@ -229,7 +225,7 @@ def _of_blocks(stats: TextStats, count: int) -> float | None:
 
 
 def _for_each_word(stats: TextStats, count: int) -> float | None:
-    return count / stats.prose_words.total() if stats.prose_words else None
+    return count / stats.prose_words.total if stats.prose_words.total else None
 
 
 def _has_ngrams(stats: TextStats) -> bool:

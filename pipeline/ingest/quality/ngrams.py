@@ -1,6 +1,8 @@
 """Repetition of n-grams, of words and of characters."""
 
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -11,14 +13,25 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 one text share a 64-bit hash about once in 10^13 texts of 1,000 words."""
 
 
+class _Repeated(NamedTuple):
+    """Where the n-grams of a size are that occur more than once, from left to right."""
+
+    places: NDArray[np.int64]
+    first: NDArray[np.int64]
+    """For each place that of the first n-gram that is the same."""
+    hashes: NDArray[np.uint64]
+
+
 class Ngrams:
     """The n-grams of a sequence of words."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
-        # Another number in each process, but what is counted is which are equal.
-        self._codes = _mixed(np.fromiter(map(hash, tokens), np.int64, len(tokens)).view(np.uint64))
-        lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
-        self._ends = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
+        numbers: defaultdict[str, int] = defaultdict(count().__next__)
+        codes = np.fromiter(map(numbers.__getitem__, tokens), np.int64, len(tokens))
+        lengths = np.fromiter(map(len, numbers), np.int64, len(numbers))
+        self._mixed = _mixed(codes.astype(np.uint64))
+        self._ends = np.zeros(len(codes) + 1, np.int64)
+        np.cumsum(lengths[codes], out=self._ends[1:])
         self._characters = int(self._ends[-1])
         self._found: dict[int, _Repeated] = {}
 
@@ -30,10 +43,24 @@ class Ngrams:
         first = self._repeated(size).first
         if not len(first):
             return 0.0
-        places, counts = np.unique(first, return_counts=True)
+        counts = np.bincount(first)
         most = int(counts.max())
-        longest = int(self._lengths(size)[places[counts == most]].max())
+        longest = int(self._lengths(size)[np.flatnonzero(counts == most)].max())
         return most * longest / self._characters
+
+    def covered_share(self, size: int) -> float:
+        """Return the share of characters that lie in any n-gram that occurs before.
+
+        No less than :meth:`repeated_share` of this size, which takes some of these n-grams, and
+        of any larger size: n-grams that are the same consist of shorter ones that are.
+        """
+        places, first, _ = self._repeated(size)
+        again = places[places != first]
+        if not len(again):
+            return 0.0
+        starts = again.copy()
+        np.maximum(again[1:], again[:-1] + size, out=starts[1:])
+        return int((self._ends[again + size] - self._ends[starts]).sum()) / self._characters
 
     def repeated_share(self, size: int) -> float:
         """Return the share of characters in n-grams that occur before, each character once.
@@ -46,7 +73,7 @@ class Ngrams:
             return 0.0
         again = places != first
         lengths = self._lengths(size)
-        stepped_over = np.zeros(len(self._codes) + size, dtype=bool)
+        stepped_over = np.zeros(len(self._mixed) + size, dtype=bool)
         remembered: set[int] = set()
         characters = free = 0
         for place, gram in zip(places[again].tolist(), first[again].tolist(), strict=True):
@@ -60,47 +87,22 @@ class Ngrams:
                 remembered.add(gram)
         return characters / self._characters
 
-    def _repeated(self, size: int) -> "_Repeated":
-        """Return the n-grams that occur more than once."""
+    def _repeated(self, size: int) -> _Repeated:
         if size not in self._found:
             if size - 1 in self._found:
                 # Where a shorter n-gram occurs once, a longer one does: most places drop out early.
-                shorter = self._found[size - 1]
-                inside = shorter.places <= len(self._codes) - size
-                places = shorter.places[inside]
-                hashes = shorter.hashes[inside] * _MULTIPLIER + self._codes[places + (size - 1)]
+                places, _, hashes = self._found[size - 1]
+                inside = places <= len(self._mixed) - size
+                places = places[inside]
+                hashes = hashes[inside] * _MULTIPLIER + self._mixed[places + size - 1]
             else:
-                hashes = _rolled(self._codes, size)
+                hashes = _rolled(self._mixed, size)
                 places = np.arange(len(hashes))
-            self._found[size] = _repeated(places, hashes)
+            self._found[size] = _more_than_once(places, hashes)
         return self._found[size]
 
     def _lengths(self, size: int) -> NDArray[np.int64]:
         return self._ends[size:] - self._ends[:-size]
-
-
-class _Repeated(NamedTuple):
-    """Places of the n-grams that occur more than once, in order."""
-
-    places: NDArray[np.int64]
-    first: NDArray[np.int64]
-    """The place of the first one that is equal."""
-    hashes: NDArray[np.uint64]
-
-
-def _repeated(places: NDArray[np.int64], hashes: NDArray[np.uint64]) -> _Repeated:
-    # numpy.unique gives the same; on arrays as short as these it takes twice the time.
-    order = np.argsort(hashes, kind="stable")
-    ordered = hashes[order]
-    equal = np.zeros(len(order) + 1, dtype=bool)  # to the one before, up to the end
-    equal[1:-1] = ordered[1:] == ordered[:-1]
-    begins = np.maximum.accumulate(np.where(equal[:-1], 0, np.arange(len(order))))
-    repeated = np.flatnonzero(equal[:-1] | equal[1:])
-    found = order[repeated]
-    by_place = np.argsort(found, kind="stable")
-    found = found[by_place]
-    first = order[begins[repeated]][by_place]
-    return _Repeated(places[found], places[first], hashes[found])
 
 
 def character_share(text: str, size: int) -> float:
@@ -112,22 +114,41 @@ def character_share(text: str, size: int) -> float:
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     if len(codes) < size:
         return 0.0
-    hashes = _rolled(_mixed(codes.astype(np.uint64)), size)
-    _, counts = np.unique(hashes, return_counts=True)
+    _, counts = np.unique(_rolled(_mixed(codes.astype(np.uint64)), size), return_counts=True)
     repeated = int((counts > 1).sum())
     top = min(int(len(counts) ** 0.5), repeated)
     return float(np.sort(counts)[len(counts) - top :].sum() / counts.sum()) if top else 0.0
 
 
+def _more_than_once(places: NDArray[np.int64], hashes: NDArray[np.uint64]) -> _Repeated:
+    """Keep the n-grams whose hash occurs more than once.
+
+    Args:
+        places: Ascending.
+        hashes: Of the n-grams at these places.
+    """
+    order = hashes.argsort(kind="stable")
+    ordered = hashes[order]
+    same = np.zeros(len(order) + 1, dtype=bool)  # whether a hash is that before it; an end
+    np.equal(ordered[1:], ordered[:-1], out=same[1:-1])
+    repeated = np.flatnonzero(same[:-1] | same[1:])
+    order = order[repeated]
+    starts = ~same[repeated]
+    first = order[starts][starts.cumsum() - 1]
+    back = order.argsort()
+    kept = order[back]
+    return _Repeated(places[kept], places[first[back]], hashes[kept])
+
+
 def _mixed(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     mixed = (codes + np.uint64(1)) * _MULTIPLIER
-    mixed ^= mixed >> np.uint64(32)
-    return mixed
+    return mixed ^ (mixed >> np.uint64(32))
 
 
-def _rolled(codes: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
-    count = max(0, len(codes) - size + 1)
-    hashes: NDArray[np.uint64] = np.zeros(count, dtype=np.uint64)
+def _rolled(mixed: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
+    hashes: NDArray[np.uint64]
+    count = max(0, len(mixed) - size + 1)
+    hashes = np.zeros(count, dtype=np.uint64)
     for shift in range(size):
-        hashes = hashes * _MULTIPLIER + codes[shift : shift + count]
+        hashes = hashes * _MULTIPLIER + mixed[shift : shift + count]
     return hashes

@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 from pipeline.ingest.quality import measures
+from pipeline.ingest.quality.bounds import LOWER, UPPER, Bound
 from pipeline.ingest.quality.stats import TextStats
 
 Measure = Callable[[TextStats], float | None]
@@ -27,6 +28,8 @@ class Rule(NamedTuple):
     """Whether values above the limit break the rule, else those below."""
     source: str
     """Whose number it is."""
+    bound: Bound | None = None
+    """A text whose bound keeps the limit need not be measured."""
 
     def breaks(self, value: float) -> bool:
         """Whether a value is on the wrong side; the limit itself is allowed."""
@@ -34,11 +37,15 @@ class Rule(NamedTuple):
 
 
 def _most(name: str, measure: Measure, limit: float, source: str) -> Rule:
-    return Rule(name, measure, limit, True, source)
+    return Rule(name, measure, limit, True, source, UPPER.get(_function(measure)))
 
 
 def _least(name: str, measure: Measure, limit: float, source: str) -> Rule:
-    return Rule(name, measure, limit, False, source)
+    return Rule(name, measure, limit, False, source, LOWER.get(_function(measure)))
+
+
+def _function(measure: Measure) -> Callable[..., float | None]:
+    return measure.func if isinstance(measure, partial) else measure
 
 
 def _repeated(limits: Mapping[int, float], source: str) -> tuple[Rule, ...]:

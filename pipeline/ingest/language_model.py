@@ -1,0 +1,64 @@
+"""py3langid's identifier, faster; apart from :mod:`language` since it imports numpy."""
+
+import numpy as np
+from numpy.typing import NDArray
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+_DEPTH = 6
+"""Bytes of the longest feature: on no more of a text does the state of the automaton depend."""
+
+_BEFORE = b"\xff" * (_DEPTH - 1)
+"""Bytes that are in no UTF-8, hence in no feature: they leave the automaton at its root."""
+
+
+class Identifier(LanguageIdentifier):  # type: ignore[misc]
+    """Gives the codes and probabilities (but for their rounding) of its base.
+
+    The base follows its automaton byte by byte, each a look into 40 MB of tables. Here each byte
+    of a text is reached from the root, by the bytes before it, for all of them at once.
+    """
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self._next = np.frombuffer(self.tk_nextmove, self.tk_nextmove.typecode)
+        self._rows = np.array(self._rowbase, np.int64)
+        self._features = np.array(self.tk_output, np.int32)
+
+    def features(self, text: bytes) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the features that occur in a text in UTF-8, ascending, and how often each does."""
+        before = np.frombuffer(_BEFORE + text, np.uint8)
+        rows: NDArray[np.int64] | np.int64 = self._rows[0]
+        for at in range(_DEPTH):
+            states = self._next.take(rows + before[at : at + len(text)])
+            rows = self._rows.take(states)
+        found = self._features.take(states)
+        found = np.sort(found[found >= 0])
+        starts = np.flatnonzero(np.diff(found, prepend=-1))
+        return found[starts], np.diff(starts, append=len(found))
+
+    def _raw_score(self, text: bytes) -> NDArray[np.float32]:
+        features, counts = self.features(text)
+        if not len(features):
+            return np.zeros(len(self.nb_classes), np.float32)
+        weights = np.log1p(counts.astype(np.float32))
+        scores: NDArray[np.float32] = self.nb_pc - weights @ _magnitudes(self.nb_ptc[features])
+        return scores
+
+
+def _magnitudes(values: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Return absolute values as float32, at a fifth of the cost of numpy's own conversion.
+
+    Args:
+        values: Not subnormal: exponent and fraction of a float16 move to their place in a
+            float32, whose exponent is 112 larger.
+    """
+    bits = values.view(np.uint16).astype(np.uint32)
+    bits &= 0x7FFF
+    bits <<= 13
+    return bits.view(np.float32) * np.float32(2.0**112)
+
+
+def load() -> Identifier:
+    """Return an identifier with the model of the package, which gives probabilities."""
+    identifier: Identifier = Identifier.from_model_file(MODEL_FILE, norm_probs=True)
+    return identifier
