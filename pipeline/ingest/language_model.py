@@ -10,6 +10,9 @@ _DEPTH = 6
 _BEFORE = b"\xff" * (_DEPTH - 1)
 """Bytes that are in no UTF-8, hence in no feature: they leave the automaton at its root."""
 
+_SHRUNK_BY = np.float32(2.0**112)
+"""By so much is a number smaller whose exponent is that of a float16 and read as a float32's."""
+
 
 class Identifier(LanguageIdentifier):  # type: ignore[misc]
     """Gives the codes and probabilities (but for their rounding) of its base.
@@ -27,35 +30,35 @@ class Identifier(LanguageIdentifier):  # type: ignore[misc]
     def features(self, text: bytes) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the features that occur in a text in UTF-8, ascending, and how often each does."""
         before = np.frombuffer(_BEFORE + text, np.uint8)
-        rows: NDArray[np.int64] | np.int64 = self._rows[0]
-        for at in range(_DEPTH):
-            states = self._next.take(rows + before[at : at + len(text)])
-            rows = self._rows.take(states)
+        states = self._next.take(self._rows[0] + before[: len(text)])
+        for at in range(1, _DEPTH):
+            states = self._next.take(self._rows.take(states) + before[at : at + len(text)])
         found = self._features.take(states)
         found = np.sort(found[found >= 0])
-        starts = np.flatnonzero(np.diff(found, prepend=-1))
-        return found[starts], np.diff(starts, append=len(found))
+        is_border = np.ones(len(found) + 1, dtype=bool)
+        np.not_equal(found[1:], found[:-1], out=is_border[1:-1])
+        borders = np.flatnonzero(is_border)
+        return found[borders[:-1]], borders[1:] - borders[:-1]
 
     def _raw_score(self, text: bytes) -> NDArray[np.float32]:
         features, counts = self.features(text)
         if not len(features):
             return np.zeros(len(self.nb_classes), np.float32)
-        weights = np.log1p(counts.astype(np.float32))
-        scores: NDArray[np.float32] = self.nb_pc - weights @ _magnitudes(self.nb_ptc[features])
+        weights = np.log1p(counts.astype(np.float32)) @ _shrunk(self.nb_ptc[features])
+        scores: NDArray[np.float32] = self.nb_pc - weights * _SHRUNK_BY
         return scores
 
 
-def _magnitudes(values: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Return absolute values as float32, at a fifth of the cost of numpy's own conversion.
+def _shrunk(values: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Return absolute values over :data:`_SHRUNK_BY`, far sooner than numpy converts a float16.
 
     Args:
-        values: Not subnormal: exponent and fraction of a float16 move to their place in a
-            float32, whose exponent is 112 larger.
+        values: None subnormal. Exponent and fraction move to their place in a float32.
     """
     bits = values.view(np.uint16).astype(np.uint32)
     bits &= 0x7FFF
     bits <<= 13
-    return bits.view(np.float32) * np.float32(2.0**112)
+    return bits.view(np.float32)
 
 
 def load() -> Identifier:
