@@ -78,8 +78,8 @@ def read_files(
         groups = {entries[position].path: position for position in reversed(missing)}
         firsts = sorted(groups.values())
         answers = map_in_processes(
-            partial(read_file, settings=settings.plain()),
-            [files[position] for position in firsts],
+            partial(read_and_keep, settings=settings.plain()),
+            [(files[position], entries[position]) for position in firsts],
             workers=settings.workers,
             seconds=settings.seconds_per_file,
             megabytes=settings.max_memory_megabytes,
@@ -89,9 +89,6 @@ def read_files(
                 found[position] = FileReading("", _limited(answer), True)
             else:
                 found[position] = answer.value
-                if not _reasons(answer.value) & OWN_REASONS:
-                    # Lost in a power cut, it is read again.
-                    entries[position].put(_value(answer.value), durable=False)
             advance(len(found), len(files), "files")
         for position in missing:
             first = found[groups[entries[position].path]]
@@ -126,6 +123,20 @@ def _without_opening(
             )
         )
     return None
+
+
+def read_and_keep(item: tuple[SourceFile, Entry], settings: "IngestSettings") -> FileReading:
+    """Read one file and put what it gave into the cache; runs in a worker.
+
+    Args:
+        item: File, and its entry of the cache.
+        settings: See :func:`read_file`.
+    """
+    file, entry = item
+    found = read_file(file, settings)
+    if not _reasons(found) & OWN_REASONS:
+        entry.put(_value(found), durable=False)  # lost in a power cut, it is read again
+    return found
 
 
 def read_file(file: SourceFile, settings: "IngestSettings") -> FileReading:
