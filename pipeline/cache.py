@@ -27,6 +27,18 @@ def short_id(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def program_cache() -> Path:
+    """Return the folder for what the program makes of its own parts once: code, unpacked models.
+
+    Beside its modules, as Python does it, or where those are not writable in the user's cache.
+    """
+    here = Path(__file__).parent
+    if os.access(here, os.W_OK):
+        return here / "__pycache__" / "tuneloop"
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches) / "tuneloop"
+
+
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write a file through a temporary sibling, fsync and rename.
 

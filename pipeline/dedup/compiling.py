@@ -1,11 +1,12 @@
 """How the functions of this folder are compiled, and where the machine code is kept."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numba as nb
+
+from pipeline.cache import program_cache
 
 F = TypeVar("F")
 
@@ -18,11 +19,7 @@ def _cache_folder() -> Path:
     """
     here = Path(__file__).parent
     sources = b"\0".join(path.read_bytes() for path in sorted(here.glob("*.py")))
-    version = hashlib.sha256(sources).hexdigest()[:16]
-    if os.access(here, os.W_OK):
-        return here / "__pycache__" / version
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(caches) / "tuneloop" / version
+    return program_cache() / hashlib.sha256(sources).hexdigest()[:16]
 
 
 if TYPE_CHECKING:  # numba has no types

@@ -1,8 +1,14 @@
 """py3langid's identifier, faster; apart from :mod:`language` since it imports numpy."""
 
+import lzma
+from importlib.metadata import version
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
-from py3langid.langid import MODEL_FILE, LanguageIdentifier
+from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
+
+from pipeline.cache import program_cache, write_atomically
 
 _DEPTH = 6
 """Bytes of the longest feature: on no more of a text does the state of the automaton depend."""
@@ -23,9 +29,9 @@ class Identifier(LanguageIdentifier):  # type: ignore[misc]
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        self._next = np.frombuffer(self.tk_nextmove, self.tk_nextmove.typecode)
+        self._next = np.asarray(self.tk_nextmove)
         self._rows = np.array(self._rowbase, np.int64)
-        self._features = np.array(self.tk_output, np.int32)
+        self._features = np.asarray(self.tk_output, np.int32)
 
     def features(self, text: bytes) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the features that occur in a text in UTF-8, ascending, and how often each does."""
@@ -63,5 +69,27 @@ def _shrunk(values: NDArray[np.float16]) -> NDArray[np.float32]:
 
 def load() -> Identifier:
     """Return an identifier with the model of the package, which gives probabilities."""
-    identifier: Identifier = Identifier.from_model_file(MODEL_FILE, norm_probs=True)
-    return identifier
+    try:
+        unpacked = _unpacked()
+    except OSError:  # a full disk, a folder that is closed
+        identifier: Identifier = Identifier.from_model_file(MODEL_FILE, norm_probs=True)
+        return identifier
+    with np.load(unpacked, allow_pickle=False) as data:
+        return Identifier(
+            data["ptc"],
+            data["pc"],
+            data["classes"].tolist(),
+            data["nextmove"],
+            data["out_feat"],
+            norm_probs=True,
+            tk_row=data["nextmove_row"].tolist(),
+        )
+
+
+def _unpacked() -> Path:
+    """Return the model of the package as numpy's npz: to unpack it takes half a second."""
+    packed = MODEL_DIR / MODEL_FILE
+    path = program_cache() / f"langid-{version('py3langid')}-{packed.stat().st_size}.npz"
+    if not path.exists():
+        write_atomically(path, lzma.decompress(packed.read_bytes()))
+    return path

@@ -33,3 +33,9 @@ def test_languages_and_probabilities_are_those_of_the_library(text: str):
 
 def test_no_weight_is_subnormal_and_none_positive():
     assert PLAIN.nb_ptc.max() <= -(2.0**-14)
+
+
+def test_it_loads_where_nothing_can_be_kept(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("pipeline.ingest.language_model.program_cache", lambda: tmp_path / "file")
+    assert load().classify(FOREIGN[:500]) == FAST.classify(FOREIGN[:500])
