@@ -110,21 +110,22 @@ class _Tokenizer:
     """A tokenizer, and how it may be asked quickly."""
 
     def __init__(self, path: Path) -> None:
-        data = json.loads(path.read_text("utf-8"))
-        # Without the post-processor, which adds special tokens and moves where tokens start.
-        self._tokenizer = Tokenizer.from_str(json.dumps(data | {"post_processor": None}))
+        # Read by its own library alone: json takes as long for the vocabulary.
+        self._tokenizer = Tokenizer.from_file(str(path))
+        # It adds special tokens and moves where tokens start.
+        self._tokenizer.post_processor = None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        added = data.get("added_tokens") or ()
-        names = sorted((token["content"] for token in added), key=len, reverse=True)
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        names = sorted((token.content for token in added), key=len, reverse=True)
         self._added = regex.compile(f"({'|'.join(map(regex.escape, names))})") if names else None
         """Tokens that are taken out of a text before all else; the longest that fits."""
-        cuts = data.get("pre_tokenizer") or {}
+        cuts = self._tokenizer.pre_tokenizer
         self._by_words = (
-            data.get("normalizer") is None
-            and _BYTE_LEVEL.items() <= cuts.items()
-            and not any(token[mark] for token in added for mark in ("lstrip", "rstrip"))
-            and not any(token["single_word"] for token in added)
+            self._tokenizer.normalizer is None
+            and cuts is not None
+            and _BYTE_LEVEL.items() <= json.loads(cuts.__getstate__()).items()
+            and not any(token.lstrip or token.rstrip or token.single_word for token in added)
         )
         """Whether it looks for tokens in each of :data:`_WORDS` alone: most words of a text
         occurred before, and the tokenizer takes ten times as long as a dictionary."""
