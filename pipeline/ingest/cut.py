@@ -9,6 +9,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from sentencex import segment
 
+from pipeline.ingest.markdown_blocks import parse_blocks
 from pipeline.tokens import CountTokens, Ruler, ruler_of
 
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
@@ -63,9 +64,6 @@ class Cut(NamedTuple):
     """Of the whole document; counted only when no piece is left."""
 
 
-_BLOCKS = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
-"""Finds blocks; their text is not looked at, which takes a third of the time."""
-
 _INLINE = MarkdownIt("commonmark")
 
 _MARKUP = re.compile(r"[\\`*_\[\]<&!]")
@@ -95,7 +93,7 @@ def _sections(text: str) -> list[Section]:
     lines = [0, *(match.end() for match in NEWLINE.finditer(text)), len(text)]
     sections = [Section((), 0, [])]
     headings: list[tuple[int, str]] = []
-    tokens = _BLOCKS.parse(text)
+    tokens = parse_blocks(text)
     for place, token in enumerate(tokens):
         if token.level or token.nesting < 0 or token.map is None or token.type == "hr":
             continue
