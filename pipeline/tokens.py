@@ -76,16 +76,16 @@ class TokenCounter:
             return totals[bisect_left(starts, end)] - totals[bisect_left(starts, start)]
 
         def tokens(start: int, end: int) -> int:
-            part = text[start:end]
-            whole = not part[:1].isspace() and not part[-1:].isspace()
-            if not part or not whole or text[end : end + 1] not in ("", "\n"):
-                return self(part)
+            if start >= end or text[start].isspace() or text[end - 1].isspace():
+                return self(text[start:end])
+            if end < len(text) and text[end] != "\n":
+                return self(text[start:end])
             if start == 0 or text[start - 1] == "\n":
                 return between(start, end)
-            line, _, rest = part.partition("\n")
-            if not rest or line[-1].isspace():
-                return self(part)
-            return self(line) + between(start + len(line), end)
+            line = text.find("\n", start, end)
+            if line < 0 or text[line - 1].isspace():
+                return self(text[start:end])
+            return self(text[start:line]) + between(line, end)
 
         return tokens
 

@@ -6,10 +6,9 @@ from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from sentencex import segment
 
-from pipeline.ingest.markdown_blocks import parse_blocks
+from pipeline.ingest.markdown_blocks import Block, parse_blocks
 from pipeline.tokens import CountTokens, Ruler, ruler_of
 
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
@@ -124,7 +123,7 @@ def _plain(heading: str) -> str:
     return " ".join(heading.split())
 
 
-def _items(tokens: Sequence[Token], place: int) -> Iterator[int]:
+def _items(tokens: Sequence[Block], place: int) -> Iterator[int]:
     """Yield the first line of each item of the list that opens at a place."""
     for number in range(place + 1, len(tokens)):
         token = tokens[number]
