@@ -38,6 +38,11 @@ _COMMON_WORDS = re.compile(
 
 _BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 
+_LETTERS = {
+    byte: 256 + number for number, byte in enumerate([*range(0x21), *range(0x7F, 0xA1), 0xAD])
+}
+"""The characters that GPT-2 takes for bytes that are none by themselves (encoder.py)."""
+
 _MOST_WORDS = 500_000
 """Words remembered at most, about 60 MB."""
 
@@ -117,8 +122,10 @@ class _Tokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         added = self._tokenizer.get_added_tokens_decoder().values()
-        names = sorted((token.content for token in added), key=len, reverse=True)
-        self._added = regex.compile(f"({'|'.join(map(regex.escape, names))})") if names else None
+        self._names = sorted((token.content for token in added), key=len, reverse=True)
+        self._added = (
+            regex.compile(f"({'|'.join(map(regex.escape, self._names))})") if self._names else None
+        )
         """Tokens that are taken out of a text before all else; the longest that fits."""
         cuts = self._tokenizer.pre_tokenizer
         self._by_words = (
@@ -129,7 +136,9 @@ class _Tokenizer:
         )
         """Whether it looks for tokens in each of :data:`_WORDS` alone: most words of a text
         occurred before, and the tokenizer takes ten times as long as a dictionary."""
-        self._known: dict[str, int] = {}
+        self._known = dict.fromkeys(self._names, 1)
+        """Words and their tokens."""
+        self._model = self._tokenizer.model
         self.separates_lines = self._by_words or self._lines_are_apart()
 
     def count(self, text: str) -> int:
@@ -160,11 +169,14 @@ class _Tokenizer:
         known = self._known
         if len(known) > _MOST_WORDS:
             known.clear()
+            known.update(dict.fromkeys(self._names, 1))
         try:
             return list(map(known.__getitem__, words))
         except KeyError:
             for word in set(words).difference(known):
-                known[word] = len(self._encode(word))
+                # What encode() does with a word, but for marking where its tokens are.
+                letters = word.encode().decode("latin-1").translate(_LETTERS)
+                known[word] = len(self._model.tokenize(letters))
             return list(map(known.__getitem__, words))
 
     def _encode(self, text: str) -> list[int]:

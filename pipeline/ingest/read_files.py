@@ -172,17 +172,19 @@ def _storable(reading: Reading) -> Reading:
     """Replace halves of surrogate pairs: a table holds UTF-8, which has none."""
     return Reading(
         [
-            record._replace(
-                title=_SURROGATE.sub("\ufffd", record.title),
-                text=_SURROGATE.sub("\ufffd", record.text),
-            )
+            record._replace(title=_whole(record.title), text=_whole(record.text))
             for record in reading.records
         ],
-        [
-            failure._replace(message=_SURROGATE.sub("\ufffd", failure.message))
-            for failure in reading.failures
-        ],
+        [failure._replace(message=_whole(failure.message)) for failure in reading.failures],
     )
+
+
+def _whole(text: str) -> str:
+    try:
+        text.encode()  # ten times as fast as a look for each
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text)
+    return text
 
 
 def _key(file: SourceFile, settings: "IngestSettings") -> dict[str, Any]:

@@ -118,3 +118,10 @@ def test_what_is_not_rare_is_neither_letter_nor_number_nor_space():
     for code in range(0x80, 0x110000):
         if not tokens._RARE.match(chr(code)):
             assert not tokens.regex.match(r"[\p{L}\p{N}\s]", chr(code)), hex(code)
+
+
+def test_words_that_are_forgotten_are_counted_again(pair, monkeypatch: pytest.MonkeyPatch):
+    counter, tokenizer = pair
+    monkeypatch.setattr(tokens, "_MOST_WORDS", 3)
+    for line in 2 * LINES:
+        assert counter(line) == true_count(tokenizer, line)
