@@ -4,6 +4,7 @@ Two stages are there when the settings ask for them: trim (behind paragraphs) an
 deduplicate).
 """
 
+import gc
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,7 +30,7 @@ from pipeline.ingest.files import scan
 from pipeline.ingest.ingest import ingest
 from pipeline.ingest.quality import rules_of, too_short
 from pipeline.outcome import Outcome
-from pipeline.processes import keeping_workers
+from pipeline.processes import keeping_workers, usable_cores
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.store import Dataset
@@ -77,7 +78,8 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
     """
     if run.settings.semantic.enabled:
         embedding_version()  # better now than when the rest is done
-    with keeping_workers():
+    gc.freeze()  # what is loaded by now is no garbage; to look through it takes a tenth of a second
+    with keeping_workers(run.settings.ingest.workers or usable_cores()):
         return _curate(run, base)
 
 

@@ -103,17 +103,20 @@ def map_in_processes(
 
 
 @contextlib.contextmanager
-def keeping_workers() -> Iterator[None]:
+def keeping_workers(count: int = 0) -> Iterator[None]:
     """Let the calls inside of the block pass their workers on: to start one takes half a second.
 
     A worker that has held much is not passed on to a call with a lower limit. Those left end with
     the block.
+
+    Args:
+        count: Workers that start now, while the caller prepares what they will do.
     """
     global _kept
     if _kept is not None:
         yield
         return
-    _kept = []
+    _kept = [_Worker() for _ in range(count)]
     try:
         yield
     finally:

@@ -2,13 +2,16 @@
 
 import lzma
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 
-from pipeline.cache import program_cache, write_atomically
+from pipeline.cache import program_cache
 
 _DEPTH = 6
 """Bytes of the longest feature: on no more of a text does the state of the automaton depend."""
@@ -70,26 +73,42 @@ def _shrunk(values: NDArray[np.float16]) -> NDArray[np.float32]:
 def load() -> Identifier:
     """Return an identifier with the model of the package, which gives probabilities."""
     try:
-        unpacked = _unpacked()
+        model = _unpacked()
     except OSError:  # a full disk, a folder that is closed
         identifier: Identifier = Identifier.from_model_file(MODEL_FILE, norm_probs=True)
         return identifier
-    with np.load(unpacked, allow_pickle=False) as data:
-        return Identifier(
-            data["ptc"],
-            data["pc"],
-            data["classes"].tolist(),
-            data["nextmove"],
-            data["out_feat"],
-            norm_probs=True,
-            tk_row=data["nextmove_row"].tolist(),
-        )
+    return Identifier(
+        model["ptc"],
+        model["pc"],
+        model["classes"].tolist(),
+        model["nextmove"],
+        model["out_feat"],
+        norm_probs=True,
+        tk_row=model["nextmove_row"].tolist(),
+    )
 
 
-def _unpacked() -> Path:
-    """Return the model of the package as numpy's npz: to unpack it takes half a second."""
+def _unpacked() -> dict[str, NDArray[Any]]:
+    """Return the model of the package out of files that all processes share.
+
+    To unpack it takes half a second, and each process would hold 68 MB.
+    """
     packed = MODEL_DIR / MODEL_FILE
-    path = program_cache() / f"langid-{version('py3langid')}-{packed.stat().st_size}.npz"
-    if not path.exists():
-        write_atomically(path, lzma.decompress(packed.read_bytes()))
-    return path
+    folder = program_cache() / f"langid-{version('py3langid')}-{packed.stat().st_size}"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as temporary,
+            np.load(BytesIO(lzma.decompress(packed.read_bytes())), allow_pickle=False) as model,
+        ):
+            for name in model.files:
+                np.save(Path(temporary) / name, model[name])
+            try:
+                Path(temporary).rename(folder)
+            except OSError:
+                if not folder.exists():  # else another process was first
+                    raise
+    return {
+        path.stem: np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        for path in folder.iterdir()
+    }

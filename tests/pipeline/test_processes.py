@@ -147,6 +147,16 @@ def test_workers_are_passed_on_inside_the_block_alone():
     assert later.isdisjoint(first)
 
 
+def test_workers_that_start_with_the_block_are_those_of_its_first_call():
+    with keeping_workers(2):
+        early = children()
+        assert len(early) >= 2
+        found = {one.value for one in map_in_processes(number_of, range(99), workers=2, **LIMITS)}
+        assert set(early) <= set(children()) and len(children()) == 4
+        assert len(found) >= 1
+    assert children() == []
+
+
 def test_limits_are_those_of_the_call_whoever_works_for_it():
     with keeping_workers():
         assert wrong({}) == {}
