@@ -27,14 +27,12 @@ test: $(READY) $(STUDIO_READY)  ## lint, types, import rules and all tests
 	@# whole files: pytest 9.2 hides the groups of pytest-xdist 3.8 from its scheduler
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+BENCHMARKS := training_speed dedup_speed dedup_growth dedup_adding contamination html_pages boilerplate
+
 bench: $(READY)  ## training beside TRL, deduplication beside its peers; leave the machine alone
-	$(BIN)/python -m tests.benchmarks.training_speed
-	$(BIN)/python -m tests.benchmarks.dedup_speed
-	$(BIN)/python -m tests.benchmarks.dedup_growth
-	$(BIN)/python -m tests.benchmarks.dedup_adding
-	$(BIN)/python -m tests.benchmarks.contamination
-	$(BIN)/python -m tests.benchmarks.html_pages
-	$(BIN)/python -m tests.benchmarks.boilerplate
+	@missed=""; for one in $(BENCHMARKS); do echo "== $$one"; \
+	  $(BIN)/python -m tests.benchmarks.$$one || missed="$$missed $$one"; done; \
+	  test -z "$$missed" || { echo "missed or failed:$$missed"; exit 1; }
 
 setup: $(READY) $(STUDIO_READY)  ## install the pinned dependencies into both environments
 

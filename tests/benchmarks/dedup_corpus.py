@@ -24,6 +24,7 @@ duplicates of the n rows among them. The rows are in random order. Written as Pa
 """
 
 import argparse
+import os
 import random
 import time
 from collections import defaultdict
@@ -77,6 +78,7 @@ def corpus(folder: Path, rows: int) -> Path:
     if not (home / TRUTH).exists():
         home.mkdir(parents=True, exist_ok=True)
         write(home, load(), rows)
+        os.sync()  # else the first arm shares the disk with the writing of its corpus
     return home
 
 
