@@ -27,6 +27,9 @@ BASE = 0x9E3779B97F4A7C15
 MIX = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)
 """Multipliers of MurmurHash3's 64-bit finalizer."""
 
+START = 0xCBF29CE484222325
+"""What the hash of a word begins with: the offset basis of FNV-1a (Fowler, Noll, Vo; RFC 9923)."""
+
 WRAP = 1 << 64
 
 SPACE = 1
@@ -56,7 +59,9 @@ class Folding(NamedTuple):
     byte_kinds: NDArray[np.uint8]
     """Kind of each byte: of ASCII its sign's, else BEYOND."""
     byte_signs: NDArray[np.uint64]
-    """Of ASCII, the 64 random bits of the folded sign: :func:`sign_of`."""
+    """By byte: of a letter the 64 random bits of the folded sign (:func:`sign_of`), else START."""
+    byte_masks: NDArray[np.uint64]
+    """By byte: all bits of a letter, which goes on with a word; else none."""
 
 
 @lru_cache(maxsize=1)
@@ -110,8 +115,11 @@ def _table(fold: Callable[[str], str], kind_of: Callable[[str], int]) -> Folding
     ascii_codes = all_codes[start[:128]]
     byte_kinds = np.full(256, BEYOND, dtype=np.uint8)
     byte_kinds[:128] = all_kinds[start[:128]]
-    byte_signs = np.array([sign_of(code) for code in ascii_codes.tolist()], dtype=np.uint64)
-    return Folding(start, length, all_codes, all_kinds, byte_kinds, byte_signs)
+    letter = byte_kinds == LETTER
+    byte_signs = np.full(256, START, dtype=np.uint64)
+    byte_signs[letter] = [sign_of(code) for code in ascii_codes[letter[:128]].tolist()]
+    byte_masks = np.where(letter, WRAP - 1, 0).astype(np.uint64)
+    return Folding(start, length, all_codes, all_kinds, byte_kinds, byte_signs, byte_masks)
 
 
 def sign_of(code: int) -> int:

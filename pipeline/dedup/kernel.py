@@ -22,8 +22,7 @@ from pipeline.dedup.folding import (
     Folding,
 )
 
-START = np.uint64(0xCBF29CE484222325)
-"""Offset basis of FNV-1a (Fowler, Noll, Vo; RFC 9923)."""
+START = np.uint64(tables.START)
 _PRIME = np.uint64(0x00000100000001B3)
 """FNV's prime for 64 bits."""
 _PRIME_2 = np.uint64(0x9FB21C651E98DF25)
@@ -89,7 +88,7 @@ def copy_key(data: Array, at: int, stop: int, folding: Folding) -> tuple[Scalar,
         stop: byte behind its last one.
         folding: of :func:`pipeline.dedup.folding.copy_folding`.
     """
-    start, length, codes, kinds, _, _ = folding
+    start, length, codes, kinds, _, _, _ = folding
     one, two = START, MIX_2
     begun = gap = False
     while at < stop:
@@ -156,7 +155,7 @@ def ngram_hashes(
     Returns:
         ``n``: one when there are fewer than ``ngram`` words, none when there is no word.
     """
-    start, length, codes, kinds, byte_kinds, byte_signs = folding
+    start, length, codes, kinds, byte_kinds, byte_signs, byte_masks = folding
     number = mix(_appended(START, sign_of(48)))  # each number is the word "0"
     words = 0
     # A word so far. ``pending``: a joint that waits for a digit, else the word ended before it.
@@ -166,29 +165,41 @@ def ngram_hashes(
     while at < stop:
         byte = data[at]
         kind = byte_kinds[byte]
-        # Runs of letters and of separators are most of a text: one short loop for each.
-        if kind == LETTER and not behind_joint and pending == 0:
-            if not inside:
-                value = START
-                inside = True
-            while kind == LETTER:
-                value = _appended(value, byte_signs[byte])
-                at += 1
-                if at == stop:
-                    break
-                byte = data[at]
-                kind = byte_kinds[byte]
-            numeric = digit_last = False
-            continue
-        if kind == SEPARATOR:
-            if inside:
-                out[words] = number if numeric else mix(value)
-                words += 1
-                inside = behind_joint = False
-                pending = np.uint64(0)
+        in_number = inside and digit_last
+        if kind == SEPARATOR and in_number:
+            out[words] = number if numeric else mix(value)
+            words += 1
+            inside = behind_joint = False
+            pending = np.uint64(0)
             at += 1
-            while at < stop and byte_kinds[data[at]] == SEPARATOR:
-                at += 1
+            continue
+        # Letters and what lies between words are most of a text. No branch depends on where a
+        # word ends, since a processor cannot foresee it.
+        if (kind == LETTER and not behind_joint and pending == 0) or (
+            kind in (SEPARATOR, JOINT) and not in_number
+        ):
+            first = words
+            value = value if inside else START
+            was_letter = _1 if inside else np.uint64(0)
+            # Unsigned places: of others numba asks whether they count from the end.
+            here, end, word = np.uint64(at), np.uint64(stop), np.uint64(words)
+            while here < end:
+                byte = data[here]
+                kind = byte_kinds[byte]
+                if kind in (DIGIT, BEYOND):
+                    break
+                goes_on = byte_masks[byte]
+                is_letter = goes_on & _1
+                out[word] = value
+                word += was_letter & (is_letter ^ _1)
+                value = (((value << _1) | (value >> _63)) & goes_on) + byte_signs[byte]
+                was_letter = is_letter
+                here += _1
+            at, words = np.int64(here), np.int64(word)
+            for one in range(first, words):
+                out[one] = mix(out[one])
+            inside = was_letter == _1
+            behind_joint = numeric = digit_last = False
             continue
         point = np.int64(byte)
         if kind != BEYOND:
@@ -235,11 +246,14 @@ def ngram_hashes(
     for place in range(width):
         rolled = rolled * BASE + out[place]
         power *= BASE
-    for first in range(words - width + 1):
+    first, behind, end = np.uint64(0), np.uint64(width), np.uint64(words)
+    while behind < end:
         gone = out[first]
         out[first] = rolled
-        if first + width < words:
-            rolled = rolled * BASE + out[first + width] - gone * power
+        rolled = rolled * BASE + (out[behind] - gone * power)
+        first += _1
+        behind += _1
+    out[first] = rolled
     return words - width + 1
 
 
