@@ -136,12 +136,12 @@ def room(data: Array, at: int, stop: int, folding: Folding) -> int:
 @compiled
 def ngram_hashes(
     data: Array,
-    at: int,
+    at: Scalar,
     stop: int,
     ngram: int,
     folding: Folding,
     out: Array,
-) -> int:
+) -> Scalar:
     """Write the hash of each word n-gram of a text in order, repetitions included.
 
     Args:
@@ -157,7 +157,7 @@ def ngram_hashes(
     """
     start, length, codes, kinds, byte_kinds, byte_signs, byte_masks = folding
     number = mix(_appended(START, sign_of(48)))  # each number is the word "0"
-    words = 0
+    words: Scalar = 0
     # A word so far. ``pending``: a joint that waits for a digit, else the word ended before it.
     value = START
     inside = behind_joint = numeric = digit_last = False
@@ -188,11 +188,11 @@ def ngram_hashes(
                 kind = byte_kinds[byte]
                 if kind in (DIGIT, BEYOND):
                     break
-                goes_on = byte_masks[byte]
-                is_letter = goes_on & _1
+                kept = byte_masks[byte]
+                is_letter = kept & _1
                 out[word] = value
                 word += was_letter & (is_letter ^ _1)
-                value = (((value << _1) | (value >> _63)) & goes_on) + byte_signs[byte]
+                value = (((value << _1) | (value >> _63)) & kept) + byte_signs[byte]
                 was_letter = is_letter
                 here += _1
             at, words = np.int64(here), np.int64(word)
@@ -246,14 +246,14 @@ def ngram_hashes(
     for place in range(width):
         rolled = rolled * BASE + out[place]
         power *= BASE
-    first, behind, end = np.uint64(0), np.uint64(width), np.uint64(words)
-    while behind < end:
-        gone = out[first]
-        out[first] = rolled
-        rolled = rolled * BASE + (out[behind] - gone * power)
-        first += _1
-        behind += _1
-    out[first] = rolled
+    oldest, newest = np.uint64(0), np.uint64(width)
+    while newest < np.uint64(words):
+        gone = out[oldest]
+        out[oldest] = rolled
+        rolled = rolled * BASE + (out[newest] - gone * power)
+        oldest += _1
+        newest += _1
+    out[oldest] = rolled
     return words - width + 1
 
 
