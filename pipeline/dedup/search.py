@@ -23,6 +23,10 @@ SLICE_BYTES = 2 * 2**20
 SLICE_ROWS = 1 << 16
 """Texts of one call at most."""
 
+LOOKED_UP = 1 << 16
+"""Texts at least whose keys are looked for among accepted ones at once: all of theirs are read each
+time, and those of a million take 170 MB."""
+
 FIRST = np.iinfo(np.int64).min
 """Place of accepted texts in the order of survival."""
 
@@ -108,11 +112,18 @@ def find_duplicates(
     with ExitStack() as stack:
         buckets = _buckets(rows, settings, scratch, stack)
         whole = np.empty(rows, dtype=np.uint64)
+        unlinked: list[NDArray[np.uint64]] = []
         for begin, end, signed in signed_slices(texts, settings, runner):
             whole[begin:end] = signed.whole
             buckets.add(signed.keys, begin)
-            if accepted is not None:
-                linked.append(accepted.links(signed.keys) + np.array([begin, rows]))
+            if accepted is None:
+                continue
+            unlinked.append(signed.keys)
+            first = end - sum(map(len, unlinked))
+            if end - first >= LOOKED_UP or end == rows:
+                found_links = accepted.links(np.concatenate(unlinked))
+                linked.append(found_links + np.array([first, rows]))
+                unlinked.clear()
         original = _originals(texts, whole, order, runner)
         linked += runner(links, buckets.parts())
     # Copies share all buckets: the best of them stands for all.

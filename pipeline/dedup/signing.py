@@ -4,14 +4,14 @@ import numpy as np
 
 from pipeline.dedup.compiling import compiled
 from pipeline.dedup.folding import Folding
-from pipeline.dedup.kernel import Array, copy_key, ngram_hashes, room
+from pipeline.dedup.kernel import Array, Scalar, copy_key, ngram_hashes, room
 from pipeline.dedup.signature import band_keys, sign
 
 
 @compiled
 def shingles(
     data: Array, at: int, stop: int, ngram: int, words: Folding, copies: Folding, out: Array
-) -> int:
+) -> Scalar:
     """Write the shingles of a text with repetitions: its n-grams, or one of a text without words.
 
     Returns:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from pipeline.dedup import search
 from pipeline.dedup.deduplicate import deduplicate
 from pipeline.dedup.index import Index, write_segment
 from pipeline.dedup.lookup import first_places
@@ -77,6 +78,19 @@ def test_several_segments_are_one_index(tmp_path: Path):
     again = deduplicate(everything, DEFAULT, accepted=Index([whole]))
     assert_frame_equal(outcome.kept, again.kept)
     assert_frame_equal(outcome.dropped, again.dropped)
+
+
+def test_a_batch_is_looked_up_in_parts_of_any_size(tmp_path: Path, monkeypatch):
+    new = {f"near-{seed}.md": edited(prose(seed), 2) for seed in range(0, 30, 2)} | texts(40, 50)
+    accepted = indexed(tmp_path, corpus(texts(0, 30)))
+    whole = deduplicate(corpus(new), DEFAULT, accepted=accepted)
+    assert whole.reasons == {"near_duplicate": 15}
+    monkeypatch.setattr(search, "SLICE_BYTES", 3000)
+    for rows in (1, 4, 100):
+        monkeypatch.setattr(search, "LOOKED_UP", rows)
+        parts = deduplicate(corpus(new), DEFAULT, accepted=accepted)
+        assert_frame_equal(whole.kept, parts.kept)
+        assert_frame_equal(whole.dropped, parts.dropped)
 
 
 def test_a_document_that_has_left_the_corpus_hides_no_copy(tmp_path: Path):
