@@ -79,8 +79,11 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
     if run.settings.semantic.enabled:
         embedding_version()  # better now than when the rest is done
     gc.freeze()  # what is loaded by now is no garbage; to look through it takes a tenth of a second
-    with keeping_workers(run.settings.ingest.workers or usable_cores()):
-        return _curate(run, base)
+    try:
+        with keeping_workers(run.settings.ingest.workers or usable_cores()):
+            return _curate(run, base)
+    finally:
+        gc.unfreeze()
 
 
 def _curate(run: Run, base: BaseModel) -> Corpus:
