@@ -51,7 +51,7 @@ class Block:
     map: list[int] | None = None
     """Its first line and the line behind it."""
     content = ""
-    """What is written in it."""
+    """Between the two tokens of a heading, what is written in it."""
 
     def __init__(self, kind: str, tag: str, nesting: int) -> None:
         self.type = kind
@@ -183,8 +183,6 @@ def _plain_paragraph(state: StateBlock, start: int, end: int, silent: bool) -> b
     inside = state.push("inline", "", 0)
     state.push("paragraph_close", "p", -1)
     opening.map, inside.map = [start, line], [start, line]
-    inside.content = state.getLines(start, line, state.blkIndent, False).strip()
-    inside.children = []
     return True
 
 
@@ -198,8 +196,9 @@ def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     below = state.bMarks[start + 1] + state.tShift[start + 1]
     if not state.src.startswith(("|", "-", ":"), below):
         return False
-    if silent or not table(state, start, end, True):
-        return silent and table(state, start, end, True)
+    begins = table(state, start, end, True)
+    if silent or not begins:
+        return begins
     around, state.parentType = state.parentType, "table"
     line = start + 2
     while line < end and _is_row(state, line, end):
