@@ -9,22 +9,13 @@ from prefect import flow
 from flows.accepted import MOST_SEGMENTS, accepted_before
 from flows.context import Run, open_run
 from flows.curate import deduplicate_documents
-from flows.steps import Stage, run_stage
-from pipeline.outcome import Outcome, drops
-from pipeline.settings import CleanSettings, Settings
+from pipeline.settings import Settings
 from pipeline.store import Dataset
-from schemas.documents import Documents, UniqueDocuments
-from tests.pipeline.dedup.corpus import corpus, edited, prose
+from schemas.documents import UniqueDocuments
+from tests.flows.cleaned import cleaned
+from tests.pipeline.dedup.corpus import edited, prose
 
 pytestmark = pytest.mark.usefixtures("prefect")
-
-
-@pytest.fixture
-def settings(tmp_path):
-    settings = Settings()
-    return settings.model_copy(
-        update={"paths": settings.paths.model_copy(update={"home": tmp_path / "home"})}
-    )
 
 
 def deduplicated(settings: Settings, texts: dict[str, str]) -> tuple[pl.DataFrame, Dataset, Run]:
@@ -33,16 +24,7 @@ def deduplicated(settings: Settings, texts: dict[str, str]) -> tuple[pl.DataFram
     @flow(name="test")
     def body():
         with open_run("test", settings) as run:
-            made = corpus(texts)
-            cleaned = run_stage(
-                run,
-                Stage("clean", 1, "documents"),
-                Documents,
-                lambda: Outcome(made, drops([]), rows_in=made.height),
-                settings=CleanSettings(),
-                keys={"texts": str(sorted(texts.items()))},
-            )
-            documents = deduplicate_documents(run, cleaned)
+            documents = deduplicate_documents(run, cleaned(run, texts))
             return run.store.read(documents, UniqueDocuments), documents, run
 
     return body()

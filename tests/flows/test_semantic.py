@@ -7,22 +7,17 @@ from flows.context import open_run
 from flows.curate import deduplicate_documents, deduplicate_meanings
 from flows.duplicates import duplicates
 from flows.inspect import Home, stages_before
-from flows.steps import Stage, run_stage
 from flows.windows import _fates
-from pipeline.outcome import Outcome, drops
-from pipeline.settings import CleanSettings, SemanticSettings, Settings
-from schemas.documents import Documents
-from tests.pipeline.dedup.corpus import corpus
+from pipeline.settings import SemanticSettings
+from tests.flows.cleaned import cleaned
 from tests.pipeline.dedup.passages import RELATED, SAME, SIBLINGS
 
 pytestmark = pytest.mark.usefixtures("prefect")
 
 
 @pytest.fixture
-def settings(tmp_path):
-    settings = Settings(semantic=SemanticSettings(enabled=True))
-    paths = settings.paths.model_copy(update={"home": tmp_path / "home"})
-    return settings.model_copy(update={"paths": paths})
+def settings(settings):
+    return settings.model_copy(update={"semantic": SemanticSettings(enabled=True)})
 
 
 def deduplicated(settings, texts):
@@ -31,16 +26,7 @@ def deduplicated(settings, texts):
     @flow(name="test")
     def body():
         with open_run("test", settings) as run:
-            made = corpus(texts)
-            cleaned = run_stage(
-                run,
-                Stage("clean", 1, "documents"),
-                Documents,
-                lambda: Outcome(made, drops([]), rows_in=made.height),
-                settings=CleanSettings(),
-                keys={"texts": str(sorted(texts.items()))},
-            )
-            return deduplicate_meanings(run, deduplicate_documents(run, cleaned)), run
+            return deduplicate_meanings(run, deduplicate_documents(run, cleaned(run, texts))), run
 
     return body()
 

@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
@@ -13,11 +12,6 @@ from pipeline.drift.policy import Decision, Retrain
 from pipeline.registry import CHAMPION, Registry
 from pipeline.settings import Settings
 from pipeline.store import Dataset
-
-
-@pytest.fixture
-def settings(tmp_path) -> Settings:
-    return Settings.model_validate({"paths": {"home": tmp_path / "home"}})
 
 
 def printed(settings: Settings, *words: str) -> str:

@@ -9,19 +9,11 @@ from flows.context import open_run
 from flows.steps import Stage, run_folder_stage, run_stage
 from pipeline.outcome import Drop, Outcome, drops, table
 from pipeline.progress import track
-from pipeline.settings import Settings, SplitSettings
+from pipeline.settings import SplitSettings
 from pipeline.store import Filled
 from schemas.splits import Splits
 
 pytestmark = pytest.mark.usefixtures("prefect")
-
-
-@pytest.fixture
-def settings(tmp_path):
-    settings = Settings()
-    return settings.model_copy(
-        update={"paths": settings.paths.model_copy(update={"home": tmp_path / "home"})}
-    )
 
 
 def make_splits(calls, count=3):

@@ -9,25 +9,11 @@ import zlib
 from collections.abc import Iterator
 
 from tests.pipeline.ingest import making
+from tests.pipeline.ingest.making import pdf_of
 
 WORD = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 PAGE = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << >> >>"
 CATALOG = b"<< /Type /Catalog /Pages 2 0 R >>"
-
-
-def pdf_of(*objects: bytes, trailer: bytes = b"", previous: int | None = None) -> bytes:
-    """Return a PDF of numbered objects with a true cross-reference table."""
-    out = bytearray(b"%PDF-1.7\n")
-    places = []
-    for number, body in enumerate(objects, start=1):
-        places.append(len(out))
-        out += b"%d 0 obj\n" % number + body + b"\nendobj\n"
-    start = len(out)
-    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    out += b"".join(b"%010d 00000 n \n" % place for place in places)
-    loop = b"" if previous is None else b" /Prev %d" % (start if previous < 0 else previous)
-    out += b"trailer\n<< /Size %d /Root 1 0 R" % (len(objects) + 1) + loop + trailer
-    return bytes(out + b" >>\nstartxref\n%d\n%%%%EOF\n" % start)
 
 
 def stream(data: bytes, extra: bytes = b"") -> bytes:

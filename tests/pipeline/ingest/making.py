@@ -65,7 +65,12 @@ def pdf(
             + b"> >>"
         )
         extra = b" /Encrypt %d 0 R /ID [<00> <00>]" % len(objects)
-    out = bytearray(b"%PDF-1.4\n")
+    return pdf_of(*objects, trailer=extra)
+
+
+def pdf_of(*objects: bytes, trailer: bytes = b"", previous: int | None = None) -> bytes:
+    """Return a PDF of numbered objects with a true cross-reference table."""
+    out = bytearray(b"%PDF-1.7\n")
     places = []
     for number, body in enumerate(objects, start=1):
         places.append(len(out))
@@ -73,12 +78,9 @@ def pdf(
     start = len(out)
     out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
     out += b"".join(b"%010d 00000 n \n" % place for place in places)
-    out += (
-        b"trailer\n<< /Size %d /Root 1 0 R" % (len(objects) + 1)
-        + extra
-        + b" >>\nstartxref\n%d\n%%%%EOF\n" % start
-    )
-    return bytes(out)
+    loop = b"" if previous is None else b" /Prev %d" % (start if previous < 0 else previous)
+    out += b"trailer\n<< /Size %d /Root 1 0 R" % (len(objects) + 1) + loop + trailer
+    return bytes(out + b" >>\nstartxref\n%d\n%%%%EOF\n" % start)
 
 
 def body(*lines: str) -> list[Line]:
