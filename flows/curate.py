@@ -5,6 +5,7 @@ deduplicate).
 """
 
 import gc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,7 +27,7 @@ from pipeline.dedup.semantic import deduplicate_meaning
 from pipeline.errors import InputError
 from pipeline.ingest.chunk import chunk
 from pipeline.ingest.clean import clean
-from pipeline.ingest.files import scan
+from pipeline.ingest.files import SourceFile, scan
 from pipeline.ingest.ingest import ingest
 from pipeline.ingest.quality import rules_of, too_short
 from pipeline.outcome import Outcome
@@ -65,12 +66,23 @@ class Corpus:
 def curate(settings: Settings) -> Report:
     """Read, clean and deduplicate the documents, cut them into chunks and assign splits."""
     with open_run("curate", settings) as run:
-        curate_documents(run, base_model(settings))
+        files = input_files(run)
+        curate_documents(run, base_model(settings), files)
         return write_report(run)
 
 
-def curate_documents(run: Run, base: BaseModel) -> Corpus:
-    """Run the stages; the base model's tokenizer measures the chunks.
+def input_files(run: Run) -> list[SourceFile]:
+    """Look into the input folder, before anything that takes long.
+
+    Raises:
+        InputError: it is missing or holds no file.
+    """
+    settings = run.settings
+    return scan(settings.paths.input, settings.ingest, run.home / "reads" / "index.json")
+
+
+def curate_documents(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> Corpus:
+    """Run the stages on files; the base model's tokenizer measures the chunks.
 
     Raises:
         InputError: nothing is left after a stage; the message names the most frequent reasons.
@@ -81,14 +93,13 @@ def curate_documents(run: Run, base: BaseModel) -> Corpus:
     gc.freeze()  # what is loaded by now is no garbage; to look through it takes a tenth of a second
     try:
         with keeping_workers(run.settings.ingest.workers or usable_cores()):
-            return _curate(run, base)
+            return _curate(run, base, files)
     finally:
         gc.unfreeze()
 
 
-def _curate(run: Run, base: BaseModel) -> Corpus:
+def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> Corpus:
     settings = run.settings
-    files = scan(settings.paths.input, settings.ingest, run.home / "reads" / "index.json")
     reads = run.cache("reads")
     raw = run_stage(
         run,

@@ -6,7 +6,7 @@ from prefect import flow
 
 from flows.arms import answer_prompted, foresee_power, prepare_test_set
 from flows.context import Run, open_run
-from flows.curate import Corpus, curate_documents
+from flows.curate import Corpus, curate_documents, input_files
 from flows.finetune import TrainingData, build_examples, store_drift_baseline, train_model
 from flows.judge import Judged, judge_model
 from flows.models import LoadedModel, base_model, free_memory
@@ -24,8 +24,9 @@ from pipeline.train.base_model import BaseModel
 def run_loop(settings: Settings) -> Report:
     """Take the documents to a judged model; what is done already is reused."""
     with open_run("run", settings) as run:
+        files = input_files(run)
         base = base_model(run.settings)
-        corpus = curate_documents(run, base)
+        corpus = curate_documents(run, base, files)
         screened = generate_pairs(run, base, corpus)
         free_memory()  # the teacher's model is not needed any more
         data = build_examples(run, corpus, review_pairs(run, corpus, screened))

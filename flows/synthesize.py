@@ -5,7 +5,7 @@ import os
 from prefect import flow
 
 from flows.context import Run, open_run
-from flows.curate import Corpus, curate_documents, require_rows
+from flows.curate import Corpus, curate_documents, input_files, require_rows
 from flows.models import base_model
 from flows.report import write_report
 from flows.steps import Stage, run_stage
@@ -32,8 +32,9 @@ SCREEN = Stage("screen", 1, "screened_pairs")
 def synthesize(settings: Settings) -> Report:
     """Curate, then let the teacher write pairs and screen them."""
     with open_run("synthesize", settings) as run:
+        files = input_files(run)
         base = base_model(settings)
-        generate_pairs(run, base, curate_documents(run, base))
+        generate_pairs(run, base, curate_documents(run, base, files))
         return write_report(run)
 
 

@@ -5,13 +5,13 @@ import pytest
 from flows.duplicates import differences, duplicates
 from flows.inspect import Home
 from pipeline.errors import InputError
-from tests.flows.test_accepted import deduplicated, settings  # noqa: F401
+from tests.flows.test_accepted import deduplicated
 from tests.pipeline.dedup.corpus import edited, prose
 
 pytestmark = pytest.mark.usefixtures("prefect")
 
 
-def test_removed_documents_stand_beside_what_stays_for_them(settings):  # noqa: F811
+def test_removed_documents_stand_beside_what_stays_for_them(settings):
     base = prose(1, 200)
     texts = {
         "a.md": base + " end",

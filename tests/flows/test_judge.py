@@ -8,7 +8,7 @@ import pytest
 from prefect import flow
 
 from flows.context import open_run
-from flows.curate import curate_documents
+from flows.curate import curate_documents, input_files
 from flows.finetune import build_examples
 from flows.models import base_model
 from flows.report import write_report
@@ -68,7 +68,7 @@ def judge(project, **changes):
     def body():
         with open_run("run", settings) as run:
             base = base_model(settings)
-            corpus = curate_documents(run, base)
+            corpus = curate_documents(run, base, input_files(run))
             none = Outcome(table(SettledPairs, []), drops([]), rows_in=0)
             settled = run_stage(run, NOTHING, SettledPairs, lambda: none, settings={})
             data = build_examples(run, corpus, settled)
