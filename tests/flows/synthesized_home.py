@@ -9,7 +9,7 @@ from prefect import flow
 from annotation.decisions import Decision
 from annotation.queue import FileQueue
 from flows.context import open_run
-from flows.curate import curate_documents
+from flows.curate import curate_documents, input_files
 from flows.inspect import Home
 from flows.models import base_model
 from flows.report import write_report
@@ -62,7 +62,7 @@ def accept(settings: Settings, count: int) -> None:
 @flow(name="synthesize")
 def _synthesize(settings: Settings) -> None:
     with open_run("synthesize", settings) as run:
-        corpus = curate_documents(run, base_model(settings))
+        corpus = curate_documents(run, base_model(settings), input_files(run))
         seeds = seed_tasks(read_jsonl(settings.paths.seeds))
         candidates = run_stage(
             run, GENERATE, Pairs, lambda chunks: _pairs(chunks.iter_rows(named=True)),
