@@ -192,7 +192,7 @@ def ngram_hashes(
                 is_letter = kept & _1
                 out[word] = value
                 word += was_letter & (is_letter ^ _1)
-                value = (((value << _1) | (value >> _63)) & kept) + byte_signs[byte]
+                value = (_turned(value) & kept) + byte_signs[byte]  # _appended, or START
                 was_letter = is_letter
                 here += _1
             at, words = np.int64(here), np.int64(word)
@@ -264,4 +264,9 @@ def _appended(value: Scalar, sign: Scalar) -> Scalar:
     A cyclic polynomial as in Buzhash (Cohen 1997), with sums, so that no two equal signs 64
     places apart take each other away.
     """
-    return ((value << _1) | (value >> _63)) + sign
+    return _turned(value) + sign
+
+
+@compiled
+def _turned(value: Scalar) -> Scalar:
+    return (value << _1) | (value >> _63)

@@ -181,7 +181,7 @@ def _storable(reading: Reading) -> Reading:
 
 def _whole(text: str) -> str:
     try:
-        text.encode()  # ten times as fast as a look for each
+        text.encode()  # far sooner than a look at each character
     except UnicodeEncodeError:
         return _SURROGATE.sub("\ufffd", text)
     return text

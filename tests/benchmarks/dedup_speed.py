@@ -27,10 +27,10 @@ from pathlib import Path
 from tests.benchmarks.dedup_arm import read_rows
 from tests.benchmarks.dedup_corpus import corpus, nearest_strangers
 from tests.benchmarks.dedup_peers import ARMS, CACHE, Measured, Unavailable, measure
-from tests.benchmarks.verdict import verdict
+from tests.benchmarks.verdict import unspoilt, verdict
 
 LEAST_RATIOS = {"rensa": 4, "datasketch": 35, "text_dedup": 50, "datatrove": 50}
-LEAST_F1 = 0.98
+"""Of issue 5."""
 OURS, COLD = "ours", "ours cold"
 CHECKED = 300
 """Rows whose true similarity with every stranger in the corpus is computed."""
@@ -100,16 +100,15 @@ def main() -> int:
 
 
 def _reached(results: dict[str, list[Measured]]) -> dict[str, bool]:
+    mine = results.get(OURS)
+    if not mine:
+        return {}
     best = {arm: min(run.seconds for run in runs) for arm, runs in results.items()}
-    mine = results.get(OURS, [])
     return {
         f"{ratio} times {arm}": best[arm] >= ratio * best[OURS]
         for arm, ratio in LEAST_RATIOS.items()
-        if arm in best and mine
-    } | {
-        f"F1 at least {LEAST_F1}": all(run.score.f1 >= LEAST_F1 for run in mine),
-        "nothing unrelated merged": not any(run.score.unrelated for run in mine),
-    }
+        if arm in best
+    } | unspoilt(run.score for run in mine)
 
 
 if __name__ == "__main__":

@@ -39,3 +39,12 @@ def test_it_loads_where_nothing_can_be_kept(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setattr("pipeline.ingest.language_model.program_cache", lambda: tmp_path / "file")
     assert load().classify(FOREIGN[:500]) == FAST.classify(FOREIGN[:500])
+
+
+def test_it_is_unpacked_once_for_all_and_nothing_is_left_beside_it(monkeypatch, tmp_path):
+    monkeypatch.setattr("pipeline.ingest.language_model.program_cache", lambda: tmp_path / "new")
+    assert load().classify(FOREIGN[:500]) == FAST.classify(FOREIGN[:500])
+    (folder,) = (tmp_path / "new").iterdir()
+    made = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert load().classify(FOREIGN[:500]) == FAST.classify(FOREIGN[:500])
+    assert made == {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
