@@ -4,7 +4,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import (
     AddedToken,
@@ -79,6 +79,7 @@ TEXTS = st.lists(st.sampled_from(LINES), max_size=8).map("\n".join) | st.text(
 
 
 @given(TEXTS, st.integers(0, 400), st.integers(0, 400))
+@example("the end \n\nb", 1, 11)
 def test_a_text_and_each_part_of_it_has_as_many_tokens_as_when_it_is_alone(pair, text, start, end):
     counter, tokenizer = pair
     assert counter(text) == true_count(tokenizer, text)

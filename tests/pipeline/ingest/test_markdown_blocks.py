@@ -19,6 +19,10 @@ STARTS = [
 LINES = st.tuples(
     st.sampled_from(STARTS), st.sampled_from(STARTS), st.sampled_from(["", "word | x", "b"])
 ).map("".join)
+EACH_KIND = (
+    "***\n\n---\n\n___\n\n> a\n\n* a\n\n- a\n\n+ a\n\n0. a\n\n9) a\n\n# a\n\n[a]: /b\n\n<div>\n\n"
+    "```\na\n```\n\n~~~\na\n~~~\n\na\n=\n\nb\n-\n\n    a\n\na|b\n-|-\n"
+)
 CELLS = [
     "| a |",
     "|---|",
@@ -56,6 +60,7 @@ def assert_blocks_are_those_of_the_library(text):
 
 
 @given(st.lists(LINES | st.just(""), max_size=12).map("\n".join))
+@example(EACH_KIND)
 @example("a\n\tb\n \tc\n- \td\n\t\te\n  ")
 @settings(max_examples=300)
 def test_blocks_are_those_of_the_library(text: str):
@@ -66,6 +71,7 @@ def test_blocks_are_those_of_the_library(text: str):
     st.lists(st.sampled_from(CELLS) | LINES | st.just(""), max_size=8),
     st.sampled_from(["", "- ", "> ", "   ", "    "]),
 )
+@example(["a | b", "-|-", "2. c | d"], "")
 @settings(max_examples=300)
 def test_tables_are_those_of_the_library(lines: list[str], indent: str):
     assert_blocks_are_those_of_the_library("\n".join(indent + line for line in lines))
