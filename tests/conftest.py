@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 from filelock import FileLock
 
 from flows import environment
+from tests import outliving
 
 if TYPE_CHECKING:
     from pipeline.train.base_model import BaseModel
@@ -30,6 +32,15 @@ hypothesis.settings.load_profile("tuneloop")
 
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """A test fails that leaves a thread or a child process behind; what a session shares stays."""
+    before = outliving.alive()
+    yield
+    left = outliving.left_behind(before)
+    assert not left, f"left behind: {', '.join(left)}"
 
 
 @pytest.fixture(scope="session")
