@@ -82,13 +82,13 @@ class Home:
 
     def rows(self, dataset: Dataset, dropped: bool = False) -> pl.DataFrame:
         """Return the rows of a table dataset, or its ledger of dropped rows."""
-        path = self.store.path(dataset) / (DROPPED if dropped else PART)
-        if not path.exists():
+        name = DROPPED if dropped else PART
+        if not (self.store.path(dataset) / name).exists():
             raise InputError(
                 f"dataset {dataset}: a folder of files, not a table; look into "
                 f"{self.store.path(dataset)}"
             )
-        return pl.read_parquet(path)
+        return self.store.parquet(dataset, name)
 
     def latest(self) -> dict[str, Dataset]:
         """Return the latest dataset of each name."""
@@ -98,7 +98,8 @@ class Home:
 
     def manifests(self) -> list[Manifest]:
         """Return all manifests of the store."""
-        paths = sorted(self.store.root.glob(f"*/*/{MANIFEST}"))
+        # Not what begins with a dot: somebody writes there.
+        paths = sorted(self.store.root.glob(f"*/[!.]*/{MANIFEST}"))
         return [self.store.manifest(path.parent.parent.name, path.parent.name) for path in paths]
 
 

@@ -10,6 +10,7 @@ from flows.curate import Corpus, curate_documents, input_files
 from flows.finetune import TrainingData, build_examples, store_drift_baseline, train_model
 from flows.judge import Judged, judge_model
 from flows.models import LoadedModel, base_model, free_memory
+from flows.own_files import check_gold_documents, check_own_files
 from flows.report import write_report
 from flows.review import review_pairs
 from flows.synthesize import generate_pairs
@@ -25,8 +26,10 @@ def run_loop(settings: Settings) -> Report:
     """Take the documents to a judged model; what is done already is reused."""
     with open_run("run", settings) as run:
         files = input_files(run)
+        check_own_files(settings)
         base = base_model(run.settings)
         corpus = curate_documents(run, base, files)
+        check_gold_documents(run, corpus)
         screened = generate_pairs(run, base, corpus)
         free_memory()  # the teacher's model is not needed any more
         data = build_examples(run, corpus, review_pairs(run, corpus, screened))

@@ -7,6 +7,7 @@ from prefect import flow
 from flows.context import Run, open_run
 from flows.curate import Corpus, curate_documents, input_files, require_rows
 from flows.models import base_model
+from flows.own_files import check_own_files
 from flows.report import write_report
 from flows.steps import Stage, run_stage
 from pipeline.cache import digest
@@ -33,6 +34,7 @@ def synthesize(settings: Settings) -> Report:
     """Curate, then let the teacher write pairs and screen them."""
     with open_run("synthesize", settings) as run:
         files = input_files(run)
+        check_own_files(settings)
         base = base_model(settings)
         generate_pairs(run, base, curate_documents(run, base, files))
         return write_report(run)

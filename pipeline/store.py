@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import polars as pl
+from filelock import FileLock
 from pandera.typing.polars import DataFrame
 from pydantic import ValidationError
 
@@ -34,6 +35,8 @@ S = TypeVar("S", bound=Table)
 PART = "part-00000.parquet"
 DROPPED = "dropped.parquet"
 MANIFEST = "manifest.json"
+LOCKS = ".locks"
+"""Folder of the store with a lock for each recipe that was ever written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ class Store:
                 f"{manifest.facts.schema_version}; "
                 f"expected {schema.__name__} version {schema.version()}; delete it and run again"
             )
-        frame = self._parquet(dataset, PART)
+        frame = self.parquet(dataset, PART)
         if frame.height != manifest.facts.rows:
             raise CorruptDataset(
                 f"store: {dataset} has {frame.height} rows; its manifest says "
@@ -139,11 +142,11 @@ class Store:
 
     def read_dropped(self, dataset: Dataset) -> DataFrame[Drops]:
         """Read the ledger of a dataset: the rows its stage let go."""
-        return cast("DataFrame[Drops]", self._parquet(dataset, DROPPED))
+        return cast("DataFrame[Drops]", self.parquet(dataset, DROPPED))
 
     def read_table(self, dataset: Dataset, table: str, schema: type[S]) -> DataFrame[S]:
         """Read a further table stored with a dataset, such as the audit of redactions."""
-        return validate(self._parquet(dataset, f"{table}.parquet"), schema, f"{dataset}:{table}")
+        return validate(self.parquet(dataset, f"{table}.parquet"), schema, f"{dataset}:{table}")
 
     def write(
         self, recipe: Recipe, schema: type[S], outcome: Outcome[S], budget: float, seconds: float
@@ -219,8 +222,22 @@ class Store:
     ) -> Dataset:
         final = self.folder(recipe.name, recipe.fingerprint)
         final.parent.mkdir(parents=True, exist_ok=True)
+        lock = self.root / LOCKS / f"{recipe.name}-{recipe.fingerprint}"
+        lock.parent.mkdir(exist_ok=True)
+        # One writer of a recipe at a time; it goes with its process, however that ends.
+        with FileLock(lock):
+            made = self.find(recipe.name, recipe.fingerprint)  # by another flow, meanwhile
+            return made or self._write_once(recipe, final, fill, content)
+
+    def _write_once(
+        self,
+        recipe: Recipe,
+        final: Path,
+        fill: Callable[[Path], Facts],
+        content: Callable[[tuple[FileEntry, ...]], str],
+    ) -> Dataset:
         for left_over in final.parent.glob(f".{recipe.fingerprint}.*.tmp"):
-            shutil.rmtree(left_over)  # of a killed run: the home folder is locked, nobody writes it
+            shutil.rmtree(left_over)  # of a killed run: the lock says that nobody writes it
         temporary = final.with_name(f".{recipe.fingerprint}.{os.getpid()}.tmp")
         temporary.mkdir()
         try:
@@ -249,7 +266,13 @@ class Store:
             shutil.rmtree(temporary, ignore_errors=True)
         return Dataset(recipe.name, recipe.fingerprint, manifest.content, facts.rows)
 
-    def _parquet(self, dataset: Dataset, name: str) -> pl.DataFrame:
+    def parquet(self, dataset: Dataset, name: str) -> pl.DataFrame:
+        """Read one Parquet file of a dataset, whatever its schema.
+
+        Raises:
+            MissingDataset: it is not there.
+            CorruptDataset: it is not Parquet, or damaged.
+        """
         path = self.path(dataset) / name
         try:
             return pl.read_parquet(path)

@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.cache import canonical_json, short_id
+from pipeline.dataset.jsonl import stop_if_mostly_bad
 from pipeline.dedup.shingles import words
 from pipeline.generate.pairs import pair_id
 from pipeline.outcome import Drop, Outcome, drops, table
@@ -16,8 +17,28 @@ from schemas.drops import Drops
 from schemas.pairs import SettledPairs
 from schemas.splits import Splits
 
-FIELDS = ("question", "answer", "document")
-"""Fields of a gold row, all of them text that is not empty; others are ignored."""
+QUESTION = ("question", "instruction", "prompt")
+ANSWER = ("answer", "response", "completion", "output")
+DOCUMENT = ("document", "source")
+"""Names of the fields of a gold row, as people's files have them; the first one found counts."""
+
+EXPECTED = (
+    "question and answer (or instruction and response, prompt and completion, or messages of a "
+    "user and an assistant), perhaps input, and document: the path below the input folder of the "
+    "document that answers it"
+)
+
+MISPLACED = ("malformed_row", "unknown_document")
+
+
+class GoldRow(NamedTuple):
+    """A gold row under its own names, without surrounding white space."""
+
+    question: str
+    input: str
+    answer: str
+    document: str
+    """Source path; empty when the row names none."""
 
 
 def attach_gold(
@@ -31,8 +52,10 @@ def attach_gold(
     """Make settled pairs of gold rows; each has the split of the document that answers it.
 
     Args:
-        rows: objects with ``question``, ``answer`` and ``document`` (the source path of the
-            document below the input folder; a record of a JSONL file as ``path#line``).
+        rows: objects with question, answer and document under any of the names above, or chat
+            messages instead of the first two; perhaps ``input``. The document is a source path
+            below the input folder (a record of a JSONL file as ``path#line``); a row need not
+            name it when there is one only.
         documents: survivors.
         duplicates: what deduplicate dropped; a question about a duplicate follows its survivor.
         raw: documents as they were read, to find a document by its source.
@@ -45,6 +68,10 @@ def attach_gold(
         the row), ``unknown_document`` (no such source was read), ``document_dropped`` (it was
         read but let go, ``related_id``), ``duplicate_question`` (the same words as
         ``related_id``; the smallest pair_id stays).
+
+    Raises:
+        InputError: more than half of the rows are malformed or name documents that were not read:
+            then the file is not what it was meant to be.
     """
     read: dict[str, list[str]] = defaultdict(list)
     for doc_id, source in raw.select("doc_id", "source").sort("doc_id").iter_rows():
@@ -53,25 +80,57 @@ def attach_gold(
     place = {row["doc_id"]: row for row in splits.iter_rows(named=True)}
     pairs: list[dict[str, Any]] = []
     dropped: list[Drop] = []
+    only = next(iter(read)) if len(read) == 1 else ""
     for row in rows:
-        bad = [
-            field
-            for field in FIELDS
-            if not (isinstance(row.get(field), str) and row[field].strip())
-        ]
-        if bad:
-            text = canonical_json(dict(row))
-            excerpt = f"{', '.join(bad)} missing, empty or no text: {text}"
-            dropped.append(Drop(short_id(text), "malformed_row", excerpt, float(len(bad)), 0.0))
+        found = read_row(row, only)
+        if isinstance(found, Drop):
+            dropped.append(found)
             continue
-        question, answer, source = (row[field].strip() for field in FIELDS)
-        survivors = [home[doc_id] for doc_id in read[source] if doc_id in home]
+        survivors = [home[doc_id] for doc_id in read[found.document] if doc_id in home]
         if not survivors:
-            dropped.append(_homeless(question, answer, source, read[source]))
+            dropped.append(_homeless(found, read[found.document]))
             continue
-        pairs.append(_pair(question, answer, place[survivors[0]], name))
+        pairs.append(_pair(found, place[survivors[0]], name))
+    bad = [f"{drop.reason}: {drop.excerpt}" for drop in dropped if drop.reason in MISPLACED]
+    stop_if_mostly_bad(name, bad, len(rows), EXPECTED)
     kept, repeated = _distinct(pairs)
     return Outcome(table(SettledPairs, kept), drops(dropped + repeated), rows_in=len(rows))
+
+
+def read_row(row: Mapping[str, Any], document: str = "") -> GoldRow | Drop:
+    """Read the fields of a gold row, or say which are missing, empty or no text.
+
+    Args:
+        row: as in the file.
+        document: for a row that names none.
+    """
+    row = {"document": document} | _turns(row)
+    fields = {"question": _first(row, QUESTION), "answer": _first(row, ANSWER)}
+    fields |= {"document": _first(row, DOCUMENT)}
+    bad = [field for field, value in fields.items() if not value]
+    if bad:
+        text = canonical_json(dict(row))
+        excerpt = f"{', '.join(bad)} missing, empty or no text: {text}"
+        return Drop(short_id(text), "malformed_row", excerpt, float(len(bad)), 0.0)
+    return GoldRow(input=_first(row, ("input",)), **fields)
+
+
+def _turns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with the texts of its chat messages as question and answer."""
+    turns: list[Any] = []
+    for name in ("messages", "prompt", "completion"):
+        turns += row[name] if isinstance(row.get(name), list) else []
+    told = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") != "system"]
+    if [turn.get("role") for turn in told] != ["user", "assistant"]:
+        return dict(row)
+    asked, answered = (turn.get("content") for turn in told)
+    return dict(row) | {"question": asked, "answer": answered}
+
+
+def _first(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Return the first of the named fields that holds text, stripped; empty when none does."""
+    texts = (row[name].strip() for name in names if isinstance(row.get(name), str))
+    return next(filter(None, texts), "")
 
 
 def _homes(documents: DataFrame[UniqueDocuments], duplicates: DataFrame[Drops]) -> dict[str, str]:
@@ -86,21 +145,21 @@ def _homes(documents: DataFrame[UniqueDocuments], duplicates: DataFrame[Drops]) 
     return home
 
 
-def _homeless(question: str, answer: str, source: str, known: list[str]) -> Drop:
+def _homeless(row: GoldRow, known: list[str]) -> Drop:
     """Return the drop of a row without a surviving document; ``known`` was read from its source."""
-    excerpt = f"{source}: {question}"
+    excerpt = f"{row.document}: {row.question}"
+    key = pair_id(row.question, row.input, row.answer, known[0] if known else row.document, "gold")
     if known:
-        key = pair_id(question, "", answer, known[0], "gold")
         return Drop(key, "document_dropped", excerpt, related_id=known[0])
-    return Drop(pair_id(question, "", answer, source, "gold"), "unknown_document", excerpt, 0, 1)
+    return Drop(key, "unknown_document", excerpt, 0, 1)
 
 
-def _pair(question: str, answer: str, place: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _pair(row: GoldRow, place: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {
-        "pair_id": pair_id(question, "", answer, place["doc_id"], "gold"),
-        "instruction": question,
-        "input": "",
-        "response": answer,
+        "pair_id": pair_id(row.question, row.input, row.answer, place["doc_id"], "gold"),
+        "instruction": row.question,
+        "input": row.input,
+        "response": row.answer,
         "evidence": "",
         "chunk_id": "",
         "doc_id": place["doc_id"],
@@ -122,7 +181,8 @@ def _distinct(pairs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[D
     kept: dict[str, dict[str, Any]] = {}
     dropped = []
     for pair in sorted(pairs, key=lambda pair: pair["pair_id"]):
-        first = kept.setdefault(" ".join(words(pair["instruction"])), pair)
+        asked = " ".join(words(f"{pair['instruction']} {pair['input']}"))
+        first = kept.setdefault(asked, pair)
         if first is not pair:
             dropped.append(
                 Drop(

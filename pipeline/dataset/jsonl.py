@@ -1,10 +1,12 @@
 """Reading JSON Lines written by people: seed tasks, gold pairs."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.outcome import EXCERPT
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
@@ -32,6 +34,25 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         for number, line in enumerate(text.split("\n"), start=1)
         if line.strip()
     ]
+
+
+def stop_if_mostly_bad(name: str, bad: Sequence[str], rows: int, expected: str) -> None:
+    """Refuse a file of which more than half of the rows are bad: it is not what it was taken for.
+
+    Args:
+        name: of the file.
+        bad: what is wrong with each bad row, the first one first.
+        rows: all rows of the file.
+        expected: what a row should have.
+
+    Raises:
+        InputError: with the first bad row.
+    """
+    if 2 * len(bad) > rows:
+        raise InputError(
+            f"{name}: {len(bad)} of {rows} rows are bad (the first: {bad[0][:EXCERPT]}); expected "
+            f"{expected}; correct the file or its path"
+        )
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -13,11 +13,14 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.cache import short_id
+from pipeline.dataset.jsonl import stop_if_mostly_bad
 from pipeline.errors import InputError
 from pipeline.outcome import Drop, Outcome, drops, table
 from schemas.exchanges import Exchanges
 
 SUFFIXES = (".jsonl", ".ndjson")
+
+BAD = ("bad_json", "not_an_object", "no_prompt", "bad_response", "bad_time")
 
 MILLISECONDS = 1e11
 """Epoch times from here on are milliseconds: as seconds they would lie after the year 5138."""
@@ -48,7 +51,8 @@ def read_logs(folder: Path) -> Outcome[Exchanges]:
         ``repeated`` (same prompt, response and time as ``related_id``).
 
     Raises:
-        InputError: the folder or a file in it cannot be read.
+        InputError: the folder or a file in it cannot be read, or more than half of the lines are
+            bad: then they are no log of exchanges.
     """
     if not folder.is_dir():
         found = "a file" if folder.exists() else "no such folder"
@@ -74,6 +78,8 @@ def read_logs(folder: Path) -> Outcome[Exchanges]:
                 )
             else:
                 rows[key] = found_row | {"file": name}
+    bad = [f"{drop.id} {drop.reason}: {drop.excerpt}" for drop in ledger if drop.reason in BAD]
+    stop_if_mostly_bad(f"logs {folder}", bad, lines, "prompt, response and time in each line")
     kept = table(Exchanges, rows.values()).sort("time", "exchange_id")
     return Outcome(
         kept=cast("DataFrame[Exchanges]", kept),

@@ -1,6 +1,9 @@
 """The store: nothing half-written is read, nothing wrong is kept, equal rows are equal datasets."""
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -95,6 +98,29 @@ def test_what_a_killed_process_left_is_cleared(store):
     (left / "part-00000.parquet").write_bytes(b"half")
     store.write(recipe(), Splits, outcome(rows(2)), BUDGET, 0)
     assert [path.name for path in (store.root / "splits").iterdir()] == ["a" * 16]
+
+
+def test_two_flows_that_write_one_dataset_at_once_both_get_it(store):
+    # A scheduled drift check and a run settle the same pairs.
+    together = threading.Barrier(2)
+    written = []
+
+    def fill(folder: Path) -> Filled:
+        (folder / "weights").write_bytes(b"w")
+        time.sleep(0.01)
+        written.append(folder)
+        return Filled(identity=("weights",), rows=1)
+
+    def write(number: int) -> Dataset:
+        together.wait()
+        return Store(store.root).write_folder(recipe("model", f"{number:016x}"), fill)
+
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(50):
+            one, other = pool.map(write, [number, number])
+            assert one == other
+            assert store.manifest("model", one.fingerprint).facts.rows == 1
+    assert len(written) == 50
 
 
 def test_a_failing_writer_leaves_nothing(store):

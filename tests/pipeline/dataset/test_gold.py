@@ -7,7 +7,7 @@ from pandera.typing.polars import DataFrame
 from polars.testing import assert_frame_equal
 
 from pipeline.cache import short_id
-from pipeline.dataset.gold import attach_gold
+from pipeline.dataset.gold import GoldRow, attach_gold, read_row
 from pipeline.dataset.jsonl import read_jsonl
 from pipeline.errors import InputError
 from pipeline.generate.pairs import pair_id
@@ -93,10 +93,67 @@ def test_a_question_about_a_duplicate_follows_its_survivor():
     ],
 )
 def test_a_row_that_cannot_be_used_is_dropped_with_its_reason(row, reason):
-    outcome = attach([row, gold("What is it?", "manual/a.md")])
+    outcome = attach([row, gold("What is it?", "manual/a.md"), gold("Why?", "manual/a.md")])
     Drops.validate(outcome.dropped, lazy=True)
     assert outcome.balances
     assert outcome.reasons == {reason: 1}
+
+
+USER, ASSISTANT = {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Rain."}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"question": "Why?", "answer": "Rain."},
+        {"instruction": " Why?", "response": "Rain.\n"},
+        {"instruction": "Why?", "input": "", "output": "Rain."},
+        {"prompt": "Why?", "completion": "Rain."},
+        {"messages": [{"role": "system", "content": "Be brief."}, USER, ASSISTANT]},
+        {"prompt": [USER], "completion": [ASSISTANT]},
+    ],
+)
+def test_a_row_is_read_under_the_names_that_files_of_others_have(row):
+    outcome = attach([row | {"document": "manual/a.md"}])
+    assert outcome.kept.select("instruction", "input", "response").rows() == [("Why?", "", "Rain.")]
+
+
+def test_the_input_of_an_instruction_is_kept_and_tells_questions_apart():
+    rows = [
+        {"instruction": "Sum it up.", "input": text, "output": "So.", "document": "manual/a.md"}
+        for text in ("First log.", "Second log.")
+    ]
+    outcome = attach(rows)
+    assert sorted(outcome.kept["input"]) == ["First log.", "Second log."]
+
+
+@pytest.mark.parametrize(
+    "messages", [[USER], [ASSISTANT, USER], [USER, ASSISTANT, USER, ASSISTANT], ["Why?"], "Why?"]
+)
+def test_messages_that_are_not_one_question_and_its_answer_are_malformed(messages):
+    found = read_row({"messages": messages, "document": "manual/a.md"})
+    assert isinstance(found, Drop) and found.reason == "malformed_row"
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ({"q": "Why?", "a": "Rain."}, "3 of 5 rows are bad .*malformed_row: question, answer"),
+        ({"question": "Why?", "answer": "Rain."}, "malformed_row: document missing"),
+        (gold("Why?", "c:/docs/a.md"), "unknown_document: c:/docs/a.md: Why?"),
+    ],
+)
+def test_a_file_of_mostly_bad_rows_stops_with_the_first_one_and_what_was_expected(row, found):
+    good = [gold("How long?", "manual/a.md"), gold("How far?", "manual/a.md")]
+    with pytest.raises(InputError, match=rf"gold.jsonl: .*{found}.*expected question and answer"):
+        attach([*good, row, row, row])
+    assert attach([*good, row, row]).kept.height == 2
+
+
+def test_a_row_need_not_name_the_only_document():
+    assert read_row({"question": "Why?", "answer": "Rain."}, "book.pdf") == GoldRow(
+        "Why?", "", "Rain.", "book.pdf"
+    )
 
 
 def test_a_question_asked_twice_is_kept_once():
@@ -119,9 +176,8 @@ def test_the_order_of_the_rows_changes_nothing():
 
 def test_the_gold_file_of_the_repository_has_no_malformed_row_or_repeated_question():
     rows = read_jsonl(ROOT / "data/gold/gold.jsonl")
-    outcome = attach(rows)
     assert len(rows) >= 120
-    assert "malformed_row" not in outcome.reasons
+    assert all(isinstance(read_row(row), GoldRow) for row in rows)
     assert len({row["question"].casefold() for row in rows}) == len(rows)
 
 

@@ -131,7 +131,15 @@ def test_a_file_name_that_is_no_utf8_is_read(tmp_path):
 @given(st.lists(st.binary(max_size=40), max_size=6))
 def test_any_bytes_balance(tmp_path_factory, lines):
     folder = tmp_path_factory.mktemp("logs")
-    (folder / "a.jsonl").write_bytes(b"\n".join([json.dumps(GOOD).encode(), *lines]))
+    good = [json.dumps(GOOD | {"time": hour}).encode() for hour in range(40)]
+    (folder / "a.jsonl").write_bytes(b"\n".join([*good, *lines]))
     found = read_logs(folder)
     assert found.balances
     Exchanges.validate(found.kept)
+
+
+def test_a_folder_of_other_files_than_logs_stops_with_the_first_line(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"messages": []}\n{"messages": []}\n' + json.dumps(GOOD))
+    found = r'2 of 3 rows are bad \(the first: a.jsonl:1 no_prompt: {"messages": \[\]}\); expected'
+    with pytest.raises(InputError, match=found):
+        read_logs(tmp_path)
