@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from annotation.journal import write_time
 from annotation.label_studio_connection import Connection
 from pipeline.errors import ReviewError
+from pipeline.journal import write_time
 
 PAGE = 500
 """Tasks in one answer: a second here, annotations included."""

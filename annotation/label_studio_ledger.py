@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from annotation.decisions import BOUNCES, Decision, Item, bounce_reason
-from annotation.journal import append, parse, read_lines, read_time, write_time
 from annotation.tasks import to_decision
 from pipeline.cache import write_atomically
+from pipeline.journal import append, parse, read_lines, read_time, write_time
 from pipeline.outcome import Drop
 
 Line = dict[str, Any]

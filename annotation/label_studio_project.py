@@ -8,12 +8,12 @@ from typing import Any
 import tenacity
 
 from annotation.decisions import Item
-from annotation.journal import read_time, write_time
 from annotation.label_studio_api import Gone, Passing, Project, Server
 from annotation.label_studio_ledger import Ledger, Line, State, same_annotation
 from annotation.tasks import instructions, label_config, to_task
 from pipeline.cache import digest
 from pipeline.errors import ReviewError
+from pipeline.journal import read_time, write_time
 from pipeline.settings import LabelStudioSettings
 
 ATTEMPTS = 4

@@ -21,10 +21,10 @@ from annotation.decisions import (
     read_decision,
 )
 from annotation.items import readme, to_items
-from annotation.journal import append, pair_id_in, parse, read_lines, read_time, write_time
 from annotation.spreadsheet import Sheet, read_sheet, write_sheet
 from pipeline.cache import write_atomically
 from pipeline.errors import ReviewError
+from pipeline.journal import append, pair_id_in, parse, read_lines, read_time, write_time
 from pipeline.outcome import Drop, drops, table
 from schemas.chunks import Chunks
 from schemas.drops import Drops

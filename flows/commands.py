@@ -79,30 +79,47 @@ def _exit_codes(debug: bool) -> Iterator[None]:
         click.echo("tuneloop: stopped; the next run goes on where this one was", err=True)
         sys.exit(130)
     except Exception as error:  # the border of the program: whatever is left is a bug, and said so
-        if not _disk_is_full(error):
+        advice = _advice(error)
+        if advice is None:
             _bug()
         if debug:
             traceback.print_exc()
-        click.echo(
-            f"tuneloop: disk: {os.strerror(errno.ENOSPC)}; expected room to write in the home "
-            "folder; free some space and run again: what is finished is kept",
-            err=True,
-        )
+        click.echo(f"tuneloop: {advice}", err=True)
         sys.exit(2)
 
 
-def _disk_is_full(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came from, is a full disk.
+ADVICE = {
+    errno.ENOSPC: "expected room to write in the home folder; free some space and run again: what "
+    "is finished is kept",
+    errno.EROFS: "expected a disk that can be written; mount it so, or take another home with "
+    "--set paths.home=DIR",
+    errno.EACCES: "expected to be allowed to; mend the permissions and run again",
+}
+"""What to do about an error of the system."""
+ADVICE |= {errno.EDQUOT: ADVICE[errno.ENOSPC], errno.EPERM: ADVICE[errno.EACCES]}
+
+
+def _advice(error: BaseException | None) -> str | None:
+    """Return what a person can do about an error, or about one that it came from.
 
     Libraries written in Rust raise errors of their own with the system's words in them.
     """
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if os.strerror(errno.ENOSPC) in str(error):
-            return True
+        if isinstance(error, BrokenPipeError):
+            # Python flushes once more at its end: into nothing, so that it does not complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return "output: who read it stopped; expected a reader of all of it; nothing is lost"
+        if type(error).__module__.startswith("safetensors"):
+            return (
+                f"weights: {error}; expected whole safetensors files; `tuneloop fsck` names the "
+                "damaged one: delete its folder and run again"
+            )
+        for number, advice in ADVICE.items():
+            if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+                name = getattr(error, "filename", None)
+                return f"{name or 'disk'}: {os.strerror(number)}; {advice}"
         error = error.__cause__ or error.__context__
-    return False
+    return None
 
 
 def _bug() -> None:

@@ -87,6 +87,12 @@ def say(text: str) -> None:
         get_run_logger().info(text)
 
 
+@functools.cache
+def say_once(text: str) -> None:
+    """Say what a process would come upon again and again, such as a torn line, only once."""
+    say(text)
+
+
 def is_scheduled() -> bool:
     """Whether a deployment started this flow run, rather than a person at a command line."""
     return bool(prefect.runtime.deployment.id)
@@ -129,7 +135,7 @@ def open_run(flow: str, settings: Settings, lock: str = RUN_LOCK) -> Iterator[Ru
             folder=folder,
             started_at=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
             store=Store(home / "store"),
-            registry=Registry(home / "refs"),
+            registry=Registry(home / "refs", say_once),
         )
         run.event("START", flow)
         try:

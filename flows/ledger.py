@@ -16,11 +16,12 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from annotation.journal import append, parse, read_lines
+from flows.context import say_once
 from pipeline.cache import write_atomically
 from pipeline.drift.evidence import Evidence, Part
 from pipeline.drift.policy import Decision, Retrain
 from pipeline.errors import StoreError
+from pipeline.journal import append, read_rows
 from pipeline.store import Dataset
 
 P = TypeVar("P", bound=Part)
@@ -38,7 +39,7 @@ class Window(Part):
 
 
 class Ledger:
-    """Reads and appends; a line torn by a crash is passed over, since its writer never went on."""
+    """Reads and appends; a torn line is said and passed over: its writer never went on."""
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "monitor"
@@ -115,10 +116,7 @@ class Ledger:
     def _read(self, name: str, kind: type[P]) -> list[P]:
         path = self.folder / name
         rows = []
-        for line in read_lines(path):
-            found = parse(line)
-            if found is None:
-                continue
+        for found in read_rows(path, say_once):
             try:
                 rows.append(kind.model_validate(found))
             except ValidationError as error:

@@ -8,9 +8,9 @@ Each new model that is compared on the same rows is another chance to win by luc
 intervals are made for the first look. The same model again is no new look.
 """
 
-from annotation.journal import append, parse, read_lines
-from flows.context import Run
+from flows.context import Run, say_once
 from flows.home import now
+from pipeline.journal import append, read_rows
 from pipeline.store import Dataset
 
 FILE = "looks.jsonl"
@@ -23,7 +23,7 @@ def note_look(run: Run, frozen: Dataset, model: Dataset) -> int:
     trained again to the same bytes is the same model.
     """
     path = run.home / "monitor" / FILE
-    rows = [row for line in read_lines(path) if (row := parse(line)) is not None]
+    rows = read_rows(path, say_once)
     seen = [row.get("model") for row in rows if row.get("test_set") == frozen.content]
     if model.content not in seen:
         row = {

@@ -29,6 +29,7 @@ from pipeline.drift.evidence import Evidence
 from pipeline.drift.logs import read_logs
 from pipeline.drift.policy import Decision, decide
 from pipeline.errors import InputError, MissingDataset, ReviewError
+from pipeline.journal import parse
 from pipeline.outcome import table
 from pipeline.settings import Settings
 from pipeline.store import Dataset
@@ -64,7 +65,10 @@ def monitor(settings: Settings) -> "Report | None":
     mark = home / "monitor" / "last.json"
     held = Ledger(home).pending(about.champion)
     over = held is not None and held.next_retrain_at is not None and held.next_retrain_at <= now()
-    if not over and mark.exists() and json.loads(mark.read_text("utf-8"))["state"] == state:
+    last = parse(mark.read_text("utf-8", "replace")) if mark.exists() else {}
+    if last is None:
+        say(f"monitor: {mark} is torn, so all is checked once more")
+    if not over and last and last.get("state") == state:
         say("monitor: nothing new since the last check")
         return None
     with open_run("monitor", settings, MONITOR_LOCK) as run:

@@ -8,17 +8,17 @@ from pandera.typing.polars import DataFrame
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from annotation.journal import append, parse, read_lines
 from annotation.label_studio import LabelStudioQueue, find_connection
 from annotation.queue import FileQueue, Pulled, PushResult, ReviewQueue
 from annotation.queues import CombinedQueue
-from flows.context import Run, say
+from flows.context import Run, say, say_once
 from flows.curate import Corpus
 from flows.inspect import Home
 from flows.steps import Stage, run_stage
 from pipeline.cache import digest
 from pipeline.dataset.review import sample_for_review, settle
 from pipeline.errors import InputError, MissingDataset, ReviewError
+from pipeline.journal import append, read_rows
 from pipeline.outcome import Outcome
 from pipeline.settings import Settings
 from pipeline.store import Dataset
@@ -160,5 +160,5 @@ def target(home: Path, pair_ids: list[str], evidence_id: str) -> None:
 
 def targeted(home: Path) -> frozenset[str]:
     """Return the ids of all pairs noted by :func:`target`."""
-    lines = map(parse, read_lines(home / "reviews" / "targeted.jsonl"))
-    return frozenset(str(row["pair_id"]) for row in lines if row and "pair_id" in row)
+    rows = read_rows(home / "reviews" / "targeted.jsonl", say_once)
+    return frozenset(str(row["pair_id"]) for row in rows if "pair_id" in row)

@@ -6,16 +6,17 @@
     refs/refs.log            one JSON line a change: who points where since when, and why
 """
 
-import json
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.cache import write_atomically
 from pipeline.errors import CorruptDataset, InputError
+from pipeline.journal import append, read_rows
 from pipeline.store import Dataset, Store
 
+LOG = "refs.log"
 CHAMPION = "model/champion"
 CHALLENGER = "model/challenger"
 
@@ -40,8 +41,10 @@ class Ref(BaseModel):
 class Registry:
     """Reads and moves refs."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, say: Callable[[str], None] = lambda text: None) -> None:
+        """Take the folder of the refs, and who is told of lines of the log that are torn."""
         self.root = root
+        self._say = say
 
     def get(self, ref: str) -> Ref | None:
         """Return a ref, or None when it was never set.
@@ -75,20 +78,22 @@ class Registry:
             at=at,
             evidence=evidence,
         )
+        lines = [entry]
+        if ref == CHAMPION and current and not self._logged(ref, current.fingerprint):
+            lines.insert(0, current)  # a crash came between the ref and its line
         write_atomically(self.root / ref, entry.model_dump_json().encode())
-        with (self.root / "refs.log").open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"ref": ref} | entry.model_dump()) + "\n")
-            log.flush()
-            os.fsync(log.fileno())
+        append(self.root / LOG, [{"ref": ref} | line.model_dump() for line in lines])
         return entry
 
     def was(self, ref: str, fingerprint: str) -> bool:
-        """Whether a ref ever pointed to a dataset, by the log."""
-        path = self.root / "refs.log"
-        if not path.exists():
-            return False
-        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
-        return any(line["ref"] == ref and line["fingerprint"] == fingerprint for line in lines)
+        """Whether a ref ever pointed to a dataset: by the log, and by the ref itself."""
+        current = self.get(ref)
+        known = (current.fingerprint, current.previous) if current else ()
+        return fingerprint in known or self._logged(ref, fingerprint)
+
+    def _logged(self, ref: str, fingerprint: str) -> bool:
+        rows = read_rows(self.root / LOG, self._say)
+        return any(row.get("ref") == ref and row.get("fingerprint") == fingerprint for row in rows)
 
     def dataset(self, ref: str, store: Store) -> Dataset | None:
         """Return the dataset that a ref points to, or None; it must still be in the store."""

@@ -13,6 +13,10 @@ from click.testing import CliRunner
 from filelock import FileLock
 
 from flows.cli import main
+from pipeline.outcome import Outcome, drops, table
+from pipeline.registry import Registry
+from pipeline.store import Recipe, Store
+from schemas.splits import Splits
 
 ROOT = Path(__file__).parents[2]
 
@@ -199,11 +203,11 @@ def test_a_second_run_on_the_same_home_is_told_to_wait(project):
     assert_one_line(done.stderr, "is used by another run")
 
 
-def on_a_small_disk(folder: Path, megabytes: int, *arguments: str):
+def on_a_disk(folder: Path, options: str, *arguments: str):
     """Run the program with a home on a tmpfs of its own, in a mount namespace of its own."""
     home = folder / "small-disk"
     home.mkdir()
-    script = f'mount -t tmpfs -o size={megabytes}m none "{home}" && exec "$@"'
+    script = f'mount -t tmpfs -o {options} none "{home}" && exec "$@"'
     return subprocess.run(
         [
             "unshare",
@@ -228,16 +232,65 @@ def on_a_small_disk(folder: Path, megabytes: int, *arguments: str):
 
 
 def test_a_full_disk_is_said_before_anything_starts(project):
-    done = on_a_small_disk(project, 8, "curate")
+    done = on_a_disk(project, "size=8m", "curate")
     assert done.returncode == 2
     assert_one_line(done.stderr, " MB free", "store.min_free_megabytes")
 
 
 def test_a_disk_that_fills_up_on_the_way_is_said(project):
     shutil.copy(ROOT / "data/samples/manual/alarm-codes.md", project / "raw")
-    done = on_a_small_disk(project, 40, "curate", "--set", "store.min_free_megabytes=0")
+    done = on_a_disk(project, "size=40m", "curate", "--set", "store.min_free_megabytes=0")
     assert done.returncode == 2
     assert_one_line(done.stderr, "No space left")
+
+
+@pytest.mark.parametrize("command", ["curate", "up", "review pull"])
+def test_a_home_that_cannot_be_written_is_said(project, command):
+    done = on_a_disk(project, "ro", *command.split())
+    assert done.returncode == 2
+    assert_one_line(done.stderr, "small-disk", "Read-only file system", "paths.home=DIR")
+
+
+def test_a_reader_that_goes_away_costs_one_line(project):
+    """`tuneloop status | head` is no bug."""
+    line = f"set -o pipefail; {sys.executable} -m flows.cli status | true"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "tuneloop: output: who read it stopped; expected a reader of all of it; nothing is lost"
+    ]
+
+
+def test_a_damaged_table_is_named(project):
+    store = Store(project / "home" / "store")
+    recipe = Recipe("splits", "a" * 16, 1, {}, {}, {}, {}, "2026-01-01T00:00:00Z")
+    row = {"doc_id": "0" * 16, "cluster_id": "0" * 16, "split": "train"}
+    dataset = store.write(recipe, Splits, Outcome(table(Splits, [row]), drops([]), 1), 0.0, 0.0)
+    Registry(project / "home" / "refs").point("dataset/splits", dataset, "test", "2026-01-01")
+    part = store.path(dataset) / "part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:-20])
+    for command in ("show splits", f"trace {'0' * 16}"):
+        code, _, error = run(*command.split())
+        assert code == 2
+        assert_one_line(error, str(part), "cannot be read as Parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "parts"),
+    [
+        ("gold", '{"q": "Why?", "a": "Rain."}', ["1 of 1 rows are bad", "question, answer"]),
+        ("seeds", '{"task": "Sort."}', ["row 1: id is missing"]),
+        ("benchmarks", '{"label": 1}', ["no text"]),
+    ],
+)
+def test_a_file_of_ones_own_is_looked_into_before_the_documents_are(project, name, content, parts):
+    (project / "raw" / "page.md").write_text("# Pump\n\nIt holds 6 bar.\n")
+    (project / "rows.jsonl").write_text(content + "\n")
+    value = '["rows.jsonl"]' if name == "benchmarks" else "rows.jsonl"
+    code, _, error = run("run", "--set", f"paths.{name}={value}")
+    assert code == 2
+    assert_one_line(error, "rows.jsonl" if name != "seeds" else "seed tasks", *parts)
+    assert not list((project / "home" / "store").glob("*/*"))
 
 
 @pytest.mark.parametrize(

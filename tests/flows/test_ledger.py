@@ -66,13 +66,14 @@ def test_the_same_evidence_may_lead_to_more_later(tmp_path):
     assert [row.action for row in ledger.decisions()] == ["review", "retrain"]
 
 
-def test_a_torn_line_is_passed_over_and_the_next_one_is_whole(tmp_path):
+def test_a_torn_line_is_said_and_the_next_one_is_whole(tmp_path, capsys):
     ledger = Ledger(tmp_path)
     ledger.decide(evidence(), decision(), window())
     path = tmp_path / "monitor" / "decisions.jsonl"
     with path.open("a") as stream:
         stream.write('{"id": "half')
     assert ledger.decisions() == [decision()]
+    assert "line 2 found that is no JSON object" in " ".join(capsys.readouterr().err.split())
     ledger.decide(evidence("e2"), decision("e2"), window("e2"))
     assert [row.id for row in ledger.decisions()] == ["e1", "e2"]
 

@@ -138,3 +138,14 @@ def test_the_trained_models_are_listed(project):
     for name, folder in folders.items():
         (line,) = [line for line in done.stderr.splitlines() if folder.name in line]
         assert ("champion" in line) == (name == "a")
+
+
+def test_weights_that_were_cut_are_said_in_one_line(project, tmp_path):
+    cut = tmp_path / "cut"
+    shutil.copytree(project[1]["a"], cut)
+    weights = cut / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-200])
+    done = said(project, cut, QUESTION)
+    assert done.exit_code == 2
+    assert "tuneloop: weights: " in done.stderr and "tuneloop fsck" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -63,3 +63,32 @@ def test_a_damaged_ref_is_named(tmp_path):
     path.write_text("{")
     with pytest.raises(CorruptDataset, match="is not a ref"):
         registry.get(CHAMPION)
+
+
+def test_a_torn_line_of_the_log_is_said_and_loses_no_other(tmp_path, store):
+    """A rolled back model stays back although the log was torn after it."""
+    said = []
+    registry = Registry(tmp_path / "refs", said.append)
+    first, second, third = (model(store, key) for key in "abc")
+    registry.point(CHAMPION, first, "first", AT)
+    registry.point(CHAMPION, second, "better", AT)
+    with (tmp_path / "refs" / "refs.log").open("a") as log:
+        log.write('{"ref": "model/champ')
+    registry.point(CHAMPION, third, "best", AT)
+    registry.point(CHAMPION, first, "rolled back", AT)
+    assert all(registry.was(CHAMPION, item.fingerprint) for item in (first, second, third))
+    assert "line 3 found that is no JSON object" in said[0]
+
+
+def test_a_champion_whose_line_was_lost_is_logged_with_the_next_one(tmp_path, store):
+    """The ref is written before its line: a crash may come between."""
+    registry = Registry(tmp_path / "refs")
+    first, second, third = (model(store, key) for key in "abc")
+    registry.point(CHAMPION, first, "first", AT)
+    (tmp_path / "refs" / "refs.log").unlink()
+    assert registry.was(CHAMPION, first.fingerprint)
+    registry.point(CHAMPION, second, "better", AT)
+    registry.point(CHAMPION, third, "best", AT)
+    log = [json.loads(line) for line in (tmp_path / "refs" / "refs.log").read_text().splitlines()]
+    assert [line["reason"] for line in log] == ["first", "better", "best"]
+    assert registry.was(CHAMPION, first.fingerprint)

@@ -1,10 +1,10 @@
 import polars as pl
 import pytest
 
-from annotation.journal import parse, read_lines
 from annotation.label_studio import LabelStudioQueue
 from annotation.queue import PushResult, QueueStatus
 from pipeline.errors import ReviewError
+from pipeline.journal import parse, read_lines
 from schemas.drops import Drops
 from schemas.reviews import Reviews
 from tests.annotation.conftest import make_pairs

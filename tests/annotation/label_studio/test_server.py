@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import psutil
+import pytest
 
 from annotation.queue import PushResult
 from tests.annotation.conftest import make_pairs
@@ -52,6 +53,7 @@ def test_the_page_of_tips_reaches_nobody(server, ann):
     assert ann.client.get("/heidi-tips").status_code == 404
 
 
+@pytest.mark.restarts
 def test_a_second_start_keeps_token_and_tasks(server, queue, chunks, ids, project_tasks):
     queue.push(make_pairs(2), chunks)
     login = server.login

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,21 @@ def parse(line: str) -> dict[str, Any] | None:
     except json.JSONDecodeError:
         return None
     return row if isinstance(row, dict) else None
+
+
+def read_rows(path: Path, say: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
+    """Return the objects of a file of JSON lines; ``say`` is told of each line that holds none."""
+    rows = []
+    for number, line in enumerate(read_lines(path), start=1):
+        row = parse(line)
+        if row is not None:
+            rows.append(row)
+        else:
+            say(
+                f"{path}: line {number} found that is no JSON object, torn by a crash perhaps "
+                f"({line[:60]!r}); expected one a line; it is passed over: mend or delete it"
+            )
+    return rows
 
 
 def pair_id_in(line: str) -> str:
