@@ -27,8 +27,8 @@ class TeacherSettings(Section):
     thinking_tokens: Annotated[int, Field(ge=0)] = 2048
     """Room for thoughts, added to each request once a reply shows that the model thinks."""
     extra: Extra = Field(default_factory=dict)
-    """Further fields of each request to an endpoint: reasoning_effort = "low", or
-    chat_template_kwargs = {enable_thinking = false}."""
+    """Further fields of each request to an endpoint, such as reasoning_effort or
+    chat_template_kwargs."""
 
     @model_validator(mode="after")
     def _endpoint_needs_a_model(self) -> "TeacherSettings":
