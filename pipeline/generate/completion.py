@@ -18,7 +18,6 @@ THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 """Fields of a message in which servers put thoughts."""
 WORDS = ("error", "message", "detail", "error_description", "errors", "msg", "title")
 """Fields of an error in which servers put their words, the best first."""
-LONGEST_WORDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +148,7 @@ def kind(answer: Any) -> str:
 def words(answer: Any) -> str:
     """Return a server's words about an error on one line: of its JSON, or of its page."""
     text = re.sub(r"<[^<>]+>", " ", answer) if isinstance(answer, str) else _words(answer)
-    return readable(" ".join(text.split()))[:LONGEST_WORDS]
+    return readable(" ".join(text.split()))
 
 
 def _words(answer: Any) -> str:

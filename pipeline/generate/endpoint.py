@@ -57,6 +57,8 @@ FATAL = {
 QUOTA = re.compile(r"quota|billing|balance|credit", re.IGNORECASE)
 """In the code of a 429. Not in its words: Google's speak of quota for a limit a minute too."""
 DAILY = re.compile(r"per[ -]day|\bdaily\b", re.IGNORECASE)
+LONGEST_WORDS = 1000
+"""Characters shown of what a server says; a page can be long."""
 LOCAL = ("127.0.0.1", "localhost", "::1")
 SHORTEST_SECRET = 7
 """Characters from which a key is masked: "EMPTY" and "ollama" are no secrets."""
@@ -297,7 +299,8 @@ class EndpointTeacher:
             response = client.post(self._url, json=body | self._settings.extra)
         except httpx.TimeoutException as error:
             what = "no connection" if isinstance(error, httpx.ConnectTimeout) else "no answer"
-            raise _Passing(f"{what} in {self._settings.timeout_seconds:g} s") from error
+            setting = f"{self._settings.timeout_seconds:g} s ({self._section}.timeout_seconds)"
+            raise _Passing(f"{what} in {setting}") from error
         except httpx.TransportError as error:
             raise _Passing(self._masked(str(error)) or type(error).__name__) from error
         try:
@@ -317,7 +320,7 @@ class EndpointTeacher:
 
     def _unreadable(self, response: httpx.Response) -> Exception:
         """Return what to raise for a reply that is no chat completion."""
-        text = self._masked(words(response.text))[:200]
+        text = self._said(response.text)[:200]
         if response.text.startswith("data:") or "event-stream" in response.headers.get(
             "Content-Type", ""
         ):
@@ -331,7 +334,7 @@ class EndpointTeacher:
         self, status: int, answer: Any, response: httpx.Response, body: dict[str, Any]
     ) -> Exception:
         """Return what to raise for an error: whether it passes, can be got around, or ends all."""
-        said = self._masked(words(answer))
+        said = self._said(answer)
         line = f"HTTP {status}: {said}" if said else f"HTTP {status}"
         if 300 <= status < 400:
             target = self._masked(response.headers.get("Location", "nowhere"))
@@ -392,6 +395,10 @@ class EndpointTeacher:
     @property
     def _who(self) -> str:
         return f"{self._section} {self.name}"
+
+    def _said(self, answer: Any) -> str:
+        """Return a server's words without secrets; cut behind that, or half a key would be left."""
+        return self._masked(words(answer))[:LONGEST_WORDS]
 
     def _masked(self, text: str) -> str:
         """Return text without the key, and without the user and password of an address."""
