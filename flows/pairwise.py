@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from flows.cards import ancestors
-from flows.context import Run
+from flows.context import Run, say
 from flows.inspect import Home
 from flows.steps import Stage, run_folder_stage
 from pipeline.cache import digest, write_atomically
@@ -32,7 +32,7 @@ from pipeline.store import Dataset, Filled
 from schemas.evaluation import Answers
 from schemas.pairs import Examples, ScreenedPairs, SettledPairs
 
-PAIRWISE = Stage("judge", 1, "pairwise")
+PAIRWISE = Stage("judge", 2, "pairwise")
 RECORD = "pairwise.json"
 REJECTED = "rejected"
 
@@ -57,11 +57,11 @@ def judge_pairwise(
     settings = run.settings.judge
     if not settings.model:
         return None, {}
-    decisions = _decisions(run, pairs, settings)
+    asked, decisions = _judge(run), _decisions(run, pairs, settings)
     judged = {arm: answers[arm] for arm in ("base", "champion", "challenger") if arm in answers}
 
     def fill(folder: Path) -> Filled:
-        found = _ask(run, decisions, frozen, judged)
+        found = _ask(run, asked, decisions, frozen, judged)
         write_atomically(folder / RECORD, json.dumps(found.to_dict(), indent=1).encode())
         return Filled(identity=(RECORD,), rows=frozen.rows)
 
@@ -70,20 +70,23 @@ def judge_pairwise(
         PAIRWISE,
         fill,
         settings={
-            **settings.model_dump(mode="json", exclude=_TRANSPORT),
+            **settings.model_dump(mode="json", exclude=_APART),
             "prompt": PROMPT_VERSION,
             "confidence": run.settings.evaluate.confidence,
         },
         inputs={"test": frozen, **judged},
-        keys={"decisions": digest([[item.id, winner] for item, winner in decisions])},
+        keys={
+            "decisions": digest([[item.id, winner] for item, winner in decisions]),
+            "judge": asked.name,
+        },
         parents={"pairs": pairs},
     )
     record = json.loads((run.store.path(dataset) / RECORD).read_text("utf-8"))
     return read_pairwise(record), {"pairwise": dataset}
 
 
-_TRANSPORT = {"concurrency", "timeout_seconds", "max_retries"}
-"""Settings that change no reply."""
+_APART = {"concurrency", "timeout_seconds", "max_retries", "base_url"}
+"""Settings that change no reply, and the address, which may hold a password."""
 
 
 def read_pairwise(record: Mapping[str, Any]) -> Pairwise:
@@ -102,12 +105,7 @@ def _interval(ends: Mapping[str, float | None]) -> Interval:
     return Interval(value, -inf if low is None else low, inf if high is None else high)
 
 
-def _ask(
-    run: Run,
-    decisions: list[tuple[Comparison, Winner]],
-    frozen: Dataset,
-    answers: Mapping[str, Dataset],
-) -> Pairwise:
+def _judge(run: Run) -> CachingTeacher:
     settings = run.settings.judge
     endpoint = TeacherSettings(
         kind="openai",
@@ -116,10 +114,21 @@ def _ask(
         concurrency=settings.concurrency,
         timeout_seconds=settings.timeout_seconds,
         max_retries=settings.max_retries,
+        thinking_tokens=settings.thinking_tokens,
+        extra=settings.extra,
     )
-    asked = CachingTeacher(
-        EndpointTeacher(endpoint, os.environ.get("OPENAI_API_KEY")), run.cache("replies")
-    )
+    key = os.environ.get("OPENAI_API_KEY")
+    return CachingTeacher(EndpointTeacher(endpoint, key, say, "judge"), run.cache("replies"))
+
+
+def _ask(
+    run: Run,
+    asked: CachingTeacher,
+    decisions: list[tuple[Comparison, Winner]],
+    frozen: Dataset,
+    answers: Mapping[str, Dataset],
+) -> Pairwise:
+    settings = run.settings.judge
     said = judge([item for item, _ in decisions], asked, settings.max_tokens)
     calibration = calibrate(
         [winner for _, winner in decisions], said, settings.min_decisions, settings.min_kappa

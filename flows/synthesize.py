@@ -4,7 +4,7 @@ import os
 
 from prefect import flow
 
-from flows.context import Run, open_run
+from flows.context import Run, open_run, say
 from flows.curate import Corpus, curate_documents, input_files, require_rows
 from flows.models import base_model
 from flows.own_files import check_own_files
@@ -12,7 +12,7 @@ from flows.report import write_report
 from flows.steps import Stage, run_stage
 from pipeline.cache import digest
 from pipeline.dataset.jsonl import read_jsonl
-from pipeline.generate.generate import generate
+from pipeline.generate.generate import generate, require_yield
 from pipeline.generate.replies import CachingTeacher
 from pipeline.generate.screen import screen
 from pipeline.generate.seeds import seed_tasks
@@ -25,7 +25,7 @@ from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs
 from schemas.splits import Splits
 
-GENERATE = Stage("generate", 2, "candidate_pairs", holds_model=True)
+GENERATE = Stage("generate", 3, "candidate_pairs", holds_model=True)
 SCREEN = Stage("screen", 1, "screened_pairs")
 
 
@@ -55,10 +55,13 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
         run,
         GENERATE,
         Pairs,
-        lambda chunks: generate(chunks, seeds, settings.generate, teacher),
+        lambda chunks: require_yield(generate(chunks, seeds, settings.generate, teacher), teacher),
         settings=settings.generate,
         tables={"chunks": (corpus.chunks, Chunks)},
-        keys={"seeds": seeds_digest, "teacher": f"{teacher.name} {teacher.strength}"},
+        keys={
+            "seeds": seeds_digest,
+            "teacher": f"{teacher.name} {teacher.strength} {settings.teacher.thinking_tokens}",
+        },
     )
     run.usage = teacher.usage
     require_rows(run, candidates, "generate: no pair came out", "see the replies folder")
@@ -91,7 +94,7 @@ def make_teacher(run: Run, base: BaseModel) -> CachingTeacher:
         from pipeline.generate.endpoint import EndpointTeacher
 
         return CachingTeacher(
-            EndpointTeacher(settings.teacher, os.environ.get("OPENAI_API_KEY")),
+            EndpointTeacher(settings.teacher, os.environ.get("OPENAI_API_KEY"), say),
             run.cache("replies"),
         )
     from pipeline.generate.local.embedded import EmbeddedTeacher

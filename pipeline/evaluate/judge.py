@@ -15,7 +15,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import TeacherError
 from pipeline.evaluate.statistics import Interval
+from pipeline.generate.replies import forget
 from pipeline.generate.teacher import Messages, Request, Teacher
 
 Floats = NDArray[np.float64]
@@ -95,7 +97,8 @@ def judge(comparisons: Sequence[Comparison], judge: Teacher, max_tokens: int) ->
         max_tokens: of a reply.
 
     Raises:
-        TeacherError: the endpoint cannot be reached, refuses, or fails too often.
+        TeacherError: the endpoint cannot be reached, refuses, fails too often, or no reply names a
+            winner.
     """
     requests = [
         Request(_prompt(*order), max_tokens, temperature=0.0, top_p=1.0)
@@ -104,6 +107,15 @@ def judge(comparisons: Sequence[Comparison], judge: Teacher, max_tokens: int) ->
     ]
     replies = judge.complete(requests, seed=0)
     said = [None if reply.failed else _read(reply.texts[0]) for reply in replies]
+    for request, verdict in zip(requests, said, strict=True):
+        if verdict is None:
+            forget(judge, request, seed=0)
+    if said and not any(said):
+        raise TeacherError(
+            f"judge {judge.name}: none of {len(said)} replies names a winner (first: "
+            f"{' '.join(replies[0].shown.split())!r}); expected A, B or TIE; raise "
+            "judge.max_tokens or judge.thinking_tokens, or choose another judge"
+        )
     return [
         _judgement(item, *said[2 * place : 2 * place + 2]) for place, item in enumerate(comparisons)
     ]

@@ -90,8 +90,10 @@ def answer_first(
     requests = [request for candidate in candidates for request in candidate.requests]
     replies = iter(teacher.complete(requests, settings.seed) if requests else [])
     for candidate in candidates:
-        _read(candidate, [next(replies) for _ in candidate.requests])
-        harvest.raw += candidate.raw[:1]
+        found = [next(replies) for _ in candidate.requests]
+        _read(candidate, found)
+        failed = [reply.texts[0] for reply in found if reply.failed]
+        harvest.raw += (candidate.raw or failed)[:1]
     _score(candidates, teacher)
     for candidate in candidates:
         best = max(

@@ -21,6 +21,8 @@ from pipeline.settings import GenerateSettings
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, SeedTasks
 
+USELESS = ("request_failed", "cut_short", "refused", "unparsable")
+"""Reasons for which a candidate is no pair that lie in the reply."""
 DOCUMENTS_AT_ONCE = 16
 """Documents given to an endpoint together, so that its requests can run side by side."""
 LOCAL_DOCUMENTS = 4
@@ -112,12 +114,49 @@ def _judge_pilot(harvest: Harvest, teacher: Teacher) -> None:
         return
     counts = Counter(drop.reason for drop in harvest.drops)
     reason, count = max(counts.items(), key=lambda item: (item[1], item[0]))
-    shown = " / ".join(repr(" ".join(text.split())[:160]) for text in harvest.raw[:3])
+    failed = reason == "request_failed"  # then the replies are a server's words: whole
+    first = dict.fromkeys(" ".join(text.split()) for text in harvest.raw) if failed else harvest.raw
+    shown = " / ".join(
+        repr(" ".join(text.split())[: None if failed else 160]) for text in list(first)[:3]
+    )
+    if failed:
+        advice = "mend the endpoint"
+    elif reason == "cut_short":
+        advice = (
+            "give them room (teacher.thinking_tokens, generate.max_answer_tokens, the server's own "
+            "limits), or turn thoughts off with teacher.extra"
+        )
+    elif not any(text.strip() for text in harvest.raw):
+        advice = "see why its replies are empty"
+    else:
+        advice = "choose a stronger teacher"
     raise TeacherError(
         f"teacher {teacher.name}: nothing usable for the first {harvest.asked} chunks "
         f"({count} of {len(harvest.drops)} candidates: {reason}); expected at least one pair; "
-        f"first replies: {shown or 'none'}; choose a stronger teacher, or set "
-        "generate.pilot_chunks = 0 to go on all the same"
+        f"first replies: {shown or 'none'}; {advice}, or set generate.pilot_chunks = 0 to go on "
+        "all the same"
+    )
+
+
+def require_yield(outcome: Outcome[Pairs], teacher: Teacher) -> Outcome[Pairs]:
+    """Return the outcome unless a mended endpoint would better it: what is returned is stored.
+
+    A model in this process would give the same again.
+
+    Raises:
+        TeacherError: no pair came of an endpoint's replies, or half of the requests failed.
+    """
+    failed = outcome.reasons.get("request_failed", 0)
+    spoilt = outcome.kept.is_empty() and not outcome.reasons.keys().isdisjoint(USELESS)
+    if teacher.batch_size or not (spoilt or (failed and 2 * failed >= outcome.rows_in)):
+        return outcome
+    why = ", ".join(f"{reason} {count}" for reason, count in outcome.reasons.items())
+    most = next(iter(outcome.reasons))
+    shown = outcome.dropped.filter(reason=most)["excerpt"].item(0)
+    raise TeacherError(
+        f"teacher {teacher.name}: {outcome.kept.height} of {outcome.rows_in} candidates became "
+        f"pairs ({why}; first {most}: {' '.join(shown.split())!r}); expected most of them; mend "
+        "the endpoint and run again: useful replies are kept, only the others are asked for"
     )
 
 

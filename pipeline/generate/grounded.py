@@ -12,6 +12,7 @@ from pipeline.cache import short_id
 from pipeline.generate import prompts, questions
 from pipeline.generate.evidence import best_sentence, content_words, sentences
 from pipeline.generate.pairs import pair_id
+from pipeline.generate.replies import forget
 from pipeline.generate.teacher import Reply, Request, Teacher
 from pipeline.outcome import Drop
 from pipeline.settings import GenerateSettings
@@ -92,8 +93,11 @@ def question_first(
     first = [_question_request(chunk, count, settings) for chunk, count in wanted]
     asked: list[tuple[Chunk, str]] = []
     replies = teacher.complete(first, settings.seed) if first else []
-    for (chunk, count), reply in zip(wanted, replies, strict=True):
-        asked += [(chunk, question) for question in _questions(chunk, count, reply, harvest)]
+    for (chunk, count), request, reply in zip(wanted, first, replies, strict=True):
+        found = _questions(chunk, count, reply, harvest)
+        asked += [(chunk, question) for question in found]
+        if not found:
+            forget(teacher, request, settings.seed)
     second = [
         Request(
             prompts.answer_of_question(chunk.title, chunk.section, chunk.text, question),
@@ -104,11 +108,13 @@ def question_first(
         for chunk, question in asked
     ]
     replies = teacher.complete(second, settings.seed) if second else []
-    for (chunk, question), reply in zip(asked, replies, strict=True):
+    for (chunk, question), request, reply in zip(asked, second, replies, strict=True):
         reason = _answer_problem(reply)
+        if reason not in ("", "not_answerable"):
+            forget(teacher, request, settings.seed)
         if reason:
             identity = short_id(chunk.chunk_id, question, prompts.CHUNK_QA)
-            harvest.drops.append(Drop(identity, reason, f"{question} | {reply.texts[0]}"))
+            harvest.drops.append(Drop(identity, reason, f"{question} | {reply.shown}"))
             continue
         response = " ".join(reply.texts[0].split())
         rests_on = best_sentence(response, sentences(chunk.text))
@@ -130,30 +136,25 @@ def _question_request(chunk: Chunk, count: int, settings: GenerateSettings) -> R
 
 def _questions(chunk: Chunk, count: int, reply: Reply, harvest: Harvest) -> list[str]:
     """Read the questions of a chunk; each one that is missing or bad is a drop."""
-    harvest.raw.append(reply.texts[0])
+    harvest.raw.append(reply.shown)
     lines = [line for line in reply.texts[0].splitlines() if line.strip()]
-    parsed = [] if reply.failed else [questions.parse(line) for line in lines[:count]]
+    whole = lines[:-1] if reply.problem else lines  # of a reply that was cut, the last line is
+    parsed = [] if reply.failed else [questions.parse(line) for line in whole[:count]]
     good = list(dict.fromkeys(item.question for item in parsed if item.question))
     bad = [item for item in parsed if not item.question]
-    missing = "request_failed" if reply.failed else "unparsable"
+    missing = reply.problem or "unparsable"
     bad += [questions.Parsed("", missing)] * (count - len(good) - len(bad))
     for number, item in enumerate(bad):
         identity = short_id(chunk.chunk_id, str(number), prompts.CHUNK_QA)
-        harvest.drops.append(
-            Drop(identity, item.reason, reply.texts[0], item.value, item.threshold)
-        )
+        harvest.drops.append(Drop(identity, item.reason, reply.shown, item.value, item.threshold))
     return good
 
 
 def _answer_problem(reply: Reply) -> str:
     text = reply.texts[0].strip()
-    if reply.failed:
-        return "request_failed"
-    if prompts.NOT_ANSWERABLE.lower() in text.lower():
+    if not reply.failed and prompts.NOT_ANSWERABLE.lower() in text.lower():
         return "not_answerable"
-    if reply.finish_reasons[0] == "length":
-        return "cut_short"
-    return "" if content_words(text) else "unparsable"
+    return reply.problem or ("" if content_words(text) else "unparsable")
 
 
 def pair(

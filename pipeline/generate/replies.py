@@ -4,6 +4,10 @@ Each request has an entry of its own, found by its content and the seed, and kep
 teacher in this process computes several requests as one batch; the random numbers of each are its
 own, so its reply depends on the others by rounding alone. What is in the cache is not computed
 again, whatever is asked beside it.
+
+Of an endpoint only useful replies are kept: an empty one, a refusal, thoughts without an answer, or
+what its reader makes nothing of (:func:`forget`) is asked for again in the next run, of a server
+that may be mended by then. A model in this process would say the same again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +15,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.cache import Cache
-from pipeline.generate.teacher import Messages, OnReply, Reply, Request, Strength, Teacher
+from pipeline.generate.completion import finish
+from pipeline.generate.teacher import (
+    ENDED,
+    NO_ROOM,
+    Messages,
+    OnReply,
+    Reply,
+    Request,
+    Strength,
+    Teacher,
+)
+from pipeline.generate.thinking import said
 
 VERSION = 2
 """Of the entries: raise it when their form or the random numbers change."""
@@ -32,7 +47,7 @@ class Usage:
 
 
 class CachingTeacher:
-    """A teacher whose replies are kept for good."""
+    """A teacher whose useful replies are kept for good."""
 
     def __init__(self, teacher: Teacher, cache: Cache) -> None:
         """Wrap a teacher; ``cache`` is a folder of its own."""
@@ -58,7 +73,8 @@ class CachingTeacher:
         """
         keys = [self._key("request", seed=seed, request=_plain(request)) for request in requests]
         entries = [self._cache.get(key) for key in keys]
-        replies = {place: _reply(row) for place, row in enumerate(entries) if row is not None}
+        found = {p: _reply(row, requests[p]) for p, row in enumerate(entries) if row is not None}
+        replies = {place: reply for place, reply in found.items() if self._keeps(reply)}
         self._usage.cached += len(replies)
         if on_reply is not None:
             for place, reply in replies.items():
@@ -70,7 +86,7 @@ class CachingTeacher:
                 place = batch[number]
                 replies[place] = reply
                 self._count(reply)
-                if not reply.failed:  # a failure is asked again in the next run
+                if self._keeps(reply):
                     self._cache.put(keys[place], asdict(reply))
                 if on_reply is not None:
                     on_reply(place, reply)
@@ -98,6 +114,22 @@ class CachingTeacher:
             self._usage.calls += len(batch)
         return [loss for loss in losses if loss is not None]
 
+    def forget(self, request: Request, seed: int) -> None:
+        """Keep the reply to a request no longer."""
+        if not self.batch_size:
+            key = self._key("request", seed=seed, request=_plain(request))
+            self._cache.entry(key).path.unlink(missing_ok=True)
+
+    def _keeps(self, reply: Reply) -> bool:
+        """Whether a reply is kept: a local one always, else one with a text that may be used."""
+        return not reply.failed and (
+            self.batch_size > 0
+            or any(
+                text.strip() and reason in (ENDED, NO_ROOM)
+                for text, reason in zip(reply.texts, reply.finish_reasons, strict=True)
+            )
+        )
+
     def _key(self, kind: str, **content: Any) -> dict[str, Any]:
         return {"teacher": self.name, "version": VERSION, "kind": kind, **content}
 
@@ -105,6 +137,12 @@ class CachingTeacher:
         self._usage.calls += 1
         self._usage.prompt_tokens += reply.prompt_tokens
         self._usage.completion_tokens += reply.completion_tokens
+
+
+def forget(teacher: Teacher, request: Request, seed: int) -> None:
+    """Let a request be asked again in the next run: its reply was not what it asked for."""
+    if isinstance(teacher, CachingTeacher):
+        teacher.forget(request, seed)
 
 
 def _batches(places: Sequence[int], requests: Sequence[Request], rows: int) -> Iterator[list[int]]:
@@ -139,10 +177,12 @@ def _plain(request: Request) -> dict[str, Any]:
     return row | {"messages": _turns(request.messages), "stop": list(request.stop)}
 
 
-def _reply(row: dict[str, Any]) -> Reply:
+def _reply(row: dict[str, Any], request: Request) -> Reply:
+    """Read an entry, one that was kept before thoughts were taken out too."""
+    asked = "\n".join(content for _, content in request.messages)
     return Reply(
-        texts=tuple(row["texts"]),
+        texts=tuple(said(text, asked).text for text in row["texts"]),
         prompt_tokens=row["prompt_tokens"],
         completion_tokens=row["completion_tokens"],
-        finish_reasons=tuple(row["finish_reasons"]),
+        finish_reasons=tuple(map(finish, row["finish_reasons"])),
     )

@@ -20,6 +20,7 @@ from pipeline.cache import digest, short_id
 from pipeline.generate import prompts
 from pipeline.generate.grounded import Harvest
 from pipeline.generate.pairs import pair_id
+from pipeline.generate.replies import forget
 from pipeline.generate.teacher import Reply, Request, Teacher
 from pipeline.outcome import Drop
 from pipeline.settings import GenerateSettings
@@ -59,12 +60,12 @@ def self_instruct(
         shown = [_shown(seeds, own, number, settings) for number in numbers]
         requests = [_task_request(tasks, settings) for tasks, _ in shown]
         replies = teacher.complete(requests, settings.seed)
-        for number, reply, (_, ids) in zip(numbers, replies, shown, strict=True):
-            harvest.raw.append(reply.texts[0])
-            task = None if reply.failed else parse_task(reply.texts[0])
+        for number, request, reply, (_, ids) in zip(numbers, requests, replies, shown, strict=True):
+            harvest.raw.append(reply.shown)
+            task = None if reply.problem else parse_task(reply.texts[0])
             if task is None:
-                reason = "request_failed" if reply.failed else "unparsable"
-                harvest.drops.append(_drop(number, reason, reply))
+                harvest.drops.append(_drop(number, reply.problem or "unparsable", reply))
+                forget(teacher, request, settings.seed)
             else:
                 made.append((*task, ids))
     requests = [
@@ -77,7 +78,9 @@ def self_instruct(
         for instruction, given, _ in made
     ]
     replies = teacher.complete(requests, settings.seed) if requests else []
-    for number, (done_task, reply) in enumerate(zip(made, replies, strict=True)):
+    for number, (done_task, request, reply) in enumerate(zip(made, requests, replies, strict=True)):
+        if reply.problem or not reply.texts[0].strip():
+            forget(teacher, request, settings.seed)
         _settle(number, done_task, reply, teacher.name, harvest)
     return harvest
 
@@ -129,12 +132,9 @@ def _settle(
 ) -> None:
     instruction, given, ids = task
     response = reply.texts[0].strip()
-    if reply.failed:
-        harvest.drops.append(_drop(number, "request_failed", reply, instruction))
-    elif reply.finish_reasons[0] == "length":
-        harvest.drops.append(_drop(number, "cut_short", reply, instruction))
-    elif not response:
-        harvest.drops.append(_drop(number, "unparsable", reply, instruction))
+    if reply.problem or not response:
+        reason = reply.problem or "unparsable"
+        harvest.drops.append(_drop(number, reason, reply, instruction))
     else:
         harvest.pairs.append(
             {
@@ -156,5 +156,5 @@ def _settle(
 
 def _drop(number: int, reason: str, reply: Reply, instruction: str = "") -> Drop:
     identity = short_id("self_instruct", str(number), instruction)
-    excerpt = f"{instruction} | {reply.texts[0]}" if instruction else reply.texts[0]
+    excerpt = f"{instruction} | {reply.shown}" if instruction else reply.shown
     return Drop(identity, reason, excerpt)

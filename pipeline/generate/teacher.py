@@ -14,6 +14,13 @@ Messages: TypeAlias = tuple[tuple[str, str], ...]
 
 Strength: TypeAlias = Literal["weak", "strong"]
 
+ENDED = "stop"
+"""Finish reason of a text that ended by itself or at a stop string: of no other is it whole."""
+NO_ROOM = "length"
+CUT_IN_THOUGHT = "thought"
+"""Finish reason where the room went into thoughts."""
+REFUSED = "refusal"
+"""Finish reason of a refusal that the server marks as one; its text is the refusal."""
 FAILED = "failed"
 """Finish reason of a request that got no answer after all retries; its text is the error."""
 
@@ -43,12 +50,24 @@ class Reply:
     completion_tokens: int
     """Tokens of all samples together."""
     finish_reasons: tuple[str, ...]
-    """Of each text: ``stop`` (ended by itself or by a stop string), ``length``, or FAILED."""
+    """Of each text: ENDED, NO_ROOM, CUT_IN_THOUGHT, REFUSED, FAILED, or the server's own word."""
 
     @property
     def failed(self) -> bool:
         """Whether there is no answer because the request itself failed."""
         return FAILED in self.finish_reasons
+
+    @property
+    def problem(self) -> str:
+        """Why the first text is no answer: request_failed, refused or cut_short; else ''."""
+        known = {FAILED: "request_failed", REFUSED: "refused", ENDED: ""}
+        return known.get(self.finish_reasons[0], "cut_short")
+
+    @property
+    def shown(self) -> str:
+        """The first text, and why it is not whole, for the ledger and for messages."""
+        reason = self.finish_reasons[0]
+        return self.texts[0] if reason in (ENDED, FAILED) else f"{self.texts[0]} [{reason}]"
 
 
 OnReply: TypeAlias = Callable[[int, Reply], None]

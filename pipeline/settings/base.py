@@ -3,9 +3,21 @@
 from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+OURS = ("model", "messages", "n")
+"""Fields of a request that are not the user's to set."""
+
+
+def _none_of_ours(extra: dict[str, Any]) -> dict[str, Any]:
+    if taken := [name for name in OURS if name in extra]:
+        raise ValueError(f"{', '.join(taken)} cannot be set here")
+    return extra
+
+
+Extra = Annotated[dict[str, Any], AfterValidator(_none_of_ours)]
 
 
 class Section(BaseModel):

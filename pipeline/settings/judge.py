@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.settings.base import Section, Share
+from pipeline.settings.base import Extra, Section, Share
 
 
 class JudgeSettings(Section):
@@ -19,6 +19,10 @@ class JudgeSettings(Section):
     max_retries: Annotated[int, Field(ge=0, le=10)] = 3
     max_tokens: Annotated[int, Field(ge=1)] = 8
     """Of a reply: one word is asked for."""
+    thinking_tokens: Annotated[int, Field(ge=0)] = 2048
+    """Room for thoughts, added to each request once a reply shows that the model thinks."""
+    extra: Extra = Field(default_factory=dict)
+    """Further fields of each request, as in [teacher]."""
     min_kappa: Share = 0.6
     """Cohen's kappa with people from which the judge counts in the gate."""
     min_decisions: Annotated[int, Field(ge=2)] = 30

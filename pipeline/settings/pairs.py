@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import Section, Share
+from pipeline.settings.base import Extra, Section, Share
 
 
 class TeacherSettings(Section):
@@ -24,6 +24,11 @@ class TeacherSettings(Section):
     timeout_seconds: Annotated[float, Field(gt=0)] = 120
     max_retries: Annotated[int, Field(ge=0, le=10)] = 3
     """Per request: delay doubles from 1 s, jitter 0.2, at most 60 s."""
+    thinking_tokens: Annotated[int, Field(ge=0)] = 2048
+    """Room for thoughts, added to each request once a reply shows that the model thinks."""
+    extra: Extra = Field(default_factory=dict)
+    """Further fields of each request to an endpoint, such as reasoning_effort or
+    chat_template_kwargs."""
 
     @model_validator(mode="after")
     def _endpoint_needs_a_model(self) -> "TeacherSettings":

@@ -17,6 +17,7 @@ from pipeline.outcome import Outcome, drops, table
 from pipeline.registry import Registry
 from pipeline.store import Recipe, Store
 from schemas.splits import Splits
+from tests.pipeline.generate.endpoint_server import error, serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -152,6 +153,29 @@ class TestWithServer:
         assert_one_line(error, "http://127.0.0.1:9/v1")
         rows = json.loads(run("show", "--json")[1])["rows"]
         assert {row["dataset"] for row in rows} >= {"chunks", "splits"}
+
+    def test_a_key_is_in_no_message_and_in_no_file_of_the_home(self, filled, monkeypatch):
+        """Pasted with a dash of a word processor, or echoed by a server."""
+        echo = error(401, "No such key: sk-secret-4711")
+        with serving(lambda number, body: echo) as server:
+            for key, expected in (
+                ("sk\u2013secret-4711", "OPENAI_API_KEY"),
+                (
+                    "sk-secret-4711\r\n",
+                    "HTTP 401 (the key is missing or wrong): No such key: <key>",
+                ),
+            ):
+                monkeypatch.setenv("OPENAI_API_KEY", key)
+                code, _, line = run(
+                    "run", "--set", "teacher.kind=openai", "--set", "teacher.model=m",
+                    "--set", f"teacher.base_url={server.url.replace('//', '//ann:hunter2@')}",
+                )  # fmt: skip
+                assert code == 2
+                assert_one_line(line, expected)
+                assert "secret-4711" not in line and "hunter2" not in line
+        for path in (filled / "home").rglob("*"):
+            if path.is_file():
+                assert b"secret-4711" not in path.read_bytes(), path
 
     def test_the_report_tells_of_each_rule_what_it_measured_and_of_redactions(self, filled):
         shutil.copy(ROOT / "data/samples/manual/shading-stub.md", filled / "raw")

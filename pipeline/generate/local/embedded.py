@@ -15,6 +15,7 @@ import torch
 
 from pipeline.cache import digest
 from pipeline.generate.teacher import Messages, OnReply, Reply, Request, Strength
+from pipeline.generate.thinking import said
 from pipeline.settings import ModelSettings
 from pipeline.train.base_model import (
     BaseModel,
@@ -110,7 +111,9 @@ def _prompt_ids(tokenizer: Any, messages: Messages) -> list[int]:
     """Render messages with the model's chat template, open for (more of) the assistant's turn."""
     turns = [{"role": role, "content": content} for role, content in messages]
     begun = turns.pop()["content"] if turns and turns[-1]["role"] == "assistant" else ""
-    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    text = tokenizer.apply_chat_template(
+        turns, tokenize=False, add_generation_prompt=True, enable_thinking=False
+    )
     ids: list[int] = tokenizer.encode(text + begun, add_special_tokens=False)
     return ids
 
@@ -262,7 +265,7 @@ class _Batch:
     def _reply(self, number: int, prompt_tokens: int) -> Reply:
         rows = [row for row, owner in enumerate(self.owner) if owner == number]
         return Reply(
-            texts=tuple(self.texts[row] for row in rows),
+            texts=tuple(said(self.texts[row]).text for row in rows),
             prompt_tokens=prompt_tokens,
             completion_tokens=sum(len(self.tokens[row]) for row in rows),
             finish_reasons=tuple(self.reasons[row] for row in rows),

@@ -1,16 +1,18 @@
 """Judges behind a real HTTP server: a good one, one that likes length, one that likes A."""
 
+import json
 import re
 
 import pytest
 
 from pipeline.cache import Cache
+from pipeline.errors import TeacherError
 from pipeline.evaluate.calibration import calibrate, preferences
 from pipeline.evaluate.judge import Answer, Comparison, judge, win_rate
 from pipeline.generate.endpoint import EndpointTeacher
 from pipeline.generate.replies import CachingTeacher
 from pipeline.settings import TeacherSettings
-from tests.pipeline.generate.endpoint_server import chat, serving
+from tests.pipeline.generate.endpoint_server import chat, error, serving
 
 OPTIONS = {"seed": 1, "draws": 400, "confidence": 0.95}
 
@@ -39,7 +41,21 @@ def likes_the_first(number, body):
 
 
 def mumbles(number, body):
-    return chat("Both have merit.")
+    """Knows what is right in half of the cases, and else says nothing that can be read."""
+    return good(number, body) if "Question 0?" in str(body) else chat("Both have merit.")
+
+
+def thinks(number, body):
+    """A good judge that needs 100 tokens before its word, and takes no system role."""
+    if body["messages"][0]["role"] == "system":
+        return error(400, "System role not supported")
+    if "You compare two answers." not in body["messages"][0]["content"]:
+        return chat("What am I to do?")
+    thoughts = "<think>\nAnswer A is short. " * 9
+    if body["max_tokens"] < 100:
+        return chat(thoughts, finish="length")
+    verdict = json.loads(good(number, body).body)["choices"][0]["message"]["content"]
+    return chat(f"{thoughts}\n</think>\n\n{verdict}")
 
 
 def comparisons(words=lambda n: (8, 8), right=lambda n: (True, False), count=20):
@@ -95,9 +111,29 @@ def test_a_judge_that_likes_the_first_position_gives_ties_and_shows_its_bias(tmp
     assert found.controlled.value == pytest.approx(0.5, abs=1e-6)
 
 
-def test_replies_that_cannot_be_read_are_counted_as_ties(tmp_path):
-    found = win_rate(ask(mumbles, comparisons(count=4), tmp_path), **OPTIONS)
-    assert (found.unreadable, found.ties, found.consistency) == (4, 4, 0.0)
+def test_replies_that_cannot_be_read_are_counted_as_ties_and_not_kept(tmp_path):
+    with serving(mumbles) as server:
+        settings = TeacherSettings(kind="openai", model="judge", base_url=server.url)
+        asked = CachingTeacher(EndpointTeacher(settings, None), Cache(tmp_path))
+        found = win_rate(judge(comparisons(count=4), asked, 8), **OPTIONS)
+        assert (found.unreadable, found.ties, found.consistency) == (3, 3, 0.25)
+        assert len(server.bodies) == 8
+        judge(comparisons(count=4), asked, 8)
+        assert len(server.bodies) == 8 + 6
+
+
+def test_a_judge_of_whom_nothing_can_be_read_is_one_line(tmp_path):
+    with (
+        serving(lambda number, body: chat("Both have\nmerit.")) as server,
+        pytest.raises(TeacherError, match=r"^judge judge@.*none of 8 replies.*'Both have merit\.'"),
+    ):
+        settings = TeacherSettings(kind="openai", model="judge", base_url=server.url)
+        judge(comparisons(count=4), EndpointTeacher(settings, None), 8)
+
+
+def test_a_judge_that_thinks_and_takes_no_system_role_is_read_all_the_same(tmp_path):
+    found = win_rate(ask(thinks, comparisons(), tmp_path), **OPTIONS)
+    assert (found.wins, found.unreadable, found.consistency) == (20, 0, 1.0)
 
 
 def test_length_control_takes_away_what_a_judge_gives_for_length_alone(tmp_path):

@@ -18,10 +18,16 @@ class Answer:
     delay: float = 0.0
 
 
-def chat(*texts: str, finish: str = "stop") -> Answer:
-    choices = [{"message": {"content": text}, "finish_reason": finish} for text in texts]
+def chat(*texts: Any, finish: str | None = "stop", **message: Any) -> Answer:
+    """Reply with texts; further fields of the message by name."""
+    choices = [{"message": {"content": text} | message, "finish_reason": finish} for text in texts]
     usage = {"prompt_tokens": 7, "completion_tokens": 3 * len(texts)}
     return Answer(body=json.dumps({"choices": choices, "usage": usage}).encode())
+
+
+def error(status: int, message: str, **fields: Any) -> Answer:
+    """Fail with a message as OpenAI does; further fields of the error by name."""
+    return Answer(status, json.dumps({"error": {"message": message} | fields}).encode())
 
 
 @dataclass

@@ -7,14 +7,14 @@ import pytest
 from pipeline.cache import Cache, short_id
 from pipeline.errors import TeacherError
 from pipeline.generate.endpoint import EndpointTeacher
-from pipeline.generate.generate import generate
+from pipeline.generate.generate import generate, require_yield
 from pipeline.generate.replies import CachingTeacher
 from pipeline.outcome import table
 from pipeline.progress import listening
 from pipeline.settings import GenerateSettings, TeacherSettings
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, SeedTasks
-from tests.pipeline.generate.endpoint_server import chat, serving
+from tests.pipeline.generate.endpoint_server import Answer, chat, serving
 
 NO_SEEDS = table(SeedTasks, [])
 SETTINGS = GenerateSettings(self_instruct_tasks=0, pilot_chunks=0, tokens_per_pair=125)
@@ -150,6 +150,44 @@ def test_a_small_input_without_yield_is_no_failed_pilot(tmp_path: Path):
         outcome = generate(chunks(LAMP), NO_SEEDS, settings, teacher(server.url, tmp_path))
     assert outcome.kept.is_empty()
     assert outcome.balances
+
+
+def test_an_endpoint_whose_result_a_mended_one_would_better_is_not_stored(tmp_path: Path):
+    def script(number, body):
+        return answering(number, body) if "Lamp" in str(body) else Answer(500, b"out of memory")
+
+    documents = chunks(PUMP, LAMP)
+    with serving(script) as server:
+        client = teacher(server.url, tmp_path)
+        with pytest.raises(TeacherError, match=r"2 of 6 candidates.*request_failed 4.*out of mem"):
+            require_yield(generate(documents, NO_SEEDS, SETTINGS, client), client)
+    with serving(lambda number, body: chat("No.")) as server:
+        client = teacher(server.url, tmp_path)
+        with pytest.raises(TeacherError, match=r"0 of 6 candidates.*unparsable 6.*'No\.'"):
+            require_yield(generate(documents, NO_SEEDS, SETTINGS, client), client)
+    with serving(answering) as server:
+        client = teacher(server.url, tmp_path)
+        outcome = generate(documents, NO_SEEDS, SETTINGS, client)
+        assert require_yield(outcome, client) is outcome
+    nothing = generate(table(Chunks, []), NO_SEEDS, SETTINGS, client)
+    assert require_yield(nothing, client) is nothing
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter", "abort"])
+def test_of_a_cut_reply_only_whole_questions_are_taken_and_no_answer(tmp_path: Path, finish):
+    def script(number, body):
+        content = body["messages"][0]["content"]
+        if content.startswith("Write"):
+            return chat("What does L1 need every day?\nHow heavy is L1? And", finish=finish)
+        return chat("Lamp L1 needs 40 W of", finish=finish)
+
+    with serving(script) as server:
+        outcome = generate(chunks(LAMP), NO_SEEDS, SETTINGS, teacher(server.url, tmp_path))
+        asked = [b for b in server.bodies if "Question: What" in b["messages"][0]["content"]]
+    assert asked
+    assert outcome.reasons == {"cut_short": 2}
+    (excerpt,) = outcome.dropped.filter(pl.col("excerpt").str.contains("40 W of"))["excerpt"]
+    assert excerpt == f"What does L1 need every day? | Lamp L1 needs 40 W of [{finish}]"
 
 
 def test_a_weak_endpoint_writes_questions_to_sentences_of_the_text(tmp_path: Path):

@@ -75,7 +75,7 @@ def test_each_failure_is_a_drop_with_its_reason():
     def script(number, body):
         content = body["messages"][0]["content"]
         if "Task:" not in content:
-            return chat("half an ans", finish="length") if "cut" in content else chat("")
+            return chat("half an ans", finish="abort") if "cut" in content else chat("")
         replies = ["no task", " Write cut text.\nInput: <none>", " Say nothing.\nInput: <none>"]
         return chat(replies[sum(content.encode()) % 3])
 
@@ -86,6 +86,14 @@ def test_each_failure_is_a_drop_with_its_reason():
     assert harvest.pairs == []
     assert len(harvest.drops) == 12
     assert {drop.reason for drop in harvest.drops} == {"unparsable", "cut_short"}
+
+
+def test_a_task_whose_reply_was_cut_is_none():
+    cut = chat(" Sort the words by their length.\nInput: pear, app", finish="content_filter")
+    with serving(lambda number, body: cut) as server:
+        settings = GenerateSettings(self_instruct_tasks=1)
+        harvest = self_instruct(SEEDS, settings, _teacher(server.url))
+    assert (harvest.pairs, [drop.reason for drop in harvest.drops]) == ([], ["cut_short"])
 
 
 def test_seed_tasks_in_any_order_give_the_same_requests(tmp_path: Path):

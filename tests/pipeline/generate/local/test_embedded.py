@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.cache import Cache, short_id
 from pipeline.generate.generate import generate
+from pipeline.generate.local import embedded
 from pipeline.generate.local.embedded import EmbeddedTeacher
 from pipeline.generate.replies import CachingTeacher
 from pipeline.generate.teacher import Request
@@ -132,6 +133,24 @@ def test_a_begun_reply_is_continued(teacher: EmbeddedTeacher):
     )  # fmt: skip
     (reply,) = teacher.complete([begun], seed=1)
     assert reply.texts[0].startswith(" Paris")
+
+
+def test_a_model_that_can_think_is_told_not_to_and_its_thoughts_are_taken_out(
+    teacher: EmbeddedTeacher, monkeypatch: pytest.MonkeyPatch
+):
+    """As Qwen3's template has it; what follows a prompt that ends in thoughts is taken out too."""
+    _, tokenizer = teacher._model()
+    template = (
+        "{{ messages[0].content }}{% if enable_thinking is defined and not enable_thinking %}"
+        "<think>\n\n</think>\n\n{% endif %}"
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(tokenizer, "chat_template", template)
+        ids = embedded._prompt_ids(tokenizer, (("user", "Hello?"), ("assistant", "So")))
+    assert tokenizer.decode(ids) == "Hello?<think>\n\n</think>\n\nSo"
+    monkeypatch.setattr(tokenizer, "decode", lambda ids, **_: "Hm.\n</think>\n\nYes.")
+    (reply,) = teacher.complete([question("Is it so?")], seed=1)
+    assert reply.texts == ("Yes.",)
 
 
 def test_losses_are_those_of_the_model_computed_one_by_one(exact: EmbeddedTeacher):
