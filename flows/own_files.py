@@ -7,7 +7,7 @@ from pipeline.dataset.gold import EXPECTED, attach_gold, read_row
 from pipeline.dataset.jsonl import read_jsonl, stop_if_mostly_bad
 from pipeline.evaluate.behaviour import read_behaviour_items
 from pipeline.evaluate.forgetting import read_general_set
-from pipeline.generate.seeds import seed_tasks
+from pipeline.generate.seeds import read_seed_tasks
 from pipeline.outcome import Drop
 from pipeline.settings import Settings
 from schemas.documents import RawDocuments, UniqueDocuments
@@ -23,7 +23,7 @@ def check_own_files(settings: Settings) -> None:
         InputError: a file cannot be read, or most of its rows are bad; the first one is shown.
     """
     paths = settings.paths
-    seed_tasks(read_jsonl(paths.seeds))
+    read_seed_tasks(paths.seeds)
     if paths.gold is not None:
         rows = [read_row(row, "any") for row in read_jsonl(paths.gold)]
         bad = [f"{row.reason}: {row.excerpt}" for row in rows if isinstance(row, Drop)]

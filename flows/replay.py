@@ -8,11 +8,10 @@ from pandera.typing.polars import DataFrame
 from flows.context import Run
 from flows.steps import Stage, run_stage
 from pipeline.cache import digest
-from pipeline.dataset.jsonl import read_jsonl
 from pipeline.errors import TrainingError
 from pipeline.generate.replay import replay, rows_wanted
 from pipeline.generate.replies import CachingTeacher
-from pipeline.generate.seeds import seed_tasks
+from pipeline.generate.seeds import read_seed_tasks
 from pipeline.manifest import content_digest
 from pipeline.outcome import Outcome
 from pipeline.store import Dataset
@@ -36,7 +35,7 @@ def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:
     wanted = rows_wanted(settings.train.replay_share, rows.filter(split="train").height)
     if not wanted:
         return rows.clear()
-    seeds = seed_tasks(read_jsonl(settings.paths.seeds))
+    seeds = read_seed_tasks(settings.paths.seeds)
     held_out = cast("DataFrame[Examples]", rows.filter(pl.col("split") != "train"))
 
     def compute() -> Outcome[Examples]:

@@ -11,11 +11,10 @@ from flows.own_files import check_own_files
 from flows.report import write_report
 from flows.steps import Stage, run_stage
 from pipeline.cache import digest
-from pipeline.dataset.jsonl import read_jsonl
 from pipeline.generate.generate import generate, require_yield
 from pipeline.generate.replies import CachingTeacher
 from pipeline.generate.screen import screen
-from pipeline.generate.seeds import seed_tasks
+from pipeline.generate.seeds import read_seed_tasks
 from pipeline.generate.teacher import Strength
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
@@ -48,7 +47,7 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
         InputError: no pair passed the screens; the message names the most frequent reasons.
     """
     settings = run.settings
-    seeds = seed_tasks(read_jsonl(settings.paths.seeds))
+    seeds = read_seed_tasks(settings.paths.seeds)
     seeds_digest = digest(seeds.to_dicts())
     teacher = make_teacher(run, base)
     candidates = run_stage(

@@ -1,10 +1,12 @@
 """Seed tasks: what people wrote to start self-instruct from."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pandera.typing.polars import DataFrame
 
+from pipeline.dataset.jsonl import read_jsonl
 from pipeline.errors import InputError
 from pipeline.outcome import table
 from schemas.pairs import SeedTasks
@@ -24,6 +26,11 @@ FILLED = {"id": 1, "instruction": 3, "output": 1}
 
 SHOWN = 5
 """Problems named in one message; the rest is counted."""
+
+
+def read_seed_tasks(path: Path | None) -> DataFrame[SeedTasks]:
+    """Read the seed-task file; None gives an empty table, and nothing is made of seed tasks."""
+    return table(SeedTasks, []) if path is None else seed_tasks(read_jsonl(path))
 
 
 def seed_tasks(rows: Sequence[Mapping[str, Any]]) -> DataFrame[SeedTasks]:

@@ -72,6 +72,11 @@ def verdict(report: Report) -> str:
     lines = [headline(report), evidence(report)]
     if report.gate is not None:
         lines += [f"  failed: {reason.text}" for reason in report.gate.reasons if not reason.passed]
+        if report.evaluation is not None and not report.evaluation.test_rows:
+            lines.append(
+                "Test rows come from people: accept queued pairs with `tuneloop review`, or add "
+                "gold rows, and run again."
+            )
     return "\n".join(line for line in lines if line)
 
 

@@ -13,14 +13,14 @@ from pipeline.settings.base import Section, Share
 class PathSettings(Section):
     """Where things are; relative paths count from the settings file, else the working directory.
 
-    An empty string for gold, general or logs means that there is none.
+    An empty string for seeds, gold, general or logs means that there is none.
     """
 
     input: Path = Path("data/samples")
     """Folder of raw documents, read recursively and never written to."""
     home: Path = Path("data/home")
     """Everything the program writes: store, replies, reviews, runs, refs."""
-    seeds: Path = Path("data/seeds/seed_tasks.jsonl")
+    seeds: Path | None = Path("data/seeds/seed_tasks.jsonl")
     """Seed tasks of self-instruct."""
     gold: Path | None = Path("data/gold/gold.jsonl")
     """Questions with answers written by an expert; they count as accepted by a person."""
@@ -33,7 +33,7 @@ class PathSettings(Section):
     """Folder with what was asked of the model and answered, as JSON lines with prompt, response,
     time and perhaps rating; the drift check reads it."""
 
-    @field_validator("gold", "general", "logs", mode="before")
+    @field_validator("seeds", "gold", "general", "logs", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
