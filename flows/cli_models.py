@@ -15,12 +15,14 @@ def models(options: Options) -> None:
     """List the models trained here: method, verdict, test loss, champion and challenger."""
     from flows.inspect import Home
     from flows.register import entries
+    from pipeline.registry import CHAMPION
 
-    found = entries(Home.at(options.settings().paths.home))
+    home = Home.at(options.settings().paths.home)
+    found = entries(home)
     if options.json:
         click.echo(json.dumps({"models": [asdict(entry) for entry in found]}))
-        return
-    if not found:
+        found = []
+    elif not found and home.registry.get(CHAMPION) is None:
         click.echo("no model yet; train one with `tuneloop run`")
     for entry in found:
         loss = "     -" if entry.test_loss is None else f"{entry.test_loss:6.3f}"
@@ -28,6 +30,7 @@ def models(options: Options) -> None:
             f"{entry.fingerprint}  {entry.trained_at}  {entry.method:<18} {entry.verdict:<10} "
             f"{loss}  {', '.join(entry.marks)}".rstrip()
         )
+    home.registry.dataset(CHAMPION, home.store)  # one that is gone is an error, after the list
 
 
 @click.command()

@@ -67,8 +67,8 @@ def judge_model(
 ) -> Judged:
     """Evaluate the adapters beside the base model's arms, let the gate decide, move the refs."""
     settings = run.settings
-    champion = champion_to_beat(run, model)
     run.registry.point(CHALLENGER, model, "trained", now())
+    champion = champion_to_beat(run, model)
     look = note_look(run, test.frozen, model)
     answers = dict(prompted)
     if champion is not None:
@@ -167,12 +167,9 @@ def champion_to_beat(run: Run, model: Dataset) -> Dataset | None:
     So a second run compares with what the first one compared with, and reuses its evaluation.
     """
     current = run.registry.get(CHAMPION)
-    if current is None:
+    if current is None or current.fingerprint != model.fingerprint:
+        return run.registry.dataset(CHAMPION, run.store)
+    if current.previous is None:
         return None
-    fingerprint = current.fingerprint
-    if fingerprint == model.fingerprint:
-        if current.previous is None:
-            return None
-        fingerprint = current.previous
-    manifest = run.store.manifest(current.name, fingerprint)
-    return Dataset(current.name, fingerprint, manifest.content, manifest.facts.rows)
+    manifest = run.store.manifest(current.name, current.previous)
+    return Dataset(current.name, current.previous, manifest.content, manifest.facts.rows)

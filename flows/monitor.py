@@ -28,7 +28,7 @@ from pipeline.cache import digest, write_atomically
 from pipeline.drift.evidence import Evidence
 from pipeline.drift.logs import read_logs
 from pipeline.drift.policy import Decision, decide
-from pipeline.errors import InputError, MissingDataset, ReviewError
+from pipeline.errors import ReviewError
 from pipeline.journal import parse
 from pipeline.outcome import table
 from pipeline.settings import Settings
@@ -50,12 +50,12 @@ def monitor(settings: Settings) -> "Report | None":
 
     Returns:
         The report; None when there is nothing to check: no champion yet, or nothing new.
+
+    Raises:
+        MissingDataset: the champion, or what it was trained on, is not in the store any more.
     """
     home = settings.paths.home
-    try:
-        about = watched(Home.at(home))
-    except (InputError, MissingDataset):
-        about = None
+    about = watched(Home.at(home)) if (home / "store").is_dir() else None
     if about is None:
         say("monitor: no champion with a drift reference yet; one comes with `tuneloop run`")
         return None

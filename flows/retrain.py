@@ -40,7 +40,7 @@ def retrain(
         The report; None when there was nothing to do.
 
     Raises:
-        MissingDataset: nothing was synthesized yet.
+        MissingDataset: nothing was synthesized yet, or the champion is not in the store any more.
         InputError: no row to train on.
     """
     with open_run("retrain", settings) as run:
@@ -98,9 +98,9 @@ def _retrain(run: Run, row: Retrain) -> "Report":
 
 def _rehearse(run: Run, reason: str, evidence_id: str) -> "Report":
     home, ledger = Home.at(run.home), Ledger(run.home)
+    about = watched(home)
     corpus, screened = latest_corpus(home)
     data = build_examples(run, corpus, review_pairs(run, corpus, screened))
-    about = watched(home)
     learnable = new_rows(home, about, data.examples) if about else data.examples.rows
     held = next_retrain_at(ledger.retrains(), now(), run.settings.retrain)
     champion = run.registry.get(CHAMPION)

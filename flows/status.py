@@ -20,19 +20,26 @@ from pipeline.drift.policy import next_retrain_at
 from pipeline.errors import ReviewError
 from pipeline.registry import CHALLENGER, CHAMPION, Registry
 from pipeline.settings import Settings
+from pipeline.store import Store
 
 Facts = dict[str, Any]
 
 
 def show(settings: Settings, as_json: bool) -> None:
-    """Print where everything stands."""
+    """Print where everything stands.
+
+    Raises:
+        MissingDataset: the champion is not in the store any more; the rest is printed before.
+    """
     facts = status(settings)
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False))
-        return
-    for name, lines in _lines(facts, settings):
-        for number, line in enumerate(lines):
-            click.echo(f"{name if number == 0 else '':<13}{line}".rstrip())
+    else:
+        for name, lines in _lines(facts, settings):
+            for number, line in enumerate(lines):
+                click.echo(f"{name if number == 0 else '':<13}{line}".rstrip())
+    home = settings.paths.home
+    Registry(home / "refs").dataset(CHAMPION, Store(home / "store"))
 
 
 def status(settings: Settings) -> Facts:

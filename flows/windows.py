@@ -54,7 +54,11 @@ class Intake:
 
 
 def watched(home: Home) -> Watched | None:
-    """Return what the monitor watches, or None while there is no champion with a reference."""
+    """Return what the monitor watches, or None while there is no champion with a reference.
+
+    Raises:
+        MissingDataset: the champion, or what it was trained on, is not in the store any more.
+    """
     ref = home.registry.get(CHAMPION)
     champion = home.registry.dataset(CHAMPION, home.store)
     if ref is None or champion is None:

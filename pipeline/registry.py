@@ -12,13 +12,19 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.cache import write_atomically
-from pipeline.errors import CorruptDataset, InputError
+from pipeline.errors import CorruptDataset, InputError, MissingDataset
 from pipeline.journal import append, read_rows
 from pipeline.store import Dataset, Store
 
 LOG = "refs.log"
 CHAMPION = "model/champion"
 CHALLENGER = "model/challenger"
+
+WAYS_BACK = {
+    CHAMPION: "make another model champion with `tuneloop rollback` or `tuneloop promote`",
+    CHALLENGER: "train another with `tuneloop run`",
+}
+"""What to do, by ref, when the dataset it names is gone and cannot be restored."""
 
 
 class Ref(BaseModel):
@@ -96,12 +102,22 @@ class Registry:
         return any(row.get("ref") == ref and row.get("fingerprint") == fingerprint for row in rows)
 
     def dataset(self, ref: str, store: Store) -> Dataset | None:
-        """Return the dataset that a ref points to, or None; it must still be in the store."""
+        """Return the dataset that a ref points to, or None when the ref was never set.
+
+        Raises:
+            MissingDataset: the dataset is not in the store any more.
+        """
         entry = self.get(ref)
         if entry is None:
             return None
-        manifest = store.manifest(entry.name, entry.fingerprint)
-        return Dataset(entry.name, entry.fingerprint, manifest.content, manifest.facts.rows)
+        found = store.find(entry.name, entry.fingerprint)
+        if found is None:
+            raise MissingDataset(
+                f"{ref}: it names {entry.name}/{entry.fingerprint}, which is not in the store; "
+                f"expected {store.folder(entry.name, entry.fingerprint)}; restore that folder, or "
+                f"{WAYS_BACK.get(ref, 'run the stage that makes it again')}"
+            )
+        return found
 
     def rollback(self, store: Store, reason: str, at: str) -> Ref:
         """Point the champion back to the model it replaced.

@@ -11,7 +11,8 @@ from flows.status import status
 from pipeline.drift.policy import Decision, Retrain
 from pipeline.registry import CHAMPION, Registry
 from pipeline.settings import Settings
-from pipeline.store import Dataset
+from pipeline.store import Filled, Store
+from tests.flows.trained_home import recipe
 
 
 def printed(settings: Settings, *words: str) -> str:
@@ -32,20 +33,21 @@ def test_a_new_home_is_told_what_to_do_first(settings):
 
 def test_what_is_stored_is_shown(settings):
     home = settings.paths.home
-    Registry(home / "refs").point(
-        CHAMPION, Dataset("model", "f" * 64, "c" * 64, 1), "gate passed", now()
+    model = Store(home / "store").write_folder(
+        recipe("model", {}, {}), lambda folder: Filled(identity=())
     )
+    Registry(home / "refs").point(CHAMPION, model, "gate passed", now())
     ledger = Ledger(home)
     ledger.retrain(
         Retrain(evidence_id="e1", at=now(), reason="words moved", outcome="promoted", run="a-run")
     )
     facts = status(settings)
-    assert facts["champion"]["fingerprint"] == "f" * 64
+    assert facts["champion"]["fingerprint"] == model.fingerprint
     assert facts["retrain"]["outcome"] == "promoted"
     assert facts["next_retrain_at"] > now()  # the cooldown
     assert json.loads(printed(settings, "--json")) == facts
     lines = printed(settings)
-    assert f"model/{'f' * 12} since " in lines
+    assert f"model/{model.fingerprint[:12]} since " in lines
     assert "last: promoted at " in lines
     assert "by itself not before " in lines
 
