@@ -63,10 +63,13 @@ def watched(home: Home) -> Watched | None:
     champion = home.registry.dataset(CHAMPION, home.store)
     if ref is None or champion is None:
         return None
+    # By its weights: a training on the same rows under other names gives the same model, and the
+    # reference that was made with the first one serves both.
     own = [
         manifest
         for manifest in home.manifests()
-        if manifest.dataset == "drift_reference" and manifest.inputs.get("model") == str(champion)
+        if manifest.dataset == "drift_reference"
+        and champion.content == manifest.inputs.get("adapter")
     ]
     if not own:
         return None

@@ -14,8 +14,8 @@ import psutil
 SECONDS = 10.0
 """A thread or process that was told to end may take so long on a busy machine."""
 
-SHARED = ("resource_tracker", "forkserver", "--multiprocessing-fork")
-"""Processes that Python starts once for all that comes, by a word of their command line."""
+SHARED = ("resource_tracker", "forkserver", "--multiprocessing-fork", "tqdm_monitor")
+"""Processes, by a word of their command line, and threads that are started once for all."""
 
 
 def alive() -> dict[Any, str]:
@@ -23,7 +23,11 @@ def alive() -> dict[Any, str]:
 
     A child that ended and was not waited for is none: it disturbs nobody.
     """
-    found: dict[Any, str] = {thread: f"thread {thread.name}" for thread in threading.enumerate()}
+    found: dict[Any, str] = {
+        thread: f"thread {thread.name}"
+        for thread in threading.enumerate()
+        if thread.name not in SHARED
+    }
     for child in psutil.Process().children():
         try:
             words = " ".join(child.cmdline())

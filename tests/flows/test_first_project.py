@@ -120,7 +120,7 @@ def test_every_command_holds_without_test_rows_and_champion(project, command, sa
     [
         ("card champion", "model 'champion': not found; expected champion, challenger or one of"),
         ("export champion --to nowhere", "model 'champion': not found"),
-        ("chat --model champion", "model 'champion': not found"),
+        ("chat --model champion", "no champion found"),
         ("ablate", "0 test rows found; expected at least one of each; review more pairs"),
         ("rollback --reason worse", "no champion found"),
     ],
@@ -138,7 +138,7 @@ def test_what_needs_a_champion_or_test_rows_says_so_in_one_line(project, command
     [
         ("paths.gold=missing.jsonl", "missing.jsonl: cannot be read"),
         ("paths.general=empty", "empty/texts.jsonl: cannot be read"),
-        ('paths.benchmarks=["missing.jsonl"]', "missing.jsonl cannot be read"),
+        ('paths.benchmarks=["missing.jsonl"]', "missing.jsonl: cannot be read"),
         ("paths.input=empty", "empty"),
     ],
 )
