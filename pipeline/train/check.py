@@ -1,4 +1,4 @@
-"""A base model looked at before anything is paid for it: template, tokenizer, architecture."""
+"""A base model looked at before anything is paid for it: its template and tokenizer."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -7,7 +7,7 @@ from pipeline.cache import write_atomically
 from pipeline.dataset.chat import prove_mask
 from pipeline.dataset.template import Message
 from pipeline.errors import TrainingError
-from pipeline.train.base_model import BaseModel, load_tokenizer, silence_transformers
+from pipeline.train.base_model import BaseModel, load_tokenizer
 
 VERSION = 1
 """Of what is looked at: raised, every base model is looked at again."""
@@ -35,7 +35,7 @@ CONVERSATIONS = tuple(
 
 
 def check_base(base: BaseModel, models_dir: Path) -> None:
-    """Check that a base model can be trained: its template, tokenizer and architecture.
+    """Check that template and tokenizer of a base model fit together, and end turns as it does.
 
     One that was found right is not looked at again: importing transformers takes seconds.
 
@@ -44,7 +44,7 @@ def check_base(base: BaseModel, models_dir: Path) -> None:
         models_dir: where it is noted that a base model was found right.
 
     Raises:
-        TrainingError: it cannot be trained; the message names why.
+        TrainingError: they do not; the message names why.
     """
     name = f"{base.digest}-{VERSION}-transformers-{version('transformers')}"
     noted = models_dir / "checked" / name
@@ -60,23 +60,4 @@ def check_base(base: BaseModel, models_dir: Path) -> None:
         prove_mask(tokenizer, CONVERSATIONS)
     except TrainingError as error:
         raise TrainingError(f"base model {base.name}: {error}") from error
-    _check_architecture(base)
     write_atomically(noted, b"")
-
-
-def _check_architecture(base: BaseModel) -> None:
-    silence_transformers()
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(base.path, trust_remote_code=False)
-    except (ValueError, KeyError) as error:  # a model_type that is not known, a broken file
-        config, reason = None, str(error).strip().splitlines()[0]
-    if config is not None:
-        if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
-            return
-        reason = f"model_type {config.model_type!r} writes no text"
-    raise TrainingError(
-        f"base model {base.name}: {reason}; expected a language model that transformers "
-        f"{version('transformers')} has a class for; choose another model.base_model"
-    )

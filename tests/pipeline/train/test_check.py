@@ -63,8 +63,6 @@ def test_a_base_that_was_found_right_is_not_looked_at_again(qwen3, tmp_path, mon
         ({"generation_config": {"eos_token_id": 3}}, "loss mask: end of turn not trained"),
         ({"template": ""}, "no chat template found"),
         ({"template": "{% for m in messages %}"}, r"loss mask: not rendered .*Unexpected end"),
-        ({"config": {"model_type": "qwen9"}}, "qwen9"),
-        ({"config": {"model_type": "vit"}}, "model_type 'vit' writes no text"),
     ],
 )
 def test_what_cannot_be_trained_is_told_by_name(changed, files, message, tmp_path):
