@@ -79,7 +79,7 @@ def freeze_test_set(run: Run, base: BaseModel, examples: Dataset) -> Dataset:
         run,
         TEST_SET,
         Examples,
-        lambda: test_set(rows, load_tokenizer(base.path), run.settings.evaluate),
+        lambda: test_set(rows, load_tokenizer(base.path, base.thinking), run.settings.evaluate),
         settings=run.settings.evaluate.model_dump(
             mode="json", include={"max_tokens", "max_test_rows", "seed"}
         ),

@@ -17,7 +17,7 @@ from flows.console import StageProgress, console
 from flows.inspect import Home
 from flows.models import base_model, free_memory
 from pipeline.cache import digest, write_atomically
-from pipeline.dataset.chat import prompt_ids
+from pipeline.dataset.template import prompt_ids, stop_ids
 from pipeline.errors import GateFailed, InputError
 from pipeline.progress import listening
 from pipeline.settings import ExportSettings, Settings
@@ -97,7 +97,7 @@ def parity_prompts(home: Home, model: Dataset, base: BaseModel, count: int) -> l
     examples = home.dataset(manifest.inputs["from"])
     rows = home.store.read(examples, Examples).to_dicts()
     rows.sort(key=lambda row: (SPLIT_ORDER[row["split"]], row["pair_id"]))
-    tokenizer = load_tokenizer(base.path)
+    tokenizer = load_tokenizer(base.path, base.thinking)
     return [prompt_ids(tokenizer, row["messages"][:-1]) for row in rows[:count]]
 
 
@@ -131,7 +131,7 @@ def _merged(source: Source, output: Path) -> dict[str, Any]:
 def _adapter(source: Source, output: Path) -> dict[str, Any]:
     """The adapter, with the base it was trained on where that is quantized."""
     from pipeline.train.adapter import on_plain_base, read_run_card
-    from pipeline.train.merge import load_float32
+    from pipeline.train.merge import load_float32, served_template
     from pipeline.train.methods import METHODS
     from pipeline.train.servable import BASE, copy_adapter, save_dequantized
 
@@ -146,6 +146,9 @@ def _adapter(source: Source, output: Path) -> dict[str, Any]:
         parity = _compare(source, exact, on_plain_base(plain, output))
         check(parity, settings.export, "adapter on its dequantized base")
         name = "{folder}/" + BASE
+    elif template := served_template(source.base):
+        (output / "chat_template.jinja").write_text(template, "utf-8")
+        name += " --chat-template {folder}/chat_template.jinja"
     rank = settings.export.max_lora_rank
     return {
         "parity": parity.to_dict() if parity else None,
@@ -160,7 +163,7 @@ def _gguf(source: Source, output: Path) -> dict[str, Any]:
     from pipeline.train.merge import merge
     from pipeline.train.ollama import chatml, modelfile
 
-    tokenizer = load_tokenizer(source.base.path)
+    tokenizer = load_tokenizer(source.base.path, source.base.thinking)
     pieces = chatml(tokenizer)
     exact, _ = _reference(source)
     output.mkdir(parents=True)
@@ -186,8 +189,9 @@ def check_tokenizer(prompts: list[list[int]], ours: Any, other: Any) -> None:
     """Raise GateFailed when another tokenizer cuts the prompts in other tokens."""
     texts = [ours.decode(prompt, clean_up_tokenization_spaces=False) for prompt in prompts]
     changed = sum(
-        list(other(text, add_special_tokens=False)["input_ids"]) != prompt
-        for text, prompt in zip(texts, prompts, strict=True)
+        other(text, add_special_tokens=False)["input_ids"]
+        != ours(text, add_special_tokens=False)["input_ids"]
+        for text in texts
     )
     if changed or other.chat_template != ours.chat_template:
         raise GateFailed(
@@ -206,14 +210,14 @@ FORMS: dict[Form, Callable[[Source, Path], dict[str, Any]]] = {
 
 def _reference(source: Source) -> "tuple[Predictions, Predictions]":
     """Let the adapter answer in float32, and in the type it is served in."""
-    from pipeline.evaluate.parity import predict, stop_ids
+    from pipeline.evaluate.parity import predict
     from pipeline.train.adapter import load_adapter
     from pipeline.train.merge import to_float32
 
     settings = source.settings
     on_cpu = settings.model.model_copy(update={"device": "cpu"})
     model, tokenizer = load_adapter(source.base, source.adapter, on_cpu)
-    stops, tokens = stop_ids(model, tokenizer), settings.export.new_tokens
+    stops, tokens = stop_ids(tokenizer), settings.export.new_tokens
     exact = served = predict(model, source.prompts, stops, tokens)
     if _served_dtype() != "float32":
         exact = predict(to_float32(model), source.prompts, stops, tokens)
@@ -221,11 +225,11 @@ def _reference(source: Source) -> "tuple[Predictions, Predictions]":
 
 
 def _compare(source: Source, reference: "Predictions", model: Any) -> "Parity":
-    from pipeline.evaluate.parity import compare, stop_ids
+    from pipeline.evaluate.parity import compare
 
-    tokenizer = load_tokenizer(source.base.path)
+    tokenizer = load_tokenizer(source.base.path, source.base.thinking)
     tokens = source.settings.export.new_tokens
-    return compare(reference, model, stop_ids(model, tokenizer), tokens)
+    return compare(reference, model, stop_ids(tokenizer), tokens)
 
 
 def failures(parity: "Parity", limits: ExportSettings) -> list[str]:

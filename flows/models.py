@@ -9,12 +9,19 @@ from flows.console import console
 from pipeline.settings import ModelSettings, Settings
 from pipeline.store import Dataset, Store
 from pipeline.train.base_model import BaseModel, resolve_model
+from pipeline.train.check import check_base
 
 
 def base_model(settings: Settings) -> BaseModel:
-    """Find the base model; the embedded one is unpacked on first use, which takes a while."""
+    """Find the base model and check that it can be trained, before anything is paid for.
+
+    The embedded one is unpacked on first use, which takes a while.
+    """
+    models = settings.paths.home / "models"
     with console.status("preparing the base model (the first time: half a minute)"):
-        return resolve_model(settings.model, settings.paths.home / "models")
+        base = resolve_model(settings.model, models)
+        check_base(base, models)
+        return base
 
 
 class LoadedModel:

@@ -67,7 +67,7 @@ def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
     rows = cast("DataFrame[Examples]", trainable_rows(run, examples).sort("pair_id"))
     folder = run.home / "tune" / _fingerprint(settings, base, content_digest(rows))[:16]
     shape = read_folder(base.path)
-    workload = measure_workload(rows, base.path, settings.train)
+    workload = measure_workload(rows, base, settings.train)
     start = closed_form(shape, workload.supervised)
     first = settings.tune.methods[0]
     why = f"{first} at rate {rate_of(first):g}, rank {start.rank}: {start.why}"

@@ -1,19 +1,27 @@
 """Chat template and loss mask: which tokens of an example are trained.
 
 The mask comes from rendering prefixes with the model's own template, so it needs neither
-``{% generation %}`` in the template (SmolLM2's has none) nor a search for strings: the prompt,
-rendered with the generation prompt, must be a prefix of the whole conversation, and the tokens
-of the two pieces together must be the tokens of the whole. What a model sees in training is then
-token by token what it sees when it is served.
+``{% generation %}`` in the template (SmolLM2's has none) nor a search for strings: the tokens of
+the prompt, rendered with the generation prompt and tokenized alone as a server does, must begin
+the tokens of the whole conversation. What a model sees in training is then token by token what it
+sees when it is served. What the template writes between generation prompt and response (gpt-oss:
+``<|channel|>final<|message|>``) the model must write itself when served, so it is trained. A
+generation prompt that opens a thought (DeepSeek-R1) is followed by the end of an empty one.
 
 Works on the tokenizer object alone; neither torch nor transformers is imported.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn, TypedDict
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, NoReturn
+from unicodedata import normalize
 
-from pipeline.cache import digest
+from pipeline.dataset.template import Message as Message
+from pipeline.dataset.template import marked, special_ids, stop_ids, text_ids
+from pipeline.dataset.template import prompt_ids as prompt_ids
+from pipeline.dataset.template import render as render
+from pipeline.dataset.template import template_digest as template_digest
 from pipeline.errors import TrainingError
 
 IGNORED = -100
@@ -23,12 +31,11 @@ MIN_PROMPT_TOKENS = 16
 """Tokens of the last prompt message that a cut leaves, if it has so many. The end of a prompt
 holds the question; an answer to nothing teaches nothing."""
 
+THOUGHT, NO_THOUGHT = "<think>", "</think>\n\n"
+"""How a generation prompt opens a thought, and what ends it at once."""
 
-class Message(TypedDict):
-    """One turn: ``role`` is system, user or assistant."""
-
-    role: str
-    content: str
+_ANSWER = "\ufdd1"
+"""Stands for a text while the template shows what it writes around one; not a character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +47,10 @@ class Encoded:
 
     input_ids: list[int]
     labels: list[int]
-    truncated: bool
+    truncated: bool = False
     """Whether the prompt was cut from the left."""
+    preamble: int = 0
+    """Trained tokens that the template writes before the response."""
 
     @property
     def supervised(self) -> int:
@@ -56,35 +65,64 @@ class Rejected:
     reason: str
     value: float | None = None
     threshold: float | None = None
+    found: str = ""
+    """What was seen, for an error."""
+
+
+class _Turn(NamedTuple):
+    """A conversation as text: the prompt, the last response, and what the template adds."""
+
+    prompt: str
+    before: str
+    response: str
+    after: str
 
 
 EXPLANATIONS = {
     "no_response": "the last message is not a response of the assistant, or it is empty",
-    "special_token_in_text": "a message contains a special token of the tokenizer as text",
+    "not_rendered": "the chat template refuses the conversation",
     "prompt_not_a_prefix": "the prompt with its generation prompt is not a prefix of the whole",
     "no_tokens_supervised": "the template renders no token for the response",
-    "segments_differ": "tokens of prompt and response are not the tokens of the whole",
+    "segments_differ": "the tokens of the prompt alone are not those it has before its response",
+    "response_not_covered": "the trained tokens do not spell the response",
     "response_too_long": "response and template alone exceed the limit of tokens",
 }
 
 
-def render(tokenizer: Any, messages: Sequence[Message], *, generation_prompt: bool = False) -> str:
-    """Return the text of a conversation, by the template of the tokenizer.
+def begun_ids(tokenizer: Any, messages: Sequence[Message], begun: str = "") -> list[int]:
+    """Return the tokens of a prompt whose answer has begun, tokenized as one text.
 
-    A template may add a system prompt of its own (SmolLM2's does); it is kept, in training as in
-    serving.
+    What the template writes before a response stands there too: the answer goes on without
+    thoughts.
+
+    Raises:
+        TrainingError: the template does not render a response.
     """
-    turns = [{"role": turn["role"], "content": turn["content"]} for turn in messages]
-    return str(
-        tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=generation_prompt
-        )
-    )
+    turn = _turn(tokenizer, [*messages, Message(role="assistant", content=_ANSWER)])
+    if isinstance(turn, Rejected):
+        raise TrainingError(f"chat template: {EXPLANATIONS[turn.reason]} ({turn.found})")
+    return text_ids(tokenizer, turn.prompt + turn.before + marked(tokenizer, begun))
 
 
-def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-    """Return the tokens of a prompt that ends where the assistant begins to answer."""
-    return _ids(tokenizer, render(tokenizer, messages, generation_prompt=True))
+def answer_text(tokenizer: Any, tokens: Sequence[int]) -> str:
+    """Return what an answer says, without special tokens and what goes before the response.
+
+    Where the template writes a control token before each response (the end of a thought, of the
+    name of a channel), the answer is what stands behind the last one that the model wrote.
+    """
+    before = begun_ids(tokenizer, [_QUESTION])[len(prompt_ids(tokenizer, [_QUESTION])) :]
+    marks = before and [token for token in before if token in tokenizer.added_tokens_decoder]
+    places = (place for place in reversed(range(len(tokens))) if tokens[place] in marks[-1:])
+    start = next(places, -1) + 1
+    return str(tokenizer.decode(tokens[start:], skip_special_tokens=True)).strip()
+
+
+def end_of_turn(tokenizer: Any) -> int | None:
+    """Return the token that the template ends a response with; None when it is not special."""
+    encoded = encode(tokenizer, [_QUESTION, Message(role="assistant", content="two")], 10**9)
+    trained = [IGNORED] if isinstance(encoded, Rejected) else encoded.labels
+    end = next((label for label in reversed(trained) if label != IGNORED), None)
+    return end if end in special_ids(tokenizer) else None
 
 
 def encode(tokenizer: Any, messages: Sequence[Message], max_tokens: int) -> Encoded | Rejected:
@@ -102,31 +140,21 @@ def encode(tokenizer: Any, messages: Sequence[Message], max_tokens: int) -> Enco
     Returns:
         The tokens, or the reason why the example cannot be used.
     """
-    if len(messages) < 2 or messages[-1]["role"] != "assistant" or not messages[-1]["content"]:
+    roles = [turn["role"] for turn in messages]
+    if len(roles) < 2 or roles[-1] != "assistant" or not messages[-1]["content"].strip():
         return Rejected("no_response")
-    special = sum(
-        turn["content"].count(token) for turn in messages for token in tokenizer.all_special_tokens
-    )
-    if special:
-        return Rejected("special_token_in_text", special, 0)
-    segments = _segments(tokenizer, messages)
-    if isinstance(segments, Rejected):
-        return segments
     truncated = False
     turns = list(messages)
     # Tokens are counted again after each cut: a cut text may tokenize to a few tokens more.
-    while (excess := sum(map(len, segments)) - max_tokens) > 0:
-        truncated = True
+    while isinstance(encoded := _encoded(tokenizer, turns), Encoded):
+        excess = len(encoded.input_ids) - max_tokens
+        if excess <= 0:
+            return replace(encoded, truncated=truncated)
         shorter = _cut_left(tokenizer, turns, excess)
         if shorter is None:
             return Rejected("response_too_long", max_tokens + excess, max_tokens)
-        turns = shorter
-        segments = _segments(tokenizer, turns)
-        if isinstance(segments, Rejected):
-            return segments
-    prompt, response, tail = segments
-    labels = [IGNORED] * len(prompt) + response + [IGNORED] * len(tail)
-    return Encoded(prompt + response + tail, labels, truncated)
+        turns, truncated = shorter, True
+    return encoded
 
 
 def prove_mask(tokenizer: Any, examples: Sequence[Sequence[Message]]) -> None:
@@ -141,58 +169,107 @@ def prove_mask(tokenizer: Any, examples: Sequence[Sequence[Message]]) -> None:
             trained, segments differ, prompt not a prefix, or the trained tokens do not spell the
             response.
     """
+    stops = stop_ids(tokenizer)
     for number, messages in enumerate(examples):
         encoded = encode(tokenizer, messages, max_tokens=10**9)
         if isinstance(encoded, Rejected):
-            _refuse(number, encoded.reason, EXPLANATIONS[encoded.reason])
+            found = EXPLANATIONS[encoded.reason] + f": {encoded.found}" * bool(encoded.found)
+            _refuse(number, encoded.reason, found)
         trained = [label for label in encoded.labels if label != IGNORED]
         if len(trained) == len(encoded.labels):
             _refuse(number, "all_tokens_supervised", "the prompt would be trained too")
-        if trained[-1] not in tokenizer.all_special_ids:
+        if trained[-1] not in stops:
             _refuse(
                 number,
                 "end_of_turn_not_trained",
-                f"the response ends with {tokenizer.decode(trained[-1:])!r} and no special token, "
-                "so the model would never learn to stop",
-            )
-        spelt = tokenizer.decode(trained[:-1], clean_up_tokenization_spaces=False)
-        if spelt.strip() != messages[-1]["content"].strip():
-            _refuse(
-                number,
-                "response_not_covered",
-                f"the trained tokens spell {spelt[:60]!r} and the response is "
-                f"{messages[-1]['content'][:60]!r}",
+                f"the response ends with {tokenizer.decode(trained[-1:])!r}, and the model stops "
+                f"at {tokenizer.decode(sorted(stops))!r}",
             )
 
 
-def template_digest(tokenizer: Any) -> str:
-    """Return the sha256 of the chat template and the special tokens it is read with."""
-    tokens = {name: getattr(tokenizer, name) for name in ("bos_token", "eos_token", "unk_token")}
-    return digest({"template": tokenizer.chat_template, "tokens": tokens})
+_QUESTION = Message(role="user", content="one")
 
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
-    # The template writes the special tokens itself; the tokenizer must not add them again.
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def _segments(
-    tokenizer: Any, messages: Sequence[Message]
-) -> tuple[list[int], list[int], list[int]] | Rejected:
-    """Return the tokens of the prompt, the response with its end-of-turn, and what follows."""
-    whole = render(tokenizer, messages)
-    prompt = render(tokenizer, messages[:-1], generation_prompt=True)
-    if not whole.startswith(prompt):
-        return Rejected("prompt_not_a_prefix")
-    before, after = _ids(tokenizer, prompt), _ids(tokenizer, whole[len(prompt) :])
-    if not after:
+def _turn(tokenizer: Any, messages: Sequence[Message]) -> _Turn | Rejected:
+    """Render a conversation that ends with a response, and take it apart."""
+    frame = [*messages[:-1], Message(role="assistant", content=_ANSWER)]
+    try:
+        prompt = render(tokenizer, messages[:-1], generation_prompt=True)
+        begin, place, after = render(tokenizer, frame).rpartition(_ANSWER)
+        whole = render(tokenizer, messages)
+    except TrainingError as error:
+        return Rejected("not_rendered", found=str(error))
+    if not place:
         return Rejected("no_tokens_supervised", 0, 1)
-    if before + after != _ids(tokenizer, whole):
-        return Rejected("segments_differ")
-    # The content has no special token (checked before), so the first one ends the turn.
-    special = set(tokenizer.all_special_ids)
-    end = next((i for i, token in enumerate(after, start=1) if token in special), len(after))
-    return before, after[:end], after[end:]
+    response = whole[len(begin) : len(whole) - len(after)]
+    wanted = marked(tokenizer, messages[-1]["content"])
+    if begin + response + after != whole or response.strip() != wanted.strip():
+        found = f"the template writes {whole[len(begin) :][:60]!r} for {wanted[:60]!r}"
+        return Rejected("response_not_covered", found=found)
+    if prompt.rstrip().endswith(THOUGHT):
+        return _Turn(prompt, NO_THOUGHT, response, after)
+    if not begin.startswith(prompt):
+        parted = _common(begin, prompt)
+        found = f"the prompt goes on with {prompt[parted:][:60]!r}, the whole with "
+        return Rejected("prompt_not_a_prefix", found=f"{found}{begin[parted:][:60]!r}")
+    return _Turn(prompt, begin[len(prompt) :], response, after)
+
+
+def _encoded(tokenizer: Any, messages: Sequence[Message]) -> Encoded | Rejected:
+    """Tokenize a conversation once, and mark its response and what ends it."""
+    turn = _turn(tokenizer, messages)
+    if isinstance(turn, Rejected):
+        return turn
+    ids, prompt = text_ids(tokenizer, "".join(turn)), text_ids(tokenizer, turn.prompt)
+    if ids[: len(prompt)] != prompt:
+        parted = _common(ids, prompt)
+        found = f"the prompt alone ends in {tokenizer.decode(prompt[parted:])!r}, before the "
+        found += f"response stands {tokenizer.decode(ids[parted : parted + 3])!r}"
+        return Rejected("segments_differ", found=found)
+    if len(ids) == len(prompt):
+        return Rejected("no_tokens_supervised", 0, 1)
+    start = len(prompt)
+    if turn.before.strip():
+        start = _common(ids, text_ids(tokenizer, turn.prompt + turn.before))
+    # The content has no control token, so the first one that ends turns ends this one.
+    stops = stop_ids(tokenizer)
+    end = _first(ids, start, stops)
+    if end is None and (role := _next_role(tokenizer, messages, ids)) in stops:
+        ids, end = [*ids, role], len(ids)
+    if end is None:
+        end = _first(ids, start, special_ids(tokenizer))
+    last = len(ids) if end is None else end + 1
+    spelt, wanted = tokenizer.decode(ids[start:last]), messages[-1]["content"]
+    if not _letters(spelt).startswith(_letters(wanted)):
+        return Rejected("response_not_covered", found=f"{spelt[:60]!r} for {wanted[:60]!r}")
+    trained = ids[len(prompt) : last]
+    labels = [IGNORED] * len(prompt) + trained + [IGNORED] * (len(ids) - last)
+    return Encoded(ids, labels, preamble=start - len(prompt))
+
+
+def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """Return how many first tokens or characters two have in common."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _first(ids: Sequence[int], start: int, wanted: set[int]) -> int | None:
+    return next((place for place in range(start, len(ids)) if ids[place] in wanted), None)
+
+
+def _next_role(tokenizer: Any, messages: Sequence[Message], ids: Sequence[int]) -> int | None:
+    """Return the token that begins the user's next turn: what ends a response of GLM's."""
+    with suppress(TrainingError):
+        following = [*messages, Message(role="user", content=_ANSWER)]
+        longer = text_ids(tokenizer, render(tokenizer, following).partition(_ANSWER)[0])
+        if len(longer) > len(ids) and longer[: len(ids)] == list(ids):
+            return longer[len(ids)]
+    return None
+
+
+def _letters(text: str) -> str:
+    """Return a text without what tokenizers change: blanks, and forms of one character."""
+    return "".join(normalize("NFKC", text).split())
 
 
 def _cut_left(tokenizer: Any, messages: Sequence[Message], excess: int) -> list[Message] | None:
@@ -217,8 +294,12 @@ def _cut_left(tokenizer: Any, messages: Sequence[Message], excess: int) -> list[
 
 
 def _refuse(number: int, name: str, found: str) -> NoReturn:
+    advice = {
+        "end_of_turn_not_trained": "name its end of turn in eos_token_id of the base model's "
+        "generation_config.json, or mend its chat template",
+        "segments_differ": "choose another base model: template and tokenizer do not fit",
+    }.get(name, "mend the chat template of the base model, or the example")
     raise TrainingError(
         f"loss mask: {name.replace('_', ' ')} in example {number} ({found}); expected the response "
-        "and its end-of-turn token to be trained and nothing else; mend the chat template of the "
-        "base model, or the example"
+        f"and its end-of-turn token to be trained and nothing else; {advice}"
     )

@@ -9,7 +9,15 @@ from typing import Any, cast
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.dataset.chat import EXPLANATIONS, IGNORED, Encoded, Message, Rejected, encode
+from pipeline.dataset.chat import (
+    EXPLANATIONS,
+    IGNORED,
+    Encoded,
+    Rejected,
+    answer_text,
+    encode,
+)
+from pipeline.dataset.template import Message, stop_ids
 from pipeline.errors import TrainingError
 from pipeline.evaluate.grounding import grounded
 from pipeline.evaluate.metrics import (
@@ -40,6 +48,8 @@ class Request:
     """Reference response, end-of-turn included."""
     thinks: bool
     """Whether the prompt asks for thoughts before the answer."""
+    preamble: int = 0
+    """Tokens of the response that the template writes before its words; they have no loss here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +126,7 @@ def answer_timed(
         ),
         key=lambda request: (len(request.prompt), request.row["pair_id"]),
     )
-    stops = _stop_ids(tokenizer, model, requests)
+    stops = stop_ids(tokenizer)
     most = settings.max_new_tokens + (settings.thinking_tokens if thinks else 0)
     rows: list[dict[str, Any]] = []
     timings: list[dict[str, Any]] = []
@@ -130,7 +140,7 @@ def answer_timed(
             losses: Sequence[float | None] = [None] * len(batch)
             if not thinks:
                 scored = continuation_log_probs(model, prefix, [[item.response] for item in batch])
-                losses = [max(0.0, -float(log_probs.mean())) for (log_probs,) in scored]
+                losses = [_nats(item, found) for item, (found,) in zip(batch, scored, strict=True)]
             started = time.perf_counter()
             written = decode(model, prefix, stops, most)
             seconds = first_token + time.perf_counter() - started
@@ -142,12 +152,12 @@ def answer_timed(
                         "arm": arm,
                         "prompt_tokens": len(request.prompt),
                         "completion_tokens": len(tokens),
-                        "response_tokens": len(request.response),
+                        "response_tokens": len(request.response) - request.preamble,
                         "stopped": float(tokens[-1] in stops),
                         "log_prob": min(0.0, float(sure.mean())),
                         "loss": loss,
                     }
-                    | _scores(request, tokenizer.decode(tokens, skip_special_tokens=True), material)
+                    | _scores(request, answer_text(tokenizer, tokens), material)
                 )
             timings.append(
                 {
@@ -184,17 +194,9 @@ def response_losses(
             batch = requests[start : start + settings.batch_size]
             prefix = prefill(model, [request.prompt for request in batch])
             scored = continuation_log_probs(model, prefix, [[item.response] for item in batch])
-            for request, (log_probs,) in zip(batch, scored, strict=True):
-                losses[str(request.row["pair_id"])] = max(0.0, -float(log_probs.mean()))
+            for request, (found,) in zip(batch, scored, strict=True):
+                losses[str(request.row["pair_id"])] = _nats(request, found)
     return losses
-
-
-def _stop_ids(tokenizer: Any, model: Any, requests: Sequence[Request]) -> set[int]:
-    """Return the tokens that end an answer: of tokenizer, generation settings and template."""
-    ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    found = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
-    found |= {request.response[-1] for request in requests} & set(tokenizer.all_special_ids)
-    return {token for token in found if token is not None}
 
 
 def _request(
@@ -224,7 +226,12 @@ def _request(
     # The response is one run of labels: trained and scored are the same tokens.
     start = next(i for i, label in enumerate(encoded.labels) if label != IGNORED)
     response = [label for label in encoded.labels if label != IGNORED]
-    return Request(row, encoded.input_ids[:start], response, thinks)
+    return Request(row, encoded.input_ids[:start], response, thinks, encoded.preamble)
+
+
+def _nats(request: Request, log_probs: Any) -> float:
+    """Return the mean nats a token of a reference response, its end-of-turn included."""
+    return max(0.0, -float(log_probs[request.preamble :].mean()))
 
 
 def _asked(row: Mapping[str, Any], material: Material, thinks: bool) -> list[Message]:
@@ -245,7 +252,7 @@ def _scores(request: Request, text: str, material: Material) -> dict[str, Any]:
     """Return what is measured on one answer, but for its likelihoods and tokens."""
     row = request.row
     pair, reference = row["pair_id"], row["messages"][-1]["content"]
-    thoughts, answer = split_thoughts(text.strip()) if request.thinks else ("", text.strip())
+    thoughts, answer = split_thoughts(text) if request.thinks else ("", text)
     passage = None if material.passages is None else material.passages.get(pair)
     question, source = row["messages"][-2]["content"], material.sources.get(pair, "")
     declined, should = float(withholds(answer)), withholds(reference)

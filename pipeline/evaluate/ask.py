@@ -5,7 +5,8 @@ from typing import Any, cast
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.dataset.chat import prompt_ids
+from pipeline.dataset.chat import answer_text, begun_ids
+from pipeline.dataset.template import Message, prompt_ids, stop_ids
 from pipeline.evaluate.behaviour import Item
 from pipeline.evaluate.instructions import follows
 from pipeline.evaluate.refusal import REFUSING, WILLING, declines
@@ -39,8 +40,10 @@ def behaviour_scores(
     prompts = {
         item.id: prompt_ids(tokenizer, [{"role": "user", "content": item.prompt}]) for item in items
     }
-    openings = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in _OPENINGS]
-    stops = _stop_ids(model, tokenizer)
+    asked = [Message(role="user", content="one")]  # an opening follows the same in each prompt
+    start = len(prompt_ids(tokenizer, asked))
+    openings = [begun_ids(tokenizer, asked, text)[start:] for text in _OPENINGS]
+    stops = stop_ids(tokenizer)
     todo = sorted(items, key=lambda item: (item.kind, len(prompts[item.id]), item.id))
     rows: list[dict[str, Any]] = []
     advance(0, len(todo), "requests")
@@ -56,7 +59,7 @@ def behaviour_scores(
                 most = max_new_tokens if batch[0].checks else min(max_new_tokens, REFUSAL_TOKENS)
                 written = greedy(model, prefix, stops, most)
                 for item, margin, tokens in zip(batch, margins, written, strict=True):
-                    text = tokenizer.decode(tokens, skip_special_tokens=True).strip()
+                    text = answer_text(tokenizer, tokens)
                     rows.append(_row(item, text, margin))
                 advance(len(rows), len(todo), "requests")
     return cast("DataFrame[BehaviourScores]", table(BehaviourScores, rows).sort("id"))
@@ -80,9 +83,3 @@ def _row(item: Item, text: str, margin: float | None) -> dict[str, Any]:
         "refused": None if asked else declines(text),
         "refusal_margin": margin,
     }
-
-
-def _stop_ids(model: Any, tokenizer: Any) -> set[int]:
-    ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    found = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
-    return {token for token in found if token is not None}

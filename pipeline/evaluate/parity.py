@@ -135,13 +135,6 @@ def answer_logits(model: Any, prompts: Sequence[Tokens], answers: Sequence[Token
     ]
 
 
-def stop_ids(model: Any, tokenizer: Any) -> set[int]:
-    """Return the tokens that end an answer, by the tokenizer and the generation settings."""
-    ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    found = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
-    return {token for token in found if token is not None}
-
-
 def _kl(reference: Tensor, candidate: Tensor) -> Tensor:
     """Return KL(reference || candidate) of each row, in nats; computed in double precision."""
     wanted, found = reference.double().log_softmax(-1), candidate.double().log_softmax(-1)

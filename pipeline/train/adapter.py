@@ -143,7 +143,7 @@ def load_adapter(
         TrainingError: the adapter was trained on another base, with another chat template or on
             another precision than asked for.
     """
-    tokenizer = load_tokenizer(base.path)
+    tokenizer = load_tokenizer(base.path, base.thinking)
     if adapter is not None:
         card = read_run_card(adapter)
         check_fit(card, base, tokenizer, adapter, quantized)

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cache import canonical_json, write_atomically
+from pipeline.cache import digest as sha256
+from pipeline.dataset.chat import end_of_turn
+from pipeline.dataset.template import DAY
 from pipeline.errors import TrainingError
 from pipeline.settings import ModelSettings
 from pipeline.tokens import TokenCounter
@@ -44,7 +47,10 @@ class BaseModel:
     path: Path
     """Folder with config.json, safetensors weights and tokenizer.json."""
     digest: str
-    """sha256 over names and contents of weights, tokenizer and template, 64 hex digits."""
+    """sha256 over names and contents of weights, tokenizer and template, and over thinking and
+    date where they change what the template writes; 64 hex digits."""
+    thinking: bool = False
+    """What the template is told (``model.thinking``)."""
 
 
 def resolve_model(settings: ModelSettings, models_dir: Path) -> BaseModel:
@@ -73,7 +79,11 @@ def resolve_model(settings: ModelSettings, models_dir: Path) -> BaseModel:
     else:
         name, path = wanted, _from_hub(settings)
     _check_folder(name, path)
-    return BaseModel(name, path, _digest(path, models_dir))
+    digest, files = _digest(path, models_dir), ("chat_template.jinja", "tokenizer_config.json")
+    texts = [(path / file).read_text("utf-8") for file in files if (path / file).is_file()]
+    if settings.thinking or any("strftime_now" in text for text in texts):
+        digest = sha256([digest, settings.thinking, str(DAY)])
+    return BaseModel(name, path, digest, settings.thinking)
 
 
 def _from_hub(settings: ModelSettings) -> Path:
@@ -176,8 +186,12 @@ def silence_transformers() -> None:
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def load_tokenizer(path: Path) -> Any:
+def load_tokenizer(path: Path, thinking: bool = False) -> Any:
     """Load the tokenizer of a base model (a ``PreTrainedTokenizerFast``) with its chat template.
+
+    It carries ``thinking``, and in ``stop_ids`` where the model stops: ``eos_token_id`` in
+    config.json and generation_config.json. Where the latter says nothing, a model stops at the
+    special token that its template ends a turn with.
 
     Raises:
         TrainingError: the tokenizer has no chat template.
@@ -193,7 +207,17 @@ def load_tokenizer(path: Path) -> Any:
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token  # padding is masked by position, never by id
+    tokenizer.thinking = thinking
+    declared = _eos(path / "generation_config.json")
+    tokenizer.stop_ids = {*_eos(path / "config.json"), *declared}
+    if not declared:
+        tokenizer.stop_ids |= {end_of_turn(tokenizer)} - {None}
     return tokenizer
+
+
+def _eos(file: Path) -> list[int]:
+    found = json.loads(file.read_text("utf-8")).get("eos_token_id") if file.is_file() else None
+    return [token for token in (found if isinstance(found, list) else [found]) if token is not None]
 
 
 def choose_device(settings: ModelSettings) -> str:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections import deque
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,7 +59,7 @@ def launch(
             "accelerate; write one with `tuneloop plan --launch`, or leave the setting empty"
         )
     arguments = {
-        "base": {"name": base.name, "path": str(base.path), "digest": base.digest},
+        "base": asdict(base) | {"path": str(base.path)},
         "settings": settings.model_dump(mode="json"),
         "model_settings": model_settings.model_dump(mode="json"),
         "work": str(work),

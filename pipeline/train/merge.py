@@ -8,12 +8,14 @@ the adapter beside the weights, the sooner two nearly equal words swap places. F
 nothing, at twice the size. (``python -m tests.benchmarks.merge_parity`` shows all four.)
 """
 
+import json
 import math
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.dataset.template import stop_ids
 from pipeline.errors import TrainingError
 from pipeline.progress import advance
 from pipeline.settings import ModelSettings
@@ -24,7 +26,12 @@ from pipeline.train.adapter import (
     on_plain_base,
     read_run_card,
 )
-from pipeline.train.base_model import BESIDE, BaseModel, load_model, load_tokenizer
+from pipeline.train.base_model import (
+    BESIDE,
+    BaseModel,
+    load_model,
+    load_tokenizer,
+)
 from pipeline.train.methods import METHODS
 from pipeline.train.quantized import dequantize
 
@@ -79,7 +86,7 @@ def merge(
             template, it changes nothing, or a weight does not fit into the type.
     """
     card = read_run_card(adapter)
-    tokenizer = load_tokenizer(base.path)
+    tokenizer = load_tokenizer(base.path, base.thinking)
     check_fit(card, base, tokenizer, adapter, quantized=None)
     method = METHODS[card["method"]]
     if not method.mergeable:
@@ -202,7 +209,8 @@ def save_plain(model: Any, base: BaseModel, output: Path) -> None:
     Args:
         model: a ``PreTrainedModel`` with weights of one type, from :func:`store_as`; what it says
             about 4 bits is taken off.
-        base: whose tokenizer, template and generation settings go along, byte for byte.
+        base: whose tokenizer, template and generation settings go along, byte for byte, but
+            for what :func:`write_serving` changes.
         output: folder to fill.
     """
     if hasattr(model.config, "quantization_config"):
@@ -214,6 +222,34 @@ def save_plain(model: Any, base: BaseModel, output: Path) -> None:
     for name in BESIDE:
         if (base.path / name).is_file():
             shutil.copyfile(base.path / name, output / name)
+    write_serving(base, output)
+
+
+def write_serving(base: BaseModel, output: Path) -> None:
+    """Let a folder with the files of a base be served as its adapters were trained.
+
+    generation_config.json names each token at which the model is to stop, and the template of a
+    model that thinks unless told otherwise is told.
+    """
+    stops = stop_ids(load_tokenizer(base.path))
+    file = output / "generation_config.json"
+    known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    named = known.get("eos_token_id")
+    if stops - set(named if isinstance(named, list) else [named]):
+        known["eos_token_id"] = sorted(stops)
+        file.write_text(json.dumps(known, indent=2) + "\n", "utf-8")
+    if template := served_template(base):
+        (output / "chat_template.jinja").write_text(template, "utf-8")
+
+
+def served_template(base: BaseModel) -> str | None:
+    """Return the template with ``model.thinking`` as its default; None when it has no switch."""
+    template = str(load_tokenizer(base.path).get_chat_template())
+    if "enable_thinking" not in template:
+        return None
+    value = str(base.thinking).lower()
+    switch = "{%- if enable_thinking is not defined %}{%- set enable_thinking = " + value
+    return switch + " %}{%- endif %}" + template
 
 
 def _facts(

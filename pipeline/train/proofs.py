@@ -5,7 +5,6 @@ a template that is not the model's, an end of turn that is never trained, rows t
 a gradient that does not arrive, an adapter that does nothing, a test row among the train rows.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -13,8 +12,9 @@ from typing import Any, NoReturn
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.dataset.chat import IGNORED, template_digest
+from pipeline.dataset.chat import IGNORED
 from pipeline.dataset.example_leaks import example_leaks
+from pipeline.dataset.template import stop_ids, template_digest
 from pipeline.errors import TrainingError
 from pipeline.train.base_model import BaseModel, load_tokenizer
 from pipeline.train.rows import Rows, supervised
@@ -71,16 +71,13 @@ def prove_no_leak(examples: DataFrame[Examples]) -> list[Proof]:
     return [Proof("leak", 0, 0, text)]
 
 
-def prove_template(rows: Rows, base: BaseModel, tokenizer: Any) -> Proof:
-    """Check that the rows were rendered with the template of the base, which ends turns as it does.
-
-    A row that ends its turn with a token at which the model does not stop was rendered with the
-    template of another model: trained on it, this one would talk on.
+def prove_template(rows: Rows, base: BaseModel) -> Proof:
+    """Check that the rows were rendered with the template of the base.
 
     Raises:
         TrainingError: wrong template.
     """
-    own = template_digest(load_tokenizer(base.path))
+    own = template_digest(load_tokenizer(base.path, base.thinking))
     if rows.template_digest != own:
         refuse(
             "wrong template",
@@ -89,28 +86,7 @@ def prove_template(rows: Rows, base: BaseModel, tokenizer: Any) -> Proof:
             "one and the same",
             "tokenize the rows again with the base model's own tokenizer",
         )
-    stops = stop_tokens(base, tokenizer)
-    ends = {_end(labels) for labels in rows.train["labels"]}
-    for end in sorted(ends - set(stops) - {IGNORED}):
-        refuse(
-            "wrong template",
-            f"the rows end their turn with {tokenizer.decode([end])!r}, and the model stops at "
-            f"{tokenizer.decode(stops)!r}",
-            "the same token",
-            "give the base model's folder its own chat_template.jinja",
-        )
-    text = f"rows and base model share template {own[:12]}, and the model stops where it ends turns"
-    return Proof("template", len(ends), len(ends), text)
-
-
-def stop_tokens(base: BaseModel, tokenizer: Any) -> list[int]:
-    """Return the ids at which the base model stops, as its files and its tokenizer say."""
-    stops = {tokenizer.eos_token_id}
-    for name in ("config.json", "generation_config.json"):
-        file = base.path / name
-        found = json.loads(file.read_text("utf-8")).get("eos_token_id") if file.is_file() else None
-        stops |= set(found if isinstance(found, list) else [found])
-    return sorted(token for token in stops if token is not None)
+    return Proof("template", 1, 1, f"rows and base model share template {own[:12]}")
 
 
 def prove_mask(rows: Rows, tokenizer: Any) -> list[Proof]:
@@ -125,7 +101,7 @@ def prove_mask(rows: Rows, tokenizer: Any) -> list[Proof]:
     Raises:
         TrainingError: by name: a mask of zeros, a mask of all ones, a stop token not trained.
     """
-    special = set(tokenizer.all_special_ids)
+    stops = stop_ids(tokenizer)
     labels = [*rows.train["labels"], *rows.validation["labels"]]
     counts = [supervised(row) for row in labels]
     tokens = sum(map(len, labels))
@@ -144,7 +120,7 @@ def prove_mask(rows: Rows, tokenizer: Any) -> list[Proof]:
                 "the response and its end of turn alone",
                 "mend the chat template of the base model",
             )
-        if _end(row) not in special:
+        if _end(row) not in stops:
             refuse(
                 "stop token",
                 f"row {number} trains {tokenizer.decode([_end(row)])!r} last",

@@ -134,9 +134,9 @@ def train(
     method = METHODS[settings.method]
     proofs = prove_no_leak(examples)
     rows_in = examples.filter(examples["split"] != "test").height
-    tokenizer = load_tokenizer(base.path)
+    tokenizer = load_tokenizer(base.path, base.thinking)
     rows = tokenize(examples, tokenizer, settings.max_tokens)
-    proofs += [prove_template(rows, base, tokenizer), *prove_mask(rows, tokenizer)]
+    proofs += [prove_template(rows, base), *prove_mask(rows, tokenizer)]
     teacher = find_teacher(settings, work)
     guide = load_teacher(teacher, tokenizer, model_settings) if teacher else None
     devices = [0] if torch.cuda.is_available() else []

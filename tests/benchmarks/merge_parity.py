@@ -29,8 +29,8 @@ environment.prepare(Path(tempfile.gettempdir()))
 import torch  # noqa: E402
 
 from pipeline.cache import short_id  # noqa: E402
-from pipeline.dataset.chat import prompt_ids  # noqa: E402
-from pipeline.evaluate.parity import compare, predict, stop_ids  # noqa: E402
+from pipeline.dataset.template import prompt_ids, stop_ids  # noqa: E402
+from pipeline.evaluate.parity import compare, predict  # noqa: E402
 from pipeline.outcome import table  # noqa: E402
 from pipeline.settings import ModelSettings, TrainSettings  # noqa: E402
 from pipeline.train.adapter import load_adapter, load_base, on_plain_base  # noqa: E402
@@ -92,7 +92,7 @@ def main() -> int:
         print(f"QLoRA on {result.rows_kept} rows, {result.steps} steps: ", end="")
         print(f"validation loss {before:.3f} -> {after:.3f}", flush=True)
         model, tokenizer = load_adapter(base, adapter, place)
-        stops = stop_ids(model, tokenizer)
+        stops = stop_ids(tokenizer)
         asked = [prompt_ids(tokenizer, row["messages"][:-1]) for row in rows.iter_rows(named=True)][
             : arguments.prompts
         ]

@@ -17,7 +17,7 @@ from pipeline.outcome import Outcome, drops, table
 from pipeline.registry import Registry
 from pipeline.store import Recipe, Store
 from schemas.splits import Splits
-from tests.pipeline.generate.endpoint_server import error, serving
+from tests.pipeline.generate.endpoint_server import chat, error, serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -130,6 +130,24 @@ class TestWithServer:
             "binary.txt",
             "broken.pdf",
         }
+
+    def test_a_base_model_that_cannot_be_trained_is_said_before_a_teacher_is_asked(
+        self, project, tiny_base
+    ):
+        (project / "raw" / "a.md").write_text("# A\n\nSome text.\n", "utf-8")
+        base = project / "base"
+        shutil.copytree(tiny_base.path, base)
+        template = base / "chat_template.jinja"
+        template.write_text(template.read_text("utf-8").replace("<|im_end|>", "<|endoftext|>"))
+        for command in ("run", "synthesize", "curate"):
+            with serving(lambda number, body: chat("What?")) as server:
+                code, _, error = run(
+                    command, "--set", f"model.base_model={base}", "--set", "teacher.kind=openai",
+                    "--set", f"teacher.base_url={server.url}", "--set", "teacher.model=m",
+                )  # fmt: skip
+            assert (code, server.bodies) == (2, [])
+            assert_one_line(error, "base model base: loss mask: end of turn not trained")
+        assert run("show", "clean_documents")[0] == 2, "nothing was curated either"
 
     def test_an_unknown_base_model_is_said(self, project):
         (project / "raw" / "a.md").write_text("# A\n\nSome text.\n", "utf-8")

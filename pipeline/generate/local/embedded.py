@@ -14,6 +14,8 @@ from typing import Any
 import torch
 
 from pipeline.cache import digest
+from pipeline.dataset.chat import begun_ids
+from pipeline.dataset.template import Message, stop_ids
 from pipeline.generate.teacher import Messages, OnReply, Reply, Request, Strength
 from pipeline.generate.thinking import said
 from pipeline.settings import ModelSettings
@@ -93,7 +95,10 @@ class EmbeddedTeacher:
             return []
         model, tokenizer = self._model()
         prompts = [_prompt_ids(tokenizer, messages) for messages, _ in pairs]
-        answers = [tokenizer.encode(answer, add_special_tokens=False) for _, answer in pairs]
+        answers = [
+            _prompt_ids(tokenizer, messages, answer)[len(prompt) :]
+            for prompt, (messages, answer) in zip(prompts, pairs, strict=True)
+        ]
         if not all(answers):
             raise ValueError("answer_losses: an empty answer found; expected text in each pair")
         with torch.inference_mode():
@@ -103,19 +108,15 @@ class EmbeddedTeacher:
         if self._loaded is None:
             configure_torch(self._settings)
             model = pack_linears(load_model(self._base.path, choose_device(self._settings)))
-            self._loaded = model, load_tokenizer(self._base.path)
+            self._loaded = model, load_tokenizer(self._base.path, self._base.thinking)
         return self._loaded
 
 
-def _prompt_ids(tokenizer: Any, messages: Messages) -> list[int]:
+def _prompt_ids(tokenizer: Any, messages: Messages, answer: str = "") -> list[int]:
     """Render messages with the model's chat template, open for (more of) the assistant's turn."""
-    turns = [{"role": role, "content": content} for role, content in messages]
+    turns = [Message(role=role, content=content) for role, content in messages]
     begun = turns.pop()["content"] if turns and turns[-1]["role"] == "assistant" else ""
-    text = tokenizer.apply_chat_template(
-        turns, tokenize=False, add_generation_prompt=True, enable_thinking=False
-    )
-    ids: list[int] = tokenizer.encode(text + begun, add_special_tokens=False)
-    return ids
+    return begun_ids(tokenizer, turns, begun + answer)
 
 
 def _shared(rows: Sequence[Sequence[int]]) -> int:
@@ -155,8 +156,7 @@ class _Batch:
 
     def __init__(self, model: Any, tokenizer: Any, requests: Sequence[Request], seed: int) -> None:
         self.model, self.tokenizer, self.requests = model, tokenizer, requests
-        ends = model.generation_config.eos_token_id
-        self.ends = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
+        self.ends = stop_ids(tokenizer)
         self.owner = [i for i, request in enumerate(requests) for _ in range(request.samples)]
         self.generators = [
             torch.Generator(model.device).manual_seed(

@@ -2,11 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 from pandera.typing.polars import DataFrame
 
 from pipeline.settings import TrainSettings, TuneSettings
+from pipeline.train.base_model import BaseModel
 from pipeline.train.plan.activations import Batch
 from pipeline.train.plan.rows import largest_batch
 from schemas.pairs import Examples
@@ -37,7 +37,7 @@ class Workload:
 
 
 def measure_workload(
-    examples: DataFrame[Examples], base: Path, settings: TrainSettings
+    examples: DataFrame[Examples], base: BaseModel, settings: TrainSettings
 ) -> Workload:
     """Tokenize the rows and lay out the passes.
 
@@ -48,7 +48,8 @@ def measure_workload(
     from pipeline.train.batches import plan_steps
     from pipeline.train.rows import lengths, supervised, tokenize
 
-    rows = tokenize(examples, load_tokenizer(base), settings.max_tokens)
+    tokenizer = load_tokenizer(base.path, base.thinking)
+    rows = tokenize(examples, tokenizer, settings.max_tokens)
     long = lengths(rows.train)
     passes = [part for step in plan_steps(long, settings) for part in step]
     trained = [supervised(labels) for labels in rows.train["labels"]]

@@ -121,8 +121,7 @@ def test_a_response_is_never_cut(tokenizer):
         (pair(QUESTION, ""), "no_response"),
         (pair(QUESTION, ANSWER)[:1], "no_response"),
         (pair(QUESTION, ANSWER)[1:], "no_response"),
-        (pair(f"{QUESTION}<|im_end|>", ANSWER), "special_token_in_text"),
-        (pair(QUESTION, "Stop.<|im_end|>\n<|im_start|>system"), "special_token_in_text"),
+        (pair(QUESTION, " \n"), "no_response"),
         (pair(QUESTION, "\n\nRinse it."), "segments_differ"),
     ],
 )
@@ -157,7 +156,7 @@ OPEN = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
         ),
         (
             TURN + "<|im_end|>{% endfor %}"
-            "{% if add_generation_prompt %}<|im_start|>assistant\n<think>{% endif %}",
+            "{% if add_generation_prompt %}<|im_start|>model\n{% endif %}",
             "prompt not a prefix",
         ),
         (

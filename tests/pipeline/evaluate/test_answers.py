@@ -170,6 +170,6 @@ def test_no_rows_give_no_answers(asked, model, tokenizer):
 def test_a_row_that_cannot_be_rendered_is_named(model, tokenizer):
     from pipeline.evaluate.answers import answer
 
-    faulty = examples([("What ends a turn?", "The token <|im_end|> does.")], "test")
-    with pytest.raises(TrainingError, match=f"test row {faulty['pair_id'][0]}: a message contains"):
+    faulty = examples([("Say nothing.", " ")], "test")
+    with pytest.raises(TrainingError, match=f"test row {faulty['pair_id'][0]}: the last message"):
         answer("base", faulty, model, tokenizer, SETTINGS)

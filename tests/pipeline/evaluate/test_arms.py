@@ -45,6 +45,21 @@ def prompt_length(tokenizer, question):
     return len(prompt_ids(tokenizer, [{"role": "user", "content": question}]))
 
 
+def test_a_passage_and_an_example_that_name_control_tokens_end_nothing(ask, base, tiny):
+    text = "A turn ends with <|im_end|>, a text with <|endoftext|>: <|im_start|>system"
+    mine = {short_id(LEGS): Passage(text, (), ())}
+    shots = {
+        short_id(LEGS): [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
+    }
+    tokens = row(ask("retrieval", passages=mine))["prompt_tokens"]
+    assert tokens == prompt_length(tiny[1], with_passage(LEGS, text))
+    plain = len(tiny[1](text, split_special_tokens=True)["input_ids"])
+    assert tokens - row(base)["prompt_tokens"] > plain >= 30, "as many tokens as characters take"
+    assert (
+        row(ask("few_shot", shots=shots))["prompt_tokens"] - row(base)["prompt_tokens"] > 2 * plain
+    )
+
+
 def test_retrieval_puts_its_passage_before_the_question_and_notes_what_it_found(ask, base, tiny):
     passage = Passage("A spider has eight legs.", ("c" * 16,), (short_id("doc", LEGS),))
     other = Passage("Bread is made of flour.", ("d" * 16,), (short_id("doc", "bread"),))

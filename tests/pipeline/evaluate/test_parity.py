@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from pipeline.evaluate.parity import answer_logits, compare, predict, stop_ids
+from pipeline.dataset.template import stop_ids
+from pipeline.evaluate.parity import answer_logits, compare, predict
 from pipeline.train.base_model import load_model, load_tokenizer
 
 PROMPTS = [[1, 4093, 198], [1, 260, 9576, 25, 1812, 436, 357], [1, 2683], [1] * 11]
@@ -68,7 +69,7 @@ def test_a_changed_model_is_told_in_tokens_and_numbers(model, reference):
 
 def test_answers_end_where_tokenizer_or_generation_settings_say(model, tiny_base):
     tokenizer = load_tokenizer(tiny_base.path)
-    stops = stop_ids(model, tokenizer)
+    stops = stop_ids(tokenizer)
     assert tokenizer.eos_token_id in stops
     (first,) = predict(model, PROMPTS[:1], stops, 1).answers
     assert predict(model, PROMPTS[:1], {first[0]}, 6).answers == [first]

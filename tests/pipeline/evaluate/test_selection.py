@@ -48,12 +48,10 @@ def test_no_examples_are_shown_when_none_are_asked_for_or_there_are_none(all_exa
 
 @pytest.mark.model
 def test_test_rows_that_cannot_be_rendered_are_dropped_by_reason(all_examples, tokenizer):
-    faulty = examples(
-        [("What ends a turn?", "The token <|im_end|> does."), ("Count!", "one two " * 300)], "test"
-    )
+    faulty = examples([("Say nothing.", " "), ("Count!", "one two " * 300)], "test")
     settings = EvaluateSettings(max_tokens=400)
     found = test_set(all_examples.vstack(faulty), tokenizer, settings)
-    assert found.reasons == {"response_too_long": 1, "special_token_in_text": 1}
+    assert found.reasons == {"response_too_long": 1, "no_response": 1}
     assert found.balances and found.rows_in == len(QUESTIONS) + 2
     assert found.kept["pair_id"].to_list() == sorted(short_id(q) for q, _ in QUESTIONS)
 

@@ -1,6 +1,7 @@
 """Each mistake that a loss curve would hide stops the training before its first step, by name."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -107,7 +108,7 @@ TURNS = "{% for turn in messages %}<|im_start|>{{ turn['role'] }}\n{{ turn['cont
         ),
         (
             "{% for turn in messages if turn['role'] == 'user' %}{{ turn['content'] }}{% endfor %}",
-            r"no row can be trained on \(no_tokens_supervised\)",
+            "no row can be trained on (no_tokens_supervised)",
         ),
         (
             TURNS
@@ -117,21 +118,22 @@ TURNS = "{% for turn in messages %}<|im_start|>{{ turn['role'] }}\n{{ turn['cont
         (
             TURNS + "<|endoftext|>{% endfor %}"
             "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
-            "wrong template: the rows end their turn with '<|endoftext|>', and the model stops at",
+            "end of turn not trained in example 0 (the response ends with '<|endoftext|>', and the "
+            "model stops at '<|im_end|>'",
         ),
     ],
 )
 def test_a_wrong_template_stops_the_training_by_name(tiny_base, tmp_path, template, message):
-    with pytest.raises(TrainingError, match=message.replace("|", r"\|")):
+    with pytest.raises(TrainingError, match=re.escape(message)):
         start(with_template(tiny_base, tmp_path, template), tmp_path)
     assert not (tmp_path / "out").exists()
 
 
 def test_rows_rendered_with_another_template_are_refused(rows, tiny_base, tokenizer, tmp_path):
-    assert prove_template(rows, tiny_base, tokenizer).name == "template"
+    assert prove_template(rows, tiny_base).name == "template"
     other = with_template(tiny_base, tmp_path, tokenizer.chat_template.replace("helpful", "rude"))
     with pytest.raises(TrainingError, match="wrong template: the rows were rendered with"):
-        prove_template(rows, other, tokenizer)
+        prove_template(rows, other)
 
 
 def let_rows_see_each_other(model):

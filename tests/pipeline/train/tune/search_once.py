@@ -27,7 +27,7 @@ SMALL = {
 def job(base, forgetting=None, **tune):
     examples, train = make_examples(8, 3), TrainSettings(batch_size=4)
     shape = read_folder(base.path)
-    workload = measure_workload(examples, base.path, train)
+    workload = measure_workload(examples, base, train)
     return Job(
         examples=examples,
         base=base,
