@@ -25,8 +25,8 @@ from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs
 from schemas.splits import Splits
 
-GENERATE = Stage("generate", 3, "candidate_pairs", holds_model=True)
-SCREEN = Stage("screen", 1, "screened_pairs")
+GENERATE = Stage("generate", 4, "candidate_pairs", holds_model=True)
+SCREEN = Stage("screen", 2, "screened_pairs")
 
 
 @flow(timeout_seconds=24 * 3600)

@@ -4,6 +4,7 @@ from typing import Any
 
 from pandera.typing.polars import DataFrame
 
+from pipeline.generate.screen_ending import unfinished
 from pipeline.generate.screen_grounding import GROUNDING
 from pipeline.generate.screen_novelty import Kept, conflicts
 from pipeline.generate.screen_rules import FORM, Candidate, Finding
@@ -25,10 +26,10 @@ def screen(
 ) -> Outcome[ScreenedPairs]:
     """Keep the pairs that pass every rule.
 
-    The rules on one pair come first (:data:`FORM`, then :data:`GROUNDING` for grounded pairs),
-    in their order; the first finding is the reason. The pairs left are taken one by one, grounded
-    before self-instruct, by falling score (none last) and ``pair_id``, and compared with those
-    kept before.
+    The rules on one pair come first (:data:`FORM`, the ending, then :data:`GROUNDING` for
+    grounded pairs), in their order; the first finding is the reason. The pairs left are taken one
+    by one, grounded before self-instruct, by falling score (none last) and ``pair_id``, and
+    compared with those kept before.
 
     Args:
         pairs: candidates of origin ``grounded`` or ``self_instruct``.
@@ -41,11 +42,11 @@ def screen(
     Returns:
         Kept pairs sorted by ``pair_id``, with ``split`` and ``cluster_id`` of their document; a
         self-instruct pair is train and a cluster of its own. Reasons: ``unknown_chunk`` (the
-        chunk or the split of its document is not there), ``empty``, ``unparsable``,
-        ``ends_with_colon``, ``only_placeholders``, ``instruction_too_short``,
+        chunk or the split of its document is not there), ``empty``, ``control_token``,
+        ``unparsable``, ``ends_with_colon``, ``only_placeholders``, ``instruction_too_short``,
         ``instruction_too_long``, ``response_too_short``, ``response_too_long``,
         ``several_questions``, ``not_a_question``, ``wrong_language``, ``input_is_output``,
-        ``echoes_instruction``, ``refers_to_text``, ``refusal``, ``talks_to_model``,
+        ``echoes_instruction``, ``refers_to_text``, ``refusal``, ``talks_to_model``, ``unfinished``,
         ``not_grounded_number``, ``not_grounded_quote``, ``not_grounded_name``, ``not_grounded``,
         ``off_topic``, ``question_does_not_help``; and with the other pair or seed task as
         ``related_id`` ``conflicting_answers``, ``near_duplicate_question``, ``low_novelty``.
@@ -61,7 +62,7 @@ def screen(
         grounded = row["origin"] != "self_instruct"
         known = row["chunk_id"] in sources and row["doc_id"] in places
         pair = _candidate(row, sources.get(row["chunk_id"], ""), grounded, languages)
-        rules = (*FORM, *GROUNDING) if grounded else FORM
+        rules = (*FORM, unfinished, *(GROUNDING if grounded else ()))
         finding = Finding("unknown_chunk", 0, 1) if grounded and not known else None
         for rule in rules:
             finding = finding or rule(pair, settings)

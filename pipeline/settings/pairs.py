@@ -53,7 +53,8 @@ class GenerateSettings(Section):
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
     """Self-Instruct, Wang et al. 2022."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
-    max_answer_tokens: Annotated[int, Field(ge=8)] = 128
+    max_answer_tokens: Annotated[int, Field(ge=8)] = 256
+    """About 150 words of prose, or twelve steps; only tokens that are written are paid for."""
     pilot_chunks: Annotated[int, Field(ge=0)] = 5
     """Chunks asked first; a yield of 0 stops before the money is spent."""
     batch_size: Annotated[int, Field(ge=1)] = 24
