@@ -2,6 +2,7 @@
 
 import os
 
+from pandera.typing.polars import DataFrame
 from prefect import flow
 
 from flows.context import Run, open_run, say
@@ -14,9 +15,10 @@ from pipeline.cache import digest
 from pipeline.dataset.jsonl import read_jsonl
 from pipeline.generate.generate import generate, require_yield
 from pipeline.generate.replies import CachingTeacher
-from pipeline.generate.screen import screen
+from pipeline.generate.screen import Screens, screen
 from pipeline.generate.seeds import seed_tasks
 from pipeline.generate.teacher import Strength
+from pipeline.outcome import Outcome
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.store import Dataset
@@ -51,12 +53,21 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
     seeds = seed_tasks(read_jsonl(settings.paths.seeds))
     seeds_digest = digest(seeds.to_dicts())
     teacher = make_teacher(run, base)
+    languages = settings.clean.languages
+    rules = settings.screen.model_dump(mode="json") | {"languages": list(languages)}
+
+    def ask(chunks: DataFrame[Chunks]) -> Outcome[Pairs]:
+        screens = Screens(chunks, seeds, settings.screen, languages)
+        outcome = generate(chunks, seeds, settings.generate, teacher, screens.passing)
+        return require_yield(outcome, teacher)
+
     candidates = run_stage(
         run,
         GENERATE,
         Pairs,
-        lambda chunks: require_yield(generate(chunks, seeds, settings.generate, teacher), teacher),
-        settings=settings.generate,
+        ask,
+        # Which chunks are asked depends on what passes the screens.
+        settings={**settings.generate.recipe(), "screen": rules | {"version": SCREEN.version}},
         tables={"chunks": (corpus.chunks, Chunks)},
         keys={
             "seeds": seeds_digest,
@@ -64,18 +75,21 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
         },
     )
     run.usage = teacher.usage
+    found = run.store.manifest(candidates.name, candidates.fingerprint).facts.metrics
+    if found["chunks_not_asked"]:
+        say(
+            f"generate: {found['chunks_not_asked']:,.0f} of {found['chunks']:,.0f} chunks were not "
+            f"asked, since {settings.generate.target:,} pairs pass without them (generate.target)"
+        )
     require_rows(run, candidates, "generate: no pair came out", "see the replies folder")
     screened = run_stage(
         run,
         SCREEN,
         ScreenedPairs,
         lambda pairs, chunks, splits: screen(
-            pairs, chunks, seeds, splits, settings.screen, settings.clean.languages
+            pairs, chunks, seeds, splits, settings.screen, languages
         ),
-        settings={
-            **settings.screen.model_dump(mode="json"),
-            "languages": list(settings.clean.languages),
-        },
+        settings=rules,
         tables={
             "pairs": (candidates, Pairs),
             "chunks": (corpus.chunks, Chunks),

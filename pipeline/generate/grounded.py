@@ -39,6 +39,14 @@ class Chunk:
         return " > ".join(part for part in (self.title, self.section) if part)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A chunk and how many pairs are wanted of it."""
+
+    chunk: Chunk
+    wanted: int
+
+
 @dataclass(slots=True)
 class Harvest:
     """Pairs and drops of some documents; each candidate is in one of the two."""
@@ -77,26 +85,18 @@ def quotas(document: Sequence[Chunk], settings: GenerateSettings) -> list[int]:
     return wanted
 
 
-def question_first(
-    documents: Sequence[Sequence[Chunk]], settings: GenerateSettings, teacher: Teacher
-) -> Harvest:
-    """Make pairs of some documents with a strong teacher: questions, then answers.
+def question_first(parts: Sequence[Part], settings: GenerateSettings, teacher: Teacher) -> Harvest:
+    """Make pairs of some chunks with a strong teacher: questions, then answers.
 
     A candidate is a question that was asked for; the teacher may give fewer.
     """
-    wanted = [
-        (chunk, count)
-        for document in documents
-        for chunk, count in zip(document, quotas(document, settings), strict=True)
-        if count
-    ]
-    harvest = Harvest(asked=len(wanted))
-    first = [_question_request(chunk, count, settings) for chunk, count in wanted]
+    harvest = Harvest(asked=len(parts))
+    first = [_question_request(part.chunk, part.wanted, settings) for part in parts]
     asked: list[tuple[Chunk, str]] = []
     replies = teacher.complete(first, settings.seed) if first else []
-    for (chunk, count), request, reply in zip(wanted, first, replies, strict=True):
-        found = _questions(chunk, count, reply, harvest)
-        asked += [(chunk, question) for question in found]
+    for part, request, reply in zip(parts, first, replies, strict=True):
+        found = _questions(part.chunk, part.wanted, reply, harvest)
+        asked += [(part.chunk, question) for question in found]
         if not found:
             forget(teacher, request, settings.seed)
     second = [

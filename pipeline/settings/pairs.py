@@ -40,6 +40,10 @@ class TeacherSettings(Section):
 class GenerateSettings(Section):
     """Synthetic pairs."""
 
+    target: Annotated[int, Field(ge=0)] = 300
+    """Grounded pairs that pass the screens; then no further chunk is asked. Each document is asked
+    before one is asked again, then all go on at the same rate, so with more documents each one
+    gives fewer pairs. 0: all chunks are asked."""
     tokens_per_pair: Annotated[int, Field(ge=10)] = 110
     """One pair is asked for per so many tokens of a document, spread over its chunks; what a
     chunk is too short for is carried to the next. At least one a document."""
