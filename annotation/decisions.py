@@ -106,7 +106,7 @@ def bounce_reason(decision: Decision, item: Item | None) -> str | None:
     if verdict == "edit":
         if not edited:
             return "missing_edit"
-        if same_text(edited) == response:
+        if same_lines(edited, str(item["response"])):
             return "same_edit"
     if verdict == "reject" and not decision.flags:
         return "missing_flag"
@@ -116,6 +116,18 @@ def bounce_reason(decision: Decision, item: Item | None) -> str | None:
 def same_text(text: str) -> str:
     """Return a text with its white space folded: what a spreadsheet may change in passing."""
     return " ".join(text.split())
+
+
+def same_lines(one: str, other: str) -> bool:
+    """Whether two texts are the same line by line, white space within a line folded.
+
+    To give an answer its lines back, or code its indent, is an edit.
+    """
+    return _lines(one) == _lines(other)
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    return [(len(line) - len(line.lstrip()), same_text(line)) for line in text.strip().splitlines()]
 
 
 def _text(value: Any) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from annotation.decisions import Decision, Item, same_text
+from annotation.decisions import Decision, Item, same_lines
 from annotation.queue import FileQueue
 from schemas.reviews import FLAGS
 
@@ -100,26 +100,31 @@ class _Keyboard:
             key = click.getchar()
             self.console.print(Text(_clean(key)))
             return key.strip().lower()
-        return self._line().lower()
+        return self._line().strip().lower()
 
     def line(self, question: str) -> str:
         self.console.print(Text(question, style="bold"), end=" ")
-        return self._line()
+        return self._line().strip()
 
     def text(self, question: str, before: str) -> str:
-        """Ask for a text: in the editor that is configured, or as one line."""
+        """Ask for a text: in the editor that is configured, or as one line, or several."""
         if self.stream is None and (os.environ.get("VISUAL") or os.environ.get("EDITOR")):
             try:
                 return (click.edit(before, extension=".txt") or "").strip()
             except click.ClickException as error:
                 self.console.print(Text(error.format_message(), style="red"))
-        return self.line(question)
+        if "\n" not in before:
+            return self.line(question)
+        lines = [self.line(f"{question}; a line with a full stop alone ends it\n")]
+        while lines[0] and lines[-1] != ".":
+            lines.append(self._line())
+        return "\n".join(lines[:-1])
 
     def _line(self) -> str:
         line = (self.stream or sys.stdin).readline()
         if not line:
             raise EOFError
-        return line.strip()
+        return line.rstrip()
 
 
 def _ask(item: Item, reviewer: str, keyboard: _Keyboard) -> Decision | None:
@@ -133,7 +138,7 @@ def _ask(item: Item, reviewer: str, keyboard: _Keyboard) -> Decision | None:
             return replace(blank, verdict=KEYS[key])
         if key == "e":
             edited = keyboard.text("response as it should be (empty: back)", item["response"])
-            if edited and same_text(edited) != same_text(item["response"]):
+            if edited and not same_lines(edited, item["response"]):
                 return replace(blank, verdict="edit", edited_response=edited)
             keyboard.console.print(Text("not changed", style="dim"))
         if key == "r":

@@ -32,7 +32,7 @@ from schemas.evaluation import ARMS, Answers, AnswerTimings
 from schemas.pairs import Examples, SettledPairs
 
 TEST_SET = Stage("test set", 1, "test_set")
-ANSWER = {arm: Stage(f"evaluate {arm}", 2, "answers", holds_model=True) for arm in ARMS}
+ANSWER = {arm: Stage(f"evaluate {arm}", 3, "answers", holds_model=True) for arm in ARMS}
 
 RETRIEVING = ("retrieval", "challenger_retrieval")
 PROMPTED = ("few_shot", "retrieval", "chain_of_thought")

@@ -18,7 +18,7 @@ from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel
 from schemas.pairs import Examples
 
-REPLAY = Stage("replay", 1, "replay", holds_model=True)
+REPLAY = Stage("replay", 2, "replay", holds_model=True)
 
 
 def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:

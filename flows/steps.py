@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
 from flows.console import StageLine, StageProgress
-from flows.context import Run, code_version, is_scheduled, library_versions
+from flows.context import Run, code_version, is_scheduled, library_versions, say
 from flows.deploy import LEASE_SECONDS, MODEL_SLOTS
 from flows.home import now
 from pipeline.manifest import fingerprint
@@ -144,7 +144,7 @@ def _once(
         with (
             model_slot() if stage.holds_model else nullcontext(),
             StageProgress(stage.name) as bar,
-            listening(_with_events(run, stage.name, bar)),
+            listening(_with_events(run, stage.name, bar), say),
         ):
             dataset = write(recipe)
         _finish(run, stage, dataset, time.monotonic() - started, reused=False)

@@ -2,6 +2,7 @@
 
 import os
 
+from pandera.typing.polars import DataFrame
 from prefect import flow
 
 from flows.context import Run, open_run, say
@@ -13,9 +14,10 @@ from flows.steps import Stage, run_stage
 from pipeline.cache import digest
 from pipeline.generate.generate import generate, require_yield
 from pipeline.generate.replies import CachingTeacher
-from pipeline.generate.screen import screen
+from pipeline.generate.screen import Screens, screen
 from pipeline.generate.seeds import read_seed_tasks
 from pipeline.generate.teacher import Strength
+from pipeline.outcome import Outcome
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.store import Dataset
@@ -24,8 +26,8 @@ from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs
 from schemas.splits import Splits
 
-GENERATE = Stage("generate", 3, "candidate_pairs", holds_model=True)
-SCREEN = Stage("screen", 1, "screened_pairs")
+GENERATE = Stage("generate", 4, "candidate_pairs", holds_model=True)
+SCREEN = Stage("screen", 2, "screened_pairs")
 
 
 @flow(timeout_seconds=24 * 3600)
@@ -50,12 +52,21 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
     seeds = read_seed_tasks(settings.paths.seeds)
     seeds_digest = digest(seeds.to_dicts())
     teacher = make_teacher(run, base)
+    languages = settings.clean.languages
+    rules = settings.screen.model_dump(mode="json") | {"languages": list(languages)}
+
+    def ask(chunks: DataFrame[Chunks]) -> Outcome[Pairs]:
+        screens = Screens(chunks, seeds, settings.screen, languages)
+        outcome = generate(chunks, seeds, settings.generate, teacher, screens.passing)
+        return require_yield(outcome, teacher)
+
     candidates = run_stage(
         run,
         GENERATE,
         Pairs,
-        lambda chunks: require_yield(generate(chunks, seeds, settings.generate, teacher), teacher),
-        settings=settings.generate,
+        ask,
+        # Which chunks are asked depends on what passes the screens.
+        settings={**settings.generate.recipe(), "screen": rules | {"version": SCREEN.version}},
         tables={"chunks": (corpus.chunks, Chunks)},
         keys={
             "seeds": seeds_digest,
@@ -63,18 +74,21 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
         },
     )
     run.usage = teacher.usage
+    found = run.store.manifest(candidates.name, candidates.fingerprint).facts.metrics
+    if found["chunks_not_asked"]:
+        say(
+            f"generate: {found['chunks_not_asked']:,.0f} of {found['chunks']:,.0f} chunks were not "
+            f"asked, since {settings.generate.target:,} pairs pass without them (generate.target)"
+        )
     require_rows(run, candidates, "generate: no pair came out", "see the replies folder")
     screened = run_stage(
         run,
         SCREEN,
         ScreenedPairs,
         lambda pairs, chunks, splits: screen(
-            pairs, chunks, seeds, splits, settings.screen, settings.clean.languages
+            pairs, chunks, seeds, splits, settings.screen, languages
         ),
-        settings={
-            **settings.screen.model_dump(mode="json"),
-            "languages": list(settings.clean.languages),
-        },
+        settings=rules,
         tables={
             "pairs": (candidates, Pairs),
             "chunks": (corpus.chunks, Chunks),

@@ -1,7 +1,7 @@
 """Progress of long work, told to whoever listens.
 
-Stages call :func:`track` or :func:`advance`; the flow that runs a stage installs a listener
-with :func:`listening`. Without one, nothing happens.
+Stages call :func:`track`, :func:`advance` or :func:`announce`; the flow that runs a stage
+installs listeners with :func:`listening`. Without one, nothing happens.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +14,7 @@ Listener = Callable[[int, int, str], None]
 
 T = TypeVar("T")
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_reader: ContextVar[Callable[[str], None] | None] = ContextVar("reader", default=None)
 
 
 def advance(done: int, total: int, unit: str) -> None:
@@ -21,6 +22,13 @@ def advance(done: int, total: int, unit: str) -> None:
     listener = _listener.get()
     if listener is not None:
         listener(done, total, unit)
+
+
+def announce(line: str) -> None:
+    """Tell whoever listens what is about to happen, on one line."""
+    reader = _reader.get()
+    if reader is not None:
+        reader(line)
 
 
 def track(items: Sequence[T], unit: str) -> Iterator[T]:
@@ -32,10 +40,11 @@ def track(items: Sequence[T], unit: str) -> Iterator[T]:
 
 
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Install a listener for the stages called inside the block."""
-    token = _listener.set(listener)
+def listening(listener: Listener, reader: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Install a listener, and a reader of lines, for the stages called inside the block."""
+    tokens = _listener.set(listener), _reader.set(reader)
     try:
         yield
     finally:
-        _listener.reset(token)
+        _listener.reset(tokens[0])
+        _reader.reset(tokens[1])

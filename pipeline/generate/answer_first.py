@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pipeline.cache import short_id
 from pipeline.generate import prompts, questions
 from pipeline.generate.evidence import NAME, Evidence, evidence, retrieval_rank, sentences
-from pipeline.generate.grounded import Chunk, Harvest, pair, quotas
+from pipeline.generate.grounded import Chunk, Harvest, Part, pair
 from pipeline.generate.stems import stems
 from pipeline.generate.teacher import Messages, Reply, Request, Teacher
 from pipeline.generate.words import ARTICLES, STOPWORDS
@@ -71,22 +71,32 @@ class _Candidate:
         return short_id(self.chunk.chunk_id, self.sentence.text, prompts.ANSWER_FIRST)
 
 
+@dataclass(frozen=True, slots=True)
+class EvidencePart(Part):
+    """A chunk with the sentences that are its answers."""
+
+    evidence: tuple[Evidence, ...]
+    all_sentences: list[str]
+    names: frozenset[str]
+    """Of the whole document."""
+
+
 def answer_first(
-    documents: Sequence[Sequence[Chunk]], settings: GenerateSettings, teacher: Teacher
+    parts: Sequence[EvidencePart], settings: GenerateSettings, teacher: Teacher
 ) -> Harvest:
-    """Make pairs of some documents with a weak teacher.
+    """Make pairs of some chunks with a weak teacher.
 
     Args:
-        documents: of each its chunks in reading order; none changes what is asked about another.
-        settings: quota, questions for an answer, sampling.
+        parts: chunks; none changes what is asked about another.
+        settings: questions for an answer, sampling.
         teacher: asked once for all questions, once for all losses.
     """
-    harvest = Harvest()
-    candidates = [
-        candidate
-        for document in documents
-        for candidate in _candidates(document, settings, harvest)
-    ]
+    harvest = Harvest(asked=sum(bool(part.evidence) for part in parts))
+    for part in parts:
+        if not part.evidence:
+            excerpt = " ".join(part.chunk.text.split())
+            harvest.drops.append(Drop(part.chunk.chunk_id, "no_evidence", excerpt, 0, 1))
+    candidates = [_candidate(part, item, settings) for part in parts for item in part.evidence]
     requests = [request for candidate in candidates for request in candidate.requests]
     replies = iter(teacher.complete(requests, settings.seed) if requests else [])
     for candidate in candidates:
@@ -112,9 +122,13 @@ def answer_first(
     return harvest
 
 
-def _candidates(
-    document: Sequence[Chunk], settings: GenerateSettings, harvest: Harvest
-) -> list[_Candidate]:
+def evidence_parts(document: Sequence[Chunk], wanted: Sequence[int]) -> list[EvidencePart]:
+    """Choose the evidence sentences of a document, whose chunks may share some.
+
+    Args:
+        document: its chunks in reading order.
+        wanted: pairs of each chunk; none of a chunk give no part.
+    """
     texts = [sentences(chunk.text) for chunk in document]
     everything = [sentence for part in texts for sentence in part]
     ordinary = {word for sentence in everything for word in sentence.split() if word.islower()}
@@ -125,29 +139,21 @@ def _candidates(
         if name.lower() not in ordinary
     )
     taken: set[str] = set()
-    candidates = []
-    for chunk, part, wanted in zip(document, texts, quotas(document, settings), strict=True):
-        chosen = evidence(part, wanted, frozenset(taken))
+    parts = []
+    for chunk, text, count in zip(document, texts, wanted, strict=True):
+        chosen = evidence(text, count, frozenset(taken))
         taken.update(item.text for item in chosen)
-        if wanted and not chosen:
-            excerpt = " ".join(chunk.text.split())
-            harvest.drops.append(Drop(chunk.chunk_id, "no_evidence", excerpt, 0, 1))
-        harvest.asked += bool(chosen)
-        candidates += [_candidate(chunk, item, part, names, settings) for item in chosen]
-    return candidates
+        if count:
+            parts.append(EvidencePart(chunk, count, tuple(chosen), text, names))
+    return parts
 
 
-def _candidate(
-    chunk: Chunk,
-    item: Evidence,
-    all_sentences: list[str],
-    names: frozenset[str],
-    settings: GenerateSettings,
-) -> _Candidate:
+def _candidate(part: EvidencePart, item: Evidence, settings: GenerateSettings) -> _Candidate:
+    chunk = part.chunk
     count = settings.questions_per_answer
     words = [word.lower() for word in item.text.split()]
     english = sum(word in STOPWORDS for word in words) / len(words) >= ENGLISH
-    begun = stems(item.text, names - ARTICLES, count) if english else []
+    begun = stems(item.text, part.names - ARTICLES, count) if english else []
     beginnings = [stem.text for stem in begun] or [""]
     requests = [
         Request(
@@ -162,7 +168,7 @@ def _candidate(
         for place, beginning in enumerate(beginnings)
     ]
     ready = [f"{stem.text}?" for stem in begun if stem.complete]
-    return _Candidate(chunk, item, all_sentences, requests, ready)
+    return _Candidate(chunk, item, part.all_sentences, requests, ready)
 
 
 def _read(candidate: _Candidate, replies: Sequence[Reply]) -> None:

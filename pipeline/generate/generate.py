@@ -1,33 +1,41 @@
 """generate: chunks and seed tasks in, candidate pairs out."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import cast
+from itertools import chain, groupby
+from operator import itemgetter
+from typing import Any, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.cache import digest
 from pipeline.errors import TeacherError
-from pipeline.generate.answer_first import answer_first
-from pipeline.generate.grounded import Chunk, Harvest, question_first, quotas
+from pipeline.generate.answer_first import answer_first, evidence_parts
+from pipeline.generate.foresight import Foresight
+from pipeline.generate.grounded import Chunk, Harvest, Part, question_first, quotas
 from pipeline.generate.replies import CachingTeacher, Usage
 from pipeline.generate.self_instruct import self_instruct
 from pipeline.generate.teacher import Teacher
 from pipeline.outcome import Drop, Outcome, drops, table
-from pipeline.progress import advance
 from pipeline.settings import GenerateSettings
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, SeedTasks
 
 USELESS = ("request_failed", "cut_short", "refused", "unparsable")
 """Reasons for which a candidate is no pair that lie in the reply."""
-DOCUMENTS_AT_ONCE = 16
-"""Documents given to an endpoint together, so that its requests can run side by side."""
-LOCAL_DOCUMENTS = 4
-"""Documents given to a teacher in this process together: they fill its batches, and progress is
-told after each group."""
+DOCUMENTS_AT_ONCE, CHUNKS_AT_ONCE = 16, 32
+"""Documents, or chunks of several, given to an endpoint together, so that its requests can run side
+by side."""
+LOCAL_DOCUMENTS, LOCAL_CHUNKS = 4, 12
+"""Documents or chunks given to a teacher in this process together: they fill its batches, and
+progress is told after each group."""
+MOST_PASS = 0.95
+"""Share of the candidates that passes the screens at the most."""
+
+Unit = tuple[int, int, int]
+"""A chunk to ask: number of its document, place among those to ask there, pairs wanted."""
 
 
 def generate(
@@ -35,6 +43,7 @@ def generate(
     seed_tasks: DataFrame[SeedTasks],
     settings: GenerateSettings,
     teacher: Teacher,
+    passing: Callable[[Sequence[dict[str, Any]]], int] = len,
 ) -> Outcome[Pairs]:
     """Ask the teacher for pairs: grounded ones from chunks, self-instruct ones from seed tasks.
 
@@ -43,33 +52,70 @@ def generate(
     or a drop. Each request depends on title, section and texts of one document, never on ids,
     sources or other documents.
 
+    Where ``settings.target`` can be reached, chunks are asked in an order that their documents
+    alone decide, until so many pairs pass; else all are, document by document. A new document
+    takes its places in that order: it is asked, and what came last before may be left out.
+
+    Args:
+        chunks: of all documents.
+        seed_tasks: tasks written by people.
+        settings: section ``generate``.
+        teacher: who is asked.
+        passing: says how many of the grounded pairs so far pass the screens.
+
     Returns:
-        Pairs sorted by pair_id; drops by reason; metrics calls, cached, prompt_tokens,
-        completion_tokens, retries of this call.
+        Pairs sorted by pair_id; drops by reason; metrics chunks (that pairs are wanted of),
+        chunks_not_asked, and of this call calls, cached, prompt_tokens, completion_tokens, retries.
 
     Raises:
         TeacherError: the teacher fails, or the first ``pilot_chunks`` chunks yield nothing.
     """
     before = _usage(teacher)
     documents = _documents(chunks)
-    expected = _expected(documents, settings, teacher)
-    total = sum(expected) + 2 * settings.self_instruct_tasks * (not seed_tasks.is_empty())
-    advance(0, total, "requests")
-    harvest, done, judged = Harvest(), 0, settings.pilot_chunks == 0
+    wanted = [quotas(document, settings) for document in documents]
+    units = [
+        (number, place, count)
+        for number, counts in enumerate(wanted)
+        for place, count in enumerate(filter(None, counts))
+    ]
+    limited = 0 < settings.target < MOST_PASS * sum(count for *_, count in units)
+    foresight = Foresight(documents, wanted, settings, teacher, limited)
+    foresight.more = 2 * settings.self_instruct_tasks * (not seed_tasks.is_empty())
+    harvest, asked, passed, judged = Harvest(), 0, 0, settings.pilot_chunks == 0
+
+    def room() -> tuple[int, int]:
+        most = LOCAL_CHUNKS if teacher.batch_size else CHUNKS_AT_ONCE
+        return most if judged else settings.pilot_chunks - harvest.asked, settings.target - passed
+
     size = LOCAL_DOCUMENTS if teacher.batch_size else DOCUMENTS_AT_ONCE
-    for first, last in _groups(documents, size, settings.pilot_chunks):
-        group = documents[first:last]
+    groups = _spread(units, room) if limited else _by_document(documents, units, size, settings)
+    parts: dict[int, dict[int, Any]] = {}
+    foresight.announce()
+    for group in groups:
+        for number in {number for number, *_ in group} - parts.keys():
+            parts[number] = dict(enumerate(_parts(documents[number], wanted[number], teacher)))
+        these = [parts[number].pop(place) for number, place, _ in group]
+        parts = {number: rest for number, rest in parts.items() if rest}
         ask = question_first if teacher.strength == "strong" else answer_first
-        harvest.add(ask(group, settings, teacher))
-        done += sum(expected[first:last])
-        advance(done, total, "requests")
+        harvest.add(ask(these, settings, teacher))
+        asked += len(group)
+        passed = passing(harvest.pairs) if settings.target else 0
+        foresight.advance([count for *_, count in group], passed)
         if not judged and harvest.asked >= settings.pilot_chunks:
             _judge_pilot(harvest, teacher)
             judged = True
+            spent = _usage(teacher)
+            if spent.calls > before.calls and spent.cached == before.cached:
+                foresight.announce_time()
     if settings.self_instruct_tasks:
         harvest.add(self_instruct(seed_tasks, settings, teacher))
-    advance(total, total, "requests")
-    return _outcome(harvest, before, _usage(teacher))
+    foresight.end()
+    # Of two chunks that overlap and say the same, the first one in reading order has the pair.
+    reading = {chunk.chunk_id: place for place, chunk in enumerate(chain(*documents))}
+    harvest.pairs.sort(key=lambda pair: reading.get(pair["chunk_id"], 0))
+    outcome = _outcome(harvest, before, _usage(teacher))
+    outcome.metrics.update(chunks=len(units), chunks_not_asked=len(units) - asked)
+    return outcome
 
 
 def _documents(chunks: DataFrame[Chunks]) -> list[list[Chunk]]:
@@ -86,27 +132,55 @@ def _documents(chunks: DataFrame[Chunks]) -> list[list[Chunk]]:
     return sorted(documents.values(), key=content)
 
 
-def _groups(
-    documents: Sequence[Sequence[Chunk]], size: int, pilot_chunks: int
-) -> Iterator[tuple[int, int]]:
-    """Yield ranges of documents: one by one until the pilot has its chunks, then by ``size``."""
+def _parts(document: Sequence[Chunk], wanted: Sequence[int], teacher: Teacher) -> Sequence[Part]:
+    if teacher.strength == "weak":
+        return evidence_parts(document, wanted)
+    return [Part(chunk, count) for chunk, count in zip(document, wanted, strict=True) if count]
+
+
+def _by_document(
+    documents: Sequence[Sequence[Chunk]],
+    units: Sequence[Unit],
+    size: int,
+    settings: GenerateSettings,
+) -> Iterator[list[Unit]]:
+    """Yield the units of documents: one by one until the pilot has its chunks, then by ``size``."""
+    of = {number: list(found) for number, found in groupby(units, key=itemgetter(0))}
     first, seen = 0, 0
     while first < len(documents):
-        step = 1 if seen < pilot_chunks else size
+        step = 1 if seen < settings.pilot_chunks else size
         last = min(first + step, len(documents))
         seen += sum(len(document) for document in documents[first:last])
-        yield first, last
+        yield [unit for number in range(first, last) for unit in of[number]]
         first = last
 
 
-def _expected(
-    documents: Sequence[Sequence[Chunk]], settings: GenerateSettings, teacher: Teacher
-) -> list[int]:
-    """Return about how many requests each document takes, for the progress bar."""
-    wanted = [quotas(document, settings) for document in documents]
-    if teacher.strength == "strong":
-        return [sum(counts) + sum(count > 0 for count in counts) for counts in wanted]
-    return [sum(counts) * settings.questions_per_answer for counts in wanted]
+def _spread(units: Sequence[Unit], room: Callable[[], tuple[int, int]]) -> Iterator[list[Unit]]:
+    """Yield units until no pair is missing: each document once, then all at the same rate.
+
+    Within a document from far apart, by the van der Corput sequence. A group never asks for more
+    pairs than are missing, so what is asked does not depend on the sizes of the groups.
+
+    Args:
+        units: what may be asked, by document.
+        room: says how many chunks the next group may have, and how many pairs are missing.
+    """
+    order: list[tuple[float, Unit]] = []
+    for _, found in groupby(units, key=itemgetter(0)):
+        document = sorted(found, key=lambda unit: f"{unit[1]:032b}"[::-1])
+        order += [(rank / len(document), unit) for rank, unit in enumerate(document)]
+    waiting = deque(unit for _, unit in sorted(order))
+    while waiting:
+        most, missing = room()
+        if missing <= 0:
+            return
+        group = [waiting.popleft()]
+        while waiting and len(group) < most:
+            missing -= group[-1][2]
+            if waiting[0][2] > missing:
+                break
+            group.append(waiting.popleft())
+        yield group
 
 
 def _judge_pilot(harvest: Harvest, teacher: Teacher) -> None:

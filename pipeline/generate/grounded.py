@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.cache import short_id
 from pipeline.generate import prompts, questions
+from pipeline.generate.answer_text import tidy
 from pipeline.generate.evidence import best_sentence, content_words, sentences
 from pipeline.generate.pairs import pair_id
 from pipeline.generate.replies import forget
@@ -36,6 +37,14 @@ class Chunk:
     def topic(self) -> str:
         """Title and section on one line."""
         return " > ".join(part for part in (self.title, self.section) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A chunk and how many pairs are wanted of it."""
+
+    chunk: Chunk
+    wanted: int
 
 
 @dataclass(slots=True)
@@ -76,26 +85,18 @@ def quotas(document: Sequence[Chunk], settings: GenerateSettings) -> list[int]:
     return wanted
 
 
-def question_first(
-    documents: Sequence[Sequence[Chunk]], settings: GenerateSettings, teacher: Teacher
-) -> Harvest:
-    """Make pairs of some documents with a strong teacher: questions, then answers.
+def question_first(parts: Sequence[Part], settings: GenerateSettings, teacher: Teacher) -> Harvest:
+    """Make pairs of some chunks with a strong teacher: questions, then answers.
 
     A candidate is a question that was asked for; the teacher may give fewer.
     """
-    wanted = [
-        (chunk, count)
-        for document in documents
-        for chunk, count in zip(document, quotas(document, settings), strict=True)
-        if count
-    ]
-    harvest = Harvest(asked=len(wanted))
-    first = [_question_request(chunk, count, settings) for chunk, count in wanted]
+    harvest = Harvest(asked=len(parts))
+    first = [_question_request(part.chunk, part.wanted, settings) for part in parts]
     asked: list[tuple[Chunk, str]] = []
     replies = teacher.complete(first, settings.seed) if first else []
-    for (chunk, count), request, reply in zip(wanted, first, replies, strict=True):
-        found = _questions(chunk, count, reply, harvest)
-        asked += [(chunk, question) for question in found]
+    for part, request, reply in zip(parts, first, replies, strict=True):
+        found = _questions(part.chunk, part.wanted, reply, harvest)
+        asked += [(part.chunk, question) for question in found]
         if not found:
             forget(teacher, request, settings.seed)
     second = [
@@ -109,14 +110,14 @@ def question_first(
     ]
     replies = teacher.complete(second, settings.seed) if second else []
     for (chunk, question), request, reply in zip(asked, second, replies, strict=True):
-        reason = _answer_problem(reply)
+        response = tidy(reply.texts[0])
+        reason = _answer_problem(reply, response)
         if reason not in ("", "not_answerable"):
             forget(teacher, request, settings.seed)
         if reason:
             identity = short_id(chunk.chunk_id, question, prompts.CHUNK_QA)
             harvest.drops.append(Drop(identity, reason, f"{question} | {reply.shown}"))
             continue
-        response = " ".join(reply.texts[0].split())
         rests_on = best_sentence(response, sentences(chunk.text))
         harvest.pairs.append(
             pair(chunk, question, response, rests_on, teacher.name)
@@ -137,21 +138,20 @@ def _question_request(chunk: Chunk, count: int, settings: GenerateSettings) -> R
 def _questions(chunk: Chunk, count: int, reply: Reply, harvest: Harvest) -> list[str]:
     """Read the questions of a chunk; each one that is missing or bad is a drop."""
     harvest.raw.append(reply.shown)
-    lines = [line for line in reply.texts[0].splitlines() if line.strip()]
+    lines = [] if reply.failed else questions.lines(reply.texts[0])
     whole = lines[:-1] if reply.problem else lines  # of a reply that was cut, the last line is
-    parsed = [] if reply.failed else [questions.parse(line) for line in whole[:count]]
-    good = list(dict.fromkeys(item.question for item in parsed if item.question))
-    bad = [item for item in parsed if not item.question]
-    missing = reply.problem or "unparsable"
-    bad += [questions.Parsed("", missing)] * (count - len(good) - len(bad))
-    for number, item in enumerate(bad):
+    parsed = [questions.parse(line) for line in whole]
+    good = list(dict.fromkeys(item.question for item in parsed if item.question))[:count]
+    # A line without a question mark is a greeting or a fence: it takes no question's place.
+    bad = [item for item in parsed if item.reason not in ("", "unparsable")]
+    bad += [questions.Parsed("", reply.problem or "unparsable")] * count
+    for number, item in enumerate(bad[: count - len(good)]):
         identity = short_id(chunk.chunk_id, str(number), prompts.CHUNK_QA)
         harvest.drops.append(Drop(identity, item.reason, reply.shown, item.value, item.threshold))
     return good
 
 
-def _answer_problem(reply: Reply) -> str:
-    text = reply.texts[0].strip()
+def _answer_problem(reply: Reply, text: str) -> str:
     if not reply.failed and prompts.NOT_ANSWERABLE.lower() in text.lower():
         return "not_answerable"
     return reply.problem or ("" if content_words(text) else "unparsable")

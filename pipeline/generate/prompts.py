@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pipeline.generate.teacher import Messages
 
 ANSWER_FIRST = "answer-first/1"
-CHUNK_QA = "chunk-qa/1"
+CHUNK_QA = "chunk-qa/2"
 SELF_INSTRUCT = "self-instruct/1"
 
 NOT_ANSWERABLE = "NOT ANSWERABLE"
@@ -51,9 +51,10 @@ def questions_of_chunk(title: str, section: str, text: str, count: int) -> Messa
 def answer_of_question(title: str, section: str, text: str, question: str) -> Messages:
     """Strong teacher: ask for the answer to a question out of a chunk."""
     prompt = (
-        "Answer the question with what the text says and nothing else, in one to three sentences. "
-        "Keep numbers, units and names as they are written. Do not mention the text. If the text "
-        f"does not answer the question, write exactly {NOT_ANSWERABLE}.\n\n{_MATERIAL}\n\n"
+        "Answer the question with what the text says and nothing else, in one to three sentences; "
+        "steps and items of the text as a list, its code and commands as a code block. Keep "
+        "numbers, units and names as they are written. Do not mention the text. If the text does "
+        f"not answer the question, write exactly {NOT_ANSWERABLE}.\n\n{_MATERIAL}\n\n"
         f"{_material(title, section, text)}\n\nQuestion: {question}"
     )
     return (("user", prompt),)

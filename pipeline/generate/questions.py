@@ -1,9 +1,12 @@
 """Reading a question out of a reply, and the rules that reject a bad one."""
 
+import json
 import re
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+from pipeline.generate.answer_text import tidy
 from pipeline.generate.evidence import NAME, content_words
 from pipeline.generate.words import GENERIC
 
@@ -22,7 +25,11 @@ ABOUT_THE_TEXT = re.compile(
     r"|\bfaqs?\b",
     re.IGNORECASE,
 )
-LABEL = re.compile(r"^(?:\d{1,2}[.)]\s*|[-*•]\s*|\**(?:question|q)\s*\d*\**\s*[:.)-]\**\s*)+", re.I)
+LABEL = re.compile(
+    r"^(?:\(?\d{1,2}(?:[.)](?!\d)|:(?=\s))\s*|[-*•>#]+(?!\d)\s*"
+    r"|\**(?:question|q)\s*\d*\**\s*[:.)-]\**\s*)+",
+    re.IGNORECASE,
+)
 NUMBER = re.compile(r"(?<![\w.-])-?\d[\d.,:]*\d|(?<![\w.-])\d")
 
 
@@ -35,13 +42,34 @@ class Parsed(NamedTuple):
     threshold: float | None = None
 
 
+def lines(reply: str) -> list[str]:
+    """Return the lines of a reply that may each be a question; of a JSON list its texts."""
+    text = tidy(reply)
+    start = min((place for place in map(text.find, "[{") if place >= 0), default=0)
+    try:
+        value = json.loads(text[start : max(text.rfind("]"), text.rfind("}")) + 1])
+    except (ValueError, RecursionError):
+        value = None
+    found = [said for said in _texts(value) if "?" in said]
+    return found or [line for line in text.splitlines() if line.strip()]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a value of JSON."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+
+
 def parse(reply: str) -> Parsed:
     """Read one question out of a line of reply.
 
     Strict: one line, it ends with a question mark, 4 to 40 words, and does not speak about the
     text. What a model adds behind the question mark is cut off.
     """
-    line = reply.strip().split("\n", 1)[0]
+    line = tidy(reply).split("\n", 1)[0]
     line = LABEL.sub("", line).strip().strip("\"'“”*`").strip()
     question, mark, _ = line.partition("?")
     question = " ".join(question.split()) + mark

@@ -14,6 +14,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.cache import digest, short_id
 from pipeline.dataset.example_leaks import example_leaks
 from pipeline.dataset.examples import user_message
+from pipeline.generate.answer_text import CONTROL_TOKEN
 from pipeline.generate.general_prompts import GENERAL_PROMPTS
 from pipeline.generate.teacher import Request, Teacher
 from pipeline.outcome import Drop, Outcome, drops, table
@@ -52,7 +53,8 @@ def replay(
 
     Returns:
         Train rows sorted by ``pair_id``. Dropped: ``request_failed``, ``reply_cut`` (did not end),
-        ``empty_message``, ``duplicate_reply``, ``leaks_into_test`` and ``leaks_into_validation``.
+        ``empty_message``, ``control_token``, ``duplicate_reply``, ``leaks_into_test`` and
+        ``leaks_into_validation``.
     """
     prompts = list(GENERAL_PROMPTS) + [
         user_message(task["instruction"], task["input"])
@@ -122,5 +124,7 @@ def _answers(
                 reason = "reply_cut"
             elif not text:
                 reason = "empty_message"
+            elif CONTROL_TOKEN.search(text):
+                reason = "control_token"
             answers.append((len(answers), prompt, text, reason))
     return answers

@@ -1,9 +1,11 @@
 """Screen candidate pairs by named rules: form, groundedness, conflicts, novelty."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pandera.typing.polars import DataFrame
 
+from pipeline.generate.screen_ending import unfinished
 from pipeline.generate.screen_grounding import GROUNDING
 from pipeline.generate.screen_novelty import Kept, conflicts
 from pipeline.generate.screen_rules import FORM, Candidate, Finding
@@ -13,6 +15,9 @@ from pipeline.settings import ScreenSettings
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs, SeedTasks
 from schemas.splits import Splits
+
+Judged = tuple[dict[str, Any], Candidate]
+"""A row of Pairs, and what it is judged by."""
 
 
 def screen(
@@ -25,10 +30,10 @@ def screen(
 ) -> Outcome[ScreenedPairs]:
     """Keep the pairs that pass every rule.
 
-    The rules on one pair come first (:data:`FORM`, then :data:`GROUNDING` for grounded pairs),
-    in their order; the first finding is the reason. The pairs left are taken one by one, grounded
-    before self-instruct, by falling score (none last) and ``pair_id``, and compared with those
-    kept before.
+    The rules on one pair come first (:data:`FORM`, the ending, then :data:`GROUNDING` for
+    grounded pairs), in their order; the first finding is the reason. The pairs left are taken one
+    by one, grounded before self-instruct, by falling score (none last) and ``pair_id``, and
+    compared with those kept before.
 
     Args:
         pairs: candidates of origin ``grounded`` or ``self_instruct``.
@@ -41,51 +46,89 @@ def screen(
     Returns:
         Kept pairs sorted by ``pair_id``, with ``split`` and ``cluster_id`` of their document; a
         self-instruct pair is train and a cluster of its own. Reasons: ``unknown_chunk`` (the
-        chunk or the split of its document is not there), ``empty``, ``unparsable``,
-        ``ends_with_colon``, ``only_placeholders``, ``instruction_too_short``,
+        chunk or the split of its document is not there), ``empty``, ``control_token``,
+        ``unparsable``, ``ends_with_colon``, ``only_placeholders``, ``instruction_too_short``,
         ``instruction_too_long``, ``response_too_short``, ``response_too_long``,
         ``several_questions``, ``not_a_question``, ``wrong_language``, ``input_is_output``,
-        ``echoes_instruction``, ``refers_to_text``, ``refusal``, ``talks_to_model``,
+        ``echoes_instruction``, ``refers_to_text``, ``refusal``, ``talks_to_model``, ``unfinished``,
         ``not_grounded_number``, ``not_grounded_quote``, ``not_grounded_name``, ``not_grounded``,
         ``off_topic``, ``question_does_not_help``; and with the other pair or seed task as
         ``related_id`` ``conflicting_answers``, ``near_duplicate_question``, ``low_novelty``.
     """
-    sources = {
-        row["chunk_id"]: f"{row['title']}\n{row['section']}\n{row['text']}"
-        for row in chunks.iter_rows(named=True)
-    }
+    screens = Screens(chunks, seed_tasks, settings, languages)
     places = {row["doc_id"]: row for row in splits.iter_rows(named=True)}
     dropped: list[Drop] = []
-    passed: list[tuple[dict[str, Any], Candidate]] = []
+    passed: list[Judged] = []
     for row in track(pairs.to_dicts(), "pairs"):
-        grounded = row["origin"] != "self_instruct"
-        known = row["chunk_id"] in sources and row["doc_id"] in places
-        pair = _candidate(row, sources.get(row["chunk_id"], ""), grounded, languages)
-        rules = (*FORM, *GROUNDING) if grounded else FORM
-        finding = Finding("unknown_chunk", 0, 1) if grounded and not known else None
-        for rule in rules:
-            finding = finding or rule(pair, settings)
+        pair, finding = screens.alone(row)
+        if pair.grounded and row["doc_id"] not in places:
+            finding = Finding("unknown_chunk", 0, 1)
         if finding:
             dropped.append(_drop(pair, finding))
         else:
             passed.append((row, pair))
-
-    passed.sort(key=lambda one: _order(one[1]))
-    conflicting = conflicts([pair for _, pair in passed])
-    seeds = seed_tasks.select("seed_task_id", "instruction").sort("seed_task_id").iter_rows()
-    kept = Kept(seeds, settings)
     rows: list[dict[str, Any]] = []
-    for row, pair in passed:
-        repeated = conflicting.get(pair.pair_id) or kept.repeats(pair, row["doc_id"])
+    for (row, pair), repeated in screens.together(passed):
         if repeated:
             dropped.append(_drop(pair, *repeated))
             continue
-        kept.add(pair, row["doc_id"])
         own = {"split": "train", "cluster_id": pair.pair_id}
         place = places[row["doc_id"]] if pair.grounded else own
         rows.append(row | {"split": place["split"], "cluster_id": place["cluster_id"]})
     rows.sort(key=lambda row: row["pair_id"])
     return Outcome(table(ScreenedPairs, rows), drops(dropped), rows_in=pairs.height)
+
+
+class Screens:
+    """The rules, ready to judge rows of Pairs: each by itself, then those that passed together."""
+
+    def __init__(
+        self,
+        chunks: DataFrame[Chunks],
+        seed_tasks: DataFrame[SeedTasks],
+        settings: ScreenSettings,
+        languages: tuple[str, ...],
+    ) -> None:
+        self._sources = {
+            row["chunk_id"]: f"{row['title']}\n{row['section']}\n{row['text']}"
+            for row in chunks.iter_rows(named=True)
+        }
+        seeds = seed_tasks.select("seed_task_id", "instruction").sort("seed_task_id")
+        self._seeds = list(seeds.iter_rows())
+        self._settings, self._languages = settings, languages
+        self._known: dict[str, Judged | None] = {}
+
+    def alone(self, row: dict[str, Any]) -> tuple[Candidate, Finding | None]:
+        """Judge a pair by itself; return what is wrong with it, if anything."""
+        source = self._sources.get(row["chunk_id"])
+        grounded = row["origin"] != "self_instruct"
+        pair = _candidate(row, source or "", grounded, self._languages)
+        finding = Finding("unknown_chunk", 0, 1) if grounded and source is None else None
+        for rule in (*FORM, unfinished, *(GROUNDING if grounded else ())):
+            finding = finding or rule(pair, self._settings)
+        return pair, finding
+
+    def together(
+        self, passed: Iterable[Judged]
+    ) -> Iterator[tuple[Judged, tuple[Finding, str] | None]]:
+        """Yield the pairs that passed alone, best first, each with what it repeats, if anything."""
+        ranked = sorted(passed, key=lambda one: _order(one[1]))
+        conflicting = conflicts([pair for _, pair in ranked])
+        kept = Kept(self._seeds, self._settings)
+        for row, pair in ranked:
+            repeated = conflicting.get(pair.pair_id) or kept.repeats(pair, row["doc_id"])
+            if not repeated:
+                kept.add(pair, row["doc_id"])
+            yield (row, pair), repeated
+
+    def passing(self, rows: Iterable[dict[str, Any]]) -> int:
+        """Count the rows that pass, of which those of an earlier call are known by themselves."""
+        for row in rows:
+            if row["pair_id"] not in self._known:
+                pair, finding = self.alone(row)
+                self._known[row["pair_id"]] = None if finding else (row, pair)
+        passed = filter(None, self._known.values())
+        return sum(repeated is None for _, repeated in self.together(passed))
 
 
 def _candidate(

@@ -33,6 +33,9 @@ QUOTED = re.compile(
 NAME = re.compile(r"[^\W_](?:[^\W_]|['\u2019-])*")
 """A word with its apostrophes and hyphens; one with a digit is a code and left to the numbers."""
 
+LAYOUT = re.compile(r"^[ \t]*(?:\d{1,3}[.)][ \t]+|(?:```|~~~)[^\n]*)", re.MULTILINE)
+"""The number of an item and the fence of a code block: nothing that the response says."""
+
 OPENS = re.compile(r"(?:^|[.!?:;\n]|[-*•>|]\s)[\s\"'\u201c\u2018«`*_(\[#>|-]*$")
 """What stands before a word that is capitalised for being first, not for being a name."""
 
@@ -46,8 +49,9 @@ def not_grounded_number(pair: Candidate, settings: ScreenSettings) -> Finding | 
     spelled = {word for word in words(source) if word in NUMBER_WORDS}
     known = _numbers(source)
     known |= spelled | {NUMBER_WORDS[word] for word in spelled}
-    missing = _numbers(pair.response) - known
-    for word in set(words(pair.response)) - spelled - UNCHECKED:
+    response = LAYOUT.sub("", pair.response)
+    missing = _numbers(response) - known
+    for word in set(words(response)) - spelled - UNCHECKED:
         if word in NUMBER_WORDS and NUMBER_WORDS[word] not in known:
             missing.add(word)
     return _missing("not_grounded_number", sorted(missing))
@@ -69,14 +73,16 @@ def not_grounded_name(pair: Candidate, settings: ScreenSettings) -> Finding | No
     """Reject a capitalised word inside a sentence that is not in the chunk or the question."""
     known = {stem(word) for word in words(f"{pair.source}\n{pair.instruction}")}
     missing = [
-        name for name in _names(pair.response) if not {stem(word) for word in words(name)} <= known
+        name
+        for name in _names(LAYOUT.sub("", pair.response))
+        if not {stem(word) for word in words(name)} <= known
     ]
     return _missing("not_grounded_name", missing)
 
 
 def not_grounded(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject a response of which too few content words occur in the chunk."""
-    said = content(pair.response)
+    said = content(LAYOUT.sub("", pair.response))
     if not said:
         return None
     known = content(pair.source)

@@ -8,7 +8,9 @@ from typing import NamedTuple
 from rapidfuzz.distance import Indel
 
 from pipeline.dedup.shingles import same_text, words
+from pipeline.generate.answer_text import CONTROL_TOKEN
 from pipeline.ingest.language import identify
+from pipeline.ingest.prose import prose_of
 from pipeline.settings import ScreenSettings
 
 
@@ -60,17 +62,23 @@ CLOSING = " \"')\u2019\u201d"
 """What may stand behind the question mark."""
 
 MARKERS = re.compile(
-    r"<\|\w+\|>|\[/?INST\]|</?s>|\{\{|\}\}|^#+ *(?:instruction|input|response|output)\b",
+    r"\{\{\s*\w+\s*\}\}|^##+ *(?:instruction|input|response|output) *:? *$",
     re.IGNORECASE | re.MULTILINE,
 )
-"""What is left of a prompt wherever it stands: chat markers, template braces."""
+"""What is left of a prompt wherever it stands: a variable of a template, a heading of Alpaca's."""
 
 LABEL = re.compile(
-    r"^\W{0,3}(?:question|answer|instruction|response|evidence|context|passage|input|output|task"
-    r"|user|assistant|system|q|a)\s?\d{0,2}\s?:",
+    r"(?![-*+•] )\W{0,3}(?:question|answer|instruction|response|evidence|context|passage|input"
+    r"|output|task|user|assistant|system|q|a)\s?\d{0,2}\s?:",
+    re.IGNORECASE,
+)
+"""A label of a prompt at the start; "- Input: 24 V" is an item of a list."""
+
+LABEL_BELOW = re.compile(
+    r"^[*_]{0,3}(?:(?:question|answer|instruction|assistant|q)\s?\d{0,2}\s?:|(?:user|human)\s?:.*\?)",
     re.IGNORECASE | re.MULTILINE,
 )
-"""A label of a prompt; a self-instruct task may ask for one further down ("Answer: ...")."""
+"""A label that begins another pair; a self-instruct task may ask for one ("Answer: ...")."""
 
 PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>")
 """Personal data that cleaning took out: ``<EMAIL_1>``."""
@@ -97,6 +105,9 @@ REFERS_TO_TEXT = re.compile(
     re.IGNORECASE,
 )
 """A question that only makes sense beside the chunk (ragas #1029, AutoRAG #687)."""
+
+LEAD_IN = re.compile(r"\bfollowing\b(?=[^\n]*:[ \t]*\n)", re.IGNORECASE)
+"""What a response says before its own list: "The page shows the following information:"."""
 
 REFUSAL = re.compile(
     r"\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b"
@@ -134,10 +145,15 @@ def not_parsed(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject an empty side, what is left of a prompt, a lead-in without its list."""
     if not pair.instruction.strip() or not pair.response.strip():
         return Finding("empty", 0, 1)
-    for side in (pair.instruction, pair.response):
-        marker = MARKERS.search(side) or (LABEL.search if pair.grounded else LABEL.match)(side)
-        if marker:
-            return Finding("unparsable", 1, 0, marker.group().strip())
+    for side in (pair.instruction, pair.input, pair.response):
+        token = CONTROL_TOKEN.search(side)
+        if token:
+            return Finding("control_token", 1, 0, token.group())
+    for side in map(prose_of, (pair.instruction, pair.response)):
+        marker = LABEL.match(side) or (LABEL_BELOW.search(side) if pair.grounded else None)
+        found = marker or MARKERS.search(side)
+        if found and (marker or found.group() not in pair.source):
+            return Finding("unparsable", 1, 0, found.group().strip())
     if pair.response.rstrip().endswith(":"):
         return Finding("ends_with_colon", 1, 0)
     if not words(PLACEHOLDER.sub("", pair.response)):
@@ -209,7 +225,7 @@ def refers_to_text(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     if pair.input and not pair.grounded:
         return None  # "Summarise the text" with its text as the input
     for side in (pair.instruction, pair.response):
-        found = REFERS_TO_TEXT.search(side)
+        found = REFERS_TO_TEXT.search(LEAD_IN.sub("", side))
         # "... from this sentence: The valve opens." brings its text along.
         if found and (pair.grounded or ":" not in side[found.end() :]):
             return Finding("refers_to_text", 1, 0, found.group())

@@ -18,6 +18,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.cache import digest, short_id
 from pipeline.generate import prompts
+from pipeline.generate.answer_text import tidy
 from pipeline.generate.grounded import Harvest
 from pipeline.generate.pairs import pair_id
 from pipeline.generate.replies import forget
@@ -79,7 +80,7 @@ def self_instruct(
     ]
     replies = teacher.complete(requests, settings.seed) if requests else []
     for number, (done_task, request, reply) in enumerate(zip(made, requests, replies, strict=True)):
-        if reply.problem or not reply.texts[0].strip():
+        if reply.problem or not tidy(reply.texts[0]):
             forget(teacher, request, settings.seed)
         _settle(number, done_task, reply, teacher.name, harvest)
     return harvest
@@ -91,7 +92,7 @@ def parse_task(text: str) -> tuple[str, str] | None:
     Strict: the instruction is the first line, the input stands on the next one behind ``Input:``;
     a teacher that goes straight to ``Output:`` means no input.
     """
-    match = TASK.match(text)
+    match = TASK.match(tidy(text))
     if not match:
         return None
     instruction, given = match["instruction"].strip(), (match["given"] or "").strip()
@@ -131,7 +132,7 @@ def _settle(
     number: int, task: tuple[str, str, str], reply: Reply, generator: str, harvest: Harvest
 ) -> None:
     instruction, given, ids = task
-    response = reply.texts[0].strip()
+    response = tidy(reply.texts[0])
     if reply.problem or not response:
         reason = reply.problem or "unparsable"
         harvest.drops.append(_drop(number, reason, reply, instruction))

@@ -40,6 +40,10 @@ class TeacherSettings(Section):
 class GenerateSettings(Section):
     """Synthetic pairs."""
 
+    target: Annotated[int, Field(ge=0)] = 300
+    """Grounded pairs that pass the screens; then no further chunk is asked. Each document is asked
+    before one is asked again, then all go on at the same rate, so with more documents each one
+    gives fewer pairs. 0: all chunks are asked."""
     tokens_per_pair: Annotated[int, Field(ge=10)] = 110
     """One pair is asked for per so many tokens of a document, spread over its chunks; what a
     chunk is too short for is carried to the next. At least one a document."""
@@ -53,7 +57,8 @@ class GenerateSettings(Section):
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
     """Self-Instruct, Wang et al. 2022."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
-    max_answer_tokens: Annotated[int, Field(ge=8)] = 128
+    max_answer_tokens: Annotated[int, Field(ge=8)] = 256
+    """About 150 words of prose, or twelve steps; only tokens that are written are paid for."""
     pilot_chunks: Annotated[int, Field(ge=0)] = 5
     """Chunks asked first; a yield of 0 stops before the money is spent."""
     batch_size: Annotated[int, Field(ge=1)] = 24

@@ -5,10 +5,13 @@ import subprocess
 import sys
 import time
 
+import polars as pl
 import pytest
 from rich.console import Console
 
+from annotation.decisions import Decision, bounce_reason
 from annotation.terminal import highlighted, review_in_terminal, show
+from tests.annotation.conftest import make_pairs
 
 
 def sit(queue, keys, reviewer="Ann"):
@@ -36,6 +39,19 @@ def test_every_verdict_can_be_given_line_by_line(queue, ids):
         session.verdicts == {"accept": 1, "edit": 1, "reject": 1, "skip": 1} and session.left == 2
     )
     assert "How much pressure, case 0?" in shown and "secret-teacher" not in shown
+
+
+def test_an_answer_of_several_lines_is_edited_as_lines_and_lines_alone_are_an_edit(queue, chunks):
+    pair = make_pairs(1, start=90).with_columns(response=pl.lit("Steps:\n1. Open it. 2. Wait."))
+    queue.push(pair, chunks)
+    (key,) = pair["pair_id"]
+    steps = "Steps:\n\n1. Open it.\n   - slowly\n2. Wait."
+    _, shown = sit(queue, "s\n" * 6 + f"e\n{steps}\n.\n")
+    assert "Steps:\n1. Open it. 2. Wait." in shown
+    assert decided(queue)[key] == ("edit", steps, [], "")
+    item = {"response": "Steps: 1. Open it. 2. Wait."}
+    lines = Decision(key, "edit", "Steps:\n1. Open it.\n2. Wait.", (), "", "Ann")
+    assert bounce_reason(lines, item) is None
 
 
 def test_an_unfinished_edit_or_reject_leads_back_to_the_question(queue, ids):

@@ -9,11 +9,13 @@ from pipeline.errors import TeacherError
 from pipeline.generate.endpoint import EndpointTeacher
 from pipeline.generate.generate import generate, require_yield
 from pipeline.generate.replies import CachingTeacher
+from pipeline.generate.screen import screen
 from pipeline.outcome import table
 from pipeline.progress import listening
-from pipeline.settings import GenerateSettings, TeacherSettings
+from pipeline.settings import GenerateSettings, ScreenSettings, TeacherSettings
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, SeedTasks
+from schemas.splits import Splits
 from tests.pipeline.generate.endpoint_server import Answer, chat, serving
 
 NO_SEEDS = table(SeedTasks, [])
@@ -72,7 +74,7 @@ def test_a_strong_teacher_asks_and_answers_and_each_pair_says_where_it_is_from(t
         row = by_chunk[pair["chunk_id"]]
         assert pair["doc_id"] == row["doc_id"]
         assert pair["response"] == pair["evidence"] == row["text"]
-        assert (pair["origin"], pair["prompt_version"]) == ("grounded", "chunk-qa/1")
+        assert (pair["origin"], pair["prompt_version"]) == ("grounded", "chunk-qa/2")
         assert pair["generator"].startswith("tiny@")
         assert pair["score"] is None
     assert outcome.metrics["calls"] == 3 + 6
@@ -129,6 +131,63 @@ def test_what_the_teacher_leaves_out_or_spoils_is_dropped_by_name(tmp_path: Path
     assert outcome.balances
     assert outcome.rows_in == 6
     assert outcome.reasons == {"mentions_the_text": 2, "not_answerable": 2, "unparsable": 2}
+
+
+STEPS = """To prime pump P1:
+
+1. Open the valve.
+2. Run the command:
+
+```sh
+set pump 6
+  --slow
+```"""
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [("", ""), ("", "<end_of_turn>"), ("<think>\n\n</think>\n\n", ""), ("```markdown\n", "\n```")],
+)
+def test_an_answer_keeps_its_lines_and_code_and_loses_what_is_left_of_a_template(
+    before, behind, tmp_path: Path
+):
+    def script(number, body):
+        write = body["messages"][0]["content"].startswith("Write")
+        return chat("How is pump P1 primed?" if write else f"{before}{STEPS}{behind}")
+
+    document = chunk_rows("Pump", STEPS)
+    with serving(script) as server:
+        outcome = generate(chunks(document), NO_SEEDS, SETTINGS, teacher(server.url, tmp_path))
+    assert outcome.kept["response"].to_list() == [STEPS]
+    splits = [{"doc_id": document[0]["doc_id"], "cluster_id": "c" * 16, "split": "train"}]
+    screened = screen(
+        outcome.kept, chunks(document), NO_SEEDS, table(Splits, splits), ScreenSettings(), ("en",)
+    )
+    assert screened.reasons == {}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Sure! Here are the questions you asked for:\n\n1. {}\n2. {}",
+        "```\n{}\n{}\n```",
+        '```json\n["{}", "{}"]\n```',
+        'Here you are:\n{{"questions": [{{"question": "{}"}}, {{"question": "{}"}}]}}',
+        "> **{}**\n>\n> (2) {}\n\nI hope that helps!",
+    ],
+)
+def test_a_greeting_or_a_fence_costs_no_question(reply, tmp_path: Path):
+    asked = ["What does P1 need every day?", "How heavy is P1 in use?"]
+
+    def script(number, body):
+        write = body["messages"][0]["content"].startswith("Write")
+        return chat(reply.format(*asked) if write else "It weighs 3 kg.")
+
+    with serving(script) as server:
+        client = teacher(server.url, tmp_path)
+        outcome = generate(chunks(PUMP[1:]), NO_SEEDS, SETTINGS, client)
+    assert sorted(outcome.kept["instruction"]) == sorted(asked)
+    assert outcome.dropped.is_empty()
 
 
 def test_a_pilot_without_yield_stops_with_the_reason_and_three_replies(tmp_path: Path):
@@ -228,7 +287,7 @@ def test_progress_reaches_its_total(tmp_path: Path):
     assert heard[0][0] == 0
     assert heard[-1][0] == heard[-1][1] > 0
     assert [done for done, *_ in heard] == sorted(done for done, *_ in heard)
-    assert {unit for *_, unit in heard} == {"requests"}
+    assert heard[0][2] == "requests" and heard[1][2] == "requests, 6 of 300 pairs"
 
 
 def test_no_chunks_give_an_empty_table(tmp_path: Path):

@@ -13,6 +13,9 @@ from pipeline.generate.questions import check, new_share, parse
         ('Question: "What does alarm A17 mean?"', "What does alarm A17 mean?"),
         ("1. **What does alarm A17 mean?**", "What does alarm A17 mean?"),
         ("What does alarm A17 mean?\nAnswer: no", "What does alarm A17 mean?"),
+        ("(2) What does alarm A17 mean?<end_of_turn>", "What does alarm A17 mean?"),
+        ("> - What does\x00 alarm A17 mean?", "What does alarm A17 mean?"),
+        ("2.5 bar is the limit of which pump?", "2.5 bar is the limit of which pump?"),
     ],
 )
 def test_one_line_with_a_question_mark_is_a_question(reply, question):

@@ -59,7 +59,16 @@ GOOD = [
 BAD = [
     ("empty", grounded(ASKED, "  ")),
     ("unparsable", grounded(ASKED, "When a pump runs dry.\nQuestion: How is it reset?")),
-    ("unparsable", grounded(ASKED, "When a pump runs dry.<|im_end|>")),
+    ("unparsable", grounded(ASKED, "When a pump runs dry.\n\n**Answer:** thirty seconds.")),
+    ("unparsable", grounded(ASKED, "When a pump runs dry.\n### Response:\nAfter thirty seconds.")),
+    ("unparsable", grounded(ASKED, "When {{ pump }} runs dry for thirty seconds.")),
+    ("control_token", grounded(ASKED, "When a pump <|im_end|> runs dry.")),
+    (
+        "control_token",
+        grounded(ASKED, "When a pump <\uff5cend\u2581of\u2581sentence\uff5c>runs dry."),
+    ),
+    ("control_token", task("Name the colours <end_of_turn> of the lamp.", "Green and red.")),
+    ("unfinished", grounded(ASKED, "It raises alarm A17 when a pump runs dry for more than")),
     ("unparsable", task("Instruction: name the colours of the lamp.", "Green and red.")),
     ("ends_with_colon", grounded(ASKED, "The alarm is raised in these cases:")),
     (
@@ -172,6 +181,26 @@ def test_a_pair_that_breaks_a_rule_goes_for_that_reason(reason, bad):
     assert outcome.reasons == {reason: 1}
     assert outcome.dropped["id"].to_list() == [bad["pair_id"]]
     assert outcome.dropped["value"].null_count() == outcome.dropped["threshold"].null_count() == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '1. Hold the key "Reset pump".\n2. Wait until the green lamp turns on.',
+        "1) Hold the key for 5 seconds\n2) Wait for the green lamp\n3) Look at the relay board",
+        "The page shows the following information:\n- Input: pump starts\n- Output: lamp, key",
+        "| Alarm | Pump |\n| --- | --- |\n| A17 | dry for more than thirty seconds |",
+        "Hold the key:\n\n```yaml\ninput: {key: {lamp: green}}\n# output\nsystem: pump\n```",
+        "The pump runs dry.\n\nUser: the service team\nInput: the lamp of the relay board",
+    ],
+)
+def test_numbered_steps_lists_tables_and_code_pass_every_screen(answer):
+    assert screened(grounded("How is the pump alarm A17 reset?", answer)).reasons == {}
+
+
+def test_the_number_of_an_item_is_no_number_that_the_text_has_to_hold():
+    wrong = "1. Hold the key for 7 seconds.\n2. Wait until the green lamp turns on."
+    assert screened(grounded(ASKED, wrong)).reasons == {"not_grounded_number": 1}
 
 
 def test_a_conflict_among_grounded_pairs_keeps_the_best_score():
