@@ -10,7 +10,7 @@ from typing import cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from flows.context import Run
+from flows.context import Run, say
 from flows.curate import Corpus
 from flows.models import LoadedModel
 from flows.replay import replay_rows
@@ -147,6 +147,9 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
         from pipeline.train.trainer import train
 
         result = train(*arguments)
+        for proof in result.proofs:
+            if proof.name == "target layers":
+                say(proof.text)
         result.dropped.write_parquet(folder / DROPPED)
         (folder / "training.json").write_text(json.dumps(result.to_dict(), indent=1), "utf-8")
         return Filled(

@@ -8,13 +8,21 @@ from typing import Any
 from flows.console import console
 from pipeline.settings import ModelSettings, Settings
 from pipeline.store import Dataset, Store
+from pipeline.train.architecture import check_method
 from pipeline.train.base_model import BaseModel, resolve_model
+from pipeline.train.methods import resolved
 
 
 def base_model(settings: Settings) -> BaseModel:
-    """Find the base model; the embedded one is unpacked on first use, which takes a while."""
+    """Find the base model and check that train.method fits it, before anything is paid for.
+
+    The embedded one is unpacked on first use, which takes a while.
+    """
+    models = settings.paths.home / "models"
     with console.status("preparing the base model (the first time: half a minute)"):
-        return resolve_model(settings.model, settings.paths.home / "models")
+        base = resolve_model(settings.model, models)
+        check_method(base, resolved(settings.train), models)
+        return base
 
 
 class LoadedModel:

@@ -237,18 +237,75 @@ def load_model(
         dtype: torch dtype of the weights; by default :func:`compute_dtype`.
         quantization_config: see :mod:`pipeline.train.quantized`.
     """
-    silence_transformers()
-    from transformers import AutoModelForCausalLM
-
-    model: Any = AutoModelForCausalLM.from_pretrained(
+    automatic, kind = model_class(path)
+    named = {} if quantization_config is None else {"quantization_config": quantization_config}
+    model: Any = automatic.from_pretrained(
         path,
         dtype=compute_dtype(device) if dtype is None else dtype,
-        attn_implementation="sdpa",
+        # Gemma 2 caps its scores, gpt-oss has a sink: torch's function has no place for either.
+        attn_implementation="sdpa" if kind._supports_sdpa else "eager",
         trust_remote_code=False,
         use_safetensors=True,
-        quantization_config=quantization_config,
+        **named,
     )
     return model.to(device).eval()
+
+
+def stored_in_four_bits(path: Path) -> bool:
+    """Whether the weights of a model folder are in 4 bits already, as bitsandbytes writes them.
+
+    Raises:
+        TrainingError: they are quantized in another way, of which no plain weights come back.
+    """
+    config = json.loads((path / "config.json").read_text("utf-8"))
+    found: dict[str, Any] | None = config.get("quantization_config")
+    if found and not found.get("load_in_4bit"):
+        how = "8 bits of bitsandbytes" if found.get("load_in_8bit") else found.get("quant_method")
+        raise TrainingError(
+            f"base model in {path}: its weights are quantized ({how}), and no method trains or "
+            "exports those; expected plain weights, or 4 bits of bitsandbytes; choose the model "
+            'that it was made from, which train.method = "qlora" quantizes as it loads it'
+        )
+    return bool(found)
+
+
+def model_class(path: Path) -> tuple[Any, Any]:
+    """Return the loader of transformers for a model folder, and the class that it makes.
+
+    A model with eyes (Gemma 3, Mistral Small) is loaded whole, so that what is trained and
+    exported keeps its names; methods stay in its language model
+    (:mod:`pipeline.train.methods.targets`).
+
+    Raises:
+        TrainingError: it is no language model that this version of transformers knows.
+    """
+    silence_transformers()
+    import transformers
+    from transformers import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+        AutoConfig,
+        AutoModelForCausalLM,
+        AutoModelForImageTextToText,
+    )
+
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+    except (ValueError, KeyError) as error:  # its two ways to say that it knows no such type
+        config, reason = None, str(error).strip().splitlines()[0]
+    known: tuple[tuple[Any, Any], ...] = (
+        (AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING),
+        (AutoModelForImageTextToText, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING),
+    )
+    for automatic, mapping in known:
+        if type(config) in mapping:
+            return automatic, mapping[type(config)]
+    if config is not None:
+        reason = f"model_type {config.model_type!r} writes no text"
+    raise TrainingError(
+        f"base model in {path}: {reason}; expected a language model that transformers "
+        f"{transformers.__version__} has a class for; choose another model.base_model"
+    )
 
 
 def configure_torch(settings: ModelSettings) -> None:

@@ -22,6 +22,7 @@ from pipeline.train.adapter import (
     save_adapter,
     trainable,
 )
+from pipeline.train.architecture import check_rows
 from pipeline.train.base_model import BaseModel, load_tokenizer
 from pipeline.train.distill import find_teacher, load_teacher
 from pipeline.train.fused import fused
@@ -36,7 +37,7 @@ from pipeline.train.proofs import (
     prove_template,
     shown_masks,
 )
-from pipeline.train.proofs_model import prove_equal, prove_four_bits, prove_model
+from pipeline.train.proofs_model import prove_equal, prove_four_bits, prove_model, prove_targets
 from pipeline.train.quantized import dequantize, dequantizes_once
 from pipeline.train.rows import Rows, tokenize
 from schemas.drops import Drops
@@ -124,8 +125,8 @@ def train(
 
     Raises:
         SettingsError: a setting is given that the method does not use.
-        TrainingError: no row can be trained on, a proof failed (the message names it), or the
-            loss is not a number.
+        TrainingError: no row can be trained on, one is beyond the context or the vocabulary of the
+            base model, a proof failed (the message names it), or the loss is not a number.
     """
     import torch
 
@@ -143,7 +144,9 @@ def train(
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(settings.seed)
         model = load_base(base, model_settings, method.quantized)
+        check_rows(rows, model, settings)
         model = attach_adapter(model, method, settings, rows.train[:START_ROWS]["input_ids"])
+        proofs += prove_targets(model, settings)
         if method.quantized:
             proofs.append(prove_four_bits(model, rows.train))
             if dequantizes_once(settings, model.device.type):
