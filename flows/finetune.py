@@ -27,7 +27,7 @@ from pipeline.errors import InputError, TrainingError
 from pipeline.manifest import content_digest
 from pipeline.outcome import Outcome
 from pipeline.store import DROPPED, Dataset, Filled
-from pipeline.train.base_model import BaseModel, token_counter
+from pipeline.train.base_model import BaseModel, hidden_size, token_counter
 from pipeline.train.distill import find_teacher
 from pipeline.train.methods import resolved
 from schemas.documents import RawDocuments, UniqueDocuments
@@ -123,7 +123,8 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
             "rows found; expected at least one of each; review more pairs, add gold rows or "
             "documents, or loosen review.require"
         )
-    settings, wanted = run.settings, resolved(run.settings.train)
+    settings = run.settings
+    wanted = resolved(settings.train, hidden_size(base.path))
     replayed = replay_rows(run, base, examples)
     everything, rows = (
         cast("DataFrame[Examples]", pl.concat([part, replayed])) for part in (everything, rows)

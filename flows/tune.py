@@ -70,7 +70,7 @@ def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
     workload = measure_workload(rows, base.path, settings.train)
     start = closed_form(shape, workload.supervised)
     first = settings.tune.methods[0]
-    why = f"{first} at rate {rate_of(first):g}, rank {start.rank}: {start.why}"
+    why = f"{first} at rate {rate_of(first, shape.hidden):g}, rank {start.rank}: {start.why}"
     say(f"tune  {folder.name}  starts from {why}")
     job = Job(
         examples=rows,

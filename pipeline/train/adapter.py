@@ -47,7 +47,7 @@ def attach_adapter(
     Args:
         model: a base model, in 4 bits when the method wants it so; it is changed in place.
         method: from the table.
-        settings: resolved here, if they are not.
+        settings: resolved here for the width of the embedded model, if they are not.
         rows: token ids of train rows, for methods that start from them.
 
     Raises:

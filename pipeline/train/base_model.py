@@ -251,6 +251,13 @@ def load_model(
     return model.to(device).eval()
 
 
+def hidden_size(path: Path) -> int:
+    """Return the width of a base model; 4,096 where its configuration has another name for it."""
+    config = json.loads((path / "config.json").read_text("utf-8"))
+    config = config.get("text_config") or config
+    return int(config.get("hidden_size") or config.get("n_embd") or config.get("d_model") or 4096)
+
+
 def stored_in_four_bits(path: Path) -> bool:
     """Whether the weights of a model folder are in 4 bits already, as bitsandbytes writes them.
 

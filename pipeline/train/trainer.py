@@ -23,7 +23,7 @@ from pipeline.train.adapter import (
     trainable,
 )
 from pipeline.train.architecture import check_rows
-from pipeline.train.base_model import BaseModel, load_tokenizer
+from pipeline.train.base_model import BaseModel, hidden_size, load_tokenizer
 from pipeline.train.distill import find_teacher, load_teacher
 from pipeline.train.fused import fused
 from pipeline.train.loop import Run
@@ -130,7 +130,7 @@ def train(
     """
     import torch
 
-    settings = resolved(settings)
+    settings = resolved(settings, hidden_size(base.path))
     assert settings.learning_rate is not None, "resolved"
     method = METHODS[settings.method]
     proofs = prove_no_leak(examples)

@@ -167,7 +167,7 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
     from pipeline.train.methods import METHODS
     from pipeline.train.trainer import train
 
-    settings = candidate(job.train, _suggest(trial, job))
+    settings = candidate(job.train, _suggest(trial, job), job.shape.hidden)
     names = ("method", "rank", "targets", "learning_rate")
     trial.set_user_attr("settings", {name: getattr(settings, name) for name in names})
     quantized = METHODS[settings.method].quantized

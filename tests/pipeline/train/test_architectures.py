@@ -244,6 +244,12 @@ def test_rows_beyond_the_context_or_the_vocabulary_are_refused_by_name(tmp_path)
         trained(base, tmp_path / "run")
 
 
+def test_a_wider_model_is_trained_at_a_lower_rate(tmp_path):
+    base = make_base("llama", tmp_path, hidden_size=640, num_hidden_layers=1)
+    result = trained(base, tmp_path / "run", learning_rate=None, warmup_share=0, max_steps=1)
+    assert result.learning_rate == [(1, 9.17e-4)]
+
+
 @pytest.mark.parametrize("kind", ["encoder", "unknown"])
 def test_a_model_that_writes_no_text_or_is_not_known_is_refused(tmp_path, kind):
     config = {"encoder": {"model_type": "wav2vec2"}, "unknown": {"model_type": "llama99"}}[kind]

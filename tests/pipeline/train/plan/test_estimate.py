@@ -20,7 +20,7 @@ WORK = Work(rows=1000, row_tokens=256, supervised_share=0.5)
 
 
 def of(method, shape=SEVEN, gpu="a100-80", work=WORK, **settings):
-    train = settings_for(method, TrainSettings(method=method, **settings))
+    train = settings_for(method, TrainSettings(method=method, **settings), shape.hidden)
     return plan(shape, train, full_batch(train), card(gpu), work)
 
 
@@ -47,7 +47,7 @@ def test_the_rows_that_fit_are_said_where_not_all_do():
 def test_full_takes_six_operations_a_parameter_and_lora_four():
     batch = Batch(1, 1, 1)
     numbers = {
-        method: flops_per_token(SEVEN, settings_for(method, TrainSettings()), batch)
+        method: flops_per_token(SEVEN, settings_for(method, TrainSettings(), SEVEN.hidden), batch)
         / (SEVEN.linear_parameters + SEVEN.vocabulary * SEVEN.hidden)
         for method in ("full", "prompt")
     }
