@@ -8,9 +8,10 @@ import pytest
 
 from pipeline.dataset.chat import prompt_ids
 from pipeline.errors import TrainingError
+from pipeline.evaluate.answers import answer
 from pipeline.evaluate.parity import compare, predict
 from pipeline.evaluate.scoring import continuation_log_probs, evaluating, prefill, text_log_probs
-from pipeline.settings import TrainSettings
+from pipeline.settings import EvaluateSettings, TrainSettings
 from pipeline.train.adapter import load_adapter, load_base
 from pipeline.train.architecture import check_method
 from pipeline.train.base_model import model_class
@@ -242,6 +243,15 @@ def test_rows_beyond_the_context_or_the_vocabulary_are_refused_by_name(tmp_path)
     base = make_base("llama", tmp_path / "few", vocab_size=257)  # one less than <|im_end|>
     with pytest.raises(TrainingError, match=r"row 0{16} has token 258, .* knows 257"):
         trained(base, tmp_path / "run")
+
+
+def test_prompt_and_answer_stay_within_a_short_context(tmp_path):
+    base = make_base("opt", tmp_path, max_position_embeddings=96)
+    rows = make_rows(question="How often is filter {} rinsed? " + "It is dusty. " * 20)
+    settings = EvaluateSettings(max_new_tokens=24, batch_size=4)
+    found = answer("base", rows, *load_adapter(base, None, CPU), settings)
+    assert found.height == rows.height
+    assert (found["prompt_tokens"] + found["response_tokens"]).max() <= 96 - 24
 
 
 def test_a_wider_model_is_trained_at_a_lower_rate(tmp_path):
