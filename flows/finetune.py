@@ -12,7 +12,7 @@ from pandera.typing.polars import DataFrame
 
 from flows.context import Run, say
 from flows.curate import Corpus
-from flows.models import LoadedModel
+from flows.models import LoadedModel, free_memory, say_device
 from flows.replay import replay_rows
 from flows.steps import Stage, run_folder_stage, run_stage
 from pipeline.cache import digest
@@ -137,11 +137,13 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
     def fill(folder: Path) -> Filled:
         from pipeline.train.stored import identity
 
+        say_device(settings.model)
         # With the test rows, for the leak proof at its start.
         arguments = (everything, base, wanted, settings.model, work, folder)
         if wanted.processes > 1 or wanted.launch_config:
             from pipeline.train.launched import launch
 
+            free_memory()  # of a GPU, too, for the processes
             told = launch(*arguments)
             reasons = Counter(drop["reason"] for drop in told["dropped"])
             return Filled(identity=identity(folder), rows=told["rows_kept"], reasons=dict(reasons))

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -206,10 +207,49 @@ def choose_device(settings: ModelSettings) -> str:
 
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError(
-            "model.device: 'cuda' asked for and torch sees no GPU; expected a CUDA build of torch "
-            'and a driver; set model.device = "auto" to run on the CPU'
+            f"model.device: 'cuda' asked for and {unusable_gpu() or 'there is no GPU'}; expected a "
+            'GPU that torch can use; mend that, or set model.device = "auto" to run on the CPU'
         )
     return "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def unusable_gpu(devices: Path = Path("/dev")) -> str:
+    """Return why torch cannot use the NVIDIA GPU that this machine has; empty when it can.
+
+    Args:
+        devices: where the driver shows its GPUs (Linux); elsewhere its own program tells.
+    """
+    import torch
+
+    there = any(devices.glob("nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None
+    if not there or torch.cuda.is_available():
+        return ""
+    if torch.version.cuda is None:
+        return (
+            f"torch {torch.__version__} was built without CUDA, though there is an NVIDIA GPU: "
+            "install the CUDA wheel of the same version (pytorch.org/get-started)"
+        )
+    return (
+        f"torch {torch.__version__}, built for CUDA {torch.version.cuda}, cannot use the NVIDIA "
+        "GPU: `nvidia-smi` should name it, with a driver for that CUDA or a newer one; look at "
+        "CUDA_VISIBLE_DEVICES, too"
+    )
+
+
+def describe_device(settings: ModelSettings) -> str:
+    """Say on what a model runs, and why not on the GPU that is there."""
+    import torch
+
+    configure_torch(settings)
+    if choose_device(settings) == "cuda":
+        found = torch.cuda.get_device_properties(0)
+        kind = str(compute_dtype("cuda")).removeprefix("torch.")
+        return f"device: cuda ({found.name}, {found.total_memory / 2**30:.0f} GiB, {kind})"
+    kind = str(compute_dtype("cpu")).removeprefix("torch.")
+    threads = torch.get_num_threads()
+    said = f"device: cpu ({threads} thread{'s' * (threads > 1)}, {kind})"
+    reason = unusable_gpu() if settings.device == "auto" else ""
+    return f"{said}; {reason}" if reason else said
 
 
 def compute_dtype(device: str) -> Any:
@@ -220,7 +260,8 @@ def compute_dtype(device: str) -> Any:
     import torch
 
     if device == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if fast else torch.float32
     abilities = torch.cpu.get_capabilities()
     fast = abilities.get("avx512_bf16") or abilities.get("amx_bf16") or abilities.get("bf16")
     return torch.bfloat16 if fast else torch.float32
@@ -299,7 +340,7 @@ def model_class(path: Path) -> tuple[Any, Any]:
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=False)
     except (ValueError, KeyError) as error:  # its two ways to say that it knows no such type
-        config, reason = None, str(error).strip().splitlines()[0]
+        config, reason = None, (str(error).strip() or "no such model_type").splitlines()[0]
     known: tuple[tuple[Any, Any], ...] = (
         (AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING),
         (AutoModelForImageTextToText, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING),

@@ -28,6 +28,7 @@ from pipeline.train.distill import find_teacher, load_teacher
 from pipeline.train.fused import fused
 from pipeline.train.loop import Run
 from pipeline.train.methods import METHODS, parameter_groups, resolved
+from pipeline.train.peak import naming_the_setting, reset_peak
 from pipeline.train.processes import Processes
 from pipeline.train.proofs import (
     Mask,
@@ -126,10 +127,28 @@ def train(
     Raises:
         SettingsError: a setting is given that the method does not use.
         TrainingError: no row can be trained on, one is beyond the context or the vocabulary of the
-            base model, a proof failed (the message names it), or the loss is not a number.
+            base model, a proof failed (the message names it), the loss is not a number, or there is
+            no memory left.
     """
+    with naming_the_setting(
+        "lower train.micro_batch_tokens or train.max_tokens, set train.gradient_checkpointing = "
+        'true, or take train.method = "qlora"; `tuneloop plan` shows what each takes'
+    ):
+        return _train(examples, base, settings, model_settings, work, output, processes)
+
+
+def _train(
+    examples: DataFrame[Examples],
+    base: BaseModel,
+    settings: TrainSettings,
+    model_settings: ModelSettings,
+    work: Path,
+    output: Path,
+    processes: Processes | None,
+) -> TrainingResult:
     import torch
 
+    reset_peak()
     settings = resolved(settings, hidden_size(base.path))
     assert settings.learning_rate is not None, "resolved"
     method = METHODS[settings.method]
