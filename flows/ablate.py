@@ -25,6 +25,7 @@ from pipeline.errors import InputError, TrainingError
 from pipeline.outcome import Outcome
 from pipeline.settings import Settings
 from pipeline.store import Dataset
+from pipeline.train.base_model import hidden_size
 from schemas.pairs import Examples, Pairs, ScreenedPairs, SettledPairs
 from schemas.splits import Splits
 
@@ -69,7 +70,8 @@ def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> "Report | Non
             for name, arm in arms.items()
         }
         missing = _missing({name: one.filter(split="train").height for name, one in rows.items()})
-        plan = method_settings(settings.train, settings.train.method, steps)
+        width = hidden_size(base.path)
+        plan = method_settings(settings.train, settings.train.method, steps, width)
         plan = plan.model_copy(update={"patience": plan.evaluations + 1})
         bench = Bench(run, base, LoadedModel(base, settings.model, run.store), data.examples)
         plans = {name: (one, plan) for name, one in rows.items() if name not in missing}

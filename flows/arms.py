@@ -20,12 +20,12 @@ from pipeline.evaluate.grounding import source_texts
 from pipeline.evaluate.power import Foresight, foresee
 from pipeline.evaluate.prompts import Passage
 from pipeline.evaluate.retrieval import retrieve
-from pipeline.evaluate.selection import nearest_examples, test_set
+from pipeline.evaluate.selection import answer_limit, nearest_examples, test_set
 from pipeline.evaluate.slices import label_rows
 from pipeline.manifest import content_digest
 from pipeline.outcome import Outcome, drops, table
 from pipeline.store import Dataset
-from pipeline.train.base_model import BaseModel, load_tokenizer
+from pipeline.train.base_model import BaseModel, load_tokenizer, token_counter
 from schemas.chunks import Chunks
 from schemas.documents import UniqueDocuments
 from schemas.evaluation import ARMS, Answers, AnswerTimings
@@ -52,6 +52,8 @@ class TestSet:
     """What an answer must stand in to be grounded."""
     labels: Mapping[str, Mapping[str, str]]
     """By dimension, for the slices."""
+    answer_tokens: int
+    """An answer is cut there."""
 
 
 def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingData) -> TestSet:
@@ -69,6 +71,7 @@ def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingDa
         passages=retrieve(asked, chunks, settings.retrieved_chunks) if retrieves else {},
         sources=source_texts(asked, run.store.read(data.pairs, SettledPairs), chunks),
         labels=label_rows(asked, run.store.read(corpus.documents, UniqueDocuments)),
+        answer_tokens=answer_limit(asked, token_counter(base.path), settings),
     )
 
 
@@ -121,6 +124,7 @@ def answer_arm(
 ) -> Dataset:
     """Let one arm answer the test set; its timings lie beside the answers, outside the content."""
     settings, screen = run.settings.evaluate, run.settings.screen
+    settings = settings.model_copy(update={"max_new_tokens": test.answer_tokens})
     shots = test.shots if arm == "few_shot" else {}
     passages = test.passages if arm in RETRIEVING else None
     keys = {"base": base.digest, "sources": digest(dict(test.sources))}

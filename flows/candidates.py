@@ -13,7 +13,7 @@ from pandera.typing.polars import DataFrame
 
 from flows.context import Run
 from flows.keeping import general_scores, model_keys
-from flows.models import LoadedModel, free_memory
+from flows.models import LoadedModel, free_memory, say_device
 from flows.steps import Stage, run_folder_stage, run_stage
 from pipeline.cache import digest
 from pipeline.evaluate.comparison import Trained
@@ -54,6 +54,7 @@ class Bench:
 
         def fill(folder: Path) -> Filled:
             self.loaded.release()
+            say_device(run.settings.model)
             facts = train_alone(rows, base, settings, run.settings.model, work, folder)
             table(Drops, facts["dropped"]).write_parquet(folder / DROPPED)
             (folder / "training.json").write_text(json.dumps(facts, indent=1), "utf-8")

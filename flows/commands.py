@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.errors import GateFailed, TuneloopError
+from pipeline.train.peak import is_out_of_memory, no_memory
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -109,6 +110,12 @@ def _advice(error: BaseException | None) -> str | None:
             # Python flushes once more at its end: into nothing, so that it does not complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return "output: who read it stopped; expected a reader of all of it; nothing is lost"
+        if is_out_of_memory(error):
+            return (
+                f"{no_memory(error)}; lower generate.batch_size (the teacher), "
+                "train.micro_batch_tokens (training) or evaluate.batch_size (answers), or take a "
+                "smaller model.base_model, and run again: what is finished is kept"
+            )
         if type(error).__module__.startswith("safetensors"):
             return (
                 f"weights: {error}; expected whole safetensors files; `tuneloop fsck` names the "

@@ -21,6 +21,7 @@ from pipeline.evaluate.comparison import Trained, compare_candidates, mean_loss
 from pipeline.report import contents
 from pipeline.settings import Settings, TrainSettings
 from pipeline.store import Dataset
+from pipeline.train.base_model import hidden_size
 from schemas.comparison import HeldOutLosses
 from schemas.pairs import Examples
 
@@ -64,7 +65,10 @@ def compare(
         data = build_examples(run, corpus, review_pairs(run, corpus, screened))
         rows = trainable_rows(run, data.examples)
         bench = Bench(run, base, LoadedModel(base, settings.model, run.store), data.examples)
-        plans = {name: (rows, method_settings(settings.train, name, steps)) for name in methods}
+        width = hidden_size(base.path)
+        plans = {
+            name: (rows, method_settings(settings.train, name, steps, width)) for name in methods
+        }
         shown = train_and_measure(bench, plans, seeds)
         return write_report(run, comparison=shown)
 
@@ -86,8 +90,15 @@ def trainable_rows(run: Run, examples: Dataset) -> DataFrame[Examples]:
     return cast("DataFrame[Examples]", rows)
 
 
-def method_settings(settings: TrainSettings, method: str, steps: int) -> TrainSettings:
-    """Return the settings that train a method: its preset, unless it is the configured one."""
+def method_settings(settings: TrainSettings, method: str, steps: int, width: int) -> TrainSettings:
+    """Return the settings that train a method: its preset, unless it is the configured one.
+
+    Args:
+        settings: of the project.
+        method: its name.
+        steps: as for :func:`with_steps`.
+        width: hidden size of the base model.
+    """
     from pipeline.train.methods import METHODS, Preset, resolved
 
     if method != settings.method:
@@ -95,7 +106,7 @@ def method_settings(settings: TrainSettings, method: str, steps: int) -> TrainSe
         checkpointing = settings.gradient_checkpointing and METHODS[method].checkpoints
         presets |= {"method": method, "gradient_checkpointing": checkpointing}
         settings = settings.model_copy(update=presets)
-    return resolved(with_steps(settings, steps))
+    return resolved(with_steps(settings, steps), width)
 
 
 def with_steps(settings: TrainSettings, steps: int) -> TrainSettings:

@@ -10,9 +10,9 @@ from typing import cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from flows.context import Run
+from flows.context import Run, say
 from flows.curate import Corpus
-from flows.models import LoadedModel
+from flows.models import LoadedModel, free_memory, say_device
 from flows.replay import replay_rows
 from flows.steps import Stage, run_folder_stage, run_stage
 from pipeline.cache import digest
@@ -27,7 +27,7 @@ from pipeline.errors import InputError, TrainingError
 from pipeline.manifest import content_digest
 from pipeline.outcome import Outcome
 from pipeline.store import DROPPED, Dataset, Filled
-from pipeline.train.base_model import BaseModel, token_counter
+from pipeline.train.base_model import BaseModel, hidden_size, token_counter
 from pipeline.train.distill import find_teacher
 from pipeline.train.methods import resolved
 from schemas.documents import RawDocuments, UniqueDocuments
@@ -123,7 +123,8 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
             "rows found; expected at least one of each; review more pairs, add gold rows or "
             "documents, or loosen review.require"
         )
-    settings, wanted = run.settings, resolved(run.settings.train)
+    settings = run.settings
+    wanted = resolved(settings.train, hidden_size(base.path))
     replayed = replay_rows(run, base, examples)
     everything, rows = (
         cast("DataFrame[Examples]", pl.concat([part, replayed])) for part in (everything, rows)
@@ -136,17 +137,22 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
     def fill(folder: Path) -> Filled:
         from pipeline.train.stored import identity
 
+        say_device(settings.model)
         # With the test rows, for the leak proof at its start.
         arguments = (everything, base, wanted, settings.model, work, folder)
         if wanted.processes > 1 or wanted.launch_config:
             from pipeline.train.launched import launch
 
+            free_memory()  # of a GPU, too, for the processes
             told = launch(*arguments)
             reasons = Counter(drop["reason"] for drop in told["dropped"])
             return Filled(identity=identity(folder), rows=told["rows_kept"], reasons=dict(reasons))
         from pipeline.train.trainer import train
 
         result = train(*arguments)
+        for proof in result.proofs:
+            if proof.name == "target layers":
+                say(proof.text)
         result.dropped.write_parquet(folder / DROPPED)
         (folder / "training.json").write_text(json.dumps(result.to_dict(), indent=1), "utf-8")
         return Filled(

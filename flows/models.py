@@ -1,15 +1,17 @@
 """The model that is in memory: one at a time, loaded when first needed."""
 
-import ctypes
-import gc
-import sys
+import functools
 from typing import Any
 
 from flows.console import console
+from flows.context import say
 from pipeline.settings import ModelSettings, Settings
 from pipeline.store import Dataset, Store
-from pipeline.train.base_model import BaseModel, resolve_model
+from pipeline.train.architecture import check_method
+from pipeline.train.base_model import BaseModel, describe_device, resolve_model
 from pipeline.train.check import check_base
+from pipeline.train.methods import resolved
+from pipeline.train.peak import free_memory as free_memory
 
 
 def base_model(settings: Settings) -> BaseModel:
@@ -21,7 +23,14 @@ def base_model(settings: Settings) -> BaseModel:
     with console.status("preparing the base model (the first time: half a minute)"):
         base = resolve_model(settings.model, models)
         check_base(base, models)
+        check_method(base, resolved(settings.train), models)
         return base
+
+
+@functools.cache
+def say_device(settings: ModelSettings) -> None:
+    """Say on what models run, once a process."""
+    say(describe_device(settings))
 
 
 class LoadedModel:
@@ -41,6 +50,7 @@ class LoadedModel:
             from pipeline.train.packed import pack_linears
 
             self.release()
+            say_device(self.settings)
             folder = self.store.path(adapter) if adapter else None
             model, tokenizer = load_adapter(self.base, folder, self.settings)
             self._loaded = (name, pack_linears(model), tokenizer)
@@ -50,15 +60,3 @@ class LoadedModel:
         """Let the model go."""
         self._loaded = None
         free_memory()
-
-
-def free_memory() -> None:
-    """Collect what is unreachable and hand free pages back to the system, where libc can.
-
-    Without it the pages of the teacher stay with the process while the trainer asks for its own.
-    """
-    gc.collect()
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "malloc_trim"):  # glibc; musl has none
-            libc.malloc_trim(0)

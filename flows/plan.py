@@ -72,7 +72,7 @@ def make_plan(
     batch = full_batch(train, work.supervised_share)
     hardware = (this_machine(measure), *(card(name) for name in gpus or USUAL_GPUS))
     plans = tuple(
-        plan(shape, settings_for(method, train), batch, each, work)
+        plan(shape, settings_for(method, train, shape.hidden), batch, each, work)
         for method in methods or METHODS
         for each in hardware
     )

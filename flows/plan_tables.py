@@ -68,7 +68,7 @@ def _print(console: Console, table: Table) -> None:
 def _overview(plans: list[Plan], hardware: str) -> Table:
     table = Table(title=f"Peak memory on {hardware}, GB", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("method")
-    for name in ("trained", "share", *COLUMNS, "peak"):
+    for name in ("rate", "trained", "share", *COLUMNS, "peak"):
         table.add_column(name, justify="right")
     for each in plans:
         sizes = {item.name: item.bytes for item in each.items}
@@ -76,7 +76,8 @@ def _overview(plans: list[Plan], hardware: str) -> Table:
             _gigabytes(sum(sizes.get(name, 0) for name in names)) for names in COLUMNS.values()
         ]
         share = f"{each.share:.2%}"
-        table.add_row(each.method, _short(each.trainable), share, *cells, _gigabytes(each.peak))
+        rate, trained = f"{each.learning_rate:g}", _short(each.trainable)
+        table.add_row(each.method, rate, trained, share, *cells, _gigabytes(each.peak))
     return table
 
 

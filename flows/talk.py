@@ -40,7 +40,7 @@ class Conversation:
         from pipeline.evaluate.reply import reply
 
         self.messages.append({"role": "user", "content": line})
-        limit = self.settings.evaluate.max_new_tokens * 2
+        limit = 2 * (self.settings.evaluate.max_new_tokens or 256)
         said = reply(self.swap.model, self.swap.tokenizer, self.messages, limit)
         self.messages.append({"role": "assistant", "content": said})
         self.turns.append({"adapter": self.name, "user": line, "assistant": said})

@@ -13,7 +13,7 @@ from flows.console import StageProgress
 from flows.context import Run, open_run, say
 from flows.finetune import build_examples
 from flows.inspect import Home
-from flows.models import base_model, free_memory
+from flows.models import base_model, free_memory, say_device
 from flows.monitor import latest_corpus
 from flows.report import write_report
 from flows.review import review_pairs
@@ -22,9 +22,9 @@ from pipeline.errors import SettingsError
 from pipeline.manifest import content_digest
 from pipeline.settings import Settings
 from pipeline.store import Dataset
-from pipeline.train.base_model import BaseModel
+from pipeline.train.base_model import BaseModel, choose_device
 from pipeline.train.methods import METHODS
-from pipeline.train.plan.hardware import this_machine
+from pipeline.train.plan.hardware import training_machine
 from pipeline.train.plan.shapes import read_folder
 from pipeline.train.tune.choice import Choice, choose
 from pipeline.train.tune.search import Job, search
@@ -70,7 +70,8 @@ def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
     workload = measure_workload(rows, base, settings.train)
     start = closed_form(shape, workload.supervised)
     first = settings.tune.methods[0]
-    why = f"{first} at rate {rate_of(first):g}, rank {start.rank}: {start.why}"
+    why = f"{first} at rate {rate_of(first, shape.hidden):g}, rank {start.rank}: {start.why}"
+    say_device(settings.model)
     say(f"tune  {folder.name}  starts from {why}")
     job = Job(
         examples=rows,
@@ -81,7 +82,7 @@ def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
         tune=settings.tune,
         start=start,
         workload=workload,
-        hardware=this_machine(),
+        hardware=training_machine(choose_device(settings.model)),
         forgetting=_forgetting(settings, base, folder),
     )
     with StageProgress("tune") as bar:

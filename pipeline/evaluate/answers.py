@@ -1,10 +1,10 @@
 """Ask a model the test questions and score each answer against its reference."""
 
 import contextlib
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import log
 from typing import Any, cast
 
 from pandera.typing.polars import DataFrame
@@ -34,6 +34,7 @@ from pipeline.evaluate.scoring import continuation_log_probs, decode, evaluating
 from pipeline.outcome import table
 from pipeline.progress import advance
 from pipeline.settings import EvaluateSettings, ScreenSettings
+from pipeline.train.architecture import context_length
 from schemas.evaluation import Answers, AnswerTimings
 from schemas.pairs import Examples
 
@@ -109,7 +110,8 @@ def answer_timed(
         examples: the rows to answer.
         model: a causal language model, base or with an adapter.
         tokenizer: its tokenizer, with the chat template of the training.
-        settings: batch_size, max_new_tokens, thinking_tokens and max_tokens.
+        settings: batch_size, max_new_tokens, thinking_tokens and max_tokens; the context of the
+            model bounds prompt and answer together.
         material: what goes into the prompts, and the sources of the rows.
 
     Returns:
@@ -119,15 +121,17 @@ def answer_timed(
         TrainingError: a row cannot be rendered within ``max_tokens``.
     """
     thinks = arm == "chain_of_thought"
+    assert settings.max_new_tokens is not None, "pipeline.evaluate.selection.answer_limit"
+    most = settings.max_new_tokens + (settings.thinking_tokens if thinks else 0)
+    room = (context_length(model) or math.inf) - most
     requests = sorted(
         (
-            _request(row, tokenizer, settings.max_tokens, material, thinks)
+            _request(row, tokenizer, int(min(settings.max_tokens, room)), material, thinks)
             for row in examples.iter_rows(named=True)
         ),
         key=lambda request: (len(request.prompt), request.row["pair_id"]),
     )
     stops = stop_ids(tokenizer)
-    most = settings.max_new_tokens + (settings.thinking_tokens if thinks else 0)
     rows: list[dict[str, Any]] = []
     timings: list[dict[str, Any]] = []
     advance(0, len(requests), "answers")
@@ -185,9 +189,10 @@ def response_losses(
         settings: batch_size and max_tokens.
     """
     requests = []
+    limit = min(settings.max_tokens, context_length(model) or settings.max_tokens)
     for row in examples.sort("pair_id").iter_rows(named=True):
         with contextlib.suppress(TrainingError):
-            requests.append(_request(row, tokenizer, settings.max_tokens, Material()))
+            requests.append(_request(row, tokenizer, limit, Material()))
     losses = {}
     with evaluating(model):
         for start in range(0, len(requests), settings.batch_size):
@@ -280,4 +285,4 @@ def _scores(request: Request, text: str, material: Material) -> dict[str, Any]:
 def _in_bytes(row: dict[str, Any]) -> dict[str, Any]:
     """Return the row with its likelihood in bits a byte."""
     loss, tokens, size = row["loss"], row["response_tokens"], row["response_bytes"]
-    return row | {"bits_per_byte": None if loss is None else loss * tokens / log(2) / size}
+    return row | {"bits_per_byte": None if loss is None else loss * tokens / math.log(2) / size}

@@ -94,7 +94,8 @@ def continuation_log_probs(
     longest = max(len(tokens) for tokens in flat) - 1  # the last token predicts nothing we need
     cache = copy.deepcopy(prefix.cache)  # the forward pass below appends to it
     if each > 1:
-        cache.batch_repeat_interleave(each)
+        rows = torch.arange(len(prefix.mask), device=model.device)
+        cache.reorder_cache(rows.repeat_interleave(each))  # which linear attention has, too
     before = prefix.mask.repeat_interleave(each, dim=0)
     first = prefix.next_logits.repeat_interleave(each, dim=0)
     logits = None

@@ -1,5 +1,6 @@
 """Which rows are asked, and which training examples the few-shot arm shows with each."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -11,7 +12,14 @@ from pipeline.cache import short_id
 from pipeline.dataset.chat import Message, Rejected, encode
 from pipeline.outcome import Drop, Outcome, drops
 from pipeline.settings import EvaluateSettings
+from pipeline.tokens import CountTokens
 from schemas.pairs import Examples
+
+ANSWER_TOKENS = (64, 1024)
+"""Least and most tokens of an answer where ``evaluate.max_new_tokens`` is empty."""
+
+ROOM = 1.5
+"""An answer may be so much longer than the references."""
 
 _BLOCK = 512
 """Test rows compared with all of train at once."""
@@ -58,6 +66,20 @@ def test_set(
 
 
 test_set.__test__ = False  # type: ignore[attr-defined]  # pytest: not a test, despite its name
+
+
+def answer_limit(asked: DataFrame[Examples], count: CountTokens, settings: EvaluateSettings) -> int:
+    """Return how many tokens an answer may have: ``max_new_tokens``, else by the references.
+
+    A fixed limit would cut the answers of a model that has learnt longer ones: they would be
+    scored by their beginnings, and counted as answers that do not end.
+    """
+    if settings.max_new_tokens is not None:
+        return settings.max_new_tokens
+    least, most = ANSWER_TOKENS
+    lengths = [count(row[-1]["content"]) for row in asked["messages"].to_list()]
+    long = ROOM * float(np.percentile(lengths, 95)) if lengths else 0.0
+    return max(least, min(most, math.ceil(long) + 1))  # and the end of the turn
 
 
 def nearest_examples(examples: DataFrame[Examples], count: int) -> dict[str, list[Message]]:

@@ -1,8 +1,8 @@
 """Settings of evaluation: how models are compared."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.settings.base import Section
 
@@ -19,7 +19,9 @@ class EvaluateSettings(Section):
     """Examples from train in the few-shot arm, the nearest by words; 0 leaves the arm out."""
     retrieved_chunks: Annotated[int, Field(ge=1, le=16)] = 1
     """Chunks in the prompt of the retrieval arms, the best by BM25."""
-    max_new_tokens: Annotated[int, Field(ge=1)] = 64
+    max_new_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Of an answer, which is cut there. Empty: half as many again as all but the longest twentieth
+    of the references have, at least 64 and at most 1,024."""
     thinking_tokens: Annotated[int, Field(ge=0)] = 64
     """Written before the answer by chain of thought: on top of ``max_new_tokens``."""
     max_tokens: Annotated[int, Field(ge=32)] = 1024
@@ -38,3 +40,8 @@ class EvaluateSettings(Section):
     completion_price: Annotated[float, Field(ge=0)] = 0.0
     """Of a million tokens that the model writes."""
     seed: int = 23
+
+    @field_validator("max_new_tokens", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return None if value == "" else value

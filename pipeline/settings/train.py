@@ -18,7 +18,8 @@ class TrainSettings(Section):
     """What is trained; each has a preset for the settings below that are empty, and one that it
     has no use for is an error (see pipeline/train/methods/table.py)."""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """Empty: the preset, meant for a model of 135M. LoRA at 7B: 2e-4 (QLoRA)."""
+    """Empty: the preset for the base model's width, which `tuneloop plan` shows: LoRA 1e-3 at
+    135M and 2e-4 at 7B, all weights 1e-4 and 1.4e-5."""
     rank: Annotated[int, Field(ge=1, le=512)] | None = None
     """Of LoRA's matrices. Empty: the preset."""
     alpha: Annotated[int, Field(ge=1)] | None = None

@@ -17,9 +17,11 @@ from pipeline.train.base_model import (
     configure_torch,
     load_model,
     load_tokenizer,
+    stored_in_four_bits,
 )
 from pipeline.train.methods import METHODS, Method, resolved
 from pipeline.train.methods.lora import quiet_peft as quiet_peft
+from pipeline.train.methods.targets import check_targets
 from pipeline.train.quantized import dequantize, load_quantized
 from pipeline.train.stored import restore, store
 
@@ -28,9 +30,10 @@ LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "saf
 
 
 def load_base(base: BaseModel, model_settings: ModelSettings, quantized: bool) -> Any:
-    """Load the base model onto its device, in NF4 if asked for."""
+    """Load the base model onto its device, in NF4 if asked for, or if that is how it is stored."""
     configure_torch(model_settings)
     device = choose_device(model_settings)
+    quantized = quantized or stored_in_four_bits(base.path)
     return load_quantized(base.path, device) if quantized else load_model(base.path, device)
 
 
@@ -44,7 +47,7 @@ def attach_adapter(
     Args:
         model: a base model, in 4 bits when the method wants it so; it is changed in place.
         method: from the table.
-        settings: resolved here, if they are not.
+        settings: resolved here for the width of the embedded model, if they are not.
         rows: token ids of train rows, for methods that start from them.
 
     Raises:
@@ -59,6 +62,7 @@ def attach_adapter(
             f"method {method.name}: the base model is {names[found]}; expected it "
             f"{names[method.quantized]}; load it so, or choose another train.method"
         )
+    check_targets(model, settings)
     if settings.gradient_checkpointing:
         with quiet_peft():
             model.activation_checkpointing_enable({"use_reentrant": False})
@@ -155,7 +159,7 @@ def load_adapter(
     else:
         model = load_base(base, model_settings, bool(quantized))
         model = restore(model, METHODS[card["method"]], adapter)
-    if quantized and dequantized:
+    if dequantized and getattr(model, "is_quantized", False):
         dequantize(model)
     return model.eval().requires_grad_(False), tokenizer
 

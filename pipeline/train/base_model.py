@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -230,10 +231,49 @@ def choose_device(settings: ModelSettings) -> str:
 
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError(
-            "model.device: 'cuda' asked for and torch sees no GPU; expected a CUDA build of torch "
-            'and a driver; set model.device = "auto" to run on the CPU'
+            f"model.device: 'cuda' asked for and {unusable_gpu() or 'there is no GPU'}; expected a "
+            'GPU that torch can use; mend that, or set model.device = "auto" to run on the CPU'
         )
     return "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def unusable_gpu(devices: Path = Path("/dev")) -> str:
+    """Return why torch cannot use the NVIDIA GPU that this machine has; empty when it can.
+
+    Args:
+        devices: where the driver shows its GPUs (Linux); elsewhere its own program tells.
+    """
+    import torch
+
+    there = any(devices.glob("nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None
+    if not there or torch.cuda.is_available():
+        return ""
+    if torch.version.cuda is None:
+        return (
+            f"torch {torch.__version__} was built without CUDA, though there is an NVIDIA GPU: "
+            "install the CUDA wheel of the same version (pytorch.org/get-started)"
+        )
+    return (
+        f"torch {torch.__version__}, built for CUDA {torch.version.cuda}, cannot use the NVIDIA "
+        "GPU: `nvidia-smi` should name it, with a driver for that CUDA or a newer one; look at "
+        "CUDA_VISIBLE_DEVICES, too"
+    )
+
+
+def describe_device(settings: ModelSettings) -> str:
+    """Say on what a model runs, and why not on the GPU that is there."""
+    import torch
+
+    configure_torch(settings)
+    if choose_device(settings) == "cuda":
+        found = torch.cuda.get_device_properties(0)
+        kind = str(compute_dtype("cuda")).removeprefix("torch.")
+        return f"device: cuda ({found.name}, {found.total_memory / 2**30:.0f} GiB, {kind})"
+    kind = str(compute_dtype("cpu")).removeprefix("torch.")
+    threads = torch.get_num_threads()
+    said = f"device: cpu ({threads} thread{'s' * (threads > 1)}, {kind})"
+    reason = unusable_gpu() if settings.device == "auto" else ""
+    return f"{said}; {reason}" if reason else said
 
 
 def compute_dtype(device: str) -> Any:
@@ -244,7 +284,8 @@ def compute_dtype(device: str) -> Any:
     import torch
 
     if device == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if fast else torch.float32
     abilities = torch.cpu.get_capabilities()
     fast = abilities.get("avx512_bf16") or abilities.get("amx_bf16") or abilities.get("bf16")
     return torch.bfloat16 if fast else torch.float32
@@ -261,18 +302,82 @@ def load_model(
         dtype: torch dtype of the weights; by default :func:`compute_dtype`.
         quantization_config: see :mod:`pipeline.train.quantized`.
     """
-    silence_transformers()
-    from transformers import AutoModelForCausalLM
-
-    model: Any = AutoModelForCausalLM.from_pretrained(
+    automatic, kind = model_class(path)
+    named = {} if quantization_config is None else {"quantization_config": quantization_config}
+    model: Any = automatic.from_pretrained(
         path,
         dtype=compute_dtype(device) if dtype is None else dtype,
-        attn_implementation="sdpa",
+        # Gemma 2 caps its scores, gpt-oss has a sink: torch's function has no place for either.
+        attn_implementation="sdpa" if kind._supports_sdpa else "eager",
         trust_remote_code=False,
         use_safetensors=True,
-        quantization_config=quantization_config,
+        **named,
     )
     return model.to(device).eval()
+
+
+def hidden_size(path: Path) -> int:
+    """Return the width of a base model; 4,096 where its configuration has another name for it."""
+    config = json.loads((path / "config.json").read_text("utf-8"))
+    config = config.get("text_config") or config
+    return int(config.get("hidden_size") or config.get("n_embd") or config.get("d_model") or 4096)
+
+
+def stored_in_four_bits(path: Path) -> bool:
+    """Whether the weights of a model folder are in 4 bits already, as bitsandbytes writes them.
+
+    Raises:
+        TrainingError: they are quantized in another way, of which no plain weights come back.
+    """
+    config = json.loads((path / "config.json").read_text("utf-8"))
+    found: dict[str, Any] | None = config.get("quantization_config")
+    if found and not found.get("load_in_4bit"):
+        how = "8 bits of bitsandbytes" if found.get("load_in_8bit") else found.get("quant_method")
+        raise TrainingError(
+            f"base model in {path}: its weights are quantized ({how}), and no method trains or "
+            "exports those; expected plain weights, or 4 bits of bitsandbytes; choose the model "
+            'that it was made from, which train.method = "qlora" quantizes as it loads it'
+        )
+    return bool(found)
+
+
+def model_class(path: Path) -> tuple[Any, Any]:
+    """Return the loader of transformers for a model folder, and the class that it makes.
+
+    A model with eyes (Gemma 3, Mistral Small) is loaded whole, so that what is trained and
+    exported keeps its names; methods stay in its language model
+    (:mod:`pipeline.train.methods.targets`).
+
+    Raises:
+        TrainingError: it is no language model that this version of transformers knows.
+    """
+    silence_transformers()
+    import transformers
+    from transformers import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+        AutoConfig,
+        AutoModelForCausalLM,
+        AutoModelForImageTextToText,
+    )
+
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+    except (ValueError, KeyError) as error:  # its two ways to say that it knows no such type
+        config, reason = None, (str(error).strip() or "no such model_type").splitlines()[0]
+    known: tuple[tuple[Any, Any], ...] = (
+        (AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING),
+        (AutoModelForImageTextToText, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING),
+    )
+    for automatic, mapping in known:
+        if type(config) in mapping:
+            return automatic, mapping[type(config)]
+    if config is not None:
+        reason = f"model_type {config.model_type!r} writes no text"
+    raise TrainingError(
+        f"base model in {path}: {reason}; expected a language model that transformers "
+        f"{transformers.__version__} has a class for; choose another model.base_model"
+    )
 
 
 def configure_torch(settings: ModelSettings) -> None:

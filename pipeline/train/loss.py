@@ -9,6 +9,7 @@ from torch.autograd import Function
 
 from pipeline.dataset.chat import IGNORED
 from pipeline.train.batches import PIECE
+from pipeline.train.methods.targets import keeps_keys
 
 Loss = Callable[..., Any]
 """From token ids and labels, shape (rows, tokens), and for packed rows their positions, to the
@@ -182,6 +183,7 @@ def _ways(model: Any, input_ids: Any, labels: Any, position_ids: Any, share_pref
             return bool(error.item() <= MAX_LOGITS_ERROR * expected.norm().item())
 
         shares = share_prefix and position_ids is None and common_prefix(input_ids, wanted) > 0
+        shares = shares and keeps_keys(decoder)  # a state changes in place: no gradients
         states = None
         if agrees(head_alone):
             states = prefix_once if shares and agrees(prefix_once) else head_alone

@@ -124,24 +124,22 @@ def merge_layers(adapted: Any, name: str, stored: Stored) -> Merged:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     layers: dict[str, Any] = {
-        path: part
-        for path, part in adapted.named_modules()
-        if isinstance(part, BaseTunerLayer)
-        and getattr(part.get_base_layer(), "weight", None) is not None
+        path: part for path, part in adapted.named_modules() if isinstance(part, BaseTunerLayer)
     }
     changes, norms, errors, largest = [], [], [], 0.0
     for done, (path, layer) in enumerate(layers.items(), start=1):
         inner = layer.get_base_layer()
-        before = inner.weight.data.float()
-        inner.weight.data = before.clone()
+        weight = getattr(inner, getattr(layer, "parameter_name", "weight"))  # or stacked experts
+        before = weight.data.float()
+        weight.data = before.clone()
         if getattr(inner, "bias", None) is not None:
             inner.bias.data = inner.bias.data.float()
         with torch.no_grad():
             layer.merge(safe_merge=True)
-        after = inner.weight.data
+        after = weight.data
         largest = max(largest, _fits(path, after, stored))
         rounded = after.to(getattr(torch, stored))
-        inner.weight.data = rounded
+        weight.data = rounded
         changes.append((after - before).norm().item())
         norms.append(before.norm().item())
         errors.append((rounded.float() - after).norm().item())
@@ -213,9 +211,17 @@ def save_plain(model: Any, base: BaseModel, output: Path) -> None:
             for what :func:`write_serving` changes.
         output: folder to fill.
     """
+    from transformers.integrations.bitsandbytes import Bnb4bitDeserialize
+
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.hf_quantizer, model.is_quantized, model.quantization_method = None, False, None
+    # What unpacked a base that is stored in 4 bits would be turned round, and cannot be.
+    model._weight_conversions = [
+        each
+        for each in getattr(model, "_weight_conversions", None) or []
+        if not any(isinstance(step, Bnb4bitDeserialize) for step in getattr(each, "operations", ()))
+    ]
     model.config.dtype = model.get_input_embeddings().weight.dtype
     output.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(output)

@@ -1,7 +1,15 @@
-"""The most memory that a training process holds."""
+"""The most memory that a training process holds, its return, and what to do when there is none."""
 
+import ctypes
+import errno
+import gc
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from pipeline.errors import TrainingError
 
 FEW_PRIMITIVES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "50", "LRU_CACHE_CAPACITY": "50"}
 """Environment of a training process: how many compiled products oneDNN, and torch's own cache in
@@ -29,3 +37,58 @@ def peak_memory() -> int:
 
     unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def free_memory() -> None:
+    """Collect what is unreachable and hand memory back: a GPU's, and pages where libc can.
+
+    Without it the memory of the teacher stays with the process while the trainer, which may be
+    another process, asks for its own.
+    """
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "malloc_trim"):  # glibc; musl has none
+            libc.malloc_trim(0)
+
+
+def reset_peak() -> None:
+    """Let the peak of a GPU count from now on."""
+    import torch
+
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.reset_peak_memory_stats()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is no memory left, on a GPU or on the CPU."""
+    return (
+        isinstance(error, MemoryError)
+        or getattr(error, "errno", None) == errno.ENOMEM
+        or type(error).__name__ == "OutOfMemoryError"  # of torch: for every kind of device
+        or (isinstance(error, RuntimeError) and os.strerror(errno.ENOMEM) in str(error))
+    )
+
+
+def no_memory(error: BaseException) -> str:
+    """Say that there is no memory left; what to do about it goes behind."""
+    said = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+    return f"memory: there is none left ({said}); expected room for the model and a pass"
+
+
+@contextmanager
+def naming_the_setting(advice: str) -> Iterator[None]:
+    """Turn the error of no memory left into one that says what to set.
+
+    Raises:
+        TrainingError: there is no memory left.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingError(f"{no_memory(error)}; {advice}") from error

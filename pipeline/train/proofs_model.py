@@ -4,8 +4,10 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline.settings import TrainSettings
 from pipeline.train.adapter import trainable
 from pipeline.train.batches import collate, pack
+from pipeline.train.methods.targets import matched
 from pipeline.train.processes import Processes
 from pipeline.train.proofs import Proof, refuse
 from pipeline.train.quantized import MIN_COSINE, probe_gradients
@@ -41,6 +43,14 @@ def prove_model(
     probe = torch.tensor([few[-1]["input_ids"]], device=model.device)
     with _undisturbed(model):
         return [prove_together(model, few, pad, packing), *prove_adapter(model, probe, rate)]
+
+
+def prove_targets(model: Any, settings: TrainSettings) -> list[Proof]:
+    """Say on how many layers of which names the method is; empty for one that is on none."""
+    names = matched(model)
+    text = ", ".join(f"{count} {name}" for name, count in sorted(names.items()))
+    text = f"method {settings.method} is on {names.total()} layers: {text}"
+    return [Proof("target layers", names.total(), 1, text)] if names else []
 
 
 def prove_four_bits(model: Any, rows: Sequence[Mapping[str, list[int]]]) -> Proof:

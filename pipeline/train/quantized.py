@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.errors import TrainingError
 from pipeline.settings import TrainSettings
-from pipeline.train.base_model import compute_dtype, load_model
+from pipeline.train.base_model import compute_dtype, load_model, stored_in_four_bits
 
 MIN_COSINE = 0.999
 """Agreement of gradients before and after an evaluation; exact layers give 1.000000."""
@@ -27,18 +27,21 @@ def load_quantized(path: Path, device: str = "cpu") -> Any:
     """
     from transformers import BitsAndBytesConfig
 
-    dtype = compute_dtype(device)
-    config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-    )
+    dtype, config, stored = compute_dtype(device), None, stored_in_four_bits(path)
+    if not stored:  # else its own configuration says how
+        config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
     model = load_model(path, device, dtype, quantization_config=config)
+    for layer in linear4bit_layers(model).values():  # stored ones name a type of their own
+        layer.compute_dtype = layer.weight.quant_state.dtype = dtype
     for part in model.parameters():
         if part.is_floating_point():
             # On a CPU it lies in the mapped file, all of whose pages would stay for it.
-            part.data = part.data.clone()
+            part.data = part.data.to(dtype if stored else part.dtype, copy=True)
     guard(model)
     return model
 

@@ -22,11 +22,13 @@ from pipeline.train.adapter import (
     save_adapter,
     trainable,
 )
-from pipeline.train.base_model import BaseModel, load_tokenizer
+from pipeline.train.architecture import check_rows
+from pipeline.train.base_model import BaseModel, hidden_size, load_tokenizer
 from pipeline.train.distill import find_teacher, load_teacher
 from pipeline.train.fused import fused
 from pipeline.train.loop import Run
 from pipeline.train.methods import METHODS, parameter_groups, resolved
+from pipeline.train.peak import naming_the_setting, reset_peak
 from pipeline.train.processes import Processes
 from pipeline.train.proofs import (
     Mask,
@@ -36,7 +38,7 @@ from pipeline.train.proofs import (
     prove_template,
     shown_masks,
 )
-from pipeline.train.proofs_model import prove_equal, prove_four_bits, prove_model
+from pipeline.train.proofs_model import prove_equal, prove_four_bits, prove_model, prove_targets
 from pipeline.train.quantized import dequantize, dequantizes_once
 from pipeline.train.rows import Rows, tokenize
 from schemas.drops import Drops
@@ -124,12 +126,30 @@ def train(
 
     Raises:
         SettingsError: a setting is given that the method does not use.
-        TrainingError: no row can be trained on, a proof failed (the message names it), or the
-            loss is not a number.
+        TrainingError: no row can be trained on, one is beyond the context or the vocabulary of the
+            base model, a proof failed (the message names it), the loss is not a number, or there is
+            no memory left.
     """
+    with naming_the_setting(
+        "lower train.micro_batch_tokens or train.max_tokens, set train.gradient_checkpointing = "
+        'true, or take train.method = "qlora"; `tuneloop plan` shows what each takes'
+    ):
+        return _train(examples, base, settings, model_settings, work, output, processes)
+
+
+def _train(
+    examples: DataFrame[Examples],
+    base: BaseModel,
+    settings: TrainSettings,
+    model_settings: ModelSettings,
+    work: Path,
+    output: Path,
+    processes: Processes | None,
+) -> TrainingResult:
     import torch
 
-    settings = resolved(settings)
+    reset_peak()
+    settings = resolved(settings, hidden_size(base.path))
     assert settings.learning_rate is not None, "resolved"
     method = METHODS[settings.method]
     proofs = prove_no_leak(examples)
@@ -143,7 +163,9 @@ def train(
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(settings.seed)
         model = load_base(base, model_settings, method.quantized)
+        check_rows(rows, model, settings)
         model = attach_adapter(model, method, settings, rows.train[:START_ROWS]["input_ids"])
+        proofs += prove_targets(model, settings)
         if method.quantized:
             proofs.append(prove_four_bits(model, rows.train))
             if dequantizes_once(settings, model.device.type):

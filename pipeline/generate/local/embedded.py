@@ -135,7 +135,7 @@ def _prefill_shared(model: Any, ids: Sequence[int], rows: int) -> Any:
         return None
     tokens = torch.tensor([list(ids)], device=model.device)
     cache = model(input_ids=tokens, use_cache=True, logits_to_keep=1).past_key_values
-    cache.batch_select_indices(torch.zeros(rows, dtype=torch.long, device=model.device))
+    cache.reorder_cache(torch.zeros(rows, dtype=torch.long, device=model.device))
     return cache
 
 
@@ -225,7 +225,7 @@ class _Batch:
             return
         chosen = torch.tensor(rows, device=self.model.device)
         if self.cache is not None:
-            self.cache.batch_select_indices(chosen)
+            self.cache.reorder_cache(chosen)  # which layers of linear attention have, too
         self.mask = self.mask[chosen]
 
     def _sample(self, logits: torch.Tensor, live: Sequence[int]) -> list[int]:

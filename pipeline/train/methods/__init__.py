@@ -1,5 +1,12 @@
 """The fine-tuning methods: one table, one row each, and what their rows are made of."""
 
-from pipeline.train.methods.table import METHODS, Method, Preset, parameter_groups, resolved
+from pipeline.train.methods.table import (
+    METHODS,
+    Method,
+    Preset,
+    parameter_groups,
+    rate_at,
+    resolved,
+)
 
-__all__ = ["METHODS", "Method", "Preset", "parameter_groups", "resolved"]
+__all__ = ["METHODS", "Method", "Preset", "parameter_groups", "rate_at", "resolved"]

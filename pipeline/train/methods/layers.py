@@ -1,5 +1,7 @@
 """The modules that methods put into a model, besides PEFT's."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -36,12 +38,13 @@ class Bottleneck(nn.Module):
     ``up`` starts at zero, so that the model starts as it was. Computed in float32, rounded once.
     """
 
-    def __init__(self, base: nn.Linear, width: int) -> None:
+    def __init__(self, base: Any, width: int) -> None:
         super().__init__()
         self.base = base
         place = base.weight.device
-        self.down = nn.Linear(base.out_features, width, device=place, dtype=torch.float32)
-        self.up = nn.Linear(width, base.out_features, device=place, dtype=torch.float32)
+        outputs = getattr(base, "out_features", None) or base.nf  # GPT-2's Conv1D
+        self.down = nn.Linear(outputs, width, device=place, dtype=torch.float32)
+        self.up = nn.Linear(width, outputs, device=place, dtype=torch.float32)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 

@@ -7,11 +7,7 @@ from typing import Any
 
 from pipeline.errors import TrainingError
 from pipeline.settings import TrainSettings
-
-ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
-"""Linear layers of attention as Llama, Mistral, Qwen, Gemma and SmolLM name them."""
-
-MLP = ("gate_proj", "up_proj", "down_proj")
+from pipeline.train.methods.targets import find_targets, short_names
 
 EVA_TOKENS = 2048
 """Tokens whose layer inputs EVA looks at; its directions settle within a few batches."""
@@ -22,33 +18,36 @@ SVD_ITERATIONS = 8
 
 def lora(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
     """Put LoRA on the linear layers of ``train.targets``: all but the output head."""
-    return _adapt(model, _config(settings))
+    return _adapt(model, _config(model, settings))
 
 
 def rslora(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
     """Put LoRA with the scale alpha / sqrt(rank) on all linear layers."""
-    return _adapt(model, _config(settings, use_rslora=True))
+    return _adapt(model, _config(model, settings, use_rslora=True))
 
 
 def dora(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
     """Put LoRA with a trained length of each weight row on all linear layers."""
-    return _adapt(model, _config(settings, use_dora=True))
+    return _adapt(model, _config(model, settings, use_dora=True))
 
 
 def attention_lora(model: Any, settings: TrainSettings) -> Any:
     """Put LoRA on the linear layers of attention."""
-    return _adapt(model, _config(settings, target_modules=list(ATTENTION)))
+    return _adapt(model, _config(model, settings.model_copy(update={"targets": "attention"})))
 
 
 def ia3(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
     """Put a factor on each output of attention's layers and each input of the MLP's."""
     from peft import IA3Config
 
+    found = find_targets(model)
+    after = short_names(model, found.mlp)
     return _adapt(
         model,
         IA3Config(
-            target_modules=[*ATTENTION, *MLP],
-            feedforward_modules=list(MLP),
+            target_modules=[*short_names(model, found.attention), *after],
+            feedforward_modules=after,
+            fan_in_fan_out=_is_transposed(model),
             task_type="CAUSAL_LM",
         ),
     )
@@ -71,9 +70,10 @@ def pissa(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = (
     assert settings.alpha is not None
     rank = settings.rank
     doubled = {"rank": 2 * rank, "alpha": 2 * settings.alpha}  # the same alpha / rank
-    adapted = _adapt(model, _config(settings.model_copy(update=doubled)))
+    adapted = _adapt(model, _config(model, settings.model_copy(update=doubled)))
     for layer in lora_layers(adapted):
         weight = layer.get_base_layer().weight.detach().float()
+        weight = weight.T if layer.fan_in_fan_out else weight
         drawn = min(2 * rank, *weight.shape)  # more than needed: the last ones are inexact
         left, values, right = (
             part[..., :rank] for part in torch.svd_lowrank(weight, drawn, SVD_ITERATIONS)
@@ -104,7 +104,7 @@ def eva(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ())
 
     rank = settings.rank
     assert rank is not None
-    adapted = _adapt(model, _config(settings))
+    adapted = _adapt(model, _config(model, settings))
     taken = _within(rows, EVA_TOKENS)
     tokens = sum(map(len, taken))
     if tokens < rank:
@@ -119,7 +119,8 @@ def eva(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ())
 
     def start(layer: Any, inputs: tuple[Any, ...]) -> None:
         if not last or last[0][0] is not inputs[0]:
-            states = inputs[0][real.to(inputs[0].device)].float()
+            flat = inputs[0].flatten(0, -2)  # OPT's MLP sees rows behind one another
+            states = flat[real.flatten().to(flat.device)].float()
             drawn = min(2 * rank, *states.shape)
             directions = torch.svd_lowrank(states, drawn, SVD_ITERATIONS)[2][:, :rank]
             last[:] = [(inputs[0], directions.T.contiguous())]
@@ -164,17 +165,28 @@ def quiet_peft() -> Iterator[None]:
         yield
 
 
-def _config(settings: TrainSettings, **more: Any) -> Any:
+def _config(model: Any, settings: TrainSettings, **more: Any) -> Any:
     from peft import LoraConfig
 
+    found, kind = find_targets(model), settings.targets
+    layers = {"attention": found.attention, "mlp": found.mlp}
+    chosen = layers.get(kind or "all", found.attention + found.mlp)
     shape = {"r": settings.rank, "lora_alpha": settings.alpha, "lora_dropout": settings.dropout}
-    layers = {"attention": list(ATTENTION), "mlp": list(MLP)}
     common: dict[str, Any] = {
-        "target_modules": layers.get(settings.targets or "all", "all-linear"),
+        "target_modules": short_names(model, chosen),
+        "target_parameters": (kind != "attention" and list(found.experts)) or None,
+        "fan_in_fan_out": _is_transposed(model),
         "bias": "none",
         "task_type": "CAUSAL_LM",
     }
     return LoraConfig(**common | shape | more)
+
+
+def _is_transposed(model: Any) -> bool:
+    """Whether the weights lie as (inputs, outputs): GPT-2's ``Conv1D``."""
+    from transformers.pytorch_utils import Conv1D
+
+    return any(isinstance(module, Conv1D) for module in model.modules())
 
 
 def _adapt(model: Any, config: Any) -> Any:

@@ -56,6 +56,10 @@ class Prompted(nn.Module):
         """The input embedding, where transformers looks for it."""
         return self.decoder.get_input_embeddings()
 
+    def get_input_embeddings(self) -> Any:
+        """Return it to models that call it otherwise (GPT-2: ``wte``)."""
+        return self.embed_tokens
+
     def get_decoder(self) -> "Prompted":
         """Return itself: what runs the decoder alone must not pass the trained places by."""
         return self

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.errors import TrainingError
 from pipeline.settings import TrainSettings
+from pipeline.train.methods.targets import refuse
 
 
 def prompt(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
@@ -39,6 +40,14 @@ def prefix(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = 
     ids = torch.tensor([_first_tokens(rows, settings)], device=model.device)
     with torch.no_grad():
         cache = model.get_decoder()(input_ids=ids, use_cache=True).past_key_values
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    parts: list[Any] = [
+        getattr(layer, name, None) for layer in cache.layers for name in ("keys", "values")
+    ]
+    if any(part is None or part.shape != (1, heads, *parts[0].shape[2:]) for part in parts):
+        what = f"keeps no keys and values of {heads} heads in each layer, which a prefix would join"
+        refuse(model, "prefix", what)
     found = torch.stack([torch.stack([layer.keys[0], layer.values[0]]) for layer in cache.layers])
     # (layers, 2, heads, places, width) to PEFT's (places, layers * 2 * heads * width)
     table = Table(found.permute(3, 0, 1, 2, 4).reshape(ids.shape[1], -1))

@@ -1,11 +1,12 @@
 """The table of methods: how each is built, stored and merged, with its tuned preset.
 
 Each row names the source of its shape. The learning rates are starting points for the embedded
-model of 135M, from rules and papers: LoRA 1e-3 (the top of the range tried at that size, 2e-4 at
-7B), all weights a tenth of it (tinker-cookbook), less where the scale is larger (rsLoRA, PiSSA) or
-B has a rate of its own (LoRA+: 3.2e-3), IA3 and prefix 5e-3 (the better runs of PEFT's
-comparison), and more where a few vectors carry everything. tests/benchmarks/method_rates.py
-compares rates on rows of this repository; ``tuneloop tune`` does on yours.
+model of 135M, from rules and papers: LoRA 1e-3 (the top of the range tried at that size), all
+weights a tenth of it (tinker-cookbook), less where the scale is larger (rsLoRA, PiSSA) or B has a
+rate of its own (LoRA+: 3.2e-3), IA3 and prefix 5e-3 (the better runs of PEFT's comparison), and
+more where a few vectors carry everything. :func:`rate_at` lowers them for wider models.
+tests/benchmarks/method_rates.py compares rates on rows of this repository; ``tuneloop tune`` does
+on yours.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ class Preset:
     """Values of the settings that a method uses; None where it has no use for one."""
 
     learning_rate: float
+    """Of a model as wide as the embedded one."""
     rank: int | None = None
     alpha: int | None = None
     targets: str | None = None
@@ -56,7 +58,15 @@ class Method:
     """Whether its initial values are taken from train rows."""
     checkpoints: bool = True
     """Whether it works with gradient checkpointing."""
+    width_power: float = 0.0
+    """How fast the learning rate falls with the model's width; 0 for trained vectors."""
 
+
+PRESET_WIDTH = 576
+"""Hidden size of the embedded model."""
+
+LOW_RANK_POWER = 0.82
+FULL_POWER = 1.0
 
 _LINEAR = Preset(learning_rate=1e-3, rank=16, alpha=32, targets="all", dropout=0.0)
 
@@ -69,6 +79,7 @@ METHODS = {
             _LINEAR,
             lora.lora,
             quantized=True,
+            width_power=LOW_RANK_POWER,
         ),
         Method(
             "lora",
@@ -76,6 +87,7 @@ METHODS = {
             "Without Regret, Schulman et al. 2025)",
             _LINEAR,
             lora.lora,
+            width_power=LOW_RANK_POWER,
         ),
         Method(
             "rslora",
@@ -83,12 +95,14 @@ METHODS = {
             "rank 64, alpha 64: best LoRA of PEFT's comparison, .513 against .474)",
             Preset(learning_rate=5e-4, rank=64, alpha=64, targets="all", dropout=0.0),
             lora.rslora,
+            width_power=LOW_RANK_POWER,
         ),
         Method(
             "dora",
             "LoRA on the direction of each weight row and a trained length (Liu et al. 2024)",
             _LINEAR,
             lora.dora,
+            width_power=LOW_RANK_POWER,
         ),
         Method(
             "pissa",
@@ -96,6 +110,7 @@ METHODS = {
             "LoRA of twice the rank",
             Preset(learning_rate=5e-4, rank=16, alpha=16, targets="all", dropout=0.0),
             lora.pissa,
+            width_power=LOW_RANK_POWER,
         ),
         Method(
             "eva",
@@ -104,6 +119,7 @@ METHODS = {
             _LINEAR,
             lora.eva,
             reads_rows=True,
+            width_power=LOW_RANK_POWER,
         ),
         Method(
             "lora_plus",
@@ -112,6 +128,7 @@ METHODS = {
                 learning_rate=2e-4, rank=16, alpha=32, targets="all", dropout=0.0, rate_ratio=16.0
             ),
             lora.lora,
+            width_power=LOW_RANK_POWER,
         ),
         Method(
             "full",
@@ -119,6 +136,7 @@ METHODS = {
             Preset(learning_rate=1e-4),
             whole.full,
             stored="model",
+            width_power=FULL_POWER,
         ),
         Method(
             "selective",
@@ -134,6 +152,7 @@ METHODS = {
             bottleneck.houlsby,
             stored="tensors",
             mergeable=False,
+            width_power=LOW_RANK_POWER,
         ),
         Method(
             "pfeiffer",
@@ -142,6 +161,7 @@ METHODS = {
             bottleneck.pfeiffer,
             stored="tensors",
             mergeable=False,
+            width_power=LOW_RANK_POWER,
         ),
         Method(
             "hybrid",
@@ -150,6 +170,7 @@ METHODS = {
             bottleneck.hybrid,
             stored="tensors",
             mergeable=False,
+            width_power=LOW_RANK_POWER,
         ),
         Method(
             "ia3",
@@ -194,16 +215,35 @@ METHODS = {
 """Every method by its name in ``train.method``."""
 
 
-def resolved(settings: TrainSettings) -> TrainSettings:
+def rate_at(method: str, width: int) -> float:
+    """Return the learning rate of a method's preset for a model of a width (its hidden size).
+
+    LoRA's falls as width ** -0.82, which leads from the 1e-3 of the embedded model (576) to the
+    2e-4 of 7B (4,096) that QLoRA's paper takes; tinker-cookbook's ``get_lr`` has the powers 0.78
+    for Llama (2.9e-4 for Llama-3.1-8B) and 0.08 for Qwen. That of all weights falls as 1 / width
+    (muP, Yang et al. 2022: Adam on matrices): 1.4e-5 at 7B, where 1e-5 is usual. Trained vectors
+    keep theirs, which muP does not change and PEFT's comparison found at 3B. Nothing was measured
+    below 576, and no rate is raised there.
+    """
+    used = METHODS[method]
+    shrunk = min(1.0, (PRESET_WIDTH / width) ** used.width_power)
+    return float(f"{used.preset.learning_rate * shrunk:.3g}")
+
+
+def resolved(settings: TrainSettings, width: int = PRESET_WIDTH) -> TrainSettings:
     """Return the settings with the method's preset in the place of what is empty.
 
     What the method has no use for stays empty. Resolving twice changes nothing.
+
+    Args:
+        settings: of the project.
+        width: hidden size of the base model, for the learning rate.
 
     Raises:
         SettingsError: a setting is given that the method does not use.
     """
     method = METHODS[settings.method]
-    preset = asdict(method.preset)
+    preset = asdict(method.preset) | {"learning_rate": rate_at(method.name, width)}
     unused = [
         f"train.{name}" for name, value in preset.items()
         if value is None and getattr(settings, name) is not None

@@ -11,12 +11,12 @@ from typing import Any
 
 from pipeline.errors import TrainingError
 from pipeline.settings import TrainSettings
+from pipeline.train.methods.targets import text_parameters
 
 
 def full(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
     """Train every weight; tied weights stay tied."""
-    names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    return _train(model, names)
+    return _train(model, text_parameters(model))
 
 
 def selective(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
@@ -27,8 +27,8 @@ def selective(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]]
     """
     names = {
         name
-        for name, parameter in model.named_parameters(remove_duplicate=False)
-        if parameter.ndim == 1 and ("norm" in name.lower() or name.endswith("bias"))
+        for name in text_parameters(model)
+        if model.get_parameter(name).ndim == 1 and ("norm" in name.lower() or name.endswith("bias"))
     }
     if not names:
         raise TrainingError(

@@ -94,14 +94,14 @@ class Card:
     gigabytes: int
     """Memory, GiB, as named by its maker."""
     teraflops: float
-    """Dense matrix multiplication in bfloat16 (float16 where it has no bfloat16) with float32
+    """Dense matrix multiplication in bfloat16 (float32 where it has no bfloat16) with float32
     sums, 1e12 FLOPs a second, without sparsity."""
     source: str
     bfloat16: bool = True
 
 
 CARDS = {
-    "t4": Card(16, 65, "NVIDIA T4 datasheet, 2019: FP16 tensor", bfloat16=False),
+    "t4": Card(16, 8.1, "NVIDIA T4 datasheet, 2019: FP32", bfloat16=False),
     "l4": Card(24, 121, "NVIDIA L4 datasheet, 2023: 242 with sparsity"),
     "a10g": Card(24, 70, "AWS EC2 G5, NVIDIA A10G: 70 dense"),
     "rtx3090": Card(24, 71, "NVIDIA Ampere GA102 whitepaper, 2020: float32 accumulate"),

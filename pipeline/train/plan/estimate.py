@@ -51,6 +51,7 @@ class Plan:
 
     method: str
     hardware: str
+    learning_rate: float
     trainable: int
     share: float
     """Of the base model's parameters."""
@@ -69,7 +70,7 @@ class Plan:
         return asdict(self)
 
 
-def settings_for(method: str, settings: TrainSettings) -> TrainSettings:
+def settings_for(method: str, settings: TrainSettings, width: int) -> TrainSettings:
     """Return resolved settings of a method: those given, and the preset where they name another.
 
     Among LoRA and its kin a rank that is given counts for all.
@@ -78,13 +79,13 @@ def settings_for(method: str, settings: TrainSettings) -> TrainSettings:
         SettingsError: the settings name this method and give what it has no use for.
     """
     if method == settings.method:
-        return resolved(settings)
+        return resolved(settings, width)
     changed: dict[str, Any] = {"method": method, **dict.fromkeys(SHAPE_SETTINGS)}
     if method in LORA and settings.method in LORA:
         changed["rank"] = settings.rank
     if not METHODS[method].checkpoints:
         changed["gradient_checkpointing"] = False
-    return resolved(settings.model_copy(update=changed))
+    return resolved(settings.model_copy(update=changed), width)
 
 
 def plan(
@@ -107,6 +108,7 @@ def plan(
             f"plan: a pass of {batch.rows} rows of {batch.tokens} tokens; expected at least one "
             "token; raise train.micro_batch_size or train.max_tokens"
         )
+    assert settings.learning_rate is not None, "resolved"
     quantized = METHODS[settings.method].quantized
     machine = Machine(hardware.kind, hardware.value)
 
@@ -136,6 +138,7 @@ def plan(
     return Plan(
         method=settings.method,
         hardware=hardware.name,
+        learning_rate=settings.learning_rate,
         trainable=trained,
         share=trained / shape.parameters,
         items=items,

@@ -52,9 +52,31 @@ def card(name: str) -> Hardware:
     found = CARDS[key]
     about = f"{found.teraflops:g} TFLOPS x {GPU_UTILISATION:.0%} assumed ({found.source})"
     if not found.bfloat16:
-        about += "; no bfloat16 in hardware: emulated, slower than that"
+        about += "; no bfloat16 in hardware: computes in float32"
     flops = found.teraflops * 1e12 * GPU_UTILISATION
-    return Hardware(key, "gpu", found.gigabytes * 2**30, 2, flops, about)
+    value = 2 if found.bfloat16 else 4
+    return Hardware(key, "gpu", found.gigabytes * 2**30, value, flops, about)
+
+
+def training_machine(device: str) -> Hardware:
+    """Return what a training on a device runs on: the GPU of this machine, or its CPU."""
+    if device != "cuda":
+        return this_machine()
+    import torch
+
+    found = torch.cuda.get_device_properties(0)
+    bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return gpu(found.name, found.total_memory, bfloat16=bfloat16)
+
+
+def gpu(name: str, memory: int, *, bfloat16: bool) -> Hardware:
+    """Return a graphics card with its own memory, and the rate of the nearest one of the table."""
+    spelt = name.lower().replace(" ", "")
+    alike = [each for key, each in CARDS.items() if key.partition("-")[0] in spelt]
+    nearest = min(alike or CARDS.values(), key=lambda each: abs(each.gigabytes * 2**30 - memory))
+    about = f"{nearest.teraflops:g} TFLOPS x {GPU_UTILISATION:.0%} assumed ({nearest.source})"
+    flops = nearest.teraflops * 1e12 * GPU_UTILISATION
+    return Hardware(name, "gpu", memory, 2 if bfloat16 else 4, flops, about)
 
 
 def this_machine(measure: bool = False) -> Hardware:

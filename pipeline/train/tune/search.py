@@ -21,6 +21,7 @@ from pipeline.errors import TrainingError
 from pipeline.progress import Listener, listening
 from pipeline.settings import ModelSettings, TrainSettings, TuneSettings
 from pipeline.train.base_model import BaseModel
+from pipeline.train.peak import free_memory, naming_the_setting
 from pipeline.train.plan.hardware import Hardware
 from pipeline.train.plan.memory import Machine, memory, total
 from pipeline.train.plan.parameters import LORA
@@ -167,7 +168,7 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
     from pipeline.train.methods import METHODS
     from pipeline.train.trainer import train
 
-    settings = candidate(job.train, _suggest(trial, job))
+    settings = candidate(job.train, _suggest(trial, job), job.shape.hidden)
     names = ("method", "rank", "targets", "learning_rate")
     trial.set_user_attr("settings", {name: getattr(settings, name) for name in names})
     quantized = METHODS[settings.method].quantized
@@ -192,6 +193,9 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
             result = train(
                 job.examples, job.base, schedule, job.model, folder / "work", folder / "adapter"
             )
+        if job.forgetting is not None:
+            with naming_the_setting("lower tune.general_texts"):
+                trial.set_user_attr("forgetting", job.forgetting(folder / "adapter"))
     except _Stopped:
         trial.set_user_attr("stopped", f"stopped at step {trial.user_attrs['rung']}")
         study.tell(trial, state=TrialState.PRUNED)
@@ -201,8 +205,8 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
         trial.set_user_attr("stopped", f"failed: {error}")
         study.tell(trial, state=TrialState.PRUNED)
         return
-    if job.forgetting is not None:
-        trial.set_user_attr("forgetting", job.forgetting(folder / "adapter"))
+    finally:
+        free_memory()
     clock.stamp()
     study.tell(trial, min(loss for _, loss in result.validation_loss))
     shutil.rmtree(folder / "work")

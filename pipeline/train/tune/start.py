@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.settings import TrainSettings
-from pipeline.train.methods import METHODS, resolved
+from pipeline.train.methods import METHODS, rate_at, resolved
 from pipeline.train.plan.estimate import BITS_PER_PARAMETER, BITS_PER_TOKEN, LARGE_SHARE
 from pipeline.train.plan.parameters import LORA
 from pipeline.train.plan.shapes import Shape
-
-FULL_RATE_TIMES = 10
-"""LoRA's learning rate over that of full fine-tuning (tinker-cookbook; Schulman et al. 2025)."""
 
 RANKS = (8, 16, 32, 64, 128, 256)
 """Ranks that servers take (vLLM also has 1, 320 and 512)."""
@@ -53,11 +50,10 @@ def closed_form(shape: Shape, supervised: int) -> Start:
     return Start(rank, why)
 
 
-def rate_of(method: str) -> float:
-    """Return the learning rate that a method starts at."""
-    if method in LORA and METHODS[method].preset.rate_ratio is None:
-        return FULL_RATE_TIMES * METHODS["full"].preset.learning_rate
-    return METHODS[method].preset.learning_rate
+def rate_of(method: str, width: int) -> float:
+    """Return the learning rate that a method starts at: LoRA's, for all of its kin but LoRA+."""
+    plain = method in LORA and METHODS[method].preset.rate_ratio is None
+    return rate_at("lora" if plain else method, width)
 
 
 def ranks_around(start: Start) -> tuple[int, ...]:
@@ -66,12 +62,13 @@ def ranks_around(start: Start) -> tuple[int, ...]:
     return tuple(RANKS[place + step] for step in RANK_STEPS if 0 <= place + step < len(RANKS))
 
 
-def candidate(train: TrainSettings, chosen: dict[str, Any]) -> TrainSettings:
+def candidate(train: TrainSettings, chosen: dict[str, Any], width: int) -> TrainSettings:
     """Return resolved training settings with a choice of the search in them.
 
     Args:
         train: of the project; what the search does not choose stays.
         chosen: method, rate (a factor), and for LoRA and its kin rank and targets.
+        width: hidden size of the base model.
     """
     method = chosen["method"]
     changed: dict[str, Any] = {
@@ -79,9 +76,9 @@ def candidate(train: TrainSettings, chosen: dict[str, Any]) -> TrainSettings:
         for name in ("rank", "alpha", "dropout", "rate_ratio", "bottleneck", "virtual_tokens")
     }
     changed |= {"method": method, "targets": None}
-    changed["learning_rate"] = float(f"{rate_of(method) * chosen['rate']:.3g}")
+    changed["learning_rate"] = float(f"{rate_of(method, width) * chosen['rate']:.3g}")
     if method in LORA:
         changed |= {"rank": chosen["rank"], "targets": chosen["targets"]}
     if not METHODS[method].checkpoints:
         changed["gradient_checkpointing"] = False
-    return resolved(train.model_copy(update=changed))
+    return resolved(train.model_copy(update=changed), width)

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from pipeline.cache import short_id
-from pipeline.evaluate.selection import nearest_examples, test_set
+from pipeline.evaluate.selection import answer_limit, nearest_examples, test_set
 from pipeline.settings import EvaluateSettings
 from tests.pipeline.evaluate.conftest import QUESTIONS, TRAIN, examples
 
@@ -68,3 +68,20 @@ def test_a_sample_of_the_test_rows_does_not_change_with_order_or_growth(all_exam
     assert old <= set(found.kept["pair_id"])
     other = test_set(all_examples, tokenizer, EvaluateSettings(max_test_rows=3, seed=1))
     assert not other.kept.equals(found.kept)
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "limit"),
+    [
+        ([3] * 20, None, 64),  # short references: as many as ever
+        ([100] * 20, None, 151),
+        ([10] * 19 + [900], None, 83),  # one long reference does not decide
+        ([2000] * 4, None, 1024),
+        ([100] * 20, 30, 30),
+        ([], None, 64),
+    ],
+)
+def test_an_answer_may_be_half_as_long_again_as_the_references(words, given, limit):
+    rows = [(f"Question {number}?", "word " * count) for number, count in enumerate(words)]
+    settings = EvaluateSettings(max_new_tokens=given)
+    assert answer_limit(examples(rows, "test"), lambda text: len(text.split()), settings) == limit

@@ -9,17 +9,21 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipeline.errors import TrainingError
 from pipeline.settings import ModelSettings
 from pipeline.train import embedded
 from pipeline.train.base_model import (
+    choose_device,
     compute_dtype,
     configure_torch,
+    describe_device,
     load_model,
     load_tokenizer,
     resolve_model,
     token_counter,
+    unusable_gpu,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -169,3 +173,30 @@ def test_the_model_loads_in_the_type_this_processor_is_fast_in_and_knows_paris(b
     )  # fmt: skip
     written = model.generate(**prompt, max_new_tokens=12, do_sample=False)[0]
     assert tokenizer.decode(written).endswith("The capital of France is Paris.<|im_end|>")
+
+
+def test_a_gpu_that_torch_cannot_use_is_said_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert unusable_gpu(tmp_path) == ""
+    (tmp_path / "nvidia0").touch()
+    said = unusable_gpu(tmp_path)
+    assert "torch" in said
+    assert ("install the CUDA wheel" in said) == (torch.version.cuda is None)
+    monkeypatch.setattr("torch.version.cuda", "13.0")
+    assert "nvidia-smi" in unusable_gpu(tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert unusable_gpu(tmp_path) == ""
+
+
+def test_the_device_is_said_with_its_threads_and_why_not_the_gpu(tmp_path, monkeypatch):
+    settings = ModelSettings(device="cpu", threads=1)
+    kind = str(compute_dtype("cpu")).removeprefix("torch.")
+    assert describe_device(settings) == f"device: cpu (1 thread, {kind})"
+    (tmp_path / "nvidia-smi").write_text("")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    auto = describe_device(ModelSettings(threads=1))
+    assert auto.startswith(f"device: cpu (1 thread, {kind}); torch ")
+    assert "; " not in describe_device(settings), "the CPU was asked for"
+    with pytest.raises(TrainingError, match=r"'cuda' asked for and torch \d"):
+        choose_device(ModelSettings(device="cuda"))

@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import SettingsError
 from pipeline.settings import TrainSettings
 from pipeline.settings_file import load_settings
-from pipeline.train.methods import METHODS, Preset, resolved
+from pipeline.train.methods import METHODS, Preset, rate_at, resolved
 
 every_method = pytest.mark.parametrize("method", list(METHODS))
 
@@ -66,3 +66,28 @@ def test_a_setting_in_vain_is_found_when_settings_are_loaded(tmp_path):
 def test_a_prefix_and_gradient_checkpointing_exclude_each_other():
     with pytest.raises(SettingsError, match=r"train\.gradient_checkpointing found with method pre"):
         resolved(TrainSettings(method="prefix", gradient_checkpointing=True))
+
+
+@pytest.mark.parametrize(
+    ("method", "width", "rate"),
+    [
+        ("lora", 576, 1e-3),
+        ("qlora", 4096, 2e-4),  # QLoRA's paper at 7B
+        ("lora", 64, 1e-3),
+        ("full", 576, 1e-4),
+        ("full", 4096, 1.41e-5),
+        ("ia3", 4096, 5e-3),
+    ],
+)
+def test_the_learning_rate_follows_the_width_of_the_model(method, width, rate):
+    assert rate_at(method, width) == rate
+    assert resolved(TrainSettings(method=method), width).learning_rate == rate
+    given = TrainSettings(method=method, learning_rate=3e-4)
+    assert resolved(given, width).learning_rate == 3e-4
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_at_the_width_of_the_embedded_model_each_preset_is_as_it_was_measured(method):
+    assert resolved(TrainSettings(method=method)).learning_rate == (
+        METHODS[method].preset.learning_rate
+    )

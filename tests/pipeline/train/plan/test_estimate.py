@@ -9,7 +9,7 @@ from pipeline.train.plan.activations import Batch
 from pipeline.train.plan.catalogue import CATALOGUE
 from pipeline.train.plan.duration import flops_per_token
 from pipeline.train.plan.estimate import Work, plan, settings_for
-from pipeline.train.plan.hardware import card, this_machine
+from pipeline.train.plan.hardware import card, gpu, this_machine, training_machine
 from pipeline.train.plan.launch import launch_config, write_launch_config
 from pipeline.train.plan.rows import full_batch, largest_batch
 from pipeline.train.plan.shapes import read_shape
@@ -20,7 +20,7 @@ WORK = Work(rows=1000, row_tokens=256, supervised_share=0.5)
 
 
 def of(method, shape=SEVEN, gpu="a100-80", work=WORK, **settings):
-    train = settings_for(method, TrainSettings(method=method, **settings))
+    train = settings_for(method, TrainSettings(method=method, **settings), shape.hidden)
     return plan(shape, train, full_batch(train), card(gpu), work)
 
 
@@ -47,7 +47,7 @@ def test_the_rows_that_fit_are_said_where_not_all_do():
 def test_full_takes_six_operations_a_parameter_and_lora_four():
     batch = Batch(1, 1, 1)
     numbers = {
-        method: flops_per_token(SEVEN, settings_for(method, TrainSettings()), batch)
+        method: flops_per_token(SEVEN, settings_for(method, TrainSettings(), SEVEN.hidden), batch)
         / (SEVEN.linear_parameters + SEVEN.vocabulary * SEVEN.hidden)
         for method in ("full", "prompt")
     }
@@ -84,6 +84,20 @@ def test_this_machine_has_its_own_memory_and_a_measured_rate():
     assert "assumed" in assumed.about
     assert "measured" in measured.about
     assert measured.flops > 1e9
+
+
+def test_a_gpu_of_this_machine_has_its_own_memory_and_the_rate_of_its_kind():
+    found = gpu("NVIDIA A100-SXM4-80GB", 85_097_971_712, bfloat16=True)
+    assert (found.kind, found.value, found.flops) == ("gpu", 2, card("a100-80").flops)
+    assert found.usable == int(85_097_971_712 * 0.95)
+    assert gpu("NVIDIA L40S", 48 * 2**30, bfloat16=True).flops == card("l40s").flops
+    assert gpu("Tesla T4", 16 * 2**30, bfloat16=False).value == card("t4").value == 4
+    other = gpu("NVIDIA GeForce RTX 2080 Ti", 11 * 2**30, bfloat16=False)
+    assert other.flops == card("t4").flops, "the nearest in memory"
+
+
+def test_a_training_on_the_cpu_is_planned_for_the_cpu():
+    assert training_machine("cpu") == this_machine()
 
 
 def test_this_machine_computes_in_the_type_that_the_trainer_takes():

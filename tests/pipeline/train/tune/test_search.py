@@ -104,3 +104,14 @@ def test_a_search_out_of_time_goes_on_with_more(tiny_base, tmp_path):
     study, said = run(job(tiny_base, trials=1), tmp_path)
     assert len(said) == 1
     assert study.trials[0].state.name == "COMPLETE"
+
+
+def test_a_trial_without_memory_is_pruned_and_does_not_come_again(tiny_base, tmp_path):
+    import torch
+
+    study, said = run(job(tiny_base, lambda _: torch.empty(2**46), trials=2), tmp_path)
+    assert [trial.state.name for trial in study.trials] == ["PRUNED", "PRUNED"]
+    assert "memory: there is none left" in study.trials[0].user_attrs["stopped"]
+    again, more = run(job(tiny_base, trials=2), tmp_path)
+    assert len(again.trials) == len(said) == 2
+    assert more == []

@@ -1,0 +1,173 @@
+"""Target layers: the linear layers of a decoder by what they do, whatever they are called.
+
+Fused layers (Phi's ``qkv_proj``), other names (GPT-2's ``c_attn``, Falcon's ``dense``), the stacked
+experts of a mixture and the language model inside one with eyes are all found by where they are:
+in the decoder, below a module of attention or not.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from pipeline.errors import TrainingError
+from pipeline.settings import TrainSettings
+
+ATTENTION = re.compile(r"attn|attention|mixer")
+"""What the modules that mix tokens are called: ``self_attn``, ``attention``, ``linear_attn``."""
+
+AFTER_ATTENTION = ("o_proj", "out_proj", "dense", "c_proj", "wo")
+"""Last linear layer of attention, before the residual connection."""
+
+AFTER_MLP = ("down_proj", "dense_4h_to_h", "fc2", "c_proj", "w2", "wo")
+"""Last linear layer of the MLP."""
+
+WITHOUT_EXPERTS = ("dora", "pissa", "eva", "houlsby", "pfeiffer", "hybrid")
+"""Methods that need a linear layer each: stacked experts are one tensor of three axes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Paths in a model, in its own order."""
+
+    attention: tuple[str, ...]
+    mlp: tuple[str, ...]
+    """Every other linear layer of the decoder."""
+    experts: tuple[str, ...]
+    """Parameters, not modules: the stacked weights of all experts of a layer."""
+
+
+def find_targets(model: Any) -> Targets:
+    """Find the linear layers of a model's decoder, and its experts; the output head is neither."""
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    decoder, head = model.get_decoder(), model.get_output_embeddings()
+    paths = {module: path for path, module in model.named_modules()}
+    start = f"{paths[decoder]}." if paths[decoder] else ""
+    linear = [
+        start + path
+        for path, module in decoder.named_modules()
+        if isinstance(module, nn.Linear | Conv1D) and module is not head
+    ]
+    attention = [path for path in linear if ATTENTION.search(path.removeprefix(start))]
+    return Targets(
+        attention=tuple(attention),
+        mlp=tuple(path for path in linear if path not in set(attention)),
+        experts=tuple(
+            start + path
+            for path, parameter in decoder.named_parameters()
+            if parameter.ndim == 3 and "expert" in path
+        ),
+    )
+
+
+def text_parameters(model: Any) -> list[str]:
+    """Return the names of a model's parameters without those of its eyes; tied ones twice."""
+    paths = {module: path for path, module in model.named_modules()}
+    parts = (model.get_decoder(), model.get_output_embeddings())
+    below = tuple(f"{paths[part]}." if paths[part] else "" for part in parts)
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    return [name for name in names if name.startswith(below)]
+
+
+def short_names(model: Any, chosen: Collection[str]) -> list[str]:
+    """Return names that match the chosen modules and no others: the last part where it will do."""
+    every = {path for path, _ in model.named_modules()}
+    others = {_name(path) for path in every - set(chosen)}
+    return sorted({path if _name(path) in others else _name(path) for path in chosen})
+
+
+def last_layers(paths: Collection[str], names: Collection[str]) -> list[str]:
+    """Return the layers whose output joins the residual stream."""
+    return [path for path in paths if _name(path) in names]
+
+
+def keeps_keys(decoder: Any) -> bool:
+    """Whether all layers keep keys and values; one of linear attention has a state instead."""
+    from transformers import DynamicCache
+
+    layers = DynamicCache(config=decoder.config).layers
+    return all(hasattr(layer, "batch_repeat_interleave") for layer in layers)
+
+
+def check_targets(model: Any, settings: TrainSettings) -> None:
+    """Refuse a method that cannot be put on a model, before anything is trained.
+
+    Args:
+        model: a base model; its weights are not looked at, so it may be on the meta device.
+        settings: resolved.
+
+    Raises:
+        TrainingError: the layers that the method works on are not in the model.
+    """
+    from transformers.pytorch_utils import Conv1D
+
+    from pipeline.train.methods.table import METHODS
+
+    method, found = settings.method, find_targets(model)
+    linear = found.attention + found.mlp
+    wanted = {
+        "houlsby": last_layers(found.attention, AFTER_ATTENTION)
+        and last_layers(found.mlp, AFTER_MLP),
+        "pfeiffer": last_layers(found.mlp, AFTER_MLP),
+        "hybrid": found.attention and last_layers(found.mlp, AFTER_MLP),
+        "ia3": linear,
+    }
+    kind = settings.targets
+    if kind is not None:
+        of_kind = {"attention": found.attention, "mlp": found.mlp + found.experts}
+        wanted[method] = of_kind.get(kind, linear)
+    if not wanted.get(method, True):
+        refuse(model, method, f"has no linear layers that it works on ({_listed(found)})")
+    if found.experts and method in WITHOUT_EXPERTS and kind != "attention":
+        what = f"has experts in one tensor each ({found.experts[0]}), which it cannot change"
+        refuse(model, method, what, 'train.targets = "attention" (dora, pissa, eva), or "lora"')
+    if found.experts and kind not in (None, "attention") and settings.dropout:
+        what = f"has experts in one tensor each ({found.experts[0]}), which know no dropout"
+        refuse(model, method, what, "train.dropout = 0")
+    if method == "pissa" and settings.rank:
+        paths = {"attention": found.attention, "mlp": found.mlp}.get(kind or "", linear)
+        narrow = min(paths, key=lambda path: min(model.get_submodule(path).weight.shape))
+        most = min(model.get_submodule(narrow).weight.shape)
+        if settings.rank > most:
+            what = f"has a layer of {most} singular vectors ({narrow}), fewer than the rank"
+            refuse(model, method, what, f"train.rank = {most} or less")
+    if settings.packing and not keeps_keys(model.get_decoder()):
+        what = "has layers of linear attention, through which packed rows would see each other"
+        refuse(model, method, what, "train.packing = false")
+    kinds = {getattr(module, "source_cls", type(module)) for module in model.modules()}
+    if Conv1D in kinds and METHODS[method].quantized:
+        what = "has layers of GPT-2's kind (Conv1D), which do not come back from 4 bits"
+        refuse(model, method, what, 'train.method = "lora"')
+
+
+def matched(model: Any) -> Counter[str]:
+    """Count the layers that an adapter is on, by name."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    from pipeline.train.methods.layers import Bottleneck
+
+    return Counter(
+        getattr(module, "parameter_name", _name(path))
+        for path, module in model.named_modules()
+        if isinstance(module, BaseTunerLayer | Bottleneck)
+    )
+
+
+def refuse(model: Any, method: str, found: str, advice: str = "another train.method") -> NoReturn:
+    """Stop with an error that names method and model."""
+    raise TrainingError(
+        f"method {method}: {type(model).__name__} {found}; expected layers it can be put on; "
+        f"choose {advice}"
+    )
+
+
+def _listed(found: Targets) -> str:
+    names = {_name(path) for path in found.attention + found.mlp}
+    return "its own: " + (", ".join(sorted(names)) or "none")
+
+
+def _name(path: str) -> str:
+    return path.rpartition(".")[2]

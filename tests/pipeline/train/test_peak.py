@@ -1,0 +1,66 @@
+"""No memory left is one line that names the setting; what is freed goes back."""
+
+import pytest
+import torch
+
+from pipeline.errors import TrainingError
+from pipeline.settings import TrainSettings
+from pipeline.train.loop import Run
+from pipeline.train.peak import (
+    free_memory,
+    is_out_of_memory,
+    naming_the_setting,
+    reset_peak,
+)
+from pipeline.train.trainer import train
+from tests.pipeline.train.methods.runs import CPU
+from tests.pipeline.train.seed_examples import make_examples
+
+TOO_MUCH = 2**46
+
+
+def take_too_much(*_):
+    return torch.empty(TOO_MUCH)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        OSError(12, "Cannot allocate memory"),
+    ],
+)
+def test_each_kind_of_error_is_one_line_that_names_the_setting(error):
+    with (
+        pytest.raises(TrainingError, match=r"^memory: there is none left \(.+\); .+; lower it$"),
+        naming_the_setting("lower it"),
+    ):
+        raise error
+
+
+def test_what_torch_raises_on_a_cpu_is_known_and_another_error_is_left_alone():
+    with pytest.raises(RuntimeError) as caught:
+        take_too_much()
+    assert is_out_of_memory(caught.value)
+    with pytest.raises(RuntimeError, match="shapes"), naming_the_setting("lower it"):
+        raise RuntimeError("shapes do not fit")
+
+
+def test_a_training_without_memory_names_the_size_of_its_passes(tiny_base, tmp_path, monkeypatch):
+    monkeypatch.setattr(Run, "_step", take_too_much)
+    with pytest.raises(TrainingError, match=r"none left .* lower train\.micro_batch_tokens"):
+        train(
+            make_examples(4, 1), tiny_base, TrainSettings(method="lora"), CPU,
+            tmp_path / "work", tmp_path / "output",
+        )  # fmt: skip
+
+
+def test_the_memory_that_torch_keeps_of_a_gpu_is_handed_back(monkeypatch):
+    called = []
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.cuda.empty_cache", lambda: called.append("emptied"))
+    monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", lambda: called.append("reset"))
+    free_memory()
+    reset_peak()
+    assert called == ["emptied", "reset"]
