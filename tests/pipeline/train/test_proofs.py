@@ -55,8 +55,8 @@ def test_a_training_tells_what_was_proven_and_shows_the_mask(tiny_base, tmp_path
     result = start(tiny_base, tmp_path, TrainSettings(method="qlora", rank=4, max_steps=1))
     told = result.to_dict()
     assert [proof["name"] for proof in told["proofs"]] == [
-        "template", "loss mask", "stop token", "rows without supervised tokens", "4-bit gradients",
-        "padded logits", "gradients", "adapter",
+        "template", "loss mask", "stop token", "rows without supervised tokens", "target layers",
+        "4-bit gradients", "padded logits", "gradients", "adapter",
     ]  # fmt: skip
     by_id = {row["pair_id"]: row["messages"] for row in make_examples(8, 2).to_dicts()}
     assert len(told["masks"]) == 3
