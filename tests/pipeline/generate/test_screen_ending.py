@@ -38,6 +38,7 @@ def test_an_answer_that_goes_on_behind_its_end_is_unfinished(text):
     "text",
     [
         "6 bar", "Port 8443", "8443", "Yes", "After 30 seconds of dry running", "FW-200",
+        "Fuse F1 is rated 5 A", "Schalten Sie die Pumpe ein",
         "Up to 6 climate zones and 24 valves", "# Reset the pump of the second zone at once and",
         "The pump stops. See https://example.com/pumps/reset",
         "The settings of the pump and of its alarms are kept in /etc/pump/alarms",
