@@ -26,7 +26,7 @@ from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs
 from schemas.splits import Splits
 
-GENERATE = Stage("generate", 4, "candidate_pairs", holds_model=True)
+GENERATE = Stage("generate", 5, "candidate_pairs", holds_model=True)
 SCREEN = Stage("screen", 2, "screened_pairs")
 
 

@@ -28,6 +28,13 @@ _BEHIND = re.compile(rf"(?:\s*{_TOKEN}{_ROLE})+\s*\Z")
 _UNPRINTABLE = re.compile(r"\x1b\[[\d;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 """Colours of a terminal and control characters, NUL among them."""
 
+_PREFACE = re.compile(
+    r"\A\s*(?:(?:sure|certainly|of course|okay|here(?:'s| is| are))\b[^\n]{0,120}:\s*\n"
+    r"|[*_]*(?:final )?answer[*_]*:[*_]*\s+)",
+    re.IGNORECASE,
+)
+"""What a teacher says to whoever asks it: "Here is the answer:" on a line, "**Answer:**"."""
+
 FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*(?P<label>[^`\s]*)[^`]*")
 """A line that opens or closes a code block."""
 NO_CODE = ("", "text", "txt", "plain", "plaintext", "markdown", "md")
@@ -39,12 +46,12 @@ def tidy(reply: str) -> str:
     """Return an answer out of a reply: lines, lists and code keep their form.
 
     Off go: control tokens at both ends (one in the middle is left for the screens to name),
-    control characters, a fence around the whole answer that is no code, JSON around one answer,
-    white space around it. Outside code blocks, characters and white space become those of a
+    control characters, a preface, a fence around the whole answer that is no code, JSON around one
+    answer, white space around it. Outside code blocks, characters and white space become those of a
     cleaned document.
     """
     text = _UNPRINTABLE.sub("", "\n".join(reply.splitlines()))
-    text = _BEHIND.sub("", _BEFORE.sub("", text))
+    text = _PREFACE.sub("", _BEHIND.sub("", _BEFORE.sub("", text)))
     return dedent(normalise(_unwrapped(text.strip("\n")))).strip()
 
 

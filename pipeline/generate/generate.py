@@ -32,7 +32,8 @@ LOCAL_DOCUMENTS, LOCAL_CHUNKS = 4, 12
 """Documents or chunks given to a teacher in this process together: they fill its batches, and
 progress is told after each group."""
 MOST_PASS = 0.95
-"""Share of the candidates that passes the screens at the most."""
+"""Share of the candidates that passes the screens at the most. A target above it is out of reach:
+all chunks are asked then, document by document, in batches that no target changes."""
 
 Unit = tuple[int, int, int]
 """A chunk to ask: number of its document, place among those to ask there, pairs wanted."""

@@ -29,11 +29,10 @@ ADDRESS = re.compile(r"://|^www\.|@|^[/~\\]|[\\/]|\w\.\w{2,5}$")
 """A last word that takes no full stop: an address, a path, a file."""
 
 HANGING = re.compile(
-    r"(?:\b(?:and|or|but|nor|the|an?|of|than|because|if|when|which|whose|while|into|between|via|"
-    r"und|oder|der|das|ein|eine|et|ou|le|les|y|el|los)|[,(]|\w-|\s[\u2013\u2014-])$",
-    re.IGNORECASE,
+    r"(?:\b(?:and|or|but|nor|the|a|of|than|because|if|when|which|whose|while|into|between|via|"
+    r"und|oder|der|das|eine|et|ou|le|les|el|los)|[,(]|\w-|\s[\u2013\u2014-])$"
 )
-"""A word or sign that something must follow."""
+"""A word or sign that something must follow; not "5 A", nor "Schalten Sie die Pumpe ein"."""
 SHORT = 60
 """Characters of a line below which it was not wrapped but ends on purpose."""
 TAIL = 4

@@ -93,6 +93,19 @@ def test_json_around_one_answer_comes_off():
     assert tidy('{"Answer": "It opens."}') == "It opens."
 
 
+@pytest.mark.parametrize(
+    "preface",
+    ["Here is the answer based on the text:\n\n", "**Answer:** ", "Answer: ", "Final answer:\n",
+     "Sure! Here are the steps:\n", "Here's the answer:\n```\n"],
+)  # fmt: skip
+def test_a_preface_is_taken_off_and_a_lead_in_of_the_answer_stays(preface):
+    assert tidy(f"{preface}1. Open it.\n   - slowly\n2. Wait.") == (
+        "1. Open it.\n   - slowly\n2. Wait."
+    )
+    for text in ("To open it:\n\n1. Turn it.", "The answer: 6 bar.", "Here is the valve: on top."):
+        assert tidy(text) == text
+
+
 def test_control_characters_are_taken_off_inside_code_too():
     assert tidy("The \x00valve \x1b[31mopens\x1b[0m.\ufeff") == "The valve opens."
     assert tidy("```sh\nset\x00 6\x7f\n```") == "```sh\nset 6\n```"

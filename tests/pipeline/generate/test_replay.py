@@ -48,7 +48,7 @@ def test_every_prompt_is_asked_before_one_is_asked_again_and_equal_answers_count
     assert set(GENERAL_PROMPTS) <= set(asked)
 
 
-def test_an_answer_without_end_an_empty_one_and_one_that_leaks_are_drops():
+def test_an_answer_without_end_an_empty_one_a_token_and_one_that_leaks_are_drops():
     leaking = GENERAL_PROMPTS[3]
     held_out = make_examples(1, 0).with_columns(
         split=pl.lit("test"),
@@ -62,11 +62,15 @@ def test_an_answer_without_end_an_empty_one_and_one_that_leaks_are_drops():
         asked = body["messages"][0]["content"]
         if asked == GENERAL_PROMPTS[0]:
             return chat("It never en", finish="length")
+        if asked == GENERAL_PROMPTS[2]:
+            return chat("It never ends.<end_of_turn>")
         return chat("" if asked == GENERAL_PROMPTS[1] else f"Well: {asked[:9]}")
 
     outcome = answered_by(script, 10, held_out)
     assert outcome.balances
-    assert outcome.reasons == {"empty_message": 1, "leaks_into_test": 1, "reply_cut": 1}
+    assert outcome.reasons == {
+        "control_token": 1, "empty_message": 1, "leaks_into_test": 1, "reply_cut": 1,
+    }  # fmt: skip
     assert leaking not in {row[0]["content"] for row in outcome.kept["messages"]}
 
 

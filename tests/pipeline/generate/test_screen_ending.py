@@ -1,11 +1,14 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from pipeline.generate.evidence import sentences
-from pipeline.generate.screen_ending import cut_at
+from pipeline.generate.screen_ending import cut_at, unfinished
+from pipeline.generate.screen_rules import Candidate
+from pipeline.settings import ScreenSettings
 from tests.conftest import ROOT
-from tests.pipeline.generate.pairs_data import TEXT, grounded, screened, task
+from tests.pipeline.generate.pairs_data import grounded, screened, task
 
 ASKED = "How is the pump of the FW-200 alarm reset?"
 
@@ -35,6 +38,7 @@ def test_an_answer_that_goes_on_behind_its_end_is_unfinished(text):
     "text",
     [
         "6 bar", "Port 8443", "8443", "Yes", "After 30 seconds of dry running", "FW-200",
+        "Fuse F1 is rated 5 A", "Schalten Sie die Pumpe ein",
         "Up to 6 climate zones and 24 valves", "# Reset the pump of the second zone at once and",
         "The pump stops. See https://example.com/pumps/reset",
         "The settings of the pump and of its alarms are kept in /etc/pump/alarms",
@@ -55,15 +59,23 @@ def test_short_answers_lists_tables_code_and_other_scripts_are_finished(text):
     assert cut_at(text) == ""
 
 
-def test_the_ending_is_a_reason_of_the_screens_unless_the_text_ends_so_too():
+def test_the_ending_is_a_reason_of_the_screens_for_tasks_too():
     cut = "The log keeps the number of starts and the alarms of each pump for at least"
     assert screened(grounded(ASKED, cut)).reasons == {"unfinished": 1}
-    item = TEXT.replace("Firmware 4.2.1", "\n\n- Firmware 4.2.1").replace("one year.", "one year")
-    assert "one year" in sentences(item)[-1][-8:]
     assert screened(task("Write a line on rain.", "Grey drops on the glass and")).reasons == {
         "unfinished": 1
     }
     assert screened(task("Write two lines on rain.", "Grey drops\non the glass")).reasons == {}
+
+
+def test_an_answer_that_ends_as_an_item_of_its_text_does_is_finished():
+    item = "Firmware 4.2.1 shows the number of starts per day on the maintenance page"
+    text = f"What is new:\n\n- {item}\n- The log keeps them for one year"
+    said = Candidate("p", ASKED, "", item, True, None, text, ("en",))
+    assert cut_at(item)
+    assert unfinished(said, ScreenSettings()) is None
+    within = replace(said, source=f"{item}, and the log.")
+    assert unfinished(within, ScreenSettings()) == ("unfinished", 0, 1, item[-40:])
 
 
 def test_no_gold_answer_and_no_part_of_a_sample_is_unfinished():
