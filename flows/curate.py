@@ -41,8 +41,8 @@ from schemas.documents import Documents, RawDocuments, UniqueDocuments
 from schemas.paragraphs import RepeatedParagraphs
 from schemas.splits import Splits
 
-INGEST = Stage("ingest", 1, "raw_documents")
-CLEAN = Stage("clean", 2, "documents")
+INGEST = Stage("ingest", 2, "raw_documents")
+CLEAN = Stage("clean", 3, "documents")
 PARAGRAPHS = Stage("paragraphs", 1, "repeated_paragraphs")
 TRIM = Stage("trim", 1, "trimmed_documents")
 DEDUPLICATE = Stage("deduplicate", 2, "unique_documents")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import Indel
 
-from pipeline.ingest.prose import fenced, prose_of
+from pipeline.ingest.code import fenced, prose_of
 
 SAME_WORDING = 0.8
 """Share of words in the same order from which two texts are one wording with edits (measured in

@@ -4,7 +4,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.ingest.prose import prose_of
+from pipeline.ingest.code import prose_of
 
 if TYPE_CHECKING:
     from pipeline.ingest.language_model import Identifier

@@ -2,13 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
 
+from pipeline.ingest.code import outside_code, without_comments
 from pipeline.ingest.readers.markdown import FRONT_MATTER
-
-_FENCE = re.compile(r"^[ \t>]*(?:(?P<ticks>`{3,})[^`\n]*|(?P<tildes>~{3,})[^\n]*)$", re.MULTILINE)
-"""A line that opens fenced code, or closes it when nothing else is on it (CommonMark 4.5), in lists
-and quotes too."""
 
 _ZERO_WIDTH = "\u00ad\u200b\u200c\u200e\u200f\u2060\ufeff\ufffe"
 _CONTROLS = r"\x00-\x08\x0b-\x1f\x7f"
@@ -42,76 +38,14 @@ _RELATIVE_LINK = re.compile(
 )
 
 
-def outside_code(text: str, change: Callable[[str], str]) -> str:
-    """Apply a change to all of a Markdown text but its fenced code."""
-    pieces = []
-    at = 0
-    for start, end in fenced(text):
-        pieces += [change(text[at:start]), text[start:end]]
-        at = end
-    return "".join(pieces) + change(text[at:])
-
-
-def prose_of(text: str) -> str:
-    """Return a Markdown text without its fenced code."""
-    pieces = []
-    at = 0
-    for start, end in fenced(text):
-        pieces.append(text[at:start])
-        at = end
-    return "".join(pieces) + text[at:]
-
-
-def fenced(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where fenced code begins and ends, its fences included; unclosed, it goes on.
-
-    Line by line: one pattern for whole blocks looks for the end of each of 100,000 open fences
-    up to the end of the text.
-    """
-    opened, start = "", 0
-    for line in _fences(text):
-        fence = line["ticks"] or line["tildes"]
-        if not opened:
-            opened, start = fence, line.start()
-        elif fence.startswith(opened) and line[0].strip(" \t>") == fence:
-            yield start, line.end()
-            opened = ""
-    if opened:
-        yield start, len(text)
-
-
-def _fences(text: str) -> Iterator[re.Match[str]]:
-    """Yield the lines that may open or close fenced code."""
-    if "~~~" in text:
-        yield from _FENCE.finditer(text)
-        return
-    at = text.find("```")
-    while at >= 0:
-        line = _FENCE.match(text, text.rfind("\n", 0, at) + 1)
-        if line:
-            yield line
-        end = text.find("\n", at)
-        at = text.find("```", end) if end >= 0 else -1
-
-
 def strip_metadata(text: str) -> str:
     """Take the YAML front matter and the comments out of a Markdown text."""
     text = FRONT_MATTER.sub("", text, count=1)
-    return outside_code(text, _uncomment)
-
-
-def _uncomment(text: str) -> str:
-    # Not by a pattern: a file of opening marks alone would take quadratic time.
-    pieces = []
-    at = 0
-    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start)) >= 0:
-        pieces.append(text[at:start])
-        at = end + len("-->")
-    return "".join(pieces) + text[at:]
+    return without_comments(text)
 
 
 def normalise(text: str) -> str:
-    """Repair mojibake and normalise characters and white space outside fenced code.
+    """Repair mojibake and normalise characters and white space outside code.
 
     ftfy mends wrongly decoded characters and straightens quotation marks; HTML entities stay,
     since a document may write about them. Then Unicode NFC; invisible characters out; every
@@ -156,7 +90,12 @@ def mark_headings(text: str) -> str:
 
     The first line becomes ``#``.
     """
-    return _CAPITALS.sub(lambda line: f"{'##' if line.start() else '#'} {line[0]}\n", text)
+    return outside_code(
+        text,
+        lambda prose: _CAPITALS.sub(
+            lambda line: f"{'##' if line.start() else '#'} {line[0]}\n", prose
+        ),
+    )
 
 
 def unlink(text: str) -> str:

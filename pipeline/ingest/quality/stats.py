@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from itertools import filterfalse
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.ingest.prose import prose_of
+from pipeline.ingest.code import prose_of
 
 if TYPE_CHECKING:
     from pipeline.ingest.quality.ngrams import Ngrams

@@ -26,7 +26,11 @@ _EASTERN = re.compile(r"[^\W\d_][\u00b9\u00b3\u00bf\u00a3\u00a5\u00aa\u00ba\u00b
 """Signs that stand inside words only when Polish or another language in Windows-1250 is read as
 Windows-1252."""
 
+WRONG_SHARE = 2
+"""Characters beyond ASCII for each wrong byte, from which a file is UTF-8 with wrong bytes in it.
+Of other encodings at most one pair of bytes in six happens to be UTF-8 too."""
 
+_WRONG, _RIGHT = re.compile("[\udc80-\udcff]+"), re.compile("[^\0-\x7f\udc80-\udcff]+")
 _SEVEN_BITS = frozenset(
     {
         *("iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_2004", "iso2022_jp_3"),
@@ -68,7 +72,10 @@ def _decode(data: bytes, declared: str | None) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        pass
+        text = data.decode("utf-8", "surrogateescape")
+    wrong, right = (sum(map(len, signs.findall(text))) for signs in (_WRONG, _RIGHT))
+    if WRONG_SHARE * wrong <= right:
+        return _WRONG.sub(_western, text)
     if declared:
         try:
             return data.decode(declared)
@@ -82,6 +89,12 @@ def _decode(data: bytes, declared: str | None) -> str:
     if guess is None:
         raise ReadFailure("undecodable", "neither UTF-8 nor any encoding that reads as text")
     return str(guess)
+
+
+def _western(wrong: re.Match[str]) -> str:
+    """Return the letter of Windows-1252 for one byte, the usual sign of a loss for several."""
+    data = wrong[0].encode("utf-8", "surrogateescape")
+    return data.decode("cp1252", "replace") if len(data) == 1 else "\ufffd"
 
 
 def _codec(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import io
 
+from pipeline.ingest.heights import written_out
 from pipeline.ingest.readers.markdown import first_heading
 from pipeline.ingest.readers.reading import ReadFailure, Reading, whole
 from pipeline.ingest.readers.zipped import opened, refuse_entities
@@ -32,7 +33,7 @@ def read(data: bytes) -> Reading:
     except Exception as error:
         raise ReadFailure("unreadable_docx", f"{type(error).__name__}: {error}") from error
     text = markdownify(
-        html.replace("<img />", "").replace("|", "&#124;"),
+        written_out(html).replace("<img />", "").replace("|", "&#124;"),
         heading_style="ATX",
         bullets="-",
         table_infer_header=True,

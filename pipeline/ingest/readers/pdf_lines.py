@@ -1,12 +1,15 @@
 """The lines of a PDF page in reading order: columns one after the other, tables in their grid."""
 
 import ctypes
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import groupby, pairwise
-from statistics import median
+from statistics import median, median_low
 from typing import Any, NamedTuple
 
+from pipeline.ingest.heights import lowered, raised, settled
 from pipeline.ingest.readers.pdf_tables import BROKEN, Grid, grids, markdown
 
 GUTTER = 1.8
@@ -25,6 +28,17 @@ LIKE_WIDTH = 0.5
 APART = 2.0
 """Times the usual distance of rows that sets a header or a footer apart from the columns."""
 
+SMALLER = 0.85
+"""Of the type size beside it that a superscript or subscript has at most; 0.6 to 0.75 is usual."""
+
+SHIFTED = (0.05, 0.7)
+"""Type sizes by which its baseline is above or below; the next line is a whole one away."""
+
+WORD_SPACE = 0.2
+"""Heights of a capital letter that a gap between two words has at least."""
+
+_FILLER = "\1"
+"""In place of the line ends that pdfium sees around a superscript."""
 
 _EDGES = tuple(ctypes.c_double() for _ in range(4))
 """Where pdfium writes the box of a letter; made once, since it is asked for each of them."""
@@ -66,6 +80,8 @@ class _Part(NamedTuple):
     """Table, row and column."""
     spaced: bool
     """A space stands before it."""
+    height: str = ""
+    """``+`` of a superscript, ``-`` of a subscript."""
 
 
 def lines(page: Any) -> list[Line]:
@@ -78,7 +94,7 @@ def lines(page: Any) -> list[Line]:
     start = 0
     # Characters of the text and of the page count alike: pdfium numbers UTF-16 units, and
     # text outside the first plane shifts what follows by one, which only blurs sizes.
-    text = textpage.get_text_range().replace(BROKEN, f"{BROKEN}\n")
+    text = _unbroken(textpage, textpage.get_text_range()).replace(BROKEN, f"{BROKEN}\n")
     for row, line in enumerate(text.split("\n")):
         for part in _parts(textpage, line, start, tables):
             if part.cell is None:
@@ -98,13 +114,41 @@ def lines(page: Any) -> list[Line]:
     return _whole_rows(_by_column(found))
 
 
+@cache
+def _pdfium() -> Any:
+    from pypdfium2 import raw  # once: an import inside a function takes as long as what is asked
+
+    return raw
+
+
+def _unbroken(textpage: Any, text: str) -> str:
+    """Take out the line ends on either side of a superscript or subscript."""
+
+    def join(found: re.Match[str]) -> str:
+        before, after = found.start(1) - 1, found.end(1)
+        _, _, end, _ = _box(textpage, before)
+        begin, _, _, _ = _box(textpage, after)
+        size, other = _size(textpage, before), _size(textpage, after)
+        larger, smaller = max(size, other), min(size, other)
+        shift = abs(_baseline(textpage, before) - _baseline(textpage, after))
+        near = SHIFTED[0] * larger < shift < SHIFTED[1] * larger and smaller <= SMALLER * larger
+        beside = -larger / 4 < begin - end < larger
+        return found[0].translate({10: _FILLER, 13: _FILLER}) if near and beside else found[0]
+
+    return re.sub(r"(?<=\S)([ ]*\r\n[ ]*)(?=\S)", join, text)
+
+
 def _parts(textpage: Any, line: str, start: int, tables: Sequence[Grid]) -> Iterator[_Part]:
     """Yield the parts of a line, from left to right."""
     boxes = [_box(textpage, start + place) for place in range(len(line))]
     tallest = max((top - bottom for _, bottom, _, top in boxes), default=0)
+    heights = _heights(textpage, line, start, boxes)
     letters: list[_Part] = []
-    spaced = False
+    spaced = joins = False
     for place, letter in enumerate(line):
+        if letter == _FILLER:
+            joins = True
+            continue
         if letter.isspace() or letter == "\0":
             spaced = True
             continue
@@ -118,50 +162,87 @@ def _parts(textpage: Any, line: str, start: int, tables: Sequence[Grid]) -> Iter
             yield _joined(letters)
             letters = []
         shown = "-" if letter == BROKEN and cell is None else letter
-        letters.append(_Part(shown, start + place, left, right, cell, spaced))
-        spaced = False
+        height = heights.get(place, "")
+        if before and height and left - before.right < tallest:
+            spaced = False  # pdfium takes the gap for a space
+        elif before and joins and letter.isalnum() and left - before.right > WORD_SPACE * tallest:
+            spaced = True
+        letters.append(_Part(shown, start + place, left, right, cell, spaced, height))
+        spaced = joins = False
     if letters:
         yield _joined(letters)
 
 
 def _box(textpage: Any, index: int) -> tuple[float, float, float, float]:
     """Return left, bottom, right and top of a letter."""
-    from pypdfium2 import raw
+    left, right, bottom, top = _EDGES
+    _pdfium().FPDFText_GetCharBox(textpage.raw, index, left, right, bottom, top)
+    return left.value, bottom.value, right.value, top.value
 
-    raw.FPDFText_GetCharBox(textpage.raw, index, *_EDGES)
-    left, right, bottom, top = (edge.value for edge in _EDGES)
-    return left, bottom, right, top
+
+def _heights(
+    textpage: Any, line: str, start: int, boxes: Sequence[tuple[float, float, float, float]]
+) -> dict[int, str]:
+    """Return the places in a line of what is raised (``+``) or lowered (``-``)."""
+    places = [place for place, letter in enumerate(line) if letter.isalnum()]
+    if len(places) < 2:
+        return {}
+    feet = [boxes[place][1] for place in places]
+    foot = median_low(feet)
+    usual = start + places[feet.index(foot)]
+    size, baseline = _size(textpage, usual), _baseline(textpage, usual)
+    found = {}
+    least = SHIFTED[0] * size
+    for place, (_, bottom, _, _) in enumerate(boxes):
+        # Most stand on the baseline, and pdfium need not be asked how they are set.
+        if abs(bottom - foot) < least or line[place].isspace():
+            continue
+        if line[place] != _FILLER and 0 < _size(textpage, start + place) <= SMALLER * size:
+            shift = (_baseline(textpage, start + place) - baseline) / size
+            if SHIFTED[0] < abs(shift) < SHIFTED[1]:
+                found[place] = "+" if shift > 0 else "-"
+    return found
 
 
 def _joined(letters: Sequence[_Part]) -> _Part:
+    text = ""
+    for height, parts in groupby(letters, lambda part: part.height):
+        run = "".join(" " * (part.spaced and part is not letters[0]) + part.text for part in parts)
+        text += {"+": raised, "-": lowered}[height](text, run.strip()) if height else run
     return letters[0]._replace(
-        text="".join(
-            f" {part.text}" if part.spaced and n else part.text for n, part in enumerate(letters)
-        ),
+        text=settled(text),
         left=min(letter.left for letter in letters),
         right=max(letter.right for letter in letters),
     )
 
 
-def _line(textpage: Any, part: _Part, row: int) -> Line:
-    from pypdfium2 import raw
+def _size(textpage: Any, index: int) -> float:
+    return float(_pdfium().FPDFText_GetFontSize(textpage.raw, index))
 
-    x, y = ctypes.c_double(), ctypes.c_double()
-    raw.FPDFText_GetCharOrigin(textpage.raw, part.first, x, y)
-    size = raw.FPDFText_GetFontSize(textpage.raw, part.first)
+
+def _baseline(textpage: Any, index: int) -> float:
+    _pdfium().FPDFText_GetCharOrigin(textpage.raw, index, *_EDGES[:2])
+    return _EDGES[1].value
+
+
+def _line(textpage: Any, part: _Part, row: int) -> Line:
     # The last character may be a hyphen that pdfium made up, without a font.
     last = part.first + max(0, len(part.text) - 2)
     bold = _bold(textpage, part.first) and _bold(textpage, last)
     return Line(
-        part.text, y.value, Style(round(size, 1), bold), part.left, part.right, row, part.spaced
+        part.text,
+        _baseline(textpage, part.first),
+        Style(round(_size(textpage, part.first), 1), bold),
+        part.left,
+        part.right,
+        row,
+        part.spaced,
     )
 
 
 def _bold(textpage: Any, index: int) -> bool:
-    from pypdfium2 import raw
-
     name = ctypes.create_string_buffer(128)
-    raw.FPDFText_GetFontInfo(textpage.raw, index, name, len(name), ctypes.c_int())
+    _pdfium().FPDFText_GetFontInfo(textpage.raw, index, name, len(name), ctypes.c_int())
     # By name, since the weight of the standard fonts is given as 0; "semibold" is bold too.
     return any(word in name.value.lower() for word in (b"bold", b"black", b"heavy"))
 

@@ -1,7 +1,11 @@
 """A document tree of docutils as Markdown."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from pipeline.ingest.code import outside_code, span_of
+from pipeline.ingest.heights import lowered, raised, settled
 
 SILENT = frozenset(
     {
@@ -19,6 +23,7 @@ _INLINE: dict[str, Callable[[str], str]] = {
     "footnote_reference": lambda text: f"[{text}]",
     "citation_reference": lambda text: f"[{text}]",
 }
+_HEIGHTS = {"superscript": raised, "subscript": lowered}
 
 
 def markdown(document: Any) -> str:
@@ -57,7 +62,21 @@ def _named(text: str) -> list[Any]:
 
 
 def _inline(node: Any) -> str:
-    return " ".join("".join(_words(child) for child in node.children).split())
+    return _line(settled(_run(node)))
+
+
+def _line(text: str) -> str:
+    """Return a text in one line, its code to the letter."""
+    return outside_code(text, lambda prose: re.sub(r"\s+", " ", prose)).strip()
+
+
+def _run(node: Any) -> str:
+    text = ""
+    for child in node.children:
+        words = _words(child)
+        change = _HEIGHTS.get(type(child).__name__)
+        text += change(text, words.strip()) if change and words.strip() else words
+    return text
 
 
 def _words(node: Any) -> str:
@@ -69,10 +88,8 @@ def _words(node: Any) -> str:
     if kind == "image":
         return _image(node)
     if kind == "literal":
-        text = node.astext()
-        fence = "``" if "`" in text else "`"
-        return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
-    text = "".join(_words(child) for child in node.children)
+        return span_of(node.astext().replace("\n", " "))
+    text = _run(node)
     if kind == "reference" and node.get("refuri", text) != text:
         return f"[{text}]({node['refuri']})"
     return _INLINE[kind](text) if kind in _INLINE and text.strip() else text
@@ -184,7 +201,7 @@ def _table(node: Any, level: int) -> str:
                 cells.append("")
             for extra in range(entry.get("morecols", 0) + 1):
                 spans[len(cells)] = entry.get("morerows", 0)
-                text = "" if extra else " ".join(_blocks(entry.children, level).split())
+                text = "" if extra else _line(_blocks(entry.children, level))
                 cells.append(text.replace("|", "\\|"))
         rows.append(cells)
     width = max((len(row) for row in rows), default=0)

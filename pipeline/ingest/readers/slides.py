@@ -5,8 +5,10 @@ Slides are joined by form feeds, as PDF pages are, so that a chunk leads back to
 
 import io
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
+from pipeline.ingest.heights import lowered, raised, settled
 from pipeline.ingest.readers.reading import ReadFailure, Reading, whole
 from pipeline.ingest.readers.zipped import opened, refuse_entities
 
@@ -40,12 +42,12 @@ def read(data: bytes) -> Reading:
 def _slide(slide: Any) -> Iterator[str]:
     """Yield the title of a slide, then its texts."""
     title = slide.shapes.title
-    yield " ".join(title.text_frame.text.split()) if title is not None else ""
+    yield " ".join(_text(title.text_frame).split()) if title is not None else ""
     for shape in slide.shapes:
         if title is None or shape.shape_id != title.shape_id:
             yield from _texts(shape)
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
-        notes = slide.notes_slide.notes_text_frame.text.strip()
+        notes = _text(slide.notes_slide.notes_text_frame).strip()
         if notes:
             yield notes
 
@@ -56,17 +58,41 @@ def _texts(shape: Any) -> Iterator[str]:
         for part in shape.shapes:
             yield from _texts(part)
     elif getattr(shape, "has_table", False):
-        rows = [[_cell(cell.text) for cell in row.cells] for row in shape.table.rows]
+        rows = [[_cell(_text(cell.text_frame)) for cell in row.cells] for row in shape.table.rows]
         lines = [f"| {' | '.join(row)} |" for row in rows]
         yield "\n".join([lines[0], f"|{' --- |' * len(rows[0])}", *lines[1:]])
     elif shape.has_text_frame:
         paragraphs = (
-            f"{'  ' * paragraph.level}- {paragraph.text}" if paragraph.level else paragraph.text
+            f"{'  ' * paragraph.level}- {_words(paragraph)}"
+            if paragraph.level
+            else _words(paragraph)
             for paragraph in shape.text_frame.paragraphs
         )
         text = "\n".join(line for line in paragraphs if line.strip())
         if text:
             yield text
+
+
+def _text(frame: Any) -> str:
+    return "\n".join(map(_words, frame.paragraphs))
+
+
+def _words(paragraph: Any) -> str:
+    """Return the text of a paragraph, its raised and lowered runs told from the others."""
+    words = ""
+    for height, runs in groupby(paragraph._p.content_children, _height):
+        text = "".join(run.text for run in runs)
+        if height and text.strip():
+            text = (lowered if height == "-" else raised)(words, text.strip())
+        words += text
+    return settled(words)
+
+
+def _height(run: Any) -> str:
+    """Return ``+`` for a raised run, ``-`` for a lowered one."""
+    set_as = run.find("{*}rPr")
+    baseline = "" if set_as is None else set_as.get("baseline", "")
+    return "" if not baseline.strip("0%") else "-" if baseline[0] == "-" else "+"
 
 
 def _cell(text: str) -> str:

@@ -3,6 +3,7 @@
 import re
 from html import unescape
 
+from pipeline.ingest.heights import written_out
 from pipeline.ingest.readers.decode import decode
 from pipeline.ingest.readers.reading import Reading, whole
 
@@ -32,4 +33,6 @@ def read(data: bytes) -> Reading:
 
 def _inside(pattern: re.Pattern[str], text: str) -> str:
     found = pattern.search(text)
-    return " ".join(unescape(re.sub(r"<[^<>]{0,500}>", "", found[1])).split()) if found else ""
+    if not found:
+        return ""
+    return " ".join(unescape(re.sub(r"<[^<>]{0,500}>", "", written_out(found[1]))).split())

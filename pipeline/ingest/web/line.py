@@ -2,14 +2,17 @@
 
 import re
 
+from pipeline.ingest.code import span_of
+from pipeline.ingest.heights import lowered, raised, settled
+
 BREAK = "\0"
 """Stands for a line break, since all other white space is one space; no page holds it."""
 
-CODE, LINK, RAISED = "`", "[", "^"
+CODE, LINK, RAISED, LOWERED = "`", "[", "^", "_"
 """Kinds of mark, beside ``*`` and ``**``."""
 
-_POWER = re.compile(r"[-\u2212+]?\d{1,4}|[a-z]")
-"""What is raised after a number or name so that 10 to the 6th does not become 106."""
+_TICK = "\1"
+"""Stands for a back-tick that is text, up to the end of its block."""
 
 _JOINED = 1000
 """Characters of code up to which more is joined to it: each time copies it."""
@@ -38,17 +41,22 @@ class Line:
 
     def add(self, text: str) -> None:
         """Add text as it stands in the page."""
+        if "`" in text and not self._inside(CODE):
+            text = text.replace("`", _TICK)
         if self.pieces or self._marks or not text.isspace():
             self.pieces.append(text)
 
     def open(self, kind: str, address: str = "") -> None:
-        """Begin emphasis (``*``, ``**``), code, a link or raised text; close it once."""
-        for outer, _, _ in self._marks:
-            if outer in (CODE, kind):
-                kind = ""
-        if self.plain and kind in ("*", "**"):
+        """Begin emphasis (``*``, ``**``), code, a link, raised or lowered text; close it once."""
+        if kind not in (RAISED, LOWERED) and (
+            self._inside(CODE, kind)
+            or (kind in ("*", "**") and (self.plain or self._inside(RAISED, LOWERED)))
+        ):
             kind = ""
         self._marks.append((kind, len(self.pieces), address))
+
+    def _inside(self, *kinds: str) -> bool:
+        return any(kind in kinds for kind, _, _ in self._marks)
 
     def close(self) -> None:
         """End what was opened last."""
@@ -67,6 +75,9 @@ class Line:
             self._marks = marks
         text = "".join(self.pieces)
         self.pieces.clear()
+        text = settled(text)
+        if _TICK in text:  # one that could be taken for the mark of code is escaped
+            text = text.replace(_TICK, "\\`" if "`" in text else "`")
         if BREAK not in text:
             return " ".join(text.split())
         lines = [" ".join(line.split()) for line in text.split(BREAK)]
@@ -84,12 +95,15 @@ class Line:
         if len(text) < len(inner):
             before, _, after = inner.partition(text)
         if kind == CODE:
-            text = _code(text)
+            text = span_of(" ".join(text.split()))
         elif kind == LINK:
-            text = _link(text, address)
+            note = address[:1] == "#" and text.isalnum() and self._inside(RAISED)
+            text = f"[{text}]" if note else _link(text, address)
         elif kind == RAISED:
-            base = pieces[-1][-1:] if pieces else ""
-            text = f"^{text}" if base.isalnum() and _POWER.fullmatch(text) else text
+            note = any(mark == LINK and to[:1] == "#" for mark, _, to in self._marks)
+            text = f"[{text}]" if note and text.isalnum() else raised("".join(pieces[-5:]), text)
+        elif kind == LOWERED:
+            text = lowered("".join(pieces[-5:]), text)
         elif not (text[0] == text[-1] == "`" and text.count("`") == 2):
             text = f"{kind}{text}{kind}"  # code alone needs no emphasis
         before_kind, before_text = self._closed
@@ -110,15 +124,6 @@ class Line:
         self._closed = kind, text
         if after:
             pieces.append(after)
-
-
-def _code(text: str) -> str:
-    text = " ".join(text.split())
-    if "`" not in text:
-        return f"`{text}`"
-    fence = "`" * (1 + max(map(len, re.findall("`+", text))))
-    space = " " if text[0] == "`" or text[-1] == "`" else ""
-    return f"{fence}{space}{text}{space}{fence}"
 
 
 def _link(text: str, address: str) -> str:

@@ -6,7 +6,7 @@ from functools import lru_cache
 UNSEEN = frozenset(
     (
         *("script", "style", "noscript", "template", "iframe", "svg", "button", "select"),
-        *("option", "textarea", "input", "object", "embed", "canvas", "audio", "video"),
+        *("option", "input", "object", "embed", "canvas", "audio", "video"),
         *("applet", "map", "rp", "rt"),
     )
 )
@@ -56,11 +56,14 @@ ID_TAGS = frozenset(("div", "ul", "ol", "table", "header"))
 
 _MARKS = re.compile(
     r"(?:^|[-_ ])(?:headerlink|permalink|hash-link|anchorjs-link|heading-anchor|heading-link"
-    r"|mw-editsection|editsection|linenos?|line-?numbers?(?:-rows)?|gutter|sr-only"
+    r"|mw-editsection|editsection|linenos?|line-?numbers?(?:-rows)?|blob-num|gutter|sr-only"
     r"|visually-?hidden|screen-reader-text|copybtn)(?:$|[-_ ])",
     re.IGNORECASE,
 )
 """Classes of marks beside the text: the pilcrow behind a heading, the numbers of lines of code."""
+
+LINES_OF_CODE = re.compile(r"(?:^|\s)(?:fragment|highlight)(?:$|\s)")
+"""Classes of code of which each line is an element: Doxygen's, and GitHub's table."""
 
 _BOX = re.compile(
     r"(?:^|[-_ ])(?:admonition(?:block)?|alert|callout|note|warning|tip|caution|important|danger"
@@ -75,7 +78,7 @@ _LANGUAGE = re.compile(
 )
 _NO_LANGUAGE = frozenset(
     (
-        *("default", "none", "text", "plain", "plaintext", "notranslate"),
+        *("default", "none", "text", "plain", "plaintext", "notranslate", "tab-size"),
         *("no-highlight", "nohighlight", "source", "code"),
     )
 )

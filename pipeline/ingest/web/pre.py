@@ -5,6 +5,7 @@ from typing import Any
 
 from lxml import etree
 
+from pipeline.ingest.heights import lowered, raised, settled
 from pipeline.ingest.web.names import DROPPED, INLINE, UNSEEN, code_language, is_mark
 
 _ABOVE = 3
@@ -41,12 +42,18 @@ def _content(pre: Any) -> str:
             if element.tag in DROPPED or (names and is_mark(names)):
                 walk.skip_subtree()
                 continue
+            if element.tag in ("sup", "sub"):
+                walk.skip_subtree()
+                change = raised if element.tag == "sup" else lowered
+                inside = "".join(element.itertext()).strip()
+                pieces.append(change("".join(pieces[-5:]), inside) if inside else "")
+                continue
             text = {"br": "\n", "img": element.get("alt") or ""}.get(element.tag, element.text)
         else:
             text = element.tail if element is not pre else ""
         if text:
             pieces.append(text)
-    return "".join(pieces)
+    return settled("".join(pieces))
 
 
 def _language(pre: Any) -> str:

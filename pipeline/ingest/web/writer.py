@@ -4,10 +4,19 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.ingest.heights import lowered, raised, settled
 from pipeline.ingest.web.events import Event, skip
 from pipeline.ingest.web.frame import Frame
-from pipeline.ingest.web.line import BREAK, CODE, LINK, RAISED, Line
-from pipeline.ingest.web.names import DROPPED, HEADINGS, INLINE, UNSEEN, is_box, is_label
+from pipeline.ingest.web.line import BREAK, CODE, LINK, LOWERED, RAISED, Line
+from pipeline.ingest.web.names import (
+    DROPPED,
+    HEADINGS,
+    INLINE,
+    LINES_OF_CODE,
+    UNSEEN,
+    is_box,
+    is_label,
+)
 from pipeline.ingest.web.parts import Part, indented
 from pipeline.ingest.web.pre import code_block
 from pipeline.ingest.web.tables import Table, is_data
@@ -20,12 +29,17 @@ _MARKS = (
     {tag: CODE for tag in ("code", "tt", "kbd", "samp")}
     | {tag: "**" for tag in ("b", "strong")}
     | {tag: "*" for tag in ("em", "i", "var", "cite")}
-    | {"a": LINK, "sup": RAISED}
+    | {"a": LINK, "sup": RAISED, "sub": LOWERED}
 )
 _PLAIN = frozenset(("p", "div", "section", "tbody"))
 """The most frequent blocks, about which there is nothing more to know."""
-_WHOLE = frozenset(("pre", "math", "td"))
+_WHOLE = frozenset(("pre", "math", "td", "textarea"))
 """Elements that may be written down without a walk into them."""
+_LINES = {"div": "line", "table": "blob-code"}
+"""Elements that may draw each line of code as an element of its own, and the class of that."""
+_HEIGHTS = {"msup": ("", "+"), "msub": ("", "-"), "msubsup": ("", "-", "+")}
+"""Formulas of MathML in which the second part and the third are raised (``+``) or lowered."""
+_DEEPEST_FORMULA = 100
 _TEXTS = {"br": BREAK, "q": '"'}
 _ITEMS = frozenset(("li", "dd", "dt", "blockquote"))
 _LISTS = frozenset(("ul", "ol", "menu", "dir", "dl"))
@@ -65,7 +79,8 @@ class Writer:
                 if end is not None:
                     end()
             elif (ends and (tag in DROPPED or element in dropped)) or (
-                tag in _WHOLE and self._whole(element, tag, attributes)
+                (tag in _WHOLE or (tag in _LINES and "class" in attributes))
+                and self._whole(element, tag, attributes)
             ):
                 if tag not in INLINE and tag not in UNSEEN:
                     self._flush()
@@ -80,7 +95,11 @@ class Writer:
 
     def _whole(self, element: Any, tag: str, attributes: dict[str, str]) -> bool:
         """Write down an element that is not walked into, and say whether it was one."""
-        if tag == "pre":
+        if tag in _LINES and not _draws_code(element, tag, attributes["class"]):
+            return False
+        if tag == "textarea" and "readonly" not in attributes:
+            return True
+        if tag in ("pre", "textarea") or tag in _LINES:
             self._flush()
             code = code_block(element)
             if code and self._in_cell():
@@ -260,6 +279,12 @@ class Writer:
             self._parts[-1].add(block, is_list)
 
 
+def _draws_code(element: Any, tag: str, names: str) -> bool:
+    return LINES_OF_CODE.search(names) is not None and any(
+        _LINES[tag] in (line.get("class") or "").split() for line in element.iter("div", "td")
+    )
+
+
 def _formula(element: Any) -> str:
     tex = element.get("alttext") or next(
         (
@@ -269,7 +294,24 @@ def _formula(element: Any) -> str:
         ),
         "",
     )
-    return f"${tex.strip()}$" if tex.strip() else "".join(element.itertext())
+    return f"${tex.strip()}$" if tex.strip() else settled(_flat(element))
+
+
+def _flat(element: Any, depth: int = 0) -> str:
+    """Return a formula as text in which powers and indices are told, unlike roots and fractions."""
+    if depth > _DEEPEST_FORMULA:
+        return "".join(element.itertext())
+    heights = _HEIGHTS.get(element.tag)
+    text = element.text or "" if heights is None else ""
+    for place, child in enumerate(element):
+        inside = _flat(child, depth + 1)
+        if heights is None:
+            text += inside + (child.tail or "")
+        elif not text or place >= len(heights) or not inside.strip():
+            text += inside.strip()
+        else:
+            text += (raised if heights[place] == "+" else lowered)(text[-2:], inside.strip())
+    return text
 
 
 def _label(element: Any) -> str:

@@ -34,6 +34,8 @@ def reason(call, *arguments) -> str:
             "The limit of 32 °C in Orléans, £40 a unit.".encode("latin-1"),
             "The limit of 32 °C in Orléans, £40 a unit.",
         ),
+        ("Größe, Höhe: ".encode() + b"it\x92s", "Größe, Höhe: it\u2019s"),
+        ("Größe, Höhe, Übermaß: ".encode() + b"\xe2\x80 5", "Größe, Höhe, Übermaß: \ufffd 5"),
         ("The “limit” is 5 °C: “no” more.".encode("cp1252"), "The “limit” is 5 °C: “no” more."),
         (
             "Жёлтый клапан открывается, когда почва сухая, и закрывается вечером.".encode("cp1251"),

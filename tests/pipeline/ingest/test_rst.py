@@ -44,7 +44,7 @@ Two.
             "*a* **b** ``c_d`` `site <https://x.example>`_",
             "*a* **b** `c_d` [site](https://x.example)",
         ),
-        ("``a`b``", "`` a`b ``"),
+        ("``a`b``", "``a`b``"),
         ("Wrapped\nlines of `text`.", "Wrapped lines of *text*."),
         (":ref:`the valve <valve>` and :class:`~a.B`", "the valve and `a.B`"),
         (":math:`x_1^2`", "$x_1^2$"),

@@ -157,6 +157,27 @@ def test_a_table_that_lays_out_the_page_is_unfolded():
     assert main_content(page) == "## A\n\none\n\n```\nx\n  y\n```"
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<div class='fragment'><div class='line'><span class='lineno'>1</span>x {</div>"
+        "<div class='line'>  y;</div><div class='line'>}</div></div>",
+        "<table class='highlight'><tr><td class='blob-num'>1</td><td class='blob-code'>x {</td>"
+        "</tr><tr><td class='blob-num'>2</td><td class='blob-code'>  y;</td></tr>"
+        "<tr><td class='blob-num'>3</td><td class='blob-code'>}</td></tr></table>",
+        "<textarea readonly>x {\n  y;\n}</textarea>",
+    ],
+)
+def test_lines_of_code_that_a_page_draws_one_by_one_are_one_block(page: str):
+    assert main_content(f"<main><p>a</p>{page}<p>b</p></main>") == (
+        "a\n\n```\nx {\n  y;\n}\n```\n\nb"
+    )
+
+
+def test_a_field_to_write_into_is_no_text():
+    assert main_content("<main><p>a</p><textarea>Your words</textarea><p>b</p></main>") == "a\n\nb"
+
+
 def test_a_table_without_a_header_has_an_empty_one():
     page = "<table><tr><td>a</td><td>b</td></tr><tr><td>c</td><td>d</td></tr></table>"
     assert main_content(page) == "|  |  |\n|---|---|\n| a | b |\n| c | d |"

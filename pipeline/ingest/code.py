@@ -1,0 +1,261 @@
+"""Code in a Markdown text, which rules for prose leave to the letter: blocks, spans, elements."""
+
+import re
+from bisect import bisect
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+_ITEM = r"(?:[-*+]|\d{1,9}[.)])[ \t]"
+"""The mark of a list item and a space."""
+
+_FENCE = re.compile(
+    rf"^[ \t>]*(?:{_ITEM}[ \t]*)*(?:(?P<ticks>`{{3,}})[^`\n]*|(?P<tildes>~{{3,}})[^\n]*)$",
+    re.MULTILINE,
+)
+"""A line that opens fenced code, or closes it when nothing else is on it (CommonMark 4.5), in lists
+and quotes too."""
+
+_ELEMENT = "(?i:pre|script|style|textarea)\\b"
+"""Name of an element whose lines are no Markdown (CommonMark 4.6)."""
+
+# Both begin with a set of characters and ask then which it was: the search leaps from one to the
+# next, four times as fast as with alternatives that begin each with its own.
+_UNSURE = re.compile(
+    r"[\n<](?:(?<=\n)[ \t>]*"
+    r"(?:(?:#{1,6}[ \t][^\n]*|[=*_-][=*_ \t-]*)?\n[ >]*"
+    rf"|(?:{_ITEM}[ \t]*)*{_ITEM})(?: {{4}}|\t)|(?<=<)(?:!--|{_ELEMENT}))"
+)
+"""Where it takes all blocks around to tell what is code: an indent that may be a list's, a comment,
+which may hold any code, and an element of lines."""
+_MARK = re.compile(
+    r"[`\\<\uff40\u1fef](?:(?<=`)(?!`)[^`|\n]++`(?!`)()|(?<=\\)[\\`<]|(?<=[`\uff40\u1fef])`*"
+    r"|(?<=<)(?:!--|(?i:(code|kbd|samp|tt|pre|textarea))\b[^<>]{0,500}>))"
+)
+"""A code span within a line, or what begins another, an element of code or a comment. Two grave
+accents are among them that Unicode takes for a back-tick."""
+
+_END = re.compile(
+    rf"^[ \t>]*(?:#{{1,6}}[ \t]|(\|))[^\n]*|\n(?=[ \t>]*(?:\n|\Z|{_ITEM}|#{{1,6}}[ \t]|\|))",
+    re.MULTILINE,
+)
+"""The end of a paragraph, heading or row of a table, beyond which no code span goes."""
+
+_OF_LINES = re.compile(rf"[ \t>]*(?:{_ITEM}[ \t]*)*<{_ELEMENT}")
+_CELL_END = re.compile(r"(?<!\\)\|")
+_COMMENT_END = re.compile("-->")
+_RUN = re.compile("`+")
+_LINE_START = re.compile(rf"[ \t>]*(?:{_ITEM}[ \t]*)*")
+_PREFIX = 200
+"""Characters in front of a comment that are looked at to tell whether it begins a line."""
+
+_KEPT = re.compile(r"`(\d+)`")
+
+
+class Part(NamedTuple):
+    """A part of a text that is not prose."""
+
+    start: int
+    end: int
+    kind: str
+    """``block``, ``span`` (lone back-ticks too) or ``comment``."""
+
+
+def outside_code(text: str, change: Callable[[str], str]) -> str:
+    """Apply a change to all of a Markdown text but its code and its comments.
+
+    To the change, each of them but a block looks like a number between back-ticks: so it sees on
+    what line and in what link they stand.
+    """
+    pieces: list[str] = []
+    prose: list[str] = []
+    kept: list[str] = []
+    at = 0
+    for start, end, kind in parts(text):
+        prose.append(text[at:start])
+        at = end
+        if kind == "block":
+            pieces += [_changed(prose, kept, change), text[start:end]]
+            prose, kept = [], []
+        else:
+            prose.append(f"`{len(kept)}`")
+            kept.append(text[start:end])
+    prose.append(text[at:])
+    return "".join(pieces) + _changed(prose, kept, change)
+
+
+def span_of(text: str) -> str:
+    """Return a code span that shows a text."""
+    if "`" not in text:
+        return f"`{text}`"
+    fence = "`" * (1 + max(map(len, _RUN.findall(text))))
+    space = " " if text[0] == "`" or text[-1] == "`" else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def _changed(prose: list[str], kept: list[str], change: Callable[[str], str]) -> str:
+    text = change("".join(prose))
+    return _KEPT.sub(lambda mark: kept[int(mark[1])], text) if kept else text
+
+
+def without_comments(text: str) -> str:
+    """Take the comments out of a Markdown text, but not those that its code shows."""
+    pieces = []
+    at = 0
+    for start, end, kind in parts(text):
+        if kind == "comment":
+            pieces.append(text[at:start])
+            at = end
+    return "".join(pieces) + text[at:]
+
+
+def prose_of(text: str) -> str:
+    """Return a Markdown text without its fenced code."""
+    pieces = []
+    at = 0
+    for start, end in fenced(text):
+        pieces.append(text[at:start])
+        at = end
+    return "".join(pieces) + text[at:]
+
+
+def parts(text: str) -> Iterator[Part]:
+    """Yield code and comments of a Markdown text in order; what is left is prose."""
+    at = 0
+    for start, end in [*_blocks(text), (len(text), len(text))]:
+        if start < at:  # begins in a comment
+            continue
+        for part in _spans(text, at, start):
+            yield part
+            at = part.end
+        if at <= start < end:
+            yield Part(start, end, "block")
+        at = max(at, end)
+
+
+def _blocks(text: str) -> list[tuple[int, int]]:
+    """Return where fenced and indented code begins and ends, whole lines, and elements of code."""
+    found = list(fenced(text))
+    padded = f"\n\n{text}"  # as if a blank line stood above the first one
+    at = 0
+    for start, end in [*found, (len(text), len(text))]:
+        # With the line of the fence, which may be indented code itself.
+        if _UNSURE.search(padded, at, 2 + max(start, text.find("\n", start, end))):
+            return _parsed(text)
+        at = 2 + end
+    closed = not found or text.endswith(("```", "~~~"), *found[-1])
+    return found if closed else _parsed(text)
+
+
+def _parsed(text: str) -> list[tuple[int, int]]:
+    from pipeline.ingest.markdown_blocks import parse_blocks  # few texts need it
+
+    begins = [0, *(line.end() for line in re.finditer("\n", text)), len(text) + 1]
+    # A comment that does not end would take all below it.
+    closed, mark, rest = text.rpartition("-->")
+    tokens = parse_blocks(closed + mark + rest.replace("<!--", "<!"))
+    found = []
+    for token in tokens:
+        if token.map is not None and token.type in ("fence", "code_block", "html_block"):
+            start, end = begins[token.map[0]], begins[min(token.map[1], len(begins) - 1)] - 1
+            if token.type != "html_block" or _OF_LINES.match(text, start):
+                found.append((start, end))
+    return found
+
+
+def _spans(text: str, at: int, stop: int) -> Iterator[Part]:
+    """Yield code spans, elements of code and comments in what lies between two blocks of code.
+
+    What begins first counts: a comment may hold a back-tick, and a code span a comment.
+    """
+    paragraph = at  # where the one at hand, or the cell of a table, ends
+    row = 0  # where the row of the table ends
+    runs: dict[int, list[int]] = {}  # length -> where runs of back-ticks begin
+    unclosed: dict[re.Pattern[str], int] = {}  # what closes a mark -> up to where there is none
+    while opened := _MARK.search(text, at, stop):
+        start, at = opened.span()
+        mark = opened[0]
+        if opened.lastindex == 1 or mark[0] in "\\\uff40\u1fef":
+            if mark[-1] in "`\uff40\u1fef":
+                yield Part(start, at, "span")
+            continue
+        if at > paragraph:
+            if at > row:
+                paragraph, is_row = _paragraph_end(text, start, stop)
+                row = paragraph if is_row else 0
+            if row:
+                cell = _CELL_END.search(text, at, row)
+                paragraph = cell.end() if cell else row
+        if mark[0] == "`":
+            runs = runs or _runs(text, start, stop)
+            same = runs.get(len(mark), [])
+            behind = bisect(same, start)
+            if behind < len(same) and same[behind] < paragraph:
+                at = same[behind] + len(mark)
+            yield Part(start, at, "span")
+            continue
+        closing, end = _COMMENT_END, paragraph
+        if opened[2]:
+            closing = re.compile(f"</{opened[2].lower()}>", re.IGNORECASE)
+        elif _begins_line(text, start):  # it goes on over blank lines
+            end = len(text)
+        if unclosed.get(closing, 0) < end:
+            closed = closing.search(text, at, end)
+            if closed:
+                at = closed.end()
+                yield Part(start, at, "span" if opened[2] else "comment")
+                continue
+            unclosed[closing] = end
+        at = start + 1
+
+
+def _runs(text: str, at: int, stop: int) -> dict[int, list[int]]:
+    runs: dict[int, list[int]] = {}
+    for run in _RUN.finditer(text, at, stop):
+        runs.setdefault(len(run[0]), []).append(run.start())
+    return runs
+
+
+def _begins_line(text: str, at: int) -> bool:
+    line = text.rfind("\n", max(0, at - _PREFIX), at) + 1
+    return _LINE_START.fullmatch(text, line, at) is not None
+
+
+def _paragraph_end(text: str, at: int, stop: int) -> tuple[int, bool]:
+    """Return where the paragraph, heading or row around a place ends, and whether it is a row."""
+    line = text.rfind("\n", 0, at) + 1
+    found = _END.search(text, line, stop)
+    while found and found.end() <= at:
+        found = _END.search(text, found.end(), stop)
+    return (found.end(), found[1] is not None) if found else (stop, False)
+
+
+def fenced(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where fenced code begins and ends, its fences included; unclosed, it goes on.
+
+    Line by line: one pattern for whole blocks looks for the end of each of 100,000 open fences
+    up to the end of the text.
+    """
+    opened, start = "", 0
+    for line in _fences(text):
+        fence = line["ticks"] or line["tildes"]
+        if not opened:
+            opened, start = fence, line.start()
+        elif fence.startswith(opened) and line[0].strip(" \t>") == fence:
+            yield start, line.end()
+            opened = ""
+    if opened:
+        yield start, len(text)
+
+
+def _fences(text: str) -> Iterator[re.Match[str]]:
+    """Yield the lines that may open or close fenced code."""
+    if "~~~" in text:
+        yield from _FENCE.finditer(text)
+        return
+    at = text.find("```")
+    while at >= 0:
+        line = _FENCE.match(text, text.rfind("\n", 0, at) + 1)
+        if line:
+            yield line
+        end = text.find("\n", at)
+        at = text.find("```", end) if end >= 0 else -1
