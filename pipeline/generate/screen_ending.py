@@ -6,7 +6,7 @@ from pipeline.dedup.shingles import words
 from pipeline.generate.answer_text import FENCE
 from pipeline.generate.evidence import ITEM, TABLE, sentences
 from pipeline.generate.screen_rules import Candidate, Finding
-from pipeline.ingest.prose import fenced
+from pipeline.ingest.code import fenced
 from pipeline.settings import ScreenSettings
 
 ENDS = (

@@ -9,8 +9,8 @@ from rapidfuzz.distance import Indel
 
 from pipeline.dedup.shingles import same_text, words
 from pipeline.generate.answer_text import CONTROL_TOKEN
+from pipeline.ingest.code import prose_of
 from pipeline.ingest.language import identify
-from pipeline.ingest.prose import prose_of
 from pipeline.settings import ScreenSettings
 
 
