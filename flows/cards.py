@@ -94,7 +94,7 @@ def _data_facts(home: Home, model: Dataset, name: str) -> DataFacts:
     origin = home.dataset(manifest.inputs["from"])
     found = list(ancestors(home, origin))
     before = {item.dataset: item for item in found}
-    documents = _documents(found)
+    documents = documents_in(found)
     examples = home.rows(origin)
     settled = before.get("settled_pairs")
     cleaned = next((item for item in documents if item.dataset == "documents"), None)
@@ -122,14 +122,14 @@ def _data_facts(home: Home, model: Dataset, name: str) -> DataFacts:
     )
 
 
-def _documents(found: Sequence[Manifest]) -> list[Manifest]:
+def documents_in(found: Sequence[Manifest]) -> list[Manifest]:
     """Return the stages of the documents in order: read, cleaned, without duplicates.
 
     Args:
         found: of :func:`ancestors`. The first unique documents in it are what the chunks are of;
             others were compared with.
     """
-    known = {f"{item.dataset}/{item.fingerprint}": item for item in found}
+    known = {str(item): item for item in found}
     at = next((item for item in found if item.dataset == "unique_documents"), None)
     stages: list[Manifest] = []
     while at is not None:
