@@ -1,13 +1,13 @@
 """What manifests, run card and verdict say of a model, for its card and that of its data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from flows.inspect import Home
+from flows.inspect import Home, ancestors
 from flows.register import Judgement, judgement
 from pipeline.cache import write_atomically
 from pipeline.manifest import Manifest
@@ -136,20 +136,6 @@ def documents_in(found: Sequence[Manifest]) -> list[Manifest]:
         stages.append(at)
         at = known.get(at.inputs.get("documents", ""))
     return stages[::-1]
-
-
-def ancestors(home: Home, dataset: Dataset) -> Iterator[Manifest]:
-    """Yield the manifests of a data set and of all that it was made from, each once."""
-    waiting, seen = [str(dataset)], set()
-    while waiting:
-        current = waiting.pop()
-        name, _, key = current.partition("/")
-        if current in seen or not key or home.store.find(name, key) is None:
-            continue  # seen, the digest of a file, or withdrawn
-        seen.add(current)
-        manifest = home.store.manifest(name, key)
-        yield manifest
-        waiting += manifest.inputs.values()
 
 
 def _count(home: Home, manifest: Manifest | None, column: str) -> dict[str, int]:

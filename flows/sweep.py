@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, cast
 from pandera.typing.polars import DataFrame
 from prefect import flow
 
-from flows.cards import ancestors, documents_in
+from flows.cards import documents_in
 from flows.context import Run, open_run, say
 from flows.curate import Corpus
 from flows.finetune import TrainingData
 from flows.home import now
-from flows.inspect import Home
+from flows.inspect import Home, ancestors
 from flows.keeping import GENERAL, General, general_scores, read_general
 from flows.models import LoadedModel, base_model
 from flows.report import write_report
