@@ -1,13 +1,13 @@
 """What manifests, run card and verdict say of a model, for its card and that of its data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from flows.inspect import Home
+from flows.inspect import Home, ancestors
 from flows.register import Judgement, judgement
 from pipeline.cache import write_atomically
 from pipeline.manifest import Manifest
@@ -94,7 +94,7 @@ def _data_facts(home: Home, model: Dataset, name: str) -> DataFacts:
     origin = home.dataset(manifest.inputs["from"])
     found = list(ancestors(home, origin))
     before = {item.dataset: item for item in found}
-    documents = _documents(found)
+    documents = documents_in(found)
     examples = home.rows(origin)
     settled = before.get("settled_pairs")
     cleaned = next((item for item in documents if item.dataset == "documents"), None)
@@ -122,34 +122,20 @@ def _data_facts(home: Home, model: Dataset, name: str) -> DataFacts:
     )
 
 
-def _documents(found: Sequence[Manifest]) -> list[Manifest]:
+def documents_in(found: Sequence[Manifest]) -> list[Manifest]:
     """Return the stages of the documents in order: read, cleaned, without duplicates.
 
     Args:
         found: of :func:`ancestors`. The first unique documents in it are what the chunks are of;
             others were compared with.
     """
-    known = {f"{item.dataset}/{item.fingerprint}": item for item in found}
+    known = {str(item): item for item in found}
     at = next((item for item in found if item.dataset == "unique_documents"), None)
     stages: list[Manifest] = []
     while at is not None:
         stages.append(at)
         at = known.get(at.inputs.get("documents", ""))
     return stages[::-1]
-
-
-def ancestors(home: Home, dataset: Dataset) -> Iterator[Manifest]:
-    """Yield the manifests of a data set and of all that it was made from, each once."""
-    waiting, seen = [str(dataset)], set()
-    while waiting:
-        current = waiting.pop()
-        name, _, key = current.partition("/")
-        if current in seen or not key or home.store.find(name, key) is None:
-            continue  # seen, the digest of a file, or withdrawn
-        seen.add(current)
-        manifest = home.store.manifest(name, key)
-        yield manifest
-        waiting += manifest.inputs.values()
 
 
 def _count(home: Home, manifest: Manifest | None, column: str) -> dict[str, int]:

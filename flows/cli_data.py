@@ -55,7 +55,10 @@ def show(options: Options, dataset: str | None, count: int, dropped: bool, near:
 @click.argument("identifier", metavar="ID")
 @command
 def trace(options: Options, identifier: str) -> None:
-    """Follow a document, chunk or pair by its ID: source, prompt, reviewer, split, models."""
+    """Follow a document, chunk or pair by its ID: source, prompt, reviewer, split, models.
+
+    The models are all that were trained on it, also when the latest datasets do not have it.
+    """
     from flows.inspect import Home
     from flows.inspect import trace as follow
 

@@ -1,7 +1,8 @@
 """Look at data, follow a row both ways, verify the store. Reads only; needs no server."""
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,20 @@ def stages_before(home: Home, documents: Dataset) -> Iterator[Dataset]:
         at = None if before is None else home.dataset(before)
 
 
+def ancestors(home: Home, dataset: Dataset) -> Iterator[Manifest]:
+    """Yield the manifests of a data set and of all that it was made from, each once."""
+    waiting, seen = [str(dataset)], set()
+    while waiting:
+        current = waiting.pop()
+        name, _, key = current.partition("/")
+        if current in seen or not key or home.store.find(name, key) is None:
+            continue  # seen, the digest of a file, or withdrawn
+        seen.add(current)
+        manifest = home.store.manifest(name, key)
+        yield manifest
+        waiting += manifest.inputs.values()
+
+
 def fsck(home: Home) -> list[str]:
     """Hash every file again and return what differs from the manifests, a line each."""
     problems = []
@@ -147,16 +162,43 @@ TRACED = {
 def trace(home: Home, identifier: str) -> Row:
     """Follow a document, chunk or pair through the latest datasets, up to source and models.
 
+    What only older datasets have is followed through those behind a model that learned it.
+
     Returns:
         ``found``: dataset -> row, upstream rows included; ``dropped``: dataset -> ledger row;
         ``place``: where the chunk stands in the original, with ``label`` (file and page), ``start``
         and ``end`` (characters of the raw text), ``pages`` and ``share`` (how much of it was
-        found); None without a chunk; ``models``: models whose training examples have the pair.
+        found); None without a chunk; ``models``: models that were trained on the pair, or on a
+        pair of the document or chunk.
 
     Raises:
         InputError: nothing has this id.
     """
-    latest = home.latest()
+    models = _models_trained_on(home, identifier)
+    found, dropped = _follow(home, identifier, home.latest())
+    if models and not found and not dropped:
+        # The nearest of each name: deduplication compared with older documents.
+        nearest = reversed(list(ancestors(home, models[-1])))
+        behind = {item.dataset: home.dataset(str(item)) for item in nearest}
+        found, dropped = _follow(home, identifier, behind)
+    if not found and not dropped:
+        raise InputError(
+            f"trace: no document, chunk or pair {identifier!r} in the latest datasets or behind a "
+            "model; expected an id as `tuneloop show pairs` prints it"
+        )
+    return {
+        "id": identifier,
+        "found": found,
+        "dropped": dropped,
+        "place": _place(found),
+        "models": [str(model) for model in models],
+    }
+
+
+def _follow(
+    home: Home, identifier: str, datasets: Mapping[str, Dataset]
+) -> tuple[dict[str, Row], dict[str, Row]]:
+    """Return the rows of an id and of what it was made from, and its rows in the ledgers."""
     found: dict[str, Row] = {}
     dropped: dict[str, Row] = {}
     waiting = [identifier]
@@ -167,30 +209,19 @@ def trace(home: Home, identifier: str) -> Row:
             continue
         seen.add(current)
         for column, names in TRACED.items():
-            for name in (name for name in names if name in latest):
-                frame = home.rows(latest[name])
+            for name in (name for name in names if name in datasets):
+                frame = home.rows(datasets[name])
                 if column in frame.columns:
                     for row in frame.filter(pl.col(column) == current).head(1).to_dicts():
                         found[name] = row
                         waiting += [row[key] for key in ("chunk_id", "doc_id") if row.get(key)]
-        for name, dataset in latest.items():
+        for name, dataset in datasets.items():
             if (home.store.path(dataset) / DROPPED).exists():
                 ledger = home.rows(dataset, dropped=True).filter(pl.col("id") == current)
                 for row in ledger.head(1).to_dicts():
                     dropped[name] = row
                     waiting.append(row["related_id"] or "")
-    if not found and not dropped:
-        raise InputError(
-            f"trace: no document, chunk or pair {identifier!r} in the latest datasets; expected "
-            "an id as `tuneloop show pairs` prints it"
-        )
-    return {
-        "id": identifier,
-        "found": found,
-        "dropped": dropped,
-        "place": _place(found),
-        "models": _models_trained_on(home, found.get("examples", {}).get("pair_id")),
-    }
+    return found, dropped
 
 
 def _place(found: dict[str, Row]) -> Row | None:
@@ -199,16 +230,33 @@ def _place(found: dict[str, Row]) -> Row | None:
     return {"label": describe(raw, place), **place._asdict()} if raw and place else None
 
 
-def _models_trained_on(home: Home, pair: str | None) -> list[str]:
+def _models_trained_on(home: Home, identifier: str) -> list[Dataset]:
+    """Return the models that learned a pair, or a pair of a document or chunk, the latest last."""
+    learned: dict[str, set[str]] = {}
+    """The pairs in question by examples: many models share theirs."""
     models = []
-    for manifest in home.manifests():
-        if pair and manifest.dataset == "model" and "from" in manifest.inputs:
-            name, _, key = manifest.inputs["from"].partition("/")
-            examples = home.store.find(name, key)
-            if examples is not None:
-                rows = home.rows(examples).filter(
-                    (pl.col("pair_id") == pair) & (pl.col("split") == "train")
-                )
-                if rows.height:
-                    models.append(f"model/{manifest.fingerprint}")
+    for manifest in sorted(home.manifests(), key=lambda item: (item.created_at, str(item))):
+        source = manifest.inputs.get("from")
+        if manifest.dataset != "model" or source is None or not identifier:
+            continue
+        if source not in learned:
+            learned[source] = _train_pairs(home, source, identifier)
+        model = home.dataset(str(manifest))
+        told = json.loads((home.store.path(model) / "training.json").read_text("utf-8"))
+        if learned[source] - {row["id"] for row in told["dropped"]}:
+            models.append(model)
     return models
+
+
+def _train_pairs(home: Home, examples: str, identifier: str) -> set[str]:
+    """Return the train rows of examples that are a pair, or are of a document or chunk."""
+    name, _, key = examples.partition("/")
+    origin = home.store.find(name, key)
+    if origin is None:
+        return set()
+    wanted = (pl.col("pair_id") == identifier) | (pl.col("doc_id") == identifier)
+    for item in ancestors(home, origin):
+        if item.dataset == "clean_pairs":  # examples say nothing of chunks
+            pairs = home.rows(home.dataset(str(item))).filter(chunk_id=identifier)["pair_id"]
+            wanted |= pl.col("pair_id").is_in(pairs.to_list())
+    return set(home.rows(origin).filter(wanted, split="train")["pair_id"])

@@ -9,9 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from flows.cards import ancestors
 from flows.context import Run, say
-from flows.inspect import Home
+from flows.inspect import Home, ancestors
 from flows.steps import Stage, run_folder_stage
 from pipeline.cache import digest, write_atomically
 from pipeline.evaluate.calibration import Calibration, Pairwise, calibrate, preferences

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+import tomlkit
+from tomlkit.items import Table
 
 from pipeline.cache import write_atomically
 from pipeline.errors import InputError
@@ -105,27 +107,22 @@ def _toml(key: str, value: Any) -> str:
 def set_in_file(file: Path, section: str, values: dict[str, Any]) -> None:
     """Set values in a section of a settings file; comments and everything else stay as they are.
 
-    A value that is there, commented out or not, is replaced in its line; others are added under
-    the section's header, which is added at the end if there is none. Settings of [train] that the
-    values leave out and that another method would refuse are commented out.
+    A value that is there is replaced in its line; others are added after the section's last one.
+    Settings of [train] that the values leave out and that another method would refuse are
+    commented out; written as dotted keys or in braces, they are taken out.
     """
-    lines = file.read_text("utf-8").splitlines()
-    header = f"[{section}]"
-    if header not in (line.strip() for line in lines):
-        lines += ["", header]
-    start = next(place for place, line in enumerate(lines) if line.strip() == header) + 1
-    end = next(
-        (place for place in range(start, len(lines)) if lines[place].startswith("[")), len(lines)
-    )
-    part, left = lines[start:end], dict(values)
-    for place, line in enumerate(part):
-        bare = line.removeprefix("#").strip()
-        name = bare.partition("=")[0].strip() if "=" in bare else ""
-        if name in left:
-            part[place] = _toml(name, left.pop(name))
-        elif name in METHOD_SETTINGS and not line.startswith("#"):
-            part[place] = f"# {line}"
-    added = [_toml(name, value) for name, value in left.items()]
-    write_atomically(
-        file, ("\n".join([*lines[:start], *added, *part, *lines[end:]]) + "\n").encode()
-    )
+    document = tomlkit.parse(file.read_bytes())
+    table = document.setdefault(section, tomlkit.table())
+    body = table.value.body if isinstance(table, Table) else []
+    comments: list[Any] = []  # behind the last value: they may speak of the next section
+    while body and body[-1][0] is None:
+        comments.insert(0, body.pop())
+    for name in [name for name in table if name in METHOD_SETTINGS and name not in values]:
+        place = next((place for place, (key, _) in enumerate(body) if key == name), None)
+        old = table.pop(name)
+        if place is not None:
+            line = f"{_toml(name, old.unwrap())}  {old.trivia.comment}".rstrip()
+            body[place] = (None, tomlkit.comment(line))
+    table.update(values)
+    body.extend(comments)
+    write_atomically(file, tomlkit.dumps(document).encode())

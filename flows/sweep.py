@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, cast
 from pandera.typing.polars import DataFrame
 from prefect import flow
 
-from flows.cards import ancestors
+from flows.cards import documents_in
 from flows.context import Run, open_run, say
 from flows.curate import Corpus
 from flows.finetune import TrainingData
 from flows.home import now
-from flows.inspect import Home
+from flows.inspect import Home, ancestors
 from flows.keeping import GENERAL, General, general_scores, read_general
 from flows.models import LoadedModel, base_model
 from flows.report import write_report
@@ -20,7 +20,7 @@ from flows.run import train_and_judge
 from flows.steps import Stage, run_folder_stage
 from pipeline.cache import digest, write_atomically
 from pipeline.dataset.leak import check_leaks
-from pipeline.errors import InputError
+from pipeline.errors import InputError, MissingDataset
 from pipeline.evaluate.frontier import Frontier, Point, frontier
 from pipeline.manifest import content_digest
 from pipeline.registry import CHALLENGER
@@ -79,16 +79,35 @@ def _what_it_was_trained_on(home: Home, model: Dataset) -> tuple[Corpus, Trainin
     """Return the documents, and the examples and pairs behind a model."""
     origin = home.dataset(home.store.manifest(model.name, model.fingerprint).inputs["from"])
     (pairs,) = (item for item in ancestors(home, origin) if item.dataset == "clean_pairs")
-    clean = home.dataset(f"{pairs.dataset}/{pairs.fingerprint}")
+    clean = home.dataset(str(pairs))
     leaks = len(check_leaks(home.store.read(clean, SettledPairs)))
-    corpus = Corpus(
-        raw=home.dataset("raw_documents"),
-        cleaned=home.dataset("documents"),
-        documents=home.dataset("unique_documents"),
-        chunks=home.dataset("chunks"),
-        splits=home.dataset("splits"),
-    )
-    return corpus, TrainingData(clean, origin, leaks)
+    return _documents_behind(home, origin), TrainingData(clean, origin, leaks)
+
+
+def _documents_behind(home: Home, examples: Dataset) -> Corpus:
+    """Return the corpus that examples come from, which need not be the latest.
+
+    Raises:
+        MissingDataset: a part of it is not in the store any more.
+    """
+    found = list(ancestors(home, examples))
+    stages = documents_in(found)
+    unique = str(stages[-1]) if stages else ""
+    # Gold rows alone lead to documents and splits: their chunks are what else was made of them.
+    others = sorted(home.manifests(), key=lambda item: item.created_at)
+    parts = {
+        item.dataset: item
+        for item in [*others, *reversed(found)]
+        if item.inputs.get("documents") == unique
+    } | {item.dataset: item for item in stages}
+    names = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
+    missing = [name for name in names if name not in parts]
+    if missing:
+        raise MissingDataset(
+            f"sweep: no {', '.join(missing)} found behind {examples}; expected what its model was "
+            "trained and judged on; make it again with `tuneloop run`, or leave --apply away"
+        )
+    return Corpus(*(home.dataset(str(parts[name])) for name in names))
 
 
 def measure(run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset) -> Frontier:

@@ -55,6 +55,9 @@ class Manifest(BaseModel):
     libraries: dict[str, str]
     created_at: str
 
+    def __str__(self) -> str:
+        return f"{self.dataset}/{self.fingerprint}"
+
 
 def fingerprint(stage: str, version: int, settings: dict[str, Any], inputs: dict[str, str]) -> str:
     """Return the 16-digit name of what a stage makes of these settings and input contents."""

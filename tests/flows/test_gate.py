@@ -1,13 +1,15 @@
 """What the gate looks at, measured in a real run on a small random model, with a real judge."""
 
 import json
+import shutil
 
 import pytest
 from huggingface_hub import ModelCard
 
+from flows.curate import curate
 from flows.inspect import Home
 from flows.register import judgement
-from flows.sweep import sweep
+from flows.sweep import _documents_behind, sweep
 from pipeline.registry import CHALLENGER
 from pipeline.settings import Settings
 from tests.conftest import ROOT
@@ -82,11 +84,22 @@ def test_the_evidence_of_the_verdict_is_stored_and_the_card_agrees_with_it(judge
     assert values["loss"] == report.evaluation.arms["challenger"]["loss"].value
 
 
-def test_a_scaled_model_is_judged_without_training(judged, project, changes):  # noqa: F811
+def test_a_scaled_model_is_judged_without_training_by_the_documents_of_its_model(
+    judged,
+    project,  # noqa: F811
+    changes,
+    tmp_path,
+):
     sections = {name: project[name] | changes.get(name, {}) for name in project}
     sections["forgetting"] = {"scales": [0.5, 1.0]}
     home = Home.at(changes["paths"]["home"])
     whole = home.model("challenger")
+    corpus = {name: home.dataset(name) for name in ("unique_documents", "chunks", "splits")}
+    shutil.copytree(project["paths"]["input"], tmp_path / "raw")
+    shutil.copy(ROOT / "data/samples/manual/gateway-pairing.md", tmp_path / "raw")
+    later = sections | {"paths": sections["paths"] | {"input": tmp_path / "raw"}}
+    curate(Settings.model_validate(later))
+    assert all(home.dataset(name) != dataset for name, dataset in corpus.items())
     report = sweep(Settings.model_validate(sections), scale=0.5)
     stages = [stage.stage for stage in report.stages]
     assert "sweep" in stages and "scale" in stages and "train" not in stages
@@ -95,3 +108,11 @@ def test_a_scaled_model_is_judged_without_training(judged, project, changes):  #
     assert judgement(home, half).summary == report.gate.summary
     ref = json.loads((home.registry.root / CHALLENGER).read_text())
     assert ref["reason"] == f"scale 0.5 of {whole}"
+    (reference,) = (
+        item
+        for item in home.manifests()
+        if item.dataset == "drift_reference" and item.inputs["model"] == str(half)
+    )
+    assert reference.inputs["documents"] == str(corpus["unique_documents"])
+    behind = _documents_behind(home, home.dataset(reference.inputs["examples"]))
+    assert [behind.documents, behind.chunks, behind.splits] == list(corpus.values())

@@ -60,6 +60,52 @@ def test_applying_comments_out_what_the_new_method_would_refuse(tmp_path):
     load_settings(file)
 
 
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        (
+            "[train]  # ours\nrank = 64  # big\nepochs = 3\n\n# How long?\n[tune]\ntrials = 3\n",
+            '[train]  # ours\nrank = 8  # big\nepochs = 3\nmethod = "lora"\ntargets = "mlp"\n'
+            "learning_rate = 0.0014\n\n# How long?\n[tune]\ntrials = 3\n",
+        ),
+        (
+            "[ train ]\nrank=64\n",
+            '[ train ]\nrank=8\nmethod = "lora"\ntargets = "mlp"\nlearning_rate = 0.0014\n',
+        ),
+        (
+            '[train]\n"rank" = 64\n',
+            '[train]\n"rank" = 8\nmethod = "lora"\ntargets = "mlp"\nlearning_rate = 0.0014\n',
+        ),
+        (
+            'train.method = "qlora"\ntrain.rank = 64  # big\n\n# How long?\n[tune]\ntrials = 3\n',
+            'train.method = "lora"\ntrain.targets = "mlp"\ntrain.learning_rate = 0.0014\n'
+            "train.rank = 8  # big\n\n# How long?\n[tune]\ntrials = 3\n",
+        ),
+        (
+            "[train]\n# rank = the number of columns\nepochs = 3\n",
+            '[train]\n# rank = the number of columns\nepochs = 3\nmethod = "lora"\nrank = 8\n'
+            'targets = "mlp"\nlearning_rate = 0.0014\n',
+        ),
+    ],
+)  # fmt: skip
+def test_applying_reads_toml_as_people_write_it(tmp_path, text, after):
+    file = tmp_path / "tuneloop.toml"
+    file.write_text(text, "utf-8")
+    set_in_file(file, "train", WINNER)
+    assert file.read_text("utf-8") == after
+    assert tomllib.loads(after)["train"] == tomllib.loads(text)["train"] | WINNER
+    load_settings(file)
+
+
+def test_what_is_commented_out_keeps_its_own_comment(tmp_path):
+    file = tmp_path / "tuneloop.toml"
+    file.write_text('[train]\ntargets = [\n  "q_proj",  # first\n]\nrank = 64  # big\n', "utf-8")
+    set_in_file(file, "train", {"method": "houlsby"})
+    assert file.read_text("utf-8") == (
+        '[train]\n# targets = [ "q_proj", ]\n# rank = 64  # big\nmethod = "houlsby"\n'
+    )
+
+
 def test_applying_adds_a_section_that_is_not_there(tmp_path):
     file = tmp_path / "tuneloop.toml"
     file.write_text("[model]\nthreads = 1\n", "utf-8")

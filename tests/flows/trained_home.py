@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pandera.typing.polars import DataFrame
+
 from pipeline.manifest import fingerprint
 from pipeline.outcome import Outcome, drops
 from pipeline.registry import CHAMPION, Registry
@@ -33,15 +35,33 @@ def settings_of(base: BaseModel, home: Path, **sections: Any) -> Settings:
     )
 
 
-def train_into(home: Path, base: BaseModel, **changes: Any) -> Dataset:
-    """Train a model into the store of a home folder, with its examples as parent."""
+def train_into(
+    home: Path,
+    base: BaseModel,
+    examples: DataFrame[Examples] | None = None,
+    pairs: Dataset | None = None,
+    **changes: Any,
+) -> Dataset:
+    """Train a model into the store of a home folder, with its examples as parent.
+
+    Args:
+        home: the home folder.
+        base: the base model.
+        examples: rows to train on; None: the first seed tasks.
+        pairs: what the examples were made of.
+        changes: other settings of [train].
+    """
     import json
 
     store = Store(home / "store")
     settings = settings_of(base, home, train=TRAIN | changes)
-    examples = make_examples(10, 2)
+    examples = make_examples(10, 2) if examples is None else examples
     parent = store.write(
-        recipe("examples", {}, {}), Examples, Outcome(examples, drops([]), rows_in=10), 0.0, 0.0
+        recipe("examples", {}, {"pairs": str(pairs)} if pairs else {}),
+        Examples,
+        Outcome(examples, drops([]), rows_in=examples.height),
+        0.0,
+        0.0,
     )
 
     def fill(folder: Path) -> Filled:
