@@ -36,7 +36,7 @@ def export(options: Options, model: str, form: Any, folder: Path) -> None:
     """
     from flows import environment
 
-    settings = options.settings()
+    settings = options.settings(private=False)  # for a server, which may be another user's
     environment.prepare(settings.paths.home, settings.model.allow_download)
     from flows.export import export as write
 

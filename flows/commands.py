@@ -31,12 +31,19 @@ class Options:
     json: bool
     debug: bool
 
-    def settings(self) -> "Settings":
-        """Load the settings; tuneloop.toml of the working directory when none is named."""
+    def settings(self, private: bool = True) -> "Settings":
+        """Load the settings; tuneloop.toml of the working directory when none is named.
+
+        ``private``: whether what the command writes is for nobody else to read.
+        """
+        from flows.home import keep_private
         from pipeline.settings_file import load_settings
 
         config = self.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-        return load_settings(config, self.overrides)
+        settings = load_settings(config, self.overrides)
+        if private:
+            keep_private(settings.paths.home)
+        return settings
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:

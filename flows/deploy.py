@@ -229,7 +229,8 @@ def prefect_yaml(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> str
     pools = sorted({work_pool(entry) for entry in entries})
     head = [
         "# Made by `python -m flows.deploy --yaml SETTINGS.toml`: change the settings instead.",
-        "# Once:",
+        "# With PREFECT_API_URL; for the server of `tuneloop up` with PREFECT_API_AUTH_STRING too,",
+        "# which is the line in <home>/prefect/login. Once:",
         *(f"#   prefect work-pool create {pool} --type process --overwrite" for pool in pools),
         "#   prefect deploy --all --prefect-file prefect.yaml",
         "#   python -m flows.deploy --apply SETTINGS.toml   (model slots and the drift automation)",

@@ -4,9 +4,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from flows import environment
-from flows.home import MONITOR_LOCK, RUN_LOCK, check_home
+from flows.home import MONITOR_LOCK, RUN_LOCK, at_work, check_home
 from flows.services.prefect import prefect_server
 from flows.tracking import require_mlflow
+from pipeline.errors import StoreError
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,6 +42,19 @@ def launch(name: str, settings: Settings, **arguments: Any) -> "Report | None":
     with prefect_server(home) as wait_until_ready:
         module, _, function = FLOWS[name].rpartition(".")
         flow = getattr(importlib.import_module(module), function)
+        from prefect import tags
+        from prefect.exceptions import PrefectHTTPStatusError
+
         wait_until_ready()
-        report: Report | None = flow(settings, **arguments)
-        return report
+        try:
+            with at_work(home) as command, tags(command):
+                report: Report | None = flow(settings, **arguments)
+                return report
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != 401:
+                raise
+            raise StoreError(
+                "prefect: the server that PREFECT_API_URL names answers 401 Unauthorized; expected "
+                "its login in PREFECT_API_AUTH_STRING (for one of `tuneloop up`: the line in "
+                "<home>/prefect/login); set it and run again"
+            ) from error

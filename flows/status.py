@@ -12,12 +12,14 @@ from typing import Any
 import click
 import httpx
 
+from annotation.label_studio_connection import login_path
 from annotation.queue import FileQueue
 from flows.home import now
 from flows.ledger import Ledger
 from flows.services.running import Up, running_up, schedules
+from flows.services.secret import read_secret, secret_path
 from pipeline.drift.policy import next_retrain_at
-from pipeline.errors import ReviewError
+from pipeline.errors import ReviewError, StoreError
 from pipeline.registry import CHALLENGER, CHAMPION, Registry
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -61,7 +63,7 @@ def status(settings: Settings) -> Facts:
     return {
         "home": str(home),
         "servers": _servers(there),
-        "schedules": _schedules(there),
+        "schedules": _schedules(there, home),
         "reviews": _reviews(settings, home),
         "champion": champion.model_dump() if champion else None,
         "challenger": challenger.model_dump() if challenger else None,
@@ -77,12 +79,12 @@ def _servers(there: Up | None) -> Facts | None:
     return _fields(there)
 
 
-def _schedules(there: Up | None) -> list[Facts] | None:
+def _schedules(there: Up | None, home: Path) -> list[Facts] | None:
     if there is None or not there.ready:
         return None
     try:
-        found = schedules(f"{there.prefect}/api")
-    except httpx.HTTPError:
+        found = schedules(f"{there.prefect}/api", read_secret(home))
+    except (httpx.HTTPError, StoreError):
         return None
     return [
         {"name": item.name, "next": _utc(item.next), "last": _utc(item.last), "state": item.state}
@@ -123,7 +125,7 @@ def _fields(item: Any) -> Facts:
 def _lines(facts: Facts, settings: Settings) -> list[tuple[str, list[str]]]:
     return [
         ("home", [facts["home"]]),
-        ("servers", _server_lines(facts["servers"])),
+        ("servers", _server_lines(facts["servers"], Path(facts["home"]))),
         ("schedules", _schedule_lines(facts, settings)),
         ("reviews", _review_lines(facts["reviews"])),
         ("champion", [_ref_line(facts["champion"], "none yet; `tuneloop run` makes one")]),
@@ -133,14 +135,14 @@ def _lines(facts: Facts, settings: Settings) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _server_lines(servers: Facts | None) -> list[str]:
+def _server_lines(servers: Facts | None, home: Path) -> list[str]:
     if servers is None:
         return ["not running; start them with `tuneloop up`"]
     state = "running" if servers["ready"] else "starting"
     lines = [f"{state} since {_local(servers['since'])}, process {servers['process']}"]
-    lines.append(f"Prefect       {servers['prefect']}")
+    lines.append(f"Prefect       {servers['prefect']}  login: {secret_path(home)}")
     if servers["label_studio"]:
-        lines.append(f"Label Studio  {servers['label_studio']}")
+        lines.append(f"Label Studio  {servers['label_studio']}  login: {login_path(home)}")
     return lines
 
 

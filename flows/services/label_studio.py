@@ -16,6 +16,7 @@ import httpx
 
 import flows
 from annotation.label_studio_connection import Login, login_path, read_login
+from flows.services.secret import write_privately
 from flows.services.service import Service
 from pipeline.errors import StoreError
 from pipeline.settings import Settings
@@ -92,6 +93,9 @@ def label_studio_service(settings: Settings) -> Service:
         environment=QUIET
         | CLEAN
         | {
+            # Pages of others get no answer, nor does a name that points at this machine.
+            "LABEL_STUDIO_CORS_ALLOWED_ORIGINS": url,
+            "LABEL_STUDIO_ALLOWED_HOSTS": "127.0.0.1,localhost",
             "LABEL_STUDIO_BASE_DATA_DIR": str(data),
             "LABEL_STUDIO_DATABASE_NAME": str(_database(data)),
             "LABEL_STUDIO_USERNAME": login.username,
@@ -106,8 +110,6 @@ def is_ours(login: Login) -> bool:
     """Return whether the server answers and knows our token; a stranger's on the port does not."""
     try:
         with httpx.Client(base_url=login.url, timeout=HEALTH_SECONDS, trust_env=False) as client:
-            if client.get("/health").status_code != httpx.codes.OK:
-                return False
             me = client.get(
                 "/api/current-user/whoami", headers={"Authorization": f"Token {login.token}"}
             )
@@ -132,26 +134,13 @@ def _login(home: Path, url: str) -> Login:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.parent.chmod(0o700)
-        _write_privately(path, json.dumps(asdict(login), indent=2) + "\n")
+        write_privately(path, json.dumps(asdict(login), indent=2) + "\n")
     except OSError as error:
         raise StoreError(
             f"{path}: it cannot be written ({error.strerror}); expected a home folder that we own; "
             "mend its rights, or choose another with --home"
         ) from error
     return login
-
-
-def _write_privately(path: Path, text: str) -> None:
-    """Replace a file in one step; nobody else may read it at any moment."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _database(data: Path) -> Path:

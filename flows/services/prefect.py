@@ -18,8 +18,10 @@ from pathlib import Path
 
 import httpx
 
+from flows.home import check_full
 from flows.services.running import answers, running_prefect
-from flows.services.service import Service
+from flows.services.secret import make_secret, new_secret, read_secret
+from flows.services.service import Service, cut_log
 from pipeline.errors import StoreError
 from pipeline.settings import Settings
 
@@ -35,12 +37,26 @@ SERVER = {
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     # The newer pages ask amplitude.com for a configuration, whatever the settings say.
     "PREFECT_SERVER_UI_V2_ENABLED": "false",
+    "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
 }
 """Environment of the server alone."""
 
+NAMES = ("127.0.0.1", "localhost")
+"""Of this machine, as a browser may be told them."""
+
+SERVER_SECRET = "PREFECT_SERVER_API_AUTH_STRING"
+"""Variable of the server with what it asks of its clients."""
+
+CLIENT_SECRET = "PREFECT_API_AUTH_STRING"
+"""Variable of the clients with what they say to the server."""
+
 
 def prefect_service(settings: Settings) -> Service:
-    """Return the server that ``tuneloop up`` keeps running, on the port of the settings."""
+    """Return the server that ``tuneloop up`` keeps running, on the port of the settings.
+
+    Raises:
+        StoreError: its secret cannot be used.
+    """
     port = settings.schedule.prefect_port
     page = f"http://127.0.0.1:{port}"
     return Service(
@@ -51,13 +67,16 @@ def prefect_service(settings: Settings) -> Service:
         url=page,
         port=port,
         port_setting="schedule.prefect_port",
-        environment={"PREFECT_LOGGING_SERVER_LEVEL": "WARNING"},
+        environment={
+            "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+            SERVER_SECRET: make_secret(settings.paths.home),
+        },
     )
 
 
 @contextmanager
 def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
-    """Run the block with ``PREFECT_API_URL`` set.
+    """Run the block with ``PREFECT_API_URL`` set, and with the secret of that server.
 
     A URL that is set already wins, then the server of a running ``tuneloop up``: its pages show
     this run too, and two servers on one database would lock each other out.
@@ -65,25 +84,21 @@ def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
     Yields a function that returns once the server answers: call it before the first flow, after
     the slow imports, since the server starts meanwhile.
     """
-    url = os.environ.get("PREFECT_API_URL")
-    if url:
-        yield partial(wait_until_healthy, url, None, "PREFECT_API_URL names it")
+    named, url = os.environ.get("PREFECT_API_URL"), running_prefect(home)
+    if named and named != url:
+        yield partial(wait_until_healthy, home, named, None, "PREFECT_API_URL names it")
         return
-    url = running_prefect(home)
     if url:
-        os.environ["PREFECT_API_URL"] = url
-        try:
-            yield partial(wait_until_healthy, url, None, "`tuneloop up` runs it")
-        finally:
-            del os.environ["PREFECT_API_URL"]
+        with _clients_ask(url, read_secret(home)):
+            yield partial(wait_until_healthy, home, url, None, "`tuneloop up` runs it")
         return
     log = home / "prefect" / "server.log"
-    server, url = _start(log)
-    os.environ["PREFECT_API_URL"] = url
+    secret = new_secret()
+    server, url = _start(log, secret)
     try:
-        yield partial(wait_until_healthy, url, server, f"its log is {log}")
+        with _clients_ask(url, secret):
+            yield partial(wait_until_healthy, home, url, server, f"its log is {log}")
     finally:
-        del os.environ["PREFECT_API_URL"]
         server.terminate()
         try:
             server.wait(timeout=10)
@@ -92,11 +107,28 @@ def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
             server.wait()
 
 
-def wait_until_healthy(url: str, server: "subprocess.Popen[bytes] | None", hint: str) -> None:
+@contextmanager
+def _clients_ask(url: str, secret: str) -> Iterator[None]:
+    """Let the Prefect clients of this process and its children use a server, for the block."""
+    before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", CLIENT_SECRET)}
+    os.environ |= {"PREFECT_API_URL": url, CLIENT_SECRET: secret}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+def wait_until_healthy(
+    home: Path, url: str, server: "subprocess.Popen[bytes] | None", hint: str
+) -> None:
     """Return when ``url/health`` answers.
 
     Raises:
         StoreError: the process ended, or did not answer in time; ``hint`` ends the message.
+        OSError: it ended since the disk of the home folder is full.
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and (server is None or server.poll() is None):
@@ -108,6 +140,8 @@ def wait_until_healthy(url: str, server: "subprocess.Popen[bytes] | None", hint:
                 break  # a server of somebody else's: it runs or it does not
         time.sleep(0.1)
     ended = server is not None and server.poll() is not None
+    if ended:
+        check_full(home)
     raise StoreError(
         f"prefect: the server {'ended' if ended else 'is silent'}; expected an answer from "
         f"{url}/health within {START_SECONDS} s; {hint}"
@@ -121,15 +155,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _start(log: Path) -> "tuple[subprocess.Popen[bytes], str]":
+def _start(log: Path, secret: str) -> "tuple[subprocess.Popen[bytes], str]":
     port = free_port()
     log.parent.mkdir(parents=True, exist_ok=True)
+    cut_log(log)
     with log.open("ab") as stream:
         server = subprocess.Popen(
             [sys.executable, "-m", "flows.services.prefect", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
+            env=os.environ | {SERVER_SECRET: secret},
             start_new_session=True,  # Ctrl-C goes to the command, which then stops the server
         )
     return server, f"http://127.0.0.1:{port}/api"
@@ -143,17 +179,24 @@ def _exit_with_parent(parent: int) -> None:
 
 def _serve(port: int) -> None:
     threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
-    for name, value in (SERVER | {"PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api"}).items():
+    pages = [f"http://{name}:{port}" for name in NAMES]
+    own = {
+        "PREFECT_UI_API_URL": f"{pages[0]}/api",
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": ",".join(pages),
+    }
+    for name, value in (SERVER | own).items():
         os.environ.setdefault(name, value)
     import uvicorn
+    from prefect.server.api.server import create_app
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    uvicorn.run(
-        "prefect.server.api.server:create_app",
-        factory=True,
-        host="127.0.0.1",
-        port=port,
-        log_level="error",
-    )
+    # Its pages are unpacked beside the package, for all who use this installation.
+    umask = os.umask(0o022)
+    app = create_app()
+    os.umask(umask)
+    # A name that somebody lets point at 127.0.0.1 would make their page one of ours.
+    ours = TrustedHostMiddleware(app, allowed_hosts=NAMES)
+    uvicorn.run(ours, host="127.0.0.1", port=port, log_level="error")
 
 
 if __name__ == "__main__":

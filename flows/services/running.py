@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from filelock import FileLock, Timeout
 
+from flows.home import open_home
 from pipeline.cache import write_atomically
 
 LOCK_SECONDS = 1.0
@@ -60,8 +62,9 @@ BEGUN = ("RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED", "CANCELLING")
 @contextmanager
 def sole(home: Path) -> Iterator[bool]:
     """Hold the lock of ``up`` for the block; yields False when another process holds it."""
+    open_home(home)
     folder = home / "services"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(timeout=LOCK_SECONDS)
@@ -116,8 +119,12 @@ def answers(api: str) -> bool:
         return False
 
 
-def schedules(api: str) -> list[Scheduled]:
+def schedules(api: str, secret: str) -> list[Scheduled]:
     """Ask a Prefect server what it will run when, and what became of the last runs.
+
+    Args:
+        api: its address, which ends with ``/api``.
+        secret: its login, ``name:password``.
 
     Returns:
         All deployments, soonest first; those without a planned run last.
@@ -125,7 +132,7 @@ def schedules(api: str) -> list[Scheduled]:
     Raises:
         httpx.HTTPError: the server does not answer as it should.
     """
-    with httpx.Client(base_url=api, timeout=10, trust_env=False) as client:
+    with _client(api, secret) as client:
         flows = {item["id"]: item["name"] for item in _post(client, "/flows/filter", {})}
         found = []
         for deployment in _post(client, "/deployments/filter", {}):
@@ -143,16 +150,27 @@ def schedules(api: str) -> list[Scheduled]:
     return sorted(found, key=lambda item: (item.next or far, item.name))
 
 
-def plan(api: str) -> None:
+def plan(api: str, secret: str) -> None:
     """Let a server plan the next runs now: its own look-out takes a few seconds.
 
     Raises:
         httpx.HTTPError: the server does not answer as it should.
     """
-    with httpx.Client(base_url=api, timeout=30, trust_env=False) as client:
+    with _client(api, secret) as client:
         for deployment in _post(client, "/deployments/filter", {}):
             if deployment["schedules"] and not deployment["paused"]:
                 _post(client, f"/deployments/{deployment['id']}/schedule", {})
+
+
+@contextmanager
+def _client(api: str, secret: str) -> Iterator[httpx.Client]:
+    """Give the block a client with the login and a CSRF token, as Prefect's own has them."""
+    name, _, password = secret.partition(":")
+    with httpx.Client(base_url=api, auth=(name, password), timeout=30, trust_env=False) as client:
+        key = str(uuid4())
+        token = _ask(client, "GET", f"/csrf-token?client={key}")["token"]
+        client.headers.update({"Prefect-Csrf-Client": key, "Prefect-Csrf-Token": token})
+        yield client
 
 
 def _run(
@@ -169,15 +187,19 @@ def _run(
 
 
 def _post(client: httpx.Client, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    answer = client.post(path, json=body)
+    rows: list[dict[str, Any]] = _ask(client, "POST", path, body) or []
+    return rows
+
+
+def _ask(client: httpx.Client, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    answer = client.request(method, path, json=body)
     for _ in range(BUSY_TRIES):
         if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
             break
         time.sleep(BUSY_SECONDS)
-        answer = client.post(path, json=body)
+        answer = client.request(method, path, json=body)
     answer.raise_for_status()
-    rows: list[dict[str, Any]] = answer.json() if answer.content else []
-    return rows
+    return answer.json() if answer.content else None
 
 
 def _time(run: dict[str, Any] | None, field: str) -> datetime | None:

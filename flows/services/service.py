@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flows.home import check_full
 from pipeline.errors import StoreError
 
 MAX_LOG_BYTES = 20 * 2**20
@@ -69,6 +70,7 @@ def wait_until_healthy(service: Service, process: "subprocess.Popen[bytes]") -> 
         if service.healthy():
             return
         time.sleep(0.2)
+    check_full(service.log.parent)
     found = "ended" if process.poll() is not None else "is silent"
     raise StoreError(
         f"{service.name}: the server {found}; expected it to be well within "

@@ -5,6 +5,7 @@ window from what it did last, so the latest is enough.
 """
 
 import asyncio
+import contextlib
 import signal
 import threading
 from collections import defaultdict
@@ -13,11 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
+import httpx
+
+from flows.home import is_at_work
 from pipeline.cache import write_atomically
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.objects import FlowRun, State, StateType
+    from prefect.client.schemas.objects import FlowRun, State
     from prefect.deployments.runner import RunnerDeployment
     from prefect.runner import Runner
 
@@ -25,6 +29,12 @@ BEAT = "deployments.beat"
 """File below ``<home>/services`` that is written anew each time Prefect was asked what is due."""
 
 BEAT_SECONDS = 2.0
+
+BEGUN = ("PENDING", "RUNNING", "CANCELLING")
+"""Types of the states of a run that a process is at work on."""
+
+SETTLE_SECONDS = 60.0
+"""Between two looks for runs whose command was killed."""
 
 
 def serve(deployments: "Sequence[RunnerDeployment]", home: Path, limit: int) -> None:
@@ -42,6 +52,7 @@ def serve(deployments: "Sequence[RunnerDeployment]", home: Path, limit: int) -> 
     settle_leftovers([cast(UUID, runner.add_deployment(item)) for item in deployments])
     beat = home / "services" / BEAT
     threading.Thread(target=_beat, args=(runner, beat), daemon=True).start()
+    threading.Thread(target=_settle_commands, args=(home,), daemon=True).start()
     asyncio.run(_run(runner))
 
 
@@ -72,20 +83,17 @@ def settle_leftovers(deployments: Sequence[UUID]) -> None:
     a person asked for all stay.
     """
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.objects import StateType
     from prefect.states import Cancelled, Crashed
     from prefect.types._datetime import now
 
     with get_client(sync_client=True) as client:
-        for run in _runs(
-            client, deployments, [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
-        ):
+        for run in _runs(client, deployments, BEGUN):
             stopped: State[None] = Crashed(
                 message="tuneloop up was stopped in the middle of this run."
             )
             client.set_flow_run_state(run.id, stopped, force=True)
         late = defaultdict(list)
-        for run in _runs(client, deployments, [StateType.SCHEDULED]):
+        for run in _runs(client, deployments, ["SCHEDULED"]):
             due = run.expected_start_time
             if run.auto_scheduled and due is not None and due < now("UTC"):
                 late[run.deployment_id].append((due, run.id))
@@ -97,24 +105,54 @@ def settle_leftovers(deployments: Sequence[UUID]) -> None:
                 client.set_flow_run_state(key, skipped, force=True)
 
 
+def settle_commands(home: Path) -> None:
+    """Mark the runs crashed whose command was killed: nobody else would say so.
+
+    Args:
+        home: where the commands hold their locks while they are at work.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.states import Crashed
+
+    with get_client(sync_client=True) as client:
+        for run in _runs(client, None, BEGUN):
+            if any(is_at_work(home, tag) is False for tag in run.tags):
+                # It may have ended well since it was read: its lock went after that.
+                state = client.read_flow_run(run.id).state
+                if state is not None and not state.is_final():
+                    killed: State[None] = Crashed(message="The command of this run was killed.")
+                    client.set_flow_run_state(run.id, killed, force=True)
+
+
+def _settle_commands(home: Path) -> None:
+    while True:
+        with contextlib.suppress(httpx.HTTPError):  # the server starts again
+            settle_commands(home)
+        threading.Event().wait(SETTLE_SECONDS)
+
+
 def _runs(
-    client: "SyncPrefectClient", deployments: Sequence[UUID], states: "list[StateType]"
+    client: "SyncPrefectClient", deployments: Sequence[UUID] | None, states: Sequence[str]
 ) -> "list[FlowRun]":
+    """Return the runs in some states of some deployments; with None, those that have none."""
     from prefect.client.schemas.filters import (
-        DeploymentFilter,
-        DeploymentFilterId,
         FlowRunFilter,
+        FlowRunFilterDeploymentId,
         FlowRunFilterState,
         FlowRunFilterStateType,
     )
+    from prefect.client.schemas.objects import StateType
 
+    one = (
+        FlowRunFilterDeploymentId(is_null_=True)
+        if deployments is None
+        else FlowRunFilterDeploymentId(any_=list(deployments))
+    )
+    kinds = FlowRunFilterStateType(any_=[StateType(state) for state in states])
     found: list[FlowRun] = []
-    while deployments:
+    while True:
         page = client.read_flow_runs(
-            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=list(deployments))),
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states))
-            ),
+            flow_run_filter=FlowRunFilter(deployment_id=one, state=FlowRunFilterState(type=kinds)),
             limit=200,
             offset=len(found),
         )

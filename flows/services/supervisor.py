@@ -6,7 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from flows.services.service import Service, check_port, start, stop, wait_until_healthy
+from flows.home import check_full
+from flows.services.service import (
+    Service,
+    check_port,
+    cut_log,
+    start,
+    stop,
+    wait_until_healthy,
+)
 from pipeline.errors import StoreError
 
 QUICK_SECONDS = 60.0
@@ -76,6 +84,7 @@ class Supervisor:
         """
         for kept in self._kept:
             now = time.monotonic()
+            cut_log(kept.service.log)
             if kept.again is not None:
                 if now >= kept.again:
                     check_port(kept.service)
@@ -83,6 +92,8 @@ class Supervisor:
                     kept.started, kept.well, kept.again = now, None, None
             elif kept.process.poll() is not None:
                 self._died(kept, f"ended with code {kept.process.returncode}")
+            elif kept.well is not None and now - kept.well < SILENT_SECONDS / 3:
+                pass  # Label Studio writes down each question
             elif kept.service.healthy():
                 if kept.well is None:
                     self._say(f"{kept.service.name}: runs again")
@@ -110,6 +121,7 @@ class Supervisor:
         lived = time.monotonic() - kept.started
         kept.quick_deaths = kept.quick_deaths + 1 if lived < QUICK_SECONDS else 1
         if kept.quick_deaths > MAX_QUICK_DEATHS:
+            check_full(kept.service.log.parent)
             raise StoreError(
                 f"{kept.service.name}: it {found}, {kept.quick_deaths} times in a row; expected it "
                 f"to keep running; its log {kept.service.log} says why"

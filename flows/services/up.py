@@ -28,8 +28,9 @@ import httpx
 from flows import environment
 from flows.console import console
 from flows.home import check_space, now
-from flows.services.prefect import prefect_service
+from flows.services.prefect import CLIENT_SECRET, prefect_service
 from flows.services.running import Scheduled, Up, plan, record, running_up, schedules, sole
+from flows.services.secret import read_secret, secret_path
 from flows.services.service import Service, check_port
 from flows.services.serving import BEAT
 from flows.services.supervisor import Supervisor
@@ -106,18 +107,18 @@ def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
         supervisor.wait()
     here = replace(here, ready=True)
     record(home, here)
-    planned = _planned(f"{here.prefect}/api")
+    planned = _planned(f"{here.prefect}/api", read_secret(home))
     if as_json:
         click.echo(json.dumps(_as_json(here, home, planned)))
     else:
         _say_all(here, home, planned)
 
 
-def _planned(api: str) -> list[Scheduled]:
+def _planned(api: str, secret: str) -> list[Scheduled]:
     """Return what will run when; empty, with a line, when the server is too busy to say."""
     try:
-        plan(api)
-        return schedules(api)
+        plan(api, secret)
+        return schedules(api, secret)
     except httpx.HTTPError as error:
         _say(f"prefect: no plan yet ({error}); `tuneloop status` shows it later")
         return []
@@ -145,7 +146,10 @@ def serving_service(settings: Settings, prefect: str) -> Service:
         command=(sys.executable, "-m", "flows.deploy", str(path)),
         healthy=partial(_beats, beat),
         log=folder / "deployments.log",
-        environment={"PREFECT_API_URL": f"{prefect}/api"},
+        environment={
+            "PREFECT_API_URL": f"{prefect}/api",
+            CLIENT_SECRET: read_secret(settings.paths.home),
+        },
         stop_seconds=SERVING_STOP_SECONDS,
     )
 
@@ -196,6 +200,7 @@ def _say_where(there: Up | None, as_json: bool) -> None:
 def _say_all(here: Up, home: Path, planned: list[Scheduled]) -> None:
     click.echo()
     click.echo(f"Prefect        {here.prefect}/deployments")
+    click.echo(f"               its login is the line in {secret_path(home)}")
     if here.label_studio:
         click.echo(f"Label Studio   {here.label_studio}")
         click.echo(f"               its login is in {login_file(home)}")
@@ -236,6 +241,7 @@ def _as_json(here: Up, home: Path, planned: list[Scheduled]) -> dict[str, object
         "process": here.process,
         "prefect": here.prefect,
         "label_studio": here.label_studio,
+        "prefect_login": str(secret_path(home)),
         "login": str(login_file(home)) if here.label_studio else None,
         "next": {
             item.name: item.next.isoformat() if item.next is not None else None for item in planned

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from flows.services.prefect import free_port
+from flows.services.secret import read_secret
 from tests.end_to_end.project import Project
 
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -22,18 +23,23 @@ WAIT_SECONDS = 900.0
 class Prefect:
     """The API of a Prefect server."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, secret: str) -> None:
         self.url = f"{url}/api"
+        name, _, password = secret.partition(":")
+        self.client = httpx.Client(
+            base_url=self.url, auth=(name, password), timeout=60, trust_env=False
+        )
+        token = self.client.get("/csrf-token", params={"client": "test"}).json()["token"]
+        self.client.headers |= {"Prefect-Csrf-Client": "test", "Prefect-Csrf-Token": token}
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        answer = httpx.post(f"{self.url}{path}", json=body, timeout=60, trust_env=False)
+        answer = self.client.post(path, json=body)
         answer.raise_for_status()
         return answer.json()
 
     def run(self, flow: str) -> dict[str, Any]:
         """Start a deployment and return its run when it ended."""
-        name = f"{self.url}/deployments/name/{flow}/tuneloop"
-        deployment = httpx.get(name, timeout=60, trust_env=False).json()
+        deployment = self.client.get(f"/deployments/name/{flow}/tuneloop").json()
         started = self.post(f"/deployments/{deployment['id']}/create_flow_run", {})
         return self.ended(started["id"])
 
@@ -41,7 +47,7 @@ class Prefect:
         """Return a run when it ended well."""
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
-            run = httpx.get(f"{self.url}/flow_runs/{key}", timeout=60, trust_env=False).json()
+            run = self.client.get(f"/flow_runs/{key}").json()
             if run["state_type"] in ENDED:
                 assert run["state_type"] == "COMPLETED", run["state"]
                 return run
@@ -66,11 +72,11 @@ class Prefect:
 
     def delete_automations(self) -> None:
         for item in self.automations():
-            httpx.delete(f"{self.url}/automations/{item['id']}", trust_env=False).raise_for_status()
+            self.client.delete(f"/automations/{item['id']}").raise_for_status()
 
     def artifact(self, key: str) -> dict[str, Any]:
         """Return the latest artifact of a key."""
-        found = httpx.get(f"{self.url}/artifacts/{key}/latest", timeout=60, trust_env=False)
+        found = self.client.get(f"/artifacts/{key}/latest")
         found.raise_for_status()
         return found.json()
 
@@ -95,7 +101,9 @@ def running_up(project: Project, *overrides: str) -> Iterator[Prefect]:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, "tuneloop up ended"
-        yield Prefect(json.loads(line)["prefect"])
+        prefect = Prefect(json.loads(line)["prefect"], read_secret(project.home))
+        with prefect.client:
+            yield prefect
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=120) == 0

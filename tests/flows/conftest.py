@@ -14,10 +14,11 @@ from pipeline.settings import Settings
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Run a Prefect server and let Prefect, imported long before, use it."""
     with prefect_server(tmp_path_factory.mktemp("prefect")) as wait_until_ready:
-        from prefect.settings import PREFECT_API_URL, temporary_settings
+        from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
         wait_until_ready()
-        with temporary_settings({PREFECT_API_URL: os.environ["PREFECT_API_URL"]}):
+        names = (PREFECT_API_URL, PREFECT_API_AUTH_STRING)
+        with temporary_settings({name: os.environ[name.name] for name in names}):
             yield
 
 

@@ -1,6 +1,7 @@
 """Flows that stand in for the real ones where only the wiring is tested."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -33,6 +34,13 @@ def retrain(settings: Settings, reason: str = "", evidence_id: str = "") -> None
             log.write(json.dumps({"reason": reason, "evidence_id": evidence_id}) + "\n")
         while (home / "stay").exists():
             time.sleep(0.1)
+
+
+@flow
+def linger(settings: Settings) -> None:
+    """Stay for good, as a long training does."""
+    (settings.paths.home / f"lingers-{os.getpid()}").touch()
+    time.sleep(3600)
 
 
 if __name__ == "__main__":

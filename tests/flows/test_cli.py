@@ -286,6 +286,13 @@ def test_a_disk_that_fills_up_on_the_way_is_said(project):
     assert_one_line(done.stderr, "No space left")
 
 
+def test_a_server_that_died_of_a_full_disk_is_not_blamed(project):
+    shutil.copy(ROOT / "data/samples/manual/alarm-codes.md", project / "raw")
+    done = on_a_disk(project, "size=3m", "curate", "--set", "store.min_free_megabytes=0")
+    assert done.returncode == 2
+    assert_one_line(done.stderr, "No space left on device", "free some space")
+
+
 @pytest.mark.parametrize("command", ["curate", "up", "review pull"])
 def test_a_home_that_cannot_be_written_is_said(project, command):
     done = on_a_disk(project, "ro", *command.split())

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -216,7 +215,7 @@ def test_a_run_that_is_stopped_or_killed_does_not_stay_running(client, settings)
     ]
     curate = client.read_deployment_by_name("curate/tuneloop")
     assert all(plan.active for plan in curate.schedules)
-    miss_runs(curate.id)
+    miss_runs(client, curate.id)
     (home / "stay").unlink()
     with serving(settings):
         emit_drift(home, "evidence-3", "goes on")
@@ -229,17 +228,50 @@ def test_a_run_that_is_stopped_or_killed_does_not_stay_running(client, settings)
     assert others[:2] == ["Cancelled", "Crashed"]
 
 
+LINGER = """
+import sys
+from pathlib import Path
+from flows import launch
+from pipeline.settings_file import load_settings
+launch.FLOWS["linger"] = "tests.flows.standin.linger"
+launch.launch("linger", load_settings(Path(sys.argv[1])))
+"""
+
+
+def test_a_run_whose_command_was_killed_crashes_and_others_go_on(client, settings):
+    home = settings.paths.home
+    (home / "settings.toml").write_text(dump_settings(settings))
+    command = [sys.executable, "-c", LINGER, str(home / "settings.toml")]
+    killed, alive = [subprocess.Popen(command, cwd=ROOT) for _ in "12"]
+    try:
+        eventually(lambda: len(list(home.glob("lingers-*"))) == 2)
+        killed.kill()
+        killed.wait()
+        with serving(settings):
+            eventually(lambda: finished(client))
+        [crashed] = finished(client)
+        assert (crashed.state.name, crashed.state.message) == (
+            "Crashed",
+            "The command of this run was killed.",
+        )
+        [_] = [run for run in client.read_flow_runs() if run.state.is_running()]
+    finally:
+        for process in (killed, alive):
+            process.kill()
+            process.wait()
+
+
 def finished(client: SyncPrefectClient) -> list[Any]:
     """Runs that ended, by the time they were due."""
     runs = [run for run in client.read_flow_runs() if run.state.is_final()]
     return sorted(runs, key=lambda run: run.expected_start_time)
 
 
-def miss_runs(deployment: object) -> None:
+def miss_runs(client: SyncPrefectClient, deployment: object) -> None:
     """Let the server plan runs for three leap days that are over."""
     body = {"start_time": "2016-01-01T00:00:00Z", "end_time": "2024-12-31T00:00:00Z", "max_runs": 3}
-    url = f"{os.environ['PREFECT_API_URL']}/deployments/{deployment}/schedule"
-    httpx.post(url, json=body).raise_for_status()
+    key = {"id": deployment}
+    client.request("POST", "/deployments/{id}/schedule", path_params=key, json=body)
 
 
 def test_prefect_yaml_says_what_the_registry_says(settings):

@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -39,6 +40,17 @@ def test_the_server_listens_here_only(server):
         if sock.status == psutil.CONN_LISTEN
     }
     assert found == {("127.0.0.1", server.service.port)}
+
+
+def test_pages_of_others_and_other_names_of_this_machine_get_no_answer(server):
+    def ask(**headers):
+        return httpx.get(f"{server.service.url}/api/version", headers=headers, trust_env=False)
+
+    mine = server.service.url
+    assert ask(Origin=mine).headers["access-control-allow-origin"] == mine
+    assert "access-control-allow-origin" not in ask(Origin="http://127.0.0.1:8000").headers
+    assert ask(Host="evil.example").status_code == 400
+    assert ask(Host=f"localhost:{server.service.port}").status_code == 200
 
 
 def test_the_server_is_free_of_our_own_packages(server):

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from flows.services.prefect import prefect_server
+from flows.services.secret import secret_path
 from pipeline.errors import StoreError
 
 CHILD = """
@@ -59,3 +60,35 @@ def test_a_server_that_is_configured_but_down_is_named(tmp_path, monkeypatch):
         prefect_server(tmp_path) as wait_until_ready,
     ):
         wait_until_ready()
+
+
+LAUNCH = """
+import sys
+from pathlib import Path
+from flows import launch
+from flows.cli import main
+launch.FLOWS["curate"] = "tests.flows.standin.curate"
+main(["curate", "--set", f"paths.home={sys.argv[1]}"])
+"""
+
+
+def launched(home, **variables):
+    """Run a flow against a server that the environment names, with its own login or another."""
+    return subprocess.run(
+        [sys.executable, "-c", LAUNCH, str(home)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | variables,
+    )
+
+
+def test_a_server_of_somebody_else_is_asked_with_the_login_of_the_environment(prefect, tmp_path):
+    done = launched(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not secret_path(tmp_path).exists()
+    refused = launched(tmp_path, PREFECT_API_AUTH_STRING="tuneloop:guess")
+    assert refused.returncode == 2
+    [line] = refused.stderr.splitlines()
+    assert "401 Unauthorized; expected its login in PREFECT_API_AUTH_STRING" in line
+    assert "guess" not in line

@@ -156,3 +156,36 @@ def test_a_log_that_has_grown_too_long_keeps_its_last_lines(tmp_path, monkeypatc
     assert log.read_text().splitlines() == [f"line {number:04}" for number in range(191, 200)]
     cut_log(log)
     assert len(log.read_text().splitlines()) == 9
+
+
+def test_the_log_of_a_running_service_stays_short(mark, monkeypatch):
+    monkeypatch.setattr(services, "MAX_LOG_BYTES", 10_000)
+    monkeypatch.setattr(services, "KEPT_LOG_BYTES", 1000)
+    talker = "import time\nfor n in range(10**9): print(n, flush=True); time.sleep(0.0001)"
+    log = mark.with_suffix(".log")
+    keeper = Supervisor(lambda line: None)
+    keeper.start(Service("talker", (sys.executable, "-c", talker, str(mark)), lambda: True, log))
+    keeper.wait()
+
+    def said() -> int:
+        keeper.check()
+        assert log.stat().st_size < 60_000
+        return int((log.read_text().splitlines() or ["0"])[-1])
+
+    try:
+        eventually(lambda: said() > 20_000)  # 100 kB and more
+    finally:
+        keeper.stop()
+
+
+def test_a_service_that_is_well_is_asked_twice_a_minute_at_most(mark):
+    asked = []
+    command = (sys.executable, "-c", "import time; time.sleep(600)", str(mark))
+    service = Service("calm", command, lambda: not asked.append(1), mark.with_suffix(".log"))
+    keeper = Supervisor(lambda line: None)
+    keeper.start(service)
+    keeper.wait()
+    for _ in range(20):
+        keeper.check()
+    keeper.stop()
+    assert len(asked) == 1

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
 from flows.services.prefect import free_port
 from flows.services.running import answers, running_prefect, running_up
+from flows.services.secret import read_secret, secret_path
 from pipeline.settings_file import load_settings
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
@@ -55,6 +57,7 @@ class Installed:
                 stderr=log,
                 text=True,
                 env=CLEAN,
+                umask=0,
             )
         try:
             assert process.stdout is not None
@@ -109,6 +112,15 @@ def test_a_day_of_up(installed):
         settings = load_settings(installed.home / "services" / "settings.toml")
         assert settings == load_settings(installed.config)
 
+        secret = read_secret(installed.home)
+        assert httpx.get(f"{api}/version", trust_env=False).status_code == 401
+        login = (*secret.split(":"),)
+        assert httpx.get(f"{api}/version", auth=login, trust_env=False).status_code == 200
+        assert said["prefect_login"] == str(secret_path(installed.home))
+        assert said["prefect_login"] in installed.call("status").stdout
+        words = [word for each in installed.processes() for word in each.cmdline()]
+        assert not any(login[1] in word for word in words)
+
         second = installed.call("up")
         assert second.returncode == 0
         assert f"runs already: process {process.pid}" in second.stdout
@@ -134,7 +146,13 @@ def test_a_day_of_up(installed):
         assert not any(each.is_running() for each in processes)
         assert running_up(installed.home) is None
         assert "stopped; schedules and what is stored go on" in installed.said()
+    written = [path for path in installed.home.rglob("*") if path.is_file()]
+    assert {path.name for path in written if login[1].encode() in path.read_bytes()} == {"login"}
+    assert {path.stat().st_mode & 0o777 for path in written} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in installed.home.rglob("*/")} == {0o700}
+    assert login[1] not in installed.said()
     with installed.up() as (process, again):
+        assert read_secret(installed.home) == secret
         assert again["next"].keys() == DEPLOYMENTS
         assert [name for name, at in again["next"].items() if at is None] == ["retrain"]
         process.kill()
