@@ -1,5 +1,6 @@
 """What a reviewer may decide: the rules that every decision passes before it counts."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -111,6 +112,12 @@ def bounce_reason(decision: Decision, item: Item | None) -> str | None:
     if verdict == "reject" and not decision.flags:
         return "missing_flag"
     return None
+
+
+def said(row: Mapping[str, Any]) -> str:
+    """Return what was filled in, the long texts last: a message is cut somewhere."""
+    names = ("task", "verdict", "reviewer", "flags", "note", "edited_response")
+    return json.dumps({name: row[name] for name in names if row.get(name)}, ensure_ascii=False)
 
 
 def same_text(text: str) -> str:

@@ -2,20 +2,22 @@
 
 import secrets
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 from filelock import FileLock, Timeout
 from pandera.typing.polars import DataFrame
 
 from annotation.items import to_items
-from annotation.label_studio_api import Server
+from annotation.label_studio_api import Project, Server
 from annotation.label_studio_connection import Connection, find_connection
-from annotation.label_studio_ledger import Ledger, State
+from annotation.label_studio_ledger import Ledger, Line, State
 from annotation.label_studio_project import ReviewProject
-from annotation.queue import LOCK_SECONDS, Pulled, PushResult, QueueStatus
+from annotation.queue import LOCK_SECONDS, Pulled, PushResult, QueueStatus, standing
 from pipeline.errors import ReviewError
 from pipeline.outcome import drops, table
 from pipeline.settings import LabelStudioSettings
@@ -34,7 +36,7 @@ class BatchStatus:
     pushed_at: str
     """UTC, ISO 8601."""
     tasks: int
-    """Without those that were deleted before anybody decided on them."""
+    """Without those that were deleted before anybody decided on their pair."""
     decided: int
     skipped: int
     open: int
@@ -81,31 +83,65 @@ class LabelStudioQueue:
             state = self._ledger.state() or self._new_state()
             project = self._project.open(state, create=True)
             assert project is not None
-            if self._ledger.pushed().pending or project.tasks != state.tasks:
-                self._project.compare(state)
+            self._compare(state, project)
             new = self._ledger.missing(state, items)
             size = self._settings.chunk_size
             for start in range(0, len(new), size):
                 self._project.store(state, new[start : start + size], name)
         return PushResult(new=len(new), already=len(items) - len(new))
 
-    def pull(self) -> Pulled:
+    def pull(self, elsewhere: DataFrame[Reviews] | None = None) -> Pulled:
         """Fetch what was annotated, changed or deleted since the last pull; return all decisions.
 
         When the latest annotation of a reviewer on a pair breaks a rule, none of theirs counts
         for that pair until it is mended.
 
+        Args:
+            elsewhere: decisions made in the queue files; a task that as many people decided on
+                there as ``label_studio.reviewers`` asks for is taken away.
+
         Raises:
             ReviewError: the server cannot be asked, or our project is gone.
         """
         with self._locked():
+            notes: list[str] = []
             state = self._ledger.state()
+            if state is None and self._ledger.pushed().last_queue is not None:
+                state = self._new_state()
+                notes.append(
+                    f"{self._ledger.state_path.name} is gone or cannot be read; the project is "
+                    "looked for by its mark, and all of it is fetched again"
+                )
             project = self._project.open(state, create=False) if state is not None else None
             if state is not None and project is not None:
-                if self._ledger.pushed().pending or project.tasks != state.tasks:
-                    self._project.compare(state)
-                self._project.fetch(state)
-        return self.stored()
+                notes += self._compare(state, project)
+                torn = self._project.fetch(state)
+                if torn:
+                    notes.append(
+                        f"annotations.jsonl: {torn} of its lines cannot be read; all of the "
+                        "project was fetched again; only a decision whose task is deleted by now "
+                        "does not come back"
+                    )
+                if elsewhere is not None:
+                    self._project.close(state, self._enough(elsewhere))
+        return replace(self.stored(), notes=tuple(notes))
+
+    def _compare(self, state: State, project: Project) -> list[str]:
+        """Bring the ledger in line with the server where they may differ; return what to say."""
+        pushed = self._ledger.pushed()
+        if pushed.pending or pushed.torn or project.tasks != state.tasks:
+            self._project.compare(state)
+        if not pushed.torn:
+            return []
+        return [
+            f"pushed.jsonl: {pushed.torn} of its lines cannot be read; compared with the server"
+        ]
+
+    def _enough(self, reviews: DataFrame[Reviews]) -> frozenset[str]:
+        """Return the pairs that as many people decided on as should."""
+        decided = reviews.filter(pl.col("verdict") != "skip")
+        people = decided.group_by("pair_id").agg(pl.col("reviewer").n_unique())
+        return frozenset(people.filter(pl.col("reviewer") >= self._settings.reviewers)["pair_id"])
 
     def stored(self) -> Pulled:
         """Return the decisions pulled so far; asks no server."""
@@ -115,32 +151,26 @@ class LabelStudioQueue:
 
     def status(self) -> QueueStatus:
         """Count the pairs by what was pulled so far; asks no server."""
-        batches = self.batches()
-        return QueueStatus(
-            queued=sum(batch.tasks for batch in batches),
-            open=sum(batch.open for batch in batches),
-            skipped=sum(batch.skipped for batch in batches),
-            done=sum(batch.decided for batch in batches),
-            bounced=len(self._ledger.judge().bounced),
-        )
+        return standing(self.queued(), self.stored())
 
-    def batches(self) -> list[BatchStatus]:
-        """Return the pushes, oldest first, by what was pulled so far; asks no server."""
-        pushed, good = self._ledger.pushed(), self._ledger.judge().good
-        decided = {row["pair_id"] for row in good if row["verdict"] != "skip"}
-        skipped = {row["pair_id"] for row in good} - decided
-        lines = {pair_id: line for (_, pair_id), line in pushed.tasks.items()}
-        gone = {
-            pair_id
-            for (_, pair_id), line in pushed.tasks.items()
-            if (line["queue"], pair_id) in pushed.deleted and lines[pair_id] is line
-        }
+    def queued(self) -> frozenset[str]:
+        """Return the pairs with a task or a decision; asks no server."""
+        return frozenset(self._tasks(set(self.stored().reviews["pair_id"])))
+
+    def batches(self, elsewhere: AbstractSet[str] = frozenset()) -> list[BatchStatus]:
+        """Return the pushes, oldest first, by what was pulled so far; asks no server.
+
+        Args:
+            elsewhere: pairs that were decided in the queue files; they count as decided.
+        """
+        stored = self.stored()
+        decided = stored.decided | elsewhere
+        skipped = set(stored.reviews["pair_id"]) - decided
         members: dict[str, set[str]] = {}
         times: dict[str, str] = {}
-        for pair_id, line in lines.items():
-            if pair_id not in gone or pair_id in decided | skipped:
-                members.setdefault(line["batch"], set()).add(pair_id)
-                times.setdefault(line["batch"], line["pushed_at"])
+        for pair_id, line in self._tasks(decided | skipped).items():
+            members.setdefault(line["batch"], set()).add(pair_id)
+            times.setdefault(line["batch"], line["pushed_at"])
         return [
             BatchStatus(
                 batch=batch,
@@ -152,6 +182,17 @@ class LabelStudioQueue:
             )
             for batch, pairs in members.items()
         ]
+
+    def _tasks(self, answered: AbstractSet[str]) -> dict[str, Line]:
+        """Return the last task of each pair; one that is deleted counts when it was answered."""
+        pushed = self._ledger.pushed()
+        gone = pushed.deleted | pushed.closed
+        last = {pair_id: line for (_, pair_id), line in pushed.tasks.items()}
+        return {
+            pair_id: line
+            for pair_id, line in last.items()
+            if pair_id in answered or (line["queue"], pair_id) not in gone
+        }
 
     def project_url(self) -> str:
         """Return the page of the project, for a person; the server's own before the first push."""

@@ -1,6 +1,8 @@
 """Label Studio over its SDK: few calls, and errors that a person can act on."""
 
+import contextlib
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from pipeline.journal import write_time
 
 PAGE = 500
 """Tasks in one answer: a second here, annotations included."""
+IMPORT_POLL_SECONDS = 0.5
 
 
 class Passing(ReviewError):
@@ -92,7 +95,7 @@ class Server:
             ) from error
 
     def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Store tasks and return their ids, in order.
+        """Store tasks and return their ids, in order; none when the server does it later.
 
         Asked once: after an error nobody knows whether the server stored them.
         """
@@ -103,17 +106,36 @@ class Server:
                 return_task_ids=True,
                 request_options={"max_retries": 0},
             )
-            return list(stored.task_ids or [])
+            return list(getattr(stored, "task_ids", None) or [])
+
+    def wait_for_tasks(self, project: int, count: int) -> None:
+        """Wait until the project holds so many tasks.
+
+        Label Studio Enterprise answers an import with ``{"import": 7}`` and stores the tasks
+        later: asked for them too early, one would import them again.
+
+        Raises:
+            ReviewError: they are not there in time.
+        """
+        deadline = time.monotonic() + self._timeout
+        while self.project(project).tasks < count:
+            if time.monotonic() > deadline:
+                raise ReviewError(
+                    f"label studio at {self.url}: an import was taken and its tasks are not there "
+                    f"after {self._timeout:g} s; expected {count} in project {project}; look at "
+                    "its log, or raise label_studio.timeout_seconds; the next push compares"
+                )
+            time.sleep(IMPORT_POLL_SECONDS)
 
     def delete_task(self, task: int) -> None:
-        """Delete a task and its annotations."""
-        with self._asking() as sdk:
+        """Delete a task and its annotations; one that is gone already is no error."""
+        with contextlib.suppress(Gone), self._asking() as sdk:
             sdk.tasks.delete(str(task))
 
     def tasks(
         self, project: int, since: datetime | None = None, annotations: bool = False
     ) -> Iterator[dict[str, Any]]:
-        """Yield tasks by id: id, data, updated_at, counts, and their annotations when asked.
+        """Yield tasks by id: id, data, updated_at, counts; annotations and drafts when asked.
 
         Args:
             project: its id.
@@ -148,6 +170,9 @@ class Server:
                     ),
                 )
                 rows = [task.dict() for task in page.items or []]
+                answers = [answer for row in rows for answer in row.get("annotations") or ()]
+                if not all(isinstance(row.get("id"), int) for row in [*rows, *answers]):
+                    raise ValueError("a task or an annotation without its id")
             yield from rows
             if len(rows) < PAGE:
                 return

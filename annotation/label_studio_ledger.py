@@ -6,7 +6,8 @@
     annotations.jsonl  each version of each annotation as it came, and a line when it was deleted
     state.json         marker and id of the project, and how far was pulled
 
-The two journals are only ever appended to; the state can be found again from them.
+The two journals are only ever appended to; the state can be found again from them, and what a
+torn line of theirs said from the server.
 """
 
 import json
@@ -16,13 +17,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from annotation.decisions import BOUNCES, Decision, Item, bounce_reason
+from annotation.decisions import BOUNCES, Decision, Item, bounce_reason, said
 from annotation.tasks import to_decision
 from pipeline.cache import write_atomically
-from pipeline.journal import append, parse, read_lines, read_time, write_time
+from pipeline.journal import append, pair_id_in, parse, read_lines, read_time, write_time
 from pipeline.outcome import Drop
 
 Line = dict[str, Any]
+
+ANNOTATED = {"queue", "task_id", "pair_id", "response", "reviewer", "annotation"}
+"""What a line of annotations.jsonl holds, beside the time of the pull and the project."""
 
 
 @dataclass(slots=True)
@@ -49,9 +53,22 @@ class Pushed:
     """The task of each (queue, pair)."""
     deleted: set[tuple[str, str]]
     """Pairs whose task a person deleted."""
+    closed: set[tuple[str, str]]
+    """Pairs whose task we deleted, since they were decided elsewhere."""
     pending: set[str]
     """Pairs of an import of which nobody knows whether it was stored."""
     last_queue: str | None
+    torn: int
+    """Lines that cannot be read, since the last comparison with the server."""
+
+
+class Annotations(NamedTuple):
+    """What annotations.jsonl says."""
+
+    current: dict[tuple[str, int], Line]
+    """The latest version of each annotation that was not deleted, by (queue, id)."""
+    torn: list[str]
+    """Lines that cannot be read, since all of the project was last fetched."""
 
 
 class Judged(NamedTuple):
@@ -86,22 +103,30 @@ class Ledger:
         """Read pushed.jsonl."""
         tasks: dict[tuple[str, str], Line] = {}
         deleted: set[tuple[str, str]] = set()
+        closed: set[tuple[str, str]] = set()
         pending: set[str] = set()
         last = None
-        for line in filter(None, map(parse, read_lines(self._pushed))):
-            queue, pair_id = str(line.get("queue")), str(line.get("pair_id"))
+        torn = 0
+        for line in map(parse, read_lines(self._pushed)):
+            if line is None or "queue" not in line:
+                torn += 1
+                continue
+            queue, pair_id = str(line["queue"]), str(line.get("pair_id"))
             last = queue
             if "importing" in line:
                 pending = set(line["importing"])
             elif "compared_at" in line:
-                pending = set()
+                pending, torn = set(), 0
             elif "deleted_at" in line:
                 deleted.add((queue, pair_id))
+            elif "closed_at" in line:
+                closed.add((queue, pair_id))
             elif "task_id" in line:
                 tasks[queue, pair_id] = line
                 deleted.discard((queue, pair_id))
+                closed.discard((queue, pair_id))
                 pending.discard(pair_id)
-        return Pushed(tasks, deleted, pending, last)
+        return Pushed(tasks, deleted, closed, pending, last, torn)
 
     def note_import(self, state: State, pair_ids: Iterable[str]) -> None:
         """Write down that an import of these pairs begins."""
@@ -126,23 +151,39 @@ class Ledger:
         ]
         append(self._pushed, [*gone, {"compared_at": now, "queue": state.queue}])
 
+    def note_closed(self, state: State, pair_ids: Iterable[str]) -> None:
+        """Write down that the tasks of these pairs are taken away: they were decided elsewhere."""
+        line = {"queue": state.queue, "closed_at": _now()}
+        append(self._pushed, [{"pair_id": pair_id} | line for pair_id in pair_ids])
+
     def missing(self, state: State, items: Sequence[Item]) -> list[Item]:
-        """Return the items that the project never had and nobody decided on elsewhere."""
+        """Return the items that nobody decided on and the project never had, or we took away."""
         pushed = self.pushed()
-        known = {pair_id for queue, pair_id in pushed.tasks if queue == state.queue}
+        had = pushed.tasks.keys() - pushed.closed
+        known = {pair_id for queue, pair_id in had if queue == state.queue}
         known |= {row["pair_id"] for row in self.judge().good}
         return [item for item in items if item["pair_id"] not in known]
 
-    def annotations(self) -> dict[tuple[str, int], Line]:
-        """Return the latest version of each annotation that was not deleted, by (queue, id)."""
+    def annotations(self) -> Annotations:
+        """Read annotations.jsonl."""
         current: dict[tuple[str, int], Line] = {}
-        for line in filter(None, map(parse, read_lines(self._annotations))):
+        torn: list[str] = []
+        for text in read_lines(self._annotations):
+            line = parse(text) or {}
             queue = str(line.get("queue"))
             if "deleted" in line:
                 current.pop((queue, line["deleted"]), None)
-            elif isinstance(line.get("annotation"), dict):
-                current[queue, line["annotation"]["id"]] = line
-        return current
+            elif "all_fetched" in line:
+                torn.clear()
+            elif line.keys() >= ANNOTATED and isinstance(_id(line), int):
+                current[queue, _id(line)] = line
+            else:
+                torn.append(text)
+        return Annotations(current, torn)
+
+    def note_all_fetched(self, state: State) -> None:
+        """Write down that what torn lines said has been fetched again."""
+        self.note_annotations([{"queue": state.queue, "all_fetched": True}])
 
     def note_annotations(self, lines: Iterable[Line]) -> None:
         """Append to annotations.jsonl."""
@@ -153,13 +194,22 @@ class Ledger:
         """Check the latest annotation of each reviewer on each pair against the rules."""
         known = {pair_id for _, pair_id in self.pushed().tasks}
         latest: dict[tuple[str, str], tuple[tuple[datetime, int], Line]] = {}
-        for line in self.annotations().values():
+        current, torn = self.annotations()
+        for line in current.values():
             place = str(line["pair_id"]), str(line["reviewer"])
-            order = _when(line), int(line["annotation"]["id"])
+            order = _when(line), _id(line)
             if place not in latest or latest[place][0] < order:
                 latest[place] = order, line
         good: list[Line] = []
-        bounced: list[Drop] = []
+        bounced = [
+            Drop(
+                pair_id_in(text),
+                "unreadable",
+                f"{self._annotations.name}: the line cannot be read; the next pull that reaches "
+                f"Label Studio fetches it again: {text}",
+            )
+            for text in torn
+        ]
         for (pair_id, reviewer), ((when, _), line) in sorted(
             latest.items(), key=lambda entry: entry[0]
         ):
@@ -169,8 +219,8 @@ class Ledger:
             if reason is None:
                 good.append(_review(decision, when))
             else:
-                said = json.dumps(_said(decision) | {"task": line["task_id"]}, ensure_ascii=False)
-                bounced.append(Drop(pair_id, reason, f"{BOUNCES[reason]}: {said}"))
+                what = said(decision.fields() | {"task": line["task_id"]})
+                bounced.append(Drop(pair_id, reason, f"{BOUNCES[reason]}: {what}"))
         return Judged(good, bounced)
 
 
@@ -186,8 +236,8 @@ def _review(decision: Decision, when: datetime) -> Line:
     }
 
 
-def _said(decision: Decision) -> dict[str, Any]:
-    return {name: value for name, value in decision.fields().items() if value and name != "pair_id"}
+def _id(line: Line) -> Any:
+    return line["annotation"].get("id") if isinstance(line["annotation"], dict) else None
 
 
 def _when(line: Line) -> datetime:

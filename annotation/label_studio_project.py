@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Any
 
@@ -106,6 +107,12 @@ class ReviewProject:
         self._ledger.note_import(state, pair_ids)
         tasks = [to_task(item, batch) for item in items]
         task_ids = self._server.import_tasks(state.project, tasks)
+        if len(task_ids) != len(tasks):
+            self._server.wait_for_tasks(state.project, state.tasks + len(tasks))
+            raise Passing(
+                f"label studio at {self._server.url}: an import returned {len(task_ids)} ids for "
+                f"{len(tasks)} tasks; expected one each; the next push compares"
+            )
         rows = zip(pair_ids, task_ids, [batch] * len(tasks), strict=True)
         self._ledger.note_tasks(state, rows)
         state.tasks += len(tasks)
@@ -131,18 +138,46 @@ class ReviewProject:
             (pair_id, twins[0]["id"], str(twins[0]["data"].get("batch", "")))
             for pair_id, twins in by_pair.items()
             if ours.get(pair_id, {}).get("task_id") not in [task["id"] for task in twins]
+            or (state.queue, pair_id) in pushed.closed
         ]
         self._ledger.note_tasks(state, found)
-        known = {pair_id for queue, pair_id in pushed.deleted if queue == state.queue}
+        gone = pushed.deleted | pushed.closed
+        known = {pair_id for queue, pair_id in gone if queue == state.queue}
         self._ledger.note_compared(state, ours.keys() - by_pair.keys() - known)
         state.tasks = count
         self._ledger.save(state)
 
-    def fetch(self, state: State) -> None:
-        """Store what was annotated, changed or deleted since the last time."""
+    def close(self, state: State, pair_ids: AbstractSet[str]) -> None:
+        """Delete the tasks of pairs that were decided elsewhere, but none with work in it."""
         assert state.project is not None
-        seen = read_time(state.seen) if state.seen else None
-        stored = self._ledger.annotations()
+        pushed = self._ledger.pushed()
+        here = {pair_id for queue, pair_id in pushed.tasks if queue == state.queue}
+        gone = {pair_id for _, pair_id in pushed.deleted | pushed.closed}
+        here -= gone | {row["pair_id"] for row in self._ledger.judge().good}
+        if here.isdisjoint(pair_ids):
+            return
+        idle = {
+            str(task["data"].get("pair_id", "")): task["id"]
+            for task in self._server.tasks(state.project, annotations=True)
+            if not task.get("total_annotations") and not task.get("drafts")
+        }
+        closing = sorted(here & pair_ids & idle.keys())
+        # Counted first: after a kill in here the counts differ, and the next pull compares.
+        state.tasks -= len(closing)
+        self._ledger.save(state)
+        self._ledger.note_closed(state, closing)
+        for pair_id in closing:
+            self._server.delete_task(idle[pair_id])
+
+    def fetch(self, state: State) -> int:
+        """Store what was annotated, changed or deleted since the last time.
+
+        Returns:
+            How many lines of the ledger cannot be read; all of the project was fetched for them.
+        """
+        assert state.project is not None
+        stored, torn = self._ledger.annotations()
+        seen = read_time(state.seen) if state.seen and not torn else None
         by_task: dict[int, dict[int, Line]] = {}
         for (queue, number), line in stored.items():
             if queue == state.queue:
@@ -178,6 +213,9 @@ class ReviewProject:
             # What changed on an early page while the later ones were read is read next time.
             state.seen = write_time(latest - timedelta(seconds=time.monotonic() - began))
         self._ledger.save(state)
+        if torn:
+            self._ledger.note_all_fetched(state)
+        return len(torn)
 
 
 def mark(state: State) -> str:

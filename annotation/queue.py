@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import polars as pl
 from filelock import FileLock, Timeout
 from pandera.typing.polars import DataFrame
 
@@ -19,6 +21,7 @@ from annotation.decisions import (
     Item,
     bounce_reason,
     read_decision,
+    said,
 )
 from annotation.items import readme, to_items
 from annotation.spreadsheet import Sheet, read_sheet, write_sheet
@@ -40,6 +43,8 @@ class PushResult:
 
     new: int
     already: int
+    missed: str = ""
+    """Why Label Studio did not get its part; empty when it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,15 @@ class Pulled:
     reviews: DataFrame[Reviews]
     """The latest decision of each reviewer on each pair, sorted by pair and reviewer."""
     bounced: DataFrame[Drops]
+    missed: str = ""
+    """Why Label Studio could not be asked for what is new there; empty when it was."""
+    notes: tuple[str, ...] = ()
+    """What a person should know besides, a line each."""
+
+    @property
+    def decided(self) -> frozenset[str]:
+        """The pairs that somebody accepted, edited or rejected."""
+        return frozenset(self.reviews.filter(pl.col("verdict") != "skip")["pair_id"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +91,25 @@ class ReviewQueue(Protocol):
 
     def status(self) -> QueueStatus:
         """Count what is open and done."""
+
+    def open_items(self, reviewer: str) -> list[Item]:
+        """Return the pairs that this reviewer may decide on."""
+
+    def decide(self, decision: Decision) -> None:
+        """Store one decision at once."""
+
+
+def standing(queued: AbstractSet[str], pulled: Pulled) -> QueueStatus:
+    """Count queued pairs by what was decided on them, wherever it was."""
+    done = queued & pulled.decided
+    skipped = (queued & set(pulled.reviews["pair_id"])) - done
+    return QueueStatus(
+        queued=len(queued),
+        open=len(queued) - len(skipped) - len(done),
+        skipped=len(skipped),
+        done=len(done),
+        bounced=pulled.bounced.height,
+    )
 
 
 class _Decisions(NamedTuple):
@@ -109,8 +142,18 @@ class FileQueue:
         self._sheet = folder / "queue.csv"
         self._decisions = folder / "decisions.jsonl"
 
-    def push(self, pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> PushResult:
+    def push(
+        self,
+        pairs: DataFrame[ScreenedPairs],
+        chunks: DataFrame[Chunks],
+        elsewhere: AbstractSet[str] = frozenset(),
+    ) -> PushResult:
         """Add the pairs that are not in the queue yet, in the order given.
+
+        Args:
+            pairs: to be reviewed.
+            chunks: at least those that the pairs name.
+            elsewhere: pairs that were decided outside of these files; see :meth:`close`.
 
         Raises:
             ReviewError: a pair names a chunk that is not among the chunks, the CSV cannot be
@@ -125,7 +168,7 @@ class FileQueue:
                 blank: dict[str, Any] = dict.fromkeys(DECISION_FIELDS, "") | {"flags": []}
                 lines += [json.dumps(item | blank, ensure_ascii=False) for item in new]
                 write_atomically(self._queue, "".join(f"{line}\n" for line in lines).encode())
-            self._complete_sheet()
+            self._complete_sheet(elsewhere)
             write_atomically(self.folder / "README.txt", readme().encode())
         return PushResult(new=len(new), already=len(items) - len(new))
 
@@ -141,26 +184,21 @@ class FileQueue:
         with self._locked():
             found = self._collect()
             append(self._decisions, found.new)
-        reviews = [
-            {name: row[name] for name in Reviews.columns()}
-            | {"edited_response": row["edited_response"] if row["verdict"] == "edit" else None}
-            for row in found.current
-        ]
-        return Pulled(reviews=table(Reviews, reviews), bounced=drops(found.bounced))
+        return _pulled(found)
+
+    def stored(self) -> Pulled:
+        """Return every decision, what was filled in and not pulled yet included; writes nothing."""
+        return _pulled(self._collect())
+
+    def close(self, elsewhere: AbstractSet[str]) -> None:
+        """Take rows without a decision out of the CSV when their pair was decided elsewhere."""
+        with self._locked():
+            if self._sheet.exists():
+                self._complete_sheet(elsewhere)
 
     def status(self) -> QueueStatus:
         """Count the pairs, what was filled in and not pulled yet included; writes nothing."""
-        found = self._collect()
-        queued = self.items().keys()
-        done = {row["pair_id"] for row in found.current if row["verdict"] != "skip"}
-        skipped = {row["pair_id"] for row in found.current} - done
-        return QueueStatus(
-            queued=len(queued),
-            open=len(queued - done - skipped),
-            skipped=len(skipped),
-            done=len(done),
-            bounced=len(found.bounced),
-        )
+        return standing(self.items().keys(), self.stored())
 
     def items(self) -> dict[str, Item]:
         """Return the queued pairs by id, in the order of the queue."""
@@ -219,7 +257,9 @@ class FileQueue:
                 continue
             reason = bounce_reason(decision, items.get(decision.pair_id))
             if reason is not None:
-                bounced.append(Drop(decision.pair_id, reason, f"{BOUNCES[reason]}: {line}"))
+                bounced.append(
+                    Drop(decision.pair_id, reason, f"{source}, {BOUNCES[reason]}: {line}")
+                )
             # A microsecond apart: of two lines on one pair, the lower one is the later.
             time += timedelta(microseconds=1)
             entry = _entry(decision, items, write_time(time), source)
@@ -238,20 +278,22 @@ class FileQueue:
         """Yield (file, row, text as it came) of both queue files; an unreadable row is None."""
         sheet = self._read_sheet()
         for cells in sheet.rows:
-            yield self._sheet.name, dict(cells), _said(cells)
+            yield self._sheet.name, dict(cells), said(cells)
         for line in read_lines(self._queue):
             row = parse(line)
-            yield self._queue.name, row, line if row is None else _said(row)
+            yield self._queue.name, row, line if row is None else said(row)
 
     def _read_sheet(self) -> Sheet:
         if not self._sheet.exists():
             return Sheet((*ITEM_FIELDS, *DECISION_FIELDS), ())
         return read_sheet(self._sheet.read_bytes(), self._sheet.name, ("pair_id", *DECISION_FIELDS))
 
-    def _complete_sheet(self) -> None:
-        """Add the items that the CSV lacks; its own rows stay as they were found."""
+    def _complete_sheet(self, elsewhere: AbstractSet[str]) -> None:
+        """Add the items that the CSV lacks; rows that somebody began stay as they were found."""
         sheet = self._read_sheet()
-        there = {read_decision(row).pair_id for row in sheet.rows}
+        found = [(read_decision(row), row) for row in sheet.rows]
+        kept = [row for made, row in found if made.is_begun or made.pair_id not in elsewhere]
+        there = {made.pair_id for made, _ in found} | elsewhere
         # The prefix keeps a spreadsheet from reading 1234567890123456 or 12345678901234e5, about
         # one id in 800, as a number.
         missing = [
@@ -259,8 +301,8 @@ class FileQueue:
             for pair_id, item in self.items().items()
             if pair_id not in there
         ]
-        if missing or not self._sheet.exists():
-            data = write_sheet(sheet.columns, (*sheet.rows, *missing), sheet.delimiter)
+        if missing or len(kept) < len(sheet.rows) or not self._sheet.exists():
+            data = write_sheet(sheet.columns, (*kept, *missing), sheet.delimiter)
             write_atomically(self._sheet, data)
 
     @contextmanager
@@ -274,6 +316,15 @@ class FileQueue:
                 f"review: the queue in {self.folder} is in use for more than {LOCK_SECONDS:g} s; "
                 "expected one push or pull at a time; wait for the other one and run again"
             ) from error
+
+
+def _pulled(found: _Decisions) -> Pulled:
+    reviews = [
+        {name: row[name] for name in Reviews.columns()}
+        | {"edited_response": row["edited_response"] if row["verdict"] == "edit" else None}
+        for row in found.current
+    ]
+    return Pulled(reviews=table(Reviews, reviews), bounced=drops(found.bounced))
 
 
 def _entry(
@@ -292,8 +343,3 @@ def _place(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _when(row: Mapping[str, Any]) -> datetime:
     return read_time(row["decided_at"]) or datetime.min.replace(tzinfo=UTC)
-
-
-def _said(row: Mapping[str, Any]) -> str:
-    said = {name: row[name] for name in DECISION_FIELDS if row.get(name)}
-    return json.dumps(said, ensure_ascii=False)

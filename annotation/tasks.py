@@ -22,7 +22,8 @@ def instructions() -> str:
     from markdown_it import MarkdownIt
 
     page: str = MarkdownIt().render(GUIDELINES.read_text("utf-8"))
-    return page.replace("<h2>", "<br><h2>")  # it takes styles away
+    # It takes styles away; the window has a title of its own, which a heading would overlap.
+    return re.sub("<h1>.*</h1>", "", page).replace("<h2>", "<br><h2>")
 
 
 def to_task(item: Item, batch: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from annotation.decisions import Decision, Item, same_lines
-from annotation.queue import FileQueue
+from annotation.queue import ReviewQueue
 from schemas.reviews import FLAGS
 
 KEYS = {"a": "accept", "e": "edit", "r": "reject", "s": "skip", "q": "quit"}
@@ -32,12 +32,12 @@ class Session:
 
 
 def review_in_terminal(
-    queue: FileQueue, reviewer: str, console: Console, stream: TextIO | None = None
+    queue: ReviewQueue, reviewer: str, console: Console, stream: TextIO | None = None
 ) -> Session:
     """Show the open pairs one by one and store each decision before the next is shown.
 
     Args:
-        queue: the file queue.
+        queue: asked before each pair: somebody else may have decided on it meanwhile.
         reviewer: name under which the decisions are stored.
         console: where to write.
         stream: lines to read answers from; without it the terminal, where one key is enough.
@@ -45,21 +45,21 @@ def review_in_terminal(
     Returns:
         Counts by verdict. ``q``, Ctrl-C, Ctrl-D and the end of the stream end the sitting.
     """
-    items = queue.open_items(reviewer)
     verdicts: Counter[str] = Counter()
     keyboard = _Keyboard(console, stream)
     try:
-        for number, item in enumerate(items, start=1):
-            console.rule(f"{number} of {len(items)}", style="dim")
-            show(item, console)
-            decision = _ask(item, reviewer, keyboard)
+        while items := queue.open_items(reviewer):
+            number = verdicts.total() + 1
+            console.rule(f"{number} of {verdicts.total() + len(items)}", style="dim")
+            show(items[0], console)
+            decision = _ask(items[0], reviewer, keyboard)
             if decision is None:
                 break
             queue.decide(decision)
             verdicts[decision.verdict] += 1
     except (EOFError, KeyboardInterrupt):
         console.print()
-    left = len(items) - verdicts.total()
+    left = len(queue.open_items(reviewer))
     said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
     console.print(Text(f"decided: {said or 'nothing'}; {left} open"))
     return Session(dict(verdicts), left)

@@ -11,7 +11,7 @@ import polars as pl
 from prefect import flow
 
 from annotation.queue import Pulled
-from annotation.queues import CombinedQueue
+from annotation.queues import open_queue
 from flows.automations import emit_drift
 from flows.context import Run, open_run, say
 from flows.curate import Corpus
@@ -22,7 +22,7 @@ from flows.ledger import Ledger
 from flows.measure import measure
 from flows.models import LoadedModel, base_model
 from flows.report import write_report
-from flows.review import open_queue, push_next, settle_pairs, target
+from flows.review import push_next, settle_pairs, take_in, target
 from flows.windows import Watched, cut, intake, new_rows, reference_exchanges, watched
 from pipeline.cache import digest, write_atomically
 from pipeline.drift.evidence import Evidence
@@ -59,7 +59,7 @@ def monitor(settings: Settings) -> "Report | None":
     if about is None:
         say("monitor: no champion with a drift reference yet; one comes with `tuneloop run`")
         return None
-    pulled = _decisions_of_people(settings)
+    pulled = take_in(open_queue(settings))
     exchanges = _exchanges(settings)
     state = _state(settings, about, pulled, exchanges)
     mark = home / "monitor" / "last.json"
@@ -156,10 +156,13 @@ def _act(run: Run, decision: Decision, corpus: Corpus, screened: Dataset, pulled
         )
         target(run.home, drifted["pair_id"].to_list(), decision.id)
         chunks = run.store.read(corpus.chunks, Chunks)
+        queue = open_queue(run.settings)
         try:
-            push_next(open_queue(run.settings), pulled, pairs, chunks, run.settings)
+            missed = push_next(queue, pulled, pairs, chunks, run.settings).missed
         except ReviewError as error:
-            say(f"monitor: {error}; the next sync queues {drifted.height} drifted pairs")
+            missed = str(error)
+        if missed:
+            say(f"monitor: {missed}; the next sync queues {drifted.height} drifted pairs")
 
 
 def latest_corpus(home: Home) -> tuple[Corpus, Dataset]:
@@ -170,17 +173,6 @@ def latest_corpus(home: Home) -> tuple[Corpus, Dataset]:
     """
     names = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
     return Corpus(*(home.dataset(name) for name in names)), home.dataset("screened_pairs")
-
-
-def _decisions_of_people(settings: Settings) -> Pulled:
-    queue = open_queue(settings)
-    try:
-        return queue.pull()
-    except ReviewError as error:
-        if not isinstance(queue, CombinedQueue):
-            raise
-        say(f"monitor: {error}; going on with what was pulled before")
-        return queue.stored()
 
 
 def _exchanges(settings: Settings) -> "DataFrame[Exchanges]":

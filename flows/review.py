@@ -8,9 +8,8 @@ from pandera.typing.polars import DataFrame
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from annotation.label_studio import LabelStudioQueue, find_connection
-from annotation.queue import FileQueue, Pulled, PushResult, ReviewQueue
-from annotation.queues import CombinedQueue
+from annotation.queue import Pulled, PushResult, ReviewQueue
+from annotation.queues import open_queue
 from flows.context import Run, say, say_once
 from flows.curate import Corpus
 from flows.inspect import Home
@@ -40,7 +39,7 @@ def sync_reviews(settings: Settings) -> dict[str, int]:
         Counts: decisions, bounced, new, already; empty before the first pairs.
 
     Raises:
-        ReviewError: the server cannot be asked.
+        ReviewError: the server could not be asked; what is in the files was taken in.
     """
     home = settings.paths.home
     queue = open_queue(settings)
@@ -50,7 +49,7 @@ def sync_reviews(settings: Settings) -> dict[str, int]:
     except (InputError, MissingDataset):
         say("review: no pairs yet; they come with `tuneloop synthesize`, every night or by hand")
         return {}
-    pulled = queue.pull()
+    pulled = take_in(queue)
     pairs = cast("DataFrame[ScreenedPairs]", there.store.read(screened, ScreenedPairs))
     texts = cast("DataFrame[Chunks]", there.store.read(chunks, Chunks))
     pushed = push_next(queue, pulled, pairs, texts, settings)
@@ -67,22 +66,9 @@ def sync_reviews(settings: Settings) -> dict[str, int]:
         description="The review queue: pairs by where they stand.",
     )
     say("review: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+    if pushed.missed:
+        raise ReviewError(pushed.missed)
     return counts
-
-
-def open_queue(settings: Settings) -> ReviewQueue:
-    """Return Label Studio and the queue files together, or the files alone without a server.
-
-    Raises:
-        ReviewError: a server is configured and its key is not.
-    """
-    folder = settings.paths.home / "reviews"
-    connection = find_connection(settings.label_studio, settings.paths.home)
-    if connection is None:
-        return FileQueue(folder)
-    server = LabelStudioQueue(folder / "label_studio", connection, settings.label_studio)
-    retired = not (settings.label_studio.managed or settings.label_studio.url)
-    return CombinedQueue(server, FileQueue(folder), retired=retired)
 
 
 def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
@@ -92,21 +78,25 @@ def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
     sync catches up.
     """
     queue = run.queue = open_queue(run.settings)
-    reachable = True
-    try:
-        pulled = queue.pull()
-    except ReviewError as error:
-        if not isinstance(queue, CombinedQueue):
-            raise
-        say(f"review: {error}; going on with what was pulled before")
-        pulled, reachable = queue.stored(), False
+    pulled = take_in(queue)
     settled = settle_pairs(run, screened, pulled)
-    if reachable:
-        pairs = run.store.read(screened, ScreenedPairs)
-        chunks = run.store.read(corpus.chunks, Chunks)
-        pushed = push_next(queue, pulled, pairs, chunks, run.settings)
-        run.event("QUEUE", "review", new=pushed.new, already=pushed.already)
+    pairs = run.store.read(screened, ScreenedPairs)
+    chunks = run.store.read(corpus.chunks, Chunks)
+    pushed = push_next(queue, pulled, pairs, chunks, run.settings)
+    if pushed.missed and not pulled.missed:
+        say(f"review: {pushed.missed}")
+    run.event("QUEUE", "review", new=pushed.new, already=pushed.already)
     return settled
+
+
+def take_in(queue: ReviewQueue) -> Pulled:
+    """Pull the decisions, and say what a person should know about them."""
+    pulled = queue.pull()
+    if pulled.missed:
+        say(f"review: {pulled.missed}; going on with what was pulled before")
+    for note in pulled.notes:
+        say(f"review: {note}")
+    return pulled
 
 
 def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:

@@ -13,7 +13,7 @@ import click
 import httpx
 
 from annotation.label_studio_connection import login_path
-from annotation.queue import FileQueue
+from annotation.queues import CombinedQueue, open_queue
 from flows.home import now
 from flows.ledger import Ledger
 from flows.services.running import Up, running_up, schedules
@@ -49,7 +49,8 @@ def status(settings: Settings) -> Facts:
 
     Returns:
         ``servers``: where `tuneloop up` runs, or None; ``schedules``: next and last run of each
-        deployment, or None when Prefect does not answer; ``reviews``: counts of each queue;
+        deployment, or None when Prefect does not answer; ``reviews``: counts of the queue, or why
+        it cannot be read, or None before the first pairs;
         ``champion``, ``challenger``: refs or None; ``decision``: the last one or None;
         ``retrain``: the last row of its ledger or None; ``next_retrain_at``: None when it may
         start now. Times are UTC.
@@ -64,7 +65,7 @@ def status(settings: Settings) -> Facts:
         "home": str(home),
         "servers": _servers(there),
         "schedules": _schedules(there, home),
-        "reviews": _reviews(settings, home),
+        "reviews": _reviews(settings),
         "champion": champion.model_dump() if champion else None,
         "challenger": challenger.model_dump() if challenger else None,
         "decision": decisions[-1].model_dump(mode="json") if decisions else None,
@@ -92,30 +93,20 @@ def _schedules(there: Up | None, home: Path) -> list[Facts] | None:
     ]
 
 
-def _reviews(settings: Settings, home: Path) -> list[Facts]:
-    """Count what is open in each queue that exists, by what was pulled so far."""
-    found: list[Facts] = []
-    folder = home / "reviews"
+def _reviews(settings: Settings) -> Facts | None:
+    """Count what is open, each pair once, by what was pulled so far."""
+    folder = settings.paths.home / "reviews"
+    if not ((folder / "queue.jsonl").exists() or (folder / "label_studio").exists()):
+        return None
     try:
-        if (folder / "queue.jsonl").exists():
-            found.append({"queue": "files", **_fields(FileQueue(folder).status())})
-        if (folder / "label_studio").exists():
-            found.append({"queue": "Label Studio", **_label_studio(settings, home)})
+        queue = open_queue(settings)
+        batches = []
+        if isinstance(queue, CombinedQueue):
+            batches = queue.server.batches(elsewhere=queue.files.stored().decided)
+        waiting = [_fields(batch) for batch in batches if batch.open]
+        return {**_fields(queue.status()), "batches": waiting}
     except ReviewError as error:
-        found.append({"queue": "unreadable", "error": str(error)})
-    return found
-
-
-def _label_studio(settings: Settings, home: Path) -> Facts:
-    from annotation.label_studio import LabelStudioQueue, find_connection
-
-    connection = find_connection(settings.label_studio, home)
-    if connection is None:
-        return {"error": "no login of its server is known; `tuneloop up` makes one"}
-    folder = home / "reviews" / "label_studio"
-    queue = LabelStudioQueue(folder, connection, settings.label_studio)
-    waiting = [_fields(batch) for batch in queue.batches() if batch.open]
-    return {**_fields(queue.status()), "batches": waiting}
+        return {"error": str(error)}
 
 
 def _fields(item: Any) -> Facts:
@@ -159,21 +150,17 @@ def _schedule_lines(facts: Facts, settings: Settings) -> list[str]:
     return lines
 
 
-def _review_lines(queues: list[Facts]) -> list[str]:
-    if not queues:
+def _review_lines(reviews: Facts | None) -> list[str]:
+    if reviews is None:
         return ["nothing queued yet"]
-    lines = []
-    for queue in queues:
-        counts = [
-            f"{name} {value}" for name, value in queue.items() if name not in ("queue", "batches")
-        ]
-        lines.append(f"{queue['queue']:<14}{'  '.join(counts)}")
-        for batch in queue.get("batches", ()):
-            lines.append(
-                f"{'':<14}batch {batch['batch']}: {batch['open']} of {batch['tasks']} open, pushed "
-                f"{_local(batch['pushed_at'])}"
-            )
-    return lines
+    if "error" in reviews:
+        return [reviews["error"]]
+    counts = [f"{name} {value}" for name, value in reviews.items() if name != "batches"]
+    return ["  ".join(counts)] + [
+        f"Label Studio, batch {batch['batch']}: {batch['open']} of {batch['tasks']} open, pushed "
+        f"{_local(batch['pushed_at'])}"
+        for batch in reviews["batches"]
+    ]
 
 
 def _ref_line(ref: Facts | None, none: str) -> str:

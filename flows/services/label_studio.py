@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+import annotation
 import flows
 from annotation.label_studio_connection import Login, login_path, read_login
 from flows.services.secret import write_privately
@@ -39,14 +40,16 @@ QUIET = {
     "NO_PROXY": "127.0.0.1,localhost",
 }
 
+PAGE = Path(annotation.__file__).parent / "label_studio_page"
+
 CLEAN = {
-    # Empty counts as not set: our own packages stay out of the server.
-    "PYTHONPATH": "",
+    # Nothing but the settings with our keys: our own packages stay out of the server.
+    "PYTHONPATH": str(PAGE),
     "PYTHONHOME": "",
     "PYTHONNOUSERSITE": "1",
     "PYTHONWARNINGS": "ignore",
     # It also reads plain names such as DEBUG or DJANGO_DB, which may be meant for others.
-    "DJANGO_SETTINGS_MODULE": "label_studio.core.settings.label_studio",
+    "DJANGO_SETTINGS_MODULE": "review_page",
     "LABEL_STUDIO_DEBUG": "false",
     "LABEL_STUDIO_DJANGO_DB": "sqlite",
     "LABEL_STUDIO_HOST": "",

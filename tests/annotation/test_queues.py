@@ -4,30 +4,46 @@ import pytest
 
 from annotation.decisions import Decision
 from annotation.label_studio import Connection, LabelStudioQueue
-from annotation.queues import CombinedQueue
+from annotation.label_studio_ledger import State
+from annotation.queue import PushResult
+from annotation.queues import CombinedQueue, open_queue
 from flows.services.prefect import free_port
-from pipeline.errors import ReviewError
-from pipeline.settings import LabelStudioSettings
+from pipeline.settings import LabelStudioSettings, Settings
 from tests.annotation.conftest import make_pairs
+from tests.annotation.test_queue import fill_csv, queued_ids
+
+ACCEPT = {"verdict": "accept", "reviewer": "Ann"}
 
 
 @pytest.fixture
 def server(tmp_path):
-    """The queue of a server that does not answer."""
+    """The queue of a server that was pushed to and does not answer any more."""
     connection = Connection(f"http://127.0.0.1:{free_port()}", "0" * 40)
-    return LabelStudioQueue(tmp_path / "label_studio", connection, LabelStudioSettings())
+    queue = LabelStudioQueue(tmp_path / "label_studio", connection, LabelStudioSettings())
+    queue._ledger.save(State("mark", project=1))
+    return queue
 
 
-def decide(queue, pair_id):
-    queue.decide(Decision(pair_id, "accept", "", (), "", "ann"))
+def decide(queue, pair_id, verdict="accept"):
+    queue.decide(Decision(pair_id, verdict, "", (), "", "ann"))
 
 
-def test_a_server_that_is_down_is_said_and_what_is_stored_still_counts(server, queue, ids, chunks):
-    decide(queue, ids[0])
+def test_the_files_are_taken_in_and_filled_while_the_server_is_down(server, queue, ids, chunks):
     both = CombinedQueue(server, queue)
-    with pytest.raises(ReviewError, match="no answer"):
-        both.push(make_pairs(2), chunks)
-    assert both.stored().reviews["pair_id"].to_list() == [ids[0]]
+    fill_csv(queue, {ids[0]: ACCEPT})
+    pulled = both.pull()
+    assert pulled.reviews["pair_id"].to_list() == [ids[0]]
+    assert server._server.url in pulled.missed and "tuneloop up" in pulled.missed
+    assert "accept" in (queue.folder / "decisions.jsonl").read_text()  # stored for good
+    result = both.push(make_pairs(8), chunks)
+    assert (result.new, result.already, result.missed) == (2, 6, pulled.missed)
+    assert queued_ids(queue) == (ids[:8], ids[:8])
+    assert both.status().queued == 8
+
+
+def test_a_push_alone_says_that_the_server_is_down(server, queue, chunks):
+    result = CombinedQueue(server, queue).push(make_pairs(7), chunks)
+    assert result.new == 1 and "no answer" in result.missed
 
 
 def test_a_retired_server_is_asked_nothing_and_new_pairs_go_to_the_files(
@@ -35,6 +51,26 @@ def test_a_retired_server_is_asked_nothing_and_new_pairs_go_to_the_files(
 ):
     decide(queue, ids[0])
     both = CombinedQueue(server, queue, retired=True)
-    assert both.push(make_pairs(8), chunks).new == 2
-    assert both.pull().reviews["pair_id"].to_list() == [ids[0]]
+    assert both.push(make_pairs(8), chunks) == PushResult(new=2, already=6)
+    pulled = both.pull()
+    assert pulled.reviews["pair_id"].to_list() == [ids[0]] and not pulled.missed
     assert both.status().queued == 8
+
+
+def test_a_home_without_a_login_has_the_files_alone_unless_label_studio_was_used(tmp_path):
+    settings = Settings.model_validate({"paths": {"home": tmp_path}})
+    assert not isinstance(open_queue(settings), CombinedQueue)
+    (tmp_path / "reviews" / "label_studio").mkdir(parents=True)
+    both = open_queue(settings)
+    assert isinstance(both, CombinedQueue) and both.retired
+    assert both.pull().missed == ""
+
+
+def test_blank_rows_of_pairs_decided_elsewhere_leave_the_csv(queue, ids, chunks):
+    fill_csv(queue, {ids[1]: ACCEPT, ids[2]: {"reviewer": "Ann"}})
+    queue.close({ids[0], ids[1], ids[2]})
+    assert queued_ids(queue) == (ids[:6], [ids[1], *ids[3:6]])
+    queue.push(make_pairs(6), chunks, elsewhere={ids[0], ids[2]})
+    assert queued_ids(queue) == (ids[:6], [ids[1], *ids[3:6]])
+    queue.push(make_pairs(6), chunks)  # the decision elsewhere was taken back
+    assert sorted(queued_ids(queue)[1]) == sorted(ids[:6])

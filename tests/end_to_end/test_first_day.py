@@ -1,12 +1,15 @@
 """A first day: everything up, a reviewer in Label Studio, and the evening's figures."""
 
+import json
 import shutil
 
 import httpx
 import pytest
 
 from annotation.label_studio_connection import read_login
+from annotation.queue import FileQueue
 from flows.services.prefect import free_port
+from tests.annotation.test_queue import fill_csv
 from tests.end_to_end.project import Project
 from tests.end_to_end.servers import running_up
 
@@ -44,22 +47,36 @@ def test_pairs_go_to_label_studio_and_decisions_come_back(undisturbed, tmp_path)
                 body = {"result": [answer("verdict", choices=[verdict])]}
                 client.post(f"/api/tasks/{task['id']}/annotations/", json=body).raise_for_status()
         prefect.run("review")
-        assert prefect.artifact("reviews")["data"]
+        queued = set(project.queue())  # by `run`, before there was a Label Studio
+        assert queued == set(pairs)
+        (artifact,) = json.loads(prefect.artifact("reviews")["data"])
         counts = project.call("review", "status", *arguments)
-        assert (counts["done"], counts["bounced"]) == (1, 1)
-        queues = {row["queue"]: row for row in project.call("status")["reviews"]}
-        (batch,) = queues["Label Studio"]["batches"]
+        assert counts == artifact
+        assert counts == {
+            "queued": len(queued),
+            "open": len(queued) - 1,
+            "skipped": 0,
+            "done": 1,
+            "bounced": 1,
+        }
+        reviews = project.call("status", *arguments)["reviews"]
+        assert reviews | counts == reviews
+        (batch,) = reviews["batches"]
         assert batch["decided"] == 1
         assert batch["open"] == len(tasks) - 1
         pulled = project.call("review", "pull", *arguments)
         assert pulled["decisions"] == 1
         assert [row["reason"] for row in pulled["bounced"]] == ["unknown_verdict"]
 
-    # The server is gone: one line says so, and what was pulled goes on counting.
+    # The server is gone: one line says so, the files are taken in, and all of it counts.
+    fill_csv(
+        FileQueue(project.home / "reviews"), {pairs[2]: {"verdict": "accept", "reviewer": "Ann"}}
+    )
     refused = project.refused("review", "pull", *arguments)
     assert refused.count("\n") == 1
     assert "label studio" in refused.lower()
     rehearsal = project.call("retrain", "--reason", "test", "--dry-run", *arguments)
     settled = next(stage for stage in rehearsal["stages"] if stage["stage"] == "settle")
     assert settled["rows_kept"] > 0
-    assert rehearsal["review"]["accepted"] == 1
+    assert rehearsal["review"]["accepted"] == 2
+    assert rehearsal["review"]["queued"] == len(queued)

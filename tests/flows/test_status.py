@@ -4,11 +4,14 @@ import json
 
 from click.testing import CliRunner
 
+from annotation import decisions
+from annotation.queue import FileQueue
 from flows.cli import main
 from flows.home import now
 from flows.ledger import Ledger
 from flows.status import status
 from pipeline.drift.policy import Decision, Retrain
+from pipeline.journal import append
 from pipeline.registry import CHAMPION, Registry
 from pipeline.settings import Settings
 from pipeline.store import Filled, Store
@@ -55,7 +58,7 @@ def test_what_is_stored_is_shown(settings):
 def test_the_last_decision_is_shown_with_its_reasons(settings):
     folder = settings.paths.home / "monitor"
     folder.mkdir(parents=True)
-    decisions = [
+    decided = [
         Decision(
             id=name,
             at=now(),
@@ -71,27 +74,30 @@ def test_the_last_decision_is_shown_with_its_reasons(settings):
         )
         for name, action in (("e1", "ok"), ("e2", "watch"))
     ]
-    (folder / "decisions.jsonl").write_text("".join(f"{d.model_dump_json()}\n" for d in decisions))
+    (folder / "decisions.jsonl").write_text("".join(f"{d.model_dump_json()}\n" for d in decided))
     lines = printed(settings)
     assert "drift        watch at " in lines
     assert "e2 says so" in lines
     assert "e1 says so" not in lines
 
 
-def test_open_reviews_are_counted_by_queue(settings):
+def test_reviews_are_counted_once_and_what_cannot_be_read_is_said(settings):
     """A queue file that cannot be read is said, and the rest is shown all the same."""
     folder = settings.paths.home / "reviews"
-    folder.mkdir(parents=True)
-    (folder / "queue.jsonl").write_text("")
-    (folder / "label_studio").mkdir()
-    assert status(settings)["reviews"] == [
-        {"queue": "files", "queued": 0, "open": 0, "skipped": 0, "done": 0, "bounced": 0},
-        {
-            "queue": "Label Studio",
-            "error": "no login of its server is known; `tuneloop up` makes one",
-        },
-    ]
+    queued = {"pair_id": "0" * 16, "queue": "a", "batch": "first", "pushed_at": "2026-11-28T08:00Z"}
+    item = dict.fromkeys(decisions.ITEM_FIELDS, "") | {"pair_id": "0" * 16}
+    other = item | {"pair_id": "1" * 16}
+    append(folder / "queue.jsonl", [item, other])
+    append(folder / "label_studio" / "pushed.jsonl", [queued | {"task_id": 1}])
+    facts = status(settings)["reviews"]
+    (batch,) = facts.pop("batches")
+    assert facts == {"queued": 2, "open": 2, "skipped": 0, "done": 0, "bounced": 0}
+    assert (batch["tasks"], batch["open"]) == (1, 1)
+    assert "reviews      queued 2  open 2  skipped 0  done 0  bounced 0" in printed(settings)
+    FileQueue(folder).decide(decisions.Decision("0" * 16, "accept", "", (), "", "ann"))
+    facts = status(settings)["reviews"]
+    assert (facts["done"], facts["batches"]) == (1, [])
     (folder / "queue.csv").write_text("nonsense\n1,2,3\n")
     lines = printed(settings)
-    assert "unreadable    error " in lines
+    assert "reviews      review: queue.csv has nonsense; expected also pair_id" in lines
     assert "champion     none yet" in lines

@@ -57,7 +57,8 @@ def test_the_server_is_free_of_our_own_packages(server):
     guard = psutil.Process(server.process.pid)
     (child,) = guard.children()
     environment = Path(f"/proc/{child.pid}/environ").read_text().split("\0")
-    assert "PYTHONPATH=" in environment
+    (path,) = [line for line in environment if line.startswith("PYTHONPATH=")]
+    assert {file.name for file in Path(path.partition("=")[2]).glob("*.py")} == {"review_page.py"}
     assert not any(os.environ.get("VIRTUAL_ENV", "no such") in arg for arg in child.cmdline())
 
 

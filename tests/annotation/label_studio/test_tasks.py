@@ -45,7 +45,8 @@ def test_the_passage_is_escaped_and_its_evidence_marked():
 
 def test_the_instructions_are_the_guidelines():
     assert "<strong>accept</strong>" in instructions()
-    assert all(f"<code>{flag}</code>" in instructions() for flag in FLAGS)
+    for number, flag in enumerate(FLAGS, start=1):  # the keys of the form
+        assert f"<strong>{number}</strong> <code>{flag}</code>" in instructions()
 
 
 @pytest.mark.parametrize("text", ["Better", ["Better"]])
