@@ -16,7 +16,7 @@ class ModelSettings(Section):
     thinking: bool = False
     """Let a model with a switch for it (Qwen3 and later) think before it answers: in training as
     in evaluation. Off, as most rows have no thoughts: what its template writes instead is in the
-    prompt, and a server is to be told the same (``enable_thinking = false``)."""
+    prompt, and a server is to be told the same (``enable_thinking`` off)."""
     allow_download: bool = False
     """Fetch a Hugging Face id over the network; off, only local files are used."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
