@@ -123,15 +123,15 @@ def _advice(error: BaseException | None) -> str | None:
                 "train.micro_batch_tokens (training) or evaluate.batch_size (answers), or take a "
                 "smaller model.base_model, and run again: what is finished is kept"
             )
+        for number, advice in ADVICE.items():
+            if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+                name = getattr(error, "filename", None)
+                return f"{name or 'disk'}: {os.strerror(number)}; {advice}"
         if type(error).__module__.startswith("safetensors"):
             return (
                 f"weights: {error}; expected whole safetensors files; `tuneloop fsck` names the "
                 "damaged one: delete its folder and run again"
             )
-        for number, advice in ADVICE.items():
-            if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
-                name = getattr(error, "filename", None)
-                return f"{name or 'disk'}: {os.strerror(number)}; {advice}"
         error = error.__cause__ or error.__context__
     return None
 
