@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.ingest import paper, prose, quality, web
+from pipeline.ingest.code import Split
 from pipeline.ingest.language import Language, identify
 from pipeline.ingest.privacy import Redacted, Span, redact
 from pipeline.ingest.quality import Rule, Verdict, rules_of
@@ -58,11 +59,13 @@ def clean_document(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned
     oversized = quality.too_long(row["text"])
     if oversized:
         return refused(row["text"], Decision(oversized, ""), settings)
-    text = markdown_of(row)
+    split = _split(row)
+    text = prose.whole(split)
     decision = decide(text, settings, rules_of(settings.profile, settings.limits))
     if decision.verdict:
         return refused(text, decision, settings)
-    text = prose.unlink(text)
+    split.change(prose.unlink)
+    text = prose.whole(split)
     title = " ".join(prose.normalise(row["title"]).split())
     before = len(title) + len(_SEPARATOR)
     redacted = _redact(title + _SEPARATOR + text, settings)
@@ -129,7 +132,12 @@ def _redact(text: str, settings: "CleanSettings") -> Redacted:
 
 def markdown_of(row: Mapping[str, Any]) -> str:
     """Return the text of a raw document as Markdown, repaired."""
-    return prose.normalise(to_markdown(row["format"], row["text"]))
+    return prose.whole(_split(row))
+
+
+def _split(row: Mapping[str, Any]) -> Split:
+    kind = row["format"]
+    return prose.normalised(to_markdown(kind, row["text"]), fences_only=kind == "html")
 
 
 def to_markdown(kind: str, text: str) -> str:

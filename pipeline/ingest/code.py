@@ -2,8 +2,7 @@
 
 import re
 from bisect import bisect
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
 
 _ITEM = r"(?:[-*+]|\d{1,9}[.)])[ \t]"
 """The mark of a list item and a space."""
@@ -18,7 +17,7 @@ and quotes too."""
 _ELEMENT = "(?i:pre|script|style|textarea)\\b"
 """Name of an element whose lines are no Markdown (CommonMark 4.6)."""
 
-# Both begin with a set of characters and ask then which it was: the search leaps from one to the
+# These begin with a set of characters and ask then which it was: the search leaps from one to the
 # next, four times as fast as with alternatives that begin each with its own.
 _UNSURE = re.compile(
     r"[\n<](?:(?<=\n)[ \t>]*"
@@ -28,11 +27,18 @@ _UNSURE = re.compile(
 """Where it takes all blocks around to tell what is code: an indent that may be a list's, a comment,
 which may hold any code, and an element of lines."""
 _MARK = re.compile(
-    r"[`\\<\uff40\u1fef](?:(?<=`)(?!`)[^`|\n]++`(?!`)()|(?<=\\)[\\`<]|(?<=[`\uff40\u1fef])`*"
+    r"[`\\<\uff40\u1fef](?:(?<=\\)[\\`<]|(?<=[`\uff40\u1fef])`*"
     r"|(?<=<)(?:!--|(?i:(code|kbd|samp|tt|pre|textarea))\b[^<>]{0,500}>))"
 )
-"""A code span within a line, or what begins another, an element of code or a comment. Two grave
-accents are among them that Unicode takes for a back-tick."""
+"""Begins a code span, an element of code or a comment, or escapes what would. Two grave accents are
+among them that Unicode takes for a back-tick."""
+
+_SPAN = re.compile(r"`[^`|\n]+`")
+_ODD = re.compile(
+    r"[`\\<\uff40\u1fef](?:(?<=[`\\])`|(?<=<)(?:!--|(?i:code|kbd|samp|tt|pre|textarea)\b)"
+    r"|(?<=[\uff40\u1fef]))"
+)
+"""Without it, and when all back-ticks stand in such spans, these are the only code."""
 
 _END = re.compile(
     rf"^[ \t>]*(?:#{{1,6}}[ \t]|(\|))[^\n]*|\n(?=[ \t>]*(?:\n|\Z|{_ITEM}|#{{1,6}}[ \t]|\|))",
@@ -51,36 +57,60 @@ _PREFIX = 200
 _KEPT = re.compile(r"`(\d+)`")
 
 
-class Part(NamedTuple):
-    """A part of a text that is not prose."""
+Part = tuple[int, int, str]
+"""Start and end of what is not prose, and ``block``, ``span`` (lone back-ticks too) or
+``comment``."""
 
-    start: int
-    end: int
-    kind: str
-    """``block``, ``span`` (lone back-ticks too) or ``comment``."""
+
+class Split:
+    """A Markdown text with its code and its comments set aside, so that its prose can be changed.
+
+    To a change, each of them but a block looks like a number between back-ticks: so it sees on
+    what line and in what link they stand.
+    """
+
+    def __init__(self, text: str, *, fences_only: bool = False) -> None:
+        """Split a text.
+
+        Args:
+            text: Markdown.
+            fences_only: Whether its blocks of code are all fenced, as those of a page are here.
+        """
+        self._pieces: list[tuple[str, list[str], str]] = []
+        """Prose, what is set aside in it, and the block of code behind it."""
+        prose: list[str] = []
+        kept: list[str] = []
+        at = 0
+        for start, end, kind in parts(text, fenced(text) if fences_only else _blocks(text)):
+            prose.append(text[at:start])
+            at = end
+            if kind == "block":
+                self._pieces.append(("".join(prose), kept, text[start:end]))
+                prose, kept = [], []
+            else:
+                prose.append(f"`{len(kept)}`")
+                kept.append(text[start:end])
+        prose.append(text[at:])
+        self._pieces.append(("".join(prose), kept, ""))
+
+    def change(self, change: Callable[[str], str]) -> None:
+        """Apply a change to the prose."""
+        self._pieces = [(change(prose), kept, block) for prose, kept, block in self._pieces]
+
+    def text(self) -> str:
+        """Return the text."""
+        return "".join(_restored(prose, kept) + block for prose, kept, block in self._pieces)
+
+
+def _restored(prose: str, kept: list[str]) -> str:
+    return _KEPT.sub(lambda mark: kept[int(mark[1])], prose) if kept else prose
 
 
 def outside_code(text: str, change: Callable[[str], str]) -> str:
-    """Apply a change to all of a Markdown text but its code and its comments.
-
-    To the change, each of them but a block looks like a number between back-ticks: so it sees on
-    what line and in what link they stand.
-    """
-    pieces: list[str] = []
-    prose: list[str] = []
-    kept: list[str] = []
-    at = 0
-    for start, end, kind in parts(text):
-        prose.append(text[at:start])
-        at = end
-        if kind == "block":
-            pieces += [_changed(prose, kept, change), text[start:end]]
-            prose, kept = [], []
-        else:
-            prose.append(f"`{len(kept)}`")
-            kept.append(text[start:end])
-    prose.append(text[at:])
-    return "".join(pieces) + _changed(prose, kept, change)
+    """Apply a change to all of a Markdown text but its code and its comments."""
+    split = Split(text)
+    split.change(change)
+    return split.text()
 
 
 def span_of(text: str) -> str:
@@ -92,16 +122,11 @@ def span_of(text: str) -> str:
     return f"{fence}{space}{text}{space}{fence}"
 
 
-def _changed(prose: list[str], kept: list[str], change: Callable[[str], str]) -> str:
-    text = change("".join(prose))
-    return _KEPT.sub(lambda mark: kept[int(mark[1])], text) if kept else text
-
-
 def without_comments(text: str) -> str:
     """Take the comments out of a Markdown text, but not those that its code shows."""
     pieces = []
     at = 0
-    for start, end, kind in parts(text):
+    for start, end, kind in parts(text, _blocks(text)) if "<!--" in text else ():
         if kind == "comment":
             pieces.append(text[at:start])
             at = end
@@ -118,18 +143,23 @@ def prose_of(text: str) -> str:
     return "".join(pieces) + text[at:]
 
 
-def parts(text: str) -> Iterator[Part]:
-    """Yield code and comments of a Markdown text in order; what is left is prose."""
+def parts(text: str, blocks: Iterable[tuple[int, int]]) -> list[Part]:
+    """Return code and comments of a Markdown text in order; what is left is prose.
+
+    Args:
+        text: Markdown.
+        blocks: Where blocks of code begin and end in it.
+    """
+    found: list[Part] = []
     at = 0
-    for start, end in [*_blocks(text), (len(text), len(text))]:
+    for start, end in [*blocks, (len(text), len(text))]:
         if start < at:  # begins in a comment
             continue
-        for part in _spans(text, at, start):
-            yield part
-            at = part.end
+        at = _add_spans(found, text, at, start)
         if at <= start < end:
-            yield Part(start, end, "block")
-        at = max(at, end)
+            found.append((start, end, "block"))
+            at = end
+    return found
 
 
 def _blocks(text: str) -> list[tuple[int, int]]:
@@ -162,11 +192,18 @@ def _parsed(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def _spans(text: str, at: int, stop: int) -> Iterator[Part]:
-    """Yield code spans, elements of code and comments in what lies between two blocks of code.
+def _add_spans(found: list[Part], text: str, at: int, stop: int) -> int:
+    """Add code spans, elements of code and comments of what lies between two blocks of code.
 
     What begins first counts: a comment may hold a back-tick, and a code span a comment.
+
+    Returns:
+        Where the last one ends: a comment may do so behind the next block.
     """
+    spans = [(*span.span(), "span") for span in _SPAN.finditer(text, at, stop)]
+    if text.count("`", at, stop) == 2 * len(spans) and not _ODD.search(text, at, stop):
+        found += spans
+        return spans[-1][1] if spans else at
     paragraph = at  # where the one at hand, or the cell of a table, ends
     row = 0  # where the row of the table ends
     runs: dict[int, list[int]] = {}  # length -> where runs of back-ticks begin
@@ -174,9 +211,9 @@ def _spans(text: str, at: int, stop: int) -> Iterator[Part]:
     while opened := _MARK.search(text, at, stop):
         start, at = opened.span()
         mark = opened[0]
-        if opened.lastindex == 1 or mark[0] in "\\\uff40\u1fef":
+        if mark[0] in "\\\uff40\u1fef":
             if mark[-1] in "`\uff40\u1fef":
-                yield Part(start, at, "span")
+                found.append((start, at, "span"))
             continue
         if at > paragraph:
             if at > row:
@@ -191,21 +228,22 @@ def _spans(text: str, at: int, stop: int) -> Iterator[Part]:
             behind = bisect(same, start)
             if behind < len(same) and same[behind] < paragraph:
                 at = same[behind] + len(mark)
-            yield Part(start, at, "span")
+            found.append((start, at, "span"))
             continue
         closing, end = _COMMENT_END, paragraph
-        if opened[2]:
-            closing = re.compile(f"</{opened[2].lower()}>", re.IGNORECASE)
+        if opened[1]:
+            closing = re.compile(f"</{opened[1].lower()}>", re.IGNORECASE)
         elif _begins_line(text, start):  # it goes on over blank lines
             end = len(text)
         if unclosed.get(closing, 0) < end:
             closed = closing.search(text, at, end)
             if closed:
                 at = closed.end()
-                yield Part(start, at, "span" if opened[2] else "comment")
+                found.append((start, at, "span" if opened[1] else "comment"))
                 continue
             unclosed[closing] = end
         at = start + 1
+    return at
 
 
 def _runs(text: str, at: int, stop: int) -> dict[int, list[int]]:

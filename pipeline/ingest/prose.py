@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from pipeline.ingest.code import outside_code, without_comments
+from pipeline.ingest.code import Split, outside_code, without_comments
 from pipeline.ingest.readers.markdown import FRONT_MATTER
 
 _ZERO_WIDTH = "\u00ad\u200b\u200c\u200e\u200f\u2060\ufeff\ufffe"
@@ -52,10 +52,21 @@ def normalise(text: str) -> str:
     kind of space a plain one; trailing spaces out, runs of spaces inside a line to one (the
     indent of a line stays: it is code or a nested list); at most one blank line.
     """
+    return whole(normalised(text))
+
+
+def normalised(text: str, *, fences_only: bool = False) -> Split:
+    """Return a text as :func:`normalise` does, its prose still apart from its code."""
     # Markdown turns a line end after two spaces into a break; as text it is a line end.
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n\n")
-    text = outside_code(text, _mend)
-    return text.strip("\n").rstrip()
+    split = Split(text, fences_only=fences_only)
+    split.change(_mend)
+    return split
+
+
+def whole(split: Split) -> str:
+    """Return a text as one, without blank lines around it."""
+    return split.text().strip("\n").rstrip()
 
 
 def _mend(text: str) -> str:
@@ -98,6 +109,6 @@ def mark_headings(text: str) -> str:
     )
 
 
-def unlink(text: str) -> str:
-    """Turn relative links into their text: their targets are not part of a corpus."""
-    return outside_code(text, lambda prose: _RELATIVE_LINK.sub(r"\1", prose))
+def unlink(prose: str) -> str:
+    """Turn relative links in prose into their text: their targets are not part of a corpus."""
+    return _RELATIVE_LINK.sub(r"\1", prose)

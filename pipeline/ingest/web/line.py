@@ -10,6 +10,7 @@ BREAK = "\0"
 
 CODE, LINK, RAISED, LOWERED = "`", "[", "^", "_"
 """Kinds of mark, beside ``*`` and ``**``."""
+_HEIGHTS = (RAISED, LOWERED)
 
 _TICK = "\1"
 """Stands for a back-tick that is text, up to the end of its block."""
@@ -48,10 +49,11 @@ class Line:
 
     def open(self, kind: str, address: str = "") -> None:
         """Begin emphasis (``*``, ``**``), code, a link, raised or lowered text; close it once."""
-        if kind not in (RAISED, LOWERED) and (
-            self._inside(CODE, kind)
-            or (kind in ("*", "**") and (self.plain or self._inside(RAISED, LOWERED)))
-        ):
+        emphasis = kind in ("*", "**")
+        for outer, _, _ in self._marks:
+            if (outer in (CODE, kind) and kind not in _HEIGHTS) or (emphasis and outer in _HEIGHTS):
+                kind = ""
+        if self.plain and emphasis:
             kind = ""
         self._marks.append((kind, len(self.pieces), address))
 

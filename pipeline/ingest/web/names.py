@@ -62,7 +62,7 @@ _MARKS = re.compile(
 )
 """Classes of marks beside the text: the pilcrow behind a heading, the numbers of lines of code."""
 
-LINES_OF_CODE = re.compile(r"(?:^|\s)(?:fragment|highlight)(?:$|\s)")
+_LINES_OF_CODE = re.compile(r"(?:^|\s)(?:fragment|highlight)(?:$|\s)")
 """Classes of code of which each line is an element: Doxygen's, and GitHub's table."""
 
 _BOX = re.compile(
@@ -112,6 +112,12 @@ def is_box(names: str) -> bool:
 def is_label(names: str) -> bool:
     """Whether classes are those of the label of a box."""
     return _LABEL.search(names) is not None
+
+
+@lru_cache(maxsize=4096)
+def draws_lines(names: str) -> bool:
+    """Whether classes are those of code of which each line may be an element."""
+    return _LINES_OF_CODE.search(names) is not None
 
 
 @lru_cache(maxsize=4096)

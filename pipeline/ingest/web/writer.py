@@ -12,8 +12,8 @@ from pipeline.ingest.web.names import (
     DROPPED,
     HEADINGS,
     INLINE,
-    LINES_OF_CODE,
     UNSEEN,
+    draws_lines,
     is_box,
     is_label,
 )
@@ -79,7 +79,7 @@ class Writer:
                 if end is not None:
                     end()
             elif (ends and (tag in DROPPED or element in dropped)) or (
-                (tag in _WHOLE or (tag in _LINES and "class" in attributes))
+                (tag in _WHOLE or (tag in _LINES and draws_lines(attributes.get("class", ""))))
                 and self._whole(element, tag, attributes)
             ):
                 if tag not in INLINE and tag not in UNSEEN:
@@ -95,7 +95,7 @@ class Writer:
 
     def _whole(self, element: Any, tag: str, attributes: dict[str, str]) -> bool:
         """Write down an element that is not walked into, and say whether it was one."""
-        if tag in _LINES and not _draws_code(element, tag, attributes["class"]):
+        if tag in _LINES and not _draws_code(element, tag):
             return False
         if tag == "textarea" and "readonly" not in attributes:
             return True
@@ -279,10 +279,9 @@ class Writer:
             self._parts[-1].add(block, is_list)
 
 
-def _draws_code(element: Any, tag: str, names: str) -> bool:
-    return LINES_OF_CODE.search(names) is not None and any(
-        _LINES[tag] in (line.get("class") or "").split() for line in element.iter("div", "td")
-    )
+def _draws_code(element: Any, tag: str) -> bool:
+    names = (line.get("class") or "" for line in element.iter("div", "td"))
+    return any(_LINES[tag] in name.split() for name in names)
 
 
 def _formula(element: Any) -> str:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ingest import paper, prose
+from pipeline.ingest.code import outside_code
 from tests.pipeline.ingest.making import PROSE
 
 
@@ -84,8 +85,10 @@ def test_front_matter_and_comments_of_markdown_go_but_not_from_code():
 
 def test_relative_links_become_text_and_others_stay():
     text = "[a](../b.html#c) [d](https://e.example/f) ![g](h.png) [i\nj](k.md) `[l](m)`"
-    assert prose.unlink(text) == "a [d](https://e.example/f) ![g](h.png) i\nj `[l](m)`"
-    assert prose.unlink("```\n[a](b)\n```") == "```\n[a](b)\n```"
+    assert (
+        outside_code(text, prose.unlink) == "a [d](https://e.example/f) ![g](h.png) i\nj `[l](m)`"
+    )
+    assert outside_code("```\n[a](b)\n```", prose.unlink) == "```\n[a](b)\n```"
 
 
 def test_capital_lines_of_plain_text_become_headings():

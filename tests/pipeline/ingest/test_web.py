@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lxml import html as lxml_html
 
 from pipeline.ingest import prose
+from pipeline.ingest.code import outside_code
 from pipeline.ingest.web import main_content
 
 PAGES = Path(__file__).parent / "pages"
@@ -123,7 +124,7 @@ def test_each_word_of_tables_stays_in_its_order(name: str):
 
 @pytest.mark.parametrize("name", sorted(KEPT))
 def test_each_line_of_code_stays_as_it_is_through_cleaning(name: str):
-    text = prose.unlink(prose.normalise(main_content(page(name))))
+    text = outside_code(prose.normalise(main_content(page(name))), prose.unlink)
     for block in content_blocks(name, "pre"):
         code = block.strip("\n").rstrip()
         indents = [
