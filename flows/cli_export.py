@@ -31,8 +31,8 @@ def export(options: Options, model: str, form: Any, folder: Path) -> None:
     """Write a MODEL (champion, challenger or a fingerprint) for a server.
 
     What is written is loaded back and must say what the adapter says: the same greedy tokens on
-    64 prompts, logits within [export] limits. Exit 1 when it does not. Merged weights are float16,
-    or float32 where float16 is too coarse for that.
+    64 prompts, logits within [export] limits. Exit 1 when it does not. Merged weights are in the
+    type of the base (bfloat16 stays bfloat16), or float32 where that is too coarse.
     """
     from flows import environment
 

@@ -4,6 +4,7 @@ Both forms should compute in the same type: in float32 the differences are those
 in bfloat16 mostly those of rounding on the way.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -90,7 +91,9 @@ def compare(reference: Predictions, model: Any, stops: Collection[int], new_toke
             for said, found, wanted, expected in pairs:
                 equal += said == wanted
                 flip = max(flip, _flip(said, wanted, expected))
-                divergence = _kl(expected, found)
+                # What is no number (an overflow) is as far off as can be: max() would pass it by.
+                found = found.nan_to_num(nan=math.inf, posinf=math.inf, neginf=math.inf)
+                divergence = _kl(expected, found).nan_to_num(nan=math.inf)
                 largest = max(largest, float((found - expected).abs().max()))
                 worst = max(worst, float(divergence.max()))
                 summed += float(divergence.sum())

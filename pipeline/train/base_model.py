@@ -35,6 +35,9 @@ BESIDE = (
 )
 """Files beside weights and configuration: tokenizer, template, generation settings."""
 
+EYES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
+"""Files that a server wants of a model with eyes; nothing here reads them."""
+
 FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", *BESIDE)
 """What a base model consists of: weights, tokenizer, template. Nothing else enters its digest."""
 
@@ -98,7 +101,7 @@ def _from_hub(settings: ModelSettings) -> Path:
             snapshot_download(
                 wanted,
                 revision=revision,
-                allow_patterns=list(FILES),
+                allow_patterns=[*FILES, *EYES],
                 local_files_only=not settings.allow_download,
             )
         )

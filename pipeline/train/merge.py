@@ -3,9 +3,11 @@
 The exact rule: take the base as it was trained on (NF4 weights dequantized, not the weights that
 they were quantized from), add the adapter's change in float32, round once. Adding it to a 4-bit
 base and quantizing again erases a small adapter, and adding it to the weights before quantization
-makes another model; this way leaves the rounding. Float16 keeps 11 bits of a weight: the smaller
-the adapter beside the weights, the sooner two nearly equal words swap places. Float32 loses
-nothing, at twice the size. (``python -m tests.benchmarks.merge_parity`` shows all four.)
+makes another model; this way leaves the rounding. It is to the type that the base is stored in,
+which servers take from the files and compute in: a bfloat16 base whose activations exceed 65504
+is not a number in float16. Bfloat16 keeps 8 bits of a weight, float16 11: the smaller the adapter
+beside the weights, the sooner two nearly equal words swap places. Float32 loses nothing, at twice
+the size. (``python -m tests.benchmarks.merge_parity`` shows them all.)
 """
 
 import json
@@ -13,7 +15,7 @@ import math
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pipeline.dataset.template import stop_ids
 from pipeline.errors import TrainingError
@@ -26,16 +28,11 @@ from pipeline.train.adapter import (
     on_plain_base,
     read_run_card,
 )
-from pipeline.train.base_model import (
-    BESIDE,
-    BaseModel,
-    load_model,
-    load_tokenizer,
-)
+from pipeline.train.base_model import BESIDE, EYES, BaseModel, load_model, load_tokenizer
 from pipeline.train.methods import METHODS
 from pipeline.train.quantized import dequantize
 
-Stored = Literal["float16", "float32"]
+Stored = Literal["float16", "bfloat16", "float32"]
 """Types that weights are stored in; beyond float16's 65504 (IEEE 754) one would become infinite."""
 
 
@@ -67,7 +64,7 @@ def merge(
     adapter: Path,
     model_settings: ModelSettings,
     output: Path,
-    stored: Stored = "float16",
+    stored: Stored | None = None,
 ) -> Merged:
     """Write base and adapter as one model: safetensors, config, tokenizer, template.
 
@@ -79,12 +76,13 @@ def merge(
         adapter: folder written by the trainer.
         model_settings: threads.
         output: folder to fill; made when it is not there.
-        stored: type of the weights in it.
+        stored: type of the weights in it; None: that of the base.
 
     Raises:
         TrainingError: the method cannot be merged, the adapter belongs to another base or
             template, it changes nothing, or a weight does not fit into the type.
     """
+    stored = stored or own_type(base)
     card = read_run_card(adapter)
     tokenizer = load_tokenizer(base.path, base.thinking)
     check_fit(card, base, tokenizer, adapter, quantized=None)
@@ -107,6 +105,15 @@ def merge(
         facts = round_weights(plain, model, adapter.name, stored)
     save_plain(plain, base, output)
     return facts
+
+
+def own_type(base: BaseModel) -> Stored:
+    """Return the type that the weights of a base model are stored in, by its configuration."""
+    config = json.loads((base.path / "config.json").read_text("utf-8"))
+    parts = (config, config.get("text_config") or {})
+    said = [part.get(key) for part in parts for key in ("dtype", "torch_dtype")]
+    known: tuple[Stored, ...] = get_args(Stored)
+    return next((each for each in known if each in said), "float32")
 
 
 def merge_layers(adapted: Any, name: str, stored: Stored) -> Merged:
@@ -195,7 +202,7 @@ def to_float32(model: Any) -> Any:
 
 
 def load_float32(folder: Path) -> Any:
-    """Load a plain model with its stored values in float32, which holds every float16."""
+    """Load a plain model with its stored values in float32, which holds those of 16 bits."""
     import torch
 
     return load_model(folder, dtype=torch.float32)
@@ -225,7 +232,7 @@ def save_plain(model: Any, base: BaseModel, output: Path) -> None:
     model.config.dtype = model.get_input_embeddings().weight.dtype
     output.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(output)
-    for name in BESIDE:
+    for name in (*BESIDE, *EYES * hasattr(model.config, "vision_config")):
         if (base.path / name).is_file():
             shutil.copyfile(base.path / name, output / name)
     write_serving(base, output)

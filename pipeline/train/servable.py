@@ -15,7 +15,7 @@ from pipeline.errors import SettingsError, TrainingError
 from pipeline.settings import ExportSettings, ModelSettings, TrainSettings
 from pipeline.train.adapter import load_base
 from pipeline.train.base_model import BaseModel
-from pipeline.train.merge import save_plain, store_as
+from pipeline.train.merge import own_type, save_plain, store_as
 from pipeline.train.quantized import dequantize
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -108,10 +108,10 @@ def copy_adapter(adapter: Path, max_lora_rank: int, output: Path) -> None:
 
 
 def save_dequantized(base: BaseModel, model_settings: ModelSettings, output: Path) -> None:
-    """Write the base that a QLoRA adapter was trained on as plain float16 weights.
+    """Write the base that a QLoRA adapter was trained on as plain weights of the base's own type.
 
     The adapter corrects the quantized weights; on the original ones it makes another model.
     """
     on_cpu = model_settings.model_copy(update={"device": "cpu"})
     plain = dequantize(load_base(base, on_cpu, quantized=True))
-    save_plain(store_as(plain, "float16"), base, output)
+    save_plain(store_as(plain, own_type(base)), base, output)

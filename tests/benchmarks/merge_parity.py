@@ -5,14 +5,15 @@
 Trains a QLoRA adapter on the embedded model and asks 64 questions (gold rows and seed tasks)
 greedily, everything in float32:
 
-* merged: the dequantized NF4 base plus B A, stored in float32 and in float16
-  (pipeline/train/merge.py; `tuneloop export` takes float16 where it passes, else float32);
+* merged: the dequantized NF4 base plus B A, stored in float32, in float16 and in bfloat16
+  (pipeline/train/merge.py; `tuneloop export` takes the base's own type where it passes, else
+  float32);
 * into 4 bits: what peft's own merge does with a 4-bit layer, quantizing again;
 * onto the original: B A on the weights before quantization, which many scripts do.
 
-Then the merged model in bfloat16, as most servers run it: against the adapter in float32, and,
-where the processor has bfloat16, against the adapter in bfloat16. Fails when the first row is not
-equal on every prompt.
+Then the merged model of bfloat16 computing in it, as most servers run it: against the adapter in
+float32, and, where the processor has bfloat16, against the adapter in bfloat16. Fails when the
+first row is not equal on every prompt.
 """
 
 import argparse
@@ -100,8 +101,10 @@ def main() -> int:
         exact = predict(to_float32(model), asked, stops, arguments.tokens)
         del model
         whole = Path(folder, "float32")
+        coarse = Path(folder, "bfloat16")
         print(merge(base, adapter, place, whole, "float32"))
-        print(merge(base, adapter, place, merged))
+        print(merge(base, adapter, place, merged, "float16"))
+        print(merge(base, adapter, place, coarse, "bfloat16"))
 
         def show(name, reference, candidate):
             found = compare(reference, candidate, stops, arguments.tokens)
@@ -115,6 +118,7 @@ def main() -> int:
 
         first = show("merged, float32", exact, load_float32(whole))
         show("merged, float16", exact, load_float32(merged))
+        show("merged, bfloat16", exact, load_float32(coarse))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="[Mm]erg")
             naive = on_plain_base(load_base(base, place, quantized=True), adapter)
@@ -125,9 +129,9 @@ def main() -> int:
         plain = dequantize(load_base(base, place, quantized=True))
         show("no adapter", exact, to_float32(plain))
         del plain
-        half = load_model(merged, dtype=torch.bfloat16)
-        show("float16, run in bfloat16", exact, half)
-        if load_model(merged).dtype == torch.bfloat16:  # what this processor serves in
+        half = load_model(coarse, dtype=torch.bfloat16)
+        show("bfloat16, run in it", exact, half)
+        if load_model(coarse).dtype == torch.bfloat16:  # what this processor serves in
             show("both in bfloat16", served, half)
     return 0 if first.equal_prompts == first.prompts else 1
 

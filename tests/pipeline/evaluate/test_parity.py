@@ -1,6 +1,7 @@
 """Parity: the same model is the same, another one is told, in tokens and in numbers."""
 
 import copy
+import math
 
 import pytest
 
@@ -40,6 +41,20 @@ def test_logits_are_those_that_each_token_was_chosen_by(model, reference):
         with torch.no_grad():
             alone = model(torch.tensor([prompt + answer[:-1]])).logits[0, len(prompt) - 1 :]
         assert torch.allclose(logits, alone, atol=1e-5), "a batch changes nothing in float32"
+
+
+def test_an_overflow_is_as_far_off_as_can_be(model):
+    """Activations beyond 65504 that bfloat16 holds are no numbers in float16."""
+    import torch
+
+    large = copy.deepcopy(model)
+    with torch.no_grad():
+        for part in (large.model.layers[0].mlp.up_proj, large.model.layers[0].mlp.gate_proj):
+            part.weight *= 2e4
+    said = predict(large, PROMPTS, {2}, 6)
+    assert compare(said, copy.deepcopy(large).bfloat16(), {2}, 6).max_logit_difference < math.inf
+    found = compare(said, large.half(), {2}, 6)
+    assert found.max_logit_difference == found.max_kl == math.inf
 
 
 def test_a_changed_model_is_told_in_tokens_and_numbers(model, reference):

@@ -186,6 +186,17 @@ def test_continuations_of_a_hybrid_model_are_scored_as_whole_texts(bases):
                 assert score == pytest.approx(alone[-len(tail) :], abs=1e-5)
 
 
+def test_a_model_with_eyes_is_exported_with_what_reads_images_for_it(bases, tmp_path):
+    shutil.copytree(bases("gemma3").path, tmp_path / "base")
+    (tmp_path / "base/preprocessor_config.json").write_text('{"size": 28}')
+    base = replace(bases("gemma3"), path=tmp_path / "base")
+    trained(base, tmp_path / "run")
+    merge(base, tmp_path / "run/adapter", CPU, tmp_path / "merged")
+    assert (tmp_path / "merged/preprocessor_config.json").read_text() == '{"size": 28}'
+    config = json.loads((tmp_path / "merged/config.json").read_text())
+    assert config["architectures"] == ["Gemma3ForConditionalGeneration"]
+
+
 def test_experts_count_as_layers_and_the_router_stays(bases, tmp_path):
     result = trained(bases("qwen3_moe"), tmp_path)
     assert on_layers(result) == (

@@ -81,17 +81,19 @@ def test_merged_weights_are_the_dequantized_base_plus_b_a_rounded_once(
     assert scale != 1, "one that could be forgotten"
     found = 0
     for name, weight in stored.items():
-        assert weight.dtype == torch.float16
+        assert weight.dtype == torch.bfloat16, "as the base is stored"
         expected = plain[name].float()
         key = f"base_model.model.{name.removesuffix('.weight')}"
         if f"{key}.lora_A.weight" in halves:
             found += 1
             half_a, half_b = halves[f"{key}.lora_A.weight"], halves[f"{key}.lora_B.weight"]
             expected = expected + scale * (half_b @ half_a)
-        assert torch.equal(weight, expected.half()), name
+        assert torch.equal(weight, expected.bfloat16()), name
     assert found == facts.layers == facts.changed == 14
     assert facts.delta_norm > 0
-    assert facts.storage_error < 0.01, "float16 keeps the adapter's effect"
+    halved = merge(tiny_base, adapter, PLACE, tmp_path / "half", "float16")
+    assert halved.storage_error < 0.01, "float16 keeps the adapter's effect"
+    assert 6 < facts.storage_error / halved.storage_error < 10, "bfloat16 has 3 bits less"
 
 
 @pytest.mark.parametrize("method", ["lora", "qlora"])
@@ -99,7 +101,7 @@ def test_the_merged_model_says_what_the_adapter_says(trained, tiny_base, tmp_pat
     import torch
 
     adapter = trained(method)
-    merge(tiny_base, adapter, PLACE, tmp_path)
+    merge(tiny_base, adapter, PLACE, tmp_path, "float16")
     with_adapter, _ = load_adapter(tiny_base, adapter, PLACE)
     base, _ = load_adapter(tiny_base, None, PLACE, quantized=method == "qlora")
     expected = logits(to_float32(with_adapter))
@@ -124,7 +126,7 @@ def test_merging_into_the_four_bits_instead_loses_much_of_a_small_adapter(
         naive = naive.merge_and_unload()
     assert len(linear4bit_layers(naive)) == 14
     quantized_again = logits(to_float32(dequantize(naive)))
-    merge(tiny_base, adapter, PLACE, tmp_path / "merged")
+    merge(tiny_base, adapter, PLACE, tmp_path / "merged", "float16")
     merged = logits(load_model(tmp_path / "merged", dtype=torch.float32))
     assert (merged - expected).norm() < 0.05 * effect
     assert (quantized_again - expected).norm() > 0.5 * effect
@@ -146,7 +148,7 @@ def test_the_folder_is_a_plain_model_with_tokenizer_and_template(trained, tiny_b
         if name not in ("config.json", "model.safetensors"):
             assert data == (tiny_base.path / name).read_bytes()
     config = json.loads((tmp_path / "one" / "config.json").read_text())
-    assert config["dtype"] == "float16"
+    assert config["dtype"] == "bfloat16"
     assert "quantization_config" not in config
 
 
@@ -160,7 +162,7 @@ def test_an_adapter_that_changes_nothing_is_refused(trained, tiny_base, tmp_path
 def test_a_weight_beyond_float16_is_refused(trained, tiny_base, tmp_path):
     adapter = changed(trained("lora"), tmp_path / "broken", "lora_B", lambda part: part * 1e9)
     with pytest.raises(TrainingError, match=r"expected at most 65504"):
-        merge(tiny_base, adapter, PLACE, tmp_path / "merged")
+        merge(tiny_base, adapter, PLACE, tmp_path / "merged", "float16")
 
 
 def test_an_adapter_of_another_base_is_refused(trained, tiny_base, tmp_path):

@@ -170,7 +170,7 @@ def test_merged_weights_have_the_logits_of_the_adapter(
     import torch
 
     folder, used = trained[1] / method / "output", METHODS[method]
-    facts = merge(tiny_base, folder, CPU, tmp_path / "merged")
+    facts = merge(tiny_base, folder, CPU, tmp_path / "merged", "float16")
     assert facts.changed > 0
     plain = load_float32(tmp_path / "merged")
     model, tokenizer = load_adapter(tiny_base, folder, CPU)
