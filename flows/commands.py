@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -79,7 +80,7 @@ def _exit_codes(debug: bool) -> Iterator[None]:
     except TuneloopError as error:
         if debug:
             traceback.print_exc()
-        click.echo(f"tuneloop: {error}", err=True)
+        click.echo(f"tuneloop: {CONTROL.sub('�', str(error))}", err=True)
         sys.exit(1 if isinstance(error, GateFailed) else 2)
     except (click.ClickException, click.exceptions.Exit):
         raise
@@ -95,6 +96,9 @@ def _exit_codes(debug: bool) -> Iterator[None]:
         click.echo(f"tuneloop: {advice}", err=True)
         sys.exit(2)
 
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What a terminal obeys instead of showing it: an error may quote a damaged file."""
 
 ADVICE = {
     errno.ENOSPC: "expected room to write in the home folder; free some space and run again: what "

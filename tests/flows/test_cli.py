@@ -342,6 +342,17 @@ def test_a_file_of_ones_own_is_looked_into_before_the_documents_are(project, nam
     assert not list((project / "home" / "store").glob("*/*"))
 
 
+def test_what_a_damaged_file_holds_is_not_obeyed_by_the_terminal(project):
+    reviews = project / "home" / "reviews"
+    reviews.mkdir(parents=True)
+    (reviews / "queue.jsonl").touch()
+    (reviews / "queue.csv").write_bytes(b"\x1b[2J\x00\x07,\x9b,verdict\nx\n")
+    code, _, error = run("review", "pull")
+    assert code == 2
+    assert_one_line(error, "queue.csv has �[2j��")
+    assert not set(error) & set("\x1b\x00\x07\x9b")
+
+
 @pytest.mark.parametrize(
     "command", ["show", "trace x", "fsck", "rollback --reason x", "promote --reason x"]
 )
