@@ -40,6 +40,8 @@ class Comparison(Part):
     validation_rows: int
     test_rows: int
     test_clusters: int
+    unit: str = "documents"
+    """What the clusters are: documents or sections."""
     confidence: Finite
 
 
@@ -125,7 +127,9 @@ def headline(found: Comparison) -> str:
         )
         if part
     ]
-    where = f"{words.count(found.test_rows)} rows of {words.count(found.test_clusters)} documents"
+    where = (
+        f"{words.count(found.test_rows)} rows of {words.count(found.test_clusters)} {found.unit}"
+    )
     return f"Test loss on {where}: {'; '.join(said)}."
 
 
@@ -154,7 +158,7 @@ def notes(found: Comparison) -> list[str]:
     return [
         headline(found),
         f"Losses in nats a token, mean over {seeds} seed{'s' if seeds != 1 else ''}; {share} "
-        f"intervals over documents (clustered bootstrap, paired against the first).{caution}",
+        f"intervals over {found.unit} (clustered bootstrap, paired against the first).{caution}",
         "Choose by the validation loss: the test rows are for the last word. Forgets: rise of the "
         "loss on the general set. Peak: memory of the training's own process. Writes: tokens a "
         "second at batch 1, as trained and merged.",
