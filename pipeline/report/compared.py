@@ -112,8 +112,10 @@ def headline(found: Comparison) -> str:
     from pipeline.report import words
 
     names = " and ".join(sorted({one.name for one in found.candidates}))
-    if len(found.candidates) < 2 or found.test_rows == 0:
+    if len(found.candidates) < 2:
         return f"Trained {names}; there is nothing to compare."
+    if found.test_rows == 0:
+        return f"Trained {names}; there are no test rows yet to compare them on."
     first, *others = found.candidates
     better = [one.name for one in others if _below_zero(one.difference)]
     worse = [one.name for one in others if _above_zero(one.difference)]

@@ -197,10 +197,11 @@ def retrain_summary(report: Report) -> str:
 
 def retrained(retrain: Retraining) -> str:
     """Return what came of a retrain in one sentence."""
+    stays = "the champion stays" if retrain.champion_before else "there is no champion yet"
     return {
         "promoted": "The retrain brought a new champion.",
-        "kept": "The retrain brought nothing better; the champion stays.",
-        "failed": "The retrain failed; the champion stays.",
+        "kept": f"The retrain brought nothing better; {stays}.",
+        "failed": f"The retrain failed; {stays}.",
         "dry run": "Dry run: nothing was trained.",
     }.get(retrain.outcome, f"The retrain ended as {drift_words.visible(retrain.outcome)}.")
 
