@@ -143,7 +143,12 @@ def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> Corpus:
     sections = run.store.manifest(splits.name, splits.fingerprint).facts.metrics["sections"]
     if sections:
         asked = settings.split.unit == "section"
-        why = "as split.unit asks" if asked else f"since there are fewer than {FEWEST} documents"
+        why = (
+            "as split.unit asks"
+            if asked
+            else f"since there are fewer than {FEWEST} documents; "
+            'split.unit = "section" keeps it so when more come'
+        )
         say(f"split: by section, {sections:,.0f} of them, {why}")
     return Corpus(raw, cleaned, documents, chunks, splits)
 

@@ -108,11 +108,14 @@ def test_near_duplicate_sections_are_in_one_split():
     assert outcome.metrics["sections"] == 21
 
 
-def test_an_edited_section_moves_no_other():
-    before, chunks = divided(handbook(70))
-    edited = handbook(70).replace(paragraph("ap7q"), paragraph("new", 6))
-    after, other = divided(edited)
+@pytest.mark.parametrize("sections", [20, 70])
+def test_an_edited_section_or_a_document_that_comes_in_moves_no_other(sections):
+    before, chunks = divided(handbook(sections), unit="section")
+    edited = handbook(sections).replace(paragraph("ap7q"), paragraph("new", 6))
+    after, other = divided(edited, unit="section")
     assert by_section(after, other) == by_section(before, chunks)
+    more = [handbook(sections), handbook(50, "b"), handbook(50, "c")]
+    assert set(before.kept.rows()) < set(divided(*more, unit="section")[0].kept.rows())
 
 
 @pytest.mark.parametrize(("text", "found"), [("The valve is open.", 1), (paragraph("a"), 2)])
