@@ -16,6 +16,7 @@ from flows.models import LoadedModel
 from flows.steps import Stage, run_stage
 from pipeline.cache import digest
 from pipeline.dataset.chat import Message
+from pipeline.dataset.places import unit_of
 from pipeline.evaluate.grounding import source_texts
 from pipeline.evaluate.power import Foresight, foresee
 from pipeline.evaluate.prompts import Passage
@@ -52,6 +53,8 @@ class TestSet:
     """What an answer must stand in to be grounded."""
     labels: Mapping[str, Mapping[str, str]]
     """By dimension, for the slices."""
+    unit: str
+    """What was split: ``documents`` or ``sections``."""
     answer_tokens: int
     """An answer is cut there."""
 
@@ -71,6 +74,7 @@ def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingDa
         passages=retrieve(asked, chunks, settings.retrieved_chunks) if retrieves else {},
         sources=source_texts(asked, run.store.read(data.pairs, SettledPairs), chunks),
         labels=label_rows(asked, run.store.read(corpus.documents, UniqueDocuments)),
+        unit=unit_of(examples),
         answer_tokens=answer_limit(asked, token_counter(base.path), settings),
     )
 
@@ -102,13 +106,14 @@ def answer_prompted(
     return {arm: answer_arm(run, arm, base, loaded, test, None) for arm in arms}
 
 
-def foresee_power(run: Run, answers: Mapping[str, Dataset]) -> Foresight:
+def foresee_power(run: Run, answers: Mapping[str, Dataset], unit: str) -> Foresight:
     """Say, before anything is trained, which difference the test set can show."""
     few_shot = answers.get("few_shot")
     found = foresee(
         run.store.read(answers["base"], Answers),
         run.store.read(few_shot, Answers) if few_shot else None,
         run.settings.evaluate,
+        unit,
     )
     say(str(found))
     return found

@@ -10,6 +10,7 @@ import polars as pl
 from flows.inspect import Home, ancestors
 from flows.register import Judgement, judgement
 from pipeline.cache import write_atomically
+from pipeline.dataset.places import unit_of
 from pipeline.manifest import Manifest
 from pipeline.report.cards import DataFacts, ModelFacts, data_card, model_card
 from pipeline.settings import Settings
@@ -107,6 +108,7 @@ def _data_facts(home: Home, model: Dataset, name: str) -> DataFacts:
         ),
         formats=_count(home, documents[-1] if documents else None, "format"),
         splits=_counts(examples, "split"),
+        unit=unit_of(examples),
         origins=_counts(examples, "origin"),
         statuses=_counts(examples, "status"),
         generators=_generators(home, before.get("clean_pairs")),

@@ -24,10 +24,11 @@ def sweep(options: Options, model: str, scale: float | None) -> None:
     """
     from flows.inspect import Home
     from flows.launch import launch
-    from flows.sweep import read_frontier, table
 
     settings = options.settings()
     report = launch("sweep", settings, model=model, scale=scale)
+    from flows.sweep import read_frontier, table  # Prefect, which launch prepares for
+
     home = Home.at(settings.paths.home)
     found = read_frontier(home.store.path(home.dataset("sweep")))
     if options.json:

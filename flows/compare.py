@@ -16,6 +16,7 @@ from flows.models import LoadedModel, base_model
 from flows.monitor import latest_corpus
 from flows.report import write_report
 from flows.review import review_pairs
+from pipeline.dataset.places import unit_of
 from pipeline.errors import InputError, SettingsError
 from pipeline.evaluate.comparison import Trained, compare_candidates, mean_loss
 from pipeline.report import contents
@@ -155,6 +156,7 @@ def train_and_measure(
         validation_rows=before.filter(split="validation").height,
         test_rows=before.filter(split="test").height,
         test_clusters=before.filter(split="test")["cluster_id"].n_unique(),
+        unit=unit_of(bench.run.store.read(bench.held_out, Examples)),
         confidence=settings.evaluate.confidence,
     )
 

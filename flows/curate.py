@@ -13,11 +13,12 @@ from pandera.typing.polars import DataFrame
 from prefect import flow
 
 from flows.accepted import accepted_before, index_documents, open_index
-from flows.context import Run, open_run
+from flows.context import Run, open_run, say
 from flows.models import base_model
 from flows.report import write_report
 from flows.steps import Stage, run_stage
 from pipeline.cache import digest
+from pipeline.dataset.sections import FEWEST
 from pipeline.dataset.split import split
 from pipeline.dedup.deduplicate import deduplicate
 from pipeline.dedup.embedding import embedding_version
@@ -48,7 +49,7 @@ TRIM = Stage("trim", 1, "trimmed_documents")
 DEDUPLICATE = Stage("deduplicate", 2, "unique_documents")
 SEMANTIC = Stage("semantic", 1, "unique_documents")
 CHUNK = Stage("chunk", 1, "chunks")
-SPLIT = Stage("split", 1, "splits")
+SPLIT = Stage("split", 2, "splits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +136,20 @@ def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> Corpus:
         run,
         SPLIT,
         Splits,
-        lambda documents: split(documents, settings.split),
+        lambda documents, chunks: split(documents, chunks, settings.split),
         settings=settings.split,
-        tables={"documents": (documents, UniqueDocuments)},
+        tables={"documents": (documents, UniqueDocuments), "chunks": (chunks, Chunks)},
     )
+    sections = run.store.manifest(splits.name, splits.fingerprint).facts.metrics["sections"]
+    if sections:
+        asked = settings.split.unit == "section"
+        why = (
+            "as split.unit asks"
+            if asked
+            else f"since there are fewer than {FEWEST} documents; "
+            'split.unit = "section" keeps it so when more come'
+        )
+        say(f"split: by section, {sections:,.0f} of them, {why}")
     return Corpus(raw, cleaned, documents, chunks, splits)
 
 

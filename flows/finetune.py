@@ -30,6 +30,7 @@ from pipeline.store import DROPPED, Dataset, Filled
 from pipeline.train.base_model import BaseModel, hidden_size, token_counter
 from pipeline.train.distill import find_teacher
 from pipeline.train.methods import resolved
+from schemas.chunks import Chunks
 from schemas.documents import RawDocuments, UniqueDocuments
 from schemas.drift import DriftFeatures
 from schemas.pairs import Examples, SettledPairs
@@ -96,14 +97,15 @@ def gold_pairs(run: Run, corpus: Corpus, path: Path) -> Dataset:
         run,
         GOLD,
         SettledPairs,
-        lambda documents, raw, splits: attach_gold(
-            rows, documents, duplicates, raw, splits, path.name
+        lambda documents, raw, splits, chunks: attach_gold(
+            rows, documents, duplicates, raw, splits, chunks, path.name
         ),
         settings={},
         tables={
             "documents": (corpus.documents, UniqueDocuments),
             "raw": (corpus.raw, RawDocuments),
             "splits": (corpus.splits, Splits),
+            "chunks": (corpus.chunks, Chunks),
         },
         keys={"gold": digest(rows)},
     )

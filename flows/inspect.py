@@ -145,7 +145,7 @@ def fsck(home: Home) -> list[str]:
 
 TRACED = {
     "doc_id": ["raw_documents", "documents", "unique_documents", "splits"],
-    "chunk_id": ["chunks"],
+    "chunk_id": ["chunks", "splits"],
     "pair_id": [
         "candidate_pairs",
         "screened_pairs",
@@ -211,6 +211,8 @@ def _follow(
         for column, names in TRACED.items():
             for name in (name for name in names if name in datasets):
                 frame = home.rows(datasets[name])
+                if column == "doc_id" and "chunk_id" in frame.columns:
+                    frame = frame.filter(chunk_id="")  # the others are of chunks
                 if column in frame.columns:
                     for row in frame.filter(pl.col(column) == current).head(1).to_dicts():
                         found[name] = row

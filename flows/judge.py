@@ -31,7 +31,7 @@ from pipeline.store import Dataset, Filled
 from pipeline.train.base_model import BaseModel
 from schemas.evaluation import Answers, AnswerTimings
 
-GATE = Stage("gate", 3, "verdict")
+GATE = Stage("gate", 4, "verdict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def judge_model(
         "DataFrame[Answers]",
         pl.concat([run.store.read(dataset, Answers) for dataset in answers.values()]),
     )
-    evaluation = summarise(said, settings.evaluate, test.labels)
+    evaluation = summarise(said, settings.evaluate, test.labels, test.unit)
     advice = advise(evaluation, tokens_by_arm(said))
     claimed = claim_gain(run, base, data, test, loaded, answers)
     pairwise, compared = judge_pairwise(run, data.pairs, test.frozen, answers)

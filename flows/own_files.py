@@ -10,6 +10,7 @@ from pipeline.evaluate.forgetting import read_general_set
 from pipeline.generate.seeds import read_seed_tasks
 from pipeline.outcome import Drop
 from pipeline.settings import Settings
+from schemas.chunks import Chunks
 from schemas.documents import RawDocuments, UniqueDocuments
 from schemas.splits import Splits
 
@@ -49,5 +50,6 @@ def check_gold_documents(run: Run, corpus: Corpus) -> None:
             run.store.read_dropped(corpus.documents),
             run.store.read(corpus.raw, RawDocuments),
             run.store.read(corpus.splits, Splits),
+            run.store.read(corpus.chunks, Chunks),
             path.name,
         )

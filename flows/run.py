@@ -52,7 +52,7 @@ def train_and_judge(
     test = prepare_test_set(run, base, corpus, data)
     loaded = LoadedModel(base, run.settings.model, run.store)
     prompted = answer_prompted(run, base, loaded, test)
-    foresight = foresee_power(run, prompted)
+    foresight = foresee_power(run, prompted, test.unit)
     loaded.release()  # the trainer loads its own
     model = model or train_model(run, base, data.examples)
     judged = judge_model(run, base, data, test, model, loaded, prompted)

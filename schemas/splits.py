@@ -1,4 +1,6 @@
-"""Which split each cluster of documents belongs to."""
+"""Which split each cluster of documents belongs to, or each section of a few documents."""
+
+from typing import ClassVar
 
 import pandera.polars as pa
 
@@ -8,8 +10,16 @@ SPLITS = ["train", "validation", "test"]
 
 
 class Splits(Table):
-    """One row a surviving document; decided before any pair is generated."""
+    """One row a surviving document, or one a chunk; decided before any pair is generated."""
 
-    doc_id: str = pa.Field(str_matches=ID, unique=True)
+    class Config(Table.Config):
+        """A document has one row, or one for each of its chunks."""
+
+        unique: ClassVar = ["doc_id", "chunk_id"]
+        metadata: ClassVar = {"version": 2}
+
+    doc_id: str = pa.Field(str_matches=ID)
+    chunk_id: str = pa.Field()
+    """Empty: the document as a whole."""
     cluster_id: str = pa.Field(str_matches=ID)
     split: str = pa.Field(isin=SPLITS)

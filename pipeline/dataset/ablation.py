@@ -1,11 +1,13 @@
 """The pairs of one arm of the question whether curation pays."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.dataset.leak import decontaminate
+from pipeline.dataset.places import places
 from pipeline.outcome import Drop, Outcome, drops, table
 from schemas.pairs import Pairs, SettledPairs
 from schemas.splits import Splits
@@ -25,7 +27,7 @@ def ablation_pairs(
     Args:
         source: pairs as generated, screened or settled, of all splits.
         settled: the pairs of the data set, whose validation and test rows are held out.
-        splits: split and cluster of each document.
+        splits: split and cluster of each document or section.
         reviewed: take only what a person accepted or edited.
 
     Returns:
@@ -34,14 +36,15 @@ def ablation_pairs(
         ``gold`` (written by a person), ``not_reviewed``, ``empty``, and the reasons of
         :func:`pipeline.dataset.leak.decontaminate`.
     """
-    places = {row["doc_id"]: row for row in splits.iter_rows(named=True)}
+    find = places(splits)
     held_out = settled.filter(pl.col("split") != "train")
     rows: list[dict[str, Any]] = []
     ledger: list[Drop] = []
     for row in source.sort("pair_id").iter_rows(named=True):
         text = f"{row['instruction']} -> {row['response']}"
         own = {"split": "train", "cluster_id": row["pair_id"]}
-        place = own if row["origin"] == "self_instruct" else places.get(row["doc_id"])
+        itself = row["origin"] == "self_instruct"
+        place = own if itself else find(row["doc_id"], row["chunk_id"])
         reason = _reason(row, place, reviewed)
         if reason or place is None:
             ledger.append(Drop(row["pair_id"], reason, text))
@@ -59,7 +62,7 @@ def ablation_pairs(
     )
 
 
-def _reason(row: dict[str, Any], place: dict[str, Any] | None, reviewed: bool) -> str:
+def _reason(row: dict[str, Any], place: Mapping[str, Any] | None, reviewed: bool) -> str:
     if row["origin"] == "gold":
         return "gold"
     if place is None:

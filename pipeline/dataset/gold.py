@@ -9,9 +9,12 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.cache import canonical_json, short_id
 from pipeline.dataset.jsonl import stop_if_mostly_bad
+from pipeline.dataset.places import places
 from pipeline.dedup.shingles import words
 from pipeline.generate.pairs import pair_id
+from pipeline.generate.screen_grounding import content
 from pipeline.outcome import Drop, Outcome, drops, table
+from schemas.chunks import Chunks
 from schemas.documents import RawDocuments, UniqueDocuments
 from schemas.drops import Drops
 from schemas.pairs import SettledPairs
@@ -47,9 +50,12 @@ def attach_gold(
     duplicates: DataFrame[Drops],
     raw: DataFrame[RawDocuments],
     splits: DataFrame[Splits],
+    chunks: DataFrame[Chunks],
     name: str,
 ) -> Outcome[SettledPairs]:
     """Make settled pairs of gold rows; each has the split of the document that answers it.
+
+    Where documents are split by section, that is the section of the chunk with most of its words.
 
     Args:
         rows: objects with question, answer and document under any of the names above, or chat
@@ -59,15 +65,16 @@ def attach_gold(
         documents: survivors.
         duplicates: what deduplicate dropped; a question about a duplicate follows its survivor.
         raw: documents as they were read, to find a document by its source.
-        splits: split and cluster of each survivor.
+        splits: split and cluster of each survivor, or of its sections.
+        chunks: of the survivors.
         name: file of the gold rows, kept as ``generator``.
 
     Returns:
         Pairs of origin and status ``gold``, sorted by ``pair_id``. Dropped:
         ``malformed_row`` (value: fields that are missing, empty or no text; the id is a hash of
         the row), ``unknown_document`` (no such source was read), ``document_dropped`` (it was
-        read but let go, ``related_id``), ``duplicate_question`` (the same words as
-        ``related_id``; the smallest pair_id stays).
+        read but let go, or no section of it has a word of the row, ``related_id``),
+        ``duplicate_question`` (the same words as ``related_id``; the smallest pair_id stays).
 
     Raises:
         InputError: more than half of the rows are malformed or name documents that were not read:
@@ -77,7 +84,8 @@ def attach_gold(
     for doc_id, source in raw.select("doc_id", "source").sort("doc_id").iter_rows():
         read[source].append(doc_id)
     home = _homes(documents, duplicates)
-    place = {row["doc_id"]: row for row in splits.iter_rows(named=True)}
+    find = places(splits)
+    pieces = _Pieces(chunks)
     pairs: list[dict[str, Any]] = []
     dropped: list[Drop] = []
     only = next(iter(read)) if len(read) == 1 else ""
@@ -87,10 +95,13 @@ def attach_gold(
             dropped.append(found)
             continue
         survivors = [home[doc_id] for doc_id in read[found.document] if doc_id in home]
-        if not survivors:
+        place = find(survivors[0], "") if survivors else None
+        if survivors and place is None:
+            place = find(survivors[0], pieces.nearest(survivors[0], found))
+        if place is None:
             dropped.append(_homeless(found, read[found.document]))
             continue
-        pairs.append(_pair(found, place[survivors[0]], name))
+        pairs.append(_pair(found, place, name))
     bad = [f"{drop.reason}: {drop.excerpt}" for drop in dropped if drop.reason in MISPLACED]
     stop_if_mostly_bad(name, bad, len(rows), EXPECTED)
     kept, repeated = _distinct(pairs)
@@ -143,6 +154,23 @@ def _homes(documents: DataFrame[UniqueDocuments], duplicates: DataFrame[Drops]) 
         if survivor in home and doc_id not in home
     )
     return home
+
+
+class _Pieces:
+    """The chunks of each document by the words they have."""
+
+    def __init__(self, chunks: DataFrame[Chunks]) -> None:
+        self._words: dict[str, list[tuple[str, set[str]]]] = defaultdict(list)
+        ordered = chunks.sort("start", "chunk_id").select("doc_id", "chunk_id", "section", "text")
+        for doc_id, chunk_id, section, text in ordered.iter_rows():
+            self._words[doc_id].append((chunk_id, content(f"{section} {text}")))
+
+    def nearest(self, doc_id: str, row: GoldRow) -> str:
+        """Return the chunk of a document with most words of a row, or none: empty."""
+        wanted = content(f"{row.question} {row.input} {row.answer}")
+        shared = {chunk_id: len(wanted & known) for chunk_id, known in self._words[doc_id]}
+        best = max(shared, key=lambda chunk_id: shared[chunk_id], default="")
+        return best if shared.get(best) else ""
 
 
 def _homeless(row: GoldRow, known: list[str]) -> Drop:

@@ -15,7 +15,7 @@ from schemas.pairs import SettledPairs
 JUDGES = {"train": ("validation", "test", "benchmark"), "validation": ("test",), "test": ()}
 """What a row must not leak into; ``benchmark``: the files of ``paths.benchmarks``."""
 
-COLUMNS = ("pair_id", "instruction", "input", "response", "doc_id", "cluster_id", "split")
+COLUMNS = ("pair_id", "instruction", "input", "response", "cluster_id", "split")
 
 Benchmarks = Sequence[tuple[str, list[str]]]
 """Rows of benchmark files: the name of each, and its texts."""
@@ -24,9 +24,9 @@ Benchmarks = Sequence[tuple[str, list[str]]]
 class Leak(NamedTuple):
     """A row that gives away one of a later split or of a benchmark.
 
-    ``kind``: ``document`` or ``cluster`` (the same one in both splits, value 1), ``question``
-    (equal words in instruction and input, value 1), ``text`` (value: share of the held-out row
-    that is copied).
+    ``kind``: ``cluster`` (the same one of documents or sections in both splits, value 1),
+    ``question`` (equal words in instruction and input, value 1), ``text`` (value: share of the
+    held-out row that is copied).
     """
 
     pair_id: str
@@ -45,7 +45,7 @@ def check_leaks(pairs: pl.DataFrame, benchmarks: Benchmarks = ()) -> list[Leak]:
     punctuation, hyphens and line breaks, so that a re-wrapped copy is the same as the original.
 
     Args:
-        pairs: any table with the columns :data:`COLUMNS`; an empty ``doc_id`` is none.
+        pairs: any table with the columns :data:`COLUMNS`.
         benchmarks: of :func:`pipeline.dataset.benchmarks.read_benchmark`.
 
     Returns:
@@ -80,9 +80,7 @@ class _Comparison:
 
     def leaks(self) -> list[Leak]:
         """Return the worst leak of each row, kind and held-out part."""
-        leaks = [
-            leak for column in ("doc_id", "cluster_id") for leak in _shared(self._rows, column)
-        ]
+        leaks = list(_shared(self._rows))
         for judge, check in self._checks.items():
             suspects = [one for one in self._streams if judge in JUDGES.get(one.split, ())]
             for suspect in track(suspects, "rows"):
@@ -108,8 +106,8 @@ def decontaminate(
     """Drop rows whose question or text leaks into a later split or a benchmark.
 
     Before the check is believed it is tried: verbatim and re-wrapped copies of held-out rows are
-    planted, and each must be found. A document or cluster in two splits is not mended here: that
-    is a fault of the split, which :func:`check_leaks` goes on to show.
+    planted, and each must be found. A cluster in two splits is not mended here: that is a fault
+    of the split, which :func:`check_leaks` goes on to show.
 
     Args:
         pairs: of all splits.
@@ -155,14 +153,13 @@ def decontaminate(
     )
 
 
-def _shared(rows: Sequence[dict[str, Any]], column: str) -> Iterator[Leak]:
-    """Yield a leak for each row whose document or cluster is in a later split as well."""
+def _shared(rows: Sequence[dict[str, Any]]) -> Iterator[Leak]:
+    """Yield a leak for each row whose cluster is in a later split as well."""
     first: dict[tuple[str, str], str] = {}
     for one in rows:
-        first.setdefault((one[column], one["split"]), one["pair_id"])
-    kind = column.removesuffix("_id").replace("doc", "document")
+        first.setdefault((one["cluster_id"], one["split"]), one["pair_id"])
     for one in rows:
         for judge in JUDGES[one["split"]]:
-            other = first.get((one[column], judge))
-            if one[column] and other is not None:
-                yield Leak(one["pair_id"], other, judge, kind, 1.0, 0.0)
+            other = first.get((one["cluster_id"], judge))
+            if other is not None:
+                yield Leak(one["pair_id"], other, judge, "cluster", 1.0, 0.0)

@@ -1,22 +1,26 @@
-"""Assign clusters of documents to train, validation and test."""
+"""Assign clusters of documents, or sections of a few, to train, validation and test."""
 
 import hashlib
 from collections import Counter
 
 from pandera.typing.polars import DataFrame
 
+from pipeline.dataset.sections import FEWEST, cluster_sections
 from pipeline.errors import InputError, SettingsError
 from pipeline.outcome import Outcome, drops, table
 from pipeline.settings import SplitSettings
+from schemas.chunks import Chunks
 from schemas.documents import UniqueDocuments
 from schemas.splits import SPLITS, Splits
 
-FEWEST_CLUSTERS = 3
-"""One for each split."""
 
-
-def split(documents: DataFrame[UniqueDocuments], settings: SplitSettings) -> Outcome[Splits]:
+def split(
+    documents: DataFrame[UniqueDocuments], chunks: DataFrame[Chunks], settings: SplitSettings
+) -> Outcome[Splits]:
     """Assign each document to a split by the salted hash of its cluster.
+
+    Of fewer than three documents each section is assigned, by the hash of
+    :func:`pipeline.dataset.sections.cluster_sections`; ``settings.unit`` decides otherwise.
 
     The sha256 of salt and ``cluster_id`` gives each cluster a place in [0, 1): below
     ``settings.test`` it is test, then validation, then train. The place depends on nothing else,
@@ -27,11 +31,13 @@ def split(documents: DataFrame[UniqueDocuments], settings: SplitSettings) -> Out
 
     Args:
         documents: surviving documents; ``doc_id`` and ``cluster_id`` are read.
+        chunks: of these documents, for their sections.
         settings: section ``split``.
 
     Returns:
-        One row a document, sorted by ``doc_id``; nothing is dropped. Metrics: documents a split
-        (``train``, ``validation``, ``test``) and ``moved`` clusters.
+        One row a document, or one a chunk, sorted by ``doc_id`` and ``chunk_id``; nothing is
+        dropped. Metrics: rows a split (``train``, ``validation``, ``test``), ``moved`` clusters,
+        and clusters that are ``sections``.
 
     Raises:
         InputError: there are fewer than three clusters.
@@ -42,27 +48,34 @@ def split(documents: DataFrame[UniqueDocuments], settings: SplitSettings) -> Out
             f"split: validation {settings.validation:g} and test {settings.test:g} found; "
             "expected a sum below 1, the rest is for train; lower split.validation or split.test"
         )
-    places = {
-        cluster: _place(settings.salt, cluster) for cluster in documents["cluster_id"].unique()
-    }
-    if len(places) < FEWEST_CLUSTERS:
+    whole = documents.height >= FEWEST if settings.unit == "auto" else settings.unit == "document"
+    found = (
+        [{"chunk_id": ""} | row for row in documents.select("doc_id", "cluster_id").to_dicts()]
+        if whole
+        else cluster_sections(documents, chunks)
+    )
+    places = {row["cluster_id"]: _place(settings.salt, row["cluster_id"]) for row in found}
+    if len(places) < FEWEST:
+        unit = "documents" if whole else f"sections in {documents.height} documents"
         raise InputError(
-            f"split: {len(places)} clusters of documents found; expected at least "
-            f"{FEWEST_CLUSTERS}, one each for train, validation and test; add documents that are "
-            "not copies of one another"
+            f"split: {len(places)} {unit} found; expected at least {FEWEST}, one each for train, "
+            "validation and test; add documents, or longer ones, that are not copies of one another"
+            + (', or take split.unit = "section"' if whole else "")
         )
     assigned = {cluster: _by_share(place, settings) for cluster, place in places.items()}
     moved = _fill_empty(assigned, places, settings)
     rows = [
-        {"doc_id": doc_id, "cluster_id": cluster, "split": assigned[cluster]}
-        for doc_id, cluster in documents.select("doc_id", "cluster_id").sort("doc_id").iter_rows()
+        row | {"split": assigned[row["cluster_id"]]}
+        for row in sorted(found, key=lambda row: (row["doc_id"], row["chunk_id"]))
     ]
     counts = Counter(row["split"] for row in rows)
     return Outcome(
         table(Splits, rows),
         drops([]),
         rows_in=documents.height,
-        metrics={name: float(counts[name]) for name in SPLITS} | {"moved": float(moved)},
+        rows_kept=documents.height,
+        metrics={name: float(counts[name]) for name in SPLITS}
+        | {"moved": float(moved), "sections": 0.0 if whole else float(len(places))},
     )
 
 

@@ -261,7 +261,7 @@ def _underway(
 
 def _calm(evidence: Evidence) -> tuple[str, ...]:
     if not any(kind.two_sample or kind.shape for kind in evidence.kinds):
-        return ("too few new texts to test",)
+        return ("too few texts to test, new ones or those that the champion was trained on",)
     return ("no primary test fired", *shift_reasons(evidence))
 
 

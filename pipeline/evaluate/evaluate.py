@@ -63,7 +63,7 @@ class Evaluation:
 
     test_rows: int
     test_clusters: int
-    """Independent units: clusters of documents that the test rows come from."""
+    """Independent units: clusters of documents, or of sections, that the test rows come from."""
     arms: Mapping[str, Intervals]
     challenger_minus: Mapping[str, Intervals]
     """By the other arm, for each one that was run beside the challenger."""
@@ -79,12 +79,15 @@ class Evaluation:
     right or all wrong has none."""
     slices: Mapping[str, tuple[Slice, ...]] = field(default_factory=dict)
     """Challenger against base, and against the champion, by kind of row."""
+    unit: str = "documents"
+    """What the clusters are: ``documents`` or ``sections``."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; an end or effect that cannot be given is None."""
         return {
             "test_rows": self.test_rows,
             "test_clusters": self.test_clusters,
+            "unit": self.unit,
             "arms": {arm: _plain(metrics) for arm, metrics in self.arms.items()},
             "challenger_minus": {
                 arm: _plain(metrics) for arm, metrics in self.challenger_minus.items()
@@ -102,7 +105,10 @@ class Evaluation:
 
 
 def summarise(
-    answers: DataFrame[Answers], settings: EvaluateSettings, labels: Labels | None = None
+    answers: DataFrame[Answers],
+    settings: EvaluateSettings,
+    labels: Labels | None = None,
+    unit: str = "documents",
 ) -> Evaluation:
     """Compare the arms on the rows they all answered.
 
@@ -115,6 +121,7 @@ def summarise(
         settings: draws, confidence and seed of the bootstrap.
         labels: of every row by dimension, from :func:`pipeline.evaluate.slices.label_rows`; None
             compares no slices.
+        unit: what the clusters are, in the plural.
 
     Returns:
         The evaluation; arms in the order of :data:`schemas.evaluation.ARMS`.
@@ -151,6 +158,7 @@ def summarise(
             for arm in ("base", "champion")
             if labels and arm in others
         },
+        unit=unit,
     )
 
 

@@ -89,11 +89,11 @@ def decide(
             f"{rows} test rows, needed {settings.min_test_rows} or more",
         ),
         check(
-            "enough_documents",
+            "enough_clusters",
             clusters >= settings.min_test_clusters,
             clusters,
             settings.min_test_clusters,
-            f"test rows from {clusters} independent documents, "
+            f"test rows from {clusters} independent {evaluation.unit}, "
             f"needed {settings.min_test_clusters} or more",
         ),
         checks.gain(evaluation, "base", "base model", settings.min_improvement),

@@ -25,16 +25,18 @@ class Foresight:
     """The smallest difference in loss that a test set would find with 80 % power."""
 
     effect: float
-    """Nats a token; infinite for a single row."""
+    """Nats a token; infinite for a single cluster."""
     rows: int
     clusters: int
     basis: str
     """Where the variance comes from."""
+    unit: str = "documents"
+    """What the clusters are: ``documents`` or ``sections``."""
 
     def __str__(self) -> str:
-        rows = f"{self.rows:,} rows of {self.clusters:,} documents"
+        rows = f"{self.rows:,} rows of {self.clusters:,} {self.unit}"
         if not isfinite(self.effect):
-            return f"test set: {rows} cannot show any difference; expected two rows or more"
+            return f"test set: {rows} cannot show any difference; expected two {self.unit} or more"
         return (
             f"test set: {rows} can show a difference of {self.effect:.3f} nats a token or more "
             f"({self.basis})"
@@ -46,7 +48,10 @@ class Foresight:
 
 
 def foresee(
-    base: DataFrame[Answers], few_shot: DataFrame[Answers] | None, settings: EvaluateSettings
+    base: DataFrame[Answers],
+    few_shot: DataFrame[Answers] | None,
+    settings: EvaluateSettings,
+    unit: str = "documents",
 ) -> Foresight:
     """Foresee the minimum detectable effect of a comparison with the base model.
 
@@ -56,6 +61,7 @@ def foresee(
             correlation of :data:`CORRELATION` between the losses of two models instead, under
             which their difference has ``sqrt(2 (1 - r))`` of the spread of one.
         settings: ``confidence``.
+        unit: what the clusters are, in the plural.
     """
     rows = base.sort("pair_id")
     clusters = rows["cluster_id"].to_list()
@@ -67,7 +73,7 @@ def foresee(
         basis = f"by the spread of the base model's loss, two models correlating at {CORRELATION}"
     effect = _effect(spread, clusters, rows["response_tokens"], settings) if rows.height else None
     found = float("inf") if effect is None else scale * effect
-    return Foresight(found, rows.height, len(set(clusters)), basis)
+    return Foresight(found, rows.height, len(set(clusters)), basis, unit)
 
 
 def _effect(

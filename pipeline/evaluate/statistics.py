@@ -183,11 +183,11 @@ def minimum_detectable_effect(
     are linearised around the weighted mean first (ratio estimator).
 
     Returns:
-        The effect in the unit of the differences; infinite for a single row.
+        The effect in the unit of the differences; infinite for a single cluster.
     """
     rows, index, weight = _checked(differences, clusters, weights)
     count = len(rows)
-    if count < 2:
+    if index.max() == 0:
         return inf
     mean = float((rows * weight).sum() / weight.sum())
     linearised = mean + weight / weight.mean() * (rows - mean)

@@ -5,6 +5,7 @@ from typing import Any
 
 from pandera.typing.polars import DataFrame
 
+from pipeline.dataset.places import places
 from pipeline.generate.screen_ending import unfinished
 from pipeline.generate.screen_grounding import GROUNDING
 from pipeline.generate.screen_novelty import Kept, conflicts
@@ -39,14 +40,15 @@ def screen(
         pairs: candidates of origin ``grounded`` or ``self_instruct``.
         chunks: chunks that the grounded pairs name.
         seed_tasks: tasks that self-instruct started from.
-        splits: split and cluster of each document.
+        splits: split and cluster of each document or section.
         settings: section ``screen``.
         languages: ISO 639-1 codes that a pair may be in; empty allows all.
 
     Returns:
-        Kept pairs sorted by ``pair_id``, with ``split`` and ``cluster_id`` of their document; a
-        self-instruct pair is train and a cluster of its own. Reasons: ``unknown_chunk`` (the
-        chunk or the split of its document is not there), ``empty``, ``control_token``,
+        Kept pairs sorted by ``pair_id``, with ``split`` and ``cluster_id`` of their document or
+        section; a self-instruct pair is train and a cluster of its own. Reasons:
+        ``unknown_chunk`` (the chunk or its split is not there), ``in_two_splits`` (the sentence
+        that it rests on stands in sections of several), ``empty``, ``control_token``,
         ``unparsable``, ``ends_with_colon``, ``only_placeholders``, ``instruction_too_short``,
         ``instruction_too_long``, ``response_too_short``, ``response_too_long``,
         ``several_questions``, ``not_a_question``, ``wrong_language``, ``input_is_output``,
@@ -56,13 +58,15 @@ def screen(
         ``related_id`` ``conflicting_answers``, ``near_duplicate_question``, ``low_novelty``.
     """
     screens = Screens(chunks, seed_tasks, settings, languages)
-    places = {row["doc_id"]: row for row in splits.iter_rows(named=True)}
+    find = places(splits)
+    shared = _Shared(chunks, splits)
     dropped: list[Drop] = []
     passed: list[Judged] = []
     for row in track(pairs.to_dicts(), "pairs"):
         pair, finding = screens.alone(row)
-        if pair.grounded and row["doc_id"] not in places:
+        if pair.grounded and find(row["doc_id"], row["chunk_id"]) is None:
             finding = Finding("unknown_chunk", 0, 1)
+        finding = finding or shared.finding(row)
         if finding:
             dropped.append(_drop(pair, finding))
         else:
@@ -73,10 +77,30 @@ def screen(
             dropped.append(_drop(pair, *repeated))
             continue
         own = {"split": "train", "cluster_id": pair.pair_id}
-        place = places[row["doc_id"]] if pair.grounded else own
+        place = (pair.grounded and find(row["doc_id"], row["chunk_id"])) or own
         rows.append(row | {"split": place["split"], "cluster_id": place["cluster_id"]})
     rows.sort(key=lambda row: row["pair_id"])
     return Outcome(table(ScreenedPairs, rows), drops(dropped), rows_in=pairs.height)
+
+
+class _Shared:
+    """What sections of several splits have in common, where documents are split by section."""
+
+    def __init__(self, chunks: DataFrame[Chunks], splits: DataFrame[Splits]) -> None:
+        split_of = dict(splits.select("chunk_id", "split").iter_rows())
+        self._texts = [
+            (split_of[row["chunk_id"]], " ".join(row["text"].split()))
+            for row in chunks.iter_rows(named=True)
+            if row["chunk_id"] in split_of
+        ]
+
+    def finding(self, row: dict[str, Any]) -> Finding | None:
+        """Return that the evidence of a pair stands in several splits, if it does."""
+        evidence = " ".join(row["evidence"].split())
+        if not self._texts or not evidence:
+            return None
+        found = {split for split, text in self._texts if evidence in text}
+        return Finding("in_two_splits", len(found), 1, evidence) if len(found) > 1 else None
 
 
 class Screens:

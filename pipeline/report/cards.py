@@ -37,6 +37,8 @@ class DataFacts:
     formats: Mapping[str, int]
     """Documents by format."""
     splits: Mapping[str, int]
+    unit: str
+    """What was split: ``documents`` or ``sections``."""
     origins: Mapping[str, int]
     statuses: Mapping[str, int]
     generators: tuple[tuple[str, str, str, int], ...]

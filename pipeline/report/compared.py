@@ -40,6 +40,8 @@ class Comparison(Part):
     validation_rows: int
     test_rows: int
     test_clusters: int
+    unit: str = "documents"
+    """What the clusters are: documents or sections."""
     confidence: Finite
 
 
@@ -110,8 +112,10 @@ def headline(found: Comparison) -> str:
     from pipeline.report import words
 
     names = " and ".join(sorted({one.name for one in found.candidates}))
-    if len(found.candidates) < 2 or found.test_rows == 0:
+    if len(found.candidates) < 2:
         return f"Trained {names}; there is nothing to compare."
+    if found.test_rows == 0:
+        return f"Trained {names}; there are no test rows yet to compare them on."
     first, *others = found.candidates
     better = [one.name for one in others if _below_zero(one.difference)]
     worse = [one.name for one in others if _above_zero(one.difference)]
@@ -125,7 +129,9 @@ def headline(found: Comparison) -> str:
         )
         if part
     ]
-    where = f"{words.count(found.test_rows)} rows of {words.count(found.test_clusters)} documents"
+    where = (
+        f"{words.count(found.test_rows)} rows of {words.count(found.test_clusters)} {found.unit}"
+    )
     return f"Test loss on {where}: {'; '.join(said)}."
 
 
@@ -154,7 +160,7 @@ def notes(found: Comparison) -> list[str]:
     return [
         headline(found),
         f"Losses in nats a token, mean over {seeds} seed{'s' if seeds != 1 else ''}; {share} "
-        f"intervals over documents (clustered bootstrap, paired against the first).{caution}",
+        f"intervals over {found.unit} (clustered bootstrap, paired against the first).{caution}",
         "Choose by the validation loss: the test rows are for the last word. Forgets: rise of the "
         "loss on the general set. Peak: memory of the training's own process. Writes: tokens a "
         "second at batch 1, as trained and merged.",

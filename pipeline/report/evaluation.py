@@ -45,6 +45,7 @@ class Foresight(Part):
     rows: int
     clusters: int
     basis: str
+    unit: str = "documents"
 
 
 class Claim(Part):
@@ -62,7 +63,9 @@ class Evaluation(Part):
 
     test_rows: int
     test_clusters: int | None = None
-    """Independent documents behind the rows."""
+    """Independent documents or sections behind the rows."""
+    unit: str = "documents"
+    """Which of the two."""
     arms: dict[str, dict[str, Interval]]
     challenger_minus: dict[str, dict[str, Interval]] = Field(default_factory=dict)
     """By the other arm, then by metric."""

@@ -56,11 +56,11 @@ def notes(found: Evaluation) -> list[str]:
         said.append(f"Advice: {found.advice.text}.")
     bad = worst(found.slices.get("base", ()))
     if bad is not None:
-        said.append(f"Worst slice against base: {slice_words(bad)}.")
+        said.append(f"Worst slice against base: {slice_words(bad, found.unit)}.")
     if found.foresight is not None and found.foresight.effect is not None:
         said.append(
             f"Foreseen before training: {found.foresight.rows} rows of {found.foresight.clusters} "
-            f"documents can show {words.decimal(found.foresight.effect)} nats a token or more."
+            f"{found.unit} can show {words.decimal(found.foresight.effect)} nats a token or more."
         )
     if found.claim is not None:
         said.append(f"Seeds: {found.claim.text}.")
@@ -84,19 +84,19 @@ def worst(slices: tuple[Slice, ...]) -> Slice | None:
     return max(tested, key=lambda item: item.difference.value, default=None)
 
 
-def slice_words(item: Slice) -> str:
+def slice_words(item: Slice, unit: str) -> str:
     """Return a slice in words, with whether its difference is more than chance."""
     difference = words.decimal(item.difference.value, signed=True)
     p = item.p_holm
     if p is None:
-        sure = "too few documents for a test"
+        sure = f"too few {unit} for a test"
     elif p < HOLM_LEVEL:
         sure = f"{'worse' if item.difference.value > 0 else 'better'}, p {words.decimal(p)}"
     else:
         sure = f"no clear difference, p {words.decimal(p)}"
     return (
         f"{item.dimension} {drift_words.visible(item.value)}: {difference} nats a token "
-        f"on {item.rows} rows of {item.clusters} documents ({sure} after Holm)"
+        f"on {item.rows} rows of {item.clusters} {unit} ({sure} after Holm)"
     )
 
 

@@ -95,7 +95,10 @@ def tone(metric: str, difference: Interval) -> str:
 def _worst(evaluation: Evaluation) -> dict[str, str]:
     """Return the worst slice of each comparison in words; empty where none was tested."""
     found = {arm: evaluation_text.worst(slices) for arm, slices in evaluation.slices.items()}
-    return {arm: evaluation_text.slice_words(item) if item else "" for arm, item in found.items()}
+    return {
+        arm: evaluation_text.slice_words(item, evaluation.unit) if item else ""
+        for arm, item in found.items()
+    }
 
 
 def _curves(report: Report) -> Markup:

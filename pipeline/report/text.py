@@ -47,10 +47,10 @@ def evidence(report: Report) -> str:
         return ""
     challenger = found.arms["challenger"]["loss"].value
     difference = found.challenger_minus["base"]["loss"]
-    documents = f" from {words.count(found.test_clusters)} documents" if found.test_clusters else ""
+    source = f" from {words.count(found.test_clusters)} {found.unit}" if found.test_clusters else ""
     side = "below" if difference.value < 0 else "above"
     if difference.low is None or difference.high is None:
-        sure = "too few documents for an interval"
+        sure = f"too few {found.unit} for an interval"
     else:
         ends = sorted((abs(difference.low), abs(difference.high)))
         clear = difference.high < 0 or difference.low > 0
@@ -61,7 +61,7 @@ def evidence(report: Report) -> str:
         )
         sure = f"{found.confidence:.0%} interval {span}".replace("%", " %")
     return (
-        f"On {words.count(found.test_rows)} test rows{documents} its loss is "
+        f"On {words.count(found.test_rows)} test rows{source} its loss is "
         f"{words.decimal(challenger)} nats a token, {words.decimal(abs(difference.value))} {side} "
         f"the base model's ({sure})."
     )
@@ -197,10 +197,11 @@ def retrain_summary(report: Report) -> str:
 
 def retrained(retrain: Retraining) -> str:
     """Return what came of a retrain in one sentence."""
+    stays = "the champion stays" if retrain.champion_before else "there is no champion yet"
     return {
         "promoted": "The retrain brought a new champion.",
-        "kept": "The retrain brought nothing better; the champion stays.",
-        "failed": "The retrain failed; the champion stays.",
+        "kept": f"The retrain brought nothing better; {stays}.",
+        "failed": f"The retrain failed; {stays}.",
         "dry run": "Dry run: nothing was trained.",
     }.get(retrain.outcome, f"The retrain ended as {drift_words.visible(retrain.outcome)}.")
 

@@ -210,7 +210,11 @@ class ChunkSettings(Section):
 
 
 class SplitSettings(Section):
-    """Train, validation and test, by cluster of documents."""
+    """Train, validation and test, by cluster of documents or by section."""
+
+    unit: Literal["auto", "document", "section"] = "auto"
+    """What stays together: ``auto`` takes documents, or their sections when there are fewer than
+    three documents. Set it to ``section`` for a few long ones."""
 
     validation: Share = 0.1
     test: Share = 0.15

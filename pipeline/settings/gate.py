@@ -60,7 +60,8 @@ class GateSettings(Section):
     min_test_rows: Annotated[int, Field(ge=1)] = 10
     """Fewer rows cannot judge anything."""
     min_test_clusters: Annotated[int, Field(ge=1)] = 6
-    """Independent documents behind the test rows: with 5, all agree by chance in 1 run of 32."""
+    """Independent documents or sections behind the test rows: with 5, all agree by chance in 1
+    run of 32."""
     require_claim: bool = False
     """Refuse a gain that two trainings or more (evaluate.seeds) do not agree on. Off, the adapter
     is judged as it is, and the verdict says whether the gain is claimed of its recipe."""

@@ -48,6 +48,19 @@ def test_help_needs_no_heavy_import():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("words", ["run", "sweep", "tune", "monitor", "compare --methods lora"])
+def test_a_command_imports_prefect_in_a_prepared_environment_only(words, tmp_path):
+    """Imported before, it would write into the user's home and start a server of its own."""
+    code = (
+        "import sys\nfrom click.testing import CliRunner\n"
+        "from flows import environment\nfrom flows.cli import main\n"
+        "environment.prepare = lambda *_: sys.exit(5 + ('prefect' in sys.modules))\n"
+        "sys.exit(CliRunner().invoke(main, sys.argv[1:]).exit_code)"
+    )
+    given = [*words.split(), "--set", f"paths.home={tmp_path}"]
+    assert subprocess.run([sys.executable, "-c", code, *given], check=False).returncode == 5
+
+
 def run(*arguments: str):
     """Call the program in this process; returns exit code, stdout, stderr."""
     result = CliRunner().invoke(main, list(arguments))

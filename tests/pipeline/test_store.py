@@ -23,7 +23,8 @@ BUDGET = 0.02
 
 def rows(count, split="train"):
     return [
-        {"doc_id": f"{i:016x}", "cluster_id": f"{i:016x}", "split": split} for i in range(count)
+        {"doc_id": f"{i:016x}", "chunk_id": "", "cluster_id": f"{i:016x}", "split": split}
+        for i in range(count)
     ]
 
 
@@ -167,7 +168,7 @@ def test_truncated_parquet_is_named(store):
 
 def test_reading_with_another_schema_is_refused(store):
     dataset = store.write(recipe(), Splits, outcome(rows(2)), BUDGET, 0)
-    with pytest.raises(SchemaMismatch, match="holds Splits version 1; expected Documents"):
+    with pytest.raises(SchemaMismatch, match="holds Splits version 2; expected Documents"):
         store.read(dataset, Documents)
 
 

@@ -12,6 +12,7 @@ from pipeline.dataset.jsonl import read_jsonl
 from pipeline.errors import InputError
 from pipeline.generate.pairs import pair_id
 from pipeline.outcome import Drop, Outcome, drops, table
+from schemas.chunks import Chunks
 from schemas.documents import RawDocuments, UniqueDocuments
 from schemas.drops import Drops
 from schemas.pairs import SettledPairs
@@ -34,7 +35,14 @@ def raw_row(source: str) -> dict:
     }
 
 
-def attach(rows: list[dict]) -> Outcome[SettledPairs]:
+def section(name: str, text: str, split: str) -> tuple[dict, dict]:
+    """A chunk of manual/a.md, and its place."""
+    key = {"chunk_id": short_id("chunk", name), "doc_id": short_id("manual/a.md")}
+    chunk = {"title": "", "section": name, "start": 0, "end": 9, "text": text, "tokens": 9}
+    return key | chunk, key | {"cluster_id": short_id("section", name), "split": split}
+
+
+def attach(rows: list[dict], *sections: tuple[dict, dict]) -> Outcome[SettledPairs]:
     raw: DataFrame[RawDocuments] = table(
         RawDocuments, (raw_row(source) for source in [*SURVIVORS, COPY, POOR])
     )
@@ -49,18 +57,43 @@ def attach(rows: list[dict]) -> Outcome[SettledPairs]:
     splits = table(
         Splits,
         (
-            {"doc_id": short_id(source), "cluster_id": short_id("c", source), "split": where}
+            {
+                "doc_id": short_id(source),
+                "chunk_id": "",
+                "cluster_id": short_id("c", source),
+                "split": where,
+            }
             for source, where in SURVIVORS.items()
         ),
     )
+    if sections:
+        splits = table(Splits, (place for _, place in sections))
+    chunks = table(Chunks, (chunk for chunk, _ in sections))
     duplicates = drops(
         [Drop(short_id(COPY), "near_duplicate", "", 0.9, 0.8, short_id("manual/b.md"))]
     )
-    return attach_gold(rows, survivors, duplicates, raw, splits, "gold.jsonl")
+    return attach_gold(rows, survivors, duplicates, raw, splits, chunks, "gold.jsonl")
 
 
 def gold(question: str, document: str, answer: str = "Five seconds.") -> dict:
     return {"question": question, "answer": answer, "document": document}
+
+
+def test_a_row_about_a_document_that_is_split_by_section_goes_where_its_words_stand():
+    sections = (
+        section("Pump", "The pump is primed for five seconds before each start.", "train"),
+        section("Tank", "The tank is emptied in autumn, before the first frost.", "test"),
+    )
+    rows = [
+        gold("How long is the pump primed?", "manual/a.md"),
+        gold("When is the tank emptied?", "manual/a.md", "In autumn."),
+        gold("Quanto costa?", "manual/a.md", "Niente."),
+    ]
+    outcome = attach(rows, *sections)
+    where = dict(outcome.kept.select("instruction", "split").iter_rows())
+    assert where == {rows[0]["question"]: "train", rows[1]["question"]: "test"}
+    assert set(outcome.kept["cluster_id"]) == {place["cluster_id"] for _, place in sections}
+    assert outcome.reasons == {"document_dropped": 1}
 
 
 def test_a_gold_pair_has_the_split_and_cluster_of_its_document():

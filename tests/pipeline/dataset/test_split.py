@@ -8,11 +8,14 @@ from polars.testing import assert_frame_equal
 
 from pipeline.cache import short_id
 from pipeline.dataset.split import split
-from pipeline.errors import InputError, SettingsError
+from pipeline.errors import SettingsError
 from pipeline.outcome import table
 from pipeline.settings import SplitSettings
+from schemas.chunks import Chunks
 from schemas.documents import UniqueDocuments
 from schemas.splits import Splits
+
+NO_CHUNKS = table(Chunks, [])
 
 
 def documents(numbers: range) -> DataFrame[UniqueDocuments]:
@@ -37,12 +40,12 @@ def documents(numbers: range) -> DataFrame[UniqueDocuments]:
 
 
 def assigned(numbers: range, **changed: object) -> dict[str, str]:
-    outcome = split(documents(numbers), SplitSettings(**changed))
+    outcome = split(documents(numbers), NO_CHUNKS, SplitSettings(**changed))
     return dict(outcome.kept.select("cluster_id", "split").iter_rows())
 
 
 def test_shares_are_those_asked_for():
-    outcome = split(documents(range(4000)), SplitSettings(validation=0.1, test=0.15))
+    outcome = split(documents(range(4000)), NO_CHUNKS, SplitSettings(validation=0.1, test=0.15))
     # three standard deviations of a binomial share of 4,000
     assert outcome.metrics["test"] == pytest.approx(600, abs=3 * (4000 * 0.15 * 0.85) ** 0.5)
     assert outcome.metrics["validation"] == pytest.approx(400, abs=3 * (4000 * 0.1 * 0.9) ** 0.5)
@@ -62,20 +65,15 @@ def test_another_salt_is_another_assignment():
 def test_the_split_depends_on_the_cluster_and_not_on_the_text():
     rows = documents(range(50))
     edited = rows.with_columns(doc_id=rows["doc_id"].reverse())
-    one, other = (split(r, SplitSettings()).kept for r in (rows, edited))
+    one, other = (split(r, NO_CHUNKS, SplitSettings()).kept for r in (rows, edited))
     assert dict(one.select("cluster_id", "split").iter_rows()) == dict(
         other.select("cluster_id", "split").iter_rows()
     )
 
 
-def test_fewer_than_three_clusters_cannot_be_split():
-    with pytest.raises(InputError, match="2 clusters of documents found; expected at least 3"):
-        split(documents(range(2)), SplitSettings())
-
-
 def test_shares_that_leave_no_train_are_refused():
     with pytest.raises(SettingsError, match=r"split\.validation"):
-        split(documents(range(9)), SplitSettings(validation=0.5, test=0.5))
+        split(documents(range(9)), NO_CHUNKS, SplitSettings(validation=0.5, test=0.5))
 
 
 def test_a_split_with_a_share_of_zero_stays_empty():
@@ -94,9 +92,9 @@ def test_every_split_has_a_cluster_and_the_order_of_the_input_changes_nothing(
 ):
     rows = documents(range(first, first + number))
     chosen = SplitSettings(validation=validation, test=test)
-    outcome = split(rows, chosen)
+    outcome = split(rows, NO_CHUNKS, chosen)
     Splits.validate(outcome.kept, lazy=True)
     assert outcome.balances
     assert set(outcome.kept["split"]) == {"train", "validation", "test"}
     shuffled = rows.sample(fraction=1, shuffle=True, seed=first)
-    assert_frame_equal(outcome.kept, split(shuffled, chosen).kept)
+    assert_frame_equal(outcome.kept, split(shuffled, NO_CHUNKS, chosen).kept)

@@ -83,7 +83,7 @@ def test_a_challenger_that_passes_every_check_is_promoted():
     assert [reason.name for reason in found.reasons] == [
         "no_leak",
         "enough_rows",
-        "enough_documents",
+        "enough_clusters",
         "better_than_base",
         "better_than_few_shot",
         "better_than_champion",
@@ -112,7 +112,7 @@ def test_a_challenger_that_passes_every_check_is_promoted():
         ),
         (
             {"evaluation": replace(GOOD, test_clusters=5)},
-            "enough_documents",
+            "enough_clusters",
             "test rows from 5 independent documents, needed 6 or more",
         ),
         (
@@ -299,7 +299,7 @@ def test_an_evaluation_without_rows_promotes_nothing():
     empty = Evaluation(0, 0, {}, {}, {})
     found = verdict(empty, champion=False)
     assert not found.promoted
-    assert failed(found) == ["enough_rows", "enough_documents", "better_than_base", "stop_rate"]
+    assert failed(found) == ["enough_rows", "enough_clusters", "better_than_base", "stop_rate"]
 
 
 def test_the_verdict_is_plain_json():

@@ -3,6 +3,7 @@
 from math import inf, sqrt
 
 import numpy as np
+import polars as pl
 import pytest
 
 from pipeline.evaluate.power import CORRELATION, foresee
@@ -52,3 +53,13 @@ def test_an_empty_test_set_shows_nothing_and_says_so():
     found = foresee(table(Answers, []), None, SETTINGS)
     assert found.effect == inf and found.to_dict()["effect"] is None
     assert "cannot show any difference" in str(found)
+
+
+def test_rows_of_one_cluster_show_nothing_however_many_they_are():
+    base = noisy("base", 1, 0.4).with_columns(cluster_id=pl.lit("c" * 16))
+    found = foresee(base, None, SETTINGS, "sections")
+    assert found.effect == inf
+    assert str(found) == (
+        f"test set: {base.height} rows of 1 sections cannot show any difference; expected two "
+        "sections or more"
+    )

@@ -159,7 +159,8 @@ def test_an_answer_keeps_its_lines_and_code_and_loses_what_is_left_of_a_template
     with serving(script) as server:
         outcome = generate(chunks(document), NO_SEEDS, SETTINGS, teacher(server.url, tmp_path))
     assert outcome.kept["response"].to_list() == [STEPS]
-    splits = [{"doc_id": document[0]["doc_id"], "cluster_id": "c" * 16, "split": "train"}]
+    place = {"doc_id": document[0]["doc_id"], "chunk_id": "", "cluster_id": "c" * 16}
+    splits = [place | {"split": "train"}]
     screened = screen(
         outcome.kept, chunks(document), NO_SEEDS, table(Splits, splits), ScreenSettings(), ("en",)
     )

@@ -3,6 +3,7 @@
 import random
 import time
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from schemas.drops import Drops
 from schemas.pairs import ScreenedPairs, SeedTasks
 from tests.conftest import ROOT
 from tests.pipeline.generate.pairs_data import (
+    TEXT,
     chunks,
     grounded,
     pairs,
@@ -267,6 +269,27 @@ def test_the_seed_tasks_of_the_repository_would_pass_as_tasks():
     none = table(SeedTasks, [])
     outcome = screen(pairs(*rows), chunks(), none, splits(), ScreenSettings(), ("en",))
     assert outcome.dropped.height == 0
+
+
+def test_of_a_document_split_by_section_a_pair_follows_its_section_and_rests_on_no_other():
+    alarm, key = TEXT.split("\n")[0], " ".join(TEXT.split())
+    own = key[key.index("To reset") : key.index(" The Fernwick")]
+    both = chunks("a", "b").with_columns(doc_id=pl.lit(short_id("doc", "a")))
+    both = both.with_columns(
+        text=pl.when(pl.col("chunk_id") == short_id("chunk", "b"))
+        .then(pl.lit(f"{alarm} The valve stays shut."))
+        .otherwise("text")
+    )
+    places = splits("a", "b").with_columns(
+        doc_id=pl.lit(short_id("doc", "a")),
+        chunk_id=pl.Series([short_id("chunk", "a"), short_id("chunk", "b")]),
+    )
+    good = grounded("How is the alarm of a pump reset?", own, evidence=own)
+    shared = grounded("When is alarm A17 raised by the FW-200?", alarm, evidence=alarm)
+    outcome = screen(pairs(good, shared), both, seed_tasks(), places, ScreenSettings(), ("en",))
+    assert outcome.reasons == {"in_two_splits": 1}
+    (row,) = outcome.kept.to_dicts()
+    assert (row["split"], row["cluster_id"]) == ("train", short_id("cluster", "a"))
 
 
 def test_planted_wrong_facts_are_rejected_by_the_rules_alone():

@@ -2,9 +2,10 @@
 import pytest
 
 from pipeline.report import words
-from pipeline.report.contents import Interval, Report
+from pipeline.report.compared import Candidate, Comparison, headline
+from pipeline.report.contents import Interval, Report, Retraining
 from pipeline.report.evaluation_text import evaluation_table
-from pipeline.report.text import evidence, markdown_summary, verdict
+from pipeline.report.text import evidence, markdown_summary, retrained, verdict
 
 
 def test_a_promotion_reads_as_one(report):
@@ -33,6 +34,30 @@ def test_an_interval_across_zero_is_not_sold_as_a_gain(content):
     said = evidence(Report.model_validate(content))
     assert "0.050 above the base model's" in said
     assert "(95 % interval −0.100 to +0.200, which includes no difference)" in said
+
+
+@pytest.mark.parametrize(
+    ("champion", "stays"),
+    [("c" * 16, "; the champion stays."), (None, "; there is no champion yet.")],
+)
+def test_a_retrain_without_a_champion_keeps_none(champion, stays):
+    ended = {"reason": "new", "evidence_id": "", "new_rows": 9, "next_retrain_at": None}
+    ended |= {"champion_before": champion, "champion_after": champion}
+    for outcome in ("kept", "failed"):
+        assert retrained(Retraining(**ended, outcome=outcome)).endswith(stays)
+
+
+def test_methods_that_no_test_row_compares_are_said_to_be_so():
+    one = dict.fromkeys(Candidate.model_fields) | dict.fromkeys(
+        ("train_rows", "trainable_parameters", "steps", "peak_memory_bytes", "seconds",
+         "tokens_per_second", "disk_bytes"), 1,
+    ) | {"seeds": (1,), "test_loss_by_seed": ()}  # fmt: skip
+    found = Comparison(
+        about="method", candidates=tuple(Candidate(**one | {"name": name}) for name in "ab"),
+        missing={}, base_validation_loss=None, base_test_loss=None, validation_rows=1,
+        test_rows=0, test_clusters=0, confidence=0.95,
+    )  # fmt: skip
+    assert headline(found) == "Trained a and b; there are no test rows yet to compare them on."
 
 
 def test_a_run_without_a_gate_does_not_claim_a_verdict(partial):
