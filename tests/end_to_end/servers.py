@@ -30,7 +30,7 @@ class Prefect:
             base_url=self.url, auth=(name, password), timeout=60, trust_env=False
         )
         token = self.client.get("/csrf-token", params={"client": "test"}).json()["token"]
-        self.client.headers |= {"Prefect-Csrf-Client": "test", "Prefect-Csrf-Token": token}
+        self.client.headers.update({"Prefect-Csrf-Client": "test", "Prefect-Csrf-Token": token})
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         answer = self.client.post(path, json=body)

@@ -140,9 +140,14 @@ def test_a_model_that_can_think_is_told_not_to_and_its_thoughts_are_taken_out(
 ):
     """As Qwen3's template has it; what follows a prompt that ends in thoughts is taken out too."""
     _, tokenizer = teacher._model()
+    told = "enable_thinking is defined and not enable_thinking"
+    thoughts = "{% if " + told + " %}<think>\n\n</think>\n\n{% endif %}"
     template = (
-        "{{ messages[0].content }}{% if enable_thinking is defined and not enable_thinking %}"
-        "<think>\n\n</think>\n\n{% endif %}"
+        "{% for turn in messages %}{% if turn.role == 'assistant' and loop.last %}"
+        + thoughts
+        + "{% endif %}{{ turn.content }}{% endfor %}{% if add_generation_prompt %}"
+        + thoughts
+        + "{% endif %}"
     )
     with monkeypatch.context() as patch:
         patch.setattr(tokenizer, "chat_template", template)
