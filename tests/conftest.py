@@ -32,19 +32,20 @@ hypothesis.settings.load_profile("tuneloop")
 
 
 ROOT = Path(__file__).parent.parent
+UMASK = os.umask(0o022)
+os.umask(UMASK)
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test fails that leaves a thread or a child process behind; what a session shares stays.
 
-    Opening a home closes the umask for the whole process, as a command should: it is put back.
+    Opening a home closes the umask for the whole process, as a command should: each test begins
+    with that of the session.
     """
     before = outliving.alive()
-    umask = os.umask(0o022)
-    os.umask(umask)
+    os.umask(UMASK)
     yield
-    os.umask(umask)
     if request.node.get_closest_marker("restarts"):
         return
     left = outliving.left_behind(before)

@@ -70,6 +70,11 @@ class Project:
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "flows.cli", *words, "--json"]
 
+    def copy(self, folder: Path) -> "Project":
+        """Copy the project; times of files stay."""
+        shutil.copytree(self.folder, folder, copy_function=shutil.copy2)
+        return Project(folder)
+
     def run(self) -> dict[str, Any]:
         """Run to the end and return the report."""
         return self.call("run")

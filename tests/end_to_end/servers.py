@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import httpx
@@ -102,7 +102,7 @@ def running_up(project: Project, *overrides: str) -> Iterator[Prefect]:
         line = process.stdout.readline()
         assert line, "tuneloop up ended"
         prefect = Prefect(json.loads(line)["prefect"], read_secret(project.home))
-        with prefect.client:
+        with closing(prefect.client):
             yield prefect
     finally:
         process.send_signal(signal.SIGINT)

@@ -1,7 +1,6 @@
 """A first day: everything up, a reviewer in Label Studio, and the evening's figures."""
 
 import json
-import shutil
 
 import httpx
 import pytest
@@ -10,7 +9,6 @@ from annotation.label_studio_connection import read_login
 from annotation.queue import FileQueue
 from flows.services.prefect import free_port
 from tests.annotation.test_queue import fill_csv
-from tests.end_to_end.project import Project
 from tests.end_to_end.servers import running_up
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
@@ -23,8 +21,7 @@ def answer(name, **value):
 
 def test_pairs_go_to_label_studio_and_decisions_come_back(undisturbed, tmp_path):
     before, _ = undisturbed
-    project = Project(tmp_path / "project")
-    shutil.copytree(before.folder, project.folder, copy_function=shutil.copy2)
+    project = before.copy(tmp_path / "project")
     studio = ("label_studio.managed=true", f"label_studio.port={free_port()}")
     arguments = [word for override in studio for word in ("--set", override)]
 

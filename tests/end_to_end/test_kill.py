@@ -35,8 +35,14 @@ def test_five_kills_leave_no_trace(undisturbed, tmp_path, embedded_model):
     project.run_until(queue_is_being_written)
     replies = project.replies()
     assert {name: at for name, at in replies.items() if name in first_replies} == first_replies
-    project.run_until(happened("PROGRESS", "train", done=2, unit="steps"))
+    project.run_until(happened("PROGRESS", "train", done=3, unit="steps"))
     project.run_until(happened("PROGRESS", "evaluate challenger", done=1))
+    steps = [
+        row["done"]
+        for row in project.events()
+        if row["event"] == "PROGRESS" and row["stage"] == "train" and row["unit"] == "steps"
+    ]
+    assert min(steps) >= 2, "the training began anew"
     report = project.run()
 
     assert project.replies() == replies, "a reply was asked for again"
@@ -47,16 +53,3 @@ def test_five_kills_leave_no_trace(undisturbed, tmp_path, embedded_model):
     assert queue == reference.queue()
     reused = {stage["stage"] for stage in report["stages"] if stage["reused"]}
     assert {"generate", "train"} <= reused, "the model was trained a second time"
-
-
-def test_training_goes_on_where_it_was_killed(undisturbed, tmp_path, embedded_model):
-    """The run after a kill in training starts behind the first step."""
-    project = make_project(tmp_path / "killed", embedded_model.parent)
-    project.run_until(happened("PROGRESS", "train", done=3, unit="steps"))
-    project.run_until(happened("PROGRESS", "train", done=1, unit="steps"))
-    steps = [
-        row["done"]
-        for row in project.events()
-        if row["event"] == "PROGRESS" and row["stage"] == "train" and row["unit"] == "steps"
-    ]
-    assert min(steps) >= 2

@@ -60,8 +60,9 @@ def test_nothing_synthetic_is_in_the_test_set_without_an_accept(undisturbed):
     assert set(pl.read_parquet(path)["status"]) == {"gold"}
 
 
-def test_a_second_run_executes_no_stage_and_asks_no_teacher(undisturbed):
+def test_a_second_run_executes_no_stage_and_asks_no_teacher(undisturbed, tmp_path):
     project, first = undisturbed
+    project = project.copy(tmp_path / "copy")
     before = project.replies()
     second = project.run()
     assert [stage["stage"] for stage in second["stages"] if not stage["reused"]] == []
@@ -73,8 +74,7 @@ def test_a_second_run_executes_no_stage_and_asks_no_teacher(undisturbed):
 
 def test_a_new_document_asks_the_teacher_about_its_chunks_only(undisturbed, tmp_path):
     project, first = undisturbed
-    copy = type(project)(tmp_path / "copy")
-    shutil.copytree(project.folder, copy.folder, copy_function=shutil.copy2)
+    copy = project.copy(tmp_path / "copy")
     before = copy.replies()
     new = ROOT / "data/samples/manual/irrigation-programs.md"
     shutil.copy(new, copy.folder / "raw" / "manual" / new.name)

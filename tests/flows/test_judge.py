@@ -49,7 +49,7 @@ def project(tmp_path_factory, tiny_base):
             "input": folder / "raw", "home": folder / "home", "gold": folder / "gold.jsonl",
             "general": None,
         },
-        "split": {"validation": 0.25, "test": 0.25},
+        "split": {"validation": 0.2, "test": 0.4},
         "model": {"base_model": str(tiny_base.path)},
         "train": {"method": "lora", "max_steps": 2, "evaluations": 1, "rank": 2},
         "evaluate": {

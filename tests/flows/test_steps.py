@@ -20,7 +20,7 @@ def make_splits(calls, count=3):
     def compute():
         calls.append(count)
         rows = [
-            {"doc_id": f"{i:016x}", "cluster_id": f"{i:016x}", "split": "train"}
+            {"doc_id": f"{i:016x}", "chunk_id": "", "cluster_id": f"{i:016x}", "split": "train"}
             for i in track(range(count), "rows")
         ]
         return Outcome(table(Splits, rows), drops([Drop("x", "too_short")]), rows_in=count + 1)
