@@ -1,12 +1,12 @@
 """Chat template and loss mask: which tokens of an example are trained.
 
 The mask comes from rendering prefixes with the model's own template, so it needs neither
-``{% generation %}`` in the template (SmolLM2's has none) nor a search for strings: the tokens of
-the prompt, rendered with the generation prompt and tokenized alone as a server does, must begin
-the tokens of the whole conversation. What a model sees in training is then token by token what it
-sees when it is served. What the template writes between generation prompt and response (gpt-oss:
-``<|channel|>final<|message|>``) the model must write itself when served, so it is trained. A
-generation prompt that opens a thought (DeepSeek-R1) is followed by the end of an empty one.
+``{% generation %}`` in the template (SmolLM2's has none) nor a search for strings. The tokens of
+the prompt are those of the prompt alone, as a server has them, and the response begins with a token
+of its own: what a model sees in training is token by token what it sees when it is served. What the
+template writes between generation prompt and response (gpt-oss: ``<|channel|>final<|message|>``)
+the model must write itself when served, so it is trained. A generation prompt that opens a thought
+(DeepSeek-R1) is followed by the end of an empty one.
 
 Works on the tokenizer object alone; neither torch nor transformers is imported.
 """
@@ -220,11 +220,12 @@ def _encoded(tokenizer: Any, messages: Sequence[Message]) -> Encoded | Rejected:
     turn = _turn(tokenizer, messages)
     if isinstance(turn, Rejected):
         return turn
-    ids, prompt = text_ids(tokenizer, "".join(turn)), text_ids(tokenizer, turn.prompt)
-    if ids[: len(prompt)] != prompt:
-        parted = _common(ids, prompt)
+    whole, prompt = text_ids(tokenizer, "".join(turn)), text_ids(tokenizer, turn.prompt)
+    ids = _continued(tokenizer, prompt, whole)
+    if ids is None:
+        parted = _common(whole, prompt)
         found = f"the prompt alone ends in {tokenizer.decode(prompt[parted:])!r}, before the "
-        found += f"response stands {tokenizer.decode(ids[parted : parted + 3])!r}"
+        found += f"response stands {tokenizer.decode(whole[parted : parted + 3])!r}"
         return Rejected("segments_differ", found=found)
     if len(ids) == len(prompt):
         return Rejected("no_tokens_supervised", 0, 1)
@@ -245,6 +246,21 @@ def _encoded(tokenizer: Any, messages: Sequence[Message]) -> Encoded | Rejected:
     trained = ids[len(prompt) : last]
     labels = [IGNORED] * len(prompt) + trained + [IGNORED] * (len(ids) - last)
     return Encoded(ids, labels, preamble=start - len(prompt))
+
+
+def _continued(tokenizer: Any, prompt: list[int], whole: list[int]) -> list[int] | None:
+    """Return the tokens of a prompt, as a server has them, and those that follow it in the whole.
+
+    Tokens at the end of the prompt may differ: SmolLM2 has one token for two line ends, and two
+    where a word follows. None when a token of the whole spans the end of the prompt.
+    """
+    parted = _common(whole, prompt)
+    end = "".join(tokenizer.convert_ids_to_tokens(prompt[parted:]))
+    spelt, place = "", parted
+    while len(spelt) < len(end) and place < len(whole):
+        spelt += tokenizer.convert_ids_to_tokens(whole[place])
+        place += 1
+    return [*prompt, *whole[place:]] if spelt == end else None
 
 
 def _common(one: Sequence[Any], other: Sequence[Any]) -> int:

@@ -18,6 +18,7 @@ from pipeline.dataset.chat import (
 )
 from pipeline.errors import TrainingError
 from pipeline.train.base_model import load_tokenizer
+from tests.pipeline.families import TEMPLATES
 
 SEEDS = Path(__file__).parents[3] / "data" / "seeds" / "seed_tasks.jsonl"
 LIMIT = 512
@@ -74,6 +75,22 @@ def test_the_prompt_in_training_is_the_prompt_in_serving(tokenizer):
     assert set(encoded.labels[: len(prompt)]) == {IGNORED}
     assert encoded.labels[len(prompt)] != IGNORED
     assert "named SmolLM" in tokenizer.decode(prompt), "the template's own system prompt is kept"
+
+
+def test_a_prompt_whose_end_has_other_tokens_alone_is_the_one_that_is_served(tokenizer):
+    """Qwen3's template ends a prompt with an empty line, here one token, but two before a word."""
+    other = copy.deepcopy(tokenizer)
+    other.chat_template = TEMPLATES["qwen3"]
+    prompt = prompt_ids(other, pair(QUESTION, ANSWER)[:1])
+    assert other.decode(prompt).endswith("</think>\n\n")
+    whole = other(render(other, pair(QUESTION, ANSWER)), add_special_tokens=False)["input_ids"]
+    assert whole[: len(prompt)] != prompt
+    encoded = encode(other, pair(QUESTION, ANSWER), LIMIT)
+    assert isinstance(encoded, Encoded)
+    assert encoded.input_ids[: len(prompt)] == prompt
+    trained = [label for label in encoded.labels if label != IGNORED]
+    assert other.decode(trained) == ANSWER + "<|im_end|>"
+    assert encoded.labels[len(prompt) : len(prompt) + len(trained)] == trained
 
 
 def test_only_the_last_response_of_a_conversation_is_trained(tokenizer):
