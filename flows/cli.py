@@ -153,10 +153,8 @@ def _print_summary(report: "Report") -> None:
     from pipeline.report.evaluation_text import evaluation_table
     from pipeline.report.text import verdict
 
-    click.echo()
-    click.echo(evaluation_table(report))
-    click.echo()
-    click.echo(verdict(report))
+    for text in filter(None, (evaluation_table(report), verdict(report))):
+        click.echo(f"\n{text}")
 
 
 for each in (
