@@ -142,7 +142,7 @@ def _adapter(source: Source, output: Path) -> dict[str, Any]:
         exact = _reference(source)
         save_dequantized(source.base, settings.model, output / BASE)
 
-        def load(device: str, dtype: Any) -> Any:
+        def load(device: str, dtype: str) -> Any:
             return on_plain_base(load_model(output / BASE, device, dtype), output)
 
         parity = _judge(source, exact, own_type(source.base), load)
@@ -244,20 +244,18 @@ def _reference(source: Source) -> "Predictions":
 
 
 def _judge(
-    source: Source, exact: "Predictions", stored: "Stored", load: Callable[[str, Any], Any]
+    source: Source, exact: "Predictions", stored: "Stored", load: Callable[[str, str], Any]
 ) -> Judged:
     """Compare a form with the adapter: its weights, and as a server computes with them.
 
     The second finds activations that leave the range of the type: a server takes it from the files.
     """
-    import torch
-
-    weights = _compare(source, exact, load("cpu", torch.float32))
+    weights = _compare(source, exact, load("cpu", "float32"))
     free_memory()
     if stored == "float32":
         return Judged(stored, weights)
     device = choose_device(source.settings.model)
-    return Judged(stored, weights, _compare(source, exact, load(device, getattr(torch, stored))))
+    return Judged(stored, weights, _compare(source, exact, load(device, stored)))
 
 
 def _compare(source: Source, reference: "Predictions", model: Any) -> "Parity":

@@ -302,7 +302,7 @@ def load_model(
     Args:
         path: folder of the base model.
         device: ``cpu`` or ``cuda``.
-        dtype: torch dtype of the weights; by default :func:`compute_dtype`.
+        dtype: of the weights, of torch or its name; by default :func:`compute_dtype`.
         quantization_config: see :mod:`pipeline.train.quantized`.
     """
     automatic, kind = model_class(path)
