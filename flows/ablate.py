@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
-import polars as pl
 from pandera.typing.polars import DataFrame
 from prefect import flow
 
@@ -17,17 +16,16 @@ from flows.models import LoadedModel, base_model
 from flows.monitor import latest_corpus
 from flows.report import write_report
 from flows.review import review_pairs
-from flows.steps import Stage, run_stage
-from pipeline.dataset.ablation import ablation_pairs
-from pipeline.dataset.examples import to_examples
+from flows.steps import run_stage
+from pipeline.dataset.ablation import ARM_PAIRS
+from pipeline.dataset.examples import ARM_EXAMPLES
 from pipeline.dataset.leak import check_leaks
 from pipeline.errors import InputError, TrainingError
-from pipeline.outcome import Outcome
 from pipeline.settings import Settings
+from pipeline.stage import Given
 from pipeline.store import Dataset
 from pipeline.train.base_model import hidden_size
 from schemas.pairs import Examples, Pairs, ScreenedPairs, SettledPairs
-from schemas.splits import Splits
 
 if TYPE_CHECKING:
     from pipeline.report.contents import Report
@@ -99,17 +97,12 @@ def _arm(
     """Return the examples of an arm: its train rows, and the validation rows of all."""
     pairs = run_stage(
         run,
-        Stage(f"pairs {name}", 1, "ablation_pairs"),
-        SettledPairs,
-        lambda source, settled, splits: ablation_pairs(
-            source, settled, splits, reviewed=name == "reviewed"
-        ),
-        settings={"arm": name},
-        tables={
-            "source": (source, schema),
-            "settled": (settled, SettledPairs),
-            "splits": (corpus.splits, Splits),
-        },
+        ARM_PAIRS.named(f"pairs {name}"),
+        source=Given(run.store.read(source, schema), source.content),
+        settled=settled,
+        splits=corpus.splits,
+        reviewed=Given(name == "reviewed"),
+        parents={"source": source},
     )
     kept = run.store.read(pairs, SettledPairs)
     leaks = check_leaks(kept)
@@ -119,17 +112,7 @@ def _arm(
             "decontamination; expected none; this is a bug, please report it with the run folder"
         )
 
-    def compute(pairs: DataFrame[SettledPairs]) -> Outcome[Examples]:
-        return to_examples(cast("DataFrame[SettledPairs]", pairs.filter(pl.col("split") != "test")))
-
-    return run_stage(
-        run,
-        Stage(f"examples {name}", 1, "ablation_examples"),
-        Examples,
-        compute,
-        settings={"arm": name},
-        tables={"pairs": (pairs, SettledPairs)},
-    )
+    return run_stage(run, ARM_EXAMPLES.named(f"examples {name}"), pairs=pairs)
 
 
 def _missing(counts: Mapping[str, int]) -> dict[str, str]:

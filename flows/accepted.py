@@ -2,16 +2,12 @@
 
 from pathlib import Path
 
-import polars as pl
-
 from flows.context import Run
-from flows.steps import Stage, run_folder_stage
-from pipeline.dedup.index import FILES, Index, write_segment
+from flows.steps import run_stage
+from pipeline.dedup.deduplicate import INDEX
 from pipeline.errors import MissingDataset
-from pipeline.store import Dataset, Filled
-from schemas.documents import UniqueDocuments
-
-INDEX = Stage("index", 1, "dedup_index")
+from pipeline.stage import Given
+from pipeline.store import Dataset
 
 MOST_SEGMENTS = 32
 """Segments of a chain; after that many runs with new documents it is written as one again."""
@@ -35,16 +31,17 @@ def accepted_before(run: Run, cleaned: Dataset) -> Dataset | None:
         return None
     for dataset, _ in reversed(chain):
         manifest = run.store.manifest(dataset.name, dataset.fingerprint)
-        if manifest.settings != run.settings.dedup.recipe():
+        rules = (run.settings.dedup.recipe(), INDEX.modules())
+        if (manifest.settings, manifest.code.get("modules")) != rules:
             return None  # documents were accepted by other rules
         if manifest.inputs["cleaned"] != cleaned.content:
             return dataset
     return None
 
 
-def open_index(run: Run, dataset: Dataset | None) -> Index | None:
-    """Open an index with all its segments."""
-    return None if dataset is None else Index([folder for _, folder in _chain(run, dataset)])
+def segments(run: Run, index: Dataset | None) -> list[Path]:
+    """Return the folders of an index's segments, the oldest first; none without an index."""
+    return [] if index is None else [folder for _, folder in _chain(run, index)]
 
 
 def index_documents(
@@ -58,27 +55,17 @@ def index_documents(
         documents: what of it was kept.
         before: the index that it was compared with.
     """
-    settings = run.settings.dedup
-    if not settings.incremental:
+    if not run.settings.dedup.incremental:
         return None
-
-    def fill(folder: Path) -> Filled:
-        rows: pl.DataFrame = run.store.read(documents, UniqueDocuments)
-        known = open_index(run, before)
-        if known is not None:
-            rows = rows.filter(pl.Series(~known.has(rows["doc_id"])))
-        write_segment(folder, rows, settings)
-        return Filled(identity=FILES, rows=rows.height)
-
     if before is not None and _worn(run, before, documents):
         before = None
-    return run_folder_stage(
+    return run_stage(
         run,
         INDEX,
-        fill,
-        settings=settings,
-        inputs={"documents": documents} | ({} if before is None else {"previous": before}),
-        keys={"cleaned": cleaned.content},
+        documents=documents,
+        cleaned=cleaned.content,
+        accepted=Given(segments(run, before)),
+        previous=before,
     )
 
 

@@ -5,35 +5,31 @@ The arms of the base model come before the training: they say what the test set 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from pandera.typing.polars import DataFrame
+from functools import partial
 
 from flows.context import Run, say
 from flows.curate import Corpus
 from flows.finetune import TrainingData
 from flows.models import LoadedModel
-from flows.steps import Stage, run_stage
+from flows.steps import run_stage
 from pipeline.cache import digest
 from pipeline.dataset.chat import Message
 from pipeline.dataset.places import unit_of
 from pipeline.evaluate.grounding import source_texts
 from pipeline.evaluate.power import Foresight, foresee
-from pipeline.evaluate.prompts import Passage
+from pipeline.evaluate.prompts import Material, Passage
 from pipeline.evaluate.retrieval import retrieve
-from pipeline.evaluate.selection import answer_limit, nearest_examples, test_set
+from pipeline.evaluate.selection import answer_limit, nearest_examples
 from pipeline.evaluate.slices import label_rows
+from pipeline.evaluate.stages import ANSWER, TEST_SET
 from pipeline.manifest import content_digest
-from pipeline.outcome import Outcome, drops, table
+from pipeline.stage import Given
 from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel, load_tokenizer, token_counter
 from schemas.chunks import Chunks
 from schemas.documents import UniqueDocuments
-from schemas.evaluation import ARMS, Answers, AnswerTimings
+from schemas.evaluation import Answers
 from schemas.pairs import Examples, SettledPairs
-
-TEST_SET = Stage("test set", 1, "test_set")
-ANSWER = {arm: Stage(f"evaluate {arm}", 3, "answers", holds_model=True) for arm in ARMS}
 
 RETRIEVING = ("retrieval", "challenger_retrieval")
 PROMPTED = ("few_shot", "retrieval", "chain_of_thought")
@@ -85,12 +81,9 @@ def freeze_test_set(run: Run, base: BaseModel, examples: Dataset) -> Dataset:
     return run_stage(
         run,
         TEST_SET,
-        Examples,
-        lambda: test_set(rows, load_tokenizer(base.path, base.thinking), run.settings.evaluate),
-        settings=run.settings.evaluate.model_dump(
-            mode="json", include={"max_tokens", "max_test_rows", "seed"}
-        ),
-        keys={"test": content_digest(rows.filter(split="test")), "base": base.digest},
+        examples=Given(rows, content_digest(rows.filter(split="test"))),
+        load=Given(partial(load_tokenizer, base.path, base.thinking)),
+        base=base.digest,
         parents={"examples": examples},
     )
 
@@ -132,41 +125,23 @@ def answer_arm(
     settings = settings.model_copy(update={"max_new_tokens": test.answer_tokens})
     shots = test.shots if arm == "few_shot" else {}
     passages = test.passages if arm in RETRIEVING else None
-    keys = {"base": base.digest, "sources": digest(dict(test.sources))}
-    if adapter is not None:
-        keys["adapter"] = adapter.content
-    if shots:
-        keys["shots"] = digest(dict(shots))
-    if passages is not None:
-        keys["passages"] = digest({pair: list(found) for pair, found in passages.items()})
-
-    def compute(asked: DataFrame[Examples]) -> Outcome[Answers]:
-        from pipeline.evaluate.answers import Material, answer_timed
-
-        material = Material(shots, passages, test.sources, screen)
-        if not asked.height:
-            empty: tuple[Any, Any] = table(Answers, []), table(AnswerTimings, [])
-            answers, timings = empty
-        else:
-            found = answer_timed(arm, asked, *loaded.get(adapter), settings, material)
-            answers, timings = found.answers, found.timings
-        return Outcome(
-            answers,
-            drops([]),
-            rows_in=asked.height,
-            tables={"timings": (AnswerTimings, timings)},
-        )
-
     return run_stage(
         run,
-        ANSWER[arm],
-        Answers,
-        compute,
-        settings=settings.model_dump(
-            mode="json", include={"max_new_tokens", "thinking_tokens", "max_tokens", "batch_size"}
-        )
-        | {"min_content_recall": screen.min_content_recall},
-        tables={"asked": (test.frozen, Examples)},
-        keys=keys,
+        ANSWER.named(f"evaluate {arm}"),
+        settings=settings,
+        also={"min_content_recall": screen.min_content_recall},
+        arm=Given(arm),
+        asked=test.frozen,
+        model=Given(partial(loaded.get, adapter)),
+        material=Given(Material(shots, passages, test.sources, screen)),
+        sources=digest(dict(test.sources)),
+        shots=digest(dict(shots)) if shots else None,
+        passages=None if passages is None else digest(_lists(passages)),
         parents={"model": adapter} if adapter else {},
+        base=base.digest,
+        adapter=adapter.content if adapter else None,
     )
+
+
+def _lists(passages: Mapping[str, Passage]) -> dict[str, list[object]]:
+    return {pair: list(passage) for pair, passage in passages.items()}

@@ -3,8 +3,8 @@
 import json
 import shutil
 import tempfile
-from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -12,19 +12,20 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from flows.context import Run
-from flows.keeping import general_scores, model_keys
+from flows.keeping import general_scores
 from flows.models import LoadedModel, free_memory, say_device
-from flows.steps import Stage, run_folder_stage, run_stage
+from flows.steps import run_stage
 from pipeline.cache import digest
 from pipeline.evaluate.comparison import Trained
 from pipeline.evaluate.forgetting import compare, read_general_set
+from pipeline.evaluate.stages import DECODED, DECODING, FORGETTING, LOSSES
 from pipeline.manifest import content_digest
-from pipeline.outcome import Outcome, table
 from pipeline.settings import TrainSettings
-from pipeline.store import DROPPED, Dataset, Filled
+from pipeline.stage import Given
+from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel
+from pipeline.train.stages import CANDIDATE
 from schemas.comparison import HeldOutLosses
-from schemas.drops import Drops
 from schemas.evaluation import GeneralScores
 from schemas.pairs import Examples
 
@@ -44,32 +45,21 @@ class Bench:
 
     def train(self, name: str, rows: DataFrame[Examples], settings: TrainSettings) -> Dataset:
         """Train one candidate from one seed, in a process of its own."""
-        from pipeline.train.alone import train_alone
-        from pipeline.train.stored import identity
-
         run, base = self.run, self.base
         content = content_digest(rows)
         key = digest([name, content, settings.model_dump(mode="json")])[:16]
         work = run.home / "work" / f"compare-{key}"
 
-        def fill(folder: Path) -> Filled:
-            self.loaded.release()
-            say_device(run.settings.model)
-            facts = train_alone(rows, base, settings, run.settings.model, work, folder)
-            table(Drops, facts["dropped"]).write_parquet(folder / DROPPED)
-            (folder / "training.json").write_text(json.dumps(facts, indent=1), "utf-8")
-            return Filled(
-                identity=identity(folder),
-                rows=facts["rows_kept"],
-                reasons=dict(Counter(row["reason"] for row in facts["dropped"])),
-            )
-
-        model = run_folder_stage(
+        say_device(run.settings.model)
+        model = run_stage(
             run,
-            Stage(f"train {name} seed {settings.seed}", 1, "compared_model", holds_model=True),
-            fill,
+            CANDIDATE.named(f"train {name} seed {settings.seed}"),
+            examples=Given(rows, content),
+            base=Given(base, base.digest),
             settings=settings,
-            keys={"examples": content, "base": base.digest},
+            model_settings=Given(run.settings.model),
+            work=Given(work),
+            free=Given(self.loaded.release),
         )
         shutil.rmtree(work, ignore_errors=True)
         return model
@@ -97,23 +87,17 @@ class Bench:
 
     def losses(self, name: str, model: Dataset | None) -> DataFrame[HeldOutLosses]:
         """Return the losses on the held-out rows, of the base model for None."""
-        settings = self.run.settings.evaluate
         everything = self.run.store.read(self.held_out, Examples)
         rows = cast("DataFrame[Examples]", everything.filter(pl.col("split") != "train"))
 
-        def compute() -> Outcome[HeldOutLosses]:
-            from pipeline.evaluate.held_out import held_out_losses
-
-            return held_out_losses(rows, *self.loaded.get(model), settings)
-
         dataset = run_stage(
             self.run,
-            Stage(f"losses {name}", 1, "held_out_losses", holds_model=True),
-            HeldOutLosses,
-            compute,
-            settings=settings.model_dump(mode="json", include={"batch_size", "max_tokens"}),
-            keys=model_keys(self.base, model) | {"rows": content_digest(rows)},
+            LOSSES.named(f"losses {name}"),
+            rows=Given(rows, content_digest(rows)),
+            model=Given(partial(self.loaded.get, model)),
             parents={"examples": self.held_out} | self._parents(model),
+            base=self.base.digest,
+            adapter=model.content if model else None,
         )
         return self.run.store.read(dataset, HeldOutLosses)
 
@@ -122,7 +106,7 @@ class Bench:
         folder = self.run.settings.paths.general
         if folder is None:
             return None
-        stage = Stage(f"general {name}", 1, "compared_general_scores", holds_model=True)
+        stage = FORGETTING.named(f"general {name}", "compared_general_scores")
         texts = read_general_set(folder)
         dataset = general_scores(self.run, stage, self.base, self.loaded, texts, model)
         return self.run.store.read(dataset, GeneralScores)
@@ -133,22 +117,21 @@ class Bench:
         asked = run.store.read(self.held_out, Examples).filter(pl.col("split") != "train")
         question = asked.sort("pair_id")["messages"][0][0]["content"]
 
-        def fill(folder: Path) -> Filled:
+        def speeds() -> dict[str, float]:
             rates = {"adapter": self._speed(*self.loaded.get(model), question)}
             self.loaded.release()
-            rates |= self._merged(run.store.path(model), question)
-            (folder / "decoding.json").write_text(json.dumps(rates), "utf-8")
-            return Filled(identity=("decoding.json",))
+            return rates | self._merged(run.store.path(model), question)
 
-        dataset = run_folder_stage(
+        dataset = run_stage(
             run,
-            Stage(f"decoding {name}", 1, "decoding", holds_model=True),
-            fill,
-            settings={},
-            keys=model_keys(self.base, model) | {"question": digest(question)},
+            DECODING.named(f"decoding {name}"),
+            speeds=Given(speeds),
+            question=digest(question),
             parents=self._parents(model),
+            base=self.base.digest,
+            adapter=model.content if model else None,
         )
-        text = (run.store.path(dataset) / "decoding.json").read_text("utf-8")
+        text = (run.store.path(dataset) / DECODED).read_text("utf-8")
         return cast("dict[str, float]", json.loads(text))
 
     def _merged(self, adapter: Path, question: str) -> dict[str, float]:

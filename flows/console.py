@@ -36,17 +36,22 @@ class StageLine:
     seconds: float
     reused: str | None = None
     """Short fingerprint of the dataset that was taken instead of running the stage."""
+    note: str = ""
+    """Why it was made anew, or that the code changed of what is reused."""
 
     def __str__(self) -> str:
+        note = f"  {self.note}" if self.note else ""
         if self.reused:
-            return f"{self.stage:<22} reused {self.reused[:8]}  {self.rows:,} rows"
+            return f"{self.stage:<22} reused {self.reused[:8]}  {self.rows:,} rows{note}"
         shown = sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
         why = ", ".join(f"{reason} {count:,}" for reason, count in shown[:4])
         rest = sum(count for _, count in shown[4:])
         why += f", other {rest:,}" if rest else ""
         counts = f"{self.rows_in:,} -> {self.rows_kept:,}"
         counts += f" = {self.rows:,} rows" if self.rows != self.rows_kept else ""
-        return f"{self.stage:<22} {counts:<22} {f'({why})  ' if why else ''}{self.seconds:.1f} s"
+        return (
+            f"{self.stage:<22} {counts:<22} {f'({why})  ' if why else ''}{self.seconds:.1f} s{note}"
+        )
 
 
 class StageProgress:

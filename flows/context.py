@@ -76,7 +76,9 @@ class Run:
         """Note that a stage ended, and say so."""
         self.lines.append(line)
         self.datasets[line.stage] = dataset
-        self.registry.point(f"dataset/{ref_name(line.stage, dataset)}", dataset, self.flow, now())
+        self.registry.point(
+            f"dataset/{ref_name(line.stage, dataset.name)}", dataset, self.flow, now()
+        )
         say(str(line))
 
 
@@ -98,10 +100,10 @@ def is_scheduled() -> bool:
     return bool(prefect.runtime.deployment.id)
 
 
-def ref_name(stage: str, dataset: Dataset) -> str:
+def ref_name(stage: str, dataset: str) -> str:
     """Name the ref of a dataset: its own name, with the arm behind it where arms share one."""
     arm = stage.partition(" ")[2]
-    return f"{dataset.name}-{arm}" if arm in ARMS else dataset.name
+    return f"{dataset}-{arm}" if arm in ARMS else dataset
 
 
 WAIT_SECONDS = 12 * 3600.0

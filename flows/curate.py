@@ -9,47 +9,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from pandera.typing.polars import DataFrame
 from prefect import flow
 
-from flows.accepted import accepted_before, index_documents, open_index
+from flows.accepted import accepted_before, index_documents, segments
 from flows.context import Run, open_run, say
 from flows.models import base_model
 from flows.report import write_report
-from flows.steps import Stage, run_stage
+from flows.steps import run_stage
 from pipeline.cache import digest
 from pipeline.dataset.sections import FEWEST
-from pipeline.dataset.split import split
-from pipeline.dedup.deduplicate import deduplicate
+from pipeline.dataset.split import SPLIT
+from pipeline.dedup.deduplicate import DEDUPLICATE
 from pipeline.dedup.embedding import embedding_version
-from pipeline.dedup.paragraphs import find_repeated, trim
-from pipeline.dedup.runners import runner
-from pipeline.dedup.semantic import deduplicate_meaning
+from pipeline.dedup.paragraphs import PARAGRAPHS, TRIM
+from pipeline.dedup.semantic import SEMANTIC
 from pipeline.errors import InputError
-from pipeline.ingest.chunk import chunk
-from pipeline.ingest.clean import clean
+from pipeline.ingest.chunk import CHUNK
+from pipeline.ingest.clean import CLEAN
 from pipeline.ingest.files import SourceFile, scan
-from pipeline.ingest.ingest import ingest
+from pipeline.ingest.ingest import INGEST
 from pipeline.ingest.quality import rules_of, too_short
-from pipeline.outcome import Outcome
 from pipeline.processes import keeping_workers, usable_cores
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
+from pipeline.stage import Given
 from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel, token_counter
-from schemas.chunks import Chunks
-from schemas.documents import Documents, RawDocuments, UniqueDocuments
-from schemas.paragraphs import RepeatedParagraphs
-from schemas.splits import Splits
-
-INGEST = Stage("ingest", 2, "raw_documents")
-CLEAN = Stage("clean", 3, "documents")
-PARAGRAPHS = Stage("paragraphs", 1, "repeated_paragraphs")
-TRIM = Stage("trim", 1, "trimmed_documents")
-DEDUPLICATE = Stage("deduplicate", 2, "unique_documents")
-SEMANTIC = Stage("semantic", 1, "unique_documents")
-CHUNK = Stage("chunk", 1, "chunks")
-SPLIT = Stage("split", 2, "splits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,45 +86,21 @@ def curate_documents(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> 
 
 def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> Corpus:
     settings = run.settings
-    reads = run.cache("reads")
     raw = run_stage(
         run,
         INGEST,
-        RawDocuments,
-        lambda: ingest(files, settings.ingest, reads),
-        settings=settings.ingest,
-        keys={"files": digest([file.version for file in files])},
+        files=Given(files, digest([file.version for file in files])),
+        cache=Given(run.cache("reads")),
     )
     require_rows(run, raw, "ingest: no document could be read", "look at the folder's files")
-    cleaned = run_stage(
-        run,
-        CLEAN,
-        Documents,
-        lambda documents: clean(documents, settings.clean),
-        settings=settings.clean,
-        tables={"documents": (raw, RawDocuments)},
-    )
+    cleaned = run_stage(run, CLEAN, documents=raw)
     require_rows(run, cleaned, "clean: no document passed", "see the settings of [clean]")
     unique = deduplicate_documents(run, trim_documents(run, cleaned))
     documents = deduplicate_meanings(run, unique)
-    chunks = run_stage(
-        run,
-        CHUNK,
-        Chunks,
-        lambda documents: chunk(documents, settings.chunk, token_counter(base.path)),
-        settings=settings.chunk,
-        tables={"documents": (documents, UniqueDocuments)},
-        keys={"tokenizer": base.digest},
-    )
+    tokenizer = Given(token_counter(base.path), base.digest)
+    chunks = run_stage(run, CHUNK, documents=documents, count_tokens=tokenizer)
     require_rows(run, chunks, "chunk: no document gave a chunk", "see the settings of [chunk]")
-    splits = run_stage(
-        run,
-        SPLIT,
-        Splits,
-        lambda documents, chunks: split(documents, chunks, settings.split),
-        settings=settings.split,
-        tables={"documents": (documents, UniqueDocuments), "chunks": (chunks, Chunks)},
-    )
+    splits = run_stage(run, SPLIT, documents=documents, chunks=chunks)
     sections = run.store.manifest(splits.name, splits.fingerprint).facts.metrics["sections"]
     if sections:
         asked = settings.split.unit == "section"
@@ -155,53 +116,27 @@ def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> Corpus:
 
 def trim_documents(run: Run, cleaned: Dataset) -> Dataset:
     """Look for paragraphs that many documents have, and take them out if the settings say so."""
-    settings, asked = run.settings.paragraphs, run.settings.clean
-    if settings.action == "off":
+    action, asked = run.settings.paragraphs.action, run.settings.clean
+    if action == "off":
         return cleaned
-    repeated = run_stage(
-        run,
-        PARAGRAPHS,
-        RepeatedParagraphs,
-        lambda documents: find_repeated(documents, settings),
-        settings=settings,
-        tables={"documents": (cleaned, Documents)},
-    )
-    if settings.action == "report":
+    repeated = run_stage(run, PARAGRAPHS, documents=cleaned)
+    if action == "report":
         return cleaned
     judge = partial(too_short, rules=rules_of(asked.profile, asked.limits))
-    return run_stage(
-        run,
-        TRIM,
-        Documents,
-        lambda documents, repeated: trim(documents, repeated, judge),
-        settings={"profile": asked.profile, "limits": asked.limits},
-        tables={"documents": (cleaned, Documents), "repeated": (repeated, RepeatedParagraphs)},
-    )
+    limits = digest([asked.profile, asked.limits])
+    return run_stage(run, TRIM, documents=cleaned, repeated=repeated, judge=Given(judge, limits))
 
 
 def deduplicate_documents(run: Run, cleaned: Dataset) -> Dataset:
     """Keep one document of every cluster, and note which for the next run."""
     before = accepted_before(run, cleaned)
-    settings = run.settings.dedup
-
-    def compute(documents: DataFrame[Documents]) -> Outcome[UniqueDocuments]:
-        index = open_index(run, before)
-        if index is not None:
-            index.keep_only(documents["doc_id"])
-        with runner(settings) as chosen:
-            return deduplicate(
-                documents, settings, accepted=index, runner=chosen, scratch=run.folder
-            )
-
     documents = run_stage(
         run,
         DEDUPLICATE,
-        UniqueDocuments,
-        compute,
-        settings=settings,
-        tables={"documents": (cleaned, Documents)},
-        keys={} if before is None else {"accepted": before.content},
-        parents={} if before is None else {"accepted": before},
+        documents=cleaned,
+        accepted=Given(segments(run, before), before.content if before else None),
+        scratch=Given(run.folder),
+        parents={"accepted": before} if before else {},
     )
     index_documents(run, cleaned, documents, before)
     return documents
@@ -209,17 +144,15 @@ def deduplicate_documents(run: Run, cleaned: Dataset) -> Dataset:
 
 def deduplicate_meanings(run: Run, unique: Dataset) -> Dataset:
     """Drop what says the same in other words, if the settings say so."""
-    settings, preferred = run.settings.semantic, run.settings.dedup.preferred_sources
-    if not settings.enabled:
+    if not run.settings.semantic.enabled:
         return unique
+    preferred = run.settings.dedup.preferred_sources
     return run_stage(
         run,
         SEMANTIC,
-        UniqueDocuments,
-        lambda documents: deduplicate_meaning(documents, settings, preferred),
-        settings=settings.recipe() | {"preferred_sources": list(preferred)},
-        tables={"documents": (unique, UniqueDocuments)},
-        keys={"embedding": embedding_version()},
+        documents=unique,
+        preferred_sources=Given(preferred, digest(preferred)),
+        embedding=embedding_version(),
     )
 
 

@@ -1,46 +1,38 @@
 """Settled pairs to a model: gold -> decontaminate -> examples -> train -> drift baseline."""
 
-import json
 import shutil
-from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from flows.context import Run, say
+from flows.context import Run
 from flows.curate import Corpus
-from flows.models import LoadedModel, free_memory, say_device
+from flows.models import LoadedModel, say_device
 from flows.replay import replay_rows
-from flows.steps import Stage, run_folder_stage, run_stage
+from flows.steps import run_stage
 from pipeline.cache import digest
 from pipeline.dataset.benchmarks import read_benchmark
-from pipeline.dataset.examples import to_examples
-from pipeline.dataset.gold import attach_gold
+from pipeline.dataset.examples import EXAMPLES
+from pipeline.dataset.gold import GOLD
 from pipeline.dataset.jsonl import read_jsonl
-from pipeline.dataset.leak import check_leaks, decontaminate
-from pipeline.drift.baseline import baseline
+from pipeline.dataset.leak import DECONTAMINATE, check_leaks
+from pipeline.drift.baseline import DRIFT
 from pipeline.drift.features import document_texts, pair_texts
 from pipeline.errors import InputError, TrainingError
 from pipeline.manifest import content_digest
-from pipeline.outcome import Outcome
-from pipeline.store import DROPPED, Dataset, Filled
+from pipeline.stage import Given, Stage
+from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel, hidden_size, token_counter
 from pipeline.train.distill import find_teacher
 from pipeline.train.methods import resolved
-from schemas.chunks import Chunks
-from schemas.documents import RawDocuments, UniqueDocuments
-from schemas.drift import DriftFeatures
+from pipeline.train.stages import TRAIN
+from schemas.documents import UniqueDocuments
 from schemas.pairs import Examples, SettledPairs
 from schemas.splits import Splits
-
-GOLD = Stage("gold", 1, "gold_pairs")
-DECONTAMINATE = Stage("decontaminate", 2, "clean_pairs")
-EXAMPLES = Stage("examples", 1, "examples")
-TRAIN = Stage("train", 2, "model", holds_model=True)
-DRIFT = Stage("drift baseline", 2, "drift_reference", holds_model=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +48,16 @@ class TrainingData:
 def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
     """Join settled and gold pairs, drop what leaks into test, and render chat messages."""
     settings = run.settings
-    pairs = [settled]
-    if settings.paths.gold is not None:
-        pairs.append(gold_pairs(run, corpus, settings.paths.gold))
+    gold = settings.paths.gold
     benchmarks = [row for path in settings.paths.benchmarks for row in read_benchmark(path)]
-    tables = {f"pairs_{number}": (dataset, SettledPairs) for number, dataset in enumerate(pairs)}
     clean = run_stage(
         run,
         DECONTAMINATE,
-        SettledPairs,
-        lambda **frames: decontaminate(
-            cast("DataFrame[SettledPairs]", pl.concat(frames.values())), benchmarks
-        ),
-        settings={},
-        tables=tables,
-        keys={"benchmarks": digest(benchmarks)} if benchmarks else {},
+        benchmarks=Given(benchmarks, digest(benchmarks) if benchmarks else None),
+        settled=settled,
+        gold=gold_pairs(run, corpus, gold) if gold else None,
     )
-    examples = run_stage(
-        run,
-        EXAMPLES,
-        Examples,
-        lambda pairs: to_examples(pairs),
-        settings={},
-        tables={"pairs": (clean, SettledPairs)},
-    )
+    examples = run_stage(run, EXAMPLES, pairs=clean)
     leaks = check_leaks(run.store.read(clean, SettledPairs), benchmarks)
     if len(leaks):
         raise TrainingError(
@@ -96,18 +74,13 @@ def gold_pairs(run: Run, corpus: Corpus, path: Path) -> Dataset:
     return run_stage(
         run,
         GOLD,
-        SettledPairs,
-        lambda documents, raw, splits, chunks: attach_gold(
-            rows, documents, duplicates, raw, splits, chunks, path.name
-        ),
-        settings={},
-        tables={
-            "documents": (corpus.documents, UniqueDocuments),
-            "raw": (corpus.raw, RawDocuments),
-            "splits": (corpus.splits, Splits),
-            "chunks": (corpus.chunks, Chunks),
-        },
-        keys={"gold": digest(rows)},
+        rows=Given(rows, digest(rows)),
+        documents=corpus.documents,
+        duplicates=Given(duplicates),
+        raw=corpus.raw,
+        splits=corpus.splits,
+        chunks=corpus.chunks,
+        name=Given(path.name),
     )
 
 
@@ -133,42 +106,19 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
     )
     content = content_digest(rows)
     distilled = find_teacher(wanted, run.home / "models")
-    teacher = {"distilled_from": distilled.digest} if distilled else {}
     work = run.home / "work" / digest([content, wanted.model_dump(mode="json")])[:16]
 
-    def fill(folder: Path) -> Filled:
-        from pipeline.train.stored import identity
-
-        say_device(settings.model)
-        # With the test rows, for the leak proof at its start.
-        arguments = (everything, base, wanted, settings.model, work, folder)
-        if wanted.processes > 1 or wanted.launch_config:
-            from pipeline.train.launched import launch
-
-            free_memory()  # of a GPU, too, for the processes
-            told = launch(*arguments)
-            reasons = Counter(drop["reason"] for drop in told["dropped"])
-            return Filled(identity=identity(folder), rows=told["rows_kept"], reasons=dict(reasons))
-        from pipeline.train.trainer import train
-
-        result = train(*arguments)
-        for proof in result.proofs:
-            if proof.name == "target layers":
-                say(proof.text)
-        result.dropped.write_parquet(folder / DROPPED)
-        (folder / "training.json").write_text(json.dumps(result.to_dict(), indent=1), "utf-8")
-        return Filled(
-            identity=identity(folder),
-            rows=result.rows_kept,
-            reasons=dict(Counter(result.dropped["reason"])),
-        )
-
-    model = run_folder_stage(
+    say_device(settings.model)
+    model = run_stage(
         run,
         stage,
-        fill,
+        # With the test rows, for the leak proof at its start; they decide nothing.
+        examples=Given(everything, content),
+        base=Given(base, base.digest),
         settings=wanted,
-        keys={"examples": content, "base": base.digest} | teacher,
+        model_settings=Given(settings.model),
+        work=Given(work),
+        distilled_from=distilled.digest if distilled else None,
         parents={"from": examples},
     )
     shutil.rmtree(work, ignore_errors=True)  # checkpoints of a model that is stored
@@ -195,23 +145,16 @@ def store_drift_baseline(
         ]
     )
 
-    def compute() -> Outcome[DriftFeatures]:
-        from pipeline.drift.model_signal import row_losses, sample
-
-        seed = run.settings.train.seed
-        measured = pl.concat(  # of each kind as many: a drift check compares like with like
-            [sample(texts.filter(kind=kind), seed) for kind in ("document", "pair")]
-        )
-        losses = row_losses(*loaded.get(model), measured["text"].to_list())
-        by_id = dict(zip(measured["id"], losses, strict=True))
-        return baseline(texts, token_counter(base.path), by_id)
-
+    seed = run.settings.train.seed
     return run_stage(
         run,
         DRIFT,
-        DriftFeatures,
-        compute,
-        settings={"seed": run.settings.train.seed},
-        keys={"texts": content_digest(texts), "adapter": model.content, "base": base.digest},
+        texts=Given(texts, content_digest(texts)),
+        count_tokens=Given(token_counter(base.path)),
+        model=Given(partial(loaded.get, model)),
+        seed=Given(seed),
+        also={"seed": seed},
+        adapter=model.content,
+        base=base.digest,
         parents={"model": model, "documents": corpus.documents, "examples": data.examples},
     )

@@ -1,9 +1,7 @@
 """Is the challenger better? Answer, score, compare, decide: every arm on one frozen test set."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import cast
 
 import polars as pl
@@ -18,20 +16,20 @@ from flows.looks import note_look
 from flows.models import LoadedModel
 from flows.pairwise import judge_pairwise
 from flows.seeds import claim_gain
-from flows.steps import Stage, run_folder_stage
-from pipeline.cache import digest, write_atomically
+from flows.steps import run_stage
+from pipeline.cache import digest
 from pipeline.evaluate.advice import Advice, Cost, advise, cost, tokens_by_arm
 from pipeline.evaluate.claim import Claim
 from pipeline.evaluate.evaluate import Evaluation, summarise
 from pipeline.evaluate.gate import Verdict, decide
 from pipeline.evaluate.kept import Kept
 from pipeline.evaluate.power import Foresight
+from pipeline.evaluate.stages import GATE
 from pipeline.registry import CHALLENGER, CHAMPION
-from pipeline.store import Dataset, Filled
+from pipeline.stage import Given
+from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel
 from schemas.evaluation import Answers, AnswerTimings
-
-GATE = Stage("gate", 4, "verdict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +88,25 @@ def judge_model(
         evaluation, kept, settings.gate, champion is not None, data.leaks, claimed, pairwise
     )
 
-    def fill(folder: Path) -> Filled:
-        record = {
-            "evaluation": evaluation.to_dict(),
-            "kept": kept.to_dict(),
-            "thresholds": settings.gate.model_dump(mode="json"),
-            "leaks": data.leaks,
-            "verdict": verdict.to_dict(),
-            "advice": asdict(advice),
-            "claim": claimed.to_dict() if claimed else None,
-            "pairwise": pairwise.to_dict() if pairwise else None,
-            "champion": str(champion) if champion else None,
-            "challenger": str(model),
-        }
-        write_atomically(folder / "verdict.json", json.dumps(record, indent=1).encode())
-        return Filled(identity=("verdict.json",), rows=evaluation.test_rows)
-
-    evidence = run_folder_stage(
+    record = {
+        "evaluation": evaluation.to_dict(),
+        "kept": kept.to_dict(),
+        "thresholds": settings.gate.model_dump(mode="json"),
+        "leaks": data.leaks,
+        "verdict": verdict.to_dict(),
+        "advice": asdict(advice),
+        "claim": claimed.to_dict() if claimed else None,
+        "pairwise": pairwise.to_dict() if pairwise else None,
+        "champion": str(champion) if champion else None,
+        "challenger": str(model),
+    }
+    evidence = run_stage(
         run,
         GATE,
-        fill,
-        settings={
+        {**answers, **general, **compared},
+        record=Given(record),
+        rows=Given(evaluation.test_rows),
+        also={
             "gate": settings.gate.model_dump(mode="json"),
             "evaluate": settings.evaluate.model_dump(mode="json"),
             "has_champion": champion is not None,
@@ -118,7 +114,6 @@ def judge_model(
             "labels": digest(test.labels),
             "by_seed": dict(claimed.to_dict()["by_seed"]) if claimed else {},
         },
-        inputs={**answers, **general, **compared},
         parents={"model": model},
     )
     return Judged(

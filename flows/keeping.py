@@ -2,29 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from flows.context import Run
 from flows.models import LoadedModel
-from flows.steps import Stage, run_stage
+from flows.steps import run_stage
 from pipeline.cache import digest
 from pipeline.evaluate.behaviour import Item, compare_behaviour, read_behaviour_items
 from pipeline.evaluate.forgetting import GeneralSet, compare, read_general_set
 from pipeline.evaluate.kept import Kept
-from pipeline.outcome import Outcome, drops
+from pipeline.evaluate.stages import BEHAVIOUR, FORGETTING
+from pipeline.stage import Given, Stage
 from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel
 from schemas.behaviour import BehaviourScores
 from schemas.evaluation import GeneralScores
 
-GENERAL = {
-    arm: Stage(f"forgetting {arm}", 1, "general_scores", holds_model=True)
-    for arm in ("base", "champion", "challenger")
-}
-BEHAVIOUR = {
-    arm: Stage(f"behaviour {arm}", 1, "behaviour_scores", holds_model=True)
-    for arm in ("base", "challenger")
-}
+SCORED = ("base", "challenger")
+"""Arms whose behaviour is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +60,9 @@ def measure_kept(
         if arm == "champion" and champion is None:
             continue
         measured[f"general_{arm}"] = general_scores(
-            run, GENERAL[arm], base, loaded, general.texts, adapter
+            run, FORGETTING.named(f"forgetting {arm}"), base, loaded, general.texts, adapter
         )
-        if arm in BEHAVIOUR and general.items:
+        if arm in SCORED and general.items:
             measured[f"behaviour_{arm}"] = _behaviour(run, arm, base, loaded, general, adapter)
     scores = {
         arm: run.store.read(dataset, GeneralScores)
@@ -77,7 +73,7 @@ def measure_kept(
     mine = scores["challenger"]
     behaviour = None
     if general.items:
-        said = [run.store.read(measured[f"behaviour_{arm}"], BehaviourScores) for arm in BEHAVIOUR]
+        said = [run.store.read(measured[f"behaviour_{arm}"], BehaviourScores) for arm in SCORED]
         behaviour = compare_behaviour(*said)
     kept = Kept(
         forgetting=compare(scores["base"], mine, settings),
@@ -96,22 +92,14 @@ def general_scores(
     adapter: Dataset | None,
 ) -> Dataset:
     """Measure one model on general texts and questions."""
-
-    def compute() -> Outcome[GeneralScores]:
-        from pipeline.evaluate.general import general_scores
-
-        rows = general_scores(general, *loaded.get(adapter))
-        return Outcome(rows, drops([]), rows_in=rows.height)
-
-    keys = {"general": digest(general.content())} | model_keys(base, adapter)
     return run_stage(
         run,
         stage,
-        GeneralScores,
-        compute,
-        settings={},
-        keys=keys,
+        general=Given(general, digest(general.content())),
+        model=Given(partial(loaded.get, adapter)),
         parents={"model": adapter} if adapter else {},
+        base=base.digest,
+        adapter=adapter.content if adapter else None,
     )
 
 
@@ -123,24 +111,15 @@ def _behaviour(
     general: General,
     adapter: Dataset | None,
 ) -> Dataset:
-    def compute() -> Outcome[BehaviourScores]:
-        from pipeline.evaluate.ask import behaviour_scores
-
-        rows = behaviour_scores(general.items, *loaded.get(adapter), general.max_new_tokens)
-        return Outcome(rows, drops([]), rows_in=rows.height)
-
     asked: list[Any] = [[item.id, item.kind, item.prompt, item.checks] for item in general.items]
     return run_stage(
         run,
-        BEHAVIOUR[arm],
-        BehaviourScores,
-        compute,
-        settings={"max_new_tokens": general.max_new_tokens},
-        keys={"items": digest(asked)} | model_keys(base, adapter),
+        BEHAVIOUR.named(f"behaviour {arm}"),
+        items=Given(general.items, digest(asked)),
+        model=Given(partial(loaded.get, adapter)),
+        max_new_tokens=Given(general.max_new_tokens),
+        also={"max_new_tokens": general.max_new_tokens},
         parents={"model": adapter} if adapter else {},
+        base=base.digest,
+        adapter=adapter.content if adapter else None,
     )
-
-
-def model_keys(base: BaseModel, adapter: Dataset | None) -> dict[str, str]:
-    """Return what names a model in the key of a stage: base and adapter, by content."""
-    return {"base": base.digest} | ({"adapter": adapter.content} if adapter else {})

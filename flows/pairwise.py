@@ -3,16 +3,16 @@
 import json
 import os
 from collections.abc import Mapping
+from functools import partial
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from flows.context import Run, say
 from flows.inspect import Home, ancestors
-from flows.steps import Stage, run_folder_stage
-from pipeline.cache import digest, write_atomically
+from flows.steps import run_stage
+from pipeline.cache import digest
 from pipeline.evaluate.calibration import Calibration, Pairwise, calibrate, preferences
 from pipeline.evaluate.judge import (
     PROMPT_VERSION,
@@ -23,16 +23,16 @@ from pipeline.evaluate.judge import (
     judge,
     win_rate,
 )
+from pipeline.evaluate.stages import COMPARED, PAIRWISE
 from pipeline.evaluate.statistics import Interval
 from pipeline.generate.endpoint import EndpointTeacher
 from pipeline.generate.replies import CachingTeacher
 from pipeline.settings import JudgeSettings, TeacherSettings
-from pipeline.store import Dataset, Filled
+from pipeline.stage import Given
+from pipeline.store import Dataset
 from schemas.evaluation import Answers
 from schemas.pairs import Examples, ScreenedPairs, SettledPairs
 
-PAIRWISE = Stage("judge", 2, "pairwise")
-RECORD = "pairwise.json"
 REJECTED = "rejected"
 
 
@@ -59,28 +59,24 @@ def judge_pairwise(
     asked, decisions = _judge(run), _decisions(run, pairs, settings)
     judged = {arm: answers[arm] for arm in ("base", "champion", "challenger") if arm in answers}
 
-    def fill(folder: Path) -> Filled:
-        found = _ask(run, asked, decisions, frozen, judged)
-        write_atomically(folder / RECORD, json.dumps(found.to_dict(), indent=1).encode())
-        return Filled(identity=(RECORD,), rows=frozen.rows)
-
-    dataset = run_folder_stage(
+    ask = partial(_ask, run, asked, decisions, frozen, judged)
+    dataset = run_stage(
         run,
         PAIRWISE,
-        fill,
-        settings={
+        judged,
+        ask=Given(ask),
+        rows=Given(frozen.rows),
+        test=frozen,
+        decisions=digest([[item.id, winner] for item, winner in decisions]),
+        judge=asked.name,
+        also={
             **settings.model_dump(mode="json", exclude=_APART),
             "prompt": PROMPT_VERSION,
             "confidence": run.settings.evaluate.confidence,
         },
-        inputs={"test": frozen, **judged},
-        keys={
-            "decisions": digest([[item.id, winner] for item, winner in decisions]),
-            "judge": asked.name,
-        },
         parents={"pairs": pairs},
     )
-    record = json.loads((run.store.path(dataset) / RECORD).read_text("utf-8"))
+    record = json.loads((run.store.path(dataset) / COMPARED).read_text("utf-8"))
     return read_pairwise(record), {"pairwise": dataset}
 
 

@@ -6,19 +6,18 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from flows.context import Run
-from flows.steps import Stage, run_stage
+from flows.steps import run_stage
 from pipeline.cache import digest
 from pipeline.errors import TrainingError
-from pipeline.generate.replay import replay, rows_wanted
+from pipeline.generate.local.embedded import EmbeddedTeacher
+from pipeline.generate.replay import REPLAY, rows_wanted
 from pipeline.generate.replies import CachingTeacher
 from pipeline.generate.seeds import read_seed_tasks
 from pipeline.manifest import content_digest
-from pipeline.outcome import Outcome
+from pipeline.stage import Given
 from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel
 from schemas.pairs import Examples
-
-REPLAY = Stage("replay", 2, "replay", holds_model=True)
 
 
 def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:
@@ -37,25 +36,18 @@ def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:
         return rows.clear()
     seeds = read_seed_tasks(settings.paths.seeds)
     held_out = cast("DataFrame[Examples]", rows.filter(pl.col("split") != "train"))
-
-    def compute() -> Outcome[Examples]:
-        from pipeline.generate.local.embedded import EmbeddedTeacher
-
-        teacher = EmbeddedTeacher(base, settings.model, settings.generate.batch_size)
-        cached = CachingTeacher(teacher, run.cache("replies"))
-        return replay(seeds, held_out, wanted, settings.train.seed, cached)
+    teacher = EmbeddedTeacher(base, settings.model, settings.generate.batch_size)
 
     dataset = run_stage(
         run,
         REPLAY,
-        Examples,
-        compute,
-        settings={"wanted": wanted, "seed": settings.train.seed},
-        keys={
-            "base": base.digest,
-            "seeds": digest(seeds.to_dicts()),
-            "held_out": content_digest(held_out),
-        },
+        seed_tasks=Given(seeds, digest(seeds.to_dicts())),
+        held_out=Given(held_out, content_digest(held_out)),
+        wanted=Given(wanted),
+        seed=Given(settings.train.seed),
+        teacher=Given(CachingTeacher(teacher, run.cache("replies"))),
+        also={"wanted": wanted, "seed": settings.train.seed},
+        base=base.digest,
         parents={"examples": examples},
     )
     made = run.store.read(dataset, Examples)

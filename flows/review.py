@@ -13,20 +13,16 @@ from annotation.queues import open_queue
 from flows.context import Run, say, say_once
 from flows.curate import Corpus
 from flows.inspect import Home
-from flows.steps import Stage, run_stage
+from flows.steps import run_stage
 from pipeline.cache import digest
-from pipeline.dataset.review import sample_for_review, settle
+from pipeline.dataset.review import REVIEW, SETTLE, sample_for_review
 from pipeline.errors import InputError, MissingDataset, ReviewError
 from pipeline.journal import append, read_rows
-from pipeline.outcome import Outcome
 from pipeline.settings import Settings
+from pipeline.stage import Given
 from pipeline.store import Dataset
 from schemas.chunks import Chunks
-from schemas.pairs import ScreenedPairs, SettledPairs
-from schemas.reviews import Reviews
-
-REVIEW = Stage("review", 1, "reviews")
-SETTLE = Stage("settle", 1, "settled_pairs")
+from schemas.pairs import ScreenedPairs
 
 
 @flow(name="review", timeout_seconds=900)
@@ -101,28 +97,16 @@ def take_in(queue: ReviewQueue) -> Pulled:
 
 def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:
     """Apply decisions to the screened pairs."""
+    pulled_rows = [pulled.reviews.to_dicts(), pulled.bounced.to_dicts()]
     reviews = run_stage(
         run,
         REVIEW,
-        Reviews,
-        lambda: Outcome(
-            kept=pulled.reviews,
-            dropped=pulled.bounced,
-            rows_in=pulled.reviews.height + pulled.bounced.height,
-        ),
-        settings={},
-        keys={"decisions": digest([pulled.reviews.to_dicts(), pulled.bounced.to_dicts()])},
+        reviews=Given(pulled.reviews, digest(pulled_rows)),
+        bounced=Given(pulled.bounced),
     )
     chosen = targeted(run.home)
-    return run_stage(
-        run,
-        SETTLE,
-        SettledPairs,
-        lambda pairs, reviews: settle(pairs, reviews, run.settings.review, chosen),
-        settings=run.settings.review,
-        tables={"pairs": (screened, ScreenedPairs), "reviews": (reviews, Reviews)},
-        keys={"targeted": digest(sorted(chosen))} if chosen else {},
-    )
+    wanted = Given(chosen, digest(sorted(chosen)) if chosen else None)
+    return run_stage(run, SETTLE, pairs=screened, reviews=reviews, targeted=wanted)
 
 
 def push_next(

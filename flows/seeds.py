@@ -2,21 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import polars as pl
-from pandera.typing.polars import DataFrame
 
 from flows.arms import TestSet
 from flows.context import Run
-from flows.finetune import TRAIN, TrainingData, train_model
+from flows.finetune import TrainingData, train_model
 from flows.models import LoadedModel
-from flows.steps import Stage, run_stage
+from flows.steps import run_stage
 from pipeline.evaluate.claim import Claim, claim
-from pipeline.outcome import Outcome, drops, table
+from pipeline.evaluate.stages import SEED_LOSSES
+from pipeline.stage import Given
 from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel
+from pipeline.train.stages import TRAIN
 from schemas.evaluation import Answers, SeedLosses
-from schemas.pairs import Examples
 
 
 def claim_gain(
@@ -54,24 +55,16 @@ def _losses(
     """Train from another seed and return the losses on the test set, sorted by pair_id."""
     settings = run.settings
     seeded = settings.model_copy(update={"train": settings.train.model_copy(update={"seed": seed})})
-    stage = Stage(f"train seed {seed}", TRAIN.version, "seed_model", holds_model=True)
+    stage = TRAIN.named(f"train seed {seed}", "seed_model")
     model = train_model(replace(run, settings=seeded), base, data.examples, stage)
-
-    def compute(asked: DataFrame[Examples]) -> Outcome[SeedLosses]:
-        from pipeline.evaluate.answers import response_losses
-
-        losses = response_losses(asked, *loaded.get(model), settings.evaluate)
-        rows = [{"pair_id": pair, "loss": loss} for pair, loss in sorted(losses.items())]
-        return Outcome(table(SeedLosses, rows), drops([]), rows_in=asked.height)
 
     dataset = run_stage(
         run,
-        Stage(f"evaluate seed {seed}", 1, "seed_losses", holds_model=True),
-        SeedLosses,
-        compute,
-        settings=settings.evaluate.model_dump(mode="json", include={"max_tokens", "batch_size"}),
-        tables={"asked": (test.frozen, Examples)},
-        keys={"base": base.digest, "adapter": model.content},
+        SEED_LOSSES.named(f"evaluate seed {seed}"),
+        asked=test.frozen,
+        model=Given(partial(loaded.get, model)),
+        base=base.digest,
+        adapter=model.content,
         parents={"model": model},
     )
     return run.store.read(dataset, SeedLosses).sort("pair_id")["loss"]

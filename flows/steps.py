@@ -7,151 +7,188 @@ travel dataset references. Prefect's result cache stays off: the store is the on
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
 from flows.console import StageLine, StageProgress
-from flows.context import Run, code_version, is_scheduled, library_versions, say
+from flows.context import Run, code_version, is_scheduled, library_versions, ref_name, say
 from flows.deploy import LEASE_SECONDS, MODEL_SLOTS
 from flows.home import now
+from pipeline.cache import digest
+from pipeline.errors import CorruptDataset, MissingDataset
 from pipeline.manifest import fingerprint
 from pipeline.outcome import Outcome
 from pipeline.progress import listening
-from pipeline.settings import Section
+from pipeline.settings.base import Section
+from pipeline.stage import Given, Stage
 from pipeline.store import Dataset, Filled, Recipe
-from schemas.base import Table
 
-S = TypeVar("S", bound=Table)
+REBUILT = "rebuilt"
+"""Folder of refs, by the fingerprint in whose place a dear stage was made again."""
 
 EVENT_EVERY = 2.0
 """Seconds between two progress events of one stage."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Name and version of a stage; raise the version when its results change."""
-
-    name: str
-    version: int
-    dataset: str | None = None
-    """Name of the dataset; the stage's own unless several stages make the same kind."""
-    holds_model: bool = False
-    """Whether it loads a language model: on a server, such stages take turns."""
-
-
 def run_stage(
     run: Run,
     stage: Stage,
-    schema: type[S],
-    compute: Callable[..., Outcome[S]],
-    *,
-    settings: Section | Mapping[str, Any],
-    tables: Mapping[str, tuple[Dataset, type[Table]]] | None = None,
-    keys: Mapping[str, str] | None = None,
-    parents: Mapping[str, Dataset] | None = None,
-) -> Dataset:
-    """Make the dataset of a table stage, or take the one made before.
-
-    Args:
-        run: the run that the stage belongs to.
-        stage: name and version.
-        schema: contract of the kept rows.
-        compute: called with the input tables by name, when the dataset is not there.
-        settings: what the result depends on, besides the inputs.
-        tables: inputs from the store, with the schema to read them by.
-        keys: digests of inputs that are not in the store (files, a base model), or of the part
-            of a dataset that matters.
-        parents: datasets that belong to the lineage while ``keys`` decide about reuse.
-    """
-    tables = tables or {}
-
-    def write(recipe: Recipe) -> Dataset:
-        started = time.monotonic()
-        frames = {name: run.store.read(*entry) for name, entry in tables.items()}
-        outcome = compute(**frames)
-        seconds = time.monotonic() - started
-        return run.store.write(recipe, schema, outcome, run.settings.store.failure_budget, seconds)
-
-    inputs = {name: dataset for name, (dataset, _) in tables.items()}
-    return _once(run, stage, settings, inputs, keys or {}, write, parents or {})
-
-
-def run_folder_stage(
-    run: Run,
-    stage: Stage,
-    fill: Callable[[Path], Filled],
-    *,
-    settings: Section | Mapping[str, Any],
     inputs: Mapping[str, Dataset] | None = None,
-    keys: Mapping[str, str] | None = None,
+    *,
+    settings: Section | None = None,
+    also: Mapping[str, Any] | None = None,
     parents: Mapping[str, Dataset] | None = None,
+    **arguments: Dataset | Given | str | None,
 ) -> Dataset:
-    """Make a dataset that is a folder of files, such as a model, or take the one made before.
+    """Make the dataset of a stage, or take the one made before.
 
     Args:
         run: the run that the stage belongs to.
-        stage: name and version.
-        fill: writes the files into the folder it is given and says which make its content.
-        settings: what the result depends on, besides the inputs.
-        inputs: datasets whose content decides about reuse; ``fill`` reads what it needs.
-        keys: as in :func:`run_stage`.
-        parents: as in :func:`run_stage`.
+        stage: what is done.
+        inputs: datasets that count and are not passed, where their names are not always the same.
+        settings: another section than the run's own.
+        also: settings of other sections on which the result depends.
+        parents: datasets of the lineage that the function does not read and that decide nothing.
+        arguments: of the stage's function: datasets that it reads, and what else it is given. Not
+            passed, but decisive, are a dataset that the stage does not read, by its content, and
+            a digest. None: as if it were not there.
     """
+    section = settings or stage.settings(run.settings)
+    datasets = dict(inputs or {})
+    datasets |= {name: item for name, item in arguments.items() if isinstance(item, Dataset)}
+    given = {name: item for name, item in arguments.items() if isinstance(item, Given)}
+    digests = {name: item for name, item in arguments.items() if isinstance(item, str)}
+    digests |= {name: item.digest for name, item in given.items() if item.digest is not None}
+    plain, recipe = _recipe(run, stage, section, dict(also or {}), datasets, digests, parents or {})
 
-    def write(recipe: Recipe) -> Dataset:
-        return run.store.write_folder(recipe, fill)
-
-    return _once(run, stage, settings, inputs or {}, keys or {}, write, parents or {})
-
-
-def _once(
-    run: Run,
-    stage: Stage,
-    settings: Section | Mapping[str, Any],
-    inputs: Mapping[str, Dataset],
-    keys: Mapping[str, str],
-    write: Callable[[Recipe], Dataset],
-    parents: Mapping[str, Dataset],
-) -> Dataset:
-    section = settings.recipe() if isinstance(settings, Section) else dict(settings)
-    contents = {name: dataset.content for name, dataset in inputs.items()} | dict(keys)
-    name = stage.dataset or stage.name
-    recipe = Recipe(
-        name=name,
-        fingerprint=fingerprint(stage.name, stage.version, section, contents),
-        version=stage.version,
-        settings=section,
-        inputs={key: str(item) for key, item in {**keys, **inputs, **parents}.items()},
-        code=code_version(),
-        libraries=library_versions(),
-        created_at=now(),
-    )
+    def write() -> Dataset:
+        started = time.monotonic()
+        passed: dict[str, Any] = {name: item.value for name, item in given.items()}
+        for name in stage.reads.keys() & datasets.keys():
+            passed[name] = run.store.read(datasets[name], stage.reads[name])
+        if section is not None:
+            passed["settings"] = section
+        if stage.writes is None:
+            fill = cast("Callable[[Path], Filled]", partial(stage.function, **passed))
+            return run.store.write_folder(recipe, fill)
+        outcome = cast("Outcome[Any]", stage.function(**passed))
+        seconds = time.monotonic() - started
+        budget = run.settings.store.failure_budget
+        return run.store.write(recipe, stage.writes, outcome, budget, seconds)
 
     @task(name=stage.name, cache_policy=NO_CACHE)
     def make() -> Dataset:
         started = time.monotonic()
-        existing = run.store.find(name, recipe.fingerprint)
-        if existing is not None:
-            _finish(run, stage, existing, time.monotonic() - started, reused=True)
+        if (existing := _made_before(run, recipe)) is not None:
+            note = _outdated(run, stage, existing, recipe)
+            _finish(run, stage, existing, time.monotonic() - started, note, reused=True)
             run.event("REUSE", stage.name, dataset=str(existing), rows=existing.rows)
             return existing
+        note = _why_anew(run, stage, recipe)
         run.event("START", stage.name, fingerprint=recipe.fingerprint)
         with (
             model_slot() if stage.holds_model else nullcontext(),
             StageProgress(stage.name) as bar,
             listening(_with_events(run, stage.name, bar), say),
         ):
-            dataset = write(recipe)
-        _finish(run, stage, dataset, time.monotonic() - started, reused=False)
+            dataset = write()
+        if recipe.fingerprint != plain and stage.version is not None:
+            run.registry.point(f"{REBUILT}/{plain}", dataset, "rebuilt", now())
+        _finish(run, stage, dataset, time.monotonic() - started, note, reused=False)
         run.event("COMPLETE", stage.name, dataset=str(dataset), rows=dataset.rows)
         return dataset
 
     return make()
+
+
+def _recipe(
+    run: Run,
+    stage: Stage,
+    section: Section | None,
+    also: dict[str, Any],
+    datasets: Mapping[str, Dataset],
+    digests: Mapping[str, str],
+    parents: Mapping[str, Dataset],
+) -> tuple[str, Recipe]:
+    """Return the fingerprint of a dear stage that nobody rebuilds, and how the dataset is made."""
+    modules = stage.modules()
+    counting = stage.recipe(section) | also
+    contents = {name: item.content for name, item in datasets.items()} | dict(digests)
+    version = stage.version or 0
+    key = plain = fingerprint(stage.name, version, counting, contents)
+    if stage.version is None or _rebuilds(run, stage):
+        key = fingerprint(stage.name, version, counting, contents | {"code": digest(modules)})
+    return plain, Recipe(
+        name=stage.dataset or stage.name,
+        fingerprint=key,
+        version=version,
+        settings=counting,
+        inputs={name: str(item) for name, item in {**digests, **datasets, **parents}.items()},
+        code=code_version() | {"stage": stage.name, "modules": modules},
+        libraries=library_versions(),
+        created_at=now(),
+    )
+
+
+def _rebuilds(run: Run, stage: Stage) -> bool:
+    """Whether the user wants a dear stage made again where its code changed."""
+    names = run.settings.store.rebuild
+    return any(stage.name == name or stage.name.startswith(f"{name} ") for name in names)
+
+
+def _made_before(run: Run, recipe: Recipe) -> Dataset | None:
+    """Return the dataset of a recipe, or what the user had rebuilt in its place."""
+    rebuilt = run.registry.get(f"{REBUILT}/{recipe.fingerprint}")
+    later = run.store.find(rebuilt.name, rebuilt.fingerprint) if rebuilt else None
+    return later or run.store.find(recipe.name, recipe.fingerprint)
+
+
+def _outdated(run: Run, stage: Stage, dataset: Dataset, recipe: Recipe) -> str:
+    """Say that a reused dataset was made by other code; "" when it was not, or is not known."""
+    before = run.store.manifest(dataset.name, dataset.fingerprint).code.get("modules")
+    if before is None or before == recipe.code["modules"]:
+        return ""
+    return (
+        f"though its code changed ({_shown(before, recipe)}); "
+        f"--rebuild {stage.name.partition(' ')[0]} to make it again"
+    )
+
+
+def _why_anew(run: Run, stage: Stage, recipe: Recipe) -> str:
+    """Say what changed since the stage ran last; "" for its first time, or where not known."""
+    try:
+        latest = run.registry.dataset(f"dataset/{ref_name(stage.name, recipe.name)}", run.store)
+    except (CorruptDataset, MissingDataset):
+        return ""
+    before = run.store.manifest(latest.name, latest.fingerprint) if latest else None
+    if before is None or before.code.get("stage") != stage.name:
+        return ""
+    reasons = []
+    if before.code["modules"] != recipe.code["modules"]:
+        reasons.append(f"its code changed ({_shown(before.code['modules'], recipe)})")
+    settings = _differing(before.settings, recipe.settings)
+    inputs = _differing(before.inputs, recipe.inputs)
+    for changed in (settings, inputs):
+        if changed:
+            reasons.append(f"{', '.join(changed)} changed")
+    return f"made anew: {'; '.join(reasons)}" if reasons else ""
+
+
+def _shown(before: Mapping[str, str], recipe: Recipe) -> str:
+    """Name the modules that changed: the first, and how many more."""
+    first, *rest = _differing(before, recipe.code["modules"])
+    return f"{first} and {len(rest)} more" if rest else first
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return the keys whose values differ, sorted."""
+    names = before.keys() | after.keys()
+    return sorted(name for name in names if before.get(name) != after.get(name))
 
 
 @contextmanager
@@ -168,7 +205,9 @@ def model_slot() -> Iterator[None]:
         yield
 
 
-def _finish(run: Run, stage: Stage, dataset: Dataset, seconds: float, reused: bool) -> None:
+def _finish(
+    run: Run, stage: Stage, dataset: Dataset, seconds: float, note: str, reused: bool
+) -> None:
     facts = run.store.manifest(dataset.name, dataset.fingerprint).facts
     line = StageLine(
         stage=stage.name,
@@ -178,6 +217,7 @@ def _finish(run: Run, stage: Stage, dataset: Dataset, seconds: float, reused: bo
         reasons=facts.reasons,
         seconds=seconds,
         reused=dataset.fingerprint if reused else None,
+        note=note,
     )
     run.finished(line, dataset)
 

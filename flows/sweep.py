@@ -1,6 +1,7 @@
 """A cheap cure for forgetting: how much of the adapter to keep, and a model with just that."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -13,30 +14,29 @@ from flows.curate import Corpus
 from flows.finetune import TrainingData
 from flows.home import now
 from flows.inspect import Home, ancestors
-from flows.keeping import GENERAL, General, general_scores, read_general
+from flows.keeping import General, general_scores, read_general
 from flows.models import LoadedModel, base_model
 from flows.report import write_report
 from flows.run import train_and_judge
-from flows.steps import Stage, run_folder_stage
-from pipeline.cache import digest, write_atomically
+from flows.steps import run_stage
+from pipeline.cache import digest
 from pipeline.dataset.leak import check_leaks
 from pipeline.errors import InputError, MissingDataset
 from pipeline.evaluate.frontier import Frontier, Point, frontier
+from pipeline.evaluate.stages import FORGETTING, SWEEP, SWEPT
 from pipeline.manifest import content_digest
 from pipeline.registry import CHALLENGER
 from pipeline.settings import Settings
-from pipeline.store import Dataset, Filled
+from pipeline.stage import Given
+from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel
-from pipeline.train.scale import check_scalable, scale_adapter
+from pipeline.train.scale import check_scalable
+from pipeline.train.stages import SCALE
 from schemas.evaluation import GeneralScores
 from schemas.pairs import Examples, SettledPairs
 
 if TYPE_CHECKING:
     from pipeline.report.contents import Report
-
-SWEEP = Stage("sweep", 1, "sweep", holds_model=True)
-SCALE = Stage("scale", 1, "model")
-RECORD = "sweep.json"
 
 
 @flow(name="sweep")
@@ -117,41 +117,27 @@ def measure(run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset) -> F
     examples = run.store.manifest(model.name, model.fingerprint).inputs["from"]
     rows = run.store.read(Home(run.store, run.registry).dataset(examples), Examples)
     validation = cast("DataFrame[Examples]", rows.filter(split="validation"))
-    before = general_scores(run, GENERAL["base"], base, loaded, general.texts, None)
+    stage = FORGETTING.named("forgetting base")
+    before = general_scores(run, stage, base, loaded, general.texts, None)
     texts = run.store.read(before, GeneralScores).filter(kind="text")
     base_loss = float((texts["loss"] * texts["tokens"]).sum()) / int(texts["tokens"].sum())
 
-    def fill(folder: Path) -> Filled:
-        from pipeline.evaluate.sweep import measure_scales
-
-        points = measure_scales(
-            settings.forgetting.scales,
-            *loaded.get(model),
-            validation,
-            list(general.texts.texts.values()),
-            base_loss,
-            settings.evaluate,
-        )
-        found = frontier(points, settings.gate.max_forgetting)
-        record = {"model": str(model)} | found.to_dict()
-        write_atomically(folder / RECORD, json.dumps(record, indent=1).encode())
-        return Filled(identity=(RECORD,), rows=len(points))
-
-    dataset = run_folder_stage(
+    general_texts = general.texts.texts
+    scales, max_forgetting = settings.forgetting.scales, settings.gate.max_forgetting
+    dataset = run_stage(
         run,
         SWEEP,
-        fill,
-        settings={
-            "scales": list(settings.forgetting.scales),
-            "max_forgetting": settings.gate.max_forgetting,
-        },
-        inputs={"general_base": before},
-        keys={
-            "adapter": model.content,
-            "base": base.digest,
-            "texts": digest(dict(general.texts.texts)),
-            "validation": content_digest(validation),
-        },
+        name=Given(str(model)),
+        model=Given(partial(loaded.get, model)),
+        validation=Given(validation, content_digest(validation)),
+        texts=Given(list(general_texts.values()), digest(dict(general_texts))),
+        scales=Given(scales),
+        limits=Given((base_loss, max_forgetting)),
+        evaluation=Given(settings.evaluate),
+        general_base=before,
+        adapter=model.content,
+        base=base.digest,
+        also={"scales": list(scales), "max_forgetting": max_forgetting},
         parents={"model": model},
     )
     return read_frontier(run.store.path(dataset))
@@ -159,7 +145,7 @@ def measure(run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset) -> F
 
 def read_frontier(folder: Path) -> Frontier:
     """Read what a sweep measured."""
-    record = json.loads((folder / RECORD).read_text("utf-8"))
+    record = json.loads((folder / SWEPT).read_text("utf-8"))
     points = [Point(**{name: row[name] for name in Point.__slots__}) for row in record["points"]]
     return frontier(points, record["limit"])
 
@@ -183,19 +169,14 @@ def make_scaled(run: Run, model: Dataset, scale: float) -> Dataset:
     manifest = run.store.manifest(model.name, model.fingerprint)
     folder = run.store.path(model)
 
-    def fill(output: Path) -> Filled:
-        from pipeline.train.stored import identity
-
-        scale_adapter(folder, scale, output)
-        (output / "training.json").write_bytes((folder / "training.json").read_bytes())
-        return Filled(identity=identity(output), rows=manifest.facts.rows)
-
-    return run_folder_stage(
+    return run_stage(
         run,
         SCALE,
-        fill,
-        settings=manifest.settings | {"scale": scale},
-        keys={"adapter": model.content, "base": manifest.inputs["base"]},
+        adapter=Given(folder, model.content),
+        factor=Given(scale),
+        rows=Given(manifest.facts.rows),
+        base=manifest.inputs["base"],
+        also=manifest.settings | {"scale": scale},
         parents={
             "of": model,
             "from": Home(run.store, run.registry).dataset(manifest.inputs["from"]),

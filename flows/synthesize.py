@@ -2,7 +2,6 @@
 
 import os
 
-from pandera.typing.polars import DataFrame
 from prefect import flow
 
 from flows.context import Run, open_run, say
@@ -10,24 +9,18 @@ from flows.curate import Corpus, curate_documents, input_files, require_rows
 from flows.models import base_model
 from flows.own_files import check_own_files
 from flows.report import write_report
-from flows.steps import Stage, run_stage
+from flows.steps import run_stage
 from pipeline.cache import digest
-from pipeline.generate.generate import generate, require_yield
+from pipeline.generate.generate import GENERATE
 from pipeline.generate.replies import CachingTeacher
-from pipeline.generate.screen import Screens, screen
+from pipeline.generate.screen import SCREEN
 from pipeline.generate.seeds import read_seed_tasks
 from pipeline.generate.teacher import Strength
-from pipeline.outcome import Outcome
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
+from pipeline.stage import Given
 from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel
-from schemas.chunks import Chunks
-from schemas.pairs import Pairs, ScreenedPairs
-from schemas.splits import Splits
-
-GENERATE = Stage("generate", 5, "candidate_pairs", holds_model=True)
-SCREEN = Stage("screen", 2, "screened_pairs")
 
 
 @flow(timeout_seconds=24 * 3600)
@@ -50,28 +43,20 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
     """
     settings = run.settings
     seeds = read_seed_tasks(settings.paths.seeds)
-    seeds_digest = digest(seeds.to_dicts())
+    seed_tasks = Given(seeds, digest(seeds.to_dicts()))
     teacher = make_teacher(run, base)
+    asked = f"{teacher.name} {teacher.strength} {settings.teacher.thinking_tokens}"
     languages = settings.clean.languages
-    rules = settings.screen.model_dump(mode="json") | {"languages": list(languages)}
-
-    def ask(chunks: DataFrame[Chunks]) -> Outcome[Pairs]:
-        screens = Screens(chunks, seeds, settings.screen, languages)
-        outcome = generate(chunks, seeds, settings.generate, teacher, screens.passing)
-        return require_yield(outcome, teacher)
-
     candidates = run_stage(
         run,
         GENERATE,
-        Pairs,
-        ask,
+        chunks=corpus.chunks,
+        seed_tasks=seed_tasks,
+        teacher=Given(teacher, asked),
+        rules=Given(settings.screen),
+        languages=Given(languages),
         # Which chunks are asked depends on what passes the screens.
-        settings={**settings.generate.recipe(), "screen": rules | {"version": SCREEN.version}},
-        tables={"chunks": (corpus.chunks, Chunks)},
-        keys={
-            "seeds": seeds_digest,
-            "teacher": f"{teacher.name} {teacher.strength} {settings.teacher.thinking_tokens}",
-        },
+        also={"screen": settings.screen.recipe() | {"languages": list(languages)}},
     )
     run.usage = teacher.usage
     found = run.store.manifest(candidates.name, candidates.fingerprint).facts.metrics
@@ -84,17 +69,11 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
     screened = run_stage(
         run,
         SCREEN,
-        ScreenedPairs,
-        lambda pairs, chunks, splits: screen(
-            pairs, chunks, seeds, splits, settings.screen, languages
-        ),
-        settings=rules,
-        tables={
-            "pairs": (candidates, Pairs),
-            "chunks": (corpus.chunks, Chunks),
-            "splits": (corpus.splits, Splits),
-        },
-        keys={"seeds": seeds_digest},
+        pairs=candidates,
+        chunks=corpus.chunks,
+        seed_tasks=seed_tasks,
+        splits=corpus.splits,
+        languages=Given(languages, digest(languages)),
     )
     require_rows(run, screened, "screen: no pair passed", "see the settings of [screen]")
     return screened

@@ -9,6 +9,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.dataset.leak import decontaminate
 from pipeline.dataset.places import places
 from pipeline.outcome import Drop, Outcome, drops, table
+from pipeline.stage import Stage
 from schemas.pairs import Pairs, SettledPairs
 from schemas.splits import Splits
 
@@ -74,3 +75,12 @@ def _reason(row: dict[str, Any], place: Mapping[str, Any] | None, reviewed: bool
     if not row["instruction"].strip() or not row["response"].strip():
         return "empty"
     return ""
+
+
+ARM_PAIRS = Stage(
+    "pairs",
+    ablation_pairs,
+    SettledPairs,
+    {"source": Pairs, "settled": SettledPairs, "splits": Splits},
+    dataset="ablation_pairs",
+)

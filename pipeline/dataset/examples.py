@@ -1,8 +1,12 @@
 """Turn settled pairs into chat messages."""
 
+from typing import cast
+
+import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.outcome import Drop, Outcome, drops, table
+from pipeline.stage import Stage
 from schemas.pairs import Examples, SettledPairs
 
 
@@ -40,3 +44,14 @@ def to_examples(pairs: DataFrame[SettledPairs]) -> Outcome[Examples]:
 def user_message(instruction: str, input: str) -> str:
     """Return the user message of an instruction and its input, which may be empty."""
     return "\n\n".join(part for part in (instruction.strip(), input.strip()) if part)
+
+
+def trained_examples(pairs: DataFrame[SettledPairs]) -> Outcome[Examples]:
+    """Render all rows but those of test: an arm of an ablation shares the test set of all."""
+    return to_examples(cast("DataFrame[SettledPairs]", pairs.filter(pl.col("split") != "test")))
+
+
+EXAMPLES = Stage("examples", to_examples, Examples, {"pairs": SettledPairs})
+ARM_EXAMPLES = Stage(
+    "examples", trained_examples, Examples, {"pairs": SettledPairs}, dataset="ablation_examples"
+)

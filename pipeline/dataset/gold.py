@@ -14,6 +14,7 @@ from pipeline.dedup.shingles import words
 from pipeline.generate.pairs import pair_id
 from pipeline.generate.screen_grounding import content
 from pipeline.outcome import Drop, Outcome, drops, table
+from pipeline.stage import Stage
 from schemas.chunks import Chunks
 from schemas.documents import RawDocuments, UniqueDocuments
 from schemas.drops import Drops
@@ -223,3 +224,12 @@ def _distinct(pairs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[D
                 )
             )
     return list(kept.values()), dropped
+
+
+GOLD = Stage(
+    "gold",
+    attach_gold,
+    SettledPairs,
+    {"documents": UniqueDocuments, "raw": RawDocuments, "splits": Splits, "chunks": Chunks},
+    dataset="gold_pairs",
+)

@@ -10,6 +10,7 @@ from pipeline.dataset.held_out import HeldOut, Row, row
 from pipeline.dataset.leak_trial import Trial, prove
 from pipeline.outcome import Drop, Outcome, drops
 from pipeline.progress import track
+from pipeline.stage import Stage
 from schemas.pairs import SettledPairs
 
 JUDGES = {"train": ("validation", "test", "benchmark"), "validation": ("test",), "test": ()}
@@ -163,3 +164,22 @@ def _shared(rows: Sequence[dict[str, Any]]) -> Iterator[Leak]:
             other = first.get((one["cluster_id"], judge))
             if other is not None:
                 yield Leak(one["pair_id"], other, judge, "cluster", 1.0, 0.0)
+
+
+def decontaminate_all(
+    settled: DataFrame[SettledPairs],
+    benchmarks: Benchmarks,
+    gold: DataFrame[SettledPairs] | None = None,
+) -> Outcome[SettledPairs]:
+    """Join the settled pairs with the gold pairs, where there are any, and decontaminate them."""
+    parts = [settled] if gold is None else [settled, gold]
+    return decontaminate(cast("DataFrame[SettledPairs]", pl.concat(parts)), benchmarks)
+
+
+DECONTAMINATE = Stage(
+    "decontaminate",
+    decontaminate_all,
+    SettledPairs,
+    {"settled": SettledPairs, "gold": SettledPairs},
+    dataset="clean_pairs",
+)

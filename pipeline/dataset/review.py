@@ -21,6 +21,8 @@ from pipeline.dataset.acceptance import Decision, error_bound, judge_batch
 from pipeline.errors import ReviewError
 from pipeline.outcome import Drop, Outcome, drops, table
 from pipeline.settings import ReviewSettings
+from pipeline.stage import Stage
+from schemas.drops import Drops
 from schemas.pairs import ScreenedPairs, SettledPairs
 from schemas.reviews import Reviews
 
@@ -250,3 +252,19 @@ def _review_order(pairs: DataFrame[ScreenedPairs], seed: int) -> list[Row]:
         for rank, (mark, row) in enumerate(sorted(members, key=lambda member: member[0])):
             keyed.append(((rank + offset) / len(members), mark, row))
     return [row for _, _, row in sorted(keyed, key=lambda entry: entry[:2])]
+
+
+def decisions(reviews: DataFrame[Reviews], bounced: DataFrame[Drops]) -> Outcome[Reviews]:
+    """Take the decisions that were pulled into the store; those that count nothing are dropped."""
+    return Outcome(kept=reviews, dropped=bounced, rows_in=reviews.height + bounced.height)
+
+
+REVIEW = Stage("review", decisions, Reviews, dataset="reviews")
+SETTLE = Stage(
+    "settle",
+    settle,
+    SettledPairs,
+    {"pairs": ScreenedPairs, "reviews": Reviews},
+    section="review",
+    dataset="settled_pairs",
+)

@@ -9,6 +9,7 @@ from pipeline.dataset.sections import FEWEST, cluster_sections
 from pipeline.errors import InputError, SettingsError
 from pipeline.outcome import Outcome, drops, table
 from pipeline.settings import SplitSettings
+from pipeline.stage import Stage
 from schemas.chunks import Chunks
 from schemas.documents import UniqueDocuments
 from schemas.splits import SPLITS, Splits
@@ -112,3 +113,13 @@ def _fill_empty(assigned: dict[str, str], places: dict[str, float], settings: Sp
         assigned[nearest] = name
         moved += 1
     return moved
+
+
+SPLIT = Stage(
+    "split",
+    split,
+    Splits,
+    {"documents": UniqueDocuments, "chunks": Chunks},
+    section="split",
+    dataset="splits",
+)

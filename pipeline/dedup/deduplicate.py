@@ -1,5 +1,6 @@
 """Keep one document of every cluster of exact and near duplicates."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -9,13 +10,15 @@ from numpy.typing import NDArray
 from pandera.typing.polars import DataFrame
 
 from pipeline.cache import short_id
-from pipeline.dedup.index import Index
-from pipeline.dedup.runners import Runner, threads
+from pipeline.dedup.index import FILES, Index, write_segment
+from pipeline.dedup.runners import Runner, runner, threads
 from pipeline.dedup.search import Duplicates, TooManyAlike, find_duplicates
 from pipeline.dedup.survival import survival_order
 from pipeline.errors import InputError
 from pipeline.outcome import EXCERPT, Outcome, ledger
 from pipeline.settings import DedupSettings
+from pipeline.stage import Stage
+from pipeline.store import Filled
 from schemas.documents import Documents, NearMisses, UniqueDocuments
 
 SMALL_CLUSTER = 20
@@ -183,3 +186,56 @@ def _require_distinct_sources(rows: pl.DataFrame) -> None:
             "document a source, since the source names the cluster; keep one version of the "
             "file"
         )
+
+
+def deduplicate_new(
+    documents: DataFrame[Documents],
+    settings: DedupSettings,
+    accepted: Sequence[Path],
+    scratch: Path,
+) -> Outcome[UniqueDocuments]:
+    """Deduplicate documents of which earlier runs accepted some.
+
+    Args:
+        documents: cleaned documents.
+        settings: section ``dedup``.
+        accepted: folders of the index's segments, the oldest first; empty for a first run.
+        scratch: as in :func:`deduplicate`.
+    """
+    index = Index(accepted) if accepted else None
+    if index is not None:
+        index.keep_only(documents["doc_id"])
+    with runner(settings) as chosen:
+        return deduplicate(documents, settings, accepted=index, runner=chosen, scratch=scratch)
+
+
+def index_new(
+    folder: Path,
+    documents: DataFrame[UniqueDocuments],
+    settings: DedupSettings,
+    accepted: Sequence[Path],
+) -> Filled:
+    """Write the documents that no segment of the index has as a segment of their own."""
+    rows: pl.DataFrame = documents
+    if accepted:
+        rows = rows.filter(pl.Series(~Index(accepted).has(rows["doc_id"])))
+    write_segment(folder, rows, settings)
+    return Filled(identity=FILES, rows=rows.height)
+
+
+DEDUPLICATE = Stage(
+    "deduplicate",
+    deduplicate_new,
+    UniqueDocuments,
+    {"documents": Documents},
+    section="dedup",
+    dataset="unique_documents",
+)
+INDEX = Stage(
+    "index",
+    index_new,
+    None,
+    {"documents": UniqueDocuments},
+    section="dedup",
+    dataset="dedup_index",
+)

@@ -25,6 +25,7 @@ from pipeline.ingest.quality import Verdict
 from pipeline.outcome import EXCERPT, Drop, Outcome, drops
 from pipeline.progress import advance
 from pipeline.settings import ParagraphSettings
+from pipeline.stage import Stage
 from schemas.documents import Documents
 from schemas.paragraphs import RepeatedParagraphs
 
@@ -288,3 +289,20 @@ def _joined(blocks: "Blocks", kept: list[int]) -> str:
             adjacent = following == block + 1
             pieces.append(between.tobytes().decode() if adjacent else "\n\n")
     return "".join(pieces)
+
+
+PARAGRAPHS = Stage(
+    "paragraphs",
+    find_repeated,
+    RepeatedParagraphs,
+    {"documents": Documents},
+    section="paragraphs",
+    dataset="repeated_paragraphs",
+)
+TRIM = Stage(
+    "trim",
+    trim,
+    Documents,
+    {"documents": Documents, "repeated": RepeatedParagraphs},
+    dataset="trimmed_documents",
+)

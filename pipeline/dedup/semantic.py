@@ -23,6 +23,7 @@ from pipeline.errors import InputError
 from pipeline.outcome import EXCERPT, Outcome, ledger
 from pipeline.progress import advance
 from pipeline.settings import SemanticSettings
+from pipeline.stage import Stage
 from schemas.documents import NearMisses, UniqueDocuments
 
 SMALL_CLUSTER = 20
@@ -249,3 +250,13 @@ def _alarm(sources: pl.Series, limit: int) -> InputError:
         "the embedding does not see; look at them, then leave them out (ingest.exclude), raise "
         "semantic.threshold, or, if they are copies, raise semantic.max_cluster_share"
     )
+
+
+SEMANTIC = Stage(
+    "semantic",
+    deduplicate_meaning,
+    UniqueDocuments,
+    {"documents": UniqueDocuments},
+    section="semantic",
+    dataset="unique_documents",
+)

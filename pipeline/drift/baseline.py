@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.drift.features import FEATURES, features, words
 from pipeline.outcome import Drop, Outcome, drops, table
+from pipeline.stage import Stage
 from schemas.drift import KINDS, DriftFeatures, Vocabulary
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -103,3 +105,36 @@ def _describe(column: NDArray[np.float64]) -> dict[str, float | dict[str, float]
         "sd": float(column.std(ddof=1)) if len(column) > 1 else 0.0,
         "quantiles": {str(at): float(point) for at, point in zip(QUANTILES, points, strict=True)},
     }
+
+
+def model_baseline(
+    texts: pl.DataFrame,
+    count_tokens: Callable[[str], int],
+    model: Callable[[], tuple[Any, Any]],
+    seed: int,
+) -> Outcome[DriftFeatures]:
+    """Make the reference of a model: the features of its training data, and its losses on some.
+
+    Args:
+        texts: as for :func:`baseline`.
+        count_tokens: as for :func:`baseline`.
+        model: loads the model and its tokenizer.
+        seed: of the sample whose losses are measured, as large for documents as for pairs: a
+            drift check compares like with like.
+    """
+    from pipeline.drift.model_signal import row_losses, sample
+
+    measured = pl.concat([sample(texts.filter(kind=kind), seed) for kind in KINDS])
+    losses = row_losses(*model(), measured["text"].to_list())
+    return baseline(texts, count_tokens, dict(zip(measured["id"], losses, strict=True)))
+
+
+DRIFT = Stage(
+    "drift baseline",
+    model_baseline,
+    DriftFeatures,
+    dataset="drift_reference",
+    version=2,
+    holds_model=True,
+    code=("pipeline.drift.baseline", "pipeline.evaluate.general"),
+)

@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 from pandera.typing.polars import DataFrame
@@ -29,11 +29,11 @@ from pipeline.evaluate.metrics import (
     token_f1,
     withholds,
 )
-from pipeline.evaluate.prompts import Passage, split_thoughts, with_passage, with_thinking
+from pipeline.evaluate.prompts import Material, split_thoughts, with_passage, with_thinking
 from pipeline.evaluate.scoring import continuation_log_probs, decode, evaluating, prefill
 from pipeline.outcome import table
 from pipeline.progress import advance
-from pipeline.settings import EvaluateSettings, ScreenSettings
+from pipeline.settings import EvaluateSettings
 from pipeline.train.architecture import context_length
 from schemas.evaluation import Answers, AnswerTimings
 from schemas.pairs import Examples
@@ -59,21 +59,6 @@ class Answered:
 
     answers: DataFrame[Answers]
     timings: DataFrame[AnswerTimings]
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What an arm puts into its prompts and what answers are held against, by pair_id."""
-
-    shots: Mapping[str, Sequence[Message]] = field(default_factory=dict)
-    """Example messages shown as earlier turns (few-shot); the first of them go when the prompt
-    would be longer than ``max_tokens``."""
-    passages: Mapping[str, Passage] | None = None
-    """What retrieval found; None for an arm without retrieval."""
-    sources: Mapping[str, str] = field(default_factory=dict)
-    """The text that an answer must stand in; a row without one is not judged by it."""
-    screen: ScreenSettings = field(default_factory=ScreenSettings)
-    """``min_content_recall`` of groundedness."""
 
 
 def answer(

@@ -4,7 +4,12 @@ One wording for every model, so that arms differ in what they are given and in n
 """
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from pipeline.dataset.chat import Message
+from pipeline.settings import ScreenSettings
 
 MARKER = "Answer:"
 """What chain of thought writes before its answer."""
@@ -18,6 +23,21 @@ class Passage(NamedTuple):
     text: str
     chunk_ids: tuple[str, ...]
     doc_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What an arm puts into its prompts and what answers are held against, by pair_id."""
+
+    shots: Mapping[str, Sequence[Message]] = field(default_factory=dict)
+    """Example messages shown as earlier turns (few-shot); the first of them go when the prompt
+    would be longer than ``max_tokens``."""
+    passages: Mapping[str, Passage] | None = None
+    """What retrieval found; None for an arm without retrieval."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """The text that an answer must stand in; a row without one is not judged by it."""
+    screen: ScreenSettings = field(default_factory=ScreenSettings)
+    """``min_content_recall`` of groundedness."""
 
 
 def with_passage(question: str, passage: str) -> str:

@@ -16,10 +16,12 @@ from pipeline.generate.answer_first import answer_first, evidence_parts
 from pipeline.generate.foresight import Foresight
 from pipeline.generate.grounded import Chunk, Harvest, Part, question_first, quotas
 from pipeline.generate.replies import CachingTeacher, Usage
+from pipeline.generate.screen import Screens
 from pipeline.generate.self_instruct import self_instruct
 from pipeline.generate.teacher import Teacher
 from pipeline.outcome import Drop, Outcome, drops, table
-from pipeline.settings import GenerateSettings
+from pipeline.settings import GenerateSettings, ScreenSettings
+from pipeline.stage import Stage
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, SeedTasks
 
@@ -258,3 +260,41 @@ def _outcome(harvest: Harvest, before: Usage, after: Usage) -> Outcome[Pairs]:
 
 def _usage(teacher: Teacher) -> Usage:
     return teacher.usage if isinstance(teacher, CachingTeacher) else Usage()
+
+
+def generate_candidates(
+    chunks: DataFrame[Chunks],
+    seed_tasks: DataFrame[SeedTasks],
+    settings: GenerateSettings,
+    teacher: CachingTeacher,
+    rules: ScreenSettings,
+    languages: tuple[str, ...],
+) -> Outcome[Pairs]:
+    """Generate pairs until ``settings.target`` of them pass the screens.
+
+    Args:
+        chunks: what is asked about.
+        seed_tasks: what self-instruct starts from.
+        settings: section ``generate``.
+        teacher: who is asked.
+        rules: section ``screen``.
+        languages: that a pair may be in; empty allows all.
+
+    Raises:
+        TeacherError: the answers yield nothing.
+    """
+    screens = Screens(chunks, seed_tasks, rules, languages)
+    outcome = generate(chunks, seed_tasks, settings, teacher, screens.passing)
+    return require_yield(outcome, teacher)
+
+
+GENERATE = Stage(
+    "generate",
+    generate_candidates,
+    Pairs,
+    {"chunks": Chunks},
+    section="generate",
+    dataset="candidate_pairs",
+    version=5,
+    holds_model=True,
+)

@@ -18,9 +18,10 @@ from pipeline.generate.answer_text import CONTROL_TOKEN
 from pipeline.generate.general_prompts import GENERAL_PROMPTS
 from pipeline.generate.teacher import Request, Teacher
 from pipeline.outcome import Drop, Outcome, drops, table
+from pipeline.stage import Stage
 from schemas.pairs import Examples, SeedTasks
 
-REPLAY = "replay"
+ORIGIN = "replay"
 """Origin of the rows."""
 TEMPERATURE, TOP_P = 0.7, 0.9
 """Answers as the model gives them, varied enough to be asked twice."""
@@ -63,18 +64,18 @@ def replay(
     kept: dict[str, dict[str, object]] = {}
     dropped: list[Drop] = []
     for number, prompt, text, reason in _answers(prompts, wanted, seed, teacher):
-        key = short_id(digest([REPLAY, prompt, text]))
+        key = short_id(digest([ORIGIN, prompt, text]))
         if reason is None and key in kept:
             reason = "duplicate_reply"
         if reason is not None:
-            dropped.append(Drop(short_id(digest([REPLAY, seed, number])), reason, text or prompt))
+            dropped.append(Drop(short_id(digest([ORIGIN, seed, number])), reason, text or prompt))
             continue
         kept[key] = {
             "pair_id": key,
             "doc_id": "",
             "cluster_id": key,
             "split": "train",
-            "origin": REPLAY,
+            "origin": ORIGIN,
             "status": "unreviewed",
             "messages": [
                 {"role": "user", "content": prompt},
@@ -128,3 +129,6 @@ def _answers(
                 reason = "control_token"
             answers.append((len(answers), prompt, text, reason))
     return answers
+
+
+REPLAY = Stage("replay", replay, Examples, version=2, holds_model=True)

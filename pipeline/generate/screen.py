@@ -13,6 +13,7 @@ from pipeline.generate.screen_rules import FORM, Candidate, Finding
 from pipeline.outcome import Drop, Outcome, drops, table
 from pipeline.progress import track
 from pipeline.settings import ScreenSettings
+from pipeline.stage import Stage
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs, SeedTasks
 from schemas.splits import Splits
@@ -185,3 +186,13 @@ def _drop(pair: Candidate, finding: Finding, related_id: str | None = None) -> D
         float(finding.threshold),
         related_id,
     )
+
+
+SCREEN = Stage(
+    "screen",
+    screen,
+    ScreenedPairs,
+    {"pairs": Pairs, "chunks": Chunks, "splits": Splits},
+    section="screen",
+    dataset="screened_pairs",
+)

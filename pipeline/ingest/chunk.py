@@ -10,6 +10,7 @@ from pipeline.ingest.spread import limited, spread
 from pipeline.outcome import Drop, Outcome, drops, table
 from pipeline.processes import Failed
 from pipeline.settings import ChunkSettings
+from pipeline.stage import Stage
 from pipeline.tokens import CountTokens
 from schemas.chunks import Chunks
 from schemas.documents import UniqueDocuments
@@ -94,3 +95,6 @@ def chunk(
             "too_short": too_short,
         },
     )
+
+
+CHUNK = Stage("chunk", chunk, Chunks, {"documents": UniqueDocuments}, "chunk", dataset="chunks")

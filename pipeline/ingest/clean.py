@@ -11,6 +11,7 @@ from pipeline.ingest.spread import limited, spread
 from pipeline.outcome import Drop, Outcome, drops, table
 from pipeline.processes import Failed
 from pipeline.settings import CleanSettings
+from pipeline.stage import Stage
 from schemas.documents import Documents, RawDocuments, Redactions
 
 
@@ -80,3 +81,8 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
         },
         tables={"redactions": (Redactions, redactions)},
     )
+
+
+CLEAN = Stage(
+    "clean", clean, Documents, {"documents": RawDocuments}, section="clean", dataset="documents"
+)

@@ -17,6 +17,7 @@ from pipeline.ingest.read_files import read_files
 from pipeline.ingest.readers.reading import Failure, Record
 from pipeline.outcome import Drop, Outcome, drops, table
 from pipeline.settings import IngestSettings
+from pipeline.stage import Stage
 from schemas.documents import RawDocuments
 
 
@@ -105,3 +106,6 @@ def _failures(source: str, failures: Sequence[Failure]) -> Iterator[Drop]:
 
 def _name(source: str, record: str) -> str:
     return f"{source}#{record}" if record else source
+
+
+INGEST = Stage("ingest", ingest, RawDocuments, section="ingest", dataset="raw_documents")

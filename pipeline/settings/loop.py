@@ -15,6 +15,9 @@ class StoreSettings(Section):
     """Share of rows of a table that may be quarantined by its schema; more fails the stage."""
     min_free_megabytes: Annotated[int, Field(ge=0)] = 500
     """Free disk space below which nothing is started: a model and its checkpoints need room."""
+    rebuild: tuple[str, ...] = ()
+    """Stages that ask a teacher, train or run a model (``train``, ``evaluate``) and are made again
+    where their code changed; all others always are."""
 
 
 class LabelStudioSettings(Section):

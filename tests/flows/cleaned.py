@@ -1,7 +1,10 @@
 """Texts as what the clean stage leaves, for the stages behind it."""
 
+from dataclasses import replace
+
 from flows.context import Run
-from flows.steps import Stage, run_stage
+from flows.steps import run_stage
+from pipeline.ingest.clean import CLEAN
 from pipeline.outcome import Outcome, drops
 from pipeline.settings import CleanSettings
 from pipeline.store import Dataset
@@ -12,11 +15,9 @@ from tests.pipeline.dedup.corpus import corpus
 def cleaned(run: Run, texts: dict[str, str]) -> Dataset:
     """Return a data set of documents, by source, made as the clean stage makes it."""
     made = corpus(texts)
-    return run_stage(
-        run,
-        Stage("clean", 1, "documents"),
-        Documents,
-        lambda: Outcome(made, drops([]), rows_in=made.height),
-        settings=CleanSettings(),
-        keys={"texts": str(sorted(texts.items()))},
-    )
+
+    def clean(settings: CleanSettings) -> Outcome[Documents]:
+        return Outcome(made, drops([]), rows_in=made.height)
+
+    stage = replace(CLEAN, function=clean, reads={})
+    return run_stage(run, stage, texts=str(sorted(texts.items())))

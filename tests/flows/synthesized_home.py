@@ -1,9 +1,10 @@
 """A small project whose pairs were cut from its documents, so that no teacher is needed."""
 
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pandera.typing.polars import DataFrame
 from prefect import flow
 
 from annotation.decisions import Decision
@@ -15,18 +16,18 @@ from flows.models import base_model
 from flows.report import write_report
 from flows.review import review_pairs
 from flows.steps import run_stage
-from flows.synthesize import GENERATE, SCREEN
 from pipeline.dataset.jsonl import read_jsonl
 from pipeline.generate.evidence import sentences
+from pipeline.generate.generate import GENERATE
 from pipeline.generate.pairs import pair_id
-from pipeline.generate.screen import screen
+from pipeline.generate.screen import SCREEN
 from pipeline.generate.seeds import seed_tasks
 from pipeline.outcome import Outcome, drops, table
-from pipeline.settings import Settings
+from pipeline.settings import GenerateSettings, Settings
 from pipeline.settings_file import load_settings
+from pipeline.stage import Given
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs
-from schemas.splits import Splits
 from tests.end_to_end.project import make_project
 
 
@@ -64,29 +65,19 @@ def _synthesize(settings: Settings) -> None:
     with open_run("synthesize", settings) as run:
         corpus = curate_documents(run, base_model(settings), input_files(run))
         seeds = seed_tasks(read_jsonl(settings.paths.seeds))
-        candidates = run_stage(
-            run, GENERATE, Pairs, lambda chunks: _pairs(chunks.iter_rows(named=True)),
-            settings=settings.generate, tables={"chunks": (corpus.chunks, Chunks)},
-        )  # fmt: skip
+        candidates = run_stage(run, replace(GENERATE, function=_pairs), chunks=corpus.chunks)
         screened = run_stage(
-            run, SCREEN, ScreenedPairs,
-            lambda pairs, chunks, splits: screen(
-                pairs, chunks, seeds, splits, settings.screen, settings.clean.languages
-            ),
-            settings=settings.screen,
-            tables={
-                "pairs": (candidates, Pairs), "chunks": (corpus.chunks, Chunks),
-                "splits": (corpus.splits, Splits),
-            },
+            run, SCREEN, pairs=candidates, chunks=corpus.chunks, splits=corpus.splits,
+            seed_tasks=Given(seeds), languages=Given(settings.clean.languages),
         )  # fmt: skip
         review_pairs(run, corpus, screened)
         write_report(run)
 
 
-def _pairs(chunks: Iterable[dict[str, Any]]) -> Outcome[Pairs]:
+def _pairs(chunks: DataFrame[Chunks], settings: GenerateSettings) -> Outcome[Pairs]:
     """Two pairs a sentence: one that it answers, and one with a number that is not in it."""
     rows: dict[str, dict[str, Any]] = {}
-    for chunk in chunks:
+    for chunk in chunks.iter_rows(named=True):
         for sentence in sentences(chunk["text"])[:3]:
             subject = " ".join(sentence.split()[:6]).rstrip(".,:")
             for response in (sentence, f"{sentence} It takes 987654 hours."):

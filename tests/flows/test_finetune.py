@@ -4,10 +4,11 @@ import polars as pl
 import pytest
 
 from flows.finetune import train_model
-from flows.steps import Stage, run_stage
+from flows.steps import run_stage
 from pipeline.errors import TrainingError
 from pipeline.outcome import Outcome, drops
 from pipeline.settings import Settings, TrainSettings
+from pipeline.stage import Stage
 from schemas.pairs import Examples
 from tests.flows.test_steps import run_once
 from tests.pipeline.train.seed_examples import make_examples
@@ -25,8 +26,7 @@ def settings(tmp_path):
 
 def store_examples(run, examples):
     outcome = Outcome(examples, drops([]), rows_in=examples.height)
-    stage = Stage("examples", 1, "examples")
-    return run_stage(run, stage, Examples, lambda: outcome, settings={})
+    return run_stage(run, Stage("examples", lambda: outcome, Examples))
 
 
 def test_replay_is_a_stage_with_its_own_ledger_and_never_silently_empty(settings, tiny_base):

@@ -13,9 +13,10 @@ from flows.finetune import build_examples
 from flows.models import base_model
 from flows.report import write_report
 from flows.run import train_and_judge
-from flows.steps import Stage, run_stage
+from flows.steps import run_stage
 from pipeline.outcome import Outcome, drops, table
 from pipeline.settings import Settings
+from pipeline.stage import Stage
 from schemas.pairs import SettledPairs
 from tests.conftest import ROOT
 
@@ -30,7 +31,6 @@ DOCUMENTS = (
     "releases/release-4.1.txt",
 )
 ARMS = ["few_shot", "retrieval", "chain_of_thought", "challenger_retrieval"]
-NOTHING = Stage("settle", 1, "no_pairs")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,8 @@ def judge(project, **changes):
             base = base_model(settings)
             corpus = curate_documents(run, base, input_files(run))
             none = Outcome(table(SettledPairs, []), drops([]), rows_in=0)
-            settled = run_stage(run, NOTHING, SettledPairs, lambda: none, settings={})
+            nothing = Stage("settle", lambda: none, SettledPairs, dataset="no_pairs")
+            settled = run_stage(run, nothing)
             data = build_examples(run, corpus, settled)
             judged = train_and_judge(run, base, corpus, data)
             del run.datasets["settle"]  # the report would look for reviews

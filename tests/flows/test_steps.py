@@ -1,31 +1,34 @@
 """A stage runs once: same inputs and settings are reused, anything else is made anew."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from prefect import flow
 
 from flows.context import open_run
-from flows.steps import Stage, run_folder_stage, run_stage
+from flows.steps import run_stage
 from pipeline.outcome import Drop, Outcome, drops, table
 from pipeline.progress import track
 from pipeline.settings import SplitSettings
+from pipeline.stage import Given, Stage
 from pipeline.store import Filled
 from schemas.splits import Splits
 
 pytestmark = pytest.mark.usefixtures("prefect")
 
 
-def make_splits(calls, count=3):
-    def compute():
-        calls.append(count)
-        rows = [
-            {"doc_id": f"{i:016x}", "chunk_id": "", "cluster_id": f"{i:016x}", "split": "train"}
-            for i in track(range(count), "rows")
-        ]
-        return Outcome(table(Splits, rows), drops([Drop("x", "too_short")]), rows_in=count + 1)
+def make_splits(calls, count=3, settings=None):
+    calls.append(count)
+    rows = [
+        {"doc_id": f"{i:016x}", "chunk_id": "", "cluster_id": f"{i:016x}", "split": "train"}
+        for i in track(range(count), "rows")
+    ]
+    return Outcome(table(Splits, rows), drops([Drop("x", "too_short")]), rows_in=count + 1)
 
-    return compute
+
+CHEAP = Stage("split", make_splits, Splits, section="split", dataset="splits")
+DEAR = replace(CHEAP, version=1)
 
 
 def run_once(settings, work):
@@ -43,38 +46,90 @@ def test_a_second_call_reuses_the_dataset_and_says_so(settings, capsys):
     calls = []
 
     def work(run):
-        stage = Stage("split", 1, "splits")
-        return run_stage(run, stage, Splits, make_splits(calls), settings=SplitSettings())
+        return run_stage(run, CHEAP, calls=Given(calls))
 
     first, _ = run_once(settings, work)
     second, run = run_once(settings, work)
     assert first == second
     assert calls == [3]
     assert run.lines[0].reused == first.fingerprint
+    assert run.lines[0].note == ""
     assert "4 -> 3" in capsys.readouterr().err
     events = [json.loads(line) for line in (run.folder / "events.ndjson").read_text().splitlines()]
     assert [event["event"] for event in events] == ["START", "REUSE", "COMPLETE"]
 
 
 @pytest.mark.parametrize(
-    ("stage", "section", "keys"),
+    ("stage", "section", "also", "files", "note"),
     [
-        (Stage("split", 2, "splits"), SplitSettings(), {}),
-        (Stage("split", 1, "splits"), SplitSettings(salt="other"), {}),
-        (Stage("split", 1, "splits"), SplitSettings(), {"files": "abc"}),
+        (replace(DEAR, version=2), SplitSettings(), {}, "abc", ""),
+        (DEAR, SplitSettings(salt="other"), {}, "abc", "made anew: salt changed"),
+        (DEAR, SplitSettings(), {"other": 1}, "abc", "made anew: other changed"),
+        (DEAR, SplitSettings(), {}, "def", "made anew: files changed"),
+        (DEAR, SplitSettings(salt="other"), {}, None, "made anew: salt changed; files changed"),
     ],
 )
-def test_another_version_setting_or_key_runs_again(settings, stage, section, keys):
+def test_another_version_setting_or_digest_runs_again_and_says_why(
+    settings, stage, section, also, files, note
+):
     calls = []
 
-    def work(stage, section, keys):
+    def work(stage, section, also, files):
         return lambda run: run_stage(
-            run, stage, Splits, make_splits(calls), settings=section, keys=keys
+            run, stage, settings=section, also=also, calls=Given(calls), files=files
         )
 
-    run_once(settings, work(Stage("split", 1, "splits"), SplitSettings(), {}))
-    run_once(settings, work(stage, section, keys))
+    run_once(settings, work(DEAR, SplitSettings(), {}, "abc"))
+    _, run = run_once(settings, work(stage, section, also, files))
     assert len(calls) == 2
+    assert run.lines[0].note == note
+
+
+@pytest.fixture
+def change_of_code(monkeypatch):
+    """A function that lets the code of all stages look changed."""
+
+    def change():
+        modules, changed = Stage.modules, {"tests.flows.test_steps": "changed"}
+        monkeypatch.setattr(Stage, "modules", lambda stage: modules(stage) | changed)
+
+    return change
+
+
+def test_a_cheap_stage_is_made_anew_when_its_code_changed_and_says_so(settings, change_of_code):
+    calls = []
+
+    def work(run):
+        return run_stage(run, CHEAP, calls=Given(calls))
+
+    run_once(settings, work)
+    change_of_code()
+    _, run = run_once(settings, work)
+    assert len(calls) == 2
+    assert run.lines[0].note == "made anew: its code changed (tests.flows.test_steps)"
+
+
+def test_a_dear_stage_is_reused_when_its_code_changed_until_it_is_rebuilt(settings, change_of_code):
+    calls = []
+
+    def work(run):
+        return run_stage(run, DEAR, calls=Given(calls))
+
+    first, _ = run_once(settings, work)
+    change_of_code()
+    _, run = run_once(settings, work)
+    assert run.lines[0].note == (
+        "though its code changed (tests.flows.test_steps); --rebuild split to make it again"
+    )
+    asking = settings.model_copy(
+        update={"store": settings.store.model_copy(update={"rebuild": ("split",)})}
+    )
+    rebuilt, run = run_once(asking, work)
+    assert run.lines[0].note == "made anew: its code changed (tests.flows.test_steps)"
+    later, run = run_once(settings, work)
+    assert len(calls) == 2
+    assert later == rebuilt != first
+    assert run.lines[0].note == ""
 
 
 def test_inputs_count_by_content_not_by_recipe(settings):
@@ -83,23 +138,13 @@ def test_inputs_count_by_content_not_by_recipe(settings):
 
     def work(key):
         def chain(run):
-            stage = Stage("split", 1, "splits")
-            upstream = run_stage(
-                run, stage, Splits, make_splits([]), settings=SplitSettings(), keys={"k": key}
-            )
+            upstream = run_stage(run, CHEAP, calls=Given([]), k=key)
 
             def copy(rows):
                 calls.append(rows.height)
                 return Outcome(rows, drops([]), rows_in=rows.height)
 
-            return run_stage(
-                run,
-                Stage("copy", 1, "copies"),
-                Splits,
-                copy,
-                settings={},
-                tables={"rows": (upstream, Splits)},
-            )
+            return run_stage(run, Stage("copy", copy, Splits, {"rows": Splits}), rows=upstream)
 
         return chain
 
@@ -114,7 +159,7 @@ def test_a_failed_stage_leaves_no_dataset_and_a_record(settings):
         raise OSError("disk")
 
     def work(run):
-        return run_stage(run, Stage("split", 1, "splits"), Splits, compute, settings={})
+        return run_stage(run, Stage("split", compute, Splits, dataset="splits"))
 
     with pytest.raises(OSError, match="disk"):
         run_once(settings, work)
@@ -129,19 +174,15 @@ def test_parents_are_recorded_but_do_not_decide(settings):
 
     def work(key):
         def chain(run):
-            stage = Stage("split", 1, "splits")
-            parent = run_stage(
-                run, stage, Splits, make_splits([], count=int(key)), settings={}, keys={"k": key}
-            )
+            parent = run_stage(run, CHEAP, calls=Given([]), count=Given(int(key)), k=key)
 
             def fill(folder):
                 filled.append(key)
                 (folder / "weights").write_text("w")
                 return Filled(identity=("weights",), rows=1)
 
-            return run_folder_stage(
-                run, Stage("train", 1, "model"), fill, settings={}, parents={"from": parent}
-            )
+            stage = Stage("train", fill, None, dataset="model")
+            return run_stage(run, stage, parents={"from": parent})
 
         return chain
 

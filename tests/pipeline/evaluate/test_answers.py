@@ -71,7 +71,8 @@ def test_the_answers_are_those_of_greedy_generate(asked, answers, model, tokeniz
 
 
 def test_answers_are_held_against_their_source_where_there_is_one(asked, answers, model, tokenizer):
-    from pipeline.evaluate.answers import Material, answer_timed
+    from pipeline.evaluate.answers import answer_timed
+    from pipeline.evaluate.prompts import Material
 
     rows = asked.sort("pair_id")[:3]
     true, false, none = rows["pair_id"]

@@ -26,7 +26,8 @@ def tiny(tiny_base):
 
 @pytest.fixture(scope="module")
 def ask(all_examples, tiny):
-    from pipeline.evaluate.answers import Material, answer_timed
+    from pipeline.evaluate.answers import answer_timed
+    from pipeline.evaluate.prompts import Material
 
     asked = all_examples.filter(split="test")
     return lambda arm, **material: answer_timed(arm, asked, *tiny, SETTINGS, Material(**material))

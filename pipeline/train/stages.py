@@ -1,0 +1,119 @@
+"""The stages of training: an adapter, a candidate of a comparison, a scaled copy of an adapter.
+
+What needs torch is imported when a stage runs.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from pandera.typing.polars import DataFrame
+
+from pipeline.outcome import table
+from pipeline.progress import announce
+from pipeline.settings import ModelSettings, TrainSettings
+from pipeline.stage import Stage
+from pipeline.store import DROPPED, Filled
+from pipeline.train.base_model import BaseModel
+from pipeline.train.peak import free_memory
+from pipeline.train.scale import scale_adapter
+from schemas.drops import Drops
+from schemas.pairs import Examples
+
+RECORD = "training.json"
+
+
+def train_adapter(
+    folder: Path,
+    examples: DataFrame[Examples],
+    base: BaseModel,
+    settings: TrainSettings,
+    model_settings: ModelSettings,
+    work: Path,
+) -> Filled:
+    """Train an adapter, in this process or on several, and store it with its record.
+
+    Args:
+        folder: gets the adapter, ``training.json`` and the rows that were dropped.
+        examples: rows of all splits; those of test are there for the leak proof alone.
+        base: the base model.
+        settings: section ``train``, resolved for the base model.
+        model_settings: section ``model``.
+        work: folder of the checkpoints.
+    """
+    from pipeline.train.stored import identity
+
+    if settings.processes > 1 or settings.launch_config:
+        from pipeline.train.launched import launch
+
+        free_memory()  # of a GPU, too, for the processes
+        record = launch(examples, base, settings, model_settings, work, folder)
+        reasons = Counter(drop["reason"] for drop in record["dropped"])
+        return Filled(identity(folder), record["rows_kept"], reasons=dict(reasons))
+    from pipeline.train.trainer import train
+
+    result = train(examples, base, settings, model_settings, work, folder)
+    for proof in result.proofs:
+        if proof.name == "target layers":
+            announce(proof.text)
+    result.dropped.write_parquet(folder / DROPPED)
+    (folder / RECORD).write_text(json.dumps(result.to_dict(), indent=1), "utf-8")
+    reasons = Counter(result.dropped["reason"])
+    return Filled(identity(folder), result.rows_kept, reasons=dict(reasons))
+
+
+def train_candidate(
+    folder: Path,
+    examples: DataFrame[Examples],
+    base: BaseModel,
+    settings: TrainSettings,
+    model_settings: ModelSettings,
+    work: Path,
+    free: Callable[[], None],
+) -> Filled:
+    """Train a candidate of a comparison in a process of its own, so that its memory is its own.
+
+    Arguments as for :func:`train_adapter`; ``free`` lets go of the model in this process.
+    """
+    from pipeline.train.alone import train_alone
+    from pipeline.train.stored import identity
+
+    free()
+    record = train_alone(examples, base, settings, model_settings, work, folder)
+    table(Drops, record["dropped"]).write_parquet(folder / DROPPED)
+    (folder / RECORD).write_text(json.dumps(record, indent=1), "utf-8")
+    reasons = Counter(row["reason"] for row in record["dropped"])
+    return Filled(identity(folder), record["rows_kept"], reasons=dict(reasons))
+
+
+def scale(folder: Path, adapter: Path, factor: float, rows: int) -> Filled:
+    """Store a copy of an adapter whose change is scaled by a factor."""
+    from pipeline.train.stored import identity
+
+    scale_adapter(adapter, factor, folder)
+    (folder / RECORD).write_bytes((adapter / RECORD).read_bytes())
+    return Filled(identity(folder), rows)
+
+
+TRAIN = Stage(
+    "train",
+    train_adapter,
+    None,
+    section="train",
+    dataset="model",
+    version=2,
+    holds_model=True,
+    code=("pipeline.train.trainer",),
+)
+CANDIDATE = Stage(
+    "train",
+    train_candidate,
+    None,
+    section="train",
+    dataset="compared_model",
+    version=1,
+    holds_model=True,
+    code=("pipeline.train.trainer", "pipeline.train.alone"),
+)
+SCALE = Stage("scale", scale, None, dataset="model", version=1, code=("pipeline.train.scale",))
