@@ -6,6 +6,7 @@ Heavy imports happen inside the commands, so that ``--help`` is instant.
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,17 +42,28 @@ def main() -> None:
     """
 
 
+def _rebuild(function: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--rebuild",
+        multiple=True,
+        metavar="STAGE",
+        help="Make a stage such as train or evaluate again where its code changed.",
+    )(function)
+
+
 @main.command()
+@_rebuild
 @command
-def run(options: Options) -> None:
+def run(options: Options, rebuild: tuple[str, ...]) -> None:
     """Run the whole loop once: documents to a judged model.
 
     What is finished is reused, what a crash interrupted is continued, and a model reply is never
-    asked for twice. Writes report.html and report.json into the run's folder.
+    asked for twice. A stage whose code changed runs again; one that asks a teacher, trains or runs
+    a model only says so. Writes report.html and report.json into the run's folder.
     """
     from flows.launch import launch
 
-    report = launch("run", options.settings())
+    report = launch("run", options.rebuilding(rebuild).settings())
     assert report is not None
     if options.json:
         _print_json(report)
@@ -77,10 +89,11 @@ def curate(options: Options, dry_run: bool, profile: str | None) -> None:
 
 
 @main.command()
+@_rebuild
 @command
-def synthesize(options: Options) -> None:
+def synthesize(options: Options, rebuild: tuple[str, ...]) -> None:
     """Curate, let the teacher write pairs, and screen them."""
-    _part("synthesize", options)
+    _part("synthesize", options.rebuilding(rebuild))
 
 
 @main.command()

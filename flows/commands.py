@@ -1,13 +1,14 @@
 """What all commands share: the common options, and errors that a person can act on."""
 
 import errno
+import json
 import os
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,12 @@ class Options:
     overrides: tuple[str, ...]
     json: bool
     debug: bool
+
+    def rebuilding(self, stages: tuple[str, ...]) -> "Options":
+        """Return the options with stages that are made again where their code changed."""
+        if not stages:
+            return self
+        return replace(self, overrides=(*self.overrides, f"store.rebuild={json.dumps(stages)}"))
 
     def settings(self, private: bool = True) -> "Settings":
         """Load the settings; tuneloop.toml of the working directory when none is named.

@@ -82,6 +82,11 @@ class Run:
         say(str(line))
 
 
+def is_stage(stage: str, name: str) -> bool:
+    """Whether a name means a stage: its own, or that of a kind such as ``evaluate``."""
+    return stage == name or stage.startswith(f"{name} ")
+
+
 def say(text: str) -> None:
     """Print a line, and send it to the page of the flow run where there is one."""
     console.print(text, markup=False, soft_wrap=True)
@@ -145,6 +150,10 @@ def open_run(flow: str, settings: Settings, lock: str = RUN_LOCK) -> Iterator[Ru
         except BaseException as error:
             _close(run, f"{type(error).__name__}: {error}")
             raise
+        for name in settings.store.rebuild:
+            if not any(is_stage(line.stage, name) for line in run.lines):
+                stages = ", ".join(dict.fromkeys(line.stage for line in run.lines))
+                say(f"rebuild: no stage {name!r} in this run; its stages are {stages}")
         _close(run, None)
 
 

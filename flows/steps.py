@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
 from flows.console import StageLine, StageProgress
-from flows.context import Run, code_version, is_scheduled, library_versions, ref_name, say
+from flows.context import Run, code_version, is_scheduled, is_stage, library_versions, ref_name, say
 from flows.deploy import LEASE_SECONDS, MODEL_SLOTS
 from flows.home import now
 from pipeline.cache import digest
@@ -137,8 +137,7 @@ def _recipe(
 
 def _rebuilds(run: Run, stage: Stage) -> bool:
     """Whether the user wants a dear stage made again where its code changed."""
-    names = run.settings.store.rebuild
-    return any(stage.name == name or stage.name.startswith(f"{name} ") for name in names)
+    return any(is_stage(stage.name, name) for name in run.settings.store.rebuild)
 
 
 def _made_before(run: Run, recipe: Recipe) -> Dataset | None:

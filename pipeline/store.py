@@ -121,18 +121,18 @@ class Store:
             ) from error
 
     def read(self, dataset: Dataset, schema: type[S]) -> DataFrame[S]:
-        """Read and validate the rows of a dataset."""
+        """Read and validate the rows of a dataset; those of an earlier version are upgraded."""
         manifest = self.manifest(dataset.name, dataset.fingerprint)
-        if (manifest.facts.schema_name, manifest.facts.schema_version) != (
-            schema.__name__,
-            schema.version(),
-        ):
-            raise SchemaMismatch(
-                f"store: {dataset} holds {manifest.facts.schema_name} version "
-                f"{manifest.facts.schema_version}; "
-                f"expected {schema.__name__} version {schema.version()}; delete it and run again"
-            )
         frame = self.parquet(dataset, PART)
+        name, version = manifest.facts.schema_name, manifest.facts.schema_version
+        if (name, version) != (schema.__name__, schema.version()):
+            upgraded = schema.upgrade(frame, version or 0) if name == schema.__name__ else None
+            if upgraded is None:
+                raise SchemaMismatch(
+                    f"store: {dataset} holds {name} version {version}; expected "
+                    f"{schema.__name__} version {schema.version()}; delete it and run again"
+                )
+            frame = upgraded
         if frame.height != manifest.facts.rows:
             raise CorruptDataset(
                 f"store: {dataset} has {frame.height} rows; its manifest says "

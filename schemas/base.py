@@ -26,6 +26,19 @@ class Table(pa.DataFrameModel):
         return int(cls.Config.metadata["version"])
 
     @classmethod
+    def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame | None:
+        """Return rows of an earlier version of the contract as rows of this one.
+
+        Args:
+            frame: rows as they were stored.
+            version: of the contract that they were stored by.
+
+        Returns:
+            None when this contract cannot say what earlier rows lack: they are made again.
+        """
+        return None
+
+    @classmethod
     def columns(cls) -> list[str]:
         """Return the column names in the order of definition."""
         return list(cls.to_schema().columns)

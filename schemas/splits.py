@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import pandera.polars as pa
+import polars as pl
 
 from schemas.base import ID, Table
 
@@ -23,3 +24,8 @@ class Splits(Table):
     """Empty: the document as a whole."""
     cluster_id: str = pa.Field(str_matches=ID)
     split: str = pa.Field(isin=SPLITS)
+
+    @classmethod
+    def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame | None:
+        """Before version 2 only documents as a whole were split."""
+        return frame.with_columns(chunk_id=pl.lit("")) if version == 1 else None

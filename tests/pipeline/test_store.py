@@ -172,6 +172,25 @@ def test_reading_with_another_schema_is_refused(store):
         store.read(dataset, Documents)
 
 
+def test_rows_of_an_earlier_version_are_upgraded(store, monkeypatch):
+    """Before version 2 a split was of documents as a whole: it had no column ``chunk_id``."""
+    dataset = store.write(recipe(), Splits, outcome(rows(3)), BUDGET, 0)
+    folder = store.path(dataset)
+    old = pl.read_parquet(folder / "part-00000.parquet").drop("chunk_id")
+    old.write_parquet(folder / "part-00000.parquet")
+    text = (folder / "manifest.json").read_text()
+    assert '"schema_version": 2' in text
+    (folder / "manifest.json").write_text(
+        text.replace('"schema_version": 2', '"schema_version": 1')
+    )
+    assert store.read(dataset, Splits).sort("doc_id").to_dicts() == rows(3)
+    (folder / "manifest.json").write_text(
+        text.replace('"schema_version": 2', '"schema_version": 0')
+    )
+    with pytest.raises(SchemaMismatch, match="holds Splits version 0; expected Splits version 2"):
+        store.read(dataset, Splits)
+
+
 def test_an_unknown_dataset_says_what_to_do(store):
     with pytest.raises(MissingDataset, match="run the stage"):
         store.read(Dataset("splits", "f" * 16, "", 0), Splits)

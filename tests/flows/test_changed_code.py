@@ -1,0 +1,119 @@
+"""A changed rule: the next run makes exactly the stages behind it anew, and says why."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.flows.test_first_project import teacher
+from tests.pipeline.generate.endpoint_server import serving
+
+pytestmark = pytest.mark.slow
+
+PACKAGES = ("pipeline", "flows", "schemas", "annotation")
+STAGES = (
+    "ingest", "clean", "paragraphs", "deduplicate", "index", "chunk", "split", "generate", "screen",
+)  # fmt: skip
+
+
+class Copy:
+    """A copy of the product that is changed, and a project that it works on."""
+
+    def __init__(self, folder: Path, base: Path, url: str) -> None:
+        self.tree, self.project = folder / "tree", folder / "project"
+        for name in PACKAGES:
+            shutil.copytree(ROOT / name, self.tree / name)
+        (self.tree / "data").symlink_to(ROOT / "data")
+        self.call("init", str(self.project), cwd=folder)
+        for page in sorted((ROOT / "data/samples/manual").glob("*.md"))[:8]:
+            shutil.copy(page, self.project / "raw")
+        (self.project / "raw" / "note.txt").write_text(
+            "Notes\n\nThe reader of cards is cleaned with a dry cloth once a month, and its slot "
+            "is checked for dust. A card that is bent is taken out of use at once.\n"
+        )
+        settings = [
+            f"model.base_model={base}", "teacher.kind=openai", "teacher.model=scripted",
+            f"teacher.base_url={url}", "generate.self_instruct_tasks=0",
+        ]  # fmt: skip
+        self.settings = [part for item in settings for part in ("--set", item)]
+
+    def change(self, module: str, old: str, new: str) -> None:
+        path = self.tree / module
+        text = path.read_text("utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), "utf-8")
+
+    def call(self, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "flows.cli", *words], cwd=cwd, check=False,
+            env=os.environ | {"PYTHONPATH": str(self.tree)}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done
+
+    def synthesize(self, *words: str) -> dict[str, str]:
+        """Return what is said of each stage."""
+        done = self.call("synthesize", *self.settings, *words, cwd=self.project)
+        lines = done.stderr.splitlines()
+        return {
+            stage: " ".join(line.split()[1:])
+            for stage in STAGES
+            for line in lines
+            if re.match(rf"{stage} +(reused|[\d,]+ -> )", line)
+        }
+
+
+def anew(said: dict[str, str]) -> dict[str, str]:
+    """Return why each stage that ran did so."""
+    assert tuple(said) == STAGES
+    return {
+        stage: text.partition("made anew: ")[2]
+        for stage, text in said.items()
+        if not text.startswith("reused")
+    }
+
+
+@pytest.fixture
+def copy(tmp_path, tiny_base):
+    with serving(teacher) as server:
+        yield Copy(tmp_path, tiny_base.path, server.url)
+
+
+def test_the_next_run_makes_exactly_the_stages_behind_a_changed_rule(copy):
+    assert set(anew(copy.synthesize())) == set(STAGES)
+    assert anew(copy.synthesize()) == {}
+
+    copy.change("pipeline/ingest/readers/plain.py", "LONGEST_TITLE = 80", "LONGEST_TITLE = 81")
+    said = copy.synthesize()
+    assert anew(said) == {"ingest": "its code changed (pipeline.ingest.readers.plain)"}
+
+    copy.change(
+        "pipeline/ingest/readers/plain.py", "return whole(", "text += '\\nRead.'\n    return whole("
+    )
+    said = anew(copy.synthesize())
+    assert said["ingest"] == "its code changed (pipeline.ingest.readers.plain)"
+    assert said["clean"] == "documents changed"
+    assert said["chunk"] == "documents changed"
+
+    copy.change("pipeline/ingest/prose.py", '"""\n', '"""\nUNUSED = 1\n')
+    said = copy.synthesize()
+    code = "its code changed (pipeline.ingest.prose)"
+    assert anew(said) == {"clean": code, "screen": code}
+    assert said["generate"].endswith(
+        "though its code changed (pipeline.ingest.prose); --rebuild generate to make it again"
+    )
+
+    assert "generate" in anew(copy.synthesize("--rebuild", "generate"))
+    assert anew(copy.synthesize()) == {}
+
+    copy.change("pipeline/generate/screen_rules.py", '"""Rules', '"""The rules')
+    assert anew(copy.synthesize()) == {}
+    copy.change("pipeline/generate/screen_rules.py", '_set("how what', '_set("howsoever how what')
+    said = anew(copy.synthesize())
+    assert said["screen"] == "its code changed (pipeline.generate.screen_rules)"
+    assert "clean" not in said

@@ -1,0 +1,109 @@
+"""The digest of a stage's code changes with what can change its result, and with nothing else."""
+
+import importlib
+import json
+
+import pytest
+
+from pipeline import code
+from pipeline.code import code_digests
+from tests.pipeline.dear_stages import RECORD, record, stages
+
+BEFORE = '''"""A rule."""
+from pipeline.ingest.helper import shorter
+
+LIMIT = 3
+"""Words."""
+
+
+def rule(text: str) -> bool:
+    """Whether a text goes."""
+    # a comment
+    return len(shorter(text).split()) < LIMIT
+'''
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A product of two modules; returns a function that writes the first and digests both."""
+    (tmp_path / "pipeline/ingest").mkdir(parents=True)
+    (tmp_path / "pipeline/ingest/helper.py").write_text("def shorter(text):\n    return text\n")
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+
+    def digests(source, helper=None):
+        (tmp_path / "pipeline/ingest/rule.py").write_text(source)
+        if helper:
+            (tmp_path / "pipeline/ingest/helper.py").write_text(helper)
+        code._module.cache_clear()
+        return code_digests(["pipeline.ingest.rule"])
+
+    yield digests
+    code._module.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("# a comment", "# another comment"),
+        ('"""Whether a text goes."""', '"""Whether a text is dropped, by its words."""'),
+        ('"""Words."""', '"""Number of words."""'),
+        ("LIMIT = 3", "LIMIT = (3)"),
+        ("return len(", "return len(\n        "),
+        ("LIMIT = 3", "LIMIT = 3\nif TYPE_CHECKING:\n    from schemas.base import Table"),
+    ],
+)
+def test_comments_docstrings_layout_and_types_do_not_count(tree, old, new):
+    assert old in BEFORE
+    assert tree(BEFORE) == tree(BEFORE.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("LIMIT = 3", "LIMIT = 4"),
+        ("< LIMIT", "<= LIMIT"),
+        ("def rule(text: str)", "def rule(text: str, _=None)"),
+        ("shorter(text)", "text"),
+    ],
+)
+def test_a_number_an_operator_and_a_call_count(tree, old, new):
+    before, after = tree(BEFORE), tree(BEFORE.replace(old, new))
+    assert before["pipeline.ingest.rule"] != after["pipeline.ingest.rule"]
+    assert before["pipeline.ingest.helper"] == after["pipeline.ingest.helper"]
+
+
+def test_what_a_module_imports_counts_even_inside_a_function(tree):
+    late = BEFORE.replace("from pipeline.ingest.helper import shorter\n", "").replace(
+        "    # a comment", "    from pipeline.ingest.helper import shorter\n"
+    )
+    before = tree(late)
+    after = tree(late, "def shorter(text):\n    return text[:99]\n")
+    assert before.keys() == after.keys() == {"pipeline.ingest.rule", "pipeline.ingest.helper"}
+    assert before["pipeline.ingest.helper"] != after["pipeline.ingest.helper"]
+
+
+def test_every_stage_knows_the_module_of_its_function():
+    for stage in stages():
+        roots = stage.code or (stage.function.__module__,)
+        assert set(roots) <= stage.modules().keys(), stage.name
+        for name in stage.modules():
+            assert importlib.util.find_spec(name), name
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("pipeline.ingest.readers.plain", {"ingest"}),
+        ("pipeline.ingest.privacy.numbers", {"clean"}),
+        ("pipeline.ingest.cut", {"chunk"}),
+        ("pipeline.evaluate.checks", {"gate"}),
+    ],
+)
+def test_a_rule_belongs_to_the_stages_that_use_it(module, names):
+    cheap = {stage.name for stage in stages() if stage.version is None}
+    assert {stage.name for stage in stages() if module in stage.modules()} & cheap == names
+
+
+def test_the_code_of_a_dear_stage_changed_and_somebody_said_whether_its_results_do():
+    """If not: raise the version of the stages named here where results change; then renew."""
+    assert record() == json.loads(RECORD.read_text("utf-8"))
