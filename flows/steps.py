@@ -171,11 +171,21 @@ def _why_anew(run: Run, stage: Stage, recipe: Recipe) -> str:
     if before.code["modules"] != recipe.code["modules"]:
         reasons.append(f"its code changed ({_shown(before.code['modules'], recipe)})")
     settings = _differing(before.settings, recipe.settings)
-    inputs = _differing(before.inputs, recipe.inputs)
+    inputs = _differing(_contents(run, before.inputs), _contents(run, recipe.inputs))
     for changed in (settings, inputs):
         if changed:
             reasons.append(f"{', '.join(changed)} changed")
     return f"made anew: {'; '.join(reasons)}" if reasons else ""
+
+
+def _contents(run: Run, inputs: Mapping[str, str]) -> dict[str, str]:
+    """Return what inputs hold: the content of datasets, by whatever fingerprint they are known."""
+    contents = {}
+    for name, reference in inputs.items():
+        kind, _, key = reference.partition("/")
+        dataset = run.store.find(kind, key) if key else None
+        contents[name] = dataset.content if dataset else reference
+    return contents
 
 
 def _shown(before: Mapping[str, str], recipe: Recipe) -> str:

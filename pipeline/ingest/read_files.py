@@ -3,20 +3,21 @@
 The worker opens the file; the process that collects gets its text alone.
 """
 
+import functools
 import hashlib
 import re
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.cache import Cache, Entry
+from pipeline.cache import Cache, Entry, digest
+from pipeline.code import code_digests
 from pipeline.ingest.files import MEGABYTE, SourceFile
 from pipeline.ingest.folder import open_regular, problem, unreadable
 from pipeline.ingest.readers.formats import (
     ARCHIVES,
     EXTENSIONS,
     FIELDS,
-    READERS_VERSION,
     extension,
     format_of,
     read,
@@ -187,10 +188,16 @@ def _whole(text: str) -> str:
     return text
 
 
+@functools.cache
+def _readers() -> str:
+    """Return the digest of the readers' code: what another one read, or could not, is read anew."""
+    return digest(code_digests((__name__,)))[:16]
+
+
 def _key(file: SourceFile, settings: "IngestSettings") -> dict[str, Any]:
     """Content and all that decides how it is read; not the source, which a file may change."""
     suffix = extension(file.source)
-    key = {"readers": READERS_VERSION, "sha256": file.sha256, "extension": suffix}
+    key: dict[str, Any] = {"readers": _readers(), "sha256": file.sha256, "extension": suffix}
     kind = EXTENSIONS.get(suffix, "")
     if kind in ARCHIVES:
         # A gzip file says by its name what is in it.

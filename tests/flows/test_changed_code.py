@@ -88,32 +88,23 @@ def test_the_next_run_makes_exactly_the_stages_behind_a_changed_rule(copy):
     assert set(anew(copy.synthesize())) == set(STAGES)
     assert anew(copy.synthesize()) == {}
 
-    copy.change("pipeline/ingest/readers/plain.py", "LONGEST_TITLE = 80", "LONGEST_TITLE = 81")
-    said = copy.synthesize()
-    assert anew(said) == {"ingest": "its code changed (pipeline.ingest.readers.plain)"}
-
-    copy.change(
-        "pipeline/ingest/readers/plain.py", "return whole(", "text += '\\nRead.'\n    return whole("
-    )
+    reader = "pipeline/ingest/readers/plain.py"
+    copy.change(reader, "return whole(", "text += '\\nRead.'\n    return whole(")
     said = anew(copy.synthesize())
     assert said["ingest"] == "its code changed (pipeline.ingest.readers.plain)"
-    assert said["clean"] == "documents changed"
-    assert said["chunk"] == "documents changed"
+    assert said["clean"] == said["chunk"] == "documents changed"
 
-    copy.change("pipeline/ingest/prose.py", '"""\n', '"""\nUNUSED = 1\n')
+    copy.change("pipeline/ingest/prose.py", '"""\n', '"""\nUNUSED = 1\n')  # changes no text
     said = copy.synthesize()
     code = "its code changed (pipeline.ingest.prose)"
     assert anew(said) == {"clean": code, "screen": code}
-    assert said["generate"].endswith(
-        "though its code changed (pipeline.ingest.prose); --rebuild generate to make it again"
-    )
+    note = f"though {code}; --rebuild generate to make it again"
+    assert said["generate"].endswith(note)
+    assert anew(copy.synthesize("--rebuild", "generate"))["generate"] == code
 
-    assert "generate" in anew(copy.synthesize("--rebuild", "generate"))
-    assert anew(copy.synthesize()) == {}
-
-    copy.change("pipeline/generate/screen_rules.py", '"""Rules', '"""The rules')
-    assert anew(copy.synthesize()) == {}
-    copy.change("pipeline/generate/screen_rules.py", '_set("how what', '_set("howsoever how what')
-    said = anew(copy.synthesize())
-    assert said["screen"] == "its code changed (pipeline.generate.screen_rules)"
-    assert "clean" not in said
+    screen = "pipeline/generate/screen_rules.py"
+    copy.change(screen, '"""Rules', '"""The rules')
+    copy.change(screen, '_set("how what', '_set("howsoever how what')
+    said = copy.synthesize()
+    assert anew(said) == {"screen": "its code changed (pipeline.generate.screen_rules)"}
+    assert "--rebuild generate" in said["generate"]

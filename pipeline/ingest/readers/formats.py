@@ -25,9 +25,6 @@ from pipeline.ingest.readers.zipped import kind_of
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
     from pipeline.settings import IngestSettings
 
-READERS_VERSION = 4
-"""Raise it with any change of what a reader returns: cached readings are then made anew."""
-
 EXTENSIONS = {
     ".md": "markdown",
     ".markdown": "markdown",
