@@ -11,7 +11,6 @@ from flows.compare import method_settings, train_and_measure
 from flows.context import Run, open_run
 from flows.curate import Corpus
 from flows.finetune import build_examples
-from flows.inspect import Home
 from flows.models import LoadedModel, base_model
 from flows.monitor import latest_corpus
 from flows.report import write_report
@@ -21,6 +20,7 @@ from pipeline.dataset.ablation import ARM_PAIRS
 from pipeline.dataset.examples import ARM_EXAMPLES
 from pipeline.dataset.leak import check_leaks
 from pipeline.errors import InputError, TrainingError
+from pipeline.home import Home
 from pipeline.settings import Settings
 from pipeline.stage import Given
 from pipeline.store import Dataset

@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from flows.inspect import Home, ancestors
 from flows.register import Judgement, judgement
 from pipeline.cache import write_atomically
 from pipeline.dataset.places import unit_of
+from pipeline.home import Home, ancestors
 from pipeline.manifest import Manifest
 from pipeline.report.cards import DataFacts, ModelFacts, data_card, model_card
 from pipeline.settings import Settings

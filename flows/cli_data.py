@@ -25,7 +25,7 @@ def show(options: Options, dataset: str | None, count: int, dropped: bool, near:
     other dedup.threshold would decide otherwise.
     """
     from flows.duplicates import duplicates
-    from flows.inspect import Home
+    from pipeline.home import Home
 
     home = Home.at(options.settings().paths.home)
     if dataset == "duplicates":
@@ -59,8 +59,8 @@ def trace(options: Options, identifier: str) -> None:
 
     The models are all that were trained on it, also when the latest datasets do not have it.
     """
-    from flows.inspect import Home
     from flows.inspect import trace as follow
+    from pipeline.home import Home
 
     story = follow(Home.at(options.settings().paths.home), identifier)
     if options.json:
@@ -81,9 +81,9 @@ def trace(options: Options, identifier: str) -> None:
 @command
 def fsck(options: Options) -> None:
     """Hash every stored file again and compare with the manifests; exit 2 when one differs."""
-    from flows.inspect import Home
-    from flows.inspect import fsck as verify
     from pipeline.errors import CorruptDataset
+    from pipeline.home import Home
+    from pipeline.home import fsck as verify
 
     home = Home.at(options.settings().paths.home)
     problems = verify(home)
@@ -107,10 +107,10 @@ def fsck(options: Options) -> None:
 def promote(options: Options, reason: str) -> None:
     """Make the challenger champion by hand, and show what the gate had said of it."""
     from flows.home import locked, now
-    from flows.inspect import Home
     from flows.register import judgement
     from flows.tracking import mirror
     from pipeline.errors import InputError
+    from pipeline.home import Home
     from pipeline.registry import CHALLENGER, CHAMPION
 
     settings = options.settings()
@@ -141,8 +141,8 @@ def promote(options: Options, reason: str) -> None:
 def rollback(options: Options, reason: str) -> None:
     """Bring back the champion before the current one."""
     from flows.home import locked, now
-    from flows.inspect import Home
     from flows.tracking import mirror
+    from pipeline.home import Home
 
     settings = options.settings()
     path = settings.paths.home

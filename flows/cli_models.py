@@ -13,8 +13,8 @@ from flows.commands import Options, command
 @command
 def models(options: Options) -> None:
     """List the models trained here: method, verdict, test loss, champion and challenger."""
-    from flows.inspect import Home
     from flows.register import entries
+    from pipeline.home import Home
     from pipeline.registry import CHAMPION
 
     home = Home.at(options.settings().paths.home)
@@ -49,7 +49,7 @@ def card(options: Options, model: str, data: bool, folder: Path | None) -> None:
     Without MODEL: of the champion, or of the challenger while there is no champion.
     """
     from flows.cards import model_and_data_card, write_cards
-    from flows.inspect import Home
+    from pipeline.home import Home
     from pipeline.registry import CHAMPION
 
     settings = options.settings()

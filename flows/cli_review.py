@@ -87,8 +87,8 @@ def push(options: Options) -> None:
     """Queue a sample of the screened pairs; what is queued already stays as it is."""
     settings = _prepared(options)
     from annotation.queues import open_queue
-    from flows.inspect import Home
     from flows.review import push_next
+    from pipeline.home import Home
     from schemas.chunks import Chunks
     from schemas.pairs import ScreenedPairs
 

@@ -22,8 +22,8 @@ def sweep(options: Options, model: str, scale: float | None) -> None:
     A cheap cure when a model forgot too much: less of its change. Nothing is trained and no test
     row is looked at.
     """
-    from flows.inspect import Home
     from flows.launch import launch
+    from pipeline.home import Home
 
     settings = options.settings()
     report = launch("sweep", settings, model=model, scale=scale)

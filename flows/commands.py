@@ -45,7 +45,7 @@ class Options:
         ``private``: whether what the command writes is for nobody else to read.
         """
         from flows.home import keep_private
-        from pipeline.settings_file import load_settings
+        from flows.settings_file import load_settings
 
         config = self.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
         settings = load_settings(config, self.overrides)

@@ -11,7 +11,6 @@ from prefect import flow
 from flows.candidates import BASE, Bench
 from flows.context import Run, open_run
 from flows.finetune import build_examples
-from flows.inspect import Home
 from flows.models import LoadedModel, base_model
 from flows.monitor import latest_corpus
 from flows.report import write_report
@@ -19,6 +18,7 @@ from flows.review import review_pairs
 from pipeline.dataset.places import unit_of
 from pipeline.errors import InputError, SettingsError
 from pipeline.evaluate.comparison import Trained, compare_candidates, mean_loss
+from pipeline.home import Home
 from pipeline.report import contents
 from pipeline.settings import Settings, TrainSettings
 from pipeline.store import Dataset

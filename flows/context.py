@@ -25,10 +25,10 @@ from prefect.logging import get_run_logger
 
 from flows.console import StageLine, console
 from flows.home import RUN_LOCK, check_space, locked, now
+from flows.settings_file import dump_settings
 from pipeline.cache import Cache, write_atomically
 from pipeline.registry import Registry
 from pipeline.settings import Settings
-from pipeline.settings_file import dump_settings
 from pipeline.store import Dataset, Store
 from schemas.evaluation import ARMS
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from uuid import UUID
 
 from flows import environment
+from flows.steps import MODEL_SLOTS
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,12 +36,6 @@ if TYPE_CHECKING:
 DEPLOYMENT = "tuneloop"
 """Name of each deployment behind its flow's, and slug of its schedule."""
 
-MODEL_SLOTS = "tuneloop-model"
-"""Global concurrency limit of the stages that hold a model in memory."""
-
-LEASE_SECONDS = 60
-"""After kill -9 a model slot comes back this long after its last renewal, and up to 15 s more
-(the server's look-out); renewed at three quarters of it."""
 
 RUNS_AT_ONCE = 4
 """Flow runs of the serving process: a training, and a synthesize that waits for it, must not hold
@@ -257,7 +252,7 @@ def serve_all(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> None:
 
 def main(arguments: list[str]) -> int:
     """Serve the deployments of a settings file, apply them, or print its prefect.yaml."""
-    from pipeline.settings_file import load_settings
+    from flows.settings_file import load_settings
 
     settings = load_settings(Path(arguments[-1]))
     environment.prepare(settings.paths.home, settings.model.allow_download)

@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 from rapidfuzz.distance import Levenshtein
 
-from flows.inspect import Home, stages_before
 from pipeline.errors import InputError
+from pipeline.home import Home, stages_before
 from pipeline.store import Dataset
 
 NEAR_MISSES = "near_misses.parquet"

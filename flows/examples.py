@@ -12,7 +12,7 @@ from pipeline.store import DROPPED, PART, Dataset
 from schemas.documents import Redactions
 
 if TYPE_CHECKING:
-    from flows.judge import Judged
+    from pipeline.evaluate.judged import Judged
 
 EXAMPLES = 3
 """Dropped rows shown for each reason."""

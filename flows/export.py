@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flows.console import StageProgress, console
-from flows.inspect import Home
 from flows.models import base_model, free_memory
 from pipeline.cache import digest, write_atomically
 from pipeline.dataset.template import prompt_ids, stop_ids
 from pipeline.errors import GateFailed, InputError
+from pipeline.home import Home
 from pipeline.progress import listening
 from pipeline.settings import ExportSettings, Settings
 from pipeline.store import Dataset

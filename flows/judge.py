@@ -1,7 +1,7 @@
 """Is the challenger better? Answer, score, compare, decide: every arm on one frozen test set."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import cast
 
 import polars as pl
@@ -18,40 +18,16 @@ from flows.pairwise import judge_pairwise
 from flows.seeds import claim_gain
 from flows.steps import run_stage
 from pipeline.cache import digest
-from pipeline.evaluate.advice import Advice, Cost, advise, cost, tokens_by_arm
-from pipeline.evaluate.claim import Claim
-from pipeline.evaluate.evaluate import Evaluation, summarise
+from pipeline.evaluate.advice import Cost, advise, cost, tokens_by_arm
+from pipeline.evaluate.evaluate import summarise
 from pipeline.evaluate.gate import Verdict, decide
-from pipeline.evaluate.kept import Kept
-from pipeline.evaluate.power import Foresight
+from pipeline.evaluate.judged import Judged
 from pipeline.evaluate.stages import GATE
 from pipeline.registry import CHALLENGER, CHAMPION
 from pipeline.stage import Given
 from pipeline.store import Dataset
 from pipeline.train.base_model import BaseModel
 from schemas.evaluation import Answers, AnswerTimings
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What the evaluation found and the gate said."""
-
-    answers: dict[str, Dataset]
-    """Answers of each arm."""
-    evaluation: Evaluation
-    kept: Kept
-    verdict: Verdict
-    promoted: bool
-    """Whether the challenger is champion now."""
-    costs: Mapping[str, Cost]
-    """What a request of each arm costs."""
-    advice: Advice
-    look: int
-    """Which model this is that the test set was used for, from 1."""
-    claim: Claim | None
-    """Of the recipe; None without test rows."""
-    foresight: Foresight | None = None
-    """What the test set could show, said before the training."""
 
 
 def judge_model(

@@ -10,7 +10,6 @@ from annotation.queue import Pulled
 from flows.context import Run
 from flows.finetune import TrainingData
 from flows.home import now
-from flows.ledger import Window
 from flows.models import LoadedModel
 from flows.steps import model_slot
 from flows.windows import Intake, Watched
@@ -18,6 +17,7 @@ from pipeline.cache import digest
 from pipeline.drift.check import check_drift, evidence_id
 from pipeline.drift.evidence import Evidence, Signal
 from pipeline.drift.features import exchange_texts, features
+from pipeline.drift.ledger import Window
 from pipeline.drift.signals import loss_signal, share_signal
 from pipeline.train.base_model import token_counter
 from schemas.drift import DriftFeatures

@@ -13,12 +13,10 @@ from prefect import flow
 from annotation.queue import Pulled
 from annotation.queues import open_queue
 from flows.automations import emit_drift
-from flows.context import Run, open_run, say
+from flows.context import Run, open_run, say, say_once
 from flows.curate import Corpus
 from flows.finetune import build_examples
 from flows.home import MONITOR_LOCK, now
-from flows.inspect import Home
-from flows.ledger import Ledger
 from flows.measure import measure
 from flows.models import LoadedModel, base_model
 from flows.report import write_report
@@ -26,9 +24,11 @@ from flows.review import push_next, settle_pairs, take_in, target
 from flows.windows import Watched, cut, intake, new_rows, reference_exchanges, watched
 from pipeline.cache import digest, write_atomically
 from pipeline.drift.evidence import Evidence
+from pipeline.drift.ledger import Ledger
 from pipeline.drift.logs import read_logs
 from pipeline.drift.policy import Decision, decide
 from pipeline.errors import ReviewError
+from pipeline.home import Home
 from pipeline.journal import parse
 from pipeline.outcome import table
 from pipeline.settings import Settings
@@ -40,7 +40,7 @@ from schemas.pairs import ScreenedPairs
 if TYPE_CHECKING:
     from pandera.typing.polars import DataFrame
 
-    from flows.ledger import Window
+    from pipeline.drift.ledger import Window
     from pipeline.report.contents import Report
 
 
@@ -63,7 +63,7 @@ def monitor(settings: Settings) -> "Report | None":
     exchanges = _exchanges(settings)
     state = _state(settings, about, pulled, exchanges)
     mark = home / "monitor" / "last.json"
-    held = Ledger(home).pending(about.champion)
+    held = Ledger(home, say_once).pending(about.champion)
     over = held is not None and held.next_retrain_at is not None and held.next_retrain_at <= now()
     last = parse(mark.read_text("utf-8", "replace")) if mark.exists() else {}
     if last is None:
@@ -80,7 +80,7 @@ def monitor(settings: Settings) -> "Report | None":
 def _check(
     run: Run, about: Watched, pulled: Pulled, exchanges: "DataFrame[Exchanges]"
 ) -> "Report | None":
-    settings, home, ledger = run.settings, Home.at(run.home), Ledger(run.home)
+    settings, home, ledger = run.settings, Home.at(run.home), Ledger(run.home, say_once)
     base = base_model(settings)
     corpus, screened = latest_corpus(home)
     data = build_examples(run, corpus, settle_pairs(run, screened, pulled))
@@ -120,7 +120,7 @@ def _check(
 
 
 def _decide(run: Run, evidence: Evidence, learnable: int, window: "Window | None") -> Decision:
-    ledger = Ledger(run.home)
+    ledger = Ledger(run.home, say_once)
     decision = decide(
         evidence,
         [row for row in ledger.decisions() if row.id != evidence.id],
@@ -141,7 +141,7 @@ def _act(run: Run, decision: Decision, corpus: Corpus, screened: Dataset, pulled
     if decision.action == "retrain":
         emit_drift(run.home, decision.id, "; ".join(decision.reasons))
     elif decision.action == "review":
-        evidence = Ledger(run.home).evidence(decision.id)
+        evidence = Ledger(run.home, say_once).evidence(decision.id)
         far = [key for kind in evidence.kinds for key in kind.far] if evidence else []
         pairs = run.store.read(screened, ScreenedPairs)
         decided = pulled.reviews.filter(pl.col("verdict") != "skip")["pair_id"].to_list()

@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 
 from flows.context import Run, say
-from flows.inspect import Home, ancestors
 from flows.steps import run_stage
 from pipeline.cache import digest
 from pipeline.evaluate.calibration import Calibration, Pairwise, calibrate, preferences
@@ -27,6 +26,7 @@ from pipeline.evaluate.stages import COMPARED, PAIRWISE
 from pipeline.evaluate.statistics import Interval
 from pipeline.generate.endpoint import EndpointTeacher
 from pipeline.generate.replies import CachingTeacher
+from pipeline.home import Home, ancestors
 from pipeline.settings import JudgeSettings, TeacherSettings
 from pipeline.stage import Given
 from pipeline.store import Dataset

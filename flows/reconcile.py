@@ -6,9 +6,9 @@ from filelock import FileLock, Timeout
 from prefect import flow
 from prefect.deployments import run_deployment
 
-from flows.context import say
+from flows.context import say, say_once
 from flows.home import RUN_LOCK, now
-from flows.ledger import Ledger
+from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
 from pipeline.settings import Settings
 
@@ -26,7 +26,7 @@ def reconcile(settings: Settings) -> list[str]:
         Evidence ids of the runs it started.
     """
     home = settings.paths.home
-    ledger = Ledger(home)
+    ledger = Ledger(home, say_once)
     late = [row for row in ledger.waiting() if _is_late(row, settings)]
     if not late:
         say("reconcile: no decision waits for its retrain")

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from flows.inspect import Home
+from pipeline.home import Home
 from pipeline.manifest import Manifest
 from pipeline.registry import CHALLENGER, CHAMPION
 from pipeline.store import Dataset

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flows.artifacts import send_artifacts
 from flows.cards import model_and_data_card, write_cards
 from flows.console import console
-from flows.context import Run
+from flows.context import Run, say_once
 from flows.examples import (
     answers,
     drop_examples,
@@ -20,20 +20,20 @@ from flows.examples import (
     stage_rows,
 )
 from flows.home import now
-from flows.inspect import Home
-from flows.ledger import Ledger
+from flows.settings_file import dump_settings
 from pipeline.cache import write_atomically
 from pipeline.drift.baseline import summary
+from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
+from pipeline.home import Home
 from pipeline.report import contents
 from pipeline.report.html import render
 from pipeline.report.tuning import Tuning
-from pipeline.settings_file import dump_settings
 from pipeline.store import Dataset
 from schemas.drift import DriftFeatures
 
 if TYPE_CHECKING:
-    from flows.judge import Judged
+    from pipeline.evaluate.judged import Judged
     from pipeline.train.tune.choice import Choice
 
 FUNNEL = {
@@ -219,7 +219,7 @@ def _drift(run: Run, decision: Decision | None) -> contents.Drift | None:
     dataset = run.datasets.get("drift baseline")
     if dataset is None and decision is None:
         return None
-    ledger = Ledger(run.home)
+    ledger = Ledger(run.home, say_once)
     return contents.Drift(
         reference=_reference(run, dataset) if dataset else None,
         evidence=ledger.evidence(decision.id) if decision else None,

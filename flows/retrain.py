@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from flows.context import Run, open_run, say
+from flows.context import Run, open_run, say, say_once
 from flows.finetune import build_examples
 from flows.home import now
-from flows.inspect import Home
-from flows.ledger import Ledger
 from flows.models import base_model
 from flows.monitor import latest_corpus
 from flows.report import write_report
 from flows.review import review_pairs
 from flows.run import train_and_judge
 from flows.windows import new_rows, watched
+from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Retrain, next_retrain_at
+from pipeline.home import Home
 from pipeline.registry import CHAMPION
 from pipeline.report.contents import Retraining
 from pipeline.settings import Settings
@@ -44,7 +44,7 @@ def retrain(
         InputError: no row to train on.
     """
     with open_run("retrain", settings) as run:
-        ledger = Ledger(run.home)
+        ledger = Ledger(run.home, say_once)
         before = ledger.ended(evidence_id) if evidence_id else None
         if before is not None:
             say(f"retrain: evidence {evidence_id} was trained on at {before.at}: {before.outcome}")
@@ -78,7 +78,7 @@ def _retrain(run: Run, row: Retrain) -> "Report":
     after = run.registry.get(CHAMPION)
     moved = after is not None and (before is None or after.fingerprint != before.fingerprint)
     ended = row.model_copy(update={"at": now(), "outcome": "promoted" if moved else "kept"})
-    ledger = Ledger(run.home)
+    ledger = Ledger(run.home, say_once)
     ledger.retrain(ended)
     say(f"retrain: {ended.outcome}: {judged.verdict.summary}")
     return write_report(
@@ -97,7 +97,7 @@ def _retrain(run: Run, row: Retrain) -> "Report":
 
 
 def _rehearse(run: Run, reason: str, evidence_id: str) -> "Report":
-    home, ledger = Home.at(run.home), Ledger(run.home)
+    home, ledger = Home.at(run.home), Ledger(run.home, say_once)
     about = watched(home)
     corpus, screened = latest_corpus(home)
     data = build_examples(run, corpus, review_pairs(run, corpus, screened))

@@ -12,11 +12,11 @@ from annotation.queue import Pulled, PushResult, ReviewQueue
 from annotation.queues import open_queue
 from flows.context import Run, say, say_once
 from flows.curate import Corpus
-from flows.inspect import Home
 from flows.steps import run_stage
 from pipeline.cache import digest
 from pipeline.dataset.review import REVIEW, SETTLE, sample_for_review
 from pipeline.errors import InputError, MissingDataset, ReviewError
+from pipeline.home import Home
 from pipeline.journal import append, read_rows
 from pipeline.settings import Settings
 from pipeline.stage import Given

@@ -8,13 +8,14 @@ from flows.arms import answer_prompted, foresee_power, prepare_test_set
 from flows.context import Run, open_run
 from flows.curate import Corpus, curate_documents, input_files
 from flows.finetune import TrainingData, build_examples, store_drift_baseline, train_model
-from flows.judge import Judged, judge_model
+from flows.judge import judge_model
 from flows.models import LoadedModel, base_model, free_memory
 from flows.own_files import check_gold_documents, check_own_files
 from flows.report import write_report
 from flows.review import review_pairs
 from flows.synthesize import generate_pairs
 from flows.tracking import mirror
+from pipeline.evaluate.judged import Judged
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.store import Dataset

@@ -14,10 +14,11 @@ import httpx
 
 from annotation.label_studio_connection import login_path
 from annotation.queues import CombinedQueue, open_queue
+from flows.context import say_once
 from flows.home import now
-from flows.ledger import Ledger
 from flows.services.running import Up, running_up, schedules
 from flows.services.secret import read_secret, secret_path
+from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import next_retrain_at
 from pipeline.errors import ReviewError, StoreError
 from pipeline.registry import CHALLENGER, CHAMPION, Registry
@@ -57,7 +58,7 @@ def status(settings: Settings) -> Facts:
     """
     home = settings.paths.home
     registry = Registry(home / "refs")
-    ledger = Ledger(home)
+    ledger = Ledger(home, say_once)
     there = running_up(home)
     decisions, retrains = ledger.decisions(), ledger.retrains()
     champion, challenger = registry.get(CHAMPION), registry.get(CHALLENGER)

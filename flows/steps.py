@@ -17,17 +17,21 @@ from prefect.concurrency.sync import concurrency
 
 from flows.console import StageLine, StageProgress
 from flows.context import Run, code_version, is_scheduled, is_stage, library_versions, ref_name, say
-from flows.deploy import LEASE_SECONDS, MODEL_SLOTS
 from flows.home import now
 from pipeline.cache import digest
 from pipeline.errors import CorruptDataset, MissingDataset
 from pipeline.manifest import fingerprint
 from pipeline.outcome import Outcome
 from pipeline.progress import listening
-from pipeline.settings.base import Section
-from pipeline.stage import Given, Stage
+from pipeline.stage import Given, Section, Stage
 from pipeline.store import Dataset, Filled, Recipe
 
+MODEL_SLOTS = "tuneloop-model"
+"""Global concurrency limit of the stages that hold a model in memory."""
+
+LEASE_SECONDS = 60
+"""After kill -9 a model slot comes back this long after its last renewal, and up to 15 s more
+(the server's look-out); renewed at three quarters of it."""
 REBUILT = "rebuilt"
 """Folder of refs, by the fingerprint in whose place a dear stage was made again."""
 

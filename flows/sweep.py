@@ -13,7 +13,6 @@ from flows.context import Run, open_run, say
 from flows.curate import Corpus
 from flows.finetune import TrainingData
 from flows.home import now
-from flows.inspect import Home, ancestors
 from flows.keeping import General, general_scores, read_general
 from flows.models import LoadedModel, base_model
 from flows.report import write_report
@@ -24,6 +23,7 @@ from pipeline.dataset.leak import check_leaks
 from pipeline.errors import InputError, MissingDataset
 from pipeline.evaluate.frontier import Frontier, Point, frontier
 from pipeline.evaluate.stages import FORGETTING, SWEEP, SWEPT
+from pipeline.home import Home, ancestors
 from pipeline.manifest import content_digest
 from pipeline.registry import CHALLENGER
 from pipeline.settings import Settings

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from flows.inspect import Home
 from flows.models import base_model
 from flows.register import entries
 from pipeline.dataset.chat import Message
 from pipeline.errors import InputError, TuneloopError
+from pipeline.home import Home
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from flows import environment
-from flows.inspect import Home
 from pipeline.errors import SettingsError
+from pipeline.home import Home
 from pipeline.manifest import Manifest
 from pipeline.registry import CHALLENGER, CHAMPION
 from pipeline.settings import Settings, TrackingSettings

@@ -12,13 +12,13 @@ from flows.compare import trainable_rows
 from flows.console import StageProgress
 from flows.context import Run, open_run, say
 from flows.finetune import build_examples
-from flows.inspect import Home
 from flows.models import base_model, free_memory, say_device
 from flows.monitor import latest_corpus
 from flows.report import write_report
 from flows.review import review_pairs
 from pipeline.cache import digest, write_atomically
 from pipeline.errors import SettingsError
+from pipeline.home import Home
 from pipeline.manifest import content_digest
 from pipeline.settings import Settings
 from pipeline.store import Dataset

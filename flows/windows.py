@@ -8,9 +8,9 @@ from typing import cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from flows.inspect import Home, stages_before
 from pipeline.cache import short_id
 from pipeline.drift.features import document_texts, exchange_texts, pair_texts
+from pipeline.home import Home, stages_before
 from pipeline.manifest import Manifest
 from pipeline.registry import CHAMPION
 from pipeline.settings import MonitorSettings

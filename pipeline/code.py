@@ -25,7 +25,7 @@ NEUTRAL = frozenset(
         "pipeline.progress",
         "pipeline.registry",
         "pipeline.settings",
-        "pipeline.settings_file",
+        "flows.settings_file",
         "pipeline.stage",
         "pipeline.store",
         "pipeline.validation",

@@ -10,14 +10,19 @@ of its inputs or a setting that counts for it changes, and:
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from pipeline.code import code_digests
 from pipeline.outcome import Outcome
-from pipeline.settings import Settings
-from pipeline.settings.base import Section
 from pipeline.store import Filled
 from schemas.base import Table
+
+
+class Section(Protocol):
+    """A section of the settings, as far as a stage looks into it."""
+
+    def recipe(self) -> dict[str, Any]:
+        """Return what a result depends on, as JSON has it."""
 
 
 class Given(NamedTuple):
@@ -57,7 +62,7 @@ class Stage:
         """Return this stage under another name, such as that of one arm of a comparison."""
         return replace(self, name=name, dataset=dataset or self.dataset)
 
-    def settings(self, settings: Settings) -> Section | None:
+    def settings(self, settings: object) -> Section | None:
         """Return the section that the function gets."""
         return getattr(settings, self.section) if self.section else None
 

@@ -34,9 +34,9 @@ from flows.services.secret import read_secret, secret_path
 from flows.services.service import Service, check_port
 from flows.services.serving import BEAT
 from flows.services.supervisor import Supervisor
+from flows.settings_file import dump_settings
 from pipeline.cache import write_atomically
 from pipeline.settings import Settings
-from pipeline.settings_file import dump_settings
 
 CHECK_SECONDS = 3.0
 

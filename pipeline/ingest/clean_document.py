@@ -7,6 +7,7 @@ from pipeline.ingest import paper, prose, quality, web
 from pipeline.ingest.code import Split
 from pipeline.ingest.language import Language, identify
 from pipeline.ingest.privacy import Redacted, Span, redact
+from pipeline.ingest.privacy.id_table import countries_of
 from pipeline.ingest.quality import Rule, Verdict, rules_of
 
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
@@ -125,7 +126,7 @@ def _redact(text: str, settings: "CleanSettings") -> Redacted:
         text,
         settings.redact,
         settings.phone_region,
-        settings.id_countries,
+        countries_of(settings.id_countries),
         settings.redact_allow,
     )
 

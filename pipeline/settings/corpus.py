@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from pipeline.ingest.privacy.id_table import COUNTRIES
-from pipeline.ingest.quality.profiles import rules_of
 from pipeline.settings.base import Section, Share
 
 
@@ -87,8 +85,9 @@ class CleanSettings(Section):
     """Kinds of personal data and secrets replaced by typed placeholders."""
     redact_allow: tuple[str, ...] = ()
     """Values that stay, exact or as globs: ``*@ourcompany.com``, ``192.0.2.*``."""
-    id_countries: tuple[str, ...] = COUNTRIES
-    """Countries (ISO 3166) whose ids of persons are looked for: tax, social security, health."""
+    id_countries: tuple[str, ...] = ("all",)
+    """Countries (ISO 3166) whose ids of persons are looked for: tax, social security, health;
+    ``all``: each that is known."""
     phone_region: str = ""
     """Country (ISO 3166, ``GB``) whose national phone numbers count; empty: only +.. numbers."""
     workers: Annotated[int, Field(ge=0, le=1024)] = 0
@@ -98,23 +97,6 @@ class CleanSettings(Section):
     max_memory_megabytes: Annotated[float, Field(ge=256)] = 2048
     """Memory of one worker; a document that needs more is dropped. The tree of an HTML page takes
     about 20 times its bytes."""
-
-    @field_validator("limits")
-    @classmethod
-    def _known_rules(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
-        if "profile" in info.data:  # else it is wrong, which is said already
-            rules_of(info.data["profile"], value)
-        return value
-
-    @field_validator("id_countries")
-    @classmethod
-    def _known_countries(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = sorted(set(value) - set(COUNTRIES))
-        if unknown:
-            raise ValueError(
-                f"no ids are known of {', '.join(unknown)}; choose of {', '.join(COUNTRIES)}"
-            )
-        return value
 
 
 class ParagraphSettings(Section):

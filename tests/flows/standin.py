@@ -10,8 +10,8 @@ from prefect import flow, get_run_logger
 from prefect.concurrency.sync import concurrency
 
 from flows.deploy import LEASE_SECONDS, MODEL_SLOTS, Entry, serve_all
+from flows.settings_file import load_settings
 from pipeline.settings import Settings
-from pipeline.settings_file import load_settings
 
 ENTRIES = (
     Entry("curate", "tests.flows.standin.curate", "Takes nothing in."),

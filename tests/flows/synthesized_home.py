@@ -11,10 +11,10 @@ from annotation.decisions import Decision
 from annotation.queue import FileQueue
 from flows.context import open_run
 from flows.curate import curate_documents, input_files
-from flows.inspect import Home
 from flows.models import base_model
 from flows.report import write_report
 from flows.review import review_pairs
+from flows.settings_file import load_settings
 from flows.steps import run_stage
 from pipeline.dataset.jsonl import read_jsonl
 from pipeline.generate.evidence import sentences
@@ -22,9 +22,9 @@ from pipeline.generate.generate import GENERATE
 from pipeline.generate.pairs import pair_id
 from pipeline.generate.screen import SCREEN
 from pipeline.generate.seeds import seed_tasks
+from pipeline.home import Home
 from pipeline.outcome import Outcome, drops, table
 from pipeline.settings import GenerateSettings, Settings
-from pipeline.settings_file import load_settings
 from pipeline.stage import Given
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs

@@ -96,7 +96,7 @@ def filled(project, embedded_model):
 
 
 def test_a_new_project_has_settings_that_load_when_every_line_is_uncommented(project):
-    from pipeline.settings_file import load_settings
+    from flows.settings_file import load_settings
 
     text = (project / "tuneloop.toml").read_text("utf-8")
     lines = [

@@ -20,8 +20,8 @@ from ruamel.yaml import YAML
 
 from flows.automations import RETRAIN_ON_DRIFT, drift_resource, emit_drift
 from flows.deploy import MODEL_SLOTS, REGISTRY, apply, parameters, prefect_yaml
+from flows.settings_file import dump_settings, load_settings
 from pipeline.settings import Settings
-from pipeline.settings_file import dump_settings, load_settings
 from tests.flows.standin import ENTRIES
 
 ROOT = Path(__file__).parents[2]
@@ -232,7 +232,7 @@ LINGER = """
 import sys
 from pathlib import Path
 from flows import launch
-from pipeline.settings_file import load_settings
+from flows.settings_file import load_settings
 launch.FLOWS["linger"] = "tests.flows.standin.linger"
 launch.launch("linger", load_settings(Path(sys.argv[1])))
 """

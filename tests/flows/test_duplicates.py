@@ -3,8 +3,8 @@
 import pytest
 
 from flows.duplicates import differences, duplicates
-from flows.inspect import Home
 from pipeline.errors import InputError
+from pipeline.home import Home
 from tests.flows.test_accepted import deduplicated
 from tests.pipeline.dedup.corpus import edited, prose
 

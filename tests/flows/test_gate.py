@@ -7,9 +7,9 @@ import pytest
 from huggingface_hub import ModelCard
 
 from flows.curate import curate
-from flows.inspect import Home
 from flows.register import judgement
 from flows.sweep import _documents_behind, sweep
+from pipeline.home import Home
 from pipeline.registry import CHALLENGER
 from pipeline.settings import Settings
 from tests.conftest import ROOT

@@ -2,8 +2,9 @@
 
 import pytest
 
-from flows.ledger import Ledger, Window
+from flows.context import say_once
 from pipeline.drift.evidence import Evidence
+from pipeline.drift.ledger import Ledger, Window
 from pipeline.drift.policy import Decision, Retrain
 from pipeline.errors import StoreError
 from pipeline.store import Dataset
@@ -42,9 +43,9 @@ def ended(key, outcome, at):
 
 
 def test_what_is_decided_is_read_back(tmp_path):
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(tmp_path, say_once)
     ledger.decide(evidence(), decision(), window())
-    again = Ledger(tmp_path)
+    again = Ledger(tmp_path, say_once)
     assert again.decisions() == [decision()]
     assert again.windows() == [window()]
     assert again.evidence("e1") == evidence()
@@ -52,7 +53,7 @@ def test_what_is_decided_is_read_back(tmp_path):
 
 
 def test_a_check_repeated_after_a_crash_is_one_decision(tmp_path):
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(tmp_path, say_once)
     ledger.decide(evidence(), decision(), None)  # killed before the watermark
     ledger.decide(evidence(), decision(at="2026-01-01T01:00:00Z"), window())
     assert [row.at for row in ledger.decisions()] == ["2026-01-01T00:00:00Z"]
@@ -60,14 +61,14 @@ def test_a_check_repeated_after_a_crash_is_one_decision(tmp_path):
 
 
 def test_the_same_evidence_may_lead_to_more_later(tmp_path):
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(tmp_path, say_once)
     ledger.decide(evidence(), decision(action="review"), window())
     ledger.decide(evidence(), decision(action="retrain", at="2026-01-02T00:00:00Z"), None)
     assert [row.action for row in ledger.decisions()] == ["review", "retrain"]
 
 
 def test_a_torn_line_is_said_and_the_next_one_is_whole(tmp_path, capsys):
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(tmp_path, say_once)
     ledger.decide(evidence(), decision(), window())
     path = tmp_path / "monitor" / "decisions.jsonl"
     with path.open("a") as stream:
@@ -83,11 +84,11 @@ def test_a_line_of_another_version_is_an_error_not_a_loss(tmp_path):
     path.parent.mkdir()
     path.write_text('{"id": "e1"}\n')
     with pytest.raises(StoreError, match="expected a Decision"):
-        Ledger(tmp_path).decisions()
+        Ledger(tmp_path, say_once).decisions()
 
 
 def test_a_retrain_waits_until_it_ended_and_a_failed_one_goes_on_waiting(tmp_path):
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(tmp_path, say_once)
     ledger.decide(evidence(), decision(), window())
     assert [row.id for row in ledger.waiting()] == ["e1"]
     ledger.retrain(ended("e1", "started", "2026-01-01T01:00:00Z"))
@@ -100,7 +101,7 @@ def test_a_retrain_waits_until_it_ended_and_a_failed_one_goes_on_waiting(tmp_pat
 
 
 def test_a_retrain_by_hand_settles_an_earlier_decision(tmp_path):
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(tmp_path, say_once)
     ledger.decide(evidence(), decision(), window())
     ledger.retrain(ended("", "promoted", "2026-01-01T05:00:00Z"))
     assert ledger.waiting() == []
@@ -118,14 +119,14 @@ def test_a_retrain_by_hand_settles_an_earlier_decision(tmp_path):
     ],
 )
 def test_confirmed_drift_that_started_nothing_is_looked_at_again(tmp_path, action, state, pending):
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(tmp_path, say_once)
     ledger.decide(evidence(), decision(action=action, state=state), window())
     assert (ledger.pending(CHAMPION) is not None) == pending
     assert ledger.pending(Dataset("model", "other", "content", 1)) is None
 
 
 def test_a_cooldown_that_is_over_is_written_down_once(tmp_path):
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(tmp_path, say_once)
     held = decision(action="watch", state="cooldown")
     held = held.model_copy(update={"next_retrain_at": "2026-01-05T00:00:00Z"})
     free = held.model_copy(update={"next_retrain_at": None, "state": "confirmed"})

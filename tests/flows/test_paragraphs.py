@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
-from flows.inspect import Home
 from flows.windows import _fates
+from pipeline.home import Home
 from tests.pipeline.dedup.corpus import prose
 
 pytestmark = [pytest.mark.model, pytest.mark.usefixtures("prefect")]

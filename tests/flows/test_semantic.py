@@ -6,8 +6,8 @@ from prefect import flow
 from flows.context import open_run
 from flows.curate import deduplicate_documents, deduplicate_meanings
 from flows.duplicates import duplicates
-from flows.inspect import Home, stages_before
 from flows.windows import _fates
+from pipeline.home import Home, stages_before
 from pipeline.settings import SemanticSettings
 from tests.flows.cleaned import cleaned
 from tests.pipeline.dedup.passages import RELATED, SAME, SIBLINGS

@@ -7,9 +7,10 @@ from click.testing import CliRunner
 from annotation import decisions
 from annotation.queue import FileQueue
 from flows.cli import main
+from flows.context import say_once
 from flows.home import now
-from flows.ledger import Ledger
 from flows.status import status
+from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision, Retrain
 from pipeline.journal import append
 from pipeline.registry import CHAMPION, Registry
@@ -40,7 +41,7 @@ def test_what_is_stored_is_shown(settings):
         recipe("model", {}, {}), lambda folder: Filled(identity=())
     )
     Registry(home / "refs").point(CHAMPION, model, "gate passed", now())
-    ledger = Ledger(home)
+    ledger = Ledger(home, say_once)
     ledger.retrain(
         Retrain(evidence_id="e1", at=now(), reason="words moved", outcome="promoted", run="a-run")
     )

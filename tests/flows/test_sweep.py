@@ -5,9 +5,9 @@ import json
 import pytest
 
 from flows.context import open_run
-from flows.inspect import Home
 from flows.sweep import make_scaled, read_frontier, sweep, table
 from pipeline.errors import InputError
+from pipeline.home import Home
 from pipeline.registry import CHALLENGER
 from tests.conftest import ROOT
 from tests.flows.judged_home import settings_of, train_into

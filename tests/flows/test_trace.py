@@ -7,8 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
-from flows.inspect import Home, trace
+from flows.inspect import trace
 from pipeline.errors import InputError
+from pipeline.home import Home
 from pipeline.outcome import table
 from pipeline.registry import Registry
 from pipeline.store import Store

@@ -5,13 +5,13 @@ import tomllib
 import pytest
 
 from flows.project import commented_settings, set_in_file
+from flows.settings_file import load_settings
 from pipeline.errors import SettingsError
 from pipeline.report.contents import Report, Run
 from pipeline.report.html import render
 from pipeline.report.tune import summary, toml_lines
 from pipeline.report.tuning import Trial, Tuning
 from pipeline.settings import Settings, TuneSettings
-from pipeline.settings_file import load_settings
 
 WINNER = {"method": "lora", "rank": 8, "targets": "mlp", "learning_rate": 0.0014}
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from flows.settings_file import dump_settings, load_settings
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings
-from pipeline.settings_file import dump_settings, load_settings
 
 
 def test_defaults_survive_being_written_and_read(tmp_path):
@@ -80,5 +80,7 @@ def test_a_value_inside_a_table_of_a_section_can_be_set():
 
 
 def test_a_country_without_known_ids_is_refused_with_those_that_have_some():
-    with pytest.raises(SettingsError, match=r"no ids are known of UK; choose of .*GB"):
+    with pytest.raises(
+        SettingsError, match=r"no ids are known of UK; expected all, or some of .*GB"
+    ):
         load_settings(None, ["clean.id_countries=['UK']"])

@@ -4,6 +4,7 @@ Numbers of companies (VAT ids, registers) are public and not here. The shapes an
 of the issuing authorities, as the modules of python-stdnum describe and check them.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 
@@ -143,4 +144,19 @@ KINDS = (
 )  # fmt: skip
 
 COUNTRIES = tuple(dict.fromkeys(kind.country for kind in KINDS))
-"""Countries of the table, the default of the setting ``clean.id_countries``."""
+"""Countries of the table."""
+
+
+def countries_of(wanted: Collection[str]) -> tuple[str, ...]:
+    """Return the countries that the setting ``clean.id_countries`` means.
+
+    Raises:
+        ValueError: the table has no ids of one of them.
+    """
+    unknown = sorted(set(wanted) - {*COUNTRIES, "all"})
+    if unknown:
+        raise ValueError(
+            f"id_countries: no ids are known of {', '.join(unknown)}; expected all, or some of "
+            f"{', '.join(COUNTRIES)}"
+        )
+    return COUNTRIES if "all" in wanted else tuple(wanted)

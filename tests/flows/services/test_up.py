@@ -19,7 +19,7 @@ import pytest
 from flows.services.prefect import free_port
 from flows.services.running import answers, running_prefect, running_up
 from flows.services.secret import read_secret, secret_path
-from pipeline.settings_file import load_settings
+from flows.settings_file import load_settings
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.settings_file import load_settings
 from pipeline.errors import SettingsError
 from pipeline.ingest import quality
 from pipeline.ingest.quality import PROFILES, Verdict, rules_of
 from pipeline.ingest.quality.ngrams import Ngrams
 from pipeline.ingest.quality.stats import TextStats, _is_odd
-from pipeline.settings_file import load_settings
 from tests.pipeline.ingest.making import PROSE
 
 

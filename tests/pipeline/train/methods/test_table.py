@@ -5,9 +5,9 @@ from typing import get_args
 
 import pytest
 
+from flows.settings_file import load_settings
 from pipeline.errors import SettingsError
 from pipeline.settings import TrainSettings
-from pipeline.settings_file import load_settings
 from pipeline.train.methods import METHODS, Preset, rate_at, resolved
 
 every_method = pytest.mark.parametrize("method", list(METHODS))

@@ -10,6 +10,8 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import SettingsError
+from pipeline.ingest.privacy.id_table import countries_of
+from pipeline.ingest.quality.profiles import rules_of
 from pipeline.settings import Settings
 from pipeline.train.methods import resolved
 
@@ -42,6 +44,11 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
         settings = Settings.model_validate(tree)
     except ValidationError as error:
         raise SettingsError(_explain(error, path)) from None
+    try:
+        rules_of(settings.clean.profile, settings.clean.limits)
+        countries_of(settings.clean.id_countries)
+    except ValueError as error:
+        raise SettingsError(f"settings {_where(path)}: clean: {error}") from None
     train = resolved(settings.train)
     if settings.export.serve_with == "vllm":
         from pipeline.train.servable import check_settings
@@ -103,8 +110,11 @@ def _explain(error: ValidationError, path: Path | None) -> str:
             problems.append(f"{key} is not a setting{_near(item['loc'])}")
         else:
             problems.append(f"{key}: {item['input']!r} found; {item['msg']}")
-    where = f"in {path}" if path else "given"
-    return f"settings {where}: " + "; ".join(problems)
+    return f"settings {_where(path)}: " + "; ".join(problems)
+
+
+def _where(path: Path | None) -> str:
+    return f"in {path}" if path else "given"
 
 
 def _near(location: tuple[int | str, ...]) -> str:

@@ -10,13 +10,12 @@
 The events on the Prefect server are nudges; these files are the record.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from flows.context import say_once
 from pipeline.cache import write_atomically
 from pipeline.drift.evidence import Evidence, Part
 from pipeline.drift.policy import Decision, Retrain
@@ -41,7 +40,9 @@ class Window(Part):
 class Ledger:
     """Reads and appends; a torn line is said and passed over: its writer never went on."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, say: Callable[[str], None]) -> None:
+        """Take the home folder, and who is told of torn lines."""
+        self._say = say
         self.folder = home / "monitor"
 
     def decisions(self) -> list[Decision]:
@@ -116,7 +117,7 @@ class Ledger:
     def _read(self, name: str, kind: type[P]) -> list[P]:
         path = self.folder / name
         rows = []
-        for found in read_rows(path, say_once):
+        for found in read_rows(path, self._say):
             try:
                 rows.append(kind.model_validate(found))
             except ValidationError as error:
