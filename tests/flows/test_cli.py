@@ -350,7 +350,7 @@ def test_a_file_of_ones_own_is_looked_into_before_the_documents_are(project, nam
     (project / "rows.jsonl").write_text(content + "\n")
     value = '["rows.jsonl"]' if name == "benchmarks" else "rows.jsonl"
     code, _, error = run("run", "--set", f"paths.{name}={value}")
-    assert code == 2
+    assert code == 2, error
     assert_one_line(error, "rows.jsonl" if name != "seeds" else "seed tasks", *parts)
     assert not list((project / "home" / "store").glob("*/*"))
 
