@@ -20,8 +20,8 @@ from pipeline.train.base_model import (
     stored_in_four_bits,
 )
 from pipeline.train.methods import METHODS, Method, resolved
+from pipeline.train.methods.fit import check_targets
 from pipeline.train.methods.lora import quiet_peft as quiet_peft
-from pipeline.train.methods.targets import check_targets
 from pipeline.train.quantized import dequantize, load_quantized
 from pipeline.train.stored import restore, store
 

@@ -9,7 +9,7 @@ from pipeline.errors import TrainingError
 from pipeline.settings import TrainSettings
 from pipeline.train.base_model import BaseModel, model_class, stored_in_four_bits
 from pipeline.train.methods import METHODS
-from pipeline.train.methods.targets import check_targets
+from pipeline.train.methods.fit import check_targets
 from pipeline.train.rows import Rows
 
 VERSION = 1

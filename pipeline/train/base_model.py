@@ -6,7 +6,6 @@ tokens take milliseconds.
 
 import hashlib
 import json
-import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pipeline.errors import TrainingError
 from pipeline.settings import ModelSettings
 from pipeline.tokens import TokenCounter
 from pipeline.train import embedded
+from pipeline.train.quiet import silence_transformers
 
 BESIDE = (
     "generation_config.json",
@@ -175,19 +175,6 @@ def token_counter(path: Path) -> TokenCounter:
     transformers nor torch is imported.
     """
     return TokenCounter(path / "tokenizer.json")
-
-
-def silence_transformers() -> None:
-    """Turn off the progress bars and warnings of transformers; errors are still raised.
-
-    bitsandbytes, which transformers and peft import, logs that the optional ``kernels`` is not
-    installed: it would fetch a kernel over the network.
-    """
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def load_tokenizer(path: Path, thinking: bool = False) -> Any:

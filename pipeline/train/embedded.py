@@ -82,7 +82,7 @@ def _convert(source: Path, folder: Path) -> None:
     from safetensors.torch import save_file
     from torch import bfloat16, from_numpy
 
-    from pipeline.train.base_model import silence_transformers
+    from pipeline.train.quiet import silence_transformers
 
     try:
         reader = GGUFReader(source)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import TrainingError
-from pipeline.train.base_model import load_tokenizer, silence_transformers
+from pipeline.train.base_model import load_tokenizer
+from pipeline.train.quiet import silence_transformers
 
 ROTARY = ("q_proj.weight", "k_proj.weight")
 """Matrices whose rows llama.cpp orders by rotary pair, rather than by half."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pipeline.errors import TrainingError
-from pipeline.settings import TrainSettings
 
 ATTENTION = re.compile(r"attn|attention|mixer")
 """What the modules that mix tokens are called: ``self_attn``, ``attention``, ``linear_attn``."""
@@ -92,57 +91,6 @@ def keeps_keys(decoder: Any) -> bool:
     return all(hasattr(layer, "batch_repeat_interleave") for layer in layers)
 
 
-def check_targets(model: Any, settings: TrainSettings) -> None:
-    """Refuse a method that cannot be put on a model, before anything is trained.
-
-    Args:
-        model: a base model; its weights are not looked at, so it may be on the meta device.
-        settings: resolved.
-
-    Raises:
-        TrainingError: the layers that the method works on are not in the model.
-    """
-    from transformers.pytorch_utils import Conv1D
-
-    from pipeline.train.methods.table import METHODS
-
-    method, found = settings.method, find_targets(model)
-    linear = found.attention + found.mlp
-    wanted = {
-        "houlsby": last_layers(found.attention, AFTER_ATTENTION)
-        and last_layers(found.mlp, AFTER_MLP),
-        "pfeiffer": last_layers(found.mlp, AFTER_MLP),
-        "hybrid": found.attention and last_layers(found.mlp, AFTER_MLP),
-        "ia3": linear,
-    }
-    kind = settings.targets
-    if kind is not None:
-        of_kind = {"attention": found.attention, "mlp": found.mlp + found.experts}
-        wanted[method] = of_kind.get(kind, linear)
-    if not wanted.get(method, True):
-        refuse(model, method, f"has no linear layers that it works on ({_listed(found)})")
-    if found.experts and method in WITHOUT_EXPERTS and kind != "attention":
-        what = f"has experts in one tensor each ({found.experts[0]}), which it cannot change"
-        refuse(model, method, what, 'train.targets = "attention" (dora, pissa, eva), or "lora"')
-    if found.experts and kind not in (None, "attention") and settings.dropout:
-        what = f"has experts in one tensor each ({found.experts[0]}), which know no dropout"
-        refuse(model, method, what, "train.dropout = 0")
-    if method == "pissa" and settings.rank:
-        paths = {"attention": found.attention, "mlp": found.mlp}.get(kind or "", linear)
-        narrow = min(paths, key=lambda path: min(model.get_submodule(path).weight.shape))
-        most = min(model.get_submodule(narrow).weight.shape)
-        if settings.rank > most:
-            what = f"has a layer of {most} singular vectors ({narrow}), fewer than the rank"
-            refuse(model, method, what, f"train.rank = {most} or less")
-    if settings.packing and not keeps_keys(model.get_decoder()):
-        what = "has layers of linear attention, through which packed rows would see each other"
-        refuse(model, method, what, "train.packing = false")
-    kinds = {getattr(module, "source_cls", type(module)) for module in model.modules()}
-    if Conv1D in kinds and METHODS[method].quantized:
-        what = "has layers of GPT-2's kind (Conv1D), which do not come back from 4 bits"
-        refuse(model, method, what, 'train.method = "lora"')
-
-
 def matched(model: Any) -> Counter[str]:
     """Count the layers that an adapter is on, by name."""
     from peft.tuners.tuners_utils import BaseTunerLayer
@@ -164,7 +112,7 @@ def refuse(model: Any, method: str, found: str, advice: str = "another train.met
     )
 
 
-def _listed(found: Targets) -> str:
+def listed(found: Targets) -> str:
     names = {_name(path) for path in found.attention + found.mlp}
     return "its own: " + (", ".join(sorted(names)) or "none")
 
