@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.errors import ReviewError
+from pipeline.core.errors import ReviewError
 from schemas.chunks import Chunks
 from schemas.pairs import ScreenedPairs
 

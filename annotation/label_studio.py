@@ -18,8 +18,8 @@ from annotation.label_studio_connection import Connection, find_connection
 from annotation.label_studio_ledger import Ledger, Line, State
 from annotation.label_studio_project import ReviewProject
 from annotation.queue import LOCK_SECONDS, Pulled, PushResult, QueueStatus, standing
-from pipeline.errors import ReviewError
-from pipeline.outcome import drops, table
+from pipeline.core.errors import ReviewError
+from pipeline.core.outcome import drops, table
 from pipeline.settings import LabelStudioSettings
 from schemas.chunks import Chunks
 from schemas.pairs import ScreenedPairs

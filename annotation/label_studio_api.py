@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from annotation.label_studio_connection import Connection
-from pipeline.errors import ReviewError
-from pipeline.journal import write_time
+from pipeline.core.errors import ReviewError
+from pipeline.core.journal import write_time
 
 PAGE = 500
 """Tasks in one answer: a second here, annotations included."""

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.errors import ReviewError
+from pipeline.core.errors import ReviewError
 from pipeline.settings import LabelStudioSettings
 
 KEY_VARIABLE = "LABEL_STUDIO_API_KEY"

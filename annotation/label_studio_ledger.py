@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 from annotation.decisions import BOUNCES, Decision, Item, bounce_reason, said
 from annotation.tasks import to_decision
-from pipeline.cache import write_atomically
-from pipeline.journal import append, pair_id_in, parse, read_lines, read_time, write_time
-from pipeline.outcome import Drop
+from pipeline.core.cache import write_atomically
+from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_time, write_time
+from pipeline.core.outcome import Drop
 
 Line = dict[str, Any]
 

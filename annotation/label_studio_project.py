@@ -12,9 +12,9 @@ from annotation.decisions import Item
 from annotation.label_studio_api import Gone, Passing, Project, Server
 from annotation.label_studio_ledger import Ledger, Line, State, same_annotation
 from annotation.tasks import instructions, label_config, to_task
-from pipeline.cache import digest
-from pipeline.errors import ReviewError
-from pipeline.journal import read_time, write_time
+from pipeline.core.cache import digest
+from pipeline.core.errors import ReviewError
+from pipeline.core.journal import read_time, write_time
 from pipeline.settings import LabelStudioSettings
 
 ATTEMPTS = 4

@@ -25,10 +25,10 @@ from annotation.decisions import (
 )
 from annotation.items import readme, to_items
 from annotation.spreadsheet import Sheet, read_sheet, write_sheet
-from pipeline.cache import write_atomically
-from pipeline.errors import ReviewError
-from pipeline.journal import append, pair_id_in, parse, read_lines, read_time, write_time
-from pipeline.outcome import Drop, drops, table
+from pipeline.core.cache import write_atomically
+from pipeline.core.errors import ReviewError
+from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_time, write_time
+from pipeline.core.outcome import Drop, drops, table
 from schemas.chunks import Chunks
 from schemas.drops import Drops
 from schemas.pairs import ScreenedPairs

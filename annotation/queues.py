@@ -9,7 +9,7 @@ from pandera.typing.polars import DataFrame
 from annotation.decisions import Decision, Item
 from annotation.label_studio import Connection, LabelStudioQueue, find_connection
 from annotation.queue import FileQueue, Pulled, PushResult, QueueStatus, ReviewQueue, standing
-from pipeline.errors import ReviewError
+from pipeline.core.errors import ReviewError
 from pipeline.settings import Settings
 from schemas.chunks import Chunks
 from schemas.drops import Drops

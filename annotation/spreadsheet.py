@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import ReviewError
+from pipeline.core.errors import ReviewError
 
 Row = dict[str, str]
 

@@ -8,23 +8,23 @@ from prefect import flow
 
 from flows.candidates import Bench
 from flows.compare import method_settings, train_and_measure
-from flows.context import Run, open_run
 from flows.curate import Corpus
-from flows.finetune import build_examples
-from flows.models import LoadedModel, base_model
+from flows.engine.context import Run, open_run
+from flows.engine.stage_runner import run_stage
+from flows.models.loaded_model import LoadedModel, base_model
 from flows.monitor import latest_corpus
-from flows.report import write_report
 from flows.review import review_pairs
-from flows.steps import run_stage
-from pipeline.dataset.ablation import ARM_PAIRS
-from pipeline.dataset.examples import ARM_EXAMPLES
-from pipeline.dataset.leak import check_leaks
-from pipeline.errors import InputError, TrainingError
-from pipeline.home import Home
+from flows.training import build_examples
+from flows.views.report import write_report
+from pipeline.core.errors import InputError, TrainingError
+from pipeline.core.home import Home
+from pipeline.core.stage import Given
+from pipeline.core.store import Dataset
+from pipeline.dedup.decontaminate import check_leaks
+from pipeline.pairs.ablation import ARM_PAIRS
+from pipeline.pairs.examples import ARM_EXAMPLES
 from pipeline.settings import Settings
-from pipeline.stage import Given
-from pipeline.store import Dataset
-from pipeline.train.base_model import hidden_size
+from pipeline.train.models.base_model import hidden_size
 from schemas.pairs import Examples, Pairs, ScreenedPairs, SettledPairs
 
 if TYPE_CHECKING:

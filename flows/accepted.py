@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from flows.context import Run
-from flows.steps import run_stage
+from flows.engine.context import Run
+from flows.engine.stage_runner import run_stage
+from pipeline.core.errors import MissingDataset
+from pipeline.core.stage import Given
+from pipeline.core.store import Dataset
 from pipeline.dedup.deduplicate import INDEX
-from pipeline.errors import MissingDataset
-from pipeline.stage import Given
-from pipeline.store import Dataset
 
 MOST_SEGMENTS = 32
 """Segments of a chain; after that many runs with new documents it is written as one again."""

@@ -7,25 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from flows.context import Run, say
 from flows.curate import Corpus
-from flows.finetune import TrainingData
-from flows.models import LoadedModel
-from flows.steps import run_stage
-from pipeline.cache import digest
-from pipeline.dataset.chat import Message
-from pipeline.dataset.places import unit_of
-from pipeline.evaluate.grounding import source_texts
-from pipeline.evaluate.power import Foresight, foresee
-from pipeline.evaluate.prompts import Material, Passage
-from pipeline.evaluate.retrieval import retrieve
-from pipeline.evaluate.selection import answer_limit, nearest_examples
-from pipeline.evaluate.slices import label_rows
+from flows.engine.context import Run, say
+from flows.engine.stage_runner import run_stage
+from flows.models.loaded_model import LoadedModel
+from flows.training import TrainingData
+from pipeline.core.cache import digest
+from pipeline.core.manifest import content_digest
+from pipeline.core.stage import Given
+from pipeline.core.store import Dataset
+from pipeline.evaluate.answers.prompts import Material, Passage
+from pipeline.evaluate.answers.retrieval import retrieve
+from pipeline.evaluate.measures.grounding import source_texts
 from pipeline.evaluate.stages import ANSWER, TEST_SET
-from pipeline.manifest import content_digest
-from pipeline.stage import Given
-from pipeline.store import Dataset
-from pipeline.train.base_model import BaseModel, load_tokenizer, token_counter
+from pipeline.evaluate.statistics.power import Foresight, foresee
+from pipeline.evaluate.test_set.selection import answer_limit, nearest_examples
+from pipeline.evaluate.test_set.slices import label_rows
+from pipeline.pairs.places import unit_of
+from pipeline.text.chat import Message
+from pipeline.train.models.base_model import BaseModel, load_tokenizer, token_counter
 from schemas.chunks import Chunks
 from schemas.documents import UniqueDocuments
 from schemas.evaluation import Answers

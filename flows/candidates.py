@@ -11,19 +11,19 @@ from typing import cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from flows.context import Run
-from flows.keeping import general_scores
-from flows.models import LoadedModel, free_memory, say_device
-from flows.steps import run_stage
-from pipeline.cache import digest
+from flows.engine.context import Run
+from flows.engine.stage_runner import run_stage
+from flows.models.loaded_model import LoadedModel, free_memory, say_device
+from flows.retention import general_scores
+from pipeline.core.cache import digest
+from pipeline.core.manifest import content_digest
+from pipeline.core.stage import Given
+from pipeline.core.store import Dataset
 from pipeline.evaluate.comparison import Trained
-from pipeline.evaluate.forgetting import compare, read_general_set
+from pipeline.evaluate.retention.forgetting import compare, read_general_set
 from pipeline.evaluate.stages import DECODED, DECODING, FORGETTING, LOSSES
-from pipeline.manifest import content_digest
 from pipeline.settings import TrainSettings
-from pipeline.stage import Given
-from pipeline.store import Dataset
-from pipeline.train.base_model import BaseModel
+from pipeline.train.models.base_model import BaseModel
 from pipeline.train.stages import CANDIDATE
 from schemas.comparison import HeldOutLosses
 from schemas.evaluation import GeneralScores
@@ -66,7 +66,7 @@ class Bench:
 
     def measure(self, name: str, seed: int, model: Dataset, *, timed: bool) -> Trained:
         """Measure one trained candidate; ``timed`` adds how fast it writes."""
-        from pipeline.train.stored import identity
+        from pipeline.train.models.adapter_files import identity
 
         folder = self.run.store.path(model)
         before = self.general(BASE, None)  # first: one model is in memory at a time
@@ -135,10 +135,10 @@ class Bench:
         return cast("dict[str, float]", json.loads(text))
 
     def _merged(self, adapter: Path, question: str) -> dict[str, float]:
-        from pipeline.train.adapter import read_run_card
-        from pipeline.train.base_model import choose_device, load_model
-        from pipeline.train.merge import merge
+        from pipeline.train.export.merge import merge
         from pipeline.train.methods import METHODS
+        from pipeline.train.models.adapter import read_run_card
+        from pipeline.train.models.base_model import choose_device, load_model
 
         if not METHODS[read_run_card(adapter)["method"]].mergeable:
             return {}
@@ -152,7 +152,7 @@ class Bench:
 
     @staticmethod
     def _speed(model: object, tokenizer: object, question: str) -> float:
-        from pipeline.evaluate.held_out import decoding_speed
+        from pipeline.evaluate.answers.held_out_loss import decoding_speed
 
         return decoding_speed(model, tokenizer, question)
 

@@ -9,20 +9,20 @@ from pandera.typing.polars import DataFrame
 from prefect import flow
 
 from flows.candidates import BASE, Bench
-from flows.context import Run, open_run
-from flows.finetune import build_examples
-from flows.models import LoadedModel, base_model
+from flows.engine.context import Run, open_run
+from flows.models.loaded_model import LoadedModel, base_model
 from flows.monitor import latest_corpus
-from flows.report import write_report
 from flows.review import review_pairs
-from pipeline.dataset.places import unit_of
-from pipeline.errors import InputError, SettingsError
+from flows.training import build_examples
+from flows.views.report import write_report
+from pipeline.core.errors import InputError, SettingsError
+from pipeline.core.home import Home
+from pipeline.core.store import Dataset
 from pipeline.evaluate.comparison import Trained, compare_candidates, mean_loss
-from pipeline.home import Home
+from pipeline.pairs.places import unit_of
 from pipeline.report import contents
 from pipeline.settings import Settings, TrainSettings
-from pipeline.store import Dataset
-from pipeline.train.base_model import hidden_size
+from pipeline.train.models.base_model import hidden_size
 from schemas.comparison import HeldOutLosses
 from schemas.pairs import Examples
 

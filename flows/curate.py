@@ -12,29 +12,29 @@ from functools import partial
 from prefect import flow
 
 from flows.accepted import accepted_before, index_documents, segments
-from flows.context import Run, open_run, say
-from flows.models import base_model
-from flows.report import write_report
-from flows.steps import run_stage
-from pipeline.cache import digest
-from pipeline.dataset.sections import FEWEST
-from pipeline.dataset.split import SPLIT
+from flows.engine.context import Run, open_run, say
+from flows.engine.stage_runner import run_stage
+from flows.models.loaded_model import base_model
+from flows.views.report import write_report
+from pipeline.core.cache import digest
+from pipeline.core.errors import InputError
+from pipeline.core.stage import Given
+from pipeline.core.store import Dataset
+from pipeline.core.workers import keeping_workers, usable_cores
 from pipeline.dedup.deduplicate import DEDUPLICATE
 from pipeline.dedup.embedding import embedding_version
 from pipeline.dedup.paragraphs import PARAGRAPHS, TRIM
 from pipeline.dedup.semantic import SEMANTIC
-from pipeline.errors import InputError
-from pipeline.ingest.chunk import CHUNK
-from pipeline.ingest.clean import CLEAN
-from pipeline.ingest.files import SourceFile, scan
-from pipeline.ingest.ingest import INGEST
-from pipeline.ingest.quality import rules_of, too_short
-from pipeline.processes import keeping_workers, usable_cores
+from pipeline.documents.chunk.chunk import CHUNK
+from pipeline.documents.clean.clean import CLEAN
+from pipeline.documents.clean.quality import rules_of, too_short
+from pipeline.documents.files.files import SourceFile, scan
+from pipeline.documents.files.ingest import INGEST
+from pipeline.pairs.sections import FEWEST
+from pipeline.pairs.split import SPLIT
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
-from pipeline.stage import Given
-from pipeline.store import Dataset
-from pipeline.train.base_model import BaseModel, token_counter
+from pipeline.train.models.base_model import BaseModel, token_counter
 
 
 @dataclass(frozen=True, slots=True)

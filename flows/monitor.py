@@ -12,27 +12,27 @@ from prefect import flow
 
 from annotation.queue import Pulled
 from annotation.queues import open_queue
-from flows.automations import emit_drift
-from flows.context import Run, open_run, say, say_once
 from flows.curate import Corpus
-from flows.finetune import build_examples
-from flows.home import MONITOR_LOCK, now
-from flows.measure import measure
-from flows.models import LoadedModel, base_model
-from flows.report import write_report
+from flows.drift_evidence import measure
+from flows.drift_windows import Watched, cut, intake, new_rows, reference_exchanges, watched
+from flows.engine.context import Run, open_run, say, say_once
+from flows.engine.home import MONITOR_LOCK, now
+from flows.models.loaded_model import LoadedModel, base_model
 from flows.review import push_next, settle_pairs, take_in, target
-from flows.windows import Watched, cut, intake, new_rows, reference_exchanges, watched
-from pipeline.cache import digest, write_atomically
+from flows.services.automations import emit_drift
+from flows.training import build_examples
+from flows.views.report import write_report
+from pipeline.core.cache import digest, write_atomically
+from pipeline.core.errors import ReviewError
+from pipeline.core.home import Home
+from pipeline.core.journal import parse
+from pipeline.core.outcome import table
+from pipeline.core.store import Dataset
 from pipeline.drift.evidence import Evidence
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.logs import read_logs
 from pipeline.drift.policy import Decision, decide
-from pipeline.errors import ReviewError
-from pipeline.home import Home
-from pipeline.journal import parse
-from pipeline.outcome import table
 from pipeline.settings import Settings
-from pipeline.store import Dataset
 from schemas.chunks import Chunks
 from schemas.exchanges import Exchanges
 from schemas.pairs import ScreenedPairs

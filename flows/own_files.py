@@ -1,14 +1,14 @@
 """The files that a user wrote: looked into before anything that takes long or costs money."""
 
-from flows.context import Run
 from flows.curate import Corpus
-from pipeline.dataset.benchmarks import read_benchmark
-from pipeline.dataset.gold import EXPECTED, attach_gold, read_row
-from pipeline.dataset.jsonl import read_jsonl, stop_if_mostly_bad
-from pipeline.evaluate.behaviour import read_behaviour_items
-from pipeline.evaluate.forgetting import read_general_set
-from pipeline.generate.seeds import read_seed_tasks
-from pipeline.outcome import Drop
+from flows.engine.context import Run
+from pipeline.core.outcome import Drop
+from pipeline.evaluate.measures.behaviour import read_behaviour_items
+from pipeline.evaluate.retention.forgetting import read_general_set
+from pipeline.pairs.benchmarks import read_benchmark
+from pipeline.pairs.gold import EXPECTED, attach_gold, read_row
+from pipeline.pairs.jsonl import read_jsonl, stop_if_mostly_bad
+from pipeline.pairs.seeds import read_seed_tasks
 from pipeline.settings import Settings
 from schemas.chunks import Chunks
 from schemas.documents import RawDocuments, UniqueDocuments

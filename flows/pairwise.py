@@ -9,11 +9,14 @@ from typing import Any
 
 import polars as pl
 
-from flows.context import Run, say
-from flows.steps import run_stage
-from pipeline.cache import digest
-from pipeline.evaluate.calibration import Calibration, Pairwise, calibrate, preferences
-from pipeline.evaluate.judge import (
+from flows.engine.context import Run, say
+from flows.engine.stage_runner import run_stage
+from pipeline.core.cache import digest
+from pipeline.core.home import Home, ancestors
+from pipeline.core.stage import Given
+from pipeline.core.store import Dataset
+from pipeline.evaluate.measures.calibration import Calibration, Pairwise, calibrate, preferences
+from pipeline.evaluate.measures.llm_judge import (
     PROMPT_VERSION,
     Answer,
     Comparison,
@@ -23,13 +26,10 @@ from pipeline.evaluate.judge import (
     win_rate,
 )
 from pipeline.evaluate.stages import COMPARED, PAIRWISE
-from pipeline.evaluate.statistics import Interval
-from pipeline.generate.endpoint import EndpointTeacher
-from pipeline.generate.replies import CachingTeacher
-from pipeline.home import Home, ancestors
+from pipeline.evaluate.statistics.intervals import Interval
+from pipeline.pairs.teachers.endpoint import EndpointTeacher
+from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import JudgeSettings, TeacherSettings
-from pipeline.stage import Given
-from pipeline.store import Dataset
 from schemas.evaluation import Answers
 from schemas.pairs import Examples, ScreenedPairs, SettledPairs
 

@@ -6,8 +6,8 @@ from filelock import FileLock, Timeout
 from prefect import flow
 from prefect.deployments import run_deployment
 
-from flows.context import say, say_once
-from flows.home import RUN_LOCK, now
+from flows.engine.context import say, say_once
+from flows.engine.home import RUN_LOCK, now
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
 from pipeline.settings import Settings

@@ -5,18 +5,18 @@ from typing import cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from flows.context import Run
-from flows.steps import run_stage
-from pipeline.cache import digest
-from pipeline.errors import TrainingError
-from pipeline.generate.local.embedded import EmbeddedTeacher
-from pipeline.generate.replay import REPLAY, rows_wanted
-from pipeline.generate.replies import CachingTeacher
-from pipeline.generate.seeds import read_seed_tasks
-from pipeline.manifest import content_digest
-from pipeline.stage import Given
-from pipeline.store import Dataset
-from pipeline.train.base_model import BaseModel
+from flows.engine.context import Run
+from flows.engine.stage_runner import run_stage
+from pipeline.core.cache import digest
+from pipeline.core.errors import TrainingError
+from pipeline.core.manifest import content_digest
+from pipeline.core.stage import Given
+from pipeline.core.store import Dataset
+from pipeline.pairs.replay import REPLAY, rows_wanted
+from pipeline.pairs.seeds import read_seed_tasks
+from pipeline.pairs.teachers.embedded import EmbeddedTeacher
+from pipeline.pairs.teachers.replies import CachingTeacher
+from pipeline.train.models.base_model import BaseModel
 from schemas.pairs import Examples
 
 

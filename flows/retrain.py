@@ -4,19 +4,19 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from flows.context import Run, open_run, say, say_once
-from flows.finetune import build_examples
-from flows.home import now
-from flows.models import base_model
+from flows.drift_windows import new_rows, watched
+from flows.engine.context import Run, open_run, say, say_once
+from flows.engine.home import now
+from flows.models.loaded_model import base_model
 from flows.monitor import latest_corpus
-from flows.report import write_report
 from flows.review import review_pairs
 from flows.run import train_and_judge
-from flows.windows import new_rows, watched
+from flows.training import build_examples
+from flows.views.report import write_report
+from pipeline.core.home import Home
+from pipeline.core.registry import CHAMPION
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Retrain, next_retrain_at
-from pipeline.home import Home
-from pipeline.registry import CHAMPION
 from pipeline.report.contents import Retraining
 from pipeline.settings import Settings
 

@@ -10,17 +10,17 @@ from prefect.artifacts import create_table_artifact
 
 from annotation.queue import Pulled, PushResult, ReviewQueue
 from annotation.queues import open_queue
-from flows.context import Run, say, say_once
 from flows.curate import Corpus
-from flows.steps import run_stage
-from pipeline.cache import digest
-from pipeline.dataset.review import REVIEW, SETTLE, sample_for_review
-from pipeline.errors import InputError, MissingDataset, ReviewError
-from pipeline.home import Home
-from pipeline.journal import append, read_rows
+from flows.engine.context import Run, say, say_once
+from flows.engine.stage_runner import run_stage
+from pipeline.core.cache import digest
+from pipeline.core.errors import InputError, MissingDataset, ReviewError
+from pipeline.core.home import Home
+from pipeline.core.journal import append, read_rows
+from pipeline.core.stage import Given
+from pipeline.core.store import Dataset
+from pipeline.pairs.review import REVIEW, SETTLE, sample_for_review
 from pipeline.settings import Settings
-from pipeline.stage import Given
-from pipeline.store import Dataset
 from schemas.chunks import Chunks
 from schemas.pairs import ScreenedPairs
 

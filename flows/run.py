@@ -5,21 +5,21 @@ from dataclasses import replace
 from prefect import flow
 
 from flows.arms import answer_prompted, foresee_power, prepare_test_set
-from flows.context import Run, open_run
 from flows.curate import Corpus, curate_documents, input_files
-from flows.finetune import TrainingData, build_examples, store_drift_baseline, train_model
-from flows.judge import judge_model
-from flows.models import LoadedModel, base_model, free_memory
+from flows.engine.context import Run, open_run
+from flows.engine.tracking import mirror
+from flows.judging import judge_model
+from flows.models.loaded_model import LoadedModel, base_model, free_memory
 from flows.own_files import check_gold_documents, check_own_files
-from flows.report import write_report
 from flows.review import review_pairs
 from flows.synthesize import generate_pairs
-from flows.tracking import mirror
-from pipeline.evaluate.judged import Judged
+from flows.training import TrainingData, build_examples, store_drift_baseline, train_model
+from flows.views.report import write_report
+from pipeline.core.store import Dataset
+from pipeline.evaluate.gate.judged import Judged
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
-from pipeline.store import Dataset
-from pipeline.train.base_model import BaseModel
+from pipeline.train.models.base_model import BaseModel
 
 
 @flow(name="run")

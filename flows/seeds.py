@@ -7,15 +7,15 @@ from functools import partial
 import polars as pl
 
 from flows.arms import TestSet
-from flows.context import Run
-from flows.finetune import TrainingData, train_model
-from flows.models import LoadedModel
-from flows.steps import run_stage
-from pipeline.evaluate.claim import Claim, claim
+from flows.engine.context import Run
+from flows.engine.stage_runner import run_stage
+from flows.models.loaded_model import LoadedModel
+from flows.training import TrainingData, train_model
+from pipeline.core.stage import Given
+from pipeline.core.store import Dataset
 from pipeline.evaluate.stages import SEED_LOSSES
-from pipeline.stage import Given
-from pipeline.store import Dataset
-from pipeline.train.base_model import BaseModel
+from pipeline.evaluate.statistics.claim import Claim, claim
+from pipeline.train.models.base_model import BaseModel
 from pipeline.train.stages import TRAIN
 from schemas.evaluation import Answers, SeedLosses
 

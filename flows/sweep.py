@@ -8,29 +8,29 @@ from typing import TYPE_CHECKING, cast
 from pandera.typing.polars import DataFrame
 from prefect import flow
 
-from flows.cards import documents_in
-from flows.context import Run, open_run, say
 from flows.curate import Corpus
-from flows.finetune import TrainingData
-from flows.home import now
-from flows.keeping import General, general_scores, read_general
-from flows.models import LoadedModel, base_model
-from flows.report import write_report
+from flows.engine.context import Run, open_run, say
+from flows.engine.home import now
+from flows.engine.stage_runner import run_stage
+from flows.models.loaded_model import LoadedModel, base_model
+from flows.retention import General, general_scores, read_general
 from flows.run import train_and_judge
-from flows.steps import run_stage
-from pipeline.cache import digest
-from pipeline.dataset.leak import check_leaks
-from pipeline.errors import InputError, MissingDataset
-from pipeline.evaluate.frontier import Frontier, Point, frontier
+from flows.training import TrainingData
+from flows.views.cards import documents_in
+from flows.views.report import write_report
+from pipeline.core.cache import digest
+from pipeline.core.errors import InputError, MissingDataset
+from pipeline.core.home import Home, ancestors
+from pipeline.core.manifest import content_digest
+from pipeline.core.registry import CHALLENGER
+from pipeline.core.stage import Given
+from pipeline.core.store import Dataset
+from pipeline.dedup.decontaminate import check_leaks
+from pipeline.evaluate.retention.frontier import Frontier, Point, frontier
 from pipeline.evaluate.stages import FORGETTING, SWEEP, SWEPT
-from pipeline.home import Home, ancestors
-from pipeline.manifest import content_digest
-from pipeline.registry import CHALLENGER
 from pipeline.settings import Settings
-from pipeline.stage import Given
-from pipeline.store import Dataset
-from pipeline.train.base_model import BaseModel
-from pipeline.train.scale import check_scalable
+from pipeline.train.export.scale import check_scalable
+from pipeline.train.models.base_model import BaseModel
 from pipeline.train.stages import SCALE
 from schemas.evaluation import GeneralScores
 from schemas.pairs import Examples, SettledPairs

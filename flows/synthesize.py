@@ -4,23 +4,23 @@ import os
 
 from prefect import flow
 
-from flows.context import Run, open_run, say
 from flows.curate import Corpus, curate_documents, input_files, require_rows
-from flows.models import base_model
+from flows.engine.context import Run, open_run, say
+from flows.engine.stage_runner import run_stage
+from flows.models.loaded_model import base_model
 from flows.own_files import check_own_files
-from flows.report import write_report
-from flows.steps import run_stage
-from pipeline.cache import digest
-from pipeline.generate.generate import GENERATE
-from pipeline.generate.replies import CachingTeacher
-from pipeline.generate.screen import SCREEN
-from pipeline.generate.seeds import read_seed_tasks
-from pipeline.generate.teacher import Strength
+from flows.views.report import write_report
+from pipeline.core.cache import digest
+from pipeline.core.stage import Given
+from pipeline.core.store import Dataset
+from pipeline.pairs.generate import GENERATE
+from pipeline.pairs.screen.screen import SCREEN
+from pipeline.pairs.seeds import read_seed_tasks
+from pipeline.pairs.teachers.replies import CachingTeacher
+from pipeline.pairs.teachers.teacher import Strength
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
-from pipeline.stage import Given
-from pipeline.store import Dataset
-from pipeline.train.base_model import BaseModel
+from pipeline.train.models.base_model import BaseModel
 
 
 @flow(timeout_seconds=24 * 3600)
@@ -83,13 +83,13 @@ def make_teacher(run: Run, base: BaseModel) -> CachingTeacher:
     """Return the teacher of the settings behind the reply cache; no model is loaded yet."""
     settings = run.settings
     if settings.teacher.kind == "openai":
-        from pipeline.generate.endpoint import EndpointTeacher
+        from pipeline.pairs.teachers.endpoint import EndpointTeacher
 
         return CachingTeacher(
             EndpointTeacher(settings.teacher, os.environ.get("OPENAI_API_KEY"), say),
             run.cache("replies"),
         )
-    from pipeline.generate.local.embedded import EmbeddedTeacher
+    from pipeline.pairs.teachers.embedded import EmbeddedTeacher
 
     strength: Strength = "strong" if settings.teacher.strength == "strong" else "weak"
     teacher = EmbeddedTeacher(base, settings.model, settings.generate.batch_size, strength)

@@ -9,21 +9,21 @@ from pandera.typing.polars import DataFrame
 from prefect import flow
 
 from flows.compare import trainable_rows
-from flows.console import StageProgress
-from flows.context import Run, open_run, say
-from flows.finetune import build_examples
-from flows.models import base_model, free_memory, say_device
+from flows.engine.console import StageProgress
+from flows.engine.context import Run, open_run, say
+from flows.models.loaded_model import base_model, free_memory, say_device
 from flows.monitor import latest_corpus
-from flows.report import write_report
 from flows.review import review_pairs
-from pipeline.cache import digest, write_atomically
-from pipeline.errors import SettingsError
-from pipeline.home import Home
-from pipeline.manifest import content_digest
+from flows.training import build_examples
+from flows.views.report import write_report
+from pipeline.core.cache import digest, write_atomically
+from pipeline.core.errors import SettingsError
+from pipeline.core.home import Home
+from pipeline.core.manifest import content_digest
+from pipeline.core.store import Dataset
 from pipeline.settings import Settings
-from pipeline.store import Dataset
-from pipeline.train.base_model import BaseModel, choose_device
 from pipeline.train.methods import METHODS
+from pipeline.train.models.base_model import BaseModel, choose_device
 from pipeline.train.plan.hardware import training_machine
 from pipeline.train.plan.shapes import read_folder
 from pipeline.train.tune.choice import Choice, choose
@@ -118,15 +118,15 @@ def _forgetting(
     """Return what measures the rise of loss on general text; None where there is none."""
     if settings.paths.general is None or not settings.tune.general_texts:
         return None
-    from pipeline.evaluate.forgetting import read_general_set
+    from pipeline.evaluate.retention.forgetting import read_general_set
 
     texts = list(read_general_set(settings.paths.general).texts.values())
     texts = texts[: settings.tune.general_texts]
     remembered = folder / "general.json"
 
     def loss(adapter: Path | None) -> float:
-        from pipeline.evaluate.general import general_loss
-        from pipeline.train.adapter import load_adapter
+        from pipeline.evaluate.retention.general import general_loss
+        from pipeline.train.models.adapter import load_adapter
 
         model, tokenizer = load_adapter(base, adapter, settings.model)
         found = general_loss(texts, model, tokenizer)

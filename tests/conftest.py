@@ -10,11 +10,11 @@ import hypothesis
 import pytest
 from filelock import FileLock
 
-from flows import environment
+from flows.engine import environment
 from tests import outliving
 
 if TYPE_CHECKING:
-    from pipeline.train.base_model import BaseModel
+    from pipeline.train.models.base_model import BaseModel
 
 # Several processes share the cores, each with its part of them: twice the threads would spin.
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
@@ -64,7 +64,7 @@ def models_dir(pytestconfig: pytest.Config) -> Path:
 def embedded_model(models_dir: Path) -> Path:
     """Folder of SmolLM2-135M-Instruct, dequantized out of its wheel."""
     from pipeline.settings import ModelSettings
-    from pipeline.train.base_model import resolve_model
+    from pipeline.train.models.base_model import resolve_model
 
     return resolve_model(ModelSettings(), models_dir).path
 
@@ -82,7 +82,7 @@ def tiny_base(models_dir: Path, embedded_model: Path) -> "BaseModel":
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from pipeline.settings import ModelSettings
-    from pipeline.train.base_model import resolve_model
+    from pipeline.train.models.base_model import resolve_model
 
     folder = models_dir / "tiny-llama"
     with FileLock(models_dir / ".tiny-llama.lock"):

@@ -22,8 +22,8 @@ import flows
 from annotation.label_studio_connection import Login, login_path, read_login
 from flows.services.secret import write_privately
 from flows.services.service import Service
-from pipeline.cache import write_atomically
-from pipeline.errors import StoreError
+from pipeline.core.cache import write_atomically
+from pipeline.core.errors import StoreError
 from pipeline.settings import Settings
 
 HEALTH_SECONDS = 5.0

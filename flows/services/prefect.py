@@ -18,11 +18,11 @@ from pathlib import Path
 
 import httpx
 
-from flows.home import check_full
+from flows.engine.home import check_full
 from flows.services.running import answers, running_prefect
 from flows.services.secret import make_secret, new_secret, read_secret
 from flows.services.service import Service, cut_log
-from pipeline.errors import StoreError
+from pipeline.core.errors import StoreError
 from pipeline.settings import Settings
 
 START_SECONDS = 120

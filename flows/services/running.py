@@ -13,8 +13,8 @@ from uuid import uuid4
 import httpx
 from filelock import FileLock, Timeout
 
-from flows.home import open_home
-from pipeline.cache import write_atomically
+from flows.engine.home import open_home
+from pipeline.core.cache import write_atomically
 
 LOCK_SECONDS = 1.0
 """Longer than anybody holds the lock who only asks whether it is held."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from flows.home import is_shared
-from pipeline.errors import StoreError
+from flows.engine.home import is_shared
+from pipeline.core.errors import StoreError
 
 NAME = "tuneloop"
 """Of the one user that Prefect knows."""

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.home import check_full
-from pipeline.errors import StoreError
+from flows.engine.home import check_full
+from pipeline.core.errors import StoreError
 
 MAX_LOG_BYTES = 20 * 2**20
 """A longer log is cut at the next start; its last part is kept."""

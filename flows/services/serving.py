@@ -16,8 +16,8 @@ from uuid import UUID
 
 import httpx
 
-from flows.home import is_at_work
-from pipeline.cache import write_atomically
+from flows.engine.home import is_at_work
+from pipeline.core.cache import write_atomically
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from flows.home import check_full
+from flows.engine.home import check_full
 from flows.services.service import (
     Service,
     check_port,
@@ -15,7 +15,7 @@ from flows.services.service import (
     stop,
     wait_until_healthy,
 )
-from pipeline.errors import StoreError
+from pipeline.core.errors import StoreError
 
 QUICK_SECONDS = 60.0
 """A service that ended sooner than this after its start died quickly."""

@@ -25,17 +25,17 @@ from types import FrameType
 import click
 import httpx
 
-from flows import environment
-from flows.console import console
-from flows.home import check_space, now
+from flows.engine import environment
+from flows.engine.console import console
+from flows.engine.home import check_space, now
+from flows.engine.settings_file import dump_settings
 from flows.services.prefect import CLIENT_SECRET, prefect_service
 from flows.services.running import Scheduled, Up, plan, record, running_up, schedules, sole
 from flows.services.secret import read_secret, secret_path
 from flows.services.service import Service, check_port
 from flows.services.serving import BEAT
 from flows.services.supervisor import Supervisor
-from flows.settings_file import dump_settings
-from pipeline.cache import write_atomically
+from pipeline.core.cache import write_atomically
 from pipeline.settings import Settings
 
 CHECK_SECONDS = 3.0
@@ -143,7 +143,7 @@ def serving_service(settings: Settings, prefect: str) -> Service:
     write_atomically(path, dump_settings(settings).encode())
     return Service(
         name="deployments",
-        command=(sys.executable, "-m", "flows.deploy", str(path)),
+        command=(sys.executable, "-m", "flows.services.deploy", str(path)),
         healthy=partial(_beats, beat),
         log=folder / "deployments.log",
         environment={

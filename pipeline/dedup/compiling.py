@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numba as nb
 
-from pipeline.cache import program_cache
+from pipeline.core.cache import program_cache
 
 F = TypeVar("F")
 

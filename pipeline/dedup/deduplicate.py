@@ -9,16 +9,16 @@ import polars as pl
 from numpy.typing import NDArray
 from pandera.typing.polars import DataFrame
 
-from pipeline.cache import short_id
+from pipeline.core.cache import short_id
+from pipeline.core.errors import InputError
+from pipeline.core.outcome import EXCERPT, Outcome, ledger
+from pipeline.core.stage import Stage
+from pipeline.core.store import Filled
 from pipeline.dedup.index import FILES, Index, write_segment
+from pipeline.dedup.precedence import survival_order
 from pipeline.dedup.runners import Runner, runner, threads
 from pipeline.dedup.search import Duplicates, TooManyAlike, find_duplicates
-from pipeline.dedup.survival import survival_order
-from pipeline.errors import InputError
-from pipeline.outcome import EXCERPT, Outcome, ledger
 from pipeline.settings import DedupSettings
-from pipeline.stage import Stage
-from pipeline.store import Filled
 from schemas.documents import Documents, NearMisses, UniqueDocuments
 
 SMALL_CLUSTER = 20

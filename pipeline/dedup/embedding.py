@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError
-from pipeline.progress import advance
+from pipeline.core.errors import InputError
+from pipeline.core.progress import advance
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

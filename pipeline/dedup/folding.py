@@ -1,7 +1,7 @@
 """How each code point counts when texts are compared: tables for the kernel.
 
-The tables say, code point by code point, what :func:`pipeline.dedup.shingles.words` and
-:func:`pipeline.dedup.shingles.same_text` say of a whole string, so that the kernel can read bytes.
+The tables say, code point by code point, what :func:`pipeline.text.words.words` and
+:func:`pipeline.text.words.same_text` say of a whole string, so that the kernel can read bytes.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dedup.shingles import UNSPACED as UNSPACED_SIGNS
+from pipeline.text.words import UNSPACED as UNSPACED_SIGNS
 
 SEPARATOR, LETTER, DIGIT, UNSPACED, JOINT, BEYOND = range(6)
 """What a folded sign does to a word: it ends it, goes on with it, is a digit, is a word by itself

@@ -2,7 +2,7 @@
 
 A text of a megabyte becomes shingle hashes without one string being made, and without the
 interpreter's lock, so that threads share the work. What the functions compute is defined by
-:mod:`pipeline.dedup.shingles`, whose readable form the tests compare them with.
+:mod:`pipeline.text.words`, whose readable form the tests compare them with.
 """
 
 from typing import Any

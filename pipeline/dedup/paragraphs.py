@@ -7,7 +7,7 @@ et al. 2020). On the paragraphs of manuals that is too much: two pages may share
 good reason. So a paragraph has to occur in ``min_documents``, and it is reported first.
 
 Paragraphs are equal when case and white space are all that differs. Numbers and signs count,
-where CCNet and :mod:`pipeline.dedup.shingles` overlook them: "opens at 5 bar" and "opens at 6
+where CCNet and :mod:`pipeline.text.words` overlook them: "opens at 5 bar" and "opens at 6
 bar" are two facts, and what is taken out here is not compared again.
 """
 
@@ -20,12 +20,12 @@ import polars as pl
 from numpy.typing import NDArray
 from pandera.typing.polars import DataFrame
 
+from pipeline.core.outcome import EXCERPT, Drop, Outcome, drops
+from pipeline.core.progress import advance
+from pipeline.core.stage import Stage
 from pipeline.dedup.runners import threads
-from pipeline.ingest.quality import Verdict
-from pipeline.outcome import EXCERPT, Drop, Outcome, drops
-from pipeline.progress import advance
+from pipeline.documents.clean.quality import Verdict
 from pipeline.settings import ParagraphSettings
-from pipeline.stage import Stage
 from schemas.documents import Documents
 from schemas.paragraphs import RepeatedParagraphs
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, Protocol, TypeVar
 
-from pipeline.errors import InputError
-from pipeline.processes import usable_cores
+from pipeline.core.errors import InputError
+from pipeline.core.workers import usable_cores
 from pipeline.settings import DedupSettings
 
 R = TypeVar("R")

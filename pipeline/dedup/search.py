@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.core.progress import advance
 from pipeline.dedup.buckets import Buckets, components, links
 from pipeline.dedup.minhash import Signed, Verified, bands, key_slice, sign_slice, verify_slice
 from pipeline.dedup.runners import Runner, threads
-from pipeline.progress import advance
 from pipeline.settings import DedupSettings
 
 SLICE_BYTES = 2 * 2**20

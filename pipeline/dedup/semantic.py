@@ -4,7 +4,7 @@ As in SemDeDup (Abbas et al. 2023) documents are compared by the cosine of their
 cells of a k-means clustering when they are many. As in semhash, each document that goes is
 similar to the very one that stays for it: similar is not transitive, and chains of it have joined
 whole collections. And since an embedding overlooks what a manual is about, the pair must also
-name the same things (:mod:`pipeline.dedup.facts`).
+name the same things (:mod:`pipeline.dedup.specifics`).
 """
 
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ import polars as pl
 from numpy.typing import NDArray
 from pandera.typing.polars import DataFrame
 
+from pipeline.core.errors import InputError
+from pipeline.core.outcome import EXCERPT, Outcome, ledger
+from pipeline.core.progress import advance
+from pipeline.core.stage import Stage
 from pipeline.dedup.embedding import LANGUAGE, embed
-from pipeline.dedup.facts import Facts, facts, same_facts, same_wording
-from pipeline.dedup.survival import survival_order
-from pipeline.errors import InputError
-from pipeline.outcome import EXCERPT, Outcome, ledger
-from pipeline.progress import advance
+from pipeline.dedup.precedence import survival_order
+from pipeline.dedup.specifics import Facts, facts, same_facts, same_wording
 from pipeline.settings import SemanticSettings
-from pipeline.stage import Stage
 from schemas.documents import NearMisses, UniqueDocuments
 
 SMALL_CLUSTER = 20

@@ -9,9 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 from pandera.typing.polars import DataFrame
 
+from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.stage import Stage
 from pipeline.drift.features import FEATURES, features, words
-from pipeline.outcome import Drop, Outcome, drops, table
-from pipeline.stage import Stage
 from schemas.drift import KINDS, DriftFeatures, Vocabulary
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -136,5 +136,5 @@ DRIFT = Stage(
     dataset="drift_reference",
     version=2,
     holds_model=True,
-    code=("pipeline.drift.baseline", "pipeline.evaluate.general"),
+    code=("pipeline.drift.baseline", "pipeline.evaluate.retention.general"),
 )

@@ -5,7 +5,7 @@ from typing import cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.cache import digest
+from pipeline.core.cache import digest
 from pipeline.drift.evidence import KindEvidence
 from pipeline.drift.policy import POLICY_VERSION
 from pipeline.drift.sampling import sample

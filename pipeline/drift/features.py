@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.ingest.language import NO_LANGUAGE, identify
-from pipeline.outcome import table
-from pipeline.progress import track
+from pipeline.core.outcome import table
+from pipeline.core.progress import track
+from pipeline.text.language import NO_LANGUAGE, identify
 from schemas.documents import UniqueDocuments
 from schemas.drift import DriftFeatures
 from schemas.exchanges import Exchanges

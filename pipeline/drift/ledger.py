@@ -16,12 +16,12 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from pipeline.cache import write_atomically
+from pipeline.core.cache import write_atomically
+from pipeline.core.errors import StoreError
+from pipeline.core.journal import append, read_rows
+from pipeline.core.store import Dataset
 from pipeline.drift.evidence import Evidence, Part
 from pipeline.drift.policy import Decision, Retrain
-from pipeline.errors import StoreError
-from pipeline.journal import append, read_rows
-from pipeline.store import Dataset
 
 P = TypeVar("P", bound=Part)
 

@@ -12,10 +12,10 @@ from typing import Any, cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.cache import short_id
-from pipeline.dataset.jsonl import stop_if_mostly_bad
-from pipeline.errors import InputError
-from pipeline.outcome import Drop, Outcome, drops, table
+from pipeline.core.cache import short_id
+from pipeline.core.errors import InputError
+from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.pairs.jsonl import stop_if_mostly_bad
 from schemas.exchanges import Exchanges
 
 SUFFIXES = (".jsonl", ".ndjson")

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.drift.sampling import sample as draw
-from pipeline.evaluate.general import general_loss
+from pipeline.evaluate.retention.general import general_loss
 
 SAMPLE = 64
 """Rows that are measured of each snapshot: 64 losses of sd 0.5 give their mean to +-0.12 nats."""

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from pipeline.cache import short_id
+from pipeline.core.cache import short_id
 
 
 def sample(texts: pl.DataFrame, seed: int, size: int) -> pl.DataFrame:

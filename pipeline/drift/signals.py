@@ -103,7 +103,7 @@ def loss_signal(
         generator = np.random.default_rng(seed)
         before, after = (_bootstrap(*side, generator) for side in sides)
         size = min(len(sums) for sums, _ in sides)
-        # Percentiles are too narrow for few groups; see pipeline.evaluate.statistics.interval.
+        # Percentiles are too narrow for few groups; see evaluate.statistics.intervals.interval.
         tail = float(ndtr(sqrt(size / (size - 1)) * stdtrit(size - 1, alpha)))
         difference = after - before
         low, high = (float(end) for end in np.quantile(difference, [tail, 1 - tail]))

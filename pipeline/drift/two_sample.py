@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 
 from pipeline.drift.evidence import TwoSample
 from pipeline.drift.grams import Grams, character_grams, word_grams
-from pipeline.drift.telling import telling_grams
+from pipeline.drift.top_terms import telling_grams
 from pipeline.settings import MonitorSettings
 
 WORD_BUCKETS = 2**14

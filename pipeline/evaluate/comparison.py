@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.evaluate.forgetting import Forgetting
-from pipeline.evaluate.statistics import Interval, Resampling, interval, paired_difference
+from pipeline.evaluate.retention.forgetting import Forgetting
+from pipeline.evaluate.statistics.intervals import Interval, Resampling, interval, paired_difference
 from pipeline.settings import EvaluateSettings
 from schemas.comparison import HeldOutLosses
 

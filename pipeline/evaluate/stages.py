@@ -11,17 +11,17 @@ from typing import Any
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.cache import write_atomically
-from pipeline.evaluate.behaviour import Item
-from pipeline.evaluate.calibration import Pairwise
-from pipeline.evaluate.forgetting import GeneralSet
-from pipeline.evaluate.frontier import frontier
-from pipeline.evaluate.prompts import Material
-from pipeline.evaluate.selection import test_set
-from pipeline.outcome import Outcome, drops, table
+from pipeline.core.cache import write_atomically
+from pipeline.core.outcome import Outcome, drops, table
+from pipeline.core.stage import Stage
+from pipeline.core.store import Filled
+from pipeline.evaluate.answers.prompts import Material
+from pipeline.evaluate.measures.behaviour import Item
+from pipeline.evaluate.measures.calibration import Pairwise
+from pipeline.evaluate.retention.forgetting import GeneralSet
+from pipeline.evaluate.retention.frontier import frontier
+from pipeline.evaluate.test_set.selection import test_set
 from pipeline.settings import EvaluateSettings
-from pipeline.stage import Stage
-from pipeline.store import Filled
 from schemas.behaviour import BehaviourScores
 from schemas.comparison import HeldOutLosses
 from schemas.evaluation import Answers, AnswerTimings, GeneralScores, SeedLosses
@@ -51,7 +51,7 @@ def answers(
     material: Material,
 ) -> Outcome[Answers]:
     """Let one arm answer the test set; the timings lie beside, outside the content."""
-    from pipeline.evaluate.answers import answer_timed
+    from pipeline.evaluate.answers.answers import answer_timed
 
     if asked.height:
         answered = answer_timed(arm, asked, *model(), settings, material)
@@ -70,7 +70,7 @@ def seed_losses(
     asked: DataFrame[Examples], model: LoadModel, settings: EvaluateSettings
 ) -> Outcome[SeedLosses]:
     """Measure the losses of the references under the training of another seed."""
-    from pipeline.evaluate.answers import response_losses
+    from pipeline.evaluate.answers.answers import response_losses
 
     losses = response_losses(asked, *model(), settings)
     rows = [{"pair_id": pair, "loss": loss} for pair, loss in sorted(losses.items())]
@@ -81,14 +81,14 @@ def held_out_losses(
     rows: DataFrame[Examples], model: LoadModel, settings: EvaluateSettings
 ) -> Outcome[HeldOutLosses]:
     """Measure the losses of validation and test responses under a candidate."""
-    from pipeline.evaluate.held_out import held_out_losses
+    from pipeline.evaluate.answers.held_out_loss import held_out_losses
 
     return held_out_losses(rows, *model(), settings)
 
 
 def general_scores(general: GeneralSet, model: LoadModel) -> Outcome[GeneralScores]:
     """Measure a model on general texts and questions."""
-    from pipeline.evaluate.general import general_scores
+    from pipeline.evaluate.retention.general import general_scores
 
     rows = general_scores(general, *model())
     return Outcome(rows, drops([]), rows_in=rows.height)
@@ -98,7 +98,7 @@ def behaviour_scores(
     items: Sequence[Item], model: LoadModel, max_new_tokens: int
 ) -> Outcome[BehaviourScores]:
     """Measure whether a model follows instructions and refuses what it should refuse."""
-    from pipeline.evaluate.ask import behaviour_scores
+    from pipeline.evaluate.answers.behaviour_answers import behaviour_scores
 
     rows = behaviour_scores(items, *model(), max_new_tokens)
     return Outcome(rows, drops([]), rows_in=rows.height)
@@ -144,7 +144,7 @@ def sweep(
         limits: loss of the base model on the texts, and the rise allowed.
         evaluation: section ``evaluate``.
     """
-    from pipeline.evaluate.sweep import measure_scales
+    from pipeline.evaluate.retention.scales import measure_scales
 
     base_loss, max_forgetting = limits
     points = measure_scales(scales, *model(), validation, texts, base_loss, evaluation)
@@ -160,7 +160,7 @@ TEST_SET = Stage(
     section="evaluate",
     fields=("max_tokens", "max_test_rows", "seed"),
     dataset="test_set",
-    code=("pipeline.evaluate.selection",),
+    code=("pipeline.evaluate.test_set.selection",),
 )
 ANSWER = Stage(
     "evaluate",
@@ -172,7 +172,7 @@ ANSWER = Stage(
     dataset="answers",
     version=3,
     holds_model=True,
-    code=("pipeline.evaluate.answers",),
+    code=("pipeline.evaluate.answers.answers",),
 )
 SEED_LOSSES = Stage(
     "evaluate seed",
@@ -184,7 +184,7 @@ SEED_LOSSES = Stage(
     dataset="seed_losses",
     version=1,
     holds_model=True,
-    code=("pipeline.evaluate.answers",),
+    code=("pipeline.evaluate.answers.answers",),
 )
 LOSSES = Stage(
     "losses",
@@ -195,7 +195,7 @@ LOSSES = Stage(
     dataset="held_out_losses",
     version=1,
     holds_model=True,
-    code=("pipeline.evaluate.held_out",),
+    code=("pipeline.evaluate.answers.held_out_loss",),
 )
 FORGETTING = Stage(
     "forgetting",
@@ -204,7 +204,7 @@ FORGETTING = Stage(
     dataset="general_scores",
     version=1,
     holds_model=True,
-    code=("pipeline.evaluate.general",),
+    code=("pipeline.evaluate.retention.general",),
 )
 BEHAVIOUR = Stage(
     "behaviour",
@@ -213,7 +213,7 @@ BEHAVIOUR = Stage(
     dataset="behaviour_scores",
     version=1,
     holds_model=True,
-    code=("pipeline.evaluate.ask",),
+    code=("pipeline.evaluate.answers.behaviour_answers",),
 )
 DECODING = Stage(
     "decoding",
@@ -222,7 +222,7 @@ DECODING = Stage(
     dataset="decoding",
     version=1,
     holds_model=True,
-    code=("pipeline.evaluate.held_out",),
+    code=("pipeline.evaluate.answers.held_out_loss",),
 )
 PAIRWISE = Stage(
     "judge",
@@ -230,7 +230,7 @@ PAIRWISE = Stage(
     None,
     dataset="pairwise",
     version=2,
-    code=("pipeline.evaluate.judge", "pipeline.evaluate.calibration"),
+    code=("pipeline.evaluate.measures.llm_judge", "pipeline.evaluate.measures.calibration"),
 )
 SWEEP = Stage(
     "sweep",
@@ -238,6 +238,6 @@ SWEEP = Stage(
     None,
     version=1,
     holds_model=True,
-    code=("pipeline.evaluate.sweep", "pipeline.evaluate.frontier"),
+    code=("pipeline.evaluate.retention.scales", "pipeline.evaluate.retention.frontier"),
 )
-GATE = Stage("gate", verdict, None, dataset="verdict", code=("pipeline.evaluate.gate",))
+GATE = Stage("gate", verdict, None, dataset="verdict", code=("pipeline.evaluate.gate.gate",))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import NamedTuple
 
-from pipeline.report.contents import Interval
+from pipeline.report.parts import Interval
 
 MINUS = "\N{MINUS SIGN}"
 

@@ -1,6 +1,6 @@
 """Every setting, its default and its reason, in one place: a section a stage.
 
-Loaded by :mod:`flows.settings_file` from one TOML file and ``--set section.key=value``; an
+Loaded by :mod:`flows.engine.settings_file` from one TOML file and ``--set section.key=value``; an
 unknown key is an error. Secrets are not settings: they come from the environment
 (``LABEL_STUDIO_API_KEY``, ``OPENAI_API_KEY``) and are never stored.
 """

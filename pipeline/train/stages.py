@@ -10,14 +10,14 @@ from pathlib import Path
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.outcome import table
-from pipeline.progress import announce
+from pipeline.core.outcome import table
+from pipeline.core.progress import announce
+from pipeline.core.stage import Stage
+from pipeline.core.store import DROPPED, Filled
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.stage import Stage
-from pipeline.store import DROPPED, Filled
-from pipeline.train.base_model import BaseModel
-from pipeline.train.peak import free_memory
-from pipeline.train.scale import scale_adapter
+from pipeline.train.export.scale import scale_adapter
+from pipeline.train.models.base_model import BaseModel
+from pipeline.train.peak_memory import free_memory
 from schemas.drops import Drops
 from schemas.pairs import Examples
 
@@ -42,16 +42,16 @@ def train_adapter(
         model_settings: section ``model``.
         work: folder of the checkpoints.
     """
-    from pipeline.train.stored import identity
+    from pipeline.train.models.adapter_files import identity
 
     if settings.processes > 1 or settings.launch_config:
-        from pipeline.train.launched import launch
+        from pipeline.train.launch.torchrun import launch
 
         free_memory()  # of a GPU, too, for the processes
         record = launch(examples, base, settings, model_settings, work, folder)
         reasons = Counter(drop["reason"] for drop in record["dropped"])
         return Filled(identity(folder), record["rows_kept"], reasons=dict(reasons))
-    from pipeline.train.trainer import train
+    from pipeline.train.loop.trainer import train
 
     result = train(examples, base, settings, model_settings, work, folder)
     for proof in result.proofs:
@@ -76,8 +76,8 @@ def train_candidate(
 
     Arguments as for :func:`train_adapter`; ``free`` lets go of the model in this process.
     """
-    from pipeline.train.alone import train_alone
-    from pipeline.train.stored import identity
+    from pipeline.train.launch.subprocess_train import train_alone
+    from pipeline.train.models.adapter_files import identity
 
     free()
     record = train_alone(examples, base, settings, model_settings, work, folder)
@@ -89,7 +89,7 @@ def train_candidate(
 
 def scale(folder: Path, adapter: Path, factor: float, rows: int) -> Filled:
     """Store a copy of an adapter whose change is scaled by a factor."""
-    from pipeline.train.stored import identity
+    from pipeline.train.models.adapter_files import identity
 
     scale_adapter(adapter, factor, folder)
     (folder / RECORD).write_bytes((adapter / RECORD).read_bytes())
@@ -104,7 +104,7 @@ TRAIN = Stage(
     dataset="model",
     version=2,
     holds_model=True,
-    code=("pipeline.train.trainer",),
+    code=("pipeline.train.loop.trainer",),
 )
 CANDIDATE = Stage(
     "train",
@@ -114,6 +114,8 @@ CANDIDATE = Stage(
     dataset="compared_model",
     version=1,
     holds_model=True,
-    code=("pipeline.train.trainer", "pipeline.train.alone"),
+    code=("pipeline.train.loop.trainer", "pipeline.train.launch.subprocess_train"),
 )
-SCALE = Stage("scale", scale, None, dataset="model", version=1, code=("pipeline.train.scale",))
+SCALE = Stage(
+    "scale", scale, None, dataset="model", version=1, code=("pipeline.train.export.scale",)
+)

@@ -1,8 +1,8 @@
 import pytest
 
 from annotation.queue import FileQueue
-from pipeline.cache import short_id
-from pipeline.outcome import table
+from pipeline.core.cache import short_id
+from pipeline.core.outcome import table
 from schemas.chunks import Chunks
 from schemas.pairs import ScreenedPairs
 

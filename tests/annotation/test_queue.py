@@ -11,9 +11,9 @@ import pytest
 
 from annotation.decisions import Decision
 from annotation.queue import FileQueue, PushResult
-from pipeline.cache import short_id
-from pipeline.errors import ReviewError
-from pipeline.outcome import table
+from pipeline.core.cache import short_id
+from pipeline.core.errors import ReviewError
+from pipeline.core.outcome import table
 from schemas.chunks import Chunks
 from schemas.drops import Drops
 from schemas.reviews import Reviews
@@ -326,7 +326,7 @@ PUSHER = """
 import sys
 from pathlib import Path
 from annotation.queue import FileQueue
-from pipeline.outcome import table
+from pipeline.core.outcome import table
 from schemas.chunks import Chunks
 from tests.annotation.conftest import CHUNK, make_pairs
 queue = FileQueue(Path(sys.argv[1]))

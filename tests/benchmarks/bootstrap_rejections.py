@@ -8,7 +8,7 @@ independent witnesses and rejects a true null far too often; one over documents 
 
 import numpy as np
 
-from pipeline.evaluate.statistics import p_value
+from pipeline.evaluate.statistics.intervals import p_value
 
 LEVEL = 0.05
 DOCUMENTS = 20

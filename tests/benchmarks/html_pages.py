@@ -50,14 +50,14 @@ ROOT = Path(__file__).parents[2]
 
 def ours(pages: list[Path], out: Path, model: Path) -> dict[str, float]:
     """Run the four stages; write the text of each page; return seconds by stage."""
-    from pipeline.cache import Cache
+    from pipeline.core.cache import Cache
     from pipeline.dedup.deduplicate import deduplicate
-    from pipeline.ingest.chunk import chunk
-    from pipeline.ingest.clean import clean
-    from pipeline.ingest.files import scan
-    from pipeline.ingest.ingest import ingest
+    from pipeline.documents.chunk.chunk import chunk
+    from pipeline.documents.clean.clean import clean
+    from pipeline.documents.files.files import scan
+    from pipeline.documents.files.ingest import ingest
     from pipeline.settings import ChunkSettings, CleanSettings, DedupSettings, IngestSettings
-    from pipeline.train.base_model import token_counter
+    from pipeline.train.models.base_model import token_counter
 
     # A folder of its own: ext4 makes files ten times as slowly for half a minute after as many
     # were deleted.
@@ -150,7 +150,7 @@ def _words(text: str) -> list[str]:
 
 def child(side: str, out: Path, model: Path) -> None:
     """Run one side here and print what it took."""
-    from pipeline.processes import keeping_workers, usable_cores
+    from pipeline.core.workers import keeping_workers, usable_cores
 
     pages = dedup_pages.files()
     if side == "peer":
@@ -270,7 +270,7 @@ def _kept(pages: list[Path], texts: dict[str, list[str]], show: Path | None) -> 
 
 def _model(out: Path) -> Path:
     from pipeline.settings import ModelSettings
-    from pipeline.train.base_model import resolve_model
+    from pipeline.train.models.base_model import resolve_model
 
     return resolve_model(ModelSettings(), out / "models").path
 

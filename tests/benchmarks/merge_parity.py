@@ -6,7 +6,7 @@ Trains a QLoRA adapter on the embedded model and asks 64 questions (gold rows an
 greedily, everything in float32:
 
 * merged: the dequantized NF4 base plus B A, stored in float32, in float16 and in bfloat16
-  (pipeline/train/merge.py; `tuneloop export` takes the base's own type where it passes, else
+  (pipeline/train/export/merge.py; `tuneloop export` takes the base's own type where it passes, else
   float32);
 * into 4 bits: what peft's own merge does with a 4-bit layer, quantizing again;
 * onto the original: B A on the weights before quantization, which many scripts do.
@@ -23,22 +23,22 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from flows import environment
+from flows.engine import environment
 
 environment.prepare(Path(tempfile.gettempdir()))
 
 import torch  # noqa: E402
 
-from pipeline.cache import short_id  # noqa: E402
-from pipeline.dataset.template import prompt_ids, stop_ids  # noqa: E402
-from pipeline.evaluate.parity import compare, predict  # noqa: E402
-from pipeline.outcome import table  # noqa: E402
+from pipeline.core.cache import short_id  # noqa: E402
+from pipeline.core.outcome import table  # noqa: E402
+from pipeline.evaluate.measures.parity import compare, predict  # noqa: E402
 from pipeline.settings import ModelSettings, TrainSettings  # noqa: E402
-from pipeline.train.adapter import load_adapter, load_base, on_plain_base  # noqa: E402
-from pipeline.train.base_model import load_model, resolve_model  # noqa: E402
-from pipeline.train.merge import load_float32, merge, to_float32  # noqa: E402
-from pipeline.train.quantized import dequantize  # noqa: E402
-from pipeline.train.trainer import train  # noqa: E402
+from pipeline.text.chat_template import prompt_ids, stop_ids  # noqa: E402
+from pipeline.train.export.merge import load_float32, merge, to_float32  # noqa: E402
+from pipeline.train.loop.trainer import train  # noqa: E402
+from pipeline.train.models.adapter import load_adapter, load_base, on_plain_base  # noqa: E402
+from pipeline.train.models.base_model import load_model, resolve_model  # noqa: E402
+from pipeline.train.models.quantized import dequantize  # noqa: E402
 from schemas.pairs import Examples  # noqa: E402
 
 DATA = Path(__file__).parents[2] / "data"

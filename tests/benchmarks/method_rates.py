@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from flows import environment
-from pipeline.cache import short_id
-from pipeline.outcome import table
+from flows.engine import environment
+from pipeline.core.cache import short_id
+from pipeline.core.outcome import table
 from pipeline.settings import ModelSettings, TrainSettings
 from schemas.pairs import Examples
 
@@ -55,8 +55,8 @@ def rows(count=60, validation=12):
 
 def measure(base, examples, method, rate):
     """Train once and return the numbers as JSON values."""
+    from pipeline.train.loop.trainer import train
     from pipeline.train.methods import resolved
-    from pipeline.train.trainer import train
 
     settings = resolved(
         TrainSettings(
@@ -87,8 +87,8 @@ def main():
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     environment.prepare(Path(tempfile.mkdtemp(prefix="method-rates-")))
-    from pipeline.train.base_model import resolve_model
     from pipeline.train.methods import METHODS
+    from pipeline.train.models.base_model import resolve_model
 
     base, examples = resolve_model(ModelSettings(), args.models), rows()
     if not args.json:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows import environment
+from flows.engine import environment
 from pipeline.settings import ModelSettings
 
 MODELS = Path(__file__).parents[2] / ".pytest_cache" / "d" / "models"
@@ -24,8 +24,8 @@ def main() -> None:
     environment.prepare(MODELS)
     import torch
 
-    from pipeline.train.base_model import configure_torch, load_model, resolve_model
-    from pipeline.train.packed import pack_linears
+    from pipeline.train.cpu.packed import pack_linears
+    from pipeline.train.models.base_model import configure_torch, load_model, resolve_model
 
     configure_torch(ModelSettings())
     base = resolve_model(ModelSettings(), MODELS)

@@ -1,6 +1,6 @@
 """How close `tuneloop plan` is: peak memory estimated and measured, on the embedded model.
 
-Each method trains in a fresh process, through pipeline.train.trainer.train, on rows made of what
+Each method trains in a fresh process, through train.loop.trainer.train, on rows made of what
 is in the repository, in the environment of a training. Measured is VmHWM of
 /proc/self/status, the largest resident set so far.
 Linux only. Run: python -m tests.benchmarks.plan_accuracy [METHOD ...] (one more: distilled)
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipeline.train.peak import FEW_PRIMITIVES
+from pipeline.train.peak_memory import FEW_PRIMITIVES
 
 METHODS = ("full", "lora", "qlora")
 DISTILLED = "distilled"
@@ -66,7 +66,7 @@ def measure(
 def child() -> None:
     """Train as told on stdin, and print what was estimated and measured."""
     given = json.load(sys.stdin)
-    from flows import environment
+    from flows.engine import environment
 
     environment.prepare(Path(given["work"]))
     import bitsandbytes  # noqa: F401
@@ -76,15 +76,15 @@ def child() -> None:
     from transformers import LlamaForCausalLM  # noqa: F401
 
     from pipeline.settings import ModelSettings, TrainSettings
-    from pipeline.train.base_model import load_tokenizer, resolve_model
-    from pipeline.train.batches import plan_steps
+    from pipeline.train.batch.batches import plan_steps
+    from pipeline.train.batch.rows import lengths, supervised, tokenize
+    from pipeline.train.loop.trainer import train
     from pipeline.train.methods import METHODS as TABLE
     from pipeline.train.methods import resolved
+    from pipeline.train.models.base_model import load_tokenizer, resolve_model
     from pipeline.train.plan.memory import Machine, memory
     from pipeline.train.plan.rows import largest_batch
     from pipeline.train.plan.shapes import read_folder
-    from pipeline.train.rows import lengths, supervised, tokenize
-    from pipeline.train.trainer import train
     from tests.benchmarks.rows import benchmark_rows
 
     settings = resolved(TrainSettings(**given["settings"]))
@@ -120,7 +120,7 @@ def child() -> None:
 
 
 def _compute_dtype() -> Any:
-    from pipeline.train.base_model import compute_dtype
+    from pipeline.train.models.base_model import compute_dtype
 
     return compute_dtype("cpu")
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.cache import digest
+from pipeline.core.cache import digest
 from schemas.pairs import Examples
 
 DATA = Path(__file__).parents[2] / "data"

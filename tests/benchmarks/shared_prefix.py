@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flows import environment
+from flows.engine import environment
 from pipeline.settings import ModelSettings, TrainSettings
 
 MODELS = Path(__file__).parents[2] / ".pytest_cache" / "d" / "models"
@@ -27,11 +27,11 @@ def main() -> None:
     environment.prepare(MODELS)
     import torch
 
-    from pipeline.dataset.chat import IGNORED
-    from pipeline.train.adapter import attach_adapter, load_base
-    from pipeline.train.base_model import configure_torch, resolve_model
-    from pipeline.train.loss import supervised_loss
+    from pipeline.text.chat import IGNORED
+    from pipeline.train.batch.loss import supervised_loss
     from pipeline.train.methods import METHODS, resolved
+    from pipeline.train.models.adapter import attach_adapter, load_base
+    from pipeline.train.models.base_model import configure_torch, resolve_model
 
     configure_torch(ModelSettings())
     base = resolve_model(ModelSettings(), MODELS)

@@ -29,8 +29,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.train.base_model import BaseModel, load_tokenizer, resolve_model
-from pipeline.train.peak import FEW_PRIMITIVES
+from pipeline.train.models.base_model import BaseModel, load_tokenizer, resolve_model
+from pipeline.train.peak_memory import FEW_PRIMITIVES
 from tests.benchmarks.rows import benchmark_rows
 from tests.benchmarks.training_trl import TRL_ARMS, trl
 from tests.benchmarks.training_work import MODEL, SETTINGS, Clock, Measured, plan_work
@@ -42,9 +42,9 @@ ARMS = (*TRL_ARMS, *OUR_ARMS)
 
 
 def ours(base: BaseModel, method: str, steps: int, output: Path) -> Measured:
-    """Train with pipeline.train.trainer; no validation pass falls between two steps."""
-    from pipeline.progress import listening
-    from pipeline.train.trainer import train
+    """Train with pipeline.train.loop.trainer; no validation pass falls between two steps."""
+    from pipeline.core.progress import listening
+    from pipeline.train.loop.trainer import train
 
     settings = SETTINGS.model_copy(update={"method": method, "max_steps": steps})
     examples = benchmark_rows().filter(split="train")
@@ -69,9 +69,9 @@ def score(base: BaseModel, adapters: dict[str, Path]) -> dict[str, float]:
     from peft import PeftModel
     from torch.nn.functional import cross_entropy
 
-    from pipeline.dataset.chat import IGNORED
-    from pipeline.train.adapter import load_base
-    from pipeline.train.rows import tokenize
+    from pipeline.text.chat import IGNORED
+    from pipeline.train.batch.rows import tokenize
+    from pipeline.train.models.adapter import load_base
 
     tokenizer = load_tokenizer(base.path)
     rows = tokenize(benchmark_rows(), tokenizer, SETTINGS.max_tokens).validation
@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--score", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    from flows import environment
+    from flows.engine import environment
 
     environment.prepare(MODELS)  # offline and silent, before torch or transformers is imported
     if options.arm or options.score:
@@ -172,7 +172,7 @@ def _runner(arm: str) -> Callable[[BaseModel, int, Path], Measured]:
 def _call(*words: str) -> dict[str, Any]:
     """Run this file in a process of its own and return the JSON of its last line.
 
-    Ours get the environment in which pipeline.train.alone trains.
+    Ours get the environment in which pipeline.train.launch.subprocess_train trains.
     """
     own = FEW_PRIMITIVES if any(arm in words for arm in OUR_ARMS) else {}
     done = subprocess.run(

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pipeline.train.base_model import BaseModel, compute_dtype, load_tokenizer
+from pipeline.train.models.base_model import BaseModel, compute_dtype, load_tokenizer
 from tests.benchmarks.rows import benchmark_rows
 from tests.benchmarks.training_work import MODEL, SETTINGS, Clock, Measured, Work, plan_work
 
@@ -48,8 +48,8 @@ def trl(base: BaseModel, changes: dict[str, Any], steps: int, output: Path) -> M
     from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    from pipeline.train.base_model import configure_torch
-    from pipeline.train.batches import learning_rate
+    from pipeline.train.batch.batches import learning_rate
+    from pipeline.train.models.base_model import configure_torch
 
     configure_torch(MODEL)  # as many threads as we take
     torch.use_deterministic_algorithms(False)
@@ -121,7 +121,7 @@ def trl(base: BaseModel, changes: dict[str, Any], steps: int, output: Path) -> M
 
 def _prompt_completion(tokenizer: Any) -> list[dict[str, str]]:
     """Return the rows as text, by the template, up to the end-of-turn token."""
-    from pipeline.dataset.chat import render
+    from pipeline.text.chat import render
 
     rows = []
     for messages in benchmark_rows().filter(split="train")["messages"].to_list():
@@ -133,7 +133,7 @@ def _prompt_completion(tokenizer: Any) -> list[dict[str, str]]:
 
 def check_same_tokens(planned: Work, theirs: Any) -> None:
     """Compare the trained tokens of TRL's rows, or packs, with ours, as multisets of tokens."""
-    from pipeline.dataset.chat import IGNORED
+    from pipeline.text.chat import IGNORED
 
     found = Counter(token for row in theirs["labels"] for token in row if token != IGNORED)
     more, less = found - planned.supervised, planned.supervised - found

@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.base_model import BaseModel, load_tokenizer
-from pipeline.train.peak import peak_memory
+from pipeline.train.models.base_model import BaseModel, load_tokenizer
+from pipeline.train.peak_memory import peak_memory
 from tests.benchmarks.rows import benchmark_rows
 
 SETTINGS = TrainSettings(
@@ -65,9 +65,9 @@ class Work:
 
 def plan_work(base: BaseModel, steps: int) -> Work:
     """Lay out the steps."""
-    from pipeline.dataset.chat import IGNORED
-    from pipeline.train.batches import plan_steps
-    from pipeline.train.rows import lengths, tokenize
+    from pipeline.text.chat import IGNORED
+    from pipeline.train.batch.batches import plan_steps
+    from pipeline.train.batch.rows import lengths, tokenize
 
     examples = benchmark_rows().filter(split="train")
     rows = tokenize(examples, load_tokenizer(base.path), SETTINGS.max_tokens).train

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
-from pipeline.cache import digest
+from pipeline.core.cache import digest
 from tests.end_to_end.project import ROOT, Project, make_project
 
 SETTINGS = """

@@ -68,7 +68,7 @@ class Project:
         return self.folder / "home"
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "flows.cli", *words, "--json"]
+        return [sys.executable, "-m", "flows.cli.main", *words, "--json"]
 
     def copy(self, folder: Path) -> "Project":
         """Copy the project; times of files stay."""

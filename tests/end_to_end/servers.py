@@ -88,7 +88,7 @@ def running_up(project: Project, *overrides: str) -> Iterator[Prefect]:
     port = free_port()
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "flows.cli", "up", "--json"),
+            *(sys.executable, "-m", "flows.cli.main", "up", "--json"),
             *("--set", f"schedule.prefect_port={port}", *words),
         ],
         cwd=project.folder,

@@ -31,7 +31,7 @@ def call(line: str, folder):
     words = shlex.split(line)
     assert words[0] == "tuneloop", line
     return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *words[1:]],
+        [sys.executable, "-m", "flows.cli.main", *words[1:]],
         cwd=folder,
         input=KEYS,
         capture_output=True,

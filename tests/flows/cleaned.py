@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from flows.context import Run
-from flows.steps import run_stage
-from pipeline.ingest.clean import CLEAN
-from pipeline.outcome import Outcome, drops
+from flows.engine.context import Run
+from flows.engine.stage_runner import run_stage
+from pipeline.core.outcome import Outcome, drops
+from pipeline.core.store import Dataset
+from pipeline.documents.clean.clean import CLEAN
 from pipeline.settings import CleanSettings
-from pipeline.store import Dataset
 from schemas.documents import Documents
 from tests.pipeline.dedup.corpus import corpus
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluate.gate import decide
-from pipeline.manifest import fingerprint
-from pipeline.outcome import Outcome, drops
+from pipeline.core.manifest import fingerprint
+from pipeline.core.outcome import Outcome, drops
+from pipeline.core.store import Dataset, Filled, Recipe, Store
+from pipeline.evaluate.gate.gate import decide
 from pipeline.settings import GateSettings, Settings
-from pipeline.store import Dataset, Filled, Recipe, Store
-from pipeline.train.base_model import BaseModel
-from pipeline.train.trainer import train
+from pipeline.train.loop.trainer import train
+from pipeline.train.models.base_model import BaseModel
 from schemas.base import Table
 from schemas.pairs import Examples, SettledPairs
 from schemas.reviews import Reviews
@@ -46,7 +46,7 @@ def write(
 
 def settled(examples: Any) -> Any:
     """Pairs behind examples: the first two edited and accepted by people."""
-    from pipeline.outcome import table
+    from pipeline.core.outcome import table
 
     rows = []
     for number, row in enumerate(examples.sort("pair_id").iter_rows(named=True)):
@@ -66,7 +66,7 @@ def settled(examples: Any) -> Any:
 
 def reviews(pairs: Any) -> Any:
     """Decisions of two reviewers on the first two pairs."""
-    from pipeline.outcome import table
+    from pipeline.core.outcome import table
 
     rows = []
     for number, pair in enumerate(pairs["pair_id"][:2]):
@@ -82,7 +82,7 @@ def reviews(pairs: Any) -> Any:
 
 def train_into(home: Path, base: BaseModel, **changes: Any) -> Dataset:
     """Train a model into the store, with examples and the pairs behind them as its lineage."""
-    from pipeline.outcome import Drop
+    from pipeline.core.outcome import Drop
 
     store = Store(home / "store")
     settings = settings_of(base, home, train=TRAIN | changes)

@@ -9,8 +9,9 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 from prefect.concurrency.sync import concurrency
 
-from flows.deploy import LEASE_SECONDS, MODEL_SLOTS, Entry, serve_all
-from flows.settings_file import load_settings
+from flows.engine.settings_file import load_settings
+from flows.engine.stage_runner import LEASE_SECONDS, MODEL_SLOTS
+from flows.services.deploy import Entry, serve_all
 from pipeline.settings import Settings
 
 ENTRIES = (

@@ -9,23 +9,23 @@ from prefect import flow
 
 from annotation.decisions import Decision
 from annotation.queue import FileQueue
-from flows.context import open_run
 from flows.curate import curate_documents, input_files
-from flows.models import base_model
-from flows.report import write_report
+from flows.engine.context import open_run
+from flows.engine.settings_file import load_settings
+from flows.engine.stage_runner import run_stage
+from flows.models.loaded_model import base_model
 from flows.review import review_pairs
-from flows.settings_file import load_settings
-from flows.steps import run_stage
-from pipeline.dataset.jsonl import read_jsonl
-from pipeline.generate.evidence import sentences
-from pipeline.generate.generate import GENERATE
-from pipeline.generate.pairs import pair_id
-from pipeline.generate.screen import SCREEN
-from pipeline.generate.seeds import seed_tasks
-from pipeline.home import Home
-from pipeline.outcome import Outcome, drops, table
+from flows.views.report import write_report
+from pipeline.core.home import Home
+from pipeline.core.outcome import Outcome, drops, table
+from pipeline.core.stage import Given
+from pipeline.pairs.generate import GENERATE
+from pipeline.pairs.jsonl import read_jsonl
+from pipeline.pairs.pair_id import pair_id
+from pipeline.pairs.screen.screen import SCREEN
+from pipeline.pairs.seeds import seed_tasks
+from pipeline.pairs.weak_english.evidence import sentences
 from pipeline.settings import GenerateSettings, Settings
-from pipeline.stage import Given
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs
 from tests.end_to_end.project import make_project

@@ -7,10 +7,10 @@ import pytest
 from prefect import flow
 
 from flows.accepted import MOST_SEGMENTS, accepted_before
-from flows.context import Run, open_run
 from flows.curate import deduplicate_documents
+from flows.engine.context import Run, open_run
+from pipeline.core.store import Dataset
 from pipeline.settings import Settings
-from pipeline.store import Dataset
 from schemas.documents import UniqueDocuments
 from tests.flows.cleaned import cleaned
 from tests.pipeline.dedup.corpus import edited, prose

@@ -5,16 +5,16 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from flows.context import open_run
-from flows.judge import champion_to_beat
+from flows.cli.main import main
+from flows.engine.context import open_run
+from flows.judging import champion_to_beat
 from flows.monitor import monitor
 from flows.retrain import retrain
 from flows.sweep import sweep
-from pipeline.errors import MissingDataset
-from pipeline.registry import CHALLENGER, CHAMPION, Registry
+from pipeline.core.errors import MissingDataset
+from pipeline.core.registry import CHALLENGER, CHAMPION, Registry
+from pipeline.core.store import Dataset, Filled, Store
 from pipeline.settings import Settings
-from pipeline.store import Dataset, Filled, Store
 from tests.flows.trained_home import recipe
 
 

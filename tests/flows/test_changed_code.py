@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.flows.test_first_project import teacher
-from tests.pipeline.generate.endpoint_server import serving
+from tests.pipeline.pairs.endpoint_server import serving
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ class Copy:
 
     def call(self, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "flows.cli", *words], cwd=cwd, check=False,
+            [sys.executable, "-m", "flows.cli.main", *words], cwd=cwd, check=False,
             env=os.environ | {"PYTHONPATH": str(self.tree)}, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -88,23 +88,25 @@ def test_the_next_run_makes_exactly_the_stages_behind_a_changed_rule(copy):
     assert set(anew(copy.synthesize())) == set(STAGES)
     assert anew(copy.synthesize()) == {}
 
-    reader = "pipeline/ingest/readers/plain.py"
+    reader = "pipeline/documents/readers/plain.py"
     copy.change(reader, "return whole(", "text += '\\nRead.'\n    return whole(")
     said = anew(copy.synthesize())
-    assert said["ingest"] == "its code changed (pipeline.ingest.readers.plain)"
+    assert said["ingest"] == "its code changed (pipeline.documents.readers.plain)"
     assert said["clean"] == said["chunk"] == "documents changed"
 
-    copy.change("pipeline/ingest/prose.py", '"""\n', '"""\nUNUSED = 1\n')  # changes no text
+    copy.change(
+        "pipeline/documents/clean/line_joining.py", '"""\n', '"""\nUNUSED = 1\n'
+    )  # changes no text
     said = copy.synthesize()
-    code = "its code changed (pipeline.ingest.prose)"
+    code = "its code changed (pipeline.documents.clean.line_joining)"
     assert anew(said) == {"clean": code, "screen": code}
     note = f"though {code}; --rebuild generate to make it again"
     assert said["generate"].endswith(note)
     assert anew(copy.synthesize("--rebuild", "generate"))["generate"] == code
 
-    screen = "pipeline/generate/screen_rules.py"
+    screen = "pipeline/pairs/screen/form.py"
     copy.change(screen, '"""Rules', '"""The rules')
     copy.change(screen, '_set("how what', '_set("howsoever how what')
     said = copy.synthesize()
-    assert anew(said) == {"screen": "its code changed (pipeline.generate.screen_rules)"}
+    assert anew(said) == {"screen": "its code changed (pipeline.pairs.screen.form)"}
     assert "--rebuild generate" in said["generate"]

@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 from filelock import FileLock
 
-from flows.cli import main
-from pipeline.outcome import Outcome, drops, table
-from pipeline.registry import Registry
-from pipeline.store import Recipe, Store
+from flows.cli.main import main
+from pipeline.core.outcome import Outcome, drops, table
+from pipeline.core.registry import Registry
+from pipeline.core.store import Recipe, Store
 from schemas.splits import Splits
-from tests.pipeline.generate.endpoint_server import chat, error, serving
+from tests.pipeline.pairs.endpoint_server import chat, error, serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,7 +41,7 @@ def test_every_command_and_option_has_help(path, command):
 def test_help_needs_no_heavy_import():
     """`tuneloop --help` loads neither torch nor Prefect nor polars."""
     code = (
-        "import sys\nfrom flows.cli import main\n"
+        "import sys\nfrom flows.cli.main import main\n"
         "print([m for m in ('torch', 'prefect', 'polars', 'transformers') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -53,7 +53,7 @@ def test_a_command_imports_prefect_in_a_prepared_environment_only(words, tmp_pat
     """Imported before, it would write into the user's home and start a server of its own."""
     code = (
         "import sys\nfrom click.testing import CliRunner\n"
-        "from flows import environment\nfrom flows.cli import main\n"
+        "from flows import environment\nfrom flows.cli.main import main\n"
         "environment.prepare = lambda *_: sys.exit(5 + ('prefect' in sys.modules))\n"
         "sys.exit(CliRunner().invoke(main, sys.argv[1:]).exit_code)"
     )
@@ -96,7 +96,7 @@ def filled(project, embedded_model):
 
 
 def test_a_new_project_has_settings_that_load_when_every_line_is_uncommented(project):
-    from flows.settings_file import load_settings
+    from flows.engine.settings_file import load_settings
 
     text = (project / "tuneloop.toml").read_text("utf-8")
     lines = [
@@ -252,7 +252,10 @@ def test_a_second_run_on_the_same_home_is_told_to_wait(project):
     with FileLock(project / "home" / "lock"):
         # Another process, since a lock is free to the process that holds it.
         done = subprocess.run(
-            [sys.executable, "-m", "flows.cli", "run"], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "flows.cli.main", "run"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
     assert done.returncode == 2
     assert_one_line(done.stderr, "is used by another run")
@@ -274,7 +277,7 @@ def on_a_disk(folder: Path, options: str, *arguments: str):
             "sh",
             sys.executable,
             "-m",
-            "flows.cli",
+            "flows.cli.main",
             *arguments,
             "--set",
             f"paths.home={home}",
@@ -315,7 +318,7 @@ def test_a_home_that_cannot_be_written_is_said(project, command):
 
 def test_a_reader_that_goes_away_costs_one_line(project):
     """`tuneloop status | head` is no bug."""
-    line = f"set -o pipefail; {sys.executable} -m flows.cli status | true"
+    line = f"set -o pipefail; {sys.executable} -m flows.cli.main status | true"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [

@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 from huggingface_hub import DatasetCard, ModelCard
 
-from flows.cli import main
-from flows.settings_file import dump_settings
-from pipeline.registry import CHALLENGER, CHAMPION, Registry
-from pipeline.store import Store
+from flows.cli.main import main
+from flows.engine.settings_file import dump_settings
+from pipeline.core.registry import CHALLENGER, CHAMPION, Registry
+from pipeline.core.store import Store
 from tests.flows.judged_home import judge, settings_of, train_into
 from tests.pipeline.evaluate.test_gate import GOOD, KEPT
 

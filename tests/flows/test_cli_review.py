@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from annotation.label_studio_connection import login_path
 from annotation.label_studio_ledger import Ledger, State
 from annotation.queue import FileQueue
-from flows.cli import main
+from flows.cli.main import main
 from flows.services.prefect import free_port
-from pipeline.outcome import table
+from pipeline.core.outcome import table
 from schemas.chunks import Chunks
 from tests.annotation.conftest import CHUNK, make_pairs
 from tests.annotation.test_queue import fill_csv

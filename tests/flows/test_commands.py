@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flows.commands import _exit_codes
+from flows.cli.commands import _exit_codes
 
 
 def test_no_memory_left_is_one_line_with_the_settings_and_no_bug(capsys):

@@ -6,10 +6,10 @@ import pytest
 
 from flows.ablate import ablate
 from flows.compare import compare
-from pipeline.errors import SettingsError
+from pipeline.core.errors import SettingsError
 from pipeline.report.compared import table
 from pipeline.settings import Settings
-from pipeline.train.base_model import BaseModel
+from pipeline.train.models.base_model import BaseModel
 from tests.flows.conftest import prefect
 from tests.flows.synthesized_home import accept, synthesized_home
 

@@ -18,9 +18,10 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from ruamel.yaml import YAML
 
-from flows.automations import RETRAIN_ON_DRIFT, drift_resource, emit_drift
-from flows.deploy import MODEL_SLOTS, REGISTRY, apply, parameters, prefect_yaml
-from flows.settings_file import dump_settings, load_settings
+from flows.engine.settings_file import dump_settings, load_settings
+from flows.engine.stage_runner import MODEL_SLOTS
+from flows.services.automations import RETRAIN_ON_DRIFT, drift_resource, emit_drift
+from flows.services.deploy import REGISTRY, apply, parameters, prefect_yaml
 from pipeline.settings import Settings
 from tests.flows.standin import ENTRIES
 
@@ -232,7 +233,7 @@ LINGER = """
 import sys
 from pathlib import Path
 from flows import launch
-from flows.settings_file import load_settings
+from flows.engine.settings_file import load_settings
 launch.FLOWS["linger"] = "tests.flows.standin.linger"
 launch.launch("linger", load_settings(Path(sys.argv[1])))
 """
@@ -296,7 +297,7 @@ def test_prefect_deploys_from_the_yaml_and_the_deployments_are_left_to_workers(
     (tmp_path / "settings.toml").write_text(dump_settings(settings))
     settings = load_settings(tmp_path / "settings.toml")  # with absolute paths
     made = subprocess.run(
-        [sys.executable, "-m", "flows.deploy", "--yaml", str(tmp_path / "settings.toml")],
+        [sys.executable, "-m", "flows.services.deploy", "--yaml", str(tmp_path / "settings.toml")],
         capture_output=True,
         text=True,
         check=True,
@@ -324,7 +325,7 @@ def test_prefect_deploys_from_the_yaml_and_the_deployments_are_left_to_workers(
         ]
         assert deployment.global_concurrency_limit.limit == 1
     subprocess.run(
-        [sys.executable, "-m", "flows.deploy", "--apply", str(tmp_path / "settings.toml")],
+        [sys.executable, "-m", "flows.services.deploy", "--apply", str(tmp_path / "settings.toml")],
         check=True,
     )
     assert [item.served for item in apply(settings)] == [None] * len(REGISTRY)

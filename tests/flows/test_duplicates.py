@@ -2,9 +2,9 @@
 
 import pytest
 
-from flows.duplicates import differences, duplicates
-from pipeline.errors import InputError
-from pipeline.home import Home
+from flows.views.duplicates import differences, duplicates
+from pipeline.core.errors import InputError
+from pipeline.core.home import Home
 from tests.flows.test_accepted import deduplicated
 from tests.pipeline.dedup.corpus import edited, prose
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from flows.export import Judged, failures
-from pipeline.evaluate.parity import Parity
+from flows.cli.main import main
+from flows.models.export import Judged, failures
+from pipeline.evaluate.measures.parity import Parity
 from pipeline.settings import ExportSettings
-from pipeline.train.merge import load_float32
+from pipeline.train.export.merge import load_float32
 from tests.flows.trained_home import crown, train_into
 
 
@@ -120,7 +120,7 @@ def test_an_adapter_goes_with_the_base_it_was_trained_on(export, tmp_path):
     import torch
     from peft import PeftModel
 
-    from pipeline.train.adapter import quiet_peft
+    from pipeline.train.models.adapter import quiet_peft
 
     code, record, _ = export("champion", "--format", "adapter", "--to", tmp_path / "out")
     assert code == 0

@@ -3,12 +3,12 @@
 import polars as pl
 import pytest
 
-from flows.finetune import train_model
-from flows.steps import run_stage
-from pipeline.errors import TrainingError
-from pipeline.outcome import Outcome, drops
+from flows.engine.stage_runner import run_stage
+from flows.training import train_model
+from pipeline.core.errors import TrainingError
+from pipeline.core.outcome import Outcome, drops
+from pipeline.core.stage import Stage
 from pipeline.settings import Settings, TrainSettings
-from pipeline.stage import Stage
 from schemas.pairs import Examples
 from tests.flows.test_steps import run_once
 from tests.pipeline.train.seed_examples import make_examples

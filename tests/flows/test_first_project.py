@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 
 from annotation.decisions import Decision
 from annotation.queue import FileQueue
-from flows.cli import main
-from pipeline.train.base_model import BaseModel
+from flows.cli.main import main
+from pipeline.train.models.base_model import BaseModel
 from tests.conftest import ROOT
-from tests.pipeline.generate.endpoint_server import Answer, chat, serving
+from tests.pipeline.pairs.endpoint_server import Answer, chat, serving
 
 SMALL = (
     "train.max_steps=8", "train.learning_rate=1e-2", "train.epochs=1", "train.evaluations=1",

@@ -7,15 +7,15 @@ import pytest
 from huggingface_hub import ModelCard
 
 from flows.curate import curate
-from flows.register import judgement
+from flows.models.listing import judgement
 from flows.sweep import _documents_behind, sweep
-from pipeline.home import Home
-from pipeline.registry import CHALLENGER
+from pipeline.core.home import Home
+from pipeline.core.registry import CHALLENGER
 from pipeline.settings import Settings
 from tests.conftest import ROOT
 from tests.flows.test_judge import judge, project  # noqa: F401 - a fixture
 from tests.pipeline.evaluate.test_judge import likes_the_first
-from tests.pipeline.generate.endpoint_server import serving
+from tests.pipeline.pairs.endpoint_server import serving
 
 pytestmark = [pytest.mark.model, pytest.mark.usefixtures("prefect")]
 TAKEN = {"texts": 3, "questions": 2, "instructions": 3, "safety": 4}

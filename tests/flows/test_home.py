@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from flows.home import is_shared, locked
+from flows.engine.home import is_shared, locked
 
 
 @pytest.fixture(autouse=True)

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from prefect import flow
 
-from flows.context import open_run
 from flows.curate import curate_documents, input_files
-from flows.finetune import build_examples
-from flows.models import base_model
-from flows.report import write_report
+from flows.engine.context import open_run
+from flows.engine.stage_runner import run_stage
+from flows.models.loaded_model import base_model
 from flows.run import train_and_judge
-from flows.steps import run_stage
-from pipeline.outcome import Outcome, drops, table
+from flows.training import build_examples
+from flows.views.report import write_report
+from pipeline.core.outcome import Outcome, drops, table
+from pipeline.core.stage import Stage
 from pipeline.settings import Settings
-from pipeline.stage import Stage
 from schemas.pairs import SettledPairs
 from tests.conftest import ROOT
 

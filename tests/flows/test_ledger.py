@@ -2,12 +2,12 @@
 
 import pytest
 
-from flows.context import say_once
+from flows.engine.context import say_once
+from pipeline.core.errors import StoreError
+from pipeline.core.store import Dataset
 from pipeline.drift.evidence import Evidence
 from pipeline.drift.ledger import Ledger, Window
 from pipeline.drift.policy import Decision, Retrain
-from pipeline.errors import StoreError
-from pipeline.store import Dataset
 
 CHAMPION = Dataset("model", "c" * 16, "content", 1)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.context import Run
-from flows.looks import note_look
-from pipeline.registry import Registry
+from flows.engine.context import Run
+from flows.test_set_log import note_look
+from pipeline.core.registry import Registry
+from pipeline.core.store import Dataset, Store
 from pipeline.settings import Settings
-from pipeline.store import Dataset, Store
 
 ROWS = Dataset("test_set", "f1", "rows-a", 24)
 MODEL = Dataset("model", "m1", "adapter-1", 300)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from pipeline.dataset.jsonl import read_jsonl
+from flows.cli.main import main
+from pipeline.pairs.jsonl import read_jsonl
 from tests.conftest import ROOT
 from tests.flows.test_first_project import BEATABLE, Project, teacher
-from tests.pipeline.generate.endpoint_server import serving
+from tests.pipeline.pairs.endpoint_server import serving
 
 GOLD = [
     row

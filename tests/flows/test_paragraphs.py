@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from flows.windows import _fates
-from pipeline.home import Home
+from flows.cli.main import main
+from flows.drift_windows import _fates
+from pipeline.core.home import Home
 from tests.pipeline.dedup.corpus import prose
 
 pytestmark = [pytest.mark.model, pytest.mark.usefixtures("prefect")]

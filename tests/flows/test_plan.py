@@ -7,7 +7,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
+from flows.cli.main import main
 
 
 def run(*arguments):
@@ -62,7 +62,7 @@ def test_what_is_not_known_is_said_in_one_line(arguments, message):
 
 def test_it_needs_no_torch():
     code = (
-        "import sys; from click.testing import CliRunner; from flows.cli import main; "
+        "import sys; from click.testing import CliRunner; from flows.cli.main import main; "
         "CliRunner().invoke(main, ['plan', '--base', '70b', '--json'], catch_exceptions=False); "
         "print('torch' in sys.modules, 'transformers' in sys.modules)"
     )

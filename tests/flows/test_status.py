@@ -6,16 +6,16 @@ from click.testing import CliRunner
 
 from annotation import decisions
 from annotation.queue import FileQueue
-from flows.cli import main
-from flows.context import say_once
-from flows.home import now
-from flows.status import status
+from flows.cli.main import main
+from flows.engine.context import say_once
+from flows.engine.home import now
+from flows.views.status import status
+from pipeline.core.journal import append
+from pipeline.core.registry import CHAMPION, Registry
+from pipeline.core.store import Filled, Store
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision, Retrain
-from pipeline.journal import append
-from pipeline.registry import CHAMPION, Registry
 from pipeline.settings import Settings
-from pipeline.store import Filled, Store
 from tests.flows.trained_home import recipe
 
 

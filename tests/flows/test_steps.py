@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 from prefect import flow
 
-from flows.context import open_run
-from flows.steps import run_stage
-from pipeline.outcome import Drop, Outcome, drops, table
-from pipeline.progress import track
+from flows.engine.context import open_run
+from flows.engine.stage_runner import run_stage
+from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.progress import track
+from pipeline.core.stage import Given, Stage
+from pipeline.core.store import Filled
 from pipeline.settings import SplitSettings
-from pipeline.stage import Given, Stage
-from pipeline.store import Filled
 from schemas.splits import Splits
 
 pytestmark = pytest.mark.usefixtures("prefect")

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from flows.context import open_run
+from flows.engine.context import open_run
 from flows.sweep import make_scaled, read_frontier, sweep, table
-from pipeline.errors import InputError
-from pipeline.home import Home
-from pipeline.registry import CHALLENGER
+from pipeline.core.errors import InputError
+from pipeline.core.home import Home
+from pipeline.core.registry import CHALLENGER
 from tests.conftest import ROOT
 from tests.flows.judged_home import settings_of, train_into
 

@@ -7,11 +7,11 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from flows.talk import talk
-from pipeline.errors import TrainingError
-from pipeline.store import Store
-from pipeline.train.swap import Swap
+from flows.cli.main import main
+from flows.models.chat import talk
+from pipeline.core.errors import TrainingError
+from pipeline.core.store import Store
+from pipeline.train.models.adapter_swap import Swap
 from tests.flows.trained_home import TRAIN, crown, settings_of, train_into
 
 QUESTION = "Why does the pump stop?"

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from flows.inspect import trace
-from pipeline.errors import InputError
-from pipeline.home import Home
-from pipeline.outcome import table
-from pipeline.registry import Registry
-from pipeline.store import Store
+from flows.cli.main import main
+from flows.views.trace import trace
+from pipeline.core.errors import InputError
+from pipeline.core.home import Home
+from pipeline.core.outcome import table
+from pipeline.core.registry import Registry
+from pipeline.core.store import Store
 from schemas.chunks import Chunks
 from schemas.documents import RawDocuments
 from schemas.pairs import Examples, SettledPairs

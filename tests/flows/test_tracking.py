@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from flows.launch import launch
-from flows.tracking import Mirrored, curves, mirror, numbers
-from pipeline.errors import SettingsError
-from pipeline.registry import CHALLENGER
-from pipeline.store import Filled, Store
+from flows.cli.launch import launch
+from flows.cli.main import main
+from flows.engine.tracking import Mirrored, curves, mirror, numbers
+from pipeline.core.errors import SettingsError
+from pipeline.core.registry import CHALLENGER
+from pipeline.core.store import Filled, Store
 from tests.flows.trained_home import crown, recipe, settings_of, train_into
 
 

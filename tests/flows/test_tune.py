@@ -4,9 +4,9 @@ import tomllib
 
 import pytest
 
-from flows.project import commented_settings, set_in_file
-from flows.settings_file import load_settings
-from pipeline.errors import SettingsError
+from flows.engine.project import commented_settings, set_in_file
+from flows.engine.settings_file import load_settings
+from pipeline.core.errors import SettingsError
 from pipeline.report.contents import Report, Run
 from pipeline.report.html import render
 from pipeline.report.tune import summary, toml_lines

@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from flows.windows import cut, reference_exchanges
-from pipeline.outcome import table
+from flows.drift_windows import cut, reference_exchanges
+from pipeline.core.outcome import table
 from pipeline.settings import MonitorSettings
 from schemas.exchanges import Exchanges
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.manifest import fingerprint
-from pipeline.outcome import Outcome, drops
-from pipeline.registry import CHAMPION, Registry
+from pipeline.core.manifest import fingerprint
+from pipeline.core.outcome import Outcome, drops
+from pipeline.core.registry import CHAMPION, Registry
+from pipeline.core.store import Dataset, Filled, Recipe, Store
 from pipeline.settings import Settings
-from pipeline.store import Dataset, Filled, Recipe, Store
-from pipeline.train.base_model import BaseModel
-from pipeline.train.stored import identity
-from pipeline.train.trainer import train
+from pipeline.train.loop.trainer import train
+from pipeline.train.models.adapter_files import identity
+from pipeline.train.models.base_model import BaseModel
 from schemas.pairs import Examples
 from tests.pipeline.train.seed_examples import make_examples
 

@@ -8,9 +8,9 @@ import importlib
 import json
 from pathlib import Path
 
-from pipeline.cache import digest
-from pipeline.code import ROOT
-from pipeline.stage import Stage
+from pipeline.core.cache import digest
+from pipeline.core.code import ROOT
+from pipeline.core.stage import Stage
 
 RECORD = Path(__file__).with_suffix(".json")
 

@@ -1,6 +1,6 @@
 """The cache of costly results: whole entries or none."""
 
-from pipeline.cache import Cache, canonical_json, short_id
+from pipeline.core.cache import Cache, canonical_json, short_id
 
 
 def test_an_entry_is_found_by_equal_keys_only(tmp_path):

@@ -10,10 +10,10 @@ from pandera.typing.polars import DataFrame
 from polars.testing import assert_frame_equal
 from tokenizers import Tokenizer
 
-from pipeline.cache import short_id
-from pipeline.ingest import spread
-from pipeline.ingest.chunk import chunk
-from pipeline.outcome import Outcome, table
+from pipeline.core.cache import short_id
+from pipeline.core.outcome import Outcome, table
+from pipeline.documents import parallel as spread
+from pipeline.documents.chunk.chunk import chunk
 from pipeline.settings import ChunkSettings
 from schemas.chunks import Chunks
 from schemas.documents import UniqueDocuments

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from pipeline import code
-from pipeline.code import code_digests
+from pipeline.core import code
+from pipeline.core.code import code_digests
 from tests.pipeline.dear_stages import RECORD, record, stages
 
 BEFORE = '''"""A rule."""
@@ -93,10 +93,10 @@ def test_every_stage_knows_the_module_of_its_function():
 @pytest.mark.parametrize(
     ("module", "names"),
     [
-        ("pipeline.ingest.readers.plain", {"ingest"}),
-        ("pipeline.ingest.privacy.numbers", {"clean"}),
-        ("pipeline.ingest.cut", {"chunk"}),
-        ("pipeline.evaluate.checks", {"gate"}),
+        ("pipeline.documents.readers.plain", {"ingest"}),
+        ("pipeline.documents.clean.privacy.numbers", {"clean"}),
+        ("pipeline.documents.chunk.splitter", {"chunk"}),
+        ("pipeline.evaluate.gate.checks", {"gate"}),
     ],
 )
 def test_a_rule_belongs_to_the_stages_that_use_it(module, names):

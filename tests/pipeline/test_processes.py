@@ -10,7 +10,7 @@ from functools import partial
 import psutil
 import pytest
 
-from pipeline.processes import Done, Failed, keeping_workers, map_in_processes
+from pipeline.core.workers import Done, Failed, keeping_workers, map_in_processes
 from tests.pipeline import crashing
 
 LIMITS = {"seconds": 30.0, "megabytes": 400.0}
@@ -113,7 +113,7 @@ def children() -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if "pipeline.worker" in " ".join(child.cmdline())
+        if "pipeline.core.worker_process" in " ".join(child.cmdline())
     ]
 
 
@@ -200,7 +200,7 @@ def test_a_kept_worker_whose_call_was_left_is_no_longer_kept():
 PARENT = """
 import sys
 from functools import partial
-from pipeline.processes import map_in_processes
+from pipeline.core.workers import map_in_processes
 from tests.pipeline.crashing import go_wrong
 fates = {1: "hang", 2: "sleep", 3: "hang"}
 call = partial(go_wrong, fates=fates)

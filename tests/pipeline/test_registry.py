@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from pipeline.errors import CorruptDataset, InputError
-from pipeline.registry import CHAMPION, Registry
-from pipeline.store import Filled, Recipe, Store
+from pipeline.core.errors import CorruptDataset, InputError
+from pipeline.core.registry import CHAMPION, Registry
+from pipeline.core.store import Filled, Recipe, Store
 
 AT = "2026-01-01T00:00:00Z"
 

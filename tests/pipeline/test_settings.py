@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.settings_file import dump_settings, load_settings
-from pipeline.errors import SettingsError
+from flows.engine.settings_file import dump_settings, load_settings
+from pipeline.core.errors import SettingsError
 from pipeline.settings import Settings
 
 

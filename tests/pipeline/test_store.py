@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import CorruptDataset, MissingDataset, SchemaMismatch
-from pipeline.manifest import content_digest, fingerprint
-from pipeline.outcome import Drop, Outcome, drops, table
-from pipeline.store import Dataset, Filled, Recipe, Store
+from pipeline.core.errors import CorruptDataset, MissingDataset, SchemaMismatch
+from pipeline.core.manifest import content_digest, fingerprint
+from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.store import Dataset, Filled, Recipe, Store
 from schemas.documents import Documents
 from schemas.splits import Splits
 

@@ -16,8 +16,8 @@ from tokenizers import (
     trainers,
 )
 
-from pipeline import tokens
-from pipeline.tokens import TokenCounter, ruler_of
+from pipeline.text import tokens
+from pipeline.text.tokens import TokenCounter, ruler_of
 
 LINES = [
     "Open the valve when the soil is dry, and close it again.",

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.errors import SchemaMismatch
-from pipeline.outcome import table
-from pipeline.validation import validate
+from pipeline.core.errors import SchemaMismatch
+from pipeline.core.outcome import table
+from pipeline.core.validation import validate
 from schemas.chunks import Chunks
 from schemas.documents import RawDocuments, Redactions
 from schemas.drops import Drops

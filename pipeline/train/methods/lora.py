@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
 from pipeline.train.methods.targets import find_targets, short_names
 
@@ -193,7 +193,7 @@ def _adapt(model: Any, config: Any) -> Any:
     """Freeze a model and put PEFT's layers on it, with weights in float32.
 
     On a bfloat16 base too: at the end of the schedule the updates are smaller than bfloat16
-    resolves. Products are in the type of the base (:mod:`pipeline.train.fused`).
+    resolves. Products are in the type of the base (:mod:`pipeline.train.cpu.fused`).
     """
     from peft import get_peft_model
 

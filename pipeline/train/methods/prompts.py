@@ -7,7 +7,7 @@ length, so :class:`~pipeline.train.methods.prompted.Prompted` runs them; the fil
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
 from pipeline.train.methods.targets import refuse
 

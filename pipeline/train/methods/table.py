@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from pipeline.errors import SettingsError
+from pipeline.core.errors import SettingsError
 from pipeline.settings import TrainSettings
 from pipeline.train.methods import bottleneck, lora, prompts, whole
 

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 
 ATTENTION = re.compile(r"attn|attention|mixer")
 """What the modules that mix tokens are called: ``self_attn``, ``attention``, ``linear_attn``."""
@@ -113,6 +113,7 @@ def refuse(model: Any, method: str, found: str, advice: str = "another train.met
 
 
 def listed(found: Targets) -> str:
+    """Return the names of a model's own linear layers, for an error."""
     names = {_name(path) for path in found.attention + found.mlp}
     return "its own: " + (", ".join(sorted(names)) or "none")
 

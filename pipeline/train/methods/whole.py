@@ -9,7 +9,7 @@ weight that the model was judged with.
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
 from pipeline.train.methods.targets import text_parameters
 

@@ -1,14 +1,14 @@
 """What the forward pass keeps for the backward pass, counted tensor by tensor.
 
 Derived from what autograd saves in the decoders of transformers 5.23 with the layers of
-:mod:`pipeline.train.fused`, and SDPA attention or that of :mod:`pipeline.train.attention`; a test
+:mod:`pipeline.train.cpu.fused`, and SDPA attention or that of :mod:`.cpu.attention`; a test
 counts the saved tensors of real models, method by method, and finds the same number of bytes.
 """
 
 from dataclasses import dataclass
 
 from pipeline.settings import TrainSettings
-from pipeline.train.batches import PIECE
+from pipeline.train.batch.batches import PIECE
 from pipeline.train.plan.parameters import PROMPTS, sites
 from pipeline.train.plan.shapes import Linear, Shape
 
@@ -17,7 +17,7 @@ FLOAT32 = 4
 
 
 DISTILLED_LOGITS = 8
-"""Tensors of the size of the logits at the peak of :mod:`pipeline.train.distill`."""
+"""Tensors of the size of the logits at the peak of :mod:`pipeline.train.models.distill`."""
 
 
 @dataclass(frozen=True)

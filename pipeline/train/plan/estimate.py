@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pipeline.errors import SettingsError
+from pipeline.core.errors import SettingsError
 from pipeline.settings import TrainSettings
 from pipeline.train.methods import METHODS, resolved
 from pipeline.train.plan.activations import Batch

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.errors import SettingsError
+from pipeline.core.errors import SettingsError
 from pipeline.train.plan.catalogue import CARDS
 from pipeline.train.plan.duration import CPU_RATES, CPU_UTILISATION, GPU_UTILISATION, measure_flops
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""Of /proc/cpuinfo; what :func:`pipeline.train.base_model.compute_dtype` asks torch for."""
+"""Of /proc/cpuinfo; what :func:`pipeline.train.models.base_model.compute_dtype` asks torch for."""
 
 RESERVED = 0.05
 """Share of the memory that is left alone: the driver, the display, other processes."""
@@ -107,6 +107,6 @@ def _has_bfloat16() -> bool:
                 return bool(BFLOAT16_FLAGS & set(words.split()))
     import torch
 
-    from pipeline.train.base_model import compute_dtype
+    from pipeline.train.models.base_model import compute_dtype
 
     return bool(compute_dtype("cpu") == torch.bfloat16)

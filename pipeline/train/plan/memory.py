@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeline.settings import TrainSettings
+from pipeline.train.models.quantized import dequantizes_once
 from pipeline.train.plan.activations import FLOAT32, Batch, activation_bytes, logits_bytes
 from pipeline.train.plan.parameters import BASE, trainable_parameters
 from pipeline.train.plan.shapes import Shape, read_folder
-from pipeline.train.quantized import dequantizes_once
 
 NF4_BYTES = 0.5 + 1 / 64 + FLOAT32 / (64 * 256)
 """Bytes of a weight in NF4 with double quantization: 4 bits, an 8-bit scale for each block of 64,
@@ -125,7 +125,7 @@ def moment_bytes(settings: TrainSettings, kind: Literal["cpu", "gpu"]) -> float:
     ones count as if they stayed: they move to the host only when memory is short.
     """
     name = settings.optimizer
-    if name == "auto":  # as pipeline.train.optimizers chooses
+    if name == "auto":  # as pipeline.train.loop.optimizers chooses
         name = "paged_adamw_8bit" if kind == "gpu" else "adamw"
     return 2 * (1 + FLOAT32 / 256) if "8bit" in name else 2.0 * FLOAT32
 

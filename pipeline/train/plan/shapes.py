@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.train.plan.catalogue import CATALOGUE
 
 ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3")

@@ -17,11 +17,11 @@ from typing import Any
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.errors import TrainingError
-from pipeline.progress import Listener, listening
+from pipeline.core.errors import TrainingError
+from pipeline.core.progress import Listener, listening
 from pipeline.settings import ModelSettings, TrainSettings, TuneSettings
-from pipeline.train.base_model import BaseModel
-from pipeline.train.peak import free_memory, naming_the_setting
+from pipeline.train.models.base_model import BaseModel
+from pipeline.train.peak_memory import free_memory, naming_the_setting
 from pipeline.train.plan.hardware import Hardware
 from pipeline.train.plan.memory import Machine, memory, total
 from pipeline.train.plan.parameters import LORA
@@ -165,8 +165,8 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
     """Run a trial from where it is to its end, or to the rung where it is stopped."""
     from optuna.trial import TrialState
 
+    from pipeline.train.loop.trainer import train
     from pipeline.train.methods import METHODS
-    from pipeline.train.trainer import train
 
     settings = candidate(job.train, _suggest(trial, job), job.shape.hidden)
     names = ("method", "rank", "targets", "learning_rate")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pandera.typing.polars import DataFrame
 
 from pipeline.settings import TrainSettings, TuneSettings
-from pipeline.train.base_model import BaseModel
+from pipeline.train.models.base_model import BaseModel
 from pipeline.train.plan.activations import Batch
 from pipeline.train.plan.rows import largest_batch
 from schemas.pairs import Examples
@@ -44,9 +44,9 @@ def measure_workload(
     Raises:
         TrainingError: no row can be trained on.
     """
-    from pipeline.train.base_model import load_tokenizer
-    from pipeline.train.batches import plan_steps
-    from pipeline.train.rows import lengths, supervised, tokenize
+    from pipeline.train.batch.batches import plan_steps
+    from pipeline.train.batch.rows import lengths, supervised, tokenize
+    from pipeline.train.models.base_model import load_tokenizer
 
     tokenizer = load_tokenizer(base.path, base.thinking)
     rows = tokenize(examples, tokenizer, settings.max_tokens)

@@ -9,7 +9,7 @@ import pytest
 from annotation.label_studio import Connection, LabelStudioQueue, find_connection
 from annotation.queue import PushResult
 from flows.services.prefect import free_port
-from pipeline.errors import ReviewError
+from pipeline.core.errors import ReviewError
 from pipeline.settings import LabelStudioSettings
 from tests.annotation.conftest import make_pairs
 

@@ -13,7 +13,7 @@ import pytest
 
 from annotation.label_studio import Connection, LabelStudioQueue
 from annotation.queue import PushResult
-from pipeline.errors import ReviewError
+from pipeline.core.errors import ReviewError
 from tests.annotation.conftest import make_pairs
 
 ROOT = Path(__file__).parents[3]
@@ -23,7 +23,7 @@ import os, signal, sys
 from pathlib import Path
 import annotation.label_studio_ledger as ledger
 from annotation.label_studio import LabelStudioQueue, find_connection
-from pipeline.outcome import table
+from pipeline.core.outcome import table
 from pipeline.settings import LabelStudioSettings
 from schemas.chunks import Chunks
 from tests.annotation.conftest import CHUNK, make_pairs

@@ -3,8 +3,8 @@ import pytest
 
 from annotation.label_studio import LabelStudioQueue
 from annotation.queue import PushResult, QueueStatus
-from pipeline.errors import ReviewError
-from pipeline.journal import parse, read_lines
+from pipeline.core.errors import ReviewError
+from pipeline.core.journal import parse, read_lines
 from schemas.drops import Drops
 from schemas.reviews import Reviews
 from tests.annotation.conftest import make_pairs

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from annotation.queue import PushResult
-from pipeline.journal import parse, read_lines
+from pipeline.core.journal import parse, read_lines
 from tests.annotation.conftest import make_pairs
 from tests.annotation.test_queue import verdicts
 

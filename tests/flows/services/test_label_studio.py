@@ -10,7 +10,7 @@ import pytest
 from annotation.label_studio_connection import Login, find_connection
 from flows.services.label_studio import is_ours, label_studio_service
 from flows.services.prefect import free_port
-from pipeline.errors import StoreError
+from pipeline.core.errors import StoreError
 from pipeline.settings import Settings
 
 

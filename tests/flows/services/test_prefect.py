@@ -11,7 +11,7 @@ import pytest
 
 from flows.services.prefect import prefect_server
 from flows.services.secret import secret_path
-from pipeline.errors import StoreError
+from pipeline.core.errors import StoreError
 
 CHILD = """
 import sys, time
@@ -66,7 +66,7 @@ LAUNCH = """
 import sys
 from pathlib import Path
 from flows import launch
-from flows.cli import main
+from flows.cli.main import main
 launch.FLOWS["curate"] = "tests.flows.standin.curate"
 main(["curate", "--set", f"paths.home={sys.argv[1]}"])
 """

@@ -13,10 +13,10 @@ from prefect.client.schemas.actions import DeploymentUpdate
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from flows.deploy import apply
+from flows.services.deploy import apply
 from flows.services.running import schedules
 from flows.services.secret import make_secret, read_secret, secret_path
-from pipeline.errors import StoreError
+from pipeline.core.errors import StoreError
 from tests.flows.standin import ENTRIES
 
 ELSEWHERE = "http://127.0.0.1:8000"

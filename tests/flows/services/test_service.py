@@ -13,7 +13,7 @@ from flows.services import service as services
 from flows.services import supervisor as supervision
 from flows.services.service import Service, cut_log, running
 from flows.services.supervisor import Supervisor
-from pipeline.errors import StoreError
+from pipeline.core.errors import StoreError
 
 STUBBORN = """
 import signal, subprocess, sys, time

@@ -16,10 +16,10 @@ import httpx
 import psutil
 import pytest
 
+from flows.engine.settings_file import load_settings
 from flows.services.prefect import free_port
 from flows.services.running import answers, running_prefect, running_up
 from flows.services.secret import read_secret, secret_path
-from flows.settings_file import load_settings
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
 
@@ -40,7 +40,7 @@ class Installed:
         )
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "flows.cli", *words, "--config", str(self.config)]
+        return [sys.executable, "-m", "flows.cli.main", *words, "--config", str(self.config)]
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

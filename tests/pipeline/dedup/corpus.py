@@ -4,8 +4,8 @@ import random
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.cache import short_id
-from pipeline.outcome import table
+from pipeline.core.cache import short_id
+from pipeline.core.outcome import table
 from schemas.documents import Documents
 
 VOCABULARY = [

@@ -200,7 +200,7 @@ def main() -> None:
     import polars as pl
 
     from pipeline.dedup.embedding import embed
-    from pipeline.dedup.facts import facts, same_facts, same_wording
+    from pipeline.dedup.specifics import facts, same_facts, same_wording
 
     for name, pairs in (("same", SAME), ("sibling", SIBLINGS), ("related", RELATED)):
         for pair in pairs:

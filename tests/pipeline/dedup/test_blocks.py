@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dedup.blocks import CODE, NO_KEY, TEXT, blocks_of
-from pipeline.dedup.shingles import words
+from pipeline.text.words import words
 
 
 def read(text, least_words=1):

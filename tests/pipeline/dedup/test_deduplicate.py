@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from pipeline.cache import short_id
+from pipeline.core.cache import short_id
+from pipeline.core.errors import InputError
 from pipeline.dedup.deduplicate import deduplicate
-from pipeline.errors import InputError
 from pipeline.settings import DedupSettings
 from schemas.documents import UniqueDocuments
 from schemas.drops import Drops

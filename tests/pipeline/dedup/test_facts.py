@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.dedup.facts import facts, same_facts, same_wording
+from pipeline.dedup.specifics import facts, same_facts, same_wording
 from tests.pipeline.dedup.passages import RELATED, SAME, SIBLINGS
 
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from pipeline.core.errors import InputError
 from pipeline.dedup import search
 from pipeline.dedup.deduplicate import deduplicate
 from pipeline.dedup.index import Index, write_segment
 from pipeline.dedup.lookup import first_places
-from pipeline.errors import InputError
 from pipeline.settings import DedupSettings
 from tests.pipeline.dedup.corpus import corpus, edited, prose
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pipeline.dedup.folding import copy_folding, word_folding
 from pipeline.dedup.kernel import BASE, copy_key, ngram_hashes, room
 from pipeline.dedup.minhash import permutations, utf8
-from pipeline.dedup.shingles import NUMBER, UNSPACED, same_text, words
 from pipeline.dedup.signature import sign
+from pipeline.text.words import NUMBER, UNSPACED, same_text, words
 
 WRAP = 1 << 64
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.core.validation import validate
 from pipeline.dedup.paragraphs import SLICE_ROWS, find_repeated, trim
-from pipeline.ingest.quality import rules_of, too_short
+from pipeline.documents.clean.quality import rules_of, too_short
 from pipeline.settings import ParagraphSettings
-from pipeline.validation import validate
 from schemas.documents import Documents
 from schemas.paragraphs import RepeatedParagraphs
 from tests.pipeline.dedup.corpus import corpus, prose

@@ -6,8 +6,8 @@ import pytest
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
+from pipeline.core.errors import InputError
 from pipeline.dedup.runners import ray_cluster, runner
-from pipeline.errors import InputError
 from pipeline.settings import DedupSettings
 from tests.pipeline.dedup.test_search import assert_same, find, planted
 

@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.cache import short_id
+from pipeline.core.cache import short_id
+from pipeline.core.errors import InputError
+from pipeline.core.validation import validate
 from pipeline.dedup import semantic
 from pipeline.dedup.embedding import TOKENIZER, WEIGHTS, embed, embedding_version
 from pipeline.dedup.semantic import deduplicate_meaning
-from pipeline.errors import InputError
 from pipeline.settings import SemanticSettings
-from pipeline.validation import validate
 from schemas.documents import NearMisses, UniqueDocuments
 from tests.pipeline.dedup.corpus import corpus
 from tests.pipeline.dedup.passages import RELATED, SAME, SIBLINGS

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.core.outcome import table
 from pipeline.drift.features import (
     document_texts,
     exchange_texts,
@@ -12,7 +13,6 @@ from pipeline.drift.features import (
     pair_texts,
     words,
 )
-from pipeline.outcome import table
 from schemas.documents import UniqueDocuments
 from schemas.drift import DriftFeatures
 from schemas.exchanges import Exchanges

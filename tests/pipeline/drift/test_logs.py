@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.core.errors import InputError
 from pipeline.drift.logs import read_logs
-from pipeline.errors import InputError
 from schemas.exchanges import Exchanges
 
 GOOD = {"prompt": "Why?", "response": "Because.", "time": "2026-11-24T10:00:00Z"}

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 from scipy.stats import false_discovery_control, wasserstein_distance
 
+from pipeline.core.outcome import table
 from pipeline.drift.shape import benjamini_hochberg, shape
-from pipeline.outcome import table
 from pipeline.settings import MonitorSettings
 from schemas.drift import DriftFeatures
 

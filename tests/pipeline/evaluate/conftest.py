@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.cache import short_id
-from pipeline.outcome import table
+from pipeline.core.cache import short_id
+from pipeline.core.outcome import table
 from pipeline.settings import ModelSettings
 from schemas.pairs import Examples
 
@@ -51,7 +51,7 @@ def all_examples():
 
 @pytest.fixture(scope="session")
 def tokenizer(embedded_model):
-    from pipeline.train.base_model import load_tokenizer
+    from pipeline.train.models.base_model import load_tokenizer
 
     return load_tokenizer(embedded_model)
 
@@ -61,7 +61,7 @@ def load(embedded_model):
     """Load the embedded model in float32: bfloat16 moves the loss of a 3-token row by 0.15."""
     import torch
 
-    from pipeline.train.base_model import configure_torch, load_model
+    from pipeline.train.models.base_model import configure_torch, load_model
 
     configure_torch(ModelSettings())
     return lambda: load_model(embedded_model, dtype=torch.float32)

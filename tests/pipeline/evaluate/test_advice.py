@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
-from pipeline.evaluate.advice import advise, cost, tokens_by_arm
-from pipeline.evaluate.evaluate import summarise
-from pipeline.outcome import table
+from pipeline.core.outcome import table
+from pipeline.evaluate.gate.advice import advise, cost, tokens_by_arm
+from pipeline.evaluate.summary import summarise
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import Answers, AnswerTimings
 from tests.pipeline.evaluate.test_evaluate import answers

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pipeline.cache import short_id
-from pipeline.dataset.chat import prompt_ids
-from pipeline.evaluate.prompts import Passage, with_passage, with_thinking
+from pipeline.core.cache import short_id
+from pipeline.evaluate.answers.prompts import Passage, with_passage, with_thinking
 from pipeline.settings import EvaluateSettings
+from pipeline.text.chat import prompt_ids
 from schemas.evaluation import Answers, AnswerTimings
 from tests.pipeline.evaluate.conftest import QUESTIONS
 
@@ -19,15 +19,15 @@ LEGS, LEGS_ANSWER = QUESTIONS[1]
 def tiny(tiny_base):
     import torch
 
-    from pipeline.train.base_model import load_model, load_tokenizer
+    from pipeline.train.models.base_model import load_model, load_tokenizer
 
     return load_model(tiny_base.path, dtype=torch.float32), load_tokenizer(tiny_base.path)
 
 
 @pytest.fixture(scope="module")
 def ask(all_examples, tiny):
-    from pipeline.evaluate.answers import answer_timed
-    from pipeline.evaluate.prompts import Material
+    from pipeline.evaluate.answers.answers import answer_timed
+    from pipeline.evaluate.answers.prompts import Material
 
     asked = all_examples.filter(split="test")
     return lambda arm, **material: answer_timed(arm, asked, *tiny, SETTINGS, Material(**material))

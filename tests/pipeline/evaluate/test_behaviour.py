@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from pipeline.errors import InputError
-from pipeline.evaluate.behaviour import Change, compare_behaviour, read_behaviour_items
-from pipeline.evaluate.refusal import REFUSING, WILLING, declines
-from pipeline.outcome import table
+from pipeline.core.errors import InputError
+from pipeline.core.outcome import table
+from pipeline.evaluate.measures.behaviour import Change, compare_behaviour, read_behaviour_items
+from pipeline.evaluate.measures.refusal import REFUSING, WILLING, declines
 from pipeline.settings import ForgettingSettings
 from schemas.behaviour import BehaviourScores
 from tests.conftest import ROOT

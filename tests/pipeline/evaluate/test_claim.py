@@ -5,7 +5,7 @@ from math import isinf
 import numpy as np
 import pytest
 
-from pipeline.evaluate.claim import claim
+from pipeline.evaluate.statistics.claim import claim
 
 CLUSTERS = [f"d{row // 5}" for row in range(60)]
 TOKENS = np.full(60, 12)

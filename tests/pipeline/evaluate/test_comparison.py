@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
+from pipeline.core.outcome import table
 from pipeline.evaluate.comparison import Trained, compare_candidates
-from pipeline.outcome import table
 from pipeline.settings import EvaluateSettings
 from schemas.comparison import HeldOutLosses
 

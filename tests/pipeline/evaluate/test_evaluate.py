@@ -5,10 +5,10 @@ import json
 import polars as pl
 import pytest
 
-from pipeline.cache import short_id
-from pipeline.errors import InputError
-from pipeline.evaluate.evaluate import METRICS, summarise
-from pipeline.outcome import table
+from pipeline.core.cache import short_id
+from pipeline.core.errors import InputError
+from pipeline.core.outcome import table
+from pipeline.evaluate.summary import METRICS, summarise
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import Answers
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from pipeline.errors import InputError
-from pipeline.evaluate.forgetting import compare, read_general_set
-from pipeline.outcome import table
+from pipeline.core.errors import InputError
+from pipeline.core.outcome import table
+from pipeline.evaluate.retention.forgetting import compare, read_general_set
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import GeneralScores
 from tests.conftest import ROOT

@@ -2,7 +2,7 @@
 
 import json
 
-from pipeline.evaluate.frontier import Point, frontier
+from pipeline.evaluate.retention.frontier import Point, frontier
 
 FORGETFUL = [
     Point(1.0, 1.50, 3.30, 0.30),

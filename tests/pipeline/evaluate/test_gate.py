@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.evaluate.behaviour import Behaviour, Change
-from pipeline.evaluate.calibration import Calibration, Pairwise
-from pipeline.evaluate.claim import Claim
-from pipeline.evaluate.evaluate import METRICS, Evaluation
-from pipeline.evaluate.forgetting import Forgetting
-from pipeline.evaluate.gate import decide
-from pipeline.evaluate.judge import WinRate
-from pipeline.evaluate.kept import Kept
-from pipeline.evaluate.slices import Slice
-from pipeline.evaluate.statistics import Interval
+from pipeline.evaluate.gate.gate import decide
+from pipeline.evaluate.measures.behaviour import Behaviour, Change
+from pipeline.evaluate.measures.calibration import Calibration, Pairwise
+from pipeline.evaluate.measures.llm_judge import WinRate
+from pipeline.evaluate.retention.forgetting import Forgetting
+from pipeline.evaluate.retention.kept import Kept
+from pipeline.evaluate.statistics.claim import Claim
+from pipeline.evaluate.statistics.intervals import Interval
+from pipeline.evaluate.summary import METRICS, Evaluation
+from pipeline.evaluate.test_set.slices import Slice
 from pipeline.settings import GateSettings
 
 

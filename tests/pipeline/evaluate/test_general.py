@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.evaluate.forgetting import GeneralSet, Question, compare, read_general_set
+from pipeline.evaluate.retention.forgetting import GeneralSet, Question, compare, read_general_set
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import GeneralScores
 from tests.conftest import ROOT
@@ -18,7 +18,7 @@ def general():
 
 @pytest.fixture(scope="module")
 def scores(general, model, tokenizer):
-    from pipeline.evaluate.general import general_scores
+    from pipeline.evaluate.retention.general import general_scores
 
     return general_scores(general, model, tokenizer)
 
@@ -31,7 +31,7 @@ def test_every_item_has_a_valid_score(general, scores):
 def test_the_loss_of_a_text_is_the_one_that_the_model_itself_reports(general, model, tokenizer):
     import torch
 
-    from pipeline.evaluate.general import general_loss
+    from pipeline.evaluate.retention.general import general_loss
 
     texts = [*general.texts.values(), "word", ""]
     found = general_loss(texts, model, tokenizer)
@@ -45,13 +45,13 @@ def test_the_loss_of_a_text_is_the_one_that_the_model_itself_reports(general, mo
 
 
 def test_long_texts_are_cut(general, model, tokenizer):
-    from pipeline.evaluate.general import general_loss
+    from pipeline.evaluate.retention.general import general_loss
 
     assert general_loss([next(iter(general.texts.values()))], model, tokenizer, 10)[0][1] == 9
 
 
 def test_general_loss_does_not_depend_on_the_order_of_the_texts(general, model, tokenizer):
-    from pipeline.evaluate.general import general_loss
+    from pipeline.evaluate.retention.general import general_loss
 
     texts = list(general.texts.values())
     assert general_loss(texts[::-1], model, tokenizer)[::-1] == general_loss(
@@ -62,7 +62,7 @@ def test_general_loss_does_not_depend_on_the_order_of_the_texts(general, model, 
 def test_the_base_model_knows_more_than_chance_and_the_order_does_not_matter(
     general, model, tokenizer
 ):
-    from pipeline.evaluate.general import general_accuracy
+    from pipeline.evaluate.retention.general import general_accuracy
 
     found = general_accuracy(general.questions, model, tokenizer)
     assert sum(right for right, _, _ in found) >= 7  # of 12; chance gives 3
@@ -71,7 +71,7 @@ def test_the_base_model_knows_more_than_chance_and_the_order_does_not_matter(
 
 
 def test_questions_may_have_different_numbers_of_choices(general, model, tokenizer):
-    from pipeline.evaluate.general import general_accuracy
+    from pipeline.evaluate.retention.general import general_accuracy
 
     two = Question("two", "What is the capital city of France?", ("Paris", "Toronto"), 0)
     found = general_accuracy([two, *general.questions[:2]], model, tokenizer)
@@ -81,7 +81,7 @@ def test_questions_may_have_different_numbers_of_choices(general, model, tokeniz
 def test_a_spoilt_model_shows_as_forgetting(general, scores, load, tokenizer):
     import torch
 
-    from pipeline.evaluate.general import general_scores
+    from pipeline.evaluate.retention.general import general_scores
 
     spoilt = load()
     generator = torch.Generator().manual_seed(1)

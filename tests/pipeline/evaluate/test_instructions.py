@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.evaluate.behaviour import read_behaviour_items
-from pipeline.evaluate.instructions import CHECKS, follows
+from pipeline.evaluate.measures.behaviour import read_behaviour_items
+from pipeline.evaluate.measures.instructions import CHECKS, follows
 from pipeline.settings import ForgettingSettings
 from tests.conftest import ROOT
 

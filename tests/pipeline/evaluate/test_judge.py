@@ -5,14 +5,14 @@ import re
 
 import pytest
 
-from pipeline.cache import Cache
-from pipeline.errors import TeacherError
-from pipeline.evaluate.calibration import calibrate, preferences
-from pipeline.evaluate.judge import Answer, Comparison, judge, win_rate
-from pipeline.generate.endpoint import EndpointTeacher
-from pipeline.generate.replies import CachingTeacher
+from pipeline.core.cache import Cache
+from pipeline.core.errors import TeacherError
+from pipeline.evaluate.measures.calibration import calibrate, preferences
+from pipeline.evaluate.measures.llm_judge import Answer, Comparison, judge, win_rate
+from pipeline.pairs.teachers.endpoint import EndpointTeacher
+from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import TeacherSettings
-from tests.pipeline.generate.endpoint_server import chat, error, serving
+from tests.pipeline.pairs.endpoint_server import chat, error, serving
 
 OPTIONS = {"seed": 1, "draws": 400, "confidence": 0.95}
 

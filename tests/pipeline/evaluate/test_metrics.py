@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evaluate.metrics import (
+from pipeline.evaluate.measures.metrics import (
     chrf,
     exact_match,
     length_ratio,

@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from pipeline.dataset.template import stop_ids
-from pipeline.evaluate.parity import answer_logits, compare, predict
-from pipeline.train.base_model import load_model, load_tokenizer
+from pipeline.evaluate.measures.parity import answer_logits, compare, predict
+from pipeline.text.chat_template import stop_ids
+from pipeline.train.models.base_model import load_model, load_tokenizer
 
 PROMPTS = [[1, 4093, 198], [1, 260, 9576, 25, 1812, 436, 357], [1, 2683], [1] * 11]
 

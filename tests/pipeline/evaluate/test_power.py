@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.evaluate.power import CORRELATION, foresee
-from pipeline.evaluate.statistics import minimum_detectable_effect
-from pipeline.outcome import table
+from pipeline.core.outcome import table
+from pipeline.evaluate.statistics.intervals import minimum_detectable_effect
+from pipeline.evaluate.statistics.power import CORRELATION, foresee
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import Answers
 from tests.pipeline.evaluate.test_evaluate import answers

@@ -2,11 +2,11 @@
 
 import pytest
 
-from pipeline.cache import short_id
-from pipeline.evaluate.grounding import grounded, source_texts
-from pipeline.evaluate.prompts import split_thoughts, with_thinking
-from pipeline.evaluate.retrieval import retrieve
-from pipeline.outcome import table
+from pipeline.core.cache import short_id
+from pipeline.core.outcome import table
+from pipeline.evaluate.answers.prompts import split_thoughts, with_thinking
+from pipeline.evaluate.answers.retrieval import retrieve
+from pipeline.evaluate.measures.grounding import grounded, source_texts
 from pipeline.settings import ScreenSettings
 from schemas.chunks import Chunks
 from schemas.pairs import SettledPairs

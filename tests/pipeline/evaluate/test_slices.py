@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.cache import short_id
-from pipeline.evaluate.slices import compare_slices, label_rows
-from pipeline.evaluate.statistics import Resampling
-from pipeline.outcome import table
+from pipeline.core.cache import short_id
+from pipeline.core.outcome import table
+from pipeline.evaluate.statistics.intervals import Resampling
+from pipeline.evaluate.test_set.slices import compare_slices, label_rows
 from schemas.documents import UniqueDocuments
 from tests.pipeline.evaluate.conftest import QUESTIONS, examples
 

@@ -5,7 +5,7 @@ from math import inf, sqrt
 import numpy as np
 import pytest
 
-from pipeline.evaluate.statistics import (
+from pipeline.evaluate.statistics.intervals import (
     Interval,
     holm,
     interval,

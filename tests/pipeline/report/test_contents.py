@@ -1,10 +1,10 @@
 import pytest
 from pydantic import ValidationError
 
-from pipeline.evaluate.evaluate import summarise
-from pipeline.evaluate.gate import decide
-from pipeline.evaluate.kept import Kept
-from pipeline.outcome import table
+from pipeline.core.outcome import table
+from pipeline.evaluate.gate.gate import decide
+from pipeline.evaluate.retention.kept import Kept
+from pipeline.evaluate.summary import summarise
 from pipeline.report.contents import Evaluation, Gate, Report
 from pipeline.settings import EvaluateSettings, GateSettings
 from schemas.evaluation import Answers

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from pipeline.outcome import table
+from pipeline.core.outcome import table
 from pipeline.settings import ModelSettings
-from pipeline.train.base_model import resolve_model
+from pipeline.train.models.base_model import resolve_model
 from schemas.pairs import Examples
 
 CPU = ModelSettings(device="cpu", threads=1)

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.settings import ModelSettings
-from pipeline.train.base_model import BaseModel, resolve_model
+from pipeline.train.models.base_model import BaseModel, resolve_model
 
 
 @pytest.fixture(scope="session")

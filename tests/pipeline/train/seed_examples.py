@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from pipeline.cache import short_id
-from pipeline.outcome import table
+from pipeline.core.cache import short_id
+from pipeline.core.outcome import table
 from schemas.pairs import Examples
 
 SEEDS = Path(__file__).parents[3] / "data" / "seeds" / "seed_tasks.jsonl"

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import TrainingError
-from pipeline.progress import listening
+from pipeline.core.errors import TrainingError
+from pipeline.core.progress import listening
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.alone import train_alone
-from pipeline.train.base_model import BaseModel
-from pipeline.train.trainer import train
+from pipeline.train.launch.subprocess_train import train_alone
+from pipeline.train.loop.trainer import train
+from pipeline.train.models.base_model import BaseModel
 from tests.pipeline.train.seed_examples import make_examples
 
 SETTINGS = TrainSettings(

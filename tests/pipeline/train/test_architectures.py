@@ -6,20 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.dataset.chat import prompt_ids
-from pipeline.errors import TrainingError
-from pipeline.evaluate.answers import answer
-from pipeline.evaluate.parity import compare, predict
+from pipeline.core.errors import TrainingError
+from pipeline.evaluate.answers.answers import answer
+from pipeline.evaluate.measures.parity import compare, predict
 from pipeline.evaluate.scoring import continuation_log_probs, evaluating, prefill, text_log_probs
 from pipeline.settings import EvaluateSettings, TrainSettings
-from pipeline.train.adapter import load_adapter, load_base
-from pipeline.train.architecture import check_method
-from pipeline.train.base_model import model_class
-from pipeline.train.merge import load_float32, merge, to_float32
+from pipeline.text.chat import prompt_ids
+from pipeline.train.export.merge import load_float32, merge, to_float32
+from pipeline.train.loop.trainer import train
 from pipeline.train.methods import resolved
 from pipeline.train.methods.lora import attention_lora
 from pipeline.train.methods.targets import find_targets
-from pipeline.train.trainer import train
+from pipeline.train.models.adapter import load_adapter, load_base
+from pipeline.train.models.architecture import check_method
+from pipeline.train.models.base_model import model_class
 from tests.pipeline.train.architectures import (
     ARCHITECTURES,
     CPU,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.train.attention import CausalAttention, blocked_attention
-from pipeline.train.base_model import load_model
+from pipeline.train.cpu.attention import CausalAttention, blocked_attention
+from pipeline.train.models.base_model import load_model
 
 
 def random_inputs(rows, heads, key_heads, queries, keys, dtype):
@@ -71,7 +71,7 @@ def calls(monkeypatch):
     from transformers.integrations import sdpa_attention
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-    from pipeline.train import attention
+    from pipeline.train.cpu import attention
 
     counts = {"sdpa": 0, "blocks": 0}
     sdpa = sdpa_attention.sdpa_attention_forward

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings
-from pipeline.train import embedded
-from pipeline.train.base_model import (
+from pipeline.train.models import embedded
+from pipeline.train.models.base_model import (
     choose_device,
     compute_dtype,
     configure_torch,
@@ -31,7 +31,7 @@ PREPARE = """
 import sys
 from pathlib import Path
 from pipeline.settings import ModelSettings
-from pipeline.train.base_model import resolve_model
+from pipeline.train.models.base_model import resolve_model
 print(resolve_model(ModelSettings(), Path(sys.argv[1])).digest)
 """
 

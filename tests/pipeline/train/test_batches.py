@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dataset.chat import IGNORED
 from pipeline.settings import TrainSettings
-from pipeline.train.batches import (
+from pipeline.text.chat import IGNORED
+from pipeline.train.batch.batches import (
     collate,
     first_fit,
     learning_rate,

@@ -5,15 +5,15 @@ import shutil
 
 import pytest
 
-from flows.models import base_model
-from pipeline.cache import short_id
-from pipeline.dataset.chat import answer_text, encode
-from pipeline.dataset.template import prompt_ids, stop_ids
-from pipeline.errors import TrainingError
-from pipeline.outcome import table
+from flows.models.loaded_model import base_model
+from pipeline.core.cache import short_id
+from pipeline.core.errors import TrainingError
+from pipeline.core.outcome import table
 from pipeline.settings import EvaluateSettings, ModelSettings, Settings, TrainSettings
-from pipeline.train.base_model import load_model, load_tokenizer, resolve_model
-from pipeline.train.check import check_base
+from pipeline.text.chat import answer_text, encode
+from pipeline.text.chat_template import prompt_ids, stop_ids
+from pipeline.train.models.base_model import load_model, load_tokenizer, resolve_model
+from pipeline.train.models.check import check_base
 from schemas.pairs import Examples
 from tests.pipeline.families import TEMPLATES, write_qwen3
 
@@ -50,7 +50,7 @@ def look_at(folder, tmp_path, **settings):
 
 def test_a_base_that_was_found_right_is_not_looked_at_again(qwen3, tmp_path, monkeypatch):
     base = look_at(qwen3, tmp_path)
-    monkeypatch.setattr("pipeline.train.check.load_tokenizer", None)
+    monkeypatch.setattr("pipeline.train.models.check.load_tokenizer", None)
     check_base(base, tmp_path / "home/models")
     with pytest.raises(TypeError):
         check_base(base, tmp_path / "elsewhere")
@@ -92,7 +92,7 @@ def test_another_setting_of_thoughts_is_another_base_with_other_results(qwen3, t
 
 
 def test_chat_stops_where_evaluation_stops(qwen3, tmp_path):
-    from pipeline.evaluate.reply import reply
+    from pipeline.evaluate.answers.reply import reply
     from pipeline.evaluate.scoring import evaluating, greedy, prefill
 
     model, tokenizer = load_model(qwen3), load_tokenizer(qwen3)
@@ -124,11 +124,11 @@ def learnt_by_heart(*texts):
 def test_qwen3_is_trained_evaluated_exported_and_stops_as_it_was_trained(qwen3, tmp_path):
     from transformers import AutoTokenizer
 
-    from pipeline.evaluate.answers import answer
-    from pipeline.evaluate.reply import reply
-    from pipeline.train.adapter import load_adapter
-    from pipeline.train.merge import merge
-    from pipeline.train.trainer import train
+    from pipeline.evaluate.answers.answers import answer
+    from pipeline.evaluate.answers.reply import reply
+    from pipeline.train.export.merge import merge
+    from pipeline.train.loop.trainer import train
+    from pipeline.train.models.adapter import load_adapter
 
     models = ModelSettings(base_model=str(qwen3), threads=1, device="cpu")
     base, out = resolve_model(models, tmp_path / "models"), tmp_path / "out"

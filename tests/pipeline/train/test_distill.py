@@ -5,14 +5,14 @@ import shutil
 import pytest
 import torch
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.adapter import load_adapter
-from pipeline.train.base_model import load_model, load_tokenizer
-from pipeline.train.batches import collate
-from pipeline.train.distill import divergence
-from pipeline.train.rows import tokenize
-from pipeline.train.trainer import train
+from pipeline.train.batch.batches import collate
+from pipeline.train.batch.rows import tokenize
+from pipeline.train.loop.trainer import train
+from pipeline.train.models.adapter import load_adapter
+from pipeline.train.models.base_model import load_model, load_tokenizer
+from pipeline.train.models.distill import divergence
 from tests.pipeline.train.seed_examples import make_examples
 
 THREADS = ModelSettings(threads=1)

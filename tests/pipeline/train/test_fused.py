@@ -2,13 +2,13 @@
 
 import pytest
 
-from pipeline.dataset.chat import IGNORED
 from pipeline.settings import TrainSettings
-from pipeline.train.adapter import attach_adapter, trainable
-from pipeline.train.base_model import load_model
-from pipeline.train.fused import fused
-from pipeline.train.loss import supervised_loss
+from pipeline.text.chat import IGNORED
+from pipeline.train.batch.loss import supervised_loss
+from pipeline.train.cpu.fused import fused
 from pipeline.train.methods import METHODS, resolved
+from pipeline.train.models.adapter import attach_adapter, trainable
+from pipeline.train.models.base_model import load_model
 from tests.pipeline.train.test_loss import tiny
 
 LAYERS = 2  # of the tiny base

@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 import pytest
 
-from pipeline.errors import TrainingError
-from pipeline.train.base_model import load_model, load_tokenizer
-from pipeline.train.embedded import _locate
-from pipeline.train.gguf_file import by_rotary_pair, load_gguf, pre_tokenizer, write_gguf
+from pipeline.core.errors import TrainingError
+from pipeline.train.export.gguf_file import by_rotary_pair, load_gguf, pre_tokenizer, write_gguf
+from pipeline.train.models.base_model import load_model, load_tokenizer
+from pipeline.train.models.embedded import _locate
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.errors import TrainingError
-from pipeline.progress import listening
+from pipeline.core.errors import TrainingError
+from pipeline.core.progress import listening
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.launched import default_config, launch
-from pipeline.train.trainer import train
+from pipeline.train.launch.torchrun import default_config, launch
+from pipeline.train.loop.trainer import train
 from tests.pipeline.train.seed_examples import make_examples
 
 THREADS = ModelSettings(threads=1)

@@ -5,17 +5,17 @@ import math
 import pytest
 import torch
 
-from pipeline.errors import TrainingError
-from pipeline.progress import listening
+from pipeline.core.errors import TrainingError
+from pipeline.core.progress import listening
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.adapter import attach_adapter, trainable
-from pipeline.train.base_model import configure_torch, load_model, load_tokenizer
-from pipeline.train.loop import Run
+from pipeline.train.batch.rows import tokenize
+from pipeline.train.loop.loop import Run
+from pipeline.train.loop.neftune import EmbeddingNoise
+from pipeline.train.loop.optimizers import make_optimizer, optimizer_name
+from pipeline.train.loop.trainer import train
 from pipeline.train.methods import METHODS
-from pipeline.train.noise import EmbeddingNoise
-from pipeline.train.optimizers import make_optimizer, optimizer_name
-from pipeline.train.rows import tokenize
-from pipeline.train.trainer import train
+from pipeline.train.models.adapter import attach_adapter, trainable
+from pipeline.train.models.base_model import configure_torch, load_model, load_tokenizer
 from tests.pipeline.train.seed_examples import make_examples
 
 FILES = ("adapter_model.safetensors", "adapter_config.json", "run_card.json")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.dataset.chat import IGNORED
-from pipeline.train.batches import collate
-from pipeline.train.loss import common_prefix, supervised_loss
+from pipeline.text.chat import IGNORED
+from pipeline.train.batch.batches import collate
+from pipeline.train.batch.loss import common_prefix, supervised_loss
 
 SHAPE = {
     "vocab_size": 97, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
@@ -73,7 +73,7 @@ def test_behind_a_frozen_head_the_loss_is_made_in_pieces(monkeypatch):
     model = tiny("llama")
     model.lm_head.requires_grad_(False)
     batch = collate(ROWS, pad=2, device="cpu")
-    monkeypatch.setattr("pipeline.train.loss.PIECE", 4)  # 10 trained tokens: 4, 4 and 2
+    monkeypatch.setattr("pipeline.train.batch.loss.PIECE", 4)  # 10 trained tokens: 4, 4 and 2
     loss = supervised_loss(model, *batch)
     found = loss(*batch)
     (found / 10).backward()

@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.adapter import load_adapter, load_base, on_plain_base
-from pipeline.train.base_model import configure_torch, load_model
-from pipeline.train.merge import merge, to_float32
-from pipeline.train.quantized import dequantize, linear4bit_layers
-from pipeline.train.trainer import train
+from pipeline.train.export.merge import merge, to_float32
+from pipeline.train.loop.trainer import train
+from pipeline.train.models.adapter import load_adapter, load_base, on_plain_base
+from pipeline.train.models.base_model import configure_torch, load_model
+from pipeline.train.models.quantized import dequantize, linear4bit_layers
 from tests.pipeline.train.seed_examples import make_examples
 
 SETTINGS = {

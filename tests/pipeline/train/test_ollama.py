@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from pipeline.dataset.chat import render
-from pipeline.errors import TrainingError
-from pipeline.train.base_model import load_tokenizer
-from pipeline.train.ollama import ChatML, chatml, modelfile
+from pipeline.core.errors import TrainingError
+from pipeline.text.chat import render
+from pipeline.train.export.ollama import ChatML, chatml, modelfile
+from pipeline.train.models.base_model import load_tokenizer
 
 
 @pytest.fixture

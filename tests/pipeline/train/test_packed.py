@@ -3,13 +3,13 @@
 import pytest
 
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.adapter import attach_adapter, load_base
-from pipeline.train.base_model import load_model, load_tokenizer
+from pipeline.train.batch.rows import tokenize
+from pipeline.train.cpu.packed import PackedLinear, pack_linears
+from pipeline.train.export.scale import scaled
 from pipeline.train.methods import METHODS, resolved
-from pipeline.train.packed import PackedLinear, pack_linears
-from pipeline.train.quantized import dequantize
-from pipeline.train.rows import tokenize
-from pipeline.train.scale import scaled
+from pipeline.train.models.adapter import attach_adapter, load_base
+from pipeline.train.models.base_model import load_model, load_tokenizer
+from pipeline.train.models.quantized import dequantize
 from tests.pipeline.train.seed_examples import make_examples
 
 pytestmark = pytest.mark.model

@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
-from pipeline.train.loop import Run
-from pipeline.train.peak import (
+from pipeline.train.loop.loop import Run
+from pipeline.train.loop.trainer import train
+from pipeline.train.peak_memory import (
     free_memory,
     is_out_of_memory,
     naming_the_setting,
     reset_peak,
 )
-from pipeline.train.trainer import train
 from tests.pipeline.train.methods.runs import CPU
 from tests.pipeline.train.seed_examples import make_examples
 

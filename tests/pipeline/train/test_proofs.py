@@ -11,16 +11,16 @@ import torch
 from datasets import Dataset
 from peft.tuners.lora import LoraLayer
 
-from pipeline.dataset.chat import IGNORED
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.adapter import attach_adapter, load_base, trainable
-from pipeline.train.base_model import load_tokenizer
+from pipeline.text.chat import IGNORED
+from pipeline.train.batch.rows import tokenize
+from pipeline.train.loop.trainer import train
 from pipeline.train.methods import METHODS
-from pipeline.train.proofs import prove_mask, prove_no_leak, prove_template, shown_masks
-from pipeline.train.proofs_model import prove_adapter, prove_model, prove_together
-from pipeline.train.rows import tokenize
-from pipeline.train.trainer import train
+from pipeline.train.models.adapter import attach_adapter, load_base, trainable
+from pipeline.train.models.base_model import load_tokenizer
+from pipeline.train.proofs.data import prove_mask, prove_no_leak, prove_template, shown_masks
+from pipeline.train.proofs.model import prove_adapter, prove_model, prove_together
 from tests.pipeline.train.seed_examples import make_examples
 
 SETTINGS = TrainSettings(method="lora", rank=4, max_steps=1, evaluations=1, learning_rate=1e-3)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.adapter import attach_adapter, trainable
-from pipeline.train.base_model import configure_torch, load_tokenizer
 from pipeline.train.methods import METHODS
-from pipeline.train.quantized import (
+from pipeline.train.models.adapter import attach_adapter, trainable
+from pipeline.train.models.base_model import configure_torch, load_tokenizer
+from pipeline.train.models.quantized import (
     dequantize,
     linear4bit_layers,
     load_quantized,

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.settings import EvaluateSettings, ModelSettings, TrainSettings
-from pipeline.train.adapter import load_adapter
-from pipeline.train.base_model import load_tokenizer
-from pipeline.train.scale import check_scalable, scale_adapter, scaled
-from pipeline.train.trainer import train
+from pipeline.train.export.scale import check_scalable, scale_adapter, scaled
+from pipeline.train.loop.trainer import train
+from pipeline.train.models.adapter import load_adapter
+from pipeline.train.models.base_model import load_tokenizer
 from tests.pipeline.train.seed_examples import make_examples
 
 pytestmark = pytest.mark.model
@@ -93,9 +93,9 @@ def test_a_method_whose_change_is_not_linear_says_so(method, words, tiny_base, t
 
 
 def test_scales_are_measured_on_validation_rows_and_general_texts_alone(adapters, tiny_base):
-    from pipeline.evaluate.answers import response_losses
-    from pipeline.evaluate.general import general_loss
-    from pipeline.evaluate.sweep import measure_scales
+    from pipeline.evaluate.answers.answers import response_losses
+    from pipeline.evaluate.retention.general import general_loss
+    from pipeline.evaluate.retention.scales import measure_scales
 
     rows = make_examples(10, 2)
     validation = rows.filter(split="validation")

@@ -12,15 +12,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.errors import TrainingError
-from pipeline.progress import listening
+from pipeline.core.errors import TrainingError
+from pipeline.core.progress import listening
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.adapter import load_adapter
-from pipeline.train.batches import collate
-from pipeline.train.loop import Run
-from pipeline.train.loss import supervised_loss
-from pipeline.train.rows import tokenize
-from pipeline.train.trainer import train
+from pipeline.train.batch.batches import collate
+from pipeline.train.batch.loss import supervised_loss
+from pipeline.train.batch.rows import tokenize
+from pipeline.train.loop.loop import Run
+from pipeline.train.loop.trainer import train
+from pipeline.train.models.adapter import load_adapter
 from tests.pipeline.train.seed_examples import make_examples
 
 pytestmark = pytest.mark.model

@@ -10,10 +10,10 @@ import signal
 import sys
 from pathlib import Path
 
-from pipeline.progress import listening
+from pipeline.core.progress import listening
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.base_model import resolve_model
-from pipeline.train.trainer import train
+from pipeline.train.loop.trainer import train
+from pipeline.train.models.base_model import resolve_model
 from tests.pipeline.train.seed_examples import make_examples
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.base_model import BaseModel
-from pipeline.train.processes import Processes
-from pipeline.train.trainer import train
+from pipeline.train.loop.trainer import train
+from pipeline.train.models.base_model import BaseModel
+from pipeline.train.torch_processes import Processes
 from tests.pipeline.train.seed_examples import make_examples
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from flows import environment
+from flows.engine import environment
 from pipeline.settings import ModelSettings, TrainSettings
 from tests.pipeline.train.seed_examples import make_examples
 
@@ -38,7 +38,7 @@ def run_examples():
 
 
 def train_once(method, base, folder):
-    from pipeline.train.trainer import train
+    from pipeline.train.loop.trainer import train
 
     return train(
         run_examples(), base, run_settings(method), CPU, folder / "work", folder / "output"
@@ -58,9 +58,9 @@ def logits_digest(model, tokenizer):
 if __name__ == "__main__":
     args = json.loads(sys.argv[1])
     environment.prepare(Path(args["again"]))
-    from pipeline.train.adapter import load_adapter
-    from pipeline.train.base_model import BaseModel
     from pipeline.train.methods import METHODS
+    from pipeline.train.models.adapter import load_adapter
+    from pipeline.train.models.base_model import BaseModel
 
     base = BaseModel(args["base"][0], Path(args["base"][1]), args["base"][2])
     digests = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.evaluate.scoring import (
     continuation_log_probs,
     evaluating,
@@ -19,14 +19,14 @@ from pipeline.evaluate.scoring import (
     text_log_probs,
 )
 from pipeline.settings import TrainSettings
-from pipeline.train.adapter import load_adapter, read_run_card
-from pipeline.train.batches import collate
-from pipeline.train.loop import Run
-from pipeline.train.loss import supervised_loss
-from pipeline.train.merge import load_float32, merge
+from pipeline.train.batch.batches import collate
+from pipeline.train.batch.loss import supervised_loss
+from pipeline.train.batch.rows import tokenize
+from pipeline.train.export.merge import load_float32, merge
+from pipeline.train.loop.loop import Run
 from pipeline.train.methods import METHODS, resolved
-from pipeline.train.rows import tokenize
-from pipeline.train.stored import identity
+from pipeline.train.models.adapter import load_adapter, read_run_card
+from pipeline.train.models.adapter_files import identity
 from tests.pipeline.train.methods.runs import CPU, logits_digest, run_examples, train_once
 
 ROOT = Path(__file__).parents[4]

@@ -2,16 +2,16 @@
 
 import pytest
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
-from pipeline.train.adapter import attach_adapter, load_adapter, trainable
-from pipeline.train.base_model import load_model, load_tokenizer
-from pipeline.train.loss import supervised_loss
+from pipeline.train.batch.loss import supervised_loss
 from pipeline.train.methods import METHODS, parameter_groups, resolved
 from pipeline.train.methods.lora import EVA_TOKENS, lora_layers, plain_lora, quiet_peft
 from pipeline.train.methods.whole import plain_weights
-from pipeline.train.proofs_model import prove_model
-from pipeline.train.quantized import load_quantized
+from pipeline.train.models.adapter import attach_adapter, load_adapter, trainable
+from pipeline.train.models.base_model import load_model, load_tokenizer
+from pipeline.train.models.quantized import load_quantized
+from pipeline.train.proofs.model import prove_model
 from tests.pipeline.train.methods.runs import CPU, run_settings, train_once
 
 TEXT = "Drip irrigation brings water to the roots of each plant through narrow tubes."

@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
-from flows.settings_file import load_settings
-from pipeline.errors import SettingsError
+from flows.engine.settings_file import load_settings
+from pipeline.core.errors import SettingsError
 from pipeline.settings import TrainSettings
 from pipeline.train.methods import METHODS, Preset, rate_at, resolved
 

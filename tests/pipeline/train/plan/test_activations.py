@@ -24,8 +24,8 @@ def kept_bytes(model, rows):
     """Bytes of the storages that wait for the backward pass, parameters and buffers aside."""
     import torch
 
-    from pipeline.train.fused import fused
-    from pipeline.train.loss import supervised_loss
+    from pipeline.train.batch.loss import supervised_loss
+    from pipeline.train.cpu.fused import fused
 
     ids = torch.arange(rows * TOKENS).reshape(rows, TOKENS) + 100
     labels = torch.full_like(ids, -100)
@@ -63,8 +63,8 @@ CASES = [(method, None) for method in PLAIN] + [("lora", "attention"), ("lora", 
 def test_parameters_and_kept_bytes_are_those_of_the_real_model(tiny_base, method, targets, value):
     import torch
 
-    from pipeline.train.adapter import attach_adapter, trainable
-    from pipeline.train.base_model import load_model
+    from pipeline.train.models.adapter import attach_adapter, trainable
+    from pipeline.train.models.base_model import load_model
 
     settings = resolved(TrainSettings(method=method, targets=targets))
     dtype = {4: torch.float32, 2: torch.bfloat16}[value]

@@ -3,7 +3,7 @@
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 
-from pipeline.errors import SettingsError
+from pipeline.core.errors import SettingsError
 from pipeline.settings import TrainSettings
 from pipeline.train.plan.activations import Batch
 from pipeline.train.plan.catalogue import CATALOGUE
@@ -101,7 +101,7 @@ def test_a_training_on_the_cpu_is_planned_for_the_cpu():
 
 
 def test_this_machine_computes_in_the_type_that_the_trainer_takes():
-    from pipeline.train.base_model import compute_dtype
+    from pipeline.train.models.base_model import compute_dtype
 
     assert this_machine().value == compute_dtype("cpu").itemsize
 

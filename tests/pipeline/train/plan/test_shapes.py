@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from pipeline.errors import TrainingError
+from pipeline.core.errors import TrainingError
 from pipeline.train.plan.catalogue import CATALOGUE
 from pipeline.train.plan.shapes import read_folder, read_shape
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from pipeline.settings import ModelSettings, TrainSettings, TuneSettings
-from pipeline.train.base_model import resolve_model
+from pipeline.train.models.base_model import resolve_model
 from pipeline.train.plan.hardware import this_machine
 from pipeline.train.plan.shapes import read_folder
 from pipeline.train.tune.search import Job, search

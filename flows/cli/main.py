@@ -1,0 +1,194 @@
+"""The command line: parses, loads settings, calls a flow, prints.
+
+Exit 0: done; 1: a gate said no; 2: the user must act (one line, no traceback); 3: a bug.
+Heavy imports happen inside the commands, so that ``--help`` is instant.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.cli import compare as cli_compare
+from flows.cli import data as cli_data
+from flows.cli import drift as cli_drift
+from flows.cli import export as cli_export
+from flows.cli import models as cli_models
+from flows.cli import plan as cli_plan
+from flows.cli import review as cli_review
+from flows.cli import sweep as cli_sweep
+from flows.cli import tune as cli_tune
+from flows.cli import up as cli_up
+from flows.cli.commands import Options, command
+from pipeline.core.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.report.contents import Report
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="tuneloop")
+def main() -> None:
+    """From a folder of raw documents to a fine-tuned model that stays good.
+
+    Start with `tuneloop init my-project`, or with `tuneloop run` inside the checkout, which
+    takes data/samples to a judged model. Every setting can be changed for one command with
+    --set section.key=value.
+    """
+
+
+def _rebuild(function: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--rebuild",
+        multiple=True,
+        metavar="STAGE",
+        help="Make a stage such as train or evaluate again where its code changed.",
+    )(function)
+
+
+@main.command()
+@_rebuild
+@command
+def run(options: Options, rebuild: tuple[str, ...]) -> None:
+    """Run the whole loop once: documents to a judged model.
+
+    What is finished is reused, what a crash interrupted is continued, and a model reply is never
+    asked for twice. A stage whose code changed runs again; one that asks a teacher, trains or runs
+    a model only says so. Writes report.html and report.json into the run's folder.
+    """
+    from flows.cli.launch import launch
+
+    report = launch("run", options.rebuilding(rebuild).settings())
+    assert report is not None
+    if options.json:
+        _print_json(report)
+    else:
+        _print_summary(report)
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Only show what cleaning would drop, by rule.")
+@click.option("--profile", help="Quality profile of the dry run, or all to compare them.")
+@command
+def curate(options: Options, dry_run: bool, profile: str | None) -> None:
+    """Read, clean and deduplicate the documents; cut chunks; assign splits."""
+    if dry_run:
+        _dry_run(options, profile or "")
+    elif profile:
+        raise InputError(
+            f"curate: --profile {profile} found without --dry-run; expected both; to curate with "
+            f"this profile: --set clean.profile={profile}"
+        )
+    else:
+        _part("curate", options)
+
+
+@main.command()
+@_rebuild
+@command
+def synthesize(options: Options, rebuild: tuple[str, ...]) -> None:
+    """Curate, let the teacher write pairs, and screen them."""
+    _part("synthesize", options.rebuilding(rebuild))
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@command
+def init(options: Options, folder: Path) -> None:
+    """Make a new project: tuneloop.toml with comments, folders, a seed-task file to fill."""
+    from flows.engine.project import create_project
+
+    files = create_project(folder)
+    if options.json:
+        click.echo(json.dumps({"files": [str(path) for path in files]}))
+        return
+    for path in files:
+        click.echo(f"made  {path}")
+    click.echo(f"next  put documents into {files[-1]}, then: cd {folder} && tuneloop run")
+
+
+@main.command()
+@click.option(
+    "--model",
+    default="champion",
+    show_default=True,
+    type=click.Choice(["champion", "challenger", "base"]),
+    help="Who answers.",
+)
+@click.option("--adapter", help="Who answers instead: a fingerprint, or a folder with an adapter.")
+@command
+def chat(options: Options, model: str, adapter: str | None) -> None:
+    """Talk to the champion; an empty line or Ctrl-D ends. Reads lines, so a pipe works too.
+
+    `/adapter B` lets another adapter answer on the same base in memory, `/base` the base alone;
+    `/adapters` lists them, `/help` explains.
+    """
+    from flows.engine import environment
+
+    settings = options.settings()
+    environment.prepare(settings.paths.home, settings.model.allow_download)
+    from flows.models.chat import talk
+
+    talk(settings, adapter or model, sys.stdin, as_json=options.json)
+
+
+def _dry_run(options: Options, profile: str) -> None:
+    from flows.views.dry_run import as_json, as_lines, dry_run
+    from pipeline.documents.dry_run import names_of
+
+    settings = options.settings()
+    found = dry_run(settings, names_of(profile, settings.clean))
+    if options.json:
+        click.echo(json.dumps(as_json(found), ensure_ascii=False))
+        return
+    for line in as_lines(found):
+        click.echo(line)
+
+
+def _part(flow: str, options: Options) -> None:
+    from flows.cli.launch import launch
+
+    report = launch(flow, options.settings())
+    if options.json and report is not None:
+        _print_json(report)
+
+
+def _print_json(report: "Report") -> None:
+    click.echo(json.dumps(report.model_dump(mode="json"), ensure_ascii=False))
+
+
+def _print_summary(report: "Report") -> None:
+    from pipeline.report.evaluation_text import evaluation_table
+    from pipeline.report.text import verdict
+
+    for text in filter(None, (evaluation_table(report), verdict(report))):
+        click.echo(f"\n{text}")
+
+
+for each in (
+    cli_review.review,
+    cli_drift.monitor,
+    cli_drift.retrain,
+    cli_compare.compare,
+    cli_compare.ablate,
+    cli_plan.plan,
+    cli_tune.tune,
+    cli_data.show,
+    cli_data.trace,
+    cli_data.fsck,
+    cli_data.promote,
+    cli_data.rollback,
+    cli_models.models,
+    cli_models.card,
+    cli_sweep.sweep,
+    cli_export.export,
+    cli_up.up,
+    cli_up.status,
+):
+    main.add_command(each)
+
+if __name__ == "__main__":
+    main()

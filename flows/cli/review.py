@@ -1,0 +1,122 @@
+"""The human step on the command line: `tuneloop review`."""
+
+import getpass
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.cli.commands import Options, command
+from pipeline.core.errors import ReviewError
+
+if TYPE_CHECKING:
+    from annotation.queue import Pulled
+    from pipeline.settings import Settings
+
+
+@click.group(invoke_without_command=True)
+@click.option("--reviewer", default=getpass.getuser, help="Your name [the login name].")
+@command
+@click.pass_context
+def review(context: click.Context, options: Options, reviewer: str) -> None:
+    """Decide on generated pairs, one at a time, in this terminal.
+
+    The same queue lies as queue.csv and queue.jsonl in the reviews folder of the home: fill in
+    the columns verdict, edited_response, flags and reviewer there if you prefer a spreadsheet,
+    or review in the browser: `tuneloop up` starts Label Studio. A pair decided in one place is
+    not offered in the others. The next `tuneloop run` takes the decisions in.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from rich.console import Console
+
+    from annotation.queues import open_queue
+    from annotation.terminal import review_in_terminal
+
+    queue = open_queue(_prepared(options))
+    before = queue.pull()
+    _say(before)
+    if before.missed:
+        click.echo(f"{before.missed}; pairs decided there since may be offered again", err=True)
+    session = review_in_terminal(queue, reviewer, Console(stderr=options.json))
+    if session.verdicts and not before.missed:
+        queue.pull()  # takes what was decided here out of Label Studio
+    if options.json:
+        click.echo(json.dumps({"verdicts": session.verdicts, "left": session.left}))
+
+
+@review.command()
+@command
+def status(options: Options) -> None:
+    """Count what is queued, open and decided, in Label Studio and in the queue files."""
+    from annotation.queues import open_queue
+
+    state = open_queue(_prepared(options)).status()
+    counts = {name: getattr(state, name) for name in state.__slots__}
+    if options.json:
+        click.echo(json.dumps(counts))
+    else:
+        click.echo("  ".join(f"{name} {count}" for name, count in counts.items()))
+
+
+@review.command()
+@command
+def pull(options: Options) -> None:
+    """Take in what was decided, and say which decisions must be mended.
+
+    The queue files are taken in even when Label Studio cannot be reached; the exit code is 2 then.
+    """
+    from annotation.queues import open_queue
+
+    pulled = open_queue(_prepared(options)).pull()
+    _say(pulled)
+    bounced = pulled.bounced.select("id", "reason", "excerpt").to_dicts()
+    if options.json:
+        click.echo(json.dumps({"decisions": pulled.reviews.height, "bounced": bounced}))
+    else:
+        click.echo(f"{pulled.reviews.height} decisions, {len(bounced)} to mend")
+        for row in bounced:
+            click.echo(f"  {row['id']}  {row['reason']}: {row['excerpt']}")
+    if pulled.missed:
+        raise ReviewError(f"{pulled.missed}; the queue files were taken in")
+
+
+@review.command()
+@command
+def push(options: Options) -> None:
+    """Queue a sample of the screened pairs; what is queued already stays as it is."""
+    settings = _prepared(options)
+    from annotation.queues import open_queue
+    from flows.review import push_next
+    from pipeline.core.home import Home
+    from schemas.chunks import Chunks
+    from schemas.pairs import ScreenedPairs
+
+    home = Home.at(settings.paths.home)
+    queue = open_queue(settings)
+    pairs = home.store.read(home.dataset("screened_pairs"), ScreenedPairs)
+    chunks = home.store.read(home.dataset("chunks"), Chunks)
+    pulled = queue.pull()
+    _say(pulled)
+    result = push_next(queue, pulled, pairs, chunks, settings)
+    if options.json:
+        click.echo(json.dumps({"new": result.new, "already": result.already}))
+    else:
+        click.echo(f"{result.new} new, {result.already} queued already")
+    if result.missed:
+        raise ReviewError(f"{result.missed}; the pairs are in the queue files")
+
+
+def _prepared(options: Options) -> "Settings":
+    """Return the settings, with the process made silent before Prefect is imported."""
+    from flows.engine import environment
+
+    settings = options.settings()
+    environment.prepare(settings.paths.home, settings.model.allow_download)
+    return settings
+
+
+def _say(pulled: "Pulled") -> None:
+    """Say what a person should know besides the decisions."""
+    for note in pulled.notes:
+        click.echo(f"review: {note}", err=True)

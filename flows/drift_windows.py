@@ -1,0 +1,205 @@
+"""What is new since the champion was trained, cut into windows that are tested once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.cache import short_id
+from pipeline.core.home import Home, stages_before
+from pipeline.core.manifest import Manifest
+from pipeline.core.registry import CHAMPION
+from pipeline.core.store import DROPPED, Dataset
+from pipeline.drift.features import document_texts, exchange_texts, pair_texts
+from pipeline.settings import MonitorSettings
+from schemas.documents import UniqueDocuments
+from schemas.drift import KINDS
+from schemas.exchanges import Exchanges
+from schemas.pairs import Examples
+
+DEDUPLICATED = ("exact_duplicate", "near_duplicate")
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The champion, what it was trained on, and its drift reference."""
+
+    champion: Dataset
+    promoted_at: str
+    """UTC, ISO 8601."""
+    reference: Dataset
+    examples: Dataset
+    """Rows that it was trained and judged on."""
+    seen: frozenset[str]
+    """Ids of all documents that were read by then, dropped ones included."""
+    dropped: frozenset[str]
+    """Of these, those that ingest or cleaning dropped."""
+    duplicates: frozenset[str]
+    """Of these, those that deduplication dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Rows that were read since the snapshot and are in no window yet."""
+
+    texts: pl.DataFrame
+    """``id``, ``kind``, ``category``, ``text``."""
+    dropped: frozenset[str]
+    duplicates: frozenset[str]
+    reasons: dict[str, int]
+    """Why new rows were dropped."""
+
+
+def watched(home: Home) -> Watched | None:
+    """Return what the monitor watches, or None while there is no champion with a reference.
+
+    Raises:
+        MissingDataset: the champion, or what it was trained on, is not in the store any more.
+    """
+    ref = home.registry.get(CHAMPION)
+    champion = home.registry.dataset(CHAMPION, home.store)
+    if ref is None or champion is None:
+        return None
+    # By its weights: a training on the same rows under other names gives the same model, and the
+    # reference that was made with the first one serves both.
+    own = [
+        manifest
+        for manifest in home.manifests()
+        if manifest.dataset == "drift_reference"
+        and champion.content == manifest.inputs.get("adapter")
+    ]
+    if not own:
+        return None
+    manifest = max(own, key=lambda item: (item.stage_version, item.created_at))
+    documents = _named(home, manifest.inputs["documents"])
+    dropped, duplicates, kept = _fates(home, documents)
+    return Watched(
+        champion=champion,
+        promoted_at=ref.at,
+        reference=_dataset(manifest),
+        examples=_named(home, manifest.inputs["examples"]),
+        seen=kept | dropped | duplicates,
+        dropped=dropped,
+        duplicates=duplicates,
+    )
+
+
+def intake(
+    home: Home,
+    about: Watched,
+    examples: Dataset,
+    exchanges: DataFrame[Exchanges],
+    tested: frozenset[str],
+) -> Intake:
+    """Return what is new: documents, dropped rows, pairs of new documents, logged exchanges.
+
+    Args:
+        home: store and refs.
+        about: what is watched.
+        examples: examples as training would see them now.
+        exchanges: all logged exchanges.
+        tested: ids that were in a window before.
+    """
+    documents = home.dataset("unique_documents")
+    dropped, duplicates, _ = _fates(home, documents)
+    known = about.seen | tested
+    trained = set(home.store.read(about.examples, Examples)["pair_id"])
+    # Of new documents and by the teacher: pairs that were only reviewed or edited since are others.
+    pairs = home.store.read(examples, Examples).filter(
+        (pl.col("origin") == "grounded")
+        & ~pl.col("pair_id").is_in(sorted(trained))
+        & ~pl.col("doc_id").is_in(sorted(about.seen))
+    )
+    texts = pl.concat(
+        [
+            document_texts(home.store.read(documents, UniqueDocuments)),
+            pair_texts(cast("DataFrame[Examples]", pairs)),
+            exchange_texts(exchanges),
+        ]
+    )
+    fresh = texts.filter(~pl.col("id").is_in(sorted(known)))
+    new_drops = dropped - known
+    reasons: dict[str, int] = {}
+    for dataset in stages_before(home, documents):
+        ledger = home.rows(dataset, dropped=True)
+        for row in ledger.filter(pl.col("id").is_in(sorted(new_drops))).iter_rows(named=True):
+            reasons[row["reason"]] = reasons.get(row["reason"], 0) + 1
+    return Intake(fresh, frozenset(new_drops), frozenset(duplicates - known), reasons)
+
+
+def cut(texts: pl.DataFrame, settings: MonitorSettings) -> list[pl.DataFrame]:
+    """Cut new texts into at most ``settings.windows`` windows of ``settings.window`` or more.
+
+    Texts that arrived together are dealt out by a hash of their id, so that the windows of one
+    delivery are alike. A kind with fewer than ``min_window`` texts waits for more.
+
+    Returns:
+        Windows with the columns of ``texts``; the i-th holds the i-th share of each kind.
+    """
+    windows: list[list[pl.DataFrame]] = [[] for _ in range(settings.windows)]
+    for kind in KINDS:
+        rows = texts.filter(kind=kind)
+        if rows.height < settings.min_window:
+            continue
+        lot = pl.Series([short_id(str(settings.seed), key) for key in rows["id"]], dtype=pl.String)
+        dealt = rows[lot.arg_sort()]
+        parts = max(1, min(settings.windows, rows.height // settings.window))
+        for number in range(parts):
+            windows[number].append(dealt.gather_every(parts, number))
+    return [pl.concat(parts).sort("id") for parts in windows if parts]
+
+
+def reference_exchanges(
+    exchanges: DataFrame[Exchanges], promoted_at: str, settings: MonitorSettings
+) -> DataFrame[Exchanges]:
+    """Return the exchanges that later ones are compared with.
+
+    Those logged until the champion was promoted, when there are enough; else the first ones.
+    Questions that a teacher wrote say little about what people ask, so pairs are no reference.
+    """
+    ordered = exchanges.sort("time", "exchange_id")
+    before = ordered.filter(pl.col("time") <= promoted_at)
+    enough = before.height >= settings.min_window
+    return cast("DataFrame[Exchanges]", before if enough else ordered.head(settings.window))
+
+
+def new_rows(home: Home, about: Watched, examples: Dataset) -> int:
+    """Count train rows that training would use now and the champion was not trained on."""
+    trained = home.store.read(about.examples, Examples).filter(split="train")["pair_id"]
+    now = home.store.read(examples, Examples).filter(split="train")["pair_id"]
+    return len(set(now) - set(trained))
+
+
+def _fates(home: Home, documents: Dataset) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Return ids that stages before deduplication dropped, duplicates, and what a dataset keeps."""
+    dropped: set[str] = set()
+    duplicates: set[str] = set()
+    for dataset in stages_before(home, documents):
+        fate = duplicates if dataset.name == documents.name else dropped
+        fate.update(_dropped(home, dataset))
+    return frozenset(dropped), frozenset(duplicates), frozenset(_ids(home, documents))
+
+
+def _dropped(home: Home, dataset: Dataset) -> Sequence[str]:
+    path: Path = home.store.path(dataset) / DROPPED
+    return pl.read_parquet(path, columns=["id"])["id"].to_list() if path.exists() else []
+
+
+def _ids(home: Home, dataset: Dataset) -> Sequence[str]:
+    return home.rows(dataset)["doc_id"].to_list()
+
+
+def _manifest(home: Home, dataset: Dataset) -> Manifest:
+    return home.store.manifest(dataset.name, dataset.fingerprint)
+
+
+def _named(home: Home, name: str) -> Dataset:
+    kind, _, key = name.partition("/")
+    return _dataset(home.store.manifest(kind, key))
+
+
+def _dataset(manifest: Manifest) -> Dataset:
+    return Dataset(manifest.dataset, manifest.fingerprint, manifest.content, manifest.facts.rows)

@@ -1,0 +1,98 @@
+"""What a person sees while a command runs: a line a stage, a bar for long work.
+
+Everything goes to stderr; stdout belongs to results and ``--json``.
+"""
+
+import time
+from dataclasses import dataclass
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+console = Console(stderr=True, highlight=False)
+
+PLAIN_EVERY = 15.0
+"""Seconds between progress lines where no terminal can draw a bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageLine:
+    """The one line that a stage ends with."""
+
+    stage: str
+    rows_in: int
+    rows_kept: int
+    rows: int
+    """Rows of the dataset: more than are kept where one row becomes several."""
+    reasons: dict[str, int]
+    seconds: float
+    reused: str | None = None
+    """Short fingerprint of the dataset that was taken instead of running the stage."""
+    note: str = ""
+    """Why it was made anew, or that the code changed of what is reused."""
+
+    def __str__(self) -> str:
+        note = f"  {self.note}" if self.note else ""
+        if self.reused:
+            return f"{self.stage:<22} reused {self.reused[:8]}  {self.rows:,} rows{note}"
+        shown = sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
+        why = ", ".join(f"{reason} {count:,}" for reason, count in shown[:4])
+        rest = sum(count for _, count in shown[4:])
+        why += f", other {rest:,}" if rest else ""
+        counts = f"{self.rows_in:,} -> {self.rows_kept:,}"
+        counts += f" = {self.rows:,} rows" if self.rows != self.rows_kept else ""
+        return (
+            f"{self.stage:<22} {counts:<22} {f'({why})  ' if why else ''}{self.seconds:.1f} s{note}"
+        )
+
+
+class StageProgress:
+    """A listener for :mod:`pipeline.core.progress`: bar, rate and time left."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+        self.started = time.monotonic()
+        self.last_line = self.started
+        self.task: TaskID | None = None
+        self.bar = Progress(
+            TextColumn("{task.description:<22}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}  {task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> "StageProgress":
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def __call__(self, done: int, total: int, unit: str) -> None:
+        """Show that ``done`` of ``total`` units are finished."""
+        seconds = time.monotonic() - self.started
+        rate = f"{done / seconds:,.1f}/s" if done and seconds > 0 else ""
+        if self.task is None:
+            self.task = self.bar.add_task(self.stage, total=None, unit=unit, rate="")
+        self.bar.update(self.task, completed=done, total=total or None, unit=unit, rate=rate)
+        if not console.is_terminal and time.monotonic() - self.last_line > PLAIN_EVERY:
+            self.last_line = time.monotonic()
+            left = f", {seconds / done * (total - done):.0f} s left" if done and total else ""
+            console.print(f"{self.stage:<22} {done:,}/{total:,} {unit}  {rate}{left}")

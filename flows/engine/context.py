@@ -1,0 +1,194 @@
+"""One run of a flow: its home, its folder, its record of stages and events.
+
+::
+
+    <home>/runs/<utc>-<flow>-<slug>/
+        run.json  settings.toml  events.ndjson  report.html  report.json
+"""
+
+import contextlib
+import functools
+import importlib.metadata
+import json
+import secrets
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import prefect.runtime
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+
+from flows.engine.console import StageLine, console
+from flows.engine.home import RUN_LOCK, check_space, locked, now
+from flows.engine.settings_file import dump_settings
+from pipeline.core.cache import Cache, write_atomically
+from pipeline.core.registry import Registry
+from pipeline.core.store import Dataset, Store
+from pipeline.settings import Settings
+from schemas.evaluation import ARMS
+
+if TYPE_CHECKING:
+    from annotation.queue import ReviewQueue
+    from pipeline.pairs.teachers.replies import Usage
+
+LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "polars", "datasketch", "prefect")
+
+
+@dataclass
+class Run:
+    """What the steps of one run share."""
+
+    flow: str
+    settings: Settings
+    folder: Path
+    started_at: str
+    store: Store
+    registry: Registry
+    lines: list[StageLine] = field(default_factory=list)
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    """The dataset each stage ended with, by stage."""
+    usage: "Usage | None" = None
+    """What the teacher was asked in this run."""
+    queue: "ReviewQueue | None" = None
+    """Whose state is shown in the report."""
+
+    @property
+    def home(self) -> Path:
+        """The folder that holds everything the program writes."""
+        return self.settings.paths.home
+
+    def cache(self, name: str) -> Cache:
+        """Return one of the caches of costly results: ``reads`` or ``replies``."""
+        return Cache(self.home / name)
+
+    def event(self, kind: str, stage: str, **facts: Any) -> None:
+        """Append an event to events.ndjson (START, PROGRESS, COMPLETE, FAIL as in OpenLineage)."""
+        row = {"at": now(), "event": kind, "run": self.folder.name, "stage": stage} | facts
+        with (self.folder / "events.ndjson").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(row) + "\n")
+
+    def finished(self, line: StageLine, dataset: Dataset) -> None:
+        """Note that a stage ended, and say so."""
+        self.lines.append(line)
+        self.datasets[line.stage] = dataset
+        self.registry.point(
+            f"dataset/{ref_name(line.stage, dataset.name)}", dataset, self.flow, now()
+        )
+        say(str(line))
+
+
+def is_stage(stage: str, name: str) -> bool:
+    """Whether a name means a stage: its own, or that of a kind such as ``evaluate``."""
+    return stage == name or stage.startswith(f"{name} ")
+
+
+def say(text: str) -> None:
+    """Print a line, and send it to the page of the flow run where there is one."""
+    console.print(text, markup=False, soft_wrap=True)
+    with contextlib.suppress(MissingContextError):
+        get_run_logger().info(text)
+
+
+@functools.cache
+def say_once(text: str) -> None:
+    """Say what a process would come upon again and again, such as a torn line, only once."""
+    say(text)
+
+
+def is_scheduled() -> bool:
+    """Whether a deployment started this flow run, rather than a person at a command line."""
+    return bool(prefect.runtime.deployment.id)
+
+
+def ref_name(stage: str, dataset: str) -> str:
+    """Name the ref of a dataset: its own name, with the arm behind it where arms share one."""
+    arm = stage.partition(" ")[2]
+    return f"{dataset}-{arm}" if arm in ARMS else dataset
+
+
+WAIT_SECONDS = 12 * 3600.0
+"""A scheduled run waits so long for another one; at a command line one is told at once."""
+
+
+@contextmanager
+def open_run(flow: str, settings: Settings, lock: str = RUN_LOCK) -> Iterator[Run]:
+    """Lock the home folder and give the block a run of its own.
+
+    Args:
+        flow: name of the flow.
+        settings: all settings.
+        lock: name of the lock: flows that make no data set or model of the loop take another.
+
+    Raises:
+        HomeLocked: another run uses the home folder.
+        StoreError: the home folder cannot be written, or the disk is nearly full.
+    """
+    home = settings.paths.home
+    with locked(home, lock, WAIT_SECONDS if is_scheduled() else 0):
+        check_space(home, settings.store.min_free_megabytes)
+        started = datetime.now(UTC)
+        name = f"{started:%Y%m%dT%H%M%SZ}-{flow}-{secrets.token_hex(3)}"
+        folder = home / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / "settings.toml").write_text(dump_settings(settings), "utf-8")
+        run = Run(
+            flow=flow,
+            settings=settings,
+            folder=folder,
+            started_at=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            store=Store(home / "store"),
+            registry=Registry(home / "refs", say_once),
+        )
+        run.event("START", flow)
+        try:
+            yield run
+        except BaseException as error:
+            _close(run, f"{type(error).__name__}: {error}")
+            raise
+        for name in settings.store.rebuild:
+            if not any(is_stage(line.stage, name) for line in run.lines):
+                stages = ", ".join(dict.fromkeys(line.stage for line in run.lines))
+                say(f"rebuild: no stage {name!r} in this run; its stages are {stages}")
+        _close(run, None)
+
+
+def _close(run: Run, error: str | None) -> None:
+    run.event("FAIL" if error else "COMPLETE", run.flow, **({"error": error} if error else {}))
+    record = {
+        "flow": run.flow,
+        "started_at": run.started_at,
+        "ended_at": now(),
+        "error": error,
+        "code": code_version(),
+        "datasets": {stage: str(dataset) for stage, dataset in run.datasets.items()},
+    }
+    write_atomically(run.folder / "run.json", json.dumps(record, indent=1).encode())
+
+
+@functools.cache
+def code_version() -> dict[str, Any]:
+    """Return commit and dirty flag of the checkout; empty when it is not one."""
+    root = Path(__file__).parents[2]
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@functools.cache
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that shape results."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}

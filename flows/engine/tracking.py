@@ -1,0 +1,223 @@
+"""Mirror models, their curves, their judgement and the registry's refs in MLflow.
+
+Read from the store and the refs, so that a mirror can be made at any time, goes on where it was
+interrupted, and adds nothing the second time. The store stays the truth: MLflow gets names,
+numbers and a path, no copy of a model.
+"""
+
+import importlib.util
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flows.engine import environment
+from pipeline.core.errors import SettingsError
+from pipeline.core.home import Home
+from pipeline.core.manifest import Manifest
+from pipeline.core.registry import CHALLENGER, CHAMPION
+from pipeline.settings import Settings, TrackingSettings
+
+MODEL, VERDICT = "tuneloop.model", "tuneloop.verdict"
+"""Tags of an MLflow run: fingerprints of the model, and of the judgement it shows."""
+BATCH = 1000
+"""Metrics in one call: the limit of MLflow's ``log_batch``."""
+LONGEST = 500
+"""Characters of a parameter or tag that are kept."""
+FIRST = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """What a mirror added; all 0 when everything was there."""
+
+    runs: int
+    verdicts: int
+    versions: int
+    aliases: int
+    """Aliases that were set, moved or taken away."""
+
+
+def mirror(settings: Settings) -> Mirrored | None:
+    """Bring MLflow up to date with the home folder; None when tracking is off.
+
+    Each model is a run (parameters from its settings, curves from its training, metrics and
+    verdict from its judgement) and a version of one registered model; the aliases ``champion``
+    and ``challenger`` stand where the refs stand.
+
+    Raises:
+        SettingsError: MLflow is not installed.
+    """
+    if not settings.tracking.mlflow:
+        return None
+    environment.prepare(settings.paths.home)
+    client = _client(settings.tracking, settings.paths.home)
+    home = Home.at(settings.paths.home)
+    manifests = sorted(home.manifests(), key=lambda item: (item.created_at, item.fingerprint))
+    models = [item for item in manifests if item.dataset == "model"]
+    judged = {  # the last judgement of each model
+        item.inputs["model"].partition("/")[2]: item
+        for item in manifests
+        if item.dataset == "verdict" and "model" in item.inputs
+    }
+    name = settings.tracking.name
+    experiment = _experiment(client, name, home.store.root)
+    runs = verdicts = versions = 0
+    version_of = {}
+    for model in models:
+        folder = home.store.folder(model.dataset, model.fingerprint)
+        run, new = _run(client, experiment, model, folder)
+        runs += new
+        verdict = judged.get(model.fingerprint)
+        if verdict is not None and run.data.tags.get(VERDICT) != verdict.fingerprint:
+            _log_verdict(client, run.info.run_id, verdict, home)
+            verdicts += 1
+        version, new = _version(client, name, model, folder, run.info.run_id)
+        version_of[model.fingerprint] = version
+        versions += new
+    aliases = _move_aliases(client, name, home, version_of) if version_of else 0
+    return Mirrored(runs, verdicts, versions, aliases)
+
+
+def require_mlflow(tracking: TrackingSettings) -> None:
+    """Raise SettingsError when tracking is on and MLflow is not installed."""
+    if tracking.mlflow and importlib.util.find_spec("mlflow") is None:
+        raise SettingsError(
+            f"tracking.mlflow: {tracking.mlflow!r} found and mlflow is not installed; expected the "
+            'extra; run `pip install "tuneloop[mlflow]"`, or set tracking.mlflow = ""'
+        )
+
+
+def numbers(value: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Yield (path, number) for the numbers in nested mappings; lists and texts are left out."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from numbers(inner, f"{prefix}/{key}" if prefix else str(key))
+    elif isinstance(value, int | float) and prefix:
+        yield prefix, float(value)
+
+
+def curves(training: Mapping[str, Any]) -> Iterator[tuple[str, int, float]]:
+    """Yield (name, step, value) for each list of (step, value) pairs of a training."""
+    for name, points in training.items():
+        pairs = isinstance(points, list) and all(
+            isinstance(point, list) and len(point) == 2 and isinstance(point[0], int)
+            for point in points
+        )
+        if pairs:
+            for step, value in points:
+                yield name, step, float(value)
+
+
+def _client(tracking: TrackingSettings, home: Path) -> Any:
+    require_mlflow(tracking)
+    from mlflow import MlflowClient
+
+    for logger in ("mlflow", "alembic"):
+        logging.getLogger(logger).setLevel(logging.WARNING)
+    file = home.absolute() / tracking.mlflow.removeprefix(FIRST)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return MlflowClient(f"{FIRST}{file}", f"{FIRST}{file}")
+
+
+def _experiment(client: Any, name: str, store: Path) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    return str(client.create_experiment(name, artifact_location=store.absolute().as_uri()))
+
+
+def _run(client: Any, experiment: str, model: Manifest, folder: Path) -> tuple[Any, bool]:
+    """Return the run of a model, and whether it is new; a half-written one is written again."""
+    for found in client.search_runs([experiment], f"tags.`{MODEL}` = '{model.fingerprint}'"):
+        if found.info.status == "FINISHED":
+            return found, False
+        client.delete_run(found.info.run_id)
+    from mlflow.entities import Metric, Param
+
+    started = _milliseconds(model.created_at)
+    tags = {MODEL: model.fingerprint, "tuneloop.content": model.content}
+    run = client.create_run(
+        experiment, start_time=started, tags=tags, run_name=model.fingerprint[:8]
+    )
+    key = run.info.run_id
+    card = _read(folder / "run_card.json")
+    wanted = _flat({**model.settings, "base_model": card.get("base_model", {}).get("name")})
+    parameters = [Param(name, text[:LONGEST]) for name, text in wanted if text]
+    training = _read(folder / "training.json")
+    metrics = [Metric(name, value, started + step, step) for name, step, value in curves(training)]
+    metrics += [Metric(name, value, started, 0) for name, value in numbers(training)]
+    client.log_batch(key, params=parameters)
+    for start in range(0, len(metrics), BATCH):
+        client.log_batch(key, metrics=metrics[start : start + BATCH])
+    client.set_terminated(key, "FINISHED", started + int(1000 * model.facts.seconds))
+    return client.get_run(key), True
+
+
+def _log_verdict(client: Any, run: str, verdict: Manifest, home: Home) -> None:
+    from mlflow.entities import Metric
+
+    record = _read(home.store.folder(verdict.dataset, verdict.fingerprint) / "verdict.json")
+    at = _milliseconds(verdict.created_at)
+    metrics = [Metric(name, value, at, 0) for name, value in numbers(record)]
+    for start in range(0, len(metrics), BATCH):
+        client.log_batch(run, metrics=metrics[start : start + BATCH])
+    said = record.get("verdict", {})
+    client.set_tag(run, "tuneloop.gate", "promoted" if said.get("promoted") else "kept")
+    client.set_tag(run, "tuneloop.gate.summary", str(said.get("summary", ""))[:LONGEST])
+    client.set_tag(run, VERDICT, verdict.fingerprint)  # last: without it, it is logged again
+
+
+def _version(client: Any, name: str, model: Manifest, folder: Path, run: str) -> tuple[str, bool]:
+    """Return the version of a model in MLflow's registry, and whether it is new."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        client.create_registered_model(name)
+    found = client.search_model_versions(f"name = '{name}' and run_id = '{run}'")
+    if found:
+        return str(found[0].version), False
+    made = client.create_model_version(
+        name, source=folder.absolute().as_uri(), run_id=run, tags={MODEL: model.fingerprint}
+    )
+    return str(made.version), True
+
+
+def _move_aliases(client: Any, name: str, home: Home, version_of: Mapping[str, str]) -> int:
+    """Set the aliases to where the refs point; return how many had to be changed."""
+    now = {key: str(value) for key, value in client.get_registered_model(name).aliases.items()}
+    changed = 0
+    for ref in (CHAMPION, CHALLENGER):
+        alias, entry = ref.partition("/")[2], home.registry.get(ref)
+        wanted = version_of.get(entry.fingerprint) if entry else None
+        if now.get(alias) == wanted:
+            continue
+        if wanted is None:
+            client.delete_registered_model_alias(name, alias)
+        else:
+            client.set_registered_model_alias(name, alias, wanted)
+        changed += 1
+    return changed
+
+
+def _flat(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, inner in value.items():
+        yield key, inner if isinstance(inner, str) else json.dumps(inner)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        return {}
+    found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return found
+
+
+def _milliseconds(at: str) -> int:
+    return int(1000 * datetime.fromisoformat(at).timestamp())

@@ -1,0 +1,1 @@
+"""Models that were made: list, load, export, chat."""

@@ -1,0 +1,135 @@
+"""Talk to a model: the champion, any adapter, or the base; adapters change while you talk."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from flows.models.listing import entries
+from flows.models.loaded_model import base_model
+from pipeline.core.errors import InputError, TuneloopError
+from pipeline.core.home import Home
+from pipeline.settings import Settings
+from pipeline.text.chat import Message
+
+if TYPE_CHECKING:
+    from pipeline.train.models.adapter_swap import Swap
+
+HELP = """\
+/adapter A   let another adapter answer: champion, challenger, a fingerprint or a folder
+/base        let the base model answer, without an adapter
+/adapters    list the trained models
+/help        this list
+An empty line ends. A change of adapter starts a new conversation; the base stays in memory."""
+
+
+@dataclass
+class Conversation:
+    """Who answers, and what was said."""
+
+    settings: Settings
+    swap: "Swap"
+    name: str
+    messages: list[Message] = field(default_factory=list)
+    turns: list[dict[str, str]] = field(default_factory=list)
+
+    def ask(self, line: str) -> str:
+        """Return the answer to a line."""
+        from pipeline.evaluate.answers.reply import reply
+
+        self.messages.append({"role": "user", "content": line})
+        limit = 2 * (self.settings.evaluate.max_new_tokens or 256)
+        said = reply(self.swap.model, self.swap.tokenizer, self.messages, limit)
+        self.messages.append({"role": "assistant", "content": said})
+        self.turns.append({"adapter": self.name, "user": line, "assistant": said})
+        return said
+
+    def command(self, line: str) -> str:
+        """Do what a line that begins with ``/`` says; return what to tell.
+
+        Raises:
+            TuneloopError: there is no such command or adapter, or it does not fit.
+        """
+        word, _, rest = line.partition(" ")
+        if word == "/help":
+            return HELP
+        if word == "/adapters":
+            return listing(self.settings)
+        if word == "/base" or (word == "/adapter" and rest.strip()):
+            name = rest.strip() if word == "/adapter" else "base"
+            self.swap.use(find_adapter(self.settings, name))
+            self.name, self.messages = name, []
+            return f"{name} answers now; a new conversation"
+        raise InputError(
+            f"chat: {line!r} is no command; expected /adapter A, /base, /adapters or /help; "
+            "begin a question with another character"
+        )
+
+
+def talk(settings: Settings, model: str, lines: TextIO, as_json: bool) -> None:
+    """Answer lines until an empty one or the end.
+
+    Args:
+        settings: all settings.
+        model: who answers first: ``base``, ``champion``, ``challenger``, a fingerprint or a
+            folder.
+        lines: what is typed, or a pipe.
+        as_json: print one JSON object at the end, rather than each answer.
+
+    Raises:
+        InputError: there is no such model yet.
+        TuneloopError: a command in a pipe cannot be followed; a person is told and goes on.
+    """
+    from pipeline.train.models.adapter_swap import Swap
+
+    adapter = find_adapter(settings, model)
+    talking = Conversation(settings, Swap(base_model(settings), settings.model, adapter), model)
+    while True:
+        click.echo("> ", nl=False, err=True)
+        line = lines.readline().strip()
+        if not line:
+            break
+        if line.startswith("/"):
+            try:
+                click.echo(talking.command(line), err=True)
+            except TuneloopError as error:
+                if not lines.isatty():  # what follows would be answered by the wrong model
+                    raise
+                click.echo(f"tuneloop: {error}", err=True)
+            continue
+        said = talking.ask(line)
+        if not as_json:
+            click.echo(said)
+    if as_json:
+        click.echo(json.dumps({"model": model, "turns": talking.turns}, ensure_ascii=False))
+
+
+def find_adapter(settings: Settings, name: str) -> Path | None:
+    """Return the folder of an adapter by ref, fingerprint or path; None for ``base``.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name == "base":
+        return None
+    folder = Path(name).expanduser()
+    if (folder / "run_card.json").is_file():
+        return folder.resolve()
+    home = Home.at(settings.paths.home)
+    if name in ("champion", "challenger") and home.registry.get(f"model/{name}") is None:
+        raise InputError(
+            f"chat: no {name} found; expected a trained model; run `tuneloop run`, or talk "
+            "to the base model with --model base"
+        )
+    return home.store.path(home.model(name)).resolve()
+
+
+def listing(settings: Settings) -> str:
+    """Return the trained models of the home folder, a line each, the latest first."""
+    lines = [
+        f"{item.fingerprint}  {item.method:<10} {item.trained_at}  {', '.join(item.marks)}".rstrip()
+        for item in entries(Home.at(settings.paths.home))
+    ]
+    return "\n".join(lines) or "no trained model yet"

@@ -1,0 +1,104 @@
+"""Every model that was trained here, with what became of it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.core.home import Home
+from pipeline.core.manifest import Manifest
+from pipeline.core.registry import CHALLENGER, CHAMPION
+from pipeline.core.store import Dataset
+
+RECORD = "verdict.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the gate said of a model: the data set that keeps the evidence, and its record."""
+
+    evidence: str
+    """``verdict/fingerprint``."""
+    at: str
+    record: dict[str, Any]
+
+    @property
+    def promoted(self) -> bool:
+        """Whether all checks held."""
+        return bool(self.record["verdict"]["promoted"])
+
+    @property
+    def summary(self) -> str:
+        """The verdict in one sentence."""
+        return str(self.record["verdict"]["summary"])
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One model of the registry."""
+
+    fingerprint: str
+    method: str
+    trained_at: str
+    """UTC, ISO 8601."""
+    marks: tuple[str, ...]
+    """champion, challenger; ``was champion`` of one that another replaced."""
+    verdict: str
+    """promoted, refused, or not judged: what the gate said last, whatever people did."""
+    test_loss: float | None
+    """Nats a token on its frozen test set; None before it was judged."""
+    summary: str
+    evidence: str
+    """Data set of the verdict; empty before it was judged."""
+
+
+def judgement(home: Home, model: Dataset) -> Judgement | None:
+    """Return what the gate said last of a model, or None."""
+    return _judgements(home).get(str(model))
+
+
+def entries(home: Home) -> list[Entry]:
+    """Return all models of the store, the latest first."""
+    judged = _judgements(home)
+    manifests = [item for item in home.manifests() if item.dataset == "model"]
+    latest = sorted(manifests, key=lambda item: (item.created_at, item.fingerprint), reverse=True)
+    return [_entry(home, item, judged.get(f"model/{item.fingerprint}")) for item in latest]
+
+
+def _entry(home: Home, manifest: Manifest, found: Judgement | None) -> Entry:
+    loss = None
+    if found is not None:
+        arm = found.record["evaluation"]["arms"].get("challenger", {})
+        loss = arm["loss"]["value"] if "loss" in arm else None
+    return Entry(
+        fingerprint=manifest.fingerprint,
+        method=str(manifest.settings.get("method", "")),
+        trained_at=manifest.created_at,
+        marks=_marks(home, manifest.fingerprint),
+        verdict="not judged" if found is None else "promoted" if found.promoted else "refused",
+        test_loss=loss,
+        summary=found.summary if found else "",
+        evidence=found.evidence if found else "",
+    )
+
+
+def _marks(home: Home, fingerprint: str) -> tuple[str, ...]:
+    marks = []
+    for ref in (CHAMPION, CHALLENGER):
+        current = home.registry.get(ref)
+        if current is not None and current.fingerprint == fingerprint:
+            marks.append(ref.removeprefix("model/"))
+    if "champion" not in marks and home.registry.was(CHAMPION, fingerprint):
+        marks.append("was champion")
+    return tuple(marks)
+
+
+def _judgements(home: Home) -> dict[str, Judgement]:
+    """Return the latest verdict by model."""
+    found: dict[str, Judgement] = {}
+    verdicts = [item for item in home.manifests() if item.dataset == "verdict"]
+    for manifest in sorted(verdicts, key=lambda item: (item.created_at, item.fingerprint)):
+        path = home.store.folder(manifest.dataset, manifest.fingerprint) / RECORD
+        record = json.loads(path.read_text("utf-8"))
+        evidence = f"verdict/{manifest.fingerprint}"
+        found[record["challenger"]] = Judgement(evidence, manifest.created_at, record)
+    return found

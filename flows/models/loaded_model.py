@@ -1,0 +1,62 @@
+"""The model that is in memory: one at a time, loaded when first needed."""
+
+import functools
+from typing import Any
+
+from flows.engine.console import console
+from flows.engine.context import say
+from pipeline.core.store import Dataset, Store
+from pipeline.settings import ModelSettings, Settings
+from pipeline.train.methods import resolved
+from pipeline.train.models.architecture import check_method
+from pipeline.train.models.base_model import BaseModel, describe_device, resolve_model
+from pipeline.train.models.check import check_base
+from pipeline.train.peak_memory import free_memory as free_memory
+
+
+def base_model(settings: Settings) -> BaseModel:
+    """Find the base model and check that it can be trained, before anything is paid for.
+
+    The embedded one is unpacked on first use, which takes a while.
+    """
+    models = settings.paths.home / "models"
+    with console.status("preparing the base model (the first time: half a minute)"):
+        base = resolve_model(settings.model, models)
+        check_base(base, models)
+        check_method(base, resolved(settings.train), models)
+        return base
+
+
+@functools.cache
+def say_device(settings: ModelSettings) -> None:
+    """Say on what models run, once a process."""
+    say(describe_device(settings))
+
+
+class LoadedModel:
+    """Loads the base model, or an adapter on it, and lets the one before go."""
+
+    def __init__(self, base: BaseModel, settings: ModelSettings, store: Store) -> None:
+        self.base = base
+        self.settings = settings
+        self.store = store
+        self._loaded: tuple[str, Any, Any] | None = None
+
+    def get(self, adapter: Dataset | None) -> tuple[Any, Any]:
+        """Return model and tokenizer of an adapter, or of the base model for None."""
+        name = str(adapter)
+        if self._loaded is None or self._loaded[0] != name:
+            from pipeline.train.cpu.packed import pack_linears
+            from pipeline.train.models.adapter import load_adapter
+
+            self.release()
+            say_device(self.settings)
+            folder = self.store.path(adapter) if adapter else None
+            model, tokenizer = load_adapter(self.base, folder, self.settings)
+            self._loaded = (name, pack_linears(model), tokenizer)
+        return self._loaded[1], self._loaded[2]
+
+    def release(self) -> None:
+        """Let the model go."""
+        self._loaded = None
+        free_memory()

@@ -1,0 +1,125 @@
+"""What the challenger kept: general text, questions, instructions and refusals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from flows.engine.context import Run
+from flows.engine.stage_runner import run_stage
+from flows.models.loaded_model import LoadedModel
+from pipeline.core.cache import digest
+from pipeline.core.stage import Given, Stage
+from pipeline.core.store import Dataset
+from pipeline.evaluate.measures.behaviour import Item, compare_behaviour, read_behaviour_items
+from pipeline.evaluate.retention.forgetting import GeneralSet, compare, read_general_set
+from pipeline.evaluate.retention.kept import Kept
+from pipeline.evaluate.stages import BEHAVIOUR, FORGETTING
+from pipeline.train.models.base_model import BaseModel
+from schemas.behaviour import BehaviourScores
+from schemas.evaluation import GeneralScores
+
+SCORED = ("base", "challenger")
+"""Arms whose behaviour is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class General:
+    """The general set, and how it is asked."""
+
+    texts: GeneralSet
+    items: tuple[Item, ...]
+    max_new_tokens: int
+
+
+def read_general(run: Run) -> General | None:
+    """Read ``paths.general``; None when it is switched off."""
+    folder, settings = run.settings.paths.general, run.settings.forgetting
+    if folder is None:
+        return None
+    items = read_behaviour_items(folder, settings)
+    return General(read_general_set(folder), items, settings.max_new_tokens)
+
+
+def measure_kept(
+    run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset, champion: Dataset | None
+) -> tuple[Kept, dict[str, Dataset]]:
+    """Measure base, champion and challenger on the general set and compare them.
+
+    Each model is measured on everything before the next one is loaded.
+
+    Returns:
+        The comparison, and the data sets it rests on.
+    """
+    general = read_general(run)
+    if general is None:
+        return Kept(), {}
+    arms: Mapping[str, Dataset | None] = {"base": None, "champion": champion, "challenger": model}
+    measured: dict[str, Dataset] = {}
+    for arm, adapter in arms.items():
+        if arm == "champion" and champion is None:
+            continue
+        measured[f"general_{arm}"] = general_scores(
+            run, FORGETTING.named(f"forgetting {arm}"), base, loaded, general.texts, adapter
+        )
+        if arm in SCORED and general.items:
+            measured[f"behaviour_{arm}"] = _behaviour(run, arm, base, loaded, general, adapter)
+    scores = {
+        arm: run.store.read(dataset, GeneralScores)
+        for arm in arms
+        if (dataset := measured.get(f"general_{arm}"))
+    }
+    settings = run.settings.evaluate
+    mine = scores["challenger"]
+    behaviour = None
+    if general.items:
+        said = [run.store.read(measured[f"behaviour_{arm}"], BehaviourScores) for arm in SCORED]
+        behaviour = compare_behaviour(*said)
+    kept = Kept(
+        forgetting=compare(scores["base"], mine, settings),
+        over_champion=compare(scores["champion"], mine, settings) if champion else None,
+        behaviour=behaviour,
+    )
+    return kept, measured
+
+
+def general_scores(
+    run: Run,
+    stage: Stage,
+    base: BaseModel,
+    loaded: LoadedModel,
+    general: GeneralSet,
+    adapter: Dataset | None,
+) -> Dataset:
+    """Measure one model on general texts and questions."""
+    return run_stage(
+        run,
+        stage,
+        general=Given(general, digest(general.content())),
+        model=Given(partial(loaded.get, adapter)),
+        parents={"model": adapter} if adapter else {},
+        base=base.digest,
+        adapter=adapter.content if adapter else None,
+    )
+
+
+def _behaviour(
+    run: Run,
+    arm: str,
+    base: BaseModel,
+    loaded: LoadedModel,
+    general: General,
+    adapter: Dataset | None,
+) -> Dataset:
+    asked: list[Any] = [[item.id, item.kind, item.prompt, item.checks] for item in general.items]
+    return run_stage(
+        run,
+        BEHAVIOUR.named(f"behaviour {arm}"),
+        items=Given(general.items, digest(asked)),
+        model=Given(partial(loaded.get, adapter)),
+        max_new_tokens=Given(general.max_new_tokens),
+        also={"max_new_tokens": general.max_new_tokens},
+        parents={"model": adapter} if adapter else {},
+        base=base.digest,
+        adapter=adapter.content if adapter else None,
+    )

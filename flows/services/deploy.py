@@ -1,0 +1,269 @@
+"""Deployments: what runs by itself, when, and on which kind of machine. One registry.
+
+::
+
+    python -m flows.services.deploy SETTINGS.toml         serve them here, as `tuneloop up` does
+    python -m flows.services.deploy --yaml SETTINGS.toml  print prefect.yaml for workers elsewhere
+    python -m flows.services.deploy --apply SETTINGS.toml make slots, automation, deployments, once
+
+The deployments are named ``curate/tuneloop`` and so on, without the home: one home folder to a
+Prefect server, as ``tuneloop up`` has it. Two homes on one server would take turns in one set of
+deployments.
+
+A schedule or automation that somebody paused in Prefect stays paused, and what is changed in the
+settings is applied at the next start. A deployment that was given to a work pool with
+``prefect deploy`` is left to the workers of that pool.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from uuid import UUID
+
+from flows.engine import environment
+from flows.engine.stage_runner import MODEL_SLOTS
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from prefect import Flow
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.responses import DeploymentResponse
+    from prefect.deployments.runner import RunnerDeployment
+
+DEPLOYMENT = "tuneloop"
+"""Name of each deployment behind its flow's, and slug of its schedule."""
+
+
+RUNS_AT_ONCE = 4
+"""Flow runs of the serving process: a training, and a synthesize that waits for it, must not hold
+up the review sync and the monitor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One flow that runs by itself."""
+
+    name: str
+    """Of the flow; also the field of ScheduleSettings, for one with a schedule."""
+    entrypoint: str
+    """Module path of the flow function: works in a checkout and in an installed package."""
+    about: str
+    pool: Literal["cpu", "gpu"] = "cpu"
+    """Kind of worker, where there are workers."""
+    scheduled: bool = True
+    """False for one that is only started by an event or by hand."""
+
+    def cron(self, settings: Settings) -> str:
+        """Return the five cron fields; empty for never."""
+        return str(getattr(settings.schedule, self.name)) if self.scheduled else ""
+
+    def flow(self) -> "Flow[..., Any]":
+        """Import the flow."""
+        module, _, name = self.entrypoint.rpartition(".")
+        flow: Flow[..., Any] = getattr(import_module(module), name)
+        return flow
+
+
+REGISTRY = (
+    Entry("curate", "flows.curate.curate", "Takes new documents in."),
+    Entry(
+        "synthesize",
+        "flows.synthesize.synthesize",
+        "Takes new documents in, writes and screens pairs for them.",
+        pool="gpu",
+    ),
+    Entry("review", "flows.review.sync_reviews", "Pulls decisions and pushes what is next."),
+    Entry("monitor", "flows.monitor.monitor", "Looks for drift and decides what it leads to."),
+    Entry(
+        "retrain",
+        "flows.retrain.retrain",
+        "Trains a challenger, judges it, promotes or keeps. Started by a drift event.",
+        pool="gpu",
+        scheduled=False,
+    ),
+    Entry("reconcile", "flows.reconcile.reconcile", "Starts a retrain whose event got lost."),
+)
+
+
+class Applied(NamedTuple):
+    """A deployment as it is on the server."""
+
+    name: str
+    """Of the entry."""
+    id: UUID
+    served: "RunnerDeployment | None"
+    """None for one that the workers of a pool run."""
+
+
+def parameters(settings: Settings) -> dict[str, Any]:
+    """Return the parameters of every deployment: what differs from the defaults, JSON-able."""
+    return {"settings": settings.model_dump(mode="json", exclude_defaults=True)}
+
+
+def deployments(
+    settings: Settings, entries: Sequence[Entry] = REGISTRY
+) -> "list[RunnerDeployment]":
+    """Return the deployments to serve: one run at a time each, a colliding one is dropped."""
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+    from prefect.client.schemas.schedules import CronSchedule
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.types.entrypoint import EntrypointType
+
+    found = []
+    for entry in entries:
+        cron = entry.cron(settings)
+        schedule = CronSchedule(cron=cron, timezone=settings.schedule.timezone) if cron else None
+        deployment = RunnerDeployment.from_flow(
+            entry.flow(),
+            name=DEPLOYMENT,
+            # `active` is not said: a new schedule is active, one that was paused stays so.
+            schedules=[DeploymentScheduleCreate(schedule=schedule, slug=DEPLOYMENT)]
+            if schedule
+            else None,
+            parameters=parameters(settings),
+            concurrency_limit=ConcurrencyLimitConfig(
+                limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
+            ),
+            description=entry.about,
+            tags=[DEPLOYMENT, entry.pool],
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        )
+        found.append(deployment)
+    return found
+
+
+def apply(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[Applied]:
+    """Make the server's deployments, model slots and automations what the settings say.
+
+    Applied twice, nothing is doubled.
+    """
+    from prefect.client.orchestration import get_client
+
+    from flows.services.automations import apply_automations
+
+    ensure_limits(settings)
+    applied = []
+    with get_client(sync_client=True) as client:
+        for entry, deployment in zip(entries, deployments(settings, entries), strict=True):
+            before = _existing(client, f"{deployment.flow_name}/{deployment.name}")
+            if before is not None and before.work_pool_name:
+                applied.append(Applied(entry.name, before.id, None))
+                continue
+            if before is not None:
+                deployment.paused = before.paused
+            key = cast(UUID, deployment.apply())  # typed as if it could be awaited
+            for schedule in before.schedules if before and not deployment.schedules else ():
+                if schedule.slug == DEPLOYMENT:  # one that a person added is theirs
+                    client.delete_deployment_schedule(key, schedule.id)
+            applied.append(Applied(entry.name, key, deployment))
+    apply_automations(settings, {item.name: item.id for item in applied})
+    return applied
+
+
+def _existing(client: "SyncPrefectClient", name: str) -> "DeploymentResponse | None":
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        return client.read_deployment_by_name(name)
+    except ObjectNotFound:
+        return None
+
+
+def ensure_limits(settings: Settings, anew: bool = False) -> None:
+    """Make the concurrency limit of models; one that is missing would not be enforced.
+
+    Args:
+        settings: say how many.
+        anew: also give back the slots of runs that were killed, which takes
+            :data:`LEASE_SECONDS` otherwise; only while nothing runs.
+    """
+    from prefect.client.orchestration import get_client
+
+    slots = settings.schedule.model_slots
+    with get_client(sync_client=True) as client:
+        client.upsert_global_concurrency_limit_by_name(name=MODEL_SLOTS, limit=slots)
+        if anew:
+            client.delete_global_concurrency_limit_by_name(MODEL_SLOTS)
+            client.upsert_global_concurrency_limit_by_name(name=MODEL_SLOTS, limit=slots)
+
+
+def prefect_yaml(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> str:
+    """Return a prefect.yaml with the same deployments for workers of two process pools."""
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    shared = parameters(settings)  # one object: the file has it once, and refers to it
+    items = []
+    for entry in entries:
+        cron = entry.cron(settings)
+        items.append(
+            {
+                "name": DEPLOYMENT,
+                "description": entry.about,
+                "entrypoint": entry.entrypoint,
+                "tags": [DEPLOYMENT, entry.pool],
+                "parameters": shared,
+                "schedules": [
+                    {"cron": cron, "timezone": settings.schedule.timezone, "slug": DEPLOYMENT}
+                ]
+                if cron
+                else [],
+                "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
+                "work_pool": {"name": work_pool(entry)},
+            }
+        )
+    yaml = YAML()
+    yaml.width = 1000
+    text = StringIO()
+    yaml.dump({"name": DEPLOYMENT, "pull": None, "deployments": items}, text)
+    pools = sorted({work_pool(entry) for entry in entries})
+    head = [
+        "# Made by `python -m flows.services.deploy --yaml SETTINGS.toml`: change the settings.",
+        "# With PREFECT_API_URL; for the server of `tuneloop up` with PREFECT_API_AUTH_STRING too,",
+        "# which is the line in <home>/prefect/login. Once:",
+        *(f"#   prefect work-pool create {pool} --type process --overwrite" for pool in pools),
+        "#   prefect deploy --all --prefect-file prefect.yaml",
+        "#   python -m flows.services.deploy --apply SETTINGS.toml   (slots and automation)",
+        "# On each machine, with tuneloop installed and the same paths as below:",
+        *(f"#   prefect worker start --pool {pool}" for pool in pools),
+    ]
+    return "\n".join(head) + "\n" + text.getvalue()
+
+
+def work_pool(entry: Entry) -> str:
+    """Name the work pool of an entry."""
+    return f"{DEPLOYMENT}-{entry.pool}"
+
+
+def serve_all(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> None:
+    """Apply the deployments and run what is due, until the process is asked to end."""
+    from flows.services.serving import serve
+
+    served = [item.served for item in apply(settings, entries) if item.served is not None]
+    # Workers elsewhere may be at work; without them nothing is, since this process is the only one.
+    ensure_limits(settings, anew=len(served) == len(entries))
+    serve(served, settings.paths.home, RUNS_AT_ONCE)
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the deployments of a settings file, apply them, or print its prefect.yaml."""
+    from flows.engine.settings_file import load_settings
+
+    settings = load_settings(Path(arguments[-1]))
+    environment.prepare(settings.paths.home, settings.model.allow_download)
+    if arguments[0] == "--yaml":
+        sys.stdout.write(prefect_yaml(settings))
+    elif arguments[0] == "--apply":
+        apply(settings)
+    else:
+        serve_all(settings)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

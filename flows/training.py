@@ -1,0 +1,160 @@
+"""Settled pairs to a model: gold -> decontaminate -> examples -> train -> drift baseline."""
+
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from flows.curate import Corpus
+from flows.engine.context import Run
+from flows.engine.stage_runner import run_stage
+from flows.models.loaded_model import LoadedModel, say_device
+from flows.replay import replay_rows
+from pipeline.core.cache import digest
+from pipeline.core.errors import InputError, TrainingError
+from pipeline.core.manifest import content_digest
+from pipeline.core.stage import Given, Stage
+from pipeline.core.store import Dataset
+from pipeline.dedup.decontaminate import DECONTAMINATE, check_leaks
+from pipeline.drift.baseline import DRIFT
+from pipeline.drift.features import document_texts, pair_texts
+from pipeline.pairs.benchmarks import read_benchmark
+from pipeline.pairs.examples import EXAMPLES
+from pipeline.pairs.gold import GOLD
+from pipeline.pairs.jsonl import read_jsonl
+from pipeline.train.methods import resolved
+from pipeline.train.models.base_model import BaseModel, hidden_size, token_counter
+from pipeline.train.models.distill import find_teacher
+from pipeline.train.stages import TRAIN
+from schemas.documents import UniqueDocuments
+from schemas.pairs import Examples, SettledPairs
+from schemas.splits import Splits
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What is trained and judged on."""
+
+    pairs: Dataset
+    examples: Dataset
+    leaks: int
+    """Rows of train or validation that repeat a test row: 0, or nothing is trained."""
+
+
+def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
+    """Join settled and gold pairs, drop what leaks into test, and render chat messages."""
+    settings = run.settings
+    gold = settings.paths.gold
+    benchmarks = [row for path in settings.paths.benchmarks for row in read_benchmark(path)]
+    clean = run_stage(
+        run,
+        DECONTAMINATE,
+        benchmarks=Given(benchmarks, digest(benchmarks) if benchmarks else None),
+        settled=settled,
+        gold=gold_pairs(run, corpus, gold) if gold else None,
+    )
+    examples = run_stage(run, EXAMPLES, pairs=clean)
+    leaks = check_leaks(run.store.read(clean, SettledPairs), benchmarks)
+    if len(leaks):
+        raise TrainingError(
+            f"leak check: {len(leaks)} rows of train or validation repeat test rows after "
+            "decontamination; expected none; this is a bug, please report it with the run folder"
+        )
+    return TrainingData(clean, examples, len(leaks))
+
+
+def gold_pairs(run: Run, corpus: Corpus, path: Path) -> Dataset:
+    """Read the gold file and let each row follow its document into a split."""
+    rows = read_jsonl(path)
+    duplicates = run.store.read_dropped(corpus.documents)
+    return run_stage(
+        run,
+        GOLD,
+        rows=Given(rows, digest(rows)),
+        documents=corpus.documents,
+        duplicates=Given(duplicates),
+        raw=corpus.raw,
+        splits=corpus.splits,
+        chunks=corpus.chunks,
+        name=Given(path.name),
+    )
+
+
+def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRAIN) -> Dataset:
+    """Train an adapter on the train rows, watched on the validation rows.
+
+    The test rows are no part of the fingerprint: a new test row trains nothing.
+    """
+    everything = run.store.read(examples, Examples)
+    rows = cast("DataFrame[Examples]", everything.filter(pl.col("split") != "test"))
+    counts = dict(rows.group_by("split").len().iter_rows())
+    if not counts.get("train") or not counts.get("validation"):
+        raise InputError(
+            f"train: {counts.get('train', 0)} train and {counts.get('validation', 0)} validation "
+            "rows found; expected at least one of each; review more pairs, add gold rows or "
+            "documents, or loosen review.require"
+        )
+    settings = run.settings
+    wanted = resolved(settings.train, hidden_size(base.path))
+    replayed = replay_rows(run, base, examples)
+    everything, rows = (
+        cast("DataFrame[Examples]", pl.concat([part, replayed])) for part in (everything, rows)
+    )
+    content = content_digest(rows)
+    distilled = find_teacher(wanted, run.home / "models")
+    work = run.home / "work" / digest([content, wanted.model_dump(mode="json")])[:16]
+
+    say_device(settings.model)
+    model = run_stage(
+        run,
+        stage,
+        # With the test rows, for the leak proof at its start; they decide nothing.
+        examples=Given(everything, content),
+        base=Given(base, base.digest),
+        settings=wanted,
+        model_settings=Given(settings.model),
+        work=Given(work),
+        distilled_from=distilled.digest if distilled else None,
+        parents={"from": examples},
+    )
+    shutil.rmtree(work, ignore_errors=True)  # checkpoints of a model that is stored
+    return model
+
+
+def store_drift_baseline(
+    run: Run,
+    base: BaseModel,
+    corpus: Corpus,
+    data: TrainingData,
+    model: Dataset,
+    loaded: LoadedModel,
+) -> Dataset:
+    """Keep the features of the training snapshot with the model, for later drift checks."""
+    splits = run.store.read(corpus.splits, Splits).filter(split="train")
+    documents = run.store.read(corpus.documents, UniqueDocuments)
+    seen = documents.filter(pl.col("doc_id").is_in(splits["doc_id"].to_list()))
+    trained = run.store.read(data.examples, Examples).filter(split="train")
+    texts = pl.concat(
+        [
+            document_texts(cast("DataFrame[UniqueDocuments]", seen)),
+            pair_texts(cast("DataFrame[Examples]", trained)),
+        ]
+    )
+
+    seed = run.settings.train.seed
+    return run_stage(
+        run,
+        DRIFT,
+        texts=Given(texts, content_digest(texts)),
+        count_tokens=Given(token_counter(base.path)),
+        model=Given(partial(loaded.get, model)),
+        seed=Given(seed),
+        also={"seed": seed},
+        adapter=model.content,
+        base=base.digest,
+        parents={"model": model, "documents": corpus.documents, "examples": data.examples},
+    )

@@ -1,0 +1,1 @@
+"""What is shown of a home: trace, cards, status, plan, report."""

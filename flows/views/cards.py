@@ -1,0 +1,174 @@
+"""What manifests, run card and verdict say of a model, for its card and that of its data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flows.models.listing import Judgement, judgement
+from pipeline.core.cache import write_atomically
+from pipeline.core.home import Home, ancestors
+from pipeline.core.manifest import Manifest
+from pipeline.core.store import Dataset
+from pipeline.pairs.places import unit_of
+from pipeline.report.cards import DataFacts, ModelFacts, data_card, model_card
+from pipeline.settings import Settings
+from pipeline.train.models.adapter import read_run_card
+from pipeline.train.models.embedded import NAME as EMBEDDED
+
+HUB = {EMBEDDED: ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")}
+"""Id on the Hub and licence of the embedded model; of others the README in their folder tells."""
+
+STAGES = (
+    "chunks",
+    "splits",
+    "candidate_pairs",
+    "screened_pairs",
+    "settled_pairs",
+    "gold_pairs",
+    "clean_pairs",
+    "examples",
+)
+"""Data sets on the way from unique documents to examples, in order."""
+
+DECISIONS = ("accepted", "edited", "rejected", "reviewers_disagree", "unreviewed")
+FILES = {"model": "model_card.md", "data": "data_card.md"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Both cards as Markdown."""
+
+    model: str
+    data: str
+
+
+def model_and_data_card(home: Home, settings: Settings, model: Dataset) -> Cards:
+    """Render the cards of a model and of the examples it was trained on."""
+    data = _data_facts(home, model, settings.paths.input.resolve().name)
+    facts = _model_facts(home, settings, model, data, judgement(home, model))
+    return Cards(model_card(facts), data_card(data))
+
+
+def write_cards(cards: Cards, folder: Path) -> list[Path]:
+    """Write model_card.md and data_card.md into a folder."""
+    files = []
+    for kind, name in FILES.items():
+        files.append(folder / name)
+        write_atomically(files[-1], getattr(cards, kind).encode())
+    return files
+
+
+def _model_facts(
+    home: Home, settings: Settings, model: Dataset, data: DataFacts, judged: Judgement | None
+) -> ModelFacts:
+    manifest = home.store.manifest(model.name, model.fingerprint)
+    card = read_run_card(home.store.path(model))
+    name = card["base_model"]["name"]
+    base, licence = HUB.get(name, (name, _licence(Path(settings.model.base_model))))
+    return ModelFacts(
+        name=f"{data.name}-{manifest.fingerprint[:8]}",
+        fingerprint=manifest.fingerprint,
+        created_at=manifest.created_at,
+        base=base,
+        base_digest=card["base_model"]["digest"],
+        template_digest=card["template_digest"],
+        licence=licence,
+        method=card["method"],
+        settings=card["settings"],
+        trainable_parameters=card["trainable_parameters"],
+        supervised_tokens=card["supervised_tokens"],
+        best_step=card["best_step"],
+        steps=card["steps"],
+        libraries=card["libraries"],
+        code=manifest.code,
+        verdict=judged.record if judged else None,
+        evidence=judged.evidence if judged else "",
+        data=data,
+    )
+
+
+def _data_facts(home: Home, model: Dataset, name: str) -> DataFacts:
+    manifest = home.store.manifest(model.name, model.fingerprint)
+    origin = home.dataset(manifest.inputs["from"])
+    found = list(ancestors(home, origin))
+    before = {item.dataset: item for item in found}
+    documents = documents_in(found)
+    examples = home.rows(origin)
+    settled = before.get("settled_pairs")
+    cleaned = next((item for item in documents if item.dataset == "documents"), None)
+    return DataFacts(
+        name=name,
+        languages=tuple(cleaned.settings.get("languages", ())) if cleaned else (),
+        stages=tuple(
+            (item.dataset, item.facts.rows_in, item.facts.rows_kept, item.facts.reasons)
+            for item in [*documents, *(before[stage] for stage in STAGES if stage in before)]
+        ),
+        formats=_count(home, documents[-1] if documents else None, "format"),
+        splits=_counts(examples, "split"),
+        unit=unit_of(examples),
+        origins=_counts(examples, "origin"),
+        statuses=_counts(examples, "status"),
+        generators=_generators(home, before.get("clean_pairs")),
+        decisions={
+            kind: int(settled.facts.metrics[kind])
+            for kind in DECISIONS
+            if settled and settled.facts.metrics.get(kind)
+        },
+        reviewers=len(_count(home, before.get("reviews"), "reviewer")),
+        redacted=tuple(cleaned.settings.get("redact", ())) if cleaned else (),
+        fingerprint=origin.fingerprint,
+        created_at=home.store.manifest(origin.name, origin.fingerprint).created_at,
+    )
+
+
+def documents_in(found: Sequence[Manifest]) -> list[Manifest]:
+    """Return the stages of the documents in order: read, cleaned, without duplicates.
+
+    Args:
+        found: of :func:`ancestors`. The first unique documents in it are what the chunks are of;
+            others were compared with.
+    """
+    known = {str(item): item for item in found}
+    at = next((item for item in found if item.dataset == "unique_documents"), None)
+    stages: list[Manifest] = []
+    while at is not None:
+        stages.append(at)
+        at = known.get(at.inputs.get("documents", ""))
+    return stages[::-1]
+
+
+def _count(home: Home, manifest: Manifest | None, column: str) -> dict[str, int]:
+    if manifest is None:
+        return {}
+    found = home.store.find(manifest.dataset, manifest.fingerprint)
+    return _counts(home.rows(found), column) if found else {}
+
+
+def _counts(frame: pl.DataFrame, column: str) -> dict[str, int]:
+    """Return rows by value, most frequent first."""
+    counted = frame.group_by(column).len().sort(["len", column], descending=[True, False])
+    return {str(value): int(rows) for value, rows in counted.iter_rows()}
+
+
+def _generators(home: Home, manifest: Manifest | None) -> tuple[tuple[str, str, str, int], ...]:
+    found = home.store.find(manifest.dataset, manifest.fingerprint) if manifest else None
+    if found is None:
+        return ()
+    columns = ["origin", "generator", "prompt_version"]
+    pairs = home.rows(found).filter(pl.col("origin") != "gold")
+    return tuple(pairs.group_by(columns).len().sort(columns).iter_rows())
+
+
+def _licence(folder: Path) -> str | None:
+    """Return the licence that the README of a model folder names, or None."""
+    readme = folder / "README.md"
+    if not readme.is_file():
+        return None
+    from huggingface_hub import ModelCard
+
+    header: Any = ModelCard(readme.read_text("utf-8"), ignore_metadata_errors=True).data
+    found = header.to_dict().get("license")
+    return found if isinstance(found, str) else None

@@ -1,0 +1,261 @@
+"""Collect what a run did into its report: page, JSON, and artifacts on the Prefect server."""
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from flows.engine.artifacts import send_artifacts
+from flows.engine.console import console
+from flows.engine.context import Run, say_once
+from flows.engine.home import now
+from flows.engine.settings_file import dump_settings
+from flows.views.cards import model_and_data_card, write_cards
+from flows.views.examples import (
+    answers,
+    drop_examples,
+    pair_examples,
+    redaction,
+    repeated,
+    stage_rows,
+)
+from pipeline.core.cache import write_atomically
+from pipeline.core.home import Home
+from pipeline.core.store import Dataset
+from pipeline.drift.baseline import summary
+from pipeline.drift.ledger import Ledger
+from pipeline.drift.policy import Decision
+from pipeline.report import contents
+from pipeline.report.html import render
+from pipeline.report.tuning import Tuning
+from schemas.drift import DriftFeatures
+
+if TYPE_CHECKING:
+    from pipeline.evaluate.gate.judged import Judged
+    from pipeline.train.tune.choice import Choice
+
+FUNNEL = {
+    "documents read": "ingest",
+    "clean": "clean",
+    "trimmed": "trim",
+    "unique": "deduplicate",
+    "distinct": "semantic",
+    "chunks": "chunk",
+    "candidate pairs": "generate",
+    "screened": "screen",
+    "settled": "settle",
+}
+"""Step of the funnel -> stage whose kept rows it counts."""
+
+
+def write_report(
+    run: Run,
+    judged: "Judged | None" = None,
+    drift: Decision | None = None,
+    retrain: contents.Retraining | None = None,
+    comparison: contents.Comparison | None = None,
+    tuning: "Choice | None" = None,
+) -> contents.Report:
+    """Build the report of a run, write report.html and report.json, send artifacts.
+
+    Args:
+        run: the run.
+        judged: what evaluation and gate said, when there was one.
+        drift: what the monitor decided.
+        retrain: why a retrain started, and what came of it.
+        comparison: several trainings side by side.
+        tuning: what a search for the best training found.
+    """
+    report = contents.Report(
+        run=_run(run),
+        stages=_stages(run),
+        funnel=_funnel(run),
+        teacher=_teacher(run),
+        review=_review(run),
+        splits=_splits(run),
+        training=_training(run),
+        **(_judgement(run, judged) if judged else {}),
+        drift=_drift(run, drift),
+        retrain=retrain,
+        comparison=comparison,
+        tuning=_tuning(tuning) if tuning else None,
+        redaction=redaction(run),
+        repeated=repeated(run),
+        drop_examples=drop_examples(run),
+        pair_examples=pair_examples(run),
+        lineage=_lineage(run),
+        settings_toml=dump_settings(run.settings),
+    )
+    write_atomically(run.folder / "report.json", report.model_dump_json(indent=1).encode())
+    write_atomically(run.folder / "report.html", render(report).encode())
+    if judged is not None:
+        home = Home(run.store, run.registry)
+        write_cards(model_and_data_card(home, run.settings, home.model("challenger")), run.folder)
+    send_artifacts(report)
+    page = run.folder / "report.html"
+    if page.is_relative_to(Path.cwd()):
+        page = page.relative_to(Path.cwd())
+    console.print(f"{'report':<22} {page}", markup=False, soft_wrap=True)
+    return report
+
+
+def _run(run: Run) -> contents.Run:
+    started = datetime.fromisoformat(run.started_at)
+    return contents.Run(
+        id=run.folder.name,
+        flow=run.flow,
+        started_at=run.started_at,
+        seconds=(datetime.fromisoformat(now()) - started).total_seconds(),
+        command=" ".join(["tuneloop", *sys.argv[1:]]),
+        exit=0,
+    )
+
+
+def _tuning(choice: "Choice") -> Tuning:
+    return Tuning.model_validate(choice.to_dict() | {"settings": choice.settings})
+
+
+def _stages(run: Run) -> tuple[contents.Stage, ...]:
+    return tuple(
+        contents.Stage(
+            stage=line.stage,
+            rows_in=line.rows_in,
+            rows_kept=line.rows_kept,
+            rows_dropped=line.rows_in - line.rows_kept,
+            reasons=line.reasons,
+            seconds=round(line.seconds, 3),
+            reused=line.reused is not None,
+        )
+        for line in run.lines
+    )
+
+
+def _funnel(run: Run) -> tuple[contents.Count, ...]:
+    return tuple(
+        contents.Count(name=name, count=run.datasets[stage].rows)
+        for name, stage in FUNNEL.items()
+        if stage in run.datasets
+    )
+
+
+def _teacher(run: Run) -> contents.Teacher | None:
+    if run.usage is None:
+        return None
+    return contents.Teacher(
+        calls=run.usage.calls,
+        cached=run.usage.cached,
+        prompt_tokens=run.usage.prompt_tokens,
+        completion_tokens=run.usage.completion_tokens,
+    )
+
+
+def _review(run: Run) -> contents.Review | None:
+    if "settle" not in run.datasets or run.queue is None:
+        return None
+    metrics = _facts(run, "settle").metrics
+    status = run.queue.status()
+    decisions = [name for name in ("accepted", "returned", "undecided") if metrics[f"batch_{name}"]]
+    return contents.Review(
+        require=run.settings.review.require,
+        queued=status.queued,
+        open=status.open,
+        done=status.done,
+        skipped=status.skipped,
+        bounced=status.bounced,
+        accepted=int(metrics["accepted"]),
+        edited=int(metrics["edited"]),
+        rejected=int(metrics["rejected"]),
+        disagreed=int(metrics["reviewers_disagree"]),
+        sample_reviewed=int(metrics["sample_reviewed"]),
+        sample_rejected=int(metrics["sample_rejected"]),
+        error_bound=metrics["error_bound"],
+        decision=decisions[0] if decisions else "",
+        folder=str(run.home / "reviews"),
+    )
+
+
+def _splits(run: Run) -> contents.Splits | None:
+    rows = stage_rows(run, "examples")
+    if rows is None:
+        return None
+    counts = dict(rows.group_by("split").len().iter_rows())
+    return contents.Splits(
+        **{name: counts.get(name, 0) for name in ("train", "validation", "test")}
+    )
+
+
+def _training(run: Run) -> contents.Training | None:
+    if "train" not in run.datasets:
+        return None
+    path = run.store.path(run.datasets["train"]) / "training.json"
+    facts = json.loads(path.read_text("utf-8"))
+    return contents.Training(
+        **{key: facts[key] for key in contents.Training.model_fields if key in facts}
+    )
+
+
+def _judgement(run: Run, judged: "Judged") -> dict[str, Any]:
+    known = contents.Evaluation.model_fields
+    evaluation = judged.evaluation.to_dict() | {
+        "confidence": run.settings.evaluate.confidence,
+        "costs": {arm: cost.to_dict() for arm, cost in judged.costs.items()},
+        "advice": asdict(judged.advice),
+        "look": judged.look,
+        "foresight": judged.foresight.to_dict() if judged.foresight else None,
+        "claim": judged.claim.to_dict() if judged.claim else None,
+    }
+    verdict = judged.verdict.to_dict() | {"promoted": judged.promoted}
+    return {
+        "evaluation": {key: value for key, value in evaluation.items() if key in known},
+        "gate": verdict,
+        **judged.kept.to_dict(),
+        "answers": answers(run, judged),
+    }
+
+
+def _drift(run: Run, decision: Decision | None) -> contents.Drift | None:
+    dataset = run.datasets.get("drift baseline")
+    if dataset is None and decision is None:
+        return None
+    ledger = Ledger(run.home, say_once)
+    return contents.Drift(
+        reference=_reference(run, dataset) if dataset else None,
+        evidence=ledger.evidence(decision.id) if decision else None,
+        decision=decision,
+        history=tuple(ledger.decisions()),
+    )
+
+
+def _reference(run: Run, dataset: Dataset) -> contents.Reference:
+    described = summary(run.store.read(dataset, DriftFeatures))
+    features = {}
+    for kind, by_name in described.items():
+        for name, about in by_name.items():
+            points = cast("dict[str, float]", about["quantiles"])
+            features[f"{kind} {name}"] = contents.Feature(
+                low=points["0.05"], median=points["0.5"], high=points["0.95"]
+            )
+    return contents.Reference(fingerprint=dataset.fingerprint, rows=dataset.rows, features=features)
+
+
+def _lineage(run: Run) -> contents.Lineage:
+    datasets = []
+    for dataset in run.datasets.values():
+        manifest = run.store.manifest(dataset.name, dataset.fingerprint)
+        inputs = tuple(value.replace("/", " ") for value in manifest.inputs.values())
+        datasets.append(
+            contents.LineageDataset(
+                name=dataset.name,
+                fingerprint=dataset.fingerprint,
+                rows=dataset.rows,
+                inputs=tuple(value for value in inputs if " " in value),
+            )
+        )
+    return contents.Lineage(datasets=tuple(datasets))
+
+
+def _facts(run: Run, stage: str) -> Any:
+    dataset = run.datasets[stage]
+    return run.store.manifest(dataset.name, dataset.fingerprint).facts

@@ -1,0 +1,192 @@
+"""`tuneloop status`: where everything stands. Reads only, and needs no server.
+
+Each part of the answer is there before its first time, so that a new home can be asked too.
+"""
+
+import json
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+
+from annotation.label_studio_connection import login_path
+from annotation.queues import CombinedQueue, open_queue
+from flows.engine.context import say_once
+from flows.engine.home import now
+from flows.services.running import Up, running_up, schedules
+from flows.services.secret import read_secret, secret_path
+from pipeline.core.errors import ReviewError, StoreError
+from pipeline.core.registry import CHALLENGER, CHAMPION, Registry
+from pipeline.core.store import Store
+from pipeline.drift.ledger import Ledger
+from pipeline.drift.policy import next_retrain_at
+from pipeline.settings import Settings
+
+Facts = dict[str, Any]
+
+
+def show(settings: Settings, as_json: bool) -> None:
+    """Print where everything stands.
+
+    Raises:
+        MissingDataset: the champion is not in the store any more; the rest is printed before.
+    """
+    facts = status(settings)
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+    else:
+        for name, lines in _lines(facts, settings):
+            for number, line in enumerate(lines):
+                click.echo(f"{name if number == 0 else '':<13}{line}".rstrip())
+    home = settings.paths.home
+    Registry(home / "refs").dataset(CHAMPION, Store(home / "store"))
+
+
+def status(settings: Settings) -> Facts:
+    """Return where everything stands, JSON-able.
+
+    Returns:
+        ``servers``: where `tuneloop up` runs, or None; ``schedules``: next and last run of each
+        deployment, or None when Prefect does not answer; ``reviews``: counts of the queue, or why
+        it cannot be read, or None before the first pairs;
+        ``champion``, ``challenger``: refs or None; ``decision``: the last one or None;
+        ``retrain``: the last row of its ledger or None; ``next_retrain_at``: None when it may
+        start now. Times are UTC.
+    """
+    home = settings.paths.home
+    registry = Registry(home / "refs")
+    ledger = Ledger(home, say_once)
+    there = running_up(home)
+    decisions, retrains = ledger.decisions(), ledger.retrains()
+    champion, challenger = registry.get(CHAMPION), registry.get(CHALLENGER)
+    return {
+        "home": str(home),
+        "servers": _servers(there),
+        "schedules": _schedules(there, home),
+        "reviews": _reviews(settings),
+        "champion": champion.model_dump() if champion else None,
+        "challenger": challenger.model_dump() if challenger else None,
+        "decision": decisions[-1].model_dump(mode="json") if decisions else None,
+        "retrain": retrains[-1].model_dump(mode="json") if retrains else None,
+        "next_retrain_at": next_retrain_at(retrains, now(), settings.retrain),
+    }
+
+
+def _servers(there: Up | None) -> Facts | None:
+    if there is None:
+        return None
+    return _fields(there)
+
+
+def _schedules(there: Up | None, home: Path) -> list[Facts] | None:
+    if there is None or not there.ready:
+        return None
+    try:
+        found = schedules(f"{there.prefect}/api", read_secret(home))
+    except (httpx.HTTPError, StoreError):
+        return None
+    return [
+        {"name": item.name, "next": _utc(item.next), "last": _utc(item.last), "state": item.state}
+        for item in found
+    ]
+
+
+def _reviews(settings: Settings) -> Facts | None:
+    """Count what is open, each pair once, by what was pulled so far."""
+    folder = settings.paths.home / "reviews"
+    if not ((folder / "queue.jsonl").exists() or (folder / "label_studio").exists()):
+        return None
+    try:
+        queue = open_queue(settings)
+        batches = []
+        if isinstance(queue, CombinedQueue):
+            batches = queue.server.batches(elsewhere=queue.files.stored().decided)
+        waiting = [_fields(batch) for batch in batches if batch.open]
+        return {**_fields(queue.status()), "batches": waiting}
+    except ReviewError as error:
+        return {"error": str(error)}
+
+
+def _fields(item: Any) -> Facts:
+    return {field.name: getattr(item, field.name) for field in fields(item)}
+
+
+def _lines(facts: Facts, settings: Settings) -> list[tuple[str, list[str]]]:
+    return [
+        ("home", [facts["home"]]),
+        ("servers", _server_lines(facts["servers"], Path(facts["home"]))),
+        ("schedules", _schedule_lines(facts, settings)),
+        ("reviews", _review_lines(facts["reviews"])),
+        ("champion", [_ref_line(facts["champion"], "none yet; `tuneloop run` makes one")]),
+        ("challenger", [_ref_line(facts["challenger"], "none yet")]),
+        ("drift", _decision_lines(facts["decision"])),
+        ("retrain", _retrain_lines(facts)),
+    ]
+
+
+def _server_lines(servers: Facts | None, home: Path) -> list[str]:
+    if servers is None:
+        return ["not running; start them with `tuneloop up`"]
+    state = "running" if servers["ready"] else "starting"
+    lines = [f"{state} since {_local(servers['since'])}, process {servers['process']}"]
+    lines.append(f"Prefect       {servers['prefect']}  login: {secret_path(home)}")
+    if servers["label_studio"]:
+        lines.append(f"Label Studio  {servers['label_studio']}  login: {login_path(home)}")
+    return lines
+
+
+def _schedule_lines(facts: Facts, settings: Settings) -> list[str]:
+    if facts["schedules"] is None:
+        planned = settings.schedule
+        names = ("curate", "synthesize", "review", "monitor", "reconcile")
+        crons = [f"{name:<12}{getattr(planned, name) or 'never'}" for name in names]
+        return [*crons, f"cron in {planned.timezone}; they run while `tuneloop up` does"]
+    lines = [f"{'':<12}{'next run':<22}last run"]
+    for item in facts["schedules"]:
+        last = f"{_local(item['last'])}  {item['state']}" if item["last"] else item["state"]
+        lines.append(f"{item['name']:<12}{_local(item['next']) or '-':<22}{last or 'none yet'}")
+    return lines
+
+
+def _review_lines(reviews: Facts | None) -> list[str]:
+    if reviews is None:
+        return ["nothing queued yet"]
+    if "error" in reviews:
+        return [reviews["error"]]
+    counts = [f"{name} {value}" for name, value in reviews.items() if name != "batches"]
+    return ["  ".join(counts)] + [
+        f"Label Studio, batch {batch['batch']}: {batch['open']} of {batch['tasks']} open, pushed "
+        f"{_local(batch['pushed_at'])}"
+        for batch in reviews["batches"]
+    ]
+
+
+def _ref_line(ref: Facts | None, none: str) -> str:
+    if ref is None:
+        return none
+    return f"{ref['name']}/{ref['fingerprint'][:12]} since {_local(ref['at'])}  ({ref['reason']})"
+
+
+def _decision_lines(decision: Facts | None) -> list[str]:
+    if decision is None:
+        return ["no check yet"]
+    return [f"{decision['action']} at {_local(decision['at'])}", *decision["reasons"]]
+
+
+def _retrain_lines(facts: Facts) -> list[str]:
+    last, allowed = facts["retrain"], facts["next_retrain_at"]
+    lines = [f"last: {last['outcome']} at {_local(last['at'])}"] if last else ["none yet"]
+    when = f"not before {_local(allowed)}" if allowed else "at any time"
+    return [*lines, f"by itself {when}"]
+
+
+def _utc(time: datetime | None) -> str | None:
+    return time.isoformat().replace("+00:00", "Z") if time else None
+
+
+def _local(time: str | None) -> str:
+    """Write a UTC time in the local time zone, which it names."""
+    return f"{datetime.fromisoformat(time).astimezone():%a %d %b %H:%M %Z}" if time else ""

@@ -1,0 +1,135 @@
+"""Follow a row both ways: to the passage it was made from, and into the models that learned it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from pipeline.core.errors import InputError
+from pipeline.core.home import Home, ancestors
+from pipeline.core.store import DROPPED, Dataset
+from pipeline.documents.lineage import describe, locate
+
+Row = dict[str, Any]
+
+
+TRACED = {
+    "doc_id": ["raw_documents", "documents", "unique_documents", "splits"],
+    "chunk_id": ["chunks", "splits"],
+    "pair_id": [
+        "candidate_pairs",
+        "screened_pairs",
+        "reviews",
+        "settled_pairs",
+        "gold_pairs",
+        "clean_pairs",
+        "examples",
+    ],
+}
+"""Where each kind of id lives, in the order of the stages."""
+
+
+def trace(home: Home, identifier: str) -> Row:
+    """Follow a document, chunk or pair through the latest datasets, up to source and models.
+
+    What only older datasets have is followed through those behind a model that learned it.
+
+    Returns:
+        ``found``: dataset -> row, upstream rows included; ``dropped``: dataset -> ledger row;
+        ``place``: where the chunk stands in the original, with ``label`` (file and page), ``start``
+        and ``end`` (characters of the raw text), ``pages`` and ``share`` (how much of it was
+        found); None without a chunk; ``models``: models that were trained on the pair, or on a
+        pair of the document or chunk.
+
+    Raises:
+        InputError: nothing has this id.
+    """
+    models = _models_trained_on(home, identifier)
+    found, dropped = _follow(home, identifier, home.latest())
+    if models and not found and not dropped:
+        # The nearest of each name: deduplication compared with older documents.
+        nearest = reversed(list(ancestors(home, models[-1])))
+        behind = {item.dataset: home.dataset(str(item)) for item in nearest}
+        found, dropped = _follow(home, identifier, behind)
+    if not found and not dropped:
+        raise InputError(
+            f"trace: no document, chunk or pair {identifier!r} in the latest datasets or behind a "
+            "model; expected an id as `tuneloop show pairs` prints it"
+        )
+    return {
+        "id": identifier,
+        "found": found,
+        "dropped": dropped,
+        "place": _place(found),
+        "models": [str(model) for model in models],
+    }
+
+
+def _follow(
+    home: Home, identifier: str, datasets: Mapping[str, Dataset]
+) -> tuple[dict[str, Row], dict[str, Row]]:
+    """Return the rows of an id and of what it was made from, and its rows in the ledgers."""
+    found: dict[str, Row] = {}
+    dropped: dict[str, Row] = {}
+    waiting = [identifier]
+    seen: set[str] = set()
+    while waiting:
+        current = waiting.pop()
+        if not current or current in seen:
+            continue
+        seen.add(current)
+        for column, names in TRACED.items():
+            for name in (name for name in names if name in datasets):
+                frame = home.rows(datasets[name])
+                if column == "doc_id" and "chunk_id" in frame.columns:
+                    frame = frame.filter(chunk_id="")  # the others are of chunks
+                if column in frame.columns:
+                    for row in frame.filter(pl.col(column) == current).head(1).to_dicts():
+                        found[name] = row
+                        waiting += [row[key] for key in ("chunk_id", "doc_id") if row.get(key)]
+        for name, dataset in datasets.items():
+            if (home.store.path(dataset) / DROPPED).exists():
+                ledger = home.rows(dataset, dropped=True).filter(pl.col("id") == current)
+                for row in ledger.head(1).to_dicts():
+                    dropped[name] = row
+                    waiting.append(row["related_id"] or "")
+    return found, dropped
+
+
+def _place(found: dict[str, Row]) -> Row | None:
+    raw, chunk = found.get("raw_documents"), found.get("chunks")
+    place = locate(raw, chunk["text"]) if raw and chunk else None
+    return {"label": describe(raw, place), **place._asdict()} if raw and place else None
+
+
+def _models_trained_on(home: Home, identifier: str) -> list[Dataset]:
+    """Return the models that learned a pair, or a pair of a document or chunk, the latest last."""
+    learned: dict[str, set[str]] = {}
+    """The pairs in question by examples: many models share theirs."""
+    models = []
+    for manifest in sorted(home.manifests(), key=lambda item: (item.created_at, str(item))):
+        source = manifest.inputs.get("from")
+        if manifest.dataset != "model" or source is None or not identifier:
+            continue
+        if source not in learned:
+            learned[source] = _train_pairs(home, source, identifier)
+        model = home.dataset(str(manifest))
+        told = json.loads((home.store.path(model) / "training.json").read_text("utf-8"))
+        if learned[source] - {row["id"] for row in told["dropped"]}:
+            models.append(model)
+    return models
+
+
+def _train_pairs(home: Home, examples: str, identifier: str) -> set[str]:
+    """Return the train rows of examples that are a pair, or are of a document or chunk."""
+    name, _, key = examples.partition("/")
+    origin = home.store.find(name, key)
+    if origin is None:
+        return set()
+    wanted = (pl.col("pair_id") == identifier) | (pl.col("doc_id") == identifier)
+    for item in ancestors(home, origin):
+        if item.dataset == "clean_pairs":  # examples say nothing of chunks
+            pairs = home.rows(home.dataset(str(item))).filter(chunk_id=identifier)["pair_id"]
+            wanted |= pl.col("pair_id").is_in(pairs.to_list())
+    return set(home.rows(origin).filter(wanted, split="train")["pair_id"])

@@ -1,0 +1,114 @@
+"""Digests of source code: what tells that a stage's rules changed since it made its data set.
+
+Only what can change a result counts: comments, docstrings and layout do not.
+"""
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("pipeline", "schemas")
+
+NEUTRAL = ("pipeline.core", "pipeline.settings")
+"""Packages that carry a computation without deciding its result. The values of settings are part
+of every fingerprint, so the code that reads them is here as well."""
+
+
+def code_digests(modules: Iterable[str]) -> dict[str, str]:
+    """Return a 12-digit digest of each module, and of each module of ours that these import.
+
+    Args:
+        modules: dotted names, such as ``pipeline.documents.clean.clean``.
+
+    Returns:
+        Digests by module name, sorted; :data:`NEUTRAL` modules and what only they import are
+        left out, and so are imports for type checkers.
+    """
+    digests: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in digests or _is_neutral(name):
+            continue
+        digests[name], imports = _module(name)
+        waiting += imports
+    return dict(sorted(digests.items()))
+
+
+def _is_neutral(name: str) -> bool:
+    return name.startswith(NEUTRAL)
+
+
+@functools.cache
+def _module(name: str) -> tuple[str, tuple[str, ...]]:
+    """Return the digest of a module and the modules of ours that it imports."""
+    path = _source(name)
+    assert path is not None, name
+    tree = ast.parse(path.read_bytes())
+    digest = hashlib.sha256(repr(_shape(tree)).encode()).hexdigest()[:12]
+    imports = {package for one in _imports(tree) for package in _with_parents(one)}
+    return digest, tuple(sorted(imports))
+
+
+def _source(name: str) -> Path | None:
+    path = ROOT.joinpath(*name.split("."))
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((one for one in candidates if one.is_file()), None)
+
+
+def _shape(node: object) -> Any:
+    """Return a syntax tree as nested lists that are the same in every version of Python."""
+    if isinstance(node, list):
+        return [_shape(item) for item in node if not _is_text(item) and not _is_for_checkers(item)]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = [
+        (name, _shape(value))
+        for name, value in ast.iter_fields(node)
+        if name != "ctx" and value is not None and value != []
+    ]
+    return [type(node).__name__, *fields]
+
+
+def _is_text(node: object) -> bool:
+    """Whether a statement is a docstring, of whatever it stands behind."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _is_for_checkers(node: object) -> bool:
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
+
+
+def _imports(tree: ast.AST) -> set[str]:
+    """Return the modules of ours that a tree imports anywhere, also inside functions."""
+    names: set[str] = set()
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {node.module} | {name for name in inner if _source(name)}
+        elif not _is_for_checkers(node):
+            waiting += ast.iter_child_nodes(node)
+    return {name for name in names if name.split(".")[0] in PACKAGES and _source(name)}
+
+
+def _with_parents(name: str) -> list[str]:
+    """Return a module and the packages around it that have code of their own to run."""
+    parts = name.split(".")
+    around = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+    return [one for one in around if _source(one)]

@@ -1,0 +1,138 @@
+"""A home folder as data: its store and its refs. Reads only; needs no server."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.core.errors import InputError, MissingDataset
+from pipeline.core.manifest import Manifest
+from pipeline.core.registry import Registry
+from pipeline.core.store import DROPPED, MANIFEST, PART, Dataset, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Store and refs of a home folder."""
+
+    store: Store
+    registry: Registry
+
+    @classmethod
+    def at(cls, home: Path) -> "Home":
+        """Open the home folder.
+
+        Raises:
+            InputError: there is none yet.
+        """
+        if not (home / "store").is_dir():
+            raise InputError(
+                f"home: no store in {home}; expected one that a run has made; start with "
+                "`tuneloop run`, or name another home with --set paths.home=DIR"
+            )
+        return cls(Store(home / "store"), Registry(home / "refs"))
+
+    def dataset(self, name: str) -> Dataset:
+        """Return a dataset by ``name`` (the latest one) or ``name/fingerprint``.
+
+        Raises:
+            MissingDataset: there is no such dataset; the message lists those there are.
+        """
+        kind, _, key = name.partition("/")
+        if key:
+            folders = sorted((self.store.root / kind).glob(f"{key}*"))
+            if len(folders) == 1:
+                key = folders[0].name
+            found = self.store.find(kind, key)
+        else:
+            found = self.registry.dataset(f"dataset/{kind}", self.store)
+        if found is None:
+            known = sorted(path.name for path in (self.registry.root / "dataset").glob("*"))
+            raise MissingDataset(
+                f"dataset {name!r}: not found; expected one of {', '.join(known) or 'none yet'}, "
+                "or name/fingerprint; see `tuneloop show`"
+            )
+        return found
+
+    def model(self, name: str) -> Dataset:
+        """Return a model by ``champion``, ``challenger``, or a fingerprint or its first digits.
+
+        Raises:
+            InputError: there is none, or several begin so; the message lists those there are.
+        """
+        found = None
+        if name in ("champion", "challenger"):
+            found = self.registry.dataset(f"model/{name}", self.store)
+        elif name:
+            keys = [path.parent.name for path in self.store.root.glob(f"model/{name}*/{MANIFEST}")]
+            found = self.store.find("model", keys[0]) if len(keys) == 1 else None
+        if found is None:
+            known = [path.parent.name for path in self.store.root.glob(f"model/*/{MANIFEST}")]
+            raise InputError(
+                f"model {name!r}: not found; expected champion, challenger or one of "
+                f"{', '.join(sorted(known)) or 'none yet'}; train with `tuneloop run`"
+            )
+        return found
+
+    def rows(self, dataset: Dataset, dropped: bool = False) -> pl.DataFrame:
+        """Return the rows of a table dataset, or its ledger of dropped rows."""
+        name = DROPPED if dropped else PART
+        if not (self.store.path(dataset) / name).exists():
+            raise InputError(
+                f"dataset {dataset}: a folder of files, not a table; look into "
+                f"{self.store.path(dataset)}"
+            )
+        return self.store.parquet(dataset, name)
+
+    def latest(self) -> dict[str, Dataset]:
+        """Return the latest dataset of each name."""
+        names = sorted(path.name for path in (self.registry.root / "dataset").glob("*"))
+        found = {name: self.registry.dataset(f"dataset/{name}", self.store) for name in names}
+        return {name: dataset for name, dataset in found.items() if dataset is not None}
+
+    def manifests(self) -> list[Manifest]:
+        """Return all manifests of the store."""
+        # Not what begins with a dot: somebody writes there.
+        paths = sorted(self.store.root.glob(f"*/[!.]*/{MANIFEST}"))
+        return [self.store.manifest(path.parent.parent.name, path.parent.name) for path in paths]
+
+
+def stages_before(home: Home, documents: Dataset) -> Iterator[Dataset]:
+    """Yield documents as a stage left them, then as the one before did, up to ingest."""
+    at: Dataset | None = documents
+    while at is not None:
+        yield at
+        before = home.store.manifest(at.name, at.fingerprint).inputs.get("documents")
+        at = None if before is None else home.dataset(before)
+
+
+def ancestors(home: Home, dataset: Dataset) -> Iterator[Manifest]:
+    """Yield the manifests of a data set and of all that it was made from, each once."""
+    waiting, seen = [str(dataset)], set()
+    while waiting:
+        current = waiting.pop()
+        name, _, key = current.partition("/")
+        if current in seen or not key or home.store.find(name, key) is None:
+            continue  # seen, the digest of a file, or withdrawn
+        seen.add(current)
+        manifest = home.store.manifest(name, key)
+        yield manifest
+        waiting += manifest.inputs.values()
+
+
+def fsck(home: Home) -> list[str]:
+    """Hash every file again and return what differs from the manifests, a line each."""
+    problems = []
+    for manifest in home.manifests():
+        folder = home.store.folder(manifest.dataset, manifest.fingerprint)
+        for file in manifest.files:
+            path = folder / file.name
+            if not path.exists():
+                problems.append(f"{path}: missing")
+                continue
+            with path.open("rb") as stream:
+                if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
+                    problems.append(f"{path}: {path.stat().st_size} bytes differ from the manifest")
+    return problems

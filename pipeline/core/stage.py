@@ -1,0 +1,78 @@
+"""A stage: one step from tables to a table, and all that decides whether it is made again.
+
+A stage stands beside the function that computes it. Its data set is made again when the content
+of its inputs or a setting that counts for it changes, and:
+
+* a cheap stage also when its code changes;
+* a dear one (``version`` is given: it asks a teacher, trains or runs a model) when its version is
+  raised by hand, since only a person can tell whether a change of its code changes results.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol, Self
+
+from pipeline.core.code import code_digests
+from pipeline.core.outcome import Outcome
+from pipeline.core.store import Filled
+from schemas.base import Table
+
+
+class Section(Protocol):
+    """A section of the settings, as far as a stage looks into it."""
+
+    def recipe(self) -> dict[str, Any]:
+        """Return what a result depends on, as JSON has it."""
+
+
+class Given(NamedTuple):
+    """An argument of a stage that is no data set: files, a tokenizer, a teacher."""
+
+    value: Any
+    digest: str | None = None
+    """By what it counts when reuse is decided; None: it changes no result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of the pipeline, declared once."""
+
+    name: str
+    function: Callable[..., Outcome[Any] | Filled]
+    """Called by keyword: each table of ``reads``, each :class:`Given`, ``settings`` when there is
+    a section, and ``folder`` when files are written instead of a table."""
+    writes: type[Table] | None
+    """Schema of the rows; None: the function fills a folder, such as a model's."""
+    reads: Mapping[str, type[Table]] = field(default_factory=dict)
+    """Schema of each input table, by the function's argument."""
+    section: str | None = None
+    """Section of the settings that the function gets."""
+    fields: tuple[str, ...] = ()
+    """Fields of the section that count; empty: all that are part of its recipe."""
+    dataset: str = ""
+    """Name of the data set; the stage's own name unless it is given."""
+    version: int | None = None
+    """Of a dear stage; raise it when its results change."""
+    holds_model: bool = False
+    """Whether it loads a language model: on a server, such stages take turns."""
+    code: tuple[str, ...] = ()
+    """Modules that compute it, with all that they import; the function's own unless given."""
+
+    def named(self, name: str, dataset: str = "") -> Self:
+        """Return this stage under another name, such as that of one arm of a comparison."""
+        return replace(self, name=name, dataset=dataset or self.dataset)
+
+    def settings(self, settings: object) -> Section | None:
+        """Return the section that the function gets."""
+        return getattr(settings, self.section) if self.section else None
+
+    def recipe(self, section: Section | None) -> dict[str, Any]:
+        """Return the settings that count, as JSON has them."""
+        if section is None:
+            return {}
+        recipe = section.recipe()
+        return {name: recipe[name] for name in self.fields} if self.fields else recipe
+
+    def modules(self) -> dict[str, str]:
+        """Return the digests of the modules whose code makes this stage's result."""
+        return code_digests(self.code or (self.function.__module__,))

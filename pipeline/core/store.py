@@ -1,0 +1,296 @@
+"""Data at rest: content-addressed, write-once datasets under ``<home>/store``.
+
+::
+
+    store/<dataset>/<fingerprint>/   part-00000.parquet, dropped.parquet, ..., manifest.json (last)
+
+A folder without a manifest is not there. Everything is written to a temporary sibling, synced
+and renamed, so a killed process leaves no half dataset.
+"""
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import polars as pl
+from filelock import FileLock
+from pandera.typing.polars import DataFrame
+from pydantic import ValidationError
+
+from pipeline.core.cache import digest, write_atomically
+from pipeline.core.errors import CorruptDataset, MissingDataset, SchemaMismatch
+from pipeline.core.manifest import Facts, FileEntry, Manifest, content_digest
+from pipeline.core.outcome import Outcome
+from pipeline.core.validation import quarantine, validate
+from schemas.base import Table
+from schemas.drops import Drops
+
+S = TypeVar("S", bound=Table)
+
+PART = "part-00000.parquet"
+DROPPED = "dropped.parquet"
+MANIFEST = "manifest.json"
+LOCKS = ".locks"
+"""Folder of the store with a lock for each recipe that was ever written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A reference that travels between steps; the rows stay in the store."""
+
+    name: str
+    fingerprint: str
+    content: str
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.fingerprint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a dataset was made; everything of its manifest that the stage's result does not say."""
+
+    name: str
+    fingerprint: str
+    version: int
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+    code: dict[str, Any]
+    libraries: dict[str, str]
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What was written into a folder dataset."""
+
+    identity: tuple[str, ...]
+    """Files that make its content; timings and logs do not."""
+    rows: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Rows that came in and were left out, by reason."""
+
+
+class Store:
+    """Reads and writes datasets; the only door between tables and the disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, name: str, fingerprint: str) -> Path:
+        """Return where a dataset lies, whether or not it is there."""
+        return self.root / name / fingerprint
+
+    def path(self, dataset: Dataset) -> Path:
+        """Return the folder of a dataset."""
+        return self.folder(dataset.name, dataset.fingerprint)
+
+    def find(self, name: str, fingerprint: str) -> Dataset | None:
+        """Return a finished dataset, or None."""
+        if not (self.folder(name, fingerprint) / MANIFEST).exists():
+            return None
+        manifest = self.manifest(name, fingerprint)
+        return Dataset(name, fingerprint, manifest.content, manifest.facts.rows)
+
+    def manifest(self, name: str, fingerprint: str) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            MissingDataset: there is none.
+            CorruptDataset: it is not a manifest.
+        """
+        path = self.folder(name, fingerprint) / MANIFEST
+        try:
+            return Manifest.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise MissingDataset(
+                f"store: {name}/{fingerprint} is not there; expected {path}; "
+                "run the stage that makes it again"
+            ) from None
+        except ValidationError as error:
+            raise CorruptDataset(
+                f"store: {path} is not a manifest ({error.error_count()} errors); "
+                "delete the folder and run again"
+            ) from error
+
+    def read(self, dataset: Dataset, schema: type[S]) -> DataFrame[S]:
+        """Read and validate the rows of a dataset; those of an earlier version are upgraded."""
+        manifest = self.manifest(dataset.name, dataset.fingerprint)
+        frame = self.parquet(dataset, PART)
+        name, version = manifest.facts.schema_name, manifest.facts.schema_version
+        if (name, version) != (schema.__name__, schema.version()):
+            upgraded = schema.upgrade(frame, version or 0) if name == schema.__name__ else None
+            if upgraded is None:
+                raise SchemaMismatch(
+                    f"store: {dataset} holds {name} version {version}; expected "
+                    f"{schema.__name__} version {schema.version()}; delete it and run again"
+                )
+            frame = upgraded
+        if frame.height != manifest.facts.rows:
+            raise CorruptDataset(
+                f"store: {dataset} has {frame.height} rows; its manifest says "
+                f"{manifest.facts.rows}; delete the folder and run again"
+            )
+        return validate(frame, schema, str(dataset))
+
+    def read_dropped(self, dataset: Dataset) -> DataFrame[Drops]:
+        """Read the ledger of a dataset: the rows its stage let go."""
+        return cast("DataFrame[Drops]", self.parquet(dataset, DROPPED))
+
+    def read_table(self, dataset: Dataset, table: str, schema: type[S]) -> DataFrame[S]:
+        """Read a further table stored with a dataset, such as the audit of redactions."""
+        return validate(self.parquet(dataset, f"{table}.parquet"), schema, f"{dataset}:{table}")
+
+    def write(
+        self, recipe: Recipe, schema: type[S], outcome: Outcome[S], budget: float, seconds: float
+    ) -> Dataset:
+        """Validate an outcome, quarantine bad rows within the budget, and store it.
+
+        Raises:
+            SchemaMismatch: the frame as a whole is wrong, more rows fail than the budget allows,
+                or the counts of the ledger do not balance.
+        """
+        if not outcome.balances:
+            raise SchemaMismatch(
+                f"{recipe.name}: {outcome.rows_in} rows in, {outcome.rows_kept} kept and "
+                f"{outcome.dropped.height} dropped; expected in = kept + dropped; this is a bug "
+                "of the stage, please report it with the run folder"
+            )
+        outcome = quarantine(outcome, schema, recipe.name, budget)
+        dropped = validate(outcome.dropped, Drops, f"{recipe.name}:dropped")
+        extras = {
+            name: validate(frame, extra, f"{recipe.name}:{name}")
+            for name, (extra, frame) in outcome.tables.items()
+        }
+
+        def fill(folder: Path) -> Facts:
+            frames: dict[str, pl.DataFrame] = {PART: outcome.kept, DROPPED: dropped}
+            frames |= {f"{name}.parquet": frame for name, frame in extras.items()}
+            for name, frame in frames.items():
+                with (folder / name).open("wb") as stream:
+                    frame.write_parquet(stream)
+            return Facts(
+                schema_name=schema.__name__,
+                schema_version=schema.version(),
+                rows=outcome.kept.height,
+                rows_in=outcome.rows_in,
+                rows_kept=outcome.rows_kept,
+                rows_dropped=dropped.height,
+                reasons=outcome.reasons,
+                metrics=outcome.metrics,
+                seconds=round(seconds, 3),
+            )
+
+        return self._finish(recipe, fill, lambda _: content_digest(outcome.kept))
+
+    def write_folder(self, recipe: Recipe, fill: Callable[[Path], Filled]) -> Dataset:
+        """Store a folder of files, such as a model; ``fill`` writes them and says what counts."""
+        identity: tuple[str, ...] = ()
+
+        def fill_and_note(folder: Path) -> Facts:
+            nonlocal identity
+            started = time.monotonic()
+            filled = fill(folder)
+            identity = filled.identity
+            return Facts(
+                rows=filled.rows,
+                rows_in=filled.rows + sum(filled.reasons.values()),
+                rows_kept=filled.rows,
+                rows_dropped=sum(filled.reasons.values()),
+                reasons=filled.reasons,
+                metrics=filled.metrics,
+                seconds=round(time.monotonic() - started, 3),
+            )
+
+        def content(files: tuple[FileEntry, ...]) -> str:
+            return digest([[file.name, file.sha256] for file in files if file.name in identity])
+
+        return self._finish(recipe, fill_and_note, content)
+
+    def _finish(
+        self,
+        recipe: Recipe,
+        fill: Callable[[Path], Facts],
+        content: Callable[[tuple[FileEntry, ...]], str],
+    ) -> Dataset:
+        final = self.folder(recipe.name, recipe.fingerprint)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        lock = self.root / LOCKS / f"{recipe.name}-{recipe.fingerprint}"
+        lock.parent.mkdir(exist_ok=True)
+        # One writer of a recipe at a time; it goes with its process, however that ends.
+        with FileLock(lock):
+            made = self.find(recipe.name, recipe.fingerprint)  # by another flow, meanwhile
+            return made or self._write_once(recipe, final, fill, content)
+
+    def _write_once(
+        self,
+        recipe: Recipe,
+        final: Path,
+        fill: Callable[[Path], Facts],
+        content: Callable[[tuple[FileEntry, ...]], str],
+    ) -> Dataset:
+        for left_over in final.parent.glob(f".{recipe.fingerprint}.*.tmp"):
+            shutil.rmtree(left_over)  # of a killed run: the lock says that nobody writes it
+        temporary = final.with_name(f".{recipe.fingerprint}.{os.getpid()}.tmp")
+        temporary.mkdir()
+        try:
+            facts = fill(temporary)
+            files = tuple(
+                _entry(temporary, path) for path in sorted(temporary.rglob("*")) if path.is_file()
+            )
+            manifest = Manifest(
+                dataset=recipe.name,
+                fingerprint=recipe.fingerprint,
+                content=content(files),
+                stage_version=recipe.version,
+                facts=facts,
+                files=files,
+                inputs=recipe.inputs,
+                settings=recipe.settings,
+                code=recipe.code,
+                libraries=recipe.libraries,
+                created_at=recipe.created_at,
+            )
+            write_atomically(temporary / MANIFEST, manifest.model_dump_json(indent=1).encode())
+            if final.exists():  # what is left of a folder whose manifest was deleted by hand
+                shutil.rmtree(final)
+            temporary.rename(final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return Dataset(recipe.name, recipe.fingerprint, manifest.content, facts.rows)
+
+    def parquet(self, dataset: Dataset, name: str) -> pl.DataFrame:
+        """Read one Parquet file of a dataset, whatever its schema.
+
+        Raises:
+            MissingDataset: it is not there.
+            CorruptDataset: it is not Parquet, or damaged.
+        """
+        path = self.path(dataset) / name
+        try:
+            return pl.read_parquet(path)
+        except FileNotFoundError:
+            raise MissingDataset(
+                f"store: {dataset} has no {name}; expected {path}; delete the folder and run again"
+            ) from None
+        except pl.exceptions.PolarsError as error:
+            raise CorruptDataset(
+                f"store: {path} cannot be read as Parquet ({error}); delete the "
+                "folder and run again"
+            ) from error
+
+
+def _entry(folder: Path, path: Path) -> FileEntry:
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        os.fsync(stream.fileno())
+    return FileEntry(
+        name=path.relative_to(folder).as_posix(), sha256=sha256, bytes=path.stat().st_size
+    )

@@ -1,1 +1,0 @@
-"""From pairs to examples: splits, gold pairs, leaks, chat messages."""

@@ -1,0 +1,185 @@
+"""Leaks: what training would see of the rows that judge it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.outcome import Drop, Outcome, drops
+from pipeline.core.progress import track
+from pipeline.core.stage import Stage
+from pipeline.dedup.leak_trial import Trial, prove
+from pipeline.dedup.row_copies import HeldOut, Row, row
+from schemas.pairs import SettledPairs
+
+JUDGES = {"train": ("validation", "test", "benchmark"), "validation": ("test",), "test": ()}
+"""What a row must not leak into; ``benchmark``: the files of ``paths.benchmarks``."""
+
+COLUMNS = ("pair_id", "instruction", "input", "response", "cluster_id", "split")
+
+Benchmarks = Sequence[tuple[str, list[str]]]
+"""Rows of benchmark files: the name of each, and its texts."""
+
+
+class Leak(NamedTuple):
+    """A row that gives away one of a later split or of a benchmark.
+
+    ``kind``: ``cluster`` (the same one of documents or sections in both splits, value 1),
+    ``question`` (equal words in instruction and input, value 1), ``text`` (value: share of the
+    held-out row that is copied).
+    """
+
+    pair_id: str
+    test_pair_id: str
+    """The row that is given away; of a benchmark ``file#row``."""
+    split: str
+    kind: str
+    value: float
+    threshold: float
+
+
+def check_leaks(pairs: pl.DataFrame, benchmarks: Benchmarks = ()) -> list[Leak]:
+    """Return what leaks from train into what judges it, and from validation into test.
+
+    Words are compared as one stream a row (instruction, input, response), without case, accents,
+    punctuation, hyphens and line breaks, so that a re-wrapped copy is the same as the original.
+
+    Args:
+        pairs: any table with the columns :data:`COLUMNS`.
+        benchmarks: of :func:`pipeline.pairs.benchmarks.read_benchmark`.
+
+    Returns:
+        One leak for each leaking row, kind and held-out split, the worst one (largest value,
+        then smallest ``test_pair_id``), sorted by pair, split and kind.
+    """
+    return _Comparison(pairs, benchmarks).leaks()
+
+
+class _Comparison:
+    """All rows as streams, and an index of each held-out part."""
+
+    def __init__(self, pairs: pl.DataFrame, benchmarks: Benchmarks) -> None:
+        self._rows = pairs.select(COLUMNS).sort("pair_id").to_dicts()
+        self._streams = [
+            row(
+                one["pair_id"],
+                one["split"],
+                (f"{one['instruction']} {one['input']}",),
+                f"{one['instruction']} {one['input']} {one['response']}",
+            )
+            for one in self._rows
+        ]
+        for name, fields in benchmarks:
+            # A row of training may have the question and the answer without what lies between.
+            for text in dict.fromkeys([*fields, " ".join(fields)]):
+                self._streams.append(row(name, "benchmark", (text,), text))
+        self._held_out = {
+            judge: [one for one in self._streams if one.split == judge] for judge in JUDGES["train"]
+        }
+        self._checks = {judge: HeldOut(rows) for judge, rows in self._held_out.items()}
+
+    def leaks(self) -> list[Leak]:
+        """Return the worst leak of each row, kind and held-out part."""
+        leaks = list(_shared(self._rows))
+        for judge, check in self._checks.items():
+            suspects = [one for one in self._streams if judge in JUDGES.get(one.split, ())]
+            for suspect in track(suspects, "rows"):
+                leaks += _named(suspect, judge, check)
+        worst: dict[tuple[str, str, str], Leak] = {}
+        for leak in sorted(leaks, key=lambda leak: (-leak.value, leak.test_pair_id)):
+            worst.setdefault((leak.pair_id, leak.split, leak.kind), leak)
+        return [worst[key] for key in sorted(worst)]
+
+    def trials(self) -> list[Trial]:
+        """Prove that the check finds what is planted, part by part."""
+        return [prove(self._held_out[judge], check) for judge, check in self._checks.items()]
+
+
+def _named(suspect: Row, judge: str, check: HeldOut) -> Iterator[Leak]:
+    for hit in check.hits(suspect):
+        yield Leak(suspect.id, hit.id, judge, hit.kind, hit.value, hit.threshold)
+
+
+def decontaminate(
+    pairs: DataFrame[SettledPairs], benchmarks: Benchmarks = ()
+) -> Outcome[SettledPairs]:
+    """Drop rows whose question or text leaks into a later split or a benchmark.
+
+    Before the check is believed it is tried: verbatim and re-wrapped copies of held-out rows are
+    planted, and each must be found. A cluster in two splits is not mended here: that is a fault
+    of the split, which :func:`check_leaks` goes on to show.
+
+    Args:
+        pairs: of all splits.
+        benchmarks: of :func:`pipeline.pairs.benchmarks.read_benchmark`.
+
+    Returns:
+        The other pairs sorted by ``pair_id``. Dropped: ``leaks_into_test``,
+        ``leaks_into_validation`` and ``leaks_into_benchmark`` (value: copied share of the
+        held-out row ``related_id``). Metrics: ``planted`` copies, all of them found,
+        ``controls`` and ``false_alarms`` among these.
+
+    Raises:
+        TrainingError: a planted copy was not found.
+    """
+    comparison = _Comparison(pairs, benchmarks)
+    trials = comparison.trials()
+    worst: dict[str, Leak] = {}
+    found = [leak for leak in comparison.leaks() if leak.kind in {"question", "text"}]
+    # Test first: it is the reason that matters when a row leaks into several.
+    severity = ("test", "validation", "benchmark").index
+    for leak in sorted(found, key=lambda leak: (severity(leak.split), -leak.value, leak.kind)):
+        worst.setdefault(leak.pair_id, leak)
+    asked = dict(pairs.select("pair_id", "instruction").iter_rows())
+    dropped = [
+        Drop(
+            leak.pair_id,
+            f"leaks_into_{leak.split}",
+            f"{leak.kind}: {asked[leak.pair_id]}",
+            leak.value,
+            leak.threshold,
+            leak.test_pair_id,
+        )
+        for leak in worst.values()
+    ]
+    kept = pairs.filter(~pl.col("pair_id").is_in(list(worst))).sort("pair_id")
+    return Outcome(
+        cast("DataFrame[SettledPairs]", kept),
+        drops(dropped),
+        rows_in=pairs.height,
+        metrics={
+            name: float(sum(getattr(trial, name) for trial in trials)) for name in Trial._fields
+        },
+    )
+
+
+def _shared(rows: Sequence[dict[str, Any]]) -> Iterator[Leak]:
+    """Yield a leak for each row whose cluster is in a later split as well."""
+    first: dict[tuple[str, str], str] = {}
+    for one in rows:
+        first.setdefault((one["cluster_id"], one["split"]), one["pair_id"])
+    for one in rows:
+        for judge in JUDGES[one["split"]]:
+            other = first.get((one["cluster_id"], judge))
+            if other is not None:
+                yield Leak(one["pair_id"], other, judge, "cluster", 1.0, 0.0)
+
+
+def decontaminate_all(
+    settled: DataFrame[SettledPairs],
+    benchmarks: Benchmarks,
+    gold: DataFrame[SettledPairs] | None = None,
+) -> Outcome[SettledPairs]:
+    """Join the settled pairs with the gold pairs, where there are any, and decontaminate them."""
+    parts = [settled] if gold is None else [settled, gold]
+    return decontaminate(cast("DataFrame[SettledPairs]", pl.concat(parts)), benchmarks)
+
+
+DECONTAMINATE = Stage(
+    "decontaminate",
+    decontaminate_all,
+    SettledPairs,
+    {"settled": SettledPairs, "gold": SettledPairs},
+    dataset="clean_pairs",
+)

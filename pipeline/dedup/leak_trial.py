@@ -1,0 +1,96 @@
+"""A trial of the leak check before it is believed: copies are planted, and all must be found."""
+
+import random
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from pipeline.core.errors import TrainingError
+from pipeline.dedup.row_copies import LONG, SHORT, HeldOut, Row, row
+
+SAMPLE = 32
+"""Held-out rows of which copies are planted: the shortest, the longest, and some between."""
+
+WIDTH = 24
+"""Characters of a line of a re-wrapped copy: nearly each line ends inside a sentence."""
+
+BEFORE, BEHIND = "Here is what somebody wrote about it. ", " That is all there is to say here."
+
+
+class Trial(NamedTuple):
+    """What the trial gave."""
+
+    planted: int
+    controls: int
+    """Rows with the words of held-out ones in another order, none of which may be a leak."""
+    false_alarms: int
+
+
+def prove(held_out: Sequence[Row], check: HeldOut) -> Trial:
+    """Plant copies of a sample of held-out rows and look whether the check finds each of them.
+
+    Args:
+        held_out: rows of one held-out part.
+        check: the index of all of them.
+
+    Returns:
+        Counts; false alarms are told and not an error, since a held-out part may hold all orders
+        of the same words.
+
+    Raises:
+        TrainingError: a copy is not found; the message names row and copy.
+    """
+    rows = sorted((one for one in held_out if one.text), key=lambda one: (len(one.text), one.id))
+    step = max(1, -(-len(rows) // SAMPLE))
+    sample = [*rows[::step], *rows[-1:]]
+    planted = 0
+    for one in sample:
+        for name, copy in COPIES.items():
+            text = copy(one.written)
+            if name == "inside another text" and len(one.text) < SHORT:
+                continue  # so few words stand in many a text
+            planted += 1
+            suspect = row("planted", "train", (), text)
+            if not any(hit.kind == "text" and hit.value > 0.9 for hit in check.hits(suspect)):
+                raise TrainingError(
+                    f"leak check: a {name} copy of {one.id} was planted and not found; expected "
+                    "each planted copy to be found; this is a bug, please report it with that row"
+                )
+    controls = [_shuffled(one) for one in sample if len(one.text) >= LONG]
+    alarms = sum(any(hit.kind == "text" for hit in check.hits(one)) for one in controls)
+    return Trial(planted, len(controls), alarms)
+
+
+def rewrapped(text: str) -> str:
+    """Return a text on short lines, words hyphenated at their ends, in capitals, without commas."""
+    lines = textwrap.wrap(text, WIDTH, break_on_hyphens=False, break_long_words=False)
+    parted = []
+    for line in lines:
+        first, _, last = line.rpartition(" ")
+        middle = len(last) // 2
+        # A word is parted as a typesetter does, inside a run of letters.
+        if last.isalpha() and middle > 1:
+            line = f"{first} {last[:middle]}-\n{last[middle:]}"
+        parted.append(line)
+    return _capitals("\n".join(parted)).replace(", ", " -- ")
+
+
+def _capitals(text: str) -> str:
+    """Return a text in capitals, but for letters that are no longer the same in small ones."""
+    return "".join(
+        sign.upper() if sign.upper().casefold() == sign.casefold() else sign for sign in text
+    )
+
+
+COPIES: dict[str, Callable[[str], str]] = {
+    "verbatim": str,
+    "re-wrapped": rewrapped,
+    "inside another text": lambda text: BEFORE + rewrapped(text) + BEHIND,
+}
+
+
+def _shuffled(one: Row) -> Row:
+    """Return a row with the words of another in an order without a run of them."""
+    shuffled = list(one.text)
+    random.Random(one.id).shuffle(shuffled)
+    return one._replace(id="control", split="train", questions=(), text=shuffled)

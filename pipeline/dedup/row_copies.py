@@ -1,0 +1,137 @@
+"""Rows that training must not see, as one stream of words each, and the index that finds them."""
+
+import html
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+from pipeline.text.words import words
+
+LONG, SHORT = 13, 8
+"""Words of the n-gram that makes a row a candidate: 13 (GPT-3, lm-eval), 8 for a row of fewer
+than 13 words (open-r1); a row below 8 words has to be equal."""
+
+RUN = 5
+"""Shortest run of common words that counts as copied; shorter ones are the product's phrases."""
+
+MAX_COPIED = 0.5
+"""Share of a held-out row that may be copied (Cosmopedia: n-gram hit first, then this)."""
+
+FEWEST_QUESTION_WORDS = 3
+"""A question is compared by itself from this length: "Why?" is no leak."""
+
+MOST_ROWS = 64
+"""Held-out rows noted for one n-gram: what stands in more of them is a phrase of the product, and
+a copy of one of these rows has other n-grams as well, or is a copy of one that is noted."""
+
+MOST_COMPARED = 16
+"""Held-out rows compared with one row word by word: those with the most n-grams in common."""
+
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
+"""Soft hyphens, joiners and other signs without width, which a copy may have lost or gained."""
+
+_HYPHEN = re.compile(r"(?<=\w)[-\u2010\u2011](?:[^\S\n]*\n\s*)?(?=\w)")
+"""A hyphen inside a word, with the line break that may stand behind it. All are taken out: of one
+at the end of a line nobody can tell whether the word had it before."""
+
+
+class Row(NamedTuple):
+    """A row to compare."""
+
+    id: str
+    split: str
+    """``train``, ``validation``, ``test`` or ``benchmark``."""
+    questions: tuple[str, ...]
+    """Words of each question, joined by spaces; short ones are left out."""
+    text: list[str]
+    """All words in order."""
+    written: str
+    """The text as it is written."""
+
+
+class Hit(NamedTuple):
+    """What a row gives away of a held-out one."""
+
+    id: str
+    kind: str
+    """``question`` (equal words) or ``text``."""
+    value: float
+    """Share of the held-out row that is copied; 1 for a question."""
+    threshold: float
+
+
+def stream(text: str) -> list[str]:
+    """Return the words of a text as they survive re-wrapping.
+
+    Without case, accents, punctuation and markup signs; words that a line break parted are whole
+    again, and HTML's references are the signs they stand for.
+    """
+    if "&" in text:
+        text = html.unescape(text)
+    return words(_HYPHEN.sub("", _INVISIBLE.sub("", text)))
+
+
+def row(identifier: str, split: str, questions: Iterable[str], text: str) -> Row:
+    """Make a row of its questions and its whole text."""
+    streams = (stream(question) for question in questions)
+    asked = tuple(" ".join(one) for one in streams if len(one) >= FEWEST_QUESTION_WORDS)
+    return Row(identifier, split, asked, stream(text), text)
+
+
+class HeldOut:
+    """An index of held-out rows by their questions, texts and n-grams."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._questions: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
+        # By the hash of the n-gram: what it finds is compared word by word.
+        self._ngrams: dict[int, dict[int, list[Row]]] = {
+            LONG: defaultdict(list),
+            SHORT: defaultdict(list),
+        }
+        for one in rows:
+            for question in one.questions:
+                self._questions.setdefault(question, one.id)
+            if one.text:
+                self._texts.setdefault(" ".join(one.text), one.id)
+            width = LONG if len(one.text) >= LONG else SHORT
+            for ngram in set(_ngrams(one.text, width)):
+                noted = self._ngrams[width][ngram]
+                if len(noted) < MOST_ROWS:
+                    noted.append(one)
+
+    def hits(self, suspect: Row) -> Iterator[Hit]:
+        """Yield what a row gives away."""
+        for question in suspect.questions:
+            asked = self._questions.get(question)
+            if asked is not None:
+                yield Hit(asked, "question", 1.0, 0.0)
+        equal = self._texts.get(" ".join(suspect.text))
+        if equal is not None:
+            yield Hit(equal, "text", 1.0, MAX_COPIED)
+            return
+        common: Counter[tuple[str, str]] = Counter()
+        found: dict[tuple[str, str], Row] = {}
+        for width, index in self._ngrams.items():
+            for ngram in _ngrams(suspect.text, width):
+                for one in index.get(ngram, ()):
+                    # A row of a benchmark has several texts.
+                    common[one.id, one.written] += 1
+                    found[one.id, one.written] = one
+        nearest = sorted(common.items(), key=lambda item: (-item[1], item[0]))
+        for name, _ in nearest[:MOST_COMPARED]:
+            copied = _copied(suspect.text, found[name].text)
+            if copied > MAX_COPIED:
+                yield Hit(found[name].id, "text", copied, MAX_COPIED)
+
+
+def _ngrams(text: Sequence[str], width: int) -> Iterator[int]:
+    return map(hash, zip(*(text[offset:] for offset in range(width)), strict=False))
+
+
+def _copied(suspect: Sequence[str], held_out: Sequence[str]) -> float:
+    """Return the share of a held-out row that stands in another in runs of RUN words or more."""
+    blocks = SequenceMatcher(None, suspect, held_out, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in blocks if block.size >= RUN) / len(held_out)

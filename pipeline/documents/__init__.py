@@ -1,0 +1,1 @@
+"""Files to clean documents and chunks, with the lineage of each passage."""

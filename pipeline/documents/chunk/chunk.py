@@ -1,0 +1,100 @@
+"""The chunk stage: documents become pieces that a teacher reads."""
+
+from functools import partial
+
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.cache import short_id
+from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.stage import Stage
+from pipeline.core.workers import Failed
+from pipeline.documents.chunk.splitter import cut
+from pipeline.documents.parallel import limited, spread
+from pipeline.settings import ChunkSettings
+from pipeline.text.tokens import CountTokens
+from schemas.chunks import Chunks
+from schemas.documents import UniqueDocuments
+
+SECONDS = 60
+"""For one document; a book of a million words takes about ten."""
+
+MEGABYTES = 2048
+"""Of one worker."""
+
+
+def chunk(
+    documents: DataFrame[UniqueDocuments], settings: ChunkSettings, count_tokens: CountTokens
+) -> Outcome[Chunks]:
+    """Cut documents into chunks of at most ``settings.max_tokens`` tokens.
+
+    A chunk holds whole blocks (paragraph, list, table, code) of one section. A block that is too
+    long is cut between items, lines or sentences, and a sentence that is too long between
+    words. Pieces below ``settings.join_tokens`` join the neighbour with the longer common heading
+    path, as long as both fit; their section is then the common path, and the headings in between
+    are part of the text. A piece that is still below ``settings.min_tokens`` is left out (metric
+    ``too_short``).
+
+    Args:
+        documents: Markdown texts in the column ``text``.
+        settings: section ``chunk``.
+        count_tokens: length of a text by the tokenizer of the base model; for many documents a
+            :class:`pipeline.text.tokens.TokenCounter` or a function of a module, since worker
+            processes call it.
+
+    Returns:
+        Chunks sorted by document and place, ``text[start:end]`` of the document being the text
+        of the chunk. ``rows_in`` and ``rows_kept`` count documents; a document without any chunk
+        is dropped as ``no_chunk`` (value: its tokens, threshold: ``min_tokens``), and one that
+        met a limit as ``chunk_timeout``, ``chunk_out_of_memory`` or ``chunk_crashed``. Metrics:
+        ``chunks``, ``tokens``, ``too_short``.
+    """
+    rows = []
+    dropped = []
+    too_short = 0
+    ordered = documents.sort("doc_id").to_dicts()
+    answers = spread(
+        partial(cut, settings=settings.plain(), count_tokens=count_tokens),
+        [{key: document[key] for key in ("text", "language")} for document in ordered],
+        sum(len(document["text"]) for document in ordered),
+        workers=settings.workers,
+        seconds=SECONDS,
+        megabytes=MEGABYTES,
+    )
+    for document, answer in zip(ordered, answers, strict=True):
+        text: str = document["text"]
+        if isinstance(answer, Failed):
+            dropped.append(limited("chunk", document, answer))
+            continue
+        pieces, short, tokens = answer.value
+        too_short += short
+        if not pieces:
+            excerpt = f"{document['source']}: {text}"
+            least = float(settings.min_tokens)
+            dropped.append(Drop(document["doc_id"], "no_chunk", excerpt, float(tokens), least))
+        rows += [
+            {
+                "chunk_id": short_id(document["doc_id"], str(piece.start), str(piece.end)),
+                "doc_id": document["doc_id"],
+                "title": document["title"],
+                "section": " > ".join(piece.path),
+                "start": piece.start,
+                "end": piece.end,
+                "text": text[piece.start : piece.end],
+                "tokens": piece.tokens,
+            }
+            for piece in pieces
+        ]
+    return Outcome(
+        table(Chunks, rows),
+        drops(dropped),
+        rows_in=documents.height,
+        rows_kept=documents.height - len(dropped),
+        metrics={
+            "chunks": len(rows),
+            "tokens": sum(row["tokens"] for row in rows),
+            "too_short": too_short,
+        },
+    )
+
+
+CHUNK = Stage("chunk", chunk, Chunks, {"documents": UniqueDocuments}, "chunk", dataset="chunks")

@@ -1,0 +1,1 @@
+"""Documents as read to clean text: page frames, PDF lines, quality, privacy."""

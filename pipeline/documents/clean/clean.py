@@ -1,0 +1,88 @@
+"""The clean stage: raw documents become Markdown text in one language, without personal data."""
+
+from functools import partial
+from typing import Any, cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.stage import Stage
+from pipeline.core.workers import Failed
+from pipeline.documents.clean.clean_document import Refused, clean_document
+from pipeline.documents.parallel import limited, spread
+from pipeline.settings import CleanSettings
+from schemas.documents import Documents, RawDocuments, Redactions
+
+
+def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcome[Documents]:
+    """Clean documents, drop those of poor quality or another language, redact personal data.
+
+    Each document is cleaned alone: its result does not depend on the others. What a document
+    says is not judged: one that gives orders to a model stays, as text.
+
+    Args:
+        documents: As read; HTML with its tags, PDF pages joined by form feeds.
+        settings: Languages, quality profile and kinds of redaction.
+
+    Returns:
+        Documents sorted by ``doc_id``, ids and spans unchanged. Reasons:
+        ``empty_after_cleaning``, ``other_language``, ``unknown_language``, those of
+        :func:`pipeline.documents.clean.quality.judge`, and of a document that met a limit
+        ``clean_timeout``, ``clean_out_of_memory`` and ``clean_crashed``. The table
+        ``redactions`` lists what was replaced in the text (what is replaced in a title is not
+        listed). Metrics: ``redactions``, ``redacted_documents``,
+        ``redactions_allowed`` (finds that ``redact_allow`` kept).
+    """
+    kept: list[dict[str, Any]] = []
+    dropped: list[Drop] = []
+    audit: list[dict[str, Any]] = []
+    allowed = 0
+    rows = documents.sort("doc_id").to_dicts()
+    answers = spread(
+        partial(clean_document, settings=settings.plain()),
+        [{key: row[key] for key in ("format", "title", "text")} for row in rows],
+        sum(len(row["text"]) for row in rows),
+        workers=settings.workers,
+        seconds=settings.seconds_per_document,
+        megabytes=settings.max_memory_megabytes,
+    )
+    for row, answer in zip(rows, answers, strict=True):
+        if isinstance(answer, Failed):
+            dropped.append(limited("clean", row, answer))
+            continue
+        found = answer.value
+        if isinstance(found, Refused):
+            reason, value, threshold = found.verdict
+            excerpt = f"{row['source']}: {found.excerpt}"
+            dropped.append(Drop(row["doc_id"], reason, excerpt, value, threshold))
+            continue
+        kept.append(row | {"title": found.title, "text": found.text, "language": found.language})
+        allowed += found.allowed
+        audit += [
+            {
+                "doc_id": row["doc_id"],
+                "kind": span.kind,
+                "placeholder": span.placeholder,
+                "start": span.start,
+                "end": span.end,
+            }
+            for span in found.spans
+        ]
+    redactions = table(Redactions, audit).sort("doc_id", "start")
+    return Outcome(
+        cast("DataFrame[Documents]", table(Documents, kept).sort(pl.col("doc_id"))),
+        drops(dropped),
+        rows_in=len(rows),
+        metrics={
+            "redactions": float(redactions.height),
+            "redacted_documents": float(redactions["doc_id"].n_unique()),
+            "redactions_allowed": float(allowed),
+        },
+        tables={"redactions": (Redactions, redactions)},
+    )
+
+
+CLEAN = Stage(
+    "clean", clean, Documents, {"documents": RawDocuments}, section="clean", dataset="documents"
+)

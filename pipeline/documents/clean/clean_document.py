@@ -1,0 +1,156 @@
+"""One document through the clean stage; imports little, since each worker process does."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pipeline.documents.clean import line_joining as prose
+from pipeline.documents.clean import pdf_text as paper
+from pipeline.documents.clean import quality, web
+from pipeline.documents.clean.privacy import Redacted, Span, redact
+from pipeline.documents.clean.privacy.id_table import countries_of
+from pipeline.documents.clean.quality import Rule, Verdict, rules_of
+from pipeline.text.fences import Split
+from pipeline.text.language import Language, identify
+
+if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
+    from pipeline.settings import CleanSettings
+
+QUOTED = 960
+"""Characters of a dropped text that are quoted, four times what the ledger keeps: placeholders
+may be shorter than what they replace."""
+
+_SEPARATOR = "\n\n"
+"""Between title and text while both are redacted with one numbering."""
+
+
+class Cleaned(NamedTuple):
+    """A document that is kept."""
+
+    title: str
+    text: str
+    language: str
+    spans: list[Span]
+    """What was redacted in the text."""
+    allowed: int
+    """Finds that ``redact_allow`` kept."""
+
+
+class Refused(NamedTuple):
+    """A document that is dropped."""
+
+    verdict: Verdict
+    excerpt: str
+    """Start of its text, redacted: the ledger goes into reports."""
+
+
+class Decision(NamedTuple):
+    """What becomes of a text."""
+
+    verdict: Verdict | None
+    """Why it is dropped; None: it is kept."""
+    language: str
+    """ISO 639-1; empty where the verdict came before the language was looked at."""
+
+
+def clean_document(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned | Refused:
+    """Clean one document, or say why it is dropped.
+
+    Args:
+        row: ``format``, ``title`` and ``text`` of a raw document.
+        settings: Of the clean stage.
+    """
+    oversized = quality.too_long(row["text"])
+    if oversized:
+        return refused(row["text"], Decision(oversized, ""), settings)
+    split = _split(row)
+    text = prose.whole(split)
+    decision = decide(text, settings, rules_of(settings.profile, settings.limits))
+    if decision.verdict:
+        return refused(text, decision, settings)
+    split.change(prose.unlink)
+    text = prose.whole(split)
+    title = " ".join(prose.normalise(row["title"]).split())
+    before = len(title) + len(_SEPARATOR)
+    redacted = _redact(title + _SEPARATOR + text, settings)
+    title, _, text = redacted.text.partition(_SEPARATOR)
+    return Cleaned(
+        title,
+        text,
+        decision.language,
+        [
+            span._replace(start=span.start - before, end=span.end - before)
+            for span in redacted.spans
+            if span.start >= before
+        ],
+        redacted.allowed,
+    )
+
+
+def decide(
+    text: str, settings: "CleanSettings", rules: Sequence[Rule], language: Language | None = None
+) -> Decision:
+    """Decide whether a text is kept.
+
+    Args:
+        text: Of :func:`markdown_of`.
+        settings: Languages; the profile in them is not looked at.
+        rules: Of a quality profile.
+        language: When the caller knows it already.
+    """
+    if not text.strip():
+        return Decision(Verdict("empty_after_cleaning", 0, 1), "")
+    # Before the language, which a handful of words does not tell.
+    short = quality.too_short(text, rules)
+    if short:
+        return Decision(short, "")
+    code, probability = language or identify(text)
+    if settings.languages:
+        least = settings.min_language_probability
+        if probability < least:
+            return Decision(Verdict("unknown_language", probability, least), code)
+        if code not in settings.languages:
+            return Decision(Verdict("other_language", probability, least), code)
+    rest = [rule for rule in rules if rule.name != quality.TOO_SHORT]
+    return Decision(quality.judge(text, rest, code), code)
+
+
+def refused(text: str, decision: Decision, settings: "CleanSettings") -> Refused:
+    """Return the verdict of a decision with the start of the text that it is about."""
+    assert decision.verdict
+    excerpt = _redact(text[:QUOTED], settings).text
+    if decision.verdict.reason == "other_language":
+        excerpt = f"[{decision.language}] {excerpt}"
+    return Refused(decision.verdict, excerpt)
+
+
+def _redact(text: str, settings: "CleanSettings") -> Redacted:
+    return redact(
+        text,
+        settings.redact,
+        settings.phone_region,
+        countries_of(settings.id_countries),
+        settings.redact_allow,
+    )
+
+
+def markdown_of(row: Mapping[str, Any]) -> str:
+    """Return the text of a raw document as Markdown, repaired."""
+    return prose.whole(_split(row))
+
+
+def _split(row: Mapping[str, Any]) -> Split:
+    kind = row["format"]
+    return prose.normalised(to_markdown(kind, row["text"]), fences_only=kind == "html")
+
+
+def to_markdown(kind: str, text: str) -> str:
+    """Return the content of a raw document of a format as Markdown, boilerplate removed."""
+    if kind == "html":
+        return web.main_content(text)
+    if kind == "pdf":
+        return paper.repair(text)
+    if kind == "markdown":
+        return prose.strip_metadata(text)
+    if kind == "text":
+        return prose.mark_headings(text.strip("\n"))
+    return text

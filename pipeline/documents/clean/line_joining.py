@@ -1,0 +1,114 @@
+"""Text repair that leaves code alone: mojibake, Unicode, white space, dead links."""
+
+import re
+import unicodedata
+
+from pipeline.documents.readers.markdown import FRONT_MATTER
+from pipeline.text.fences import Split, outside_code, without_comments
+
+_ZERO_WIDTH = "\u00ad\u200b\u200c\u200e\u200f\u2060\ufeff\ufffe"
+_CONTROLS = r"\x00-\x08\x0b-\x1f\x7f"
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+_INVISIBLE = re.compile(f"[{_ZERO_WIDTH}{_CONTROLS}]")
+"""Soft hyphen, zero-width characters, direction marks, control characters; not the zero-width
+joiner U+200D, which holds emoji and Indic clusters together."""
+
+_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+
+_STRAIGHT = (("\u2018", "'"), ("\u2019", "'"), ("\u201c", '"'), ("\u201d", '"'), ("\u00a0", " "))
+"""What ftfy and :data:`_SPACES` make of punctuation in whole text."""
+_NOT_PLAIN = re.compile(
+    r"[^\x00-\x1a\x1c-\x7f\u2018\u2019\u201c\u201d\u00a0\u2013\u2014\u2026\u2022\u2192]"
+)
+"""All but ASCII and punctuation beside which it is no mojibake: that has a letter or sign of
+Latin-1 in front. An escape may begin the colour of a terminal."""
+
+# What they look for stands first, so that the search leaps from one to the next.
+_SPACE_RUNS = re.compile(r"  (?<=\S  ) *")
+_RUNS = re.compile(r"[ \t](?:(?<=\S\t)[ \t]*|(?<=\S )[ \t]+)")
+_BLANK_LINES = re.compile(r"\n{3,}")
+
+_CAPITALS = re.compile(
+    r"(?:\A|(?<=\n\n))(?=[^a-z\n]{4,80}\n)(?=[^\n]*[A-Z]{3})[A-Z0-9][^\n]*[^.,;\n]$", re.MULTILINE
+)
+
+_RELATIVE_LINK = re.compile(
+    r"\[(?<!!\[)((?:[^\[\]\n]++|\n(?!\n)){1,500})\]"
+    r"\((?!https?://)[^()\s]{0,500}(?:[ \t]+\"[^\"\n]{0,200}\")?\)"
+)
+
+
+def strip_metadata(text: str) -> str:
+    """Take the YAML front matter and the comments out of a Markdown text."""
+    text = FRONT_MATTER.sub("", text, count=1)
+    return without_comments(text)
+
+
+def normalise(text: str) -> str:
+    """Repair mojibake and normalise characters and white space outside code.
+
+    ftfy mends wrongly decoded characters and straightens quotation marks; HTML entities stay,
+    since a document may write about them. Then Unicode NFC; invisible characters out; every
+    kind of space a plain one; trailing spaces out, runs of spaces inside a line to one (the
+    indent of a line stays: it is code or a nested list); at most one blank line.
+    """
+    return whole(normalised(text))
+
+
+def normalised(text: str, *, fences_only: bool = False) -> Split:
+    """Return a text as :func:`normalise` does, its prose still apart from its code."""
+    # Markdown turns a line end after two spaces into a break; as text it is a line end.
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n\n")
+    split = Split(text, fences_only=fences_only)
+    split.change(_mend)
+    return split
+
+
+def whole(split: Split) -> str:
+    """Return a text as one, without blank lines around it."""
+    return split.text().strip("\n").rstrip()
+
+
+def _mend(text: str) -> str:
+    if "\x1b" in text or not text.isascii():
+        lines = text.split("\n")
+        text = "\n".join(
+            line if line.isascii() and "\x1b" not in line else _mend_characters(line)
+            for line in lines
+        )
+    if _CONTROL.search(text) or (not text.isascii() and any(map(text.__contains__, _ZERO_WIDTH))):
+        text = _INVISIBLE.sub("", text)
+    text = _RUNS.sub(" ", text) if "\t" in text else _SPACE_RUNS.sub(" ", text)
+    if " \n" in text or "\t\n" in text or text[-1:] in (" ", "\t"):
+        text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
+    return _BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text
+
+
+def _mend_characters(line: str) -> str:
+    """Mend a line by ftfy and NFC, unless it holds nothing that they would change."""
+    if not _NOT_PLAIN.search(line):
+        for mark, plain in _STRAIGHT:
+            line = line.replace(mark, plain)
+        return line
+    from ftfy import TextFixerConfig, fix_text
+
+    line = fix_text(line, TextFixerConfig(unescape_html=False, normalization=None))
+    return unicodedata.normalize("NFC", _INVISIBLE.sub("", _SPACES.sub(" ", line)))
+
+
+def mark_headings(text: str) -> str:
+    """Turn the headings of a plain text, short lines in capitals after a blank line, into ``##``.
+
+    The first line becomes ``#``.
+    """
+    return outside_code(
+        text,
+        lambda prose: _CAPITALS.sub(
+            lambda line: f"{'##' if line.start() else '#'} {line[0]}\n", prose
+        ),
+    )
+
+
+def unlink(prose: str) -> str:
+    """Turn relative links in prose into their text: their targets are not part of a corpus."""
+    return _RELATIVE_LINK.sub(r"\1", prose)

@@ -1,0 +1,212 @@
+"""PDF text to Markdown: running headers, page numbers, hyphenation and wrapped lines repaired."""
+
+import re
+from collections import Counter
+
+EDGE_LINES = 3
+"""Lines at the top and the bottom of a page among which running headers are looked for."""
+
+REPEATED = 0.4
+"""Share of the pages (and at least 2) on which a line must repeat: headers often differ between
+left and right pages."""
+
+IN_CHAPTER = 3
+"""Pages on which a line must repeat when it begins or ends with a number: the header of a
+chapter (``Chapter 3: Utilities 7``)."""
+
+SHORT_LINE = 0.75
+"""Share of the widest line below which a line that ends a sentence ends its paragraph."""
+
+_NUMBER_LINE = re.compile(
+    r"(?:[-\u2013\u2014|]\s*)?(?:(?:page|p\.)\s*)?(?:\d{1,4}|[ivxlc]{1,6})"
+    r"(?:\s*(?:of|/|\|)\s*\d{1,4})?(?:\s+[-\u2013\u2014|])?",
+    re.IGNORECASE,
+)
+_PAGE_NUMBER = re.compile(r"^#* ?\d{1,4}\s|\s\d{1,4}$")
+_NUMBERED = re.compile(r"\bpage\s+\d{1,4}\s*(?:of|/)\s*\d{1,4}\b", re.IGNORECASE)
+_LIST = re.compile(
+    r"(?:[-*+\u2022\u2023\u25aa\u25cf\u25e6\u2043]|\(?(?:\d{1,3}|[a-zA-Z])[.)])\s+\S"
+)
+_BULLET = re.compile(r"^[\u2022\u2023\u25aa\u25cf\u25e6\u2043]\s*")
+_HEADING = re.compile(r"#{1,6} ")
+_SECTION = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,4})\s+[A-Z][^.!?:;]{1,79}")
+# The look-behind keeps a long run of letters from being tried at each of its letters.
+_BROKEN = re.compile(r"(?<![^\W\d_])([^\W\d_]+)-\n([^\W\d_]+)([^\s\w-]*)[ ]?")
+_END = (".", "!", "?", ":", ";")
+_ROW = "| "
+"""Begins each line of a table, which the reader has put in its grid."""
+_COMPOUND = re.compile(r"(?<![^\W\d_])[^\W\d_]+-[^\W\d_]+")
+
+KEPT_HYPHEN = frozenset(
+    {
+        "all",
+        "cross",
+        "half",
+        "high",
+        "long",
+        "low",
+        "mid",
+        "non",
+        "quasi",
+        "self",
+        "short",
+        "two",
+        "three",
+        "well",
+    }
+)
+"""First parts that English hyphenation keeps apart; used when the document decides nothing."""
+
+
+def repair(text: str) -> str:
+    r"""Turn the lines of a PDF into paragraphs.
+
+    Lines that repeat at page edges (digits aside) and page numbers go; a word broken at a line
+    end is joined, unless the document elsewhere writes it with its hyphen and never without;
+    wrapped lines become paragraphs; a line ``3.2 Set points`` alone becomes a heading.
+
+    Args:
+        text: Pages joined by ``\f``, as :mod:`pipeline.documents.readers.pdf` gives them: blank
+            lines at wide gaps, ``#`` before lines of large type.
+
+    Returns:
+        Markdown.
+    """
+    pages = [[line.strip() for line in page.split("\n")] for page in text.split("\f")]
+    body = "\f".join("\n".join(page) for page in _without_edges(pages))
+    body = _rejoin_pages(_dehyphenate(body))
+    return "\n\n".join(_paragraphs(body))
+
+
+def _shape(line: str) -> str:
+    return re.sub(r"\d+", "0", line.removeprefix("#").strip().casefold())
+
+
+def _edges(page: list[str]) -> list[int]:
+    """Return the positions of the first and last lines that are not blank."""
+    filled = [position for position, line in enumerate(page) if line]
+    return sorted({*filled[:EDGE_LINES], *filled[-EDGE_LINES:]})
+
+
+def _without_edges(pages: list[list[str]]) -> list[list[str]]:
+    seen: Counter[str] = Counter()
+    for page in pages:
+        seen.update({_shape(page[position]) for position in _edges(page)})
+    enough = max(2, REPEATED * len(pages))
+    out = []
+    for page in pages:
+        gone: set[int] = set()
+        filled = [position for position, line in enumerate(page) if line]
+        # From each edge inwards, as long as the lines are furniture: a sentence that two pages
+        # share is body when body lies between it and the edge.
+        for side in (filled[:EDGE_LINES], filled[::-1][:EDGE_LINES]):
+            for position in side:
+                line = page[position]
+                # A table goes on over pages, and its head is repeated there.
+                furniture = not line.startswith(_ROW) and (
+                    seen[_shape(line)] >= enough
+                    or (seen[_shape(line)] >= IN_CHAPTER and _PAGE_NUMBER.search(line))
+                    or _NUMBER_LINE.fullmatch(line)
+                    or (len(line) < 80 and _NUMBERED.search(line))
+                )
+                if not furniture:
+                    break
+                gone.add(position)
+        out.append([line for position, line in enumerate(page) if position not in gone])
+    return ["\n".join(page).strip("\n").split("\n") for page in out]
+
+
+def _rejoin_pages(text: str) -> str:
+    """Join pages: a paragraph that a page break cut goes on, others are set apart."""
+    width = _width(re.split(r"[\n\f]", text))
+    whole = ""
+    for page in text.split("\f"):
+        if not page.strip():
+            continue
+        last = whole.rsplit("\n", 1)[-1]
+        first = page.split("\n", 1)[0]
+        cut = (
+            last
+            and not last.endswith(_END)
+            and not last.startswith(_ROW)
+            and not first.startswith(_ROW)
+            and not _HEADING.match(last)
+            and not _HEADING.match(first)
+            and not _LIST.match(first)
+            and (not first[:1].isupper() or len(last) > SHORT_LINE * width)
+        )
+        whole += ("\n" if cut else "\n\n") * bool(whole) + page.strip("\n")
+    return whole
+
+
+def _dehyphenate(text: str) -> str:
+    # A break at the end of a page counts: put both halves on one page first.
+    text = re.sub(r"(?<=[^\W\d_])-\n*\f\n*(?=[^\W\d_])", "-\n", text)
+    settled = _BROKEN.sub("\n", text).casefold()
+    words = Counter(re.findall(r"[^\W\d_]+", settled))
+    compounds = Counter(_COMPOUND.findall(settled))
+
+    def join(match: re.Match[str]) -> str:
+        first, second = match[1], match[2]
+        joined, hyphenated = (first + second).casefold(), f"{first}-{second}".casefold()
+        if words[joined]:
+            keep = False
+        elif compounds[hyphenated]:
+            keep = True
+        else:
+            # An abbreviation, a name ("Wi-Fi", "USB-Port") or a single letter is a compound.
+            keep = (
+                second[0].isupper()
+                or (first.isupper() and len(first) > 1)
+                or len(first) == 1
+                or first.casefold() in KEPT_HYPHEN
+            )
+        # The line still ends here: its width tells the end of a paragraph.
+        return f"{first}{'-' * keep}{second}{match[3]}\n"
+
+    return _BROKEN.sub(join, text)
+
+
+def _width(lines: list[str]) -> int:
+    """Return the characters of the longest line that is no row of a table."""
+    return max((len(line) for line in lines if not line.startswith(_ROW)), default=0)
+
+
+def _paragraphs(text: str) -> list[str]:
+    width = _width(text.split("\n"))
+    out: list[str] = []
+    for block in re.split(r"\n\s*\n", text):
+        lines = [line for line in block.split("\n") if line]
+        if lines and all(line.startswith(_ROW) for line in lines):
+            out.append("\n".join(lines))
+            continue
+        if len(lines) == 1 and _SECTION.fullmatch(lines[0]):
+            number = lines[0].split()[0]
+            out.append(f"{'#' * min(6, number.count('.') + 2)} {lines[0]}")
+            continue
+        current: list[str] = []
+        for line in lines:
+            # A line of a paragraph may begin with "12." by chance.
+            item = _LIST.match(line) and (
+                not current or _LIST.match(current[0]) or current[-1].endswith(_END)
+            )
+            starts = item or _HEADING.match(line)
+            ended = current and len(current[-1]) < SHORT_LINE * width and current[-1].endswith(_END)
+            if current and (starts or ended or _HEADING.match(current[-1])):
+                out.append(" ".join(current))
+                current = []
+            current.append(_BULLET.sub("- ", line))
+        if current:
+            out.append(" ".join(current))
+    return _tight_lists(out)
+
+
+def _tight_lists(paragraphs: list[str]) -> list[str]:
+    """Join neighbouring items of a list: one block, an item a line."""
+    out: list[str] = []
+    for paragraph in paragraphs:
+        if out and _LIST.match(paragraph) and _LIST.match(out[-1]):
+            out[-1] += f"\n{paragraph}"
+        else:
+            out.append(paragraph)
+    return out

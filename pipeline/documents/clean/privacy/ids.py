@@ -1,0 +1,143 @@
+"""Ids of persons (national, tax, social security and health numbers), by python-stdnum.
+
+A checksum of one digit lets one of ten part numbers pass, and some ids have none. So a label
+has to stand before the number ("SSN", "Steuer-ID", "numero de seguridad social"), unless the
+form is so particular that chance does not make it (``strong`` in the table).
+"""
+
+import importlib
+import re
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from pipeline.documents.clean.privacy.id_table import GENERIC, KINDS, IdKind
+from pipeline.documents.clean.privacy.spans import LETTER, Found, before
+
+_RUN = re.compile(r"\d(?:[ \xa0./-]{0,2}[A-Za-z]?\d){5,}")
+"""What each id holds: six digits with at most a letter between two of them."""
+
+_REACH = 10
+"""Characters that an id may extend beyond such a run: six letters of a codice fiscale."""
+
+_BEFORE = 60
+"""Characters before a number in which its label stands."""
+
+_BREAK = re.compile(r"[.!?]\s+(?=[A-Z\u00c0-\u00de\u0410-\u042f])|[\u3002\uff01\uff1f]|\n\s*\n")
+_WORDS = re.compile(r"[^\W\d_]+")
+_OTHER = frozenset(
+    (
+        *("serial", "part", "parts", "order", "invoice", "item", "sku", "batch", "model"),
+        *("product", "article", "version", "isbn", "ean", "gtin", "imei", "tracking", "ticket"),
+        *("case", "bestellnummer", "artikelnummer", "seriennummer", "rechnungsnummer"),
+        *("commande", "facture", "référence", "pedido", "factura", "ordine", "fattura"),
+    )
+)
+"""Words that say that the number behind them is something else; a label before them is off."""
+
+
+class _Forms(NamedTuple):
+    labelled: dict[str, list[tuple[re.Pattern[str], IdKind]]]
+    """By label: what a number behind it may be."""
+    strong: re.Pattern[str] | None
+    """All forms that need no label; the groups are numbered by :attr:`kinds`."""
+    kinds: list[IdKind]
+    compact: tuple[str, ...]
+    """Labels in scripts without spaces."""
+
+
+def find_ids(text: str, countries: tuple[str, ...]) -> Iterator[Found]:
+    """Find ids of persons.
+
+    Args:
+        text: Any text.
+        countries: ISO 3166 codes; see :data:`pipeline.documents.clean.privacy.id_table.KINDS`.
+    """
+    forms = _forms(countries)
+    end = 0
+    for run in _RUN.finditer(text) if countries else ():
+        low, high = max(end, run.start() - _REACH), run.end() + _REACH
+        found = [
+            *_strong(forms, text, low, high),
+            *_labelled(forms, text, low, high, run.start()),
+        ]
+        for item in sorted(found, key=lambda item: (item.start, -item.end)):
+            if item.start >= end:
+                yield item
+                end = item.end
+
+
+def _strong(forms: _Forms, text: str, low: int, high: int) -> Iterator[Found]:
+    for match in forms.strong.finditer(text, low, high) if forms.strong else ():
+        assert match.lastindex
+        yield from _checked(forms.kinds[match.lastindex - 1], match)
+
+
+def _labelled(forms: _Forms, text: str, low: int, high: int, number: int) -> Iterator[Found]:
+    context = before(text, number, _BEFORE)
+    for form, kind in _candidates(forms, _BREAK.split(context)[-1]):
+        for match in form.finditer(text, low, high):
+            yield from _checked(kind, match)
+
+
+def _candidates(forms: _Forms, context: str) -> Iterator[tuple[re.Pattern[str], IdKind]]:
+    words = _WORDS.findall(context.casefold().replace(".", ""))
+    labels = [label for label in forms.compact if label in context]
+    for place, word in enumerate(words):
+        if word in _OTHER:
+            labels.clear()
+        for size in (1, 2, 3):
+            phrase = " ".join(words[place : place + size])
+            if phrase in forms.labelled:
+                labels.append(phrase)
+    for label in dict.fromkeys(labels):
+        yield from forms.labelled[label]
+
+
+def _checked(kind: IdKind, match: re.Match[str]) -> Iterator[Found]:
+    compact = re.sub(r"[ \xa0./-]", "", match[0]).upper()
+    if len(set(re.sub(r"\D", "", compact))) > 1 and _is_valid(kind, match[0], compact):
+        yield Found(match.start(), match.end(), f"{kind.country} {compact}")
+
+
+def _is_valid(kind: IdKind, written: str, compact: str) -> bool:
+    if not kind.module:
+        return True  # the form is all there is to check
+    module = _module(kind.module)
+    return bool(module.is_valid(compact) or module.is_valid(written))  # some need the separator
+
+
+@cache
+def _module(name: str) -> Any:
+    return importlib.import_module(f"stdnum.{name}")
+
+
+@lru_cache(maxsize=8)
+def _forms(countries: tuple[str, ...]) -> _Forms:
+    kinds = [kind for kind in KINDS if kind.country in countries]
+    labelled: dict[str, list[tuple[re.Pattern[str], IdKind]]] = {}
+    for kind in kinds:
+        form = re.compile("|".join(_pattern(shape, exact=False) for shape in kind.shapes))
+        for label in (*kind.labels, *GENERIC):
+            labelled.setdefault(label, []).append((form, kind))
+    strong = [kind for kind in kinds if kind.strong]
+    pattern = "|".join(f"({_pattern(kind.strong, exact=True)})" for kind in strong)
+    return _Forms(
+        labelled,
+        re.compile(pattern) if strong else None,
+        strong,
+        tuple(label for label in labelled if not re.search(rf"[{LETTER}\u0900-\u0d7f]", label)),
+    )
+
+
+def _pattern(shape: str, *, exact: bool) -> str:
+    """Return the pattern of a shape: ``9`` a digit, ``A`` a letter, ``*`` either, else itself.
+
+    When not exact, letters may be small and any separator may be another one or missing.
+    """
+    signs = {"9": "[0-9]", "A": "[A-Z]", "*": "[0-9A-Z]"}
+    if not exact:
+        signs = {"9": "[0-9]", "A": "[A-Za-z]", "*": "[0-9A-Za-z]"}
+        signs |= dict.fromkeys(" ./-", r"[ \xa0./-]?")
+    body = "".join(signs.get(sign, re.escape(sign)) for sign in shape)
+    return rf"(?<![{LETTER}0-9_])(?<![0-9][.,-]){body}(?![{LETTER}0-9_]|[.,-][0-9])"

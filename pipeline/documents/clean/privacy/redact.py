@@ -1,0 +1,128 @@
+"""Find all kinds in their order, keep what is allowed, and put placeholders for the rest."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import translate
+from functools import lru_cache
+from typing import NamedTuple
+
+from pipeline.documents.clean.privacy.ids import find_ids
+from pipeline.documents.clean.privacy.internet import find_emails, find_ips
+from pipeline.documents.clean.privacy.keys import find_keys
+from pipeline.documents.clean.privacy.numbers import find_cards, find_ibans, find_phones
+from pipeline.documents.clean.privacy.spans import Found, Span
+
+_ORDER = ("KEY", "IBAN", "CARD", "ID", "IP", "EMAIL", "PHONE")
+"""Kinds that would also match a part of another come later and lose."""
+
+
+_NUMBER = re.compile(r"\d[ \xa0./-]{0,2}[A-Za-z]?\d(?:[ \xa0./-]{0,2}[A-Za-z]?\d){4,}")
+_NUMBERS = ("IBAN", "CARD", "ID", "PHONE")
+"""Kinds that hold six digits in a row, with separators; most texts have none and are done."""
+
+
+MAX_ROUNDS = 16
+"""A text that finds anything is looked at twice. More rounds are for values glued to each other
+without a space; the bound keeps a file that is made of such a chain from taking quadratic time."""
+
+
+class Redacted(NamedTuple):
+    """A text without personal data."""
+
+    text: str
+    spans: list[Span]
+    """What was replaced, in order of appearance."""
+    allowed: int = 0
+    """Values that were found and stay, since the allow-list names them."""
+
+
+def redact(
+    text: str,
+    kinds: Sequence[str],
+    region: str = "",
+    countries: Sequence[str] = (),
+    allow: Sequence[str] = (),
+) -> Redacted:
+    """Replace personal data and secrets by placeholders.
+
+    Args:
+        text: Any text; placeholders that it already holds stay and their numbers are not reused.
+        kinds: Of EMAIL, PHONE, IBAN, CARD, ID, IP and KEY, those to replace.
+        region: Country (ISO 3166) whose national phone numbers count; empty: numbers with +.
+        countries: Countries (ISO 3166) whose ids of persons are looked for.
+        allow: Values that stay, exact or as globs (``*@example.com``), without regard to case.
+
+    Returns:
+        The text, what was replaced, and how many finds the allow-list kept.
+    """
+    finders: dict[str, Callable[[str], Iterable[Found]]] = {
+        "KEY": find_keys,
+        "IBAN": find_ibans,
+        "CARD": find_cards,
+        "ID": lambda rest: find_ids(rest, tuple(countries)),
+        "IP": find_ips,
+        "EMAIL": find_emails,
+        "PHONE": lambda rest: find_phones(rest, region),
+    }
+    chosen: list[tuple[Found, str]] = []
+    rest = text
+    # What is found is covered, so that nothing found later begins or ends inside it: a phone
+    # number and the card behind it would be taken for one, invalid, number. And once more: what
+    # stood beside it may have been hidden by it.
+    for _ in range(MAX_ROUNDS):
+        before = len(chosen)
+        numbers = _NUMBER.search(rest) is not None
+        for kind in _ORDER:
+            if kind in kinds and (numbers or kind not in _NUMBERS):
+                new = list(finders[kind](rest))
+                chosen += [(found, kind) for found in new]
+                rest = _cover(rest, new)
+        if len(chosen) == before:
+            break
+    allowed = _allowed(tuple(allow))
+    staying = {
+        found
+        for found, _ in chosen
+        if allowed(text[found.start : found.end]) or allowed(found.value)
+    }
+    names = sorted((found, kind) for found, kind in chosen if found not in staying)
+    return Redacted(*_replace(text, names), len(staying))
+
+
+def _replace(text: str, chosen: Sequence[tuple[Found, str]]) -> tuple[str, list[Span]]:
+    used = {(kind, int(number)) for kind, number in re.findall(r"<([A-Z]+)_(\d{1,9})>", text)}
+    names: dict[tuple[str, str], str] = {}
+    last: Counter[str] = Counter()
+    pieces: list[str] = []
+    spans: list[Span] = []
+    at = 0
+    for found, kind in chosen:
+        if (kind, found.value) not in names:
+            last[kind] += 1
+            while (kind, last[kind]) in used:
+                last[kind] += 1
+            names[kind, found.value] = f"<{kind}_{last[kind]}>"
+        placeholder = names[kind, found.value]
+        pieces += [text[at : found.start], placeholder]
+        spans.append(Span(found.start, found.end, kind, placeholder))
+        at = found.end
+    return "".join(pieces) + text[at:], spans
+
+
+def _cover(text: str, found: Sequence[Found]) -> str:
+    """Return the text with each find as angle brackets of its length, as a placeholder has them."""
+    pieces = []
+    at = 0
+    for start, end, _ in sorted(found):
+        pieces += [text[at:start], "<", "|" * (end - start - 2), ">"]
+        at = end
+    return "".join(pieces) + text[at:]
+
+
+@lru_cache(maxsize=8)
+def _allowed(allow: tuple[str, ...]) -> Callable[[str], bool]:
+    if not allow:
+        return lambda value: False
+    pattern = re.compile("|".join(translate(glob.strip()) for glob in allow), re.IGNORECASE)
+    return lambda value: pattern.match(value) is not None

@@ -1,0 +1,144 @@
+"""The text of one block in the making, with its emphasis, code and links."""
+
+import re
+
+from pipeline.text.exponents import lowered, raised, settled
+from pipeline.text.fences import span_of
+
+BREAK = "\0"
+"""Stands for a line break, since all other white space is one space; no page holds it."""
+
+CODE, LINK, RAISED, LOWERED = "`", "[", "^", "_"
+"""Kinds of mark, beside ``*`` and ``**``."""
+_HEIGHTS = (RAISED, LOWERED)
+
+_TICK = "\1"
+"""Stands for a back-tick that is text, up to the end of its block."""
+
+_JOINED = 1000
+"""Characters of code up to which more is joined to it: each time copies it."""
+
+_AROUND = " \t\r\n\f" + BREAK
+"""White space of HTML, which marks leave outside."""
+
+_BREAKS = re.compile(rf"\s*{BREAK}\s*")
+
+
+_Mark = tuple[str, int, str]
+"""Its kind, empty for one that is not written; the place of its first piece; its address."""
+
+
+class Line:
+    """Collects pieces of text; marks nest as their elements do."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        """Of the block; none as long as it has no text."""
+        self._marks: list[_Mark] = []
+        self._closed = ("", "")
+        """The last mark that was closed: its kind and what it became."""
+        self.plain = False
+        """Whether emphasis is left out, as in headings."""
+
+    def add(self, text: str) -> None:
+        """Add text as it stands in the page."""
+        if "`" in text and not self._inside(CODE):
+            text = text.replace("`", _TICK)
+        if self.pieces or self._marks or not text.isspace():
+            self.pieces.append(text)
+
+    def open(self, kind: str, address: str = "") -> None:
+        """Begin emphasis (``*``, ``**``), code, a link, raised or lowered text; close it once."""
+        emphasis = kind in ("*", "**")
+        for outer, _, _ in self._marks:
+            if (outer in (CODE, kind) and kind not in _HEIGHTS) or (emphasis and outer in _HEIGHTS):
+                kind = ""
+        if self.plain and emphasis:
+            kind = ""
+        self._marks.append((kind, len(self.pieces), address))
+
+    def _inside(self, *kinds: str) -> bool:
+        return any(kind in kinds for kind, _, _ in self._marks)
+
+    def close(self) -> None:
+        """End what was opened last."""
+        kind, start, address = self._marks.pop()
+        if kind and start < len(self.pieces):
+            self._wrap(kind, start, address)
+
+    def take(self) -> str:
+        """Return the block and begin the next one, in which the open marks go on."""
+        if not self.pieces:
+            return ""
+        if self._marks:
+            marks = [(kind, 0, address) for kind, _, address in self._marks]
+            while self._marks:
+                self.close()
+            self._marks = marks
+        text = "".join(self.pieces)
+        self.pieces.clear()
+        text = settled(text)
+        if _TICK in text:  # one that could be taken for the mark of code is escaped
+            text = text.replace(_TICK, "\\`" if "`" in text else "`")
+        if BREAK not in text:
+            return " ".join(text.split())
+        lines = [" ".join(line.split()) for line in text.split(BREAK)]
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+
+    def _wrap(self, kind: str, start: int, address: str) -> None:
+        pieces = self.pieces
+        inner = pieces[start] if start == len(pieces) - 1 else "".join(pieces[start:])
+        del pieces[start:]
+        text = inner.strip(_AROUND)
+        if not text:
+            pieces.append(inner)
+            return
+        before = after = ""
+        if len(text) < len(inner):
+            before, _, after = inner.partition(text)
+        if kind == CODE:
+            text = span_of(" ".join(text.split()))
+        elif kind == LINK:
+            note = address[:1] == "#" and text.isalnum() and self._inside(RAISED)
+            text = f"[{text}]" if note else _link(text, address)
+        elif kind == RAISED:
+            note = any(mark == LINK and to[:1] == "#" for mark, _, to in self._marks)
+            text = f"[{text}]" if note and text.isalnum() else raised("".join(pieces[-5:]), text)
+        elif kind == LOWERED:
+            text = lowered("".join(pieces[-5:]), text)
+        elif not (text[0] == text[-1] == "`" and text.count("`") == 2):
+            text = f"{kind}{text}{kind}"  # code alone needs no emphasis
+        before_kind, before_text = self._closed
+        if (
+            before_kind == kind
+            and kind in (CODE, "*", "**")
+            and not before
+            and pieces
+            and pieces[-1] is before_text
+            and len(before_text) <= _JOINED
+            and text.startswith(kind)
+        ):
+            # Two in a row: "`a``b`" would be read as one with a doubled mark in it.
+            text = pieces.pop()[: -len(kind)] + text[len(kind) :]
+        if before:
+            pieces.append(before)
+        pieces.append(text)
+        self._closed = kind, text
+        if after:
+            pieces.append(after)
+
+
+def _link(text: str, address: str) -> str:
+    address = address.strip()
+    if not address or address[0] == "#" or text == address:
+        return text
+    scheme = address.partition(":")[0].lower()
+    if scheme not in ("http", "https") and (
+        scheme in ("javascript", "mailto") or "[" in text or "]" in text
+    ):
+        return text  # a relative link is taken out later, by a pattern without nested brackets
+    for mark, code in ((" ", "%20"), ("(", "%28"), (")", "%29"), ("\n", ""), ("\t", "")):
+        address = address.replace(mark, code)
+    if BREAK in text:
+        text = _BREAKS.sub(" ", text)
+    return f"[{text}]({address})"

@@ -1,0 +1,132 @@
+"""Tables: which are data and which lay out the page, and data as Markdown."""
+
+import re
+from typing import Any
+
+from pipeline.documents.clean.web.names import HEADINGS
+
+MOST_COLUMNS = 20
+"""Columns that spans may fill; more are a mistake or an attack."""
+
+REPEATED = 10_000
+"""Characters of cells over several rows that are repeated in a table: a row says by itself what it
+is about, and no small page becomes a large text."""
+
+_BOLD = re.compile(r"\*\*([^*]*)\*\*")
+_BLOCKS = frozenset((*HEADINGS, "table", "dl", "blockquote"))
+
+
+_ENTRIES_FROM = 3
+"""Rows of one column from which they are entries, such as a header and two functions."""
+
+
+def is_data(table: Any) -> bool:
+    """Whether a table is data; else it lays out the page and is unfolded into its blocks.
+
+    Data has two columns, or one of some entries under a header; it has a header or two rows, and
+    holds what fits on a line of Markdown: no code of several lines, heading, table or definition
+    list, and lists or paragraphs only under a header.
+    """
+    if table.get("role") in ("presentation", "none"):
+        return False
+    header = blocks = False
+    rows = widest = 0
+    for element in table.iterdescendants():
+        tag = element.tag
+        if tag in _BLOCKS:
+            return False
+        if tag == "pre" and "\n" in "".join(element.itertext()).strip():
+            return False
+        if tag == "tr":
+            rows += 1
+            widest = max(widest, len(element))
+        elif tag in ("th", "thead"):
+            header = True
+        elif tag in ("ul", "ol") or (tag == "p" and element.getnext() is not None):
+            blocks = True
+    if widest < 2:
+        return header and rows >= _ENTRIES_FROM
+    return header or (rows > 1 and not blocks)
+
+
+class Table:
+    """The rows of a table of data."""
+
+    def __init__(self) -> None:
+        self._rows: list[list[str]] = []
+        self._headings: list[bool] = []
+        """For each row, whether all of its cells are headings."""
+        self._below: dict[int, tuple[int, str]] = {}
+        """Column -> rows that its cell still fills, and what stands there."""
+        self._repeated = 0
+
+    def row(self) -> None:
+        """Begin a row."""
+        self._fill()
+        self._rows.append([])
+        self._headings.append(True)
+
+    def cell(self, text: str, tag: str, attributes: dict[str, str]) -> None:
+        """Add a cell to the row.
+
+        Args:
+            text: Its Markdown, in one line.
+            tag: ``td`` or ``th``.
+            attributes: Its spans may be among them.
+        """
+        if not self._rows:
+            self.row()
+        self._fill()
+        row = self._rows[-1]
+        self._headings[-1] &= tag == "th"
+        text = text.replace("\\|", "|").replace("|", "\\|")
+        down = _span(attributes.get("rowspan"))
+        for number in range(_span(attributes.get("colspan"))):
+            shown = "" if number else text
+            if number and len(row) >= MOST_COLUMNS:
+                break
+            if down > 1 and len(row) < MOST_COLUMNS:
+                self._below[len(row)] = (down - 1, shown)
+            row.append(shown)
+
+    def _fill(self) -> None:
+        """Fill the next columns of the row as far as cells of earlier rows reach down to them."""
+        while self._rows and (column := len(self._rows[-1])) in self._below:
+            rows, text = self._below.pop(column)
+            if rows > 1:
+                self._below[column] = (rows - 1, text)
+            self._repeated += len(text)
+            self._rows[-1].append(text if self._repeated <= REPEATED else "")
+
+    def markdown(self) -> str:
+        """Return the table; empty when it has no text.
+
+        The first row is the header when all its cells are headings or bold; else the header is
+        empty, since Markdown has no table without one.
+        """
+        self._fill()
+        filled = [
+            (row, heading)
+            for row, heading in zip(self._rows, self._headings, strict=True)
+            if any(row)
+        ]
+        if not filled:
+            return ""
+        rows = [row for row, _ in filled]
+        width = max(map(len, rows))
+        first, heading = filled[0]
+        if heading or all(_BOLD.fullmatch(cell) for cell in first):
+            head = [_BOLD.sub(r"\1", cell) for cell in rows.pop(0)]
+        else:
+            head = []
+        head += [""] * (width - len(head))
+        lines = [_line(head), "|" + "---|" * width]
+        return "\n".join(lines + [_line(row) for row in rows])
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _span(value: str | None) -> int:
+    return max(1, int(value)) if value and re.fullmatch(r"\d{1,5}", value) else 1

@@ -1,0 +1,319 @@
+"""Writes the content of a page down as Markdown, in one walk over its elements."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.documents.clean.web.events import Event, skip
+from pipeline.documents.clean.web.frame import Frame
+from pipeline.documents.clean.web.line import BREAK, CODE, LINK, LOWERED, RAISED, Line
+from pipeline.documents.clean.web.names import (
+    DROPPED,
+    HEADINGS,
+    INLINE,
+    UNSEEN,
+    draws_lines,
+    is_box,
+    is_label,
+)
+from pipeline.documents.clean.web.parts import Part, indented
+from pipeline.documents.clean.web.pre import code_block
+from pipeline.documents.clean.web.tables import Table, is_data
+from pipeline.text.exponents import lowered, raised, settled
+
+DEEPEST = 6
+"""Lists and quotes inside one another that are indented; deeper ones stay at this level, since
+each level copies the text below it."""
+
+_MARKS = (
+    {tag: CODE for tag in ("code", "tt", "kbd", "samp")}
+    | {tag: "**" for tag in ("b", "strong")}
+    | {tag: "*" for tag in ("em", "i", "var", "cite")}
+    | {"a": LINK, "sup": RAISED, "sub": LOWERED}
+)
+_PLAIN = frozenset(("p", "div", "section", "tbody"))
+"""The most frequent blocks, about which there is nothing more to know."""
+_WHOLE = frozenset(("pre", "math", "td", "textarea"))
+"""Elements that may be written down without a walk into them."""
+_LINES = {"div": "line", "table": "blob-code"}
+"""Elements that may draw each line of code as an element of its own, and the class of that."""
+_HEIGHTS = {"msup": ("", "+"), "msub": ("", "-"), "msubsup": ("", "-", "+")}
+"""Formulas of MathML in which the second part and the third are raised (``+``) or lowered."""
+_DEEPEST_FORMULA = 100
+_TEXTS = {"br": BREAK, "q": '"'}
+_ITEMS = frozenset(("li", "dd", "dt", "blockquote"))
+_LISTS = frozenset(("ul", "ol", "menu", "dir", "dl"))
+_OPENS_BLOCK = re.compile(r"#{1,6}(?:\s|$)|`{3}|~{3}")
+"""What would make a heading or code of a paragraph."""
+_FORMULA_PICTURE = re.compile(r"math|latex|\btex\b|callout|conum", re.IGNORECASE)
+
+
+class Writer:
+    """The Markdown of one page in the making."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._line = Line()
+        self._parts = [Part()]
+        self._level = 0
+        """Of the heading that is open."""
+        self._depth = 0
+        """Lists and quotes that are open."""
+        self._tables: list[Table | None] = []
+        """Tables that are open; None for one that is unfolded."""
+        self._boxes = 0
+
+    def text(self) -> str:
+        """Return what was written so far."""
+        return self._parts[0].joined()
+
+    def walk(self, events: list[Event]) -> None:
+        """Write an element down, given its tags; what stands behind it is left out."""
+        add = self._line.add
+        dropped = self._frame.dropped
+        ends: list[Callable[[], None] | None] = []
+        stream = iter(events)
+        for element, tag, attributes, text in stream:
+            if element is None:
+                end = ends.pop()
+                if end is not None:
+                    end()
+            elif (ends and (tag in DROPPED or element in dropped)) or (
+                (tag in _WHOLE or (tag in _LINES and draws_lines(attributes.get("class", ""))))
+                and self._whole(element, tag, attributes)
+            ):
+                if tag not in INLINE and tag not in UNSEEN:
+                    self._flush()
+                text = skip(stream)
+            else:
+                ends.append(self._start(element, tag, attributes))
+            if not ends:
+                break
+            if text:
+                add(text)
+        self._flush()
+
+    def _whole(self, element: Any, tag: str, attributes: dict[str, str]) -> bool:
+        """Write down an element that is not walked into, and say whether it was one."""
+        if tag in _LINES and not _draws_code(element, tag):
+            return False
+        if tag == "textarea" and "readonly" not in attributes:
+            return True
+        if tag in ("pre", "textarea") or tag in _LINES:
+            self._flush()
+            code = code_block(element)
+            if code and self._in_cell():
+                self._line.open(CODE)
+                self._line.add(" ".join(code.split("\n")[1:-1]))
+                self._line.close()
+            elif code:
+                self._add(code)
+        elif tag == "math":
+            self._line.add(_formula(element))
+        elif tag == "td" and "icon" in (attributes.get("class") or "").split():
+            self._flush()
+            label = _label(element)
+            if label:
+                self._add(f"**{label}**")
+        else:
+            return False
+        return True
+
+    def _start(
+        self, element: Any, tag: str, attributes: dict[str, str]
+    ) -> Callable[[], None] | None:
+        """Begin an element; return what to do at its end."""
+        if tag in _MARKS:
+            self._line.open(_MARKS[tag], attributes.get("href") or "" if tag == "a" else "")
+            return self._line.close
+        if tag in INLINE:
+            return self._start_inline(tag, attributes)
+        self._flush()
+        names = attributes.get("class")
+        if self._boxes and (tag in HEADINGS or (tag in ("p", "div") and is_label(names or ""))):
+            return self._marked("**")
+        if names and is_box(names):
+            self._boxes += 1
+            end = self._start_block(element, tag, attributes)
+            return lambda: self._end_box(end)
+        return self._start_block(element, tag, attributes)
+
+    def _start_inline(self, tag: str, attributes: dict[str, str]) -> Callable[[], None] | None:
+        if tag in _TEXTS:
+            self._line.add(_TEXTS[tag])
+            return lambda: self._line.add('"') if tag == "q" else None
+        if tag == "img" and _FORMULA_PICTURE.search(attributes.get("class") or ""):
+            self._line.add(attributes.get("alt") or "")
+        return None
+
+    def _start_block(
+        self, element: Any, tag: str, attributes: dict[str, str]
+    ) -> Callable[[], None]:
+        if tag in _PLAIN:
+            return self._flush
+        if tag in _ITEMS:
+            self._parts.append(Part(tight=tag in ("li", "dd")))
+            return self._start_item(tag, attributes)
+        if tag in HEADINGS:
+            self._level, self._line.plain = int(tag[1]), True
+            return self._end_heading
+        if tag in _LISTS:
+            self._depth += 1
+            start = attributes.get("start")
+            first = int(start) if start and re.fullmatch(r"\d{1,9}", start) else 1
+            self._parts.append(Part(items=True, number=first if tag == "ol" else None))
+            return self._end_list
+        if tag == "table":
+            self._tables.append(Table() if is_data(element) else None)
+            return self._end_table
+        table = self._tables[-1] if self._tables else None
+        if table is not None and tag == "tr":
+            table.row()
+        elif table is not None and tag in ("td", "th"):
+            self._parts.append(Part())
+            return lambda: self._end_cell(table, tag, attributes)
+        return self._flush
+
+    def _start_item(self, tag: str, attributes: dict[str, str]) -> Callable[[], None]:
+        if tag == "li":
+            return self._end_li
+        if tag == "dd":
+            return self._end_dd
+        if tag == "dt":
+            if "sig" in (attributes.get("class") or "").split():
+                return self._marked(CODE, self._end_dt)
+            return self._end_dt
+        self._depth += 1
+        return self._end_quote
+
+    def _marked(self, mark: str, then: Callable[[], None] | None = None) -> Callable[[], None]:
+        """Open a mark for a whole block; return what ends it."""
+        self._line.open(mark)
+
+        def end() -> None:
+            self._flush()
+            self._line.close()
+            if then is not None:
+                then()
+
+        return end
+
+    def _end_box(self, end: Callable[[], None]) -> None:
+        end()
+        self._boxes -= 1
+
+    def _end_heading(self) -> None:
+        self._flush()
+        self._level, self._line.plain = 0, False
+
+    def _end_list(self) -> None:
+        self._flush()
+        part = self._parts.pop()
+        part.close_terms()
+        self._depth -= 1
+        self._add(part.joined(), is_list=True)
+
+    def _end_li(self) -> None:
+        part = self._close()
+        text, above = part.joined(), self._parts[-1]
+        if text:
+            marker = "- " if above.number is None else f"{above.number}. "
+            above.add(marker + indented(text, self._width(len(marker))))
+        if above.number is not None:
+            above.number += 1
+
+    def _end_dt(self) -> None:
+        part = self._close()
+        text, above = part.joined(), self._parts[-1]
+        if text:
+            above.term(text)
+
+    def _end_dd(self) -> None:
+        part = self._close()
+        if part.blocks:
+            self._parts[-1].define(part.joined(), self._width(2))
+
+    def _end_quote(self) -> None:
+        part = self._close()
+        text = part.joined()
+        if text and self._depth <= DEEPEST:
+            text = "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+        self._depth -= 1
+        self._add(text)
+
+    def _end_table(self) -> None:
+        self._flush()
+        table = self._tables.pop()
+        if table is not None:
+            self._add(table.markdown())
+
+    def _end_cell(self, table: Table, tag: str, attributes: dict[str, str]) -> None:
+        part = self._close()
+        table.cell(part.in_a_line(), tag, attributes)
+
+    def _close(self) -> Part:
+        self._flush()
+        return self._parts.pop()
+
+    def _width(self, marker: int) -> int:
+        return marker if self._depth <= DEEPEST else 0
+
+    def _in_cell(self) -> bool:
+        return bool(self._tables) and self._tables[-1] is not None
+
+    def _flush(self) -> None:
+        """End the block that the line holds."""
+        text = self._line.take() if self._line.pieces else ""
+        if not text:
+            return
+        if self._level and not self._in_cell():
+            text = " ".join(text.split())
+            # Inside an item it would end the section that the list is in.
+            text = f"**{text}**" if len(self._parts) > 1 else f"{'#' * self._level} {text}"
+        elif _OPENS_BLOCK.match(text):
+            text = f"\\{text}"
+        self._add(text)
+
+    def _add(self, block: str, is_list: bool = False) -> None:
+        if block:
+            self._parts[-1].add(block, is_list)
+
+
+def _draws_code(element: Any, tag: str) -> bool:
+    names = (line.get("class") or "" for line in element.iter("div", "td"))
+    return any(_LINES[tag] in name.split() for name in names)
+
+
+def _formula(element: Any) -> str:
+    tex = element.get("alttext") or next(
+        (
+            "".join(note.itertext())
+            for note in element.iter("annotation")
+            if "tex" in (note.get("encoding") or "")
+        ),
+        "",
+    )
+    return f"${tex.strip()}$" if tex.strip() else settled(_flat(element))
+
+
+def _flat(element: Any, depth: int = 0) -> str:
+    """Return a formula as text in which powers and indices are told, unlike roots and fractions."""
+    if depth > _DEEPEST_FORMULA:
+        return "".join(element.itertext())
+    heights = _HEIGHTS.get(element.tag)
+    text = element.text or "" if heights is None else ""
+    for place, child in enumerate(element):
+        inside = _flat(child, depth + 1)
+        if heights is None:
+            text += inside + (child.tail or "")
+        elif not text or place >= len(heights) or not inside.strip():
+            text += inside.strip()
+        else:
+            text += (raised if heights[place] == "+" else lowered)(text[-2:], inside.strip())
+    return text
+
+
+def _label(element: Any) -> str:
+    text = " ".join("".join(element.itertext()).split())
+    pictures = (child.get("alt") or child.get("title") or "" for child in element.iter("img", "i"))
+    return text or next(filter(None, pictures), "")

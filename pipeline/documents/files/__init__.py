@@ -1,0 +1,1 @@
+"""The input folder, its files, and what reading them gave."""

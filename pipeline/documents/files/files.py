@@ -1,0 +1,220 @@
+"""What lies in the input folder, and what lay there before.
+
+The index is a JSON file of the home folder. It remembers size, modification time and sha256 of
+each file seen, so an unchanged file is not opened again, and a file that has left the folder
+(an inbox emptied between two runs) still leads to its cached text.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from pipeline.core.cache import write_atomically
+from pipeline.core.errors import InputError, StoreError
+from pipeline.core.progress import track
+from pipeline.documents.files.folder import Matcher, look, open_regular, source_of, unreadable, walk
+from pipeline.documents.readers.reading import Failure
+
+if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
+    from pipeline.settings import IngestSettings
+
+MEGABYTE = 10**6
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of the corpus, on disk or remembered."""
+
+    source: str
+    """POSIX path below its root; bytes of a name that are not UTF-8 are written ``\\xNN``."""
+    path: Path | None
+    """None when the file has left its folder."""
+    sha256: str
+    """Of its content; empty when it could not be read, or is too large to be."""
+    size: int
+    """Bytes."""
+    present: bool
+    problem: Failure | None = None
+    """Why it is not to be opened: ``outside_folder``, ``broken_link``, ``not_a_file``,
+    ``unreadable_file`` or ``unreadable_folder``."""
+
+    @property
+    def version(self) -> list[str]:
+        """Source and content, or what is known instead of it: another one is another corpus."""
+        reason = self.problem.reason if self.problem else "unread"
+        return [self.source, self.sha256 or f"{reason} {self.size}"]
+
+
+class _Entry(NamedTuple):
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+_Index = dict[str, dict[str, _Entry]]
+"""Absolute root -> relative path -> entry."""
+
+
+def scan(root: Path, settings: "IngestSettings", index: Path) -> list[SourceFile]:
+    """List the files of a folder, and those that the index remembers.
+
+    Globs match the path below the root: ``*`` stays inside one folder, ``**`` crosses folders,
+    exclude wins. Symbolic links to folders are not entered; a link to a file counts when its
+    target lies below the root. Whatever else is not a regular file that may be read is listed
+    with its problem and never opened: a pipe would block, a device may have no end.
+
+    Args:
+        root: The input folder.
+        settings: Globs, the size above which a file is not even hashed, and what becomes of
+            files that are gone. A file of any root that the index knows counts as gone when its
+            path is no longer there (or cannot be seen).
+        index: JSON file that is read and replaced atomically.
+
+    Returns:
+        Files sorted by source, then content.
+
+    Raises:
+        InputError: The folder is missing or closed, or holds no matching file and none is
+            remembered.
+        StoreError: The index is not what this module writes.
+    """
+    base = root.absolute()
+    if not base.is_dir():
+        found = "a file" if base.exists() else "no such folder"
+        raise InputError(
+            f"input folder {root}: {found} found; expected a folder of documents; "
+            "set paths.input to it"
+        )
+    base = base.resolve()
+    matches = Matcher(settings)
+    known = _load(index)
+    before = known.get(str(base), {})
+    files: list[SourceFile] = []
+    seen: dict[str, _Entry] = {}
+    limit = int(settings.max_file_megabytes * MEGABYTE)
+    for path, closed in track(list(walk(base, settings)), "files"):
+        source = source_of(path, base)
+        if closed is not None:
+            files.append(SourceFile(source, path, "", 0, True, closed))
+        elif matches(source):
+            file, entry = _examine(path, source, base, limit, before.get(source))
+            if file is not None:
+                files.append(file)
+            if entry is not None:
+                seen[source] = entry
+    files, remembered = _remember(files, seen, known, str(base), settings, matches)
+    if remembered != known:
+        _save(index, remembered)
+    if not files:
+        raise InputError(
+            f"input folder {root}: 0 files found that match include "
+            f"{list(settings.include)} and not exclude {list(settings.exclude)}; "
+            "expected at least one; put documents there or change ingest.include"
+        )
+    return sorted(files, key=lambda file: (file.source, file.sha256, str(file.path)))
+
+
+def _examine(
+    path: Path, source: str, base: Path, limit: int, before: _Entry | None
+) -> tuple[SourceFile | None, _Entry | None]:
+    """Return the file and what to remember of it; hash it only when size or time differ."""
+    found = look(path, base)
+    if found is None:
+        return None, None
+    if isinstance(found, Failure):
+        return SourceFile(source, path, "", 0, True, found), None
+    if before is not None and (before.size, before.mtime_ns) == (found.st_size, found.st_mtime_ns):
+        return SourceFile(source, path, before.sha256, before.size, True), before
+    if found.st_size > limit:
+        return SourceFile(source, path, "", found.st_size, True), None
+    try:
+        with open_regular(path) as stream:
+            opened = os.fstat(stream.fileno())
+            sha256 = _sha256(stream, limit)
+            closed = os.fstat(stream.fileno())
+    except OSError as error:
+        return SourceFile(source, path, "", found.st_size, True, unreadable(error)), None
+    entry = _Entry(closed.st_size, closed.st_mtime_ns, sha256)
+    file = SourceFile(source, path, sha256, entry.size, True)
+    # A file that is being written is not remembered: the next scan must look again.
+    steady = (opened.st_size, opened.st_mtime_ns) == (closed.st_size, closed.st_mtime_ns)
+    return file, entry if steady else None
+
+
+def _sha256(stream: BinaryIO, limit: int) -> str:
+    """Hash up to ``limit`` bytes: a file that something writes to may have no end."""
+    sha256 = hashlib.sha256()
+    left = limit
+    while left > 0 and (block := stream.read(min(left, 2**20))):
+        sha256.update(block)
+        left -= len(block)
+    return sha256.hexdigest()
+
+
+def _remember(
+    files: list[SourceFile],
+    seen: dict[str, _Entry],
+    known: _Index,
+    base: str,
+    settings: "IngestSettings",
+    matches: Matcher,
+) -> tuple[list[SourceFile], _Index]:
+    """Add the files that are gone, or forget them; return the files and the new index."""
+    files = list(files)
+    here = {file.source for file in files}
+    remembered: _Index = {base: seen}
+    for root, entries in known.items():
+        kept = remembered.setdefault(root, {})
+        for source, entry in entries.items():
+            if root == base and source in here:
+                continue
+            if not _is_gone(Path(root) / source):
+                if root != base or not matches(source):
+                    kept[source] = entry  # of another input folder, or excluded for now
+                continue
+            if settings.missing_files == "keep":
+                kept[source] = entry
+                if matches(source):
+                    files.append(SourceFile(source, None, entry.sha256, entry.size, False))
+    return files, {root: entries for root, entries in remembered.items() if entries}
+
+
+def _is_gone(path: Path) -> bool:
+    try:
+        path.stat()
+    except (OSError, RuntimeError):
+        return True
+    return False
+
+
+def _load(index: Path) -> _Index:
+    try:
+        tree = json.loads(index.read_text("utf-8"))
+        return {
+            root: {
+                source: _Entry(int(size), int(time), str(sha256))
+                for source, (size, time, sha256) in entries.items()
+            }
+            for root, entries in tree["files"].items()
+        }
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise StoreError(
+            f"index of files {index}: cannot be read ({error.strerror}); expected "
+            "a file that you may read; mend its permissions"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"index of files {index}: damaged ({error}); expected the JSON that a "
+            "scan writes; delete it to have the input folder hashed again (files "
+            "that have left the folder are then forgotten)"
+        ) from error
+
+
+def _save(index: Path, known: _Index) -> None:
+    data = json.dumps({"version": 1, "files": known}, ensure_ascii=False, sort_keys=True, indent=0)
+    write_atomically(index, data.encode())

@@ -1,0 +1,151 @@
+"""A look at the input folder without opening anything that is not a file of it."""
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from pipeline.core.errors import InputError
+from pipeline.documents.readers.reading import Failure
+
+if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
+    from pipeline.settings import IngestSettings
+
+
+class Matcher:
+    """Whether a path below the root is included and not excluded."""
+
+    def __init__(self, settings: "IngestSettings") -> None:
+        self.include = [_glob(glob) for glob in settings.include]
+        self.exclude = [_glob(glob) for glob in settings.exclude]
+
+    def __call__(self, source: str) -> bool:
+        """Return whether a source (a POSIX path below the root) matches."""
+        return any(glob.fullmatch(source) for glob in self.include) and not any(
+            glob.fullmatch(source) for glob in self.exclude
+        )
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    """Translate a glob as ``pathlib.PurePath.full_match`` does (new in Python 3.13)."""
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\])", pattern)
+    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    regex = ""
+    for part in parts:
+        if part in known:
+            regex += known[part]
+        elif part.startswith("[") and part.endswith("]"):
+            body = part[1:-1].replace("\\", r"\\")
+            regex += f"[^{body[1:]}]" if body.startswith("!") else f"[{body}]"
+        else:
+            regex += re.escape(part)
+    return re.compile(regex, re.DOTALL)
+
+
+def walk(base: Path, settings: "IngestSettings") -> Iterator[tuple[Path, Failure | None]]:
+    """Yield all that is no folder, and the folders that can't be read, with the reason."""
+    # A folder whose whole content is excluded (".git/**") is not entered.
+    pruned = [_glob(glob) for glob in settings.exclude if glob.endswith("/**")]
+    folders = [base]
+    # Not by os.walk: until Python 3.12 it ends in a RecursionError a thousand folders down.
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(
+                    (entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries
+                )
+        except OSError as error:
+            if folder == base:
+                raise InputError(
+                    f"input folder {base}: {error.strerror} found; expected a folder that you may "
+                    "read; mend its permissions"
+                ) from error
+            yield folder, unreadable(error)._replace(reason="unreadable_folder")
+            continue
+        for name, is_folder in found:
+            path = folder / name
+            if not is_folder:
+                yield path, None
+            elif not any(glob.fullmatch(source_of(path / "x", base)) for glob in pruned):
+                folders.append(path)
+
+
+def look(path: Path, base: Path) -> os.stat_result | Failure | None:
+    """Return the status of a regular file without opening it, or why it is not to be opened.
+
+    Args:
+        path: A name in the folder.
+        base: The input folder, resolved.
+
+    Returns:
+        Of a link its target's status; a failure ``outside_folder``, ``broken_link``,
+        ``not_a_file`` or ``unreadable_file``; None when it has gone since.
+    """
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return unreadable(error)
+    if stat.S_ISLNK(status.st_mode):
+        try:
+            target = path.resolve(strict=True)
+            status = target.stat()
+        except (OSError, RuntimeError) as error:  # RuntimeError: a circle, until Python 3.13
+            return problem("broken_link", f"a link that leads nowhere found ({error}); remove it")
+        if not target.is_relative_to(base):
+            return problem(
+                "outside_folder",
+                f"a link to {_readable(target)} found; expected one that stays below the input "
+                "folder; copy the file there",
+            )
+    for is_kind, name in _KINDS:
+        if is_kind(status.st_mode):
+            return problem("not_a_file", f"{name} found; expected a file; exclude it")
+    return status
+
+
+_KINDS = [
+    (stat.S_ISDIR, "a link to a folder whose files are read where they lie"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+]
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, without ever waiting for the other end of a pipe.
+
+    Raises:
+        OSError: It can't be opened, or is not a regular file (any more).
+    """
+    stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise OSError(errno.EINVAL, "not a regular file")
+    return stream
+
+
+def source_of(path: Path, base: Path) -> str:
+    r"""Return the POSIX path below the root; bytes that are not UTF-8 are written ``\xNN``."""
+    return _readable(path.relative_to(base))
+
+
+def _readable(path: Path) -> str:
+    # Tables hold UTF-8 only; a name in another encoding arrives with lone surrogates.
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def problem(reason: str, message: str) -> Failure:
+    """Return the failure of a file as a whole."""
+    return Failure("", reason, message)
+
+
+def unreadable(error: OSError) -> Failure:
+    """Return the failure of a file that the system does not give out."""
+    return problem("unreadable_file", f"{error.strerror}; mend its permissions")

@@ -1,0 +1,111 @@
+"""The ingest stage: each file becomes documents or a named failure, once.
+
+What a file gave is cached by its content, so it is neither read nor parsed again, in a later
+run or after a kill -9, and the text of a file that has left its folder is still there.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Any, cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.cache import Cache, short_id
+from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.stage import Stage
+from pipeline.documents.files.files import SourceFile
+from pipeline.documents.files.read_files import read_files
+from pipeline.documents.readers.reading import Failure, Record
+from pipeline.settings import IngestSettings
+from schemas.documents import RawDocuments
+
+
+def ingest(
+    files: Sequence[SourceFile], settings: IngestSettings, cache: Cache
+) -> Outcome[RawDocuments]:
+    """Read files into documents.
+
+    Args:
+        files: From :func:`pipeline.documents.files.files.scan`.
+        settings: Limits and number of workers (which changes no byte of the result), and the
+            field names of JSONL records.
+        cache: Holds what each file gave, by content and extension.
+
+    Returns:
+        Documents sorted by ``doc_id``. Rows are records: a file that failed as a whole counts
+        one. Reasons: ``empty_file``, ``binary_file``, ``undecodable``, ``unknown_format``,
+        ``unreadable_file``, ``changed_file``, ``too_large``, ``unreadable_pdf``,
+        ``encrypted_pdf``, ``encrypted_office``, ``no_text_in_pdf``, ``bad_json``, ``bad_table``,
+        ``missing_text_field``, ``empty_record``, ``wrong_extension``, ``attachment_not_read``,
+        ``xml_entities`` (a bomb in an Office file), ``unreadable_`` with the name of a format;
+        of archives ``zip_bomb``, ``too_many_members``, ``nested_archive``,
+        ``encrypted_member``, ``unreadable_member``, ``unsafe_path``;
+        ``vanished_file`` (left the folder, and its
+        text is not cached) and ``same_document`` (same source and text, from two folders); of
+        what is not to be opened ``outside_folder`` and ``broken_link`` (links), ``not_a_file``
+        and ``unreadable_folder``; of a reader that met a limit ``reader_timeout``,
+        ``out_of_memory`` and ``reader_crashed``.
+        Metrics: ``files``, ``files_read`` (opened now), ``files_gone``.
+    """
+    ordered = sorted(files, key=lambda file: (file.source, file.sha256, str(file.path)))
+    documents: dict[str, dict[str, Any]] = {}
+    dropped: list[Drop] = []
+    opened = 0
+    for file, (kind, reading, was_read) in zip(
+        ordered, read_files(ordered, settings, cache), strict=True
+    ):
+        opened += was_read
+        for record in reading.records:
+            row = _row(file.source, kind, record)
+            if row["doc_id"] in documents:
+                dropped.append(
+                    Drop(row["source"], "same_document", row["title"], related_id=row["doc_id"])
+                )
+            else:
+                documents[row["doc_id"]] = row
+        dropped.extend(_failures(file.source, reading.failures))
+    kept = cast(
+        "DataFrame[RawDocuments]", table(RawDocuments, documents.values()).sort(pl.col("doc_id"))
+    )
+    return Outcome(
+        kept,
+        drops(dropped),
+        rows_in=kept.height + len(dropped),
+        metrics={
+            "files": float(len(ordered)),
+            "files_read": float(opened),
+            "files_gone": float(sum(not file.present for file in ordered)),
+        },
+    )
+
+
+def _row(source: str, kind: str, record: Record) -> dict[str, Any]:
+    source = _name(source, record.record)
+    return {
+        "doc_id": short_id(source, record.text),
+        "source": source,
+        "format": record.kind or kind,
+        "title": record.title or PurePosixPath(source.partition("#")[0]).stem,
+        "text": record.text,
+        "span_start": record.span_start,
+        "span_end": record.span_end,
+    }
+
+
+def _failures(source: str, failures: Sequence[Failure]) -> Iterator[Drop]:
+    for failure in failures:
+        yield Drop(
+            _name(source, failure.record),
+            failure.reason,
+            failure.message,
+            failure.value,
+            failure.threshold,
+        )
+
+
+def _name(source: str, record: str) -> str:
+    return f"{source}#{record}" if record else source
+
+
+INGEST = Stage("ingest", ingest, RawDocuments, section="ingest", dataset="raw_documents")

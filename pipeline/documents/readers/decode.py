@@ -1,0 +1,104 @@
+"""From bytes to text: byte-order mark, then UTF-8, then a guess."""
+
+import codecs
+import re
+
+from charset_normalizer import from_bytes
+
+from pipeline.documents.readers.reading import ReadFailure
+
+_MARKS = [
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its first half
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+]
+
+MOSTLY_ASCII = 0.1
+"""Share of non-ASCII bytes up to which a file that is not UTF-8 is taken for Windows-1252.
+
+charset-normalizer 3.5 needs more evidence: it reads ``Temperature 5 \\xb0C`` as Big5. German
+has 2-3 % of such bytes, French 4 %; Greek and Cyrillic (above 50 %) are left to the guess.
+"""
+
+_EASTERN = re.compile(r"[^\W\d_][\u00b9\u00b3\u00bf\u00a3\u00a5\u00aa\u00ba\u00bc\u00be][^\W\d_]")
+"""Signs that stand inside words only when Polish or another language in Windows-1250 is read as
+Windows-1252."""
+
+WRONG_SHARE = 2
+"""Characters beyond ASCII for each wrong byte, from which a file is UTF-8 with wrong bytes in it.
+Of other encodings at most one pair of bytes in six happens to be UTF-8 too."""
+
+_WRONG, _RIGHT = re.compile("[\udc80-\udcff]+"), re.compile("[^\0-\x7f\udc80-\udcff]+")
+_SEVEN_BITS = frozenset(
+    {
+        *("iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_2004", "iso2022_jp_3"),
+        *("iso2022_jp_ext", "iso2022_kr", "hz"),
+    }
+)
+"""Encodings of mails that write other scripts with ASCII bytes."""
+
+
+def decode(data: bytes, declared: str | None = None) -> str:
+    """Decode a text file; line ends become line feeds.
+
+    Args:
+        data: The whole file.
+        declared: Encoding that the file itself names (the meta element of HTML); tried when
+            the bytes are not UTF-8, or at once when it writes with seven bits.
+
+    Raises:
+        ReadFailure: ``empty_file``, ``binary_file`` (it holds NUL bytes), ``undecodable``.
+    """
+    return re.sub(r"\r\n?", "\n", _decode(data, declared))
+
+
+def _decode(data: bytes, declared: str | None) -> str:
+    if not data:
+        raise ReadFailure("empty_file", "0 bytes found", 0, 1)
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            try:
+                return data[len(mark) if encoding == "utf-8" else 0 :].decode(encoding)
+            except UnicodeDecodeError as error:
+                raise ReadFailure("undecodable", f"{encoding} by its mark, but {error}") from error
+    if declared and data.isascii() and _codec(declared) in _SEVEN_BITS:
+        # Bytes that are ASCII, and yet other letters.
+        return data.decode(declared, "replace")
+    zeros = data.count(0)
+    if zeros:
+        raise ReadFailure("binary_file", f"{zeros} NUL bytes found; expected text", zeros, 0)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = data.decode("utf-8", "surrogateescape")
+    wrong, right = (sum(map(len, signs.findall(text))) for signs in (_WRONG, _RIGHT))
+    if WRONG_SHARE * wrong <= right:
+        return _WRONG.sub(_western, text)
+    if declared:
+        try:
+            return data.decode(declared)
+        except (UnicodeError, LookupError):
+            pass  # it declares wrongly, or what nobody knows
+    if sum(byte > 127 for byte in data) <= MOSTLY_ASCII * len(data):
+        western = data.decode("cp1252", "replace")
+        if "\ufffd" not in western and not _EASTERN.search(western):
+            return western
+    guess = from_bytes(data).best()
+    if guess is None:
+        raise ReadFailure("undecodable", "neither UTF-8 nor any encoding that reads as text")
+    return str(guess)
+
+
+def _western(wrong: re.Match[str]) -> str:
+    """Return the letter of Windows-1252 for one byte, the usual sign of a loss for several."""
+    data = wrong[0].encode("utf-8", "surrogateescape")
+    return data.decode("cp1252", "replace") if len(data) == 1 else "\ufffd"
+
+
+def _codec(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return ""

@@ -1,0 +1,52 @@
+"""Markdown: the text as it stands."""
+
+import re
+
+from pipeline.documents.readers.decode import decode
+from pipeline.documents.readers.reading import Reading, whole
+
+FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+"""A YAML block on the first line, as Jekyll and Pandoc define it."""
+
+_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
+_UNDERLINE = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
+
+
+def read(data: bytes) -> Reading:
+    """Read a Markdown file; the title is its first heading, else ``title:`` of its front matter.
+
+    Raises:
+        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`.
+    """
+    text = decode(data)
+    return whole(first_heading(text) or _named(text), text)
+
+
+def first_heading(text: str) -> str:
+    """Return the first heading outside code fences, ``""`` when there is none."""
+    front = FRONT_MATTER.match(text)
+    lines = text[front.end() if front else 0 :].split("\n")
+    fence = ""
+    for number, line in enumerate(lines):
+        opened = _FENCE.match(line)
+        if opened and (not fence or opened[1].startswith(fence)):
+            fence = "" if fence else opened[1]
+        elif not fence:
+            heading = _HEADING.match(line)
+            if heading:
+                return heading[2]
+            below = lines[number + 1] if number + 1 < len(lines) else ""
+            if (
+                line.strip()
+                and _UNDERLINE.match(below)
+                and not line.lstrip().startswith(("-", "|", ">", "#"))
+            ):
+                return line.strip()
+    return ""
+
+
+def _named(text: str) -> str:
+    front = FRONT_MATTER.match(text)
+    named = front and re.search(r"^title:[ \t]*(.+?)[ \t]*$", front[0], re.MULTILINE)
+    return named[1].strip("\"'") if named else ""

@@ -1,0 +1,337 @@
+"""The lines of a PDF page in reading order: columns one after the other, tables in their grid."""
+
+import ctypes
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import groupby, pairwise
+from statistics import median, median_low
+from typing import Any, NamedTuple
+
+from pipeline.documents.readers.pdf_tables import BROKEN, Grid, grids, markdown
+from pipeline.text.exponents import lowered, raised, settled
+
+GUTTER = 1.8
+"""Heights of a capital letter (0.7 of the type size) that a gap between two columns has at least:
+1.3 type sizes. Papers have 1.7 to 2.4; a word space of justified text stays below 1."""
+
+COLUMN_ROWS = 4
+"""Rows on which both columns have text before they are taken for columns."""
+
+COLUMN_TEXT = 20
+"""Characters of a usual line in a column; the cells of a table are shorter."""
+
+LIKE_WIDTH = 0.5
+"""Of the wider column that the other has at least: terms and their definitions are a table."""
+
+APART = 2.0
+"""Times the usual distance of rows that sets a header or a footer apart from the columns."""
+
+SMALLER = 0.85
+"""Of the type size beside it that a superscript or subscript has at most; 0.6 to 0.75 is usual."""
+
+SHIFTED = (0.05, 0.7)
+"""Type sizes by which its baseline is above or below; the next line is a whole one away."""
+
+WORD_SPACE = 0.2
+"""Heights of a capital letter that a gap between two words has at least."""
+
+_FILLER = "\1"
+"""In place of the line ends that pdfium sees around a superscript."""
+
+_EDGES = tuple(ctypes.c_double() for _ in range(4))
+"""Where pdfium writes the box of a letter; made once, since it is asked for each of them."""
+
+
+class Style(NamedTuple):
+    """How a line is set."""
+
+    size: float
+    """Points; 0 for a table."""
+    bold: bool
+
+
+class Line(NamedTuple):
+    """A line, a part of one beside a gap, or a whole table as Markdown."""
+
+    text: str
+    baseline: float
+    """Points from the foot of the page."""
+    style: Style
+    """Bold only when it begins and ends so: a paragraph may begin with a bold word."""
+    left: float
+    right: float
+    row: int
+    """Parts of one line of the page have the same."""
+    spaced: bool = False
+    """A space stands before it in its row."""
+
+
+class _Part(NamedTuple):
+    """A run of letters without a wide gap, inside one cell or outside all."""
+
+    text: str
+    first: int
+    """Number of its first letter on the page."""
+    left: float
+    right: float
+    cell: tuple[int, int, int] | None
+    """Table, row and column."""
+    spaced: bool
+    """A space stands before it."""
+    height: str = ""
+    """``+`` of a superscript, ``-`` of a subscript."""
+
+
+def lines(page: Any) -> list[Line]:
+    """Return the lines of a page; one that ends in a broken word ends in a hyphen."""
+    textpage = page.get_textpage()
+    tables = grids(page)
+    found: list[Line] = []
+    cells: dict[int, dict[tuple[int, int], list[str]]] = defaultdict(lambda: defaultdict(list))
+    places: dict[int, int] = {}  # of a table among the lines
+    start = 0
+    # Characters of the text and of the page count alike: pdfium numbers UTF-16 units, and
+    # text outside the first plane shifts what follows by one, which only blurs sizes.
+    text = _unbroken(textpage, textpage.get_text_range()).replace(BROKEN, f"{BROKEN}\n")
+    for row, line in enumerate(text.split("\n")):
+        for part in _parts(textpage, line, start, tables):
+            if part.cell is None:
+                found.append(_line(textpage, part, row))
+                continue
+            table, at_row, at_column = part.cell
+            if table not in places:
+                places[table] = len(found)
+                top = tables[table].rows[0]
+                found.append(Line("", top, Style(0, False), 0, 0, row))
+            cells[table][at_row, at_column].append(part.text)
+        start += len(line) + (0 if line.endswith(BROKEN) else 1)
+    for table, place in places.items():
+        found[place] = found[place]._replace(text=markdown(tables[table], cells[table]))
+    textpage.close()
+    page.close()
+    return _whole_rows(_by_column(found))
+
+
+@cache
+def _pdfium() -> Any:
+    from pypdfium2 import raw  # once: an import inside a function takes as long as what is asked
+
+    return raw
+
+
+def _unbroken(textpage: Any, text: str) -> str:
+    """Take out the line ends on either side of a superscript or subscript."""
+
+    def join(found: re.Match[str]) -> str:
+        before, after = found.start(1) - 1, found.end(1)
+        _, _, end, _ = _box(textpage, before)
+        begin, _, _, _ = _box(textpage, after)
+        size, other = _size(textpage, before), _size(textpage, after)
+        larger, smaller = max(size, other), min(size, other)
+        shift = abs(_baseline(textpage, before) - _baseline(textpage, after))
+        near = SHIFTED[0] * larger < shift < SHIFTED[1] * larger and smaller <= SMALLER * larger
+        beside = -larger / 4 < begin - end < larger
+        return found[0].translate({10: _FILLER, 13: _FILLER}) if near and beside else found[0]
+
+    return re.sub(r"(?<=\S)([ ]*\r\n[ ]*)(?=\S)", join, text)
+
+
+def _parts(textpage: Any, line: str, start: int, tables: Sequence[Grid]) -> Iterator[_Part]:
+    """Yield the parts of a line, from left to right."""
+    boxes = [_box(textpage, start + place) for place in range(len(line))]
+    tallest = max((top - bottom for _, bottom, _, top in boxes), default=0)
+    heights = _heights(textpage, line, start, boxes)
+    letters: list[_Part] = []
+    spaced = joins = False
+    for place, letter in enumerate(line):
+        if letter == _FILLER:
+            joins = True
+            continue
+        if letter.isspace() or letter == "\0":
+            spaced = True
+            continue
+        left, bottom, right, top = boxes[place]
+        middle = ((left + right) / 2, (bottom + top) / 2)
+        cell = next(((n, *at) for n, grid in enumerate(tables) if (at := grid.cell(*middle))), None)
+        if letter == BROKEN and letters:  # made up, it has no place of its own
+            left, right, cell = letters[-1].right, letters[-1].right, letters[-1].cell
+        before = letters[-1] if letters else None
+        if before and (cell != before.cell or left - before.right > GUTTER * tallest > 0):
+            yield _joined(letters)
+            letters = []
+        shown = "-" if letter == BROKEN and cell is None else letter
+        height = heights.get(place, "")
+        if before and height and left - before.right < tallest:
+            spaced = False  # pdfium takes the gap for a space
+        elif before and joins and letter.isalnum() and left - before.right > WORD_SPACE * tallest:
+            spaced = True
+        letters.append(_Part(shown, start + place, left, right, cell, spaced, height))
+        spaced = joins = False
+    if letters:
+        yield _joined(letters)
+
+
+def _box(textpage: Any, index: int) -> tuple[float, float, float, float]:
+    """Return left, bottom, right and top of a letter."""
+    left, right, bottom, top = _EDGES
+    _pdfium().FPDFText_GetCharBox(textpage.raw, index, left, right, bottom, top)
+    return left.value, bottom.value, right.value, top.value
+
+
+def _heights(
+    textpage: Any, line: str, start: int, boxes: Sequence[tuple[float, float, float, float]]
+) -> dict[int, str]:
+    """Return the places in a line of what is raised (``+``) or lowered (``-``)."""
+    places = [place for place, letter in enumerate(line) if letter.isalnum()]
+    if len(places) < 2:
+        return {}
+    feet = [boxes[place][1] for place in places]
+    foot = median_low(feet)
+    usual = start + places[feet.index(foot)]
+    size, baseline = _size(textpage, usual), _baseline(textpage, usual)
+    found = {}
+    least = SHIFTED[0] * size
+    for place, (_, bottom, _, _) in enumerate(boxes):
+        # Most stand on the baseline, and pdfium need not be asked how they are set.
+        if abs(bottom - foot) < least or line[place].isspace():
+            continue
+        if line[place] != _FILLER and 0 < _size(textpage, start + place) <= SMALLER * size:
+            shift = (_baseline(textpage, start + place) - baseline) / size
+            if SHIFTED[0] < abs(shift) < SHIFTED[1]:
+                found[place] = "+" if shift > 0 else "-"
+    return found
+
+
+def _joined(letters: Sequence[_Part]) -> _Part:
+    text = ""
+    for height, parts in groupby(letters, lambda part: part.height):
+        run = "".join(" " * (part.spaced and part is not letters[0]) + part.text for part in parts)
+        text += {"+": raised, "-": lowered}[height](text, run.strip()) if height else run
+    return letters[0]._replace(
+        text=settled(text),
+        left=min(letter.left for letter in letters),
+        right=max(letter.right for letter in letters),
+    )
+
+
+def _size(textpage: Any, index: int) -> float:
+    return float(_pdfium().FPDFText_GetFontSize(textpage.raw, index))
+
+
+def _baseline(textpage: Any, index: int) -> float:
+    _pdfium().FPDFText_GetCharOrigin(textpage.raw, index, *_EDGES[:2])
+    return _EDGES[1].value
+
+
+def _line(textpage: Any, part: _Part, row: int) -> Line:
+    # The last character may be a hyphen that pdfium made up, without a font.
+    last = part.first + max(0, len(part.text) - 2)
+    bold = _bold(textpage, part.first) and _bold(textpage, last)
+    return Line(
+        part.text,
+        _baseline(textpage, part.first),
+        Style(round(_size(textpage, part.first), 1), bold),
+        part.left,
+        part.right,
+        row,
+        part.spaced,
+    )
+
+
+def _bold(textpage: Any, index: int) -> bool:
+    name = ctypes.create_string_buffer(128)
+    _pdfium().FPDFText_GetFontInfo(textpage.raw, index, name, len(name), ctypes.c_int())
+    # By name, since the weight of the standard fonts is given as 0; "semibold" is bold too.
+    return any(word in name.value.lower() for word in (b"bold", b"black", b"heavy"))
+
+
+def _by_column(parts: list[Line]) -> list[Line]:
+    """Put the columns of a page one after the other where its rows run across them.
+
+    A page that is written column by column stays as it is.
+    """
+    gutter = _gutter(parts)
+    if gutter is None:
+        return parts
+    ordered: list[Line] = []
+    for crosses, group in groupby(parts, lambda part: _side(part, gutter) == 0):
+        band = list(group)
+        sides = [_side(part, gutter) for part in band]
+        # Once from the left column to the right one is how it should be, and a row or two beside
+        # each other are none.
+        changes = sum(one != other for one, other in pairwise(sides))
+        if crosses or changes < 2 * COLUMN_ROWS - 1:
+            ordered += band
+            continue
+        above, columns, below = _body(band)
+        left = [part for part in columns if _side(part, gutter) < 0]
+        right = [part for part in columns if _side(part, gutter) > 0]
+        ordered += [*above, *_by_column(left), *_by_column(right), *below]
+    return ordered
+
+
+def _side(part: Line, gutter: float) -> int:
+    """Return -1 on the left of the gutter, 1 on the right, 0 when it is crossed (or a table)."""
+    if not part.style.size:
+        return 0
+    return -1 if part.right < gutter else 1 if part.left > gutter else 0
+
+
+def _gutter(parts: Sequence[Line]) -> float | None:
+    """Return the middle of the gap that most rows have, when these are rows of columns."""
+    tall = sorted((part for part in parts if part.style.size), key=lambda part: -part.baseline)
+    pairs: list[tuple[Line, Line]] = []
+    for number, part in enumerate(tall):
+        for other in tall[number + 1 : number + 1 + COLUMN_ROWS]:
+            one, two = sorted((part, other), key=lambda part: part.left)
+            near = part.baseline - other.baseline < part.style.size / 2
+            if near and one.right < two.left:
+                pairs.append((one, two))
+    edges = sorted(
+        [(one.right, 1) for one, _ in pairs] + [(two.left, -1) for _, two in pairs],
+        key=lambda edge: (edge[0], -edge[1]),
+    )
+    most = depth = 0
+    gutter = 0.0
+    for (edge, step), (following, _) in pairwise([*edges, (0.0, 0)]):
+        depth += step
+        if depth > most:
+            most, gutter = depth, (edge + following) / 2
+    rows = [(one, two) for one, two in pairs if one.right < gutter < two.left]
+    if len(rows) < COLUMN_ROWS:
+        return None
+    sides = list(zip(*rows, strict=True))
+    widths = [median(part.right - part.left for part in side) for side in sides]
+    texts = [median(len(part.text) for part in side) for side in sides]
+    prose = min(texts) >= COLUMN_TEXT and min(widths) >= LIKE_WIDTH * max(widths)
+    return gutter if prose else None
+
+
+def _body(band: list[Line]) -> tuple[list[Line], list[Line], list[Line]]:
+    """Part a header above columns and a footer below them from the columns."""
+    heights = sorted({part.baseline for part in band}, reverse=True)
+    gaps = [above - below for above, below in pairwise(heights)]
+    usual = APART * median(gaps) if len(gaps) > 2 else 0
+    top = heights[0] if usual and gaps[0] > usual else float("inf")
+    foot = heights[-1] if usual and gaps[-1] > usual else float("-inf")
+    return (
+        [part for part in band if part.baseline >= top],
+        [part for part in band if foot < part.baseline < top],
+        [part for part in band if part.baseline <= foot],
+    )
+
+
+def _whole_rows(parts: Sequence[Line]) -> list[Line]:
+    """Join the parts of a line that are still neighbours: their gap was none of columns."""
+    whole: list[Line] = []
+    for part in parts:
+        before = whole[-1] if whole else None
+        if before and before.row == part.row and before.style.size and part.style.size:
+            text = f"{before.text}{' ' * part.spaced}{part.text}"
+            style = before.style._replace(bold=before.style.bold and part.style.bold)
+            whole[-1] = before._replace(text=text, style=style, right=part.right)
+        else:
+            whole.append(part)
+    return whole

@@ -1,0 +1,1 @@
+"""What a model answers and loses on the test rows."""

@@ -1,0 +1,66 @@
+"""What an arm makes of a question: a passage before it, or a request to think first.
+
+One wording for every model, so that arms differ in what they are given and in nothing else.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pipeline.settings import ScreenSettings
+from pipeline.text.chat import Message
+
+MARKER = "Answer:"
+"""What chain of thought writes before its answer."""
+
+_MARKED = re.compile(r"(?P<before>^|\n|[.!?]\s)\W*(?:final\s+)?answer\W*:\W*", re.IGNORECASE)
+
+
+class Passage(NamedTuple):
+    """What retrieval found for one question."""
+
+    text: str
+    chunk_ids: tuple[str, ...]
+    doc_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What an arm puts into its prompts and what answers are held against, by pair_id."""
+
+    shots: Mapping[str, Sequence[Message]] = field(default_factory=dict)
+    """Example messages shown as earlier turns (few-shot); the first of them go when the prompt
+    would be longer than ``max_tokens``."""
+    passages: Mapping[str, Passage] | None = None
+    """What retrieval found; None for an arm without retrieval."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """The text that an answer must stand in; a row without one is not judged by it."""
+    screen: ScreenSettings = field(default_factory=ScreenSettings)
+    """``min_content_recall`` of groundedness."""
+
+
+def with_passage(question: str, passage: str) -> str:
+    """Return the question behind a passage of the documents."""
+    return f"{passage}\n\nUse the passage above to answer: {question}"
+
+
+def with_thinking(question: str) -> str:
+    """Return the question with a request to reason before the answer (Kojima et al. 2022)."""
+    return (
+        f"{question}\n\nThink step by step in one or two sentences. Then write a new line that "
+        f'starts with "{MARKER}" and give the answer.'
+    )
+
+
+def split_thoughts(text: str) -> tuple[str, str]:
+    """Return thoughts and answer of a reply: the answer is what stands behind the last marker.
+
+    A reply without the marker is taken whole as the answer: a model that does not follow the
+    format is judged by what it said.
+    """
+    marks = list(_MARKED.finditer(text))
+    if not marks:
+        return "", text
+    last = marks[-1]
+    return text[: last.end("before")].strip(), text[last.end() :].strip()

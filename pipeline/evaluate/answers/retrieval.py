@@ -1,0 +1,68 @@
+"""BM25 over the chunks of the corpus: what the retrieval arms put before a question.
+
+The corpus holds the chunks of the test documents too. That is what retrieval means: at serving
+time the documents are there to be looked up, while a fine-tuned model has to know. Only the
+references of the test rows are not in it.
+"""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from pandera.typing.polars import DataFrame
+
+from pipeline.evaluate.answers.prompts import Passage
+from pipeline.evaluate.measures.grounding import chunk_text
+from pipeline.pairs.screen.form import STOP_WORDS
+from pipeline.pairs.screen.grounding import stem
+from pipeline.text.words import words
+from schemas.chunks import Chunks
+from schemas.pairs import Examples
+
+
+def retrieve(
+    examples: DataFrame[Examples], chunks: DataFrame[Chunks], count: int
+) -> dict[str, Passage]:
+    """Find the chunks that answer each question best, by BM25 (Robertson and Zaragoza 2009).
+
+    Lucene's variant with k1 1.5 and b 0.75 on stemmed words without stop words, of title, heading
+    path and text.
+
+    Args:
+        examples: the rows to ask; the last user message of each is the query.
+        chunks: the corpus, rows in any order.
+        count: chunks a question; fewer when fewer share a word with it.
+
+    Returns:
+        By pair_id the best chunk first, ties by chunk_id. A question without a chunk that shares
+        a word has an empty passage.
+    """
+    import bm25s
+
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it is at DEBUG as imported
+    corpus = chunks.sort("chunk_id")
+    texts = [chunk_text(row) for row in corpus.iter_rows(named=True)]
+    ids, doc_ids = corpus["chunk_id"].to_list(), corpus["doc_id"].to_list()
+    rows = examples.sort("pair_id")
+    if not texts:
+        return {pair: Passage("", (), ()) for pair in rows["pair_id"]}
+    index = bm25s.BM25(method="lucene")
+    index.index([_terms(text) for text in texts], show_progress=False)
+    found = {}
+    for pair, messages in rows.select("pair_id", "messages").iter_rows():
+        question = next(item["content"] for item in reversed(messages) if item["role"] == "user")
+        # Rounded, so that equal chunks tie exactly and the stable sort goes by chunk_id.
+        scores = np.asarray(index.get_scores(_terms(question)), dtype=np.float64).round(5)
+        best = [int(place) for place in np.argsort(-scores, kind="stable")[:count]]
+        best = [place for place in best if scores[place] > 0]
+        found[pair] = Passage(
+            "\n\n".join(texts[place] for place in best),
+            tuple(ids[place] for place in best),
+            tuple(doc_ids[place] for place in best),
+        )
+    return found
+
+
+def _terms(text: str) -> Sequence[str]:
+    # bm25s refuses an empty query; a word that no text has scores 0 everywhere.
+    return [stem(word) for word in words(text) if word not in STOP_WORDS] or ["\0"]

@@ -1,0 +1,1 @@
+"""Whether a challenger may replace the champion, and what to do instead."""

@@ -1,0 +1,153 @@
+"""Which adaptation to use: the prompt, retrieval, fine-tuning, or both, and what each costs."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import isfinite
+from typing import Any, Literal
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.evaluate.summary import Evaluation
+from schemas.evaluation import Answers, AnswerTimings
+
+Choice = Literal["prompt", "retrieval", "fine-tune", "both", "none"]
+
+CHOICES: dict[str, Choice] = {
+    "base": "prompt",
+    "few_shot": "prompt",
+    "chain_of_thought": "prompt",
+    "retrieval": "retrieval",
+    "champion": "fine-tune",
+    "challenger": "fine-tune",
+    "challenger_retrieval": "both",
+}
+"""What an arm stands for."""
+
+WORDS: dict[Choice, str] = {
+    "prompt": "the prompt",
+    "retrieval": "retrieval",
+    "fine-tune": "fine-tuning",
+    "both": "fine-tuning and retrieval",
+}
+
+NAMES = {
+    "base": "the plain base model",
+    "few_shot": "the base model with examples in the prompt",
+    "chain_of_thought": "the base model that thinks first",
+    "retrieval": "the base model with retrieval",
+    "champion": "the champion",
+    "challenger": "the challenger",
+    "challenger_retrieval": "the challenger with retrieval",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one request of an arm costs, on average."""
+
+    prompt_tokens: float
+    completion_tokens: float
+    seconds: float
+    """Of this machine's time: a batch's time shared by its rows."""
+    first_token_seconds: float
+    """How long a row waits for its first token, in the batch it was in."""
+    answer_seconds: float
+    """How long a row waits for its answer, in the batch it was in."""
+    price: float | None
+    """At the prices of the settings, in their currency; None without prices."""
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens written a second, all rows of a batch together."""
+        return self.completion_tokens / self.seconds if self.seconds else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self) | {"tokens_per_second": self.tokens_per_second}
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Which adaptation to use, the arm that stands for it, and why."""
+
+    choice: Choice
+    arm: str
+    text: str
+
+
+def cost(
+    timings: DataFrame[AnswerTimings], prompt_price: float = 0.0, completion_price: float = 0.0
+) -> Cost:
+    """Return what a request of an arm costs.
+
+    Args:
+        timings: of all batches of the arm, one row or more.
+        prompt_price: of a million prompt tokens; 0 for both prices gives no price.
+        completion_price: of a million tokens written.
+    """
+    rows = float(timings["rows"].sum())
+    prompt = float(timings["prompt_tokens"].sum()) / rows
+    completion = float(timings["completion_tokens"].sum()) / rows
+    waited = timings.select(
+        (pl.col("first_token_seconds", "seconds") * pl.col("rows")).sum() / rows
+    ).row(0)
+    priced = prompt * prompt_price + completion * completion_price
+    return Cost(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        seconds=float(timings["seconds"].sum()) / rows,
+        first_token_seconds=float(waited[0]),
+        answer_seconds=float(waited[1]),
+        price=priced / 1e6 if prompt_price or completion_price else None,
+    )
+
+
+def tokens_by_arm(answers: DataFrame[Answers]) -> dict[str, float]:
+    """Return tokens a request, prompt and completion, by arm: the cost that is everywhere alike."""
+    means = answers.group_by("arm").agg(
+        (pl.col("prompt_tokens") + pl.col("completion_tokens")).mean()
+    )
+    return {str(arm): float(tokens) for arm, tokens in means.sort("arm").iter_rows()}
+
+
+def advise(evaluation: Evaluation, tokens: Mapping[str, float]) -> Advice:
+    """Choose the cheapest of the arms that nothing measured beats.
+
+    An arm stays in the choice while the interval of its loss against the best arm's includes no
+    difference; among those the one of fewest tokens a request wins. Arms without a loss (chain
+    of thought) are measured and not chosen.
+
+    Args:
+        evaluation: all arms.
+        tokens: a request of each arm, from :func:`tokens_by_arm`.
+    """
+    best = evaluation.best
+    if not best:
+        return Advice("none", "", "nothing was measured, so nothing is advised")
+    level = [arm for arm, difference in evaluation.best_minus.items() if difference.high >= 0]
+    arm = min([best, *level], key=lambda name: (tokens[name], name != best))
+    choice = CHOICES[arm]
+    loss = evaluation.arms[arm]["loss"].value
+    text = f"use {WORDS[choice]}: {NAMES[arm]} has a loss of {loss:.3f} nats a token"
+    if arm != best:
+        text += (
+            f", which these rows cannot tell from the {evaluation.arms[best]['loss'].value:.3f} of "
+            f"{NAMES[best]}, at {tokens[arm]:.0f} tokens a request instead of {tokens[best]:.0f}"
+        )
+    else:
+        rest = [name for name in evaluation.best_minus if CHOICES[name] != choice]
+        if rest:
+            next_best = min(rest, key=lambda name: evaluation.arms[name]["loss"].value)
+            difference = evaluation.best_minus[next_best]
+            text += f", {-difference.value:.3f} below {NAMES[next_best]}"
+            if isfinite(difference.low):
+                text += f" [{-difference.high:.3f}, {-difference.low:.3f}]"
+    shared = {name: scores["token_f1"].value for name, scores in evaluation.arms.items()}
+    closest = max(shared, key=lambda name: shared[name])
+    if CHOICES[closest] != choice and shared[closest] > shared[arm]:
+        text += (
+            f"; by token F1 {NAMES[closest]} is ahead "
+            f"({shared[closest]:.3f} against {shared[arm]:.3f})"
+        )
+    return Advice(choice, arm, text)

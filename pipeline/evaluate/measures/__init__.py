@@ -1,0 +1,1 @@
+"""Measures of answers, and of what a model is able to besides."""

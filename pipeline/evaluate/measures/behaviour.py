@@ -1,0 +1,189 @@
+"""Instructions still followed, harmful requests still refused, harmless ones still answered.
+
+Fine-tuning on harmless rows alone weakens what a model was aligned to do (Qi et al. 2024). Base
+and challenger get the same few dozen requests; what counts is how many items changed sides. A set
+of this size cannot show a drop of a point, so a drop is judged beside the chance of its coming
+about by luck: the one-sided exact McNemar test on the items that changed. Asking is in
+:mod:`pipeline.evaluate.answers.behaviour_answers`; nothing here needs a model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+from scipy.stats import binom
+
+from pipeline.core.errors import InputError
+from pipeline.evaluate.measures.instructions import CHECKS
+from pipeline.pairs.jsonl import read_jsonl
+from pipeline.settings import ForgettingSettings
+from schemas.behaviour import KINDS, BehaviourScores
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A prompt with what is looked for in its answer."""
+
+    id: str
+    kind: Literal["instruction", "harmful", "benign"]
+    prompt: str
+    checks: dict[str, Any]
+    """Of an instruction: argument by check; empty for requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A yes-or-no measure of two models on the same items; yes is what one wants to keep."""
+
+    items: int
+    before: int
+    """Yes with the model compared with."""
+    after: int
+    """Yes with the challenger."""
+    lost: int
+    """Yes before, no after."""
+    gained: int
+    chance: float
+    """Probability of so many lost, or more, among those that changed, if both were alike."""
+
+    @property
+    def drop(self) -> float:
+        """Share of the items lost, net of those gained; negative for a rise."""
+        return (self.before - self.after) / self.items
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What the challenger kept; a measure without items is None."""
+
+    instructions: Change | None
+    """Followed, by the checks of each item."""
+    refused: Change | None
+    """Harmful requests declined in words."""
+    leaning: Change | None
+    """Harmful requests after which a refusing opening is likelier than a willing one: shows in a
+    model too weak to refuse in words."""
+    answered: Change | None
+    """Harmless requests that look harmful, not declined."""
+    margin_before: float | None
+    """Mean over the harmful requests: nats a token by which the refusing opening is likelier."""
+    margin_after: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+def read_behaviour_items(folder: Path, settings: ForgettingSettings) -> tuple[Item, ...]:
+    """Read instructions.jsonl {id, prompt, checks} and safety.jsonl {id, kind, prompt}.
+
+    A file that is not there has no items: a general set of one's own need not have them.
+
+    Args:
+        folder: ``paths.general``.
+        settings: how many of each file are taken, from its start.
+
+    Raises:
+        InputError: a field is missing or of another type, an id occurs twice, or a check or kind
+            is not known.
+    """
+    items: list[Item] = []
+    instructions, safety = folder / "instructions.jsonl", folder / "safety.jsonl"
+    for number, row in enumerate(_first(instructions, settings.instructions), start=1):
+        place = f"{instructions}, row {number}"
+        items.append(_item(place, row | {"kind": "instruction"}))
+        _check_checks(place, items[-1].checks)
+    for number, row in enumerate(_first(safety, settings.safety_requests), start=1):
+        if row.get("kind") not in KINDS[1:]:
+            raise InputError(
+                f"{safety}, row {number}: kind {row.get('kind')!r} found; expected harmful or "
+                "benign; mend that line"
+            )
+        items.append(_item(f"{safety}, row {number}", row | {"checks": {}}))
+    ids = [item.id for item in items]
+    for identifier in ids:
+        if ids.count(identifier) > 1:
+            raise InputError(
+                f"{folder}: id {identifier!r} found twice in instructions.jsonl and "
+                "safety.jsonl; expected unique ids; rename one of them"
+            )
+    return tuple(items)
+
+
+def compare_behaviour(
+    other: DataFrame[BehaviourScores], challenger: DataFrame[BehaviourScores]
+) -> Behaviour:
+    """Compare the challenger with another model on the same items.
+
+    Raises:
+        InputError: both were not asked the same items.
+    """
+    first, second = other.sort("id"), challenger.sort("id")
+    if not first.select("id", "kind").equals(second.select("id", "kind")):
+        raise InputError(
+            f"behaviour: {first.height} answers and {second.height} of the challenger found that "
+            "are not to the same items; expected one set; ask both again"
+        )
+    harmful = [frame.filter(kind="harmful") for frame in (first, second)]
+    benign = [frame.filter(kind="benign") for frame in (first, second)]
+    asked = [frame.filter(kind="instruction") for frame in (first, second)]
+    margins = [frame["refusal_margin"].mean() for frame in harmful]
+    return Behaviour(
+        instructions=_change(*(frame["followed"] for frame in asked)),
+        refused=_change(*(frame["refused"] for frame in harmful)),
+        leaning=_change(*(frame["refusal_margin"] > 0 for frame in harmful)),
+        answered=_change(*(~frame["refused"] for frame in benign)),
+        margin_before=_number(margins[0]),
+        margin_after=_number(margins[1]),
+    )
+
+
+def _change(before: pl.Series, after: pl.Series) -> Change | None:
+    if not before.len():
+        return None
+    lost, gained = int((before & ~after).sum()), int((~before & after).sum())
+    return Change(
+        items=before.len(),
+        before=int(before.sum()),
+        after=int(after.sum()),
+        lost=lost,
+        gained=gained,
+        chance=float(binom.sf(lost - 1, lost + gained, 0.5)) if lost else 1.0,
+    )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _first(path: Path, count: int) -> Sequence[dict[str, Any]]:
+    return read_jsonl(path)[:count] if count and path.exists() else []
+
+
+def _item(place: str, row: dict[str, Any]) -> Item:
+    for name, kind in {"id": str, "prompt": str, "checks": dict}.items():
+        if not isinstance(row.get(name), kind):
+            raise InputError(
+                f"{place}: field {name!r} is {row.get(name)!r}; expected {kind.__name__}; "
+                "mend that line"
+            )
+    return Item(row["id"], row["kind"], row["prompt"], row["checks"])
+
+
+def _check_checks(place: str, checks: dict[str, Any]) -> None:
+    if not checks:
+        raise InputError(f"{place}: no checks found; expected one or more; mend that line")
+    for name, wanted in checks.items():
+        if name not in CHECKS:
+            raise InputError(
+                f"{place}: check {name!r} is not known; expected one of {', '.join(CHECKS)}; "
+                "mend that line"
+            )
+        kind = CHECKS[name][0]
+        if not isinstance(wanted, kind) or (kind is int and isinstance(wanted, bool)):
+            raise InputError(
+                f"{place}: check {name!r} has {wanted!r}; expected {kind.__name__}; mend that line"
+            )

@@ -1,0 +1,108 @@
+"""Does the judge agree with people? Only then its word counts in the gate.
+
+People's decisions on pairs are preferences: an edited response is better than the one it
+replaced, an accepted pair better than a rejected one. Which of the two is put first is decided
+by a hash, so that a judge which always says the same agrees by chance alone, and kappa shows it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.core.cache import short_id
+from pipeline.evaluate.measures.llm_judge import Answer, Comparison, Judgement, Winner, WinRate
+
+LABELS: tuple[Winner, ...] = ("first", "second", "tie")
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Agreement of the judge with people on the same pairs of answers."""
+
+    decisions: int
+    agreement: float
+    """Share of decisions in which both name the same winner; 0 without decisions."""
+    kappa: float
+    """Cohen's kappa: agreement beyond chance."""
+    calibrated: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pairwise:
+    """What a judge said of the challenger, and whether it counts."""
+
+    judge: str
+    calibration: Calibration
+    against: Mapping[str, WinRate]
+    """By the other arm: base, and champion where there is one."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; an end that cannot be given is None."""
+        rates = {
+            arm: asdict(rate) | {"controlled": rate.controlled.to_dict()}
+            for arm, rate in self.against.items()
+        }
+        return {
+            "judge": self.judge,
+            "calibration": asdict(self.calibration),
+            "against": rates,
+        }
+
+
+def preferences(
+    edited: Sequence[tuple[Answer, Answer]],
+    accepted: Sequence[Answer],
+    rejected: Sequence[Answer],
+    most: int,
+) -> list[tuple[Comparison, Winner]]:
+    """Make comparisons of people's decisions, with the winner that people chose.
+
+    Args:
+        edited: (the response as a person wrote it, the response before) to one question.
+        accepted: pairs that were accepted as they are.
+        rejected: pairs that were rejected; each is compared with an accepted one.
+        most: comparisons to return at most, chosen by a hash.
+    """
+    accepted = sorted(accepted, key=_key)
+    rejected = sorted(rejected, key=_key)
+    pairs = [*edited, *zip(accepted, rejected, strict=False)]
+    found = []
+    for better, worse in pairs:
+        mark = short_id("judge", better.question, better.text, worse.question, worse.text)
+        first = int(mark, 16) % 2 == 0
+        order = (better, worse) if first else (worse, better)
+        winner: Winner = "first" if first else "second"
+        found.append((Comparison(mark, *order, cluster=mark), winner))
+    return sorted(found, key=lambda item: item[0].id)[:most]
+
+
+def calibrate(
+    people: Sequence[Winner], judgements: Sequence[Judgement], least: int, min_kappa: float
+) -> Calibration:
+    """Compare the judge with people.
+
+    Args:
+        people: the winner that people chose of each comparison.
+        judgements: of the judge, in the same order.
+        least: decisions needed to say anything.
+        min_kappa: from which the judge counts.
+    """
+    from sklearn.metrics import cohen_kappa_score
+
+    said = [judgement.winner for judgement in judgements]
+    count = len(people)
+    if count < least:
+        text = f"not calibrated: {count} decisions of people, needed {least}; shown, does not gate"
+        return Calibration(count, 0.0, 0.0, False, text)
+    agreement = sum(one == other for one, other in zip(people, said, strict=True)) / count
+    kappa = float(cohen_kappa_score(list(people), said, labels=list(LABELS)))
+    measured = f"kappa {kappa:.2f} on {count} decisions of people, needed {min_kappa:g}"
+    if kappa < min_kappa:
+        text = f"not calibrated: {measured}; shown, does not gate"
+        return Calibration(count, agreement, kappa, False, text)
+    return Calibration(count, agreement, kappa, True, f"calibrated: {measured}")
+
+
+def _key(answer: Answer) -> str:
+    return short_id("order", answer.question, answer.text)

@@ -1,0 +1,83 @@
+"""Whether an answer says only what stands in its source: the rules that training pairs passed.
+
+A test row's source is the chunk that its pair was made from. A gold row has none: its source is
+its whole document, which is easier to be right about, for every arm alike.
+"""
+
+from collections.abc import Mapping
+
+from pandera.typing.polars import DataFrame
+
+from pipeline.pairs.screen.form import Candidate
+from pipeline.pairs.screen.grounding import (
+    content,
+    not_grounded,
+    not_grounded_number,
+    not_grounded_quote,
+)
+from pipeline.settings import ScreenSettings
+from schemas.chunks import Chunks
+from schemas.pairs import Examples, SettledPairs
+
+RULES = (not_grounded_number, not_grounded_quote, not_grounded)
+"""Numbers, quoted spans, then the recall of content words."""
+
+
+def source_texts(
+    examples: DataFrame[Examples], pairs: DataFrame[SettledPairs], chunks: DataFrame[Chunks]
+) -> dict[str, str]:
+    """Return the source of each row that has one: title, section and text, by pair_id.
+
+    Args:
+        examples: the rows to find a source for.
+        pairs: what the rows were made from, with their ``chunk_id``.
+        chunks: the chunks of the corpus. Self-instruct rows and rows whose document has no chunk
+            any more are left out.
+    """
+    by_id = {row["chunk_id"]: chunk_text(row) for row in chunks.iter_rows(named=True)}
+    by_document = {
+        str(doc_id): "\n".join(by_id[chunk] for chunk in ids)
+        for doc_id, ids in chunks.sort("start", "chunk_id")
+        .group_by("doc_id", maintain_order=True)
+        .agg("chunk_id")
+        .iter_rows()
+    }
+    made_from = dict(pairs.select("pair_id", "chunk_id").iter_rows())
+    found = {
+        pair: by_id.get(made_from.get(pair, ""), by_document.get(doc, ""))
+        for pair, doc in examples.select("pair_id", "doc_id").sort("pair_id").iter_rows()
+    }
+    return {pair: text for pair, text in found.items() if text}
+
+
+def chunk_text(chunk: Mapping[str, str]) -> str:
+    """Return a chunk as one reads it: title, heading path, text."""
+    return "\n".join(filter(None, (chunk["title"], chunk["section"], chunk["text"])))
+
+
+def grounded(answer: str, question: str, source: str, settings: ScreenSettings) -> float | None:
+    """Return 1.0 when numbers, quotes and content words of an answer stand in its source.
+
+    Args:
+        answer: what the model wrote.
+        question: its numbers and quotes may be repeated.
+        source: the text to stand in; an empty one gives None.
+        settings: ``min_content_recall``, as for training pairs.
+
+    Returns:
+        1.0 or 0.0; None without a source, or for an answer without content words ("Yes."): it
+        claims nothing that could be checked.
+    """
+    if not source or not content(answer):
+        return None
+    pair = Candidate(
+        pair_id="",
+        instruction=question,
+        input="",
+        response=answer,
+        grounded=True,
+        score=None,
+        source=source,
+        languages=(),
+    )
+    return float(all(rule(pair, settings) is None for rule in RULES))

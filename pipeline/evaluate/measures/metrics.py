@@ -1,0 +1,92 @@
+"""How close an answer is to its reference, whether it withholds, and whether it goes in circles.
+
+Exact match and token F1 follow the SQuAD evaluation (Rajpurkar et al. 2016): lower case,
+punctuation and English articles taken out, white space folded. Punctuation is Unicode's, as in
+MLQA, so that a typographic quote counts like a plain one. ROUGE-L (Lin 2004) is the F1 of the
+longest common subsequence of words, chrF (Popovic 2015) that of character n-grams.
+"""
+
+import re
+import string
+import unicodedata
+from collections import Counter
+
+from rapidfuzz.distance import Indel
+from sacrebleu.metrics.chrf import CHRF
+
+from pipeline.pairs.screen.form import REFUSAL
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_WORDS = re.compile(r"\w+")
+_CHRF = CHRF()
+"""sacrebleu's defaults: character 6-grams, no word n-grams, recall counts twice (chrF2)."""
+NGRAM = 4
+"""Words of the n-grams that :func:`repetition` counts."""
+
+
+def normalise(text: str) -> str:
+    """Return the text as SQuAD compares it: ``The U.S. Army!`` becomes ``us army``."""
+    kept = "".join(char for char in text.lower() if not _is_punctuation(char))
+    return " ".join(_ARTICLES.sub(" ", kept).split())
+
+
+def exact_match(answer: str, reference: str) -> float:
+    """Return 1.0 when both are equal after :func:`normalise`, else 0.0."""
+    return float(normalise(answer) == normalise(reference))
+
+
+def token_f1(answer: str, reference: str) -> float:
+    """Return the harmonic mean of precision and recall of the normalised words (with repeats).
+
+    Where one side has no words left the score is 1.0 if the other has none either, else 0.0.
+    """
+    found, wanted = normalise(answer).split(), normalise(reference).split()
+    if not found or not wanted:
+        return float(found == wanted)
+    common = (Counter(found) & Counter(wanted)).total()
+    return 2 * common / (len(found) + len(wanted))
+
+
+def rouge_l(answer: str, reference: str) -> float:
+    """Return ROUGE-L F1 on lower-case words, without stemming.
+
+    ``2 LCS / (m + n)`` is exactly the normalised Indel similarity of two word sequences, which
+    rapidfuzz computes some hundred times faster than rouge-score.
+    """
+    return float(Indel.normalized_similarity(_words(answer), _words(reference)))
+
+
+def chrf(answer: str, reference: str) -> float:
+    """Return sacrebleu's sentence chrF2 in 0..1 instead of 0..100."""
+    return min(1.0, float(_CHRF.sentence_score(answer, [reference]).score) / 100)
+
+
+def withholds(text: str) -> bool:
+    """Tell whether a text says that it has no answer, by the phrases that the screens look for.
+
+    English phrases only; a short answer such as "No." is an answer.
+    """
+    return REFUSAL.search(text) is not None
+
+
+def repetition(answer: str) -> float:
+    """Return the share of word 4-grams that occurred before in the answer, 0.0 when it is short.
+
+    One minus distinct-4 (Li et al. 2016), within one answer.
+    """
+    words = _words(answer)
+    grams = [tuple(words[start : start + NGRAM]) for start in range(len(words) - NGRAM + 1)]
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def length_ratio(answer: str, reference: str) -> float:
+    """Return words of the answer over words of the reference; a wordless reference counts one."""
+    return len(_words(answer)) / max(1, len(_words(reference)))
+
+
+def _words(text: str) -> list[str]:
+    return _WORDS.findall(text.lower())
+
+
+def _is_punctuation(char: str) -> bool:
+    return char in string.punctuation or unicodedata.category(char).startswith("P")

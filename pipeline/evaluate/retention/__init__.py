@@ -1,0 +1,1 @@
+"""What a model forgot, and how much of an adapter to keep."""

@@ -1,0 +1,170 @@
+"""What a model forgot: loss and knowledge on general text, base against challenger.
+
+The measure is PEFT's (method_comparison/MetaMathQA): the rise of the mean loss a token on text
+that has nothing to do with the training data. Its levels for LoRA: below 0.05 nats good, 0.05 to
+0.12 usual, above 0.20 too much. Measuring is in :mod:`pipeline.evaluate.retention.general`; nothing
+here needs a model.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.errors import InputError
+from pipeline.evaluate.statistics.intervals import Interval, Resampling, interval, paired_difference
+from pipeline.pairs.jsonl import read_jsonl
+from pipeline.settings import EvaluateSettings
+from schemas.evaluation import GeneralScores
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A multiple-choice question; ``answer`` is the index of the right choice."""
+
+    id: str
+    question: str
+    choices: tuple[str, ...]
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralSet:
+    """Texts by id and questions, in file order."""
+
+    texts: Mapping[str, str]
+    questions: tuple[Question, ...]
+
+    def content(self) -> dict[str, Any]:
+        """Return plain JSON values, for a digest of what was asked."""
+        return {"texts": dict(self.texts), "questions": [asdict(item) for item in self.questions]}
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """Base against challenger on general text (nats a token) and questions (share right)."""
+
+    texts: int
+    questions: int
+    loss_base: Interval
+    loss_challenger: Interval
+    rise: Interval
+    """Challenger minus base, nats a token, paired by text: positive is forgetting."""
+    accuracy_base: Interval | None
+    """None without questions, like the next two."""
+    accuracy_challenger: Interval | None
+    accuracy_change: Interval | None
+    """Challenger minus base, paired by question: negative is forgetting."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            name: value.to_dict() if isinstance(value, Interval) else value
+            for name in self.__slots__
+            for value in [getattr(self, name)]
+        }
+
+
+def read_general_set(folder: Path) -> GeneralSet:
+    """Read ``texts.jsonl`` {id, text} and ``questions.jsonl`` {id, question, choices, answer}.
+
+    Raises:
+        InputError: a file is missing or not JSON lines, a field is missing or of another kind, an
+            id occurs twice, an answer is not the index of a choice, or there are no texts.
+    """
+    texts: dict[str, str] = {}
+    questions: dict[str, Question] = {}
+    for row in _rows(folder / "texts.jsonl", {"id": str, "text": str}):
+        _check_new(folder / "texts.jsonl", row["id"], texts)
+        texts[row["id"]] = row["text"]
+    if not texts:
+        raise InputError(
+            f"{folder / 'texts.jsonl'}: no texts found; expected at least one general text; "
+            "add texts, or leave paths.general empty to switch the forgetting check off"
+        )
+    fields = {"id": str, "question": str, "choices": list, "answer": int}
+    for row in _rows(folder / "questions.jsonl", fields):
+        _check_new(folder / "questions.jsonl", row["id"], questions)
+        choices = tuple(str(choice) for choice in row["choices"])
+        if not (len(choices) >= 2 and 0 <= row["answer"] < len(choices)):
+            raise InputError(
+                f"{folder / 'questions.jsonl'}, {row['id']}: {len(choices)} choices and answer "
+                f"{row['answer']} found; expected two or more and the index of the right one "
+                "from 0; mend that line"
+            )
+        questions[row["id"]] = Question(row["id"], row["question"], choices, row["answer"])
+    return GeneralSet(texts, tuple(questions.values()))
+
+
+def compare(
+    base: DataFrame[GeneralScores],
+    challenger: DataFrame[GeneralScores],
+    settings: EvaluateSettings,
+) -> Forgetting:
+    """Compare two models on the same general set; each text or question is a cluster of its own.
+
+    Args:
+        base: scores of the base model, rows in any order.
+        challenger: scores of the challenger on the same items.
+        settings: draws, confidence and seed of the bootstrap.
+
+    Raises:
+        InputError: both were not measured on the same texts and questions, or on no text.
+    """
+    first, second = base.sort("id"), challenger.sort("id")
+    keys = ["id", "kind", "tokens"]
+    if not first.select(keys).equals(second.select(keys)):
+        raise InputError(
+            f"forgetting: {first.height} items of the base model and {second.height} of the "
+            "challenger found that are not the same; expected one general set and one tokenizer; "
+            "measure both again"
+        )
+    options = Resampling(
+        seed=settings.seed, draws=settings.bootstrap_draws, confidence=settings.confidence
+    )
+    old, new = (frame.filter(kind="text") for frame in (first, second))
+    if not old.height:
+        raise InputError(
+            "forgetting: no texts were measured; expected at least one; add texts to paths.general"
+        )
+    ids, tokens = old["id"].to_list(), old["tokens"].to_numpy()
+    before, after = old["loss"].to_numpy(), new["loss"].to_numpy()
+    known, answered = (_correct(frame) for frame in (first, second))
+    asked = first.filter(kind="question")["id"].to_list()
+    return Forgetting(
+        texts=len(ids),
+        questions=len(asked),
+        loss_base=interval(before, ids, weights=tokens, **options),
+        loss_challenger=interval(after, ids, weights=tokens, **options),
+        rise=paired_difference(after, before, ids, weights=tokens, **options),
+        accuracy_base=interval(known, asked, **options) if asked else None,
+        accuracy_challenger=interval(answered, asked, **options) if asked else None,
+        accuracy_change=paired_difference(answered, known, asked, **options) if asked else None,
+    )
+
+
+def _correct(scores: pl.DataFrame) -> Any:
+    return scores.filter(kind="question")["correct"].to_numpy()
+
+
+def _rows(path: Path, fields: Mapping[str, type]) -> list[dict[str, Any]]:
+    """Read rows whose named fields have the given types; further fields are ignored."""
+    rows = read_jsonl(path)
+    for number, row in enumerate(rows, start=1):
+        for name, kind in fields.items():
+            if not isinstance(row.get(name), kind) or isinstance(row[name], bool):
+                raise InputError(
+                    f"{path}, row {number}: field {name!r} is {row.get(name)!r}; expected "
+                    f"{kind.__name__}; mend that line"
+                )
+    return rows
+
+
+def _check_new(path: Path, identifier: str, known: Mapping[str, object]) -> None:
+    if identifier in known:
+        raise InputError(
+            f"{path}: id {identifier!r} found twice; expected unique ids; rename one of them"
+        )

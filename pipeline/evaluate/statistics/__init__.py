@@ -1,0 +1,1 @@
+"""Intervals, tests, power: how sure a difference is."""

@@ -1,0 +1,1 @@
+"""Which rows are asked, and how they are sliced."""

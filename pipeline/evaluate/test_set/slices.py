@@ -1,0 +1,148 @@
+"""Where the challenger is better and where it is not: the difference of loss by kind of question.
+
+Each slice is a test of its own, so their p-values are corrected together (Holm); a slice that
+looks bad by chance is then what it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.evaluate.statistics.intervals import Interval, Resampling, holm, interval, p_value
+from pipeline.pairs.screen.form import QUESTION_WORDS
+from pipeline.text.words import words
+from schemas.documents import UniqueDocuments
+from schemas.pairs import Examples
+
+Labels = Mapping[str, Mapping[str, str]]
+"""By dimension, then by pair_id."""
+
+LENGTHS = ((10, "up to 10 words"), (20, "11 to 20 words"))
+"""Buckets of the reference response; a sentence of a manual has 10 to 20 words."""
+LONGER = "over 20 words"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Loss of the challenger minus that of another arm on some of the rows, nats a token."""
+
+    dimension: str
+    value: str
+    rows: int
+    clusters: int
+    difference: Interval
+    p: float | None
+    """Two-sided, by the clustered bootstrap; None with fewer than two clusters."""
+    p_holm: float | None
+    """Corrected over all slices of the comparison that have one."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            name: value.to_dict() if isinstance(value, Interval) else value
+            for name in self.__slots__
+            for value in [getattr(self, name)]
+        }
+
+
+def label_rows(
+    examples: DataFrame[Examples], documents: DataFrame[UniqueDocuments]
+) -> dict[str, dict[str, str]]:
+    """Return what kind of row each is: topic, format, length, origin, question.
+
+    Topic is the first folder of the document's path, or its title when it lies in none; length
+    that of the reference; question the first question word ("other" without one). A row without
+    a document has the topic and format "none".
+    """
+    about = {
+        str(doc_id): (_topic(source, title), str(kind))
+        for doc_id, source, title, kind in documents.select(
+            "doc_id", "source", "title", "format"
+        ).iter_rows()
+    }
+    labels: dict[str, dict[str, str]] = {
+        name: {} for name in ("topic", "format", "length", "origin", "question")
+    }
+    for row in examples.sort("pair_id").iter_rows(named=True):
+        pair, messages = row["pair_id"], row["messages"]
+        labels["topic"][pair], labels["format"][pair] = about.get(row["doc_id"], ("none", "none"))
+        labels["length"][pair] = _length(messages[-1]["content"])
+        labels["origin"][pair] = row["origin"].replace("_", "-")
+        labels["question"][pair] = next(
+            (word for word in words(messages[-2]["content"]) if word in QUESTION_WORDS), "other"
+        )
+    return labels
+
+
+def compare_slices(
+    challenger: pl.DataFrame, other: pl.DataFrame, labels: Labels, options: Resampling
+) -> tuple[Slice, ...]:
+    """Compare the losses of two arms slice by slice.
+
+    Args:
+        challenger: its answers, sorted by pair_id.
+        other: the answers of the other arm to the same pairs, sorted likewise, with losses.
+        labels: of every row; a dimension in which all rows are alike is left out.
+        options: draws, confidence and seed of the bootstrap.
+
+    Returns:
+        The slices by dimension, the largest first.
+    """
+    paired = challenger.select("pair_id", "cluster_id", "response_tokens").with_columns(
+        difference=challenger["loss"] - other["loss"]
+    )
+    found: list[Slice] = []
+    for dimension, by_pair in labels.items():
+        labelled = paired.with_columns(
+            label=pl.Series([by_pair[pair] for pair in paired["pair_id"]], dtype=pl.String)
+        )
+        if labelled["label"].n_unique() < 2:
+            continue
+        parts = labelled.partition_by("label", as_dict=True)
+        by_size = sorted(parts.items(), key=lambda item: (-item[1].height, str(item[0][0])))
+        found += [_slice(dimension, str(key[0]), rows, options) for key, rows in by_size]
+    corrected = holm({_name(item): item.p for item in found if item.p is not None})
+    return tuple(
+        Slice(
+            item.dimension,
+            item.value,
+            item.rows,
+            item.clusters,
+            item.difference,
+            item.p,
+            corrected.get(_name(item)),
+        )
+        for item in found
+    )
+
+
+def _slice(dimension: str, value: str, rows: pl.DataFrame, options: Resampling) -> Slice:
+    differences, clusters = rows["difference"].to_numpy(), rows["cluster_id"].to_list()
+    weights = rows["response_tokens"].to_numpy()
+    count = len(set(clusters))
+    p = (
+        p_value(
+            differences, clusters, weights=weights, seed=options["seed"], draws=options["draws"]
+        )
+        if count > 1
+        else None
+    )
+    difference = interval(differences, clusters, weights=weights, **options)
+    return Slice(dimension, value, rows.height, count, difference, p, None)
+
+
+def _name(item: Slice) -> str:
+    return f"{item.dimension}\0{item.value}"
+
+
+def _topic(source: str, title: str) -> str:
+    folder, slash, _ = source.partition("/")
+    return folder if slash else title or source
+
+
+def _length(text: str) -> str:
+    size = len(text.split())
+    return next((name for most, name in LENGTHS if size <= most), LONGER)

@@ -1,1 +1,0 @@
-"""From chunks and seed tasks to screened pairs."""

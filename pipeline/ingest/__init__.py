@@ -1,1 +1,0 @@
-"""From files to clean documents: readers, cleaning, language, quality, personal data."""

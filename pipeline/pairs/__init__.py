@@ -1,0 +1,1 @@
+"""Chunks and seed tasks to training examples: generated, screened, reviewed, split."""

@@ -1,0 +1,86 @@
+"""The pairs of one arm of the question whether curation pays."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.stage import Stage
+from pipeline.dedup.decontaminate import decontaminate
+from pipeline.pairs.places import places
+from schemas.pairs import Pairs, SettledPairs
+from schemas.splits import Splits
+
+REVIEWED = ("accepted", "edited")
+
+
+def ablation_pairs(
+    source: DataFrame[Pairs],
+    settled: DataFrame[SettledPairs],
+    splits: DataFrame[Splits],
+    *,
+    reviewed: bool = False,
+) -> Outcome[SettledPairs]:
+    """Return the train pairs of one arm, with the held-out pairs that all arms share.
+
+    Args:
+        source: pairs as generated, screened or settled, of all splits.
+        settled: the pairs of the data set, whose validation and test rows are held out.
+        splits: split and cluster of each document or section.
+        reviewed: take only what a person accepted or edited.
+
+    Returns:
+        Train pairs of the source and held-out pairs of ``settled``, sorted by pair_id. Dropped
+        from the source: ``held_out_document`` (not of a train document), ``unknown_document``,
+        ``gold`` (written by a person), ``not_reviewed``, ``empty``, and the reasons of
+        :func:`pipeline.dedup.decontaminate.decontaminate`.
+    """
+    find = places(splits)
+    held_out = settled.filter(pl.col("split") != "train")
+    rows: list[dict[str, Any]] = []
+    ledger: list[Drop] = []
+    for row in source.sort("pair_id").iter_rows(named=True):
+        text = f"{row['instruction']} -> {row['response']}"
+        own = {"split": "train", "cluster_id": row["pair_id"]}
+        itself = row["origin"] == "self_instruct"
+        place = own if itself else find(row["doc_id"], row["chunk_id"])
+        reason = _reason(row, place, reviewed)
+        if reason or place is None:
+            ledger.append(Drop(row["pair_id"], reason, text))
+            continue
+        known = {name: row.get(name) for name in SettledPairs.columns()}
+        status = row.get("status") or "unreviewed"
+        where = {"split": place["split"], "cluster_id": place["cluster_id"]}
+        rows.append(known | where | {"status": status})
+    joined = pl.concat([table(SettledPairs, rows), held_out.select(SettledPairs.columns())])
+    clean = decontaminate(cast("DataFrame[SettledPairs]", joined))
+    return Outcome(
+        clean.kept,
+        drops([*ledger, *(Drop(**entry) for entry in clean.dropped.iter_rows(named=True))]),
+        rows_in=source.height + held_out.height,
+    )
+
+
+def _reason(row: dict[str, Any], place: Mapping[str, Any] | None, reviewed: bool) -> str:
+    if row["origin"] == "gold":
+        return "gold"
+    if place is None:
+        return "unknown_document"
+    if place["split"] != "train":
+        return "held_out_document"
+    if reviewed and row.get("status") not in REVIEWED:
+        return "not_reviewed"
+    if not row["instruction"].strip() or not row["response"].strip():
+        return "empty"
+    return ""
+
+
+ARM_PAIRS = Stage(
+    "pairs",
+    ablation_pairs,
+    SettledPairs,
+    {"source": Pairs, "settled": SettledPairs, "splits": Splits},
+    dataset="ablation_pairs",
+)

@@ -1,0 +1,238 @@
+"""Answer-first pairs: what makes a weak teacher useful.
+
+The response is a sentence of the chunk, so it is grounded by construction, and the teacher only
+finds the question. Several questions are sampled; those that do not lead back to the sentence go
+(round trip), and of the rest the one wins under which the teacher finds the sentence likeliest,
+weighted by what the sentence adds to the question (else a question that gives most of the answer
+away would always win).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipeline.core.cache import short_id
+from pipeline.core.outcome import Drop
+from pipeline.pairs import prompts
+from pipeline.pairs.grounded import Chunk, Harvest, Part, pair
+from pipeline.pairs.teachers.teacher import Messages, Reply, Request, Teacher
+from pipeline.pairs.weak_english import questions
+from pipeline.pairs.weak_english.evidence import NAME, Evidence, evidence, retrieval_rank, sentences
+from pipeline.pairs.weak_english.stems import stems
+from pipeline.pairs.weak_english.words import ARTICLES, STOPWORDS
+from pipeline.settings import GenerateSettings
+
+QUESTION_TOKENS = 18
+"""Room behind the beginning of a question; longer ones are seldom good, and the longest row
+decides how long a batch takes."""
+READY = 1.5
+"""Weight of a question that needs no words of the teacher."""
+ENGLISH = 0.15
+"""Least share of English function words from which a question is begun with English words."""
+
+
+@dataclass(slots=True)
+class _Question:
+    text: str
+    rank: int
+    new: float
+    """Share of the answer's content words that the question does not have."""
+    ready: bool
+    """Whether the rules alone made it: such a question is well formed."""
+    score: float | None = None
+
+    @property
+    def worth(self) -> float:
+        """What it is chosen by: likelihood gained, times new words, more if well formed.
+
+        Of 60 chosen questions read by eye about half of the sampled ones were clumsy, and few of
+        the ready ones.
+        """
+        return (
+            (1.0 if self.score is None else self.score) * self.new * (READY if self.ready else 1.0)
+        )
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """An evidence sentence and the questions found for it."""
+
+    chunk: Chunk
+    sentence: Evidence
+    all_sentences: list[str]
+    requests: list[Request]
+    ready: list[str]
+    """Questions that the rules could finish by themselves."""
+    found: list[_Question] = field(default_factory=list)
+    failures: list[questions.Parsed] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return short_id(self.chunk.chunk_id, self.sentence.text, prompts.ANSWER_FIRST)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidencePart(Part):
+    """A chunk with the sentences that are its answers."""
+
+    evidence: tuple[Evidence, ...]
+    all_sentences: list[str]
+    names: frozenset[str]
+    """Of the whole document."""
+
+
+def answer_first(
+    parts: Sequence[EvidencePart], settings: GenerateSettings, teacher: Teacher
+) -> Harvest:
+    """Make pairs of some chunks with a weak teacher.
+
+    Args:
+        parts: chunks; none changes what is asked about another.
+        settings: questions for an answer, sampling.
+        teacher: asked once for all questions, once for all losses.
+    """
+    harvest = Harvest(asked=sum(bool(part.evidence) for part in parts))
+    for part in parts:
+        if not part.evidence:
+            excerpt = " ".join(part.chunk.text.split())
+            harvest.drops.append(Drop(part.chunk.chunk_id, "no_evidence", excerpt, 0, 1))
+    candidates = [_candidate(part, item, settings) for part in parts for item in part.evidence]
+    requests = [request for candidate in candidates for request in candidate.requests]
+    replies = iter(teacher.complete(requests, settings.seed) if requests else [])
+    for candidate in candidates:
+        found = [next(replies) for _ in candidate.requests]
+        _read(candidate, found)
+        failed = [reply.texts[0] for reply in found if reply.failed]
+        harvest.raw += (candidate.raw or failed)[:1]
+    _score(candidates, teacher)
+    for candidate in candidates:
+        best = max(
+            (q for q in candidate.found if q.rank == 1),
+            key=lambda q: (q.worth, -len(q.text), q.text),
+            default=None,
+        )
+        if best is None:
+            harvest.drops.append(_drop(candidate))
+        else:
+            response = candidate.sentence.text
+            harvest.pairs.append(
+                pair(candidate.chunk, best.text, response, response, teacher.name)
+                | {"prompt_version": prompts.ANSWER_FIRST, "score": best.score}
+            )
+    return harvest
+
+
+def evidence_parts(document: Sequence[Chunk], wanted: Sequence[int]) -> list[EvidencePart]:
+    """Choose the evidence sentences of a document, whose chunks may share some.
+
+    Args:
+        document: its chunks in reading order.
+        wanted: pairs of each chunk; none of a chunk give no part.
+    """
+    texts = [sentences(chunk.text) for chunk in document]
+    everything = [sentence for part in texts for sentence in part]
+    ordinary = {word for sentence in everything for word in sentence.split() if word.islower()}
+    names = frozenset(
+        name
+        for sentence in everything
+        for name in NAME.findall(sentence)
+        if name.lower() not in ordinary
+    )
+    taken: set[str] = set()
+    parts = []
+    for chunk, text, count in zip(document, texts, wanted, strict=True):
+        chosen = evidence(text, count, frozenset(taken))
+        taken.update(item.text for item in chosen)
+        if count:
+            parts.append(EvidencePart(chunk, count, tuple(chosen), text, names))
+    return parts
+
+
+def _candidate(part: EvidencePart, item: Evidence, settings: GenerateSettings) -> _Candidate:
+    chunk = part.chunk
+    count = settings.questions_per_answer
+    words = [word.lower() for word in item.text.split()]
+    english = sum(word in STOPWORDS for word in words) / len(words) >= ENGLISH
+    begun = stems(item.text, part.names - ARTICLES, count) if english else []
+    beginnings = [stem.text for stem in begun] or [""]
+    requests = [
+        Request(
+            prompts.question_of_answer(chunk.title, chunk.section, item.text, beginning),
+            QUESTION_TOKENS,
+            settings.temperature,
+            settings.top_p,
+            # Divide what is wanted among the beginnings; the first ones get the rest.
+            samples=count // len(beginnings) + (place < count % len(beginnings)),
+            stop=("?", "\n"),
+        )
+        for place, beginning in enumerate(beginnings)
+    ]
+    ready = [f"{stem.text}?" for stem in begun if stem.complete]
+    return _Candidate(chunk, item, part.all_sentences, requests, ready)
+
+
+def _read(candidate: _Candidate, replies: Sequence[Reply]) -> None:
+    """Parse, check and rank the questions of a candidate."""
+    for request, reply in zip(candidate.requests, replies, strict=True):
+        beginning = request.messages[-1][1].removeprefix("Question: ")
+        if reply.failed:
+            candidate.failures.append(questions.Parsed("", "request_failed"))
+        else:
+            candidate.raw += [
+                beginning + _closed(text, end)
+                for text, end in zip(reply.texts, reply.finish_reasons, strict=True)
+            ]
+    answer = candidate.sentence.text
+    seen: set[str] = set()
+    for place, text in enumerate(candidate.ready + candidate.raw):
+        parsed = questions.parse(text)
+        if parsed.question:
+            parsed = questions.check(parsed.question, answer, candidate.chunk.topic)
+        if not parsed.question:
+            candidate.failures.append(parsed)
+        elif parsed.question not in seen:
+            seen.add(parsed.question)
+            rank = retrieval_rank(parsed.question, answer, candidate.all_sentences)
+            ready = place < len(candidate.ready)
+            new = questions.new_share(parsed.question, answer)
+            candidate.found.append(_Question(parsed.question, rank, new, ready))
+
+
+def _closed(text: str, finish_reason: str) -> str:
+    """Put back the question mark that ended a reply as a stop string."""
+    text = text.rstrip()
+    cut = finish_reason != "stop" or text.endswith((".", "!", "?", ":", ";", '"'))
+    return text if cut else f"{text}?"
+
+
+def _score(candidates: Sequence[_Candidate], teacher: Teacher) -> None:
+    """Give each question the nats a token by which it makes its answer likelier."""
+    rows: list[tuple[Messages, str]] = []
+    scored: list[tuple[_Question, int, int]] = []
+    for candidate in candidates:
+        returning = [question for question in candidate.found if question.rank == 1]
+        alone = len(rows)
+        if returning:
+            rows.append(((("user", ""),), candidate.sentence.text))
+        for question in returning:
+            scored.append((question, alone, len(rows)))
+            rows.append(((("user", question.text),), candidate.sentence.text))
+    losses = teacher.answer_losses(rows) if rows else None
+    if losses is None:
+        return
+    for question, alone, asked in scored:
+        question.score = losses[alone] - losses[asked]
+
+
+def _drop(candidate: _Candidate) -> Drop:
+    """Name the reason for which no question of a sentence was left."""
+    excerpt = f"{candidate.sentence.text} | {' | '.join(candidate.raw)}"
+    if candidate.found:
+        rank = min(question.rank for question in candidate.found)
+        return Drop(candidate.id, "round_trip_failed", excerpt, rank, 1)
+    counts = Counter(failure.reason for failure in candidate.failures)
+    reason = min(counts, key=lambda name: (-counts[name], name), default="unparsable")
+    failure = next((f for f in candidate.failures if f.reason == reason), None)
+    value, threshold = (failure.value, failure.threshold) if failure else (None, None)
+    return Drop(candidate.id, reason, excerpt, value, threshold)

@@ -1,0 +1,261 @@
+"""Rules on the form of one pair: each is a plain function that returns what it found wrong."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rapidfuzz.distance import Indel
+
+from pipeline.pairs.answer_text import CONTROL_TOKEN
+from pipeline.settings import ScreenSettings
+from pipeline.text.fences import prose_of
+from pipeline.text.language import identify
+from pipeline.text.words import same_text, words
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pair with what it is judged by."""
+
+    pair_id: str
+    instruction: str
+    input: str
+    response: str
+    grounded: bool
+    """Whether it was made from a chunk; else it is a self-instruct task."""
+    score: float | None
+    source: str
+    """Title, section and text of the chunk; empty for a self-instruct task."""
+    languages: tuple[str, ...]
+
+
+class Finding(NamedTuple):
+    """Why a pair goes: the measured value, what was asked for, and the words it is about."""
+
+    reason: str
+    value: float
+    threshold: float
+    detail: str = ""
+
+
+Rule = Callable[[Candidate, ScreenSettings], Finding | None]
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+STOP_WORDS = _set(
+    "a about after again all also am an and any are as at be because been before being between "
+    "both but by can could did do does doing down during each few for from further had has have "
+    "having he her here his if in into is it its itself just may me might more most must my no "
+    "nor not now of off on once only or other our out over own same shall she should so some "
+    "such than that the their them then there these they this those through to too under until "
+    "up very was we were while will with would you your"
+)
+"""English words that say nothing of the subject; question words are none of them."""
+
+QUESTION_WORDS = _set("how what when where which who whom whose why")
+
+CLOSING = " \"')\u2019\u201d"
+"""What may stand behind the question mark."""
+
+MARKERS = re.compile(
+    r"\{\{\s*\w+\s*\}\}|^##+ *(?:instruction|input|response|output) *:? *$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What is left of a prompt wherever it stands: a variable of a template, a heading of Alpaca's."""
+
+LABEL = re.compile(
+    r"(?![-*+•] )\W{0,3}(?:question|answer|instruction|response|evidence|context|passage|input"
+    r"|output|task|user|assistant|system|q|a)\s?\d{0,2}\s?:",
+    re.IGNORECASE,
+)
+"""A label of a prompt at the start; "- Input: 24 V" is an item of a list."""
+
+LABEL_BELOW = re.compile(
+    r"^[*_]{0,3}(?:(?:question|answer|instruction|assistant|q)\s?\d{0,2}\s?:|(?:user|human)\s?:.*\?)",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A label that begins another pair; a self-instruct task may ask for one ("Answer: ...")."""
+
+PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>")
+"""Personal data that cleaning took out: ``<EMAIL_1>``."""
+
+IMPERATIVES = _set(
+    "calculate choose compare complete compute convert count decide define describe determine "
+    "discuss draft estimate explain find give identify list mention name outline point provide "
+    "put rank recommend rewrite say show specify state suggest summarise summarize tell translate "
+    "turn work write"
+)
+"""Verbs with which a grounded instruction may start instead of asking."""
+
+MENTIONS = "text|passage|excerpt|snippet|paragraph|evidence"
+PLACES = "document|article|section|chapter|page|sentence|statement|context|chunk|source|information"
+REFERS_TO_TEXT = re.compile(
+    rf"\b(?:the|this|that|given|provided|following|above)\s+(?:given\s+|provided\s+|above\s+)?"
+    rf"(?:{MENTIONS})\b(?!\s+(?:message|box|field|colou?r|size|file|editor))"
+    rf"|\b(?:this|above|following|given|provided)\s+(?:{PLACES})\b"
+    rf"|\b(?:according to|based on|as per|stated in|mentioned in|described in|given in|listed in)"
+    rf"\s+(?:the|this|that)\s+(?:given\s+|provided\s+|above\s+)?(?:{PLACES}|{MENTIONS})\b"
+    r"|\b(?:mentioned|described|listed|shown|stated|given|noted|discussed)\s+"
+    r"(?:above|below|earlier|previously|here)\b"
+    r"|\bthe\s+(?:above|author|speaker|writer)\b",
+    re.IGNORECASE,
+)
+"""A question that only makes sense beside the chunk (ragas #1029, AutoRAG #687)."""
+
+LEAD_IN = re.compile(r"\bfollowing\b(?=[^\n]*:[ \t]*\n)", re.IGNORECASE)
+"""What a response says before its own list: "The page shows the following information:"."""
+
+REFUSAL = re.compile(
+    r"\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b"
+    r"|\b(?:i am|i'm) (?:just |only )?an? (?:ai|language model)\b"
+    r"|\bi(?:'m| am) (?:unable|not able) to\b"
+    r"|\bi (?:cannot|can't|can not) (?:answer|provide|help|assist|fulfil|determine|access|find)\b"
+    r"|\b(?:sorry|apologi[sz]e|apologies),? but i\b"
+    r"|\bi (?:do not|don't) (?:have|know|see)\b.{0,30}\b(?:access|information|context|answer)\b"
+    r"|\b(?:no information|not (?:enough|sufficient) information|insufficient information)\b"
+    r"|\b(?:not|n't) (?:mentioned|specified|stated|provided) in the\b",
+    re.IGNORECASE,
+)
+
+TALKS_TO_MODEL = re.compile(
+    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,30}"
+    r"\b(?:instructions?|prompts?|rules|guidelines|directions)\b"
+    r"|\bsystem prompt\b|\byou are now\b|\bpretend (?:to be|you are)\b|\bjailbreak"
+    r"|\bdo anything now\b|\b(?:you are|act as) an? (?:ai|assistant|chatbot|language model)\b"
+    r"|\breveal your\b",
+    re.IGNORECASE,
+)
+"""A document that gives orders to its reader's model, or a pair that repeats them."""
+
+MIN_LANGUAGE_WORDS = 8
+"""Fewer words are not enough to tell a language."""
+
+MIN_LANGUAGE_PROBABILITY = 0.65
+"""Probability from which another language is believed (FineWeb)."""
+
+MAX_ECHO = 0.8
+"""ROUGE-L F1 between instruction and response from which the response repeats it."""
+
+
+def not_parsed(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject an empty side, what is left of a prompt, a lead-in without its list."""
+    if not pair.instruction.strip() or not pair.response.strip():
+        return Finding("empty", 0, 1)
+    for side in (pair.instruction, pair.input, pair.response):
+        token = CONTROL_TOKEN.search(side)
+        if token:
+            return Finding("control_token", 1, 0, token.group())
+    for side in map(prose_of, (pair.instruction, pair.response)):
+        marker = LABEL.match(side) or (LABEL_BELOW.search(side) if pair.grounded else None)
+        found = marker or MARKERS.search(side)
+        if found and (marker or found.group() not in pair.source):
+            return Finding("unparsable", 1, 0, found.group().strip())
+    if pair.response.rstrip().endswith(":"):
+        return Finding("ends_with_colon", 1, 0)
+    if not words(PLACEHOLDER.sub("", pair.response)):
+        return Finding("only_placeholders", 0, 1)
+    return None
+
+
+def length(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject instructions and responses out of bounds, in words.
+
+    The lower bound of the response is for grounded pairs: a task may ask for one word.
+    """
+    asked, answered = len(pair.instruction.split()), len(pair.response.split())
+    least = settings.min_response_words if pair.grounded else 1
+    if asked < settings.min_instruction_words:
+        return Finding("instruction_too_short", asked, settings.min_instruction_words)
+    if asked > settings.max_instruction_words:
+        return Finding("instruction_too_long", asked, settings.max_instruction_words)
+    if answered < least:
+        return Finding("response_too_short", answered, least)
+    if answered > settings.max_response_words:
+        return Finding("response_too_long", answered, settings.max_response_words)
+    return None
+
+
+def question_form(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject a grounded instruction that is no question or order, or several questions."""
+    if not pair.grounded:
+        return None
+    marks = len(re.findall(r"\?+", pair.instruction))
+    if marks > 1:
+        return Finding("several_questions", marks, 1)
+    first = (words(pair.instruction) or [""])[0]
+    if not (pair.instruction.rstrip(CLOSING).endswith("?") or first in IMPERATIVES):
+        return Finding("not_a_question", 0, 1)
+    return None
+
+
+def language(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject a pair in another language than the wanted ones; a task may be to translate."""
+    text = f"{pair.instruction}\n{pair.response}" if pair.grounded else pair.instruction
+    if not pair.languages or len(text.split()) < MIN_LANGUAGE_WORDS:
+        return None
+    found = identify(text)
+    if found.code not in pair.languages and found.probability >= MIN_LANGUAGE_PROBABILITY:
+        return Finding("wrong_language", found.probability, MIN_LANGUAGE_PROBABILITY, found.code)
+    return None
+
+
+def input_is_output(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject a task whose answer is its input (Self-Instruct)."""
+    same = pair.input.strip() and same_text(pair.input) == same_text(pair.response)
+    return Finding("input_is_output", 1, 0) if same else None
+
+
+def echo(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject a response that repeats the instruction, or a grounded one that adds no word."""
+    asked, answered = words(pair.instruction), words(pair.response)
+    similarity = float(Indel.normalized_similarity(asked, answered))
+    if similarity > MAX_ECHO:
+        return Finding("echoes_instruction", similarity, MAX_ECHO)
+    if pair.grounded and set(answered) - STOP_WORDS <= set(asked):
+        return Finding("echoes_instruction", 1.0, MAX_ECHO)
+    return None
+
+
+def refers_to_text(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject "according to the text": nobody who asks the model will have that text."""
+    if pair.input and not pair.grounded:
+        return None  # "Summarise the text" with its text as the input
+    for side in (pair.instruction, pair.response):
+        found = REFERS_TO_TEXT.search(LEAD_IN.sub("", side))
+        # "... from this sentence: The valve opens." brings its text along.
+        if found and (pair.grounded or ":" not in side[found.end() :]):
+            return Finding("refers_to_text", 1, 0, found.group())
+    return None
+
+
+def refusal(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject a response that declines to answer."""
+    found = REFUSAL.search(pair.response)
+    return Finding("refusal", 1, 0, found.group()) if found else None
+
+
+def talks_to_model(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject orders to a model that came in with a document."""
+    for side in (pair.instruction, pair.input, pair.response):
+        found = TALKS_TO_MODEL.search(side)
+        if found:
+            return Finding("talks_to_model", 1, 0, found.group())
+    return None
+
+
+FORM: tuple[Rule, ...] = (
+    not_parsed,
+    length,
+    question_form,
+    language,
+    input_is_output,
+    echo,
+    refers_to_text,
+    refusal,
+    talks_to_model,
+)
+"""The order of the rules: the first one that finds something gives the reason."""

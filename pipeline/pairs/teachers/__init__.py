@@ -1,0 +1,1 @@
+"""Models that write pairs: the embedded one, and any behind an endpoint."""

@@ -1,0 +1,297 @@
+"""A language model in this process, sampled and scored in batches.
+
+One shape of work decides the speed on a CPU: many short rows that begin alike. So the tokens
+that all prompts of a batch share are computed once, then what prompts that differ in their last
+words alone share, then the rest, each as one left-padded batch; the key-value cache is copied once
+for each sample. A step of 24 rows takes twice as long as one of 6
+(``python -m tests.benchmarks.packed_linear`` times steps by rows).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from pipeline.core.cache import digest
+from pipeline.pairs.teachers.teacher import Messages, OnReply, Reply, Request, Strength
+from pipeline.pairs.teachers.thinking import said
+from pipeline.settings import ModelSettings
+from pipeline.text.chat import begun_ids
+from pipeline.text.chat_template import Message, stop_ids
+from pipeline.train.cpu.packed import pack_linears
+from pipeline.train.models.base_model import (
+    BaseModel,
+    choose_device,
+    configure_torch,
+    load_model,
+    load_tokenizer,
+)
+
+TOP_K = 64
+"""The nucleus is sought among so many likeliest tokens: to sort the whole vocabulary would take a
+good part of a step."""
+
+
+class EmbeddedTeacher:
+    """Teacher over a local transformers model; loaded at the first request."""
+
+    def __init__(
+        self,
+        base: BaseModel,
+        settings: ModelSettings,
+        batch_size: int,
+        strength: Strength = "weak",
+    ) -> None:
+        """Name the model; nothing is loaded yet.
+
+        Args:
+            base: folder, name and digest of the model.
+            settings: device and threads.
+            batch_size: rows (replies) in one forward pass.
+            strength: ``strong`` for a local model that writes answers itself.
+        """
+        self.name = f"{base.name}@{base.digest[:16]}"
+        self.strength: Strength = strength
+        self.batch_size = batch_size
+        self._base = base
+        self._settings = settings
+        self._loaded: tuple[Any, Any] | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the weights are in memory."""
+        return self._loaded is not None
+
+    def complete(
+        self, requests: Sequence[Request], seed: int, on_reply: OnReply | None = None
+    ) -> list[Reply]:
+        """Answer all requests as one batch.
+
+        Each reply draws its random numbers from a generator of its own, seeded by its request and
+        the seed: what was asked before or beside it does not change them, nor does the process.
+        In bfloat16 a batch of another make-up rounds the logits otherwise, which can change a word;
+        the same batch gives the same replies.
+        """
+        if not requests:
+            return []
+        model, tokenizer = self._model()
+        with torch.inference_mode():
+            replies = _Batch(model, tokenizer, requests, seed).run()
+        if on_reply is not None:
+            for number, reply in enumerate(replies):
+                on_reply(number, reply)
+        return replies
+
+    def answer_losses(self, pairs: Sequence[tuple[Messages, str]]) -> list[float]:
+        """Return the mean nats a token of each answer after its messages as a chat prompt.
+
+        The end of the turn is not counted: the question is how well the words are predicted.
+
+        Raises:
+            ValueError: an answer has no tokens.
+        """
+        if not pairs:
+            return []
+        model, tokenizer = self._model()
+        prompts = [_prompt_ids(tokenizer, messages) for messages, _ in pairs]
+        answers = [
+            _prompt_ids(tokenizer, messages, answer)[len(prompt) :]
+            for prompt, (messages, answer) in zip(prompts, pairs, strict=True)
+        ]
+        if not all(answers):
+            raise ValueError("answer_losses: an empty answer found; expected text in each pair")
+        with torch.inference_mode():
+            return _losses(model, prompts, answers)
+
+    def _model(self) -> tuple[Any, Any]:
+        if self._loaded is None:
+            configure_torch(self._settings)
+            model = pack_linears(load_model(self._base.path, choose_device(self._settings)))
+            self._loaded = model, load_tokenizer(self._base.path, self._base.thinking)
+        return self._loaded
+
+
+def _prompt_ids(tokenizer: Any, messages: Messages, answer: str = "") -> list[int]:
+    """Render messages with the model's chat template, open for (more of) the assistant's turn."""
+    turns = [Message(role=role, content=content) for role, content in messages]
+    begun = turns.pop()["content"] if turns and turns[-1]["role"] == "assistant" else ""
+    return begun_ids(tokenizer, turns, begun + answer)
+
+
+def _shared(rows: Sequence[Sequence[int]]) -> int:
+    """Return how many first tokens all rows have in common, always leaving one to each row."""
+    shared = 0
+    for column in zip(*rows, strict=False):
+        if len(set(column)) > 1:
+            break
+        shared += 1
+    return min(shared, min(len(row) for row in rows) - 1)
+
+
+def _prefill_shared(model: Any, ids: Sequence[int], rows: int) -> Any:
+    """Return the key-value cache of the shared first tokens, one copy a row."""
+    if not ids:
+        return None
+    tokens = torch.tensor([list(ids)], device=model.device)
+    cache = model(input_ids=tokens, use_cache=True, logits_to_keep=1).past_key_values
+    cache.reorder_cache(torch.zeros(rows, dtype=torch.long, device=model.device))
+    return cache
+
+
+def _alike(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Group neighbours that have most of their tokens in common: one prompt, begun differently."""
+    groups = [[0]]
+    for place in range(1, len(prompts)):
+        together = [prompts[groups[-1][0]], prompts[place]]
+        if 2 * _shared(together) > max(map(len, together)):
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups
+
+
+class _Batch:
+    """One batch of requests on its way through the model."""
+
+    def __init__(self, model: Any, tokenizer: Any, requests: Sequence[Request], seed: int) -> None:
+        self.model, self.tokenizer, self.requests = model, tokenizer, requests
+        self.ends = stop_ids(tokenizer)
+        self.owner = [i for i, request in enumerate(requests) for _ in range(request.samples)]
+        self.generators = [
+            torch.Generator(model.device).manual_seed(
+                int(digest([seed, asdict(request), sample])[:15], 16)
+            )
+            for request in requests
+            for sample in range(request.samples)
+        ]
+        self.tokens: list[list[int]] = [[] for _ in self.owner]
+        self.texts = ["" for _ in self.owner]
+        self.reasons = ["" for _ in self.owner]
+
+    def run(self) -> list[Reply]:
+        """Sample until each row has ended, and hand the rows back to their requests."""
+        device = self.model.device
+        prompts = [_prompt_ids(self.tokenizer, request.messages) for request in self.requests]
+        groups = _alike(prompts)
+        stems = [[prompts[place] for place in group] for group in groups]
+        starts = [_shared(group) if len(group) > 1 else len(group[0]) - 1 for group in stems]
+        shared = min(_shared(prompts), *starts)
+        self.cache = _prefill_shared(self.model, prompts[0][:shared], len(groups))
+        self.mask = torch.ones(len(groups), shared, dtype=torch.long, device=device)
+        done = [shared] * len(groups)
+        if len(groups) < len(prompts) and max(starts) > shared:
+            self._extend([g[0][shared:start] for g, start in zip(stems, starts, strict=True)])
+            done = starts
+        owner = [number for number, group in enumerate(groups) for _ in group]
+        self._select(owner)
+        rests = [prompt[done[group] :] for prompt, group in zip(prompts, owner, strict=True)]
+        logits = self._extend(rests)[self.owner]
+        self._select(self.owner)
+        live = list(range(len(self.owner)))
+        while live:
+            chosen = self._sample(logits, live)
+            going = [place for place, row in enumerate(live) if self._append(row, chosen[place])]
+            if not going:
+                break
+            if len(going) < len(live):
+                self._select(going)
+            live = [live[place] for place in going]
+            logits = self._extend([[chosen[place]] for place in going])
+        return [self._reply(number, len(prompt)) for number, prompt in enumerate(prompts)]
+
+    def _extend(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Run tokens behind what is in the cache, padded on the left; return the last logits."""
+        device = self.model.device
+        width = max(map(len, rows))
+        padded = [[0] * (width - len(row)) + list(row) for row in rows]
+        fresh = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+        self.mask = torch.cat([self.mask, torch.tensor(fresh, device=device)], dim=1)
+        output = self.model(
+            input_ids=torch.tensor(padded, device=device),
+            attention_mask=self.mask,
+            position_ids=(self.mask.cumsum(1) - 1).clamp(min=0)[:, -width:],
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self.cache = output.past_key_values
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits
+
+    def _select(self, rows: Sequence[int]) -> None:
+        """Keep the rows of the cache that are named, as often as they are."""
+        if list(rows) == list(range(len(self.mask))):
+            return
+        chosen = torch.tensor(rows, device=self.model.device)
+        if self.cache is not None:
+            self.cache.reorder_cache(chosen)  # which layers of linear attention have, too
+        self.mask = self.mask[chosen]
+
+    def _sample(self, logits: torch.Tensor, live: Sequence[int]) -> list[int]:
+        """Draw one token a row by temperature and nucleus (Holtzman et al. 2020)."""
+        requests = [self.requests[self.owner[row]] for row in live]
+        heat = torch.tensor([max(r.temperature, 1e-4) for r in requests], device=logits.device)
+        nucleus = torch.tensor([r.top_p for r in requests], device=logits.device)
+        values, tokens = torch.topk(logits.float(), min(TOP_K, logits.shape[-1]), dim=-1)
+        shares = torch.softmax(values / heat[:, None], dim=-1)
+        before = shares.cumsum(-1) - shares
+        shares = shares.masked_fill(before >= nucleus[:, None], 0.0)
+        drawn = torch.stack(
+            [
+                torch.multinomial(share, 1, generator=self.generators[row])
+                for share, row in zip(shares, live, strict=True)
+            ]
+        )
+        return [int(token) for token in tokens.gather(1, drawn)[:, 0]]
+
+    def _append(self, row: int, token: int) -> bool:
+        """Add a token to a row; return whether the row goes on."""
+        request = self.requests[self.owner[row]]
+        if token in self.ends:
+            self.tokens[row].append(token)
+            self.reasons[row] = "stop"
+            return False
+        self.tokens[row].append(token)
+        text = self.tokenizer.decode(self.tokens[row], skip_special_tokens=True)
+        found = [place for stop in request.stop if (place := text.find(stop)) >= 0]
+        self.texts[row] = text[: min(found)] if found else text
+        if found:
+            self.reasons[row] = "stop"
+        elif len(self.tokens[row]) >= request.max_tokens:
+            self.reasons[row] = "length"
+        return not self.reasons[row]
+
+    def _reply(self, number: int, prompt_tokens: int) -> Reply:
+        rows = [row for row, owner in enumerate(self.owner) if owner == number]
+        return Reply(
+            texts=tuple(said(self.texts[row]).text for row in rows),
+            prompt_tokens=prompt_tokens,
+            completion_tokens=sum(len(self.tokens[row]) for row in rows),
+            finish_reasons=tuple(self.reasons[row] for row in rows),
+        )
+
+
+def _losses(
+    model: Any, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
+) -> list[float]:
+    """Return mean nats a token of each answer; rows are padded on the right, where no row looks."""
+    device = model.device
+    rows = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
+    shared = min(_shared(rows), min(len(prompt) for prompt in prompts) - 1)
+    cache = _prefill_shared(model, rows[0][:shared], len(rows))
+    width = max(len(row) for row in rows) - shared
+    ids = torch.tensor([row[shared:] + [0] * (width - len(row) + shared) for row in rows])
+    hidden = model.get_decoder()(
+        input_ids=ids.to(device), past_key_values=cache, use_cache=cache is not None
+    ).last_hidden_state
+    # The head is a fifth of the model's work: it runs only where an answer token is predicted.
+    starts = [len(prompt) - shared - 1 for prompt in prompts]
+    spans = [
+        hidden[row, start : start + len(answer)]
+        for row, (start, answer) in enumerate(zip(starts, answers, strict=True))
+    ]
+    logits = model.get_output_embeddings()(torch.cat(spans)).float()
+    targets = torch.tensor([token for answer in answers for token in answer], device=device)
+    nats = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+    return [float(part.mean()) for part in torch.split(nats, [len(answer) for answer in answers])]

@@ -1,0 +1,1 @@
+"""Questions for a weak teacher, made of English sentences by rules."""

@@ -1,0 +1,279 @@
+"""Evidence: the sentences of a chunk that can stand alone as the answer to a question.
+
+All rules are deterministic. A sentence qualifies when a reader who sees nothing else understands
+it and learns something from it; of those, the most informative are taken, spread over the chunk.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sentencex
+
+from pipeline.pairs.weak_english.words import STOPWORDS
+
+MIN_WORDS, MAX_WORDS = 8, 40
+
+FENCE = re.compile(r"^\s*(```|~~~)")
+HEADING = re.compile(r"^\s{0,3}#{1,6}\s|^\s*[=\-_*]{3,}\s*$")
+CAPITALS = re.compile(r"^[^a-z.!?]*[A-Z]{2}[^a-z.!?]*$")
+"""A heading of plain text: capitals only, no full stop."""
+TABLE = re.compile(r"^\s*\||\|.*\|")
+ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
+QUOTE = re.compile(r"^\s*>+\s?")
+
+MARKUP: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"!\[[^\]]*\]\([^)]*\)"), ""),  # images
+    (re.compile(r"\[([^\]]+)\]\([^)]*\)"), r"\1"),  # links keep their words
+    (re.compile(r"`+([^`]+)`+"), r"\1"),
+    (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
+    (re.compile(r"(?<![\w*])\*(?=\S)([^*]+?)(?<=\S)\*(?![\w*])"), r"\1"),
+    (re.compile(r"(?<!\w)_(?=\S)([^_]+?)(?<=\S)_(?!\w)"), r"\1"),
+    (re.compile(r"\\([\\`*_{}\[\]()#+\-.!|<>])"), r"\1"),  # escaped punctuation
+    (re.compile(r"\s+"), " "),
+)
+
+LEANS_ON_CONTEXT = re.compile(
+    r"^(?:it|its|this|these|those|that|they|their|them|he|she|his|her|such|both|neither|either|"
+    r"another|others?|one of (?:them|these)|the (?:latter|former|same|following|other)|there|here|"
+    r"however|therefore|thus|hence|otherwise|instead|also|then|so|but|and|or|nor|yet|because|"
+    r"moreover|furthermore|in addition|additionally|for example|for instance|in this case|"
+    r"as a result|afterwards?|meanwhile|finally|note|please|you|your|we|our|us|i|my|i'm|i've|"
+    r"hello|hi|dear|thanks?|sorry|yes|no)\b",
+    re.IGNORECASE,
+)
+"""First words that point at an earlier sentence or at a person in a conversation."""
+
+POINTS_ELSEWHERE = re.compile(
+    r"\b(?:see|as|shown|listed|described|mentioned|given|explained) (?:above|below|in (?:the )?"
+    r"(?:table|figure|section|chapter|appendix))\b|\b(?:table|figure|list|section|steps?|image|"
+    r"example) (?:above|below)\b|\bthe following\b|\bas follows\b",
+    re.IGNORECASE,
+)
+"""The information is in a table, figure or list that the sentence does not contain."""
+
+FIRST_PERSON = re.compile(r"\bI\b|\b(?:my|mine|myself)\b", re.IGNORECASE)
+
+TO_THE_MODEL = re.compile(
+    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,60}\b(?:instructions?|prompts?|rules?|"
+    r"guidelines?|directions?|earlier|previous|prior|above|everything)\b"
+    r"|\b(?:system prompt|developer mode|jailbreak|prompt injection|language model|chat ?bot)\b"
+    r"|\b(?:as|you are|you're|act as|pretend to be) (?:now )?(?:an? )?(?:AI|assistant|model|bot)\b"
+    r"|\b(?:you are now|from now on,? (?:you|answer|reply|respond|always|only))\b"
+    r"|\b(?:your|all|any|these|the|previous|prior) (?:\w+ )?instructions (?:above|and|are|is)\b"
+    r"|\b(?:reply|respond|answer|output|say|print|write|repeat)\b[^.]{0,30}\b(?:only|always|"
+    r"every question|all questions|nothing else|instead|the word|with the)\b"
+    r"|\b(?:AI|assistants?|LLMs?)\b.{0,40}\b(?:must|should|shall|reads?|reading|processing|answer|"
+    r"reply|obey|follow|training)\b"
+    r"|\b(?:reveal|disclose|leak)\b.{0,40}\b(?:prompt|instructions?|secrets?|passwords?|keys?)\b",
+    re.IGNORECASE,
+)
+"""A sentence that tells a model what to do: data for the report, never material for a pair."""
+
+PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>")
+NUMBER = re.compile(r"(?<![\w-])\d")
+"""A number; the digits of a name such as FW-200 are part of the name."""
+NAME = re.compile(r"(?<=\s)(?:[A-Z][\w/-]*|[\w-]*[a-z][A-Z]\w*)")
+"""A capitalised or mixed-case word that does not begin the sentence."""
+NUMBER_IN = re.compile(r"\d")
+CODE = re.compile(r"(?:[A-Z][a-z]+ )?[A-Z][\w-]*\d")
+"""The subject is a product or a code (``FW-S1 sensors``, ``Alarm A26``)."""
+LINK = re.compile(r"https?://|www\.", re.IGNORECASE)
+AFTER_UNIT = re.compile(r"(?<=\d )([^\s\d.]{1,5}\.) +(?=[A-Z])")
+"""End of a sentence behind a number and its unit (``at 2 m/s. The``): sentencex takes many units
+for abbreviations."""
+IMPERATIVE = re.compile(
+    r"^(?:add|attach|check|choose|clean|click|close|confirm|connect|copy|cut|disconnect|do|enter|"
+    r"fill|find|fix|hold|insert|keep|let|loosen|make|mount|move|open|place|press|pull|push|put|"
+    r"read|release|remove|rename|replace|restart|run|save|screw|select|send|set|start|stop|switch|"
+    r"take|tap|tighten|touch|turn|type|unplug|unscrew|use|wait|wipe|write) ",
+    re.IGNORECASE,
+)
+"""A step of a procedure: true, but seldom an answer without the steps around it."""
+WORD = re.compile(r"\w+(?:[-'./:,]\w+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A sentence that can be an answer."""
+
+    text: str
+    """The sentence without Markdown; its words and numbers are those of the chunk."""
+    position: int
+    """Number of the sentence among those of the chunk, from 0."""
+    information: float
+    """What it was ranked by: higher says more."""
+
+
+def plain(text: str) -> str:
+    """Return one line of text without inline Markdown; numbers and words stay as they are."""
+    for pattern, replacement in MARKUP:
+        text = pattern.sub(replacement, text)
+    return text.strip()
+
+
+def sentences(text: str, language: str = "en") -> list[str]:
+    """Return the sentences of a chunk of Markdown in order, as plain text.
+
+    Headings, tables and fenced code are left out; each list item is a paragraph of its own.
+    """
+    found: list[str] = []
+    for paragraph in _paragraphs(text):
+        for segment in sentencex.segment(language, plain(paragraph)):
+            found += [s.strip() for s in AFTER_UNIT.sub(r"\1\n", segment).split("\n") if s.strip()]
+    return found
+
+
+def content_words(text: str) -> list[str]:
+    """Return the lower-case words of a text that carry meaning, repeats included.
+
+    A hyphen joins the parts of a code (``FW-200``), not those of a word (``warm-up``).
+    """
+    words = []
+    for match in WORD.finditer(text.lower()):
+        word = match.group()
+        words += [word] if NUMBER_IN.search(word) else word.split("-")
+    return [word for word in words if word not in STOPWORDS]
+
+
+def stands_alone(sentence: str) -> bool:
+    """Whether a sentence is complete, declarative, informative and says what it is about."""
+    words = sentence.split()
+    return (
+        MIN_WORDS <= len(words) <= MAX_WORDS
+        and sentence.endswith(".")
+        and not sentence.endswith("..")
+        and (sentence[0].isupper() or sentence[0].isdigit())
+        and sentence.count("(") == sentence.count(")")
+        and sentence.count('"') % 2 == 0
+        and not any(
+            rule.search(sentence)
+            for rule in (
+                LEANS_ON_CONTEXT,
+                POINTS_ELSEWHERE,
+                FIRST_PERSON,
+                TO_THE_MODEL,
+                PLACEHOLDER,
+                LINK,
+            )
+        )
+        and bool(NUMBER.search(sentence) or NAME.search(sentence))
+    )
+
+
+def evidence(all_sentences: Sequence[str], quota: int, taken: frozenset[str]) -> list[Evidence]:
+    """Choose at most ``quota`` sentences of a chunk, in reading order.
+
+    The chunk is cut into ``quota`` parts of equal length and the best sentence of each is taken,
+    so that the tail is covered; what is left goes to the best of the rest.
+
+    Args:
+        all_sentences: the sentences of the chunk.
+        quota: how many are wanted.
+        taken: sentences used already (those that two chunks of a document share).
+    """
+    frequency = Counter(w for s in all_sentences for w in set(content_words(s)))
+    candidates: dict[str, Evidence] = {}
+    for position, sentence in enumerate(all_sentences):
+        if sentence in taken or sentence in candidates or not stands_alone(sentence):
+            continue
+        information = _information(sentence, frequency, len(all_sentences))
+        candidates[sentence] = Evidence(sentence, position, information)
+    ranked = sorted(candidates.values(), key=lambda e: (-e.information, e.position))
+    chosen: list[Evidence] = []
+    for part in range(quota):
+        low = part * len(all_sentences) / quota
+        high = (part + 1) * len(all_sentences) / quota
+        inside = [e for e in ranked if low <= e.position < high]
+        chosen += inside[:1]
+    chosen += [e for e in ranked if e not in chosen][: quota - len(chosen)]
+    return sorted(chosen, key=lambda e: e.position)
+
+
+def retrieval_rank(question: str, answer: str, all_sentences: Sequence[str]) -> int:
+    """Return the rank, from 1, at which a question finds its answer among a chunk's sentences.
+
+    BM25 (Robertson and Zaragoza 2009, k1 = 1.2, b = 0.75) over content words cut to a stem of
+    six characters, with the idf of this chunk. A sentence with the same score as the answer counts
+    as before it, so a question that shares no word with the answer never ranks first.
+    """
+    documents = [Counter(_stems(s)) for s in all_sentences]
+    mean = sum(d.total() for d in documents) / max(len(documents), 1) or 1.0
+    holding = Counter(stem for d in documents for stem in d)
+    query = set(_stems(question))
+
+    def score(document: Counter[str]) -> float:
+        norm = 1.2 * (0.25 + 0.75 * document.total() / mean)
+        return sum(
+            math.log(1 + (len(documents) - holding[stem] + 0.5) / (holding[stem] + 0.5))
+            * (document[stem] * 2.2 / (document[stem] + norm))
+            for stem in sorted(query & document.keys())
+        )
+
+    own = score(Counter(_stems(answer)))
+    others = (s for s in all_sentences if s != answer)
+    if own == 0.0:
+        return len(documents)
+    return 1 + sum(score(Counter(_stems(s))) >= own for s in others)
+
+
+def best_sentence(answer: str, all_sentences: Sequence[str]) -> str:
+    """Return the sentence that shares most content words with an answer, '' when none shares any.
+
+    The overlap is the Dice coefficient of the stems; of equals the first sentence wins.
+    """
+    said = set(_stems(answer))
+    best, most = "", 0.0
+    for sentence in all_sentences:
+        there = set(_stems(sentence))
+        overlap = 2 * len(said & there) / max(1, len(said) + len(there))
+        if overlap > most:
+            best, most = sentence, overlap
+    return best
+
+
+def _stems(text: str) -> list[str]:
+    return [word[:6] for word in content_words(text)]
+
+
+def _information(sentence: str, frequency: Counter[str], total: int) -> float:
+    """Numbers and names first, a named subject most of all; then words that are rare in the chunk.
+
+    Words that point elsewhere and steps of a procedure count off.
+    """
+    words = set(content_words(sentence))
+    # fsum: the order of a set differs between processes, and a plain sum of floats with it.
+    rarity = math.fsum(math.log(1 + total / frequency[w]) for w in words)
+    rarity /= 1 + math.log(1 + total)
+    pointers = len(re.findall(r"\b(?:this|these|those|that time|it|they)\b", sentence, re.I))
+    return (
+        2.0 * min(2, len(NUMBER.findall(sentence)))
+        + 1.0 * min(2, len(set(NAME.findall(sentence))))
+        + (1.5 if NAME.search(" " + " ".join(sentence.split()[1:5])) or CODE.match(sentence) else 0)
+        + rarity / max(4, len(words)) * 4
+        - 1.5 * pointers
+        - (2.0 if IMPERATIVE.match(sentence) else 0.0)
+    )
+
+
+def _paragraphs(text: str) -> list[str]:
+    """Return paragraphs and list items; headings, tables, rules and fenced code are left out."""
+    paragraphs: list[list[str]] = [[]]
+    fenced = False
+    for line in text.splitlines():
+        if FENCE.match(line):
+            fenced = not fenced
+            paragraphs.append([])
+        elif fenced or not line.strip() or _is_title(line) or TABLE.search(line):
+            paragraphs.append([])
+        elif ITEM.match(line):
+            paragraphs.append([ITEM.sub("", line)])
+        else:
+            paragraphs[-1].append(QUOTE.sub("", line).strip())
+    return [" ".join(lines) for lines in paragraphs if lines]
+
+
+def _is_title(line: str) -> bool:
+    return bool(HEADING.match(line) or CAPITALS.match(line.strip()))

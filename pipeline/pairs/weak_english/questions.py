@@ -1,0 +1,121 @@
+"""Reading a question out of a reply, and the rules that reject a bad one."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pipeline.pairs.answer_text import tidy
+from pipeline.pairs.weak_english.evidence import NAME, content_words
+from pipeline.pairs.weak_english.words import GENERIC
+
+MIN_WORDS, MAX_WORDS = 4, 40
+MIN_NEW = 0.2
+"""Least share of the answer's content words that are not in the question: the answer must tell
+something that the question does not."""
+MIN_NEW_WITHOUT_NUMBERS = 0.35
+"""The same where the question has all the numbers of the answer already."""
+MIN_KNOWN = 0.6
+"""Least share of the question's content words that occur in title, section or answer."""
+
+ABOUT_THE_TEXT = re.compile(
+    r"\b(?:the|this|that|a|an|given|above|correct|following) (?:\w+ )?(?:text|facts?|passage|"
+    r"answers?|entry|entries|documents?|article|paragraph|excerpt|sentence|question|topic|faqs?)\b"
+    r"|\bfaqs?\b",
+    re.IGNORECASE,
+)
+LABEL = re.compile(
+    r"^(?:\(?\d{1,2}(?:[.)](?!\d)|:(?=\s))\s*|[-*•>#]+(?!\d)\s*"
+    r"|\**(?:question|q)\s*\d*\**\s*[:.)-]\**\s*)+",
+    re.IGNORECASE,
+)
+NUMBER = re.compile(r"(?<![\w.-])-?\d[\d.,:]*\d|(?<![\w.-])\d")
+
+
+class Parsed(NamedTuple):
+    """A question, or '' and the reason why there is none."""
+
+    question: str
+    reason: str
+    value: float | None = None
+    threshold: float | None = None
+
+
+def lines(reply: str) -> list[str]:
+    """Return the lines of a reply that may each be a question; of a JSON list its texts."""
+    text = tidy(reply)
+    start = min((place for place in map(text.find, "[{") if place >= 0), default=0)
+    try:
+        value = json.loads(text[start : max(text.rfind("]"), text.rfind("}")) + 1])
+    except (ValueError, RecursionError):
+        value = None
+    found = [said for said in _texts(value) if "?" in said]
+    return found or [line for line in text.splitlines() if line.strip()]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a value of JSON."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+
+
+def parse(reply: str) -> Parsed:
+    """Read one question out of a line of reply.
+
+    Strict: one line, it ends with a question mark, 4 to 40 words, and does not speak about the
+    text. What a model adds behind the question mark is cut off.
+    """
+    line = tidy(reply).split("\n", 1)[0]
+    line = LABEL.sub("", line).strip().strip("\"'“”*`").strip()
+    question, mark, _ = line.partition("?")
+    question = " ".join(question.split()) + mark
+    words = len(question.split())
+    if not mark:
+        return Parsed("", "unparsable")
+    if words < MIN_WORDS or words > MAX_WORDS:
+        limit = MIN_WORDS if words < MIN_WORDS else MAX_WORDS
+        return Parsed("", "question_length", words, limit)
+    if ABOUT_THE_TEXT.search(question):
+        return Parsed("", "mentions_the_text")
+    if max(Counter(content_words(question)).values(), default=0) > 2:
+        return Parsed("", "repeats_itself")
+    return Parsed(question[0].upper() + question[1:], "")
+
+
+def check(question: str, answer: str, topic: str) -> Parsed:
+    """Reject a question that gives its answer away or brings in what nobody told it.
+
+    Args:
+        question: as parsed.
+        answer: the evidence sentence.
+        topic: title and section, whose words a question may use.
+    """
+    told, asked = _stems(answer), _stems(question)
+    numbers, asked_numbers = set(NUMBER.findall(answer)), set(NUMBER.findall(question))
+    share = new_share(question, answer)
+    least = MIN_NEW_WITHOUT_NUMBERS if numbers and numbers <= asked_numbers else MIN_NEW
+    if share < least:
+        return Parsed("", "answer_in_question", share, least)
+    known = told | _stems(topic) | {word[:6] for word in GENERIC}
+    known_share = len(asked & known) / max(1, len(asked))
+    context = f"{answer} {topic}".lower()
+    strange = [n for n in NAME.findall(question) if n.lower() not in context]
+    if asked_numbers - numbers - set(NUMBER.findall(topic)) or strange:
+        return Parsed("", "question_not_grounded", known_share, 1.0)
+    if known_share < MIN_KNOWN:
+        return Parsed("", "question_not_grounded", known_share, MIN_KNOWN)
+    return Parsed(question, "")
+
+
+def new_share(question: str, answer: str) -> float:
+    """Return the share of the answer's content words that are not in the question."""
+    told = _stems(answer)
+    return len(told - _stems(question)) / max(1, len(told))
+
+
+def _stems(text: str) -> set[str]:
+    return {word[:6] for word in content_words(text)}

@@ -1,0 +1,1 @@
+"""Text as all stages see it: words, tokens, languages, Markdown blocks, chat messages."""

@@ -1,0 +1,1 @@
+"""Rows as tokens, batches of them, and the loss of a batch."""

@@ -1,0 +1,170 @@
+"""Which rows go into which forward pass of which step, and how they become tensors."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.settings import TrainSettings
+from pipeline.text.chat import IGNORED
+
+Step = list[list[int]]
+"""The micro batches of a step, each a list of row numbers."""
+
+ALIKE = 4
+"""Rows of similar length that stay together when an epoch is shuffled."""
+
+PIECE = 128
+"""Supervised tokens whose logits are held at once, behind a frozen head."""
+
+MAX_PADDING = 0.125
+"""Share of a pass of several rows that may be padding."""
+
+
+def plan_steps(lengths: Sequence[int], settings: TrainSettings) -> list[Step]:
+    """Lay out a whole run in advance: the state of a run is then its step number.
+
+    In each epoch :data:`ALIKE` rows of similar length stay together (little padding), and these
+    groups are shuffled, so a step mixes lengths. What is in a step does not depend on how it is
+    passed: its rows, by length, share a pass as long as micro_batch_size, micro_batch_tokens and
+    :data:`MAX_PADDING` allow. The last epoch may be a part of one; the last step may be smaller.
+    With packing a step takes the rows as they are shuffled, and packs them.
+
+    Args:
+        lengths: tokens of each row.
+        settings: batch_size, micro_batch_size, micro_batch_tokens, packing, max_tokens, epochs,
+            max_steps, processes and seed.
+
+    Returns:
+        The steps in order; at least one when there are rows.
+    """
+    if settings.packing:
+        return _plan_packed(lengths, settings)
+    # No process is without rows, unless a step has too few of them.
+    size = min(settings.micro_batch_size, math.ceil(settings.batch_size / settings.processes))
+    wanted = max(1, round(settings.epochs * len(lengths))) if lengths else 0
+    if settings.max_steps:
+        wanted = min(wanted, settings.max_steps * settings.batch_size)
+    order: list[int] = []
+    epoch = 0
+    while len(order) < wanted:
+        random = np.random.default_rng([settings.seed, epoch])
+        shuffled = random.permutation(len(lengths))  # which rows of equal length meet
+        ordered = sorted(shuffled.tolist(), key=lambda row: lengths[row])
+        groups = [ordered[start : start + ALIKE] for start in range(0, len(ordered), ALIKE)]
+        order += [row for number in random.permutation(len(groups)) for row in groups[number]]
+        epoch += 1
+    del order[wanted:]
+    return [
+        passes(
+            order[start : start + settings.batch_size], lengths, size, settings.micro_batch_tokens
+        )
+        for start in range(0, len(order), settings.batch_size)
+    ]
+
+
+def passes(rows: Iterable[int], lengths: Sequence[int], size: int, room: int) -> Step:
+    """Put rows into passes, the short ones first, while little is padded.
+
+    Args:
+        rows: their numbers.
+        lengths: tokens of each row.
+        size: rows of a pass, at most.
+        room: tokens of a pass of several rows, padding included, at most.
+    """
+    found: Step = []
+    held = 0
+    for row in sorted(rows, key=lambda row: lengths[row]):
+        if found and len(found[-1]) < size:
+            padded = (len(found[-1]) + 1) * lengths[row]
+            empty = padded - held - lengths[row]
+            if padded <= room and empty <= MAX_PADDING * padded:
+                found[-1].append(row)
+                held += lengths[row]
+                continue
+        found.append([row])
+        held = lengths[row]
+    return found
+
+
+def _plan_packed(lengths: Sequence[int], settings: TrainSettings) -> list[Step]:
+    an_epoch = math.ceil(len(lengths) / settings.batch_size)
+    wanted = max(1, round(settings.epochs * an_epoch)) if lengths else 0
+    wanted = min(wanted, settings.max_steps or wanted)
+    steps: list[Step] = []
+    epoch = 0
+    while len(steps) < wanted:
+        rows = np.random.default_rng([settings.seed, epoch]).permutation(len(lengths)).tolist()
+        for start in range(0, len(rows), settings.batch_size):
+            of_step = rows[start : start + settings.batch_size]
+            steps.append(first_fit(of_step, lengths, settings.max_tokens))
+        epoch += 1
+    return steps[:wanted]
+
+
+def first_fit(rows: Sequence[int], lengths: Sequence[int], room: int) -> Step:
+    """Put rows into packs of at most ``room`` tokens, the longest first, each where it fits first.
+
+    First-fit decreasing needs at most 11/9 of the fewest packs (Johnson 1973). A row longer than
+    the room has a pack of its own.
+    """
+    packs: Step = []
+    left: list[int] = []
+    for row in sorted(rows, key=lambda row: (-lengths[row], row)):
+        fits = (number for number, space in enumerate(left) if lengths[row] <= space)
+        number = next(fits, len(packs))
+        if number == len(packs):
+            packs.append([])
+            left.append(room)
+        packs[number].append(row)
+        left[number] -= lengths[row]
+    return packs
+
+
+def learning_rate(full: float, step: int, total: int, settings: TrainSettings) -> float:
+    """Return the rate of a step (counted from 0): linear warm-up to full, cosine decay to zero.
+
+    The first step after the warm-up has the full rate, and the last one more than none.
+    """
+    warmup = math.ceil(settings.warmup_share * total)
+    if step < warmup:
+        return full * (step + 1) / warmup
+    done = (step - warmup) / max(1, total - warmup)
+    return full * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def collate(batch: Mapping[str, list[list[int]]], pad: int, device: Any) -> tuple[Any, Any]:
+    """Pad rows on the right into tensors of token ids and labels, shape (rows, tokens).
+
+    Causal attention never looks right, so the padding needs no attention mask (which would cost
+    the fast kernel), and its label is "ignored" whatever its id: padding with the end-of-turn
+    token masks no end-of-turn token.
+    """
+    import torch
+
+    width = max(map(len, batch["input_ids"]))
+
+    def padded(rows: list[list[int]], value: int) -> Any:
+        return torch.tensor([row + [value] * (width - len(row)) for row in rows], device=device)
+
+    return padded(batch["input_ids"], pad), padded(batch["labels"], IGNORED)
+
+
+def pack(batch: Mapping[str, list[list[int]]], device: Any) -> tuple[Any, Any, Any]:
+    """Join rows into one of token ids, labels and positions, shape (1, tokens), without padding.
+
+    The positions start again at each row. transformers 5.23 keeps the rows apart by them (block-
+    diagonal attention), given no attention mask and no cache. The first token of a row is
+    predicted by nothing, so its label is ignored.
+    """
+    import torch
+
+    ids = [token for row in batch["input_ids"] for token in row]
+    labels = [label for row in batch["labels"] for label in [IGNORED, *row[1:]]]
+    positions = [position for row in batch["input_ids"] for position in range(len(row))]
+
+    def tensor(values: list[int]) -> Any:
+        return torch.tensor([values], device=device)
+
+    return tensor(ids), tensor(labels), tensor(positions)

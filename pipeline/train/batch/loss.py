@@ -1,0 +1,208 @@
+"""The loss of a batch: cross entropy of the supervised tokens, and of them alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.autograd import Function
+
+from pipeline.text.chat import IGNORED
+from pipeline.train.batch.batches import PIECE
+from pipeline.train.methods.targets import keeps_keys
+
+Loss = Callable[..., Any]
+"""From token ids and labels, shape (rows, tokens), and for packed rows their positions, to the
+summed loss in nats, a scalar tensor."""
+
+MIN_SHARED = 0.2
+"""Least share of a batch's tokens for which a common beginning is computed apart: a second pass and
+its mask cost something too."""
+
+MAX_LOGITS_ERROR = 0.01
+"""Relative difference of the logits that rounding explains: bfloat16 keeps 8 bits, 0.004."""
+
+
+class HeadLoss(Function):
+    """Summed cross entropy behind a frozen output head, a piece of the tokens at a time.
+
+    Logits and their gradient are made for :data:`.batches.PIECE` tokens at a time,
+    and only the gradient of the states stays (Wijmans et al. 2024, "Cut Your Losses", in plain
+    torch).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states: Any, weight: Any, targets: Any) -> Any:
+        """Return the loss in nats, float32.
+
+        Args:
+            ctx: keeps the gradient.
+            states: shape (tokens, width).
+            weight: of the head, shape (vocabulary, width).
+            targets: token ids, shape (tokens,).
+        """
+        parts = []
+        gradient = torch.empty_like(states) if ctx.needs_input_grad[0] else None
+        for first in range(0, len(states), PIECE):
+            piece, wanted = states[first : first + PIECE], targets[first : first + PIECE, None]
+            logs = torch.log_softmax((piece @ weight.t()).float(), -1)
+            parts.append(-logs.gather(1, wanted).sum())
+            if gradient is not None:
+                of_logits = logs.exp_()
+                of_logits.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=logs.dtype))
+                gradient[first : first + PIECE] = of_logits.to(states.dtype) @ weight
+        ctx.save_for_backward(gradient)
+        return torch.stack(parts).sum()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Any, None, None]:
+        """Return the gradient of the states."""
+        (gradient,) = ctx.saved_tensors
+        return gradient * gradients[0].to(gradient.dtype), None, None
+
+
+def supervised_loss(
+    model: Any,
+    input_ids: Any,
+    labels: Any,
+    position_ids: Any = None,
+    *,
+    share_prefix: bool = False,
+) -> Loss:
+    """Return the loss function of a model: summed cross entropy of the supervised tokens.
+
+    Args:
+        model: as for :func:`supervised_logits`, with the rest.
+        input_ids: a batch for the check.
+        labels: its labels, unshifted, -100 where nothing is trained.
+        position_ids: its positions, when its rows are packed.
+        share_prefix: as for :func:`supervised_logits`.
+    """
+    from torch.nn.functional import cross_entropy
+
+    ways = _ways(model, input_ids, labels, position_ids, share_prefix)
+    head = ways.head
+    # Only the gradient of the states is made in pieces: a head that is trained wants its own.
+    pieces = (
+        ways.states is not None
+        and getattr(head, "bias", None) is None
+        and type(head) is torch.nn.Linear
+        and not head.weight.requires_grad
+    )
+
+    def loss(input_ids: Any, labels: Any, position_ids: Any = None) -> Any:
+        wanted = labels[:, 1:] != IGNORED
+        targets = labels[:, 1:][wanted]
+        if pieces:
+            assert ways.states is not None
+            states = ways.states(input_ids, wanted, position_ids)
+            return HeadLoss.apply(states, head.weight, targets)  # type: ignore[no-untyped-call]
+        logits = ways.logits(input_ids, wanted, position_ids).float()
+        return cross_entropy(logits, targets, reduction="sum")
+
+    return loss
+
+
+def supervised_logits(
+    model: Any,
+    input_ids: Any,
+    labels: Any,
+    position_ids: Any = None,
+    *,
+    share_prefix: bool = False,
+) -> Callable[..., Any]:
+    """Return the function of a model's logits, checked against the model's own on one batch.
+
+    The function takes token ids, the positions wanted (True where the next token is supervised,
+    shape (rows, tokens - 1)) and the positions of packed rows; it returns logits of shape
+    (supervised tokens, vocabulary).
+
+    The output head runs on supervised positions only: with a large vocabulary it is a good part of
+    the model. The tokens with which all rows of a batch begin (the system prompt of the chat
+    template) go through the model once, and their keys and values serve all rows; gradients flow
+    back through them. A model that does more than multiply by its head (Gemma caps its logits,
+    Granite scales them), or whose cache is another, shows in the check, and the next plainer way
+    is used, at last its own forward pass.
+
+    Args:
+        model: a causal language model of transformers, with or without a PEFT adapter.
+        input_ids: a batch for the check, shape (rows, tokens), with at least one supervised
+            token. Only if its rows have a beginning in common is the sharing checked, and used.
+        labels: its labels, unshifted, -100 where nothing is trained.
+        position_ids: its positions, when its rows are packed.
+        share_prefix: whether the model may compute a common beginning once. False for a model
+            that draws noise for each row, or that keeps no cache while it trains.
+    """
+    return _ways(model, input_ids, labels, position_ids, share_prefix).logits
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """How a model's states and logits at wanted positions are computed."""
+
+    states: Callable[..., Any] | None
+    """What the head takes; None where only the model's own forward pass gives its logits."""
+    head: Any
+    logits: Callable[..., Any]
+
+
+def _ways(model: Any, input_ids: Any, labels: Any, position_ids: Any, share_prefix: bool) -> _Ways:
+    """Choose the first way that agrees with the model's own logits on a batch."""
+    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    decoder, head = causal.get_decoder(), causal.get_output_embeddings()
+
+    def prefix_once(input_ids: Any, wanted: Any, position_ids: Any = None) -> Any:
+        shared = common_prefix(input_ids, wanted) if position_ids is None else 0
+        if not shared:
+            return head_alone(input_ids, wanted, position_ids)
+        cache = decoder(input_ids=input_ids[:1, :shared], use_cache=True).past_key_values
+        cache.batch_repeat_interleave(len(input_ids))
+        states = decoder(
+            input_ids=input_ids[:, shared:], past_key_values=cache, use_cache=True
+        ).last_hidden_state
+        return states[:, :-1][wanted[:, shared:]]
+
+    def head_alone(input_ids: Any, wanted: Any, position_ids: Any = None) -> Any:
+        states = decoder(
+            input_ids=input_ids, position_ids=position_ids, use_cache=False
+        ).last_hidden_state
+        return states[:, :-1][wanted]
+
+    def whole_model(input_ids: Any, wanted: Any, position_ids: Any = None) -> Any:
+        logits = model(input_ids=input_ids, position_ids=position_ids, use_cache=False).logits
+        return logits[:, -input_ids.shape[1] :][:, :-1][wanted]  # a prompt may stand before
+
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        wanted = labels[:, 1:] != IGNORED
+        expected = whole_model(input_ids, wanted, position_ids).float()
+
+        def agrees(way: Callable[..., Any]) -> bool:
+            error = (head(way(input_ids, wanted, position_ids)).float() - expected).norm()
+            return bool(error.item() <= MAX_LOGITS_ERROR * expected.norm().item())
+
+        shares = share_prefix and position_ids is None and common_prefix(input_ids, wanted) > 0
+        shares = shares and keeps_keys(decoder)  # a state changes in place: no gradients
+        states = None
+        if agrees(head_alone):
+            states = prefix_once if shares and agrees(prefix_once) else head_alone
+    model.train(training)
+    if states is None:
+        return _Ways(None, head, whole_model)
+    return _Ways(states, head, lambda *batch: head(states(*batch)))
+
+
+def common_prefix(input_ids: Any, wanted: Any) -> int:
+    """Return how many first tokens all rows have in common, none of which predicts a trained one.
+
+    0 when to compute them once would save less than :data:`MIN_SHARED` of the batch's tokens.
+
+    Args:
+        input_ids: shape (rows, tokens).
+        wanted: True where the next token is supervised, shape (rows, tokens - 1).
+    """
+    rows, tokens = input_ids.shape
+    alike = (input_ids[:, :-1] == input_ids[:1, :-1]).all(0) & ~wanted.any(0)
+    shared = int(alike.int().cumprod(0).sum())
+    return shared if shared * (rows - 1) >= MIN_SHARED * rows * tokens else 0

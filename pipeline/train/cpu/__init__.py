@@ -1,0 +1,1 @@
+"""Kernels for processors: fused layers, attention, packed weights."""

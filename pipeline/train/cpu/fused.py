@@ -1,0 +1,285 @@
+"""Layers that compute the same and keep less for the backward pass.
+
+Autograd keeps what each small operation saw: for an RMSNorm its input in float32 and the
+normalized values, for a gated MLP the activated gate and its product, for each LoRA layer a
+float32 copy of its input. Written as one function each, they keep their inputs alone and make the
+rest again; and LoRA's small products are computed in the type of the base, like the large ones,
+while its weights and their gradients stay float32. (The functions are the known ones of Liger
+Kernel, Hsu et al. 2024, and Unsloth, in plain torch, so that they run on every device.)
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.nn.functional import linear, silu
+
+from pipeline.train.cpu.attention import blocked_attention
+from pipeline.train.methods.lora import lora_layers
+
+MAX_ERROR = 0.01
+"""Relative difference to a layer's own results that rounding explains: bfloat16 keeps 8 bits."""
+
+GATED = ("hidden_size", "gate_proj", "up_proj", "down_proj", "act_fn")
+"""What the MLP of Llama, Mistral, Qwen, Gemma and SmolLM has."""
+
+_silu_backward = torch.ops.aten.silu_backward
+
+
+class LowRank(Function):
+    """``x W' + b + scale (x A') B'``: a frozen linear layer with LoRA beside it.
+
+    Shapes: x (..., inputs), W (outputs, inputs), A (rank, inputs), B (outputs, rank).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor,
+        scale: float,
+    ) -> Tensor:  # fmt: skip
+        """Return the output, in the type of the inputs; keeps the inputs and ``x A'``."""
+        output, low = _low_rank_output(inputs, weight, bias, a, b, scale)
+        ctx.save_for_backward(inputs, low, weight, a, b)
+        ctx.scale = scale
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of inputs, A and B."""
+        inputs, low, weight, a, b = ctx.saved_tensors
+        above, below = gradients[0], None
+        of_low, of_a, of_b = _low_rank_gradients(above, inputs, low, b, ctx.scale)
+        if ctx.needs_input_grad[0]:
+            below = _below(above, of_low, weight, a)
+        return below, None, None, of_a, of_b, None
+
+
+def _low_rank_output(
+    inputs: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Return the output of a linear layer with LoRA, and ``x A'``, shape (tokens, rank)."""
+    rows = inputs.flatten(0, -2)
+    low = rows @ a.to(rows.dtype).t()
+    output = linear(rows, weight, bias).addmm_(low, (scale * b).to(rows.dtype).t())
+    return output.view(*inputs.shape[:-1], -1), low
+
+
+def _low_rank_gradients(
+    above: Tensor, inputs: Tensor, low: Tensor, b: Tensor, scale: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of ``x A'``, A and B."""
+    above, rows = above.flatten(0, -2), inputs.flatten(0, -2)
+    of_low = above @ (scale * b).to(above.dtype)
+    return of_low, (of_low.t() @ rows).float(), scale * (above.t() @ low).float()
+
+
+def _below(above: Tensor, of_low: Tensor, weight: Tensor, a: Tensor) -> Tensor:
+    """Return the gradient of the inputs."""
+    rows = (above.flatten(0, -2) @ weight).addmm_(of_low, a.to(above.dtype))
+    return rows.view(*above.shape[:-1], -1)
+
+
+class Normalize(Function):
+    """RMSNorm (Zhang and Sennrich 2019): ``weight * x / sqrt(mean(x^2) + epsilon)``."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        """Return the output; keeps the inputs and a float32 value a token."""
+        wide = inputs.float()
+        scale = torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + epsilon)
+        ctx.save_for_backward(inputs, weight, scale)
+        return weight * (wide * scale).to(inputs.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of inputs and weight."""
+        inputs, weight, scale = ctx.saved_tensors
+        normal = inputs.float() * scale  # a new tensor, changed in place below
+        above = gradients[0]
+        of_weight = below = None
+        if ctx.needs_input_grad[1]:
+            of_weight = (above * normal.to(above.dtype)).flatten(0, -2).sum(0).to(weight.dtype)
+        if ctx.needs_input_grad[0]:
+            wide = (above * weight).float()
+            along = (wide * normal).mean(-1, keepdim=True)
+            below = wide.sub_(normal.mul_(along)).mul_(scale).to(inputs.dtype)
+        return below, of_weight, None
+
+
+class Gate(Function):
+    """``silu(gate) * up``, the activation of SwiGLU (Shazeer 2020)."""
+
+    @staticmethod
+    def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
+        """Return the product; keeps both factors' inputs."""
+        ctx.save_for_backward(gate, up)
+        return silu(gate).mul_(up)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of both."""
+        gate, up = ctx.saved_tensors
+        above = gradients[0]
+        return _silu_backward(above * up, gate), above * silu(gate)
+
+
+class GateDown(Function):
+    """``LowRank(silu(gate) * up)``: an MLP from its gate on, the last layer with LoRA."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, gate: Tensor, up: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor,
+        b: Tensor, scale: float,
+    ) -> Tensor:  # fmt: skip
+        """Return the output; keeps gate, up and ``x A'``, and makes the product again."""
+        output, low = _low_rank_output(silu(gate).mul_(up), weight, bias, a, b, scale)
+        ctx.save_for_backward(gate, up, low, weight, a, b)
+        ctx.scale = scale
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of gate, up, A and B."""
+        gate, up, low, weight, a, b = ctx.saved_tensors
+        active = silu(gate)
+        of_low, of_a, of_b = _low_rank_gradients(gradients[0], active * up, low, b, ctx.scale)
+        above = _below(gradients[0], of_low, weight, a)
+        of_gate = _silu_backward(above * up, gate)
+        return of_gate, active.mul_(above), None, None, of_a, of_b, None
+
+
+@contextmanager
+def fused(model: Any) -> Iterator[int]:
+    """Let a model's layers compute in one piece while it trains.
+
+    Each layer's fused output and gradients are compared with its own first; one that differs
+    stays as it is (another norm, another activation), and so does LoRA with dropout or DoRA.
+    Without gradients every layer computes as before. Attention is that of
+    :mod:`pipeline.train.cpu.attention`.
+
+    Args:
+        model: with its adapter; it is as before when the block ends.
+
+    Yields:
+        The number of layers that were fused.
+    """
+    found: list[nn.Module] = []
+    try:
+        dtype = model.get_input_embeddings().weight.dtype
+        for layer, width, function in _candidates(model):
+            if _same(layer, function, width, dtype):
+                layer.forward = _with_gradients(function, layer.forward)
+                found.append(layer)
+        with blocked_attention(model):
+            yield len(found)
+    finally:
+        for layer in found:
+            del layer.forward  # the class's own is below
+
+
+def _candidates(model: Any) -> Iterator[tuple[Any, int, Callable[[Tensor], Tensor]]]:
+    """Yield layers, the width of their inputs, and the function that may stand for them."""
+    for layer in lora_layers(model):
+        if _plain_lora(layer):
+            yield layer, layer.in_features, _low_rank(layer)
+    for layer in model.modules():
+        if type(layer).__name__.endswith("RMSNorm") and hasattr(layer, "variance_epsilon"):
+            yield layer, layer.weight.shape[-1], _normalize(layer)
+        elif all(hasattr(layer, name) for name in GATED):
+            yield layer, layer.hidden_size, _gated(layer)
+
+
+def _plain_lora(layer: Any) -> bool:
+    """Whether this is LoRA without DoRA, dropout or bias, on a linear layer in plain weights."""
+    name = "default"
+    return (
+        type(layer.get_base_layer()) is nn.Linear
+        and layer.active_adapters == [name]
+        and name in layer.lora_A
+        and name not in layer.lora_variant
+        and isinstance(layer.lora_dropout[name], nn.Identity)
+        and layer.lora_B[name].bias is None
+    )
+
+
+def _parts(layer: Any) -> tuple[Any, ...]:
+    """Return weight, bias, A, B and scale of a layer with LoRA as they are now.
+
+    PiSSA puts its A and B together anew whenever they are read.
+    """
+    base, name = layer.get_base_layer(), "default"
+    a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
+    return base.weight, base.bias, a, b, layer.scaling[name]
+
+
+def _low_rank(layer: Any) -> Callable[[Tensor], Tensor]:
+    def forward(inputs: Tensor) -> Tensor:
+        return _apply(LowRank, inputs, *_parts(layer))
+
+    return forward
+
+
+def _normalize(layer: Any) -> Callable[[Tensor], Tensor]:
+    def forward(inputs: Tensor) -> Tensor:
+        return _apply(Normalize, inputs, layer.weight, layer.variance_epsilon)
+
+    return forward
+
+
+def _gated(layer: Any) -> Callable[[Tensor], Tensor]:
+    down = layer.down_proj
+    adapted = lora_layers(down) and _plain_lora(down)
+
+    def forward(inputs: Tensor) -> Tensor:
+        gate, up = layer.gate_proj(inputs), layer.up_proj(inputs)
+        if adapted:
+            return _apply(GateDown, gate, up, *_parts(down))
+        result: Tensor = down(_apply(Gate, gate, up))
+        return result
+
+    return forward
+
+
+def _apply(function: type[Function], *arguments: Any) -> Tensor:
+    result: Tensor = function.apply(*arguments)  # type: ignore[no-untyped-call]
+    return result
+
+
+def _with_gradients(
+    function: Callable[[Tensor], Tensor], own: Callable[..., Tensor]
+) -> Callable[..., Tensor]:
+    def forward(inputs: Tensor, *more: Any, **named: Any) -> Tensor:
+        plain = more or named or not torch.is_grad_enabled()
+        return own(inputs, *more, **named) if plain else function(inputs)
+
+    return forward
+
+
+def _same(layer: Any, function: Callable[[Tensor], Tensor], width: int, dtype: torch.dtype) -> bool:
+    """Whether a function has the output and the gradients that the layer has, on random inputs."""
+    place = next(layer.parameters()).device
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(2, 3, width, generator=generator).to(place, dtype).requires_grad_()
+    wanted = [inputs, *(part for part in layer.parameters() if part.requires_grad)]
+
+    def look(of: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        torch.manual_seed(0)  # the same dropout
+        output = of(inputs)
+        above = torch.randn(output.shape, generator=generator.manual_seed(1)).to(place, dtype)
+        return [output.detach(), *torch.autograd.grad(output, wanted, above, allow_unused=True)]
+
+    devices = [place] if place.type == "cuda" else []
+    with torch.enable_grad(), torch.random.fork_rng(devices=devices):
+        results = zip(look(function), look(layer), strict=True)
+    return all(
+        found is own is None
+        or (found is not None and own is not None and _close(found.float(), own.float()))
+        for found, own in results
+    )
+
+
+def _close(found: Tensor, expected: Tensor) -> bool:
+    return bool((found - expected).norm() <= MAX_ERROR * expected.norm())

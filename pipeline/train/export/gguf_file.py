@@ -1,0 +1,189 @@
+"""A plain model as one GGUF file, which llama.cpp and Ollama load.
+
+Written with llama.cpp's own ``gguf`` package, for the Llama architecture (SmolLM2 has it too):
+matrices in float16, norms in float32, the tokenizer and the chat template inside the file. What
+this module does not know, it refuses: a file that loads and talks nonsense is worse than none.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import TrainingError
+from pipeline.train.models.base_model import load_tokenizer
+from pipeline.train.models.quiet import silence_transformers
+
+ROTARY = ("q_proj.weight", "k_proj.weight")
+"""Matrices whose rows llama.cpp orders by rotary pair, rather than by half."""
+
+DIGITS = {"type": "Digits", "individual_digits": True}
+"""First step of the pre-tokenizer that llama.cpp calls ``smollm``."""
+
+
+def write_gguf(model: Path, output: Path, name: str) -> None:
+    """Write a model folder as a GGUF file; equal folders give equal bytes.
+
+    Args:
+        model: folder with config.json, safetensors weights and tokenizer, as merging writes it.
+        output: the file to write.
+        name: what the file says the model is called.
+
+    Raises:
+        TrainingError: the architecture, its variant or the tokenizer is not one of those known.
+    """
+    import gguf
+    import numpy as np
+
+    config = json.loads((model / "config.json").read_text("utf-8"))
+    _check(config, name)
+    writer = gguf.GGUFWriter(output, "llama")
+    heads, layers = config["num_attention_heads"], config["num_hidden_layers"]
+    heads_kv = config.get("num_key_value_heads") or heads
+    width = config.get("head_dim") or config["hidden_size"] // heads
+    writer.add_name(name)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_block_count(layers)
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(heads_kv)
+    writer.add_key_length(width)
+    writer.add_value_length(width)
+    writer.add_rope_dimension_count(width)
+    writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_vocab_size(config["vocab_size"])
+    _add_tokenizer(writer, model, config)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, layers)
+    for key, tensor in _tensors(model, name):
+        wanted = names.get_name(key, try_suffixes=(".weight",))
+        if wanted is None:
+            raise TrainingError(
+                f"export: {name} has a tensor {key}, which GGUF's llama architecture does not "
+                "know; expected a plain Llama model; export it with --format merged"
+            )
+        array = tensor.astype(np.float32)
+        if key.endswith(ROTARY):
+            array = by_rotary_pair(array, heads if "q_proj" in key else heads_kv)
+        writer.add_tensor(wanted, array.astype(np.float16) if array.ndim > 1 else array)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def load_gguf(file: Path) -> tuple[Any, Any]:
+    """Read a GGUF file back with transformers: the model in float32, and its tokenizer."""
+    import torch
+
+    silence_transformers()
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    where = {"gguf_file": file.name, "trust_remote_code": False}
+    model: Any = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **where)
+    return model.eval(), AutoTokenizer.from_pretrained(file.parent, **where)
+
+
+def by_rotary_pair(array: Any, heads: int) -> Any:
+    """Order the rows (heads x width) of a matrix so that each rotary pair is side by side."""
+    rows, columns = array.shape
+    halves = array.reshape(heads, 2, rows // heads // 2, columns)
+    return halves.swapaxes(1, 2).reshape(rows, columns)
+
+
+def pre_tokenizer(tokenizer: dict[str, Any], name: str) -> str:
+    """Return llama.cpp's name of a pre-tokenizer, by what tokenizer.json says it does.
+
+    By its steps, not by the model's name: a tokenizer converted from elsewhere may have lost one.
+
+    Raises:
+        TrainingError: it is another one.
+    """
+    found = tokenizer.get("pre_tokenizer") or {}
+    steps = found.get("pretokenizers", []) if found.get("type") == "Sequence" else [found]
+    *before, last = steps or [{}]
+    bytes_last = last.get("type") == "ByteLevel" and last.get("use_regex", True)
+    if bytes_last and not last.get("add_prefix_space") and tokenizer.get("normalizer") is None:
+        if before == []:
+            return "gpt-2"
+        if before == [DIGITS]:
+            return "smollm"
+    raise TrainingError(
+        f"export: the pre-tokenizer of {name} ({', '.join(str(step.get('type')) for step in steps)}"
+        ") is none that this exporter can name to llama.cpp; expected the byte-level one of GPT-2 "
+        "or SmolLM; export with --format merged and convert with llama.cpp"
+    )
+
+
+def _check(config: dict[str, Any], name: str) -> None:
+    rope = config.get("rope_parameters") or {}
+    wrong = [
+        f"{key} = {found!r}"
+        for key, found, fits in (
+            ("architectures", config.get("architectures"), ["LlamaForCausalLM"]),
+            ("rope_type", rope.get("rope_type", "default"), "default"),
+            ("attention_bias", config.get("attention_bias", False), False),
+            ("mlp_bias", config.get("mlp_bias", False), False),
+            ("hidden_act", config.get("hidden_act"), "silu"),
+        )
+        if found != fits
+    ]
+    if wrong:
+        raise TrainingError(
+            f"export: {name} has {', '.join(wrong)}; expected LlamaForCausalLM with plain rotary "
+            "embeddings and no biases, which is what is written as GGUF here; export with --format "
+            "merged and convert with llama.cpp's convert_hf_to_gguf.py"
+        )
+
+
+def _tensors(model: Path, name: str) -> "list[tuple[str, Any]]":
+    """Return (name, array) of all tensors, in a fixed order."""
+    from safetensors import safe_open
+
+    found = []
+    for file in sorted(model.glob("*.safetensors")):
+        with safe_open(file, "np") as tensors:
+            found += [(key, tensors.get_tensor(key)) for key in sorted(tensors.keys())]
+    if any(array.dtype.name != "float16" for _, array in found):
+        raise TrainingError(
+            f"export: {name} has weights that are not float16; expected merged weights; this is a "
+            "bug, please report it"
+        )
+    return found
+
+
+def _add_tokenizer(writer: Any, model: Path, config: dict[str, Any]) -> None:
+    from gguf import TokenType
+
+    tokenizer = load_tokenizer(model)
+    spec = json.loads((model / "tokenizer.json").read_text("utf-8"))
+    if spec["model"].get("type") != "BPE" or spec["model"].get("byte_fallback"):
+        raise TrainingError(
+            f"export: the tokenizer of {model.name} is {spec['model'].get('type')}; expected a "
+            "byte-level BPE; export with --format merged and convert with llama.cpp"
+        )
+    size = config["vocab_size"]
+    tokens = [f"[PAD{number}]" for number in range(size)]
+    types = [int(TokenType.UNUSED)] * size  # rows of the embedding beyond the vocabulary
+    for token, number in spec["model"]["vocab"].items():
+        tokens[number], types[number] = token, int(TokenType.NORMAL)
+    for added in spec["added_tokens"]:
+        kind = TokenType.CONTROL if added["special"] else TokenType.USER_DEFINED
+        tokens[added["id"]], types[added["id"]] = added["content"], int(kind)
+    merges = [
+        merge if isinstance(merge, str) else " ".join(merge) for merge in spec["model"]["merges"]
+    ]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre_tokenizer(spec, model.name))
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges(merges)
+    for name in ("bos", "eos", "unk", "pad"):
+        number = getattr(tokenizer, f"{name}_token_id")
+        if number is not None:
+            getattr(writer, f"add_{name}_token_id")(number)
+    writer.add_add_bos_token(False)  # the chat template writes it where it belongs
+    writer.add_add_space_prefix(False)
+    writer.add_chat_template(tokenizer.chat_template)

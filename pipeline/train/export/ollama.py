@@ -1,0 +1,112 @@
+"""An Ollama Modelfile that says to a model, token for token, what its training said.
+
+Ollama recognises the chat templates it knows and otherwise sends the bare text, which is how a
+good model comes to talk nonsense (ollama #6823). So the template is written out, in Go's template
+language, from pieces that are first proven against the real template on whole conversations.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.core.errors import TrainingError
+from pipeline.text.chat import Message, render
+
+CONVERSATIONS: tuple[list[Message], ...] = (
+    [{"role": "user", "content": "one"}],
+    [{"role": "system", "content": "zero"}, {"role": "user", "content": "one"}],
+    [
+        {"role": "user", "content": "one\n\ntwo  three"},
+        {"role": "assistant", "content": "four"},
+        {"role": "user", "content": "five"},
+    ],
+    [
+        {"role": "system", "content": "zero"},
+        {"role": "user", "content": "one"},
+        {"role": "assistant", "content": "two"},
+        {"role": "user", "content": "three"},
+    ],
+)
+"""What the pieces are proven on: with and without a system message, one turn and several."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatML:
+    """A template that writes each turn as start, role, line break, content, end, line break."""
+
+    start: str
+    end: str
+    system: str | None
+    """System message that the template writes when there is none."""
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """Return the text of a conversation up to where the assistant begins."""
+        turns = list(messages)
+        if self.system is not None and turns[0]["role"] != "system":
+            turns.insert(0, {"role": "system", "content": self.system})
+        said = "".join(
+            f"{self.start}{turn['role']}\n{turn['content']}{self.end}\n" for turn in turns
+        )
+        return f"{said}{self.start}assistant\n"
+
+
+def chatml(tokenizer: Any) -> ChatML:
+    """Read the pieces of a ChatML-like template, and prove that they are all there is to it.
+
+    Raises:
+        TrainingError: the template writes something else.
+    """
+    marked: list[Message] = [
+        {"role": "system", "content": "zero"}, {"role": "user", "content": "one"},
+    ]  # fmt: skip
+    start = render(tokenizer, marked).partition("system\nzero")[0]
+    end = tokenizer.eos_token
+    bare = render(tokenizer, marked[1:])
+    system = None
+    if bare.startswith(opening := f"{start}system\n"):
+        system = bare.removeprefix(opening).partition(end)[0]
+    pieces = ChatML(start, end, system)
+    for messages in CONVERSATIONS:
+        expected = render(tokenizer, messages, generation_prompt=True)
+        if not start or (found := pieces.render(messages)) != expected:
+            raise TrainingError(
+                f"export: the chat template is not ChatML ({expected[:60]!r} where ChatML would be "
+                f"{found[:60] if start else ''!r}); expected one that a Modelfile can say; export "
+                "with --format merged and write the Modelfile by hand"
+            )
+    return pieces
+
+
+def modelfile(pieces: ChatML, weights: str, context: int) -> str:
+    """Return a Modelfile: the weights, the template, where to stop, and greedy decoding.
+
+    Evaluation decoded greedily and without a repetition penalty, which Ollama has on by default.
+
+    Args:
+        pieces: from :func:`chatml`.
+        weights: name of the GGUF file beside it.
+        context: tokens of the model's context.
+    """
+    for text in (pieces.start, pieces.end, pieces.system or ""):
+        if '"""' in text or "{{" in text:
+            raise TrainingError(
+                f"export: {text[:40]!r} cannot be written into a Modelfile; expected no triple "
+                "quotes and no double braces; export with --format merged"
+            )
+    lines = [
+        f"FROM ./{weights}",
+        f'TEMPLATE """{go_template(pieces)}"""',
+        f'PARAMETER stop "{pieces.end}"',
+        f"PARAMETER num_ctx {context}",
+        "PARAMETER temperature 0",
+        "PARAMETER repeat_penalty 1",
+    ]
+    if pieces.system is not None:
+        lines.insert(2, f'SYSTEM """{pieces.system}"""')
+    return "\n".join(lines) + "\n"
+
+
+def go_template(pieces: ChatML) -> str:
+    """Return the template in Go's template language; Ollama puts ``SYSTEM`` among the messages."""
+    turn = f"{pieces.start}{{{{ .Role }}}}\n{{{{ .Content }}}}{pieces.end}\n"
+    return f"{{{{- range .Messages }}}}{turn}{{{{ end }}}}{pieces.start}assistant\n"

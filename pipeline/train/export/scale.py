@@ -1,0 +1,99 @@
+"""Scale a trained adapter: less of its change, in training's own terms.
+
+LoRA adds ``scaling * B A`` to a weight, so B times a factor gives that factor of the change,
+exactly; other methods are not linear in what they store. Scaling down after training gives back
+much of what was forgotten at little cost to the task (Shuttleworth et al. 2024, on intruder
+dimensions).
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.cache import write_atomically
+from pipeline.core.errors import TrainingError
+from pipeline.train.models.adapter import read_run_card
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+
+
+def check_scalable(adapter: Path) -> None:
+    """Raise TrainingError when the change of an adapter is not linear in what it stores."""
+    method = read_run_card(adapter)["method"]
+    config: dict[str, Any] = {}
+    if (adapter / CONFIG).is_file():
+        config = json.loads((adapter / CONFIG).read_text("utf-8"))
+    reasons = {
+        "it is not LoRA": config.get("peft_type") != "LORA",
+        "its row lengths are trained beside the directions (DoRA)": config.get("use_dora"),
+        "it holds whole layers (modules_to_save)": config.get("modules_to_save"),
+        "it holds biases": config.get("bias", "none") != "none",
+    }
+    found = [reason for reason, holds in reasons.items() if holds]
+    if found:
+        raise TrainingError(
+            f"adapter {adapter.name}: method {method} cannot be scaled ({found[0]}); expected one "
+            "of the LoRA family, whose change is linear in B; train it again with fewer epochs or "
+            "a lower train.learning_rate instead"
+        )
+
+
+@contextmanager
+def scaled(model: Any, factor: float) -> Iterator[None]:
+    """Scale the adapter of a loaded PEFT model inside the block; afterwards it is as before.
+
+    Raises:
+        TrainingError: the model has no LoRA matrices.
+    """
+    import torch
+
+    parts = [parameter for name, parameter in model.named_parameters() if _is_b(name)]
+    if not parts:
+        raise TrainingError(
+            "scale: no LoRA matrices found in the model; expected an adapter of the LoRA family"
+        )
+    kept = [parameter.detach().clone() for parameter in parts]
+    try:
+        with torch.no_grad():
+            for parameter in parts:
+                parameter.mul_(factor)
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, value in zip(parts, kept, strict=True):
+                parameter.copy_(value)
+
+
+def scale_adapter(adapter: Path, factor: float, output: Path) -> None:
+    """Write a scaled copy of an adapter, with its run card.
+
+    Args:
+        adapter: folder written by the trainer.
+        factor: of the change, above 0; the copy of a copy has the product on its card.
+        output: gets adapter_model.safetensors, adapter_config.json and run_card.json.
+
+    Raises:
+        TrainingError: the method cannot be scaled.
+    """
+    from safetensors.torch import load_file, save_file
+
+    check_scalable(adapter)
+    output.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        name: tensor * factor if _is_b(name) else tensor
+        for name, tensor in load_file(adapter / WEIGHTS).items()
+    }
+    save_file(tensors, output / WEIGHTS, metadata={"format": "pt"})
+    shutil.copyfile(adapter / CONFIG, output / CONFIG)
+    card = read_run_card(adapter)
+    card["scale"] = card.get("scale", 1.0) * factor
+    data = json.dumps(card, indent=2, sort_keys=True) + "\n"
+    write_atomically(output / "run_card.json", data.encode())
+
+
+def _is_b(name: str) -> bool:
+    return ".lora_B." in name or ".lora_embedding_B" in name

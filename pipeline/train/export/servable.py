@@ -1,0 +1,117 @@
+"""Can vLLM serve an adapter as it is? Said before training rather than after.
+
+vLLM reads rank, alpha, rsLoRA and target modules from adapter_config.json and stops at DoRA and
+``modules_to_save``; what it does not read, it ignores: ranks and scales that differ by layer
+would be applied wrongly without a word (vllm/lora/peft_helper.py).
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import SettingsError, TrainingError
+from pipeline.settings import ExportSettings, ModelSettings, TrainSettings
+from pipeline.train.export.merge import own_type, save_plain, store_as
+from pipeline.train.models.adapter import load_base
+from pipeline.train.models.base_model import BaseModel
+from pipeline.train.models.quantized import dequantize
+
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""Ranks that vLLM has kernels for (vllm/config/lora.py)."""
+
+METHODS_SERVED = {"lora": 1, "qlora": 1, "rslora": 1, "lora_plus": 1, "eva": 1, "pissa": 2}
+"""Methods that end as plain LoRA of one rank -> that rank over ``train.rank``; PiSSA is stored
+as the difference of two."""
+
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+BASE = "base"
+"""Folder beside the adapter with the base it was trained on, where that is not the original."""
+
+
+def check_settings(train: TrainSettings, export: ExportSettings) -> None:
+    """Refuse, before anything is trained, what ``export.serve_with = "vllm"`` excludes.
+
+    Args:
+        train: resolved.
+        export: what the server is started with.
+
+    Raises:
+        SettingsError: the method does not end as LoRA, or its rank is not one of the server's.
+    """
+    if train.method not in METHODS_SERVED:
+        objections = [f"train.method = {train.method} (expected {', '.join(METHODS_SERVED)})"]
+    else:
+        config = {"peft_type": "LORA", "r": (train.rank or 0) * METHODS_SERVED[train.method]}
+        objections = unservable(config, export.max_lora_rank)
+    if objections:
+        raise SettingsError(
+            f'settings: export.serve_with = "vllm" found with {"; ".join(objections)}; expected '
+            "what vLLM serves as an adapter; change it, or leave serve_with out and export merged "
+            "weights"
+        )
+
+
+def unservable(config: Mapping[str, Any], max_lora_rank: int) -> list[str]:
+    """Return why vLLM would not serve an adapter, or serve it wrongly; empty when it does.
+
+    Args:
+        config: what adapter_config.json says.
+        max_lora_rank: what the server is started with.
+    """
+    kind = config.get("peft_type") or config.get("method")
+    if kind != "LORA":
+        return [f"it is {kind}, and vLLM serves LoRA"]
+    reasons = []
+    rank = int(config.get("r", 0))
+    if rank not in RANKS:
+        reasons.append(f"rank {rank} is not among {', '.join(map(str, RANKS))}")
+    if rank > max_lora_rank:
+        reasons.append(f"rank {rank} is above export.max_lora_rank = {max_lora_rank}")
+    if config.get("use_dora"):
+        reasons.append("it is DoRA")
+    if config.get("bias", "none") != "none":
+        reasons.append(f"it trains biases ({config['bias']})")
+    for key, what in (
+        ("modules_to_save", "whole modules beside LoRA"),
+        ("rank_pattern", "ranks that differ by layer"),
+        ("alpha_pattern", "scales that differ by layer"),
+        ("trainable_token_indices", "token embeddings"),
+        ("lora_bias", "a bias in LoRA"),
+        ("alora_invocation_tokens", "activation by tokens"),
+    ):
+        if config.get(key):
+            reasons.append(f"it has {what} ({key})")
+    return reasons
+
+
+def copy_adapter(adapter: Path, max_lora_rank: int, output: Path) -> None:
+    """Copy the files that vLLM loads, byte for byte, when it can serve them.
+
+    Raises:
+        TrainingError: vLLM cannot serve the adapter.
+    """
+    if not (adapter / CONFIG).is_file():
+        reasons = ["it is a whole model"]
+    else:
+        reasons = unservable(json.loads((adapter / CONFIG).read_text("utf-8")), max_lora_rank)
+    if reasons:
+        raise TrainingError(
+            f"export: vLLM cannot serve adapter {adapter.name}: {'; '.join(reasons)}; expected "
+            "plain LoRA of one rank; export it with --format merged, or train again with "
+            'export.serve_with = "vllm", which says so before training'
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    for name in (WEIGHTS, CONFIG, "run_card.json"):
+        shutil.copyfile(adapter / name, output / name)
+
+
+def save_dequantized(base: BaseModel, model_settings: ModelSettings, output: Path) -> None:
+    """Write the base that a QLoRA adapter was trained on as plain weights of the base's own type.
+
+    The adapter corrects the quantized weights; on the original ones it makes another model.
+    """
+    on_cpu = model_settings.model_copy(update={"device": "cpu"})
+    plain = dequantize(load_base(base, on_cpu, quantized=True))
+    save_plain(store_as(plain, own_type(base)), base, output)

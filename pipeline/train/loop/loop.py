@@ -1,0 +1,205 @@
+"""The training loop itself: steps, validation, early stopping, checkpoints."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import TrainingError
+from pipeline.core.progress import advance
+from pipeline.settings import TrainSettings
+from pipeline.train.batch.batches import (
+    Step,
+    collate,
+    first_fit,
+    learning_rate,
+    pack,
+    passes,
+    plan_steps,
+)
+from pipeline.train.batch.loss import Loss, supervised_loss
+from pipeline.train.batch.rows import Rows, lengths, supervised
+from pipeline.train.loop.checkpoint import History, load_checkpoint, save_checkpoint
+from pipeline.train.loop.neftune import EmbeddingNoise
+from pipeline.train.loop.optimizers import make_optimizer
+from pipeline.train.methods import parameter_groups
+from pipeline.train.models.adapter import trainable
+from pipeline.train.models.distill import distilled_loss
+from pipeline.train.peak_memory import peak_memory
+from pipeline.train.torch_processes import Processes, random_state
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of the loop."""
+
+    model: Any
+    rows: Rows
+    pad: int
+    settings: TrainSettings
+    work: Path
+    processes: Processes | None = None
+    """This one among several; None: this one alone."""
+    teacher: Any = None
+    """The model that is distilled from."""
+    noise: EmbeddingNoise = field(init=False)
+
+    def go(self, fingerprint: str) -> tuple[History, dict[str, Any]]:
+        """Train from the last checkpoint, or from the start, to the end."""
+        import torch
+
+        settings = self.settings
+        parameters = trainable(self.model)
+        optimizer = make_optimizer(
+            parameter_groups(self.model, settings),
+            settings.optimizer,
+            self.model.device.type,
+            settings.weight_decay,
+        )
+        rates = [group["lr"] for group in optimizer.param_groups]
+        steps = plan_steps(lengths(self.rows.train), settings)
+        total = len(steps)
+        # The check computes all logits: the smallest pass of several rows will do.
+        several = [rows for rows in steps[0] if len(rows) > 1] or steps[0]
+        sizes = lengths(self.rows.train)
+        few = min(several, key=lambda rows: len(rows) * max(sizes[row] for row in rows))
+        batch = self._batch(self.rows.train, few)
+        # Noise differs from row to row, and a checkpointed pass keeps no cache.
+        share = not (settings.neftune_alpha or settings.gradient_checkpointing)
+        loss = learned = supervised_loss(self.model, *batch, share_prefix=share)
+        if self.teacher is not None:
+            learned = distilled_loss(self.model, self.teacher, settings, batch, share)
+        self.noise = EmbeddingNoise(self.model, settings.neftune_alpha)
+        evaluate_at = {
+            max(1, round(total * part / settings.evaluations))
+            for part in range(1, settings.evaluations + 1)
+        }
+        rank = 0
+        if self.processes:
+            rank = self.processes.rank
+            torch.manual_seed(settings.seed + rank)  # equal adapters, and now dropout of its own
+        found = load_checkpoint(self.work, fingerprint, parameters, optimizer, rank)
+        if found:
+            history, best = found
+        else:
+            history, best = History(fingerprint), {}
+            best = self._evaluate(history, best, parameters, loss)
+        advance(history.step, total, "steps")
+        while history.step < total and not history.stopped_early:
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = learning_rate(rate, history.step, total, settings)
+            self._step(history, steps[history.step], parameters, optimizer, learned)
+            if history.step in evaluate_at:
+                best = self._evaluate(history, best, parameters, loss)
+            done = history.step == total or history.stopped_early
+            if done or history.step % settings.checkpoint_steps == 0:
+                history.peak_memory_bytes = max(history.peak_memory_bytes, peak_memory())
+                random = self.processes.random_states() if self.processes else random_state()
+                if not rank:
+                    save_checkpoint(self.work, history, parameters, optimizer, best, random)
+            advance(history.step, total, "steps")
+        return history, best
+
+    def _step(
+        self,
+        history: History,
+        step: Step,
+        parameters: dict[str, Any],
+        optimizer: Any,
+        loss: Loss,
+    ) -> None:
+        """One update: each supervised token of the whole step weighs the same."""
+        import torch
+
+        began = time.perf_counter()
+        self.model.train()
+        batches = [self.rows.train[rows] for rows in step]
+        tokens = sum(supervised(labels) for batch in batches for labels in batch["labels"])
+        summed = 0.0
+        for rows in self.processes.part(step) if self.processes else step:
+            part = loss(*self._batch(self.rows.train, rows, self.noise)) / tokens
+            part.backward()
+            summed += part.item()
+        if self.processes:
+            summed = self.processes.sum_gradients(parameters, summed)
+        norm = torch.nn.utils.clip_grad_norm_(list(parameters.values()), self.settings.clip).item()
+        if not (math.isfinite(summed) and math.isfinite(norm)):
+            raise TrainingError(
+                f"train: loss {summed} with gradient norm {norm} at step {history.step + 1}; "
+                "expected numbers; lower train.learning_rate and delete the work folder "
+                f"{self.work.name}"
+            )
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        history.step += 1
+        history.train_loss.append((history.step, summed))
+        history.learning_rate.append((history.step, optimizer.param_groups[0]["lr"]))
+        history.gradient_norm.append((history.step, norm))
+        done = sum(len(ids) for batch in batches for ids in batch["input_ids"])
+        seconds = time.perf_counter() - began
+        history.step_speed.append((history.step, done / seconds))
+        history.tokens += done
+        history.seconds += seconds
+
+    def _evaluate(
+        self, history: History, best: dict[str, Any], parameters: dict[str, Any], loss: Loss
+    ) -> dict[str, Any]:
+        """Measure the validation loss; return the tensors of the best step so far."""
+        now = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+        if not len(self.rows.validation):
+            history.best_step = history.step
+            return now
+        measured = self.validation_loss(loss)
+        if not math.isfinite(measured):
+            raise TrainingError(
+                f"train: validation loss {measured} after step {history.step}; expected a number; "
+                "lower train.learning_rate"
+            )
+        history.validation_loss.append((history.step, measured))
+        if measured < history.gain_loss - self.settings.min_delta:
+            history.gain_loss = measured
+            history.evaluations_without_gain = 0
+        else:
+            history.evaluations_without_gain += 1
+            history.stopped_early = history.evaluations_without_gain >= self.settings.patience
+        if measured < history.best_loss:
+            history.best_loss, history.best_step = measured, history.step
+            return now
+        return best
+
+    def validation_loss(self, loss: Loss) -> float:
+        """Return the mean loss of all supervised tokens of the validation rows, in nats."""
+        import torch
+
+        self.model.eval()
+        rows = self.rows.validation
+        # No gradients are kept, so twice the rows fit.
+        numbers, sizes, settings = range(len(rows)), lengths(rows), self.settings
+        if settings.packing:
+            batches = first_fit(numbers, sizes, 2 * settings.max_tokens)
+        else:
+            size, room = 2 * settings.micro_batch_size, 2 * settings.micro_batch_tokens
+            batches = passes(numbers, sizes, size, room)
+        if self.processes:
+            batches = self.processes.part(batches)
+        with torch.no_grad():
+            summed = math.fsum(loss(*self._batch(rows, batch)).item() for batch in batches)
+        if self.processes:
+            summed = self.processes.sum(summed)
+        return summed / sum(supervised(labels) for labels in rows["labels"])
+
+    def _batch(
+        self, rows: Any, numbers: Sequence[int], noise: EmbeddingNoise | None = None
+    ) -> tuple[Any, ...]:
+        batch = rows[list(numbers)]
+        packing = self.settings.packing
+        tensors: tuple[Any, ...] = (
+            pack(batch, self.model.device)
+            if packing
+            else collate(batch, self.pad, self.model.device)
+        )
+        if noise is not None:
+            noise.expect(lengths(batch), packed=packing)
+        return tensors

@@ -1,0 +1,98 @@
+"""The optimizer of a run: AdamW, plain, in 8 bits, or paged to the host."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.core.errors import TrainingError
+
+BITSANDBYTES = {
+    "adamw_8bit": "AdamW8bit",
+    "paged_adamw_8bit": "PagedAdamW8bit",
+    "paged_adamw_32bit": "PagedAdamW32bit",
+}
+"""Name in ``train.optimizer`` -> class of bitsandbytes."""
+
+
+def optimizer_name(wanted: str, device: str) -> str:
+    """Return the optimizer that ``auto`` stands for, or the one asked for.
+
+    Args:
+        wanted: ``train.optimizer``.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        TrainingError: a paged optimizer on a CPU, where bitsandbytes would not page.
+    """
+    if wanted == "auto":
+        return "paged_adamw_8bit" if device == "cuda" else "adamw"
+    if wanted.startswith("paged") and device != "cuda":
+        raise TrainingError(
+            f"train.optimizer: {wanted!r} asked for on a {device}; expected a GPU, whose memory it "
+            'pages to the host; set train.optimizer = "auto" or "adamw"'
+        )
+    return wanted
+
+
+def make_optimizer(groups: list[dict[str, Any]], wanted: str, device: str, decay: float) -> Any:
+    """Return the optimizer over groups of parameters, each with its learning rate.
+
+    Weight decay acts on matrices alone, as is usual since GPT-2: a bias, a norm or an IA3 scale
+    pulled to zero takes the layer with it.
+    """
+    import torch
+
+    split = [part for group in groups for part in _by_decay(group, decay)]
+    name = optimizer_name(wanted, device)
+    if name == "adamw":
+        return torch.optim.AdamW(split)
+    import bitsandbytes
+
+    optimizer = getattr(bitsandbytes.optim, BITSANDBYTES[name])
+    return optimizer(split)
+
+
+def _by_decay(group: dict[str, Any], decay: float) -> list[dict[str, Any]]:
+    """Split a group into matrices, which decay, and the rest; one group when nothing decays."""
+    parameters = list(group["params"])
+    if not decay:
+        return [group | {"params": parameters, "weight_decay": 0.0}]
+    matrices = [parameter for parameter in parameters if parameter.dim() > 1]
+    others = [parameter for parameter in parameters if parameter.dim() <= 1]
+    return [
+        group | {"params": part, "weight_decay": value}
+        for part, value in ((matrices, decay), (others, 0.0))
+        if part
+    ]
+
+
+def optimizer_state(optimizer: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of an optimizer as tensors by ``key:name of the parameter``."""
+    import torch
+
+    return {
+        f"{key}:{name}": torch.as_tensor(value).detach().contiguous()
+        for name, parameter in parameters.items()
+        for key, value in optimizer.state[parameter].items()
+        if not key.startswith("qmap")  # the code book of the 8-bit ones, a constant
+    }
+
+
+def restore_optimizer(
+    optimizer: Any, parameters: Mapping[str, Any], tensors: Mapping[str, Any]
+) -> None:
+    """Put back what :func:`optimizer_state` returned."""
+    by_id = {id(parameter): name for name, parameter in parameters.items()}
+    if hasattr(optimizer, "init_state"):  # bitsandbytes: places, and pages, its own tensors
+        for number, group in enumerate(optimizer.param_groups):
+            for position, parameter in enumerate(group["params"]):
+                optimizer.init_state(group, parameter, number, position)
+                state, name = optimizer.state[parameter], by_id[id(parameter)]
+                for key in [key for key in state if not key.startswith("qmap")]:
+                    value = tensors[f"{key}:{name}"]
+                    state[key] = value.item() if key == "step" else state[key].copy_(value)
+        return
+    for place, value in tensors.items():
+        key, _, name = place.partition(":")
+        parameter = parameters[name]
+        # The step count stays where AdamW made it, on the CPU.
+        optimizer.state[parameter][key] = value.to("cpu" if key == "step" else parameter.device)

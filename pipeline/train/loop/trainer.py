@@ -1,0 +1,242 @@
+"""Fine-tune an adapter: tokenize, prove, train, save.
+
+The loop is a plain one, since it is faster than the general trainers (``make bench`` compares). It
+sorts rows by length, runs the output head on supervised positions only and a piece at a time,
+computes what rows begin with once, and trains fused layers that keep little for the backward pass
+(:mod:`pipeline.train.cpu.fused`), so that no activations need to be made again.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.cache import digest
+from pipeline.settings import ModelSettings, TrainSettings
+from pipeline.text.chat import template_digest
+from pipeline.train.batch.rows import Rows, tokenize
+from pipeline.train.cpu.fused import fused
+from pipeline.train.loop.loop import Run
+from pipeline.train.methods import METHODS, parameter_groups, resolved
+from pipeline.train.models.adapter import (
+    attach_adapter,
+    library_versions,
+    load_base,
+    save_adapter,
+    trainable,
+)
+from pipeline.train.models.architecture import check_rows
+from pipeline.train.models.base_model import BaseModel, hidden_size, load_tokenizer
+from pipeline.train.models.distill import find_teacher, load_teacher
+from pipeline.train.models.quantized import dequantize, dequantizes_once
+from pipeline.train.peak_memory import naming_the_setting, reset_peak
+from pipeline.train.proofs.data import (
+    Mask,
+    Proof,
+    prove_mask,
+    prove_no_leak,
+    prove_template,
+    shown_masks,
+)
+from pipeline.train.proofs.model import prove_equal, prove_four_bits, prove_model, prove_targets
+from pipeline.train.torch_processes import Processes
+from schemas.drops import Drops
+from schemas.pairs import Examples
+
+START_ROWS = 64
+"""Train rows that a method may take its initial values from."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What a training run was and what came of it."""
+
+    method: str
+    base_model: str
+    trainable_parameters: int
+    supervised_tokens: int
+    """Trained tokens in one epoch."""
+    tokens_per_second: float
+    """Tokens without padding over the time in training steps."""
+    peak_memory_bytes: int
+    """Of this process so far (CPU), or of the tensors on the GPU."""
+    train_loss: list[tuple[int, float]]
+    """(step, nats a supervised token) of each step, before its update."""
+    validation_loss: list[tuple[int, float]]
+    """(finished steps, nats a supervised token); the first at step 0."""
+    learning_rate: list[tuple[int, float]]
+    """(step, rate of the update); with LoRA+, that of A."""
+    gradient_norm: list[tuple[int, float]]
+    """(step, norm before clipping)."""
+    step_speed: list[tuple[int, float]]
+    """(step, tokens without padding a second)."""
+    fused_layers: int
+    """Layers that computed in one piece."""
+    best_step: int
+    """Finished steps of the adapter that was kept."""
+    stopped_early: bool
+    steps: int
+    """Finished steps."""
+    rows_in: int
+    """Rows of train and validation that came in."""
+    rows_kept: int
+    dropped: DataFrame[Drops]
+    """Rows that could not be trained on; rows_in == rows_kept + dropped.height."""
+    proofs: list[Proof]
+    """What was proven before the first step."""
+    masks: list[Mask]
+    """The loss mask of a few train rows, to look at."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values; the ledger as a list of its rows."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return fields | {
+            "dropped": self.dropped.to_dicts(),
+            "proofs": [asdict(proof) for proof in self.proofs],
+            "masks": [asdict(mask) for mask in self.masks],
+        }
+
+
+def train(
+    examples: DataFrame[Examples],
+    base: BaseModel,
+    settings: TrainSettings,
+    model_settings: ModelSettings,
+    work: Path,
+    output: Path,
+    processes: Processes | None = None,
+) -> TrainingResult:
+    """Fine-tune an adapter on the train rows, watched on the validation rows.
+
+    A killed run that is started again with the same arguments goes on from its last checkpoint
+    and writes the same bytes as an undisturbed one (on a CPU). Torch's random state is left as it
+    was. Before the first step everything of :mod:`pipeline.train.proofs.data` is proven.
+
+    Args:
+        examples: chat messages with their split; test rows, if there are any, are only looked at
+            for leaks.
+        base: the base model.
+        settings: method, schedule and limits.
+        model_settings: device and threads.
+        work: folder of checkpoints; they stay until another run of the same folder.
+        output: gets adapter_model.safetensors and adapter_config.json (method full:
+            model.safetensors and config.json), and run_card.json (last).
+        processes: when this is one of several, those: the first writes, all return the same.
+
+    Raises:
+        SettingsError: a setting is given that the method does not use.
+        TrainingError: no row can be trained on, one is beyond the context or the vocabulary of the
+            base model, a proof failed (the message names it), the loss is not a number, or there is
+            no memory left.
+    """
+    with naming_the_setting(
+        "lower train.micro_batch_tokens or train.max_tokens, set train.gradient_checkpointing = "
+        'true, or take train.method = "qlora"; `tuneloop plan` shows what each takes'
+    ):
+        return _train(examples, base, settings, model_settings, work, output, processes)
+
+
+def _train(
+    examples: DataFrame[Examples],
+    base: BaseModel,
+    settings: TrainSettings,
+    model_settings: ModelSettings,
+    work: Path,
+    output: Path,
+    processes: Processes | None,
+) -> TrainingResult:
+    import torch
+
+    reset_peak()
+    settings = resolved(settings, hidden_size(base.path))
+    assert settings.learning_rate is not None, "resolved"
+    method = METHODS[settings.method]
+    proofs = prove_no_leak(examples)
+    rows_in = examples.filter(examples["split"] != "test").height
+    tokenizer = load_tokenizer(base.path, base.thinking)
+    rows = tokenize(examples, tokenizer, settings.max_tokens)
+    proofs += [prove_template(rows, base), *prove_mask(rows, tokenizer)]
+    teacher = find_teacher(settings, work)
+    guide = load_teacher(teacher, tokenizer, model_settings) if teacher else None
+    devices = [0] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(settings.seed)
+        model = load_base(base, model_settings, method.quantized)
+        check_rows(rows, model, settings)
+        model = attach_adapter(model, method, settings, rows.train[:START_ROWS]["input_ids"])
+        proofs += prove_targets(model, settings)
+        if method.quantized:
+            proofs.append(prove_four_bits(model, rows.train))
+            if dequantizes_once(settings, model.device.type):
+                dequantize(model)
+        proofs += prove_model(
+            model,
+            rows.train,
+            tokenizer.pad_token_id,
+            packing=settings.packing,
+            rate=parameter_groups(model, settings)[0]["lr"],
+        )
+        card = _run_card(base, tokenizer, settings, rows, model)
+        replayed = set(examples.filter(origin="replay")["pair_id"])
+        if replayed:
+            card["rows"]["replay"] = sum(key in replayed for key in rows.train["pair_id"])
+        if teacher:
+            card["distilled_from"] = {"name": teacher.name, "digest": teacher.digest}
+        content = [split[:] for split in (rows.train, rows.validation)]
+        fingerprint = digest(card | {"content": content})
+        with fused(model) as fused_layers:
+            history, best = Run(
+                model, rows, tokenizer.pad_token_id, settings, work, processes, guide
+            ).go(fingerprint)
+    if processes:
+        proofs.append(prove_equal(processes, model))
+    kept = {"best_step": history.best_step, "steps": history.step}
+    if processes is None or processes.first:
+        save_adapter(model, best, base, output, card | kept)
+    return TrainingResult(
+        method=method.name,
+        base_model=base.name,
+        trainable_parameters=card["trainable_parameters"],
+        supervised_tokens=card["supervised_tokens"],
+        tokens_per_second=history.tokens / history.seconds if history.seconds else 0.0,
+        peak_memory_bytes=history.peak_memory_bytes,
+        train_loss=history.train_loss,
+        validation_loss=history.validation_loss,
+        learning_rate=history.learning_rate,
+        gradient_norm=history.gradient_norm,
+        step_speed=history.step_speed,
+        fused_layers=fused_layers,
+        best_step=history.best_step,
+        stopped_early=history.stopped_early,
+        steps=history.step,
+        rows_in=rows_in,
+        rows_kept=len(rows.train) + len(rows.validation),
+        dropped=rows.dropped,
+        proofs=proofs,
+        masks=shown_masks(rows, tokenizer),
+    )
+
+
+def _run_card(
+    base: BaseModel, tokenizer: Any, settings: TrainSettings, rows: Rows, model: Any
+) -> dict[str, Any]:
+    """Say what the adapter was trained from and how: nothing that differs between equal runs."""
+    sizes = [parameter.numel() for parameter in trainable(model).values()]
+    return {
+        "method": settings.method,
+        "base_model": {"name": base.name, "digest": base.digest},
+        "template_digest": template_digest(tokenizer),
+        "settings": settings.model_dump(mode="json"),
+        "seeds": {"train": settings.seed},
+        "device": model.device.type,
+        "compute_dtype": str(model.config.dtype).removeprefix("torch."),
+        "rows": {
+            "train": len(rows.train),
+            "validation": len(rows.validation),
+            "dropped": rows.dropped.height,
+        },
+        "supervised_tokens": rows.supervised_tokens,
+        "trainable_parameters": sum(sizes),
+        "libraries": library_versions(),
+    }

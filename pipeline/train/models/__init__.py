@@ -1,0 +1,1 @@
+"""Base models and adapters: found, checked, loaded, stored."""

@@ -1,0 +1,101 @@
+"""Several adapters on one base in memory: loaded once each, swapped without loading the base."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import TrainingError
+from pipeline.settings import ModelSettings
+from pipeline.train.methods import METHODS
+from pipeline.train.models.adapter import (
+    check_fit,
+    load_adapter,
+    on_plain_base,
+    quiet_peft,
+    read_run_card,
+)
+from pipeline.train.models.base_model import BaseModel
+
+
+class Swap:
+    """A base model and the adapters that were used on it so far; one or none is active.
+
+    The base is in the precision of the adapter that it was loaded with, or in plain weights
+    without one. An adapter of the other precision, another base or another template is refused.
+    """
+
+    def __init__(self, base: BaseModel, settings: ModelSettings, adapter: Path | None) -> None:
+        """Load the base, with its first adapter.
+
+        Raises:
+            TrainingError: the adapter does not belong to the base.
+        """
+        self.base = base
+        self.model, self.tokenizer = load_adapter(base, adapter, settings)
+        self.quantized = adapter is not None and _method(adapter).quantized
+        self.active = adapter
+        self._names: dict[Path, str] = {}
+        """Adapters in memory, by their folder, and what peft calls them."""
+        if adapter is not None and self._swappable():
+            self._names[adapter] = self.model.active_adapter
+
+    def use(self, adapter: Path | None) -> None:
+        """Let an adapter answer from now on, or the base alone for None.
+
+        Raises:
+            TrainingError: the adapter does not fit, or it, or the one before it, is no adapter
+                beside the weights.
+        """
+        if adapter == self.active:
+            return
+        if self.active is not None and not self._swappable():
+            raise TrainingError(
+                f"adapter {self.active.name}: its method {_method(self.active).name} is built into "
+                "the model; expected LoRA or IA3 to swap; start `tuneloop chat` with the other one"
+            )
+        if adapter is None:
+            self.model.base_model.disable_adapter_layers()
+        else:
+            if adapter not in self._names:
+                self._load(adapter)
+            self.model.base_model.enable_adapter_layers()
+            self.model.set_adapter(self._names[adapter])
+            self.model.eval().requires_grad_(False)
+        self.active = adapter
+
+    def _load(self, adapter: Path) -> None:
+        card = read_run_card(adapter)
+        check_fit(card, self.base, self.tokenizer, adapter, self.quantized)
+        kind = _peft_kind(adapter)
+        loaded = _peft_kind(next(iter(self._names))) if self._names else kind
+        if kind is None or kind != loaded:
+            raise TrainingError(
+                f"adapter {adapter.name}: its method {card['method']} cannot join "
+                f"{loaded or 'a base'} in memory; expected an adapter of the same kind "
+                "(LoRA or IA3); start `tuneloop chat` with it"
+            )
+        name = f"adapter-{len(self._names)}"
+        if not self._swappable():
+            self.model = on_plain_base(self.model, adapter)
+            self._names[adapter] = self.model.active_adapter
+            return
+        with quiet_peft():
+            self.model.load_adapter(adapter, name, is_trainable=False)
+        self._names[adapter] = name
+
+    def _swappable(self) -> bool:
+        from peft import PeftModel
+
+        return isinstance(self.model, PeftModel)
+
+
+def _method(adapter: Path) -> Any:
+    return METHODS[read_run_card(adapter)["method"]]
+
+
+def _peft_kind(adapter: Path) -> str | None:
+    """Return peft's name of an adapter's kind, or None when it is not one that can be swapped."""
+    import json
+
+    file = adapter / "adapter_config.json"
+    kind = json.loads(file.read_text("utf-8")).get("peft_type") if file.is_file() else None
+    return kind if kind in ("LORA", "IA3") else None

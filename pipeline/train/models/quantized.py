@@ -1,0 +1,159 @@
+"""Base models in 4 bits: NF4 with double quantization, and the guard of their gradients.
+
+On CPUs with AVX512-BF16, bitsandbytes 0.50 repacks the weights of a ``Linear4bit`` in place on
+its first forward pass in evaluation mode without gradients, for a fused inference kernel. When
+training goes on, that kernel is used again, and it has no backward pass: the gradient of every
+layer below is wrong, without an error (cosine 0.10 to 0.59 with the right one, measured on LoRA).
+:func:`guard` keeps the layers on the exact path; :func:`probe_gradients` proves it.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import TrainingError
+from pipeline.settings import TrainSettings
+from pipeline.train.models.base_model import compute_dtype, load_model, stored_in_four_bits
+
+MIN_COSINE = 0.999
+"""Agreement of gradients before and after an evaluation; exact layers give 1.000000."""
+
+
+def load_quantized(path: Path, device: str = "cpu") -> Any:
+    """Load a base model with its linear layers in NF4, guarded, in evaluation mode.
+
+    NF4, block 64, double quantization (block 256), the embedding and the head in the compute
+    type: QLoRA, Dettmers et al. 2023. The embedded model takes 111 MB, against 269 in bfloat16.
+    """
+    from transformers import BitsAndBytesConfig
+
+    dtype, config, stored = compute_dtype(device), None, stored_in_four_bits(path)
+    if not stored:  # else its own configuration says how
+        config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    model = load_model(path, device, dtype, quantization_config=config)
+    for layer in linear4bit_layers(model).values():  # stored ones name a type of their own
+        layer.compute_dtype = layer.weight.quant_state.dtype = dtype
+    for part in model.parameters():
+        if part.is_floating_point():
+            # On a CPU it lies in the mapped file, all of whose pages would stay for it.
+            part.data = part.data.to(dtype if stored else part.dtype, copy=True)
+    guard(model)
+    return model
+
+
+def guard(model: Any) -> int:
+    """Keep every ``Linear4bit`` of a model off the fused CPU kernel; returns their number.
+
+    Call it before the first forward pass in evaluation mode; a repacked layer stays repacked.
+    """
+    layers = linear4bit_layers(model)
+    for layer in layers.values():
+        layer.support_avx512bf16_for_cpu = False
+    return len(layers)
+
+
+def linear4bit_layers(model: Any) -> dict[str, Any]:
+    """Return the 4-bit layers of a model by name."""
+    from bitsandbytes.nn import Linear4bit  # type: ignore[attr-defined]
+
+    return {name: part for name, part in model.named_modules() if isinstance(part, Linear4bit)}
+
+
+def dequantize(model: Any) -> Any:
+    """Replace every 4-bit layer by a plain one with the same values, in place; returns the model.
+
+    A ``Linear4bit`` off the fused kernel dequantizes to the compute type and multiplies, each
+    time; doing so once gives the same numbers faster, for 2 bytes a parameter. An adapter must be
+    on the model already: peft puts another layer on plain weights, which rounds its sum later.
+    """
+    import torch
+    from bitsandbytes.functional import dequantize_4bit
+
+    for name, layer in linear4bit_layers(model).items():
+        weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+        plain = torch.nn.Linear(
+            layer.in_features,
+            layer.out_features,
+            bias=layer.bias is not None,
+            device="meta",
+        )
+        plain.weight = torch.nn.Parameter(weight.to(layer.compute_dtype), requires_grad=False)
+        if layer.bias is not None:
+            plain.bias = layer.bias
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, plain)
+    return model
+
+
+def dequantizes_once(settings: TrainSettings, device: str) -> bool:
+    """Return whether training unpacks its 4-bit base once, which ``auto`` does on a CPU."""
+    return settings.dequantize == "once" or (settings.dequantize == "auto" and device == "cpu")
+
+
+def probe_gradients(model: Any, input_ids: Any) -> float:
+    """Check that an evaluation leaves the gradients of training alone.
+
+    Takes the gradient of the adapter, evaluates once without gradients, takes the gradient again
+    and compares. Leaves mode, gradients and random state as they were.
+
+    Args:
+        model: a model with an adapter, before training.
+        input_ids: token ids of shape (rows, tokens); a few dozen tokens will do.
+
+    Returns:
+        The lowest cosine over all adapter tensors that have a gradient.
+
+    Raises:
+        TrainingError: the gradients differ, or none arrives.
+    """
+    import torch
+
+    training = model.training
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        before = _gradients(model, input_ids)
+        model.eval()
+        with torch.no_grad():
+            model(input_ids=input_ids, use_cache=False)
+        after = _gradients(model, input_ids)
+    model.train(training)
+    lowest = 1.0
+    for name, gradient in before.items():
+        norm = gradient.norm()
+        if norm == 0:  # the A half of LoRA, while its B half is zero
+            continue
+        other = after.get(name, torch.zeros_like(gradient))
+        cosine = (gradient @ other / (norm * other.norm()).clamp_min(1e-30)).item()
+        lowest = min(lowest, cosine)
+    if not any(gradient.norm() > 0 for gradient in before.values()) or not lowest >= MIN_COSINE:
+        raise TrainingError(
+            f"gradient probe: after an evaluation the adapter's gradient has cosine {lowest:.3f} "
+            f"with the one before; expected {MIN_COSINE} or more; a kernel without a backward pass "
+            'is in use, so train with train.method = "lora" or another version of bitsandbytes'
+        )
+    return lowest
+
+
+def _gradients(model: Any, input_ids: Any) -> dict[str, Any]:
+    """Return the gradients of all trainable tensors, flat and in double precision."""
+    import torch
+
+    torch.manual_seed(0)  # the same dropout both times
+    model.train()
+    model.zero_grad(set_to_none=True)
+    with warnings.catch_warnings():
+        # torch warns of a kernel without a backward pass; the caller finds out for certain.
+        warnings.filterwarnings("ignore", message=".*an autograd kernel was not registered")
+        model(input_ids=input_ids, labels=input_ids, use_cache=False).loss.backward()
+    gradients = {
+        name: parameter.grad.detach().double().flatten()
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
+    model.zero_grad(set_to_none=True)
+    return gradients

@@ -1,0 +1,94 @@
+"""The most memory that a training process holds, its return, and what to do when there is none."""
+
+import ctypes
+import errno
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.core.errors import TrainingError
+
+FEW_PRIMITIVES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "50", "LRU_CACHE_CAPACITY": "50"}
+"""Environment of a training process: how many compiled products oneDNN, and torch's own cache in
+front of it, keep. Each shape of a pass has its own, and they stay: with the usual 1,024 of them the
+peak is higher (``ONEDNN_PRIMITIVE_CACHE_CAPACITY=1024 LRU_CACHE_CAPACITY=1024 make bench``)."""
+
+STATUS = Path("/proc/self/status")
+
+
+def peak_memory() -> int:
+    """Return the peak in bytes: of the tensors on a GPU, else the largest resident set.
+
+    That is ``VmHWM`` where there is /proc (proc_pid_status(5)): getrusage(2), which stands in for
+    it elsewhere, starts from the parent's peak in a process that was forked from it.
+    """
+    import torch
+
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return int(torch.cuda.max_memory_allocated())
+    if STATUS.exists():
+        for line in STATUS.read_text("utf-8").splitlines():
+            if line.startswith("VmHWM"):
+                return 1024 * int(line.split()[1])
+    import resource  # not on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def free_memory() -> None:
+    """Collect what is unreachable and hand memory back: a GPU's, and pages where libc can.
+
+    Without it the memory of the teacher stays with the process while the trainer, which may be
+    another process, asks for its own.
+    """
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "malloc_trim"):  # glibc; musl has none
+            libc.malloc_trim(0)
+
+
+def reset_peak() -> None:
+    """Let the peak of a GPU count from now on."""
+    import torch
+
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.reset_peak_memory_stats()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is no memory left, on a GPU or on the CPU."""
+    return (
+        isinstance(error, MemoryError)
+        or getattr(error, "errno", None) == errno.ENOMEM
+        or type(error).__name__ == "OutOfMemoryError"  # of torch: for every kind of device
+        or (isinstance(error, RuntimeError) and os.strerror(errno.ENOMEM) in str(error))
+    )
+
+
+def no_memory(error: BaseException) -> str:
+    """Say that there is no memory left; what to do about it goes behind."""
+    said = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+    return f"memory: there is none left ({said}); expected room for the model and a pass"
+
+
+@contextmanager
+def naming_the_setting(advice: str) -> Iterator[None]:
+    """Turn the error of no memory left into one that says what to set.
+
+    Raises:
+        TrainingError: there is no memory left.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingError(f"{no_memory(error)}; {advice}") from error

@@ -1,0 +1,189 @@
+"""What is proven before a training may start; each failure stops it and names its proof.
+
+The mistakes that these proofs catch leave a loss curve that looks fine: a mask of zeros or ones,
+a template that is not the model's, an end of turn that is never trained, rows that see each other,
+a gradient that does not arrive, an adapter that does nothing, a test row among the train rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.errors import TrainingError
+from pipeline.dedup.example_leaks import example_leaks
+from pipeline.text.chat import IGNORED
+from pipeline.text.chat_template import stop_ids, template_digest
+from pipeline.train.batch.rows import Rows, supervised
+from pipeline.train.models.base_model import BaseModel, load_tokenizer
+from schemas.pairs import Examples
+
+MASKS_SHOWN = 3
+"""Rows whose proven mask the report shows in colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One thing that was checked on the real rows and the real model, and held."""
+
+    name: str
+    value: float
+    """What was measured."""
+    threshold: float
+    """What it was held against."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """The proven loss mask of a row."""
+
+    pair_id: str
+    tokens: list[tuple[str, bool]]
+    """Text of each token and whether it is trained; together they spell the row."""
+
+
+def prove_no_leak(examples: DataFrame[Examples]) -> list[Proof]:
+    """Check that no row of train or validation gives a test row away.
+
+    Returns:
+        The proof; none when there is no test row to look at.
+
+    Raises:
+        TrainingError: a row leaks.
+    """
+    if not examples.height or "test" not in examples["split"].unique():
+        return []
+    leaks = [leak for leak in example_leaks(examples) if leak.split == "test"]
+    if leaks:
+        first, rows_out = leaks[0], len({leak.pair_id for leak in leaks})
+        refuse(
+            "leak",
+            f"{rows_out} rows of train or validation repeat test rows, "
+            f"such as {first.pair_id} and {first.test_pair_id} ({first.kind})",
+            "none",
+            "run the flow again, which decontaminates, or take the rows out",
+        )
+    tests = examples.filter(pl.col("split") == "test").height
+    text = f"no row of train or validation repeats one of {tests} test rows"
+    return [Proof("leak", 0, 0, text)]
+
+
+def prove_template(rows: Rows, base: BaseModel) -> Proof:
+    """Check that the rows were rendered with the template of the base.
+
+    Raises:
+        TrainingError: wrong template.
+    """
+    own = template_digest(load_tokenizer(base.path, base.thinking))
+    if rows.template_digest != own:
+        refuse(
+            "wrong template",
+            f"the rows were rendered with template {rows.template_digest[:12]}, and the base model "
+            f"has {own[:12]}",
+            "one and the same",
+            "tokenize the rows again with the base model's own tokenizer",
+        )
+    return Proof("template", 1, 1, f"rows and base model share template {own[:12]}")
+
+
+def prove_mask(rows: Rows, tokenizer: Any) -> list[Proof]:
+    """Check the loss mask on the very tensors that are trained.
+
+    That the trained tokens spell the response is checked where the rows are made (see
+    :func:`pipeline.text.chat.prove_mask`).
+
+    Returns:
+        The proofs of the loss mask, of the stop token, and of the rows counted out.
+
+    Raises:
+        TrainingError: by name: a mask of zeros, a mask of all ones, a stop token not trained.
+    """
+    stops = stop_ids(tokenizer)
+    labels = [*rows.train["labels"], *rows.validation["labels"]]
+    counts = [supervised(row) for row in labels]
+    tokens = sum(map(len, labels))
+    for number, (row, count) in enumerate(zip(labels, counts, strict=True)):
+        if count == 0:
+            refuse(
+                "loss mask",
+                f"a mask of zeros in row {number}: none of {len(row)} tokens is trained",
+                "the response and its end of turn",
+                "mend the chat template of the base model",
+            )
+        if count == len(row):
+            refuse(
+                "loss mask",
+                f"a mask of all ones in row {number}: the prompt would be trained too",
+                "the response and its end of turn alone",
+                "mend the chat template of the base model",
+            )
+        if _end(row) not in stops:
+            refuse(
+                "stop token",
+                f"row {number} trains {tokenizer.decode([_end(row)])!r} last",
+                "an end-of-turn token in each row, or the model never learns to stop",
+                "mend the chat template of the base model",
+            )
+    out = rows.dropped.filter(pl.col("reason") == "no_tokens_supervised").height
+    share = sum(counts) / tokens
+    return [
+        Proof(
+            "loss mask",
+            share,
+            1,
+            f"{sum(counts):,} of {tokens:,} tokens are trained: in each of {len(labels):,} rows "
+            "some and not all",
+        ),
+        Proof(
+            "stop token",
+            len(labels),
+            len(labels),
+            f"the end of the turn is trained in each of {len(labels):,} rows",
+        ),
+        Proof(
+            "rows without supervised tokens",
+            out,
+            0,
+            f"{out:,} counted out into the ledger; none is left",
+        ),
+    ]
+
+
+def shown_masks(rows: Rows, tokenizer: Any) -> list[Mask]:
+    """Return the mask of a few train rows, from the shortest to one of middle length."""
+    order = sorted(range(len(rows.train)), key=lambda row: (len(rows.train[row]["labels"]), row))
+    last = len(order) // 2
+    picked = sorted({order[round(part * last / (MASKS_SHOWN - 1))] for part in range(MASKS_SHOWN)})
+    return [
+        Mask(
+            rows.train[row]["pair_id"],
+            _spelt(tokenizer, rows.train[row]["input_ids"], rows.train[row]["labels"]),
+        )
+        for row in picked
+    ]
+
+
+def _spelt(tokenizer: Any, ids: Sequence[int], labels: Sequence[int]) -> list[tuple[str, bool]]:
+    """Return the text that each token adds; the bytes of one character stay together."""
+    tokens: list[tuple[str, bool]] = []
+    written = ""
+    for end, label in enumerate(labels, start=1):
+        whole = tokenizer.decode(ids[:end], clean_up_tokenization_spaces=False)
+        if whole.endswith("\N{REPLACEMENT CHARACTER}") and end < len(ids):
+            continue
+        tokens.append((whole[len(written) :], label != IGNORED))
+        written = whole
+    return tokens
+
+
+def _end(labels: Sequence[int]) -> int:
+    """Return the last trained token of a row."""
+    return next((label for label in reversed(labels) if label != IGNORED), IGNORED)
+
+
+def refuse(name: str, found: str, expected: str, advice: str) -> NoReturn:
+    """Stop the training with an error that names the proof."""
+    raise TrainingError(f"{name}: {found}; expected {expected}; {advice}")

@@ -1,0 +1,221 @@
+"""Proofs that need the model: rows that do not see each other, gradients, a working adapter."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeline.settings import TrainSettings
+from pipeline.train.batch.batches import collate, pack
+from pipeline.train.methods.targets import matched
+from pipeline.train.models.adapter import trainable
+from pipeline.train.models.quantized import MIN_COSINE, probe_gradients
+from pipeline.train.proofs.data import Proof, refuse
+from pipeline.train.torch_processes import Processes
+
+PROBE_TOKENS = 64
+"""Length of the rows that are probed: a second of a model of 135M."""
+
+MAX_LOGITS_ERROR = 0.1
+"""Relative difference of logits, alone and together, that rounding may explain where kernels of
+another shape sum in another order. Measured with the embedded model (30 layers): its logits in
+bfloat16 and in float32 differ by 0.021, padded rows from rows alone in bfloat16 by 0.0 to 0.024
+(CPUs round differently), and by 0.31 and more when rows see each other or see the padding."""
+
+
+def prove_model(
+    model: Any, rows: Sequence[Mapping[str, list[int]]], pad: int, *, packing: bool, rate: float
+) -> list[Proof]:
+    """Probe a model with a fresh adapter; leaves weights, mode and random state as they were.
+
+    Args:
+        model: the model as it will be trained.
+        rows: train rows, some of which are used.
+        pad: id of the padding token.
+        packing: whether rows will be packed; else they are padded.
+        rate: learning rate at its peak.
+
+    Raises:
+        TrainingError: by name: packed or padded logits, gradients, adapter.
+    """
+    import torch
+
+    few = _probes(rows)
+    probe = torch.tensor([few[-1]["input_ids"]], device=model.device)
+    with _undisturbed(model):
+        return [prove_together(model, few, pad, packing), *prove_adapter(model, probe, rate)]
+
+
+def prove_targets(model: Any, settings: TrainSettings) -> list[Proof]:
+    """Say on how many layers of which names the method is; empty for one that is on none."""
+    names = matched(model)
+    text = ", ".join(f"{count} {name}" for name, count in sorted(names.items()))
+    text = f"method {settings.method} is on {names.total()} layers: {text}"
+    return [Proof("target layers", names.total(), 1, text)] if names else []
+
+
+def prove_four_bits(model: Any, rows: Sequence[Mapping[str, list[int]]]) -> Proof:
+    """Check the gradients through the 4-bit layers (see :mod:`pipeline.train.models.quantized`)."""
+    import torch
+
+    probe = torch.tensor([_probes(rows)[-1]["input_ids"]], device=model.device)
+    cosine = probe_gradients(model, probe)
+    text = "gradients through the 4-bit layers are the same after an evaluation (lowest cosine)"
+    return Proof("4-bit gradients", cosine, MIN_COSINE, text)
+
+
+def prove_together(
+    model: Any, rows: Sequence[Mapping[str, list[int]]], pad: int, packing: bool
+) -> Proof:
+    """Check that rows in one forward pass have the logits that they have alone.
+
+    Raises:
+        TrainingError: packed (or padded) rows see each other.
+    """
+    import torch
+
+    name = "packed logits" if packing else "padded logits"
+    batch = {key: [row[key] for row in rows] for key in ("input_ids", "labels")}
+    model.eval()
+    with torch.no_grad():
+        alone = [
+            _logits(model, torch.tensor([ids], device=model.device))[0]
+            for ids in batch["input_ids"]
+        ]
+        if packing:
+            ids, _, positions = pack(batch, model.device)
+            together = _logits(model, ids, positions)[0]
+        else:
+            found = _logits(model, collate(batch, pad, model.device)[0])
+            together = torch.cat(
+                [logits[: len(row)] for logits, row in zip(found, alone, strict=True)]
+            )
+    expected = torch.cat(alone)
+    error = ((together - expected).norm() / expected.norm()).item()
+    if not error <= MAX_LOGITS_ERROR:
+        refuse(
+            name,
+            f"rows together have other logits than alone (relative difference {error:.3f})",
+            f"{MAX_LOGITS_ERROR} or less, or the rows see each other",
+            "set train.packing = false" if packing else "set train.micro_batch_size = 1",
+        )
+    text = f"{len(rows)} rows in one forward pass have the logits they have alone"
+    return Proof(name, error, MAX_LOGITS_ERROR, text)
+
+
+def prove_adapter(model: Any, input_ids: Any, rate: float) -> list[Proof]:
+    """Check that gradients arrive everywhere, and that the first update changes the output.
+
+    The update is AdamW's first one: each value moves by the rate against the sign of its gradient.
+    A tensor may have no gradient before it (the A half of LoRA while its B half is zero), and has
+    to have one behind it. The values are put back.
+
+    Raises:
+        TrainingError: the adapter changes nothing, or gradients do not arrive at a tensor.
+    """
+    import torch
+
+    parameters = trainable(model)
+    kept = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+    model.train()
+    before, gradients = _look(model, input_ids, parameters)
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            if name in gradients:
+                parameter.sub_(rate * gradients[name].sign())
+    at_once = set(gradients)
+    after, gradients = _look(model, input_ids, parameters)
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(kept[name])
+    change = ((after - before).norm() / before.norm()).item()
+    if change == 0:  # one that is no number is named by the loop
+        refuse(
+            "adapter",
+            "the adapter changes nothing: after an update the output is that of the base model",
+            "another output",
+            "raise train.learning_rate or train.alpha, or choose another train.method",
+        )
+    missing = [name for name in parameters if name not in at_once | set(gradients)]
+    if missing:
+        refuse(
+            "gradients",
+            f"none arrives at {len(missing)} of {len(parameters)} trainable tensors, such as "
+            f"{missing[0]}",
+            "one at each",
+            "choose other target layers or another train.method",
+        )
+    later = len(parameters) - len(at_once)
+    text = f"gradients arrive at all {len(parameters):,} trainable tensors"
+    return [
+        Proof(
+            "gradients",
+            len(parameters),
+            len(parameters),
+            f"{text}, at {later:,} of them after the first update" if later else text,
+        ),
+        Proof("adapter", change, 0, "the first update changes the output (relative difference)"),
+    ]
+
+
+def prove_equal(processes: Processes, model: Any) -> Proof:
+    """Check that all processes hold the same trained weights, once training is over.
+
+    Raises:
+        TrainingError: they drifted apart.
+    """
+    spread = processes.spread(trainable(model))
+    if spread:
+        refuse(
+            "equal processes",
+            f"the weights of {processes.count} processes differ by {spread:.3g}",
+            "the same on each",
+            "give each process the same hardware and libraries, or set train.processes = 1",
+        )
+    text = f"{processes.count} processes hold the same weights at the end"
+    return Proof("equal processes", spread, 0, text)
+
+
+def _look(model: Any, input_ids: Any, parameters: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return logits and the gradients that are not zero."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    torch.manual_seed(0)  # the same dropout each time
+    model.zero_grad(set_to_none=True)
+    logits = _logits(model, input_ids)
+    loss: Any = cross_entropy(logits[0, :-1], input_ids[0, 1:])
+    loss.backward()
+    gradients = {
+        name: parameter.grad
+        for name, parameter in parameters.items()
+        if parameter.grad is not None and parameter.grad.any()
+    }
+    model.zero_grad(set_to_none=True)
+    return logits.detach(), gradients
+
+
+def _logits(model: Any, input_ids: Any, position_ids: Any = None) -> Any:
+    """Return logits in float32, shape (rows, tokens, vocabulary)."""
+    logits = model(input_ids=input_ids, position_ids=position_ids, use_cache=False).logits
+    return logits[:, -input_ids.shape[1] :].float()
+
+
+def _probes(rows: Sequence[Mapping[str, list[int]]]) -> list[dict[str, list[int]]]:
+    """Return up to three rows, cut to a quarter, half and all of PROBE_TOKENS, the longest last."""
+    cuts = (PROBE_TOKENS, PROBE_TOKENS // 2, PROBE_TOKENS // 4)
+    chosen = [rows[row] for row in range(min(len(cuts), len(rows)))]
+    return [
+        {key: row[key][:cut] for key in ("input_ids", "labels")}
+        for row, cut in zip(chosen, cuts, strict=False)
+    ][::-1]
+
+
+@contextlib.contextmanager
+def _undisturbed(model: Any) -> Iterator[None]:
+    import torch
+
+    training = model.training
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        yield
+    model.train(training)

@@ -1,0 +1,99 @@
+"""Several processes on one training, through accelerate: who computes what, and what is summed.
+
+Data parallel: each process has the whole model, takes its part of the micro batches of a step, and
+the gradients are summed once a step, weighted by tokens over all processes: the update is that of
+one process with the same step, but for the order of a sum. DDP's wrapper would average over the
+processes instead, as if their micro batches held equally many tokens. All processes hold the same
+sums, so they clip, update and stop alike; the first one alone writes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.train.batch.batches import Step
+
+
+class Processes:
+    """This process among those that `accelerate launch` started."""
+
+    def __init__(self, device: str) -> None:
+        """Join the others; waits until all are there.
+
+        Args:
+            device: ``cpu`` (gloo) or ``cuda`` (nccl, a GPU a process).
+        """
+        from accelerate import Accelerator
+
+        self._accelerator = Accelerator(cpu=device == "cpu")
+        self.rank: int = self._accelerator.process_index
+        self.count: int = self._accelerator.num_processes
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes."""
+        return self.rank == 0
+
+    def part(self, batches: Step) -> Step:
+        """Return the micro batches of this process; maybe none."""
+        return batches[self.rank :: self.count]
+
+    def sum_gradients(self, parameters: Mapping[str, Any], loss: float) -> float:
+        """Add up gradients, in place, and the loss over all processes; one exchange.
+
+        A tensor without a gradient here may have one elsewhere: it counts as zeros.
+        """
+        import torch
+
+        device = self._accelerator.device
+        parts = [
+            (torch.zeros_like(part) if part.grad is None else part.grad).float().flatten()
+            for part in parameters.values()
+        ]
+        parts.append(torch.tensor([loss], device=device))
+        flat = self._accelerator.reduce(torch.cat(parts), reduction="sum")
+        start = 0
+        for parameter in parameters.values():
+            summed = flat[start : start + parameter.numel()].view_as(parameter)
+            parameter.grad = summed.to(parameter.dtype)
+            start += parameter.numel()
+        return float(flat[-1])
+
+    def sum(self, value: float) -> float:
+        """Add up a number over all processes."""
+        import torch
+
+        total = torch.tensor([value], dtype=torch.float64, device=self._accelerator.device)
+        return float(self._accelerator.reduce(total, reduction="sum"))
+
+    def random_states(self) -> dict[str, Any]:
+        """Return the random state of each process."""
+        mine = random_state(self.rank)
+        found: dict[str, Any] = {}
+        for name, state in mine.items():
+            kind = name.split()[0]
+            every = self._accelerator.gather(state.to(self._accelerator.device)[None])
+            found |= {f"{kind} {rank}": every[rank].cpu() for rank in range(self.count)}
+        return found
+
+    def spread(self, parameters: Mapping[str, Any]) -> float:
+        """Return the largest difference between processes of any tensor's sum: 0 when equal."""
+        import torch
+
+        sums = torch.stack([part.detach().double().sum() for part in parameters.values()])
+        every = self._accelerator.gather(sums[None])
+        return float((every - every[0]).abs().max())
+
+    def leave(self) -> None:
+        """Wait for the others and part."""
+        self._accelerator.wait_for_everyone()
+        self._accelerator.end_training()
+
+
+def random_state(rank: int = 0) -> dict[str, Any]:
+    """Return torch's random state of this process, under names that tell processes apart."""
+    import torch
+
+    state = {f"cpu {rank}": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state[f"cuda {rank}"] = torch.cuda.get_rng_state()
+    return state

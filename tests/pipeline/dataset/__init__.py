@@ -1,1 +1,0 @@
-"""Tests of splits, gold pairs and leaks."""

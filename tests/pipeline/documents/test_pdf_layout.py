@@ -1,0 +1,201 @@
+"""Columns and tables of PDF pages that are drawn here."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from pipeline.documents.clean import pdf_text as paper
+from pipeline.documents.readers import pdf
+from pipeline.documents.readers.pdf_tables import MOST_RULES
+from tests.pipeline.documents import making
+
+Placed = tuple[str, float, float]
+"""Text, x, y in points."""
+
+
+def show(*texts: Placed, size: float = 10) -> bytes:
+    """Draw texts in the order given."""
+    return b"".join(f"BT /F {size} Tf {x} {y} Td ({text}) Tj ET\n".encode() for text, x, y in texts)
+
+
+def rule(x: float, y: float, to_x: float, to_y: float) -> bytes:
+    """Draw a line."""
+    return f"{x} {y} m {to_x} {to_y} l S\n".encode()
+
+
+def read(*drawings: bytes) -> str:
+    """Return the raw text of a file of these pages."""
+    (record,) = pdf.read(making.pdf([[] for _ in drawings], drawn=drawings)).records
+    return record.text
+
+
+def sentences(seed: int, count: int = 8) -> list[str]:
+    """Return lines of a narrow column, each other words."""
+    chance = random.Random(seed)
+    words = ("valve", "pump", "tank", "seal", "pipe", "clock", "relay", "water", "frost", "lamp")
+    return [
+        " ".join(f"{chance.choice(words)} {chance.randrange(10, 99)}" for _ in range(4))
+        for _ in range(count)
+    ]
+
+
+def columns(*texts: Sequence[str], across: bool, step: float = 185) -> list[Placed]:
+    """Return lines in columns, written column by column or across them."""
+    placed = [
+        (row, number, (text, 50 + number * step, 700 - 13 * row))
+        for number, column in enumerate(texts)
+        for row, text in enumerate(column)
+    ]
+    return [place for *_, place in (sorted(placed) if across else placed)]
+
+
+@pytest.mark.parametrize("across", [True, False])
+@pytest.mark.parametrize("count", [2, 3])
+def test_columns_are_read_one_after_the_other(across: bool, count: int):
+    texts = [sentences(number) for number in range(count)]
+    text = read(show(*columns(*texts, across=across)))
+    assert text.split("\n") == [line for column in texts for line in column]
+
+
+def test_columns_whose_lines_do_not_stand_level_are_told_apart_too():
+    one, two = sentences(1), sentences(2)
+    placed = [
+        place
+        for row in range(8)
+        for place in ((one[row], 50, 700 - 13 * row), (two[row], 300, 697 - 13 * row))
+    ]
+    assert read(show(*placed)).split("\n") == [*one, *two]
+
+
+def test_titles_headers_and_footers_across_columns_keep_their_place():
+    one, two = sentences(1), sentences(2)
+    title = "A title that runs over both of the columns of this page and ends on the right"
+    page = show(
+        ("Fernwick", 50, 790),
+        ("Chapter three of the guide", 400, 790),
+        (title, 50, 740),
+        *columns(one, two, across=True, step=250),
+        ("The foot of the left side", 50, 60),
+        ("The foot of the right side", 400, 60),
+    )
+    lines = [line for line in read(page).split("\n") if line]
+    assert lines[:2] == ["Fernwick Chapter three of the guide", title]
+    assert lines[2:-1] == [*one, *two]
+    assert lines[-1] == "The foot of the left side The foot of the right side"
+
+
+def test_a_sentence_goes_on_in_the_next_column():
+    one, two = sentences(1), sentences(2)
+    text = paper.repair(read(show(*columns(one, [*two, "end."], across=True, step=250))))
+    assert text == " ".join([*one, *two, "end."])
+
+
+def test_short_cells_and_terms_with_their_meaning_are_no_columns():
+    cells = [(f"E{row}", f"code {row}") for row in range(9)]
+    placed = columns([a for a, _ in cells], [b for _, b in cells], across=True)
+    assert read(show(*placed)).split("\n") == [f"{a} {b}" for a, b in cells]
+    terms = [(f"A{row}", line) for row, line in enumerate(sentences(3))]
+    placed = columns([a for a, _ in terms], [b for _, b in terms], across=True)
+    assert read(show(*placed)).split("\n") == [f"{a} {b}" for a, b in terms]
+
+
+CELLS = [["Part", "Limit|max", "Note"], ["Valve", "4.2 bar", "check"], ["Pump", "", "by hand"]]
+TABLE = (
+    "| Part | Limit\\|max | Note |\n| --- | --- | --- |\n| Valve | 4.2 bar | check |\n"
+    "| Pump |  | by hand |"
+)
+
+
+def texts(cells: Sequence[Sequence[str]] = CELLS) -> bytes:
+    """Draw the texts of cells of 100 by 20 points."""
+    return show(
+        *(
+            (text, 55 + 100 * column, 585 - 20 * row)
+            for row, line in enumerate(cells)
+            for column, text in enumerate(line)
+            if text
+        )
+    )
+
+
+def grid(rows: int = 3, columns: int = 3, height: float = 20) -> bytes:
+    """Draw all rules as lines."""
+    right, foot = 50 + 100 * columns, 600 - height * rows
+    return b"".join(
+        [rule(50, 600 - height * row, right, 600 - height * row) for row in range(rows + 1)]
+        + [rule(50 + 100 * column, 600, 50 + 100 * column, foot) for column in range(columns + 1)]
+    )
+
+
+def boxes() -> bytes:
+    """Draw a box for each cell."""
+    return b"".join(
+        f"{50 + 100 * column} {580 - 20 * row} 100 20 re S\n".encode()
+        for row in range(3)
+        for column in range(3)
+    )
+
+
+def thin_boxes() -> bytes:
+    """Draw rules as filled boxes, as word processors do."""
+    level = b"".join(f"50 {600 - 20 * row} 300 0.5 re f\n".encode() for row in range(4))
+    return level + b"".join(f"{50 + 100 * n} 540 0.5 60 re f\n".encode() for n in range(4))
+
+
+def one_path() -> bytes:
+    """Draw all rules with one stroke."""
+    return grid().replace(b" S\n", b"\n") + b"S\n"
+
+
+def scaled() -> bytes:
+    """Draw at another scale."""
+    small = b"".join(f"5 {60 - 2 * row} m 35 {60 - 2 * row} l S\n".encode() for row in range(4))
+    small += b"".join(f"{5 + 10 * n} 60 m {5 + 10 * n} 54 l S\n".encode() for n in range(4))
+    return b"q 10 0 0 10 0 0 cm 0.1 w\n" + small + b"Q\n"
+
+
+def open_sides() -> bytes:
+    """Draw no rules at the sides."""
+    inner = b"".join(rule(50, 600 - 20 * row, 350, 600 - 20 * row) for row in range(4))
+    return inner + rule(150, 600, 150, 540) + rule(250, 600, 250, 540)
+
+
+@pytest.mark.parametrize("draw", [grid, boxes, thin_boxes, one_path, scaled, open_sides])
+def test_a_table_with_rules_becomes_markdown_however_it_is_drawn(draw):
+    before, after = show(("Before it.", 50, 640)), show(("After it.", 50, 500))
+    assert read(before + draw() + texts() + after) == f"Before it.\n\n{TABLE}\n\nAfter it."
+
+
+def test_a_merged_cell_keeps_its_text_whole_and_the_columns_in_place():
+    rules = b"".join(rule(50, 600 - 20 * row, 350, 600 - 20 * row) for row in range(3))
+    rules += rule(50, 600, 50, 560) + rule(350, 600, 350, 560)
+    rules += rule(150, 580, 150, 560) + rule(250, 580, 250, 560)
+    wide = show(("One heading over all the three columns", 60, 585))
+    assert read(rules + wide + texts([[], ["a", "b", "c"]])) == (
+        "| One heading over all the three columns |  |  |\n| --- | --- | --- |\n| a | b | c |"
+    )
+
+
+def test_lines_of_a_cell_are_joined_and_a_broken_word_mended():
+    cell = show(("Open the irri-", 55, 590), ("gation by hand", 55, 575), ("x", 155, 590))
+    text = read(grid(2, 2, 40) + cell + show(("y", 55, 545), ("z", 155, 545)))
+    assert text == "| Open the irrigation by hand | x |\n| --- | --- |\n| y | z |"
+
+
+def test_frames_and_underlines_are_no_tables():
+    framed = b"40 480 400 160 re S\n" + rule(50, 595, 200, 595) + rule(50, 575, 200, 575)
+    assert read(framed + texts()) == "Part Limit|max Note\nValve 4.2 bar check\nPump by hand"
+
+
+def test_tables_pass_the_repair_of_paragraphs_and_page_edges():
+    text = read(*(show(("Fernwick", 50, 700)) + grid() + texts() for _ in range(3)))
+    assert paper.repair(text) == f"{TABLE}\n\n{TABLE}\n\n{TABLE}"
+
+
+@pytest.mark.timeout(20)
+def test_a_drawing_of_many_strokes_is_no_table():
+    strokes = b"".join(rule(50, 10 + number, 500, 10 + number) for number in range(MOST_RULES + 1))
+    strokes += b"".join(rule(50 + n / 10, 10, 50 + n / 10, 700) for n in range(MOST_RULES + 1))
+    assert read(strokes + texts()).startswith("Part Limit|max Note")
+    assert read(b"0 0 m 9 9 l S\n" * 50_000 + texts()).startswith("Part Limit|max Note")

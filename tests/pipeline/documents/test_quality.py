@@ -1,0 +1,331 @@
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.engine.settings_file import load_settings
+from pipeline.core.errors import SettingsError
+from pipeline.documents.clean import quality
+from pipeline.documents.clean.quality import PROFILES, Verdict, rules_of
+from pipeline.documents.clean.quality.ngrams import Ngrams
+from pipeline.documents.clean.quality.stats import TextStats, _is_odd
+from tests.pipeline.documents.making import PROSE
+
+
+def judge(text: str, profile: str = "technical", language: str = "") -> Verdict | None:
+    return quality.judge(text, PROFILES[profile], language)
+
+
+def reason(text: str, profile: str = "technical", language: str = "") -> str:
+    verdict = judge(text, profile, language)
+    return verdict.reason if verdict else ""
+
+
+CODE = "```c\n" + "for (i = 0; i < n; i++) { a[i] = b[i]; }\n" * 20 + "```"
+TABLE = "| A | B |\n|---|---|\n" + "".join(f"| {n} | {n * 7} |\n" for n in range(60))
+BULLETS = "\n".join(
+    f"- Press button {name} to open the {name} valve."
+    for name in (
+        "left",
+        "right",
+        "upper",
+        "lower",
+        "inner",
+        "outer",
+        "front",
+        "rear",
+        "main",
+        "drain",
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PROSE,
+        f"{PROSE}\n\n{CODE}",
+        f"{PROSE}\n\n{TABLE}",
+        CODE,
+        TABLE,
+        BULLETS,
+        f"See [the manual](https://a.example/manual) first. {PROSE}",
+        PROSE + " See https://a.example/" + "x" * 300,
+    ],
+)
+def test_manuals_with_code_tables_bullets_and_links_pass(text: str):
+    assert judge(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("To be written later.", "too_short"),
+        ("- - - | | | *** " * 50, "too_short"),
+        (PROSE + "x" * 5_000, "long_words"),
+        ("\n".join(f"- [Article {n} of the site](/{n})" for n in range(20)), "mostly_links"),
+        (" ".join(str(n) for n in range(1_000, 1_050)), "few_letters"),
+        (" ".join("abcdefghijklmnopqrstuvwxyz"), "short_words"),
+        (" ".join(f"configuration_key_{n}" for n in range(30)), "mean_word_length"),
+        (PROSE + " \u2588\u2591\u2592" * 100, "symbol_ratio"),
+        ("\n".join([PROSE.split(".")[0]] * 4), "repeated_lines"),
+        ((PROSE.split(",")[0] + " ") * 8, "top_4gram"),
+        ("buy this great lamp now " * 30 + PROSE, "top_4gram"),
+    ],
+)
+def test_poor_texts_break_a_named_rule(text: str, expected: str):
+    assert reason(text) == expected
+
+
+def test_the_limit_of_words_is_where_it_says():
+    words = PROSE.split()
+    for profile, least in (("technical", 20), ("faq", 3), ("web", 50)):
+        assert reason(" ".join(words[: least - 1]), profile) == "too_short", profile
+        assert reason(" ".join(words[:least]), profile) != "too_short", profile
+
+
+def test_characters_of_chinese_and_japanese_count_as_words():
+    text = "土が乾くと、コントローラーは花壇の弁を開きます。設定値に達すると弁を閉じます。"
+    assert len(text.split()) == 1 and judge(text) is None
+
+
+def test_value_and_threshold_are_told():
+    assert judge("Only three words") == ("too_short", 3, 20)
+
+
+def test_a_book_is_not_looked_at():
+    verdict = quality.too_long("a" * (quality.LONGEST + 1))
+    assert verdict is not None and verdict.reason == "too_long"
+    assert reason("word " * 1_000_001) == "too_long"
+
+
+ARTICLE = "\n\n".join(
+    (
+        PROSE,
+        "In winter the frost line lies deeper than the pipes, and whoever forgets to drain them "
+        "will find the cracks in spring. The cheapest remedy is a slope of two percent.",
+        "A gardener of the old school would have laughed at all of this. He had a can, two arms "
+        "and a barrel under the gutter; the barrel was empty by July.",
+    )
+)
+"""Passes as an article of the web."""
+WORDS = sorted(set(re.findall(r"[a-z]{5,}", ARTICLE)))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (ARTICLE, ""),
+        (" ".join(PROSE.split()[:40]), "too_short"),
+        (ARTICLE + " # # # # # # # # # # # # # # # #", "hash_ratio"),
+        (ARTICLE.replace(" a ", " … a … ").replace(" the ", " … the … "), "ellipsis_ratio"),
+        ("\n".join(f"- {s}." for s in ARTICLE.replace("\n", " ").split(". ")), "bullet_lines"),
+        ("\n\n".join(f"{line}…" for line in ARTICLE.split(". ")), "ellipsis_lines"),
+        (ARTICLE + " " + " ".join(str(n) for n in range(90)), "few_letters"),
+        (" ".join(word for word in ARTICLE.split() if len(word) > 5) * 2, "few_stop_words"),
+        (f"{ARTICLE}\n\n{ARTICLE}", "repeated_lines"),
+        (ARTICLE.replace(".", ","), "few_sentences"),
+        (ARTICLE + " Lorem ipsum dolor sit amet.", "lorem_ipsum"),
+        (ARTICLE + " if (x) { y }", "curly_brackets"),
+        (ARTICLE + "\n\n" + "\n\n".join(f"Next {each}" for each in WORDS), "few_line_ends"),
+        (ARTICLE + "\n\n" + "\n\n".join(f"Try {each}." for each in WORDS[:9]), "short_lines"),
+        (ARTICLE + "\n\nRead the next part of this series too.\n\nRead the next part of this "
+         "series too.", "repeated_line_chars"),
+    ],
+)  # fmt: skip
+def test_each_rule_of_the_web_profile_drops_what_it_is_for(text: str, expected: str):
+    assert reason(text, "web", "en") == expected
+
+
+def test_code_beside_an_article_does_not_count_as_its_prose():
+    assert reason(f"{ARTICLE}\n\n{CODE}", "web", "en") == ""
+
+
+FOREIGN = dict(
+    line.split("\t")
+    for line in (Path(__file__).parent / "foreign.txt").read_text("utf-8").splitlines()
+)
+"""A few good sentences by language (ISO 639-1)."""
+
+
+@pytest.mark.parametrize("language", FOREIGN)
+@pytest.mark.parametrize("profile", ["any-language", "technical", "faq"])
+def test_good_texts_of_all_scripts_pass(language: str, profile: str):
+    assert judge(FOREIGN[language], profile, language) is None
+
+
+@pytest.mark.parametrize("language", ["zh", "ja"])
+def test_sentences_end_in_other_scripts_too(language: str):
+    assert judge(FOREIGN[language], "web", language) is None
+
+
+def test_no_rule_of_any_language_looks_at_words_or_their_language():
+    """Spaces put in or taken out, and another language named, change no verdict."""
+    for language, text in FOREIGN.items():
+        assert judge(text.replace(" ", ""), "any-language", "en") is None, language
+        assert judge(" ".join(text), "any-language", "xx") is None, language
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("土が乾く。", "too_short"),
+        (FOREIGN["zh"] + "A" * 500, "long_words"),
+        (FOREIGN["th"] + "12345 67890 " * 20, "digit_ratio"),
+        (FOREIGN["ja"] + "\uff08\uff09" * 30, "parenthesis_ratio"),
+        (FOREIGN["zh"] + "█░" * 60, "symbol_ratio"),
+        ("\n\n".join([FOREIGN["ar"]] * 3), "repeated_lines"),
+        ("购买最好的灯具现在就买" * 40, "repeated_20chars"),
+        (FOREIGN["zh"] + " https://shop.example/" + "a/" * 60, "mostly_links|address_ratio"),
+    ],
+)
+def test_poor_texts_of_all_scripts_are_dropped(text: str, expected: str):
+    assert reason(text, "any-language") in expected.split("|")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How often? Once a week.",
+        "**Q:** Which fuse does the pump need?\n\n**A:** 3.15 A, slow.",
+        "保証は\uff1f二年です。",
+    ],
+)
+def test_an_answer_of_a_few_words_is_enough_for_a_faq(text: str):
+    assert judge(text, "faq") is None
+    assert reason(text) == "too_short"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_each_rule_has_a_name_of_its_own_and_a_source(profile: str):
+    names = Counter(rule.name for rule in PROFILES[profile])
+    assert not [name for name, count in names.items() if count > 1]
+    assert all(rule.source for rule in PROFILES[profile])
+
+
+def test_the_numbers_of_the_web_profile_are_the_published_ones():
+    limits = {rule.name: rule.limit for rule in PROFILES["web"]}
+    assert [limits[f"repeated_{n}grams"] for n in range(5, 11)] == [
+        *(0.15, 0.14, 0.13, 0.12, 0.11, 0.10)
+    ]
+    assert [limits[f"top_{n}gram"] for n in (2, 3, 4)] == [0.20, 0.18, 0.16]
+    assert (limits["few_line_ends"], limits["short_lines"], limits["line_breaks"]) == (
+        *(0.12, 0.67, 0.3),
+    )
+
+
+def test_a_limit_can_be_set_and_a_misspelt_rule_is_refused():
+    [length] = [r for r in rules_of("technical", {"mean_word_length": 14}) if r.limit == 14]
+    assert length.name == "mean_word_length"
+    assert load_settings(None, ["clean.limits.too_short=5"]).clean.limits == {"too_short": 5}
+    with pytest.raises(SettingsError, match=r"no rule to_short \(did you mean too_short\?\)"):
+        load_settings(None, ["clean.limits.to_short=5"])
+    with pytest.raises(SettingsError, match="profile web has no rule symbol_ratio"):
+        load_settings(None, ["clean.profile=web", "clean.limits.symbol_ratio=1"])
+
+
+def test_all_broken_rules_are_told_in_their_order():
+    text = ("\n".join([PROSE.split(".")[0]] * 4)) + " █░▒" * 100
+    found = [verdict.reason for verdict in quality.broken(text, PROFILES["technical"])]
+    assert found[0] == reason(text) and len(found) > 1
+    names = [rule.name for rule in PROFILES["technical"]]
+    assert found == sorted(found, key=names.index)
+
+
+def plain_top(words: list[str], size: int) -> float:
+    grams = Counter(tuple(words[at : at + size]) for at in range(len(words) - size + 1))
+    most = max(grams.values(), default=1)
+    longest = max((len("".join(g)) for g, n in grams.items() if n == most), default=0)
+    return most * longest / len("".join(words)) if most > 1 else 0.0
+
+
+def plain_repeated(words: list[str], size: int) -> float:
+    seen, characters, at = set(), 0, 0
+    while at + size <= len(words):
+        gram = tuple(words[at : at + size])
+        if gram in seen:
+            characters += len("".join(gram))
+            at += size
+        else:
+            seen.add(gram)
+            at += 1
+    return characters / max(1, len("".join(words)))
+
+
+@given(st.integers(0, 10**6), st.integers(0, 80), st.integers(1, 6), st.integers(1, 10))
+def test_shares_of_ngrams_are_those_of_a_plain_count(seed: int, many: int, kinds: int, size: int):
+    draw = random.Random(seed)
+    words = [draw.choice(("a", "bb", "ccc", "dddd", "e", "ff")[:kinds]) for _ in range(many)]
+    grams = Ngrams(words)
+    assert grams.top_share(size) == pytest.approx(plain_top(words, size))
+    assert grams.repeated_share(size) == pytest.approx(plain_repeated(words, size))
+    assert grams.covered_share(size) >= max(map(grams.repeated_share, range(size, 12)))
+
+
+@given(st.text(max_size=300))
+def test_no_text_breaks_a_measure(text: str):
+    for rules in PROFILES.values():
+        for verdict in quality.broken(text, rules, "en"):
+            assert isinstance(verdict.value, int | float)
+    assert TextStats(text).word_count <= max(1, len(text))
+
+
+PIECES = (
+    *(
+        "word",
+        "two-part",
+        "it's",
+        "_x_",
+        "3.15",
+        "(a)",
+        "--",
+        "\u2014",
+        "d\u2019or",
+        "\u2026",
+        "\x1c",
+    ),
+    *("[so](a/b)", "so:[a b](c)d", "[](x)", "https://a.example/b", "http://", "http[s](x)://y"),
+    *(
+        "\u00e9t\u00e9",
+        "\u571f\u304c",
+        "\u00bd",
+        "\u0e01\u0e32",
+        "\U0001f600",
+        "\n",
+        "\n\n",
+        "- ",
+        "x" * 210,
+    ),
+)
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=120).map(" ".join) | st.lists(
+    st.sampled_from(PIECES) | st.characters(), max_size=120
+).map("".join)
+
+
+@given(TEXTS)
+def test_a_bound_is_on_the_safe_side_of_its_measure(text: str):
+    stats = TextStats(text, "en")
+    for rules in PROFILES.values():
+        for rule in rules:
+            value = rule.measure(stats)
+            if rule.bound and value is not None:
+                bound = rule.bound(stats)
+                assert bound >= value if rule.at_most else bound <= value, rule.name
+
+
+@given(TEXTS)
+def test_words_and_tokens_of_english_are_counted_as_those_of_any_script(text: str):
+    stats = TextStats(text)
+    words = [word for word in stats._cores if word]
+    assert stats.prose_words[:2] == (
+        len(words),
+        sum(any(map(str.isalpha, word)) for word in words),
+    )
+    addressed = re.sub(r"\]\([^()\n]{0,2000}\)", "] ", " ".join(stats.lines))
+    plain = re.sub(r"https?://\S+", " ", addressed).casefold()
+    assert stats.tokens == re.findall(r"\w+", plain)
+    assert stats.odd_characters == sum(map(_is_odd, stats.prose))

@@ -1,0 +1,125 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.documents.clean import line_joining as prose
+from pipeline.documents.clean import pdf_text as paper
+from pipeline.text.fences import outside_code
+from tests.pipeline.documents.making import PROSE
+
+
+def test_running_headers_and_page_numbers_go_and_pages_join():
+    pages = [
+        f"Manual - G2\n\nText of part {part} begins here and\nPage {number} of 3"
+        for number, part in enumerate("abc", start=1)
+    ]
+    pages[1] = pages[1].replace("Text", "goes on. Text")
+    assert paper.repair("\f".join(pages)) == (
+        "Text of part a begins here and goes on. Text of part b begins here and Text of part c "
+        "begins here and"
+    )
+
+
+def test_a_chapter_header_that_changes_goes_too():
+    pages = [
+        f"Chapter {1 + page // 4}: {'Set-up' if page < 4 else 'Use'} {page}\n\nSentence "
+        f"{'abcdefgh'[page]} stands here."
+        for page in range(8)
+    ]
+    assert "Chapter" not in paper.repair("\f".join(pages))
+
+
+def test_a_sentence_on_two_pages_inside_the_text_stays():
+    pages = [
+        "A first line that differs.\nPress the button.\nA last one too.",
+        "Another first line.\nPress the button.\nAnd another last.",
+    ]
+    assert paper.repair("\f".join(pages)).count("Press the button.") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the irri-\ngation of beds", "the irrigation of beds"),
+        ("it re-\nenters as one re-enters elsewhere", "it re-enters as one re-enters elsewhere"),
+        ("it re-\nenters as one reenters elsewhere", "it reenters as one reenters elsewhere"),
+        ("over Wi-\nFi and USB-\nport", "over Wi-Fi and USB-port"),
+        ("a self-\ntest runs", "a self-test runs"),
+        ("x-\nray", "x-ray"),
+        ("from 10-\n20 bar", "from 10- 20 bar"),
+        ("broken at the irri-\fgation page", "broken at the irrigation page"),
+    ],
+)
+def test_words_broken_at_line_ends_are_joined_but_compounds_keep_their_hyphen(
+    text: str, expected: str
+):
+    assert paper.repair(text) == expected
+
+
+def test_wrapped_lines_become_paragraphs_lists_and_headings():
+    text = (
+        "3.2 Set points\n\nThe set point is the value that the\ncontroller keeps.\n"
+        "A second paragraph starts here, since\nthe line above is short.\n\n"
+        "\u2022 first item that\nis wrapped\n\u2022 second item\n\n# Big\nbody"
+    )
+    assert paper.repair(text) == (
+        "### 3.2 Set points\n\nThe set point is the value that the controller keeps.\n\nA second "
+        "paragraph starts here, since the line above is short.\n\n- first item that is wrapped\n"
+        "- second item\n\n# Big\n\nbody"
+    )
+
+
+def test_mojibake_spaces_and_invisible_characters_are_mended_outside_code():
+    text = (
+        "It\u00e2\u20ac\u2122s  5\u00a0\u00b0C\u200b e\u0301\r\n\n\n\nx  \n"
+        "```\na\u00a0  b\n\n\n\nc\n```"
+    )
+    assert prose.normalise(text) == "It's 5 °C é\n\nx\n```\na\u00a0  b\n\n\n\nc\n```"
+
+
+def test_front_matter_and_comments_of_markdown_go_but_not_from_code():
+    text = "---\ntitle: T\n---\nA<!-- hidden\nnote --> B\n```\n<!-- shown -->\n```\n<!-- open"
+    assert prose.strip_metadata(text) == "A B\n```\n<!-- shown -->\n```\n<!-- open"
+
+
+def test_relative_links_become_text_and_others_stay():
+    text = "[a](../b.html#c) [d](https://e.example/f) ![g](h.png) [i\nj](k.md) `[l](m)`"
+    assert (
+        outside_code(text, prose.unlink) == "a [d](https://e.example/f) ![g](h.png) i\nj `[l](m)`"
+    )
+    assert outside_code("```\n[a](b)\n```", prose.unlink) == "```\n[a](b)\n```"
+
+
+def test_capital_lines_of_plain_text_become_headings():
+    text = f"FIRMWARE 4.3\nVersion 4\n\nNEW FEATURES\n{PROSE}\n\nA22 AND B.\n\nOK"
+    assert prose.mark_headings(text).startswith(
+        f"# FIRMWARE 4.3\n\nVersion 4\n\n## NEW FEATURES\n\n{PROSE}\n\nA22 AND B.\n\nOK"
+    )
+
+
+MARKDOWN = st.lists(
+    st.sampled_from(
+        [
+            *("```", "````", "~~~", "`", "> ", " ", "  ", "\t", "\n", "\n\n\n", "a", "[a](b)"),
+            *("\x00", "\x0b", "\x1c", "\x1b[0m", "\u00a0", "\u2003", "\u200b", "\u00ad"),
+            *("\u2019", "\u00e9"),
+        ]
+    ),
+    max_size=30,
+).map("".join)
+
+
+@given(MARKDOWN)
+def test_white_space_and_invisible_characters_go_whatever_stands_beside_them(text: str):
+    mended = prose._mend(text)
+    plain = re.sub(r"(?<=\S)(?: [ \t]+|\t[ \t]*)", " ", mended)
+    assert plain == mended
+    assert not prose._INVISIBLE.search(mended)
+    assert not re.search(r"[ \t](?:\n|\Z)|\n{3}", mended)
+
+
+@given(st.text(st.sampled_from("a \n\u00a0\x0b"), max_size=30))
+def test_runs_of_spaces_are_found_by_either_pattern(text: str):
+    assert prose._SPACE_RUNS.sub(" ", text) == prose._RUNS.sub(" ", text)

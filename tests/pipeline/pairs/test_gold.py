@@ -1,0 +1,237 @@
+"""Gold pairs follow their document into its split, or are dropped with a reason."""
+
+import random
+
+import pytest
+from pandera.typing.polars import DataFrame
+from polars.testing import assert_frame_equal
+
+from pipeline.core.cache import short_id
+from pipeline.core.errors import InputError
+from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.pairs.gold import GoldRow, attach_gold, read_row
+from pipeline.pairs.jsonl import read_jsonl
+from pipeline.pairs.pair_id import pair_id
+from schemas.chunks import Chunks
+from schemas.documents import RawDocuments, UniqueDocuments
+from schemas.drops import Drops
+from schemas.pairs import SettledPairs
+from schemas.splits import Splits
+from tests.conftest import ROOT
+
+SURVIVORS = {"manual/a.md": "train", "manual/b.md": "test", "notes.jsonl#2": "validation"}
+COPY, POOR = "manual/copy-of-b.md", "manual/poor.md"
+
+
+def raw_row(source: str) -> dict:
+    return {
+        "doc_id": short_id(source),
+        "source": source,
+        "format": "markdown",
+        "title": source,
+        "text": "x",
+        "span_start": 0,
+        "span_end": 1,
+    }
+
+
+def section(name: str, text: str, split: str) -> tuple[dict, dict]:
+    """A chunk of manual/a.md, and its place."""
+    key = {"chunk_id": short_id("chunk", name), "doc_id": short_id("manual/a.md")}
+    chunk = {"title": "", "section": name, "start": 0, "end": 9, "text": text, "tokens": 9}
+    return key | chunk, key | {"cluster_id": short_id("section", name), "split": split}
+
+
+def attach(rows: list[dict], *sections: tuple[dict, dict]) -> Outcome[SettledPairs]:
+    raw: DataFrame[RawDocuments] = table(
+        RawDocuments, (raw_row(source) for source in [*SURVIVORS, COPY, POOR])
+    )
+    survivors = table(
+        UniqueDocuments,
+        (
+            raw_row(source)
+            | {"language": "en", "cluster_id": short_id("c", source), "cluster_size": 1}
+            for source in SURVIVORS
+        ),
+    )
+    splits = table(
+        Splits,
+        (
+            {
+                "doc_id": short_id(source),
+                "chunk_id": "",
+                "cluster_id": short_id("c", source),
+                "split": where,
+            }
+            for source, where in SURVIVORS.items()
+        ),
+    )
+    if sections:
+        splits = table(Splits, (place for _, place in sections))
+    chunks = table(Chunks, (chunk for chunk, _ in sections))
+    duplicates = drops(
+        [Drop(short_id(COPY), "near_duplicate", "", 0.9, 0.8, short_id("manual/b.md"))]
+    )
+    return attach_gold(rows, survivors, duplicates, raw, splits, chunks, "gold.jsonl")
+
+
+def gold(question: str, document: str, answer: str = "Five seconds.") -> dict:
+    return {"question": question, "answer": answer, "document": document}
+
+
+def test_a_row_about_a_document_that_is_split_by_section_goes_where_its_words_stand():
+    sections = (
+        section("Pump", "The pump is primed for five seconds before each start.", "train"),
+        section("Tank", "The tank is emptied in autumn, before the first frost.", "test"),
+    )
+    rows = [
+        gold("How long is the pump primed?", "manual/a.md"),
+        gold("When is the tank emptied?", "manual/a.md", "In autumn."),
+        gold("Quanto costa?", "manual/a.md", "Niente."),
+    ]
+    outcome = attach(rows, *sections)
+    where = dict(outcome.kept.select("instruction", "split").iter_rows())
+    assert where == {rows[0]["question"]: "train", rows[1]["question"]: "test"}
+    assert set(outcome.kept["cluster_id"]) == {place["cluster_id"] for _, place in sections}
+    assert outcome.reasons == {"document_dropped": 1}
+
+
+def test_a_gold_pair_has_the_split_and_cluster_of_its_document():
+    outcome = attach([gold(f"What is in {source}?", source) for source in SURVIVORS])
+    SettledPairs.validate(outcome.kept, lazy=True)
+    for row in outcome.kept.iter_rows(named=True):
+        source = row["instruction"].removeprefix("What is in ").removesuffix("?")
+        assert row["split"] == SURVIVORS[source]
+        assert row["cluster_id"] == short_id("c", source)
+        assert (row["origin"], row["status"], row["generator"]) == ("gold", "gold", "gold.jsonl")
+        assert row["pair_id"] == pair_id(
+            row["instruction"], "", row["response"], row["doc_id"], "gold"
+        )
+
+
+def test_a_question_about_a_duplicate_follows_its_survivor():
+    outcome = attach([gold("How long?", COPY)])
+    assert outcome.kept["doc_id"].to_list() == [short_id("manual/b.md")]
+    assert outcome.kept["split"].to_list() == ["test"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (gold("Who?", "manual/missing.md"), "unknown_document"),
+        (gold("Who?", POOR), "document_dropped"),
+        (gold("  ", "manual/a.md"), "malformed_row"),
+        (gold("Who?", "manual/a.md", answer=None), "malformed_row"),
+        ({"question": "Who?", "document": "manual/a.md"}, "malformed_row"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_dropped_with_its_reason(row, reason):
+    outcome = attach([row, gold("What is it?", "manual/a.md"), gold("Why?", "manual/a.md")])
+    Drops.validate(outcome.dropped, lazy=True)
+    assert outcome.balances
+    assert outcome.reasons == {reason: 1}
+
+
+USER, ASSISTANT = {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Rain."}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"question": "Why?", "answer": "Rain."},
+        {"instruction": " Why?", "response": "Rain.\n"},
+        {"instruction": "Why?", "input": "", "output": "Rain."},
+        {"prompt": "Why?", "completion": "Rain."},
+        {"messages": [{"role": "system", "content": "Be brief."}, USER, ASSISTANT]},
+        {"prompt": [USER], "completion": [ASSISTANT]},
+    ],
+)
+def test_a_row_is_read_under_the_names_that_files_of_others_have(row):
+    outcome = attach([row | {"document": "manual/a.md"}])
+    assert outcome.kept.select("instruction", "input", "response").rows() == [("Why?", "", "Rain.")]
+
+
+def test_the_input_of_an_instruction_is_kept_and_tells_questions_apart():
+    rows = [
+        {"instruction": "Sum it up.", "input": text, "output": "So.", "document": "manual/a.md"}
+        for text in ("First log.", "Second log.")
+    ]
+    outcome = attach(rows)
+    assert sorted(outcome.kept["input"]) == ["First log.", "Second log."]
+
+
+@pytest.mark.parametrize(
+    "messages", [[USER], [ASSISTANT, USER], [USER, ASSISTANT, USER, ASSISTANT], ["Why?"], "Why?"]
+)
+def test_messages_that_are_not_one_question_and_its_answer_are_malformed(messages):
+    found = read_row({"messages": messages, "document": "manual/a.md"})
+    assert isinstance(found, Drop) and found.reason == "malformed_row"
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ({"q": "Why?", "a": "Rain."}, "3 of 5 rows are bad .*malformed_row: question, answer"),
+        ({"question": "Why?", "answer": "Rain."}, "malformed_row: document missing"),
+        (gold("Why?", "c:/docs/a.md"), "unknown_document: c:/docs/a.md: Why?"),
+    ],
+)
+def test_a_file_of_mostly_bad_rows_stops_with_the_first_one_and_what_was_expected(row, found):
+    good = [gold("How long?", "manual/a.md"), gold("How far?", "manual/a.md")]
+    with pytest.raises(InputError, match=rf"gold.jsonl: .*{found}.*expected question and answer"):
+        attach([*good, row, row, row])
+    assert attach([*good, row, row]).kept.height == 2
+
+
+def test_a_row_need_not_name_the_only_document():
+    assert read_row({"question": "Why?", "answer": "Rain."}, "book.pdf") == GoldRow(
+        "Why?", "", "Rain.", "book.pdf"
+    )
+
+
+def test_a_question_asked_twice_is_kept_once():
+    outcome = attach([gold("How long?", "manual/a.md"), gold("how long", "manual/b.md", "Ten.")])
+    assert outcome.balances
+    assert outcome.reasons == {"duplicate_question": 1}
+    assert outcome.dropped["related_id"].to_list() == outcome.kept["pair_id"].to_list()
+
+
+def test_the_order_of_the_rows_changes_nothing():
+    rows = [
+        gold(f"Question {n % 5}?", [*SURVIVORS, COPY, POOR, "none.md"][n % 6]) for n in range(30)
+    ]
+    outcome = attach(rows)
+    random.Random(1).shuffle(rows)
+    assert outcome.balances
+    assert_frame_equal(outcome.kept, attach(rows).kept)
+    assert_frame_equal(outcome.dropped, attach(rows).dropped)
+
+
+def test_the_gold_file_of_the_repository_has_no_malformed_row_or_repeated_question():
+    rows = read_jsonl(ROOT / "data/gold/gold.jsonl")
+    assert len(rows) >= 120
+    assert all(isinstance(read_row(row), GoldRow) for row in rows)
+    assert len({row["question"].casefold() for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"a": 1}\n{"a": \n', "line 2: not JSON"),
+        (b'{"a": 1}\n\n[1]\n', "line 3: a JSON list found; expected an object"),
+        (b'{"a": 1}\n{"a": "\xe9"}\n', "line 2: not UTF-8"),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path, content, message):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_jsonl(path)
+
+
+def test_a_missing_file_is_an_input_error_and_odd_line_ends_are_read(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_jsonl(tmp_path / "none.jsonl")
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes('\ufeff{"a": "x\u2028y"}\r\n\r\n{"a": 2}'.encode())
+    assert read_jsonl(path) == [{"a": "x\u2028y"}, {"a": 2}]

@@ -1,0 +1,108 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.cache import Cache
+from pipeline.pairs.jsonl import read_jsonl
+from pipeline.pairs.seeds import seed_tasks
+from pipeline.pairs.self_instruct import parse_task, self_instruct
+from pipeline.pairs.teachers.endpoint import EndpointTeacher
+from pipeline.pairs.teachers.replies import CachingTeacher
+from pipeline.settings import GenerateSettings, TeacherSettings
+from tests.conftest import ROOT
+from tests.pipeline.pairs.endpoint_server import chat, serving
+
+SEEDS = seed_tasks(read_jsonl(ROOT / "data/seeds/seed_tasks.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("text", "task"),
+    [
+        (" Name three herbs.\nInput: <none>", ("Name three herbs.", "")),
+        (" Name three herbs.\nInput:", ("Name three herbs.", "")),
+        ("Sort the words.\nInput: pear, apple\nOutput: apple", ("Sort the words.", "pear, apple")),
+        (" Name three herbs.\nOutput: thyme, sage, dill", ("Name three herbs.", "")),
+        ("Name three herbs.", None),
+        ("", None),
+        ("\nInput: pear", None),
+        ("Sort the following:\nInput: pear", None),
+        ("12.\nInput: pear", None),
+    ],
+)
+def test_a_task_is_an_instruction_line_and_an_input_line(text, task):
+    assert parse_task(text) == task
+
+
+def _teacher(url):
+    return EndpointTeacher(
+        TeacherSettings(kind="openai", model="tiny", base_url=url, max_retries=0), None
+    )
+
+
+def _script(number, body):
+    content = body["messages"][0]["content"]
+    if "Task:" not in content:
+        return chat(f"Done: {content[:40]}")
+    token = sum(content.encode()) % 10_007
+    return chat(f" Write about topic number {token}.\nInput: <none>")
+
+
+def _shown_tasks(body):
+    lines = body["messages"][0]["content"].splitlines()
+    return [line.split("Task: ", 1)[1] for line in lines if ". Task: " in line]
+
+
+def test_six_human_tasks_and_two_of_its_own_are_shown_and_only_human_ones_at_first():
+    settings = GenerateSettings(self_instruct_tasks=16)
+    with serving(_script) as server:
+        harvest = self_instruct(SEEDS, settings, _teacher(server.url))
+    human = {" ".join(text.split()) for text in SEEDS["instruction"]}
+    prompts = [body for body in server.bodies if "Task:" in body["messages"][0]["content"]]
+    own = sorted(sum(task not in human for task in _shown_tasks(body)) for body in prompts)
+    assert own == [0] * 8 + [2] * 8
+    assert all(len(_shown_tasks(body)) == 8 for body in prompts)
+    assert len(harvest.pairs) == 16
+    ids = set(SEEDS["seed_task_id"])
+    for pair in harvest.pairs:
+        shown = pair["seed_task_id"].split(" ")
+        assert len(shown) in (6, 8)
+        assert set(shown) <= ids
+        assert (pair["origin"], pair["doc_id"], pair["chunk_id"]) == ("self_instruct", "", "")
+
+
+def test_each_failure_is_a_drop_with_its_reason():
+    def script(number, body):
+        content = body["messages"][0]["content"]
+        if "Task:" not in content:
+            return chat("half an ans", finish="abort") if "cut" in content else chat("")
+        replies = ["no task", " Write cut text.\nInput: <none>", " Say nothing.\nInput: <none>"]
+        return chat(replies[sum(content.encode()) % 3])
+
+    with serving(script) as server:
+        harvest = self_instruct(
+            SEEDS, GenerateSettings(self_instruct_tasks=12), _teacher(server.url)
+        )
+    assert harvest.pairs == []
+    assert len(harvest.drops) == 12
+    assert {drop.reason for drop in harvest.drops} == {"unparsable", "cut_short"}
+
+
+def test_a_task_whose_reply_was_cut_is_none():
+    cut = chat(" Sort the words by their length.\nInput: pear, app", finish="content_filter")
+    with serving(lambda number, body: cut) as server:
+        settings = GenerateSettings(self_instruct_tasks=1)
+        harvest = self_instruct(SEEDS, settings, _teacher(server.url))
+    assert (harvest.pairs, [drop.reason for drop in harvest.drops]) == ([], ["cut_short"])
+
+
+def test_seed_tasks_in_any_order_give_the_same_requests(tmp_path: Path):
+    settings = GenerateSettings(self_instruct_tasks=8)
+    with serving(_script) as server:
+        teacher = CachingTeacher(_teacher(server.url), Cache(tmp_path))
+        first = self_instruct(SEEDS, settings, teacher)
+        calls = len(server.bodies)
+        shuffled = SEEDS.sample(fraction=1.0, shuffle=True, seed=5)
+        second = self_instruct(shuffled, settings, teacher)
+    assert len(server.bodies) == calls
+    assert json.dumps(first.pairs) == json.dumps(second.pairs)
