@@ -12,7 +12,7 @@ class Chunks(Table):
     doc_id: str = pa.Field(str_matches=ID)
     title: str = pa.Field()
     section: str = pa.Field()
-    """Heading path, ``Irrigation > Set points``; empty above the first heading."""
+    """Heading path, ``Installation > Linux``; empty above the first heading."""
     start: int = pa.Field(ge=0)
     """Character range in the text of UniqueDocuments: ``text[start:end]`` is the chunk."""
     end: int = pa.Field(gt=0)

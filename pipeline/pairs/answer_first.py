@@ -19,8 +19,9 @@ from pipeline.pairs.teachers.teacher import Messages, Reply, Request, Teacher
 from pipeline.pairs.weak_english import questions
 from pipeline.pairs.weak_english.evidence import NAME, Evidence, evidence, retrieval_rank, sentences
 from pipeline.pairs.weak_english.stems import stems
-from pipeline.pairs.weak_english.words import ARTICLES, STOPWORDS
+from pipeline.pairs.weak_english.words import ARTICLES
 from pipeline.settings import GenerateSettings
+from pipeline.text.stop_words import STOP_WORDS
 
 QUESTION_TOKENS = 18
 """Room behind the beginning of a question; longer ones are seldom good, and the longest row
@@ -153,7 +154,7 @@ def _candidate(part: EvidencePart, item: Evidence, settings: GenerateSettings) -
     chunk = part.chunk
     count = settings.questions_per_answer
     words = [word.lower() for word in item.text.split()]
-    english = sum(word in STOPWORDS for word in words) / len(words) >= ENGLISH
+    english = sum(word in STOP_WORDS for word in words) / len(words) >= ENGLISH
     begun = stems(item.text, part.names - ARTICLES, count) if english else []
     beginnings = [stem.text for stem in begun] or [""]
     requests = [

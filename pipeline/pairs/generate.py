@@ -295,6 +295,6 @@ GENERATE = Stage(
     {"chunks": Chunks},
     section="generate",
     dataset="candidate_pairs",
-    version=5,
+    version=6,
     holds_model=True,
 )

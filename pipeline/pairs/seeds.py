@@ -1,28 +1,32 @@
 """Seed tasks: what people wrote to start self-instruct from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pandera.typing.polars import DataFrame
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import table
 from pipeline.pairs.jsonl import read_jsonl
 from schemas.pairs import SeedTasks
 
-FIELDS: dict[str, type] = {
-    "id": str,
-    "name": str,
-    "instruction": str,
-    "input": str,
-    "output": str,
-    "is_classification": bool,
-}
-"""Fields of a line of the seed-task file and their types."""
 
-FILLED = {"id": 1, "instruction": 3, "output": 1}
-"""Fewest characters of the fields that may not be empty (the bounds of the schema)."""
+class _SeedTask(BaseModel):
+    """A line of the seed-task file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, str_strip_whitespace=True)
+
+    seed_task_id: Annotated[str, Field(alias="id", pattern=r"^\S+$")]
+    name: str
+    instruction: Annotated[str, Field(min_length=3)]
+    input: str
+    output: Annotated[str, Field(min_length=1)]
+    is_classification: bool
+
+
+FIELDS = ", ".join(field.alias or name for name, field in _SeedTask.model_fields.items())
 
 SHOWN = 5
 """Problems named in one message; the rest is counted."""
@@ -46,51 +50,37 @@ def seed_tasks(rows: Sequence[Mapping[str, Any]]) -> DataFrame[SeedTasks]:
     """
     if not rows:
         raise InputError(
-            "seed tasks: none found; expected at least one line "
-            f"with the fields {', '.join(FIELDS)}; fill the seed-task file"
+            f"seed tasks: none found; expected at least one line with the fields {FIELDS}; "
+            "fill the seed-task file"
         )
+    tasks: list[_SeedTask] = []
     problems: list[str] = []
     first_with: dict[str, int] = {}
     for number, row in enumerate(rows, start=1):
-        found = _problems(row)
-        problems += [f"row {number}: {problem}" for problem in found]
-        if found:
+        try:
+            task = _SeedTask.model_validate(row)
+        except ValidationError as error:
+            problems += [f"row {number}: {problem}" for problem in _problems(error)]
             continue
-        other = first_with.setdefault(row["id"].strip(), number)
+        tasks.append(task)
+        other = first_with.setdefault(task.seed_task_id, number)
         if other != number:
-            problems.append(f"row {number}: id {row['id']!r} is that of row {other} as well")
+            problems.append(
+                f"row {number}: id {task.seed_task_id!r} is that of row {other} as well"
+            )
     if problems:
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise InputError(
             f"seed tasks: {'; '.join(problems[:SHOWN])}{more}; expected the fields "
-            f"{', '.join(FIELDS)} with an id of its own in each row; mend these rows"
+            f"{FIELDS} with an id of its own in each row; mend these rows"
         )
-    tasks = (
-        {
-            "seed_task_id": row["id"].strip(),
-            "name": row["name"].strip(),
-            "instruction": row["instruction"].strip(),
-            "input": row["input"].strip(),
-            "output": row["output"].strip(),
-            "is_classification": row["is_classification"],
-        }
-        for row in rows
+    return table(
+        SeedTasks,
+        [task.model_dump() for task in sorted(tasks, key=lambda task: task.seed_task_id)],
     )
-    return table(SeedTasks, sorted(tasks, key=lambda task: task["seed_task_id"]))
 
 
-def _problems(row: Mapping[str, Any]) -> list[str]:
-    problems = []
-    for name, kind in FIELDS.items():
-        if name not in row:
-            problems.append(f"{name} is missing")
-        elif not isinstance(row[name], kind):
-            problems.append(f"{name} is a {type(row[name]).__name__}, not a {kind.__name__}")
-        elif name == "id" and len(row[name].split()) > 1:
-            problems.append("id holds white space")
-        elif len(str(row[name]).strip()) < FILLED.get(name, 0):
-            problems.append(f"{name} is empty or too short")
-    known = ", ".join(sorted(set(row) - set(FIELDS)))
-    if known:
-        problems.append(f"unknown fields {known}")
-    return problems
+def _problems(error: ValidationError) -> Iterator[str]:
+    for item in error.errors():
+        value = "" if item["type"] == "missing" else f"{item['input']!r:.60} found; "
+        yield f"{item['loc'][0]}: {value}{item['msg']}"

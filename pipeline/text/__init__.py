@@ -1,1 +1,1 @@
-"""Text as all stages see it: words, tokens, languages, Markdown blocks, chat messages."""
+"""Functions of plain text that several parts of the pipeline share; imports none of them."""

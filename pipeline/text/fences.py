@@ -177,7 +177,7 @@ def _blocks(text: str) -> list[tuple[int, int]]:
 
 
 def _parsed(text: str) -> list[tuple[int, int]]:
-    from pipeline.text.markdown_blocks import parse_blocks  # few texts need it
+    from pipeline.text.markdown import parse_blocks  # few texts need it
 
     begins = [0, *(line.end() for line in re.finditer("\n", text)), len(text) + 1]
     # A comment that does not end would take all below it.

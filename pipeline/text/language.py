@@ -2,12 +2,9 @@
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.text.fences import prose_of
-
-if TYPE_CHECKING:
-    from pipeline.text.language_model import Identifier
 
 WINDOWS = 4
 """Places of a long text that are looked at, from its start to its end."""
@@ -56,7 +53,7 @@ def _classify(prose: str, window: int) -> Language:
 
 
 @cache
-def _identifier() -> "Identifier":
-    from pipeline.text.language_model import load  # numpy: settings load without it
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # imports numpy; settings do not
 
-    return load()
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -25,7 +25,7 @@ MEGABYTES = 2048
 def chunk(
     documents: DataFrame[UniqueDocuments], settings: ChunkSettings, count_tokens: CountTokens
 ) -> Outcome[Chunks]:
-    """Cut documents into chunks of at most ``settings.max_tokens`` tokens.
+    """Cut documents into chunks of at most ``settings.max_tokens`` tokens of the document.
 
     A chunk holds whole blocks (paragraph, list, table, code) of one section. A block that is too
     long is cut between items, lines or sentences, and a sentence that is too long between

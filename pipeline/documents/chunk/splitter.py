@@ -6,10 +6,11 @@ from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from sentencex import segment
 
-from pipeline.text.markdown_blocks import Block, parse_blocks
-from pipeline.text.tokens import CountTokens, Ruler, ruler_of
+from pipeline.text.markdown import parse_blocks
+from pipeline.text.tokens import CountPart, CountTokens, part_counter
 
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
     from pipeline.settings import ChunkSettings
@@ -78,7 +79,7 @@ def cut(document: Mapping[str, Any], settings: "ChunkSettings", count_tokens: Co
         count_tokens: length of a text by the tokenizer of the base model.
     """
     text: str = document["text"]
-    cutter = _Cutter(text, document["language"], settings, ruler_of(count_tokens, text), {})
+    cutter = _Cutter(text, document["language"], settings, part_counter(count_tokens, text), {})
     pieces = [piece for section in _sections(text) for piece in cutter.pieces(section)]
     joined = cutter.join_short(pieces)
     long_enough = [piece for piece in joined if piece.tokens >= settings.min_tokens]
@@ -123,7 +124,7 @@ def _plain(heading: str) -> str:
     return " ".join(heading.split())
 
 
-def _items(tokens: Sequence[Block], place: int) -> Iterator[int]:
+def _items(tokens: Sequence[Token], place: int) -> Iterator[int]:
     """Yield the first line of each item of the list that opens at a place."""
     for number in range(place + 1, len(tokens)):
         token = tokens[number]
@@ -149,12 +150,12 @@ class _Cutter(NamedTuple):
     text: str
     language: str
     settings: "ChunkSettings"
-    ruler: Ruler
+    count_part: CountPart
     known: dict[tuple[int, int], int]
 
     def tokens(self, start: int, end: int) -> int:
         if (start, end) not in self.known:
-            self.known[start, end] = self.ruler(start, end)
+            self.known[start, end] = self.count_part(start, end)
         return self.known[start, end]
 
     def pieces(self, section: Section) -> list[Piece]:

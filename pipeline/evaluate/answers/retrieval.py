@@ -5,16 +5,14 @@ time the documents are there to be looked up, while a fine-tuned model has to kn
 references of the test rows are not in it.
 """
 
-import logging
-from collections.abc import Sequence
-
 import numpy as np
 from pandera.typing.polars import DataFrame
 
 from pipeline.evaluate.answers.prompts import Passage
 from pipeline.evaluate.measures.grounding import chunk_text
-from pipeline.pairs.screen.form import STOP_WORDS
 from pipeline.pairs.screen.grounding import stem
+from pipeline.text.bm25 import bm25
+from pipeline.text.stop_words import STOP_WORDS
 from pipeline.text.words import words
 from schemas.chunks import Chunks
 from schemas.pairs import Examples
@@ -37,22 +35,18 @@ def retrieve(
         By pair_id the best chunk first, ties by chunk_id. A question without a chunk that shares
         a word has an empty passage.
     """
-    import bm25s
-
-    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it is at DEBUG as imported
     corpus = chunks.sort("chunk_id")
     texts = [chunk_text(row) for row in corpus.iter_rows(named=True)]
     ids, doc_ids = corpus["chunk_id"].to_list(), corpus["doc_id"].to_list()
     rows = examples.sort("pair_id")
     if not texts:
         return {pair: Passage("", (), ()) for pair in rows["pair_id"]}
-    index = bm25s.BM25(method="lucene")
-    index.index([_terms(text) for text in texts], show_progress=False)
+    scores_of = bm25([_terms(text) for text in texts], k1=1.5, b=0.75)
     found = {}
     for pair, messages in rows.select("pair_id", "messages").iter_rows():
         question = next(item["content"] for item in reversed(messages) if item["role"] == "user")
-        # Rounded, so that equal chunks tie exactly and the stable sort goes by chunk_id.
-        scores = np.asarray(index.get_scores(_terms(question)), dtype=np.float64).round(5)
+        scores = scores_of(_terms(question))
+        # Of equal chunks the stable sort takes the first chunk_id.
         best = [int(place) for place in np.argsort(-scores, kind="stable")[:count]]
         best = [place for place in best if scores[place] > 0]
         found[pair] = Passage(
@@ -63,6 +57,5 @@ def retrieve(
     return found
 
 
-def _terms(text: str) -> Sequence[str]:
-    # bm25s refuses an empty query; a word that no text has scores 0 everywhere.
-    return [stem(word) for word in words(text) if word not in STOP_WORDS] or ["\0"]
+def _terms(text: str) -> list[str]:
+    return [stem(word) for word in words(text) if word not in STOP_WORDS]

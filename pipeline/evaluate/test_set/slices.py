@@ -12,7 +12,7 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.evaluate.statistics.intervals import Interval, Resampling, holm, interval, p_value
-from pipeline.pairs.screen.form import QUESTION_WORDS
+from pipeline.text.stop_words import QUESTION_WORDS
 from pipeline.text.words import words
 from schemas.documents import UniqueDocuments
 from schemas.pairs import Examples

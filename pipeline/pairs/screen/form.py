@@ -11,6 +11,7 @@ from pipeline.pairs.answer_text import CONTROL_TOKEN
 from pipeline.settings import ScreenSettings
 from pipeline.text.fences import prose_of
 from pipeline.text.language import identify
+from pipeline.text.stop_words import STOP_WORDS
 from pipeline.text.words import same_text, words
 
 
@@ -45,18 +46,6 @@ Rule = Callable[[Candidate, ScreenSettings], Finding | None]
 def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
-
-STOP_WORDS = _set(
-    "a about after again all also am an and any are as at be because been before being between "
-    "both but by can could did do does doing down during each few for from further had has have "
-    "having he her here his if in into is it its itself just may me might more most must my no "
-    "nor not now of off on once only or other our out over own same shall she should so some "
-    "such than that the their them then there these they this those through to too under until "
-    "up very was we were while will with would you your"
-)
-"""English words that say nothing of the subject; question words are none of them."""
-
-QUESTION_WORDS = _set("how what when where which who whom whose why")
 
 CLOSING = " \"')\u2019\u201d"
 """What may stand behind the question mark."""

@@ -3,13 +3,12 @@
 import re
 
 from pipeline.pairs.screen.form import (
-    QUESTION_WORDS,
-    STOP_WORDS,
     Candidate,
     Finding,
     Rule,
 )
 from pipeline.settings import ScreenSettings
+from pipeline.text.stop_words import QUESTION_WORDS, STOP_WORDS
 from pipeline.text.words import contains, words
 
 NUMBER_WORDS = {

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import sentencex
 
-from pipeline.pairs.weak_english.words import STOPWORDS
+from pipeline.text.bm25 import bm25
+from pipeline.text.stop_words import QUESTION_WORDS, STOP_WORDS
 
 MIN_WORDS, MAX_WORDS = 8, 40
 
@@ -74,12 +75,12 @@ TO_THE_MODEL = re.compile(
 
 PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>")
 NUMBER = re.compile(r"(?<![\w-])\d")
-"""A number; the digits of a name such as FW-200 are part of the name."""
+"""A number; the digits of a name such as X-200 are part of the name."""
 NAME = re.compile(r"(?<=\s)(?:[A-Z][\w/-]*|[\w-]*[a-z][A-Z]\w*)")
 """A capitalised or mixed-case word that does not begin the sentence."""
 NUMBER_IN = re.compile(r"\d")
 CODE = re.compile(r"(?:[A-Z][a-z]+ )?[A-Z][\w-]*\d")
-"""The subject is a product or a code (``FW-S1 sensors``, ``Alarm A26``)."""
+"""The subject is a product or a code (``X-20 sensors``, ``Error E26``)."""
 LINK = re.compile(r"https?://|www\.", re.IGNORECASE)
 AFTER_UNIT = re.compile(r"(?<=\d )([^\s\d.]{1,5}\.) +(?=[A-Z])")
 """End of a sentence behind a number and its unit (``at 2 m/s. The``): sentencex takes many units
@@ -129,13 +130,13 @@ def sentences(text: str, language: str = "en") -> list[str]:
 def content_words(text: str) -> list[str]:
     """Return the lower-case words of a text that carry meaning, repeats included.
 
-    A hyphen joins the parts of a code (``FW-200``), not those of a word (``warm-up``).
+    A hyphen joins the parts of a code (``X-200``), not those of a word (``warm-up``).
     """
     words = []
     for match in WORD.finditer(text.lower()):
         word = match.group()
         words += [word] if NUMBER_IN.search(word) else word.split("-")
-    return [word for word in words if word not in STOPWORDS]
+    return [word for word in words if word not in STOP_WORDS and word not in QUESTION_WORDS]
 
 
 def stands_alone(sentence: str) -> bool:
@@ -199,24 +200,10 @@ def retrieval_rank(question: str, answer: str, all_sentences: Sequence[str]) -> 
     six characters, with the idf of this chunk. A sentence with the same score as the answer counts
     as before it, so a question that shares no word with the answer never ranks first.
     """
-    documents = [Counter(_stems(s)) for s in all_sentences]
-    mean = sum(d.total() for d in documents) / max(len(documents), 1) or 1.0
-    holding = Counter(stem for d in documents for stem in d)
-    query = set(_stems(question))
-
-    def score(document: Counter[str]) -> float:
-        norm = 1.2 * (0.25 + 0.75 * document.total() / mean)
-        return sum(
-            math.log(1 + (len(documents) - holding[stem] + 0.5) / (holding[stem] + 0.5))
-            * (document[stem] * 2.2 / (document[stem] + norm))
-            for stem in sorted(query & document.keys())
-        )
-
-    own = score(Counter(_stems(answer)))
-    others = (s for s in all_sentences if s != answer)
-    if own == 0.0:
-        return len(documents)
-    return 1 + sum(score(Counter(_stems(s))) >= own for s in others)
+    others = [sentence for sentence in all_sentences if sentence != answer]
+    scores_of = bm25([_stems(sentence) for sentence in (answer, *others)], k1=1.2, b=0.75)
+    own, *rest = scores_of(sorted(set(_stems(question))))
+    return 1 + sum(score >= own for score in rest) if own else len(all_sentences)
 
 
 def best_sentence(answer: str, all_sentences: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """First words of questions about a sentence, by rule.
 
 A model of 135M parameters left alone asks "Which device or feature is this?"; given "How long
-does the FW-C2 need" it ends the question well. So its questions are begun for it: the subject is
+does the X-20 need" it ends the question well. So its questions are begun for it: the subject is
 taken from the sentence, the question word from what the rest tells (a duration, a count, a place,
 a condition). The rules know English; other sentences get plain question words.
 """
@@ -131,7 +131,7 @@ def _with_auxiliary(subject: str, verb: str, rest: str) -> list[str]:
 
 
 def _with_participle(rest: str, asked: str) -> list[str]:
-    """``mounted at half crop height`` -> ``Where should the FW-C2 be mounted``."""
+    """``mounted at half crop height`` -> ``Where should the X-20 be mounted``."""
     match = DONE.match(rest)
     if not match:
         place = _question_word(rest, "", "")
@@ -143,7 +143,7 @@ def _with_participle(rest: str, asked: str) -> list[str]:
 
 
 def _with_verb(sentence: str, names: frozenset[str]) -> list[str]:
-    """``The FW-200 stores up to 40 programs`` -> ``How many programs does the FW-200 store``."""
+    """``The X-200 stores up to 40 programs`` -> ``How many programs does the X-200 store``."""
     words = sentence.split()
     for place in range(1, min(len(words) - 1, 12)):
         verb, auxiliary = _verb_at(words, place)
@@ -250,5 +250,5 @@ def _inside(phrase: str, names: frozenset[str]) -> str:
         if first in names or not (first[:1].isupper() and first[1:].islower()):
             return phrase
         if after[:1].isupper() or after[:1].isdigit():
-            return phrase  # Alarm A26, Fernwick Cloud: a name of two words
+            return phrase  # Error E26, Acme Cloud: a name of two words
     return first.lower() + phrase[len(first) :]

@@ -64,7 +64,7 @@ responsible suitable sufficient typical valid visible
 """They belong to the verb of a question: ``How long is a manual return possible``."""
 
 ARTICLES = _words("""
-A All An Any At Controllers Each Every Four One Only Several The Three Two Up Users
+A All An Any At Each Every Four One Only Several The Three Two Up
 """)
 
 AUXILIARIES = _words("""
@@ -73,13 +73,6 @@ are can cannot has have is may must should was were will
 
 ADVERBS = _words("""
 also always automatically first now only still then usually
-""")
-
-STOPWORDS = _words("""
-a an and any are as at be been but by can could did do does for from had has have how if in into
-is it its may more most must no not of off on or out over shall should so some such than that
-the their then there these they this those to until up was were what when where which while who
-why will with would you your
 """)
 
 GENERIC = _words("""

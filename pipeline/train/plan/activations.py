@@ -48,11 +48,11 @@ def activation_bytes(
         settings: resolved.
         batch: the pass.
         value: bytes of a value of the compute type, 2 or 4.
-        cpu: whether it runs on a CPU, with attention in blocks.
+        cpu: whether it runs on a CPU, with attention in blocks where it computes bfloat16.
     """
     method, places = settings.method, settings.virtual_tokens or 0
     tokens = batch.tokens + (places if method in ("prompt", "p_tuning") else 0)
-    blocks = cpu and not batch.masked
+    blocks = cpu and value < FLOAT32 and not batch.masked
     attention = _blocks(shape, value) if blocks else _sdpa(shape, value)
     block = _block(shape, settings, value, attention)
     if blocks and _keeps_attended(shape, settings, value):

@@ -31,12 +31,15 @@ def test_the_seed_tasks_of_the_repository_are_a_valid_table():
     ("rows", "message"),
     [
         ([], "none found"),
-        ([GOOD, {k: v for k, v in GOOD.items() if k != "output"}], "row 2: output is missing"),
-        ([GOOD | {"is_classification": "no"}], "row 1: is_classification is a str, not a bool"),
-        ([GOOD | {"instruction": "  "}], "row 1: instruction is empty"),
-        ([GOOD | {"outptu": ""}], "row 1: unknown fields outptu"),
+        ([GOOD, {k: v for k, v in GOOD.items() if k != "output"}], "row 2: output: Field required"),
+        (
+            [GOOD | {"is_classification": "no"}],
+            "row 1: is_classification: 'no' found; Input",
+        ),
+        ([GOOD | {"instruction": "  "}], "row 1: instruction: '  ' found; String should have at"),
+        ([GOOD | {"outptu": ""}], "row 1: outptu: '' found; Extra inputs are not perm"),
         ([GOOD, GOOD], "row 2: id 'seed-1' is that of row 1"),
-        ([GOOD | {"id": "seed 1"}], "row 1: id holds white space"),
+        ([GOOD | {"id": "seed 1"}], "row 1: id: 'seed 1' found; String should match"),
         ([{}] * 3, "and 13 more"),
     ],
 )

@@ -88,6 +88,7 @@ def calls(monkeypatch):
 
     monkeypatch.setitem(type(ALL_ATTENTION_FUNCTIONS)._global_mapping, "sdpa", counted)
     monkeypatch.setattr(attention, "CausalAttention", Counted)
+    monkeypatch.setattr(attention, "_is_faster_for", lambda model: True)
     return counts
 
 
@@ -126,3 +127,20 @@ def test_packed_and_masked_rows_keep_sdpa(model, monkeypatch):
     assert counts == {"sdpa": 2 * LAYERS, "blocks": 0}
     alone = model(input_ids=ids[:1, :3], use_cache=False).logits
     torch.testing.assert_close(found[:, :3], alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("weights", "processor"), [("float32", "bfloat16"), ("bfloat16", "float32")]
+)
+def test_sdpa_is_kept_unless_weights_and_processor_are_of_bfloat16(
+    tiny_base, monkeypatch, weights, processor
+):
+    import torch
+
+    from pipeline.train.cpu import attention
+
+    monkeypatch.setattr(attention, "compute_dtype", lambda device: getattr(torch, processor))
+    model = load_model(tiny_base.path, "cpu", getattr(torch, weights))
+    assert not attention._is_faster_for(model)
+    monkeypatch.setattr(attention, "compute_dtype", lambda device: torch.bfloat16)
+    assert attention._is_faster_for(model.to(torch.bfloat16))

@@ -51,8 +51,6 @@ def broken(text: str, rules: Sequence[Rule], language: str = "") -> list[Verdict
 def _broken(text: str, rules: Sequence[Rule], language: str) -> Iterator[Verdict]:
     stats = TextStats(text, language)
     for rule in rules:
-        if rule.bound and not rule.breaks(rule.bound(stats)):
-            continue
         value = rule.measure(stats)
         if value is not None and rule.breaks(value):
             yield Verdict(rule.name, value, rule.limit)

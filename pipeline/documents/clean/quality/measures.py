@@ -1,6 +1,7 @@
 """What a rule compares with its limit: a number of a text, or None where it says nothing."""
 
 import re
+from collections import Counter
 
 from pipeline.documents.clean.quality.stats import (
     ADDRESS,
@@ -9,6 +10,7 @@ from pipeline.documents.clean.quality.stats import (
     TextStats,
     count_words,
     duplicated,
+    is_odd,
     words_of,
 )
 from pipeline.documents.clean.quality.stop_words import STOP_WORDS
@@ -49,7 +51,7 @@ def words(stats: TextStats) -> float:
 
 
 def all_words(stats: TextStats) -> float:
-    """Words of the whole text, without a bound on how far is counted."""
+    """Words of the whole text, code included, however long it is."""
     return len(stats.words)
 
 
@@ -79,22 +81,25 @@ def linked_words(stats: TextStats) -> float | None:
 def words_with_letter(stats: TextStats) -> float | None:
     """Share of words of prose that hold a letter."""
     words = stats.prose_words
-    return None if words.total < PROSE_FROM else words.with_letter / words.total
+    if len(words) < PROSE_FROM:
+        return None
+    return sum(any(map(str.isalpha, word)) for word in words) / len(words)
 
 
 def word_length(stats: TextStats) -> float | None:
     """Mean length of the words of prose in scripts with spaces, when most words are."""
     words = stats.prose_words
-    if words.total < PROSE_FROM or stats.is_unspaced:
+    if len(words) < PROSE_FROM or stats.is_unspaced:
         return None
-    return stats.word_characters / words.total
+    return sum(map(len, words)) / len(words)
 
 
 def odd_characters(stats: TextStats) -> float | None:
     """Share of characters of prose that are no letter, digit, space or common punctuation."""
-    if stats.prose_words.total < PROSE_FROM:
+    if len(stats.prose_words) < PROSE_FROM:
         return None
-    return stats.odd_characters / len(stats.prose)
+    odd = sum(count for char, count in Counter(stats.prose).items() if is_odd(char))
+    return odd / len(stats.prose)
 
 
 def hashes(stats: TextStats) -> float | None:
@@ -189,16 +194,12 @@ def repeated_ngrams(stats: TextStats, size: int) -> float | None:
 
 def top_characters(stats: TextStats, size: int) -> float:
     """Share of the most frequent n-grams of characters in prose."""
-    from pipeline.documents.clean.quality.ngrams import character_share
-
-    return character_share(stats.prose, size)
+    return stats.character_ngrams.most_frequent_share(size)
 
 
 def repeated_characters(stats: TextStats, size: int) -> float:
     """Share of characters of prose in n-grams of characters that occur before."""
-    from pipeline.documents.clean.quality.ngrams import Ngrams
-
-    return Ngrams(stats.prose).repeated_share(size)
+    return stats.character_ngrams.repeated_share(size)
 
 
 def digits(stats: TextStats) -> float | None:
@@ -225,7 +226,7 @@ def _of_blocks(stats: TextStats, count: int) -> float | None:
 
 
 def _for_each_word(stats: TextStats, count: int) -> float | None:
-    return count / stats.prose_words.total if stats.prose_words.total else None
+    return count / len(stats.prose_words) if len(stats.prose_words) else None
 
 
 def _has_ngrams(stats: TextStats) -> bool:

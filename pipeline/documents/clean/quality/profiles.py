@@ -11,7 +11,6 @@ from functools import partial
 from typing import NamedTuple
 
 from pipeline.documents.clean.quality import measures
-from pipeline.documents.clean.quality.bounds import LOWER, UPPER, Bound
 from pipeline.documents.clean.quality.stats import TextStats
 
 Measure = Callable[[TextStats], float | None]
@@ -28,8 +27,6 @@ class Rule(NamedTuple):
     """Whether values above the limit break the rule, else those below."""
     source: str
     """Whose number it is."""
-    bound: Bound | None = None
-    """A text whose bound keeps the limit need not be measured."""
 
     def breaks(self, value: float) -> bool:
         """Whether a value is on the wrong side; the limit itself is allowed."""
@@ -37,15 +34,11 @@ class Rule(NamedTuple):
 
 
 def _most(name: str, measure: Measure, limit: float, source: str) -> Rule:
-    return Rule(name, measure, limit, True, source, UPPER.get(_function(measure)))
+    return Rule(name, measure, limit, True, source)
 
 
 def _least(name: str, measure: Measure, limit: float, source: str) -> Rule:
-    return Rule(name, measure, limit, False, source, LOWER.get(_function(measure)))
-
-
-def _function(measure: Measure) -> Callable[..., float | None]:
-    return measure.func if isinstance(measure, partial) else measure
+    return Rule(name, measure, limit, False, source)
 
 
 def _repeated(limits: Mapping[int, float], source: str) -> tuple[Rule, ...]:

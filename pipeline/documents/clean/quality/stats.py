@@ -7,9 +7,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
-from itertools import filterfalse
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pipeline.text.fences import prose_of
 
@@ -40,33 +39,6 @@ _EDGES = "*_`#>()[]\"'.,;:!?"
 _PUNCTUATION = frozenset(
     ".,;:!?'\"()[]-/%&+_`*#<>=@$\u00b0\u20ac\u00a3\u2013\u2014\u2026\u00b1\u00d7\u00b5\u2192"
 )
-_FOREIGN_MARKS = "\u2013\u2014\u2018\u2019\u201c\u201d\u2026\u2022\u2192"
-"""Marks in the English of most documents: without them it is ASCII, whose words are soon found."""
-_ASCII = bytes(range(128))
-_NO_SPACE = bytes(byte for byte in _ASCII if not chr(byte).isspace())
-_NO_ALNUM = bytes(byte for byte in _NO_SPACE if not chr(byte).isalnum())
-_NO_LETTER = bytes(byte for byte in _NO_SPACE if not chr(byte).isalpha())
-_TOKENS = "".join(
-    char if char == "_" or char.isalnum() else " " for char in _ASCII.decode().lower()
-)
-"""For str.translate: what is no part of a token becomes a space."""
-
-_SPACES = bytes(32 if chr(byte).isspace() else byte for byte in range(256))
-"""For bytes.translate: separators of ASCII, which bytes.split() does not know, become spaces."""
-
-SHORTEST_NGRAM = 4
-"""Words. Larger n-grams that repeat are covered by those of this size."""
-
-
-class WordCounts(NamedTuple):
-    """What is counted of words, those without a letter or a digit left out."""
-
-    total: int
-    with_letter: int
-    least: int
-    """Characters without any mark."""
-    most: int
-    """Characters with all marks around the words, and of words that are left out."""
 
 
 class TextStats:
@@ -116,11 +88,6 @@ class TextStats:
         return "\n".join(self.lines)
 
     @cached_property
-    def foreign(self) -> str:
-        """The lines of prose that are not ASCII alone."""
-        return "" if self.prose.isascii() else "\n".join(filterfalse(str.isascii, self.lines))
-
-    @cached_property
     def by_links(self) -> list[str]:
         """Prose, cut at links: what is before a link, its text, what is before the next, ..."""
         return LINK.split(self.prose) if "](" in self.prose else [self.prose]
@@ -151,30 +118,13 @@ class TextStats:
         return ADDRESS.sub("", "".join(self.by_links))
 
     @cached_property
-    def prose_words(self) -> WordCounts:
-        """Words of prose; of a link, the words of its text."""
-        text = _without_foreign_marks(self._unlinked, "")
-        if text.isascii():
-            # Marks taken out, what is left between spaces are the words.
-            plain = text.encode().translate(_SPACES)
-            words = plain.translate(None, _NO_ALNUM).split()
-            with_letter = len(plain.translate(None, _NO_LETTER).split())
-            most = len(self._unlinked)
-            return WordCounts(len(words), with_letter, len(b"".join(words)), most)
-        cores = self._cores
-        with_letter = sum(core.isalpha() or any(map(str.isalpha, core)) for core in cores)
-        return WordCounts(len(cores), with_letter, self.word_characters, self.word_characters)
+    def prose_words(self) -> list[str]:
+        """Words of prose with a letter or a digit, without the marks around them.
 
-    @cached_property
-    def _cores(self) -> list[str]:
-        """Words of prose with a letter or a digit, without the marks around them."""
+        Of a link, the words of its text.
+        """
         words = filter(has_alnum, words_of(self._unlinked))
         return [word.strip(_EDGES) for word in words]
-
-    @cached_property
-    def word_characters(self) -> int:
-        """Characters of the words of prose without the marks around them."""
-        return sum(map(len, self._cores))
 
     @cached_property
     def tokens(self) -> list[str]:
@@ -182,10 +132,7 @@ class TextStats:
 
         Addresses repeat their host and are left out; the text of a link counts.
         """
-        text = _without_foreign_marks(_without_addresses(" ".join(self.lines)), " ")
-        if text.isascii():
-            return text.translate(_TOKENS).split()
-        return re.findall(r"\w+", text.casefold())
+        return re.findall(r"\w+", _without_addresses(" ".join(self.lines)).casefold())
 
     @cached_property
     def ngrams(self) -> "Ngrams":
@@ -197,47 +144,32 @@ class TextStats:
         return Ngrams(self.tokens)
 
     @cached_property
-    def in_repeated_ngrams(self) -> float:
-        """Share of characters of prose in n-grams of :data:`SHORTEST_NGRAM` that occur before."""
-        return self.ngrams.covered_share(SHORTEST_NGRAM)
+    def character_ngrams(self) -> "Ngrams":
+        """N-grams of the characters of prose."""
+        from pipeline.documents.clean.quality.ngrams import Ngrams
+
+        return Ngrams(self.prose)
 
     @cached_property
     def is_unspaced(self) -> bool:
         """Whether most letters are of a script that does not put spaces between words."""
-        found = len(_UNSPACED.findall(self.foreign))
-        return found > 0 and 2 * found > sum(map(str.isalpha, self.prose))
-
-    @cached_property
-    def odd_characters(self) -> int:
-        """Characters of prose that are no letter, mark, digit, space or punctuation mark."""
-        foreign = self.foreign
-        return len(self.prose.encode("ascii", "ignore").translate(None, _PLAIN_ASCII)) + sum(
-            foreign.count(char) for char in set(foreign) if not char.isascii() and _is_odd(char)
-        )
+        unspaced = len(_UNSPACED.findall(self.prose))
+        return unspaced > 0 and 2 * unspaced > sum(map(str.isalpha, self.prose))
 
 
 def _without_addresses(text: str) -> str:
     return ADDRESS.sub(" ", _TARGET.sub("] ", text))
 
 
-def _without_foreign_marks(text: str, instead: str) -> str:
-    if not text.isascii():
-        for mark in _FOREIGN_MARKS:
-            text = text.replace(mark, instead)
-    return text
-
-
 def words_of(text: str) -> list[str]:
     """Return the text between spaces; in scripts without spaces, each character."""
-    if text.isascii() or not _UNSPACED.search(text):
-        return text.split()
-    return _WORD.findall(text)
+    return _WORD.findall(text) if _UNSPACED.search(text) else text.split()
 
 
 def count_words(text: str) -> int:
     """Return how many words have a letter or a digit."""
     counts = Counter(words_of(text)).items()
-    return sum(count for word, count in counts if word.isalnum() or has_alnum(word))
+    return sum(count for word, count in counts if has_alnum(word))
 
 
 def has_alnum(word: str) -> bool:
@@ -245,14 +177,11 @@ def has_alnum(word: str) -> bool:
     return word.isalnum() or _ALNUM.search(word) is not None
 
 
-@lru_cache(maxsize=65_536)
-def _is_odd(char: str) -> bool:
+def is_odd(char: str) -> bool:
+    """Whether a character is no letter, mark, digit, space or punctuation mark."""
     # Vowel signs of Indic and Thai scripts are marks (M), not letters to isalnum().
     plain = char.isalnum() or char.isspace() or char in _PUNCTUATION
     return not plain and unicodedata.category(char)[0] not in "MP"
-
-
-_PLAIN_ASCII = bytes(byte for byte in _ASCII if not _is_odd(chr(byte)))
 
 
 def duplicated(items: Sequence[str]) -> tuple[float, float]:

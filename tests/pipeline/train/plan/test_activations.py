@@ -60,14 +60,18 @@ CASES = [(method, None) for method in PLAIN] + [("lora", "attention"), ("lora", 
 
 @pytest.mark.parametrize("value", [4, 2], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize(("method", "targets"), CASES)
-def test_parameters_and_kept_bytes_are_those_of_the_real_model(tiny_base, method, targets, value):
+def test_parameters_and_kept_bytes_are_those_of_the_real_model(
+    tiny_base, monkeypatch, method, targets, value
+):
     import torch
 
+    from pipeline.train.cpu import attention
     from pipeline.train.models.adapter import attach_adapter, trainable
     from pipeline.train.models.base_model import load_model
 
     settings = resolved(TrainSettings(method=method, targets=targets))
     dtype = {4: torch.float32, 2: torch.bfloat16}[value]
+    monkeypatch.setattr(attention, "compute_dtype", lambda device: dtype)  # a CPU that computes so
     model = load_model(tiny_base.path, "cpu", dtype)
     model = attach_adapter(model, METHODS[method], settings, [list(range(100, 200))] * 30)
     shape = read_folder(tiny_base.path)

@@ -1,0 +1,35 @@
+"""BM25 (Robertson and Zaragoza 2009) by bm25s, in Lucene's variant."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = Callable[[Sequence[str]], NDArray[np.float64]]
+"""Returns the score of each document for the words of a query."""
+
+_NO_WORD, _UNKNOWN_WORD = ["\0"], ["\1"]
+"""For an empty document and an empty query, which bm25s refuses; neither is found."""
+
+
+def bm25(documents: Sequence[Sequence[str]], *, k1: float, b: float) -> Scores:
+    """Index documents and return what scores them.
+
+    Args:
+        documents: Their words; at least one document.
+        k1: How soon more occurrences of a word in a document count for less.
+        b: How much less they count in a long document, from 0 to 1.
+    """
+    import bm25s
+
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it is at DEBUG as imported
+    index = bm25s.BM25(method="lucene", k1=k1, b=b)
+    index.index([list(words) or _NO_WORD for words in documents], show_progress=False)
+
+    def scores(query: Sequence[str]) -> NDArray[np.float64]:
+        # Rounded, so that equal documents tie exactly.
+        found = index.get_scores(list(query) or _UNKNOWN_WORD)
+        return np.asarray(found, dtype=np.float64).round(5)
+
+    return scores
