@@ -20,11 +20,12 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
 
 
-def lines() -> list[str]:
-    found = [
-        line.partition(" #")[0].strip() for block in blocks("sh") for line in block.splitlines()
-    ]
+def lines(block: str) -> list[str]:
+    found = [line.partition(" #")[0].strip() for line in block.splitlines()]
     return [line for line in found if line]
+
+
+MAKE = [line for block in blocks("sh") for line in lines(block) if line.startswith("make")]
 
 
 def call(line: str, folder):
@@ -40,11 +41,7 @@ def call(line: str, folder):
     )
 
 
-def test_it_is_short():
-    assert len(README.splitlines()) <= 350
-
-
-@pytest.mark.parametrize("line", [line for line in lines() if line.startswith("make")])
+@pytest.mark.parametrize("line", MAKE)
 def test_make_targets_exist_and_run_what_the_tests_run(line):
     """`make test` is what runs this; `make run` is `tuneloop run` on the defaults."""
     done = subprocess.run(
@@ -58,20 +55,19 @@ def test_make_targets_exist_and_run_what_the_tests_run(line):
 @pytest.mark.model
 @pytest.mark.slow
 def test_every_command_runs_in_order(undisturbed, tmp_path):
-    """Each line in its block's order; `cd` is followed; a rollback needs two champions."""
+    """Each line in its order, in one project but for `cd`; a rollback needs two champions."""
     project, _ = undisturbed
     folder = tmp_path / "project"
     shutil.copytree(project.folder, folder)
-    for line in lines():
-        if line.startswith("make"):
+    for line in (line for block in blocks("sh") for line in lines(block)):
+        if line in MAKE or line == "tuneloop run":  # the loop itself was run on the project
             continue
         if line.startswith("cd "):
-            folder = folder / line.removeprefix("cd ")
+            new = folder / line.removeprefix("cd ")
             for name in DOCUMENTS:
-                shutil.copy(ROOT / "data/samples" / name, folder / "raw")
-            line = "tuneloop curate"  # the loop itself was run on the other project
-            shutil.copytree(project.home / "models", folder / "home" / "models")
-        if line == "tuneloop run":
+                shutil.copy(ROOT / "data/samples" / name, new / "raw")
+            shutil.copytree(project.home / "models", new / "home" / "models")
+            assert call("tuneloop curate", new).returncode == 0
             continue
         done = call(line, folder)
         if "rollback" in line:
@@ -97,21 +93,17 @@ def test_every_settings_example_loads():
         Settings.model_validate(tomllib.loads(block))
 
 
-def test_the_table_names_real_settings_sections():
-    from pipeline.settings import Settings
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "tests/benchmarks/README.md"])
+def test_every_file_that_is_named_is_there(name):
+    text = (ROOT / name).read_text("utf-8")
+    top = "pipeline|flows|schemas|annotation|tests|data"
+    named = re.findall(rf"`((?:{top})/[\w/.-]+)`", text) + re.findall(r"\]\(([^)]+)\)", text)
+    missing = [path for path in named if not (ROOT / path).exists() and path != "data/home"]
+    assert missing == []
 
-    table = README.partition("## The stages")[2].partition("## Where")[0]
-    named = set(re.findall(r"`\[(\w+)\]`", table))
-    assert named == set(Settings.model_fields) - {"store"}
 
-
-def test_every_reason_in_the_table_is_one_that_the_code_gives():
-    table = README.partition("## The stages")[2].partition("Nothing synthetic")[0]
-    reasons = {reason for reason in re.findall(r"`([a-z_]+)`", table)}
-    code = "\n".join(
-        path.read_text("utf-8")
-        for package in ("pipeline", "annotation")
-        for path in (ROOT / package).rglob("*.py")
-    )
-    assert reasons
-    assert {reason for reason in reasons if f'"{reason}"' not in code} == set()
+def test_every_benchmark_that_is_named_is_there():
+    text = (ROOT / "tests/benchmarks/README.md").read_text("utf-8")
+    named = set(re.findall(r"tests\.benchmarks\.(\w+)", text))
+    assert named
+    assert {name for name in named if not (ROOT / f"tests/benchmarks/{name}.py").exists()} == set()
