@@ -130,7 +130,8 @@ def _wait(worker: int, limit: mmap.mmap) -> NoReturn:
     os._exit(abs(code))
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """End this process when the one that started it ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -139,13 +140,13 @@ def main() -> None:
     """Work for the process at the other end of the connection until it closes it."""
     # Ctrl-C goes to the whole process group; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
+    die_with_parent()
     connection = int(sys.argv[1])
     limit = mmap.mmap(-1, 8)  # shared: the worker writes what it is told, bytes of memory
     worker = os.fork()  # safe: no other thread runs yet
     if worker:
         os.close(connection)
         _wait(worker, limit)
-    _die_with_parent()
+    die_with_parent()
     with Connection(connection) as opened, contextlib.suppress(EOFError, OSError):
         _work(opened, limit)

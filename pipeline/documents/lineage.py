@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from html import unescape
 from typing import Any, NamedTuple
 
+from pipeline.documents.readers.formats import READERS
+
 ANCHOR = 24
 """Letters and digits of an anchor, about five words: shorter ones occur by chance, longer ones
 are cut by a page break or a redacted name. A shorter chunk is one anchor."""
@@ -27,12 +29,6 @@ MOST_PLACES = 64
 LEAST_SLACK = 200
 """Letters that may stand between the words of a chunk in the raw text: a running header, a
 picture's caption, a cell's tags; for a longer chunk its own length."""
-
-PAGED = {"pdf": "page", "pptx": "slide"}
-"""Formats whose raw text has a form feed between two pages, and how a page of them is called."""
-
-CONVERTED = frozenset({"pdf", "docx", "pptx", "rst", "jsonl", "csv", "tsv", "parquet", "mail"})
-"""Formats whose raw text is not the file's own: offsets count in what the reader gave."""
 
 _WORD = re.compile(r"[^\W_]+")
 _HTML = re.compile(
@@ -88,7 +84,7 @@ def locate(raw: Mapping[str, Any], chunk_text: str) -> Place | None:
     start = document.original(matches[0][0])
     end = document.original(sum(matches[-1]) - 1, behind=True)
     pages = None
-    if raw["format"] in PAGED:
+    if READERS[raw["format"]].pages:
         first = raw["text"].count("\f", 0, start) + 1
         pages = (first, first + raw["text"].count("\f", start, end))
     return Place(start, end, pages, min(1.0, share))
@@ -103,11 +99,11 @@ def describe(raw: Mapping[str, Any], place: Place) -> str:
     """
     if place.pages:
         first, last = place.pages
-        name = PAGED[raw["format"]]
+        name = READERS[raw["format"]].pages
         where = f"{name} {first}" if first == last else f"{name}s {first}-{last}"
     else:
         where = f"characters {place.start}-{place.end}"
-        if raw["format"] in CONVERTED:
+        if READERS[raw["format"]].converted:
             where += " of its text"
     return f"{raw['source']}, {where}"
 

@@ -99,7 +99,7 @@ GOOD = {
 
 BAD = [
     (RawDocuments, "doc_id", "short"),
-    (RawDocuments, "format", "word"),
+    (RawDocuments, "format", "Word 97"),
     (RawDocuments, "text", ""),
     (RawDocuments, "title", None),
     (RawDocuments, "span_start", -1),

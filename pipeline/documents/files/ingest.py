@@ -16,6 +16,7 @@ from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.documents.files.files import SourceFile
 from pipeline.documents.files.read_files import read_files
+from pipeline.documents.readers.formats import READERS
 from pipeline.documents.readers.reading import Failure, Record
 from pipeline.settings import IngestSettings
 from schemas.documents import RawDocuments
@@ -34,14 +35,9 @@ def ingest(
 
     Returns:
         Documents sorted by ``doc_id``. Rows are records: a file that failed as a whole counts
-        one. Reasons: ``empty_file``, ``binary_file``, ``undecodable``, ``unknown_format``,
-        ``unreadable_file``, ``changed_file``, ``too_large``, ``unreadable_pdf``,
-        ``encrypted_pdf``, ``encrypted_office``, ``no_text_in_pdf``, ``bad_json``, ``bad_table``,
-        ``missing_text_field``, ``empty_record``, ``wrong_extension``, ``attachment_not_read``,
-        ``xml_entities`` (a bomb in an Office file), ``unreadable_`` with the name of a format;
-        of archives ``zip_bomb``, ``too_many_members``, ``nested_archive``,
-        ``encrypted_member``, ``unreadable_member``, ``unsafe_path``;
-        ``vanished_file`` (left the folder, and its
+        one. Reasons: those of :data:`pipeline.documents.readers.formats.READERS` and ``unreadable_``
+        with the name of a format; ``unknown_format``, ``wrong_extension``, ``unreadable_file``,
+        ``changed_file``, ``too_large``; ``vanished_file`` (left the folder, and its
         text is not cached) and ``same_document`` (same source and text, from two folders); of
         what is not to be opened ``outside_folder`` and ``broken_link`` (links), ``not_a_file``
         and ``unreadable_folder``; of a reader that met a limit ``reader_timeout``,
@@ -85,7 +81,7 @@ def _row(source: str, kind: str, record: Record) -> dict[str, Any]:
     return {
         "doc_id": short_id(source, record.text),
         "source": source,
-        "format": record.kind or kind,
+        "format": READERS[record.kind or kind].name,
         "title": record.title or PurePosixPath(source.partition("#")[0]).stem,
         "text": record.text,
         "span_start": record.span_start,

@@ -17,9 +17,8 @@ from pipeline.core.workers import Failed, map_in_processes
 from pipeline.documents.files.files import MEGABYTE, SourceFile
 from pipeline.documents.files.folder import open_regular, problem, unreadable
 from pipeline.documents.readers.formats import (
-    ARCHIVES,
     EXTENSIONS,
-    FIELDS,
+    READERS,
     extension,
     format_of,
     read,
@@ -198,14 +197,14 @@ def _key(file: SourceFile, settings: "IngestSettings") -> dict[str, Any]:
     """Content and all that decides how it is read; not the source, which a file may change."""
     suffix = extension(file.source)
     key: dict[str, Any] = {"readers": _readers(), "sha256": file.sha256, "extension": suffix}
-    kind = EXTENSIONS.get(suffix, "")
-    if kind in ARCHIVES:
+    reader = READERS.get(EXTENSIONS.get(suffix, ""))
+    if reader and reader.archive:
         # A gzip file says by its name what is in it.
         key |= {
             "name": extension(file.source.removesuffix(suffix)),
             "limit": settings.max_file_megabytes,
         }
-    if kind in FIELDS or kind in ARCHIVES:
+    if reader and (reader.fields or reader.archive):
         key |= {"text_field": settings.text_field, "title_fields": list(settings.title_fields)}
     return key
 

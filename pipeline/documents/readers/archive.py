@@ -16,11 +16,12 @@ ReadMember = Callable[[str, bytes], Reading]
 """Reads a member by its name and bytes; its records know their format."""
 
 
-def read_zip(data: bytes, limit: int, read: ReadMember) -> Reading:
+def read_zip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
     """Read all members of a zip file; a member that cannot be read fails alone.
 
     Args:
         data: The whole file.
+        source: Its name, which tells nothing.
         limit: Bytes of one member.
         read: Reader of a member.
 

@@ -1,9 +1,14 @@
-"""Which reader reads a file."""
+"""The formats that are read: one object each, from which all else about formats is derived.
 
-from collections.abc import Callable
+A format more is a function in a module of this package and an entry of :data:`READERS`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.documents.readers import (
     archive,
@@ -11,7 +16,9 @@ from pipeline.documents.readers import (
     epub,
     jsonl,
     mail,
+    man,
     markdown,
+    pandoc,
     pdf,
     plain,
     rst,
@@ -25,41 +32,163 @@ from pipeline.documents.readers.zipped import kind_of
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
     from pipeline.settings import IngestSettings
 
-EXTENSIONS = {
-    ".md": "markdown",
-    ".markdown": "markdown",
-    ".mdown": "markdown",
-    ".html": "html",
-    ".htm": "html",
-    ".xhtml": "html",
-    ".txt": "text",
-    ".text": "text",
-    ".rst": "rst",
-    ".pdf": "pdf",
-    ".docx": "docx",
-    ".pptx": "pptx",
-    ".epub": "epub",
-    ".eml": "mail",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".parquet": "parquet",
-    ".zip": "zip",
-    ".gz": "gzip",
+_TEXT = {
+    "empty_file": "there is no text in it",
+    "binary_file": "it holds NUL bytes",
+    "undecodable": "it is in no encoding that is known",
 }
+_ZIP = {
+    "empty_file": "there is no text in it",
+    "zip_bomb": "it unpacks to far more than its size",
+    "too_many_members": "it holds more files than any document does",
+    "too_large": "a part of it unpacks to more than the limit",
+    "encrypted_member": "a part of it needs a password or a key",
+    "unreadable_member": "a part of it is damaged",
+}
+_OFFICE = _ZIP | {
+    "xml_entities": "its XML declares entities, as bombs do",
+    "encrypted_office": "it needs a password",
+}
+_FIELDS = _TEXT | {
+    "missing_text_field": "a record has no string in ingest.text_field",
+    "empty_record": "the text of a record is empty",
+}
+_PK = b"PK\x03\x04"
 
-ARCHIVES = ("zip", "gzip")
-"""Their members are read, but not archives among these."""
 
-FIELDS = ("jsonl", "csv", "tsv", "parquet")
-"""Formats whose text and title are in named fields."""
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A format, and all that is known of it."""
+
+    name: str
+    extensions: tuple[str, ...]
+    function: Callable[..., Reading]
+    """Gets the bytes of a file; with ``fields`` also the names of the fields of text and title."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why a file of it may give no document, beside ``unreadable_`` with the name of the format."""
+    magic: bytes = b""
+    """First bytes of its files, where they are always the same."""
+    member: str = ""
+    """Name of a file that tells it from other zip files."""
+    mark: re.Pattern[bytes] | None = None
+    """What its files hold, where other files have its extensions too."""
+    pages: str = ""
+    """How a page is called, where form feeds stand between pages."""
+    converted: bool = True
+    """Whether its text is not the file's own: places count in what the reader gave."""
+    fields: bool = False
+    """Whether text and title are in named fields."""
+    archive: bool = False
+    """Whether it holds files, which are read one by one."""
+
+
+def _pandoc(name: str, *extensions: str, source: str = "", **more: Any) -> Reader:
+    read = partial(pandoc.read_text, source=source or name)
+    return Reader(name, extensions, read, _TEXT, **more)
+
+
+READERS: dict[str, Reader] = {
+    reader.name: reader
+    for reader in (
+        Reader("markdown", (".md", ".markdown", ".mdown"), markdown.read, _TEXT, converted=False),
+        Reader("html", (".html", ".htm", ".xhtml"), web.read, _TEXT, converted=False),
+        Reader("text", (".txt", ".text"), plain.read, _TEXT, converted=False),
+        Reader("rst", (".rst",), rst.read, _TEXT),
+        _pandoc("org", ".org"),
+        _pandoc("latex", ".tex", ".latex", ".ltx"),
+        _pandoc("ipynb", ".ipynb"),
+        _pandoc("mediawiki", ".mediawiki", ".wiki"),
+        _pandoc(
+            *("docbook", ".dbk", ".docbook", ".xml"),
+            mark=re.compile(rb"docbook\.org/ns/docbook|<!DOCTYPE[^<>\[]*DocBook", re.IGNORECASE),
+        ),
+        Reader(
+            "man",
+            (*(f".{section}" for section in range(1, 10)), ".man", ".mdoc", ".1p", ".3p", ".3pm"),
+            man.read,
+            _TEXT,
+            mark=man.BEGINS,
+        ),
+        _pandoc("rtf", ".rtf", magic=b"{\\rtf"),
+        Reader(
+            "pdf",
+            (".pdf",),
+            pdf.read,
+            {
+                "empty_file": "there is no text in it",
+                "encrypted_pdf": "it needs a password",
+                "no_text_in_pdf": "its pages are pictures",
+            },
+            magic=b"%PDF-",
+            pages="page",
+        ),
+        Reader("docx", (".docx",), docx.read, _OFFICE, _PK, "word/document.xml"),
+        Reader("odt", (".odt",), docx.read_odt, _OFFICE, _PK),
+        Reader(
+            *("pptx", (".pptx",), slides.read, _OFFICE, _PK, "ppt/presentation.xml"), pages="slide"
+        ),
+        Reader(
+            *("epub", (".epub",), epub.read, _ZIP, _PK, "META-INF/container.xml"), converted=False
+        ),
+        Reader(
+            "mail",
+            (".eml",),
+            mail.read,
+            _TEXT | {"attachment_not_read": "a mail is read without what is attached to it"},
+        ),
+        Reader(
+            "jsonl",
+            (".jsonl", ".ndjson"),
+            jsonl.read,
+            _FIELDS | {"bad_json": "a line is not JSON"},
+            fields=True,
+        ),
+        Reader(
+            "csv",
+            (".csv",),
+            tables.read_csv,
+            _FIELDS | {"bad_table": "a row has more or fewer cells than the header"},
+            fields=True,
+        ),
+        Reader(
+            "tsv",
+            (".tsv",),
+            partial(tables.read_csv, separators="\t"),
+            _FIELDS | {"bad_table": "a row has more or fewer cells than the header"},
+            fields=True,
+        ),
+        Reader("parquet", (".parquet",), tables.read_parquet, _FIELDS, b"PAR1", fields=True),
+        Reader(
+            "zip",
+            (".zip",),
+            archive.read_zip,
+            _ZIP
+            | {
+                "unreadable_archive": "it is damaged",
+                "nested_archive": "it holds an archive, which is not unpacked",
+                "unsafe_path": "a name in it leads out of the folder",
+            },
+            _PK,
+            archive=True,
+        ),
+        Reader(
+            "gzip",
+            (".gz",),
+            archive.read_gzip,
+            _ZIP | {"unreadable_archive": "it is damaged"},
+            b"\x1f\x8b",
+            archive=True,
+        ),
+    )
+}
+"""Name -> reader."""
+
+EXTENSIONS = {suffix: reader.name for reader in READERS.values() for suffix in reader.extensions}
 
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LOCKED = "EncryptedPackage".encode("utf-16-le")
 """Stream in which Office puts a document with a password ([MS-OFFCRYPTO] 1.3.3)."""
 
-_ZIPPED = ("docx", "pptx", "epub", "zip")
 _MAGIC = {
     b"PK\x03\x04": "a zip file or an Office document",
     b"\x1f\x8b": "a gzip file",
@@ -68,6 +197,7 @@ _MAGIC = {
     b"GIF8": "a picture (GIF)",
     b"\x7fELF": "a program",
     b"PAR1": "a Parquet file",
+    b"{\\rtf": "a document in Rich Text Format",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"Rar!\x1a\x07": "a RAR archive",
     b"\xfd7zXZ\x00": "an xz file",
@@ -77,7 +207,7 @@ _MAGIC = {
 }
 """First bytes of what is often found under a wrong name."""
 
-_EXPECTED = {b"PK\x03\x04": _ZIPPED, b"\x1f\x8b": ("gzip",), b"PAR1": ("parquet",)}
+_MEMBERS = {reader.member: reader.name for reader in READERS.values() if reader.member}
 
 
 def extension(source: str) -> str:
@@ -103,28 +233,34 @@ def format_of(suffix: str, data: bytes) -> str:
             f"{' '.join(EXTENSIONS)}; convert the file or exclude it with "
             "ingest.exclude",
         )
-    kind = EXTENSIONS[suffix]
+    reader = READERS[EXTENSIONS[suffix]]
     if data.startswith(_OLD_OFFICE) and _LOCKED in data:
         raise ReadFailure(
             "encrypted_office", "it needs a password; save it without one and add that file"
         )
     for magic, what in _MAGIC.items():
-        if data.startswith(magic) and kind not in _EXPECTED.get(magic, ()):
+        if data.startswith(magic) and magic != reader.magic:
             raise ReadFailure(
                 "wrong_extension",
                 f"extension {suffix!r}, but the content is {what}; expected them to agree; give "
                 "the file its own extension",
             )
-    if kind in _ZIPPED and data.startswith(b"PK\x03\x04"):
-        return kind_of(data) or kind
-    return kind
+    if reader.mark and data.strip() and not reader.mark.search(data):
+        raise ReadFailure(
+            "unknown_format",
+            f"extension {suffix!r}, and nothing in it that tells {reader.name}; convert the file "
+            "or exclude it with ingest.exclude",
+        )
+    if data.startswith(_PK):
+        return kind_of(data, _MEMBERS) or reader.name
+    return reader.name
 
 
 def read(kind: str, data: bytes, settings: "IngestSettings", source: str = "") -> Reading:
     """Read a file of a known format.
 
     Args:
-        kind: A value of :data:`EXTENSIONS`.
+        kind: A key of :data:`READERS`.
         data: The whole file.
         settings: Field names of records, and the size limit of the members of an archive.
         source: Name of the file.
@@ -132,38 +268,19 @@ def read(kind: str, data: bytes, settings: "IngestSettings", source: str = "") -
     Raises:
         ReadFailure: The file as a whole gives no document.
     """
-    if kind in ARCHIVES:
+    reader = READERS[kind]
+    if reader.fields:
+        return reader.function(data, settings.text_field, settings.title_fields)
+    if reader.archive:
         limit = int(settings.max_file_megabytes * 10**6)
-        member = partial(_read_member, settings=settings)
-        if kind == "zip":
-            return archive.read_zip(data, limit, member)
-        return archive.read_gzip(data, source, limit, member)
-    if kind in FIELDS:
-        by_field: dict[str, Callable[..., Reading]] = {
-            "jsonl": jsonl.read,
-            "csv": tables.read_csv,
-            "tsv": partial(tables.read_csv, separators="\t"),
-            "parquet": tables.read_parquet,
-        }
-        return by_field[kind](data, settings.text_field, settings.title_fields)
-    readers: dict[str, Callable[[bytes], Reading]] = {
-        "markdown": markdown.read,
-        "html": web.read,
-        "text": plain.read,
-        "rst": rst.read,
-        "pdf": pdf.read,
-        "docx": docx.read,
-        "pptx": slides.read,
-        "epub": epub.read,
-        "mail": mail.read,
-    }
-    return readers[kind](data)
+        return reader.function(data, source, limit, partial(_read_member, settings=settings))
+    return reader.function(data)
 
 
 def _read_member(name: str, data: bytes, settings: "IngestSettings") -> Reading:
     """Read a member of an archive; its records know their format."""
     kind = format_of(extension(name), data)
-    if kind in ARCHIVES:
+    if READERS[kind].archive:
         raise ReadFailure(
             "nested_archive", "an archive in an archive; unpack it and add what it holds"
         )

@@ -1,47 +1,60 @@
-"""reStructuredText as Markdown, with the directives and roles of Sphinx that docutils lacks."""
+"""reStructuredText with the directives of Sphinx.
+
+What pandoc does not know, or ends with an error about, gets another name before it reads the text,
+and its own name afterwards: the same line may stand in a sample of code.
+"""
 
 import re
-from typing import Any
+from collections.abc import Callable
 
 from pipeline.documents.readers.decode import decode
-from pipeline.documents.readers.markdown import first_heading
-from pipeline.documents.readers.reading import ReadFailure, Reading, whole
-from pipeline.documents.readers.rst_markdown import markdown
+from pipeline.documents.readers.pandoc import document, markdown
+from pipeline.documents.readers.reading import Reading
 
-_DIRECTIVE = re.compile(
-    r"^[ \t]*\.\. (?:\|[^|\n]{1,80}\| )?([A-Za-z][\w:+.-]{0,60})::", re.MULTILINE
-)
-_ROLE = re.compile(r":([A-Za-z][\w:+.-]{0,60}):`")
-_TARGET = re.compile(r"(.+?)\s*<[^<>]+>", re.DOTALL)
-"""``text <target>`` of a role; the text is what a reader sees."""
+_START = r"^([ \t]*\.\. (?:\|[^|\n]{1,80}\| )?)"
 
-CODE = frozenset({"code", "code-block", "sourcecode", "prompt", "ipython", "parsed-literal"})
-"""Directives whose content is code. Those that docutils has are among them, since it refuses the
-options that Sphinx gives them (``:linenos:``)."""
+_Change = tuple[str, str | Callable[[re.Match[str]], str]]
 
-SILENT = frozenset(
+_CHANGES: list[_Change] = [
+    # A file is to be opened: pandoc ends there. The day of reading is no part of a text.
+    (rf"{_START}(include|literalinclude|date)::", r"\1\2-zq::"),
+    (r"^([ \t]+:(?:file|url)):", r"\1-zq:"),
+    # A colon in the name: pandoc takes it for a comment. Its argument is a signature.
+    (rf"{_START}(\w+):([\w-]+)::[ \t]+(\S.*)$", r"\1\2-zqc-\3:: ``\4``"),
+    (rf"{_START}(\w+):([\w-]+)::", r"\1\2-zqc-\3::"),
+    # Code, and what is told to one kind of reader.
+    (
+        rf"{_START}(prompt|ipython|testcode|testoutput|parsed-literal)::(?:[ \t]+(\S.*))?$",
+        r"\1code:: \3 \2-zqe",
+    ),
+    (rf"{_START}(only)::(?:[ \t]+(\S.*))?$", r"\1container:: \3 \2-zqe"),
+    # An initial is no letter of a list.
+    (r"^([ \t]*:\w[\w ]{0,40}:[ \t]+[A-Z])\.(?= )", r"\1-zq."),
+    # Examples of Python without a mark of code.
+    (
+        r"(?<=\n\n)([ \t]*)>>> .*(?:\n\1[ \t]*\S.*)*",
+        lambda found: f"{found[1]}.. code:: python-zqd\n\n" + _indented(found[0]),
+    ),
+]
+
+_BACK: list[_Change] = [
+    (r"^([ \t>]*`{3,})\S+-zqe$", r"\1"),
+    (r"^([ \t>]*`{3,})python-zqd$", r"\1python"),
+    (r"(?:code|container):: (?:(\S.*?) )? ?([\w-]+)-zqe$", r"\2:: \1"),
+    (r"^[ \t]*\.\. code:: python-zqd\n\n((?:   .*\n?)+)", lambda found: _dedented(found[1])),
+    (r"-zqc-([\w-]+):: ``(.*)``$", r":\1:: \2"),
+    (r"-zqc-", ":"),
+    (r"-zqe?(?=[.:])", ""),
+]
+
+_SILENT = frozenset(
     {
         *("toctree", "index", "highlight", "currentmodule", "module", "tabularcolumns", "meta"),
-        *("sectionauthor", "codeauthor", "contents", "sectnum", "date", "testsetup"),
-        *("testcleanup", "literalinclude", "automodule", "autoclass", "autofunction"),
+        *("sectionauthor", "codeauthor", "contents", "sectnum", "testsetup", "testcleanup"),
+        *("automodule", "autoclass", "autofunction", "include-zq", "literalinclude-zq"),
     }
 )
-"""Directives that say nothing to a reader, or whose text is in another file. ``date`` would put
-the day of reading into the text."""
-
-SETTINGS = {
-    "file_insertion_enabled": False,  # no include, no csv-table from a file
-    "raw_enabled": False,
-    "_disable_config": True,
-    "report_level": 3,  # an error keeps its source in the tree, and the writer writes it
-    "halt_level": 6,
-    "warning_stream": False,
-    "line_length_limit": 1_000_000,
-    "syntax_highlight": "none",
-    "doctitle_xform": False,
-    "docinfo_xform": False,
-    "input_encoding": "unicode",
-}
+"""Directives that say nothing to a reader, or whose text is in another file."""
 
 
 def read(data: bytes) -> Reading:
@@ -51,49 +64,20 @@ def read(data: bytes) -> Reading:
         ReadFailure: ``unreadable_rst``, or see
             :func:`pipeline.documents.readers.decode.decode`.
     """
-    from docutils.core import publish_doctree
-    from docutils.utils import SystemMessage
-
-    source = decode(data)
-    _learn(source)
-    try:
-        text = markdown(publish_doctree(source, settings_overrides=SETTINGS))
-    # Its parser raises much on hostile sources; one file must not end the batch.
-    except (
-        *(SystemMessage, ValueError, LookupError, AttributeError, AssertionError),
-        *(TypeError, RecursionError),
-    ) as error:
-        raise ReadFailure("unreadable_rst", f"{type(error).__name__}: {error}") from error
-    return whole(first_heading(text), text)
+    source = f"\n\n{decode(data)}"
+    for pattern, change in _CHANGES:
+        source = re.sub(pattern, change, source, flags=re.MULTILINE)
+    # Alone, pandoc takes a list of fields at the start for metadata and shows two of them.
+    text = markdown(source.encode(), "rst", "unreadable_rst", ("--tab-stop=8",), _SILENT)
+    if "-zq" in text:
+        for pattern, change in _BACK:
+            text = re.sub(pattern, change, text, flags=re.MULTILINE)
+    return document(text)
 
 
-def _learn(source: str) -> None:
-    """Let docutils know the directives and roles of a source that it does not know."""
-    from docutils.parsers.rst import directives, roles
-    from docutils.parsers.rst.languages import en
-
-    from pipeline.documents.readers.rst_directives import Code, Passing, Silent
-
-    for name in set(_DIRECTIVE.findall(source)):
-        plain = name.rpartition(":")[2].lower()
-        if plain in SILENT:
-            directives.register_directive(name, Silent)
-        elif plain in CODE:
-            directives.register_directive(name, Code)
-        elif name.lower() not in en.directives:
-            directives.register_directive(name, Passing)
-    for name in set(_ROLE.findall(source)):
-        if name.lower() not in en.roles:
-            roles.register_local_role(name, _passing)
+def _indented(lines: str) -> str:
+    return "\n".join(f"   {line}" for line in lines.split("\n"))
 
 
-def _passing(
-    name: str, raw: str, text: str, line: int, inliner: Any, *_: Any
-) -> tuple[list[Any], list[Any]]:
-    """Make the text of an unknown role a literal: most name a class, a key, a file."""
-    from docutils import nodes
-
-    shown = _TARGET.fullmatch(text)
-    if name.rpartition(":")[2] in ("ref", "doc", "term", "abbr", "numref", "any"):
-        return [nodes.inline(raw, shown[1] if shown else text)], []
-    return [nodes.literal(raw, shown[1] if shown else text.lstrip("~!"))], []
+def _dedented(lines: str) -> str:
+    return re.sub("^   ", "", lines, flags=re.MULTILINE)

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import IO
@@ -20,13 +20,6 @@ HIGHEST_RATIO = 200
 deflate can reach 1,032."""
 
 _ENTITIES = (b"<!DOCTYPE", b"<!ENTITY")
-_KINDS = {
-    "word/document.xml": "docx",
-    "ppt/presentation.xml": "pptx",
-    "META-INF/container.xml": "epub",
-}
-"""What Office and the EPUB standard put into their files."""
-
 _PAGES = (".htm", ".html", ".xhtml", ".svg")
 """Parts that may have a document type; no Office reader parses them."""
 
@@ -100,14 +93,19 @@ def reading(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[IO[by
         raise ReadFailure("unreadable_member", f"{type(error).__name__}: {error}") from error
 
 
-def kind_of(data: bytes) -> str:
-    """Return ``docx``, ``pptx`` or ``epub`` by what a zip file holds, else ``""``."""
+def kind_of(data: bytes, kinds: Mapping[str, str]) -> str:
+    """Return the format of a zip file by a name in it, else ``""``.
+
+    Args:
+        data: The whole file.
+        kinds: Name of a member -> format.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = set(archive.namelist())
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
         return ""
-    return next((kind for name, kind in _KINDS.items() if name in names), "")
+    return next((kind for name, kind in kinds.items() if name in names), "")
 
 
 def is_unsafe(name: str) -> bool:

@@ -199,7 +199,7 @@ def test_docx_headings_and_tables_become_markdown():
     record = one(docx.read(making.docx(blocks)))
     assert record.title == "Warranty"
     assert record.text == (
-        "# Warranty\n\nValid for 3 | 4 years.\n\n## Periods\n\n| Product | Period |\n| --- | --- |"
+        "# Warranty\n\nValid for 3 | 4 years.\n\n## Periods\n\n| Product | Period |\n|---|---|"
         "\n| FW-200 | 36 months |\n| cable_tie* |  |"
     )
 

@@ -209,4 +209,4 @@ def test_policies_keep_headings_and_tables(texts):
     policies = [text for source, text in texts.items() if source.endswith(".docx")]
     assert len(policies) >= 6
     assert all(text.startswith("# ") and "\n## " in text for text in policies)
-    assert sum("\n| --- |" in text for text in policies) >= 6
+    assert sum("\n|---|" in text for text in policies) >= 6

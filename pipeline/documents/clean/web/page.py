@@ -33,18 +33,29 @@ def main_content(html: str) -> str:
         Markdown; empty when the page has no content. A page with more than 2,048 tags inside
         one another (libxml2's limit) is read without most of its structure.
     """
-    body = _parse(html)
-    if body is None:
-        body = _parse(_NESTING.sub(" ", html))
+    body = parse(html)
     if body is None:
         return ""
     frame = Frame(body)
-    writer = Writer(frame)
+    writer = Writer(frame.dropped)
     title = frame.title_outside()
     if title is not None:
         writer.walk(events_of(title))
     writer.walk(frame.content())
     return writer.text()
+
+
+def whole_page(body: Any, dropped: set[Any]) -> str:
+    """Return all of a page but some elements as Markdown: nothing of it counts as a frame."""
+    writer = Writer(dropped)
+    writer.walk(events_of(body))
+    return writer.text()
+
+
+def parse(html: str) -> Any:
+    """Return the body of a page, None when it has none; what nests too deep loses its tags."""
+    body = _parse(html)
+    return _parse(_NESTING.sub(" ", html)) if body is None else body
 
 
 def _parse(html: str) -> Any:

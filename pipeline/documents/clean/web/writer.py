@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.documents.clean.web.events import Event, skip
-from pipeline.documents.clean.web.frame import Frame
 from pipeline.documents.clean.web.line import BREAK, CODE, LINK, LOWERED, RAISED, Line
 from pipeline.documents.clean.web.names import (
     DROPPED,
@@ -51,8 +50,13 @@ _FORMULA_PICTURE = re.compile(r"math|latex|\btex\b|callout|conum", re.IGNORECASE
 class Writer:
     """The Markdown of one page in the making."""
 
-    def __init__(self, frame: Frame) -> None:
-        self._frame = frame
+    def __init__(self, dropped: set[Any]) -> None:
+        """Begin.
+
+        Args:
+            dropped: Elements of the page that are left out.
+        """
+        self._dropped = dropped
         self._line = Line()
         self._parts = [Part()]
         self._level = 0
@@ -70,7 +74,7 @@ class Writer:
     def walk(self, events: list[Event]) -> None:
         """Write an element down, given its tags; what stands behind it is left out."""
         add = self._line.add
-        dropped = self._frame.dropped
+        dropped = self._dropped
         ends: list[Callable[[], None] | None] = []
         stream = iter(events)
         for element, tag, attributes, text in stream:
@@ -293,7 +297,8 @@ def _formula(element: Any) -> str:
         ),
         "",
     )
-    return f"${tex.strip()}$" if tex.strip() else settled(_flat(element))
+    mark = "$$" if element.get("display") == "block" else "$"
+    return f"{mark}{tex.strip()}{mark}" if tex.strip() else settled(_flat(element))
 
 
 def _flat(element: Any, depth: int = 0) -> str:

@@ -1,0 +1,167 @@
+"""Pandoc turns a document into HTML, and our own writer of pages that into Markdown.
+
+Pandoc is GPL: it is a program of its own that is called, never linked. It gets the document
+through a pipe and, by ``--sandbox``, opens no other file and no address. It runs below the worker
+that reads the document: with its limit of memory, and dies with it.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import InputError
+from pipeline.core.worker_process import die_with_parent
+from pipeline.documents.clean.web.names import HEADINGS
+from pipeline.documents.clean.web.page import parse, whole_page
+from pipeline.documents.readers.decode import decode
+from pipeline.documents.readers.markdown import first_heading
+from pipeline.documents.readers.reading import ReadFailure, Reading, whole
+
+OPTIONS = (
+    *("--sandbox", "--quiet", "--to=html", "--mathml", "--wrap=none"),
+    *("--syntax-highlighting=none", "--email-obfuscation=none", f"--data-dir={os.devnull}"),
+)
+"""MathML carries the TeX of a formula; the colours of code would only be taken out again."""
+
+STANDALONE = ("--standalone", "--preserve-tabs")
+"""Title and authors stand before the text, and code keeps its tabs."""
+
+OUT_OF_MEMORY = b"out of memory"
+"""What a Haskell program says when the system refuses it memory."""
+
+_SPACE = "\ue020"
+"""Stands for a space behind another one in code, since of those in a page one is left."""
+
+_NO_LANGUAGE = frozenset(("example", "interactive", "literate", "numberLines", "text", "none"))
+"""Classes of code that name no language."""
+
+
+def markdown(
+    data: bytes,
+    source: str,
+    reason: str,
+    options: tuple[str, ...] = STANDALONE,
+    silent: frozenset[str] = frozenset(),
+) -> str:
+    """Return a document as Markdown.
+
+    Args:
+        data: The whole file; a text in UTF-8.
+        source: Format, one of ``pandoc --list-input-formats``.
+        reason: Of the failure when pandoc cannot read it.
+        options: Of pandoc, beside those of all formats.
+        silent: Classes of boxes that are left out.
+
+    Raises:
+        ReadFailure: The reason given.
+        MemoryError: Pandoc was refused memory.
+    """
+    body = parse(_html(data, source, reason, options))
+    if body is None:
+        return ""
+    _prepare(body)
+    dropped = {box for box in body.iter("div") if box.get("class") in silent}
+    return whole_page(body, dropped).replace(_SPACE, " ")
+
+
+def read_text(data: bytes, source: str, name: str = "") -> Reading:
+    """Read a text in a format that pandoc knows.
+
+    Args:
+        data: The whole file.
+        source: As of :func:`markdown`.
+        name: Of the reader, where it is another.
+
+    Raises:
+        ReadFailure: ``unreadable_`` with the name, ``empty_file``, or see
+            :func:`pipeline.documents.readers.decode.decode`.
+    """
+    text = decode(data).encode("utf-8", "replace")
+    return document(markdown(text, source, f"unreadable_{name or source}"))
+
+
+def document(text: str) -> Reading:
+    """Return Markdown as a document; its title is its first heading.
+
+    Raises:
+        ReadFailure: ``empty_file``.
+    """
+    return whole(first_heading(text), text)
+
+
+def _html(data: bytes, source: str, reason: str, options: tuple[str, ...]) -> str:
+    result = subprocess.run(
+        [_program(), *OPTIONS, *options, f"--from={source}"],
+        input=data,
+        capture_output=True,
+        cwd="/",
+        env={"LC_ALL": "C.UTF-8", "HOME": os.devnull},
+        preexec_fn=die_with_parent,  # a document that takes too long ends with its worker
+        check=False,
+    )
+    if result.returncode:
+        if OUT_OF_MEMORY in result.stderr:
+            raise MemoryError
+        message = " ".join(result.stderr.decode("utf-8", "replace").split())
+        raise ReadFailure(reason, f"pandoc, exit code {result.returncode}: {message[:300]}")
+    return result.stdout.decode("utf-8", "replace")
+
+
+@cache
+def _program() -> str:
+    """Return the path of pandoc: that of the package pypandoc_binary, else the system's own."""
+    try:
+        listed = files("pypandoc_binary") or ()
+    except PackageNotFoundError:
+        listed = ()
+    packaged = next((str(file.locate()) for file in listed if file.stem == "pandoc"), None)
+    program = packaged if packaged and Path(packaged).is_file() else shutil.which("pandoc")
+    if program is None:
+        raise InputError(
+            "pandoc: not found; expected it in the package pypandoc_binary or on PATH; "
+            "install one of them"
+        )
+    return program
+
+
+def _prepare(body: Any) -> None:
+    """Give the HTML of pandoc the shape that the writer of pages knows."""
+    header = body.find("header[@id='title-block-header']")
+    if header is not None and header.find("h1") is not None:
+        for heading in list(body.iter(*HEADINGS[:5])):
+            if heading.getparent() is not header:  # below the title
+                heading.tag = f"h{int(heading.tag[1]) + 1}"
+    for link in body.iterfind(".//a[@role='doc-backlink']"):
+        link.text = None
+    for code in body.iter("code"):
+        if code.get("role"):
+            _tell_role(code)
+        if code.text and "  " in code.text and code.getparent().tag != "pre":
+            code.text = re.sub("(?<= ) ", _SPACE, code.text)
+    for table in body.iter("table"):
+        if table.find(".//th") is None:  # Markdown has no table without a header
+            for cell in next(table.iter("tr"), ()):
+                cell.tag = "th"
+    for span in body.iterfind(".//span[@class='title-ref']"):
+        span.tag = "cite"
+    for pre in body.iter("pre"):
+        names = [name for name in (pre.get("class") or "").split() if name not in _NO_LANGUAGE]
+        if names:
+            pre.set("data-lang", names[0])
+        if pre.get("data-caption"):
+            caption = pre.makeelement("p")
+            caption.text = pre.get("data-caption")
+            pre.addprevious(caption)
+
+
+def _tell_role(code: Any) -> None:
+    """Show the text of a role that pandoc does not know: most name a class, a key, a file."""
+    text, _, target = (code.text or "").partition("<")
+    code.text = text.strip() if target and text.strip() else (code.text or "").lstrip("~!")
+    if code.get("role").rpartition(":")[2] in ("ref", "doc", "term", "abbr", "numref", "any"):
+        code.tag = "span"

@@ -1,0 +1,211 @@
+"""Formats that pandoc reads, and the shelf of all readers."""
+
+import json
+import subprocess
+
+import pytest
+
+from pipeline.documents.readers import pandoc
+from pipeline.documents.readers.formats import EXTENSIONS, READERS
+from tests.pipeline.documents import making
+from tests.pipeline.documents.packing import failure, reading, zipped
+
+TEX = r"""\documentclass{article}
+\title{Pumps}
+\begin{document}
+\maketitle
+\section{Care}
+About $10^6$ rows\footnote{A note.} of \texttt{a  b}.
+\begin{verbatim}
+x  =  1
+	tab
+\end{verbatim}
+\begin{tabular}{lll}A & \multicolumn{2}{c}{B} \\ 1 & 2 & 3 \\ \end{tabular}
+\end{document}
+"""
+ORG = """#+TITLE: Pumps
+* Care
+About 10^6 rows[fn:1] and $x_i$.
+#+BEGIN_SRC python
+x  =  2**3
+#+END_SRC
+
+[fn:1] A note.
+"""
+WIKI = """= Care =
+About 10<sup>6</sup> rows<ref>A note.</ref>.
+<syntaxhighlight lang="python">
+x  =  2**3
+</syntaxhighlight>
+"""
+BOOK = """<?xml version="1.0" encoding="iso-8859-1"?>
+<article xmlns="http://docbook.org/ns/docbook"><title>Pumps</title><section><title>Care</title>
+<para>Gr\xf6\xdfe 10<superscript>6</superscript><footnote><para>A note.</para></footnote>.</para>
+<programlisting language="c">x  =  1;</programlisting></section></article>
+"""
+MAN = """.TH PUMP 1
+.SH NAME
+pump \\- moves \\fBwater\\fR
+.SH EXAMPLE
+.Vb 2
+\\&    x  =  1
+\\&    y  =  2
+.Ve
+"""
+MDOC = ".Dd May 1, 2024\n.Dt PUMP 1\n.Os\n.Sh NAME\n.Nm pump\n.Nd moves water\n"
+RTF = r"{\rtf1\ansi About 10{\super 6} rows, \b bold\b0 .\par}"
+NOTEBOOK = json.dumps(
+    {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"language_info": {"name": "python"}, "kernelspec": {"language": "python"}},
+        "cells": [
+            {
+                "cell_type": "markdown",
+                "id": "a",
+                "metadata": {},
+                "source": "# Care\n\nIt is $x_i$.",
+            },
+            {
+                "cell_type": "code",
+                "id": "b",
+                "metadata": {},
+                "execution_count": 1,
+                "source": "x  =  2**3\nprint(x)",
+                "outputs": [{"output_type": "stream", "name": "stdout", "text": "8\n"}],
+            },
+        ],
+    }
+)
+
+
+def odt() -> bytes:
+    """Return an OpenDocument text."""
+    page = "<h1>Care</h1><p>About 10<sup>6</sup> rows.</p><ul><li>a<ul><li>b</li></ul></li></ul>"
+    command = [pandoc._program(), "--from=html", "--to=odt", "--output=-"]
+    return subprocess.run(command, input=page.encode(), capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "text"),
+    [
+        (
+            "a.tex",
+            TEX,
+            "# Pumps\n\n## Care\n\nAbout $10^6$ rows[1] of `a b`.\n\n```\nx  =  1\n\ttab\n```\n\n"
+            "| A | B |  |\n|---|---|---|\n| 1 | 2 | 3 |\n\n1. A note.",
+        ),
+        (
+            "a.org",
+            ORG,
+            "# Pumps\n\n## Care\n\nAbout 10^6 rows[1] and $x_i$.\n\n```python\nx  =  2**3\n```\n\n"
+            "1. A note.",
+        ),
+        (
+            "a.wiki",
+            WIKI,
+            "# Care\n\nAbout 10^6 rows[1].\n\n```python\nx  =  2**3\n```\n\n1. A note.",
+        ),
+        (
+            "a.xml",
+            BOOK.encode("latin-1"),
+            "# Pumps\n\n## Care\n\nGröße 10^6[1].\n\n```c\nx  =  1;\n```\n\n1. A note.",
+        ),
+        (
+            "pump.1",
+            MAN,
+            "# PUMP\n\n## NAME\n\npump - moves **water**\n\n## EXAMPLE\n\n"
+            "```\n    x  =  1\n    y  =  2\n```",
+        ),
+        ("a.rtf", RTF, "About 10^6 rows, **bold**."),
+        (
+            "a.ipynb",
+            NOTEBOOK,
+            "# Care\n\nIt is $x_i$.\n\n```python\nx  =  2**3\nprint(x)\n```\n\n```\n8\n```",
+        ),
+        ("a.odt", odt(), "# Care\n\nAbout 10^6 rows.\n\n- a\n  - b"),
+    ],
+)
+def test_formulas_notes_code_and_levels_arrive(name: str, data: str | bytes, text: str):
+    (record,) = reading(name, data.encode() if isinstance(data, str) else data).records
+    assert record.text == text
+
+
+def test_a_page_in_mdoc_is_one_of_the_manual():
+    assert "pump" in reading("pump.1", MDOC.encode()).records[0].text
+
+
+def test_merged_cells_and_notes_of_a_word_file_arrive():
+    cell = "<w:tc><w:tcPr>{}</w:tcPr><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc>"
+    rows = [
+        [cell.format("", "Part"), cell.format("", "Bar")],
+        [cell.format('<w:vMerge w:val="restart"/>', "Valve"), cell.format("", "4")],
+        [cell.format("<w:vMerge/>", ""), cell.format("", "5")],
+        [cell.format('<w:gridSpan w:val="2"/>', "both")],
+    ]
+    table = "".join(f"<w:tr>{''.join(row)}</w:tr>" for row in rows)
+    grid = "<w:tblGrid><w:gridCol/><w:gridCol/></w:tblGrid>"
+    data = making.docx(f"{making.paragraph('Words.')}<w:tbl>{grid}{table}</w:tbl>")
+    (record,) = reading("a.docx", data).records
+    assert record.text == (
+        "Words.\n\n| Part | Bar |\n|---|---|\n| Valve | 4 |\n| Valve | 5 |\n| both |  |"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("syslog.1", b"Jan 1 pump: started", "unknown_format"),
+        ("pom.xml", b"<project/>", "unknown_format"),
+        ("a.1", b".so man1/b.1\n", "empty_file"),
+        ("a.txt", b"{\\rtf1 x}", "wrong_extension"),
+        ("a.rtf", b"{\\rtf1 not closed", "unreadable_rtf"),
+        ("a.ipynb", b"{}", "unreadable_ipynb"),
+        ("a.tex", b"$" * 999, "unreadable_latex"),
+        ("a.org", b"", "empty_file"),
+        ("a.wiki", b"\0a", "binary_file"),
+        ("a.odt", b"", "empty_file"),
+        ("a.odt", b"PK\x03\x04 cut", "unreadable_odt"),
+        ("a.odt", zipped({"content.xml": b" " * 2**26}), "zip_bomb"),
+        (
+            "a.odt",
+            zipped({"content.xml": "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>" * 9}),
+            "xml_entities",
+        ),
+        (
+            "a.odt",
+            zipped({"META-INF/manifest.xml": "<manifest:encryption-data/>"}),
+            "encrypted_office",
+        ),
+    ],
+)
+def test_what_gives_no_text_has_a_reason_that_the_shelf_tells(name: str, data: bytes, reason: str):
+    assert failure(name, data) == reason
+    reader = READERS[EXTENSIONS[f".{name.rpartition('.')[2]}"]]
+    general = {"unknown_format", "wrong_extension", f"unreadable_{reader.name}"}
+    assert reason in {*reader.reasons, *general}
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("a.tex", r"\input{%s} \include{%s} \verbatiminput{%s} Words."),
+        ("a.org", '#+INCLUDE: "%s"\n#+SETUPFILE: %s\nWords.'),
+        ("a.1", ".TH A 1\n.so %s\nWords."),
+        (
+            "a.dbk",
+            '<article xmlns="http://docbook.org/ns/docbook" xmlns:x="http://www.w3.org/2001/'
+            'XInclude"><para>Words.</para><x:include href="%s" parse="text"/></article>',
+        ),
+    ],
+)
+def test_no_other_file_is_read(name: str, source: str, tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("hidden")
+    (record,) = reading(name, source.replace("%s", str(secret)).encode()).records
+    assert "Words." in record.text
+    assert "hidden" not in record.text
+
+
+def test_each_extension_has_one_reader():
+    assert sum(len(reader.extensions) for reader in READERS.values()) == len(EXTENSIONS)
