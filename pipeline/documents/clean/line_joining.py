@@ -3,8 +3,8 @@
 import re
 import unicodedata
 
-from pipeline.documents.readers.markdown import FRONT_MATTER
 from pipeline.text.fences import Split, outside_code, without_comments
+from pipeline.text.markdown import FRONT_MATTER
 
 _ZERO_WIDTH = "\u00ad\u200b\u200c\u200e\u200f\u2060\ufeff\ufffe"
 _CONTROLS = r"\x00-\x08\x0b-\x1f\x7f"

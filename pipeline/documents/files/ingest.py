@@ -35,7 +35,7 @@ def ingest(
 
     Returns:
         Documents sorted by ``doc_id``. Rows are records: a file that failed as a whole counts
-        one. Reasons: those of :data:`pipeline.documents.readers.formats.READERS` and ``unreadable_``
+        one. Reasons: those of :data:`.readers.formats.READERS` and ``unreadable_``
         with the name of a format; ``unknown_format``, ``wrong_extension``, ``unreadable_file``,
         ``changed_file``, ``too_large``; ``vanished_file`` (left the folder, and its
         text is not cached) and ``same_document`` (same source and text, from two folders); of

@@ -4,9 +4,7 @@ import re
 
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.reading import Reading, whole
-
-FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-"""A YAML block on the first line, as Jekyll and Pandoc define it."""
+from pipeline.text.markdown import FRONT_MATTER
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _UNDERLINE = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
