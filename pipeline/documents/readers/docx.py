@@ -1,8 +1,19 @@
 """Word and OpenDocument texts: a zip file from a stranger is looked at before pandoc reads it."""
 
+import io
+import zipfile
+from typing import Any
+
 from pipeline.documents.readers.pandoc import document, markdown
 from pipeline.documents.readers.reading import ReadFailure, Reading
 from pipeline.documents.readers.zipped import MOST_UNPACKED, content, opened, refuse_entities
+
+_TEXT = "word/document.xml"
+_WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_CHOICE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
+
+_MOST_COLUMNS = 63
+"""Of a table in Word."""
 
 _MANIFEST = "META-INF/manifest.xml"
 
@@ -16,6 +27,7 @@ def read(data: bytes) -> Reading:
     """
     with opened(data, "unreadable_docx") as archive:
         refuse_entities(archive)
+        data = _told_to_pandoc(archive) or data
     return document(markdown(data, "docx", "unreadable_docx"))
 
 
@@ -35,3 +47,54 @@ def read_odt(data: bytes) -> Reading:
             )
         refuse_entities(archive)
     return document(markdown(data, "odt", "unreadable_odt"))
+
+
+def _told_to_pandoc(archive: zipfile.ZipFile) -> bytes | None:
+    """Return a Word file whose text pandoc 3.9 reads in full; None when it need not or cannot be.
+
+    It would leave out the text beside a text box, moved text without an author, and the columns
+    beyond those that a table declares.
+    """
+    from lxml import etree
+
+    if _TEXT not in archive.namelist():
+        return None
+    try:
+        root = etree.fromstring(content(archive, archive.getinfo(_TEXT), MOST_UNPACKED))
+    except etree.XMLSyntaxError:
+        return None  # pandoc will say what is wrong
+    for moved in list(root.iter(f"{_WORD}moveTo")):
+        moved.tag = f"{_WORD}ins"
+        moved.set(f"{_WORD}author", "")
+    for box in list(root.iter(_CHOICE)):
+        _behind_its_paragraph(box)
+    for table in root.iter(f"{_WORD}tbl"):
+        grid = table.find(f"{_WORD}tblGrid")
+        if grid is not None:
+            widest = max((sum(map(_width, row)) for row in table.iter(f"{_WORD}tr")), default=0)
+            for _ in range(min(widest, _MOST_COLUMNS) - len(grid)):
+                etree.SubElement(grid, f"{_WORD}gridCol", {f"{_WORD}w": "1000"})
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as changed:
+        for member in archive.infolist():
+            if member.filename != _TEXT and member.filename.endswith((".xml", ".rels")):
+                changed.writestr(member.filename, content(archive, member, MOST_UNPACKED))
+        changed.writestr(_TEXT, etree.tostring(root))
+    return stream.getvalue()
+
+
+def _behind_its_paragraph(box: Any) -> None:
+    """Move the paragraphs of a text box behind the one that it is anchored in."""
+    inside = next(box.iter(f"{_WORD}txbxContent"), None)
+    paragraph = next(box.iterancestors(f"{_WORD}p"), None)
+    if inside is not None and paragraph is not None:
+        box.getparent().remove(box)
+        for part in reversed(inside):
+            paragraph.addnext(part)
+
+
+def _width(cell: Any) -> int:
+    """Return the columns of a cell; 0 for what is none."""
+    span = cell.find(f"{_WORD}tcPr/{_WORD}gridSpan")
+    value = "" if span is None else span.get(f"{_WORD}val", "")
+    return 0 if cell.tag != f"{_WORD}tc" else int(value) if value.isdecimal() else 1

@@ -209,3 +209,19 @@ def test_no_other_file_is_read(name: str, source: str, tmp_path):
 
 def test_each_extension_has_one_reader():
     assert sum(len(reader.extensions) for reader in READERS.values()) == len(EXTENSIONS)
+
+
+def test_text_around_a_box_and_moved_text_of_a_word_file_arrive():
+    run = "<w:r><w:t>{}</w:t></w:r>"
+    box = (
+        '<w:r><mc:AlternateContent xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility'
+        f'/2006"><mc:Choice><w:txbxContent><w:p>{run.format("Inside.")}</w:p></w:txbxContent>'
+        "</mc:Choice></mc:AlternateContent></w:r>"
+    )
+    moved = f'<w:p><w:moveTo w:id="4">{run.format("Moved.")}</w:moveTo></w:p>'
+    around = f"<w:p>{run.format('Before. ')}{box}{run.format('After.')}</w:p>"
+    (record,) = reading("a.docx", making.docx(around + moved)).records
+    assert record.text.split() == ["Before.", "After.", "Inside.", "Moved."]
+    table = making.grid(["a", "b", "c"], ["1", "2", "3"]).replace("<w:tbl>", "<w:tbl><w:tblGrid/>")
+    (record,) = reading("a.docx", making.docx(table)).records
+    assert record.text == "| a | b | c |\n|---|---|---|\n| 1 | 2 | 3 |"
