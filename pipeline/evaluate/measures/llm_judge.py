@@ -13,14 +13,12 @@ from math import inf
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.core.errors import TeacherError
-from pipeline.evaluate.statistics.intervals import Interval
+from pipeline.evaluate.statistics.intervals import Floats, Interval
 from pipeline.pairs.teachers.replies import forget
 from pipeline.pairs.teachers.teacher import Messages, Request, Teacher
 
-Floats = NDArray[np.float64]
 Winner = Literal["first", "second", "tie"]
 
 PROMPT_VERSION = "1"

@@ -10,12 +10,10 @@ from math import inf, sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from pipeline.evaluate.statistics.intervals import Interval
-
-Floats = NDArray[np.float64]
 
 MIN_SEEDS = 2
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import sentencex
 
 from pipeline.text.bm25 import bm25
+from pipeline.text.fences import prose_of
 from pipeline.text.stop_words import QUESTION_WORDS, STOP_WORDS
 
 MIN_WORDS, MAX_WORDS = 8, 40
 
-FENCE = re.compile(r"^\s*(```|~~~)")
 HEADING = re.compile(r"^\s{0,3}#{1,6}\s|^\s*[=\-_*]{3,}\s*$")
 CAPITALS = re.compile(r"^[^a-z.!?]*[A-Z]{2}[^a-z.!?]*$")
 """A heading of plain text: capitals only, no full stop."""
@@ -246,14 +246,10 @@ def _information(sentence: str, frequency: Counter[str], total: int) -> float:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """Return paragraphs and list items; headings, tables, rules and fenced code are left out."""
+    """Return paragraphs and list items; headings, tables, rules and code are left out."""
     paragraphs: list[list[str]] = [[]]
-    fenced = False
-    for line in text.splitlines():
-        if FENCE.match(line):
-            fenced = not fenced
-            paragraphs.append([])
-        elif fenced or not line.strip() or _is_title(line) or TABLE.search(line):
+    for line in prose_of(text).splitlines():
+        if not line.strip() or _is_title(line) or TABLE.search(line):
             paragraphs.append([])
         elif ITEM.match(line):
             paragraphs.append([ITEM.sub("", line)])
