@@ -82,8 +82,12 @@ class Reader:
     """Whether it holds files, which are read one by one."""
 
 
-def _pandoc(name: str, *extensions: str, source: str = "", **more: Any) -> Reader:
-    read = partial(pandoc.read_text, source=source or name)
+_LATEX = r"\newcommand{\textbar}{|}\newcommand{\cline}[1]{}"
+"""Pandoc 3.9 drops the bar, and writes the columns of the line into the next cell."""
+
+
+def _pandoc(name: str, *extensions: str, before: str = "", **more: Any) -> Reader:
+    read = partial(pandoc.read_text, source=name, before=before)
     return Reader(name, extensions, read, _TEXT, **more)
 
 
@@ -94,8 +98,9 @@ READERS: dict[str, Reader] = {
         Reader("html", (".html", ".htm", ".xhtml"), web.read, _TEXT, converted=False),
         Reader("text", (".txt", ".text"), plain.read, _TEXT, converted=False),
         Reader("rst", (".rst",), rst.read, _TEXT),
-        _pandoc("org", ".org"),
-        _pandoc("latex", ".tex", ".latex", ".ltx"),
+        # Headings below the third level are list items by default.
+        _pandoc("org", ".org", before="#+OPTIONS: H:9\n"),
+        _pandoc("latex", ".tex", ".latex", ".ltx", before=_LATEX),
         _pandoc("ipynb", ".ipynb"),
         _pandoc("mediawiki", ".mediawiki", ".wiki"),
         _pandoc(

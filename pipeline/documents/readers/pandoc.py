@@ -69,19 +69,20 @@ def markdown(
     return whole_page(body, dropped).replace(_SPACE, " ")
 
 
-def read_text(data: bytes, source: str, name: str = "") -> Reading:
+def read_text(data: bytes, source: str, name: str = "", before: str = "") -> Reading:
     """Read a text in a format that pandoc knows.
 
     Args:
         data: The whole file.
         source: As of :func:`markdown`.
         name: Of the reader, where it is another.
+        before: Definitions or options of the format, put before the text.
 
     Raises:
         ReadFailure: ``unreadable_`` with the name, ``empty_file``, or see
             :func:`pipeline.documents.readers.decode.decode`.
     """
-    text = decode(data).encode("utf-8", "replace")
+    text = (before + decode(data)).encode("utf-8", "replace")
     return document(markdown(text, source, f"unreadable_{name or source}"))
 
 

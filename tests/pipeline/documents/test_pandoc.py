@@ -131,6 +131,29 @@ def test_formulas_notes_code_and_levels_arrive(name: str, data: str | bytes, tex
     assert record.text == text
 
 
+def test_bars_and_lines_of_tables_in_latex_arrive_and_code_keeps_their_commands():
+    source = r"""\begin{document}
+Use \texttt{a\textbar{}b}.
+
+\begin{tabular}{ll}
+a & 1 \\ \cline{2-2}
+b & 2 \\
+\end{tabular}
+\begin{verbatim}
+\cline{1-2} \textbar
+\end{verbatim}
+\end{document}"""
+    (record,) = reading("a.tex", source.encode()).records
+    assert record.text == (
+        "Use `a|b`.\n\n| a | 1 |\n|---|---|\n| b | 2 |\n\n```\n\\cline{1-2} \\textbar\n```"
+    )
+
+
+def test_headings_of_org_keep_their_level_below_the_third():
+    (record,) = reading("a.org", b"* A\n** B\n*** C\n**** D\nWords.\n").records
+    assert record.text == "# A\n\n## B\n\n### C\n\n#### D\n\nWords."
+
+
 def test_a_page_in_mdoc_is_one_of_the_manual():
     assert "pump" in reading("pump.1", MDOC.encode()).records[0].text
 
