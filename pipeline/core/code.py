@@ -39,6 +39,13 @@ def code_digests(modules: Iterable[str]) -> dict[str, str]:
     return dict(sorted(digests.items()))
 
 
+def function_digest(module: str, name: str) -> str:
+    """Return the 12-digit digest of one function at the top of a module."""
+    body = ast.parse(_read(module)).body
+    found = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == name]
+    return _digest(found)
+
+
 def _is_neutral(name: str) -> bool:
     return name.startswith(NEUTRAL)
 
@@ -46,12 +53,19 @@ def _is_neutral(name: str) -> bool:
 @functools.cache
 def _module(name: str) -> tuple[str, tuple[str, ...]]:
     """Return the digest of a module and the modules of ours that it imports."""
+    tree = ast.parse(_read(name))
+    imports = {package for one in _imports(tree) for package in _with_parents(one)}
+    return _digest(tree), tuple(sorted(imports))
+
+
+def _read(name: str) -> bytes:
     path = _source(name)
     assert path is not None, name
-    tree = ast.parse(path.read_bytes())
-    digest = hashlib.sha256(repr(_shape(tree)).encode()).hexdigest()[:12]
-    imports = {package for one in _imports(tree) for package in _with_parents(one)}
-    return digest, tuple(sorted(imports))
+    return path.read_bytes()
+
+
+def _digest(nodes: object) -> str:
+    return hashlib.sha256(repr(_shape(nodes)).encode()).hexdigest()[:12]
 
 
 def _source(name: str) -> Path | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, Self
 
-from pipeline.core.code import code_digests
+from pipeline.core.code import code_digests, function_digest
 from pipeline.core.outcome import Outcome
 from pipeline.core.store import Filled
 from schemas.base import Table
@@ -56,7 +56,8 @@ class Stage:
     holds_model: bool = False
     """Whether it loads a language model: on a server, such stages take turns."""
     code: tuple[str, ...] = ()
-    """Modules that compute it, with all that they import; the function's own unless given."""
+    """Modules that compute it, with all that they import: given where the function itself only
+    calls them, and stands beside others. Else it is the function's module."""
 
     def named(self, name: str, dataset: str = "") -> Self:
         """Return this stage under another name, such as that of one arm of a comparison."""
@@ -74,5 +75,8 @@ class Stage:
         return {name: recipe[name] for name in self.fields} if self.fields else recipe
 
     def modules(self) -> dict[str, str]:
-        """Return the digests of the modules whose code makes this stage's result."""
-        return code_digests(self.code or (self.function.__module__,))
+        """Return the digests of the code that makes this stage's result, by name."""
+        module, name = self.function.__module__, self.function.__name__
+        if not self.code:
+            return code_digests([module])
+        return code_digests(self.code) | {f"{module}.{name}": function_digest(module, name)}

@@ -136,5 +136,9 @@ DRIFT = Stage(
     dataset="drift_reference",
     version=2,
     holds_model=True,
-    code=("pipeline.drift.baseline", "pipeline.evaluate.retention.general"),
+    code=(
+        "pipeline.drift.baseline",
+        "pipeline.evaluate.retention.general",
+        "pipeline.train.models.adapter",
+    ),
 )

@@ -30,6 +30,9 @@ from schemas.pairs import Examples
 LoadModel = Callable[[], tuple[Any, Any]]
 """Returns a model in memory and its tokenizer."""
 
+LOADING = ("pipeline.train.models.adapter", "pipeline.train.cpu.packed")
+"""Code that brings a model into memory."""
+
 COMPARED = "pairwise.json"
 VERDICT = "verdict.json"
 SWEPT = "sweep.json"
@@ -172,7 +175,7 @@ ANSWER = Stage(
     dataset="answers",
     version=3,
     holds_model=True,
-    code=("pipeline.evaluate.answers.answers",),
+    code=("pipeline.evaluate.answers.answers", *LOADING),
 )
 SEED_LOSSES = Stage(
     "evaluate seed",
@@ -184,7 +187,7 @@ SEED_LOSSES = Stage(
     dataset="seed_losses",
     version=1,
     holds_model=True,
-    code=("pipeline.evaluate.answers.answers",),
+    code=("pipeline.evaluate.answers.answers", *LOADING),
 )
 LOSSES = Stage(
     "losses",
@@ -195,7 +198,7 @@ LOSSES = Stage(
     dataset="held_out_losses",
     version=1,
     holds_model=True,
-    code=("pipeline.evaluate.answers.held_out_loss",),
+    code=("pipeline.evaluate.answers.held_out_loss", *LOADING),
 )
 FORGETTING = Stage(
     "forgetting",
@@ -204,7 +207,7 @@ FORGETTING = Stage(
     dataset="general_scores",
     version=1,
     holds_model=True,
-    code=("pipeline.evaluate.retention.general",),
+    code=("pipeline.evaluate.retention.general", *LOADING),
 )
 BEHAVIOUR = Stage(
     "behaviour",
@@ -213,7 +216,7 @@ BEHAVIOUR = Stage(
     dataset="behaviour_scores",
     version=1,
     holds_model=True,
-    code=("pipeline.evaluate.answers.behaviour_answers",),
+    code=("pipeline.evaluate.answers.behaviour_answers", *LOADING),
 )
 DECODING = Stage(
     "decoding",
@@ -222,7 +225,7 @@ DECODING = Stage(
     dataset="decoding",
     version=1,
     holds_model=True,
-    code=("pipeline.evaluate.answers.held_out_loss",),
+    code=("pipeline.evaluate.answers.held_out_loss", *LOADING),
 )
 PAIRWISE = Stage(
     "judge",
@@ -238,6 +241,12 @@ SWEEP = Stage(
     None,
     version=1,
     holds_model=True,
-    code=("pipeline.evaluate.retention.scales", "pipeline.evaluate.retention.frontier"),
+    code=("pipeline.evaluate.retention.scales", "pipeline.evaluate.retention.frontier", *LOADING),
 )
-GATE = Stage("gate", verdict, None, dataset="verdict", code=("pipeline.evaluate.gate.gate",))
+GATE = Stage(
+    "gate",
+    verdict,
+    None,
+    dataset="verdict",
+    code=("pipeline.evaluate.gate.gate", "pipeline.evaluate.gate.advice"),
+)

@@ -297,4 +297,9 @@ GENERATE = Stage(
     dataset="candidate_pairs",
     version=6,
     holds_model=True,
+    code=(
+        "pipeline.pairs.generate",
+        "pipeline.pairs.teachers.embedded",
+        "pipeline.pairs.teachers.endpoint",
+    ),
 )

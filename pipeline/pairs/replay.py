@@ -131,4 +131,11 @@ def _answers(
     return answers
 
 
-REPLAY = Stage("replay", replay, Examples, version=2, holds_model=True)
+REPLAY = Stage(
+    "replay",
+    replay,
+    Examples,
+    version=2,
+    holds_model=True,
+    code=("pipeline.pairs.replay", "pipeline.pairs.teachers.embedded"),
+)

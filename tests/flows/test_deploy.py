@@ -30,14 +30,20 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def client(prefect: None) -> Iterator[SyncPrefectClient]:
-    """A client of a server without deployments and automations; it is left that way."""
+    """A client of a server without deployments, automations and runs; it is left that way."""
     with get_client(sync_client=True) as client:
+        clear(client)  # of the runs of other tests on this session's server
         yield client
-        for deployment in client.read_deployments():
-            client.delete_deployment(deployment.id)
-        for automation in client.read_automations():
-            client.delete_automation(automation.id)
-        for run in client.read_flow_runs():
+        clear(client)
+
+
+def clear(client: SyncPrefectClient) -> None:
+    for deployment in client.read_deployments():
+        client.delete_deployment(deployment.id)
+    for automation in client.read_automations():
+        client.delete_automation(automation.id)
+    while runs := client.read_flow_runs():  # a page of them
+        for run in runs:
             client.delete_flow_run(run.id)
 
 
@@ -54,7 +60,7 @@ def eventually(ready: Callable[[], Any]) -> Any:
         if answer := ready():
             return answer
         time.sleep(0.2)
-    raise AssertionError(f"still {answer!r} after two minutes")
+    raise AssertionError(f"still {answer!r} after five minutes")
 
 
 @contextmanager

@@ -132,6 +132,14 @@ def test_a_dear_stage_is_reused_when_its_code_changed_until_it_is_rebuilt(settin
     assert run.lines[0].note == ""
 
 
+def test_a_stage_to_rebuild_that_is_not_in_the_run_is_said(settings, capsys):
+    asking = settings.model_copy(
+        update={"store": settings.store.model_copy(update={"rebuild": ("trian",)})}
+    )
+    run_once(asking, lambda run: run_stage(run, DEAR, calls=Given([])))
+    assert "rebuild: no stage 'trian' in this run; its stages are split" in capsys.readouterr().err
+
+
 def test_inputs_count_by_content_not_by_recipe(settings):
     """Two recipes with equal rows feed the next stage alike, so it is reused."""
     calls = []

@@ -82,11 +82,21 @@ def test_what_a_module_imports_counts_even_inside_a_function(tree):
     assert before["pipeline.ingest.helper"] != after["pipeline.ingest.helper"]
 
 
+def test_a_function_counts_by_itself_where_its_stage_names_other_modules(tree):
+    tree(BEFORE)
+    before = code.function_digest("pipeline.ingest.rule", "rule")
+    tree(BEFORE.replace("LIMIT = 3", "LIMIT = 4"))
+    assert code.function_digest("pipeline.ingest.rule", "rule") == before
+    tree(BEFORE.replace("< LIMIT", "<= LIMIT"))
+    assert code.function_digest("pipeline.ingest.rule", "rule") != before
+
+
 def test_every_stage_knows_the_module_of_its_function():
     for stage in stages():
         roots = stage.code or (stage.function.__module__,)
         assert set(roots) <= stage.modules().keys(), stage.name
-        for name in stage.modules():
+        own = f"{stage.function.__module__}.{stage.function.__name__}"
+        for name in stage.modules().keys() - {own}:
             assert importlib.util.find_spec(name), name
 
 

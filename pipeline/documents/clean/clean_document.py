@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.documents.clean import line_joining as prose
-from pipeline.documents.clean import pdf_text as paper
-from pipeline.documents.clean import quality, web
+from pipeline.documents.clean import line_joining, pdf_text, quality, web
 from pipeline.documents.clean.privacy import Redacted, Span, redact
 from pipeline.documents.clean.privacy.id_table import countries_of
 from pipeline.documents.clean.quality import Rule, Verdict, rules_of
@@ -63,13 +61,13 @@ def clean_document(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned
     if oversized:
         return refused(row["text"], Decision(oversized, ""), settings)
     split = _split(row)
-    text = prose.whole(split)
+    text = line_joining.whole(split)
     decision = decide(text, settings, rules_of(settings.profile, settings.limits))
     if decision.verdict:
         return refused(text, decision, settings)
-    split.change(prose.unlink)
-    text = prose.whole(split)
-    title = " ".join(prose.normalise(row["title"]).split())
+    split.change(line_joining.unlink)
+    text = line_joining.whole(split)
+    title = " ".join(line_joining.normalise(row["title"]).split())
     before = len(title) + len(_SEPARATOR)
     redacted = _redact(title + _SEPARATOR + text, settings)
     title, _, text = redacted.text.partition(_SEPARATOR)
@@ -135,12 +133,12 @@ def _redact(text: str, settings: "CleanSettings") -> Redacted:
 
 def markdown_of(row: Mapping[str, Any]) -> str:
     """Return the text of a raw document as Markdown, repaired."""
-    return prose.whole(_split(row))
+    return line_joining.whole(_split(row))
 
 
 def _split(row: Mapping[str, Any]) -> Split:
     kind = row["format"]
-    return prose.normalised(to_markdown(kind, row["text"]), fences_only=kind == "html")
+    return line_joining.normalised(to_markdown(kind, row["text"]), fences_only=kind == "html")
 
 
 def to_markdown(kind: str, text: str) -> str:
@@ -148,9 +146,9 @@ def to_markdown(kind: str, text: str) -> str:
     if kind == "html":
         return web.main_content(text)
     if kind == "pdf":
-        return paper.repair(text)
+        return pdf_text.repair(text)
     if kind == "markdown":
-        return prose.strip_metadata(text)
+        return line_joining.strip_metadata(text)
     if kind == "text":
-        return prose.mark_headings(text.strip("\n"))
+        return line_joining.mark_headings(text.strip("\n"))
     return text
