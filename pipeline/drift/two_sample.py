@@ -15,12 +15,8 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import rankdata
 
 from pipeline.drift.evidence import TwoSample
-from pipeline.drift.grams import Grams, character_grams, word_grams
-from pipeline.drift.top_terms import telling_grams
+from pipeline.drift.top_terms import tfidf, top_terms
 from pipeline.settings import MonitorSettings
-
-WORD_BUCKETS = 2**14
-CHARACTER_BUCKETS = 2**12
 
 RIDGE = 0.3
 """Weight of the penalty for rows of length 1."""
@@ -57,8 +53,8 @@ def two_sample(
     texts = [*reference, *window]
     split = len(reference)
     labels = (np.arange(len(texts)) >= split).astype(np.float64)
-    grams = (word_grams(texts), character_grams(texts))
-    rows = _rows(grams, len(texts))
+    levels = tfidf(texts)
+    rows = sparse.csr_matrix(sparse.hstack([level.rows for level in levels]) * np.sqrt(0.5))
     kernel = _kernel(rows)
     halves = _halves(generator, split, len(texts))
     coefficients = [_fit(kernel, half, labels[half][:, None]) for half in halves]
@@ -82,25 +78,9 @@ def two_sample(
         threshold=round(threshold, 4),
         p_value=p_value,
         drifted=significant and auc > threshold,
-        grams=telling_grams(grams, _by_level(weights), split, len(texts)) if significant else (),
+        grams=top_terms(levels, weights, split) if significant else (),
     )
     return test, _far(scores, halves, split, ids)
-
-
-def _rows(grams: tuple[Grams, Grams], texts: int) -> sparse.csr_matrix:
-    """Return rows of length 1: presence of grams, rare ones weighing more, both levels alike.
-
-    The weights come from both sides together and do not know which text is on which.
-    """
-    levels = []
-    for found, buckets in zip(grams, (WORD_BUCKETS, CHARACTER_BUCKETS), strict=True):
-        presence = found.presence(buckets, texts)
-        share = np.asarray(presence.sum(axis=0)).ravel()
-        weighted = presence @ sparse.diags((np.log((1 + texts) / (1 + share))).astype(np.float32))
-        length = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
-        length[length == 0] = 1
-        levels.append(sparse.diags((np.sqrt(0.5) / length).astype(np.float32)) @ weighted)
-    return sparse.csr_matrix(sparse.hstack(levels))
 
 
 def _kernel(rows: sparse.csr_matrix) -> Floats:
@@ -110,10 +90,6 @@ def _kernel(rows: sparse.csr_matrix) -> Floats:
     dense = columns[:, share >= DENSE].toarray()
     rest = columns[:, (share > 0) & (share < DENSE)].tocsr()
     return np.asarray(dense @ dense.T + (rest @ rest.T).toarray(), dtype=np.float64)
-
-
-def _by_level(weights: Floats) -> tuple[Floats, Floats]:
-    return weights[:WORD_BUCKETS], weights[WORD_BUCKETS:]
 
 
 def _halves(generator: np.random.Generator, split: int, size: int) -> tuple[Rows, Rows]:
