@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.drift.top_terms import tfidf
-from pipeline.drift.two_sample import _areas, two_sample
+from pipeline.drift.two_sample import _auc, two_sample
 from pipeline.settings import MonitorSettings
 
 SETTINGS = MonitorSettings(permutations=299, calibration_draws=100)
@@ -116,12 +116,12 @@ def test_the_threshold_of_a_small_window_is_above_the_setting():
     assert found.threshold > 0.75
 
 
-def test_areas_are_those_of_the_curve():
+def test_auc_are_those_of_the_curve():
     generator = np.random.default_rng(1)
     ranks = np.arange(1, 31, dtype=float)
     labels = np.array([generator.permutation([1.0] * 9 + [0.0] * 21) for _ in range(20)])
     expected = [roc_auc_score(row, ranks) for row in labels]
-    assert _areas(ranks, labels) == pytest.approx(expected)
+    assert _auc(ranks, labels) == pytest.approx(expected)
 
 
 def test_terms_are_words_pairs_and_characters_of_one_text():
