@@ -53,7 +53,7 @@ def test_a_command_imports_prefect_in_a_prepared_environment_only(words, tmp_pat
     """Imported before, it would write into the user's home and start a server of its own."""
     code = (
         "import sys\nfrom click.testing import CliRunner\n"
-        "from flows import environment\nfrom flows.cli.main import main\n"
+        "from flows.cli.main import main\nfrom flows.engine import environment\n"
         "environment.prepare = lambda *_: sys.exit(5 + ('prefect' in sys.modules))\n"
         "sys.exit(CliRunner().invoke(main, sys.argv[1:]).exit_code)"
     )
@@ -344,7 +344,7 @@ def test_a_damaged_table_is_named(project):
     ("name", "content", "parts"),
     [
         ("gold", '{"q": "Why?", "a": "Rain."}', ["1 of 1 rows are bad", "question, answer"]),
-        ("seeds", '{"task": "Sort."}', ["row 1: id is missing"]),
+        ("seeds", '{"task": "Sort."}', ["row 1: id: Field required"]),
         ("benchmarks", '{"label": 1}', ["no text"]),
     ],
 )

@@ -232,7 +232,7 @@ def test_a_run_that_is_stopped_or_killed_does_not_stay_running(client, settings)
 LINGER = """
 import sys
 from pathlib import Path
-from flows import launch
+from flows.cli import launch
 from flows.engine.settings_file import load_settings
 launch.FLOWS["linger"] = "tests.flows.standin.linger"
 launch.launch("linger", load_settings(Path(sys.argv[1])))

@@ -16,7 +16,7 @@ from pipeline.core.errors import StoreError
 CHILD = """
 import sys, time
 from pathlib import Path
-from flows import environment
+from flows.engine import environment
 from flows.services.prefect import prefect_server
 home = Path(sys.argv[1])
 environment.prepare(home)
@@ -65,7 +65,7 @@ def test_a_server_that_is_configured_but_down_is_named(tmp_path, monkeypatch):
 LAUNCH = """
 import sys
 from pathlib import Path
-from flows import launch
+from flows.cli import launch
 from flows.cli.main import main
 launch.FLOWS["curate"] = "tests.flows.standin.curate"
 main(["curate", "--set", f"paths.home={sys.argv[1]}"])

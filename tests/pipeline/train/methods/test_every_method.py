@@ -65,7 +65,7 @@ def in_float32(monkeypatch):
     import torch
 
     for place in ("base_model", "quantized"):
-        monkeypatch.setattr(f"pipeline.train.{place}.compute_dtype", lambda _: torch.float32)
+        monkeypatch.setattr(f"pipeline.train.models.{place}.compute_dtype", lambda _: torch.float32)
 
 
 @every_method
