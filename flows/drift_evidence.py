@@ -18,6 +18,7 @@ from pipeline.drift.check import check_drift, evidence_id
 from pipeline.drift.evidence import Evidence, Signal
 from pipeline.drift.features import exchange_texts, features
 from pipeline.drift.ledger import Window
+from pipeline.drift.sampling import sample
 from pipeline.drift.signals import loss_signal, share_signal
 from pipeline.train.models.base_model import token_counter
 from schemas.drift import DriftFeatures
@@ -95,11 +96,11 @@ def _reference(
 def _features(
     run: Run, texts: pl.DataFrame, loaded: LoadedModel, about: Watched
 ) -> DataFrame[DriftFeatures]:
-    from pipeline.drift.model_signal import row_losses, sample
+    from pipeline.drift.model_signal import LOSS_ROWS, row_losses
 
     measured = pl.concat(
         [
-            sample(texts.filter(kind=kind), run.settings.monitor.seed)
+            sample(texts.filter(kind=kind), run.settings.monitor.seed, LOSS_ROWS)
             for kind in ("document", "pair")
         ]
     )

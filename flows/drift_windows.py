@@ -20,8 +20,6 @@ from schemas.drift import KINDS
 from schemas.exchanges import Exchanges
 from schemas.pairs import Examples
 
-DEDUPLICATED = ("exact_duplicate", "near_duplicate")
-
 
 @dataclass(frozen=True, slots=True)
 class Watched:
@@ -190,10 +188,6 @@ def _dropped(home: Home, dataset: Dataset) -> Sequence[str]:
 
 def _ids(home: Home, dataset: Dataset) -> Sequence[str]:
     return home.rows(dataset)["doc_id"].to_list()
-
-
-def _manifest(home: Home, dataset: Dataset) -> Manifest:
-    return home.store.manifest(dataset.name, dataset.fingerprint)
 
 
 def _named(home: Home, name: str) -> Dataset:

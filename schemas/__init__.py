@@ -6,7 +6,7 @@
 ``pairs``      SeedTasks, Pairs, SettledPairs, Examples
 ``reviews``    Reviews
 ``evaluation`` Answers
-``drift``      DriftFeatures, Vocabulary
+``drift``      DriftFeatures
 ``exchanges``  Exchanges
 ``drops``      Drops: the ledger of every filter
 """

@@ -40,21 +40,3 @@ class DriftFeatures(Table):
         """Version 2: category, language, and exchanges as a third kind."""
 
         metadata: ClassVar = {"version": 2}
-
-
-class Vocabulary(Table):
-    """The frequent words of the reference, by kind of text."""
-
-    kind: str = pa.Field(isin=KINDS)
-    word: str = pa.Field(str_length={"min_value": 1})
-    """Lower case; a number is the one word ``0``."""
-    count: int = pa.Field(gt=0)
-    texts: int = pa.Field(gt=0)
-    """Texts of this kind that have the word."""
-    share: float = pa.Field(gt=0, le=1)
-    """Count over all words of this kind, words below the cut included."""
-
-    class Config(Table.Config):
-        """Version 2: exchanges as a third kind."""
-
-        metadata: ClassVar = {"version": 2}

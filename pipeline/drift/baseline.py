@@ -1,6 +1,5 @@
 """The reference that is stored with a model: how its training data looked."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,15 +8,13 @@ import polars as pl
 from numpy.typing import NDArray
 from pandera.typing.polars import DataFrame
 
-from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.outcome import Drop, Outcome, drops
 from pipeline.core.stage import Stage
-from pipeline.drift.features import FEATURES, features, words
-from schemas.drift import KINDS, DriftFeatures, Vocabulary
+from pipeline.drift.features import FEATURES, features
+from pipeline.drift.sampling import sample
+from schemas.drift import KINDS, DriftFeatures
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-VOCABULARY_SIZE = 5_000
-"""Words kept of each kind: beyond them a word of English text is rarer than 1 in 50,000."""
 
 Summary = dict[str, dict[str, float | dict[str, float]]]
 
@@ -36,8 +33,8 @@ def baseline(
         losses: nats a token under the trained model of those texts that were sampled, by id.
 
     Returns:
-        The features sorted by id, with the table ``vocabulary`` beside them. A text of white
-        space only says nothing about the data and is dropped as ``empty_text``.
+        The features sorted by id. A text of white space only says nothing about the data and is
+        dropped as ``empty_text``.
     """
     written = pl.col("text").str.strip_chars().str.len_chars()
     kept = texts.filter(written > 0)
@@ -51,33 +48,7 @@ def baseline(
             **{f"{kind}s": float(measured.filter(kind=kind).height) for kind in KINDS},
             "measured_losses": float(measured["loss"].count()),
         },
-        tables={"vocabulary": (Vocabulary, vocabulary(measured))},
     )
-
-
-def vocabulary(
-    measured: DataFrame[DriftFeatures], size: int = VOCABULARY_SIZE
-) -> DataFrame[Vocabulary]:
-    """Count the words of each kind of text.
-
-    Returns:
-        The ``size`` most frequent words of each kind, by kind, falling count, then word.
-    """
-    rows = []
-    for kind in KINDS:
-        counts: Counter[str] = Counter()
-        spread: Counter[str] = Counter()
-        for text in measured.filter(kind=kind)["text"].drop_nulls():
-            found = words(text)
-            counts.update(found)
-            spread.update(set(found))
-        total = counts.total()
-        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:size]
-        rows += [
-            {"kind": kind, "word": word, "count": n, "texts": spread[word], "share": n / total}
-            for word, n in ranked
-        ]
-    return table(Vocabulary, rows)
 
 
 def summary(measured: DataFrame[DriftFeatures]) -> dict[str, Summary]:
@@ -122,9 +93,9 @@ def model_baseline(
         seed: of the sample whose losses are measured, as large for documents as for pairs: a
             drift check compares like with like.
     """
-    from pipeline.drift.model_signal import row_losses, sample
+    from pipeline.drift.model_signal import LOSS_ROWS, row_losses
 
-    measured = pl.concat([sample(texts.filter(kind=kind), seed) for kind in KINDS])
+    measured = pl.concat([sample(texts.filter(kind=kind), seed, LOSS_ROWS) for kind in KINDS])
     losses = row_losses(*model(), measured["text"].to_list())
     return baseline(texts, count_tokens, dict(zip(measured["id"], losses, strict=True)))
 

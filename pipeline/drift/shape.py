@@ -1,7 +1,9 @@
-"""Shape features and shares: how far each moved, by how much more than chance.
+"""Permutation tests on shape features and shares: how far each moved, and was it chance?
 
-All labellings of the rows (the real one, permuted ones, the reference against itself) are rows
-of one matrix, so each feature is measured for all of them at once.
+The statistic of a number is the Wasserstein distance, of a share the difference; one joint test
+takes the largest standardized statistic (max-T, Westfall and Young 1993). All labellings of the
+rows (observed, permuted, the reference against itself) are rows of one matrix, so each feature is
+measured for all of them at once.
 """
 
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.special import ndtri
+from scipy.stats import false_discovery_control
 
 from pipeline.drift.evidence import FeatureShift, ShapeTest, Spread
 from pipeline.drift.features import FEATURES
@@ -63,35 +66,25 @@ def shape(
     ]
     if not compared:
         return (), None
-    real = (np.arange(size) >= split)[None]
-    labels = np.vstack([real, _draws(generator, size, size - split, settings.permutations)])
-    own = min(size - split, split // 2)
-    against_itself = _draws(generator, split, own, settings.calibration_draws)
+    observed = (np.arange(size) >= split)[None]
+    permuted = _permutations(generator, size, size - split, settings.permutations)
+    labels = np.vstack([observed, permuted])
     effects = np.array([_effects(item, labels) for item in compared])
-    null = np.array(
+    drawn = min(size - split, split // 2)
+    against_itself = _permutations(generator, split, drawn, settings.calibration_draws)
+    null_effects = np.array(
         [_effects(item._replace(values=item.values[:split]), against_itself) for item in compared]
     )
-    thresholds = np.quantile(null, 1 - settings.q, axis=1)
-    p_values = _p(effects)
-    significant = benjamini_hochberg(p_values, settings.q)
+    thresholds = np.quantile(null_effects, 1 - settings.q, axis=1)
+    p_values = _permutation_p_values(effects)
+    significant = false_discovery_control(p_values, method="bh") <= settings.q
     shifts = tuple(
         _shift(item, split, float(effect), float(threshold), float(p), bool(found))
         for item, effect, threshold, p, found in zip(
             compared, effects[:, 0], thresholds, p_values, significant, strict=True
         )
     )
-    return shifts, _joint(effects, shifts, settings)
-
-
-def benjamini_hochberg(p_values: Floats, q: float) -> NDArray[np.bool_]:
-    """Return which hypotheses are rejected at a false discovery rate of q."""
-    order = np.argsort(p_values)
-    count = len(p_values)
-    passed = p_values[order] <= q * np.arange(1, count + 1) / count
-    rejected = np.zeros(count, dtype=bool)
-    if passed.any():
-        rejected[order[: int(np.flatnonzero(passed)[-1]) + 1]] = True
-    return rejected
+    return shifts, _max_t(effects, shifts, settings)
 
 
 def _features(both: pl.DataFrame, split: int) -> Iterator[_Feature]:
@@ -138,26 +131,26 @@ def _effects(item: _Feature, labels: NDArray[np.bool_]) -> Floats:
     return np.asarray(np.where((total > 0) & (rest > 0), distance[:, None], 0)[:, 0] / item.scale)
 
 
-def _p(effects: Floats) -> Floats:
-    """Return the exact p of the first column among all columns."""
+def _permutation_p_values(effects: Floats) -> Floats:
+    """Return the exact p-value of the first column, the observed one, among all columns."""
     return np.asarray((effects >= effects[:, :1] - 1e-12).mean(axis=1))
 
 
-def _joint(
+def _max_t(
     effects: Floats, shifts: tuple[FeatureShift, ...], settings: MonitorSettings
 ) -> ShapeTest | None:
-    """Test the largest move over all features, each in units of its own draws.
+    """Max-T test: the largest move over all features, each standardized by its permutations.
 
     Mean and deviation include the real labelling, which keeps the test exact: it is treated as
     one of the draws.
     """
     deviation = effects.std(axis=1, keepdims=True)
-    units = (effects - effects.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-12)
-    largest = units.max(axis=0)
-    adjusted = (largest[None] >= units[:, :1] - 1e-9).mean(axis=1)
+    standardized = (effects - effects.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-12)
+    max_t = standardized.max(axis=0)
+    adjusted = (max_t[None] >= standardized[:, :1] - 1e-9).mean(axis=1)
     strong = sorted(
-        (-float(unit), shift.name)
-        for unit, p, shift in zip(units[:, 0], adjusted, shifts, strict=True)
+        (-float(statistic), shift.name)
+        for statistic, p, shift in zip(standardized[:, 0], adjusted, shifts, strict=True)
         if p <= settings.alpha and shift.moved and _is_strong(shift, settings.min_auc)
     )
     p_value = float(adjusted.min())
@@ -181,7 +174,10 @@ def _is_strong(shift: FeatureShift, min_auc: float) -> bool:
     return shift.effect >= MIN_SHARE and abs(after - before) >= least
 
 
-def _draws(generator: np.random.Generator, size: int, window: int, count: int) -> NDArray[np.bool_]:
+def _permutations(
+    generator: np.random.Generator, size: int, window: int, count: int
+) -> NDArray[np.bool_]:
+    """Return random labellings, one a row; True is the window."""
     labels = np.tile(np.arange(size) < window, (count, 1))
     return generator.permuted(labels, axis=1)
 

@@ -1,14 +1,14 @@
 """Single numbers of a window against the reference: shares of rows, and mean losses."""
 
 from collections.abc import Sequence
-from math import sqrt
+from math import hypot
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtrit
-from scipy.stats import binom, hypergeom
+from scipy.stats import binom, binomtest, hypergeom
 
 from pipeline.drift.evidence import Signal
+from pipeline.evaluate.statistics.intervals import cluster_bootstrap, expanded_tail
 
 DRAWS = 4_000
 """Of the bootstrap: 40 of them lie beyond a bound of level 0.01."""
@@ -49,7 +49,7 @@ def share_signal(
     if rows_reference and rows_window:
         hits, rows = hits_reference + hits_window, rows_reference + rows_window
         p_value = float(hypergeom.sf(hits_window - 1, rows, hits, rows_window))
-        low, high = _newcombe((before, rows_reference), (after, rows_window), alpha)
+        low, high = _newcombe((hits_reference, rows_reference), (hits_window, rows_window), alpha)
         worse = p_value < alpha and after - before > margin
     if most is not None and rows_window:
         worse |= after > most and float(binom.sf(hits_window - 1, rows_window, most)) < alpha
@@ -100,12 +100,12 @@ def loss_signal(
     means = [float(sums.sum() / counts.sum()) if len(sums) else 0.0 for sums, counts in sides]
     worse, low, high, p_value = False, None, None, None
     if min(len(sums) for sums, _ in sides) >= 2:
-        generator = np.random.default_rng(seed)
-        before, after = (_bootstrap(*side, generator) for side in sides)
-        size = min(len(sums) for sums, _ in sides)
-        # Percentiles are too narrow for few groups; see evaluate.statistics.intervals.interval.
-        tail = float(ndtr(sqrt(size / (size - 1)) * stdtrit(size - 1, alpha)))
+        # Seeds of their own: sides of equal size would share their resamples.
+        before, after = (
+            cluster_bootstrap(*side, DRAWS, seed + number) for number, side in enumerate(sides)
+        )
         difference = after - before
+        tail = expanded_tail(min(len(sums) for sums, _ in sides), alpha)
         low, high = (float(end) for end in np.quantile(difference, [tail, 1 - tail]))
         p_value = (1 + int((difference <= 0).sum())) / (1 + DRAWS)
         worse = low > margin
@@ -123,25 +123,17 @@ def loss_signal(
     )
 
 
-def _newcombe(
-    before: tuple[float, int], after: tuple[float, int], alpha: float
-) -> tuple[float, float]:
+def _newcombe(before: tuple[int, int], after: tuple[int, int], alpha: float) -> tuple[float, float]:
     """Return the interval of ``after - before`` out of Wilson's intervals of the two shares."""
-    (share_a, (low_a, high_a)), (share_b, (low_b, high_b)) = (
-        (share, _wilson(share, rows, alpha)) for share, rows in (before, after)
+    (share_a, low_a, high_a), (share_b, low_b, high_b) = (
+        (hits / rows, *binomtest(hits, rows).proportion_ci(1 - 2 * alpha, method="wilson"))
+        for hits, rows in (before, after)
     )
     difference = share_b - share_a
     return (
-        difference - sqrt((share_b - low_b) ** 2 + (high_a - share_a) ** 2),
-        difference + sqrt((high_b - share_b) ** 2 + (share_a - low_a) ** 2),
+        difference - hypot(share_b - low_b, high_a - share_a),
+        difference + hypot(high_b - share_b, share_a - low_a),
     )
-
-
-def _wilson(share: float, rows: int, alpha: float) -> tuple[float, float]:
-    z = float(ndtri(1 - alpha))
-    centre = share + z * z / (2 * rows)
-    half = z * sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return (centre - half) / (1 + z * z / rows), (centre + half) / (1 + z * z / rows)
 
 
 def _sums(values: Sequence[float | None], groups: Sequence[str] | None) -> tuple[Floats, Floats]:
@@ -153,14 +145,3 @@ def _sums(values: Sequence[float | None], groups: Sequence[str] | None) -> tuple
     _, index = np.unique([name for name, _ in known], return_inverse=True)
     sums = np.bincount(index, [value for _, value in known])
     return sums.astype(np.float64), np.bincount(index).astype(np.float64)
-
-
-def _bootstrap(sums: Floats, counts: Floats, generator: np.random.Generator) -> Floats:
-    """Return the mean of each resample of whole groups."""
-    size = len(sums)
-    block = max(1, 4_000_000 // size)
-    means = []
-    for start in range(0, DRAWS, block):
-        drawn = generator.multinomial(size, np.full(size, 1 / size), min(block, DRAWS - start))
-        means.append((drawn @ sums) / (drawn @ counts))
-    return np.concatenate(means)

@@ -32,14 +32,25 @@ class Prefect:
         token = self.client.get("/csrf-token", params={"client": "test"}).json()["token"]
         self.client.headers.update({"Prefect-Csrf-Client": "test", "Prefect-Csrf-Token": token})
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        answer = self.client.post(path, json=body)
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Return the JSON of an answer; a server whose database is busy is asked again."""
+        for _ in range(20):
+            answer = self.client.request(method, path, json=body)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
         answer.raise_for_status()
-        return answer.json()
+        return answer.json() if answer.content else None
+
+    def get(self, path: str) -> Any:
+        return self.ask("GET", path)
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        return self.ask("POST", path, body)
 
     def run(self, flow: str) -> dict[str, Any]:
         """Start a deployment and return its run when it ended."""
-        deployment = self.client.get(f"/deployments/name/{flow}/tuneloop").json()
+        deployment = self.get(f"/deployments/name/{flow}/tuneloop")
         started = self.post(f"/deployments/{deployment['id']}/create_flow_run", {})
         return self.ended(started["id"])
 
@@ -47,7 +58,7 @@ class Prefect:
         """Return a run when it ended well."""
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
-            run = self.client.get(f"/flow_runs/{key}").json()
+            run = self.get(f"/flow_runs/{key}")
             if run["state_type"] in ENDED:
                 assert run["state_type"] == "COMPLETED", run["state"]
                 return run
@@ -72,13 +83,11 @@ class Prefect:
 
     def delete_automations(self) -> None:
         for item in self.automations():
-            self.client.delete(f"/automations/{item['id']}").raise_for_status()
+            self.ask("DELETE", f"/automations/{item['id']}")
 
     def artifact(self, key: str) -> dict[str, Any]:
         """Return the latest artifact of a key."""
-        found = self.client.get(f"/artifacts/{key}/latest")
-        found.raise_for_status()
-        return found.json()
+        return self.get(f"/artifacts/{key}/latest")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.core.errors import TeacherError
-from pipeline.evaluate.statistics.intervals import Floats, Interval
+from pipeline.evaluate.statistics.intervals import Floats, Interval, resamples
 from pipeline.pairs.teachers.replies import forget
 from pipeline.pairs.teachers.teacher import Messages, Request, Teacher
 
@@ -165,9 +165,7 @@ def _controlled(
     size = int(index.max()) + 1
     if size < 2:
         return Interval(value, -inf, inf)
-    generator = np.random.default_rng(seed)
-    counts = generator.multinomial(size, np.full(size, 1 / size), size=draws)
-    rates = _at_equal_length(won, lean, counts[:, index].astype(np.float64))
+    rates = _at_equal_length(won, lean, resamples(size, draws, seed)[:, index])
     tail = (1 - confidence) / 2
     low, high = np.quantile(rates, [tail, 1 - tail])
     return Interval(value, float(low), float(high))

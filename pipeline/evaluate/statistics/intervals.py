@@ -63,9 +63,7 @@ def interval(
     """Return the (weighted) mean of row values with its clustered bootstrap interval.
 
     Whole clusters are drawn with replacement; each draw is ``sum(w x) / sum(w)`` over the rows
-    of its clusters. The ends are expanded percentiles (Hesterberg 2015, "What Teachers Should
-    Know About the Bootstrap"): plain percentiles are too narrow by the factor
-    ``sqrt((k - 1) / k)`` and by normal for t quantiles, which shows below 30 clusters.
+    of its clusters. The ends are expanded percentiles, see :func:`expanded_tail`.
 
     Args:
         values: one finite number a row.
@@ -87,8 +85,10 @@ def interval(
     size = len(numerators)
     if size < 2:
         return Interval(value, -inf, inf)
-    tail = ndtr(sqrt(size / (size - 1)) * stdtrit(size - 1, (1 - confidence) / 2))
-    low, high = np.quantile(_bootstrap(numerators, denominators, draws, seed), [tail, 1 - tail])
+    tail = expanded_tail(size, (1 - confidence) / 2)
+    low, high = np.quantile(
+        cluster_bootstrap(numerators, denominators, draws, seed), [tail, 1 - tail]
+    )
     return Interval(value, float(low), float(high))
 
 
@@ -129,7 +129,7 @@ def p_value(
     size = len(numerators)
     if size < 2:
         return 1.0
-    drawn = _bootstrap(numerators, denominators, draws, seed)
+    drawn = cluster_bootstrap(numerators, denominators, draws, seed)
     below = (np.count_nonzero(drawn < 0) + np.count_nonzero(drawn == 0) / 2) / draws
     tail = max(min(below, 1 - below), 0.5 / draws)
     return float(min(1.0, 2 * stdtr(size - 1, ndtri(tail) * sqrt((size - 1) / size))))
@@ -219,11 +219,21 @@ def _cluster_sums(index: NDArray[np.intp], values: Floats) -> Floats:
     return np.asarray(np.bincount(index, values), dtype=np.float64)
 
 
-def _bootstrap(numerators: Floats, denominators: Floats, draws: int, seed: int) -> Floats:
+def expanded_tail(clusters: int, level: float) -> float:
+    """Return the quantile of bootstrap draws that bounds a mean at a one-sided level.
+
+    Expanded percentiles (Hesterberg 2015, "What Teachers Should Know About the Bootstrap"): plain
+    percentiles are too narrow by the factor ``sqrt((k - 1) / k)`` and by normal for t quantiles,
+    which shows below 30 clusters.
+    """
+    return float(ndtr(sqrt(clusters / (clusters - 1)) * stdtrit(clusters - 1, level)))
+
+
+def cluster_bootstrap(numerators: Floats, denominators: Floats, draws: int, seed: int) -> Floats:
     """Return the ratio of sums in each of ``draws`` resamples of the clusters."""
     size = len(numerators)
     if draws * size <= _CELLS:
-        counts = _resamples(size, draws, seed)
+        counts = resamples(size, draws, seed)
         return np.asarray((counts @ numerators) / (counts @ denominators), dtype=np.float64)
     generator = np.random.default_rng(seed)
     block = max(1, _CELLS // size)
@@ -235,11 +245,13 @@ def _bootstrap(numerators: Floats, denominators: Floats, draws: int, seed: int) 
 
 
 @lru_cache(maxsize=4)
-def _resamples(size: int, draws: int, seed: int) -> Floats:
-    """Keep the draws: every metric, arm and difference of a test set resamples the same way."""
+def resamples(size: int, draws: int, seed: int) -> Floats:
+    """Return how often each cluster is in each resample, (draws, size).
+
+    Draws are kept: every metric, arm and difference of a test set resamples the same way.
+    """
     return _drawn(np.random.default_rng(seed), size, draws)
 
 
 def _drawn(generator: np.random.Generator, size: int, draws: int) -> Floats:
-    """Return how often each cluster is in each resample, (draws, size)."""
     return generator.multinomial(size, np.full(size, 1 / size), size=draws).astype(np.float64)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.drift.baseline import baseline, summary, vocabulary
-from schemas.drift import DriftFeatures, Vocabulary
+from pipeline.drift.baseline import baseline, summary
+from schemas.drift import DriftFeatures
 
 DOCUMENTS = ["The pump starts. The pump stops.", "Open the valve.", " \n "]
 PAIRS = ["Why?\n\nThe filter is dirty.", "When?\n\nAt 7 and at 21."]
@@ -46,26 +46,6 @@ def test_the_reference_balances_for_any_texts(contents):
     )
     found = baseline(frame, len)
     assert found.balances
-    Vocabulary.validate(found.tables["vocabulary"][1])
-
-
-def test_the_vocabulary_counts_words_by_kind_with_their_share_of_all_words():
-    schema, rows = baseline(reference(), len).tables["vocabulary"]
-    assert schema is Vocabulary
-    Vocabulary.validate(rows)
-    # pump the the starts pump stops + open the valve: 9 words, "the" in both texts.
-    assert rows.filter(kind="document").head(2).rows() == [
-        ("document", "the", 3, 2, pytest.approx(1 / 3)),
-        ("document", "pump", 2, 1, pytest.approx(2 / 9)),
-    ]
-    assert rows.filter(kind="pair", word="0")["count"].item() == 2
-
-
-def test_a_cut_vocabulary_keeps_the_most_frequent_words_and_their_true_share():
-    kept = baseline(reference(), len).kept
-    cut = vocabulary(kept, size=1)
-    assert cut.filter(kind="document").row(0)[1:] == ("the", 3, 2, pytest.approx(1 / 3))
-    assert cut.height == 2
 
 
 def test_the_summary_describes_each_feature_of_each_kind():
@@ -90,4 +70,3 @@ def test_the_reference_does_not_depend_on_the_order_of_the_texts():
     shuffled = reference().sample(fraction=1, shuffle=True, seed=2)
     first, second = baseline(reference(), len), baseline(shuffled, len)
     assert first.kept.equals(second.kept)
-    assert first.tables["vocabulary"][1].equals(second.tables["vocabulary"][1])

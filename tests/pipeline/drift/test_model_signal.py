@@ -15,15 +15,16 @@ def reference(rows):
 
 
 def test_the_sample_does_not_depend_on_order_and_hardly_on_growth():
-    from pipeline.drift.model_signal import sample
+    from pipeline.drift.model_signal import LOSS_ROWS
+    from pipeline.drift.sampling import sample
 
-    drawn = sample(reference(300), seed=1)
+    drawn = sample(reference(300), 1, LOSS_ROWS)
     assert drawn.height == 64 and drawn["id"].is_sorted()
-    assert drawn.equals(sample(reference(300).reverse(), seed=1))
-    grown = set(sample(reference(310), seed=1)["id"])
+    assert drawn.equals(sample(reference(300).reverse(), 1, LOSS_ROWS))
+    grown = set(sample(reference(310), 1, LOSS_ROWS)["id"])
     assert len(grown & set(drawn["id"])) >= 54  # ten rows more exchange ten rows at most
-    assert not drawn.equals(sample(reference(300), seed=2))
-    assert sample(reference(5), seed=1).equals(reference(5))
+    assert not drawn.equals(sample(reference(300), 2, LOSS_ROWS))
+    assert sample(reference(5), 1, LOSS_ROWS).equals(reference(5))
 
 
 def test_plain_english_is_likelier_than_scrambled_english(embedded_model):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.drift.grams import character_grams, word_grams
-from pipeline.drift.two_sample import _areas, two_sample
+from pipeline.drift.top_terms import tfidf
+from pipeline.drift.two_sample import _auc, two_sample
 from pipeline.settings import MonitorSettings
 
 SETTINGS = MonitorSettings(permutations=299, calibration_draws=100)
@@ -116,32 +116,25 @@ def test_the_threshold_of_a_small_window_is_above_the_setting():
     assert found.threshold > 0.75
 
 
-def test_areas_are_those_of_the_curve():
+def test_auc_are_those_of_the_curve():
     generator = np.random.default_rng(1)
     ranks = np.arange(1, 31, dtype=float)
     labels = np.array([generator.permutation([1.0] * 9 + [0.0] * 21) for _ in range(20)])
     expected = [roc_auc_score(row, ranks) for row in labels]
-    assert _areas(ranks, labels) == pytest.approx(expected)
+    assert _auc(ranks, labels) == pytest.approx(expected)
 
 
-def test_grams_are_found_again_in_their_texts():
-    texts = ["Valve 3 opens.", "", "好的 valve", "a"]
-    found = word_grams(texts)
-    read = [(int(row), found.text(at)) for at, row in enumerate(found.rows)]
-    assert (0, "valve <number>") in read and (0, "<number> opens") in read
-    assert (2, "好的 valve") in read
-    assert (0, "opens 好的") not in read  # no pair across texts
-    same = [key for key, one in zip(found.keys, read, strict=True) if one[1] == "valve"]
-    assert len(same) == 2 and same[0] == same[1]
-    characters = character_grams(["abcde", "xy", "bcde"])
-    read = [(int(row), characters.text(at)) for at, row in enumerate(characters.rows)]
-    assert read == [(0, "abcd"), (0, "bcde"), (2, "bcde")]
-    assert characters.keys[1] == characters.keys[2] != characters.keys[0]
-    assert len(character_grams(["", "ab"]).keys) == len(word_grams(["", " "]).keys) == 0
+def test_terms_are_words_pairs_and_characters_of_one_text():
+    words, characters = tfidf(["Valve 3 opens opens.", "", "好的 valve", "abcde"])
+    first = {words.names[column] for column in words.rows[0].indices}
+    assert first == {"valve", "<number>", "opens", "valve <number>", "<number> opens"} | {
+        "opens opens"
+    }
+    assert "opens 好的" not in words.names  # no pair across texts
+    assert {characters.names[column] for column in characters.rows[3].indices} == {"abcd", "bcde"}
+    assert np.diff(words.rows.indptr).tolist()[1] == 1  # the empty text: one term without letters
 
 
-def test_presence_counts_a_text_once():
-    found = word_grams(["valve valve valve", "pump"])
-    presence = found.presence(64, 2)
-    assert presence.shape == (2, 64)
-    assert presence.max() == 1.0 and presence[1].sum() == 1.0
+def test_texts_without_words_are_tested():
+    found, _ = two_sample([""] * 9, ["", " "] * 4, names(8), SETTINGS)
+    assert found.auc == 0.5 and not found.drifted
