@@ -103,18 +103,14 @@ def shared_keys(
     """
     if len(entries) == 0:
         return np.empty((0, 2), dtype=np.int64)
-    from pipeline.dedup.lookup import first_places  # numba takes a moment to load
-
     keys_of_rows = (keys & ~mask).ravel()
     order = np.argsort(keys_of_rows)
     wanted = keys_of_rows[order]
-    first = np.empty(len(wanted), dtype=np.int64)
-    first_places(entries, wanted, first)
+    first = np.searchsorted(entries, wanted)
     at = np.minimum(first, len(entries) - 1)
     hits = np.flatnonzero((first < len(entries)) & ((entries[at] & ~mask) == wanted))
-    begin, end = first[hits], np.empty(len(hits), dtype=np.int64)
     # Each row is smaller than the mask: behind all of a key's entries.
-    first_places(entries, wanted[hits] | mask, end)
+    begin, end = first[hits], np.searchsorted(entries, wanted[hits] | mask)
     counts = end - begin
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     places = np.repeat(begin, counts) + within

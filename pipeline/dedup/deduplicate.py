@@ -14,10 +14,11 @@ from pipeline.core.errors import InputError
 from pipeline.core.outcome import EXCERPT, Outcome, ledger
 from pipeline.core.stage import Stage
 from pipeline.core.store import Filled
+from pipeline.dedup.arrays import Duplicates
 from pipeline.dedup.index import FILES, Index, write_segment
 from pipeline.dedup.precedence import survival_order
 from pipeline.dedup.runners import Runner, runner, threads
-from pipeline.dedup.search import Duplicates, TooManyAlike, find_duplicates
+from pipeline.dedup.search import TooManyAlike, find_duplicates
 from pipeline.settings import DedupSettings
 from schemas.documents import Documents, NearMisses, UniqueDocuments
 

@@ -12,6 +12,7 @@ import polars as pl
 from datasketch import MinHash
 from numpy.typing import NDArray
 
+from pipeline.dedup.arrays import Duplicates, Hashing, Limits, all_distinct, utf8
 from pipeline.dedup.folding import copy_folding, word_folding
 from pipeline.settings import DedupSettings
 
@@ -30,22 +31,6 @@ class Signed(NamedTuple):
     """One key a text: equal for texts with equal signatures."""
     keys: NDArray[np.uint64]
     """Texts x bands: texts that share a key are worth comparing."""
-
-
-class Verified(NamedTuple):
-    """Texts of some components, each with what stays for it."""
-
-    survivor: NDArray[np.int64]
-    """Which of the texts given."""
-    similarity: NDArray[np.float64]
-    """Jaccard similarity with it; below the threshold when only others link the two."""
-    copied: NDArray[np.bool_]
-    """Whether it is the survivor's text but for case and white space."""
-    nearest: NDArray[np.int64]
-    """The most similar text of another cluster, -1: none within NEAR of the threshold."""
-    nearest_similarity: NDArray[np.float64]
-    oversized: NDArray[np.int64]
-    """Texts of a cluster above the limit; then nothing else counts."""
 
 
 def bands(num_perm: int, knee: float) -> tuple[int, int]:
@@ -73,38 +58,28 @@ def permutations(num_perm: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[
     return np.ascontiguousarray(made[0]), np.ascontiguousarray(made[1])
 
 
+def _hashing(settings: DedupSettings) -> Hashing:
+    factors, summands = permutations(settings.num_perm, settings.seed)
+    return Hashing(settings.ngram, word_folding(), copy_folding(), factors, summands)
+
+
 def sign_slice(texts: pl.Series, settings: DedupSettings) -> Signed:
     """Return the keys of the signatures of texts."""
-    from pipeline.dedup.signing import sign_texts  # numba takes a moment to load
+    from pipeline.dedup.signature import sign_texts  # numba takes a moment to load
 
-    data, offsets = utf8(texts)
     count, rows = bands(settings.num_perm, settings.candidate_threshold)
     whole = np.empty(len(texts), dtype=np.uint64)
     keys = np.empty((len(texts), count), dtype=np.uint64)
-    a, b = permutations(settings.num_perm, settings.seed)
-    sign_texts(
-        data,
-        offsets,
-        settings.ngram,
-        word_folding(),
-        copy_folding(),
-        a,
-        b,
-        count,
-        rows,
-        whole,
-        keys,
-    )
+    sign_texts(utf8(texts), _hashing(settings), rows, whole, keys)
     return Signed(whole, keys)
 
 
 def key_slice(texts: pl.Series) -> NDArray[np.uint64]:
     """Return 128 bits for each text, texts x 2; equal when case and white space differ only."""
-    from pipeline.dedup.signing import key_texts
+    from pipeline.dedup.signature import key_texts
 
-    data, offsets = utf8(texts)
     keys = np.empty((len(texts), 2), dtype=np.uint64)
-    key_texts(data, offsets, copy_folding(), keys)
+    key_texts(utf8(texts), copy_folding(), keys)
     return keys
 
 
@@ -114,48 +89,22 @@ def verify_slice(
     order: NDArray[np.int64],
     limit: int,
     settings: DedupSettings,
-) -> Verified:
+) -> Duplicates:
     """Cluster the texts of some components by their true similarity.
 
     Args:
         texts: those of the components, one component behind the other.
         components: where each begins among the texts, and the end.
         order: place of each text in the order of survival; the smallest survives.
-        limit: texts that a cluster may have.
+        limit: distinct texts that a cluster may have.
         settings: threshold, shingles and permutations.
     """
     from pipeline.dedup.verifying import verify
 
-    data, offsets = utf8(texts)
-    a, b = permutations(settings.num_perm, settings.seed)
-    survivor, nearest = (np.empty(len(texts), dtype=np.int64) for _ in range(2))
-    copied = np.empty(len(texts), dtype=bool)
-    similarity, nearest_similarity = (np.empty(len(texts), dtype=np.float64) for _ in range(2))
-    stopped = verify(
-        data,
-        offsets,
-        components,
-        order,
-        settings.ngram,
-        word_folding(),
-        copy_folding(),
-        a,
-        b,
-        settings.threshold,
-        agreeing(settings),
-        settings.threshold - NEAR,
-        limit,
-        survivor,
-        similarity,
-        copied,
-        nearest,
-        nearest_similarity,
-    )
-    oversized = np.empty(0, dtype=np.int64)
-    if stopped >= 0:
-        begin, end = components[stopped], components[stopped + 1]
-        oversized = begin + np.flatnonzero(survivor[begin:end] < 0)
-    return Verified(survivor, similarity, copied, nearest, nearest_similarity, oversized)
+    limits = Limits(settings.threshold, agreeing(settings), settings.threshold - NEAR, limit)
+    result = all_distinct(len(texts))
+    verify(utf8(texts), components, order, _hashing(settings), limits, result)
+    return result
 
 
 def agreeing(settings: DedupSettings) -> int:
@@ -163,12 +112,3 @@ def agreeing(settings: DedupSettings) -> int:
     share = settings.threshold
     deviation = (share * (1 - share) / settings.num_perm) ** 0.5
     return max(0, int(settings.num_perm * (share - SURE * deviation)))
-
-
-def utf8(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the UTF-8 bytes of texts, one behind the other, and their places."""
-    column = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
-    _, places, content = column.buffers()
-    offsets = np.frombuffer(places, dtype=np.int64)[column.offset : column.offset + len(texts) + 1]
-    data = np.frombuffer(content or b"", dtype=np.uint8)
-    return data, offsets

@@ -7,33 +7,30 @@ et al. 2020). On the paragraphs of manuals that is too much: two pages may share
 good reason. So a paragraph has to occur in ``min_documents``, and it is reported first.
 
 Paragraphs are equal when case and white space are all that differs. Numbers and signs count,
-where CCNet and :mod:`pipeline.text.words` overlook them: "opens at 5 bar" and "opens at 6
+where CCNet and deduplication overlook them: "opens at 5 bar" and "opens at 6
 bar" are two facts, and what is taken out here is not compared again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pandera.typing.polars import DataFrame
 
-from pipeline.core.outcome import EXCERPT, Drop, Outcome, drops
-from pipeline.core.progress import advance
+from pipeline.core.cache import short_id
+from pipeline.core.outcome import EXCERPT, Drop, Outcome, drops, table
+from pipeline.core.progress import track
 from pipeline.core.stage import Stage
-from pipeline.dedup.runners import threads
+from pipeline.dedup.blocks import CODE, TEXT, Block, blocks_of
 from pipeline.documents.clean.quality import Verdict
 from pipeline.settings import ParagraphSettings
+from pipeline.text.words import same_text, words
 from schemas.documents import Documents
 from schemas.paragraphs import RepeatedParagraphs
-
-if TYPE_CHECKING:
-    from pipeline.dedup.blocks import Blocks
-
-SLICE_ROWS = 2_000
-"""Documents of one call: a few megabytes, so that the cores share the work."""
 
 SHOWN_SOURCES = 3
 """Sources named of each repeated paragraph."""
@@ -61,37 +58,44 @@ def find_repeated(
         ``occurrences``, ``spare_characters`` (of all occurrences but one of each).
     """
     ordered = documents.sort("source", "doc_id")
+    texts: list[str] = ordered["text"].to_list()
+    ids, sources = ordered["doc_id"], ordered["source"]
     least = max(settings.min_documents, int(np.ceil(settings.min_share * ordered.height)))
-    found = _occurrences(ordered["text"], settings.min_words)
+    keys, rows = array("Q"), array("i")
+    for row, text in enumerate(track(texts, "documents")):
+        for block in _paragraphs(text):
+            keys.append(_key(text, block))
+            rows.append(row)
     repeated = (
-        found.group_by("key")
-        .agg(documents=pl.col("row").n_unique(), occurrences=pl.len())
-        .filter(pl.col("documents") >= least)
-    )
-    names = ordered.select("doc_id", "source", row=pl.int_range(pl.len(), dtype=pl.Int32))
-    holders = (
-        found.join(repeated, on="key", how="semi")
-        .unique()
+        pl.DataFrame({"key": np.array(keys), "row": np.array(rows)})
+        .filter(pl.col("row").n_unique().over("key") >= least)
         .group_by("key")
-        .agg(pl.col("row").bottom_k(SHOWN_SOURCES).sort())
-        .with_columns(first=pl.col("row").list.first())
+        .agg(
+            documents=pl.col("row").n_unique(),
+            occurrences=pl.len(),
+            rows=pl.col("row").unique().sort().head(SHOWN_SOURCES),
+        )
     )
-    sources = (
-        holders.select("key", "row")
-        .explode("row")
-        .join(names, on="row")
-        .sort("row")
-        .group_by("key", maintain_order=True)
-        .agg(pl.col("doc_id").first(), sources=pl.col("source"))
+    first_texts = lru_cache(maxsize=64)(lambda row: _texts_by_key(texts[row]))
+    frame = table(
+        RepeatedParagraphs,
+        (
+            {
+                "key": f"{key:016x}",
+                "text": text[:EXCERPT],
+                "words": len(words(text)),
+                "characters": len(text),
+                "documents": count,
+                "occurrences": occurrences,
+                "doc_id": ids[holders[0]],
+                "sources": sources.gather(holders).to_list(),
+            }
+            for key, count, occurrences, holders in repeated.iter_rows()
+            for text in [first_texts(holders[0])[key]]
+        ),
     )
-    texts = _first_texts(ordered["text"], holders.select("key", "first"), settings.min_words)
-    kept = (
-        repeated.join(sources, on="key")
-        .join(texts, on="key")
-        .with_columns(pl.col("key").map_elements("{:016x}".format, return_dtype=pl.String))
-        .sort(["documents", "characters", "key"], descending=[True, True, False])
-        .cast({name: pl.Int64 for name in ("documents", "occurrences", "words", "characters")})
-        .select(RepeatedParagraphs.columns())
+    kept = frame.filter(pl.col("words") >= settings.min_words).sort(
+        ["documents", "characters", "key"], descending=[True, True, False]
     )
     spare = ((kept["occurrences"] - 1) * kept["characters"]).sum()
     return Outcome(
@@ -131,12 +135,14 @@ def trim(
     """
     ordered = documents.sort("doc_id")
     holders = {int(key, 16): holder for key, holder in repeated.select("key", "doc_id").rows()}
-    least_words = cast("int", repeated["words"].min() or 1)
     texts: dict[int, str] = {}
     dropped: list[Drop] = []
     taken = characters = changed = 0
-    for row, cut in _trimmed(ordered, holders, least_words):
-        before = ordered["text"][row]
+    columns = ordered.select("doc_id", "source", "text").rows()
+    for row, (doc_id, source, before) in enumerate(track(columns, "documents")):
+        cut = _cut(before, doc_id, holders)
+        if cut is None:
+            continue
         changed += 1
         taken += cut.paragraphs
         characters += len(before) - len(cut.text)
@@ -144,17 +150,9 @@ def trim(
         if verdict is None:
             texts[row] = cut.text
             continue
-        doc_id, source = ordered.select("doc_id", "source").row(row)
-        dropped.append(
-            Drop(
-                doc_id,
-                "only_repeated_paragraphs",
-                f"{source}: {before}",
-                verdict.value,
-                verdict.threshold,
-                cut.stays_in,
-            )
-        )
+        excerpt = f"{source}: {before}"
+        reason, value, threshold = "only_repeated_paragraphs", verdict.value, verdict.threshold
+        dropped.append(Drop(doc_id, reason, excerpt, value, threshold, cut.stays_in))
     text = ordered["text"].scatter(list(texts), list(texts.values()))
     gone = [drop.id for drop in dropped]
     kept = ordered.with_columns(text).filter(~pl.col("doc_id").is_in(gone))
@@ -179,116 +177,62 @@ class _Cut(NamedTuple):
     """Document that the first of them stays in."""
 
 
-def _blocks(texts: pl.Series, least_words: int) -> Iterator[tuple[int, "Blocks"]]:
-    """Yield the blocks of slices of texts, with the row where each slice begins."""
-    from pipeline.dedup.blocks import blocks_of  # numba takes a moment to load
-
-    begins = range(0, len(texts), SLICE_ROWS)
-    calls = ((texts[begin : begin + SLICE_ROWS], least_words) for begin in begins)
-    for begin, blocks in zip(begins, threads(blocks_of, calls), strict=True):
-        yield begin, blocks
-        advance(min(begin + SLICE_ROWS, len(texts)), len(texts), "documents")
+def _paragraphs(text: str) -> Iterator[Block]:
+    return (block for block in blocks_of(text) if block.kind == TEXT)
 
 
-def _occurrences(texts: pl.Series, least_words: int) -> pl.DataFrame:
-    """Return ``key`` and ``row`` of each paragraph of enough words."""
-    schema = {"key": pl.UInt64, "row": pl.Int32}
-    parts = [pl.DataFrame(schema=schema)]
-    for begin, blocks in _blocks(texts, least_words):
-        keyed = np.flatnonzero(blocks.keys)
-        columns = {"key": blocks.keys[keyed], "row": blocks.rows[keyed] + np.int32(begin)}
-        parts.append(pl.DataFrame(columns, schema=schema))
-    return pl.concat(parts)
+def _key(text: str, block: Block) -> int:
+    """Return 64 bits that are equal for paragraphs which differ in case and white space only."""
+    return int(short_id(same_text(text[block.start : block.stop])), 16)
 
 
-def _first_texts(texts: pl.Series, firsts: pl.DataFrame, least_words: int) -> pl.DataFrame:
-    """Return ``key``, ``text`` (its start), ``words`` and ``characters`` of paragraphs.
+def _texts_by_key(text: str) -> dict[int, str]:
+    """Return the paragraphs of a document; of equal ones the first."""
+    found = [(_key(text, block), text[block.start : block.stop]) for block in _paragraphs(text)]
+    return dict(reversed(found))
+
+
+def _cut(text: str, doc_id: str, holders: Mapping[int, str]) -> _Cut | None:
+    """Take repeated paragraphs out of a document; None when it has none to lose.
 
     Args:
-        texts: of all documents.
-        firsts: ``key``, and ``first``, the row of a text that has it.
-        least_words: words that a paragraph has at least.
-    """
-    wanted = firsts["key"].to_numpy()
-    rows: dict[int, tuple[str, int, int]] = {}
-    for _, blocks in _blocks(texts.gather(firsts["first"].unique()), least_words):
-        for block in np.flatnonzero(np.isin(blocks.keys, wanted)).tolist():
-            key = int(blocks.keys[block])
-            if key not in rows:
-                text = blocks.text(block)
-                rows[key] = (text[:EXCERPT], int(blocks.words[block]), len(text))
-    return pl.DataFrame(
-        [(key, *row) for key, row in rows.items()],
-        schema={"key": pl.UInt64, "text": pl.String, "words": pl.Int64, "characters": pl.Int64},
-        orient="row",
-    )
-
-
-def _trimmed(
-    documents: pl.DataFrame, holders: dict[int, str], least_words: int
-) -> Iterator[tuple[int, _Cut]]:
-    """Yield the rows of documents that lose paragraphs, and what is left of each.
-
-    Args:
-        documents: ``doc_id`` and ``text``.
+        text: of the document.
+        doc_id: its id.
         holders: document in which a paragraph stays, by its key.
-        least_words: words that a paragraph has at least.
     """
-    wanted = np.array(sorted(holders), dtype=np.uint64)
-    for begin, blocks in _blocks(documents["text"], least_words):
-        hits = np.flatnonzero(np.isin(blocks.keys, wanted))
-        rows, firsts = np.unique(blocks.rows[hits], return_index=True)
-        edges = [*firsts.tolist(), len(hits)]
-        for row, (one, end) in zip(rows.tolist(), pairwise(edges), strict=True):
-            own = hits[one:end]
-            doc_id = documents["doc_id"][begin + row]
-            spare = list(_spare(blocks.keys[own], doc_id, holders))
-            if not any(spare):
-                continue
-            first, last = np.searchsorted(blocks.rows, [row, row + 1])
-            gone = set((own[spare]).tolist())
-            text = _without(blocks, range(first, last), gone)
-            holder = holders[int(blocks.keys[min(gone)])]
-            yield begin + row, _Cut(text, sum(spare), holder)
-
-
-def _spare(keys: NDArray[np.uint64], doc_id: str, holders: dict[int, str]) -> Iterator[bool]:
-    """Tell for each repeated paragraph of a document whether it goes."""
+    blocks = list(blocks_of(text))
+    gone: dict[int, str] = {}
     seen: set[int] = set()
-    for key in keys.tolist():
-        yield key in seen or holders[key] != doc_id
+    for place, block in enumerate(blocks):
+        key = _key(text, block) if block.kind == TEXT else None
+        if key is None or key not in holders:
+            continue
+        if key in seen or holders[key] != doc_id:
+            gone[place] = holders[key]
         seen.add(key)
+    if not gone:
+        return None
+    kept = _without_empty_sections(blocks, gone)
+    pieces = [text[blocks[place].start : blocks[place].stop] for place in kept]
+    for number, (place, following) in enumerate(pairwise(kept)):
+        between = text[blocks[place].stop : blocks[following].start]
+        pieces[number] += between if following == place + 1 else "\n\n"
+    return _Cut("".join(pieces), len(gone), next(iter(gone.values())))
 
 
-def _without(blocks: "Blocks", own: Sequence[int], gone: set[int]) -> str:
-    """Return the blocks of a document without some, and without headings over nothing else."""
-    from pipeline.dedup.blocks import CODE, TEXT
-
+def _without_empty_sections(blocks: Sequence[Block], gone: Container[int]) -> list[int]:
+    """Return the places of the blocks that stay; a heading over nothing else goes as well."""
     kept: list[int] = []
     below, emptied = 0, False  # level of the block kept last; whether some went since
-    for block in reversed(own):
-        kind = int(blocks.kinds[block])
+    for place in reversed(range(len(blocks))):
+        kind = blocks[place].kind
         level = BODY if kind in (TEXT, CODE) else kind
-        over_nothing = emptied and level < BODY and below <= level
-        if block in gone or over_nothing:
+        if place in gone or (emptied and level < BODY and below <= level):
             emptied = True
             continue
-        kept.append(block)
+        kept.append(place)
         below, emptied = level, False
-    return _joined(blocks, kept[::-1])
-
-
-def _joined(blocks: "Blocks", kept: list[int]) -> str:
-    """Return blocks as they stand in their text, with a blank line where others were between."""
-    pieces: list[str] = []
-    for place, block in enumerate(kept):
-        pieces.append(blocks.text(block))
-        if place + 1 < len(kept):
-            following = kept[place + 1]
-            between = blocks.data[blocks.stops[block] : blocks.starts[following]]
-            adjacent = following == block + 1
-            pieces.append(between.tobytes().decode() if adjacent else "\n\n")
-    return "".join(pieces)
+    return kept[::-1]
 
 
 PARAGRAPHS = Stage(

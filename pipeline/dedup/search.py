@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
@@ -12,8 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core.progress import advance
+from pipeline.dedup.arrays import Duplicates, all_distinct
 from pipeline.dedup.buckets import Buckets, components, links
-from pipeline.dedup.minhash import Signed, Verified, bands, key_slice, sign_slice, verify_slice
+from pipeline.dedup.minhash import Signed, bands, key_slice, sign_slice, verify_slice
 from pipeline.dedup.runners import Runner, threads
 from pipeline.settings import DedupSettings
 
@@ -23,10 +23,6 @@ SLICE_BYTES = 2 * 2**20
 SLICE_ROWS = 1 << 16
 """Texts of one call at most."""
 
-LOOKED_UP = 1 << 16
-"""Texts at least whose keys are looked for among accepted ones at once: all of theirs are read each
-time, and those of a million take 170 MB."""
-
 FIRST = np.iinfo(np.int64).min
 """Place of accepted texts in the order of survival."""
 
@@ -35,21 +31,6 @@ FEWEST_PARTS = 16
 
 ENTRY_COPIES = 4
 """Times that the entries of a partition are in memory while it is sorted and linked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicates:
-    """What was found of each text; arrays by row."""
-
-    survivor: NDArray[np.int64]
-    """The row that stays for it: itself when it is kept."""
-    similarity: NDArray[np.float64]
-    """Jaccard similarity with the survivor; below the threshold when only others link the two."""
-    exact: NDArray[np.bool_]
-    """Whether it is a copy of a better row: equal but for case and white space."""
-    nearest: NDArray[np.int64]
-    """The most similar row of another cluster that was compared with it, -1: none close."""
-    nearest_similarity: NDArray[np.float64]
 
 
 class Accepted(Protocol):
@@ -108,45 +89,38 @@ def find_duplicates(
         TooManyAlike: a cluster is above the limit.
     """
     rows = len(texts)
-    linked: list[NDArray[np.int64]] = [np.empty((0, 2), dtype=np.int64)]
     with ExitStack() as stack:
         buckets = _buckets(rows, settings, scratch, stack)
-        whole = np.empty(rows, dtype=np.uint64)
-        unlinked: list[NDArray[np.uint64]] = []
+        linked: list[NDArray[np.int64]] = []
+        signatures = np.empty(rows, dtype=np.uint64)
         for begin, end, signed in signed_slices(texts, settings, runner):
-            whole[begin:end] = signed.whole
+            signatures[begin:end] = signed.whole
             buckets.add(signed.keys, begin)
-            if accepted is None:
-                continue
-            unlinked.append(signed.keys)
-            first = end - sum(map(len, unlinked))
-            if end - first >= LOOKED_UP or end == rows:
-                found_links = accepted.links(np.concatenate(unlinked))
-                linked.append(found_links + np.array([first, rows]))
-                unlinked.clear()
-        original = _originals(texts, whole, order, runner)
+            if accepted is not None:
+                linked.append(accepted.links(signed.keys) + np.array([begin, rows]))
         linked += runner(links, buckets.parts())
+    original = _originals(texts, signatures, order, runner)
     # Copies share all buckets: the best of them stands for all.
     names = np.arange(rows + (0 if accepted is None else len(accepted)))
     names[:rows] = original
-    pairs = names[np.concatenate(linked)]
+    pairs = names[np.concatenate([np.empty((0, 2), dtype=np.int64), *linked])]
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    found = _undisputed(rows)
+    result = all_distinct(rows)
     candidates = _Candidates(texts, order, accepted, *components(pairs, len(names)))
-    for members, result in _verified(candidates, limit, settings, runner):
-        own = members < rows
+    for members, verified in _verified(candidates, limit, settings, runner):
+        own = members < rows  # an accepted text is no row of the result
         new = members[own]
-        found.survivor[new] = members[result.survivor[own]]
-        found.similarity[new] = result.similarity[own]
-        found.exact[new] = result.copied[own]  # of an accepted text, which has no key here
-        nearest = result.nearest[own]
-        found.nearest[new] = np.where(nearest < 0, -1, members[nearest])
-        found.nearest_similarity[new] = result.nearest_similarity[own]
+        nearest = verified.nearest[own]
+        result.survivor[new] = members[verified.survivor[own]]
+        result.similarity[new] = verified.similarity[own]
+        result.exact[new] = verified.exact[own]
+        result.nearest[new] = np.where(nearest < 0, -1, members[nearest])
+        result.nearest_similarity[new] = verified.nearest_similarity[own]
     copies = np.flatnonzero(original != np.arange(rows))
-    found.exact[copies] = True
-    found.survivor[copies] = found.survivor[original[copies]]
-    found.similarity[copies] = found.similarity[original[copies]]
-    return found
+    result.exact[copies] = True
+    result.survivor[copies] = result.survivor[original[copies]]
+    result.similarity[copies] = result.similarity[original[copies]]
+    return result
 
 
 def signed_slices(
@@ -240,7 +214,7 @@ class _Candidates:
 
 def _verified(
     candidates: _Candidates, limit: int, settings: DedupSettings, runner: Runner
-) -> Iterator[tuple[NDArray[np.int64], Verified]]:
+) -> Iterator[tuple[NDArray[np.int64], Duplicates]]:
     """Yield the rows of some components and what their comparison gave, until all are done."""
     begins = candidates.begins
     batches = _batches(candidates.texts, begins)
@@ -256,8 +230,9 @@ def _verified(
     )
     for (one, end), result in zip(batches, runner(verify_slice, calls), strict=True):
         members = candidates.members[begins[one] : begins[end]]
-        if len(result.oversized):
-            raise TooManyAlike(members[result.oversized])
+        oversized = np.flatnonzero(result.survivor < 0)
+        if len(oversized):
+            raise TooManyAlike(members[oversized])
         yield members, result
         advance(int(begins[end]), len(candidates.members), "candidates")
 
@@ -266,14 +241,3 @@ def _batches(texts: pl.Series, begins: NDArray[np.int64]) -> list[tuple[int, int
     """Return ranges of components of about SLICE_BYTES of text each."""
     ends = np.cumsum(texts.str.len_bytes().to_numpy(), dtype=np.int64)[begins[1:] - 1]
     return _ranges(ends)
-
-
-def _undisputed(rows: int) -> Duplicates:
-    """Return the finding that each row stays."""
-    return Duplicates(
-        survivor=np.arange(rows),
-        similarity=np.ones(rows),
-        exact=np.zeros(rows, dtype=bool),
-        nearest=np.full(rows, -1),
-        nearest_similarity=np.zeros(rows),
-    )

@@ -1,11 +1,69 @@
-"""MinHash signatures and their bands, compiled."""
+"""Shingles, MinHash signatures and their bands, compiled."""
 
 import numpy as np
 
+from pipeline.dedup.arrays import Hashing, Texts
 from pipeline.dedup.compiling import compiled
-from pipeline.dedup.kernel import MIX_1, MIX_2, START, Array, Scalar, mix
+from pipeline.dedup.folding import Folding
+from pipeline.dedup.kernel import (
+    MIX_1,
+    MIX_2,
+    START,
+    Array,
+    Scalar,
+    copy_key,
+    mix,
+    ngram_hashes,
+    room,
+)
 
 _32 = np.uint64(32)
+
+
+@compiled
+def sign_texts(texts: Texts, hashing: Hashing, rows: int, whole: Array, keys: Array) -> None:
+    """Write what the signature of each text says: one key of the whole, one of each band.
+
+    Args:
+        texts: to sign.
+        hashing: shingles and permutations.
+        rows: places of a signature in a band.
+        whole: uint64, one place a text, written.
+        keys: uint64, texts x bands, written.
+    """
+    scratch = np.empty(1, dtype=np.uint64)
+    signature = np.empty(len(hashing.factors), dtype=np.uint32)
+    for text in range(len(texts.offsets) - 1):
+        count, scratch = shingles(texts, text, hashing, scratch)
+        sign(scratch[:count], hashing.factors, hashing.summands, signature)
+        whole[text] = band_keys(signature, rows, keys[text])
+
+
+@compiled
+def key_texts(texts: Texts, copies: Folding, keys: Array) -> None:
+    """Write into ``keys`` (texts x 2) the bits by which exact copies are known."""
+    for text in range(len(texts.offsets) - 1):
+        keys[text, 0], keys[text, 1] = copy_key(
+            texts.data, texts.offsets[text], texts.offsets[text + 1], copies
+        )
+
+
+@compiled
+def shingles(texts: Texts, text: int, hashing: Hashing, out: Array) -> tuple[Scalar, Array]:
+    """Write the shingles of a text with repetitions: its n-grams, or one of a text without words.
+
+    Returns:
+        How many, one at least; and ``out``, or a larger array in its place.
+    """
+    at, stop = texts.offsets[text], texts.offsets[text + 1]
+    need = room(texts.data, at, stop, hashing.words)
+    if need > len(out):
+        out = np.empty(need, dtype=np.uint64)
+    count = ngram_hashes(texts.data, at, stop, hashing.ngram, hashing.words, out)
+    if count == 0:
+        out[0] = copy_key(texts.data, at, stop, hashing.copies)[0]
+        count = 1
+    return count, out
 
 
 @compiled
@@ -52,12 +110,11 @@ def _fmix32(hashed: Scalar) -> Scalar:
 
 
 @compiled
-def band_keys(signature: Array, bands: int, rows: int, out: Array) -> Scalar:
+def band_keys(signature: Array, rows: int, out: Array) -> Scalar:
     """Write the 64-bit key of each band of a signature; equal bands of equal number are equal.
 
     Args:
-        signature: uint32, at least ``bands * rows``.
-        bands: how many.
+        signature: uint32, at least ``rows`` for each band.
         rows: places of a signature in a band.
         out: uint64, one place a band.
 
@@ -65,7 +122,7 @@ def band_keys(signature: Array, bands: int, rows: int, out: Array) -> Scalar:
         A 64-bit key of all bands together.
     """
     whole = START
-    for band in range(bands):
+    for band in range(len(out)):
         value = START + np.uint64(band)
         for place in range(band * rows, (band + 1) * rows):
             value = (value ^ np.uint64(signature[place])) * MIX_1

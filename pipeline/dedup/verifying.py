@@ -1,13 +1,14 @@
 """The true similarity of texts that share buckets, and the clusters that it makes of them."""
 
+from typing import NamedTuple
+
 import numpy as np
 
+from pipeline.dedup.arrays import Duplicates, Hashing, Limits, Texts
 from pipeline.dedup.compiling import compiled
-from pipeline.dedup.folding import Folding
 from pipeline.dedup.hash_table import EMPTY_SHIFT, cleared, filled_with, insert, jaccard
-from pipeline.dedup.kernel import Array, copy_key, room
-from pipeline.dedup.signature import sign
-from pipeline.dedup.signing import shingles
+from pipeline.dedup.kernel import Array, Scalar, copy_key
+from pipeline.dedup.signature import shingles, sign
 
 FEW = 8
 """Texts of a component up to which all are compared, without estimates."""
@@ -15,185 +16,131 @@ FEW = 8
 _1 = np.uint64(1)
 
 
+class _Sets(NamedTuple):
+    """The shingles of the texts of a component, one set behind the other."""
+
+    values: Array
+    bounds: Array
+    """Where each set begins in ``values``, and the end of the last."""
+    signatures: Array
+    """Of each text; a single row where similarities are not estimated."""
+
+
 @compiled
 def verify(
-    data: Array,
-    offsets: Array,
-    components: Array,
-    order: Array,
-    ngram: int,
-    words: Folding,
-    copies: Folding,
-    a: Array,
-    b: Array,
-    threshold: float,
-    agreeing: int,
-    near_from: float,
-    limit: int,
-    survivor: Array,
-    similarity: Array,
-    copied: Array,
-    nearest: Array,
-    nearest_similarity: Array,
-) -> int:
+    texts: Texts, components: Array, order: Array, hashing: Hashing, limits: Limits, out: Duplicates
+) -> None:
     """Cluster the texts of components, each by itself, by their true similarity.
 
-    Two texts are joined when the Jaccard similarity of their shingles reaches the threshold;
-    those whose signatures agree in fewer than ``agreeing`` places are not compared.
+    Two texts are joined when the Jaccard similarity of their shingles reaches the threshold. The
+    work stops at a cluster above the limit, whose texts get -1 as survivor.
 
     Args:
-        data: uint8, UTF-8 bytes of all texts.
-        offsets: int64, texts + 1 places in ``data``.
+        texts: of the components, one component behind the other.
         components: int64, where each component begins among the texts, and the end.
         order: int64, place in the order of survival: the smallest of a cluster survives, the
             first of equal ones.
-        ngram: words of an n-gram.
-        words: folding of words.
-        copies: folding of copies.
-        a: uint32, factors of the permutations.
-        b: uint32, their summands.
-        threshold: Jaccard similarity that joins.
-        agreeing: places of two signatures that must be equal.
-        near_from: similarity from which a text of another cluster is worth a look.
-        limit: texts that a cluster may have.
-        survivor: int64, written: the text that stays for each.
-        similarity: float64, written: its similarity with the survivor.
-        copied: bool, written: whether it is the survivor's text but for case and white space.
-        nearest: int64, written: the most similar text of another cluster, -1 when there is none.
-        nearest_similarity: float64, written: the similarity with that one.
-
-    Returns:
-        -1, or the component with a cluster above the limit. The work stops there, and the texts
-        of the cluster have -1 as survivor.
+        hashing: shingles and permutations.
+        limits: when two texts are duplicates.
+        out: of :func:`pipeline.dedup.arrays.all_distinct`, written.
     """
     for component in range(len(components) - 1):
         begin, end = components[component], components[component + 1]
-        places = offsets[begin : end + 1]
-        # In a small component a comparison costs less than the estimates that would spare it.
-        estimated = end - begin > FEW
-        signatures = np.zeros((end - begin if estimated else 1, len(a)), dtype=np.uint32)
-        values, bounds = _sets(data, places, ngram, words, copies, a, b, estimated, signatures)
+        part = Texts(texts.data, texts.offsets[begin : end + 1])
+        sets = _sets(part, hashing)
         parent = np.arange(end - begin)
-        oversized = _join(values, bounds, signatures, parent, threshold, agreeing, limit)
+        oversized = _join(sets, parent, limits)
         if oversized >= 0:
             for text in range(end - begin):
-                survivor[begin + text] = -1 if _find(parent, text) == oversized else begin
-            return component
-        stays = survivor[begin:end]
-        close = nearest[begin:end]
-        _survive(values, bounds, parent, order[begin:end], stays, similarity[begin:end])
-        _look_around(
-            values,
-            bounds,
-            signatures,
-            stays,
-            near_from,
-            agreeing,
-            close,
-            nearest_similarity[begin:end],
+                if _find(parent, text) == oversized:
+                    out.survivor[begin + text] = -1
+            return
+        own = Duplicates(
+            out.survivor[begin:end],
+            out.similarity[begin:end],
+            out.exact[begin:end],
+            out.nearest[begin:end],
+            out.nearest_similarity[begin:end],
         )
+        _survive(sets, parent, order[begin:end], own)
+        _look_around(sets, limits, own)
         for text in range(end - begin):
-            other = stays[text]
-            copied[begin + text] = False
-            if other != text and similarity[begin + text] == 1.0:
-                key = copy_key(data, places[text], places[text + 1], copies)
-                copied[begin + text] = key == copy_key(
-                    data, places[other], places[other + 1], copies
-                )
-            stays[text] += begin
-            if close[text] >= 0:
-                close[text] += begin
-    return -1
+            other = own.survivor[text]
+            if other != text and own.similarity[text] == 1.0:
+                own.exact[text] = _key(part, text, hashing) == _key(part, other, hashing)
+            own.survivor[text] += begin
+            if own.nearest[text] >= 0:
+                own.nearest[text] += begin
 
 
 @compiled
-def _sets(
-    data: Array,
-    offsets: Array,
-    ngram: int,
-    words: Folding,
-    copies: Folding,
-    a: Array,
-    b: Array,
-    estimated: bool,
-    signatures: Array,
-) -> tuple[Array, Array]:
-    """Return the distinct shingles of all texts one behind another, and where each set begins.
+def _key(texts: Texts, text: int, hashing: Hashing) -> tuple[Scalar, Scalar]:
+    return copy_key(texts.data, texts.offsets[text], texts.offsets[text + 1], hashing.copies)
 
-    Writes the signatures as well when similarities are ``estimated``.
-    """
-    bounds = np.zeros(len(offsets), dtype=np.int64)
+
+@compiled
+def _sets(texts: Texts, hashing: Hashing) -> _Sets:
+    """Return the distinct shingles of all texts, and their signatures where they are many."""
+    count = len(texts.offsets) - 1
+    # In a small component a comparison costs less than the estimates that would spare it.
+    estimated = count > FEW
+    signatures = np.zeros((count if estimated else 1, len(hashing.factors)), dtype=np.uint32)
+    bounds = np.zeros(count + 1, dtype=np.int64)
     values = np.empty(1024, dtype=np.uint64)
     scratch = np.empty(1, dtype=np.uint64)
     table = np.zeros(2, dtype=np.uint64)
-    for text in range(len(offsets) - 1):
-        at, stop = offsets[text], offsets[text + 1]
-        need = room(data, at, stop, words)
-        if need > len(scratch):
-            scratch = np.empty(need, dtype=np.uint64)
-        count = shingles(data, at, stop, ngram, words, copies, scratch)
+    for text in range(count):
+        size, scratch = shingles(texts, text, hashing, scratch)
         if estimated:
-            sign(scratch[:count], a, b, signatures[text])
-        table, shift = cleared(table, count)
+            sign(scratch[:size], hashing.factors, hashing.summands, signatures[text])
+        table, shift = cleared(table, size)
         filled = bounds[text]
-        if filled + count > len(values):
-            grown = np.empty(2 * (filled + count), dtype=np.uint64)
+        if filled + size > len(values):
+            grown = np.empty(2 * (filled + size), dtype=np.uint64)
             grown[:filled] = values[:filled]
             values = grown
-        for place in range(count):
+        for place in range(size):
             value = max(scratch[place], _1)  # 0 marks an empty place of a table
             if insert(table, shift, value):
                 values[filled] = value
                 filled += 1
         bounds[text + 1] = filled
-    return values, bounds
+    return _Sets(values, bounds, signatures)
 
 
 @compiled
-def _join(
-    values: Array,
-    bounds: Array,
-    signatures: Array,
-    parent: Array,
-    threshold: float,
-    agreeing: int,
-    limit: int,
-) -> int:
+def _set(sets: _Sets, text: int) -> Array:
+    return sets.values[sets.bounds[text] : sets.bounds[text + 1]]
+
+
+@compiled
+def _join(sets: _Sets, parent: Array, limits: Limits) -> int:
     """Join similar texts in ``parent``; return -1, or the root of a cluster above the limit."""
-    texts = len(parent)
-    size = np.ones(texts, dtype=np.int64)
+    size = np.ones(len(parent), dtype=np.int64)
     table = np.zeros(2, dtype=np.uint64)
     shift = EMPTY_SHIFT
-    for one in range(texts):
-        mine = values[bounds[one] : bounds[one + 1]]
+    for one in range(len(parent)):
+        mine = _set(sets, one)
         filled = False
-        for other in range(one + 1, texts):
+        for other in range(one + 1, len(parent)):
             root, second = _find(parent, one), _find(parent, other)
-            if root == second or not _may_agree(signatures, one, other, agreeing):
+            if root == second or not _may_agree(sets.signatures, one, other, limits.agreeing):
                 continue
             if not filled:
                 table, shift = filled_with(table, mine)
                 filled = True
-            others = values[bounds[other] : bounds[other + 1]]
-            if jaccard(table, shift, mine, others) >= threshold:
+            if jaccard(table, shift, mine, _set(sets, other)) >= limits.threshold:
                 # The smaller root stays, so that it does not matter which pair came first.
                 first, second = min(root, second), max(root, second)
                 parent[second] = first
                 size[first] += size[second]
-                if size[first] > limit:
+                if size[first] > limits.cluster_size:
                     return first
     return -1
 
 
 @compiled
-def _survive(
-    values: Array,
-    bounds: Array,
-    parent: Array,
-    order: Array,
-    survivor: Array,
-    similarity: Array,
-) -> None:
+def _survive(sets: _Sets, parent: Array, order: Array, out: Duplicates) -> None:
     """Write the survivor of the cluster of each text, and its similarity with it."""
     texts = len(parent)
     best = np.full(texts, -1, dtype=np.int64)
@@ -203,51 +150,37 @@ def _survive(
             best[root] = text
     table = np.zeros(2, dtype=np.uint64)
     for text in range(texts):
-        stays = best[_find(parent, text)]
-        survivor[text] = stays
-        similarity[text] = 1.0
-        if stays != text:
-            mine = values[bounds[text] : bounds[text + 1]]
-            table, shift = filled_with(table, mine)
-            others = values[bounds[stays] : bounds[stays + 1]]
-            similarity[text] = jaccard(table, shift, mine, others)
+        survivor = best[_find(parent, text)]
+        out.survivor[text] = survivor
+        if survivor != text:
+            table, shift = filled_with(table, _set(sets, text))
+            out.similarity[text] = jaccard(table, shift, _set(sets, text), _set(sets, survivor))
 
 
 @compiled
-def _look_around(
-    values: Array,
-    bounds: Array,
-    signatures: Array,
-    survivor: Array,
-    near_from: float,
-    agreeing: int,
-    nearest: Array,
-    nearest_similarity: Array,
-) -> None:
+def _look_around(sets: _Sets, limits: Limits, out: Duplicates) -> None:
     """Write the most similar text of another cluster for each text."""
-    texts = len(survivor)
-    nearest[:] = -1
-    nearest_similarity[:] = 0.0
+    texts = len(out.survivor)
     table = np.zeros(2, dtype=np.uint64)
     shift = EMPTY_SHIFT
     for one in range(texts):
-        mine = values[bounds[one] : bounds[one + 1]]
+        mine = _set(sets, one)
         filled = False
         for other in range(one + 1, texts):
-            if survivor[one] == survivor[other]:
+            if out.survivor[one] == out.survivor[other]:
                 continue
-            if not _may_agree(signatures, one, other, agreeing):
+            if not _may_agree(sets.signatures, one, other, limits.agreeing):
                 continue
             if not filled:
                 table, shift = filled_with(table, mine)
                 filled = True
-            found = jaccard(table, shift, mine, values[bounds[other] : bounds[other + 1]])
-            if found < near_from:
+            similarity = jaccard(table, shift, mine, _set(sets, other))
+            if similarity < limits.near_from:
                 continue
-            if found > nearest_similarity[one]:
-                nearest[one], nearest_similarity[one] = other, found
-            if found > nearest_similarity[other]:
-                nearest[other], nearest_similarity[other] = one, found
+            if similarity > out.nearest_similarity[one]:
+                out.nearest[one], out.nearest_similarity[one] = other, similarity
+            if similarity > out.nearest_similarity[other]:
+                out.nearest[other], out.nearest_similarity[other] = one, similarity
 
 
 @compiled

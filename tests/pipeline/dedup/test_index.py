@@ -2,18 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pipeline.core.errors import InputError
 from pipeline.dedup import search
 from pipeline.dedup.deduplicate import deduplicate
 from pipeline.dedup.index import Index, write_segment
-from pipeline.dedup.lookup import first_places
 from pipeline.settings import DedupSettings
 from tests.pipeline.dedup.corpus import corpus, edited, prose
 
@@ -86,11 +82,9 @@ def test_a_batch_is_looked_up_in_parts_of_any_size(tmp_path: Path, monkeypatch):
     whole = deduplicate(corpus(new), DEFAULT, accepted=accepted)
     assert whole.reasons == {"near_duplicate": 15}
     monkeypatch.setattr(search, "SLICE_BYTES", 3000)
-    for rows in (1, 4, 100):
-        monkeypatch.setattr(search, "LOOKED_UP", rows)
-        parts = deduplicate(corpus(new), DEFAULT, accepted=accepted)
-        assert_frame_equal(whole.kept, parts.kept)
-        assert_frame_equal(whole.dropped, parts.dropped)
+    parts = deduplicate(corpus(new), DEFAULT, accepted=accepted)
+    assert_frame_equal(whole.kept, parts.kept)
+    assert_frame_equal(whole.dropped, parts.dropped)
 
 
 def test_a_document_that_has_left_the_corpus_hides_no_copy(tmp_path: Path):
@@ -138,15 +132,3 @@ def test_the_alarm_counts_accepted_documents_and_names_them(tmp_path: Path):
     old = corpus(dict(list(alike.items())[:1]))
     with pytest.raises(InputError, match=r"more than 20 .*page-\d\d.html"):
         deduplicate(corpus(alike), DEFAULT, accepted=indexed(tmp_path, old))
-
-
-@given(
-    st.lists(st.integers(0, 2**64 - 1), max_size=200),
-    st.lists(st.integers(0, 2**64 - 1), max_size=30),
-)
-def test_places_of_keys_are_those_of_a_binary_search(entries, wanted):
-    ordered = np.sort(np.array(entries, dtype=np.uint64))
-    values = np.sort(np.array([*wanted, *entries[:9], 0, 2**64 - 1], dtype=np.uint64))
-    places = np.empty(len(values), dtype=np.int64)
-    first_places(ordered, values, places)
-    assert np.array_equal(places, np.searchsorted(ordered, values))

@@ -9,9 +9,10 @@ from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.dedup.arrays import utf8
 from pipeline.dedup.folding import copy_folding, word_folding
 from pipeline.dedup.kernel import BASE, copy_key, ngram_hashes, room
-from pipeline.dedup.minhash import permutations, utf8
+from pipeline.dedup.minhash import permutations
 from pipeline.dedup.signature import sign
 from pipeline.text.words import NUMBER, UNSPACED, same_text, words
 

@@ -31,7 +31,7 @@ def signature(hashes: np.ndarray, num_perm: int) -> np.ndarray:
 
 def keys(hashes: np.ndarray, count: int, rows: int) -> np.ndarray:
     out = np.empty(count, dtype=np.uint64)
-    band_keys(signature(hashes, 128), count, rows, out)
+    band_keys(signature(hashes, 128), rows, out)
     return out
 
 

@@ -1,13 +1,11 @@
 """Repeated paragraphs are found, counted, and taken out of all documents but one."""
 
-import random
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.validation import validate
-from pipeline.dedup.paragraphs import SLICE_ROWS, find_repeated, trim
+from pipeline.dedup.paragraphs import find_repeated, trim
 from pipeline.documents.clean.quality import rules_of, too_short
 from pipeline.settings import ParagraphSettings
 from schemas.documents import Documents
@@ -173,9 +171,15 @@ def test_neither_order_matters_nor_is_anything_left_to_take_out(pieces, chance):
         assert left.count("```") == texts[source].count("```")
 
 
-def test_documents_of_several_slices_are_counted_together():
-    draw = random.Random(3)
-    texts = {f"{n:05}.md": f"{draw.random()} own\n\n{NOTE}" for n in range(SLICE_ROWS + 7)}
-    kept, _, found = trimmed(texts)
-    assert found.kept["documents"].item() == SLICE_ROWS + 7
-    assert [source for source, text in kept.items() if NOTE in text] == ["00000.md"]
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("it  OPENS\nat 5\tbar in the STRASSE.", True),
+        ("It opens at 6 bar in the Straße.", False),
+        ("It opens at -5 bar in the Straße.", False),
+    ],
+)
+def test_case_and_white_space_make_no_difference_numbers_and_signs_do(other, same):
+    texts = {"a.md": "It opens at 5 bar in the Straße.", "b.md": other}
+    ask = ParagraphSettings(min_documents=2, min_words=5)
+    assert find_repeated(corpus(texts), ask).kept.height == same

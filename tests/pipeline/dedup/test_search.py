@@ -1,6 +1,5 @@
 """What is found depends neither on who computes nor on the memory nor on slices."""
 
-import dataclasses
 import random
 
 import numpy as np
@@ -8,9 +7,10 @@ import polars as pl
 import pytest
 
 from pipeline.dedup import search
+from pipeline.dedup.arrays import Duplicates
 from pipeline.dedup.minhash import bands
 from pipeline.dedup.runners import processes, threads
-from pipeline.dedup.search import Duplicates, TooManyAlike, find_duplicates
+from pipeline.dedup.search import TooManyAlike, find_duplicates
 from pipeline.settings import DedupSettings
 from tests.pipeline.dedup.corpus import edited, prose
 
@@ -35,10 +35,9 @@ def find(texts: pl.Series, settings: DedupSettings = DEFAULT, **options) -> Dupl
 
 
 def assert_same(one: Duplicates, other: Duplicates) -> None:
-    for field in dataclasses.fields(Duplicates):
-        left, right = getattr(one, field.name), getattr(other, field.name)
+    for name, left, right in zip(Duplicates._fields, one, other, strict=True):
         assert left.dtype == right.dtype
-        assert np.array_equal(left, right), field.name
+        assert np.array_equal(left, right), name
 
 
 def test_threads_and_processes_find_the_same_in_any_slices(monkeypatch: pytest.MonkeyPatch):

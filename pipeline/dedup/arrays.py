@@ -1,0 +1,75 @@
+"""Named arrays that the compiled functions take and give."""
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline.dedup.folding import Folding
+
+
+class Texts(NamedTuple):
+    """Texts as their UTF-8 bytes, one behind the other."""
+
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    """Where each begins in ``data``, and the end of the last."""
+
+
+class Hashing(NamedTuple):
+    """All that the shingles and the signature of a text depend on."""
+
+    ngram: int
+    """Words of a shingle."""
+    words: Folding
+    copies: Folding
+    factors: NDArray[np.uint32]
+    """Of the permutations."""
+    summands: NDArray[np.uint32]
+
+
+class Limits(NamedTuple):
+    """When two texts are duplicates, and when that is too much of a good thing."""
+
+    threshold: float
+    """Jaccard similarity that joins two texts."""
+    agreeing: int
+    """Places in which their signatures must be equal to be compared at all."""
+    near_from: float
+    """Similarity from which a text of another cluster is noted."""
+    cluster_size: int
+    """Distinct texts that a cluster may have."""
+
+
+class Duplicates(NamedTuple):
+    """What stays for each text; arrays by row."""
+
+    survivor: NDArray[np.int64]
+    """The row that stays for it: itself when it is kept; -1 in a cluster above the limit."""
+    similarity: NDArray[np.float64]
+    """Jaccard similarity with the survivor; below the threshold when only others link the two."""
+    exact: NDArray[np.bool_]
+    """Whether it is a copy of a better row: equal but for case and white space."""
+    nearest: NDArray[np.int64]
+    """The most similar row of another cluster that was compared with it, -1: none close."""
+    nearest_similarity: NDArray[np.float64]
+
+
+def all_distinct(rows: int) -> Duplicates:
+    """Return the finding that each row stays."""
+    return Duplicates(
+        survivor=np.arange(rows),
+        similarity=np.ones(rows),
+        exact=np.zeros(rows, dtype=bool),
+        nearest=np.full(rows, -1),
+        nearest_similarity=np.zeros(rows),
+    )
+
+
+def utf8(texts: pl.Series) -> Texts:
+    """Return the bytes of texts without a copy of them."""
+    column = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, places, content = column.buffers()
+    offsets = np.frombuffer(places, dtype=np.int64)[column.offset : column.offset + len(texts) + 1]
+    return Texts(np.frombuffer(content or b"", dtype=np.uint8), offsets)
