@@ -114,7 +114,7 @@ def bounce_reason(decision: Decision, item: Item | None) -> str | None:
     return None
 
 
-def said(row: Mapping[str, Any]) -> str:
+def filled_in(row: Mapping[str, Any]) -> str:
     """Return what was filled in, the long texts last: a message is cut somewhere."""
     names = ("task", "verdict", "reviewer", "flags", "note", "edited_response")
     return json.dumps({name: row[name] for name in names if row.get(name)}, ensure_ascii=False)

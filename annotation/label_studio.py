@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
-from filelock import FileLock, Timeout
 from pandera.typing.polars import DataFrame
 
 from annotation.items import to_items
@@ -17,8 +16,7 @@ from annotation.label_studio_api import Project, Server
 from annotation.label_studio_connection import Connection, find_connection
 from annotation.label_studio_ledger import Ledger, Line, State
 from annotation.label_studio_project import ReviewProject
-from annotation.queue import LOCK_SECONDS, Pulled, PushResult, QueueStatus, standing
-from pipeline.core.errors import ReviewError
+from annotation.queue import Pulled, PushResult, QueueStatus, locked, standing
 from pipeline.core.outcome import drops, table
 from pipeline.settings import LabelStudioSettings
 from schemas.chunks import Chunks
@@ -211,15 +209,8 @@ class LabelStudioQueue:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.folder / ".lock", timeout=LOCK_SECONDS):
-                try:
-                    yield
-                finally:
-                    self._server.close()
-        except Timeout as error:
-            raise ReviewError(
-                f"review: {self.folder} is in use for more than {LOCK_SECONDS:g} s; expected one "
-                "push or pull at a time; wait for the other one and run again"
-            ) from error
+        with locked(self.folder):
+            try:
+                yield
+            finally:
+                self._server.close()

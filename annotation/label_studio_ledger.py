@@ -7,7 +7,7 @@
     state.json         marker and id of the project, and how far was pulled
 
 The two journals are only ever appended to; the state can be found again from them, and what a
-torn line of theirs said from the server.
+torn line of theirs held from the server.
 """
 
 import json
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from annotation.decisions import BOUNCES, Decision, Item, bounce_reason, said
+from annotation.decisions import BOUNCES, Decision, Item, bounce_reason, filled_in
 from annotation.tasks import to_decision
 from pipeline.core.cache import write_atomically
 from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_time, write_time
@@ -182,7 +182,7 @@ class Ledger:
         return Annotations(current, torn)
 
     def note_all_fetched(self, state: State) -> None:
-        """Write down that what torn lines said has been fetched again."""
+        """Write down that what torn lines held has been fetched again."""
         self.note_annotations([{"queue": state.queue, "all_fetched": True}])
 
     def note_annotations(self, lines: Iterable[Line]) -> None:
@@ -219,7 +219,7 @@ class Ledger:
             if reason is None:
                 good.append(_review(decision, when))
             else:
-                what = said(decision.fields() | {"task": line["task_id"]})
+                what = filled_in(decision.fields() | {"task": line["task_id"]})
                 bounced.append(Drop(pair_id, reason, f"{BOUNCES[reason]}: {what}"))
         return Judged(good, bounced)
 

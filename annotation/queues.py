@@ -8,7 +8,8 @@ from pandera.typing.polars import DataFrame
 
 from annotation.decisions import Decision, Item
 from annotation.label_studio import Connection, LabelStudioQueue, find_connection
-from annotation.queue import FileQueue, Pulled, PushResult, QueueStatus, ReviewQueue, standing
+from annotation.queue import Pulled, PushResult, QueueStatus, ReviewQueue, standing
+from annotation.queue_files import FileQueue
 from pipeline.core.errors import ReviewError
 from pipeline.settings import Settings
 from schemas.chunks import Chunks

@@ -1,6 +1,6 @@
 import pytest
 
-from annotation.queue import FileQueue
+from annotation.queue_files import FileQueue
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import table
 from schemas.chunks import Chunks

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from annotation.decisions import Decision
-from annotation.queue import FileQueue, PushResult
+from annotation.queue import PushResult
+from annotation.queue_files import FileQueue
 from pipeline.core.cache import short_id
 from pipeline.core.errors import ReviewError
 from pipeline.core.outcome import table
@@ -325,7 +326,7 @@ def test_a_csv_without_its_columns_is_refused_in_one_line(queue):
 PUSHER = """
 import sys
 from pathlib import Path
-from annotation.queue import FileQueue
+from annotation.queue_files import FileQueue
 from pipeline.core.outcome import table
 from schemas.chunks import Chunks
 from tests.annotation.conftest import CHUNK, make_pairs

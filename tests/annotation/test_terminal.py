@@ -103,7 +103,7 @@ SITTING = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from annotation.queue import FileQueue
+from annotation.queue_files import FileQueue
 from annotation.terminal import review_in_terminal
 review_in_terminal(FileQueue(Path(sys.argv[1])), "Ann", Console())
 """

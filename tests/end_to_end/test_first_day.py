@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from annotation.label_studio_connection import read_login
-from annotation.queue import FileQueue
+from annotation.queue_files import FileQueue
 from flows.services.prefect import free_port
 from tests.annotation.test_queue import fill_csv
 from tests.end_to_end.servers import running_up

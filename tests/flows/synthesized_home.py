@@ -8,7 +8,7 @@ from pandera.typing.polars import DataFrame
 from prefect import flow
 
 from annotation.decisions import Decision
-from annotation.queue import FileQueue
+from annotation.queue_files import FileQueue
 from flows.curate import curate_documents, input_files
 from flows.engine.context import open_run
 from flows.engine.settings_file import load_settings

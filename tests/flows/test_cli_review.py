@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from annotation.label_studio_connection import login_path
 from annotation.label_studio_ledger import Ledger, State
-from annotation.queue import FileQueue
+from annotation.queue_files import FileQueue
 from flows.cli.main import main
 from flows.services.prefect import free_port
 from pipeline.core.outcome import table

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from annotation.decisions import Decision
-from annotation.queue import FileQueue
+from annotation.queue_files import FileQueue
 from flows.cli.main import main
 from pipeline.train.models.base_model import BaseModel
 from tests.conftest import ROOT

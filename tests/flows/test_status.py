@@ -5,7 +5,7 @@ import json
 from click.testing import CliRunner
 
 from annotation import decisions
-from annotation.queue import FileQueue
+from annotation.queue_files import FileQueue
 from flows.cli.main import main
 from flows.engine.context import say_once
 from flows.engine.home import now

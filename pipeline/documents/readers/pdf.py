@@ -10,7 +10,8 @@ from itertools import pairwise
 from statistics import median_low
 
 from pipeline.documents.readers.markdown import first_heading
-from pipeline.documents.readers.pdf_lines import Line, Style, lines
+from pipeline.documents.readers.pdf_columns import Line, Style
+from pipeline.documents.readers.pdf_lines import lines
 from pipeline.documents.readers.reading import ReadFailure, Reading, whole
 
 PASSWORD_ERROR = 4

@@ -1,32 +1,21 @@
-"""The lines of a PDF page in reading order: columns one after the other, tables in their grid."""
+"""Lines of a PDF page in reading order, its tables as Markdown, its raised letters told."""
 
 import ctypes
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import groupby, pairwise
-from statistics import median, median_low
+from itertools import groupby
+from statistics import median_low
 from typing import Any, NamedTuple
 
+from pipeline.documents.readers.pdf_columns import Line, Style, by_column, whole_rows
 from pipeline.documents.readers.pdf_tables import BROKEN, Grid, grids, markdown
 from pipeline.text.exponents import lowered, raised, settled
 
 GUTTER = 1.8
 """Heights of a capital letter (0.7 of the type size) that a gap between two columns has at least:
 1.3 type sizes. Papers have 1.7 to 2.4; a word space of justified text stays below 1."""
-
-COLUMN_ROWS = 4
-"""Rows on which both columns have text before they are taken for columns."""
-
-COLUMN_TEXT = 20
-"""Characters of a usual line in a column; the cells of a table are shorter."""
-
-LIKE_WIDTH = 0.5
-"""Of the wider column that the other has at least: terms and their definitions are a table."""
-
-APART = 2.0
-"""Times the usual distance of rows that sets a header or a footer apart from the columns."""
 
 SMALLER = 0.85
 """Of the type size beside it that a superscript or subscript has at most; 0.6 to 0.75 is usual."""
@@ -42,30 +31,6 @@ _FILLER = "\1"
 
 _EDGES = tuple(ctypes.c_double() for _ in range(4))
 """Where pdfium writes the box of a letter; made once, since it is asked for each of them."""
-
-
-class Style(NamedTuple):
-    """How a line is set."""
-
-    size: float
-    """Points; 0 for a table."""
-    bold: bool
-
-
-class Line(NamedTuple):
-    """A line, a part of one beside a gap, or a whole table as Markdown."""
-
-    text: str
-    baseline: float
-    """Points from the foot of the page."""
-    style: Style
-    """Bold only when it begins and ends so: a paragraph may begin with a bold word."""
-    left: float
-    right: float
-    row: int
-    """Parts of one line of the page have the same."""
-    spaced: bool = False
-    """A space stands before it in its row."""
 
 
 class _Part(NamedTuple):
@@ -111,7 +76,7 @@ def lines(page: Any) -> list[Line]:
         found[place] = found[place]._replace(text=markdown(tables[table], cells[table]))
     textpage.close()
     page.close()
-    return _whole_rows(_by_column(found))
+    return whole_rows(by_column(found))
 
 
 @cache
@@ -245,93 +210,3 @@ def _bold(textpage: Any, index: int) -> bool:
     _pdfium().FPDFText_GetFontInfo(textpage.raw, index, name, len(name), ctypes.c_int())
     # By name, since the weight of the standard fonts is given as 0; "semibold" is bold too.
     return any(word in name.value.lower() for word in (b"bold", b"black", b"heavy"))
-
-
-def _by_column(parts: list[Line]) -> list[Line]:
-    """Put the columns of a page one after the other where its rows run across them.
-
-    A page that is written column by column stays as it is.
-    """
-    gutter = _gutter(parts)
-    if gutter is None:
-        return parts
-    ordered: list[Line] = []
-    for crosses, group in groupby(parts, lambda part: _side(part, gutter) == 0):
-        band = list(group)
-        sides = [_side(part, gutter) for part in band]
-        # Once from the left column to the right one is how it should be, and a row or two beside
-        # each other are none.
-        changes = sum(one != other for one, other in pairwise(sides))
-        if crosses or changes < 2 * COLUMN_ROWS - 1:
-            ordered += band
-            continue
-        above, columns, below = _body(band)
-        left = [part for part in columns if _side(part, gutter) < 0]
-        right = [part for part in columns if _side(part, gutter) > 0]
-        ordered += [*above, *_by_column(left), *_by_column(right), *below]
-    return ordered
-
-
-def _side(part: Line, gutter: float) -> int:
-    """Return -1 on the left of the gutter, 1 on the right, 0 when it is crossed (or a table)."""
-    if not part.style.size:
-        return 0
-    return -1 if part.right < gutter else 1 if part.left > gutter else 0
-
-
-def _gutter(parts: Sequence[Line]) -> float | None:
-    """Return the middle of the gap that most rows have, when these are rows of columns."""
-    tall = sorted((part for part in parts if part.style.size), key=lambda part: -part.baseline)
-    pairs: list[tuple[Line, Line]] = []
-    for number, part in enumerate(tall):
-        for other in tall[number + 1 : number + 1 + COLUMN_ROWS]:
-            one, two = sorted((part, other), key=lambda part: part.left)
-            near = part.baseline - other.baseline < part.style.size / 2
-            if near and one.right < two.left:
-                pairs.append((one, two))
-    edges = sorted(
-        [(one.right, 1) for one, _ in pairs] + [(two.left, -1) for _, two in pairs],
-        key=lambda edge: (edge[0], -edge[1]),
-    )
-    most = depth = 0
-    gutter = 0.0
-    for (edge, step), (following, _) in pairwise([*edges, (0.0, 0)]):
-        depth += step
-        if depth > most:
-            most, gutter = depth, (edge + following) / 2
-    rows = [(one, two) for one, two in pairs if one.right < gutter < two.left]
-    if len(rows) < COLUMN_ROWS:
-        return None
-    sides = list(zip(*rows, strict=True))
-    widths = [median(part.right - part.left for part in side) for side in sides]
-    texts = [median(len(part.text) for part in side) for side in sides]
-    prose = min(texts) >= COLUMN_TEXT and min(widths) >= LIKE_WIDTH * max(widths)
-    return gutter if prose else None
-
-
-def _body(band: list[Line]) -> tuple[list[Line], list[Line], list[Line]]:
-    """Part a header above columns and a footer below them from the columns."""
-    heights = sorted({part.baseline for part in band}, reverse=True)
-    gaps = [above - below for above, below in pairwise(heights)]
-    usual = APART * median(gaps) if len(gaps) > 2 else 0
-    top = heights[0] if usual and gaps[0] > usual else float("inf")
-    foot = heights[-1] if usual and gaps[-1] > usual else float("-inf")
-    return (
-        [part for part in band if part.baseline >= top],
-        [part for part in band if foot < part.baseline < top],
-        [part for part in band if part.baseline <= foot],
-    )
-
-
-def _whole_rows(parts: Sequence[Line]) -> list[Line]:
-    """Join the parts of a line that are still neighbours: their gap was none of columns."""
-    whole: list[Line] = []
-    for part in parts:
-        before = whole[-1] if whole else None
-        if before and before.row == part.row and before.style.size and part.style.size:
-            text = f"{before.text}{' ' * part.spaced}{part.text}"
-            style = before.style._replace(bold=before.style.bold and part.style.bold)
-            whole[-1] = before._replace(text=text, style=style, right=part.right)
-        else:
-            whole.append(part)
-    return whole

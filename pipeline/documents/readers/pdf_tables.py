@@ -116,25 +116,26 @@ def _connected(
     level: Sequence[_Rule], upright: Sequence[_Rule]
 ) -> Iterator[tuple[list[_Rule], list[_Rule]]]:
     """Yield the horizontal and vertical rules that touch each other, table by table."""
-    owner = list(range(len(level) + len(upright)))
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def root(number: int) -> int:
-        while owner[number] != number:
-            owner[number] = owner[owner[number]]
-            number = owner[number]
-        return number
-
-    for one, row in enumerate(level):
-        for other, column in enumerate(upright, start=len(level)):
-            if (
-                row.start - NEAR <= column.at <= row.end + NEAR
-                and column.start - NEAR <= row.at <= column.end + NEAR
-            ):
-                owner[root(one)] = root(other)
+    touching = [
+        (one, other)
+        for one, row in enumerate(level)
+        for other, column in enumerate(upright, start=len(level))
+        if row.start - NEAR <= column.at <= row.end + NEAR
+        and column.start - NEAR <= row.at <= column.end + NEAR
+    ]
+    if not touching:
+        return
+    rules = [*level, *upright]
+    graph = coo_array(
+        ([True] * len(touching), tuple(zip(*touching, strict=True))), shape=(len(rules),) * 2
+    )
     groups: dict[int, tuple[list[_Rule], list[_Rule]]] = {}
-    for number, rule in enumerate([*level, *upright]):
-        group = groups.setdefault(root(number), ([], []))
-        group[number >= len(level)].append(rule)
+    for number, label in enumerate(connected_components(graph, directed=False)[1]):
+        group = groups.setdefault(int(label), ([], []))
+        group[number >= len(level)].append(rules[number])
     yield from groups.values()
 
 

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from annotation.decisions import Decision
 from annotation.label_studio import LabelStudioQueue
-from annotation.queue import FileQueue, PushResult, QueueStatus
+from annotation.queue import PushResult, QueueStatus
+from annotation.queue_files import FileQueue
 from annotation.queues import CombinedQueue
 from annotation.terminal import review_in_terminal
 from tests.annotation.conftest import make_pairs
@@ -104,7 +105,7 @@ import os, signal, sys
 from pathlib import Path
 import annotation.label_studio_api as api
 from annotation.label_studio import LabelStudioQueue, find_connection
-from annotation.queue import FileQueue
+from annotation.queue_files import FileQueue
 from annotation.queues import CombinedQueue
 from pipeline.settings import LabelStudioSettings
 

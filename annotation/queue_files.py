@@ -1,0 +1,265 @@
+"""The review queue as plain files: JSON lines and a spreadsheet, filled in by a person."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pandera.typing.polars import DataFrame
+
+from annotation.decisions import (
+    BOUNCES,
+    DECISION_FIELDS,
+    ITEM_FIELDS,
+    Decision,
+    Item,
+    bounce_reason,
+    filled_in,
+    read_decision,
+)
+from annotation.items import readme, to_items
+from annotation.queue import Pulled, PushResult, QueueStatus, locked, standing
+from annotation.spreadsheet import Sheet, read_sheet, write_sheet
+from pipeline.core.cache import write_atomically
+from pipeline.core.errors import ReviewError
+from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_time, write_time
+from pipeline.core.outcome import Drop, drops, table
+from schemas.chunks import Chunks
+from schemas.pairs import ScreenedPairs
+from schemas.reviews import Reviews
+
+Row = dict[str, Any]
+
+
+class _Decisions(NamedTuple):
+    """What the files hold at this moment."""
+
+    current: list[Row]
+    """The latest decision of each reviewer on each pair, good ones only, by pair and reviewer."""
+    new: list[Row]
+    """Lines that decisions.jsonl lacks."""
+    bounced: list[Drop]
+
+
+class FileQueue:
+    """A folder with the queue as JSON lines and as CSV, to be filled in by a person.
+
+    ::
+
+        queue.jsonl      the items and the ledger of what was pushed; may be filled in
+        queue.csv        the same items for a spreadsheet; may be filled in
+        decisions.jsonl  every decision as it came, one line each, only ever appended to
+        README.txt       what to do
+
+    The queue files are replaced in one step and the ledger is written first, so a killed push
+    is completed by the next one. What people filled in is never overwritten.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._queue = folder / "queue.jsonl"
+        self._sheet = folder / "queue.csv"
+        self._decisions = folder / "decisions.jsonl"
+
+    def push(
+        self,
+        pairs: DataFrame[ScreenedPairs],
+        chunks: DataFrame[Chunks],
+        elsewhere: AbstractSet[str] = frozenset(),
+    ) -> PushResult:
+        """Add the pairs that are not in the queue yet, in the order given.
+
+        Args:
+            pairs: to be reviewed.
+            chunks: at least those that the pairs name.
+            elsewhere: pairs that were decided outside of these files; see :meth:`close`.
+
+        Raises:
+            ReviewError: a pair names a chunk that is not among the chunks, the CSV cannot be
+                read, or another program holds the queue.
+        """
+        items = to_items(pairs, chunks)
+        with locked(self.folder):
+            lines = read_lines(self._queue)
+            known = {pair_id_in(line) for line in lines}
+            new = [item for item in items if item["pair_id"] not in known]
+            if new or not self._queue.exists():
+                blank: Row = dict.fromkeys(DECISION_FIELDS, "") | {"flags": []}
+                lines += [json.dumps(item | blank, ensure_ascii=False) for item in new]
+                write_atomically(self._queue, "".join(f"{line}\n" for line in lines).encode())
+            self._complete_sheet(elsewhere)
+            write_atomically(self.folder / "README.txt", readme().encode())
+        return PushResult(new=len(new), already=len(items) - len(new))
+
+    def pull(self) -> Pulled:
+        """Store what was filled in since the last pull, and return every decision.
+
+        When the latest decision of a reviewer on a pair is a bad one, none of theirs counts for
+        that pair until it is mended.
+
+        Raises:
+            ReviewError: the CSV cannot be read, or another program holds the queue.
+        """
+        with locked(self.folder):
+            decisions = self._collect()
+            append(self._decisions, decisions.new)
+        return _pulled(decisions)
+
+    def stored(self) -> Pulled:
+        """Return every decision, what was filled in and not pulled yet included; writes nothing."""
+        return _pulled(self._collect())
+
+    def close(self, elsewhere: AbstractSet[str]) -> None:
+        """Take rows without a decision out of the CSV when their pair was decided elsewhere."""
+        with locked(self.folder):
+            if self._sheet.exists():
+                self._complete_sheet(elsewhere)
+
+    def status(self) -> QueueStatus:
+        """Count the pairs, what was filled in and not pulled yet included; writes nothing."""
+        return standing(self.items().keys(), self.stored())
+
+    def items(self) -> dict[str, Item]:
+        """Return the queued pairs by id, in the order of the queue."""
+        items: dict[str, Item] = {}
+        for line in read_lines(self._queue):
+            row = parse(line)
+            if row is not None and all(name in row for name in ITEM_FIELDS):
+                items[str(row["pair_id"])] = {name: row[name] for name in ITEM_FIELDS}
+        return items
+
+    def open_items(self, reviewer: str) -> list[Item]:
+        """Return the pairs that nobody decided on and this reviewer did not skip."""
+        closed = {
+            row["pair_id"]
+            for row in self._collect().current
+            if row["verdict"] != "skip" or row["reviewer"] == reviewer
+        }
+        return [item for pair_id, item in self.items().items() if pair_id not in closed]
+
+    def decide(self, decision: Decision) -> None:
+        """Store one decision at once.
+
+        Raises:
+            ReviewError: the decision breaks a rule.
+        """
+        reason = bounce_reason(decision, self.items().get(decision.pair_id))
+        if reason is not None:
+            raise ReviewError(f"review of {decision.pair_id}: {reason}; {BOUNCES[reason]}")
+        stamp = {"decided_at": write_time(datetime.now(UTC)), "source": "terminal"}
+        append(self._decisions, [decision.fields() | stamp])
+
+    def _collect(self) -> _Decisions:
+        items = self.items()
+        stored, bounced = self._stored(items)
+        new, unusable = self._filled_in(items, stored)
+        latest = {(row["pair_id"], row["reviewer"]): row for row in sorted(stored + new, key=_when)}
+        current = [
+            row
+            for _, row in sorted(latest.items())
+            if bounce_reason(read_decision(row), items.get(row["pair_id"])) is None
+        ]
+        return _Decisions(current, new, bounced + unusable)
+
+    def _stored(self, items: Mapping[str, Item]) -> tuple[list[Row], list[Drop]]:
+        """Return the decisions of decisions.jsonl, and those among them that cannot be used.
+
+        What came out of a queue file is judged there: it may be mended by now.
+        """
+        stored: list[Row] = []
+        bounced: list[Drop] = []
+        for line in read_lines(self._decisions):
+            row = parse(line)
+            if row is None or read_time(row.get("decided_at")) is None:
+                bounced.append(Drop(pair_id_in(line), "unreadable", line))
+                continue
+            decision, source = read_decision(row), str(row.get("source"))
+            stored.append(_entry(decision, items, str(row["decided_at"]), source))
+            reason = bounce_reason(decision, items.get(decision.pair_id))
+            if reason is not None and source not in (self._sheet.name, self._queue.name):
+                bounced.append(Drop(decision.pair_id, reason, f"{BOUNCES[reason]}: {line}"))
+        return stored, bounced
+
+    def _filled_in(
+        self, items: Mapping[str, Item], stored: Sequence[Row]
+    ) -> tuple[list[Row], list[Drop]]:
+        """Return the decisions in both queue files that are not stored, and the unusable ones."""
+        last = {_origin(row): row for row in stored}
+        new: list[Row] = []
+        bounced: list[Drop] = []
+        # Later than all that is stored, even when the clock was set back.
+        time = max([datetime.now(UTC), *map(_when, stored)])
+        for source, row, line in self._rows():
+            if row is None:
+                bounced.append(Drop(pair_id_in(line), "unreadable", line))
+            decision = read_decision(row or {})
+            if not decision.is_begun:
+                continue
+            reason = bounce_reason(decision, items.get(decision.pair_id))
+            if reason is not None:
+                message = f"{source}, {BOUNCES[reason]}: {line}"
+                bounced.append(Drop(decision.pair_id, reason, message))
+            # A microsecond apart: of two lines on one pair, the lower one is the later.
+            time += timedelta(microseconds=1)
+            entry = _entry(decision, items, write_time(time), source)
+            before = last.get(_origin(entry), {})
+            if entry != before | {"decided_at": entry["decided_at"]}:
+                new.append(entry)
+        return new, bounced
+
+    def _rows(self) -> Iterator[tuple[str, Row | None, str]]:
+        """Yield (file, row, text as it came) of both queue files; an unreadable row is None."""
+        for cells in self._read_sheet().rows:
+            yield self._sheet.name, dict(cells), filled_in(cells)
+        for line in read_lines(self._queue):
+            row = parse(line)
+            yield self._queue.name, row, line if row is None else filled_in(row)
+
+    def _read_sheet(self) -> Sheet:
+        if not self._sheet.exists():
+            return Sheet((*ITEM_FIELDS, *DECISION_FIELDS), ())
+        return read_sheet(self._sheet.read_bytes(), self._sheet.name, ("pair_id", *DECISION_FIELDS))
+
+    def _complete_sheet(self, elsewhere: AbstractSet[str]) -> None:
+        """Add the items that the CSV lacks; rows that somebody began stay as they were found."""
+        sheet = self._read_sheet()
+        found = [(read_decision(row), row) for row in sheet.rows]
+        kept = [row for made, row in found if made.is_begun or made.pair_id not in elsewhere]
+        there = {made.pair_id for made, _ in found} | elsewhere
+        # The prefix keeps a spreadsheet from reading 1234567890123456 or 12345678901234e5, about
+        # one id in 800, as a number.
+        missing = [
+            {name: str(value) for name, value in item.items()} | {"pair_id": f"pair-{pair_id}"}
+            for pair_id, item in self.items().items()
+            if pair_id not in there
+        ]
+        if missing or len(kept) < len(sheet.rows) or not self._sheet.exists():
+            data = write_sheet(sheet.columns, (*kept, *missing), sheet.delimiter)
+            write_atomically(self._sheet, data)
+
+
+def _pulled(decisions: _Decisions) -> Pulled:
+    reviews = [
+        {name: row[name] for name in Reviews.columns()}
+        | {"edited_response": row["edited_response"] if row["verdict"] == "edit" else None}
+        for row in decisions.current
+    ]
+    return Pulled(reviews=table(Reviews, reviews), bounced=drops(decisions.bounced))
+
+
+def _entry(decision: Decision, items: Mapping[str, Item], decided_at: str, source: str) -> Row:
+    """Return the line of decisions.jsonl; a response that was overwritten is kept in it."""
+    entry = decision.fields() | {"decided_at": decided_at, "source": source}
+    if bounce_reason(decision, items.get(decision.pair_id)) == "response_overwritten":
+        entry["response"] = decision.seen_response
+    return entry
+
+
+def _origin(row: Row) -> tuple[str, str, str]:
+    return row["source"], row["pair_id"], row["reviewer"]
+
+
+def _when(row: Row) -> datetime:
+    return read_time(row["decided_at"]) or datetime.min.replace(tzinfo=UTC)
