@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.documents.clean.web.events import Event, skip
+from pipeline.documents.clean.web.formula import formula
 from pipeline.documents.clean.web.line import BREAK, CODE, LINK, LOWERED, RAISED, Line
 from pipeline.documents.clean.web.names import (
     DROPPED,
@@ -18,7 +19,6 @@ from pipeline.documents.clean.web.names import (
 from pipeline.documents.clean.web.parts import Part, indented
 from pipeline.documents.clean.web.pre import code_block
 from pipeline.documents.clean.web.tables import Table, is_data
-from pipeline.text.exponents import lowered, raised, settled
 
 DEEPEST = 6
 """Lists and quotes inside one another that are indented; deeper ones stay at this level, since
@@ -36,9 +36,6 @@ _WHOLE = frozenset(("pre", "math", "td", "textarea"))
 """Elements that may be written down without a walk into them."""
 _LINES = {"div": "line", "table": "blob-code"}
 """Elements that may draw each line of code as an element of its own, and the class of that."""
-_HEIGHTS = {"msup": ("", "+"), "msub": ("", "-"), "msubsup": ("", "-", "+")}
-"""Formulas of MathML in which the second part and the third are raised (``+``) or lowered."""
-_DEEPEST_FORMULA = 100
 _TEXTS = {"br": BREAK, "q": '"'}
 _ITEMS = frozenset(("li", "dd", "dt", "blockquote"))
 _LISTS = frozenset(("ul", "ol", "menu", "dir", "dl"))
@@ -113,7 +110,7 @@ class Writer:
             elif code:
                 self._add(code)
         elif tag == "math":
-            self._line.add(_formula(element))
+            self._line.add(formula(element))
         elif tag == "td" and "icon" in (attributes.get("class") or "").split():
             self._flush()
             label = _label(element)
@@ -286,36 +283,6 @@ class Writer:
 def _draws_code(element: Any, tag: str) -> bool:
     names = (line.get("class") or "" for line in element.iter("div", "td"))
     return any(_LINES[tag] in name.split() for name in names)
-
-
-def _formula(element: Any) -> str:
-    tex = element.get("alttext") or next(
-        (
-            "".join(note.itertext())
-            for note in element.iter("annotation")
-            if "tex" in (note.get("encoding") or "")
-        ),
-        "",
-    )
-    mark = "$$" if element.get("display") == "block" else "$"
-    return f"{mark}{tex.strip()}{mark}" if tex.strip() else settled(_flat(element))
-
-
-def _flat(element: Any, depth: int = 0) -> str:
-    """Return a formula as text in which powers and indices are told, unlike roots and fractions."""
-    if depth > _DEEPEST_FORMULA:
-        return "".join(element.itertext())
-    heights = _HEIGHTS.get(element.tag)
-    text = element.text or "" if heights is None else ""
-    for place, child in enumerate(element):
-        inside = _flat(child, depth + 1)
-        if heights is None:
-            text += inside + (child.tail or "")
-        elif not text or place >= len(heights) or not inside.strip():
-            text += inside.strip()
-        else:
-            text += (raised if heights[place] == "+" else lowered)(text[-2:], inside.strip())
-    return text
 
 
 def _label(element: Any) -> str:
