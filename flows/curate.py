@@ -27,7 +27,7 @@ from pipeline.dedup.paragraphs import PARAGRAPHS, TRIM
 from pipeline.dedup.semantic import SEMANTIC
 from pipeline.documents.chunk.chunk import CHUNK
 from pipeline.documents.clean.clean import CLEAN
-from pipeline.documents.clean.quality import rules_of, too_short
+from pipeline.documents.clean.cleaning import rules_of, too_short
 from pipeline.documents.files.files import SourceFile, scan
 from pipeline.documents.files.ingest import INGEST
 from pipeline.pairs.sections import FEWEST

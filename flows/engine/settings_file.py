@@ -10,8 +10,9 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from pipeline.core.errors import SettingsError
+from pipeline.documents.clean.cleaning import rules_of
+from pipeline.documents.clean.privacy import kinds_of
 from pipeline.documents.clean.privacy.id_table import countries_of
-from pipeline.documents.clean.quality.profiles import rules_of
 from pipeline.settings import Settings
 from pipeline.train.methods import resolved
 
@@ -46,6 +47,7 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
         raise SettingsError(_explain(error, path)) from None
     try:
         rules_of(settings.clean.profile, settings.clean.limits)
+        kinds_of(settings.clean.redact)
         countries_of(settings.clean.id_countries)
     except ValueError as error:
         raise SettingsError(f"settings {_where(path)}: clean: {error}") from None

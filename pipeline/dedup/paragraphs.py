@@ -26,7 +26,7 @@ from pipeline.core.outcome import EXCERPT, Drop, Outcome, drops, table
 from pipeline.core.progress import track
 from pipeline.core.stage import Stage
 from pipeline.dedup.blocks import CODE, TEXT, Block, blocks_of
-from pipeline.documents.clean.quality import Verdict
+from pipeline.documents.clean.cleaning import Verdict
 from pipeline.settings import ParagraphSettings
 from pipeline.text.words import same_text, words
 from schemas.documents import Documents

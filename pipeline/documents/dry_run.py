@@ -3,17 +3,17 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import EXCERPT
 from pipeline.core.progress import track
-from pipeline.documents.clean import quality
 from pipeline.documents.clean.clean_document import Decision, decide, markdown_of, refused
-from pipeline.documents.clean.quality import PROFILES, Rule, Verdict, rules_of
+from pipeline.documents.clean.cleaning import PROFILES, Rule, broken, rules_of, too_long
 from pipeline.settings import CleanSettings
-from pipeline.text.language import Language, identify
+from pipeline.text.language import identify
 from schemas.documents import RawDocuments
 
 EXAMPLES = 3
@@ -64,15 +64,13 @@ class ProfileCount:
     """In the order in which they are asked; rules that drop nothing are there too."""
 
 
-class _Counts:
+class _Tally(NamedTuple):
     """What is counted for one profile while the documents pass."""
 
-    def __init__(self, rules: tuple[Rule, ...]) -> None:
-        self.rules = rules
-        self.kept = 0
-        self.rejects: Counter[str] = Counter()
-        self.breaks: Counter[str] = Counter()
-        self.examples: dict[str, list[Example]] = defaultdict(list)
+    rules: tuple[Rule, ...]
+    rejects: Counter[str]
+    breaks: Counter[str]
+    examples: defaultdict[str, list[Example]]
 
 
 def rehearse(
@@ -90,64 +88,54 @@ def rehearse(
     Returns:
         The counts, a profile each, in the order given.
     """
-    counts = {
-        name: _Counts(rules_of(name, settings.limits if name == settings.profile else None))
+    tallies = {
+        name: _Tally(
+            rules_of(name, settings.limits if name == settings.profile else None),
+            Counter(),
+            Counter(),
+            defaultdict(list),
+        )
         for name in profiles
     }
     for row in track(documents.sort("doc_id").to_dicts(), "documents"):
-        oversized = quality.too_long(row["text"])
+        oversized = too_long(row["text"])
         text = row["text"] if oversized else markdown_of(row)
         language = None if oversized else identify(text)
-        for count in counts.values():
-            if oversized:
-                decision, broken = Decision(oversized, ""), [oversized]
+        for tally in tallies.values():
+            names = set()
+            if language is None:
+                decision = Decision(oversized, "")
             else:
-                decision = decide(text, settings, count.rules, language)
-                broken = _all_broken(text, count.rules, language)
-            _note(count, decision, broken)
+                decision = decide(text, settings, tally.rules, language)
+                if text.strip():
+                    names = {found.reason for found in broken(text, tally.rules, language.code)}
             verdict = decision.verdict
-            if verdict and len(count.examples[verdict.reason]) < EXAMPLES:
-                excerpt = refused(text, decision, settings).excerpt[:EXCERPT]
-                count.examples[verdict.reason].append(
-                    Example(row["source"], verdict.value, verdict.threshold, excerpt)
-                )
-    return [_sum(name, documents.height, count) for name, count in counts.items()]
+            if verdict:
+                names.add(verdict.reason)
+                tally.rejects[verdict.reason] += 1
+                if len(tally.examples[verdict.reason]) < EXAMPLES:
+                    excerpt = refused(text, decision, settings).excerpt[:EXCERPT]
+                    example = Example(row["source"], verdict.value, verdict.threshold, excerpt)
+                    tally.examples[verdict.reason].append(example)
+            tally.breaks.update(names)
+    return [_profile(name, documents.height, tally) for name, tally in tallies.items()]
 
 
-def _all_broken(text: str, rules: Sequence[Rule], language: Language | None) -> list[Verdict]:
-    return quality.broken(text, rules, language.code if language else "") if text.strip() else []
-
-
-def _note(count: _Counts, decision: Decision, broken: Sequence[Verdict]) -> None:
-    names = {verdict.reason for verdict in broken}
-    if decision.verdict:
-        names.add(decision.verdict.reason)
-        count.rejects[decision.verdict.reason] += 1
-    else:
-        count.kept += 1
-    count.breaks.update(names)
-
-
-def _sum(profile: str, documents: int, count: _Counts) -> ProfileCount:
-    known = {rule.name: rule for rule in count.rules}
-    other = sorted(set(count.rejects) - set(known))
-    return ProfileCount(
-        profile,
-        documents,
-        count.kept,
-        tuple(
-            RuleCount(
-                name,
-                known[name].limit if name in known else None,
-                known[name].source if name in known else BEFORE_PROFILE,
-                count.rejects[name],
-                count.rejects[name] / max(1, documents),
-                count.breaks[name],
-                tuple(count.examples[name]),
-            )
-            for name in (*other, *known)
-        ),
+def _profile(profile: str, documents: int, tally: _Tally) -> ProfileCount:
+    known = {rule.name: rule for rule in tally.rules}
+    counts = tuple(
+        RuleCount(
+            name,
+            known[name].limit if name in known else None,
+            known[name].source if name in known else BEFORE_PROFILE,
+            tally.rejects[name],
+            tally.rejects[name] / max(1, documents),
+            tally.breaks[name],
+            tuple(tally.examples[name]),
+        )
+        for name in (*sorted(set(tally.rejects) - set(known)), *known)
     )
+    return ProfileCount(profile, documents, documents - tally.rejects.total(), counts)
 
 
 def names_of(profile: str, settings: CleanSettings) -> list[str]:

@@ -62,6 +62,8 @@ class DropExample(Part):
     threshold: float | None = None
     source: str | None = None
     """Whose number the threshold is, for a rule of a quality profile."""
+    meaning: str | None = None
+    """The reason in words, for a file that is not read or a document that is not clean."""
     related_id: str | None = None
     related_excerpt: str | None = None
 

@@ -73,16 +73,16 @@ class CleanSettings(Section):
     """ISO 639-1 codes to keep; empty keeps all."""
     min_language_probability: Share = 0.65
     """Below it the language counts as unknown; 0.65 is FineWeb's, 0.8 Data-Juicer's."""
-    profile: Literal["technical", "web", "faq", "any-language", "off"] = "technical"
+    profile: str = "technical"
     """Quality rules: ``technical`` allows code, tables and bullets; ``web`` has the numbers of
     Gopher, C4 and FineWeb; ``faq`` takes single sentences; ``any-language`` asks for no spaces and
-    no Latin letters. See what each would drop with ``tuneloop curate --dry-run --profile all``."""
+    no Latin letters; ``off`` has none. See what each would drop with ``tuneloop curate --dry-run
+    --profile all``."""
     limits: dict[str, float] = Field(default_factory=dict)
     """Limits of one's own, by rule of the profile: ``--set clean.limits.mean_word_length=14``."""
-    redact: tuple[Literal["EMAIL", "PHONE", "IBAN", "CARD", "ID", "IP", "KEY"], ...] = (
-        *("EMAIL", "PHONE", "IBAN", "CARD", "ID", "IP", "KEY"),
-    )
-    """Kinds of personal data and secrets replaced by typed placeholders."""
+    redact: tuple[str, ...] = ("all",)
+    """Kinds of personal data and secrets replaced by typed placeholders; ``all``: each that is
+    found (EMAIL, PHONE, IBAN, CARD, ID, IP, KEY)."""
     redact_allow: tuple[str, ...] = ()
     """Values that stay, exact or as globs: ``*@ourcompany.com``, ``192.0.2.*``."""
     id_countries: tuple[str, ...] = ("all",)

@@ -27,9 +27,7 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
 
     Returns:
         Documents sorted by ``doc_id``, ids and spans unchanged. Reasons:
-        ``empty_after_cleaning``, ``other_language``, ``unknown_language``, those of
-        :func:`pipeline.documents.clean.quality.judge`, and of a document that met a limit
-        ``clean_timeout``, ``clean_out_of_memory`` and ``clean_crashed``. The table
+        those of :data:`pipeline.documents.clean.cleaning.CLEANING`. The table
         ``redactions`` lists what was replaced in the text (what is replaced in a title is not
         listed). Metrics: ``redactions``, ``redacted_documents``,
         ``redactions_allowed`` (finds that ``redact_allow`` kept).

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.documents.clean import line_joining, pdf_text, quality, web
-from pipeline.documents.clean.privacy import Redacted, Span, redact
+from pipeline.documents.clean import cleaning, line_joining, pdf_text, web
+from pipeline.documents.clean.cleaning import Rule, Verdict, rules_of
+from pipeline.documents.clean.privacy import Redacted, Span, kinds_of, redact
 from pipeline.documents.clean.privacy.id_table import countries_of
-from pipeline.documents.clean.quality import Rule, Verdict, rules_of
 from pipeline.text.fences import Split
 from pipeline.text.language import Language, identify
 
@@ -57,7 +57,7 @@ def clean_document(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned
         row: ``format``, ``title`` and ``text`` of a raw document.
         settings: Of the clean stage.
     """
-    oversized = quality.too_long(row["text"])
+    oversized = cleaning.too_long(row["text"])
     if oversized:
         return refused(row["text"], Decision(oversized, ""), settings)
     split = _split(row)
@@ -98,7 +98,7 @@ def decide(
     if not text.strip():
         return Decision(Verdict("empty_after_cleaning", 0, 1), "")
     # Before the language, which a handful of words does not tell.
-    short = quality.too_short(text, rules)
+    short = cleaning.too_short(text, rules)
     if short:
         return Decision(short, "")
     code, probability = language or identify(text)
@@ -108,8 +108,8 @@ def decide(
             return Decision(Verdict("unknown_language", probability, least), code)
         if code not in settings.languages:
             return Decision(Verdict("other_language", probability, least), code)
-    rest = [rule for rule in rules if rule.name != quality.TOO_SHORT]
-    return Decision(quality.judge(text, rest, code), code)
+    rest = [rule for rule in rules if rule.name != cleaning.TOO_SHORT]
+    return Decision(cleaning.judge(text, rest, code), code)
 
 
 def refused(text: str, decision: Decision, settings: "CleanSettings") -> Refused:
@@ -124,7 +124,7 @@ def refused(text: str, decision: Decision, settings: "CleanSettings") -> Refused
 def _redact(text: str, settings: "CleanSettings") -> Redacted:
     return redact(
         text,
-        settings.redact,
+        kinds_of(settings.redact),
         settings.phone_region,
         countries_of(settings.id_countries),
         settings.redact_allow,

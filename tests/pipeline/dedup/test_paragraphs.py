@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.validation import validate
 from pipeline.dedup.paragraphs import find_repeated, trim
-from pipeline.documents.clean.quality import rules_of, too_short
+from pipeline.documents.clean.cleaning import rules_of, too_short
 from pipeline.settings import ParagraphSettings
 from schemas.documents import Documents
 from schemas.paragraphs import RepeatedParagraphs

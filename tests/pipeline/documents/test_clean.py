@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pipeline.documents import parallel as spread
 from pipeline.documents.clean import web
 from pipeline.documents.clean.clean import clean
-from pipeline.documents.clean.quality import PROFILES
+from pipeline.documents.clean.cleaning import PROFILES
 from pipeline.settings import CleanSettings
 from schemas.documents import Documents, Redactions
 from schemas.drops import Drops

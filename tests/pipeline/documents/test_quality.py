@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from flows.engine.settings_file import load_settings
 from pipeline.core.errors import SettingsError
-from pipeline.documents.clean import quality
-from pipeline.documents.clean.quality import PROFILES, Verdict, rules_of
+from pipeline.documents.clean import cleaning
+from pipeline.documents.clean.cleaning import CLEANING, PROFILES, Verdict, rules_of
 from pipeline.documents.clean.quality.ngrams import Ngrams
 from pipeline.documents.clean.quality.stats import TextStats
 from tests.pipeline.documents.making import PROSE
 
 
 def judge(text: str, profile: str = "technical", language: str = "") -> Verdict | None:
-    return quality.judge(text, PROFILES[profile], language)
+    return cleaning.judge(text, PROFILES[profile], language)
 
 
 def reason(text: str, profile: str = "technical", language: str = "") -> str:
@@ -98,7 +98,7 @@ def test_value_and_threshold_are_told():
 
 
 def test_a_book_is_not_looked_at():
-    verdict = quality.too_long("a" * (quality.LONGEST + 1))
+    verdict = cleaning.too_long("a" * (cleaning.LONGEST + 1))
     assert verdict is not None and verdict.reason == "too_long"
     assert reason("word " * 1_000_001) == "too_long"
 
@@ -230,7 +230,7 @@ def test_a_limit_can_be_set_and_a_misspelt_rule_is_refused():
 
 def test_all_broken_rules_are_told_in_their_order():
     text = ("\n".join([PROSE.split(".")[0]] * 4)) + " █░▒" * 100
-    found = [verdict.reason for verdict in quality.broken(text, PROFILES["technical"])]
+    found = [verdict.reason for verdict in cleaning.broken(text, PROFILES["technical"])]
     assert found[0] == reason(text) and len(found) > 1
     names = [rule.name for rule in PROFILES["technical"]]
     assert found == sorted(found, key=names.index)
@@ -268,6 +268,16 @@ def test_shares_of_ngrams_are_those_of_a_plain_count(seed: int, many: int, kinds
 @given(st.text(max_size=300))
 def test_no_text_breaks_a_measure(text: str):
     for rules in PROFILES.values():
-        for verdict in quality.broken(text, rules, "en"):
+        for verdict in cleaning.broken(text, rules, "en"):
             assert isinstance(verdict.value, int | float)
     assert TextStats(text).word_count <= max(1, len(text))
+
+
+def test_profiles_are_made_of_the_shelf_and_settings_name_them():
+    used = {rule.name for rules in PROFILES.values() for rule in rules}
+    assert used == {name for name, rule in CLEANING.items() if rule.measure}
+    assert len({rule.meaning for rule in CLEANING.values()}) == len(CLEANING)
+    with pytest.raises(SettingsError, match=r"no profile tecnical \(did you mean technical\?\)"):
+        load_settings(None, ["clean.profile=tecnical"])
+    with pytest.raises(SettingsError, match="nothing finds NAME; expected all, or some of KEY"):
+        load_settings(None, ["clean.redact=['NAME']"])

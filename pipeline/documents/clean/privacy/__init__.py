@@ -6,7 +6,7 @@ numbering plan, an address of the internet must be a public one: version numbers
 and dates stay. Names of people need a model and stay as well.
 """
 
-from pipeline.documents.clean.privacy.redact import Redacted, redact
+from pipeline.documents.clean.privacy.redact import Redacted, kinds_of, redact
 from pipeline.documents.clean.privacy.spans import Span
 
-__all__ = ["Redacted", "Span", "redact"]
+__all__ = ["Redacted", "Span", "kinds_of", "redact"]

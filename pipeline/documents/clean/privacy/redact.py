@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import translate
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,9 +13,16 @@ from pipeline.documents.clean.privacy.keys import find_keys
 from pipeline.documents.clean.privacy.numbers import find_cards, find_ibans, find_phones
 from pipeline.documents.clean.privacy.spans import Found, Span
 
-_ORDER = ("KEY", "IBAN", "CARD", "ID", "IP", "EMAIL", "PHONE")
-"""Kinds that would also match a part of another come later and lose."""
-
+FINDERS: dict[str, Callable[[str, str, tuple[str, ...]], Iterable[Found]]] = {
+    "KEY": lambda text, region, countries: find_keys(text),
+    "IBAN": lambda text, region, countries: find_ibans(text),
+    "CARD": lambda text, region, countries: find_cards(text),
+    "ID": lambda text, region, countries: find_ids(text, countries),
+    "IP": lambda text, region, countries: find_ips(text),
+    "EMAIL": lambda text, region, countries: find_emails(text),
+    "PHONE": lambda text, region, countries: find_phones(text, region),
+}
+"""Kind -> finder. Kinds that would also match a part of another come later and lose."""
 
 _NUMBER = re.compile(r"\d[ \xa0./-]{0,2}[A-Za-z]?\d(?:[ \xa0./-]{0,2}[A-Za-z]?\d){4,}")
 _NUMBERS = ("IBAN", "CARD", "ID", "PHONE")
@@ -25,6 +32,21 @@ _NUMBERS = ("IBAN", "CARD", "ID", "PHONE")
 MAX_ROUNDS = 16
 """A text that finds anything is looked at twice. More rounds are for values glued to each other
 without a space; the bound keeps a file that is made of such a chain from taking quadratic time."""
+
+
+def kinds_of(wanted: Collection[str]) -> tuple[str, ...]:
+    """Return the kinds that the setting ``clean.redact`` means.
+
+    Raises:
+        ValueError: there is no finder of one of them.
+    """
+    unknown = sorted(set(wanted) - {*FINDERS, "all"})
+    if unknown:
+        raise ValueError(
+            f"redact: nothing finds {', '.join(unknown)}; expected all, or some of "
+            f"{', '.join(FINDERS)}"
+        )
+    return tuple(FINDERS) if "all" in wanted else tuple(wanted)
 
 
 class Redacted(NamedTuple):
@@ -48,7 +70,7 @@ def redact(
 
     Args:
         text: Any text; placeholders that it already holds stay and their numbers are not reused.
-        kinds: Of EMAIL, PHONE, IBAN, CARD, ID, IP and KEY, those to replace.
+        kinds: Of :data:`FINDERS`, those to replace.
         region: Country (ISO 3166) whose national phone numbers count; empty: numbers with +.
         countries: Countries (ISO 3166) whose ids of persons are looked for.
         allow: Values that stay, exact or as globs (``*@example.com``), without regard to case.
@@ -56,15 +78,6 @@ def redact(
     Returns:
         The text, what was replaced, and how many finds the allow-list kept.
     """
-    finders: dict[str, Callable[[str], Iterable[Found]]] = {
-        "KEY": find_keys,
-        "IBAN": find_ibans,
-        "CARD": find_cards,
-        "ID": lambda rest: find_ids(rest, tuple(countries)),
-        "IP": find_ips,
-        "EMAIL": find_emails,
-        "PHONE": lambda rest: find_phones(rest, region),
-    }
     chosen: list[tuple[Found, str]] = []
     rest = text
     # What is found is covered, so that nothing found later begins or ends inside it: a phone
@@ -73,9 +86,9 @@ def redact(
     for _ in range(MAX_ROUNDS):
         before = len(chosen)
         numbers = _NUMBER.search(rest) is not None
-        for kind in _ORDER:
+        for kind, find in FINDERS.items():
             if kind in kinds and (numbers or kind not in _NUMBERS):
-                new = list(finders[kind](rest))
+                new = list(find(rest, region, tuple(countries)))
                 chosen += [(found, kind) for found in new]
                 rest = _cover(rest, new)
         if len(chosen) == before:

@@ -20,7 +20,7 @@ class Span(NamedTuple):
     """Character range in the text before redaction."""
     end: int
     kind: str
-    """EMAIL, PHONE, IBAN, CARD, ID, IP or KEY."""
+    """One of :data:`.redact.FINDERS`."""
     placeholder: str
     """``<EMAIL_1>``; one value has one placeholder in the whole text."""
 
