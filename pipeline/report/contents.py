@@ -92,8 +92,10 @@ class PairExample(Part):
 
 
 class Teacher(Part):
-    """What the synthetic pairs cost."""
+    """Who wrote the synthetic pairs, and what they cost."""
 
+    about: str = ""
+    """What kind of teacher it is; empty in reports of earlier versions."""
     calls: int
     """Requests that reached the model."""
     cached: int

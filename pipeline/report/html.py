@@ -5,6 +5,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.pairs.screen.rules import SCREEN_REASONS
+from pipeline.pairs.task_kinds import GENERATE_REASONS
 from pipeline.report import (
     charts,
     compared,
@@ -20,6 +22,8 @@ from pipeline.report.drift_view import view
 from pipeline.report.history import mark
 
 TEMPLATE = Path(__file__).parent / "template.html"
+LINES = {"generate": GENERATE_REASONS, "screen": SCREEN_REASONS}
+"""Stage -> reason for which it drops a row -> a line about it."""
 HIDDEN = frozenset(
     {"bits_per_byte", "exact_match", "refusal_right", "refusal_wrong", "repetition"}
     | {"length_ratio", "retrieval_hit"}
@@ -65,6 +69,7 @@ def render(report: Report) -> str:
     decision = text.decided(report)
     return environment.get_template(TEMPLATE.name).render(
         report=report,
+        lines=LINES,
         headline=text.headline(report),
         evidence=text.evidence(report),
         top=mark(decision.action) if decision else "",
