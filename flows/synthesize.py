@@ -1,7 +1,5 @@
 """Chunks and seed tasks to screened pairs: generate -> screen."""
 
-import os
-
 from prefect import flow
 
 from flows.curate import Corpus, curate_documents, input_files, require_rows
@@ -16,8 +14,8 @@ from pipeline.core.store import Dataset
 from pipeline.pairs.generate import GENERATE
 from pipeline.pairs.screen.screen import SCREEN
 from pipeline.pairs.seeds import read_seed_tasks
+from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher
-from pipeline.pairs.teachers.teacher import Strength
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel
@@ -44,7 +42,8 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
     settings = run.settings
     seeds = read_seed_tasks(settings.paths.seeds)
     seed_tasks = Given(seeds, digest(seeds.to_dicts()))
-    teacher = make_teacher(run, base)
+    kind = TEACHERS[settings.teacher.kind]
+    teacher = CachingTeacher(kind.make(settings, base, say), run.cache("replies"))
     asked = f"{teacher.name} {teacher.strength} {settings.teacher.thinking_tokens}"
     languages = settings.clean.languages
     candidates = run_stage(
@@ -77,20 +76,3 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
     )
     require_rows(run, screened, "screen: no pair passed", "see the settings of [screen]")
     return screened
-
-
-def make_teacher(run: Run, base: BaseModel) -> CachingTeacher:
-    """Return the teacher of the settings behind the reply cache; no model is loaded yet."""
-    settings = run.settings
-    if settings.teacher.kind == "openai":
-        from pipeline.pairs.teachers.endpoint import EndpointTeacher
-
-        return CachingTeacher(
-            EndpointTeacher(settings.teacher, os.environ.get("OPENAI_API_KEY"), say),
-            run.cache("replies"),
-        )
-    from pipeline.pairs.teachers.embedded import EmbeddedTeacher
-
-    strength: Strength = "strong" if settings.teacher.strength == "strong" else "weak"
-    teacher = EmbeddedTeacher(base, settings.model, settings.generate.batch_size, strength)
-    return CachingTeacher(teacher, run.cache("replies"))

@@ -24,9 +24,15 @@ from flows.cli import tune as cli_tune
 from flows.cli import up as cli_up
 from flows.cli.commands import Options, command
 from pipeline.core.errors import InputError
+from pipeline.pairs.teachers.kinds import TEACHERS
 
 if TYPE_CHECKING:
     from pipeline.report.contents import Report
+
+TEACHER_HELP = "\n\n".join(
+    f"teacher.kind = {kind.name}: {kind.about}. It needs {kind.needs}."
+    for kind in TEACHERS.values()
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -86,7 +92,7 @@ def curate(options: Options, dry_run: bool, profile: str | None) -> None:
         _part("curate", options)
 
 
-@main.command()
+@main.command(epilog=TEACHER_HELP)
 @_rebuild
 @command
 def synthesize(options: Options, rebuild: tuple[str, ...]) -> None:

@@ -1,6 +1,5 @@
 """Rows that the report shows: answers, pairs, dropped rows with what they lost against."""
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -8,8 +7,7 @@ import polars as pl
 from flows.engine.context import Run
 from pipeline.core.outcome import EXCERPT
 from pipeline.core.store import DROPPED, PART, Dataset
-from pipeline.documents.clean.cleaning import CLEANING, rules_of
-from pipeline.documents.readers.formats import READERS
+from pipeline.documents.clean.cleaning import rules_of
 from pipeline.report import contents
 from schemas.documents import Redactions
 
@@ -52,10 +50,6 @@ def drop_examples(run: Run) -> dict[str, dict[str, tuple[contents.DropExample, .
     shown: dict[str, dict[str, tuple[contents.DropExample, ...]]] = {}
     texts = _texts(run)
     sources = _rule_sources(run)
-    meanings = {
-        "ingest": dict(chain.from_iterable(reader.reasons.items() for reader in READERS.values())),
-        "clean": {name: rule.meaning for name, rule in CLEANING.items()},
-    }
     for stage, dataset in run.datasets.items():
         path = run.store.path(dataset) / DROPPED
         if not path.exists():
@@ -67,7 +61,6 @@ def drop_examples(run: Run) -> dict[str, dict[str, tuple[contents.DropExample, .
                 contents.DropExample(
                     **{key: row[key] for key in ("id", "excerpt", "value", "threshold")},
                     source=sources.get(str(reason)) if stage == "clean" else None,
-                    meaning=meanings.get(stage, {}).get(str(reason)),
                     related_id=row["related_id"],
                     related_excerpt=texts.get(row["related_id"] or ""),
                 )

@@ -27,6 +27,7 @@ from pipeline.core.store import Dataset
 from pipeline.drift.baseline import summary
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
+from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.report import contents
 from pipeline.report.html import render
 from pipeline.report.tuning import Tuning
@@ -144,6 +145,7 @@ def _teacher(run: Run) -> contents.Teacher | None:
     if run.usage is None:
         return None
     return contents.Teacher(
+        about=TEACHERS[run.settings.teacher.kind].about,
         calls=run.usage.calls,
         cached=run.usage.cached,
         prompt_tokens=run.usage.prompt_tokens,

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import Drop
 from pipeline.pairs import prompts
-from pipeline.pairs.grounded import Chunk, Harvest, Part, pair
+from pipeline.pairs.chunk_order import Chunk, Part
+from pipeline.pairs.harvest import Harvest, pair_row, sampled
 from pipeline.pairs.teachers.teacher import Messages, Reply, Request, Teacher
 from pipeline.pairs.weak_english import questions
 from pipeline.pairs.weak_english.evidence import NAME, Evidence, evidence, retrieval_rank, sentences
@@ -49,9 +50,8 @@ class _Question:
         Of 60 chosen questions read by eye about half of the sampled ones were clumsy, and few of
         the ready ones.
         """
-        return (
-            (1.0 if self.score is None else self.score) * self.new * (READY if self.ready else 1.0)
-        )
+        gained = 1.0 if self.score is None else self.score
+        return gained * self.new * (READY if self.ready else 1.0)
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ def answer_first(
             harvest.drops.append(Drop(part.chunk.chunk_id, "no_evidence", excerpt, 0, 1))
     candidates = [_candidate(part, item, settings) for part in parts for item in part.evidence]
     requests = [request for candidate in candidates for request in candidate.requests]
-    replies = iter(teacher.complete(requests, settings.seed) if requests else [])
+    replies = iter(teacher.complete(requests, settings.seed))
     for candidate in candidates:
         found = [next(replies) for _ in candidate.requests]
         _read(candidate, found)
@@ -116,10 +116,19 @@ def answer_first(
         if best is None:
             harvest.drops.append(_drop(candidate))
         else:
-            response = candidate.sentence.text
+            answer = candidate.sentence.text
             harvest.pairs.append(
-                pair(candidate.chunk, best.text, response, response, teacher.name)
-                | {"prompt_version": prompts.ANSWER_FIRST, "score": best.score}
+                pair_row(
+                    "grounded",
+                    best.text,
+                    answer,
+                    doc_id=candidate.chunk.doc_id,
+                    chunk_id=candidate.chunk.chunk_id,
+                    evidence=answer,
+                    generator=teacher.name,
+                    prompt_version=prompts.ANSWER_FIRST,
+                    score=best.score,
+                )
             )
     return harvest
 
@@ -158,11 +167,10 @@ def _candidate(part: EvidencePart, item: Evidence, settings: GenerateSettings) -
     begun = stems(item.text, part.names - ARTICLES, count) if english else []
     beginnings = [stem.text for stem in begun] or [""]
     requests = [
-        Request(
-            prompts.question_of_answer(chunk.title, chunk.section, item.text, beginning),
+        sampled(
+            settings,
+            prompts.question_of_answer(chunk.topic, item.text, beginning),
             QUESTION_TOKENS,
-            settings.temperature,
-            settings.top_p,
             # Divide what is wanted among the beginnings; the first ones get the rest.
             samples=count // len(beginnings) + (place < count % len(beginnings)),
             stop=("?", "\n"),
@@ -213,17 +221,13 @@ def _score(candidates: Sequence[_Candidate], teacher: Teacher) -> None:
     scored: list[tuple[_Question, int, int]] = []
     for candidate in candidates:
         returning = [question for question in candidate.found if question.rank == 1]
-        alone = len(rows)
-        if returning:
-            rows.append(((("user", ""),), candidate.sentence.text))
-        for question in returning:
-            scored.append((question, alone, len(rows)))
-            rows.append(((("user", question.text),), candidate.sentence.text))
+        texts = ["", *(question.text for question in returning)] if returning else []
+        scored += [(q, len(rows), len(rows) + n) for n, q in enumerate(returning, start=1)]
+        rows += [((("user", text),), candidate.sentence.text) for text in texts]
     losses = teacher.answer_losses(rows) if rows else None
-    if losses is None:
-        return
-    for question, alone, asked in scored:
-        question.score = losses[alone] - losses[asked]
+    if losses:
+        for question, alone, asked in scored:
+            question.score = losses[alone] - losses[asked]
 
 
 def _drop(candidate: _Candidate) -> Drop:

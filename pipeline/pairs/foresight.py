@@ -1,11 +1,10 @@
 """What is told of the requests to come: before the first one, after the pilot, and on the way."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipeline.core.progress import advance, announce
-from pipeline.pairs.grounded import Chunk
-from pipeline.pairs.teachers.teacher import Teacher
+from pipeline.pairs.chunk_order import Chunk
 from pipeline.settings import GenerateSettings
 
 PASS = 0.84
@@ -19,45 +18,48 @@ class Foresight:
 
     def __init__(
         self,
-        documents: Sequence[Sequence[Chunk]],
-        wanted: Sequence[Sequence[int]],
+        chunks: Sequence[tuple[Chunk, int]],
+        requests: Callable[[int], int],
         settings: GenerateSettings,
-        teacher: Teacher,
+        *,
+        reads_chunks: bool,
         limited: bool,
+        more: int,
     ) -> None:
-        self._settings, self._limited = settings, limited
-        self._strong = teacher.strength == "strong"
-        asked = [
-            (chunk, count)
-            for document, counts in zip(documents, wanted, strict=True)
-            for chunk, count in zip(document, counts, strict=True)
-            if count
-        ]
-        self._chunks, self._candidates = len(asked), sum(count for _, count in asked)
-        self._all = sum(self._requests(count) for _, count in asked)
-        self._tokens = sum((1 + count) * (chunk.tokens + PROMPT_TOKENS) for chunk, count in asked)
+        """Count what is to come.
+
+        Args:
+            chunks: all chunks, and how many pairs are wanted of each.
+            requests: how many requests so many pairs of a chunk take.
+            settings: section ``generate``.
+            reads_chunks: whether a request holds its whole chunk.
+            limited: whether the target ends it.
+            more: requests without a chunk, at the end.
+        """
+        self._requests, self._target, self._limited = requests, settings.target, limited
+        counts = [count for _, count in chunks if count]
+        self._chunks, self._candidates = len(counts), sum(counts)
+        self._all = sum(map(requests, counts))
+        self._tokens = reads_chunks * sum(
+            requests(count) * (chunk.tokens + PROMPT_TOKENS) for chunk, count in chunks if count
+        )
         self._share = min(1.0, settings.target / PASS / self._candidates) if limited else 1.0
-        self._done = 0
+        self._done, self._more = 0, more
         self._began = time.monotonic()
-        self.more = 0
-        """Requests of self-instruct."""
 
     def announce(self) -> None:
         """Say what will be asked, and how to change it."""
-        target = self._settings.target
         line = f"generate: about {self._total():,} requests"
-        if self._strong:
+        if self._tokens:
             line += f", {self._share * self._tokens:,.0f} tokens to read"
+        chunks = f"all {self._chunks:,} chunks ({self._candidates:,} candidates)"
         if self._limited:
             line += (
-                f", until {target:,} pairs pass; a smaller generate.target asks less, a larger one "
-                f"or 0 up to all {self._chunks:,} chunks ({self._candidates:,} candidates)"
+                f", until {self._target:,} pairs pass; a smaller generate.target asks less, a "
+                f"larger one or 0 up to {chunks}"
             )
         else:
-            line += (
-                f" for all {self._chunks:,} chunks ({self._candidates:,} candidates); "
-                "a smaller generate.target asks less"
-            )
+            line += f" for {chunks}; a smaller generate.target asks less"
         announce(line)
         advance(0, self._total(), "requests")
 
@@ -71,20 +73,15 @@ class Foresight:
     def advance(self, counts: Sequence[int], passed: int) -> None:
         """Tell that chunks were asked for so many pairs each, and how many pairs pass by now."""
         self._done += sum(map(self._requests, counts))
-        unit = "requests"
-        if self._settings.target:
-            unit += f", {passed:,} of {self._settings.target:,} pairs"
+        pairs = f", {passed:,} of {self._target:,} pairs" if self._target else ""
         if self._limited and passed:
-            self._share = min(1.0, self._done * self._settings.target / passed / self._all)
-        advance(self._done, self._total(), unit)
+            self._share = min(1.0, self._done * self._target / passed / self._all)
+        advance(self._done, self._total(), f"requests{pairs}")
 
     def end(self) -> None:
         """Tell that all is done."""
-        done = self._done + self.more
+        done = self._done + self._more
         advance(done, done, "requests")
 
     def _total(self) -> int:
-        return max(self._done, round(self._share * self._all)) + self.more
-
-    def _requests(self, count: int) -> int:
-        return count + 1 if self._strong else count * self._settings.questions_per_answer
+        return max(self._done, round(self._share * self._all)) + self._more

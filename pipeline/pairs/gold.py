@@ -10,8 +10,8 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.cache import canonical_json, short_id
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
+from pipeline.pairs.harvest import pair_id, pair_row
 from pipeline.pairs.jsonl import stop_if_mostly_bad
-from pipeline.pairs.pair_id import pair_id
 from pipeline.pairs.places import places
 from pipeline.pairs.screen.grounding import content
 from pipeline.text.words import words
@@ -184,25 +184,9 @@ def _homeless(row: GoldRow, known: list[str]) -> Drop:
 
 
 def _pair(row: GoldRow, place: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {
-        "pair_id": pair_id(row.question, row.input, row.answer, place["doc_id"], "gold"),
-        "instruction": row.question,
-        "input": row.input,
-        "response": row.answer,
-        "evidence": "",
-        "chunk_id": "",
-        "doc_id": place["doc_id"],
-        "seed_task_id": "",
-        "generator": name,
-        "prompt_version": "",
-        "origin": "gold",
-        "score": None,
-        "split": place["split"],
-        "cluster_id": place["cluster_id"],
-        "status": "gold",
-        "original_response": None,
-        "reviewer": None,
-    }
+    pair = pair_row("gold", row.question, row.answer, row.input, place["doc_id"], generator=name)
+    where = {"split": place["split"], "cluster_id": place["cluster_id"]}
+    return pair | where | {"status": "gold", "original_response": None, "reviewer": None}
 
 
 def _distinct(pairs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Drop]]:
@@ -213,15 +197,9 @@ def _distinct(pairs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[D
         asked = " ".join(words(f"{pair['instruction']} {pair['input']}"))
         first = kept.setdefault(asked, pair)
         if first is not pair:
+            question = pair["instruction"]
             dropped.append(
-                Drop(
-                    pair["pair_id"],
-                    "duplicate_question",
-                    pair["instruction"],
-                    1.0,
-                    1.0,
-                    first["pair_id"],
-                )
+                Drop(pair["pair_id"], "duplicate_question", question, 1.0, 1.0, first["pair_id"])
             )
     return list(kept.values()), dropped
 

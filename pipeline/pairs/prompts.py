@@ -7,6 +7,7 @@ called material; it never stands where instructions stand.
 
 from collections.abc import Sequence
 
+from pipeline.pairs.chunk_order import Chunk
 from pipeline.pairs.teachers.teacher import Messages
 
 ANSWER_FIRST = "answer-first/1"
@@ -22,13 +23,12 @@ _MATERIAL = (
 )
 
 
-def question_of_answer(title: str, section: str, answer: str, beginning: str) -> Messages:
+def question_of_answer(topic: str, answer: str, beginning: str) -> Messages:
     """Weak teacher: ask for the question to an answer that is given; no examples, it parrots them.
 
     Title, section and one sentence are all it sees: a whole chunk costs ten times the time, and
     the question strays to other sentences.
     """
-    topic = " > ".join(part for part in (title, section) if part)
     prompt = (
         "Write the question for this entry of an FAQ. The question must not contain the answer."
         f"\n\nTopic: {topic}\nAnswer: {answer}"
@@ -36,26 +36,26 @@ def question_of_answer(title: str, section: str, answer: str, beginning: str) ->
     return (("user", prompt), ("assistant", f"Question: {beginning}"))
 
 
-def questions_of_chunk(title: str, section: str, text: str, count: int) -> Messages:
+def questions_of_chunk(chunk: Chunk, count: int) -> Messages:
     """Strong teacher: ask for questions that a chunk answers, one a line."""
     wanted = "one question" if count == 1 else f"{count} different questions"
     prompt = (
         f"Write {wanted} that a user might ask and that the text answers completely. Name the "
         "product, part or subject in each question, so that it is understood without the text; "
         "never mention the text itself. Cover different parts of the text. Write one question a "
-        f"line and nothing else.\n\n{_MATERIAL}\n\n{_material(title, section, text)}"
+        f"line and nothing else.\n\n{_MATERIAL}\n\n{_material(chunk)}"
     )
     return (("user", prompt),)
 
 
-def answer_of_question(title: str, section: str, text: str, question: str) -> Messages:
+def answer_of_question(chunk: Chunk, question: str) -> Messages:
     """Strong teacher: ask for the answer to a question out of a chunk."""
     prompt = (
         "Answer the question with what the text says and nothing else, in one to three sentences; "
         "steps and items of the text as a list, its code and commands as a code block. Keep "
         "numbers, units and names as they are written. Do not mention the text. If the text does "
         f"not answer the question, write exactly {NOT_ANSWERABLE}.\n\n{_MATERIAL}\n\n"
-        f"{_material(title, section, text)}\n\nQuestion: {question}"
+        f"{_material(chunk)}\n\nQuestion: {question}"
     )
     return (("user", prompt),)
 
@@ -78,11 +78,58 @@ def task_output(instruction: str, given: str) -> Messages:
     return (("user", f"{instruction}\n\n{given}" if given else instruction),)
 
 
-def _material(title: str, section: str, text: str) -> str:
+def _material(chunk: Chunk) -> str:
     # The closing marker cannot be forged from inside the text.
-    safe = text.replace("TEXT>>>", "TEXT>>")
-    return f"Title: {title}\nSection: {section or '-'}\n<<<TEXT\n{safe}\nTEXT>>>"
+    safe = chunk.text.replace("TEXT>>>", "TEXT>>")
+    return f"Title: {chunk.title}\nSection: {chunk.section or '-'}\n<<<TEXT\n{safe}\nTEXT>>>"
 
 
 def _line(text: str) -> str:
     return " ".join(text.split())
+
+
+GENERAL_PROMPTS = (
+    "Explain to a child why the sky looks blue.",
+    "What should I pack for a weekend in the mountains?",
+    "Write a short thank-you note to a neighbour who watered my plants.",
+    "List five ways to save water at home.",
+    "How does a bicycle stay upright when it moves?",
+    "Give me a simple recipe for pancakes.",
+    "What is the difference between weather and climate?",
+    "Turn this into the past tense: She walks to school and meets a friend.",
+    "Name three rivers in Europe and one in Africa.",
+    "Write two sentences that advertise a small bookshop.",
+    "How many minutes are there in three and a half hours? Show the steps.",
+    "What does a doctor mean by blood pressure?",
+    "Suggest a polite way to decline an invitation to a party.",
+    "Write a Python function that returns the larger of two numbers.",
+    "Why do leaves change colour in autumn?",
+    "Summarize the story of Little Red Riding Hood in three sentences.",
+    "What are the primary colours?",
+    "Rewrite this more formally: hey, can you send me that thing today?",
+    "Give an example of a renewable source of energy and say how it works.",
+    "Is this sentence positive or negative: The food was cold and the service slow.",
+    "What can I do when I cannot fall asleep?",
+    "Describe the life of a butterfly from egg to adult.",
+    "Translate into French: Good morning, how are you?",
+    "Write a haiku about rain.",
+    "Which is heavier, a kilogram of feathers or a kilogram of iron, and why?",
+    "Explain what a mortgage is in plain words.",
+    "Give three tips for a job interview.",
+    "What happened in the year 1969 that many people watched on television?",
+    "Sort these words by the alphabet: pear, apple, plum, fig.",
+    "How do I remove a stain of coffee from a shirt?",
+    "What is the plural of mouse, child and leaf?",
+    "Write the first paragraph of a story that begins in a lighthouse.",
+    "Why is it important to wash your hands?",
+    "Correct the grammar: Him and me goes to the market yesterday.",
+    "What is the boiling point of water, and does it depend on the height?",
+    "Make a plan for learning the guitar in three months.",
+    "Who are you, and what can you help me with?",
+    "Compare cats and dogs as pets in one short paragraph.",
+    "Find the odd one out: rose, oak, tulip, daisy.",
+    "Explain how to split a bill of 84 euros among four people with a tip of ten per cent.",
+)
+"""Everyday requests of many kinds, for the base model to answer in its own words (replay).
+
+Written for this project; none is a question of the forgetting check."""

@@ -17,7 +17,7 @@ from pipeline.core.stage import Stage
 from pipeline.dedup.example_leaks import example_leaks
 from pipeline.pairs.answer_text import CONTROL_TOKEN
 from pipeline.pairs.examples import user_message
-from pipeline.pairs.general_prompts import GENERAL_PROMPTS
+from pipeline.pairs.prompts import GENERAL_PROMPTS
 from pipeline.pairs.teachers.teacher import Request, Teacher
 from schemas.pairs import Examples, SeedTasks
 

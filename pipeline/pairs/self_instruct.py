@@ -12,7 +12,7 @@ not all get the same label; here a task has one instance.
 import random
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pandera.typing.polars import DataFrame
 
@@ -20,10 +20,9 @@ from pipeline.core.cache import digest, short_id
 from pipeline.core.outcome import Drop
 from pipeline.pairs import prompts
 from pipeline.pairs.answer_text import tidy
-from pipeline.pairs.grounded import Harvest
-from pipeline.pairs.pair_id import pair_id
+from pipeline.pairs.harvest import Harvest, pair_row, sampled
 from pipeline.pairs.teachers.replies import forget
-from pipeline.pairs.teachers.teacher import Reply, Request, Teacher
+from pipeline.pairs.teachers.teacher import Reply, Teacher
 from pipeline.settings import GenerateSettings
 from schemas.pairs import SeedTasks
 
@@ -40,6 +39,12 @@ TASK = re.compile(
 )
 
 
+class _Task(NamedTuple):
+    instruction: str
+    given: str
+    seed_task_ids: str
+
+
 def self_instruct(
     seed_tasks: DataFrame[SeedTasks], settings: GenerateSettings, teacher: Teacher
 ) -> Harvest:
@@ -52,37 +57,50 @@ def self_instruct(
     """
     harvest = Harvest()
     seeds = seed_tasks.sort("seed_task_id").to_dicts()
-    if not seeds:
-        return harvest
-    made: list[tuple[str, str, str]] = []
-    while (done := len(made) + len(harvest.drops)) < settings.self_instruct_tasks:
-        numbers = range(done, min(done + ROUND, settings.self_instruct_tasks))
-        own = [(instruction, given) for instruction, given, _ in made]
-        shown = [_shown(seeds, own, number, settings) for number in numbers]
-        requests = [_task_request(tasks, settings) for tasks, _ in shown]
+    made: list[_Task] = []
+    total = settings.self_instruct_tasks if seeds else 0
+    while (done := len(made) + len(harvest.drops)) < total:
+        numbers = range(done, min(done + ROUND, total))
+        shown = [_shown(seeds, made, number, settings) for number in numbers]
+        requests = [
+            sampled(
+                *(settings, prompts.new_task(tasks), TASK_TOKENS),
+                stop=(f"\n{len(tasks) + 2}.", "\n\n"),
+            )
+            for tasks, _ in shown
+        ]
         replies = teacher.complete(requests, settings.seed)
         for number, request, reply, (_, ids) in zip(numbers, requests, replies, shown, strict=True):
             harvest.raw.append(reply.shown)
             task = None if reply.problem else parse_task(reply.texts[0])
             if task is None:
-                harvest.drops.append(_drop(number, reply.problem or "unparsable", reply))
+                harvest.drops.append(_drop(number, reply))
                 forget(teacher, request, settings.seed)
             else:
-                made.append((*task, ids))
+                made.append(_Task(*task, ids))
     requests = [
-        Request(
-            prompts.task_output(instruction, given),
+        sampled(
+            settings,
+            prompts.task_output(task.instruction, task.given),
             settings.max_answer_tokens,
-            settings.temperature,
-            settings.top_p,
         )
-        for instruction, given, _ in made
+        for task in made
     ]
-    replies = teacher.complete(requests, settings.seed) if requests else []
-    for number, (done_task, request, reply) in enumerate(zip(made, requests, replies, strict=True)):
-        if reply.problem or not tidy(reply.texts[0]):
+    replies = teacher.complete(requests, settings.seed)
+    for number, (new, request, reply) in enumerate(zip(made, requests, replies, strict=True)):
+        response = tidy(reply.texts[0])
+        if reply.problem or not response:
+            harvest.drops.append(_drop(number, reply, new.instruction))
             forget(teacher, request, settings.seed)
-        _settle(number, done_task, reply, teacher.name, harvest)
+            continue
+        harvest.pairs.append(
+            pair_row(
+                *("self_instruct", new.instruction, response, new.given),
+                seed_task_id=new.seed_task_ids,
+                generator=teacher.name,
+                prompt_version=prompts.SELF_INSTRUCT,
+            )
+        )
     return harvest
 
 
@@ -103,59 +121,22 @@ def parse_task(text: str) -> tuple[str, str] | None:
 
 def _shown(
     seeds: Sequence[dict[str, Any]],
-    own: Sequence[tuple[str, str]],
+    made: Sequence[_Task],
     number: int,
     settings: GenerateSettings,
 ) -> tuple[list[tuple[str, str]], str]:
     """Choose the tasks in the prompt of a new task; return them and the ids of the seed tasks."""
     chance = random.Random(int(digest([settings.seed, number])[:15], 16))
     total = settings.in_context_tasks
-    from_own = min(round(total * OWN_SHARE), len(own))
+    from_own = min(round(total * OWN_SHARE), len(made))
     people = chance.sample(list(seeds), min(total - from_own, len(seeds)))
     tasks = [(task["instruction"], task["input"]) for task in people]
-    tasks += chance.sample(list(own), from_own)
+    tasks += [(task.instruction, task.given) for task in chance.sample(made, from_own)]
     chance.shuffle(tasks)
     return tasks, " ".join(task["seed_task_id"] for task in people)
 
 
-def _task_request(shown: Sequence[tuple[str, str]], settings: GenerateSettings) -> Request:
-    return Request(
-        prompts.new_task(shown),
-        TASK_TOKENS,
-        settings.temperature,
-        settings.top_p,
-        stop=(f"\n{len(shown) + 2}.", "\n\n"),
-    )
-
-
-def _settle(
-    number: int, task: tuple[str, str, str], reply: Reply, generator: str, harvest: Harvest
-) -> None:
-    instruction, given, ids = task
-    response = tidy(reply.texts[0])
-    if reply.problem or not response:
-        reason = reply.problem or "unparsable"
-        harvest.drops.append(_drop(number, reason, reply, instruction))
-    else:
-        harvest.pairs.append(
-            {
-                "pair_id": pair_id(instruction, given, response, "", "self_instruct"),
-                "instruction": instruction,
-                "input": given,
-                "response": response,
-                "evidence": "",
-                "chunk_id": "",
-                "doc_id": "",
-                "seed_task_id": ids,
-                "generator": generator,
-                "prompt_version": prompts.SELF_INSTRUCT,
-                "origin": "self_instruct",
-                "score": None,
-            }
-        )
-
-
-def _drop(number: int, reason: str, reply: Reply, instruction: str = "") -> Drop:
+def _drop(number: int, reply: Reply, instruction: str = "") -> Drop:
     identity = short_id("self_instruct", str(number), instruction)
     excerpt = f"{instruction} | {reply.shown}" if instruction else reply.shown
-    return Drop(identity, reason, excerpt)
+    return Drop(identity, reply.problem or "unparsable", excerpt)

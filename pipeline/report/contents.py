@@ -62,8 +62,6 @@ class DropExample(Part):
     threshold: float | None = None
     source: str | None = None
     """Whose number the threshold is, for a rule of a quality profile."""
-    meaning: str | None = None
-    """The reason in words, for a file that is not read or a document that is not clean."""
     related_id: str | None = None
     related_excerpt: str | None = None
 
@@ -94,8 +92,10 @@ class PairExample(Part):
 
 
 class Teacher(Part):
-    """What the synthetic pairs cost."""
+    """Who wrote the synthetic pairs, and what they cost."""
 
+    about: str = ""
+    """What kind of teacher it is; empty in reports of earlier versions."""
     calls: int
     """Requests that reached the model."""
     cached: int

@@ -1,10 +1,15 @@
 """The report as one self-contained page: no script, no request, everything escaped."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.documents.clean.cleaning import CLEANING
+from pipeline.documents.readers.formats import READ_REASONS
+from pipeline.pairs.screen.rules import SCREEN_REASONS
+from pipeline.pairs.task_kinds import GENERATE_REASONS
 from pipeline.report import (
     charts,
     compared,
@@ -20,6 +25,13 @@ from pipeline.report.drift_view import view
 from pipeline.report.history import mark
 
 TEMPLATE = Path(__file__).parent / "template.html"
+LINES: dict[str, Mapping[str, str]] = {
+    "ingest": READ_REASONS,
+    "clean": {name: rule.meaning for name, rule in CLEANING.items()},
+    "generate": GENERATE_REASONS,
+    "screen": SCREEN_REASONS,
+}
+"""Stage -> reason for which it drops a row -> a line about it."""
 HIDDEN = frozenset(
     {"bits_per_byte", "exact_match", "refusal_right", "refusal_wrong", "repetition"}
     | {"length_ratio", "retrieval_hit"}
@@ -65,6 +77,7 @@ def render(report: Report) -> str:
     decision = text.decided(report)
     return environment.get_template(TEMPLATE.name).render(
         report=report,
+        lines=LINES,
         headline=text.headline(report),
         evidence=text.evidence(report),
         top=mark(decision.action) if decision else "",

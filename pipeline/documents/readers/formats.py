@@ -188,6 +188,8 @@ READERS: dict[str, Reader] = {
 }
 """Name -> reader."""
 
+READ_REASONS = {name: line for reader in READERS.values() for name, line in reader.reasons.items()}
+"""Reason for which a file is not read -> a line about it."""
 EXTENSIONS = {suffix: reader.name for reader in READERS.values() for suffix in reader.extensions}
 
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"

@@ -70,14 +70,5 @@ def grounded(answer: str, question: str, source: str, settings: ScreenSettings) 
     """
     if not source or not content(answer):
         return None
-    pair = Candidate(
-        pair_id="",
-        instruction=question,
-        input="",
-        response=answer,
-        grounded=True,
-        score=None,
-        source=source,
-        languages=(),
-    )
+    pair = Candidate(question, answer, grounded=True, source=source)
     return float(all(rule(pair, settings) is None for rule in RULES))

@@ -1,7 +1,6 @@
 """Rules on the form of one pair: each is a plain function that returns what it found wrong."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,16 +18,23 @@ from pipeline.text.words import same_text, words
 class Candidate:
     """A pair with what it is judged by."""
 
-    pair_id: str
     instruction: str
-    input: str
     response: str
     grounded: bool
     """Whether it was made from a chunk; else it is a self-instruct task."""
-    score: float | None
-    source: str
+    source: str = ""
     """Title, section and text of the chunk; empty for a self-instruct task."""
-    languages: tuple[str, ...]
+    input: str = ""
+    evidence: str = ""
+    pair_id: str = ""
+    doc_id: str = ""
+    score: float | None = None
+    languages: tuple[str, ...] = ()
+    """Languages that it may be in; empty allows all."""
+    known: bool = True
+    """Whether its chunk, and the split of that chunk, are there."""
+    splits: int = 1
+    """Splits in whose sections its evidence stands."""
 
 
 class Finding(NamedTuple):
@@ -38,9 +44,8 @@ class Finding(NamedTuple):
     value: float
     threshold: float
     detail: str = ""
-
-
-Rule = Callable[[Candidate, ScreenSettings], Finding | None]
+    related_id: str | None = None
+    """The other pair or seed task, of a rule that compares."""
 
 
 def _set(text: str) -> frozenset[str]:
@@ -170,8 +175,6 @@ def length(pair: Candidate, settings: ScreenSettings) -> Finding | None:
 
 def question_form(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject a grounded instruction that is no question or order, or several questions."""
-    if not pair.grounded:
-        return None
     marks = len(re.findall(r"\?+", pair.instruction))
     if marks > 1:
         return Finding("several_questions", marks, 1)
@@ -234,17 +237,3 @@ def talks_to_model(pair: Candidate, settings: ScreenSettings) -> Finding | None:
         if found:
             return Finding("talks_to_model", 1, 0, found.group())
     return None
-
-
-FORM: tuple[Rule, ...] = (
-    not_parsed,
-    length,
-    question_form,
-    language,
-    input_is_output,
-    echo,
-    refers_to_text,
-    refusal,
-    talks_to_model,
-)
-"""The order of the rules: the first one that finds something gives the reason."""

@@ -2,11 +2,7 @@
 
 import re
 
-from pipeline.pairs.screen.form import (
-    Candidate,
-    Finding,
-    Rule,
-)
+from pipeline.pairs.screen.form import Candidate, Finding
 from pipeline.settings import ScreenSettings
 from pipeline.text.stop_words import QUESTION_WORDS, STOP_WORDS
 from pipeline.text.words import contains, words
@@ -40,6 +36,11 @@ OPENS = re.compile(r"(?:^|[.!?:;\n]|[-*•>|]\s)[\s\"'\u201c\u2018«`*_(\[#>|-]*
 
 PLAIN_CAPITALS = frozenset({"i", "i'm", "i'll", "i've", "ok", "yes", "no"})
 """Capitalised anywhere without being a name."""
+
+
+def unknown_chunk(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject a pair whose chunk is not there, or has no split."""
+    return None if pair.known else Finding("unknown_chunk", 0, 1)
 
 
 def not_grounded_number(pair: Candidate, settings: ScreenSettings) -> Finding | None:
@@ -105,15 +106,9 @@ def question_does_not_help(pair: Candidate, settings: ScreenSettings) -> Finding
     return None
 
 
-GROUNDING: tuple[Rule, ...] = (
-    not_grounded_number,
-    not_grounded_quote,
-    not_grounded_name,
-    not_grounded,
-    off_topic,
-    question_does_not_help,
-)
-"""For grounded pairs, after the rules on form."""
+def in_two_splits(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject a pair whose evidence stands in sections of several splits."""
+    return Finding("in_two_splits", pair.splits, 1, pair.evidence) if pair.splits > 1 else None
 
 
 def content(text: str) -> set[str]:

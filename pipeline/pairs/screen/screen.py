@@ -9,10 +9,9 @@ from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.progress import track
 from pipeline.core.stage import Stage
 from pipeline.pairs.places import places
-from pipeline.pairs.screen.ending import unfinished
-from pipeline.pairs.screen.form import FORM, Candidate, Finding
-from pipeline.pairs.screen.grounding import GROUNDING
-from pipeline.pairs.screen.novelty import Kept, conflicts
+from pipeline.pairs.screen.form import Candidate, Finding
+from pipeline.pairs.screen.novelty import KeptPairs
+from pipeline.pairs.screen.rules import first_finding
 from pipeline.settings import ScreenSettings
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs, SeedTasks
@@ -32,10 +31,9 @@ def screen(
 ) -> Outcome[ScreenedPairs]:
     """Keep the pairs that pass every rule.
 
-    The rules on one pair come first (:data:`FORM`, the ending, then :data:`GROUNDING` for
-    grounded pairs), in their order; the first finding is the reason. The pairs left are taken one
-    by one, grounded before self-instruct, by falling score (none last) and ``pair_id``, and
-    compared with those kept before.
+    The rules on one pair come first, in the order of :data:`.rules.SCREEN_RULES`; the first
+    finding is the reason. The pairs left are taken one by one, grounded before self-instruct, by
+    falling score (none last) and ``pair_id``, and compared with those kept before.
 
     Args:
         pairs: candidates of origin ``grounded`` or ``self_instruct``.
@@ -47,61 +45,29 @@ def screen(
 
     Returns:
         Kept pairs sorted by ``pair_id``, with ``split`` and ``cluster_id`` of their document or
-        section; a self-instruct pair is train and a cluster of its own. Reasons:
-        ``unknown_chunk`` (the chunk or its split is not there), ``in_two_splits`` (the sentence
-        that it rests on stands in sections of several), ``empty``, ``control_token``,
-        ``unparsable``, ``ends_with_colon``, ``only_placeholders``, ``instruction_too_short``,
-        ``instruction_too_long``, ``response_too_short``, ``response_too_long``,
-        ``several_questions``, ``not_a_question``, ``wrong_language``, ``input_is_output``,
-        ``echoes_instruction``, ``refers_to_text``, ``refusal``, ``talks_to_model``, ``unfinished``,
-        ``not_grounded_number``, ``not_grounded_quote``, ``not_grounded_name``, ``not_grounded``,
-        ``off_topic``, ``question_does_not_help``; and with the other pair or seed task as
-        ``related_id`` ``conflicting_answers``, ``near_duplicate_question``, ``low_novelty``.
+        section; a self-instruct pair is train and a cluster of its own. Reasons: those of the
+        rules, with the other pair or seed task as ``related_id`` where a rule compares.
     """
-    screens = Screens(chunks, seed_tasks, settings, languages)
+    screens = Screens(chunks, seed_tasks, settings, languages, splits)
     find = places(splits)
-    shared = _Shared(chunks, splits)
     dropped: list[Drop] = []
     passed: list[Judged] = []
     for row in track(pairs.to_dicts(), "pairs"):
         pair, finding = screens.alone(row)
-        if pair.grounded and find(row["doc_id"], row["chunk_id"]) is None:
-            finding = Finding("unknown_chunk", 0, 1)
-        finding = finding or shared.finding(row)
         if finding:
             dropped.append(_drop(pair, finding))
         else:
             passed.append((row, pair))
     rows: list[dict[str, Any]] = []
-    for (row, pair), repeated in screens.together(passed):
-        if repeated:
-            dropped.append(_drop(pair, *repeated))
+    for (row, pair), finding in screens.together(passed):
+        if finding:
+            dropped.append(_drop(pair, finding))
             continue
         own = {"split": "train", "cluster_id": pair.pair_id}
         place = (pair.grounded and find(row["doc_id"], row["chunk_id"])) or own
         rows.append(row | {"split": place["split"], "cluster_id": place["cluster_id"]})
     rows.sort(key=lambda row: row["pair_id"])
     return Outcome(table(ScreenedPairs, rows), drops(dropped), rows_in=pairs.height)
-
-
-class _Shared:
-    """What sections of several splits have in common, where documents are split by section."""
-
-    def __init__(self, chunks: DataFrame[Chunks], splits: DataFrame[Splits]) -> None:
-        split_of = dict(splits.select("chunk_id", "split").iter_rows())
-        self._texts = [
-            (split_of[row["chunk_id"]], " ".join(row["text"].split()))
-            for row in chunks.iter_rows(named=True)
-            if row["chunk_id"] in split_of
-        ]
-
-    def finding(self, row: dict[str, Any]) -> Finding | None:
-        """Return that the evidence of a pair stands in several splits, if it does."""
-        evidence = " ".join(row["evidence"].split())
-        if not self._texts or not evidence:
-            return None
-        found = {split for split, text in self._texts if evidence in text}
-        return Finding("in_two_splits", len(found), 1, evidence) if len(found) > 1 else None
 
 
 class Screens:
@@ -113,62 +79,61 @@ class Screens:
         seed_tasks: DataFrame[SeedTasks],
         settings: ScreenSettings,
         languages: tuple[str, ...],
+        splits: DataFrame[Splits] | None = None,
     ) -> None:
-        self._sources = {
-            row["chunk_id"]: f"{row['title']}\n{row['section']}\n{row['text']}"
-            for row in chunks.iter_rows(named=True)
-        }
+        """Take what pairs are judged by; without ``splits`` no rule looks at them."""
+        self._chunks = {row["chunk_id"]: row for row in chunks.iter_rows(named=True)}
+        self._find = None if splits is None else places(splits)
+        split_of = {} if splits is None else dict(splits.select("chunk_id", "split").iter_rows())
+        self._sections = [
+            (split_of[chunk_id], " ".join(row["text"].split()))
+            for chunk_id, row in self._chunks.items()
+            if chunk_id in split_of
+        ]
         seeds = seed_tasks.select("seed_task_id", "instruction").sort("seed_task_id")
         self._seeds = list(seeds.iter_rows())
         self._settings, self._languages = settings, languages
-        self._known: dict[str, Judged | None] = {}
+        self._seen: dict[str, Judged | None] = {}
 
     def alone(self, row: dict[str, Any]) -> tuple[Candidate, Finding | None]:
         """Judge a pair by itself; return what is wrong with it, if anything."""
-        source = self._sources.get(row["chunk_id"])
-        grounded = row["origin"] != "self_instruct"
-        pair = _candidate(row, source or "", grounded, self._languages)
-        finding = Finding("unknown_chunk", 0, 1) if grounded and source is None else None
-        for rule in (*FORM, unfinished, *(GROUNDING if grounded else ())):
-            finding = finding or rule(pair, self._settings)
-        return pair, finding
+        chunk = self._chunks.get(row["chunk_id"])
+        placed = self._find is None or self._find(row["doc_id"], row["chunk_id"]) is not None
+        evidence = " ".join(row["evidence"].split())
+        pair = Candidate(
+            instruction=row["instruction"],
+            response=row["response"],
+            grounded=row["origin"] != "self_instruct",
+            source="\n".join((chunk["title"], chunk["section"], chunk["text"])) if chunk else "",
+            input=row["input"],
+            evidence=evidence,
+            pair_id=row["pair_id"],
+            doc_id=row["doc_id"],
+            score=row["score"],
+            languages=self._languages,
+            known=chunk is not None and placed,
+            splits=len({split for split, text in self._sections if evidence and evidence in text}),
+        )
+        return pair, first_finding(self._settings, pair, compares=False)
 
-    def together(
-        self, passed: Iterable[Judged]
-    ) -> Iterator[tuple[Judged, tuple[Finding, str] | None]]:
-        """Yield the pairs that passed alone, best first, each with what it repeats, if anything."""
-        ranked = sorted(passed, key=lambda one: _order(one[1]))
-        conflicting = conflicts([pair for _, pair in ranked])
-        kept = Kept(self._seeds, self._settings)
+    def together(self, passed: Iterable[Judged]) -> Iterator[tuple[Judged, Finding | None]]:
+        """Yield the pairs that passed alone, best first, each with what is wrong beside others."""
+        ranked = sorted(passed, key=lambda judged: _order(judged[1]))
+        kept = KeptPairs(self._seeds, self._settings, [pair for _, pair in ranked])
         for row, pair in ranked:
-            repeated = conflicting.get(pair.pair_id) or kept.repeats(pair, row["doc_id"])
-            if not repeated:
-                kept.add(pair, row["doc_id"])
-            yield (row, pair), repeated
+            finding = first_finding(kept, pair, compares=True)
+            if not finding:
+                kept.add(pair)
+            yield (row, pair), finding
 
     def passing(self, rows: Iterable[dict[str, Any]]) -> int:
-        """Count the rows that pass, of which those of an earlier call are known by themselves."""
+        """Count the rows that pass; each is judged by itself once, in whatever call it comes."""
         for row in rows:
-            if row["pair_id"] not in self._known:
+            if row["pair_id"] not in self._seen:
                 pair, finding = self.alone(row)
-                self._known[row["pair_id"]] = None if finding else (row, pair)
-        passed = filter(None, self._known.values())
-        return sum(repeated is None for _, repeated in self.together(passed))
-
-
-def _candidate(
-    row: dict[str, Any], source: str, grounded: bool, languages: tuple[str, ...]
-) -> Candidate:
-    return Candidate(
-        pair_id=row["pair_id"],
-        instruction=row["instruction"],
-        input=row["input"],
-        response=row["response"],
-        grounded=grounded,
-        score=row["score"],
-        source=source,
-        languages=languages,
-    )
+                self._seen[row["pair_id"]] = None if finding else (row, pair)
+        passed = filter(None, self._seen.values())
+        return sum(finding is None for _, finding in self.together(passed))
 
 
 def _order(pair: Candidate) -> tuple[bool, bool, float, str]:
@@ -176,7 +141,7 @@ def _order(pair: Candidate) -> tuple[bool, bool, float, str]:
     return not pair.grounded, pair.score is None, score, pair.pair_id
 
 
-def _drop(pair: Candidate, finding: Finding, related_id: str | None = None) -> Drop:
+def _drop(pair: Candidate, finding: Finding) -> Drop:
     detail = f"[{finding.detail}] " if finding.detail else ""
     return Drop(
         pair.pair_id,
@@ -184,7 +149,7 @@ def _drop(pair: Candidate, finding: Finding, related_id: str | None = None) -> D
         f"{detail}{pair.instruction} -> {pair.response}",
         float(finding.value),
         float(finding.threshold),
-        related_id,
+        finding.related_id,
     )
 
 

@@ -6,7 +6,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import Outcome, table
-from pipeline.pairs.pair_id import pair_id
+from pipeline.pairs.harvest import pair_id
 from pipeline.settings import ScreenSettings
 from schemas.chunks import Chunks
 from schemas.pairs import Pairs, ScreenedPairs, SeedTasks

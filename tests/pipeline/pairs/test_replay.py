@@ -5,8 +5,8 @@ from collections import Counter
 import polars as pl
 
 from pipeline.core.cache import Cache
-from pipeline.pairs.general_prompts import GENERAL_PROMPTS
 from pipeline.pairs.jsonl import read_jsonl
+from pipeline.pairs.prompts import GENERAL_PROMPTS
 from pipeline.pairs.replay import replay, rows_wanted
 from pipeline.pairs.seeds import seed_tasks
 from pipeline.pairs.teachers.embedded import EmbeddedTeacher

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.pairs.screen.ending import cut_at, unfinished
-from pipeline.pairs.screen.form import Candidate
+from pipeline.pairs.screen.form import Candidate, Finding
 from pipeline.pairs.weak_english.evidence import sentences
 from pipeline.settings import ScreenSettings
 from tests.conftest import ROOT
@@ -71,11 +71,11 @@ def test_the_ending_is_a_reason_of_the_screens_for_tasks_too():
 def test_an_answer_that_ends_as_an_item_of_its_text_does_is_finished():
     item = "Firmware 4.2.1 shows the number of starts per day on the maintenance page"
     text = f"What is new:\n\n- {item}\n- The log keeps them for one year"
-    said = Candidate("p", ASKED, "", item, True, None, text, ("en",))
+    said = Candidate(ASKED, item, grounded=True, source=text, languages=("en",))
     assert cut_at(item)
     assert unfinished(said, ScreenSettings()) is None
     within = replace(said, source=f"{item}, and the log.")
-    assert unfinished(within, ScreenSettings()) == ("unfinished", 0, 1, item[-40:])
+    assert unfinished(within, ScreenSettings()) == Finding("unfinished", 0, 1, item[-40:])
 
 
 def test_no_gold_answer_and_no_part_of_a_sample_is_unfinished():

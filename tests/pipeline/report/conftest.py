@@ -55,7 +55,13 @@ FULL = {
         {"name": "screened", "count": 231},
         {"name": "accepted", "count": 198},
     ],
-    "teacher": {"calls": 1204, "cached": 88, "prompt_tokens": 311240, "completion_tokens": 40211},
+    "teacher": {
+        "about": "a model behind an endpoint",
+        "calls": 1204,
+        "cached": 88,
+        "prompt_tokens": 311240,
+        "completion_tokens": 40211,
+    },
     "review": {
         "require": "none",
         "queued": 93,

@@ -25,7 +25,8 @@ def test_the_json_has_the_sections_that_were_promised(report):
         "seconds",
         "reused",
     } == json["stages"][0].keys()
-    assert {"calls", "cached", "prompt_tokens", "completion_tokens"} == json["teacher"].keys()
+    counts = {"calls", "cached", "prompt_tokens", "completion_tokens"}
+    assert {"about", *counts} == json["teacher"].keys()
     assert {"train", "validation", "test"} == json["splits"].keys()
     assert {
         "method",

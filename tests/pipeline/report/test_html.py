@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from pipeline.pairs.screen.rules import SCREEN_REASONS
 from pipeline.report.contents import Report
 from pipeline.report.html import render
 
@@ -135,6 +136,12 @@ def test_the_page_shows_what_was_measured(report):
         "2026-01-31 12:00 UTC",
     ):
         assert shown in text, shown
+
+
+def test_the_page_says_who_taught_and_what_a_reason_means(report):
+    text = Page(render(report)).text
+    assert "The teacher, a model behind an endpoint, was asked" in text
+    assert f"not grounded 167 · {SCREEN_REASONS['not_grounded']}" in text
 
 
 def test_the_page_tells_what_was_replaced_and_what_stayed(report):

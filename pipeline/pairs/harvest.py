@@ -1,0 +1,55 @@
+"""What comes of asking a teacher: each candidate is a row of Pairs or a drop."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.core.cache import short_id
+from pipeline.core.outcome import Drop
+from pipeline.pairs.teachers.teacher import Messages, Request
+from pipeline.settings import GenerateSettings
+from schemas.pairs import Pairs
+
+
+@dataclass(slots=True)
+class Harvest:
+    """Pairs and drops of some chunks or tasks; each candidate is in one of the two."""
+
+    pairs: list[dict[str, Any]] = field(default_factory=list)
+    drops: list[Drop] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+    """First raw replies, to show when nothing comes of them."""
+    asked: int = 0
+    """Chunks that something was asked about."""
+
+    def add(self, other: "Harvest") -> None:
+        """Take over what another harvest holds."""
+        self.pairs += other.pairs
+        self.drops += other.drops
+        self.raw += other.raw
+        self.asked += other.asked
+
+
+def pair_id(instruction: str, input: str, response: str, doc_id: str, origin: str) -> str:
+    """Return the content id of a pair: the same pair from the same document has the same id."""
+    return short_id(instruction, input, response, doc_id, origin)
+
+
+def pair_row(
+    origin: str, instruction: str, response: str, given: str = "", doc_id: str = "", **columns: Any
+) -> dict[str, Any]:
+    """Return a row of Pairs: columns that are not given are empty, the score is null."""
+    return dict.fromkeys(Pairs.columns(), "") | {
+        "pair_id": pair_id(instruction, given, response, doc_id, origin),
+        "instruction": instruction,
+        "input": given,
+        "response": response,
+        "doc_id": doc_id,
+        "origin": origin,
+        "score": None,
+        **columns,
+    }
+
+
+def sampled(settings: GenerateSettings, messages: Messages, room: int, **more: Any) -> Request:
+    """Return a request with the sampling of the settings and room for so many tokens."""
+    return Request(messages, room, settings.temperature, settings.top_p, **more)

@@ -1,0 +1,161 @@
+"""The screen rules: one object each, from which all else about screening is derived.
+
+A rule more is a function in a module of this package and an entry of :data:`SCREEN_RULES`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pipeline.pairs.screen import ending, form, grounding, novelty
+from pipeline.pairs.screen.form import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenRule:
+    """A rule that a pair must pass, and all that is known of it."""
+
+    function: Callable[..., Finding | None]
+    """Gets a ``Candidate`` and the ``ScreenSettings``; with ``compares`` a ``Candidate`` and the
+    ``KeptPairs``. Returns what is wrong with the pair, if anything."""
+    reasons: Mapping[str, str]
+    """Reason in the ledger -> a line for a reader of the report."""
+    grounded: bool = False
+    """Whether it is for pairs made from a chunk only."""
+    compares: bool = False
+    """Whether it compares a pair with those that passed before."""
+
+    @property
+    def name(self) -> str:
+        """Name of the rule: of its function."""
+        return self.function.__name__
+
+
+SCREEN_RULES: dict[str, ScreenRule] = {
+    rule.name: rule
+    for rule in (
+        ScreenRule(
+            grounding.unknown_chunk,
+            {"unknown_chunk": "its chunk, or the split of its chunk, is not there"},
+            grounded=True,
+        ),
+        ScreenRule(
+            form.not_parsed,
+            {
+                "empty": "question or answer is empty",
+                "control_token": "a control token of a chat template is left in it",
+                "unparsable": "a label or a variable of a prompt is left in it",
+                "ends_with_colon": "the answer announces a list that does not follow",
+                "only_placeholders": "the answer is nothing but placeholders of personal data",
+            },
+        ),
+        ScreenRule(
+            form.length,
+            {
+                "instruction_too_short": "the question is below screen.min_instruction_words",
+                "instruction_too_long": "the question is above screen.max_instruction_words",
+                "response_too_short": "the answer is below screen.min_response_words",
+                "response_too_long": "the answer is above screen.max_response_words",
+            },
+        ),
+        ScreenRule(
+            form.question_form,
+            {
+                "several_questions": "it asks more than one thing",
+                "not_a_question": "it neither asks nor tells to do something",
+            },
+            grounded=True,
+        ),
+        ScreenRule(
+            form.language, {"wrong_language": "it is in a language outside clean.languages"}
+        ),
+        ScreenRule(
+            form.input_is_output, {"input_is_output": "the answer repeats the input of the task"}
+        ),
+        ScreenRule(
+            form.echo, {"echoes_instruction": "the answer repeats the question and adds nothing"}
+        ),
+        ScreenRule(
+            form.refers_to_text,
+            {"refers_to_text": "it speaks of a text that whoever asks will not have"},
+        ),
+        ScreenRule(form.refusal, {"refusal": "the answer declines to answer"}),
+        ScreenRule(form.talks_to_model, {"talks_to_model": "it gives orders to a language model"}),
+        ScreenRule(
+            ending.unfinished,
+            {"unfinished": "the answer ends in the middle of a sentence, list, table or code"},
+        ),
+        ScreenRule(
+            grounding.not_grounded_number,
+            {"not_grounded_number": "a number of the answer is not in the chunk"},
+            grounded=True,
+        ),
+        ScreenRule(
+            grounding.not_grounded_quote,
+            {"not_grounded_quote": "a quotation in the answer is not in the chunk"},
+            grounded=True,
+        ),
+        ScreenRule(
+            grounding.not_grounded_name,
+            {"not_grounded_name": "a name in the answer is not in the chunk"},
+            grounded=True,
+        ),
+        ScreenRule(
+            grounding.not_grounded,
+            {"not_grounded": "too few words of the answer are in the chunk"},
+            grounded=True,
+        ),
+        ScreenRule(
+            grounding.off_topic,
+            {"off_topic": "the question shares no content word with the chunk"},
+            grounded=True,
+        ),
+        ScreenRule(
+            grounding.question_does_not_help,
+            {"question_does_not_help": "the question makes its answer no likelier"},
+            grounded=True,
+        ),
+        ScreenRule(
+            grounding.in_two_splits,
+            {"in_two_splits": "the sentence it rests on stands in sections of several splits"},
+            grounded=True,
+        ),
+        ScreenRule(
+            novelty.conflicting_answers,
+            {"conflicting_answers": "another pair answers the same question differently"},
+            compares=True,
+        ),
+        ScreenRule(
+            novelty.near_duplicate_question,
+            {"near_duplicate_question": "nearly the same is asked about the same document"},
+            grounded=True,
+            compares=True,
+        ),
+        ScreenRule(
+            novelty.low_novelty,
+            {"low_novelty": "a seed task or another pair is nearly the same"},
+            compares=True,
+        ),
+    )
+}
+"""Name -> rule, in the order in which they judge: the first finding is the reason."""
+
+SCREEN_REASONS = {
+    reason: line for rule in SCREEN_RULES.values() for reason, line in rule.reasons.items()
+}
+"""Reason -> line, of all rules."""
+
+
+def first_finding(context: object, pair: form.Candidate, *, compares: bool) -> Finding | None:
+    """Return the first finding of the rules of one sort, None for a pair that passes.
+
+    Args:
+        context: the settings, or the kept pairs for rules that compare.
+        pair: what is judged.
+        compares: which sort.
+    """
+    fitting = (
+        rule
+        for rule in SCREEN_RULES.values()
+        if rule.compares == compares and (pair.grounded or not rule.grounded)
+    )
+    return next(filter(None, (rule.function(pair, context) for rule in fitting)), None)

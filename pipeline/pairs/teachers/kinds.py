@@ -1,0 +1,67 @@
+"""The kinds of teachers: one object each, from which all else about teachers is derived.
+
+A kind more is a module with a class of the protocol :class:`.teacher.Teacher`, an entry of
+:data:`TEACHERS`, and its name in the settings (``teacher.kind``).
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.pairs.teachers.teacher import Teacher
+
+if TYPE_CHECKING:  # the command line lists the kinds, and must not wait for pydantic and torch
+    from pipeline.settings import Settings
+    from pipeline.train.models.base_model import BaseModel
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherKind:
+    """A kind of teacher, and all that is known of it."""
+
+    name: str
+    """Value of ``teacher.kind``."""
+    about: str
+    """What it is, for the report and ``--help``."""
+    needs: str
+    """What a user must give, for ``--help``."""
+    make: Callable[["Settings", "BaseModel", Say], Teacher]
+    """Gets all settings, the base model, and what tells the user a line; loads no model yet."""
+
+
+def _embedded(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
+    from pipeline.pairs.teachers.embedded import EmbeddedTeacher
+
+    strong = settings.teacher.strength == "strong"
+    return EmbeddedTeacher(
+        base, settings.model, settings.generate.batch_size, "strong" if strong else "weak"
+    )
+
+
+def _endpoint(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
+    from pipeline.pairs.teachers.endpoint import EndpointTeacher
+
+    return EndpointTeacher(settings.teacher, os.environ.get("OPENAI_API_KEY"), say)
+
+
+TEACHERS: dict[str, TeacherKind] = {
+    kind.name: kind
+    for kind in (
+        TeacherKind(
+            "embedded",
+            "the base model, in this process",
+            "nothing more; answers are taken from the text unless teacher.strength is strong",
+            _embedded,
+        ),
+        TeacherKind(
+            "openai",
+            "a model behind an OpenAI-compatible endpoint",
+            "teacher.model and teacher.base_url; a key, where it wants one, in OPENAI_API_KEY",
+            _endpoint,
+        ),
+    )
+}
+"""Name -> kind of teacher."""
