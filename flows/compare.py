@@ -135,16 +135,16 @@ def train_and_measure(
         about: what tells the candidates apart: ``method`` or ``data``.
     """
     settings = bench.run.settings
-    before = bench.losses(BASE, None)
     trained: dict[str, list[Trained]] = {}
-    for name, (rows, plan) in plans.items():
-        for number in range(seeds):
-            seeded = plan.model_copy(update={"seed": plan.seed + number})
-            model = bench.train(name, rows, seeded)
-            timed = number == 0 and about == "method"  # of one method all weights cost alike
-            measured = bench.measure(name, seeded.seed, model, timed=timed)
-            trained.setdefault(name, []).append(measured)
-    bench.loaded.release()
+    with bench.loaded:
+        before = bench.losses(BASE, None)
+        for name, (rows, plan) in plans.items():
+            for number in range(seeds):
+                seeded = plan.model_copy(update={"seed": plan.seed + number})
+                model = bench.train(name, rows, seeded)
+                timed = number == 0 and about == "method"  # of one method all weights cost alike
+                measured = bench.measure(name, seeded.seed, model, timed=timed)
+                trained.setdefault(name, []).append(measured)
     counts = {name: rows.filter(split="train").height for name, (rows, _) in plans.items()}
     found = compare_candidates(trained, counts, settings.evaluate)
     return contents.Comparison(
