@@ -139,7 +139,8 @@ class Bench:
         from pipeline.train.export.merge import merge
         from pipeline.train.methods import METHODS
         from pipeline.train.models.adapter import read_run_card
-        from pipeline.train.models.base_model import choose_device, load_model
+        from pipeline.train.models.base_model import load_model
+        from pipeline.train.models.device import choose_device
 
         if not METHODS[read_run_card(adapter)["method"]].mergeable:
             return {}

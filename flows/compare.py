@@ -1,8 +1,7 @@
 """Train several methods on the same rows, several seeds each, and show them side by side."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
@@ -100,14 +99,12 @@ def method_settings(settings: TrainSettings, method: str, steps: int, width: int
         steps: as for :func:`with_steps`.
         width: hidden size of the base model.
     """
-    from pipeline.train.methods import METHODS, Preset, resolved
+    from pipeline.train.methods import of_method, resolved
 
-    if method != settings.method:
-        presets: dict[str, Any] = {field.name: None for field in fields(Preset)}
-        checkpointing = settings.gradient_checkpointing and METHODS[method].checkpoints
-        presets |= {"method": method, "gradient_checkpointing": checkpointing}
-        settings = settings.model_copy(update=presets)
-    return resolved(with_steps(settings, steps), width)
+    settings = with_steps(settings, steps)
+    if method == settings.method:
+        return resolved(settings, width)
+    return of_method(settings, method, width)
 
 
 def with_steps(settings: TrainSettings, steps: int) -> TrainSettings:

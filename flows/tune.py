@@ -23,13 +23,13 @@ from pipeline.core.manifest import content_digest
 from pipeline.core.store import Dataset
 from pipeline.settings import Settings
 from pipeline.train.methods import METHODS
-from pipeline.train.models.base_model import BaseModel, choose_device
+from pipeline.train.models.base_model import BaseModel
+from pipeline.train.models.device import choose_device
 from pipeline.train.plan.hardware import training_machine
 from pipeline.train.plan.shapes import read_folder
 from pipeline.train.tune.choice import Choice, choose
 from pipeline.train.tune.search import Job, search
-from pipeline.train.tune.start import closed_form, rate_of
-from pipeline.train.tune.workload import measure_workload
+from pipeline.train.tune.start import closed_form, measure_workload, rate_of
 from schemas.pairs import Examples
 
 if TYPE_CHECKING:

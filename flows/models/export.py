@@ -22,7 +22,8 @@ from pipeline.core.store import Dataset
 from pipeline.settings import ExportSettings, Settings
 from pipeline.text.chat_template import prompt_ids, stop_ids
 from pipeline.train.export.exporters import EXPORTERS, Exporter, Source, Written
-from pipeline.train.models.base_model import BaseModel, choose_device, load_tokenizer
+from pipeline.train.models.base_model import BaseModel, load_tokenizer
+from pipeline.train.models.device import choose_device
 from pipeline.train.peak_memory import free_memory
 from schemas.pairs import Examples
 
@@ -150,7 +151,7 @@ def _judge(source: Source, reference: "Predictions", written: Written) -> Judged
     assert load is not None
     tokenizer = load_tokenizer(source.base.path, source.base.thinking)
 
-    def parity(device: str, dtype: str) -> Parity:
+    def parity(device: str, dtype: str) -> "Parity":
         free_memory()
         tokens = source.settings.export.new_tokens
         return compare(reference, load(device, dtype), stop_ids(tokenizer), tokens)

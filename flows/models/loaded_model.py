@@ -9,9 +9,9 @@ from flows.engine.context import say
 from pipeline.core.store import Dataset, Store
 from pipeline.settings import ModelSettings, Settings
 from pipeline.train.methods import resolved
-from pipeline.train.models.architecture import check_method
-from pipeline.train.models.base_model import BaseModel, describe_device, resolve_model
-from pipeline.train.models.check import check_base
+from pipeline.train.models.base_model import BaseModel, resolve_model
+from pipeline.train.models.check import check_base, check_method
+from pipeline.train.models.device import describe_device
 from pipeline.train.peak_memory import free_memory
 
 

@@ -16,13 +16,13 @@ from pipeline.settings import ExportSettings, ModelSettings, TrainSettings
 from pipeline.train.export.merge import own_type, save_plain, store_as
 from pipeline.train.methods import METHODS
 from pipeline.train.models.adapter import load_base
+from pipeline.train.models.adapter_files import CONFIG, WEIGHTS
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.models.quantized import dequantize
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks that vLLM has kernels for (vllm/config/lora.py)."""
 
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 BASE = "base"
 """Folder beside the adapter with the base it was trained on, where that is not the original."""
 

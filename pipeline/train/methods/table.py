@@ -10,7 +10,7 @@ on yours.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from pipeline.core.errors import SettingsError
@@ -276,6 +276,16 @@ def resolved(settings: TrainSettings, width: int = PRESET_WIDTH) -> TrainSetting
         rank = found.get("rank", preset["rank"])
         preset["alpha"] = max(1, round(preset["alpha"] * rank / preset["rank"]))
     return settings.model_copy(update=preset | found)
+
+
+def of_method(
+    settings: TrainSettings, method: str, width: int, **changed: float | str | None
+) -> TrainSettings:
+    """Return resolved settings of another method: its preset, but for what is changed."""
+    values: dict[str, Any] = {field.name: None for field in fields(Preset)} | {"method": method}
+    if not METHODS[method].checkpoints:
+        values["gradient_checkpointing"] = False
+    return resolved(settings.model_copy(update=values | changed), width)
 
 
 def parameter_groups(model: Any, settings: TrainSettings) -> list[dict[str, Any]]:

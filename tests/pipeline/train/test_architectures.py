@@ -18,8 +18,8 @@ from pipeline.train.methods import resolved
 from pipeline.train.methods.lora import attention_lora
 from pipeline.train.methods.targets import find_targets
 from pipeline.train.models.adapter import load_adapter, load_base
-from pipeline.train.models.architecture import check_method
 from pipeline.train.models.base_model import load_model, model_class
+from pipeline.train.models.check import check_method
 from tests.pipeline.train.architectures import (
     ARCHITECTURES,
     CPU,
