@@ -13,7 +13,7 @@ from pandera.typing.polars import DataFrame
 
 from flows.engine.context import Run
 from flows.engine.stage_runner import run_stage
-from flows.models.loaded_model import LoadedModel, free_memory, say_device
+from flows.models.loaded_model import LoadedModel, say_device
 from flows.retention import general_scores
 from pipeline.core.cache import digest
 from pipeline.core.manifest import content_digest
@@ -24,6 +24,7 @@ from pipeline.evaluate.retention.forgetting import compare, read_general_set
 from pipeline.evaluate.stages import DECODED, DECODING, FORGETTING, LOSSES
 from pipeline.settings import TrainSettings
 from pipeline.train.models.base_model import BaseModel
+from pipeline.train.peak_memory import free_memory
 from pipeline.train.stages import CANDIDATE
 from schemas.comparison import HeldOutLosses
 from schemas.evaluation import GeneralScores
@@ -138,7 +139,8 @@ class Bench:
         from pipeline.train.export.merge import merge
         from pipeline.train.methods import METHODS
         from pipeline.train.models.adapter import read_run_card
-        from pipeline.train.models.base_model import choose_device, load_model
+        from pipeline.train.models.base_model import load_model
+        from pipeline.train.models.device import choose_device
 
         if not METHODS[read_run_card(adapter)["method"]].mergeable:
             return {}

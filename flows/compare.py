@@ -1,8 +1,7 @@
 """Train several methods on the same rows, several seeds each, and show them side by side."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
@@ -100,14 +99,12 @@ def method_settings(settings: TrainSettings, method: str, steps: int, width: int
         steps: as for :func:`with_steps`.
         width: hidden size of the base model.
     """
-    from pipeline.train.methods import METHODS, Preset, resolved
+    from pipeline.train.methods import of_method, resolved
 
-    if method != settings.method:
-        presets: dict[str, Any] = {field.name: None for field in fields(Preset)}
-        checkpointing = settings.gradient_checkpointing and METHODS[method].checkpoints
-        presets |= {"method": method, "gradient_checkpointing": checkpointing}
-        settings = settings.model_copy(update=presets)
-    return resolved(with_steps(settings, steps), width)
+    settings = with_steps(settings, steps)
+    if method == settings.method:
+        return resolved(settings, width)
+    return of_method(settings, method, width)
 
 
 def with_steps(settings: TrainSettings, steps: int) -> TrainSettings:
@@ -135,16 +132,16 @@ def train_and_measure(
         about: what tells the candidates apart: ``method`` or ``data``.
     """
     settings = bench.run.settings
-    before = bench.losses(BASE, None)
     trained: dict[str, list[Trained]] = {}
-    for name, (rows, plan) in plans.items():
-        for number in range(seeds):
-            seeded = plan.model_copy(update={"seed": plan.seed + number})
-            model = bench.train(name, rows, seeded)
-            timed = number == 0 and about == "method"  # of one method all weights cost alike
-            measured = bench.measure(name, seeded.seed, model, timed=timed)
-            trained.setdefault(name, []).append(measured)
-    bench.loaded.release()
+    with bench.loaded:
+        before = bench.losses(BASE, None)
+        for name, (rows, plan) in plans.items():
+            for number in range(seeds):
+                seeded = plan.model_copy(update={"seed": plan.seed + number})
+                model = bench.train(name, rows, seeded)
+                timed = number == 0 and about == "method"  # of one method all weights cost alike
+                measured = bench.measure(name, seeded.seed, model, timed=timed)
+                trained.setdefault(name, []).append(measured)
     counts = {name: rows.filter(split="train").height for name, (rows, _) in plans.items()}
     found = compare_candidates(trained, counts, settings.evaluate)
     return contents.Comparison(

@@ -95,10 +95,9 @@ def _check(
     fresh = intake(home, about, data.examples, cast("DataFrame[Exchanges]", later), tested)
     windows = cut(fresh.texts, settings.monitor)
     learnable = new_rows(home, about, data.examples)
-    loaded = LoadedModel(base, settings.model, run.store)
-    measured = measure(run, about, fresh, windows, loaded, data, pulled, known)
-    decided = [_decide(run, evidence, learnable, window) for evidence, window in measured]
-    loaded.release()
+    with LoadedModel(base, settings.model, run.store) as loaded:
+        measured = measure(run, about, fresh, windows, loaded, data, pulled, known)
+        decided = [_decide(run, evidence, learnable, window) for evidence, window in measured]
     pending = ledger.pending(about.champion)
     if not decided and pending is not None:
         evidence = ledger.evidence(pending.id)

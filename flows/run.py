@@ -9,7 +9,7 @@ from flows.curate import Corpus, curate_documents, input_files
 from flows.engine.context import Run, open_run
 from flows.engine.tracking import mirror
 from flows.judging import judge_model
-from flows.models.loaded_model import LoadedModel, base_model, free_memory
+from flows.models.loaded_model import LoadedModel, base_model
 from flows.own_files import check_gold_documents, check_own_files
 from flows.review import review_pairs
 from flows.synthesize import generate_pairs
@@ -20,6 +20,7 @@ from pipeline.evaluate.gate.judged import Judged
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel
+from pipeline.train.peak_memory import free_memory
 
 
 @flow(name="run")
@@ -51,13 +52,12 @@ def train_and_judge(
     knows what the test set can show before training.
     """
     test = prepare_test_set(run, base, corpus, data)
-    loaded = LoadedModel(base, run.settings.model, run.store)
-    prompted = answer_prompted(run, base, loaded, test)
-    foresight = foresee_power(run, prompted, test.unit)
-    loaded.release()  # the trainer loads its own
-    model = model or train_model(run, base, data.examples)
-    judged = judge_model(run, base, data, test, model, loaded, prompted)
-    store_drift_baseline(run, base, corpus, data, model, loaded)
-    loaded.release()
+    with LoadedModel(base, run.settings.model, run.store) as loaded:
+        prompted = answer_prompted(run, base, loaded, test)
+        foresight = foresee_power(run, prompted, test.unit)
+    model = model or train_model(run, base, data.examples)  # the trainer loads its own
+    with loaded:
+        judged = judge_model(run, base, data, test, model, loaded, prompted)
+        store_drift_baseline(run, base, corpus, data, model, loaded)
     mirror(run.settings)
     return replace(judged, foresight=foresight)

@@ -63,9 +63,8 @@ def sweep(
         adapter = home.model(model)
         check_scalable(run.store.path(adapter))
         base = base_model(settings)
-        loaded = LoadedModel(base, settings.model, run.store)
-        found = measure(run, base, loaded, adapter)
-        loaded.release()
+        with LoadedModel(base, settings.model, run.store) as loaded:
+            found = measure(run, base, loaded, adapter)
         say(f"sweep: {found.summary}")
         if scale is None:
             return None

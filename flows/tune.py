@@ -11,7 +11,7 @@ from prefect import flow
 from flows.compare import trainable_rows
 from flows.engine.console import StageProgress
 from flows.engine.context import Run, open_run, say
-from flows.models.loaded_model import base_model, free_memory, say_device
+from flows.models.loaded_model import LoadedModel, base_model, say_device
 from flows.monitor import latest_corpus
 from flows.review import review_pairs
 from flows.training import build_examples
@@ -23,13 +23,13 @@ from pipeline.core.manifest import content_digest
 from pipeline.core.store import Dataset
 from pipeline.settings import Settings
 from pipeline.train.methods import METHODS
-from pipeline.train.models.base_model import BaseModel, choose_device
+from pipeline.train.models.base_model import BaseModel
+from pipeline.train.models.device import choose_device
 from pipeline.train.plan.hardware import training_machine
 from pipeline.train.plan.shapes import read_folder
 from pipeline.train.tune.choice import Choice, choose
 from pipeline.train.tune.search import Job, search
-from pipeline.train.tune.start import closed_form, rate_of
-from pipeline.train.tune.workload import measure_workload
+from pipeline.train.tune.start import closed_form, measure_workload, rate_of
 from schemas.pairs import Examples
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
         start=start,
         workload=workload,
         hardware=training_machine(choose_device(settings.model)),
-        forgetting=_forgetting(settings, base, folder),
+        forgetting=_forgetting(run, base, folder),
     )
     with StageProgress("tune") as bar:
         study = search(job, folder, say, bar)
@@ -112,10 +112,9 @@ def _fingerprint(settings: Settings, base: BaseModel, content: str) -> str:
     )
 
 
-def _forgetting(
-    settings: Settings, base: BaseModel, folder: Path
-) -> Callable[[Path], float] | None:
+def _forgetting(run: Run, base: BaseModel, folder: Path) -> Callable[[Path], float] | None:
     """Return what measures the rise of loss on general text; None where there is none."""
+    settings = run.settings
     if settings.paths.general is None or not settings.tune.general_texts:
         return None
     from pipeline.evaluate.retention.forgetting import read_general_set
@@ -126,12 +125,9 @@ def _forgetting(
 
     def loss(adapter: Path | None) -> float:
         from pipeline.evaluate.retention.general import general_loss
-        from pipeline.train.models.adapter import load_adapter
 
-        model, tokenizer = load_adapter(base, adapter, settings.model)
-        found = general_loss(texts, model, tokenizer)
-        del model
-        free_memory()
+        with LoadedModel(base, settings.model, run.store) as loaded:
+            found = general_loss(texts, *loaded.get(adapter))
         return sum(mean * tokens for mean, tokens in found) / sum(tokens for _, tokens in found)
 
     def rise(adapter: Path) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from flows.cli.commands import Options, command
+from pipeline.train.export.exporters import EXPORTERS
 
 
 @click.command()
@@ -14,10 +15,11 @@ from flows.cli.commands import Options, command
 @click.option(
     "--format",
     "form",
-    default="merged",
+    default=next(iter(EXPORTERS)),
     show_default=True,
-    type=click.Choice(["merged", "adapter", "gguf"]),
-    help="Merged weights, the adapter for vLLM, or GGUF with a Modelfile for Ollama.",
+    type=click.Choice(list(EXPORTERS)),
+    help="; ".join(f"{form.name}: {form.about} ({form.takes})" for form in EXPORTERS.values())
+    + ".",
 )
 @click.option(
     "--to",
@@ -27,7 +29,7 @@ from flows.cli.commands import Options, command
     help="A new or empty folder.",
 )
 @command
-def export(options: Options, model: str, form: Any, folder: Path) -> None:
+def export(options: Options, model: str, form: str, folder: Path) -> None:
     """Write a MODEL (champion, challenger or a fingerprint) for a server.
 
     What is written is loaded back and must say what the adapter says: the same greedy tokens on

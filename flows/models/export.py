@@ -1,21 +1,19 @@
-"""Export a model for a server: merged weights, an adapter for vLLM, or GGUF for Ollama.
+"""Export a model for a server, in a form of :data:`pipeline.train.export.exporters.EXPORTERS`.
 
-Each form is loaded back and compared with the adapter on the model's own questions; a form that
-does not say the same is not left behind.
+What is written is loaded back and compared with the adapter on the model's own questions; what
+does not answer the same is not left behind.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from flows.engine.console import StageProgress, console
-from flows.models.loaded_model import base_model, free_memory
+from flows.models.loaded_model import base_model
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import GateFailed, InputError
 from pipeline.core.home import Home
@@ -23,18 +21,17 @@ from pipeline.core.progress import listening
 from pipeline.core.store import Dataset
 from pipeline.settings import ExportSettings, Settings
 from pipeline.text.chat_template import prompt_ids, stop_ids
-from pipeline.train.models.base_model import BaseModel, choose_device, load_model, load_tokenizer
+from pipeline.train.export.exporters import EXPORTERS, Exporter, Source, Written
+from pipeline.train.models.base_model import BaseModel, load_tokenizer
+from pipeline.train.models.device import choose_device
+from pipeline.train.peak_memory import free_memory
 from schemas.pairs import Examples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pipeline.evaluate.measures.parity import Parity, Predictions
     from pipeline.train.export.merge import Stored
 
-Form = Literal["merged", "adapter", "gguf"]
 RECORD = "export.json"
-GGUF = "model.gguf"
 COARSER: Mapping[str, int] = {"bfloat16": 8}
 """How much further than float16 a type may be off: it has 3 bits less. Divergence grows as the
 square. Measured on the embedded model (QLoRA, 6 steps, 16 prompts): stored in float16 0.020 and
@@ -44,24 +41,13 @@ SPLIT_ORDER = {"test": 0, "validation": 1, "train": 2}
 """Test rows first: the model has not seen them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The model to export, with what its forms are compared on."""
-
-    dataset: Dataset
-    adapter: Path
-    base: BaseModel
-    prompts: list[list[int]]
-    settings: Settings
-
-
-def export(settings: Settings, model: str, form: Form, folder: Path) -> dict[str, Any]:
+def export(settings: Settings, model: str, form: str, folder: Path) -> dict[str, Any]:
     """Write a model in a form that servers load, proven to say what the adapter says.
 
     Args:
         settings: all settings.
         model: ``champion``, ``challenger`` or a fingerprint.
-        form: ``merged``, ``adapter`` or ``gguf``.
+        form: a name of ``EXPORTERS``.
         folder: a new or empty folder, or one with the same export.
 
     Returns:
@@ -81,12 +67,12 @@ def export(settings: Settings, model: str, form: Form, folder: Path) -> dict[str
     if done is not None:
         return done | _places(folder, base) | {"reused": True}
     prompts = parity_prompts(home, dataset, base, settings.export.prompts)
-    source = Source(dataset, home.store.path(dataset), base, prompts, settings)
+    source = Source(home.store.path(dataset), base, prompts, settings)
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        with _stage("export"):
-            facts = FORMS[form](source, temporary)
+        with StageProgress("export") as bar, listening(bar):
+            facts = _proven(EXPORTERS[form], source, temporary)
         record = {"model": str(dataset), "form": form, "base": base.name, "recipe": recipe} | facts
         record["files"] = _digests(temporary)
         write_atomically(temporary / RECORD, (json.dumps(record, indent=1) + "\n").encode())
@@ -108,111 +94,6 @@ def parity_prompts(home: Home, model: Dataset, base: BaseModel, count: int) -> l
     return [prompt_ids(tokenizer, row["messages"][:-1]) for row in rows[:count]]
 
 
-def _merged(source: Source, output: Path) -> dict[str, Any]:
-    """Merged weights in the type of the base, or in float32 where that one is too coarse."""
-    from pipeline.train.export.merge import merge, own_type
-
-    exact = _reference(source)
-    types: tuple[Stored, ...] = (own_type(source.base), "float32")
-    for stored in dict.fromkeys(types):
-        shutil.rmtree(output, ignore_errors=True)
-        facts = merge(source.base, source.adapter, source.settings.model, output, stored)
-        parity = _judge(source, exact, stored, partial(load_model, output))
-        if not failures(parity, source.settings.export):
-            break
-    check(parity, source.settings.export, "merged weights")
-    return parity.to_dict() | {
-        "merge": facts.to_dict(),
-        # left to itself, vLLM rounds float32 weights to 16 bits
-        "next": "vllm serve {folder}" + " --dtype float32" * (stored == "float32"),
-    }
-
-
-def _adapter(source: Source, output: Path) -> dict[str, Any]:
-    """The adapter, with the base it was trained on where that is quantized."""
-    from pipeline.train.export.merge import own_type, served_template
-    from pipeline.train.export.servable import BASE, copy_adapter, save_dequantized
-    from pipeline.train.methods import METHODS
-    from pipeline.train.models.adapter import on_plain_base, read_run_card
-
-    settings = source.settings
-    copy_adapter(source.adapter, settings.export.max_lora_rank, output)
-    name, found = source.base.name if "/" in source.base.name else "{base_folder}", {}
-    if METHODS[read_run_card(source.adapter)["method"]].quantized:
-        exact = _reference(source)
-        save_dequantized(source.base, settings.model, output / BASE)
-
-        def load(device: str, dtype: str) -> Any:
-            return on_plain_base(load_model(output / BASE, device, dtype), output)
-
-        parity = _judge(source, exact, own_type(source.base), load)
-        check(parity, settings.export, "adapter on its dequantized base")
-        name, found = "{folder}/" + BASE, parity.to_dict()
-    elif template := served_template(source.base):
-        (output / "chat_template.jinja").write_text(template, "utf-8")
-        name += " --chat-template {folder}/chat_template.jinja"
-    rank = settings.export.max_lora_rank
-    return (
-        {"parity": None}
-        | found
-        | {
-            "next": f"vllm serve {name} --enable-lora --max-lora-rank {rank} "
-            "--lora-modules tuned={folder}",
-        }
-    )
-
-
-def _gguf(source: Source, output: Path) -> dict[str, Any]:
-    """The merged model as a GGUF file, read back and compared with the adapter in float32."""
-    from pipeline.train.export.gguf_file import load_gguf, write_gguf
-    from pipeline.train.export.merge import merge
-    from pipeline.train.export.ollama import chatml, modelfile
-
-    tokenizer = load_tokenizer(source.base.path, source.base.thinking)
-    pieces = chatml(tokenizer)
-    exact = _reference(source)
-    output.mkdir(parents=True)
-    plain = output / "merged"
-    # llama.cpp reads float16 on every machine and computes in float32.
-    facts = merge(source.base, source.adapter, source.settings.model, plain, "float16")
-    write_gguf(plain, output / GGUF, source.base.name)
-    context = json.loads((plain / "config.json").read_text("utf-8"))["max_position_embeddings"]
-    (output / "Modelfile").write_text(modelfile(pieces, GGUF, context), "utf-8")
-    shutil.rmtree(plain)
-    free_memory()
-    model, read_back = load_gguf(output / GGUF)
-    parity = Judged("float16", _compare(source, exact, model))
-    check(parity, source.settings.export, "GGUF file")
-    check_tokenizer(source.prompts, tokenizer, read_back)
-    return parity.to_dict() | {
-        "merge": facts.to_dict(),
-        "next": "ollama create tuned -f {folder}/Modelfile",
-    }
-
-
-def check_tokenizer(prompts: list[list[int]], ours: Any, other: Any) -> None:
-    """Raise GateFailed when another tokenizer cuts the prompts in other tokens."""
-    texts = [ours.decode(prompt, clean_up_tokenization_spaces=False) for prompt in prompts]
-    changed = sum(
-        other(text, add_special_tokens=False)["input_ids"]
-        != ours(text, add_special_tokens=False)["input_ids"]
-        for text in texts
-    )
-    if changed or other.chat_template != ours.chat_template:
-        raise GateFailed(
-            f"export: the tokenizer in the GGUF file cuts {changed} of {len(prompts)} prompts in "
-            "other tokens, or has another template; expected the same; nothing was exported: use "
-            "--format merged"
-        )
-
-
-FORMS: dict[Form, Callable[[Source, Path], dict[str, Any]]] = {
-    "merged": _merged,
-    "adapter": _adapter,
-    "gguf": _gguf,
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Judged:
     """How far a form is from the adapter."""
@@ -230,6 +111,22 @@ class Judged:
         return {"parity": self.weights.to_dict()} | served
 
 
+def _proven(exporter: Exporter, source: Source, output: Path) -> dict[str, Any]:
+    """Write a model and prove it; in the next type of the exporter where one is too coarse."""
+    reference: Predictions | None = None
+    for stored in exporter.types(source.base):
+        shutil.rmtree(output, ignore_errors=True)
+        written = exporter.write(source, output, stored)
+        if written.load is None:
+            return {"parity": None, **written.facts, "next": written.next}
+        reference = reference or _reference(source)
+        parity = _judge(source, reference, written)
+        if not failures(parity, source.settings.export):
+            break
+    check(parity, source.settings.export, written.what)
+    return parity.to_dict() | {**written.facts, "next": written.next}
+
+
 def _reference(source: Source) -> "Predictions":
     """Let the adapter answer in float32."""
     from pipeline.evaluate.measures.parity import predict
@@ -243,27 +140,27 @@ def _reference(source: Source) -> "Predictions":
     return predict(to_float32(model), source.prompts, stops, tokens)
 
 
-def _judge(
-    source: Source, exact: "Predictions", stored: "Stored", load: Callable[[str, str], Any]
-) -> Judged:
-    """Compare a form with the adapter: its weights, and as a server computes with them.
+def _judge(source: Source, reference: "Predictions", written: Written) -> Judged:
+    """Compare what was written with the adapter: its weights, and as a server computes with them.
 
     The second finds activations that leave the range of the type: a server takes it from the files.
     """
-    weights = _compare(source, exact, load("cpu", "float32"))
-    free_memory()
-    if stored == "float32":
-        return Judged(stored, weights)
-    device = choose_device(source.settings.model)
-    return Judged(stored, weights, _compare(source, exact, load(device, stored)))
-
-
-def _compare(source: Source, reference: "Predictions", model: Any) -> "Parity":
     from pipeline.evaluate.measures.parity import compare
 
+    load = written.load
+    assert load is not None
     tokenizer = load_tokenizer(source.base.path, source.base.thinking)
-    tokens = source.settings.export.new_tokens
-    return compare(reference, model, stop_ids(tokenizer), tokens)
+
+    def parity(device: str, dtype: str) -> "Parity":
+        free_memory()
+        tokens = source.settings.export.new_tokens
+        return compare(reference, load(device, dtype), stop_ids(tokenizer), tokens)
+
+    weights = parity("cpu", "float32")
+    if written.stored == "float32" or not written.in_stored_type:
+        return Judged(written.stored, weights)
+    device = choose_device(source.settings.model)
+    return Judged(written.stored, weights, parity(device, written.stored))
 
 
 def failures(parity: Judged, limits: ExportSettings) -> list[str]:
@@ -305,12 +202,6 @@ def check(parity: Judged, limits: ExportSettings, what: str) -> None:
 def _places(folder: Path, base: BaseModel) -> dict[str, str]:
     """Paths of this machine, which are told and not written down."""
     return {"folder": str(folder), "base_folder": str(base.path)}
-
-
-@contextmanager
-def _stage(name: str) -> "Iterator[None]":
-    with StageProgress(name) as bar, listening(bar):
-        yield
 
 
 def _present(folder: Path, recipe: str) -> dict[str, Any] | None:

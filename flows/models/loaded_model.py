@@ -1,17 +1,18 @@
-"""The model that is in memory: one at a time, loaded when first needed."""
+"""The model that is in memory: one at a time, loaded when first needed, freed by a ``with``."""
 
 import functools
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from flows.engine.console import console
 from flows.engine.context import say
 from pipeline.core.store import Dataset, Store
 from pipeline.settings import ModelSettings, Settings
 from pipeline.train.methods import resolved
-from pipeline.train.models.architecture import check_method
-from pipeline.train.models.base_model import BaseModel, describe_device, resolve_model
-from pipeline.train.models.check import check_base
-from pipeline.train.peak_memory import free_memory as free_memory
+from pipeline.train.models.base_model import BaseModel, resolve_model
+from pipeline.train.models.check import check_base, check_method
+from pipeline.train.models.device import describe_device
+from pipeline.train.peak_memory import free_memory
 
 
 def base_model(settings: Settings) -> BaseModel:
@@ -34,7 +35,11 @@ def say_device(settings: ModelSettings) -> None:
 
 
 class LoadedModel:
-    """Loads the base model, or an adapter on it, and lets the one before go."""
+    """The base model, or an adapter on it, for a ``with`` block, at whose end its memory is free.
+
+    Nothing is loaded before :meth:`get`, which lets another model go first. It can be entered
+    again: between two blocks, a training has the memory.
+    """
 
     def __init__(self, base: BaseModel, settings: ModelSettings, store: Store) -> None:
         self.base = base
@@ -42,7 +47,13 @@ class LoadedModel:
         self.store = store
         self._loaded: tuple[str, Any, Any] | None = None
 
-    def get(self, adapter: Dataset | None) -> tuple[Any, Any]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def get(self, adapter: Dataset | Path | None) -> tuple[Any, Any]:
         """Return model and tokenizer of an adapter, or of the base model for None."""
         name = str(adapter)
         if self._loaded is None or self._loaded[0] != name:
@@ -51,12 +62,12 @@ class LoadedModel:
 
             self.release()
             say_device(self.settings)
-            folder = self.store.path(adapter) if adapter else None
+            folder = self.store.path(adapter) if isinstance(adapter, Dataset) else adapter
             model, tokenizer = load_adapter(self.base, folder, self.settings)
             self._loaded = (name, pack_linears(model), tokenizer)
         return self._loaded[1], self._loaded[2]
 
     def release(self) -> None:
-        """Let the model go."""
+        """Let the model go before the end of the block: a training needs the memory."""
         self._loaded = None
         free_memory()

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from pipeline.core.errors import SettingsError
 from pipeline.settings import Settings
+from pipeline.train.launch import Kind, launch_config, write_launch_config
 from pipeline.train.methods import METHODS
 from pipeline.train.models.embedded import NAME
-from pipeline.train.plan.activations import Batch
+from pipeline.train.plan.activations import Batch, full_batch
 from pipeline.train.plan.catalogue import CATALOGUE
 from pipeline.train.plan.estimate import Plan, Work, plan, settings_for
 from pipeline.train.plan.hardware import Hardware, card, this_machine
-from pipeline.train.plan.launch import Kind, launch_config, write_launch_config
-from pipeline.train.plan.rows import full_batch
 from pipeline.train.plan.shapes import Shape, read_folder, read_shape
 
 USUAL_GPUS = ("t4", "l4", "a100-40", "a100-80", "h200")
@@ -80,7 +79,7 @@ def make_plan(
     if launch is not None:
         kind, processes, file = launch
         place = hardware[1] if gpus else hardware[0]
-        config = launch_config(kind, processes, place, shape.architecture, train)
+        config = launch_config(kind, processes, place.kind == "cpu", shape.architecture)
         write_launch_config(config, file)
         changed = f"--set train.processes={processes} --set train.launch_config={file}"
         note = NOT_SHARDED if kind == "fsdp" else ""

@@ -14,7 +14,7 @@ Works on the tokenizer object alone; neither torch nor transformers is imported.
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 from unicodedata import normalize
 
 from pipeline.core.errors import TrainingError
@@ -157,36 +157,6 @@ def encode(tokenizer: Any, messages: Sequence[Message], max_tokens: int) -> Enco
     return encoded
 
 
-def prove_mask(tokenizer: Any, examples: Sequence[Sequence[Message]]) -> None:
-    """Check on real examples that the loss mask covers the response and its end, and no more.
-
-    Args:
-        tokenizer: a fast transformers tokenizer with a chat template.
-        examples: conversations that end with a response.
-
-    Raises:
-        TrainingError: by name: no tokens supervised, all tokens supervised, end-of-turn not
-            trained, segments differ, prompt not a prefix, or the trained tokens do not spell the
-            response.
-    """
-    stops = stop_ids(tokenizer)
-    for number, messages in enumerate(examples):
-        encoded = encode(tokenizer, messages, max_tokens=10**9)
-        if isinstance(encoded, Rejected):
-            found = EXPLANATIONS[encoded.reason] + f": {encoded.found}" * bool(encoded.found)
-            _refuse(number, encoded.reason, found)
-        trained = [label for label in encoded.labels if label != IGNORED]
-        if len(trained) == len(encoded.labels):
-            _refuse(number, "all_tokens_supervised", "the prompt would be trained too")
-        if trained[-1] not in stops:
-            _refuse(
-                number,
-                "end_of_turn_not_trained",
-                f"the response ends with {tokenizer.decode(trained[-1:])!r}, and the model stops "
-                f"at {tokenizer.decode(sorted(stops))!r}",
-            )
-
-
 _QUESTION = Message(role="user", content="one")
 
 
@@ -307,15 +277,3 @@ def _cut_left(tokenizer: Any, messages: Sequence[Message], excess: int) -> list[
         if excess <= 0:
             return turns
     return None
-
-
-def _refuse(number: int, name: str, found: str) -> NoReturn:
-    advice = {
-        "end_of_turn_not_trained": "name its end of turn in eos_token_id of the base model's "
-        "generation_config.json, or mend its chat template",
-        "segments_differ": "choose another base model: template and tokenizer do not fit",
-    }.get(name, "mend the chat template of the base model, or the example")
-    raise TrainingError(
-        f"loss mask: {name.replace('_', ' ')} in example {number} ({found}); expected the response "
-        f"and its end-of-turn token to be trained and nothing else; {advice}"
-    )

@@ -3,25 +3,23 @@
 What needs torch is imported when a stage runs.
 """
 
-import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.core.outcome import table
 from pipeline.core.progress import announce
 from pipeline.core.stage import Stage
-from pipeline.core.store import DROPPED, Filled
+from pipeline.core.store import Filled
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.train.export.scale import scale_adapter
+from pipeline.train.launch import launch
+from pipeline.train.models.adapter_files import RESULT, identity
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.peak_memory import free_memory
-from schemas.drops import Drops
 from schemas.pairs import Examples
-
-RECORD = "training.json"
 
 
 def train_adapter(
@@ -42,25 +40,16 @@ def train_adapter(
         model_settings: section ``model``.
         work: folder of the checkpoints.
     """
-    from pipeline.train.models.adapter_files import identity
-
     if settings.processes > 1 or settings.launch_config:
-        from pipeline.train.launch.torchrun import launch
-
         free_memory()  # of a GPU, too, for the processes
-        record = launch(examples, base, settings, model_settings, work, folder)
-        reasons = Counter(drop["reason"] for drop in record["dropped"])
-        return Filled(identity(folder), record["rows_kept"], reasons=dict(reasons))
+        return _filled(folder, launch(examples, base, settings, model_settings, work, folder))
     from pipeline.train.loop.trainer import train
 
     result = train(examples, base, settings, model_settings, work, folder)
     for proof in result.proofs:
         if proof.name == "target layers":
             announce(proof.text)
-    result.dropped.write_parquet(folder / DROPPED)
-    (folder / RECORD).write_text(json.dumps(result.to_dict(), indent=1), "utf-8")
-    reasons = Counter(result.dropped["reason"])
-    return Filled(identity(folder), result.rows_kept, reasons=dict(reasons))
+    return _filled(folder, result.write(folder))
 
 
 def train_candidate(
@@ -76,23 +65,20 @@ def train_candidate(
 
     Arguments as for :func:`train_adapter`; ``free`` lets go of the model in this process.
     """
-    from pipeline.train.launch.subprocess_train import train_alone
-    from pipeline.train.models.adapter_files import identity
-
     free()
-    record = train_alone(examples, base, settings, model_settings, work, folder)
-    table(Drops, record["dropped"]).write_parquet(folder / DROPPED)
-    (folder / RECORD).write_text(json.dumps(record, indent=1), "utf-8")
+    record = launch(examples, base, settings, model_settings, work, folder, alone=True)
+    return _filled(folder, record)
+
+
+def _filled(folder: Path, record: Mapping[str, Any]) -> Filled:
     reasons = Counter(row["reason"] for row in record["dropped"])
     return Filled(identity(folder), record["rows_kept"], reasons=dict(reasons))
 
 
 def scale(folder: Path, adapter: Path, factor: float, rows: int) -> Filled:
     """Store a copy of an adapter whose change is scaled by a factor."""
-    from pipeline.train.models.adapter_files import identity
-
     scale_adapter(adapter, factor, folder)
-    (folder / RECORD).write_bytes((adapter / RECORD).read_bytes())
+    (folder / RESULT).write_bytes((adapter / RESULT).read_bytes())
     return Filled(identity(folder), rows)
 
 
@@ -114,7 +100,7 @@ CANDIDATE = Stage(
     dataset="compared_model",
     version=1,
     holds_model=True,
-    code=("pipeline.train.loop.trainer", "pipeline.train.launch.subprocess_train"),
+    code=("pipeline.train.loop.trainer", "pipeline.train.launch"),
 )
 SCALE = Stage(
     "scale", scale, None, dataset="model", version=1, code=("pipeline.train.export.scale",)

@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from pipeline.train.cpu.attention import CausalAttention
-from pipeline.train.models.base_model import compute_dtype
+from pipeline.train.models.device import compute_dtype
 
 SIZES = ((4, 120), (4, 250), (2, 400), (1, 700), (1, 1000))
 """Rows and tokens of a pass."""

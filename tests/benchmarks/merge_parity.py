@@ -34,7 +34,7 @@ from pipeline.core.outcome import table  # noqa: E402
 from pipeline.evaluate.measures.parity import compare, predict  # noqa: E402
 from pipeline.settings import ModelSettings, TrainSettings  # noqa: E402
 from pipeline.text.chat_template import prompt_ids, stop_ids  # noqa: E402
-from pipeline.train.export.merge import load_float32, merge, to_float32  # noqa: E402
+from pipeline.train.export.merge import merge, to_float32  # noqa: E402
 from pipeline.train.loop.trainer import train  # noqa: E402
 from pipeline.train.models.adapter import load_adapter, load_base, on_plain_base  # noqa: E402
 from pipeline.train.models.base_model import load_model, resolve_model  # noqa: E402
@@ -116,16 +116,20 @@ def main() -> int:
             )
             return found
 
-        first = show("merged, float32", exact, load_float32(whole))
-        show("merged, float16", exact, load_float32(merged))
-        show("merged, bfloat16", exact, load_float32(coarse))
+        first = show("merged, float32", exact, load_model(whole, dtype="float32"))
+        show("merged, float16", exact, load_model(merged, dtype="float32"))
+        show("merged, bfloat16", exact, load_model(coarse, dtype="float32"))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="[Mm]erg")
             naive = on_plain_base(load_base(base, place, quantized=True), adapter)
             naive = dequantize(naive.merge_and_unload())
         show("into 4 bits", exact, to_float32(naive))
         del naive
-        show("onto the original", exact, on_plain_base(load_float32(base.path), adapter))
+        show(
+            "onto the original",
+            exact,
+            on_plain_base(load_model(base.path, dtype="float32"), adapter),
+        )
         plain = dequantize(load_base(base, place, quantized=True))
         show("no adapter", exact, to_float32(plain))
         del plain

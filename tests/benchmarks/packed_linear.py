@@ -25,7 +25,8 @@ def main() -> None:
     import torch
 
     from pipeline.train.cpu.packed import pack_linears
-    from pipeline.train.models.base_model import configure_torch, load_model, resolve_model
+    from pipeline.train.models.base_model import load_model, resolve_model
+    from pipeline.train.models.device import configure_torch
 
     configure_torch(ModelSettings())
     base = resolve_model(ModelSettings(), MODELS)

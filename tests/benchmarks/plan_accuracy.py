@@ -82,8 +82,8 @@ def child() -> None:
     from pipeline.train.methods import METHODS as TABLE
     from pipeline.train.methods import resolved
     from pipeline.train.models.base_model import load_tokenizer, resolve_model
+    from pipeline.train.plan.activations import largest_batch
     from pipeline.train.plan.memory import Machine, memory
-    from pipeline.train.plan.rows import largest_batch
     from pipeline.train.plan.shapes import read_folder
     from tests.benchmarks.rows import benchmark_rows
 
@@ -120,7 +120,7 @@ def child() -> None:
 
 
 def _compute_dtype() -> Any:
-    from pipeline.train.models.base_model import compute_dtype
+    from pipeline.train.models.device import compute_dtype
 
     return compute_dtype("cpu")
 

@@ -31,7 +31,8 @@ def main() -> None:
     from pipeline.train.batch.loss import supervised_loss
     from pipeline.train.methods import METHODS, resolved
     from pipeline.train.models.adapter import attach_adapter, load_base
-    from pipeline.train.models.base_model import configure_torch, resolve_model
+    from pipeline.train.models.base_model import resolve_model
+    from pipeline.train.models.device import configure_torch
 
     configure_torch(ModelSettings())
     base = resolve_model(ModelSettings(), MODELS)

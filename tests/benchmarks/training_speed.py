@@ -172,7 +172,7 @@ def _runner(arm: str) -> Callable[[BaseModel, int, Path], Measured]:
 def _call(*words: str) -> dict[str, Any]:
     """Run this file in a process of its own and return the JSON of its last line.
 
-    Ours get the environment in which pipeline.train.launch.subprocess_train trains.
+    Ours get the environment in which pipeline.train.launch trains.
     """
     own = FEW_PRIMITIVES if any(arm in words for arm in OUR_ARMS) else {}
     done = subprocess.run(

@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pipeline.train.models.base_model import BaseModel, compute_dtype, load_tokenizer
+from pipeline.train.models.base_model import BaseModel, load_tokenizer
+from pipeline.train.models.device import compute_dtype
 from tests.benchmarks.rows import benchmark_rows
 from tests.benchmarks.training_work import MODEL, SETTINGS, Clock, Measured, Work, plan_work
 
@@ -49,7 +50,7 @@ def trl(base: BaseModel, changes: dict[str, Any], steps: int, output: Path) -> M
     from trl import SFTConfig, SFTTrainer
 
     from pipeline.train.batch.batches import learning_rate
-    from pipeline.train.models.base_model import configure_torch
+    from pipeline.train.models.device import configure_torch
 
     configure_torch(MODEL)  # as many threads as we take
     torch.use_deterministic_algorithms(False)

@@ -12,7 +12,7 @@ from flows.cli.main import main
 from flows.models.export import Judged, failures
 from pipeline.evaluate.measures.parity import Parity
 from pipeline.settings import ExportSettings
-from pipeline.train.export.merge import load_float32
+from pipeline.train.models.base_model import load_model
 from tests.flows.trained_home import crown, train_into
 
 
@@ -129,10 +129,14 @@ def test_an_adapter_goes_with_the_base_it_was_trained_on(export, tmp_path):
     code, _, _ = export("champion", "--to", tmp_path / "merged")
     assert code == 0
     with quiet_peft():
-        model = PeftModel.from_pretrained(load_float32(tmp_path / "out/base"), tmp_path / "out")
+        model = PeftModel.from_pretrained(
+            load_model(tmp_path / "out/base", dtype="float32"), tmp_path / "out"
+        )
     ids = torch.tensor([[1, 4093, 198, 2683]])
     with torch.no_grad():
-        difference = model(ids).logits - load_float32(tmp_path / "merged")(ids).logits
+        difference = (
+            model(ids).logits - load_model(tmp_path / "merged", dtype="float32")(ids).logits
+        )
     assert difference.abs().max() < 0.08, "both rounded to bfloat16"
     code, record, _ = export("challenger", "--format", "adapter", "--to", tmp_path / "lora")
     assert code == 0

@@ -34,7 +34,7 @@ from pipeline.text.chat import (
     encode,
 )
 from pipeline.text.chat_template import Message, stop_ids
-from pipeline.train.models.architecture import context_length
+from pipeline.train.models.check import context_length
 from schemas.evaluation import Answers, AnswerTimings
 from schemas.pairs import Examples
 

@@ -20,13 +20,8 @@ from pipeline.settings import ModelSettings
 from pipeline.text.chat import begun_ids
 from pipeline.text.chat_template import Message, stop_ids
 from pipeline.train.cpu.packed import pack_linears
-from pipeline.train.models.base_model import (
-    BaseModel,
-    choose_device,
-    configure_torch,
-    load_model,
-    load_tokenizer,
-)
+from pipeline.train.models.base_model import BaseModel, load_model, load_tokenizer
+from pipeline.train.models.device import choose_device, configure_torch
 
 TOP_K = 64
 """The nucleus is sought among so many likeliest tokens: to sort the whole vocabulary would take a

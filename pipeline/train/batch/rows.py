@@ -1,13 +1,15 @@
-"""Tokenized rows of a training run, with their loss mask proven."""
+"""Tokenized rows of a training run, and the proof of a loss mask."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import TrainingError
 from pipeline.core.outcome import Drop, drops
-from pipeline.text.chat import IGNORED, Rejected, encode, prove_mask, template_digest
+from pipeline.text.chat import EXPLANATIONS, IGNORED, Rejected, encode
+from pipeline.text.chat_template import Message, stop_ids, template_digest
 from schemas.drops import Drops
 from schemas.pairs import Examples
 
@@ -32,19 +34,19 @@ class Rows:
 
 
 def tokenize(examples: DataFrame[Examples], tokenizer: Any, max_tokens: int) -> Rows:
-    """Tokenize train and validation rows and prove their loss mask.
+    """Tokenize train and validation rows.
 
     Returns:
         The rows, and the ledger of those that cannot be trained on: ``response_too_long`` and
         the other reasons of :data:`pipeline.text.chat.EXPLANATIONS`.
 
     Raises:
-        TrainingError: no train row is left, or a proof failed.
+        TrainingError: no train row is left.
     """
     from datasets import Dataset
 
     kept: dict[str, list[dict[str, Any]]] = {"train": [], "validation": []}
-    proven, ledger = [], []
+    ledger = []
     for row in examples.sort("pair_id").iter_rows(named=True):
         if row["split"] not in kept:
             continue
@@ -61,7 +63,6 @@ def tokenize(examples: DataFrame[Examples], tokenizer: Any, max_tokens: int) -> 
                     "labels": encoded.labels,
                 }
             )
-            proven.append(row["messages"])
     dropped = drops(ledger)
     if not kept["train"]:
         reasons = ", ".join(sorted(set(dropped["reason"]))) or "none came in"
@@ -69,7 +70,6 @@ def tokenize(examples: DataFrame[Examples], tokenizer: Any, max_tokens: int) -> 
             f"train: no row can be trained on ({reasons}); expected at least one; raise "
             "train.max_tokens, choose a base model with a usable chat template, or add pairs"
         )
-    prove_mask(tokenizer, proven)
     train, validation = (
         Dataset.from_dict({name: [row[name] for row in kept[split]] for name in COLUMNS})
         for split in ("train", "validation")
@@ -85,3 +85,51 @@ def lengths(rows: Any) -> list[int]:
 def supervised(labels: list[int]) -> int:
     """Return the trained tokens of a row."""
     return len(labels) - labels.count(IGNORED)
+
+
+def prove_mask(tokenizer: Any, examples: Sequence[Sequence[Message]]) -> None:
+    """Check on examples that the loss mask covers the response and its end, and no more.
+
+    Raises:
+        TrainingError: it names a reason of :data:`pipeline.text.chat.EXPLANATIONS`, or what is
+            wrong with the labels.
+    """
+    for number, messages in enumerate(examples):
+        encoded = encode(tokenizer, messages, max_tokens=10**9)
+        if isinstance(encoded, Rejected):
+            found = EXPLANATIONS[encoded.reason] + f": {encoded.found}" * bool(encoded.found)
+            _refuse(number, encoded.reason, found)
+        prove_labels(tokenizer, number, encoded.labels)
+
+
+def prove_labels(tokenizer: Any, number: int, labels: Sequence[int]) -> None:
+    """Check the labels of an example: some are trained, not all, and at last a stop token.
+
+    Raises:
+        TrainingError: by name: no tokens supervised, all tokens supervised, end of turn not
+            trained.
+    """
+    trained, stops = [label for label in labels if label != IGNORED], stop_ids(tokenizer)
+    if not trained:
+        _refuse(number, "no_tokens_supervised", f"none of {len(labels)} tokens is trained")
+    if len(trained) == len(labels):
+        _refuse(number, "all_tokens_supervised", "the prompt would be trained too")
+    if trained[-1] not in stops:
+        _refuse(
+            number,
+            "end_of_turn_not_trained",
+            f"the response ends with {tokenizer.decode(trained[-1:])!r}, and the model stops "
+            f"at {tokenizer.decode(sorted(stops))!r}",
+        )
+
+
+def _refuse(number: int, name: str, found: str) -> NoReturn:
+    advice = {
+        "end_of_turn_not_trained": "name its end of turn in eos_token_id of the base model's "
+        "generation_config.json, or mend its chat template",
+        "segments_differ": "choose another base model: template and tokenizer do not fit",
+    }.get(name, "mend the chat template of the base model, or the example")
+    raise TrainingError(
+        f"loss mask: {name.replace('_', ' ')} in example {number} ({found}); expected the response "
+        f"and its end-of-turn token to be trained and nothing else; {advice}"
+    )

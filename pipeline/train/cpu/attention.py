@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from pipeline.train.models.base_model import compute_dtype
+from pipeline.train.models.device import compute_dtype
 
 SHORT, SMALL, LARGE = 256, 64, 128
 """Queries of a block: SMALL in rows of up to SHORT queries, else LARGE. A block's scores should

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.core.errors import TrainingError
 from pipeline.train.models.base_model import load_tokenizer
-from pipeline.train.models.quiet import silence_transformers
+from pipeline.train.models.device import silence_transformers
 
 ROTARY = ("q_proj.weight", "k_proj.weight")
 """Matrices whose rows llama.cpp orders by rotary pair, rather than by half."""

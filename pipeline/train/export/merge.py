@@ -29,7 +29,7 @@ from pipeline.train.models.adapter import (
     on_plain_base,
     read_run_card,
 )
-from pipeline.train.models.base_model import BESIDE, EYES, BaseModel, load_model, load_tokenizer
+from pipeline.train.models.base_model import BESIDE, EYES, BaseModel, load_tokenizer
 from pipeline.train.models.quantized import dequantize
 
 Stored = Literal["float16", "bfloat16", "float32"]
@@ -199,13 +199,6 @@ def to_float32(model: Any) -> Any:
 
     # Not model.float(): transformers refuses it to a model that was in 4 bits.
     return torch.nn.Module.float(model)
-
-
-def load_float32(folder: Path) -> Any:
-    """Load a plain model with its stored values in float32, which holds those of 16 bits."""
-    import torch
-
-    return load_model(folder, dtype=torch.float32)
 
 
 def save_plain(model: Any, base: BaseModel, output: Path) -> None:

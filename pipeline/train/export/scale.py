@@ -16,9 +16,7 @@ from typing import Any
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import TrainingError
 from pipeline.train.models.adapter import read_run_card
-
-WEIGHTS = "adapter_model.safetensors"
-CONFIG = "adapter_config.json"
+from pipeline.train.models.adapter_files import CONFIG, WEIGHTS
 
 
 def check_scalable(adapter: Path) -> None:

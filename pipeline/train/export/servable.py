@@ -14,18 +14,15 @@ from typing import Any
 from pipeline.core.errors import SettingsError, TrainingError
 from pipeline.settings import ExportSettings, ModelSettings, TrainSettings
 from pipeline.train.export.merge import own_type, save_plain, store_as
+from pipeline.train.methods import METHODS
 from pipeline.train.models.adapter import load_base
+from pipeline.train.models.adapter_files import CONFIG, WEIGHTS
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.models.quantized import dequantize
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks that vLLM has kernels for (vllm/config/lora.py)."""
 
-METHODS_SERVED = {"lora": 1, "qlora": 1, "rslora": 1, "lora_plus": 1, "eva": 1, "pissa": 2}
-"""Methods that end as plain LoRA of one rank -> that rank over ``train.rank``; PiSSA is stored
-as the difference of two."""
-
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 BASE = "base"
 """Folder beside the adapter with the base it was trained on, where that is not the original."""
 
@@ -40,10 +37,11 @@ def check_settings(train: TrainSettings, export: ExportSettings) -> None:
     Raises:
         SettingsError: the method does not end as LoRA, or its rank is not one of the server's.
     """
-    if train.method not in METHODS_SERVED:
-        objections = [f"train.method = {train.method} (expected {', '.join(METHODS_SERVED)})"]
+    if not (ranks := METHODS[train.method].served_rank):
+        served = ", ".join(name for name, method in METHODS.items() if method.served_rank)
+        objections = [f"train.method = {train.method} (expected {served})"]
     else:
-        config = {"peft_type": "LORA", "r": (train.rank or 0) * METHODS_SERVED[train.method]}
+        config = {"peft_type": "LORA", "r": (train.rank or 0) * ranks}
         objections = unservable(config, export.max_lora_rank)
     if objections:
         raise SettingsError(

@@ -6,6 +6,7 @@ computes what rows begin with once, and trains fused layers that keep little for
 (:mod:`pipeline.train.cpu.fused`), so that no activations need to be made again.
 """
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import digest
+from pipeline.core.store import DROPPED
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.text.chat import template_digest
 from pipeline.train.batch.rows import Rows, tokenize
@@ -26,8 +28,9 @@ from pipeline.train.models.adapter import (
     save_adapter,
     trainable,
 )
-from pipeline.train.models.architecture import check_rows
+from pipeline.train.models.adapter_files import RESULT
 from pipeline.train.models.base_model import BaseModel, hidden_size, load_tokenizer
+from pipeline.train.models.check import check_rows
 from pipeline.train.models.distill import find_teacher, load_teacher
 from pipeline.train.models.quantized import dequantize, dequantizes_once
 from pipeline.train.peak_memory import naming_the_setting, reset_peak
@@ -96,6 +99,13 @@ class TrainingResult:
             "proofs": [asdict(proof) for proof in self.proofs],
             "masks": [asdict(mask) for mask in self.masks],
         }
+
+    def write(self, folder: Path, **more: float) -> dict[str, Any]:
+        """Write ``training.json`` and the dropped rows; return the former."""
+        record = self.to_dict() | more
+        self.dropped.write_parquet(folder / DROPPED)
+        (folder / RESULT).write_text(json.dumps(record, indent=1), "utf-8")
+        return record
 
 
 def train(

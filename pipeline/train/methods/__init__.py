@@ -4,9 +4,10 @@ from pipeline.train.methods.table import (
     METHODS,
     Method,
     Preset,
+    of_method,
     parameter_groups,
     rate_at,
     resolved,
 )
 
-__all__ = ["METHODS", "Method", "Preset", "parameter_groups", "rate_at", "resolved"]
+__all__ = ["METHODS", "Method", "Preset", "of_method", "parameter_groups", "rate_at", "resolved"]

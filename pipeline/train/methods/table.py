@@ -10,7 +10,7 @@ on yours.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from pipeline.core.errors import SettingsError
@@ -60,6 +60,10 @@ class Method:
     """Whether it works with gradient checkpointing."""
     width_power: float = 0.0
     """How fast the learning rate falls with the model's width; 0 for trained vectors."""
+    served_rank: int = 0
+    """Rank of the adapter that vLLM gets, over ``train.rank``; 0 where it is not plain LoRA."""
+    fixed_alpha: bool = False
+    """Whether alpha stays when another rank is given, rather than its ratio to the rank."""
 
 
 PRESET_WIDTH = 576
@@ -80,6 +84,7 @@ METHODS = {
             lora.lora,
             quantized=True,
             width_power=LOW_RANK_POWER,
+            served_rank=1,
         ),
         Method(
             "lora",
@@ -88,6 +93,7 @@ METHODS = {
             _LINEAR,
             lora.lora,
             width_power=LOW_RANK_POWER,
+            served_rank=1,
         ),
         Method(
             "rslora",
@@ -96,6 +102,8 @@ METHODS = {
             Preset(learning_rate=5e-4, rank=64, alpha=64, targets="all", dropout=0.0),
             lora.rslora,
             width_power=LOW_RANK_POWER,
+            served_rank=1,
+            fixed_alpha=True,
         ),
         Method(
             "dora",
@@ -111,6 +119,7 @@ METHODS = {
             Preset(learning_rate=5e-4, rank=16, alpha=16, targets="all", dropout=0.0),
             lora.pissa,
             width_power=LOW_RANK_POWER,
+            served_rank=2,
         ),
         Method(
             "eva",
@@ -120,6 +129,7 @@ METHODS = {
             lora.eva,
             reads_rows=True,
             width_power=LOW_RANK_POWER,
+            served_rank=1,
         ),
         Method(
             "lora_plus",
@@ -129,6 +139,7 @@ METHODS = {
             ),
             lora.lora,
             width_power=LOW_RANK_POWER,
+            served_rank=1,
         ),
         Method(
             "full",
@@ -261,10 +272,20 @@ def resolved(settings: TrainSettings, width: int = PRESET_WIDTH) -> TrainSetting
             "or choose another train.method"
         )
     found = {name: value for name in preset if (value := getattr(settings, name)) is not None}
-    if preset["alpha"] and method.name != "rslora":
+    if preset["alpha"] and not method.fixed_alpha:
         rank = found.get("rank", preset["rank"])
         preset["alpha"] = max(1, round(preset["alpha"] * rank / preset["rank"]))
     return settings.model_copy(update=preset | found)
+
+
+def of_method(
+    settings: TrainSettings, method: str, width: int, **changed: float | str | None
+) -> TrainSettings:
+    """Return resolved settings of another method: its preset, but for what is changed."""
+    values: dict[str, Any] = {field.name: None for field in fields(Preset)} | {"method": method}
+    if not METHODS[method].checkpoints:
+        values["gradient_checkpointing"] = False
+    return resolved(settings.model_copy(update=values | changed), width)
 
 
 def parameter_groups(model: Any, settings: TrainSettings) -> list[dict[str, Any]]:

@@ -17,12 +17,11 @@ from pipeline.train.methods.lora import quiet_peft as quiet_peft
 from pipeline.train.models.adapter_files import restore, store
 from pipeline.train.models.base_model import (
     BaseModel,
-    choose_device,
-    configure_torch,
     load_model,
     load_tokenizer,
     stored_in_four_bits,
 )
+from pipeline.train.models.device import choose_device, configure_torch
 from pipeline.train.models.quantized import dequantize, load_quantized
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "safetensors")

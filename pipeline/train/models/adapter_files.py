@@ -12,6 +12,8 @@ from pipeline.train.methods.lora import plain_lora, quiet_peft
 from pipeline.train.methods.whole import plain_weights
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+RESULT = "training.json"
+"""What the training was and what came of it."""
 
 _PARAMETRIZED = re.compile(r"\.parametrizations\.(\w+)\.original$")
 

@@ -6,8 +6,6 @@ tokens take milliseconds.
 
 import hashlib
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from pipeline.text.chat import end_of_turn
 from pipeline.text.chat_template import DAY
 from pipeline.text.tokens import TokenCounter
 from pipeline.train.models import embedded
-from pipeline.train.models.quiet import silence_transformers
+from pipeline.train.models.device import compute_dtype, silence_transformers
 
 BESIDE = (
     "generation_config.json",
@@ -211,76 +209,6 @@ def _eos(file: Path) -> list[int]:
     return [token for token in (found if isinstance(found, list) else [found]) if token is not None]
 
 
-def choose_device(settings: ModelSettings) -> str:
-    """Return ``cpu`` or ``cuda``; ``auto`` takes the GPU when there is one.
-
-    Raises:
-        TrainingError: ``cuda`` is asked for and there is none.
-    """
-    import torch
-
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise TrainingError(
-            f"model.device: 'cuda' asked for and {unusable_gpu() or 'there is no GPU'}; expected a "
-            'GPU that torch can use; mend that, or set model.device = "auto" to run on the CPU'
-        )
-    return "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def unusable_gpu(devices: Path = Path("/dev")) -> str:
-    """Return why torch cannot use the NVIDIA GPU that this machine has; empty when it can.
-
-    Args:
-        devices: where the driver shows its GPUs (Linux); elsewhere its own program tells.
-    """
-    import torch
-
-    there = any(devices.glob("nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None
-    if not there or torch.cuda.is_available():
-        return ""
-    if torch.version.cuda is None:
-        return (
-            f"torch {torch.__version__} was built without CUDA, though there is an NVIDIA GPU: "
-            "install the CUDA wheel of the same version (pytorch.org/get-started)"
-        )
-    return (
-        f"torch {torch.__version__}, built for CUDA {torch.version.cuda}, cannot use the NVIDIA "
-        "GPU: `nvidia-smi` should name it, with a driver for that CUDA or a newer one; look at "
-        "CUDA_VISIBLE_DEVICES, too"
-    )
-
-
-def describe_device(settings: ModelSettings) -> str:
-    """Say on what a model runs, and why not on the GPU that is there."""
-    import torch
-
-    configure_torch(settings)
-    if choose_device(settings) == "cuda":
-        found = torch.cuda.get_device_properties(0)
-        kind = str(compute_dtype("cuda")).removeprefix("torch.")
-        return f"device: cuda ({found.name}, {found.total_memory / 2**30:.0f} GiB, {kind})"
-    kind = str(compute_dtype("cpu")).removeprefix("torch.")
-    threads = torch.get_num_threads()
-    said = f"device: cpu ({threads} thread{'s' * (threads > 1)}, {kind})"
-    reason = unusable_gpu() if settings.device == "auto" else ""
-    return f"{said}; {reason}" if reason else said
-
-
-def compute_dtype(device: str) -> Any:
-    """Return the torch dtype to compute in: bfloat16 where the hardware has it, else float32.
-
-    A CPU without such instructions emulates bfloat16, slower than it computes float32.
-    """
-    import torch
-
-    if device == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if fast else torch.float32
-    abilities = torch.cpu.get_capabilities()
-    fast = abilities.get("avx512_bf16") or abilities.get("amx_bf16") or abilities.get("bf16")
-    return torch.bfloat16 if fast else torch.float32
-
-
 def load_model(
     path: Path, device: str = "cpu", dtype: Any = None, quantization_config: Any = None
 ) -> Any:
@@ -368,21 +296,3 @@ def model_class(path: Path) -> tuple[Any, Any]:
         f"base model in {path}: {reason}; expected a language model that transformers "
         f"{transformers.__version__} has a class for; choose another model.base_model"
     )
-
-
-def configure_torch(settings: ModelSettings) -> None:
-    """Set threads and determinism of torch for this process.
-
-    Deterministic kernels are required on a CPU, where all we use have one, and preferred on a
-    GPU. Fresh memory stays uninitialised: nothing reads it, and filling it costs time.
-    """
-    import torch
-
-    threads = settings.threads
-    if not threads and not os.environ.get("OMP_NUM_THREADS"):  # which torch has read
-        threads = int(torch.cpu.get_capabilities().get("num_physical_cores") or 0)
-    if threads:
-        torch.set_num_threads(threads)
-    gpu = choose_device(settings) == "cuda"
-    torch.use_deterministic_algorithms(True, warn_only=gpu)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

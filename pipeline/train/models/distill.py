@@ -13,13 +13,8 @@ from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.text.chat import IGNORED
 from pipeline.train.batch.loss import Loss, supervised_logits
-from pipeline.train.models.base_model import (
-    BaseModel,
-    choose_device,
-    load_model,
-    load_tokenizer,
-    resolve_model,
-)
+from pipeline.train.models.base_model import BaseModel, load_model, load_tokenizer, resolve_model
+from pipeline.train.models.device import choose_device
 
 
 def find_teacher(settings: TrainSettings, models_dir: Path) -> BaseModel | None:

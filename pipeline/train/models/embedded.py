@@ -63,7 +63,7 @@ def _locate() -> Path:
 
 
 def _convert(source: Path, folder: Path) -> None:
-    from pipeline.train.models.quiet import silence_transformers
+    from pipeline.train.models.device import silence_transformers
 
     silence_transformers()
     import torch

@@ -4,19 +4,16 @@ On CPUs with AVX512-BF16, bitsandbytes 0.50 repacks the weights of a ``Linear4bi
 its first forward pass in evaluation mode without gradients, for a fused inference kernel. When
 training goes on, that kernel is used again, and it has no backward pass: the gradient of every
 layer below is wrong, without an error (cosine 0.10 to 0.59 with the right one, measured on LoRA).
-:func:`guard` keeps the layers on the exact path; :func:`probe_gradients` proves it.
+:func:`guard` keeps the layers on the exact path, and
+:func:`pipeline.train.proofs.model.probe_gradients` proves it.
 """
 
-import warnings
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
-from pipeline.train.models.base_model import compute_dtype, load_model, stored_in_four_bits
-
-MIN_COSINE = 0.999
-"""Agreement of gradients before and after an evaluation; exact layers give 1.000000."""
+from pipeline.train.models.base_model import load_model, stored_in_four_bits
+from pipeline.train.models.device import compute_dtype
 
 
 def load_quantized(path: Path, device: str = "cpu") -> Any:
@@ -93,67 +90,3 @@ def dequantize(model: Any) -> Any:
 def dequantizes_once(settings: TrainSettings, device: str) -> bool:
     """Return whether training unpacks its 4-bit base once, which ``auto`` does on a CPU."""
     return settings.dequantize == "once" or (settings.dequantize == "auto" and device == "cpu")
-
-
-def probe_gradients(model: Any, input_ids: Any) -> float:
-    """Check that an evaluation leaves the gradients of training alone.
-
-    Takes the gradient of the adapter, evaluates once without gradients, takes the gradient again
-    and compares. Leaves mode, gradients and random state as they were.
-
-    Args:
-        model: a model with an adapter, before training.
-        input_ids: token ids of shape (rows, tokens); a few dozen tokens will do.
-
-    Returns:
-        The lowest cosine over all adapter tensors that have a gradient.
-
-    Raises:
-        TrainingError: the gradients differ, or none arrives.
-    """
-    import torch
-
-    training = model.training
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        before = _gradients(model, input_ids)
-        model.eval()
-        with torch.no_grad():
-            model(input_ids=input_ids, use_cache=False)
-        after = _gradients(model, input_ids)
-    model.train(training)
-    lowest = 1.0
-    for name, gradient in before.items():
-        norm = gradient.norm()
-        if norm == 0:  # the A half of LoRA, while its B half is zero
-            continue
-        other = after.get(name, torch.zeros_like(gradient))
-        cosine = (gradient @ other / (norm * other.norm()).clamp_min(1e-30)).item()
-        lowest = min(lowest, cosine)
-    if not any(gradient.norm() > 0 for gradient in before.values()) or not lowest >= MIN_COSINE:
-        raise TrainingError(
-            f"gradient probe: after an evaluation the adapter's gradient has cosine {lowest:.3f} "
-            f"with the one before; expected {MIN_COSINE} or more; a kernel without a backward pass "
-            'is in use, so train with train.method = "lora" or another version of bitsandbytes'
-        )
-    return lowest
-
-
-def _gradients(model: Any, input_ids: Any) -> dict[str, Any]:
-    """Return the gradients of all trainable tensors, flat and in double precision."""
-    import torch
-
-    torch.manual_seed(0)  # the same dropout both times
-    model.train()
-    model.zero_grad(set_to_none=True)
-    with warnings.catch_warnings():
-        # torch warns of a kernel without a backward pass; the caller finds out for certain.
-        warnings.filterwarnings("ignore", message=".*an autograd kernel was not registered")
-        model(input_ids=input_ids, labels=input_ids, use_cache=False).loss.backward()
-    gradients = {
-        name: parameter.grad.detach().double().flatten()
-        for name, parameter in model.named_parameters()
-        if parameter.grad is not None
-    }
-    model.zero_grad(set_to_none=True)
-    return gradients

@@ -5,6 +5,7 @@ Derived from what autograd saves in the decoders of transformers 5.23 with the l
 counts the saved tensors of real models, method by method, and finds the same number of bytes.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.settings import TrainSettings
@@ -15,6 +16,8 @@ from pipeline.train.plan.shapes import Linear, Shape
 FLOAT32 = 4
 """Bytes of a value: adapters, norms and the loss are computed in float32."""
 
+SUPERVISED_SHARE = 1 / 3
+"""Trained tokens among all when no rows are known: questions with their context, and answers."""
 
 DISTILLED_LOGITS = 8
 """Tensors of the size of the logits at the peak of :mod:`pipeline.train.models.distill`."""
@@ -36,6 +39,41 @@ class Batch:
     def size(self) -> int:
         """Tokens in the pass."""
         return self.rows * self.tokens
+
+
+def full_batch(settings: TrainSettings, share: float = SUPERVISED_SHARE) -> Batch:
+    """Return the largest pass there can be: every row as long as train.max_tokens allows."""
+    if settings.packing:
+        return Batch(1, settings.max_tokens, round(share * settings.max_tokens), masked=True)
+    tokens = settings.max_tokens
+    room = max(1, settings.micro_batch_tokens // tokens)
+    rows = min(settings.micro_batch_size, settings.batch_size, room)
+    return Batch(rows, tokens, round(share * rows * tokens))
+
+
+def largest_batch(
+    passes: Iterable[Sequence[int]],
+    lengths: Sequence[int],
+    supervised: Sequence[int],
+    *,
+    packing: bool = False,
+) -> Batch:
+    """Return the pass with the most tokens, padding included.
+
+    Args:
+        passes: row numbers of each pass.
+        lengths: tokens of each row.
+        supervised: trained tokens of each row.
+        packing: the rows of a pass are joined into one.
+    """
+
+    def of(rows: Sequence[int]) -> Batch:
+        long, trained = [lengths[row] for row in rows], sum(supervised[row] for row in rows)
+        if packing:
+            return Batch(1, sum(long), trained, masked=True)
+        return Batch(len(rows), max(long), trained)
+
+    return max(map(of, passes), key=lambda batch: (batch.size, batch.supervised))
 
 
 def activation_bytes(

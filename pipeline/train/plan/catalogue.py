@@ -15,75 +15,34 @@ class Known:
     config: dict[str, Any]
 
 
-def _config(
-    kind: str,
-    hidden: int,
-    intermediate: int,
-    layers: int,
-    heads: int,
-    kv_heads: int,
-    vocabulary: int,
-    tied: bool = False,
-) -> dict[str, Any]:
-    return {
-        "model_type": kind,
-        "hidden_size": hidden,
-        "intermediate_size": intermediate,
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "num_key_value_heads": kv_heads,
-        "vocab_size": vocabulary,
-        "tie_word_embeddings": tied,
-    }
-
+SIZES = (
+    "model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "vocab_size", "tie_word_embeddings",
+)  # fmt: skip
 
 CATALOGUE = {
-    "135m": Known(
-        "HuggingFaceTB/SmolLM2-135M-Instruct",
-        134_515_008,
-        _config("llama", 576, 1536, 30, 9, 3, 49_152, tied=True),
-    ),
-    "360m": Known(
-        "HuggingFaceTB/SmolLM2-360M-Instruct",
-        361_821_120,
-        _config("llama", 960, 2560, 32, 15, 5, 49_152, tied=True),
-    ),
-    "1.7b": Known(
-        "HuggingFaceTB/SmolLM2-1.7B-Instruct",
-        1_711_376_384,
-        _config("llama", 2048, 8192, 24, 32, 32, 49_152, tied=True),
-    ),
-    "7b": Known(
-        "meta-llama/Llama-2-7b-hf",
-        6_738_415_616,
-        _config("llama", 4096, 11_008, 32, 32, 32, 32_000),
-    ),
-    "qwen2.5-7b": Known(
-        "Qwen/Qwen2.5-7B-Instruct",
-        7_615_616_512,
-        _config("qwen2", 3584, 18_944, 28, 28, 4, 152_064),
-    ),
-    "8b": Known(
-        "meta-llama/Llama-3.1-8B-Instruct",
-        8_030_261_248,
-        _config("llama", 4096, 14_336, 32, 32, 8, 128_256),
-    ),
-    "13b": Known(
-        "meta-llama/Llama-2-13b-hf",
-        13_015_864_320,
-        _config("llama", 5120, 13_824, 40, 40, 40, 32_000),
-    ),
-    "32b": Known(
-        "Qwen/Qwen2.5-32B-Instruct",
-        32_763_876_352,
-        _config("qwen2", 5120, 27_648, 64, 40, 8, 152_064),
-    ),
-    "70b": Known(
-        "meta-llama/Llama-3.1-70B-Instruct",
-        70_553_706_496,
-        _config("llama", 8192, 28_672, 80, 64, 8, 128_256),
-    ),
-}
+    name: Known(source, parameters, dict(zip(SIZES, sizes, strict=True)))
+    for name, source, parameters, sizes in (
+        ("135m", "HuggingFaceTB/SmolLM2-135M-Instruct", 134_515_008,
+         ("llama", 576, 1536, 30, 9, 3, 49_152, True)),
+        ("360m", "HuggingFaceTB/SmolLM2-360M-Instruct", 361_821_120,
+         ("llama", 960, 2560, 32, 15, 5, 49_152, True)),
+        ("1.7b", "HuggingFaceTB/SmolLM2-1.7B-Instruct", 1_711_376_384,
+         ("llama", 2048, 8192, 24, 32, 32, 49_152, True)),
+        ("7b", "meta-llama/Llama-2-7b-hf", 6_738_415_616,
+         ("llama", 4096, 11_008, 32, 32, 32, 32_000, False)),
+        ("qwen2.5-7b", "Qwen/Qwen2.5-7B-Instruct", 7_615_616_512,
+         ("qwen2", 3584, 18_944, 28, 28, 4, 152_064, False)),
+        ("8b", "meta-llama/Llama-3.1-8B-Instruct", 8_030_261_248,
+         ("llama", 4096, 14_336, 32, 32, 8, 128_256, False)),
+        ("13b", "meta-llama/Llama-2-13b-hf", 13_015_864_320,
+         ("llama", 5120, 13_824, 40, 40, 40, 32_000, False)),
+        ("32b", "Qwen/Qwen2.5-32B-Instruct", 32_763_876_352,
+         ("qwen2", 5120, 27_648, 64, 40, 8, 152_064, False)),
+        ("70b", "meta-llama/Llama-3.1-70B-Instruct", 70_553_706_496,
+         ("llama", 8192, 28_672, 80, 64, 8, 128_256, False)),
+    )
+}  # fmt: skip
 """Base models by the name they are asked for with ``--base``."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.core.errors import SettingsError
 from pipeline.settings import TrainSettings
-from pipeline.train.methods import METHODS, resolved
+from pipeline.train.methods import METHODS, of_method, resolved
 from pipeline.train.plan.activations import Batch
 from pipeline.train.plan.duration import duration, slowdown
 from pipeline.train.plan.hardware import Hardware
@@ -22,12 +22,6 @@ BITS_PER_TOKEN = 1.0
 
 LARGE_SHARE = 0.05
 """Trainable share of a low-rank method from which full fine-tuning is worth a look."""
-
-SHAPE_SETTINGS = (
-    "learning_rate", "rank", "alpha", "targets", "dropout", "rate_ratio", "bottleneck",
-    "virtual_tokens",
-)  # fmt: skip
-"""Settings of TrainSettings that one method may use and another not."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +74,8 @@ def settings_for(method: str, settings: TrainSettings, width: int) -> TrainSetti
     """
     if method == settings.method:
         return resolved(settings, width)
-    changed: dict[str, Any] = {"method": method, **dict.fromkeys(SHAPE_SETTINGS)}
-    if method in LORA and settings.method in LORA:
-        changed["rank"] = settings.rank
-    if not METHODS[method].checkpoints:
-        changed["gradient_checkpointing"] = False
-    return resolved(settings.model_copy(update=changed), width)
+    kin = method in LORA and settings.method in LORA
+    return of_method(settings, method, width, **({"rank": settings.rank} if kin else {}))
 
 
 def plan(

@@ -107,6 +107,6 @@ def _has_bfloat16() -> bool:
                 return bool(BFLOAT16_FLAGS & set(words.split()))
     import torch
 
-    from pipeline.train.models.base_model import compute_dtype
+    from pipeline.train.models.device import compute_dtype
 
     return bool(compute_dtype("cpu") == torch.bfloat16)

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from pipeline.settings import TrainSettings
+from pipeline.train.methods import METHODS
 from pipeline.train.plan.shapes import Linear, Shape
 
-LORA = ("lora", "qlora", "rslora", "dora", "pissa", "eva", "lora_plus")
-"""Methods that put low-rank matrices on all linear layers."""
+LORA = tuple(name for name, method in METHODS.items() if method.preset.targets)
+"""Methods that put low-rank matrices on linear layers of a choice: LoRA and its kin."""
 
 PROMPTS = ("prefix", "prompt", "p_tuning")
 """Methods that train places before each row."""

@@ -15,8 +15,8 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.errors import TrainingError
 from pipeline.dedup.example_leaks import example_leaks
 from pipeline.text.chat import IGNORED
-from pipeline.text.chat_template import stop_ids, template_digest
-from pipeline.train.batch.rows import Rows, supervised
+from pipeline.text.chat_template import template_digest
+from pipeline.train.batch.rows import Rows, prove_labels, supervised
 from pipeline.train.models.base_model import BaseModel, load_tokenizer
 from schemas.pairs import Examples
 
@@ -90,51 +90,25 @@ def prove_template(rows: Rows, base: BaseModel) -> Proof:
 
 
 def prove_mask(rows: Rows, tokenizer: Any) -> list[Proof]:
-    """Check the loss mask on the very tensors that are trained.
-
-    That the trained tokens spell the response is checked where the rows are made (see
-    :func:`pipeline.text.chat.prove_mask`).
+    """Check the loss mask on the very labels that are trained.
 
     Returns:
         The proofs of the loss mask, of the stop token, and of the rows counted out.
 
     Raises:
-        TrainingError: by name: a mask of zeros, a mask of all ones, a stop token not trained.
+        TrainingError: as :func:`pipeline.train.batch.rows.prove_labels`.
     """
-    stops = stop_ids(tokenizer)
     labels = [*rows.train["labels"], *rows.validation["labels"]]
-    counts = [supervised(row) for row in labels]
-    tokens = sum(map(len, labels))
-    for number, (row, count) in enumerate(zip(labels, counts, strict=True)):
-        if count == 0:
-            refuse(
-                "loss mask",
-                f"a mask of zeros in row {number}: none of {len(row)} tokens is trained",
-                "the response and its end of turn",
-                "mend the chat template of the base model",
-            )
-        if count == len(row):
-            refuse(
-                "loss mask",
-                f"a mask of all ones in row {number}: the prompt would be trained too",
-                "the response and its end of turn alone",
-                "mend the chat template of the base model",
-            )
-        if _end(row) not in stops:
-            refuse(
-                "stop token",
-                f"row {number} trains {tokenizer.decode([_end(row)])!r} last",
-                "an end-of-turn token in each row, or the model never learns to stop",
-                "mend the chat template of the base model",
-            )
+    for number, row in enumerate(labels):
+        prove_labels(tokenizer, number, row)
+    trained, tokens = sum(map(supervised, labels)), sum(map(len, labels))
     out = rows.dropped.filter(pl.col("reason") == "no_tokens_supervised").height
-    share = sum(counts) / tokens
     return [
         Proof(
             "loss mask",
-            share,
+            trained / tokens,
             1,
-            f"{sum(counts):,} of {tokens:,} tokens are trained: in each of {len(labels):,} rows "
+            f"{trained:,} of {tokens:,} tokens are trained: in each of {len(labels):,} rows "
             "some and not all",
         ),
         Proof(
@@ -177,11 +151,6 @@ def _spelt(tokenizer: Any, ids: Sequence[int], labels: Sequence[int]) -> list[tu
         tokens.append((whole[len(written) :], label != IGNORED))
         written = whole
     return tokens
-
-
-def _end(labels: Sequence[int]) -> int:
-    """Return the last trained token of a row."""
-    return next((label for label in reversed(labels) if label != IGNORED), IGNORED)
 
 
 def refuse(name: str, found: str, expected: str, advice: str) -> NoReturn:

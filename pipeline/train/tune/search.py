@@ -26,8 +26,7 @@ from pipeline.train.plan.hardware import Hardware
 from pipeline.train.plan.memory import Machine, memory, total
 from pipeline.train.plan.parameters import LORA
 from pipeline.train.plan.shapes import Shape
-from pipeline.train.tune.start import RATE_FACTORS, Start, candidate, ranks_around
-from pipeline.train.tune.workload import Workload
+from pipeline.train.tune.start import RATE_FACTORS, Start, Workload, candidate, ranks_around
 from schemas.pairs import Examples
 
 

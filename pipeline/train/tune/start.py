@@ -1,14 +1,19 @@
-"""Where the search starts, in closed form, and what it may change."""
+"""Where the search starts: what the rows ask for, the closed form, and what may change."""
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.settings import TrainSettings
-from pipeline.train.methods import METHODS, rate_at, resolved
+from pandera.typing.polars import DataFrame
+
+from pipeline.settings import TrainSettings, TuneSettings
+from pipeline.train.methods import METHODS, of_method, rate_at
+from pipeline.train.models.base_model import BaseModel
+from pipeline.train.plan.activations import Batch, largest_batch
 from pipeline.train.plan.estimate import BITS_PER_PARAMETER, BITS_PER_TOKEN, LARGE_SHARE
 from pipeline.train.plan.parameters import LORA
 from pipeline.train.plan.shapes import Shape
+from schemas.pairs import Examples
 
 RANKS = (8, 16, 32, 64, 128, 256)
 """Ranks that servers take (vLLM also has 1, 320 and 512)."""
@@ -71,14 +76,51 @@ def candidate(train: TrainSettings, chosen: dict[str, Any], width: int) -> Train
         width: hidden size of the base model.
     """
     method = chosen["method"]
-    changed: dict[str, Any] = {
-        name: None
-        for name in ("rank", "alpha", "dropout", "rate_ratio", "bottleneck", "virtual_tokens")
-    }
-    changed |= {"method": method, "targets": None}
-    changed["learning_rate"] = float(f"{rate_of(method, width) * chosen['rate']:.3g}")
-    if method in LORA:
-        changed |= {"rank": chosen["rank"], "targets": chosen["targets"]}
-    if not METHODS[method].checkpoints:
-        changed["gradient_checkpointing"] = False
-    return resolved(train.model_copy(update=changed), width)
+    changed = {"learning_rate": float(f"{rate_of(method, width) * chosen['rate']:.3g}")}
+    changed |= {name: chosen[name] for name in ("rank", "targets") if method in LORA}
+    return of_method(train, method, width, **changed)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The train rows, as far as memory and schedule go."""
+
+    rows: int
+    supervised: int
+    """Trained tokens in one epoch."""
+    largest: Batch
+    """The largest forward pass."""
+
+    def schedule(self, settings: TrainSettings, tune: TuneSettings) -> TrainSettings:
+        """Return the settings of a trial: all its steps, validated and stored at each rung."""
+        rungs = tune.steps // tune.first_rung
+        enough = math.ceil(tune.steps * settings.batch_size / self.rows) + 1
+        changed = {
+            "max_steps": tune.steps,
+            "epochs": max(settings.epochs, float(enough)),
+            "evaluations": rungs,
+            "checkpoint_steps": tune.first_rung,
+            "patience": rungs + 1,  # the rungs decide
+        }
+        return settings.model_copy(update=changed)
+
+
+def measure_workload(
+    examples: DataFrame[Examples], base: BaseModel, settings: TrainSettings
+) -> Workload:
+    """Tokenize the rows and lay out the passes.
+
+    Raises:
+        TrainingError: no row can be trained on.
+    """
+    from pipeline.train.batch.batches import plan_steps
+    from pipeline.train.batch.rows import lengths, supervised, tokenize
+    from pipeline.train.models.base_model import load_tokenizer
+
+    tokenizer = load_tokenizer(base.path, base.thinking)
+    rows = tokenize(examples, tokenizer, settings.max_tokens)
+    long = lengths(rows.train)
+    passes = [part for step in plan_steps(long, settings) for part in step]
+    trained = [supervised(labels) for labels in rows.train["labels"]]
+    largest = largest_batch(passes, long, trained, packing=settings.packing)
+    return Workload(len(long), sum(trained), largest)

@@ -29,7 +29,8 @@ def test_the_sample_does_not_depend_on_order_and_hardly_on_growth():
 
 def test_plain_english_is_likelier_than_scrambled_english(embedded_model):
     from pipeline.drift.model_signal import row_losses
-    from pipeline.train.models.base_model import configure_torch, load_model, load_tokenizer
+    from pipeline.train.models.base_model import load_model, load_tokenizer
+    from pipeline.train.models.device import configure_torch
 
     configure_torch(ModelSettings())
     text = "The heart pumps blood through the body, and the lungs supply it with oxygen."

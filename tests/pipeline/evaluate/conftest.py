@@ -61,7 +61,8 @@ def load(embedded_model):
     """Load the embedded model in float32: bfloat16 moves the loss of a 3-token row by 0.15."""
     import torch
 
-    from pipeline.train.models.base_model import configure_torch, load_model
+    from pipeline.train.models.base_model import load_model
+    from pipeline.train.models.device import configure_torch
 
     configure_torch(ModelSettings())
     return lambda: load_model(embedded_model, dtype=torch.float32)

@@ -13,10 +13,10 @@ from pipeline.text.chat import (
     Rejected,
     encode,
     prompt_ids,
-    prove_mask,
     render,
     template_digest,
 )
+from pipeline.train.batch.rows import prove_mask
 from pipeline.train.models.base_model import load_tokenizer
 from tests.pipeline.families import TEMPLATES
 

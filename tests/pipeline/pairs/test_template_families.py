@@ -7,8 +7,9 @@ from datetime import datetime
 import pytest
 
 from pipeline.core.errors import TrainingError
-from pipeline.text.chat import IGNORED, Encoded, answer_text, begun_ids, encode, prove_mask
+from pipeline.text.chat import IGNORED, Encoded, answer_text, begun_ids, encode
 from pipeline.text.chat_template import DAY, prompt_ids, render, stop_ids, text_ids
+from pipeline.train.batch.rows import prove_mask
 from pipeline.train.models.base_model import load_tokenizer
 from tests.pipeline.families import TEMPLATES, write_tokenizer
 

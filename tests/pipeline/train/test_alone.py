@@ -7,7 +7,7 @@ import pytest
 from pipeline.core.errors import TrainingError
 from pipeline.core.progress import listening
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.launch.subprocess_train import train_alone
+from pipeline.train.launch import launch
 from pipeline.train.loop.trainer import train
 from pipeline.train.models.base_model import BaseModel
 from tests.pipeline.train.seed_examples import make_examples
@@ -26,8 +26,8 @@ def test_it_writes_the_bytes_of_a_training_in_this_process(
     ballast = bytearray(1_500_000_000)  # what this process holds is not counted
     ballast[::4096] = b"x" * len(ballast[::4096])
     with listening(lambda *said: heard.append(said)):
-        facts = train_alone(
-            examples, tiny_base, SETTINGS, model, tmp_path / "work", tmp_path / "alone"
+        facts = launch(
+            examples, tiny_base, SETTINGS, model, tmp_path / "work", tmp_path / "alone", alone=True
         )
     del ballast
     train(examples, tiny_base, SETTINGS, model, tmp_path / "other", tmp_path / "here")
@@ -44,7 +44,7 @@ def test_what_the_training_refuses_is_refused_here_in_its_words(
 ) -> None:
     examples = make_examples(4, 1)
     with pytest.raises(TrainingError, match="no row can be trained on"):
-        train_alone(
+        launch(
             examples.filter(split="validation"), tiny_base, SETTINGS, ModelSettings(),
-            tmp_path / "work", tmp_path / "out",
+            tmp_path / "work", tmp_path / "out", alone=True,
         )  # fmt: skip

@@ -12,14 +12,14 @@ from pipeline.evaluate.measures.parity import compare, predict
 from pipeline.evaluate.scoring import continuation_log_probs, evaluating, prefill, text_log_probs
 from pipeline.settings import EvaluateSettings, TrainSettings
 from pipeline.text.chat import prompt_ids
-from pipeline.train.export.merge import load_float32, merge, to_float32
+from pipeline.train.export.merge import merge, to_float32
 from pipeline.train.loop.trainer import train
 from pipeline.train.methods import resolved
 from pipeline.train.methods.lora import attention_lora
 from pipeline.train.methods.targets import find_targets
 from pipeline.train.models.adapter import load_adapter, load_base
-from pipeline.train.models.architecture import check_method
-from pipeline.train.models.base_model import model_class
+from pipeline.train.models.base_model import load_model, model_class
+from pipeline.train.models.check import check_method
 from tests.pipeline.train.architectures import (
     ARCHITECTURES,
     CPU,
@@ -60,7 +60,7 @@ def merges_to_the_same(base, folder):
     prompts = [prompt_ids(tokenizer, row["messages"][:-1]) for row in make_rows(4).to_dicts()]
     said = predict(to_float32(model), prompts, {258}, 6)
     merge(base, folder / "adapter", CPU, folder / "merged", "float32")
-    found = compare(said, load_float32(folder / "merged"), {258}, 6)
+    found = compare(said, load_model(folder / "merged", dtype="float32"), {258}, 6)
     return found.equal_prompts == 4 and found.max_logit_difference < 1e-5
 
 

@@ -15,14 +15,16 @@ from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings
 from pipeline.train.models import embedded
 from pipeline.train.models.base_model import (
-    choose_device,
-    compute_dtype,
-    configure_torch,
-    describe_device,
     load_model,
     load_tokenizer,
     resolve_model,
     token_counter,
+)
+from pipeline.train.models.device import (
+    choose_device,
+    compute_dtype,
+    configure_torch,
+    describe_device,
     unusable_gpu,
 )
 

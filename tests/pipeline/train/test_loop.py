@@ -15,7 +15,8 @@ from pipeline.train.loop.optimizers import make_optimizer, optimizer_name
 from pipeline.train.loop.trainer import train
 from pipeline.train.methods import METHODS
 from pipeline.train.models.adapter import attach_adapter, trainable
-from pipeline.train.models.base_model import configure_torch, load_model, load_tokenizer
+from pipeline.train.models.base_model import load_model, load_tokenizer
+from pipeline.train.models.device import configure_torch
 from tests.pipeline.train.seed_examples import make_examples
 
 FILES = ("adapter_model.safetensors", "adapter_config.json", "run_card.json")

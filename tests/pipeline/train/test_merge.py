@@ -10,7 +10,8 @@ from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.train.export.merge import merge, to_float32
 from pipeline.train.loop.trainer import train
 from pipeline.train.models.adapter import load_adapter, load_base, on_plain_base
-from pipeline.train.models.base_model import configure_torch, load_model
+from pipeline.train.models.base_model import load_model
+from pipeline.train.models.device import configure_torch
 from pipeline.train.models.quantized import dequantize, linear4bit_layers
 from tests.pipeline.train.seed_examples import make_examples
 

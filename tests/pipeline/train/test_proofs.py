@@ -78,9 +78,15 @@ def with_labels(rows, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda row: [IGNORED] * len(row["labels"]), "loss mask: a mask of zeros in row 5"),
-        (lambda row: row["input_ids"], "loss mask: a mask of all ones in row 5"),
-        (lambda row: [*row["labels"][:-2], IGNORED, IGNORED], "stop token: row 5 trains"),
+        (
+            lambda row: [IGNORED] * len(row["labels"]),
+            "no tokens supervised in example 5",
+        ),
+        (lambda row: row["input_ids"], "loss mask: all tokens supervised in example 5"),
+        (
+            lambda row: [*row["labels"][:-2], IGNORED, IGNORED],
+            "end of turn not trained in example 5",
+        ),
     ],
 )
 def test_a_wrong_mask_is_caught_by_name(rows, tokenizer, change, message):

@@ -9,13 +9,14 @@ from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.train.methods import METHODS
 from pipeline.train.models.adapter import attach_adapter, trainable
-from pipeline.train.models.base_model import configure_torch, load_tokenizer
+from pipeline.train.models.base_model import load_tokenizer
+from pipeline.train.models.device import configure_torch
 from pipeline.train.models.quantized import (
     dequantize,
     linear4bit_layers,
     load_quantized,
-    probe_gradients,
 )
+from pipeline.train.proofs.model import probe_gradients
 
 pytestmark = pytest.mark.model
 

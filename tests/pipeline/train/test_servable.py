@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.errors import SettingsError
 from pipeline.settings import ExportSettings, ModelSettings, TrainSettings
-from pipeline.train.export.servable import METHODS_SERVED, RANKS, check_settings, unservable
+from pipeline.train.export.servable import RANKS, check_settings, unservable
 from pipeline.train.methods import METHODS, resolved
 from pipeline.train.models.adapter import attach_adapter, load_base
 from pipeline.train.models.adapter_files import store
@@ -22,9 +22,9 @@ def test_the_table_says_of_each_method_what_its_adapter_shows(name, tiny_base, t
     model = attach_adapter(load_base(tiny_base, PLACE, method.quantized), method, settings, ROWS)
     store(model, settings, tiny_base.name, tmp_path)
     config = json.loads((tmp_path / "adapter_config.json").read_text())
-    assert (unservable(config, max(RANKS)) == []) == (name in METHODS_SERVED)
-    if name in METHODS_SERVED:
-        assert config["r"] == settings.rank * METHODS_SERVED[name]
+    assert (unservable(config, max(RANKS)) == []) == bool(method.served_rank)
+    if method.served_rank:
+        assert config["r"] == settings.rank * method.served_rank
         assert unservable(config, config["r"] - 1) == [
             f"rank {config['r']} is above export.max_lora_rank = {config['r'] - 1}"
         ]
@@ -33,7 +33,7 @@ def test_the_table_says_of_each_method_what_its_adapter_shows(name, tiny_base, t
 @pytest.mark.parametrize("name", [name for name, each in METHODS.items() if each.stored != "peft"])
 def test_other_methods_are_refused_before_training(name):
     vllm = ExportSettings(serve_with="vllm")
-    with pytest.raises(SettingsError, match=rf"train\.method = {name} \(expected lora, qlora"):
+    with pytest.raises(SettingsError, match=rf"train\.method = {name} \(expected qlora, lora"):
         check_settings(resolved(TrainSettings(method=name)), vllm)
 
 

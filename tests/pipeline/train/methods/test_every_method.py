@@ -22,11 +22,12 @@ from pipeline.settings import TrainSettings
 from pipeline.train.batch.batches import collate
 from pipeline.train.batch.loss import supervised_loss
 from pipeline.train.batch.rows import tokenize
-from pipeline.train.export.merge import load_float32, merge
+from pipeline.train.export.merge import merge
 from pipeline.train.loop.loop import Run
 from pipeline.train.methods import METHODS, resolved
 from pipeline.train.models.adapter import load_adapter, read_run_card
 from pipeline.train.models.adapter_files import identity
+from pipeline.train.models.base_model import load_model
 from tests.pipeline.train.methods.runs import CPU, logits_digest, run_examples, train_once
 
 ROOT = Path(__file__).parents[4]
@@ -172,7 +173,7 @@ def test_merged_weights_have_the_logits_of_the_adapter(
     folder, used = trained[1] / method / "output", METHODS[method]
     facts = merge(tiny_base, folder, CPU, tmp_path / "merged", "float16")
     assert facts.changed > 0
-    plain = load_float32(tmp_path / "merged")
+    plain = load_model(tmp_path / "merged", dtype="float32")
     model, tokenizer = load_adapter(tiny_base, folder, CPU)
     base, _ = load_adapter(tiny_base, None, CPU, used.quantized)
     ids = torch.tensor([tokenizer("The pump starts when the soil is dry.")["input_ids"]])

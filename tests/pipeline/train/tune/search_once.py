@@ -15,8 +15,7 @@ from pipeline.train.models.base_model import resolve_model
 from pipeline.train.plan.hardware import this_machine
 from pipeline.train.plan.shapes import read_folder
 from pipeline.train.tune.search import Job, search
-from pipeline.train.tune.start import closed_form
-from pipeline.train.tune.workload import measure_workload
+from pipeline.train.tune.start import closed_form, measure_workload
 from tests.pipeline.train.seed_examples import make_examples
 
 SMALL = {

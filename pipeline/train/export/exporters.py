@@ -1,0 +1,183 @@
+"""The shelf of exporters: each writes a trained model in a form that servers load."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.errors import GateFailed
+from pipeline.settings import Settings
+from pipeline.train.models.base_model import BaseModel, load_model, load_tokenizer
+from pipeline.train.peak_memory import free_memory
+
+if TYPE_CHECKING:
+    from pipeline.train.export.merge import Stored
+
+GGUF = "model.gguf"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The model to export."""
+
+    adapter: Path
+    """Folder written by the trainer."""
+    base: BaseModel
+    prompts: list[list[int]]
+    """Token ids of its own questions, on which it is compared with what is written."""
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an exporter wrote, and how it is loaded back to be compared with the adapter."""
+
+    what: str
+    """Its name in an error."""
+    stored: "Stored"
+    """Type of the weights."""
+    next: str
+    """Command that serves it; ``{folder}`` and ``{base_folder}`` stand for these."""
+    load: Callable[[str, str], Any] | None
+    """Loads it on a device in a type; None where it is what was trained, byte for byte."""
+    in_stored_type: bool = True
+    """Whether servers compute in the type that the weights are stored in; else in float32."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What export.json says besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """One form that a model is written in."""
+
+    name: str
+    about: str
+    """What it writes, and for which server: one line for ``--help``."""
+    takes: str
+    """Models that it can write."""
+    write: Callable[[Source, Path, "Stored"], Written]
+    """Fills a new folder, with the weights in a type.
+
+    Raises:
+        TrainingError: the model cannot take this form.
+    """
+    types: Callable[[BaseModel], tuple["Stored", ...]]
+    """Types of the weights; the next one is tried where one is too coarse."""
+
+
+def _merged(source: Source, output: Path, stored: "Stored") -> Written:
+    from pipeline.train.export.merge import merge
+
+    facts = merge(source.base, source.adapter, source.settings.model, output, stored)
+    # left to itself, vLLM rounds float32 weights to 16 bits
+    serve = "vllm serve {folder}" + " --dtype float32" * (stored == "float32")
+    load = partial(load_model, output)
+    return Written("merged weights", stored, serve, load, facts={"merge": facts.to_dict()})
+
+
+def _adapter(source: Source, output: Path, stored: "Stored") -> Written:
+    """The adapter, with the base it was trained on where that is quantized."""
+    from pipeline.train.export.merge import served_template
+    from pipeline.train.export.servable import BASE, copy_adapter, save_dequantized
+    from pipeline.train.methods import METHODS
+    from pipeline.train.models.adapter import on_plain_base, read_run_card
+
+    base, rank = source.base, source.settings.export.max_lora_rank
+    copy_adapter(source.adapter, rank, output)
+    name, load = base.name if "/" in base.name else "{base_folder}", None
+    if METHODS[read_run_card(source.adapter)["method"]].quantized:
+        save_dequantized(base, source.settings.model, output / BASE)
+        name = "{folder}/" + BASE
+
+        def load(device: str, dtype: str) -> Any:
+            return on_plain_base(load_model(output / BASE, device, dtype), output)
+
+    elif template := served_template(base):
+        (output / "chat_template.jinja").write_text(template, "utf-8")
+        name += " --chat-template {folder}/chat_template.jinja"
+    serve = f"vllm serve {name} --enable-lora --max-lora-rank {rank} --lora-modules "
+    return Written("adapter on its dequantized base", stored, serve + "tuned={folder}", load)
+
+
+def _gguf(source: Source, output: Path, stored: "Stored") -> Written:
+    from pipeline.train.export.gguf_file import load_gguf, write_gguf
+    from pipeline.train.export.merge import merge
+    from pipeline.train.export.ollama import chatml, modelfile
+
+    tokenizer = load_tokenizer(source.base.path, source.base.thinking)
+    pieces = chatml(tokenizer)
+    plain = output / "merged"
+    facts = merge(source.base, source.adapter, source.settings.model, plain, stored)
+    write_gguf(plain, output / GGUF, source.base.name)
+    context = json.loads((plain / "config.json").read_text("utf-8"))["max_position_embeddings"]
+    (output / "Modelfile").write_text(modelfile(pieces, GGUF, context), "utf-8")
+    shutil.rmtree(plain)
+    free_memory()
+
+    def load(device: str, dtype: str) -> Any:
+        model, read_back = load_gguf(output / GGUF)
+        check_tokenizer(source.prompts, tokenizer, read_back)
+        return model
+
+    return Written(
+        "GGUF file",
+        stored,
+        "ollama create tuned -f {folder}/Modelfile",
+        load,
+        in_stored_type=False,
+        facts={"merge": facts.to_dict()},
+    )
+
+
+def check_tokenizer(prompts: list[list[int]], ours: Any, other: Any) -> None:
+    """Raise GateFailed when another tokenizer cuts the prompts in other tokens."""
+    texts = [ours.decode(prompt, clean_up_tokenization_spaces=False) for prompt in prompts]
+    changed = sum(
+        other(text, add_special_tokens=False)["input_ids"]
+        != ours(text, add_special_tokens=False)["input_ids"]
+        for text in texts
+    )
+    if changed or other.chat_template != ours.chat_template:
+        raise GateFailed(
+            f"export: the tokenizer in the GGUF file cuts {changed} of {len(prompts)} prompts in "
+            "other tokens, or has another template; expected the same; nothing was exported: use "
+            "--format merged"
+        )
+
+
+def _own_type(base: BaseModel) -> tuple["Stored", ...]:
+    from pipeline.train.export.merge import own_type
+
+    return (own_type(base),)
+
+
+EXPORTERS = {
+    exporter.name: exporter
+    for exporter in (
+        Exporter(
+            "merged",
+            "merged weights for vLLM and transformers",
+            "every method that changes weights",
+            _merged,
+            lambda base: tuple(dict.fromkeys((*_own_type(base), "float32"))),
+        ),
+        Exporter(
+            "adapter",
+            "the adapter for vLLM, beside its base where that is quantized",
+            "plain LoRA of one rank",
+            _adapter,
+            _own_type,
+        ),
+        Exporter(
+            "gguf",
+            "a GGUF file with a Modelfile for Ollama and llama.cpp",
+            "every method that changes weights, on a Llama architecture with ChatML",
+            _gguf,
+            lambda base: ("float16",),  # llama.cpp reads it everywhere and computes in float32
+        ),
+    )
+}
+"""Every exporter by its name in ``tuneloop export --format``; the first one is the default."""

@@ -1,0 +1,228 @@
+"""A training in other processes: in one, so that its peak memory is its own, or on several.
+
+:func:`launch` starts ``python -m pipeline.train.launch JOB.json``, through `accelerate launch`
+where there are several, and follows the lines of JSON that it writes: progress, or the error.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.errors import TrainingError, TuneloopError
+from pipeline.core.progress import advance, listening
+from pipeline.settings import ModelSettings, TrainSettings
+from pipeline.train.models.adapter_files import RESULT
+from pipeline.train.models.base_model import BaseModel
+from pipeline.train.models.device import choose_device
+from pipeline.train.peak_memory import FEW_PRIMITIVES, peak_memory
+from schemas.pairs import Examples
+
+Kind = Literal["ddp", "fsdp"]
+
+ROWS = "examples.parquet"
+
+BLOCKS = {
+    "llama": "LlamaDecoderLayer",
+    "mistral": "MistralDecoderLayer",
+    "qwen2": "Qwen2DecoderLayer",
+    "qwen3": "Qwen3DecoderLayer",
+}
+"""Class of a block in transformers: what FSDP gathers at a time."""
+
+
+def launch(
+    examples: DataFrame[Examples],
+    base: BaseModel,
+    settings: TrainSettings,
+    model_settings: ModelSettings,
+    work: Path,
+    output: Path,
+    *,
+    alone: bool = False,
+) -> dict[str, Any]:
+    """Train as :func:`pipeline.train.loop.trainer.train` does, on ``train.processes`` processes.
+
+    Arguments as there; ``alone`` takes one process, whatever the settings say, which ends when
+    this one does. ``output`` gets ``training.json`` and the dropped rows, too.
+
+    Returns:
+        ``training.json``; alone, with ``peak_memory_bytes`` of the process and ``seconds``, the
+        time of the whole training since its last start: loading, steps and validation.
+
+    Raises:
+        TrainingError: as the training itself, or a process died.
+    """
+    for folder in (work, output):
+        folder.mkdir(parents=True, exist_ok=True)
+    examples.write_parquet(work / ROWS)
+    job = {
+        "base": asdict(base) | {"path": str(base.path)},
+        "settings": settings.model_dump(mode="json"),
+        "model_settings": model_settings.model_dump(mode="json"),
+        "work": str(work),
+        "output": str(output),
+        "alone": alone,
+    }
+    (work / "job.json").write_text(json.dumps(job), "utf-8")
+    # -P: a folder "pipeline" in the user's working directory is none of ours
+    command = [sys.executable, "-P", "-m"]
+    if not alone:
+        config = settings.launch_config or work / "accelerate.yaml"
+        if settings.launch_config is None:
+            cpu = choose_device(model_settings) == "cpu"
+            write_launch_config(launch_config("ddp", settings.processes, cpu), config)
+        elif not config.is_file():
+            raise TrainingError(
+                f"train.launch_config: {config} is not there; expected a file of accelerate; write "
+                "one with `tuneloop plan --launch`, or leave the setting empty"
+            )
+        command += ["accelerate.commands.launch", "--config_file", str(config), "-m"]
+    _follow([*command, "pipeline.train.launch", str(work / "job.json")])
+    result: dict[str, Any] = json.loads((output / RESULT).read_text("utf-8"))
+    return result
+
+
+def launch_config(kind: Kind, processes: int, cpu: bool, architecture: str = "") -> dict[str, Any]:
+    """Return the configuration of `accelerate launch`, in accelerate's own format.
+
+    Args:
+        kind: ``ddp``: each process has the whole model; ``fsdp``: weights, gradients and moments
+            are spread over the processes by a program that lets accelerate wrap its model (our
+            trainer does not: it shares the micro batches and keeps the model whole).
+        processes: how many.
+        cpu: whether they talk through gloo.
+        architecture: ``model_type`` of the base model, for FSDP.
+    """
+    config: dict[str, Any] = {
+        "compute_environment": "LOCAL_MACHINE",
+        "debug": False,
+        # On a CPU too: for MULTI_CPU accelerate 1.15 starts one process unless there is MPI.
+        "distributed_type": "MULTI_GPU",
+        "enable_cpu_affinity": False,
+        "machine_rank": 0,
+        "main_process_port": 0,
+        "main_training_function": "main",
+        # The trainer sets the types itself: weights in the compute type, adapters in float32.
+        "mixed_precision": "no",
+        "num_machines": 1,
+        "num_processes": processes,
+        "rdzv_backend": "static",
+        "same_network": True,
+        "use_cpu": cpu,
+    }
+    if kind == "fsdp":
+        config["distributed_type"] = "FSDP"
+        config["fsdp_config"] = {
+            "fsdp_version": 2,
+            "fsdp_auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+            "fsdp_transformer_layer_cls_to_wrap": BLOCKS[architecture],
+            "fsdp_reshard_after_forward": True,
+            "fsdp_state_dict_type": "FULL_STATE_DICT",
+            "fsdp_cpu_ram_efficient_loading": not cpu,
+            "fsdp_offload_params": False,
+            "fsdp_activation_checkpointing": False,  # the trainer has its own
+        }
+    return config
+
+
+def write_launch_config(config: dict[str, Any], path: Path) -> None:
+    """Write the configuration as YAML."""
+    import yaml  # type: ignore[import-untyped]
+
+    path.write_text(yaml.safe_dump(config, sort_keys=True), "utf-8")
+
+
+def _follow(command: list[str]) -> None:
+    """Run a command, pass its progress on, and raise what it refused."""
+    last = refused = ""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=FEW_PRIMITIVES | os.environ,
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                if line.startswith('{"done"'):
+                    advance(**json.loads(line))
+                elif line.startswith('{"error"'):
+                    refused = refused or json.loads(line)["error"]
+                elif "Error: " in line and not line.startswith((" ", "torch.distributed.elastic")):
+                    last = line.strip()
+        except BaseException:
+            process.terminate()  # a launcher ends its processes; a checkpoint is left
+            raise
+    if refused:
+        raise TrainingError(refused)
+    if process.returncode:
+        raise TrainingError(
+            f"train: its process ended with code {process.returncode} ({last or 'no message'}); "
+            "expected a result; mend what it says, or set train.processes = 1; code -9 means that "
+            "the system had no memory left: choose a smaller train.micro_batch_tokens or run again"
+        )
+
+
+def _say(**facts: Any) -> None:
+    sys.stdout.write(f"\n{json.dumps(facts)}\n")  # on a line of its own, whatever a library wrote
+    sys.stdout.flush()
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+def main(file: Path) -> None:
+    """Train what a job says, in this process; the first of several writes and tells."""
+    job = json.loads(file.read_text("utf-8"))
+    if job["alone"]:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    from pipeline.train.loop.trainer import train
+    from pipeline.train.torch_processes import Processes
+
+    began = time.monotonic()
+    model_settings = ModelSettings.model_validate(job["model_settings"])
+    processes = None if job["alone"] else Processes(choose_device(model_settings))
+    first = processes is None or processes.first
+
+    def tell(done: int, total: int, unit: str) -> None:
+        if first:
+            _say(done=done, total=total, unit=unit)
+
+    work, output = Path(job["work"]), Path(job["output"])
+    try:
+        with listening(tell):
+            result = train(
+                cast("DataFrame[Examples]", pl.read_parquet(work / ROWS)),
+                BaseModel(**job["base"] | {"path": Path(job["base"]["path"])}),
+                TrainSettings.model_validate(job["settings"]),
+                model_settings,
+                work,
+                output,
+                processes,
+            )
+    except TuneloopError as error:
+        _say(error=str(error))
+        raise SystemExit(2) from error
+    if processes is None:
+        seconds = time.monotonic() - began
+        result.write(output, peak_memory_bytes=peak_memory(), seconds=seconds)
+    elif first:
+        result.write(output)
+    if processes:
+        processes.leave()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

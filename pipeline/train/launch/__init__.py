@@ -1,1 +1,0 @@
-"""A training in a process of its own, or on several."""
