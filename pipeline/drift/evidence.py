@@ -3,16 +3,10 @@
 Every number that a decision rests on is in here, with the threshold it was held against.
 """
 
-from pydantic import BaseModel, ConfigDict
+from pipeline.core.record import Record
 
 
-class Part(BaseModel):
-    """Frozen and JSON-able; a misspelt field is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Spread(Part):
+class Spread(Record):
     """Quantiles of one feature on one side."""
 
     low: float
@@ -22,7 +16,7 @@ class Spread(Part):
     """95 % quantile."""
 
 
-class FeatureShift(Part):
+class FeatureShift(Record):
     """One shape feature, or the share of one category: reference against window."""
 
     name: str
@@ -42,7 +36,7 @@ class FeatureShift(Part):
     """Significant after Benjamini-Hochberg over all features, and above the threshold."""
 
 
-class Gram(Part):
+class Gram(Record):
     """A word or character n-gram that tells the window from the reference."""
 
     text: str
@@ -55,7 +49,7 @@ class Gram(Part):
     share_window: float
 
 
-class TwoSample(Part):
+class TwoSample(Record):
     """Classifier two-sample test: can reference and window be told apart by their words?"""
 
     auc: float
@@ -69,7 +63,7 @@ class TwoSample(Part):
     """Those that moved, most telling first."""
 
 
-class ShapeTest(Part):
+class ShapeTest(Record):
     """Did any shape feature or share move further than chance, and far enough to matter?"""
 
     p_value: float
@@ -81,7 +75,7 @@ class ShapeTest(Part):
     far as ``monitor.min_auc`` asks of words; the furthest first."""
 
 
-class Signal(Part):
+class Signal(Record):
     """One number with its reference: loss, rejected share, quarantined share, performance."""
 
     name: str
@@ -98,7 +92,7 @@ class Signal(Part):
     """Whether the window is worse by more than chance and by more than the threshold."""
 
 
-class KindEvidence(Part):
+class KindEvidence(Record):
     """All tests on texts of one kind (document, pair, exchange)."""
 
     kind: str
@@ -112,7 +106,7 @@ class KindEvidence(Part):
     """Ids of the window's texts that look least like the reference, the farthest first."""
 
 
-class Evidence(Part):
+class Evidence(Record):
     """One drift check."""
 
     id: str

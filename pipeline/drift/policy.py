@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from pipeline.drift.evidence import Evidence, Part
+from pipeline.core.record import Record
+from pipeline.drift.evidence import Evidence
 from pipeline.drift.reasons import ingest_reasons, model_reasons, shift_reasons
 from pipeline.settings import MonitorSettings, RetrainSettings
 
@@ -31,7 +32,7 @@ Action = Literal["ok", "watch", "review", "retrain", "broken"]
 State = Literal["ok", "suspect", "confirmed", "cooldown"]
 
 
-class Decision(Part):
+class Decision(Record):
     """A row of the decision ledger, without the evidence file it names."""
 
     id: str
@@ -55,7 +56,7 @@ class Decision(Part):
     model: str
 
 
-class Retrain(Part):
+class Retrain(Record):
     """A row of the retrain ledger."""
 
     evidence_id: str

@@ -5,6 +5,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.evaluate.results import Evaluation, Interval
 from pipeline.report import (
     charts,
     compared,
@@ -15,7 +16,7 @@ from pipeline.report import (
     tune,
     words,
 )
-from pipeline.report.contents import Evaluation, Interval, Report
+from pipeline.report.contents import Report
 from pipeline.report.drift_view import view
 from pipeline.report.history import mark
 
@@ -85,9 +86,7 @@ def render(report: Report) -> str:
 
 def tone(metric: str, difference: Interval) -> str:
     """Return the CSS class of a difference: better, worse, or unclear when it spans zero."""
-    if difference.low is None or difference.high is None:
-        return "unclear"
-    if difference.low <= 0 <= difference.high:
+    if not difference.bounded or difference.low <= 0 <= difference.high:
         return "unclear"
     return "better" if (difference.low > 0) == words.metric(metric).higher_is_better else "worse"
 

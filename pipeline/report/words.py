@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import NamedTuple
 
-from pipeline.report.parts import Interval
+from pipeline.evaluate.results import Interval
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -84,10 +84,10 @@ def compact(number: float | None, digits: int = 4) -> str:
 
 def between(interval: Interval, digits: int = 3, signed: bool = False) -> str:
     """Return the ends of an interval: ``0.40 to 0.62``; an open end is said."""
-    if interval.low is None and interval.high is None:
+    if not (isfinite(interval.low) or isfinite(interval.high)):
         return "no interval"
-    low = "below" if interval.low is None else decimal(interval.low, digits, signed)
-    high = "above" if interval.high is None else decimal(interval.high, digits, signed)
+    low = decimal(interval.low, digits, signed) if isfinite(interval.low) else "below"
+    high = decimal(interval.high, digits, signed) if isfinite(interval.high) else "above"
     return f"{low} to {high}"
 
 
