@@ -3,7 +3,13 @@
 Every number that a decision rests on is in here, with the threshold it was held against.
 """
 
+from typing import Any
+
+from pydantic import Field, model_validator
+
 from pipeline.core.record import Record
+
+OLD_SIGNALS = ("loss", "performance", "rejected", "quarantined", "duplicates")
 
 
 class Spread(Record):
@@ -76,7 +82,7 @@ class ShapeTest(Record):
 
 
 class Signal(Record):
-    """One number with its reference: loss, rejected share, quarantined share, performance."""
+    """One number of the window with its reference: a mean loss, or a share of rows."""
 
     name: str
     reference: float
@@ -118,29 +124,20 @@ class Evidence(Record):
     model: str
     """Champion that is watched."""
     kinds: tuple[KindEvidence, ...] = ()
-    loss: Signal | None = None
-    """Champion's nats a token on the window against the reference."""
-    performance: Signal | None = None
-    """Champion's loss on responses: freshly accepted pairs against the test set."""
-    rejected: Signal | None = None
-    """Share of reviewed pairs that people rejected: new ones against those before."""
-    quarantined: Signal | None = None
-    """Share of newly read rows that ingest and cleaning dropped."""
-    duplicates: Signal | None = None
-    """Share of newly read documents that repeat another."""
+    signals: dict[str, Signal] = Field(default_factory=dict)
+    """Those that were measured, by their name on the shelf (:mod:`pipeline.drift.signals`)."""
     alpha: float
     """False-alarm rate of each primary test in one window."""
 
-    @property
-    def drifted(self) -> bool:
-        """Whether a primary test fired: words or shape of any kind of text, or performance."""
-        tests = [test for kind in self.kinds for test in (kind.two_sample, kind.shape)]
-        by_texts = any(test.drifted for test in tests if test)
-        return by_texts or bool(self.performance and self.performance.worse)
+    @model_validator(mode="before")
+    @classmethod
+    def _signals_in_one_field(cls, value: Any) -> Any:
+        """Read evidence of before issue 14, which had a field for each signal."""
+        if not isinstance(value, dict) or "signals" in value:
+            return value
+        old = {name: value[name] for name in OLD_SIGNALS if value.get(name) is not None}
+        return {key: value[key] for key in value if key not in OLD_SIGNALS} | {"signals": old}
 
-    @property
-    def broken(self) -> bool:
-        """Whether ingest looks wrong rather than the data different."""
-        return bool(self.quarantined and self.quarantined.worse) or bool(
-            self.duplicates and self.duplicates.worse
-        )
+    def worse(self, name: str) -> bool:
+        """Whether a signal was measured and is worse."""
+        return name in self.signals and self.signals[name].worse
