@@ -187,7 +187,7 @@ SIGNALS = {signal.name: signal for signal in _SIGNALS}
 
 def of_role(role: str) -> tuple[str, ...]:
     """Return the names of the signals of a role."""
-    return tuple(signal.name for signal in _SIGNALS if signal.role == role)
+    return tuple(signal.name for signal in SIGNALS.values() if signal.role == role)
 
 
 def damaged(signals: Mapping[str, Signal]) -> bool:

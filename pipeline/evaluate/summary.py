@@ -1,16 +1,16 @@
 """What the answers of all arms say: each metric with its interval, and paired differences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isfinite
-from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import InputError
+from pipeline.evaluate.measures.metrics import METRICS
 from pipeline.evaluate.results import Evaluation, Intervals
 from pipeline.evaluate.statistics.intervals import (
+    Floats,
     Resampling,
     interval,
     minimum_detectable_effect,
@@ -18,32 +18,6 @@ from pipeline.evaluate.statistics.intervals import (
 from pipeline.evaluate.test_set.slices import Labels, compare_slices
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import ARMS, Answers
-
-
-class Metric(NamedTuple):
-    """The column in Answers that a metric is the mean of, and what its rows weigh."""
-
-    column: str
-    weight: str | None = None
-
-
-METRICS = {
-    "loss": Metric("loss", "response_tokens"),
-    "bits_per_byte": Metric("bits_per_byte", "response_bytes"),
-    "token_f1": Metric("token_f1"),
-    "rouge_l": Metric("rouge_l"),
-    "chrf": Metric("chrf"),
-    "exact_match": Metric("exact_match"),
-    "grounded": Metric("grounded"),
-    "refusal_right": Metric("refusal_right"),
-    "refusal_wrong": Metric("refusal_wrong"),
-    "stop_rate": Metric("stopped"),
-    "repetition": Metric("repetition"),
-    "length_ratio": Metric("length_ratio"),
-    "retrieval_hit": Metric("found_document"),
-}
-"""Loss is in nats a token and lower is better, as it is for bits_per_byte, refusal_wrong and
-repetition; a length_ratio of 1 is right; the rest is 0..1 and higher is better."""
 
 CORRECT = 0.5
 """Token F1 from which an answer counts as right for the calibration."""
@@ -115,46 +89,43 @@ def summarise(
 
 def _means(rows: pl.DataFrame, other: pl.DataFrame | None, options: Resampling) -> Intervals:
     """Return each metric's mean, or mean difference to another arm, over rows that have it."""
-    found = {}
-    for name, metric in METRICS.items():
-        values = rows[metric.column] - (0.0 if other is None else other[metric.column])
-        there = rows.filter(values.is_not_null())
-        if there.height:
-            found[name] = interval(
-                values.drop_nulls().to_numpy(),
-                there["cluster_id"].to_list(),
-                weights=there[metric.weight].to_numpy() if metric.weight else None,
-                **options,
-            )
-    return found
+    return {
+        name: interval(values, clusters, weights=weights, **options)
+        for name, values, clusters, weights in _columns(rows, other)
+    }
 
 
 def _detectable(
     rows: pl.DataFrame, other: pl.DataFrame, settings: EvaluateSettings
 ) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
+    effects = {
+        name: minimum_detectable_effect(
+            values, clusters, weights=weights, confidence=settings.confidence
+        )
+        for name, values, clusters, weights in _columns(rows, other)
+    }
+    return {name: effect if isfinite(effect) else None for name, effect in effects.items()}
+
+
+def _columns(
+    rows: pl.DataFrame, other: pl.DataFrame | None
+) -> Iterator[tuple[str, Floats, list[str], Floats | None]]:
+    """Yield name, values, clusters and weights of each metric, on the rows that have it."""
     for name, metric in METRICS.items():
-        values = rows[metric.column] - other[metric.column]
+        column = metric.column or name
+        values = rows[column] - (0.0 if other is None else other[column])
         there = rows.filter(values.is_not_null())
         if there.height:
-            effect = minimum_detectable_effect(
-                values.drop_nulls().to_numpy(),
-                there["cluster_id"].to_list(),
-                weights=there[metric.weight].to_numpy() if metric.weight else None,
-                confidence=settings.confidence,
-            )
-            found[name] = effect if isfinite(effect) else None
-    return found
+            weights = there[metric.weight].to_numpy() if metric.weight else None
+            yield name, values.drop_nulls().to_numpy(), there["cluster_id"].to_list(), weights
 
 
 def _calibration(rows: pl.DataFrame) -> float | None:
     """Return the area under the curve: how often a right answer was surer than a wrong one."""
-    right = rows.filter(pl.col("token_f1") >= CORRECT)["log_prob"].to_numpy()
-    wrong = rows.filter(pl.col("token_f1") < CORRECT)["log_prob"].to_numpy()
-    if not (len(right) and len(wrong)):
-        return None
-    above = np.sign(right[:, None] - wrong[None, :])  # 1 surer, 0 as sure, -1 less sure
-    return float((above.mean() + 1) / 2)
+    from sklearn.metrics import roc_auc_score
+
+    right = (rows["token_f1"] >= CORRECT).to_numpy()
+    return None if right.all() or not right.any() else float(roc_auc_score(right, rows["log_prob"]))
 
 
 def _check_same_rows(arms: Mapping[str, pl.DataFrame]) -> None:

@@ -21,11 +21,6 @@ from pipeline.report.drift_view import view
 from pipeline.report.history import mark
 
 TEMPLATE = Path(__file__).parent / "template.html"
-HIDDEN = frozenset(
-    {"bits_per_byte", "exact_match", "refusal_right", "refusal_wrong", "repetition"}
-    | {"length_ratio", "retrieval_hit"}
-)
-"""Metrics that are in the table and get no plot of their own."""
 
 
 def render(report: Report) -> str:
@@ -109,7 +104,7 @@ def _plots(evaluation: Evaluation) -> dict[str, tuple[Markup, Markup]]:
     """Return the interval plots of each metric: the arms, and the challenger's differences."""
     plots = {}
     for name in evaluation_text.metrics(evaluation):
-        if name in HIDDEN:
+        if name in words.METRICS and not words.METRICS[name].plotted:
             continue
         arms = [
             charts.Line(
