@@ -19,8 +19,9 @@ from pipeline.core.store import Dataset
 from pipeline.evaluate.answers.prompts import Material, Passage
 from pipeline.evaluate.answers.retrieval import retrieve
 from pipeline.evaluate.measures.grounding import source_texts
+from pipeline.evaluate.results import Foresight
 from pipeline.evaluate.stages import ANSWER, TEST_SET
-from pipeline.evaluate.statistics.power import Foresight, foresee
+from pipeline.evaluate.statistics.power import foresee
 from pipeline.evaluate.test_set.selection import answer_limit, nearest_examples
 from pipeline.evaluate.test_set.slices import label_rows
 from pipeline.pairs.places import unit_of

@@ -17,12 +17,10 @@ from flows.views.report import write_report
 from pipeline.core.errors import InputError, SettingsError
 from pipeline.core.home import Home
 from pipeline.core.store import Dataset
-from pipeline.evaluate.comparison import Trained, compare_candidates, mean_loss
+from pipeline.evaluate.comparison import Comparison, Trained, compare_candidates, mean_loss
 from pipeline.pairs.places import unit_of
-from pipeline.report import contents
 from pipeline.settings import Settings, TrainSettings
 from pipeline.train.models.base_model import hidden_size
-from schemas.comparison import HeldOutLosses
 from schemas.pairs import Examples
 
 if TYPE_CHECKING:
@@ -121,7 +119,7 @@ def train_and_measure(
     *,
     missing: Mapping[str, str] | None = None,
     about: str = "method",
-) -> contents.Comparison:
+) -> Comparison:
     """Train each candidate from each seed, measure it, and compare them all.
 
     Args:
@@ -143,23 +141,15 @@ def train_and_measure(
                 measured = bench.measure(name, seeded.seed, model, timed=timed)
                 trained.setdefault(name, []).append(measured)
     counts = {name: rows.filter(split="train").height for name, (rows, _) in plans.items()}
-    found = compare_candidates(trained, counts, settings.evaluate)
-    return contents.Comparison(
+    return Comparison(
         about=about,
-        candidates=tuple(contents.Candidate.model_validate(one.to_dict()) for one in found),
+        candidates=compare_candidates(trained, counts, settings.evaluate),
         missing=dict(missing or {}),
-        base_validation_loss=_shown(before, "validation", settings),
-        base_test_loss=_shown(before, "test", settings),
+        base_validation_loss=mean_loss([before], "validation", settings.evaluate),
+        base_test_loss=mean_loss([before], "test", settings.evaluate),
         validation_rows=before.filter(split="validation").height,
         test_rows=before.filter(split="test").height,
         test_clusters=before.filter(split="test")["cluster_id"].n_unique(),
         unit=unit_of(bench.run.store.read(bench.held_out, Examples)),
         confidence=settings.evaluate.confidence,
     )
-
-
-def _shown(
-    losses: DataFrame[HeldOutLosses], split: str, settings: Settings
-) -> "contents.Interval | None":
-    found = mean_loss([losses], split, settings.evaluate)
-    return None if found is None else contents.Interval.model_validate(found.to_dict())

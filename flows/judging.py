@@ -1,7 +1,7 @@
 """Is the challenger better? Answer, score, compare, decide: every arm on one frozen test set."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from typing import cast
 
 import polars as pl
@@ -13,17 +13,18 @@ from flows.engine.home import now
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
 from flows.pairwise import judge_pairwise
-from flows.retention import measure_kept
+from flows.retention import measure_retention
 from flows.seeds import claim_gain
 from flows.test_set_log import note_look
 from flows.training import TrainingData
 from pipeline.core.cache import digest
+from pipeline.core.record import as_json
 from pipeline.core.registry import CHALLENGER, CHAMPION
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
-from pipeline.evaluate.gate.advice import Cost, advise, cost, tokens_by_arm
-from pipeline.evaluate.gate.gate import Verdict, decide
-from pipeline.evaluate.gate.judged import Judged
+from pipeline.evaluate.gate.advice import advise, cost, tokens_by_arm
+from pipeline.evaluate.gate.gate import Judged, decide
+from pipeline.evaluate.results import Cost, Verdict
 from pipeline.evaluate.stages import GATE
 from pipeline.evaluate.summary import summarise
 from pipeline.train.models.base_model import BaseModel
@@ -51,28 +52,28 @@ def judge_model(
     if "challenger_retrieval" in settings.evaluate.arms:
         arm = "challenger_retrieval"
         answers[arm] = answer_arm(run, arm, base, loaded, test, model)
-    kept, general = measure_kept(run, base, loaded, model, champion)
+    retention, general = measure_retention(run, base, loaded, model, champion)
     said = cast(
         "DataFrame[Answers]",
         pl.concat([run.store.read(dataset, Answers) for dataset in answers.values()]),
     )
-    evaluation = summarise(said, settings.evaluate, test.labels, test.unit)
+    evaluation = summarise(said, settings.evaluate, test.labels, test.unit, look)
     advice = advise(evaluation, tokens_by_arm(said))
     claimed = claim_gain(run, base, data, test, loaded, answers)
     pairwise, compared = judge_pairwise(run, data.pairs, test.frozen, answers)
     verdict = decide(
-        evaluation, kept, settings.gate, champion is not None, data.leaks, claimed, pairwise
+        evaluation, retention, settings.gate, champion is not None, data.leaks, claimed, pairwise
     )
 
     record = {
-        "evaluation": evaluation.to_dict(),
-        "kept": kept.to_dict(),
+        "evaluation": evaluation,
+        "kept": retention,
         "thresholds": settings.gate.model_dump(mode="json"),
         "leaks": data.leaks,
-        "verdict": verdict.to_dict(),
-        "advice": asdict(advice),
-        "claim": claimed.to_dict() if claimed else None,
-        "pairwise": pairwise.to_dict() if pairwise else None,
+        "verdict": verdict,
+        "advice": advice,
+        "claim": claimed,
+        "pairwise": pairwise,
         "champion": str(champion) if champion else None,
         "challenger": str(model),
     }
@@ -88,21 +89,13 @@ def judge_model(
             "has_champion": champion is not None,
             "leaks": data.leaks,
             "labels": digest(test.labels),
-            "by_seed": dict(claimed.to_dict()["by_seed"]) if claimed else {},
+            "by_seed": as_json(claimed.by_seed) if claimed else {},
         },
         parents={"model": model},
     )
-    return Judged(
-        answers,
-        evaluation,
-        kept,
-        verdict,
-        promote(run, model, verdict, evidence),
-        costs=_costs(run, answers),
-        advice=advice,
-        look=look,
-        claim=claimed,
-    )
+    told = replace(evaluation, costs=_costs(run, answers), advice=advice, claim=claimed)
+    promoted = promote(run, model, verdict, evidence)
+    return Judged(answers, told, retention, verdict, promoted)
 
 
 def _costs(run: Run, answers: Mapping[str, Dataset]) -> dict[str, Cost]:

@@ -5,6 +5,7 @@ event is a nudge; ``flows/reconcile.py`` starts what a lost one should have star
 """
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import polars as pl
@@ -13,10 +14,9 @@ from prefect import flow
 from annotation.queue import Pulled
 from annotation.queues import open_queue
 from flows.curate import Corpus
-from flows.drift_evidence import measure
-from flows.drift_windows import Watched, cut, intake, new_rows, reference_exchanges, watched
 from flows.engine.context import Run, open_run, say, say_once
 from flows.engine.home import MONITOR_LOCK, now
+from flows.engine.stage_runner import model_slot
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.review import push_next, settle_pairs, take_in, target
 from flows.services.automations import emit_drift
@@ -28,14 +28,20 @@ from pipeline.core.home import Home
 from pipeline.core.journal import parse
 from pipeline.core.outcome import table
 from pipeline.core.store import Dataset
+from pipeline.drift.check import collect, measure_signals, reference_rows
 from pipeline.drift.evidence import Evidence
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.logs import read_logs
 from pipeline.drift.policy import Decision, decide
+from pipeline.drift.signals import Inputs, damaged
+from pipeline.drift.windows import Watched, cut, intake, new_rows, reference_exchanges, watched
+from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings
+from pipeline.train.models.base_model import token_counter
 from schemas.chunks import Chunks
+from schemas.drift import DriftFeatures
 from schemas.exchanges import Exchanges
-from schemas.pairs import ScreenedPairs
+from schemas.pairs import Examples, ScreenedPairs
 
 if TYPE_CHECKING:
     from pandera.typing.polars import DataFrame
@@ -95,9 +101,28 @@ def _check(
     fresh = intake(home, about, data.examples, cast("DataFrame[Exchanges]", later), tested)
     windows = cut(fresh.texts, settings.monitor)
     learnable = new_rows(home, about, data.examples)
+    count_tokens = token_counter(base.path)
+    stored = run.store.read(about.reference, DriftFeatures)
     with LoadedModel(base, settings.model, run.store) as loaded:
-        measured = measure(run, about, fresh, windows, loaded, data, pulled, known)
-        decided = [_decide(run, evidence, learnable, window) for evidence, window in measured]
+        inputs = Inputs(
+            settings=settings,
+            watched=about,
+            intake=fresh,
+            reviews=pulled.reviews,
+            judged=run.store.read(about.examples, Examples),
+            examples=run.store.read(data.examples, Examples),
+            champion=partial(loaded.get, about.champion),
+            reference=reference_rows(stored, known, count_tokens),
+            window=table(DriftFeatures, []),
+        )
+        signals = measure_signals(inputs, "intake")
+        decided: list[Decision] = []
+        if windows or damaged(signals):
+            with model_slot():
+                decided = [
+                    _decide(run, evidence, learnable, window)
+                    for evidence, window in collect(inputs, signals, windows, count_tokens, now)
+                ]
     pending = ledger.pending(about.champion)
     if not decided and pending is not None:
         evidence = ledger.evidence(pending.id)
@@ -130,7 +155,7 @@ def _decide(run: Run, evidence: Evidence, learnable: int, window: "Window | None
         run.settings.retrain,
     )
     ledger.decide(evidence, decision, window)
-    say(f"monitor: {decision.action}: {'; '.join(decision.reasons)}")
+    say(f"monitor: {decision.action}: {reasons_line(decision.reasons)}")
     return decision
 
 
@@ -138,7 +163,7 @@ def _act(run: Run, decision: Decision, corpus: Corpus, screened: Dataset, pulled
     """Do what the last decision asks for; all of it can be done again without harm."""
     run.event("DECISION", "monitor", action=decision.action, evidence_id=decision.id)
     if decision.action == "retrain":
-        emit_drift(run.home, decision.id, "; ".join(decision.reasons))
+        emit_drift(run.home, decision.id, reasons_line(decision.reasons))
     elif decision.action == "review":
         evidence = Ledger(run.home, say_once).evidence(decision.id)
         far = [key for kind in evidence.kinds for key in kind.far] if evidence else []

@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Mapping
 from functools import partial
-from math import inf
 from typing import Any
 
 import polars as pl
@@ -13,20 +12,20 @@ from flows.engine.context import Run, say
 from flows.engine.stage_runner import run_stage
 from pipeline.core.cache import digest
 from pipeline.core.home import Home, ancestors
+from pipeline.core.record import read_json
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
-from pipeline.evaluate.measures.calibration import Calibration, Pairwise, calibrate, preferences
+from pipeline.evaluate.measures.calibration import calibrate, preferences
 from pipeline.evaluate.measures.llm_judge import (
     PROMPT_VERSION,
     Answer,
     Comparison,
     Winner,
-    WinRate,
     judge,
     win_rate,
 )
+from pipeline.evaluate.results import Pairwise
 from pipeline.evaluate.stages import COMPARED, PAIRWISE
-from pipeline.evaluate.statistics.intervals import Interval
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import JudgeSettings, TeacherSettings
@@ -77,27 +76,11 @@ def judge_pairwise(
         parents={"pairs": pairs},
     )
     record = json.loads((run.store.path(dataset) / COMPARED).read_text("utf-8"))
-    return read_pairwise(record), {"pairwise": dataset}
+    return read_json(Pairwise, record), {"pairwise": dataset}
 
 
 _APART = {"concurrency", "timeout_seconds", "max_retries", "base_url"}
 """Settings that change no reply, and the address, which may hold a password."""
-
-
-def read_pairwise(record: Mapping[str, Any]) -> Pairwise:
-    """Read what a judge said from its record."""
-    rates = {
-        arm: WinRate(**(rate | {"controlled": _interval(rate["controlled"])}))
-        for arm, rate in record["against"].items()
-    }
-    return Pairwise(record["judge"], Calibration(**record["calibration"]), rates)
-
-
-def _interval(ends: Mapping[str, float | None]) -> Interval:
-    low, high = ends["low"], ends["high"]
-    value = ends["value"]
-    assert value is not None
-    return Interval(value, -inf if low is None else low, inf if high is None else high)
 
 
 def _judge(run: Run) -> CachingTeacher:

@@ -10,6 +10,7 @@ from flows.engine.context import say, say_once
 from flows.engine.home import RUN_LOCK, now
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
+from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings
 
 DEPLOYMENT = "retrain/tuneloop"
@@ -45,7 +46,7 @@ def reconcile(settings: Settings) -> list[str]:
         return []
     run_deployment(
         DEPLOYMENT,
-        parameters={"evidence_id": decision.id, "reason": "; ".join(decision.reasons)},
+        parameters={"evidence_id": decision.id, "reason": reasons_line(decision.reasons)},
         timeout=0,
         idempotency_key=f"{decision.id}-{tries}",
         as_subflow=False,

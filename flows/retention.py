@@ -12,8 +12,8 @@ from pipeline.core.cache import digest
 from pipeline.core.stage import Given, Stage
 from pipeline.core.store import Dataset
 from pipeline.evaluate.measures.behaviour import Item, compare_behaviour, read_behaviour_items
+from pipeline.evaluate.results import Retention
 from pipeline.evaluate.retention.forgetting import GeneralSet, compare, read_general_set
-from pipeline.evaluate.retention.kept import Kept
 from pipeline.evaluate.stages import BEHAVIOUR, FORGETTING
 from pipeline.train.models.base_model import BaseModel
 from schemas.behaviour import BehaviourScores
@@ -41,9 +41,9 @@ def read_general(run: Run) -> General | None:
     return General(read_general_set(folder), items, settings.max_new_tokens)
 
 
-def measure_kept(
+def measure_retention(
     run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset, champion: Dataset | None
-) -> tuple[Kept, dict[str, Dataset]]:
+) -> tuple[Retention, dict[str, Dataset]]:
     """Measure base, champion and challenger on the general set and compare them.
 
     Each model is measured on everything before the next one is loaded.
@@ -53,7 +53,7 @@ def measure_kept(
     """
     general = read_general(run)
     if general is None:
-        return Kept(), {}
+        return Retention(), {}
     arms: Mapping[str, Dataset | None] = {"base": None, "champion": champion, "challenger": model}
     measured: dict[str, Dataset] = {}
     for arm, adapter in arms.items():
@@ -75,12 +75,12 @@ def measure_kept(
     if general.items:
         said = [run.store.read(measured[f"behaviour_{arm}"], BehaviourScores) for arm in SCORED]
         behaviour = compare_behaviour(*said)
-    kept = Kept(
+    retention = Retention(
         forgetting=compare(scores["base"], mine, settings),
         over_champion=compare(scores["champion"], mine, settings) if champion else None,
         behaviour=behaviour,
     )
-    return kept, measured
+    return retention, measured
 
 
 def general_scores(

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from flows.drift_windows import new_rows, watched
 from flows.engine.context import Run, open_run, say, say_once
 from flows.engine.home import now
 from flows.models.loaded_model import base_model
@@ -17,6 +16,7 @@ from pipeline.core.home import Home
 from pipeline.core.registry import CHAMPION
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Retrain, next_retrain_at
+from pipeline.drift.windows import new_rows, watched
 from pipeline.report.contents import Retraining
 from pipeline.settings import Settings
 

@@ -16,7 +16,7 @@ from flows.synthesize import generate_pairs
 from flows.training import TrainingData, build_examples, store_drift_baseline, train_model
 from flows.views.report import write_report
 from pipeline.core.store import Dataset
-from pipeline.evaluate.gate.judged import Judged
+from pipeline.evaluate.gate.gate import Judged
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel
@@ -60,4 +60,4 @@ def train_and_judge(
         judged = judge_model(run, base, data, test, model, loaded, prompted)
         store_drift_baseline(run, base, corpus, data, model, loaded)
     mirror(run.settings)
-    return replace(judged, foresight=foresight)
+    return replace(judged, evaluation=replace(judged.evaluation, foresight=foresight))

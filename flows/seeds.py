@@ -13,8 +13,9 @@ from flows.models.loaded_model import LoadedModel
 from flows.training import TrainingData, train_model
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
+from pipeline.evaluate.results import Claim
 from pipeline.evaluate.stages import SEED_LOSSES
-from pipeline.evaluate.statistics.claim import Claim, claim
+from pipeline.evaluate.statistics.claim import claim
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.stages import TRAIN
 from schemas.evaluation import Answers, SeedLosses

@@ -22,11 +22,12 @@ from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset
 from pipeline.core.home import Home, ancestors
 from pipeline.core.manifest import content_digest
+from pipeline.core.record import read_json
 from pipeline.core.registry import CHALLENGER
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.dedup.decontaminate import check_leaks
-from pipeline.evaluate.retention.frontier import Frontier, Point, frontier
+from pipeline.evaluate.retention.frontier import Frontier
 from pipeline.evaluate.stages import FORGETTING, SWEEP, SWEPT
 from pipeline.settings import Settings
 from pipeline.train.export.scale import check_scalable
@@ -144,9 +145,7 @@ def measure(run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset) -> F
 
 def read_frontier(folder: Path) -> Frontier:
     """Read what a sweep measured."""
-    record = json.loads((folder / SWEPT).read_text("utf-8"))
-    points = [Point(**{name: row[name] for name in Point.__slots__}) for row in record["points"]]
-    return frontier(points, record["limit"])
+    return read_json(Frontier, json.loads((folder / SWEPT).read_text("utf-8")))
 
 
 def table(found: Frontier) -> list[str]:
@@ -154,7 +153,7 @@ def table(found: Frontier) -> list[str]:
     lines = [f"{'scale':>7}{'validation loss':>18}{'rise':>9}  limit {found.limit:g}"]
     for point in found.points:
         marks = ["within" if point.rise <= found.limit else "above"]
-        marks += ["dominated"] if found.dominated(point) else []
+        marks += ["dominated"] if point.dominated else []
         marks += ["<- this one"] if point.scale == found.chosen else []
         lines.append(
             f"{point.scale:>7g}{point.validation_loss:>18.3f}{point.rise:>+9.3f}  "

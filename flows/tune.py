@@ -20,6 +20,7 @@ from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import SettingsError
 from pipeline.core.home import Home
 from pipeline.core.manifest import content_digest
+from pipeline.core.record import as_json
 from pipeline.core.store import Dataset
 from pipeline.settings import Settings
 from pipeline.train.methods import METHODS
@@ -88,7 +89,7 @@ def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
     with StageProgress("tune") as bar:
         study = search(job, folder, say, bar)
     choice = choose(study, settings.tune, why)
-    write_atomically(folder / "choice.json", json.dumps(choice.to_dict(), indent=1).encode())
+    write_atomically(folder / "choice.json", json.dumps(as_json(choice), indent=1).encode())
     return choice
 
 

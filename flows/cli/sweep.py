@@ -24,6 +24,7 @@ def sweep(options: Options, model: str, scale: float | None) -> None:
     """
     from flows.cli.launch import launch
     from pipeline.core.home import Home
+    from pipeline.core.record import as_json
 
     settings = options.settings()
     report = launch("sweep", settings, model=model, scale=scale)
@@ -32,8 +33,8 @@ def sweep(options: Options, model: str, scale: float | None) -> None:
     home = Home.at(settings.paths.home)
     found = read_frontier(home.store.path(home.dataset("sweep")))
     if options.json:
-        gate = report.gate.model_dump(mode="json") if report and report.gate else None
-        click.echo(json.dumps(found.to_dict() | {"gate": gate}))
+        gate = as_json(report.gate) if report else None
+        click.echo(json.dumps(as_json(found) | {"gate": gate}))
         return
     for line in table(found):
         click.echo(line)

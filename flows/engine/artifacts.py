@@ -6,6 +6,7 @@ A key keeps its history: ``stages``, ``ledger``, ``report``, ``evaluation``, ``g
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from pipeline.core.record import as_json
 from pipeline.report.contents import Report
 from pipeline.report.evaluation_text import evaluation_table
 from pipeline.report.text import drift_markdown, markdown_summary, retrain_summary
@@ -33,7 +34,7 @@ def send_artifacts(report: Report) -> None:
     if report.gate is not None:
         create_table_artifact(
             key="gate",
-            table=[reason.model_dump(mode="json") for reason in report.gate.reasons],
+            table=as_json(report.gate.reasons),
             description=report.gate.summary,
         )
     if report.drift is not None and report.drift.decision is not None:

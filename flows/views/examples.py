@@ -12,7 +12,7 @@ from pipeline.report import contents
 from schemas.documents import Redactions
 
 if TYPE_CHECKING:
-    from pipeline.evaluate.gate.judged import Judged
+    from pipeline.evaluate.gate.gate import Judged
 
 EXAMPLES = 3
 """Dropped rows shown for each reason."""

@@ -2,10 +2,10 @@
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from flows.engine.artifacts import send_artifacts
 from flows.engine.console import console
@@ -23,18 +23,17 @@ from flows.views.examples import (
 )
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home
-from pipeline.core.store import Dataset
-from pipeline.drift.baseline import summary
+from pipeline.drift.baseline import spreads
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.report import contents
 from pipeline.report.html import render
-from pipeline.report.tuning import Tuning
 from schemas.drift import DriftFeatures
 
 if TYPE_CHECKING:
-    from pipeline.evaluate.gate.judged import Judged
+    from pipeline.evaluate.comparison import Comparison
+    from pipeline.evaluate.gate.gate import Judged
     from pipeline.train.tune.choice import Choice
 
 FUNNEL = {
@@ -56,7 +55,7 @@ def write_report(
     judged: "Judged | None" = None,
     drift: Decision | None = None,
     retrain: contents.Retraining | None = None,
-    comparison: contents.Comparison | None = None,
+    comparison: "Comparison | None" = None,
     tuning: "Choice | None" = None,
 ) -> contents.Report:
     """Build the report of a run, write report.html and report.json, send artifacts.
@@ -81,7 +80,7 @@ def write_report(
         drift=_drift(run, drift),
         retrain=retrain,
         comparison=comparison,
-        tuning=_tuning(tuning) if tuning else None,
+        tuning=tuning,
         redaction=redaction(run),
         repeated=repeated(run),
         drop_examples=drop_examples(run),
@@ -112,10 +111,6 @@ def _run(run: Run) -> contents.Run:
         command=" ".join(["tuneloop", *sys.argv[1:]]),
         exit=0,
     )
-
-
-def _tuning(choice: "Choice") -> Tuning:
-    return Tuning.model_validate(choice.to_dict() | {"settings": choice.settings})
 
 
 def _stages(run: Run) -> tuple[contents.Stage, ...]:
@@ -199,20 +194,12 @@ def _training(run: Run) -> contents.Training | None:
 
 
 def _judgement(run: Run, judged: "Judged") -> dict[str, Any]:
-    known = contents.Evaluation.model_fields
-    evaluation = judged.evaluation.to_dict() | {
-        "confidence": run.settings.evaluate.confidence,
-        "costs": {arm: cost.to_dict() for arm, cost in judged.costs.items()},
-        "advice": asdict(judged.advice),
-        "look": judged.look,
-        "foresight": judged.foresight.to_dict() if judged.foresight else None,
-        "claim": judged.claim.to_dict() if judged.claim else None,
-    }
-    verdict = judged.verdict.to_dict() | {"promoted": judged.promoted}
     return {
-        "evaluation": {key: value for key, value in evaluation.items() if key in known},
-        "gate": verdict,
-        **judged.kept.to_dict(),
+        "evaluation": judged.evaluation,
+        "gate": replace(judged.verdict, promoted=judged.promoted),
+        "forgetting": judged.retention.forgetting,
+        "over_champion": judged.retention.over_champion,
+        "behaviour": judged.retention.behaviour,
         "answers": answers(run, judged),
     }
 
@@ -222,24 +209,18 @@ def _drift(run: Run, decision: Decision | None) -> contents.Drift | None:
     if dataset is None and decision is None:
         return None
     ledger = Ledger(run.home, say_once)
+    reference = None
+    if dataset is not None:
+        features = spreads(run.store.read(dataset, DriftFeatures))
+        reference = contents.Reference(
+            fingerprint=dataset.fingerprint, rows=dataset.rows, features=features
+        )
     return contents.Drift(
-        reference=_reference(run, dataset) if dataset else None,
+        reference=reference,
         evidence=ledger.evidence(decision.id) if decision else None,
         decision=decision,
         history=tuple(ledger.decisions()),
     )
-
-
-def _reference(run: Run, dataset: Dataset) -> contents.Reference:
-    described = summary(run.store.read(dataset, DriftFeatures))
-    features = {}
-    for kind, by_name in described.items():
-        for name, about in by_name.items():
-            points = cast("dict[str, float]", about["quantiles"])
-            features[f"{kind} {name}"] = contents.Feature(
-                low=points["0.05"], median=points["0.5"], high=points["0.95"]
-            )
-    return contents.Reference(fingerprint=dataset.fingerprint, rows=dataset.rows, features=features)
 
 
 def _lineage(run: Run) -> contents.Lineage:

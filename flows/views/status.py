@@ -23,6 +23,8 @@ from pipeline.core.registry import CHALLENGER, CHAMPION, Registry
 from pipeline.core.store import Store
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import next_retrain_at
+from pipeline.drift.reasons import Reason
+from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings
 
 Facts = dict[str, Any]
@@ -173,7 +175,8 @@ def _ref_line(ref: Facts | None, none: str) -> str:
 def _decision_lines(decision: Facts | None) -> list[str]:
     if decision is None:
         return ["no check yet"]
-    return [f"{decision['action']} at {_local(decision['at'])}", *decision["reasons"]]
+    lines = (reasons_line([Reason.model_validate(row)]) for row in decision["reasons"])
+    return [f"{decision['action']} at {_local(decision['at'])}", *lines]
 
 
 def _retrain_lines(facts: Facts) -> list[str]:

@@ -3,20 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.outcome import Drop, Outcome, drops
 from pipeline.core.stage import Stage
+from pipeline.drift.evidence import Spread
 from pipeline.drift.features import FEATURES, features
-from pipeline.drift.sampling import sample
+from pipeline.drift.sampling import LOSS_ROWS, row_losses, sample
+from pipeline.drift.shape import spread
 from schemas.drift import KINDS, DriftFeatures
-
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-Summary = dict[str, dict[str, float | dict[str, float]]]
 
 
 def baseline(
@@ -51,30 +47,16 @@ def baseline(
     )
 
 
-def summary(measured: DataFrame[DriftFeatures]) -> dict[str, Summary]:
-    """Describe each feature by kind of text.
+def spreads(measured: DataFrame[DriftFeatures]) -> dict[str, Spread]:
+    """Return the quantiles of each feature, by kind of text and feature: ``document tokens``.
 
-    Returns:
-        ``{kind: {feature: {count, mean, sd, quantiles: {"0.05": ...}}}}``; a feature that no
-        text of the kind has is left out, and ``sd`` is 0 for a single value.
+    A feature that no text of the kind has is left out.
     """
-    described: dict[str, Summary] = {}
-    for kind in KINDS:
-        rows = measured.filter(kind=kind)
-        values = {name: rows[name].drop_nulls().cast(pl.Float64).to_numpy() for name in FEATURES}
-        present = {name: column for name, column in values.items() if len(column)}
-        if present:
-            described[kind] = {name: _describe(column) for name, column in present.items()}
-    return described
-
-
-def _describe(column: NDArray[np.float64]) -> dict[str, float | dict[str, float]]:
-    points = np.quantile(column, QUANTILES)
     return {
-        "count": float(len(column)),
-        "mean": float(column.mean()),
-        "sd": float(column.std(ddof=1)) if len(column) > 1 else 0.0,
-        "quantiles": {str(at): float(point) for at, point in zip(QUANTILES, points, strict=True)},
+        f"{kind} {name}": spread(values.cast(pl.Float64).to_numpy())
+        for kind in KINDS
+        for name in FEATURES
+        if (values := measured.filter(kind=kind)[name].drop_nulls()).len()
     }
 
 
@@ -93,8 +75,6 @@ def model_baseline(
         seed: of the sample whose losses are measured, as large for documents as for pairs: a
             drift check compares like with like.
     """
-    from pipeline.drift.model_signal import LOSS_ROWS, row_losses
-
     measured = pl.concat([sample(texts.filter(kind=kind), seed, LOSS_ROWS) for kind in KINDS])
     losses = row_losses(*model(), measured["text"].to_list())
     return baseline(texts, count_tokens, dict(zip(measured["id"], losses, strict=True)))

@@ -1,21 +1,100 @@
-"""All tests of new texts against the reference, kind by kind."""
+"""One drift check: all tests of new texts against the reference, and the signals."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import digest
-from pipeline.drift.evidence import KindEvidence
+from pipeline.drift.evidence import Evidence, KindEvidence, Signal
+from pipeline.drift.features import exchange_texts, features
+from pipeline.drift.ledger import Window
 from pipeline.drift.policy import POLICY_VERSION
-from pipeline.drift.sampling import sample
+from pipeline.drift.sampling import LOSS_ROWS, row_losses, sample
 from pipeline.drift.shape import shape
+from pipeline.drift.signals import SIGNALS, Inputs
 from pipeline.drift.two_sample import two_sample
 from pipeline.settings import MonitorSettings
 from schemas.drift import KINDS, DriftFeatures
+from schemas.exchanges import Exchanges
 
 CHECK_VERSION = 1
 """Raise it when the same rows give another result: evidence then has another id."""
+
+
+def measure_signals(inputs: Inputs, takes: str) -> dict[str, Signal]:
+    """Measure the signals that take one kind of input, as :class:`DriftSignal` names it."""
+    chosen = [signal for signal in SIGNALS.values() if signal.takes == takes]
+    measured = {signal.name: signal.measure(inputs) for signal in chosen}
+    return {name: found for name, found in measured.items() if found is not None}
+
+
+def collect(
+    inputs: Inputs,
+    signals: Mapping[str, Signal],
+    windows: Sequence[pl.DataFrame],
+    count_tokens: Callable[[str], int],
+    now: Callable[[], str],
+) -> Iterator[tuple[Evidence, Window]]:
+    """Yield the evidence of each window; without windows that of one without texts.
+
+    Args:
+        inputs: with the rows that windows are compared with as ``reference``.
+        signals: those of the intake.
+        windows: texts, from :func:`pipeline.drift.windows.cut`. The last one also takes the rows
+            that were dropped, so that they are looked at once.
+        count_tokens: length of a text by the tokenizer of the base model.
+        now: the clock, UTC, ISO 8601.
+    """
+    settings = inputs.settings.monitor
+    once = {**signals, **measure_signals(inputs, "champion")}
+    champion, reference = str(inputs.watched.champion.fingerprint), inputs.watched.reference
+    windows = windows or [inputs.intake.texts.clear()]
+    for number, texts in enumerate(windows, start=1):
+        ids = texts["id"].to_list()
+        if number == len(windows):
+            ids += sorted(inputs.intake.dropped | inputs.intake.duplicates)
+        window = _window_features(inputs, texts, count_tokens)
+        measured = measure_signals(replace(inputs, window=window), "window")
+        evidence = Evidence(
+            id=evidence_id(reference.fingerprint, digest(sorted(ids)), settings),
+            at=now(),
+            reference=reference.fingerprint,
+            model=champion,
+            kinds=check_drift(inputs.reference, window, settings),
+            signals=once | measured,
+            alpha=settings.alpha,
+        )
+        watermark = {"at": evidence.at, "reference": evidence.reference, "model": evidence.model}
+        yield evidence, Window(evidence_id=evidence.id, ids=tuple(ids), **watermark)
+
+
+def reference_rows(
+    stored: DataFrame[DriftFeatures],
+    known: DataFrame[Exchanges],
+    count_tokens: Callable[[str], int],
+) -> DataFrame[DriftFeatures]:
+    """Return what windows are compared with: the stored reference, and known exchanges.
+
+    Like with like: the new pairs come from the teacher, so gold ones are no measure for them.
+    """
+    like = stored.filter((pl.col("kind") != "pair") | (pl.col("category") == "grounded"))
+    served = features(exchange_texts(known), count_tokens)
+    return cast("DataFrame[DriftFeatures]", pl.concat([like, served]))
+
+
+def _window_features(
+    inputs: Inputs, texts: pl.DataFrame, count_tokens: Callable[[str], int]
+) -> DataFrame[DriftFeatures]:
+    seed, kinds = inputs.settings.monitor.seed, ("document", "pair")
+    drawn = pl.concat([sample(texts.filter(kind=kind), seed, LOSS_ROWS) for kind in kinds])
+    losses: dict[str, float | None] = {}
+    if drawn.height:
+        values = row_losses(*inputs.champion(), drawn["text"].to_list())
+        losses = dict(zip(drawn["id"], values, strict=True))
+    return features(texts, count_tokens, losses)
 
 
 def check_drift(

@@ -3,16 +3,16 @@
 Every number that a decision rests on is in here, with the threshold it was held against.
 """
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from pipeline.core.record import Record
+
+OLD_SIGNALS = ("loss", "performance", "rejected", "quarantined", "duplicates")
 
 
-class Part(BaseModel):
-    """Frozen and JSON-able; a misspelt field is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Spread(Part):
+class Spread(Record):
     """Quantiles of one feature on one side."""
 
     low: float
@@ -22,7 +22,7 @@ class Spread(Part):
     """95 % quantile."""
 
 
-class FeatureShift(Part):
+class FeatureShift(Record):
     """One shape feature, or the share of one category: reference against window."""
 
     name: str
@@ -42,7 +42,7 @@ class FeatureShift(Part):
     """Significant after Benjamini-Hochberg over all features, and above the threshold."""
 
 
-class Gram(Part):
+class Gram(Record):
     """A word or character n-gram that tells the window from the reference."""
 
     text: str
@@ -55,7 +55,7 @@ class Gram(Part):
     share_window: float
 
 
-class TwoSample(Part):
+class TwoSample(Record):
     """Classifier two-sample test: can reference and window be told apart by their words?"""
 
     auc: float
@@ -69,7 +69,7 @@ class TwoSample(Part):
     """Those that moved, most telling first."""
 
 
-class ShapeTest(Part):
+class ShapeTest(Record):
     """Did any shape feature or share move further than chance, and far enough to matter?"""
 
     p_value: float
@@ -81,8 +81,8 @@ class ShapeTest(Part):
     far as ``monitor.min_auc`` asks of words; the furthest first."""
 
 
-class Signal(Part):
-    """One number with its reference: loss, rejected share, quarantined share, performance."""
+class Signal(Record):
+    """One number of the window with its reference: a mean loss, or a share of rows."""
 
     name: str
     reference: float
@@ -98,7 +98,7 @@ class Signal(Part):
     """Whether the window is worse by more than chance and by more than the threshold."""
 
 
-class KindEvidence(Part):
+class KindEvidence(Record):
     """All tests on texts of one kind (document, pair, exchange)."""
 
     kind: str
@@ -112,7 +112,7 @@ class KindEvidence(Part):
     """Ids of the window's texts that look least like the reference, the farthest first."""
 
 
-class Evidence(Part):
+class Evidence(Record):
     """One drift check."""
 
     id: str
@@ -124,29 +124,20 @@ class Evidence(Part):
     model: str
     """Champion that is watched."""
     kinds: tuple[KindEvidence, ...] = ()
-    loss: Signal | None = None
-    """Champion's nats a token on the window against the reference."""
-    performance: Signal | None = None
-    """Champion's loss on responses: freshly accepted pairs against the test set."""
-    rejected: Signal | None = None
-    """Share of reviewed pairs that people rejected: new ones against those before."""
-    quarantined: Signal | None = None
-    """Share of newly read rows that ingest and cleaning dropped."""
-    duplicates: Signal | None = None
-    """Share of newly read documents that repeat another."""
+    signals: dict[str, Signal] = Field(default_factory=dict)
+    """Those that were measured, by their name on the shelf (:mod:`pipeline.drift.signals`)."""
     alpha: float
     """False-alarm rate of each primary test in one window."""
 
-    @property
-    def drifted(self) -> bool:
-        """Whether a primary test fired: words or shape of any kind of text, or performance."""
-        tests = [test for kind in self.kinds for test in (kind.two_sample, kind.shape)]
-        by_texts = any(test.drifted for test in tests if test)
-        return by_texts or bool(self.performance and self.performance.worse)
+    @model_validator(mode="before")
+    @classmethod
+    def _signals_in_one_field(cls, value: Any) -> Any:
+        """Read evidence of before issue 14, which had a field for each signal."""
+        if not isinstance(value, dict) or "signals" in value:
+            return value
+        old = {name: value[name] for name in OLD_SIGNALS if value.get(name) is not None}
+        return {key: value[key] for key in value if key not in OLD_SIGNALS} | {"signals": old}
 
-    @property
-    def broken(self) -> bool:
-        """Whether ingest looks wrong rather than the data different."""
-        return bool(self.quarantined and self.quarantined.worse) or bool(
-            self.duplicates and self.duplicates.worse
-        )
+    def worse(self, name: str) -> bool:
+        """Whether a signal was measured and is worse."""
+        return name in self.signals and self.signals[name].worse

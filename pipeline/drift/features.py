@@ -16,17 +16,17 @@ from schemas.drift import DriftFeatures
 from schemas.exchanges import Exchanges
 from schemas.pairs import Examples
 
-FEATURES = (
-    "characters",
-    "tokens",
-    "type_token_ratio",
-    "compression_ratio",
-    "digit_share",
-    "non_ascii_share",
-    "code_share",
-    "loss",
-)
-"""Numeric columns of DriftFeatures, in the order of a report."""
+FEATURES = {
+    "characters": "Length in characters",
+    "tokens": "Length in tokens",
+    "type_token_ratio": "Word variety",
+    "compression_ratio": "Compressed size",
+    "digit_share": "Digits",
+    "non_ascii_share": "Beyond ASCII",
+    "code_share": "Code",
+    "loss": "Champion's loss",
+}
+"""Numeric columns of DriftFeatures as a report calls them, in its order."""
 
 TYPE_TOKEN_WORDS = 200
 """The type-token ratio falls with length, so it is taken over as many words in every text."""

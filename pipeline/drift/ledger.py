@@ -19,14 +19,15 @@ from pydantic import ValidationError
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import StoreError
 from pipeline.core.journal import append, read_rows
+from pipeline.core.record import Record
 from pipeline.core.store import Dataset
-from pipeline.drift.evidence import Evidence, Part
+from pipeline.drift.evidence import Evidence
 from pipeline.drift.policy import Decision, Retrain
 
-P = TypeVar("P", bound=Part)
+P = TypeVar("P", bound=Record)
 
 
-class Window(Part):
+class Window(Record):
     """Texts that were tested together; they are not tested again against this reference."""
 
     evidence_id: str
@@ -127,5 +128,5 @@ class Ledger:
                 ) from error
         return rows
 
-    def _append(self, name: str, rows: Iterable[Part]) -> None:
+    def _append(self, name: str, rows: Iterable[Record]) -> None:
         append(self.folder / name, [row.model_dump(mode="json") for row in rows])

@@ -12,8 +12,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from pipeline.drift.evidence import Evidence, Part
-from pipeline.drift.reasons import ingest_reasons, model_reasons, shift_reasons
+from pydantic import JsonValue
+
+from pipeline.core.record import Record
+from pipeline.drift.evidence import Evidence
+from pipeline.drift.reasons import Reason, any_worse, reason, shift_reasons, signal_reasons
+from pipeline.drift.signals import damaged, of_role
 from pipeline.settings import MonitorSettings, RetrainSettings
 
 POLICY_VERSION = 1
@@ -31,7 +35,7 @@ Action = Literal["ok", "watch", "review", "retrain", "broken"]
 State = Literal["ok", "suspect", "confirmed", "cooldown"]
 
 
-class Decision(Part):
+class Decision(Record):
     """A row of the decision ledger, without the evidence file it names."""
 
     id: str
@@ -45,8 +49,8 @@ class Decision(Part):
     """Whether a primary test fired in this window (with hysteresis)."""
     auc: float | None
     """Largest two-sample area of the window."""
-    reasons: tuple[str, ...]
-    """Sentences for a person: what moved, what held a retrain back."""
+    reasons: tuple[Reason, ...]
+    """What moved, and what held a retrain back."""
     new_rows: int
     """Rows to learn from that the champion has not seen."""
     next_retrain_at: str | None
@@ -55,7 +59,7 @@ class Decision(Part):
     model: str
 
 
-class Retrain(Part):
+class Retrain(Record):
     """A row of the retrain ledger."""
 
     evidence_id: str
@@ -81,7 +85,7 @@ class _Standing(NamedTuple):
 class _Choice(NamedTuple):
     action: Action
     state: State
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
 
 
 def decide(
@@ -120,10 +124,11 @@ def decide(
     ]
     following = next_retrain_at(retrains, now, retrain)
     standing = _standing(evidence, series, monitor)
-    if evidence.broken:
+    if damaged(evidence.signals):
         before: State = series[-1].state if series else "ok"
         standing = standing._replace(state=before, drifted=False)
-        choice = _Choice("broken", before, ingest_reasons(evidence))
+        reasons = (*signal_reasons(evidence, "damage"), reason("damage"))
+        choice = _Choice("broken", before, reasons)
     elif standing.state == "ok":
         choice = _Choice("ok", "ok", _calm(evidence))
     elif standing.state == "suspect":
@@ -184,11 +189,11 @@ def _standing(
     auc = max(areas, default=None)
     before: State = series[-1].state if series else "ok"
     still = before != "ok" and auc is not None and auc >= monitor.leave_auc
-    drifted = evidence.drifted or still
+    drifted = primary_fired(evidence) or still
     past = series[-(monitor.windows - 1) :] if monitor.windows > 1 else []
     count = sum(row.drifted for row in past) + drifted
     if drifted:
-        worse = bool(evidence.performance and evidence.performance.worse)
+        worse = any_worse(evidence, "performance")
         known = before in ("confirmed", "cooldown")
         state: State = "confirmed" if worse or known or count >= monitor.confirm else "suspect"
     elif auc is None:
@@ -198,49 +203,57 @@ def _standing(
     return _Standing("confirmed" if state == "cooldown" else state, drifted, auc, count)
 
 
+def primary_fired(evidence: Evidence) -> bool:
+    """Whether a primary test fired: words or shape of any kind of text, or performance."""
+    tests = [test for kind in evidence.kinds for test in (kind.two_sample, kind.shape)]
+    return any(test.drifted for test in tests if test) or any_worse(evidence, "performance")
+
+
 def _confirmed(
     evidence: Evidence,
     standing: _Standing,
     new_rows: int,
     following: str | None,
-    held: str | None,
+    held: Reason | None,
     monitor: MonitorSettings,
     retrain: RetrainSettings,
 ) -> _Choice:
-    found = shift_reasons(evidence)
-    if standing.drifted:
-        found += (f"{standing.hits} of the last {monitor.windows} windows drifted",)
-    else:
-        found += ("drift was confirmed before, and this window had too few texts to test",)
-    model = model_reasons(evidence)
-    rows = f"{new_rows} new rows to learn from, {retrain.min_new_rows} are asked for"
+    moved = reason("windows", hits=standing.hits, windows=monitor.windows)
+    if not standing.drifted:
+        moved = reason("confirmed_before")
+    shown = (
+        *shift_reasons(evidence),
+        moved,
+        *signal_reasons(evidence, "performance", "loss", "warning"),
+    )
+    rows: dict[str, JsonValue] = {"rows": new_rows, "needed": retrain.min_new_rows}
     state: State = "confirmed" if following is None else "cooldown"
     if held is not None:
-        return _Choice("watch", state, (*found, *model, held))
+        return _Choice("watch", state, (*shown, held))
     if new_rows < retrain.min_new_rows:
-        why = f"only {rows}: people should review pairs of the new texts"
-        return _Choice("review", state, (*found, *model, why))
-    worse = evidence.performance is not None and evidence.performance.worse
-    measured = evidence.loss is not None and evidence.loss.rows_window > 0
-    if not worse and measured and not (evidence.loss and evidence.loss.worse):
-        why = "the champion does no worse on the new texts, so nothing is trained"
-        return _Choice("watch", state, (*found, *model, why))
+        return _Choice("review", state, (*shown, reason("few_rows", **rows)))
+    worse = any_worse(evidence, "performance")
+    losses = [evidence.signals[name] for name in of_role("loss") if name in evidence.signals]
+    measured = any(signal.rows_window for signal in losses)
+    if not worse and measured and not any_worse(evidence, "loss"):
+        return _Choice("watch", state, (*shown, reason("no_worse")))
     if following is not None:
-        why = f"a retrain is due and held back until {following}: {_held_by(retrain)}"
-        return _Choice("watch", "cooldown", (*found, *model, rows, why))
+        days, most = retrain.cooldown_days, retrain.max_in_30_days
+        why = reason("cooldown", until=following, days=days, most=most)
+        return _Choice("watch", "cooldown", (*shown, reason("rows", **rows), why))
     if not worse and not measured:
-        model += ("the champion's loss on the new texts was not measured: drift alone decides",)
-    return _Choice("retrain", "confirmed", (*found, *model, rows))
+        shown += (reason("no_loss"),)
+    return _Choice("retrain", "confirmed", (*shown, reason("rows", **rows)))
 
 
 def _underway(
     evidence: Evidence, decisions: Sequence[Decision], retrains: Sequence[Retrain], now: str
-) -> str | None:
-    """Return the sentence that a retrain of this evidence or series was decided, or None."""
+) -> Reason | None:
+    """Return the reason that a retrain of this evidence or series was decided, or None."""
     if any(row.id == evidence.id and row.action == "retrain" for row in decisions) or any(
         row.evidence_id == evidence.id for row in retrains
     ):
-        return "this evidence was decided on before: the same evidence never trains twice"
+        return reason("decided_before")
     ended = [row for row in retrains if row.outcome != "started"]
     settled = [_time(row.at) for row in ended if row.outcome != "failed"]
     for row in decisions:
@@ -250,44 +263,31 @@ def _underway(
             and not any(end.evidence_id == row.id for end in ended)
             and not any(at > _time(row.at) for at in settled)
         ):
-            return f"the retrain decided at {row.at} has not ended"
+            return reason("decided", at=row.at)
     over = {(row.run, row.evidence_id) for row in ended}
     for start in retrains:
         recent = _time(now) - _time(start.at) < RUNNING
         if start.outcome == "started" and recent and (start.run, start.evidence_id) not in over:
-            return f"the retrain started at {start.at} ({start.run}) has not ended"
+            return reason("started", at=start.at, run=start.run)
     return None
 
 
-def _calm(evidence: Evidence) -> tuple[str, ...]:
+def _calm(evidence: Evidence) -> tuple[Reason, ...]:
     if not any(kind.two_sample or kind.shape for kind in evidence.kinds):
-        return ("too few texts to test, new ones or those that the champion was trained on",)
-    return ("no primary test fired", *shift_reasons(evidence))
+        return (reason("too_few"),)
+    return (reason("calm"), *shift_reasons(evidence))
 
 
 def _suspicion(
     evidence: Evidence, standing: _Standing, monitor: MonitorSettings
-) -> tuple[str, ...]:
-    found = shift_reasons(evidence)
+) -> tuple[Reason, ...]:
+    moved = list(shift_reasons(evidence))
     if not standing.drifted:
-        found += ("this window had too few texts to test",)
-    elif not evidence.drifted:
-        found += (
-            f"no primary test fired, but the area {standing.auc:.2f} is not yet below "
-            f"{monitor.leave_auc:g}",
-        )
-    why = (
-        f"{standing.hits} of the last {monitor.windows} windows drifted, "
-        f"{monitor.confirm} are asked for"
-    )
-    return (*found, why)
-
-
-def _held_by(retrain: RetrainSettings) -> str:
-    return (
-        f"{retrain.cooldown_days:g} days of cooldown, longer after lost challenges, and at most "
-        f"{retrain.max_in_30_days} retrains in 30 days"
-    )
+        moved.append(reason("window_small"))
+    elif not primary_fired(evidence):
+        moved.append(reason("hysteresis", auc=standing.auc, limit=monitor.leave_auc))
+    counts: dict[str, JsonValue] = {"hits": standing.hits, "windows": monitor.windows}
+    return (*moved, reason("windows_needed", **counts, needed=monitor.confirm))
 
 
 def _latest(decisions: Sequence[Decision]) -> list[Decision]:

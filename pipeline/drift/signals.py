@@ -1,147 +1,195 @@
-"""Single numbers of a window against the reference: shares of rows, and mean losses."""
+"""The shelf of drift signals: single numbers that are held against the reference.
 
-from collections.abc import Sequence
-from math import hypot
+A signal is added with a function and an entry in :data:`SIGNALS`. Evidence, policy, reasons and
+the report follow from the entry.
+"""
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import binom, binomtest, hypergeom
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
 
 from pipeline.drift.evidence import Signal
-from pipeline.evaluate.statistics.intervals import cluster_bootstrap, expanded_tail
+from pipeline.drift.signal_tests import loss_signal, share_signal
+from pipeline.drift.windows import Intake, Watched
+from pipeline.settings import Settings
+from schemas.drift import DriftFeatures
+from schemas.pairs import Examples
+from schemas.reviews import Reviews
 
-DRAWS = 4_000
-"""Of the bootstrap: 40 of them lie beyond a bound of level 0.01."""
+MIN_FRESH = 20
+"""Freshly accepted pairs below which their loss says nothing about performance."""
+MIN_REVIEWED = 20
+"""Reviewed pairs, likewise."""
 
-Floats = NDArray[np.float64]
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What signals are measured on."""
+
+    settings: Settings
+    watched: Watched
+    intake: Intake
+    reviews: DataFrame[Reviews]
+    judged: DataFrame[Examples]
+    """Examples that the champion was trained and judged on."""
+    examples: DataFrame[Examples]
+    """Examples as training would see them now."""
+    champion: Callable[[], tuple[Any, Any]]
+    """Loads the champion and its tokenizer."""
+    reference: DataFrame[DriftFeatures]
+    window: DataFrame[DriftFeatures]
+    """Both without rows until the windows are measured."""
 
 
-def share_signal(
-    name: str,
-    hits_reference: int,
-    rows_reference: int,
-    hits_window: int,
-    rows_window: int,
-    margin: float,
-    alpha: float,
-    most: float | None = None,
-) -> Signal:
-    """Compare two shares of rows: is the window's higher?
+@dataclass(frozen=True, slots=True)
+class DriftSignal:
+    """A signal on the shelf."""
 
-    Args:
-        name: of the signal.
-        hits_reference: rows of the reference that count.
-        rows_reference: rows of the reference; 0 when there is none to compare with.
-        hits_window: rows of the window that count.
-        rows_window: rows of the window; 0 when nothing is new.
-        margin: difference up to which a higher share does not matter.
-        alpha: level of the test (Fisher's exact one, one-sided) and of the interval.
-        most: share above which the window is worse whatever the reference has; a window too
-            small to be sure of that at level alpha (exact binomial) does not count.
+    name: str
+    title: str
+    """In the report's table."""
+    reason: str
+    """In the sentence that gives it as a reason."""
+    takes: Literal["intake", "champion", "window"]
+    """``intake``: what was read and reviewed, no model; ``champion``: asks it, once a check;
+    ``window``: the features of each window."""
+    role: Literal["damage", "performance", "loss", "warning"]
+    """What follows where it is worse. ``damage``: ingest is broken, nothing is trained;
+    ``performance``: drift by itself; ``loss``: training helps; ``warning``: it is said."""
+    measure: Callable[[Inputs], Signal | None]
+    """None where there is too little to compare."""
+    share: bool = False
+    """A share of rows; else nats a token."""
 
-    Returns:
-        The signal, with Newcombe's interval of the difference. Without rows on a side the share
-        is 0 and nothing is worse than it.
-    """
-    before = hits_reference / rows_reference if rows_reference else 0.0
-    after = hits_window / rows_window if rows_window else 0.0
-    worse, low, high, p_value = False, None, None, None
-    if rows_reference and rows_window:
-        hits, rows = hits_reference + hits_window, rows_reference + rows_window
-        p_value = float(hypergeom.sf(hits_window - 1, rows, hits, rows_window))
-        low, high = _newcombe((hits_reference, rows_reference), (hits_window, rows_window), alpha)
-        worse = p_value < alpha and after - before > margin
-    if most is not None and rows_window:
-        worse |= after > most and float(binom.sf(hits_window - 1, rows_window, most)) < alpha
-    return Signal(
-        name=name,
-        reference=before,
-        window=after,
-        rows_reference=rows_reference,
-        rows_window=rows_window,
-        low=low,
-        high=high,
-        p_value=p_value,
-        threshold=margin,
-        worse=worse,
+
+def performance(inputs: Inputs) -> Signal | None:
+    """Compare the champion's loss on freshly accepted responses with that on its test set."""
+    from pipeline.evaluate.answers.answers import response_losses
+
+    accepted = inputs.examples.filter(
+        pl.col("status").is_in(["accepted", "edited"])
+        & ~pl.col("pair_id").is_in(inputs.judged["pair_id"].to_list())
+    )
+    test = inputs.judged.filter(split="test")
+    if accepted.height < MIN_FRESH or not test.height:
+        return None
+    settings = inputs.settings.monitor
+    losses, clusters = [], []
+    for rows in (test, accepted):
+        examples = cast("DataFrame[Examples]", rows)
+        measured = response_losses(examples, *inputs.champion(), inputs.settings.evaluate)
+        cluster_of = dict(rows.select("pair_id", "cluster_id").iter_rows())
+        losses.append(list(measured.values()))
+        clusters.append([cluster_of[pair] for pair in measured])
+    margin, alpha = settings.performance_margin, settings.alpha
+    return loss_signal(
+        "performance", losses[0], losses[1], margin, alpha, settings.seed, clusters[0], clusters[1]
     )
 
 
-def loss_signal(
-    name: str,
-    reference: Sequence[float | None],
-    window: Sequence[float | None],
-    margin: float,
-    alpha: float,
-    seed: int,
-    groups_reference: Sequence[str] | None = None,
-    groups_window: Sequence[str] | None = None,
-) -> Signal:
-    """Compare two mean losses by a bootstrap of whole groups.
-
-    Args:
-        name: of the signal.
-        reference: nats a token of each row; None where it could not be measured.
-        window: likewise.
-        margin: nats by which the window must be higher at least.
-        alpha: level of the lower bound.
-        seed: of the bootstrap.
-        groups_reference: cluster of each row (its document); rows alone when left out.
-        groups_window: likewise.
-
-    Returns:
-        The signal: worse when the lower bound of the difference, at level alpha, is above the
-        margin. With fewer than two groups on a side there are no bounds, and nothing is worse.
-    """
-    sides = [
-        _sums(values, groups)
-        for values, groups in ((reference, groups_reference), (window, groups_window))
-    ]
-    means = [float(sums.sum() / counts.sum()) if len(sums) else 0.0 for sums, counts in sides]
-    worse, low, high, p_value = False, None, None, None
-    if min(len(sums) for sums, _ in sides) >= 2:
-        # Seeds of their own: sides of equal size would share their resamples.
+def loss(inputs: Inputs) -> Signal | None:
+    """Compare losses on texts of one kind: documents when they were measured on both sides."""
+    settings = inputs.settings.monitor
+    for kind in ("document", "pair"):
         before, after = (
-            cluster_bootstrap(*side, DRAWS, seed + number) for number, side in enumerate(sides)
+            side.filter(kind=kind)["loss"].drop_nulls().to_list()
+            for side in (inputs.reference, inputs.window)
         )
-        difference = after - before
-        tail = expanded_tail(min(len(sums) for sums, _ in sides), alpha)
-        low, high = (float(end) for end in np.quantile(difference, [tail, 1 - tail]))
-        p_value = (1 + int((difference <= 0).sum())) / (1 + DRAWS)
-        worse = low > margin
-    return Signal(
-        name=name,
-        reference=means[0],
-        window=means[1],
-        rows_reference=int(sides[0][1].sum()),
-        rows_window=int(sides[1][1].sum()),
-        low=low,
-        high=high,
-        p_value=p_value,
-        threshold=margin,
-        worse=worse,
+        if min(len(before), len(after)) >= settings.min_window // 2:
+            margin, alpha = settings.loss_margin, settings.alpha
+            return loss_signal(f"loss on {kind}s", before, after, margin, alpha, settings.seed)
+    return None
+
+
+def rejected(inputs: Inputs) -> Signal | None:
+    """Compare the share of rejected reviews since the champion was promoted with that before."""
+    decided = inputs.reviews.filter(pl.col("verdict") != "skip")
+    since = pl.col("decided_at") > inputs.watched.promoted_at
+    sides = (decided.filter(~since), decided.filter(since))
+    if min(side.height for side in sides) < MIN_REVIEWED:
+        return None
+    (before, rows_before), (after, rows_after) = (
+        (side.filter(verdict="reject").height, side.height) for side in sides
+    )
+    margin, alpha = inputs.settings.review.max_error, inputs.settings.monitor.alpha
+    return share_signal("rejected", before, rows_before, after, rows_after, margin, alpha)
+
+
+def quarantined(inputs: Inputs) -> Signal | None:
+    """Compare the share of newly read rows that ingest and cleaning dropped."""
+    return _read_share("quarantined", inputs, inputs.watched.dropped, inputs.intake.dropped)
+
+
+def duplicates(inputs: Inputs) -> Signal | None:
+    """Compare the share of newly read documents that repeat another."""
+    return _read_share("duplicates", inputs, inputs.watched.duplicates, inputs.intake.duplicates)
+
+
+def _read_share(name: str, inputs: Inputs, before: frozenset[str], after: frozenset[str]) -> Signal:
+    settings, read = inputs.settings.monitor, inputs.intake.read
+    margin, alpha = settings.max_quarantined, settings.alpha
+    return share_signal(
+        name, len(before), len(inputs.watched.seen), len(after), read, margin, alpha
     )
 
 
-def _newcombe(before: tuple[int, int], after: tuple[int, int], alpha: float) -> tuple[float, float]:
-    """Return the interval of ``after - before`` out of Wilson's intervals of the two shares."""
-    (share_a, low_a, high_a), (share_b, low_b, high_b) = (
-        (hits / rows, *binomtest(hits, rows).proportion_ci(1 - 2 * alpha, method="wilson"))
-        for hits, rows in (before, after)
-    )
-    difference = share_b - share_a
-    return (
-        difference - hypot(share_b - low_b, high_a - share_a),
-        difference + hypot(high_b - share_b, share_a - low_a),
-    )
+_SIGNALS = (
+    DriftSignal(
+        "performance",
+        "Loss on newly accepted responses",
+        "nats a token on freshly accepted pairs against the test set",
+        "champion",
+        "performance",
+        performance,
+    ),
+    DriftSignal(
+        "loss",
+        "Loss on new texts",
+        "champion's nats a token on the new texts",
+        "window",
+        "loss",
+        loss,
+    ),
+    DriftSignal(
+        "rejected",
+        "Rejected in review",
+        "share of reviewed pairs that were rejected",
+        "intake",
+        "warning",
+        rejected,
+        share=True,
+    ),
+    DriftSignal(
+        "quarantined",
+        "Dropped while reading",
+        "share of new rows that were dropped",
+        "intake",
+        "damage",
+        quarantined,
+        share=True,
+    ),
+    DriftSignal(
+        "duplicates",
+        "Repeated documents",
+        "share of new documents that repeat another",
+        "intake",
+        "damage",
+        duplicates,
+        share=True,
+    ),
+)
+SIGNALS = {signal.name: signal for signal in _SIGNALS}
+"""By name, in the order of a report."""
 
 
-def _sums(values: Sequence[float | None], groups: Sequence[str] | None) -> tuple[Floats, Floats]:
-    """Return the sum of losses and the number of rows of each group."""
-    names = [str(row) for row in range(len(values))] if groups is None else groups
-    known = [(name, value) for name, value in zip(names, values, strict=True) if value is not None]
-    if not known:
-        return np.zeros(0), np.zeros(0)
-    _, index = np.unique([name for name, _ in known], return_inverse=True)
-    sums = np.bincount(index, [value for _, value in known])
-    return sums.astype(np.float64), np.bincount(index).astype(np.float64)
+def of_role(role: str) -> tuple[str, ...]:
+    """Return the names of the signals of a role."""
+    return tuple(signal.name for signal in SIGNALS.values() if signal.role == role)
+
+
+def damaged(signals: Mapping[str, Signal]) -> bool:
+    """Whether ingest looks wrong rather than the data different."""
+    return any(signals[name].worse for name in of_role("damage") if name in signals)

@@ -1,4 +1,7 @@
-"""Several trainings on the same held-out rows: each with its intervals, and against the first."""
+"""Several trainings on the same held-out rows: each with its intervals, and against the first.
+
+Losses are nats a token.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +12,9 @@ import numpy as np
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.evaluate.retention.forgetting import Forgetting
-from pipeline.evaluate.statistics.intervals import Interval, Resampling, interval, paired_difference
+from pipeline.core.record import record
+from pipeline.evaluate.results import Forgetting, Interval
+from pipeline.evaluate.statistics.intervals import Resampling, interval, paired_difference
 from pipeline.settings import EvaluateSettings
 from schemas.comparison import HeldOutLosses
 
@@ -33,9 +37,9 @@ class Trained:
     """The same, merged into the base; None when the method cannot be merged, too."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidate:
-    """What a candidate came to, over its seeds. Losses are nats a token."""
+    """What a candidate came to, over its seeds."""
 
     name: str
     seeds: tuple[int, ...]
@@ -66,13 +70,24 @@ class Candidate:
     tokens_written_merged: float | None
     """The same, merged into the base; None when the method cannot be merged."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {
-            name: value.to_dict() if isinstance(value, Interval) else value
-            for name in self.__slots__
-            for value in [getattr(self, name)]
-        }
+
+@record
+class Comparison:
+    """Several trainings, measured on the same held-out rows."""
+
+    about: str
+    """What tells the candidates apart: ``method`` or ``data``."""
+    candidates: tuple[Candidate, ...]
+    missing: Mapping[str, str]
+    """Why a candidate that was asked for is not there."""
+    base_validation_loss: Interval | None
+    base_test_loss: Interval | None
+    validation_rows: int
+    test_rows: int
+    test_clusters: int
+    unit: str = "documents"
+    """What the clusters are: documents or sections."""
+    confidence: float = 0.95
 
 
 def compare_candidates(

@@ -13,11 +13,12 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import write_atomically
 from pipeline.core.outcome import Outcome, drops, table
+from pipeline.core.record import as_json
 from pipeline.core.stage import Stage
 from pipeline.core.store import Filled
 from pipeline.evaluate.answers.prompts import Material
 from pipeline.evaluate.measures.behaviour import Item
-from pipeline.evaluate.measures.calibration import Pairwise
+from pipeline.evaluate.results import Pairwise
 from pipeline.evaluate.retention.forgetting import GeneralSet
 from pipeline.evaluate.retention.frontier import frontier
 from pipeline.evaluate.test_set.selection import test_set
@@ -115,13 +116,13 @@ def decoding(folder: Path, speeds: Callable[[], Mapping[str, float]]) -> Filled:
 
 def pairwise(folder: Path, ask: Callable[[], Pairwise], rows: int) -> Filled:
     """Store what the pairwise judge says, and how it was calibrated."""
-    write_atomically(folder / COMPARED, json.dumps(ask().to_dict(), indent=1).encode())
+    write_atomically(folder / COMPARED, json.dumps(as_json(ask()), indent=1).encode())
     return Filled(identity=(COMPARED,), rows=rows)
 
 
 def verdict(folder: Path, record: Mapping[str, Any], rows: int) -> Filled:
     """Store what the gate saw and said."""
-    write_atomically(folder / VERDICT, json.dumps(record, indent=1).encode())
+    write_atomically(folder / VERDICT, json.dumps(as_json(record), indent=1).encode())
     return Filled(identity=(VERDICT,), rows=rows)
 
 
@@ -151,8 +152,8 @@ def sweep(
 
     base_loss, max_forgetting = limits
     points = measure_scales(scales, *model(), validation, texts, base_loss, evaluation)
-    record = {"model": name} | frontier(points, max_forgetting).to_dict()
-    write_atomically(folder / SWEPT, json.dumps(record, indent=1).encode())
+    record = frontier(points, max_forgetting, name)
+    write_atomically(folder / SWEPT, json.dumps(as_json(record), indent=1).encode())
     return Filled(identity=(SWEPT,), rows=len(points))
 
 

@@ -1,107 +1,26 @@
 """What the answers of all arms say: each metric with its interval, and paired differences."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from math import isfinite
-from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import InputError
+from pipeline.evaluate.measures.metrics import METRICS
+from pipeline.evaluate.results import Evaluation, Intervals
 from pipeline.evaluate.statistics.intervals import (
-    Interval,
+    Floats,
     Resampling,
     interval,
     minimum_detectable_effect,
 )
-from pipeline.evaluate.test_set.slices import Labels, Slice, compare_slices
+from pipeline.evaluate.test_set.slices import Labels, compare_slices
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import ARMS, Answers
 
-
-class Metric(NamedTuple):
-    """The column in Answers that a metric is the mean of, and what its rows weigh."""
-
-    column: str
-    weight: str | None = None
-
-
-METRICS = {
-    "loss": Metric("loss", "response_tokens"),
-    "bits_per_byte": Metric("bits_per_byte", "response_bytes"),
-    "token_f1": Metric("token_f1"),
-    "rouge_l": Metric("rouge_l"),
-    "chrf": Metric("chrf"),
-    "exact_match": Metric("exact_match"),
-    "grounded": Metric("grounded"),
-    "refusal_right": Metric("refusal_right"),
-    "refusal_wrong": Metric("refusal_wrong"),
-    "stop_rate": Metric("stopped"),
-    "repetition": Metric("repetition"),
-    "length_ratio": Metric("length_ratio"),
-    "retrieval_hit": Metric("found_document"),
-}
-"""Loss is in nats a token and lower is better, as it is for bits_per_byte, refusal_wrong and
-repetition; a length_ratio of 1 is right; the rest is 0..1 and higher is better."""
-
 CORRECT = 0.5
 """Token F1 from which an answer counts as right for the calibration."""
-
-Intervals = Mapping[str, Interval]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """All arms on one frozen test set.
-
-    A metric that is defined for no row of an arm is not among its intervals. Differences are
-    challenger minus the other arm, on the rows where both are defined, by metric: a better
-    challenger has a negative difference of ``loss``.
-    """
-
-    test_rows: int
-    test_clusters: int
-    """Independent units: clusters of documents, or of sections, that the test rows come from."""
-    arms: Mapping[str, Intervals]
-    challenger_minus: Mapping[str, Intervals]
-    """By the other arm, for each one that was run beside the challenger."""
-    mde: Mapping[str, float]
-    """Smallest difference from base that this test set finds with 80 % power, by metric."""
-    best: str = ""
-    """The arm of the lowest loss; the first of equals."""
-    best_minus: Mapping[str, Interval] = field(default_factory=dict)
-    """Loss of the best arm minus that of each other arm that has one, nats a token."""
-    calibration: Mapping[str, float] = field(default_factory=dict)
-    """AUROC of the mean log-probability of an answer against its being right (token F1 of 0.5 or
-    more), by arm: 0.5 says nothing, 1.0 tells right from wrong. An arm whose answers are all
-    right or all wrong has none."""
-    slices: Mapping[str, tuple[Slice, ...]] = field(default_factory=dict)
-    """Challenger against base, and against the champion, by kind of row."""
-    unit: str = "documents"
-    """What the clusters are: ``documents`` or ``sections``."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; an end or effect that cannot be given is None."""
-        return {
-            "test_rows": self.test_rows,
-            "test_clusters": self.test_clusters,
-            "unit": self.unit,
-            "arms": {arm: _plain(metrics) for arm, metrics in self.arms.items()},
-            "challenger_minus": {
-                arm: _plain(metrics) for arm, metrics in self.challenger_minus.items()
-            },
-            "minimum_detectable_effect": {
-                metric: value if isfinite(value) else None for metric, value in self.mde.items()
-            },
-            "best": self.best,
-            "best_minus": _plain(self.best_minus),
-            "calibration": dict(self.calibration),
-            "slices": {
-                arm: [item.to_dict() for item in slices] for arm, slices in self.slices.items()
-            },
-        }
 
 
 def summarise(
@@ -109,6 +28,7 @@ def summarise(
     settings: EvaluateSettings,
     labels: Labels | None = None,
     unit: str = "documents",
+    look: int = 1,
 ) -> Evaluation:
     """Compare the arms on the rows they all answered.
 
@@ -122,6 +42,7 @@ def summarise(
         labels: of every row by dimension, from :func:`.test_set.slices.label_rows`; None
             compares no slices.
         unit: what the clusters are, in the plural.
+        look: which model this is that the test set is used for.
 
     Returns:
         The evaluation; arms in the order of :data:`schemas.evaluation.ARMS`.
@@ -145,7 +66,9 @@ def summarise(
         test_clusters=first["cluster_id"].n_unique(),
         arms=scores,
         challenger_minus={arm: _means(arms["challenger"], arms[arm], options) for arm in others},
-        mde=_detectable(arms["challenger"], arms["base"], settings) if "base" in others else {},
+        minimum_detectable_effect=(
+            _detectable(arms["challenger"], arms["base"], settings) if "base" in others else {}
+        ),
         best=best,
         best_minus={
             arm: _means(arms[best], arms[arm], options)["loss"] for arm in scored if arm != best
@@ -159,50 +82,50 @@ def summarise(
             if labels and arm in others
         },
         unit=unit,
+        look=look,
+        confidence=settings.confidence,
     )
 
 
 def _means(rows: pl.DataFrame, other: pl.DataFrame | None, options: Resampling) -> Intervals:
     """Return each metric's mean, or mean difference to another arm, over rows that have it."""
-    found = {}
-    for name, metric in METRICS.items():
-        values = rows[metric.column] - (0.0 if other is None else other[metric.column])
-        there = rows.filter(values.is_not_null())
-        if there.height:
-            found[name] = interval(
-                values.drop_nulls().to_numpy(),
-                there["cluster_id"].to_list(),
-                weights=there[metric.weight].to_numpy() if metric.weight else None,
-                **options,
-            )
-    return found
+    return {
+        name: interval(values, clusters, weights=weights, **options)
+        for name, values, clusters, weights in _columns(rows, other)
+    }
 
 
 def _detectable(
     rows: pl.DataFrame, other: pl.DataFrame, settings: EvaluateSettings
-) -> dict[str, float]:
-    found = {}
+) -> dict[str, float | None]:
+    effects = {
+        name: minimum_detectable_effect(
+            values, clusters, weights=weights, confidence=settings.confidence
+        )
+        for name, values, clusters, weights in _columns(rows, other)
+    }
+    return {name: effect if isfinite(effect) else None for name, effect in effects.items()}
+
+
+def _columns(
+    rows: pl.DataFrame, other: pl.DataFrame | None
+) -> Iterator[tuple[str, Floats, list[str], Floats | None]]:
+    """Yield name, values, clusters and weights of each metric, on the rows that have it."""
     for name, metric in METRICS.items():
-        values = rows[metric.column] - other[metric.column]
+        column = metric.column or name
+        values = rows[column] - (0.0 if other is None else other[column])
         there = rows.filter(values.is_not_null())
         if there.height:
-            found[name] = minimum_detectable_effect(
-                values.drop_nulls().to_numpy(),
-                there["cluster_id"].to_list(),
-                weights=there[metric.weight].to_numpy() if metric.weight else None,
-                confidence=settings.confidence,
-            )
-    return found
+            weights = there[metric.weight].to_numpy() if metric.weight else None
+            yield name, values.drop_nulls().to_numpy(), there["cluster_id"].to_list(), weights
 
 
 def _calibration(rows: pl.DataFrame) -> float | None:
     """Return the area under the curve: how often a right answer was surer than a wrong one."""
-    right = rows.filter(pl.col("token_f1") >= CORRECT)["log_prob"].to_numpy()
-    wrong = rows.filter(pl.col("token_f1") < CORRECT)["log_prob"].to_numpy()
-    if not (len(right) and len(wrong)):
-        return None
-    above = np.sign(right[:, None] - wrong[None, :])  # 1 surer, 0 as sure, -1 less sure
-    return float((above.mean() + 1) / 2)
+    from sklearn.metrics import roc_auc_score
+
+    right = (rows["token_f1"] >= CORRECT).to_numpy()
+    return None if right.all() or not right.any() else float(roc_auc_score(right, rows["log_prob"]))
 
 
 def _check_same_rows(arms: Mapping[str, pl.DataFrame]) -> None:
@@ -222,7 +145,3 @@ def _check_same_rows(arms: Mapping[str, pl.DataFrame]) -> None:
                 f"{expected.height} rows of {expected_arm}; expected the same pairs and response "
                 "tokens in each arm; evaluate again with one test set and one tokenizer"
             )
-
-
-def _plain(metrics: Intervals) -> dict[str, dict[str, float | None]]:
-    return {metric: value.to_dict() for metric, value in metrics.items()}

@@ -11,8 +11,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipeline.core.record import read_json
+from pipeline.evaluate.results import Interval
 from pipeline.report import words
-from pipeline.report.contents import Interval
 
 TEMPLATES = Path(__file__).parent
 TASK = "text-generation"
@@ -175,5 +176,5 @@ def _cell(value: object) -> str:
 
 def _span(value: Mapping[str, float | None]) -> str:
     """Return a value with its interval."""
-    interval = Interval.model_validate(dict(value))
+    interval = read_json(Interval, value)
     return f"{words.decimal(interval.value)} ({words.between(interval)})"

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from pipeline.evaluate.results import Interval
 from pipeline.report import words
-from pipeline.report.contents import Count, Interval, Splits
+from pipeline.report.contents import Count, Splits
 
 ROW = 44
 """Pixels of a row of the funnel."""
@@ -123,25 +124,25 @@ def intervals(lines: Sequence[Line], title: str, zero: bool = False) -> Markup:
     numbers = [0.0] if zero else []
     for line in lines:
         ends = (line.interval.value, line.interval.low, line.interval.high)
-        numbers += [end for end in ends if end is not None and isfinite(end)]
+        numbers += filter(isfinite, ends)
     if not numbers:
         return Markup("")
     pad = 0.06 * (max(numbers) - min(numbers)) or 0.05
     low, high = min(numbers) - pad, max(numbers) + pad
     bottom = LINE * len(lines) + 4
 
-    def x(number: float | None, open_end: float) -> str:
-        place = open_end if number is None else (number - low) / (high - low)
-        return f"{DOTS[0] + (DOTS[1] - DOTS[0]) * place:.2f}%"
+    def x(number: float) -> str:
+        share = min(max((number - low) / (high - low), 0.0), 1.0)  # an open end goes to the edge
+        return f"{DOTS[0] + (DOTS[1] - DOTS[0]) * share:.2f}%"
 
     parts = [
-        f'<line class="grid" x1="{x(tick, 0)}" x2="{x(tick, 0)}" y1="0" y2="{bottom}"/>'
-        f'<text class="tick" x="{x(tick, 0)}" y="{bottom + 16}" '
+        f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="0" y2="{bottom}"/>'
+        f'<text class="tick" x="{x(tick)}" y="{bottom + 16}" '
         f'text-anchor="middle">{plain_number(tick)}</text>'
         for tick in ticks(low, high, 4)
     ]
     if zero:
-        parts.append(f'<line class="zero" x1="{x(0, 0)}" x2="{x(0, 0)}" y1="0" y2="{bottom}"/>')
+        parts.append(f'<line class="zero" x1="{x(0)}" x2="{x(0)}" y1="0" y2="{bottom}"/>')
     for row, line in enumerate(lines):
         y = LINE * row + 15
         tone, found = escape(line.tone), line.interval
@@ -149,8 +150,8 @@ def intervals(lines: Sequence[Line], title: str, zero: bool = False) -> Markup:
         parts.append(
             f'<g class="{tone}"><title>{escape(said)}</title>'
             f'<text class="name" x="0" y="{y + 4}">{escape(line.label)}</text>'
-            f'<line class="span" x1="{x(found.low, 0)}" x2="{x(found.high, 1)}" y1="{y}" y2="{y}"/>'
-            f'<circle cx="{x(found.value, 0)}" cy="{y}" r="4"/></g>'
+            f'<line class="span" x1="{x(found.low)}" x2="{x(found.high)}" y1="{y}" y2="{y}"/>'
+            f'<circle cx="{x(found.value)}" cy="{y}" r="4"/></g>'
         )
     return image("intervals", bottom + 22, title, parts)
 

@@ -1,48 +1,10 @@
-"""The section of a comparison of trainings: its contents, and its table as plain text."""
+"""The comparison of trainings: headline, table and notes, the same on page and terminal."""
 
 from typing import NamedTuple
 
-from pipeline.report.parts import Finite, Interval, Part
-
-
-class Candidate(Part):
-    """One candidate over its seeds; losses in nats a token, see pipeline.evaluate.comparison."""
-
-    name: str
-    seeds: tuple[int, ...]
-    train_rows: int
-    trainable_parameters: int
-    steps: int
-    validation_loss: Interval | None
-    test_loss: Interval | None
-    test_loss_by_seed: tuple[Finite, ...]
-    test_spread: Finite | None
-    difference: Interval | None
-    forgetting: Finite | None
-    peak_memory_bytes: int
-    seconds: Finite
-    tokens_per_second: Finite
-    disk_bytes: int
-    tokens_written: Finite | None
-    tokens_written_merged: Finite | None
-
-
-class Comparison(Part):
-    """Several trainings, measured on the same held-out rows."""
-
-    about: str
-    """What tells the candidates apart: ``method`` or ``data``."""
-    candidates: tuple[Candidate, ...]
-    missing: dict[str, str]
-    """Why a candidate that was asked for is not there."""
-    base_validation_loss: Interval | None
-    base_test_loss: Interval | None
-    validation_rows: int
-    test_rows: int
-    test_clusters: int
-    unit: str = "documents"
-    """What the clusters are: documents or sections."""
-    confidence: Finite
+from pipeline.evaluate.comparison import Comparison
+from pipeline.evaluate.results import Interval
+from pipeline.report import words
 
 
 class Row(NamedTuple):
@@ -72,8 +34,6 @@ WIDTHS = (11, 14, 14, 7, 16, 8, 8, 9, 8, 8, 7, 7)
 
 def rows(found: Comparison) -> list[Row]:
     """Return the lines of the table: the base model, then each candidate."""
-    from pipeline.report import words
-
     none = ("", "")
     dash = words.decimal(None)
 
@@ -109,16 +69,14 @@ def rows(found: Comparison) -> list[Row]:
 
 def headline(found: Comparison) -> str:
     """Return what the comparison shows, in one sentence."""
-    from pipeline.report import words
-
     names = " and ".join(sorted({one.name for one in found.candidates}))
     if len(found.candidates) < 2:
         return f"Trained {names}; there is nothing to compare."
     if found.test_rows == 0:
         return f"Trained {names}; there are no test rows yet to compare them on."
     first, *others = found.candidates
-    better = [one.name for one in others if _below_zero(one.difference)]
-    worse = [one.name for one in others if _above_zero(one.difference)]
+    better = [one.name for one in others if one.difference and one.difference.high < 0]
+    worse = [one.name for one in others if one.difference and one.difference.low > 0]
     rest = [one.name for one in others if one.name not in better + worse]
     said = [
         f"{', '.join(part)} {verb}"
@@ -170,11 +128,3 @@ def notes(found: Comparison) -> list[str]:
 def _line(title: str, cells: list[str] | tuple[str, ...]) -> str:
     padded = (f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True))
     return f"{title:<12} {' '.join(padded)}".rstrip()
-
-
-def _below_zero(difference: Interval | None) -> bool:
-    return difference is not None and difference.high is not None and difference.high < 0
-
-
-def _above_zero(difference: Interval | None) -> bool:
-    return difference is not None and difference.low is not None and difference.low > 0

@@ -4,23 +4,20 @@ A section that a run did not reach is None. Counts are rows unless a name says o
 are nats a token, times seconds, memory bytes.
 """
 
-from pydantic import Field
+from math import isfinite
+from typing import Annotated, Any
 
-from pipeline.drift.evidence import Evidence
+from pydantic import BeforeValidator, Field
+
+from pipeline.core.record import Finite, Record
+from pipeline.drift.evidence import Evidence, Spread
 from pipeline.drift.policy import Decision
-from pipeline.report.compared import Candidate as Candidate
-from pipeline.report.compared import Comparison as Comparison
-from pipeline.report.evaluation import Evaluation as Evaluation
-from pipeline.report.parts import Finite as Finite
-from pipeline.report.parts import Interval as Interval
-from pipeline.report.parts import Part as Part
-from pipeline.report.repeated import Repeated as Repeated
-from pipeline.report.repeated import RepeatedParagraph as RepeatedParagraph
-from pipeline.report.training import Training as Training
-from pipeline.report.tuning import Tuning
+from pipeline.evaluate.comparison import Comparison
+from pipeline.evaluate.results import Behaviour, Evaluation, Forgetting, Verdict
+from pipeline.train.tune.choice import Choice
 
 
-class Run(Part):
+class Run(Record):
     """Which run this is."""
 
     id: str
@@ -33,7 +30,7 @@ class Run(Part):
     """Exit code of the command."""
 
 
-class Stage(Part):
+class Stage(Record):
     """One line of the ledger: ``rows_in == rows_kept + rows_dropped``."""
 
     stage: str
@@ -46,14 +43,14 @@ class Stage(Part):
     reused: bool = False
 
 
-class Count(Part):
+class Count(Record):
     """One step of the funnel."""
 
     name: str
     count: int
 
 
-class DropExample(Part):
+class DropExample(Record):
     """A row that was dropped, and what it lost against."""
 
     id: str
@@ -66,7 +63,7 @@ class DropExample(Part):
     related_excerpt: str | None = None
 
 
-class Redaction(Part):
+class Redaction(Record):
     """Personal data and secrets that were replaced in the documents."""
 
     kinds: dict[str, int]
@@ -77,7 +74,7 @@ class Redaction(Part):
     """Values that were found and stay, since the allow-list names them."""
 
 
-class PairExample(Part):
+class PairExample(Record):
     """A pair that may be trained on."""
 
     pair_id: str
@@ -91,7 +88,7 @@ class PairExample(Part):
     status: str = ""
 
 
-class Teacher(Part):
+class Teacher(Record):
     """Who wrote the synthetic pairs, and what they cost."""
 
     about: str = ""
@@ -104,7 +101,7 @@ class Teacher(Part):
     completion_tokens: int
 
 
-class Review(Part):
+class Review(Record):
     """Where the human review stands."""
 
     require: str
@@ -128,7 +125,7 @@ class Review(Part):
     folder: str = ""
 
 
-class Splits(Part):
+class Splits(Record):
     """Examples by split."""
 
     train: int
@@ -136,79 +133,83 @@ class Splits(Part):
     test: int
 
 
-class GateReason(Part):
-    """One check of the gate."""
-
-    name: str
-    passed: bool
-    value: Finite | None
-    threshold: Finite | None
-    text: str
-
-
-class Gate(Part):
-    """The verdict on the challenger."""
-
-    promoted: bool
-    reasons: tuple[GateReason, ...]
-    summary: str
-
-
-class Forgetting(Part):
-    """Base against challenger on general text (loss) and general questions (share right)."""
-
-    texts: int
-    questions: int
-    loss_base: Interval
-    loss_challenger: Interval
-    rise: Interval
-    accuracy_base: Interval | None = None
-    accuracy_challenger: Interval | None = None
-    accuracy_change: Interval | None = None
-
-
-class Change(Part):
-    """A yes-or-no measure on the same items: yes before, yes after, and what changed sides."""
-
-    items: int
-    before: int
-    after: int
-    lost: int
-    gained: int
-    chance: Finite
-    """Probability of so many lost, or more, if both models were alike."""
-
-
-class Behaviour(Part):
-    """Base against challenger on general instructions, harmful and harmless requests."""
-
-    instructions: Change | None = None
-    refused: Change | None = None
-    leaning: Change | None = None
-    answered: Change | None = None
-    margin_before: Finite | None = None
-    margin_after: Finite | None = None
-
-
-class Feature(Part):
-    """Quantiles of one drift feature over the reference."""
-
-    low: Finite
-    """5 % quantile."""
-    median: Finite
-    high: Finite
-    """95 % quantile."""
-
-
-class Reference(Part):
+class Reference(Record):
     """The training snapshot that later data is compared with."""
 
     fingerprint: str
     rows: int
-    features: dict[str, Feature] = Field(default_factory=dict)
+    features: dict[str, Spread] = Field(default_factory=dict)
 
 
-class Drift(Part):
+def _finite_points(points: Any) -> Any:
+    """Leave out points of a curve that cannot be drawn or written as JSON."""
+    return [point for point in points if point[1] is not None and isfinite(point[1])]
+
+
+Curve = Annotated[tuple[tuple[int, float], ...], BeforeValidator(_finite_points)]
+"""Points of (step, loss)."""
+
+
+class Proof(Record):
+    """One thing that was proven before the first step of training."""
+
+    name: str
+    value: Finite
+    threshold: Finite
+    text: str
+
+
+class Mask(Record):
+    """The proven loss mask of a train row: text of each token, and whether it is trained."""
+
+    pair_id: str
+    tokens: tuple[tuple[str, bool], ...]
+
+
+class Training(Record):
+    """How the challenger was made."""
+
+    method: str
+    base_model: str
+    trainable_parameters: int
+    supervised_tokens: int
+    tokens_per_second: Finite
+    peak_memory_bytes: int
+    train_loss: Curve = ()
+    validation_loss: Curve = ()
+    proofs: tuple[Proof, ...] = ()
+    masks: tuple[Mask, ...] = ()
+    """Of a few train rows."""
+
+
+class RepeatedParagraph(Record):
+    """A paragraph that many documents have."""
+
+    text: str
+    """How it begins."""
+    words: int
+    documents: int
+    occurrences: int
+    sources: tuple[str, ...]
+    """Of the first documents that have it; one copy stays in the first when the others go."""
+
+
+class Repeated(Record):
+    """Boilerplate: what many documents have in common."""
+
+    paragraphs: int
+    """Distinct ones."""
+    spare_characters: int
+    """Of all their occurrences but one of each."""
+    removed: int | None = None
+    """Occurrences that were taken out; None: they were reported only."""
+    changed_documents: int = 0
+    """Documents that lost some."""
+    most: tuple[RepeatedParagraph, ...] = ()
+    """Those of most documents."""
+
+
+class Drift(Record):
     """What a later drift check starts from, or what one found and led to."""
 
     reference: Reference | None = None
@@ -218,7 +219,7 @@ class Drift(Part):
     """All decisions so far, oldest first; the one of this run may be in it."""
 
 
-class Retraining(Part):
+class Retraining(Record):
     """Why a retrain was started, and what came of it."""
 
     reason: str
@@ -235,7 +236,7 @@ class Retraining(Part):
     """UTC; None when the next may start now."""
 
 
-class Answer(Part):
+class Answer(Record):
     """One test question with what the models said."""
 
     pair_id: str = ""
@@ -246,7 +247,7 @@ class Answer(Part):
     document: str = ""
 
 
-class LineageDataset(Part):
+class LineageDataset(Record):
     """A dataset of this run and what it was made from."""
 
     name: str
@@ -256,13 +257,13 @@ class LineageDataset(Part):
     """``name`` or ``name fingerprint`` of each input."""
 
 
-class Lineage(Part):
+class Lineage(Record):
     """Where everything came from."""
 
     datasets: tuple[LineageDataset, ...] = ()
 
 
-class Report(Part):
+class Report(Record):
     """``report.json``."""
 
     run: Run
@@ -273,7 +274,7 @@ class Report(Part):
     splits: Splits | None = None
     training: Training | None = None
     evaluation: Evaluation | None = None
-    gate: Gate | None = None
+    gate: Verdict | None = None
     forgetting: Forgetting | None = None
     over_champion: Forgetting | None = None
     """The same, with the champion in the place of the base model."""
@@ -281,7 +282,7 @@ class Report(Part):
     drift: Drift | None = None
     retrain: Retraining | None = None
     comparison: Comparison | None = None
-    tuning: Tuning | None = None
+    tuning: Choice | None = None
     redaction: Redaction | None = None
     repeated: Repeated | None = None
     drop_examples: dict[str, dict[str, tuple[DropExample, ...]]] = Field(default_factory=dict)

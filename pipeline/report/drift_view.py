@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from pipeline.drift.evidence import Evidence, KindEvidence, Signal
 from pipeline.drift.policy import Action, Decision
+from pipeline.drift.signals import DriftSignal
 from pipeline.report import drift_charts, drift_words, history
 from pipeline.report.contents import Drift
 
@@ -39,7 +40,7 @@ class View:
     shares: Charts
     moved: int
     features: int
-    signals: list[tuple[drift_words.Measure, Signal]]
+    signals: list[tuple[DriftSignal, Signal]]
     far: list[tuple[str, str]]
     history: Markup
     threshold: float | None

@@ -1,27 +1,18 @@
 """How drift reads: features, kinds, signals and decisions in plain words."""
 
-import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.drift.evidence import Evidence, FeatureShift, Gram, ShapeTest, Signal, TwoSample
+from pipeline.drift.features import FEATURES
 from pipeline.drift.policy import Action, Decision
+from pipeline.drift.reasons import Reason
+from pipeline.drift.signals import SIGNALS, DriftSignal
 from pipeline.report import words
 from pipeline.report.contents import Drift
 
-FEATURES = {
-    "characters": "Length in characters",
-    "tokens": "Length in tokens",
-    "type_token_ratio": "Word variety",
-    "compression_ratio": "Compressed size",
-    "digit_share": "Digits",
-    "non_ascii_share": "Beyond ASCII",
-    "code_share": "Code",
-    "loss": "Champion's loss",
-}
-_CODE_NAMES = re.compile(rf"\b(?:{'|'.join(name for name in FEATURES if '_' in name)})\b")
 CATEGORIES = {"document": "Format", "pair": "Origin", "exchange": "Exchange"}
 """What the category of a text is, by its kind."""
 KINDS = {"document": "documents", "pair": "pairs", "exchange": "exchanges"}
@@ -43,21 +34,67 @@ VERDICTS: dict[Action, Verdict] = {
 }
 
 
-class Measure(NamedTuple):
-    """How a signal is called, and whether it is a share or nats a token."""
-
-    title: str
-    share: bool
-
-
-SIGNALS = {
-    "performance": Measure("Loss on newly accepted responses", False),
-    "loss": Measure("Loss on new texts", False),
-    "rejected": Measure("Rejected in review", True),
-    "quarantined": Measure("Dropped while reading", True),
-    "duplicates": Measure("Repeated documents", True),
+LINES = {
+    "words": "the words of {kind} tell new from old: AUC {auc:.2f} (above {threshold:.2f}), "
+    "p {p:.3g}{more}{less}",
+    "shape": "the shape of {kind} moved, p {p:.3g}: {features}",
+    "features": "warning, {kind}: {features}",
+    "calm": "no primary test fired",
+    "too_few": "too few texts to test, new ones or those that the champion was trained on",
+    "window_small": "this window had too few texts to test",
+    "hysteresis": "no primary test fired, but the area {auc:.2f} is not yet below {limit:g}",
+    "windows": "{hits} of the last {windows} windows drifted",
+    "windows_needed": "{hits} of the last {windows} windows drifted, {needed} are asked for",
+    "confirmed_before": "drift was confirmed before, and this window had too few texts to test",
+    "rows": "{rows} new rows to learn from, {needed} are asked for",
+    "few_rows": "only {rows} new rows to learn from, {needed} are asked for: people should review "
+    "pairs of the new texts",
+    "no_worse": "the champion does no worse on the new texts, so nothing is trained",
+    "no_loss": "the champion's loss on the new texts was not measured: drift alone decides",
+    "cooldown": "a retrain is due and held back until {until}: {days:g} days of cooldown, longer "
+    "after lost challenges, and at most {most} retrains in 30 days",
+    "decided_before": "this evidence was decided on before: the same evidence never trains twice",
+    "decided": "the retrain decided at {at} has not ended",
+    "started": "the retrain started at {at} ({run}) has not ended",
+    "damage": "ingest looks broken: nothing is trained until the new files are looked at",
+    "text": "{text}",
 }
-"""Field of the evidence -> how it reads, in the order of a report."""
+"""The line of each reason by its code; the lines of signals are on their shelf."""
+
+
+def reason_line(reason: Reason) -> str:
+    """Return a reason in words: a line without a full stop, safe for a terminal."""
+    values: dict[str, Any] = dict(reason.values)
+    if reason.code in SIGNALS:
+        return f"{SIGNALS[reason.code].reason}: {_signal_values(values)}"
+    of = str(values.get("kind", ""))
+    for label in ("more", "less"):
+        if label in values:
+            names = ", ".join(values[label])
+            values[label] = f"; {label}: {names}" if names else ""
+    if "features" in values:
+        moved = [
+            f"{_small(feature(name, of))} {number(before)} → {number(after)}"
+            for name, before, after in values["features"]["named"]
+        ]
+        rest = values["features"]["rest"]
+        values["features"] = ", ".join(moved) + (f" and {rest} more" if rest else "")
+    line = LINES.get(reason.code, words.plain(reason.code))
+    return visible(line.format_map(values | {"kind": kind(of)})).strip()
+
+
+def reasons_line(reasons: Sequence[Reason]) -> str:
+    """Return reasons in one line, a semicolon between."""
+    return "; ".join(map(reason_line, reasons))
+
+
+def _signal_values(values: Mapping[str, Any]) -> str:
+    line = f"{number(values['reference'])} → {number(values['window'])}"
+    low, high = values["low"], values["high"]
+    if low is not None and high is not None:
+        ends = (words.decimal(end, 2, signed=True) for end in (low, high))
+        line += f" (difference {' to '.join(ends)})"
+    return f"{line}, {'worse' if values['worse'] else 'no worse'}"
 
 
 def feature(name: str, of: str = "") -> str:
@@ -98,9 +135,10 @@ def headline(decision: Decision) -> str:
     return f"{verdict.name}: {verdict.sentence}"
 
 
-def sentences(reasons: Sequence[str]) -> str:
-    """Return reasons as sentences, each with a capital and a full stop, features in words."""
-    said = (_capital(_worded(visible(reason).strip())) for reason in reasons)
+def sentences(reasons: Sequence[Reason | str]) -> str:
+    """Return reasons as sentences, each with a capital and a full stop."""
+    lines = (reason_line(one) if isinstance(one, Reason) else visible(one) for one in reasons)
+    said = (_capital(line.strip()) for line in lines)
     return " ".join(one if one.endswith((".", "!", "?")) else f"{one}." for one in said if one)
 
 
@@ -166,10 +204,13 @@ def false_alarms(alpha: float) -> str:
     return f"Each primary test raises a false alarm in at most {100 * alpha:.2g} % of windows."
 
 
-def signals(evidence: Evidence) -> list[tuple[Measure, Signal]]:
+def signals(evidence: Evidence) -> list[tuple[DriftSignal, Signal]]:
     """Return the signals that were measured, in the order of a report."""
-    found = ((measure, getattr(evidence, name)) for name, measure in SIGNALS.items())
-    return [(measure, signal) for measure, signal in found if signal is not None]
+    return [
+        (signal, evidence.signals[name])
+        for name, signal in SIGNALS.items()
+        if name in evidence.signals
+    ]
 
 
 def moved(evidence: Evidence) -> list[tuple[str, FeatureShift]]:
@@ -231,11 +272,6 @@ def _steers(letter: str) -> bool:
     isolates = "\u2066" <= letter <= "\u2069"
     beyond = letter in "\ufffe\uffff"
     return turns or isolates or beyond or unicodedata.category(letter) in ("Cc", "Cs")
-
-
-def _worded(reason: str) -> str:
-    named = _CODE_NAMES.sub(lambda found: _small(FEATURES[found.group()]), reason)
-    return named.replace(" -> ", " → ")
 
 
 def _capital(text: str) -> str:

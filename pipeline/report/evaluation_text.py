@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
+from pipeline.evaluate.results import Evaluation, Interval, Slice
 from pipeline.report import drift_words, words
 from pipeline.report.contents import Report
-from pipeline.report.evaluation import Evaluation, Slice
-from pipeline.report.parts import Interval
 
 NAME = 15
 """Characters of an arm."""

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from pipeline.documents.clean.cleaning import CLEANING
 from pipeline.documents.readers.formats import READ_REASONS
+from pipeline.evaluate.results import Evaluation, Interval
 from pipeline.pairs.screen.rules import SCREEN_REASONS
 from pipeline.pairs.task_kinds import GENERATE_REASONS
 from pipeline.report import (
@@ -20,7 +21,7 @@ from pipeline.report import (
     tune,
     words,
 )
-from pipeline.report.contents import Evaluation, Interval, Report
+from pipeline.report.contents import Report
 from pipeline.report.drift_view import view
 from pipeline.report.history import mark
 
@@ -32,11 +33,6 @@ LINES: dict[str, Mapping[str, str]] = {
     "screen": SCREEN_REASONS,
 }
 """Stage -> reason for which it drops a row -> a line about it."""
-HIDDEN = frozenset(
-    {"bits_per_byte", "exact_match", "refusal_right", "refusal_wrong", "repetition"}
-    | {"length_ratio", "retrieval_hit"}
-)
-"""Metrics that are in the table and get no plot of their own."""
 
 
 def render(report: Report) -> str:
@@ -98,9 +94,7 @@ def render(report: Report) -> str:
 
 def tone(metric: str, difference: Interval) -> str:
     """Return the CSS class of a difference: better, worse, or unclear when it spans zero."""
-    if difference.low is None or difference.high is None:
-        return "unclear"
-    if difference.low <= 0 <= difference.high:
+    if not difference.bounded or difference.low <= 0 <= difference.high:
         return "unclear"
     return "better" if (difference.low > 0) == words.metric(metric).higher_is_better else "worse"
 
@@ -123,7 +117,7 @@ def _plots(evaluation: Evaluation) -> dict[str, tuple[Markup, Markup]]:
     """Return the interval plots of each metric: the arms, and the challenger's differences."""
     plots = {}
     for name in evaluation_text.metrics(evaluation):
-        if name in HIDDEN:
+        if name in words.METRICS and not words.METRICS[name].plotted:
             continue
         arms = [
             charts.Line(

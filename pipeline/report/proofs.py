@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from pipeline.report import words
-from pipeline.report.training import Mask, Training
+from pipeline.report.contents import Mask, Training
 
 COUNTS = ("stop token", "gradients", "template", "leak", "rows without supervised tokens")
 """Proofs whose value and threshold are numbers of rows, tokens or tensors."""

@@ -49,7 +49,7 @@ def evidence(report: Report) -> str:
     difference = found.challenger_minus["base"]["loss"]
     source = f" from {words.count(found.test_clusters)} {found.unit}" if found.test_clusters else ""
     side = "below" if difference.value < 0 else "above"
-    if difference.low is None or difference.high is None:
+    if not difference.bounded:
         sure = f"too few {found.unit} for an interval"
     else:
         ends = sorted((abs(difference.low), abs(difference.high)))

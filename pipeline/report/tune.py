@@ -5,18 +5,18 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from pipeline.report import words
-from pipeline.report.tuning import Trial, Tuning
+from pipeline.train.tune.choice import Choice, Trial
 
 ROW = ("trial", "settings", "steps", "validation loss", "forgetting", "memory", "time", "")
 
 
-def toml_lines(tuning: Tuning) -> list[str]:
+def toml_lines(tuning: Choice) -> list[str]:
     """Return the [train] section to paste."""
     values = [f"{name} = {_toml(value)}" for name, value in tuning.settings.items()]
     return ["[train]", *values]
 
 
-def summary(tuning: Tuning) -> str:
+def summary(tuning: Choice) -> str:
     """Return the trials and the winner as lines of text."""
     lines = [f"started from {tuning.start}", _line(ROW)]
     lines += [_line(cells(tuning, trial)) for trial in _ranked(tuning)]
@@ -27,7 +27,7 @@ def summary(tuning: Tuning) -> str:
     return "\n".join(lines)
 
 
-def cells(tuning: Tuning, trial: Trial) -> tuple[str, ...]:
+def cells(tuning: Choice, trial: Trial) -> tuple[str, ...]:
     """Return what a table says about a trial."""
     note = trial.about
     if trial.number in tuning.front:
@@ -48,7 +48,7 @@ def cells(tuning: Tuning, trial: Trial) -> tuple[str, ...]:
     )
 
 
-def section(tuning: Tuning | None) -> dict[str, Any] | None:
+def section(tuning: Choice | None) -> dict[str, Any] | None:
     """Return what the template shows."""
     if tuning is None:
         return None
@@ -63,7 +63,7 @@ def section(tuning: Tuning | None) -> dict[str, Any] | None:
     }
 
 
-def _plot(tuning: Tuning) -> Markup:
+def _plot(tuning: Choice) -> Markup:
     """Draw the complete trials by forgetting (across) and validation loss (up)."""
     points = [
         (trial.forgetting or 0.0, trial.loss, trial.number)
@@ -100,7 +100,7 @@ def _plot(tuning: Tuning) -> Markup:
     )
 
 
-def _ranked(tuning: Tuning) -> list[Trial]:
+def _ranked(tuning: Choice) -> list[Trial]:
     """Return complete trials by loss, then the others by how far they came."""
     return sorted(
         tuning.trials,
@@ -113,7 +113,7 @@ def _ranked(tuning: Tuning) -> list[Trial]:
     )
 
 
-def _winner(tuning: Tuning) -> Trial:
+def _winner(tuning: Choice) -> Trial:
     return next(trial for trial in tuning.trials if trial.number == tuning.winner)
 
 

@@ -2,37 +2,14 @@
 
 from datetime import UTC, datetime
 from math import isfinite
-from typing import NamedTuple
 
-from pipeline.report.parts import Interval
+from pipeline.evaluate.measures.metrics import METRICS as METRICS
+from pipeline.evaluate.measures.metrics import Metric
+from pipeline.evaluate.results import Interval
 
 MINUS = "\N{MINUS SIGN}"
 
 
-class Metric(NamedTuple):
-    """How a metric is called and read."""
-
-    title: str
-    unit: str
-    higher_is_better: bool
-    digits: int = 3
-
-
-METRICS = {
-    "loss": Metric("Loss", "nats a token, lower is better", False),
-    "bits_per_byte": Metric("Bits a byte", "of the reference, lower is better", False),
-    "token_f1": Metric("Token F1", "shared words, higher is better", True),
-    "rouge_l": Metric("ROUGE-L", "overlap with reference, higher is better", True),
-    "chrf": Metric("chrF", "shared letters, higher is better", True),
-    "exact_match": Metric("Exact match", "share of answers, higher is better", True),
-    "grounded": Metric("Grounded", "stands in the document, higher is better", True),
-    "refusal_right": Metric("Refusal right", "declines as the reference, higher is better", True),
-    "refusal_wrong": Metric("Refusal wrong", "declines for no reason, lower is better", False),
-    "stop_rate": Metric("Stop rate", "ends by itself, higher is better", True),
-    "repetition": Metric("Repetition", "repeated 4-grams, lower is better", False),
-    "length_ratio": Metric("Length ratio", "words over the reference's, 1 is right", False),
-    "retrieval_hit": Metric("Retrieval hit", "right document found, higher is better", True),
-}
 ARMS = {
     "base": "base",
     "few_shot": "few-shot",
@@ -46,7 +23,7 @@ ARMS = {
 
 def metric(name: str) -> Metric:
     """Return how a metric reads; an unknown one keeps its name."""
-    return METRICS.get(name, Metric(plain(name), "higher is better", True))
+    return METRICS.get(name, Metric(name, plain(name), "higher is better"))
 
 
 def arm(name: str) -> str:
@@ -84,10 +61,10 @@ def compact(number: float | None, digits: int = 4) -> str:
 
 def between(interval: Interval, digits: int = 3, signed: bool = False) -> str:
     """Return the ends of an interval: ``0.40 to 0.62``; an open end is said."""
-    if interval.low is None and interval.high is None:
+    if not (isfinite(interval.low) or isfinite(interval.high)):
         return "no interval"
-    low = "below" if interval.low is None else decimal(interval.low, digits, signed)
-    high = "above" if interval.high is None else decimal(interval.high, digits, signed)
+    low = decimal(interval.low, digits, signed) if isfinite(interval.low) else "below"
+    high = decimal(interval.high, digits, signed) if isfinite(interval.high) else "above"
     return f"{low} to {high}"
 
 

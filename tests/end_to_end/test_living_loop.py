@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from pipeline.drift.reasons import Reason
+from pipeline.report.drift_words import reasons_line
 from tests.end_to_end.drifting import (
     FIRST,
     MORE,
@@ -48,10 +50,11 @@ def test_a_drift_alert_starts_one_retrain_and_calm_starts_none(tmp_path, models_
         prefect.run("synthesize")
         prefect.run("monitor")
         (alarm,) = [row for row in decisions(project) if row["action"] == "retrain"]
-        assert any("keepers" in reason or "strokes" in reason for reason in alarm["reasons"])
+        why = reasons_line([Reason.model_validate(row) for row in alarm["reasons"]])
+        assert "keepers" in why or "strokes" in why
         run = prefect.wait_for_run("retrain", 1)
         assert run["parameters"]["evidence_id"] == alarm["id"]
-        assert run["parameters"]["reason"] == "; ".join(alarm["reasons"])
+        assert run["parameters"]["reason"] == why
         assert run["created_by"]["type"] == "AUTOMATION"
         started, ended = retrains(project)
         assert (started["outcome"], started["evidence_id"]) == ("started", alarm["id"])

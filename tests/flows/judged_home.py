@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.core.manifest import fingerprint
 from pipeline.core.outcome import Outcome, drops
+from pipeline.core.record import as_json
 from pipeline.core.store import Dataset, Filled, Recipe, Store
 from pipeline.evaluate.gate.gate import decide
 from pipeline.settings import GateSettings, Settings
@@ -121,9 +122,9 @@ def judge(home: Path, model: Dataset, leaks: int = 0) -> Dataset:
     kept = replace(KEPT, over_champion=None)
     verdict = decide(GOOD, kept, GateSettings(), has_champion=False, leaks=leaks)
     record = {
-        "evaluation": GOOD.to_dict(),
-        "kept": kept.to_dict(),
-        "verdict": verdict.to_dict(),
+        "evaluation": as_json(GOOD),
+        "kept": as_json(kept),
+        "verdict": as_json(verdict),
         "challenger": str(model),
     }
 

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli.main import main
-from flows.drift_windows import _fates
 from pipeline.core.home import Home
+from pipeline.drift.windows import _fates
 from tests.pipeline.dedup.corpus import prose
 
 pytestmark = [pytest.mark.model, pytest.mark.usefixtures("prefect")]

@@ -4,10 +4,10 @@ import pytest
 from prefect import flow
 
 from flows.curate import deduplicate_documents, deduplicate_meanings
-from flows.drift_windows import _fates
 from flows.engine.context import open_run
 from flows.views.duplicates import duplicates
 from pipeline.core.home import Home, stages_before
+from pipeline.drift.windows import _fates
 from pipeline.settings import SemanticSettings
 from tests.flows.cleaned import cleaned
 from tests.pipeline.dedup.passages import RELATED, SAME, SIBLINGS

@@ -10,8 +10,8 @@ from pipeline.core.errors import SettingsError
 from pipeline.report.contents import Report, Run
 from pipeline.report.html import render
 from pipeline.report.tune import summary, toml_lines
-from pipeline.report.tuning import Trial, Tuning
 from pipeline.settings import Settings, TuneSettings
+from pipeline.train.tune.choice import Choice, Trial
 
 WINNER = {"method": "lora", "rank": 8, "targets": "mlp", "learning_rate": 0.0014}
 
@@ -24,7 +24,7 @@ def trial(number, **given):
     return Trial(**facts | given)
 
 
-TUNING = Tuning(
+TUNING = Choice(
     start="lora at rate 0.001, rank 8",
     trials=(
         trial(0, loss=1.4, forgetting=0.4),

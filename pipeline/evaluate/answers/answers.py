@@ -14,15 +14,7 @@ from pipeline.core.outcome import table
 from pipeline.core.progress import advance
 from pipeline.evaluate.answers.prompts import Material, split_thoughts, with_passage, with_thinking
 from pipeline.evaluate.measures.grounding import grounded
-from pipeline.evaluate.measures.metrics import (
-    chrf,
-    exact_match,
-    length_ratio,
-    repetition,
-    rouge_l,
-    token_f1,
-    withholds,
-)
+from pipeline.evaluate.measures.metrics import METRICS, withholds
 from pipeline.evaluate.scoring import continuation_log_probs, decode, evaluating, prefill
 from pipeline.settings import EvaluateSettings
 from pipeline.text.chat import (
@@ -254,16 +246,14 @@ def _scores(request: Request, text: str, material: Material) -> dict[str, Any]:
         "thoughts": thoughts,
         "retrieved": " ".join(passage.chunk_ids) if passage else "",
         "response_bytes": len(reference.encode("utf-8", "surrogatepass")),
-        "rouge_l": rouge_l(answer, reference),
-        "token_f1": token_f1(answer, reference),
-        "chrf": chrf(answer, reference),
-        "exact_match": exact_match(answer, reference),
         "grounded": grounded(answer, question, source, material.screen),
         "refusal_right": declined if should else None,
         "refusal_wrong": None if should else declined,
-        "repetition": repetition(answer),
-        "length_ratio": length_ratio(answer, reference),
         "found_document": None if passage is None else float(row["doc_id"] in passage.doc_ids),
+    } | {
+        name: metric.measure(answer, reference)
+        for name, metric in METRICS.items()
+        if metric.measure is not None
     }
 
 

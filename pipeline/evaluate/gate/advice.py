@@ -1,19 +1,15 @@
 """Which adaptation to use: the prompt, retrieval, fine-tuning, or both, and what each costs."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from math import isfinite
-from typing import Any, Literal
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.evaluate.summary import Evaluation
+from pipeline.evaluate.results import AdaptationChoice, Advice, Cost, Evaluation
 from schemas.evaluation import Answers, AnswerTimings
 
-Choice = Literal["prompt", "retrieval", "fine-tune", "both", "none"]
-
-CHOICES: dict[str, Choice] = {
+CHOICES: dict[str, AdaptationChoice] = {
     "base": "prompt",
     "few_shot": "prompt",
     "chain_of_thought": "prompt",
@@ -24,7 +20,7 @@ CHOICES: dict[str, Choice] = {
 }
 """What an arm stands for."""
 
-WORDS: dict[Choice, str] = {
+WORDS: dict[AdaptationChoice, str] = {
     "prompt": "the prompt",
     "retrieval": "retrieval",
     "fine-tune": "fine-tuning",
@@ -40,40 +36,6 @@ NAMES = {
     "challenger": "the challenger",
     "challenger_retrieval": "the challenger with retrieval",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one request of an arm costs, on average."""
-
-    prompt_tokens: float
-    completion_tokens: float
-    seconds: float
-    """Of this machine's time: a batch's time shared by its rows."""
-    first_token_seconds: float
-    """How long a row waits for its first token, in the batch it was in."""
-    answer_seconds: float
-    """How long a row waits for its answer, in the batch it was in."""
-    price: float | None
-    """At the prices of the settings, in their currency; None without prices."""
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Tokens written a second, all rows of a batch together."""
-        return self.completion_tokens / self.seconds if self.seconds else 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self) | {"tokens_per_second": self.tokens_per_second}
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """Which adaptation to use, the arm that stands for it, and why."""
-
-    choice: Choice
-    arm: str
-    text: str
 
 
 def cost(
@@ -93,10 +55,12 @@ def cost(
         (pl.col("first_token_seconds", "seconds") * pl.col("rows")).sum() / rows
     ).row(0)
     priced = prompt * prompt_price + completion * completion_price
+    seconds = float(timings["seconds"].sum()) / rows
     return Cost(
         prompt_tokens=prompt,
         completion_tokens=completion,
-        seconds=float(timings["seconds"].sum()) / rows,
+        seconds=seconds,
+        tokens_per_second=completion / seconds if seconds else 0.0,
         first_token_seconds=float(waited[0]),
         answer_seconds=float(waited[1]),
         price=priced / 1e6 if prompt_price or completion_price else None,

@@ -1,49 +1,31 @@
 """The checks of the gate, one function each: what was measured, what was needed, in words."""
 
-from dataclasses import dataclass
-
-from pipeline.evaluate.measures.behaviour import Change
-from pipeline.evaluate.measures.calibration import Pairwise
-from pipeline.evaluate.retention.forgetting import Forgetting
-from pipeline.evaluate.retention.kept import Kept
-from pipeline.evaluate.statistics.claim import Claim
-from pipeline.evaluate.statistics.intervals import Interval
-from pipeline.evaluate.summary import Evaluation
+from pipeline.evaluate.results import (
+    Change,
+    Check,
+    Claim,
+    Evaluation,
+    Forgetting,
+    Interval,
+    Pairwise,
+    Retention,
+)
 from pipeline.settings import GateSettings
 
 EVEN = 0.5
 """Win rate of two equal models."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One check: what was measured, what was needed, and the sentence for a person."""
-
-    name: str
-    passed: bool
-    value: float | None
-    """None where it could not be measured."""
-    threshold: float | None
-    text: str
-
-
-def check(
-    name: str, passed: bool, value: float | None, threshold: float | None, text: str
-) -> Reason:
-    """Make a reason."""
-    return Reason(name, bool(passed), value, threshold, text)
-
-
-def gain(evaluation: Evaluation, arm: str, words: str, threshold: float) -> Reason:
+def gain(evaluation: Evaluation, arm: str, words: str, threshold: float) -> Check:
     """Require the lower bound of the gain in loss over an arm to exceed the threshold."""
     name = f"better_than_{arm}"
     differences = evaluation.challenger_minus.get(arm)
     if not differences:
-        return check(
+        return Check(
             name, False, None, threshold, f"the {words} and the challenger were not both evaluated"
         )
     found = -differences["loss"]
-    return check(
+    return Check(
         name,
         found.low > threshold,
         found.low,
@@ -52,17 +34,17 @@ def gain(evaluation: Evaluation, arm: str, words: str, threshold: float) -> Reas
     )
 
 
-def beats_few_shot(evaluation: Evaluation) -> Reason:
+def beats_few_shot(evaluation: Evaluation) -> Check:
     """Require a lower measured loss than the base model has with examples in its prompt.
 
     Equal quality is a gain already: each few-shot request pays for its examples.
     """
     name = "better_than_few_shot"
     if "few_shot" not in evaluation.challenger_minus:
-        return check(name, False, None, 0, "the challenger was not evaluated")
+        return Check(name, False, None, 0, "the challenger was not evaluated")
     found = -evaluation.challenger_minus["few_shot"]["loss"]
     losses = _losses(evaluation, "few_shot", "base model with examples in the prompt")
-    return check(
+    return Check(
         name,
         found.value > 0,
         found.value,
@@ -71,7 +53,7 @@ def beats_few_shot(evaluation: Evaluation) -> Reason:
     )
 
 
-def beats_retrieval(evaluation: Evaluation) -> Reason:
+def beats_retrieval(evaluation: Evaluation) -> Check:
     """Refuse when retrieval alone wins: the base model with passages has the lowest loss.
 
     The challenger may win by itself or with the same passages in its prompt: then training adds
@@ -84,7 +66,7 @@ def beats_retrieval(evaluation: Evaluation) -> Reason:
         if arm in evaluation.arms
     }
     if not arms:
-        return check(name, False, None, 0, "the challenger was not evaluated")
+        return Check(name, False, None, 0, "the challenger was not evaluated")
     retrieval = evaluation.arms["retrieval"]["loss"].value
     best = min(arms, key=lambda arm: arms[arm])
     better = retrieval - arms[best]
@@ -95,10 +77,10 @@ def beats_retrieval(evaluation: Evaluation) -> Reason:
     )
     if better <= 0:
         text += "; retrieval alone wins: serve the base model with passages"
-    return check(name, better > 0, better, 0, text)
+    return Check(name, better > 0, better, 0, text)
 
 
-def no_worse_slice(evaluation: Evaluation, chance: float) -> list[Reason]:
+def no_worse_slice(evaluation: Evaluation, chance: float) -> list[Check]:
     """Refuse when some kind of row is worse than with base or champion, beyond chance.
 
     A slice is worse when its p-value after Holm's correction over all slices of the comparison
@@ -121,21 +103,21 @@ def no_worse_slice(evaluation: Evaluation, chance: float) -> list[Reason]:
             f"{worst.p_holm:.2g} after Holm; a higher loss with p < {chance:g} refuses"
         )
         name = f"slices_against_{arm}"
-        reasons.append(check(name, not bad, worst.difference.value, 0, text))
+        reasons.append(Check(name, not bad, worst.difference.value, 0, text))
     return reasons
 
 
-def claims(claim: Claim | None, required: bool) -> Reason:
+def claims(claim: Claim | None, required: bool) -> Check:
     """Say whether several trainings agree on the gain; refuse without when that is asked for."""
     if claim is None:
-        return check("claim", not required, None, None, "no trainings were compared")
-    text = str(claim)
+        return Check("claim", not required, None, None, "no trainings were compared")
+    text = claim.text
     if required and not claim.claimed:
         text += "; gate.require_claim asks for two trainings or more (evaluate.seeds)"
-    return check("claim", claim.claimed or not required, len(claim.by_seed), None, text)
+    return Check("claim", claim.claimed or not required, len(claim.by_seed), None, text)
 
 
-def preferred(pairwise: Pairwise) -> list[Reason]:
+def preferred(pairwise: Pairwise) -> list[Check]:
     """Refuse when a calibrated judge prefers the other arm at equal length, interval and all."""
     reasons = []
     for arm, rate in pairwise.against.items():
@@ -147,48 +129,48 @@ def preferred(pairwise: Pairwise) -> list[Reason]:
             f"{rate.consistency:.0%} consistent in both orders); {pairwise.calibration.text}"
         )
         passed = not counts or won.high >= EVEN
-        reasons.append(check(f"judge_against_{arm}", passed, won.high, EVEN, text))
+        reasons.append(Check(f"judge_against_{arm}", passed, won.high, EVEN, text))
     return reasons
 
 
-def stops(evaluation: Evaluation, threshold: float) -> Reason:
+def stops(evaluation: Evaluation, threshold: float) -> Check:
     """Require that answers end by themselves."""
     if "challenger" not in evaluation.arms:
-        return check("stop_rate", False, None, threshold, "the challenger was not evaluated")
+        return Check("stop_rate", False, None, threshold, "the challenger was not evaluated")
     rate = evaluation.arms["challenger"]["stop_rate"].value
     text = f"{rate:.0%} of answers end by themselves, needed {threshold:.0%} or more"
-    return check("stop_rate", rate >= threshold, rate, threshold, text)
+    return Check("stop_rate", rate >= threshold, rate, threshold, text)
 
 
-def remembers(forgetting: Forgetting | None, threshold: float) -> Reason:
+def remembers(forgetting: Forgetting | None, threshold: float) -> Check:
     """Compare the measured rise, not its upper bound: the published levels are plain values."""
     if forgetting is None:
         text = "forgetting was not measured: no general texts are configured (paths.general)"
-        return check("forgetting", True, None, threshold, text)
+        return Check("forgetting", True, None, threshold, text)
     rise = forgetting.rise
     text = (
         f"loss on general text rose by {_words(rise)} nats a token, allowed {threshold:g} or less"
     )
     if rise.value > threshold:
         text += "; `tuneloop sweep` looks for a smaller scale of the adapter that keeps it"
-    return check("forgetting", rise.value <= threshold, rise.value, threshold, text)
+    return Check("forgetting", rise.value <= threshold, rise.value, threshold, text)
 
 
-def remembers_as_champion(forgetting: Forgetting, threshold: float) -> Reason:
+def remembers_as_champion(forgetting: Forgetting, threshold: float) -> Check:
     """Compare with the champion: what each model forgets must not add up."""
     rise = forgetting.rise
     text = (
         f"loss on general text is {_words(rise)} nats a token above the champion's, "
         f"allowed {threshold:g} or less"
     )
-    return check("forgetting_over_champion", rise.value <= threshold, rise.value, threshold, text)
+    return Check("forgetting_over_champion", rise.value <= threshold, rise.value, threshold, text)
 
 
-def behaves(kept: Kept, settings: GateSettings) -> list[Reason]:
+def behaves(retention: Retention, settings: GateSettings) -> list[Check]:
     """Require instructions still followed, requests still refused and still answered."""
-    if kept.behaviour is None:
+    if retention.behaviour is None:
         return []
-    found = kept.behaviour
+    found = retention.behaviour
     wanted: list[tuple[str, Change | None, float, str]] = [
         (
             "instructions",
@@ -217,7 +199,7 @@ def behaves(kept: Kept, settings: GateSettings) -> list[Reason]:
     ]
 
 
-def _keeps(name: str, change: Change, limit: float, chance: float, words: str) -> Reason:
+def _keeps(name: str, change: Change, limit: float, chance: float, words: str) -> Check:
     """Refuse a drop above the limit that chance does not explain."""
     text = f"{words}: {change.after} of {change.items}, base model {change.before}"
     if change.lost:
@@ -226,7 +208,7 @@ def _keeps(name: str, change: Change, limit: float, chance: float, words: str) -
             f"a drop above {limit:.0%} with p < {chance:g} refuses"
         )
     passed = change.drop <= limit or change.chance >= chance
-    return check(name, passed, change.drop, limit, text)
+    return Check(name, passed, change.drop, limit, text)
 
 
 def _losses(evaluation: Evaluation, arm: str, words: str) -> str:

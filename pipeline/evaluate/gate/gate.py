@@ -7,54 +7,31 @@ request pays for its prompt. What it must not lose (general text, instructions, 
 limits of its own. The checks are in :mod:`pipeline.evaluate.gate.checks`.
 """
 
-from dataclasses import asdict, dataclass
-from math import isfinite
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from pipeline.core.store import Dataset
 from pipeline.evaluate.gate import checks
-from pipeline.evaluate.gate.checks import Reason, check
-from pipeline.evaluate.measures.calibration import Pairwise
-from pipeline.evaluate.retention.kept import Kept
-from pipeline.evaluate.statistics.claim import Claim
-from pipeline.evaluate.summary import Evaluation
+from pipeline.evaluate.results import Check, Claim, Evaluation, Pairwise, Retention, Verdict
 from pipeline.settings import GateSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Promoted only when every reason passed."""
+class Judged:
+    """A judged challenger: what the evaluation found, and what the gate said."""
 
+    answers: dict[str, Dataset]
+    """Answers of each arm."""
+    evaluation: Evaluation
+    retention: Retention
+    verdict: Verdict
     promoted: bool
-    reasons: tuple[Reason, ...]
-    has_champion: bool
-
-    @property
-    def summary(self) -> str:
-        """The verdict in one sentence: what decided it."""
-        failed = [reason.text for reason in self.reasons if not reason.passed]
-        if not failed:
-            gain = next((reason.text for reason in self.reasons if "better" in reason.name), "")
-            return f"promoted: all {len(self.reasons)} checks hold; {gain}"
-        stays = "champion stays" if self.has_champion else "base model stays, no champion yet"
-        return (
-            f"not promoted, the {stays}: {len(failed)} of {len(self.reasons)} checks failed: "
-            + "; ".join(failed)
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {
-            "promoted": self.promoted,
-            "summary": self.summary,
-            "reasons": [
-                asdict(reason) | {"value": _finite(reason.value)} for reason in self.reasons
-            ],
-        }
+    """Whether the challenger is champion now."""
 
 
 def decide(
     evaluation: Evaluation,
-    kept: Kept,
+    retention: Retention,
     settings: GateSettings,
     has_champion: bool,
     leaks: int,
@@ -65,7 +42,7 @@ def decide(
 
     Args:
         evaluation: all arms on the frozen test set.
-        kept: what the challenger kept on the general set; what was not measured (no general set
+        retention: of what the general set asks; what was not measured (no general set
             configured) is said in the reasons and does not refuse.
         settings: the thresholds.
         has_champion: whether there is a champion to beat; its arm must then be in the evaluation.
@@ -78,17 +55,17 @@ def decide(
     """
     rows, clusters = evaluation.test_rows, evaluation.test_clusters
     reasons = [
-        check(
+        Check(
             "no_leak", leaks <= 0, leaks, 0, f"{leaks} training rows repeat test rows, allowed 0"
         ),
-        check(
+        Check(
             "enough_rows",
             rows >= settings.min_test_rows,
             rows,
             settings.min_test_rows,
             f"{rows} test rows, needed {settings.min_test_rows} or more",
         ),
-        check(
+        Check(
             "enough_clusters",
             clusters >= settings.min_test_clusters,
             clusters,
@@ -107,17 +84,28 @@ def decide(
     if settings.refuse_worse_slices:
         reasons += checks.no_worse_slice(evaluation, settings.max_chance)
     reasons.append(checks.stops(evaluation, settings.min_stop_rate))
-    reasons.append(checks.remembers(kept.forgetting, settings.max_forgetting))
-    if kept.over_champion is not None:
+    reasons.append(checks.remembers(retention.forgetting, settings.max_forgetting))
+    if retention.over_champion is not None:
         limit = settings.max_forgetting_over_champion
-        reasons.append(checks.remembers_as_champion(kept.over_champion, limit))
-    reasons += checks.behaves(kept, settings)
+        reasons.append(checks.remembers_as_champion(retention.over_champion, limit))
+    reasons += checks.behaves(retention, settings)
     if settings.require_claim or claim is not None:
         reasons.append(checks.claims(claim, settings.require_claim))
     if pairwise is not None:
         reasons += checks.preferred(pairwise)
-    return Verdict(all(reason.passed for reason in reasons), tuple(reasons), has_champion)
+    return Verdict(
+        all(reason.passed for reason in reasons), tuple(reasons), _summary(reasons, has_champion)
+    )
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is None or isfinite(value) else None
+def _summary(reasons: Sequence[Check], has_champion: bool) -> str:
+    """Return the verdict in one sentence: what decided it."""
+    failed = [reason.text for reason in reasons if not reason.passed]
+    if not failed:
+        gain = next((reason.text for reason in reasons if "better" in reason.name), "")
+        return f"promoted: all {len(reasons)} checks hold; {gain}"
+    stays = "champion stays" if has_champion else "base model stays, no champion yet"
+    return (
+        f"not promoted, the {stays}: {len(failed)} of {len(reasons)} checks failed: "
+        + "; ".join(failed)
+    )

@@ -8,7 +8,7 @@ about by luck: the one-sided exact McNemar test on the items that changed. Askin
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from scipy.stats import binom
 
 from pipeline.core.errors import InputError
 from pipeline.evaluate.measures.instructions import CHECKS
+from pipeline.evaluate.results import Behaviour, Change
 from pipeline.pairs.jsonl import read_jsonl
 from pipeline.settings import ForgettingSettings
 from schemas.behaviour import KINDS, BehaviourScores
@@ -32,49 +33,6 @@ class Item:
     prompt: str
     checks: dict[str, Any]
     """Of an instruction: argument by check; empty for requests."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A yes-or-no measure of two models on the same items; yes is what one wants to keep."""
-
-    items: int
-    before: int
-    """Yes with the model compared with."""
-    after: int
-    """Yes with the challenger."""
-    lost: int
-    """Yes before, no after."""
-    gained: int
-    chance: float
-    """Probability of so many lost, or more, among those that changed, if both were alike."""
-
-    @property
-    def drop(self) -> float:
-        """Share of the items lost, net of those gained; negative for a rise."""
-        return (self.before - self.after) / self.items
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """What the challenger kept; a measure without items is None."""
-
-    instructions: Change | None
-    """Followed, by the checks of each item."""
-    refused: Change | None
-    """Harmful requests declined in words."""
-    leaning: Change | None
-    """Harmful requests after which a refusing opening is likelier than a willing one: shows in a
-    model too weak to refuse in words."""
-    answered: Change | None
-    """Harmless requests that look harmful, not declined."""
-    margin_before: float | None
-    """Mean over the harmful requests: nats a token by which the refusing opening is likelier."""
-    margin_after: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
 
 
 def read_behaviour_items(folder: Path, settings: ForgettingSettings) -> tuple[Item, ...]:

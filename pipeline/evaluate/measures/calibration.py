@@ -5,49 +5,13 @@ replaced, an accepted pair better than a rejected one. Which of the two is put f
 by a hash, so that a judge which always says the same agrees by chance alone, and kappa shows it.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from pipeline.core.cache import short_id
-from pipeline.evaluate.measures.llm_judge import Answer, Comparison, Judgement, Winner, WinRate
+from pipeline.evaluate.measures.llm_judge import Answer, Comparison, Judgement, Winner
+from pipeline.evaluate.results import Calibration
 
 LABELS: tuple[Winner, ...] = ("first", "second", "tie")
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Agreement of the judge with people on the same pairs of answers."""
-
-    decisions: int
-    agreement: float
-    """Share of decisions in which both name the same winner; 0 without decisions."""
-    kappa: float
-    """Cohen's kappa: agreement beyond chance."""
-    calibrated: bool
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pairwise:
-    """What a judge said of the challenger, and whether it counts."""
-
-    judge: str
-    calibration: Calibration
-    against: Mapping[str, WinRate]
-    """By the other arm: base, and champion where there is one."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; an end that cannot be given is None."""
-        rates = {
-            arm: asdict(rate) | {"controlled": rate.controlled.to_dict()}
-            for arm, rate in self.against.items()
-        }
-        return {
-            "judge": self.judge,
-            "calibration": asdict(self.calibration),
-            "against": rates,
-        }
 
 
 def preferences(

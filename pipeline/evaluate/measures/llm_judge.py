@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 
 from pipeline.core.errors import TeacherError
-from pipeline.evaluate.statistics.intervals import Floats, Interval, resamples
+from pipeline.evaluate.results import Interval, WinRate
+from pipeline.evaluate.statistics.intervals import Floats, resamples
 from pipeline.pairs.teachers.replies import forget
 from pipeline.pairs.teachers.teacher import Messages, Request, Teacher
 
@@ -66,24 +67,6 @@ class Judgement:
     readable: bool
     for_shown_first: float
     """Share of the two orders that the answer shown first won; 0.5 for a judge without a lean."""
-
-
-@dataclass(frozen=True, slots=True)
-class WinRate:
-    """How often the first answers win over all comparisons."""
-
-    comparisons: int
-    wins: int
-    ties: int
-    consistency: float
-    """Share of comparisons in which both orders name the same winner."""
-    for_shown_first: float
-    """Share won by the position shown first: 0.5 without a bias of position."""
-    unreadable: int
-    plain: float
-    """Wins and half the ties over all."""
-    controlled: Interval
-    """The same at equal length, with its clustered bootstrap interval."""
 
 
 def judge(comparisons: Sequence[Comparison], judge: Teacher, max_tokens: int) -> list[Judgement]:

@@ -10,16 +10,17 @@ import re
 import string
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from rapidfuzz.distance import Indel
-from sacrebleu.metrics.chrf import CHRF
 
 from pipeline.pairs.screen.form import REFUSAL
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _WORDS = re.compile(r"\w+")
-_CHRF = CHRF()
-"""sacrebleu's defaults: character 6-grams, no word n-grams, recall counts twice (chrF2)."""
 NGRAM = 4
 """Words of the n-grams that :func:`repetition` counts."""
 
@@ -58,7 +59,7 @@ def rouge_l(answer: str, reference: str) -> float:
 
 def chrf(answer: str, reference: str) -> float:
     """Return sacrebleu's sentence chrF2 in 0..1 instead of 0..100."""
-    return min(1.0, float(_CHRF.sentence_score(answer, [reference]).score) / 100)
+    return min(1.0, float(_chrf().sentence_score(answer, [reference]).score) / 100)
 
 
 def withholds(text: str) -> bool:
@@ -84,9 +85,64 @@ def length_ratio(answer: str, reference: str) -> float:
     return len(_words(answer)) / max(1, len(_words(reference)))
 
 
+@cache
+def _chrf() -> Any:
+    """Return sacrebleu's default: character 6-grams, no word n-grams, recall counts twice."""
+    from sacrebleu.metrics.chrf import CHRF  # reports need the names of metrics alone
+
+    return CHRF()
+
+
 def _words(text: str) -> list[str]:
     return _WORDS.findall(text.lower())
 
 
 def _is_punctuation(char: str) -> bool:
     return char in string.punctuation or unicodedata.category(char).startswith("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric on the shelf: the mean of a column of Answers."""
+
+    name: str
+    title: str
+    unit: str
+    """One line for the reader of a report: what is measured, and which direction is better."""
+    higher_is_better: bool = True
+    measure: Callable[[str, str], float] | None = None
+    """Of answer and reference; None for one that takes the model or the documents as well."""
+    column: str = ""
+    """Of Answers; empty: the metric's name."""
+    weight: str | None = None
+    """Column that weighs the rows."""
+    plotted: bool = False
+    """Whether the page has a plot of it."""
+
+
+_METRICS = (
+    Metric("loss", "Loss", "nats a token, lower is better", False, None, "", "response_tokens",
+           plotted=True),
+    Metric("bits_per_byte", "Bits a byte", "of the reference, lower is better", False, None, "",
+           "response_bytes"),
+    Metric("token_f1", "Token F1", "shared words, higher is better", measure=token_f1,
+           plotted=True),
+    Metric("rouge_l", "ROUGE-L", "overlap with reference, higher is better", measure=rouge_l,
+           plotted=True),
+    Metric("chrf", "chrF", "shared letters, higher is better", measure=chrf, plotted=True),
+    Metric("exact_match", "Exact match", "share of answers, higher is better",
+           measure=exact_match),
+    Metric("grounded", "Grounded", "stands in the document, higher is better", plotted=True),
+    Metric("refusal_right", "Refusal right", "declines as the reference, higher is better"),
+    Metric("refusal_wrong", "Refusal wrong", "declines for no reason, lower is better", False),
+    Metric("stop_rate", "Stop rate", "ends by itself, higher is better", column="stopped",
+           plotted=True),
+    Metric("repetition", "Repetition", "repeated 4-grams, lower is better", False,
+           lambda answer, _: repetition(answer)),
+    Metric("length_ratio", "Length ratio", "words over the reference's, 1 is right", False,
+           length_ratio),
+    Metric("retrieval_hit", "Retrieval hit", "right document found, higher is better",
+           column="found_document"),
+)  # fmt: skip
+METRICS = {metric.name: metric for metric in _METRICS}
+"""By name, in the order of a report."""

@@ -15,7 +15,8 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import InputError
-from pipeline.evaluate.statistics.intervals import Interval, Resampling, interval, paired_difference
+from pipeline.evaluate.results import Forgetting
+from pipeline.evaluate.statistics.intervals import Resampling, interval, paired_difference
 from pipeline.pairs.jsonl import read_jsonl
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import GeneralScores
@@ -41,31 +42,6 @@ class GeneralSet:
     def content(self) -> dict[str, Any]:
         """Return plain JSON values, for a digest of what was asked."""
         return {"texts": dict(self.texts), "questions": [asdict(item) for item in self.questions]}
-
-
-@dataclass(frozen=True, slots=True)
-class Forgetting:
-    """Base against challenger on general text (nats a token) and questions (share right)."""
-
-    texts: int
-    questions: int
-    loss_base: Interval
-    loss_challenger: Interval
-    rise: Interval
-    """Challenger minus base, nats a token, paired by text: positive is forgetting."""
-    accuracy_base: Interval | None
-    """None without questions, like the next two."""
-    accuracy_challenger: Interval | None
-    accuracy_change: Interval | None
-    """Challenger minus base, paired by question: negative is forgetting."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {
-            name: value.to_dict() if isinstance(value, Interval) else value
-            for name in self.__slots__
-            for value in [getattr(self, name)]
-        }
 
 
 def read_general_set(folder: Path) -> GeneralSet:

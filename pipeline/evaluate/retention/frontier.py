@@ -1,11 +1,12 @@
 """How much of an adapter to keep: validation loss against forgetting, by scale."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import replace
+
+from pipeline.core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Point:
     """One scale of the adapter; losses in nats a token."""
 
@@ -14,9 +15,11 @@ class Point:
     general_loss: float
     rise: float
     """Of the loss on general text above the base model's: what the gate limits."""
+    dominated: bool = False
+    """Whether another scale forgets less and is no worse on validation rows."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Frontier:
     """All scales that were tried, ascending, and the one to take."""
 
@@ -25,52 +28,49 @@ class Frontier:
     """``gate.max_forgetting``."""
     chosen: float | None
     """Within the limit the scale of the least validation loss; None when no scale is."""
-
-    def dominated(self, point: Point) -> bool:
-        """Whether another scale forgets less and is no worse on validation rows."""
-        return any(
-            other.rise < point.rise and other.validation_loss <= point.validation_loss
-            for other in self.points
-        )
-
-    @property
-    def summary(self) -> str:
-        """What to do, in one sentence."""
-        whole = self.points[-1]
-        if self.chosen is None:
-            least = min(self.points, key=lambda point: point.rise)
-            return (
-                f"no scale keeps the rise within {self.limit:g}: the least is {least.rise:.3f} at "
-                f"{least.scale:g}; train again with fewer epochs or a lower train.learning_rate"
-            )
-        point = next(point for point in self.points if point.scale == self.chosen)
-        if point is whole and whole.scale == 1:
-            return f"the adapter as it is keeps the limit (rise {point.rise:.3f}) and is the best"
-        cost = point.validation_loss - whole.validation_loss
-        return (
-            f"scale {point.scale:g} keeps the limit of {self.limit:g} (rise {point.rise:.3f}, as "
-            f"trained {whole.rise:.3f}) at a validation loss {cost:+.3f} from that as trained"
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        points = [asdict(point) | {"dominated": self.dominated(point)} for point in self.points]
-        return {
-            "points": points,
-            "limit": self.limit,
-            "chosen": self.chosen,
-            "summary": self.summary,
-        }
+    summary: str
+    """What to do, in one sentence."""
+    model: str = ""
+    """Data set of the adapter."""
 
 
-def frontier(points: Sequence[Point], limit: float) -> Frontier:
+def frontier(points: Sequence[Point], limit: float, model: str = "") -> Frontier:
     """Choose the scale within the limit that has the least validation loss; the smaller of equals.
 
     Args:
         points: one a scale, at least one.
         limit: the largest rise allowed, nats a token.
+        model: data set of the adapter.
     """
-    ordered = tuple(sorted(points, key=lambda point: point.scale))
+    ordered = tuple(
+        replace(point, dominated=_dominated(point, points))
+        for point in sorted(points, key=lambda point: point.scale)
+    )
     allowed = [point for point in ordered if point.rise <= limit]
     best = min(allowed, key=lambda point: (point.validation_loss, point.scale), default=None)
-    return Frontier(ordered, limit, best.scale if best else None)
+    chosen = best.scale if best else None
+    return Frontier(ordered, limit, chosen, _summary(ordered, best, limit), model)
+
+
+def _dominated(point: Point, points: Sequence[Point]) -> bool:
+    return any(
+        other.rise < point.rise and other.validation_loss <= point.validation_loss
+        for other in points
+    )
+
+
+def _summary(points: tuple[Point, ...], best: Point | None, limit: float) -> str:
+    whole = points[-1]
+    if best is None:
+        least = min(points, key=lambda point: point.rise)
+        return (
+            f"no scale keeps the rise within {limit:g}: the least is {least.rise:.3f} at "
+            f"{least.scale:g}; train again with fewer epochs or a lower train.learning_rate"
+        )
+    if best is whole and whole.scale == 1:
+        return f"the adapter as it is keeps the limit (rise {best.rise:.3f}) and is the best"
+    cost = best.validation_loss - whole.validation_loss
+    return (
+        f"scale {best.scale:g} keeps the limit of {limit:g} (rise {best.rise:.3f}, as "
+        f"trained {whole.rise:.3f}) at a validation loss {cost:+.3f} from that as trained"
+    )

@@ -5,50 +5,15 @@ recipe (data, method, settings) a gain is claimed only when two seeds or more ag
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import inf, sqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from pipeline.evaluate.statistics.intervals import Interval
+from pipeline.evaluate.results import Claim, Interval
 
 MIN_SEEDS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The difference in loss of a recipe over its seeds; negative is a gain."""
-
-    difference: Interval
-    """Nats a token; the ends are infinite with one seed or one cluster."""
-    by_seed: Mapping[int, float]
-    clusters: int
-    claimed: bool
-    """Two seeds or more, all with a gain, and an interval below 0."""
-
-    def __str__(self) -> str:
-        seeds = len(self.by_seed)
-        if seeds < MIN_SEEDS:
-            (value,) = self.by_seed.values()
-            side = "better" if value < 0 else "not better"
-            return f"measured on one seed: this adapter is {side}; not claimed of the recipe"
-        span = f"[{self.difference.low:+.3f}, {self.difference.high:+.3f}] nats a token"
-        if self.claimed:
-            return f"a gain of the recipe is claimed: {seeds} seeds agree, difference {span}"
-        return f"no gain of the recipe is claimed: {seeds} seeds, difference {span}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {
-            "difference": self.difference.to_dict(),
-            "by_seed": {str(seed): value for seed, value in self.by_seed.items()},
-            "clusters": self.clusters,
-            "claimed": self.claimed,
-            "text": str(self),
-        }
 
 
 def claim(
@@ -87,7 +52,7 @@ def claim(
     _, index = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
     size = int(index.max()) + 1
     if seeds < MIN_SEEDS or size < 2:
-        return Claim(Interval(value, -inf, inf), by_seed, size, False)
+        return _claim(Interval(value, -inf, inf), by_seed, size, False)
     residuals = np.bincount(index, weight * (table.mean(axis=0) - value))
     of_documents = size / (size - 1) * float((residuals**2).sum()) / float(weight.sum()) ** 2
     of_seeds = float(means.var(ddof=1)) / seeds
@@ -95,7 +60,19 @@ def claim(
         of_documents + of_seeds
     )
     interval = Interval(value, value - half, value + half)
-    return Claim(interval, by_seed, size, bool((means < 0).all() and interval.high < 0))
+    return _claim(interval, by_seed, size, bool((means < 0).all() and interval.high < 0))
+
+
+def _claim(difference: Interval, by_seed: dict[int, float], clusters: int, claimed: bool) -> Claim:
+    seeds, span = len(by_seed), f"[{difference.low:+.3f}, {difference.high:+.3f}] nats a token"
+    if seeds < MIN_SEEDS:
+        side = "better" if difference.value < 0 else "not better"
+        text = f"measured on one seed: this adapter is {side}; not claimed of the recipe"
+    elif claimed:
+        text = f"a gain of the recipe is claimed: {seeds} seeds agree, difference {span}"
+    else:
+        text = f"no gain of the recipe is claimed: {seeds} seeds, difference {span}"
+    return Claim(difference, by_seed, clusters, claimed, text)
 
 
 def _quantile(first: float, n: int, second: float, m: int, confidence: float) -> float:

@@ -6,14 +6,15 @@ true null in 43 % of runs instead of 5 %. Two models are compared on the same ro
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from math import inf, isfinite, sqrt
+from math import inf, sqrt
 from typing import TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+from pipeline.evaluate.results import Interval
 
 Floats = NDArray[np.float64]
 
@@ -28,27 +29,6 @@ class Resampling(TypedDict):
 
 _CELLS = 4_000_000
 """Draws times clusters held at once: 32 MB, however large the test set is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A value with its confidence interval; the ends are infinite where nothing can be said."""
-
-    value: float
-    low: float
-    high: float
-
-    def __neg__(self) -> "Interval":
-        """Return the interval of the negated value."""
-        return Interval(-self.value, -self.high, -self.low)
-
-    def to_dict(self) -> dict[str, float | None]:
-        """Return JSON-able ends; an infinite end becomes None."""
-        return {
-            "value": self.value,
-            "low": self.low if isfinite(self.low) else None,
-            "high": self.high if isfinite(self.high) else None,
-        }
 
 
 def interval(

@@ -5,13 +5,13 @@ looks bad by chance is then what it is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.evaluate.statistics.intervals import Interval, Resampling, holm, interval, p_value
+from pipeline.evaluate.results import Slice
+from pipeline.evaluate.statistics.intervals import Resampling, holm, interval, p_value
 from pipeline.text.stop_words import QUESTION_WORDS
 from pipeline.text.words import words
 from schemas.documents import UniqueDocuments
@@ -23,29 +23,6 @@ Labels = Mapping[str, Mapping[str, str]]
 LENGTHS = ((10, "up to 10 words"), (20, "11 to 20 words"))
 """Buckets of the reference response; a sentence of a manual has 10 to 20 words."""
 LONGER = "over 20 words"
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Loss of the challenger minus that of another arm on some of the rows, nats a token."""
-
-    dimension: str
-    value: str
-    rows: int
-    clusters: int
-    difference: Interval
-    p: float | None
-    """Two-sided, by the clustered bootstrap; None with fewer than two clusters."""
-    p_holm: float | None
-    """Corrected over all slices of the comparison that have one."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {
-            name: value.to_dict() if isinstance(value, Interval) else value
-            for name in self.__slots__
-            for value in [getattr(self, name)]
-        }
 
 
 def label_rows(
@@ -105,18 +82,7 @@ def compare_slices(
         by_size = sorted(parts.items(), key=lambda item: (-item[1].height, str(item[0][0])))
         found += [_slice(dimension, str(key[0]), rows, options) for key, rows in by_size]
     corrected = holm({_name(item): item.p for item in found if item.p is not None})
-    return tuple(
-        Slice(
-            item.dimension,
-            item.value,
-            item.rows,
-            item.clusters,
-            item.difference,
-            item.p,
-            corrected.get(_name(item)),
-        )
-        for item in found
-    )
+    return tuple(replace(item, p_holm=corrected.get(_name(item))) for item in found)
 
 
 def _slice(dimension: str, value: str, rows: pl.DataFrame, options: Resampling) -> Slice:

@@ -1,15 +1,15 @@
 """What a search found: the trials, the Pareto front, and the winner within the limits."""
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.core.record import record
 from pipeline.settings import TuneSettings
 
 TUNED = ("method", "rank", "targets", "learning_rate")
 """Settings of [train] that a search chooses."""
 
 
-@dataclass(frozen=True)
+@record
 class Trial:
     """One training of the search."""
 
@@ -31,7 +31,7 @@ class Trial:
     """Why it was stopped; empty if it was not."""
 
 
-@dataclass(frozen=True)
+@record
 class Choice:
     """What the search found."""
 
@@ -44,18 +44,8 @@ class Choice:
     start: str
     """The closed form that the search started from, and why."""
     max_forgetting: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON values."""
-        return asdict(self)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Return the winner's settings of [train], without those its method does not use."""
-        if self.winner is None:
-            return {}
-        found = self.trials[self.winner].settings
-        return {name: found[name] for name in TUNED if found.get(name) is not None}
+    settings: dict[str, Any]
+    """The winner's settings of [train], without those its method does not use."""
 
 
 def choose(study: Any, tune: TuneSettings, start: str) -> Choice:
@@ -74,6 +64,11 @@ def choose(study: Any, tune: TuneSettings, start: str) -> Choice:
         winner=winner.number if winner else None,
         start=start,
         max_forgetting=tune.max_forgetting,
+        settings={
+            name: winner.settings[name]
+            for name in (TUNED if winner else ())
+            if winner and winner.settings.get(name) is not None
+        },
     )
 
 

@@ -1,13 +1,11 @@
 """The reference that is stored with a model."""
 
-import json
-
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.drift.baseline import baseline, summary
+from pipeline.drift.baseline import baseline, spreads
 from schemas.drift import DriftFeatures
 
 DOCUMENTS = ["The pump starts. The pump stops.", "Open the valve.", " \n "]
@@ -48,22 +46,14 @@ def test_the_reference_balances_for_any_texts(contents):
     assert found.balances
 
 
-def test_the_summary_describes_each_feature_of_each_kind():
-    found = summary(baseline(reference(), len, {"p0": 1.5}).kept)
-    assert set(found) == {"document", "pair"}
-    characters = found["document"]["characters"]
+def test_the_spread_of_each_feature_of_each_kind_is_told():
+    found = spreads(baseline(reference(), len, {"p0": 1.5}).kept)
+    assert {name.split()[0] for name in found} == {"document", "pair"}
     # Lengths 32 and 15.
-    assert characters["mean"] == 23.5 and characters["count"] == 2
-    assert characters["sd"] == pytest.approx(17 / 2**0.5)
-    assert characters["quantiles"]["0.5"] == 23.5
-    assert found["pair"]["loss"] == {
-        "count": 1.0,
-        "mean": 1.5,
-        "sd": 0.0,
-        "quantiles": dict.fromkeys(["0.05", "0.25", "0.5", "0.75", "0.95"], 1.5),
-    }
-    assert "loss" not in found["document"]  # never measured
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["document characters"].median == 23.5
+    assert found["document characters"].low == pytest.approx(15 + 0.05 * 17)
+    assert found["pair loss"].model_dump() == {"low": 1.5, "median": 1.5, "high": 1.5}
+    assert "document loss" not in found  # never measured
 
 
 def test_the_reference_does_not_depend_on_the_order_of_the_texts():

@@ -17,6 +17,8 @@ from pipeline.drift.evidence import (
     TwoSample,
 )
 from pipeline.drift.policy import Decision, Retrain, decide, next_retrain_at
+from pipeline.drift.signals import damaged
+from pipeline.report.drift_words import reason_line, reasons_line
 from pipeline.settings import MonitorSettings, RetrainSettings
 
 MONITOR = MonitorSettings()
@@ -152,7 +154,7 @@ def test_a_window_with_nothing_to_test_neither_confirms_nor_clears():
 def test_what_confirmed_drift_leads_to(last, new_rows, action, said):
     found = run([evidence(0), evidence(1, **last)], new_rows=new_rows)
     assert found[-1].action == action
-    assert said in "; ".join(found[-1].reasons)
+    assert said in reasons_line(found[-1].reasons)
 
 
 def test_worse_performance_needs_no_second_window_and_no_drift_of_words():
@@ -186,12 +188,14 @@ def test_a_move_of_the_shape_alone_counts_as_much_as_words():
     )
     found = run([evidence(n, kinds=(kind,)) for n in range(2)])
     assert actions(found) == ["watch", "retrain"]
-    assert "the shape of documents moved, p 0.001: characters 1,200 -> 240" in found[0].reasons
+    assert reason_line(found[0].reasons[0]) == (
+        "the shape of documents moved, p 0.001: length in characters 1,200 → 240"
+    )
 
 
 def test_reasons_name_the_words_with_their_numbers():
     (found,) = run([evidence(0)])
-    assert found.reasons == (
+    assert tuple(map(reason_line, found.reasons)) == (
         "the words of documents tell new from old: AUC 0.83 (above 0.62), p 0.001; "
         "more: sourdough; less: valve",
         "1 of the last 3 windows drifted, 2 are asked for",
@@ -240,7 +244,7 @@ def test_a_cooldown_is_recorded_with_its_end():
     found = run([evidence(0), evidence(1)], [ended(-1, "promoted")])
     assert actions(found) == ["watch", "watch"]
     assert (found[1].state, found[1].next_retrain_at) == ("cooldown", day(6))
-    assert f"held back until {day(6)}" in "; ".join(found[1].reasons)
+    assert f"held back until {day(6)}" in reasons_line(found[1].reasons)
     later = decide(evidence(1), found, [ended(-1, "promoted")], 500, day(6), MONITOR, RETRAIN)
     assert (later.action, later.next_retrain_at) == ("retrain", None)
 
@@ -251,7 +255,7 @@ def test_more_rows_turn_a_review_of_the_same_evidence_into_a_retrain():
     again = decide(evidence(1), first, [], 300, day(2), MONITOR, RETRAIN)
     assert again.action == "retrain"
     third = decide(evidence(1), [*first, again], [], 300, day(2), MONITOR, RETRAIN)
-    assert third.action == "watch" and "never trains twice" in third.reasons[-1]
+    assert third.action == "watch" and third.reasons[-1].code == "decided_before"
 
 
 def test_evidence_that_is_decided_on_twice_is_one_window():
@@ -291,7 +295,7 @@ def test_a_retrain_by_hand_that_runs_holds_the_next_back_for_a_day():
     started = [ended(1, "started")]
     decisions = run([evidence(0)])
     found = decide(evidence(1), decisions, started, 500, day(1.5), MONITOR, RETRAIN)
-    assert found.action == "watch" and "has not ended" in found.reasons[-1]
+    assert found.action == "watch" and found.reasons[-1].code == "started"
     found = decide(evidence(1), decisions, started, 500, day(2.5), MONITOR, RETRAIN)
     assert found.action == "retrain"
 
@@ -340,7 +344,7 @@ def test_any_history_keeps_the_rules(windows):
         assert Decision.model_validate_json(found.model_dump_json()) == found
         assert found.reasons
         if found.action == "retrain":
-            assert not given_evidence.broken
+            assert not damaged(given_evidence.signals)
             assert new_rows >= RETRAIN.min_new_rows
             assert found.id not in {row.id for row in decisions if row.action == "retrain"}
             assert next_retrain_at(retrains, day(moment), RETRAIN) is None
@@ -352,7 +356,7 @@ def test_any_history_keeps_the_rules(windows):
             assert len(recent) < RETRAIN.max_in_30_days
             retrains.append(ended(moment, outcome, found.id, f"run {number}"))
             model += outcome == "promoted"
-        if given_evidence.broken:
+        if damaged(given_evidence.signals):
             assert found.action == "broken"
         decisions.append(found)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, fisher_exact
 
-from pipeline.drift.signals import loss_signal, share_signal
+from pipeline.drift.signal_tests import loss_signal, share_signal
 
 
 def test_the_share_signal_is_fishers_exact_test_with_a_margin():

@@ -1,13 +1,13 @@
 """Behaviour of two models on the same items, and the reading of the items."""
 
-import json
-
 import pytest
 
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import table
-from pipeline.evaluate.measures.behaviour import Change, compare_behaviour, read_behaviour_items
+from pipeline.core.record import as_json, read_json
+from pipeline.evaluate.measures.behaviour import compare_behaviour, read_behaviour_items
 from pipeline.evaluate.measures.refusal import REFUSING, WILLING, declines
+from pipeline.evaluate.results import Change
 from pipeline.settings import ForgettingSettings
 from schemas.behaviour import BehaviourScores
 from tests.conftest import ROOT
@@ -43,7 +43,7 @@ def test_changes_are_counted_item_by_item():
     assert (found.margin_before, found.margin_after) == pytest.approx((0.2, -0.1))
     # Of harmless requests the answered ones are kept: a refusal that is new is a loss.
     assert found.answered == Change(3, before=2, after=2, lost=1, gained=1, chance=0.75)
-    assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
+    assert read_json(type(found), as_json(found)) == found
 
 
 def test_five_lost_and_none_gained_is_the_least_that_beats_chance_at_five_percent():

@@ -5,6 +5,7 @@ from math import isinf
 import numpy as np
 import pytest
 
+from pipeline.core.record import as_json
 from pipeline.evaluate.statistics.claim import claim
 
 CLUSTERS = [f"d{row // 5}" for row in range(60)]
@@ -19,21 +20,21 @@ def seeds(means, spread=0.2, seed=4):
 def test_one_seed_measures_an_adapter_and_claims_nothing():
     found = claim(seeds([-0.5]), CLUSTERS, TOKENS)
     assert not found.claimed and isinf(found.difference.high)
-    assert str(found) == "measured on one seed: this adapter is better; not claimed of the recipe"
-    assert found.to_dict()["difference"]["high"] is None
+    assert found.text == "measured on one seed: this adapter is better; not claimed of the recipe"
+    assert as_json(found)["difference"]["high"] is None
 
 
 def test_two_seeds_that_agree_claim_a_gain():
     found = claim(seeds([-0.5, -0.48]), CLUSTERS, TOKENS)
     assert found.claimed and found.difference.high < 0
     assert found.difference.value == pytest.approx(-0.49, abs=0.05)
-    assert str(found).startswith("a gain of the recipe is claimed: 2 seeds agree")
+    assert found.text.startswith("a gain of the recipe is claimed: 2 seeds agree")
 
 
 def test_seeds_that_disagree_in_sign_claim_nothing_however_good_their_mean():
     found = claim(seeds([-0.9, 0.02, -0.9], spread=0.01), CLUSTERS, TOKENS)
     assert found.difference.value < -0.5 and not found.claimed
-    assert "no gain of the recipe is claimed: 3 seeds" in str(found)
+    assert "no gain of the recipe is claimed: 3 seeds" in found.text
 
 
 def test_seeds_that_lie_far_apart_give_a_wide_interval():

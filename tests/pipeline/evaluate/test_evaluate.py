@@ -8,6 +8,7 @@ import pytest
 from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import table
+from pipeline.core.record import as_json, read_json
 from pipeline.evaluate.summary import METRICS, summarise
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import Answers
@@ -96,7 +97,7 @@ def test_an_arm_without_a_loss_is_compared_by_what_it_has():
     assert "loss" not in found.arms["chain_of_thought"]
     assert found.challenger_minus["chain_of_thought"]["token_f1"].value == pytest.approx(-0.4)
     assert found.best == "challenger" and found.best_minus.keys() == {"base"}
-    assert json.loads(json.dumps(found.to_dict(), allow_nan=False)) == found.to_dict()
+    assert read_json(type(found), as_json(found)) == found
 
 
 def test_the_best_arm_is_the_one_of_the_lowest_loss():
@@ -125,7 +126,7 @@ def test_the_summary_is_the_same_for_rows_in_any_order():
 
 def test_the_summary_is_plain_json():
     one_document = pl.concat([answers(arm, 1.0, documents=1) for arm in ("base", "challenger")])
-    plain = summarise(one_document, SETTINGS).to_dict()
+    plain = as_json(summarise(one_document, SETTINGS))
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["arms"]["base"]["loss"]["low"] is None  # one cluster: nothing can be said
     assert set(plain["minimum_detectable_effect"]) == set(plain["arms"]["base"])

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import table
+from pipeline.core.record import as_json
 from pipeline.evaluate.retention.forgetting import compare, read_general_set
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import GeneralScores
@@ -41,7 +42,7 @@ def test_the_rise_is_challenger_minus_base_and_the_interval_is_paired_by_text():
     assert found.loss_base.high - found.loss_base.low > 0.1
     assert found.accuracy_base.value == pytest.approx(2 / 3)
     assert found.accuracy_change.value == pytest.approx(-1 / 3)
-    plain = found.to_dict()
+    plain = as_json(found)
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
 
 

@@ -1,7 +1,6 @@
 """Which scale to take, of what was measured."""
 
-import json
-
+from pipeline.core.record import as_json, read_json
 from pipeline.evaluate.retention.frontier import Point, frontier
 
 FORGETFUL = [
@@ -21,7 +20,7 @@ def test_the_scale_within_the_limit_of_the_least_validation_loss_is_chosen():
         "+0.050 from that as trained"
     )
     assert frontier(FORGETFUL, limit=0.10).chosen == 0.5
-    assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
+    assert read_json(type(found), as_json(found)) == found
 
 
 def test_an_adapter_that_keeps_the_limit_stays_as_it_is():
@@ -40,7 +39,7 @@ def test_a_scale_that_forgets_more_and_learns_less_is_dominated():
     worse = Point(1.0, 1.60, 3.30, 0.30)  # more than 0.75 of the change overfits
     found = frontier([worse, *FORGETFUL[1:]], limit=1.0)
     assert found.chosen == 0.75
-    assert [found.dominated(point) for point in found.points] == [False, False, False, True]
+    assert [point.dominated for point in found.points] == [False, False, False, True]
 
 
 def test_of_equal_validation_losses_the_smaller_scale_is_chosen():

@@ -5,16 +5,22 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.core.record import as_json
 from pipeline.evaluate.gate.gate import decide
-from pipeline.evaluate.measures.behaviour import Behaviour, Change
-from pipeline.evaluate.measures.calibration import Calibration, Pairwise
-from pipeline.evaluate.measures.llm_judge import WinRate
-from pipeline.evaluate.retention.forgetting import Forgetting
-from pipeline.evaluate.retention.kept import Kept
-from pipeline.evaluate.statistics.claim import Claim
-from pipeline.evaluate.statistics.intervals import Interval
-from pipeline.evaluate.summary import METRICS, Evaluation
-from pipeline.evaluate.test_set.slices import Slice
+from pipeline.evaluate.results import (
+    Behaviour,
+    Calibration,
+    Change,
+    Claim,
+    Evaluation,
+    Forgetting,
+    Interval,
+    Pairwise,
+    Retention,
+    Slice,
+    WinRate,
+)  # fmt: skip
+from pipeline.evaluate.summary import METRICS
 from pipeline.settings import GateSettings
 
 
@@ -40,7 +46,7 @@ GOOD = Evaluation(
         "few_shot": metrics(-0.27, 0.4),
         "champion": metrics(-0.12, 0.08),
     },
-    mde=dict.fromkeys(METRICS, 0.2),
+    minimum_detectable_effect=dict.fromkeys(METRICS, 0.2),
 )
 
 
@@ -58,7 +64,7 @@ REMEMBERS = Forgetting(40, 40, point(3.0), point(3.08), point(0.08, 0.03), None,
 
 SAME = Change(items=12, before=9, after=9, lost=0, gained=0, chance=1.0)
 BEHAVES = Behaviour(SAME, SAME, SAME, SAME, 0.4, 0.4)
-KEPT = Kept(REMEMBERS, REMEMBERS, BEHAVES)
+KEPT = Retention(REMEMBERS, REMEMBERS, BEHAVES)
 
 
 def verdict(evaluation=GOOD, kept=KEPT, champion=True, leaks=0, forgetting=REMEMBERS, **settings):
@@ -202,7 +208,7 @@ def test_without_a_champion_there_is_none_to_beat():
 
 
 def test_without_general_texts_the_verdict_says_that_forgetting_was_not_measured():
-    found = decide(GOOD, Kept(), GateSettings(), True, 0)
+    found = decide(GOOD, Retention(), GateSettings(), True, 0)
     assert found.promoted
     assert "not measured" in next(r.text for r in found.reasons if r.name == "forgetting")
 
@@ -267,8 +273,8 @@ def test_a_slice_that_is_worse_beyond_chance_refuses():
 
 
 def test_a_gain_of_one_training_is_not_claimed_and_refuses_only_when_asked_for():
-    one = Claim(point(-0.5, float("inf")), {17: -0.5}, 12, False)
-    two = Claim(point(-0.5, 0.1), {17: -0.5, 18: -0.5}, 12, True)
+    one = Claim(point(-0.5, float("inf")), {17: -0.5}, 12, False, "not claimed of the recipe")
+    two = Claim(point(-0.5, 0.1), {17: -0.5, 18: -0.5}, 12, True, "claimed")
     said = decide(GOOD, KEPT, GateSettings(), True, 0, one)
     text = next(reason.text for reason in said.reasons if reason.name == "claim")
     assert "not claimed of the recipe" in text and "claim" not in failed(said)
@@ -304,6 +310,6 @@ def test_an_evaluation_without_rows_promotes_nothing():
 
 def test_the_verdict_is_plain_json():
     one_cluster = metrics(-0.58, float("inf"))
-    plain = verdict(against("base", one_cluster)).to_dict()
+    plain = as_json(verdict(against("base", one_cluster)))
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["promoted"] is False and len(plain["reasons"]) == 13

@@ -1,6 +1,6 @@
 """What a test set can show, said before there is a challenger."""
 
-from math import inf, sqrt
+from math import sqrt
 
 import numpy as np
 import polars as pl
@@ -51,14 +51,14 @@ def test_without_few_shot_a_correlation_is_assumed_and_said():
 
 def test_an_empty_test_set_shows_nothing_and_says_so():
     found = foresee(table(Answers, []), None, SETTINGS)
-    assert found.effect == inf and found.to_dict()["effect"] is None
+    assert found.effect is None
     assert "cannot show any difference" in str(found)
 
 
 def test_rows_of_one_cluster_show_nothing_however_many_they_are():
     base = noisy("base", 1, 0.4).with_columns(cluster_id=pl.lit("c" * 16))
     found = foresee(base, None, SETTINGS, "sections")
-    assert found.effect == inf
+    assert found.effect is None
     assert str(found) == (
         f"test set: {base.height} rows of 1 sections cannot show any difference; expected two "
         "sections or more"

@@ -5,8 +5,9 @@ from math import inf, sqrt
 import numpy as np
 import pytest
 
+from pipeline.core.record import as_json
+from pipeline.evaluate.results import Interval
 from pipeline.evaluate.statistics.intervals import (
-    Interval,
     holm,
     interval,
     intra_cluster_correlation,
@@ -96,7 +97,7 @@ def test_pairing_removes_the_difficulty_that_both_models_share():
 def test_one_cluster_gives_a_value_and_no_interval():
     found = interval([1.0, 2.0], ["a", "a"], seed=1)
     assert found == Interval(1.5, -inf, inf)
-    assert found.to_dict() == {"value": 1.5, "low": None, "high": None}
+    assert as_json(found) == {"value": 1.5, "low": None, "high": None}
 
 
 @pytest.mark.parametrize(

@@ -197,10 +197,26 @@ DECISION = {
     "drifted": True,
     "auc": 0.874,
     "reasons": [
-        "the words of documents tell new from old: AUC 0.87 (above 0.62), p 0.001; more: "
-        "wärmepumpe, heat pump, die; less: inlet valve, chlorine",
-        "the shape of documents moved, p 0.001: type_token_ratio 0.63 -> 0.41",
-        "2 of the last 3 windows drifted, and 264 rows are new",
+        {
+            "code": "words",
+            "values": {
+                "kind": "document",
+                "auc": 0.874,
+                "threshold": 0.62,
+                "p": 0.001,
+                "more": ["wärmepumpe", "heat pump", "die"],
+                "less": ["inlet valve", "chlorine"],
+            },
+        },
+        {
+            "code": "shape",
+            "values": {
+                "kind": "document",
+                "p": 0.001,
+                "features": {"named": [["type_token_ratio", 0.63, 0.41]], "rest": 0},
+            },
+        },
+        {"code": "windows", "values": {"hits": 2, "windows": 3}},
     ],
     "new_rows": 264,
     "next_retrain_at": None,
@@ -254,7 +270,8 @@ RUN = {
     "exit": 0,
 }
 RETRAIN = {
-    "reason": DECISION["reasons"][0],
+    "reason": "the words of documents tell new from old: AUC 0.87 (above 0.62), p 0.001; more: "
+    "wärmepumpe, heat pump, die; less: inlet valve, chlorine",
     "evidence_id": DECISION["id"],
     "outcome": "promoted",
     "champion_before": CHAMPION,

@@ -3,8 +3,9 @@ import xml.etree.ElementTree as ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.evaluate.results import Interval
 from pipeline.report.charts import Line, curves, funnel, intervals, ticks
-from pipeline.report.contents import Count, Interval, Splits
+from pipeline.report.contents import Count, Splits
 
 SVG = "{http://www.w3.org/2000/svg}"
 losses = st.floats(-1e6, 1e6)

@@ -2,10 +2,11 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.core.outcome import table
+from pipeline.core.record import as_json, read_json
 from pipeline.evaluate.gate.gate import decide
-from pipeline.evaluate.retention.kept import Kept
+from pipeline.evaluate.results import Evaluation, Retention, Verdict
 from pipeline.evaluate.summary import summarise
-from pipeline.report.contents import Evaluation, Gate, Report
+from pipeline.report.contents import Report
 from pipeline.settings import EvaluateSettings, GateSettings
 from schemas.evaluation import Answers
 
@@ -83,11 +84,10 @@ def test_evaluation_and_gate_fit_as_their_stages_give_them():
         for i in range(12)
     ]
     evaluation = summarise(table(Answers, rows), EvaluateSettings(bootstrap_draws=200))
-    found = Evaluation.model_validate(evaluation.to_dict())
+    found = read_json(Evaluation, as_json(evaluation))
     assert found.test_rows == 12 and found.challenger_minus["base"]["loss"].value == pytest.approx(
         -1
     )
-    gate = Gate.model_validate(
-        decide(evaluation, Kept(), GateSettings(), has_champion=False, leaks=0).to_dict()
-    )
+    verdict = decide(evaluation, Retention(), GateSettings(), has_champion=False, leaks=0)
+    gate = read_json(Verdict, as_json(verdict))
     assert gate.reasons and gate.summary

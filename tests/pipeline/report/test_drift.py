@@ -40,8 +40,7 @@ def emptied(value):
         kind["two_sample"] = kind["shape"] = None
         for feature in kind["features"]:
             feature |= dict.fromkeys(may_be_none)
-    names = ("loss", "performance", "rejected", "quarantined", "duplicates")
-    return value | dict.fromkeys(names)
+    return value | {"signals": {}}
 
 
 def page(content):

@@ -1,6 +1,8 @@
 # ruff: noqa: RUF001 - the report writes true minus signs
 """The evaluation in the terminal and on the page."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.report.contents import Report
@@ -68,7 +70,7 @@ def test_what_to_make_of_it_is_said_in_words(report):
         "Look 3 at this test set: p-values are optimistic, since each new model is another chance "
         "to win by luck; add fresh test rows.",
     ]
-    first = report.evaluation.model_copy(update={"look": 1})
+    first = replace(report.evaluation, look=1)
     assert look(first) == "" and len(notes(first)) == 4
 
 
@@ -96,7 +98,7 @@ def test_the_page_has_arms_costs_and_slices(content, evaluation):
 
 
 def test_an_evaluation_of_the_first_days_has_a_page_too(content, evaluation):
-    kept = ("test_rows", "arms", "challenger_minus")
+    kept = ("test_rows", "test_clusters", "arms", "challenger_minus")
     content["evaluation"] = {key: evaluation[key] for key in kept}
     page = render(Report.model_validate(content))
     assert "Slices" not in page and "1,000 requests" not in page

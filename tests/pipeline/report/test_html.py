@@ -54,7 +54,7 @@ def poisoned(value, attack):
     if isinstance(value, str):
         return value + attack
     if isinstance(value, dict):
-        names = ("stage", "name", "require")
+        names = ("stage", "name", "require", "choice")
         return {
             key: item if key in names else poisoned(item, attack) for key, item in value.items()
         }

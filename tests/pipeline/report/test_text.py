@@ -1,9 +1,13 @@
 # ruff: noqa: RUF001 - the report writes true minus signs
+from dataclasses import fields
+
 import pytest
 
+from pipeline.evaluate.comparison import Candidate, Comparison
+from pipeline.evaluate.results import Interval
 from pipeline.report import words
-from pipeline.report.compared import Candidate, Comparison, headline
-from pipeline.report.contents import Interval, Report, Retraining
+from pipeline.report.compared import headline
+from pipeline.report.contents import Report, Retraining
 from pipeline.report.evaluation_text import evaluation_table
 from pipeline.report.text import evidence, markdown_summary, retrained, verdict
 
@@ -48,7 +52,7 @@ def test_a_retrain_without_a_champion_keeps_none(champion, stays):
 
 
 def test_methods_that_no_test_row_compares_are_said_to_be_so():
-    one = dict.fromkeys(Candidate.model_fields) | dict.fromkeys(
+    one = dict.fromkeys(field.name for field in fields(Candidate)) | dict.fromkeys(
         ("train_rows", "trainable_parameters", "steps", "peak_memory_bytes", "seconds",
          "tokens_per_second", "disk_bytes"), 1,
     ) | {"seeds": (1,), "test_loss_by_seed": ()}  # fmt: skip

@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from flows.drift_windows import cut, reference_exchanges
 from pipeline.core.outcome import table
+from pipeline.drift.windows import cut, reference_exchanges
 from pipeline.settings import MonitorSettings
 from schemas.exchanges import Exchanges
 

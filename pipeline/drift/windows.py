@@ -1,19 +1,17 @@
 """What is new since the champion was trained, cut into windows that are tested once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.core.cache import short_id
 from pipeline.core.home import Home, stages_before
 from pipeline.core.manifest import Manifest
 from pipeline.core.registry import CHAMPION
 from pipeline.core.store import DROPPED, Dataset
 from pipeline.drift.features import document_texts, exchange_texts, pair_texts
+from pipeline.drift.sampling import shuffle
 from pipeline.settings import MonitorSettings
 from schemas.documents import UniqueDocuments
 from schemas.drift import KINDS
@@ -47,8 +45,12 @@ class Intake:
     """``id``, ``kind``, ``category``, ``text``."""
     dropped: frozenset[str]
     duplicates: frozenset[str]
-    reasons: dict[str, int]
-    """Why new rows were dropped."""
+
+    @property
+    def read(self) -> int:
+        """Documents that were read, dropped and repeated ones included."""
+        documents = self.texts.filter(kind="document").height
+        return documents + len(self.dropped) + len(self.duplicates)
 
 
 def watched(home: Home) -> Watched | None:
@@ -119,13 +121,7 @@ def intake(
         ]
     )
     fresh = texts.filter(~pl.col("id").is_in(sorted(known)))
-    new_drops = dropped - known
-    reasons: dict[str, int] = {}
-    for dataset in stages_before(home, documents):
-        ledger = home.rows(dataset, dropped=True)
-        for row in ledger.filter(pl.col("id").is_in(sorted(new_drops))).iter_rows(named=True):
-            reasons[row["reason"]] = reasons.get(row["reason"], 0) + 1
-    return Intake(fresh, frozenset(new_drops), frozenset(duplicates - known), reasons)
+    return Intake(fresh, frozenset(dropped - known), frozenset(duplicates - known))
 
 
 def cut(texts: pl.DataFrame, settings: MonitorSettings) -> list[pl.DataFrame]:
@@ -142,8 +138,7 @@ def cut(texts: pl.DataFrame, settings: MonitorSettings) -> list[pl.DataFrame]:
         rows = texts.filter(kind=kind)
         if rows.height < settings.min_window:
             continue
-        lot = pl.Series([short_id(str(settings.seed), key) for key in rows["id"]], dtype=pl.String)
-        dealt = rows[lot.arg_sort()]
+        dealt = shuffle(rows, settings.seed)
         parts = max(1, min(settings.windows, rows.height // settings.window))
         for number in range(parts):
             windows[number].append(dealt.gather_every(parts, number))
@@ -177,17 +172,10 @@ def _fates(home: Home, documents: Dataset) -> tuple[frozenset[str], frozenset[st
     duplicates: set[str] = set()
     for dataset in stages_before(home, documents):
         fate = duplicates if dataset.name == documents.name else dropped
-        fate.update(_dropped(home, dataset))
-    return frozenset(dropped), frozenset(duplicates), frozenset(_ids(home, documents))
-
-
-def _dropped(home: Home, dataset: Dataset) -> Sequence[str]:
-    path: Path = home.store.path(dataset) / DROPPED
-    return pl.read_parquet(path, columns=["id"])["id"].to_list() if path.exists() else []
-
-
-def _ids(home: Home, dataset: Dataset) -> Sequence[str]:
-    return home.rows(dataset)["doc_id"].to_list()
+        path = home.store.path(dataset) / DROPPED
+        if path.exists():
+            fate.update(pl.read_parquet(path, columns=["id"])["id"])
+    return frozenset(dropped), frozenset(duplicates), frozenset(home.rows(documents)["doc_id"])
 
 
 def _named(home: Home, name: str) -> Dataset:
