@@ -73,7 +73,7 @@ def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
     A review server that is down stops nothing: the decisions pulled before count, and the next
     sync catches up.
     """
-    queue = run.queue = open_queue(run.settings)
+    queue = open_queue(run.settings)
     pulled = take_in(queue)
     settled = settle_pairs(run, screened, pulled)
     pairs = run.store.read(screened, ScreenedPairs)

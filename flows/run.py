@@ -32,11 +32,11 @@ def run_loop(settings: Settings) -> Report:
         base = base_model(run.settings)
         corpus = curate_documents(run, base, files)
         check_gold_documents(run, corpus)
-        screened = generate_pairs(run, base, corpus)
+        screened, asked = generate_pairs(run, base, corpus)
         free_memory()  # the teacher's model is not needed any more
         data = build_examples(run, corpus, review_pairs(run, corpus, screened))
         judged = train_and_judge(run, base, corpus, data)
-        return write_report(run, judged)
+        return write_report(run, judged, asked=asked)
 
 
 def train_and_judge(

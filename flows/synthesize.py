@@ -15,7 +15,7 @@ from pipeline.pairs.generate import GENERATE
 from pipeline.pairs.screen.screen import SCREEN
 from pipeline.pairs.seeds import read_seed_tasks
 from pipeline.pairs.teachers.kinds import TEACHERS
-from pipeline.pairs.teachers.replies import CachingTeacher
+from pipeline.pairs.teachers.replies import CachingTeacher, Usage
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel
@@ -28,12 +28,12 @@ def synthesize(settings: Settings) -> Report:
         files = input_files(run)
         check_own_files(settings)
         base = base_model(settings)
-        generate_pairs(run, base, curate_documents(run, base, files))
-        return write_report(run)
+        _, asked = generate_pairs(run, base, curate_documents(run, base, files))
+        return write_report(run, asked=asked)
 
 
-def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
-    """Run the stages and return the screened pairs.
+def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, Usage]:
+    """Run the stages and return the screened pairs, and what the teacher was asked for them.
 
     Raises:
         TeacherError: the teacher does not answer, or its answers yield nothing.
@@ -57,7 +57,6 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
         # Which chunks are asked depends on what passes the screens.
         also={"screen": settings.screen.recipe() | {"languages": list(languages)}},
     )
-    run.usage = teacher.usage
     found = run.store.manifest(candidates.name, candidates.fingerprint).facts.metrics
     if found["chunks_not_asked"]:
         say(
@@ -75,4 +74,4 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> Dataset:
         languages=Given(languages, digest(languages)),
     )
     require_rows(run, screened, "screen: no pair passed", "see the settings of [screen]")
-    return screened
+    return screened, teacher.usage

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import prefect.runtime
 from prefect.exceptions import MissingContextError
@@ -31,10 +31,6 @@ from pipeline.core.registry import Registry
 from pipeline.core.store import Dataset, Store
 from pipeline.settings import Settings
 from schemas.evaluation import ARMS
-
-if TYPE_CHECKING:
-    from annotation.queue import ReviewQueue
-    from pipeline.pairs.teachers.replies import Usage
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "polars", "datasketch", "prefect")
 
@@ -52,10 +48,6 @@ class Run:
     lines: list[StageLine] = field(default_factory=list)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     """The dataset each stage ended with, by stage."""
-    usage: "Usage | None" = None
-    """What the teacher was asked in this run."""
-    queue: "ReviewQueue | None" = None
-    """Whose state is shown in the report."""
 
     @property
     def home(self) -> Path:

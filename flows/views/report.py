@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annotation.queues import open_queue
 from flows.engine.artifacts import send_artifacts
 from flows.engine.console import console
 from flows.engine.context import Run, say_once
@@ -34,6 +35,7 @@ from schemas.drift import DriftFeatures
 if TYPE_CHECKING:
     from pipeline.evaluate.comparison import Comparison
     from pipeline.evaluate.gate.gate import Judged
+    from pipeline.pairs.teachers.replies import Usage
     from pipeline.train.tune.choice import Choice
 
 FUNNEL = {
@@ -57,6 +59,7 @@ def write_report(
     retrain: contents.Retraining | None = None,
     comparison: "Comparison | None" = None,
     tuning: "Choice | None" = None,
+    asked: "Usage | None" = None,
 ) -> contents.Report:
     """Build the report of a run, write report.html and report.json, send artifacts.
 
@@ -67,12 +70,13 @@ def write_report(
         retrain: why a retrain started, and what came of it.
         comparison: several trainings side by side.
         tuning: what a search for the best training found.
+        asked: what the teacher was asked, where it could be.
     """
     report = contents.Report(
         run=_run(run),
         stages=_stages(run),
         funnel=_funnel(run),
-        teacher=_teacher(run),
+        teacher=_teacher(run, asked) if asked else None,
         review=_review(run),
         splits=_splits(run),
         training=_training(run),
@@ -136,23 +140,21 @@ def _funnel(run: Run) -> tuple[contents.Count, ...]:
     )
 
 
-def _teacher(run: Run) -> contents.Teacher | None:
-    if run.usage is None:
-        return None
+def _teacher(run: Run, usage: "Usage") -> contents.Teacher:
     return contents.Teacher(
         about=TEACHERS[run.settings.teacher.kind].about,
-        calls=run.usage.calls,
-        cached=run.usage.cached,
-        prompt_tokens=run.usage.prompt_tokens,
-        completion_tokens=run.usage.completion_tokens,
+        calls=usage.calls,
+        cached=usage.cached,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
     )
 
 
 def _review(run: Run) -> contents.Review | None:
-    if "settle" not in run.datasets or run.queue is None:
+    if "settle" not in run.datasets:
         return None
     metrics = _facts(run, "settle").metrics
-    status = run.queue.status()
+    status = open_queue(run.settings).status()
     decisions = [name for name in ("accepted", "returned", "undecided") if metrics[f"batch_{name}"]]
     return contents.Review(
         require=run.settings.review.require,
