@@ -1,30 +1,53 @@
-"""One undisturbed run of the small project, shared by the tests that compare with it."""
+"""Projects after one run: with the embedded model, and a quick one with a scripted teacher."""
 
-import json
-import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from filelock import FileLock
 
-from tests.end_to_end.project import Project, make_project
+from pipeline.train.models.base_model import BaseModel
+from tests.end_to_end.project import Project, make_project, make_quick_project
 from tests.flows.conftest import prefect
+from tests.pipeline.pairs.endpoint_server import Answer, Server, serving, teach
 
 __all__ = ["prefect"]
 
 
-@pytest.fixture(scope="session")
+class Done(NamedTuple):
+    """A project after its first run: work on a copy."""
+
+    project: Project
+    report: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
 def undisturbed(
     tmp_path_factory: pytest.TempPathFactory, embedded_model: Path, prefect: None
-) -> tuple[Project, dict[str, Any]]:
-    """Return the project after one run, with its report; workers share it, so work on a copy."""
-    root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent
-    project, report = Project(root / "undisturbed"), root / "undisturbed.json"
-    with FileLock(root / "undisturbed.lock"):
-        if not report.exists():
-            make_project(project.folder, embedded_model.parent)
-            report.write_text(json.dumps(project.run()))
-    return project, json.loads(report.read_text())
+) -> Done:
+    """The project after one run with the embedded model."""
+    project = make_project(tmp_path_factory.mktemp("undisturbed") / "p", embedded_model.parent)
+    return Done(project, project.run())
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[Server]:
+    """A teacher that reads sentences aloud, a third of a second each."""
+
+    def answer(number: int, body: dict[str, Any]) -> Answer:
+        time.sleep(0.3)
+        return teach(number, body)
+
+    with serving(answer) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def quick(
+    tmp_path_factory: pytest.TempPathFactory, tiny_base: BaseModel, endpoint: Server, prefect: None
+) -> Done:
+    """The project after one run with a base of random weights and a scripted teacher."""
+    folder = tmp_path_factory.mktemp("quick") / "p"
+    project = make_quick_project(folder, tiny_base.path, endpoint.url)
+    return Done(project, project.run())

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from pipeline.core.cache import digest
-from tests.end_to_end.project import ROOT, Project, make_project
+from tests.end_to_end.project import ROOT, Project, make_quick_project
 
 SETTINGS = """
 [generate]
@@ -39,9 +39,9 @@ DELIVERY = 22
 """Two windows of 11."""
 
 
-def make_drifting_project(folder: Path, models: Path) -> Project:
+def make_drifting_project(folder: Path, base: Path, url: str) -> Project:
     """Make a project of the sample manuals; a part of them is held back as more of the same."""
-    project = make_project(folder, models)
+    project = make_quick_project(folder, base, url)
     shutil.rmtree(folder / "raw")
     documents = sample_documents()
     deliver(project, documents[:FIRST])

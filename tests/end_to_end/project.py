@@ -57,6 +57,17 @@ min_test_clusters = 1
 """
 
 
+QUICK = """
+[model]
+base_model = "{base}"
+[teacher]
+kind = "openai"
+model = "scripted"
+base_url = "{url}"
+"""
+"""Another base model and another teacher."""
+
+
 @dataclass(frozen=True)
 class Project:
     """A folder with documents and settings."""
@@ -167,3 +178,11 @@ def make_project(folder: Path, models: Path) -> Project:
     (folder / "tuneloop.toml").write_text(SETTINGS)
     shutil.copytree(models, folder / "home" / "models", copy_function=os.link)
     return Project(folder)
+
+
+def make_quick_project(folder: Path, base: Path, url: str) -> Project:
+    """Make the same project with a base model of random weights and a teacher at an endpoint."""
+    project = make_project(folder, base.parent)
+    with (folder / "tuneloop.toml").open("a") as settings:
+        settings.write(QUICK.format(base=base, url=url))
+    return project

@@ -19,8 +19,8 @@ def answer(name, **value):
     return {"from_name": name, "to_name": "response", "type": kind, "value": value}
 
 
-def test_pairs_go_to_label_studio_and_decisions_come_back(undisturbed, tmp_path):
-    before, _ = undisturbed
+def test_pairs_go_to_label_studio_and_decisions_come_back(quick, tmp_path):
+    before, _ = quick
     project = before.copy(tmp_path / "project")
     studio = ("label_studio.managed=true", f"label_studio.port={free_port()}")
     arguments = [word for override in studio for word in ("--set", override)]

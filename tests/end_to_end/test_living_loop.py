@@ -31,9 +31,9 @@ def retrains(project):
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def test_a_drift_alert_starts_one_retrain_and_calm_starts_none(tmp_path, models_dir):
+def test_a_drift_alert_starts_one_retrain_and_calm_starts_none(tmp_path, tiny_base, endpoint):
     """Curate, monitor, event, automation, retrain, verdict; then the same with a lost event."""
-    project = make_drifting_project(tmp_path, models_dir)
+    project = make_drifting_project(tmp_path, tiny_base.path, endpoint.url)
     project.run()
     champion = project.call("promote", "--reason", "the first one")["fingerprint"]
 

@@ -54,9 +54,9 @@ def test_make_targets_exist_and_run_what_the_tests_run(line):
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_every_command_runs_in_order(undisturbed, tmp_path):
+def test_every_command_runs_in_order(quick, tmp_path):
     """Each line in its order, in one project but for `cd`; a rollback needs two champions."""
-    project, _ = undisturbed
+    project, _ = quick
     folder = tmp_path / "project"
     shutil.copytree(project.folder, folder)
     for line in (line for block in blocks("sh") for line in lines(block)):

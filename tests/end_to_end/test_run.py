@@ -72,10 +72,11 @@ def test_a_second_run_executes_no_stage_and_asks_no_teacher(undisturbed, tmp_pat
     assert second["gate"] == first["gate"]
 
 
-def test_a_new_document_asks_the_teacher_about_its_chunks_only(undisturbed, tmp_path):
-    project, first = undisturbed
+def test_a_new_document_asks_the_teacher_about_its_chunks_only(quick, endpoint, tmp_path):
+    project, first = quick
     copy = project.copy(tmp_path / "copy")
     before = copy.replies()
+    asked_before = len(endpoint.bodies)
     new = ROOT / "data/samples/manual/irrigation-programs.md"
     shutil.copy(new, copy.folder / "raw" / "manual" / new.name)
     first_model = copy.call("promote", "--reason", "test")["fingerprint"]
@@ -83,17 +84,14 @@ def test_a_new_document_asks_the_teacher_about_its_chunks_only(undisturbed, tmp_
     after = copy.replies()
     assert {name: at for name, at in after.items() if name in before} == before
     assert 0 < report["teacher"]["calls"] < first["teacher"]["calls"]
-    asked = [
-        path.read_text("utf-8")
-        for path in (copy.home / "replies").rglob("*.json")
-        if path.name not in before
-    ]
-    assert asked
+    asked = [body["messages"][-1]["content"] for body in endpoint.bodies[asked_before:]]
+    assert len(asked) == report["teacher"]["calls"] == len(after) - len(before)
     lines = [" ".join(part.split()) for part in new.read_text("utf-8").split("\n\n")]
     written = [sentence for line in lines for sentence in re.split(r"(?<=[.:])\s+", line)]
     sentences = [sentence[:40] for sentence in written if len(sentence.split()) >= 5]
-    for text in asked:
-        assert any(sentence in text for sentence in sentences), text[:500]
+    for prompt in asked:
+        text = " ".join(prompt.split())
+        assert any(sentence in text for sentence in sentences), prompt[:500]
     assert report["evaluation"]["look"] == 2  # a second model on the same test rows
     # The model of the first run is the champion now: the new one has to beat it.
     assert "champion" in report["evaluation"]["arms"]

@@ -5,7 +5,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -15,7 +14,7 @@ from annotation.queue_files import FileQueue
 from flows.cli.main import main
 from pipeline.train.models.base_model import BaseModel
 from tests.conftest import ROOT
-from tests.pipeline.pairs.endpoint_server import Answer, chat, serving
+from tests.pipeline.pairs.endpoint_server import serving, teach
 
 SMALL = (
     "train.max_steps=8", "train.learning_rate=1e-2", "train.epochs=1", "train.evaluations=1",
@@ -30,24 +29,6 @@ BEATABLE = (
     "gate.max_forgetting=9", "gate.refuse_worse_slices=false",
 )  # fmt: skip
 """A model of random weights learns the words and not when to stop."""
-
-
-def teacher(number: int, body: dict[str, Any]) -> Answer:
-    """Ask about each sentence of the text, and answer with the sentence."""
-    prompt = body["messages"][-1]["content"]
-    text = re.search(r"<<<TEXT\n(.*?)\nTEXT>>>", prompt, re.DOTALL)
-    if text is None:
-        return chat("Sort the spare parts by their size.\nInput: <none>")
-    found = [line for line in text[1].splitlines() if re.match(r"[A-Z].{30,}\.$", line)]
-    found = [part for line in found for part in re.split(r"(?<=\.) ", line) if len(part) > 30]
-    if "Question: " in prompt:
-        asked = prompt.rsplit("Question: ", 1)[1]
-        return chat(next((line for line in found if begin(line) in asked), "NOT ANSWERABLE"))
-    return chat("\n".join(f"What holds when one reads of {begin(line)}?" for line in found) or "-")
-
-
-def begin(line: str) -> str:
-    return " ".join(line.split()[:5])
 
 
 class Project:
@@ -76,7 +57,7 @@ def project(
     assert CliRunner().invoke(main, ["init", str(folder)]).exit_code == 0
     for page in sorted((ROOT / "data/samples/manual").glob("*.md"))[:24]:
         shutil.copy(page, folder / "raw")
-    with serving(teacher) as server, pytest.MonkeyPatch.context() as patch:
+    with serving(teach) as server, pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         written = Path("tuneloop.toml").read_text()
         for name, value in {

@@ -1,6 +1,7 @@
 """A real HTTP server that speaks the chat completions protocol as a script tells it."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -81,3 +82,21 @@ def serving(script: Callable[[int, dict[str, Any]], Answer]) -> Iterator[Server]
         http.shutdown()
         thread.join()
         http.server_close()
+
+
+def teach(number: int, body: dict[str, Any]) -> Answer:
+    """Ask about each sentence of the text, and answer with the sentence."""
+    prompt = body["messages"][-1]["content"]
+    text = re.search(r"<<<TEXT\n(.*?)\nTEXT>>>", prompt, re.DOTALL)
+    if text is None:
+        return chat("Sort the spare parts by their size.\nInput: <none>")
+    found = [line for line in text[1].splitlines() if re.match(r"[A-Z].{30,}\.$", line)]
+    found = [part for line in found for part in re.split(r"(?<=\.) ", line) if len(part) > 30]
+    if "Question: " in prompt:
+        asked = prompt.rsplit("Question: ", 1)[1]
+        return chat(next((line for line in found if _begin(line) in asked), "NOT ANSWERABLE"))
+    return chat("\n".join(f"What holds when one reads of {_begin(line)}?" for line in found) or "-")
+
+
+def _begin(line: str) -> str:
+    return " ".join(line.split()[:5])

@@ -32,10 +32,10 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def run(models_dir, folder, kill_after=0):
+def run(models_dir, folder, base="", kill_after=0):
     args = {
-        "models": str(models_dir), "work": str(folder / "work"), "output": str(folder / "output"),
-        "settings": SETTINGS, "kill_after": kill_after,
+        "base": base, "models": str(models_dir), "work": str(folder / "work"),
+        "output": str(folder / "output"), "settings": SETTINGS, "kill_after": kill_after,
     }  # fmt: skip
     return subprocess.run(
         [sys.executable, "-m", "tests.pipeline.train.train_once", json.dumps(args)],
@@ -54,13 +54,15 @@ def straight(base, models_dir, tmp_path_factory):
     return json.loads(done.stdout), folder / "output"
 
 
-def test_a_killed_run_goes_on_to_the_very_same_bytes(straight, models_dir, tmp_path):
-    result, output = straight
-    killed = run(models_dir, tmp_path, kill_after=3)
+def test_a_killed_run_goes_on_to_the_very_same_bytes(tiny_base, models_dir, tmp_path):
+    base = str(tiny_base.path)
+    straight = run(models_dir, tmp_path / "straight", base)
+    result, output = json.loads(straight.stdout), tmp_path / "straight" / "output"
+    killed = run(models_dir, tmp_path, base, kill_after=3)
     assert killed.returncode == -signal.SIGKILL
     assert [path.name for path in (tmp_path / "work").glob("step-*")] == ["step-000002"]
     assert not (tmp_path / "output" / "run_card.json").exists()
-    resumed = run(models_dir, tmp_path)
+    resumed = run(models_dir, tmp_path, base)
     assert resumed.returncode == 0, resumed.stderr
     for name in ("adapter_model.safetensors", "adapter_config.json", "run_card.json"):
         assert (tmp_path / "output" / name).read_bytes() == (output / name).read_bytes(), name
@@ -137,7 +139,7 @@ def settings(**changes):
     return TrainSettings(**({**SETTINGS, "method": "lora", "dropout": 0.0} | changes))
 
 
-def test_rows_that_cannot_be_trained_on_are_in_the_ledger(base, tmp_path):
+def test_rows_that_cannot_be_trained_on_are_in_the_ledger(tiny_base, tmp_path):
     examples = make_examples(6, 1)
     long = [
         {"role": "user", "content": "Why?"},
@@ -150,8 +152,8 @@ def test_rows_that_cannot_be_trained_on_are_in_the_ledger(base, tmp_path):
     ]
     changed = pl.DataFrame(rows, schema=examples.schema)
     result = train(
-        changed, base, settings(max_steps=1, max_tokens=200), ModelSettings(), tmp_path / "work",
-        tmp_path / "output",
+        changed, tiny_base, settings(max_steps=1, max_tokens=200), ModelSettings(),
+        tmp_path / "work", tmp_path / "output",
     )  # fmt: skip
     assert result.rows_in == result.rows_kept + result.dropped.height == 6
     (drop,) = result.dropped.to_dicts()
@@ -159,12 +161,12 @@ def test_rows_that_cannot_be_trained_on_are_in_the_ledger(base, tmp_path):
     assert drop["value"] > 200
     with pytest.raises(TrainingError, match=r"no row can be trained on \(response_too_long\)"):
         train(
-            changed.filter(pl.col("pair_id") == first), base, settings(max_tokens=200),
+            changed.filter(pl.col("pair_id") == first), tiny_base, settings(max_tokens=200),
             ModelSettings(), tmp_path / "work", tmp_path / "output",
         )  # fmt: skip
 
 
-def test_it_stops_early_without_gain_keeps_the_best_and_leaves_the_random_state(base, tmp_path):
+def test_it_stops_early_keeps_the_best_and_leaves_the_random_state(tiny_base, tmp_path):
     import torch
 
     torch.manual_seed(5)
@@ -172,7 +174,7 @@ def test_it_stops_early_without_gain_keeps_the_best_and_leaves_the_random_state(
     seen = []
     with listening(lambda *report: seen.append(report)):
         result = train(
-            make_examples(6, 2).reverse(), base,
+            make_examples(6, 2).reverse(), tiny_base,
             settings(epochs=4, evaluations=4, patience=2, min_delta=50.0),
             ModelSettings(), tmp_path / "work", tmp_path / "output",
         )  # fmt: skip
@@ -183,10 +185,10 @@ def test_it_stops_early_without_gain_keeps_the_best_and_leaves_the_random_state(
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_loss_that_is_no_number_stops_the_run(base, tmp_path):
+def test_a_loss_that_is_no_number_stops_the_run(tiny_base, tmp_path):
     with pytest.raises(TrainingError, match=r"loss nan|norm nan|norm inf|loss inf"):
         train(
-            make_examples(6, 1), base, settings(learning_rate=1e30, epochs=4, evaluations=1),
+            make_examples(6, 1), tiny_base, settings(learning_rate=1e30, epochs=4, evaluations=1),
             ModelSettings(), tmp_path / "work", tmp_path / "output",
         )  # fmt: skip
     assert not (tmp_path / "output").exists()

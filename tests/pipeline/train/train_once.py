@@ -1,7 +1,7 @@
 """Train in a process of its own, so that a test can kill it: ARGS is a JSON object.
 
-Keys: models, work, output (paths), method, kill_after (a step after whose report the process
-kills itself with SIGKILL, or 0).
+Keys: base (folder of a model, or empty: the embedded one), models, work, output (paths),
+settings, kill_after (a step after whose report the process kills itself with SIGKILL, or 0).
 """
 
 import json
@@ -18,6 +18,7 @@ from tests.pipeline.train.seed_examples import make_examples
 
 if __name__ == "__main__":
     args = json.loads(sys.argv[1])
+    model = ModelSettings(**({"base_model": args["base"]} if args["base"] else {}))
 
     def listener(done, total, unit):
         if done and done == args["kill_after"]:
@@ -26,9 +27,9 @@ if __name__ == "__main__":
     with listening(listener):
         result = train(
             make_examples(14, 2),
-            resolve_model(ModelSettings(), Path(args["models"])),
+            resolve_model(model, Path(args["models"])),
             TrainSettings(**args["settings"]),
-            ModelSettings(),
+            model,
             Path(args["work"]),
             Path(args["output"]),
         )
