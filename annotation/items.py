@@ -14,10 +14,6 @@ GUIDELINES = Path(__file__).parent / "guidelines.md"
 def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list[dict[str, str]]:
     """Return what the reviewer sees of each pair, in the order given.
 
-    Args:
-        pairs: pairs to review; a repeated ``pair_id`` counts once.
-        chunks: at least the chunks that the pairs name.
-
     Returns:
         Mappings with the keys ``ITEM_FIELDS``; document and chunk_text are empty for a pair
         without a chunk.

@@ -59,10 +59,6 @@ def read_login(home: Path) -> Login | None:
 def find_connection(settings: LabelStudioSettings, home: Path) -> Connection | None:
     """Return the server to review on, or None when there is none.
 
-    Args:
-        settings: a url there wins; its key comes from LABEL_STUDIO_API_KEY.
-        home: the home folder, which holds the login of the server that we start.
-
     Raises:
         ReviewError: a url without a key, or a login that cannot be read.
     """

@@ -29,10 +29,6 @@ def instructions() -> str:
 def to_task(item: Item, batch: str) -> dict[str, Any]:
     """Return the task of a pair, as the import takes it.
 
-    Args:
-        item: what a reviewer may see; ``ITEM_FIELDS``.
-        batch: name under which the pairs of one push are found again.
-
     Returns:
         The fields that the form names, and the two that lead back: pair_id and batch.
     """
@@ -61,11 +57,6 @@ def passage(text: str, evidence: str) -> str:
 
 def to_decision(annotation: Mapping[str, Any], pair_id: str, reviewer: str) -> Decision:
     """Return the decision in an annotation, unchecked: the server stores whatever it is sent.
-
-    Args:
-        annotation: as the server returns it.
-        pair_id: of the task.
-        reviewer: who decided.
 
     Returns:
         A skip for a skipped task. Several verdicts are joined by a comma, which no rule lets pass.

@@ -195,14 +195,7 @@ def deduplicate_new(
     accepted: Sequence[Path],
     scratch: Path,
 ) -> Outcome[UniqueDocuments]:
-    """Deduplicate documents of which earlier runs accepted some.
-
-    Args:
-        documents: cleaned documents.
-        settings: section ``dedup``.
-        accepted: folders of the index's segments, the oldest first; empty for a first run.
-        scratch: as in :func:`deduplicate`.
-    """
+    """Deduplicate documents of which earlier runs accepted some."""
     index = Index(accepted) if accepted else None
     if index is not None:
         index.keep_only(documents["doc_id"])

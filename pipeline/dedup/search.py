@@ -152,11 +152,7 @@ def _slices(texts: pl.Series) -> list[tuple[int, int]]:
 
 
 def _ranges(ends: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Cut items into ranges of about SLICE_BYTES, one item at least.
-
-    Args:
-        ends: bytes of all items up to and with each.
-    """
+    """Cut items, of which the bytes up to each are given, into ranges of about SLICE_BYTES."""
     ranges = []
     begin = 0
     while begin < len(ends):

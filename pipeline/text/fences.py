@@ -70,12 +70,7 @@ class Split:
     """
 
     def __init__(self, text: str, *, fences_only: bool = False) -> None:
-        """Split a text.
-
-        Args:
-            text: Markdown.
-            fences_only: Whether its blocks of code are all fenced, as those of a page are here.
-        """
+        """Split a text; ``fences_only``: its blocks of code are all fenced, as those of a page."""
         self._pieces: list[tuple[str, list[str], str]] = []
         """Prose, what is set aside in it, and the block of code behind it."""
         prose: list[str] = []
@@ -144,12 +139,7 @@ def prose_of(text: str) -> str:
 
 
 def parts(text: str, blocks: Iterable[tuple[int, int]]) -> list[Part]:
-    """Return code and comments of a Markdown text in order; what is left is prose.
-
-    Args:
-        text: Markdown.
-        blocks: Where blocks of code begin and end in it.
-    """
+    """Return code and comments of a Markdown text in order; what is left is prose."""
     found: list[Part] = []
     at = 0
     for start, end in [*blocks, (len(text), len(text))]:

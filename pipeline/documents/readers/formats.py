@@ -264,12 +264,6 @@ def format_of(suffix: str, data: bytes) -> str:
 def read(kind: str, data: bytes, settings: "IngestSettings", source: str = "") -> Reading:
     """Read a file of a known format.
 
-    Args:
-        kind: A key of :data:`READERS`.
-        data: The whole file.
-        settings: Field names of records, and the size limit of the members of an archive.
-        source: Name of the file.
-
     Raises:
         ReadFailure: The file as a whole gives no document.
     """

@@ -12,11 +12,6 @@ from pipeline.documents.readers.rows import record_of
 def read(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
     """Read the named text field of each line; a bad line fails alone.
 
-    Args:
-        data: The whole file; blank lines are skipped.
-        text_field: Field that holds the text of a record.
-        title_fields: Fields that may hold its title, best first.
-
     Returns:
         Records named by line number from 1, spans of their line in the decoded file. Failures
         are ``bad_json``, ``missing_text_field`` (absent, or not a string) and ``empty_record``.

@@ -11,12 +11,6 @@ def record_of(
 ) -> Record | Failure:
     """Return the document in a row, or why there is none.
 
-    Args:
-        row: Of a mapping the named fields count; anything else fails.
-        number: Name of the record, its line or row from 1.
-        text_field: Field that holds the text.
-        title_fields: Fields that may hold the title, best first.
-
     Returns:
         A record without a span, or ``missing_text_field`` or ``empty_record``.
     """

@@ -23,12 +23,6 @@ def read_csv(
 ) -> Reading:
     """Read a table with a header line, quoted as RFC 4180 has it; blank lines are skipped.
 
-    Args:
-        data: The whole file.
-        text_field: Column that holds the text of a row.
-        title_fields: Columns that may hold its title, best first.
-        separators: Of which the file has one.
-
     Returns:
         Records named by row from 1, the header not counted. Failures of rows are
         ``bad_table`` (more cells than columns, or a quote that does not end)
