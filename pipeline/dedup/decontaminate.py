@@ -52,6 +52,20 @@ def check_leaks(pairs: pl.DataFrame, benchmarks: Benchmarks = ()) -> list[Leak]:
     return _Comparison(pairs, benchmarks).leaks()
 
 
+def example_leaks(examples: pl.DataFrame) -> list[Leak]:
+    """Return what leaks from train into validation or test, and from validation into test.
+
+    Of :class:`schemas.pairs.Examples`; all turns but the last are the question.
+    """
+    contents = pl.col("messages").list.eval(pl.element().struct.field("content"))
+    rows = examples.with_columns(
+        instruction=contents.list.slice(0, pl.col("messages").list.len() - 1).list.join(" "),
+        input=pl.lit(""),
+        response=contents.list.last().fill_null(""),
+    )
+    return check_leaks(rows)
+
+
 class _Comparison:
     """All rows as streams, and an index of each held-out part."""
 

@@ -33,13 +33,6 @@ _MARK = re.compile(
 """Begins a code span, an element of code or a comment, or escapes what would. Two grave accents are
 among them that Unicode takes for a back-tick."""
 
-_SPAN = re.compile(r"`[^`|\n]+`")
-_ODD = re.compile(
-    r"[`\\<\uff40\u1fef](?:(?<=[`\\])`|(?<=<)(?:!--|(?i:code|kbd|samp|tt|pre|textarea)\b)"
-    r"|(?<=[\uff40\u1fef]))"
-)
-"""Without it, and when all back-ticks stand in such spans, these are the only code."""
-
 _END = re.compile(
     rf"^[ \t>]*(?:#{{1,6}}[ \t]|(\|))[^\n]*|\n(?=[ \t>]*(?:\n|\Z|{_ITEM}|#{{1,6}}[ \t]|\|))",
     re.MULTILINE,
@@ -190,10 +183,6 @@ def _add_spans(found: list[Part], text: str, at: int, stop: int) -> int:
     Returns:
         Where the last one ends: a comment may do so behind the next block.
     """
-    spans = [(*span.span(), "span") for span in _SPAN.finditer(text, at, stop)]
-    if text.count("`", at, stop) == 2 * len(spans) and not _ODD.search(text, at, stop):
-        found += spans
-        return spans[-1][1] if spans else at
     paragraph = at  # where the one at hand, or the cell of a table, ends
     row = 0  # where the row of the table ends
     runs: dict[int, list[int]] = {}  # length -> where runs of back-ticks begin
