@@ -57,7 +57,7 @@ _PK = b"PK\x03\x04"
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A format, and all that is known of it."""
+    """A format: its name, how its files are recognised, what reads them and may go wrong."""
 
     name: str
     extensions: tuple[str, ...]
@@ -72,7 +72,7 @@ class Reader:
     mark: re.Pattern[bytes] | None = None
     """What its files hold, where other files have its extensions too."""
     pages: str = ""
-    """How a page is called, where form feeds stand between pages."""
+    """What a page is called, where form feeds separate pages."""
     converted: bool = True
     """Whether its text is not the file's own: places count in what the reader gave."""
     fields: bool = False
