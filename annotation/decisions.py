@@ -81,12 +81,7 @@ def read_decision(row: Mapping[str, Any]) -> Decision:
 
 
 def bounce_reason(decision: Decision, item: Item | None) -> str | None:
-    """Return the key of :data:`BOUNCES` that keeps a decision from counting, or None.
-
-    Args:
-        decision: as it came.
-        item: the queued pair of that id; None when there is none.
-    """
+    """Return the key of :data:`BOUNCES` that keeps a decision from counting, or None."""
     verdict, edited = decision.verdict, decision.edited_response
     if item is None:
         return "unknown_pair"

@@ -1,5 +1,6 @@
 """What a reviewer gets: the items of the queue and the instructions beside them."""
 
+import re
 from pathlib import Path
 
 from pandera.typing.polars import DataFrame
@@ -13,10 +14,6 @@ GUIDELINES = Path(__file__).parent / "guidelines.md"
 
 def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list[dict[str, str]]:
     """Return what the reviewer sees of each pair, in the order given.
-
-    Args:
-        pairs: pairs to review; a repeated ``pair_id`` counts once.
-        chunks: at least the chunks that the pairs name.
 
     Returns:
         Mappings with the keys ``ITEM_FIELDS``; document and chunk_text are empty for a pair
@@ -48,6 +45,12 @@ def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list
             },
         )
     return list(items.values())
+
+
+def evidence_span(text: str, evidence: str) -> tuple[int, int]:
+    """Return where evidence stands in a text, however its white space is broken; else (0, 0)."""
+    match = re.search(r"\s+".join(map(re.escape, evidence.split())), text)
+    return match.span() if match else (0, 0)
 
 
 def readme() -> str:

@@ -65,11 +65,6 @@ class LabelStudioQueue:
 
         A killed push is completed by the next one. A task that a person deleted stays deleted.
 
-        Args:
-            pairs: to be reviewed.
-            chunks: at least those that the pairs name.
-            batch: name of this push; the time of it by default.
-
         Raises:
             ReviewError: a chunk is missing, the server cannot be asked, or our project is gone.
         """
@@ -156,11 +151,7 @@ class LabelStudioQueue:
         return frozenset(self._tasks(set(self.stored().reviews["pair_id"])))
 
     def batches(self, elsewhere: AbstractSet[str] = frozenset()) -> list[BatchStatus]:
-        """Return the pushes, oldest first, by what was pulled so far; asks no server.
-
-        Args:
-            elsewhere: pairs that were decided in the queue files; they count as decided.
-        """
+        """Return the pushes, oldest first, by what was pulled so far; asks no server."""
         stored = self.stored()
         decided = stored.decided | elsewhere
         skipped = set(stored.reviews["pair_id"]) - decided

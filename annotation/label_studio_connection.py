@@ -46,7 +46,10 @@ def read_login(home: Path) -> Login | None:
     path = login_path(home)
     try:
         row = json.loads(path.read_text("utf-8"))
-        return Login(*(_filled(row[name]) for name in ("url", "username", "password", "token")))
+        fields = [row[name] for name in ("url", "username", "password", "token")]
+        if not all(isinstance(value, str) and value for value in fields):
+            raise ValueError("empty")
+        return Login(*fields)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -59,9 +62,7 @@ def read_login(home: Path) -> Login | None:
 def find_connection(settings: LabelStudioSettings, home: Path) -> Connection | None:
     """Return the server to review on, or None when there is none.
 
-    Args:
-        settings: a url there wins; its key comes from LABEL_STUDIO_API_KEY.
-        home: the home folder, which holds the login of the server that we start.
+    A url in the settings wins, its key from LABEL_STUDIO_API_KEY; else the home folder's login.
 
     Raises:
         ReviewError: a url without a key, or a login that cannot be read.
@@ -77,9 +78,3 @@ def find_connection(settings: LabelStudioSettings, home: Path) -> Connection | N
         return Connection(settings.url.rstrip("/"), key)
     login = read_login(home)
     return Connection(login.url, login.token, str(login_path(home))) if login else None
-
-
-def _filled(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("empty")
-    return value

@@ -45,11 +45,6 @@ def write_sheet(columns: Sequence[str], rows: Iterable[Mapping[str, str]], delim
 def read_sheet(data: bytes, name: str, required: Sequence[str]) -> Sheet:
     """Read a CSV as spreadsheets save it: any of ``, ; tab``, UTF-8, UTF-16 or Windows-1252.
 
-    Args:
-        data: content of the file.
-        name: its name, for the messages.
-        required: columns without which nothing can be done.
-
     Raises:
         ReviewError: no CSV, or a required column is missing.
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.decisions import Decision, Item, read_decision
-from annotation.items import GUIDELINES
+from annotation.items import GUIDELINES, evidence_span
 
 LABEL_CONFIG = Path(__file__).parent / "label_config.xml"
 
@@ -29,10 +29,6 @@ def instructions() -> str:
 def to_task(item: Item, batch: str) -> dict[str, Any]:
     """Return the task of a pair, as the import takes it.
 
-    Args:
-        item: what a reviewer may see; ``ITEM_FIELDS``.
-        batch: name under which the pairs of one push are found again.
-
     Returns:
         The fields that the form names, and the two that lead back: pair_id and batch.
     """
@@ -49,23 +45,14 @@ def to_task(item: Item, batch: str) -> dict[str, Any]:
 
 
 def passage(text: str, evidence: str) -> str:
-    """Return a text as HTML, the evidence in it marked however its white space is broken."""
-    words = [re.escape(word) for word in evidence.split()]
-    match = re.search(r"\s+".join(words), text) if words else None
-    if match is None:
-        return html.escape(text)
-    start, end = match.span()
-    before, found, after = (html.escape(part) for part in (text[:start], match[0], text[end:]))
-    return f"{before}<mark>{found}</mark>{after}"
+    """Return a text as HTML, the evidence in it marked."""
+    start, end = evidence_span(text, evidence)
+    parts = (html.escape(part) for part in (text[:start], text[start:end], text[end:]))
+    return "{}<mark>{}</mark>{}".format(*parts) if end else html.escape(text)
 
 
 def to_decision(annotation: Mapping[str, Any], pair_id: str, reviewer: str) -> Decision:
     """Return the decision in an annotation, unchecked: the server stores whatever it is sent.
-
-    Args:
-        annotation: as the server returns it.
-        pair_id: of the task.
-        reviewer: who decided.
 
     Returns:
         A skip for a skipped task. Several verdicts are joined by a comma, which no rule lets pass.

@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from annotation.decisions import Decision, Item, same_lines
+from annotation.items import evidence_span
 from annotation.queue import ReviewQueue
 from schemas.reviews import FLAGS
 
@@ -78,12 +79,9 @@ def show(item: Item, console: Console) -> None:
 
 
 def highlighted(text: str, evidence: str) -> Text:
-    """Return the text with the evidence marked, however its white space is broken."""
+    """Return the text with the evidence marked."""
     shown = Text(text)
-    words = [re.escape(word) for word in evidence.split()]
-    match = re.search(r"\s+".join(words), text) if words else None
-    if match:
-        shown.stylize("bold black on yellow", *match.span())
+    shown.stylize("bold black on yellow", *evidence_span(text, evidence))
     return shown
 
 

@@ -1,5 +1,6 @@
 """Named arrays that the compiled functions take and give."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +66,19 @@ def all_distinct(rows: int) -> Duplicates:
         nearest=np.full(rows, -1),
         nearest_similarity=np.zeros(rows),
     )
+
+
+def gather(
+    own: pl.Series, others: Callable[[NDArray[np.int64]], pl.Series] | None, rows: NDArray[np.int64]
+) -> pl.Series:
+    """Return values by row, of which those behind the end of ``own`` are others'."""
+    if others is None:
+        return own.gather(rows)
+    beyond = rows >= len(own)
+    order = np.argsort(beyond, kind="stable")  # own ones first
+    place = np.empty(len(rows), dtype=np.int64)
+    place[order] = np.arange(len(rows))
+    return pl.concat([own.gather(rows[~beyond]), others(rows[beyond] - len(own))]).gather(place)
 
 
 def utf8(texts: pl.Series) -> Texts:

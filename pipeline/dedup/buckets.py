@@ -20,11 +20,6 @@ def entries(keys: NDArray[np.uint64], first_row: int, mask: np.uint64) -> NDArra
     Equal keys lie side by side once they are sorted. A key that is cut off at 44 bits joins some
     ten pairs of a million texts by chance, which the comparison that follows parts again.
 
-    Args:
-        keys: texts x bands.
-        first_row: row of the first text.
-        mask: :func:`row_mask` of all rows.
-
     Returns:
         As many as ``keys`` has, in its order.
     """
@@ -94,13 +89,7 @@ class Buckets:
 def shared_keys(
     keys: NDArray[np.uint64], entries: NDArray[np.uint64], mask: np.uint64
 ) -> NDArray[np.int64]:
-    """Return pairs (n x 2) of a row of ``keys`` and a row of an index that share a band.
-
-    Args:
-        keys: texts x bands.
-        entries: of the index, sorted.
-        mask: the bits of the row in them.
-    """
+    """Return pairs (n x 2) of a row of ``keys`` and a row of an index that share a band."""
     if len(entries) == 0:
         return np.empty((0, 2), dtype=np.int64)
     keys_of_rows = (keys & ~mask).ravel()
@@ -120,12 +109,7 @@ def shared_keys(
 
 
 def links(entries: NDArray[np.uint64], row_mask: np.uint64) -> NDArray[np.int64]:
-    """Return pairs of rows (n x 2) that chain the rows of each bucket, each pair once.
-
-    Args:
-        entries: of one partition, in any order.
-        row_mask: the bits of the row.
-    """
+    """Return pairs of rows (n x 2) that chain the rows of each bucket, each pair once."""
     ordered = np.sort(entries)
     same = np.flatnonzero((ordered[1:] ^ ordered[:-1]) <= row_mask)
     one = ordered[same] & row_mask
@@ -138,10 +122,6 @@ def links(entries: NDArray[np.uint64], row_mask: np.uint64) -> NDArray[np.int64]
 
 def components(links: NDArray[np.int64], rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows that chains of links connect, and where each component begins.
-
-    Args:
-        links: pairs of rows, n x 2.
-        rows: how many rows there are.
 
     Returns:
         Rows, one component behind the other, each in the order of its rows, components by their

@@ -45,15 +45,25 @@ def check_leaks(pairs: pl.DataFrame, benchmarks: Benchmarks = ()) -> list[Leak]:
     Words are compared as one stream a row (instruction, input, response), without case, accents,
     punctuation, hyphens and line breaks, so that a re-wrapped copy is the same as the original.
 
-    Args:
-        pairs: any table with the columns :data:`COLUMNS`.
-        benchmarks: of :func:`pipeline.pairs.benchmarks.read_benchmark`.
-
     Returns:
         One leak for each leaking row, kind and held-out split, the worst one (largest value,
         then smallest ``test_pair_id``), sorted by pair, split and kind.
     """
     return _Comparison(pairs, benchmarks).leaks()
+
+
+def example_leaks(examples: pl.DataFrame) -> list[Leak]:
+    """Return what leaks from train into validation or test, and from validation into test.
+
+    Of :class:`schemas.pairs.Examples`; all turns but the last are the question.
+    """
+    contents = pl.col("messages").list.eval(pl.element().struct.field("content"))
+    rows = examples.with_columns(
+        instruction=contents.list.slice(0, pl.col("messages").list.len() - 1).list.join(" "),
+        input=pl.lit(""),
+        response=contents.list.last().fill_null(""),
+    )
+    return check_leaks(rows)
 
 
 class _Comparison:
@@ -109,10 +119,6 @@ def decontaminate(
     Before the check is believed it is tried: verbatim and re-wrapped copies of held-out rows are
     planted, and each must be found. A cluster in two splits is not mended here: that is a fault
     of the split, which :func:`check_leaks` goes on to show.
-
-    Args:
-        pairs: of all splits.
-        benchmarks: of :func:`pipeline.pairs.benchmarks.read_benchmark`.
 
     Returns:
         The other pairs sorted by ``pair_id``. Dropped: ``leaks_into_test``,

@@ -1,6 +1,7 @@
 """Keep one document of every cluster of exact and near duplicates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -14,13 +15,16 @@ from pipeline.core.errors import InputError
 from pipeline.core.outcome import EXCERPT, Outcome, ledger
 from pipeline.core.stage import Stage
 from pipeline.core.store import Filled
-from pipeline.dedup.arrays import Duplicates
+from pipeline.dedup.arrays import Duplicates, gather
 from pipeline.dedup.index import FILES, Index, write_segment
 from pipeline.dedup.precedence import survival_order
 from pipeline.dedup.runners import Runner, runner, threads
 from pipeline.dedup.search import TooManyAlike, find_duplicates
 from pipeline.settings import DedupSettings
 from schemas.documents import Documents, NearMisses, UniqueDocuments
+
+_Ids = Callable[[NDArray[np.int64]], pl.Series]
+"""Returns the ``doc_id`` of rows, accepted ones behind the own."""
 
 SMALL_CLUSTER = 20
 """A cluster up to this size is never an alarm, however small the corpus."""
@@ -36,11 +40,9 @@ def deduplicate(
 ) -> Outcome[UniqueDocuments]:
     """Keep one document of every cluster of duplicates.
 
-    Documents with the same text but for case and white space are exact duplicates. Of what is
-    left, documents that share a MinHash bucket are compared by the true Jaccard similarity of
-    their word n-grams, and clusters grow along edges of at least ``settings.threshold`` only.
-    The survivor is the one of the most preferred source, then the longest, then the one of the
-    smallest ``doc_id``, so that the result does not depend on the order of the input.
+    Documents that share a MinHash bucket are compared by the true Jaccard similarity of their
+    word n-grams, and clusters grow along edges of at least ``settings.threshold`` only.
+    The survivor is of the most preferred source, then the longest, then of the smallest ``doc_id``.
 
     Args:
         documents: cleaned documents; sources must be distinct.
@@ -48,7 +50,7 @@ def deduplicate(
         accepted: documents of earlier runs. They survive before any other; those among
             ``documents`` stay, and only the rest is compared, with them and with each other.
         runner: who computes; the result does not depend on it.
-        scratch: folder for the files of buckets that are larger than the memory allowed.
+        scratch: folder for files of buckets that are larger than the memory allowed.
 
     Returns:
         Survivors sorted by ``doc_id`` with ``cluster_id`` (hash of the survivor's source) and
@@ -58,8 +60,8 @@ def deduplicate(
         (value: Jaccard similarity with the survivor; below the threshold where the two are
         linked through others only). The table ``near_misses`` has the most similar pair of
         each two clusters that are nearly one, as far as they were compared now. Metrics:
-        ``compared`` (documents that were not accepted before), ``exact``, ``near``,
-        ``near_misses``, ``largest_cluster``.
+        ``compared`` (not accepted before), ``exact``, ``near``, ``near_misses``,
+        ``largest_cluster``.
 
     Raises:
         InputError: a cluster holds more distinct texts than ``max_cluster_share`` of the
@@ -67,11 +69,10 @@ def deduplicate(
     """
     everything = documents.sort("doc_id")
     _require_distinct_sources(everything)
-    rows = everything
-    if accepted is not None:
-        rows = everything.filter(pl.Series(~accepted.has(everything["doc_id"])))
+    new = None if accepted is None else ~accepted.has(everything["doc_id"])
+    rows = everything if new is None else everything.filter(pl.Series(new))
     limit = int(max(SMALL_CLUSTER, settings.max_cluster_share * everything.height))
-    corpus = _Corpus(rows, accepted)
+    ids = partial(gather, rows["doc_id"], accepted.ids if accepted is not None else None)
     try:
         found = find_duplicates(
             rows["text"],
@@ -83,21 +84,19 @@ def deduplicate(
             accepted=accepted,
         )
     except TooManyAlike as alarm:
-        members = everything.filter(pl.col("doc_id").is_in(corpus.ids(alarm.rows).implode()))
+        members = everything.filter(pl.col("doc_id").is_in(ids(alarm.rows).implode()))
         raise _boilerplate(members["source"], limit, settings) from None
-    dropped = _dropped(corpus, found, settings)
-    near_misses = _near_misses(corpus, found)
+    dropped = _dropped(rows, ids, found, settings)
+    near_misses = _near_misses(ids, found)
     gone = dropped.group_by(pl.col("related_id").alias("doc_id")).len("copies")
     kept = (
         everything.filter(~pl.col("doc_id").is_in(dropped["id"].implode()))
         .join(gone, on="doc_id", how="left", maintain_order="left")
-        .with_columns(
-            cluster_size=1 + pl.col("copies").fill_null(0).cast(pl.Int64),
-        )
+        .with_columns(cluster_size=1 + pl.col("copies").fill_null(0).cast(pl.Int64))
     )
     names = pl.Series("cluster_id", map(short_id, kept["source"]), dtype=pl.String)
-    kept = kept.with_columns(names).select(list(UniqueDocuments.dtypes()))
-    exact = int((dropped["reason"] == "exact_duplicate").sum())
+    kept = kept.with_columns(names).select(UniqueDocuments.columns())
+    exact = (dropped["reason"] == "exact_duplicate").sum()
     return Outcome(
         cast("DataFrame[UniqueDocuments]", kept),
         ledger(dropped),
@@ -113,26 +112,10 @@ def deduplicate(
     )
 
 
-class _Corpus:
-    """What is compared, and behind it what was accepted before: one row after the other."""
-
-    def __init__(self, rows: pl.DataFrame, accepted: Index | None) -> None:
-        self.rows = rows
-        self._accepted = accepted
-
-    def ids(self, rows: NDArray[np.int64]) -> pl.Series:
-        """Return the ``doc_id`` of rows."""
-        own = rows < self.rows.height
-        if self._accepted is None or own.all():
-            return self.rows["doc_id"].gather(rows)
-        before = self._accepted.ids(rows[~own] - self.rows.height)
-        place = np.where(own, np.cumsum(own) - 1, own.sum() + np.cumsum(~own) - 1)
-        return pl.concat([self.rows["doc_id"].gather(rows[own]), before]).gather(place)
-
-
-def _dropped(corpus: _Corpus, found: Duplicates, settings: DedupSettings) -> pl.DataFrame:
+def _dropped(
+    rows: pl.DataFrame, ids: _Ids, found: Duplicates, settings: DedupSettings
+) -> pl.DataFrame:
     """Return the rows that do not stay as rows of the ledger."""
-    rows = corpus.rows
     gone = np.flatnonzero(found.survivor != np.arange(rows.height))
     copied = pl.Series(found.exact[gone], dtype=pl.Boolean)
     return rows[gone].select(
@@ -141,11 +124,11 @@ def _dropped(corpus: _Corpus, found: Duplicates, settings: DedupSettings) -> pl.
         excerpt=pl.concat_str("source", pl.lit(": "), pl.col("text").str.head(EXCERPT)),
         value=pl.when(copied).then(1.0).otherwise(pl.Series(found.similarity[gone])),
         threshold=pl.when(copied).then(1.0).otherwise(settings.threshold),
-        related_id=corpus.ids(found.survivor[gone]),
+        related_id=ids(found.survivor[gone]),
     )
 
 
-def _near_misses(corpus: _Corpus, found: Duplicates) -> pl.DataFrame:
+def _near_misses(ids: _Ids, found: Duplicates) -> pl.DataFrame:
     """Return the most similar pair of each two clusters that are nearly one."""
     row = np.flatnonzero(found.nearest >= 0)
     other = found.nearest[row]
@@ -157,8 +140,8 @@ def _near_misses(corpus: _Corpus, found: Duplicates) -> pl.DataFrame:
         {
             "one": clusters[:, 0],
             "two": clusters[:, 1],
-            "doc_id": corpus.ids(pairs[:, 0]),
-            "other_id": corpus.ids(pairs[:, 1]),
+            "doc_id": ids(pairs[:, 0]),
+            "other_id": ids(pairs[:, 1]),
             "similarity": found.nearest_similarity[row],
         },
         schema_overrides=NearMisses.dtypes(),
@@ -195,14 +178,7 @@ def deduplicate_new(
     accepted: Sequence[Path],
     scratch: Path,
 ) -> Outcome[UniqueDocuments]:
-    """Deduplicate documents of which earlier runs accepted some.
-
-    Args:
-        documents: cleaned documents.
-        settings: section ``dedup``.
-        accepted: folders of the index's segments, the oldest first; empty for a first run.
-        scratch: as in :func:`deduplicate`.
-    """
+    """Deduplicate documents of which earlier runs accepted some."""
     index = Index(accepted) if accepted else None
     if index is not None:
         index.keep_only(documents["doc_id"])

@@ -27,14 +27,11 @@ TOKENIZER = "wordllama/tokenizers/l2_supercat_tokenizer_config.json"
 LANGUAGE = "en"
 """The vectors were trained on English pairs of texts; of other languages they know little."""
 
-BATCH = 4_096
-"""Texts whose words are counted at once."""
+BATCH = 64
+"""Texts tokenized at once."""
 
 LONGEST_WORD = 100
 """Characters of a word that count: what is longer is an address or data."""
-
-WORDS = 20_000
-"""Words tokenized at once: some 60 MB of vectors."""
 
 
 def embedding_version() -> str:
@@ -53,50 +50,22 @@ def embed(texts: pl.Series) -> NDArray[np.float32]:
     Raises:
         InputError: the vectors are not installed.
     """
-    sums = np.zeros((len(texts), _vectors().shape[1]), dtype=np.float32)
+    vectors = _vectors()
+    sums = np.zeros((len(texts), vectors.shape[1]), dtype=np.float32)
     for begin in range(0, len(texts), BATCH):
-        batch = texts[begin : begin + BATCH]
-        sums[begin : begin + BATCH] = _sums(batch)
+        batch = [_plain(text) for text in texts[begin : begin + BATCH]]
+        encoded = _tokenizer().encode_batch(batch, add_special_tokens=False)
+        for row, text in enumerate(encoded, start=begin):
+            sums[row] = vectors[text.ids].sum(axis=0)
         advance(begin + len(batch), len(texts), "documents embedded")
     # The mean and the sum have the same direction.
     sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     return sums
 
 
-def _sums(texts: pl.Series) -> NDArray[np.float32]:
-    """Return the sum of the vectors of the tokens of each text.
-
-    No token reaches from one word into the next, so that each word is tokenized once.
-    """
-    from scipy import sparse
-
-    counts = (
-        pl.DataFrame({"row": range(len(texts)), "word": texts.str.extract_all(r"\S+")})
-        .explode("word")
-        .drop_nulls()
-        .with_columns(pl.col("word").str.head(LONGEST_WORD))
-        .group_by("row", "word")
-        .len("count")
-    )
-    words = counts.select(pl.col("word").unique().sort()).with_row_index("column")
-    counts = counts.join(words, on="word").sort("row", "column")
-    cells = (counts["row"].to_numpy(), counts["column"].to_numpy())
-    shape = (len(texts), words.height)
-    matrix = sparse.csr_matrix((counts["count"].cast(pl.Float32).to_numpy(), cells), shape=shape)
-    sums: NDArray[np.float32] = matrix @ _word_vectors(words["word"].to_list())
-    return sums
-
-
-def _word_vectors(words: list[str]) -> NDArray[np.float32]:
-    """Return the sum of the vectors of the tokens of each word."""
-    vectors = _vectors()
-    sums = np.zeros((len(words), vectors.shape[1]), dtype=np.float32)
-    for begin in range(0, len(words), WORDS):
-        encoded = _tokenizer().encode_batch(words[begin : begin + WORDS], add_special_tokens=False)
-        ids = np.array([token for word in encoded for token in word.ids], dtype=np.int64)
-        sizes = np.array([len(word.ids) for word in encoded])
-        sums[begin : begin + WORDS] = np.add.reduceat(vectors[ids], np.cumsum(sizes) - sizes)
-    return sums
+def _plain(text: str) -> str:
+    """Return the words of a text, layout left out."""
+    return " ".join(word[:LONGEST_WORD] for word in text.split())
 
 
 @lru_cache(maxsize=1)

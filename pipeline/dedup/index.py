@@ -48,11 +48,7 @@ class Segment:
         self._texts = pa.ipc.open_file(pa.memory_map(str(folder / TEXTS)))
 
     def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return pairs (n x 2) of a row of ``keys`` and a document that share a band.
-
-        Args:
-            keys: texts x bands.
-        """
+        """Return pairs (n x 2) of a row of ``keys`` and a document that share a band."""
         return shared_keys(keys, self.entries, row_mask(len(self.ids)))
 
     def texts(self, rows: NDArray[np.int64]) -> pl.Series:
@@ -134,14 +130,7 @@ def as_numbers(ids: pl.Series) -> NDArray[np.uint64]:
 def write_segment(
     folder: Path, documents: pl.DataFrame, settings: DedupSettings, runner: Runner = threads
 ) -> None:
-    """Write the files of a segment.
-
-    Args:
-        folder: where, empty.
-        documents: columns ``doc_id`` and ``text``.
-        settings: shingles, permutations and bands.
-        runner: who computes.
-    """
+    """Write the files of a segment into an empty folder; columns ``doc_id`` and ``text``."""
     documents = documents.sort("doc_id")
     parts = [
         entries(signed.keys, begin, row_mask(documents.height))

@@ -115,10 +115,10 @@ def copy_key(data: Array, at: int, stop: int, folding: Folding) -> tuple[Scalar,
 
 @compiled
 def room(data: Array, at: int, stop: int, folding: Folding) -> int:
-    """Return how many n-grams a text can have at most.
+    """Return an upper bound on the n-grams of a text.
 
-    A text of ASCII has a word in two bytes. The most that one code point of n bytes folds to is
-    2 n words (a squared word of katakana); for a long text the folded signs are counted.
+    One word in two ASCII bytes; a code point of n bytes folds to at most 2n words (a squared word
+    of katakana). Of a long text the signs beyond ASCII are counted.
     """
     if stop - at <= SHORT:
         return 2 * (stop - at) + 1

@@ -29,10 +29,6 @@ class Trial(NamedTuple):
 def prove(held_out: Sequence[Row], check: HeldOut) -> Trial:
     """Plant copies of a sample of held-out rows and look whether the check finds each of them.
 
-    Args:
-        held_out: rows of one held-out part.
-        check: the index of all of them.
-
     Returns:
         Counts; false alarms are told and not an error, since a held-out part may hold all orders
         of the same words.

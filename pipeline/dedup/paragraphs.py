@@ -48,10 +48,6 @@ def find_repeated(
     a quotation or a table. Headings and code are none: "Overview" stands everywhere, and the
     same command under different steps belongs to each of them.
 
-    Args:
-        documents: cleaned documents, in any order.
-        settings: section ``paragraphs``.
-
     Returns:
         Repeated paragraphs, those of most documents first; the ledger counts documents, of which
         none is dropped. Metrics: ``paragraphs`` (distinct ones that are repeated),
@@ -193,13 +189,7 @@ def _texts_by_key(text: str) -> dict[int, str]:
 
 
 def _cut(text: str, doc_id: str, holders: Mapping[int, str]) -> _Cut | None:
-    """Take repeated paragraphs out of a document; None when it has none to lose.
-
-    Args:
-        text: of the document.
-        doc_id: its id.
-        holders: document in which a paragraph stays, by its key.
-    """
+    """Take repeated paragraphs out of a document; None when it has none to lose."""
     blocks = list(blocks_of(text))
     gone: dict[int, str] = {}
     seen: set[int] = set()

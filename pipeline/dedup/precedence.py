@@ -16,10 +16,6 @@ def survival_order(rows: pl.DataFrame, preferred: Sequence[str]) -> NDArray[np.i
 
     The most preferred source comes first, then the longest text; of equal places the smallest
     ``doc_id`` is meant to survive, which is the first one where rows are sorted by it.
-
-    Args:
-        rows: columns ``source`` and ``text``.
-        preferred: globs of sources, most preferred first.
     """
     order = -rows["text"].str.len_chars().cast(pl.Int64).to_numpy()
     if preferred:

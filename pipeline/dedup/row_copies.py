@@ -23,8 +23,8 @@ FEWEST_QUESTION_WORDS = 3
 """A question is compared by itself from this length: "Why?" is no leak."""
 
 MOST_ROWS = 64
-"""Held-out rows noted for one n-gram: what stands in more of them is a phrase of the product, and
-a copy of one of these rows has other n-grams as well, or is a copy of one that is noted."""
+"""Held-out rows noted for one n-gram. An n-gram in more rows is boilerplate; a real copy shares
+rarer n-grams too."""
 
 MOST_COMPARED = 16
 """Held-out rows compared with one row word by word: those with the most n-grams in common."""

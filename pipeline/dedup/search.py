@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core.progress import advance
-from pipeline.dedup.arrays import Duplicates, all_distinct
+from pipeline.dedup.arrays import Duplicates, all_distinct, gather
 from pipeline.dedup.buckets import Buckets, components, links
 from pipeline.dedup.minhash import Signed, bands, key_slice, sign_slice, verify_slice
 from pipeline.dedup.runners import Runner, threads
@@ -106,7 +106,10 @@ def find_duplicates(
     pairs = names[np.concatenate([np.empty((0, 2), dtype=np.int64), *linked])]
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     result = all_distinct(rows)
-    candidates = _Candidates(texts, order, accepted, *components(pairs, len(names)))
+    members, begins = components(pairs, len(names))
+    before = None if accepted is None else accepted.texts
+    ranks = np.append(order, FIRST)[np.minimum(members, rows)]
+    candidates = _Candidates(members, begins, gather(texts, before, members), ranks)
     for members, verified in _verified(candidates, limit, settings, runner):
         own = members < rows  # an accepted text is no row of the result
         new = members[own]
@@ -152,11 +155,7 @@ def _slices(texts: pl.Series) -> list[tuple[int, int]]:
 
 
 def _ranges(ends: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Cut items into ranges of about SLICE_BYTES, one item at least.
-
-    Args:
-        ends: bytes of all items up to and with each.
-    """
+    """Cut items, of which the bytes up to each are given, into ranges of about SLICE_BYTES."""
     ranges = []
     begin = 0
     while begin < len(ends):
@@ -188,56 +187,30 @@ def _originals(
     return original
 
 
-class _Candidates:
+class _Candidates(NamedTuple):
     """The texts to compare, one component behind the other, accepted ones among them."""
 
-    def __init__(
-        self,
-        texts: pl.Series,
-        order: NDArray[np.int64],
-        accepted: Accepted | None,
-        members: NDArray[np.int64],
-        begins: NDArray[np.int64],
-    ) -> None:
-        self.members = members
-        self.begins = begins
-        if accepted is None:
-            self.texts, self.order = texts.gather(members), order[members]
-            return
-        old = members >= len(texts)
-        place = np.where(old, np.cumsum(old) - 1 + np.count_nonzero(~old), np.cumsum(~old) - 1)
-        before = accepted.texts(members[old] - len(texts))
-        self.texts = pl.concat([texts.gather(members[~old]), before]).gather(place)
-        self.order = np.full(len(members), FIRST)
-        self.order[~old] = order[members[~old]]
+    members: NDArray[np.int64]
+    """Row of each."""
+    begins: NDArray[np.int64]
+    texts: pl.Series
+    order: NDArray[np.int64]
 
 
 def _verified(
     candidates: _Candidates, limit: int, settings: DedupSettings, runner: Runner
 ) -> Iterator[tuple[NDArray[np.int64], Duplicates]]:
     """Yield the rows of some components and what their comparison gave, until all are done."""
-    begins = candidates.begins
-    batches = _batches(candidates.texts, begins)
+    members, begins, texts, order = candidates
+    ends = np.cumsum(texts.str.len_bytes().to_numpy(), dtype=np.int64)[begins[1:] - 1]
+    batches = [(first, end, slice(begins[first], begins[end])) for first, end in _ranges(ends)]
     calls = (
-        (
-            candidates.texts[begins[one] : begins[end]],
-            begins[one : end + 1] - begins[one],
-            candidates.order[begins[one] : begins[end]],
-            limit,
-            settings,
-        )
-        for one, end in batches
+        (texts[own], begins[first : end + 1] - begins[first], order[own], limit, settings)
+        for first, end, own in batches
     )
-    for (one, end), result in zip(batches, runner(verify_slice, calls), strict=True):
-        members = candidates.members[begins[one] : begins[end]]
+    for (_, _, own), result in zip(batches, runner(verify_slice, calls), strict=True):
         oversized = np.flatnonzero(result.survivor < 0)
         if len(oversized):
-            raise TooManyAlike(members[oversized])
-        yield members, result
-        advance(int(begins[end]), len(candidates.members), "candidates")
-
-
-def _batches(texts: pl.Series, begins: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Return ranges of components of about SLICE_BYTES of text each."""
-    ends = np.cumsum(texts.str.len_bytes().to_numpy(), dtype=np.int64)[begins[1:] - 1]
-    return _ranges(ends)
+            raise TooManyAlike(members[own][oversized])
+        yield members[own], result
+        advance(own.stop, len(members), "candidates")

@@ -74,11 +74,6 @@ def deduplicate_meaning(
     identifiers and names, and they are not one wording with a few edits, about which
     deduplication has decided. Only English is compared, which is what the embedding knows.
 
-    Args:
-        documents: of :func:`pipeline.dedup.deduplicate.deduplicate`.
-        settings: section ``semantic``.
-        preferred_sources: ``dedup.preferred_sources``.
-
     Returns:
         Survivors sorted by ``doc_id``; ``cluster_size`` counts what they stay for. Dropped rows
         (``semantic_duplicate``) have the cosine as value and their survivor as ``related_id``.
@@ -132,11 +127,6 @@ def deduplicate_meaning(
 
 def _find(known: pl.DataFrame, settings: SemanticSettings, limit: int) -> Found:
     """Return what stays for each document.
-
-    Args:
-        known: in the order of survival.
-        settings: the threshold.
-        limit: documents that one may stay for.
 
     Raises:
         InputError: one stays for more.

@@ -1,4 +1,4 @@
-"""What a text names: numbers, identifiers, names. Texts that name different things are no copies.
+"""Specifics of a text: texts that name different numbers, identifiers or names are no duplicates.
 
 An embedding is nearly blind to them: by the mean of their word vectors the pages of two pumps that
 differ in the model number are more alike than two wordings of one page (``python -m

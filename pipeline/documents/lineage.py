@@ -68,10 +68,6 @@ class _Letters(NamedTuple):
 def locate(raw: Mapping[str, Any], chunk_text: str) -> Place | None:
     """Find a chunk in the raw document it comes from.
 
-    Args:
-        raw: ``format`` and ``text`` of a row of RawDocuments.
-        chunk_text: Text of a chunk of it.
-
     Returns:
         Its place; None when less than half of it is found.
     """
@@ -91,12 +87,7 @@ def locate(raw: Mapping[str, Any], chunk_text: str) -> Place | None:
 
 
 def describe(raw: Mapping[str, Any], place: Place) -> str:
-    """Return a place in words: ``guide.pdf, page 12``; ``a.html, characters 310-940``.
-
-    Args:
-        raw: ``source`` and ``format`` of a row of RawDocuments.
-        place: Of :func:`locate`.
-    """
+    """Return a place in words: ``guide.pdf, page 12``; ``a.html, characters 310-940``."""
     if place.pages:
         first, last = place.pages
         name = READERS[raw["format"]].pages

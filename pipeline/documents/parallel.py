@@ -58,13 +58,7 @@ REASONS = {
 
 
 def limited(stage: str, document: Mapping[str, Any], failed: Failed) -> Drop:
-    """Return the row of the ledger of a document that a worker gave no answer for.
-
-    Args:
-        stage: Name of the stage.
-        document: Its ``doc_id`` and ``source``.
-        failed: What the worker met.
-    """
+    """Return the row of the ledger of a document that a worker gave no answer for."""
     reason, what = REASONS[failed.reason]
     message = f"{document['source']}: {what} ({failed.message}); shorten the file or exclude it"
     return Drop(document["doc_id"], f"{stage}_{reason}", message, failed.value, failed.threshold)

@@ -14,7 +14,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.cache import digest, short_id
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
-from pipeline.dedup.example_leaks import example_leaks
+from pipeline.dedup.decontaminate import example_leaks
 from pipeline.pairs.answer_text import CONTROL_TOKEN
 from pipeline.pairs.examples import user_message
 from pipeline.pairs.prompts import GENERAL_PROMPTS

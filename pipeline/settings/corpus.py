@@ -79,7 +79,7 @@ class CleanSettings(Section):
     no Latin letters; ``off`` has none. See what each would drop with ``tuneloop curate --dry-run
     --profile all``."""
     limits: dict[str, float] = Field(default_factory=dict)
-    """Limits of one's own, by rule of the profile: ``--set clean.limits.mean_word_length=14``."""
+    """Overrides of the profile's limits, by rule: ``--set clean.limits.mean_word_length=14``."""
     redact: tuple[str, ...] = ("all",)
     """Kinds of personal data and secrets replaced by typed placeholders; ``all``: each that is
     found (EMAIL, PHONE, IBAN, CARD, ID, IP, KEY)."""

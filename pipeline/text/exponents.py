@@ -62,12 +62,7 @@ def raised(before: str, text: str) -> str:
 
 
 def lowered(before: str, text: str) -> str:
-    """Return lowered text; the digits of ``H2O`` and ``x1`` stay as they are.
-
-    Args:
-        before: As of :func:`raised`.
-        text: As of :func:`raised`.
-    """
+    """Return lowered text; the digits of ``H2O`` and ``x1`` stay as they are."""
     before = before.rstrip(_CLOSE)
     counts = before[-1:].isalpha() and text.isdigit()
     if (before[-1:], text) in _LOGO:

@@ -33,13 +33,6 @@ _MARK = re.compile(
 """Begins a code span, an element of code or a comment, or escapes what would. Two grave accents are
 among them that Unicode takes for a back-tick."""
 
-_SPAN = re.compile(r"`[^`|\n]+`")
-_ODD = re.compile(
-    r"[`\\<\uff40\u1fef](?:(?<=[`\\])`|(?<=<)(?:!--|(?i:code|kbd|samp|tt|pre|textarea)\b)"
-    r"|(?<=[\uff40\u1fef]))"
-)
-"""Without it, and when all back-ticks stand in such spans, these are the only code."""
-
 _END = re.compile(
     rf"^[ \t>]*(?:#{{1,6}}[ \t]|(\|))[^\n]*|\n(?=[ \t>]*(?:\n|\Z|{_ITEM}|#{{1,6}}[ \t]|\|))",
     re.MULTILINE,
@@ -70,12 +63,7 @@ class Split:
     """
 
     def __init__(self, text: str, *, fences_only: bool = False) -> None:
-        """Split a text.
-
-        Args:
-            text: Markdown.
-            fences_only: Whether its blocks of code are all fenced, as those of a page are here.
-        """
+        """Split a text; ``fences_only``: its blocks of code are all fenced, as those of a page."""
         self._pieces: list[tuple[str, list[str], str]] = []
         """Prose, what is set aside in it, and the block of code behind it."""
         prose: list[str] = []
@@ -144,12 +132,7 @@ def prose_of(text: str) -> str:
 
 
 def parts(text: str, blocks: Iterable[tuple[int, int]]) -> list[Part]:
-    """Return code and comments of a Markdown text in order; what is left is prose.
-
-    Args:
-        text: Markdown.
-        blocks: Where blocks of code begin and end in it.
-    """
+    """Return code and comments of a Markdown text in order; what is left is prose."""
     found: list[Part] = []
     at = 0
     for start, end in [*blocks, (len(text), len(text))]:
@@ -200,10 +183,6 @@ def _add_spans(found: list[Part], text: str, at: int, stop: int) -> int:
     Returns:
         Where the last one ends: a comment may do so behind the next block.
     """
-    spans = [(*span.span(), "span") for span in _SPAN.finditer(text, at, stop)]
-    if text.count("`", at, stop) == 2 * len(spans) and not _ODD.search(text, at, stop):
-        found += spans
-        return spans[-1][1] if spans else at
     paragraph = at  # where the one at hand, or the cell of a table, ends
     row = 0  # where the row of the table ends
     runs: dict[int, list[int]] = {}  # length -> where runs of back-ticks begin

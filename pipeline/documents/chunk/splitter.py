@@ -71,13 +71,7 @@ _MARKUP = re.compile(r"[\\`*_\[\]<&!]")
 
 
 def cut(document: Mapping[str, Any], settings: "ChunkSettings", count_tokens: CountTokens) -> Cut:
-    """Cut a document.
-
-    Args:
-        document: ``text`` in Markdown and its ``language``.
-        settings: section ``chunk``.
-        count_tokens: length of a text by the tokenizer of the base model.
-    """
+    """Cut a document."""
     text: str = document["text"]
     cutter = _Cutter(text, document["language"], settings, part_counter(count_tokens, text), {})
     pieces = [piece for section in _sections(text) for piece in cutter.pieces(section)]

@@ -21,10 +21,6 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
     Each document is cleaned alone: its result does not depend on the others. What a document
     says is not judged: one that gives orders to a model stays, as text.
 
-    Args:
-        documents: As read; HTML with its tags, PDF pages joined by form feeds.
-        settings: Languages, quality profile and kinds of redaction.
-
     Returns:
         Documents sorted by ``doc_id``, ids and spans unchanged. Reasons:
         those of :data:`pipeline.documents.clean.cleaning.CLEANING`. The table

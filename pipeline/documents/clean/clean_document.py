@@ -51,12 +51,7 @@ class Decision(NamedTuple):
 
 
 def clean_document(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned | Refused:
-    """Clean one document, or say why it is dropped.
-
-    Args:
-        row: ``format``, ``title`` and ``text`` of a raw document.
-        settings: Of the clean stage.
-    """
+    """Clean one document, or say why it is dropped."""
     oversized = cleaning.too_long(row["text"])
     if oversized:
         return refused(row["text"], Decision(oversized, ""), settings)
@@ -87,14 +82,7 @@ def clean_document(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned
 def decide(
     text: str, settings: "CleanSettings", rules: Sequence[Rule], language: Language | None = None
 ) -> Decision:
-    """Decide whether a text is kept.
-
-    Args:
-        text: Of :func:`markdown_of`.
-        settings: Languages; the profile in them is not looked at.
-        rules: Of a quality profile.
-        language: When the caller knows it already.
-    """
+    """Decide whether a text of :func:`markdown_of` is kept, by languages and rules."""
     if not text.strip():
         return Decision(Verdict("empty_after_cleaning", 0, 1), "")
     # Before the language, which a handful of words does not tell.

@@ -6,26 +6,12 @@ import unicodedata
 from pipeline.text.fences import Split, outside_code, without_comments
 from pipeline.text.markdown import FRONT_MATTER
 
-_ZERO_WIDTH = "\u00ad\u200b\u200c\u200e\u200f\u2060\ufeff\ufffe"
-_CONTROLS = r"\x00-\x08\x0b-\x1f\x7f"
-_CONTROL = re.compile(f"[{_CONTROLS}]")
-_INVISIBLE = re.compile(f"[{_ZERO_WIDTH}{_CONTROLS}]")
+_INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200e\u200f\u2060\ufeff\ufffe\x00-\x08\x0b-\x1f\x7f]")
 """Soft hyphen, zero-width characters, direction marks, control characters; not the zero-width
 joiner U+200D, which holds emoji and Indic clusters together."""
 
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
-
-_STRAIGHT = (("\u2018", "'"), ("\u2019", "'"), ("\u201c", '"'), ("\u201d", '"'), ("\u00a0", " "))
-"""What ftfy and :data:`_SPACES` make of punctuation in whole text."""
-_NOT_PLAIN = re.compile(
-    r"[^\x00-\x1a\x1c-\x7f\u2018\u2019\u201c\u201d\u00a0\u2013\u2014\u2026\u2022\u2192]"
-)
-"""All but ASCII and punctuation beside which it is no mojibake: that has a letter or sign of
-Latin-1 in front. An escape may begin the colour of a terminal."""
-
-# What they look for stands first, so that the search leaps from one to the next.
-_SPACE_RUNS = re.compile(r"  (?<=\S  ) *")
-_RUNS = re.compile(r"[ \t](?:(?<=\S\t)[ \t]*|(?<=\S )[ \t]+)")
+_RUNS = re.compile(r"(?<=\S)[ \t]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 _CAPITALS = re.compile(
@@ -70,26 +56,14 @@ def whole(split: Split) -> str:
 
 
 def _mend(text: str) -> str:
-    if "\x1b" in text or not text.isascii():
-        lines = text.split("\n")
-        text = "\n".join(
-            line if line.isascii() and "\x1b" not in line else _mend_characters(line)
-            for line in lines
-        )
-    if _CONTROL.search(text) or (not text.isascii() and any(map(text.__contains__, _ZERO_WIDTH))):
-        text = _INVISIBLE.sub("", text)
-    text = _RUNS.sub(" ", text) if "\t" in text else _SPACE_RUNS.sub(" ", text)
-    if " \n" in text or "\t\n" in text or text[-1:] in (" ", "\t"):
-        text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
-    return _BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text
+    lines = (_RUNS.sub(" ", _mend_characters(line)).rstrip(" \t") for line in text.split("\n"))
+    return _BLANK_LINES.sub("\n\n", "\n".join(lines))
 
 
 def _mend_characters(line: str) -> str:
-    """Mend a line by ftfy and NFC, unless it holds nothing that they would change."""
-    if not _NOT_PLAIN.search(line):
-        for mark, plain in _STRAIGHT:
-            line = line.replace(mark, plain)
-        return line
+    """Mend a line by ftfy and NFC; of ASCII there are only invisible signs to take out."""
+    if line.isascii() and "\x1b" not in line:  # an escape may begin the colour of a terminal
+        return _INVISIBLE.sub("", line)
     from ftfy import TextFixerConfig, fix_text
 
     line = fix_text(line, TextFixerConfig(unescape_html=False, normalization=None))

@@ -39,20 +39,8 @@ _COMPOUND = re.compile(r"(?<![^\W\d_])[^\W\d_]+-[^\W\d_]+")
 
 KEPT_HYPHEN = frozenset(
     {
-        "all",
-        "cross",
-        "half",
-        "high",
-        "long",
-        "low",
-        "mid",
-        "non",
-        "quasi",
-        "self",
-        "short",
-        "two",
-        "three",
-        "well",
+        *("all", "cross", "half", "high", "long", "low", "mid"),
+        *("non", "quasi", "self", "short", "two", "three", "well"),
     }
 )
 """First parts that English hyphenation keeps apart; used when the document decides nothing."""

@@ -77,10 +77,6 @@ def walk(base: Path, settings: "IngestSettings") -> Iterator[tuple[Path, Failure
 def look(path: Path, base: Path) -> os.stat_result | Failure | None:
     """Return the status of a regular file without opening it, or why it is not to be opened.
 
-    Args:
-        path: A name in the folder.
-        base: The input folder, resolved.
-
     Returns:
         Of a link its target's status; a failure ``outside_folder``, ``broken_link``,
         ``not_a_file`` or ``unreadable_file``; None when it has gone since.

@@ -57,11 +57,6 @@ def read_files(
 ) -> list[FileReading]:
     """Read files, or take what they gave before; equal contents are read once.
 
-    Args:
-        files: From :func:`pipeline.documents.files.files.scan`.
-        settings: Limits, and the field names of JSONL records.
-        cache: Holds what each file gave, by content and extension.
-
     Returns:
         One reading a file, in the order of the files.
     """
@@ -126,12 +121,7 @@ def _without_opening(
 
 
 def read_and_keep(item: tuple[SourceFile, Entry], settings: "IngestSettings") -> FileReading:
-    """Read one file and put what it gave into the cache; runs in a worker.
-
-    Args:
-        item: File, and its entry of the cache.
-        settings: See :func:`read_file`.
-    """
+    """Read one file and put what it gave into the cache; runs in a worker."""
     file, entry = item
     found = read_file(file, settings)
     if not _reasons(found) & OWN_REASONS:
@@ -141,10 +131,6 @@ def read_and_keep(item: tuple[SourceFile, Entry], settings: "IngestSettings") ->
 
 def read_file(file: SourceFile, settings: "IngestSettings") -> FileReading:
     """Open, check and read one file; runs in a worker.
-
-    Args:
-        file: With a path.
-        settings: Size limit, and the field names of JSONL records.
 
     Returns:
         What it gave. Failures of its own: ``unreadable_file``, and ``changed_file`` when its

@@ -19,12 +19,6 @@ ReadMember = Callable[[str, bytes], Reading]
 def read_zip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
     """Read all members of a zip file; a member that cannot be read fails alone.
 
-    Args:
-        data: The whole file.
-        source: Its name, which tells nothing.
-        limit: Bytes of one member.
-        read: Reader of a member.
-
     Raises:
         ReadFailure: ``unreadable_archive``, ``empty_file``, or see
             :func:`pipeline.documents.readers.zipped.opened`.

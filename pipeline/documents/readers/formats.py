@@ -14,16 +14,15 @@ from pipeline.documents.readers import (
     archive,
     docx,
     epub,
-    jsonl,
     mail,
     man,
     markdown,
     pandoc,
     pdf,
     plain,
+    records,
     rst,
     slides,
-    tables,
     web,
 )
 from pipeline.documents.readers.reading import ReadFailure, Reading
@@ -58,7 +57,7 @@ _PK = b"PK\x03\x04"
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A format, and all that is known of it."""
+    """A format: its name, how its files are recognised, what reads them and may go wrong."""
 
     name: str
     extensions: tuple[str, ...]
@@ -73,7 +72,7 @@ class Reader:
     mark: re.Pattern[bytes] | None = None
     """What its files hold, where other files have its extensions too."""
     pages: str = ""
-    """How a page is called, where form feeds stand between pages."""
+    """What a page is called, where form feeds separate pages."""
     converted: bool = True
     """Whether its text is not the file's own: places count in what the reader gave."""
     fields: bool = False
@@ -144,25 +143,25 @@ READERS: dict[str, Reader] = {
         Reader(
             "jsonl",
             (".jsonl", ".ndjson"),
-            jsonl.read,
+            records.read_jsonl,
             _FIELDS | {"bad_json": "a line is not JSON"},
             fields=True,
         ),
         Reader(
             "csv",
             (".csv",),
-            tables.read_csv,
+            records.read_csv,
             _FIELDS | {"bad_table": "a row has more or fewer cells than the header"},
             fields=True,
         ),
         Reader(
             "tsv",
             (".tsv",),
-            partial(tables.read_csv, separators="\t"),
+            partial(records.read_csv, separators="\t"),
             _FIELDS | {"bad_table": "a row has more or fewer cells than the header"},
             fields=True,
         ),
-        Reader("parquet", (".parquet",), tables.read_parquet, _FIELDS, b"PAR1", fields=True),
+        Reader("parquet", (".parquet",), records.read_parquet, _FIELDS, b"PAR1", fields=True),
         Reader(
             "zip",
             (".zip",),
@@ -265,12 +264,6 @@ def format_of(suffix: str, data: bytes) -> str:
 
 def read(kind: str, data: bytes, settings: "IngestSettings", source: str = "") -> Reading:
     """Read a file of a known format.
-
-    Args:
-        kind: A key of :data:`READERS`.
-        data: The whole file.
-        settings: Field names of records, and the size limit of the members of an archive.
-        source: Name of the file.
 
     Raises:
         ReadFailure: The file as a whole gives no document.

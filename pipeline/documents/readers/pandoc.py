@@ -72,12 +72,6 @@ def markdown(
 def read_text(data: bytes, source: str, name: str = "", before: str = "") -> Reading:
     """Read a text in a format that pandoc knows.
 
-    Args:
-        data: The whole file.
-        source: As of :func:`markdown`.
-        name: Of the reader, where it is another.
-        before: Definitions or options of the format, put before the text.
-
     Raises:
         ReadFailure: ``unreadable_`` with the name, ``empty_file``, or see
             :func:`pipeline.documents.readers.decode.decode`.

@@ -52,12 +52,7 @@ class Grid(NamedTuple):
 
 
 def markdown(grid: Grid, cells: Mapping[tuple[int, int], Sequence[str]]) -> str:
-    """Return a table as Markdown; rows without text are left out.
-
-    Args:
-        grid: Its rows and columns.
-        cells: (row, column) -> lines of text.
-    """
+    """Return a table as Markdown; rows without text are left out."""
     width = len(grid.columns) - 1
     lines = []
     for row in range(len(grid.rows) - 1):

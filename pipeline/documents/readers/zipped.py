@@ -32,10 +32,6 @@ _HEAD = 64
 def opened(data: bytes, reason: str) -> Iterator[zipfile.ZipFile]:
     """Open a zip file whose sizes are within the limits.
 
-    Args:
-        data: The whole file.
-        reason: Of the failure when it is no zip file.
-
     Raises:
         ReadFailure: ``empty_file``, the reason given, ``too_many_members``, ``zip_bomb`` or
             ``too_large``.
@@ -94,12 +90,7 @@ def reading(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[IO[by
 
 
 def kind_of(data: bytes, kinds: Mapping[str, str]) -> str:
-    """Return the format of a zip file by a name in it, else ``""``.
-
-    Args:
-        data: The whole file.
-        kinds: Name of a member -> format.
-    """
+    """Return the format of a zip file by a name in it, else ``""``."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = set(archive.namelist())

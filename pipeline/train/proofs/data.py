@@ -13,7 +13,7 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import TrainingError
-from pipeline.dedup.example_leaks import example_leaks
+from pipeline.dedup.decontaminate import example_leaks
 from pipeline.text.chat import IGNORED
 from pipeline.text.chat_template import template_digest
 from pipeline.train.batch.rows import Rows, prove_labels, supervised

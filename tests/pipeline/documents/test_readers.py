@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from pipeline.documents.readers import docx, formats, jsonl, markdown, pdf, plain, web
+from pipeline.documents.readers import docx, formats, markdown, pdf, plain, records, web
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.reading import ReadFailure
 from pipeline.settings import IngestSettings
@@ -126,7 +126,7 @@ def test_jsonl_records_carry_line_and_span_and_bad_lines_fail_alone():
         '{"text": "last"}',
     ]
     text = "\n".join(lines)
-    reading = jsonl.read(text.encode(), "text", ("subject", "title"))
+    reading = records.read_jsonl(text.encode(), "text", ("subject", "title"))
     assert [(record.record, record.title) for record in reading.records] == [
         ("1", "T"),
         ("8", ""),
@@ -145,12 +145,12 @@ def test_jsonl_records_carry_line_and_span_and_bad_lines_fail_alone():
 
 
 def test_jsonl_reads_the_named_fields():
-    reading = jsonl.read(b'{"body": "b", "subject": "s"}', "body", ("subject",))
+    reading = records.read_jsonl(b'{"body": "b", "subject": "s"}', "body", ("subject",))
     assert (reading.records[0].text, reading.records[0].title) == ("b", "s")
 
 
 def test_jsonl_survives_a_tower_of_brackets():
-    assert jsonl.read(b"[" * 200_000, "text", ("title",)).failures[0].reason == "bad_json"
+    assert records.read_jsonl(b"[" * 200_000, "text", ("title",)).failures[0].reason == "bad_json"
 
 
 def test_pdf_gives_lines_pages_headings_and_paragraph_gaps():

@@ -118,8 +118,3 @@ def test_white_space_and_invisible_characters_go_whatever_stands_beside_them(tex
     assert plain == mended
     assert not prose._INVISIBLE.search(mended)
     assert not re.search(r"[ \t](?:\n|\Z)|\n{3}", mended)
-
-
-@given(st.text(st.sampled_from("a \n\u00a0\x0b"), max_size=30))
-def test_runs_of_spaces_are_found_by_either_pattern(text: str):
-    assert prose._SPACE_RUNS.sub(" ", text) == prose._RUNS.sub(" ", text)

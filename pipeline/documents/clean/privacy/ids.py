@@ -47,12 +47,7 @@ class _Forms(NamedTuple):
 
 
 def find_ids(text: str, countries: tuple[str, ...]) -> Iterator[Found]:
-    """Find ids of persons.
-
-    Args:
-        text: Any text.
-        countries: ISO 3166 codes; see :data:`pipeline.documents.clean.privacy.id_table.KINDS`.
-    """
+    """Find ids of persons, of countries by their ISO 3166 codes."""
     forms = _forms(countries)
     end = 0
     for run in _RUN.finditer(text) if countries else ():

@@ -73,9 +73,7 @@ def find_cards(text: str) -> Iterator[Found]:
 def find_phones(text: str, region: str) -> Iterator[Found]:
     """Find phone numbers that are valid in the numbering plan of their country (phonenumbers).
 
-    Args:
-        text: Any text.
-        region: Country (ISO 3166) whose national numbers count; empty: numbers with + alone.
+    National ones count for one region (ISO 3166); without one, only numbers with +.
     """
     end = 0
     for candidate in (_NATIONAL if region else _PHONE).finditer(text):

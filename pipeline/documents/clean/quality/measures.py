@@ -3,6 +3,11 @@
 import re
 from collections import Counter
 
+from pipeline.documents.clean.quality.ngrams import (
+    most_frequent_share,
+    repeated_share,
+    top_share,
+)
 from pipeline.documents.clean.quality.stats import (
     ADDRESS,
     BULLET,
@@ -184,22 +189,22 @@ def repeated_paragraph_characters(stats: TextStats) -> float | None:
 
 def top_ngram(stats: TextStats, size: int) -> float | None:
     """Share of characters of prose in the most frequent n-gram of words."""
-    return stats.ngrams.top_share(size) if _has_ngrams(stats) else None
+    return top_share(stats.tokens, size) if _has_ngrams(stats) else None
 
 
 def repeated_ngrams(stats: TextStats, size: int) -> float | None:
     """Share of characters of prose in n-grams of words that occur before."""
-    return stats.ngrams.repeated_share(size) if _has_ngrams(stats) else None
+    return repeated_share(stats.tokens, size) if _has_ngrams(stats) else None
 
 
 def top_characters(stats: TextStats, size: int) -> float:
     """Share of the most frequent n-grams of characters in prose."""
-    return stats.character_ngrams.most_frequent_share(size)
+    return most_frequent_share(stats.prose, size)
 
 
 def repeated_characters(stats: TextStats, size: int) -> float:
     """Share of characters of prose in n-grams of characters that occur before."""
-    return stats.character_ngrams.repeated_share(size)
+    return repeated_share(stats.prose, size)
 
 
 def digits(stats: TextStats) -> float | None:

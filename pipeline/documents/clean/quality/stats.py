@@ -8,12 +8,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from pipeline.text.fences import prose_of
-
-if TYPE_CHECKING:
-    from pipeline.documents.clean.quality.ngrams import Ngrams
 
 UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
@@ -127,28 +123,12 @@ class TextStats:
         return [word.strip(_EDGES) for word in words]
 
     @cached_property
-    def tokens(self) -> list[str]:
+    def tokens(self) -> tuple[str, ...]:
         """Words of prose for n-grams: small letters, digits and letters alone.
 
         Addresses repeat their host and are left out; the text of a link counts.
         """
-        return re.findall(r"\w+", _without_addresses(" ".join(self.lines)).casefold())
-
-    @cached_property
-    def ngrams(self) -> "Ngrams":
-        """N-grams of the tokens."""
-        from pipeline.documents.clean.quality.ngrams import (
-            Ngrams,  # numpy: settings load without it
-        )
-
-        return Ngrams(self.tokens)
-
-    @cached_property
-    def character_ngrams(self) -> "Ngrams":
-        """N-grams of the characters of prose."""
-        from pipeline.documents.clean.quality.ngrams import Ngrams
-
-        return Ngrams(self.prose)
+        return tuple(re.findall(r"\w+", _without_addresses(" ".join(self.lines)).casefold()))
 
     @cached_property
     def is_unspaced(self) -> bool:

@@ -48,7 +48,7 @@ class Line:
             self.pieces.append(text)
 
     def open(self, kind: str, address: str = "") -> None:
-        """Begin emphasis (``*``, ``**``), code, a link, raised or lowered text; close it once."""
+        """Open an inline span: emphasis, code, a link, raised or lowered text; close each once."""
         emphasis = kind in ("*", "**")
         for outer, _, _ in self._marks:
             if (outer in (CODE, kind) and kind not in _HEIGHTS) or (emphasis and outer in _HEIGHTS):

@@ -1,6 +1,7 @@
 """What the tags, classes and roles of a page say about its parts."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 UNSEEN = frozenset(
@@ -70,7 +71,6 @@ _BOX = re.compile(
     r"|hint|attention|notice|topic)(?:$|[-_ ])",
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"title|heading", re.IGNORECASE)
 _TAB = re.compile(r"(?:^|[-_ ])tab(?:s|bed|panel|-?content|-?pane)?(?:$|[-_ ])", re.IGNORECASE)
 _LANGUAGE = re.compile(
     r"(?:^|\s)(?:(?:language|lang|highlight-source|highlight|sourceCode|brush:)[-\s]\s*|code\s)"
@@ -84,46 +84,24 @@ _NO_LANGUAGE = frozenset(
 )
 
 
-@lru_cache(maxsize=4096)
-def is_frame(names: str) -> bool:
-    """Whether classes or an id are those of navigation, banners, footers or side columns."""
-    return _FRAME.search(names) is not None
+def _found_in(pattern: re.Pattern[str]) -> Callable[[str], bool]:
+    return lru_cache(maxsize=4096)(lambda names: pattern.search(names) is not None)
 
 
-@lru_cache(maxsize=4096)
-def is_section(names: str) -> bool:
-    """Whether classes are those of a section of the text, whose id is made of its heading."""
-    return _SECTION.search(names) is not None
-
-
-@lru_cache(maxsize=4096)
-def is_mark(names: str) -> bool:
-    """Whether classes are those of a mark beside the text."""
-    return _MARKS.search(names) is not None
-
-
-@lru_cache(maxsize=4096)
-def is_box(names: str) -> bool:
-    """Whether classes are those of a box with a label, such as a note or a warning."""
-    return _BOX.search(names) is not None
-
-
-@lru_cache(maxsize=4096)
-def is_label(names: str) -> bool:
-    """Whether classes are those of the label of a box."""
-    return _LABEL.search(names) is not None
-
-
-@lru_cache(maxsize=4096)
-def draws_lines(names: str) -> bool:
-    """Whether classes are those of code of which each line may be an element."""
-    return _LINES_OF_CODE.search(names) is not None
-
-
-@lru_cache(maxsize=4096)
-def is_tab(names: str) -> bool:
-    """Whether classes are those of a panel that a tab shows."""
-    return _TAB.search(names) is not None
+is_frame = _found_in(_FRAME)
+"""Whether classes or an id are those of navigation, banners, footers or side columns."""
+is_section = _found_in(_SECTION)
+"""Whether classes are those of a section of the text, whose id is made of its heading."""
+is_mark = _found_in(_MARKS)
+"""Whether classes are those of a mark beside the text."""
+is_box = _found_in(_BOX)
+"""Whether classes are those of a box with a label, such as a note or a warning."""
+is_label = _found_in(re.compile(r"title|heading", re.IGNORECASE))
+"""Whether classes are those of the label of a box."""
+draws_lines = _found_in(_LINES_OF_CODE)
+"""Whether classes are those of code of which each line may be an element."""
+is_tab = _found_in(_TAB)
+"""Whether classes are those of a panel that a tab shows."""
 
 
 @lru_cache(maxsize=4096)

@@ -26,9 +26,6 @@ def main_content(html: str) -> str:
     lists become lists, tables that lay out the page are unfolded, pictures go. Nothing is
     fetched, and time grows in proportion to the page.
 
-    Args:
-        html: A decoded page.
-
     Returns:
         Markdown; empty when the page has no content. A page with more than 2,048 tags inside
         one another (libxml2's limit) is read without most of its structure.

@@ -67,13 +67,7 @@ class Table:
         self._headings.append(True)
 
     def cell(self, text: str, tag: str, attributes: dict[str, str]) -> None:
-        """Add a cell to the row.
-
-        Args:
-            text: Its Markdown, in one line.
-            tag: ``td`` or ``th``.
-            attributes: Its spans may be among them.
-        """
+        """Add a cell to the row."""
         if not self._rows:
             self.row()
         self._fill()

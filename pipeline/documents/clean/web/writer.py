@@ -48,12 +48,8 @@ class Writer:
     """The Markdown of one page in the making."""
 
     def __init__(self, dropped: set[Any]) -> None:
-        """Begin.
-
-        Args:
-            dropped: Elements of the page that are left out.
-        """
         self._dropped = dropped
+        """Elements of the page that are left out."""
         self._line = Line()
         self._parts = [Part()]
         self._level = 0
