@@ -11,7 +11,7 @@ from pipeline.core.errors import TeacherError
 from pipeline.pairs.generate import generate, require_yield
 from pipeline.pairs.jsonl import read_jsonl
 from pipeline.pairs.seeds import seed_tasks
-from pipeline.pairs.teachers import endpoint
+from pipeline.pairs.teachers import chat_server
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import GenerateSettings, TeacherSettings
@@ -181,7 +181,7 @@ def on_disk(folder):
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch):
-    monkeypatch.setattr(endpoint, "FIRST_DELAY", 0.02)
+    monkeypatch.setattr(chat_server, "FIRST_DELAY", 0.02)
 
 
 @pytest.mark.parametrize("mode", GOOD)
