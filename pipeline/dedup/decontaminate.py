@@ -47,7 +47,7 @@ def check_leaks(pairs: pl.DataFrame, benchmarks: Benchmarks = ()) -> list[Leak]:
 
     Args:
         pairs: any table with the columns :data:`COLUMNS`.
-        benchmarks: of :func:`pipeline.pairs.benchmarks.read_benchmark`.
+        benchmarks: of :func:`pipeline.pairs.user_files.read_benchmark`.
 
     Returns:
         One leak for each leaking row, kind and held-out split, the worst one (largest value,
@@ -112,7 +112,7 @@ def decontaminate(
 
     Args:
         pairs: of all splits.
-        benchmarks: of :func:`pipeline.pairs.benchmarks.read_benchmark`.
+        benchmarks: of :func:`pipeline.pairs.user_files.read_benchmark`.
 
     Returns:
         The other pairs sorted by ``pair_id``. Dropped: ``leaks_into_test``,

@@ -11,9 +11,9 @@ from pipeline.core.cache import canonical_json, short_id
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.pairs.harvest import pair_id, pair_row
-from pipeline.pairs.jsonl import stop_if_mostly_bad
 from pipeline.pairs.places import places
 from pipeline.pairs.screen.grounding import content
+from pipeline.pairs.user_files import stop_if_mostly_bad
 from pipeline.text.words import words
 from schemas.chunks import Chunks
 from schemas.documents import RawDocuments, UniqueDocuments
