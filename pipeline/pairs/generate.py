@@ -13,6 +13,7 @@ from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.pairs.chunk_order import (
     Chunk,
+    Forecast,
     Part,
     Unit,
     by_document,
@@ -20,7 +21,6 @@ from pipeline.pairs.chunk_order import (
     read_documents,
     spread,
 )
-from pipeline.pairs.foresight import Foresight
 from pipeline.pairs.harvest import Harvest
 from pipeline.pairs.screen.screen import Screens
 from pipeline.pairs.task_kinds import TASK_KINDS, ChunkWriter
@@ -80,7 +80,7 @@ def generate(
         for place, count in enumerate(filter(None, counts))
     ]
     limited = 0 < settings.target < MOST_PASS * sum(count for *_, count in units)
-    foresight = Foresight(
+    forecast = Forecast(
         [part for each in zip(documents, wanted, strict=True) for part in zip(*each, strict=True)],
         lambda count: sum(writer.requests(count, settings) for writer in writers),
         settings,
@@ -97,23 +97,23 @@ def generate(
     size = LOCAL_DOCUMENTS if teacher.batch_size else DOCUMENTS_AT_ONCE
     whole = by_document(documents, units, size, settings.pilot_chunks)
     take = _parts(documents, wanted, writers)
-    foresight.announce()
+    forecast.announce()
     for group in spread(units, room) if limited else whole:
         of_writers = zip(*map(take, group), strict=True)
         for writer, parts in zip(writers, of_writers, strict=True):
             harvest.add(writer.write(parts, settings, teacher))
         asked += len(group)
         passed = passing(harvest.pairs) if settings.target else 0
-        foresight.advance([count for *_, count in group], passed)
+        forecast.advance([count for *_, count in group], passed)
         if not judged and harvest.asked >= settings.pilot_chunks:
             _judge_pilot(harvest, teacher)
             judged = True
             spent = _usage(teacher)
             if spent.calls > before.calls and spent.cached == before.cached:
-                foresight.announce_time()
+                forecast.announce_time()
     for of_seeds in (kind.of_seeds for kind in kinds if kind.of_seeds):
         harvest.add(of_seeds(seed_tasks, settings, teacher))
-    foresight.end()
+    forecast.end()
     # Of two chunks that overlap and say the same, the first one in reading order has the pair.
     reading = {chunk.chunk_id: place for place, chunk in enumerate(chain(*documents))}
     harvest.pairs.sort(key=lambda pair: reading.get(pair["chunk_id"], 0))

@@ -35,7 +35,6 @@ BETA = 0.10
 TRUNCATED_AT = 150
 """Reviews after which the exact binomial decides; with 2 % against 8 % the test stops before
 105 reviews in 9 of 10 good batches."""
-
 DEFECTS = ("rejected", "reviewers_disagree")
 Decision = Literal["accepted", "returned", "undecided"]
 Row = dict[str, Any]
@@ -119,13 +118,12 @@ def settle(
     dropped: list[Drop] = []
     for row in pairs.sort("pair_id").iter_rows(named=True):
         verdict = verdicts[row["pair_id"]]
-        drop = verdict.drop
-        if verdict.kind == "unreviewed":
-            drop = _unreviewed(row, settings, decision, error)
-        if drop is not None:
-            dropped.append(drop)
-        else:
+        unreviewed = verdict.kind == "unreviewed"
+        drop = _unreviewed(row, settings, decision, error) if unreviewed else verdict.drop
+        if drop is None:
             kept.append(row | {"status": verdict.kind} | verdict.changes)
+        else:
+            dropped.append(drop)
 
     kinds = [verdict.kind for verdict in verdicts.values()]
     counted = ("accepted", "edited", *DEFECTS, "unreviewed")
@@ -236,7 +234,7 @@ def _review_order(pairs: DataFrame[ScreenedPairs], seed: int) -> list[Row]:
         if row["origin"] != "gold":
             key = (row["split"], row["origin"], row["doc_id"])
             strata.setdefault(key, []).append((short_id(str(seed), row["pair_id"]), row))
-    keyed: list[tuple[float, str, Row]] = []
+    keyed = []
     for stratum, members in strata.items():
         offset = int(short_id(str(seed), *stratum), 16) / 16**16
         for rank, (mark, row) in enumerate(sorted(members, key=lambda member: member[0])):
