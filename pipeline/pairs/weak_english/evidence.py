@@ -132,7 +132,7 @@ def content_words(text: str) -> list[str]:
 
     A hyphen joins the parts of a code (``X-200``), not those of a word (``warm-up``).
     """
-    words = []
+    words: list[str] = []
     for word in WORD.findall(text.lower()):
         words += [word] if NUMBER_IN.search(word) else word.split("-")
     return [word for word in words if word not in STOP_WORDS and word not in QUESTION_WORDS]
