@@ -91,11 +91,9 @@ def settle(
         The usable pairs sorted by ``pair_id``. Dropped: ``rejected`` (value: rejects),
         ``reviewers_disagree`` (value: share that would keep it), ``empty_edit``,
         ``needs_accept`` (test split, and self-instruct pairs unless ``trust_self_instruct``),
-        ``not_reviewed`` (``require=all``), ``batch_returned`` and
-        ``batch_undecided`` (``require=sampled``; value: rejected share of the sample, threshold:
-        ``max_error``). Metrics: counts, ``sample_*``, ``error_bound`` (one-sided 95 %,
-        Clopper-Pearson) and the decision as ``batch_accepted``, ``batch_returned`` and
-        ``batch_undecided`` (0 or 1).
+        ``not_reviewed`` (``require=all``), ``batch_returned`` and ``batch_undecided``
+        (``require=sampled``; value: rejected share of the sample, threshold: ``max_error``).
+        Metrics: counts, ``sample_*``, ``error_bound``, and the decision as ``batch_*`` (0 or 1).
 
     Raises:
         ReviewError: a ``decided_at`` is not an ISO 8601 time.

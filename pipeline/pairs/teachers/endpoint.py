@@ -128,7 +128,9 @@ class EndpointTeacher:
             texts=tuple(text for part in parts for text in part.texts)[: request.samples],
             prompt_tokens=sum(part.prompt_tokens for part in parts),
             completion_tokens=sum(part.completion_tokens for part in parts),
-            finish_reasons=tuple(r for part in parts for r in part.reasons)[: request.samples],
+            finish_reasons=tuple(r for part in parts for r in part.finish_reasons)[
+                : request.samples
+            ],
         )
 
     def _completed(
@@ -154,9 +156,9 @@ class EndpointTeacher:
                 return found
             if found.thinks:
                 self._make_room()
-            elif NO_ROOM in found.reasons:
+            elif NO_ROOM in found.finish_reasons:
                 self._try_room(client, request, body)
-            if not self._thinks or not {CUT_IN_THOUGHT, NO_ROOM}.intersection(found.reasons):
+            if not self._thinks or not {CUT_IN_THOUGHT, NO_ROOM}.intersection(found.finish_reasons):
                 return found
             spent = found.prompt_tokens, found.completion_tokens
 
