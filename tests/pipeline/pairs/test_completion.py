@@ -93,7 +93,7 @@ def test_a_text_ends_at_a_stop_string_that_the_server_did_not_look_at():
 )
 def test_malformed_usage_costs_no_text(usage, counts):
     assert read(completion("Yes.", usage=usage), "") == Completion(
-        ("Yes.",), ("stop",), *counts, thinks=False
+        ("Yes.",), *counts, ("stop",), thinks=False
     )
 
 
