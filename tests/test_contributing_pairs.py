@@ -60,7 +60,8 @@ def carry_out(tree, file, place, code):
     if place == "at the end":
         path.write_text(f"{text}\n\n{code}", "utf-8")
         return
-    how, mark = re.fullmatch(r"(before|instead of) `(.+)`", place).groups()
+    how, mark = re.fullmatch(r"(before|entry before|instead of) `(.+)`", place).groups()
+    code = f"{code.strip()},\n" if how == "entry before" else f"{code.rstrip()}\n\n\n"
     mark = re.sub(
         r"\\([(\[])", r"\\\1\\s*", re.escape(mark)
     )  # a line may be broken behind a bracket
