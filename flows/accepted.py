@@ -17,23 +17,22 @@ MOST_ABSENT = 0.5
 
 
 def accepted_before(run: Run, cleaned: Dataset) -> Dataset | None:
-    """Return the index that these cleaned documents are compared with, or None.
+    """Return the latest index built from other documents, so that repeating a run reproduces it.
 
-    It is the latest one, but not the one that was made of the same documents: a second run
-    compares with what the first one did, and finds its result in the store.
+    None without one, or where its documents were accepted by other rules.
     """
     if not run.settings.dedup.incremental:
         return None
     try:
         latest = run.registry.dataset(f"dataset/{INDEX.dataset}", run.store)
-        chain = [] if latest is None else _chain(run, latest)
+        chain = _chain(run, latest)
     except MissingDataset:  # a segment was deleted by hand: it is made anew of all documents
         return None
-    for dataset, _ in reversed(chain):
+    for dataset in reversed(chain):
         manifest = run.store.manifest(dataset.name, dataset.fingerprint)
         rules = (run.settings.dedup.recipe(), INDEX.modules())
         if (manifest.settings, manifest.code.get("modules")) != rules:
-            return None  # documents were accepted by other rules
+            return None
         if manifest.inputs["cleaned"] != cleaned.content:
             return dataset
     return None
@@ -41,7 +40,7 @@ def accepted_before(run: Run, cleaned: Dataset) -> Dataset | None:
 
 def segments(run: Run, index: Dataset | None) -> list[Path]:
     """Return the folders of an index's segments, the oldest first; none without an index."""
-    return [] if index is None else [folder for _, folder in _chain(run, index)]
+    return [run.store.path(segment) for segment in _chain(run, index)]
 
 
 def index_documents(
@@ -72,29 +71,23 @@ def index_documents(
 def _worn(run: Run, index: Dataset, documents: Dataset) -> bool:
     """Tell whether a chain is better written as one segment: long, or mostly of what is gone."""
     chain = _chain(run, index)
-    indexed = sum(dataset.rows for dataset, _ in chain)
+    indexed = sum(segment.rows for segment in chain)
     return len(chain) >= MOST_SEGMENTS or documents.rows < (1 - MOST_ABSENT) * indexed
 
 
-def _chain(run: Run, dataset: Dataset) -> list[tuple[Dataset, Path]]:
-    """Return the segments of an index and their folders, the oldest first."""
-    chain = []
-    at: Dataset | None = dataset
-    while at is not None:
-        chain.append((at, run.store.path(at)))
-        at = _previous(run, at)
-    return chain[::-1]
-
-
-def _previous(run: Run, dataset: Dataset) -> Dataset | None:
-    """Return the segment that was there before.
+def _chain(run: Run, dataset: Dataset | None) -> list[Dataset]:
+    """Return the segments of an index, the oldest first.
 
     Raises:
-        MissingDataset: it was deleted.
+        MissingDataset: one was deleted.
     """
-    name = run.store.manifest(dataset.name, dataset.fingerprint).inputs.get("previous")
-    if name is None:
-        return None
-    kind, _, fingerprint = name.partition("/")
-    manifest = run.store.manifest(kind, fingerprint)
-    return Dataset(kind, fingerprint, manifest.content, manifest.facts.rows)
+    chain = []
+    while dataset is not None:
+        chain.append(dataset)
+        previous = run.store.manifest(dataset.name, dataset.fingerprint).inputs.get("previous")
+        if previous is None:
+            break
+        name, _, fingerprint = previous.partition("/")
+        manifest = run.store.manifest(name, fingerprint)
+        dataset = Dataset(name, fingerprint, manifest.content, manifest.facts.rows)
+    return chain[::-1]

@@ -30,8 +30,7 @@ from pipeline.documents.clean.clean import CLEAN
 from pipeline.documents.clean.cleaning import rules_of, too_short
 from pipeline.documents.files.files import SourceFile, scan
 from pipeline.documents.files.ingest import INGEST
-from pipeline.pairs.sections import FEWEST
-from pipeline.pairs.split import SPLIT
+from pipeline.pairs.split import FEWEST, SPLIT
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel, token_counter

@@ -5,10 +5,13 @@ from flows.engine.context import Run
 from pipeline.core.outcome import Drop
 from pipeline.evaluate.measures.behaviour import read_behaviour_items
 from pipeline.evaluate.retention.forgetting import read_general_set
-from pipeline.pairs.benchmarks import read_benchmark
 from pipeline.pairs.gold import EXPECTED, attach_gold, read_row
-from pipeline.pairs.jsonl import read_jsonl, stop_if_mostly_bad
-from pipeline.pairs.seeds import read_seed_tasks
+from pipeline.pairs.user_files import (
+    read_benchmark,
+    read_jsonl,
+    read_seed_tasks,
+    stop_if_mostly_bad,
+)
 from pipeline.settings import Settings
 from schemas.chunks import Chunks
 from schemas.documents import RawDocuments, UniqueDocuments

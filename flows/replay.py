@@ -13,9 +13,9 @@ from pipeline.core.manifest import content_digest
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.pairs.replay import REPLAY, rows_wanted
-from pipeline.pairs.seeds import read_seed_tasks
 from pipeline.pairs.teachers.embedded import EmbeddedTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
+from pipeline.pairs.user_files import read_seed_tasks
 from pipeline.train.models.base_model import BaseModel
 from schemas.pairs import Examples
 

@@ -13,9 +13,9 @@ from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.pairs.generate import GENERATE
 from pipeline.pairs.screen.screen import SCREEN
-from pipeline.pairs.seeds import read_seed_tasks
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher, Usage
+from pipeline.pairs.user_files import read_seed_tasks
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel

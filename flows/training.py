@@ -22,10 +22,9 @@ from pipeline.core.store import Dataset
 from pipeline.dedup.decontaminate import DECONTAMINATE, check_leaks
 from pipeline.drift.baseline import DRIFT
 from pipeline.drift.features import document_texts, pair_texts
-from pipeline.pairs.benchmarks import read_benchmark
 from pipeline.pairs.examples import EXAMPLES
 from pipeline.pairs.gold import GOLD
-from pipeline.pairs.jsonl import read_jsonl
+from pipeline.pairs.user_files import read_benchmark, read_jsonl
 from pipeline.train.methods import resolved
 from pipeline.train.models.base_model import BaseModel, hidden_size, token_counter
 from pipeline.train.models.distill import find_teacher

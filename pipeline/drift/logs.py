@@ -15,7 +15,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import Drop, Outcome, drops, table
-from pipeline.pairs.jsonl import stop_if_mostly_bad
+from pipeline.pairs.user_files import stop_if_mostly_bad
 from schemas.exchanges import Exchanges
 
 SUFFIXES = (".jsonl", ".ndjson")

@@ -44,8 +44,8 @@ def ablation_pairs(
     for row in source.sort("pair_id").iter_rows(named=True):
         text = f"{row['instruction']} -> {row['response']}"
         own = {"split": "train", "cluster_id": row["pair_id"]}
-        itself = row["origin"] == "self_instruct"
-        place = own if itself else find(row["doc_id"], row["chunk_id"])
+        of_no_document = row["origin"] == "self_instruct"
+        place = own if of_no_document else find(row["doc_id"], row["chunk_id"])
         reason = _reason(row, place, reviewed)
         if reason or place is None:
             ledger.append(Drop(row["pair_id"], reason, text))

@@ -237,7 +237,9 @@ def _drop(candidate: _Candidate) -> Drop:
         rank = min(question.rank for question in candidate.found)
         return Drop(candidate.id, "round_trip_failed", excerpt, rank, 1)
     counts = Counter(failure.reason for failure in candidate.failures)
-    reason = min(counts, key=lambda name: (-counts[name], name), default="unparsable")
-    failure = next((f for f in candidate.failures if f.reason == reason), None)
-    value, threshold = (failure.value, failure.threshold) if failure else (None, None)
-    return Drop(candidate.id, reason, excerpt, value, threshold)
+    failure = min(
+        candidate.failures,
+        key=lambda failure: (-counts[failure.reason], failure.reason),
+        default=questions.Parsed("", "unparsable"),
+    )
+    return Drop(candidate.id, failure.reason, excerpt, failure.value, failure.threshold)

@@ -11,11 +11,19 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.errors import TeacherError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
-from pipeline.pairs.chunk_order import by_document, quotas, read_documents, spread
-from pipeline.pairs.foresight import Foresight
+from pipeline.pairs.chunk_order import (
+    Chunk,
+    Forecast,
+    Part,
+    Unit,
+    by_document,
+    quotas,
+    read_documents,
+    spread,
+)
 from pipeline.pairs.harvest import Harvest
 from pipeline.pairs.screen.screen import Screens
-from pipeline.pairs.task_kinds import TASK_KINDS
+from pipeline.pairs.task_kinds import TASK_KINDS, ChunkWriter
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher, Usage
 from pipeline.pairs.teachers.teacher import Teacher
@@ -46,25 +54,17 @@ def generate(
     """Ask the teacher for pairs of each kind of task: of chunks, then of seed tasks.
 
     A candidate (``rows_in``) is an evidence sentence of a weak teacher, a question asked of a
-    strong one, a self-instruct task, or a chunk without any evidence sentence; it becomes a pair
-    or a drop. Each request depends on title, section and texts of one document, never on ids,
-    sources or other documents.
+    strong one, a self-instruct task, or a chunk without any evidence sentence. Each request
+    depends on title, section and texts of one document, never on ids, sources or other documents.
 
     Where ``settings.target`` can be reached, chunks are asked in an order that their documents
-    alone decide, until so many pairs pass; else all are, document by document. A new document
-    takes its places in that order: it is asked, and what came last before may be left out.
-
-    Args:
-        chunks: of all documents.
-        seed_tasks: tasks written by people.
-        settings: section ``generate``.
-        teacher: who is asked.
-        passing: says how many of the grounded pairs so far pass the screens.
+    alone decide, until so many pairs pass (as ``passing`` counts them); else all are, document by
+    document. A new document takes its places in that order: it is asked, and what came last
+    before may be left out.
 
     Returns:
-        Pairs sorted by pair_id; drops by reason (:data:`.task_kinds.GENERATE_REASONS`); metrics
-        chunks (that pairs are wanted of), chunks_not_asked, and of this call calls, cached,
-        prompt_tokens, completion_tokens, retries.
+        Pairs sorted by pair_id; drops (:data:`.task_kinds.GENERATE_REASONS`); metrics chunks (that
+        pairs are wanted of), chunks_not_asked, and of this call the fields of Usage.
 
     Raises:
         TeacherError: the teacher fails, or the first ``pilot_chunks`` chunks yield nothing.
@@ -80,7 +80,7 @@ def generate(
         for place, count in enumerate(filter(None, counts))
     ]
     limited = 0 < settings.target < MOST_PASS * sum(count for *_, count in units)
-    foresight = Foresight(
+    forecast = Forecast(
         [part for each in zip(documents, wanted, strict=True) for part in zip(*each, strict=True)],
         lambda count: sum(writer.requests(count, settings) for writer in writers),
         settings,
@@ -96,36 +96,51 @@ def generate(
 
     size = LOCAL_DOCUMENTS if teacher.batch_size else DOCUMENTS_AT_ONCE
     whole = by_document(documents, units, size, settings.pilot_chunks)
-    parts: dict[int, dict[int, Any]] = {}
-    foresight.announce()
+    take = _parts(documents, wanted, writers)
+    forecast.announce()
     for group in spread(units, room) if limited else whole:
-        for number in {number for number, *_ in group} - parts.keys():
-            of_writers = [writer.parts(documents[number], wanted[number]) for writer in writers]
-            parts[number] = dict(enumerate(zip(*of_writers, strict=True)))
-        these = [parts[number].pop(place) for number, place, _ in group]
-        parts = {number: rest for number, rest in parts.items() if rest}
-        for writer, asked_of in zip(writers, zip(*these, strict=True), strict=False):
-            harvest.add(writer.write(asked_of, settings, teacher))
+        of_writers = zip(*map(take, group), strict=True)
+        for writer, parts in zip(writers, of_writers, strict=True):
+            harvest.add(writer.write(parts, settings, teacher))
         asked += len(group)
         passed = passing(harvest.pairs) if settings.target else 0
-        foresight.advance([count for *_, count in group], passed)
+        forecast.advance([count for *_, count in group], passed)
         if not judged and harvest.asked >= settings.pilot_chunks:
             _judge_pilot(harvest, teacher)
             judged = True
             spent = _usage(teacher)
             if spent.calls > before.calls and spent.cached == before.cached:
-                foresight.announce_time()
-    if settings.self_instruct_tasks:
-        for kind in kinds:
-            if kind.of_seeds:
-                harvest.add(kind.of_seeds(seed_tasks, settings, teacher))
-    foresight.end()
+                forecast.announce_time()
+    for of_seeds in (kind.of_seeds for kind in kinds if kind.of_seeds):
+        harvest.add(of_seeds(seed_tasks, settings, teacher))
+    forecast.end()
     # Of two chunks that overlap and say the same, the first one in reading order has the pair.
     reading = {chunk.chunk_id: place for place, chunk in enumerate(chain(*documents))}
     harvest.pairs.sort(key=lambda pair: reading.get(pair["chunk_id"], 0))
     outcome = _outcome(harvest, before, _usage(teacher))
     outcome.metrics.update(chunks=len(units), chunks_not_asked=len(units) - asked)
     return outcome
+
+
+def _parts(
+    documents: Sequence[Sequence[Chunk]],
+    wanted: Sequence[Sequence[int]],
+    writers: Sequence[ChunkWriter],
+) -> Callable[[Unit], tuple[Part, ...]]:
+    """Return what gives the parts of a unit, one a writer, once; a document is read when needed."""
+    waiting: dict[int, dict[int, tuple[Part, ...]]] = {}
+
+    def take(unit: Unit) -> tuple[Part, ...]:
+        number, place, _ = unit
+        if number not in waiting:
+            parts = [writer.parts(documents[number], wanted[number]) for writer in writers]
+            waiting[number] = dict(enumerate(zip(*parts, strict=True)))
+        taken = waiting[number].pop(place)
+        if not waiting[number]:
+            del waiting[number]
+        return taken
+
+    return take
 
 
 def _judge_pilot(harvest: Harvest, teacher: Teacher) -> None:

@@ -4,16 +4,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import canonical_json, short_id
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.pairs.harvest import pair_id, pair_row
-from pipeline.pairs.jsonl import stop_if_mostly_bad
 from pipeline.pairs.places import places
 from pipeline.pairs.screen.grounding import content
+from pipeline.pairs.user_files import stop_if_mostly_bad
 from pipeline.text.words import words
 from schemas.chunks import Chunks
 from schemas.documents import RawDocuments, UniqueDocuments
@@ -86,7 +85,7 @@ def attach_gold(
         read[source].append(doc_id)
     home = _homes(documents, duplicates)
     find = places(splits)
-    pieces = _Pieces(chunks)
+    sections = _SectionWords(chunks)
     pairs: list[dict[str, Any]] = []
     dropped: list[Drop] = []
     only = next(iter(read)) if len(read) == 1 else ""
@@ -98,7 +97,7 @@ def attach_gold(
         survivors = [home[doc_id] for doc_id in read[found.document] if doc_id in home]
         place = find(survivors[0], "") if survivors else None
         if survivors and place is None:
-            place = find(survivors[0], pieces.nearest(survivors[0], found))
+            place = find(survivors[0], sections.nearest(survivors[0], found))
         if place is None:
             dropped.append(_homeless(found, read[found.document]))
             continue
@@ -117,8 +116,8 @@ def read_row(row: Mapping[str, Any], document: str = "") -> GoldRow | Drop:
         document: for a row that names none.
     """
     row = {"document": document} | _turns(row)
-    fields = {"question": _first(row, QUESTION), "answer": _first(row, ANSWER)}
-    fields |= {"document": _first(row, DOCUMENT)}
+    names = {"question": QUESTION, "answer": ANSWER, "document": DOCUMENT}
+    fields = {field: _first(row, known) for field, known in names.items()}
     bad = [field for field, value in fields.items() if not value]
     if bad:
         text = canonical_json(dict(row))
@@ -147,30 +146,25 @@ def _first(row: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def _homes(documents: DataFrame[UniqueDocuments], duplicates: DataFrame[Drops]) -> dict[str, str]:
     """Return the survivor of each document that survived or lost against one that did."""
-    home = {doc_id: doc_id for doc_id in documents["doc_id"]}
-    lost = duplicates.filter(pl.col("related_id").is_not_null())
-    home.update(
-        (doc_id, survivor)
-        for doc_id, survivor in lost.select("id", "related_id").iter_rows()
-        if survivor in home and doc_id not in home
-    )
-    return home
+    own = {doc_id: doc_id for doc_id in documents["doc_id"]}
+    lost = duplicates.select("id", "related_id").iter_rows()
+    return {doc_id: survivor for doc_id, survivor in lost if survivor in own} | own
 
 
-class _Pieces:
+class _SectionWords:
     """The chunks of each document by the words they have."""
 
     def __init__(self, chunks: DataFrame[Chunks]) -> None:
-        self._words: dict[str, list[tuple[str, set[str]]]] = defaultdict(list)
-        ordered = chunks.sort("start", "chunk_id").select("doc_id", "chunk_id", "section", "text")
-        for doc_id, chunk_id, section, text in ordered.iter_rows():
-            self._words[doc_id].append((chunk_id, content(f"{section} {text}")))
+        self._words: dict[str, dict[str, set[str]]] = defaultdict(dict)
+        for row in chunks.sort("start", "chunk_id").iter_rows(named=True):
+            words_of = self._words[row["doc_id"]]
+            words_of[row["chunk_id"]] = content(f"{row['section']} {row['text']}")
 
     def nearest(self, doc_id: str, row: GoldRow) -> str:
         """Return the chunk of a document with most words of a row, or none: empty."""
         wanted = content(f"{row.question} {row.input} {row.answer}")
-        shared = {chunk_id: len(wanted & known) for chunk_id, known in self._words[doc_id]}
-        best = max(shared, key=lambda chunk_id: shared[chunk_id], default="")
+        shared = {chunk: len(wanted & known) for chunk, known in self._words[doc_id].items()}
+        best = max(shared, key=lambda chunk: shared[chunk], default="")
         return best if shared.get(best) else ""
 
 

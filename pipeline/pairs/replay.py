@@ -6,7 +6,7 @@ see also 2603.04964). The prompts are everyday requests and the seed tasks.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 from pandera.typing.polars import DataFrame
@@ -18,7 +18,7 @@ from pipeline.dedup.decontaminate import example_leaks
 from pipeline.pairs.answer_text import CONTROL_TOKEN
 from pipeline.pairs.examples import user_message
 from pipeline.pairs.prompts import GENERAL_PROMPTS
-from pipeline.pairs.teachers.teacher import Request, Teacher
+from pipeline.pairs.teachers.teacher import ENDED, Reply, Request, Teacher
 from schemas.pairs import Examples, SeedTasks
 
 ORIGIN = "replay"
@@ -63,13 +63,14 @@ def replay(
     ]
     kept: dict[str, dict[str, object]] = {}
     dropped: list[Drop] = []
-    for number, prompt, text, reason in _answers(prompts, wanted, seed, teacher):
+    for number, (prompt, reply) in enumerate(_replies(prompts, wanted, seed, teacher)):
+        text = reply.texts[0].strip()
         key = short_id(digest([ORIGIN, prompt, text]))
-        if reason is None and key in kept:
-            reason = "duplicate_reply"
-        if reason is not None:
+        reason = _problem(reply, text) or ("duplicate_reply" if key in kept else "")
+        if reason:
             dropped.append(Drop(short_id(digest([ORIGIN, seed, number])), reason, text or prompt))
             continue
+        turns = (("user", prompt), ("assistant", text))
         kept[key] = {
             "pair_id": key,
             "doc_id": "",
@@ -77,10 +78,7 @@ def replay(
             "split": "train",
             "origin": ORIGIN,
             "status": "unreviewed",
-            "messages": [
-                {"role": "user", "content": prompt},
-                {"role": "assistant", "content": text},
-            ],
+            "messages": [{"role": role, "content": content} for role, content in turns],
         }
     rows = table(Examples, kept.values())
     leaks = {
@@ -88,47 +86,39 @@ def replay(
         for leak in reversed(example_leaks(pl.concat([rows, held_out])))
         if leak.pair_id in kept
     }
-    dropped += [
-        Drop(
-            leak.pair_id, f"leaks_into_{leak.split}", leak.kind, leak.value, leak.threshold,
-            leak.test_pair_id,
-        )
-        for leak in leaks.values()
-    ]  # fmt: skip
+    for key, leak in leaks.items():
+        reason = f"leaks_into_{leak.split}"
+        dropped.append(Drop(key, reason, leak.kind, leak.value, leak.threshold, leak.test_pair_id))
     clean = table(Examples, [row for key, row in sorted(kept.items()) if key not in leaks])
     return Outcome(clean, drops(dropped), rows_in=wanted)
 
 
-def _answers(
+def _replies(
     prompts: Sequence[str], wanted: int, seed: int, teacher: Teacher
-) -> list[tuple[int, str, str, str | None]]:
-    """Return number, prompt, answer and the reason against it, one for each answer wanted."""
-    rounds = math.ceil(wanted / len(prompts))
+) -> Iterator[tuple[str, Reply]]:
+    """Yield each prompt with a reply; every prompt is asked before one is asked again."""
     asked = [
         (turn, prompt)
-        for turn in range(rounds)
+        for turn in range(math.ceil(wanted / len(prompts)))
         for prompt in prompts[: wanted - turn * len(prompts)]
     ]
-    answers: list[tuple[int, str, str, str | None]] = []
     for first in range(0, len(asked), ROUND):
         batch = asked[first : first + ROUND]
-        requests = [
-            Request((("user", prompt),), MAX_TOKENS, TEMPERATURE, TOP_P) for _, prompt in batch
-        ]
+        requests = [Request((("user", p),), MAX_TOKENS, TEMPERATURE, TOP_P) for _, p in batch]
         # Another seed each time a prompt comes again, or it would get the same answer.
         replies = teacher.complete(requests, seed + batch[0][0])
-        for (_, prompt), reply in zip(batch, replies, strict=True):
-            text, reason = reply.texts[0].strip(), None
-            if reply.failed:
-                reason = "request_failed"
-            elif reply.finish_reasons[0] != "stop":
-                reason = "reply_cut"
-            elif not text:
-                reason = "empty_message"
-            elif CONTROL_TOKEN.search(text):
-                reason = "control_token"
-            answers.append((len(answers), prompt, text, reason))
-    return answers
+        yield from ((prompt, reply) for (_, prompt), reply in zip(batch, replies, strict=True))
+
+
+def _problem(reply: Reply, text: str) -> str:
+    """Return why a reply cannot be trained on, or ''."""
+    if reply.failed:
+        return "request_failed"
+    if reply.finish_reasons[0] != ENDED:
+        return "reply_cut"
+    if not text:
+        return "empty_message"
+    return "control_token" if CONTROL_TOKEN.search(text) else ""
 
 
 REPLAY = Stage(

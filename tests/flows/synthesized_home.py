@@ -21,9 +21,8 @@ from pipeline.core.outcome import Outcome, drops, table
 from pipeline.core.stage import Given
 from pipeline.pairs.generate import GENERATE
 from pipeline.pairs.harvest import pair_id
-from pipeline.pairs.jsonl import read_jsonl
 from pipeline.pairs.screen.screen import SCREEN
-from pipeline.pairs.seeds import seed_tasks
+from pipeline.pairs.user_files import read_jsonl, seed_tasks
 from pipeline.pairs.weak_english.evidence import sentences
 from pipeline.settings import GenerateSettings, Settings
 from schemas.chunks import Chunks

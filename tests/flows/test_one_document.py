@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli.main import main
-from pipeline.pairs.jsonl import read_jsonl
+from pipeline.pairs.user_files import read_jsonl
 from tests.conftest import ROOT
 from tests.flows.test_first_project import BEATABLE, Project, teacher
 from tests.pipeline.pairs.endpoint_server import serving

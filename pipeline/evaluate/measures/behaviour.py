@@ -19,7 +19,7 @@ from scipy.stats import binom
 from pipeline.core.errors import InputError
 from pipeline.evaluate.measures.instructions import CHECKS
 from pipeline.evaluate.results import Behaviour, Change
-from pipeline.pairs.jsonl import read_jsonl
+from pipeline.pairs.user_files import read_jsonl
 from pipeline.settings import ForgettingSettings
 from schemas.behaviour import KINDS, BehaviourScores
 

@@ -17,7 +17,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.errors import InputError
 from pipeline.evaluate.results import Forgetting
 from pipeline.evaluate.statistics.intervals import Resampling, interval, paired_difference
-from pipeline.pairs.jsonl import read_jsonl
+from pipeline.pairs.user_files import read_jsonl
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import GeneralScores
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.pairs.teachers import thinking
-from pipeline.pairs.teachers.teacher import CUT_IN_THOUGHT, ENDED, NO_ROOM, REFUSED
+from pipeline.pairs.teachers.teacher import CUT_IN_THOUGHT, ENDED, NO_ROOM, REFUSED, Reply
 
 NATURAL = {
     "", "stop", "stop_sequence", "stop_token", "end_turn", "end_of_turn", "end", "eos",
@@ -21,15 +21,9 @@ WORDS = ("error", "message", "detail", "error_description", "errors", "msg", "ti
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
-    """Replies to one request."""
+class Completion(Reply):
+    """A reply without its thoughts."""
 
-    texts: tuple[str, ...]
-    """Without thoughts."""
-    reasons: tuple[str, ...]
-    """As :class:`pipeline.pairs.teachers.teacher.Reply` has them."""
-    prompt_tokens: int
-    completion_tokens: int
     thinks: bool
     """Whether the model thought before it answered."""
 
@@ -68,7 +62,7 @@ def read(answer: Any, asked: str, stop: tuple[str, ...] = ()) -> Completion:
     found = [_choice(choice, asked, stop, hidden > 0) for choice in choices]
     return Completion(
         texts=tuple(text for text, *_ in found),
-        reasons=tuple(reason for _, reason, _ in found),
+        finish_reasons=tuple(reason for _, reason, _ in found),
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
         thinks=any(thinks for *_, thinks in found),

@@ -53,11 +53,6 @@ class EmbeddedTeacher:
         self._settings = settings
         self._loaded: tuple[Any, Any] | None = None
 
-    @property
-    def loaded(self) -> bool:
-        """Whether the weights are in memory."""
-        return self._loaded is not None
-
     def complete(
         self, requests: Sequence[Request], seed: int, on_reply: OnReply | None = None
     ) -> list[Reply]:
@@ -243,15 +238,14 @@ class _Batch:
     def _append(self, row: int, token: int) -> bool:
         """Add a token to a row; return whether the row goes on."""
         request = self.requests[self.owner[row]]
+        self.tokens[row].append(token)
         if token in self.ends:
-            self.tokens[row].append(token)
             self.reasons[row] = "stop"
             return False
-        self.tokens[row].append(token)
         text = self.tokenizer.decode(self.tokens[row], skip_special_tokens=True)
-        found = [place for stop in request.stop if (place := text.find(stop)) >= 0]
-        self.texts[row] = text[: min(found)] if found else text
-        if found:
+        ends = [end for stop in request.stop if (end := text.find(stop)) >= 0]
+        self.texts[row] = text[: min(ends, default=None)]
+        if ends:
             self.reasons[row] = "stop"
         elif len(self.tokens[row]) >= request.max_tokens:
             self.reasons[row] = "length"

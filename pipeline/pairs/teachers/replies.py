@@ -11,7 +11,7 @@ that may be mended by then. A model in this process would say the same again.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pipeline.core.cache import Cache
@@ -61,8 +61,7 @@ class CachingTeacher:
     @property
     def usage(self) -> Usage:
         """A copy of the counts so far."""
-        retries = int(getattr(self._teacher, "retries", 0))
-        return Usage(**(asdict(self._usage) | {"retries": retries}))
+        return replace(self._usage, retries=getattr(self._teacher, "retries", 0))
 
     def complete(
         self, requests: Sequence[Request], seed: int, on_reply: OnReply | None = None
@@ -71,10 +70,10 @@ class CachingTeacher:
 
         A teacher in this process gets at most ``batch_size`` replies to make at once.
         """
-        keys = [self._key("request", seed=seed, request=_plain(request)) for request in requests]
+        keys = [self._key("request", seed=seed, request=asdict(request)) for request in requests]
         entries = [self._cache.get(key) for key in keys]
-        found = {p: _reply(row, requests[p]) for p, row in enumerate(entries) if row is not None}
-        replies = {place: reply for place, reply in found.items() if self._keeps(reply)}
+        stored = {p: _reply(row, requests[p]) for p, row in enumerate(entries) if row is not None}
+        replies = {place: reply for place, reply in stored.items() if self._keeps(reply)}
         self._usage.cached += len(replies)
         if on_reply is not None:
             for place, reply in replies.items():
@@ -96,12 +95,12 @@ class CachingTeacher:
 
     def answer_losses(self, pairs: Sequence[tuple[Messages, str]]) -> list[float] | None:
         """Return the mean nats a token of each answer, from the cache where it can."""
-        keys = [self._key("loss", turns=_turns(turns), answer=answer) for turns, answer in pairs]
+        keys = [self._key("loss", turns=turns, answer=answer) for turns, answer in pairs]
         losses: list[float | None] = [self._cache.get(key) for key in keys]
         missing = [place for place, loss in enumerate(losses) if loss is None]
         self._usage.cached += len(pairs) - len(missing)
         # Pairs of like length share a pass, which pads them.
-        missing.sort(key=lambda place: (_characters(pairs[place]), place))
+        missing.sort(key=lambda place: _characters(pairs[place]))
         width = self.batch_size or max(1, len(missing))
         for first in range(0, len(missing), width):
             batch = missing[first : first + width]
@@ -117,7 +116,7 @@ class CachingTeacher:
     def forget(self, request: Request, seed: int) -> None:
         """Keep the reply to a request no longer."""
         if not self.batch_size:
-            key = self._key("request", seed=seed, request=_plain(request))
+            key = self._key("request", seed=seed, request=asdict(request))
             self._cache.entry(key).path.unlink(missing_ok=True)
 
     def _keeps(self, reply: Reply) -> bool:
@@ -166,15 +165,6 @@ def _batches(places: Sequence[int], requests: Sequence[Request], rows: int) -> I
 def _characters(pair: tuple[Messages, str]) -> int:
     messages, answer = pair
     return sum(len(content) for _, content in messages) + len(answer)
-
-
-def _turns(messages: Messages) -> list[list[str]]:
-    return [list(turn) for turn in messages]
-
-
-def _plain(request: Request) -> dict[str, Any]:
-    row = asdict(request)
-    return row | {"messages": _turns(request.messages), "stop": list(request.stop)}
 
 
 def _reply(row: dict[str, Any], request: Request) -> Reply:

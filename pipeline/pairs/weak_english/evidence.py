@@ -132,9 +132,8 @@ def content_words(text: str) -> list[str]:
 
     A hyphen joins the parts of a code (``X-200``), not those of a word (``warm-up``).
     """
-    words = []
-    for match in WORD.finditer(text.lower()):
-        word = match.group()
+    words: list[str] = []
+    for word in WORD.findall(text.lower()):
         words += [word] if NUMBER_IN.search(word) else word.split("-")
     return [word for word in words if word not in STOP_WORDS and word not in QUESTION_WORDS]
 
@@ -201,8 +200,8 @@ def retrieval_rank(question: str, answer: str, all_sentences: Sequence[str]) -> 
     as before it, so a question that shares no word with the answer never ranks first.
     """
     others = [sentence for sentence in all_sentences if sentence != answer]
-    scores_of = bm25([_stems(sentence) for sentence in (answer, *others)], k1=1.2, b=0.75)
-    own, *rest = scores_of(sorted(set(_stems(question))))
+    scores_of = bm25([word_stems(sentence) for sentence in (answer, *others)], k1=1.2, b=0.75)
+    own, *rest = scores_of(sorted(set(word_stems(question))))
     return 1 + sum(score >= own for score in rest) if own else len(all_sentences)
 
 
@@ -211,17 +210,18 @@ def best_sentence(answer: str, all_sentences: Sequence[str]) -> str:
 
     The overlap is the Dice coefficient of the stems; of equals the first sentence wins.
     """
-    said = set(_stems(answer))
+    said = set(word_stems(answer))
     best, most = "", 0.0
     for sentence in all_sentences:
-        there = set(_stems(sentence))
+        there = set(word_stems(sentence))
         overlap = 2 * len(said & there) / max(1, len(said) + len(there))
         if overlap > most:
             best, most = sentence, overlap
     return best
 
 
-def _stems(text: str) -> list[str]:
+def word_stems(text: str) -> list[str]:
+    """Return the content words of a text cut to six characters, repeats included."""
     return [word[:6] for word in content_words(text)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pipeline.pairs.answer_text import tidy
-from pipeline.pairs.weak_english.evidence import NAME, content_words
+from pipeline.pairs.weak_english.evidence import NAME, content_words, word_stems
 from pipeline.pairs.weak_english.words import GENERIC
 
 MIN_WORDS, MAX_WORDS = 4, 40
@@ -94,13 +94,13 @@ def check(question: str, answer: str, topic: str) -> Parsed:
         answer: the evidence sentence.
         topic: title and section, whose words a question may use.
     """
-    told, asked = _stems(answer), _stems(question)
+    told, asked = set(word_stems(answer)), set(word_stems(question))
     numbers, asked_numbers = set(NUMBER.findall(answer)), set(NUMBER.findall(question))
     share = new_share(question, answer)
     least = MIN_NEW_WITHOUT_NUMBERS if numbers and numbers <= asked_numbers else MIN_NEW
     if share < least:
         return Parsed("", "answer_in_question", share, least)
-    known = told | _stems(topic) | {word[:6] for word in GENERIC}
+    known = told.union(word_stems(topic), (word[:6] for word in GENERIC))
     known_share = len(asked & known) / max(1, len(asked))
     context = f"{answer} {topic}".lower()
     strange = [n for n in NAME.findall(question) if n.lower() not in context]
@@ -113,9 +113,5 @@ def check(question: str, answer: str, topic: str) -> Parsed:
 
 def new_share(question: str, answer: str) -> float:
     """Return the share of the answer's content words that are not in the question."""
-    told = _stems(answer)
-    return len(told - _stems(question)) / max(1, len(told))
-
-
-def _stems(text: str) -> set[str]:
-    return {word[:6] for word in content_words(text)}
+    told = set(word_stems(answer))
+    return len(told.difference(word_stems(question))) / max(1, len(told))

@@ -14,12 +14,12 @@ def completion(content, finish="stop", usage=None, **message):
 
 def test_a_natural_end_under_any_name_is_a_whole_text():
     for finish in ("stop", "STOP", "end_turn", "stop_sequence", "eos", "", None):
-        assert read(completion("Yes.", finish), "").reasons == ("stop",)
+        assert read(completion("Yes.", finish), "").finish_reasons == ("stop",)
 
 
 def test_any_other_finish_reason_is_handed_on():
     found = {
-        finish: read(completion("Ye", finish), "").reasons[0]
+        finish: read(completion("Ye", finish), "").finish_reasons[0]
         for finish in ("length", "MAX_TOKENS", "content_filter", "model_length", "error", "abort")
     }
     assert found == {
@@ -72,14 +72,14 @@ def test_content_is_read_in_each_of_its_forms(answer, text):
 )  # fmt: skip
 def test_a_room_that_went_into_thoughts_is_told_from_a_cut_answer(answer, reason, thinks):
     found = read(answer, "")
-    assert (found.reasons, found.thinks) == ((reason,), thinks)
+    assert (found.finish_reasons, found.thinks) == ((reason,), thinks)
 
 
 def test_a_text_ends_at_a_stop_string_that_the_server_did_not_look_at():
     found = read(
         completion("<think>\n\nHm.\n\n</think>\n\nOne.\n\nTwo.\n\nThr", "length"), "", ("\n\n",)
     )
-    assert (found.texts, found.reasons) == (("One.",), ("stop",))
+    assert (found.texts, found.finish_reasons) == (("One.",), ("stop",))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_text_ends_at_a_stop_string_that_the_server_did_not_look_at():
 )
 def test_malformed_usage_costs_no_text(usage, counts):
     assert read(completion("Yes.", usage=usage), "") == Completion(
-        ("Yes.",), ("stop",), *counts, thinks=False
+        ("Yes.",), *counts, ("stop",), thinks=False
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.cache import Cache
 from pipeline.core.errors import TeacherError
-from pipeline.pairs.teachers import endpoint
+from pipeline.pairs.teachers import chat_server
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.pairs.teachers.teacher import Request
@@ -21,7 +21,7 @@ KEY = "sk-very-secret-4711"
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch):
-    monkeypatch.setattr(endpoint, "FIRST_DELAY", 0.02)
+    monkeypatch.setattr(chat_server, "FIRST_DELAY", 0.02)
 
 
 def teacher(url, key=KEY, say=lambda line: None, **changes):
@@ -122,7 +122,7 @@ def test_retry_after_is_obeyed():
     [("3", 3.0), ("-1", 0.0), (None, None), ("soon", None), ("Wed, 01 Jan 2020 00:00:00 GMT", 0.0)],
 )
 def test_retry_after_is_read_as_seconds_or_a_date(header, seconds):
-    assert endpoint._retry_after(header) == seconds
+    assert chat_server._retry_after(header or "") == seconds
 
 
 def test_a_failed_request_is_handed_back_while_others_go_on():

@@ -11,7 +11,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.pairs.gold import GoldRow, attach_gold, read_row
 from pipeline.pairs.harvest import pair_id
-from pipeline.pairs.jsonl import read_jsonl
+from pipeline.pairs.user_files import read_jsonl
 from schemas.chunks import Chunks
 from schemas.documents import RawDocuments, UniqueDocuments
 from schemas.drops import Drops

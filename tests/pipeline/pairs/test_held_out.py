@@ -13,7 +13,7 @@ from pipeline.dedup import leak_trial
 from pipeline.dedup.decontaminate import check_leaks, decontaminate
 from pipeline.dedup.leak_trial import COPIES, prove, rewrapped
 from pipeline.dedup.row_copies import SHORT, HeldOut, row, stream
-from pipeline.pairs.benchmarks import read_benchmark
+from pipeline.pairs.user_files import read_benchmark
 from tests.pipeline.pairs.test_leak import GOLD, pair, pairs
 
 ANSWERS = [f"{gold['question']} {gold['answer']}" for gold in GOLD]

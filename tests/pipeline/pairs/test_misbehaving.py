@@ -9,11 +9,10 @@ import pytest
 from pipeline.core.cache import Cache
 from pipeline.core.errors import TeacherError
 from pipeline.pairs.generate import generate, require_yield
-from pipeline.pairs.jsonl import read_jsonl
-from pipeline.pairs.seeds import seed_tasks
-from pipeline.pairs.teachers import endpoint
+from pipeline.pairs.teachers import chat_server
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
+from pipeline.pairs.user_files import read_jsonl, seed_tasks
 from pipeline.settings import GenerateSettings, TeacherSettings
 from tests.conftest import ROOT
 from tests.pipeline.pairs.endpoint_server import Answer, chat, error, serving
@@ -181,7 +180,7 @@ def on_disk(folder):
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch):
-    monkeypatch.setattr(endpoint, "FIRST_DELAY", 0.02)
+    monkeypatch.setattr(chat_server, "FIRST_DELAY", 0.02)
 
 
 @pytest.mark.parametrize("mode", GOOD)

@@ -5,13 +5,12 @@ from collections import Counter
 import polars as pl
 
 from pipeline.core.cache import Cache
-from pipeline.pairs.jsonl import read_jsonl
 from pipeline.pairs.prompts import GENERAL_PROMPTS
 from pipeline.pairs.replay import replay, rows_wanted
-from pipeline.pairs.seeds import seed_tasks
 from pipeline.pairs.teachers.embedded import EmbeddedTeacher
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
+from pipeline.pairs.user_files import read_jsonl, seed_tasks
 from pipeline.settings import ModelSettings, TeacherSettings
 from tests.conftest import ROOT
 from tests.pipeline.pairs.endpoint_server import chat, serving

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from pipeline.core.cache import short_id
 from pipeline.core.errors import ReviewError
 from pipeline.core.outcome import table
-from pipeline.pairs.acceptance import error_bound, judge_batch
-from pipeline.pairs.review import sample_for_review, settle
+from pipeline.pairs.review import error_bound, judge_batch, sample_for_review, settle
 from pipeline.settings import ReviewSettings
 from schemas.drops import Drops
 from schemas.pairs import ScreenedPairs, SettledPairs

@@ -14,9 +14,9 @@ from polars.testing import assert_frame_equal
 
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import table
-from pipeline.pairs.jsonl import read_jsonl
 from pipeline.pairs.screen.rules import SCREEN_REASONS, SCREEN_RULES
 from pipeline.pairs.screen.screen import screen
+from pipeline.pairs.user_files import read_jsonl
 from pipeline.settings import ScreenSettings
 from schemas.drops import Drops
 from schemas.pairs import ScreenedPairs, SeedTasks

@@ -4,8 +4,7 @@ import pytest
 
 from pipeline.core.errors import InputError
 from pipeline.pairs.harvest import pair_id
-from pipeline.pairs.jsonl import read_jsonl
-from pipeline.pairs.seeds import seed_tasks
+from pipeline.pairs.user_files import read_jsonl, seed_tasks
 from schemas.pairs import SeedTasks
 from tests.conftest import ROOT
 

@@ -4,11 +4,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.cache import Cache
-from pipeline.pairs.jsonl import read_jsonl
-from pipeline.pairs.seeds import seed_tasks
 from pipeline.pairs.self_instruct import parse_task, self_instruct
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
+from pipeline.pairs.user_files import read_jsonl, seed_tasks
 from pipeline.settings import GenerateSettings, TeacherSettings
 from tests.conftest import ROOT
 from tests.pipeline.pairs.endpoint_server import chat, serving

@@ -63,7 +63,7 @@ def test_nothing_is_loaded_before_the_first_request(base: BaseModel):
     assert fresh.name == f"{base.name}@{base.digest[:16]}"
     assert fresh.complete([], seed=1) == []
     assert fresh.answer_losses([]) == []
-    assert not fresh.loaded
+    assert fresh._loaded is None
 
 
 def test_each_request_gets_its_samples_and_its_counts(teacher: EmbeddedTeacher):

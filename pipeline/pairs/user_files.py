@@ -1,0 +1,201 @@
+"""Files that a user wrote: seed tasks, gold rows, benchmarks; read whole or refused by line."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from pipeline.core.errors import InputError
+from pipeline.core.outcome import EXCERPT, table
+from schemas.pairs import SeedTasks
+
+SHOWN = 5
+"""Problems named in one message; the rest is counted."""
+READABLE = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md")
+"""Extensions of benchmark files."""
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a JSON Lines file in file order; blank lines are skipped.
+
+    Raises:
+        InputError: the file cannot be read, is not UTF-8, or a line is not a JSON object; the
+            message names the line.
+    """
+    try:
+        text = path.read_text("utf-8-sig")  # a byte order mark is what some editors add
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); expected a JSON Lines file; "
+            "correct the path in the settings"
+        ) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path}, line {line}: not UTF-8; expected UTF-8 text; save the file as UTF-8"
+        ) from error
+    # Only \n ends a line: str.splitlines would cut at U+2028 inside a JSON string.
+    return [
+        _object(path, number, line)
+        for number, line in enumerate(text.split("\n"), start=1)
+        if line.strip()
+    ]
+
+
+def stop_if_mostly_bad(name: str, bad: Sequence[str], rows: int, expected: str) -> None:
+    """Refuse a file of which more than half of the rows are bad: it is not what it was taken for.
+
+    Args:
+        name: of the file.
+        bad: what is wrong with each bad row, the first one first.
+        rows: all rows of the file.
+        expected: what a row should have.
+
+    Raises:
+        InputError: with the first bad row.
+    """
+    if 2 * len(bad) > rows:
+        raise InputError(
+            f"{name}: {len(bad)} of {rows} rows are bad (the first: {bad[0][:EXCERPT]}); expected "
+            f"{expected}; correct the file or its path"
+        )
+
+
+def _object(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(
+            f"{path}, line {number}: not JSON ({error}); expected one JSON object a line; "
+            "mend that line"
+        ) from error
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{path}, line {number}: a JSON {type(value).__name__} found; expected an object "
+            '{"key": value, ...}; mend that line'
+        )
+    return value
+
+
+class _SeedTask(BaseModel):
+    """A line of the seed-task file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, str_strip_whitespace=True)
+
+    seed_task_id: Annotated[str, Field(alias="id", pattern=r"^\S+$")]
+    name: str
+    instruction: Annotated[str, Field(min_length=3)]
+    input: str
+    output: Annotated[str, Field(min_length=1)]
+    is_classification: bool
+
+
+FIELDS = ", ".join(field.alias or name for name, field in _SeedTask.model_fields.items())
+
+
+def read_seed_tasks(path: Path | None) -> DataFrame[SeedTasks]:
+    """Read the seed-task file; None gives an empty table, and nothing is made of seed tasks."""
+    return table(SeedTasks, []) if path is None else seed_tasks(read_jsonl(path))
+
+
+def seed_tasks(rows: Sequence[Mapping[str, Any]]) -> DataFrame[SeedTasks]:
+    """Return the seed tasks as a table sorted by id; surrounding white space is taken off.
+
+    Args:
+        rows: objects with the fields ``id, name, instruction, input, output`` (strings) and
+            ``is_classification`` (true or false), in file order.
+
+    Raises:
+        InputError: there are no rows, or some miss a field, have one of another type or an empty
+            one, or share an id. Rows are numbered from 1.
+    """
+    if not rows:
+        raise InputError(
+            f"seed tasks: none found; expected at least one line with the fields {FIELDS}; "
+            "fill the seed-task file"
+        )
+    try:
+        tasks = TypeAdapter(list[_SeedTask]).validate_python(rows)
+        ids = [task.seed_task_id for task in tasks]
+        problems = [
+            f"row {number}: id {key!r} is that of row {ids.index(key) + 1} as well"
+            for number, key in enumerate(ids, start=1)
+            if ids.index(key) + 1 < number
+        ]
+    except ValidationError as error:
+        problems = [
+            f"row {int(item['loc'][0]) + 1}: {item['loc'][1]}: "
+            + ("" if item["type"] == "missing" else f"{item['input']!r:.60} found; ")
+            + item["msg"]
+            for item in error.errors()
+        ]
+    if problems:
+        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise InputError(
+            f"seed tasks: {'; '.join(problems[:SHOWN])}{more}; expected the fields "
+            f"{FIELDS} with an id of its own in each row; mend these rows"
+        )
+    rows = sorted((task.model_dump() for task in tasks), key=lambda task: task["seed_task_id"])
+    return table(SeedTasks, rows)
+
+
+def read_benchmark(path: Path) -> list[tuple[str, list[str]]]:
+    """Return the rows of a benchmark file as their texts.
+
+    Args:
+        path: JSON Lines, JSON (a list of objects), CSV or TSV with a header, Parquet; of a text
+            file each paragraph is a row.
+
+    Returns:
+        For each row its name, ``file.jsonl#7`` (from 1), and all its text fields in order, texts
+        inside lists and objects included. Rows without any text are left out.
+
+    Raises:
+        InputError: the file cannot be read, or holds no text at all.
+    """
+    try:
+        rows = list(_rows(path))
+    except (OSError, UnicodeDecodeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise InputError(
+            f"paths.benchmarks: {path} cannot be read ({error}); expected one of "
+            f"{' '.join(READABLE)}; correct the path or the file"
+        ) from error
+    named = [(f"{path.name}#{number}", list(_texts(row))) for number, row in enumerate(rows, 1)]
+    found = [(name, texts) for name, texts in named if texts]
+    if not found:
+        raise InputError(
+            f"paths.benchmarks: {path} has {len(rows)} rows and no text; expected questions and "
+            "answers as text; take the file out of paths.benchmarks or correct it"
+        )
+    return found
+
+
+def _rows(path: Path) -> Iterator[Any]:
+    suffix = path.suffix.lower()
+    if suffix in (".jsonl", ".ndjson"):
+        yield from read_jsonl(path)
+    elif suffix == ".json":
+        tree = json.loads(path.read_text("utf-8-sig"))
+        yield from tree if isinstance(tree, list) else [tree]
+    elif suffix in (".csv", ".tsv"):
+        separator = "," if suffix == ".csv" else "\t"
+        yield from pl.read_csv(path, separator=separator, infer_schema=False).iter_rows(named=True)
+    elif suffix == ".parquet":
+        yield from pl.read_parquet(path).iter_rows(named=True)
+    elif suffix in (".txt", ".md"):
+        yield from path.read_text("utf-8-sig").split("\n\n")
+    else:
+        raise ValueError(f"extension {suffix!r} is not known")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a value, in order."""
+    if isinstance(value, str) and value.strip():
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
