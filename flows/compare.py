@@ -91,14 +91,7 @@ def trainable_rows(run: Run, examples: Dataset) -> DataFrame[Examples]:
 
 
 def method_settings(settings: TrainSettings, method: str, steps: int, width: int) -> TrainSettings:
-    """Return the settings that train a method: its preset, unless it is the configured one.
-
-    Args:
-        settings: of the project.
-        method: its name.
-        steps: as for :func:`with_steps`.
-        width: hidden size of the base model.
-    """
+    """Return the settings that train a method: its preset, unless it is the configured one."""
     from pipeline.train.methods import of_method, resolved
 
     settings = with_steps(settings, steps)

@@ -33,14 +33,7 @@ class HeadLoss(Function):
 
     @staticmethod
     def forward(ctx: Any, states: Any, weight: Any, targets: Any) -> Any:
-        """Return the loss in nats, float32.
-
-        Args:
-            ctx: keeps the gradient.
-            states: shape (tokens, width).
-            weight: of the head, shape (vocabulary, width).
-            targets: token ids, shape (tokens,).
-        """
+        """Return the loss in nats, float32, of states (tokens, width) and targets (tokens,)."""
         parts = []
         gradient = torch.empty_like(states) if ctx.needs_input_grad[0] else None
         for first in range(0, len(states), PIECE):
@@ -71,12 +64,7 @@ def supervised_loss(
 ) -> Loss:
     """Return the loss function of a model: summed cross entropy of the supervised tokens.
 
-    Args:
-        model: as for :func:`supervised_logits`, with the rest.
-        input_ids: a batch for the check.
-        labels: its labels, unshifted, -100 where nothing is trained.
-        position_ids: its positions, when its rows are packed.
-        share_prefix: as for :func:`supervised_logits`.
+    Arguments as for :func:`supervised_logits`.
     """
     from torch.nn.functional import cross_entropy
 

@@ -160,9 +160,6 @@ def fused(model: Any) -> Iterator[int]:
     Without gradients every layer computes as before. Attention is that of
     :mod:`pipeline.train.cpu.attention`.
 
-    Args:
-        model: with its adapter; it is as before when the block ends.
-
     Yields:
         The number of layers that were fused.
     """

@@ -34,15 +34,12 @@ class PackedLinear(torch.nn.Module):
 
 
 def pack_linears(model: Any) -> Any:
-    """Replace the plain linear layers of a model, in place; returns the model.
+    """Replace the plain linear layers of a model that only answers, in place; returns the model.
 
     Nothing is replaced off the CPU, in another type than float32, or where this torch has no such
     kernel: the model then answers all the same. Values agree to the rounding of float32. The
     matrices of LoRA stay, which a sweep scales, and so do the layers under DoRA, which reads their
     weights.
-
-    Args:
-        model: loaded, with its adapter, for answering alone: it cannot be trained or saved.
     """
     if model.device.type != "cpu" or not _has_kernel():
         return model

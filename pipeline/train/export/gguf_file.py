@@ -23,11 +23,6 @@ DIGITS = {"type": "Digits", "individual_digits": True}
 def write_gguf(model: Path, output: Path, name: str) -> None:
     """Write a model folder as a GGUF file; equal folders give equal bytes.
 
-    Args:
-        model: folder with config.json, safetensors weights and tokenizer, as merging writes it.
-        output: the file to write.
-        name: what the file says the model is called.
-
     Raises:
         TrainingError: the architecture, its variant or the tokenizer is not one of those known.
     """

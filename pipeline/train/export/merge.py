@@ -119,11 +119,6 @@ def own_type(base: BaseModel) -> Stored:
 def merge_layers(adapted: Any, name: str, stored: Stored) -> Merged:
     """Merge the adapter of a PEFT model into its base layers, in place, rounded to a type.
 
-    Args:
-        adapted: a ``PeftModel`` whose base has plain (not quantized) layers.
-        name: what to call the adapter in an error.
-        stored: the type.
-
     Raises:
         TrainingError: the adapter changes nothing, or a weight does not fit into the type.
     """
@@ -156,12 +151,6 @@ def merge_layers(adapted: Any, name: str, stored: Stored) -> Merged:
 
 def round_weights(plain: Any, base: Any, name: str, stored: Stored) -> Merged:
     """Round a model whose own weights were trained, in place.
-
-    Args:
-        plain: the trained model.
-        base: the model it was, to count what has changed.
-        name: what to call the trained one in an error.
-        stored: the type to round to.
 
     Raises:
         TrainingError: nothing has changed, or a weight does not fit into the type.

@@ -81,11 +81,6 @@ def modelfile(pieces: ChatML, weights: str, context: int) -> str:
     """Return a Modelfile: the weights, the template, where to stop, and greedy decoding.
 
     Evaluation decoded greedily and without a repetition penalty, which Ollama has on by default.
-
-    Args:
-        pieces: from :func:`chatml`.
-        weights: name of the GGUF file beside it.
-        context: tokens of the model's context.
     """
     for text in (pieces.start, pieces.end, pieces.system or ""):
         if '"""' in text or "{{" in text:

@@ -16,10 +16,6 @@ BITSANDBYTES = {
 def optimizer_name(wanted: str, device: str) -> str:
     """Return the optimizer that ``auto`` stands for, or the one asked for.
 
-    Args:
-        wanted: ``train.optimizer``.
-        device: ``cpu`` or ``cuda``.
-
     Raises:
         TrainingError: a paged optimizer on a CPU, where bitsandbytes would not page.
     """

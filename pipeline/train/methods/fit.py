@@ -19,10 +19,6 @@ from pipeline.train.methods.targets import (
 def check_targets(model: Any, settings: TrainSettings) -> None:
     """Refuse a method that cannot be put on a model, before anything is trained.
 
-    Args:
-        model: a base model; its weights are not looked at, so it may be on the meta device.
-        settings: resolved.
-
     Raises:
         TrainingError: the layers that the method works on are not in the model.
     """

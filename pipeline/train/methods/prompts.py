@@ -55,12 +55,7 @@ def prefix(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = 
 
 
 def stored(model: Any, settings: TrainSettings) -> tuple[dict[str, Any], Any]:
-    """Return the tensors of PEFT's file, and the configuration that goes with it.
-
-    Args:
-        model: from one of the functions above, with its trained values.
-        settings: resolved; the method and the number of places.
-    """
+    """Return the tensors of PEFT's file, and the configuration that goes with it."""
     from peft import PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
 
     decoder, shape = model.get_decoder(), model.config

@@ -41,13 +41,8 @@ def attach_adapter(
 ) -> Any:
     """Put a method on a base model, ready to train.
 
-    The initial values come from torch's random state, or from the rows.
-
-    Args:
-        model: a base model, in 4 bits when the method wants it so; it is changed in place.
-        method: from the table.
-        settings: resolved here for the width of the embedded model, if they are not.
-        rows: token ids of train rows, for methods that start from them.
+    The model is changed in place. Its initial values come from torch's random state, or from the
+    rows, which are token ids.
 
     Raises:
         SettingsError: a setting is given that the method does not use.

@@ -212,14 +212,7 @@ def _eos(file: Path) -> list[int]:
 def load_model(
     path: Path, device: str = "cpu", dtype: Any = None, quantization_config: Any = None
 ) -> Any:
-    """Load the weights of a base model as a ``PreTrainedModel`` in evaluation mode.
-
-    Args:
-        path: folder of the base model.
-        device: ``cpu`` or ``cuda``.
-        dtype: of the weights, of torch or its name; by default :func:`compute_dtype`.
-        quantization_config: see :mod:`pipeline.train.models.quantized`.
-    """
+    """Load the weights of a base model as a ``PreTrainedModel`` in evaluation mode."""
     automatic, kind = model_class(path)
     named = {} if quantization_config is None else {"quantization_config": quantization_config}
     model: Any = automatic.from_pretrained(

@@ -27,11 +27,7 @@ def choose_device(settings: ModelSettings) -> str:
 
 
 def unusable_gpu(devices: Path = Path("/dev")) -> str:
-    """Return why torch cannot use the NVIDIA GPU that this machine has; empty when it can.
-
-    Args:
-        devices: where the driver shows its GPUs (Linux); elsewhere its own program tells.
-    """
+    """Return why torch cannot use the NVIDIA GPU that this machine has; empty when it can."""
     import torch
 
     there = any(devices.glob("nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None

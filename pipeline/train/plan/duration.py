@@ -1,7 +1,6 @@
 """How long a training takes: floating-point operations over what the hardware does."""
 
 import time
-from dataclasses import dataclass
 
 from pipeline.settings import TrainSettings
 from pipeline.train.plan.activations import Batch
@@ -27,15 +26,6 @@ DORA_SLOWDOWN = 1.26
 """PEFT's method comparison: 1191 against 942 seconds at rank 32."""
 
 
-@dataclass(frozen=True)
-class Duration:
-    """Speed and time of a training."""
-
-    flops_per_token: float
-    tokens_per_second: float
-    seconds: float
-
-
 def flops_per_token(shape: Shape, settings: TrainSettings, batch: Batch) -> float:
     """Return the floating-point operations of training on one token.
 
@@ -52,47 +42,8 @@ def flops_per_token(shape: Shape, settings: TrainSettings, batch: Batch) -> floa
     return forward * (2 if settings.gradient_checkpointing else 1) + backward + adapter
 
 
-def duration(
-    shape: Shape,
-    settings: TrainSettings,
-    batch: Batch,
-    tokens: float,
-    flops_per_second: float,
-    slowdown: float = 1.0,
-) -> Duration:
-    """Return speed and time.
-
-    Args:
-        shape: of the base model.
-        settings: resolved.
-        batch: a typical pass: decides about head and attention.
-        tokens: that are trained on in all, over the epochs.
-        flops_per_second: what the hardware does in training.
-        slowdown: of the method.
-    """
-    needed = flops_per_token(shape, settings, batch)
-    speed = flops_per_second / needed / slowdown
-    return Duration(needed, speed, tokens / speed)
-
-
-def slowdown(method: str, *, unpacking: bool) -> float:
-    """Return how much slower than its operations a method is.
-
-    Args:
-        method: its name.
-        unpacking: whether 4-bit weights are unpacked in each pass.
-    """
-    found = DORA_SLOWDOWN if method == "dora" else 1.0
-    return found * (NF4_SLOWDOWN if unpacking else 1.0)
-
-
 def measure_flops(value: int, seconds: float = 1.0) -> float:
-    """Return the operations a second of large matrix products on this CPU, measured for a second.
-
-    Args:
-        value: bytes of a value, 2 (bfloat16) or 4 (float32).
-        seconds: how long to measure.
-    """
+    """Measure the operations a second of large matrix products of 2- or 4-byte values here."""
     import torch
 
     dtype = torch.bfloat16 if value == 2 else torch.float32

@@ -80,11 +80,7 @@ def gpu(name: str, memory: int, *, bfloat16: bool) -> Hardware:
 
 
 def this_machine(measure: bool = False) -> Hardware:
-    """Return the CPU of this machine with its memory.
-
-    Args:
-        measure: time matrix products for a second; otherwise their rate is assumed.
-    """
+    """Return the CPU of this machine with its memory, and its rate: assumed unless measured."""
     import psutil  # type: ignore[import-untyped]
 
     value = 2 if _has_bfloat16() else 4

@@ -40,12 +40,7 @@ def sites(shape: Shape, settings: TrainSettings) -> Sites:
 
 
 def trainable_parameters(shape: Shape, settings: TrainSettings) -> int:
-    """Return how many parameters a method trains.
-
-    Args:
-        shape: of the base model.
-        settings: resolved (:func:`pipeline.train.methods.resolved`).
-    """
+    """Return how many parameters a method trains."""
     method = settings.method
     if method == "full":
         return shape.parameters

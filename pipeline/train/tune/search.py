@@ -23,7 +23,7 @@ from pipeline.settings import ModelSettings, TrainSettings, TuneSettings
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.peak_memory import free_memory, naming_the_setting
 from pipeline.train.plan.hardware import Hardware
-from pipeline.train.plan.memory import Machine, memory, total
+from pipeline.train.plan.memory import memory, total
 from pipeline.train.plan.parameters import LORA
 from pipeline.train.plan.shapes import Shape
 from pipeline.train.tune.start import RATE_FACTORS, Start, Workload, candidate, ranks_around
@@ -63,14 +63,7 @@ class _OutOfTime(Exception):
 
 
 def search(job: Job, folder: Path, say: Callable[[str], None], listener: Listener) -> Any:
-    """Run trials until their number or the budget is reached; returns the study.
-
-    Args:
-        job: what is tuned.
-        folder: journal, checkpoints and adapters of the trials.
-        say: told of each trial as it ends.
-        listener: told of the steps of each trial.
-    """
+    """Run trials until their number or the budget is reached; returns the study."""
     study = open_study(folder, job.tune)
     if not study.get_trials(deepcopy=False):
         study.enqueue_trial(_first(job))
@@ -165,14 +158,13 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
     from optuna.trial import TrialState
 
     from pipeline.train.loop.trainer import train
-    from pipeline.train.methods import METHODS
 
     settings = candidate(job.train, _suggest(trial, job), job.shape.hidden)
     names = ("method", "rank", "targets", "learning_rate")
     trial.set_user_attr("settings", {name: getattr(settings, name) for name in names})
-    quantized = METHODS[settings.method].quantized
-    machine = Machine(job.hardware.kind, job.hardware.value)
-    peak = total(memory(job.shape, settings, quantized, job.workload.largest, machine))
+    machine = job.hardware
+    items = memory(job.shape, settings, job.workload.largest, machine.kind, machine.value)
+    peak = total(items)
     trial.set_user_attr("bytes", peak)
     if peak > job.memory_limit:
         stopped = f"would take {peak / 1e9:.1f} GB of {job.memory_limit / 1e9:.1f}"

@@ -34,14 +34,10 @@ class Start:
 
 
 def closed_form(shape: Shape, supervised: int) -> Start:
-    """Return the rank whose parameters hold what the supervised tokens ask for.
+    """Return the rank whose parameters hold what the supervised tokens of an epoch ask for.
 
     About 2 bits a parameter against 1 bit a token; at most 5 % of the base's parameters, at least
     rank 8.
-
-    Args:
-        shape: of the base model.
-        supervised: trained tokens of one epoch.
     """
     per_rank = shape.layers * sum(layer.inputs + layer.outputs for layer in shape.block)
     needed = supervised * BITS_PER_TOKEN / BITS_PER_PARAMETER / per_rank
