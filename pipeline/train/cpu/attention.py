@@ -23,7 +23,7 @@ SHORT, SMALL, LARGE = 256, 64, 128
 stay in the cache of a core."""
 
 MORE = ("position_bias", "cache", "softcap", "s_aux")
-"""What some models add to the scores or to the keys: SDPA's business."""
+"""Arguments that are not supported here; with them SDPA computes."""
 
 Blocks = list[tuple[slice, int]]
 """Places of the queries of a block, and how many keys they may see."""

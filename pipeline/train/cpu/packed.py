@@ -1,4 +1,4 @@
-"""Weights laid out once as the matrix kernel reads them, for a model that only answers.
+"""Linear weights packed once for oneDNN's matrix kernel, for inference only.
 
 A step of decoding multiplies a few rows with every weight of the model. In that shape oneDNN's
 kernel over weights that it has put into blocks before is faster than MKL's, which

@@ -44,10 +44,10 @@ class ChatML:
         turns = list(messages)
         if self.system is not None and turns[0]["role"] != "system":
             turns.insert(0, {"role": "system", "content": self.system})
-        said = "".join(
+        text = "".join(
             f"{self.start}{turn['role']}\n{turn['content']}{self.end}\n" for turn in turns
         )
-        return f"{said}{self.start}assistant\n"
+        return f"{text}{self.start}assistant\n"
 
 
 def chatml(tokenizer: Any) -> ChatML:

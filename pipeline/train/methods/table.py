@@ -243,7 +243,4 @@ def parameter_groups(model: Any, settings: TrainSettings) -> list[dict[str, Any]
         return [{"params": [part for _, part in trained], "lr": rate}]
     faster = [part for name, part in trained if "lora_B" in name]
     others = [part for name, part in trained if "lora_B" not in name]
-    return [
-        {"params": others, "lr": rate},
-        {"params": faster, "lr": rate * settings.rate_ratio},
-    ]
+    return [{"params": others, "lr": rate}, {"params": faster, "lr": rate * settings.rate_ratio}]

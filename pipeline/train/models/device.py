@@ -56,9 +56,9 @@ def describe_device(settings: ModelSettings) -> str:
         return f"device: cuda ({found.name}, {found.total_memory / 2**30:.0f} GiB, {kind})"
     kind = str(compute_dtype("cpu")).removeprefix("torch.")
     threads = torch.get_num_threads()
-    said = f"device: cpu ({threads} thread{'s' * (threads > 1)}, {kind})"
+    line = f"device: cpu ({threads} thread{'s' * (threads > 1)}, {kind})"
     reason = unusable_gpu() if settings.device == "auto" else ""
-    return f"{said}; {reason}" if reason else said
+    return f"{line}; {reason}" if reason else line
 
 
 def compute_dtype(device: str) -> Any:

@@ -64,11 +64,11 @@ def distilled_loss(
     def loss(input_ids: Any, labels: Any, position_ids: Any = None) -> Any:
         import torch
 
-        wanted = labels[:, 1:] != IGNORED
-        logits = student(input_ids, wanted, position_ids).float()
+        supervised = labels[:, 1:] != IGNORED
+        logits = student(input_ids, supervised, position_ids).float()
         with torch.no_grad():
-            target = guide(input_ids, wanted, position_ids).float()
-        words = cross_entropy(logits, labels[:, 1:][wanted], reduction="sum")
+            target = guide(input_ids, supervised, position_ids).float()
+        words = cross_entropy(logits, labels[:, 1:][supervised], reduction="sum")
         apart = divergence(logits, target, settings.distill_temperature)
         return (1 - weight) * words + weight * apart
 

@@ -74,10 +74,7 @@ def dequantize(model: Any) -> Any:
     for name, layer in linear4bit_layers(model).items():
         weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state)
         plain = torch.nn.Linear(
-            layer.in_features,
-            layer.out_features,
-            bias=layer.bias is not None,
-            device="meta",
+            layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta"
         )
         plain.weight = torch.nn.Parameter(weight.to(layer.compute_dtype), requires_grad=False)
         if layer.bias is not None:

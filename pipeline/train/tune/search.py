@@ -171,7 +171,7 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
         trial.set_user_attr("stopped", stopped)
         study.tell(trial, state=TrialState.PRUNED)
         return
-    clock = _Clock(study, trial, job.tune)
+    clock = _Clock(study, trial)
 
     def listen(done: int, whole: int, unit: str) -> None:
         listener(done, whole, unit)
@@ -235,18 +235,13 @@ def validation_loss_at(work: Path, step: int) -> float:
         ) from error
 
 
-@dataclass
 class _Clock:
-    """What a trial has behind it, kept with it, so that it is not lost with the process."""
+    """Time of a trial, stored with the trial, so that it is not lost with the process."""
 
-    study: Any
-    trial: Any
-    tune: TuneSettings
-
-    def __post_init__(self) -> None:
-        self.began = time.monotonic()
-        self.before = float(self.trial.user_attrs.get("seconds", 0.0))
-        self.others = spent_seconds(self.study) - self.before
+    def __init__(self, study: Any, trial: Any) -> None:
+        self.study, self.trial, self.began = study, trial, time.monotonic()
+        self.before = float(trial.user_attrs.get("seconds", 0.0))
+        self.others = spent_seconds(study) - self.before
 
     def spent(self) -> float:
         """Return the time of all trials."""

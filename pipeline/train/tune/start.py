@@ -59,18 +59,12 @@ def rate_of(method: str, width: int) -> float:
 
 def ranks_around(start: Start) -> tuple[int, ...]:
     """Return the ranks to choose from."""
-    place = RANKS.index(start.rank)
-    return tuple(RANKS[place + step] for step in RANK_STEPS if 0 <= place + step < len(RANKS))
+    position = RANKS.index(start.rank)
+    return tuple(RANKS[position + step] for step in RANK_STEPS if 0 <= position + step < len(RANKS))
 
 
 def candidate(train: TrainSettings, chosen: dict[str, Any], width: int) -> TrainSettings:
-    """Return resolved training settings with a choice of the search in them.
-
-    Args:
-        train: of the project; what the search does not choose stays.
-        chosen: method, rate (a factor), and for LoRA and its kin rank and targets.
-        width: hidden size of the base model.
-    """
+    """Return resolved training settings with a choice of the search in them."""
     method = chosen["method"]
     changed = {"learning_rate": float(f"{rate_of(method, width) * chosen['rate']:.3g}")}
     changed |= {name: chosen[name] for name in ("rank", "targets") if method in LORA}
