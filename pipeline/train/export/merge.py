@@ -242,8 +242,8 @@ def _rounded(name: str, before: Any, after: Any, stored: Stored, norms: list[_No
 
     largest = _fits(name, after, stored)
     rounded = after.to(getattr(torch, stored))
-    parts = (after - before, before, rounded.float() - after)
-    norms.append(_Norms(*(part.norm().item() for part in parts), largest))
+    change, error = (after - before).norm().item(), (rounded.float() - after).norm().item()
+    norms.append(_Norms(change, before.norm().item(), error, largest))
     return rounded
 
 
