@@ -27,7 +27,7 @@ from pipeline.train.loop.trainer import train
 from pipeline.train.methods import resolved
 from pipeline.train.models.adapter import load_adapter
 from pipeline.train.models.base_model import BaseModel
-from pipeline.train.plan.parameters import trainable_parameters
+from pipeline.train.plan.shapes import trainable_parameters
 from pipeline.train.plan.shapes import read_folder
 from tests.pipeline.train.methods.runs import CPU, run_examples, run_settings
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from pipeline.settings import TrainSettings
 from pipeline.train.batch.batches import PIECE
-from pipeline.train.plan.parameters import PROMPTS, sites
-from pipeline.train.plan.shapes import Linear, Shape
+from pipeline.train.plan.shapes import PROMPTS, Linear, Shape, sites
 
 FLOAT32 = 4
 """Bytes of a value: adapters, norms and the loss are computed in float32."""

@@ -10,8 +10,7 @@ from pipeline.train.methods import METHODS, of_method, resolved
 from pipeline.train.plan.activations import Batch
 from pipeline.train.plan.hardware import Hardware
 from pipeline.train.plan.memory import Item, memory, total
-from pipeline.train.plan.parameters import BASE, LORA, trainable_parameters
-from pipeline.train.plan.shapes import Shape
+from pipeline.train.plan.shapes import BASE, LORA, Shape, trainable_parameters
 
 BITS_PER_PARAMETER = 2.0
 """What an adapter's parameter stores (Allen-Zhu & Li 2024, Physics of Language Models 3.3)."""

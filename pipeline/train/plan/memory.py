@@ -7,8 +7,7 @@ from pipeline.settings import TrainSettings
 from pipeline.train.methods import METHODS
 from pipeline.train.models.quantized import dequantizes_once
 from pipeline.train.plan.activations import FLOAT32, Batch, activation_bytes, logits_bytes
-from pipeline.train.plan.parameters import BASE, trainable_parameters
-from pipeline.train.plan.shapes import Shape, read_folder
+from pipeline.train.plan.shapes import BASE, Shape, read_folder, trainable_parameters
 
 Kind = Literal["cpu", "gpu"]
 

@@ -24,8 +24,7 @@ from pipeline.train.models.base_model import BaseModel
 from pipeline.train.peak_memory import free_memory, naming_the_setting
 from pipeline.train.plan.hardware import Hardware
 from pipeline.train.plan.memory import memory, total
-from pipeline.train.plan.parameters import LORA
-from pipeline.train.plan.shapes import Shape
+from pipeline.train.plan.shapes import LORA, Shape
 from pipeline.train.tune.start import RATE_FACTORS, Start, Workload, candidate, ranks_around
 from schemas.pairs import Examples
 

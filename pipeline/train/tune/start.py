@@ -11,8 +11,7 @@ from pipeline.train.methods import METHODS, of_method, rate_at
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.plan.activations import Batch, largest_batch
 from pipeline.train.plan.estimate import BITS_PER_PARAMETER, BITS_PER_TOKEN, LARGE_SHARE
-from pipeline.train.plan.parameters import LORA
-from pipeline.train.plan.shapes import Shape
+from pipeline.train.plan.shapes import LORA, Shape
 from schemas.pairs import Examples
 
 RANKS = (8, 16, 32, 64, 128, 256)
