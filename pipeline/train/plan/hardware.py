@@ -61,13 +61,7 @@ def card(name: str) -> Hardware:
             f"plan: graphics card {name!r} is not known; expected one of {', '.join(CARDS)}; "
             "choose the one that is nearest in memory"
         )
-    found = CARDS[key]
-    about = f"{found.teraflops:g} TFLOPS x {GPU_UTILISATION:.0%} assumed ({found.source})"
-    if not found.bfloat16:
-        about += "; no bfloat16 in hardware: computes in float32"
-    flops = found.teraflops * 1e12 * GPU_UTILISATION
-    value = 2 if found.bfloat16 else 4
-    return Hardware(key, "gpu", found.gigabytes * 2**30, value, flops, about)
+    return gpu(key, CARDS[key].gigabytes * 2**30, bfloat16=CARDS[key].bfloat16)
 
 
 def training_machine(device: str) -> Hardware:
@@ -76,9 +70,9 @@ def training_machine(device: str) -> Hardware:
         return this_machine()
     import torch
 
-    found = torch.cuda.get_device_properties(0)
+    properties = torch.cuda.get_device_properties(0)
     bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    return gpu(found.name, found.total_memory, bfloat16=bfloat16)
+    return gpu(properties.name, properties.total_memory, bfloat16=bfloat16)
 
 
 def gpu(name: str, memory: int, *, bfloat16: bool) -> Hardware:
@@ -87,6 +81,8 @@ def gpu(name: str, memory: int, *, bfloat16: bool) -> Hardware:
     alike = [each for key, each in CARDS.items() if key.partition("-")[0] in spelt]
     nearest = min(alike or CARDS.values(), key=lambda each: abs(each.gigabytes * 2**30 - memory))
     about = f"{nearest.teraflops:g} TFLOPS x {GPU_UTILISATION:.0%} assumed ({nearest.source})"
+    if not bfloat16:
+        about += "; no bfloat16 in hardware: computes in float32"
     flops = nearest.teraflops * 1e12 * GPU_UTILISATION
     return Hardware(name, "gpu", memory, 2 if bfloat16 else 4, flops, about)
 
