@@ -87,12 +87,7 @@ def _check_held_out(run: Run, pairs: Dataset) -> None:
 
 
 def _arm(
-    run: Run,
-    name: str,
-    source: Dataset,
-    schema: type[Pairs],
-    corpus: Corpus,
-    settled: Dataset,
+    run: Run, name: str, source: Dataset, schema: type[Pairs], corpus: Corpus, settled: Dataset
 ) -> Dataset:
     """Return the examples of an arm: its train rows, and the validation rows of all."""
     pairs = run_stage(

@@ -1,22 +1,20 @@
 """Train several methods on the same rows, several seeds each, and show them side by side."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import polars as pl
 from pandera.typing.polars import DataFrame
 from prefect import flow
 
 from flows.candidates import BASE, Bench
-from flows.engine.context import Run, open_run
+from flows.engine.context import open_run
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.monitor import latest_corpus
 from flows.review import review_pairs
-from flows.training import build_examples
+from flows.training import build_examples, trainable_rows
 from flows.views.report import write_report
-from pipeline.core.errors import InputError, SettingsError
+from pipeline.core.errors import SettingsError
 from pipeline.core.home import Home
-from pipeline.core.store import Dataset
 from pipeline.evaluate.comparison import Comparison, Trained, compare_candidates, mean_loss
 from pipeline.pairs.places import unit_of
 from pipeline.settings import Settings, TrainSettings
@@ -71,32 +69,8 @@ def compare(
         return write_report(run, comparison=shown)
 
 
-def trainable_rows(run: Run, examples: Dataset) -> DataFrame[Examples]:
-    """Return the train and validation rows.
-
-    Raises:
-        InputError: there are none of a split.
-    """
-    rows = run.store.read(examples, Examples).filter(pl.col("split") != "test")
-    counts = dict(rows.group_by("split").len().iter_rows())
-    if not counts.get("train") or not counts.get("validation"):
-        raise InputError(
-            f"{run.flow}: {counts.get('train', 0)} train and {counts.get('validation', 0)} "
-            "validation rows found; expected at least one of each; review more pairs, add gold "
-            "rows or documents, or loosen review.require"
-        )
-    return cast("DataFrame[Examples]", rows)
-
-
 def method_settings(settings: TrainSettings, method: str, steps: int, width: int) -> TrainSettings:
-    """Return the settings that train a method: its preset, unless it is the configured one.
-
-    Args:
-        settings: of the project.
-        method: its name.
-        steps: as for :func:`with_steps`.
-        width: hidden size of the base model.
-    """
+    """Return the settings that train a method: its preset, unless it is the configured one."""
     from pipeline.train.methods import of_method, resolved
 
     settings = with_steps(settings, steps)

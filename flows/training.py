@@ -83,20 +83,30 @@ def gold_pairs(run: Run, corpus: Corpus, path: Path) -> Dataset:
     )
 
 
+def trainable_rows(run: Run, examples: Dataset) -> DataFrame[Examples]:
+    """Return the train and validation rows.
+
+    Raises:
+        InputError: there are none of a split.
+    """
+    rows = run.store.read(examples, Examples).filter(pl.col("split") != "test")
+    counts = dict(rows.group_by("split").len().iter_rows())
+    if not counts.get("train") or not counts.get("validation"):
+        raise InputError(
+            f"{run.flow}: {counts.get('train', 0)} train and {counts.get('validation', 0)} "
+            "validation rows found; expected at least one of each; review more pairs, add gold "
+            "rows or documents, or loosen review.require"
+        )
+    return cast("DataFrame[Examples]", rows)
+
+
 def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRAIN) -> Dataset:
     """Train an adapter on the train rows, watched on the validation rows.
 
     The test rows are no part of the fingerprint: a new test row trains nothing.
     """
     everything = run.store.read(examples, Examples)
-    rows = cast("DataFrame[Examples]", everything.filter(pl.col("split") != "test"))
-    counts = dict(rows.group_by("split").len().iter_rows())
-    if not counts.get("train") or not counts.get("validation"):
-        raise InputError(
-            f"train: {counts.get('train', 0)} train and {counts.get('validation', 0)} validation "
-            "rows found; expected at least one of each; review more pairs, add gold rows or "
-            "documents, or loosen review.require"
-        )
+    rows = trainable_rows(run, examples)
     settings = run.settings
     wanted = resolved(settings.train, hidden_size(base.path))
     replayed = replay_rows(run, base, examples)

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, cast
 from pandera.typing.polars import DataFrame
 from prefect import flow
 
-from flows.compare import trainable_rows
 from flows.engine.console import StageProgress
 from flows.engine.context import Run, open_run, say
 from flows.models.loaded_model import LoadedModel, base_model, say_device
 from flows.monitor import latest_corpus
 from flows.review import review_pairs
-from flows.training import build_examples
+from flows.training import build_examples, trainable_rows
 from flows.views.report import write_report
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import SettingsError

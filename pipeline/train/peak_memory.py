@@ -75,8 +75,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def no_memory(error: BaseException) -> str:
     """Say that there is no memory left; what to do about it goes behind."""
-    said = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-    return f"memory: there is none left ({said}); expected room for the model and a pass"
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+    return f"memory: there is none left ({reason}); expected room for the model and a pass"
 
 
 @contextmanager

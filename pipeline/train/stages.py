@@ -32,13 +32,7 @@ def train_adapter(
 ) -> Filled:
     """Train an adapter, in this process or on several, and store it with its record.
 
-    Args:
-        folder: gets the adapter, ``training.json`` and the rows that were dropped.
-        examples: rows of all splits; those of test are there for the leak proof alone.
-        base: the base model.
-        settings: section ``train``, resolved for the base model.
-        model_settings: section ``model``.
-        work: folder of the checkpoints.
+    Test rows are there for the leak proof alone.
     """
     if settings.processes > 1 or settings.launch_config:
         free_memory()  # of a GPU, too, for the processes

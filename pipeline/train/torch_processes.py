@@ -17,11 +17,7 @@ class Processes:
     """This process among those that `accelerate launch` started."""
 
     def __init__(self, device: str) -> None:
-        """Join the others; waits until all are there.
-
-        Args:
-            device: ``cpu`` (gloo) or ``cuda`` (nccl, a GPU a process).
-        """
+        """Join the others, by gloo on a CPU and nccl on GPUs; waits until all are there."""
         from accelerate import Accelerator
 
         self._accelerator = Accelerator(cpu=device == "cpu")

@@ -79,11 +79,10 @@ def child() -> None:
     from pipeline.train.batch.batches import plan_steps
     from pipeline.train.batch.rows import lengths, supervised, tokenize
     from pipeline.train.loop.trainer import train
-    from pipeline.train.methods import METHODS as TABLE
     from pipeline.train.methods import resolved
     from pipeline.train.models.base_model import load_tokenizer, resolve_model
     from pipeline.train.plan.activations import largest_batch
-    from pipeline.train.plan.memory import Machine, memory
+    from pipeline.train.plan.memory import memory
     from pipeline.train.plan.shapes import read_folder
     from tests.benchmarks.rows import benchmark_rows
 
@@ -103,12 +102,12 @@ def child() -> None:
     passes = [part for step in plan_steps(long, settings) for part in step]
     trained = [supervised(labels) for labels in rows.train["labels"]]
     batch = largest_batch(passes, long, trained, packing=settings.packing)
-    shape, quantized = read_folder(base.path), TABLE[settings.method].quantized
+    shape = read_folder(base.path)
     start = resident("VmHWM")
     work = Path(given["work"])
     train(examples, base, settings, model_settings, work / "work", work / "out")
     value = torch.finfo(_compute_dtype()).bits // 8
-    items = memory(shape, settings, quantized, batch, Machine("cpu", value))
+    items = memory(shape, settings, batch, "cpu", value)
     sys.stdout.write(
         json.dumps(
             {

@@ -31,11 +31,6 @@ def plan_steps(lengths: Sequence[int], settings: TrainSettings) -> list[Step]:
     :data:`MAX_PADDING` allow. The last epoch may be a part of one; the last step may be smaller.
     With packing a step takes the rows as they are shuffled, and packs them.
 
-    Args:
-        lengths: tokens of each row.
-        settings: batch_size, micro_batch_size, micro_batch_tokens, packing, max_tokens, epochs,
-            max_steps, processes and seed.
-
     Returns:
         The steps in order; at least one when there are rows.
     """
@@ -65,14 +60,7 @@ def plan_steps(lengths: Sequence[int], settings: TrainSettings) -> list[Step]:
 
 
 def passes(rows: Iterable[int], lengths: Sequence[int], size: int, room: int) -> Step:
-    """Put rows into passes, the short ones first, while little is padded.
-
-    Args:
-        rows: their numbers.
-        lengths: tokens of each row.
-        size: rows of a pass, at most.
-        room: tokens of a pass of several rows, padding included, at most.
-    """
+    """Put rows into passes of so many rows and tokens (with padding) at most, the short first."""
     found: Step = []
     held = 0
     for row in sorted(rows, key=lambda row: lengths[row]):

@@ -33,23 +33,16 @@ class HeadLoss(Function):
 
     @staticmethod
     def forward(ctx: Any, states: Any, weight: Any, targets: Any) -> Any:
-        """Return the loss in nats, float32.
-
-        Args:
-            ctx: keeps the gradient.
-            states: shape (tokens, width).
-            weight: of the head, shape (vocabulary, width).
-            targets: token ids, shape (tokens,).
-        """
+        """Return the loss in nats, float32, of states (tokens, width) and targets (tokens,)."""
         parts = []
         gradient = torch.empty_like(states) if ctx.needs_input_grad[0] else None
         for first in range(0, len(states), PIECE):
-            piece, wanted = states[first : first + PIECE], targets[first : first + PIECE, None]
+            piece, ids = states[first : first + PIECE], targets[first : first + PIECE, None]
             logs = torch.log_softmax((piece @ weight.t()).float(), -1)
-            parts.append(-logs.gather(1, wanted).sum())
+            parts.append(-logs.gather(1, ids).sum())
             if gradient is not None:
                 of_logits = logs.exp_()
-                of_logits.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=logs.dtype))
+                of_logits.scatter_add_(1, ids, torch.full_like(ids, -1, dtype=logs.dtype))
                 gradient[first : first + PIECE] = of_logits.to(states.dtype) @ weight
         ctx.save_for_backward(gradient)
         return torch.stack(parts).sum()
@@ -62,21 +55,11 @@ class HeadLoss(Function):
 
 
 def supervised_loss(
-    model: Any,
-    input_ids: Any,
-    labels: Any,
-    position_ids: Any = None,
-    *,
-    share_prefix: bool = False,
+    model: Any, input_ids: Any, labels: Any, position_ids: Any = None, *, share_prefix: bool = False
 ) -> Loss:
     """Return the loss function of a model: summed cross entropy of the supervised tokens.
 
-    Args:
-        model: as for :func:`supervised_logits`, with the rest.
-        input_ids: a batch for the check.
-        labels: its labels, unshifted, -100 where nothing is trained.
-        position_ids: its positions, when its rows are packed.
-        share_prefix: as for :func:`supervised_logits`.
+    Arguments as for :func:`supervised_logits`.
     """
     from torch.nn.functional import cross_entropy
 
@@ -91,29 +74,24 @@ def supervised_loss(
     )
 
     def loss(input_ids: Any, labels: Any, position_ids: Any = None) -> Any:
-        wanted = labels[:, 1:] != IGNORED
-        targets = labels[:, 1:][wanted]
+        supervised = labels[:, 1:] != IGNORED
+        targets = labels[:, 1:][supervised]
         if pieces:
             assert ways.states is not None
-            states = ways.states(input_ids, wanted, position_ids)
+            states = ways.states(input_ids, supervised, position_ids)
             return HeadLoss.apply(states, head.weight, targets)  # type: ignore[no-untyped-call]
-        logits = ways.logits(input_ids, wanted, position_ids).float()
+        logits = ways.logits(input_ids, supervised, position_ids).float()
         return cross_entropy(logits, targets, reduction="sum")
 
     return loss
 
 
 def supervised_logits(
-    model: Any,
-    input_ids: Any,
-    labels: Any,
-    position_ids: Any = None,
-    *,
-    share_prefix: bool = False,
+    model: Any, input_ids: Any, labels: Any, position_ids: Any = None, *, share_prefix: bool = False
 ) -> Callable[..., Any]:
     """Return the function of a model's logits, checked against the model's own on one batch.
 
-    The function takes token ids, the positions wanted (True where the next token is supervised,
+    The function takes token ids, the supervised positions (True where the next token is supervised,
     shape (rows, tokens - 1)) and the positions of packed rows; it returns logits of shape
     (supervised tokens, vocabulary).
 
@@ -138,7 +116,7 @@ def supervised_logits(
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """How a model's states and logits at wanted positions are computed."""
+    """How a model's states and logits at supervised positions are computed."""
 
     states: Callable[..., Any] | None
     """What the head takes; None where only the model's own forward pass gives its logits."""
@@ -151,38 +129,38 @@ def _ways(model: Any, input_ids: Any, labels: Any, position_ids: Any, share_pref
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     decoder, head = causal.get_decoder(), causal.get_output_embeddings()
 
-    def prefix_once(input_ids: Any, wanted: Any, position_ids: Any = None) -> Any:
-        shared = common_prefix(input_ids, wanted) if position_ids is None else 0
+    def prefix_once(input_ids: Any, supervised: Any, position_ids: Any = None) -> Any:
+        shared = common_prefix(input_ids, supervised) if position_ids is None else 0
         if not shared:
-            return head_alone(input_ids, wanted, position_ids)
+            return head_alone(input_ids, supervised, position_ids)
         cache = decoder(input_ids=input_ids[:1, :shared], use_cache=True).past_key_values
         cache.batch_repeat_interleave(len(input_ids))
         states = decoder(
             input_ids=input_ids[:, shared:], past_key_values=cache, use_cache=True
         ).last_hidden_state
-        return states[:, :-1][wanted[:, shared:]]
+        return states[:, :-1][supervised[:, shared:]]
 
-    def head_alone(input_ids: Any, wanted: Any, position_ids: Any = None) -> Any:
+    def head_alone(input_ids: Any, supervised: Any, position_ids: Any = None) -> Any:
         states = decoder(
             input_ids=input_ids, position_ids=position_ids, use_cache=False
         ).last_hidden_state
-        return states[:, :-1][wanted]
+        return states[:, :-1][supervised]
 
-    def whole_model(input_ids: Any, wanted: Any, position_ids: Any = None) -> Any:
+    def whole_model(input_ids: Any, supervised: Any, position_ids: Any = None) -> Any:
         logits = model(input_ids=input_ids, position_ids=position_ids, use_cache=False).logits
-        return logits[:, -input_ids.shape[1] :][:, :-1][wanted]  # a prompt may stand before
+        return logits[:, -input_ids.shape[1] :][:, :-1][supervised]  # a prompt may stand before
 
     training = model.training
     model.eval()
     with torch.no_grad():
-        wanted = labels[:, 1:] != IGNORED
-        expected = whole_model(input_ids, wanted, position_ids).float()
+        supervised = labels[:, 1:] != IGNORED
+        expected = whole_model(input_ids, supervised, position_ids).float()
 
         def agrees(way: Callable[..., Any]) -> bool:
-            error = (head(way(input_ids, wanted, position_ids)).float() - expected).norm()
+            error = (head(way(input_ids, supervised, position_ids)).float() - expected).norm()
             return bool(error.item() <= MAX_LOGITS_ERROR * expected.norm().item())
 
-        shares = share_prefix and position_ids is None and common_prefix(input_ids, wanted) > 0
+        shares = share_prefix and position_ids is None and common_prefix(input_ids, supervised) > 0
         shares = shares and keeps_keys(decoder)  # a state changes in place: no gradients
         states = None
         if agrees(head_alone):
@@ -193,16 +171,14 @@ def _ways(model: Any, input_ids: Any, labels: Any, position_ids: Any, share_pref
     return _Ways(states, head, lambda *batch: head(states(*batch)))
 
 
-def common_prefix(input_ids: Any, wanted: Any) -> int:
+def common_prefix(input_ids: Any, supervised: Any) -> int:
     """Return how many first tokens all rows have in common, none of which predicts a trained one.
 
-    0 when to compute them once would save less than :data:`MIN_SHARED` of the batch's tokens.
+    ``supervised``, shape (rows, tokens - 1), is True where the next token is supervised.
 
-    Args:
-        input_ids: shape (rows, tokens).
-        wanted: True where the next token is supervised, shape (rows, tokens - 1).
+    0 when to compute them once would save less than :data:`MIN_SHARED` of the batch's tokens.
     """
     rows, tokens = input_ids.shape
-    alike = (input_ids[:, :-1] == input_ids[:1, :-1]).all(0) & ~wanted.any(0)
+    alike = (input_ids[:, :-1] == input_ids[:1, :-1]).all(0) & ~supervised.any(0)
     shared = int(alike.int().cumprod(0).sum())
     return shared if shared * (rows - 1) >= MIN_SHARED * rows * tokens else 0

@@ -23,7 +23,7 @@ SHORT, SMALL, LARGE = 256, 64, 128
 stay in the cache of a core."""
 
 MORE = ("position_bias", "cache", "softcap", "s_aux")
-"""What some models add to the scores or to the keys: SDPA's business."""
+"""Arguments that are not supported here; with them SDPA computes."""
 
 Blocks = list[tuple[slice, int]]
 """Places of the queries of a block, and how many keys they may see."""
@@ -116,9 +116,6 @@ def blocked_attention(model: Any) -> Iterator[None]:
     needs 0.5 to 0.7 of the time on one thread, 0.2 to 0.5 on two. And only where transformers
     would call its SDPA for causal attention, and gradients are wanted: another mask (packed rows,
     a window), dropout, an evaluation, or a GPU keeps SDPA.
-
-    Args:
-        model: a model of transformers, with or without an adapter; nothing in it is changed.
     """
     if not _is_faster_for(model) or model.config._attn_implementation != "sdpa":
         yield

@@ -160,9 +160,6 @@ def fused(model: Any) -> Iterator[int]:
     Without gradients every layer computes as before. Attention is that of
     :mod:`pipeline.train.cpu.attention`.
 
-    Args:
-        model: with its adapter; it is as before when the block ends.
-
     Yields:
         The number of layers that were fused.
     """
@@ -260,18 +257,21 @@ def _with_gradients(
 
 def _same(layer: Any, function: Callable[[Tensor], Tensor], width: int, dtype: torch.dtype) -> bool:
     """Whether a function has the output and the gradients that the layer has, on random inputs."""
-    place = next(layer.parameters()).device
+    device = next(layer.parameters()).device
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(2, 3, width, generator=generator).to(place, dtype).requires_grad_()
-    wanted = [inputs, *(part for part in layer.parameters() if part.requires_grad)]
+    inputs = torch.randn(2, 3, width, generator=generator).to(device, dtype).requires_grad_()
+    differentiated = [inputs, *(part for part in layer.parameters() if part.requires_grad)]
 
     def look(of: Callable[[Tensor], Tensor]) -> list[Tensor]:
         torch.manual_seed(0)  # the same dropout
         output = of(inputs)
-        above = torch.randn(output.shape, generator=generator.manual_seed(1)).to(place, dtype)
-        return [output.detach(), *torch.autograd.grad(output, wanted, above, allow_unused=True)]
+        above = torch.randn(output.shape, generator=generator.manual_seed(1)).to(device, dtype)
+        return [
+            output.detach(),
+            *torch.autograd.grad(output, differentiated, above, allow_unused=True),
+        ]
 
-    devices = [place] if place.type == "cuda" else []
+    devices = [device] if device.type == "cuda" else []
     with torch.enable_grad(), torch.random.fork_rng(devices=devices):
         results = zip(look(function), look(layer), strict=True)
     return all(

@@ -1,4 +1,4 @@
-"""Weights laid out once as the matrix kernel reads them, for a model that only answers.
+"""Linear weights packed once for oneDNN's matrix kernel, for inference only.
 
 A step of decoding multiplies a few rows with every weight of the model. In that shape oneDNN's
 kernel over weights that it has put into blocks before is faster than MKL's, which
@@ -34,15 +34,12 @@ class PackedLinear(torch.nn.Module):
 
 
 def pack_linears(model: Any) -> Any:
-    """Replace the plain linear layers of a model, in place; returns the model.
+    """Replace the plain linear layers of a model that only answers, in place; returns the model.
 
     Nothing is replaced off the CPU, in another type than float32, or where this torch has no such
     kernel: the model then answers all the same. Values agree to the rounding of float32. The
     matrices of LoRA stay, which a sweep scales, and so do the layers under DoRA, which reads their
     weights.
-
-    Args:
-        model: loaded, with its adapter, for answering alone: it cannot be trained or saved.
     """
     if model.device.type != "cpu" or not _has_kernel():
         return model

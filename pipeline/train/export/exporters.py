@@ -1,20 +1,21 @@
-"""The shelf of exporters: each writes a trained model in a form that servers load."""
+"""The shelf of exporters: each writes a trained model in a form that servers load.
+
+The command line reads names and help from here, so what takes time to import waits for its use.
+"""
 
 import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import GateFailed
-from pipeline.settings import Settings
-from pipeline.train.models.base_model import BaseModel, load_model, load_tokenizer
-from pipeline.train.peak_memory import free_memory
 
 if TYPE_CHECKING:
+    from pipeline.settings import Settings
     from pipeline.train.export.merge import Stored
+    from pipeline.train.models.base_model import BaseModel
 
 GGUF = "model.gguf"
 
@@ -25,10 +26,10 @@ class Source:
 
     adapter: Path
     """Folder written by the trainer."""
-    base: BaseModel
+    base: "BaseModel"
     prompts: list[list[int]]
     """Token ids of its own questions, on which it is compared with what is written."""
-    settings: Settings
+    settings: "Settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +65,24 @@ class Exporter:
     Raises:
         TrainingError: the model cannot take this form.
     """
-    types: Callable[[BaseModel], tuple["Stored", ...]]
+    types: Callable[["BaseModel"], tuple["Stored", ...]]
     """Types of the weights; the next one is tried where one is too coarse."""
 
 
 def _merged(source: Source, output: Path, stored: "Stored") -> Written:
     from pipeline.train.export.merge import merge
+    from pipeline.train.models.base_model import load_model
 
     facts = merge(source.base, source.adapter, source.settings.model, output, stored)
     # left to itself, vLLM rounds float32 weights to 16 bits
     serve = "vllm serve {folder}" + " --dtype float32" * (stored == "float32")
-    load = partial(load_model, output)
-    return Written("merged weights", stored, serve, load, facts={"merge": facts.to_dict()})
+    return Written(
+        "merged weights",
+        stored,
+        serve,
+        lambda device, dtype: load_model(output, device, dtype),
+        facts={"merge": facts.to_dict()},
+    )
 
 
 def _adapter(source: Source, output: Path, stored: "Stored") -> Written:
@@ -84,6 +91,7 @@ def _adapter(source: Source, output: Path, stored: "Stored") -> Written:
     from pipeline.train.export.servable import BASE, copy_adapter, save_dequantized
     from pipeline.train.methods import METHODS
     from pipeline.train.models.adapter import on_plain_base, read_run_card
+    from pipeline.train.models.base_model import load_model
 
     base, rank = source.base, source.settings.export.max_lora_rank
     copy_adapter(source.adapter, rank, output)
@@ -106,6 +114,8 @@ def _gguf(source: Source, output: Path, stored: "Stored") -> Written:
     from pipeline.train.export.gguf_file import load_gguf, write_gguf
     from pipeline.train.export.merge import merge
     from pipeline.train.export.ollama import chatml, modelfile
+    from pipeline.train.models.base_model import load_tokenizer
+    from pipeline.train.peak_memory import free_memory
 
     tokenizer = load_tokenizer(source.base.path, source.base.thinking)
     pieces = chatml(tokenizer)
@@ -148,7 +158,7 @@ def check_tokenizer(prompts: list[list[int]], ours: Any, other: Any) -> None:
         )
 
 
-def _own_type(base: BaseModel) -> tuple["Stored", ...]:
+def _own_type(base: "BaseModel") -> tuple["Stored", ...]:
     from pipeline.train.export.merge import own_type
 
     return (own_type(base),)

@@ -23,11 +23,6 @@ DIGITS = {"type": "Digits", "individual_digits": True}
 def write_gguf(model: Path, output: Path, name: str) -> None:
     """Write a model folder as a GGUF file; equal folders give equal bytes.
 
-    Args:
-        model: folder with config.json, safetensors weights and tokenizer, as merging writes it.
-        output: the file to write.
-        name: what the file says the model is called.
-
     Raises:
         TrainingError: the architecture, its variant or the tokenizer is not one of those known.
     """
@@ -58,8 +53,8 @@ def write_gguf(model: Path, output: Path, name: str) -> None:
     _add_tokenizer(writer, model, config)
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, layers)
     for key, tensor in _tensors(model, name):
-        wanted = names.get_name(key, try_suffixes=(".weight",))
-        if wanted is None:
+        gguf_name = names.get_name(key, try_suffixes=(".weight",))
+        if gguf_name is None:
             raise TrainingError(
                 f"export: {name} has a tensor {key}, which GGUF's llama architecture does not "
                 "know; expected a plain Llama model; export it with --format merged"
@@ -67,7 +62,7 @@ def write_gguf(model: Path, output: Path, name: str) -> None:
         array = tensor.astype(np.float32)
         if key.endswith(ROTARY):
             array = by_rotary_pair(array, heads if "q_proj" in key else heads_kv)
-        writer.add_tensor(wanted, array.astype(np.float16) if array.ndim > 1 else array)
+        writer.add_tensor(gguf_name, array.astype(np.float16) if array.ndim > 1 else array)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -15,7 +15,7 @@ import math
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from pipeline.core.errors import TrainingError
 from pipeline.core.progress import advance
@@ -68,15 +68,9 @@ def merge(
 ) -> Merged:
     """Write base and adapter as one model: safetensors, config, tokenizer, template.
 
-    Each layer is merged in float32, one at a time, and rounded once. Runs on the CPU, whatever
-    ``model_settings.device`` says: the result does not depend on the machine's GPU.
-
-    Args:
-        base: the base model that the adapter was trained on.
-        adapter: folder written by the trainer.
-        model_settings: threads.
-        output: folder to fill; made when it is not there.
-        stored: type of the weights in it; None: that of the base.
+    Each layer is merged in float32, one at a time, and rounded once, to the type of the base
+    unless one is given. Runs on the CPU, whatever ``model_settings.device`` says: the result does
+    not depend on the machine's GPU.
 
     Raises:
         TrainingError: the method cannot be merged, the adapter belongs to another base or
@@ -111,18 +105,13 @@ def own_type(base: BaseModel) -> Stored:
     """Return the type that the weights of a base model are stored in, by its configuration."""
     config = json.loads((base.path / "config.json").read_text("utf-8"))
     parts = (config, config.get("text_config") or {})
-    said = [part.get(key) for part in parts for key in ("dtype", "torch_dtype")]
+    declared = [part.get(key) for part in parts for key in ("dtype", "torch_dtype")]
     known: tuple[Stored, ...] = get_args(Stored)
-    return next((each for each in known if each in said), "float32")
+    return next((each for each in known if each in declared), "float32")
 
 
 def merge_layers(adapted: Any, name: str, stored: Stored) -> Merged:
     """Merge the adapter of a PEFT model into its base layers, in place, rounded to a type.
-
-    Args:
-        adapted: a ``PeftModel`` whose base has plain (not quantized) layers.
-        name: what to call the adapter in an error.
-        stored: the type.
 
     Raises:
         TrainingError: the adapter changes nothing, or a weight does not fit into the type.
@@ -133,7 +122,7 @@ def merge_layers(adapted: Any, name: str, stored: Stored) -> Merged:
     layers: dict[str, Any] = {
         path: part for path, part in adapted.named_modules() if isinstance(part, BaseTunerLayer)
     }
-    changes, norms, errors, largest = [], [], [], 0.0
+    norms: list[_Norms] = []
     for done, (path, layer) in enumerate(layers.items(), start=1):
         inner = layer.get_base_layer()
         weight = getattr(inner, getattr(layer, "parameter_name", "weight"))  # or stacked experts
@@ -143,39 +132,22 @@ def merge_layers(adapted: Any, name: str, stored: Stored) -> Merged:
             inner.bias.data = inner.bias.data.float()
         with torch.no_grad():
             layer.merge(safe_merge=True)
-        after = weight.data
-        largest = max(largest, _fits(path, after, stored))
-        rounded = after.to(getattr(torch, stored))
-        weight.data = rounded
-        changes.append((after - before).norm().item())
-        norms.append(before.norm().item())
-        errors.append((rounded.float() - after).norm().item())
+        weight.data = _rounded(path, before, weight.data, stored, norms)
         advance(done, len(layers), "layers")
-    return _facts(changes, norms, errors, largest, name, stored)
+    return _facts(norms, name, stored)
 
 
 def round_weights(plain: Any, base: Any, name: str, stored: Stored) -> Merged:
     """Round a model whose own weights were trained, in place.
 
-    Args:
-        plain: the trained model.
-        base: the model it was, to count what has changed.
-        name: what to call the trained one in an error.
-        stored: the type to round to.
-
     Raises:
         TrainingError: nothing has changed, or a weight does not fit into the type.
     """
-    changes, norms, errors, largest = [], [], [], 0.0
+    norms: list[_Norms] = []
     before = dict(base.named_parameters())
-    trained = {key: part.detach().float() for key, part in plain.named_parameters()}
-    store_as(plain, stored)
-    for key, rounded in plain.named_parameters():
-        largest = max(largest, float(trained[key].abs().max()))
-        changes.append((trained[key] - before[key].float()).norm().item())
-        norms.append(before[key].float().norm().item())
-        errors.append((rounded.float() - trained[key]).norm().item())
-    return _facts(changes, norms, errors, largest, name, stored)
+    for key, part in plain.named_parameters():
+        part.data = _rounded(key, before[key].float(), part.detach().float(), stored, norms)
+    return _facts(norms, name, stored)
 
 
 def store_as(model: Any, stored: Stored) -> Any:
@@ -202,14 +174,10 @@ def to_float32(model: Any) -> Any:
 
 
 def save_plain(model: Any, base: BaseModel, output: Path) -> None:
-    """Write a plain model as a folder that transformers, vLLM and converters load.
+    """Write a plain model of one type as a folder that transformers, vLLM and converters load.
 
-    Args:
-        model: a ``PreTrainedModel`` with weights of one type, from :func:`store_as`; what it says
-            about 4 bits is taken off.
-        base: whose tokenizer, template and generation settings go along, byte for byte, but
-            for what :func:`write_serving` changes.
-        output: folder to fill.
+    What the model says about 4 bits is taken off. Tokenizer, template and generation settings of
+    the base go along, byte for byte, but for what :func:`write_serving` changes.
     """
     from transformers.integrations.bitsandbytes import Bnb4bitDeserialize
 
@@ -258,28 +226,42 @@ def served_template(base: BaseModel) -> str | None:
     return switch + " %}{%- endif %}" + template
 
 
-def _facts(
-    changes: list[float],
-    norms: list[float],
-    errors: list[float],
-    largest: float,
-    name: str,
-    stored: Stored,
-) -> Merged:
-    """Sum up the norms of change, weight and rounding of each layer."""
-    delta = math.hypot(*changes)
+class _Norms(NamedTuple):
+    """Norms of a layer's change, of its weight before, and of what rounding loses."""
+
+    change: float
+    before: float
+    error: float
+    largest: float
+    """Absolute value."""
+
+
+def _rounded(name: str, before: Any, after: Any, stored: Stored, norms: list[_Norms]) -> Any:
+    """Return a changed weight rounded to a type, and note its norms."""
+    import torch
+
+    largest = _fits(name, after, stored)
+    rounded = after.to(getattr(torch, stored))
+    change, error = (after - before).norm().item(), (rounded.float() - after).norm().item()
+    norms.append(_Norms(change, before.norm().item(), error, largest))
+    return rounded
+
+
+def _facts(norms: list[_Norms], name: str, stored: Stored) -> Merged:
+    """Sum up the norms of all layers."""
+    delta = math.hypot(*(layer.change for layer in norms))
     if not delta > 0:
         raise TrainingError(
-            f"merge: {name} changes none of {len(changes)} layers (norm of the change {delta}); "
+            f"merge: {name} changes none of {len(norms)} layers (norm of the change {delta}); "
             "expected a trained adapter; look at its training.json and train again"
         )
     return Merged(
-        layers=len(changes),
-        changed=sum(change > 0 for change in changes),
+        layers=len(norms),
+        changed=sum(layer.change > 0 for layer in norms),
         delta_norm=delta,
-        relative_delta=delta / math.hypot(*norms),
-        storage_error=math.hypot(*errors) / delta,
-        largest_weight=largest,
+        relative_delta=delta / math.hypot(*(layer.before for layer in norms)),
+        storage_error=math.hypot(*(layer.error for layer in norms)) / delta,
+        largest_weight=max(layer.largest for layer in norms),
         stored=stored,
     )
 

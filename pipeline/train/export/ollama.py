@@ -44,10 +44,10 @@ class ChatML:
         turns = list(messages)
         if self.system is not None and turns[0]["role"] != "system":
             turns.insert(0, {"role": "system", "content": self.system})
-        said = "".join(
+        text = "".join(
             f"{self.start}{turn['role']}\n{turn['content']}{self.end}\n" for turn in turns
         )
-        return f"{said}{self.start}assistant\n"
+        return f"{text}{self.start}assistant\n"
 
 
 def chatml(tokenizer: Any) -> ChatML:
@@ -81,11 +81,6 @@ def modelfile(pieces: ChatML, weights: str, context: int) -> str:
     """Return a Modelfile: the weights, the template, where to stop, and greedy decoding.
 
     Evaluation decoded greedily and without a repetition penalty, which Ollama has on by default.
-
-    Args:
-        pieces: from :func:`chatml`.
-        weights: name of the GGUF file beside it.
-        context: tokens of the model's context.
     """
     for text in (pieces.start, pieces.end, pieces.system or ""):
         if '"""' in text or "{{" in text:

@@ -67,12 +67,7 @@ def scaled(model: Any, factor: float) -> Iterator[None]:
 
 
 def scale_adapter(adapter: Path, factor: float, output: Path) -> None:
-    """Write a scaled copy of an adapter, with its run card.
-
-    Args:
-        adapter: folder written by the trainer.
-        factor: of the change, above 0; the copy of a copy has the product on its card.
-        output: gets adapter_model.safetensors, adapter_config.json and run_card.json.
+    """Write a scaled copy of an adapter, with its run card: that of a copy has the product.
 
     Raises:
         TrainingError: the method cannot be scaled.

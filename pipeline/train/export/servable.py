@@ -30,10 +30,6 @@ BASE = "base"
 def check_settings(train: TrainSettings, export: ExportSettings) -> None:
     """Refuse, before anything is trained, what ``export.serve_with = "vllm"`` excludes.
 
-    Args:
-        train: resolved.
-        export: what the server is started with.
-
     Raises:
         SettingsError: the method does not end as LoRA, or its rank is not one of the server's.
     """
@@ -52,12 +48,7 @@ def check_settings(train: TrainSettings, export: ExportSettings) -> None:
 
 
 def unservable(config: Mapping[str, Any], max_lora_rank: int) -> list[str]:
-    """Return why vLLM would not serve an adapter, or serve it wrongly; empty when it does.
-
-    Args:
-        config: what adapter_config.json says.
-        max_lora_rank: what the server is started with.
-    """
+    """Return why vLLM would not serve an adapter, or serve it wrongly; empty when it does."""
     kind = config.get("peft_type") or config.get("method")
     if kind != "LORA":
         return [f"it is {kind}, and vLLM serves LoRA"]

@@ -50,16 +50,7 @@ def save_checkpoint(
     best: dict[str, Any],
     random: dict[str, Any],
 ) -> None:
-    """Write the state of a run after a step.
-
-    Args:
-        work: folder of the run's checkpoints.
-        history: what has happened so far.
-        parameters: trainable tensors by name, in the order the optimizer has them.
-        optimizer: the optimizer over these tensors.
-        best: the tensors of the best step.
-        random: :func:`pipeline.train.torch_processes.random_state` of each process.
-    """
+    """Write the state of a run after a step."""
     from safetensors.torch import save_file
 
     folder = work / f"step-{history.step:06d}"

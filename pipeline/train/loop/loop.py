@@ -103,12 +103,7 @@ class Run:
         return history, best
 
     def _step(
-        self,
-        history: History,
-        step: Step,
-        parameters: dict[str, Any],
-        optimizer: Any,
-        loss: Loss,
+        self, history: History, step: Step, parameters: dict[str, Any], optimizer: Any, loss: Loss
     ) -> None:
         """One update: each supervised token of the whole step weighs the same."""
         import torch

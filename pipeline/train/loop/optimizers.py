@@ -13,27 +13,23 @@ BITSANDBYTES = {
 """Name in ``train.optimizer`` -> class of bitsandbytes."""
 
 
-def optimizer_name(wanted: str, device: str) -> str:
+def optimizer_name(choice: str, device: str) -> str:
     """Return the optimizer that ``auto`` stands for, or the one asked for.
-
-    Args:
-        wanted: ``train.optimizer``.
-        device: ``cpu`` or ``cuda``.
 
     Raises:
         TrainingError: a paged optimizer on a CPU, where bitsandbytes would not page.
     """
-    if wanted == "auto":
+    if choice == "auto":
         return "paged_adamw_8bit" if device == "cuda" else "adamw"
-    if wanted.startswith("paged") and device != "cuda":
+    if choice.startswith("paged") and device != "cuda":
         raise TrainingError(
-            f"train.optimizer: {wanted!r} asked for on a {device}; expected a GPU, whose memory it "
+            f"train.optimizer: {choice!r} asked for on a {device}; expected a GPU, whose memory it "
             'pages to the host; set train.optimizer = "auto" or "adamw"'
         )
-    return wanted
+    return choice
 
 
-def make_optimizer(groups: list[dict[str, Any]], wanted: str, device: str, decay: float) -> Any:
+def make_optimizer(groups: list[dict[str, Any]], choice: str, device: str, decay: float) -> Any:
     """Return the optimizer over groups of parameters, each with its learning rate.
 
     Weight decay acts on matrices alone, as is usual since GPT-2: a bias, a norm or an IA3 scale
@@ -42,7 +38,7 @@ def make_optimizer(groups: list[dict[str, Any]], wanted: str, device: str, decay
     import torch
 
     split = [part for group in groups for part in _by_decay(group, decay)]
-    name = optimizer_name(wanted, device)
+    name = optimizer_name(choice, device)
     if name == "adamw":
         return torch.optim.AdamW(split)
     import bitsandbytes
@@ -91,8 +87,8 @@ def restore_optimizer(
                     value = tensors[f"{key}:{name}"]
                     state[key] = value.item() if key == "step" else state[key].copy_(value)
         return
-    for place, value in tensors.items():
-        key, _, name = place.partition(":")
+    for label, value in tensors.items():
+        key, _, name = label.partition(":")
         parameter = parameters[name]
         # The step count stays where AdamW made it, on the CPU.
         optimizer.state[parameter][key] = value.to("cpu" if key == "step" else parameter.device)

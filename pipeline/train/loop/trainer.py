@@ -47,6 +47,12 @@ from pipeline.train.torch_processes import Processes
 from schemas.drops import Drops
 from schemas.pairs import Examples
 
+RECORDED = (
+    "peak_memory_bytes", "train_loss", "validation_loss", "learning_rate", "gradient_norm",
+    "step_speed", "best_step", "stopped_early",
+)  # fmt: skip
+"""What a result has from the history of its run."""
+
 START_ROWS = 64
 """Train rows that a method may take its initial values from."""
 
@@ -108,6 +114,10 @@ class TrainingResult:
         return record
 
 
+@naming_the_setting(
+    "lower train.micro_batch_tokens or train.max_tokens, set train.gradient_checkpointing = "
+    'true, or take train.method = "qlora"; `tuneloop plan` shows what each takes'
+)
 def train(
     examples: DataFrame[Examples],
     base: BaseModel,
@@ -124,8 +134,7 @@ def train(
     was. Before the first step everything of :mod:`pipeline.train.proofs.data` is proven.
 
     Args:
-        examples: chat messages with their split; test rows, if there are any, are only looked at
-            for leaks.
+        examples: chat messages with their split; test rows are only looked at for leaks.
         base: the base model.
         settings: method, schedule and limits.
         model_settings: device and threads.
@@ -140,28 +149,10 @@ def train(
             base model, a proof failed (the message names it), the loss is not a number, or there is
             no memory left.
     """
-    with naming_the_setting(
-        "lower train.micro_batch_tokens or train.max_tokens, set train.gradient_checkpointing = "
-        'true, or take train.method = "qlora"; `tuneloop plan` shows what each takes'
-    ):
-        return _train(examples, base, settings, model_settings, work, output, processes)
-
-
-def _train(
-    examples: DataFrame[Examples],
-    base: BaseModel,
-    settings: TrainSettings,
-    model_settings: ModelSettings,
-    work: Path,
-    output: Path,
-    processes: Processes | None,
-) -> TrainingResult:
     import torch
 
     reset_peak()
     settings = resolved(settings, hidden_size(base.path))
-    assert settings.learning_rate is not None, "resolved"
-    method = METHODS[settings.method]
     proofs = prove_no_leak(examples)
     rows_in = examples.filter(examples["split"] != "test").height
     tokenizer = load_tokenizer(base.path, base.thinking)
@@ -172,21 +163,8 @@ def _train(
     devices = [0] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(settings.seed)
-        model = load_base(base, model_settings, method.quantized)
-        check_rows(rows, model, settings)
-        model = attach_adapter(model, method, settings, rows.train[:START_ROWS]["input_ids"])
-        proofs += prove_targets(model, settings)
-        if method.quantized:
-            proofs.append(prove_four_bits(model, rows.train))
-            if dequantizes_once(settings, model.device.type):
-                dequantize(model)
-        proofs += prove_model(
-            model,
-            rows.train,
-            tokenizer.pad_token_id,
-            packing=settings.packing,
-            rate=parameter_groups(model, settings)[0]["lr"],
-        )
+        model = load_base(base, model_settings, METHODS[settings.method].quantized)
+        model, proven = _prepared(model, rows, settings, tokenizer.pad_token_id)
         card = _run_card(base, tokenizer, settings, rows, model)
         replayed = set(examples.filter(origin="replay")["pair_id"])
         if replayed:
@@ -199,33 +177,42 @@ def _train(
             history, best = Run(
                 model, rows, tokenizer.pad_token_id, settings, work, processes, guide
             ).go(fingerprint)
+    proofs += proven
     if processes:
         proofs.append(prove_equal(processes, model))
-    kept = {"best_step": history.best_step, "steps": history.step}
     if processes is None or processes.first:
+        kept = {"best_step": history.best_step, "steps": history.step}
         save_adapter(model, best, base, output, card | kept)
     return TrainingResult(
-        method=method.name,
+        method=settings.method,
         base_model=base.name,
         trainable_parameters=card["trainable_parameters"],
         supervised_tokens=card["supervised_tokens"],
         tokens_per_second=history.tokens / history.seconds if history.seconds else 0.0,
-        peak_memory_bytes=history.peak_memory_bytes,
-        train_loss=history.train_loss,
-        validation_loss=history.validation_loss,
-        learning_rate=history.learning_rate,
-        gradient_norm=history.gradient_norm,
-        step_speed=history.step_speed,
         fused_layers=fused_layers,
-        best_step=history.best_step,
-        stopped_early=history.stopped_early,
         steps=history.step,
         rows_in=rows_in,
         rows_kept=len(rows.train) + len(rows.validation),
         dropped=rows.dropped,
         proofs=proofs,
         masks=shown_masks(rows, tokenizer),
+        **{name: getattr(history, name) for name in RECORDED},
     )
+
+
+def _prepared(model: Any, rows: Rows, settings: TrainSettings, pad: int) -> tuple[Any, list[Proof]]:
+    """Put the method on a base model and prove that it can be trained on the rows."""
+    method = METHODS[settings.method]
+    check_rows(rows, model, settings)
+    model = attach_adapter(model, method, settings, rows.train[:START_ROWS]["input_ids"])
+    proofs = prove_targets(model, settings)
+    if method.quantized:
+        proofs.append(prove_four_bits(model, rows.train))
+        if dequantizes_once(settings, model.device.type):
+            dequantize(model)
+    rate = parameter_groups(model, settings)[0]["lr"]
+    proofs += prove_model(model, rows.train, pad, packing=settings.packing, rate=rate)
+    return model, proofs
 
 
 def _run_card(

@@ -9,21 +9,13 @@ from typing import Any
 
 from pipeline.settings import TrainSettings
 from pipeline.train.methods.lora import attention_lora
-from pipeline.train.methods.targets import (
-    AFTER_ATTENTION,
-    AFTER_MLP,
-    find_targets,
-    last_layers,
-)
+from pipeline.train.methods.targets import AFTER_ATTENTION, AFTER_MLP, find_targets, last_layers
 
 
 def houlsby(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
     """Put an adapter after attention and one after the MLP of each layer."""
     found = find_targets(model)
-    last = [
-        *last_layers(found.attention, AFTER_ATTENTION),
-        *last_layers(found.mlp, AFTER_MLP),
-    ]
+    last = [*last_layers(found.attention, AFTER_ATTENTION), *last_layers(found.mlp, AFTER_MLP)]
     return _insert(model.requires_grad_(False), settings, last)
 
 

@@ -19,10 +19,6 @@ from pipeline.train.methods.targets import (
 def check_targets(model: Any, settings: TrainSettings) -> None:
     """Refuse a method that cannot be put on a model, before anything is trained.
 
-    Args:
-        model: a base model; its weights are not looked at, so it may be on the meta device.
-        settings: resolved.
-
     Raises:
         TrainingError: the layers that the method works on are not in the model.
     """
@@ -30,7 +26,7 @@ def check_targets(model: Any, settings: TrainSettings) -> None:
 
     method, found = settings.method, find_targets(model)
     linear = found.attention + found.mlp
-    wanted = {
+    needed = {
         "houlsby": last_layers(found.attention, AFTER_ATTENTION)
         and last_layers(found.mlp, AFTER_MLP),
         "pfeiffer": last_layers(found.mlp, AFTER_MLP),
@@ -40,8 +36,8 @@ def check_targets(model: Any, settings: TrainSettings) -> None:
     kind = settings.targets
     if kind is not None:
         of_kind = {"attention": found.attention, "mlp": found.mlp + found.experts}
-        wanted[method] = of_kind.get(kind, linear)
-    if not wanted.get(method, True):
+        needed[method] = of_kind.get(kind, linear)
+    if not needed.get(method, True):
         refuse(model, method, f"has no linear layers that it works on ({listed(found)})")
     if found.experts and method in WITHOUT_EXPERTS and kind != "attention":
         what = f"has experts in one tensor each ({found.experts[0]}), which it cannot change"

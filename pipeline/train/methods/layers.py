@@ -41,10 +41,10 @@ class Bottleneck(nn.Module):
     def __init__(self, base: Any, width: int) -> None:
         super().__init__()
         self.base = base
-        place = base.weight.device
+        device = base.weight.device
         outputs = getattr(base, "out_features", None) or base.nf  # GPT-2's Conv1D
-        self.down = nn.Linear(outputs, width, device=place, dtype=torch.float32)
-        self.up = nn.Linear(width, outputs, device=place, dtype=torch.float32)
+        self.down = nn.Linear(outputs, width, device=device, dtype=torch.float32)
+        self.up = nn.Linear(width, outputs, device=device, dtype=torch.float32)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 

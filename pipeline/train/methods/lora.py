@@ -114,7 +114,7 @@ def eva(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ())
         )
     width = max(map(len, taken))
     ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in taken], device=model.device)
-    real = torch.tensor([[place < len(row) for place in range(width)] for row in taken])
+    real = torch.tensor([[position < len(row) for position in range(width)] for row in taken])
     last: list[tuple[Any, Any]] = []  # query, key and value have one input: decomposed once
 
     def start(layer: Any, inputs: tuple[Any, ...]) -> None:

@@ -1,7 +1,7 @@
-"""A decoder with trained places before each row, called like one without.
+"""Decoder with a trained prefix before each row, called like a decoder without one.
 
-The caller's masks, positions and hidden states are about its own tokens only; the trained places
-are seen by every token and by no one outside. A cache made here holds them at its start.
+Every token attends to the trained prefix; callers never see it: their masks, positions and hidden
+states are about their own tokens. A cache that is made here begins with it.
 """
 
 from collections.abc import Callable
@@ -28,10 +28,10 @@ class Network(nn.Module):
 
     def __init__(self, start: Tensor) -> None:
         super().__init__()
-        width, place = start.shape[1], start.device
+        width, device = start.shape[1], start.device
         self.weight = nn.Parameter(start.detach().float().clone())
-        self.inner = nn.Linear(width, width, device=place, dtype=torch.float32)
-        self.outer = nn.Linear(width, width, device=place, dtype=torch.float32)
+        self.inner = nn.Linear(width, width, device=device, dtype=torch.float32)
+        self.outer = nn.Linear(width, width, device=device, dtype=torch.float32)
         nn.init.zeros_(self.outer.weight)
         nn.init.zeros_(self.outer.bias)
 
@@ -74,17 +74,10 @@ class Prompted(nn.Module):
         use_cache: bool | None = None,
         **more: Any,
     ) -> Any:
-        """Run the decoder, as transformers calls it.
+        """Run the decoder, as transformers calls it; positions count the caller's own tokens.
 
-        Args:
-            input_ids: token ids (rows, tokens), or ``inputs_embeds`` instead.
-            attention_mask: (rows, tokens so far), 1 where there is a token; None: everywhere, or
-                within each packed row, whose positions start anew.
-            position_ids: positions from 0 of the caller's own tokens (rows, tokens).
-            past_key_values: a cache from an earlier call.
-            inputs_embeds: (rows, tokens, width).
-            use_cache: whether to return the cache.
-            more: passed on.
+        Without an attention mask all tokens are seen, or those of the packed row, whose positions
+        start anew.
 
         Returns:
             The decoder's output; last_hidden_state is (rows, tokens, width).

@@ -55,12 +55,7 @@ def prefix(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = 
 
 
 def stored(model: Any, settings: TrainSettings) -> tuple[dict[str, Any], Any]:
-    """Return the tensors of PEFT's file, and the configuration that goes with it.
-
-    Args:
-        model: from one of the functions above, with its trained values.
-        settings: resolved; the method and the number of places.
-    """
+    """Return the tensors of PEFT's file, and the configuration that goes with it."""
     from peft import PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
 
     decoder, shape = model.get_decoder(), model.config
@@ -108,14 +103,14 @@ def _install(model: Any, wrap: Any) -> Any:
     Raises:
         TrainingError: the model keeps its decoder elsewhere.
     """
-    decoder, place = model.get_decoder(), model.base_model_prefix
-    if getattr(model, place, None) is not decoder:
+    decoder, attribute = model.get_decoder(), model.base_model_prefix
+    if getattr(model, attribute, None) is not decoder:
         raise TrainingError(
-            f"prompt learning: the decoder of {type(model).__name__} is not its {place!r}; "
+            f"prompt learning: the decoder of {type(model).__name__} is not its {attribute!r}; "
             "expected a plain causal language model; choose another train.method"
         )
     model.requires_grad_(False)
-    setattr(model, place, wrap(decoder))
+    setattr(model, attribute, wrap(decoder))
     return model
 
 

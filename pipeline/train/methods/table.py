@@ -10,7 +10,8 @@ on yours.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from typing import Any, Literal
 
 from pipeline.core.errors import SettingsError
@@ -74,155 +75,99 @@ FULL_POWER = 1.0
 
 _LINEAR = Preset(learning_rate=1e-3, rank=16, alpha=32, targets="all", dropout=0.0)
 
+_lora = partial(Method, width_power=LOW_RANK_POWER, served_rank=1)
+"""Ends as plain LoRA of one rank."""
+_bottleneck = partial(Method, stored="tensors", mergeable=False, width_power=LOW_RANK_POWER)
+_prompt = partial(Method, stored="prompt", mergeable=False, reads_rows=True)
+
 METHODS = {
     method.name: method
     for method in (
-        Method(
-            "qlora",
-            "LoRA over a base in NF4 (Dettmers et al. 2023)",
-            _LINEAR,
-            lora.lora,
-            quantized=True,
-            width_power=LOW_RANK_POWER,
-            served_rank=1,
+        _lora(
+            "qlora", "LoRA over a base in NF4 (Dettmers et al. 2023)",
+            _LINEAR, lora.lora, quantized=True,
         ),
-        Method(
+        _lora(
             "lora",
             "low-rank change of all linear layers but the head (Hu et al. 2021; shape: LoRA "
             "Without Regret, Schulman et al. 2025)",
-            _LINEAR,
-            lora.lora,
-            width_power=LOW_RANK_POWER,
-            served_rank=1,
+            _LINEAR, lora.lora,
         ),
-        Method(
+        _lora(
             "rslora",
             "LoRA scaled by alpha / sqrt(rank), so that high ranks learn (Kalajdzievski 2023; "
             "rank 64, alpha 64: best LoRA of PEFT's comparison, .513 against .474)",
-            Preset(learning_rate=5e-4, rank=64, alpha=64, targets="all", dropout=0.0),
-            lora.rslora,
-            width_power=LOW_RANK_POWER,
-            served_rank=1,
-            fixed_alpha=True,
+            replace(_LINEAR, learning_rate=5e-4, rank=64, alpha=64), lora.rslora, fixed_alpha=True,
         ),
-        Method(
+        _lora(
             "dora",
             "LoRA on the direction of each weight row and a trained length (Liu et al. 2024)",
-            _LINEAR,
-            lora.dora,
-            width_power=LOW_RANK_POWER,
+            _LINEAR, lora.dora, served_rank=0,
         ),
-        Method(
+        _lora(
             "pissa",
             "LoRA started at the principal singular vectors (Meng et al. 2024); stored as plain "
             "LoRA of twice the rank",
-            Preset(learning_rate=5e-4, rank=16, alpha=16, targets="all", dropout=0.0),
-            lora.pissa,
-            width_power=LOW_RANK_POWER,
-            served_rank=2,
+            replace(_LINEAR, learning_rate=5e-4, alpha=16), lora.pissa, served_rank=2,
         ),
-        Method(
+        _lora(
             "eva",
             "LoRA with A started at the principal directions of each layer's input on train rows "
             "(Paischer et al. 2024), the same rank everywhere",
-            _LINEAR,
-            lora.eva,
-            reads_rows=True,
-            width_power=LOW_RANK_POWER,
-            served_rank=1,
+            _LINEAR, lora.eva, reads_rows=True,
+        ),
+        _lora(
+            "lora_plus", "LoRA with a higher rate for B than for A (ratio 16: Hayou et al. 2024)",
+            replace(_LINEAR, learning_rate=2e-4, rate_ratio=16.0), lora.lora,
         ),
         Method(
-            "lora_plus",
-            "LoRA with a higher rate for B than for A (ratio 16: Hayou et al. 2024)",
-            Preset(
-                learning_rate=2e-4, rank=16, alpha=32, targets="all", dropout=0.0, rate_ratio=16.0
-            ),
-            lora.lora,
-            width_power=LOW_RANK_POWER,
-            served_rank=1,
-        ),
-        Method(
-            "full",
-            "every weight, float32 copies behind weights of the compute type",
-            Preset(learning_rate=1e-4),
-            whole.full,
-            stored="model",
-            width_power=FULL_POWER,
+            "full", "every weight, float32 copies behind weights of the compute type",
+            Preset(learning_rate=1e-4), whole.full, stored="model", width_power=FULL_POWER,
         ),
         Method(
             "selective",
             "norms and biases alone (BitFit, Ben Zaken et al. 2022, has biases; Llama has none)",
-            Preset(learning_rate=3e-3),
-            whole.selective,
-            stored="tensors",
+            Preset(learning_rate=3e-3), whole.selective, stored="tensors",
         ),
-        Method(
+        _bottleneck(
             "houlsby",
             "bottleneck adapters after attention and after the MLP (Houlsby et al. 2019)",
-            Preset(learning_rate=1e-3, bottleneck=64),
-            bottleneck.houlsby,
-            stored="tensors",
-            mergeable=False,
-            width_power=LOW_RANK_POWER,
+            Preset(learning_rate=1e-3, bottleneck=64), bottleneck.houlsby,
         ),
-        Method(
-            "pfeiffer",
-            "bottleneck adapters after the MLP alone (Pfeiffer et al. 2021)",
-            Preset(learning_rate=1e-3, bottleneck=64),
-            bottleneck.pfeiffer,
-            stored="tensors",
-            mergeable=False,
-            width_power=LOW_RANK_POWER,
+        _bottleneck(
+            "pfeiffer", "bottleneck adapters after the MLP alone (Pfeiffer et al. 2021)",
+            Preset(learning_rate=1e-3, bottleneck=64), bottleneck.pfeiffer,
         ),
-        Method(
-            "hybrid",
-            "LoRA on attention, bottleneck adapters on the MLP",
-            Preset(learning_rate=1e-3, rank=16, alpha=32, dropout=0.0, bottleneck=64),
-            bottleneck.hybrid,
-            stored="tensors",
-            mergeable=False,
-            width_power=LOW_RANK_POWER,
+        _bottleneck(
+            "hybrid", "LoRA on attention, bottleneck adapters on the MLP",
+            replace(_LINEAR, targets=None, bottleneck=64), bottleneck.hybrid,
         ),
         Method(
             "ia3",
             "a factor for each output of attention and each input of the MLP (Liu et al. 2022; all "
             "linear layers: .455 against .311 in PEFT's comparison)",
-            Preset(learning_rate=5e-3),
-            lora.ia3,
+            Preset(learning_rate=5e-3), lora.ia3,
         ),
-        Method(
+        _prompt(
             "prefix",
             "trained keys and values before each row (Li & Liang 2021), started at those of a "
             "train row's first tokens",
-            Preset(learning_rate=5e-3, virtual_tokens=20),
-            prompts.prefix,
-            stored="prompt",
-            mergeable=False,
-            reads_rows=True,
-            checkpoints=False,
+            Preset(learning_rate=5e-3, virtual_tokens=20), prompts.prefix, checkpoints=False,
         ),
-        Method(
+        _prompt(
             "prompt",
             "trained embeddings before each row (Lester et al. 2021), started at those of a train "
             "row's first tokens",
-            Preset(learning_rate=1e-2, virtual_tokens=20),
-            prompts.prompt,
-            stored="prompt",
-            mergeable=False,
-            reads_rows=True,
+            Preset(learning_rate=1e-2, virtual_tokens=20), prompts.prompt,
         ),
-        Method(
+        _prompt(
             "p_tuning",
             "prompt tuning through a trained network (Liu et al. 2021), with a skip connection "
             "(Razdaibiedina et al. 2023); the network is not stored",
-            Preset(learning_rate=1e-3, virtual_tokens=20),
-            prompts.p_tuning,
-            stored="prompt",
-            mergeable=False,
-            reads_rows=True,
+            Preset(learning_rate=1e-3, virtual_tokens=20), prompts.p_tuning,
         ),
     )
-}
+}  # fmt: skip
 """Every method by its name in ``train.method``."""
 
 
@@ -245,10 +190,6 @@ def resolved(settings: TrainSettings, width: int = PRESET_WIDTH) -> TrainSetting
     """Return the settings with the method's preset in the place of what is empty.
 
     What the method has no use for stays empty. Resolving twice changes nothing.
-
-    Args:
-        settings: of the project.
-        width: hidden size of the base model, for the learning rate.
 
     Raises:
         SettingsError: a setting is given that the method does not use.
@@ -291,10 +232,6 @@ def of_method(
 def parameter_groups(model: Any, settings: TrainSettings) -> list[dict[str, Any]]:
     """Return the trainable parameters as groups for an optimizer, in a fixed order.
 
-    Args:
-        model: from :attr:`Method.build`.
-        settings: resolved.
-
     Returns:
         Groups with ``params`` and the full rate ``lr``; two of them for LoRA+, else one.
     """
@@ -306,7 +243,4 @@ def parameter_groups(model: Any, settings: TrainSettings) -> list[dict[str, Any]
         return [{"params": [part for _, part in trained], "lr": rate}]
     faster = [part for name, part in trained if "lora_B" in name]
     others = [part for name, part in trained if "lora_B" not in name]
-    return [
-        {"params": others, "lr": rate},
-        {"params": faster, "lr": rate * settings.rate_ratio},
-    ]
+    return [{"params": others, "lr": rate}, {"params": faster, "lr": rate * settings.rate_ratio}]

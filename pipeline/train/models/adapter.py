@@ -41,13 +41,8 @@ def attach_adapter(
 ) -> Any:
     """Put a method on a base model, ready to train.
 
-    The initial values come from torch's random state, or from the rows.
-
-    Args:
-        model: a base model, in 4 bits when the method wants it so; it is changed in place.
-        method: from the table.
-        settings: resolved here for the width of the embedded model, if they are not.
-        rows: token ids of train rows, for methods that start from them.
+    The model is changed in place. Its initial values come from torch's random state, or from the
+    rows, which are token ids.
 
     Raises:
         SettingsError: a setting is given that the method does not use.
@@ -83,14 +78,8 @@ def save_adapter(
 ) -> None:
     """Write adapter and run card; equal runs give equal bytes, on every machine.
 
-    Args:
-        model: from :func:`attach_adapter`; its parameters take the given values. It computes the
-            same afterwards, but is not for training any more.
-        tensors: values of the trainable parameters.
-        base: named in adapter_config.json instead of its path.
-        output: gets adapter_model.safetensors and adapter_config.json (a whole model:
-            model.safetensors and config.json) and, last, run_card.json.
-        card: what the run card says.
+    The model of :func:`attach_adapter` takes the given values of its trainable parameters. It
+    computes the same afterwards, but is not for training any more. The run card is written last.
     """
     import torch
 
@@ -130,14 +119,9 @@ def load_adapter(
 ) -> tuple[Any, Any]:
     """Load the base model with an adapter as it was trained, for evaluation and serving.
 
-    Args:
-        base: the base model.
-        adapter: folder written by the trainer; None loads the base alone.
-        model_settings: device and threads.
-        quantized: whether the base is in NF4; None takes what the run card says, and plain
-            weights when there is no adapter.
-        dequantized: unpack the NF4 weights once into the compute type: the same numbers as in
-            training (logits equal bit for bit, tested), and faster, for 2 bytes a parameter.
+    The base alone for None. Whether it is in NF4 is what the run card says, else ``quantized``.
+    NF4 weights are unpacked once into the compute type unless ``dequantized`` is false: the same
+    numbers as in training (logits equal bit for bit, tested), and faster, for 2 bytes a parameter.
 
     Returns:
         The model in evaluation mode without gradients, and its tokenizer.

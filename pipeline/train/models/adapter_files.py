@@ -19,14 +19,7 @@ _PARAMETRIZED = re.compile(r"\.parametrizations\.(\w+)\.original$")
 
 
 def store(model: Any, settings: TrainSettings, base_name: str, output: Path) -> None:
-    """Write a trained model's weights and configuration.
-
-    Args:
-        model: with its trained values; frozen parts are written as plain weights in place.
-        settings: resolved.
-        base_name: what the configuration calls the base.
-        output: an existing folder.
-    """
+    """Write a trained model's weights and configuration."""
     method = METHODS[settings.method]
     plain_lora(model)
     if method.stored == "model":

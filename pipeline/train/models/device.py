@@ -27,11 +27,7 @@ def choose_device(settings: ModelSettings) -> str:
 
 
 def unusable_gpu(devices: Path = Path("/dev")) -> str:
-    """Return why torch cannot use the NVIDIA GPU that this machine has; empty when it can.
-
-    Args:
-        devices: where the driver shows its GPUs (Linux); elsewhere its own program tells.
-    """
+    """Return why torch cannot use the NVIDIA GPU that this machine has; empty when it can."""
     import torch
 
     there = any(devices.glob("nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None
@@ -60,9 +56,9 @@ def describe_device(settings: ModelSettings) -> str:
         return f"device: cuda ({found.name}, {found.total_memory / 2**30:.0f} GiB, {kind})"
     kind = str(compute_dtype("cpu")).removeprefix("torch.")
     threads = torch.get_num_threads()
-    said = f"device: cpu ({threads} thread{'s' * (threads > 1)}, {kind})"
+    line = f"device: cpu ({threads} thread{'s' * (threads > 1)}, {kind})"
     reason = unusable_gpu() if settings.device == "auto" else ""
-    return f"{said}; {reason}" if reason else said
+    return f"{line}; {reason}" if reason else line
 
 
 def compute_dtype(device: str) -> Any:

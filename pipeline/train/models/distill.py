@@ -20,10 +20,6 @@ from pipeline.train.models.device import choose_device
 def find_teacher(settings: TrainSettings, models_dir: Path) -> BaseModel | None:
     """Return the model that is distilled from; None when there is none, or its weight is 0.
 
-    Args:
-        settings: distill_model and distill_weight.
-        models_dir: where digests are kept.
-
     Raises:
         TrainingError: the folder is no model.
     """
@@ -58,15 +54,7 @@ def distilled_loss(
     batch: tuple[Any, ...],
     share_prefix: bool = False,
 ) -> Loss:
-    """Return the loss function of a student.
-
-    Args:
-        model: the student.
-        teacher: from :func:`load_teacher`.
-        settings: distill_weight and distill_temperature.
-        batch: token ids, labels and maybe positions, as for the loss.
-        share_prefix: as for :func:`pipeline.train.batch.loss.supervised_logits`.
-    """
+    """Return the loss function of a student."""
     from torch.nn.functional import cross_entropy
 
     student = supervised_logits(model, *batch, share_prefix=share_prefix)
@@ -76,11 +64,11 @@ def distilled_loss(
     def loss(input_ids: Any, labels: Any, position_ids: Any = None) -> Any:
         import torch
 
-        wanted = labels[:, 1:] != IGNORED
-        logits = student(input_ids, wanted, position_ids).float()
+        supervised = labels[:, 1:] != IGNORED
+        logits = student(input_ids, supervised, position_ids).float()
         with torch.no_grad():
-            target = guide(input_ids, wanted, position_ids).float()
-        words = cross_entropy(logits, labels[:, 1:][wanted], reduction="sum")
+            target = guide(input_ids, supervised, position_ids).float()
+        words = cross_entropy(logits, labels[:, 1:][supervised], reduction="sum")
         apart = divergence(logits, target, settings.distill_temperature)
         return (1 - weight) * words + weight * apart
 

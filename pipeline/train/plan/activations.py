@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from pipeline.settings import TrainSettings
 from pipeline.train.batch.batches import PIECE
-from pipeline.train.plan.parameters import PROMPTS, sites
-from pipeline.train.plan.shapes import Linear, Shape
+from pipeline.train.plan.shapes import PROMPTS, Linear, Shape, sites
 
 FLOAT32 = 4
 """Bytes of a value: adapters, norms and the loss are computed in float32."""
@@ -58,14 +57,7 @@ def largest_batch(
     *,
     packing: bool = False,
 ) -> Batch:
-    """Return the pass with the most tokens, padding included.
-
-    Args:
-        passes: row numbers of each pass.
-        lengths: tokens of each row.
-        supervised: trained tokens of each row.
-        packing: the rows of a pass are joined into one.
-    """
+    """Return the pass with the most tokens, padding included."""
 
     def of(rows: Sequence[int]) -> Batch:
         long, trained = [lengths[row] for row in rows], sum(supervised[row] for row in rows)
@@ -79,14 +71,9 @@ def largest_batch(
 def activation_bytes(
     shape: Shape, settings: TrainSettings, batch: Batch, value: int, *, cpu: bool = False
 ) -> int:
-    """Return the bytes that a forward pass keeps, without the logits.
+    """Return the bytes that a forward pass keeps, without the logits, for values of 2 or 4 bytes.
 
-    Args:
-        shape: of the base model.
-        settings: resolved.
-        batch: the pass.
-        value: bytes of a value of the compute type, 2 or 4.
-        cpu: whether it runs on a CPU, with attention in blocks where it computes bfloat16.
+    On a CPU, attention is in blocks where it computes bfloat16.
     """
     method, places = settings.method, settings.virtual_tokens or 0
     tokens = batch.tokens + (places if method in ("prompt", "p_tuning") else 0)
@@ -196,12 +183,6 @@ def _inputs(shape: Shape, layers: tuple[Linear, ...], value: int, own: int) -> i
 
     Layers with one input share it, and o_proj's is counted with attention; but where LoRA computes
     in another type than the base, each layer makes a copy of its own.
-
-    Args:
-        shape: of the base model.
-        layers: with LoRA on them.
-        value: bytes of a value of the base.
-        own: bytes of a value of LoRA's products.
     """
     if value < own:
         return sum(own * layer.inputs for layer in layers)

@@ -2,13 +2,25 @@
 
 import os
 import platform
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pipeline.core.errors import SettingsError
 from pipeline.train.plan.catalogue import CARDS
-from pipeline.train.plan.duration import CPU_RATES, CPU_UTILISATION, GPU_UTILISATION, measure_flops
+
+GPU_UTILISATION = 0.4
+"""Share of a card's dense peak that training reaches: 0.3 to 0.5 is usual with SDPA attention and
+without custom kernels (PaLM, Chowdhery et al. 2022, reports 0.21 to 0.46 for large runs)."""
+
+CPU_UTILISATION = 0.5
+"""Share of the rate of large matrix products that the loop reaches: with it ``tuneloop plan
+--measure`` foresees for LoRA on the embedded model about what ``make bench`` does."""
+
+CPU_RATES = {2: 200.0, 4: 80.0}
+"""Gigaflops of a large matrix product on 2 cores with AVX512-BF16, by bytes of a value; what is
+assumed when nothing is measured (``--measure``)."""
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 """Of /proc/cpuinfo; what :func:`pipeline.train.models.base_model.compute_dtype` asks torch for."""
@@ -49,13 +61,7 @@ def card(name: str) -> Hardware:
             f"plan: graphics card {name!r} is not known; expected one of {', '.join(CARDS)}; "
             "choose the one that is nearest in memory"
         )
-    found = CARDS[key]
-    about = f"{found.teraflops:g} TFLOPS x {GPU_UTILISATION:.0%} assumed ({found.source})"
-    if not found.bfloat16:
-        about += "; no bfloat16 in hardware: computes in float32"
-    flops = found.teraflops * 1e12 * GPU_UTILISATION
-    value = 2 if found.bfloat16 else 4
-    return Hardware(key, "gpu", found.gigabytes * 2**30, value, flops, about)
+    return gpu(key, CARDS[key].gigabytes * 2**30, bfloat16=CARDS[key].bfloat16)
 
 
 def training_machine(device: str) -> Hardware:
@@ -64,9 +70,9 @@ def training_machine(device: str) -> Hardware:
         return this_machine()
     import torch
 
-    found = torch.cuda.get_device_properties(0)
+    properties = torch.cuda.get_device_properties(0)
     bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    return gpu(found.name, found.total_memory, bfloat16=bfloat16)
+    return gpu(properties.name, properties.total_memory, bfloat16=bfloat16)
 
 
 def gpu(name: str, memory: int, *, bfloat16: bool) -> Hardware:
@@ -75,16 +81,14 @@ def gpu(name: str, memory: int, *, bfloat16: bool) -> Hardware:
     alike = [each for key, each in CARDS.items() if key.partition("-")[0] in spelt]
     nearest = min(alike or CARDS.values(), key=lambda each: abs(each.gigabytes * 2**30 - memory))
     about = f"{nearest.teraflops:g} TFLOPS x {GPU_UTILISATION:.0%} assumed ({nearest.source})"
+    if not bfloat16:
+        about += "; no bfloat16 in hardware: computes in float32"
     flops = nearest.teraflops * 1e12 * GPU_UTILISATION
     return Hardware(name, "gpu", memory, 2 if bfloat16 else 4, flops, about)
 
 
 def this_machine(measure: bool = False) -> Hardware:
-    """Return the CPU of this machine with its memory.
-
-    Args:
-        measure: time matrix products for a second; otherwise their rate is assumed.
-    """
+    """Return the CPU of this machine with its memory, and its rate: assumed unless measured."""
     import psutil  # type: ignore[import-untyped]
 
     value = 2 if _has_bfloat16() else 4
@@ -110,3 +114,18 @@ def _has_bfloat16() -> bool:
     from pipeline.train.models.device import compute_dtype
 
     return bool(compute_dtype("cpu") == torch.bfloat16)
+
+
+def measure_flops(value: int, seconds: float = 1.0) -> float:
+    """Measure the operations a second of large matrix products of 2- or 4-byte values here."""
+    import torch
+
+    dtype = torch.bfloat16 if value == 2 else torch.float32
+    left, right = torch.ones(512, 1536, dtype=dtype), torch.ones(1536, 576, dtype=dtype)
+    _ = left @ right  # the first call packs and plans
+    began, done = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        for _ in range(10):
+            _ = left @ right
+        done += 10
+    return done * 2 * 512 * 1536 * 576 / (time.perf_counter() - began)

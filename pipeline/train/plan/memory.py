@@ -1,13 +1,15 @@
 """The peak memory of a training, item by item."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.settings import TrainSettings
+from pipeline.train.methods import METHODS
 from pipeline.train.models.quantized import dequantizes_once
 from pipeline.train.plan.activations import FLOAT32, Batch, activation_bytes, logits_bytes
-from pipeline.train.plan.parameters import BASE, trainable_parameters
-from pipeline.train.plan.shapes import Shape, read_folder
+from pipeline.train.plan.shapes import BASE, Shape, read_folder, trainable_parameters
+
+Kind = Literal["cpu", "gpu"]
 
 NF4_BYTES = 0.5 + 1 / 64 + FLOAT32 / (64 * 256)
 """Bytes of a weight in NF4 with double quantization: 4 bits, an 8-bit scale for each block of 64,
@@ -41,38 +43,22 @@ class Item:
     about: str
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What the training runs on, as far as memory goes."""
-
-    kind: Literal["cpu", "gpu"]
-    value: int
-    """Bytes of a value of the compute type: 2 for bfloat16, 4 for float32."""
-    shards: int = 1
-    """Processes over which FSDP spreads weights, gradients and moments; DDP spreads nothing."""
-
-
 def memory(
-    shape: Shape, settings: TrainSettings, quantized: bool, batch: Batch, machine: Machine
+    shape: Shape, settings: TrainSettings, batch: Batch, kind: Kind, value: int
 ) -> tuple[Item, ...]:
     """Return what is in memory at the peak of a training step; the sum is the peak.
 
-    Args:
-        shape: of the base model.
-        settings: resolved.
-        quantized: whether the linear layers are in NF4.
-        batch: the largest forward pass.
-        machine: where.
+    A value of the compute type has 2 bytes (bfloat16) or 4.
 
     Raises:
         TrainingError: a model that is distilled from cannot be counted.
     """
-    value, trained = machine.value, trainable_parameters(shape, settings)
-    moments = moment_bytes(settings, machine.kind)
+    trained, moments = trainable_parameters(shape, settings), moment_bytes(settings, kind)
+    quantized = METHODS[settings.method].quantized
     whole = settings.method in BASE
     frozen = shape.parameters - (trained if whole else 0)
     items = []
-    once = dequantizes_once(settings, {"cpu": "cpu", "gpu": "cuda"}[machine.kind])
+    once = dequantizes_once(settings, {"cpu": "cpu", "gpu": "cuda"}[kind])
     if quantized and not once:
         linear = shape.linear_parameters
         rest = (frozen - linear) * value
@@ -97,17 +83,12 @@ def memory(
         Item("optimizer", round(trained * moments), f"two moments of AdamW, {moments:.3g} bytes"),
         Item("best step", trained * FLOAT32, "what is kept of the best step so far"),
     ]
-    if machine.shards > 1:  # all but the copy of the best step, which the first process gathers
-        items = [
-            item if item.name == "best step" else replace(item, bytes=item.bytes // machine.shards)
-            for item in items
-        ]
-    activations = activation_bytes(shape, settings, batch, value, cpu=machine.kind == "cpu")
+    activations = activation_bytes(shape, settings, batch, value, cpu=kind == "cpu")
     logits = logits_bytes(shape, settings, batch.supervised, value)
     workspace = _workspace(shape, settings, quantized and not once, batch, value)
-    retained = CPU_RETAINED if machine.kind == "cpu" else GPU_RETAINED
+    retained = CPU_RETAINED if kind == "cpu" else GPU_RETAINED
     slack = round(retained * (activations + logits + workspace))
-    runtime = CPU_RUNTIME if machine.kind == "cpu" else GPU_RUNTIME
+    runtime = CPU_RUNTIME if kind == "cpu" else GPU_RUNTIME
     return (
         *items,
         Item("activations", activations, "kept for the backward pass"),
@@ -118,7 +99,7 @@ def memory(
     )
 
 
-def moment_bytes(settings: TrainSettings, kind: Literal["cpu", "gpu"]) -> float:
+def moment_bytes(settings: TrainSettings, kind: Kind) -> float:
     """Return the bytes of both moments of a parameter.
 
     In 8 bits a value has a byte, and a block of 256 a float32 scale (Dettmers et al. 2022). Paged

@@ -31,13 +31,6 @@ def prove_model(
 ) -> list[Proof]:
     """Probe a model with a fresh adapter; leaves weights, mode and random state as they were.
 
-    Args:
-        model: the model as it will be trained.
-        rows: train rows, some of which are used.
-        pad: id of the padding token.
-        packing: whether rows will be packed; else they are padded.
-        rate: learning rate at its peak.
-
     Raises:
         TrainingError: by name: packed or padded logits, gradients, adapter.
     """

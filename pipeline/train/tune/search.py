@@ -23,9 +23,8 @@ from pipeline.settings import ModelSettings, TrainSettings, TuneSettings
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.peak_memory import free_memory, naming_the_setting
 from pipeline.train.plan.hardware import Hardware
-from pipeline.train.plan.memory import Machine, memory, total
-from pipeline.train.plan.parameters import LORA
-from pipeline.train.plan.shapes import Shape
+from pipeline.train.plan.memory import memory, total
+from pipeline.train.plan.shapes import LORA, Shape
 from pipeline.train.tune.start import RATE_FACTORS, Start, Workload, candidate, ranks_around
 from schemas.pairs import Examples
 
@@ -63,14 +62,7 @@ class _OutOfTime(Exception):
 
 
 def search(job: Job, folder: Path, say: Callable[[str], None], listener: Listener) -> Any:
-    """Run trials until their number or the budget is reached; returns the study.
-
-    Args:
-        job: what is tuned.
-        folder: journal, checkpoints and adapters of the trials.
-        say: told of each trial as it ends.
-        listener: told of the steps of each trial.
-    """
+    """Run trials until their number or the budget is reached; returns the study."""
     study = open_study(folder, job.tune)
     if not study.get_trials(deepcopy=False):
         study.enqueue_trial(_first(job))
@@ -165,21 +157,20 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
     from optuna.trial import TrialState
 
     from pipeline.train.loop.trainer import train
-    from pipeline.train.methods import METHODS
 
     settings = candidate(job.train, _suggest(trial, job), job.shape.hidden)
     names = ("method", "rank", "targets", "learning_rate")
     trial.set_user_attr("settings", {name: getattr(settings, name) for name in names})
-    quantized = METHODS[settings.method].quantized
-    machine = Machine(job.hardware.kind, job.hardware.value)
-    peak = total(memory(job.shape, settings, quantized, job.workload.largest, machine))
+    machine = job.hardware
+    items = memory(job.shape, settings, job.workload.largest, machine.kind, machine.value)
+    peak = total(items)
     trial.set_user_attr("bytes", peak)
     if peak > job.memory_limit:
         stopped = f"would take {peak / 1e9:.1f} GB of {job.memory_limit / 1e9:.1f}"
         trial.set_user_attr("stopped", stopped)
         study.tell(trial, state=TrialState.PRUNED)
         return
-    clock = _Clock(study, trial, job.tune)
+    clock = _Clock(study, trial)
 
     def listen(done: int, whole: int, unit: str) -> None:
         listener(done, whole, unit)
@@ -243,18 +234,13 @@ def validation_loss_at(work: Path, step: int) -> float:
         ) from error
 
 
-@dataclass
 class _Clock:
-    """What a trial has behind it, kept with it, so that it is not lost with the process."""
+    """Time of a trial, stored with the trial, so that it is not lost with the process."""
 
-    study: Any
-    trial: Any
-    tune: TuneSettings
-
-    def __post_init__(self) -> None:
-        self.began = time.monotonic()
-        self.before = float(self.trial.user_attrs.get("seconds", 0.0))
-        self.others = spent_seconds(self.study) - self.before
+    def __init__(self, study: Any, trial: Any) -> None:
+        self.study, self.trial, self.began = study, trial, time.monotonic()
+        self.before = float(trial.user_attrs.get("seconds", 0.0))
+        self.others = spent_seconds(study) - self.before
 
     def spent(self) -> float:
         """Return the time of all trials."""

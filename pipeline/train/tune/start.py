@@ -11,8 +11,7 @@ from pipeline.train.methods import METHODS, of_method, rate_at
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.plan.activations import Batch, largest_batch
 from pipeline.train.plan.estimate import BITS_PER_PARAMETER, BITS_PER_TOKEN, LARGE_SHARE
-from pipeline.train.plan.parameters import LORA
-from pipeline.train.plan.shapes import Shape
+from pipeline.train.plan.shapes import LORA, Shape
 from schemas.pairs import Examples
 
 RANKS = (8, 16, 32, 64, 128, 256)
@@ -34,14 +33,10 @@ class Start:
 
 
 def closed_form(shape: Shape, supervised: int) -> Start:
-    """Return the rank whose parameters hold what the supervised tokens ask for.
+    """Return the rank whose parameters hold what the supervised tokens of an epoch ask for.
 
     About 2 bits a parameter against 1 bit a token; at most 5 % of the base's parameters, at least
     rank 8.
-
-    Args:
-        shape: of the base model.
-        supervised: trained tokens of one epoch.
     """
     per_rank = shape.layers * sum(layer.inputs + layer.outputs for layer in shape.block)
     needed = supervised * BITS_PER_TOKEN / BITS_PER_PARAMETER / per_rank
@@ -63,18 +58,12 @@ def rate_of(method: str, width: int) -> float:
 
 def ranks_around(start: Start) -> tuple[int, ...]:
     """Return the ranks to choose from."""
-    place = RANKS.index(start.rank)
-    return tuple(RANKS[place + step] for step in RANK_STEPS if 0 <= place + step < len(RANKS))
+    position = RANKS.index(start.rank)
+    return tuple(RANKS[position + step] for step in RANK_STEPS if 0 <= position + step < len(RANKS))
 
 
 def candidate(train: TrainSettings, chosen: dict[str, Any], width: int) -> TrainSettings:
-    """Return resolved training settings with a choice of the search in them.
-
-    Args:
-        train: of the project; what the search does not choose stays.
-        chosen: method, rate (a factor), and for LoRA and its kin rank and targets.
-        width: hidden size of the base model.
-    """
+    """Return resolved training settings with a choice of the search in them."""
     method = chosen["method"]
     changed = {"learning_rate": float(f"{rate_of(method, width) * chosen['rate']:.3g}")}
     changed |= {name: chosen[name] for name in ("rank", "targets") if method in LORA}

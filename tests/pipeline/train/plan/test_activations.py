@@ -7,8 +7,7 @@ import pytest
 from pipeline.settings import TrainSettings
 from pipeline.train.methods import METHODS, resolved
 from pipeline.train.plan.activations import Batch, activation_bytes, states_bytes
-from pipeline.train.plan.parameters import trainable_parameters
-from pipeline.train.plan.shapes import read_folder
+from pipeline.train.plan.shapes import read_folder, trainable_parameters
 
 TOKENS, SUPERVISED = 192, 16
 

@@ -8,8 +8,7 @@ from pipeline.settings import TrainSettings
 from pipeline.train.launch import launch_config, write_launch_config
 from pipeline.train.plan.activations import Batch, full_batch, largest_batch
 from pipeline.train.plan.catalogue import CATALOGUE
-from pipeline.train.plan.duration import flops_per_token
-from pipeline.train.plan.estimate import Work, plan, settings_for
+from pipeline.train.plan.estimate import Work, flops_per_token, plan, settings_for
 from pipeline.train.plan.hardware import card, gpu, this_machine, training_machine
 from pipeline.train.plan.shapes import read_shape
 

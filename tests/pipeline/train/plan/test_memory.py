@@ -7,7 +7,7 @@ from pipeline.train.methods import METHODS, resolved
 from pipeline.train.plan.activations import Batch
 from pipeline.train.plan.catalogue import CATALOGUE
 from pipeline.train.plan.document import convention, litgpt
-from pipeline.train.plan.memory import Machine, memory, total
+from pipeline.train.plan.memory import memory, total
 from pipeline.train.plan.shapes import read_folder, read_shape
 from tests.benchmarks.plan_accuracy import measure
 
@@ -31,7 +31,7 @@ def test_the_items_of_every_method_add_up_from_135m_to_70b(method):
     settings, batch, peaks = resolved(TrainSettings(method=method)), Batch(1, 512, 128), []
     for name in ("135m", "1.7b", "7b", "13b", "70b"):
         shape = read_shape(CATALOGUE[name].config, name)
-        items = memory(shape, settings, METHODS[method].quantized, batch, Machine("gpu", 2))
+        items = memory(shape, settings, batch, "gpu", 2)
         assert all(item.bytes >= 0 for item in items)
         assert len({item.name for item in items}) == len(items)
         peaks.append(total(items))
@@ -42,7 +42,7 @@ def test_a_teacher_that_is_distilled_from_counts_with_its_weights_and_whole_logi
     shape, batch = read_folder(tiny_base.path), Batch(1, 512, 400)
     settings = resolved(TrainSettings(method="lora"))
     alone, guided, unused = (
-        {item.name: item.bytes for item in memory(shape, used, False, batch, Machine("cpu", 2))}
+        {item.name: item.bytes for item in memory(shape, used, batch, "cpu", 2)}
         for used in (
             settings,
             settings.model_copy(update={"distill_model": tiny_base.path}),
@@ -54,31 +54,22 @@ def test_a_teacher_that_is_distilled_from_counts_with_its_weights_and_whole_logi
     assert unused == alone
 
 
-def test_fsdp_spreads_weights_and_ddp_does_not():
-    settings, batch = resolved(TrainSettings(method="full")), Batch(1, 512, 128)
-    alone = memory(SEVEN, settings, False, batch, Machine("gpu", 2))
-    spread = memory(SEVEN, settings, False, batch, Machine("gpu", 2, shards=4))
-    sizes = [{item.name: item.bytes for item in items} for items in (alone, spread)]
-    assert sizes[1]["optimizer"] == sizes[0]["optimizer"] // 4
-    assert sizes[1]["activations"] == sizes[0]["activations"]
-
-
 def test_the_peak_of_a_real_training_is_met_within_a_tenth(tiny_base, tmp_path):
     found = measure("lora", str(tiny_base.path), str(tmp_path), threads=1)
     assert sum(found["items"].values()) == pytest.approx(found["peak"], rel=0.1)
 
 
 def test_a_4_bit_base_that_is_unpacked_once_counts_as_a_plain_one():
-    batch, quantized = Batch(1, 512, 128), METHODS["qlora"].quantized
+    batch = Batch(1, 512, 128)
     once, each_time = (
         {
             item.name: item.bytes
             for item in memory(
                 SEVEN,
                 resolved(TrainSettings(method="qlora", dequantize=how)),
-                quantized,
                 batch,
-                Machine("cpu", 2),
+                "cpu",
+                2,
             )
         }
         for how in ("auto", "each_time")
