@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.engine.artifacts import send_artifacts
 from flows.engine.console import console
@@ -23,6 +23,7 @@ from flows.views.examples import (
 )
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home
+from pipeline.core.record import Record
 from pipeline.drift.baseline import spreads
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from pipeline.evaluate.comparison import Comparison
     from pipeline.evaluate.gate.gate import Judged
     from pipeline.train.tune.choice import Choice
+
+R = TypeVar("R", bound=Record)
 
 FUNNEL = {
     "documents read": "ingest",
@@ -71,7 +74,7 @@ def write_report(
         run=_run(run),
         stages=_stages(run),
         funnel=_funnel(run),
-        teacher=_teacher(run),
+        teacher=_read(contents.Teacher, run.usage),
         review=_review(run),
         splits=_splits(run),
         training=_training(run),
@@ -135,36 +138,19 @@ def _funnel(run: Run) -> tuple[contents.Count, ...]:
     )
 
 
-def _teacher(run: Run) -> contents.Teacher | None:
-    if run.usage is None:
-        return None
-    return contents.Teacher(
-        calls=run.usage.calls,
-        cached=run.usage.cached,
-        prompt_tokens=run.usage.prompt_tokens,
-        completion_tokens=run.usage.completion_tokens,
-    )
-
-
 def _review(run: Run) -> contents.Review | None:
     if "settle" not in run.datasets or run.queue is None:
         return None
     metrics = _facts(run, "settle").metrics
     status = run.queue.status()
     decisions = [name for name in ("accepted", "returned", "undecided") if metrics[f"batch_{name}"]]
+    queued = ("queued", "open", "done", "skipped", "bounced")
+    counted = ("accepted", "edited", "rejected", "sample_reviewed", "sample_rejected")
     return contents.Review(
         require=run.settings.review.require,
-        queued=status.queued,
-        open=status.open,
-        done=status.done,
-        skipped=status.skipped,
-        bounced=status.bounced,
-        accepted=int(metrics["accepted"]),
-        edited=int(metrics["edited"]),
-        rejected=int(metrics["rejected"]),
+        **{name: getattr(status, name) for name in queued},
+        **{name: int(metrics[name]) for name in counted},
         disagreed=int(metrics["reviewers_disagree"]),
-        sample_reviewed=int(metrics["sample_reviewed"]),
-        sample_rejected=int(metrics["sample_rejected"]),
         error_bound=metrics["error_bound"],
         decision=decisions[0] if decisions else "",
         folder=str(run.home / "reviews"),
@@ -186,9 +172,7 @@ def _training(run: Run) -> contents.Training | None:
         return None
     path = run.store.path(run.datasets["train"]) / "training.json"
     facts = json.loads(path.read_text("utf-8"))
-    return contents.Training(
-        **{key: facts[key] for key in contents.Training.model_fields if key in facts}
-    )
+    return contents.Training.model_validate(facts, extra="ignore")
 
 
 def _judgement(run: Run, judged: "Judged") -> dict[str, Any]:
@@ -240,3 +224,8 @@ def _lineage(run: Run) -> contents.Lineage:
 def _facts(run: Run, stage: str) -> Any:
     dataset = run.datasets[stage]
     return run.store.manifest(dataset.name, dataset.fingerprint).facts
+
+
+def _read(kind: type[R], found: object | None) -> R | None:
+    """Read the section of a report out of an object with its fields."""
+    return None if found is None else kind.model_validate(found, from_attributes=True)

@@ -11,7 +11,6 @@ from pipeline.report import (
     compared,
     drift_words,
     evaluation_text,
-    proofs,
     text,
     tune,
     words,
@@ -21,6 +20,8 @@ from pipeline.report.drift_view import view
 from pipeline.report.history import mark
 
 TEMPLATE = Path(__file__).parent / "template.html"
+COUNTED_PROOFS = ("stop token", "gradients", "template", "leak", "rows without supervised tokens")
+"""Proofs whose value and threshold are numbers of rows, tokens or tensors."""
 
 
 def render(report: Report) -> str:
@@ -72,7 +73,7 @@ def render(report: Report) -> str:
         metrics=evaluation_text.metrics(report.evaluation) if report.evaluation else [],
         notes=evaluation_text.notes(report.evaluation) if report.evaluation else [],
         worst=_worst(report.evaluation) if report.evaluation else {},
-        proofs=proofs.view(report.training),
+        counted_proofs=COUNTED_PROOFS,
         plots=_plots(report.evaluation) if report.evaluation else {},
         words=words,
         compared=compared,
