@@ -60,16 +60,7 @@ def write_report(
     comparison: "Comparison | None" = None,
     tuning: "Choice | None" = None,
 ) -> contents.Report:
-    """Build the report of a run, write report.html and report.json, send artifacts.
-
-    Args:
-        run: the run.
-        judged: what evaluation and gate said, when there was one.
-        drift: what the monitor decided.
-        retrain: why a retrain started, and what came of it.
-        comparison: several trainings side by side.
-        tuning: what a search for the best training found.
-    """
+    """Build the report of a run, write report.html and report.json, send artifacts."""
     report = contents.Report(
         run=_run(run),
         stages=_stages(run),

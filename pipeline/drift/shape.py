@@ -49,11 +49,6 @@ def shape(
 
     ``loss`` is left out: it is measured on a sample only, and has a test of its own.
 
-    Args:
-        reference: rows of DriftFeatures.
-        window: rows of DriftFeatures.
-        settings: alpha, q, min_auc, permutations, calibration_draws and seed are used.
-
     Returns:
         A shift for each feature that varies or moved, in the order of FEATURES, then null rates,
         then shares; and the test over all of them, None when nothing varies.

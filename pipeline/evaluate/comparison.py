@@ -100,11 +100,6 @@ def compare_candidates(
     The loss of a row is its mean over the seeds, so that the difference between two candidates is
     not that between two lucky seeds; the interval is over documents and says nothing about other
     seeds, which the spread does.
-
-    Args:
-        trained: the trainings by candidate, at least one each; all on the same held-out rows.
-        train_rows: rows that each candidate was trained on.
-        settings: of the bootstrap.
     """
     first = next(iter(trained.values()))
     return tuple(
@@ -115,13 +110,7 @@ def compare_candidates(
 def mean_loss(
     losses: Sequence[DataFrame[HeldOutLosses]], split: str, settings: EvaluateSettings
 ) -> Interval | None:
-    """Return the mean loss a token of a split with its interval over documents; None when empty.
-
-    Args:
-        losses: of the same rows, one table a seed; a row counts with its mean over the seeds.
-        split: ``validation`` or ``test``.
-        settings: of the bootstrap.
-    """
+    """Return the mean loss a token of a split with its interval over documents; None when empty."""
     rows = losses[0].filter(split=split).sort("pair_id")
     if not rows.height:
         return None

@@ -81,11 +81,6 @@ def continuation_log_probs(
 ) -> list[list[NDArray[np.float32]]]:
     """Score continuations of each prompt, teacher forced; the prefix stays as it was.
 
-    Args:
-        model: a causal language model in evaluation mode.
-        prefix: the prompts.
-        continuations: for each prompt the same number of continuations of one token or more.
-
     Returns:
         In the shape of ``continuations``: the natural log-probability of each token.
     """

@@ -41,10 +41,6 @@ def place(x: float, y: float, shape: str, size: float = 1.0) -> str:
 def history(decisions: Sequence[Decision], threshold: float | None) -> Markup:
     """Draw the largest area of each check, and as which shape it was decided.
 
-    Args:
-        decisions: oldest first.
-        threshold: the lowest of the latest check; None when nothing was tested in it.
-
     Returns:
         The chart; empty without decisions. A decision without an area stands below the axis.
     """

@@ -27,9 +27,6 @@ COUNTED_PROOFS = ("stop token", "gradients", "template", "leak", "rows without s
 def render(report: Report) -> str:
     """Return the page.
 
-    Args:
-        report: of a whole or a partial run; sections that are None are left out.
-
     Returns:
         HTML that loads nothing: styles and charts are in it, a content security policy forbids
         the rest, and all text of documents is escaped.

@@ -15,7 +15,7 @@ from pipeline.core.progress import advance
 from pipeline.evaluate.answers.prompts import Material, split_thoughts, with_passage, with_thinking
 from pipeline.evaluate.measures.grounding import grounded
 from pipeline.evaluate.measures.metrics import METRICS, withholds
-from pipeline.evaluate.scoring import continuation_log_probs, decode, evaluating, prefill
+from pipeline.evaluate.scoring import continuation_log_probs, decode, evaluating, greedy, prefill
 from pipeline.settings import EvaluateSettings
 from pipeline.text.chat import (
     EXPLANATIONS,
@@ -25,7 +25,7 @@ from pipeline.text.chat import (
     answer_text,
     encode,
 )
-from pipeline.text.chat_template import Message, stop_ids
+from pipeline.text.chat_template import Message, prompt_ids, stop_ids
 from pipeline.train.models.architecture import context_length
 from schemas.evaluation import Answers, AnswerTimings
 from schemas.pairs import Examples
@@ -154,16 +154,24 @@ def answer_timed(
     return Answered(cast("DataFrame[Answers]", answers), table(AnswerTimings, timings))
 
 
+def reply(model: Any, tokenizer: Any, messages: Sequence[Message], max_new_tokens: int) -> str:
+    """Return the model's greedy answer to the last message, special tokens removed.
+
+    The prompt is rendered as in training and evaluation: same template, same system message;
+    it stops where evaluation stops.
+    """
+    with evaluating(model):
+        prefix = prefill(model, [prompt_ids(tokenizer, list(messages))])
+        (tokens,) = greedy(model, prefix, stop_ids(tokenizer), max_new_tokens)
+    return answer_text(tokenizer, tokens)
+
+
 def response_losses(
     examples: DataFrame[Examples], model: Any, tokenizer: Any, settings: EvaluateSettings
 ) -> dict[str, float]:
     """Return the nats a token of each reference response, by pair_id; nothing is decoded.
 
-    Args:
-        examples: the rows to score; one that does not fit into ``max_tokens`` is left out.
-        model: a causal language model, base or with an adapter.
-        tokenizer: its tokenizer.
-        settings: batch_size and max_tokens.
+    A row that does not fit into ``max_tokens`` is left out.
     """
     requests = []
     limit = min(settings.max_tokens, context_length(model) or settings.max_tokens)

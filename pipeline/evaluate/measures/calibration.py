@@ -44,14 +44,7 @@ def preferences(
 def calibrate(
     people: Sequence[Winner], judgements: Sequence[Judgement], least: int, min_kappa: float
 ) -> Calibration:
-    """Compare the judge with people.
-
-    Args:
-        people: the winner that people chose of each comparison.
-        judgements: of the judge, in the same order.
-        least: decisions needed to say anything.
-        min_kappa: from which the judge counts.
-    """
+    """Compare the judge with people."""
     from sklearn.metrics import cohen_kappa_score
 
     said = [judgement.winner for judgement in judgements]

@@ -16,12 +16,7 @@ FENCE = re.compile(r"^```(?:json)?\s*\n(.*?)\n?```$", re.DOTALL)
 
 
 def follows(answer: str, checks: Mapping[str, Any]) -> bool:
-    """Return whether an answer holds all checks; an empty one holds none.
-
-    Args:
-        answer: what the model wrote, without special tokens.
-        checks: argument by name, names from :data:`CHECKS`.
-    """
+    """Return whether an answer holds all checks; an empty one holds none."""
     text = answer.strip()
     return bool(text) and all(CHECKS[name][1](text, wanted) for name, wanted in checks.items())
 

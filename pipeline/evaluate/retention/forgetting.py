@@ -82,11 +82,6 @@ def compare(
 ) -> Forgetting:
     """Compare two models on the same general set; each text or question is a cluster of its own.
 
-    Args:
-        base: scores of the base model, rows in any order.
-        challenger: scores of the challenger on the same items.
-        settings: draws, confidence and seed of the bootstrap.
-
     Raises:
         InputError: both were not measured on the same texts and questions, or on no text.
     """
