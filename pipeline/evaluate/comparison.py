@@ -14,7 +14,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.record import record
 from pipeline.evaluate.results import Forgetting, Interval
-from pipeline.evaluate.statistics.intervals import Resampling, interval, paired_difference
+from pipeline.evaluate.statistics.intervals import interval, paired_difference, resampling
 from pipeline.settings import EvaluateSettings
 from schemas.comparison import HeldOutLosses
 
@@ -118,7 +118,7 @@ def mean_loss(
         _row_losses(losses, split),
         rows["cluster_id"].to_list(),
         weights=rows["tokens"].to_numpy(),
-        **_resampling(settings),
+        **resampling(settings),
     )
 
 
@@ -139,7 +139,7 @@ def _candidate(
             _row_losses([run.losses for run in first], "test"),
             test["cluster_id"].to_list(),
             weights=test["tokens"].to_numpy(),
-            **_resampling(settings),
+            **resampling(settings),
         )
     rises = [run.forgetting.rise.value for run in runs if run.forgetting is not None]
     written = [each for run in runs if (each := run.tokens_written) is not None]
@@ -162,12 +162,6 @@ def _candidate(
         disk_bytes=max(run.disk_bytes for run in runs),
         tokens_written=fmean(written) if written else None,
         tokens_written_merged=fmean(merged) if merged else None,
-    )
-
-
-def _resampling(settings: EvaluateSettings) -> Resampling:
-    return Resampling(
-        seed=settings.seed, draws=settings.bootstrap_draws, confidence=settings.confidence
     )
 
 
