@@ -17,6 +17,7 @@ from scipy.stats import false_discovery_control
 
 from pipeline.drift.evidence import FeatureShift, ShapeTest, Spread
 from pipeline.drift.features import FEATURES
+from pipeline.drift.two_sample import permutations
 from pipeline.settings import MonitorSettings
 
 LENGTHS = ("characters", "tokens")
@@ -62,11 +63,11 @@ def shape(
     if not compared:
         return (), None
     observed = (np.arange(size) >= split)[None]
-    permuted = _permutations(generator, size, size - split, settings.permutations)
+    permuted = permutations(generator, np.arange(size) < size - split, settings.permutations)
     labels = np.vstack([observed, permuted])
     effects = np.array([_effects(item, labels) for item in compared])
     drawn = min(size - split, split // 2)
-    against_itself = _permutations(generator, split, drawn, settings.calibration_draws)
+    against_itself = permutations(generator, np.arange(split) < drawn, settings.calibration_draws)
     null_effects = np.array(
         [_effects(item._replace(values=item.values[:split]), against_itself) for item in compared]
     )
@@ -167,14 +168,6 @@ def _is_strong(shift: FeatureShift, min_auc: float) -> bool:
         2 * np.arcsin(np.sqrt(share or 0.0)) for share in (shift.reference, shift.window)
     )
     return shift.effect >= MIN_SHARE and abs(after - before) >= least
-
-
-def _permutations(
-    generator: np.random.Generator, size: int, window: int, count: int
-) -> NDArray[np.bool_]:
-    """Return random labellings, one a row; True is the window."""
-    labels = np.tile(np.arange(size) < window, (count, 1))
-    return generator.permuted(labels, axis=1)
 
 
 def _shift(

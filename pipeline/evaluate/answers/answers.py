@@ -53,19 +53,6 @@ class Answered:
     timings: DataFrame[AnswerTimings]
 
 
-def answer(
-    arm: str,
-    examples: DataFrame[Examples],
-    model: Any,
-    tokenizer: Any,
-    settings: EvaluateSettings,
-    shots: Mapping[str, Sequence[Message]] | None = None,
-) -> DataFrame[Answers]:
-    """Do as :func:`answer_timed` with nothing but examples in the prompt; the answers alone."""
-    material = Material(shots=shots or {})
-    return answer_timed(arm, examples, model, tokenizer, settings, material).answers
-
-
 def answer_timed(
     arm: str,
     examples: DataFrame[Examples],
