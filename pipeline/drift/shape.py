@@ -175,7 +175,7 @@ def _shift(
 ) -> FeatureShift:
     values = np.expm1(item.values) if item.name in LENGTHS else item.values
     sides = [side[np.isfinite(side)] for side in (values[:split], values[split:])]
-    before, after = (spread(side) if item.numeric else None for side in sides)
+    before, after = (Spread.of(side) if item.numeric else None for side in sides)
     return FeatureShift(
         name=item.name,
         reference=float(sides[0].mean()),
@@ -187,9 +187,3 @@ def _shift(
         p_value=p_value,
         moved=significant and effect > threshold,
     )
-
-
-def spread(values: Floats) -> Spread:
-    """Return the 5, 50 and 95 % quantile."""
-    low, median, high = np.quantile(values, [0.05, 0.5, 0.95])
-    return Spread(low=float(low), median=float(median), high=float(high))
