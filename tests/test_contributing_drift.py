@@ -62,7 +62,7 @@ def test_the_signal_of_the_guide_is_measured_stored_decided_on_and_reported(tmp_
     text = shelf.read_text("utf-8")
     start, end = "_SIGNALS = (\n", "\n)\nSIGNALS = {"
     assert start in text and end in text
-    text = text.replace(start, f"{function}\n\n{start}").replace(end, f"\n{entry.rstrip()}{end}")
+    text = text.replace(start, f"{function}\n\n{start}").replace(end, f"\n{entry.rstrip()},{end}")
     shelf.write_text(text, "utf-8")
     (tmp_path / "use.py").write_text(USE, "utf-8")
     done = subprocess.run(

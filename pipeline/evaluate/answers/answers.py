@@ -68,15 +68,8 @@ def answer_timed(
     with (0.03 nats a token on average for 3 to 11 tokens, without a lean to one side); in float32
     it does not (1e-5).
 
-    Args:
-        arm: name of the arm, one of :data:`schemas.evaluation.ARMS`. ``chain_of_thought`` asks
-            for thoughts first, may write ``thinking_tokens`` more, and has no loss.
-        examples: the rows to answer.
-        model: a causal language model, base or with an adapter.
-        tokenizer: its tokenizer, with the chat template of the training.
-        settings: batch_size, max_new_tokens, thinking_tokens and max_tokens; the context of the
-            model bounds prompt and answer together.
-        material: what goes into the prompts, and the sources of the rows.
+    The arm ``chain_of_thought`` asks for thoughts first, may write ``thinking_tokens`` more, and
+    has no loss. The context of the model bounds prompt and answer together.
 
     Returns:
         One row an example, sorted by pair_id; the timings one row a batch.
