@@ -1,7 +1,6 @@
-"""What the challenger kept: general text, questions, instructions and refusals."""
+"""Retention: general text, questions, instructions and refusals before and after a training."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,24 +22,6 @@ SCORED = ("base", "challenger")
 """Arms whose behaviour is measured."""
 
 
-@dataclass(frozen=True, slots=True)
-class General:
-    """The general set, and how it is asked."""
-
-    texts: GeneralSet
-    items: tuple[Item, ...]
-    max_new_tokens: int
-
-
-def read_general(run: Run) -> General | None:
-    """Read ``paths.general``; None when it is switched off."""
-    folder, settings = run.settings.paths.general, run.settings.forgetting
-    if folder is None:
-        return None
-    items = read_behaviour_items(folder, settings)
-    return General(read_general_set(folder), items, settings.max_new_tokens)
-
-
 def measure_retention(
     run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset, champion: Dataset | None
 ) -> tuple[Retention, dict[str, Dataset]]:
@@ -51,19 +32,21 @@ def measure_retention(
     Returns:
         The comparison, and the data sets it rests on.
     """
-    general = read_general(run)
-    if general is None:
+    folder = run.settings.paths.general
+    if folder is None:
         return Retention(), {}
+    general = read_general_set(folder)
+    items = read_behaviour_items(folder, run.settings.forgetting)
     arms: Mapping[str, Dataset | None] = {"base": None, "champion": champion, "challenger": model}
     measured: dict[str, Dataset] = {}
     for arm, adapter in arms.items():
         if arm == "champion" and champion is None:
             continue
         measured[f"general_{arm}"] = general_scores(
-            run, FORGETTING.named(f"forgetting {arm}"), base, loaded, general.texts, adapter
+            run, FORGETTING.named(f"forgetting {arm}"), base, loaded, general, adapter
         )
-        if arm in SCORED and general.items:
-            measured[f"behaviour_{arm}"] = _behaviour(run, arm, base, loaded, general, adapter)
+        if arm in SCORED and items:
+            measured[f"behaviour_{arm}"] = _behaviour(run, arm, base, loaded, items, adapter)
     scores = {
         arm: run.store.read(dataset, GeneralScores)
         for arm in arms
@@ -72,7 +55,7 @@ def measure_retention(
     settings = run.settings.evaluate
     mine = scores["challenger"]
     behaviour = None
-    if general.items:
+    if items:
         said = [run.store.read(measured[f"behaviour_{arm}"], BehaviourScores) for arm in SCORED]
         behaviour = compare_behaviour(*said)
     retention = Retention(
@@ -108,17 +91,18 @@ def _behaviour(
     arm: str,
     base: BaseModel,
     loaded: LoadedModel,
-    general: General,
+    items: tuple[Item, ...],
     adapter: Dataset | None,
 ) -> Dataset:
-    asked: list[Any] = [[item.id, item.kind, item.prompt, item.checks] for item in general.items]
+    tokens = run.settings.forgetting.max_new_tokens
+    asked: list[Any] = [[item.id, item.kind, item.prompt, item.checks] for item in items]
     return run_stage(
         run,
         BEHAVIOUR.named(f"behaviour {arm}"),
-        items=Given(general.items, digest(asked)),
+        items=Given(items, digest(asked)),
         model=Given(partial(loaded.get, adapter)),
-        max_new_tokens=Given(general.max_new_tokens),
-        also={"max_new_tokens": general.max_new_tokens},
+        max_new_tokens=Given(tokens),
+        also={"max_new_tokens": tokens},
         parents={"model": adapter} if adapter else {},
         base=base.digest,
         adapter=adapter.content if adapter else None,

@@ -13,7 +13,7 @@ from flows.engine.context import Run, open_run, say
 from flows.engine.home import now
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel, base_model
-from flows.retention import General, general_scores, read_general
+from flows.retention import general_scores
 from flows.run import train_and_judge
 from flows.training import TrainingData
 from flows.views.cards import documents_in
@@ -27,6 +27,7 @@ from pipeline.core.registry import CHALLENGER
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.dedup.decontaminate import check_leaks
+from pipeline.evaluate.retention.forgetting import read_general_set
 from pipeline.evaluate.retention.frontier import Frontier
 from pipeline.evaluate.stages import FORGETTING, SWEEP, SWEPT
 from pipeline.settings import Settings
@@ -113,16 +114,22 @@ def _documents_behind(home: Home, examples: Dataset) -> Corpus:
 def measure(run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset) -> Frontier:
     """Measure a model at each of ``forgetting.scales``, or take what was measured before."""
     settings = run.settings
-    general = _general(run)
+    folder = settings.paths.general
+    if folder is None:
+        raise InputError(
+            "sweep: no general set found (paths.general is empty); expected the texts that "
+            "forgetting is measured on; set paths.general"
+        )
+    general = read_general_set(folder)
     examples = run.store.manifest(model.name, model.fingerprint).inputs["from"]
     rows = run.store.read(Home(run.store, run.registry).dataset(examples), Examples)
     validation = cast("DataFrame[Examples]", rows.filter(split="validation"))
     stage = FORGETTING.named("forgetting base")
-    before = general_scores(run, stage, base, loaded, general.texts, None)
+    before = general_scores(run, stage, base, loaded, general, None)
     texts = run.store.read(before, GeneralScores).filter(kind="text")
     base_loss = float((texts["loss"] * texts["tokens"]).sum()) / int(texts["tokens"].sum())
 
-    general_texts = general.texts.texts
+    general_texts = general.texts
     scales, max_forgetting = settings.forgetting.scales, settings.gate.max_forgetting
     dataset = run_stage(
         run,
@@ -180,13 +187,3 @@ def make_scaled(run: Run, model: Dataset, scale: float) -> Dataset:
             "from": Home(run.store, run.registry).dataset(manifest.inputs["from"]),
         },
     )
-
-
-def _general(run: Run) -> General:
-    general = read_general(run)
-    if general is None:
-        raise InputError(
-            "sweep: no general set found (paths.general is empty); expected the texts that "
-            "forgetting is measured on; set paths.general"
-        )
-    return general

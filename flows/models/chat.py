@@ -37,7 +37,7 @@ class Conversation:
 
     def ask(self, line: str) -> str:
         """Return the answer to a line."""
-        from pipeline.evaluate.answers.reply import reply
+        from pipeline.evaluate.answers.answers import reply
 
         self.messages.append({"role": "user", "content": line})
         limit = 2 * (self.settings.evaluate.max_new_tokens or 256)

@@ -13,7 +13,7 @@ from pipeline.core.home import Home, ancestors
 from pipeline.core.manifest import Manifest
 from pipeline.core.store import Dataset
 from pipeline.pairs.places import unit_of
-from pipeline.report.cards import DataFacts, ModelFacts, data_card, model_card
+from pipeline.report.cards import Facts, data_card, model_card
 from pipeline.settings import Settings
 from pipeline.train.models.adapter import read_run_card
 from pipeline.train.models.embedded import NAME as EMBEDDED
@@ -34,6 +34,11 @@ STAGES = (
 """Data sets on the way from unique documents to examples, in order."""
 
 DECISIONS = ("accepted", "edited", "rejected", "reviewers_disagree", "unreviewed")
+RUN_CARD = (
+    "template_digest", "method", "settings", "trainable_parameters", "supervised_tokens",
+    "best_step", "steps", "libraries",
+)  # fmt: skip
+"""Fields of the run card that a model card shows."""
 FILES = {"model": "model_card.md", "data": "data_card.md"}
 
 
@@ -62,27 +67,20 @@ def write_cards(cards: Cards, folder: Path) -> list[Path]:
 
 
 def _model_facts(
-    home: Home, settings: Settings, model: Dataset, data: DataFacts, judged: Judgement | None
-) -> ModelFacts:
+    home: Home, settings: Settings, model: Dataset, data: Facts, judged: Judgement | None
+) -> Facts:
     manifest = home.store.manifest(model.name, model.fingerprint)
     card = read_run_card(home.store.path(model))
     name = card["base_model"]["name"]
     base, licence = HUB.get(name, (name, _licence(Path(settings.model.base_model))))
-    return ModelFacts(
-        name=f"{data.name}-{manifest.fingerprint[:8]}",
+    return dict(
+        name=f"{data['name']}-{manifest.fingerprint[:8]}",
         fingerprint=manifest.fingerprint,
         created_at=manifest.created_at,
         base=base,
         base_digest=card["base_model"]["digest"],
-        template_digest=card["template_digest"],
         licence=licence,
-        method=card["method"],
-        settings=card["settings"],
-        trainable_parameters=card["trainable_parameters"],
-        supervised_tokens=card["supervised_tokens"],
-        best_step=card["best_step"],
-        steps=card["steps"],
-        libraries=card["libraries"],
+        **{key: card[key] for key in RUN_CARD},
         code=manifest.code,
         verdict=judged.record if judged else None,
         evidence=judged.evidence if judged else "",
@@ -90,7 +88,7 @@ def _model_facts(
     )
 
 
-def _data_facts(home: Home, model: Dataset, name: str) -> DataFacts:
+def _data_facts(home: Home, model: Dataset, name: str) -> Facts:
     manifest = home.store.manifest(model.name, model.fingerprint)
     origin = home.dataset(manifest.inputs["from"])
     found = list(ancestors(home, origin))
@@ -99,7 +97,8 @@ def _data_facts(home: Home, model: Dataset, name: str) -> DataFacts:
     examples = home.rows(origin)
     settled = before.get("settled_pairs")
     cleaned = next((item for item in documents if item.dataset == "documents"), None)
-    return DataFacts(
+    return dict(
+        rows=examples.height,
         name=name,
         languages=tuple(cleaned.settings.get("languages", ())) if cleaned else (),
         stages=tuple(

@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from annotation.queues import open_queue
 from flows.engine.artifacts import send_artifacts
@@ -24,6 +24,7 @@ from flows.views.examples import (
 )
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home
+from pipeline.core.record import Record
 from pipeline.drift.baseline import spreads
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from pipeline.evaluate.gate.gate import Judged
     from pipeline.pairs.teachers.replies import Usage
     from pipeline.train.tune.choice import Choice
+
+R = TypeVar("R", bound=Record)
 
 FUNNEL = {
     "documents read": "ingest",
@@ -61,17 +64,7 @@ def write_report(
     tuning: "Choice | None" = None,
     asked: "Usage | None" = None,
 ) -> contents.Report:
-    """Build the report of a run, write report.html and report.json, send artifacts.
-
-    Args:
-        run: the run.
-        judged: what evaluation and gate said, when there was one.
-        drift: what the monitor decided.
-        retrain: why a retrain started, and what came of it.
-        comparison: several trainings side by side.
-        tuning: what a search for the best training found.
-        asked: what the teacher was asked, where it could be.
-    """
+    """Build the report of a run, write report.html and report.json, send artifacts."""
     report = contents.Report(
         run=_run(run),
         stages=_stages(run),
@@ -156,19 +149,13 @@ def _review(run: Run) -> contents.Review | None:
     metrics = _facts(run, "settle").metrics
     status = open_queue(run.settings).status()
     decisions = [name for name in ("accepted", "returned", "undecided") if metrics[f"batch_{name}"]]
+    queued = ("queued", "open", "done", "skipped", "bounced")
+    counted = ("accepted", "edited", "rejected", "sample_reviewed", "sample_rejected")
     return contents.Review(
         require=run.settings.review.require,
-        queued=status.queued,
-        open=status.open,
-        done=status.done,
-        skipped=status.skipped,
-        bounced=status.bounced,
-        accepted=int(metrics["accepted"]),
-        edited=int(metrics["edited"]),
-        rejected=int(metrics["rejected"]),
+        **{name: getattr(status, name) for name in queued},
+        **{name: int(metrics[name]) for name in counted},
         disagreed=int(metrics["reviewers_disagree"]),
-        sample_reviewed=int(metrics["sample_reviewed"]),
-        sample_rejected=int(metrics["sample_rejected"]),
         error_bound=metrics["error_bound"],
         decision=decisions[0] if decisions else "",
         folder=str(run.home / "reviews"),
@@ -190,9 +177,7 @@ def _training(run: Run) -> contents.Training | None:
         return None
     path = run.store.path(run.datasets["train"]) / "training.json"
     facts = json.loads(path.read_text("utf-8"))
-    return contents.Training(
-        **{key: facts[key] for key in contents.Training.model_fields if key in facts}
-    )
+    return contents.Training.model_validate(facts, extra="ignore")
 
 
 def _judgement(run: Run, judged: "Judged") -> dict[str, Any]:
@@ -244,3 +229,8 @@ def _lineage(run: Run) -> contents.Lineage:
 def _facts(run: Run, stage: str) -> Any:
     dataset = run.datasets[stage]
     return run.store.manifest(dataset.name, dataset.fingerprint).facts
+
+
+def _read(kind: type[R], found: object | None) -> R | None:
+    """Read the section of a report out of an object with its fields."""
+    return None if found is None else kind.model_validate(found, from_attributes=True)

@@ -1,10 +1,9 @@
 """What the training data looked like, what moved since, and what follows from it.
 
 ``features``, ``baseline``  texts in numbers; the reference that is stored with a model
-``model_signal``            the champion's loss on a sample
-``logs``                    logged prompts and responses
-``check``                   all tests of new texts: ``two_sample`` (words) and ``shape``
-``signals``                 single numbers: shares of rows, mean losses
-``evidence``, ``reasons``   what a check found, as data and in sentences
-``policy``                  what it leads to
+``logs``, ``windows``       logged prompts and responses; what is new, cut into windows
+``signals``                 the shelf of single numbers, tested by ``signal_tests``
+``check``                   one check: ``two_sample`` (words), ``shape`` and all signals
+``evidence``, ``reasons``   what a check found; why a decision was taken
+``policy``, ``ledger``      what it leads to, and the record of it
 """

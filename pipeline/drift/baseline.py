@@ -11,7 +11,6 @@ from pipeline.core.stage import Stage
 from pipeline.drift.evidence import Spread
 from pipeline.drift.features import FEATURES, features
 from pipeline.drift.sampling import LOSS_ROWS, row_losses, sample
-from pipeline.drift.shape import spread
 from schemas.drift import KINDS, DriftFeatures
 
 
@@ -53,7 +52,7 @@ def spreads(measured: DataFrame[DriftFeatures]) -> dict[str, Spread]:
     A feature that no text of the kind has is left out.
     """
     return {
-        f"{kind} {name}": spread(values.cast(pl.Float64).to_numpy())
+        f"{kind} {name}": Spread.of(values.cast(pl.Float64).to_numpy())
         for kind in KINDS
         for name in FEATURES
         if (values := measured.filter(kind=kind)[name].drop_nulls()).len()

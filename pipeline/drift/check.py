@@ -127,13 +127,7 @@ def check_drift(
 
 
 def evidence_id(reference: str, window: str, settings: MonitorSettings) -> str:
-    """Return the id of a check: the same texts under the same rules have the same one.
-
-    Args:
-        reference: fingerprint of the reference.
-        window: digest of the rows of the window.
-        settings: all of them: another alpha is another check.
-    """
+    """Return the id of a check: the same texts under the same rules have the same one."""
     rules = [CHECK_VERSION, POLICY_VERSION, settings.model_dump(mode="json")]
     return digest([reference, window, rules])[:16]
 

@@ -5,6 +5,8 @@ Every number that a decision rests on is in here, with the threshold it was held
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pipeline.core.record import Record
@@ -20,6 +22,12 @@ class Spread(Record):
     median: float
     high: float
     """95 % quantile."""
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> "Spread":
+        """Return the spread of one number or more."""
+        low, median, high = np.quantile(values, [0.05, 0.5, 0.95])
+        return cls(low=float(low), median=float(median), high=float(high))
 
 
 class FeatureShift(Record):

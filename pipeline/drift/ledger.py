@@ -64,11 +64,6 @@ class Ledger:
         A crash between them repeats the check on the same texts. The evidence then has the same
         id, and a decision is a new row only when it says something else than the one before it
         (there may be more to learn from by now).
-
-        Args:
-            evidence: what the decision rests on.
-            decision: the row.
-            window: what was tested; None when earlier evidence was decided on again.
         """
         path = self.folder / "evidence" / f"{evidence.id}.json"
         if not path.exists():

@@ -21,14 +21,9 @@ def shuffle(texts: pl.DataFrame, seed: int) -> pl.DataFrame:
 
 
 def sample(texts: pl.DataFrame, seed: int, size: int) -> pl.DataFrame:
-    """Draw rows by a salted hash of their id, sorted by id.
+    """Draw ``size`` rows, or all, by a salted hash of their id; sorted by id.
 
     The draw does not depend on the order of the rows, and adding rows exchanges few of it.
-
-    Args:
-        texts: a table with a column ``id``.
-        seed: salt of the hash.
-        size: rows drawn; all when there are fewer.
     """
     return shuffle(texts, seed)[:size].sort("id")
 

@@ -17,6 +17,7 @@ from scipy.stats import false_discovery_control
 
 from pipeline.drift.evidence import FeatureShift, ShapeTest, Spread
 from pipeline.drift.features import FEATURES
+from pipeline.drift.two_sample import permutations
 from pipeline.settings import MonitorSettings
 
 LENGTHS = ("characters", "tokens")
@@ -49,11 +50,6 @@ def shape(
 
     ``loss`` is left out: it is measured on a sample only, and has a test of its own.
 
-    Args:
-        reference: rows of DriftFeatures.
-        window: rows of DriftFeatures.
-        settings: alpha, q, min_auc, permutations, calibration_draws and seed are used.
-
     Returns:
         A shift for each feature that varies or moved, in the order of FEATURES, then null rates,
         then shares; and the test over all of them, None when nothing varies.
@@ -67,11 +63,11 @@ def shape(
     if not compared:
         return (), None
     observed = (np.arange(size) >= split)[None]
-    permuted = _permutations(generator, size, size - split, settings.permutations)
+    permuted = permutations(generator, np.arange(size) < size - split, settings.permutations)
     labels = np.vstack([observed, permuted])
     effects = np.array([_effects(item, labels) for item in compared])
     drawn = min(size - split, split // 2)
-    against_itself = _permutations(generator, split, drawn, settings.calibration_draws)
+    against_itself = permutations(generator, np.arange(split) < drawn, settings.calibration_draws)
     null_effects = np.array(
         [_effects(item._replace(values=item.values[:split]), against_itself) for item in compared]
     )
@@ -174,20 +170,12 @@ def _is_strong(shift: FeatureShift, min_auc: float) -> bool:
     return shift.effect >= MIN_SHARE and abs(after - before) >= least
 
 
-def _permutations(
-    generator: np.random.Generator, size: int, window: int, count: int
-) -> NDArray[np.bool_]:
-    """Return random labellings, one a row; True is the window."""
-    labels = np.tile(np.arange(size) < window, (count, 1))
-    return generator.permuted(labels, axis=1)
-
-
 def _shift(
     item: _Feature, split: int, effect: float, threshold: float, p_value: float, significant: bool
 ) -> FeatureShift:
     values = np.expm1(item.values) if item.name in LENGTHS else item.values
     sides = [side[np.isfinite(side)] for side in (values[:split], values[split:])]
-    before, after = (spread(side) if item.numeric else None for side in sides)
+    before, after = (Spread.of(side) if item.numeric else None for side in sides)
     return FeatureShift(
         name=item.name,
         reference=float(sides[0].mean()),
@@ -199,9 +187,3 @@ def _shift(
         p_value=p_value,
         moved=significant and effect > threshold,
     )
-
-
-def spread(values: Floats) -> Spread:
-    """Return the 5, 50 and 95 % quantile."""
-    low, median, high = np.quantile(values, [0.05, 0.5, 0.95])
-    return Spread(low=float(low), median=float(median), high=float(high))

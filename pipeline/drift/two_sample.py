@@ -8,6 +8,7 @@ the null distribution of the AUC, are one solve.
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ MAX_FARTHEST = 200
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
+Label = TypeVar("Label", np.float64, np.bool_)
 
 
 def two_sample(
@@ -65,7 +67,7 @@ def two_sample(
     ]
     held_out = labels[halves[1]]
     ranks = rankdata(scores[0])
-    permuted_auc = _auc(ranks, _permutations(generator, held_out, settings.permutations))
+    permuted_auc = _auc(ranks, permutations(generator, held_out, settings.permutations))
     auc = float(_auc(ranks, held_out[None])[0])
     p_value = (1 + int((permuted_auc >= auc - 1e-12).sum())) / (1 + settings.permutations)
     null_auc = _null_auc(kernel[:split, :split], halves, len(window), generator, settings)
@@ -129,7 +131,7 @@ def _null_auc(
         return None
     train, test = (half[half < split] for half in halves)
     labels_train, labels_test = (
-        _permutations(
+        permutations(
             generator,
             (np.arange(len(half)) < max(1, round(window * len(half) / split))).astype(np.float64),
             settings.calibration_draws,
@@ -141,7 +143,9 @@ def _null_auc(
     return _auc(rankdata(scores, axis=0).T, labels_test)
 
 
-def _permutations(generator: np.random.Generator, labels: Floats, count: int) -> Floats:
+def permutations(
+    generator: np.random.Generator, labels: NDArray[Label], count: int
+) -> NDArray[Label]:
     """Return random permutations of the labels, one a row."""
     return generator.permuted(np.tile(labels, (count, 1)), axis=1)
 

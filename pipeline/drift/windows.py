@@ -94,15 +94,7 @@ def intake(
     exchanges: DataFrame[Exchanges],
     tested: frozenset[str],
 ) -> Intake:
-    """Return what is new: documents, dropped rows, pairs of new documents, logged exchanges.
-
-    Args:
-        home: store and refs.
-        about: what is watched.
-        examples: examples as training would see them now.
-        exchanges: all logged exchanges.
-        tested: ids that were in a window before.
-    """
+    """Return what is new: documents, dropped rows, pairs of new documents, logged exchanges."""
     documents = home.dataset("unique_documents")
     dropped, duplicates, _ = _fates(home, documents)
     known = about.seen | tested

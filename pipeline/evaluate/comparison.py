@@ -14,7 +14,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.record import record
 from pipeline.evaluate.results import Forgetting, Interval
-from pipeline.evaluate.statistics.intervals import Resampling, interval, paired_difference
+from pipeline.evaluate.statistics.intervals import interval, paired_difference, resampling
 from pipeline.settings import EvaluateSettings
 from schemas.comparison import HeldOutLosses
 
@@ -100,11 +100,6 @@ def compare_candidates(
     The loss of a row is its mean over the seeds, so that the difference between two candidates is
     not that between two lucky seeds; the interval is over documents and says nothing about other
     seeds, which the spread does.
-
-    Args:
-        trained: the trainings by candidate, at least one each; all on the same held-out rows.
-        train_rows: rows that each candidate was trained on.
-        settings: of the bootstrap.
     """
     first = next(iter(trained.values()))
     return tuple(
@@ -115,13 +110,7 @@ def compare_candidates(
 def mean_loss(
     losses: Sequence[DataFrame[HeldOutLosses]], split: str, settings: EvaluateSettings
 ) -> Interval | None:
-    """Return the mean loss a token of a split with its interval over documents; None when empty.
-
-    Args:
-        losses: of the same rows, one table a seed; a row counts with its mean over the seeds.
-        split: ``validation`` or ``test``.
-        settings: of the bootstrap.
-    """
+    """Return the mean loss a token of a split with its interval over documents; None when empty."""
     rows = losses[0].filter(split=split).sort("pair_id")
     if not rows.height:
         return None
@@ -129,7 +118,7 @@ def mean_loss(
         _row_losses(losses, split),
         rows["cluster_id"].to_list(),
         weights=rows["tokens"].to_numpy(),
-        **_resampling(settings),
+        **resampling(settings),
     )
 
 
@@ -150,7 +139,7 @@ def _candidate(
             _row_losses([run.losses for run in first], "test"),
             test["cluster_id"].to_list(),
             weights=test["tokens"].to_numpy(),
-            **_resampling(settings),
+            **resampling(settings),
         )
     rises = [run.forgetting.rise.value for run in runs if run.forgetting is not None]
     written = [each for run in runs if (each := run.tokens_written) is not None]
@@ -173,12 +162,6 @@ def _candidate(
         disk_bytes=max(run.disk_bytes for run in runs),
         tokens_written=fmean(written) if written else None,
         tokens_written_merged=fmean(merged) if merged else None,
-    )
-
-
-def _resampling(settings: EvaluateSettings) -> Resampling:
-    return Resampling(
-        seed=settings.seed, draws=settings.bootstrap_draws, confidence=settings.confidence
     )
 
 

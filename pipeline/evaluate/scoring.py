@@ -81,42 +81,48 @@ def continuation_log_probs(
 ) -> list[list[NDArray[np.float32]]]:
     """Score continuations of each prompt, teacher forced; the prefix stays as it was.
 
-    Args:
-        model: a causal language model in evaluation mode.
-        prefix: the prompts.
-        continuations: for each prompt the same number of continuations of one token or more.
-
     Returns:
         In the shape of ``continuations``: the natural log-probability of each token.
     """
     each = len(continuations[0])
     flat = [list(tokens) for row in continuations for tokens in row]
-    longest = max(len(tokens) for tokens in flat) - 1  # the last token predicts nothing we need
     cache = copy.deepcopy(prefix.cache)  # the forward pass below appends to it
+    mask = prefix.mask
     if each > 1:
-        rows = torch.arange(len(prefix.mask), device=model.device)
-        cache.reorder_cache(rows.repeat_interleave(each))  # which linear attention has, too
-    before = prefix.mask.repeat_interleave(each, dim=0)
+        rows = torch.arange(len(mask), device=model.device).repeat_interleave(each)
+        cache.reorder_cache(rows)  # which linear attention has, too
+        mask = mask.repeat_interleave(each, dim=0)
     first = prefix.next_logits.repeat_interleave(each, dim=0)
+    # Row by row, so that only one response's scores are held in float32.
+    logits = continuation_logits(model, Prefix(cache, mask, first), flat)
+    scored = [_picked(row, tokens) for row, tokens in zip(logits, flat, strict=True)]
+    return [scored[start : start + each] for start in range(0, len(scored), each)]
+
+
+def continuation_logits(
+    model: Any, prefix: Prefix, continuations: Sequence[Tokens]
+) -> Iterator[Tensor]:
+    """Yield the logits (tokens, vocabulary), float32, that predict one continuation a prompt.
+
+    This uses the prefix up.
+    """
+    inputs = [list(tokens[:-1]) for tokens in continuations]  # the last one predicts nothing
+    longest = max(map(len, inputs))
     logits = None
     if longest > 0:
-        inputs = [tokens[:-1] for tokens in flat]
         ids = [tokens + [FILLER] * (longest - len(tokens)) for tokens in inputs]
         mask = [[1] * len(tokens) + [0] * (longest - len(tokens)) for tokens in inputs]
         steps = torch.arange(longest, device=model.device)
         logits = model(
             input_ids=torch.tensor(ids, device=model.device),
-            attention_mask=torch.cat([before, torch.tensor(mask, device=model.device)], dim=1),
-            position_ids=before.sum(-1, keepdim=True) + steps,
-            past_key_values=cache,
+            attention_mask=torch.cat([prefix.mask, torch.tensor(mask, device=model.device)], dim=1),
+            position_ids=prefix.mask.sum(-1, keepdim=True) + steps,
+            past_key_values=prefix.cache,
             use_cache=True,
         ).logits
-    scored = []
-    for row, tokens in enumerate(flat):
-        # Row by row, so that only one response's scores are held in float32.
-        rest = [] if logits is None else [logits[row, : len(tokens) - 1].float()]
-        scored.append(_picked(torch.cat([first[row : row + 1], *rest]), tokens))
-    return [scored[start : start + each] for start in range(0, len(scored), each)]
+    for row, tokens in enumerate(inputs):
+        rest = [] if logits is None else [logits[row, : len(tokens)].float()]
+        yield torch.cat([prefix.next_logits[row : row + 1], *rest])
 
 
 def greedy(

@@ -136,18 +136,7 @@ def sweep(
     limits: tuple[float, float],
     evaluation: EvaluateSettings,
 ) -> Filled:
-    """Measure an adapter at several scales.
-
-    Args:
-        folder: gets the record.
-        name: the model's dataset.
-        model: base with adapter.
-        validation: rows whose loss is measured.
-        texts: general texts whose loss may not rise.
-        scales: shares of the adapter.
-        limits: loss of the base model on the texts, and the rise allowed.
-        evaluation: section ``evaluate``.
-    """
+    """Measure an adapter at several scales."""
     from pipeline.evaluate.retention.scales import measure_scales
 
     base_loss, max_forgetting = limits
@@ -234,7 +223,7 @@ PAIRWISE = Stage(
     None,
     dataset="pairwise",
     version=2,
-    code=("pipeline.evaluate.measures.llm_judge", "pipeline.evaluate.measures.calibration"),
+    code=("pipeline.evaluate.measures.pairwise",),
 )
 SWEEP = Stage(
     "sweep",

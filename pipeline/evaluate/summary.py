@@ -14,6 +14,7 @@ from pipeline.evaluate.statistics.intervals import (
     Resampling,
     interval,
     minimum_detectable_effect,
+    resampling,
 )
 from pipeline.evaluate.test_set.slices import Labels, compare_slices
 from pipeline.settings import EvaluateSettings
@@ -54,9 +55,7 @@ def summarise(
     arms = {arm: rows for arm in ARMS if (rows := answers.filter(arm=arm).sort("pair_id")).height}
     _check_same_rows(arms)
     first = next(iter(arms.values()), answers)
-    options = Resampling(
-        seed=settings.seed, draws=settings.bootstrap_draws, confidence=settings.confidence
-    )
+    options = resampling(settings)
     others = [arm for arm in arms if arm != "challenger" and "challenger" in arms]
     scored = [arm for arm in arms if arms[arm]["loss"].null_count() == 0]
     scores = {arm: _means(rows, None, options) for arm, rows in arms.items()}

@@ -3,7 +3,7 @@
 Colours and fonts come from the style sheet of the page by class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, floor, isfinite, log10
 from typing import NamedTuple
 
@@ -74,14 +74,7 @@ def curves(train: Sequence[tuple[int, float]], validation: Sequence[tuple[int, f
     def y(loss: float) -> float:
         return bottom - (bottom - top) * (loss - low) / (high - low)
 
-    parts = []
-    for tick in ticks(low, high, 5):
-        parts.append(
-            f'<line class="grid" x1="{PLOT[0]}%" x2="{PLOT[1]}%" y1="{y(tick):.1f}" '
-            f'y2="{y(tick):.1f}"/>'
-            f'<text class="tick" x="{PLOT[0] - 1.5}%" y="{y(tick) + 4:.1f}" '
-            f'text-anchor="end">{plain_number(tick)}</text>'
-        )
+    parts = upright_axis(ticks(low, high, 5), y)
     for tick in ticks(first, last, 6):
         if tick == int(tick):
             parts.append(
@@ -135,12 +128,7 @@ def intervals(lines: Sequence[Line], title: str, zero: bool = False) -> Markup:
         share = min(max((number - low) / (high - low), 0.0), 1.0)  # an open end goes to the edge
         return f"{DOTS[0] + (DOTS[1] - DOTS[0]) * share:.2f}%"
 
-    parts = [
-        f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="0" y2="{bottom}"/>'
-        f'<text class="tick" x="{x(tick)}" y="{bottom + 16}" '
-        f'text-anchor="middle">{plain_number(tick)}</text>'
-        for tick in ticks(low, high, 4)
-    ]
+    parts = level_axis(ticks(low, high, 4), x, 0, bottom)
     if zero:
         parts.append(f'<line class="zero" x1="{x(0)}" x2="{x(0)}" y1="0" y2="{bottom}"/>')
     for row, line in enumerate(lines):
@@ -163,6 +151,28 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
     numbers = range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)
     return [round(number * step, 10) + 0.0 for number in numbers]
+
+
+def upright_axis(numbers: Sequence[float], y: Callable[[float], float]) -> list[str]:
+    """Draw a line across the plot at each number, which stands to the left."""
+    return [
+        f'<line class="grid" x1="{PLOT[0]}%" x2="{PLOT[1]}%" y1="{y(number):.1f}" '
+        f'y2="{y(number):.1f}"/><text class="tick" x="{PLOT[0] - 1.5}%" '
+        f'y="{y(number) + 4:.1f}" text-anchor="end">{plain_number(number)}</text>'
+        for number in numbers
+    ]
+
+
+def level_axis(
+    numbers: Sequence[float], x: Callable[[float], str], top: float, bottom: float
+) -> list[str]:
+    """Draw an upright line at each number, which stands below."""
+    return [
+        f'<line class="grid" x1="{x(number)}" x2="{x(number)}" y1="{top}" y2="{bottom}"/>'
+        f'<text class="tick" x="{x(number)}" y="{bottom + 16}" '
+        f'text-anchor="middle">{plain_number(number)}</text>'
+        for number in numbers
+    ]
 
 
 def plain_number(number: float) -> str:

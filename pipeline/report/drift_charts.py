@@ -3,14 +3,14 @@
 Drawn like those of ``charts``. What a colour says is said by a shape or a word as well.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 
 from markupsafe import Markup, escape
 
-from pipeline.drift.evidence import FeatureShift, Gram, KindEvidence, Spread
+from pipeline.drift.evidence import FeatureShift, Gram, KindEvidence
 from pipeline.report import drift_words, words
-from pipeline.report.charts import image, plain_number, ticks
+from pipeline.report.charts import image, level_axis, ticks
 from pipeline.report.history import MARKS, place
 
 ROW = 44
@@ -37,12 +37,7 @@ def tests(kinds: Sequence[KindEvidence]) -> Markup:
     def x(area: float) -> float:
         return 1 + 97 * (_between(area, low, 1.0) - low) / (1.0 - low)
 
-    parts = [
-        f'<line class="grid" x1="{x(tick):.2f}%" x2="{x(tick):.2f}%" y1="20" y2="{bottom}"/>'
-        f'<text class="tick" x="{x(tick):.2f}%" y="{bottom + 16}" '
-        f'text-anchor="middle">{plain_number(tick)}</text>'
-        for tick in ticks(low, 1.0, 6)
-    ]
+    parts = level_axis(ticks(low, 1.0, 6), lambda tick: f"{x(tick):.2f}%", 20, bottom)
     said = []
     for row, (kind, test) in enumerate(found):
         top, y = ROW * row, ROW * row + 30
@@ -103,61 +98,69 @@ def grams(found: Sequence[Gram]) -> Markup:
 def spreads(shifts: Sequence[FeatureShift], kind: str = "") -> Markup:
     """Draw the 5 to 95 % span of each feature, reference above window; moved ones come first."""
     ordered = sorted(shifts, key=lambda shift: (not shift.moved, -drift_words.strength(shift)))
-    parts, said = [], []
-    for row, shift in enumerate(ordered):
-        top = ROW * row
-        before, after = shift.spread_reference, shift.spread_window
-        medians = " → ".join(
-            drift_words.number(spread.median if spread else mean)
-            for spread, mean in ((before, shift.reference), (after, shift.window))
+
+    def medians(shift: FeatureShift) -> str:
+        sides = (
+            (shift.spread_reference, shift.reference),
+            (shift.spread_window, shift.window),
         )
-        name, effect = _feature(shift, kind)
-        said.append(f"{name}: {medians}, {effect}.")
-        parts.append(
-            f'<g class="{"moved" if shift.moved else "still"}"><title>{escape(said[-1])} '
-            f"p {drift_words.number(shift.p_value)}</title>{_line(top + 12, name, effect)}"
-            f"{_spans(before, after, top)}"
-            f'<text class="figure" x="100%" y="{top + 30}" '
-            f'text-anchor="end">{escape(medians)}</text></g>'
+        return " → ".join(
+            drift_words.number(spread.median if spread else mean) for spread, mean in sides
         )
-    if not ordered:
-        return Markup("")
+
     title = "Features of the texts: reference against new"
-    return image("spreads", ROW * len(ordered), title, parts, " ".join(said))
+    return _shifts("spreads", title, ordered, kind, medians, _spans)
 
 
 def shares(shifts: Iterable[FeatureShift], kind: str = "") -> Markup:
     """Draw each share as two bars on a scale up to 100 %: reference above window."""
     ordered = sorted(shifts, key=lambda shift: (not shift.moved, -shift.effect))
+
+    def percents(shift: FeatureShift) -> str:
+        return drift_words.change(shift.reference, shift.window)
+
+    title = "Shares of formats, languages and missing values: reference against new"
+    return _shifts("shares", title, ordered, kind, percents, _bars)
+
+
+def _shifts(
+    name: str,
+    title: str,
+    ordered: Sequence[FeatureShift],
+    kind: str,
+    numbers: Callable[[FeatureShift], str],
+    draw: Callable[[FeatureShift, float], str],
+) -> Markup:
+    """Draw a row for each shift: its name and effect, both sides, and their numbers."""
     parts, said = [], []
     for row, shift in enumerate(ordered):
         top = ROW * row
-        name, effect = _feature(shift, kind)
-        numbers = drift_words.change(shift.reference, shift.window)
-        said.append(f"{name}: {numbers}, {effect}.")
-        bars = "".join(
-            f'<rect class="{side}" x="0" y="{top + y}" height="6" '
-            f'width="{TRACK * _between(share or 0.0, 0.0, 1.0):.2f}%"/>'
-            for side, share, y in (("before", shift.reference, 19), ("after", shift.window, 28))
-        )
+        feature, effect = _feature(shift, kind)
+        said.append(f"{feature}: {numbers(shift)}, {effect}.")
         parts.append(
             f'<g class="{"moved" if shift.moved else "still"}"><title>{escape(said[-1])} '
-            f"p {drift_words.number(shift.p_value)}</title>{_line(top + 12, name, effect)}"
-            f'<rect class="whole" x="0" y="{top + 19}" width="{TRACK}%" height="15"/>{bars}'
-            f'<text class="figure" x="100%" y="{top + 30}" text-anchor="end">'
-            f"{escape(numbers)}</text></g>"
+            f"p {drift_words.number(shift.p_value)}</title>{_line(top + 12, feature, effect)}"
+            f'{draw(shift, top)}<text class="figure" x="100%" y="{top + 30}" '
+            f'text-anchor="end">{escape(numbers(shift))}</text></g>'
         )
-    if not ordered:
-        return Markup("")
-    title = "Shares of formats, languages and missing values: reference against new"
-    return image("shares", ROW * len(ordered), title, parts, " ".join(said))
+    return image(name, ROW * len(ordered), title, parts, " ".join(said)) if ordered else Markup("")
 
 
-def _spans(before: Spread | None, after: Spread | None, top: float) -> str:
+def _bars(shift: FeatureShift, top: float) -> str:
+    """Draw two shares as bars on a common scale."""
+    bars = "".join(
+        f'<rect class="{side}" x="0" y="{top + y}" height="6" '
+        f'width="{TRACK * _between(share or 0.0, 0.0, 1.0):.2f}%"/>'
+        for side, share, y in (("before", shift.reference, 19), ("after", shift.window, 28))
+    )
+    whole = f'<rect class="whole" x="0" y="{top + 19}" width="{TRACK}%" height="15"/>'
+    return whole + bars
+
+
+def _spans(shift: FeatureShift, top: float) -> str:
     """Draw both spans of one feature on a scale of their own."""
-    sides = [
-        (one, side, y) for one, side, y in ((before, "before", 22), (after, "after", 31)) if one
-    ]
+    both = ((shift.spread_reference, "before", 22), (shift.spread_window, "after", 31))
+    sides = [(one, side, y) for one, side, y in both if one]
     ends = [end for one, _, _ in sides for end in (one.low, one.high, one.median) if isfinite(end)]
     if not ends:
         return ""

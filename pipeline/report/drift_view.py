@@ -1,13 +1,11 @@
 """What the drift section of the page shows, drawn and counted."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.drift.evidence import Evidence, KindEvidence, Signal
-from pipeline.drift.policy import Action, Decision
-from pipeline.drift.signals import DriftSignal
+from pipeline.drift.evidence import Evidence, KindEvidence
 from pipeline.report import drift_charts, drift_words, history
 from pipeline.report.contents import Drift
 
@@ -18,75 +16,37 @@ WORDS = 16
 FAR = 10
 """Ids of texts that are named."""
 
-Charts = list[tuple[str, Markup]]
-"""A chart for each kind of text."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """Parts of the section; what there is nothing to show of is empty."""
-
-    found: bool
-    """Whether a check was made at some time; else there is at most a reference."""
-    name: str
-    sentence: str
-    mark: Markup
-    false_alarms: str
-    tests: Markup
-    grams: Charts
-    shapes: list[str]
-    """What the shape test says, a sentence for each kind."""
-    spreads: Charts
-    shares: Charts
-    moved: int
-    features: int
-    signals: list[tuple[DriftSignal, Signal]]
-    far: list[tuple[str, str]]
-    history: Markup
-    threshold: float | None
-    latest: list[Decision]
-    decisions: int
-    marks: dict[Action, Markup]
-    verdicts: dict[Action, drift_words.Verdict]
-
-
-def view(drift: Drift) -> View:
-    """Draw and count what a drift check found and led to."""
+def view(drift: Drift) -> dict[str, Any]:
+    """Return what drift.html shows; what there is nothing to show of is empty."""
     evidence, decision = drift.evidence, drift.decision
     kinds = evidence.kinds if evidence else ()
     series = drift_words.series(drift)
     verdict = drift_words.VERDICTS[decision.action] if decision else None
     threshold = _threshold(evidence)
-    return View(
+    return dict(
         found=bool(evidence or series),
         name=verdict.name if verdict else "",
         sentence=drift_words.sentences([verdict.sentence]) if verdict else "",
         mark=history.mark(decision.action) if decision else Markup(""),
         false_alarms=drift_words.false_alarms(evidence.alpha) if evidence else "",
         tests=drift_charts.tests(kinds),
-        grams=[
-            (drift_words.kind(one.kind), drift_charts.grams(one.two_sample.grams[:WORDS]))
-            for one in kinds
-            if one.two_sample and one.two_sample.grams
-        ],
-        shapes=[_shape(one) for one in kinds if one.shape is not None],
-        spreads=_drawn(
-            (
-                drift_words.kind(one.kind),
-                drift_charts.spreads(
-                    [s for s in one.features if not drift_words.is_share(s)], one.kind
-                ),
-            )
-            for one in kinds
+        grams=_by_kind(
+            kinds,
+            lambda one: drift_charts.grams(one.two_sample.grams[:WORDS] if one.two_sample else ()),
         ),
-        shares=_drawn(
-            (
-                drift_words.kind(one.kind),
-                drift_charts.shares(
-                    [s for s in one.features if drift_words.is_share(s) and s.moved], one.kind
-                ),
-            )
-            for one in kinds
+        shapes=[_shape(one) for one in kinds if one.shape is not None],
+        spreads=_by_kind(
+            kinds,
+            lambda one: drift_charts.spreads(
+                [s for s in one.features if not drift_words.is_share(s)], one.kind
+            ),
+        ),
+        shares=_by_kind(
+            kinds,
+            lambda one: drift_charts.shares(
+                [s for s in one.features if drift_words.is_share(s) and s.moved], one.kind
+            ),
         ),
         moved=len(drift_words.moved(evidence)) if evidence else 0,
         features=sum(len(one.features) for one in kinds),
@@ -101,8 +61,11 @@ def view(drift: Drift) -> View:
     )
 
 
-def _drawn(charts: Iterable[tuple[str, Markup]]) -> Charts:
-    return [(kind, chart) for kind, chart in charts if chart]
+def _by_kind(
+    kinds: Sequence[KindEvidence], draw: Callable[[KindEvidence], Markup]
+) -> list[tuple[str, Markup]]:
+    drawn = ((drift_words.kind(one.kind), draw(one)) for one in kinds)
+    return [(kind, chart) for kind, chart in drawn if chart]
 
 
 def _shape(one: KindEvidence) -> str:

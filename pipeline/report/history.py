@@ -7,7 +7,7 @@ from markupsafe import Markup, escape
 
 from pipeline.drift.policy import Action, Decision
 from pipeline.report import drift_words, words
-from pipeline.report.charts import PLOT, image, plain_number, ticks
+from pipeline.report.charts import PLOT, image, ticks, upright_axis
 
 HEIGHT = 240
 MANY = 60
@@ -41,10 +41,6 @@ def place(x: float, y: float, shape: str, size: float = 1.0) -> str:
 def history(decisions: Sequence[Decision], threshold: float | None) -> Markup:
     """Draw the largest area of each check, and as which shape it was decided.
 
-    Args:
-        decisions: oldest first.
-        threshold: the lowest of the latest check; None when nothing was tested in it.
-
     Returns:
         The chart; empty without decisions. A decision without an area stands below the axis.
     """
@@ -73,12 +69,7 @@ def history(decisions: Sequence[Decision], threshold: float | None) -> Markup:
             f'<line class="limit" x1="{PLOT[0]}%" x2="{PLOT[1]}%" y1="{y(threshold):.1f}" '
             f'y2="{y(threshold):.1f}"/>'
         )
-    for tick in ticks(low, high, 5):
-        parts.append(
-            f'<line class="grid" x1="{PLOT[0]}%" x2="{PLOT[1]}%" y1="{y(tick):.1f}" '
-            f'y2="{y(tick):.1f}"/><text class="tick" x="{PLOT[0] - 1.5}%" '
-            f'y="{y(tick) + 4:.1f}" text-anchor="end">{plain_number(tick)}</text>'
-        )
+    parts += upright_axis(ticks(low, high, 5), y)
     if len(areas) < len(decisions):
         parts.append(
             f'<text class="tick" x="{PLOT[0] - 1.5}%" y="{lane + 4:.1f}" '

@@ -16,7 +16,6 @@ from pipeline.report import (
     compared,
     drift_words,
     evaluation_text,
-    proofs,
     text,
     tune,
     words,
@@ -26,6 +25,8 @@ from pipeline.report.drift_view import view
 from pipeline.report.history import mark
 
 TEMPLATE = Path(__file__).parent / "template.html"
+COUNTED_PROOFS = ("stop token", "gradients", "template", "leak", "rows without supervised tokens")
+"""Proofs whose value and threshold are numbers of rows, tokens or tensors."""
 LINES: dict[str, Mapping[str, str]] = {
     "ingest": READ_REASONS,
     "clean": {name: rule.meaning for name, rule in CLEANING.items()},
@@ -37,9 +38,6 @@ LINES: dict[str, Mapping[str, str]] = {
 
 def render(report: Report) -> str:
     """Return the page.
-
-    Args:
-        report: of a whole or a partial run; sections that are None are left out.
 
     Returns:
         HTML that loads nothing: styles and charts are in it, a content security policy forbids
@@ -85,7 +83,7 @@ def render(report: Report) -> str:
         metrics=evaluation_text.metrics(report.evaluation) if report.evaluation else [],
         notes=evaluation_text.notes(report.evaluation) if report.evaluation else [],
         worst=_worst(report.evaluation) if report.evaluation else {},
-        proofs=proofs.view(report.training),
+        counted_proofs=COUNTED_PROOFS,
         plots=_plots(report.evaluation) if report.evaluation else {},
         words=words,
         compared=compared,

@@ -116,7 +116,7 @@ def test_the_base_model_answers_before_anything_is_trained(report):
 
 
 def test_a_second_seed_is_trained_and_only_its_losses_are_taken(report):
-    assert report.evaluation.claim.by_seed.keys() == {"17", "18"}
+    assert report.evaluation.claim.by_seed.keys() == {17, 18}
     stages = [stage.stage for stage in report.stages]
     assert "train seed 18" in stages and "evaluate seed 18" in stages
     means = list(report.evaluation.claim.by_seed.values())

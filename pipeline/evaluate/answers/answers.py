@@ -15,7 +15,7 @@ from pipeline.core.progress import advance
 from pipeline.evaluate.answers.prompts import Material, split_thoughts, with_passage, with_thinking
 from pipeline.evaluate.measures.grounding import grounded
 from pipeline.evaluate.measures.metrics import METRICS, withholds
-from pipeline.evaluate.scoring import continuation_log_probs, decode, evaluating, prefill
+from pipeline.evaluate.scoring import continuation_log_probs, decode, evaluating, greedy, prefill
 from pipeline.settings import EvaluateSettings
 from pipeline.text.chat import (
     EXPLANATIONS,
@@ -25,7 +25,7 @@ from pipeline.text.chat import (
     answer_text,
     encode,
 )
-from pipeline.text.chat_template import Message, stop_ids
+from pipeline.text.chat_template import Message, prompt_ids, stop_ids
 from pipeline.train.models.check import context_length
 from schemas.evaluation import Answers, AnswerTimings
 from schemas.pairs import Examples
@@ -53,19 +53,6 @@ class Answered:
     timings: DataFrame[AnswerTimings]
 
 
-def answer(
-    arm: str,
-    examples: DataFrame[Examples],
-    model: Any,
-    tokenizer: Any,
-    settings: EvaluateSettings,
-    shots: Mapping[str, Sequence[Message]] | None = None,
-) -> DataFrame[Answers]:
-    """Do as :func:`answer_timed` with nothing but examples in the prompt; the answers alone."""
-    material = Material(shots=shots or {})
-    return answer_timed(arm, examples, model, tokenizer, settings, material).answers
-
-
 def answer_timed(
     arm: str,
     examples: DataFrame[Examples],
@@ -81,15 +68,8 @@ def answer_timed(
     with (0.03 nats a token on average for 3 to 11 tokens, without a lean to one side); in float32
     it does not (1e-5).
 
-    Args:
-        arm: name of the arm, one of :data:`schemas.evaluation.ARMS`. ``chain_of_thought`` asks
-            for thoughts first, may write ``thinking_tokens`` more, and has no loss.
-        examples: the rows to answer.
-        model: a causal language model, base or with an adapter.
-        tokenizer: its tokenizer, with the chat template of the training.
-        settings: batch_size, max_new_tokens, thinking_tokens and max_tokens; the context of the
-            model bounds prompt and answer together.
-        material: what goes into the prompts, and the sources of the rows.
+    The arm ``chain_of_thought`` asks for thoughts first, may write ``thinking_tokens`` more, and
+    has no loss. The context of the model bounds prompt and answer together.
 
     Returns:
         One row an example, sorted by pair_id; the timings one row a batch.
@@ -154,16 +134,24 @@ def answer_timed(
     return Answered(cast("DataFrame[Answers]", answers), table(AnswerTimings, timings))
 
 
+def reply(model: Any, tokenizer: Any, messages: Sequence[Message], max_new_tokens: int) -> str:
+    """Return the model's greedy answer to the last message, special tokens removed.
+
+    The prompt is rendered as in training and evaluation: same template, same system message;
+    it stops where evaluation stops.
+    """
+    with evaluating(model):
+        prefix = prefill(model, [prompt_ids(tokenizer, list(messages))])
+        (tokens,) = greedy(model, prefix, stop_ids(tokenizer), max_new_tokens)
+    return answer_text(tokenizer, tokens)
+
+
 def response_losses(
     examples: DataFrame[Examples], model: Any, tokenizer: Any, settings: EvaluateSettings
 ) -> dict[str, float]:
     """Return the nats a token of each reference response, by pair_id; nothing is decoded.
 
-    Args:
-        examples: the rows to score; one that does not fit into ``max_tokens`` is left out.
-        model: a causal language model, base or with an adapter.
-        tokenizer: its tokenizer.
-        settings: batch_size and max_tokens.
+    A row that does not fit into ``max_tokens`` is left out.
     """
     requests = []
     limit = min(settings.max_tokens, context_length(model) or settings.max_tokens)

@@ -27,13 +27,6 @@ def behaviour_scores(
     Each prompt is a chat message of its own, rendered as in training and serving. Batches are
     fixed by content, so the order of the items does not matter.
 
-    Args:
-        items: what is asked.
-        model: a causal language model (with or without adapter).
-        tokenizer: its tokenizer.
-        max_new_tokens: of each answer to an instruction; requests need :data:`REFUSAL_TOKENS`.
-        batch_size: prompts decoded at once.
-
     Returns:
         One row an item, sorted by id.
     """

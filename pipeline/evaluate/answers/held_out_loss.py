@@ -24,12 +24,6 @@ def held_out_losses(
 ) -> Outcome[HeldOutLosses]:
     """Measure the loss of each validation and test response.
 
-    Args:
-        examples: validation and test rows.
-        model: a causal language model, base or with an adapter.
-        tokenizer: its tokenizer.
-        settings: batch_size and max_tokens.
-
     Returns:
         The losses by pair_id; a row that does not fit into ``max_tokens`` is dropped as
         ``too_long``, like one that the template cannot render.
@@ -56,13 +50,7 @@ def held_out_losses(
 
 
 def decoding_speed(model: Any, tokenizer: Any, question: str) -> float:
-    """Return the tokens a second of greedy decoding, one answer at a time (batch 1).
-
-    Args:
-        model: a causal language model, base or with an adapter.
-        tokenizer: its tokenizer.
-        question: what is asked; reading it is not timed.
-    """
+    """Return the tokens a second of greedy decoding, one answer at a time (batch 1)."""
     prompt = prompt_ids(tokenizer, [cast("Message", {"role": "user", "content": question})])
     rates = []
     with evaluating(model):

@@ -23,13 +23,8 @@ def retrieve(
 ) -> dict[str, Passage]:
     """Find the chunks that answer each question best, by BM25 (Robertson and Zaragoza 2009).
 
-    Lucene's variant with k1 1.5 and b 0.75 on stemmed words without stop words, of title, heading
-    path and text.
-
-    Args:
-        examples: the rows to ask; the last user message of each is the query.
-        chunks: the corpus, rows in any order.
-        count: chunks a question; fewer when fewer share a word with it.
+    The query is the last user message. Lucene's variant with k1 1.5 and b 0.75 on stemmed words
+    without stop words, of title, heading path and text.
 
     Returns:
         By pair_id the best chunk first, ties by chunk_id. A question without a chunk that shares

@@ -81,10 +81,6 @@ def advise(evaluation: Evaluation, tokens: Mapping[str, float]) -> Advice:
     An arm stays in the choice while the interval of its loss against the best arm's includes no
     difference; among those the one of fewest tokens a request wins. Arms without a loss (chain
     of thought) are measured and not chosen.
-
-    Args:
-        evaluation: all arms.
-        tokens: a request of each arm, from :func:`tokens_by_arm`.
     """
     best = evaluation.best
     if not best:

@@ -40,10 +40,6 @@ def read_behaviour_items(folder: Path, settings: ForgettingSettings) -> tuple[It
 
     A file that is not there has no items: a general set of one's own need not have them.
 
-    Args:
-        folder: ``paths.general``.
-        settings: how many of each file are taken, from its start.
-
     Raises:
         InputError: a field is missing or of another type, an id occurs twice, or a check or kind
             is not known.

@@ -44,28 +44,20 @@ def preferences(
 def calibrate(
     people: Sequence[Winner], judgements: Sequence[Judgement], least: int, min_kappa: float
 ) -> Calibration:
-    """Compare the judge with people.
-
-    Args:
-        people: the winner that people chose of each comparison.
-        judgements: of the judge, in the same order.
-        least: decisions needed to say anything.
-        min_kappa: from which the judge counts.
-    """
+    """Compare the judge with people."""
     from sklearn.metrics import cohen_kappa_score
 
-    said = [judgement.winner for judgement in judgements]
     count = len(people)
     if count < least:
         text = f"not calibrated: {count} decisions of people, needed {least}; shown, does not gate"
         return Calibration(count, 0.0, 0.0, False, text)
-    agreement = sum(one == other for one, other in zip(people, said, strict=True)) / count
-    kappa = float(cohen_kappa_score(list(people), said, labels=list(LABELS)))
-    measured = f"kappa {kappa:.2f} on {count} decisions of people, needed {min_kappa:g}"
-    if kappa < min_kappa:
-        text = f"not calibrated: {measured}; shown, does not gate"
-        return Calibration(count, agreement, kappa, False, text)
-    return Calibration(count, agreement, kappa, True, f"calibrated: {measured}")
+    winners = [judgement.winner for judgement in judgements]
+    agreement = sum(one == other for one, other in zip(people, winners, strict=True)) / count
+    kappa = float(cohen_kappa_score(list(people), winners, labels=list(LABELS)))
+    calibrated = kappa >= min_kappa
+    text = f"calibrated: kappa {kappa:.2f} on {count} decisions of people, needed {min_kappa:g}"
+    text = text if calibrated else f"not {text}; shown, does not gate"
+    return Calibration(count, agreement, kappa, calibrated, text)
 
 
 def _key(answer: Answer) -> str:

@@ -72,11 +72,6 @@ class Judgement:
 def judge(comparisons: Sequence[Comparison], judge: Teacher, max_tokens: int) -> list[Judgement]:
     """Ask the judge about each comparison in both orders.
 
-    Args:
-        comparisons: what is compared.
-        judge: behind the reply cache, so that nothing is asked twice.
-        max_tokens: of a reply.
-
     Raises:
         TeacherError: the endpoint cannot be reached, refuses, fails too often, or no reply names a
             winner.
@@ -110,12 +105,6 @@ def win_rate(
     The length-controlled rate is AlpacaEval's (Dubois et al. 2024) for one pair of models: a win
     is regressed on ``tanh`` of the difference in words over its standard deviation, and the rate
     is read off at a difference of 0.
-
-    Args:
-        judgements: one or more.
-        seed: of the bootstrap.
-        draws: of the bootstrap.
-        confidence: of the interval.
 
     Raises:
         ValueError: there are no judgements.

@@ -9,11 +9,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pipeline.core.progress import advance
-from pipeline.evaluate.scoring import FILLER, Tokens, evaluating, greedy, prefill
+from pipeline.evaluate.scoring import Tokens, continuation_logits, evaluating, greedy, prefill
 
 ROWS = 8
 """Prompts in one forward pass."""
@@ -112,30 +111,8 @@ def compare(reference: Predictions, model: Any, stops: Collection[int], new_toke
 
 def answer_logits(model: Any, prompts: Sequence[Tokens], answers: Sequence[Tokens]) -> list[Tensor]:
     """Return the logits (answer tokens, vocabulary), float32, that predict each answer."""
-    prefix = prefill(model, prompts)
-    longest = max(len(answer) for answer in answers) - 1  # the last token predicts nothing we need
-    first = prefix.next_logits.cpu()
-    if longest < 1:
-        return [first[row : row + 1] for row in range(len(prompts))]
-    inputs = [list(answer[:-1]) for answer in answers]
-    ids = [row + [FILLER] * (longest - len(row)) for row in inputs]
-    mask = [[1] * len(row) + [0] * (longest - len(row)) for row in inputs]
-    device = prefix.mask.device
-    logits = (
-        model(
-            input_ids=torch.tensor(ids, device=device),
-            attention_mask=torch.cat([prefix.mask, torch.tensor(mask, device=device)], dim=1),
-            position_ids=prefix.mask.sum(-1, keepdim=True) + torch.arange(longest, device=device),
-            past_key_values=prefix.cache,
-            use_cache=True,
-        )
-        .logits.float()
-        .cpu()
-    )
-    return [
-        torch.cat([first[row : row + 1], logits[row, : len(answer) - 1]])
-        for row, answer in enumerate(answers)
-    ]
+    logits = continuation_logits(model, prefill(model, prompts), answers)
+    return [row.cpu() for row in logits]
 
 
 def _kl(reference: Tensor, candidate: Tensor) -> Tensor:

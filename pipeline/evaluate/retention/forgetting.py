@@ -16,7 +16,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import InputError
 from pipeline.evaluate.results import Forgetting
-from pipeline.evaluate.statistics.intervals import Resampling, interval, paired_difference
+from pipeline.evaluate.statistics.intervals import interval, paired_difference, resampling
 from pipeline.pairs.user_files import read_jsonl
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import GeneralScores
@@ -82,11 +82,6 @@ def compare(
 ) -> Forgetting:
     """Compare two models on the same general set; each text or question is a cluster of its own.
 
-    Args:
-        base: scores of the base model, rows in any order.
-        challenger: scores of the challenger on the same items.
-        settings: draws, confidence and seed of the bootstrap.
-
     Raises:
         InputError: both were not measured on the same texts and questions, or on no text.
     """
@@ -98,9 +93,7 @@ def compare(
             "challenger found that are not the same; expected one general set and one tokenizer; "
             "measure both again"
         )
-    options = Resampling(
-        seed=settings.seed, draws=settings.bootstrap_draws, confidence=settings.confidence
-    )
+    options = resampling(settings)
     old, new = (frame.filter(kind="text") for frame in (first, second))
     if not old.height:
         raise InputError(

@@ -35,13 +35,7 @@ class Frontier:
 
 
 def frontier(points: Sequence[Point], limit: float, model: str = "") -> Frontier:
-    """Choose the scale within the limit that has the least validation loss; the smaller of equals.
-
-    Args:
-        points: one a scale, at least one.
-        limit: the largest rise allowed, nats a token.
-        model: data set of the adapter.
-    """
+    """Choose the scale within the limit of the least validation loss; the smaller of equals."""
     ordered = tuple(
         replace(point, dominated=_dominated(point, points))
         for point in sorted(points, key=lambda point: point.scale)

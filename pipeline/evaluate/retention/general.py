@@ -26,11 +26,6 @@ _BATCH_TOKENS = 2048
 def general_scores(general: GeneralSet, model: Any, tokenizer: Any) -> DataFrame[GeneralScores]:
     """Measure a model on all texts and questions.
 
-    Args:
-        general: the texts and questions.
-        model: a causal language model (with or without adapter).
-        tokenizer: its tokenizer.
-
     Returns:
         One row an item, sorted by id; texts of fewer than two tokens have nothing to predict and
         are left out.

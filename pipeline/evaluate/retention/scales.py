@@ -27,15 +27,6 @@ def measure_scales(
 ) -> list[Point]:
     """Measure validation loss and forgetting at each scale of the adapter.
 
-    Args:
-        scales: factors of the adapter's change.
-        model: the base model with a LoRA adapter, loaded; it is as before afterwards.
-        tokenizer: its tokenizer.
-        validation: examples; losses are means over their response tokens.
-        texts: the general texts of the forgetting check.
-        base_loss: of the base model on these texts, nats a token.
-        settings: batch_size and max_tokens.
-
     Raises:
         InputError: no validation row fits into ``max_tokens``.
         TrainingError: the model has no LoRA matrices.

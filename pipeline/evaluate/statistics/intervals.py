@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from pipeline.evaluate.results import Interval
+from pipeline.settings import EvaluateSettings
 
 Floats = NDArray[np.float64]
 
@@ -25,6 +26,13 @@ class Resampling(TypedDict):
     seed: int
     draws: int
     confidence: float
+
+
+def resampling(settings: EvaluateSettings) -> Resampling:
+    """Return how section ``evaluate`` draws."""
+    return Resampling(
+        seed=settings.seed, draws=settings.bootstrap_draws, confidence=settings.confidence
+    )
 
 
 _CELLS = 4_000_000
@@ -59,8 +67,7 @@ def interval(
     Raises:
         ValueError: no rows, unequal lengths, or a value that is not finite.
     """
-    rows, index, weight = _checked(values, clusters, weights)
-    numerators, denominators = _cluster_sums(index, rows * weight), _cluster_sums(index, weight)
+    numerators, denominators = _cluster_sums(values, clusters, weights)
     value = float(numerators.sum() / denominators.sum())
     size = len(numerators)
     if size < 2:
@@ -104,8 +111,7 @@ def p_value(
     The level at which :func:`interval` just excludes 0, so that both always say the same. No draw
     beyond 0 counts as half a draw, and one cluster gives 1.0: nothing can be said.
     """
-    rows, index, weight = _checked(values, clusters, weights)
-    numerators, denominators = _cluster_sums(index, rows * weight), _cluster_sums(index, weight)
+    numerators, denominators = _cluster_sums(values, clusters, weights)
     size = len(numerators)
     if size < 2:
         return 1.0
@@ -194,9 +200,13 @@ def _checked(
     return rows, index, weight
 
 
-def _cluster_sums(index: NDArray[np.intp], values: Floats) -> Floats:
-    """Return the sum of values of each cluster."""
-    return np.asarray(np.bincount(index, values), dtype=np.float64)
+def _cluster_sums(
+    values: ArrayLike, clusters: Sequence[str], weights: ArrayLike | None
+) -> tuple[Floats, Floats]:
+    """Return the weighted sum of values and the sum of weights of each cluster."""
+    rows, index, weight = _checked(values, clusters, weights)
+    sums = np.bincount(index, rows * weight), np.bincount(index, weight)
+    return sums[0].astype(np.float64), sums[1].astype(np.float64)
 
 
 def expanded_tail(clusters: int, level: float) -> float:

@@ -88,10 +88,6 @@ def nearest_examples(examples: DataFrame[Examples], count: int) -> dict[str, lis
     Nearness is the cosine of TF-IDF word vectors of the questions (1 + log of the count, smoothed
     inverse document frequency over train), ties by pair_id.
 
-    Args:
-        examples: all splits in any order.
-        count: examples a question; fewer when train is smaller.
-
     Returns:
         For each test pair_id, user and assistant messages: the nearest example last, next to the
         question. Empty lists when count is 0 or there is no training row.

@@ -21,7 +21,7 @@ def asked(all_examples):
 
 @pytest.fixture(scope="module")
 def answers(asked, model, tokenizer):
-    from pipeline.evaluate.answers.answers import answer
+    from tests.pipeline.evaluate.answering import answer
 
     return answer("base", asked, model, tokenizer, SETTINGS)
 
@@ -87,7 +87,7 @@ def test_answers_are_held_against_their_source_where_there_is_one(asked, answers
 
 
 def test_the_order_of_the_rows_changes_nothing(asked, answers, model, tokenizer):
-    from pipeline.evaluate.answers.answers import answer
+    from tests.pipeline.evaluate.answering import answer
 
     shuffled = asked.sample(fraction=1, shuffle=True, seed=7)
     assert answer("base", shuffled, model, tokenizer, SETTINGS).equals(answers)
@@ -96,7 +96,7 @@ def test_the_order_of_the_rows_changes_nothing(asked, answers, model, tokenizer)
 def test_examples_in_the_prompt_make_the_reference_likelier(
     all_examples, asked, answers, model, tokenizer
 ):
-    from pipeline.evaluate.answers.answers import answer
+    from tests.pipeline.evaluate.answering import answer
 
     shots = nearest_examples(all_examples, 3)
     seen = []
@@ -108,7 +108,7 @@ def test_examples_in_the_prompt_make_the_reference_likelier(
 
 
 def test_examples_that_do_not_fit_are_left_out_and_never_the_question(asked, model, tokenizer):
-    from pipeline.evaluate.answers.answers import answer
+    from tests.pipeline.evaluate.answering import answer
 
     long = [
         {"role": "user", "content": "word " * 300},
@@ -127,8 +127,8 @@ def test_an_adapter_is_part_of_what_is_measured_and_the_mode_comes_back(
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from pipeline.evaluate.answers.answers import answer
     from pipeline.train.models.adapter import quiet_peft
+    from tests.pipeline.evaluate.answering import answer
 
     torch.manual_seed(0)
     with quiet_peft():
@@ -163,13 +163,13 @@ def test_a_row_that_cannot_be_rendered_has_no_loss(asked, model, tokenizer):
 
 
 def test_no_rows_give_no_answers(asked, model, tokenizer):
-    from pipeline.evaluate.answers.answers import answer
+    from tests.pipeline.evaluate.answering import answer
 
     assert answer("base", asked[:0], model, tokenizer, SETTINGS).height == 0
 
 
 def test_a_row_that_cannot_be_rendered_is_named(model, tokenizer):
-    from pipeline.evaluate.answers.answers import answer
+    from tests.pipeline.evaluate.answering import answer
 
     faulty = examples([("Say nothing.", " ")], "test")
     with pytest.raises(TrainingError, match=f"test row {faulty['pair_id'][0]}: the last message"):

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from pipeline.core.errors import TrainingError
-from pipeline.evaluate.answers.answers import answer
 from pipeline.evaluate.measures.parity import compare, predict
 from pipeline.evaluate.scoring import continuation_log_probs, evaluating, prefill, text_log_probs
 from pipeline.settings import EvaluateSettings, TrainSettings
@@ -20,6 +19,7 @@ from pipeline.train.methods.targets import find_targets
 from pipeline.train.models.adapter import load_adapter, load_base
 from pipeline.train.models.base_model import load_model, model_class
 from pipeline.train.models.check import check_method
+from tests.pipeline.evaluate.answering import answer
 from tests.pipeline.train.architectures import (
     ARCHITECTURES,
     CPU,

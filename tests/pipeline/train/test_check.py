@@ -92,7 +92,7 @@ def test_another_setting_of_thoughts_is_another_base_with_other_results(qwen3, t
 
 
 def test_chat_stops_where_evaluation_stops(qwen3, tmp_path):
-    from pipeline.evaluate.answers.reply import reply
+    from pipeline.evaluate.answers.answers import reply
     from pipeline.evaluate.scoring import evaluating, greedy, prefill
 
     model, tokenizer = load_model(qwen3), load_tokenizer(qwen3)
@@ -124,11 +124,11 @@ def learnt_by_heart(*texts):
 def test_qwen3_is_trained_evaluated_exported_and_stops_as_it_was_trained(qwen3, tmp_path):
     from transformers import AutoTokenizer
 
-    from pipeline.evaluate.answers.answers import answer
-    from pipeline.evaluate.answers.reply import reply
+    from pipeline.evaluate.answers.answers import reply
     from pipeline.train.export.merge import merge
     from pipeline.train.loop.trainer import train
     from pipeline.train.models.adapter import load_adapter
+    from tests.pipeline.evaluate.answering import answer
 
     models = ModelSettings(base_model=str(qwen3), threads=1, device="cpu")
     base, out = resolve_model(models, tmp_path / "models"), tmp_path / "out"
