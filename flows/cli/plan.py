@@ -62,14 +62,10 @@ def plan(
     base: str | None,
     methods: tuple[str, ...],
     gpus: tuple[str, ...],
-    rows: int,
-    row_tokens: int,
-    supervised: float,
     measure: bool,
     convention: str | None,
     launch: Literal["ddp", "fsdp"] | None,
-    processes: int,
-    output: Path,
+    **sizes: Any,
 ) -> None:
     """Estimate memory and time of each method before training, from the model's config alone.
 
@@ -84,9 +80,9 @@ def plan(
         base=base,
         methods=methods,
         gpus=gpus,
-        work=Work(rows, row_tokens, supervised),
+        work=Work(sizes["rows"], sizes["row_tokens"], sizes["supervised"]),
         measure=measure,
-        launch=(launch, processes, output) if launch else None,
+        launch=(launch, sizes["processes"], sizes["output"]) if launch else None,
     )
     if options.json:
         click.echo(json.dumps(_as_json(planned, convention is not None)))
