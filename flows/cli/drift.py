@@ -35,7 +35,7 @@ def monitor(options: Options) -> None:
 def retrain(options: Options, reason: str, evidence: str, dry_run: bool) -> None:
     """Train on what is accepted now; promote the result when it beats the champion.
 
-    Makes no new pairs: that is `tuneloop synthesize`. The same drift evidence never trains twice.
+    Makes no new pairs: that is `tuneloop synthesize`. One drift finding trains at most once.
     """
     from flows.cli.launch import launch
 

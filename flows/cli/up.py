@@ -10,7 +10,7 @@ from flows.cli.commands import Options, command
 def up(options: Options) -> None:
     """Start Prefect, Label Studio and the schedules; keep them running until Ctrl-C.
 
-    Prints the addresses and what will run when, starts again what dies, and leaves no process
+    Prints the addresses and what will run when, restarts a server that died, and leaves no process
     behind. When it runs already for this home folder, says where.
     """
     from flows.services.up import up as start

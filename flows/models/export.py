@@ -42,7 +42,7 @@ SPLIT_ORDER = {"test": 0, "validation": 1, "train": 2}
 
 
 def export(settings: Settings, model: str, form: str, folder: Path) -> dict[str, Any]:
-    """Write a model in a form that servers load, proven to say what the adapter says.
+    """Write a model in a form that servers load, proven to give the same answers as the adapter.
 
     Args:
         settings: all settings.
@@ -57,7 +57,7 @@ def export(settings: Settings, model: str, form: str, folder: Path) -> dict[str,
     Raises:
         InputError: there is no such model, or the folder holds something else.
         TrainingError: the model cannot take this form.
-        GateFailed: the form does not say what the adapter says; the folder is not made.
+        GateFailed: the form does not give the answers of the adapter; the folder is not made.
     """
     home = Home.at(settings.paths.home)
     dataset = home.model(model)

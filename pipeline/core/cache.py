@@ -28,7 +28,7 @@ def short_id(*parts: str) -> str:
 
 
 def program_cache() -> Path:
-    """Return the folder for what the program makes of its own parts once: code, unpacked models.
+    """Return the cache folder for compiled kernels and unpacked models.
 
     Beside its modules, as Python does it, or where those are not writable in the user's cache.
     """

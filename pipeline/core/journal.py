@@ -1,4 +1,4 @@
-"""Files of JSON lines that people and programs both write: read with care, appended for good."""
+"""JSON Lines journals, which people and programs write: tolerant reader, durable append."""
 
 import json
 import os
