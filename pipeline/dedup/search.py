@@ -203,7 +203,8 @@ def _verified(
     """Yield the rows of some components and what their comparison gave, until all are done."""
     members, begins, texts, order = candidates
     ends = np.cumsum(texts.str.len_bytes().to_numpy(), dtype=np.int64)[begins[1:] - 1]
-    batches = [(first, end, slice(begins[first], begins[end])) for first, end in _ranges(ends)]
+    stops = begins.tolist()
+    batches = [(first, end, slice(stops[first], stops[end])) for first, end in _ranges(ends)]
     calls = (
         (texts[own], begins[first : end + 1] - begins[first], order[own], limit, settings)
         for first, end, own in batches

@@ -1,11 +1,13 @@
 """What is found depends neither on who computes nor on the memory nor on slices."""
 
+import json
 import random
 
 import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.core.progress import listening
 from pipeline.dedup import search
 from pipeline.dedup.arrays import Duplicates
 from pipeline.dedup.minhash import bands
@@ -66,6 +68,13 @@ def test_buckets_in_files_give_what_those_in_memory_give(tmp_path, monkeypatch):
     assert_same(find(texts, small, scratch=tmp_path), expected)
     assert written == [tmp_path]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_is_told_in_plain_numbers():
+    told = []
+    with listening(lambda *report: told.append(json.dumps(report))):  # a number of numpy fails
+        find(planted(8))
+    assert json.loads(told[-1])[2] == "candidates"
 
 
 def test_each_pair_is_what_a_comparison_of_all_pairs_finds():
