@@ -19,6 +19,10 @@ from tests.end_to_end.servers import running_up
 pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
+CRAFT = ("keepers", "strokes", "spare", "beside", "hums", "lip")
+"""Words of the other topic; which of them tell most depends on what was drawn."""
+
+
 def decisions(project):
     path = project.home / "monitor" / "decisions.jsonl"
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -51,7 +55,7 @@ def test_a_drift_alert_starts_one_retrain_and_calm_starts_none(tmp_path, tiny_ba
         prefect.run("monitor")
         (alarm,) = [row for row in decisions(project) if row["action"] == "retrain"]
         why = reasons_line([Reason.model_validate(row) for row in alarm["reasons"]])
-        assert "keepers" in why or "strokes" in why
+        assert any(word in why for word in CRAFT), why
         run = prefect.wait_for_run("retrain", 1)
         assert run["parameters"]["evidence_id"] == alarm["id"]
         assert run["parameters"]["reason"] == why
