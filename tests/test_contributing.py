@@ -70,8 +70,7 @@ from pipeline.train.loop.trainer import train
 from pipeline.train.methods import resolved
 from pipeline.train.models.adapter import load_adapter
 from pipeline.train.models.base_model import BaseModel
-from pipeline.train.plan.parameters import trainable_parameters
-from pipeline.train.plan.shapes import read_folder
+from pipeline.train.plan.shapes import read_folder, trainable_parameters
 from tests.pipeline.train.methods.runs import CPU, run_examples, run_settings
 
 folder, base = Path(sys.argv[2]), BaseModel("tiny", Path(sys.argv[1]), "0" * 64)

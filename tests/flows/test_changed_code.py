@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.flows.test_first_project import teacher
-from tests.pipeline.pairs.endpoint_server import serving
+from tests.pipeline.pairs.endpoint_server import serving, teach
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +79,7 @@ def anew(said: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 def copy(tmp_path, tiny_base):
-    with serving(teacher) as server:
+    with serving(teach) as server:
         yield Copy(tmp_path, tiny_base.path, server.url)
 
 

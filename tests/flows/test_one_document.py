@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from flows.cli.main import main
 from pipeline.pairs.user_files import read_jsonl
 from tests.conftest import ROOT
-from tests.flows.test_first_project import BEATABLE, Project, teacher
-from tests.pipeline.pairs.endpoint_server import serving
+from tests.flows.test_first_project import BEATABLE, Project
+from tests.pipeline.pairs.endpoint_server import serving, teach
 
 GOLD = [
     row
@@ -32,7 +32,7 @@ def project(tmp_path, tiny_base, prefect, monkeypatch):
     folder = tmp_path / "project"
     assert CliRunner().invoke(main, ["init", str(folder)]).exit_code == 0
     monkeypatch.chdir(folder)
-    with serving(teacher) as server:
+    with serving(teach) as server:
         models = (f"model.base_model={tiny_base.path}", "teacher.kind=openai", "teacher.model=m")
         yield Project(folder), (*models, f"teacher.base_url={server.url}")
 

@@ -103,7 +103,7 @@ BAD = [
     (RawDocuments, "text", ""),
     (RawDocuments, "title", None),
     (RawDocuments, "span_start", -1),
-    (Redactions, "kind", "NAME"),
+    (Redactions, "kind", "name"),
     (Redactions, "placeholder", "ada@example.com"),
     (Chunks, "tokens", 0),
     (Chunks, "end", 0),
