@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from annotation.queues import open_queue
 from flows.engine.artifacts import send_artifacts
@@ -24,7 +24,6 @@ from flows.views.examples import (
 )
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home
-from pipeline.core.record import Record
 from pipeline.drift.baseline import spreads
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from pipeline.evaluate.gate.gate import Judged
     from pipeline.pairs.teachers.replies import Usage
     from pipeline.train.tune.choice import Choice
-
-R = TypeVar("R", bound=Record)
 
 FUNNEL = {
     "documents read": "ingest",
@@ -64,7 +61,17 @@ def write_report(
     tuning: "Choice | None" = None,
     asked: "Usage | None" = None,
 ) -> contents.Report:
-    """Build the report of a run, write report.html and report.json, send artifacts."""
+    """Build the report of a run, write report.html and report.json, send artifacts.
+
+    Args:
+        run: the run.
+        judged: what evaluation and gate said, when there was one.
+        drift: what the monitor decided.
+        retrain: why a retrain started, and what came of it.
+        comparison: several trainings side by side.
+        tuning: what a search for the best training found.
+        asked: what the teacher was asked, where it could be.
+    """
     report = contents.Report(
         run=_run(run),
         stages=_stages(run),
@@ -229,8 +236,3 @@ def _lineage(run: Run) -> contents.Lineage:
 def _facts(run: Run, stage: str) -> Any:
     dataset = run.datasets[stage]
     return run.store.manifest(dataset.name, dataset.fingerprint).facts
-
-
-def _read(kind: type[R], found: object | None) -> R | None:
-    """Read the section of a report out of an object with its fields."""
-    return None if found is None else kind.model_validate(found, from_attributes=True)
