@@ -20,7 +20,7 @@ from pipeline.core.errors import SettingsError
 from pipeline.core.home import Home
 from pipeline.core.manifest import content_digest
 from pipeline.core.record import as_json
-from pipeline.core.store import Dataset
+from pipeline.core.store import Dataset, Store
 from pipeline.settings import Settings
 from pipeline.train.methods import METHODS
 from pipeline.train.models.base_model import BaseModel
@@ -83,7 +83,7 @@ def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
         start=start,
         workload=workload,
         hardware=training_machine(choose_device(settings.model)),
-        forgetting=_forgetting(run, base, folder),
+        forgetting=_forgetting(settings, run.store, base, folder),
     )
     with StageProgress("tune") as bar:
         study = search(job, folder, say, bar)
@@ -112,9 +112,10 @@ def _fingerprint(settings: Settings, base: BaseModel, content: str) -> str:
     )
 
 
-def _forgetting(run: Run, base: BaseModel, folder: Path) -> Callable[[Path], float] | None:
+def _forgetting(
+    settings: Settings, store: Store, base: BaseModel, folder: Path
+) -> Callable[[Path], float] | None:
     """Return what measures the rise of loss on general text; None where there is none."""
-    settings = run.settings
     if settings.paths.general is None or not settings.tune.general_texts:
         return None
     from pipeline.evaluate.retention.forgetting import read_general_set
@@ -126,7 +127,7 @@ def _forgetting(run: Run, base: BaseModel, folder: Path) -> Callable[[Path], flo
     def loss(adapter: Path | None) -> float:
         from pipeline.evaluate.retention.general import general_loss
 
-        with LoadedModel(base, settings.model, run.store) as loaded:
+        with LoadedModel(base, settings.model, store) as loaded:
             found = general_loss(texts, *loaded.get(adapter))
         return sum(mean * tokens for mean, tokens in found) / sum(tokens for _, tokens in found)
 

@@ -20,6 +20,7 @@ def folder(tmp_path_factory):
 def undisturbed(tiny_base, folder):
     """A whole search that nothing disturbed, and what it said."""
     from flows.tune import _forgetting
+    from pipeline.core.store import Store
     from pipeline.settings import ModelSettings, PathSettings, Settings, TuneSettings
 
     settings = Settings(
@@ -27,7 +28,7 @@ def undisturbed(tiny_base, folder):
         tune=TuneSettings(general_texts=1),
         model=ModelSettings(threads=1),
     )
-    measure = _forgetting(settings, tiny_base, folder)
+    measure = _forgetting(settings, Store(folder / "home"), tiny_base, folder)
     return run(job(tiny_base, measure), folder / "whole")
 
 
