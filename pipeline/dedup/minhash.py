@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from datasketch import MinHash
 from numpy.typing import NDArray
 
 from pipeline.dedup.arrays import Duplicates, Hashing, Limits, all_distinct, utf8
@@ -54,6 +53,8 @@ def bands(num_perm: int, knee: float) -> tuple[int, int]:
 @lru_cache(maxsize=8)
 def permutations(num_perm: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return factors and summands of datasketch's permutations, scheme affine32 (2.0)."""
+    from datasketch import MinHash  # brings clients of stores, half a second
+
     made = MinHash(num_perm=num_perm, seed=seed, hashfunc=int, scheme="affine32").permutations
     return np.ascontiguousarray(made[0]), np.ascontiguousarray(made[1])
 

@@ -5,7 +5,6 @@ from math import hypot
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, binomtest, hypergeom
 
 from pipeline.drift.evidence import Signal
 from pipeline.evaluate.statistics.intervals import cluster_bootstrap, expanded_tail
@@ -43,6 +42,8 @@ def share_signal(
         The signal, with Newcombe's interval of the difference. Without rows on a side the share
         is 0 and nothing is worse than it.
     """
+    from scipy.stats import binom, hypergeom  # a second of every command that shows signals
+
     before = hits_reference / rows_reference if rows_reference else 0.0
     after = hits_window / rows_window if rows_window else 0.0
     worse, low, high, p_value = False, None, None, None
@@ -125,6 +126,8 @@ def loss_signal(
 
 def _newcombe(before: tuple[int, int], after: tuple[int, int], alpha: float) -> tuple[float, float]:
     """Return the interval of ``after - before`` out of Wilson's intervals of the two shares."""
+    from scipy.stats import binomtest
+
     (share_a, low_a, high_a), (share_b, low_b, high_b) = (
         (hits / rows, *binomtest(hits, rows).proportion_ci(1 - 2 * alpha, method="wilson"))
         for hits, rows in (before, after)

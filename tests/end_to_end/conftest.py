@@ -26,8 +26,12 @@ class Done(NamedTuple):
 def undisturbed(
     tmp_path_factory: pytest.TempPathFactory, embedded_model: Path, prefect: None
 ) -> Done:
-    """The project after one run with the embedded model."""
+    """The project after one run with the embedded model, which takes seconds for a reply."""
     project = make_project(tmp_path_factory.mktemp("undisturbed") / "p", embedded_model.parent)
+    file = project.folder / "tuneloop.toml"
+    text = file.read_text("utf-8").replace("max_steps = 6", "max_steps = 3")
+    text = text.replace("self_instruct_tasks = 2", "self_instruct_tasks = 1\ntarget = 5")
+    file.write_text(text, "utf-8")
     return Done(project, project.run())
 
 

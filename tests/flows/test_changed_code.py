@@ -78,7 +78,7 @@ def anew(said: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def copy(tmp_path, tiny_base):
+def copy(tmp_path, tiny_base, prefect):
     with serving(teach) as server:
         yield Copy(tmp_path, tiny_base.path, server.url)
 

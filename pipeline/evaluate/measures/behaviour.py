@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import polars as pl
 from pandera.typing.polars import DataFrame
-from scipy.stats import binom
 
 from pipeline.core.errors import InputError
 from pipeline.evaluate.measures.instructions import CHECKS
@@ -99,6 +98,8 @@ def _change(before: pl.Series, after: pl.Series) -> Change | None:
     if not before.len():
         return None
     lost, gained = int((before & ~after).sum()), int((~before & after).sum())
+    from scipy.stats import binom  # a second of every command that shows results
+
     return Change(
         items=before.len(),
         before=int(before.sum()),

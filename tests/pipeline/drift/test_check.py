@@ -23,7 +23,7 @@ FAST = MonitorSettings(permutations=199, calibration_draws=50)
 
 @pytest.fixture(scope="module")
 def pool():
-    return measured([text[:600] for text in docstrings("scipy")[:1_600]], "d")
+    return measured([text[:200] for text in docstrings("scipy")[:1_600]], "d")
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def bound(draws, rate):
 
 @pytest.mark.slow
 def test_windows_of_the_reference_itself_raise_no_more_alarms_than_stated(pool):
-    """200 times: the pool is cut at random into a window of 200 and a reference of 400."""
-    draws, generator = 200, np.random.default_rng(5)
+    """100 times: the pool is cut at random into a window of 200 and a reference of 400."""
+    draws, generator = 100, np.random.default_rng(5)
     alarms, words, shapes, warned = 0, [], [], 0
     for _ in range(draws):
         order = generator.permutation(pool.height)
