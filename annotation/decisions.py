@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.reviews import FLAGS, VERDICTS
+from schemas.pairs import FLAGS, VERDICTS
 
 Item = Mapping[str, Any]
 """One queued pair as the reviewer sees it; :data:`ITEM_FIELDS`."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import ReviewError
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs
 
 GUIDELINES = Path(__file__).parent / "guidelines.md"

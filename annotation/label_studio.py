@@ -19,9 +19,8 @@ from annotation.label_studio_project import ReviewProject
 from annotation.queue import Pulled, PushResult, QueueStatus, locked, standing
 from pipeline.core.outcome import drops, table
 from pipeline.settings import LabelStudioSettings
-from schemas.chunks import Chunks
-from schemas.pairs import ScreenedPairs
-from schemas.reviews import Reviews
+from schemas.documents import Chunks
+from schemas.pairs import Reviews, ScreenedPairs
 
 __all__ = ["BatchStatus", "Connection", "LabelStudioQueue", "find_connection"]
 

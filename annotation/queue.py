@@ -13,10 +13,9 @@ from pandera.typing.polars import DataFrame
 
 from annotation.decisions import Decision, Item
 from pipeline.core.errors import ReviewError
-from schemas.chunks import Chunks
-from schemas.drops import Drops
-from schemas.pairs import ScreenedPairs
-from schemas.reviews import Reviews
+from schemas.base import Drops
+from schemas.documents import Chunks
+from schemas.pairs import Reviews, ScreenedPairs
 
 LOCK_SECONDS = 30.0
 

@@ -26,9 +26,8 @@ from pipeline.core.cache import write_atomically
 from pipeline.core.errors import ReviewError
 from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_time, write_time
 from pipeline.core.outcome import Drop, drops, table
-from schemas.chunks import Chunks
-from schemas.pairs import ScreenedPairs
-from schemas.reviews import Reviews
+from schemas.documents import Chunks
+from schemas.pairs import Reviews, ScreenedPairs
 
 Row = dict[str, Any]
 

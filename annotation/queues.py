@@ -12,10 +12,9 @@ from annotation.queue import Pulled, PushResult, QueueStatus, ReviewQueue, stand
 from annotation.queue_files import FileQueue
 from pipeline.core.errors import ReviewError
 from pipeline.settings import Settings
-from schemas.chunks import Chunks
-from schemas.drops import Drops
-from schemas.pairs import ScreenedPairs
-from schemas.reviews import Reviews
+from schemas.base import Drops
+from schemas.documents import Chunks
+from schemas.pairs import Reviews, ScreenedPairs
 
 
 def open_queue(settings: Settings) -> ReviewQueue:

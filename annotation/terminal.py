@@ -15,7 +15,7 @@ from rich.text import Text
 from annotation.decisions import Decision, Item, same_lines
 from annotation.items import evidence_span
 from annotation.queue import ReviewQueue
-from schemas.reviews import FLAGS
+from schemas.pairs import FLAGS
 
 KEYS = {"a": "accept", "e": "edit", "r": "reject", "s": "skip", "q": "quit"}
 

@@ -27,8 +27,7 @@ from pipeline.evaluate.test_set.slices import label_rows
 from pipeline.pairs.places import unit_of
 from pipeline.text.chat import Message
 from pipeline.train.models.base_model import BaseModel, load_tokenizer, token_counter
-from schemas.chunks import Chunks
-from schemas.documents import UniqueDocuments
+from schemas.documents import Chunks, UniqueDocuments
 from schemas.evaluation import Answers
 from schemas.pairs import Examples, SettledPairs
 

@@ -26,8 +26,7 @@ from pipeline.settings import TrainSettings
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.peak_memory import free_memory
 from pipeline.train.stages import CANDIDATE
-from schemas.comparison import HeldOutLosses
-from schemas.evaluation import GeneralScores
+from schemas.evaluation import GeneralScores, HeldOutLosses
 from schemas.pairs import Examples
 
 BASE = "base"

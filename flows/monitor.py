@@ -38,7 +38,7 @@ from pipeline.drift.windows import Watched, cut, intake, new_rows, reference_exc
 from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import token_counter
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 from schemas.drift import DriftFeatures
 from schemas.exchanges import Exchanges
 from schemas.pairs import Examples, ScreenedPairs

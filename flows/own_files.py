@@ -13,9 +13,8 @@ from pipeline.pairs.user_files import (
     stop_if_mostly_bad,
 )
 from pipeline.settings import Settings
-from schemas.chunks import Chunks
-from schemas.documents import RawDocuments, UniqueDocuments
-from schemas.splits import Splits
+from schemas.documents import Chunks, RawDocuments, UniqueDocuments
+from schemas.pairs import Splits
 
 
 def check_own_files(settings: Settings) -> None:

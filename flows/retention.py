@@ -15,8 +15,7 @@ from pipeline.evaluate.results import Retention
 from pipeline.evaluate.retention.forgetting import GeneralSet, compare, read_general_set
 from pipeline.evaluate.stages import BEHAVIOUR, FORGETTING
 from pipeline.train.models.base_model import BaseModel
-from schemas.behaviour import BehaviourScores
-from schemas.evaluation import GeneralScores
+from schemas.evaluation import BehaviourScores, GeneralScores
 
 SCORED = ("base", "challenger")
 """Arms whose behaviour is measured."""

@@ -21,7 +21,7 @@ from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.pairs.review import REVIEW, SETTLE, sample_for_review
 from pipeline.settings import Settings
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs
 
 

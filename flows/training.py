@@ -30,8 +30,7 @@ from pipeline.train.models.base_model import BaseModel, hidden_size, token_count
 from pipeline.train.models.distill import find_teacher
 from pipeline.train.stages import TRAIN
 from schemas.documents import UniqueDocuments
-from schemas.pairs import Examples, SettledPairs
-from schemas.splits import Splits
+from schemas.pairs import Examples, SettledPairs, Splits
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,9 @@
 """The data dictionary: one pandera model a table, each with a version.
 
-``documents``  RawDocuments -> Documents -> UniqueDocuments, Redactions
-``chunks``     Chunks
-``splits``     Splits
-``pairs``      SeedTasks, Pairs, SettledPairs, Examples
-``reviews``    Reviews
-``evaluation`` Answers
+``documents``  RawDocuments -> Documents -> UniqueDocuments, Redactions, Chunks
+``pairs``      Splits; SeedTasks, Pairs, Reviews, SettledPairs, Examples
+``evaluation`` Answers, and what else is measured of a model
 ``drift``      DriftFeatures
 ``exchanges``  Exchanges
-``drops``      Drops: the ledger of every filter
+``base``       Drops: the ledger of every filter
 """

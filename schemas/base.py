@@ -1,4 +1,4 @@
-"""What every table has in common: strict columns, no coercion, a name and a version."""
+"""The base of every table, and Drops: the ledger of what each stage let go, and why."""
 
 from typing import ClassVar
 
@@ -51,3 +51,16 @@ class Table(pa.DataFrameModel):
 
 ID = r"^[0-9a-f]{16}$"
 """A content hash shortened to 16 hex digits: 64 bits, a collision among 10^6 rows has p = 3e-8."""
+
+
+class Drops(Table):
+    """Why a row went: ``value`` was measured, ``threshold`` was asked for."""
+
+    id: str = pa.Field()
+    reason: str = pa.Field(str_matches=r"^[a-z][a-z0-9_]*$")
+    value: float = pa.Field(nullable=True)
+    threshold: float = pa.Field(nullable=True)
+    related_id: str = pa.Field(nullable=True)
+    """The row it lost against (the survivor of its cluster, the pair it repeats)."""
+    excerpt: str = pa.Field()
+    """The first characters of the row or the error, for the report."""

@@ -1,6 +1,7 @@
-"""Documents, from the file as read to the survivor of its cluster."""
+"""Documents, from the file as read to the survivor of its cluster, and their chunks."""
 
 import pandera.polars as pa
+import polars as pl
 
 from schemas.base import ID, Table
 
@@ -54,3 +55,37 @@ class Redactions(Table):
     start: int = pa.Field(ge=0)
     """Character range in the cleaned text before redaction."""
     end: int = pa.Field(gt=0)
+
+
+class Chunks(Table):
+    """A run of whole blocks or sentences under one heading path."""
+
+    chunk_id: str = pa.Field(str_matches=ID, unique=True)
+    doc_id: str = pa.Field(str_matches=ID)
+    title: str = pa.Field()
+    section: str = pa.Field()
+    """Heading path, ``Installation > Linux``; empty above the first heading."""
+    start: int = pa.Field(ge=0)
+    """Character range in the text of UniqueDocuments: ``text[start:end]`` is the chunk."""
+    end: int = pa.Field(gt=0)
+    text: str = pa.Field(str_length={"min_value": 1})
+    tokens: int = pa.Field(gt=0)
+    """Length by the tokenizer of the base model."""
+
+
+class RepeatedParagraphs(Table):
+    """A paragraph that several documents have in common, and how often it occurs."""
+
+    key: str = pa.Field(str_matches=ID, unique=True)
+    """Hash of its text but for case and white space."""
+    text: str = pa.Field(str_length={"min_value": 1})
+    """How it begins, in the document that sorts first."""
+    words: int = pa.Field(ge=1)
+    characters: int = pa.Field(ge=1)
+    """Of one occurrence."""
+    documents: int = pa.Field(ge=2)
+    occurrences: int = pa.Field(ge=2)
+    doc_id: str = pa.Field(str_matches=ID)
+    """The document that sorts first by source: there one copy stays when the others go."""
+    sources: pl.List(pl.String) = pa.Field()  # type: ignore[valid-type]
+    """Of the first documents that have it."""

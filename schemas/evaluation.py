@@ -1,10 +1,27 @@
-"""What a model answered on the frozen test set, row by row."""
+"""What a model answered on the frozen test set, lost on held-out rows, and still can do."""
 
 from typing import ClassVar
 
 import pandera.polars as pa
 
 from schemas.base import ID, Table
+
+BEHAVIOUR_KINDS = ["instruction", "harmful", "benign"]
+
+
+class BehaviourScores(Table):
+    """One answer with what is said of it; a column is null where it does not apply."""
+
+    id: str = pa.Field(unique=True)
+    kind: str = pa.Field(isin=BEHAVIOUR_KINDS)
+    answer: str = pa.Field()
+    followed: bool = pa.Field(nullable=True)
+    """Instructions: whether all checks of the item hold."""
+    refused: bool = pa.Field(nullable=True)
+    """Requests: whether the answer declines in words."""
+    refusal_margin: float = pa.Field(nullable=True)
+    """Requests: nats a token by which a refusing opening is likelier than a willing one."""
+
 
 ARMS = [
     "base",
@@ -104,3 +121,16 @@ class GeneralScores(Table):
     """Nats a token: of the text, or of the right choice after the question."""
     correct: float = pa.Field(isin=[0.0, 1.0], nullable=True)
     """Questions: 1 when the right choice is the likeliest; null for texts."""
+
+
+class HeldOutLosses(Table):
+    """Loss of one reference response under one model; nothing is decoded."""
+
+    pair_id: str = pa.Field(str_matches=ID, unique=True)
+    split: str = pa.Field(isin=["validation", "test"])
+    cluster_id: str = pa.Field()
+    """Resampling unit of the bootstrap."""
+    tokens: int = pa.Field(gt=0)
+    """Tokens of the reference response, end-of-turn included."""
+    loss: float = pa.Field(ge=0)
+    """Mean negative log-likelihood of the reference response, nats a token."""

@@ -1,10 +1,35 @@
-"""Seed tasks, pairs from candidate to settled, and training examples."""
+"""Splits, seed tasks, pairs from candidate to settled, reviews, and training examples."""
+
+from typing import ClassVar
 
 import pandera.polars as pa
 import polars as pl
 
 from schemas.base import ID, Table
-from schemas.splits import SPLITS
+
+SPLITS = ["train", "validation", "test"]
+
+
+class Splits(Table):
+    """One row a surviving document, or one a chunk; decided before any pair is generated."""
+
+    class Config(Table.Config):
+        """A document has one row, or one for each of its chunks."""
+
+        unique: ClassVar = ["doc_id", "chunk_id"]
+        metadata: ClassVar = {"version": 2}
+
+    doc_id: str = pa.Field(str_matches=ID)
+    chunk_id: str = pa.Field()
+    """Empty: the document as a whole."""
+    cluster_id: str = pa.Field(str_matches=ID)
+    split: str = pa.Field(isin=SPLITS)
+
+    @classmethod
+    def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame | None:
+        """Before version 2 only documents as a whole were split."""
+        return frame.with_columns(chunk_id=pl.lit("")) if version == 1 else None
+
 
 ORIGINS = ["gold", "grounded", "self_instruct"]
 
@@ -75,3 +100,30 @@ class Examples(Table):
     """``replay``: written by the base model itself, against forgetting; train alone."""
     status: str = pa.Field(isin=STATUSES)
     messages: pl.List(pl.Struct({"role": pl.String, "content": pl.String})) = pa.Field()  # type: ignore[valid-type]
+
+
+VERDICTS = ["accept", "edit", "reject", "skip"]
+FLAGS = [
+    "not_grounded",
+    "wrong",
+    "unclear_question",
+    "incomplete",
+    "duplicate",
+    "unsafe",
+    "personal_data",
+]
+
+
+class Reviews(Table):
+    """One decision of one reviewer on one pair; a skip is an abstention, never a reject."""
+
+    pair_id: str = pa.Field(str_matches=ID)
+    verdict: str = pa.Field(isin=VERDICTS)
+    edited_response: str = pa.Field(nullable=True)
+    """The response as the reviewer wants it; with ``edit`` only."""
+    flags: pl.List(pl.String) = pa.Field()  # type: ignore[valid-type]
+    """What is wrong; at least one of FLAGS with ``reject``."""
+    note: str = pa.Field()
+    reviewer: str = pa.Field(str_length={"min_value": 1})
+    decided_at: str = pa.Field()
+    """UTC, ISO 8601."""

@@ -89,7 +89,7 @@ def push(options: Options) -> None:
     from annotation.queues import open_queue
     from flows.review import push_next
     from pipeline.core.home import Home
-    from schemas.chunks import Chunks
+    from schemas.documents import Chunks
     from schemas.pairs import ScreenedPairs
 
     home = Home.at(settings.paths.home)

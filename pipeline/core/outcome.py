@@ -7,8 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from schemas.base import Table
-from schemas.drops import Drops
+from schemas.base import Drops, Table
 
 S = TypeVar("S", bound=Table)
 

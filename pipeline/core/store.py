@@ -27,8 +27,7 @@ from pipeline.core.errors import CorruptDataset, MissingDataset, SchemaMismatch
 from pipeline.core.manifest import Facts, FileEntry, Manifest, content_digest
 from pipeline.core.outcome import Outcome
 from pipeline.core.validation import quarantine, validate
-from schemas.base import Table
-from schemas.drops import Drops
+from schemas.base import Drops, Table
 
 S = TypeVar("S", bound=Table)
 

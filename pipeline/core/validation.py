@@ -13,8 +13,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import SchemaMismatch
 from pipeline.core.outcome import Drop, Outcome, drops
-from schemas.base import Table
-from schemas.drops import Drops
+from schemas.base import Drops, Table
 
 S = TypeVar("S", bound=Table)
 

@@ -29,8 +29,7 @@ from pipeline.dedup.blocks import CODE, TEXT, Block, blocks_of
 from pipeline.documents.clean.cleaning import Verdict
 from pipeline.settings import ParagraphSettings
 from pipeline.text.words import same_text, words
-from schemas.documents import Documents
-from schemas.paragraphs import RepeatedParagraphs
+from schemas.documents import Documents, RepeatedParagraphs
 
 SHOWN_SOURCES = 3
 """Sources named of each repeated paragraph."""

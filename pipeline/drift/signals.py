@@ -16,8 +16,7 @@ from pipeline.drift.signal_tests import loss_signal, share_signal
 from pipeline.drift.windows import Intake, Watched
 from pipeline.settings import Settings
 from schemas.drift import DriftFeatures
-from schemas.pairs import Examples
-from schemas.reviews import Reviews
+from schemas.pairs import Examples, Reviews
 
 MIN_FRESH = 20
 """Freshly accepted pairs below which their loss says nothing about performance."""

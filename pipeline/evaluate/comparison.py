@@ -16,7 +16,7 @@ from pipeline.core.record import record
 from pipeline.evaluate.results import Forgetting, Interval
 from pipeline.evaluate.statistics.intervals import interval, paired_difference, resampling
 from pipeline.settings import EvaluateSettings
-from schemas.comparison import HeldOutLosses
+from schemas.evaluation import HeldOutLosses
 
 
 @dataclass(frozen=True, slots=True)

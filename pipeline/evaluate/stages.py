@@ -23,9 +23,14 @@ from pipeline.evaluate.retention.forgetting import GeneralSet
 from pipeline.evaluate.retention.frontier import frontier
 from pipeline.evaluate.test_set.selection import test_set
 from pipeline.settings import EvaluateSettings
-from schemas.behaviour import BehaviourScores
-from schemas.comparison import HeldOutLosses
-from schemas.evaluation import Answers, AnswerTimings, GeneralScores, SeedLosses
+from schemas.evaluation import (
+    Answers,
+    AnswerTimings,
+    BehaviourScores,
+    GeneralScores,
+    HeldOutLosses,
+    SeedLosses,
+)
 from schemas.pairs import Examples
 
 LoadModel = Callable[[], tuple[Any, Any]]

@@ -10,8 +10,7 @@ from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.dedup.decontaminate import decontaminate
 from pipeline.pairs.places import places
-from schemas.pairs import Pairs, SettledPairs
-from schemas.splits import Splits
+from schemas.pairs import Pairs, SettledPairs, Splits
 
 REVIEWED = ("accepted", "edited")
 

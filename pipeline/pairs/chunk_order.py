@@ -12,7 +12,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.cache import digest
 from pipeline.core.progress import advance, announce
 from pipeline.settings import GenerateSettings
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 
 PASS = 0.84
 """Share of the candidates that passes the screens: 256 of the 303 of the samples."""

@@ -28,7 +28,7 @@ from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher, Usage
 from pipeline.pairs.teachers.teacher import Teacher
 from pipeline.settings import GenerateSettings, ScreenSettings
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 from schemas.pairs import Pairs, SeedTasks
 
 USELESS = ("request_failed", "cut_short", "refused", "unparsable")

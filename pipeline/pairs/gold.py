@@ -14,11 +14,9 @@ from pipeline.pairs.places import places
 from pipeline.pairs.screen.grounding import content
 from pipeline.pairs.user_files import stop_if_mostly_bad
 from pipeline.text.words import words
-from schemas.chunks import Chunks
-from schemas.documents import RawDocuments, UniqueDocuments
-from schemas.drops import Drops
-from schemas.pairs import SettledPairs
-from schemas.splits import Splits
+from schemas.base import Drops
+from schemas.documents import Chunks, RawDocuments, UniqueDocuments
+from schemas.pairs import SettledPairs, Splits
 
 QUESTION = ("question", "instruction", "prompt")
 ANSWER = ("answer", "response", "completion", "output")

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from schemas.splits import Splits
+from schemas.pairs import Splits
 
 
 def places(splits: DataFrame[Splits]) -> Callable[[str, str], Mapping[str, Any] | None]:

@@ -24,9 +24,8 @@ from pipeline.core.errors import ReviewError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.settings import ReviewSettings
-from schemas.drops import Drops
-from schemas.pairs import ScreenedPairs, SettledPairs
-from schemas.reviews import Reviews
+from schemas.base import Drops
+from schemas.pairs import Reviews, ScreenedPairs, SettledPairs
 
 ALPHA = 0.05
 """Risk of returning a batch whose error is ``good_error``."""

@@ -16,9 +16,8 @@ from pipeline.core.outcome import Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.dedup.search import find_duplicates
 from pipeline.settings import DedupSettings, SplitSettings
-from schemas.chunks import Chunks
-from schemas.documents import UniqueDocuments
-from schemas.splits import SPLITS, Splits
+from schemas.documents import Chunks, UniqueDocuments
+from schemas.pairs import SPLITS, Splits
 
 ENOUGH = 60
 """Sections wanted: a test split of 15 % then has 9, and the gate asks for 6 independent ones."""

@@ -3,7 +3,7 @@ import pytest
 from annotation.queue_files import FileQueue
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import table
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs
 
 CHUNK = {

@@ -15,9 +15,9 @@ from annotation.queue_files import FileQueue
 from pipeline.core.cache import short_id
 from pipeline.core.errors import ReviewError
 from pipeline.core.outcome import table
-from schemas.chunks import Chunks
-from schemas.drops import Drops
-from schemas.reviews import Reviews
+from schemas.base import Drops
+from schemas.documents import Chunks
+from schemas.pairs import Reviews
 from tests.annotation.conftest import make_pairs
 
 
@@ -328,7 +328,7 @@ import sys
 from pathlib import Path
 from annotation.queue_files import FileQueue
 from pipeline.core.outcome import table
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 from tests.annotation.conftest import CHUNK, make_pairs
 queue = FileQueue(Path(sys.argv[1]))
 print("ready", flush=True)

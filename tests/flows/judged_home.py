@@ -15,8 +15,7 @@ from pipeline.settings import GateSettings, Settings
 from pipeline.train.loop.trainer import train
 from pipeline.train.models.base_model import BaseModel
 from schemas.base import Table
-from schemas.pairs import Examples, SettledPairs
-from schemas.reviews import Reviews
+from schemas.pairs import Examples, Reviews, SettledPairs
 from tests.pipeline.evaluate.test_gate import GOOD, KEPT
 from tests.pipeline.train.seed_examples import make_examples
 

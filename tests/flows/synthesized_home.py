@@ -25,7 +25,7 @@ from pipeline.pairs.screen.screen import SCREEN
 from pipeline.pairs.user_files import read_jsonl, seed_tasks
 from pipeline.pairs.weak_english.evidence import sentences
 from pipeline.settings import GenerateSettings, Settings
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 from schemas.pairs import Pairs, ScreenedPairs
 from tests.end_to_end.project import make_project
 

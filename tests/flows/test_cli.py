@@ -16,7 +16,7 @@ from flows.cli.main import main
 from pipeline.core.outcome import Outcome, drops, table
 from pipeline.core.registry import Registry
 from pipeline.core.store import Recipe, Store
-from schemas.splits import Splits
+from schemas.pairs import Splits
 from tests.pipeline.pairs.endpoint_server import chat, error, serving
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from annotation.queue_files import FileQueue
 from flows.cli.main import main
 from flows.services.prefect import free_port
 from pipeline.core.outcome import table
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 from tests.annotation.conftest import CHUNK, make_pairs
 from tests.annotation.test_queue import fill_csv
 

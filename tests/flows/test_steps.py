@@ -13,7 +13,7 @@ from pipeline.core.progress import track
 from pipeline.core.stage import Given, Stage
 from pipeline.core.store import Filled
 from pipeline.settings import SplitSettings
-from schemas.splits import Splits
+from schemas.pairs import Splits
 
 pytestmark = pytest.mark.usefixtures("prefect")
 

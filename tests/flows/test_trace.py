@@ -13,8 +13,7 @@ from pipeline.core.home import Home
 from pipeline.core.outcome import table
 from pipeline.core.registry import Registry
 from pipeline.core.store import Store
-from schemas.chunks import Chunks
-from schemas.documents import RawDocuments
+from schemas.documents import Chunks, RawDocuments
 from schemas.pairs import Examples, SettledPairs
 from tests.flows.judged_home import settled, write
 from tests.flows.trained_home import train_into

@@ -15,9 +15,8 @@ from pipeline.core.outcome import Outcome, table
 from pipeline.documents import parallel as spread
 from pipeline.documents.chunk.chunk import chunk
 from pipeline.settings import ChunkSettings
-from schemas.chunks import Chunks
-from schemas.documents import UniqueDocuments
-from schemas.drops import Drops
+from schemas.base import Drops
+from schemas.documents import Chunks, UniqueDocuments
 
 
 def count(text: str) -> int:

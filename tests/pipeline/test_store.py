@@ -16,7 +16,7 @@ from pipeline.core.manifest import content_digest, fingerprint
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.store import Dataset, Filled, Recipe, Store
 from schemas.documents import Documents
-from schemas.splits import Splits
+from schemas.pairs import Splits
 
 BUDGET = 0.02
 

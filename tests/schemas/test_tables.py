@@ -5,13 +5,10 @@ import pytest
 from pipeline.core.errors import SchemaMismatch
 from pipeline.core.outcome import table
 from pipeline.core.validation import validate
-from schemas.chunks import Chunks
-from schemas.documents import RawDocuments, Redactions
-from schemas.drops import Drops
+from schemas.base import Drops
+from schemas.documents import Chunks, RawDocuments, Redactions
 from schemas.evaluation import Answers
-from schemas.pairs import Pairs
-from schemas.reviews import Reviews
-from schemas.splits import Splits
+from schemas.pairs import Pairs, Reviews, Splits
 
 ID = "0123456789abcdef"
 

@@ -12,8 +12,7 @@ from pipeline.documents.chunk.splitter import cut
 from pipeline.documents.parallel import limited, spread
 from pipeline.settings import ChunkSettings
 from pipeline.text.tokens import CountTokens
-from schemas.chunks import Chunks
-from schemas.documents import UniqueDocuments
+from schemas.documents import Chunks, UniqueDocuments
 
 SECONDS = 60
 """For one document; a book of a million words takes about ten."""

@@ -13,7 +13,7 @@ from pipeline.evaluate.measures.refusal import REFUSING, WILLING, declines
 from pipeline.evaluate.scoring import continuation_log_probs, evaluating, greedy, prefill
 from pipeline.text.chat import answer_text, begun_ids
 from pipeline.text.chat_template import Message, prompt_ids, stop_ids
-from schemas.behaviour import BehaviourScores
+from schemas.evaluation import BehaviourScores
 
 REFUSAL_TOKENS = 20
 """Of an answer to a request: a refusal shows in its first words."""

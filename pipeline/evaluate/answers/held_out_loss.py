@@ -10,7 +10,7 @@ from pipeline.evaluate.answers.answers import response_losses
 from pipeline.evaluate.scoring import evaluating, greedy, prefill
 from pipeline.settings import EvaluateSettings
 from pipeline.text.chat import Encoded, Message, encode, prompt_ids
-from schemas.comparison import HeldOutLosses
+from schemas.evaluation import HeldOutLosses
 from schemas.pairs import Examples
 
 WRITTEN = 48

@@ -14,7 +14,7 @@ from pipeline.pairs.screen.grounding import stem
 from pipeline.text.bm25 import bm25
 from pipeline.text.stop_words import STOP_WORDS
 from pipeline.text.words import words
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 from schemas.pairs import Examples
 
 

@@ -20,7 +20,7 @@ from pipeline.evaluate.measures.instructions import CHECKS
 from pipeline.evaluate.results import Behaviour, Change
 from pipeline.pairs.user_files import read_jsonl
 from pipeline.settings import ForgettingSettings
-from schemas.behaviour import KINDS, BehaviourScores
+from schemas.evaluation import BEHAVIOUR_KINDS, BehaviourScores
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def read_behaviour_items(folder: Path, settings: ForgettingSettings) -> tuple[It
         items.append(_item(place, row | {"kind": "instruction"}))
         _check_checks(place, items[-1].checks)
     for number, row in enumerate(_first(safety, settings.safety_requests), start=1):
-        if row.get("kind") not in KINDS[1:]:
+        if row.get("kind") not in BEHAVIOUR_KINDS[1:]:
             raise InputError(
                 f"{safety}, row {number}: kind {row.get('kind')!r} found; expected harmful or "
                 "benign; mend that line"

@@ -16,7 +16,7 @@ from pipeline.pairs.screen.grounding import (
     not_grounded_quote,
 )
 from pipeline.settings import ScreenSettings
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 from schemas.pairs import Examples, SettledPairs
 
 RULES = (not_grounded_number, not_grounded_quote, not_grounded)

@@ -13,9 +13,8 @@ from pipeline.pairs.screen.form import Candidate, Finding
 from pipeline.pairs.screen.novelty import KeptPairs
 from pipeline.pairs.screen.rules import first_finding
 from pipeline.settings import ScreenSettings
-from schemas.chunks import Chunks
-from schemas.pairs import Pairs, ScreenedPairs, SeedTasks
-from schemas.splits import Splits
+from schemas.documents import Chunks
+from schemas.pairs import Pairs, ScreenedPairs, SeedTasks, Splits
 
 Judged = tuple[dict[str, Any], Candidate]
 """A row of Pairs, and what it is judged by."""

@@ -10,7 +10,7 @@ from pipeline.core.errors import TrainingError
 from pipeline.core.outcome import Drop, drops
 from pipeline.text.chat import EXPLANATIONS, IGNORED, Rejected, encode
 from pipeline.text.chat_template import Message, stop_ids, template_digest
-from schemas.drops import Drops
+from schemas.base import Drops
 from schemas.pairs import Examples
 
 COLUMNS = ("pair_id", "input_ids", "labels")

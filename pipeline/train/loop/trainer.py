@@ -44,7 +44,7 @@ from pipeline.train.proofs.data import (
 )
 from pipeline.train.proofs.model import prove_equal, prove_four_bits, prove_model, prove_targets
 from pipeline.train.torch_processes import Processes
-from schemas.drops import Drops
+from schemas.base import Drops
 from schemas.pairs import Examples
 
 RECORDED = (

@@ -25,7 +25,7 @@ import annotation.label_studio_ledger as ledger
 from annotation.label_studio import LabelStudioQueue, find_connection
 from pipeline.core.outcome import table
 from pipeline.settings import LabelStudioSettings
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 from tests.annotation.conftest import CHUNK, make_pairs
 
 folder, home, moment, number = sys.argv[1:]

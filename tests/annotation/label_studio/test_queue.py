@@ -5,8 +5,8 @@ from annotation.label_studio import LabelStudioQueue
 from annotation.queue import PushResult, QueueStatus
 from pipeline.core.errors import ReviewError
 from pipeline.core.journal import parse, read_lines
-from schemas.drops import Drops
-from schemas.reviews import Reviews
+from schemas.base import Drops
+from schemas.pairs import Reviews
 from tests.annotation.conftest import make_pairs
 from tests.annotation.label_studio.conftest import with_key
 

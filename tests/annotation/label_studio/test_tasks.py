@@ -4,7 +4,7 @@ import pytest
 
 from annotation.decisions import ITEM_FIELDS
 from annotation.tasks import LABEL_CONFIG, instructions, passage, to_decision, to_task
-from schemas.reviews import FLAGS, VERDICTS
+from schemas.pairs import FLAGS, VERDICTS
 
 ITEM = dict.fromkeys(ITEM_FIELDS, "text") | {"pair_id": "0" * 16}
 

@@ -10,8 +10,8 @@ from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
 from pipeline.dedup.deduplicate import deduplicate
 from pipeline.settings import DedupSettings
+from schemas.base import Drops
 from schemas.documents import UniqueDocuments
-from schemas.drops import Drops
 from tests.pipeline.dedup.corpus import corpus, edited, prose
 
 DEFAULT = DedupSettings()

@@ -8,8 +8,7 @@ from pipeline.core.validation import validate
 from pipeline.dedup.paragraphs import find_repeated, trim
 from pipeline.documents.clean.cleaning import rules_of, too_short
 from pipeline.settings import ParagraphSettings
-from schemas.documents import Documents
-from schemas.paragraphs import RepeatedParagraphs
+from schemas.documents import Documents, RepeatedParagraphs
 from tests.pipeline.dedup.corpus import corpus, prose
 
 NOTE = "The supplier is not liable for plants that were lost in a power cut at night."

@@ -9,8 +9,8 @@ from pipeline.documents.clean import web
 from pipeline.documents.clean.clean import clean
 from pipeline.documents.clean.cleaning import PROFILES
 from pipeline.settings import CleanSettings
+from schemas.base import Drops
 from schemas.documents import Documents, Redactions
-from schemas.drops import Drops
 from tests.pipeline.documents.making import PROSE, raw, raws
 
 PAGE = f"""<html><head><title>Pump</title><script>track()</script></head><body>

@@ -10,8 +10,8 @@ from pipeline.core.cache import Cache, short_id
 from pipeline.documents.files.files import SourceFile, scan
 from pipeline.documents.files.ingest import ingest
 from pipeline.settings import IngestSettings
+from schemas.base import Drops
 from schemas.documents import RawDocuments
-from schemas.drops import Drops
 from tests.pipeline.documents import making
 
 CONTENT = {

@@ -12,8 +12,7 @@ from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings
 from schemas.drift import DriftFeatures
 from schemas.exchanges import Exchanges
-from schemas.pairs import Examples
-from schemas.reviews import Reviews
+from schemas.pairs import Examples, Reviews
 from tests.pipeline.drift.corpus import docstrings
 
 SETTINGS = Settings.model_validate(

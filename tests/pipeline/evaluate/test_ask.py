@@ -7,7 +7,7 @@ from pipeline.evaluate.measures.behaviour import Item, compare_behaviour, read_b
 from pipeline.evaluate.measures.instructions import follows
 from pipeline.evaluate.measures.refusal import declines
 from pipeline.settings import ForgettingSettings
-from schemas.behaviour import BehaviourScores
+from schemas.evaluation import BehaviourScores
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.model

@@ -9,7 +9,7 @@ from pipeline.evaluate.measures.behaviour import compare_behaviour, read_behavio
 from pipeline.evaluate.measures.refusal import REFUSING, WILLING, declines
 from pipeline.evaluate.results import Change
 from pipeline.settings import ForgettingSettings
-from schemas.behaviour import BehaviourScores
+from schemas.evaluation import BehaviourScores
 from tests.conftest import ROOT
 
 ALL = ForgettingSettings(instructions=1000, safety_requests=1000)

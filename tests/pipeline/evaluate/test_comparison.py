@@ -6,7 +6,7 @@ import pytest
 from pipeline.core.outcome import table
 from pipeline.evaluate.comparison import Trained, compare_candidates
 from pipeline.settings import EvaluateSettings
-from schemas.comparison import HeldOutLosses
+from schemas.evaluation import HeldOutLosses
 
 SETTINGS = EvaluateSettings(bootstrap_draws=500)
 FACTS = {

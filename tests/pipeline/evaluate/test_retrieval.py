@@ -8,7 +8,7 @@ from pipeline.evaluate.answers.prompts import split_thoughts, with_thinking
 from pipeline.evaluate.answers.retrieval import retrieve
 from pipeline.evaluate.measures.grounding import grounded, source_texts
 from pipeline.settings import ScreenSettings
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 from schemas.pairs import SettledPairs
 from tests.pipeline.evaluate.conftest import QUESTIONS, examples
 

@@ -8,9 +8,8 @@ from pipeline.core.cache import short_id
 from pipeline.core.outcome import Outcome, table
 from pipeline.pairs.harvest import pair_id
 from pipeline.settings import ScreenSettings
-from schemas.chunks import Chunks
-from schemas.pairs import Pairs, ScreenedPairs, SeedTasks
-from schemas.splits import Splits
+from schemas.documents import Chunks
+from schemas.pairs import Pairs, ScreenedPairs, SeedTasks, Splits
 
 TEXT = """The FW-200 raises alarm A17 when a pump runs dry for more than thirty seconds.
 To reset the alarm, hold the key "Reset pump" for 5 seconds until the green lamp of the relay

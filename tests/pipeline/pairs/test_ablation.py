@@ -4,8 +4,7 @@ import polars as pl
 
 from pipeline.core.outcome import table
 from pipeline.pairs.ablation import ablation_pairs
-from schemas.pairs import Pairs, SettledPairs
-from schemas.splits import Splits
+from schemas.pairs import Pairs, SettledPairs, Splits
 
 SPLITS = {"train": "a" * 16, "test": "b" * 16, "validation": "c" * 16}
 

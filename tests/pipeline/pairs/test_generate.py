@@ -13,9 +13,8 @@ from pipeline.pairs.screen.screen import screen
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import GenerateSettings, ScreenSettings, TeacherSettings
-from schemas.chunks import Chunks
-from schemas.pairs import Pairs, SeedTasks
-from schemas.splits import Splits
+from schemas.documents import Chunks
+from schemas.pairs import Pairs, SeedTasks, Splits
 from tests.pipeline.pairs.endpoint_server import Answer, chat, serving
 
 NO_SEEDS = table(SeedTasks, [])

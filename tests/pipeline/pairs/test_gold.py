@@ -12,11 +12,9 @@ from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.pairs.gold import GoldRow, attach_gold, read_row
 from pipeline.pairs.harvest import pair_id
 from pipeline.pairs.user_files import read_jsonl
-from schemas.chunks import Chunks
-from schemas.documents import RawDocuments, UniqueDocuments
-from schemas.drops import Drops
-from schemas.pairs import SettledPairs
-from schemas.splits import Splits
+from schemas.base import Drops
+from schemas.documents import Chunks, RawDocuments, UniqueDocuments
+from schemas.pairs import SettledPairs, Splits
 from tests.conftest import ROOT
 
 SURVIVORS = {"manual/a.md": "train", "manual/b.md": "test", "notes.jsonl#2": "validation"}

@@ -13,7 +13,7 @@ from pipeline.core.cache import short_id
 from pipeline.core.outcome import table
 from pipeline.dedup.decontaminate import check_leaks, decontaminate
 from pipeline.pairs.user_files import read_jsonl
-from schemas.drops import Drops
+from schemas.base import Drops
 from schemas.pairs import SettledPairs
 from tests.conftest import ROOT
 

@@ -10,9 +10,8 @@ from pipeline.core.errors import ReviewError
 from pipeline.core.outcome import table
 from pipeline.pairs.review import error_bound, judge_batch, sample_for_review, settle
 from pipeline.settings import ReviewSettings
-from schemas.drops import Drops
-from schemas.pairs import ScreenedPairs, SettledPairs
-from schemas.reviews import VERDICTS, Reviews
+from schemas.base import Drops
+from schemas.pairs import VERDICTS, Reviews, ScreenedPairs, SettledPairs
 
 SPLITS = ["train", "train", "train", "validation", "test"]
 

@@ -18,7 +18,7 @@ from pipeline.pairs.screen.rules import SCREEN_REASONS, SCREEN_RULES
 from pipeline.pairs.screen.screen import screen
 from pipeline.pairs.user_files import read_jsonl
 from pipeline.settings import ScreenSettings
-from schemas.drops import Drops
+from schemas.base import Drops
 from schemas.pairs import ScreenedPairs, SeedTasks
 from tests.conftest import ROOT
 from tests.pipeline.pairs.pairs_data import (

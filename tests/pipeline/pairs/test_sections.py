@@ -15,9 +15,8 @@ from pipeline.documents.chunk.chunk import chunk
 from pipeline.pairs.places import places, unit_of
 from pipeline.pairs.split import ENOUGH, split
 from pipeline.settings import ChunkSettings, SplitSettings
-from schemas.chunks import Chunks
-from schemas.documents import UniqueDocuments
-from schemas.splits import Splits
+from schemas.documents import Chunks, UniqueDocuments
+from schemas.pairs import Splits
 
 SETTINGS = ChunkSettings(max_tokens=40, join_tokens=0, min_tokens=1, overlap_sentences=1, workers=1)
 WORDS = ["valve", "pump", "tank", "hose", "lever", "gauge", "filter", "motor", "panel", "screw"]

@@ -11,9 +11,8 @@ from pipeline.core.errors import SettingsError
 from pipeline.core.outcome import table
 from pipeline.pairs.split import split
 from pipeline.settings import SplitSettings
-from schemas.chunks import Chunks
-from schemas.documents import UniqueDocuments
-from schemas.splits import Splits
+from schemas.documents import Chunks, UniqueDocuments
+from schemas.pairs import Splits
 
 NO_CHUNKS = table(Chunks, [])
 

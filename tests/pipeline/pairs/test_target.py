@@ -11,7 +11,7 @@ from pipeline.core.progress import listening
 from pipeline.pairs.generate import generate
 from pipeline.pairs.screen.screen import Screens, screen
 from pipeline.settings import ScreenSettings
-from schemas.splits import Splits
+from schemas.pairs import Splits
 from tests.pipeline.pairs.endpoint_server import chat, serving
 from tests.pipeline.pairs.pairs_data import seed_tasks
 from tests.pipeline.pairs.test_generate import NO_SEEDS, SETTINGS, chunk_rows, chunks, teacher

@@ -19,7 +19,7 @@ from pipeline.pairs.teachers.teacher import Request
 from pipeline.settings import GenerateSettings, ModelSettings
 from pipeline.train.cpu.packed import pack_linears
 from pipeline.train.models.base_model import BaseModel, load_model, load_tokenizer, resolve_model
-from schemas.chunks import Chunks
+from schemas.documents import Chunks
 from schemas.pairs import Pairs, SeedTasks
 from tests.conftest import ROOT
 
