@@ -4,14 +4,16 @@ The arms of the base model come before the training: they say what the test set 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+
+import polars as pl
 
 from flows.curate import Corpus
 from flows.engine.context import Run, say
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
-from flows.training import TrainingData
+from flows.training import TrainingData, train_model
 from pipeline.core.cache import digest
 from pipeline.core.manifest import content_digest
 from pipeline.core.stage import Given
@@ -19,16 +21,18 @@ from pipeline.core.store import Dataset
 from pipeline.evaluate.answers.prompts import Material, Passage
 from pipeline.evaluate.answers.retrieval import retrieve
 from pipeline.evaluate.measures.grounding import source_texts
-from pipeline.evaluate.results import Foresight
-from pipeline.evaluate.stages import ANSWER, TEST_SET
+from pipeline.evaluate.results import Claim, Foresight
+from pipeline.evaluate.stages import ANSWER, SEED_LOSSES, TEST_SET
+from pipeline.evaluate.statistics.claim import claim
 from pipeline.evaluate.statistics.power import foresee
 from pipeline.evaluate.test_set.selection import answer_limit, nearest_examples
 from pipeline.evaluate.test_set.slices import label_rows
 from pipeline.pairs.places import unit_of
 from pipeline.text.chat import Message
 from pipeline.train.models.base_model import BaseModel, load_tokenizer, token_counter
+from pipeline.train.stages import TRAIN
 from schemas.documents import Chunks, UniqueDocuments
-from schemas.evaluation import Answers
+from schemas.evaluation import Answers, SeedLosses
 from schemas.pairs import Examples, SettledPairs
 
 RETRIEVING = ("retrieval", "challenger_retrieval")
@@ -145,3 +149,53 @@ def answer_arm(
 
 def _lists(passages: Mapping[str, Passage]) -> dict[str, list[object]]:
     return {pair: list(passage) for pair, passage in passages.items()}
+
+
+def claim_gain(
+    run: Run,
+    base: BaseModel,
+    data: TrainingData,
+    test: TestSet,
+    loaded: LoadedModel,
+    answers: Mapping[str, Dataset],
+) -> Claim | None:
+    """Judge the recipe by ``evaluate.seeds`` trainings against the base model's losses.
+
+    Of the further trainings only the losses of the references are taken, nothing is decoded; they
+    are no candidates for promotion. None when the test set is empty.
+    """
+    before = run.store.read(answers["base"], Answers).sort("pair_id")
+    if not before.height:
+        return None
+    first = run.settings.train.seed
+    after = {first: run.store.read(answers["challenger"], Answers).sort("pair_id")["loss"]}
+    for seed in range(first + 1, first + run.settings.evaluate.seeds):
+        loaded.release()
+        after[seed] = _losses(run, seed, base, data, test, loaded)
+    return claim(
+        {seed: (losses - before["loss"]).to_numpy() for seed, losses in after.items()},
+        before["cluster_id"].to_list(),
+        before["response_tokens"].to_numpy(),
+        run.settings.evaluate.confidence,
+    )
+
+
+def _losses(
+    run: Run, seed: int, base: BaseModel, data: TrainingData, test: TestSet, loaded: LoadedModel
+) -> pl.Series:
+    """Train from another seed and return the losses on the test set, sorted by pair_id."""
+    settings = run.settings
+    seeded = settings.model_copy(update={"train": settings.train.model_copy(update={"seed": seed})})
+    stage = TRAIN.named(f"train seed {seed}", "seed_model")
+    model = train_model(replace(run, settings=seeded), base, data.examples, stage)
+
+    dataset = run_stage(
+        run,
+        SEED_LOSSES.named(f"evaluate seed {seed}"),
+        asked=test.frozen,
+        model=Given(partial(loaded.get, model)),
+        base=base.digest,
+        adapter=model.content,
+        parents={"model": model},
+    )
+    return run.store.read(dataset, SeedLosses).sort("pair_id")["loss"]

@@ -1,34 +1,126 @@
 """Is the challenger better? Answer, score, compare, decide: every arm on one frozen test set."""
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from flows.arms import TestSet, answer_arm
-from flows.engine.context import Run
+from flows.arms import TestSet, answer_arm, claim_gain
+from flows.engine.context import Run, say, say_once
 from flows.engine.home import now
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
-from flows.pairwise import judge_pairwise
 from flows.retention import measure_retention
-from flows.seeds import claim_gain
-from flows.test_set_log import note_look
 from flows.training import TrainingData
 from pipeline.core.cache import digest
-from pipeline.core.record import as_json
+from pipeline.core.home import Home
+from pipeline.core.journal import append, read_rows
+from pipeline.core.record import as_json, read_json
 from pipeline.core.registry import CHALLENGER, CHAMPION
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.evaluate.gate.advice import advise, cost, tokens_by_arm
 from pipeline.evaluate.gate.gate import Judged, decide
-from pipeline.evaluate.results import Cost, Verdict
-from pipeline.evaluate.stages import GATE
+from pipeline.evaluate.measures.llm_judge import PROMPT_VERSION
+from pipeline.evaluate.measures.pairwise import judge_arms, people_decisions
+from pipeline.evaluate.results import Cost, Pairwise, Verdict
+from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE
 from pipeline.evaluate.summary import summarise
+from pipeline.pairs.teachers.endpoint import EndpointTeacher
+from pipeline.pairs.teachers.replies import CachingTeacher
+from pipeline.settings import TeacherSettings
 from pipeline.train.models.base_model import BaseModel
 from schemas.evaluation import Answers, AnswerTimings
+
+FILE = "looks.jsonl"
+
+
+def note_look(run: Run, frozen: Dataset, model: Dataset) -> int:
+    """Write that a model is about to be judged on a test set; return which look this is, from 1.
+
+    Each new model that is compared on the same rows is another chance to win by luck: p-values and
+    intervals are made for the first look. The same model again is no new look.
+
+    Both count by content: the same rows frozen again are the same test set, and an adapter
+    trained again to the same bytes is the same model.
+    """
+    path = run.home / "monitor" / FILE
+    rows = read_rows(path, say_once)
+    seen = [row.get("model") for row in rows if row.get("test_set") == frozen.content]
+    if model.content not in seen:
+        row = {
+            "at": now(),
+            "run": run.folder.name,
+            "test_set": frozen.content,
+            "rows": frozen.rows,
+            "model": model.content,
+        }
+        append(path, [row])
+        seen.append(model.content)
+    return seen.index(model.content) + 1
+
+
+def judge_pairwise(
+    run: Run, pairs: Dataset, frozen: Dataset, answers: Mapping[str, Dataset]
+) -> tuple[Pairwise | None, dict[str, Dataset]]:
+    """Let the judge compare the challenger's answers with those of base and champion.
+
+    Returns:
+        What the judge said, and the data set that keeps it; None and none without a judge.
+
+    Raises:
+        TeacherError: the endpoint cannot be reached, refuses, or fails too often.
+    """
+    settings = run.settings.judge
+    if not settings.model:
+        return None, {}
+    teacher = _judge(run)
+    decisions = people_decisions(Home(run.store, run.registry), pairs, settings.max_decisions)
+    judged = {arm: answers[arm] for arm in ("base", "champion", "challenger") if arm in answers}
+    ask = partial(judge_arms, run.store, run.settings, teacher, decisions, frozen, judged)
+    dataset = run_stage(
+        run,
+        PAIRWISE,
+        judged,
+        ask=Given(ask),
+        rows=Given(frozen.rows),
+        test=frozen,
+        decisions=digest([[item.id, winner] for item, winner in decisions]),
+        judge=teacher.name,
+        also={
+            **settings.model_dump(mode="json", exclude=_APART),
+            "prompt": PROMPT_VERSION,
+            "confidence": run.settings.evaluate.confidence,
+        },
+        parents={"pairs": pairs},
+    )
+    record = json.loads((run.store.path(dataset) / COMPARED).read_text("utf-8"))
+    return read_json(Pairwise, record), {"pairwise": dataset}
+
+
+_APART = {"concurrency", "timeout_seconds", "max_retries", "base_url"}
+"""Settings that change no reply, and the address, which may hold a password."""
+
+
+def _judge(run: Run) -> CachingTeacher:
+    settings = run.settings.judge
+    endpoint = TeacherSettings(
+        kind="openai",
+        model=settings.model,
+        base_url=settings.base_url,
+        concurrency=settings.concurrency,
+        timeout_seconds=settings.timeout_seconds,
+        max_retries=settings.max_retries,
+        thinking_tokens=settings.thinking_tokens,
+        extra=settings.extra,
+    )
+    key = os.environ.get("OPENAI_API_KEY")
+    return CachingTeacher(EndpointTeacher(endpoint, key, say, "judge"), run.cache("replies"))
 
 
 def judge_model(

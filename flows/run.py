@@ -10,9 +10,8 @@ from flows.engine.context import Run, open_run
 from flows.engine.tracking import mirror
 from flows.judging import judge_model
 from flows.models.loaded_model import LoadedModel, base_model
-from flows.own_files import check_gold_documents, check_own_files
 from flows.review import review_pairs
-from flows.synthesize import generate_pairs
+from flows.synthesize import check_gold_documents, check_own_files, generate_pairs
 from flows.training import TrainingData, build_examples, store_drift_baseline, train_model
 from flows.views.report import write_report
 from pipeline.core.store import Dataset

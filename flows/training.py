@@ -13,7 +13,6 @@ from flows.curate import Corpus
 from flows.engine.context import Run
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel, say_device
-from flows.replay import replay_rows
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, TrainingError
 from pipeline.core.manifest import content_digest
@@ -24,13 +23,56 @@ from pipeline.drift.baseline import DRIFT
 from pipeline.drift.features import document_texts, pair_texts
 from pipeline.pairs.examples import EXAMPLES
 from pipeline.pairs.gold import GOLD
-from pipeline.pairs.user_files import read_benchmark, read_jsonl
+from pipeline.pairs.replay import REPLAY, rows_wanted
+from pipeline.pairs.teachers.embedded import EmbeddedTeacher
+from pipeline.pairs.teachers.replies import CachingTeacher
+from pipeline.pairs.user_files import read_benchmark, read_jsonl, read_seed_tasks
 from pipeline.train.methods import resolved
 from pipeline.train.models.base_model import BaseModel, hidden_size, token_counter
 from pipeline.train.models.distill import find_teacher
 from pipeline.train.stages import TRAIN
 from schemas.documents import UniqueDocuments
 from schemas.pairs import Examples, SettledPairs, Splits
+
+
+def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:
+    """Return the replay rows that go with the examples; none when train.replay_share is 0.
+
+    The answers are in the store and in the reply cache: another training of the same base asks
+    nothing twice.
+
+    Raises:
+        TrainingError: no answer can be used.
+    """
+    settings = run.settings
+    rows = run.store.read(examples, Examples)
+    wanted = rows_wanted(settings.train.replay_share, rows.filter(split="train").height)
+    if not wanted:
+        return rows.clear()
+    seeds = read_seed_tasks(settings.paths.seeds)
+    held_out = cast("DataFrame[Examples]", rows.filter(pl.col("split") != "train"))
+    teacher = EmbeddedTeacher(base, settings.model, settings.generate.batch_size)
+
+    dataset = run_stage(
+        run,
+        REPLAY,
+        seed_tasks=Given(seeds, digest(seeds.to_dicts())),
+        held_out=Given(held_out, content_digest(held_out)),
+        wanted=Given(wanted),
+        seed=Given(settings.train.seed),
+        teacher=Given(CachingTeacher(teacher, run.cache("replies"))),
+        also={"wanted": wanted, "seed": settings.train.seed},
+        base=base.digest,
+        parents={"examples": examples},
+    )
+    made = run.store.read(dataset, Examples)
+    if not made.height:
+        raise TrainingError(
+            f"replay: none of {wanted} answers of the base model can be used (see the ledger of "
+            f"{dataset}); expected some; set train.replay_share = 0, or choose an "
+            "instruction-tuned base model"
+        )
+    return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,9 +87,7 @@ def plan(
     if options.json:
         click.echo(json.dumps(_as_json(planned, convention is not None)))
         return
-    from flows.views.plan_tables import show
-
-    show(planned, itemised=bool(methods), document=convention is not None)
+    flow.show(planned, itemised=bool(methods), document=convention is not None)
 
 
 def _as_json(planned: "Planned", document: bool) -> dict[str, Any]:

@@ -1,16 +1,22 @@
-"""Plan a training: find the config, and estimate each method on each piece of hardware."""
+"""Plan a training: find the config, estimate each method on each piece of hardware, print it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
 from pipeline.core.errors import SettingsError
+from pipeline.report import words
 from pipeline.settings import Settings
 from pipeline.train.launch import Kind, launch_config, write_launch_config
 from pipeline.train.methods import METHODS
 from pipeline.train.models.embedded import NAME
 from pipeline.train.plan.activations import Batch, full_batch
 from pipeline.train.plan.catalogue import CATALOGUE
+from pipeline.train.plan.document import LITGPT_TOKENS, convention, litgpt
 from pipeline.train.plan.estimate import Plan, Work, plan, settings_for
 from pipeline.train.plan.hardware import Hardware, card, this_machine
 from pipeline.train.plan.shapes import Shape, read_folder, read_shape
@@ -107,3 +113,132 @@ def find_shape(base: str | None, settings: Settings) -> Shape:
         if isinstance(found, str):
             folder = Path(found).parent
     return read_folder(folder)
+
+
+GIGABYTE = 1e9
+
+COLUMNS = {
+    "weights": ("weights", "quantized weights", "trained weights", "rounded weights", "adapter"),
+    "gradients": ("gradients",),
+    "optimizer": ("optimizer", "best step"),
+    "pass": ("activations", "logits"),
+    "other": ("workspace", "allocator", "runtime"),
+}
+"""Column of the overview -> items that are summed in it."""
+
+
+def show(planned: Planned, *, itemised: bool, document: bool) -> None:
+    """Print a plan on stdout: what it is of, memory item by item, what fits, warnings."""
+    console = Console(highlight=False, soft_wrap=False)
+    shape, batch, work = planned.shape, planned.batch, planned.work
+    console.print(
+        f"{shape.name}: {shape.parameters:,} parameters; passes of {batch.rows} x {batch.tokens} "
+        f"tokens, {batch.supervised:,} supervised; {work.rows:,} rows of {work.row_tokens} tokens",
+        soft_wrap=True,
+    )
+    first = planned.hardware[1] if len(planned.hardware) > 1 else planned.hardware[0]
+    on_first = [each for each in planned.plans if each.hardware == first.name]
+    _print(console, (_items if itemised else _overview)(on_first, first.name))
+    _print(console, _fits(planned))
+    for each in planned.hardware:
+        console.print(f"{each.name}: {each.memory / GIGABYTE:.1f} GB; {each.about}", soft_wrap=True)
+    if document:
+        _print(console, _document(planned))
+        console.print(
+            f"litgpt measured Llama-2-7B on an A100 at {LITGPT_TOKENS} tokens, micro batch 1; "
+            "counted as here for the same training: "
+            + "; ".join(
+                f"{each.method} {each.measured} GB, counted {each.estimate:.1f} "
+                f"({each.estimate / each.measured - 1:+.0%})"
+                for each in litgpt()
+            )
+            + ". That is LoRA on queries and values in bfloat16; the estimate above is of all "
+            "linear layers, which keep their inputs, in float32.",
+            soft_wrap=True,
+        )
+    for text in dict.fromkeys(text for each in on_first for text in each.warnings):
+        console.print(f"warning  {text}", style="yellow", soft_wrap=True)
+    if planned.launch:
+        made = planned.launch
+        console.print(f"made  {made.file}\nrun   {made.command}", soft_wrap=True)
+        if made.note:
+            console.print(f"warning  {made.note}", style="yellow", soft_wrap=True)
+
+
+def _print(console: Console, table: Table) -> None:
+    """Print a table whole: a number that is cut off is none, a line that wraps still is one."""
+    whole = console.measure(table, options=console.options.update_width(1000)).maximum
+    Console(width=max(console.width, whole), highlight=False).print(table)
+
+
+def _overview(plans: list[Plan], hardware: str) -> Table:
+    table = Table(title=f"Peak memory on {hardware}, GB", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("method")
+    for name in ("rate", "trained", "share", *COLUMNS, "peak"):
+        table.add_column(name, justify="right")
+    for each in plans:
+        sizes = {item.name: item.bytes for item in each.items}
+        cells = [
+            _gigabytes(sum(sizes.get(name, 0) for name in names)) for names in COLUMNS.values()
+        ]
+        share = f"{each.share:.2%}"
+        rate, trained = f"{each.learning_rate:g}", _short(each.trainable)
+        table.add_row(each.method, rate, trained, share, *cells, _gigabytes(each.peak))
+    return table
+
+
+def _items(plans: list[Plan], hardware: str) -> Table:
+    table = Table(title=f"Peak memory on {hardware}, item by item, GB", title_justify="left")
+    table.add_column("method")
+    table.add_column("item")
+    table.add_column("GB", justify="right")
+    table.add_column("what it is")
+    for each in plans:
+        for item in each.items:
+            table.add_row(each.method, item.name, f"{item.bytes / GIGABYTE:.3f}", item.about)
+        about = f"{each.trainable:,} parameters trained, {each.share:.2%}"
+        table.add_row(each.method, "peak", f"{each.peak / GIGABYTE:.3f}", about, end_section=True)
+    return table
+
+
+def _fits(planned: Planned) -> Table:
+    title = "What fits: peak GB, time (rows a pass, where fewer)"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("method")
+    for each in planned.hardware:
+        table.add_column(each.name, justify="right")
+    found = {(each.method, each.hardware): each for each in planned.plans}
+    for method in dict.fromkeys(each.method for each in planned.plans):
+        cells = [_cell(found[method, each.name]) for each in planned.hardware]
+        table.add_row(method, *cells)
+    return table
+
+
+def _cell(found: Plan) -> str:
+    taken = words.duration(found.seconds)
+    if found.fits:
+        return f"[green]{_gigabytes(found.peak)}, {taken}[/green]"
+    if found.micro_batch_size:
+        rows = found.micro_batch_size
+        return f"[yellow]{rows} row{'s' if rows > 1 else ''}, {taken}[/yellow]"
+    return f"[red]no: {_gigabytes(found.peak)}[/red]"
+
+
+def _document(planned: Planned) -> Table:
+    table = Table(title="By the convention of documents", title_justify="left")
+    for name, justify in (("method", "left"), ("GB", "right"), ("how it is counted", "left")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for each in convention(planned.shape):
+        table.add_row(each.method, f"{each.gigabytes:.0f}", each.formula)
+    return table
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / GIGABYTE:.2f}" if size < 10 * GIGABYTE else f"{size / GIGABYTE:.1f}"
+
+
+def _short(number: int) -> str:
+    for unit, name in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= unit:
+            return f"{number / unit:.2f}{name}"
+    return str(number)

@@ -6,8 +6,7 @@ import polars as pl
 import pytest
 from prefect import flow
 
-from flows.accepted import MOST_SEGMENTS, accepted_before
-from flows.curate import deduplicate_documents
+from flows.curate import MOST_SEGMENTS, accepted_before, deduplicate_documents
 from flows.engine.context import Run, open_run
 from pipeline.core.store import Dataset
 from pipeline.settings import Settings

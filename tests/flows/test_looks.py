@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.engine.context import Run
-from flows.test_set_log import note_look
+from flows.judging import note_look
 from pipeline.core.registry import Registry
 from pipeline.core.store import Dataset, Store
 from pipeline.settings import Settings
