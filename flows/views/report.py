@@ -7,9 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-
 from annotation.queues import open_queue
+from flows.engine.artifacts import send_artifacts
 from flows.engine.console import console
 from flows.engine.context import Run, say_once
 from flows.engine.home import now
@@ -25,16 +24,12 @@ from flows.views.examples import (
 )
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home
-from pipeline.core.record import as_json
 from pipeline.drift.baseline import spreads
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.report import contents
-from pipeline.report.contents import Report
-from pipeline.report.evaluation_text import evaluation_table
 from pipeline.report.html import render
-from pipeline.report.text import drift_markdown, markdown_summary, retrain_summary
 from schemas.drift import DriftFeatures
 
 if TYPE_CHECKING:
@@ -42,41 +37,6 @@ if TYPE_CHECKING:
     from pipeline.evaluate.gate.gate import Judged
     from pipeline.pairs.teachers.replies import Usage
     from pipeline.train.tune.choice import Choice
-
-
-def send_artifacts(report: Report) -> None:
-    """Send every part of a report that the run has to the pages of the Prefect server.
-
-    A key keeps its history; the review flow has one more, ``reviews``.
-    """
-    create_table_artifact(
-        key="stages",
-        table=[stage.model_dump(mode="json") for stage in report.stages],
-        description="Rows in, kept and dropped by stage.",
-    )
-    ledger = [
-        {"stage": stage.stage, "reason": reason, "rows": count}
-        for stage in report.stages
-        for reason, count in stage.reasons.items()
-    ]
-    if ledger:
-        create_table_artifact(key="ledger", table=ledger, description="Dropped rows, and why.")
-    create_markdown_artifact(key="report", markdown=markdown_summary(report))
-    if report.evaluation is not None:
-        create_markdown_artifact(
-            key="evaluation", markdown=f"```text\n{evaluation_table(report)}\n```"
-        )
-    if report.gate is not None:
-        create_table_artifact(
-            key="gate",
-            table=as_json(report.gate.reasons),
-            description=report.gate.summary,
-        )
-    if report.drift is not None and report.drift.decision is not None:
-        create_markdown_artifact(key="drift", markdown=drift_markdown(report))
-    if report.retrain is not None:
-        create_markdown_artifact(key="retrain", markdown=retrain_summary(report))
-
 
 FUNNEL = {
     "documents read": "ingest",
