@@ -19,6 +19,8 @@ from pipeline.core.errors import GateFailed, TuneloopError
 from pipeline.train.peak_memory import is_out_of_memory, no_memory
 
 if TYPE_CHECKING:
+    from pipeline.core.home import Home
+    from pipeline.report.contents import Report
     from pipeline.settings import Settings
 
 DEFAULT_CONFIG = Path("tuneloop.toml")
@@ -52,6 +54,35 @@ class Options:
         if private:
             keep_private(settings.paths.home)
         return settings
+
+    def prepared(self, private: bool = True) -> "Settings":
+        """Load the settings, with the process made silent before Prefect or torch is imported."""
+        from flows.engine import environment
+
+        settings = self.settings(private)
+        environment.prepare(settings.paths.home, settings.model.allow_download)
+        return settings
+
+    def home(self) -> "Home":
+        """Return the home folder."""
+        from pipeline.core.home import Home
+
+        return Home.at(self.settings().paths.home)
+
+    def launch(self, flow: str, **arguments: Any) -> "Report | None":
+        """Run the flow of a command and return its report."""
+        from flows.cli.launch import launch
+
+        return launch(flow, self.settings(), **arguments)
+
+    def show(self, data: Any, *lines: str) -> None:
+        """Print data, such as a report, as one JSON object; or lines for a person to read."""
+        if self.json and data is not None:
+            data = data.model_dump(mode="json") if hasattr(data, "model_dump") else data
+            click.echo(json.dumps(data, ensure_ascii=False))
+        elif not self.json:
+            for line in lines:
+                click.echo(line)
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:

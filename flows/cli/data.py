@@ -1,6 +1,5 @@
 """Commands that look at data and move the champion: show, trace, fsck, promote, rollback."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,11 +24,11 @@ def show(options: Options, dataset: str | None, count: int, dropped: bool, near:
     other dedup.threshold would decide otherwise.
     """
     from flows.views.duplicates import duplicates
-    from pipeline.core.home import Home
 
-    home = Home.at(options.settings().paths.home)
+    home = options.home()
+    lines = _row_lines
     if dataset == "duplicates":
-        rows = duplicates(home, near, count)
+        rows, lines = duplicates(home, near, count), _pair_lines
     elif near:
         raise click.UsageError("--near goes with `show duplicates` only")
     elif dataset is None:
@@ -37,18 +36,10 @@ def show(options: Options, dataset: str | None, count: int, dropped: bool, near:
             {"dataset": name, "fingerprint": item.fingerprint, "rows": item.rows}
             for name, item in home.latest().items()
         ]
+        lines = _dataset_lines
     else:
         rows = home.rows(home.dataset(dataset), dropped).head(count).to_dicts()
-    if options.json:
-        click.echo(json.dumps({"rows": rows}, ensure_ascii=False))
-        return
-    for row in rows:
-        if dataset is None:
-            click.echo(f"{row['dataset']:<24} {row['fingerprint']}  {row['rows']:>8,} rows")
-        elif dataset == "duplicates":
-            _print_pair(row)
-        else:
-            _print_row(row)
+    options.show({"rows": rows}, *(line for row in rows for line in lines(row)))
 
 
 @click.command()
@@ -60,21 +51,17 @@ def trace(options: Options, identifier: str) -> None:
     The models are all that were trained on it, also when the latest datasets do not have it.
     """
     from flows.views.trace import trace as follow
-    from pipeline.core.home import Home
 
-    story = follow(Home.at(options.settings().paths.home), identifier)
-    if options.json:
-        click.echo(json.dumps(story, ensure_ascii=False))
-        return
-    for dataset, row in story["found"].items():
-        click.secho(dataset, bold=True)
-        _print_row(row)
-    for dataset, row in story["dropped"].items():
-        click.secho(f"dropped from {dataset}", bold=True)
-        _print_row(row)
+    story = follow(options.home(), identifier)
+    named = [*story["found"].items()]
+    named += [(f"dropped from {name}", row) for name, row in story["dropped"].items()]
+    lines = [
+        line for name, row in named for line in (click.style(name, bold=True), *_row_lines(row))
+    ]
     if story["place"]:
-        click.echo(f"taken from: {story['place']['label']}")
-    click.echo(f"trained into: {', '.join(story['models']) or 'no model'}")
+        lines.append(f"taken from: {story['place']['label']}")
+    lines.append(f"trained into: {', '.join(story['models']) or 'no model'}")
+    options.show(story, *lines)
 
 
 @click.command()
@@ -82,14 +69,13 @@ def trace(options: Options, identifier: str) -> None:
 def fsck(options: Options) -> None:
     """Hash every stored file again and compare with the manifests; exit 2 when one differs."""
     from pipeline.core.errors import CorruptDataset
-    from pipeline.core.home import Home
     from pipeline.core.home import fsck as verify
 
-    home = Home.at(options.settings().paths.home)
+    home = options.home()
     problems = verify(home)
     datasets = len(home.manifests())
-    if options.json:
-        click.echo(json.dumps({"datasets": datasets, "problems": problems}))
+    whole = () if problems else (f"{datasets} datasets are whole",)
+    options.show({"datasets": datasets, "problems": problems}, *whole)
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
@@ -97,8 +83,6 @@ def fsck(options: Options) -> None:
             f"fsck: {len(problems)} files differ from their manifests; expected none; delete "
             "their folders and run again: they will be made anew"
         )
-    if not options.json:
-        click.echo(f"{datasets} datasets are whole")
 
 
 @click.command()
@@ -128,11 +112,7 @@ def promote(options: Options, reason: str) -> None:
         )
         mirror(settings)
     said = found.summary if found else "nothing: this model was not judged"
-    if options.json:
-        click.echo(json.dumps(ref.model_dump() | {"gate": said}))
-        return
-    click.echo(f"gate said    {said}")
-    _print_ref(options, ref)
+    options.show(ref.model_dump() | {"gate": said}, f"gate said    {said}", _ref_line(ref))
 
 
 @click.command()
@@ -150,27 +130,26 @@ def rollback(options: Options, reason: str) -> None:
     with locked(path):
         ref = home.registry.rollback(home.store, f"rollback: {reason}", now())
         mirror(settings)
-        _print_ref(options, ref)
+    options.show(ref, _ref_line(ref))
 
 
-def _print_row(row: dict[str, Any]) -> None:
-    for key, value in row.items():
-        click.echo(f"  {key:<18} {value}")
-    click.echo()
+def _row_lines(row: dict[str, Any]) -> list[str]:
+    return [*(f"  {key:<18} {value}" for key, value in row.items()), ""]
 
 
-def _print_pair(row: dict[str, Any]) -> None:
-    click.secho(
-        f"{row['verdict']}  {row['similarity']:.4f} (threshold {row['threshold']:g})", bold=True
-    )
-    click.echo(f"  - {row['document']}  {row['doc_id']}")
-    click.echo(f"  + {row['survivor']}  {row['related_id']}")
-    for line in row["differences"]:
-        click.echo(f"      {line}")
+def _dataset_lines(row: dict[str, Any]) -> list[str]:
+    return [f"{row['dataset']:<24} {row['fingerprint']}  {row['rows']:>8,} rows"]
 
 
-def _print_ref(options: Options, ref: "Ref") -> None:
-    if options.json:
-        click.echo(ref.model_dump_json())
-    else:
-        click.echo(f"champion     {ref.name}/{ref.fingerprint}  ({ref.reason})")
+def _pair_lines(row: dict[str, Any]) -> list[str]:
+    head = f"{row['verdict']}  {row['similarity']:.4f} (threshold {row['threshold']:g})"
+    return [
+        click.style(head, bold=True),
+        f"  - {row['document']}  {row['doc_id']}",
+        f"  + {row['survivor']}  {row['related_id']}",
+        *(f"      {line}" for line in row["differences"]),
+    ]
+
+
+def _ref_line(ref: "Ref") -> str:
+    return f"champion     {ref.name}/{ref.fingerprint}  ({ref.reason})"

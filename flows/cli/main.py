@@ -4,30 +4,22 @@ Exit 0: done; 1: a gate said no; 2: the user must act (one line, no traceback); 
 Heavy imports happen inside the commands, so that ``--help`` is instant.
 """
 
-import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from flows.cli import compare as cli_compare
 from flows.cli import data as cli_data
-from flows.cli import drift as cli_drift
-from flows.cli import export as cli_export
 from flows.cli import models as cli_models
 from flows.cli import plan as cli_plan
 from flows.cli import review as cli_review
-from flows.cli import sweep as cli_sweep
-from flows.cli import tune as cli_tune
 from flows.cli import up as cli_up
 from flows.cli.commands import Options, command
 from pipeline.core.errors import InputError
 from pipeline.pairs.teachers.kinds import TEACHERS
-
-if TYPE_CHECKING:
-    from pipeline.report.contents import Report
 
 TEACHER_HELP = "\n\n".join(
     f"teacher.kind = {kind.name}: {kind.about}. It needs {kind.needs}."
@@ -65,14 +57,13 @@ def run(options: Options, rebuild: tuple[str, ...]) -> None:
     asked for twice. A stage whose code changed runs again; one that asks a teacher, trains or runs
     a model only says so. Writes report.html and report.json into the run's folder.
     """
-    from flows.cli.launch import launch
+    from pipeline.report.evaluation_text import evaluation_table
+    from pipeline.report.text import verdict
 
-    report = launch("run", options.rebuilding(rebuild).settings())
+    report = options.rebuilding(rebuild).launch("run")
     assert report is not None
-    if options.json:
-        _print_json(report)
-    else:
-        _print_summary(report)
+    texts = filter(None, (evaluation_table(report), verdict(report)))
+    options.show(report, *(f"\n{text}" for text in texts))
 
 
 @main.command()
@@ -82,14 +73,20 @@ def run(options: Options, rebuild: tuple[str, ...]) -> None:
 def curate(options: Options, dry_run: bool, profile: str | None) -> None:
     """Read, clean and deduplicate the documents; cut chunks; assign splits."""
     if dry_run:
-        _dry_run(options, profile or "")
+        from flows.views.dry_run import as_lines
+        from flows.views.dry_run import dry_run as rehearse
+        from pipeline.documents.dry_run import names_of
+
+        settings = options.settings()
+        found = rehearse(settings, names_of(profile or "", settings.clean))
+        options.show(asdict(found), *as_lines(found))
     elif profile:
         raise InputError(
             f"curate: --profile {profile} found without --dry-run; expected both; to curate with "
             f"this profile: --set clean.profile={profile}"
         )
     else:
-        _part("curate", options)
+        options.show(options.launch("curate"))
 
 
 @main.command(epilog=TEACHER_HELP)
@@ -97,7 +94,7 @@ def curate(options: Options, dry_run: bool, profile: str | None) -> None:
 @command
 def synthesize(options: Options, rebuild: tuple[str, ...]) -> None:
     """Curate, let the teacher write pairs, and screen them."""
-    _part("synthesize", options.rebuilding(rebuild))
+    options.show(options.rebuilding(rebuild).launch("synthesize"))
 
 
 @main.command()
@@ -108,12 +105,11 @@ def init(options: Options, folder: Path) -> None:
     from flows.engine.project import create_project
 
     files = create_project(folder)
-    if options.json:
-        click.echo(json.dumps({"files": [str(path) for path in files]}))
-        return
-    for path in files:
-        click.echo(f"made  {path}")
-    click.echo(f"next  put documents into {files[-1]}, then: cd {folder} && tuneloop run")
+    options.show(
+        {"files": [str(path) for path in files]},
+        *(f"made  {path}" for path in files),
+        f"next  put documents into {files[-1]}, then: cd {folder} && tuneloop run",
+    )
 
 
 @main.command()
@@ -132,56 +128,20 @@ def chat(options: Options, model: str, adapter: str | None) -> None:
     `/adapter B` lets another adapter answer on the same base in memory, `/base` the base alone;
     `/adapters` lists them, `/help` explains.
     """
-    from flows.engine import environment
-
-    settings = options.settings()
-    environment.prepare(settings.paths.home, settings.model.allow_download)
+    settings = options.prepared()
     from flows.models.chat import talk
 
     talk(settings, adapter or model, sys.stdin, as_json=options.json)
 
 
-def _dry_run(options: Options, profile: str) -> None:
-    from flows.views.dry_run import as_json, as_lines, dry_run
-    from pipeline.documents.dry_run import names_of
-
-    settings = options.settings()
-    found = dry_run(settings, names_of(profile, settings.clean))
-    if options.json:
-        click.echo(json.dumps(as_json(found), ensure_ascii=False))
-        return
-    for line in as_lines(found):
-        click.echo(line)
-
-
-def _part(flow: str, options: Options) -> None:
-    from flows.cli.launch import launch
-
-    report = launch(flow, options.settings())
-    if options.json and report is not None:
-        _print_json(report)
-
-
-def _print_json(report: "Report") -> None:
-    click.echo(json.dumps(report.model_dump(mode="json"), ensure_ascii=False))
-
-
-def _print_summary(report: "Report") -> None:
-    from pipeline.report.evaluation_text import evaluation_table
-    from pipeline.report.text import verdict
-
-    for text in filter(None, (evaluation_table(report), verdict(report))):
-        click.echo(f"\n{text}")
-
-
 for each in (
     cli_review.review,
-    cli_drift.monitor,
-    cli_drift.retrain,
+    cli_up.monitor,
+    cli_up.retrain,
     cli_compare.compare,
     cli_compare.ablate,
     cli_plan.plan,
-    cli_tune.tune,
+    cli_compare.tune,
     cli_data.show,
     cli_data.trace,
     cli_data.fsck,
@@ -189,8 +149,8 @@ for each in (
     cli_data.rollback,
     cli_models.models,
     cli_models.card,
-    cli_sweep.sweep,
-    cli_export.export,
+    cli_compare.sweep,
+    cli_models.export,
     cli_up.up,
     cli_up.status,
 ):

@@ -1,12 +1,13 @@
-"""Commands about models: the list of them, and their cards."""
+"""Commands about models: the list of them, their cards, their export."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from flows.cli.commands import Options, command
+from pipeline.train.export.exporters import EXPORTERS
 
 
 @click.command()
@@ -14,22 +15,20 @@ from flows.cli.commands import Options, command
 def models(options: Options) -> None:
     """List the models trained here: method, verdict, test loss, champion and challenger."""
     from flows.models.listing import entries
-    from pipeline.core.home import Home
     from pipeline.core.registry import CHAMPION
 
-    home = Home.at(options.settings().paths.home)
+    home = options.home()
     found = entries(home)
-    if options.json:
-        click.echo(json.dumps({"models": [asdict(entry) for entry in found]}))
-        found = []
-    elif not found and home.registry.get(CHAMPION) is None:
-        click.echo("no model yet; train one with `tuneloop run`")
+    lines = []
+    if not found and home.registry.get(CHAMPION) is None:
+        lines.append("no model yet; train one with `tuneloop run`")
     for entry in found:
         loss = "     -" if entry.test_loss is None else f"{entry.test_loss:6.3f}"
-        click.echo(
+        lines.append(
             f"{entry.fingerprint}  {entry.trained_at}  {entry.method:<18} {entry.verdict:<10} "
             f"{loss}  {', '.join(entry.marks)}".rstrip()
         )
+    options.show({"models": [asdict(entry) for entry in found]}, *lines)
     home.registry.dataset(CHAMPION, home.store)  # one that is gone is an error, after the list
 
 
@@ -57,10 +56,54 @@ def card(options: Options, model: str, data: bool, folder: Path | None) -> None:
     chosen = model or ("champion" if home.registry.get(CHAMPION) else "challenger")
     cards = model_and_data_card(home, settings, home.model(chosen))
     files = [str(path) for path in write_cards(cards, folder)] if folder else []
-    if options.json:
-        click.echo(json.dumps({"model": cards.model, "data": cards.data, "files": files}))
-    elif files:
-        for path in files:
-            click.echo(f"card         {path}")
-    else:
-        click.echo(cards.data if data else cards.model)
+    lines = [f"card         {path}" for path in files]
+    shown = cards.data if data else cards.model
+    options.show({"model": cards.model, "data": cards.data, "files": files}, *(lines or [shown]))
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--format",
+    "form",
+    default=next(iter(EXPORTERS)),
+    show_default=True,
+    type=click.Choice(list(EXPORTERS)),
+    help="; ".join(f"{form.name}: {form.about} ({form.takes})" for form in EXPORTERS.values())
+    + ".",
+)
+@click.option(
+    "--to",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A new or empty folder.",
+)
+@command
+def export(options: Options, model: str, form: str, folder: Path) -> None:
+    """Write a MODEL (champion, challenger or a fingerprint) for a server.
+
+    What is written is loaded back and must say what the adapter says: the same greedy tokens on
+    64 prompts, logits within [export] limits. Exit 1 when it does not. Merged weights are in the
+    type of the base (bfloat16 stays bfloat16), or float32 where that is too coarse.
+    """
+    settings = options.prepared(private=False)  # for a server, which may be another user's
+    from flows.models.export import export as write
+
+    record = write(settings, model, form, folder.absolute())
+    lines = [f"exported     {record['model']} as {form} to {record['folder']}"]
+    if "merge" in record:
+        lines.append(f"stored       {record['merge']['stored']}")
+    for name in ("parity", "parity_as_served"):
+        if record.get(name):
+            lines.append(f"{name.replace('_', ' '):<12} {_parity(record[name])}")
+    places = {key: record[key] for key in ("folder", "base_folder")}
+    options.show(record, *lines, f"next         {record['next'].format(**places)}")
+
+
+def _parity(facts: dict[str, Any]) -> str:
+    return (
+        f"{facts['equal_prompts']} of {facts['prompts']} prompts with the same greedy tokens, "
+        f"largest logit difference {facts['max_logit_difference']:.4g}, KL at most "
+        f"{facts['max_kl']:.2g} ({facts.get('dtype', 'float32')})"
+    )

@@ -1,6 +1,5 @@
 """The command `tuneloop plan`: memory and time of a training before it starts."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -85,20 +84,20 @@ def plan(
         launch=(launch, sizes["processes"], sizes["output"]) if launch else None,
     )
     if options.json:
-        click.echo(json.dumps(_as_json(planned, convention is not None)))
+        options.show(_as_json(planned, convention is not None))
         return
     flow.show(planned, itemised=bool(methods), document=convention is not None)
 
 
 def _as_json(planned: "Planned", document: bool) -> dict[str, Any]:
-    from pipeline.train.plan.document import convention
+    from pipeline.train.plan.convention import convention
 
     found = {
         "base": {"name": planned.shape.name, "parameters": planned.shape.parameters},
         "batch": asdict(planned.batch),
         "work": asdict(planned.work),
         "hardware": [asdict(each) for each in planned.hardware],
-        "plans": [each.to_dict() for each in planned.plans],
+        "plans": [asdict(each) for each in planned.plans],
     }
     if document:
         found["document"] = [asdict(each) for each in convention(planned.shape)]

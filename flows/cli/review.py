@@ -1,7 +1,6 @@
 """The human step on the command line: `tuneloop review`."""
 
 import getpass
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +10,6 @@ from pipeline.core.errors import ReviewError
 
 if TYPE_CHECKING:
     from annotation.queue import Pulled
-    from pipeline.settings import Settings
 
 
 @click.group(invoke_without_command=True)
@@ -33,7 +31,7 @@ def review(context: click.Context, options: Options, reviewer: str) -> None:
     from annotation.queues import open_queue
     from annotation.terminal import review_in_terminal
 
-    queue = open_queue(_prepared(options))
+    queue = open_queue(options.prepared())
     before = queue.pull()
     _say(before)
     if before.missed:
@@ -41,8 +39,7 @@ def review(context: click.Context, options: Options, reviewer: str) -> None:
     session = review_in_terminal(queue, reviewer, Console(stderr=options.json))
     if session.verdicts and not before.missed:
         queue.pull()  # takes what was decided here out of Label Studio
-    if options.json:
-        click.echo(json.dumps({"verdicts": session.verdicts, "left": session.left}))
+    options.show({"verdicts": session.verdicts, "left": session.left})
 
 
 @review.command()
@@ -51,12 +48,9 @@ def status(options: Options) -> None:
     """Count what is queued, open and decided, in Label Studio and in the queue files."""
     from annotation.queues import open_queue
 
-    state = open_queue(_prepared(options)).status()
+    state = open_queue(options.prepared()).status()
     counts = {name: getattr(state, name) for name in state.__slots__}
-    if options.json:
-        click.echo(json.dumps(counts))
-    else:
-        click.echo("  ".join(f"{name} {count}" for name, count in counts.items()))
+    options.show(counts, "  ".join(f"{name} {count}" for name, count in counts.items()))
 
 
 @review.command()
@@ -68,15 +62,14 @@ def pull(options: Options) -> None:
     """
     from annotation.queues import open_queue
 
-    pulled = open_queue(_prepared(options)).pull()
+    pulled = open_queue(options.prepared()).pull()
     _say(pulled)
     bounced = pulled.bounced.select("id", "reason", "excerpt").to_dicts()
-    if options.json:
-        click.echo(json.dumps({"decisions": pulled.reviews.height, "bounced": bounced}))
-    else:
-        click.echo(f"{pulled.reviews.height} decisions, {len(bounced)} to mend")
-        for row in bounced:
-            click.echo(f"  {row['id']}  {row['reason']}: {row['excerpt']}")
+    options.show(
+        {"decisions": pulled.reviews.height, "bounced": bounced},
+        f"{pulled.reviews.height} decisions, {len(bounced)} to mend",
+        *(f"  {row['id']}  {row['reason']}: {row['excerpt']}" for row in bounced),
+    )
     if pulled.missed:
         raise ReviewError(f"{pulled.missed}; the queue files were taken in")
 
@@ -85,7 +78,7 @@ def pull(options: Options) -> None:
 @command
 def push(options: Options) -> None:
     """Queue a sample of the screened pairs; what is queued already stays as it is."""
-    settings = _prepared(options)
+    settings = options.prepared()
     from annotation.queues import open_queue
     from flows.review import push_next
     from pipeline.core.home import Home
@@ -99,21 +92,12 @@ def push(options: Options) -> None:
     pulled = queue.pull()
     _say(pulled)
     result = push_next(queue, pulled, pairs, chunks, settings)
-    if options.json:
-        click.echo(json.dumps({"new": result.new, "already": result.already}))
-    else:
-        click.echo(f"{result.new} new, {result.already} queued already")
+    options.show(
+        {"new": result.new, "already": result.already},
+        f"{result.new} new, {result.already} queued already",
+    )
     if result.missed:
         raise ReviewError(f"{result.missed}; the pairs are in the queue files")
-
-
-def _prepared(options: Options) -> "Settings":
-    """Return the settings, with the process made silent before Prefect is imported."""
-    from flows.engine import environment
-
-    settings = options.settings()
-    environment.prepare(settings.paths.home, settings.model.allow_download)
-    return settings
 
 
 def _say(pulled: "Pulled") -> None:

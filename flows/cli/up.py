@@ -1,4 +1,4 @@
-"""Commands about what runs by itself: up, status."""
+"""Commands about what runs by itself: up, status, monitor, retrain."""
 
 import click
 
@@ -25,3 +25,34 @@ def status(options: Options) -> None:
     from flows.views.status import show
 
     show(options.settings(), options.json)
+
+
+@click.command()
+@command
+def monitor(options: Options) -> None:
+    """Check what is new for drift, and decide: ok, watch, review, retrain or broken.
+
+    New are documents that `curate` took in since the champion was trained, pairs made of them,
+    and the exchanges logged in paths.logs. Each text is tested once. With `tuneloop up` this runs
+    every hour, and a decision to retrain starts one.
+    """
+    from pipeline.report.text import drift_summary
+
+    report = options.launch("monitor")
+    options.show(report or {"drift": None}, *([drift_summary(report)] if report else []))
+
+
+@click.command()
+@click.option("--reason", required=True, help="Why; it goes into the ledger and the report.")
+@click.option("--evidence", default="", metavar="ID", help="The drift decision it answers.")
+@click.option("--dry-run", is_flag=True, help="Say what would be trained on; train nothing.")
+@command
+def retrain(options: Options, reason: str, evidence: str, dry_run: bool) -> None:
+    """Train on what is accepted now; promote the result when it beats the champion.
+
+    Makes no new pairs: that is `tuneloop synthesize`. One drift finding trains at most once.
+    """
+    from pipeline.report.text import retrain_summary
+
+    report = options.launch("retrain", reason=reason, evidence_id=evidence, dry_run=dry_run)
+    options.show(report or {"retrain": None}, *([retrain_summary(report)] if report else []))

@@ -17,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from pipeline.core.manifest import Facts
+
 console = Console(stderr=True, highlight=False)
 
 PLAIN_EVERY = 15.0
@@ -28,11 +30,8 @@ class StageLine:
     """The one line that a stage ends with."""
 
     stage: str
-    rows_in: int
-    rows_kept: int
-    rows: int
-    """Rows of the dataset: more than are kept where one row becomes several."""
-    reasons: dict[str, int]
+    facts: Facts
+    """Of the dataset; it has more rows than are kept where one row becomes several."""
     seconds: float
     reused: str | None = None
     """Short fingerprint of the dataset that was taken instead of running the stage."""
@@ -40,15 +39,15 @@ class StageLine:
     """Why it was made anew, or that the code changed of what is reused."""
 
     def __str__(self) -> str:
-        note = f"  {self.note}" if self.note else ""
+        note, facts = f"  {self.note}" if self.note else "", self.facts
         if self.reused:
-            return f"{self.stage:<22} reused {self.reused[:8]}  {self.rows:,} rows{note}"
-        shown = sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
+            return f"{self.stage:<22} reused {self.reused[:8]}  {facts.rows:,} rows{note}"
+        shown = sorted(facts.reasons.items(), key=lambda item: (-item[1], item[0]))
         why = ", ".join(f"{reason} {count:,}" for reason, count in shown[:4])
         rest = sum(count for _, count in shown[4:])
         why += f", other {rest:,}" if rest else ""
-        counts = f"{self.rows_in:,} -> {self.rows_kept:,}"
-        counts += f" = {self.rows:,} rows" if self.rows != self.rows_kept else ""
+        counts = f"{facts.rows_in:,} -> {facts.rows_kept:,}"
+        counts += f" = {facts.rows:,} rows" if facts.rows != facts.rows_kept else ""
         return (
             f"{self.stage:<22} {counts:<22} {f'({why})  ' if why else ''}{self.seconds:.1f} s{note}"
         )

@@ -133,7 +133,9 @@ def _recipe(
     contents = {name: item.content for name, item in datasets.items()} | dict(digests)
     version = stage.version or 0
     key = plain = fingerprint(stage.name, version, counting, contents)
-    if stage.version is None or _rebuilds(run, stage):
+    if stage.version is None or any(
+        is_stage(stage.name, name) for name in run.settings.store.rebuild
+    ):
         key = fingerprint(stage.name, version, counting, contents | {"code": digest(modules)})
     return plain, Recipe(
         name=stage.dataset or stage.name,
@@ -145,11 +147,6 @@ def _recipe(
         libraries=library_versions(),
         created_at=now(),
     )
-
-
-def _rebuilds(run: Run, stage: Stage) -> bool:
-    """Whether the user wants a dear stage made again where its code changed."""
-    return any(is_stage(stage.name, name) for name in run.settings.store.rebuild)
 
 
 def _made_before(run: Run, recipe: Recipe) -> Dataset | None:
@@ -230,16 +227,7 @@ def _finish(
     run: Run, stage: Stage, dataset: Dataset, seconds: float, note: str, reused: bool
 ) -> None:
     facts = run.store.manifest(dataset.name, dataset.fingerprint).facts
-    line = StageLine(
-        stage=stage.name,
-        rows_in=facts.rows_in,
-        rows_kept=facts.rows_kept,
-        rows=facts.rows,
-        reasons=facts.reasons,
-        seconds=seconds,
-        reused=dataset.fingerprint if reused else None,
-        note=note,
-    )
+    line = StageLine(stage.name, facts, seconds, dataset.fingerprint if reused else None, note)
     run.finished(line, dataset)
 
 

@@ -9,7 +9,6 @@ import importlib.util
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,19 +29,8 @@ LONGEST = 500
 FIRST = "sqlite:///"
 
 
-@dataclass(frozen=True, slots=True)
-class Mirrored:
-    """What a mirror added; all 0 when everything was there."""
-
-    runs: int
-    verdicts: int
-    versions: int
-    aliases: int
-    """Aliases that were set, moved or taken away."""
-
-
-def mirror(settings: Settings) -> Mirrored | None:
-    """Bring MLflow up to date with the home folder; None when tracking is off.
+def mirror(settings: Settings) -> None:
+    """Bring MLflow up to date with the home folder, when tracking is on.
 
     Each model is a run (parameters from its settings, curves from its training, metrics and
     verdict from its judgement) and a version of one registered model; the aliases ``champion``
@@ -52,7 +40,7 @@ def mirror(settings: Settings) -> Mirrored | None:
         SettingsError: MLflow is not installed.
     """
     if not settings.tracking.mlflow:
-        return None
+        return
     environment.prepare(settings.paths.home)
     client = _client(settings.tracking, settings.paths.home)
     home = Home.at(settings.paths.home)
@@ -65,21 +53,16 @@ def mirror(settings: Settings) -> Mirrored | None:
     }
     name = settings.tracking.name
     experiment = _experiment(client, name, home.store.root)
-    runs = verdicts = versions = 0
     version_of = {}
     for model in models:
         folder = home.store.folder(model.dataset, model.fingerprint)
-        run, new = _run(client, experiment, model, folder)
-        runs += new
+        run = _run(client, experiment, model, folder)
         verdict = judged.get(model.fingerprint)
         if verdict is not None and run.data.tags.get(VERDICT) != verdict.fingerprint:
             _log_verdict(client, run.info.run_id, verdict, home)
-            verdicts += 1
-        version, new = _version(client, name, model, folder, run.info.run_id)
-        version_of[model.fingerprint] = version
-        versions += new
-    aliases = _move_aliases(client, name, home, version_of) if version_of else 0
-    return Mirrored(runs, verdicts, versions, aliases)
+        version_of[model.fingerprint] = _version(client, name, model, folder, run.info.run_id)
+    if version_of:
+        _move_aliases(client, name, home, version_of)
 
 
 def require_mlflow(tracking: TrackingSettings) -> None:
@@ -130,11 +113,11 @@ def _experiment(client: Any, name: str, store: Path) -> str:
     return str(client.create_experiment(name, artifact_location=store.absolute().as_uri()))
 
 
-def _run(client: Any, experiment: str, model: Manifest, folder: Path) -> tuple[Any, bool]:
-    """Return the run of a model, and whether it is new; a half-written one is written again."""
+def _run(client: Any, experiment: str, model: Manifest, folder: Path) -> Any:
+    """Return the run of a model; a half-written one is written again."""
     for found in client.search_runs([experiment], f"tags.`{MODEL}` = '{model.fingerprint}'"):
         if found.info.status == "FINISHED":
-            return found, False
+            return found
         client.delete_run(found.info.run_id)
     from mlflow.entities import Metric, Param
 
@@ -154,7 +137,7 @@ def _run(client: Any, experiment: str, model: Manifest, folder: Path) -> tuple[A
     for start in range(0, len(metrics), BATCH):
         client.log_batch(key, metrics=metrics[start : start + BATCH])
     client.set_terminated(key, "FINISHED", started + int(1000 * model.facts.seconds))
-    return client.get_run(key), True
+    return client.get_run(key)
 
 
 def _log_verdict(client: Any, run: str, verdict: Manifest, home: Home) -> None:
@@ -171,8 +154,8 @@ def _log_verdict(client: Any, run: str, verdict: Manifest, home: Home) -> None:
     client.set_tag(run, VERDICT, verdict.fingerprint)  # last: without it, it is logged again
 
 
-def _version(client: Any, name: str, model: Manifest, folder: Path, run: str) -> tuple[str, bool]:
-    """Return the version of a model in MLflow's registry, and whether it is new."""
+def _version(client: Any, name: str, model: Manifest, folder: Path, run: str) -> str:
+    """Return the version of a model in MLflow's registry."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -183,17 +166,16 @@ def _version(client: Any, name: str, model: Manifest, folder: Path, run: str) ->
         client.create_registered_model(name)
     found = client.search_model_versions(f"name = '{name}' and run_id = '{run}'")
     if found:
-        return str(found[0].version), False
+        return str(found[0].version)
     made = client.create_model_version(
         name, source=folder.absolute().as_uri(), run_id=run, tags={MODEL: model.fingerprint}
     )
-    return str(made.version), True
+    return str(made.version)
 
 
-def _move_aliases(client: Any, name: str, home: Home, version_of: Mapping[str, str]) -> int:
-    """Set the aliases to where the refs point; return how many had to be changed."""
+def _move_aliases(client: Any, name: str, home: Home, version_of: Mapping[str, str]) -> None:
+    """Set the aliases to where the refs point."""
     now = {key: str(value) for key, value in client.get_registered_model(name).aliases.items()}
-    changed = 0
     for ref in (CHAMPION, CHALLENGER):
         alias, entry = ref.partition("/")[2], home.registry.get(ref)
         wanted = version_of.get(entry.fingerprint) if entry else None
@@ -203,8 +185,6 @@ def _move_aliases(client: Any, name: str, home: Home, version_of: Mapping[str, s
             client.delete_registered_model_alias(name, alias)
         else:
             client.set_registered_model_alias(name, alias, wanted)
-        changed += 1
-    return changed
 
 
 def _flat(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,7 @@
 """`tuneloop curate --dry-run`: what cleaning would drop, and by which rule; nothing is stored."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from pipeline.core.cache import Cache
 from pipeline.core.errors import InputError
@@ -100,8 +99,3 @@ def _compared(profiles: Sequence[ProfileCount]) -> Iterator[str]:
     )
     yield ""
     yield f"no rejects: {', '.join(quiet)}"
-
-
-def as_json(found: DryRun) -> dict[str, Any]:
-    """Return all of it as plain values."""
-    return asdict(found)

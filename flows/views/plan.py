@@ -16,7 +16,7 @@ from pipeline.train.methods import METHODS
 from pipeline.train.models.embedded import NAME
 from pipeline.train.plan.activations import Batch, full_batch
 from pipeline.train.plan.catalogue import CATALOGUE
-from pipeline.train.plan.document import LITGPT_TOKENS, convention, litgpt
+from pipeline.train.plan.convention import LITGPT, convention
 from pipeline.train.plan.estimate import Plan, Work, plan, settings_for
 from pipeline.train.plan.hardware import Hardware, card, this_machine
 from pipeline.train.plan.shapes import Shape, read_folder, read_shape
@@ -144,18 +144,7 @@ def show(planned: Planned, *, itemised: bool, document: bool) -> None:
         console.print(f"{each.name}: {each.memory / GIGABYTE:.1f} GB; {each.about}", soft_wrap=True)
     if document:
         _print(console, _document(planned))
-        console.print(
-            f"litgpt measured Llama-2-7B on an A100 at {LITGPT_TOKENS} tokens, micro batch 1; "
-            "counted as here for the same training: "
-            + "; ".join(
-                f"{each.method} {each.measured} GB, counted {each.estimate:.1f} "
-                f"({each.estimate / each.measured - 1:+.0%})"
-                for each in litgpt()
-            )
-            + ". That is LoRA on queries and values in bfloat16; the estimate above is of all "
-            "linear layers, which keep their inputs, in float32.",
-            soft_wrap=True,
-        )
+        console.print(LITGPT, soft_wrap=True)
     for text in dict.fromkeys(text for each in on_first for text in each.warnings):
         console.print(f"warning  {text}", style="yellow", soft_wrap=True)
     if planned.launch:

@@ -75,7 +75,11 @@ def write_report(
     report = contents.Report(
         run=_run(run),
         stages=_stages(run),
-        funnel=_funnel(run),
+        funnel=tuple(
+            contents.Count(name=name, count=run.datasets[stage].rows)
+            for name, stage in FUNNEL.items()
+            if stage in run.datasets
+        ),
         teacher=_teacher(run, asked) if asked else None,
         review=_review(run),
         splits=_splits(run),
@@ -121,22 +125,14 @@ def _stages(run: Run) -> tuple[contents.Stage, ...]:
     return tuple(
         contents.Stage(
             stage=line.stage,
-            rows_in=line.rows_in,
-            rows_kept=line.rows_kept,
-            rows_dropped=line.rows_in - line.rows_kept,
-            reasons=line.reasons,
+            rows_in=line.facts.rows_in,
+            rows_kept=line.facts.rows_kept,
+            rows_dropped=line.facts.rows_in - line.facts.rows_kept,
+            reasons=line.facts.reasons,
             seconds=round(line.seconds, 3),
             reused=line.reused is not None,
         )
         for line in run.lines
-    )
-
-
-def _funnel(run: Run) -> tuple[contents.Count, ...]:
-    return tuple(
-        contents.Count(name=name, count=run.datasets[stage].rows)
-        for name, stage in FUNNEL.items()
-        if stage in run.datasets
     )
 
 

@@ -3,25 +3,22 @@
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from pipeline.core.cache import digest
+from pipeline.core.record import Record
 
 
-class FileEntry(BaseModel):
+class FileEntry(Record):
     """One file of a dataset."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     sha256: str
     bytes: int
 
 
-class Facts(BaseModel):
+class Facts(Record):
     """What a stage did: its contract, its counts, its time."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_name: str | None = None
     """None for a folder of files, such as a model."""
@@ -30,15 +27,13 @@ class Facts(BaseModel):
     rows_in: int
     rows_kept: int
     rows_dropped: int = 0
-    reasons: dict[str, int] = {}
-    metrics: dict[str, float] = {}
+    reasons: dict[str, int] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
     seconds: float
 
 
-class Manifest(BaseModel):
+class Manifest(Record):
     """Written last into a dataset's folder: without it the dataset is not there."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str
     fingerprint: str

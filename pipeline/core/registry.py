@@ -9,11 +9,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import CorruptDataset, InputError, MissingDataset
 from pipeline.core.journal import append, read_rows
+from pipeline.core.record import Record
 from pipeline.core.store import Dataset, Store
 
 LOG = "refs.log"
@@ -27,10 +28,8 @@ WAYS_BACK = {
 """What to do, by ref, when the dataset it names is gone and cannot be restored."""
 
 
-class Ref(BaseModel):
+class Ref(Record):
     """What a ref points to, and what it pointed to before."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     fingerprint: str

@@ -14,7 +14,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.record import record
 from pipeline.evaluate.results import Forgetting, Interval
-from pipeline.evaluate.statistics.intervals import interval, paired_difference, resampling
+from pipeline.evaluate.statistics.intervals import interval, resampling
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import HeldOutLosses
 
@@ -134,9 +134,8 @@ def _candidate(
     by_seed = tuple(_weighted(one.filter(split="test")) for one in losses) if test.height else ()
     difference = None
     if runs is not first and test.height:
-        difference = paired_difference(
-            _row_losses(losses, "test"),
-            _row_losses([run.losses for run in first], "test"),
+        difference = interval(
+            _row_losses(losses, "test") - _row_losses([run.losses for run in first], "test"),
             test["cluster_id"].to_list(),
             weights=test["tokens"].to_numpy(),
             **resampling(settings),

@@ -14,6 +14,7 @@ from pipeline.drift.evidence import Evidence, Spread
 from pipeline.drift.policy import Decision
 from pipeline.evaluate.comparison import Comparison
 from pipeline.evaluate.results import Behaviour, Evaluation, Forgetting, Verdict
+from pipeline.train.proofs.data import Mask, Proof
 from pipeline.train.tune.choice import Choice
 
 
@@ -148,22 +149,6 @@ def _finite_points(points: Any) -> Any:
 
 Curve = Annotated[tuple[tuple[int, float], ...], BeforeValidator(_finite_points)]
 """Points of (step, loss)."""
-
-
-class Proof(Record):
-    """One thing that was proven before the first step of training."""
-
-    name: str
-    value: Finite
-    threshold: Finite
-    text: str
-
-
-class Mask(Record):
-    """The proven loss mask of a train row: text of each token, and whether it is trained."""
-
-    pair_id: str
-    tokens: tuple[tuple[str, bool], ...]
 
 
 class Training(Record):

@@ -11,12 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import InputError
 from pipeline.evaluate.results import Forgetting
-from pipeline.evaluate.statistics.intervals import interval, paired_difference, resampling
+from pipeline.evaluate.statistics.intervals import interval, resampling
 from pipeline.pairs.user_files import read_jsonl
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import GeneralScores
@@ -101,22 +100,20 @@ def compare(
         )
     ids, tokens = old["id"].to_list(), old["tokens"].to_numpy()
     before, after = old["loss"].to_numpy(), new["loss"].to_numpy()
-    known, answered = (_correct(frame) for frame in (first, second))
+    known, answered = (
+        frame.filter(kind="question")["correct"].to_numpy() for frame in (first, second)
+    )
     asked = first.filter(kind="question")["id"].to_list()
     return Forgetting(
         texts=len(ids),
         questions=len(asked),
         loss_base=interval(before, ids, weights=tokens, **options),
         loss_challenger=interval(after, ids, weights=tokens, **options),
-        rise=paired_difference(after, before, ids, weights=tokens, **options),
+        rise=interval(after - before, ids, weights=tokens, **options),
         accuracy_base=interval(known, asked, **options) if asked else None,
         accuracy_challenger=interval(answered, asked, **options) if asked else None,
-        accuracy_change=paired_difference(answered, known, asked, **options) if asked else None,
+        accuracy_change=interval(answered - known, asked, **options) if asked else None,
     )
-
-
-def _correct(scores: pl.DataFrame) -> Any:
-    return scores.filter(kind="question")["correct"].to_numpy()
 
 
 def _rows(path: Path, fields: Mapping[str, type]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 
 class Resampling(TypedDict):
-    """How the bootstrap draws: arguments of :func:`interval` and :func:`paired_difference`."""
+    """How the bootstrap draws: arguments of :func:`interval`."""
 
     seed: int
     draws: int
@@ -77,25 +77,6 @@ def interval(
         cluster_bootstrap(numerators, denominators, draws, seed), [tail, 1 - tail]
     )
     return Interval(value, float(low), float(high))
-
-
-def paired_difference(
-    a: ArrayLike,
-    b: ArrayLike,
-    clusters: Sequence[str],
-    *,
-    seed: int,
-    weights: ArrayLike | None = None,
-    draws: int = 10_000,
-    confidence: float = 0.95,
-) -> Interval:
-    """Return the (weighted) mean of ``a - b`` on the same rows; otherwise like :func:`interval`."""
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if first.shape != second.shape:
-        raise ValueError(f"paired difference: {first.shape} against {second.shape} rows")
-    return interval(
-        first - second, clusters, seed=seed, weights=weights, draws=draws, confidence=confidence
-    )
 
 
 def p_value(

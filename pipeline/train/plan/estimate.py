@@ -1,8 +1,7 @@
 """The plan of a training: memory and time of a method on one piece of hardware, and warnings."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from pipeline.core.errors import SettingsError
 from pipeline.settings import TrainSettings
@@ -62,10 +61,6 @@ class Plan:
     tokens_per_second: float
     seconds: float
     warnings: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON values."""
-        return asdict(self)
 
 
 def settings_for(method: str, settings: TrainSettings, width: int) -> TrainSettings:

@@ -6,13 +6,13 @@ a gradient that does not arrive, an adapter that does nothing, a test row among 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import TrainingError
+from pipeline.core.record import Finite, record
 from pipeline.dedup.decontaminate import example_leaks
 from pipeline.text.chat import IGNORED
 from pipeline.text.chat_template import template_digest
@@ -24,24 +24,24 @@ MASKS_SHOWN = 3
 """Rows whose proven mask the report shows in colour."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Proof:
     """One thing that was checked on the real rows and the real model, and held."""
 
     name: str
-    value: float
+    value: Finite
     """What was measured."""
-    threshold: float
+    threshold: Finite
     """What it was held against."""
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mask:
     """The proven loss mask of a row."""
 
     pair_id: str
-    tokens: list[tuple[str, bool]]
+    tokens: tuple[tuple[str, bool], ...]
     """Text of each token and whether it is trained; together they spell the row."""
 
 
@@ -140,7 +140,9 @@ def shown_masks(rows: Rows, tokenizer: Any) -> list[Mask]:
     ]
 
 
-def _spelt(tokenizer: Any, ids: Sequence[int], labels: Sequence[int]) -> list[tuple[str, bool]]:
+def _spelt(
+    tokenizer: Any, ids: Sequence[int], labels: Sequence[int]
+) -> tuple[tuple[str, bool], ...]:
     """Return the text that each token adds; the bytes of one character stay together."""
     tokens: list[tuple[str, bool]] = []
     written = ""
@@ -150,7 +152,7 @@ def _spelt(tokenizer: Any, ids: Sequence[int], labels: Sequence[int]) -> list[tu
             continue
         tokens.append((whole[len(written) :], label != IGNORED))
         written = whole
-    return tokens
+    return tuple(tokens)
 
 
 def refuse(name: str, found: str, expected: str, advice: str) -> NoReturn:
