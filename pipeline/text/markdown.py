@@ -6,8 +6,17 @@ from collections.abc import Sequence
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-"""A YAML block on the first line, as Jekyll and Pandoc define it."""
+FRONT_MATTER = re.compile(
+    r"""\A(?:[ \t]*\n)*(?:
+      ---[ \t]*\n(?!\s*\n)
+      (?:(?:[\w.$ -]+:(?:[ \t][^\n]*)?|[ \t#"'\[\]{}-][^\n]*|)\n)*?(?:---|\.\.\.)
+    | \+\+\+[ \t]*\n(?:(?:[\w."' -]+=[^\n]*|[ \t#"'\[\]{}][^\n]*|)\n)*?\+\+\+
+    | \{[ \t]*\n(?:[ \t}"\]][^\n]*\n|\n)*?\}
+    )[ \t]*(?:\n|\Z)""",
+    re.VERBOSE,
+)
+"""Settings of a page above its text: YAML as Jekyll and Pandoc define it (no blank line behind the
+first line, else that is a rule), TOML and JSON as Hugo does. Each line looks like a setting."""
 
 _BLOCKS = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
 

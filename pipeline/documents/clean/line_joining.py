@@ -6,9 +6,19 @@ import unicodedata
 from pipeline.text.fences import Split, outside_code, without_comments
 from pipeline.text.markdown import FRONT_MATTER
 
-_INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200e\u200f\u2060\ufeff\ufffe\x00-\x08\x0b-\x1f\x7f]")
-"""Soft hyphen, zero-width characters, direction marks, control characters; not the zero-width
-joiner U+200D, which holds emoji and Indic clusters together."""
+_INVISIBLE = re.compile(
+    "[\u00ad\u200e\u200f\u2060\ufeff\ufffe\x00-\x08\x0b-\x1f\x7f]"
+    "|(?<![\u0600-\u08ff\u0900-\u109f\u1780-\u18af\ua840-\uabff\ufb50-\ufdff\ufe70-\ufefc])\u200c"
+    "|(?<![\u0e00-\u109f\u1780-\u17ff\u1950-\u1aaf\ua980-\uaadf])\u200b"
+)
+"""Soft hyphen, zero-width characters, direction marks, control characters. What belongs to the
+spelling stays: the joiner U+200D (emoji, Indic clusters), the non-joiner U+200C behind a letter of
+Arabic or Indic script (Persian sets suffixes apart by it), the zero-width space behind a letter of
+Khmer, Thai, Lao or Burmese, where it is the space between words."""
+
+_WIDE = re.compile("[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uff9f]+")
+"""Letters and digits as wide as ideographs, and katakana half as wide; not punctuation, which
+Chinese and Japanese write wide."""
 
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _RUNS = re.compile(r"(?<=\S)[ \t]+")
@@ -66,7 +76,8 @@ def _mend_characters(line: str) -> str:
         return _INVISIBLE.sub("", line)
     from ftfy import TextFixerConfig, fix_text
 
-    line = fix_text(line, TextFixerConfig(unescape_html=False, normalization=None))
+    config = TextFixerConfig(unescape_html=False, fix_character_width=False, normalization=None)
+    line = _WIDE.sub(lambda run: unicodedata.normalize("NFKC", run[0]), fix_text(line, config))
     return unicodedata.normalize("NFC", _INVISIBLE.sub("", _SPACES.sub(" ", line)))
 
 

@@ -1,9 +1,7 @@
-"""From bytes to text: byte-order mark, then UTF-8, then a guess."""
+"""From bytes to text: by the byte-order mark, as UTF-8, as UTF-16 without its mark, by a guess."""
 
 import codecs
 import re
-
-from charset_normalizer import from_bytes
 
 from pipeline.documents.readers.reading import ReadFailure
 
@@ -15,22 +13,17 @@ _MARKS = [
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
 
-MOSTLY_ASCII = 0.1
-"""Share of non-ASCII bytes up to which a file that is not UTF-8 is taken for Windows-1252.
-
-charset-normalizer 3.5 needs more evidence: it reads ``Temperature 5 \\xb0C`` as Big5. German
-has 2-3 % of such bytes, French 4 %; Greek and Cyrillic (above 50 %) are left to the guess.
-"""
-
-_EASTERN = re.compile(r"[^\W\d_][\u00b9\u00b3\u00bf\u00a3\u00a5\u00aa\u00ba\u00bc\u00be][^\W\d_]")
-"""Signs that stand inside words only when Polish or another language in Windows-1250 is read as
-Windows-1252."""
-
 WRONG_SHARE = 2
 """Characters beyond ASCII for each wrong byte, from which a file is UTF-8 with wrong bytes in it.
 Of other encodings at most one pair of bytes in six happens to be UTF-8 too."""
 
 _WRONG, _RIGHT = re.compile("[\udc80-\udcff]+"), re.compile("[^\0-\x7f\udc80-\udcff]+")
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+MOSTLY_ZERO = 0.5
+"""Share of zeros among the high bytes of UTF-16 in a language of the West: spaces alone give it to
+others."""
+
 _SEVEN_BITS = frozenset(
     {
         *("iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_2004", "iso2022_jp_3"),
@@ -68,7 +61,10 @@ def _decode(data: bytes, declared: str | None) -> str:
         return data.decode(declared, "replace")
     zeros = data.count(0)
     if zeros:
-        raise ReadFailure("binary_file", f"{zeros} NUL bytes found; expected text", zeros, 0)
+        wide = _unmarked_utf16(data)
+        if wide is None:
+            raise ReadFailure("binary_file", f"{zeros} NUL bytes found; expected text", zeros, 0)
+        return wide
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -81,14 +77,26 @@ def _decode(data: bytes, declared: str | None) -> str:
             return data.decode(declared)
         except (UnicodeError, LookupError):
             pass  # it declares wrongly, or what nobody knows
-    if sum(byte > 127 for byte in data) <= MOSTLY_ASCII * len(data):
-        western = data.decode("cp1252", "replace")
-        if "\ufffd" not in western and not _EASTERN.search(western):
-            return western
-    guess = from_bytes(data).best()
-    if guess is None:
-        raise ReadFailure("undecodable", "neither UTF-8 nor any encoding that reads as text")
-    return str(guess)
+    from pipeline.documents.readers.encodings import guess  # few files need a model of languages
+
+    guessed = guess(data)
+    if guessed is None:
+        raise ReadFailure(
+            "undecodable", "neither UTF-8 nor another encoding reads as text; save it as UTF-8"
+        )
+    return guessed
+
+
+def _unmarked_utf16(data: bytes) -> str | None:
+    """Return the text of UTF-16 without its mark, whose every second byte is mostly zero."""
+    high, low = data[0::2].count(0), data[1::2].count(0)
+    if len(data) % 2 or max(high, low) < MOSTLY_ZERO * len(data) / 2 or min(high, low):
+        return None
+    try:
+        text = data.decode("utf-16-be" if high else "utf-16-le")
+    except UnicodeDecodeError:
+        return None
+    return None if _CONTROL.search(text) else text
 
 
 def _western(wrong: re.Match[str]) -> str:

@@ -46,5 +46,7 @@ def first_heading(text: str) -> str:
 
 def _named(text: str) -> str:
     front = FRONT_MATTER.match(text)
-    named = front and re.search(r"^title:[ \t]*(.+?)[ \t]*$", front[0], re.MULTILINE)
+    named = front and re.search(
+        r"""^[ \t]*["']?title["']?[ \t]*[:=][ \t]*(.+?),?[ \t]*$""", front[0], re.MULTILINE
+    )
     return named[1].strip("\"'") if named else ""

@@ -3,16 +3,23 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record
 
 SEPARATORS = ",;\t|"
-"""Of a CSV file; the most frequent one in its first line is taken (spreadsheets of a language
-with a decimal comma write semicolons). A TSV file has tabs, as its name says."""
+"""Of a CSV file: the one that cuts most of its first lines into as many cells as the first of them
+is taken (spreadsheets of a language with a decimal comma write semicolons). A TSV file has tabs, as
+its name says."""
+
+LINES_ASKED = 50
+
+_NAMED = re.compile(r"\A\n*sep=(.)[ \t]*\n", re.IGNORECASE)
+"""A first line of spreadsheet programs that names the separator, and is no row."""
 
 PARQUET_ROWS = 1024
 """Rows read at once."""
@@ -63,18 +70,21 @@ def read_csv(
     """Read a table with a header line, quoted as RFC 4180 has it; blank lines are skipped.
 
     Returns:
-        Records named by row from 1, the header not counted. Failures of rows are ``bad_table``
-        (more cells than columns, or a quote that does not end) and ``empty_record``.
+        Records named by row from 1, the header not counted. Where the text is the last column, it
+        may hold separators without quotes. Failures of rows are ``bad_table`` (more cells than
+        columns, or a quote that does not end) and ``empty_record``.
 
     Raises:
         ReadFailure: ``missing_text_field`` (no column of that name), ``bad_table`` (the header),
             ``empty_file``, or see :func:`pipeline.documents.readers.decode.decode`.
     """
     text = decode(data)
-    head = text.lstrip("\n").partition("\n")[0]
-    separator = max(separators, key=head.count)
     # Of the whole process: only ever raised, since others read CSV too.
     csv.field_size_limit(max(len(text), csv.field_size_limit()))
+    if named := _NAMED.match(text):
+        text, separator = text[named.end() :], named[1]
+    else:
+        separator = max(separators, key=lambda each: _agreement(text, each))
     # Strict, since a quote that is left open would swallow the rows behind it in silence.
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows = _cells(table)
@@ -82,8 +92,21 @@ def read_csv(
     if isinstance(columns, str):
         raise ReadFailure("bad_table", f"the header: {columns}")
     _require(columns, text_field)
+    if columns[-1] == text_field:
+        rows = (_last_cell_whole(row, len(columns), separator) for row in rows)
     named = (_named(number, row, columns) for number, row in enumerate(rows, start=1))
     return _reading(named, text_field, title_fields)
+
+
+def _agreement(text: str, separator: str) -> tuple[int, int]:
+    """Return how many of the first rows have as many cells as the header, and how many these are.
+
+    A separator that is not in the header counts nothing.
+    """
+    rows = _cells(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+    first = [row for row in islice(rows, LINES_ASKED) if not isinstance(row, str)]
+    cells = len(first[0]) if first else 0
+    return (sum(len(row) == cells for row in first), cells) if cells > 1 else (0, cells)
 
 
 def _cells(table: Any) -> Iterator[list[str] | str]:
@@ -99,6 +122,13 @@ def _cells(table: Any) -> Iterator[list[str] | str]:
         else:
             if row:
                 yield row
+
+
+def _last_cell_whole(row: list[str] | str, columns: int, separator: str) -> list[str] | str:
+    """Return a row whose last cell, the text, was cut at separators that stand without quotes."""
+    if isinstance(row, str) or len(row) <= columns:
+        return row
+    return [*row[: columns - 1], separator.join(row[columns - 1 :])]
 
 
 def _named(number: int, row: list[str] | str, columns: Sequence[str]) -> _Row:
