@@ -15,8 +15,9 @@ from pipeline.documents.clean.web.names import (
     is_box,
     is_frame,
     is_mark,
+    is_note,
+    is_panel,
     is_section,
-    is_tab,
 )
 
 LARGEST_SHARE = 0.5
@@ -34,16 +35,19 @@ of text. Beside it only what is mostly links goes, so the number matters little.
 
 _PARTS = frozenset(("tr", "li", "dt", "dd"))
 """Parts of something that is judged as a whole."""
-_TELLING = frozenset(("aria-hidden", "hidden", "role", "style"))
+_TELLING = frozenset(("aria-hidden", "epub:type", "hidden", "role", "style"))
 """Attributes that tell what an element is, beside its class and its id."""
-_KEPT, _SUSPECT, _OUT = "kept", "suspect", "out"
-"""Verdicts on an element."""
+_KEPT, _DOUBTFUL, _SUSPECT, _OUT = "kept", "doubtful", "suspect", "out"
+"""Verdicts on an element; of one whose tag alone is odd, its content decides."""
 _ASIDE = frozenset(("aside", "form"))
+_ASKS = frozenset(("search", "email", "password"))
+"""Fields of a form that is part of the frame."""
 _JUDGED = DROPPED | _ASIDE
 """What may be frame whatever its attributes are."""
 _CONTAINERS = frozenset(("div", "section", "td", "center", "form", "fieldset"))
 """What may be the main part of a page; beside a paragraph stands more of the same text."""
-_KEPT_ROLES = ("note", "doc-footnote")
+_KEPT_ROLES = ("note", "doc-footnote", "doc-endnote", "doc-tip")
+_PANEL_ROLES = ("tabpanel", "region")
 _NO_DISPLAY = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 
 
@@ -66,6 +70,11 @@ class Frame:
         self.root = body if landmark is None else landmark
         """The element that holds the content."""
         self.dropped |= {element for element in survey.suspects if self._small(element)}
+        self.dropped |= {
+            element
+            for element in survey.doubtful
+            if self._small(element) and self._says_little(element)
+        }
         if landmark is None:
             self.dropped |= self._mostly_links()
 
@@ -91,6 +100,15 @@ class Frame:
         """Whether an element holds neither a landmark nor most of the text."""
         _, words, _, _, landmarks = self._counts[element]
         return not landmarks and words <= LARGEST_SHARE * self._words(self.root)
+
+    def _says_little(self, element: Any) -> bool:
+        """Whether an aside is mostly links, or a form asks for something and says nothing."""
+        _, words, linked, _, _ = self._counts[element]
+        if element.tag == "aside":
+            return linked > MAX_LINKED * words
+        fields = (field.get("type") for field in element.iter("input"))
+        text = next(element.iter("p", "pre", "table", "ul", "ol", "dl", *HEADINGS), None)
+        return text is None or not _ASKS.isdisjoint(fields)
 
     def _words(self, element: Any) -> int:
         return self._counts[element][1]
@@ -152,6 +170,8 @@ class _Survey:
         self.dropped: set[Any] = set()
         self.suspects: list[Any] = []
         """Blocks that are dropped unless they hold most of the page."""
+        self.doubtful: list[Any] = []
+        """Asides and forms that nothing but their tag makes a suspect."""
         self.mains: list[Any] = []
         self.articles: list[Any] = []
         self._count(body, events)
@@ -221,6 +241,8 @@ class _Survey:
             verdict = _verdict(tag, attributes)
         if verdict == _SUSPECT:
             self.suspects.append(element)
+        elif verdict == _DOUBTFUL:
+            self.doubtful.append(element)
         return verdict == _OUT
 
 
@@ -233,17 +255,22 @@ def _verdict(tag: str, attributes: dict[str, str]) -> str:
     if tag in INLINE:
         return _OUT if out_of_sight else _KEPT
     role = attributes.get("role")
-    if tag in LANDMARKS or (tag == "aside" and (role in _KEPT_ROLES or is_box(names))):
+    if tag in LANDMARKS or (
+        tag == "aside" and (role in _KEPT_ROLES or is_box(names) or _is_note(attributes))
+    ):
         return _KEPT
     if (
         out_of_sight
-        or tag in _ASIDE
         or role in ROLES
         or (tag not in HEADINGS and is_frame(names))
         or (tag in ID_TAGS and is_frame(attributes.get("id") or "") and not is_section(names))
     ):
         return _SUSPECT
-    return _KEPT
+    return _DOUBTFUL if tag in _ASIDE else _KEPT
+
+
+def _is_note(attributes: dict[str, str]) -> bool:
+    return is_note(attributes.get("class") or "") or is_note(attributes.get("epub:type") or "")
 
 
 @lru_cache(maxsize=4096)
@@ -252,10 +279,12 @@ def _verdict_on_names(tag: str, names: str | None, name: str | None) -> str:
 
 
 def _hidden(attributes: dict[str, str], names: str) -> bool:
-    """Whether a reader does not see it; the panel of another tab is hidden and yet content."""
-    if attributes.get("aria-hidden") == "true":
-        return True
+    """Whether a reader does not see it; a panel that a click shows is hidden and yet content."""
     style = attributes.get("style")
-    if "hidden" not in attributes and not (style and _NO_DISPLAY.search(style)):
+    if (
+        attributes.get("aria-hidden") != "true"
+        and "hidden" not in attributes
+        and not (style and _NO_DISPLAY.search(style))
+    ):
         return False
-    return attributes.get("role") != "tabpanel" and not is_tab(names)
+    return attributes.get("role") not in _PANEL_ROLES and not is_panel(names)

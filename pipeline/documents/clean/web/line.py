@@ -10,6 +10,9 @@ BREAK = "\0"
 
 CODE, LINK, RAISED, LOWERED = "`", "[", "^", "_"
 """Kinds of mark, beside ``*`` and ``**``."""
+STRUCK = "~~"
+NOTE = "#note"
+"""Address of a link whose text is the mark of a note, whatever its own is."""
 _HEIGHTS = (RAISED, LOWERED)
 
 _TICK = "\1"
@@ -99,14 +102,15 @@ class Line:
         if kind == CODE:
             text = span_of(" ".join(text.split()))
         elif kind == LINK:
-            note = address[:1] == "#" and text.isalnum() and self._inside(RAISED)
+            raised_mark = address[:1] == "#" and self._inside(RAISED)
+            note = text.isalnum() and (raised_mark or address == NOTE)
             text = f"[{text}]" if note else _link(text, address)
         elif kind == RAISED:
             note = any(mark == LINK and to[:1] == "#" for mark, _, to in self._marks)
             text = f"[{text}]" if note and text.isalnum() else raised("".join(pieces[-5:]), text)
         elif kind == LOWERED:
             text = lowered("".join(pieces[-5:]), text)
-        elif not (text[0] == text[-1] == "`" and text.count("`") == 2):
+        elif kind == STRUCK or not (text[0] == text[-1] == "`" and text.count("`") == 2):
             text = f"{kind}{text}{kind}"  # code alone needs no emphasis
         before_kind, before_text = self._closed
         if (

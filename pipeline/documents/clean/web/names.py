@@ -21,7 +21,7 @@ INLINE = frozenset(
         *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data"),
         *("del", "dfn", "em", "font", "i", "img", "ins", "kbd", "mark", "math", "q", "s"),
         *("samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u"),
-        *("var", "wbr", "br", "ruby", "rb"),
+        *("var", "wbr", "br", "ruby", "rb", "nobr", "picture", "source", "output"),
     )
 )
 """Elements that run on within a line; the others begin a new block."""
@@ -39,14 +39,20 @@ ROLES = frozenset(
 """ARIA roles of what stands around the text."""
 
 _FRAME = re.compile(
-    r"(?:^|[-_ ])(?:nav|navbar|navigation|nav(?:header|footer)|menu|breadcrumbs?|sidebar|cookies?"
-    r"|consent|gdpr|footer|masthead|toc|share|social|newsletter|pagination|skip-link|site-header"
-    r"|page-header|related(?:-[a-z]+)?|feedback|comments|comment-list|disqus_thread|sphinxsidebar"
-    r"|printfooter|catlinks|navbox|jump-to-nav|edit-this-page|prev-next)(?:$|[-_ ])",
+    r"(?:^|[-_ ])(?:nav|navbar|navigation|nav(?:header|footer)|breadcrumbs?|sidebar"
+    r"|gdpr|footer|masthead|toc|newsletter|pagination|skip-link|site-header"
+    r"|page-header|related(?:-[a-z]+)?|comment-list|disqus_thread|sphinxsidebar"
+    r"|printfooter|catlinks|navbox|jump-to-nav|edit-this-page|prev-next)(?:$|[-_ ])"
+    r"|(?:^|[-_ ])(?:menu|cookies?|consent|share|social|feedback|comments)"
+    r"(?:[-_](?:area|ba[rn]|banner|bottom|box|buttons?|bar|container|content|dialog|form|header|icons?"
+    r"|inner|items?|left|links?|list|main|media|message|modal|nav|notice|outer|overlay|panel|policy"
+    r"|popup|primary|right|secondary|section|settings|sharing|this|toggle|top|widget|wrap(?:per)?"
+    r"|\d+))*(?:$| )",
     re.IGNORECASE,
 )
 """Words of classes and ids, of what stands around the text. Some are of one generator: DocBook
-(``navheader``), Sphinx (``sphinxsidebar``), MediaWiki (``catlinks``)."""
+(``navheader``), Sphinx (``sphinxsidebar``), MediaWiki (``catlinks``). Some mean that only beside
+words for parts of a page: ``share-buttons``, not ``share-price``."""
 
 _SECTION = re.compile(
     r"(?:^|\s)(?:(?:ref)?sect(?:ion|\d)?|chapter|appendix|part|preface|article|refentry"
@@ -71,7 +77,11 @@ _BOX = re.compile(
     r"|hint|attention|notice|topic)(?:$|[-_ ])",
     re.IGNORECASE,
 )
-_TAB = re.compile(r"(?:^|[-_ ])tab(?:s|bed|panel|-?content|-?pane)?(?:$|[-_ ])", re.IGNORECASE)
+_PANEL = re.compile(
+    r"(?:^|[-_ ])(?:tab(?:s|bed|panel|-?content|-?pane)?|panel|accordion|collapse|collapsible"
+    r"|answer|faq|details|disclosure|expandable)(?:$|[-_ ])",
+    re.IGNORECASE,
+)
 _LANGUAGE = re.compile(
     r"(?:^|\s)(?:(?:language|lang|highlight-source|highlight|sourceCode|brush:)[-\s]\s*|code\s)"
     r"([\w+#.-]{1,30})"
@@ -100,8 +110,10 @@ is_label = _found_in(re.compile(r"title|heading", re.IGNORECASE))
 """Whether classes are those of the label of a box."""
 draws_lines = _found_in(_LINES_OF_CODE)
 """Whether classes are those of code of which each line may be an element."""
-is_tab = _found_in(_TAB)
-"""Whether classes are those of a panel that a tab shows."""
+is_panel = _found_in(_PANEL)
+"""Whether classes are those of a panel that a tab or a click on a question shows."""
+is_note = _found_in(re.compile(r"(?:foot|end|side|margin-?|rear)notes?|citation", re.IGNORECASE))
+"""Whether classes, or a type of EPUB, are those of a note."""
 
 
 @lru_cache(maxsize=4096)

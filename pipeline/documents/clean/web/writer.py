@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.documents.clean.web.events import Event, skip
 from pipeline.documents.clean.web.formula import formula
-from pipeline.documents.clean.web.line import BREAK, CODE, LINK, LOWERED, RAISED, Line
+from pipeline.documents.clean.web.line import BREAK, CODE, LINK, LOWERED, NOTE, RAISED, STRUCK, Line
 from pipeline.documents.clean.web.names import (
     DROPPED,
     HEADINGS,
@@ -28,6 +28,7 @@ _MARKS = (
     {tag: CODE for tag in ("code", "tt", "kbd", "samp")}
     | {tag: "**" for tag in ("b", "strong")}
     | {tag: "*" for tag in ("em", "i", "var", "cite")}
+    | {tag: STRUCK for tag in ("del", "s", "strike")}
     | {"a": LINK, "sup": RAISED, "sub": LOWERED}
 )
 _PLAIN = frozenset(("p", "div", "section", "tbody"))
@@ -41,6 +42,8 @@ _ITEMS = frozenset(("li", "dd", "dt", "blockquote"))
 _LISTS = frozenset(("ul", "ol", "menu", "dir", "dl"))
 _OPENS_BLOCK = re.compile(r"#{1,6}(?:\s|$)|`{3}|~{3}")
 """What would make a heading or code of a paragraph."""
+_NOTE_MARK = re.compile(r"noteref|(?:foot|end)note-?ref")
+"""Of the role, class or type of EPUB of a link to a note."""
 _FORMULA_PICTURE = re.compile(r"math|latex|\btex\b|callout|conum", re.IGNORECASE)
 
 
@@ -121,7 +124,10 @@ class Writer:
     ) -> Callable[[], None] | None:
         """Begin an element; return what to do at its end."""
         if tag in _MARKS:
-            self._line.open(_MARKS[tag], attributes.get("href") or "" if tag == "a" else "")
+            address = attributes.get("href") or "" if tag == "a" else ""
+            if address[:1] == "#" and _NOTE_MARK.search(" ".join(attributes.values())):
+                address = NOTE
+            self._line.open(_MARKS[tag], address)
             return self._line.close
         if tag in INLINE:
             return self._start_inline(tag, attributes)
@@ -229,6 +235,8 @@ class Writer:
         part = self._close()
         if part.blocks:
             self._parts[-1].define(part.joined(), self._width(2))
+        else:
+            self._parts[-1].close_terms()  # the next definition is not theirs
 
     def _end_quote(self) -> None:
         part = self._close()
