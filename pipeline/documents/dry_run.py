@@ -100,7 +100,7 @@ def rehearse(
     for row in track(documents.sort("doc_id").to_dicts(), "documents"):
         oversized = too_long(row["text"])
         text = row["text"] if oversized else markdown_of(row)
-        language = None if oversized else identify(text)
+        language = None if oversized else identify(text, settings.languages)
         for tally in tallies.values():
             names = set()
             if language is None:

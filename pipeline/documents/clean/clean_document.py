@@ -89,7 +89,7 @@ def decide(
     short = cleaning.too_short(text, rules)
     if short:
         return Decision(short, "")
-    code, probability = language or identify(text)
+    code, probability = language or identify(text, settings.languages)
     if settings.languages:
         least = settings.min_language_probability
         if probability < least:

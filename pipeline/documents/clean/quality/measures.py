@@ -30,6 +30,10 @@ REPETITION_FROM = 50
 LONG_WORD = 200
 """Characters. A word that is longer is encoded data; C4 drops a line with a word of 1,000."""
 
+LABEL_WORDS = 5
+"""Words from which a line that occurs again is a repetition: a reference says "Returns:" and
+"Since: 1.2" below each of its functions."""
+
 SHORT_LINE = 30
 """Characters (FineWeb)."""
 
@@ -168,8 +172,11 @@ def curly_brackets(stats: TextStats) -> float:
 
 
 def repeated_lines(stats: TextStats) -> float | None:
-    """Share of lines of prose that occur before."""
-    return duplicated(stats.lines)[0] if _is_long(stats) else None
+    """Share of lines of prose that occur before, labels of a few words apart."""
+    if not _is_long(stats) or not stats.lines:
+        return None
+    told = [line for line in stats.lines if count_words(line) >= LABEL_WORDS]
+    return duplicated(told)[0] * len(told) / len(stats.lines)
 
 
 def repeated_line_characters(stats: TextStats) -> float | None:
