@@ -21,7 +21,7 @@ does the wide one for each text; the first 20,000 characters of 94.4 %, for 20 t
 _MARKUP = re.compile(r"`[^`\n]*`|https?://\S+|\]\([^)\n]{0,500}\)|<[^<>\n]{0,500}>|[|#*_>\[\]-]+")
 
 PROSE_FROM = 20
-"""Words of prose below which fenced code is looked at too: a page may be one block of fixed type."""
+"""Words of prose below which fenced code is looked at too: a page may be one fixed block."""
 
 PRIOR = 50.0
 """Odds of a language that a corpus is said to be in against any other, before its text is looked

@@ -23,6 +23,8 @@ _NUMBER_LINE = re.compile(
     re.IGNORECASE,
 )
 _PAGE_NUMBER = re.compile(r"^#* ?\d{1,4}\s|\s\d{1,4}$")
+_LEADER = re.compile(r"(?:[.\u2026\u00b7]\s?){6,}\s*(?:\d{1,4}|[ivxlc]{1,7})$", re.IGNORECASE)
+"""End of an entry in a table of contents: dots that lead to the number of a page."""
 _NUMBERED = re.compile(r"\bpage\s+\d{1,4}\s*(?:of|/)\s*\d{1,4}\b", re.IGNORECASE)
 _LIST = re.compile(
     r"(?:[-*+\u2022\u2023\u25aa\u25cf\u25e6\u2043]|\(?(?:\d{1,3}|[a-zA-Z])[.)])\s+\S"
@@ -49,7 +51,8 @@ KEPT_HYPHEN = frozenset(
 def repair(text: str) -> str:
     r"""Turn the lines of a PDF into paragraphs.
 
-    Lines that repeat at page edges (digits aside) and page numbers go; a word broken at a line
+    Lines that repeat at page edges (digits aside), page numbers and the entries of a table of
+    contents go; a word broken at a line
     end is joined, unless the document elsewhere writes it with its hyphen and never without;
     wrapped lines become paragraphs; a line ``3.2 Set points`` alone becomes a heading.
 
@@ -60,7 +63,10 @@ def repair(text: str) -> str:
     Returns:
         Markdown.
     """
-    pages = [[line.strip() for line in page.split("\n")] for page in text.split("\f")]
+    pages = [
+        [line.strip() for line in page.split("\n") if not _LEADER.search(line.strip())]
+        for page in text.split("\f")
+    ]
     body = "\f".join("\n".join(page) for page in _without_edges(pages))
     body = _rejoin_pages(_dehyphenate(body))
     return "\n\n".join(_paragraphs(body))

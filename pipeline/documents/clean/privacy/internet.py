@@ -12,7 +12,7 @@ _LOCAL = re.compile(  # RFC 5321: 64 characters
 )
 _DOMAIN = re.compile(
     rf"@(?:[{_ANY}](?:[{_ANY}-]{{0,61}}[{_ANY}])?\.){{1,8}}(?:[{LETTER}]{{2,24}}|xn--[a-z0-9-]{{2,59}})"
-    rf"(?![{_ANY}_@-]|\.[{_ANY}_])"
+    rf"(?![{_ANY}_@(-]|\.[{_ANY}_])"
 )
 
 _NOT_A_DOMAIN = (

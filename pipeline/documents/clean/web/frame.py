@@ -18,6 +18,7 @@ from pipeline.documents.clean.web.names import (
     is_note,
     is_panel,
     is_section,
+    turns_pages,
 )
 
 LARGEST_SHARE = 0.5
@@ -37,6 +38,10 @@ _PARTS = frozenset(("tr", "li", "dt", "dd"))
 """Parts of something that is judged as a whole."""
 _TELLING = frozenset(("aria-hidden", "epub:type", "hidden", "role", "style"))
 """Attributes that tell what an element is, beside its class and its id."""
+_ROWS = ("p", "ul", "ol", "dl", "table", "div", "li", "td", "tr", "tbody")
+_PARTS_OF_ROWS = ("li", "td", "tr", "tbody")
+MOST_OF_A_ROW = 40
+"""Words of a row of links to the pages around; a paragraph that has such a link has more."""
 _KEPT, _DOUBTFUL, _SUSPECT, _OUT = "kept", "doubtful", "suspect", "out"
 """Verdicts on an element; of one whose tag alone is odd, its content decides."""
 _ASIDE = frozenset(("aside", "form"))
@@ -70,6 +75,7 @@ class Frame:
         self.root = body if landmark is None else landmark
         """The element that holds the content."""
         self.dropped |= {element for element in survey.suspects if self._small(element)}
+        self.dropped |= self._rows_of_links(survey.turning)
         self.dropped |= {
             element
             for element in survey.doubtful
@@ -100,6 +106,17 @@ class Frame:
         """Whether an element holds neither a landmark nor most of the text."""
         _, words, _, _, landmarks = self._counts[element]
         return not landmarks and words <= LARGEST_SHARE * self._words(self.root)
+
+    def _rows_of_links(self, links: list[Any]) -> set[Any]:
+        """Return the paragraphs, lists and tables of links that turn pages, with few words more."""
+        rows = set()
+        for link in links:
+            row = next(link.iterancestors(*_ROWS), None)
+            while row is not None and row.tag in _PARTS_OF_ROWS:
+                row = next(row.iterancestors(*_ROWS), None)
+            if row is not None and row in self._counts and self._words(row) <= MOST_OF_A_ROW:
+                rows.add(row)
+        return rows
 
     def _says_little(self, element: Any) -> bool:
         """Whether an aside is mostly links, or a form asks for something and says nothing."""
@@ -170,6 +187,8 @@ class _Survey:
         self.dropped: set[Any] = set()
         self.suspects: list[Any] = []
         """Blocks that are dropped unless they hold most of the page."""
+        self.turning: list[Any] = []
+        """Links to the page before, behind or above this one."""
         self.doubtful: list[Any] = []
         """Asides and forms that nothing but their tag makes a suspect."""
         self.mains: list[Any] = []
@@ -196,6 +215,8 @@ class _Survey:
                 text = skip(stream)
             elif tag == "a":
                 links += -1 if element is None else 1
+                if element is not None and turns_pages(attributes):
+                    self.turning.append(element)
             elif tag not in INLINE:
                 if block:
                     words += block

@@ -15,6 +15,9 @@ NOTE = "#note"
 """Address of a link whose text is the mark of a note, whatever its own is."""
 _HEIGHTS = (RAISED, LOWERED)
 
+_ANCHORS = ("\u00b6", "#", "\u00a7", "\U0001f517")
+"""Texts of a link to the place where it stands."""
+
 _TICK = "\1"
 """Stands for a back-tick that is text, up to the end of its block."""
 
@@ -102,6 +105,8 @@ class Line:
         if kind == CODE:
             text = span_of(" ".join(text.split()))
         elif kind == LINK:
+            if address[:1] == "#" and text in _ANCHORS:
+                return
             raised_mark = address[:1] == "#" and self._inside(RAISED)
             note = text.isalnum() and (raised_mark or address == NOTE)
             text = f"[{text}]" if note else _link(text, address)

@@ -64,7 +64,7 @@ ID_TAGS = frozenset(("div", "ul", "ol", "table", "header"))
 _MARKS = re.compile(
     r"(?:^|[-_ ])(?:headerlink|permalink|hash-link|anchorjs-link|heading-anchor|heading-link"
     r"|mw-editsection|editsection|linenos?|line-?numbers?(?:-rows)?|blob-num|gutter|sr-only"
-    r"|visually-?hidden|screen-reader-text|copybtn)(?:$|[-_ ])",
+    r"|visually-?hidden|screen-reader-text|copybtn|copiable-(?:link|anchor))(?:$|[-_ ])",
     re.IGNORECASE,
 )
 """Classes of marks beside the text: the pilcrow behind a heading, the numbers of lines of code."""
@@ -82,6 +82,7 @@ _PANEL = re.compile(
     r"|answer|faq|details|disclosure|expandable)(?:$|[-_ ])",
     re.IGNORECASE,
 )
+_TURNS = frozenset(("next", "prev", "previous", "up"))
 _LANGUAGE = re.compile(
     r"(?:^|\s)(?:(?:language|lang|highlight-source|highlight|sourceCode|brush:)[-\s]\s*|code\s)"
     r"([\w+#.-]{1,30})"
@@ -114,6 +115,11 @@ is_panel = _found_in(_PANEL)
 """Whether classes are those of a panel that a tab or a click on a question shows."""
 is_note = _found_in(re.compile(r"(?:foot|end|side|margin-?|rear)notes?|citation", re.IGNORECASE))
 """Whether classes, or a type of EPUB, are those of a note."""
+
+
+def turns_pages(attributes: dict[str, str]) -> bool:
+    """Whether a link leads to the page before, behind or above, as manuals of one make have it."""
+    return attributes.get("rel") in _TURNS or attributes.get("accesskey") in ("n", "p", "u")
 
 
 @lru_cache(maxsize=4096)
