@@ -28,6 +28,12 @@ PAGE = f"""<html><head><title>Pump</title><script>track()</script></head><body>
 </main><footer><p>Copyright 2026 Fernwick. All rights reserved.</p></footer></body></html>"""
 
 
+PARTS = (
+    "seal kit", "impeller", "housing", "shaft", "bearing", "O-ring", "gasket", "screw M6",
+    "washer M6", "nut M6",
+)  # fmt: skip
+
+
 def one(text: str, kind: str = "markdown", title: str = "A title", **changes) -> dict:
     """Return the document, or its drop, that comes of one text."""
     outcome = clean(raws(raw(text, kind, title)), CleanSettings(**changes))
@@ -122,6 +128,19 @@ def test_a_text_that_no_language_fits_is_unknown(text: str):
     dropped = one(text)
     assert (dropped["reason"], dropped["threshold"]) == ("unknown_language", 0.65)
     assert dropped["value"] < 0.65
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Spare parts\n\n" + "\n".join(f"- FW-{n} {part}" for n, part in enumerate(PARTS)),
+        "Plants for dry beds: Lavandula angustifolia, Salvia nemorosa, Sedum spectabile, Stipa "
+        "tenuissima, Verbena bonariensis, Achillea millefolium. Water them once a week.",
+        "```\n" + "The pump is primed for five seconds, then the valve is opened. " * 4 + "\n```",
+    ],
+)
+def test_what_anyone_takes_for_english_is_kept(text: str):
+    assert one(text)["language"] == "en"
 
 
 def test_code_does_not_decide_the_language():

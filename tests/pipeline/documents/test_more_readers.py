@@ -58,13 +58,13 @@ def test_a_row_of_a_table_is_a_document_with_its_title(separator: str):
 
 def test_a_row_with_stray_separators_or_quotes_fails_alone_and_swallows_nothing():
     rows = [
-        "title,body",
-        "Care,one, two",
-        '"Care"x,one',
-        f'Short,"{PUMP}"',
-        "Only",
-        'A,"open',
-        "B,b",
+        "body,title",
+        "one, two,Care",
+        '"one"x,Care',
+        f'"{PUMP}",Short',
+        ",Only",
+        '"open,A',
+        "b,B",
     ]
     found = reading("t.csv", "\n".join(rows).encode())
     assert [(r.record, r.text) for r in found.records] == [("3", PUMP)]
@@ -78,6 +78,22 @@ def test_a_row_with_stray_separators_or_quotes_fails_alone_and_swallows_nothing(
     assert failure("t.csv", b"body,body\na,b\n") == "bad_table"
     assert failure("t.csv", b'"body\n') == "bad_table"
     assert reading("t.tsv", b"body\none, two; three").records[0].text == "one, two; three"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "sep=;\ntitle;body\nKeys;A, B; C",
+        '"title, of, a, drawer";body\nKeys;"A, B; C"',
+        "title, short;size, weight;body\nKeys;1;A, B; C\nSeals;2;Grey",
+        "body\tn\nA, B; C\t1",
+        "n,body\n1,A, B; C",
+    ],
+)
+def test_the_separator_is_the_one_that_cuts_all_rows_alike(table: str):
+    found = reading("t.csv", table.encode())
+    assert found.records[0].text == "A, B; C"
+    assert found.failures == []
 
 
 def test_parquet_gives_what_csv_gives():
@@ -107,6 +123,39 @@ def test_a_mail_is_its_body_and_names_its_attachments():
     page.set_content(f"<p>{PUMP}</p>", subtype="html")
     assert reading("m.eml", page.as_bytes()).records[0].kind == "html"
     assert failure("m.eml", b"Subject: x\n\n") == "empty_file"
+
+
+@pytest.mark.parametrize("plain", ["", " \n\u00a0\n", "Your program shows no HTML."])
+def test_a_plain_form_that_says_nothing_gives_way_to_the_html_one(plain: str):
+    mail = EmailMessage()
+    mail.set_content(plain)
+    mail.add_alternative(f"<style>p {{}}</style><p>{PUMP} {PUMP}</p>", subtype="html")
+    (record,) = reading("m.eml", mail.as_bytes()).records
+    assert record.kind == "html" and PUMP in record.text
+
+
+def test_all_text_parts_of_a_mail_are_read_in_their_order():
+    mail = EmailMessage()
+    mail.set_content("Before the picture.")
+    mail.add_attachment(b"x", maintype="image", subtype="png", disposition="inline", filename="p")
+    for text, subtype in (("Behind < it.", "plain"), ("<p>At the end.</p>", "html")):
+        part = EmailMessage()
+        part.set_content(text, subtype=subtype)
+        mail.attach(part)
+    note = EmailMessage()
+    note.set_content("not read")
+    note.add_header("Content-Disposition", "attachment", filename="note.txt")
+    mail.attach(note)
+    found = reading("m.eml", mail.as_bytes())
+    assert found.records[0].kind == "html"
+    assert [line for line in found.records[0].text.splitlines() if line] == [
+        "<p>Before the picture.",
+        "</p>",
+        "<p>Behind &lt; it.",
+        "</p>",
+        "<p>At the end.</p>",
+    ]
+    assert {failure.record for failure in found.failures} == {"p", "note.txt"}
 
 
 @pytest.mark.parametrize(

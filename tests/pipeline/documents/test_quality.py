@@ -280,3 +280,21 @@ def test_profiles_are_made_of_the_shelf_and_settings_name_them():
         load_settings(None, ["clean.profile=tecnical"])
     with pytest.raises(SettingsError, match="nothing finds NAME; expected all, or some of KEY"):
         load_settings(None, ["clean.redact=['NAME']"])
+
+
+def test_labels_below_each_function_of_a_reference_are_no_repetition():
+    said = (
+        "Opens one valve and gives control back at once.",
+        "Shuts a bed, whatever its sensor says about moisture.",
+        "Waits until water stops flowing through every pipe.",
+        "Asks for humidity, as measured this morning near roots.",
+        "Writes new limits into permanent memory, where they survive power cuts.",
+        "Primes both pumps slowly, since dry seals wear out.",
+        "Forgets all programs but those that somebody marked for keeping.",
+        "Lists whatever went wrong during recent nights, newest first.",
+    )
+    labels = "- Parameters:\n\n- Returns:\n\n- Since: 1.2\n\n"
+    text = "".join(f"### call {n}\n\n{line}\n\n{labels}" for n, line in enumerate(said))
+    assert judge(text) is None
+    again = "The valve of this bed is opened at once.\n\n" * 30
+    assert reason(again + text) == "repeated_lines"

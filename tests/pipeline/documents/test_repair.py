@@ -118,3 +118,58 @@ def test_white_space_and_invisible_characters_go_whatever_stands_beside_them(tex
     assert plain == mended
     assert not prose._INVISIBLE.search(mended)
     assert not re.search(r"[ \t](?:\n|\Z)|\n{3}", mended)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        '---\ntitle: Pump\ntags:\n- a\n\n# a comment\n"last change": 2020\n---',
+        "---\n---",
+        "\n\n---\ntitle: Pump\n...",
+        '+++\ntitle = "Pump"\n\n[menu]\nweight = 1\n+++',
+        '{\n  "title": "Pump",\n  "tags": ["a"]\n}',
+    ],
+)
+def test_settings_above_a_page_go(settings: str):
+    assert prose.strip_metadata(f"{settings}\n\nThe text.\n") == "\nThe text.\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "---\n\nThe first part: it stays.\n\n---\n\nThe second.\n",
+        "---\nA slide with a title\n\n- one\n---\nThe next: two.\n",
+        "---\nNote: mind the gap.\n\nA paragraph stands here.\n\n---\nThe end.\n",
+        "+++ more\n\n+++\n",
+        "{ not settings }\n\ntext\n",
+    ],
+)
+def test_text_between_two_rules_is_no_front_matter(text: str):
+    assert prose.strip_metadata(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (
+            "\u4ed6\u8bf4\uff1a\uff08\u89c1\u7b2c\uff13\u8282\uff09\uff0c\u597d\uff1f",
+            "\uff1a\uff08\u89c1\u7b2c3\u8282\uff09\uff0c\u597d\uff1f",
+        ),
+        ("\uff30\uff24\uff26 \u3092\uff8e\uff9f\uff9d\uff8c\uff9f", "PDF \u3092\u30dd\u30f3\u30d7"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648"),
+        ("\u0915\u094d\u200c\u0937", "\u0915\u094d\u200c\u0937"),
+        ("\u1781\u17d2\u1789\u17bb\u17c6\u200b\u1791\u17c5", "\u17c6\u200b\u1791"),
+        ("zero\u200bwidth\u200c signs\u200b", "zerowidth signs"),
+        ("\U0001f469\u200d\U0001f467", "\U0001f469\u200d\U0001f467"),
+    ],
+)
+def test_each_script_keeps_its_signs(text: str, kept: str):
+    assert kept in prose.normalise(text)
+
+
+@pytest.mark.parametrize(
+    "dots", [" . . . . . . . 7", "........ 12", " \u2026\u2026\u2026\u2026\u2026\u2026 iv"]
+)
+def test_entries_of_a_printed_table_of_contents_go(dots: str):
+    text = f"# Contents\nValves{dots}\n2.1 Pumps{dots}\n\nThe pump runs ... and stops in 7."
+    assert paper.repair(text) == "# Contents\n\nThe pump runs ... and stops in 7."

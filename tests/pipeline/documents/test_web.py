@@ -145,6 +145,46 @@ def test_a_section_named_like_boilerplate_stays():
     assert "## Feedback" in text
 
 
+TEXT = "The controller opens the valve when the soil is dry, and closes it again at night. " * 4
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        (
+            "<h2><button>How long?</button></h2><div class='collapse' hidden>A year.</div>",
+            "## How long?\n\nA year.",
+        ),
+        ("<h2>Use <button>Copy</button></h2><p>it</p>", "## Use\n\nit"),
+        ("<dl><dt><button>Is it loud?</button></dt><dd>No.</dd></dl>", "- Is it loud?\n  No."),
+        (
+            "<div><button>Is it?</button><div class='answer' aria-hidden='true'>No.</div></div>",
+            "Is it?\n\nNo.",
+        ),
+        ("<details><summary><button>Why</button></summary>So.</details>", "Why\n\nSo."),
+        ("<div><button role='tab'>Mac</button><button role='tab'>BSD</button></div>", "Mac\n\nBSD"),
+        ("<p>a</p><button>Send it now</button><p>b</p>", "a\n\nb"),
+        ("<p>a</p><div hidden>secret</div><p>b</p>", "a\n\nb"),
+        ("<aside class='footnote-list'><aside role='note'>[1] Hard.</aside></aside>", "[1] Hard."),
+        ("<aside><p>Oil the lock.</p></aside>", "Oil the lock."),
+        ("<p>a</p><aside><a href='x'>More on locks</a></aside>", "a"),
+        ("<p>it<a role='doc-noteref' href='#n1'>1</a>.</p>", "it[1]."),
+        ("<div class='share-price'>It cost 12.</div>", "It cost 12."),
+        ("<p>a</p><div class='social share-buttons'>Tell all</div>", "a"),
+        ("<form><p>Fill in.</p><input type='text'></form>", "Fill in."),
+        ("<p>a</p><form><label>Search</label><input type='search'></form>", "a"),
+        ("<dl><dt>A</dt><dd></dd><dt>B</dt><dd>Two.</dd></dl>", "- A\n- B\n  Two."),
+        ("<p>The <x-term>pump</x-term> and <label>this</label> run.</p>", "The pump and this run."),
+        ("<p>Now <del>50</del> <s><code>40</code></s> 30.</p>", "Now ~~50~~ ~~`40`~~ 30."),
+        ("<p>a</p><p>Next: <a rel='next' href='b'>Pumps</a>, Up: <a rel='up'>Top</a></p>", "a"),
+        ("<h2 id='x'>Pumps <a href='#x'>\u00b6</a></h2>", "## Pumps"),
+    ],
+)  # fmt: skip
+def test_what_a_reader_sees_of_a_page_is_text_and_its_controls_are_not(part: str, expected: str):
+    text = main_content(f"<html><body><p>{TEXT}</p>{part}<p>{TEXT}</p></body></html>")
+    assert text == f"{TEXT.strip()}\n\n{expected}\n\n{TEXT.strip()}"
+
+
 def test_of_a_page_without_landmarks_lists_of_links_beside_the_text_go():
     links = "".join(f'<li><a href="/{n}">Topic {n}</a></li>' for n in range(9))
     inside = f"<p>{'Some words of text. ' * 20}</p><ul>{links.replace('Topic', 'See')}</ul>"

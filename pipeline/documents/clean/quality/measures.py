@@ -11,6 +11,7 @@ from pipeline.documents.clean.quality.ngrams import (
 from pipeline.documents.clean.quality.stats import (
     ADDRESS,
     BULLET,
+    LABEL_WORDS,
     LINK,
     TextStats,
     count_words,
@@ -29,10 +30,6 @@ REPETITION_FROM = 50
 
 LONG_WORD = 200
 """Characters. A word that is longer is encoded data; C4 drops a line with a word of 1,000."""
-
-LABEL_WORDS = 5
-"""Words from which a line that occurs again is a repetition: a reference says "Returns:" and
-"Since: 1.2" below each of its functions."""
 
 SHORT_LINE = 30
 """Characters (FineWeb)."""
@@ -196,12 +193,12 @@ def repeated_paragraph_characters(stats: TextStats) -> float | None:
 
 def top_ngram(stats: TextStats, size: int) -> float | None:
     """Share of characters of prose in the most frequent n-gram of words."""
-    return top_share(stats.tokens, size) if _has_ngrams(stats) else None
+    return top_share(stats.phrases, size) if _has_ngrams(stats) else None
 
 
 def repeated_ngrams(stats: TextStats, size: int) -> float | None:
     """Share of characters of prose in n-grams of words that occur before."""
-    return repeated_share(stats.tokens, size) if _has_ngrams(stats) else None
+    return repeated_share(stats.phrases, size) if _has_ngrams(stats) else None
 
 
 def top_characters(stats: TextStats, size: int) -> float:
@@ -242,7 +239,7 @@ def _for_each_word(stats: TextStats, count: int) -> float | None:
 
 
 def _has_ngrams(stats: TextStats) -> bool:
-    return len(stats.tokens) >= REPETITION_FROM and not stats.is_unspaced
+    return len(stats.phrases) >= REPETITION_FROM and not stats.is_unspaced
 
 
 def _is_long(stats: TextStats) -> bool:

@@ -6,7 +6,7 @@ The text is cleaned Markdown. Fenced code and tables do not count in what is cal
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from pipeline.text.fences import prose_of
@@ -35,6 +35,10 @@ _EDGES = "*_`#>()[]\"'.,;:!?"
 _PUNCTUATION = frozenset(
     ".,;:!?'\"()[]-/%&+_`*#<>=@$\u00b0\u20ac\u00a3\u2013\u2014\u2026\u00b1\u00d7\u00b5\u2192"
 )
+
+
+LABEL_WORDS = 5
+"""Words from which a line that occurs again is a repetition and no label."""
 
 
 class TextStats:
@@ -128,13 +132,29 @@ class TextStats:
 
         Addresses repeat their host and are left out; the text of a link counts.
         """
-        return tuple(re.findall(r"\w+", _without_addresses(" ".join(self.lines)).casefold()))
+        return _tokens(self.lines)
+
+    @cached_property
+    def phrases(self) -> tuple[str, ...]:
+        """The tokens without those of labels: lines of a few words that occur again.
+
+        A reference says "Returns:" and "Since: 1.2" below each of its functions.
+        """
+        again = {line for line, count in Counter(self.lines).items() if count > 1}
+        labels = {line for line in again if count_words(line) < LABEL_WORDS}
+        if not labels:
+            return self.tokens
+        return _tokens(line for line in self.lines if line not in labels)
 
     @cached_property
     def is_unspaced(self) -> bool:
         """Whether most letters are of a script that does not put spaces between words."""
         unspaced = len(_UNSPACED.findall(self.prose))
         return unspaced > 0 and 2 * unspaced > sum(map(str.isalpha, self.prose))
+
+
+def _tokens(lines: Iterable[str]) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", _without_addresses(" ".join(lines)).casefold()))
 
 
 def _without_addresses(text: str) -> str:
