@@ -14,7 +14,7 @@ from tests.pipeline.documents.packing import PUMP, book, failure, reading, slide
 def test_a_slide_is_a_section_with_its_table_and_notes():
     (record,) = reading("deck.pptx", slides()).records
     assert record.title == "Pump care"
-    assert f"# Pump care\n\n{PUMP}\n  - Check the seal\n\nSay that" in record.text
+    assert f"# Pump care\n\n- {PUMP}\n  - Check the seal\n\nSay that" in record.text
     assert "# Limits\n\n| Part | Bar\\|max |\n| --- | --- |\n| Valve | 4.2 |" in record.text
 
 

@@ -177,6 +177,18 @@ TEXT = "The controller opens the valve when the soil is dry, and closes it again
         ("<p>The <x-term>pump</x-term> and <label>this</label> run.</p>", "The pump and this run."),
         ("<p>Now <del>50</del> <s><code>40</code></s> 30.</p>", "Now ~~50~~ ~~`40`~~ 30."),
         ("<p>a</p><p>Next: <a rel='next' href='b'>Pumps</a>, Up: <a rel='up'>Top</a></p>", "a"),
+        ("<p>r <math><mfrac><mi>a</mi><mn>2</mn></mfrac></math> m</p>", "r a/2 m"),
+        ("<p><math><msqrt><mi>a</mi><mo>+</mo><mi>b</mi></msqrt></math></p>", "\u221a(a+b)"),
+        ("<p>So <script type='math/tex'>\\pi r^2</script>.</p>", "So $\\pi r^2$."),
+        ("<p>a</p><script type='text/javascript'>bad()</script>", "a"),
+        (
+            "<table><tfoot><tr><td>Sum</td><td>3</td></tr></tfoot><tr><th>A</th><th>B</th></tr>"
+            "<tr><td>x</td><td><svg aria-label='Yes'></svg></td></tr></table>",
+            "| A | B |\n|---|---|\n| x | Yes |\n| Sum | 3 |",
+        ),
+        ("<ol><li>one</li><li value='9'>nine</li><li>ten</li></ol>", "1. one\n9. nine\n10. ten"),
+        ("<p>Fill in [date](place).</p>", "Fill in [date]\\(place)."),
+        ("<p>Total<br>---<br>12</p>", "Total\n\\---\n12"),
         ("<h2 id='x'>Pumps <a href='#x'>\u00b6</a></h2>", "## Pumps"),
     ],
 )  # fmt: skip

@@ -37,6 +37,8 @@ def _tag(element: Any) -> str:
     tag: str = element.tag
     if tag == "button":
         return _button(element)
+    if tag == "script":
+        return "math" if (element.get("type") or "").startswith("math/tex") else tag
     if "-" in tag or tag == "label":
         around = element.getparent()
         while around is not None and "-" in around.tag:

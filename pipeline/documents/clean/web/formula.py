@@ -1,4 +1,4 @@
-"""Formulas of MathML: their TeX where it is beside them, else their signs in a row."""
+"""Formulas of MathML and of MathJax 2: their TeX where it is there, else their signs in a row."""
 
 from typing import Any
 
@@ -10,7 +10,14 @@ _DEEPEST_FORMULA = 100
 
 
 def formula(element: Any) -> str:
-    """Return a formula as text."""
+    """Return a formula as text.
+
+    Args:
+        element: ``math``, or the ``script`` of MathJax 2, whose text is TeX.
+    """
+    if element.tag == "script":
+        mark = "$$" if "mode=display" in (element.get("type") or "") else "$"
+        return f"{mark}{(element.text or '').strip()}{mark}"
     tex = element.get("alttext") or next(
         (
             "".join(note.itertext())
@@ -24,9 +31,16 @@ def formula(element: Any) -> str:
 
 
 def _flat(element: Any, depth: int = 0) -> str:
-    """Return a formula as text in which powers and indices are told, unlike roots and fractions."""
+    """Return a formula as text in which powers, indices, roots and fractions are told."""
     if depth > _DEEPEST_FORMULA:
         return "".join(element.itertext())
+    if element.tag == "mfrac" and len(element) == 2:
+        return "/".join(_held_together(_flat(part, depth + 1)) for part in element)
+    if element.tag == "msqrt":
+        return "\u221a" + _held_together("".join(_flat(part, depth + 1) for part in element))
+    if element.tag == "mroot" and len(element) == 2:
+        root, degree = (_held_together(_flat(part, depth + 1)) for part in element)
+        return f"{root}^(1/{degree})"
     heights = _HEIGHTS.get(element.tag)
     text = element.text or "" if heights is None else ""
     for place, child in enumerate(element):
@@ -38,3 +52,9 @@ def _flat(element: Any, depth: int = 0) -> str:
         else:
             text += (raised if heights[place] == "+" else lowered)(text[-2:], inside.strip())
     return text
+
+
+def _held_together(text: str) -> str:
+    """Return a part of a formula in brackets, unless it is one number or name."""
+    text = text.strip()
+    return text if text.isalnum() else f"({text})"

@@ -24,6 +24,9 @@ _TICK = "\1"
 _JOINED = 1000
 """Characters of code up to which more is joined to it: each time copies it."""
 
+_UNDERLINE = re.compile(r"\A(?:=+|-+)\Z")
+"""A line that would make a heading of the one above it."""
+
 _AROUND = " \t\r\n\f" + BREAK
 """White space of HTML, which marks leave outside."""
 
@@ -48,8 +51,8 @@ class Line:
 
     def add(self, text: str) -> None:
         """Add text as it stands in the page."""
-        if "`" in text and not self._inside(CODE):
-            text = text.replace("`", _TICK)
+        if ("`" in text or "](" in text) and not self._inside(CODE):
+            text = text.replace("`", _TICK).replace("](", "]\\(")  # what a page says is no link
         if self.pieces or self._marks or not text.isspace():
             self.pieces.append(text)
 
@@ -89,6 +92,7 @@ class Line:
         if BREAK not in text:
             return " ".join(text.split())
         lines = [" ".join(line.split()) for line in text.split(BREAK)]
+        lines[1:] = [_UNDERLINE.sub(r"\\\g<0>", line) for line in lines[1:]]
         return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
     def _wrap(self, kind: str, start: int, address: str) -> None:

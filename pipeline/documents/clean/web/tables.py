@@ -56,14 +56,17 @@ class Table:
         self._rows: list[list[str]] = []
         self._headings: list[bool] = []
         """For each row, whether all of its cells are headings."""
+        self._feet: list[bool] = []
+        """For each row, whether it stands at the end, wherever the page has it."""
         self._below: dict[int, tuple[int, str]] = {}
         """Column -> rows that its cell still fills, and what stands there."""
         self._repeated = 0
 
-    def row(self) -> None:
-        """Begin a row."""
+    def row(self, foot: bool = False) -> None:
+        """Begin a row, which may belong to the foot of the table."""
         self._fill()
         self._rows.append([])
+        self._feet.append(foot)
         self._headings.append(True)
 
     def cell(self, text: str, tag: str, attributes: dict[str, str]) -> None:
@@ -101,7 +104,9 @@ class Table:
         self._fill()
         filled = [
             (row, heading)
-            for row, heading in zip(self._rows, self._headings, strict=True)
+            for _, row, heading in sorted(
+                zip(self._feet, self._rows, self._headings, strict=True), key=lambda each: each[0]
+            )
             if any(row)
         ]
         if not filled:

@@ -170,15 +170,18 @@ class Writer:
             self._tables.append(Table() if is_data(element) else None)
             return self._end_table
         table = self._tables[-1] if self._tables else None
-        if table is not None and tag == "tr":
-            table.row()
-        elif table is not None and tag in ("td", "th"):
+        if table is not None and tag in ("td", "th"):
             self._parts.append(Part())
-            return lambda: self._end_cell(table, tag, attributes)
+            return lambda: self._end_cell(table, element, tag, attributes)
+        if table is not None and tag == "tr":
+            table.row(element.getparent().tag == "tfoot")
         return self._flush
 
     def _start_item(self, tag: str, attributes: dict[str, str]) -> Callable[[], None]:
         if tag == "li":
+            above, value = self._parts[-2], attributes.get("value") or ""
+            if above.number is not None and re.fullmatch(r"\d{1,9}", value):
+                above.number = int(value)
             return self._end_li
         if tag == "dd":
             return self._end_dd
@@ -252,9 +255,9 @@ class Writer:
         if table is not None:
             self._add(table.markdown())
 
-    def _end_cell(self, table: Table, tag: str, attributes: dict[str, str]) -> None:
+    def _end_cell(self, table: Table, element: Any, tag: str, attributes: dict[str, str]) -> None:
         part = self._close()
-        table.cell(part.in_a_line(), tag, attributes)
+        table.cell(part.in_a_line() or _pictured(element), tag, attributes)
 
     def _close(self) -> Part:
         self._flush()
@@ -290,6 +293,13 @@ def _draws_code(element: Any, tag: str) -> bool:
 
 
 def _label(element: Any) -> str:
-    text = " ".join("".join(element.itertext()).split())
-    pictures = (child.get("alt") or child.get("title") or "" for child in element.iter("img", "i"))
-    return text or next(filter(None, pictures), "")
+    return " ".join("".join(element.itertext()).split()) or _pictured(element)
+
+
+def _pictured(element: Any) -> str:
+    """Return what stands behind the first picture in an element: a sign for yes, or for no."""
+    names = (
+        child.get("alt") or child.get("title") or child.get("aria-label") or child.findtext("title")
+        for child in element.iter("img", "i", "svg", "span")
+    )
+    return next(filter(None, names), "")
