@@ -17,6 +17,9 @@ from pipeline.text.exponents import lowered, raised, settled
 ROW = 300_000
 """English metric units (a third of an inch) within which shapes stand in one row."""
 
+FOOT_FROM = 0.8
+"""Share of the height of a slide below which its foot stands."""
+
 LONGEST_FOOT = 12
 """Words of what may be the foot of each slide."""
 
@@ -39,8 +42,9 @@ def read(data: bytes) -> Reading:
     with opened(data, "unreadable_pptx") as archive:
         refuse_entities(archive)
     try:
-        shown = list(Presentation(io.BytesIO(data)).slides)
-        feet = _feet(shown)
+        deck = Presentation(io.BytesIO(data))
+        shown = list(deck.slides)
+        feet = _feet(shown, FOOT_FROM * (deck.slide_height or 0))
         slides = [list(_slide(slide, feet)) for slide in shown]
     except MemoryError:
         raise
@@ -73,13 +77,13 @@ def _place(shape: Any) -> tuple[int, int]:
     return (shape.top or 0) // ROW, shape.left or 0
 
 
-def _feet(slides: Sequence[Any]) -> Set[Foot]:
-    """Return what stands at the same place of most slides: date, footer, number."""
+def _feet(slides: Sequence[Any], top: float) -> Set[Foot]:
+    """Return what stands at the foot of most slides, at the same place: date, footer, number."""
     shapes = [shape for slide in slides for shape in slide.shapes]
-    seen = Counter(_foot(shape) for shape in shapes)
+    seen = Counter(_foot(shape) for shape in shapes if (shape.top or 0) >= top)
     enough = max(2, len(slides) / 2)
     feet = {foot for foot, count in seen.items() if foot and count >= enough}
-    return feet | {_foot(shape) for shape in shapes if _is_footer(shape)}
+    return feet | {foot for shape in shapes if _is_footer(shape) and (foot := _foot(shape))}
 
 
 def _foot(shape: Any) -> Foot | None:

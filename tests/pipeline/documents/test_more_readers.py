@@ -105,6 +105,38 @@ def test_parquet_gives_what_csv_gives():
     assert failure("t.parquet", stream.getvalue()[:-40]) == "unreadable_parquet"
 
 
+def test_slides_are_read_from_the_top_down_without_their_feet():
+    from pptx import Presentation
+    from pptx.chart.data import CategoryChartData
+    from pptx.enum.chart import XL_CHART_TYPE
+    from pptx.util import Inches
+
+    deck = Presentation()
+    for number in (1, 2, 3):
+        shapes = deck.slides.add_slide(deck.slide_layouts[5]).shapes
+        shapes.title.text = f"Part {number}"
+        for text, left, top in (
+            ("# include is no heading", 1, 4),
+            (f"12 March, page {number}", 1, 7),
+            ("to the right", 5, 2),
+            ("first", 1, 2),
+        ):
+            box = shapes.add_textbox(Inches(left), Inches(top), Inches(3), Inches(1))
+            box.text_frame.text = f"{text} {number}" if text == "first" else text
+    numbers = CategoryChartData()
+    numbers.categories = ["May", "June"]
+    numbers.add_series("Flow", (3.5, 4.5))
+    kind = XL_CHART_TYPE.COLUMN_CLUSTERED
+    shapes.add_chart(kind, Inches(1), Inches(5), Inches(4), Inches(2), numbers)
+    stream = io.BytesIO()
+    deck.save(stream)
+    (record,) = reading("deck.pptx", stream.getvalue()).records
+    pages = record.text.split("\f")
+    assert pages[0] == "# Part 1\n\nfirst 1\n\nto the right\n\n\\# include is no heading"
+    assert pages[2].startswith("# Part 3\n\nfirst 3\n\n")
+    assert "|  | Flow |\n| --- | --- |\n| May | 3.5 |\n| June | 4.5 |" in pages[2]
+
+
 def test_a_mail_is_its_body_and_names_its_attachments():
     mail = EmailMessage()
     mail["Subject"] = "Pümp\n care".replace("\n", "")
