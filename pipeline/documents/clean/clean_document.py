@@ -138,5 +138,5 @@ def to_markdown(kind: str, text: str) -> str:
     if kind == "markdown":
         return line_joining.strip_metadata(text)
     if kind == "text":
-        return line_joining.mark_headings(text.strip("\n"))
+        return line_joining.plain_to_markdown(text.strip("\n"))
     return text

@@ -28,6 +28,11 @@ _CAPITALS = re.compile(
     r"(?:\A|(?<=\n\n))(?=[^a-z\n]{4,80}\n)(?=[^\n]*[A-Z]{3})[A-Z0-9][^\n]*[^.,;\n]$", re.MULTILINE
 )
 
+_COLUMNS = re.compile(r"[^\s.!?:] {2,}\S|[.!?:] {3,}\S|\S\t+\S")
+"""A gap between columns: wider than the two spaces that some put behind a sentence."""
+_LOOKS_LIKE_MARK = re.compile(r"#{1,6}\s|\[[^\]\n]+\]:")
+_RULE = re.compile(r"(?:=+|-+)[ \t]*")
+
 _RELATIVE_LINK = re.compile(
     r"\[(?<!!\[)((?:[^\[\]\n]++|\n(?!\n)){1,500})\]"
     r"\((?!https?://)[^()\s]{0,500}(?:[ \t]+\"[^\"\n]{0,200}\")?\)"
@@ -81,17 +86,33 @@ def _mend_characters(line: str) -> str:
     return unicodedata.normalize("NFC", _INVISIBLE.sub("", _SPACES.sub(" ", line)))
 
 
-def mark_headings(text: str) -> str:
-    """Turn the headings of a plain text, short lines in capitals after a blank line, into ``##``.
+def plain_to_markdown(text: str) -> str:
+    """Return a plain text as Markdown: what only looks like a mark loses its effect.
 
-    The first line becomes ``#``.
+    Blocks whose columns are set by spaces are fenced, signs that would begin a heading or hide a
+    line are escaped, and a rule below a paragraph is set apart. Short lines in capitals after a
+    blank line become ``##``, the first line ``#``.
     """
+    blocks = re.split(r"(\n(?:[ \t]*\n)+)", text)
+    blocks[::2] = map(_plain_block, blocks[::2])
     return outside_code(
-        text,
+        "".join(blocks),
         lambda prose: _CAPITALS.sub(
             lambda line: f"{'##' if line.start() else '#'} {line[0]}\n", prose
         ),
     )
+
+
+def _plain_block(block: str) -> str:
+    lines = block.split("\n")
+    if len(lines) > 1 and 2 * sum(_COLUMNS.search(line) is not None for line in lines) > len(lines):
+        return f"```\n{block}\n```" if "```" not in block else block
+    for number, line in enumerate(lines):
+        if _LOOKS_LIKE_MARK.match(line):
+            lines[number] = f"\\{line}"
+        elif number and _RULE.fullmatch(line) and (number > 1 or len(line) != len(lines[0])):
+            lines[number] = f"\n{line}"
+    return "\n".join(lines)
 
 
 def unlink(prose: str) -> str:

@@ -94,9 +94,26 @@ def test_relative_links_become_text_and_others_stay():
 
 def test_capital_lines_of_plain_text_become_headings():
     text = f"FIRMWARE 4.3\nVersion 4\n\nNEW FEATURES\n{PROSE}\n\nA22 AND B.\n\nOK"
-    assert prose.mark_headings(text).startswith(
+    assert prose.plain_to_markdown(text).startswith(
         f"# FIRMWARE 4.3\n\nVersion 4\n\n## NEW FEATURES\n\n{PROSE}\n\nA22 AND B.\n\nOK"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# Which limits hold\nlimit = 40", "\\# Which limits hold\nlimit = 40"),
+        ("[1]: https://example.org", "\\[1]: https://example.org"),
+        ("Clean the filter.\n---\nAnna", "Clean the filter.\n\n---\nAnna"),
+        ("One line\nand another\n----", "One line\nand another\n\n----"),
+        ("Pumps\n=====", "Pumps\n====="),
+        ("Part   Flow\n-----  ----\nA1     3 l", "```\nPart   Flow\n-----  ----\nA1     3 l\n```"),
+        ("a\tb\nc\td", "```\na\tb\nc\td\n```"),
+        ("One sentence.  Another one.\nAnd a third.  Good.", None),
+    ],
+)
+def test_what_only_looks_like_markdown_in_plain_text_has_no_effect(text: str, expected: str | None):
+    assert prose.plain_to_markdown(text) == (expected or text)
 
 
 MARKDOWN = st.lists(
