@@ -40,7 +40,8 @@ def test_replay_is_a_stage_with_its_own_ledger_and_never_silently_empty(settings
 
     _, run = run_once(asking, work)
     (line,) = [line for line in run.lines if line.stage == "replay"]
-    assert (line.rows_in, line.rows_kept, line.reasons) == (1, 0, {"reply_cut": 1})
+    facts = line.facts
+    assert (facts.rows_in, facts.rows_kept, facts.reasons) == (1, 0, {"reply_cut": 1})
 
 
 def test_a_planted_test_row_stops_the_run_by_name(settings, tiny_base):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from email import message_from_bytes
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from email.policy import default
 from html import escape, unescape
 
@@ -56,7 +56,7 @@ def read(data: bytes) -> Reading:
     return Reading([Record("", subject, text, 0, len(text), kind)], failures)
 
 
-def _texts(part: EmailMessage) -> Iterator[EmailMessage]:
+def _texts(part: MIMEPart) -> Iterator[MIMEPart]:
     """Yield the parts that a reader sees as text, in their order."""
     kind = part.get_content_type()
     if part.is_attachment() or kind.startswith("message/"):
@@ -65,7 +65,7 @@ def _texts(part: EmailMessage) -> Iterator[EmailMessage]:
         if kind in ("text/plain", "text/html"):
             yield part
         return
-    inner = [list(_texts(each)) for each in part.iter_parts()]  # type: ignore[attr-defined]
+    inner = [list(_texts(each)) for each in part.iter_parts()]
     if kind == "multipart/alternative":
         yield from _best(inner)
     else:
@@ -73,20 +73,20 @@ def _texts(part: EmailMessage) -> Iterator[EmailMessage]:
             yield from parts
 
 
-def _best(forms: list[list[EmailMessage]]) -> list[EmailMessage]:
+def _best(forms: list[list[MIMEPart]]) -> list[MIMEPart]:
     """Return the first form of a message, unless a later one says much more."""
     said = [sum(len(_words(_text(part), part)) for part in form) for form in forms]
     most = max(said, default=0)
     return next((form for form, words in zip(forms, said, strict=True) if words > STUB * most), [])
 
 
-def _words(text: str, part: EmailMessage) -> list[str]:
+def _words(text: str, part: MIMEPart) -> list[str]:
     if part.get_content_subtype() == "html":
         text = unescape(_MARKUP.sub(" ", text))
     return text.split()
 
 
-def _text(part: EmailMessage) -> str:
+def _text(part: MIMEPart) -> str:
     payload = part.get_payload(decode=True)
     if not isinstance(payload, bytes) or not payload:
         return ""
@@ -98,7 +98,7 @@ def _page(text: str) -> str:
     return "".join(f"<p>{escape(part)}</p>" for part in re.split(r"\n\s*\n", text) if part.strip())
 
 
-def _attached(mail: EmailMessage) -> Iterator[str]:
+def _attached(mail: MIMEPart) -> Iterator[str]:
     """Yield the names of what is attached and of pictures."""
     seen = {id(part) for part in mail.walk() if part.get_content_maintype() == "text"}
     for number, part in enumerate(mail.iter_attachments(), start=1):

@@ -81,8 +81,8 @@ def read_csv(
     text = decode(data)
     # Of the whole process: only ever raised, since others read CSV too.
     csv.field_size_limit(max(len(text), csv.field_size_limit()))
-    if named := _NAMED.match(text):
-        text, separator = text[named.end() :], named[1]
+    if first := _NAMED.match(text):
+        text, separator = text[first.end() :], first[1]
     else:
         separator = max(separators, key=lambda each: _agreement(text, each))
     # Strict, since a quote that is left open would swallow the rows behind it in silence.

@@ -29,7 +29,7 @@ class Proof:
     """One thing that was checked on the real rows and the real model, and held."""
 
     name: str
-    value: Finite
+    value: float
     """What was measured."""
     threshold: Finite
     """What it was held against."""
