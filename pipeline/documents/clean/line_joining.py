@@ -30,6 +30,7 @@ _CAPITALS = re.compile(
 
 _COLUMNS = re.compile(r"[^\s.!?:] {2,}\S|[.!?:] {3,}\S|\S\t+\S")
 """A gap between columns: wider than the two spaces that some put behind a sentence."""
+_SPAN = re.compile(r"`[^`\n]*`")
 _LOOKS_LIKE_MARK = re.compile(r"#{1,6}\s|\[[^\]\n]+\]:")
 _RULE = re.compile(r"(?:=+|-+)[ \t]*")
 
@@ -105,11 +106,13 @@ def plain_to_markdown(text: str) -> str:
 
 def _plain_block(block: str) -> str:
     lines = block.split("\n")
-    if len(lines) > 1 and 2 * sum(_COLUMNS.search(line) is not None for line in lines) > len(lines):
+    gaps = sum(_COLUMNS.search(_SPAN.sub("`", line)) is not None for line in lines)
+    if len(lines) > 1 and 2 * gaps > len(lines):
         return f"```\n{block}\n```" if "```" not in block else block
     for number, line in enumerate(lines):
         if _LOOKS_LIKE_MARK.match(line):
-            lines[number] = f"\\{line}"
+            code_below = number + 1 < len(lines) and lines[number + 1].startswith(("    ", "\t"))
+            lines[number] = f"\\{line}" + "\n" * code_below
         elif number and _RULE.fullmatch(line) and (number > 1 or len(line) != len(lines[0])):
             lines[number] = f"\n{line}"
     return "\n".join(lines)

@@ -24,6 +24,9 @@ MOSTLY_ZERO = 0.5
 """Share of zeros among the high bytes of UTF-16 in a language of the West: spaces alone give it to
 others."""
 
+SHORTEST_WIDE = 20
+"""Bytes from which zeros at every second place are no accident."""
+
 _SEVEN_BITS = frozenset(
     {
         *("iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_2004", "iso2022_jp_3"),
@@ -90,7 +93,12 @@ def _decode(data: bytes, declared: str | None) -> str:
 def _unmarked_utf16(data: bytes) -> str | None:
     """Return the text of UTF-16 without its mark, whose every second byte is mostly zero."""
     high, low = data[0::2].count(0), data[1::2].count(0)
-    if len(data) % 2 or max(high, low) < MOSTLY_ZERO * len(data) / 2 or min(high, low):
+    if (
+        len(data) < SHORTEST_WIDE
+        or len(data) % 2
+        or max(high, low) < MOSTLY_ZERO * len(data) / 2
+        or min(high, low)
+    ):
         return None
     try:
         text = data.decode("utf-16-be" if high else "utf-16-le")
