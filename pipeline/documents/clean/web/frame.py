@@ -1,7 +1,5 @@
 """What of a page is its content, and what its frame: navigation, banners, footers, side columns."""
 
-import re
-from functools import lru_cache
 from typing import Any
 
 from pipeline.documents.clean.web.events import Event, events_of, skip
@@ -10,15 +8,16 @@ from pipeline.documents.clean.web.names import (
     HEADINGS,
     ID_TAGS,
     INLINE,
-    LANDMARKS,
-    ROLES,
-    is_box,
-    is_frame,
-    is_mark,
-    is_note,
-    is_panel,
     is_section,
     turns_pages,
+)
+from pipeline.documents.clean.web.verdict import (
+    ASIDE,
+    DOUBTFUL,
+    OUT,
+    SUSPECT,
+    verdict_on,
+    verdict_on_names,
 )
 
 LARGEST_SHARE = 0.5
@@ -42,19 +41,12 @@ _ROWS = ("p", "ul", "ol", "dl", "table", "div", "li", "td", "tr", "tbody")
 _PARTS_OF_ROWS = ("li", "td", "tr", "tbody")
 MOST_OF_A_ROW = 40
 """Words of a row of links to the pages around; a paragraph that has such a link has more."""
-_KEPT, _DOUBTFUL, _SUSPECT, _OUT = "kept", "doubtful", "suspect", "out"
-"""Verdicts on an element; of one whose tag alone is odd, its content decides."""
-_ASIDE = frozenset(("aside", "form"))
 _ASKS = frozenset(("search", "email", "password"))
 """Fields of a form that is part of the frame."""
-_JUDGED = DROPPED | _ASIDE
+_JUDGED = DROPPED | ASIDE
 """What may be frame whatever its attributes are."""
 _CONTAINERS = frozenset(("div", "section", "td", "center", "form", "fieldset"))
 """What may be the main part of a page; beside a paragraph stands more of the same text."""
-_KEPT_ROLES = ("note", "doc-footnote", "doc-endnote", "doc-tip")
-_PANEL_ROLES = ("tabpanel", "region")
-_NO_DISPLAY = re.compile(r"display\s*:\s*none", re.IGNORECASE)
-
 
 Count = tuple[Any, int, int, int, int]
 """Of an element: the block around it; its words; those in links; those outside links, in blocks
@@ -257,55 +249,11 @@ class _Survey:
         """Whether an element is certainly no content; where that is not certain, note it."""
         name = attributes.get("id") if tag in ID_TAGS else None
         if _TELLING.isdisjoint(attributes):
-            verdict = _verdict_on_names(tag, attributes.get("class"), name)
+            verdict = verdict_on_names(tag, attributes.get("class"), name)
         else:
-            verdict = _verdict(tag, attributes)
-        if verdict == _SUSPECT:
+            verdict = verdict_on(tag, attributes)
+        if verdict == SUSPECT:
             self.suspects.append(element)
-        elif verdict == _DOUBTFUL:
+        elif verdict == DOUBTFUL:
             self.doubtful.append(element)
-        return verdict == _OUT
-
-
-def _verdict(tag: str, attributes: dict[str, str]) -> str:
-    """Say whether an element is kept, a suspect or certainly no content."""
-    if tag in DROPPED:
-        return _OUT
-    names = attributes.get("class") or ""
-    out_of_sight = _hidden(attributes, names) or is_mark(names)
-    if tag in INLINE:
-        return _OUT if out_of_sight else _KEPT
-    role = attributes.get("role")
-    if tag in LANDMARKS or (
-        tag == "aside" and (role in _KEPT_ROLES or is_box(names) or _is_note(attributes))
-    ):
-        return _KEPT
-    if (
-        out_of_sight
-        or role in ROLES
-        or (tag not in HEADINGS and is_frame(names))
-        or (tag in ID_TAGS and is_frame(attributes.get("id") or "") and not is_section(names))
-    ):
-        return _SUSPECT
-    return _DOUBTFUL if tag in _ASIDE else _KEPT
-
-
-def _is_note(attributes: dict[str, str]) -> bool:
-    return is_note(attributes.get("class") or "") or is_note(attributes.get("epub:type") or "")
-
-
-@lru_cache(maxsize=4096)
-def _verdict_on_names(tag: str, names: str | None, name: str | None) -> str:
-    return _verdict(tag, {"class": names or "", "id": name or ""})
-
-
-def _hidden(attributes: dict[str, str], names: str) -> bool:
-    """Whether a reader does not see it; a panel that a click shows is hidden and yet content."""
-    style = attributes.get("style")
-    if (
-        attributes.get("aria-hidden") != "true"
-        and "hidden" not in attributes
-        and not (style and _NO_DISPLAY.search(style))
-    ):
-        return False
-    return attributes.get("role") not in _PANEL_ROLES and not is_panel(names)
+        return verdict == OUT

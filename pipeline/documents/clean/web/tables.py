@@ -129,3 +129,17 @@ def _line(cells: list[str]) -> str:
 
 def _span(value: str | None) -> int:
     return max(1, int(value)) if value and re.fullmatch(r"\d{1,5}", value) else 1
+
+
+def label(element: Any) -> str:
+    """Return the text of an element, or what stands behind its picture."""
+    return " ".join("".join(element.itertext()).split()) or pictured(element)
+
+
+def pictured(element: Any) -> str:
+    """Return what stands behind the first picture in an element: a sign for yes, or for no."""
+    names = (
+        child.get("alt") or child.get("title") or child.get("aria-label") or child.findtext("title")
+        for child in element.iter("img", "i", "svg", "span")
+    )
+    return next(filter(None, names), "")

@@ -18,7 +18,7 @@ from pipeline.documents.clean.web.names import (
 )
 from pipeline.documents.clean.web.parts import Part, indented
 from pipeline.documents.clean.web.pre import code_block
-from pipeline.documents.clean.web.tables import Table, is_data
+from pipeline.documents.clean.web.tables import Table, is_data, label, pictured
 
 DEEPEST = 6
 """Lists and quotes inside one another that are indented; deeper ones stay at this level, since
@@ -112,9 +112,8 @@ class Writer:
             self._line.add(formula(element))
         elif tag == "td" and "icon" in (attributes.get("class") or "").split():
             self._flush()
-            label = _label(element)
-            if label:
-                self._add(f"**{label}**")
+            if name := label(element):
+                self._add(f"**{name}**")
         else:
             return False
         return True
@@ -257,7 +256,7 @@ class Writer:
 
     def _end_cell(self, table: Table, element: Any, tag: str, attributes: dict[str, str]) -> None:
         part = self._close()
-        table.cell(part.in_a_line() or _pictured(element), tag, attributes)
+        table.cell(part.in_a_line() or pictured(element), tag, attributes)
 
     def _close(self) -> Part:
         self._flush()
@@ -290,16 +289,3 @@ class Writer:
 def _draws_code(element: Any, tag: str) -> bool:
     names = (line.get("class") or "" for line in element.iter("div", "td"))
     return any(_LINES[tag] in name.split() for name in names)
-
-
-def _label(element: Any) -> str:
-    return " ".join("".join(element.itertext()).split()) or _pictured(element)
-
-
-def _pictured(element: Any) -> str:
-    """Return what stands behind the first picture in an element: a sign for yes, or for no."""
-    names = (
-        child.get("alt") or child.get("title") or child.get("aria-label") or child.findtext("title")
-        for child in element.iter("img", "i", "svg", "span")
-    )
-    return next(filter(None, names), "")
