@@ -9,14 +9,15 @@ from markdown_it.token import Token
 FRONT_MATTER = re.compile(
     r"""\A(?:[ \t]*\n)*(?:
       ---[ \t]*\n(?!\s*\n)
-      (?:(?:[\w.$ -]+:(?:[ \t][^\n]*)?|[ \t#"'\[\]{}-][^\n]*|)\n)*?(?:---|\.\.\.)
-    | \+\+\+[ \t]*\n(?:(?:[\w."' -]+=[^\n]*|[ \t#"'\[\]{}][^\n]*|)\n)*?\+\+\+
+      (?>(?:[\w.$ -]+:(?:[ \t][^\n]*)?|[ \t#"'\[\]{}-][^\n]*|)\n)*?(?:---|\.\.\.)
+    | \+\+\+[ \t]*\n(?>(?:[\w."' -]+=[^\n]*|[ \t#"'\[\]{}][^\n]*|)\n)*?\+\+\+
     | \{[ \t]*\n(?:[ \t}"\]][^\n]*\n|\n)*?\}
     )[ \t]*(?:\n|\Z)""",
     re.VERBOSE,
 )
 """Settings of a page above its text: YAML as Jekyll and Pandoc define it (no blank line behind the
-first line, else that is a rule), TOML and JSON as Hugo does. Each line looks like a setting."""
+first line, else that is a rule), TOML and JSON as Hugo does. Each line looks like a setting, in
+one way only (``(?>``): two would take a time that doubles with each line."""
 
 _BLOCKS = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
 

@@ -64,7 +64,7 @@ def repair(text: str) -> str:
         Markdown.
     """
     pages = [
-        [line.strip() for line in page.split("\n") if not _LEADER.search(line.strip())]
+        [line.strip() for line in page.split("\n") if not _LEADER.search(line.strip()[-100:])]
         for page in text.split("\f")
     ]
     body = "\f".join("\n".join(page) for page in _without_edges(pages))

@@ -18,7 +18,7 @@ its name says."""
 
 LINES_ASKED = 50
 
-_NAMED = re.compile(r"\A\n*sep=(.)[ \t]*\n", re.IGNORECASE)
+_NAMED = re.compile(r"\A\n*sep=([,;\t|:])[ \t]*\n", re.IGNORECASE)
 """A first line of spreadsheet programs that names the separator, and is no row."""
 
 PARQUET_ROWS = 1024

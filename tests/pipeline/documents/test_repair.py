@@ -157,6 +157,8 @@ def test_settings_above_a_page_go(settings: str):
         "---\n\nThe first part: it stays.\n\n---\n\nThe second.\n",
         "---\nA slide with a title\n\n- one\n---\nThe next: two.\n",
         "---\nNote: mind the gap.\n\nA paragraph stands here.\n\n---\nThe end.\n",
+        "---\n" + "- a: b\n" * 1_000 + "Prose ends it.\n",
+        "+++\n" + " a = b\n" * 1_000 + "Prose ends it.\n",
         "+++ more\n\n+++\n",
         "{ not settings }\n\ntext\n",
     ],

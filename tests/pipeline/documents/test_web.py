@@ -170,6 +170,7 @@ TEXT = "The controller opens the valve when the soil is dry, and closes it again
         ("<p>a</p><aside><a href='x'>More on locks</a></aside>", "a"),
         ("<p>it<a role='doc-noteref' href='#n1'>1</a>.</p>", "it[1]."),
         ("<div class='share-price'>It cost 12.</div>", "It cost 12."),
+        (f"<div class='menu{'-bar' * 60}-x'>Soup of the day</div>", "Soup of the day"),
         ("<p>a</p><div class='social share-buttons'>Tell all</div>", "a"),
         ("<form><p>Fill in.</p><input type='text'></form>", "Fill in."),
         ("<p>a</p><form><label>Search</label><input type='search'></form>", "a"),

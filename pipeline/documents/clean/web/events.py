@@ -16,6 +16,8 @@ _NONE: dict[str, str] = {}
 _LABELLED = frozenset((*HEADINGS, "summary", "dt", "legend"))
 """Elements whose only text may be a button: the question above an answer that a click opens."""
 _OF_A_LINE = INLINE | _LABELLED | {"p", "li", "dd", "td", "th"}
+MOST_BESIDE = 3
+"""Elements in a heading that is a question to click on; each of more would read all of it again."""
 _QUESTION = ("?", "\uff1f", "\u061f", "\u037e")
 
 
@@ -57,7 +59,12 @@ def _button(element: Any) -> str:
         return "p"
     text = _words(element)
     for around in (element.getparent(), element.getparent().getparent()):
-        if around is not None and around.tag in _LABELLED and _words(around) == text:
+        if (
+            around is not None
+            and around.tag in _LABELLED
+            and len(around) <= MOST_BESIDE
+            and _words(around) == text
+        ):
             return "span"
     return "p" if text.endswith(_QUESTION) and " " in text else "button"
 

@@ -44,7 +44,7 @@ _FRAME = re.compile(
     r"|page-header|related(?:-[a-z]+)?|comment-list|disqus_thread|sphinxsidebar"
     r"|printfooter|catlinks|navbox|jump-to-nav|edit-this-page|prev-next)(?:$|[-_ ])"
     r"|(?:^|[-_ ])(?:menu|cookies?|consent|share|social|feedback|comments)"
-    r"(?:[-_](?:area|ba[rn]|banner|bottom|box|buttons?|bar|container|content|dialog|form|header|icons?"
+    r"(?:[-_](?:area|banner|bottom|box|buttons?|bar|container|content|dialog|form|header|icons?"
     r"|inner|items?|left|links?|list|main|media|message|modal|nav|notice|outer|overlay|panel|policy"
     r"|popup|primary|right|secondary|section|settings|sharing|this|toggle|top|widget|wrap(?:per)?"
     r"|\d+))*(?:$| )",
