@@ -66,11 +66,14 @@ class Chunks(Table):
     section: str = pa.Field()
     """Heading path, ``Installation > Linux``; empty above the first heading."""
     start: int = pa.Field(ge=0)
-    """Character range in the text of UniqueDocuments: ``text[start:end]`` is the chunk."""
+    """Character range in the text of UniqueDocuments."""
     end: int = pa.Field(gt=0)
     text: str = pa.Field(str_length={"min_value": 1})
+    """What stands there, below what it repeats of the block that it is a later part of (the header
+    of its table, the opening fence of its code, what a list item says above its list), and above
+    the fence that closes code that goes on."""
     tokens: int = pa.Field(gt=0)
-    """Length by the tokenizer of the base model."""
+    """Length of the text by the tokenizer of the base model, with what is repeated."""
 
 
 class RepeatedParagraphs(Table):

@@ -99,8 +99,12 @@ def _follow(
 
 def _place(found: dict[str, Row]) -> Row | None:
     raw, chunk = found.get("raw_documents"), found.get("chunks")
-    place = locate(raw, chunk["text"]) if raw and chunk else None
-    return {"label": describe(raw, place), **place._asdict()} if raw and place else None
+    document = found.get("unique_documents")
+    if not (raw and chunk and document):
+        return None
+    # Not the text of the chunk: it may repeat the header of a table that stands pages above.
+    place = locate(raw, document["text"][chunk["start"] : chunk["end"]])
+    return {"label": describe(raw, place), **place._asdict()} if place else None
 
 
 def _models_trained_on(home: Home, identifier: str) -> list[Dataset]:

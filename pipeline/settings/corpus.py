@@ -184,7 +184,7 @@ class ChunkSettings(Section):
     """Shorter sections join a neighbour of the same document: three sentences give a teacher
     little to ask about."""
     min_tokens: Annotated[int, Field(ge=1)] = 24
-    """A piece that is shorter even then is left out."""
+    """A piece that is shorter even then is left out, unless it is a sentence and the whole text."""
     overlap_sentences: Annotated[int, Field(ge=0, le=5)] = 1
     """Sentences repeated at the start of the next chunk of one long section."""
     workers: Annotated[int, Field(ge=0, le=1024)] = 0

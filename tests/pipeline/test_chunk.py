@@ -122,6 +122,80 @@ def test_blocks_stay_whole_when_they_fit():
         assert sum(block in c["text"] for c in found) == 1
 
 
+HEADER = "| key | value |\n|---|---|\n"
+
+
+def test_each_part_of_a_long_table_has_its_header():
+    rows = [f"| k{n} | v{n} |" for n in range(40)]
+    found = cut(HEADER + "\n".join(rows))
+    assert len(found) > 3
+    assert all(c["text"].startswith(HEADER + "| k") for c in found)
+    assert [row for c in found for row in c["text"].removeprefix(HEADER).split("\n")] == rows
+    assert all(c["tokens"] <= 40 for c in found)
+
+
+def test_a_header_that_takes_much_of_a_chunk_is_not_repeated():
+    header = f"| {' '.join(f'w{n}' for n in range(20))} |\n|---|\n"
+    found = cut(header + "\n".join(f"| a{n} |" for n in range(40)))
+    assert [c["text"].startswith(header) for c in found] == [True, *[False] * (len(found) - 1)]
+
+
+@pytest.mark.parametrize("mark", ["```python", "~~~~ c"])
+@pytest.mark.parametrize("margin", ["", "> "])
+def test_long_code_stays_code_and_is_cut_where_a_function_begins(mark, margin):
+    bodies = [f"def f{n}(x):\n    y = x * {n}\n\n    # half\n    return y / 2\n" for n in range(12)]
+    closing = mark.rstrip(" cpython")
+    code = f"{mark}\n{chr(10).join(bodies)}{closing}"
+    text = "\n".join((margin + line).rstrip(" ") for line in code.split("\n"))
+    found = cut(text)
+    assert len(found) > 3
+    for c in found:
+        first, second, *_, last = c["text"].split("\n")
+        assert (first, last) == (margin + mark, margin + closing)
+        assert second.startswith(f"{margin}def f")
+    assert sum(c["text"].count("    return y / 2") for c in found) == 12
+
+
+def test_code_of_one_long_function_keeps_its_indent():
+    lines = "\n".join(f"    step {n} of many" for n in range(40))
+    for c in cut(f"```\nwork:\n{lines}\n```")[1:]:
+        assert c["text"].startswith("```\n    step")
+        assert c["text"].endswith("\n```")
+    found = cut("    " + "\n    ".join(f"indented code {n}" for n in range(40)))
+    assert len(found) > 2
+    assert all(c["text"].startswith("    indented") for c in found)
+
+
+def test_a_part_of_a_long_item_says_what_it_is_a_part_of():
+    inner = [f"   - check part {n} of it" for n in range(20)]
+    found = cut("\n".join(["1. Look at the pump:", *inner, "2. Write it down."]))
+    assert len(found) > 2
+    assert all(c["text"].startswith("1. Look at the pump:\n   - check") for c in found)
+    assert found[-1]["text"].endswith("2. Write it down.")
+    assert [line for c in found for line in c["text"].split("\n") if "check" in line] == inner
+
+
+def test_code_in_a_list_item_keeps_its_indent_and_its_fence():
+    code = "\n".join(f"  run --part {n}\n" for n in range(30))
+    found = cut(f"- Run all:\n\n  ```sh\n{code}  ```")
+    assert len(found) > 2
+    assert all(c["text"].startswith("- Run all:\n\n  ```sh\n  run") for c in found)
+    assert all(c["text"].endswith("\n  ```") for c in found)
+
+
+def test_a_heading_without_a_body_is_text():
+    text = "# What is it?\n\n## A pump for a garden.\n\n# Who mends it?\n\nThe owner does."
+    assert [(c["section"], c["text"]) for c in cut(text, min_tokens=15)] == [("", text)]
+    found = cut(f"# A\n\n{sentences(3)}\n\n## Only a title of five words\n\n# B\n\n{sentences(1)}")
+    assert [c["section"] for c in found] == ["A", "A", "B"]
+    assert found[1]["text"] == "## Only a title of five words"
+
+
+def test_a_chapter_without_a_text_of_its_own_is_named_when_it_is_joined_to_another():
+    text = "# A\n\n## B\n\none two\n\n# C\n\nthree four"
+    assert [(c["section"], c["text"]) for c in cut(text)] == [("", text)]
+
+
 def test_a_long_list_is_cut_between_items_and_a_long_table_between_rows():
     items = [f"- item {n} goes on\n  over two lines" for n in range(20)]
     for c in cut("\n".join(items)):
@@ -191,6 +265,27 @@ def test_a_document_too_short_for_a_chunk_is_dropped_with_its_length():
     assert set(outcome.dropped["threshold"]) == {5.0}
 
 
+@pytest.mark.parametrize(
+    ("text", "chunks"),
+    [
+        ("Please clean the filter with warm water.\n\nAnna", 1),
+        ("# Note\n\nDer Filter wird am Montag gereinigt!", 1),
+        ("水は毎朝ここで止まります。", 1),
+        ("Thank you.", 0),
+        ("Filter pump valve hose tank", 0),
+    ],
+)
+def test_a_document_of_one_sentence_is_a_chunk_although_it_is_short(text, chunks):
+    assert len(cut(text, min_tokens=30, join_tokens=30)) == chunks
+
+
+def test_a_short_remnant_of_a_longer_document_is_no_chunk():
+    text = f"# A\n\n{sentences(4)}\n\n# B\n\nPlease clean the filter with warm water."
+    found = run(text, min_tokens=10)
+    assert found.kept["section"].to_list() == ["A"]
+    assert found.metrics["too_short"] == 1
+
+
 @pytest.mark.model
 def test_the_embedded_models_tokens_are_counted(embedded_model):
     tokenizer = Tokenizer.from_file(str(embedded_model / "tokenizer.json"))
@@ -258,9 +353,13 @@ def test_every_chunk_is_found_in_its_document(parts, least, overlap, random_):
     Drops.validate(outcome.dropped, lazy=True)
     text = dict(rows.select("doc_id", "text").iter_rows())
     for row in outcome.kept.iter_rows(named=True):
-        assert text[row["doc_id"]][row["start"] : row["end"]] == row["text"]
-        assert row["text"] == row["text"].strip()
-        assert least <= row["tokens"] == count(row["text"]) <= 40
+        before, own, _ = row["text"].partition(text[row["doc_id"]][row["start"] : row["end"]])
+        assert own
+        assert not before or before.endswith("\n")
+        assert row["text"].strip() == row["text"].rstrip().lstrip(" \t")
+        whole = sum(outcome.kept["doc_id"] == row["doc_id"]) == 1
+        assert least <= row["tokens"] or whole
+        assert row["tokens"] == count(row["text"]) <= 40
     shuffled = rows.sample(fraction=1, shuffle=True, seed=random_.randrange(1000))
     assert_frame_equal(outcome.kept, chunk(shuffled, chosen, count).kept)
 

@@ -27,11 +27,16 @@ def chunk(
     """Cut documents into chunks of at most ``settings.max_tokens`` tokens of the document.
 
     A chunk holds whole blocks (paragraph, list, table, code) of one section. A block that is too
-    long is cut between items, lines or sentences, and a sentence that is too long between
-    words. Pieces below ``settings.join_tokens`` join the neighbour with the longer common heading
-    path, as long as both fit; their section is then the common path, and the headings in between
-    are part of the text. A piece that is still below ``settings.min_tokens`` is left out (metric
-    ``too_short``).
+    long is cut between items, rows, sentences, or lines of code where a function is likely to
+    begin, and a sentence that is too long between words. The later parts repeat what tells what
+    they are: the header of the table, the opening fence, what a list item says above the list in
+    it, unless it takes more than a third of a chunk.
+
+    Pieces below ``settings.join_tokens`` join the neighbour with the longer common heading path,
+    as long as both fit; their section is then the common path, and the headings in between are
+    part of the text. A heading with neither a body nor a section below it is a piece too. A piece
+    that is still below ``settings.min_tokens`` is left out (metric ``too_short``), but not the
+    whole of a document that is a sentence.
 
     Args:
         documents: Markdown texts in the column ``text``.
@@ -41,11 +46,11 @@ def chunk(
             processes call it.
 
     Returns:
-        Chunks sorted by document and place, ``text[start:end]`` of the document being the text
-        of the chunk. ``rows_in`` and ``rows_kept`` count documents; a document without any chunk
-        is dropped as ``no_chunk`` (value: its tokens, threshold: ``min_tokens``), and one that
-        met a limit as ``chunk_timeout``, ``chunk_out_of_memory`` or ``chunk_crashed``. Metrics:
-        ``chunks``, ``tokens``, ``too_short``.
+        Chunks sorted by document and place; ``text[start:end]`` of the document is in the text of
+        the chunk, between what is repeated. ``rows_in`` and ``rows_kept`` count documents; a
+        document without any chunk is dropped as ``no_chunk`` (value: its tokens, threshold:
+        ``min_tokens``), and one that met a limit as ``chunk_timeout``, ``chunk_out_of_memory`` or
+        ``chunk_crashed``. Metrics: ``chunks``, ``tokens``, ``too_short``.
     """
     rows = []
     dropped = []
@@ -78,7 +83,7 @@ def chunk(
                 "section": " > ".join(piece.path),
                 "start": piece.start,
                 "end": piece.end,
-                "text": text[piece.start : piece.end],
+                "text": piece.text(text),
                 "tokens": piece.tokens,
             }
             for piece in pieces

@@ -1,25 +1,37 @@
 """One document cut into pieces along headings, blocks and sentences, for worker processes."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from sentencex import segment
 
-from pipeline.text.markdown import parse_blocks
+from pipeline.documents.chunk.lines import line_starts
+from pipeline.documents.chunk.sections import (
+    CODE,
+    PROSE,
+    Block,
+    Section,
+    sections,
+    trim,
+)
 from pipeline.text.tokens import CountPart, CountTokens, part_counter
+from pipeline.text.words import words
 
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
     from pipeline.settings import ChunkSettings
 
-NEWLINE = re.compile(r"\r\n?|\n")
-"""What markdown-it counts as the end of a line."""
+MOST_REPEATED = 1 / 3
+"""Of the tokens of a chunk that its table's header and the like may take; a longer one is not
+repeated."""
 
-BY_LINE = {"fence", "code_block", "table_open", "html_block"}
-"""Blocks that are cut between lines when they are too long; the others between sentences."""
+SENTENCE = 5
+"""Words of a sentence that says something by itself; "See below." and "Thank you." do not."""
+
+_STOP = re.compile(
+    r"[.!?\u3002\uff01\uff1f\u0964\u061f\u06d4][\"'\u00bb\u2019\u201d)\]*_]{0,4}\s*\Z"
+)
 
 
 class Unit(NamedTuple):
@@ -29,28 +41,28 @@ class Unit(NamedTuple):
     end: int
     prose: bool
     """Whether it reads as sentences, so that the last ones may be repeated in the next chunk."""
-    cuts: tuple[int, ...] = ()
-    """Where to cut it first when it is too long: starts of list items or lines."""
-
-
-class Section(NamedTuple):
-    """What stands under one heading, up to the next."""
-
-    path: tuple[str, ...]
-    heading: int
-    """Where its heading starts, or the document above the first one."""
-    units: list[Unit]
+    before: str = ""
+    """What a piece that begins with it repeats in front of it."""
+    after: str = ""
+    """What a piece that ends with it has behind it: it closes fenced code."""
 
 
 class Piece(NamedTuple):
     """A chunk in the making."""
 
     path: tuple[str, ...]
-    heading: int
-    """Where the heading above it starts; ``start`` for the later pieces of a long section."""
+    headings: tuple[tuple[int, int], ...]
+    """As of a section; none for the later pieces of one."""
     start: int
     end: int
+    before: str
+    after: str
     tokens: int
+    """With what stands before and after."""
+
+    def text(self, document: str) -> str:
+        """Return the text of the chunk."""
+        return f"{self.before}{document[self.start : self.end]}{self.after}"
 
 
 class Cut(NamedTuple):
@@ -64,78 +76,22 @@ class Cut(NamedTuple):
     """Of the whole document; counted only when no piece is left."""
 
 
-_INLINE = MarkdownIt("commonmark")
-
-_MARKUP = re.compile(r"[\\`*_\[\]<&!]")
-"""Without one of these, a heading is its text."""
-
-
 def cut(document: Mapping[str, Any], settings: "ChunkSettings", count_tokens: CountTokens) -> Cut:
-    """Cut a document."""
+    """Cut a document; one that is too short for a chunk is one all the same if it is a sentence.
+
+    Between two chunks, what is too short is a remnant; the whole of a note is what was meant.
+    """
     text: str = document["text"]
-    cutter = _Cutter(text, document["language"], settings, part_counter(count_tokens, text), {})
-    pieces = [piece for section in _sections(text) for piece in cutter.pieces(section)]
+    count_part = part_counter(count_tokens, text)
+    cutter = _Cutter(text, document["language"], settings, count_part, count_tokens, {}, {})
+    pieces = [piece for section in sections(text) for piece in cutter.pieces(section)]
     joined = cutter.join_short(pieces)
     long_enough = [piece for piece in joined if piece.tokens >= settings.min_tokens]
+    if len(joined) == 1 and cutter.says_something(joined[0]):
+        long_enough = joined
     return Cut(
         long_enough, len(joined) - len(long_enough), 0 if long_enough else count_tokens(text)
     )
-
-
-def _sections(text: str) -> list[Section]:
-    """Return the sections of a Markdown text that have a body, in order."""
-    lines = [0, *(match.end() for match in NEWLINE.finditer(text)), len(text)]
-    sections = [Section((), 0, [])]
-    headings: list[tuple[int, str]] = []
-    tokens = parse_blocks(text)
-    for place, token in enumerate(tokens):
-        if token.level or token.nesting < 0 or token.map is None or token.type == "hr":
-            continue
-        first, last = token.map
-        start, end = lines[first], lines[min(last, len(lines) - 1)]
-        if token.type == "heading_open":
-            depth = int(token.tag[1])
-            headings = [heading for heading in headings if heading[0] < depth]
-            headings.append((depth, _plain(tokens[place + 1].content)))
-            sections.append(Section(tuple(name for _, name in headings if name), start, []))
-            continue
-        if token.type in BY_LINE:
-            cuts = tuple(lines[first + 1 : last])
-        elif token.type.endswith("_list_open"):
-            cuts = tuple(lines[item] for item in _items(tokens, place))
-        else:
-            cuts = ()
-        prose = token.type in {"paragraph_open", "blockquote_open"}
-        sections[-1].units.extend(_trim(text, start, end, prose, cuts))
-    return [section for section in sections if section.units]
-
-
-def _plain(heading: str) -> str:
-    """Return the text of a heading without its markup."""
-    if _MARKUP.search(heading):
-        children = _INLINE.parseInline(heading)[0].children or ()
-        heading = "".join(child.content for child in children if child.type != "html_inline")
-    return " ".join(heading.split())
-
-
-def _items(tokens: Sequence[Token], place: int) -> Iterator[int]:
-    """Yield the first line of each item of the list that opens at a place."""
-    for number in range(place + 1, len(tokens)):
-        token = tokens[number]
-        if token.level == 0:
-            return
-        if token.type == "list_item_open" and token.level == 1 and token.map is not None:
-            yield token.map[0]
-
-
-def _trim(
-    text: str, start: int, end: int, prose: bool, cuts: tuple[int, ...] = ()
-) -> Iterator[Unit]:
-    """Yield the unit without surrounding white space, unless nothing is left of it."""
-    stripped = text[start:end].strip()
-    if stripped:
-        start = text.index(stripped[0], start)
-        yield Unit(start, start + len(stripped), prose, cuts)
 
 
 class _Cutter(NamedTuple):
@@ -145,12 +101,20 @@ class _Cutter(NamedTuple):
     language: str
     settings: "ChunkSettings"
     count_part: CountPart
+    count_tokens: CountTokens
     known: dict[tuple[int, int], int]
+    known_repeated: dict[str, int]
 
-    def tokens(self, start: int, end: int) -> int:
+    def tokens(self, start: int, end: int, *repeated: str) -> int:
+        """Return the tokens of a range, and of what is repeated around it."""
         if (start, end) not in self.known:
             self.known[start, end] = self.count_part(start, end)
-        return self.known[start, end]
+        return self.known[start, end] + sum(map(self.repeated, repeated))
+
+    def repeated(self, text: str) -> int:
+        if text not in self.known_repeated:
+            self.known_repeated[text] = self.count_tokens(text) if text else 0
+        return self.known_repeated[text]
 
     def pieces(self, section: Section) -> list[Piece]:
         """Return the pieces of a section, of about equal length.
@@ -158,66 +122,119 @@ class _Cutter(NamedTuple):
         Filling each piece to the brim would leave a tail of a few words; so the section is
         divided by the number of pieces it needs, and a piece is closed once it has its share.
         """
-        units = [part for unit in section.units for part in self.split(unit)]
+        units = [unit for block in section.blocks for unit in self.units(block)]
+        around = [self.repeated(unit.before) + self.repeated(unit.after) for unit in units]
+        repeated = sum(around) // len(units)
         limit = self.settings.max_tokens
         whole = self.tokens(units[0].start, units[-1].end)
-        share = whole / -(-whole // limit)
+        share = whole / -(-whole // (limit - repeated))
         pieces: list[Piece] = []
-        heading, start, taken = section.heading, units[0].start, [units[0]]
+        path, headings, start, taken = section.path, section.headings, units[0].start, [units[0]]
         for unit in units[1:]:
-            tokens = self.tokens(start, taken[-1].end)
-            if tokens >= share or self.tokens(start, unit.end) > limit:
-                pieces.append(Piece(section.path, heading, start, taken[-1].end, tokens))
-                heading = start = self.overlap(taken, unit)
-                taken = []
+            before = taken[0].before
+            if (
+                self.tokens(start, taken[-1].end) >= share
+                or self.tokens(start, unit.end, before, unit.after) > limit
+            ):
+                pieces.append(self.piece(path, headings, start, taken))
+                headings, start, taken = (), self.overlap(taken, unit), []
             taken.append(unit)
-        end = taken[-1].end
-        pieces.append(Piece(section.path, heading, start, end, self.tokens(start, end)))
+        pieces.append(self.piece(path, headings, start, taken))
         return pieces
+
+    def piece(
+        self,
+        path: tuple[str, ...],
+        headings: tuple[tuple[int, int], ...],
+        start: int,
+        units: Sequence[Unit],
+    ) -> Piece:
+        """Return units as a piece; before the first one it may repeat sentences."""
+        end, before, after = units[-1].end, units[0].before, units[-1].after
+        tokens = self.tokens(start, end, before, after)
+        return Piece(path, headings, start, end, before, after, tokens)
 
     def overlap(self, before: Sequence[Unit], unit: Unit) -> int:
         """Return where the piece that opens with ``unit`` starts, repeated sentences included."""
         start, sentences = unit.start, self.settings.overlap_sentences
         for last in reversed(before):
             # Not the first new sentence of the piece before: that would repeat the whole of it.
-            for sentence in reversed(list(self.sentences(last)) if last.prose else []):
-                fits = self.tokens(sentence.start, unit.end) <= self.settings.max_tokens
-                if not sentences or not fits or sentence.start <= before[0].start:
+            for sentence in reversed(self.sentences(*last[:2], PROSE) if last.prose else []):
+                tokens = self.tokens(sentence[0], unit.end, unit.after)
+                fits = tokens <= self.settings.max_tokens
+                if not sentences or not fits or sentence[0] <= before[0].start:
                     return start
-                start, sentences = sentence.start, sentences - 1
+                start, sentences = sentence[0], sentences - 1
             if not last.prose:
                 break
         return start
 
-    def split(self, unit: Unit) -> Iterator[Unit]:
-        """Yield the unit, or parts of it that each fit: by items or lines, sentences, words."""
-        fits = self.tokens(unit.start, unit.end) <= self.settings.max_tokens
-        if fits or unit.end - unit.start == 1:
-            yield unit
-            return
-        edges = [unit.start, *(cut for cut in unit.cuts if cut > unit.start), unit.end]
-        parts = [part for edge in pairwise(edges) for part in _trim(self.text, *edge, False)]
-        if len(parts) < 2:
-            parts = list(self.sentences(unit))
-        if len(parts) < 2:
-            parts = list(self.halves(unit))
-        for part in parts:
-            yield from self.split(part)
+    def units(self, block: Block, before: str = "") -> list[Unit]:
+        """Return a block as one unit, or parts of it that each fit.
 
-    def sentences(self, unit: Unit) -> Iterator[Unit]:
-        """Yield the sentences of a unit."""
-        start = unit.start
-        for sentence in segment(self.language, self.text[unit.start : unit.end]):
-            yield from _trim(self.text, start, start + len(sentence), unit.prose)
+        Args:
+            block: A block.
+            before: What a piece that begins with it repeats: of the list item that it stands in.
+        """
+        text, limit, prose = self.text, self.settings.max_tokens, block.kind == PROSE
+        if self.tokens(block.start, block.end, before) <= limit:
+            return [Unit(block.start, block.end, prose, before)]
+        repeated, closing = before + text[block.start : max(block.lead, block.start)], block.closing
+        if self.repeated(repeated) + self.repeated(closing) > limit * MOST_REPEATED:
+            repeated, closing = before, ""
+        if not block.inside:
+            room = limit - self.repeated(repeated) - self.repeated(closing)
+            *parts, last = self.parts(block.start, block.end, block, room)
+            units = [Unit(*part, prose, repeated, closing) for part in parts]
+            units.append(Unit(*last, prose, repeated))
+            return [units[0]._replace(before=before), *units[1:]]
+        units = []
+        for child in block.inside:
+            units += self.units(child, before if child.start < block.lead else repeated)
+        if block.lead and units[0].end == block.inside[0].end:
+            # What introduces a list stays with its first item.
+            first, second = units[:2]
+            if self.tokens(first.start, second.end, before, second.after) <= limit:
+                units[:2] = [second._replace(start=first.start, before=before)]
+        return units
+
+    def parts(
+        self, start: int, end: int, block: Block, room: int, level: int = 0
+    ) -> list[tuple[int, int]]:
+        """Return parts of a block that each fit: of lines or sentences, else of words."""
+        if self.tokens(start, end) <= room or end - start == 1:
+            return [(start, end)]
+        edges = [start, *line_starts(self.text, start, end, block, level), end]
+        indent = block.kind == CODE
+        parts = [part for edge in pairwise(edges) for part in trim(self.text, *edge, indent=indent)]
+        if len(parts) < 2:
+            parts = self.sentences(start, end, block.kind)
+        if len(parts) < 2:
+            parts = self.halves(start, end)
+        return [small for part in parts for small in self.parts(*part, block, room, level + 1)]
+
+    def says_something(self, piece: Piece) -> bool:
+        """Tell whether a piece has a sentence of at least :data:`SENTENCE` words."""
+        return any(
+            _STOP.search(self.text, start, end) and len(words(self.text[start:end])) >= SENTENCE
+            for start, end in self.sentences(piece.start, piece.end, PROSE)
+        )
+
+    def sentences(self, start: int, end: int, kind: str) -> list[tuple[int, int]]:
+        """Return the sentences of a range."""
+        found: list[tuple[int, int]] = []
+        for sentence in segment(self.language, self.text[start:end]):
+            found += trim(self.text, start, start + len(sentence), indent=kind == CODE)
             start += len(sentence)
+        return found
 
-    def halves(self, unit: Unit) -> Iterator[Unit]:
-        """Yield two halves of a unit, cut at the space nearest to its middle if there is one."""
-        middle = (unit.start + unit.end) // 2
-        before = max(self.text.rfind(space, unit.start, middle) for space in " \n\t")
-        cut = before if before > unit.start else middle
-        yield from _trim(self.text, unit.start, cut, unit.prose)
-        yield from _trim(self.text, cut, unit.end, unit.prose)
+    def halves(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Return two halves of a range, cut at the space nearest to its middle if there is one."""
+        middle = (start + end) // 2
+        before = max(self.text.rfind(space, start, middle) for space in " \n\t")
+        cut = before if before > start else middle
+        edges = ((start, cut), (cut, end))
+        return [part for edge in edges for part in trim(self.text, *edge, indent=False)]
 
     def join_short(self, pieces: Sequence[Piece]) -> list[Piece]:
         """Return the pieces with each short one joined to a neighbour, where both fit."""
@@ -250,5 +267,8 @@ class _Cutter(NamedTuple):
             )
         )
         # A heading that the common path no longer names stays in the text.
-        start = one.start if common == one.path else one.heading
-        return Piece(common, one.heading, start, other.end, self.tokens(start, other.end))
+        unnamed = (start for place, start in one.headings if place >= len(common))
+        start = next(unnamed, one.start)
+        before = one.before if start == one.start else ""
+        tokens = self.tokens(start, other.end, before, other.after)
+        return Piece(common, one.headings, start, other.end, before, other.after, tokens)
