@@ -6,10 +6,12 @@ from typing import Any
 
 from pipeline.documents.readers.pandoc import document, markdown
 from pipeline.documents.readers.reading import ReadFailure, Reading
+from pipeline.documents.readers.word_styles import WORD as _WORD
+from pipeline.documents.readers.word_styles import tell_styles
 from pipeline.documents.readers.zipped import MOST_UNPACKED, content, opened, refuse_entities
 
 _TEXT = "word/document.xml"
-_WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_STYLES = "word/styles.xml"
 _CHOICE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 
 _MOST_COLUMNS = 63
@@ -52,8 +54,8 @@ def read_odt(data: bytes) -> Reading:
 def _told_to_pandoc(archive: zipfile.ZipFile) -> bytes | None:
     """Return a Word file whose text pandoc 3.9 reads in full; None when it need not or cannot be.
 
-    It would leave out the text beside a text box, moved text without an author, and the columns
-    beyond those that a table declares.
+    It would leave out the text beside a text box, moved text without an author, simple fields,
+    text whose direction is set, and the columns beyond those that a table declares.
     """
     from lxml import etree
 
@@ -61,11 +63,22 @@ def _told_to_pandoc(archive: zipfile.ZipFile) -> bytes | None:
         return None
     try:
         root = etree.fromstring(content(archive, archive.getinfo(_TEXT), MOST_UNPACKED))
+        styles = (
+            etree.fromstring(content(archive, archive.getinfo(_STYLES), MOST_UNPACKED))
+            if _STYLES in archive.namelist()
+            else etree.Element(f"{_WORD}styles")
+        )
     except etree.XMLSyntaxError:
         return None  # pandoc will say what is wrong
     for moved in list(root.iter(f"{_WORD}moveTo")):
         moved.tag = f"{_WORD}ins"
         moved.set(f"{_WORD}author", "")
+    for field in list(root.iter(f"{_WORD}fldSimple")):
+        if "HYPERLINK" not in field.get(f"{_WORD}instr", ""):
+            field.tag = f"{_WORD}smartTag"
+    for directed in list(root.iter(f"{_WORD}bdo", f"{_WORD}dir")):
+        directed.tag = f"{_WORD}smartTag"
+    tell_styles(root, styles)
     for box in list(root.iter(_CHOICE)):
         _behind_its_paragraph(box)
     for table in root.iter(f"{_WORD}tbl"):
@@ -77,9 +90,11 @@ def _told_to_pandoc(archive: zipfile.ZipFile) -> bytes | None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as changed:
         for member in archive.infolist():
-            if member.filename != _TEXT and member.filename.endswith((".xml", ".rels")):
-                changed.writestr(member.filename, content(archive, member, MOST_UNPACKED))
+            name = member.filename
+            if name not in (_TEXT, _STYLES) and name.endswith((".xml", ".rels")):
+                changed.writestr(name, content(archive, member, MOST_UNPACKED))
         changed.writestr(_TEXT, etree.tostring(root))
+        changed.writestr(_STYLES, etree.tostring(styles))
     return stream.getvalue()
 
 

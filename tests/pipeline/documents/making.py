@@ -88,8 +88,8 @@ def body(*lines: str) -> list[Line]:
     return [(line, 26 if number == 0 else 14, 11, "F") for number, line in enumerate(lines)]
 
 
-def docx(blocks: str) -> bytes:
-    """Return a Word file with WordprocessingML blocks as its body."""
+def docx(blocks: str, styles: str = "") -> bytes:
+    """Return a Word file with WordprocessingML blocks as its body, and styles of its own."""
     space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
     package = "http://schemas.openxmlformats.org/package/2006"
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -97,6 +97,7 @@ def docx(blocks: str) -> bytes:
     word = "application/vnd.openxmlformats-officedocument.wordprocessingml"
     named = "application/vnd.openxmlformats-package.relationships+xml"
     style = '<w:style w:type="paragraph" w:styleId="H{0}"><w:name w:val="heading {0}"/></w:style>'
+    headings = style.format(1) + style.format(2)
     types = (
         f'<Default Extension="rels" ContentType="{named}"/>'
         f'<Override PartName="/word/document.xml" ContentType="{word}.document.main+xml"/>'
@@ -106,7 +107,7 @@ def docx(blocks: str) -> bytes:
         "[Content_Types].xml": f'<Types xmlns="{package}/content-types">{types}</Types>',
         "_rels/.rels": f'{related}/officeDocument" Target="word/document.xml"/></Relationships>',
         "word/_rels/document.xml.rels": f'{related}/styles" Target="styles.xml"/></Relationships>',
-        "word/styles.xml": f"<w:styles {space}>{style.format(1)}{style.format(2)}</w:styles>",
+        "word/styles.xml": f"<w:styles {space}>{headings}{styles}</w:styles>",
         "word/document.xml": f"<w:document {space}><w:body>{blocks}</w:body></w:document>",
     }
     stream = io.BytesIO()
