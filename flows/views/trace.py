@@ -100,10 +100,11 @@ def _follow(
 def _place(found: dict[str, Row]) -> Row | None:
     raw, chunk = found.get("raw_documents"), found.get("chunks")
     document = found.get("unique_documents")
-    if not (raw and chunk and document):
+    if not (raw and chunk):
         return None
-    # Not the text of the chunk: it may repeat the header of a table that stands pages above.
-    place = locate(raw, document["text"][chunk["start"] : chunk["end"]])
+    # The text of the chunk may repeat the header of a table that stands pages above.
+    own = document["text"][chunk["start"] : chunk["end"]] if document else chunk["text"]
+    place = locate(raw, own)
     return {"label": describe(raw, place), **place._asdict()} if place else None
 
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli.main import main
-from flows.views.trace import trace
+from flows.views.trace import _place, trace
 from pipeline.core.errors import InputError
 from pipeline.core.home import Home
 from pipeline.core.outcome import table
@@ -107,3 +107,18 @@ def test_a_pair_of_no_document_is_in_both_models(traced):
 def test_an_id_that_nothing_has_is_refused(traced, identifier):
     with pytest.raises(InputError, match="no document, chunk or pair"):
         trace(Home.at(traced[0]), identifier)
+
+
+def test_a_later_part_of_a_table_is_where_its_rows_are_and_not_where_its_header_is():
+    header = "| Number of the part | What it is made of | Who may mend it |\n|---|---|---|\n"
+    rows = "".join(f"| P{n} | brass and rubber {n} | gardener {n} |\n" for n in range(40))
+    text, own = header + rows, "| P39 | brass and rubber 39 | gardener 39 |"
+    found: dict[str, Any] = {
+        "raw_documents": {"text": text, "format": "markdown", "source": "a.md"},
+        "unique_documents": {"text": text},
+        "chunks": {"start": text.index(own), "end": text.index(own) + len(own)},
+    }
+    found["chunks"]["text"] = header + own
+    place = _place(found)
+    assert place is not None
+    assert place["start"] >= found["chunks"]["start"]

@@ -90,20 +90,26 @@ class _Styles:
 
     def __init__(self, styles: Any) -> None:
         self._known = {style.get(f"{WORD}styleId"): style for style in styles.iter(f"{WORD}style")}
+        self._chains: dict[str, list[Any]] = {}
+        self._names: dict[str, list[str]] = {}
 
-    def _chain(self, key: str) -> Iterator[Any]:
-        """Yield a style and those that it is based on."""
-        for _ in range(_MOST_BASES):
+    def _chain(self, key: str) -> list[Any]:
+        """Return a style and those that it is based on."""
+        if key not in self._chains:
+            chain: list[Any] = []
             style = self._known.get(key)
-            if style is None:
-                return
-            yield style
-            key = _value(style, "basedOn")
+            while style is not None and len(chain) < _MOST_BASES:
+                chain.append(style)
+                style = self._known.get(_value(style, "basedOn"))
+            self._chains[key] = chain
+        return self._chains[key]
 
     def names(self, key: str) -> list[str]:
         """Return the names of a style and of those that it is based on, in lower case."""
-        names = (_value(style, "name") for style in self._chain(key))
-        return [re.sub(r"[\s_-]+", " ", name).lower() for name in names]
+        if key not in self._names:
+            names = (_value(style, "name") for style in self._chain(key))
+            self._names[key] = [re.sub(r"[\s_-]+", " ", name).lower() for name in names]
+        return self._names[key]
 
     def mono(self, run: Any) -> bool:
         """Tell whether a run is in a font whose letters are of one width."""
