@@ -175,6 +175,13 @@ def test_a_part_of_a_long_item_says_what_it_is_a_part_of():
     assert [line for c in found for line in c["text"].split("\n") if "check" in line] == inner
 
 
+def test_the_last_item_is_not_left_out_for_want_of_room_beside_what_is_repeated():
+    for size in range(5, 14):
+        items = [f"  {' '.join(f'w{n}x{w}' for w in range(size))}" for n in range(9)]
+        found = cut("- Open it and\n\n" + "\n\n".join(items) + "\n\n- build it", min_tokens=6)
+        assert "- build it" in found[-1]["text"]
+
+
 def test_code_in_a_list_item_keeps_its_indent_and_its_fence():
     code = "\n".join(f"  run --part {n}\n" for n in range(30))
     found = cut(f"- Run all:\n\n  ```sh\n{code}  ```")

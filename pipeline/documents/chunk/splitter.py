@@ -124,10 +124,18 @@ class _Cutter(NamedTuple):
         """
         units = [unit for block in section.blocks for unit in self.units(block)]
         around = [self.repeated(unit.before) + self.repeated(unit.after) for unit in units]
-        repeated = sum(around) // len(units)
-        limit = self.settings.max_tokens
         whole = self.tokens(units[0].start, units[-1].end)
-        share = whole / -(-whole // (limit - repeated))
+        number = -(-whole // (self.settings.max_tokens - sum(around) // len(units)))
+        pieces = self.shared(section, units, whole / number)
+        tail = self.tokens(pieces[-1].start, pieces[-1].end)
+        if any(around) and tail < self.settings.min_tokens:
+            # What pieces repeat left no room for it; alone it would be left out.
+            pieces = self.shared(section, units, whole / (number + 1))
+        return pieces
+
+    def shared(self, section: Section, units: Sequence[Unit], share: float) -> list[Piece]:
+        """Return the pieces of a section, each closed once it has a number of tokens."""
+        limit = self.settings.max_tokens
         pieces: list[Piece] = []
         path, headings, start, taken = section.path, section.headings, units[0].start, [units[0]]
         for unit in units[1:]:
