@@ -37,6 +37,9 @@ _BROKEN = re.compile(r"(?<![^\W\d_])([^\W\d_]+)-\n([^\W\d_]+)([^\s\w-]*)[ ]?")
 _END = (".", "!", "?", ":", ";")
 _ROW = "| "
 """Begins each line of a table, which the reader has put in its grid."""
+_CODE = "    "
+"""Begins each line of code, which the reader has told by its type."""
+_PROGRAM = re.compile(r"((?:^ {4}.*(?:\n|\Z))+)", re.MULTILINE)
 _COMPOUND = re.compile(r"(?<![^\W\d_])[^\W\d_]+-[^\W\d_]+")
 
 KEPT_HYPHEN = frozenset(
@@ -64,12 +67,26 @@ def repair(text: str) -> str:
         Markdown.
     """
     pages = [
-        [line.strip() for line in page.split("\n") if not _LEADER.search(line.strip()[-100:])]
+        [
+            line if line.startswith(_CODE) else line.strip()
+            for line in page.split("\n")
+            if not _LEADER.search(line.strip()[-100:])
+        ]
         for page in text.split("\f")
     ]
     body = "\f".join("\n".join(page) for page in _without_edges(pages))
     body = _rejoin_pages(_dehyphenate(body))
-    return "\n\n".join(_paragraphs(body))
+    parts = _PROGRAM.split(body)
+    parts[1::2] = map(_fenced, parts[1::2])
+    parts[::2] = ["\n\n".join(_paragraphs(prose, _width(body.split("\n")))) for prose in parts[::2]]
+    return "\n\n".join(filter(None, parts))
+
+
+def _fenced(program: str) -> str:
+    lines = [line.removeprefix(_CODE).rstrip() for line in program.rstrip("\n").split("\n")]
+    ticks = max((len(run) for run in re.findall("`{3,}", program)), default=2)
+    fence = "`" * (ticks + 1)
+    return "\n".join([fence, *lines, fence])
 
 
 def _shape(line: str) -> str:
@@ -97,7 +114,7 @@ def _without_edges(pages: list[list[str]]) -> list[list[str]]:
             for position in side:
                 line = page[position]
                 # A table goes on over pages, and its head is repeated there.
-                furniture = not line.startswith(_ROW) and (
+                furniture = not line.startswith((_ROW, _CODE)) and (
                     seen[_shape(line)] >= enough
                     or (seen[_shape(line)] >= IN_CHAPTER and _PAGE_NUMBER.search(line))
                     or _NUMBER_LINE.fullmatch(line)
@@ -122,13 +139,15 @@ def _rejoin_pages(text: str) -> str:
         cut = (
             last
             and not last.endswith(_END)
-            and not last.startswith(_ROW)
-            and not first.startswith(_ROW)
+            and not last.startswith((_ROW, _CODE))
+            and not first.startswith((_ROW, _CODE))
             and not _HEADING.match(last)
             and not _HEADING.match(first)
             and not _LIST.match(first)
             and (not first[:1].isupper() or len(last) > SHORT_LINE * width)
         )
+        if last.startswith(_CODE) and first.startswith(_CODE):
+            cut = True  # a program goes on
         whole += ("\n" if cut else "\n\n") * bool(whole) + page.strip("\n")
     return whole
 
@@ -162,12 +181,11 @@ def _dehyphenate(text: str) -> str:
 
 
 def _width(lines: list[str]) -> int:
-    """Return the characters of the longest line that is no row of a table."""
-    return max((len(line) for line in lines if not line.startswith(_ROW)), default=0)
+    """Return the characters of the longest line of prose."""
+    return max((len(line) for line in lines if not line.startswith((_ROW, _CODE))), default=0)
 
 
-def _paragraphs(text: str) -> list[str]:
-    width = _width(text.split("\n"))
+def _paragraphs(text: str, width: int) -> list[str]:
     out: list[str] = []
     for block in re.split(r"\n\s*\n", text):
         lines = [line for line in block.split("\n") if line]

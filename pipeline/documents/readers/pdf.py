@@ -2,11 +2,12 @@
 
 Layout that plain text would lose is written down: a blank line where the gap between two lines
 is wide, ``#`` before lines set in a larger or bolder type than the body, columns one after the
-other, and tables with rules as Markdown.
+other, tables as Markdown, and programs in monospaced type as indented code.
 """
 
+import re
 from collections import Counter
-from itertools import pairwise
+from itertools import groupby, pairwise
 from statistics import median_low
 
 from pipeline.documents.readers.markdown import first_heading
@@ -17,6 +18,9 @@ from pipeline.documents.readers.reading import ReadFailure, Reading, whole
 PASSWORD_ERROR = 4
 """FPDF_ERR_PASSWORD of fpdfview.h."""
 
+CODE = "    "
+"""Begins each line of code, as in Markdown."""
+
 WIDE_GAP = 1.3
 """Times the usual distance of baselines from which a blank line is written: paragraphs are
 commonly set half a line to a line apart (1.5 to 2), lines of one paragraph vary by rounding."""
@@ -24,8 +28,16 @@ commonly set half a line to a line apart (1.5 to 2), lines of one paragraph vary
 LARGER = 1.12
 """Times the body's type size from which a line is a heading: 12.5 points over 11."""
 
+TYPEWRITTEN = 0.8
+"""Share of monospaced letters above which a file is one that was typed, not one with programs."""
+
+MOST_BLANK = 2
+"""Blank lines inside a program."""
+
 LONGEST_HEADING = 120
 """Characters; a large-type paragraph (an abstract, a quotation) is no heading."""
+
+_LOOKS_LIKE_HEADING = re.compile(r"#{1,6} ")
 
 
 def read(data: bytes) -> Reading:
@@ -63,20 +75,16 @@ def read(data: bytes) -> Reading:
 
 
 def _layout(pages: list[list[Line]]) -> list[str]:
+    lines_of_text = [line for page in pages for line in page if line.style.size]
+    letters = sum(len(line.text) for line in lines_of_text)
+    monospaced = sum(len(line.text) for line in lines_of_text if line.style.monospaced)
+    if monospaced > TYPEWRITTEN * letters:
+        pages = [[_as_prose(line) for line in page] for page in pages]
     weights: Counter[Style] = Counter()
     for line in (line for page in pages for line in page):
-        weights[line.style] += len(line.text) if line.style.size else 0
-    body = weights.most_common(1)[0][0]
-    headings = sorted(
-        (
-            style
-            for style in weights
-            if style.size > LARGER * body.size
-            or (style.bold and not body.bold and style.size >= body.size)
-        ),
-        reverse=True,
-    )
-    levels = {style: min(level, 6) for level, style in enumerate(headings, start=1)}
+        if not line.style.turned and not line.style.monospaced:
+            weights[line.style] += len(line.text) if line.style.size else 0
+    body = weights.most_common(1)[0][0] if weights else Style(0, False)
     gaps = [
         above.baseline - line.baseline
         for page in pages
@@ -84,7 +92,88 @@ def _layout(pages: list[list[Line]]) -> list[str]:
         if above.style == line.style == body and above.baseline > line.baseline
     ]
     usual = median_low(gaps) / body.size if gaps and body.size else 0.0
+    pages = [_with_code(page, body, usual) for page in pages]
+    headings = sorted(
+        {
+            line.style
+            for page in pages
+            for line in page
+            if not line.style.turned
+            and not line.style.monospaced
+            and (
+                line.style.size > LARGER * body.size
+                or (line.style.bold and not body.bold and line.style.size >= body.size)
+            )
+        },
+        reverse=True,
+    )
+    levels = {style: min(level, 6) for level, style in enumerate(headings, start=1)}
     return ["\n".join(_marked(page, levels, usual)) for page in pages]
+
+
+def _as_prose(line: Line) -> Line:
+    if not line.style.monospaced:
+        return line
+    style = line.style._replace(monospaced=False)
+    return line._replace(text=" ".join(line.text.split()), style=style)
+
+
+def _with_code(page: list[Line], body: Style, usual: float) -> list[Line]:
+    """Return a page with the lines of each program as one line; other type is all prose.
+
+    A program stands apart from the prose above and below by a gap or by its indent; words in
+    monospaced type that happen to fill a line, and a term above what it means, do not.
+    """
+    out: list[Line] = []
+    groups = [
+        (code, list(group))
+        for code, group in groupby(
+            page,
+            lambda line: (
+                line.style.monospaced
+                and not line.style.turned
+                and line.style.size <= LARGER * body.size
+            ),
+        )
+    ]
+    for number, (code, group) in enumerate(groups):
+        if not code:
+            out += map(_as_prose, group)
+            continue
+        edge = min(line.left for line in group)
+        around = [
+            (groups[number - 1][1][-1], group[0]) if number else None,
+            (group[-1], groups[number + 1][1][0]) if number + 1 < len(groups) else None,
+        ]
+        apart = [
+            pair is None
+            or not pair[0].style.size
+            or not pair[1].style.size
+            or not 0 < pair[0].baseline - pair[1].baseline < WIDE_GAP * usual * body.size
+            or (
+                (len(group) > 1 or pair is around[1])
+                and edge > min(line.left for line in pair if line not in group) + body.size / 2
+            )
+            for pair in around
+        ]
+        if all(apart):
+            text = "\n".join(f"{CODE}{line}" for line in _program(group, edge))
+            out.append(group[0]._replace(text=text, baseline=group[-1].baseline))
+        else:
+            out += map(_as_prose, group)
+    return out
+
+
+def _program(group: list[Line], edge: float) -> list[str]:
+    """Return the lines of a program with the indents and blank lines that they have on the page."""
+    gaps = [above.baseline - line.baseline for above, line in pairwise(group)]
+    usual = median_low(gap for gap in gaps if gap > 0) if any(gap > 0 for gap in gaps) else 0.0
+    out: list[str] = []
+    for line, gap in zip(group, [0.0, *gaps], strict=True):
+        blank = round(gap / usual) - 1 if usual else 0
+        out += [""] * min(max(blank, 0), MOST_BLANK)
+        out.append(" " * round((line.left - edge) / line.pitch) + line.text)
+    return out
 
 
 def _marked(page: list[Line], levels: dict[Style, int], usual: float) -> list[str]:
@@ -98,6 +187,10 @@ def _marked(page: list[Line], levels: dict[Style, int], usual: float) -> list[st
     out: list[str] = []
     above: Line | None = None
     for line in page:
+        if line.style.monospaced:
+            out += ["", line.text, ""]
+            above = None
+            continue
         if above is not None and (
             line.style != above.style
             or above.baseline - line.baseline > WIDE_GAP * usual * line.style.size > 0
@@ -107,7 +200,7 @@ def _marked(page: list[Line], levels: dict[Style, int], usual: float) -> list[st
             out.append("")  # two tables
         level = levels.get(line.style, 0)
         if not level or len(line.text) > LONGEST_HEADING or line.text.endswith((".", ";", ",")):
-            out.append(line.text)
+            out.append(_LOOKS_LIKE_HEADING.sub(r"\\\g<0>", line.text))
         elif above is not None and above.style == line.style and out[-1].startswith("#"):
             out[-1] += f" {line.text}"  # a heading of two lines
         else:

@@ -24,6 +24,9 @@ class Style(NamedTuple):
     size: float
     """Points; 0 for a table."""
     bold: bool
+    monospaced: bool = False
+    turned: bool = False
+    """It runs up or down the page."""
 
 
 class Line(NamedTuple):
@@ -38,8 +41,10 @@ class Line(NamedTuple):
     right: float
     row: int
     """Parts of one line of the page have the same."""
-    spaced: bool = False
-    """A space stands before it in its row."""
+    spaces: int = 0
+    """Spaces before it in its row."""
+    pitch: float = 0.0
+    """Points from letter to letter of monospaced type."""
 
 
 def by_column(parts: list[Line]) -> list[Line]:
@@ -124,8 +129,11 @@ def whole_rows(parts: Sequence[Line]) -> list[Line]:
     for part in parts:
         before = whole[-1] if whole else None
         if before and before.row == part.row and before.style.size and part.style.size:
-            text = f"{before.text}{' ' * part.spaced}{part.text}"
-            style = before.style._replace(bold=before.style.bold and part.style.bold)
+            text = f"{before.text}{' ' * part.spaces}{part.text}"
+            style = before.style._replace(
+                bold=before.style.bold and part.style.bold,
+                monospaced=before.style.monospaced and part.style.monospaced,
+            )
             whole[-1] = before._replace(text=text, style=style, right=part.right)
         else:
             whole.append(part)

@@ -1,16 +1,31 @@
 """Lines of a PDF page in reading order, its tables as Markdown, its raised letters told."""
 
-import ctypes
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import cache
 from itertools import groupby
+from math import sin
 from statistics import median_low
 from typing import Any, NamedTuple
 
 from pipeline.documents.readers.pdf_columns import Line, Style, by_column, whole_rows
+from pipeline.documents.readers.pdf_direction import (
+    SPACE,
+    is_right_to_left,
+    mirrored,
+    reading_order,
+)
 from pipeline.documents.readers.pdf_tables import BROKEN, Grid, grids, markdown
+from pipeline.documents.readers.pdf_type import (
+    Box,
+    angle_of,
+    baseline_of,
+    box_of,
+    font_of,
+    pitch_of,
+    place_of,
+    size_of,
+)
 from pipeline.text.exponents import lowered, raised, settled
 
 GUTTER = 1.8
@@ -26,11 +41,11 @@ SHIFTED = (0.05, 0.7)
 WORD_SPACE = 0.2
 """Heights of a capital letter that a gap between two words has at least."""
 
+TURNED = 0.1
+"""Sine of the angle from which text is turned: a stamp in the margin, the label of an axis."""
+
 _FILLER = "\1"
 """In place of the line ends that pdfium sees around a superscript."""
-
-_EDGES = tuple(ctypes.c_double() for _ in range(4))
-"""Where pdfium writes the box of a letter; made once, since it is asked for each of them."""
 
 
 class _Part(NamedTuple):
@@ -43,10 +58,12 @@ class _Part(NamedTuple):
     right: float
     cell: tuple[int, int, int] | None
     """Table, row and column."""
-    spaced: bool
-    """A space stands before it."""
+    spaces: int
+    """Spaces before it; more than one in monospaced type only."""
     height: str = ""
     """``+`` of a superscript, ``-`` of a subscript."""
+    pitch: float = 0.0
+    """Points from letter to letter of a monospaced line."""
 
 
 def lines(page: Any) -> list[Line]:
@@ -79,23 +96,16 @@ def lines(page: Any) -> list[Line]:
     return whole_rows(by_column(found))
 
 
-@cache
-def _pdfium() -> Any:
-    from pypdfium2 import raw  # once: an import inside a function takes as long as what is asked
-
-    return raw
-
-
 def _unbroken(textpage: Any, text: str) -> str:
     """Take out the line ends on either side of a superscript or subscript."""
 
     def join(found: re.Match[str]) -> str:
         before, after = found.start(1) - 1, found.end(1)
-        _, _, end, _ = _box(textpage, before)
-        begin, _, _, _ = _box(textpage, after)
-        size, other = _size(textpage, before), _size(textpage, after)
+        _, _, end, _ = box_of(textpage, before)
+        begin, _, _, _ = box_of(textpage, after)
+        size, other = size_of(textpage, before), size_of(textpage, after)
         larger, smaller = max(size, other), min(size, other)
-        shift = abs(_baseline(textpage, before) - _baseline(textpage, after))
+        shift = abs(baseline_of(textpage, before) - baseline_of(textpage, after))
         near = SHIFTED[0] * larger < shift < SHIFTED[1] * larger and smaller <= SMALLER * larger
         beside = -larger / 4 < begin - end < larger
         return found[0].translate({10: _FILLER, 13: _FILLER}) if near and beside else found[0]
@@ -105,12 +115,24 @@ def _unbroken(textpage: Any, text: str) -> str:
 
 def _parts(textpage: Any, line: str, start: int, tables: Sequence[Grid]) -> Iterator[_Part]:
     """Yield the parts of a line, from left to right."""
-    boxes = [_box(textpage, start + place) for place in range(len(line))]
+    boxes = [box_of(textpage, start + place) for place in range(len(line))]
     tallest = max((top - bottom for _, bottom, _, top in boxes), default=0)
     heights = _heights(textpage, line, start, boxes)
+    step = pitch_of(textpage, line, start)
+    order: Sequence[int] = range(len(line))
+    backwards = is_right_to_left(line)
+    if step or backwards:
+        sides = [place_of(textpage, start + place) for place in range(len(line))]
+        boxes = [
+            Box(left, box.bottom, right, box.top)
+            for box, (left, right) in zip(boxes, sides, strict=True)
+        ]
+    if backwards:
+        order = reading_order(line, boxes)
     letters: list[_Part] = []
     spaced = joins = False
-    for place, letter in enumerate(line):
+    for place in order:
+        letter = " " if place == SPACE else line[place]
         if letter == _FILLER:
             joins = True
             continue
@@ -123,31 +145,25 @@ def _parts(textpage: Any, line: str, start: int, tables: Sequence[Grid]) -> Iter
         if letter == BROKEN and letters:  # made up, it has no place of its own
             left, right, cell = letters[-1].right, letters[-1].right, letters[-1].cell
         before = letters[-1] if letters else None
-        if before and (cell != before.cell or left - before.right > GUTTER * tallest > 0):
+        # Numbers in right-to-left text jump back and forth: no gap is told there.
+        gap = left - before.right if before and not backwards else 0.0
+        spaces = max(int(spaced), round(gap / step)) if step else int(spaced)
+        if before and (cell != before.cell or gap > GUTTER * tallest > 0):
             yield _joined(letters)
             letters = []
         shown = "-" if letter == BROKEN and cell is None else letter
         height = heights.get(place, "")
-        if before and height and left - before.right < tallest:
-            spaced = False  # pdfium takes the gap for a space
-        elif before and joins and letter.isalnum() and left - before.right > WORD_SPACE * tallest:
-            spaced = True
-        letters.append(_Part(shown, start + place, left, right, cell, spaced, height))
+        if before and height and gap < tallest:
+            spaces = 0  # pdfium takes the gap for a space
+        elif before and joins and letter.isalnum() and gap > WORD_SPACE * tallest:
+            spaces = max(spaces, 1)
+        letters.append(_Part(shown, start + place, left, right, cell, spaces, height, step))
         spaced = joins = False
     if letters:
         yield _joined(letters)
 
 
-def _box(textpage: Any, index: int) -> tuple[float, float, float, float]:
-    """Return left, bottom, right and top of a letter."""
-    left, right, bottom, top = _EDGES
-    _pdfium().FPDFText_GetCharBox(textpage.raw, index, left, right, bottom, top)
-    return left.value, bottom.value, right.value, top.value
-
-
-def _heights(
-    textpage: Any, line: str, start: int, boxes: Sequence[tuple[float, float, float, float]]
-) -> dict[int, str]:
+def _heights(textpage: Any, line: str, start: int, boxes: Sequence[Box]) -> dict[int, str]:
     """Return the places in a line of what is raised (``+``) or lowered (``-``)."""
     places = [place for place, letter in enumerate(line) if letter.isalnum()]
     if len(places) < 2:
@@ -155,15 +171,15 @@ def _heights(
     feet = [boxes[place][1] for place in places]
     foot = median_low(feet)
     usual = start + places[feet.index(foot)]
-    size, baseline = _size(textpage, usual), _baseline(textpage, usual)
+    size, baseline = size_of(textpage, usual), baseline_of(textpage, usual)
     found = {}
     least = SHIFTED[0] * size
     for place, (_, bottom, _, _) in enumerate(boxes):
         # Most stand on the baseline, and pdfium need not be asked how they are set.
         if abs(bottom - foot) < least or line[place].isspace():
             continue
-        if line[place] != _FILLER and 0 < _size(textpage, start + place) <= SMALLER * size:
-            shift = (_baseline(textpage, start + place) - baseline) / size
+        if line[place] != _FILLER and 0 < size_of(textpage, start + place) <= SMALLER * size:
+            shift = (baseline_of(textpage, start + place) - baseline) / size
             if SHIFTED[0] < abs(shift) < SHIFTED[1]:
                 found[place] = "+" if shift > 0 else "-"
     return found
@@ -172,41 +188,27 @@ def _heights(
 def _joined(letters: Sequence[_Part]) -> _Part:
     text = ""
     for height, parts in groupby(letters, lambda part: part.height):
-        run = "".join(" " * (part.spaced and part is not letters[0]) + part.text for part in parts)
+        run = "".join(" " * part.spaces * (part is not letters[0]) + part.text for part in parts)
         text += {"+": raised, "-": lowered}[height](text, run.strip()) if height else run
     return letters[0]._replace(
-        text=settled(text),
+        text=mirrored(settled(text)) if is_right_to_left(text) else settled(text),
         left=min(letter.left for letter in letters),
         right=max(letter.right for letter in letters),
     )
 
 
-def _size(textpage: Any, index: int) -> float:
-    return float(_pdfium().FPDFText_GetFontSize(textpage.raw, index))
-
-
-def _baseline(textpage: Any, index: int) -> float:
-    _pdfium().FPDFText_GetCharOrigin(textpage.raw, index, *_EDGES[:2])
-    return _EDGES[1].value
-
-
 def _line(textpage: Any, part: _Part, row: int) -> Line:
     # The last character may be a hyphen that pdfium made up, without a font.
     last = part.first + max(0, len(part.text) - 2)
-    bold = _bold(textpage, part.first) and _bold(textpage, last)
+    bold = font_of(textpage, part.first).bold and font_of(textpage, last).bold
+    turned = abs(sin(angle_of(textpage, part.first))) > TURNED
     return Line(
         part.text,
-        _baseline(textpage, part.first),
-        Style(round(_size(textpage, part.first), 1), bold),
+        baseline_of(textpage, part.first),
+        Style(round(size_of(textpage, part.first), 1), bold, part.pitch > 0, turned),
         part.left,
         part.right,
         row,
-        part.spaced,
+        part.spaces,
+        part.pitch,
     )
-
-
-def _bold(textpage: Any, index: int) -> bool:
-    name = ctypes.create_string_buffer(128)
-    _pdfium().FPDFText_GetFontInfo(textpage.raw, index, name, len(name), ctypes.c_int())
-    # By name, since the weight of the standard fonts is given as 0; "semibold" is bold too.
-    return any(word in name.value.lower() for word in (b"bold", b"black", b"heavy"))

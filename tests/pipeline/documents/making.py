@@ -29,6 +29,7 @@ def pdf(
         b"",
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >>",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Courier /Encoding /WinAnsiEncoding >>",
     ]
     kids = []
     for number, page in enumerate(pages):
@@ -47,7 +48,7 @@ def pdf(
         objects.append(b"<< /Length %d >>\nstream\n" % len(drawing) + drawing + b"endstream")
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents %d 0 R "
-            b"/Resources << /Font << /F 3 0 R /B 4 0 R >> >> >>" % len(objects)
+            b"/Resources << /Font << /F 3 0 R /B 4 0 R /M 5 0 R >> >> >>" % len(objects)
         )
         kids.append(len(objects))
     objects[1] = (

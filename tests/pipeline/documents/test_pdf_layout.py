@@ -19,6 +19,11 @@ def show(*texts: Placed, size: float = 10) -> bytes:
     return b"".join(f"BT /F {size} Tf {x} {y} Td ({text}) Tj ET\n".encode() for text, x, y in texts)
 
 
+def typed(*texts: Placed, size: float = 10) -> bytes:
+    """Draw texts in a monospaced type."""
+    return show(*texts, size=size).replace(b"BT /F ", b"BT /M ")
+
+
 def rule(x: float, y: float, to_x: float, to_y: float) -> bytes:
     """Draw a line."""
     return f"{x} {y} m {to_x} {to_y} l S\n".encode()
@@ -199,3 +204,67 @@ def test_a_drawing_of_many_strokes_is_no_table():
     strokes += b"".join(rule(50 + n / 10, 10, 50 + n / 10, 700) for n in range(MOST_RULES + 1))
     assert read(strokes + texts()).startswith("Part Limit|max Note")
     assert read(b"0 0 m 9 9 l S\n" * 50_000 + texts()).startswith("Part Limit|max Note")
+
+
+PROSE = ("Each valve has a limit of its own, so that a bed is safe", "when the sensor is broken.")
+PROGRAM = "```\nfor bed in beds:\n    # dry\n    open(bed)  # 3 bar\n\nstop()\n```"
+
+
+def paragraph(top: float) -> list[Placed]:
+    """Return two lines of prose."""
+    return [(text, 50, top - 13 * row) for row, text in enumerate(PROSE)]
+
+
+def program(top: float, left: float = 50) -> list[Placed]:
+    """Return a program of letters that are 6 points wide."""
+    return [
+        ("for bed in beds:", left, top),
+        ("# dry", left + 24, top - 12),
+        ("open\\(bed\\)", left + 24, top - 24),
+        ("# 3 bar", left + 24 + 66, top - 24),
+        ("stop\\(\\)", left, top - 48),
+    ]
+
+
+@pytest.mark.parametrize("left", [50, 80])
+def test_monospaced_lines_are_a_program_with_its_indents_and_blank_lines(left: int):
+    page = show(*paragraph(700)) + typed(*program(660, left)) + show(*paragraph(580))
+    text = paper.repair(read(page))
+    assert text == f"{' '.join(PROSE)}\n\n{PROGRAM}\n\n{' '.join(PROSE)}"
+
+
+def test_a_program_goes_on_over_the_page():
+    pages = [show(*paragraph(700)) + typed(*program(660)), typed(("go\\(1\\)", 50, 700))]
+    pages[1] += show(*paragraph(660))
+    assert PROGRAM.replace("stop()", "stop()\ngo(1)") in paper.repair(read(*pages))
+
+
+def test_a_monospaced_line_of_a_paragraph_and_a_term_above_its_meaning_are_no_programs():
+    inside = show((PROSE[0], 50, 700)) + typed(("valve open", 50, 687))
+    inside += show(("and closed.", 50, 674))
+    assert "```" not in paper.repair(read(inside + show(*paragraph(600))))
+    term = typed(("# all", 50, 700)) + show(("Water all the beds.", 80, 688), *paragraph(600))
+    assert paper.repair(read(term)).startswith("\\# all Water all the beds.")
+
+
+def test_a_file_that_was_typed_is_prose():
+    page = typed(*paragraph(700), ("Column   of   words", 50, 660))
+    assert paper.repair(read(page)) == f"{' '.join(PROSE)}\n\nColumn of words"
+
+
+def test_monospaced_type_is_told_without_its_name():
+    widths = b" ".join([b"600"] * 224)
+    drawn = making.pdf([[]], drawn=[show(*paragraph(700)) + typed(*program(660))])
+    named = b"/BaseFont /Courier /Encoding /WinAnsiEncoding"
+    nameless = b"/BaseFont /Fernwick /FirstChar 32 /LastChar 255 /Widths [" + widths + b"]"
+    assert named in drawn
+    (record,) = pdf.read(drawn.replace(named, nameless)).records
+    assert "    for bed in beds:\n        # dry\n" in record.text
+
+
+def test_turned_text_is_no_heading():
+    stamp = b"BT /F 20 Tf 0 1 -1 0 30 250 Tm (Stamp 12:3456) Tj ET\n"
+    text = read(stamp + show(("The title", 50, 750), size=16) + show(*paragraph(700)))
+    assert "# The title" in text
+    assert "# Stamp" not in text
+    assert "Stamp 12:3456" in text
