@@ -26,14 +26,16 @@ _PAGE_NUMBER = re.compile(r"^#* ?\d{1,4}\s|\s\d{1,4}$")
 _LEADER = re.compile(r"(?:[.\u2026\u00b7]\s?){6,}\s*(?:\d{1,4}|[ivxlc]{1,7})$", re.IGNORECASE)
 """End of an entry in a table of contents: dots that lead to the number of a page."""
 _NUMBERED = re.compile(r"\bpage\s+\d{1,4}\s*(?:of|/)\s*\d{1,4}\b", re.IGNORECASE)
-_LIST = re.compile(
-    r"(?:[-*+\u2022\u2023\u25aa\u25cf\u25e6\u2043]|\(?(?:\d{1,3}|[a-zA-Z])[.)])\s+\S"
-)
-_BULLET = re.compile(r"^[\u2022\u2023\u25aa\u25cf\u25e6\u2043]\s*")
+_SIGNS = r"\u2022\u2023\u25a0\u25a1\u25aa\u25ab\u25cb\u25cf\u25e6\u2043\uf0a7\uf0b7"
+"""Bullets; the last two are Word's, of its fonts Wingdings and Symbol."""
+_LIST = re.compile(rf"(?:[-*+\u2013{_SIGNS}]|\(?(?:\d{{1,3}}|[a-zA-Z])[.)])\s+\S")
+_BULLET = re.compile(rf"^(?:[{_SIGNS}]\s*|\u2013\s+)")
+_DASH = "\u2013"
+"""Marks the items of a list, and stands inside sentences too, also where a line begins."""
 _HEADING = re.compile(r"#{1,6} ")
 _SECTION = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,4})\s+[A-Z][^.!?:;]{1,79}")
 # The look-behind keeps a long run of letters from being tried at each of its letters.
-_BROKEN = re.compile(r"(?<![^\W\d_])([^\W\d_]+)-\n([^\W\d_]+)([^\s\w-]*)[ ]?")
+_BROKEN = re.compile(r"(?<![^\W_])([^\W_]+)-\n([^\W_]+)((?:-[^\W_]+)*[^\s\w-]*)[ ]?")
 _END = (".", "!", "?", ":", ";")
 _ROW = "| "
 """Begins each line of a table, which the reader has put in its grid."""
@@ -49,6 +51,9 @@ KEPT_HYPHEN = frozenset(
     }
 )
 """First parts that English hyphenation keeps apart; used when the document decides nothing."""
+
+LINKS = frozenset(("a", "and", "by", "for", "in", "of", "on", "or", "the", "to", "up"))
+"""Words inside compounds of three and more parts."""
 
 
 def repair(text: str) -> str:
@@ -154,15 +159,23 @@ def _rejoin_pages(text: str) -> str:
 
 def _dehyphenate(text: str) -> str:
     # A break at the end of a page counts: put both halves on one page first.
-    text = re.sub(r"(?<=[^\W\d_])-\n*\f\n*(?=[^\W\d_])", "-\n", text)
+    text = re.sub(r"(?<=[^\W_])-\n*\f\n*(?=[^\W_])", "-\n", text)
     settled = _BROKEN.sub("\n", text).casefold()
     words = Counter(re.findall(r"[^\W\d_]+", settled))
     compounds = Counter(_COMPOUND.findall(settled))
 
     def join(match: re.Match[str]) -> str:
         first, second = match[1], match[2]
+        if first.isdigit() and second.isdigit():
+            return match[0]
         joined, hyphenated = (first + second).casefold(), f"{first}-{second}".casefold()
-        if words[joined]:
+        chain = match.string[match.start() - 1 : match.start()] == "-"
+        goes_on = match[3].startswith("-")
+        if first[-1].isdigit() or second[0].isdigit():
+            keep = True  # COVID-19, 64-bit: nobody breaks a word beside a digit
+        elif (chain and _is_word(first, words)) or (goes_on and _is_word(second, words)):
+            keep = True
+        elif words[joined]:
             keep = False
         elif compounds[hyphenated]:
             keep = True
@@ -178,6 +191,11 @@ def _dehyphenate(text: str) -> str:
         return f"{first}{'-' * keep}{second}{match[3]}\n"
 
     return _BROKEN.sub(join, text)
+
+
+def _is_word(part: str, words: Counter[str]) -> bool:
+    """Return whether a part of a compound (``state-of-the-art``) is a word, not half of one."""
+    return part.casefold() in LINKS or words[part.casefold()] > 0
 
 
 def _width(lines: list[str]) -> int:
@@ -197,17 +215,23 @@ def _paragraphs(text: str, width: int) -> list[str]:
             out.append(f"{'#' * min(6, number.count('.') + 2)} {lines[0]}")
             continue
         current: list[str] = []
+        dashed = False
         for line in lines:
             # A line of a paragraph may begin with "12." by chance.
             item = _LIST.match(line) and (
                 not current or _LIST.match(current[0]) or current[-1].endswith(_END)
             )
+            if current and line.startswith(_DASH):
+                item = item and (dashed or current[-1].endswith(":"))
             starts = item or _HEADING.match(line)
             ended = current and len(current[-1]) < SHORT_LINE * width and current[-1].endswith(_END)
             if current and (starts or ended or _HEADING.match(current[-1])):
                 out.append(" ".join(current))
                 current = []
-            current.append(_BULLET.sub("- ", line))
+            if not current:
+                dashed = line.startswith(_DASH)
+            inside = current and line.startswith(_DASH)
+            current.append(line if inside else _BULLET.sub("- ", line))
         if current:
             out.append(" ".join(current))
     return _tight_lists(out)

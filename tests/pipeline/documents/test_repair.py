@@ -192,3 +192,34 @@ def test_each_script_keeps_its_signs(text: str, kept: str):
 def test_entries_of_a_printed_table_of_contents_go(dots: str):
     text = f"# Contents\nValves{dots}\n2.1 Pumps{dots}\n\nThe pump runs ... and stops in 7."
     assert paper.repair(text) == "# Contents\n\nThe pump runs ... and stops in 7."
+
+
+@pytest.mark.parametrize(
+    ("broken", "whole"),
+    [
+        ("an up-to-\ndate pump of that date", "an up-to-date pump of that date"),
+        ("out-\nof-order valves", "out-of-order valves"),
+        ("a re-imple-\nmentation of it", "a re-implementation of it"),
+        ("an imple-\nmentation-defined limit", "an implementation-defined limit"),
+        ("the SARS-\n2 wave", "the SARS-2 wave"),
+        ("since pre-\n1990 times", "since pre-1990 times"),
+        ("a 64-\nbit relay", "a 64-bit relay"),
+    ],
+)
+def test_a_hyphen_of_the_word_stays_at_the_end_of_a_line(broken: str, whole: str):
+    assert paper.repair(broken) == whole
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("\u2013 open it\n\u2013 close it", "- open it\n- close it"),
+        ("Do this:\n\u2013 open it\nby hand\n\u2013 close it", None),
+        ("A pump\n\u2013 it is old \u2013 runs", "A pump \u2013 it is old \u2013 runs"),
+        ("\uf0b7 open it\n\uf0b7 close it", "- open it\n- close it"),
+        ("\u25a0 open it\n\u25a0 close it", "- open it\n- close it"),
+    ],
+)
+def test_dashes_and_the_bullets_of_word_mark_items(lines: str, expected: str | None):
+    expected = expected or "Do this:\n\n- open it by hand\n- close it"
+    assert paper.repair(lines + "\n\n" + "word " * 30).rsplit("\n\n", 1)[0] == expected
