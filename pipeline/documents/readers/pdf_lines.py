@@ -8,6 +8,7 @@ from math import sin
 from statistics import median_low
 from typing import Any, NamedTuple
 
+from pipeline.documents.readers.pdf_aligned import with_tables
 from pipeline.documents.readers.pdf_columns import Line, Style, by_column, whole_rows
 from pipeline.documents.readers.pdf_direction import (
     SPACE,
@@ -93,7 +94,7 @@ def lines(page: Any) -> list[Line]:
         found[place] = found[place]._replace(text=markdown(tables[table], cells[table]))
     textpage.close()
     page.close()
-    return whole_rows(by_column(found))
+    return whole_rows(with_tables(by_column(found)))
 
 
 def _unbroken(textpage: Any, text: str) -> str:

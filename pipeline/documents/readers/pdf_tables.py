@@ -15,6 +15,9 @@ for one."""
 SHORTEST = 5.0
 """Points of a rule; the ticks of a diagram and the strokes of a drawn letter are shorter."""
 
+TALLEST_ROW = 0.4
+"""Of the height of the page; the frame of a printed web page is taller beside its sidebar."""
+
 MOST_RULES = 400
 """Of one direction on a page; a page with more of them is a drawing, not a table. The time grows
 with the product of both directions."""
@@ -78,7 +81,12 @@ def grids(page: Any) -> list[Grid]:
     if max(len(level), len(upright)) > MOST_RULES:
         return []
     tables = (_grid(*group) for group in _connected(level, upright))
-    return [table for table in tables if table is not None]
+    highest = TALLEST_ROW * page.get_height()
+    return [
+        table
+        for table in tables
+        if table and all(above - below < highest for above, below in pairwise(table.rows))
+    ]
 
 
 def _strokes(page: Any) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:

@@ -190,7 +190,7 @@ def test_lines_of_a_cell_are_joined_and_a_broken_word_mended():
 
 def test_frames_and_underlines_are_no_tables():
     framed = b"40 480 400 160 re S\n" + rule(50, 595, 200, 595) + rule(50, 575, 200, 575)
-    assert read(framed + texts()) == "Part Limit|max Note\nValve 4.2 bar check\nPump by hand"
+    assert read(framed + texts(CELLS[:2])) == "Part Limit|max Note\nValve 4.2 bar check"
 
 
 def test_tables_pass_the_repair_of_paragraphs_and_page_edges():
@@ -202,8 +202,8 @@ def test_tables_pass_the_repair_of_paragraphs_and_page_edges():
 def test_a_drawing_of_many_strokes_is_no_table():
     strokes = b"".join(rule(50, 10 + number, 500, 10 + number) for number in range(MOST_RULES + 1))
     strokes += b"".join(rule(50 + n / 10, 10, 50 + n / 10, 700) for n in range(MOST_RULES + 1))
-    assert read(strokes + texts()).startswith("Part Limit|max Note")
-    assert read(b"0 0 m 9 9 l S\n" * 50_000 + texts()).startswith("Part Limit|max Note")
+    assert read(strokes + texts(CELLS[:2])).startswith("Part Limit|max Note")
+    assert read(b"0 0 m 9 9 l S\n" * 50_000 + texts(CELLS[:2])).startswith("Part Limit|max Note")
 
 
 PROSE = ("Each valve has a limit of its own, so that a bed is safe", "when the sensor is broken.")
@@ -268,3 +268,52 @@ def test_turned_text_is_no_heading():
     assert "# The title" in text
     assert "# Stamp" not in text
     assert "Stamp 12:3456" in text
+
+
+ALIGNED = [
+    ["Type", "Flow", "Limit"],
+    ["V1", "10 l", "3 bar"],
+    ["V2", "", "4 bar"],
+    ["V3", "9 l", "-"],
+]
+
+
+def placed(rows: Sequence[Sequence[str]], step: float = 90, top: float = 700) -> bytes:
+    """Draw cells below each other, row by row."""
+    return show(
+        *(
+            (text, 50 + step * column, top - 15 * row)
+            for row, cells in enumerate(rows)
+            for column, text in enumerate(cells)
+            if text
+        )
+    )
+
+
+def test_cells_below_each_other_are_a_table_without_rules_and_empty_ones_keep_their_place():
+    text = paper.repair(read(placed(ALIGNED) + show(*paragraph(600))))
+    assert text == (
+        "| Type | Flow | Limit |\n| --- | --- | --- |\n| V1 | 10 l | 3 bar |\n"
+        f"| V2 |  | 4 bar |\n| V3 | 9 l | - |\n\n{' '.join(PROSE)}"
+    )
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["1", "The pump", "3"], ["1.1", "Its seal", "7"], ["2", "The valve", "12"]],
+        [["a)", "open", "b)", "shut"], ["c)", "on", "d)", "off"], ["e)", "up", "f)", "down"]],
+        [["Type", "Flow", "Limit"], ["V1", "10 l", "3 bar"]],
+        [sentences(1)[:3], sentences(2)[:3], sentences(3)[:3]],
+    ],
+    ids=["contents", "list", "two rows", "prose"],
+)
+def test_contents_lists_and_prose_in_columns_are_no_tables(rows: Sequence[Sequence[str]]):
+    assert "|" not in read(placed(rows, step=185 if len(rows[0][0]) > 9 else 90))
+
+
+def test_the_frame_of_a_page_with_a_sidebar_is_no_table():
+    frame = rule(40, 760, 550, 760) + rule(40, 700, 550, 700) + rule(150, 760, 150, 60)
+    page = frame + show(("Home", 50, 680), ("Install", 50, 660))
+    page += show(*((text, 160, 680 - 20 * row) for row, text in enumerate(PROSE)))
+    assert "|" not in read(page)
