@@ -12,6 +12,9 @@ LEAST_COLUMNS = 3
 
 LEAST_ROWS = 3
 
+MOST_ROWS = 80
+"""A page has fewer; the time grows with their square."""
+
 FILLED = 0.6
 """Share of the cells of a table that have text."""
 
@@ -33,7 +36,7 @@ def with_tables(parts: Sequence[Line]) -> list[Line]:
     number = 0
     while number < len(rows):
         table: list[list[Line]] = []
-        for row in rows[number:]:
+        for row in rows[number : number + MOST_ROWS]:
             if not _follows(table, row) or not _bands([*table, row]):
                 break
             table.append(row)

@@ -9,6 +9,7 @@ from statistics import median_low
 from typing import Any, NamedTuple
 
 from pipeline.documents.readers.pdf_aligned import with_tables
+from pipeline.documents.readers.pdf_bullets import bullets, with_bullets
 from pipeline.documents.readers.pdf_columns import Line, Style, by_column, whole_rows
 from pipeline.documents.readers.pdf_direction import (
     SPACE,
@@ -92,9 +93,10 @@ def lines(page: Any) -> list[Line]:
         start += len(line) + (0 if line.endswith(BROKEN) else 1)
     for table, place in places.items():
         found[place] = found[place]._replace(text=markdown(tables[table], cells[table]))
+    marks = bullets(page)
     textpage.close()
     page.close()
-    return whole_rows(with_tables(by_column(found)))
+    return with_bullets(whole_rows(with_tables(by_column(found))), marks)
 
 
 def _unbroken(textpage: Any, text: str) -> str:

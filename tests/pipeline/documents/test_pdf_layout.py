@@ -317,3 +317,11 @@ def test_the_frame_of_a_page_with_a_sidebar_is_no_table():
     page = frame + show(("Home", 50, 680), ("Install", 50, 660))
     page += show(*((text, 160, 680 - 20 * row) for row, text in enumerate(PROSE)))
     assert "|" not in read(page)
+
+
+def test_drawn_bullets_mark_items_and_other_small_drawings_do_not():
+    dots = b"".join(f"60 {702 - 13 * row} 3 3 re f\n".encode() for row in range(2))
+    items = show(("open it", 70, 700), ("close it", 70, 687), *paragraph(650))
+    assert paper.repair(read(dots + items)) == f"- open it\n- close it\n\n{' '.join(PROSE)}"
+    far = b"20 702 3 3 re f\n60 690 3 1 re f\n300 702 3 3 re f\n"
+    assert "- " not in paper.repair(read(far + items))
