@@ -49,9 +49,12 @@ class Duplicates(NamedTuple):
     survivor: NDArray[np.int64]
     """The row that stays for it: itself when it is kept; -1 in a cluster above the limit."""
     similarity: NDArray[np.float64]
-    """Jaccard similarity with the survivor; below the threshold when only others link the two."""
+    """Jaccard similarity with the survivor; below the threshold when only others link the two. Of
+    a contained text the share of its words that the survivor has."""
     exact: NDArray[np.bool_]
     """Whether it is a copy of a better row: equal but for case and white space."""
+    contained: NDArray[np.bool_]
+    """Whether it goes for a longer text that holds it."""
     nearest: NDArray[np.int64]
     """The most similar row of another cluster that was compared with it, -1: none close."""
     nearest_similarity: NDArray[np.float64]
@@ -63,6 +66,7 @@ def all_distinct(rows: int) -> Duplicates:
         survivor=np.arange(rows),
         similarity=np.ones(rows),
         exact=np.zeros(rows, dtype=bool),
+        contained=np.zeros(rows, dtype=bool),
         nearest=np.full(rows, -1),
         nearest_similarity=np.zeros(rows),
     )

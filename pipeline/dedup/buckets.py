@@ -14,22 +14,28 @@ def row_mask(rows: int) -> np.uint64:
     return np.uint64((1 << max(1, rows.bit_length())) - 1)
 
 
-def entries(keys: NDArray[np.uint64], first_row: int, mask: np.uint64) -> NDArray[np.uint64]:
-    """Return an integer for each band of each text: the first bits of its key, then its row.
+def entries(
+    keys: NDArray[np.uint64], rows: NDArray[np.int64], mask: np.uint64
+) -> NDArray[np.uint64]:
+    """Return an integer for each key: its first bits, then the row of its text.
 
     Equal keys lie side by side once they are sorted. A key that is cut off at 44 bits joins some
     ten pairs of a million texts by chance, which the comparison that follows parts again.
 
+    Args:
+        keys: of any shape.
+        rows: of that shape, or broadcast to it.
+        mask: of :func:`row_mask`.
+
     Returns:
         As many as ``keys`` has, in its order.
     """
-    rows = np.arange(first_row, first_row + len(keys), dtype=np.uint64)
-    made: NDArray[np.uint64] = ((keys & ~mask) | rows[:, None]).ravel()
+    made: NDArray[np.uint64] = ((keys & ~mask) | rows.astype(np.uint64)).ravel()
     return made
 
 
 class Buckets:
-    """Band keys of texts, parted by their first bits."""
+    """Keys of texts, parted by their first bits."""
 
     def __init__(self, rows: int, partitions: int, folder: Path | None = None) -> None:
         """Make room for the keys of a number of rows.
@@ -48,9 +54,9 @@ class Buckets:
         """Return the number of partitions."""
         return len(self._parts)
 
-    def add(self, keys: NDArray[np.uint64], first_row: int) -> None:
-        """Add the band keys (texts x bands) of texts from a row on."""
-        new = entries(keys, first_row, self._row_mask)
+    def add(self, keys: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
+        """Add keys of texts, as :func:`entries` takes them."""
+        new = entries(keys, rows, self._row_mask)
         if self._bits == 0:
             self._put(0, new)
             return
@@ -87,9 +93,21 @@ class Buckets:
 
 
 def shared_keys(
-    keys: NDArray[np.uint64], entries: NDArray[np.uint64], mask: np.uint64
+    keys: NDArray[np.uint64],
+    rows: NDArray[np.int64],
+    entries: NDArray[np.uint64],
+    mask: np.uint64,
+    most: int | None = None,
 ) -> NDArray[np.int64]:
-    """Return pairs (n x 2) of a row of ``keys`` and a row of an index that share a band."""
+    """Return pairs (n x 2) of a row and a row of an index for each key that both have.
+
+    Args:
+        keys: of any shape.
+        rows: of that shape, or broadcast to it.
+        entries: those of the index, sorted.
+        mask: leaves the row of an entry.
+        most: rows of the index that may have one key; of more, none counts.
+    """
     if len(entries) == 0:
         return np.empty((0, 2), dtype=np.int64)
     keys_of_rows = (keys & ~mask).ravel()
@@ -101,10 +119,13 @@ def shared_keys(
     # Each row is smaller than the mask: behind all of a key's entries.
     begin, end = first[hits], np.searchsorted(entries, wanted[hits] | mask)
     counts = end - begin
+    if most is not None:
+        rare = counts <= most
+        hits, begin, counts = hits[rare], begin[rare], counts[rare]
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     places = np.repeat(begin, counts) + within
-    rows = np.repeat(order[hits] // keys.shape[1], counts)
-    found: NDArray[np.int64] = np.stack([rows, (entries[places] & mask).astype(np.int64)], axis=1)
+    own = np.repeat(np.broadcast_to(rows, keys.shape).ravel()[order[hits]], counts)
+    found: NDArray[np.int64] = np.stack([own, (entries[places] & mask).astype(np.int64)], axis=1)
     return found
 
 

@@ -41,7 +41,9 @@ def deduplicate(
     """Keep one document of every cluster of duplicates.
 
     Documents that share a MinHash bucket are compared by the true Jaccard similarity of their
-    word n-grams, and clusters grow along edges of at least ``settings.threshold`` only.
+    word n-grams, and clusters grow along edges of at least ``settings.threshold`` only. A
+    survivor goes for a longer one that holds ``settings.containment`` of its words. Documents
+    whose numbers differ by more than their words are no duplicates.
     The survivor is of the most preferred source, then the longest, then of the smallest ``doc_id``.
 
     Args:
@@ -58,9 +60,10 @@ def deduplicate(
         cluster as ``related_id``: ``exact_duplicate`` (value and threshold 1: equal to a text
         that was kept or itself is a near duplicate of the survivor) and ``near_duplicate``
         (value: Jaccard similarity with the survivor; below the threshold where the two are
-        linked through others only). The table ``near_misses`` has the most similar pair of
+        linked through others only) and ``contained`` (value: share of its words that the longer
+        document holds). The table ``near_misses`` has the most similar pair of
         each two clusters that are nearly one, as far as they were compared now. Metrics:
-        ``compared`` (not accepted before), ``exact``, ``near``, ``near_misses``,
+        ``compared`` (not accepted before), ``exact``, ``contained``, ``near``, ``near_misses``,
         ``largest_cluster``.
 
     Raises:
@@ -96,7 +99,8 @@ def deduplicate(
     )
     names = pl.Series("cluster_id", map(short_id, kept["source"]), dtype=pl.String)
     kept = kept.with_columns(names).select(UniqueDocuments.columns())
-    exact = (dropped["reason"] == "exact_duplicate").sum()
+    exact = int((dropped["reason"] == "exact_duplicate").sum())
+    contained = int((dropped["reason"] == "contained").sum())
     return Outcome(
         cast("DataFrame[UniqueDocuments]", kept),
         ledger(dropped),
@@ -104,7 +108,8 @@ def deduplicate(
         metrics={
             "compared": float(rows.height),
             "exact": float(exact),
-            "near": float(dropped.height - exact),
+            "contained": float(contained),
+            "near": float(dropped.height - exact - contained),
             "near_misses": float(near_misses.height),
             "largest_cluster": float(cast("int", kept["cluster_size"].max() or 0)),
         },
@@ -118,12 +123,21 @@ def _dropped(
     """Return the rows that do not stay as rows of the ledger."""
     gone = np.flatnonzero(found.survivor != np.arange(rows.height))
     copied = pl.Series(found.exact[gone], dtype=pl.Boolean)
+    contained = pl.Series(found.contained[gone], dtype=pl.Boolean)
     return rows[gone].select(
         id="doc_id",
-        reason=pl.when(copied).then(pl.lit("exact_duplicate")).otherwise(pl.lit("near_duplicate")),
+        reason=pl.when(copied)
+        .then(pl.lit("exact_duplicate"))
+        .when(contained)
+        .then(pl.lit("contained"))
+        .otherwise(pl.lit("near_duplicate")),
         excerpt=pl.concat_str("source", pl.lit(": "), pl.col("text").str.head(EXCERPT)),
         value=pl.when(copied).then(1.0).otherwise(pl.Series(found.similarity[gone])),
-        threshold=pl.when(copied).then(1.0).otherwise(settings.threshold),
+        threshold=pl.when(copied)
+        .then(1.0)
+        .when(contained)
+        .then(settings.containment)
+        .otherwise(settings.threshold),
         related_id=ids(found.survivor[gone]),
     )
 

@@ -5,7 +5,7 @@ documents and their texts, both read by mapping the files into memory, so that o
 nothing and only what is looked up is read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,17 @@ from numpy.typing import NDArray
 from pipeline.dedup.buckets import entries, row_mask, shared_keys
 from pipeline.dedup.runners import Runner, threads
 from pipeline.dedup.search import signed_slices
+from pipeline.dedup.sharing import MOST
 from pipeline.settings import DedupSettings
 
 ENTRIES = "entries.npy"
 """uint64, sorted: one a document and band, the first bits of its key and behind them the row."""
+
+SAMPLE = "sample.npy"
+"""uint64, sorted, distinct: the same of sampled shingles (:mod:`pipeline.dedup.sharing`)."""
+
+SIZES = "sizes.npy"
+"""int64: entries of each row in the sample."""
 
 IDS = "ids.npy"
 """uint64, sorted: the ``doc_id`` of each row, whose 16 hexadecimal digits are 64 bits."""
@@ -27,7 +34,7 @@ IDS = "ids.npy"
 TEXTS = "texts.arrow"
 """Arrow file with the column ``text``, uncompressed so that it can be mapped."""
 
-FILES = (ENTRIES, IDS, TEXTS)
+FILES = (ENTRIES, SAMPLE, SIZES, IDS, TEXTS)
 
 BATCH_ROWS = 1 << 12
 """Rows of a record batch of the Arrow file, the last one's aside."""
@@ -44,12 +51,15 @@ class Segment:
             ValueError: the same.
         """
         self.entries: NDArray[np.uint64] = np.load(folder / ENTRIES, mmap_mode="r")
+        self.sample: NDArray[np.uint64] = np.load(folder / SAMPLE, mmap_mode="r")
+        self.sizes: NDArray[np.int64] = np.load(folder / SIZES, mmap_mode="r")
         self.ids: NDArray[np.uint64] = np.load(folder / IDS, mmap_mode="r")
         self._texts = pa.ipc.open_file(pa.memory_map(str(folder / TEXTS)))
 
     def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return pairs (n x 2) of a row of ``keys`` and a document that share a band."""
-        return shared_keys(keys, self.entries, row_mask(len(self.ids)))
+        own = np.arange(len(keys))[:, None]
+        return shared_keys(keys, own, self.entries, row_mask(len(self.ids)))
 
     def texts(self, rows: NDArray[np.int64]) -> pl.Series:
         """Return the texts of documents, whose rows ascend."""
@@ -102,10 +112,27 @@ class Index:
 
     def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return pairs (n x 2) of a row of ``keys`` and a document that share a band."""
-        found = [np.empty((0, 2), dtype=np.int64)]
-        for segment, first in zip(self._segments, self._bounds, strict=False):
-            found.append(segment.links(keys) + np.array([0, first]))
-        pairs = np.concatenate(found)
+        return self._present(segment.links(keys) for segment in self._segments)
+
+    def shared(self, sample: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return pairs of a row and a document for each shingle of a sample that both have."""
+        return self._present(
+            shared_keys(sample, rows, segment.sample, row_mask(len(segment.ids)), MOST)
+            for segment in self._segments
+        )
+
+    def sizes(self) -> NDArray[np.int64]:
+        """Return how many sampled shingles each document has."""
+        parts = [segment.sizes for segment in self._segments]
+        sizes: NDArray[np.int64] = np.concatenate([np.empty(0, dtype=np.int64), *parts])
+        return sizes
+
+    def _present(self, found: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
+        """Return pairs with a document of each segment as pairs with one of all that count."""
+        parts = [
+            pairs + np.array([0, first]) for pairs, first in zip(found, self._bounds, strict=False)
+        ]
+        pairs: NDArray[np.int64] = np.concatenate([np.empty((0, 2), dtype=np.int64), *parts])
         return pairs if self._absent is None else pairs[~self._absent[pairs[:, 1]]]
 
     def texts(self, rows: NDArray[np.int64]) -> pl.Series:
@@ -132,11 +159,18 @@ def write_segment(
 ) -> None:
     """Write the files of a segment into an empty folder; columns ``doc_id`` and ``text``."""
     documents = documents.sort("doc_id")
-    parts = [
-        entries(signed.keys, begin, row_mask(documents.height))
-        for begin, _, signed in signed_slices(documents["text"], settings, runner)
-    ]
-    np.save(folder / ENTRIES, np.sort(np.concatenate([np.empty(0, np.uint64), *parts])))
+    mask = row_mask(documents.height)
+    parts: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
+    samples = parts.copy()
+    for begin, end, signed in signed_slices(documents["text"], settings, runner):
+        rows = np.arange(begin, end)
+        parts.append(entries(signed.keys, rows[:, None], mask))
+        samples.append(entries(signed.sample, np.repeat(rows, signed.sizes), mask))
+    sample = np.unique(np.concatenate(samples))
+    np.save(folder / ENTRIES, np.sort(np.concatenate(parts)))
+    np.save(folder / SAMPLE, sample)
+    of = (sample & mask).astype(np.int64)
+    np.save(folder / SIZES, np.bincount(of, minlength=documents.height))
     np.save(folder / IDS, as_numbers(documents["doc_id"]))
     schema = pa.schema([("text", pa.large_string())])
     with (

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.dedup.arrays import Duplicates, Hashing, Limits, all_distinct, utf8
+from pipeline.dedup.facts import fact_hashes, no_facts
 from pipeline.dedup.folding import copy_folding, word_folding
 from pipeline.settings import DedupSettings
 
@@ -30,6 +31,10 @@ class Signed(NamedTuple):
     """One key a text: equal for texts with equal signatures."""
     keys: NDArray[np.uint64]
     """Texts x bands: texts that share a key are worth comparing."""
+    sample: NDArray[np.uint64]
+    """Sampled shingles, text by text."""
+    sizes: NDArray[np.int64]
+    """How many of them each text has, repetitions included."""
 
 
 def bands(num_perm: int, knee: float) -> tuple[int, int]:
@@ -71,8 +76,9 @@ def sign_slice(texts: pl.Series, settings: DedupSettings) -> Signed:
     count, rows = bands(settings.num_perm, settings.candidate_threshold)
     whole = np.empty(len(texts), dtype=np.uint64)
     keys = np.empty((len(texts), count), dtype=np.uint64)
-    sign_texts(utf8(texts), _hashing(settings), rows, whole, keys)
-    return Signed(whole, keys)
+    ends = np.empty(len(texts), dtype=np.int64)
+    sample = sign_texts(utf8(texts), _hashing(settings), rows, whole, keys, ends)
+    return Signed(whole, keys, sample, np.diff(ends, prepend=0))
 
 
 def key_slice(texts: pl.Series) -> NDArray[np.uint64]:
@@ -102,10 +108,29 @@ def verify_slice(
     """
     from pipeline.dedup.verifying import verify
 
+    facts = fact_hashes(texts) if settings.numbers_are_facts else no_facts(len(texts))
     limits = Limits(settings.threshold, agreeing(settings), settings.threshold - NEAR, limit)
     result = all_distinct(len(texts))
-    verify(utf8(texts), components, order, _hashing(settings), limits, result)
+    verify(utf8(texts), facts, components, order, _hashing(settings), limits, result)
     return result
+
+
+def contained_slice(texts: pl.Series, settings: DedupSettings) -> NDArray[np.float64]:
+    """Return by how much the other text of its pair covers each.
+
+    Args:
+        texts: pairs, one behind the other.
+        settings: shingles, and whether numbers are facts.
+
+    Returns:
+        Pairs x 2, a share of words; 0 where facts are missing that lost words do not explain.
+    """
+    from pipeline.dedup.verifying import cover
+
+    facts = fact_hashes(texts) if settings.numbers_are_facts else no_facts(len(texts))
+    shares = np.empty(len(texts))
+    cover(utf8(texts), facts, _hashing(settings), shares)
+    return shares.reshape(-1, 2)
 
 
 def agreeing(settings: DedupSettings) -> int:

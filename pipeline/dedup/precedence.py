@@ -24,6 +24,11 @@ def survival_order(rows: pl.DataFrame, preferred: Sequence[str]) -> NDArray[np.i
     return order
 
 
+def preference(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what places of the order of survival say of the source alone."""
+    return (order - 1) // LONGEST
+
+
 def _place(source: str, preferred: Sequence[str]) -> int:
     """Return the first glob that a source matches; beyond the last when there is none."""
     places = (place for place, glob in enumerate(preferred) if fnmatchcase(source, glob))

@@ -13,8 +13,17 @@ from numpy.typing import NDArray
 from pipeline.core.progress import advance
 from pipeline.dedup.arrays import Duplicates, all_distinct, gather
 from pipeline.dedup.buckets import Buckets, components, links
-from pipeline.dedup.minhash import Signed, bands, key_slice, sign_slice, verify_slice
+from pipeline.dedup.minhash import (
+    Signed,
+    bands,
+    contained_slice,
+    key_slice,
+    sign_slice,
+    verify_slice,
+)
+from pipeline.dedup.precedence import preference
 from pipeline.dedup.runners import Runner, threads
+from pipeline.dedup.sharing import SAMPLED, Samples
 from pipeline.settings import DedupSettings
 
 SLICE_BYTES = 2 * 2**20
@@ -22,6 +31,10 @@ SLICE_BYTES = 2 * 2**20
 
 SLICE_ROWS = 1 << 16
 """Texts of one call at most."""
+
+CANDIDATE = 0.45
+"""Share of a sample from which two texts are compared. A copy with a word in twenty changed has
+0.77 of the shingles, and a sample of seven at least half of that but for one in 200."""
 
 FIRST = np.iinfo(np.int64).min
 """Place of accepted texts in the order of survival."""
@@ -42,6 +55,14 @@ class Accepted(Protocol):
 
     def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return pairs (n x 2) of a row of ``keys`` (texts x bands) and one of theirs."""
+        ...
+
+    def shared(self, sample: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return pairs of a row and one of theirs for each shingle of a sample that both have."""
+        ...
+
+    def sizes(self) -> NDArray[np.int64]:
+        """Return how many sampled shingles each has."""
         ...
 
     def texts(self, rows: NDArray[np.int64]) -> pl.Series:
@@ -71,7 +92,8 @@ def find_duplicates(
 
     Signatures of all texts are sorted by bands; texts that a chain of shared buckets connects
     are compared by their true similarity, and clusters grow along pairs that reach the
-    threshold. The result depends neither on the runner nor on the memory.
+    threshold. Of those that stay, one goes for a longer one that holds nearly all of its words.
+    The result depends neither on the runner nor on the memory.
 
     Args:
         texts: strings.
@@ -90,26 +112,63 @@ def find_duplicates(
     """
     rows = len(texts)
     with ExitStack() as stack:
-        buckets = _buckets(rows, settings, scratch, stack)
+        count, _ = bands(settings.num_perm, settings.candidate_threshold)
+        buckets = _buckets(rows, rows * count, settings, scratch, stack)
+        samples = Samples(_buckets(rows, _sampled(texts), settings, scratch, stack), rows, accepted)
         linked: list[NDArray[np.int64]] = []
         signatures = np.empty(rows, dtype=np.uint64)
         for begin, end, signed in signed_slices(texts, settings, runner):
+            own = np.arange(begin, end)
             signatures[begin:end] = signed.whole
-            buckets.add(signed.keys, begin)
+            buckets.add(signed.keys, own[:, None])
+            if settings.containment:
+                samples.add(signed.sample, np.repeat(own, signed.sizes))
             if accepted is not None:
                 linked.append(accepted.links(signed.keys) + np.array([begin, rows]))
         linked += runner(links, buckets.parts())
-    original = _originals(texts, signatures, order, runner)
+        original = _originals(texts, signatures, order, runner)
+        pairs = np.concatenate([np.empty((0, 2), dtype=np.int64), *linked])
+        corpus = _Corpus(texts, order, accepted)
+        result = _similar(corpus, pairs, original, limit, settings, runner)
+        if settings.containment:
+            _drop_contained(corpus, samples, result, settings, runner)
+    return result
+
+
+class _Corpus(NamedTuple):
+    """Texts, and behind them those that were accepted before."""
+
+    own: pl.Series
+    order: NDArray[np.int64]
+    accepted: Accepted | None
+
+    def texts(self, rows: NDArray[np.int64]) -> pl.Series:
+        return gather(self.own, None if self.accepted is None else self.accepted.texts, rows)
+
+    def ranks(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the place of rows in the order of survival."""
+        ranks: NDArray[np.int64] = np.append(self.order, FIRST)[np.minimum(rows, len(self.own))]
+        return ranks
+
+
+def _similar(
+    corpus: _Corpus,
+    pairs: NDArray[np.int64],
+    original: NDArray[np.int64],
+    limit: int,
+    settings: DedupSettings,
+    runner: Runner,
+) -> Duplicates:
+    """Return the clusters of similar texts among pairs that share a bucket."""
+    rows = len(corpus.own)
     # Copies share all buckets: the best of them stands for all.
-    names = np.arange(rows + (0 if accepted is None else len(accepted)))
+    names = np.arange(rows + (0 if corpus.accepted is None else len(corpus.accepted)))
     names[:rows] = original
-    pairs = names[np.concatenate([np.empty((0, 2), dtype=np.int64), *linked])]
+    pairs = names[pairs]
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     result = all_distinct(rows)
     members, begins = components(pairs, len(names))
-    before = None if accepted is None else accepted.texts
-    ranks = np.append(order, FIRST)[np.minimum(members, rows)]
-    candidates = _Candidates(members, begins, gather(texts, before, members), ranks)
+    candidates = _Candidates(members, begins, corpus.texts(members), corpus.ranks(members))
     for members, verified in _verified(candidates, limit, settings, runner):
         own = members < rows  # an accepted text is no row of the result
         new = members[own]
@@ -126,6 +185,56 @@ def find_duplicates(
     return result
 
 
+def _drop_contained(
+    corpus: _Corpus,
+    samples: Samples,
+    result: Duplicates,
+    settings: DedupSettings,
+    runner: Runner,
+) -> None:
+    """Let each text that stays go for one that holds it.
+
+    Of two that hold each other the one goes that survives later. The other goes too when it
+    alone is held (marks make it longer), but for accepted texts and those of a preferred source.
+    """
+    rows = len(corpus.own)
+    pairs = samples.pairs(result.survivor == np.arange(rows), CANDIDATE, runner)
+    ranks = corpus.ranks(pairs)
+    turned = (ranks[:, 0] < ranks[:, 1]) | (
+        (ranks[:, 0] == ranks[:, 1]) & (pairs[:, 0] < pairs[:, 1])
+    )
+    pairs = np.where(turned[:, None], pairs[:, ::-1], pairs)  # the later one first
+    texts = corpus.texts(pairs.ravel())
+    ends = np.cumsum(texts.str.len_bytes().to_numpy(), dtype=np.int64)[1::2]
+    calls = ((texts[2 * begin : 2 * end], settings) for begin, end in _ranges(ends))
+    shares = np.concatenate([np.empty((0, 2)), *runner(contained_slice, calls)])
+    equals = np.equal(*preference(corpus.ranks(pairs)).T)
+    held = shares >= settings.containment
+    turned = ~held[:, 0] & held[:, 1] & equals
+    pairs = np.where(turned[:, None], pairs[:, ::-1], pairs)
+    share = np.where(turned, shares[:, 1], shares[:, 0])
+    due = np.flatnonzero(held[:, 0] | turned)
+    survivor = np.arange(rows + (0 if corpus.accepted is None else len(corpus.accepted)))
+    for place in due[np.lexsort((pairs[due, 1], pairs[due, 0], -share[due]))]:
+        gone, holder = pairs[place]
+        while survivor[holder] != holder:
+            holder = survivor[holder]
+        if survivor[gone] == gone and holder != gone:
+            survivor[gone] = holder
+            result.contained[gone] = True
+            result.similarity[gone] = share[place]
+    for row in np.flatnonzero(result.survivor != survivor[result.survivor]):
+        holder = result.survivor[row]
+        while survivor[holder] != holder:
+            holder = survivor[holder]
+        result.survivor[row] = holder
+
+
+def _sampled(texts: pl.Series) -> int:
+    """Return about how many shingles the sample of texts has: a word is six bytes."""
+    return int(texts.str.len_bytes().sum()) // (6 * SAMPLED)
+
+
 def signed_slices(
     texts: pl.Series, settings: DedupSettings, runner: Runner
 ) -> Iterator[tuple[int, int, Signed]]:
@@ -137,10 +246,11 @@ def signed_slices(
         advance(end, len(texts), "documents")
 
 
-def _buckets(rows: int, settings: DedupSettings, scratch: Path | None, stack: ExitStack) -> Buckets:
+def _buckets(
+    rows: int, count: int, settings: DedupSettings, scratch: Path | None, stack: ExitStack
+) -> Buckets:
     """Return buckets in memory when they fit in, else in files of as many parts as they need."""
-    count, _ = bands(settings.num_perm, settings.candidate_threshold)
-    need = rows * count * np.dtype(np.uint64).itemsize
+    need = count * np.dtype(np.uint64).itemsize
     memory = settings.memory_megabytes * 2**20
     # In memory each part is read once and let go: the whole, and the copies of one part.
     if 2 * need <= memory:

@@ -16,12 +16,17 @@ from pipeline.dedup.kernel import (
     ngram_hashes,
     room,
 )
+from pipeline.dedup.sharing import SAMPLED
 
 _32 = np.uint64(32)
+_SAMPLE = np.uint64(SAMPLED - 1)
+"""The lowest bits of a hash, 0 in the sample; its first bits part the buckets."""
 
 
 @compiled
-def sign_texts(texts: Texts, hashing: Hashing, rows: int, whole: Array, keys: Array) -> None:
+def sign_texts(
+    texts: Texts, hashing: Hashing, rows: int, whole: Array, keys: Array, ends: Array
+) -> Array:
     """Write what the signature of each text says: one key of the whole, one of each band.
 
     Args:
@@ -30,13 +35,29 @@ def sign_texts(texts: Texts, hashing: Hashing, rows: int, whole: Array, keys: Ar
         rows: places of a signature in a band.
         whole: uint64, one place a text, written.
         keys: uint64, texts x bands, written.
+        ends: int64, where the sample of each text ends, written.
+
+    Returns:
+        uint64, the shingles of the sample (:mod:`pipeline.dedup.sharing`), text by text.
     """
     scratch = np.empty(1, dtype=np.uint64)
     signature = np.empty(len(hashing.factors), dtype=np.uint32)
+    sample = np.empty(1024, dtype=np.uint64)
+    filled = 0
     for text in range(len(texts.offsets) - 1):
         count, scratch = shingles(texts, text, hashing, scratch)
         sign(scratch[:count], hashing.factors, hashing.summands, signature)
         whole[text] = band_keys(signature, rows, keys[text])
+        if filled + count > len(sample):
+            grown = np.empty(2 * (filled + count), dtype=np.uint64)
+            grown[:filled] = sample[:filled]
+            sample = grown
+        for place in range(count):
+            value = mix(scratch[place])
+            sample[filled] = value
+            filled += (value & _SAMPLE) == 0
+        ends[text] = filled
+    return sample[:filled]
 
 
 @compiled

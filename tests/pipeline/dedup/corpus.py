@@ -23,7 +23,7 @@ def prose(seed: int, length: int = 120) -> str:
 def edited(text: str, changes: int, seed: int = 0) -> str:
     words = text.split()
     for place in random.Random(seed).sample(range(len(words)), changes):
-        words[place] = f"changed{place}x"
+        words[place] = "changed" + "abcdefghij"[place % 10] * (1 + place // 10)
     return " ".join(words)
 
 

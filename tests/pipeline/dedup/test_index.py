@@ -116,13 +116,14 @@ def test_without_new_documents_all_stay(tmp_path: Path):
 
 
 def test_a_new_document_between_two_accepted_ones_joins_neither_of_them(tmp_path: Path):
+    alike = DedupSettings(containment=0)
     first = prose(9, 200)
     middle = edited(first, 3, seed=1)
     last = edited(middle, 3, seed=2)
     old = corpus({"first.md": first, "last.md": last})
-    assert deduplicate(old, DEFAULT).kept.height == 2
+    assert deduplicate(old, alike).kept.height == 2
     everything = corpus({"first.md": first, "last.md": last, "middle.md": middle})
-    outcome = deduplicate(everything, DEFAULT, accepted=indexed(tmp_path, old))
+    outcome = deduplicate(everything, alike, accepted=indexed(tmp_path, old))
     assert set(outcome.kept["source"]) == {"first.md", "last.md"}
     assert outcome.reasons == {"near_duplicate": 1}
 

@@ -1,0 +1,87 @@
+"""Number facts: the numbers, signs and operators that tell one page from another like it.
+
+Shingles read every number as one word, so that a copy with another date or page number is still
+a copy. Pages of a template (error codes, price lists, releases) have the same shingles and say
+different things; their facts are compared apart. A *copy with edits* loses facts as it loses
+words; a *sibling* loses them although its words stay.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+_DATES = (
+    r"(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?",
+    r"\d\d?[-/.]\d\d?[-/.](?:19|20)\d\d",
+    r"\d\d?[^\s\d]{0,2}[ \t](?:\p{L}{2,3}[ \t])?\p{L}+[.,]{0,2}[ \t](?:de[ \t])?(?:19|20)\d\d",
+    r"[ \t]\d\d?(?:st|nd|rd|th)?,[ \t](?:19|20)\d\d",
+    r"(?:19|20)\d\d ?[年년] ?\d\d? ?[月월] ?\d\d? ?[日일]",
+)
+"""A full date by its shape: 2020-10-03, 3.10.2020, 3 October 2020, October 3, 2020, or kanji."""
+
+_TIME = r"(?:(?:,?[ \t]+(?:at[ \t]+)?|T)\d\d?:\d\d(?::\d\d(?:\.\d+)?)?)?"
+"""The rest of a time stamp."""
+
+_PAGE_NAMES = "[Pp]age|Seite|[Pp][aá]gina|[Ss]ide|[Ss]ida|[Ss]trona|[Сс]траница"  # noqa: RUF001
+
+_PAGE = rf"(?:{_PAGE_NAMES})[ \t]\d+(?:[ \t]?(?:of|von|de|di|z|из|/)[ \t]?\d+)?"
+
+_MARKS = r"(?m:^[ \t]*(?:>[> \t]*|[-=+:|*_~# \t]+$|\d{1,3}[.)][ \t]))"
+"""Quote marks, rules of Markdown and plain tables, numbers of list items."""
+
+_TAG = r"</?[A-Za-z][^<>\n]{0,200}>"
+"""Of HTML, or an address in Markdown."""
+
+STAMPS = "|".join((*(date + _TIME for date in _DATES), _PAGE, _MARKS, _TAG))
+"""What carries digits and signs and is no fact: when and on which page a text was printed, and the
+marks of its layout."""
+
+_DECIMALS = r"(?:[.,:]\p{Nd}[\p{L}\p{Nd}]*)*"
+
+_NUMBER = r"[\p{L}_]*\p{Nd}[\p{L}\p{Nd}_]*" + _DECIMALS
+"""A word with a digit: 4.2.1, A17, 10:30."""
+
+FACTS = "|".join(
+    (
+        r"(?:^|[\s(\[|,:=`*\"'])[-+\x{2212}±]\p{Nd}[\p{L}\p{Nd}_]*" + _DECIMALS,
+        _NUMBER,
+        r"\p{L}[\p{L}\p{Nd}]*(?:\+\+|#)",
+        r"[-+*/%&|^!:]?[<>=]+|[≤≥≠\x{D7}÷]|&&|[ \t]\+[ \t]",
+    )
+)
+"""Numbers with their sign, names such as C++ and C#, and operators."""
+
+UNEXPLAINED = 0.01
+"""Chance below which the words that differ do not explain how many facts do."""
+
+
+class Facts(NamedTuple):
+    """The facts of texts as hashes."""
+
+    values: NDArray[np.uint64]
+    """Sorted within each text, repetitions included; odd ones are words with letters (A17)."""
+    bounds: NDArray[np.int64]
+    """Where those of each text begin in ``values``, and the end of the last."""
+
+
+def fact_hashes(texts: pl.Series) -> Facts:
+    """Return the numbers, signs and operators of texts, without dates, page numbers and marks.
+
+    The hashes are those of polars: equal within one version of it, so they are never stored.
+    """
+    found = texts.str.replace_all(STAMPS, " ").str.extract_all(FACTS)
+    bounds = np.zeros(len(texts) + 1, dtype=np.int64)
+    np.cumsum(found.list.len().to_numpy(), out=bounds[1:])
+    flat = found.explode(empty_as_null=False) if len(texts) else pl.Series([], dtype=pl.String)
+    plain = flat.str.strip_chars(" \t\r\n([|,:=`*\"'").str.replace_all("\u2212", "-", literal=True)
+    worded = plain.str.contains(r"\p{L}").to_numpy().astype(np.uint64)
+    hashes = (plain.str.to_lowercase().hash().to_numpy() & ~np.uint64(1)) | worded
+    rows = np.repeat(np.arange(len(texts)), np.diff(bounds))
+    return Facts(hashes[np.lexsort((hashes, rows))], bounds)
+
+
+def no_facts(texts: int) -> Facts:
+    """Return the facts of texts whose numbers do not count."""
+    return Facts(np.empty(0, dtype=np.uint64), np.zeros(texts + 1, dtype=np.int64))
