@@ -22,6 +22,18 @@ class RawDocuments(Table):
     span_end: int = pa.Field(ge=0)
 
 
+class LeftOut(Table):
+    """What was left out of a document on purpose, by kind; stored beside what a stage kept."""
+
+    doc_id: str = pa.Field(str_matches=ID)
+    source: str = pa.Field()
+    kind: str = pa.Field(str_matches=r"^[a-z_]+$")
+    amount: int = pa.Field(gt=0)
+    """Words, pictures, pages: :data:`pipeline.documents.left_out.UNITS` says which."""
+    detail: str = pa.Field()
+    """Numbers of pages, names or warnings; empty where they help nobody."""
+
+
 class Documents(RawDocuments):
     """A cleaned document: Markdown text in one language, personal data redacted."""
 

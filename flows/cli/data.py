@@ -15,15 +15,27 @@ if TYPE_CHECKING:
 @click.option("-n", "count", default=5, show_default=True, help="Rows to show.")
 @click.option("--dropped", is_flag=True, help="Show the ledger of dropped rows instead.")
 @click.option("--near", is_flag=True, help="With duplicates: the pairs nearest to the threshold.")
+@click.option("--left-out", is_flag=True, help="With documents: what was left out of each.")
 @command
-def show(options: Options, dataset: str | None, count: int, dropped: bool, near: bool) -> None:
+def show(
+    options: Options,
+    dataset: str | None,
+    count: int,
+    dropped: bool,
+    near: bool,
+    left_out: bool,
+) -> None:
     """Show rows of a DATASET (name, or name/fingerprint); without one, list what there is.
 
     `show duplicates` puts each removed document beside the one that stays for it, with their
     similarity and the words in which they differ; with --near it shows the pairs that a slightly
     other dedup.threshold would decide otherwise.
+
+    `show documents --left-out` counts what of each document is not in its text: navigation, hidden
+    text, pictures, pages that need OCR, what the reader of a format could not read.
     """
     from flows.views.duplicates import duplicates
+    from flows.views.left_out import by_document, lines_of
 
     home = options.home()
     lines = _row_lines
@@ -31,6 +43,8 @@ def show(options: Options, dataset: str | None, count: int, dropped: bool, near:
         rows, lines = duplicates(home, near, count), _pair_lines
     elif near:
         raise click.UsageError("--near goes with `show duplicates` only")
+    elif left_out:
+        rows, lines = by_document(home, home.dataset(dataset or "documents"), count), lines_of
     elif dataset is None:
         rows = [
             {"dataset": name, "fingerprint": item.fingerprint, "rows": item.rows}

@@ -22,6 +22,7 @@ from flows.views.examples import (
     repeated,
     stage_rows,
 )
+from flows.views.left_out import in_sum
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home
 from pipeline.drift.baseline import spreads
@@ -91,6 +92,7 @@ def write_report(
         tuning=tuning,
         redaction=redaction(run),
         repeated=repeated(run),
+        left_out=in_sum(run),
         drop_examples=drop_examples(run),
         pair_examples=pair_examples(run),
         lineage=_lineage(run),

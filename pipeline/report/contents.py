@@ -75,6 +75,17 @@ class Redaction(Record):
     """Values that were found and stay, since the allow-list names them."""
 
 
+class LeftOut(Record):
+    """What was left out of documents on purpose, in all."""
+
+    kind: str
+    amount: int
+    unit: str
+    """What the amount counts: words, pictures, pages."""
+    documents: int
+    """Documents with some of it."""
+
+
 class PairExample(Record):
     """A pair that may be trained on."""
 
@@ -270,6 +281,7 @@ class Report(Record):
     tuning: Choice | None = None
     redaction: Redaction | None = None
     repeated: Repeated | None = None
+    left_out: tuple[LeftOut, ...] = ()
     drop_examples: dict[str, dict[str, tuple[DropExample, ...]]] = Field(default_factory=dict)
     """By stage and reason."""
     pair_examples: tuple[PairExample, ...] = ()

@@ -10,9 +10,10 @@ from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.core.workers import Failed
 from pipeline.documents.clean.clean_document import Refused, clean_document
+from pipeline.documents.left_out import rows_left_out
 from pipeline.documents.parallel import limited, spread
 from pipeline.settings import CleanSettings
-from schemas.documents import Documents, RawDocuments, Redactions
+from schemas.documents import Documents, LeftOut, RawDocuments, Redactions
 
 
 def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcome[Documents]:
@@ -25,12 +26,14 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
         Documents sorted by ``doc_id``, ids and spans unchanged. Reasons:
         those of :data:`pipeline.documents.clean.cleaning.CLEANING`. The table
         ``redactions`` lists what was replaced in the text (what is replaced in a title is not
-        listed). Metrics: ``redactions``, ``redacted_documents``,
+        listed), the table ``left_out`` what was left out of a document, a dropped one too.
+        Metrics: ``redactions``, ``redacted_documents``,
         ``redactions_allowed`` (finds that ``redact_allow`` kept).
     """
     kept: list[dict[str, Any]] = []
     dropped: list[Drop] = []
     audit: list[dict[str, Any]] = []
+    left_out: list[dict[str, Any]] = []
     allowed = 0
     rows = documents.sort("doc_id").to_dicts()
     answers = spread(
@@ -46,6 +49,7 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
             dropped.append(limited("clean", row, answer))
             continue
         found = answer.value
+        left_out += rows_left_out(row, found.left_out)
         if isinstance(found, Refused):
             reason, value, threshold = found.verdict
             excerpt = f"{row['source']}: {found.excerpt}"
@@ -73,7 +77,10 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
             "redacted_documents": float(redactions["doc_id"].n_unique()),
             "redactions_allowed": float(allowed),
         },
-        tables={"redactions": (Redactions, redactions)},
+        tables={
+            "redactions": (Redactions, redactions),
+            "left_out": (LeftOut, table(LeftOut, left_out).sort("doc_id", "kind")),
+        },
     )
 
 

@@ -7,6 +7,7 @@ from pipeline.documents.clean import cleaning, line_joining, pdf_text, web
 from pipeline.documents.clean.cleaning import Rule, Verdict, rules_of
 from pipeline.documents.clean.privacy import Redacted, Span, kinds_of, redact
 from pipeline.documents.clean.privacy.id_table import countries_of
+from pipeline.documents.left_out import Omission, entries, ledger
 from pipeline.text.fences import Split
 from pipeline.text.language import Language, identify
 
@@ -31,6 +32,7 @@ class Cleaned(NamedTuple):
     """What was redacted in the text."""
     allowed: int
     """Finds that ``redact_allow`` kept."""
+    left_out: tuple[Omission, ...] = ()
 
 
 class Refused(NamedTuple):
@@ -39,6 +41,7 @@ class Refused(NamedTuple):
     verdict: Verdict
     excerpt: str
     """Start of its text, redacted: the ledger goes into reports."""
+    left_out: tuple[Omission, ...] = ()
 
 
 class Decision(NamedTuple):
@@ -51,7 +54,13 @@ class Decision(NamedTuple):
 
 
 def clean_document(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned | Refused:
-    """Clean one document, or say why it is dropped."""
+    """Clean one document, or say why it is dropped; in both cases, what is left out of it."""
+    with ledger() as noted:
+        result = _clean(row, settings)
+    return result._replace(left_out=entries(noted))
+
+
+def _clean(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned | Refused:
     oversized = cleaning.too_long(row["text"])
     if oversized:
         return refused(row["text"], Decision(oversized, ""), settings)

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from pipeline.documents.left_out import leave_out, words
 from pipeline.text.fences import Split, outside_code, without_comments
 from pipeline.text.markdown import FRONT_MATTER
 
@@ -42,8 +43,13 @@ _RELATIVE_LINK = re.compile(
 
 def strip_metadata(text: str) -> str:
     """Take the YAML front matter and the comments out of a Markdown text."""
-    text = FRONT_MATTER.sub("", text, count=1)
-    return without_comments(text)
+    front = FRONT_MATTER.match(text)
+    if front:
+        leave_out("metadata", words(front[0]))
+        text = text[front.end() :]
+    without = without_comments(text)
+    leave_out("comments", words(text) - words(without))
+    return without
 
 
 def normalise(text: str) -> str:

@@ -3,6 +3,8 @@
 import re
 from collections import Counter
 
+from pipeline.documents.left_out import leave_out, words
+
 EDGE_LINES = 3
 """Lines at the top and the bottom of a page among which running headers are looked for."""
 
@@ -72,13 +74,14 @@ def repair(text: str) -> str:
         Markdown.
     """
     pages = [
-        [
-            line if line.startswith(_CODE) else line.strip()
-            for line in page.split("\n")
-            if not _LEADER.search(line.strip()[-100:])
-        ]
-        for page in text.split("\f")
+        [line if line.startswith(_CODE) else line.strip() for line in page.split("
+")]
+        for page in text.split("")
     ]
+    for page in pages:
+        text_lines = [line for line in page if not _LEADER.search(line.strip()[-100:])]
+        leave_out("contents", sum(map(words, page)) - sum(map(words, text_lines)))
+        page[:] = text_lines
     body = "\f".join("\n".join(page) for page in _without_edges(pages))
     body = _rejoin_pages(_dehyphenate(body))
     parts = _PROGRAM.split(body)
@@ -128,6 +131,7 @@ def _without_edges(pages: list[list[str]]) -> list[list[str]]:
                 if not furniture:
                     break
                 gone.add(position)
+        leave_out("page_edges", sum(words(page[position]) for position in gone))
         out.append([line for position, line in enumerate(page) if position not in gone])
     return ["\n".join(page).strip("\n").split("\n") for page in out]
 

@@ -16,10 +16,11 @@ from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.documents.files.files import SourceFile
 from pipeline.documents.files.read_files import read_files
+from pipeline.documents.left_out import rows_left_out
 from pipeline.documents.readers.formats import READERS
 from pipeline.documents.readers.reading import Failure, Record
 from pipeline.settings import IngestSettings
-from schemas.documents import RawDocuments
+from schemas.documents import LeftOut, RawDocuments
 
 
 def ingest(
@@ -42,11 +43,13 @@ def ingest(
         what is not to be opened ``outside_folder`` and ``broken_link`` (links), ``not_a_file``
         and ``unreadable_folder``; of a reader that met a limit ``reader_timeout``,
         ``out_of_memory`` and ``reader_crashed``.
+        The table ``left_out`` lists what readers left out on purpose.
         Metrics: ``files``, ``files_read`` (opened now), ``files_gone``.
     """
     ordered = sorted(files, key=lambda file: (file.source, file.sha256, str(file.path)))
     documents: dict[str, dict[str, Any]] = {}
     dropped: list[Drop] = []
+    left_out: list[dict[str, Any]] = []
     opened = 0
     for file, (kind, reading, was_read) in zip(
         ordered, read_files(ordered, settings, cache), strict=True
@@ -60,6 +63,7 @@ def ingest(
                 )
             else:
                 documents[row["doc_id"]] = row
+                left_out += rows_left_out(row, record.left_out)
         dropped.extend(_failures(file.source, reading.failures))
     kept = cast(
         "DataFrame[RawDocuments]", table(RawDocuments, documents.values()).sort(pl.col("doc_id"))
@@ -73,6 +77,7 @@ def ingest(
             "files_read": float(opened),
             "files_gone": float(sum(not file.present for file in ordered)),
         },
+        tables={"left_out": (LeftOut, table(LeftOut, left_out).sort("doc_id", "kind"))},
     )
 
 

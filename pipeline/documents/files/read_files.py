@@ -16,6 +16,7 @@ from pipeline.core.progress import advance
 from pipeline.core.workers import Failed, map_in_processes
 from pipeline.documents.files.files import MEGABYTE, SourceFile
 from pipeline.documents.files.folder import open_regular, problem, unreadable
+from pipeline.documents.left_out import Omission
 from pipeline.documents.readers.formats import (
     EXTENSIONS,
     READERS,
@@ -106,7 +107,7 @@ def _without_opening(
         return FileReading(
             value["format"],
             Reading(
-                [Record(*record) for record in value["records"]],
+                [_record(*record) for record in value["records"]],
                 [Failure(*failure) for failure in value["failures"]],
             ),
         )
@@ -118,6 +119,12 @@ def _without_opening(
             )
         )
     return None
+
+
+def _record(*stored: Any) -> Record:
+    """Return a record of the cache, where a tuple is a list."""
+    record = Record(*stored)
+    return record._replace(left_out=tuple(Omission(*each) for each in record.left_out))
 
 
 def read_and_keep(item: tuple[SourceFile, Entry], settings: "IngestSettings") -> FileReading:
@@ -158,7 +165,13 @@ def _storable(reading: Reading) -> Reading:
     """Replace halves of surrogate pairs: a table holds UTF-8, which has none."""
     return Reading(
         [
-            record._replace(title=_whole(record.title), text=_whole(record.text))
+            record._replace(
+                title=_whole(record.title),
+                text=_whole(record.text),
+                left_out=tuple(
+                    each._replace(detail=_whole(each.detail)) for each in record.left_out
+                ),
+            )
             for record in reading.records
         ],
         [failure._replace(message=_whole(failure.message)) for failure in reading.failures],

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from pipeline.documents.left_out import entries, ledger
 from pipeline.documents.readers import (
     archive,
     docx,
@@ -25,7 +26,7 @@ from pipeline.documents.readers import (
     slides,
     web,
 )
-from pipeline.documents.readers.reading import ReadFailure, Reading
+from pipeline.documents.readers.reading import ReadFailure, Reading, Record
 from pipeline.documents.readers.zipped import kind_of
 
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
@@ -121,7 +122,8 @@ READERS: dict[str, Reader] = {
             {
                 "empty_file": "there is no text in it",
                 "encrypted_pdf": "it needs a password",
-                "no_text_in_pdf": "its pages are pictures",
+                "needs_ocr": "its pages are pictures; run ocrmypdf on it first",
+                "no_text_in_pdf": "its pages hold neither text nor pictures",
             },
             magic=b"%PDF-",
             pages="page",
@@ -268,7 +270,17 @@ def read(kind: str, data: bytes, settings: "IngestSettings", source: str = "") -
     Raises:
         ReadFailure: The file as a whole gives no document.
     """
-    reader = READERS[kind]
+    with ledger() as noted:
+        reading = _read(READERS[kind], data, settings, source)
+    # What is left out of one of many records is not told apart.
+    first: list[Record] = [
+        record._replace(left_out=record.left_out or entries(noted))
+        for record in reading.records[:1]
+    ]
+    return reading._replace(records=first + reading.records[1:])
+
+
+def _read(reader: Reader, data: bytes, settings: "IngestSettings", source: str) -> Reading:
     if reader.fields:
         return reader.function(data, settings.text_field, settings.title_fields)
     if reader.archive:

@@ -7,6 +7,7 @@ from email.message import EmailMessage, MIMEPart
 from email.policy import default
 from html import escape, unescape
 
+from pipeline.documents.left_out import leave_out
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record
 
@@ -46,6 +47,7 @@ def read(data: bytes) -> Reading:
         Failure(name, "attachment_not_read", "save it beside the mail to have it read")
         for name in attached
     ]
+    leave_out("attachments", len(attached), ", ".join(attached))
     if not texts:
         raise ReadFailure("empty_file", f"no part with text found, {len(attached)} attachments")
     kind = "html" if any(kind == "html" for _, kind in texts) else "text"

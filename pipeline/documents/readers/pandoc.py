@@ -18,21 +18,26 @@ from pipeline.core.errors import InputError
 from pipeline.core.worker_process import die_with_parent
 from pipeline.documents.clean.web.names import HEADINGS
 from pipeline.documents.clean.web.page import parse, whole_page
+from pipeline.documents.left_out import leave_out
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.markdown import first_heading
 from pipeline.documents.readers.reading import ReadFailure, Reading, whole
 
 OPTIONS = (
-    *("--sandbox", "--quiet", "--to=html", "--mathml", "--wrap=none"),
+    *("--sandbox", "--verbose", "--to=html", "--mathml", "--wrap=none"),
     *("--syntax-highlighting=none", "--email-obfuscation=none", f"--data-dir={os.devnull}"),
 )
-"""MathML carries the TeX of a formula; the colours of code would only be taken out again."""
+"""MathML carries the TeX of a formula; the colours of code would only be taken out again. Verbose,
+pandoc says what it does not read."""
 
 STANDALONE = ("--standalone", "--preserve-tabs")
 """Title and authors stand before the text, and code keeps its tabs."""
 
 OUT_OF_MEMORY = b"out of memory"
 """What a Haskell program says when the system refuses it memory."""
+
+_MESSAGE = re.compile(r"^\[(WARNING|INFO)\] (.*(?:\n .*)*)\n?", re.MULTILINE)
+_UNREAD = ("Skipped", "Not rendering", "Could not")
 
 _SPACE = "\ue020"
 """Stands for a space behind another one in code, since of those in a page one is left."""
@@ -99,11 +104,15 @@ def _html(data: bytes, source: str, reason: str, options: tuple[str, ...]) -> st
         preexec_fn=die_with_parent,  # a document that takes too long ends with its worker
         check=False,
     )
+    messages = result.stderr.decode("utf-8", "replace")
     if result.returncode:
         if OUT_OF_MEMORY in result.stderr:
             raise MemoryError
-        message = " ".join(result.stderr.decode("utf-8", "replace").split())
+        message = " ".join(_MESSAGE.sub("", messages).split())
         raise ReadFailure(reason, f"pandoc, exit code {result.returncode}: {message[:300]}")
+    for level, text in dict.fromkeys(_MESSAGE.findall(messages)):
+        if level == "WARNING" or text.startswith(_UNREAD):
+            leave_out("warnings" if level == "WARNING" else "skipped", 1, text.partition("\n")[0])
     return result.stdout.decode("utf-8", "replace")
 
 

@@ -13,6 +13,7 @@ from statistics import median_low
 from pipeline.documents.readers.markdown import first_heading
 from pipeline.documents.readers.pdf_columns import Line, Style
 from pipeline.documents.readers.pdf_lines import lines
+from pipeline.documents.readers.pdf_pictures import NEEDS_OCR, count_pictures, note_pictures
 from pipeline.documents.readers.reading import ReadFailure, Reading, whole
 
 PASSWORD_ERROR = 4
@@ -45,7 +46,7 @@ def read(data: bytes) -> Reading:
 
     Raises:
         ReadFailure: ``empty_file``, ``encrypted_pdf``, ``unreadable_pdf``, or
-            ``no_text_in_pdf`` (scanned pages need optical character recognition first).
+            ``needs_ocr`` (all text is in pictures), or ``no_text_in_pdf``.
     """
     from pypdfium2 import PdfDocument, PdfiumError
 
@@ -58,17 +59,18 @@ def read(data: bytes) -> Reading:
         raise ReadFailure("encrypted_pdf" if locked else "unreadable_pdf", str(error)) from error
     try:
         pages = [lines(document[number]) for number in range(len(document))]
+        pictures = [count_pictures(document[number]) for number in range(len(document))]
         named = str(document.get_metadata_dict().get("Title", ""))
     except PdfiumError as error:
         raise ReadFailure("unreadable_pdf", str(error)) from error
     finally:
         document.close()
+    scanned = note_pictures(pictures, [bool(page) for page in pages])
     if not any(pages):
+        found = f"{len(pages)} pages without text found, {len(scanned)} of them pictures"
+        advice = NEEDS_OCR if scanned else "exclude the file, or save it with its text"
         raise ReadFailure(
-            "no_text_in_pdf",
-            f"{len(pages)} pages without text; run optical character recognition on the file first",
-            0,
-            1,
+            "needs_ocr" if scanned else "no_text_in_pdf", f"{found}; expected text; {advice}", 0, 1
         )
     text = "\f".join(_layout(pages))
     return whole(first_heading(text.replace("\f", "\n")) or named, text)

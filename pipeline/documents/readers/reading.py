@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from pipeline.documents.left_out import Omission
+
 
 class Record(NamedTuple):
     """One document of a file."""
@@ -16,6 +18,8 @@ class Record(NamedTuple):
     span_end: int
     kind: str = ""
     """Format of the record when it is not that of its file: a member of an archive, a chapter."""
+    left_out: tuple[Omission, ...] = ()
+    """What the reader left out of it on purpose."""
 
 
 class Failure(NamedTuple):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence, Set
 from itertools import groupby, zip_longest
 from typing import Any
 
+from pipeline.documents.left_out import leave_out, words
 from pipeline.documents.readers.reading import ReadFailure, Reading, whole
 from pipeline.documents.readers.zipped import opened, refuse_entities
 from pipeline.text.exponents import lowered, raised, settled
@@ -66,6 +67,8 @@ def _slide(slide: Any, feet: Set[Foot]) -> Iterator[str]:
     for shape in sorted(slide.shapes, key=_place):
         if (title is None or shape.shape_id != title.shape_id) and _foot(shape) not in feet:
             yield from _texts(shape)
+    feet_here = [foot for shape in slide.shapes if (foot := _foot(shape)) and foot in feet]
+    leave_out("page_edges", sum(words(text) for *_, text in feet_here))
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
         notes = _text(slide.notes_slide.notes_text_frame).strip()
         if notes:
@@ -111,6 +114,10 @@ def _texts(shape: Any) -> Iterator[str]:
         yield _table([[_text(cell.text_frame) for cell in row.cells] for row in shape.table.rows])
     elif getattr(shape, "has_chart", False):
         yield from _chart(shape.chart)
+    elif shape._element.tag.endswith("}pic"):
+        leave_out("pictures", 1)
+    elif shape._element.tag.endswith("}graphicFrame"):  # a diagram, a film, an object
+        leave_out("embedded", 1)
     elif shape.has_text_frame:
         paragraphs = (_paragraph(paragraph, shape) for paragraph in shape.text_frame.paragraphs)
         text = "\n".join(line for line in paragraphs if line.strip())

@@ -8,6 +8,7 @@ from lxml import etree
 
 from pipeline.documents.clean.web.events import events_of
 from pipeline.documents.clean.web.frame import Frame
+from pipeline.documents.clean.web.skipped import beside, note
 from pipeline.documents.clean.web.writer import Writer
 
 _NESTING = re.compile(
@@ -39,6 +40,7 @@ def main_content(html: str) -> str:
     if title is not None:
         writer.walk(events_of(title))
     writer.walk(frame.content())
+    note([*writer.skipped, *beside(frame.root)])
     return writer.text()
 
 
@@ -46,6 +48,7 @@ def whole_page(body: Any, dropped: set[Any]) -> str:
     """Return all of a page but some elements as Markdown: nothing of it counts as a frame."""
     writer = Writer(dropped)
     writer.walk(events_of(body))
+    note(writer.skipped)
     return writer.text()
 
 

@@ -32,7 +32,7 @@ def verdict_on(tag: str, attributes: dict[str, str]) -> str:
     if tag in DROPPED:
         return OUT
     names = attributes.get("class") or ""
-    out_of_sight = _hidden(attributes, names) or is_mark(names)
+    out_of_sight = is_hidden(attributes, names) or is_mark(names)
     if tag in INLINE:
         return OUT if out_of_sight else KEPT
     role = attributes.get("role")
@@ -60,7 +60,7 @@ def verdict_on_names(tag: str, names: str | None, name: str | None) -> str:
     return verdict_on(tag, {"class": names or "", "id": name or ""})
 
 
-def _hidden(attributes: dict[str, str], names: str) -> bool:
+def is_hidden(attributes: dict[str, str], names: str) -> bool:
     """Whether a reader does not see it; a panel that a click shows is hidden and yet content."""
     style = attributes.get("style")
     if (

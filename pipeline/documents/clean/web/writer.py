@@ -62,6 +62,8 @@ class Writer:
         self._tables: list[Table | None] = []
         """Tables that are open; None for one that is unfolded."""
         self._boxes = 0
+        self.skipped: list[Any] = []
+        """Elements that were left out, and pictures."""
 
     def text(self) -> str:
         """Return what was written so far."""
@@ -78,12 +80,14 @@ class Writer:
                 end = ends.pop()
                 if end is not None:
                     end()
-            elif (ends and (tag in DROPPED or element in dropped)) or (
+            elif (gone := bool(ends) and (tag in DROPPED or element in dropped)) or (
                 (tag in _WHOLE or (tag in _LINES and draws_lines(attributes.get("class", ""))))
                 and self._whole(element, tag, attributes)
             ):
                 if tag not in INLINE and tag not in UNSEEN:
                     self._flush()
+                if gone:
+                    self.skipped.append(element)
                 text = skip(stream)
             else:
                 ends.append(self._start(element, tag, attributes))
@@ -129,7 +133,7 @@ class Writer:
             self._line.open(_MARKS[tag], address)
             return self._line.close
         if tag in INLINE:
-            return self._start_inline(tag, attributes)
+            return self._start_inline(element, tag, attributes)
         self._flush()
         names = attributes.get("class")
         if self._boxes and (tag in HEADINGS or (tag in ("p", "div") and is_label(names or ""))):
@@ -140,12 +144,16 @@ class Writer:
             return lambda: self._end_box(end)
         return self._start_block(element, tag, attributes)
 
-    def _start_inline(self, tag: str, attributes: dict[str, str]) -> Callable[[], None] | None:
+    def _start_inline(
+        self, element: Any, tag: str, attributes: dict[str, str]
+    ) -> Callable[[], None] | None:
         if tag in _TEXTS:
             self._line.add(_TEXTS[tag])
             return lambda: self._line.add('"') if tag == "q" else None
         if tag == "img" and _FORMULA_PICTURE.search(attributes.get("class") or ""):
             self._line.add(attributes.get("alt") or "")
+        elif tag == "img":
+            self.skipped.append(element)
         return None
 
     def _start_block(
