@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.documents.left_out import entries, ledger
 from pipeline.documents.readers import (
     archive,
+    code,
     docx,
     epub,
     mail,
@@ -53,6 +54,8 @@ _FIELDS = _TEXT | {
     "missing_text_field": "a record has no string in ingest.text_field",
     "empty_record": "the text of a record is empty",
 }
+_JSON = _FIELDS | {"bad_json": "it is not JSON"}
+_ROWS = _FIELDS | {"bad_table": "a row has more or fewer cells than the header"}
 _PK = b"PK\x03\x04"
 
 
@@ -128,6 +131,7 @@ READERS: dict[str, Reader] = {
             magic=b"%PDF-",
             pages="page",
         ),
+        *(Reader(name, found, read, _TEXT) for name, (found, read) in code.readers().items()),
         Reader("docx", (".docx",), docx.read, _OFFICE, _PK, "word/document.xml"),
         Reader("odt", (".odt",), docx.read_odt, _OFFICE, _PK),
         Reader(
@@ -149,20 +153,9 @@ READERS: dict[str, Reader] = {
             _FIELDS | {"bad_json": "a line is not JSON"},
             fields=True,
         ),
-        Reader(
-            "csv",
-            (".csv",),
-            records.read_csv,
-            _FIELDS | {"bad_table": "a row has more or fewer cells than the header"},
-            fields=True,
-        ),
-        Reader(
-            "tsv",
-            (".tsv",),
-            partial(records.read_csv, separators="\t"),
-            _FIELDS | {"bad_table": "a row has more or fewer cells than the header"},
-            fields=True,
-        ),
+        Reader("json", (".json",), records.read_json, _JSON, fields=True),
+        Reader("csv", (".csv",), records.read_csv, _ROWS, fields=True),
+        Reader("tsv", (".tsv",), partial(records.read_csv, separators="\t"), _ROWS, fields=True),
         Reader("parquet", (".parquet",), records.read_parquet, _FIELDS, b"PAR1", fields=True),
         Reader(
             "zip",

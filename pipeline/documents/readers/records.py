@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
+from pipeline.documents.readers.code import fenced
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record
 
@@ -49,6 +50,39 @@ def read_jsonl(data: bytes, text_field: str, title_fields: Sequence[str]) -> Rea
             record is ``empty_file``.
     """
     return _reading(_lines(decode(data)), text_field, title_fields)
+
+
+def read_json(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
+    """Read a JSON file: an array of records, or an object with the text field, as JSON Lines.
+
+    All else is configuration, of which people ask by its keys and how they are nested: code, as
+    it stands.
+
+    Returns:
+        As :func:`read_jsonl` does, records numbered from 1 in the array.
+
+    Raises:
+        ReadFailure: ``bad_json``, ``empty_file``, or see
+            :func:`pipeline.documents.readers.decode.decode`.
+    """
+    text = decode(data)
+    if not text.strip():
+        raise ReadFailure("empty_file", "no text found", float(len(text)), 1)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ReadFailure(
+            "bad_json", f"not JSON: {error}; expected one value; give JSON Lines the name .jsonl"
+        ) from error
+    if isinstance(value, Mapping) and isinstance(value.get(text_field), str):
+        value = [value]
+    is_records = isinstance(value, list) and all(isinstance(each, Mapping) for each in value)
+    if is_records and any(text_field in each for each in value):
+        rows = (_Row(number, each) for number, each in enumerate(value, start=1))
+        return _reading(rows, text_field, title_fields)
+    if not value and not isinstance(value, int | float):
+        raise ReadFailure("empty_file", f"{text.strip()[:20]} found; expected a record", 0, 1)
+    return fenced(text, "json")
 
 
 def _lines(text: str) -> Iterator[_Row]:
