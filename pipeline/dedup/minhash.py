@@ -125,7 +125,7 @@ def contained_slice(texts: pl.Series, settings: DedupSettings) -> NDArray[np.flo
     Returns:
         Pairs x 2, a share of words; 0 where facts are missing that lost words do not explain.
     """
-    from pipeline.dedup.verifying import cover
+    from pipeline.dedup.covering import cover
 
     facts = fact_hashes(texts) if settings.numbers_are_facts else no_facts(len(texts))
     shares = np.empty(len(texts))

@@ -4,70 +4,33 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core.progress import advance
-from pipeline.dedup.arrays import Duplicates, all_distinct, gather
+from pipeline.dedup.arrays import Duplicates, all_distinct
 from pipeline.dedup.buckets import Buckets, components, links
+from pipeline.dedup.containment import Accepted, Corpus, drop_contained
 from pipeline.dedup.minhash import (
     Signed,
     bands,
-    contained_slice,
     key_slice,
     sign_slice,
     verify_slice,
 )
-from pipeline.dedup.precedence import preference
 from pipeline.dedup.runners import Runner, threads
 from pipeline.dedup.sharing import SAMPLED, Samples
+from pipeline.dedup.slices import ranges, slices
 from pipeline.settings import DedupSettings
-
-SLICE_BYTES = 2 * 2**20
-"""Bytes of text that one call works on: a thousand calls for 2 GB."""
-
-SLICE_ROWS = 1 << 16
-"""Texts of one call at most."""
-
-CANDIDATE = 0.45
-"""Share of a sample from which two texts are compared. A copy with a word in twenty changed has
-0.77 of the shingles, and a sample of seven at least half of that but for one in 200."""
-
-FIRST = np.iinfo(np.int64).min
-"""Place of accepted texts in the order of survival."""
 
 FEWEST_PARTS = 16
 """Partitions at least, so that several workers have some."""
 
 ENTRY_COPIES = 4
 """Times that the entries of a partition are in memory while it is sorted and linked."""
-
-
-class Accepted(Protocol):
-    """Texts that were accepted before; see :class:`pipeline.dedup.index.Index`."""
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        ...
-
-    def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return pairs (n x 2) of a row of ``keys`` (texts x bands) and one of theirs."""
-        ...
-
-    def shared(self, sample: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return pairs of a row and one of theirs for each shingle of a sample that both have."""
-        ...
-
-    def sizes(self) -> NDArray[np.int64]:
-        """Return how many sampled shingles each has."""
-        ...
-
-    def texts(self, rows: NDArray[np.int64]) -> pl.Series:
-        """Return some of the texts."""
-        ...
 
 
 class TooManyAlike(Exception):
@@ -128,31 +91,15 @@ def find_duplicates(
         linked += runner(links, buckets.parts())
         original = _originals(texts, signatures, order, runner)
         pairs = np.concatenate([np.empty((0, 2), dtype=np.int64), *linked])
-        corpus = _Corpus(texts, order, accepted)
+        corpus = Corpus(texts, order, accepted)
         result = _similar(corpus, pairs, original, limit, settings, runner)
         if settings.containment:
-            _drop_contained(corpus, samples, result, settings, runner)
+            drop_contained(corpus, samples, result, settings, runner)
     return result
 
 
-class _Corpus(NamedTuple):
-    """Texts, and behind them those that were accepted before."""
-
-    own: pl.Series
-    order: NDArray[np.int64]
-    accepted: Accepted | None
-
-    def texts(self, rows: NDArray[np.int64]) -> pl.Series:
-        return gather(self.own, None if self.accepted is None else self.accepted.texts, rows)
-
-    def ranks(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the place of rows in the order of survival."""
-        ranks: NDArray[np.int64] = np.append(self.order, FIRST)[np.minimum(rows, len(self.own))]
-        return ranks
-
-
 def _similar(
-    corpus: _Corpus,
+    corpus: Corpus,
     pairs: NDArray[np.int64],
     original: NDArray[np.int64],
     limit: int,
@@ -185,51 +132,6 @@ def _similar(
     return result
 
 
-def _drop_contained(
-    corpus: _Corpus,
-    samples: Samples,
-    result: Duplicates,
-    settings: DedupSettings,
-    runner: Runner,
-) -> None:
-    """Let each text that stays go for one that holds it.
-
-    Of two that hold each other the one goes that survives later. The other goes too when it
-    alone is held (marks make it longer), but for accepted texts and those of a preferred source.
-    """
-    rows = len(corpus.own)
-    pairs = samples.pairs(result.survivor == np.arange(rows), CANDIDATE, runner)
-    ranks = corpus.ranks(pairs)
-    turned = (ranks[:, 0] < ranks[:, 1]) | (
-        (ranks[:, 0] == ranks[:, 1]) & (pairs[:, 0] < pairs[:, 1])
-    )
-    pairs = np.where(turned[:, None], pairs[:, ::-1], pairs)  # the later one first
-    texts = corpus.texts(pairs.ravel())
-    ends = np.cumsum(texts.str.len_bytes().to_numpy(), dtype=np.int64)[1::2]
-    calls = ((texts[2 * begin : 2 * end], settings) for begin, end in _ranges(ends))
-    shares = np.concatenate([np.empty((0, 2)), *runner(contained_slice, calls)])
-    equals = np.equal(*preference(corpus.ranks(pairs)).T)
-    held = shares >= settings.containment
-    turned = ~held[:, 0] & held[:, 1] & equals
-    pairs = np.where(turned[:, None], pairs[:, ::-1], pairs)
-    share = np.where(turned, shares[:, 1], shares[:, 0])
-    due = np.flatnonzero(held[:, 0] | turned)
-    survivor = np.arange(rows + (0 if corpus.accepted is None else len(corpus.accepted)))
-    for place in due[np.lexsort((pairs[due, 1], pairs[due, 0], -share[due]))]:
-        gone, holder = pairs[place]
-        while survivor[holder] != holder:
-            holder = survivor[holder]
-        if survivor[gone] == gone and holder != gone:
-            survivor[gone] = holder
-            result.contained[gone] = True
-            result.similarity[gone] = share[place]
-    for row in np.flatnonzero(result.survivor != survivor[result.survivor]):
-        holder = result.survivor[row]
-        while survivor[holder] != holder:
-            holder = survivor[holder]
-        result.survivor[row] = holder
-
-
 def _sampled(texts: pl.Series) -> int:
     """Return about how many shingles the sample of texts has: a word is six bytes."""
     return int(texts.str.len_bytes().sum()) // (6 * SAMPLED)
@@ -239,9 +141,9 @@ def signed_slices(
     texts: pl.Series, settings: DedupSettings, runner: Runner
 ) -> Iterator[tuple[int, int, Signed]]:
     """Yield the signatures of texts slice by slice, with the rows where each begins and ends."""
-    slices = _slices(texts)
-    calls = ((texts[begin:end], settings) for begin, end in slices)
-    for (begin, end), signed in zip(slices, runner(sign_slice, calls), strict=True):
+    bounds = slices(texts)
+    calls = ((texts[begin:end], settings) for begin, end in bounds)
+    for (begin, end), signed in zip(bounds, runner(sign_slice, calls), strict=True):
         yield begin, end, signed
         advance(end, len(texts), "documents")
 
@@ -259,24 +161,6 @@ def _buckets(
     return Buckets(rows, max(FEWEST_PARTS, -(-ENTRY_COPIES * need // memory)), Path(folder))
 
 
-def _slices(texts: pl.Series) -> list[tuple[int, int]]:
-    """Return ranges of rows of about SLICE_BYTES each."""
-    return _ranges(np.cumsum(texts.str.len_bytes().to_numpy(), dtype=np.int64))
-
-
-def _ranges(ends: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Cut items, of which the bytes up to each are given, into ranges of about SLICE_BYTES."""
-    ranges = []
-    begin = 0
-    while begin < len(ends):
-        size = ends[begin - 1] if begin else 0
-        end = int(np.searchsorted(ends, size + SLICE_BYTES, side="right"))
-        end = min(max(end, begin + 1), begin + SLICE_ROWS, len(ends))
-        ranges.append((begin, end))
-        begin = end
-    return ranges
-
-
 def _originals(
     texts: pl.Series, whole: NDArray[np.uint64], order: NDArray[np.int64], runner: Runner
 ) -> NDArray[np.int64]:
@@ -287,7 +171,7 @@ def _originals(
     if len(suspects) == 0:
         return original
     chosen = texts.gather(suspects)
-    calls = ((chosen[begin:end],) for begin, end in _slices(chosen))
+    calls = ((chosen[begin:end],) for begin, end in slices(chosen))
     keys = np.concatenate(list(runner(key_slice, calls)))
     by_key = np.lexsort((suspects, order[suspects], keys[:, 1], keys[:, 0]))
     ordered = keys[by_key]
@@ -314,7 +198,7 @@ def _verified(
     members, begins, texts, order = candidates
     ends = np.cumsum(texts.str.len_bytes().to_numpy(), dtype=np.int64)[begins[1:] - 1]
     stops = begins.tolist()
-    batches = [(first, end, slice(stops[first], stops[end])) for first, end in _ranges(ends)]
+    batches = [(first, end, slice(stops[first], stops[end])) for first, end in ranges(ends)]
     calls = (
         (texts[own], begins[first : end + 1] - begins[first], order[own], limit, settings)
         for first, end, own in batches

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 from pandera.typing.polars import DataFrame
 
@@ -143,8 +142,8 @@ def _cluster_sections(
 
     Sections of a document are those of the fewest heading levels that give :data:`ENOUGH` of
     them, else of all levels; their chunks stay together. Where headings are that few, a section of
-    many chunks is cut into runs of consecutive ones. Sections that are near duplicates are one
-    cluster. A cluster is named after its document's cluster and its heading, so it keeps its split
+    many chunks is cut into runs of consecutive ones. Sections that are near duplicates, or inside
+    others, are one cluster. A cluster is named after its document's cluster and its heading, so it keeps its split
     when the text is edited or a document is added.
     """
     named = chunks.join(documents.select("doc_id", "cluster_id"), on="doc_id")
@@ -182,7 +181,7 @@ def _path(row: dict[str, Any]) -> list[str]:
 
 
 def _clusters(sections: Sequence[Section]) -> list[dict[str, str]]:
-    """Return each chunk with the cluster of its section: of near duplicates the first one's."""
+    """Return each chunk with the cluster of its section: of duplicates the first one's."""
     before: Counter[tuple[str, ...]] = Counter()
     names = []
     for heading, chunks in sections:
@@ -190,11 +189,16 @@ def _clusters(sections: Sequence[Section]) -> list[dict[str, str]]:
         names.append(short_id(*key, str(before[key])))
         before[key] += 1
     texts = pl.Series(["\n".join(row["text"] for row in section.chunks) for section in sections])
-    order, settings = np.arange(len(texts)), DedupSettings()
-    alike = find_duplicates(texts, order, settings, limit=len(texts)).survivor
+    # Sections that differ in numbers alone are no copies, and still too alike for two splits.
+    settings = DedupSettings(numbers_are_facts=False)
+    longest_first = -texts.str.len_chars().cast(pl.Int64).to_numpy()
+    survivors = find_duplicates(texts, longest_first, settings, limit=len(texts)).survivor
+    first: dict[int, str] = {}
+    for name, survivor in zip(names, survivors, strict=True):
+        first.setdefault(survivor, name)
     return [
-        {"doc_id": row["doc_id"], "chunk_id": row["chunk_id"], "cluster_id": names[survivor]}
-        for section, survivor in zip(sections, alike, strict=True)
+        {"doc_id": row["doc_id"], "chunk_id": row["chunk_id"], "cluster_id": first[survivor]}
+        for section, survivor in zip(sections, survivors, strict=True)
         for row in section.chunks
     ]
 

@@ -74,9 +74,8 @@ def repair(text: str) -> str:
         Markdown.
     """
     pages = [
-        [line if line.startswith(_CODE) else line.strip() for line in page.split("
-")]
-        for page in text.split("")
+        [line if line.startswith(_CODE) else line.strip() for line in page.split("\n")]
+        for page in text.split("\f")
     ]
     for page in pages:
         text_lines = [line for line in page if not _LEADER.search(line.strip()[-100:])]

@@ -31,11 +31,11 @@ def where() -> str:
 
 
 def test_two_nodes_share_the_work_and_find_the_same(cluster, monkeypatch):
-    from pipeline.dedup import search
+    from pipeline.dedup import slices
 
     texts = planted(200)
     expected = find(texts)
-    monkeypatch.setattr(search, "SLICE_BYTES", 20_000)
+    monkeypatch.setattr(slices, "SLICE_BYTES", 20_000)
     settings = DedupSettings(runner="ray", ray_address=cluster.address)
     with runner(settings) as chosen:
         assert_same(find(texts, runner=chosen), expected)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipeline.core.progress import listening
-from pipeline.dedup import search
+from pipeline.dedup import search, slices
 from pipeline.dedup.arrays import Duplicates
 from pipeline.dedup.minhash import bands
 from pipeline.dedup.runners import processes, threads
@@ -47,8 +47,8 @@ def test_threads_and_processes_find_the_same_in_any_slices(monkeypatch: pytest.M
     expected = find(texts, runner=threads)
     assert 50 < (expected.survivor != np.arange(len(texts))).sum() < 150
     assert_same(find(texts, runner=processes), expected)
-    monkeypatch.setattr(search, "SLICE_BYTES", 3000)
-    monkeypatch.setattr(search, "SLICE_ROWS", 7)
+    monkeypatch.setattr(slices, "SLICE_BYTES", 3000)
+    monkeypatch.setattr(slices, "SLICE_ROWS", 7)
     assert_same(find(texts), expected)
 
 

@@ -1,0 +1,111 @@
+"""Containment: texts that a longer one holds."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline.dedup.arrays import Duplicates, gather
+from pipeline.dedup.minhash import contained_slice
+from pipeline.dedup.precedence import preference
+from pipeline.dedup.runners import Runner
+from pipeline.dedup.sharing import Samples
+from pipeline.settings import DedupSettings
+
+CANDIDATE = 0.45
+"""Share of a sample from which two texts are compared. A copy with a word in twenty changed has
+0.77 of the shingles, and a sample of seven at least half of that but for one in 200."""
+
+PAIRS = 256
+"""Pairs of one call."""
+
+FIRST = np.iinfo(np.int64).min
+"""Place of accepted texts in the order of survival."""
+
+
+class Accepted(Protocol):
+    """Texts that were accepted before; see :class:`pipeline.dedup.index.Index`."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        ...
+
+    def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return pairs (n x 2) of a row of ``keys`` (texts x bands) and one of theirs."""
+        ...
+
+    def shared(self, sample: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return pairs of a row and one of theirs for each shingle of a sample that both have."""
+        ...
+
+    def sizes(self) -> NDArray[np.int64]:
+        """Return how many sampled shingles each has."""
+        ...
+
+    def texts(self, rows: NDArray[np.int64]) -> pl.Series:
+        """Return some of the texts."""
+        ...
+
+
+class Corpus(NamedTuple):
+    """Texts, and behind them those that were accepted before."""
+
+    own: pl.Series
+    order: NDArray[np.int64]
+    accepted: Accepted | None
+
+    def texts(self, rows: NDArray[np.int64]) -> pl.Series:
+        """Return the texts of rows."""
+        return gather(self.own, None if self.accepted is None else self.accepted.texts, rows)
+
+    def ranks(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the place of rows in the order of survival."""
+        ranks: NDArray[np.int64] = np.append(self.order, FIRST)[np.minimum(rows, len(self.own))]
+        return ranks
+
+
+def drop_contained(
+    corpus: Corpus,
+    samples: Samples,
+    result: Duplicates,
+    settings: DedupSettings,
+    runner: Runner,
+) -> None:
+    """Let each text that stays go for one that holds it.
+
+    Of two that hold each other the one goes that survives later. The other goes too when it
+    alone is held (marks make it longer), but for accepted texts and those of a preferred source.
+    """
+    rows = len(corpus.own)
+    pairs = samples.pairs(result.survivor == np.arange(rows), CANDIDATE, runner)
+    ranks = corpus.ranks(pairs)
+    turned = (ranks[:, 0] < ranks[:, 1]) | (
+        (ranks[:, 0] == ranks[:, 1]) & (pairs[:, 0] < pairs[:, 1])
+    )
+    pairs = np.where(turned[:, None], pairs[:, ::-1], pairs)  # the later one first
+    calls = (
+        (corpus.texts(pairs[begin : begin + PAIRS].ravel()), settings)
+        for begin in range(0, len(pairs), PAIRS)
+    )
+    shares = np.concatenate([np.empty((0, 2)), *runner(contained_slice, calls)])
+    equals = np.equal(*preference(corpus.ranks(pairs)).T)
+    held = shares >= settings.containment
+    turned = ~held[:, 0] & held[:, 1] & equals
+    pairs = np.where(turned[:, None], pairs[:, ::-1], pairs)
+    share = np.where(turned, shares[:, 1], shares[:, 0])
+    due = np.flatnonzero(held[:, 0] | turned)
+    survivor = np.arange(rows + (0 if corpus.accepted is None else len(corpus.accepted)))
+    for place in due[np.lexsort((pairs[due, 1], pairs[due, 0], -share[due]))]:
+        gone, holder = pairs[place]
+        while survivor[holder] != holder:
+            holder = survivor[holder]
+        if survivor[gone] == gone and holder != gone:
+            survivor[gone] = holder
+            result.contained[gone] = True
+            result.similarity[gone] = share[place]
+    for row in np.flatnonzero(result.survivor != survivor[result.survivor]):
+        holder = result.survivor[row]
+        while survivor[holder] != holder:
+            holder = survivor[holder]
+        result.survivor[row] = holder
