@@ -143,8 +143,8 @@ def _cluster_sections(
     Sections of a document are those of the fewest heading levels that give :data:`ENOUGH` of
     them, else of all levels; their chunks stay together. Where headings are that few, a section of
     many chunks is cut into runs of consecutive ones. Sections that are near duplicates, or inside
-    others, are one cluster. A cluster is named after its document's cluster and its heading, so it keeps its split
-    when the text is edited or a document is added.
+    others, are one cluster. A cluster is named after its document's cluster and its heading, so it
+    keeps its split when the text is edited or a document is added.
     """
     named = chunks.join(documents.select("doc_id", "cluster_id"), on="doc_id")
     rows = named.sort("cluster_id", "start", "chunk_id").to_dicts()
