@@ -166,7 +166,7 @@ def stay(texts: dict[str, str]) -> tuple[set[str], pl.DataFrame]:
     return set(outcome.kept["source"]), dropped
 
 
-def main() -> None:
+def main() -> int:
     """Print recall and wrongly dropped pages of each kind."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pages", type=int, default=400)
@@ -215,11 +215,11 @@ def main() -> None:
             print("   ", {key: str(value)[:90] for key, value in mistake.items()})
     precision = right / max(1, right + wrong)
     print(f"precision of all kinds: {precision:.4f}")
-    verdict(
+    return verdict(
         {f"recall of {kind} at least {bar}": recalls[kind] >= bar for kind, bar in BARS.items()}
         | {f"precision at least {LEAST_PRECISION}": precision >= LEAST_PRECISION}
     )
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -70,3 +70,15 @@ def test_boilerplate_is_reported_and_then_removed(run):
     report = run("curate", "--json", "--set", "paragraphs.action=off")
     assert report["repeated"] is None
     assert "paragraphs" not in {stage["stage"] for stage in report["stages"]}
+
+
+def test_what_is_left_out_of_documents_is_shown_and_summed(run, tmp_path):
+    page = "<html><body><nav>Home Shop Help</nav><main>{}</main></body></html>"
+    text = f"<h1>Beds</h1><p>{prose(70, 90)}</p><img src='a.png'>"
+    (tmp_path / "raw/beds.html").write_text(page.format(text))
+    report = run("curate", "--json")
+    (shown,) = run("show", "documents", "--left-out", "--json")["rows"]
+    assert shown["source"] == "beds.html"
+    found = {part["kind"]: part["amount"] for part in shown["left_out"]}
+    assert found == {"navigation": 3, "pictures": 1}
+    assert {part["kind"]: part["amount"] for part in report["left_out"]} == found
