@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.dedup.arrays import Texts, utf8
+
 _DATES = (
     r"(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?",
     r"\d\d?[-/.]\d\d?[-/.](?:19|20)\d\d",
@@ -34,9 +36,12 @@ _MARKS = r"(?m:^[ \t]*(?:>[> \t]*|[-=+:|*_~# \t]+$|\d{1,3}[.)][ \t]))"
 _TAG = r"</?[A-Za-z][^<>\n]{0,200}>"
 """Of HTML, or an address in Markdown."""
 
-STAMPS = "|".join((*(date + _TIME for date in _DATES), _PAGE, _MARKS, _TAG))
-"""What carries digits and signs and is no fact: when and on which page a text was printed, and the
-marks of its layout."""
+_ADDRESS = r"\]\([^()\s]{0,500}\)|https?://[^\s<>()\]]+"
+"""Where a link leads; other formats do not show it."""
+
+STAMPS = "|".join((*(date + _TIME for date in _DATES), _PAGE, _MARKS, _TAG, _ADDRESS))
+"""What carries digits, signs and words and is no fact: when and on which page a text was printed,
+the marks of its layout, and addresses."""
 
 _DECIMALS = r"(?:[.,:]\p{Nd}[\p{L}\p{Nd}]*)*"
 
@@ -64,6 +69,10 @@ class Facts(NamedTuple):
     """Sorted within each text, repetitions included; odd ones are words with letters (A17)."""
     bounds: NDArray[np.int64]
     """Where those of each text begin in ``values``, and the end of the last."""
+    plain: Texts
+    """The texts without what carries no facts."""
+    tell: bool
+    """Whether facts and names tell texts apart."""
 
 
 def fact_hashes(texts: pl.Series) -> Facts:
@@ -71,17 +80,18 @@ def fact_hashes(texts: pl.Series) -> Facts:
 
     The hashes are those of polars: equal within one version of it, so they are never stored.
     """
-    found = texts.str.replace_all(STAMPS, " ").str.extract_all(FACTS)
+    stripped = texts.str.replace_all(STAMPS, " ")
+    found = stripped.str.extract_all(FACTS)
     bounds = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum(found.list.len().to_numpy(), out=bounds[1:])
     flat = found.explode(empty_as_null=False) if len(texts) else pl.Series([], dtype=pl.String)
-    plain = flat.str.strip_chars(" \t\r\n([|,:=`*\"'").str.replace_all("\u2212", "-", literal=True)
-    worded = plain.str.contains(r"\p{L}").to_numpy().astype(np.uint64)
-    hashes = (plain.str.to_lowercase().hash().to_numpy() & ~np.uint64(1)) | worded
+    bare = flat.str.strip_chars(" \t\r\n([|,:=`*\"'").str.replace_all("\u2212", "-", literal=True)
+    worded = bare.str.contains(r"\p{L}").to_numpy().astype(np.uint64)
+    hashes = (bare.str.to_lowercase().hash().to_numpy() & ~np.uint64(1)) | worded
     rows = np.repeat(np.arange(len(texts)), np.diff(bounds))
-    return Facts(hashes[np.lexsort((hashes, rows))], bounds)
+    return Facts(hashes[np.lexsort((hashes, rows))], bounds, utf8(stripped), True)
 
 
-def no_facts(texts: int) -> Facts:
-    """Return the facts of texts whose numbers do not count."""
-    return Facts(np.empty(0, dtype=np.uint64), np.zeros(texts + 1, dtype=np.int64))
+def no_facts(texts: pl.Series) -> Facts:
+    """Return the facts of texts that facts do not tell apart."""
+    return Facts(np.empty(0, np.uint64), np.zeros(len(texts) + 1, np.int64), utf8(texts), False)

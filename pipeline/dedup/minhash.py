@@ -108,7 +108,7 @@ def verify_slice(
     """
     from pipeline.dedup.verifying import verify
 
-    facts = fact_hashes(texts) if settings.numbers_are_facts else no_facts(len(texts))
+    facts = fact_hashes(texts) if settings.keep_siblings else no_facts(texts)
     limits = Limits(settings.threshold, agreeing(settings), settings.threshold - NEAR, limit)
     result = all_distinct(len(texts))
     verify(utf8(texts), facts, components, order, _hashing(settings), limits, result)
@@ -127,7 +127,7 @@ def contained_slice(texts: pl.Series, settings: DedupSettings) -> NDArray[np.flo
     """
     from pipeline.dedup.covering import cover
 
-    facts = fact_hashes(texts) if settings.numbers_are_facts else no_facts(len(texts))
+    facts = fact_hashes(texts) if settings.keep_siblings else no_facts(texts)
     shares = np.empty(len(texts))
     cover(utf8(texts), facts, _hashing(settings), shares)
     return shares.reshape(-1, 2)

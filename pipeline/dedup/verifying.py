@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.dedup.arrays import Duplicates, Hashing, Limits, Texts
 from pipeline.dedup.compiling import compiled
-from pipeline.dedup.covering import explained
+from pipeline.dedup.covering import is_copy
 from pipeline.dedup.facts import Facts
 from pipeline.dedup.hash_sets import EMPTY_SHIFT, cleared, common, filled_with, insert, jaccard
 from pipeline.dedup.kernel import Array, Scalar, copy_key
@@ -41,8 +41,8 @@ def verify(
     """Cluster the texts of components, each by itself, by their true similarity.
 
     Two texts are joined when the Jaccard similarity of their shingles reaches the threshold and
-    the shingles that differ explain how many facts do. The work stops at a cluster above the
-    limit, whose texts get -1 as survivor.
+    each may be a copy of the other (:func:`pipeline.dedup.covering.is_copy`). The work stops at a
+    cluster above the limit, whose texts get -1 as survivor.
 
     Args:
         texts: of the components, one component behind the other.
@@ -59,8 +59,9 @@ def verify(
         part = Texts(texts.data, texts.offsets[begin : end + 1])
         sets = _sets(part, hashing)
         parent = np.arange(end - begin)
-        own_facts = Facts(facts.values, facts.bounds[begin : end + 1])
-        oversized = _join(sets, own_facts, hashing.ngram, parent, limits)
+        plain = Texts(facts.plain.data, facts.plain.offsets[begin : end + 1])
+        own_facts = Facts(facts.values, facts.bounds[begin : end + 1], plain, facts.tell)
+        oversized = _join(sets, own_facts, hashing, parent, limits)
         if oversized >= 0:
             for text in range(end - begin):
                 if _find(parent, text) == oversized:
@@ -126,7 +127,7 @@ def _set(sets: _Sets, text: int) -> Array:
 
 
 @compiled
-def _join(sets: _Sets, facts: Facts, ngram: int, parent: Array, limits: Limits) -> int:
+def _join(sets: _Sets, facts: Facts, hashing: Hashing, parent: Array, limits: Limits) -> int:
     """Join similar texts in ``parent``; return -1, or the root of a cluster above the limit."""
     size = np.ones(len(parent), dtype=np.int64)
     table = np.zeros(2, dtype=np.uint64)
@@ -146,8 +147,8 @@ def _join(sets: _Sets, facts: Facts, ngram: int, parent: Array, limits: Limits) 
             alike = shared >= limits.threshold * (len(mine) + len(others) - shared)
             if (
                 alike
-                and explained(facts, one, other, len(mine) - shared, len(mine), ngram)
-                and explained(facts, other, one, len(others) - shared, len(others), ngram)
+                and is_copy(facts, one, other, len(mine) - shared, len(mine), hashing)
+                and is_copy(facts, other, one, len(others) - shared, len(others), hashing)
             ):
                 # The smaller root stays, so that it does not matter which pair came first.
                 first, second = min(root, second), max(root, second)

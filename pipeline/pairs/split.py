@@ -190,7 +190,7 @@ def _clusters(sections: Sequence[Section]) -> list[dict[str, str]]:
         before[key] += 1
     texts = pl.Series(["\n".join(row["text"] for row in section.chunks) for section in sections])
     # Sections that differ in numbers alone are no copies, and still too alike for two splits.
-    settings = DedupSettings(numbers_are_facts=False)
+    settings = DedupSettings(keep_siblings=False)
     longest_first = -texts.str.len_chars().cast(pl.Int64).to_numpy()
     survivors = find_duplicates(texts, longest_first, settings, limit=len(texts)).survivor
     first: dict[int, str] = {}

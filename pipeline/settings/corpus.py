@@ -132,9 +132,10 @@ class DedupSettings(Section):
     containment: Share = 0.9
     """Share of a document's words in runs of ``ngram`` words of a longer one, from which it goes
     for that one; 0: a document inside another stays."""
-    numbers_are_facts: bool = True
-    """Pages of one wording that differ in numbers, signs or operators (error codes, prices,
-    versions) stay; false: they are duplicates. Dates and page numbers never count."""
+    keep_siblings: bool = True
+    """Pages of one template stay: those that differ in numbers, signs or operators (error codes,
+    prices, versions) or in a word that one uses more than three times as often. False: they are
+    duplicates. Dates and page numbers never count."""
     candidate_threshold: Share = 0.65
     """Knee of the bands: looser than the threshold, since every candidate is verified."""
     seed: int = 1

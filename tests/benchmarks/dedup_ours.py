@@ -12,7 +12,7 @@ from pipeline.settings import DedupSettings
 from schemas.documents import Documents
 from tests.benchmarks.dedup_arm import TEXTS, run
 
-SIMILARITY = DedupSettings(containment=0, numbers_are_facts=False)
+SIMILARITY = DedupSettings(containment=0, keep_siblings=False)
 """The truth of the corpus is the Jaccard similarity of two texts, which is all that the peers look
 at. What else the defaults do is in near_duplicates.py."""
 

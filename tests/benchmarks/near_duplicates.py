@@ -12,7 +12,8 @@ after the other is deduplicated with the originals:
 * a section added (a fourth of its length, of another page) or taken away (the first quarter);
 * inside a longer page: between two others;
 * printed on another day: a line with date and page number;
-* siblings: the same page with other numbers (all, or one in five). These must stay.
+* siblings: the same page with other numbers (all, or one in five), or with another name for what
+  it is about. These must stay.
 
 A copy counts as gone when exactly one of the two stays; precision counts each page that went for
 one that it was not made of, and each sibling that went. Fails below the bars of the issue:
@@ -24,6 +25,7 @@ import random
 import re
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +53,7 @@ BARS = {
 }
 LEAST_PRECISION = 0.98
 ALL_TEXT = "//body//text()[not(ancestor::style or ancestor::script)]"
+COMMON = {"which", "there", "their", "other", "these", "value", "table", "function", "command"}
 NUMBER = re.compile(r"\d+")
 
 Change = Callable[[str, str, random.Random], str]
@@ -78,6 +81,14 @@ def other_numbers(share: float) -> Change:
     return change
 
 
+def other_name(text: str, *_: object) -> str:
+    """Give the thing that a text is about another name: its most frequent rare word."""
+    counts = Counter(
+        word for word in re.findall(r"[^\W\d_]{5,}", text.lower()) if word not in COMMON
+    )
+    return re.sub(rf"(?i){counts.most_common(1)[0][0]}", "quandary", text)
+
+
 def _words(text: str, begin: float, end: float) -> str:
     lines = text.splitlines(keepends=True)
     return "".join(lines[int(begin * len(lines)) : int(end * len(lines))])
@@ -102,6 +113,7 @@ CHANGES: dict[str, Change] = {
 SIBLINGS: dict[str, Change] = {
     "sibling, other numbers": other_numbers(1.0),
     "sibling, one number in five": other_numbers(0.2),
+    "sibling, other name": other_name,
 }
 
 

@@ -91,7 +91,7 @@ def numbered(draw: random.Random, sentences: int = 14) -> str:
 def test_pages_of_a_template_stay_unless_numbers_are_no_facts(count: int):
     pages = [numbered(random.Random(seed)) for seed in range(count)]
     assert len(kept(*pages)) == count
-    same = DedupSettings(numbers_are_facts=False, max_cluster_share=1.0)
+    same = DedupSettings(keep_siblings=False, max_cluster_share=1.0)
     assert len(kept(*pages, settings=same)) == 1
 
 
@@ -140,6 +140,25 @@ def test_a_single_fact_tells_two_pages_apart(one: str, other: str):
 )
 def test_dates_page_numbers_and_marks_of_layout_are_no_facts(one: str, other: str):
     assert len(kept(f"{PAGE}\n\n{one}", f"{PAGE}\n\n{other}")) == 1
+
+
+@pytest.mark.parametrize("place", ["whole", "inside"])
+def test_pages_about_two_things_in_the_same_words_stay(place: str):
+    words = PAGE.split()
+    for at in range(0, 400, 40):  # a name ten times: one word in forty
+        words[at] = "Northgate"
+    page = " ".join(words)
+    around = prose(5, 600) if place == "inside" else ""
+    assert len(kept(page, page.replace("Northgate", "Southgate") + around)) == 2
+    assert len(kept(page, page.replace("Northgate", "Southgate", 2) + around)) == 1
+
+
+def test_addresses_and_tags_are_no_names():
+    row = f"{prose(7, 12)}<br>"
+    links = " ".join(f"[{word}](https://docs.example.org/{word})" for word in prose(8, 9).split())
+    rich = f"{PAGE} {row * 4} {links}"
+    plain = f"{PAGE} {row.replace('<br>', ' ') * 4} {prose(8, 9)}"
+    assert len(kept(rich, plain)) == 1
 
 
 def test_edits_that_hit_numbers_as_often_as_words_make_no_sibling():
