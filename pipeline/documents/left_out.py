@@ -21,6 +21,8 @@ UNITS = {
     "forms": "controls",
     "embedded": "objects",
     "attachments": "attachments",
+    "sheets": "sheets",
+    "rows": "rows",
     "needs_ocr": "pages",
     "skipped": "commands",
     "warnings": "warnings",

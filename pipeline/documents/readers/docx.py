@@ -5,10 +5,16 @@ import zipfile
 from typing import Any
 
 from pipeline.documents.readers.pandoc import document, markdown
-from pipeline.documents.readers.reading import ReadFailure, Reading
+from pipeline.documents.readers.reading import Reading
 from pipeline.documents.readers.word_styles import WORD as _WORD
 from pipeline.documents.readers.word_styles import tell_styles
-from pipeline.documents.readers.zipped import MOST_UNPACKED, content, opened, refuse_entities
+from pipeline.documents.readers.zipped import (
+    MOST_UNPACKED,
+    content,
+    opened,
+    refuse_entities,
+    refuse_password,
+)
 
 _TEXT = "word/document.xml"
 _STYLES = "word/styles.xml"
@@ -16,8 +22,6 @@ _CHOICE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Alternat
 
 _MOST_COLUMNS = 63
 """Of a table in Word."""
-
-_MANIFEST = "META-INF/manifest.xml"
 
 
 def read(data: bytes) -> Reading:
@@ -40,13 +44,7 @@ def read_odt(data: bytes) -> Reading:
         ReadFailure: As of :func:`read`, and ``encrypted_office``.
     """
     with opened(data, "unreadable_odt") as archive:
-        names = archive.namelist()
-        if _MANIFEST in names and b"encryption-data" in content(
-            archive, archive.getinfo(_MANIFEST), MOST_UNPACKED
-        ):
-            raise ReadFailure(
-                "encrypted_office", "it needs a password; save it without one and add that file"
-            )
+        refuse_password(archive)
         refuse_entities(archive)
     return document(markdown(data, "odt", "unreadable_odt"))
 

@@ -24,6 +24,7 @@ from pipeline.documents.readers import (
     plain,
     records,
     rst,
+    sheets,
     slides,
     web,
 )
@@ -134,6 +135,8 @@ READERS: dict[str, Reader] = {
         *(Reader(name, found, read, _TEXT) for name, (found, read) in code.readers().items()),
         Reader("docx", (".docx",), docx.read, _OFFICE, _PK, "word/document.xml"),
         Reader("odt", (".odt",), docx.read_odt, _OFFICE, _PK),
+        Reader("xlsx", (".xlsx", ".xlsm"), sheets.read, _OFFICE, _PK, "xl/workbook.xml"),
+        Reader("ods", (".ods",), partial(sheets.read, name="ods"), _OFFICE, _PK),
         Reader(
             *("pptx", (".pptx",), slides.read, _OFFICE, _PK, "ppt/presentation.xml"), pages="slide"
         ),

@@ -28,7 +28,7 @@ Foot = tuple[int, int, str]
 """Row, distance from the left, and text."""
 
 _MARKS = ("buChar", "buAutoNum", "buBlip")
-_OPENS_BLOCK = re.compile(r"#{1,6}(?=\s)|`{3}|~{3}")
+OPENS_BLOCK = re.compile(r"#{1,6}(?=\s)|`{3}|~{3}")
 
 
 def read(data: bytes) -> Reading:
@@ -111,7 +111,7 @@ def _texts(shape: Any) -> Iterator[str]:
         for part in sorted(shape.shapes, key=_place):
             yield from _texts(part)
     elif getattr(shape, "has_table", False):
-        yield _table([[_text(cell.text_frame) for cell in row.cells] for row in shape.table.rows])
+        yield table([[_text(cell.text_frame) for cell in row.cells] for row in shape.table.rows])
     elif getattr(shape, "has_chart", False):
         yield from _chart(shape.chart)
     elif shape._element.tag.endswith("}pic"):
@@ -133,10 +133,11 @@ def _chart(chart: Any) -> Iterator[str]:
         series = list(plot.series)
         columns = [list(plot.categories), *(list(each.values) for each in series)]
         rows = [["", *(each.name for each in series)], *zip_longest(*columns, fillvalue="")]
-        yield _table([["" if cell is None else str(cell) for cell in row] for row in rows])
+        yield table([["" if cell is None else str(cell) for cell in row] for row in rows])
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as a table in Markdown; the first row is its header."""
     lines = [f"| {' | '.join(map(_cell, row))} |" for row in rows]
     return "\n".join([lines[0], f"|{' --- |' * len(rows[0])}", *lines[1:]])
 
@@ -146,7 +147,7 @@ def _paragraph(paragraph: Any, shape: Any) -> str:
     words = _words(paragraph)
     if words.strip() and (paragraph.level or _has_bullet(paragraph, shape)):
         return f"{'  ' * paragraph.level}- {words}"
-    return _OPENS_BLOCK.sub(r"\\\g<0>", words)
+    return OPENS_BLOCK.sub(r"\\\g<0>", words)
 
 
 def _has_bullet(paragraph: Any, shape: Any) -> bool:

@@ -23,6 +23,9 @@ _ENTITIES = (b"<!DOCTYPE", b"<!ENTITY")
 _PAGES = (".htm", ".html", ".xhtml", ".svg")
 """Parts that may have a document type; no Office reader parses them."""
 
+_MANIFEST = "META-INF/manifest.xml"
+"""Where OpenDocument says which parts need a password."""
+
 _BLOCK = 2**20
 _HEAD = 64
 """Bytes that tell XML from pictures; more than a mark that is looked for has."""
@@ -104,6 +107,20 @@ def is_unsafe(name: str) -> bool:
     path = PurePosixPath(name.replace("\\", "/"))
     # Of "." nothing is left: it is the folder itself.
     return path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1])[:2]
+
+
+def refuse_password(archive: zipfile.ZipFile) -> None:
+    """Refuse an OpenDocument file that needs a password.
+
+    Raises:
+        ReadFailure: ``encrypted_office``, or what :func:`content` raises.
+    """
+    if _MANIFEST in archive.namelist() and b"encryption-data" in content(
+        archive, archive.getinfo(_MANIFEST), MOST_UNPACKED
+    ):
+        raise ReadFailure(
+            "encrypted_office", "it needs a password; save it without one and add that file"
+        )
 
 
 def refuse_entities(archive: zipfile.ZipFile) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.pipeline.documents import hostile_binary as binary
 from tests.pipeline.documents import hostile_text as text
-from tests.pipeline.documents import making
+from tests.pipeline.documents import making, packing
 
 COUNT = 300
 
@@ -137,7 +137,19 @@ def _misnamed() -> Iterator[File]:
     yield "no-such.format", b"text", frozenset({"unknown_format"})
     both = good["page.pdf"] + binary.nested_zip(0)
     yield "pdf-and-zip.docx", both, frozenset({DOCUMENT})
-    for suffix in ("pptx", "epub", "parquet", "eml", "csv", "tsv", "rst", "gz", "zip"):
+    for suffix in (
+        "pptx",
+        "xlsx",
+        "ods",
+        "epub",
+        "parquet",
+        "eml",
+        "csv",
+        "tsv",
+        "rst",
+        "gz",
+        "zip",
+    ):
         yield f"noise.{suffix}", random.Random(suffix).randbytes(5_000), ANY
 
 
@@ -180,6 +192,9 @@ def _word(outside: Path) -> Iterator[File]:
     yield "docx-wide.docx", binary.wide_docx(20_000), bomb
     yield "docx-bomb.docx", binary.padded_docx(2**26, 10), BOMB
     yield "docx-padded.docx", binary.padded_docx(2**26), BOMB
+    corners = '<c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c>'
+    far = packing.workbook(("Far", "visible", f"<sheetData><row>{corners}</row></sheetData>"))
+    yield "xlsx-corners.xlsx", far, LIMITS | {"reader_crashed"}
     yield "docx-overlap.docx", binary.overlapping_zip(100, 2**24, b"word/document.xml"), bomb
 
 

@@ -1,4 +1,4 @@
-"""Real files in zip: slides and books, made here; and what a reader says of a file."""
+"""Real files in zip: slides, books and workbooks, made here; and what a reader says of a file."""
 
 import io
 import zipfile
@@ -73,4 +73,66 @@ def book(chapter: str = f"<h1>Care</h1><p>{PUMP}</p>") -> bytes:
             "OEBPS/one page.xhtml": page,
             "OEBPS/two.xhtml": "<html><body><p>Second chapter.</p></body></html>",
         }
+    )
+
+
+OPEN = "urn:oasis:names:tc:opendocument:xmlns:"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+DAY, MOMENT, HOUR = range(1, 4)
+"""Formats of cells in :func:`workbook`: numbers shown as a date, a date and time, a time."""
+
+
+def workbook(*sheets: tuple[str, str, str]) -> bytes:
+    """Return a workbook of Excel with sheets: name, state, and what is inside, as XML."""
+    numbers = range(1, len(sheets) + 1)
+    listed = "".join(
+        f'<sheet name="{name}" sheetId="{n}" state="{state}" r:id="r{n}"/>'
+        for n, (name, state, _) in zip(numbers, sheets, strict=True)
+    )
+    links = "".join(_link(f"r{n}", "worksheet", f"worksheets/sheet{n}.xml") for n in numbers)
+    formats = "".join(f'<xf numFmtId="{number}"/>' for number in (0, 14, 22, 21))
+    return zipped(
+        {
+            "[Content_Types].xml": f'<Types xmlns="{PACKAGE}/content-types"/>',
+            "_rels/.rels": _links(_link("r1", "officeDocument", "xl/workbook.xml")),
+            "xl/workbook.xml": f'<workbook xmlns="{SHEET}" xmlns:r="{OFFICE}">'
+            f"<sheets>{listed}</sheets></workbook>",
+            "xl/_rels/workbook.xml.rels": _links(links + _link("r0", "styles", "styles.xml")),
+            "xl/styles.xml": f'<styleSheet xmlns="{SHEET}"><cellXfs>{formats}</cellXfs>'
+            "</styleSheet>",
+            **{
+                f"xl/worksheets/sheet{n}.xml": f'<worksheet xmlns="{SHEET}">{inside}</worksheet>'
+                for n, (*_, inside) in zip(numbers, sheets, strict=True)
+            },
+        }
+    )
+
+
+def _link(name: str, kind: str, target: str) -> str:
+    return f'<Relationship Id="{name}" Type="{OFFICE}/{kind}" Target="{target}"/>'
+
+
+def _links(links: str) -> str:
+    return f'<Relationships xmlns="{PACKAGE}/relationships">{links}</Relationships>'
+
+
+def open_workbook(tables: str, manifest: str = "") -> bytes:
+    """Return a workbook of OpenDocument, whose first member is its media type, not packed."""
+    names = " ".join(f'xmlns:{name}="{OPEN}{name}:1.0"' for name in ("office", "table", "text"))
+    names += f' xmlns:style="{OPEN}style:1.0"'
+    hidden = (
+        '<office:automatic-styles><style:style style:name="hidden" style:family="table">'
+        '<style:table-properties table:display="false"/></style:style></office:automatic-styles>'
+    )
+    return zipped(
+        {
+            "mimetype": "application/vnd.oasis.opendocument.spreadsheet",
+            "META-INF/manifest.xml": f'<manifest xmlns="{OPEN}manifest:1.0">{manifest}</manifest>',
+            "content.xml": f"<office:document-content {names}>{hidden}<office:body>"
+            f"<office:spreadsheet>{tables}</office:spreadsheet></office:body>"
+            "</office:document-content>",
+        },
+        zipfile.ZIP_STORED,
     )
