@@ -34,11 +34,11 @@ def test_notes_go_to_the_innermost_ledger_and_nowhere_without_one():
     with ledger() as outer:
         leave_out("pictures", 2, "a.png")
         with ledger() as inner:
-            leave_out("charts", 1)
+            leave_out("forms", 1)
         leave_out("pictures", 1, "b.png")
-        leave_out("forms", 0)
+        leave_out("scripts", 0)
     assert entries(outer) == (("pictures", 3, "a.png; b.png"),)
-    assert entries(inner) == (("charts", 1, ""),)
+    assert entries(inner) == (("forms", 1, ""),)
 
 
 def test_a_page_tells_its_frame_hidden_text_pictures_scripts_and_forms():
