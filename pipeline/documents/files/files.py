@@ -8,8 +8,9 @@ each file seen, so an unchanged file is not opened again, and a file that has le
 import hashlib
 import json
 import os
-from dataclasses import dataclass
-from pathlib import Path
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pipeline.core.cache import write_atomically
@@ -22,6 +23,12 @@ if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to loa
     from pipeline.settings import IngestSettings
 
 MEGABYTE = 10**6
+
+_PAGES = (".html", ".htm", ".xhtml")
+
+_SITE_SCRIPT = re.compile(r".*\.m?js|search[-_]?(?:index|data)?\.json", re.IGNORECASE)
+"""Names of what makes a web site work: code that nobody asks about, and a second copy of all its
+text to search in."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class SourceFile:
     present: bool
     problem: Failure | None = None
     """Why it is not to be opened: ``outside_folder``, ``broken_link``, ``not_a_file``,
-    ``unreadable_file`` or ``unreadable_folder``."""
+    ``unreadable_file``, ``unreadable_folder`` or ``site_script``."""
 
     @property
     def version(self) -> list[str]:
@@ -114,7 +121,29 @@ def scan(root: Path, settings: "IngestSettings", index: Path) -> list[SourceFile
             f"{list(settings.include)} and not exclude {list(settings.exclude)}; "
             "expected at least one; put documents there or change ingest.include"
         )
+    files = _mark_site_scripts(files)
     return sorted(files, key=lambda file: (file.source, file.sha256, str(file.path)))
+
+
+def _mark_site_scripts(files: list[SourceFile]) -> list[SourceFile]:
+    """Return files, those with a problem that are the scripts of the web pages above them."""
+    sites = {
+        PurePosixPath(file.source).parent for file in files if file.source.lower().endswith(_PAGES)
+    }
+    problem = Failure(
+        "",
+        "site_script",
+        "a script of the web pages in a folder above it; expected a document; to have its code "
+        "read, put it into a folder without pages",
+    )
+    return [
+        replace(file, problem=problem)
+        if file.problem is None
+        and _SITE_SCRIPT.fullmatch(PurePosixPath(file.source).name)
+        and not sites.isdisjoint(PurePosixPath(file.source).parents)
+        else file
+        for file in files
+    ]
 
 
 def _examine(

@@ -40,8 +40,8 @@ def ingest(
         with the name of a format; ``unknown_format``, ``wrong_extension``, ``unreadable_file``,
         ``changed_file``, ``too_large``; ``vanished_file`` (left the folder, and its
         text is not cached) and ``same_document`` (same source and text, from two folders); of
-        what is not to be opened ``outside_folder`` and ``broken_link`` (links), ``not_a_file``
-        and ``unreadable_folder``; of a reader that met a limit ``reader_timeout``,
+        what is not to be opened ``outside_folder`` and ``broken_link`` (links), ``not_a_file``,
+        ``unreadable_folder`` and ``site_script``; of a reader that met a limit ``reader_timeout``,
         ``out_of_memory`` and ``reader_crashed``.
         The table ``left_out`` lists what readers left out on purpose.
         Metrics: ``files``, ``files_read`` (opened now), ``files_gone``.

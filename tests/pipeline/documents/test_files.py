@@ -255,3 +255,14 @@ def test_the_index_holds_what_the_next_scan_needs(inbox: Path, tmp_path: Path):
     scan(inbox, IngestSettings(), tmp_path / "i")
     entries = json.loads((tmp_path / "i").read_text())["files"][str(inbox)]
     assert entries["b.md"][:2] == [3, (inbox / "b.md").stat().st_mtime_ns]
+
+
+def test_scripts_of_web_pages_are_named_and_code_in_other_folders_is_read(tmp_path: Path):
+    names = ("site/index.HTML", "site/js/menu.js", "site/search_index.json", "site/prices.json")
+    for name in (*names, "code/pump.js", "code/search.json", "site/tool.py"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("text")
+    files = scan(tmp_path / "in", IngestSettings(), tmp_path / "index.json")
+    named = {file.source for file in files if file.problem and file.problem.reason == "site_script"}
+    assert named == {"site/js/menu.js", "site/search_index.json"}
