@@ -28,9 +28,9 @@ def duplicates(home: Home, near: bool, count: int) -> list[dict[str, Any]]:
         count: pairs at most.
 
     Returns:
-        Rows with ``verdict`` (``exact_duplicate``, ``near_duplicate``, ``semantic_duplicate`` or
-        ``both kept``), ``similarity``, ``threshold``, ``document`` and ``survivor`` (sources),
-        their ids ``doc_id`` and ``related_id``, and ``differences``: lines of words of one of
+        Rows with ``verdict`` (``exact_duplicate``, ``near_duplicate``, ``contained``,
+        ``semantic_duplicate`` or ``both kept``), ``similarity`` (of a contained document the share
+        that the survivor holds), ``threshold``, ``document`` and ``survivor`` (sources), their ids ``doc_id`` and ``related_id``, and ``differences``: lines of words of one of
         them alone.
 
     Raises:

@@ -21,7 +21,8 @@ def test_removed_documents_stand_beside_what_stays_for_them(settings):
         "kept.md": edited(base, 6, seed=5),
         "other.md": prose(7),
     }
-    deduplicated(settings, texts)
+    alike = settings.dedup.model_copy(update={"containment": 0})
+    deduplicated(settings.model_copy(update={"dedup": alike}), texts)
     home = Home.at(settings.paths.home)
     removed = duplicates(home, near=False, count=9)
     assert {row["document"] for row in removed} >= {"copy.md", "close.md"}
@@ -35,6 +36,18 @@ def test_removed_documents_stand_beside_what_stays_for_them(settings):
     assert "kept.md" in (kept["document"], kept["survivor"])
     assert any("changed" in line for line in kept["differences"])
     assert len(duplicates(home, near=True, count=1)) == 1
+
+
+def test_a_contained_document_stands_beside_the_one_that_holds_it(settings):
+    deduplicated(
+        settings, {"whole.md": f"{prose(2, 300)} {prose(1, 200)}", "part.md": prose(1, 200)}
+    )
+    (pair,) = duplicates(Home.at(settings.paths.home), near=False, count=9)
+    assert (pair["verdict"], pair["document"], pair["survivor"]) == (
+        "contained",
+        "part.md",
+        "whole.md",
+    )
 
 
 def test_differences_are_the_words_of_one_of_the_two():
