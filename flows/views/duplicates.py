@@ -30,8 +30,8 @@ def duplicates(home: Home, near: bool, count: int) -> list[dict[str, Any]]:
     Returns:
         Rows with ``verdict`` (``exact_duplicate``, ``near_duplicate``, ``contained``,
         ``semantic_duplicate`` or ``both kept``), ``similarity`` (of a contained document the share
-        that the survivor holds), ``threshold``, ``document`` and ``survivor`` (sources), their ids ``doc_id`` and ``related_id``, and ``differences``: lines of words of one of
-        them alone.
+        that the survivor holds), ``threshold``, ``document`` and ``survivor`` (sources), their ids
+        ``doc_id`` and ``related_id``, and ``differences``: lines of words of one of them alone.
 
     Raises:
         InputError: nothing was deduplicated yet.
