@@ -83,9 +83,9 @@ def repair(text: str) -> str:
         page[:] = text_lines
     body = "\f".join("\n".join(page) for page in _without_edges(pages))
     body = _rejoin_pages(_dehyphenate(body))
-    parts = _PROGRAM.split(body)
+    parts, width = _PROGRAM.split(body), _width(body.split("\n"))
     parts[1::2] = map(_fenced, parts[1::2])
-    parts[::2] = ["\n\n".join(_paragraphs(prose, _width(body.split("\n")))) for prose in parts[::2]]
+    parts[::2] = ["\n\n".join(_paragraphs(prose, width)) for prose in parts[::2]]
     return "\n\n".join(filter(None, parts))
 
 
