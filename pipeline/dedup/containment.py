@@ -10,7 +10,7 @@ from pipeline.dedup.arrays import Duplicates, gather
 from pipeline.dedup.minhash import contained_slice
 from pipeline.dedup.precedence import preference
 from pipeline.dedup.runners import Runner
-from pipeline.dedup.sharing import Samples
+from pipeline.dedup.sharing import Sampled, Samples
 from pipeline.settings import DedupSettings
 
 CANDIDATE = 0.45
@@ -24,7 +24,7 @@ FIRST = np.iinfo(np.int64).min
 """Place of accepted texts in the order of survival."""
 
 
-class Accepted(Protocol):
+class Accepted(Sampled, Protocol):
     """Texts that were accepted before; see :class:`pipeline.dedup.index.Index`."""
 
     def __len__(self) -> int:
@@ -33,14 +33,6 @@ class Accepted(Protocol):
 
     def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return pairs (n x 2) of a row of ``keys`` (texts x bands) and one of theirs."""
-        ...
-
-    def shared(self, sample: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return pairs of a row and one of theirs for each shingle of a sample that both have."""
-        ...
-
-    def sizes(self) -> NDArray[np.int64]:
-        """Return how many sampled shingles each has."""
         ...
 
     def texts(self, rows: NDArray[np.int64]) -> pl.Series:
@@ -74,8 +66,9 @@ def drop_contained(
 ) -> None:
     """Let each text that stays go for one that holds it.
 
-    Of two that hold each other the one goes that survives later. The other goes too when it
-    alone is held (marks make it longer), but for accepted texts and those of a preferred source.
+    Of two that hold each other, the later one in the order of survival goes. The earlier one goes
+    when it alone is held (its marks make it longer), and never when it was accepted before or is
+    of a preferred source.
     """
     rows = len(corpus.own)
     pairs = samples.pairs(result.survivor == np.arange(rows), CANDIDATE, runner)

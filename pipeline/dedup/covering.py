@@ -14,8 +14,8 @@ from pipeline.dedup.signature import shingles
 _1 = np.uint64(1)
 
 NAMING = 3
-"""Times that a text uses a word for once in the other, when the two are about different things.
-Edits of one word in twenty hit all three of 1 in 8,000 such words."""
+"""How many times as often as the other a text uses a word that names another thing. Edits of one
+word in twenty change all three uses of a word once in 8,000 words."""
 
 
 @compiled

@@ -32,16 +32,15 @@ from pathlib import Path
 import polars as pl
 from lxml import html
 
-from pipeline.core.cache import Cache, short_id
-from pipeline.core.outcome import table
+from pipeline.core.cache import Cache
 from pipeline.dedup.deduplicate import deduplicate
 from pipeline.documents.clean.clean import clean
 from pipeline.documents.files.files import scan
 from pipeline.documents.files.ingest import ingest
 from pipeline.settings import CleanSettings, DedupSettings, IngestSettings
-from schemas.documents import Documents
 from tests.benchmarks.dedup_pages import files
 from tests.benchmarks.verdict import verdict
+from tests.pipeline.dedup.corpus import corpus
 
 FEWEST_WORDS = 60
 SEED = 7
@@ -157,21 +156,9 @@ def converted(pages: dict[str, Path], scratch: Path) -> dict[str, dict[str, str]
 
 def stay(texts: dict[str, str]) -> tuple[set[str], pl.DataFrame]:
     """Return the sources that stay, and the ledger with sources in place of ids."""
-    rows = [
-        {
-            "doc_id": short_id(source, text),
-            "source": source,
-            "format": "text",
-            "title": source,
-            "text": text,
-            "span_start": 0,
-            "span_end": len(text),
-            "language": "en",
-        }
-        for source, text in texts.items()
-    ]
-    outcome = deduplicate(table(Documents, rows), DedupSettings(max_cluster_share=1.0))
-    names = {row["doc_id"]: row["source"] for row in rows}
+    documents = corpus(texts)
+    outcome = deduplicate(documents, DedupSettings(max_cluster_share=1.0))
+    names = dict(documents.select("doc_id", "source").iter_rows())
     dropped = outcome.dropped.with_columns(
         pl.col("id", "related_id").replace_strict(names, default=None)
     )
