@@ -12,9 +12,10 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.engine.context import Run, open_run, say
+from flows.engine.context import Run, open_run
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import base_model
+from flows.splits import locate_gold, split_documents
 from flows.views.report import write_report
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset
@@ -30,7 +31,6 @@ from pipeline.documents.clean.clean import CLEAN
 from pipeline.documents.clean.cleaning import rules_of, too_short
 from pipeline.documents.files.files import SourceFile, scan
 from pipeline.documents.files.ingest import INGEST
-from pipeline.pairs.split import FEWEST, SPLIT
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel, token_counter
@@ -128,6 +128,8 @@ class Corpus:
     documents: Dataset
     chunks: Dataset
     splits: Dataset
+    gold: Dataset | None = None
+    """Gold rows with their documents; None when there is no such file."""
 
 
 @flow(timeout_seconds=6 * 3600)
@@ -167,7 +169,6 @@ def curate_documents(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> 
 
 
 def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> Corpus:
-    settings = run.settings
     raw = run_stage(
         run,
         INGEST,
@@ -182,18 +183,9 @@ def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> Corpus:
     tokenizer = Given(token_counter(base.path), base.digest)
     chunks = run_stage(run, CHUNK, documents=documents, count_tokens=tokenizer)
     require_rows(run, chunks, "chunk: no document gave a chunk", "see the settings of [chunk]")
-    splits = run_stage(run, SPLIT, documents=documents, chunks=chunks)
-    sections = run.store.manifest(splits.name, splits.fingerprint).facts.metrics["sections"]
-    if sections:
-        asked = settings.split.unit == "section"
-        why = (
-            "as split.unit asks"
-            if asked
-            else f"since there are fewer than {FEWEST} documents; "
-            'split.unit = "section" keeps it so when more come'
-        )
-        say(f"split: by section, {sections:,.0f} of them, {why}")
-    return Corpus(raw, cleaned, documents, chunks, splits)
+    gold = locate_gold(run, raw, documents, chunks)
+    splits = split_documents(run, documents, chunks, gold)
+    return Corpus(raw, cleaned, documents, chunks, splits, gold)
 
 
 def trim_documents(run: Run, cleaned: Dataset) -> Dataset:

@@ -11,7 +11,7 @@ from flows.engine.tracking import mirror
 from flows.judging import judge_model
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.review import review_pairs
-from flows.synthesize import check_gold_documents, check_own_files, generate_pairs
+from flows.synthesize import check_own_files, generate_pairs
 from flows.training import TrainingData, build_examples, store_drift_baseline, train_model
 from flows.views.report import write_report
 from pipeline.core.store import Dataset
@@ -30,7 +30,6 @@ def run_loop(settings: Settings) -> Report:
         check_own_files(settings)
         base = base_model(run.settings)
         corpus = curate_documents(run, base, files)
-        check_gold_documents(run, corpus)
         screened, asked = generate_pairs(run, base, corpus)
         free_memory()  # the teacher's model is not needed any more
         data = build_examples(run, corpus, review_pairs(run, corpus, screened))

@@ -14,7 +14,7 @@ from pipeline.core.store import Dataset
 from pipeline.evaluate.measures.behaviour import read_behaviour_items
 from pipeline.evaluate.retention.forgetting import read_general_set
 from pipeline.pairs.generate import GENERATE
-from pipeline.pairs.gold import EXPECTED, attach_gold, read_row
+from pipeline.pairs.gold import EXPECTED, read_row
 from pipeline.pairs.screen.screen import SCREEN
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher, Usage
@@ -27,14 +27,12 @@ from pipeline.pairs.user_files import (
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel
-from schemas.documents import Chunks, RawDocuments, UniqueDocuments
-from schemas.pairs import Splits
 
 
 def check_own_files(settings: Settings) -> None:
     """Read seed tasks, gold rows, benchmarks and the general set, and keep nothing of them.
 
-    Whether the document of a gold row is there is only known after curation.
+    Whether the document of a gold row is there is known after curation.
 
     Raises:
         InputError: a file cannot be read, or most of its rows are bad; the first one is shown.
@@ -42,7 +40,7 @@ def check_own_files(settings: Settings) -> None:
     paths = settings.paths
     read_seed_tasks(paths.seeds)
     if paths.gold is not None:
-        rows = [read_row(row, "any") for row in read_jsonl(paths.gold)]
+        rows = [read_row(row) for row in read_jsonl(paths.gold)]
         bad = [f"{row.reason}: {row.excerpt}" for row in rows if isinstance(row, Drop)]
         stop_if_mostly_bad(str(paths.gold), bad, len(rows), EXPECTED)
     for benchmark in paths.benchmarks:
@@ -50,25 +48,6 @@ def check_own_files(settings: Settings) -> None:
     if paths.general is not None:
         read_general_set(paths.general)
         read_behaviour_items(paths.general, settings.forgetting)
-
-
-def check_gold_documents(run: Run, corpus: Corpus) -> None:
-    """Attach the gold rows to the curated documents, before the teacher is asked.
-
-    Raises:
-        InputError: most rows name no document that was read.
-    """
-    path = run.settings.paths.gold
-    if path is not None:
-        attach_gold(
-            read_jsonl(path),
-            run.store.read(corpus.documents, UniqueDocuments),
-            run.store.read_dropped(corpus.documents),
-            run.store.read(corpus.raw, RawDocuments),
-            run.store.read(corpus.splits, Splits),
-            run.store.read(corpus.chunks, Chunks),
-            path.name,
-        )
 
 
 @flow(timeout_seconds=24 * 3600)

@@ -3,7 +3,6 @@
 import shutil
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import cast
 
 import polars as pl
@@ -26,7 +25,7 @@ from pipeline.pairs.gold import GOLD
 from pipeline.pairs.replay import REPLAY, rows_wanted
 from pipeline.pairs.teachers.embedded import EmbeddedTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
-from pipeline.pairs.user_files import read_benchmark, read_jsonl, read_seed_tasks
+from pipeline.pairs.user_files import read_benchmark, read_seed_tasks
 from pipeline.train.methods import resolved
 from pipeline.train.models.base_model import BaseModel, hidden_size, token_counter
 from pipeline.train.models.distill import find_teacher
@@ -88,14 +87,13 @@ class TrainingData:
 def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
     """Join settled and gold pairs, drop what leaks into test, and render chat messages."""
     settings = run.settings
-    gold = settings.paths.gold
     benchmarks = [row for path in settings.paths.benchmarks for row in read_benchmark(path)]
     clean = run_stage(
         run,
         DECONTAMINATE,
         benchmarks=Given(benchmarks, digest(benchmarks) if benchmarks else None),
         settled=settled,
-        gold=gold_pairs(run, corpus, gold) if gold else None,
+        gold=_gold_pairs(run, corpus),
     )
     examples = run_stage(run, EXAMPLES, pairs=clean)
     leaks = check_leaks(run.store.read(clean, SettledPairs), benchmarks)
@@ -107,21 +105,12 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
     return TrainingData(clean, examples, len(leaks))
 
 
-def gold_pairs(run: Run, corpus: Corpus, path: Path) -> Dataset:
-    """Read the gold file and let each row follow its document into a split."""
-    rows = read_jsonl(path)
-    duplicates = run.store.read_dropped(corpus.documents)
-    return run_stage(
-        run,
-        GOLD,
-        rows=Given(rows, digest(rows)),
-        documents=corpus.documents,
-        duplicates=Given(duplicates),
-        raw=corpus.raw,
-        splits=corpus.splits,
-        chunks=corpus.chunks,
-        name=Given(path.name),
-    )
+def _gold_pairs(run: Run, corpus: Corpus) -> Dataset | None:
+    """Let each gold row follow its document into a split."""
+    path = run.settings.paths.gold
+    if corpus.gold is None or path is None:
+        return None
+    return run_stage(run, GOLD, gold=corpus.gold, splits=corpus.splits, name=Given(path.name))
 
 
 def trainable_rows(run: Run, examples: Dataset) -> DataFrame[Examples]:

@@ -10,6 +10,19 @@ from schemas.base import ID, Table
 SPLITS = ["train", "validation", "test"]
 
 
+class GoldRows(Table):
+    """A question with an answer that an expert wrote, and what of the corpus answers it."""
+
+    pair_id: str = pa.Field(str_matches=ID, unique=True)
+    question: str = pa.Field()
+    input: str = pa.Field()
+    answer: str = pa.Field()
+    doc_id: str = pa.Field()
+    """Empty: no document was named, and none was found."""
+    chunk_id: str = pa.Field()
+    """The chunk of the document with most of its words; empty when none has any."""
+
+
 class Splits(Table):
     """One row a surviving document, or one a chunk; decided before any pair is generated."""
 
@@ -17,18 +30,23 @@ class Splits(Table):
         """A document has one row, or one for each of its chunks."""
 
         unique: ClassVar = ["doc_id", "chunk_id"]
-        metadata: ClassVar = {"version": 2}
+        metadata: ClassVar = {"version": 3}
 
-    doc_id: str = pa.Field(str_matches=ID)
+    doc_id: str = pa.Field()
+    """Empty: a gold row without a document."""
     chunk_id: str = pa.Field()
-    """Empty: the document as a whole."""
+    """Empty: the document as a whole; of a gold row without a document its ``pair_id``."""
+    unit_id: str = pa.Field(str_matches=ID)
+    """Of the document or section, the same in each run."""
     cluster_id: str = pa.Field(str_matches=ID)
+    """Of the family of documents or sections that share content."""
     split: str = pa.Field(isin=SPLITS)
 
     @classmethod
     def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame | None:
-        """Before version 2 only documents as a whole were split."""
-        return frame.with_columns(chunk_id=pl.lit("")) if version == 1 else None
+        """Version 1 had documents as a whole alone, version 2 no families."""
+        added = {"chunk_id": pl.lit("")} if version == 1 else {}
+        return frame.with_columns(unit_id="cluster_id", **added) if version in (1, 2) else None
 
 
 ORIGINS = ["gold", "grounded", "self_instruct"]

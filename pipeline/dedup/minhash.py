@@ -81,6 +81,23 @@ def sign_slice(texts: pl.Series, settings: DedupSettings) -> Signed:
     return Signed(whole, keys, sample, np.diff(ends, prepend=0))
 
 
+def shingle_slice(
+    texts: pl.Series, settings: DedupSettings, one_in: int
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return the hashes of the shingles of texts, text by text, and how many each text has.
+
+    Args:
+        texts: strings.
+        settings: words a shingle.
+        one_in: power of two; of so many shingles one is taken, the same ones of each text.
+    """
+    from pipeline.dedup.signature import shingle_texts
+
+    ends = np.empty(len(texts), dtype=np.int64)
+    found = shingle_texts(utf8(texts), _hashing(settings), np.uint64(one_in - 1), ends)
+    return found, np.diff(ends, prepend=0)
+
+
 def key_slice(texts: pl.Series) -> NDArray[np.uint64]:
     """Return 128 bits for each text, texts x 2; equal when case and white space differ only."""
     from pipeline.dedup.signature import key_texts

@@ -61,6 +61,33 @@ def sign_texts(
 
 
 @compiled
+def shingle_texts(texts: Texts, hashing: Hashing, mask: Scalar, ends: Array) -> Array:
+    """Return the shingles (uint64) of texts, text by text, whose hash has no bit of a mask.
+
+    Args:
+        texts: to cut into shingles.
+        hashing: shingles.
+        mask: uint64; 0 takes all of them.
+        ends: int64, where those of each text end, written.
+    """
+    scratch = np.empty(1, dtype=np.uint64)
+    taken = np.empty(1024, dtype=np.uint64)
+    filled = 0
+    for text in range(len(texts.offsets) - 1):
+        count, scratch = shingles(texts, text, hashing, scratch)
+        if filled + count > len(taken):
+            grown = np.empty(2 * (filled + count), dtype=np.uint64)
+            grown[:filled] = taken[:filled]
+            taken = grown
+        for place in range(count):
+            value = mix(scratch[place])
+            taken[filled] = value
+            filled += (value & mask) == 0
+        ends[text] = filled
+    return taken[:filled]
+
+
+@compiled
 def key_texts(texts: Texts, copies: Folding, keys: Array) -> None:
     """Write into ``keys`` (texts x 2) the bits by which exact copies are known."""
     for text in range(len(texts.offsets) - 1):

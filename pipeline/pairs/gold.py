@@ -1,7 +1,7 @@
-"""Gold pairs: questions with answers that an expert wrote, attached to their documents."""
+"""Gold rows: questions with answers that an expert wrote, and the documents that answer them."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from pandera.typing.polars import DataFrame
@@ -11,12 +11,12 @@ from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.pairs.harvest import pair_id, pair_row
 from pipeline.pairs.places import places
-from pipeline.pairs.screen.grounding import content
+from pipeline.pairs.sources import Passages, Sources
 from pipeline.pairs.user_files import stop_if_mostly_bad
 from pipeline.text.words import words
 from schemas.base import Drops
 from schemas.documents import Chunks, RawDocuments, UniqueDocuments
-from schemas.pairs import SettledPairs, Splits
+from schemas.pairs import GoldRows, SettledPairs, Splits
 
 QUESTION = ("question", "instruction", "prompt")
 ANSWER = ("answer", "response", "completion", "output")
@@ -25,8 +25,8 @@ DOCUMENT = ("document", "source")
 
 EXPECTED = (
     "question and answer (or instruction and response, prompt and completion, or messages of a "
-    "user and an assistant), perhaps input, and document: the path below the input folder of the "
-    "document that answers it"
+    "user and an assistant), perhaps input, and perhaps document: the path below the input folder "
+    "of the document that answers it"
 )
 
 MISPLACED = ("malformed_row", "unknown_document")
@@ -42,86 +42,144 @@ class GoldRow(NamedTuple):
     """Source path; empty when the row names none."""
 
 
-def attach_gold(
+def locate_gold(
     rows: Sequence[Mapping[str, Any]],
     documents: DataFrame[UniqueDocuments],
     duplicates: DataFrame[Drops],
     raw: DataFrame[RawDocuments],
-    splits: DataFrame[Splits],
     chunks: DataFrame[Chunks],
     name: str,
-) -> Outcome[SettledPairs]:
-    """Make settled pairs of gold rows; each has the split of the document that answers it.
+) -> Outcome[GoldRows]:
+    """Find the document and the chunk that answer each gold row, before anything is split.
 
-    Where documents are split by section, that is the section of the chunk with most of its words.
+    A row that names no document belongs to the chunk that BM25 ranks first for its words, if that
+    has at least half of them; else it stands alone.
 
     Args:
-        rows: objects with question, answer and document under any of the names above, or chat
-            messages instead of the first two; perhaps ``input``. The document is a source path
-            below the input folder (a record of a JSONL file as ``path#line``); a row need not
-            name it when there is one only.
+        rows: objects with question and answer under any of the names above, or chat messages
+            instead of them; perhaps ``input`` and document: a source path below the input folder
+            (a record of a JSONL file as ``path#line``), or the end of one that no other has.
         documents: survivors.
         duplicates: what deduplicate dropped; a question about a duplicate follows its survivor.
         raw: documents as they were read, to find a document by its source.
-        splits: split and cluster of each survivor, or of its sections.
         chunks: of the survivors.
-        name: file of the gold rows, kept as ``generator``.
+        name: of the file, for messages.
 
     Returns:
-        Pairs of origin and status ``gold``, sorted by ``pair_id``. Dropped:
-        ``malformed_row`` (value: fields that are missing, empty or no text; the id is a hash of
-        the row), ``unknown_document`` (no such source was read), ``document_dropped`` (it was
-        read but let go, or no section of it has a word of the row, ``related_id``),
+        Rows sorted by ``pair_id``. Dropped: ``malformed_row`` (value: fields that are missing,
+        empty or no text; the id is a hash of the row), ``unknown_document`` (no such source was
+        read), ``document_dropped`` (it was read but let go, ``related_id``),
         ``duplicate_question`` (the same words as ``related_id``; the smallest pair_id stays).
+        Metrics: rows ``named``, ``searched`` (found by their words) and ``alone``.
 
     Raises:
         InputError: more than half of the rows are malformed or name documents that were not read:
             then the file is not what it was meant to be.
     """
-    read: dict[str, list[str]] = defaultdict(list)
-    for doc_id, source in raw.select("doc_id", "source").sort("doc_id").iter_rows():
-        read[source].append(doc_id)
     home = _homes(documents, duplicates)
-    find = places(splits)
-    sections = _SectionWords(chunks)
-    pairs: list[dict[str, Any]] = []
+    sources = Sources(raw)
+    passages = Passages(chunks)
+    counts = {"named": 0, "searched": 0, "alone": 0}
+    located: list[dict[str, Any]] = []
     dropped: list[Drop] = []
-    only = next(iter(read)) if len(read) == 1 else ""
     for row in rows:
-        found = read_row(row, only)
+        found = read_row(row)
         if isinstance(found, Drop):
             dropped.append(found)
             continue
-        survivors = [home[doc_id] for doc_id in read[found.document] if doc_id in home]
-        place = find(survivors[0], "") if survivors else None
-        if survivors and place is None:
-            place = find(survivors[0], sections.nearest(survivors[0], found))
-        if place is None:
-            dropped.append(_homeless(found, read[found.document]))
-            continue
-        pairs.append(_pair(found, place, name))
+        asked = f"{found.question} {found.input} {found.answer}"
+        doc_id = chunk_id = ""
+        if found.document or sources.only:
+            read = sources.find(found.document or sources.only)
+            doc_id = next((home[key] for key in read if key in home), "")
+            if not doc_id:
+                dropped.append(_homeless(found, read, sources))
+                continue
+            chunk_id = passages.nearest(doc_id, asked)
+            counts["named"] += 1
+        else:
+            doc_id, chunk_id = passages.search(asked)
+            counts["searched" if doc_id else "alone"] += 1
+        located.append(
+            {
+                "pair_id": pair_id(found.question, found.input, found.answer, doc_id, "gold"),
+                "question": found.question,
+                "input": found.input,
+                "answer": found.answer,
+                "doc_id": doc_id,
+                "chunk_id": chunk_id,
+            }
+        )
     bad = [f"{drop.reason}: {drop.excerpt}" for drop in dropped if drop.reason in MISPLACED]
     stop_if_mostly_bad(name, bad, len(rows), EXPECTED)
-    kept, repeated = _distinct(pairs)
-    return Outcome(table(SettledPairs, kept), drops(dropped + repeated), rows_in=len(rows))
+    kept, repeated = _distinct(located)
+    return Outcome(
+        table(GoldRows, kept),
+        drops(dropped + repeated),
+        rows_in=len(rows),
+        metrics={key: float(count) for key, count in counts.items()},
+    )
 
 
-def read_row(row: Mapping[str, Any], document: str = "") -> GoldRow | Drop:
+def settle_gold(
+    gold: DataFrame[GoldRows], splits: DataFrame[Splits], name: str
+) -> Outcome[SettledPairs]:
+    """Make settled pairs of gold rows; each has the split of the document that answers it.
+
+    Where documents are split by section, that is the section of its chunk.
+
+    Args:
+        gold: located rows.
+        splits: of the documents or sections, and of the rows without a document.
+        name: file of the gold rows, kept as ``generator``.
+
+    Returns:
+        Pairs of origin and status ``gold``, sorted by ``pair_id``. Dropped: ``document_dropped``
+        (no section of its document has a word of the row, ``related_id``).
+    """
+    find = places(splits)
+    pairs: list[dict[str, Any]] = []
+    dropped: list[Drop] = []
+    for row in gold.sort("pair_id").iter_rows(named=True):
+        doc_id = row["doc_id"]
+        place = find(doc_id, row["chunk_id"]) if doc_id else find("", row["pair_id"])
+        if place is None:
+            reason = Drop(row["pair_id"], "document_dropped", row["question"], related_id=doc_id)
+            dropped.append(reason)
+            continue
+        pair = pair_row("gold", row["question"], row["answer"], row["input"], doc_id)
+        where = {"split": place["split"], "cluster_id": place["cluster_id"], "generator": name}
+        settled = {"status": "gold", "original_response": None, "reviewer": None}
+        pairs.append(pair | where | settled)
+    return Outcome(table(SettledPairs, pairs), drops(dropped), rows_in=gold.height)
+
+
+def read_row(row: Mapping[str, Any]) -> GoldRow | Drop:
     """Read the fields of a gold row, or say which are missing, empty or no text.
 
     Args:
-        row: as in the file.
-        document: for a row that names none.
+        row: as in the file; upper and lower case of its names are one.
     """
-    row = {"document": document} | _turns(row)
-    names = {"question": QUESTION, "answer": ANSWER, "document": DOCUMENT}
-    fields = {field: _first(row, known) for field, known in names.items()}
+    row = _turns({key.strip().casefold(): value for key, value in row.items()})
+    fields = {"question": _first(row, QUESTION), "answer": _first(row, ANSWER)}
     bad = [field for field, value in fields.items() if not value]
     if bad:
         text = canonical_json(dict(row))
-        excerpt = f"{', '.join(bad)} missing, empty or no text: {text}"
+        excerpt = f"{', '.join(bad)} missing, empty or no text{_likely(row)}: {text}"
         return Drop(short_id(text), "malformed_row", excerpt, float(len(bad)), 0.0)
-    return GoldRow(input=_first(row, ("input",)), **fields)
+    return GoldRow(input=_first(row, ("input",)), document=_first(row, DOCUMENT), **fields)
+
+
+def _likely(row: Mapping[str, Any]) -> str:
+    """Say which of a row's names are nearly known ones."""
+    known = (*QUESTION, *ANSWER)
+    near = {
+        key: found[0]
+        for key in row
+        if key not in known and (found := get_close_matches(key, known, n=1, cutoff=0.7))
+    }
+    told = ", ".join(f"{key!r} for {name!r}" for key, name in near.items())
+    return f" (it has {told}?)" if near else ""
 
 
 def _turns(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,57 +207,43 @@ def _homes(documents: DataFrame[UniqueDocuments], duplicates: DataFrame[Drops]) 
     return {doc_id: survivor for doc_id, survivor in lost if survivor in own} | own
 
 
-class _SectionWords:
-    """The chunks of each document by the words they have."""
-
-    def __init__(self, chunks: DataFrame[Chunks]) -> None:
-        self._words: dict[str, dict[str, set[str]]] = defaultdict(dict)
-        for row in chunks.sort("start", "chunk_id").iter_rows(named=True):
-            words_of = self._words[row["doc_id"]]
-            words_of[row["chunk_id"]] = content(f"{row['section']} {row['text']}")
-
-    def nearest(self, doc_id: str, row: GoldRow) -> str:
-        """Return the chunk of a document with most words of a row, or none: empty."""
-        wanted = content(f"{row.question} {row.input} {row.answer}")
-        shared = {chunk: len(wanted & known) for chunk, known in self._words[doc_id].items()}
-        best = max(shared, key=lambda chunk: shared[chunk], default="")
-        return best if shared.get(best) else ""
+def _homeless(row: GoldRow, read: list[str], sources: Sources) -> Drop:
+    """Return the drop of a row without a surviving document; ``read`` came from its source."""
+    key = pair_id(row.question, row.input, row.answer, read[0] if read else row.document, "gold")
+    if read:
+        excerpt = f"{row.document}: {row.question}"
+        return Drop(key, "document_dropped", excerpt, related_id=read[0])
+    near = sources.nearest(row.document)
+    likely = f" (the nearest is {near})" if near else ""
+    return Drop(key, "unknown_document", f"{row.document}{likely}: {row.question}", 0, 1)
 
 
-def _homeless(row: GoldRow, known: list[str]) -> Drop:
-    """Return the drop of a row without a surviving document; ``known`` was read from its source."""
-    excerpt = f"{row.document}: {row.question}"
-    key = pair_id(row.question, row.input, row.answer, known[0] if known else row.document, "gold")
-    if known:
-        return Drop(key, "document_dropped", excerpt, related_id=known[0])
-    return Drop(key, "unknown_document", excerpt, 0, 1)
-
-
-def _pair(row: GoldRow, place: Mapping[str, Any], name: str) -> dict[str, Any]:
-    pair = pair_row("gold", row.question, row.answer, row.input, place["doc_id"], generator=name)
-    where = {"split": place["split"], "cluster_id": place["cluster_id"]}
-    return pair | where | {"status": "gold", "original_response": None, "reviewer": None}
-
-
-def _distinct(pairs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Drop]]:
-    """Return one pair a question, and the others as drops."""
+def _distinct(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Drop]]:
+    """Return one row a question, and the others as drops."""
     kept: dict[str, dict[str, Any]] = {}
     dropped = []
-    for pair in sorted(pairs, key=lambda pair: pair["pair_id"]):
-        asked = " ".join(words(f"{pair['instruction']} {pair['input']}"))
-        first = kept.setdefault(asked, pair)
-        if first is not pair:
-            question = pair["instruction"]
+    for row in sorted(rows, key=lambda row: row["pair_id"]):
+        asked = " ".join(words(f"{row['question']} {row['input']}"))
+        first = kept.setdefault(asked, row)
+        if first is not row:
+            question = row["question"]
             dropped.append(
-                Drop(pair["pair_id"], "duplicate_question", question, 1.0, 1.0, first["pair_id"])
+                Drop(row["pair_id"], "duplicate_question", question, 1.0, 1.0, first["pair_id"])
             )
     return list(kept.values()), dropped
 
 
+LOCATE = Stage(
+    "locate gold",
+    locate_gold,
+    GoldRows,
+    {"documents": UniqueDocuments, "raw": RawDocuments, "chunks": Chunks},
+    dataset="gold_rows",
+)
 GOLD = Stage(
     "gold",
-    attach_gold,
+    settle_gold,
     SettledPairs,
-    {"documents": UniqueDocuments, "raw": RawDocuments, "splits": Splits, "chunks": Chunks},
+    {"gold": GoldRows, "splits": Splits},
     dataset="gold_pairs",
 )

@@ -1,67 +1,67 @@
-"""Assign clusters of documents, or sections of a few, to train, validation and test."""
+"""Assign families of documents, or of sections of a few, to train, validation and test."""
 
-import hashlib
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import groupby
-from typing import Any, NamedTuple
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError, SettingsError
 from pipeline.core.outcome import Outcome, drops, table
 from pipeline.core.stage import Stage
-from pipeline.dedup.search import find_duplicates
-from pipeline.settings import DedupSettings, SplitSettings
+from pipeline.dedup.families import Families, find_families
+from pipeline.pairs.assignment import Assignment, Unit
+from pipeline.pairs.sections import FEWEST, sections_of
+from pipeline.settings import SplitSettings
 from schemas.documents import Chunks, UniqueDocuments
-from schemas.pairs import SPLITS, Splits
+from schemas.pairs import SPLITS, GoldRows, Splits
 
-ENOUGH = 60
-"""Sections wanted: a test split of 15 % then has 9, and the gate asks for 6 independent ones."""
-
-SHORTEST_RUN = 3
-"""Chunks of about a page: a section is not cut finer than that while there are others."""
-
-FEWEST = 3
-"""One for each split."""
-
-
-class Section(NamedTuple):
-    """Consecutive chunks under one heading, or some of them."""
-
-    heading: list[str]
-    chunks: list[dict[str, Any]]
+FEW = 6
+"""Documents that the test split needs, as the gate asks (gate.min_test_clusters): where its share
+of the documents gives fewer, sections are split."""
 
 
 def split(
-    documents: DataFrame[UniqueDocuments], chunks: DataFrame[Chunks], settings: SplitSettings
+    documents: DataFrame[UniqueDocuments],
+    chunks: DataFrame[Chunks],
+    settings: SplitSettings,
+    gold: DataFrame[GoldRows] | None = None,
+    previous: DataFrame[Splits] | None = None,
 ) -> Outcome[Splits]:
-    """Assign each document to a split by the salted hash of its cluster.
+    """Assign each family of documents to a split; of few documents, each family of sections.
 
-    Of fewer than three documents each section is assigned, by the hash of
-    its cluster; ``settings.unit`` decides otherwise.
+    A family is what shares a quarter of its content (:mod:`pipeline.dedup.families`), so that no
+    test document has a train document nearer than that.
 
-    The sha256 of salt and ``cluster_id`` gives each cluster a place in [0, 1): below
-    ``settings.test`` it is test, then validation, then train. The place depends on nothing else,
-    so documents that are added later never move the ones that are there. The one exception is
-    for small corpora: when a split with a share above 0 came out empty, it gets the cluster
-    whose place is nearest to it from the largest other split, so that the corpus can be judged
-    at all; that cluster may return to its own split once others have come.
+    What an earlier split assigned keeps its place. Where a new document ties two of them, both go
+    where the stricter one is: train before validation before test, since a model has learned from
+    it. A new family goes by the salted hash of its name, a number in [0, 1): below
+    ``settings.test`` it is test, then validation, then train; one that would be more than
+    a quarter of the test split goes to train. Then families with gold rows move from train
+    to test until it has ``settings.gold_rows`` of ``settings.gold_documents``, and half of those
+    that are left to validation, until it has its share of that. Last, a split that came out empty
+    gets the family whose number is nearest.
 
     Args:
-        documents: surviving documents; ``doc_id`` and ``cluster_id`` are read.
+        documents: surviving documents.
         chunks: of these documents, for their sections.
         settings: section ``split``.
+        gold: gold rows with the document and chunk that answers them.
+        previous: of the corpus that the latest model was trained on.
 
     Returns:
-        One row a document, or one a chunk, sorted by ``doc_id`` and ``chunk_id``; nothing is
-        dropped. Metrics: rows a split (``train``, ``validation``, ``test``), ``moved`` clusters,
-        and clusters that are ``sections``.
+        One row a document, or one a chunk, and one for each gold row without a document
+        (``chunk_id`` is its id then), sorted by ``doc_id`` and ``chunk_id``; nothing is dropped.
+        Metrics: rows of documents a split (``train``, ``validation``, ``test``), gold rows a
+        split (``gold_train``, ...), units and families of the test split (``test_units``,
+        ``test_families``), families ``moved`` to fill an empty split, ``sections`` (0: documents
+        were split), ``families``, ``largest_family``, ``bond``, and ``closest``: the largest
+        share that a unit has in common with one of another split.
 
     Raises:
-        InputError: there are fewer than three clusters.
+        InputError: there are fewer than three families.
         SettingsError: the shares of validation and test leave nothing for train.
     """
     if settings.validation + settings.test >= 1:
@@ -69,145 +69,132 @@ def split(
             f"split: validation {settings.validation:g} and test {settings.test:g} found; "
             "expected a sum below 1, the rest is for train; lower split.validation or split.test"
         )
-    whole = documents.height >= FEWEST if settings.unit == "auto" else settings.unit == "document"
-    found = (
-        [{"chunk_id": ""} | row for row in documents.select("doc_id", "cluster_id").to_dicts()]
-        if whole
-        else _cluster_sections(documents, chunks)
-    )
-    places = {row["cluster_id"]: _place(settings.salt, row["cluster_id"]) for row in found}
-    if len(places) < FEWEST:
+    whole = _by_document(documents.height, settings, previous)
+    units = _documents(documents, gold) if whole else _sections(documents, chunks, gold)
+    found = find_families(pl.Series([unit.text for unit in units], dtype=pl.String))
+    units += _alone(gold)
+    known = {} if previous is None else dict(previous.select("unit_id", "split").iter_rows())
+    families = _families(units, found, known)
+    if len(families) < FEWEST:
         unit = "documents" if whole else f"sections in {documents.height} documents"
         raise InputError(
-            f"split: {len(places)} {unit} found; expected at least {FEWEST}, one each for train, "
+            f"split: {len(families)} {unit} found; expected at least {FEWEST}, one each for train, "
             "validation and test; add documents, or longer ones, that are not copies of one another"
             + (', or take split.unit = "section"' if whole else "")
         )
-    assigned = {cluster: _by_share(place, settings) for cluster, place in places.items()}
-    moved = _fill_empty(assigned, places, settings)
+    assignment = Assignment(families, settings)
+    moved = assignment.assign(known)
     rows = [
-        row | {"split": assigned[row["cluster_id"]]}
-        for row in sorted(found, key=lambda row: (row["doc_id"], row["chunk_id"]))
+        row | {"unit_id": unit.name, "cluster_id": name, "split": assignment.split[name]}
+        for name, members in families.items()
+        for unit in members
+        for row in unit.rows
     ]
-    counts = Counter(row["split"] for row in rows)
+    kept = table(Splits, sorted(rows, key=lambda row: (row["doc_id"], row["chunk_id"])))
     return Outcome(
-        table(Splits, rows),
+        kept,
         drops([]),
         rows_in=documents.height,
         rows_kept=documents.height,
-        metrics={name: float(counts[name]) for name in SPLITS}
-        | {"moved": float(moved), "sections": 0.0 if whole else float(len(places))},
+        metrics=_metrics(kept, units, families, found)
+        | {"moved": float(moved), "sections": 0.0 if whole else float(len(families))},
     )
 
 
-def _place(salt: str, cluster: str) -> float:
-    """Return the place of a cluster in [0, 1): the first 53 bits of the salted sha256."""
-    digest = hashlib.sha256(f"{salt}\0{cluster}".encode()).digest()
-    return (int.from_bytes(digest[:8], "big") >> 11) / (1 << 53)
+def _by_document(count: int, settings: SplitSettings, previous: DataFrame[Splits] | None) -> bool:
+    """Whether documents are split as a whole."""
+    if settings.unit != "auto":
+        return settings.unit == "document"
+    before = None if previous is None else previous.filter(pl.col("doc_id") != "")
+    if before is not None and before.height:
+        return (before["chunk_id"] == "").all()
+    return count * settings.test >= FEW or (count >= FEWEST and not settings.test)
 
 
-def _by_share(place: float, settings: SplitSettings) -> str:
-    if place < settings.test:
-        return "test"
-    return "validation" if place < settings.test + settings.validation else "train"
-
-
-def _fill_empty(assigned: dict[str, str], places: dict[str, float], settings: SplitSettings) -> int:
-    """Give each empty split one cluster and return how many were moved."""
-    centres = {
-        "test": settings.test / 2,
-        "validation": settings.test + settings.validation / 2,
-        "train": 1.0,
-    }
-    wanted = {"test": settings.test > 0, "validation": settings.validation > 0, "train": True}
-    moved = 0
-    for name in ("train", "test", "validation"):
-        counts = Counter(assigned.values())
-        if counts[name] or not wanted[name]:
-            continue
-        donor = max(counts, key=lambda other: (counts[other], other))
-        nearest = min(
-            (cluster for cluster, where in assigned.items() if where == donor),
-            key=lambda cluster: (abs(places[cluster] - centres[name]), cluster),
-        )
-        assigned[nearest] = name
-        moved += 1
-    return moved
-
-
-def _cluster_sections(
-    documents: DataFrame[UniqueDocuments], chunks: DataFrame[Chunks]
-) -> list[dict[str, str]]:
-    """Return ``doc_id``, ``chunk_id`` and ``cluster_id`` of each chunk, a cluster being a section.
-
-    Sections of a document are those of the fewest heading levels that give :data:`ENOUGH` of
-    them, else of all levels; their chunks stay together. Where headings are that few, a section of
-    many chunks is cut into runs of consecutive ones. Sections that are near duplicates, or inside
-    others, are one cluster. A cluster is named after its document's cluster and its heading, so it
-    keeps its split when the text is edited or a document is added.
-    """
-    named = chunks.join(documents.select("doc_id", "cluster_id"), on="doc_id")
-    rows = named.sort("cluster_id", "start", "chunk_id").to_dicts()
-    by_document = [list(group) for _, group in groupby(rows, lambda row: row["doc_id"])]
-    found = _clusters([section for document in by_document for section in _sections(document)])
-    if len({row["cluster_id"] for row in found}) < FEWEST:
-        return _clusters([Section(_path(row), [row]) for row in rows])
-    return found
-
-
-def _sections(document: list[dict[str, Any]]) -> list[Section]:
-    """Return the sections of the chunks of a document, in order."""
-    sections = [Section([], document)]
-    for depth in range(1, max(len(_path(row)) for row in document) + 1):
-        by = groupby(document, lambda row: _path(row)[:depth])  # noqa: B023 - used up at once
-        sections = [Section(heading, list(group)) for heading, group in by]
-        if len(sections) >= ENOUGH:
-            return sections
-    longest = max(SHORTEST_RUN, -(-len(document) // ENOUGH))
-    return [run for section in sections for run in _runs(section, longest)]
-
-
-def _runs(section: Section, longest: int) -> Iterator[Section]:
-    """Yield the chunks of a section in runs of about equal length."""
-    size = len(section.chunks)
-    count = -(-size // longest)
-    for number in range(count):
-        part = section.chunks[number * size // count : (number + 1) * size // count]
-        yield Section(section.heading, part)
-
-
-def _path(row: dict[str, Any]) -> list[str]:
-    return row["section"].split(" > ") if row["section"] else []
-
-
-def _clusters(sections: Sequence[Section]) -> list[dict[str, str]]:
-    """Return each chunk with the cluster of its section: of duplicates the first one's."""
-    before: Counter[tuple[str, ...]] = Counter()
-    names = []
-    for heading, chunks in sections:
-        key = (chunks[0]["cluster_id"], *heading)
-        names.append(short_id(*key, str(before[key])))
-        before[key] += 1
-    texts = pl.Series(["\n".join(row["text"] for row in section.chunks) for section in sections])
-    # Sections that differ in numbers alone are no copies, and still too alike for two splits.
-    settings = DedupSettings(keep_siblings=False)
-    longest_first = -texts.str.len_chars().cast(pl.Int64).to_numpy()
-    survivors = find_duplicates(texts, longest_first, settings, limit=len(texts)).survivor
-    first: dict[int, str] = {}
-    for name, survivor in zip(names, survivors, strict=True):
-        first.setdefault(survivor, name)
+def _documents(
+    documents: DataFrame[UniqueDocuments], gold: DataFrame[GoldRows] | None
+) -> list[Unit]:
+    counts = Counter([] if gold is None else gold["doc_id"])
+    columns = documents.sort("doc_id").select("doc_id", "cluster_id", "text").iter_rows()
     return [
-        {"doc_id": row["doc_id"], "chunk_id": row["chunk_id"], "cluster_id": first[survivor]}
-        for section, survivor in zip(sections, survivors, strict=True)
-        for row in section.chunks
+        Unit(name, [{"doc_id": doc_id, "chunk_id": ""}], text, counts[doc_id])
+        for doc_id, name, text in columns
     ]
+
+
+def _sections(
+    documents: DataFrame[UniqueDocuments],
+    chunks: DataFrame[Chunks],
+    gold: DataFrame[GoldRows] | None,
+) -> list[Unit]:
+    counts = Counter([] if gold is None else gold["chunk_id"])
+    named = chunks.join(documents.select("doc_id", "cluster_id"), on="doc_id")
+    return [
+        Unit(
+            name,
+            [{"doc_id": row["doc_id"], "chunk_id": row["chunk_id"]} for row in members],
+            "\n".join(row["text"] for row in members),
+            sum(counts[row["chunk_id"]] for row in members),
+        )
+        for name, members in sections_of(named)
+    ]
+
+
+def _alone(gold: DataFrame[GoldRows] | None) -> list[Unit]:
+    """Return a unit for each gold row without a document."""
+    ids = [] if gold is None else gold.filter(doc_id="")["pair_id"].to_list()
+    return [Unit(key, [{"doc_id": "", "chunk_id": key}], "", 1) for key in ids]
+
+
+def _families(
+    units: Sequence[Unit], found: Families, known: Mapping[str, str]
+) -> dict[str, list[Unit]]:
+    """Return the units of each family, which has the name of its first unit.
+
+    The first is one that was assigned before, if there is any, so that a family keeps its name.
+    """
+    together: dict[int, list[Unit]] = defaultdict(list)
+    for number, unit in enumerate(units):
+        together[int(found.family[number]) if number < len(found.family) else number].append(unit)
+    ordered = (
+        sorted(members, key=lambda unit: (unit.name not in known, unit.name))
+        for members in together.values()
+    )
+    return {members[0].name: members for members in ordered}
+
+
+def _metrics(
+    kept: DataFrame[Splits],
+    units: Sequence[Unit],
+    families: Mapping[str, Sequence[Unit]],
+    found: Families,
+) -> dict[str, float]:
+    where = dict(kept.select("unit_id", "split").iter_rows())
+    rows = Counter(kept.filter(pl.col("doc_id") != "")["split"])
+    gold: Counter[str] = Counter()
+    for unit in units:
+        gold[where[unit.name]] += unit.gold
+    part = np.array([SPLITS.index(where[unit.name]) for unit in units[: len(found.family)]])
+    test = [members for members in families.values() if where[members[0].name] == "test"]
+    counts: dict[str, Any] = {name: rows[name] for name in SPLITS}
+    counts |= {f"gold_{name}": gold[name] for name in SPLITS}
+    counts |= {
+        "gold_documents": sum(any(unit.gold for unit in members) for members in test),
+        "test_units": sum(map(len, test)),
+        "test_families": len(test),
+        "families": len(families),
+        "largest_family": max(map(len, families.values())),
+        "bond": found.bond,
+        "closest": found.closest(part),
+    }
+    return {name: float(value) for name, value in counts.items()}
 
 
 SPLIT = Stage(
     "split",
     split,
     Splits,
-    {"documents": UniqueDocuments, "chunks": Chunks},
+    {"documents": UniqueDocuments, "chunks": Chunks, "gold": GoldRows, "previous": Splits},
     section="split",
     dataset="splits",
 )

@@ -199,14 +199,18 @@ class ChunkSettings(Section):
 
 
 class SplitSettings(Section):
-    """Train, validation and test, by cluster of documents or by section."""
+    """Train, validation and test, by families of documents or of sections."""
 
     unit: Literal["auto", "document", "section"] = "auto"
-    """What stays together: ``auto`` takes documents, or their sections when there are fewer than
-    three documents. Set it to ``section`` for a few long ones."""
+    """What stays together: ``auto`` takes documents, or their sections when there are too few of
+    them for the six test documents that the gate asks for (fewer than 40)."""
 
     validation: Share = 0.1
     test: Share = 0.15
     """A little above the usual 0.1: the sample corpus is small and its test set has to judge."""
+    gold_rows: Annotated[int, Field(ge=0)] = 30
+    """Gold rows wanted in the test set, which documents with gold rows join until it has them."""
+    gold_documents: Annotated[int, Field(ge=0)] = 10
+    """Documents that they should be of; of 30 rows of one document one learns about that one."""
     salt: str = "tuneloop"
     """Another salt is another assignment."""

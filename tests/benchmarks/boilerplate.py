@@ -19,7 +19,7 @@ from pipeline.core.cache import short_id
 from pipeline.dedup.deduplicate import deduplicate
 from pipeline.dedup.paragraphs import find_repeated, trim
 from pipeline.dedup.semantic import deduplicate_meaning
-from pipeline.documents.clean.clean import markdown_of
+from pipeline.documents.clean.clean_document import markdown_of
 from pipeline.settings import DedupSettings, ParagraphSettings, SemanticSettings
 from tests.benchmarks.dedup_pages import PACKAGES, install
 from tests.pipeline.dedup.corpus import corpus

@@ -23,7 +23,8 @@ BUDGET = 0.02
 
 def rows(count, split="train"):
     return [
-        {"doc_id": f"{i:016x}", "chunk_id": "", "cluster_id": f"{i:016x}", "split": split}
+        dict.fromkeys(("doc_id", "unit_id", "cluster_id"), f"{i:016x}")
+        | {"chunk_id": "", "split": split}
         for i in range(count)
     ]
 
@@ -168,26 +169,27 @@ def test_truncated_parquet_is_named(store):
 
 def test_reading_with_another_schema_is_refused(store):
     dataset = store.write(recipe(), Splits, outcome(rows(2)), BUDGET, 0)
-    with pytest.raises(SchemaMismatch, match="holds Splits version 2; expected Documents"):
+    with pytest.raises(SchemaMismatch, match="holds Splits version 3; expected Documents"):
         store.read(dataset, Documents)
 
 
-def test_rows_of_an_earlier_version_are_upgraded(store, monkeypatch):
-    """Before version 2 a split was of documents as a whole: it had no column ``chunk_id``."""
+@pytest.mark.parametrize(("version", "absent"), [(1, ["chunk_id", "unit_id"]), (2, ["unit_id"])])
+def test_rows_of_an_earlier_version_are_upgraded(store, version, absent):
+    """Before version 2 a split was of documents as a whole, before 3 there were no families."""
     dataset = store.write(recipe(), Splits, outcome(rows(3)), BUDGET, 0)
     folder = store.path(dataset)
-    old = pl.read_parquet(folder / "part-00000.parquet").drop("chunk_id")
+    old = pl.read_parquet(folder / "part-00000.parquet").drop(absent)
     old.write_parquet(folder / "part-00000.parquet")
     text = (folder / "manifest.json").read_text()
-    assert '"schema_version": 2' in text
+    assert '"schema_version": 3' in text
     (folder / "manifest.json").write_text(
-        text.replace('"schema_version": 2', '"schema_version": 1')
+        text.replace('"schema_version": 3', f'"schema_version": {version}')
     )
     assert store.read(dataset, Splits).sort("doc_id").to_dicts() == rows(3)
     (folder / "manifest.json").write_text(
-        text.replace('"schema_version": 2', '"schema_version": 0')
+        text.replace('"schema_version": 3', '"schema_version": 0')
     )
-    with pytest.raises(SchemaMismatch, match="holds Splits version 0; expected Splits version 2"):
+    with pytest.raises(SchemaMismatch, match="holds Splits version 0; expected Splits version 3"):
         store.read(dataset, Splits)
 
 

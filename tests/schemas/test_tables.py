@@ -33,7 +33,7 @@ GOOD = {
         "text": "Text.",
         "tokens": 2,
     },
-    Splits: {"doc_id": ID, "chunk_id": "", "cluster_id": ID, "split": "train"},
+    Splits: {"doc_id": ID, "chunk_id": "", "unit_id": ID, "cluster_id": ID, "split": "train"},
     Pairs: {
         "pair_id": ID,
         "instruction": "What?",

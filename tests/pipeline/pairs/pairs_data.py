@@ -46,6 +46,7 @@ def splits(*names: str) -> DataFrame[Splits]:
             {
                 "doc_id": short_id("doc", name),
                 "chunk_id": "",
+                "unit_id": short_id("cluster", name),
                 "cluster_id": short_id("cluster", name),
                 "split": "test" if name == "b" else "train",
             }

@@ -36,7 +36,7 @@ def pair(number: int, split: str, **changes: object) -> dict[str, object]:
 
 def splits() -> pl.DataFrame:
     rows = [
-        {"doc_id": key, "chunk_id": "", "cluster_id": key, "split": name}
+        {"doc_id": key, "chunk_id": "", "unit_id": key, "cluster_id": key, "split": name}
         for name, key in SPLITS.items()
     ]
     return table(Splits, rows)

@@ -159,6 +159,7 @@ def test_an_answer_keeps_its_lines_and_code_and_loses_what_is_left_of_a_template
         outcome = generate(chunks(document), NO_SEEDS, SETTINGS, teacher(server.url, tmp_path))
     assert outcome.kept["response"].to_list() == [STEPS]
     place = {"doc_id": document[0]["doc_id"], "chunk_id": "", "cluster_id": "c" * 16}
+    place["unit_id"] = "c" * 16
     splits = [place | {"split": "train"}]
     screened = screen(
         outcome.kept, chunks(document), NO_SEEDS, table(Splits, splits), ScreenSettings(), ("en",)

@@ -1,6 +1,7 @@
 """Gold pairs follow their document into its split, or are dropped with a reason."""
 
 import random
+from collections.abc import Mapping
 
 import pytest
 from pandera.typing.polars import DataFrame
@@ -9,12 +10,12 @@ from polars.testing import assert_frame_equal
 from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import Drop, Outcome, drops, table
-from pipeline.pairs.gold import GoldRow, attach_gold, read_row
+from pipeline.pairs.gold import GoldRow, locate_gold, read_row, settle_gold
 from pipeline.pairs.harvest import pair_id
 from pipeline.pairs.user_files import read_jsonl
 from schemas.base import Drops
 from schemas.documents import Chunks, RawDocuments, UniqueDocuments
-from schemas.pairs import SettledPairs, Splits
+from schemas.pairs import GoldRows, SettledPairs, Splits
 from tests.conftest import ROOT
 
 SURVIVORS = {"manual/a.md": "train", "manual/b.md": "test", "notes.jsonl#2": "validation"}
@@ -33,44 +34,50 @@ def raw_row(source: str) -> dict:
     }
 
 
-def section(name: str, text: str, split: str) -> tuple[dict, dict]:
-    """A chunk of manual/a.md, and its place."""
-    key = {"chunk_id": short_id("chunk", name), "doc_id": short_id("manual/a.md")}
-    chunk = {"title": "", "section": name, "start": 0, "end": 9, "text": text, "tokens": 9}
-    return key | chunk, key | {"cluster_id": short_id("section", name), "split": split}
+def chunk(source: str, text: str, section: str = "") -> dict:
+    return {
+        "chunk_id": short_id("chunk", source, text),
+        "doc_id": short_id(source),
+        "title": "",
+        "section": section,
+        "start": 0,
+        "end": 9,
+        "text": text,
+        "tokens": 9,
+    }
 
 
-def attach(rows: list[dict], *sections: tuple[dict, dict]) -> Outcome[SettledPairs]:
-    raw: DataFrame[RawDocuments] = table(
-        RawDocuments, (raw_row(source) for source in [*SURVIVORS, COPY, POOR])
-    )
+def located(rows: list[dict], *chunks: dict, sources: tuple[str, ...] = ()) -> Outcome[GoldRows]:
+    """Gold rows beside some documents, one of them a copy and one dropped."""
+    read = sources or (*SURVIVORS, COPY, POOR)
+    raw: DataFrame[RawDocuments] = table(RawDocuments, map(raw_row, read))
     survivors = table(
         UniqueDocuments,
         (
             raw_row(source)
             | {"language": "en", "cluster_id": short_id("c", source), "cluster_size": 1}
-            for source in SURVIVORS
+            for source in sources or SURVIVORS
         ),
     )
-    splits = table(
-        Splits,
-        (
-            {
-                "doc_id": short_id(source),
-                "chunk_id": "",
-                "cluster_id": short_id("c", source),
-                "split": where,
-            }
-            for source, where in SURVIVORS.items()
-        ),
-    )
-    if sections:
-        splits = table(Splits, (place for _, place in sections))
-    chunks = table(Chunks, (chunk for chunk, _ in sections))
     duplicates = drops(
         [Drop(short_id(COPY), "near_duplicate", "", 0.9, 0.8, short_id("manual/b.md"))]
     )
-    return attach_gold(rows, survivors, duplicates, raw, splits, chunks, "gold.jsonl")
+    return locate_gold(rows, survivors, duplicates, raw, table(Chunks, chunks), "gold.jsonl")
+
+
+def settled(
+    rows: DataFrame[GoldRows], parts: Mapping[tuple[str, str], str]
+) -> Outcome[SettledPairs]:
+    """Gold rows in the splits of (``doc_id``, ``chunk_id``)."""
+    places = [
+        {"doc_id": key, "chunk_id": chunk, "unit_id": name, "cluster_id": name, "split": where}
+        for (key, chunk), where in parts.items()
+        for name in [short_id("unit", key, chunk)]
+    ]
+    return settle_gold(rows, table(Splits, places), "gold.jsonl")
+
+
+BY_DOCUMENT = {(short_id(source), ""): where for source, where in SURVIVORS.items()}
 
 
 def gold(question: str, document: str, answer: str = "Five seconds.") -> dict:
@@ -78,29 +85,37 @@ def gold(question: str, document: str, answer: str = "Five seconds.") -> dict:
 
 
 def test_a_row_about_a_document_that_is_split_by_section_goes_where_its_words_stand():
-    sections = (
-        section("Pump", "The pump is primed for five seconds before each start.", "train"),
-        section("Tank", "The tank is emptied in autumn, before the first frost.", "test"),
-    )
+    pump = chunk("manual/a.md", "The pump is primed for five seconds before each start.", "Pump")
+    tank = chunk("manual/a.md", "The tank is emptied in autumn, before the first frost.", "Tank")
     rows = [
         gold("How long is the pump primed?", "manual/a.md"),
         gold("When is the tank emptied?", "manual/a.md", "In autumn."),
         gold("Quanto costa?", "manual/a.md", "Niente."),
     ]
-    outcome = attach(rows, *sections)
+    found = located(rows, pump, tank).kept
+    parts = {
+        (pump["doc_id"], pump["chunk_id"]): "train",
+        (tank["doc_id"], tank["chunk_id"]): "test",
+    }
+    outcome = settled(found, parts)
     where = dict(outcome.kept.select("instruction", "split").iter_rows())
     assert where == {rows[0]["question"]: "train", rows[1]["question"]: "test"}
-    assert set(outcome.kept["cluster_id"]) == {place["cluster_id"] for _, place in sections}
     assert outcome.reasons == {"document_dropped": 1}
+    assert outcome.balances
+    # Where documents are split as a whole, its words need not be found.
+    assert settled(found, BY_DOCUMENT).kept.height == 3
 
 
 def test_a_gold_pair_has_the_split_and_cluster_of_its_document():
-    outcome = attach([gold(f"What is in {source}?", source) for source in SURVIVORS])
+    found = located([gold(f"What is in {source}?", source) for source in SURVIVORS])
+    GoldRows.validate(found.kept, lazy=True)
+    outcome = settled(found.kept, BY_DOCUMENT)
     SettledPairs.validate(outcome.kept, lazy=True)
+    assert outcome.kept.height == 3
     for row in outcome.kept.iter_rows(named=True):
         source = row["instruction"].removeprefix("What is in ").removesuffix("?")
         assert row["split"] == SURVIVORS[source]
-        assert row["cluster_id"] == short_id("c", source)
+        assert row["cluster_id"] == short_id("unit", short_id(source), "")
         assert (row["origin"], row["status"], row["generator"]) == ("gold", "gold", "gold.jsonl")
         assert row["pair_id"] == pair_id(
             row["instruction"], "", row["response"], row["doc_id"], "gold"
@@ -108,9 +123,54 @@ def test_a_gold_pair_has_the_split_and_cluster_of_its_document():
 
 
 def test_a_question_about_a_duplicate_follows_its_survivor():
-    outcome = attach([gold("How long?", COPY)])
+    outcome = located([gold("How long?", COPY)])
     assert outcome.kept["doc_id"].to_list() == [short_id("manual/b.md")]
-    assert outcome.kept["split"].to_list() == ["test"]
+
+
+@pytest.mark.parametrize(
+    ("named", "sources", "meant"),
+    [
+        ("manual/a.md", ("manual/a.md", "notes/a.md"), "manual/a.md"),
+        ("b.md", ("manual/a.md", "manual/deep/b.md"), "manual/deep/b.md"),
+        ("raw/manual/a.md", ("manual/a.md", "b.md"), "manual/a.md"),
+        (r"C:\docs\manual\a.md", ("manual/a.md", "b.md"), "manual/a.md"),
+        ("faq.jsonl#3", ("in/faq.jsonl#3", "in/faq.jsonl#4"), "in/faq.jsonl#3"),
+        ("a.md", ("manual/a.md", "notes/a.md"), None),  # which of the two?
+        ("other/a.md", ("manual/a.md", "b.md"), None),  # another folder
+        ("manual/A.md", ("manual/a.md", "b.md"), None),
+    ],
+)
+def test_a_document_may_be_named_from_higher_up_or_by_its_last_part(named, sources, meant):
+    rows = [gold("Who?", named), gold("What is it?", sources[0]), gold("Why?", sources[1])]
+    outcome = located(rows, sources=sources)
+    found = dict(outcome.kept.select("question", "doc_id").iter_rows())
+    assert found.get("Who?") == (short_id(meant) if meant else None)
+    assert outcome.reasons == ({} if meant else {"unknown_document": 1})
+
+
+PUMP = chunk("manual/a.md", "The pump is primed for five seconds before each cold start.")
+TANK = chunk("manual/b.md", "The tank is emptied in autumn, before the first frost.")
+
+
+def test_a_row_without_a_document_is_found_by_its_words_or_stands_alone():
+    asked = "How long is the pump primed before a cold start?"
+    rows = [
+        {"question": asked, "answer": "Five seconds."},
+        {"question": "Who founded the company, and when?", "answer": "Two sisters, in 1931."},
+        {"question": "Why?", "answer": "So."},  # small words alone
+    ]
+    outcome = located(rows, PUMP, TANK)
+    found = {row["question"]: row for row in outcome.kept.iter_rows(named=True)}
+    assert (found[asked]["doc_id"], found[asked]["chunk_id"]) == (PUMP["doc_id"], PUMP["chunk_id"])
+    assert outcome.metrics == {"named": 0, "searched": 1, "alone": 2}
+    alone = found[rows[1]["question"]]
+    assert alone["doc_id"] == alone["chunk_id"] == ""
+    parts = BY_DOCUMENT | {
+        ("", row["pair_id"]): "test" for row in found.values() if not row["doc_id"]
+    }
+    pairs = settled(outcome.kept, parts).kept
+    where = dict(pairs.select("instruction", "split").iter_rows())
+    assert where == {asked: "train", rows[1]["question"]: "test", "Why?": "test"}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +184,7 @@ def test_a_question_about_a_duplicate_follows_its_survivor():
     ],
 )
 def test_a_row_that_cannot_be_used_is_dropped_with_its_reason(row, reason):
-    outcome = attach([row, gold("What is it?", "manual/a.md"), gold("Why?", "manual/a.md")])
+    outcome = located([row, gold("What is it?", "manual/a.md"), gold("Why?", "manual/a.md")])
     Drops.validate(outcome.dropped, lazy=True)
     assert outcome.balances
     assert outcome.reasons == {reason: 1}
@@ -140,13 +200,14 @@ USER, ASSISTANT = {"role": "user", "content": "Why?"}, {"role": "assistant", "co
         {"instruction": " Why?", "response": "Rain.\n"},
         {"instruction": "Why?", "input": "", "output": "Rain."},
         {"prompt": "Why?", "completion": "Rain."},
+        {"Prompt ": "Why?", "Response": "Rain."},
         {"messages": [{"role": "system", "content": "Be brief."}, USER, ASSISTANT]},
         {"prompt": [USER], "completion": [ASSISTANT]},
     ],
 )
 def test_a_row_is_read_under_the_names_that_files_of_others_have(row):
-    outcome = attach([row | {"document": "manual/a.md"}])
-    assert outcome.kept.select("instruction", "input", "response").rows() == [("Why?", "", "Rain.")]
+    outcome = located([row | {"document": "manual/a.md"}])
+    assert outcome.kept.select("question", "input", "answer").rows() == [("Why?", "", "Rain.")]
 
 
 def test_the_input_of_an_instruction_is_kept_and_tells_questions_apart():
@@ -154,7 +215,7 @@ def test_the_input_of_an_instruction_is_kept_and_tells_questions_apart():
         {"instruction": "Sum it up.", "input": text, "output": "So.", "document": "manual/a.md"}
         for text in ("First log.", "Second log.")
     ]
-    outcome = attach(rows)
+    outcome = located(rows)
     assert sorted(outcome.kept["input"]) == ["First log.", "Second log."]
 
 
@@ -170,25 +231,31 @@ def test_messages_that_are_not_one_question_and_its_answer_are_malformed(message
     ("row", "found"),
     [
         ({"q": "Why?", "a": "Rain."}, "3 of 5 rows are bad .*malformed_row: question, answer"),
-        ({"question": "Why?", "answer": "Rain."}, "malformed_row: document missing"),
+        (
+            {"questions": "Why?", "anser": "Rain."},
+            r"malformed_row: .*\(it has 'questions' for 'question', 'anser' for 'answer'\?\)",
+        ),
         (gold("Why?", "c:/docs/a.md"), "unknown_document: c:/docs/a.md: Why?"),
+        (
+            gold("Why?", "manuals/a.md"),
+            r"unknown_document: manuals/a.md \(the nearest is manual/a.md\): Why\?",
+        ),
     ],
 )
 def test_a_file_of_mostly_bad_rows_stops_with_the_first_one_and_what_was_expected(row, found):
     good = [gold("How long?", "manual/a.md"), gold("How far?", "manual/a.md")]
     with pytest.raises(InputError, match=rf"gold.jsonl: .*{found}.*expected question and answer"):
-        attach([*good, row, row, row])
-    assert attach([*good, row, row]).kept.height == 2
+        located([*good, row, row, row])
+    assert located([*good, row, row]).kept.height == 2
 
 
 def test_a_row_need_not_name_the_only_document():
-    assert read_row({"question": "Why?", "answer": "Rain."}, "book.pdf") == GoldRow(
-        "Why?", "", "Rain.", "book.pdf"
-    )
+    outcome = located([{"question": "Why?", "answer": "Rain."}], sources=("book.pdf",))
+    assert outcome.kept["doc_id"].to_list() == [short_id("book.pdf")]
 
 
 def test_a_question_asked_twice_is_kept_once():
-    outcome = attach([gold("How long?", "manual/a.md"), gold("how long", "manual/b.md", "Ten.")])
+    outcome = located([gold("How long?", "manual/a.md"), gold("how long", "manual/b.md", "Ten.")])
     assert outcome.balances
     assert outcome.reasons == {"duplicate_question": 1}
     assert outcome.dropped["related_id"].to_list() == outcome.kept["pair_id"].to_list()
@@ -198,11 +265,11 @@ def test_the_order_of_the_rows_changes_nothing():
     rows = [
         gold(f"Question {n % 5}?", [*SURVIVORS, COPY, POOR, "none.md"][n % 6]) for n in range(30)
     ]
-    outcome = attach(rows)
+    outcome = located(rows)
     random.Random(1).shuffle(rows)
     assert outcome.balances
-    assert_frame_equal(outcome.kept, attach(rows).kept)
-    assert_frame_equal(outcome.dropped, attach(rows).dropped)
+    assert_frame_equal(outcome.kept, located(rows).kept)
+    assert_frame_equal(outcome.dropped, located(rows).dropped)
 
 
 def test_the_gold_file_of_the_repository_has_no_malformed_row_or_repeated_question():

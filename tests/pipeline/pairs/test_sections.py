@@ -13,7 +13,8 @@ from pipeline.core.outcome import Outcome, table
 from pipeline.dedup.decontaminate import check_leaks
 from pipeline.documents.chunk.chunk import chunk
 from pipeline.pairs.places import places, unit_of
-from pipeline.pairs.split import ENOUGH, split
+from pipeline.pairs.sections import ENOUGH
+from pipeline.pairs.split import split
 from pipeline.settings import ChunkSettings, SplitSettings
 from schemas.documents import Chunks, UniqueDocuments
 from schemas.pairs import Splits
@@ -96,14 +97,15 @@ def test_a_text_without_headings_is_split_in_runs_of_consecutive_chunks():
     assert set(outcome.kept["split"]) == {"train", "validation", "test"}
 
 
-def test_near_duplicate_sections_are_in_one_split():
+@pytest.mark.parametrize("own", [0, 6])
+def test_sections_of_one_template_are_in_one_split(own):
     same = paragraph("warning", 9)
-    parts = [f"## Model {n}\n\n{same}" for n in range(20)]
-    outcome, chunks = divided(handbook(20) + "\n\n" + "\n\n".join(parts))
+    parts = [f"## Model {n}\n\n{same} {paragraph(f'm{n}o', own)}" for n in range(20)]
+    outcome, chunks = divided(handbook(60) + "\n\n" + "\n\n".join(parts))
     sections = by_section(outcome, chunks)
     models = set().union(*(found for name, found in sections.items() if "Model" in name))
     assert len(models) == 1
-    assert outcome.metrics["sections"] == 21
+    assert outcome.metrics["sections"] == 61
 
 
 @pytest.mark.parametrize("sections", [20, 70])
@@ -131,8 +133,12 @@ def test_a_document_of_three_pages_is_just_long_enough():
 
 def test_the_unit_can_be_set():
     texts = [handbook(20, name) for name in "abcde"]
-    assert divided(*texts)[0].metrics["sections"] == 0
-    assert divided(*texts, unit="section")[0].metrics["sections"] == 100
+    assert divided(*texts, unit="document")[0].metrics["sections"] == 0
+    for unit in ("section", "auto"):  # five documents are too few for a test split of documents
+        assert divided(*texts, unit=unit)[0].metrics["sections"] == 100
+    pages = [paragraph(f"d{n}p", 4) for n in range(40)]
+    assert divided(*pages)[0].metrics["sections"] == 0
+    assert divided(*pages[:39])[0].metrics["sections"] == 39
     with pytest.raises(InputError, match=r'2 documents found.*or take split.unit = "section"'):
         divided(*texts[:2], unit="document")
     assert divided(*texts[:2])[0].metrics["sections"] == 40

@@ -181,7 +181,8 @@ def test_what_passes_on_the_way_is_what_the_screen_stage_keeps(tmp_path: Path):
         outcome, _ = made(server, DOCUMENTS, tmp_path, 15, screens.passing)
     assert outcome.kept.height > 15
     places = [
-        {"doc_id": doc_id, "chunk_id": "", "cluster_id": doc_id, "split": "train"}
+        dict.fromkeys(("doc_id", "unit_id", "cluster_id"), doc_id)
+        | {"chunk_id": "", "split": "train"}
         for doc_id in rows["doc_id"].unique()
     ]
     kept = screen(

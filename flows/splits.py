@@ -1,0 +1,100 @@
+"""Documents to splits: gold rows find their documents, and a trained model's splits stay."""
+
+from collections.abc import Mapping
+
+from flows.engine.context import Run, say
+from flows.engine.stage_runner import run_stage
+from pipeline.core.cache import digest
+from pipeline.core.errors import MissingDataset
+from pipeline.core.registry import CHALLENGER
+from pipeline.core.stage import Given
+from pipeline.core.store import Dataset
+from pipeline.dedup.families import BONDS
+from pipeline.pairs.gold import LOCATE
+from pipeline.pairs.split import SPLIT
+from pipeline.pairs.user_files import read_jsonl
+
+
+def locate_gold(run: Run, raw: Dataset, documents: Dataset, chunks: Dataset) -> Dataset | None:
+    """Read the gold file and find the document of each row; None without a file."""
+    path = run.settings.paths.gold
+    if path is None:
+        return None
+    rows = read_jsonl(path)
+    return run_stage(
+        run,
+        LOCATE,
+        rows=Given(rows, digest(rows)),
+        documents=documents,
+        duplicates=Given(run.store.read_dropped(documents)),
+        raw=raw,
+        chunks=chunks,
+        name=Given(path.name),
+    )
+
+
+def split_documents(run: Run, documents: Dataset, chunks: Dataset, gold: Dataset | None) -> Dataset:
+    """Assign the documents, and say what the test set will be before anything costs much."""
+    settings = run.settings
+    before = _assigned_before(run, {"documents": documents, "chunks": chunks, "gold": gold})
+    splits = run_stage(run, SPLIT, documents=documents, chunks=chunks, gold=gold, previous=before)
+    found = run.store.manifest(splits.name, splits.fingerprint).facts.metrics
+    if found["sections"]:
+        asked = settings.split.unit == "section"
+        why = (
+            "as split.unit asks"
+            if asked
+            else "since there are fewer than 40 documents, or were when a model was first trained"
+        )
+        say(f"split: by section, {found['sections']:,.0f} of them, {why}")
+    if found["bond"] > BONDS[0]:
+        say(
+            f"split: most pages share more than {BONDS[0]:.0%} of their content, so only those "
+            f"that share {found['bond']:.0%} are kept in one split"
+        )
+    unit = "sections" if found["sections"] else "documents"
+    least = settings.gate.min_test_clusters
+    say(
+        f"split: the test set has {found['test_families']:,.0f} independent {unit}, with "
+        f"{found['gold_test']:,.0f} gold rows of {found['gold_documents']:,.0f} of them; the "
+        f"nearest train {unit.removesuffix('s')} shares {found['closest']:.0%} with one of them"
+    )
+    if found["test_families"] < least:
+        say(
+            f"split: the gate asks for {least} independent {unit} behind the test rows "
+            "(gate.min_test_clusters), so no model can be promoted yet; add documents"
+            + ("" if found["sections"] else ', or take split.unit = "section"')
+        )
+    return splits
+
+
+def _assigned_before(run: Run, inputs: Mapping[str, Dataset | None]) -> Dataset | None:
+    """Return the splits that a model has learned from, so that no document moves.
+
+    None before the first training, or where they were made with other settings. Where they were
+    made of these very inputs it is what they were made from, so that a run can be repeated.
+    """
+    if run.registry.get(CHALLENGER) is None:
+        return None
+    try:
+        latest = run.registry.dataset(f"dataset/{SPLIT.dataset}", run.store)
+    except MissingDataset:
+        return None
+    if latest is None:
+        return None
+    manifest = run.store.manifest(latest.name, latest.fingerprint)
+    if manifest.settings != run.settings.split.recipe():
+        return None
+    before = {name: _dataset(run, manifest.inputs.get(name)) for name in (*inputs, "previous")}
+    same = all(
+        (dataset and dataset.content) == ((known := before[name]) and known.content)
+        for name, dataset in inputs.items()
+    )
+    return (
+        before["previous"] if same and manifest.code.get("modules") == SPLIT.modules() else latest
+    )
+
+
+def _dataset(run: Run, reference: str | None) -> Dataset | None:
+    name, _, fingerprint = (reference or "").partition("/")
+    return run.store.find(name, fingerprint) if fingerprint else None

@@ -1,0 +1,148 @@
+"""Families of texts: those that share so much that they belong in one split.
+
+What is no duplicate may still give an answer away: a page of the same template, another edition
+of a section. So the bond of a split is looser than that of removal.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csc_array, csr_array
+
+from pipeline.dedup.buckets import components
+from pipeline.dedup.minhash import shingle_slice
+from pipeline.dedup.runners import threads
+from pipeline.dedup.search import find_duplicates
+from pipeline.dedup.slices import slices
+from pipeline.settings import DedupSettings
+
+BONDS = (0.25, 0.35, 0.5, 0.7, 0.9)
+"""Shares of the shingles of the smaller text that the other has as well, from which two are one
+family: the first that leaves no family too large."""
+
+LARGEST = 0.5
+"""Share of the texts that one family may have: of 317 pages that javadoc writes about the uses of
+a class, 289 share a quarter."""
+
+FEWEST = 3
+"""Families: one for each split."""
+
+NOTED = 0.05
+"""Share from which a pair is noted at all."""
+
+SHINGLES = 1 << 24
+"""Shingles that are looked at; of a corpus with more, one in two, in four ..."""
+
+COMPARISONS = 1 << 27
+"""Pairs of texts by shingle; of shingles that are in so many texts that there would be more, only
+neighbouring texts count, which a template chains all the same."""
+
+BLOCK = 1024
+"""Texts that are compared with all others at a time."""
+
+SETTINGS = DedupSettings(keep_siblings=False)
+"""Texts that differ in numbers alone are no copies, and still too alike for two splits."""
+
+
+class Families(NamedTuple):
+    """Which texts belong together."""
+
+    family: NDArray[np.int64]
+    """By text: the first text of its family."""
+    bond: float
+    """Share that ties two texts; one of :data:`BONDS`."""
+    pairs: NDArray[np.int64]
+    """Texts that share something, n x 2."""
+    shares: NDArray[np.float64]
+    """By pair: the share of the smaller one's shingles that both have."""
+
+    def closest(self, part: NDArray[np.int64]) -> float:
+        """Return the largest share between texts of different parts; 0 where none share much.
+
+        Args:
+            part: number of its part, by text.
+        """
+        apart = part[self.pairs[:, 0]] != part[self.pairs[:, 1]]
+        return float(self.shares[apart].max(initial=0.0))
+
+
+def find_families(texts: pl.Series) -> Families:
+    """Return the families of texts: what chains of bonds connect.
+
+    Near duplicates are tied whatever the bond. The bond rises by steps while a family holds more
+    than :data:`LARGEST` of the texts, or fewer than three families are left.
+    """
+    rows = len(texts)
+    longest_first = -texts.str.len_chars().cast(pl.Int64).to_numpy()
+    copies = find_duplicates(texts, longest_first, SETTINGS, limit=rows).survivor
+    tied = np.stack([np.arange(rows), copies], axis=1)[copies != np.arange(rows)]
+    pairs, shares = _sharing(texts)
+    pairs = np.concatenate([tied, pairs])
+    shares = np.concatenate([np.ones(len(tied)), shares])
+    for bond in BONDS:
+        family = _connected(pairs[shares >= bond], rows)
+        sizes = np.bincount(family, minlength=rows)
+        if sizes.max(initial=0) <= LARGEST * rows and np.count_nonzero(sizes) >= FEWEST:
+            break
+    return Families(family, bond, pairs, shares)
+
+
+def _sharing(texts: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the pairs of texts (n x 2) that share shingles, and the share of the smaller one."""
+    shingles = _shingles(texts)
+    sizes = shingles.sum(axis=1)
+    spread = shingles.sum(axis=0)  # texts of each shingle
+    order = np.argsort(spread, kind="stable")
+    cost = np.cumsum(spread[order].astype(np.float64) ** 2)
+    rare = np.zeros(len(spread), dtype=np.bool_)
+    rare[order[cost <= COMPARISONS]] = True
+    chains = _chained(shingles[:, ~rare].tocsc())
+    by_text = shingles[:, rare]
+    by_shingle = by_text.T.tocsr()
+    pairs, shares = [np.empty((0, 2), dtype=np.int64)], [np.empty(0)]
+    for begin in range(0, len(texts), BLOCK):
+        block = slice(begin, begin + BLOCK)
+        shared = coo_array(by_text[block] @ by_shingle + chains[block])
+        one, two = shared.coords[0] + begin, shared.coords[1]
+        share = shared.data / np.minimum(sizes[one], sizes[two])
+        chosen = (share >= NOTED) & (one < two)
+        pairs.append(np.stack([one, two], axis=1)[chosen])
+        shares.append(share[chosen])
+    return np.concatenate(pairs), np.concatenate(shares)
+
+
+def _chained(shingles: csc_array) -> csr_array:
+    """Return how many shingles each text shares with the next one that has them."""
+    begins = np.zeros(len(shingles.indices) + 1, dtype=np.bool_)
+    begins[shingles.indptr] = True  # where the texts of the next shingle begin
+    same = ~begins[1:-1]
+    own, other = shingles.indices[:-1][same], shingles.indices[1:][same]
+    shape = (shingles.shape[0], shingles.shape[0])
+    return coo_array((np.ones(len(own), dtype=np.int32), (own, other)), shape=shape).tocsr()
+
+
+def _shingles(texts: pl.Series) -> csr_array:
+    """Return which text (row) has which shingle (column), as ones."""
+    words = int(texts.str.len_bytes().sum()) // 6
+    one_in = 1
+    while words > one_in * SHINGLES:
+        one_in *= 2
+    calls = ((texts[begin:end], SETTINGS, one_in) for begin, end in slices(texts))
+    hashes, sizes = zip(*threads(shingle_slice, calls), strict=True)
+    rows = np.repeat(np.arange(len(texts)), np.concatenate(sizes))
+    names, column = np.unique(np.concatenate(hashes), return_inverse=True)
+    shape = (len(texts), len(names))
+    found = csr_array((np.ones(len(rows), dtype=np.int32), (rows, column)), shape=shape)
+    found.data[:] = 1  # repetitions were added up
+    found.sort_indices()
+    return found
+
+
+def _connected(links: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+    """Return for each row the first row of the component that links connect."""
+    first = np.arange(rows)
+    members, begins = components(links, rows)
+    first[members] = np.repeat(members[begins[:-1]], np.diff(begins))
+    return first

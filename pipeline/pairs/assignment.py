@@ -1,0 +1,114 @@
+"""Families on their way to splits: what was there stays, gold rows make the test set."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pipeline.settings import SplitSettings
+from schemas.pairs import SPLITS
+
+LARGEST = 0.25
+"""Share of the test split that one family may have: its rows are no independent evidence."""
+
+MOST = 1 / 3
+"""Share of all units that test may have for the sake of gold rows."""
+
+
+class Unit(NamedTuple):
+    """What is assigned as a whole: a document, a section, or a gold row without a document."""
+
+    name: str
+    """Stays when the text is edited."""
+    rows: list[dict[str, str]]
+    """``doc_id`` and ``chunk_id`` of its rows."""
+    text: str
+    gold: int = 0
+    """Gold rows that it answers."""
+
+
+@dataclass
+class Assignment:
+    """Families on their way to splits."""
+
+    families: Mapping[str, Sequence[Unit]]
+    settings: SplitSettings
+    split: dict[str, str] = field(default_factory=dict)
+    """By name of the family."""
+
+    def __post_init__(self) -> None:
+        self.places = {name: _place(self.settings.salt, name) for name in self.families}
+        self.sizes = {name: len(members) for name, members in self.families.items()}
+        self.gold = {name: sum(u.gold for u in members) for name, members in self.families.items()}
+        self.units = sum(self.sizes.values())
+
+    def assign(self, known: Mapping[str, str]) -> int:
+        """Assign all, and return how many families an empty split was filled with."""
+        fixed = set()
+        for name, members in self.families.items():
+            before = {known[unit.name] for unit in members if unit.name in known}
+            if before:
+                fixed.add(name)
+                self.split[name] = min(before, key=SPLITS.index)
+            elif self.sizes[name] > max(1, LARGEST * self.settings.test * self.units):
+                self.split[name] = "train"
+            else:
+                self.split[name] = self._by_share(self.places[name])
+        free = [name for name in sorted(self.places, key=self.places.get) if name not in fixed]  # type: ignore[arg-type]
+        self._take_gold("test", free, 1.0)
+        part = self.settings.validation / self.settings.test if self.settings.test else 0.0
+        self._take_gold("validation", free, part)
+        return self._fill_empty()
+
+    def _by_share(self, place: float) -> str:
+        test, validation = self.settings.test, self.settings.validation
+        if place < test:
+            return "test"
+        return "validation" if place < test + validation else "train"
+
+    def _take_gold(self, name: str, free: Sequence[str], part: float) -> None:
+        """Move free families with gold rows from train, until a split has its part of them."""
+        if not getattr(self.settings, name):
+            return
+        rows, documents = self.settings.gold_rows * part, self.settings.gold_documents * part
+        inside = [key for key, where in self.split.items() if where == name and self.gold[key]]
+        have, held = sum(self.gold[key] for key in inside), len(inside)
+        size = sum(self.sizes[key] for key, where in self.split.items() if where == name)
+        left = [key for key in free if self.split[key] == "train" and self.gold[key]]
+        if name == "validation":
+            left = left[: len(left) // 2]
+        for key in sorted(left, key=lambda key: self.sizes[key]):  # stable: then by place
+            if have >= rows and held >= documents:
+                return
+            if size + self.sizes[key] > max(1, MOST * self.units):
+                return
+            self.split[key] = name
+            have, held, size = have + self.gold[key], held + 1, size + self.sizes[key]
+
+    def _fill_empty(self) -> int:
+        """Give each empty split one family and return how many were moved."""
+        centres = {
+            "test": self.settings.test / 2,
+            "validation": self.settings.test + self.settings.validation / 2,
+            "train": 1.0,
+        }
+        moved = 0
+        for name in ("train", "test", "validation"):
+            counts = Counter(self.split.values())
+            if counts[name] or (name != "train" and not getattr(self.settings, name)):
+                continue
+            donor = max(counts, key=lambda other: (counts[other], other))
+            nearest = min(
+                (key for key, where in self.split.items() if where == donor),
+                key=lambda key: (self.sizes[key], abs(self.places[key] - centres[name]), key),
+            )
+            self.split[nearest] = name
+            moved += 1
+        return moved
+
+
+def _place(salt: str, name: str) -> float:
+    """Return the place of a family in [0, 1): the first 53 bits of the salted sha256."""
+    digest = hashlib.sha256(f"{salt}\0{name}".encode()).digest()
+    return (int.from_bytes(digest[:8], "big") >> 11) / (1 << 53)

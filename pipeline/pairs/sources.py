@@ -1,0 +1,84 @@
+"""Sources: the document and the passage that a row of a user's file is about."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from pandera.typing.polars import DataFrame
+
+from pipeline.pairs.screen.grounding import content
+from pipeline.text.bm25 import Scores, bm25
+from schemas.documents import Chunks, RawDocuments
+
+FOUND = 0.5
+"""Share of the words of a row without a document that a chunk must have to be what it is about."""
+
+K1, B = 1.5, 0.75
+"""Of BM25, as bm25s and Lucene's users have them."""
+
+
+class Sources:
+    """Documents that were read, by source."""
+
+    def __init__(self, raw: DataFrame[RawDocuments]) -> None:
+        self._ids: dict[str, list[str]] = defaultdict(list)
+        self._ends: dict[str, set[str]] = defaultdict(set)
+        for doc_id, source in raw.select("doc_id", "source").sort("doc_id").iter_rows():
+            self._ids[source].append(doc_id)
+            for end in _ends(source):
+                self._ends[end].add(source)
+        self.only = next(iter(self._ids)) if len(self._ids) == 1 else ""
+        """The source, where there is one only."""
+
+    def find(self, named: str) -> list[str]:
+        """Return the documents of a source; also where its path begins higher up, or lower."""
+        if named in self._ids:
+            return self._ids[named]
+        for end in _ends(named.replace("\\", "/")):
+            meant = self._ends.get(end, set())
+            if len(meant) == 1 and (end == named or end in meant):
+                return self._ids[next(iter(meant))]
+        return []
+
+    def nearest(self, named: str) -> str:
+        """Return the source that is spelled most like a name; empty when none is."""
+        return next(iter(get_close_matches(named, self._ids, n=1)), "")
+
+
+def _ends(path: str) -> Iterator[str]:
+    """Yield a path, and what is left of it without its first folders."""
+    parts = path.split("/")
+    for first in range(len(parts)):
+        yield "/".join(parts[first:])
+
+
+class Passages:
+    """Chunks by the words they have."""
+
+    def __init__(self, chunks: DataFrame[Chunks]) -> None:
+        self._words: dict[str, dict[str, set[str]]] = defaultdict(dict)
+        self._all: list[tuple[str, str]] = []
+        for row in chunks.sort("doc_id", "start", "chunk_id").iter_rows(named=True):
+            words_of = self._words[row["doc_id"]]
+            words_of[row["chunk_id"]] = content(f"{row['section']} {row['text']}")
+            self._all.append((row["doc_id"], row["chunk_id"]))
+        self._scores: Scores | None = None
+
+    def nearest(self, doc_id: str, asked: str) -> str:
+        """Return the chunk of a document with most words of a text, or none: empty."""
+        wanted = content(asked)
+        shared = {chunk: len(wanted & known) for chunk, known in self._words[doc_id].items()}
+        best = max(shared, key=lambda chunk: shared[chunk], default="")
+        return best if shared.get(best) else ""
+
+    def search(self, asked: str) -> tuple[str, str]:
+        """Return the document and the chunk that a text is about; both empty when none is."""
+        wanted = content(asked)
+        if not wanted or not self._all:
+            return "", ""
+        if self._scores is None:
+            known = [sorted(self._words[doc_id][chunk_id]) for doc_id, chunk_id in self._all]
+            self._scores = bm25(known, k1=K1, b=B)
+        doc_id, chunk_id = self._all[int(self._scores(sorted(wanted)).argmax())]
+        shared = wanted & self._words[doc_id][chunk_id]
+        return (doc_id, chunk_id) if len(shared) >= FOUND * len(wanted) else ("", "")
