@@ -21,7 +21,7 @@ def locate_gold(run: Run, raw: Dataset, documents: Dataset, chunks: Dataset) -> 
     if path is None:
         return None
     rows = read_jsonl(path)
-    return run_stage(
+    gold = run_stage(
         run,
         LOCATE,
         rows=Given(rows, digest(rows)),
@@ -31,6 +31,13 @@ def locate_gold(run: Run, raw: Dataset, documents: Dataset, chunks: Dataset) -> 
         chunks=chunks,
         name=Given(path.name),
     )
+    found = run.store.manifest(gold.name, gold.fingerprint).facts.metrics
+    if found["searched"] or found["alone"]:
+        say(
+            f"locate gold: {found['named']:,.0f} rows name their document, that of "
+            f"{found['searched']:,.0f} was found by their words, {found['alone']:,.0f} stand alone"
+        )
+    return gold
 
 
 def split_documents(run: Run, documents: Dataset, chunks: Dataset, gold: Dataset | None) -> Dataset:

@@ -12,15 +12,11 @@ from pipeline.core.errors import InputError, SettingsError
 from pipeline.core.outcome import Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.dedup.families import Families, find_families
-from pipeline.pairs.assignment import Assignment, Unit
+from pipeline.pairs.assignment import FEW, Assignment, Unit
 from pipeline.pairs.sections import FEWEST, sections_of
 from pipeline.settings import SplitSettings
 from schemas.documents import Chunks, UniqueDocuments
 from schemas.pairs import SPLITS, GoldRows, Splits
-
-FEW = 6
-"""Documents that the test split needs, as the gate asks (gate.min_test_clusters): where its share
-of the documents gives fewer, sections are split."""
 
 
 def split(
@@ -41,8 +37,9 @@ def split(
     ``settings.test`` it is test, then validation, then train; one that would be more than
     a quarter of the test split goes to train. Then families with gold rows move from train
     to test until it has ``settings.gold_rows`` of ``settings.gold_documents``, and half of those
-    that are left to validation, until it has its share of that. Last, a split that came out empty
-    gets the family whose number is nearest.
+    that are left to validation, until it has its share of that; and others to test, until it has
+    the six that the gate asks for. Last, a split that came out empty gets the family whose number
+    is nearest.
 
     Args:
         documents: surviving documents.
@@ -102,7 +99,7 @@ def split(
 
 
 def _by_document(count: int, settings: SplitSettings, previous: DataFrame[Splits] | None) -> bool:
-    """Whether documents are split as a whole."""
+    """Whether documents are split as a whole: enough of them for a test split of a few."""
     if settings.unit != "auto":
         return settings.unit == "document"
     before = None if previous is None else previous.filter(pl.col("doc_id") != "")

@@ -207,7 +207,9 @@ class SplitSettings(Section):
 
     validation: Share = 0.1
     test: Share = 0.15
-    """A little above the usual 0.1: the sample corpus is small and its test set has to judge."""
+    """A little above the usual 0.1: the sample corpus is small and its test set has to judge. Of a
+    small corpus more, up to a third: six documents or sections, as the gate asks, and the gold
+    rows below."""
     gold_rows: Annotated[int, Field(ge=0)] = 30
     """Gold rows wanted in the test set, which documents with gold rows join until it has them."""
     gold_documents: Annotated[int, Field(ge=0)] = 10

@@ -329,7 +329,8 @@ def test_a_reader_that_goes_away_costs_one_line(project):
 def test_a_damaged_table_is_named(project):
     store = Store(project / "home" / "store")
     recipe = Recipe("splits", "a" * 16, 1, {}, {}, {}, {}, "2026-01-01T00:00:00Z")
-    row = {"doc_id": "0" * 16, "chunk_id": "", "cluster_id": "0" * 16, "split": "train"}
+    row = dict.fromkeys(("doc_id", "unit_id", "cluster_id"), "0" * 16)
+    row |= {"chunk_id": "", "split": "train"}
     dataset = store.write(recipe, Splits, Outcome(table(Splits, [row]), drops([]), 1), 0.0, 0.0)
     Registry(project / "home" / "refs").point("dataset/splits", dataset, "test", "2026-01-01")
     part = store.path(dataset) / "part-00000.parquet"

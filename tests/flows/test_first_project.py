@@ -87,7 +87,7 @@ def project(
         ("retrain --reason new", "0 test rows, needed 10 or more"),
         ("review status", "open"),
         ("export challenger --format adapter --to exported", "parity"),
-        ("compare --methods lora --steps 1", "no interval"),
+        ("compare --methods lora --steps 1", "lora"),
         ("tune", "lora"),
         ("sweep", "limit"),
     ],

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.usefixtures("prefect")
 def make_splits(calls, count=3, settings=None):
     calls.append(count)
     rows = [
-        {"doc_id": f"{i:016x}", "chunk_id": "", "cluster_id": f"{i:016x}", "split": "train"}
+        dict.fromkeys(("doc_id", "unit_id", "cluster_id"), f"{i:016x}")
+        | {"chunk_id": "", "split": "train"}
         for i in track(range(count), "rows")
     ]
     return Outcome(table(Splits, rows), drops([Drop("x", "too_short")]), rows_in=count + 1)

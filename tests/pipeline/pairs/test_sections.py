@@ -37,7 +37,9 @@ def handbook(sections: int, name: str = "a", levels: str = "##") -> str:
     return "\n\n".join(["# Handbook", *parts])
 
 
-def divided(*texts: str, **changed: object) -> tuple[Outcome[Splits], DataFrame[Chunks]]:
+def divided(
+    *texts: str, previous: DataFrame[Splits] | None = None, **changed: object
+) -> tuple[Outcome[Splits], DataFrame[Chunks]]:
     documents = table(
         UniqueDocuments,
         (
@@ -50,7 +52,7 @@ def divided(*texts: str, **changed: object) -> tuple[Outcome[Splits], DataFrame[
         ),
     )  # fmt: skip
     chunks = chunk(documents, SETTINGS, lambda text: len(text.split())).kept
-    outcome = split(documents, chunks, SplitSettings(**changed))
+    outcome = split(documents, chunks, SplitSettings(**changed), None, previous)
     assert outcome.balances
     Splits.validate(outcome.kept, lazy=True)
     return outcome, chunks
@@ -110,12 +112,14 @@ def test_sections_of_one_template_are_in_one_split(own):
 
 @pytest.mark.parametrize("sections", [20, 70])
 def test_an_edited_section_or_a_document_that_comes_in_moves_no_other(sections):
-    before, chunks = divided(handbook(sections), unit="section")
+    before, chunks = divided(handbook(sections))
     edited = handbook(sections).replace(paragraph("ap7q"), paragraph("new", 6))
-    after, other = divided(edited, unit="section")
+    after, other = divided(edited, previous=before.kept)
     assert by_section(after, other) == by_section(before, chunks)
     more = [handbook(sections), handbook(50, "b"), handbook(50, "c")]
-    assert set(before.kept.rows()) < set(divided(*more, unit="section")[0].kept.rows())
+    later, _ = divided(*more, *map(paragraph, map(str, range(60))), previous=before.kept)
+    assert set(before.kept.rows()) < set(later.kept.rows())
+    assert later.kept["chunk_id"].n_unique() == later.kept.height  # by section, though there are 63
 
 
 @pytest.mark.parametrize(("text", "found"), [("The valve is open.", 1), (paragraph("a"), 2)])

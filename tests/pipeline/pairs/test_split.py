@@ -234,3 +234,17 @@ def test_a_corpus_that_was_split_by_document_goes_on_so_when_it_shrinks():
     first = split(documents(range(60)), NO_CHUNKS, SplitSettings())
     later = split(documents(range(30)), NO_CHUNKS, SplitSettings(), None, first.kept)
     assert later.metrics["sections"] == 0
+
+
+@pytest.mark.parametrize("number", [18, 30, 60])
+def test_the_test_split_has_six_families_where_a_third_of_the_corpus_is_so_many(number):
+    for salt in "abcdefgh":
+        chosen = SplitSettings(unit="document", salt=salt)
+        outcome = split(documents(range(number)), NO_CHUNKS, chosen)
+        assert outcome.metrics["test"] >= 6
+        assert outcome.metrics["test"] <= max(6, 0.35 * number)
+
+
+def test_a_smaller_corpus_gives_a_third_to_test():
+    chosen = SplitSettings(unit="document")
+    assert split(documents(range(9)), NO_CHUNKS, chosen).metrics["test"] == 3
