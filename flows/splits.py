@@ -1,6 +1,7 @@
 """Documents to splits: gold rows find their documents, and a trained model's splits stay."""
 
 from collections.abc import Mapping
+from math import ceil
 
 from flows.engine.context import Run, say
 from flows.engine.stage_runner import run_stage
@@ -10,9 +11,11 @@ from pipeline.core.registry import CHALLENGER
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.dedup.families import BONDS
+from pipeline.pairs.assignment import FEW
 from pipeline.pairs.gold import LOCATE
+from pipeline.pairs.sections import FEWEST
 from pipeline.pairs.split import SPLIT
-from pipeline.pairs.user_files import read_jsonl
+from pipeline.pairs.user_files import read_rows
 
 
 def locate_gold(run: Run, raw: Dataset, documents: Dataset, chunks: Dataset) -> Dataset | None:
@@ -20,7 +23,7 @@ def locate_gold(run: Run, raw: Dataset, documents: Dataset, chunks: Dataset) -> 
     path = run.settings.paths.gold
     if path is None:
         return None
-    rows = read_jsonl(path)
+    rows = read_rows(path)
     gold = run_stage(
         run,
         LOCATE,
@@ -47,12 +50,13 @@ def split_documents(run: Run, documents: Dataset, chunks: Dataset, gold: Dataset
     splits = run_stage(run, SPLIT, documents=documents, chunks=chunks, gold=gold, previous=before)
     found = run.store.manifest(splits.name, splits.fingerprint).facts.metrics
     if found["sections"]:
-        asked = settings.split.unit == "section"
-        why = (
-            "as split.unit asks"
-            if asked
-            else "since there are fewer than 40 documents, or were when a model was first trained"
-        )
+        enough = ceil(FEW / settings.split.test) if settings.split.test else FEWEST
+        if settings.split.unit == "section":
+            why = "as split.unit asks"
+        elif documents.rows < enough:
+            why = f"since there are fewer than {enough} documents"
+        else:
+            why = "as the data of the trained model was"
         say(f"split: by section, {found['sections']:,.0f} of them, {why}")
     if found["bond"] > BONDS[0]:
         say(

@@ -20,7 +20,7 @@ from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher, Usage
 from pipeline.pairs.user_files import (
     read_benchmark,
-    read_jsonl,
+    read_rows,
     read_seed_tasks,
     stop_if_mostly_bad,
 )
@@ -40,7 +40,7 @@ def check_own_files(settings: Settings) -> None:
     paths = settings.paths
     read_seed_tasks(paths.seeds)
     if paths.gold is not None:
-        rows = [read_row(row) for row in read_jsonl(paths.gold)]
+        rows = [read_row(row) for row in read_rows(paths.gold)]
         bad = [f"{row.reason}: {row.excerpt}" for row in rows if isinstance(row, Drop)]
         stop_if_mostly_bad(str(paths.gold), bad, len(rows), EXPECTED)
     for benchmark in paths.benchmarks:

@@ -11,11 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import EXCERPT, table
+from pipeline.documents.readers.reading import ReadFailure
+from pipeline.documents.readers.records import SEPARATORS, csv_rows
 from schemas.pairs import SeedTasks
 
 SHOWN = 5
 """Problems named in one message; the rest is counted."""
-READABLE = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md")
+TABLES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+"""Extensions of files whose rows have fields."""
+READABLE = (*TABLES, ".txt", ".md")
 """Extensions of benchmark files."""
 
 
@@ -44,6 +48,22 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         for number, line in enumerate(text.split("\n"), start=1)
         if line.strip()
     ]
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file by field: JSON Lines, JSON, CSV, TSV or Parquet.
+
+    Raises:
+        InputError: the file cannot be read, or its rows have no fields.
+    """
+    rows = _read("paths.gold", path, TABLES)
+    odd = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), 0)
+    if odd:
+        raise InputError(
+            f"paths.gold: {path}, row {odd}: a {type(rows[odd - 1]).__name__} found; expected an "
+            "object with fields; mend that row"
+        )
+    return rows
 
 
 def stop_if_mostly_bad(name: str, bad: Sequence[str], rows: int, expected: str) -> None:
@@ -157,13 +177,7 @@ def read_benchmark(path: Path) -> list[tuple[str, list[str]]]:
     Raises:
         InputError: the file cannot be read, or holds no text at all.
     """
-    try:
-        rows = list(_rows(path))
-    except (OSError, UnicodeDecodeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise InputError(
-            f"paths.benchmarks: {path} cannot be read ({error}); expected one of "
-            f"{' '.join(READABLE)}; correct the path or the file"
-        ) from error
+    rows = _read("paths.benchmarks", path, READABLE)
     named = [(f"{path.name}#{number}", list(_texts(row))) for number, row in enumerate(rows, 1)]
     found = [(name, texts) for name, texts in named if texts]
     if not found:
@@ -174,6 +188,19 @@ def read_benchmark(path: Path) -> list[tuple[str, list[str]]]:
     return found
 
 
+def _read(setting: str, path: Path, readable: Sequence[str]) -> list[Any]:
+    """Return the rows of a file of one of the extensions."""
+    try:
+        if path.suffix.lower() not in readable:
+            raise ValueError(f"extension {path.suffix!r} is not known")
+        return list(_rows(path))
+    except (OSError, ReadFailure, ValueError, pl.exceptions.PolarsError) as error:
+        raise InputError(
+            f"{setting}: {path} cannot be read ({error}); expected one of {' '.join(readable)}; "
+            "correct the path or the file"
+        ) from error
+
+
 def _rows(path: Path) -> Iterator[Any]:
     suffix = path.suffix.lower()
     if suffix in (".jsonl", ".ndjson"):
@@ -182,14 +209,11 @@ def _rows(path: Path) -> Iterator[Any]:
         tree = json.loads(path.read_text("utf-8-sig"))
         yield from tree if isinstance(tree, list) else [tree]
     elif suffix in (".csv", ".tsv"):
-        separator = "," if suffix == ".csv" else "\t"
-        yield from pl.read_csv(path, separator=separator, infer_schema=False).iter_rows(named=True)
+        yield from csv_rows(path.read_bytes(), SEPARATORS if suffix == ".csv" else "\t")
     elif suffix == ".parquet":
         yield from pl.read_parquet(path).iter_rows(named=True)
-    elif suffix in (".txt", ".md"):
-        yield from path.read_text("utf-8-sig").split("\n\n")
     else:
-        raise ValueError(f"extension {suffix!r} is not known")
+        yield from path.read_text("utf-8-sig").split("\n\n")
 
 
 def _texts(value: Any) -> Iterator[str]:

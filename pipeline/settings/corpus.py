@@ -21,7 +21,8 @@ class PathSettings(Section):
     seeds: Path | None = Path("data/seeds/seed_tasks.jsonl")
     """Seed tasks of self-instruct."""
     gold: Path | None = Path("data/gold/gold.jsonl")
-    """Questions with answers written by an expert; they count as accepted by a person."""
+    """Questions with answers written by an expert, as JSON Lines, JSON, CSV or Parquet; they count
+    as accepted by a person."""
     benchmarks: tuple[Path, ...] = ()
     """Files whose rows must not be trained on: JSON Lines, JSON, CSV, Parquet or text."""
     general: Path | None = Path("data/general")

@@ -112,6 +112,30 @@ def read_csv(
         ReadFailure: ``missing_text_field`` (no column of that name), ``bad_table`` (the header),
             ``empty_file``, or see :func:`pipeline.documents.readers.decode.decode`.
     """
+    columns, rows, separator = _csv(data, separators)
+    _require(columns, text_field)
+    if columns[-1] == text_field:
+        rows = (_last_cell_whole(row, len(columns), separator) for row in rows)
+    named = (_named(number, row, columns) for number, row in enumerate(rows, start=1))
+    return _reading(named, text_field, title_fields)
+
+
+def csv_rows(data: bytes, separators: str = SEPARATORS) -> Iterator[dict[str, str]]:
+    """Yield the rows of a table with a header line by column; rows as :func:`read_csv` has them.
+
+    Raises:
+        ReadFailure: a row cannot be read, or see :func:`read_csv`.
+    """
+    columns, rows, _ = _csv(data, separators)
+    for number, row in enumerate(rows, start=1):
+        found = _named(number, row, columns)
+        if found.problem is not None:
+            raise ReadFailure(*found.problem)
+        yield found.value
+
+
+def _csv(data: bytes, separators: str) -> tuple[list[str], Iterator[list[str] | str], str]:
+    """Return the columns of a table, its rows (or what is wrong with one) and its separator."""
     text = decode(data)
     # Of the whole process: only ever raised, since others read CSV too.
     csv.field_size_limit(max(len(text), csv.field_size_limit()))
@@ -120,16 +144,11 @@ def read_csv(
     else:
         separator = max(separators, key=lambda each: _agreement(text, each))
     # Strict, since a quote that is left open would swallow the rows behind it in silence.
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    rows = _cells(table)
+    rows = _cells(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     columns = next(rows, [])
     if isinstance(columns, str):
         raise ReadFailure("bad_table", f"the header: {columns}")
-    _require(columns, text_field)
-    if columns[-1] == text_field:
-        rows = (_last_cell_whole(row, len(columns), separator) for row in rows)
-    named = (_named(number, row, columns) for number, row in enumerate(rows, start=1))
-    return _reading(named, text_field, title_fields)
+    return columns, rows, separator
 
 
 def _agreement(text: str, separator: str) -> tuple[int, int]:

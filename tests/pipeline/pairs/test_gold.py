@@ -1,8 +1,12 @@
 """Gold pairs follow their document into its split, or are dropped with a reason."""
 
+import csv
+import io
+import json
 import random
 from collections.abc import Mapping
 
+import polars as pl
 import pytest
 from pandera.typing.polars import DataFrame
 from polars.testing import assert_frame_equal
@@ -12,7 +16,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.pairs.gold import GoldRow, locate_gold, read_row, settle_gold
 from pipeline.pairs.harvest import pair_id
-from pipeline.pairs.user_files import read_jsonl
+from pipeline.pairs.user_files import read_jsonl, read_rows
 from schemas.base import Drops
 from schemas.documents import Chunks, RawDocuments, UniqueDocuments
 from schemas.pairs import GoldRows, SettledPairs, Splits
@@ -78,6 +82,14 @@ def settled(
 
 
 BY_DOCUMENT = {(short_id(source), ""): where for source, where in SURVIVORS.items()}
+
+
+def csv_of(rows: list[dict], separator: str) -> str:
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, list(rows[0]), delimiter=separator)
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
 
 
 def gold(question: str, document: str, answer: str = "Five seconds.") -> dict:
@@ -292,6 +304,48 @@ def test_a_broken_line_is_named(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_jsonl(path)
+
+
+ROWS = [{"question": "Wie lange; und wo?", "answer": "Fünf Minuten,\nim Keller."}] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("gold.jsonl", "\n".join(map(json.dumps, ROWS)).encode()),
+        ("gold.json", json.dumps(ROWS).encode()),
+        ("gold.csv", csv_of(ROWS, ",").encode()),
+        ("gold.csv", csv_of(ROWS, ";").encode("utf-8-sig")),  # as Excel writes it in Germany
+        ("gold.csv", csv_of(ROWS, ";").encode("cp1252")),
+        ("gold.tsv", csv_of(ROWS, "\t").encode()),
+        ("gold.parquet", None),
+    ],
+)
+def test_a_gold_file_may_be_any_table(tmp_path, name, content):
+    path = tmp_path / name
+    if content is None:
+        pl.DataFrame(ROWS).write_parquet(path)
+    else:
+        path.write_bytes(content)
+    assert read_rows(path) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("gold.txt", b"Why?", "'.txt' is not known.*expected one of .jsonl"),
+        ("gold.json", b'["Why?"]', "row 1: a str found; expected an object"),
+        ("gold.json", b"[", "cannot be read"),
+        ("gold.csv", b'question,answer\n"Why?,So.\n', "cannot be read .*quotes"),
+        ("gold.csv", b"question,answer\na,b,c\n", "cannot be read .*3 cells found; expected 2"),
+        ("gold.parquet", b"PAR1", "cannot be read"),
+    ],
+)
+def test_a_gold_file_that_is_no_table_is_named(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_rows(path)
 
 
 def test_a_missing_file_is_an_input_error_and_odd_line_ends_are_read(tmp_path):
