@@ -48,10 +48,7 @@ def sign_texts(
         count, scratch = shingles(texts, text, hashing, scratch)
         sign(scratch[:count], hashing.factors, hashing.summands, signature)
         whole[text] = band_keys(signature, rows, keys[text])
-        if filled + count > len(sample):
-            grown = np.empty(2 * (filled + count), dtype=np.uint64)
-            grown[:filled] = sample[:filled]
-            sample = grown
+        sample = with_room(sample, filled, filled + count)
         for place in range(count):
             value = mix(scratch[place])
             sample[filled] = value
@@ -75,16 +72,23 @@ def shingle_texts(texts: Texts, hashing: Hashing, mask: Scalar, ends: Array) -> 
     filled = 0
     for text in range(len(texts.offsets) - 1):
         count, scratch = shingles(texts, text, hashing, scratch)
-        if filled + count > len(taken):
-            grown = np.empty(2 * (filled + count), dtype=np.uint64)
-            grown[:filled] = taken[:filled]
-            taken = grown
+        taken = with_room(taken, filled, filled + count)
         for place in range(count):
             value = mix(scratch[place])
             taken[filled] = value
             filled += (value & mask) == 0
         ends[text] = filled
     return taken[:filled]
+
+
+@compiled
+def with_room(values: Array, filled: Scalar, need: Scalar) -> Array:
+    """Return an array that has room, or one of twice the need with what was filled."""
+    if need <= len(values):
+        return values
+    grown = np.empty(2 * need, dtype=values.dtype)
+    grown[:filled] = values[:filled]
+    return grown
 
 
 @compiled
