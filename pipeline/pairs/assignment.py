@@ -59,7 +59,8 @@ class Assignment:
                 self.split[name] = "train"
             else:
                 self.split[name] = self._by_share(self.places[name])
-        free = [name for name in sorted(self.places, key=self.places.get) if name not in fixed]  # type: ignore[arg-type]
+        by_place = sorted(self.families, key=lambda name: self.places[name])
+        free = [name for name in by_place if name not in fixed]
         self._take_gold("test", free, 1.0)
         part = self.settings.validation / self.settings.test if self.settings.test else 0.0
         self._take_gold("validation", free, part)
