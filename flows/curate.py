@@ -19,9 +19,9 @@ from flows.splits import locate_gold, split_documents
 from flows.views.report import write_report
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset
+from pipeline.core.runner import LOCAL, Runner, open_runner
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
-from pipeline.core.workers import keeping_workers, usable_cores
 from pipeline.dedup.deduplicate import DEDUPLICATE, INDEX
 from pipeline.dedup.embedding import embedding_version
 from pipeline.dedup.paragraphs import PARAGRAPHS, TRIM
@@ -70,7 +70,7 @@ def segments(run: Run, index: Dataset | None) -> list[Path]:
 
 
 def index_documents(
-    run: Run, cleaned: Dataset, documents: Dataset, before: Dataset | None
+    run: Run, cleaned: Dataset, documents: Dataset, before: Dataset | None, runner: Runner
 ) -> Dataset | None:
     """Write the documents that this run accepted as a segment of their own.
 
@@ -79,6 +79,7 @@ def index_documents(
         cleaned: what was deduplicated.
         documents: what of it was kept.
         before: the index that it was compared with.
+        runner: who signs them.
     """
     if not run.settings.dedup.incremental:
         return None
@@ -90,6 +91,7 @@ def index_documents(
         documents=documents,
         cleaned=cleaned.content,
         accepted=Given(segments(run, before)),
+        runner=Given(runner),
         previous=before,
     )
 
@@ -162,46 +164,60 @@ def curate_documents(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> 
         embedding_version()  # better now than when the rest is done
     gc.freeze()  # what is loaded by now is no garbage; to look through it takes a tenth of a second
     try:
-        with keeping_workers(run.settings.ingest.workers or usable_cores()):
-            return _curate(run, base, files)
+        with open_runner(**dict(run.settings.compute)) as runner:
+            return _curate(run, base, files, runner)
     finally:
         gc.unfreeze()
 
 
-def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> Corpus:
+def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile], runner: Runner) -> Corpus:
     raw = run_stage(
         run,
         INGEST,
         files=Given(files, digest([file.version for file in files])),
         cache=Given(run.cache("reads")),
+        runner=Given(runner),
     )
     require_rows(run, raw, "ingest: no document could be read", "look at the folder's files")
-    cleaned = run_stage(run, CLEAN, documents=raw)
+    cleaned = run_stage(run, CLEAN, documents=raw, runner=Given(runner))
     require_rows(run, cleaned, "clean: no document passed", "see the settings of [clean]")
-    unique = deduplicate_documents(run, trim_documents(run, cleaned))
+    unique = deduplicate_documents(run, trim_documents(run, cleaned, runner), runner)
     documents = deduplicate_meanings(run, unique)
-    tokenizer = Given(token_counter(base.path), base.digest)
-    chunks = run_stage(run, CHUNK, documents=documents, count_tokens=tokenizer)
+    count_tokens = token_counter(base.path)
+    chunks = run_stage(
+        run,
+        CHUNK,
+        documents=documents,
+        count_tokens=Given(count_tokens if runner.near else count_tokens.carrying(), base.digest),
+        runner=Given(runner),
+    )
     require_rows(run, chunks, "chunk: no document gave a chunk", "see the settings of [chunk]")
     gold = locate_gold(run, raw, documents, chunks)
     splits = split_documents(run, documents, chunks, gold)
     return Corpus(raw, cleaned, documents, chunks, splits, gold)
 
 
-def trim_documents(run: Run, cleaned: Dataset) -> Dataset:
+def trim_documents(run: Run, cleaned: Dataset, runner: Runner) -> Dataset:
     """Look for paragraphs that many documents have, and take them out if the settings say so."""
     action, asked = run.settings.paragraphs.action, run.settings.clean
     if action == "off":
         return cleaned
-    repeated = run_stage(run, PARAGRAPHS, documents=cleaned)
+    repeated = run_stage(run, PARAGRAPHS, documents=cleaned, runner=Given(runner))
     if action == "report":
         return cleaned
     judge = partial(too_short, rules=rules_of(asked.profile, asked.limits))
     limits = digest([asked.profile, asked.limits])
-    return run_stage(run, TRIM, documents=cleaned, repeated=repeated, judge=Given(judge, limits))
+    return run_stage(
+        run,
+        TRIM,
+        documents=cleaned,
+        repeated=repeated,
+        judge=Given(judge, limits),
+        runner=Given(runner),
+    )
 
 
-def deduplicate_documents(run: Run, cleaned: Dataset) -> Dataset:
+def deduplicate_documents(run: Run, cleaned: Dataset, runner: Runner = LOCAL) -> Dataset:
     """Keep one document of every cluster, and note which for the next run."""
     before = accepted_before(run, cleaned)
     documents = run_stage(
@@ -210,9 +226,10 @@ def deduplicate_documents(run: Run, cleaned: Dataset) -> Dataset:
         documents=cleaned,
         accepted=Given(segments(run, before), before.content if before else None),
         scratch=Given(run.folder),
+        runner=Given(runner),
         parents={"accepted": before} if before else {},
     )
-    index_documents(run, cleaned, documents, before)
+    index_documents(run, cleaned, documents, before, runner)
     return documents
 
 

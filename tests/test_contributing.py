@@ -32,7 +32,7 @@ from pipeline.documents.files.files import scan
 from pipeline.documents.files.ingest import ingest
 from pipeline.settings import CleanSettings, IngestSettings
 
-raw, settings = Path(sys.argv[1]), IngestSettings(workers=1)
+raw, settings = Path(sys.argv[1]), IngestSettings()
 read = ingest(scan(raw, settings, raw.parent / "index.json"), settings, Cache(raw.parent / "reads"))
 kept = clean(read.kept, CleanSettings(languages=()))
 print(json.dumps([dict(read.kept.select("source", "format").rows()), read.reasons, kept.reasons]))

@@ -16,6 +16,15 @@ from pipeline.documents.clean.privacy.id_table import countries_of
 from pipeline.settings import Settings
 from pipeline.train.methods import resolved
 
+MOVED = {
+    "ingest.workers": "compute.workers",
+    "clean.workers": "compute.workers",
+    "chunk.workers": "compute.workers",
+    "dedup.runner": "compute.runner",
+    "dedup.ray_address": "compute.ray_address",
+}
+"""Settings of earlier versions -> where they are now."""
+
 
 def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Settings:
     """Read settings: defaults, then the file, then ``section.key=value`` overrides.
@@ -65,8 +74,10 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
     return settings.model_copy(update={"paths": settings.paths.model_copy(update=paths)})
 
 
-def _below(start: Path, value: Path | tuple[Path, ...]) -> Path | tuple[Path, ...]:
-    """Return paths as they count from a folder."""
+def _below(start: Path, value: Path | str | tuple[Path, ...]) -> Path | str | tuple[Path, ...]:
+    """Return paths as they count from a folder; an address counts from nowhere."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, Path):
         return start / value.expanduser()
     return tuple(start / path.expanduser() for path in value)
@@ -108,7 +119,9 @@ def _explain(error: ValidationError, path: Path | None) -> str:
     problems = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
+        if key in MOVED:
+            problems.append(f"{key} is {MOVED[key]} now, one setting for all stages")
+        elif item["type"] == "extra_forbidden":
             problems.append(f"{key} is not a setting{_near(item['loc'])}")
         else:
             problems.append(f"{key}: {item['input']!r} found; {item['msg']}")

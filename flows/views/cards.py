@@ -52,9 +52,14 @@ class Cards:
 
 def model_and_data_card(home: Home, settings: Settings, model: Dataset) -> Cards:
     """Render the cards of a model and of the examples it was trained on."""
-    data = _data_facts(home, model, settings.paths.input.resolve().name)
+    data = _data_facts(home, model, _name(settings.paths.input))
     facts = _model_facts(home, settings, model, data, judgement(home, model))
     return Cards(model_card(facts), data_card(data))
+
+
+def _name(folder: Path | str) -> str:
+    """Return the last part of a folder or of an address."""
+    return folder.resolve().name if isinstance(folder, Path) else folder.rstrip("/").split("/")[-1]
 
 
 def write_cards(cards: Cards, folder: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.core.cache import Cache
 from pipeline.core.errors import InputError
+from pipeline.core.runner import open_runner
 from pipeline.documents.dry_run import ProfileCount, RuleCount, rehearse
 from pipeline.documents.files.files import scan
 from pipeline.documents.files.ingest import ingest
@@ -35,7 +36,8 @@ def dry_run(settings: Settings, profiles: Sequence[str]) -> DryRun:
     """
     reads = settings.paths.home / "reads"
     files = scan(settings.paths.input, settings.ingest, reads / "index.json")
-    raw = ingest(files, settings.ingest, Cache(reads))
+    with open_runner(**dict(settings.compute)) as runner:
+        raw = ingest(files, settings.ingest, Cache(reads), runner)
     if not raw.kept.height:
         why = ", ".join(f"{reason} {count}" for reason, count in raw.reasons.items()) or "no file"
         raise InputError(

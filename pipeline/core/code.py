@@ -39,6 +39,16 @@ def code_digests(modules: Iterable[str]) -> dict[str, str]:
     return dict(sorted(digests.items()))
 
 
+@functools.cache
+def program_digest() -> str:
+    """Return the digest of all source files: whether two machines have the same program."""
+    found = hashlib.sha256()
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            found.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()
+
+
 def function_digest(module: str, name: str) -> str:
     """Return the 12-digit digest of one function at the top of a module."""
     body = ast.parse(_read(module)).body

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.core.runner import Runner
 from pipeline.dedup.arrays import Duplicates, gather
 from pipeline.dedup.minhash import contained_slice
 from pipeline.dedup.precedence import preference
-from pipeline.dedup.runners import Runner
 from pipeline.dedup.sharing import Sampled, Samples
 from pipeline.settings import DedupSettings
 
@@ -81,7 +81,7 @@ def drop_contained(
         (corpus.texts(pairs[begin : begin + PAIRS].ravel()), settings)
         for begin in range(0, len(pairs), PAIRS)
     )
-    shares = np.concatenate([np.empty((0, 2)), *runner(contained_slice, calls)])
+    shares = np.concatenate([np.empty((0, 2)), *runner.each(contained_slice, calls)])
     equals = np.equal(*preference(corpus.ranks(pairs)).T)
     held = shares >= settings.containment
     turned = ~held[:, 0] & held[:, 1] & equals

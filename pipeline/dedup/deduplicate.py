@@ -13,12 +13,12 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import EXCERPT, Outcome, ledger
+from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
 from pipeline.core.store import Filled
 from pipeline.dedup.arrays import Duplicates, gather
 from pipeline.dedup.index import FILES, Index, write_segment
 from pipeline.dedup.precedence import survival_order
-from pipeline.dedup.runners import Runner, runner, threads
 from pipeline.dedup.search import TooManyAlike, find_duplicates
 from pipeline.settings import DedupSettings
 from schemas.documents import Documents, NearMisses, UniqueDocuments
@@ -35,7 +35,7 @@ def deduplicate(
     settings: DedupSettings,
     *,
     accepted: Index | None = None,
-    runner: Runner = threads,
+    runner: Runner = LOCAL,
     scratch: Path | None = None,
 ) -> Outcome[UniqueDocuments]:
     """Keep one document of every cluster of duplicates.
@@ -191,13 +191,13 @@ def deduplicate_new(
     settings: DedupSettings,
     accepted: Sequence[Path],
     scratch: Path,
+    runner: Runner = LOCAL,
 ) -> Outcome[UniqueDocuments]:
     """Deduplicate documents of which earlier runs accepted some."""
     index = Index(accepted) if accepted else None
     if index is not None:
         index.keep_only(documents["doc_id"])
-    with runner(settings) as chosen:
-        return deduplicate(documents, settings, accepted=index, runner=chosen, scratch=scratch)
+    return deduplicate(documents, settings, accepted=index, runner=runner, scratch=scratch)
 
 
 def index_new(
@@ -205,12 +205,13 @@ def index_new(
     documents: DataFrame[UniqueDocuments],
     settings: DedupSettings,
     accepted: Sequence[Path],
+    runner: Runner = LOCAL,
 ) -> Filled:
     """Write the documents that no segment of the index has as a segment of their own."""
     rows: pl.DataFrame = documents
     if accepted:
         rows = rows.filter(pl.Series(~Index(accepted).has(rows["doc_id"])))
-    write_segment(folder, rows, settings)
+    write_segment(folder, rows, settings, runner)
     return Filled(identity=FILES, rows=rows.height)
 
 

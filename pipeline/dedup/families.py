@@ -11,9 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csc_array, csr_array
 
+from pipeline.core.runner import LOCAL
 from pipeline.dedup.buckets import components
 from pipeline.dedup.minhash import shingle_slice
-from pipeline.dedup.runners import threads
 from pipeline.dedup.search import find_duplicates
 from pipeline.dedup.slices import slices
 from pipeline.settings import DedupSettings
@@ -130,7 +130,7 @@ def _shingles(texts: pl.Series) -> csr_array:
     while words > one_in * SHINGLES:
         one_in *= 2
     calls = ((texts[begin:end], SETTINGS, one_in) for begin, end in slices(texts))
-    hashes, sizes = zip(*threads(shingle_slice, calls), strict=True)
+    hashes, sizes = zip(*LOCAL.each(shingle_slice, calls), strict=True)
     rows = np.repeat(np.arange(len(texts)), np.concatenate(sizes))
     names, column = np.unique(np.concatenate(hashes), return_inverse=True)
     shape = (len(texts), len(names))

@@ -13,8 +13,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.core.runner import LOCAL, Runner
 from pipeline.dedup.buckets import entries, row_mask, shared_keys
-from pipeline.dedup.runners import Runner, threads
 from pipeline.dedup.search import signed_slices
 from pipeline.dedup.sharing import MOST
 from pipeline.settings import DedupSettings
@@ -155,7 +155,7 @@ def as_numbers(ids: pl.Series) -> NDArray[np.uint64]:
 
 
 def write_segment(
-    folder: Path, documents: pl.DataFrame, settings: DedupSettings, runner: Runner = threads
+    folder: Path, documents: pl.DataFrame, settings: DedupSettings, runner: Runner = LOCAL
 ) -> None:
     """Write the files of a segment into an empty folder; columns ``doc_id`` and ``text``."""
     documents = documents.sort("doc_id")

@@ -12,10 +12,10 @@ bar" are two facts, and what is taken out here is not compared again.
 """
 
 from array import array
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from itertools import pairwise
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -23,23 +23,34 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import EXCERPT, Drop, Outcome, drops, table
-from pipeline.core.progress import track
+from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
+from pipeline.core.workers import Done, Failed
 from pipeline.dedup.blocks import CODE, TEXT, Block, blocks_of
 from pipeline.documents.clean.cleaning import Verdict
+from pipeline.documents.parallel import limited, spread
 from pipeline.settings import ParagraphSettings
 from pipeline.text.words import same_text, words
 from schemas.documents import Documents, RepeatedParagraphs
 
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
 SHOWN_SOURCES = 3
 """Sources named of each repeated paragraph."""
+
+SECONDS = 60
+"""For one document; a book of a million words takes about two."""
+
+MEGABYTES = 2048
+"""Of one worker."""
 
 BODY = 9
 """Level of what is no heading: below all headings."""
 
 
 def find_repeated(
-    documents: DataFrame[Documents], settings: ParagraphSettings
+    documents: DataFrame[Documents], settings: ParagraphSettings, runner: Runner = LOCAL
 ) -> Outcome[RepeatedParagraphs]:
     """Find the paragraphs that occur in many documents.
 
@@ -50,17 +61,21 @@ def find_repeated(
     Returns:
         Repeated paragraphs, those of most documents first; the ledger counts documents, of which
         none is dropped. Metrics: ``paragraphs`` (distinct ones that are repeated),
-        ``occurrences``, ``spare_characters`` (of all occurrences but one of each).
+        ``occurrences``, ``spare_characters`` (of all occurrences but one of each), ``uncounted``
+        (documents that met a limit: their paragraphs are not counted).
     """
     ordered = documents.sort("source", "doc_id")
     texts: list[str] = ordered["text"].to_list()
     ids, sources = ordered["doc_id"], ordered["source"]
     least = max(settings.min_documents, int(np.ceil(settings.min_share * ordered.height)))
     keys, rows = array("Q"), array("i")
-    for row, text in enumerate(track(texts, "documents")):
-        for block in _paragraphs(text):
-            keys.append(_key(text, block))
-            rows.append(row)
+    uncounted = 0
+    for row, answer in enumerate(_on_each(runner, _keys, texts, texts)):
+        if isinstance(answer, Failed):
+            uncounted += 1
+        else:
+            keys.extend(answer.value)
+            rows.extend([row] * len(answer.value))
     repeated = (
         pl.DataFrame({"key": np.array(keys), "row": np.array(rows)})
         .filter(pl.col("row").n_unique().over("key") >= least)
@@ -102,6 +117,7 @@ def find_repeated(
             "paragraphs": float(kept.height),
             "occurrences": float(kept["occurrences"].sum()),
             "spare_characters": float(spare),
+            "uncounted": float(uncounted),
         },
     )
 
@@ -110,6 +126,7 @@ def trim(
     documents: DataFrame[Documents],
     repeated: DataFrame[RepeatedParagraphs],
     judge: Callable[[str], Verdict | None],
+    runner: Runner = LOCAL,
 ) -> Outcome[Documents]:
     """Take repeated paragraphs out of all documents but one.
 
@@ -121,11 +138,13 @@ def trim(
         documents: those that ``repeated`` was found in.
         repeated: of :func:`find_repeated`.
         judge: what cleaning asks of the length of a text: what a shorter one breaks, or None.
+        runner: who cuts; the result does not depend on it.
 
     Returns:
         Documents sorted by ``doc_id``, the ids unchanged. A document of which too little is left
         is dropped as ``only_repeated_paragraphs`` (value and threshold of ``judge``; related: the
-        document in which the first of its repeated paragraphs stays). Metrics: ``paragraphs`` and
+        document in which the first of its repeated paragraphs stays), one that met a limit as
+        ``trim_timeout``, ``trim_out_of_memory`` or ``trim_crashed``. Metrics: ``paragraphs`` and
         ``characters`` that were taken out, ``documents`` that lost some, dropped ones included.
     """
     ordered = documents.sort("doc_id")
@@ -133,9 +152,15 @@ def trim(
     texts: dict[int, str] = {}
     dropped: list[Drop] = []
     taken = characters = changed = 0
-    columns = ordered.select("doc_id", "source", "text").rows()
-    for row, (doc_id, source, before) in enumerate(track(columns, "documents")):
-        cut = _cut(before, doc_id, holders)
+    pairs = ordered.select("text", "doc_id").rows()
+    answers = _on_each(runner, partial(_cut, holders=holders), pairs, (text for text, _ in pairs))
+    for row, answer in enumerate(answers):
+        before, doc_id = pairs[row]
+        source = ordered["source"][row]
+        if isinstance(answer, Failed):
+            dropped.append(limited("trim", {"doc_id": doc_id, "source": source}, answer))
+            continue
+        cut = answer.value
         if cut is None:
             continue
         changed += 1
@@ -172,6 +197,18 @@ class _Cut(NamedTuple):
     """Document that the first of them stays in."""
 
 
+def _on_each(
+    runner: Runner, function: Callable[[Item], Value], items: Sequence[Item], texts: Iterable[str]
+) -> Iterator[Done[Value] | Failed]:
+    characters = sum(map(len, texts))
+    return spread(runner, function, items, characters, seconds=SECONDS, megabytes=MEGABYTES)
+
+
+def _keys(text: str) -> "array[int]":
+    """Return the key of each paragraph of a document."""
+    return array("Q", (_key(text, block) for block in _paragraphs(text)))
+
+
 def _paragraphs(text: str) -> Iterator[Block]:
     return (block for block in blocks_of(text) if block.kind == TEXT)
 
@@ -187,8 +224,9 @@ def _texts_by_key(text: str) -> dict[int, str]:
     return dict(reversed(found))
 
 
-def _cut(text: str, doc_id: str, holders: Mapping[int, str]) -> _Cut | None:
-    """Take repeated paragraphs out of a document; None when it has none to lose."""
+def _cut(document: tuple[str, str], holders: Mapping[int, str]) -> _Cut | None:
+    """Take repeated paragraphs out of a text, given with its id; None with none to lose."""
+    text, doc_id = document
     blocks = list(blocks_of(text))
     gone: dict[int, str] = {}
     seen: set[int] = set()

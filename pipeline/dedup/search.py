@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core.progress import advance
+from pipeline.core.runner import LOCAL, Runner
 from pipeline.dedup.arrays import Duplicates, all_distinct
 from pipeline.dedup.buckets import Buckets, components, links
 from pipeline.dedup.containment import Accepted, Corpus, drop_contained
@@ -21,7 +22,6 @@ from pipeline.dedup.minhash import (
     sign_slice,
     verify_slice,
 )
-from pipeline.dedup.runners import Runner, threads
 from pipeline.dedup.sharing import SAMPLED, Samples
 from pipeline.dedup.slices import ranges, slices
 from pipeline.settings import DedupSettings
@@ -47,7 +47,7 @@ def find_duplicates(
     settings: DedupSettings,
     *,
     limit: int,
-    runner: Runner = threads,
+    runner: Runner = LOCAL,
     scratch: Path | None = None,
     accepted: Accepted | None = None,
 ) -> Duplicates:
@@ -88,7 +88,7 @@ def find_duplicates(
                 samples.add(signed.sample, np.repeat(own, signed.sizes))
             if accepted is not None:
                 linked.append(accepted.links(signed.keys) + np.array([begin, rows]))
-        linked += runner(links, buckets.parts())
+        linked += runner.each(links, buckets.parts())
         original = _originals(texts, signatures, order, runner)
         pairs = np.concatenate([np.empty((0, 2), dtype=np.int64), *linked])
         corpus = Corpus(texts, order, accepted)
@@ -143,7 +143,7 @@ def signed_slices(
     """Yield the signatures of texts slice by slice, with the rows where each begins and ends."""
     bounds = slices(texts)
     calls = ((texts[begin:end], settings) for begin, end in bounds)
-    for (begin, end), signed in zip(bounds, runner(sign_slice, calls), strict=True):
+    for (begin, end), signed in zip(bounds, runner.each(sign_slice, calls), strict=True):
         yield begin, end, signed
         advance(end, len(texts), "documents")
 
@@ -172,7 +172,7 @@ def _originals(
         return original
     chosen = texts.gather(suspects)
     calls = ((chosen[begin:end],) for begin, end in slices(chosen))
-    keys = np.concatenate(list(runner(key_slice, calls)))
+    keys = np.concatenate(list(runner.each(key_slice, calls)))
     by_key = np.lexsort((suspects, order[suspects], keys[:, 1], keys[:, 0]))
     ordered = keys[by_key]
     first = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])
@@ -203,7 +203,7 @@ def _verified(
         (texts[own], begins[first : end + 1] - begins[first], order[own], limit, settings)
         for first, end, own in batches
     )
-    for (_, _, own), result in zip(batches, runner(verify_slice, calls), strict=True):
+    for (_, _, own), result in zip(batches, runner.each(verify_slice, calls), strict=True):
         oversized = np.flatnonzero(result.survivor < 0)
         if len(oversized):
             raise TooManyAlike(members[own][oversized])

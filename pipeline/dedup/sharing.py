@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.runner import Runner
 from pipeline.dedup.buckets import Buckets
-from pipeline.dedup.runners import Runner
 
 SAMPLED = 8
 """One shingle of so many is in the sample: seven of a text of 60 words."""
@@ -121,7 +121,7 @@ class Samples:
         calls = ((entries, mask, alive) for entries, mask in self._buckets.parts())
         sizes: NDArray[np.int64] = np.zeros(len(alive), dtype=np.int64)
         parts = []
-        for shared, counts in runner(shared_in, calls):
+        for shared, counts in runner.each(shared_in, calls):
             sizes += counts
             parts.append(shared)
         for pairs, counts in self._before:

@@ -1,11 +1,12 @@
-"""Documents worked on in this process when they are few, in worker processes when they are many."""
+"""Documents worked on by a runner, one bad document costing one."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pipeline.core.outcome import Drop
 from pipeline.core.progress import track
-from pipeline.core.workers import Done, Failed, map_in_processes, workers_are_kept
+from pipeline.core.runner import Runner
+from pipeline.core.workers import Done, Failed
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -16,33 +17,30 @@ long as cleaning so much."""
 
 
 def spread(
+    runner: Runner,
     function: Callable[[Item], Value],
     items: Sequence[Item],
     characters: int,
     *,
-    workers: int,
     seconds: float,
     megabytes: float,
 ) -> Iterator[Done[Value] | Failed]:
-    """Call a function on each document; the number of workers changes nothing in the answers.
+    """Call a function on each document; who does it changes nothing in the answers.
 
     Args:
+        runner: Who does it.
         function: See :func:`pipeline.core.workers.map_in_processes`.
         items: One a document.
         characters: Of all documents together.
-        workers: Processes; 0 takes all cores that may be used.
         seconds: For one document.
         megabytes: Memory of one worker.
 
     Yields:
-        One answer an item, in order. The limits hold in worker processes alone: in all runs of the
-        flows, which keep the workers that have read the files.
+        One answer an item, in order. The limits hold in worker processes and on nodes: in all runs
+        of the flows, which keep the workers that have read the files.
     """
-    if characters <= FEW and not workers_are_kept():
-        yield from (Done(function(item)) for item in track(items, "documents"))
-        return
-    answers = map_in_processes(
-        function, items, workers=workers, seconds=seconds, megabytes=megabytes
+    answers = runner.guarded(
+        function, items, seconds=seconds, megabytes=megabytes, light=characters <= FEW
     )
     for _, answer in zip(track(items, "documents"), answers, strict=True):
         yield answer

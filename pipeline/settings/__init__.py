@@ -6,6 +6,7 @@ unknown key is an error. Secrets are not settings: they come from the environmen
 """
 
 from pipeline.settings.base import Section, Share
+from pipeline.settings.compute import ComputeSettings
 from pipeline.settings.corpus import (
     ChunkSettings,
     CleanSettings,
@@ -41,6 +42,7 @@ from pipeline.settings.tune import TuneSettings
 __all__ = [
     "ChunkSettings",
     "CleanSettings",
+    "ComputeSettings",
     "DedupSettings",
     "EvaluateSettings",
     "ExportSettings",
@@ -76,6 +78,7 @@ class Settings(Section):
 
     paths: PathSettings = PathSettings()
     store: StoreSettings = StoreSettings()
+    compute: ComputeSettings = ComputeSettings()
     ingest: IngestSettings = IngestSettings()
     clean: CleanSettings = CleanSettings()
     paragraphs: ParagraphSettings = ParagraphSettings()

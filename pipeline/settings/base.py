@@ -1,9 +1,12 @@
 """What all sections of the settings share."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar, Self, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from pipeline.core.remote import holds_secret, is_address
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -18,6 +21,23 @@ def _none_of_ours(extra: dict[str, Any]) -> dict[str, Any]:
 
 
 Extra = Annotated[dict[str, Any], AfterValidator(_none_of_ours)]
+
+
+def _location(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not is_address(value) or value.startswith("file://"):
+        return Path(value.removeprefix("file://"))
+    if holds_secret(value):
+        raise ValueError(
+            "an address with a password or a query cannot be set here, since settings are stored; "
+            "credentials come from the environment"
+        )
+    return value
+
+
+Location = Annotated[Path | str, BeforeValidator(_location)]
+"""A path of this machine, or an address in an object store, whose slashes a path would lose."""
 
 
 class Section(BaseModel):

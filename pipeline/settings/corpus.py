@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.settings.base import Section, Share
+from pipeline.settings.base import Location, Section, Share
 
 
 class PathSettings(Section):
@@ -14,8 +14,9 @@ class PathSettings(Section):
     An empty string for seeds, gold, general or logs means that there is none.
     """
 
-    input: Path = Path("data/samples")
-    """Folder of raw documents, read recursively and never written to."""
+    input: Location = Path("data/samples")
+    """Folder of raw documents, read recursively and never written to; or its address in an object
+    store: ``s3://bucket/folder``, ``gs://``, ``abfs://``, with credentials in the environment."""
     home: Path = Path("data/home")
     """Everything the program writes: store, replies, reviews, runs, refs."""
     seeds: Path | None = Path("data/seeds/seed_tasks.jsonl")
@@ -41,8 +42,6 @@ class PathSettings(Section):
 class IngestSettings(Section):
     """Which files are read, and how."""
 
-    how = frozenset({"workers"})
-
     include: tuple[str, ...] = ("**/*",)
     """Globs below the input folder."""
     exclude: tuple[str, ...] = ("**/.*", "**/.*/**")
@@ -58,8 +57,6 @@ class IngestSettings(Section):
     files or this setting change."""
     max_memory_megabytes: Annotated[float, Field(ge=256)] = 1024
     """Memory of one worker process; a file that needs more is quarantined."""
-    workers: Annotated[int, Field(ge=0, le=1024)] = 0
-    """Processes that read files; 0: one for each core that may be used. The result is the same."""
     missing_files: Literal["keep", "drop"] = "keep"
     """What becomes of documents whose file has left the folder. ``keep``: an inbox that is
     emptied between runs still adds up to one corpus; ``drop``: the folder is the corpus."""
@@ -68,7 +65,7 @@ class IngestSettings(Section):
 class CleanSettings(Section):
     """Cleaning, language, quality and personal data."""
 
-    how = frozenset({"workers", "seconds_per_document", "max_memory_megabytes"})
+    how = frozenset({"seconds_per_document", "max_memory_megabytes"})
 
     languages: tuple[str, ...] = ("en",)
     """ISO 639-1 codes to keep; empty keeps all."""
@@ -91,8 +88,6 @@ class CleanSettings(Section):
     ``all``: each that is known."""
     phone_region: str = ""
     """Country (ISO 3166, ``GB``) whose national phone numbers count; empty: only +.. numbers."""
-    workers: Annotated[int, Field(ge=0, le=1024)] = 0
-    """Processes that clean; 0: one for each core that may be used. The result is the same."""
     seconds_per_document: Annotated[float, Field(gt=0)] = 60
     """Time for cleaning one document in a worker; one that takes longer is dropped."""
     max_memory_megabytes: Annotated[float, Field(ge=256)] = 2048
@@ -122,7 +117,7 @@ class ParagraphSettings(Section):
 class DedupSettings(Section):
     """Exact and near duplicates."""
 
-    how = frozenset({"incremental", "memory_megabytes", "runner", "ray_address"})
+    how = frozenset({"incremental", "memory_megabytes"})
 
     ngram: Annotated[int, Field(ge=1, le=20)] = 5
     """Words a shingle (FineWeb)."""
@@ -150,11 +145,6 @@ class DedupSettings(Section):
     with each other: ids, pairs and reviews keep their document. False: each run decides anew."""
     memory_megabytes: Annotated[int, Field(ge=64)] = 2048
     """Memory of the buckets; larger ones are sorted in files, part by part."""
-    runner: Literal["threads", "processes", "ray"] = "threads"
-    """Who computes: the result is the same. On one machine threads are fastest: they share the
-    documents."""
-    ray_address: str = ""
-    """Ray cluster, ``HOST:PORT`` or ``auto``; empty starts one on this machine for the stage."""
 
     @model_validator(mode="after")
     def _candidates_must_cover_duplicates(self) -> "DedupSettings":
@@ -184,8 +174,6 @@ class SemanticSettings(Section):
 class ChunkSettings(Section):
     """Pieces that a teacher reads."""
 
-    how = frozenset({"workers"})
-
     max_tokens: Annotated[int, Field(ge=32)] = 350
     """Tokens of the base model's tokenizer."""
     join_tokens: Annotated[int, Field(ge=0)] = 100
@@ -195,8 +183,6 @@ class ChunkSettings(Section):
     """A piece that is shorter even then is left out, unless it is a sentence and the whole text."""
     overlap_sentences: Annotated[int, Field(ge=0, le=5)] = 1
     """Sentences repeated at the start of the next chunk of one long section."""
-    workers: Annotated[int, Field(ge=0, le=1024)] = 0
-    """Processes that cut; 0: one for each core that may be used. The result is the same."""
 
 
 class SplitSettings(Section):

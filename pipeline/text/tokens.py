@@ -16,16 +16,23 @@ CountPart = Callable[[int, int], int]
 class TokenCounter:
     """Counts tokens, without special tokens; small when pickled, since it holds a path alone."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, definition: str = "") -> None:
+        """Take the file of the tokenizer, or what is in it."""
+        self._path, self._definition = path, definition
+
+    def carrying(self) -> "TokenCounter":
+        """Return one that carries the file itself, for a machine that does not have it."""
+        return TokenCounter(self._path, self._path.read_text("utf-8"))
 
     def __call__(self, text: str) -> int:
         """Return the number of tokens of a text."""
-        return len(_open(self._path).encode(text, add_special_tokens=False))
+        return len(_open(self._path, self._definition).encode(text, add_special_tokens=False))
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Return where each token of a text starts and ends."""
-        return list(_open(self._path).encode(text, add_special_tokens=False).offsets)
+        return list(
+            _open(self._path, self._definition).encode(text, add_special_tokens=False).offsets
+        )
 
 
 def part_counter(count_tokens: CountTokens, text: str) -> CountPart:
@@ -44,8 +51,8 @@ def part_counter(count_tokens: CountTokens, text: str) -> CountPart:
 
 
 @lru_cache(maxsize=4)
-def _open(path: Path) -> Tokenizer:
-    tokenizer = Tokenizer.from_file(str(path))
+def _open(path: Path, definition: str) -> Tokenizer:
+    tokenizer = Tokenizer.from_str(definition) if definition else Tokenizer.from_file(str(path))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

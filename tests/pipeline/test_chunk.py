@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import Outcome, table
+from pipeline.core.runner import Processes
 from pipeline.documents import parallel as spread
 from pipeline.documents.chunk.chunk import chunk
 from pipeline.settings import ChunkSettings
@@ -310,11 +311,10 @@ def test_the_number_of_workers_changes_no_byte():
     texts = [f"# Part {number}\n\n{sentences(200 + number)}" for number in range(40)]
     rows = documents(*texts)
     assert sum(map(len, texts)) > spread.FEW, "else no worker is started"
-    settings = [ChunkSettings(max_tokens=90, workers=number) for number in (1, 2)]
-    one, two = [chunk(rows, each, count) for each in settings]
+    settings = ChunkSettings(max_tokens=90)
+    one, two = [chunk(rows, settings, count, Processes(number)) for number in (1, 2)]
     assert one.balances and one.kept.height > 200
     assert_frame_equal(one.kept, two.kept)
-    assert settings[0].recipe() == settings[1].recipe()
 
 
 PARTS = st.lists(

@@ -6,6 +6,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
 from pipeline.core.workers import Failed
 from pipeline.documents.chunk.splitter import cut
@@ -22,7 +23,10 @@ MEGABYTES = 2048
 
 
 def chunk(
-    documents: DataFrame[UniqueDocuments], settings: ChunkSettings, count_tokens: CountTokens
+    documents: DataFrame[UniqueDocuments],
+    settings: ChunkSettings,
+    count_tokens: CountTokens,
+    runner: Runner = LOCAL,
 ) -> Outcome[Chunks]:
     """Cut documents into chunks of at most ``settings.max_tokens`` tokens of the document.
 
@@ -44,6 +48,7 @@ def chunk(
         count_tokens: length of a text by the tokenizer of the base model; for many documents a
             :class:`pipeline.text.tokens.TokenCounter` or a function of a module, since worker
             processes call it.
+        runner: who cuts; the result does not depend on it.
 
     Returns:
         Chunks sorted by document and place; ``text[start:end]`` of the document is in the text of
@@ -57,10 +62,10 @@ def chunk(
     too_short = 0
     ordered = documents.sort("doc_id").to_dicts()
     answers = spread(
+        runner,
         partial(cut, settings=settings.plain(), count_tokens=count_tokens),
         [{key: document[key] for key in ("text", "language")} for document in ordered],
         sum(len(document["text"]) for document in ordered),
-        workers=settings.workers,
         seconds=SECONDS,
         megabytes=MEGABYTES,
     )

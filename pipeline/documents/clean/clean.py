@@ -7,6 +7,7 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
 from pipeline.core.workers import Failed
 from pipeline.documents.clean.clean_document import Refused, clean_document
@@ -16,7 +17,9 @@ from pipeline.settings import CleanSettings
 from schemas.documents import Documents, LeftOut, RawDocuments, Redactions
 
 
-def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcome[Documents]:
+def clean(
+    documents: DataFrame[RawDocuments], settings: CleanSettings, runner: Runner = LOCAL
+) -> Outcome[Documents]:
     """Clean documents, drop those of poor quality or another language, redact personal data.
 
     Each document is cleaned alone: its result does not depend on the others. What a document
@@ -37,10 +40,10 @@ def clean(documents: DataFrame[RawDocuments], settings: CleanSettings) -> Outcom
     allowed = 0
     rows = documents.sort("doc_id").to_dicts()
     answers = spread(
+        runner,
         partial(clean_document, settings=settings.plain()),
         [{key: row[key] for key in ("format", "title", "text")} for row in rows],
         sum(len(row["text"]) for row in rows),
-        workers=settings.workers,
         seconds=settings.seconds_per_document,
         megabytes=settings.max_memory_megabytes,
     )

@@ -2,7 +2,8 @@
 
 The index is a JSON file of the home folder. It remembers size, modification time and sha256 of
 each file seen, so an unchanged file is not opened again, and a file that has left the folder
-(an inbox emptied between two runs) still leads to its cached text.
+(an inbox emptied between two runs) still leads to its cached text. Of a file in an object store
+the listing says what version it is, so it is not opened to be known.
 """
 
 import hashlib
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import InputError, StoreError
 from pipeline.core.progress import track
+from pipeline.core.remote import is_address
 from pipeline.documents.files.folder import Matcher, look, open_regular, source_of, unreadable, walk
+from pipeline.documents.files.remote import RemotePath, list_objects
 from pipeline.documents.readers.reading import Failure
 
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
@@ -33,14 +36,15 @@ text to search in."""
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file of the corpus, on disk or remembered."""
+    """A file of the corpus, on disk, in an object store or remembered."""
 
     source: str
     """POSIX path below its root; bytes of a name that are not UTF-8 are written ``\\xNN``."""
-    path: Path | None
+    path: Path | RemotePath | None
     """None when the file has left its folder."""
     sha256: str
-    """Of its content; empty when it could not be read, or is too large to be."""
+    """Of its content; empty when it could not be read, or is too large to be. Of an object in a
+    store: of its address, size and version."""
     size: int
     """Bytes."""
     present: bool
@@ -62,10 +66,10 @@ class _Entry(NamedTuple):
 
 
 _Index = dict[str, dict[str, _Entry]]
-"""Absolute root -> relative path -> entry."""
+"""Absolute root, or its address -> relative path -> entry."""
 
 
-def scan(root: Path, settings: "IngestSettings", index: Path) -> list[SourceFile]:
+def scan(root: Path | str, settings: "IngestSettings", index: Path) -> list[SourceFile]:
     """List the files of a folder, and those that the index remembers.
 
     Globs match the path below the root: ``*`` stays inside one folder, ``**`` crosses folders,
@@ -74,7 +78,7 @@ def scan(root: Path, settings: "IngestSettings", index: Path) -> list[SourceFile
     with its problem and never opened: a pipe would block, a device may have no end.
 
     Args:
-        root: The input folder.
+        root: The input folder, or its address in an object store.
         settings: Globs, the size above which a file is not even hashed, and what becomes of
             files that are gone. A file of any root that the index knows counts as gone when its
             path is no longer there (or cannot be seen).
@@ -85,34 +89,32 @@ def scan(root: Path, settings: "IngestSettings", index: Path) -> list[SourceFile
 
     Raises:
         InputError: The folder is missing or closed, or holds no matching file and none is
-            remembered.
+            remembered. Or the store of an address does not answer.
         StoreError: The index is not what this module writes.
     """
-    base = root.absolute()
-    if not base.is_dir():
-        found = "a file" if base.exists() else "no such folder"
-        raise InputError(
-            f"input folder {root}: {found} found; expected a folder of documents; "
-            "set paths.input to it"
-        )
-    base = base.resolve()
     matches = Matcher(settings)
     known = _load(index)
-    before = known.get(str(base), {})
+    limit = int(settings.max_file_megabytes * MEGABYTE)
     files: list[SourceFile] = []
     seen: dict[str, _Entry] = {}
-    limit = int(settings.max_file_megabytes * MEGABYTE)
-    for path, closed in track(list(walk(base, settings)), "files"):
-        source = source_of(path, base)
-        if closed is not None:
-            files.append(SourceFile(source, path, "", 0, True, closed))
-        elif matches(source):
-            file, entry = _examine(path, source, base, limit, before.get(source))
-            if file is not None:
-                files.append(file)
-            if entry is not None:
-                seen[source] = entry
-    files, remembered = _remember(files, seen, known, str(base), settings, matches)
+    if isinstance(root, str):
+        base = root.rstrip("/")
+        present = _list(base, matches, limit, files, seen)
+    else:
+        folder = _folder(root)
+        base, present = str(folder), None
+        before = known.get(base, {})
+        for path, closed in track(list(walk(folder, settings)), "files"):
+            source = source_of(path, folder)
+            if closed is not None:
+                files.append(SourceFile(source, path, "", 0, True, closed))
+            elif matches(source):
+                file, entry = _examine(path, source, folder, limit, before.get(source))
+                if file is not None:
+                    files.append(file)
+                if entry is not None:
+                    seen[source] = entry
+    files, remembered = _remember(files, seen, known, base, present, settings, matches)
     if remembered != known:
         _save(index, remembered)
     if not files:
@@ -123,6 +125,33 @@ def scan(root: Path, settings: "IngestSettings", index: Path) -> list[SourceFile
         )
     files = _mark_site_scripts(files)
     return sorted(files, key=lambda file: (file.source, file.sha256, str(file.path)))
+
+
+def _folder(root: Path) -> Path:
+    base = root.absolute()
+    if not base.is_dir():
+        found = "a file" if base.exists() else "no such folder"
+        raise InputError(
+            f"input folder {root}: {found} found; expected a folder of documents; "
+            "set paths.input to it"
+        )
+    return base.resolve()
+
+
+def _list(
+    base: str, matches: Matcher, limit: int, files: list[SourceFile], seen: dict[str, _Entry]
+) -> set[str]:
+    """Add the objects of a store that match; return the sources of all there are."""
+    objects = list_objects(base)
+    for one in objects:
+        if matches(one.source):
+            known = one.size <= limit
+            files.append(
+                SourceFile(one.source, one.path, one.identity if known else "", one.size, True)
+            )
+            if known:
+                seen[one.source] = _Entry(one.size, 0, one.identity)
+    return {one.source for one in objects}
 
 
 def _mark_site_scripts(files: list[SourceFile]) -> list[SourceFile]:
@@ -188,6 +217,7 @@ def _remember(
     seen: dict[str, _Entry],
     known: _Index,
     base: str,
+    present: set[str] | None,
     settings: "IngestSettings",
     matches: Matcher,
 ) -> tuple[list[SourceFile], _Index]:
@@ -200,7 +230,9 @@ def _remember(
         for source, entry in entries.items():
             if root == base and source in here:
                 continue
-            if not _is_gone(Path(root) / source):
+            if not (
+                _is_gone(root, source) if present is None or root != base else source not in present
+            ):
                 if root != base or not matches(source):
                     kept[source] = entry  # of another input folder, or excluded for now
                 continue
@@ -211,9 +243,11 @@ def _remember(
     return files, {root: entries for root, entries in remembered.items() if entries}
 
 
-def _is_gone(path: Path) -> bool:
+def _is_gone(root: str, source: str) -> bool:
+    if is_address(root):
+        return False  # of another store, which is not asked
     try:
-        path.stat()
+        (Path(root) / source).stat()
     except (OSError, RuntimeError):
         return True
     return False

@@ -144,4 +144,8 @@ def problem(reason: str, message: str) -> Failure:
 
 def unreadable(error: OSError) -> Failure:
     """Return the failure of a file that the system does not give out."""
-    return problem("unreadable_file", f"{error.strerror}; mend its permissions")
+    if isinstance(error, FileNotFoundError):
+        advice = "expected it where it was listed, seen by all machines that read; put it there"
+    else:
+        advice = "mend its permissions"
+    return problem("unreadable_file", f"{error.strerror}; {advice}")

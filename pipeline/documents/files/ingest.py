@@ -13,6 +13,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import Cache, short_id
 from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
 from pipeline.documents.files.files import SourceFile
 from pipeline.documents.files.read_files import read_files
@@ -24,15 +25,15 @@ from schemas.documents import LeftOut, RawDocuments
 
 
 def ingest(
-    files: Sequence[SourceFile], settings: IngestSettings, cache: Cache
+    files: Sequence[SourceFile], settings: IngestSettings, cache: Cache, runner: Runner = LOCAL
 ) -> Outcome[RawDocuments]:
     """Read files into documents.
 
     Args:
         files: From :func:`pipeline.documents.files.files.scan`.
-        settings: Limits and number of workers (which changes no byte of the result), and the
-            field names of JSONL records.
+        settings: Limits, and the field names of JSONL records.
         cache: Holds what each file gave, by content and extension.
+        runner: Who reads; the result does not depend on it.
 
     Returns:
         Documents sorted by ``doc_id``. Rows are records: a file that failed as a whole counts
@@ -52,7 +53,7 @@ def ingest(
     left_out: list[dict[str, Any]] = []
     opened = 0
     for file, (kind, reading, was_read) in zip(
-        ordered, read_files(ordered, settings, cache), strict=True
+        ordered, read_files(ordered, settings, cache, runner), strict=True
     ):
         opened += was_read
         for record in reading.records:

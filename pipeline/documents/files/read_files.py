@@ -1,4 +1,4 @@
-"""Reading files in worker processes: a crash, a hang or a flood of memory costs one file.
+"""Reading files by a runner: a crash, a hang or a flood of memory costs one file.
 
 The worker opens the file; the process that collects gets its text alone.
 """
@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pipeline.core.cache import Cache, Entry, digest
 from pipeline.core.code import code_digests
 from pipeline.core.progress import advance
-from pipeline.core.workers import Failed, map_in_processes
+from pipeline.core.remote import words
+from pipeline.core.runner import LOCAL, Runner
+from pipeline.core.workers import Failed
 from pipeline.documents.files.files import MEGABYTE, SourceFile
 from pipeline.documents.files.folder import open_regular, problem, unreadable
+from pipeline.documents.files.remote import Changed, RemotePath, read_object
 from pipeline.documents.left_out import Omission
 from pipeline.documents.readers.formats import (
     EXTENSIONS,
@@ -54,7 +57,7 @@ class FileReading(NamedTuple):
 
 
 def read_files(
-    files: Sequence[SourceFile], settings: "IngestSettings", cache: Cache
+    files: Sequence[SourceFile], settings: "IngestSettings", cache: Cache, runner: Runner = LOCAL
 ) -> list[FileReading]:
     """Read files, or take what they gave before; equal contents are read once.
 
@@ -73,10 +76,10 @@ def read_files(
         # One file of each content; the others only when it was lost before it was read.
         groups = {entries[position].path: position for position in reversed(missing)}
         firsts = sorted(groups.values())
-        answers = map_in_processes(
-            partial(read_and_keep, settings=settings.plain()),
+        # Far from this disk nothing can be put into the cache: it is done here.
+        answers = runner.guarded(
+            partial(read_and_keep if runner.near else read_item, settings=settings.plain()),
             [(files[position], entries[position]) for position in firsts],
-            workers=settings.workers,
             seconds=settings.seconds_per_file,
             megabytes=settings.max_memory_megabytes,
         )
@@ -85,6 +88,8 @@ def read_files(
                 found[position] = FileReading("", _limited(answer), True)
             else:
                 found[position] = answer.value
+                if not runner.near:
+                    _keep(answer.value, entries[position])
             advance(len(found), len(files), "files")
         for position in missing:
             first = found[groups[entries[position].path]]
@@ -129,11 +134,19 @@ def _record(*stored: Any) -> Record:
 
 def read_and_keep(item: tuple[SourceFile, Entry], settings: "IngestSettings") -> FileReading:
     """Read one file and put what it gave into the cache; runs in a worker."""
-    file, entry = item
-    found = read_file(file, settings)
+    found = read_item(item, settings)
+    _keep(found, item[1])
+    return found
+
+
+def read_item(item: tuple[SourceFile, Entry], settings: "IngestSettings") -> FileReading:
+    """Read one file; runs in a worker, be it on another machine."""
+    return read_file(item[0], settings)
+
+
+def _keep(found: FileReading, entry: Entry) -> None:
     if not _reasons(found) & OWN_REASONS:
         entry.put(_value(found), durable=False)  # lost in a power cut, it is read again
-    return found
 
 
 def read_file(file: SourceFile, settings: "IngestSettings") -> FileReading:
@@ -143,22 +156,37 @@ def read_file(file: SourceFile, settings: "IngestSettings") -> FileReading:
         What it gave. Failures of its own: ``unreadable_file``, and ``changed_file`` when its
         content is not the one that was seen.
     """
-    assert file.path is not None
-    limit = int(settings.max_file_megabytes * MEGABYTE)
-    try:
-        with open_regular(file.path) as stream:
-            data = stream.read(min(file.size, limit) + 1)
-    except OSError as error:
-        return _failed(unreadable(error), opened=True)
-    if hashlib.sha256(data).hexdigest() != file.sha256:
-        # Under the key of the old content the new text would poison the cache.
-        return _failed(problem("changed_file", "changed while it was read; run again"), opened=True)
+    data = _content(file, int(settings.max_file_megabytes * MEGABYTE))
+    if isinstance(data, Failure):
+        return _failed(data, opened=True)
     try:
         kind = format_of(extension(file.source), data)
         reading = read(kind, data, settings, file.source)
     except ReadFailure as error:
         return _failed(error.failure, opened=True)
     return FileReading(kind, _storable(reading), True)
+
+
+def _content(file: SourceFile, limit: int) -> bytes | Failure:
+    """Return the bytes of a file as it was seen: another content would poison the cache."""
+    changed = problem("changed_file", "changed while it was read; run again")
+    most = min(file.size, limit) + 1
+    if isinstance(file.path, RemotePath):
+        try:
+            data = read_object(file.path, most)
+        except Changed:
+            return changed
+        except Exception as error:  # each driver has its own, of no common kind
+            said = f"{type(error).__name__}: {words(error)}"
+            return problem("unreadable_file", f"{said}; look at the store, and run again")
+        return data if len(data) == file.size else changed
+    assert file.path is not None
+    try:
+        with open_regular(file.path) as stream:
+            data = stream.read(most)
+    except OSError as error:
+        return unreadable(error)
+    return data if hashlib.sha256(data).hexdigest() == file.sha256 else changed
 
 
 def _storable(reading: Reading) -> Reading:

@@ -43,6 +43,7 @@ def test_a_paragraph_of_many_documents_is_counted():
         "paragraphs": 1,
         "occurrences": 6,
         "spare_characters": 5 * len(NOTE),
+        "uncounted": 0,
     }
     assert found.rows_in == found.rows_kept == 5
 

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from pipeline.core.progress import listening
+from pipeline.core.runner import Inline, Processes
 from pipeline.dedup import search, slices
 from pipeline.dedup.arrays import Duplicates
 from pipeline.dedup.minhash import bands
-from pipeline.dedup.runners import processes, threads
 from pipeline.dedup.search import TooManyAlike, find_duplicates
 from pipeline.settings import DedupSettings
 from tests.pipeline.dedup.corpus import edited, prose
@@ -42,11 +42,11 @@ def assert_same(one: Duplicates, other: Duplicates) -> None:
         assert np.array_equal(left, right), name
 
 
-def test_threads_and_processes_find_the_same_in_any_slices(monkeypatch: pytest.MonkeyPatch):
+def test_threads_find_what_one_process_finds_in_any_slices(monkeypatch: pytest.MonkeyPatch):
     texts = planted(200)
-    expected = find(texts, runner=threads)
+    expected = find(texts, runner=Inline())
     assert 50 < (expected.survivor != np.arange(len(texts))).sum() < 150
-    assert_same(find(texts, runner=processes), expected)
+    assert_same(find(texts, runner=Processes(3)), expected)
     monkeypatch.setattr(slices, "SLICE_BYTES", 3000)
     monkeypatch.setattr(slices, "SLICE_ROWS", 7)
     assert_same(find(texts), expected)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.core.runner import Processes
 from pipeline.documents.clean.clean import clean
 from pipeline.settings import CleanSettings, IngestSettings
 from tests.pipeline.documents import making
@@ -33,7 +34,8 @@ def main(folder: Path, home: Path) -> None:
     outcome = making.read(folder, home, settings)
     cleaned = clean(
         outcome.kept,
-        CleanSettings(workers=2, seconds_per_document=5, max_memory_megabytes=1500),
+        CleanSettings(seconds_per_document=5, max_memory_megabytes=1500),
+        Processes(2),
     )
     reasons = dict(cleaned.dropped.select("id", "reason").iter_rows())
     print(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.core.cache import Cache
 from pipeline.core.outcome import Outcome, table
+from pipeline.core.runner import LOCAL, Runner
 from pipeline.documents.files.files import scan
 from pipeline.documents.files.ingest import ingest
 from pipeline.settings import IngestSettings
@@ -130,10 +131,16 @@ def grid(*rows: Sequence[str]) -> str:
     return "<w:tbl>" + "".join(f"<w:tr>{row}</w:tr>" for row in cells) + "</w:tbl>"
 
 
-def read(root: Path, home: Path, settings: IngestSettings | None = None) -> Outcome[RawDocuments]:
+def read(
+    root: Path | str,
+    home: Path,
+    settings: IngestSettings | None = None,
+    runner: Runner = LOCAL,
+) -> Outcome[RawDocuments]:
     """Scan and ingest a folder."""
     settings = settings or IngestSettings()
-    return ingest(scan(root, settings, home / "index.json"), settings, Cache(home / "cache"))
+    files = scan(root, settings, home / "index.json")
+    return ingest(files, settings, Cache(home / "cache"), runner)
 
 
 def raw(text: str, kind: str = "markdown", title: str = "A title", number: int = 0):

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.core.runner import Processes
 from pipeline.documents import parallel as spread
 from pipeline.documents.clean import web
 from pipeline.documents.clean.clean import clean
@@ -195,14 +196,14 @@ def test_the_number_of_workers_and_the_limits_change_no_byte():
         for number in range(60)
     ]
     rows += [raw(f"{PROSE} {'word ' * 30_000}", number=100 + number) for number in range(3)]
-    settings = [CleanSettings(workers=number) for number in (1, 2, 3)]
-    first, *others = [clean(raws(*rows), one) for one in settings]
+    runners = [Processes(number) for number in (1, 2, 3)]
+    first, *others = [clean(raws(*rows), CleanSettings(), one) for one in runners]
     assert sum(len(row["text"]) for row in rows) > spread.FEW, "else no worker is started"
     assert first.balances and first.kept.height
     for other in others:
         assert other.kept.equals(first.kept) and other.dropped.equals(first.dropped)
         assert other.tables["redactions"][1].equals(first.tables["redactions"][1])
-    assert len({str(one.recipe()) for one in settings}) == 1
+    assert "seconds_per_document" not in CleanSettings().recipe()
 
 
 def test_a_document_that_takes_too_long_is_dropped_alone_with_its_limit():

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from pipeline.core.cache import Cache
+from pipeline.core.runner import Processes
 from pipeline.documents.files.files import scan
 from pipeline.documents.files.ingest import ingest
 from pipeline.settings import IngestSettings
@@ -41,7 +42,8 @@ def inbox(tmp_path: Path) -> Path:
 
 def test_any_number_of_workers_gives_the_same_documents_and_reasons(inbox: Path, tmp_path: Path):
     outcomes = [
-        making.read(inbox, tmp_path / str(workers), quick(workers=workers)) for workers in (1, 2, 3)
+        making.read(inbox, tmp_path / str(workers), quick(), Processes(workers))
+        for workers in (1, 2, 3)
     ]
     for outcome in outcomes:
         assert outcome.balances

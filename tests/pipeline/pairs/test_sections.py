@@ -19,7 +19,7 @@ from pipeline.settings import ChunkSettings, SplitSettings
 from schemas.documents import Chunks, UniqueDocuments
 from schemas.pairs import Splits
 
-SETTINGS = ChunkSettings(max_tokens=40, join_tokens=0, min_tokens=1, overlap_sentences=1, workers=1)
+SETTINGS = ChunkSettings(max_tokens=40, join_tokens=0, min_tokens=1, overlap_sentences=1)
 WORDS = ["valve", "pump", "tank", "hose", "lever", "gauge", "filter", "motor", "panel", "screw"]
 
 

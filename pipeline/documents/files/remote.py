@@ -1,0 +1,96 @@
+"""The input folder in an object store: listed here, its files read where the work is done."""
+
+from errno import EBUSY
+from typing import NamedTuple
+
+from pipeline.core.cache import digest
+from pipeline.core.errors import InputError
+from pipeline.core.remote import open_store, told, version_of
+
+
+class RemotePath(NamedTuple):
+    """An object of a store, in the version that was listed."""
+
+    root: str
+    """Address of the input folder."""
+    name: str
+    """As the driver names it, without the scheme."""
+    version: str
+
+    def __str__(self) -> str:
+        """Return its address."""
+        return f"{self.root.partition('://')[0]}://{self.name}"
+
+
+class Listed(NamedTuple):
+    """What a listing says of an object."""
+
+    source: str
+    """Path below the input folder."""
+    path: RemotePath
+    size: int
+
+    @property
+    def identity(self) -> str:
+        """What stands for the content, which is not known before it is read."""
+        return digest([str(self.path), self.size, self.path.version])
+
+
+def list_objects(root: str) -> list[Listed]:
+    """List all objects below an address, sorted by source.
+
+    Raises:
+        InputError: the store does not answer, refuses, or has no such bucket; or its driver does
+            not tell one version of an object from another.
+    """
+    store, base = open_store(root)
+    with told(root, "list"):
+        found = store.find(base, detail=True)
+        if not found:
+            store.ls(base.partition("/")[0])  # a bucket that is missing is no empty folder
+    objects = []
+    for name, info in found.items():
+        source = name.removeprefix(base.rstrip("/") + "/")
+        if name == base:
+            raise InputError(
+                f"input folder {root}: a file found; expected a folder of documents; set "
+                "paths.input to the address above it"
+            )
+        if info.get("type") == "directory" or name.endswith("/"):
+            continue  # the empty object that some programs make of a folder
+        version = version_of(info)
+        if not version:
+            raise InputError(
+                f"input folder {root}: its driver tells neither an ETag nor a time of {name}; "
+                "expected one, since a changed file could not be told; copy the files to a disk"
+            )
+        objects.append(Listed(source, RemotePath(root, name, version), int(info["size"] or 0)))
+    return sorted(objects)
+
+
+class Changed(Exception):
+    """An object is not the version that was listed."""
+
+
+def read_object(path: RemotePath, most: int) -> bytes:
+    """Return the first bytes of an object in the version that was listed; runs in a worker.
+
+    Raises:
+        Changed: it has another version now.
+        Exception: whatever the driver raises.
+    """
+    store, _ = open_store(path.root)
+    try:
+        with store.open(path.name, "rb", cache_type="none") as stream:
+            if version_of(stream.details) != path.version:
+                raise Changed
+            data: bytes = stream.read(most)
+    except OSError as error:
+        if error.errno == EBUSY:  # s3fs: another version came between looking and reading
+            raise Changed from None
+        raise
+    if "s3" not in store.protocol:  # whose driver reads no other version than the one it opened
+        store.invalidate_cache()
+        if version_of(store.info(path.name)) != path.version:
+            raise Changed
+    return data
