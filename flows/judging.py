@@ -12,14 +12,13 @@ from pandera.typing.polars import DataFrame
 
 from flows.arms import TestSet, answer_arm, claim_gain
 from flows.engine.context import Run, say, say_once
-from flows.engine.home import now
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
 from flows.retention import measure_retention
 from flows.training import TrainingData
 from pipeline.core.cache import digest
 from pipeline.core.home import Home
-from pipeline.core.journal import append, read_rows
+from pipeline.core.journal import append, now, read_rows
 from pipeline.core.record import as_json, read_json
 from pipeline.core.registry import CHALLENGER, CHAMPION
 from pipeline.core.stage import Given

@@ -15,7 +15,7 @@ from annotation.queue import Pulled
 from annotation.queues import open_queue
 from flows.curate import Corpus
 from flows.engine.context import Run, open_run, say, say_once
-from flows.engine.home import MONITOR_LOCK, now
+from flows.engine.home import MONITOR_LOCK
 from flows.engine.stage_runner import model_slot
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.review import push_next, settle_pairs, take_in, target
@@ -25,7 +25,7 @@ from flows.views.report import write_report
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import ReviewError
 from pipeline.core.home import Home
-from pipeline.core.journal import parse
+from pipeline.core.journal import now, parse
 from pipeline.core.outcome import table
 from pipeline.core.store import Dataset
 from pipeline.drift.check import collect, measure_signals, reference_rows

@@ -7,7 +7,8 @@ from prefect import flow
 from prefect.deployments import run_deployment
 
 from flows.engine.context import say, say_once
-from flows.engine.home import RUN_LOCK, now
+from flows.engine.home import RUN_LOCK
+from pipeline.core.journal import now
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
 from pipeline.report.drift_words import reasons_line

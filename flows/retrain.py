@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from flows.engine.context import Run, open_run, say, say_once
-from flows.engine.home import now
 from flows.models.loaded_model import base_model
 from flows.monitor import latest_corpus
 from flows.review import review_pairs
@@ -13,6 +12,7 @@ from flows.run import train_and_judge
 from flows.training import build_examples
 from flows.views.report import write_report
 from pipeline.core.home import Home
+from pipeline.core.journal import now
 from pipeline.core.registry import CHAMPION
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Retrain, next_retrain_at

@@ -10,7 +10,6 @@ from prefect import flow
 
 from flows.curate import Corpus
 from flows.engine.context import Run, open_run, say
-from flows.engine.home import now
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.retention import general_scores
@@ -21,6 +20,7 @@ from flows.views.report import write_report
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset
 from pipeline.core.home import Home, ancestors
+from pipeline.core.journal import now
 from pipeline.core.manifest import content_digest
 from pipeline.core.record import read_json
 from pipeline.core.registry import CHALLENGER

@@ -47,12 +47,14 @@ class Options:
         ``private``: whether what the command writes is for nobody else to read.
         """
         from flows.engine.home import keep_private
+        from flows.engine.mirror import pull
         from flows.engine.settings_file import load_settings
 
         config = self.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
         settings = load_settings(config, self.overrides)
         if private:
             keep_private(settings.paths.home)
+        pull(settings.paths.home)
         return settings
 
     def prepared(self, private: bool = True) -> "Settings":
@@ -107,6 +109,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         with _exit_codes(debug):
             function(Options(config, overrides, as_json, debug), *args, **kwargs)
+            from flows.engine.mirror import push_decisions
+
+            push_decisions()
 
     return wrapper
 

@@ -104,11 +104,12 @@ def fsck(options: Options) -> None:
 @command
 def promote(options: Options, reason: str) -> None:
     """Make the challenger champion by hand, and show what the gate had said of it."""
-    from flows.engine.home import locked, now
+    from flows.engine.home import locked
     from flows.engine.tracking import mirror
     from flows.models.listing import judgement
     from pipeline.core.errors import InputError
     from pipeline.core.home import Home
+    from pipeline.core.journal import now
     from pipeline.core.registry import CHALLENGER, CHAMPION
 
     settings = options.settings()
@@ -134,9 +135,10 @@ def promote(options: Options, reason: str) -> None:
 @command
 def rollback(options: Options, reason: str) -> None:
     """Bring back the champion before the current one."""
-    from flows.engine.home import locked, now
+    from flows.engine.home import locked
     from flows.engine.tracking import mirror
     from pipeline.core.home import Home
+    from pipeline.core.journal import now
 
     settings = options.settings()
     path = settings.paths.home

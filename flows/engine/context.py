@@ -24,9 +24,11 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from flows.engine.console import StageLine, console
-from flows.engine.home import RUN_LOCK, check_space, locked, now
+from flows.engine.home import RUN_LOCK, check_space, locked
+from flows.engine.mirror import push
 from flows.engine.settings_file import dump_settings
 from pipeline.core.cache import Cache, write_atomically
+from pipeline.core.journal import now
 from pipeline.core.registry import Registry
 from pipeline.core.store import Dataset, Store
 from pipeline.settings import Settings
@@ -71,6 +73,7 @@ class Run:
         self.registry.point(
             f"dataset/{ref_name(line.stage, dataset.name)}", dataset, self.flow, now()
         )
+        push(self.home)
         say(str(line))
 
 

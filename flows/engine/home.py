@@ -8,18 +8,13 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from flows.engine.mirror import mirrored
 from pipeline.core.errors import HomeLocked, StoreError
-
-
-def now() -> str:
-    """Return the time, UTC, ISO 8601 to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
+from pipeline.core.journal import now
 
 RUN_LOCK = "lock"
 """Of the runs that make data sets and models: one at a time."""
@@ -97,7 +92,8 @@ def locked(home: Path, name: str = RUN_LOCK, wait_seconds: float = 0) -> Iterato
         ) from error
     try:
         holder.write_text(f"process {os.getpid()} since {now()}", "utf-8")
-        yield
+        with mirrored(home, name):
+            yield
     finally:
         lock.release()
 

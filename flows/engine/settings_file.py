@@ -10,6 +10,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from pipeline.core.errors import SettingsError
+from pipeline.core.remote import address_of
 from pipeline.documents.clean.cleaning import rules_of
 from pipeline.documents.clean.privacy import kinds_of
 from pipeline.documents.clean.privacy.id_table import countries_of
@@ -86,6 +87,7 @@ def _below(start: Path, value: Path | str | tuple[Path, ...]) -> Path | str | tu
 def dump_settings(settings: Settings) -> str:
     """Return the settings as TOML that :func:`load_settings` reads back to the same value."""
     tree = settings.model_dump(mode="json")
+    tree["paths"]["home"] = address_of(settings.paths.home) or tree["paths"]["home"]
     written = {
         section: {key: "" if value is None else value for key, value in values.items()}
         for section, values in tree.items()

@@ -25,9 +25,9 @@ from flows.engine.context import (
     ref_name,
     say,
 )
-from flows.engine.home import now
 from pipeline.core.cache import digest
 from pipeline.core.errors import CorruptDataset, MissingDataset
+from pipeline.core.journal import now
 from pipeline.core.manifest import fingerprint
 from pipeline.core.outcome import Outcome
 from pipeline.core.progress import listening

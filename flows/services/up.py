@@ -27,7 +27,7 @@ import httpx
 
 from flows.engine import environment
 from flows.engine.console import console
-from flows.engine.home import check_space, now
+from flows.engine.home import check_space
 from flows.engine.settings_file import dump_settings
 from flows.services.prefect import CLIENT_SECRET, prefect_service
 from flows.services.running import Scheduled, Up, plan, record, running_up, schedules, sole
@@ -36,6 +36,7 @@ from flows.services.service import Service, check_port
 from flows.services.serving import BEAT
 from flows.services.supervisor import Supervisor
 from pipeline.core.cache import write_atomically
+from pipeline.core.journal import now
 from pipeline.settings import Settings
 
 CHECK_SECONDS = 3.0

@@ -11,7 +11,6 @@ from annotation.queues import open_queue
 from flows.engine.artifacts import send_artifacts
 from flows.engine.console import console
 from flows.engine.context import Run, say_once
-from flows.engine.home import now
 from flows.engine.settings_file import dump_settings
 from flows.views.cards import model_and_data_card, write_cards
 from flows.views.examples import (
@@ -25,6 +24,7 @@ from flows.views.examples import (
 from flows.views.left_out import in_sum
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home
+from pipeline.core.journal import now
 from pipeline.drift.baseline import spreads
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision

@@ -15,10 +15,10 @@ import httpx
 from annotation.label_studio_connection import login_path
 from annotation.queues import CombinedQueue, open_queue
 from flows.engine.context import say_once
-from flows.engine.home import now
 from flows.services.running import Up, running_up, schedules
 from flows.services.secret import read_secret, secret_path
 from pipeline.core.errors import ReviewError, StoreError
+from pipeline.core.journal import now
 from pipeline.core.registry import CHALLENGER, CHAMPION, Registry
 from pipeline.core.store import Store
 from pipeline.drift.ledger import Ledger

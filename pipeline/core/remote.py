@@ -4,10 +4,13 @@ Credentials come from the environment, as each driver takes them (``AWS_ACCESS_K
 ``AWS_ENDPOINT_URL`` ...): they are no settings, and no message names them.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from pipeline.core.errors import InputError, TuneloopError
 
@@ -22,6 +25,26 @@ DRIVERS = {
     "abfs": ("adlfs", "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"),
 }
 """Scheme -> what pip installs for it, and where its driver looks for credentials first."""
+
+
+HOMES = "homes"
+
+
+def mirror_of(address: str) -> Path:
+    """Return the folder of this machine that mirrors a home in a store.
+
+    It lies in the cache folder of the user, or in that of ``TUNELOOP_CACHE``, and is named by the
+    address.
+    """
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    cache = Path(os.environ.get("TUNELOOP_CACHE") or Path(caches) / "tuneloop")
+    return cache.absolute() / HOMES / quote(address.rstrip("/"), safe="")
+
+
+def address_of(home: Path) -> str | None:
+    """Return the address of the home that a folder mirrors, or None when it mirrors none."""
+    address = unquote(home.name)
+    return address if home.parent.name == HOMES and is_address(address) else None
 
 
 def is_address(location: object) -> bool:

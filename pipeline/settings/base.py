@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Self, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from pipeline.core.remote import holds_secret, is_address
+from pipeline.core.remote import holds_secret, is_address, mirror_of
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -38,6 +38,15 @@ def _location(value: object) -> object:
 
 Location = Annotated[Path | str, BeforeValidator(_location)]
 """A path of this machine, or an address in an object store, whose slashes a path would lose."""
+
+
+def _home(value: object) -> object:
+    place = _location(value)
+    return mirror_of(place) if isinstance(place, str) else place
+
+
+HomePath = Annotated[Path, BeforeValidator(_home)]
+"""A folder of this machine; of an address in an object store, the one that mirrors it."""
 
 
 class Section(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.settings.base import Location, Section, Share
+from pipeline.settings.base import HomePath, Location, Section, Share
 
 
 class PathSettings(Section):
@@ -17,8 +17,9 @@ class PathSettings(Section):
     input: Location = Path("data/samples")
     """Folder of raw documents, read recursively and never written to; or its address in an object
     store: ``s3://bucket/folder``, ``gs://``, ``abfs://``, with credentials in the environment."""
-    home: Path = Path("data/home")
-    """Everything the program writes: store, replies, reviews, runs, refs."""
+    home: HomePath = Path("data/home")
+    """Everything the program writes: store, replies, reviews, runs, refs. Or its address in an
+    object store, mirrored in the user's cache folder (``TUNELOOP_CACHE``)."""
     seeds: Path | None = Path("data/seeds/seed_tasks.jsonl")
     """Seed tasks of self-instruct."""
     gold: Path | None = Path("data/gold/gold.jsonl")

@@ -8,9 +8,8 @@ from annotation import decisions
 from annotation.queue_files import FileQueue
 from flows.cli.main import main
 from flows.engine.context import say_once
-from flows.engine.home import now
 from flows.views.status import status
-from pipeline.core.journal import append
+from pipeline.core.journal import append, now
 from pipeline.core.registry import CHAMPION, Registry
 from pipeline.core.store import Filled, Store
 from pipeline.drift.ledger import Ledger

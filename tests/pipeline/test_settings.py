@@ -38,6 +38,21 @@ def test_all_errors_are_shown_at_once_with_the_nearest_key(tmp_path):
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("ingest.workers=2", "compute.workers"),
+        ("clean.workers=2", "compute.workers"),
+        ("chunk.workers=2", "compute.workers"),
+        ("dedup.runner=ray", "compute.runner"),
+        ("dedup.ray_address=auto", "compute.ray_address"),
+    ],
+)
+def test_a_setting_that_has_moved_says_where_it_is(old, new):
+    with pytest.raises(SettingsError, match=f"{old.split('=')[0]} is {new} now"):
+        load_settings(None, [old])
+
+
 def test_an_override_wins_over_the_file(tmp_path):
     path = tmp_path / "tuneloop.toml"
     path.write_text("[dedup]\nthreshold = 0.5\n", "utf-8")

@@ -1,0 +1,45 @@
+"""Runners: this process and worker processes give the same answers."""
+
+from functools import partial
+
+from pipeline.core.runner import Inline, Processes, open_runner
+from pipeline.core.workers import Failed, workers_are_kept
+from tests.pipeline import crashing
+
+LIMITS = {"seconds": 30.0, "megabytes": 400.0}
+
+
+def test_an_item_that_raises_costs_itself_in_this_process_too():
+    call = partial(crashing.go_wrong, fates={3: "raise"})
+    here, there = [
+        list(runner.guarded(call, range(9), **LIMITS)) for runner in (Inline(), Processes(2))
+    ]
+    assert here == there
+    assert here[3] == Failed("error", "ValueError: no such thing")
+
+
+def test_calls_are_answered_in_their_order_whoever_answers():
+    calls = [(number,) for number in range(50)]
+    expected = [number**2 for number in range(50)]
+    assert list(Inline().each(crashing.square, calls)) == expected
+    assert list(Processes(3).each(crashing.square, calls)) == expected
+
+
+def test_light_work_starts_no_worker_unless_some_wait(monkeypatch):
+    import os
+
+    [alone] = Processes(1).guarded(pid, [0], **LIMITS, light=True)
+    assert alone.value == os.getpid()
+    with open_runner("processes", 1, "") as runner:
+        assert workers_are_kept()
+        [kept] = runner.guarded(pid, [0], **LIMITS, light=True)
+        assert kept.value != os.getpid()
+    with open_runner("inline", 0, "") as runner:
+        [alone] = runner.guarded(pid, [0], **LIMITS)
+        assert alone.value == os.getpid()
+
+
+def pid(_: int) -> int:
+    import os
+
+    return os.getpid()
