@@ -69,10 +69,16 @@ def _created(path: Path) -> BinaryIO:
 class Entry:
     """What a cache holds, or will hold, under one key."""
 
+    __slots__ = ("key", "path")
+
     def __init__(self, root: Path, key: Mapping[str, Any]) -> None:
         name = digest(key)
         self.key = key
         self.path = root / name[:2] / f"{name}.json"
+
+    def exists(self) -> bool:
+        """Return whether there is a value; one that was torn by a power cut may count."""
+        return self.path.exists()
 
     def get(self) -> Any | None:
         """Return the value, or None; a torn entry counts as missing."""

@@ -1,12 +1,21 @@
 """The manifest: what a dataset is, where it came from, and how to tell that it is whole."""
 
+import hashlib
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
 from pydantic import Field
 
-from pipeline.core.cache import digest
+from pipeline.core.cache import canonical_json, digest
 from pipeline.core.record import Record
+
+PREFIX = 96
+"""Characters by which the lines of a table nearly always differ: its first columns are ids."""
+
+BATCH = 1024
+"""Rows written as lines at once."""
 
 
 class FileEntry(Record):
@@ -63,7 +72,27 @@ def fingerprint(stage: str, version: int, settings: dict[str, Any], inputs: dict
 def content_digest(frame: pl.DataFrame) -> str:
     """Return the sha256 of the rows of a frame, independent of row and column order.
 
-    Rows go through NDJSON, not Parquet, so that the Parquet writer's version does not matter.
+    Rows go through NDJSON, not Parquet, so that the Parquet writer's version does not matter. It
+    is the sha256 of the sorted lines as canonical JSON, of which few are in memory at once.
     """
-    lines = frame.select(sorted(frame.columns)).write_ndjson().splitlines()
-    return digest(sorted(lines))
+    ordered = frame.select(sorted(frame.columns))
+    starts = [line[:PREFIX] for lines in _lines(ordered) for line in lines]
+    order = sorted(range(len(starts)), key=starts.__getitem__)
+    alike = any(starts[one] == starts[other] for one, other in pairwise(order))
+    if alike or len(starts) != frame.height:  # a text with U+2028 makes two lines
+        parts = iter([sorted(line for lines in _lines(ordered) for line in lines)])
+    else:
+        parts = _lines(ordered[order])
+    found = hashlib.sha256(b"[")
+    separator = b""
+    for lines in parts:
+        for line in lines:
+            found.update(separator + canonical_json(line).encode())
+            separator = b","
+    found.update(b"]")
+    return found.hexdigest()
+
+
+def _lines(frame: pl.DataFrame) -> Iterator[list[str]]:
+    for begin in range(0, frame.height, BATCH):
+        yield frame[begin : begin + BATCH].write_ndjson().splitlines()

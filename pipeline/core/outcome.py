@@ -1,7 +1,8 @@
 """The result of a stage: what was kept, what was dropped, and the counts that must balance."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import polars as pl
@@ -10,6 +11,9 @@ from pandera.typing.polars import DataFrame
 from schemas.base import Drops, Table
 
 S = TypeVar("S", bound=Table)
+
+BATCH = 1024
+"""Rows put into a table at once."""
 
 EXCERPT = 240
 """Characters of a dropped row that the ledger keeps for the report."""
@@ -27,8 +31,34 @@ class Drop(NamedTuple):
 
 
 def table(schema: type[S], rows: Iterable[Mapping[str, Any]]) -> DataFrame[S]:
-    """Build a table of a schema from row mappings; unknown or missing keys show at the border."""
-    return cast("DataFrame[S]", pl.DataFrame(list(rows), schema=schema.dtypes()))
+    """Build a table of a schema from row mappings; unknown or missing keys show at the border.
+
+    Rows that are made one after the other are let go by the batch: as Python has them, they take
+    several times the memory.
+    """
+    dtypes, left = schema.dtypes(), iter(rows)
+    parts = [pl.DataFrame(list(islice(left, BATCH)), schema=dtypes)]
+    while parts[-1].height == BATCH:
+        parts.append(pl.DataFrame(list(islice(left, BATCH)), schema=dtypes))
+    return cast("DataFrame[S]", pl.concat(parts, rechunk=True))
+
+
+class Rows(Sequence[dict[str, Any]]):
+    """Rows of a frame as mappings, each made when it is asked for."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._columns = {name: frame[name] for name in frame.columns}
+        self._height = frame.height
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._height
+
+    def __getitem__(self, place: Any) -> Any:
+        """Return a row."""
+        if place >= self._height:
+            raise IndexError(place)
+        return {name: column[place] for name, column in self._columns.items()}
 
 
 def drops(rows: Iterable[Drop]) -> DataFrame[Drops]:

@@ -13,16 +13,14 @@ batch of the item (its issue 132).
 import contextlib
 import os
 import pickle
-import resource
 import signal
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Pipe, wait
+from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
-from pipeline.core.worker_process import OUT_OF_MEMORY, Done, Failed, Start, held
+from pipeline.core.worker_handle import MEGABYTE, Worker
+from pipeline.core.worker_process import OUT_OF_MEMORY, Done, Failed, Start
 
 __all__ = [
     "Done",
@@ -43,12 +41,10 @@ BATCH_BYTES = 2**18
 """Pickled bytes from which a batch is full: large items must not add up in a worker's memory."""
 
 AHEAD = 1024
-"""Items that may be worked on before the oldest answer is there: bounds the answers held."""
+"""Items that may be worked on before the oldest answer is there."""
 
-MEGABYTE = 10**6
-
-_START = "from pipeline.core.worker_process import main; main()"
-"""Not -m: a module run so has another name, and so would the classes of its answers."""
+AHEAD_BYTES = 2**26
+"""Pickled bytes of answers that wait for an older one, from which no more items are handed out."""
 
 
 def usable_cores() -> int:
@@ -95,10 +91,10 @@ def map_in_processes(
             crew.engage()
         for position in range(len(items)):
             while position not in crew.answers:
-                crew.hand_out(position + AHEAD)
+                crew.hand_out(crew.end(position))
                 crew.collect()
-            crew.hand_out(position + AHEAD)
-            yield crew.answers.pop(position)
+            crew.hand_out(crew.end(position))
+            yield crew.take(position)
     finally:
         crew.dismiss()
 
@@ -117,7 +113,7 @@ def keeping_workers(count: int = 0) -> Iterator[None]:
     if _kept is not None:
         yield
         return
-    _kept = [_Worker() for _ in range(count)]
+    _kept = [Worker() for _ in range(count)]
     try:
         yield
     finally:
@@ -131,57 +127,8 @@ def workers_are_kept() -> bool:
     return _kept is not None
 
 
-_kept: list["_Worker"] | None = None
+_kept: list["Worker"] | None = None
 """Idle workers of the block that is open."""
-
-
-class _Worker:
-    def __init__(self) -> None:
-        self.connection, theirs = Pipe()
-        self.inherited = held(resource.getrusage(resource.RUSAGE_SELF))
-        # The same modules as here: -P alone would leave out what the caller put on its path.
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "OMP_NUM_THREADS": "1",  # the processes are what runs in parallel
-        }
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _START, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env=environment,
-            )
-        self.kept = False
-        """Whether it worked for a call before."""
-        self.ready = False
-        self.answered = 0
-        self.batch: deque[int] = deque()
-        """Positions of the items that it has, the one that it works on first."""
-
-    def begin(self, start: bytes) -> None:
-        self.ready, self.answered = False, 0
-        self.send(start)
-
-    def send(self, data: bytes) -> None:
-        # When it has just died, the end of its connection will tell.
-        with contextlib.suppress(OSError):
-            self.connection.send_bytes(data)
-
-    def end(self) -> tuple[int, float]:
-        """Wait for its end; return exit code and megabytes held at most, 0 when not known."""
-        self.connection.close()
-        _, status, usage = os.wait4(self.process.pid, 0)
-        self.process.returncode = os.waitstatus_to_exitcode(status)
-        # Linux counts what the parent held when it started the process.
-        peak = held(usage)
-        return self.process.returncode, peak / MEGABYTE if peak > self.inherited else 0.0
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.connection.close()
 
 
 class _Crew:
@@ -198,8 +145,10 @@ class _Crew:
         self.seconds = seconds
         self.megabytes = megabytes
         self.waiting = deque(range(len(items)))
-        self.workers: list[_Worker] = []
-        self.answers: dict[int, Done[Any] | Failed] = {}
+        self.workers: list[Worker] = []
+        self.answers: dict[int, tuple[Done[Any] | Failed, int]] = {}
+        """Those that nobody took yet, with their bytes."""
+        self.held = 0
 
     def engage(self) -> None:
         """Take on a worker of the call before, or hire one."""
@@ -209,8 +158,8 @@ class _Crew:
         else:
             self.hire()
 
-    def hire(self) -> _Worker:
-        worker = _Worker()
+    def hire(self) -> Worker:
+        worker = Worker()
         worker.begin(self.start)
         self.workers.append(worker)
         return worker
@@ -223,6 +172,19 @@ class _Crew:
             else:
                 worker.kill()
 
+    def end(self, position: int) -> int:
+        """Return the position that may not be handed out while an answer is waited for."""
+        return position + (AHEAD if self.held < AHEAD_BYTES else 1)
+
+    def answer(self, position: int, answer: Done[Any] | Failed, size: int = 0) -> None:
+        self.answers[position] = answer, size
+        self.held += size
+
+    def take(self, position: int) -> Done[Any] | Failed:
+        answer, size = self.answers.pop(position)
+        self.held -= size
+        return answer
+
     def hand_out(self, before: int) -> None:
         """Give the idle workers items whose position is below ``before``."""
         for worker in self.workers:
@@ -231,7 +193,7 @@ class _Crew:
                 most = min(BATCH, 1 + len(self.waiting) // (4 * len(self.workers)))
                 self.give(worker, most, before)
 
-    def give(self, worker: _Worker, most: int, before: int) -> None:
+    def give(self, worker: Worker, most: int, before: int) -> None:
         blobs: list[bytes] = []
         size = 0
         while len(blobs) < most and size < BATCH_BYTES and self.waiting:
@@ -250,20 +212,21 @@ class _Crew:
         ready = wait([worker.connection for worker in self.workers])
         for worker in [worker for worker in self.workers if worker.connection in ready]:
             try:
-                message = worker.connection.recv()
+                blob = worker.connection.recv_bytes()
             except (EOFError, OSError):
                 self.workers.remove(worker)
                 self.bury(worker)
                 continue
+            message = pickle.loads(blob)
             if not worker.ready:
                 if message is not None:
                     raise RuntimeError(f"worker process: {message}")
                 worker.ready = True
                 continue
-            self.answers[worker.batch.popleft()] = message
+            self.answer(worker.batch.popleft(), message, len(blob))
             worker.answered += 1
 
-    def bury(self, worker: _Worker) -> None:
+    def bury(self, worker: Worker) -> None:
         code, peak = worker.end()
         if not worker.ready and worker.kept:
             # It held too much, or died between two calls.
@@ -280,7 +243,7 @@ class _Crew:
         culprit = worker.batch.popleft() if worker.batch else None
         self.waiting.extendleft(reversed(worker.batch))
         if culprit is not None and not again:
-            self.answers[culprit] = failed
+            self.answer(culprit, failed)
         if not self.waiting and not again:
             return
         fresh = self.hire()

@@ -12,28 +12,27 @@ bar" are two facts, and what is taken out here is not compared again.
 """
 
 from array import array
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import pairwise
-from typing import NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
-from pipeline.core.outcome import EXCERPT, Drop, Outcome, drops, table
+from pipeline.core.outcome import EXCERPT, Drop, Outcome, Rows, drops, table
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
 from pipeline.core.workers import Done, Failed
 from pipeline.dedup.blocks import CODE, TEXT, Block, blocks_of
 from pipeline.documents.clean.cleaning import Verdict
-from pipeline.documents.parallel import limited, spread
+from pipeline.documents.parallel import characters, limited, spread
 from pipeline.settings import ParagraphSettings
 from pipeline.text.words import same_text, words
 from schemas.documents import Documents, RepeatedParagraphs
 
-Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 SHOWN_SOURCES = 3
@@ -65,12 +64,12 @@ def find_repeated(
         (documents that met a limit: their paragraphs are not counted).
     """
     ordered = documents.sort("source", "doc_id")
-    texts: list[str] = ordered["text"].to_list()
+    texts = ordered["text"]
     ids, sources = ordered["doc_id"], ordered["source"]
     least = max(settings.min_documents, int(np.ceil(settings.min_share * ordered.height)))
     keys, rows = array("Q"), array("i")
     uncounted = 0
-    for row, answer in enumerate(_on_each(runner, _keys, texts, texts)):
+    for row, answer in enumerate(_on_each(runner, _keys, ordered.select("text"))):
         if isinstance(answer, Failed):
             uncounted += 1
         else:
@@ -152,11 +151,9 @@ def trim(
     texts: dict[int, str] = {}
     dropped: list[Drop] = []
     taken = characters = changed = 0
-    pairs = ordered.select("text", "doc_id").rows()
-    answers = _on_each(runner, partial(_cut, holders=holders), pairs, (text for text, _ in pairs))
-    for row, answer in enumerate(answers):
-        before, doc_id = pairs[row]
-        source = ordered["source"][row]
+    answers = _on_each(runner, partial(_cut, holders=holders), ordered.select("text", "doc_id"))
+    columns = ordered.select("doc_id", "source", "text").iter_rows()
+    for row, ((doc_id, source, before), answer) in enumerate(zip(columns, answers, strict=True)):
         if isinstance(answer, Failed):
             dropped.append(limited("trim", {"doc_id": doc_id, "source": source}, answer))
             continue
@@ -198,14 +195,15 @@ class _Cut(NamedTuple):
 
 
 def _on_each(
-    runner: Runner, function: Callable[[Item], Value], items: Sequence[Item], texts: Iterable[str]
+    runner: Runner, function: Callable[[dict[str, Any]], Value], documents: pl.DataFrame
 ) -> Iterator[Done[Value] | Failed]:
-    characters = sum(map(len, texts))
-    return spread(runner, function, items, characters, seconds=SECONDS, megabytes=MEGABYTES)
+    length = characters(documents["text"])
+    return spread(runner, function, Rows(documents), length, seconds=SECONDS, megabytes=MEGABYTES)
 
 
-def _keys(text: str) -> "array[int]":
+def _keys(document: Mapping[str, Any]) -> "array[int]":
     """Return the key of each paragraph of a document."""
+    text = document["text"]
     return array("Q", (_key(text, block) for block in _paragraphs(text)))
 
 
@@ -224,9 +222,9 @@ def _texts_by_key(text: str) -> dict[int, str]:
     return dict(reversed(found))
 
 
-def _cut(document: tuple[str, str], holders: Mapping[int, str]) -> _Cut | None:
-    """Take repeated paragraphs out of a text, given with its id; None with none to lose."""
-    text, doc_id = document
+def _cut(document: Mapping[str, Any], holders: Mapping[int, str]) -> _Cut | None:
+    """Take repeated paragraphs out of a document; None when it has none to lose."""
+    text, doc_id = document["text"], document["doc_id"]
     blocks = list(blocks_of(text))
     gone: dict[int, str] = {}
     seen: set[int] = set()

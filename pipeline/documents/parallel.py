@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+import polars as pl
+
 from pipeline.core.outcome import Drop
 from pipeline.core.progress import track
 from pipeline.core.runner import Runner
@@ -44,6 +46,11 @@ def spread(
     )
     for _, answer in zip(track(items, "documents"), answers, strict=True):
         yield answer
+
+
+def characters(texts: pl.Series) -> int:
+    """Return the characters of all texts together."""
+    return int(texts.str.len_chars().sum())
 
 
 REASONS = {

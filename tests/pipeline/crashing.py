@@ -16,6 +16,14 @@ def backwards(text: str) -> str:
     return text[::-1]
 
 
+def slow_first(text: str, first: str, seconds: float, seen: list[str] = []) -> str:  # noqa: B006
+    """Return the text, the first one of the process late."""
+    if text == first and not seen:
+        time.sleep(seconds)
+    seen.append("")
+    return text
+
+
 def go_wrong(number: int, fates: dict[int, str]) -> int:
     """Return the number, or meet its fate."""
     match fates.get(number):

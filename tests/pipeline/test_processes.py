@@ -10,6 +10,7 @@ from functools import partial
 import psutil
 import pytest
 
+from pipeline.core import workers
 from pipeline.core.workers import Done, Failed, keeping_workers, map_in_processes
 from tests.pipeline import crashing
 
@@ -51,6 +52,24 @@ def test_large_items_and_answers_do_not_block_each_other():
     texts = [f"{number} " * 300_000 for number in range(40)]
     answers = map_in_processes(crashing.backwards, texts, workers=2, **LIMITS)
     assert [answer.value for answer in answers] == [text[::-1] for text in texts]
+
+
+def test_answers_that_wait_for_an_older_one_are_few(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(workers, "AHEAD_BYTES", 100_000)
+    most = 0
+    note = workers._Crew.answer
+
+    def noting(crew, position, answer, size=0):
+        nonlocal most
+        note(crew, position, answer, size)
+        most = max(most, crew.held)
+
+    monkeypatch.setattr(workers._Crew, "answer", noting)
+    texts = [str(number) * 20_000 for number in range(10)] * 20
+    call = partial(crashing.slow_first, first=texts[0], seconds=1)
+    answers = map_in_processes(call, texts, workers=2, **LIMITS)
+    assert [answer.value for answer in answers] == texts
+    assert 100_000 < most < 100_000 + 20_000 * (2 * workers.BATCH)
 
 
 @pytest.mark.parametrize(

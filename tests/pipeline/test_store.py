@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.core import manifest
+from pipeline.core.cache import digest
 from pipeline.core.errors import CorruptDataset, MissingDataset, SchemaMismatch
 from pipeline.core.manifest import content_digest, fingerprint
 from pipeline.core.outcome import Drop, Outcome, drops, table
@@ -219,3 +221,19 @@ def test_the_fingerprint_depends_on_stage_version_settings_and_inputs():
         fingerprint("clean", 1, {"a": 1}, {"d": "2"}),
     }
     assert len(names) == 5
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=3), st.sampled_from(["", "x" * 100]), st.integers(0, 3)),
+        max_size=20,
+    )
+)
+def test_the_digest_of_rows_is_that_of_their_sorted_lines(rows):
+    schema = {"b": pl.String, "a": pl.String, "c": pl.Int64}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    lines = frame.select("a", "b", "c").write_ndjson().splitlines()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest, "BATCH", 3)
+        assert content_digest(frame) == digest(sorted(lines))
+        assert content_digest(frame.reverse()) == content_digest(frame)

@@ -1,16 +1,18 @@
 """The chunk stage: documents become pieces that a teacher reads."""
 
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
-from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.outcome import EXCERPT, Drop, Outcome, Rows, drops, table
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
 from pipeline.core.workers import Failed
 from pipeline.documents.chunk.splitter import cut
-from pipeline.documents.parallel import limited, spread
+from pipeline.documents.parallel import characters, limited, spread
 from pipeline.settings import ChunkSettings
 from pipeline.text.tokens import CountTokens
 from schemas.documents import Chunks, UniqueDocuments
@@ -57,50 +59,52 @@ def chunk(
         ``min_tokens``), and one that met a limit as ``chunk_timeout``, ``chunk_out_of_memory`` or
         ``chunk_crashed``. Metrics: ``chunks``, ``tokens``, ``too_short``.
     """
-    rows = []
-    dropped = []
+    dropped: list[Drop] = []
     too_short = 0
-    ordered = documents.sort("doc_id").to_dicts()
+    ordered = documents.sort("doc_id")
     answers = spread(
         runner,
         partial(cut, settings=settings.plain(), count_tokens=count_tokens),
-        [{key: document[key] for key in ("text", "language")} for document in ordered],
-        sum(len(document["text"]) for document in ordered),
+        Rows(ordered.select("text", "language")),
+        characters(ordered["text"]),
         seconds=SECONDS,
         megabytes=MEGABYTES,
     )
-    for document, answer in zip(ordered, answers, strict=True):
-        text: str = document["text"]
-        if isinstance(answer, Failed):
-            dropped.append(limited("chunk", document, answer))
-            continue
-        pieces, short, tokens = answer.value
-        too_short += short
-        if not pieces:
-            excerpt = f"{document['source']}: {text}"
-            least = float(settings.min_tokens)
-            dropped.append(Drop(document["doc_id"], "no_chunk", excerpt, float(tokens), least))
-        rows += [
-            {
-                "chunk_id": short_id(document["doc_id"], str(piece.start), str(piece.end)),
-                "doc_id": document["doc_id"],
-                "title": document["title"],
-                "section": " > ".join(piece.path),
-                "start": piece.start,
-                "end": piece.end,
-                "text": piece.text(text),
-                "tokens": piece.tokens,
-            }
-            for piece in pieces
-        ]
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal too_short
+        for document, answer in zip(ordered.iter_rows(named=True), answers, strict=True):
+            text: str = document["text"]
+            if isinstance(answer, Failed):
+                dropped.append(limited("chunk", document, answer))
+                continue
+            pieces, short, tokens = answer.value
+            too_short += short
+            if not pieces:
+                excerpt = f"{document['source']}: {text}"[:EXCERPT]
+                least = float(settings.min_tokens)
+                dropped.append(Drop(document["doc_id"], "no_chunk", excerpt, float(tokens), least))
+            for piece in pieces:
+                yield {
+                    "chunk_id": short_id(document["doc_id"], str(piece.start), str(piece.end)),
+                    "doc_id": document["doc_id"],
+                    "title": document["title"],
+                    "section": " > ".join(piece.path),
+                    "start": piece.start,
+                    "end": piece.end,
+                    "text": piece.text(text),
+                    "tokens": piece.tokens,
+                }
+
+    chunks = table(Chunks, rows())
     return Outcome(
-        table(Chunks, rows),
+        chunks,
         drops(dropped),
         rows_in=documents.height,
         rows_kept=documents.height - len(dropped),
         metrics={
-            "chunks": len(rows),
-            "tokens": sum(row["tokens"] for row in rows),
+            "chunks": chunks.height,
+            "tokens": int(chunks["tokens"].sum()),
             "too_short": too_short,
         },
     )

@@ -1,18 +1,19 @@
 """The clean stage: raw documents become Markdown text in one language, without personal data."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.outcome import Drop, Outcome, Rows, drops, table
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
 from pipeline.core.workers import Failed
 from pipeline.documents.clean.clean_document import Refused, clean_document
 from pipeline.documents.left_out import rows_left_out
-from pipeline.documents.parallel import limited, spread
+from pipeline.documents.parallel import characters, limited, spread
 from pipeline.settings import CleanSettings
 from schemas.documents import Documents, LeftOut, RawDocuments, Redactions
 
@@ -33,48 +34,52 @@ def clean(
         Metrics: ``redactions``, ``redacted_documents``,
         ``redactions_allowed`` (finds that ``redact_allow`` kept).
     """
-    kept: list[dict[str, Any]] = []
     dropped: list[Drop] = []
     audit: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
     allowed = 0
-    rows = documents.sort("doc_id").to_dicts()
+    ordered = documents.sort("doc_id")
     answers = spread(
         runner,
         partial(clean_document, settings=settings.plain()),
-        [{key: row[key] for key in ("format", "title", "text")} for row in rows],
-        sum(len(row["text"]) for row in rows),
+        Rows(ordered.select("format", "title", "text")),
+        characters(ordered["text"]),
         seconds=settings.seconds_per_document,
         megabytes=settings.max_memory_megabytes,
     )
-    for row, answer in zip(rows, answers, strict=True):
-        if isinstance(answer, Failed):
-            dropped.append(limited("clean", row, answer))
-            continue
-        found = answer.value
-        left_out += rows_left_out(row, found.left_out)
-        if isinstance(found, Refused):
-            reason, value, threshold = found.verdict
-            excerpt = f"{row['source']}: {found.excerpt}"
-            dropped.append(Drop(row["doc_id"], reason, excerpt, value, threshold))
-            continue
-        kept.append(row | {"title": found.title, "text": found.text, "language": found.language})
-        allowed += found.allowed
-        audit += [
-            {
-                "doc_id": row["doc_id"],
-                "kind": span.kind,
-                "placeholder": span.placeholder,
-                "start": span.start,
-                "end": span.end,
-            }
-            for span in found.spans
-        ]
+
+    def kept() -> Iterator[dict[str, Any]]:
+        nonlocal allowed
+        for row, answer in zip(ordered.iter_rows(named=True), answers, strict=True):
+            if isinstance(answer, Failed):
+                dropped.append(limited("clean", row, answer))
+                continue
+            found = answer.value
+            left_out.extend(rows_left_out(row, found.left_out))
+            if isinstance(found, Refused):
+                reason, value, threshold = found.verdict
+                excerpt = f"{row['source']}: {found.excerpt}"
+                dropped.append(Drop(row["doc_id"], reason, excerpt, value, threshold))
+                continue
+            allowed += found.allowed
+            audit.extend(
+                {
+                    "doc_id": row["doc_id"],
+                    "kind": span.kind,
+                    "placeholder": span.placeholder,
+                    "start": span.start,
+                    "end": span.end,
+                }
+                for span in found.spans
+            )
+            yield row | {"title": found.title, "text": found.text, "language": found.language}
+
+    cleaned = table(Documents, kept()).sort(pl.col("doc_id"))
     redactions = table(Redactions, audit).sort("doc_id", "start")
     return Outcome(
-        cast("DataFrame[Documents]", table(Documents, kept).sort(pl.col("doc_id"))),
+        cast("DataFrame[Documents]", cleaned),
         drops(dropped),
-        rows_in=len(rows),
+        rows_in=ordered.height,
         metrics={
             "redactions": float(redactions.height),
             "redacted_documents": float(redactions["doc_id"].n_unique()),

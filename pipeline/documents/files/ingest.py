@@ -48,27 +48,30 @@ def ingest(
         Metrics: ``files``, ``files_read`` (opened now), ``files_gone``.
     """
     ordered = sorted(files, key=lambda file: (file.source, file.sha256, str(file.path)))
-    documents: dict[str, dict[str, Any]] = {}
+    seen: set[str] = set()
     dropped: list[Drop] = []
     left_out: list[dict[str, Any]] = []
     opened = 0
-    for file, (kind, reading, was_read) in zip(
-        ordered, read_files(ordered, settings, cache, runner), strict=True
-    ):
-        opened += was_read
-        for record in reading.records:
-            row = _row(file.source, kind, record)
-            if row["doc_id"] in documents:
-                dropped.append(
-                    Drop(row["source"], "same_document", row["title"], related_id=row["doc_id"])
-                )
-            else:
-                documents[row["doc_id"]] = row
-                left_out += rows_left_out(row, record.left_out)
-        dropped.extend(_failures(file.source, reading.failures))
-    kept = cast(
-        "DataFrame[RawDocuments]", table(RawDocuments, documents.values()).sort(pl.col("doc_id"))
-    )
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal opened
+        readings = read_files(ordered, settings, cache, runner)
+        for file, (kind, reading, was_read) in zip(ordered, readings, strict=True):
+            opened += was_read
+            for record in reading.records:
+                row = _row(file.source, kind, record)
+                name = row["doc_id"]
+                if name in seen:
+                    dropped.append(
+                        Drop(row["source"], "same_document", row["title"], related_id=name)
+                    )
+                else:
+                    seen.add(name)
+                    left_out.extend(rows_left_out(row, record.left_out))
+                    yield row
+            dropped.extend(_failures(file.source, reading.failures))
+
+    kept = cast("DataFrame[RawDocuments]", table(RawDocuments, rows()).sort(pl.col("doc_id")))
     return Outcome(
         kept,
         drops(dropped),

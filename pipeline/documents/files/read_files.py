@@ -4,36 +4,32 @@ The worker opens the file; the process that collects gets its text alone.
 """
 
 import functools
-import hashlib
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.cache import Cache, Entry, digest
 from pipeline.core.code import code_digests
 from pipeline.core.progress import advance
-from pipeline.core.remote import words
 from pipeline.core.runner import LOCAL, Runner
-from pipeline.core.workers import Failed
+from pipeline.core.workers import Done, Failed
 from pipeline.documents.files.files import MEGABYTE, SourceFile
-from pipeline.documents.files.folder import open_regular, problem, unreadable
-from pipeline.documents.files.remote import Changed, RemotePath, read_object
-from pipeline.documents.left_out import Omission
-from pipeline.documents.readers.formats import (
-    EXTENSIONS,
-    READERS,
-    extension,
-    format_of,
-    read,
+from pipeline.documents.files.folder import problem
+from pipeline.documents.files.read_file import (
+    OWN_REASONS,
+    FileReading,
+    failed,
+    keep,
+    read_and_keep,
+    read_item,
+    reasons,
 )
-from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record
+from pipeline.documents.left_out import Omission
+from pipeline.documents.readers.formats import EXTENSIONS, READERS, extension
+from pipeline.documents.readers.reading import Failure, Reading, Record
 
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
     from pipeline.settings import IngestSettings
-
-OWN_REASONS = {"unreadable_file", "changed_file", "not_a_file"}
-"""Failures of a file on its way to the reader; another file of that content may be read."""
 
 LIMIT_REASONS = {
     "timeout": ("reader_timeout", "raise ingest.seconds_per_file or exclude the file"),
@@ -43,70 +39,122 @@ LIMIT_REASONS = {
 }
 """Why a worker gave nothing -> reason and advice. Not cached: another run tries again."""
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-class FileReading(NamedTuple):
-    """What one file gave."""
-
-    kind: str
-    """Format, empty when the file failed as a whole."""
-    reading: Reading
-    opened: bool = False
-    """Whether it was opened for it, now."""
+HELD = 2**25
+"""Characters of texts that are held here while files are read, besides in the cache."""
 
 
 def read_files(
     files: Sequence[SourceFile], settings: "IngestSettings", cache: Cache, runner: Runner = LOCAL
-) -> list[FileReading]:
+) -> Iterator[FileReading]:
     """Read files, or take what they gave before; equal contents are read once.
 
-    Returns:
+    All are read before the first is given out. What they gave lies in the cache then; up to
+    :data:`HELD` characters are held as well, so that a small corpus is not read from there again.
+
+    Yields:
         One reading a file, in the order of the files.
     """
-    found: dict[int, FileReading] = {}
     entries = [cache.entry(_key(file, settings)) for file in files]
-    for position, file in enumerate(files):
-        known = _without_opening(file, settings, entries[position])
-        if known is not None:
-            found[position] = known
-        advance(len(found), len(files), "files")
-    missing = [position for position in range(len(files)) if position not in found]
-    while missing:
-        # One file of each content; the others only when it was lost before it was read.
-        groups = {entries[position].path: position for position in reversed(missing)}
-        firsts = sorted(groups.values())
-        # Far from this disk nothing can be put into the cache: it is done here.
-        answers = runner.guarded(
-            partial(read_and_keep if runner.near else read_item, settings=settings.plain()),
-            [(files[position], entries[position]) for position in firsts],
-            seconds=settings.seconds_per_file,
-            megabytes=settings.max_memory_megabytes,
-        )
-        for position, answer in zip(firsts, answers, strict=True):
-            if isinstance(answer, Failed):
-                found[position] = FileReading("", _limited(answer), True)
-            else:
-                found[position] = answer.value
-                if not runner.near:
-                    _keep(answer.value, entries[position])
-            advance(len(found), len(files), "files")
-        for position in missing:
-            first = found[groups[entries[position].path]]
-            if position not in found and not _reasons(first) & OWN_REASONS:
-                found[position] = first._replace(opened=False)
-        missing = [position for position in missing if position not in found]
-    return [found[position] for position in range(len(files))]
+    reads = _Reads(files, entries, settings, runner)
+    reads.read([place for place in range(len(files)) if reads.must_read(place)])
+    for place in range(len(files)):
+        found = reads.get(place)
+        if found is None:  # the entry was torn by a power cut
+            reads.read([place])
+            found = reads.held[place]
+        yield found
+
+
+class _Reads:
+    """What files gave: in the cache, or here where it is not cached or there is room."""
+
+    def __init__(
+        self,
+        files: Sequence[SourceFile],
+        entries: Sequence[Entry],
+        settings: "IngestSettings",
+        runner: Runner,
+    ) -> None:
+        self.files, self.entries, self.settings, self.runner = files, entries, settings, runner
+        self.held: dict[int, FileReading] = {}
+        self.room = HELD
+        self.opened: set[int] = set()
+        self.first: dict[int, int] = {}
+        """File -> the one of the same content that was read for it."""
+
+    def must_read(self, place: int) -> bool:
+        file = self.files[place]
+        refused = _refusal(file, self.settings) is not None
+        cached = bool(file.sha256) and self.entries[place].exists()
+        return not refused and not cached and file.path is not None
+
+    def read(self, missing: Sequence[int]) -> None:
+        """Read files and cache what they gave; of equal contents the others only when it is lost.
+
+        It is lost where a file has changed or gone before it was read.
+        """
+        settings, near = self.settings, self.runner.near
+        while missing:
+            groups = {self.entries[place].path: place for place in reversed(missing)}
+            firsts = sorted(groups.values())
+            # Far from this disk nothing can be put into the cache: it is done here.
+            answers = self.runner.guarded(
+                partial(read_and_keep if near else read_item, settings=settings.plain()),
+                [(self.files[place], self.entries[place]) for place in firsts],
+                seconds=settings.seconds_per_file,
+                megabytes=settings.max_memory_megabytes,
+            )
+            lost = {
+                place
+                for place, answer in zip(firsts, answers, strict=True)
+                if self._take(place, answer)
+            }
+            advance(len(self.files) - len(lost), len(self.files), "files")
+            for place in missing:
+                self.first[place] = groups[self.entries[place].path]
+            missing = [
+                place for place in missing if self.first[place] in lost and place not in self.opened
+            ]
+
+    def _take(self, place: int, answer: Done[FileReading] | Failed) -> bool:
+        """Keep what a file gave; return whether another file of its content has to be read."""
+        self.opened.add(place)
+        advance(len(self.opened), len(self.files), "files")
+        if isinstance(answer, Failed):
+            self.held[place] = FileReading("", _limited(answer), True)
+            return False
+        found = answer.value
+        lost = bool(reasons(found) & OWN_REASONS)
+        if not self.runner.near:
+            keep(found, self.entries[place])
+        size = sum(len(record.text) for record in found.reading.records)
+        if lost or not found.reading.records or size < self.room:
+            self.room -= size
+            self.held[place] = found
+        return lost
+
+    def get(self, place: int) -> FileReading | None:
+        """Return what a file gave; None when neither this nor the cache has it."""
+        found = self.held.get(self.first.get(place, place))
+        if found is None:
+            found = _without_opening(self.files[place], self.settings, self.entries[place])
+        return found and found._replace(opened=place in self.opened)
+
+
+def _refusal(file: SourceFile, settings: "IngestSettings") -> FileReading | None:
+    """Return why a file is not to be opened."""
+    if file.problem is not None:
+        return failed(file.problem)
+    limit = settings.max_file_megabytes * MEGABYTE
+    return failed(_too_large(file.size, limit)) if file.size > limit else None
 
 
 def _without_opening(
     file: SourceFile, settings: "IngestSettings", entry: Entry
 ) -> FileReading | None:
-    if file.problem is not None:
-        return _failed(file.problem)
-    limit = settings.max_file_megabytes * MEGABYTE
-    if file.size > limit:
-        return _failed(_too_large(file.size, limit))
+    refused = _refusal(file, settings)
+    if refused is not None:
+        return refused
     value = entry.get() if file.sha256 else None
     if value is not None:
         return FileReading(
@@ -117,7 +165,7 @@ def _without_opening(
             ),
         )
     if file.path is None:
-        return _failed(
+        return failed(
             problem(
                 "vanished_file",
                 "it has left the folder and its text is not in the cache; put it back",
@@ -132,92 +180,10 @@ def _record(*stored: Any) -> Record:
     return record._replace(left_out=tuple(Omission(*each) for each in record.left_out))
 
 
-def read_and_keep(item: tuple[SourceFile, Entry], settings: "IngestSettings") -> FileReading:
-    """Read one file and put what it gave into the cache; runs in a worker."""
-    found = read_item(item, settings)
-    _keep(found, item[1])
-    return found
-
-
-def read_item(item: tuple[SourceFile, Entry], settings: "IngestSettings") -> FileReading:
-    """Read one file; runs in a worker, be it on another machine."""
-    return read_file(item[0], settings)
-
-
-def _keep(found: FileReading, entry: Entry) -> None:
-    if not _reasons(found) & OWN_REASONS:
-        entry.put(_value(found), durable=False)  # lost in a power cut, it is read again
-
-
-def read_file(file: SourceFile, settings: "IngestSettings") -> FileReading:
-    """Open, check and read one file; runs in a worker.
-
-    Returns:
-        What it gave. Failures of its own: ``unreadable_file``, and ``changed_file`` when its
-        content is not the one that was seen.
-    """
-    data = _content(file, int(settings.max_file_megabytes * MEGABYTE))
-    if isinstance(data, Failure):
-        return _failed(data, opened=True)
-    try:
-        kind = format_of(extension(file.source), data)
-        reading = read(kind, data, settings, file.source)
-    except ReadFailure as error:
-        return _failed(error.failure, opened=True)
-    return FileReading(kind, _storable(reading), True)
-
-
-def _content(file: SourceFile, limit: int) -> bytes | Failure:
-    """Return the bytes of a file as it was seen: another content would poison the cache."""
-    changed = problem("changed_file", "changed while it was read; run again")
-    most = min(file.size, limit) + 1
-    if isinstance(file.path, RemotePath):
-        try:
-            data = read_object(file.path, most)
-        except Changed:
-            return changed
-        except Exception as error:  # each driver has its own, of no common kind
-            said = f"{type(error).__name__}: {words(error)}"
-            return problem("unreadable_file", f"{said}; look at the store, and run again")
-        return data if len(data) == file.size else changed
-    assert file.path is not None
-    try:
-        with open_regular(file.path) as stream:
-            data = stream.read(most)
-    except OSError as error:
-        return unreadable(error)
-    return data if hashlib.sha256(data).hexdigest() == file.sha256 else changed
-
-
-def _storable(reading: Reading) -> Reading:
-    """Replace halves of surrogate pairs: a table holds UTF-8, which has none."""
-    return Reading(
-        [
-            record._replace(
-                title=_whole(record.title),
-                text=_whole(record.text),
-                left_out=tuple(
-                    each._replace(detail=_whole(each.detail)) for each in record.left_out
-                ),
-            )
-            for record in reading.records
-        ],
-        [failure._replace(message=_whole(failure.message)) for failure in reading.failures],
-    )
-
-
-def _whole(text: str) -> str:
-    try:
-        text.encode()  # far sooner than a look at each character
-    except UnicodeEncodeError:
-        return _SURROGATE.sub("\ufffd", text)
-    return text
-
-
 @functools.cache
 def _readers() -> str:
     """Return the digest of the readers' code: what another one read, or could not, is read anew."""
-    return digest(code_digests((__name__,)))[:16]
+    return digest(code_digests(("pipeline.documents.files.read_file",)))[:16]
 
 
 def _key(file: SourceFile, settings: "IngestSettings") -> dict[str, Any]:
@@ -236,15 +202,6 @@ def _key(file: SourceFile, settings: "IngestSettings") -> dict[str, Any]:
     return key
 
 
-def _value(read_now: FileReading) -> dict[str, Any]:
-    records, failures = read_now.reading
-    return {"format": read_now.kind, "records": records, "failures": failures}
-
-
-def _reasons(found: FileReading) -> set[str]:
-    return {failure.reason for failure in found.reading.failures}
-
-
 def _limited(failed: Failed) -> Reading:
     reason, advice = LIMIT_REASONS[failed.reason]
     message = f"{failed.message}; expected it to be read within the limits; {advice}"
@@ -254,7 +211,3 @@ def _limited(failed: Failed) -> Reading:
 def _too_large(size: int, limit: float) -> Failure:
     message = f"{size} bytes found; raise ingest.max_file_megabytes or split the file"
     return Failure("", "too_large", message, size, limit)
-
-
-def _failed(failure: Failure, *, opened: bool = False) -> FileReading:
-    return FileReading("", Reading([], [failure]), opened)

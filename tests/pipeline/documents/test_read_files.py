@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.core.cache import Cache
 from pipeline.core.runner import Processes
+from pipeline.documents.files import read_files
 from pipeline.documents.files.files import scan
 from pipeline.documents.files.ingest import ingest
 from pipeline.settings import IngestSettings
@@ -54,6 +55,24 @@ def test_any_number_of_workers_gives_the_same_documents_and_reasons(inbox: Path,
     found = dict(outcomes[0].dropped.select("id", "reason").iter_rows())
     assert (found["hangs.pdf"], found["floods.pdf"]) == ("reader_timeout", "out_of_memory")
     assert outcomes[0].kept.height == 9 + 40
+
+
+def test_what_is_not_held_comes_from_the_cache(inbox: Path, tmp_path: Path, monkeypatch):
+    held = making.read(inbox, tmp_path / "held", quick())
+    monkeypatch.setattr(read_files, "HELD", 0)
+    cached = making.read(inbox, tmp_path / "cached", quick())
+    assert cached.kept.equals(held.kept) and cached.metrics == held.metrics
+    assert cached.dropped.drop("value").equals(held.dropped.drop("value"))
+
+
+def test_a_torn_entry_of_the_cache_is_read_again(tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.md").write_text(making.PROSE)
+    first = making.read(tmp_path / "in", tmp_path)
+    [entry] = (tmp_path / "cache").rglob("*.json")
+    entry.write_text('{"key": ')
+    again = making.read(tmp_path / "in", tmp_path)
+    assert again.kept.equals(first.kept) and again.metrics["files_read"] == 1
 
 
 def test_a_limit_is_told_with_its_numbers_and_what_to_do(inbox: Path, tmp_path: Path):
