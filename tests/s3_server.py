@@ -22,10 +22,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def s3_server(log: Path) -> Iterator[str]:
+def s3_server(log: Path, *, strict: bool = False) -> Iterator[str]:
     """Run a server with one bucket; the environment of the block leads all drivers to it.
 
-    Its log has a line a request.
+    Its log has a line a request. A strict one knows nobody once the bucket is made.
     """
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
@@ -42,6 +42,7 @@ def s3_server(log: Path) -> Iterator[str]:
             [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
             stdout=subprocess.DEVNULL,
             stderr=stream,
+            env=os.environ | ({"INITIAL_NO_AUTH_ACTION_COUNT": "1"} if strict else {}),
         )
     os.environ.update(ours)
     try:

@@ -142,6 +142,15 @@ def test_credentials_and_endpoint_come_from_the_environment(
     fresh()
 
 
+def test_a_store_that_refuses_says_what_to_set(tmp_path):
+    fresh()
+    with s3_server(tmp_path / "log", strict=True):
+        with pytest.raises(InputError, match=r"refused .*AWS_ACCESS_KEY_ID") as error:
+            scan(ROOT, IngestSettings(), tmp_path / "index.json")
+        assert "not-a-secret" not in str(error.value)
+    fresh()
+
+
 @pytest.mark.parametrize("address", ["s3://key:secret@bucket/docs", "abfs://c/docs?sig=abc"])
 def test_an_address_with_a_secret_is_no_setting(address):
     with pytest.raises(ValueError, match="credentials come from the environment"):
