@@ -118,6 +118,7 @@ READERS: dict[str, Reader] = {
             _TEXT,
             mark=man.BEGINS,
         ),
+        _pandoc("pod", ".pod"),
         _pandoc("rtf", ".rtf", magic=b"{\\rtf"),
         Reader(
             "pdf",

@@ -53,6 +53,7 @@ pump \\- moves \\fBwater\\fR
 .Ve
 """
 MDOC = ".Dd May 1, 2024\n.Dt PUMP 1\n.Os\n.Sh NAME\n.Nm pump\n.Nd moves water\n"
+POD = "=head1 Care\n\nSome B<rows> of C<a b>.\n\n    x  =  1\n\n=over\n\n=item one\n\n=back\n"
 RTF = r"{\rtf1\ansi About 10{\super 6} rows, \b bold\b0 .\par}"
 NOTEBOOK = json.dumps(
     {
@@ -117,6 +118,11 @@ def odt() -> bytes:
             "# PUMP\n\n## NAME\n\npump - moves **water**\n\n## EXAMPLE\n\n"
             "```\n    x  =  1\n    y  =  2\n```",
         ),
+        (
+            "a.pod",
+            POD,
+            "# Care\n\nSome **rows** of `a b`.\n\n```\n    x  =  1\n```\n\n- one",
+        ),
         ("a.rtf", RTF, "About 10^6 rows, **bold**."),
         (
             "a.ipynb",
@@ -154,8 +160,10 @@ def test_headings_of_org_keep_their_level_below_the_third():
     assert record.text == "# A\n\n## B\n\n### C\n\n#### D\n\nWords."
 
 
-def test_a_page_in_mdoc_is_one_of_the_manual():
-    assert "pump" in reading("pump.1", MDOC.encode()).records[0].text
+@pytest.mark.parametrize("system", [".Os", ".Os BSD 4", '.Os "Linux NetKit (0.17)"'])
+def test_a_page_in_mdoc_is_one_of_the_manual_whatever_system_it_names(system: str):
+    data = MDOC.replace(".Os", system)
+    assert "moves water" in reading("pump.1", data.encode()).records[0].text
 
 
 def test_merged_cells_and_notes_of_a_word_file_arrive():
