@@ -206,6 +206,20 @@ def test_of_a_page_without_landmarks_lists_of_links_beside_the_text_go():
     assert "See 8" in text
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+def test_articles_that_are_parts_of_a_page_do_not_stand_for_all_of_it(parts: int):
+    inside = "".join(f"<article><p>Part {n} of it.</p></article>" for n in range(parts))
+    text = main_content(f"<div><h1>Pump</h1><p>{TEXT * 3}</p>{inside}</div>")
+    assert text.startswith(f"# Pump\n\n{TEXT.strip()}") and f"Part {parts - 1} of it." in text
+
+
+def test_an_article_with_teasers_of_others_beside_it_stands_for_the_page():
+    others = "".join(f"<article><p>Teaser {n}.</p></article>" for n in range(5))
+    page = f"<div><article><p>{TEXT * 9}</p></article>{others}<p>Words of the site.</p></div>"
+    text = main_content(page)
+    assert TEXT.strip() in text and "Teaser" not in text
+
+
 def test_a_table_that_lays_out_the_page_is_unfolded():
     page = "<table><tr><td><h2>A</h2><p>one</p></td><td><pre>x\n  y</pre></td></tr></table>"
     assert main_content(page) == "## A\n\none\n\n```\nx\n  y\n```"

@@ -29,6 +29,10 @@ MAX_LINKED = 1 / 3
 Kohlschuetter, Fankhauser and Nejdl, "Boilerplate Detection using Shallow Text Features", WSDM
 2010."""
 
+PART_SHARE = 0.2
+"""The only article of a page that has less of its text is a part of it: an example, a quotation.
+Comments below an article may be four times as long."""
+
 MAIN_SHARE = 0.8
 """The main part of a page without landmarks is its smallest element with this share of the words
 of text. Beside it only what is mostly links goes, so the number matters little."""
@@ -135,7 +139,13 @@ class Frame:
         # Several of a size are teasers of other pages, or the parts of one.
         whole = sum(map(words, inside)) if main is None else words(main)
         alone = article is not None and words(article) > LARGEST_SHARE * whole
+        if alone and main is None:
+            alone = self._holds_the_text(article, LARGEST_SHARE if len(inside) > 1 else PART_SHARE)
         return article if alone else main
+
+    def _holds_the_text(self, article: Any, share: float) -> bool:
+        """Whether an article has a share of the page's text outside of links."""
+        return self._counts[article][3] >= share * self._counts[self._body][3]
 
     def _mostly_links(self) -> set[Any]:
         """Return what stands beside the main part and is mostly links."""

@@ -64,10 +64,12 @@ ID_TAGS = frozenset(("div", "ul", "ol", "table", "header"))
 _MARKS = re.compile(
     r"(?:^|[-_ ])(?:headerlink|permalink|hash-link|anchorjs-link|heading-anchor|heading-link"
     r"|mw-editsection|editsection|linenos?|line-?numbers?(?:-rows)?|blob-num|gutter|sr-only"
-    r"|visually-?hidden|screen-reader-text|copybtn|copiable-(?:link|anchor))(?:$|[-_ ])",
+    r"|visually-?hidden|screen-reader-text|click-advice|copybtn"
+    r"|copiable-(?:link|anchor))(?:$|[-_ ])",
     re.IGNORECASE,
 )
-"""Classes of marks beside the text: the pilcrow behind a heading, the numbers of lines of code."""
+"""Classes of marks beside the text: the pilcrow behind a heading, the numbers of lines of code,
+rdoc's hint to click."""
 
 _LINES_OF_CODE = re.compile(r"(?:^|\s)(?:fragment|highlight)(?:$|\s)")
 """Classes of code of which each line is an element: Doxygen's, and GitHub's table."""
