@@ -160,7 +160,7 @@ def test_headings_of_org_keep_their_level_below_the_third():
     assert record.text == "# A\n\n## B\n\n### C\n\n#### D\n\nWords."
 
 
-@pytest.mark.parametrize("system", [".Os", ".Os BSD 4", '.Os "Linux NetKit (0.17)"'])
+@pytest.mark.parametrize("system", [".Os", ".Os BSD 4", '.Os "Linux NetKit (0.17)"', ". Os"])
 def test_a_page_in_mdoc_is_one_of_the_manual_whatever_system_it_names(system: str):
     data = MDOC.replace(".Os", system)
     assert "moves water" in reading("pump.1", data.encode()).records[0].text
