@@ -28,7 +28,8 @@ from pipeline.dedup.paragraphs import PARAGRAPHS, TRIM
 from pipeline.dedup.semantic import SEMANTIC
 from pipeline.documents.chunk.chunk import CHUNK
 from pipeline.documents.clean.clean import CLEAN
-from pipeline.documents.clean.cleaning import rules_of, too_short
+from pipeline.documents.clean.cleaning import too_short
+from pipeline.documents.clean.profiles import rules_of
 from pipeline.documents.files.files import SourceFile, scan
 from pipeline.documents.files.ingest import INGEST
 from pipeline.report.contents import Report

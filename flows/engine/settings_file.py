@@ -11,9 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.core.errors import SettingsError
 from pipeline.core.remote import address_of
-from pipeline.documents.clean.cleaning import rules_of
 from pipeline.documents.clean.privacy import kinds_of
 from pipeline.documents.clean.privacy.id_table import countries_of
+from pipeline.documents.clean.profiles import rules_of
 from pipeline.settings import Settings
 from pipeline.train.methods import resolved
 

@@ -7,7 +7,7 @@ import polars as pl
 from flows.engine.context import Run
 from pipeline.core.outcome import EXCERPT
 from pipeline.core.store import DROPPED, PART, Dataset
-from pipeline.documents.clean.cleaning import rules_of
+from pipeline.documents.clean.profiles import rules_of
 from pipeline.report import contents
 from schemas.documents import Redactions
 

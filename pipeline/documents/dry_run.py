@@ -11,7 +11,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.outcome import EXCERPT
 from pipeline.core.progress import track
 from pipeline.documents.clean.clean_document import Decision, decide, markdown_of, refused
-from pipeline.documents.clean.cleaning import PROFILES, Rule, broken, rules_of, too_long
+from pipeline.documents.clean.cleaning import Rule, broken, too_long
+from pipeline.documents.clean.profiles import PROFILES, rules_of
 from pipeline.settings import CleanSettings
 from pipeline.text.language import identify
 from schemas.documents import RawDocuments

@@ -1,6 +1,7 @@
 """Which language a document is in, by py3langid."""
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from functools import cache
 from typing import Any, NamedTuple
@@ -21,11 +22,22 @@ does the wide one for each text; the first 20,000 characters of 94.4 %, for 20 t
 _MARKUP = re.compile(r"`[^`\n]*`|https?://\S+|\]\([^)\n]{0,500}\)|<[^<>\n]{0,500}>|[|#*_>\[\]-]+")
 
 PROSE_FROM = 20
-"""Words of prose below which fenced code is looked at too: a page may be one fixed block."""
+"""Words of prose, headings aside, below which fenced code is looked at too: a page may be one fixed
+block, or one below each heading."""
+
+_HEADING = re.compile(r"^#{1,6}[ \t].*$", re.MULTILINE)
 
 PRIOR = 50.0
 """Odds of a language that a corpus is said to be in against any other, before its text is looked
 at. It matters for short texts alone: a list of parts in English, names in Latin."""
+
+MEMBER_OF = {"ary": "ar", "arz": "ar", "wuu": "zh", "yue": "zh", "nn": "no", "sdh": "ku"}
+"""Language that the identifier tells apart -> the macrolanguage it is a member of (ISO 639-3). In a
+corpus that is said to be in the latter it counts as that: written Arabic is half "Moroccan" to the
+identifier."""
+
+RANKED = 3
+"""Languages of a doubtful text that are named."""
 
 NO_LANGUAGE = "zxx"
 """ISO 639-2: no linguistic content."""
@@ -48,32 +60,50 @@ def identify(text: str, expected: Collection[str] = ()) -> Language:
         text: Markdown.
         expected: languages (ISO 639-1) that are likelier beforehand, by :data:`PRIOR`.
     """
+    return judged(text, expected)[1][0]
+
+
+def judged(text: str, expected: Collection[str] = ()) -> tuple[str, list[Language]]:
+    """Return the passage that :func:`identify` looks at, and the likeliest languages in order.
+
+    Languages that are told apart with certainty stand alone.
+    """
     prose = prose_of(text)
-    if len(prose) < len(text) and len(prose.split()) < PROSE_FROM:
+    if len(prose) < len(text) and len(_HEADING.sub("", prose).split()) < PROSE_FROM:
         prose = text
-    found = _classify(prose, WINDOW, expected)
-    if found.probability < SURE and len(prose) > WINDOWS * WINDOW:
-        found = _classify(prose, WIDE_WINDOW, expected)
-    return found
+    passage = _passage(prose, WINDOW)
+    found = _likeliest(passage, expected)
+    if found[0].probability < SURE and len(prose) > WINDOWS * WINDOW:
+        passage = _passage(prose, WIDE_WINDOW)
+        found = _likeliest(passage, expected)
+    return passage, found
 
 
-def _classify(prose: str, window: int, expected: Collection[str]) -> Language:
+def _passage(prose: str, window: int) -> str:
     if len(prose) > WINDOWS * window:
         step = (len(prose) - window) // (WINDOWS - 1)
         prose = " ".join(prose[n * step : n * step + window] for n in range(WINDOWS))
-    prose = " ".join(_MARKUP.sub(" ", prose).split())
-    code, probability = _identifier().classify(prose)
+    return " ".join(_MARKUP.sub(" ", prose).split())
+
+
+def _likeliest(passage: str, expected: Collection[str]) -> list[Language]:
+    code, probability = _identifier().classify(passage)
     if code == NO_LANGUAGE:
-        return Language(NO_LANGUAGE, 0.0)
-    if expected and (probability < SURE or code not in expected):
-        ranked = [(code, p * (PRIOR if code in expected else 1)) for code, p in _ranked(prose)]
-        code, probability = max(ranked, key=lambda each: each[1])
-        probability /= sum(p for _, p in ranked)
-    return Language(str(code), float(probability))
+        return [Language(NO_LANGUAGE, 0.0)]
+    code = _known_as(code, expected)
+    if probability >= SURE and (not expected or code in expected):
+        return [Language(code, float(probability))]
+    odds: Counter[str] = Counter()
+    for each, p in _identifier().rank(passage):
+        known = _known_as(each, expected)
+        odds[known] += float(p) * (PRIOR if known in expected else 1) * (each != NO_LANGUAGE)
+    total = sum(odds.values())
+    return [Language(each, weight / total) for each, weight in odds.most_common(RANKED)]
 
 
-def _ranked(prose: str) -> list[tuple[str, float]]:
-    return [(str(code), float(p)) for code, p in _identifier().rank(prose) if code != NO_LANGUAGE]
+def _known_as(code: str, expected: Collection[str]) -> str:
+    whole = MEMBER_OF.get(code, code)
+    return str(whole if whole in expected and code not in expected else code)
 
 
 @cache

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.documents.clean import cleaning, line_joining, pdf_text, web
-from pipeline.documents.clean.cleaning import Rule, Verdict, rules_of
+from pipeline.documents.clean.cleaning import Rule, Verdict
 from pipeline.documents.clean.privacy import Redacted, Span, kinds_of, redact
 from pipeline.documents.clean.privacy.id_table import countries_of
+from pipeline.documents.clean.profiles import rules_of
 from pipeline.documents.left_out import Omission, entries, ledger
 from pipeline.text.fences import Split
 from pipeline.text.language import Language, identify
@@ -14,9 +15,14 @@ from pipeline.text.language import Language, identify
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
     from pipeline.settings import CleanSettings
 
-QUOTED = 960
-"""Characters of a dropped text that are quoted, four times what the ledger keeps: placeholders
-may be shorter than what they replace."""
+LOOKED_AT = 200_000
+"""Characters of a dropped text in which evidence is looked for, personal data redacted first."""
+
+MARGIN = 720
+"""Characters behind them that are redacted too, since what they cut might not be recognised."""
+
+QUOTED = 240
+"""Characters of a dropped text that are quoted: what the ledger keeps."""
 
 _SEPARATOR = "\n\n"
 """Between title and text while both are redacted with one numbering."""
@@ -40,7 +46,7 @@ class Refused(NamedTuple):
 
     verdict: Verdict
     excerpt: str
-    """Start of its text, redacted: the ledger goes into reports."""
+    """What shows why, and the start of its text, redacted: the ledger goes into reports."""
     left_out: tuple[Omission, ...] = ()
 
 
@@ -110,12 +116,13 @@ def decide(
 
 
 def refused(text: str, decision: Decision, settings: "CleanSettings") -> Refused:
-    """Return the verdict of a decision with the start of the text that it is about."""
+    """Return the verdict of a decision with its evidence and the start of the text."""
     assert decision.verdict
-    excerpt = _redact(text[:QUOTED], settings).text
-    if decision.verdict.reason == "other_language":
-        excerpt = f"[{decision.language}] {excerpt}"
-    return Refused(decision.verdict, excerpt)
+    text = _redact(text[: LOOKED_AT + MARGIN], settings).text[:LOOKED_AT]
+    evidence = cleaning.evidence_of(decision.verdict.reason, text, decision.language)
+    begins = text[:QUOTED]
+    told = begins.startswith(evidence)
+    return Refused(decision.verdict, begins if told else f"{evidence}: {begins}")
 
 
 def _redact(text: str, settings: "CleanSettings") -> Redacted:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from pipeline.core.validation import validate
 from pipeline.dedup.paragraphs import find_repeated, trim
-from pipeline.documents.clean.cleaning import rules_of, too_short
+from pipeline.documents.clean.cleaning import too_short
+from pipeline.documents.clean.profiles import rules_of
 from pipeline.settings import ParagraphSettings
 from schemas.documents import Documents, RepeatedParagraphs
 from tests.pipeline.dedup.corpus import corpus, prose

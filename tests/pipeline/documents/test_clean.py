@@ -8,8 +8,9 @@ from pipeline.core.runner import Processes
 from pipeline.documents import parallel as spread
 from pipeline.documents.clean import web
 from pipeline.documents.clean.clean import clean
-from pipeline.documents.clean.cleaning import PROFILES
+from pipeline.documents.clean.profiles import PROFILES
 from pipeline.settings import CleanSettings
+from pipeline.text.language import identify, judged
 from schemas.base import Drops
 from schemas.documents import Documents, Redactions
 from tests.pipeline.documents.making import PROSE, raw, raws
@@ -144,6 +145,21 @@ def test_what_anyone_takes_for_english_is_kept(text: str):
     assert one(text)["language"] == "en"
 
 
+def test_a_page_with_a_fixed_block_below_each_heading_has_the_language_of_the_blocks():
+    block = "```\n       The function opens one valve and returns the old state of it.\n```"
+    heads = ("NAME", "SYNOPSIS", "RETURN VALUE", "SEE ALSO", "NOTES", "PORTABILITY", "AUTHORS")
+    text = "# pump_open 3x\n\n" + "\n\n".join(f"## {head}\n\n{block}" for head in heads)
+    assert one(text)["language"] == "en"
+
+
+@pytest.mark.parametrize("language", ["ar", "ary"])
+def test_a_language_that_is_taken_for_its_dialects_counts_as_what_was_asked_for(language: str):
+    said = "يفتح المنظم صمام الحوض عندما تجف التربة ويغلقه عندما تصل الرطوبة إلى القيمة المطلوبة. "
+    found = identify("Open the valve now: " + said, [language])
+    assert found.code == language and found.probability > 0.65
+    assert sum(each.probability for each in judged(said, ["ar"])[1]) <= 1.001
+
+
 def test_code_does_not_decide_the_language():
     code = "```\n" + "für die Größe wenn nicht dann auch weil\n" * 9 + "```"
     assert one(f"{PROSE}\n\n{code}")["language"] == "en"
@@ -169,6 +185,35 @@ def test_personal_data_goes_from_text_title_and_ledger_and_spans_point_at_it():
         "c@d.example",
     ]
     assert outcome.dropped["excerpt"].to_list() == ["file-2: Write to <EMAIL_1>."]
+
+
+SAID = "Write to a@b.example about the pump of this bed"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "shown"),
+    [
+        (
+            f"{SAID}.\n" * 9 + PROSE[:200],
+            "repeated_lines",
+            '9 times "Write to ',
+        ),
+        ((SAID + " ") * 9 + PROSE[:90], "top_4gram|repeated_10grams", " times "),
+        (GERMAN, "other_language", 'de 1.00 of "Der Regler öffnet das Ventil'),
+        (
+            "pump valve; Ventil Pumpe; vanne pompe; válvula bomba. " * 4,
+            *("unknown_language", ", then "),
+        ),
+    ],
+)
+def test_the_ledger_shows_what_broke_a_rule_before_the_start_of_the_text(
+    text: str, reason: str, shown: str
+):
+    dropped = one(text)
+    assert dropped["reason"] in reason.split("|")
+    before, _, start = dropped["excerpt"].rpartition(": ")
+    assert shown in before and start[:4] == text[:4]
+    assert "a@b.example" not in dropped["excerpt"]
 
 
 def test_redaction_can_be_turned_off():

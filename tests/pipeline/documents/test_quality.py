@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from flows.engine.settings_file import load_settings
 from pipeline.core.errors import SettingsError
 from pipeline.documents.clean import cleaning
-from pipeline.documents.clean.cleaning import CLEANING, PROFILES, Verdict, rules_of
+from pipeline.documents.clean.cleaning import CLEANING, Verdict
+from pipeline.documents.clean.profiles import PROFILES, rules_of
 from pipeline.documents.clean.quality.ngrams import repeated_share, top_share
 from pipeline.documents.clean.quality.stats import TextStats
 from tests.pipeline.documents.making import PROSE
@@ -25,7 +26,7 @@ def reason(text: str, profile: str = "technical", language: str = "") -> str:
     return verdict.reason if verdict else ""
 
 
-CODE = "```c\n" + "for (i = 0; i < n; i++) { a[i] = b[i]; }\n" * 20 + "```"
+CODE = "```c\n" + "".join(f"for (i = 0; i < n; i++) a{n}[i] = b[i];\n" for n in range(20)) + "```"
 TABLE = "| A | B |\n|---|---|\n" + "".join(f"| {n} | {n * 7} |\n" for n in range(60))
 BULLETS = "\n".join(
     f"- Press button {name} to open the {name} valve."
@@ -237,7 +238,13 @@ def test_all_broken_rules_are_told_in_their_order():
 
 
 def plain_top(words: list[str], size: int) -> float:
-    grams = Counter(tuple(words[at : at + size]) for at in range(len(words) - size + 1))
+    grams: Counter[tuple[str, ...]] = Counter()
+    for gram in {tuple(words[at : at + size]) for at in range(len(words) - size + 1)}:
+        at = 0
+        while at + size <= len(words):
+            found = tuple(words[at : at + size]) == gram
+            grams[gram] += found
+            at += size if found else 1
     most = max(grams.values(), default=1)
     longest = max((len("".join(g)) for g, n in grams.items() if n == most), default=0)
     return most * longest / len("".join(words)) if most > 1 else 0.0
@@ -298,3 +305,87 @@ def test_labels_below_each_function_of_a_reference_are_no_repetition():
     assert judge(text) is None
     again = "The valve of this bed is opened at once.\n\n" * 30
     assert reason(again + text) == "repeated_lines"
+
+
+def test_words_of_code_and_tables_count_beside_the_links_of_a_page():
+    link = "[main help file](index.html)\n\n"
+    code = "```\n" + "\n".join(f"open_valve({n})  opens bed {n}" for n in range(20)) + "\n```"
+    assert judge(link + code) is None
+    rows = "".join(f"| [Repair the pump {n}](/{n}) |\n" for n in range(20))
+    assert reason(f"# Index of repairs\n\n| Page |\n|---|\n{rows}") == "mostly_links"
+
+
+def test_a_text_of_two_scripts_is_measured_by_the_words_that_have_spaces():
+    chinese = "设定值达到时控制器关闭阀门。" * 3
+    english = "Whoever opens the valve by hand must close it again before the program starts. " * 2
+    assert judge(f"{chinese}\n\n{english}{PROSE}", language="zh") is None
+    assert reason(f"{chinese}\n\n" + "a b c d e f g h i j k l m n o p q r s t u v " * 3)
+
+
+def test_a_page_of_one_label_over_and_over_says_what_the_label_says():
+    assert judge("Buy it now!\n\n" * 200) == ("too_short", 3, 20)
+
+
+def test_occurrences_of_a_phrase_that_share_words_count_once():
+    assert top_share(("so",) * 5, 2) == 0.8
+
+
+SIGNATURE = "- Function: *int* **spline_{0}** *(const spline * s, const double x, double * result)*"
+
+
+def test_a_reference_whose_signatures_and_standing_phrases_repeat_is_kept():
+    said = PROSE.replace("\n", " ").split(". ")
+    parts = (
+        f"{SIGNATURE.format(n)}\n\n{said[n % len(said)]} (call {n}): This function returns the "
+        f"value at the given point; {WORDS[n]} {WORDS[-n]} {WORDS[n * 2]} are left as they are."
+        for n in range(1, 12)
+    )
+    text = "\n\n".join(parts)
+    assert repeated_share(TextStats(text).phrases, 5) > 0.3, "Gopher's limit, twice"
+    assert judge(text) is None
+
+
+@pytest.mark.parametrize("name", [name for name, rule in CLEANING.items() if rule.measure])
+def test_each_rule_shows_a_piece_of_the_text_that_breaks_it(name: str):
+    rule = CLEANING[name]
+    assert rule.evidence, f"{name}: the ledger would not say why; give the rule its evidence"
+    text = EVIDENCE[name][0]
+    shown = cleaning.evidence_of(name, text, "en")
+    assert EVIDENCE[name][1] in shown
+    assert len(shown) < 240, "the ledger has room for no more"
+
+
+SAID = "the pump opens its lower valve again and then waits for water"
+EVIDENCE = {
+    "too_short": ("Too little.", "Too little."),
+    "too_long": ("word " * 99, "word word"),
+    "long_words": (f"Key {'Q' * 300} ends.", '"QQQQ'),
+    "mostly_links": ("- [Home](/a)\n- [All articles](/b)", '"Home", "All articles"'),
+    "few_letters": ("Values 17 18 19 and 20", '"17", "18", "19"'),
+    "short_words": ("a a a b c", '3 times "a"'),
+    "mean_word_length": ("one configuration_key_of_it", '"configuration_key_of_it"'),
+    "symbol_ratio": ("Fine.\n\nBad █░█ one.", '"Bad █░█ one."'),
+    "hash_ratio": ("Fine.\n\nSay # it # now.", '"Say # it # now."'),
+    "ellipsis_ratio": ("Fine.\n\nSo … on … it goes.", '"So … on … it goes."'),
+    "bullet_lines": ("Intro.\n\n- left valve\n- right valve", '"- left valve", "- right valve"'),
+    "ellipsis_lines": ("Whole line.\n\nRead on about...", '"Read on about..."'),
+    "few_stop_words": ("Lamp, chair, table.", "Lamp, chair"),
+    "repeated_lines": (f"Yes\nYes\nYes\n{SAID}\n{SAID}", '2 times "the pump opens'),
+    "repeated_line_chars": ("Yes\nYes\nNo", '2 times "Yes"'),
+    "repeated_paragraphs": ("Yes.\n\nYes.\n\nNo.", '2 times "Yes."'),
+    "repeated_paragraph_chars": ("Yes.\n\nYes.\n\nNo.", '2 times "Yes."'),
+    **{f"top_{n}gram": ("buy good lamps here now " * 9, "9 times ") for n in (2, 3, 4)},
+    **{f"repeated_{n}grams": (f"So {SAID}; next {SAID}.", '2 times "') for n in range(5, 11)},
+    "few_sentences": ("Only one, without an end", "Only one"),
+    "lorem_ipsum": ("Text. Lorem ipsum dolor sit.", '"Lorem ipsum dolor'),
+    "curly_brackets": ("Fine.\n\nif x { y }", '"if x { y }"'),
+    "few_line_ends": ("It ends.\n\nNext page", '"Next page"'),
+    "short_lines": ("Go up.\n\n" + PROSE, '"Go up."'),
+    "line_breaks": ("Go up.\n\nGo down.", '"Go up.", "Go down."'),
+    "digit_ratio": ("None.\n\n17 and 18 of 2024", '"17 and 18 of 2024"'),
+    "address_ratio": ("See https://a.example/b there.", '"https://a.example/b"'),
+    "parenthesis_ratio": ("Fine.\n\nA (b) [c] (d)", '"A (b) [c] (d)"'),
+    "top_10chars": ("abcdefghij-abcdefghij", '2 times "abcdefghij"'),
+    "repeated_20chars": ("购买最好的灯具现在就买吧朋友们快来看看吧谢谢" * 3, "3 times "),
+}
+"""Rule -> a text, and what of it the ledger is to show."""

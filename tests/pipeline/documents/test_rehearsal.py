@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.core.errors import InputError
 from pipeline.documents.clean.clean import clean
-from pipeline.documents.clean.cleaning import PROFILES
+from pipeline.documents.clean.profiles import PROFILES
 from pipeline.documents.dry_run import ProfileCount, names_of, rehearse
 from pipeline.settings import CleanSettings
 from tests.pipeline.documents.making import PROSE, raw, raws

@@ -14,10 +14,10 @@ from pipeline.documents.clean.quality.stats import (
     LABEL_WORDS,
     LINK,
     TextStats,
+    count_alnum,
     count_words,
     duplicated,
     is_odd,
-    words_of,
 )
 from pipeline.documents.clean.quality.stop_words import STOP_WORDS
 
@@ -45,14 +45,15 @@ _CLOSING = "\"'*_`)\\]\u201d\u2019\u00bb\u300d\u300f\uff09"
 _SENTENCE_END = re.compile(
     rf"[{_ENDS}]+[{_CLOSING}]*(?=\s|\Z)|[\u3002\uff01\uff1f\uff61\u0964\u104b\u17d4]"
 )
-_LINE_END = re.compile(rf"(?:[{_ENDS}][{_CLOSING}]*|[\"'])\Z")  # FineWeb's with other scripts
+LINE_END = re.compile(rf"(?:[{_ENDS}][{_CLOSING}]*|[\"'])\Z")  # FineWeb's with other scripts
+BRACKETS = "()[]\uff08\uff09\u3010\u3011"
 _ELLIPSIS = re.compile(r"\.\.\.|\u2026")
 _ENCODED = re.compile(rf"[!-~]{{{LONG_WORD + 1},}}")
 _THAI_LAO = re.compile("[\u0e01-\u0eff]")
 
 
 def words(stats: TextStats) -> float:
-    """Words of the whole text, code included."""
+    """Words of the whole text, code included, of a line that occurs again once."""
     return stats.word_count
 
 
@@ -78,10 +79,13 @@ def long_words(stats: TextStats) -> float:
 
 
 def linked_words(stats: TextStats) -> float | None:
-    """Share of words of prose that are the text of links: high in a site map or an index."""
-    rest = " ".join(stats.by_links[::2])
-    linked = len(words_of(" ".join(stats.by_links[1::2]))) + len(ADDRESS.findall(rest))
-    return linked / (linked + count_words(ADDRESS.sub(" ", rest))) if linked else None
+    """Share of all words that are the text of links: high in a site map or an index.
+
+    Words of code and tables are among all: a page may be one fixed block below a link.
+    """
+    addresses = len(ADDRESS.findall(" ".join(stats.by_links[::2])))
+    linked = count_words(" ".join(stats.by_links[1::2])) + addresses
+    return linked / (addresses + count_alnum(stats.words)) if linked else None
 
 
 def words_with_letter(stats: TextStats) -> float | None:
@@ -94,7 +98,7 @@ def words_with_letter(stats: TextStats) -> float | None:
 
 def word_length(stats: TextStats) -> float | None:
     """Mean length of the words of prose in scripts with spaces, when most words are."""
-    words = stats.prose_words
+    words = stats.spaced_words
     if len(words) < PROSE_FROM or stats.is_unspaced:
         return None
     return sum(map(len, words)) / len(words)
@@ -104,8 +108,13 @@ def odd_characters(stats: TextStats) -> float | None:
     """Share of characters of prose that are no letter, digit, space or common punctuation."""
     if len(stats.prose_words) < PROSE_FROM:
         return None
-    odd = sum(count for char, count in Counter(stats.prose).items() if is_odd(char))
-    return odd / len(stats.prose)
+    return odd_share(stats.prose)
+
+
+def odd_share(text: str) -> float:
+    """Return the share of characters that are no letter, digit, space or common punctuation."""
+    odd = sum(count for char, count in Counter(text).items() if is_odd(char))
+    return odd / max(1, len(text))
 
 
 def hashes(stats: TextStats) -> float | None:
@@ -130,7 +139,12 @@ def bullet_lines(stats: TextStats) -> float | None:
 
 def ellipsis_lines(stats: TextStats) -> float | None:
     """Share of paragraphs and list items that end with an ellipsis."""
-    return _of_blocks(stats, sum(block.endswith(("...", "\u2026")) for block in stats.blocks))
+    return _of_blocks(stats, sum(map(is_ellipsis_line, stats.blocks)))
+
+
+def is_ellipsis_line(block: str) -> bool:
+    """Whether a paragraph ends with an ellipsis."""
+    return block.endswith(("...", "\u2026"))
 
 
 def short_lines(stats: TextStats) -> float | None:
@@ -142,7 +156,7 @@ def ended_lines(stats: TextStats) -> float | None:
     """Share of paragraphs and list items that end as a sentence does, in any script."""
     if _has_no_sentence_mark(stats):
         return None
-    return _of_blocks(stats, sum(_LINE_END.search(block) is not None for block in stats.blocks))
+    return _of_blocks(stats, sum(LINE_END.search(block) is not None for block in stats.blocks))
 
 
 def sentences(stats: TextStats) -> float | None:
@@ -223,7 +237,7 @@ def address_characters(stats: TextStats) -> float | None:
 
 def parentheses(stats: TextStats) -> float | None:
     """Share of characters of prose that are round or square brackets of any script."""
-    return _of_prose(stats, sum(map(stats.prose.count, "()[]\uff08\uff09\u3010\u3011")))
+    return _of_prose(stats, sum(map(stats.prose.count, BRACKETS)))
 
 
 def _of_prose(stats: TextStats, count: int) -> float | None:
@@ -239,7 +253,7 @@ def _for_each_word(stats: TextStats, count: int) -> float | None:
 
 
 def _has_ngrams(stats: TextStats) -> bool:
-    return len(stats.phrases) >= REPETITION_FROM and not stats.is_unspaced
+    return len(stats.phrases) >= REPETITION_FROM
 
 
 def _is_long(stats: TextStats) -> bool:

@@ -19,12 +19,24 @@ def top_share(tokens: Tokens, size: int) -> float:
 
     Of equally frequent ones the longest counts; when none occurs twice, 0.
     """
-    counts = Counter(_ngrams(tokens, size))
+    ngram, count = most_frequent(tokens, size)
+    return count * _length(ngram) / _length(tokens) if count > 1 else 0.0
+
+
+def most_frequent(tokens: Tokens, size: int) -> tuple[Tokens, int]:
+    """Return the most frequent n-gram, of several the longest, and how often it occurs.
+
+    Occurrences that share tokens count once: "a a a a a" holds "a a" twice.
+    """
+    counts: Counter[Tokens] = Counter()
+    free: dict[Tokens, int] = {}
+    for at, ngram in enumerate(_ngrams(tokens, size)):
+        if free.get(ngram, 0) <= at:
+            counts[ngram] += 1
+            free[ngram] = at + size
     most = max(counts.values(), default=0)
-    if most < 2:
-        return 0.0
-    longest = max(_length(ngram) for ngram, count in counts.items() if count == most)
-    return most * longest / _length(tokens)
+    longest = max((ngram for ngram in counts if counts[ngram] == most), key=_length, default="")
+    return longest, most
 
 
 def repeated_share(tokens: Tokens, size: int) -> float:

@@ -20,6 +20,7 @@ counts as a word, so that a minimum of words lets their texts pass rather than d
 
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+_TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 LINK = re.compile(r"\[((?:[^\[\]\n]|\n(?!\n)){0,500})\]\([^()\s]{0,2000}[^()\n]{0,200}\)")
 ADDRESS = re.compile(r"https?://\S+")
 """An address that stands for itself. A pattern of its own: each begins with what re looks for at
@@ -51,8 +52,11 @@ class TextStats:
 
     @cached_property
     def word_count(self) -> int:
-        """Words of the whole text, code included; of a book, those of its start."""
-        return count_words(self.text[:100_000])
+        """Words of the whole text, code included, of a line that occurs again once.
+
+        Of a book, those of its start.
+        """
+        return count_words("\n".join(dict.fromkeys(self.text[:100_000].split("\n"))))
 
     @cached_property
     def words(self) -> list[str]:
@@ -89,8 +93,9 @@ class TextStats:
 
     @cached_property
     def by_links(self) -> list[str]:
-        """Prose, cut at links: what is before a link, its text, what is before the next, ..."""
-        return LINK.split(self.prose) if "](" in self.prose else [self.prose]
+        """All but code, cut at links: what is before a link, its text, what is before the next."""
+        text = self._outside_code
+        return LINK.split(_IMAGE.sub("", text)) if "](" in text else [text]
 
     @cached_property
     def blocks(self) -> list[str]:
@@ -115,7 +120,7 @@ class TextStats:
     @cached_property
     def _unlinked(self) -> str:
         """Prose without addresses; of a link, its text."""
-        return ADDRESS.sub("", "".join(self.by_links))
+        return ADDRESS.sub("", LINK.sub(r"\1", self.prose) if "](" in self.prose else self.prose)
 
     @cached_property
     def prose_words(self) -> list[str]:
@@ -128,7 +133,7 @@ class TextStats:
 
     @cached_property
     def tokens(self) -> tuple[str, ...]:
-        """Words of prose for n-grams: small letters, digits and letters alone.
+        """Words of prose for n-grams: small letters, digits and letters alone, as words are.
 
         Addresses repeat their host and are left out; the text of a link counts.
         """
@@ -136,15 +141,15 @@ class TextStats:
 
     @cached_property
     def phrases(self) -> tuple[str, ...]:
-        """The tokens without those of labels: lines of a few words that occur again.
+        """The tokens of each distinct line: what whole lines repeat has rules of its own."""
+        return _tokens(dict.fromkeys(self.lines))
 
-        A reference says "Returns:" and "Since: 1.2" below each of its functions.
-        """
-        again = {line for line, count in Counter(self.lines).items() if count > 1}
-        labels = {line for line in again if count_words(line) < LABEL_WORDS}
-        if not labels:
-            return self.tokens
-        return _tokens(line for line in self.lines if line not in labels)
+    @cached_property
+    def spaced_words(self) -> list[str]:
+        """The words of prose without the single characters of scripts without spaces."""
+        if not _UNSPACED.search(self.prose):
+            return self.prose_words
+        return [word for word in self.prose_words if not _UNSPACED.match(word)]
 
     @cached_property
     def is_unspaced(self) -> bool:
@@ -154,7 +159,7 @@ class TextStats:
 
 
 def _tokens(lines: Iterable[str]) -> tuple[str, ...]:
-    return tuple(re.findall(r"\w+", _without_addresses(" ".join(lines)).casefold()))
+    return tuple(_TOKEN.findall(_without_addresses(" ".join(lines)).casefold()))
 
 
 def _without_addresses(text: str) -> str:
@@ -168,8 +173,12 @@ def words_of(text: str) -> list[str]:
 
 def count_words(text: str) -> int:
     """Return how many words have a letter or a digit."""
-    counts = Counter(words_of(text)).items()
-    return sum(count for word, count in counts if has_alnum(word))
+    return count_alnum(words_of(text))
+
+
+def count_alnum(words: Iterable[str]) -> int:
+    """Return how many of some words have a letter or a digit."""
+    return sum(count for word, count in Counter(words).items() if has_alnum(word))
 
 
 def has_alnum(word: str) -> bool:
