@@ -82,8 +82,12 @@ CLEANING = {
             *(measures.word_length, evidence.longest_words),
         ),
         _at_most(
-            *("symbol_ratio", "too much of it is symbols"),
-            *(measures.odd_characters, evidence.line_of_symbols),
+            *("broken_words", "its words are misread"),
+            *(measures.broken_words, evidence.broken_words),
+        ),
+        _at_most(
+            *("symbol_ratio", "too much of it is signs"),
+            *(measures.signs, evidence.line_of_symbols),
         ),
         _at_most(
             *("hash_ratio", "it has too many hash signs", measures.hashes, evidence.line_of("#"))

@@ -24,7 +24,8 @@ _OWN = (
     *_limits("own: encoded data, after C4's long words", long_words=0.2),
     *_limits("own: a site map, not a text", mostly_links=0.6),
 )
-_SYMBOLS = (*_limits("NeMo Curator, with punctuation", symbol_ratio=0.25),)
+_SYMBOLS = (*_limits("NeMo Curator", symbol_ratio=0.25),)
+_BROKEN = (*_limits("own: references have up to 0.11, scans up to 0.6", broken_words=0.2),)
 _LINES = (*_limits("Gopher", repeated_lines=0.3),)
 
 WEB = (
@@ -54,6 +55,7 @@ TECHNICAL = (
     *_limits("Gopher 0.8; lists of numbers", few_letters=0.6),
     *_limits("Gopher", short_words=3),
     *_limits("Gopher 10; identifiers are long", mean_word_length=12),
+    *_BROKEN,
     *_SYMBOLS,
     *_LINES,
     *_limits("Gopher, twice: API references have standing phrases", top_4gram=0.32),
@@ -68,6 +70,7 @@ FAQ = (
     *_limits("C4: words of a line", too_short=3),
     *_OWN,
     *_limits("as technical", few_letters=0.6, mean_word_length=12),
+    *_BROKEN,
     *_SYMBOLS,
     *_LINES,
 )

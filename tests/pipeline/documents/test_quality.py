@@ -177,7 +177,7 @@ def test_no_rule_of_any_language_looks_at_words_or_their_language():
         ("土が乾く。", "too_short"),
         (FOREIGN["zh"] + "A" * 500, "long_words"),
         (FOREIGN["th"] + "12345 67890 " * 20, "digit_ratio"),
-        (FOREIGN["ja"] + "\uff08\uff09" * 30, "parenthesis_ratio"),
+        (FOREIGN["ja"] + "\uff08\uff09" * 8, "parenthesis_ratio"),
         (FOREIGN["zh"] + "█░" * 60, "symbol_ratio"),
         ("\n\n".join([FOREIGN["ar"]] * 3), "repeated_lines"),
         ("购买最好的灯具现在就买" * 40, "repeated_20chars"),
@@ -322,6 +322,16 @@ def test_a_text_of_two_scripts_is_measured_by_the_words_that_have_spaces():
     assert reason(f"{chinese}\n\n" + "a b c d e f g h i j k l m n o p q r s t u v " * 3)
 
 
+@pytest.mark.parametrize("sign", "▒¤¶~^;§")
+def test_words_that_a_scanner_misread_are_told_from_identifiers(sign: str):
+    misread = " ".join(
+        word[:2] + sign + word[3:] if len(word) > 4 else word for word in PROSE.split()
+    )
+    assert reason(misread) == "broken_words"
+    named = "std::vector<int> open_valve() it's well-known a/b.c {x} string|Buffer `--all=yes` R&D "
+    assert judge(named * 9 + PROSE) is None or reason(named * 9 + PROSE) != "broken_words"
+
+
 def test_a_page_of_one_label_over_and_over_says_what_the_label_says():
     assert judge("Buy it now!\n\n" * 200) == ("too_short", 3, 20)
 
@@ -364,6 +374,7 @@ EVIDENCE = {
     "few_letters": ("Values 17 18 19 and 20", '"17", "18", "19"'),
     "short_words": ("a a a b c", '3 times "a"'),
     "mean_word_length": ("one configuration_key_of_it", '"configuration_key_of_it"'),
+    "broken_words": ("A p▒mp is |ne p~rt", '"p▒mp", "p~rt"'),
     "symbol_ratio": ("Fine.\n\nBad █░█ one.", '"Bad █░█ one."'),
     "hash_ratio": ("Fine.\n\nSay # it # now.", '"Say # it # now."'),
     "ellipsis_ratio": ("Fine.\n\nSo … on … it goes.", '"So … on … it goes."'),

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from pipeline.documents.clean.quality.measures import (
     LINE_END,
     SHORT_LINE,
+    is_broken,
     is_ellipsis_line,
-    odd_share,
+    sign_share,
 )
 from pipeline.documents.clean.quality.ngrams import most_frequent
 from pipeline.documents.clean.quality.stats import (
@@ -64,6 +65,11 @@ def words_without_letter(stats: TextStats) -> str:
     return quoted(list(dict.fromkeys(words))[:SHOWN])
 
 
+def broken_words(stats: TextStats) -> str:
+    """Return the first words of prose with a sign inside."""
+    return quoted(list(dict.fromkeys(filter(is_broken, stats.prose_words)))[:SHOWN])
+
+
 def links(stats: TextStats) -> str:
     """Return the first texts of links, or addresses that stand for themselves."""
     labels = [*stats.by_links[1::2], *ADDRESS.findall(" ".join(stats.by_links[::2]))]
@@ -86,8 +92,8 @@ def line_of_digits(stats: TextStats) -> str:
 
 
 def line_of_symbols(stats: TextStats) -> str:
-    """Return the line of prose with most odd characters."""
-    return _line_with_most(stats, odd_share)
+    """Return the line of prose with the largest share of signs."""
+    return _line_with_most(stats, sign_share)
 
 
 def bullets(stats: TextStats) -> str:

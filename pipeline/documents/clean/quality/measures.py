@@ -1,6 +1,7 @@
 """What a rule compares with its limit: a number of a text, or None where it says nothing."""
 
 import re
+import string
 from collections import Counter
 
 from pipeline.documents.clean.quality.ngrams import (
@@ -17,7 +18,7 @@ from pipeline.documents.clean.quality.stats import (
     count_alnum,
     count_words,
     duplicated,
-    is_odd,
+    is_sign,
 )
 from pipeline.documents.clean.quality.stop_words import STOP_WORDS
 
@@ -47,6 +48,9 @@ _SENTENCE_END = re.compile(
 )
 LINE_END = re.compile(rf"(?:[{_ENDS}][{_CLOSING}]*|[\"'])\Z")  # FineWeb's with other scripts
 BRACKETS = "()[]\uff08\uff09\u3010\u3011"
+_OUTSIDE = string.punctuation + "\u2018\u2019\u201c\u201d\u2026\u3001\u3002\uff0c\uff08\uff09"
+_JOINTS = re.compile(r"[-_.:/'()\[\]<>,=*@+&#|`\\\u2010-\u2015\u2019\u2026]")
+_EMPHASIS = re.compile(r"[*`\\]")
 _ELLIPSIS = re.compile(r"\.\.\.|\u2026")
 _ENCODED = re.compile(rf"[!-~]{{{LONG_WORD + 1},}}")
 _THAI_LAO = re.compile("[\u0e01-\u0eff]")
@@ -104,17 +108,27 @@ def word_length(stats: TextStats) -> float | None:
     return sum(map(len, words)) / len(words)
 
 
-def odd_characters(stats: TextStats) -> float | None:
-    """Share of characters of prose that are no letter, digit, space or common punctuation."""
-    if len(stats.prose_words) < PROSE_FROM:
-        return None
-    return odd_share(stats.prose)
+def broken_words(stats: TextStats) -> float | None:
+    """Share of words of prose with a sign inside that neither words nor identifiers have."""
+    words = stats.prose_words
+    return sum(map(is_broken, words)) / len(words) if len(words) >= PROSE_FROM else None
 
 
-def odd_share(text: str) -> float:
-    """Return the share of characters that are no letter, digit, space or common punctuation."""
-    odd = sum(count for char, count in Counter(text).items() if is_odd(char))
-    return odd / max(1, len(text))
+def is_broken(word: str) -> bool:
+    """Whether a sign that is no joint of words or identifiers stands between letters or digits."""
+    return not word.isalnum() and any(map(is_sign, _JOINTS.sub("", word.strip(_OUTSIDE))))
+
+
+def signs(stats: TextStats) -> float | None:
+    """Share of characters of prose that are signs; those of markup and addresses do not count."""
+    return sign_share(stats.unlinked) if len(stats.prose_words) >= PROSE_FROM else None
+
+
+def sign_share(text: str) -> float:
+    """Return the share of characters that are no letter, digit or space, nor emphasis or code."""
+    plain = _EMPHASIS.sub("", text)
+    count = sum(count for char, count in Counter(plain).items() if is_sign(char))
+    return count / max(1, len(plain))
 
 
 def hashes(stats: TextStats) -> float | None:

@@ -33,9 +33,6 @@ _INDENTED = re.compile(r"(?: {4}|\t)\s*(?![-*+] |\d{1,3}[.)] )\S")
 BULLET = re.compile(r"(?:[-*+\u2022\u2023\u25aa\u25cf\u30fb]|\d{1,3}[.)])[ \t]")
 _ALNUM = re.compile(r"[^\W_]")
 _EDGES = "*_`#>()[]\"'.,;:!?"
-_PUNCTUATION = frozenset(
-    ".,;:!?'\"()[]-/%&+_`*#<>=@$\u00b0\u20ac\u00a3\u2013\u2014\u2026\u00b1\u00d7\u00b5\u2192"
-)
 
 
 LABEL_WORDS = 5
@@ -118,7 +115,7 @@ class TextStats:
         return [" ".join(block) for block in blocks]
 
     @cached_property
-    def _unlinked(self) -> str:
+    def unlinked(self) -> str:
         """Prose without addresses; of a link, its text."""
         return ADDRESS.sub("", LINK.sub(r"\1", self.prose) if "](" in self.prose else self.prose)
 
@@ -128,7 +125,7 @@ class TextStats:
 
         Of a link, the words of its text.
         """
-        words = filter(has_alnum, words_of(self._unlinked))
+        words = filter(has_alnum, words_of(self.unlinked))
         return [word.strip(_EDGES) for word in words]
 
     @cached_property
@@ -186,11 +183,10 @@ def has_alnum(word: str) -> bool:
     return word.isalnum() or _ALNUM.search(word) is not None
 
 
-def is_odd(char: str) -> bool:
-    """Whether a character is no letter, mark, digit, space or punctuation mark."""
-    # Vowel signs of Indic and Thai scripts are marks (M), not letters to isalnum().
-    plain = char.isalnum() or char.isspace() or char in _PUNCTUATION
-    return not plain and unicodedata.category(char)[0] not in "MP"
+def is_sign(char: str) -> bool:
+    """Whether a character is no letter, mark, digit, space or joiner."""
+    # Vowel signs of Indic and Thai scripts are marks (M), not letters to isalnum(); joiners are C.
+    return not (char.isalnum() or char.isspace() or unicodedata.category(char)[0] in "MC")
 
 
 def duplicated(items: Sequence[str]) -> tuple[float, float]:
