@@ -15,7 +15,7 @@ from prefect import flow
 from flows.engine.context import Run, open_run
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import base_model
-from flows.splits import locate_gold, split_documents
+from flows.splits import check_gold, locate_gold, split_documents
 from flows.views.report import write_report
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset
@@ -132,7 +132,7 @@ class Corpus:
     chunks: Dataset
     splits: Dataset
     gold: Dataset | None = None
-    """Gold rows with their documents; None when there is no such file."""
+    """Gold rows with their documents; None when there is no such file, or in a corpus of before."""
 
 
 @flow(timeout_seconds=6 * 3600)
@@ -140,6 +140,7 @@ def curate(settings: Settings) -> Report:
     """Read, clean and deduplicate the documents, cut them into chunks and assign splits."""
     with open_run("curate", settings) as run:
         files = input_files(run)
+        check_gold(settings)
         curate_documents(run, base_model(settings), files)
         return write_report(run)
 

@@ -7,15 +7,32 @@ from flows.engine.context import Run, say
 from flows.engine.stage_runner import run_stage
 from pipeline.core.cache import digest
 from pipeline.core.errors import MissingDataset
+from pipeline.core.outcome import Drop
 from pipeline.core.registry import CHALLENGER
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.dedup.families import BONDS
 from pipeline.pairs.assignment import FEW
-from pipeline.pairs.gold import LOCATE
+from pipeline.pairs.gold import EXPECTED, LOCATE, read_row
 from pipeline.pairs.sections import FEWEST
 from pipeline.pairs.split import SPLIT
-from pipeline.pairs.user_files import read_rows
+from pipeline.pairs.user_files import read_rows, stop_if_mostly_bad
+from pipeline.settings import Settings
+
+
+def check_gold(settings: Settings) -> None:
+    """Read the gold file and keep nothing of it, before anything that takes long.
+
+    Whether the documents that its rows name are there is known after curation.
+
+    Raises:
+        InputError: it cannot be read, or most of its rows are bad; the first one is shown.
+    """
+    path = settings.paths.gold
+    if path is not None:
+        rows = [read_row(row) for row in read_rows(path)]
+        bad = [f"{row.reason}: {row.excerpt}" for row in rows if isinstance(row, Drop)]
+        stop_if_mostly_bad(str(path), bad, len(rows), EXPECTED)
 
 
 def locate_gold(run: Run, raw: Dataset, documents: Dataset, chunks: Dataset) -> Dataset | None:

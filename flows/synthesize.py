@@ -6,24 +6,18 @@ from flows.curate import Corpus, curate_documents, input_files, require_rows
 from flows.engine.context import Run, open_run, say
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import base_model
+from flows.splits import check_gold
 from flows.views.report import write_report
 from pipeline.core.cache import digest
-from pipeline.core.outcome import Drop
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.evaluate.measures.behaviour import read_behaviour_items
 from pipeline.evaluate.retention.forgetting import read_general_set
 from pipeline.pairs.generate import GENERATE
-from pipeline.pairs.gold import EXPECTED, read_row
 from pipeline.pairs.screen.screen import SCREEN
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher, Usage
-from pipeline.pairs.user_files import (
-    read_benchmark,
-    read_rows,
-    read_seed_tasks,
-    stop_if_mostly_bad,
-)
+from pipeline.pairs.user_files import read_benchmark, read_seed_tasks
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel
@@ -32,17 +26,12 @@ from pipeline.train.models.base_model import BaseModel
 def check_own_files(settings: Settings) -> None:
     """Read seed tasks, gold rows, benchmarks and the general set, and keep nothing of them.
 
-    Whether the document of a gold row is there is known after curation.
-
     Raises:
         InputError: a file cannot be read, or most of its rows are bad; the first one is shown.
     """
     paths = settings.paths
     read_seed_tasks(paths.seeds)
-    if paths.gold is not None:
-        rows = [read_row(row) for row in read_rows(paths.gold)]
-        bad = [f"{row.reason}: {row.excerpt}" for row in rows if isinstance(row, Drop)]
-        stop_if_mostly_bad(str(paths.gold), bad, len(rows), EXPECTED)
+    check_gold(settings)
     for benchmark in paths.benchmarks:
         read_benchmark(benchmark)
     if paths.general is not None:

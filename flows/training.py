@@ -12,6 +12,7 @@ from flows.curate import Corpus
 from flows.engine.context import Run
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel, say_device
+from flows.splits import locate_gold
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, TrainingError
 from pipeline.core.manifest import content_digest
@@ -108,9 +109,10 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
 def _gold_pairs(run: Run, corpus: Corpus) -> Dataset | None:
     """Let each gold row follow its document into a split."""
     path = run.settings.paths.gold
-    if corpus.gold is None or path is None:
+    gold = corpus.gold or locate_gold(run, corpus.raw, corpus.documents, corpus.chunks)
+    if path is None or gold is None:
         return None
-    return run_stage(run, GOLD, gold=corpus.gold, splits=corpus.splits, name=Given(path.name))
+    return run_stage(run, GOLD, gold=gold, splits=corpus.splits, name=Given(path.name))
 
 
 def trainable_rows(run: Run, examples: Dataset) -> DataFrame[Examples]:

@@ -74,7 +74,11 @@ class Assignment:
         return "validation" if place < test + validation else "train"
 
     def _take_gold(self, name: str, free: Sequence[str], part: float) -> None:
-        """Move free families with gold rows from train, until a split has its part of them."""
+        """Move free families with gold rows to a split, until it has its part of them.
+
+        They come from train, for test then from validation. Where the split would grow too large,
+        free families without gold rows make room.
+        """
         if not getattr(self.settings, name):
             return
         rows, documents = self.settings.gold_rows * part, self.settings.gold_documents * part
@@ -84,9 +88,16 @@ class Assignment:
         left = [key for key in free if self.split[key] == "train" and self.gold[key]]
         if name == "validation":
             left = left[: len(left) // 2]
-        for key in sorted(left, key=lambda key: self.sizes[key]):  # stable: then by place
+        left.sort(key=lambda key: self.sizes[key])  # stable: then by place
+        if name == "test":
+            left += [key for key in free if self.split[key] == "validation" and self.gold[key]]
+        others = [key for key in free if self.split[key] == name and not self.gold[key]]
+        for key in left:
             if have >= rows and held >= documents:
                 return
+            while others and size + self.sizes[key] > max(1, MOST * self.units):
+                size -= self.sizes[others[-1]]
+                self.split[others.pop()] = "train"
             if size + self.sizes[key] > max(1, MOST * self.units):
                 return
             self.split[key] = name

@@ -35,11 +35,11 @@ def split(
     where the stricter one is: train before validation before test, since a model has learned from
     it. A new family goes by the salted hash of its name, a number in [0, 1): below
     ``settings.test`` it is test, then validation, then train; one that would be more than
-    a quarter of the test split goes to train. Then families with gold rows move from train
-    to test until it has ``settings.gold_rows`` of ``settings.gold_documents``, and half of those
-    that are left to validation, until it has its share of that; and others to test, until it has
-    the six that the gate asks for. Last, a split that came out empty gets the family whose number
-    is nearest.
+    a quarter of the test split goes to train. Then families with gold rows move from train (last
+    from validation) to test until it has ``settings.gold_rows`` of ``settings.gold_documents``,
+    and half of those that are left to validation, until it has its share of that; and others to
+    test, until it has the six that the gate asks for. Last, a split that came out empty gets the
+    family whose number is nearest.
 
     Args:
         documents: surviving documents.

@@ -73,7 +73,7 @@ def test_an_item_costs_itself_on_a_node_as_it_does_here(cluster):
 
 STAGES = (
     "raw_documents", "documents", "repeated_paragraphs", "trimmed_documents", "unique_documents",
-    "dedup_index", "chunks", "splits",
+    "dedup_index", "chunks", "gold_rows", "splits",
 )  # fmt: skip
 
 

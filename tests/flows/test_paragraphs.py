@@ -29,6 +29,7 @@ def run(tmp_path, monkeypatch, embedded_model):
     settings = [
         "paths.input=raw",
         "paths.home=home",
+        "paths.gold=",
         "clean.languages=[]",
         f"model.base_model={embedded_model}",
     ]

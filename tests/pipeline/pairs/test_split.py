@@ -167,6 +167,16 @@ def test_gold_rows_never_take_more_than_a_third_for_test():
     assert outcome.metrics["train"] >= 4
 
 
+@pytest.mark.parametrize("salt", "abcdefgh")
+def test_in_a_small_corpus_documents_without_gold_rows_make_room_for_those_with(salt):
+    rows = gold(dict.fromkeys(range(3), 2))
+    chosen = SplitSettings(unit="document", salt=salt)
+    outcome = split(documents(range(9)), NO_CHUNKS, chosen, rows)
+    assert outcome.metrics["test"] == 3
+    assert outcome.metrics["gold_test"] == 6
+    assert outcome.metrics["train"] >= 4
+
+
 def test_gold_rows_without_a_document_are_split_like_documents():
     outcome = split(documents(range(60)), NO_CHUNKS, SplitSettings(), gold({}, alone=60))
     alone = outcome.kept.filter(doc_id="")
