@@ -63,7 +63,7 @@ def test_two_nodes_share_the_work_and_find_the_same(cluster, monkeypatch):
 def test_an_item_costs_itself_on_a_node_as_it_does_here(cluster):
     kinds = ["exit", "segfault", "flood", "native flood", "sleep", "raise", "quit"]
     call = partial(crashing.go_wrong, fates={7 * number: fate for number, fate in enumerate(kinds)})
-    limits = {"seconds": 1, "megabytes": 400}
+    limits = {"seconds": 5, "megabytes": 400}
     with open_runner("ray", 0, cluster.address) as chosen:
         there = list(chosen.guarded(call, range(200), **limits))
     here = list(Processes(2).guarded(call, range(200), **limits))
