@@ -146,12 +146,15 @@ def curate(settings: Settings) -> Report:
 
 
 def input_files(run: Run) -> list[SourceFile]:
-    """Look into the input folder, before anything that takes long.
+    """Look into the input folder and for the cluster, before anything that takes long.
 
     Raises:
-        InputError: it is missing or holds no file.
+        InputError: the folder is missing or holds no file, or no Ray cluster answers.
     """
     settings = run.settings
+    if settings.compute.runner == "ray":
+        with open_runner(**dict(settings.compute)):
+            pass
     return scan(settings.paths.input, settings.ingest, run.home / "reads" / "index.json")
 
 
