@@ -34,6 +34,8 @@ S = TypeVar("S", bound=Table)
 PART = "part-00000.parquet"
 DROPPED = "dropped.parquet"
 MANIFEST = "manifest.json"
+ROW_GROUP = 4096
+"""Rows encoded at once: as one group, 183 MB of texts took 243 MB more, so 7."""
 LOCKS = ".locks"
 """Folder of the store with a lock for each recipe that was ever written."""
 
@@ -174,7 +176,7 @@ class Store:
             frames |= {f"{name}.parquet": frame for name, frame in extras.items()}
             for name, frame in frames.items():
                 with (folder / name).open("wb") as stream:
-                    frame.write_parquet(stream)
+                    frame.write_parquet(stream, row_group_size=ROW_GROUP)
             return Facts(
                 schema_name=schema.__name__,
                 schema_version=schema.version(),
