@@ -11,9 +11,11 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 from flows.curate import curate_documents, input_files
 from flows.engine.context import open_run
+from flows.engine.mirror import pull
 from pipeline.core.errors import InputError
-from pipeline.core.home import Home
+from pipeline.core.home import Home, fsck
 from pipeline.core.ray_runner import RayRunner, ray_cluster
+from pipeline.core.remote import mirror_of
 from pipeline.core.runner import Processes, open_runner
 from pipeline.core.workers import Done, Failed
 from pipeline.dedup import slices
@@ -52,7 +54,7 @@ def where(_: object = None) -> str:
 
 
 def test_two_nodes_share_the_work_and_find_the_same(cluster, monkeypatch):
-    texts = planted(200)
+    texts = planted(100)
     expected = find(texts)
     monkeypatch.setattr(slices, "SLICE_BYTES", 20_000)
     with open_runner("ray", 0, cluster.address) as chosen:
@@ -78,20 +80,28 @@ STAGES = (
 
 
 @pytest.mark.usefixtures("prefect")
-def test_curation_stores_the_same_bytes_whoever_computes(s3, cluster, tiny_base, tmp_path):
+def test_curation_stores_the_same_bytes_whoever_computes(
+    s3, cluster, tiny_base, tmp_path, monkeypatch
+):
     samples = ROOT / "data" / "samples"
     for path in samples.rglob("*"):
         if path.is_file():
             key = f"samples/{path.relative_to(samples).as_posix()}"
             s3.put_object(Bucket=BUCKET, Key=key, Body=path.read_bytes())
     there = {"runner": "ray", "ray_address": cluster.address}
+    home = f"s3://{BUCKET}/home"
+    monkeypatch.setenv("TUNELOOP_CACHE", str(tmp_path / "one"))
     stored = [
         curated(tmp_path / "1", samples, tiny_base, {"runner": "inline"}),
         curated(tmp_path / "2", samples, tiny_base, {"runner": "processes"}),
-        curated(tmp_path / "3", f"s3://{BUCKET}/samples", tiny_base, there),
+        curated(mirror_of(home), f"s3://{BUCKET}/samples", tiny_base, there),
     ]
     assert stored[0].keys() == set(STAGES)
     assert all(one == stored[0] for one in stored)
+    monkeypatch.setenv("TUNELOOP_CACHE", str(tmp_path / "other"))
+    pull(mirror_of(home))
+    assert data_sets(mirror_of(home)) == stored[0]
+    assert fsck(Home.at(mirror_of(home))) == []
 
 
 def curated(home: Path, documents: Path | str, base: BaseModel, compute: dict[str, str]):
@@ -111,6 +121,10 @@ def curated(home: Path, documents: Path | str, base: BaseModel, compute: dict[st
             curate_documents(run, base, input_files(run))
 
     body()
+    return data_sets(home)
+
+
+def data_sets(home: Path):
     return {
         manifest.dataset: (manifest.content, manifest.files, manifest.facts.reasons)
         for manifest in Home.at(home).manifests()
