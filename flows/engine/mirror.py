@@ -12,6 +12,7 @@ Nothing counts that ``head.json`` does not name. Base models, work in progress a
 their secrets stay on the machine.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -75,7 +76,10 @@ class Mirror:
         try:
             self.store.pipe_file(self.at("lock.json"), json.dumps(mine).encode(), mode="create")
         except FileExistsError:
-            theirs = json.loads(self.store.cat_file(self.at("lock.json")))
+            try:
+                theirs = json.loads(self.store.cat_file(self.at("lock.json")))
+            except FileNotFoundError:  # given back meanwhile
+                return self.acquire()
             if theirs["owner"] == self.owner:
                 return
             raise HomeLocked(
@@ -86,7 +90,8 @@ class Mirror:
 
     def release(self) -> None:
         """Give the lock back."""
-        self.store.rm_file(self.at("lock.json"))
+        with contextlib.suppress(FileNotFoundError):  # deleted by hand
+            self.store.rm_file(self.at("lock.json"))
 
     def head(self) -> dict[str, Any]:
         """Return what the store has; nothing yet is an empty head."""
@@ -163,6 +168,8 @@ class Mirror:
                             f"home: {self.address}/store/{name}/{file.name} differs from its "
                             "manifest; expected what was written; delete that folder and run again"
                         )
+            if folder.exists():  # what is left of one whose manifest was deleted by hand
+                shutil.rmtree(folder)
             temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
