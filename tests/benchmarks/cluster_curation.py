@@ -25,6 +25,7 @@ import psutil
 
 from pipeline.core.home import Home
 from pipeline.core.remote import mirror_of
+from pipeline.settings import DedupSettings
 from tests.conftest import ROOT
 from tests.s3_server import BUCKET, client, s3_server
 
@@ -174,6 +175,9 @@ def main() -> None:
             downloads = (folder / "log").read_text().count(f'"GET /{BUCKET}/docs/')
         show(f"two Ray nodes, S3, home: {asked.home}", there, asked.documents)
         print(f"{downloads:,} objects downloaded; times: {there.seconds / here.seconds:.2f}")
+        setting = DedupSettings().memory_megabytes * 2**20 / 1e6
+        within = "within" if there.driver <= setting else "above"
+        print(f"memory of the driver: {within} the {setting:,.0f} MB of dedup.memory_megabytes")
         differing = compare(stored(home), stored(other))
         print(f"stored bytes: {'the same' if not differing else f'other: {differing}'}")
         raise SystemExit(bool(differing))

@@ -61,7 +61,8 @@ def read_files(
         found = reads.get(place)
         if found is None:  # the entry was torn by a power cut
             reads.read([place])
-            found = reads.held[place]
+            found = reads.get(place)
+            assert found is not None, "it was read, so it is here or in the cache"
         yield found
 
 

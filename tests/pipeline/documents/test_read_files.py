@@ -65,7 +65,9 @@ def test_what_is_not_held_comes_from_the_cache(inbox: Path, tmp_path: Path, monk
     assert cached.dropped.drop("value").equals(held.dropped.drop("value"))
 
 
-def test_a_torn_entry_of_the_cache_is_read_again(tmp_path: Path):
+@pytest.mark.parametrize("held", [0, 2**25])
+def test_a_torn_entry_of_the_cache_is_read_again(tmp_path: Path, monkeypatch, held: int):
+    monkeypatch.setattr(read_files, "HELD", held)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.md").write_text(making.PROSE)
     first = making.read(tmp_path / "in", tmp_path)
