@@ -31,10 +31,10 @@ PRIOR = 50.0
 """Odds of a language that a corpus is said to be in against any other, before its text is looked
 at. It matters for short texts alone: a list of parts in English, names in Latin."""
 
-MEMBER_OF = {"ary": "ar", "arz": "ar", "wuu": "zh", "yue": "zh", "nn": "no", "sdh": "ku"}
-"""Language that the identifier tells apart -> the macrolanguage it is a member of (ISO 639-3). In a
-corpus that is said to be in the latter it counts as that: written Arabic is half "Moroccan" to the
-identifier."""
+ALSO = {"ary": "ar", "arz": "ar", "wuu": "zh", "yue": "zh", "nn": "no", "sdh": "ku", "no": "nb"}
+"""Language that the identifier tells apart -> another code for it: of the macrolanguage that it is
+in (ISO 639-3), or Bokmal, which it calls Norwegian. In a corpus that is said to be in the latter it
+counts as that: written Arabic is half "Moroccan" to the identifier."""
 
 RANKED = 3
 """Languages of a doubtful text that are named."""
@@ -102,8 +102,8 @@ def _likeliest(passage: str, expected: Collection[str]) -> list[Language]:
 
 
 def _known_as(code: str, expected: Collection[str]) -> str:
-    whole = MEMBER_OF.get(code, code)
-    return str(whole if whole in expected and code not in expected else code)
+    also = ALSO.get(code, code)
+    return str(also if also in expected and code not in expected else code)
 
 
 @cache

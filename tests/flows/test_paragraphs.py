@@ -24,7 +24,9 @@ def run(tmp_path, monkeypatch, embedded_model):
     for number in range(6):
         page = f"# Page {number}\n\n{prose(number, 60)}\n\n## Legal\n\n{NOTE}\n"
         (folder / f"{number}.md").write_text(page)
-    (folder / "legal.md").write_text(f"# Legal\n\nIn short, and for all pages:\n\n{NOTE}\n\n{NOTE}\n")
+    (folder / "legal.md").write_text(
+        f"# Legal\n\nIn short, and for all pages:\n\n{NOTE}\n\n{NOTE}\n"
+    )
     monkeypatch.chdir(tmp_path)
     settings = [
         "paths.input=raw",

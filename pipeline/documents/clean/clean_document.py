@@ -8,7 +8,7 @@ from pipeline.documents.clean.cleaning import Rule, Verdict
 from pipeline.documents.clean.privacy import Redacted, Span, kinds_of, redact
 from pipeline.documents.clean.privacy.id_table import countries_of
 from pipeline.documents.clean.profiles import rules_of
-from pipeline.documents.left_out import Omission, entries, ledger
+from pipeline.documents.left_out import UNITS, Omission, entries, ledger
 from pipeline.text.fences import Split
 from pipeline.text.language import Language, identify
 
@@ -63,7 +63,12 @@ def clean_document(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned
     """Clean one document, or say why it is dropped; in both cases, what is left out of it."""
     with ledger() as noted:
         result = _clean(row, settings)
-    return result._replace(left_out=entries(noted))
+    left_out = entries(noted)
+    if isinstance(result, Refused) and not result.excerpt:
+        # Nothing of it is left to quote.
+        gone = ", ".join(f"{each.amount} {UNITS[each.kind]} of {each.kind}" for each in left_out)
+        result = result._replace(excerpt=f"left out: {gone or 'nothing'}")
+    return result._replace(left_out=left_out)
 
 
 def _clean(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned | Refused:

@@ -2,6 +2,7 @@
 
 import re
 
+from pipeline.documents.left_out import leave_out
 from pipeline.documents.readers.pandoc import read_text
 from pipeline.documents.readers.reading import ReadFailure, Reading
 
@@ -11,8 +12,18 @@ BEGINS = re.compile(rb"^[.'][ \t]*(?:TH|Dd|so)[ \t]", re.MULTILINE)
 _MDOC = re.compile(rb"^\.[ \t]*Dd[ \t]", re.MULTILINE)
 _SPACED = re.compile(rb"^([.'])[ \t]+(?=[A-Za-z])", re.MULTILINE)
 """A space before the name of a macro: pandoc 3.9 fails at it in mdoc."""
-_SYSTEM = re.compile(rb"^(\.[ \t]*Os\b).*$", re.MULTILINE)
-"""The system that a page is of, for its foot: pandoc 3.9 fails when it is named."""
+_BARE_REFERENCE = re.compile(rb"^\.Xr[ \t]+(\S+(?:[ \t]+[.,:;)])*)[ \t]*$", re.MULTILINE)
+"""A reference to a page without its section, at which pandoc 3.9 fails too."""
+_DEFINITION = re.compile(rb"^[.'][ \t]*de1?[ \t].*?^\.\.[ \t]*$\n?", re.MULTILINE | re.DOTALL)
+"""The definition of a macro, which pandoc expands unless it has conditions in it."""
+_HEADING = (b".Sh", b".Ss")
+_PROLOGUE = re.compile(rb"^\.(Dd|Dt|Os)\b.*\n?", re.MULTILINE)
+"""What a page in mdoc begins with: pandoc 3.9 fails when one is missing, in another order, or when
+the system has a name."""
+_PLACE = re.compile(r"\(line (\d+), column")
+MOST_SKIPPED = 30
+"""Macros of a page in mdoc at which pandoc may end with an error. Of 90 pages of Debian's
+translations it ends at 37, with these but one are read; most have one to five."""
 _VERBATIM = re.compile(rb"^\.[ \t]*V([be])\b.*$", re.MULTILINE)
 """Macros of Perl's pages around code, which pandoc sets as one paragraph."""
 
@@ -31,5 +42,43 @@ def read(data: bytes) -> Reading:
         name = other[1].decode("utf-8", "replace")
         raise ReadFailure("empty_file", f"its text is in {name}; add that file")
     data = _VERBATIM.sub(lambda found: b".EX" if found[1] == b"b" else b".EE", data)
-    data = _SYSTEM.sub(rb"\1", _SPACED.sub(rb"\1", data))
-    return read_text(data, "mdoc" if _MDOC.search(data) else "man", "man")
+    data = _SPACED.sub(rb"\1", data)
+    if _MDOC.search(data):
+        return _mdoc(_BARE_REFERENCE.sub(rb"\1", data))
+    try:
+        return read_text(data, "man")
+    except ReadFailure:
+        text = _DEFINITION.sub(b"", data)
+        if text == data:
+            raise
+        return read_text(text, "man")
+
+
+def _mdoc(data: bytes) -> Reading:
+    """Read a page in mdoc; a macro that pandoc cannot read leaves its arguments as text."""
+    begins = {found[1]: found[0].rstrip() for found in _PROLOGUE.finditer(data)}
+    head = [begins.get(b"Dd", b".Dd"), begins.get(b"Dt", b".Dt"), b".Os"]
+    lines = [*head, *_PROLOGUE.sub(b"", data).split(b"\n")]
+    skipped: dict[int, str] = {}
+    while True:
+        try:
+            reading = read_text(b"\n".join(lines), "mdoc", "man")
+        except ReadFailure as error:
+            place = _PLACE.search(error.failure.message)
+            at = min(int(place[1]), len(lines)) - 1 if place else 0
+            # The error may show behind the line of the macro.
+            while at in skipped or not _may_be_at_fault(lines[at]):
+                at -= 1
+            if at < len(head) or len(skipped) == MOST_SKIPPED:
+                raise
+            macro, _, rest = lines[at].partition(b" ")
+            skipped[at] = macro.decode("utf-8", "replace") or "blank line"
+            lines[at] = rest.lstrip(b".' ") or b'.\\"'
+        else:
+            leave_out("skipped", len(skipped), ", ".join(dict.fromkeys(skipped.values())))
+            return reading
+
+
+def _may_be_at_fault(line: bytes) -> bool:
+    """Whether a line is blank, which mdoc forbids, or a macro but that of a heading."""
+    return not line.strip() or (line.startswith((b".", b"'")) and not line.startswith(_HEADING))

@@ -100,7 +100,10 @@ def test_a_page_of_links_is_dropped():
 
 @pytest.mark.parametrize("page", ["", "<html></html>", "<nav>Home</nav>", "<!--x-->"])
 def test_a_page_without_content_is_dropped(page: str):
-    assert one(page or " ", "html")["reason"] in ("empty_after_cleaning", "too_short")
+    dropped = one(page or " ", "html")
+    assert dropped["reason"] in ("empty_after_cleaning", "too_short")
+    gone = "1 words of navigation" if "nav" in page else "nothing"
+    assert dropped["excerpt"] == f"file-0: left out: {gone}"
 
 
 GERMAN = (
@@ -158,6 +161,12 @@ def test_a_language_that_is_taken_for_its_dialects_counts_as_what_was_asked_for(
     found = identify("Open the valve now: " + said, [language])
     assert found.code == language and found.probability > 0.65
     assert sum(each.probability for each in judged(said, ["ar"])[1]) <= 1.001
+
+
+@pytest.mark.parametrize("language", ["no", "nb"])
+def test_norwegian_has_two_codes(language: str):
+    said = "Regulatoren åpner ventilen når jorden er tørr, og lukker den når verdien er nådd."
+    assert identify(said, [language]).code == language
 
 
 def test_code_does_not_decide_the_language():

@@ -166,6 +166,28 @@ def test_a_page_in_mdoc_is_one_of_the_manual_whatever_system_it_names(system: st
     assert "moves water" in reading("pump.1", data.encode()).records[0].text
 
 
+@pytest.mark.parametrize(
+    "line", [".Xr pipe", ".Xo", ". Fl x", "", ".B pipe", ".sp 1", ".Sm on ,", ".Bl -tag -compress"]
+)
+def test_a_macro_of_mdoc_that_pandoc_cannot_read_costs_no_page(line: str):
+    data = f"{MDOC}.Sh CARE\nDrain it.\n{line}\nIn winter.\n.Sh SEE ALSO\nvalve\n"
+    text = reading("pump.1", data.encode()).records[0].text
+    assert "## CARE" in text and "Drain it." in text and "In winter." in text
+    assert text.endswith("## SEE ALSO\n\nvalve")
+
+
+def test_a_macro_whose_definition_pandoc_cannot_read_costs_no_page():
+    macro = ".de VS\n.if t .ne 3\n.ie n \\{\\\n.in 1\n.el \\}\\\n..\n"
+    data = f"{macro}.TH PUMP 1\n.SH CARE\nDrain it.\n.VS\nIn winter.\n"
+    text = reading("pump.1", data.encode()).records[0].text
+    assert "## CARE" in text and "Drain it." in text and "In winter." in text
+
+
+def test_the_first_lines_of_mdoc_may_stand_in_any_order():
+    data = '.Dt PUMP 1\n.\\" A comment.\n.Os BSD\n.Dd May 1, 2024\n.Sh NAME\n.Nm pump\n.Nd moves'
+    assert reading("pump.1", data.encode()).records[0].text.endswith("## NAME\n\n`pump` — moves")
+
+
 def test_merged_cells_and_notes_of_a_word_file_arrive():
     cell = "<w:tc><w:tcPr>{}</w:tcPr><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc>"
     rows = [
