@@ -27,7 +27,8 @@ test: $(READY) $(STUDIO_READY)  ## lint, types, import rules and all tests
 	@# whole files: pytest 9.2 hides the groups of pytest-xdist 3.8 from its scheduler
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-BENCHMARKS := training_speed dedup_speed dedup_growth dedup_adding near_duplicates contamination html_pages boilerplate cluster_curation
+BENCHMARKS := training_speed dedup_speed dedup_growth dedup_adding near_duplicates contamination html_pages \
+  boilerplate quality_makes cluster_curation
 
 bench: $(READY)  ## training beside TRL, deduplication beside its peers; leave the machine alone
 	@missed=""; for one in $(BENCHMARKS); do echo "== $$one"; \

@@ -61,10 +61,10 @@ TECHNICAL = (
     *_limits("Gopher, twice: API references have standing phrases", top_4gram=0.32),
     *_limits("Data-Juicer, its default for runs of ten words", repeated_10grams=0.5),
 )
-"""Manuals, references, tickets: code, tables and bullets are welcome. Of Gopher's limits for n-grams
-two stay, wider: a manual repeats the name of its product, and signatures repeat each other. Its own
-would drop 12 of 40 pages of rustdoc for 10-grams (0.1) and 16 for 5-grams (0.15), of the pages that
-``tests/benchmarks/quality_makes.py`` draws."""
+"""Manuals, references, tickets: code, tables and bullets are welcome. Of Gopher's limits for
+n-grams two stay, wider: a manual repeats the name of its product, and signatures repeat each other.
+Its own would drop 12 of 40 pages of rustdoc for 10-grams (0.1) and 16 for 5-grams (0.15), of those
+that ``tests/benchmarks/quality_makes.py`` draws."""
 
 FAQ = (
     *_limits("C4: words of a line", too_short=3),

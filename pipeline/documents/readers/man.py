@@ -14,8 +14,8 @@ _SPACED = re.compile(rb"^([.'])[ \t]+(?=[A-Za-z])", re.MULTILINE)
 """A space before the name of a macro: pandoc 3.9 fails at it in mdoc."""
 _BARE_REFERENCE = re.compile(rb"^\.Xr[ \t]+(\S+(?:[ \t]+[.,:;)])*)[ \t]*$", re.MULTILINE)
 """A reference to a page without its section, at which pandoc 3.9 fails too."""
-_DEFINITION = re.compile(rb"^[.'][ \t]*de1?[ \t].*?^\.\.[ \t]*$\n?", re.MULTILINE | re.DOTALL)
-"""The definition of a macro, which pandoc expands unless it has conditions in it."""
+_DEFINES = re.compile(rb"[.'][ \t]*de1?[ \t]")
+"""Begins the definition of a macro, which pandoc expands unless it has conditions in it."""
 _HEADING = (b".Sh", b".Ss")
 _PROLOGUE = re.compile(rb"^\.(Dd|Dt|Os)\b.*\n?", re.MULTILINE)
 """What a page in mdoc begins with: pandoc 3.9 fails when one is missing, in another order, or when
@@ -48,10 +48,23 @@ def read(data: bytes) -> Reading:
     try:
         return read_text(data, "man")
     except ReadFailure:
-        text = _DEFINITION.sub(b"", data)
+        text = _without_definitions(data)
         if text == data:
             raise
         return read_text(text, "man")
+
+
+def _without_definitions(data: bytes) -> bytes:
+    kept = []
+    inside = False
+    for line in data.split(b"\n"):
+        if inside:
+            inside = line.rstrip() != b".."
+        elif _DEFINES.match(line):
+            inside = True
+        else:
+            kept.append(line)
+    return b"\n".join(kept)
 
 
 def _mdoc(data: bytes) -> Reading:
