@@ -14,11 +14,10 @@ from scipy.sparse import coo_array, csc_array, csr_array
 from pipeline.core.runner import LOCAL
 from pipeline.dedup.buckets import components
 from pipeline.dedup.minhash import shingle_slice
-from pipeline.dedup.search import find_duplicates
 from pipeline.dedup.slices import slices
 from pipeline.settings import DedupSettings
 
-BONDS = (0.25, 0.35, 0.5, 0.7, 0.9)
+BONDS = (0.25, 0.35, 0.5, 0.65, 0.8)
 """Shares of the shingles of the smaller text that the other has as well, from which two are one
 family: the first that leaves no family too large."""
 
@@ -41,9 +40,6 @@ neighbouring texts count, which a template chains all the same."""
 
 BLOCK = 1024
 """Texts that are compared with all others at a time."""
-
-SETTINGS = DedupSettings(keep_siblings=False)
-"""Texts that differ in numbers alone are no copies, and still too alike for two splits."""
 
 
 class Families(NamedTuple):
@@ -71,16 +67,12 @@ class Families(NamedTuple):
 def find_families(texts: pl.Series) -> Families:
     """Return the families of texts: what chains of bonds connect.
 
-    Near duplicates are tied whatever the bond. The bond rises by steps while a family holds more
-    than :data:`LARGEST` of the texts, or fewer than three families are left.
+    Numbers are all alike to a shingle, so pages of a template are tied whatever their facts. The
+    bond rises by steps while a family holds more than :data:`LARGEST` of the texts, or fewer than
+    three families are left.
     """
     rows = len(texts)
-    longest_first = -texts.str.len_chars().cast(pl.Int64).to_numpy()
-    copies = find_duplicates(texts, longest_first, SETTINGS, limit=rows).survivor
-    tied = np.stack([np.arange(rows), copies], axis=1)[copies != np.arange(rows)]
     pairs, shares = _sharing(texts)
-    pairs = np.concatenate([tied, pairs])
-    shares = np.concatenate([np.ones(len(tied)), shares])
     for bond in BONDS:
         family = _connected(pairs[shares >= bond], rows)
         sizes = np.bincount(family, minlength=rows)
@@ -129,7 +121,7 @@ def _shingles(texts: pl.Series) -> csr_array:
     one_in = 1
     while words > one_in * SHINGLES:
         one_in *= 2
-    calls = ((texts[begin:end], SETTINGS, one_in) for begin, end in slices(texts))
+    calls = ((texts[begin:end], DedupSettings(), one_in) for begin, end in slices(texts))
     hashes, sizes = zip(*LOCAL.each(shingle_slice, calls), strict=True)
     rows = np.repeat(np.arange(len(texts)), np.concatenate(sizes))
     names, column = np.unique(np.concatenate(hashes), return_inverse=True)
