@@ -14,7 +14,7 @@ from flows.engine.context import open_run
 from flows.engine.mirror import pull
 from pipeline.core.errors import InputError
 from pipeline.core.home import Home, fsck
-from pipeline.core.ray_runner import RayRunner, ray_cluster
+from pipeline.core.ray_runner import RayRunner
 from pipeline.core.remote import mirror_of
 from pipeline.core.runner import Processes, open_runner
 from pipeline.core.workers import Done, Failed
@@ -53,24 +53,35 @@ def where(_: object = None) -> str:
     return ray.get_runtime_context().get_node_id()
 
 
-def test_two_nodes_share_the_work_and_find_the_same(cluster, monkeypatch):
-    texts = planted(100)
-    expected = find(texts)
-    monkeypatch.setattr(slices, "SLICE_BYTES", 20_000)
-    with open_runner("ray", 0, cluster.address) as chosen:
-        assert_same(find(texts, runner=chosen), expected)
-        assert len(set(chosen.each(where, [() for _ in range(40)]))) == 2
+@pytest.fixture(scope="class")
+def nodes(cluster):
+    with open_runner("ray", 0, cluster.address) as runner:
+        yield runner
 
 
-def test_an_item_costs_itself_on_a_node_as_it_does_here(cluster):
-    kinds = ["exit", "segfault", "flood", "native flood", "sleep", "raise", "quit"]
-    call = partial(crashing.go_wrong, fates={7 * number: fate for number, fate in enumerate(kinds)})
-    limits = {"seconds": 5, "megabytes": 400}
-    with open_runner("ray", 0, cluster.address) as chosen:
-        there = list(chosen.guarded(call, range(200), **limits))
-    here = list(Processes(2).guarded(call, range(200), **limits))
-    assert [_without_peak(one) for one in there] == [_without_peak(one) for one in here]
-    assert sum(isinstance(one, Failed) for one in there) == len(kinds)
+class TestConnected:
+    """One connection serves several tests: each starts processes on the nodes."""
+
+    def test_two_nodes_share_the_work_and_find_the_same(self, nodes, monkeypatch):
+        texts = planted(100)
+        expected = find(texts)
+        monkeypatch.setattr(slices, "SLICE_BYTES", 20_000)
+        assert_same(find(texts, runner=nodes), expected)
+        assert len(set(nodes.each(where, [() for _ in range(40)]))) == 2
+
+    def test_an_item_costs_itself_on_a_node_as_it_does_here(self, nodes):
+        kinds = ["exit", "segfault", "flood", "native flood", "sleep", "raise", "quit"]
+        fates = {7 * number: fate for number, fate in enumerate(kinds)}
+        call = partial(crashing.go_wrong, fates=fates)
+        limits = {"seconds": 5, "megabytes": 400}
+        there = list(nodes.guarded(call, range(200), **limits))
+        here = list(Processes(2).guarded(call, range(200), **limits))
+        assert [_without_peak(one) for one in there] == [_without_peak(one) for one in here]
+        assert sum(isinstance(one, Failed) for one in there) == len(kinds)
+
+    def test_a_node_with_another_version_of_the_program_is_refused(self, nodes):
+        with pytest.raises(InputError, match=r"node .* has another version of the program"):
+            list(RayRunner("0" * 64).each(where, [()]))
 
 
 STAGES = (
@@ -134,14 +145,6 @@ def data_sets(home: Path):
 def _without_peak(answer: Done[int] | Failed) -> Done[int] | Failed:
     """How much memory it held when it was refused more is not the same in each run."""
     return answer._replace(value=None) if isinstance(answer, Failed) else answer
-
-
-def test_a_node_with_another_version_of_the_program_is_refused(cluster):
-    with (
-        ray_cluster(cluster.address),
-        pytest.raises(InputError, match=r"node .* has another version of the program"),
-    ):
-        list(RayRunner("0" * 64).each(where, [()]))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nohost.invalid:6379"])
