@@ -27,7 +27,6 @@ from flows.engine.context import (
 )
 from pipeline.core.cache import digest
 from pipeline.core.errors import CorruptDataset, MissingDataset
-from pipeline.core.heap import trim_heap
 from pipeline.core.journal import now
 from pipeline.core.manifest import fingerprint
 from pipeline.core.outcome import Outcome
@@ -114,7 +113,6 @@ def run_stage(
             run.registry.point(f"{REBUILT}/{plain}", dataset, "rebuilt", now())
         _finish(run, stage, dataset, time.monotonic() - started, note, reused=False)
         run.event("COMPLETE", stage.name, dataset=str(dataset), rows=dataset.rows)
-        trim_heap()
         return dataset
 
     return make()

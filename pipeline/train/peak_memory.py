@@ -1,5 +1,6 @@
 """The most memory that a training process holds, its return, and what to do when there is none."""
 
+import ctypes
 import errno
 import gc
 import os
@@ -9,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.core.errors import TrainingError
-from pipeline.core.heap import trim_heap
 
 FEW_PRIMITIVES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "50", "LRU_CACHE_CAPACITY": "50"}
 """Environment of a training process: how many compiled products oneDNN, and torch's own cache in
@@ -49,7 +49,10 @@ def free_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-    trim_heap()
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "malloc_trim"):  # glibc; musl has none
+            libc.malloc_trim(0)
 
 
 def reset_peak() -> None:
