@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from s3fs import S3FileSystem
+
 BUCKET = "documents"
 
 
@@ -45,6 +47,7 @@ def s3_server(log: Path, *, strict: bool = False) -> Iterator[str]:
             env=os.environ | ({"INITIAL_NO_AUTH_ACTION_COUNT": "1"} if strict else {}),
         )
     os.environ.update(ours)
+    S3FileSystem.clear_instance_cache()  # fsspec keeps stores, with the address of a server before
     try:
         _wait(endpoint)
         client().create_bucket(Bucket=BUCKET)
@@ -54,6 +57,7 @@ def s3_server(log: Path, *, strict: bool = False) -> Iterator[str]:
             os.environ.pop(name)
             if value is not None:
                 os.environ[name] = value
+        S3FileSystem.clear_instance_cache()
         process.kill()
         process.wait()
 
