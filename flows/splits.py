@@ -99,8 +99,9 @@ def split_documents(run: Run, documents: Dataset, chunks: Dataset, gold: Dataset
 def _assigned_before(run: Run, inputs: Mapping[str, Dataset | None]) -> Dataset | None:
     """Return the splits that a model has learned from, so that no document moves.
 
-    None before the first training, or where they were made with other settings. Where they were
-    made of these very inputs it is what they were made from, so that a run can be repeated.
+    None before the first training, or where they were made with other settings than those of now
+    (one that is new since does not count). Where they were made of these very inputs it is what
+    they were made from, so that a run can be repeated.
     """
     if run.registry.get(CHALLENGER) is None:
         return None
@@ -111,7 +112,8 @@ def _assigned_before(run: Run, inputs: Mapping[str, Dataset | None]) -> Dataset 
     if latest is None:
         return None
     manifest = run.store.manifest(latest.name, latest.fingerprint)
-    if manifest.settings != run.settings.split.recipe():
+    recipe = run.settings.split.recipe()
+    if any(recipe.get(name) != value for name, value in manifest.settings.items()):
         return None
     before = {name: _dataset(run, manifest.inputs.get(name)) for name in (*inputs, "previous")}
     same = all(
