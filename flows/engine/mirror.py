@@ -230,7 +230,8 @@ class Mirror:
             (self.home / name).unlink()
         for name, lines in kept.items():
             there = read_lines(self.home / name) if name in names else []
-            missing = [line for line in lines if line not in set(there)]
+            known = set(there)
+            missing = [line for line in lines if line not in known]
             write_atomically(
                 self.home / name, "".join(f"{one}\n" for one in there + missing).encode()
             )

@@ -13,6 +13,9 @@ from schemas.documents import Chunks, RawDocuments
 FOUND = 0.5
 """Share of the words of a row without a document that a chunk must have to be what it is about."""
 
+LOOKED_FOR = 5
+"""Names without a document for which one that is spelled like it is looked for."""
+
 K1, B = 1.5, 0.75
 """Of BM25, as bm25s and Lucene's users have them."""
 
@@ -29,6 +32,7 @@ class Sources:
                 self._ends[end].add(source)
         self.only = next(iter(self._ids)) if len(self._ids) == 1 else ""
         """The source, where there is one only."""
+        self._looked_for = 0
 
     def find(self, named: str) -> list[str]:
         """Return the documents of a source; also where its path begins higher up, or lower."""
@@ -41,7 +45,13 @@ class Sources:
         return []
 
     def nearest(self, named: str) -> str:
-        """Return the source that is spelled most like a name; empty when none is."""
+        """Return the source that is spelled most like a name; empty when none is.
+
+        Of the first :data:`LOOKED_FOR` names only: it takes two seconds in 100,000 sources.
+        """
+        self._looked_for += 1
+        if self._looked_for > LOOKED_FOR:
+            return ""
         return next(iter(get_close_matches(named, self._ids, n=1)), "")
 
 
