@@ -25,23 +25,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
+from flows.engine.mirrored import (
+    JOURNALS,
+    PACKED,
+    STATE,
+    files_of,
+    is_busy,
+    is_finished,
+    read_json,
+    state_of,
+    write_lines,
+)
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import CorruptDataset, HomeLocked
 from pipeline.core.journal import now, read_lines
 from pipeline.core.manifest import Manifest
 from pipeline.core.remote import address_of, open_store, told
 from pipeline.core.store import MANIFEST
-
-STATE = ("refs", "reviews", "monitor", "tune", "reads/index.json")
-"""What changes."""
-
-PACKED = ("reads/??/*.json", "replies/??/*.json", "runs/*/**/*")
-"""What stays as it was first written."""
-
-JOURNALS = (".jsonl", ".log")
-"""Files that only ever grow by lines: those of two machines are put together."""
 
 BASE, OWNER, NAMED = "mirror/head.json", "mirror/owner", "mirror/packed"
 """In the folder of this machine: the head it has, its own name, what was packed already."""
@@ -104,7 +106,7 @@ class Mirror:
     def pull(self) -> None:
         """Fetch what the store has and this folder does not."""
         head = self.head()
-        base = _read_json(self.home / BASE) or {"state": "", "datasets": [], "packs": []}
+        base = read_json(self.home / BASE) or {"state": "", "datasets": [], "packs": []}
         for name in head["datasets"]:
             if not (self.home / "store" / name / MANIFEST).exists():
                 self._fetch_dataset(name)
@@ -129,10 +131,10 @@ class Mirror:
             new = sorted(set(datasets) - set(head["datasets"]))
             for name in new:
                 self._put_dataset(name)
-            names, state = self._new_small_files(), _state(self.home)
+            names, state = self._new_small_files(), state_of(self.home)
             packs = [self._put_tar("packs", names)] if names else []
             if head["state"] != state:
-                self._put_tar("states", _files(self.home, STATE), state)
+                self._put_tar("states", files_of(self.home, STATE), state)
             if new or packs or head["state"] != state:
                 head = {
                     "state": state,
@@ -178,14 +180,9 @@ class Mirror:
         packed = set(read_lines(self.home / NAMED))
         return [
             name
-            for name in _files(self.home, PACKED)
-            if name not in packed and self._is_finished(name)
+            for name in files_of(self.home, PACKED)
+            if name not in packed and is_finished(self.home, name)
         ]
-
-    def _is_finished(self, name: str) -> bool:
-        """Return whether a file will not change any more; those of a run may until it ends."""
-        folder, run, *_ = name.split("/")
-        return folder != "runs" or (self.home / folder / run / "run.json").exists()
 
     def _note(self, names: Iterable[str]) -> None:
         with (self.home / NAMED).open("a", encoding="utf-8") as log:
@@ -216,8 +213,8 @@ class Mirror:
 
     def _take_state(self, state: str, base: str) -> None:
         """Replace the changing files by the store's; lines that only this folder has stay."""
-        before = _files(self.home, STATE)
-        changed = _state(self.home) != base
+        before = files_of(self.home, STATE)
+        changed = state_of(self.home) != base
         kept = {
             name: read_lines(self.home / name)
             for name in before
@@ -230,11 +227,7 @@ class Mirror:
             (self.home / name).unlink()
         for name, lines in kept.items():
             there = read_lines(self.home / name) if name in names else []
-            known = set(there)
-            missing = [line for line in lines if line not in known]
-            write_atomically(
-                self.home / name, "".join(f"{one}\n" for one in there + missing).encode()
-            )
+            write_lines(self.home / name, there, lines)
 
 
 _looked_into: set[Path] = set()
@@ -244,7 +237,7 @@ _looked_into: set[Path] = set()
 def pull(home: Path) -> None:
     """Fetch what the store of a home has, unless a run of this machine is at work in it."""
     address = address_of(home)
-    if address is None or _busy(home):
+    if address is None or is_busy(home):
         return
     with told(address, "read"), _one_at_a_time(home):
         Mirror(home, address).pull()
@@ -254,8 +247,8 @@ def pull(home: Path) -> None:
 def push_decisions() -> None:
     """Bring to their store what a command wrote outside of a run, such as reviews."""
     for home in _looked_into:
-        base = _read_json(home / BASE)
-        if not _busy(home) and _state(home) != (base or {"state": ""})["state"]:
+        base = read_json(home / BASE)
+        if not is_busy(home) and state_of(home) != (base or {"state": ""})["state"]:
             with mirrored(home):
                 pass
 
@@ -289,14 +282,14 @@ def mirrored(home: Path, lock: str = "") -> Iterator[None]:
     with told(address, "write"), _one_at_a_time(home):
         mirror = Mirror(home, address)
         mirror.acquire()
-        if not _busy(home, lock):
+        if not is_busy(home, lock):
             mirror.pull()
     try:
         yield
     finally:
         with told(address, "write"):
             mirror.push()
-            if not _busy(home, lock):
+            if not is_busy(home, lock):
                 mirror.release()
 
 
@@ -305,38 +298,3 @@ def _one_at_a_time(home: Path) -> Iterator[None]:
     (home / "mirror").mkdir(parents=True, exist_ok=True)
     with FileLock(home / "mirror" / "pulling"):
         yield
-
-
-def _busy(home: Path, own: str = "") -> bool:
-    """Whether a run of this machine is at work in the folder, beside the one with a lock."""
-    for path in (path for path in home.glob("*lock") if path.name != own):
-        try:
-            with FileLock(path, timeout=0):
-                pass
-        except Timeout:
-            return True
-    return False
-
-
-def _files(home: Path, patterns: Iterable[str]) -> list[str]:
-    found: set[Path] = set()
-    for pattern in patterns:
-        paths = home.glob(pattern) if "*" in pattern else (home / pattern).rglob("*")
-        found |= {path for path in paths if path.is_file()}
-        found |= {home / pattern} if (home / pattern).is_file() else set()
-    return sorted(path.relative_to(home).as_posix() for path in found)
-
-
-def _state(home: Path) -> str:
-    """Return the digest of the files that change; empty without any."""
-    names = _files(home, STATE)
-    hashes = [hashlib.sha256((home / name).read_bytes()).hexdigest() for name in names]
-    return digest([names, hashes])[:32] if names else ""
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-    return found
