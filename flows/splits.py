@@ -11,10 +11,9 @@ from pipeline.core.outcome import Drop
 from pipeline.core.registry import CHALLENGER
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
-from pipeline.dedup.families import BONDS
+from pipeline.dedup.families import BONDS, FEWEST
 from pipeline.pairs.assignment import FEW
 from pipeline.pairs.gold import EXPECTED, LOCATE, read_row
-from pipeline.pairs.sections import FEWEST
 from pipeline.pairs.split import SPLIT
 from pipeline.pairs.user_files import read_rows, stop_if_mostly_bad
 from pipeline.settings import Settings

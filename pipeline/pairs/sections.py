@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from pipeline.core.cache import short_id
+from pipeline.dedup.families import FEWEST
 
 ENOUGH = 60
 """Sections wanted of a document: a test split of 15 % then has 9, and the gate asks for 6."""
 
 SHORTEST_RUN = 3
 """Chunks of about a page: a section is not cut finer than that while there are others."""
-
-FEWEST = 3
-"""One for each split."""
 
 
 class Section(NamedTuple):

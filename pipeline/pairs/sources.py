@@ -1,5 +1,6 @@
 """Sources: the document and the passage that a row of a user's file is about."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -8,6 +9,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.pairs.screen.grounding import content
 from pipeline.text.bm25 import Scores, bm25
+from pipeline.text.words import words
 from schemas.documents import Chunks, RawDocuments
 
 FOUND = 0.5
@@ -18,6 +20,15 @@ LOOKED_FOR = 5
 
 K1, B = 1.5, 0.75
 """Of BM25, as bm25s and Lucene's users have them."""
+
+
+_SIGN = re.compile(r"[\u30a0-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+"""Han and Katakana, of which each sign is a word to :func:`words`; Hiragana is mostly particles."""
+
+
+def _terms(text: str) -> set[str]:
+    """Return the words of a text that say what it is about."""
+    return content(text) | set(filter(_SIGN.match, words(text)))
 
 
 class Sources:
@@ -70,20 +81,20 @@ class Passages:
         self._all: list[tuple[str, str]] = []
         for row in chunks.sort("doc_id", "start", "chunk_id").iter_rows(named=True):
             words_of = self._words[row["doc_id"]]
-            words_of[row["chunk_id"]] = content(f"{row['section']} {row['text']}")
+            words_of[row["chunk_id"]] = _terms(f"{row['section']} {row['text']}")
             self._all.append((row["doc_id"], row["chunk_id"]))
         self._scores: Scores | None = None
 
     def nearest(self, doc_id: str, asked: str) -> str:
         """Return the chunk of a document with most words of a text, or none: empty."""
-        wanted = content(asked)
+        wanted = _terms(asked)
         shared = {chunk: len(wanted & known) for chunk, known in self._words[doc_id].items()}
         best = max(shared, key=lambda chunk: shared[chunk], default="")
         return best if shared.get(best) else ""
 
     def search(self, asked: str) -> tuple[str, str]:
         """Return the document and the chunk that a text is about; both empty when none is."""
-        wanted = content(asked)
+        wanted = _terms(asked)
         if not wanted or not self._all:
             return "", ""
         if self._scores is None:

@@ -11,9 +11,9 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.errors import InputError, SettingsError
 from pipeline.core.outcome import Outcome, drops, table
 from pipeline.core.stage import Stage
-from pipeline.dedup.families import Families, find_families
+from pipeline.dedup.families import FEWEST, Families, find_families
 from pipeline.pairs.assignment import FEW, Assignment, Unit
-from pipeline.pairs.sections import FEWEST, sections_of
+from pipeline.pairs.sections import sections_of
 from pipeline.settings import SplitSettings
 from schemas.documents import Chunks, UniqueDocuments
 from schemas.pairs import SPLITS, GoldRows, Splits

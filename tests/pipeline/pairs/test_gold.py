@@ -354,3 +354,34 @@ def test_a_missing_file_is_an_input_error_and_odd_line_ends_are_read(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_bytes('\ufeff{"a": "x\u2028y"}\r\n\r\n{"a": 2}'.encode())
     assert read_jsonl(path) == [{"a": "x\u2028y"}, {"a": 2}]
+
+
+@pytest.mark.parametrize(
+    ("passage", "other", "question", "answer"),
+    [
+        (
+            "Die Pumpe wird vor jedem Kaltstart fünf Sekunden lang entlüftet.",
+            "Der Tank wird im Herbst geleert, vor dem ersten Frost.",
+            "Wie lange wird die Pumpe vor einem Kaltstart entlüftet?",
+            "Fünf Sekunden.",
+        ),
+        (
+            "每次冷启动之前水泵需要排气五秒钟。",
+            "秋天第一次霜冻之前要把水箱放空。",
+            "水泵在冷启动之前需要排气多长时间",
+            "五秒钟。",
+        ),
+        (
+            "冷間始動の前に、ポンプを五秒間空気抜きします。",
+            "タンクは秋、初霜の前に空にします。",
+            "冷間始動の前にポンプは何秒間空気抜きしますか。",
+            "五秒間。",
+        ),
+    ],
+)
+def test_a_row_is_found_by_its_words_in_other_languages(passage, other, question, answer):
+    here, there = chunk("manual/a.md", passage), chunk("manual/b.md", other)
+    found = located([{"question": question, "answer": answer}], here, there).kept
+    assert found["chunk_id"].to_list() == [here["chunk_id"]]
+    (named,) = located([gold(question, "manual/a.md", answer)], here, there).kept["chunk_id"]
+    assert named == here["chunk_id"]
