@@ -1,7 +1,9 @@
 """What a reviewer gets: the items of the queue and the instructions beside them."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pandera.typing.polars import DataFrame
 
@@ -37,7 +39,7 @@ def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list
             {
                 "pair_id": row["pair_id"],
                 "document": " > ".join(filter(None, (chunk["title"], chunk["section"]))),
-                "instruction": row["instruction"],
+                "instruction": _asked(row),
                 "input": row["input"],
                 "chunk_text": chunk["text"],
                 "response": row["response"],
@@ -45,6 +47,12 @@ def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list
             },
         )
     return list(items.values())
+
+
+def _asked(row: Mapping[str, Any]) -> str:
+    """Return the instruction, behind the turns of the conversation before it."""
+    before = [f"{turn['role'].capitalize()}: {turn['content']}" for turn in row["history"]]
+    return "\n\n".join([*before, f"User: {row['instruction']}"]) if before else row["instruction"]
 
 
 def evidence_span(text: str, evidence: str) -> tuple[int, int]:

@@ -115,7 +115,7 @@ class Bench:
         """Time the decoding at batch 1: with the adapter, and merged where the method can be."""
         run = self.run
         asked = run.store.read(self.held_out, Examples).filter(pl.col("split") != "train")
-        question = asked.sort("pair_id")["messages"][0][0]["content"]
+        question = asked.sort("pair_id")["messages"][0][-2]["content"]
 
         def speeds() -> dict[str, float]:
             rates = {"adapter": self._speed(*self.loaded.get(model), question)}

@@ -14,7 +14,9 @@ from pipeline.core.store import Dataset
 from pipeline.evaluate.measures.behaviour import read_behaviour_items
 from pipeline.evaluate.retention.forgetting import read_general_set
 from pipeline.pairs.generate import GENERATE
+from pipeline.pairs.kinds.brief import read_brief
 from pipeline.pairs.screen.screen import SCREEN
+from pipeline.pairs.task_kinds import shares_of
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher, Usage
 from pipeline.pairs.user_files import read_benchmark, read_seed_tasks
@@ -24,12 +26,14 @@ from pipeline.train.models.base_model import BaseModel
 
 
 def check_own_files(settings: Settings) -> None:
-    """Read seed tasks, gold rows, benchmarks and the general set, and keep nothing of them.
+    """Read the brief, seed tasks, gold rows, benchmarks and the general set; keep nothing of them.
 
     Raises:
+        SettingsError: the brief is not whole.
         InputError: a file cannot be read, or most of its rows are bad; the first one is shown.
     """
     paths = settings.paths
+    shares_of(read_brief(settings.task, paths), settings.generate, "strong")
     read_seed_tasks(paths.seeds)
     check_gold(settings)
     for benchmark in paths.benchmarks:
@@ -64,6 +68,7 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, 
     teacher = CachingTeacher(kind.make(settings, base, say), run.cache("replies"))
     asked = f"{teacher.name} {teacher.strength} {settings.teacher.thinking_tokens}"
     languages = settings.clean.languages
+    brief = read_brief(settings.task, settings.paths)
     candidates = run_stage(
         run,
         GENERATE,
@@ -72,11 +77,16 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, 
         teacher=Given(teacher, asked),
         rules=Given(settings.screen),
         languages=Given(languages),
-        # Which chunks are asked depends on what passes the screens.
-        also={"screen": settings.screen.recipe() | {"languages": list(languages)}},
+        brief=Given(brief, brief.digest if teacher.strength == "strong" else None),
+        budget=Given(settings.budget),
+        # Which chunks are asked depends on what passes the screens, and on the budget.
+        also={
+            "screen": settings.screen.recipe() | {"languages": list(languages)},
+            "budget": settings.budget.recipe(),
+        },
     )
     found = run.store.manifest(candidates.name, candidates.fingerprint).facts.metrics
-    if found["chunks_not_asked"]:
+    if found["chunks_not_asked"] and not found.get("over_budget"):
         say(
             f"generate: {found['chunks_not_asked']:,.0f} of {found['chunks']:,.0f} chunks were not "
             f"asked, since {settings.generate.target:,} pairs pass without them (generate.target)"

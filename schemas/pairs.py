@@ -50,6 +50,18 @@ class Splits(Table):
 
 
 ORIGINS = ["gold", "grounded", "self_instruct"]
+KINDS = [
+    "fact",
+    "how_to",
+    "comparison",
+    "summary",
+    "conversation",
+    "not_in_documents",
+    "extraction",
+    "classification",
+    "rewriting",
+    "self_instruct",
+]
 
 
 class SeedTasks(Table):
@@ -65,6 +77,11 @@ class SeedTasks(Table):
 
 class Pairs(Table):
     """An instruction with its response and where it came from."""
+
+    class Config(Table.Config):
+        """Version 2 has kinds of tasks, earlier turns, and pairs of two chunks."""
+
+        metadata: ClassVar = {"version": 2}
 
     pair_id: str = pa.Field(str_matches=ID, unique=True)
     """Hash of instruction, input, response, document and origin."""
@@ -83,8 +100,27 @@ class Pairs(Table):
     """Name of the teacher, or of the file for gold pairs."""
     prompt_version: str = pa.Field()
     origin: str = pa.Field(isin=ORIGINS)
+    kind: str = pa.Field(isin=["", *KINDS])
+    """Kind of task; empty for what a person wrote."""
+    history: pl.List(pl.Struct({"role": pl.String, "content": pl.String})) = pa.Field()  # type: ignore[valid-type]
+    """Turns of the conversation before the instruction; mostly none."""
+    other_chunk_id: str = pa.Field()
+    """A second chunk that the response rests on; mostly empty."""
     score: float = pa.Field(nullable=True)
     """Nats a token by which the question makes the response likelier; null when not measured."""
+
+    @classmethod
+    def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame | None:
+        """Version 1 had facts, self-instruct tasks and gold rows of one turn."""
+        if version != 1:
+            return None
+        kinds = {"grounded": "fact", "self_instruct": "self_instruct", "gold": ""}
+        turns = pl.lit([], pl.List(pl.Struct({"role": pl.String, "content": pl.String})))
+        return frame.with_columns(
+            kind=pl.col("origin").replace_strict(kinds, return_dtype=pl.String),
+            history=turns,
+            other_chunk_id=pl.lit(""),
+        )
 
 
 class ScreenedPairs(Pairs):

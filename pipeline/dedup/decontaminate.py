@@ -55,11 +55,14 @@ def check_leaks(pairs: pl.DataFrame, benchmarks: Benchmarks = ()) -> list[Leak]:
 def example_leaks(examples: pl.DataFrame) -> list[Leak]:
     """Return what leaks from train into validation or test, and from validation into test.
 
-    Of :class:`schemas.pairs.Examples`; all turns but the last are the question.
+    Of :class:`schemas.pairs.Examples`; all turns but the last and the system prompt are the
+    question.
     """
-    contents = pl.col("messages").list.eval(pl.element().struct.field("content"))
+    told = pl.element().struct.field("role") != "system"
+    turns = pl.col("messages").list.eval(pl.element().filter(told))
+    contents = turns.list.eval(pl.element().struct.field("content"))
     rows = examples.with_columns(
-        instruction=contents.list.slice(0, pl.col("messages").list.len() - 1).list.join(" "),
+        instruction=contents.list.slice(0, contents.list.len() - 1).list.join(" "),
         input=pl.lit(""),
         response=contents.list.last().fill_null(""),
     )

@@ -73,7 +73,7 @@ class _Candidate:
         return short_id(self.chunk.chunk_id, self.sentence.text, prompts.ANSWER_FIRST)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidencePart(Part):
     """A chunk with the sentences that are its answers."""
 
@@ -93,7 +93,7 @@ def answer_first(
         settings: questions for an answer, sampling.
         teacher: asked once for all questions, once for all losses.
     """
-    harvest = Harvest(asked=sum(bool(part.evidence) for part in parts))
+    harvest = Harvest(asked={part.chunk.chunk_id for part in parts if part.evidence})
     for part in parts:
         if not part.evidence:
             excerpt = " ".join(part.chunk.text.split())
@@ -125,6 +125,7 @@ def answer_first(
                     doc_id=candidate.chunk.doc_id,
                     chunk_id=candidate.chunk.chunk_id,
                     evidence=answer,
+                    kind="fact",
                     generator=teacher.name,
                     prompt_version=prompts.ANSWER_FIRST,
                     score=best.score,
@@ -155,7 +156,15 @@ def evidence_parts(document: Sequence[Chunk], wanted: Sequence[int]) -> list[Evi
         chosen = evidence(text, count, frozenset(taken))
         taken.update(item.text for item in chosen)
         if count:
-            parts.append(EvidencePart(chunk, count, tuple(chosen), text, names))
+            parts.append(
+                EvidencePart(
+                    chunk=chunk,
+                    wanted=count,
+                    evidence=tuple(chosen),
+                    all_sentences=text,
+                    names=names,
+                )
+            )
     return parts
 
 

@@ -1,6 +1,5 @@
-"""Which chunks the teacher is asked about: how many pairs of each, in which order, how long."""
+"""Which chunks the teacher is asked about: how many pairs of each, and in which order."""
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,14 +9,9 @@ from operator import itemgetter
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import digest
-from pipeline.core.progress import advance, announce
 from pipeline.settings import GenerateSettings
 from schemas.documents import Chunks
 
-PASS = 0.84
-"""Share of the candidates that passes the screens: 256 of the 303 of the samples."""
-PROMPT_TOKENS = 120
-"""Of a strong teacher's request beside its chunk."""
 Unit = tuple[int, int, int]
 """A chunk to ask: number of its document, place among those to ask there, pairs wanted."""
 
@@ -45,6 +39,8 @@ class Part:
 
     chunk: Chunk
     wanted: int
+    other: Chunk | None = None
+    """A second chunk, for a question that needs both."""
 
 
 def read_documents(chunks: DataFrame[Chunks]) -> list[list[Chunk]]:
@@ -117,77 +113,3 @@ def spread(units: Sequence[Unit], room: Callable[[], tuple[int, int]]) -> Iterat
                 break
             group.append(waiting.popleft())
         yield group
-
-
-class Forecast:
-    """Requests, tokens and time of a generation, and how far it is."""
-
-    def __init__(
-        self,
-        chunks: Sequence[tuple[Chunk, int]],
-        requests: Callable[[int], int],
-        settings: GenerateSettings,
-        *,
-        reads_chunks: bool,
-        limited: bool,
-        more: int,
-    ) -> None:
-        """Count what is to come.
-
-        Args:
-            chunks: all chunks, and how many pairs are wanted of each.
-            requests: how many requests so many pairs of a chunk take.
-            settings: section ``generate``.
-            reads_chunks: whether a request holds its whole chunk.
-            limited: whether the target ends it.
-            more: requests without a chunk, at the end.
-        """
-        self._requests, self._target, self._limited = requests, settings.target, limited
-        counts = [count for _, count in chunks if count]
-        self._chunks, self._candidates = len(counts), sum(counts)
-        self._all = sum(map(requests, counts))
-        self._tokens = reads_chunks * sum(
-            requests(count) * (chunk.tokens + PROMPT_TOKENS) for chunk, count in chunks if count
-        )
-        self._share = min(1.0, settings.target / PASS / self._candidates) if limited else 1.0
-        self._done, self._more = 0, more
-        self._began = time.monotonic()
-
-    def announce(self) -> None:
-        """Say what will be asked, and how to change it."""
-        line = f"generate: about {self._total():,} requests"
-        if self._tokens:
-            line += f", {self._share * self._tokens:,.0f} tokens to read"
-        chunks = f"all {self._chunks:,} chunks ({self._candidates:,} candidates)"
-        if self._limited:
-            line += (
-                f", until {self._target:,} pairs pass; a smaller generate.target asks less, a "
-                f"larger one or 0 up to {chunks}"
-            )
-        else:
-            line += f" for {chunks}; a smaller generate.target asks less"
-        announce(line)
-        advance(0, self._total(), "requests")
-
-    def announce_time(self) -> None:
-        """Say how long the rest takes if it goes on as it began."""
-        seconds = time.monotonic() - self._began
-        left = seconds * (self._total() - self._done) / max(1, self._done)
-        if left:
-            announce(f"generate: about {left / 60:,.1f} min more at the pace of the pilot")
-
-    def advance(self, counts: Sequence[int], passed: int) -> None:
-        """Tell that chunks were asked for so many pairs each, and how many pairs pass by now."""
-        self._done += sum(map(self._requests, counts))
-        pairs = f", {passed:,} of {self._target:,} pairs" if self._target else ""
-        if self._limited and passed:
-            self._share = min(1.0, self._done * self._target / passed / self._all)
-        advance(self._done, self._total(), f"requests{pairs}")
-
-    def end(self) -> None:
-        """Tell that all is done."""
-        done = self._done + self._more
-        advance(done, done, "requests")
-
-    def _total(self) -> int:
-        return max(self._done, round(self._share * self._all)) + self._more

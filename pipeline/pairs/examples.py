@@ -5,19 +5,24 @@ from typing import cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
+from pipeline.core.cache import short_id
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
+from pipeline.settings import TaskSettings
 from schemas.pairs import Examples, SettledPairs
 
 
-def to_examples(pairs: DataFrame[SettledPairs]) -> Outcome[Examples]:
+def to_examples(pairs: DataFrame[SettledPairs], settings: TaskSettings) -> Outcome[Examples]:
     """Write each pair as a user message and the assistant message that answers it.
 
-    The user message is the instruction, and the input after a blank line when there is one: the
-    same form in training, evaluation and serving.
+    Before them stand the system prompt, where there is one, and earlier turns. The user message is
+    the instruction, and the input after a blank line when there is one: the same form in training,
+    evaluation and serving. Each earlier turn of the assistant is an example of its own too, so
+    that a row always ends with the one answer that is learnt from it.
 
     Args:
         pairs: gold and settled pairs of all splits.
+        settings: section ``task``, for the system prompt.
 
     Returns:
         Examples sorted by ``pair_id``; a pair without instruction or response is dropped as
@@ -25,20 +30,32 @@ def to_examples(pairs: DataFrame[SettledPairs]) -> Outcome[Examples]:
     """
     kept = []
     dropped = []
+    system = settings.system_prompt
+    first = [{"role": "system", "content": system}] if system else []
     for row in pairs.sort("pair_id").iter_rows(named=True):
         question, response = user_message(row["instruction"], row["input"]), row["response"].strip()
         if not row["instruction"].strip() or not response:
             dropped.append(Drop(row["pair_id"], "empty_message", question or response, 0.0, 1.0))
             continue
         messages = [
+            *row["history"],
             {"role": "user", "content": question},
             {"role": "assistant", "content": response},
         ]
-        kept.append(
-            {name: row[name] for name in Examples.columns() if name != "messages"}
-            | {"messages": messages}
-        )
-    return Outcome(kept=table(Examples, kept), dropped=drops(dropped), rows_in=pairs.height)
+        columns = {name: row[name] for name in Examples.columns() if name != "messages"}
+        kept.append(columns | {"messages": first + messages})
+        for end, message in enumerate(row["history"], start=1):
+            if message["role"] == "assistant":
+                earlier = {"pair_id": short_id(row["pair_id"], str(end))}
+                kept.append(columns | earlier | {"messages": first + messages[:end]})
+    examples = table(Examples, kept).sort("pair_id")
+    extra = len(kept) + len(dropped) - pairs.height
+    return Outcome(
+        kept=cast("DataFrame[Examples]", examples),
+        dropped=drops(dropped),
+        rows_in=pairs.height + extra,
+        metrics={"earlier_turns": float(extra)},
+    )
 
 
 def user_message(instruction: str, input: str) -> str:
@@ -46,12 +63,26 @@ def user_message(instruction: str, input: str) -> str:
     return "\n\n".join(part for part in (instruction.strip(), input.strip()) if part)
 
 
-def trained_examples(pairs: DataFrame[SettledPairs]) -> Outcome[Examples]:
+def trained_examples(pairs: DataFrame[SettledPairs], settings: TaskSettings) -> Outcome[Examples]:
     """Render all rows but those of test: an arm of an ablation shares the test set of all."""
-    return to_examples(cast("DataFrame[SettledPairs]", pairs.filter(pl.col("split") != "test")))
+    trained = cast("DataFrame[SettledPairs]", pairs.filter(pl.col("split") != "test"))
+    return to_examples(trained, settings)
 
 
-EXAMPLES = Stage("examples", to_examples, Examples, {"pairs": SettledPairs})
+EXAMPLES = Stage(
+    "examples",
+    to_examples,
+    Examples,
+    {"pairs": SettledPairs},
+    section="task",
+    fields=("system_prompt",),
+)
 ARM_EXAMPLES = Stage(
-    "examples", trained_examples, Examples, {"pairs": SettledPairs}, dataset="ablation_examples"
+    "examples",
+    trained_examples,
+    Examples,
+    {"pairs": SettledPairs},
+    section="task",
+    fields=("system_prompt",),
+    dataset="ablation_examples",
 )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.core.cache import short_id
+from pipeline.core.cache import canonical_json, short_id
 from pipeline.core.outcome import Drop
 from pipeline.pairs.teachers.teacher import Messages, Request
 from pipeline.settings import GenerateSettings
@@ -18,15 +18,15 @@ class Harvest:
     drops: list[Drop] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
     """First raw replies, to show when nothing comes of them."""
-    asked: int = 0
-    """Chunks that something was asked about."""
+    asked: set[str] = field(default_factory=set)
+    """Ids of the chunks that something was asked about."""
 
     def add(self, other: "Harvest") -> None:
         """Take over what another harvest holds."""
         self.pairs += other.pairs
         self.drops += other.drops
         self.raw += other.raw
-        self.asked += other.asked
+        self.asked |= other.asked
 
 
 def pair_id(instruction: str, input: str, response: str, doc_id: str, origin: str) -> str:
@@ -37,9 +37,15 @@ def pair_id(instruction: str, input: str, response: str, doc_id: str, origin: st
 def pair_row(
     origin: str, instruction: str, response: str, given: str = "", doc_id: str = "", **columns: Any
 ) -> dict[str, Any]:
-    """Return a row of Pairs: columns that are not given are empty, the score is null."""
+    """Return a row of Pairs: columns that are not given are empty, the score is null.
+
+    Turns before the instruction (``history``) are part of its id.
+    """
+    history = columns.get("history") or []
+    asked = canonical_json([*history, instruction]) if history else instruction
     return dict.fromkeys(Pairs.columns(), "") | {
-        "pair_id": pair_id(instruction, given, response, doc_id, origin),
+        "pair_id": pair_id(asked, given, response, doc_id, origin),
+        "history": [],
         "instruction": instruction,
         "input": given,
         "response": response,

@@ -97,6 +97,7 @@ def self_instruct(
             pair_row(
                 *("self_instruct", new.instruction, response, new.given),
                 seed_task_id=new.seed_task_ids,
+                kind="self_instruct",
                 generator=teacher.name,
                 prompt_version=prompts.SELF_INSTRUCT,
             )

@@ -6,6 +6,7 @@ unknown key is an error. Secrets are not settings: they come from the environmen
 """
 
 from pipeline.settings.base import Section, Share
+from pipeline.settings.budget import BudgetSettings
 from pipeline.settings.compute import ComputeSettings
 from pipeline.settings.corpus import (
     ChunkSettings,
@@ -35,11 +36,13 @@ from pipeline.settings.pairs import (
     ScreenSettings,
     TeacherSettings,
 )
+from pipeline.settings.task import TaskSettings
 from pipeline.settings.tracking import TrackingSettings
 from pipeline.settings.train import TrainSettings
 from pipeline.settings.tune import TuneSettings
 
 __all__ = [
+    "BudgetSettings",
     "ChunkSettings",
     "CleanSettings",
     "ComputeSettings",
@@ -66,6 +69,7 @@ __all__ = [
     "Share",
     "SplitSettings",
     "StoreSettings",
+    "TaskSettings",
     "TeacherSettings",
     "TrackingSettings",
     "TrainSettings",
@@ -87,8 +91,10 @@ class Settings(Section):
     chunk: ChunkSettings = ChunkSettings()
     split: SplitSettings = SplitSettings()
     model: ModelSettings = ModelSettings()
+    task: TaskSettings = TaskSettings()
     teacher: TeacherSettings = TeacherSettings()
     generate: GenerateSettings = GenerateSettings()
+    budget: BudgetSettings = BudgetSettings()
     screen: ScreenSettings = ScreenSettings()
     review: ReviewSettings = ReviewSettings()
     train: TrainSettings = TrainSettings()

@@ -11,7 +11,7 @@ from pipeline.settings.base import HomePath, Location, Section, Share
 class PathSettings(Section):
     """Where things are; relative paths count from the settings file, else the working directory.
 
-    An empty string for seeds, gold, general or logs means that there is none.
+    An empty string for a file that may be left out means that there is none.
     """
 
     input: Location = Path("data/samples")
@@ -29,12 +29,20 @@ class PathSettings(Section):
     """Files whose rows must not be trained on: JSON Lines, JSON, CSV, Parquet or text."""
     general: Path | None = Path("data/general")
     """Folder with texts.jsonl and questions.jsonl for the forgetting check."""
-
+    prompts: Path | None = None
+    """Folder with prompts of your own, each instead of the one of its kind of task:
+    ``how_to.md`` and so on; ``tuneloop show prompts`` prints those in use."""
+    schema_file: Path | None = None
+    """JSON Schema that the answers of the kind ``extraction`` follow."""
+    style: Path | None = None
+    """Text file written in the style that the kind ``rewriting`` is to learn."""
     logs: Path | None = None
     """Folder with what was asked of the model and answered, as JSON lines with prompt, response,
     time and perhaps rating; the drift check reads it."""
 
-    @field_validator("seeds", "gold", "general", "logs", mode="before")
+    @field_validator(
+        "seeds", "gold", "general", "prompts", "schema_file", "style", "logs", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value

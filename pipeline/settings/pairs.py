@@ -50,6 +50,24 @@ class GenerateSettings(Section):
     max_pairs_per_chunk: Annotated[int, Field(ge=1)] = 3
     questions_per_answer: Annotated[int, Field(ge=1, le=16)] = 3
     """Weak teacher: sampled questions for an evidence sentence, of which the best is kept."""
+    kinds: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=lambda: {
+            "fact": 5.0,
+            "how_to": 2.0,
+            "comparison": 1.0,
+            "summary": 1.0,
+            "conversation": 1.0,
+            "not_in_documents": 1.0,
+            "extraction": 2.0,
+            "classification": 2.0,
+            "rewriting": 2.0,
+        }
+    )
+    """Kind of task -> its share of the pairs that a strong teacher is asked for, of any sum; a weak
+    one finds questions to facts alone. The last three count once [task] has their instruction."""
+    evolve: Share = 0.2
+    """Share of the questions of facts and of how-tos that a strong teacher makes harder, narrower
+    or rarer before it answers them (Evol-Instruct, Xu et al. 2023)."""
     self_instruct_tasks: Annotated[int, Field(ge=0)] = 8
     """New tasks asked of the teacher from the seed tasks; 0 turns self-instruct off."""
     in_context_tasks: Annotated[int, Field(ge=1, le=32)] = 8

@@ -86,7 +86,8 @@ def _pairs(chunks: DataFrame[Chunks], settings: GenerateSettings) -> Outcome[Pai
                     "pair_id": key, "instruction": question, "input": "", "response": response,
                     "evidence": sentence, "chunk_id": chunk["chunk_id"],
                     "doc_id": chunk["doc_id"], "seed_task_id": "", "generator": "test",
-                    "prompt_version": "1", "origin": "grounded", "score": None,
+                    "prompt_version": "1", "kind": "", "history": [], "other_chunk_id": "",
+                    "origin": "grounded", "score": None,
                 }  # fmt: skip
     kept = table(Pairs, [rows[key] for key in sorted(rows)])
     return Outcome(kept, drops([]), rows_in=kept.height)

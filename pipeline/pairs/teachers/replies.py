@@ -44,6 +44,9 @@ class Usage:
     completion_tokens: int = 0
     """Tokens of the calls; cached replies cost none."""
     retries: int = 0
+    read: int = 0
+    written: int = 0
+    """Tokens of all requests and replies, those from the cache included."""
 
 
 class CachingTeacher:
@@ -75,6 +78,8 @@ class CachingTeacher:
         stored = {p: _reply(row, requests[p]) for p, row in enumerate(entries) if row is not None}
         replies = {place: reply for place, reply in stored.items() if self._keeps(reply)}
         self._usage.cached += len(replies)
+        for reply in replies.values():
+            self._count_tokens(reply)
         if on_reply is not None:
             for place, reply in replies.items():
                 on_reply(place, reply)
@@ -136,6 +141,11 @@ class CachingTeacher:
         self._usage.calls += 1
         self._usage.prompt_tokens += reply.prompt_tokens
         self._usage.completion_tokens += reply.completion_tokens
+        self._count_tokens(reply)
+
+    def _count_tokens(self, reply: Reply) -> None:
+        self._usage.read += reply.prompt_tokens
+        self._usage.written += reply.completion_tokens
 
 
 def forget(teacher: Teacher, request: Request, seed: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pipeline.pairs.answer_text import tidy
 from pipeline.pairs.weak_english.evidence import NAME, content_words, word_stems
 from pipeline.pairs.weak_english.words import GENERIC
+from pipeline.text.words import words as all_words
 
 MIN_WORDS, MAX_WORDS = 4, 40
 MIN_NEW = 0.2
@@ -31,6 +32,10 @@ LABEL = re.compile(
     re.IGNORECASE,
 )
 NUMBER = re.compile(r"(?<![\w.-])-?\d[\d.,:]*\d|(?<![\w.-])\d")
+
+
+MARK = re.compile(r"[?\uff1f\u061f\u037e]")
+"""Question marks: Latin, full-width, Arabic, Greek."""
 
 
 class Parsed(NamedTuple):
@@ -63,18 +68,22 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def parse(reply: str) -> Parsed:
+def parse(reply: str, *, orders: bool = False) -> Parsed:
     """Read one question out of a line of reply.
 
     Strict: one line, it ends with a question mark, 4 to 40 words, and does not speak about the
     text. What a model adds behind the question mark is cut off.
+
+    Args:
+        reply: what a teacher wrote.
+        orders: whether a line without a question mark counts too, as in "Sum it up in a line."
     """
     line = tidy(reply).split("\n", 1)[0]
     line = LABEL.sub("", line).strip().strip("\"'“”*`").strip()
-    question, mark, _ = line.partition("?")
-    question = " ".join(question.split()) + mark
-    words = len(question.split())
-    if not mark:
+    mark = MARK.search(line)
+    question = " ".join(line[: mark.end() if mark else None].split())
+    words = max(len(question.split()), len(all_words(question)))
+    if not (mark or orders):
         return Parsed("", "unparsable")
     if words < MIN_WORDS or words > MAX_WORDS:
         limit = MIN_WORDS if words < MIN_WORDS else MAX_WORDS

@@ -67,7 +67,8 @@ def test_a_source_is_the_chunk_of_the_pair_or_else_the_whole_document():
         [
             {"pair_id": pair, "instruction": "", "input": "", "response": "", "evidence": "",
              "chunk_id": made.get(pair, ""), "doc_id": "", "seed_task_id": "", "generator": "",
-             "prompt_version": "", "origin": "gold", "score": None, "split": "test",
+             "prompt_version": "", "kind": "", "history": [], "other_chunk_id": "",
+             "origin": "gold", "score": None, "split": "test",
              "cluster_id": "", "status": "gold", "original_response": None, "reviewer": None}
             for pair in asked["pair_id"]
         ],

@@ -86,6 +86,9 @@ def row(instruction: str, response: str, origin: str, name: str = "", **changed:
         "seed_task_id": "",
         "generator": "teacher",
         "prompt_version": "1",
+        "kind": "",
+        "history": [],
+        "other_chunk_id": "",
         "origin": origin,
         "score": None,
     } | changed

@@ -28,7 +28,8 @@ def pair(number: int, split: str, **changes: object) -> dict[str, object]:
     return {
         "pair_id": f"{number:016x}", "instruction": f"What is said of number {number}?",
         "input": "", "response": f"{number} {text}", "evidence": "", "chunk_id": "",
-        "doc_id": SPLITS[split], "seed_task_id": "", "generator": "g", "prompt_version": "1",
+        "doc_id": SPLITS[split], "seed_task_id": "", "generator": "g",
+        "prompt_version": "1", "kind": "", "history": [], "other_chunk_id": "",
         "origin": "grounded", "score": None, "split": split, "cluster_id": SPLITS[split],
         "status": "unreviewed", "original_response": None, "reviewer": None,
     } | changes  # fmt: skip

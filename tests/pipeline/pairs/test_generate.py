@@ -9,6 +9,7 @@ from pipeline.core.errors import TeacherError
 from pipeline.core.outcome import table
 from pipeline.core.progress import listening
 from pipeline.pairs.generate import generate, require_yield
+from pipeline.pairs.kinds.brief import Brief
 from pipeline.pairs.screen.screen import screen
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
@@ -18,7 +19,9 @@ from schemas.pairs import Pairs, SeedTasks, Splits
 from tests.pipeline.pairs.endpoint_server import Answer, chat, serving
 
 NO_SEEDS = table(SeedTasks, [])
-SETTINGS = GenerateSettings(self_instruct_tasks=0, pilot_chunks=0, tokens_per_pair=125)
+SETTINGS = GenerateSettings(
+    kinds={"fact": 1}, evolve=0, self_instruct_tasks=0, pilot_chunks=0, tokens_per_pair=125
+)
 """Two pairs for each chunk of 250 tokens."""
 
 
@@ -73,7 +76,10 @@ def test_a_strong_teacher_asks_and_answers_and_each_pair_says_where_it_is_from(t
         row = by_chunk[pair["chunk_id"]]
         assert pair["doc_id"] == row["doc_id"]
         assert pair["response"] == pair["evidence"] == row["text"]
-        assert (pair["origin"], pair["prompt_version"]) == ("grounded", "chunk-qa/2")
+        assert (pair["origin"], pair["prompt_version"]) == (
+            "grounded",
+            Brief().prompts["fact"].version,
+        )
         assert pair["generator"].startswith("tiny@")
         assert pair["score"] is None
     assert outcome.metrics["calls"] == 3 + 6

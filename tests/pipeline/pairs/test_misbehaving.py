@@ -20,7 +20,7 @@ from tests.pipeline.pairs.test_generate import chunk_rows, chunks
 
 KEY = "sk-very-secret-4711"
 SEEDS = seed_tasks(read_jsonl(ROOT / "data/seeds/seed_tasks.jsonl"))
-SETTINGS = GenerateSettings(tokens_per_pair=250, self_instruct_tasks=2)
+SETTINGS = GenerateSettings(kinds={"fact": 1}, evolve=0, tokens_per_pair=250, self_instruct_tasks=2)
 DOCUMENTS = [
     chunk_rows(f"Valve V{n}", f"Valve V{n} opens at a pressure of {n} bar.", source=str(n))
     for n in range(2, 8)

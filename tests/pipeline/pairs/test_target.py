@@ -104,7 +104,7 @@ def test_rows_in_any_order_ask_the_same_and_groups_of_any_size_too(
     server, tmp_path: Path, monkeypatch
 ):
     first, _ = made(server, DOCUMENTS, tmp_path / "one", 17)
-    monkeypatch.setattr("pipeline.pairs.generate.CHUNKS_AT_ONCE", 3)
+    monkeypatch.setattr("pipeline.pairs.asking.CHUNKS_AT_ONCE", 3)
     second, _ = made(server, [rows[::-1] for rows in DOCUMENTS[::-1]], tmp_path / "two", 17)
     assert first.kept.equals(second.kept)
     assert second.metrics["calls"] == first.metrics["calls"] == 2 * 17
@@ -156,7 +156,11 @@ def test_requests_tokens_and_the_way_to_fewer_are_said_before_the_first_request(
         "generate.target asks less, a larger one or 0 up to all 52 chunks (52 candidates)"
     )
     assert said[1:11] == ["request"] * 10
-    assert re.fullmatch(r"generate: about [\d.]+ min more at the pace of the pilot", said[11])
+    assert re.fullmatch(
+        r"generate: as the pilot goes, about 40 requests, 280 tokens read and 120 written, "
+        r"[\d.]+ min in all",
+        said[11],
+    )
     assert heard[0][:2] == (0, 48)
     assert heard[1][2] == "requests, 5 of 20 pairs"
     assert heard[-1][:2] == (40, 40)
