@@ -30,6 +30,7 @@ from pipeline.evaluate.measures.pairwise import judge_arms, people_decisions
 from pipeline.evaluate.results import Cost, Pairwise, Verdict
 from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE
 from pipeline.evaluate.summary import summarise
+from pipeline.pairs.kinds.brief import brief_in_words
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import TeacherSettings
@@ -94,6 +95,7 @@ def judge_pairwise(
         also={
             **settings.model_dump(mode="json", exclude=_APART),
             "prompt": PROMPT_VERSION,
+            "brief": brief_in_words(run.settings.task),
             "confidence": run.settings.evaluate.confidence,
         },
         parents={"pairs": pairs},

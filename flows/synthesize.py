@@ -9,13 +9,16 @@ from flows.models.loaded_model import base_model
 from flows.splits import check_gold
 from flows.views.report import write_report
 from pipeline.core.cache import digest
+from pipeline.core.progress import listening
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.evaluate.measures.behaviour import read_behaviour_items
 from pipeline.evaluate.retention.forgetting import read_general_set
+from pipeline.pairs.asking import Asking
+from pipeline.pairs.forecast import in_words
 from pipeline.pairs.generate import GENERATE
 from pipeline.pairs.kinds.brief import read_brief
-from pipeline.pairs.screen.screen import SCREEN
+from pipeline.pairs.screen.screen import SCREEN, Screens
 from pipeline.pairs.task_kinds import shares_of
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher, Usage
@@ -23,6 +26,7 @@ from pipeline.pairs.user_files import read_benchmark, read_seed_tasks
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel
+from schemas.documents import Chunks
 
 
 def check_own_files(settings: Settings) -> None:
@@ -44,14 +48,44 @@ def check_own_files(settings: Settings) -> None:
 
 
 @flow(timeout_seconds=24 * 3600)
-def synthesize(settings: Settings) -> Report:
-    """Curate, then let the teacher write pairs and screen them."""
+def synthesize(settings: Settings, dry_run: bool = False) -> Report | None:
+    """Curate, then let the teacher write pairs and screen them; or only say what that takes."""
     with open_run("synthesize", settings) as run:
         files = input_files(run)
         check_own_files(settings)
         base = base_model(settings)
-        _, asked = generate_pairs(run, base, curate_documents(run, base, files))
+        corpus = curate_documents(run, base, files)
+        if dry_run:
+            say(foresee(run, base, corpus))
+            return None
+        _, asked = generate_pairs(run, base, corpus)
         return write_report(run, asked=asked)
+
+
+def foresee(run: Run, base: BaseModel, corpus: Corpus) -> str:
+    """Ask the chunks of the pilot, whose replies are kept, and say what all pairs would take.
+
+    Raises:
+        TeacherError: the teacher does not answer, or the pilot yields nothing.
+    """
+    settings = run.settings
+    chunks = run.store.read(corpus.chunks, Chunks)
+    seeds = read_seed_tasks(settings.paths.seeds)
+    generate = settings.generate.model_copy(
+        update={"pilot_chunks": settings.generate.pilot_chunks or 5}
+    )
+    brief = read_brief(settings.task, settings.paths)
+    screens = Screens(chunks, seeds, settings.screen, settings.clean.languages)
+    asking = Asking(chunks, seeds, generate, _teacher(run, base), brief, settings.budget)
+    with listening(lambda *told: None, say):
+        asking.ask_chunks(screens.passing, pilot=True)
+    price = in_words(asking.forecast.price(asking.usage()), settings.budget)
+    return f"generate: as the pilot goes, {price} in all; nothing but its replies was kept"
+
+
+def _teacher(run: Run, base: BaseModel) -> CachingTeacher:
+    kind = TEACHERS[run.settings.teacher.kind]
+    return CachingTeacher(kind.make(run.settings, base, say), run.cache("replies"))
 
 
 def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, Usage]:
@@ -64,8 +98,7 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, 
     settings = run.settings
     seeds = read_seed_tasks(settings.paths.seeds)
     seed_tasks = Given(seeds, digest(seeds.to_dicts()))
-    kind = TEACHERS[settings.teacher.kind]
-    teacher = CachingTeacher(kind.make(settings, base, say), run.cache("replies"))
+    teacher = _teacher(run, base)
     asked = f"{teacher.name} {teacher.strength} {settings.teacher.thinking_tokens}"
     languages = settings.clean.languages
     brief = read_brief(settings.task, settings.paths)

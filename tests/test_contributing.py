@@ -13,9 +13,9 @@ import pytest
 
 from pipeline.pairs.task_kinds import TASK_KINDS
 from pipeline.pairs.teachers.kinds import TEACHERS
-from pipeline.settings import TeacherSettings
+from pipeline.settings import GenerateSettings, TeacherSettings
 from pipeline.train.models.base_model import BaseModel
-from schemas.pairs import ORIGINS
+from schemas.pairs import KINDS
 from tests.conftest import ROOT
 from tests.pipeline.documents.making import PROSE
 
@@ -196,4 +196,5 @@ def test_a_drift_signal_is_measured_stored_decided_on_and_reported(tmp_path: Pat
 
 def test_settings_and_schemas_name_what_the_shelves_have():
     assert get_args(TeacherSettings.model_fields["kind"].annotation) == tuple(TEACHERS)
-    assert ["gold", *TASK_KINDS] == ORIGINS
+    assert list(TASK_KINDS) == KINDS
+    assert list(GenerateSettings().kinds) == [*TASK_KINDS][:-1]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("dataset", required=False)
+@click.argument("kind", required=False)
 @click.option("-n", "count", default=5, show_default=True, help="Rows to show.")
 @click.option("--dropped", is_flag=True, help="Show the ledger of dropped rows instead.")
 @click.option("--near", is_flag=True, help="With duplicates: the pairs nearest to the threshold.")
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 def show(
     options: Options,
     dataset: str | None,
+    kind: str | None,
     count: int,
     dropped: bool,
     near: bool,
@@ -31,14 +33,31 @@ def show(
     similarity and the words in which they differ; with --near it shows the pairs that a slightly
     other dedup.threshold would decide otherwise.
 
+    `show coverage` says which documents and sections have pairs, of which kinds, and why others
+    have none. `show prompts` prints the words a strong teacher is asked with, `show prompts fact`
+    those of one kind: copy them into the folder of `paths.prompts` to change them.
+
     `show documents --left-out` counts what of each document is not in its text: navigation, hidden
     text, pictures, pages that need OCR, what the reader of a format could not read.
     """
+    from flows.views.coverage import coverage_of
+    from flows.views.coverage import lines_of as lines_of_coverage
     from flows.views.duplicates import duplicates
     from flows.views.left_out import by_document, lines_of
 
+    if dataset == "prompts":
+        _show_prompts(options, kind)
+        return
+    if kind:
+        raise click.UsageError("a second argument goes with `show prompts` only")
     home = options.home()
     lines = _row_lines
+    if dataset == "coverage":
+        found = coverage_of(home)
+        rows = [covered.to_dict() for covered in found]
+        told = (line for covered in found for line in lines_of_coverage(covered))
+        options.show({"rows": rows}, *told)
+        return
     if dataset == "duplicates":
         rows, lines = duplicates(home, near, count), _pair_lines
     elif near:
@@ -54,6 +73,25 @@ def show(
     else:
         rows = home.rows(home.dataset(dataset), dropped).head(count).to_dicts()
     options.show({"rows": rows}, *(line for row in rows for line in lines(row)))
+
+
+def _show_prompts(options: Options, kind: str | None) -> None:
+    from pipeline.pairs.kinds.prompt_files import read_prompts
+
+    prompts = read_prompts(options.settings().paths.prompts)
+    if kind not in (None, *prompts):
+        raise click.UsageError(f"show prompts: {kind} found; expected one of {', '.join(prompts)}")
+    chosen = {name: prompt for name, prompt in prompts.items() if kind in (None, name)}
+    told = {name: {"version": item.version, **item.parts} for name, item in chosen.items()}
+    lines = [
+        line
+        for item in chosen.values()
+        for line in (
+            click.style(item.version, bold=True),
+            *(f"# {part.capitalize()}\n\n{text}\n" for part, text in item.parts.items()),
+        )
+    ]
+    options.show(told, *lines)
 
 
 @click.command()

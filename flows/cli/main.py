@@ -90,11 +90,18 @@ def curate(options: Options, dry_run: bool, profile: str | None) -> None:
 
 
 @main.command(epilog=TEACHER_HELP)
+@click.option("--dry-run", is_flag=True, help="Only say what the pairs will take, by a pilot.")
 @_rebuild
 @command
-def synthesize(options: Options, rebuild: tuple[str, ...]) -> None:
-    """Curate, let the teacher write pairs, and screen them."""
-    options.show(options.rebuilding(rebuild).launch("synthesize"))
+def synthesize(options: Options, dry_run: bool, rebuild: tuple[str, ...]) -> None:
+    """Curate, let the teacher write pairs, and screen them.
+
+    With --dry-run the documents are curated and the first generate.pilot_chunks chunks are asked,
+    whose replies are kept; then requests, tokens, money (prices in [budget]) and time are foreseen.
+    """
+    report = options.rebuilding(rebuild).launch("synthesize", dry_run=dry_run)
+    if report is not None:
+        options.show(report)
 
 
 @main.command()

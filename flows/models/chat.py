@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from flows.models.listing import entries
+from flows.models.listing import entries, system_prompt
 from flows.models.loaded_model import base_model
 from pipeline.core.errors import InputError, TuneloopError
 from pipeline.core.home import Home
@@ -33,7 +33,12 @@ class Conversation:
     swap: "Swap"
     name: str
     messages: list[Message] = field(default_factory=list)
+    """What was said, behind the system prompt of the model."""
     turns: list[dict[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begin with the system prompt."""
+        self.messages = opening(self.settings, self.name)
 
     def ask(self, line: str) -> str:
         """Return the answer to a line."""
@@ -60,7 +65,7 @@ class Conversation:
         if word == "/base" or (word == "/adapter" and rest.strip()):
             name = rest.strip() if word == "/adapter" else "base"
             self.swap.use(find_adapter(self.settings, name))
-            self.name, self.messages = name, []
+            self.name, self.messages = name, opening(self.settings, name)
             return f"{name} answers now; a new conversation"
         raise InputError(
             f"chat: {line!r} is no command; expected /adapter A, /base, /adapters or /help; "
@@ -104,6 +109,18 @@ def talk(settings: Settings, model: str, lines: TextIO, as_json: bool) -> None:
             click.echo(said)
     if as_json:
         click.echo(json.dumps({"model": model, "turns": talking.turns}, ensure_ascii=False))
+
+
+def opening(settings: Settings, name: str) -> list[Message]:
+    """Return the turn that a conversation begins with: the system prompt that a model knows.
+
+    That of its training rows; of the base, and of a folder from elsewhere, that of the settings.
+    """
+    prompt = settings.task.system_prompt
+    if name != "base" and not (Path(name).expanduser() / "run_card.json").is_file():
+        home = Home.at(settings.paths.home)
+        prompt = system_prompt(home, home.model(name))
+    return [{"role": "system", "content": prompt}] if prompt else []
 
 
 def find_adapter(settings: Settings, name: str) -> Path | None:

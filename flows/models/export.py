@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.console import StageProgress, console
+from flows.models.listing import system_prompt
 from flows.models.loaded_model import base_model
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import GateFailed, InputError
@@ -67,13 +68,15 @@ def export(settings: Settings, model: str, form: str, folder: Path) -> dict[str,
     if done is not None:
         return done | _places(folder, base) | {"reused": True}
     prompts = parity_prompts(home, dataset, base, settings.export.prompts)
-    source = Source(home.store.path(dataset), base, prompts, settings)
+    source = Source(home.store.path(dataset), base, prompts, settings, system_prompt(home, dataset))
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         with StageProgress("export") as bar, listening(bar):
             facts = _proven(EXPORTERS[form], source, temporary)
         record = {"model": str(dataset), "form": form, "base": base.name, "recipe": recipe} | facts
+        if source.system_prompt:
+            record["system_prompt"] = source.system_prompt
         record["files"] = _digests(temporary)
         write_atomically(temporary / RECORD, (json.dumps(record, indent=1) + "\n").encode())
         if folder.exists():

@@ -51,6 +51,14 @@ class Entry:
     """Data set of the verdict; empty before it was judged."""
 
 
+def system_prompt(home: Home, model: Dataset) -> str:
+    """Return the system prompt that a model was trained with, '' for none."""
+    manifest = home.store.manifest(model.name, model.fingerprint)
+    rows = home.rows(home.dataset(manifest.inputs["from"]))
+    first = rows["messages"][0][0] if rows.height else {"role": ""}
+    return str(first["content"]) if first["role"] == "system" else ""
+
+
 def judgement(home: Home, model: Dataset) -> Judgement | None:
     """Return what the gate said last of a model, or None."""
     return _judgements(home).get(str(model))

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from flows.models.listing import Judgement, judgement
+from flows.models.listing import Judgement, judgement, system_prompt
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home, ancestors
 from pipeline.core.manifest import Manifest
@@ -105,6 +105,7 @@ def _data_facts(home: Home, model: Dataset, name: str) -> Facts:
     return dict(
         rows=examples.height,
         name=name,
+        system_prompt=system_prompt(home, model),
         languages=tuple(cleaned.settings.get("languages", ())) if cleaned else (),
         stages=tuple(
             (item.dataset, item.facts.rows_in, item.facts.rows_kept, item.facts.reasons)
@@ -161,7 +162,7 @@ def _generators(home: Home, manifest: Manifest | None) -> tuple[tuple[str, str, 
     found = home.store.find(manifest.dataset, manifest.fingerprint) if manifest else None
     if found is None:
         return ()
-    columns = ["origin", "generator", "prompt_version"]
+    columns = ["kind", "generator", "prompt_version"]
     pairs = home.rows(found).filter(pl.col("origin") != "gold")
     return tuple(pairs.group_by(columns).len().sort(columns).iter_rows())
 

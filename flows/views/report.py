@@ -13,6 +13,7 @@ from flows.engine.console import console
 from flows.engine.context import Run, say_once
 from flows.engine.settings_file import dump_settings
 from flows.views.cards import model_and_data_card, write_cards
+from flows.views.coverage import in_report
 from flows.views.examples import (
     answers,
     drop_examples,
@@ -82,6 +83,7 @@ def write_report(
             if stage in run.datasets
         ),
         teacher=_teacher(run, asked) if asked else None,
+        coverage=in_report(run),
         review=_review(run),
         splits=_splits(run),
         training=_training(run),

@@ -244,11 +244,18 @@ def _drop(candidate: _Candidate) -> Drop:
     excerpt = f"{candidate.sentence.text} | {' | '.join(candidate.raw)}"
     if candidate.found:
         rank = min(question.rank for question in candidate.found)
-        return Drop(candidate.id, "round_trip_failed", excerpt, rank, 1)
+        return Drop(candidate.id, "round_trip_failed", excerpt, rank, 1, candidate.chunk.chunk_id)
     counts = Counter(failure.reason for failure in candidate.failures)
     failure = min(
         candidate.failures,
         key=lambda failure: (-counts[failure.reason], failure.reason),
         default=questions.Parsed("", "unparsable"),
     )
-    return Drop(candidate.id, failure.reason, excerpt, failure.value, failure.threshold)
+    return Drop(
+        candidate.id,
+        failure.reason,
+        excerpt,
+        failure.value,
+        failure.threshold,
+        candidate.chunk.chunk_id,
+    )

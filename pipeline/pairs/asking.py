@@ -90,6 +90,7 @@ class Asking:
         self._limited = 0 < settings.target < MOST_PASS * wanted
         self._waiting: dict[int, dict[int, dict[str, Part]]] = {}
         self._asked = self._passed = 0
+        self._candidates: Counter[str] = Counter()
         self._judged, self._over = settings.pilot_chunks == 0, ""
         self.forecast = Forecast(
             [self._work(unit) for unit in self._units],
@@ -145,6 +146,7 @@ class Asking:
             "chunks": float(len(self._units)),
             "chunks_not_asked": float(len(self._units) - self._asked),
             "over_budget": float(bool(self._over)),
+            **{f"candidates_{name}": float(count) for name, count in self._candidates.items()},
         }
 
     def _ask(self, group: Sequence[Unit]) -> None:
@@ -152,7 +154,9 @@ class Asking:
         for name, writer in self._writers.items():
             parts = [parts[name] for parts in taken if name in parts]
             if parts:
-                self.harvest.add(writer.write(parts, self._writing))
+                came = writer.write(parts, self._writing)
+                self._candidates[name] += len(came.pairs) + len(came.drops)
+                self.harvest.add(came)
         self._asked += len(group)
 
     def _room(self) -> tuple[int, int]:

@@ -108,6 +108,7 @@ def _page(header: str, template: str, facts: Facts) -> str:
         "title": lambda name: words.metric(name).title,
         "arm": words.arm,
         "plain": words.plain,
+        "quoted": lambda text: "\n> ".join(text.splitlines()),
     }
     body = environment.get_template(template).render(facts=facts)
     return f"---\n{header.strip()}\n---\n\n{body}"

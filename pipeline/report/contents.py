@@ -97,6 +97,7 @@ class PairExample(Record):
     """Title or source of the document; empty for a pair without one."""
     split: str = ""
     origin: str = ""
+    kind: str = ""
     status: str = ""
 
 
@@ -111,6 +112,31 @@ class Teacher(Record):
     """Requests answered from stored replies."""
     prompt_tokens: int
     completion_tokens: int
+
+
+class KindYield(Record):
+    """What came of the candidates of one kind of task."""
+
+    kind: str
+    about: str
+    candidates: int
+    pairs: int
+    passed: int
+    """Pairs that passed the screens."""
+
+
+class Coverage(Record):
+    """Which of the corpus has pairs."""
+
+    documents: int
+    documents_with_pairs: int
+    sections: int
+    sections_with_pairs: int
+    why_none: dict[str, int]
+    """Sections without a pair, by their most frequent reason."""
+    without: tuple[str, ...] = ()
+    """First documents without a pair, by source."""
+    kinds: tuple[KindYield, ...] = ()
 
 
 class Review(Record):
@@ -266,6 +292,7 @@ class Report(Record):
     stages: tuple[Stage, ...] = ()
     funnel: tuple[Count, ...] = ()
     teacher: Teacher | None = None
+    coverage: Coverage | None = None
     review: Review | None = None
     splits: Splits | None = None
     training: Training | None = None

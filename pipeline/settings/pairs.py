@@ -10,15 +10,16 @@ from pipeline.settings.base import Extra, Section, Share
 class TeacherSettings(Section):
     """Who writes synthetic pairs."""
 
-    kind: Literal["embedded", "openai"] = "embedded"
-    """``embedded``: the base model in this process; ``openai``: an OpenAI-compatible endpoint."""
+    kind: Literal["embedded", "local", "openai"] = "embedded"
+    """``embedded``: the base model in this process; ``local``: another model in this process;
+    ``openai``: an OpenAI-compatible endpoint."""
     model: str = ""
-    """Model name at the endpoint."""
+    """Name of the model at the endpoint; of a local one its folder or Hugging Face id."""
     base_url: str = "http://127.0.0.1:8000/v1"
     """Nothing is sent anywhere unless kind is ``openai``."""
     strength: Literal["auto", "weak", "strong"] = "auto"
     """``weak``: answers are taken from the text; ``strong``: the teacher writes them.
-    ``auto``: the embedded model is weak, an endpoint is strong."""
+    ``auto``: the embedded model is weak, any other one strong."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
     """Requests at once to an endpoint; times 0.75 on each 429."""
     timeout_seconds: Annotated[float, Field(gt=0)] = 120
@@ -32,8 +33,8 @@ class TeacherSettings(Section):
 
     @model_validator(mode="after")
     def _endpoint_needs_a_model(self) -> "TeacherSettings":
-        if self.kind == "openai" and not self.model:
-            raise ValueError("teacher.model is empty: name the model of the endpoint")
+        if self.kind != "embedded" and not self.model:
+            raise ValueError("teacher.model is empty: name the model")
         return self
 
 

@@ -69,15 +69,23 @@ class Judgement:
     """Share of the two orders that the answer shown first won; 0.5 for a judge without a lean."""
 
 
-def judge(comparisons: Sequence[Comparison], judge: Teacher, max_tokens: int) -> list[Judgement]:
+def judge(
+    comparisons: Sequence[Comparison], judge: Teacher, max_tokens: int, brief: str = ""
+) -> list[Judgement]:
     """Ask the judge about each comparison in both orders.
+
+    Args:
+        comparisons: answers, two by two.
+        judge: who is asked.
+        max_tokens: of a reply.
+        brief: what the answers are for, in words; empty tells nothing.
 
     Raises:
         TeacherError: the endpoint cannot be reached, refuses, fails too often, or no reply names a
             winner.
     """
     requests = [
-        Request(_prompt(*order), max_tokens, temperature=0.0, top_p=1.0)
+        Request(_prompt(*order, brief), max_tokens, temperature=0.0, top_p=1.0)
         for item in comparisons
         for order in ((item.first, item.second), (item.second, item.first))
     ]
@@ -166,7 +174,7 @@ def _length_difference(item: Comparison) -> float:
     return float(len(item.first.text.split()) - len(item.second.text.split()))
 
 
-def _prompt(a: Answer, b: Answer) -> Messages:
+def _prompt(a: Answer, b: Answer, brief: str) -> Messages:
     if a.question == b.question:
         text = f"Question:\n{a.question}\n\nAnswer A:\n{a.text}\n\nAnswer B:\n{b.text}"
     else:
@@ -174,7 +182,8 @@ def _prompt(a: Answer, b: Answer) -> Messages:
             f"Question A:\n{a.question}\n\nAnswer A:\n{a.text}\n\n"
             f"Question B:\n{b.question}\n\nAnswer B:\n{b.text}"
         )
-    return (("system", _INSTRUCTIONS), ("user", f"{text}\n\nWhich is better: A, B or TIE?"))
+    told = f"{_INSTRUCTIONS}\n\n{brief}" if brief else _INSTRUCTIONS
+    return (("system", told), ("user", f"{text}\n\nWhich is better: A, B or TIE?"))
 
 
 def _read(text: str) -> str | None:

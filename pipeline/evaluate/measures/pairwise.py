@@ -10,6 +10,7 @@ from pipeline.core.store import Dataset, Store
 from pipeline.evaluate.measures.calibration import calibrate, preferences
 from pipeline.evaluate.measures.llm_judge import Answer, Comparison, Winner, judge, win_rate
 from pipeline.evaluate.results import Pairwise
+from pipeline.pairs.kinds.brief import brief_in_words
 from pipeline.pairs.teachers.teacher import Teacher
 from pipeline.settings import Settings
 from schemas.evaluation import Answers
@@ -28,7 +29,8 @@ def judge_arms(
 ) -> Pairwise:
     """Calibrate the judge on decisions, then compare the challenger with each other arm."""
     options = settings.judge
-    agreed = judge([item for item, _ in decisions], teacher, options.max_tokens)
+    brief = brief_in_words(settings.task)
+    agreed = judge([item for item, _ in decisions], teacher, options.max_tokens, brief)
     people = [winner for _, winner in decisions]
     calibration = calibrate(people, agreed, options.min_decisions, options.min_kappa)
     rates = {
@@ -37,6 +39,7 @@ def judge_arms(
                 arm_comparisons(store, test, answers["challenger"], other),
                 teacher,
                 options.max_tokens,
+                brief,
             ),
             seed=options.seed,
             draws=options.bootstrap_draws,

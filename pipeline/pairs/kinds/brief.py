@@ -59,18 +59,19 @@ class Brief:
 
     def told(self) -> Messages:
         """Return the turn that tells the brief; none without one."""
-        task = self.task
-        lines = [
-            f"{name} {' '.join(text.split())}"
-            for name, text in (
-                ("What it is for:", task.about),
-                ("Who asks:", task.audience),
-                ("Tone and rules of its answers:", task.rules),
-            )
-            if text
-        ]
+        brief = brief_in_words(self.task)
         head = "You write examples from which an assistant learns."
-        return (("system", "\n".join([head, *lines])),) if lines else ()
+        return (("system", f"{head}\n{brief}"),) if brief else ()
+
+
+def brief_in_words(task: TaskSettings) -> str:
+    """Return what an assistant is for, as teacher and judge are told; '' without a brief."""
+    told = {
+        "What it is for": task.about,
+        "Who asks": task.audience,
+        "Tone and rules of its answers": task.rules,
+    }
+    return "\n".join(f"{name}: {' '.join(text.split())}" for name, text in told.items() if text)
 
 
 def read_brief(task: TaskSettings, paths: PathSettings) -> Brief:

@@ -76,7 +76,7 @@ class Writing:
     def drop(self, kind: str, chunk: Chunk, about: str, reason: str, shown: str) -> Drop:
         """Return the ledger's row of a candidate that became no pair."""
         identity = short_id(chunk.chunk_id, about, self.brief.prompts[kind].version)
-        return Drop(identity, reason, shown)
+        return Drop(identity, reason, shown, related_id=chunk.chunk_id)
 
 
 def read_questions(

@@ -41,6 +41,24 @@ def _embedded(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
     )
 
 
+def _local(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
+    import torch
+
+    from pipeline.pairs.teachers.embedded import EmbeddedTeacher
+    from pipeline.train.models.base_model import resolve_model
+
+    own = settings.model.model_copy(update={"base_model": settings.teacher.model})
+    model = resolve_model(own, settings.paths.home / "models")
+    strong = settings.teacher.strength != "weak"
+    if torch.cuda.is_available():
+        say(
+            f"teacher {model.name}: a server makes many more replies a second on a GPU: "
+            f"vllm serve {model.path}, then teacher.kind = openai"
+        )
+    batch = settings.generate.batch_size
+    return EmbeddedTeacher(model, own, batch, "strong" if strong else "weak")
+
+
 def _endpoint(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
     from pipeline.pairs.teachers.endpoint import EndpointTeacher
 
@@ -55,6 +73,13 @@ TEACHERS: dict[str, TeacherKind] = {
             "the base model, in this process",
             "nothing more; answers are taken from the text unless teacher.strength is strong",
             _embedded,
+        ),
+        TeacherKind(
+            "local",
+            "a model of its own in this process",
+            "teacher.model: a folder, or a Hugging Face id that is in the local cache or may be "
+            "fetched (model.allow_download)",
+            _local,
         ),
         TeacherKind(
             "openai",

@@ -30,6 +30,8 @@ class Source:
     prompts: list[list[int]]
     """Token ids of its own questions, on which it is compared with what is written."""
     settings: "Settings"
+    system_prompt: str = ""
+    """Of its training rows: a server is to add it by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ def _merged(source: Source, output: Path, stored: "Stored") -> Written:
     from pipeline.train.models.base_model import load_model
 
     facts = merge(source.base, source.adapter, source.settings.model, output, stored)
+    _keep_system_prompt(source, output)
     # left to itself, vLLM rounds float32 weights to 16 bits
     serve = "vllm serve {folder}" + " --dtype float32" * (stored == "float32")
     return Written(
@@ -83,6 +86,14 @@ def _merged(source: Source, output: Path, stored: "Stored") -> Written:
         lambda device, dtype: load_model(output, device, dtype),
         facts={"merge": facts.to_dict()},
     )
+
+
+def _keep_system_prompt(source: Source, output: Path) -> None:
+    from pipeline.train.export.system_prompt import write_system_prompt
+    from pipeline.train.models.base_model import load_tokenizer
+
+    template = load_tokenizer(output if (output / "tokenizer.json").is_file() else source.base.path)
+    write_system_prompt(output, template.chat_template, source.system_prompt)
 
 
 def _adapter(source: Source, output: Path, stored: "Stored") -> Written:
@@ -106,6 +117,10 @@ def _adapter(source: Source, output: Path, stored: "Stored") -> Written:
     elif template := served_template(base):
         (output / "chat_template.jinja").write_text(template, "utf-8")
         name += " --chat-template {folder}/chat_template.jinja"
+    if source.system_prompt:
+        _keep_system_prompt(source, output)
+        if "--chat-template" not in name:
+            name += " --chat-template {folder}/chat_template.jinja"
     serve = f"vllm serve {name} --enable-lora --max-lora-rank {rank} --lora-modules "
     return Written("adapter on its dequantized base", stored, serve + "tuned={folder}", load)
 
@@ -123,7 +138,8 @@ def _gguf(source: Source, output: Path, stored: "Stored") -> Written:
     facts = merge(source.base, source.adapter, source.settings.model, plain, stored)
     write_gguf(plain, output / GGUF, source.base.name)
     context = json.loads((plain / "config.json").read_text("utf-8"))["max_position_embeddings"]
-    (output / "Modelfile").write_text(modelfile(pieces, GGUF, context), "utf-8")
+    said = modelfile(pieces, GGUF, context, source.system_prompt)
+    (output / "Modelfile").write_text(said, "utf-8")
     shutil.rmtree(plain)
     free_memory()
 

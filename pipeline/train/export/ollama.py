@@ -77,12 +77,15 @@ def chatml(tokenizer: Any) -> ChatML:
     return pieces
 
 
-def modelfile(pieces: ChatML, weights: str, context: int) -> str:
+def modelfile(pieces: ChatML, weights: str, context: int, prompt: str = "") -> str:
     """Return a Modelfile: the weights, the template, where to stop, and greedy decoding.
+
+    The system prompt is that of the training rows, else what the template itself begins with.
 
     Evaluation decoded greedily and without a repetition penalty, which Ollama has on by default.
     """
-    for text in (pieces.start, pieces.end, pieces.system or ""):
+    system = prompt or pieces.system
+    for text in (pieces.start, pieces.end, system or ""):
         if '"""' in text or "{{" in text:
             raise TrainingError(
                 f"export: {text[:40]!r} cannot be written into a Modelfile; expected no triple "
@@ -96,8 +99,8 @@ def modelfile(pieces: ChatML, weights: str, context: int) -> str:
         "PARAMETER temperature 0",
         "PARAMETER repeat_penalty 1",
     ]
-    if pieces.system is not None:
-        lines.insert(2, f'SYSTEM """{pieces.system}"""')
+    if system is not None:
+        lines.insert(2, f'SYSTEM """{system}"""')
     return "\n".join(lines) + "\n"
 
 

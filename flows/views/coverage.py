@@ -1,0 +1,150 @@
+"""Coverage: which documents and sections have pairs, of which kinds, and why others have none."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from flows.engine.context import Run
+from flows.views.examples import stage_rows
+from pipeline.core.errors import InputError
+from pipeline.core.home import Home, ancestors
+from pipeline.pairs.task_kinds import TASK_KINDS
+from pipeline.report import contents
+
+NOT_ASKED = "not_asked"
+"""Of a chunk of which no pair was wanted, or that the target or the budget left out."""
+
+
+@dataclass(slots=True)
+class Covered:
+    """A document or one of its sections, and what became of its candidates."""
+
+    name: str
+    """Source of a document, heading path of a section."""
+    kinds: Counter[str] = field(default_factory=Counter)
+    """Pairs that passed the screens, by kind."""
+    drops: Counter[str] = field(default_factory=Counter)
+    """Candidates that did not, by reason."""
+    sections: "dict[str, Covered]" = field(default_factory=dict)
+
+    @property
+    def why_none(self) -> str:
+        """The most frequent reason of one without pairs; empty for one with pairs."""
+        if self.kinds:
+            return ""
+        return max(self.drops, key=lambda name: (self.drops[name], name), default=NOT_ASKED)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `tuneloop show coverage --json` prints."""
+        told = {"name": self.name, "pairs": self.kinds.total(), "kinds": dict(self.kinds)}
+        told |= {"why_none": self.why_none, "dropped": dict(self.drops)}
+        if self.sections:
+            told["sections"] = [section.to_dict() for section in self.sections.values()]
+        return told
+
+
+def coverage_of(home: Home) -> list[Covered]:
+    """Return the documents of the latest pairs, those with fewest pairs first.
+
+    Raises:
+        InputError: no pairs were generated yet.
+    """
+    latest = home.latest()
+    if "screened_pairs" not in latest:
+        raise InputError(
+            "show coverage: no screened pairs found; expected some; run `tuneloop synthesize`"
+        )
+    screened = latest["screened_pairs"]
+    made = {item.dataset: home.dataset(str(item)) for item in ancestors(home, screened)}
+    candidates, chunks = made["candidate_pairs"], home.rows(made["chunks"])
+    documents = home.rows(made["unique_documents"]) if "unique_documents" in made else None
+    return _covered(
+        chunks,
+        {} if documents is None else dict(documents.select("doc_id", "source").iter_rows()),
+        home.rows(screened),
+        [home.rows(candidates), home.rows(candidates, dropped=True)],
+        home.rows(screened, dropped=True),
+    )
+
+
+def lines_of(covered: Covered, short: int = 12) -> Iterator[str]:
+    """Yield lines about a document of :func:`coverage_of`."""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in covered.kinds.most_common())
+    yield f"{covered.kinds.total():>5}  {covered.name}  {kinds or covered.why_none}"
+    empty = [section for section in covered.sections.values() if not section.kinds]
+    for section in empty[:short] if covered.kinds else ():
+        yield f"         none of {section.name or '(its beginning)'}: {section.why_none}"
+    if covered.kinds and len(empty) > short:
+        yield f"         and of {len(empty) - short} more sections"
+
+
+def in_report(run: Run) -> contents.Coverage | None:
+    """Return the coverage and the yield by kind of a run's pairs; None when it made none."""
+    chunks, made = stage_rows(run, "chunk"), stage_rows(run, "generate")
+    passed = stage_rows(run, "screen")
+    if chunks is None or made is None or passed is None:
+        return None
+    documents = stage_rows(run, "deduplicate")
+    names = {} if documents is None else dict(documents.select("doc_id", "source").iter_rows())
+    generated, screened = run.datasets["generate"], run.datasets["screen"]
+    found = _covered(
+        chunks,
+        names,
+        passed,
+        [made, run.store.read_dropped(generated)],
+        run.store.read_dropped(screened),
+    )
+    metrics = run.store.manifest(generated.name, generated.fingerprint).facts.metrics
+    sections = [section for document in found for section in document.sections.values()]
+    reasons = Counter(section.why_none for section in sections if section.why_none)
+    kinds = {name: (made.filter(kind=name), passed.filter(kind=name)) for name in TASK_KINDS}
+    return contents.Coverage(
+        documents=len(found),
+        documents_with_pairs=sum(bool(document.kinds) for document in found),
+        sections=len(sections),
+        sections_with_pairs=sum(bool(section.kinds) for section in sections),
+        why_none=dict(reasons.most_common()),
+        without=tuple(document.name for document in found if not document.kinds)[:8],
+        kinds=tuple(
+            contents.KindYield(
+                kind=name,
+                about=TASK_KINDS[name].about,
+                candidates=int(metrics.get(f"candidates_{name}", pairs.height)),
+                pairs=pairs.height,
+                passed=kept.height,
+            )
+            for name, (pairs, kept) in kinds.items()
+            if pairs.height or metrics.get(f"candidates_{name}")
+        ),
+    )
+
+
+def _covered(
+    chunks: pl.DataFrame,
+    sources: dict[str, str],
+    passed: pl.DataFrame,
+    candidates: list[pl.DataFrame],
+    screened_out: pl.DataFrame,
+) -> list[Covered]:
+    """Join chunks with their pairs and drops; documents with fewest pairs come first."""
+    made, lost = candidates
+    documents: dict[str, Covered] = {}
+    of_chunk: dict[str, tuple[Covered, Covered]] = {}
+    for row in chunks.sort("doc_id", "start").iter_rows(named=True):
+        name = sources.get(row["doc_id"], row["title"])
+        document = documents.setdefault(row["doc_id"], Covered(name))
+        section = document.sections.setdefault(row["section"], Covered(row["section"]))
+        of_chunk[row["chunk_id"]] = document, section
+    for chunk_id, kind in passed.select("chunk_id", "kind").iter_rows():
+        for part in of_chunk.get(chunk_id, ()):
+            part.kinds[kind] += 1
+    pairs = dict(made.select("pair_id", "chunk_id").iter_rows())
+    drops = [(row["related_id"] or row["id"], row["reason"]) for row in lost.to_dicts()]
+    drops += [(pairs.get(row["id"], ""), row["reason"]) for row in screened_out.to_dicts()]
+    for chunk_id, reason in drops:
+        for part in of_chunk.get(chunk_id, ()):
+            part.drops[reason] += 1
+    return sorted(documents.values(), key=lambda found: (found.kinds.total(), found.name))
