@@ -18,6 +18,7 @@ from pipeline.pairs.asking import Asking
 from pipeline.pairs.forecast import in_words
 from pipeline.pairs.generate import GENERATE
 from pipeline.pairs.kinds.brief import read_brief
+from pipeline.pairs.rows import ROWS, import_rows, load_rows
 from pipeline.pairs.screen.screen import SCREEN, Screens
 from pipeline.pairs.task_kinds import shares_of
 from pipeline.pairs.teachers.kinds import TEACHERS
@@ -40,6 +41,8 @@ def check_own_files(settings: Settings) -> None:
     shares_of(read_brief(settings.task, paths), settings.generate, "strong")
     read_seed_tasks(paths.seeds)
     check_gold(settings)
+    for source in paths.rows:
+        import_rows(load_rows(source, settings.model.allow_download), settings.clean, str(source))
     for benchmark in paths.benchmarks:
         read_benchmark(benchmark)
     if paths.general is not None:
@@ -60,6 +63,17 @@ def synthesize(settings: Settings, dry_run: bool = False) -> Report | None:
             return None
         _, asked = generate_pairs(run, base, corpus)
         return write_report(run, asked=asked)
+
+
+def _own_rows(run: Run) -> Dataset | None:
+    """Return the pairs of the user's own rows; None without any."""
+    settings = run.settings
+    sources = settings.paths.rows
+    if not sources:
+        return None
+    rows = [row for source in sources for row in load_rows(source, settings.model.allow_download)]
+    name = ", ".join(str(source).rsplit("/", 1)[-1] for source in sources)
+    return run_stage(run, ROWS, rows=Given(rows, digest(rows)), name=Given(name))
 
 
 def foresee(run: Run, base: BaseModel, corpus: Corpus) -> str:
@@ -125,10 +139,13 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, 
             f"asked, since {settings.generate.target:,} pairs pass without them (generate.target)"
         )
     require_rows(run, candidates, "generate: no pair came out", "see the replies folder")
+    shares = settings.split
     screened = run_stage(
         run,
         SCREEN,
         pairs=candidates,
+        rows=_own_rows(run),
+        shares=Given(shares, digest(shares.recipe()) if settings.paths.rows else None),
         chunks=corpus.chunks,
         seed_tasks=seed_tasks,
         splits=corpus.splits,

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from flows.cli.commands import Options, command
+from pipeline.pairs.data_forms import DATA_FORMS
 from pipeline.train.export.exporters import EXPORTERS
 
 
@@ -61,16 +62,19 @@ def card(options: Options, model: str, data: bool, folder: Path | None) -> None:
     options.show({"model": cards.model, "data": cards.data, "files": files}, *(lines or [shown]))
 
 
+DATA = "data"
+
+
 @click.command()
 @click.argument("model")
 @click.option(
     "--format",
     "form",
-    default=next(iter(EXPORTERS)),
-    show_default=True,
-    type=click.Choice(list(EXPORTERS)),
-    help="; ".join(f"{form.name}: {form.about} ({form.takes})" for form in EXPORTERS.values())
-    + ".",
+    help="Of a model: "
+    + "; ".join(f"{form.name}: {form.about} ({form.takes})" for form in EXPORTERS.values())
+    + f" [{next(iter(EXPORTERS))}]. Of data: "
+    + "; ".join(f"{name}: {about}" for name, about in DATA_FORMS.items())
+    + f" [{next(iter(DATA_FORMS))}].",
 )
 @click.option(
     "--to",
@@ -80,14 +84,28 @@ def card(options: Options, model: str, data: bool, folder: Path | None) -> None:
     help="A new or empty folder.",
 )
 @command
-def export(options: Options, model: str, form: str, folder: Path) -> None:
-    """Write a MODEL (champion, challenger or a fingerprint) for a server.
+def export(options: Options, model: str, form: str | None, folder: Path) -> None:
+    """Write a MODEL (champion, challenger or a fingerprint) for a server; or `data`, the rows.
+
+    `tuneloop export data` writes the pairs that training uses, gold rows among them, a file a
+    split, with the ids that lead back to their documents and the data card.
 
     What is written is loaded back and must say what the adapter says: the same greedy tokens on
     64 prompts, logits within [export] limits. Exit 1 when it does not. Merged weights are in the
     type of the base (bfloat16 stays bfloat16), or float32 where that is too coarse.
     """
+    choices = DATA_FORMS if model == DATA else EXPORTERS
+    form = form or next(iter(choices))
+    if form not in choices:
+        raise click.UsageError(f"--format {form} found; expected one of {', '.join(choices)}")
     settings = options.prepared(private=False)  # for a server, which may be another user's
+    if model == DATA:
+        from flows.models.export_data import export_data
+
+        written = export_data(settings, form, folder.absolute())
+        counts = ", ".join(f"{rows:,} {split}" for split, rows in written["splits"].items())
+        options.show(written, f"exported     {counts} rows as {form} to {written['folder']}")
+        return
     from flows.models.export import export as write
 
     record = write(settings, model, form, folder.absolute())

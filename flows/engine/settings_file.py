@@ -75,13 +75,15 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
     return settings.model_copy(update={"paths": settings.paths.model_copy(update=paths)})
 
 
-def _below(start: Path, value: Path | str | tuple[Path, ...]) -> Path | str | tuple[Path, ...]:
+def _below(
+    start: Path, value: Path | str | tuple[Path | str, ...]
+) -> Path | str | tuple[Path | str, ...]:
     """Return paths as they count from a folder; an address counts from nowhere."""
     if isinstance(value, str):
         return value
     if isinstance(value, Path):
         return start / value.expanduser()
-    return tuple(start / path.expanduser() for path in value)
+    return tuple(path if isinstance(path, str) else start / path.expanduser() for path in value)
 
 
 def dump_settings(settings: Settings) -> str:

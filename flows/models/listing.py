@@ -54,9 +54,13 @@ class Entry:
 def system_prompt(home: Home, model: Dataset) -> str:
     """Return the system prompt that a model was trained with, '' for none."""
     manifest = home.store.manifest(model.name, model.fingerprint)
-    rows = home.rows(home.dataset(manifest.inputs["from"]))
-    first = rows["messages"][0][0] if rows.height else {"role": ""}
-    return str(first["content"]) if first["role"] == "system" else ""
+    return system_prompt_of(home, home.dataset(manifest.inputs["from"]))
+
+
+def system_prompt_of(home: Home, examples: Dataset) -> str:
+    """Return the system prompt of examples, '' for none."""
+    manifest = home.store.manifest(examples.name, examples.fingerprint)
+    return str(manifest.settings.get("system_prompt", ""))
 
 
 def judgement(home: Home, model: Dataset) -> Judgement | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from flows.models.listing import Judgement, judgement, system_prompt
+from flows.models.listing import Judgement, judgement, system_prompt_of
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home, ancestors
 from pipeline.core.manifest import Manifest
@@ -52,9 +52,15 @@ class Cards:
 
 def model_and_data_card(home: Home, settings: Settings, model: Dataset) -> Cards:
     """Render the cards of a model and of the examples it was trained on."""
-    data = _data_facts(home, model, _name(settings.paths.input))
+    examples = home.dataset(home.store.manifest(model.name, model.fingerprint).inputs["from"])
+    data = _data_facts(home, examples, _name(settings.paths.input))
     facts = _model_facts(home, settings, model, data, judgement(home, model))
     return Cards(model_card(facts), data_card(data))
+
+
+def data_card_of(home: Home, settings: Settings, examples: Dataset) -> str:
+    """Render the card of examples that no model was trained on yet."""
+    return data_card(_data_facts(home, examples, _name(settings.paths.input)))
 
 
 def _name(folder: Path | str) -> str:
@@ -93,9 +99,7 @@ def _model_facts(
     )
 
 
-def _data_facts(home: Home, model: Dataset, name: str) -> Facts:
-    manifest = home.store.manifest(model.name, model.fingerprint)
-    origin = home.dataset(manifest.inputs["from"])
+def _data_facts(home: Home, origin: Dataset, name: str) -> Facts:
     found = list(ancestors(home, origin))
     before = {item.dataset: item for item in found}
     documents = documents_in(found)
@@ -105,7 +109,7 @@ def _data_facts(home: Home, model: Dataset, name: str) -> Facts:
     return dict(
         rows=examples.height,
         name=name,
-        system_prompt=system_prompt(home, model),
+        system_prompt=system_prompt_of(home, origin),
         languages=tuple(cleaned.settings.get("languages", ())) if cleaned else (),
         stages=tuple(
             (item.dataset, item.facts.rows_in, item.facts.rows_kept, item.facts.reasons)

@@ -73,6 +73,11 @@ class _Comparison:
     """All rows as streams, and an index of each held-out part."""
 
     def __init__(self, pairs: pl.DataFrame, benchmarks: Benchmarks) -> None:
+        said = pl.col("history").list.eval(pl.element().struct.field("content")).list.join(" ")
+        if "history" in pairs.columns:  # what was asked before is asked too
+            pairs = pairs.with_columns(
+                instruction=pl.concat_str(said, "instruction", separator=" ").str.strip_chars()
+            )
         self._rows = pairs.select(COLUMNS).sort("pair_id").to_dicts()
         self._streams = [
             row(

@@ -42,7 +42,7 @@ class Assignment:
     """By name of the family."""
 
     def __post_init__(self) -> None:
-        self.places = {name: _place(self.settings.salt, name) for name in self.families}
+        self.places = {name: place_of(self.settings.salt, name) for name in self.families}
         self.sizes = {name: len(members) for name, members in self.families.items()}
         self.gold = {name: sum(u.gold for u in members) for name, members in self.families.items()}
         self.units = sum(self.sizes.values())
@@ -142,7 +142,15 @@ class Assignment:
         return moved
 
 
-def _place(salt: str, name: str) -> float:
+def split_of(name: str, settings: SplitSettings) -> str:
+    """Return the split of what stands alone, by the salted hash of its name."""
+    place = place_of(settings.salt, name)
+    if place < settings.test:
+        return "test"
+    return "validation" if place < settings.test + settings.validation else "train"
+
+
+def place_of(salt: str, name: str) -> float:
     """Return the place of a family in [0, 1): the first 53 bits of the salted sha256."""
     digest = hashlib.sha256(f"{salt}\0{name}".encode()).digest()
     return (int.from_bytes(digest[:8], "big") >> 11) / (1 << 53)

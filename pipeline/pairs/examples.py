@@ -15,7 +15,8 @@ from schemas.pairs import Examples, SettledPairs
 def to_examples(pairs: DataFrame[SettledPairs], settings: TaskSettings) -> Outcome[Examples]:
     """Write each pair as a user message and the assistant message that answers it.
 
-    Before them stand the system prompt, where there is one, and earlier turns. The user message is
+    Before them stand the system prompt, the row's own before that of the settings, and earlier
+    turns. The user message is
     the instruction, and the input after a blank line when there is one: the same form in training,
     evaluation and serving. Each earlier turn of the assistant is an example of its own too, so
     that a row always ends with the one answer that is learnt from it.
@@ -37,17 +38,18 @@ def to_examples(pairs: DataFrame[SettledPairs], settings: TaskSettings) -> Outco
         if not row["instruction"].strip() or not response:
             dropped.append(Drop(row["pair_id"], "empty_message", question or response, 0.0, 1.0))
             continue
+        head = [] if row["history"] and row["history"][0]["role"] == "system" else first
         messages = [
             *row["history"],
             {"role": "user", "content": question},
             {"role": "assistant", "content": response},
         ]
         columns = {name: row[name] for name in Examples.columns() if name != "messages"}
-        kept.append(columns | {"messages": first + messages})
+        kept.append(columns | {"messages": head + messages})
         for end, message in enumerate(row["history"], start=1):
             if message["role"] == "assistant":
                 earlier = {"pair_id": short_id(row["pair_id"], str(end))}
-                kept.append(columns | earlier | {"messages": first + messages[:end]})
+                kept.append(columns | earlier | {"messages": head + messages[:end]})
     examples = table(Examples, kept).sort("pair_id")
     extra = len(kept) + len(dropped) - pairs.height
     return Outcome(

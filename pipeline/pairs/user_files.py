@@ -50,17 +50,17 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path, setting: str = "paths.gold") -> list[dict[str, Any]]:
     """Return the rows of a file by field: JSON Lines, JSON, CSV, TSV or Parquet.
 
     Raises:
         InputError: the file cannot be read, or its rows have no fields.
     """
-    rows = _read("paths.gold", path, TABLES)
+    rows = _read(setting, path, TABLES)
     odd = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), 0)
     if odd:
         raise InputError(
-            f"paths.gold: {path}, row {odd}: a {type(rows[odd - 1]).__name__} found; expected an "
+            f"{setting}: {path}, row {odd}: a {type(rows[odd - 1]).__name__} found; expected an "
             "object with fields; mend that row"
         )
     return rows

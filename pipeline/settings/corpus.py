@@ -25,6 +25,10 @@ class PathSettings(Section):
     gold: Path | None = Path("data/gold/gold.jsonl")
     """Questions with answers written by an expert, as JSON Lines, JSON, CSV or Parquet; they count
     as accepted by a person."""
+    rows: tuple[Location, ...] = ()
+    """Rows that you have already, to be trained on beside the others: files, folders or data sets
+    that ``datasets`` saved, or ``hf://owner/name#split``; Alpaca, ShareGPT, messages, prompt and
+    completion, question and answer."""
     benchmarks: tuple[Path, ...] = ()
     """Files whose rows must not be trained on: JSON Lines, JSON, CSV, Parquet or text."""
     general: Path | None = Path("data/general")

@@ -84,7 +84,7 @@ def _clean(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned | Refus
     text = line_joining.whole(split)
     title = " ".join(line_joining.normalise(row["title"]).split())
     before = len(title) + len(_SEPARATOR)
-    redacted = _redact(title + _SEPARATOR + text, settings)
+    redacted = redact_by(title + _SEPARATOR + text, settings)
     title, _, text = redacted.text.partition(_SEPARATOR)
     return Cleaned(
         title,
@@ -123,14 +123,15 @@ def decide(
 def refused(text: str, decision: Decision, settings: "CleanSettings") -> Refused:
     """Return the verdict of a decision with its evidence and the start of the text."""
     assert decision.verdict
-    text = _redact(text[: LOOKED_AT + MARGIN], settings).text[:LOOKED_AT]
+    text = redact_by(text[: LOOKED_AT + MARGIN], settings).text[:LOOKED_AT]
     evidence = cleaning.evidence_of(decision.verdict.reason, text, decision.language)
     begins = text[:QUOTED]
     told = begins.startswith(evidence)
     return Refused(decision.verdict, begins if told else f"{evidence}: {begins}")
 
 
-def _redact(text: str, settings: "CleanSettings") -> Redacted:
+def redact_by(text: str, settings: "CleanSettings") -> Redacted:
+    """Replace the personal data and secrets that the settings name."""
     return redact(
         text,
         kinds_of(settings.redact),

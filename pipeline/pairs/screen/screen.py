@@ -8,11 +8,12 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.progress import track
 from pipeline.core.stage import Stage
+from pipeline.pairs.assignment import split_of
 from pipeline.pairs.places import places
 from pipeline.pairs.screen.form import Candidate, Finding
 from pipeline.pairs.screen.novelty import KeptPairs
 from pipeline.pairs.screen.rules import first_finding
-from pipeline.settings import ScreenSettings
+from pipeline.settings import ScreenSettings, SplitSettings
 from schemas.documents import Chunks
 from schemas.pairs import Pairs, ScreenedPairs, SeedTasks, Splits
 
@@ -27,6 +28,8 @@ def screen(
     splits: DataFrame[Splits],
     settings: ScreenSettings,
     languages: tuple[str, ...],
+    rows: DataFrame[Pairs] | None = None,
+    shares: SplitSettings | None = None,
 ) -> Outcome[ScreenedPairs]:
     """Keep the pairs that pass every rule.
 
@@ -41,32 +44,38 @@ def screen(
         splits: split and cluster of each document or section.
         settings: section ``screen``.
         languages: ISO 639-1 codes that a pair may be in; empty allows all.
+        rows: pairs of the user's own rows.
+        shares: section ``split``, for these.
 
     Returns:
         Kept pairs sorted by ``pair_id``, with ``split`` and ``cluster_id`` of their document or
-        section; a self-instruct pair is train and a cluster of its own. Reasons: those of the
+        section; a self-instruct pair is train and a cluster of its own, and so is a row of the
+        user in the split that the hash of its id says. Reasons: those of the
         rules, with the other pair or seed task as ``related_id`` where a rule compares.
     """
     screens = Screens(chunks, seed_tasks, settings, languages, splits)
     find = places(splits)
     dropped: list[Drop] = []
     passed: list[Judged] = []
-    for row in track(pairs.to_dicts(), "pairs"):
+    shares = shares or SplitSettings()
+    everything = pairs.to_dicts() + ([] if rows is None else rows.to_dicts())
+    for row in track(everything, "pairs"):
         pair, finding = screens.alone(row)
         if finding:
             dropped.append(_drop(pair, finding))
         else:
             passed.append((row, pair))
-    rows: list[dict[str, Any]] = []
+    kept: list[dict[str, Any]] = []
     for (row, pair), finding in screens.together(passed):
         if finding:
             dropped.append(_drop(pair, finding))
             continue
-        own = {"split": "train", "cluster_id": pair.pair_id}
+        alone = split_of(pair.pair_id, shares) if row["origin"] == "rows" else "train"
+        own = {"split": alone, "cluster_id": pair.pair_id}
         place = (pair.grounded and find(row["doc_id"], row["chunk_id"])) or own
-        rows.append(row | {"split": place["split"], "cluster_id": place["cluster_id"]})
-    rows.sort(key=lambda row: row["pair_id"])
-    return Outcome(table(ScreenedPairs, rows), drops(dropped), rows_in=pairs.height)
+        kept.append(row | {"split": place["split"], "cluster_id": place["cluster_id"]})
+    kept.sort(key=lambda row: row["pair_id"])
+    return Outcome(table(ScreenedPairs, kept), drops(dropped), rows_in=len(everything))
 
 
 class Screens:
@@ -102,7 +111,7 @@ class Screens:
         pair = Candidate(
             instruction=row["instruction"],
             response=row["response"],
-            grounded=row["origin"] != "self_instruct",
+            grounded=row["origin"] == "grounded",
             source="\n".join((chunk["title"], chunk["section"], chunk["text"])) if chunk else "",
             input=row["input"],
             evidence=evidence,
@@ -156,7 +165,7 @@ SCREEN = Stage(
     "screen",
     screen,
     ScreenedPairs,
-    {"pairs": Pairs, "chunks": Chunks, "splits": Splits},
+    {"pairs": Pairs, "chunks": Chunks, "splits": Splits, "rows": Pairs},
     section="screen",
     dataset="screened_pairs",
 )

@@ -1,0 +1,88 @@
+"""Export the pairs of a data set in the forms of other tools, with their splits and lineage."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flows.models.listing import system_prompt_of
+from pipeline.core.errors import InputError
+from pipeline.core.home import Home, ancestors
+from pipeline.core.store import Dataset
+from pipeline.pairs.data_forms import DATA_FORMS, DataForm, Row
+from pipeline.settings import Settings
+
+LINEAGE = ("pair_id", "doc_id", "chunk_id", "origin", "kind", "status")
+"""Columns that lead back to a document, in every form."""
+
+
+def export_data(settings: Settings, form: str, folder: Path) -> dict[str, Any]:
+    """Write the latest pairs that training uses, with gold rows, in a form of :data:`DATA_FORMS`.
+
+    Args:
+        settings: all settings.
+        form: name of a form.
+        folder: a new or empty folder.
+
+    Returns:
+        ``dataset``, ``folder``, ``form`` and rows by split (``splits``).
+
+    Raises:
+        InputError: there are no pairs yet, or the folder holds something else.
+    """
+    from flows.views.cards import FILES, data_card_of
+
+    home = Home.at(settings.paths.home)
+    latest = home.latest()
+    if "examples" not in latest:
+        raise InputError("export data: no examples found; expected some; run `tuneloop run`")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            f"export data: {folder} holds something; expected a new or an empty folder; name "
+            "another with --to"
+        )
+    examples = latest["examples"]
+    splits = _splits(home, examples)
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        for split, rows in splits.items():
+            DATA_FORMS[form].write(temporary, split, [_row(row, DATA_FORMS[form]) for row in rows])
+        if form == "hf":
+            names = json.dumps({"splits": list(splits)})
+            (temporary / "dataset_dict.json").write_text(names, "utf-8")
+        card = data_card_of(home, settings, examples)
+        (temporary / FILES["data"]).write_text(card, "utf-8")
+        if folder.exists():
+            folder.rmdir()
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    counts = {split: len(rows) for split, rows in splits.items()}
+    return {"dataset": str(examples), "folder": str(folder), "form": form, "splits": counts}
+
+
+def _splits(home: Home, examples: Dataset) -> dict[str, list[Row]]:
+    """Return the pairs behind examples by split, with the turns of each conversation."""
+    made = {item.dataset: item for item in ancestors(home, examples)}
+    pairs = home.rows(home.dataset(str(made["clean_pairs"]))).sort("pair_id")
+    prompt = system_prompt_of(home, examples)
+    splits: dict[str, list[Row]] = {}
+    for (split,), part in sorted(pairs.group_by(pl.col("split"), maintain_order=True)):
+        splits[str(split)] = [row | {"prompt": prompt} for row in part.iter_rows(named=True)]
+    return splits
+
+
+def _row(row: Row, form: DataForm) -> Row:
+    history = [dict(turn) for turn in row["history"]]
+    if row["prompt"] and not (history and history[0]["role"] == "system"):
+        history = [{"role": "system", "content": row["prompt"]}, *history]
+    turns = [
+        *history,
+        {"role": "user", "content": row["instruction"].strip()},
+        {"role": "assistant", "content": row["response"].strip()},
+    ]
+    return form.row(turns, row["input"].strip()) | {name: row[name] for name in LINEAGE}

@@ -1,0 +1,76 @@
+"""The shelf of forms that pairs are exported in, for other tools."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DataForm:
+    """One form that pairs are written in."""
+
+    about: str
+    row: Callable[[list[Row], str], Row]
+    """Gets the turns of a conversation and the input of its last question."""
+    write: Callable[[Path, str, list[Row]], None]
+    """Gets the folder, the name of a split, and its rows."""
+
+
+def _messages(turns: list[Row], given: str) -> Row:
+    *before, question, answer = turns
+    asked = "\n\n".join(filter(None, (question["content"], given)))
+    return {"messages": [*before, {"role": "user", "content": asked}, answer]}
+
+
+def _sharegpt(turns: list[Row], given: str) -> Row:
+    names = {"system": "system", "user": "human", "assistant": "gpt"}
+    told = [
+        {"from": names[turn["role"]], "value": turn["content"]}
+        for turn in _messages(turns, given)["messages"]
+    ]
+    system = told.pop(0)["value"] if told[0]["from"] == "system" else ""
+    return {"conversations": told, "system": system}
+
+
+def _alpaca(turns: list[Row], given: str) -> Row:
+    system = turns[0]["content"] if turns[0]["role"] == "system" else ""
+    said = [turn["content"] for turn in turns if turn["role"] != "system"]
+    pairs = [list(pair) for pair in zip(said[:-2:2], said[1:-2:2], strict=True)]
+    return {
+        "instruction": said[-2],
+        "input": given,
+        "output": said[-1],
+        "system": system,
+        "history": pairs,
+    }
+
+
+def _json_lines(folder: Path, split: str, rows: list[Row]) -> None:
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
+    (folder / f"{split}.jsonl").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+def _parquet(folder: Path, split: str, rows: list[Row]) -> None:
+    import datasets
+
+    datasets.Dataset.from_list(rows).to_parquet(str(folder / f"{split}.parquet"))
+
+
+def _saved(folder: Path, split: str, rows: list[Row]) -> None:
+    import datasets
+
+    datasets.Dataset.from_list(rows).save_to_disk(str(folder / split))
+
+
+DATA_FORMS: Mapping[str, DataForm] = {
+    "messages": DataForm("JSON Lines of chat messages: TRL, axolotl", _messages, _json_lines),
+    "sharegpt": DataForm("ShareGPT: LLaMA-Factory, axolotl", _sharegpt, _json_lines),
+    "alpaca": DataForm("Alpaca, earlier turns as history: LLaMA-Factory", _alpaca, _json_lines),
+    "parquet": DataForm("messages as Parquet: datasets.load_dataset", _messages, _parquet),
+    "hf": DataForm("messages as a saved data set: datasets.load_from_disk", _messages, _saved),
+}
+"""Name for ``--format`` -> form."""

@@ -1,0 +1,267 @@
+"""Rows that a team has already: chats and instructions in the forms of other tools, as pairs."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.cache import canonical_json, short_id
+from pipeline.core.errors import InputError
+from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.stage import Stage
+from pipeline.documents.clean.clean_document import redact_by
+from pipeline.pairs.gold import ANSWER, QUESTION
+from pipeline.pairs.harvest import pair_row
+from pipeline.pairs.user_files import TABLES, read_rows, stop_if_mostly_bad
+from pipeline.settings import CleanSettings
+from schemas.pairs import Pairs
+
+Turn = dict[str, str]
+"""``role`` and ``content``."""
+
+HUB = "hf://"
+"""Begins the name of a data set on the Hugging Face Hub: ``hf://owner/name#split``."""
+ROLES = {
+    "system": "system", "developer": "system",
+    "user": "user", "human": "user", "prompter": "user",
+    "assistant": "assistant", "gpt": "assistant", "bing": "assistant", "chatgpt": "assistant",
+    "bard": "assistant", "model": "assistant", "bot": "assistant", "function_call": "assistant",
+    "tool": "tool", "function": "tool", "observation": "tool", "ipython": "tool",
+}  # fmt: skip
+"""Roles of messages and of ShareGPT -> ours."""
+EXPECTED = (
+    "messages or conversations, instruction and output, prompt and completion, or question and "
+    "answer"
+)
+_SEPARATOR = "\n\x1e\n"
+
+
+def load_rows(source: Path | str, allow_download: bool) -> list[dict[str, Any]]:
+    """Return the rows of a file, of a folder of files, of a saved data set or of one on the Hub.
+
+    Args:
+        source: JSON Lines, JSON, CSV, TSV or Parquet; a folder of these, or one that
+            ``datasets`` saved; or ``hf://owner/name#split``.
+        allow_download: whether a data set that is not in the local cache may be fetched.
+
+    Raises:
+        InputError: it cannot be read, or may not be fetched.
+    """
+    if isinstance(source, str):
+        return _from_hub(source, allow_download)
+    if not source.is_dir():
+        return read_rows(source, "paths.rows")
+    if any((source / name).is_file() for name in ("dataset_info.json", "dataset_dict.json")):
+        import datasets
+
+        return list(_flat(datasets.load_from_disk(str(source))))
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in TABLES)
+    if not files:
+        raise InputError(
+            f"paths.rows: {source} has no file with one of {' '.join(TABLES)}; expected some, or "
+            "a data set that was saved with save_to_disk; correct the path"
+        )
+    return [row for path in files for row in read_rows(path, "paths.rows")]
+
+
+def _from_hub(address: str, allow_download: bool) -> list[dict[str, Any]]:
+    import datasets
+
+    if not address.startswith(HUB):
+        raise InputError(
+            f"paths.rows: {address} found; expected a file, a folder, or hf://owner/name; mend it"
+        )
+    name, _, split = address.removeprefix(HUB).partition("#")
+    mode = datasets.DownloadMode.REUSE_DATASET_IF_EXISTS
+    offline = datasets.config.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = offline or not allow_download
+    try:
+        return list(_flat(datasets.load_dataset(name, split=split or None, download_mode=mode)))
+    except Exception as error:  # its own, those of the hub, of HTTP and of parsers
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        advice = "" if allow_download else " or set model.allow_download = true to fetch it"
+        raise InputError(
+            f"paths.rows: {address} cannot be loaded ({reason}); expected a data set of the "
+            f"Hugging Face Hub; check the name{advice}"
+        ) from error
+    finally:
+        datasets.config.HF_HUB_OFFLINE = offline
+
+
+def _flat(found: Any) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a data set, or of all its splits."""
+    for part in found.values() if isinstance(found, dict) else [found]:
+        yield from part
+
+
+def import_rows(
+    rows: Sequence[Mapping[str, Any]], settings: CleanSettings, name: str
+) -> Outcome[Pairs]:
+    """Make pairs of rows in any of the common forms, without personal data.
+
+    Alpaca (instruction, input, output, system, history), ShareGPT (conversations), messages with
+    any number of turns, prompt and completion, question and answer. The last answer is the
+    response, what was said before it the history, which a system prompt of the row begins. Tool
+    calls and their results stay in the text, as Hermes and Qwen write them.
+
+    Args:
+        rows: as they were read.
+        settings: section ``clean``, for what is redacted.
+        name: of their source, kept as ``generator``.
+
+    Returns:
+        Pairs of origin ``rows`` sorted by ``pair_id``. Dropped: ``malformed_row`` and
+        ``duplicate_pair``. Metrics: ``turns_cut`` (turns of the user behind the last answer, and
+        of the assistant before the first question).
+
+    Raises:
+        InputError: more than half of the rows are malformed; the first one is shown.
+    """
+    kept: dict[str, dict[str, Any]] = {}
+    dropped: list[Drop] = []
+    cut = 0
+    for number, row in enumerate(rows, start=1):
+        text = canonical_json({key: str(value) for key, value in row.items()})
+        identity = short_id(str(number), text)
+        try:
+            turns, given, whole = read_turns(row)
+        except (ValueError, TypeError, KeyError) as error:
+            dropped.append(Drop(identity, "malformed_row", f"row {number}: {error}: {text}"))
+            continue
+        cut += whole - len(turns)
+        told = redact_by(_SEPARATOR.join([given, *(turn["content"] for turn in turns)]), settings)
+        given, *contents = told.text.split(_SEPARATOR)
+        turns = [turn | {"content": text} for turn, text in zip(turns, contents, strict=True)]
+        *history, question, answer = turns
+        pair = pair_row(
+            *("rows", question["content"], answer["content"], given),
+            history=history,
+            generator=name,
+        )
+        if pair["pair_id"] in kept:
+            dropped.append(Drop(identity, "duplicate_pair", text, related_id=pair["pair_id"]))
+        kept.setdefault(pair["pair_id"], pair)
+    bad = [drop.excerpt for drop in dropped if drop.reason == "malformed_row"]
+    stop_if_mostly_bad(name, bad, len(rows), EXPECTED)
+    return Outcome(
+        cast("DataFrame[Pairs]", table(Pairs, kept.values()).sort("pair_id")),
+        drops(dropped),
+        rows_in=len(rows),
+        metrics={"turns_cut": float(cut)},
+    )
+
+
+def read_turns(row: Mapping[str, Any]) -> tuple[list[Turn], str, int]:
+    """Return the turns of a row, its input, and how many turns it has with those that are cut.
+
+    Raises:
+        ValueError: it has no question with an answer; the message says what is wrong.
+    """
+    row = {key.strip().casefold(): value for key, value in row.items()}
+    turns, given = _messages(row), ""
+    if turns is None:
+        question, answer = (_text(row, names) for names in (QUESTION, ANSWER))
+        if not question or not answer:
+            raise ValueError(f"no {'question' if not question else 'answer'} found")
+        given = _text(row, ("input",))
+        turns = [*_history(row), _turn("user", question), _turn("assistant", answer)]
+    system = _text(row, ("system", "system_prompt"))
+    if system and (not turns or turns[0]["role"] != "system"):
+        turns = [_turn("system", system), *turns]
+    whole, head = len(turns), [turn for turn in turns[:1] if turn["role"] == "system"]
+    said = turns[len(head) :]
+    while said and said[0]["role"] == "assistant":
+        said = said[1:]
+    while said and said[-1]["role"] != "assistant":
+        said = said[:-1]
+    if not said:
+        raise ValueError("no answer behind a question found")
+    for place, turn in enumerate(said):
+        if turn["role"] != ("user", "assistant")[place % 2]:
+            raise ValueError(f"two turns of {turn['role']} in a row found")
+        if not turn["content"]:
+            raise ValueError(f"an empty turn of {turn['role']} found")
+    return [*head, *said], given, whole
+
+
+def _messages(row: Mapping[str, Any]) -> list[Turn] | None:
+    """Return the turns of a row of messages; None for a row of another form."""
+    found: list[Any] = []
+    for name in ("messages", "conversations", "conversation", "prompt", "completion"):
+        value = row.get(name)
+        if isinstance(value, str) and name not in ("prompt", "completion"):
+            try:
+                value = json.loads(value)  # in a column of a CSV file
+            except ValueError:
+                continue
+        found += value if isinstance(value, list) else []
+    if not found:
+        return None
+    turns: list[Turn] = []
+    for message in found:
+        if not isinstance(message, dict):
+            raise ValueError(f"a turn that is no object found ({message!r:.60})")
+        role, content = _read(message)
+        if role == "tool":  # as templates show it: a turn of the user
+            role, content = "user", f"<tool_response>\n{content}\n</tool_response>"
+            if turns and turns[-1]["role"] == "user" and "<tool_response>" in turns[-1]["content"]:
+                turns[-1]["content"] += f"\n{content}"
+                continue
+        turns.append(_turn(role, content))
+    return turns
+
+
+def _read(message: Mapping[str, Any]) -> tuple[str, str]:
+    named = str(message.get("role") or message.get("from") or "").strip().casefold()
+    if named not in ROLES:
+        raise ValueError(f"a turn of role {named!r} found")
+    content = message.get("content", message.get("value"))
+    if isinstance(content, list):  # parts, of which texts alone can be trained on
+        content = "\n".join(part["text"] for part in content if part.get("type") == "text")
+    if not isinstance(content, str | None):
+        content = json.dumps(content, ensure_ascii=False)
+    calls = []
+    for call in message.get("tool_calls") or ():
+        told = call.get("function", call)
+        arguments = told.get("arguments")
+        if isinstance(arguments, str):
+            arguments = json.loads(arguments or "{}")
+        calls.append({"name": told.get("name"), "arguments": arguments})
+    if named == "function_call":
+        calls.append(json.loads(content or "{}"))
+        content = ""
+    lines = [f"<tool_call>\n{json.dumps(call, ensure_ascii=False)}\n</tool_call>" for call in calls]
+    return ROLES[named], "\n".join([*filter(None, [(content or "").strip()]), *lines])
+
+
+def _history(row: Mapping[str, Any]) -> list[Turn]:
+    """Return the earlier turns of an Alpaca row: pairs of question and answer."""
+    earlier = row.get("history")
+    if isinstance(earlier, str) and earlier:
+        earlier = json.loads(earlier)
+    return [
+        turn
+        for question, answer in earlier or ()
+        for turn in (_turn("user", question), _turn("assistant", answer))
+    ]
+
+
+def _turn(role: str, content: str) -> Turn:
+    return {"role": role, "content": content.replace("\x1e", " ").strip()}
+
+
+def _text(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    texts = (row[name].strip() for name in names if isinstance(row.get(name), str))
+    return next(filter(None, texts), "")
+
+
+ROWS = Stage(
+    "rows",
+    import_rows,
+    Pairs,
+    section="clean",
+    fields=("redact", "redact_allow", "phone_region", "id_countries"),
+    dataset="user_rows",
+)
