@@ -107,6 +107,8 @@ def in_report(run: Run) -> contents.Coverage | None:
         sections=len(sections),
         sections_with_pairs=sum(bool(section.kinds) for section in sections),
         why_none=dict(reasons.most_common()),
+        distinct_2=metrics.get("self_instruct_distinct_2"),
+        nearest=metrics.get("self_instruct_nearest"),
         without=tuple(document.name for document in found if not document.kinds)[:8],
         kinds=tuple(
             contents.KindYield(

@@ -56,6 +56,7 @@ class Asking:
         teacher: Teacher,
         brief: Brief,
         budget: BudgetSettings | None = None,
+        languages: tuple[str, ...] = (),
     ) -> None:
         """Decide what may be asked; nothing is yet.
 
@@ -66,12 +67,13 @@ class Asking:
             teacher: who is asked.
             brief: what it is told beside the chunks.
             budget: what it may take; None: no limit.
+            languages: of tasks without a document.
         """
         self.before = usage_of(teacher)
         self.documents = read_documents(chunks)
         self.harvest = Harvest()
         self._settings, self._teacher = settings, teacher
-        self._writing = Writing(settings, teacher, brief, _search(self.documents))
+        self.writing = Writing(settings, teacher, brief, _search(self.documents), languages)
         shares = shares_of(brief, settings, teacher.strength)
         self._writers = {name: TASK_KINDS[name].of_chunks[teacher.strength] for name in shares}
         once = {name for name in shares if TASK_KINDS[name].once}
@@ -92,12 +94,13 @@ class Asking:
         self._asked = self._passed = 0
         self._candidates: Counter[str] = Counter()
         self._judged, self._over = settings.pilot_chunks == 0, ""
+        each = 3 + 2 * settings.instances if teacher.strength == "strong" else 2
         self.forecast = Forecast(
             [self._work(unit) for unit in self._units],
             settings.target,
             budget or BudgetSettings(),
             limited=self._limited,
-            more=0 if seed_tasks.is_empty() else 2 * settings.self_instruct_tasks,
+            more=0 if seed_tasks.is_empty() else each * settings.self_instruct_tasks,
         )
 
     def ask_chunks(
@@ -154,7 +157,7 @@ class Asking:
         for name, writer in self._writers.items():
             parts = [parts[name] for parts in taken if name in parts]
             if parts:
-                came = writer.write(parts, self._writing)
+                came = writer.write(parts, self.writing)
                 self._candidates[name] += len(came.pairs) + len(came.drops)
                 self.harvest.add(came)
         self._asked += len(group)

@@ -13,6 +13,7 @@ from pipeline.core.stage import Stage
 from pipeline.pairs.asking import Asking, usage_of
 from pipeline.pairs.harvest import Harvest
 from pipeline.pairs.kinds.brief import Brief
+from pipeline.pairs.kinds.self_instruct import diversity
 from pipeline.pairs.screen.screen import Screens
 from pipeline.pairs.task_kinds import TASK_KINDS
 from pipeline.pairs.teachers.kinds import TEACHERS
@@ -34,6 +35,7 @@ def generate(
     passing: Callable[[Sequence[dict[str, Any]]], int] = len,
     brief: Brief | None = None,
     budget: BudgetSettings | None = None,
+    languages: tuple[str, ...] = (),
 ) -> Outcome[Pairs]:
     """Ask the teacher for pairs of each kind of task: of chunks, then of seed tasks.
 
@@ -56,18 +58,21 @@ def generate(
         SettingsError: a share of ``settings.kinds`` is of no kind.
         TeacherError: the teacher fails, or the first ``pilot_chunks`` chunks yield nothing.
     """
-    asking = Asking(chunks, seed_tasks, settings, teacher, brief or Brief(), budget)
+    asking = Asking(chunks, seed_tasks, settings, teacher, brief or Brief(), budget, languages)
     asking.ask_chunks(passing)
     harvest = asking.harvest
     for kind in TASK_KINDS.values():
         if kind.of_seeds:
-            harvest.add(kind.of_seeds(seed_tasks, settings, teacher))
+            harvest.add(kind.of_seeds(seed_tasks, asking.writing))
     asking.forecast.end()
     # Of two chunks that overlap and say the same, the first one in reading order has the pair.
     reading = {chunk.chunk_id: place for place, chunk in enumerate(chain(*asking.documents))}
     harvest.pairs.sort(key=lambda pair: reading.get(pair["chunk_id"], 0))
     outcome = _outcome(harvest, asking.before, usage_of(teacher))
     outcome.metrics.update(asking.counts())
+    tasks = [pair["instruction"] for pair in harvest.pairs if pair["origin"] == "self_instruct"]
+    found = diversity(list(dict.fromkeys(tasks)))
+    outcome.metrics.update({f"self_instruct_{name}": value for name, value in found.items()})
     return outcome
 
 
@@ -136,7 +141,9 @@ def generate_candidates(
         TeacherError: the answers yield nothing.
     """
     screens = Screens(chunks, seed_tasks, rules, languages)
-    outcome = generate(chunks, seed_tasks, settings, teacher, screens.passing, brief, budget)
+    outcome = generate(
+        chunks, seed_tasks, settings, teacher, screens.passing, brief, budget, languages
+    )
     return require_yield(outcome, teacher)
 
 

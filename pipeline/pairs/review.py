@@ -23,6 +23,7 @@ from pipeline.core.cache import short_id
 from pipeline.core.errors import ReviewError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
+from pipeline.pairs.prompts import SELF_INSTRUCT
 from pipeline.settings import ReviewSettings
 from schemas.base import Drops
 from schemas.pairs import Reviews, ScreenedPairs, SettledPairs
@@ -187,7 +188,9 @@ def _unreviewed(
 ) -> Drop | None:
     """Return why a pair that nobody decided on cannot be used, or None."""
     pair_id, question = row["pair_id"], row["instruction"]
-    unfounded = row["origin"] == "self_instruct" and not settings.trust_self_instruct
+    trusted, strong = settings.trust_self_instruct, row["prompt_version"] != SELF_INSTRUCT
+    trusted = strong if trusted == "auto" else trusted
+    unfounded = row["origin"] == "self_instruct" and not trusted
     if row["split"] == "test" or unfounded:
         return Drop(pair_id, "needs_accept", question, 0.0, 1.0)
     if settings.require == "all":

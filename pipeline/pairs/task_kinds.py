@@ -18,8 +18,8 @@ from pipeline.pairs.kinds.brief import Brief
 from pipeline.pairs.kinds.conversation import TURNS, conversation
 from pipeline.pairs.kinds.given_instruction import given_instruction
 from pipeline.pairs.kinds.question_first import question_first
+from pipeline.pairs.kinds.self_instruct import self_instruct
 from pipeline.pairs.kinds.shares import parts_of, parts_with_another
-from pipeline.pairs.self_instruct import self_instruct
 from pipeline.pairs.teachers.teacher import Strength
 from pipeline.settings import GenerateSettings
 
@@ -50,7 +50,7 @@ class TaskKind:
     of_chunks: Mapping[Strength, ChunkWriter] = field(default_factory=dict)
     """How it is made of chunks, by the strength of the teacher; empty: of seed tasks alone."""
     of_seeds: Callable[..., Harvest] | None = None
-    """How it is made of seed tasks: gets them, the section ``generate`` and a teacher."""
+    """How it is made of seed tasks: gets them and :class:`.kinds.writing.Writing`."""
     once: bool = False
     """Whether a chunk gives one pair of it at the most."""
     given: bool = False
@@ -149,7 +149,12 @@ TASK_KINDS: dict[str, TaskKind] = {
         TaskKind(
             "self_instruct",
             "a task like the seed tasks, answered by the teacher without a document",
-            _REPLIES,
+            _REPLIES
+            | {
+                "like_another_task": "the task is nearly one that is there already",
+                "not_for_text": "the task needs pictures, sound, files or the web",
+                "judged_wrong": "the teacher does not stand by its answer",
+            },
             of_seeds=self_instruct,
         ),
     )

@@ -137,6 +137,10 @@ class Coverage(Record):
     without: tuple[str, ...] = ()
     """First documents without a pair, by source."""
     kinds: tuple[KindYield, ...] = ()
+    distinct_2: float | None = None
+    """Different pairs of neighbouring words in self-instruct tasks, of all of them."""
+    nearest: float | None = None
+    """Mean ROUGE-L F1 of a self-instruct task with the most alike other one."""
 
 
 class Review(Record):

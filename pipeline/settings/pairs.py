@@ -71,6 +71,8 @@ class GenerateSettings(Section):
     or rarer before it answers them (Evol-Instruct, Xu et al. 2023)."""
     self_instruct_tasks: Annotated[int, Field(ge=0)] = 8
     """New tasks asked of the teacher from the seed tasks; 0 turns self-instruct off."""
+    instances: Annotated[int, Field(ge=1, le=8)] = 2
+    """Instances of each task that a strong teacher adds: inputs with their answers."""
     in_context_tasks: Annotated[int, Field(ge=1, le=32)] = 8
     """Tasks shown in the prompt of a new one, a quarter of them the teacher's own: 6 + 2."""
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
@@ -109,9 +111,10 @@ class ReviewSettings(Section):
     require: Literal["none", "sampled", "all"] = "none"
     """``none``: train on unreviewed pairs; ``sampled``: only once a sample of the batch passed;
     ``all``: only accepted or edited pairs. The test set always needs an accept."""
-    trust_self_instruct: bool = False
+    trust_self_instruct: Literal["auto"] | bool = "auto"
     """Train on self-instruct pairs without an accept. No source stands behind them, and a small
-    teacher makes them up; switch it on for a teacher whose own knowledge you trust."""
+    teacher makes them up. ``auto``: of a strong teacher, which is shown each answer once more and
+    has to stand by it."""
     sample_size: Annotated[int, Field(ge=1)] = 60
     """Pairs queued from train and validation: 59 clean ones bound the error below 5 %."""
     max_error: Share = 0.08

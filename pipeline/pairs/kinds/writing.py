@@ -37,6 +37,8 @@ class Writing:
     teacher: Teacher
     brief: Brief = field(default_factory=Brief)
     search: Search = lambda question, count: ()
+    languages: tuple[str, ...] = ()
+    """That tasks without a document are asked for in, by turns; empty: English."""
 
     def ask(
         self, asked: Sequence[Messages], room: int | Sequence[int]

@@ -381,7 +381,12 @@ def test_each_pair_is_kept_or_dropped_and_no_order_matters(rows, require, chance
 
 
 def test_a_self_instruct_pair_needs_an_accept_unless_the_teacher_is_trusted():
-    pairs = make_pairs(1).with_columns(origin=pl.lit("self_instruct"))
+    pairs = make_pairs(1).with_columns(
+        origin=pl.lit("self_instruct"), prompt_version=pl.lit("self-instruct/1")
+    )
+    strong = pairs.with_columns(prompt_version=pl.lit("self_instruct/0f0f0f0f"))
+    assert settled(strong, []).kept.height == 1
+    assert settled(strong, [], trust_self_instruct=False).kept.height == 0
     assert settled(pairs, []).dropped["reason"].to_list() == ["needs_accept"]
     assert settled(pairs, [review(PAIR, "accept")]).kept["status"].to_list() == ["accepted"]
     assert settled(pairs, [], trust_self_instruct=True).kept.height == 1
