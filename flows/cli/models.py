@@ -100,7 +100,7 @@ def export(options: Options, model: str, form: str | None, folder: Path) -> None
         raise click.UsageError(f"--format {form} found; expected one of {', '.join(choices)}")
     settings = options.prepared(private=False)  # for a server, which may be another user's
     if model == DATA:
-        from flows.models.export_data import export_data
+        from flows.views.export_data import export_data
 
         written = export_data(settings, form, folder.absolute())
         counts = ", ".join(f"{rows:,} {split}" for split, rows in written["splits"].items())

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import asdict
 from itertools import chain
 from typing import Any
@@ -34,7 +36,7 @@ from pipeline.text.words import words
 from schemas.documents import Chunks
 from schemas.pairs import SeedTasks
 
-DOCUMENTS_AT_ONCE, CHUNKS_AT_ONCE = 16, 32
+DOCUMENTS_AT_ONCE, CHUNKS_AT_ONCE = 32, 64
 """Documents, or chunks of several, given to an endpoint together, so that its requests can run side
 by side."""
 LOCAL_DOCUMENTS, LOCAL_CHUNKS = 4, 12
@@ -154,12 +156,21 @@ class Asking:
 
     def _ask(self, group: Sequence[Unit]) -> None:
         taken = [self._parts(unit) for unit in group]
-        for name, writer in self._writers.items():
-            parts = [parts[name] for parts in taken if name in parts]
-            if parts:
-                came = writer.write(parts, self.writing)
-                self._candidates[name] += len(came.pairs) + len(came.drops)
-                self.harvest.add(came)
+        work = {name: [parts[name] for parts in taken if name in parts] for name in self._writers}
+        kinds = [name for name, parts in work.items() if parts]
+
+        def write(name: str) -> Harvest:
+            return self._writers[name].write(work[name], self.writing)
+
+        if self._teacher.batch_size:
+            came = [write(name) for name in kinds]
+        else:  # an endpoint: no kind waits for the replies of another
+            with ThreadPoolExecutor(max(1, len(kinds))) as pool:
+                running = [pool.submit(copy_context().run, write, name) for name in kinds]
+                came = [future.result() for future in running]
+        for name, harvest in zip(kinds, came, strict=True):
+            self._candidates[name] += len(harvest.pairs) + len(harvest.drops)
+            self.harvest.add(harvest)
         self._asked += len(group)
 
     def _room(self) -> tuple[int, int]:

@@ -20,8 +20,9 @@ class TeacherSettings(Section):
     strength: Literal["auto", "weak", "strong"] = "auto"
     """``weak``: answers are taken from the text; ``strong``: the teacher writes them.
     ``auto``: the embedded model is weak, any other one strong."""
-    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
-    """Requests at once to an endpoint; times 0.75 on each 429."""
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 64
+    """Requests at once to an endpoint at the most: eight to begin with, more while that gives more
+    replies a second, times 0.75 on each 429."""
     timeout_seconds: Annotated[float, Field(gt=0)] = 120
     max_retries: Annotated[int, Field(ge=0, le=10)] = 3
     """Per request: delay doubles from 1 s, jitter 0.2, at most 60 s."""

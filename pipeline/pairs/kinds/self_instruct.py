@@ -170,7 +170,8 @@ def _new_tasks(seeds: Sequence[dict[str, Any]], writing: Writing, harvest: Harve
                 task = None if reason else (line, "")
             if task is None:
                 harvest.drops.append(_drop(number, reply, reason=reason))
-                writing.forget(request)
+                if reason in ("", reply.problem, "unparsable"):  # else it is read, and not wanted
+                    writing.forget(request)
             else:
                 made.append(_Task(*task, ids))
                 pool.append(words(task[0]))

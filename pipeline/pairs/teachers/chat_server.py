@@ -22,6 +22,7 @@ from pipeline.core.cache import digest
 from pipeline.core.errors import TeacherError
 from pipeline.pairs.teachers.completion import Completion, ServerError, kind, read, words
 from pipeline.pairs.teachers.dialect import refused_fields
+from pipeline.pairs.teachers.gate import Gate
 from pipeline.pairs.teachers.teacher import Request
 from pipeline.settings import TeacherSettings
 
@@ -29,8 +30,6 @@ FIRST_DELAY, FACTOR, JITTER, LONGEST_DELAY = 1.0, 2.0, 0.2, 60.0
 """Seconds before the first retry, growth, share of random spread, cap (DataDesigner's values)."""
 LONGEST_WAIT = 300.0
 """Seconds that a server may ask to wait; more ends the run (a daily quota asks for a day)."""
-SLOWDOWN = 0.75
-"""Concurrency after a 429, times this (DataDesigner)."""
 CONNECT_SECONDS = 10.0
 FATAL = {
     401: "the key is missing or wrong", 402: "it wants to be paid",
@@ -82,11 +81,8 @@ class ChatServer:
         extra = f"#{digest(settings.extra)[:8]}" if settings.extra else ""
         self.name = f"{settings.model}@{shown}{extra}"
         self.title = f"{section} {self.name}"
-        self.concurrency = float(settings.concurrency)
-        """Requests at once, as many as it bears."""
+        self.gate = Gate(settings.concurrency)
         self.retries = 0
-        self.stopping = threading.Event()
-        """Set when a run ends: requests that wait for a retry give up."""
         self._settings, self._section = settings, section
         path = f"{url.path.rstrip('/')}/chat/completions"
         self._url = url.copy_with(username=None, password=None, path=path)
@@ -108,8 +104,14 @@ class ChatServer:
             verify=_certificates(),
         )
 
-    def ask(self, client: httpx.Client, body: dict[str, Any], request: Request) -> Completion:
-        """Send a request, and again as long as its failure may pass.
+    def ask(
+        self,
+        client: httpx.Client,
+        body: dict[str, Any],
+        request: Request,
+        stopping: threading.Event,
+    ) -> Completion:
+        """Send a request, and again as long as its failure may pass, until told to stop.
 
         Raises:
             Passing: it failed each time.
@@ -118,16 +120,15 @@ class ChatServer:
         """
         attempts = self._settings.max_retries + 1
         retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(attempts)
-            | tenacity.stop_when_event_set(self.stopping),
+            stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_when_event_set(stopping),
             wait=_delay,
-            sleep=tenacity.sleep_using_event(self.stopping),
+            sleep=tenacity.sleep_using_event(stopping),
             retry=tenacity.retry_if_exception_type(Passing),
             before_sleep=self._count_retry,
             reraise=True,
         )
         try:
-            return retrying(self._post, client, body, request)
+            return retrying(self._post, client, body, request, stopping)
         except Passing as error:
             if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout):
                 raise TeacherError(
@@ -140,9 +141,18 @@ class ChatServer:
         with self._lock:
             self.retries += 1
 
-    def _post(self, client: httpx.Client, body: dict[str, Any], request: Request) -> Completion:
+    def _post(
+        self,
+        client: httpx.Client,
+        body: dict[str, Any],
+        request: Request,
+        stopping: threading.Event,
+    ) -> Completion:
         try:
-            response = client.post(self._url, json=body | self._settings.extra)
+            with self.gate:
+                if stopping.is_set():
+                    raise Passing("not sent any more")
+                response = client.post(self._url, json=body | self._settings.extra)
         except httpx.TimeoutException as error:
             what = "no connection" if isinstance(error, httpx.ConnectTimeout) else "no answer"
             setting = f"{self._settings.timeout_seconds:g} s ({self._section}.timeout_seconds)"
@@ -198,8 +208,7 @@ class ChatServer:
         too_many = status == httpx.codes.TOO_MANY_REQUESTS
         spent: object = None
         if too_many:
-            with self._lock:
-                self.concurrency = max(1.0, self.concurrency * SLOWDOWN)
+            self.gate.too_many()
             spent = QUOTA.search(kind(answer)) or (delay is None and DAILY.search(message))
         elif fields := refused_fields(answer, body):
             return Refused(line, fields)

@@ -75,7 +75,9 @@ class EndpointTeacher:
     def complete(
         self, requests: Sequence[Request], seed: int, on_reply: OnReply | None = None
     ) -> list[Reply]:
-        """Answer the requests, ``concurrency`` at once; a failed one comes back as failed.
+        """Answer the requests, many at once (:mod:`.gate`); a failed one comes back as failed.
+
+        Several threads may call it: they share what the server bears.
 
         Raises:
             TeacherError: the endpoint cannot be reached or refuses, or half of the last ten
@@ -85,14 +87,14 @@ class EndpointTeacher:
         recent: deque[str] = deque(maxlen=WINDOW)
         todo = deque(enumerate(requests))
         running: dict[Future[Reply], int] = {}
-        server, most = self._server, self._settings.concurrency
-        server.stopping.clear()
-        with server.client() as client, ThreadPoolExecutor(most) as pool:
+        stopping, most = threading.Event(), self._settings.concurrency
+        with self._server.client() as client, ThreadPoolExecutor(most) as pool:
             try:
                 while todo or running:
-                    while todo and len(running) < max(1, int(server.concurrency)):
+                    while todo and len(running) < most:
                         place, request = todo.popleft()
-                        running[pool.submit(self._answer, client, request, seed)] = place
+                        future = pool.submit(self._answer, client, request, seed, stopping)
+                        running[future] = place
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         place, reply = running.pop(future), future.result()
                         replies[place] = reply
@@ -101,7 +103,7 @@ class EndpointTeacher:
                             on_reply(place, reply)
                         self._judge(recent)
             finally:
-                server.stopping.set()  # requests that wait for a retry give up
+                stopping.set()  # requests that wait for a retry give up
         return [replies[place] for place in range(len(requests))]
 
     def answer_losses(self, pairs: Sequence[Any]) -> None:
@@ -116,12 +118,15 @@ class EndpointTeacher:
                 "fewer than half; replies so far are kept: mend the endpoint and run again"
             )
 
-    def _answer(self, client: httpx.Client, request: Request, seed: int) -> Reply:
+    def _answer(
+        self, client: httpx.Client, request: Request, seed: int, stopping: threading.Event
+    ) -> Reply:
         parts: list[Completion] = []
         try:
             # Some servers ignore n: what is missing is asked for again with another seed.
             while (have := sum(len(part.texts) for part in parts)) < request.samples:
-                parts.append(self._completed(client, request, self._body(request, seed, have)))
+                body = self._body(request, seed, have)
+                parts.append(self._completed(client, request, body, stopping))
         except (Passing, Refused) as error:
             return Reply((str(error),), 0, 0, (FAILED,))
         return Reply(
@@ -134,14 +139,18 @@ class EndpointTeacher:
         )
 
     def _completed(
-        self, client: httpx.Client, request: Request, body: dict[str, Any]
+        self,
+        client: httpx.Client,
+        request: Request,
+        body: dict[str, Any],
+        stopping: threading.Event,
     ) -> Completion:
         """Ask until the server takes the request, and once more if thoughts took all its room."""
         spent = (0, 0)
         while True:
             thinks = self._thinks
             try:
-                found = self._server.ask(client, self._sent(body, thinks), request)
+                found = self._server.ask(client, self._sent(body, thinks), request, stopping)
             except Refused as error:
                 if not error.fields:
                     raise
@@ -157,12 +166,18 @@ class EndpointTeacher:
             if found.thinks:
                 self._make_room()
             elif NO_ROOM in found.finish_reasons:
-                self._try_room(client, request, body)
+                self._try_room(client, request, body, stopping)
             if not self._thinks or not {CUT_IN_THOUGHT, NO_ROOM}.intersection(found.finish_reasons):
                 return found
             spent = found.prompt_tokens, found.completion_tokens
 
-    def _try_room(self, client: httpx.Client, request: Request, body: dict[str, Any]) -> None:
+    def _try_room(
+        self,
+        client: httpx.Client,
+        request: Request,
+        body: dict[str, Any],
+        stopping: threading.Event,
+    ) -> None:
         """Find out once whether a reply was cut in thoughts whose opening tag is in the prompt.
 
         Nothing else comes of it: the reply would depend on which request came first.
@@ -171,7 +186,8 @@ class EndpointTeacher:
             if not self._tried:
                 self._tried = True
                 with suppress(Passing, Refused):
-                    if self._server.ask(client, self._sent(body, True), request).thinks:
+                    sent = self._sent(body, True)
+                    if self._server.ask(client, sent, request, stopping).thinks:
                         self._make_room()
 
     def _sent(self, body: dict[str, Any], thinks: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ what its reader makes nothing of (:func:`forget`) is asked for again in the next
 that may be mended by then. A model in this process would say the same again.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -57,6 +58,7 @@ class CachingTeacher:
         self._teacher = teacher
         self._cache = cache
         self._usage = Usage()
+        self._counting = threading.Lock()
         self.name = teacher.name
         self.strength: Strength = teacher.strength
         self.batch_size = teacher.batch_size
@@ -77,9 +79,10 @@ class CachingTeacher:
         entries = [self._cache.get(key) for key in keys]
         stored = {p: _reply(row, requests[p]) for p, row in enumerate(entries) if row is not None}
         replies = {place: reply for place, reply in stored.items() if self._keeps(reply)}
-        self._usage.cached += len(replies)
-        for reply in replies.values():
-            self._count_tokens(reply)
+        with self._counting:
+            self._usage.cached += len(replies)
+            for reply in replies.values():
+                self._count_tokens(reply)
         if on_reply is not None:
             for place, reply in replies.items():
                 on_reply(place, reply)
@@ -89,7 +92,8 @@ class CachingTeacher:
             def keep(number: int, reply: Reply, batch: list[int] = batch) -> None:
                 place = batch[number]
                 replies[place] = reply
-                self._count(reply)
+                with self._counting:
+                    self._count(reply)
                 if self._keeps(reply):
                     self._cache.put(keys[place], asdict(reply))
                 if on_reply is not None:

@@ -2,6 +2,7 @@ import json
 import logging
 import re
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -500,3 +501,24 @@ def test_the_key_is_neither_cached_nor_logged(tmp_path: Path, caplog):
     assert KEY.encode() not in stored
     assert KEY not in caplog.text
     assert KEY not in client.name
+
+
+def test_more_requests_at_once_while_that_gives_more_replies_a_second():
+    with serving(lambda number, body: Answer(body=chat("yes").body, delay=0.15)) as server:
+        client = teacher(server.url, concurrency=64)
+        client.complete([ask(str(n)) for n in range(400)], seed=1)
+    assert 16 < server.most_at_once <= 64
+
+
+def test_no_more_at_once_where_the_server_takes_one_after_the_other():
+    lock = threading.Lock()
+
+    def script(number, body):
+        with lock:
+            time.sleep(0.01)
+        return chat("yes")
+
+    with serving(script) as server:
+        client = teacher(server.url, concurrency=64)
+        client.complete([ask(str(n)) for n in range(200)], seed=1)
+    assert server.most_at_once <= 16

@@ -26,14 +26,20 @@ DOCUMENTS = [
     for n in range(2, 8)
 ]
 THOUGHTS = "Let me look at what is asked here, and at the text about the valve. " * 20
-TASK = " Write a short checklist for cleaning a filter.\nInput: <none>"
+TASK = "Write a short checklist for cleaning a filter."
 
 
 def right(body):
     """What a good teacher says: a question, an answer, a task, or its output."""
     prompt = body["messages"][-1]["content"]
-    if "varied series of tasks" in prompt:
+    if prompt.startswith("Here are tasks"):
         return TASK
+    if "fixed labels" in prompt:
+        return "no"
+    if "different inputs" in prompt:
+        return "NONE"
+    if "Does the answer below" in prompt:
+        return "yes"
     valve = re.search(r"Valve V(\d) opens", prompt)
     if valve is None:
         return "Rinse it once a week, and daily in dusty weather."

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from flows.models.listing import system_prompt_of
+from flows.views.cards import FILES, data_card_of
 from pipeline.core.errors import InputError
 from pipeline.core.home import Home, ancestors
 from pipeline.core.store import Dataset
@@ -32,8 +33,6 @@ def export_data(settings: Settings, form: str, folder: Path) -> dict[str, Any]:
     Raises:
         InputError: there are no pairs yet, or the folder holds something else.
     """
-    from flows.views.cards import FILES, data_card_of
-
     home = Home.at(settings.paths.home)
     latest = home.latest()
     if "examples" not in latest:

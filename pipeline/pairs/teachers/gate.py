@@ -1,0 +1,74 @@
+"""Concurrency of requests: more at once while that pays, fewer when the server says so."""
+
+import threading
+import time
+from types import TracebackType
+
+FIRST = 8
+"""Requests at once to begin with."""
+GROWTH = 1.25
+"""Of the limit after a round that paid (a quarter, as TCP's slow start would double it)."""
+PAYS = 1.05
+"""Replies a second, against the best round so far, from which more at once pays."""
+PATIENCE = 3
+"""Rounds in a row that do not pay before the search ends: one may be slow by chance."""
+SLOWDOWN = 0.75
+"""Of the limit after a 429 (DataDesigner)."""
+
+
+class Gate:
+    """Lets so many requests to a server at once, and finds how many by itself.
+
+    A round is as many replies as the limit. After one with more replies a second than the best one
+    before, the limit rises; after :data:`PATIENCE` without, or a 429, it rises no more.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Begin with :data:`FIRST` at once, or ``most`` where that is less."""
+        self.limit = float(min(FIRST, most))
+        self._most, self._patience = float(most), PATIENCE
+        self._inside = self._replies = self._peak = 0
+        self._best, self._began = 0.0, time.monotonic()
+        self._free = threading.Condition()
+
+    def __enter__(self) -> None:
+        """Wait for a place."""
+        with self._free:
+            self._free.wait_for(lambda: self._inside < max(1, int(self.limit)))
+            if not self._inside:  # the server had nothing to do: that is no slow round
+                self._replies, self._began = 0, time.monotonic()
+            self._inside += 1
+            self._peak = max(self._peak, self._inside)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the place back."""
+        with self._free:
+            self._inside -= 1
+            if kind is None:
+                self._replied()
+            self._free.notify_all()
+
+    def too_many(self) -> None:
+        """Note that the server asked for fewer."""
+        with self._free:
+            self.limit, self._patience = max(1.0, self.limit * SLOWDOWN), 0
+
+    def _replied(self) -> None:
+        self._replies += 1
+        if not self._patience or self._replies < int(self.limit):
+            return
+        rate = self._replies / max(1e-9, time.monotonic() - self._began)
+        full = self._peak >= int(self.limit)  # else there was not enough to do
+        self._replies, self._peak, self._began = 0, self._inside, time.monotonic()
+        if not full:
+            return
+        if rate < PAYS * self._best:
+            self._patience -= 1
+            return
+        self._best, self._patience = rate, PATIENCE
+        self.limit = min(self._most, max(self.limit + 1, self.limit * GROWTH))
