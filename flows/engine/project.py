@@ -38,6 +38,18 @@ METHOD_SETTINGS = (
 )  # fmt: skip
 """Settings of [train] that not every method has a use for."""
 
+BRIEF = """\
+# In your own words: what the assistant is for, who asks it, how it answers. The teacher and the
+# judge are told, and the system prompt begins every conversation, from training to export.
+# Leave it empty for plain questions and answers. Two examples:
+#   about: "It answers questions of our service technicians about the pumps of series P."
+#   rules: "Steps as a list. Metric units. Never guess a torque: say that it is not in the manual."
+#
+#   about: "It sorts the mail of our help desk and drafts the first reply."
+#   system_prompt: "You are the help desk of Example Ltd. Be short and friendly."\
+"""
+"""Begins the section [task] of a new project."""
+
 FOLDERS = {"input": "raw", "home": "home"}
 
 
@@ -75,6 +87,7 @@ def commented_settings() -> str:
         model = section.annotation
         assert model is not None
         lines += ["", f"# {(model.__doc__ or '').strip().splitlines()[0]}", f"[{name}]"]
+        lines += BRIEF.split("\n") if name == "task" else []
         defaults: dict[str, Any] = model().model_dump(mode="json")
         for key, field in model.model_fields.items():
             about = " ".join((field.description or "").split())
@@ -94,7 +107,14 @@ def _path_line(key: str) -> str:
         "gold": "",
         "general": str(general),
     }
-    values |= {"logs": "", "benchmarks": []}
+    values |= {
+        "prompts": "",
+        "schema_file": "",
+        "style": "",
+        "logs": "",
+        "rows": [],
+        "benchmarks": [],
+    }
     return _toml(key, values[key])
 
 
