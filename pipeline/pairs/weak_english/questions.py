@@ -38,6 +38,10 @@ MARK = re.compile(r"[?\uff1f\u061f\u037e]")
 """Question marks: Latin, full-width, Arabic, Greek."""
 
 
+NO_ORDER = re.compile(r"<<<|>>>|^\w+\s*:\s|:$")
+"""In a line without a question mark: what is left of a prompt, or a label."""
+
+
 class Parsed(NamedTuple):
     """A question, or '' and the reason why there is none."""
 
@@ -83,7 +87,7 @@ def parse(reply: str, *, orders: bool = False) -> Parsed:
     mark = MARK.search(line)
     question = " ".join(line[: mark.end() if mark else None].split())
     words = max(len(question.split()), len(all_words(question)))
-    if not (mark or orders):
+    if not mark and (not orders or NO_ORDER.search(question)):
         return Parsed("", "unparsable")
     if words < MIN_WORDS or words > MAX_WORDS:
         limit = MIN_WORDS if words < MIN_WORDS else MAX_WORDS
