@@ -7,8 +7,8 @@ from difflib import get_close_matches
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.pairs.screen.grounding import content
 from pipeline.text.bm25 import Scores, bm25
+from pipeline.text.function_words import content
 from pipeline.text.words import words
 from schemas.documents import Chunks, RawDocuments
 

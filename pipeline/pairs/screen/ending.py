@@ -3,10 +3,11 @@
 import re
 
 from pipeline.pairs.answer_text import FENCE
-from pipeline.pairs.screen.form import Candidate, Finding
+from pipeline.pairs.screen.candidate import Candidate, Finding
 from pipeline.pairs.weak_english.evidence import ITEM, TABLE, sentences
 from pipeline.settings import ScreenSettings
 from pipeline.text.fences import fenced
+from pipeline.text.terms import terms
 from pipeline.text.words import words
 
 ENDS = (
@@ -37,6 +38,8 @@ SHORT = 60
 """Characters of a line below which it was not wrapped but ends on purpose."""
 TAIL = 4
 """Words that are looked for at the ends of the source's sentences."""
+SHORT_ANSWER = 3
+"""Words from which a response may have been cut."""
 SENTENCE = 10
 """Words from which a paragraph without a mark at its end is a sentence that was cut."""
 
@@ -44,7 +47,11 @@ SENTENCE = 10
 def unfinished(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject a response that ends in the middle: of a sentence, a list, a table, a code block."""
     ending = cut_at(pair.response, pair.grounded)
-    if not ending or _ends_in(pair.source, ending):
+    if not ending:
+        ending = "" if not pair.grounded or _ends(pair.response) else _goes_on(pair)
+    elif _ends_in(pair.source, ending):
+        return None
+    if not ending:
         return None
     return Finding("unfinished", 0, 1, ending[-40:])
 
@@ -82,6 +89,20 @@ def cut_at(text: str, prose: bool = True) -> str:
         return last if len(before) > 1 and all(map(_ends, before)) else ""
     count = len(words(paragraph)) / (2 if UNSPACED.search(paragraph) else 1)
     return last if count >= SENTENCE or EARLIER_END.search(paragraph) else ""
+
+
+def _goes_on(pair: Candidate) -> str:
+    """Return a response that the chunk goes on with, or that ends in a word that asks for more."""
+    said = terms(pair.response)
+    if len(said) >= SHORT_ANSWER and said[-1] in pair.words.links:
+        return pair.response
+    if len(said) < SENTENCE / 2:
+        return ""
+    tail = " ".join(said[-TAIL:])
+    for line in re.split(rf"[{re.escape(ENDS)},;:\n\uff0c\u3001\u060c]\s*", pair.source):
+        if f" {tail} " in f" {' '.join(terms(line)[:-1])} ":
+            return pair.response
+    return ""
 
 
 def _ends_in(source: str, ending: str) -> bool:

@@ -1,25 +1,24 @@
 """Rules on a grounded pair beside its chunk: what the response says must stand there."""
 
 import re
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
 
-from pipeline.pairs.screen.form import Candidate, Finding
+from pipeline.pairs.screen.candidate import Candidate, Finding
 from pipeline.settings import ScreenSettings
-from pipeline.text.stop_words import QUESTION_WORDS, STOP_WORDS
-from pipeline.text.words import contains, words
+from pipeline.text.fences import prose_of
+from pipeline.text.function_words import content, function_words
+from pipeline.text.terms import folded, stem, terms
+from pipeline.text.words import UNSPACED, contains, words
 
-NUMBER_WORDS = {
-    "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
-    "seven": "7", "eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12",
-    "fifteen": "15", "twenty": "20", "thirty": "30", "forty": "40", "fifty": "50",
-    "sixty": "60", "ninety": "90", "hundred": "100", "thousand": "1000",
-    "first": "1st", "second": "2nd", "third": "3rd", "once": "1", "twice": "2",
-}  # fmt: skip
-"""A teacher may write digits where the chunk has words, and the other way round."""
+THOUSANDS = re.compile(r"(?<=\d)[.,'\u2019\u00a0\u202f](?=\d{3}(?:\D|$))")
+HAN_NUMBER = re.compile(
+    "[\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d\u5341\u767e\u5343\u4e07\u4e24\u96f6\u3007]+"
+)
+UNCHECKED = frozenset({"1", "2", "\u4e00", "\u4e8c", "\u4e24"})
+"""What a response says in words without meaning a number of the chunk: "one of the two"."""
 
-UNCHECKED = frozenset({"zero", "one", "two", "first", "second", "third", "once", "twice"})
-"""Words that a response uses without meaning a number of the chunk: "one of the two"."""
-
-THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?:\D|$))")
 QUOTED = re.compile(
     r"\"([^\"\n]+)\"|\u201c([^\u201d\n]+)\u201d|«([^»\n]+)»|\u2018([^\u2019\n]+)\u2019|`([^`\n]+)`"
 )
@@ -28,11 +27,16 @@ QUOTED = re.compile(
 NAME = re.compile(r"[^\W_](?:[^\W_]|['\u2019-])*")
 """A word with its apostrophes and hyphens; one with a digit is a code and left to the numbers."""
 
-LAYOUT = re.compile(r"^[ \t]*(?:\d{1,3}[.)][ \t]+|(?:```|~~~)[^\n]*)", re.MULTILINE)
-"""The number of an item and the fence of a code block: nothing that the response says."""
-
 OPENS = re.compile(r"(?:^|[.!?:;\n]|[-*•>|]\s)[\s\"'\u201c\u2018«`*_(\[#>|-]*$")
 """What stands before a word that is capitalised for being first, not for being a name."""
+
+SENTENCE_PART = re.compile(r"[.,;:!?()](?:\s|$)|\n")
+
+LEAD = re.compile(r"^[^\n]*:[ \t]*$", re.MULTILINE)
+"""The line above a list: "The page shows the following information:"."""
+
+CAPITAL_NOUNS = ("de", "lb")
+"""Languages whose nouns all have a capital."""
 
 PLAIN_CAPITALS = frozenset({"i", "i'm", "i'll", "i've", "ok", "yes", "no"})
 """Capitalised anywhere without being a name."""
@@ -45,22 +49,23 @@ def unknown_chunk(pair: Candidate, settings: ScreenSettings) -> Finding | None:
 
 def not_grounded_number(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject a number, date or code of the response that is not in the chunk or the question."""
-    source = f"{pair.source}\n{pair.instruction}"
-    spelled = {word for word in words(source) if word in NUMBER_WORDS}
-    known = _numbers(source)
-    known |= spelled | {NUMBER_WORDS[word] for word in spelled}
-    response = LAYOUT.sub("", pair.response)
-    missing = _numbers(response) - known
-    for word in set(words(response)) - spelled - UNCHECKED:
-        if word in NUMBER_WORDS and NUMBER_WORDS[word] not in known:
-            missing.add(word)
+    source = f"{pair.source}\n{pair.asked}"
+    known, said = _numbers(source, pair.language), _numbers(pair.claims, pair.language)
+    spelled = UNCHECKED & (set(said.values()) | set(said))
+    missing = [
+        word
+        for word, number in said.items()
+        if number not in known.values() and not (word != number and number in spelled)
+    ]
+    if not missing:
+        missing = _of_others(pair)
     return _missing("not_grounded_number", sorted(missing))
 
 
 def not_grounded_quote(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject a quoted span of the response that is not in the chunk or the question."""
-    source, asked = words(pair.source), words(pair.instruction)
-    spans = ["".join(groups) for groups in QUOTED.findall(pair.response)]
+    source, asked = words(pair.source), words(pair.asked)
+    spans = ["".join(groups) for groups in QUOTED.findall(pair.claims)]
     missing = [
         span
         for span in spans
@@ -71,32 +76,41 @@ def not_grounded_quote(pair: Candidate, settings: ScreenSettings) -> Finding | N
 
 def not_grounded_name(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject a capitalised word inside a sentence that is not in the chunk or the question."""
-    known = {stem(word) for word in words(f"{pair.source}\n{pair.instruction}")}
+    if pair.language in CAPITAL_NOUNS:
+        return None
+    known = {stem(term, pair.language) for term in terms(f"{pair.source}\n{pair.asked}")}
     missing = [
         name
-        for name in _names(LAYOUT.sub("", pair.response))
-        if not {stem(word) for word in words(name)} <= known
+        for name in _names(prose_of(pair.claims))
+        if not {stem(term, pair.language) for term in terms(name)} <= known
     ]
     return _missing("not_grounded_name", missing)
 
 
 def not_grounded(pair: Candidate, settings: ScreenSettings) -> Finding | None:
-    """Reject a response of which too few content words occur in the chunk."""
-    said = content(LAYOUT.sub("", pair.response))
-    if not said:
+    """Reject a response of which too few words that the question does not have are in the chunk.
+
+    Numbers that are not there have a rule of their own.
+    """
+    told = content(LEAD.sub("", pair.claims), pair.language) - content(pair.asked, pair.language)
+    known = content(pair.source, pair.language)
+    told -= {word for word in told - known if word[:1].isdigit()}
+    if not told:
         return None
-    known = content(pair.source)
-    recall = len(said & known) / len(said)
-    if recall < settings.min_content_recall:
-        unknown = " ".join(sorted(said - known))
-        return Finding("not_grounded", recall, settings.min_content_recall, unknown)
+    recall = len(told & known) / len(told)
+    least = settings.min_content_recall
+    if all(map(UNSPACED.match, told)):
+        least = (1 + least) / 2  # signs are in more texts than words are
+    if recall < least:
+        return Finding("not_grounded", recall, least, " ".join(sorted(told - known)))
     return None
 
 
 def off_topic(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject a question that shares no content word with its chunk: it cannot be answered."""
-    asked = content(pair.instruction) - QUESTION_WORDS
-    return None if asked & content(pair.source) else Finding("off_topic", 0, 1)
+    asked = content(pair.instruction, pair.language)
+    known = content(pair.source, pair.language)
+    return None if asked & known else Finding("off_topic", 0, 1)
 
 
 def question_does_not_help(pair: Candidate, settings: ScreenSettings) -> Finding | None:
@@ -111,27 +125,46 @@ def in_two_splits(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     return Finding("in_two_splits", pair.splits, 1, pair.evidence) if pair.splits > 1 else None
 
 
-def content(text: str) -> set[str]:
-    """Return the stems of the words of a text that are not stop words."""
-    return {stem(word) for word in words(text) if word not in STOP_WORDS and len(word) > 1}
+def _numbers(text: str, language: str) -> dict[str, str]:
+    """Return the terms of a text that are numbers, number words or codes, each with its digits."""
+    text = THOUSANDS.sub("", text)
+    words = function_words(language).numbers
+    # An English number has one form, and "eighty" would become "eight".
+    form = (lambda word: word) if language == "en" else (lambda word: stem(word, language))
+    by_form = {form(word): digits for word, digits in words.items()}
+    found = {term: term.replace(",", ".") for term in terms(text) if any(map(str.isdigit, term))}
+    found |= {number: number for number in HAN_NUMBER.findall(text)}
+    for term in terms(text):
+        if form(term) in by_form:
+            found[term] = by_form[form(term)]
+    return found
 
 
-def stem(word: str) -> str:
-    """Return a word without the commonest English endings: opens, opened and opening are one.
+def _of_others(pair: Candidate) -> list[str]:
+    """Return the numbers of the response that the chunk has of other things alone.
 
-    Both sides of a comparison go through it, so that it need not give real words.
+    "5 seconds" where it has "5 ms" and "3 seconds".
     """
-    for ending in ("ing", "ies", "ied", "es", "ed", "ly", "s", "e", "y"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and word.isalpha():
-            word = word.removesuffix(ending)
-            break
-    # "stopped" and "stop"
-    return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word.isalpha() else word
+    there: dict[str, set[str]] = defaultdict(set)
+    for number, thing in _counted(f"{pair.source}\n{pair.asked}", pair.language):
+        there[number].add(thing)
+    things = set().union(*there.values())
+    return [
+        f"{number} {thing}"
+        for number, thing in _counted(pair.claims, pair.language)
+        if thing and thing in things and there[number] and not there[number] & {thing, ""}
+    ]
 
 
-def _numbers(text: str) -> set[str]:
-    """Return the words of a text that hold a digit, without thousands separators."""
-    return {word for word in words(THOUSANDS.sub("", text)) if any(map(str.isdigit, word))}
+def _counted(text: str, language: str) -> Iterator[tuple[str, str]]:
+    """Yield the numbers of a text, each with the stem of the word behind it, '' for none."""
+    text = THOUSANDS.sub("", text)
+    numbers = _numbers(text, language)
+    for line in SENTENCE_PART.split(folded(text)):
+        found = terms(line)
+        for term, thing in pairwise([*found, ""]):
+            if term in numbers:
+                yield numbers[term], stem(thing, language) if content(thing, language) else ""
 
 
 def _names(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from pipeline.core.progress import track
 from pipeline.core.stage import Stage
 from pipeline.pairs.assignment import split_of
 from pipeline.pairs.places import places
-from pipeline.pairs.screen.form import Candidate, Finding
+from pipeline.pairs.screen.candidate import Candidate, Finding
 from pipeline.pairs.screen.novelty import KeptPairs
 from pipeline.pairs.screen.rules import first_finding
 from pipeline.settings import ScreenSettings, SplitSettings
@@ -119,6 +119,7 @@ class Screens:
             doc_id=row["doc_id"],
             score=row["score"],
             languages=self._languages,
+            kind=row["origin"],
             known=chunk is not None and placed,
             splits=len({split for split, text in self._sections if evidence and evidence in text}),
         )
