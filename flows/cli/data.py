@@ -46,8 +46,7 @@ def show(
     from flows.views.coverage import lines_of as lines_of_coverage
     from flows.views.duplicates import duplicates
     from flows.views.left_out import by_document, lines_of
-    from flows.views.screens import lines_of as lines_of_screen
-    from flows.views.screens import screens
+    from flows.views.screens import line_of, screens
 
     if dataset == "prompts":
         _show_prompts(options, kind)
@@ -57,9 +56,7 @@ def show(
     lines = _row_lines
     if dataset == "screens":
         rows = screens(options.settings().screen)
-        return options.show(
-            {"rows": rows}, *(line for row in rows for line in lines_of_screen(row))
-        )
+        return options.show({"rows": rows}, *map(line_of, rows))
     home = options.home()
     if dataset == "coverage":
         found = coverage_of(home)

@@ -18,10 +18,14 @@ def screens(settings: ScreenSettings) -> list[dict[str, Any]]:
     return [mended_on | {"set": "mended on"}, held_out[0] | {"set": "held out"}, *held_out[1:]]
 
 
-def lines_of(row: dict[str, Any]) -> list[str]:
-    """Return the line of a row of :func:`screens`, under a heading where a new part begins."""
+def line_of(row: dict[str, Any]) -> str:
+    """Return a row of :func:`screens` as a line."""
     about, name = next(iter(row.items()))
-    shares = [f"{row[key]:.3f}" if row[key] is not None else "-" for key in ("precision", "recall")]
-    kept = f"{row['good'] - row['good_rejected']:>4} of {row['good']:>3} good stay"
-    gone = f"{row['bad_rejected']:>4} of {row['bad']:>3} bad go"
-    return [f"{about:<7} {name:<21} {kept} {gone}   precision {shares[0]:>5} recall {shares[1]:>5}"]
+    parts = [f"{about:<7} {name:<21}"]
+    if row["good"]:
+        parts.append(f"{row['good'] - row['good_rejected']:>4} of {row['good']:>3} good stay")
+    if row["bad"]:
+        parts.append(f"{row['bad_rejected']:>4} of {row['bad']:>3} bad go")
+    if about in ("set", "screen"):
+        parts.append(f"  precision {row['precision']:.3f}  recall {row['recall']:.3f}")
+    return " ".join(parts)

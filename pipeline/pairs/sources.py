@@ -28,7 +28,7 @@ _SIGN = re.compile(r"[\u30a0-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 
 def _terms(text: str) -> set[str]:
     """Return the words of a text that say what it is about."""
-    return content(text) | set(filter(_SIGN.match, words(text)))
+    return {*content(text), *filter(_SIGN.match, words(text))}
 
 
 class Sources:

@@ -1,8 +1,8 @@
 """Function words by language: what the rules on a pair must know of the language it is in.
 
-They are in ``function_words.toml``: no library that works offline has negations, number words and
-refusals beside stop words. Of a language that is not there nothing is known, and rules that need a
-word of it let its pairs pass.
+They are in ``function_words.toml``, where each key is explained: no library that works offline has
+negations, number words and refusals beside stop words. Of a language that is not there nothing is
+known, and rules that need a word of it let its pairs pass.
 """
 
 import re
@@ -25,65 +25,62 @@ HIRAGANA = re.compile("[\u3040-\u309f]")
 
 @dataclass(frozen=True, slots=True)
 class FunctionWords:
-    """What is known of a language: terms, and patterns for folded text."""
+    """What is known of a language: sets of terms, and patterns for folded text."""
 
     links: frozenset[str]
-    """Articles, prepositions, conjunctions: something must follow."""
     stop: frozenset[str]
     """All words that say nothing of a subject."""
     questions: frozenset[str]
-    asking: re.Pattern[str]
-    """A question word, or a verb with which a request begins."""
+    numbers: dict[str, str]
+    """Number word -> digits."""
     joint: re.Pattern[str]
-    """A conjunction between parts of a sentence."""
     choice: re.Pattern[str]
-    """A question that offers its answers: "..., this one or that?"."""
+    neutral: re.Pattern[str]
+    asking: re.Pattern[str]
+    """A question word, or a word of a request."""
     several: re.Pattern[str]
-    """A second question within one: "..., and which"."""
     negative: re.Pattern[str]
     yes_no: re.Pattern[str]
     """A yes or no that begins an answer; ``no`` is the latter."""
-    neutral: re.Pattern[str]
-    """Words beside which a negation cannot be told from none: unless, without."""
-    numbers: dict[str, str]
-    """Number word -> digits."""
     declines: re.Pattern[str]
-    """An answer that refuses a task."""
     abstains: re.Pattern[str]
-    """An answer that says that the text does not say it."""
+    refers: re.Pattern[str]
+    orders: re.Pattern[str]
 
 
-def _entry(words: dict[str, str]) -> FunctionWords:
-    found = {key: folded(text).replace("\n", "") for key, text in words.items()}
-    lists = {key: folded(text).split() for key, text in words.items()}
+def _entry(written: dict[str, str]) -> FunctionWords:
+    found = {key: folded(text) for key, text in written.items()}
+    lists = {key: text.split() for key, text in found.items()}
     # A script without spaces has no bounds of words.
     bound = r"\b" if "joints" in lists else ""
 
-    def pattern(*keys: str) -> re.Pattern[str]:
-        choice = "|".join(word for key in keys for word in lists.get(key, ()))
-        return re.compile(f"{bound}(?:{choice}){bound}" if choice else "(?!)")
+    def any_of(*keys: str) -> str:
+        return "|".join(word for key in keys for word in lists.get(key, ())) or "(?!)"
 
-    questions, links = "|".join(lists["questions"]), "|".join(lists["links"])
-    joints = "|".join(lists.get("joints", ()))
-    several = rf"(?<=\W)(?:{joints}),? (?:(?:{links}) )?(?:{questions})\b" if joints else "(?!)"
-    said = [word for key in SAY_NOTHING for word in lists.get(key, ())]
+    def words(*keys: str) -> re.Pattern[str]:
+        return re.compile(f"{bound}(?:{any_of(*keys)}){bound}")
+
+    def pattern(key: str, without: str = "(?!)") -> re.Pattern[str]:
+        return re.compile(found.get(key, without).replace("\n", ""))
+
+    second = (any_of("joints"), any_of("links"), any_of("questions"))
+    values = (zip(lists.get(key, ()), VALUES, strict=False) for key in ("ordinals", "numbers"))
     return FunctionWords(
-        links=frozenset(lists["links"]),
-        stop=frozenset(term for word in said for term in terms(word)),
-        questions=frozenset(lists["questions"]),
-        asking=pattern("questions", "requests"),
-        joint=pattern("joints"),
-        choice=pattern("choice"),
-        several=re.compile(found.get("several", several)),
-        negative=re.compile(f"{bound}(?:{found['negative']}){bound}"),
-        yes_no=re.compile(
-            rf"\W*(?:(?:{'|'.join(lists['yes'])})|(?P<no>{'|'.join(lists['no'])}))(?!\w)"
-        ),
-        neutral=pattern("neutral"),
-        numbers=dict(zip(lists.get("ordinals", ()), VALUES, strict=False))
-        | dict(zip(lists.get("numbers", ()), VALUES, strict=False)),
-        declines=re.compile(found.get("declines", "(?!)")),
-        abstains=re.compile(found["abstains"]),
+        links=frozenset(lists.get("links", ())),
+        stop=frozenset(t for key in SAY_NOTHING for t in terms(" ".join(lists.get(key, ())))),
+        questions=frozenset(lists.get("questions", ())),
+        numbers={word: digits for pairs in values for word, digits in pairs},
+        joint=words("joints"),
+        choice=words("choice"),
+        neutral=words("neutral"),
+        asking=words("questions", "requests"),
+        several=pattern("several", r"(?<=\W)(?:{}),? (?:(?:{}) )?(?:{})\b".format(*second)),
+        negative=re.compile(f"{bound}(?:{pattern('negative').pattern}){bound}"),
+        yes_no=re.compile(rf"\W*(?:(?:{any_of('yes')})|(?P<no>{any_of('no')}))(?!\w)"),
+        declines=pattern("declines"),
+        abstains=pattern("abstains"),
+        refers=pattern("refers"),
+        orders=pattern("orders"),
     )
 
 
@@ -93,20 +90,10 @@ def _languages() -> dict[str, FunctionWords]:
     return {code: _entry(words) for code, words in tomllib.loads(text).items()}
 
 
-NOTHING = {
-    "links": "",
-    "questions": "",
-    "negative": "(?!)",
-    "yes": "",
-    "no": "",
-    "abstains": "(?!)",
-}
-
-
 @cache
 def function_words(language: str) -> FunctionWords:
     """Return what is known of a language (ISO 639-1)."""
-    return _languages().get(language) or _entry(NOTHING)
+    return _languages().get(language) or _entry({})
 
 
 @lru_cache(4096)
@@ -115,11 +102,12 @@ def language_of(text: str) -> str:
     return identify(text, tuple(_languages())).code
 
 
-def content(text: str, language: str = "en") -> set[str]:
+@lru_cache(8192)
+def content(text: str, language: str = "en") -> frozenset[str]:
     """Return the stems of the terms of a text that say something of its subject."""
     stop = function_words(language).stop
-    return {
+    return frozenset(
         stem(term, language)
         for term in terms(text)
         if term not in stop and (len(term) > 1 or not term.isascii()) and not HIRAGANA.match(term)
-    }
+    )

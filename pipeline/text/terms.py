@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from pipeline.text.words import UNSPACED, WORD
 
@@ -28,6 +29,7 @@ def word_count(text: str) -> int:
     return max(len(text.split()), len(_SIGNS.findall(text)) * 2 // 3)
 
 
+@lru_cache(8192)
 def folded(text: str) -> str:
     """Return a text in lower case, without accents and vowel signs, with ASCII digits.
 

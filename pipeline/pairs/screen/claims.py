@@ -31,7 +31,7 @@ MIN_ANSWERED = 0.9
 class Part(NamedTuple):
     """A sentence, clause or part of one."""
 
-    words: set[str]
+    words: frozenset[str]
     negative: bool
     neutral: bool
 

@@ -5,7 +5,9 @@ A third of the passages is held out: whoever mends a rule looks at the others al
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,45 +55,51 @@ def labelled(path: Path = LABELLED) -> list[LabelledPair]:
 
 
 def figures(pairs: Sequence[LabelledPair], settings: ScreenSettings) -> list[dict[str, Any]]:
-    """Return what each rule rejects by itself, what all of them do, and of which faults and kinds.
+    """Return what all rules reject, what each rejects by itself, and of which faults and kinds.
 
     Rules that compare pairs with each other are left out. Precision is the share of bad pairs among
     those that a rule rejects, recall the share of all bad pairs that it rejects.
     """
     rules = [rule for rule in SCREEN_RULES.values() if not rule.compares]
     found = [
-        {
-            rule.name
-            for rule in rules
-            if rule.fits(pair.candidate) and rule.function(pair.candidate, settings)
-        }
-        for pair in pairs
+        {r.name for r in rules if r.fits(p.candidate) and r.function(p.candidate, settings)}
+        for p in pairs
     ]
-
-    def row(about: str, name: str, members: Iterator[bool], rejected: list[bool]) -> dict[str, Any]:
-        judged = list(zip(members, (bool(pair.fault) for pair in pairs), rejected, strict=True))
-        good = [gone for member, bad, gone in judged if member and not bad]
-        bads = [gone for member, bad, gone in judged if member and bad]
-        gone = sum(good) + sum(bads)
-        return {
-            about: name,
-            "good": len(good),
-            "good_rejected": sum(good),
-            "bad": len(bads),
-            "bad_rejected": sum(bads),
-            "precision": sum(bads) / gone if gone else None,
-            "recall": sum(bads) / len(bads) if bads else None,
-        }
-
-    gone = [bool(names) for names in found]
-    every = [True] * len(pairs)
-    rows = [row("set", "all screens", iter(every), gone)]
-    for rule in rules:
-        own = [rule.name in names for names in found]
-        if any(own):
-            rows.append(row("screen", rule.name, iter(every), own))
-    for fault in sorted({pair.fault for pair in pairs} - {""}):
-        rows.append(row("fault", fault, (pair.fault == fault for pair in pairs), gone))
-    for kind in sorted({pair.candidate.kind for pair in pairs}):
-        rows.append(row("kind", kind, (pair.candidate.kind == kind for pair in pairs), gone))
+    judged = list(zip(pairs, found, strict=True))
+    rows = [_row("set", "all screens", [(pair.fault, bool(names)) for pair, names in judged])]
+    for name in [rule.name for rule in rules if any(rule.name in names for names in found)]:
+        rows.append(_row("screen", name, [(pair.fault, name in names) for pair, names in judged]))
+    for about, of in (("fault", attrgetter("fault")), ("kind", attrgetter("candidate.kind"))):
+        for name in sorted({of(pair) for pair in pairs} - {""}):
+            members = [(pair.fault, bool(names)) for pair, names in judged if of(pair) == name]
+            rows.append(_row(about, name, members))
     return rows
+
+
+def _row(about: str, name: str, judged: Sequence[tuple[str, bool]]) -> dict[str, Any]:
+    good = [rejected for fault, rejected in judged if not fault]
+    bad = [rejected for fault, rejected in judged if fault]
+    return {
+        about: name,
+        "good": len(good),
+        "good_rejected": sum(good),
+        "bad": len(bad),
+        "bad_rejected": sum(bad),
+        "precision": sum(bad) / max(1, sum(good) + sum(bad)),
+        "recall": sum(bad) / max(1, len(bad)),
+    }
+
+
+@cache
+def measured_reasons() -> dict[str, str]:
+    """Return reason -> line of all rules, with the figures of its rule on pairs held out."""
+    rows = figures([pair for pair in labelled() if pair.held_out], ScreenSettings())
+    by_rule = {row["screen"]: row for row in rows if "screen" in row}
+    return {
+        reason: f"{line} (labelled pairs: precision {row['precision']:.2f}, "
+        f"recall {row['recall']:.2f})"
+        if (row := by_rule.get(rule.name))
+        else line
+        for rule in SCREEN_RULES.values()
+        for reason, line in rule.reasons.items()
+    }

@@ -44,33 +44,8 @@ LABEL_BELOW = re.compile(
 PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>")
 """Personal data that cleaning took out: ``<EMAIL_1>``."""
 
-MENTIONS = "text|passage|excerpt|snippet|paragraph|evidence"
-PLACES = "document|article|section|chapter|page|sentence|statement|context|chunk|source|information"
-REFERS_TO_TEXT = re.compile(
-    rf"\b(?:the|this|that|given|provided|following|above)\s+(?:given\s+|provided\s+|above\s+)?"
-    rf"(?:{MENTIONS})\b(?!\s+(?:message|box|field|colou?r|size|file|editor))"
-    rf"|\b(?:this|above|following|given|provided)\s+(?:{PLACES})\b"
-    rf"|\b(?:according to|based on|as per|stated in|mentioned in|described in|given in|listed in)"
-    rf"\s+(?:the|this|that)\s+(?:given\s+|provided\s+|above\s+)?(?:{PLACES}|{MENTIONS})\b"
-    r"|\b(?:mentioned|described|listed|shown|stated|given|noted|discussed)\s+"
-    r"(?:above|below|earlier|previously|here)\b"
-    r"|\bthe\s+(?:above|author|speaker|writer)\b",
-    re.IGNORECASE,
-)
-"""A question that only makes sense beside the chunk (ragas #1029, AutoRAG #687)."""
-
 LEAD_IN = re.compile(r"\bfollowing\b(?=[^\n]*:[ \t]*\n)", re.IGNORECASE)
 """What a response says before its own list: "The page shows the following information:"."""
-
-TALKS_TO_MODEL = re.compile(
-    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,30}"
-    r"\b(?:instructions?|prompts?|rules|guidelines|directions)\b"
-    r"|\bsystem prompt\b|\byou are now\b|\bpretend (?:to be|you are)\b|\bjailbreak"
-    r"|\bdo anything now\b|\b(?:you are|act as) an? (?:ai|assistant|chatbot|language model)\b"
-    r"|\breveal your\b",
-    re.IGNORECASE,
-)
-"""A document that gives orders to its reader's model, or a pair that repeats them."""
 
 MIN_LANGUAGE_WORDS = 8
 """Fewer words are not enough to tell a language."""
@@ -193,7 +168,8 @@ def refers_to_text(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     if pair.input and pair.kind != "conversation":
         return None  # "Summarise the text" with its text as the input
     for side in (pair.instruction, pair.response):
-        found = REFERS_TO_TEXT.search(LEAD_IN.sub("", side))
+        side = folded(LEAD_IN.sub("", side))
+        found = pair.words.refers.search(side) or function_words("en").refers.search(side)
         # "... from this sentence: The valve opens." brings its text along.
         if found and (pair.grounded or ":" not in side[found.end() :]):
             return Finding("refers_to_text", 1, 0, found.group())
@@ -220,7 +196,8 @@ def refuses(text: str, language: str = "en", grounded: bool = True) -> str:
 def talks_to_model(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject orders to a model that came in with a document."""
     for side in (pair.instruction, pair.input, pair.response):
-        found = TALKS_TO_MODEL.search(side)
+        said = folded(side)
+        found = pair.words.orders.search(said) or function_words("en").orders.search(said)
         if found:
             return Finding("talks_to_model", 1, 0, found.group())
     return None

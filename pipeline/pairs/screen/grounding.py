@@ -2,7 +2,6 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from itertools import pairwise
 
 from pipeline.pairs.screen.candidate import Candidate, Finding
@@ -48,18 +47,23 @@ def unknown_chunk(pair: Candidate, settings: ScreenSettings) -> Finding | None:
 
 
 def not_grounded_number(pair: Candidate, settings: ScreenSettings) -> Finding | None:
-    """Reject a number, date or code of the response that is not in the chunk or the question."""
-    source = f"{pair.source}\n{pair.asked}"
-    known, said = _numbers(source, pair.language), _numbers(pair.claims, pair.language)
-    spelled = UNCHECKED & (set(said.values()) | set(said))
-    missing = [
-        word
-        for word, number in said.items()
-        if number not in known.values() and not (word != number and number in spelled)
-    ]
-    if not missing:
-        missing = _of_others(pair)
-    return _missing("not_grounded_number", sorted(missing))
+    """Reject a number, date or code of the response that is not in the chunk or the question.
+
+    Or is there of other things alone: "5 seconds" where it has "5 ms" and "3 seconds".
+    """
+    known: dict[str, set[str]] = defaultdict(set)
+    for _, number, thing in _numbers(f"{pair.source}\n{pair.asked}", pair.language):
+        known[number].add(thing)
+    things = set().union(*known.values()) - {""}
+    missing = []
+    for word, number, thing in _numbers(pair.claims, pair.language):
+        if number in UNCHECKED and not word[0].isdecimal():
+            continue
+        if number not in known:
+            missing.append(word)
+        elif thing in things and not known[number] & {thing, ""}:
+            missing.append(f"{word} {thing}")
+    return _missing("not_grounded_number", sorted(set(missing)))
 
 
 def not_grounded_quote(pair: Candidate, settings: ScreenSettings) -> Finding | None:
@@ -125,46 +129,26 @@ def in_two_splits(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     return Finding("in_two_splits", pair.splits, 1, pair.evidence) if pair.splits > 1 else None
 
 
-def _numbers(text: str, language: str) -> dict[str, str]:
-    """Return the terms of a text that are numbers, number words or codes, each with its digits."""
-    text = THOUSANDS.sub("", text)
-    words = function_words(language).numbers
-    # An English number has one form, and "eighty" would become "eight".
-    form = (lambda word: word) if language == "en" else (lambda word: stem(word, language))
-    by_form = {form(word): digits for word, digits in words.items()}
-    found = {term: term.replace(",", ".") for term in terms(text) if any(map(str.isdigit, term))}
-    found |= {number: number for number in HAN_NUMBER.findall(text)}
-    for term in terms(text):
-        if form(term) in by_form:
-            found[term] = by_form[form(term)]
-    return found
+def _numbers(text: str, language: str) -> list[tuple[str, str, str]]:
+    """Return the numbers and codes of a text: as written, in digits, and of what they are.
 
-
-def _of_others(pair: Candidate) -> list[str]:
-    """Return the numbers of the response that the chunk has of other things alone.
-
-    "5 seconds" where it has "5 ms" and "3 seconds".
+    That is the stem of the word behind, '' where none follows.
     """
-    there: dict[str, set[str]] = defaultdict(set)
-    for number, thing in _counted(f"{pair.source}\n{pair.asked}", pair.language):
-        there[number].add(thing)
-    things = set().union(*there.values())
-    return [
-        f"{number} {thing}"
-        for number, thing in _counted(pair.claims, pair.language)
-        if thing and thing in things and there[number] and not there[number] & {thing, ""}
-    ]
 
+    def form(word: str) -> str:
+        # An English number has one form, and "eighty" would become "eight".
+        return word if language == "en" else stem(word, language)
 
-def _counted(text: str, language: str) -> Iterator[tuple[str, str]]:
-    """Yield the numbers of a text, each with the stem of the word behind it, '' for none."""
-    text = THOUSANDS.sub("", text)
-    numbers = _numbers(text, language)
-    for line in SENTENCE_PART.split(folded(text)):
-        found = terms(line)
-        for term, thing in pairwise([*found, ""]):
-            if term in numbers:
-                yield numbers[term], stem(thing, language) if content(thing, language) else ""
+    digits = {form(word): number for word, number in function_words(language).numbers.items()}
+    found = [(number, number, "") for number in HAN_NUMBER.findall(text)]
+    for part in SENTENCE_PART.split(folded(THOUSANDS.sub("", text))):
+        for term, behind in pairwise([*terms(part), ""]):
+            number = digits.get(form(term), "")
+            if any(map(str.isdigit, term)):
+                number = term.replace(",", ".")
+            thing = stem(behind, language) if content(behind, language) else ""
+            found += [(term, number, thing)] if number else []
+    return found
 
 
 def _names(text: str) -> list[str]:

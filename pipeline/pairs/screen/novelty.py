@@ -41,7 +41,7 @@ class KeptPairs:
             self.ids.append(seed_id)
             self.instructions.append(self.encode(instruction))
         self.grounded: dict[int, Candidate] = {}
-        self.by_document: dict[str, list[tuple[Candidate, set[str]]]] = defaultdict(list)
+        self.by_document: dict[str, list[tuple[Candidate, frozenset[str]]]] = defaultdict(list)
 
     def add(self, pair: Candidate) -> None:
         """Keep a pair."""
@@ -134,12 +134,12 @@ def _conflicts(pairs: Sequence[Candidate]) -> dict[str, Finding]:
     return found
 
 
-def _asked(pair: Candidate) -> set[str]:
+def _asked(pair: Candidate) -> frozenset[str]:
     """Return what a pair asks: the words of its subject and its question words."""
     asked = pair.words.questions.intersection(terms(pair.instruction))
     return content(pair.instruction, pair.language) | asked
 
 
-def _codes(stems: set[str]) -> set[str]:
+def _codes(stems: frozenset[str]) -> set[str]:
     """Return the words with a digit: two questions about other numbers are two questions."""
     return {word for word in stems if any(map(str.isdigit, word))}
