@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ class Candidate:
     grounded: bool
     """Whether it was made from a chunk; else it is a self-instruct task."""
     source: str = ""
-    """Title, section and text of the chunk; empty for a self-instruct task."""
+    """Title, section and text of its chunk, or two; empty for a self-instruct task."""
     input: str = ""
     evidence: str = ""
     pair_id: str = ""
@@ -32,13 +33,15 @@ class Candidate:
     """Whether its chunk, and the split of that chunk, are there."""
     splits: int = 1
     """Splits in whose sections its evidence stands."""
-    kind: str = "grounded"
+    kind: str = "fact"
     """Name of its kind of task."""
+    history: str = ""
+    """What was said before the instruction."""
 
     @property
     def asked(self) -> str:
-        """What its reader sees before the response: earlier turns are in the input."""
-        return f"{self.instruction}\n{self.input}"
+        """What is said before the response, without a text that the task is about."""
+        return f"{self.instruction}\n{self.history}"
 
     @property
     def language(self) -> str:
@@ -68,6 +71,11 @@ class Finding(NamedTuple):
     detail: str = ""
     related_id: str | None = None
     """The other pair or seed task, of a rule that compares."""
+
+
+def turns(history: Iterable[Mapping[str, str]]) -> str:
+    """Return what is said in the turns of a conversation."""
+    return "\n".join(turn["content"] for turn in history)
 
 
 def _values(value: object) -> str:

@@ -88,11 +88,14 @@ def _opposed(claim: Part, sentences: list[list[Part]]) -> float:
 def abstains_wrongly(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject an answer that there is none, where a sentence of the chunk has the question's words.
 
-    And one that is given though there should be none: a refusal negates something.
+    And one that is given though there should be none: a refusal negates something, or does not
+    speak of what was asked ("Please call our service.").
     """
-    known = pair.words
-    if not (refuses(pair.response, pair.language) or known.negative.search(folded(pair.response))):
-        return Finding("answers_anyway", 0, 1)
+    said, known = folded(pair.response), pair.words
+    told = content(said, pair.language) & content(pair.instruction, pair.language)
+    negates = known.negative.search(said) or refuses(said, pair.language)
+    if not negates and (told or known.yes_no.match(said)):
+        return Finding("answers_anyway", len(told), 0, " ".join(sorted(told)))
     title, *sentences = SENTENCE.split(pair.source)
     asked = content(pair.instruction, pair.language)
     asked -= content(title, pair.language)

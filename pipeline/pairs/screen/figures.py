@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.core.code import ROOT
-from pipeline.pairs.screen.candidate import Candidate
+from pipeline.pairs.screen.candidate import Candidate, turns
 from pipeline.pairs.screen.rules import SCREEN_RULES
 from pipeline.pairs.user_files import read_jsonl
 from pipeline.settings import ScreenSettings
@@ -42,7 +42,7 @@ def labelled(path: Path = LABELLED) -> list[LabelledPair]:
                 pair["answer"],
                 grounded=True,
                 source=f"{row['title']}\n{row['passage']}",
-                input=pair["input"],
+                history=turns(pair.get("history", ())),
                 kind=pair["kind"],
             ),
             pair["fault"],

@@ -165,7 +165,7 @@ def leading(pair: Candidate, settings: ScreenSettings) -> Finding | None:
 
 def refers_to_text(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject "according to the text": nobody who asks the model will have that text."""
-    if pair.input and pair.kind != "conversation":
+    if pair.input:
         return None  # "Summarise the text" with its text as the input
     for side in (pair.instruction, pair.response):
         side = folded(LEAD_IN.sub("", side))

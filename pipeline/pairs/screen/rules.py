@@ -41,7 +41,9 @@ class ScreenRule:
 
 LABELS = frozenset({"classification"})
 """The response is one of the words that the instruction offers."""
-FORMS = LABELS | {"extraction", "summary", "rewriting", "conversation"}
+GIVEN = LABELS | {"extraction", "rewriting"}
+"""The instruction is the user's, the same in all pairs: they differ by their input."""
+FORMS = GIVEN | {"summary", "conversation"}
 """What is asked for need not be a question, nor a sentence of its own."""
 ABSTAINING = frozenset({"not_in_documents"})
 """The response says that the documents do not say it."""
@@ -178,11 +180,13 @@ SCREEN_RULES: dict[str, ScreenRule] = {
             novelty.near_duplicate_question,
             {"near_duplicate_question": "nearly the same is asked about the same document"},
             grounded=True,
+            not_for=GIVEN,
             compares=True,
         ),
         ScreenRule(
             novelty.low_novelty,
             {"low_novelty": "a seed task or another pair is nearly the same"},
+            not_for=GIVEN,
             compares=True,
         ),
     )

@@ -22,8 +22,8 @@ The filter takes 2.5 litres."""
 ENOUGH = 0.9
 
 
-def found(question, answer, kind="grounded", given=""):
-    pair = Candidate(question, answer, grounded=True, source=SOURCE, kind=kind, input=given)
+def found(question, answer, kind="fact"):
+    pair = Candidate(question, answer, grounded=True, source=SOURCE, kind=kind)
     finding = first_finding(ScreenSettings(), pair, compares=False)
     return finding and finding.reason
 
@@ -97,7 +97,8 @@ def test_who_abstains_must_have_been_asked_what_is_not_there():
     refusal = "The manual does not say this."
     assert found("What does a new pump cost?", refusal, kind) is None
     assert found("Who replaces the seal?", refusal, kind) == "abstains_wrongly"
-    assert found("What does a new pump cost?", "About 80 euros.", kind) == "answers_anyway"
+    assert found("What does a new pump cost?", "A pump costs a lot.", kind) == "answers_anyway"
+    assert found("What does a new pump cost?", "Please call our service team.", kind) is None
 
 
 def test_rules_leave_out_the_kinds_that_they_are_not_for():
