@@ -81,4 +81,4 @@ def turns(history: Iterable[Mapping[str, str]]) -> str:
 def _values(value: object) -> str:
     if isinstance(value, dict | list):
         return "\n".join(map(_values, value.values() if isinstance(value, dict) else value))
-    return str(value)
+    return "" if value is None or isinstance(value, bool) else str(value)

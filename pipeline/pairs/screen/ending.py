@@ -47,13 +47,11 @@ SENTENCE = 10
 def unfinished(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject a response that ends in the middle: of a sentence, a list, a table, a code block."""
     ending = cut_at(pair.response, pair.grounded)
-    if not ending:
-        ending = "" if not pair.grounded or _ends(pair.response) else _goes_on(pair)
-    elif _ends_in(pair.source, ending):
+    if ending and _ends_in(pair.source, ending):
         return None
-    if not ending:
-        return None
-    return Finding("unfinished", 0, 1, ending[-40:])
+    if not ending and pair.grounded and not ends(pair.response):
+        ending = _goes_on(pair)
+    return Finding("unfinished", 0, 1, ending[-40:]) if ending else None
 
 
 def cut_at(text: str, prose: bool = True) -> str:
@@ -83,10 +81,10 @@ def cut_at(text: str, prose: bool = True) -> str:
     paragraph, before = _last_paragraph(lines)
     if TABLE.match(last):
         return last if before and before[-1].endswith("|") and not last.endswith("|") else ""
-    if _ends(last):
+    if ends(last):
         return ""
     if before:
-        return last if len(before) > 1 and all(map(_ends, before)) else ""
+        return last if len(before) > 1 and all(map(ends, before)) else ""
     count = len(words(paragraph)) / (2 if UNSPACED.search(paragraph) else 1)
     return last if count >= SENTENCE or EARLIER_END.search(paragraph) else ""
 
@@ -129,7 +127,7 @@ def _last_paragraph(lines: list[str]) -> tuple[str, list[str]]:
     return joined[-1], []
 
 
-def _ends(line: str) -> bool:
+def ends(line: str) -> bool:
     """Whether a line ends as a sentence does, or in something that needs no mark."""
     bare = line.rstrip(BEHIND_END)
     return bare.endswith(tuple(ENDS)) or bare != line or bool(ADDRESS.search(line.split(" ")[-1]))

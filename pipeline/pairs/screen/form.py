@@ -7,6 +7,7 @@ from rapidfuzz.distance import Indel
 
 from pipeline.pairs.answer_text import CONTROL_TOKEN
 from pipeline.pairs.screen.candidate import Candidate, Finding
+from pipeline.pairs.screen.ending import ends
 from pipeline.settings import ScreenSettings
 from pipeline.text.fences import prose_of
 from pipeline.text.function_words import content, function_words
@@ -14,13 +15,9 @@ from pipeline.text.language import identify
 from pipeline.text.terms import QUESTION, folded, stem, terms, word_count
 from pipeline.text.words import UNSPACED, same_text, words
 
-END = re.compile(r"[.!?\u3002\uff01\uff1f\u061f\u0964\u06d4][\s\"'\u2019\u201d\u00bb`*)]*$")
 LEAST_LETTERS = 4
 """Characters of a question for each word that it should have: a language without articles says in
 three words what English says in five."""
-
-CLOSING = " \"')\u2019\u201d"
-"""What may stand behind the question mark."""
 
 MARKERS = re.compile(
     r"\{\{\s*\w+\s*\}\}|^##+ *(?:instruction|input|response|output) *:? *$",
@@ -92,7 +89,7 @@ def length(pair: Candidate, settings: ScreenSettings) -> Finding | None:
         return Finding("instruction_too_short", asked, shortest)
     if asked > settings.max_instruction_words:
         return Finding("instruction_too_long", asked, settings.max_instruction_words)
-    if answered < least and not (answered and END.search(pair.response)):
+    if answered < least and not (answered and ends(pair.response)):
         return Finding("response_too_short", answered, least)
     if answered > settings.max_response_words:
         return Finding("response_too_long", answered, settings.max_response_words)
@@ -144,10 +141,9 @@ def echo(pair: Candidate, settings: ScreenSettings) -> Finding | None:
         said = content(pair.response, pair.language) | _digits(pair.response)
         if said <= content(pair.instruction, pair.language) | _digits(pair.instruction):
             return Finding("echoes_instruction", 1.0, MAX_ECHO)
-    similarity = float(Indel.normalized_similarity(terms(pair.instruction), terms(pair.response)))
-    if not pair.grounded and similarity > MAX_ECHO:
-        return Finding("echoes_instruction", similarity, MAX_ECHO)
-    return None
+    alike = float(Indel.normalized_similarity(terms(pair.instruction), terms(pair.response)))
+    echoes = not pair.grounded and alike > MAX_ECHO
+    return Finding("echoes_instruction", alike, MAX_ECHO) if echoes else None
 
 
 def leading(pair: Candidate, settings: ScreenSettings) -> Finding | None:

@@ -54,6 +54,8 @@ def not_grounded_number(pair: Candidate, settings: ScreenSettings) -> Finding | 
     known: dict[str, set[str]] = defaultdict(set)
     for _, number, thing in _numbers(f"{pair.source}\n{pair.asked}", pair.language):
         known[number].add(thing)
+        if "." in number:
+            known[number.rstrip("0").rstrip(".")].add(thing)
     things = set().union(*known.values()) - {""}
     missing = []
     for word, number, thing in _numbers(pair.claims, pair.language):
@@ -145,7 +147,7 @@ def _numbers(text: str, language: str) -> list[tuple[str, str, str]]:
         for term, behind in pairwise([*terms(part), ""]):
             number = digits.get(form(term), "")
             if any(map(str.isdigit, term)):
-                number = term.replace(",", ".")
+                number = term.replace(",", ".").lstrip("0") or "0"  # 07:30 is 7:30
             thing = stem(behind, language) if content(behind, language) else ""
             found += [(term, number, thing)] if number else []
     return found

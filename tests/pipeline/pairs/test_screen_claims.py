@@ -17,7 +17,7 @@ SOURCE = """Care of the pump
 Never open the lid while the pump runs. The seal is not replaced by users; the key hangs in the box.
 Hold the key for 5 seconds, then wait 30 ms. The valve closes in frost, but the pump does not stop.
 A lid that is not closed stops the pump. Water with salt is forbidden.
-The filter takes 2.5 litres."""
+The filter takes 2.50 litres, and the service opens at 7:30."""
 
 ENOUGH = 0.9
 
