@@ -38,7 +38,7 @@ kept = clean(read.kept, CleanSettings(languages=()))
 print(json.dumps([dict(read.kept.select("source", "format").rows()), read.reasons, kept.reasons]))
 """
 SCREEN = """
-from pipeline.pairs.screen.form import Candidate
+from pipeline.pairs.screen.candidate import Candidate
 from pipeline.pairs.screen.rules import SCREEN_REASONS, first_finding
 from pipeline.settings import ScreenSettings
 

@@ -37,6 +37,8 @@ def show(
     have none. `show prompts` prints the words a strong teacher is asked with, `show prompts fact`
     those of one kind: copy them into the folder of `paths.prompts` to change them.
 
+    `show screens` has precision and recall of each screen on labelled pairs that are held out.
+
     `show documents --left-out` counts what of each document is not in its text: navigation, hidden
     text, pictures, pages that need OCR, what the reader of a format could not read.
     """
@@ -44,14 +46,18 @@ def show(
     from flows.views.coverage import lines_of as lines_of_coverage
     from flows.views.duplicates import duplicates
     from flows.views.left_out import by_document, lines_of
+    from flows.views.screens import line_of, screens
 
     if dataset == "prompts":
         _show_prompts(options, kind)
         return
     if kind:
         raise click.UsageError("a second argument goes with `show prompts` only")
-    home = options.home()
     lines = _row_lines
+    if dataset == "screens":
+        rows = screens(options.settings().screen)
+        return options.show({"rows": rows}, *map(line_of, rows))
+    home = options.home()
     if dataset == "coverage":
         found = coverage_of(home)
         rows = [covered.to_dict() for covered in found]

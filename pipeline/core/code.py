@@ -44,7 +44,9 @@ def program_digest() -> str:
     """Return the digest of all source files: whether two machines have the same program."""
     found = hashlib.sha256()
     for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
+        for path in sorted(
+            p for p in (ROOT / package).rglob("*.*") if p.suffix in (".py", ".toml")
+        ):
             found.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return found.hexdigest()
 
@@ -62,10 +64,12 @@ def _is_neutral(name: str) -> bool:
 
 @functools.cache
 def _module(name: str) -> tuple[str, tuple[str, ...]]:
-    """Return the digest of a module and the modules of ours that it imports."""
+    """Return the digest of a module with the data beside it, and the modules that it imports."""
     tree = ast.parse(_read(name))
     imports = {package for one in _imports(tree) for package in _with_parents(one)}
-    return _digest(tree), tuple(sorted(imports))
+    data = ROOT.joinpath(*name.split(".")).with_suffix(".toml")
+    found = [tree, data.read_text("utf-8")] if data.is_file() else tree
+    return _digest(found), tuple(sorted(imports))
 
 
 def _read(name: str) -> bytes:

@@ -168,7 +168,7 @@ ANSWER = Stage(
     "evaluate",
     fields=("max_new_tokens", "thinking_tokens", "max_tokens", "batch_size"),
     dataset="answers",
-    version=3,
+    version=4,
     holds_model=True,
     code=("pipeline.evaluate.answers.answers", *LOADING),
 )

@@ -7,8 +7,8 @@ from difflib import get_close_matches
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.pairs.screen.grounding import content
 from pipeline.text.bm25 import Scores, bm25
+from pipeline.text.function_words import content
 from pipeline.text.words import words
 from schemas.documents import Chunks, RawDocuments
 
@@ -28,7 +28,7 @@ _SIGN = re.compile(r"[\u30a0-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 
 def _terms(text: str) -> set[str]:
     """Return the words of a text that say what it is about."""
-    return content(text) | set(filter(_SIGN.match, words(text)))
+    return {*content(text), *filter(_SIGN.match, words(text))}
 
 
 class Sources:

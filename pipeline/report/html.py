@@ -9,7 +9,7 @@ from markupsafe import Markup
 from pipeline.documents.clean.cleaning import CLEANING
 from pipeline.documents.readers.formats import READ_REASONS
 from pipeline.evaluate.results import Evaluation, Interval
-from pipeline.pairs.screen.rules import SCREEN_REASONS
+from pipeline.pairs.screen.figures import measured_reasons
 from pipeline.pairs.task_kinds import GENERATE_REASONS
 from pipeline.report import (
     charts,
@@ -31,7 +31,6 @@ LINES: dict[str, Mapping[str, str]] = {
     "ingest": READ_REASONS,
     "clean": {name: rule.meaning for name, rule in CLEANING.items()},
     "generate": GENERATE_REASONS,
-    "screen": SCREEN_REASONS,
 }
 """Stage -> reason for which it drops a row -> a line about it."""
 
@@ -71,7 +70,7 @@ def render(report: Report) -> str:
     decision = text.decided(report)
     return environment.get_template(TEMPLATE.name).render(
         report=report,
-        lines=LINES,
+        lines=LINES | {"screen": measured_reasons()},
         headline=text.headline(report),
         evidence=text.evidence(report),
         top=mark(decision.action) if decision else "",

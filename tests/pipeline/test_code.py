@@ -117,3 +117,10 @@ def test_a_rule_belongs_to_the_stages_that_use_it(module, names):
 def test_the_code_of_a_dear_stage_changed_and_somebody_said_whether_its_results_do():
     """If not: raise the version of the stages named here where results change; then renew."""
     assert record() == json.loads(RECORD.read_text("utf-8"))
+
+
+def test_the_data_beside_a_module_count(tree, tmp_path):
+    before = tree(BEFORE)
+    (tmp_path / "pipeline/ingest/helper.toml").write_text("limit = 3")
+    after = tree(BEFORE)
+    assert {name for name in before if before[name] != after[name]} == {"pipeline.ingest.helper"}

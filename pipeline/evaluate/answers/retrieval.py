@@ -10,9 +10,9 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.evaluate.answers.prompts import Passage
 from pipeline.evaluate.measures.grounding import chunk_text
-from pipeline.pairs.screen.grounding import stem
 from pipeline.text.bm25 import bm25
 from pipeline.text.stop_words import STOP_WORDS
+from pipeline.text.terms import stem
 from pipeline.text.words import words
 from schemas.documents import Chunks
 from schemas.pairs import Examples

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.pairs.screen.form import Candidate
+from pipeline.pairs.screen.candidate import Candidate
 from pipeline.pairs.screen.grounding import (
-    content,
     not_grounded,
     not_grounded_number,
     not_grounded_quote,
 )
 from pipeline.settings import ScreenSettings
+from pipeline.text.function_words import content
 from schemas.documents import Chunks
 from schemas.pairs import Examples, SettledPairs
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from rapidfuzz.distance import Indel
 
-from pipeline.pairs.screen.form import REFUSAL
+from pipeline.pairs.screen.form import refuses
+from pipeline.text.function_words import language_of
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _WORDS = re.compile(r"\w+")
@@ -65,9 +66,9 @@ def chrf(answer: str, reference: str) -> float:
 def withholds(text: str) -> bool:
     """Tell whether a text says that it has no answer, by the phrases that the screens look for.
 
-    English phrases only; a short answer such as "No." is an answer.
+    In English or in the language that it is in; a short answer such as "No." is an answer.
     """
-    return REFUSAL.search(text) is not None
+    return bool(refuses(text) or refuses(text, language_of(text)))
 
 
 def repetition(answer: str) -> float:

@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from pipeline.core.cache import digest
 from pipeline.pairs.chunk_order import Chunk, Part
-from pipeline.pairs.screen.grounding import content
+from pipeline.text.function_words import content
 
 GOLDEN = 0.6180339887498949
 """Steps of the golden ratio, modulo 1, fall evenly on [0, 1) however many there are (Kronecker)."""

@@ -3,10 +3,11 @@
 import re
 
 from pipeline.pairs.answer_text import FENCE
-from pipeline.pairs.screen.form import Candidate, Finding
+from pipeline.pairs.screen.candidate import Candidate, Finding
 from pipeline.pairs.weak_english.evidence import ITEM, TABLE, sentences
 from pipeline.settings import ScreenSettings
 from pipeline.text.fences import fenced
+from pipeline.text.terms import terms
 from pipeline.text.words import words
 
 ENDS = (
@@ -37,6 +38,8 @@ SHORT = 60
 """Characters of a line below which it was not wrapped but ends on purpose."""
 TAIL = 4
 """Words that are looked for at the ends of the source's sentences."""
+SHORT_ANSWER = 3
+"""Words from which a response may have been cut."""
 SENTENCE = 10
 """Words from which a paragraph without a mark at its end is a sentence that was cut."""
 
@@ -44,9 +47,11 @@ SENTENCE = 10
 def unfinished(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject a response that ends in the middle: of a sentence, a list, a table, a code block."""
     ending = cut_at(pair.response, pair.grounded)
-    if not ending or _ends_in(pair.source, ending):
+    if ending and _ends_in(pair.source, ending):
         return None
-    return Finding("unfinished", 0, 1, ending[-40:])
+    if not ending and pair.grounded and not ends(pair.response):
+        ending = _goes_on(pair)
+    return Finding("unfinished", 0, 1, ending[-40:]) if ending else None
 
 
 def cut_at(text: str, prose: bool = True) -> str:
@@ -76,12 +81,26 @@ def cut_at(text: str, prose: bool = True) -> str:
     paragraph, before = _last_paragraph(lines)
     if TABLE.match(last):
         return last if before and before[-1].endswith("|") and not last.endswith("|") else ""
-    if _ends(last):
+    if ends(last):
         return ""
     if before:
-        return last if len(before) > 1 and all(map(_ends, before)) else ""
+        return last if len(before) > 1 and all(map(ends, before)) else ""
     count = len(words(paragraph)) / (2 if UNSPACED.search(paragraph) else 1)
     return last if count >= SENTENCE or EARLIER_END.search(paragraph) else ""
+
+
+def _goes_on(pair: Candidate) -> str:
+    """Return a response that the chunk goes on with, or that ends in a word that asks for more."""
+    said = terms(pair.response)
+    if len(said) >= SHORT_ANSWER and said[-1] in pair.words.links:
+        return pair.response
+    if len(said) < SENTENCE / 2:
+        return ""
+    tail = " ".join(said[-TAIL:])
+    for line in re.split(rf"[{re.escape(ENDS)},;:\n\uff0c\u3001\u060c]\s*", pair.source):
+        if f" {tail} " in f" {' '.join(terms(line)[:-1])} ":
+            return pair.response
+    return ""
 
 
 def _ends_in(source: str, ending: str) -> bool:
@@ -108,7 +127,7 @@ def _last_paragraph(lines: list[str]) -> tuple[str, list[str]]:
     return joined[-1], []
 
 
-def _ends(line: str) -> bool:
+def ends(line: str) -> bool:
     """Whether a line ends as a sentence does, or in something that needs no mark."""
     bare = line.rstrip(BEHIND_END)
     return bare.endswith(tuple(ENDS)) or bare != line or bool(ADDRESS.search(line.split(" ")[-1]))

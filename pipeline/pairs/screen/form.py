@@ -1,59 +1,23 @@
 """Rules on the form of one pair: each is a plain function that returns what it found wrong."""
 
 import re
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections import Counter
 
 from rapidfuzz.distance import Indel
 
 from pipeline.pairs.answer_text import CONTROL_TOKEN
+from pipeline.pairs.screen.candidate import Candidate, Finding
+from pipeline.pairs.screen.ending import ends
 from pipeline.settings import ScreenSettings
 from pipeline.text.fences import prose_of
+from pipeline.text.function_words import content, function_words
 from pipeline.text.language import identify
-from pipeline.text.stop_words import STOP_WORDS
-from pipeline.text.words import same_text, words
+from pipeline.text.terms import QUESTION, folded, stem, terms, word_count
+from pipeline.text.words import UNSPACED, same_text, words
 
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A pair with what it is judged by."""
-
-    instruction: str
-    response: str
-    grounded: bool
-    """Whether it was made from a chunk; else it is a self-instruct task."""
-    source: str = ""
-    """Title, section and text of the chunk; empty for a self-instruct task."""
-    input: str = ""
-    evidence: str = ""
-    pair_id: str = ""
-    doc_id: str = ""
-    score: float | None = None
-    languages: tuple[str, ...] = ()
-    """Languages that it may be in; empty allows all."""
-    known: bool = True
-    """Whether its chunk, and the split of that chunk, are there."""
-    splits: int = 1
-    """Splits in whose sections its evidence stands."""
-
-
-class Finding(NamedTuple):
-    """Why a pair goes: the measured value, what was asked for, and the words it is about."""
-
-    reason: str
-    value: float
-    threshold: float
-    detail: str = ""
-    related_id: str | None = None
-    """The other pair or seed task, of a rule that compares."""
-
-
-def _set(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-CLOSING = " \"')\u2019\u201d"
-"""What may stand behind the question mark."""
+LEAST_LETTERS = 4
+"""Characters of a question for each word that it should have: a language without articles says in
+three words what English says in five."""
 
 MARKERS = re.compile(
     r"\{\{\s*\w+\s*\}\}|^##+ *(?:instruction|input|response|output) *:? *$",
@@ -77,59 +41,17 @@ LABEL_BELOW = re.compile(
 PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>")
 """Personal data that cleaning took out: ``<EMAIL_1>``."""
 
-IMPERATIVES = _set(
-    "calculate choose compare complete compute convert count decide define describe determine "
-    "discuss draft estimate explain find give identify list mention name outline point provide "
-    "put rank recommend rewrite say show specify state suggest summarise summarize tell translate "
-    "turn work write"
-)
-"""Verbs with which a grounded instruction may start instead of asking."""
-
-MENTIONS = "text|passage|excerpt|snippet|paragraph|evidence"
-PLACES = "document|article|section|chapter|page|sentence|statement|context|chunk|source|information"
-REFERS_TO_TEXT = re.compile(
-    rf"\b(?:the|this|that|given|provided|following|above)\s+(?:given\s+|provided\s+|above\s+)?"
-    rf"(?:{MENTIONS})\b(?!\s+(?:message|box|field|colou?r|size|file|editor))"
-    rf"|\b(?:this|above|following|given|provided)\s+(?:{PLACES})\b"
-    rf"|\b(?:according to|based on|as per|stated in|mentioned in|described in|given in|listed in)"
-    rf"\s+(?:the|this|that)\s+(?:given\s+|provided\s+|above\s+)?(?:{PLACES}|{MENTIONS})\b"
-    r"|\b(?:mentioned|described|listed|shown|stated|given|noted|discussed)\s+"
-    r"(?:above|below|earlier|previously|here)\b"
-    r"|\bthe\s+(?:above|author|speaker|writer)\b",
-    re.IGNORECASE,
-)
-"""A question that only makes sense beside the chunk (ragas #1029, AutoRAG #687)."""
-
 LEAD_IN = re.compile(r"\bfollowing\b(?=[^\n]*:[ \t]*\n)", re.IGNORECASE)
 """What a response says before its own list: "The page shows the following information:"."""
-
-REFUSAL = re.compile(
-    r"\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b"
-    r"|\b(?:i am|i'm) (?:just |only )?an? (?:ai|language model)\b"
-    r"|\bi(?:'m| am) (?:unable|not able) to\b"
-    r"|\bi (?:cannot|can't|can not) (?:answer|provide|help|assist|fulfil|determine|access|find)\b"
-    r"|\b(?:sorry|apologi[sz]e|apologies),? but i\b"
-    r"|\bi (?:do not|don't) (?:have|know|see)\b.{0,30}\b(?:access|information|context|answer)\b"
-    r"|\b(?:no information|not (?:enough|sufficient) information|insufficient information)\b"
-    r"|\b(?:not|n't) (?:mentioned|specified|stated|provided) in the\b",
-    re.IGNORECASE,
-)
-
-TALKS_TO_MODEL = re.compile(
-    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,30}"
-    r"\b(?:instructions?|prompts?|rules|guidelines|directions)\b"
-    r"|\bsystem prompt\b|\byou are now\b|\bpretend (?:to be|you are)\b|\bjailbreak"
-    r"|\bdo anything now\b|\b(?:you are|act as) an? (?:ai|assistant|chatbot|language model)\b"
-    r"|\breveal your\b",
-    re.IGNORECASE,
-)
-"""A document that gives orders to its reader's model, or a pair that repeats them."""
 
 MIN_LANGUAGE_WORDS = 8
 """Fewer words are not enough to tell a language."""
 
 MIN_LANGUAGE_PROBABILITY = 0.65
 """Probability from which another language is believed (FineWeb)."""
+
+TWICE = 2
+"""Content words that a question says twice from which it tells what it asks."""
 
 MAX_ECHO = 0.8
 """ROUGE-L F1 between instruction and response from which the response repeats it."""
@@ -160,28 +82,39 @@ def length(pair: Candidate, settings: ScreenSettings) -> Finding | None:
 
     The lower bound of the response is for grounded pairs: a task may ask for one word.
     """
-    asked, answered = len(pair.instruction.split()), len(pair.response.split())
+    asked, answered = word_count(pair.instruction), word_count(pair.response)
     least = settings.min_response_words if pair.grounded else 1
-    if asked < settings.min_instruction_words:
-        return Finding("instruction_too_short", asked, settings.min_instruction_words)
+    shortest = settings.min_instruction_words
+    if asked < shortest and len(pair.instruction) < LEAST_LETTERS * shortest:
+        return Finding("instruction_too_short", asked, shortest)
     if asked > settings.max_instruction_words:
         return Finding("instruction_too_long", asked, settings.max_instruction_words)
-    if answered < least:
+    if answered < least and not (answered and ends(pair.response)):
         return Finding("response_too_short", answered, least)
     if answered > settings.max_response_words:
         return Finding("response_too_long", answered, settings.max_response_words)
     return None
 
 
-def question_form(pair: Candidate, settings: ScreenSettings) -> Finding | None:
-    """Reject a grounded instruction that is no question or order, or several questions."""
-    marks = len(re.findall(r"\?+", pair.instruction))
+def several_questions(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject an instruction that asks two things."""
+    marks = len(QUESTION.findall(pair.instruction))
     if marks > 1:
         return Finding("several_questions", marks, 1)
-    first = (words(pair.instruction) or [""])[0]
-    if not (pair.instruction.rstrip(CLOSING).endswith("?") or first in IMPERATIVES):
-        return Finding("not_a_question", 0, 1)
-    return None
+    found = pair.words.several.search(folded(pair.instruction))
+    return Finding("several_questions", 2, 1, found.group()) if found else None
+
+
+def question_form(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject a grounded instruction that neither asks nor tells to do something."""
+    asked = folded(pair.instruction)
+    if QUESTION.search(pair.instruction[-8:]) or not pair.words.questions:
+        return None
+    asking = pair.words.asking.search(asked)
+    # In English a question has its mark, and an order begins with its verb.
+    if asking and (pair.language != "en" or not asked[: asking.start()].strip()):
+        return None
+    return Finding("not_a_question", 0, 1)
 
 
 def language(pair: Candidate, settings: ScreenSettings) -> Finding | None:
@@ -203,21 +136,36 @@ def input_is_output(pair: Candidate, settings: ScreenSettings) -> Finding | None
 
 def echo(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject a response that repeats the instruction, or a grounded one that adds no word."""
-    asked, answered = words(pair.instruction), words(pair.response)
-    similarity = float(Indel.normalized_similarity(asked, answered))
-    if similarity > MAX_ECHO:
-        return Finding("echoes_instruction", similarity, MAX_ECHO)
-    if pair.grounded and set(answered) - STOP_WORDS <= set(asked):
-        return Finding("echoes_instruction", 1.0, MAX_ECHO)
-    return None
+    offered = pair.words.choice.search(folded(pair.instruction))
+    if pair.grounded and not offered and not pair.words.yes_no.match(folded(pair.response)):
+        said = content(pair.response, pair.language) | _digits(pair.response)
+        if said <= content(pair.instruction, pair.language) | _digits(pair.instruction):
+            return Finding("echoes_instruction", 1.0, MAX_ECHO)
+    alike = float(Indel.normalized_similarity(terms(pair.instruction), terms(pair.response)))
+    echoes = not pair.grounded and alike > MAX_ECHO
+    return Finding("echoes_instruction", alike, MAX_ECHO) if echoes else None
+
+
+def leading(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject a question that says what it asks: "If it lasts a day, how long does it last?"."""
+    stems = [
+        stem(term, pair.language)
+        for term in terms(pair.instruction)
+        if content(term, pair.language) and not UNSPACED.match(term)
+    ]
+    twice = sorted(word for word, count in Counter(stems).items() if count > 1)
+    if len(twice) < TWICE:
+        return None
+    return Finding("leading_question", len(twice), TWICE - 1, " ".join(twice))
 
 
 def refers_to_text(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject "according to the text": nobody who asks the model will have that text."""
-    if pair.input and not pair.grounded:
+    if pair.input:
         return None  # "Summarise the text" with its text as the input
     for side in (pair.instruction, pair.response):
-        found = REFERS_TO_TEXT.search(LEAD_IN.sub("", side))
+        side = folded(LEAD_IN.sub("", side))
+        found = pair.words.refers.search(side) or function_words("en").refers.search(side)
         # "... from this sentence: The valve opens." brings its text along.
         if found and (pair.grounded or ":" not in side[found.end() :]):
             return Finding("refers_to_text", 1, 0, found.group())
@@ -226,14 +174,30 @@ def refers_to_text(pair: Candidate, settings: ScreenSettings) -> Finding | None:
 
 def refusal(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject a response that declines to answer."""
-    found = REFUSAL.search(pair.response)
-    return Finding("refusal", 1, 0, found.group()) if found else None
+    found = refuses(pair.response, pair.language, pair.grounded)
+    return Finding("refusal", 1, 0, found) if found else None
+
+
+def refuses(text: str, language: str = "en", grounded: bool = True) -> str:
+    """Return the words by which a text declines to answer, '' when it does not.
+
+    A grounded one does so too when it says that its text does not say it; in a task that may be
+    the answer.
+    """
+    known, said = function_words(language), folded(text)
+    found = known.declines.search(said) or (known.abstains.search(said) if grounded else None)
+    return found.group() if found else ""
 
 
 def talks_to_model(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject orders to a model that came in with a document."""
     for side in (pair.instruction, pair.input, pair.response):
-        found = TALKS_TO_MODEL.search(side)
+        said = folded(side)
+        found = pair.words.orders.search(said) or function_words("en").orders.search(said)
         if found:
             return Finding("talks_to_model", 1, 0, found.group())
     return None
+
+
+def _digits(text: str) -> set[str]:
+    return {term for term in terms(text) if any(map(str.isdigit, term))}

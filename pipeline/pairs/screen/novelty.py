@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
-from pipeline.pairs.screen.form import Candidate, Finding
-from pipeline.pairs.screen.grounding import content
+from pipeline.pairs.screen.candidate import Candidate, Finding
 from pipeline.settings import ScreenSettings
+from pipeline.text.function_words import content
+from pipeline.text.terms import terms
 from pipeline.text.words import words
 
 SURROGATES = range(0xD800, 0xE000)
@@ -40,13 +41,13 @@ class KeptPairs:
             self.ids.append(seed_id)
             self.instructions.append(self.encode(instruction))
         self.grounded: dict[int, Candidate] = {}
-        self.by_document: dict[str, list[tuple[Candidate, set[str]]]] = defaultdict(list)
+        self.by_document: dict[str, list[tuple[Candidate, frozenset[str]]]] = defaultdict(list)
 
     def add(self, pair: Candidate) -> None:
         """Keep a pair."""
         if pair.grounded:
             self.grounded[len(self.ids)] = pair
-            self.by_document[pair.doc_id].append((pair, content(pair.instruction)))
+            self.by_document[pair.doc_id].append((pair, _asked(pair)))
         self.ids.append(pair.pair_id)
         self.instructions.append(self.encode(pair.instruction))
 
@@ -77,7 +78,7 @@ def near_duplicate_question(pair: Candidate, kept: KeptPairs) -> Finding | None:
     "What does alarm A17 mean?" is no copy of A18.
     """
     limit = kept.settings.max_question_similarity
-    asked = content(pair.instruction)
+    asked = _asked(pair)
     alike = [
         (2 * len(asked & other) / max(1, len(asked) + len(other)), earlier.pair_id)  # Dice
         for earlier, other in kept.by_document[pair.doc_id]
@@ -106,9 +107,7 @@ def low_novelty(pair: Candidate, kept: KeptPairs) -> Finding | None:
     for _, similarity, place in hits:
         if pair.grounded:
             other = kept.grounded.get(place)
-            if other is None or _codes(content(other.instruction)) != _codes(
-                content(pair.instruction)
-            ):
+            if other is None or _codes(_asked(other)) != _codes(_asked(pair)):
                 continue
             responses = kept.encode(pair.response), kept.encode(other.response)
             similarity = min(similarity, Indel.normalized_similarity(*responses))
@@ -135,6 +134,12 @@ def _conflicts(pairs: Sequence[Candidate]) -> dict[str, Finding]:
     return found
 
 
-def _codes(stems: set[str]) -> set[str]:
+def _asked(pair: Candidate) -> frozenset[str]:
+    """Return what a pair asks: the words of its subject and its question words."""
+    asked = pair.words.questions.intersection(terms(pair.instruction))
+    return content(pair.instruction, pair.language) | asked
+
+
+def _codes(stems: frozenset[str]) -> set[str]:
     """Return the words with a digit: two questions about other numbers are two questions."""
     return {word for word in stems if any(map(str.isdigit, word))}

@@ -6,8 +6,8 @@ A rule more is a function in a module of this package and an entry of :data:`SCR
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pipeline.pairs.screen import ending, form, grounding, novelty
-from pipeline.pairs.screen.form import Finding
+from pipeline.pairs.screen import claims, ending, form, grounding, novelty
+from pipeline.pairs.screen.candidate import Candidate, Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,32 @@ class ScreenRule:
     """Whether it is for pairs made from a chunk only."""
     compares: bool = False
     """Whether it compares a pair with those that passed before."""
+    only: frozenset[str] = frozenset()
+    """Kinds of tasks that it is for; empty: for all."""
+    not_for: frozenset[str] = frozenset()
+    """Kinds of tasks that it is not for."""
 
     @property
     def name(self) -> str:
         """Name of the rule: of its function."""
         return self.function.__name__
 
+    def fits(self, pair: Candidate) -> bool:
+        """Tell whether it is for pairs of this origin and kind."""
+        wanted = not self.only or pair.kind in self.only
+        return wanted and pair.kind not in self.not_for and (pair.grounded or not self.grounded)
+
+
+LABELS = frozenset({"classification"})
+"""The response is one of the words that the instruction offers."""
+GIVEN = LABELS | {"extraction", "rewriting"}
+"""The instruction is the user's, the same in all pairs: they differ by their input."""
+FORMS = GIVEN | {"summary", "conversation"}
+"""What is asked for need not be a question, nor a sentence of its own."""
+ABSTAINING = frozenset({"not_in_documents"})
+"""The response says that the documents do not say it."""
+FREE = LABELS | ABSTAINING | {"rewriting"}
+"""The words of the response need not be those of the chunk."""
 
 SCREEN_RULES: dict[str, ScreenRule] = {
     rule.name: rule
@@ -56,14 +76,19 @@ SCREEN_RULES: dict[str, ScreenRule] = {
                 "response_too_short": "the answer is below screen.min_response_words",
                 "response_too_long": "the answer is above screen.max_response_words",
             },
+            not_for=FORMS,
+        ),
+        ScreenRule(
+            form.several_questions,
+            {"several_questions": "it asks more than one thing"},
+            grounded=True,
+            not_for=LABELS | {"rewriting", "conversation"},
         ),
         ScreenRule(
             form.question_form,
-            {
-                "several_questions": "it asks more than one thing",
-                "not_a_question": "it neither asks nor tells to do something",
-            },
+            {"not_a_question": "it neither asks nor tells to do something"},
             grounded=True,
+            not_for=FORMS,
         ),
         ScreenRule(
             form.language, {"wrong_language": "it is in a language outside clean.languages"}
@@ -72,17 +97,36 @@ SCREEN_RULES: dict[str, ScreenRule] = {
             form.input_is_output, {"input_is_output": "the answer repeats the input of the task"}
         ),
         ScreenRule(
-            form.echo, {"echoes_instruction": "the answer repeats the question and adds nothing"}
+            form.echo,
+            {"echoes_instruction": "the answer repeats the question and adds nothing"},
+            not_for=LABELS | {"rewriting"},
+        ),
+        ScreenRule(
+            form.leading,
+            {"leading_question": "the question says itself what it asks for"},
+            grounded=True,
+            not_for=LABELS | {"rewriting", "extraction"},
         ),
         ScreenRule(
             form.refers_to_text,
             {"refers_to_text": "it speaks of a text that whoever asks will not have"},
+            not_for=frozenset({"rewriting"}),
         ),
-        ScreenRule(form.refusal, {"refusal": "the answer declines to answer"}),
+        ScreenRule(form.refusal, {"refusal": "the answer declines to answer"}, not_for=ABSTAINING),
+        ScreenRule(
+            claims.abstains_wrongly,
+            {
+                "abstains_wrongly": "the answer is that there is none, but the chunk has it",
+                "answers_anyway": "it answers what the documents do not say",
+            },
+            grounded=True,
+            only=ABSTAINING,
+        ),
         ScreenRule(form.talks_to_model, {"talks_to_model": "it gives orders to a language model"}),
         ScreenRule(
             ending.unfinished,
             {"unfinished": "the answer ends in the middle of a sentence, list, table or code"},
+            not_for=LABELS,
         ),
         ScreenRule(
             grounding.not_grounded_number,
@@ -101,13 +145,21 @@ SCREEN_RULES: dict[str, ScreenRule] = {
         ),
         ScreenRule(
             grounding.not_grounded,
-            {"not_grounded": "too few words of the answer are in the chunk"},
+            {"not_grounded": "too few words that the answer adds are in the chunk"},
             grounded=True,
+            not_for=FREE,
+        ),
+        ScreenRule(
+            claims.contradicts,
+            {"contradicts_source": "it negates what the chunk says, or the other way round"},
+            grounded=True,
+            not_for=FREE,
         ),
         ScreenRule(
             grounding.off_topic,
             {"off_topic": "the question shares no content word with the chunk"},
             grounded=True,
+            not_for=FORMS | ABSTAINING,
         ),
         ScreenRule(
             grounding.question_does_not_help,
@@ -128,11 +180,13 @@ SCREEN_RULES: dict[str, ScreenRule] = {
             novelty.near_duplicate_question,
             {"near_duplicate_question": "nearly the same is asked about the same document"},
             grounded=True,
+            not_for=GIVEN,
             compares=True,
         ),
         ScreenRule(
             novelty.low_novelty,
             {"low_novelty": "a seed task or another pair is nearly the same"},
+            not_for=GIVEN,
             compares=True,
         ),
     )
@@ -145,7 +199,7 @@ SCREEN_REASONS = {
 """Reason -> line, of all rules."""
 
 
-def first_finding(context: object, pair: form.Candidate, *, compares: bool) -> Finding | None:
+def first_finding(context: object, pair: Candidate, *, compares: bool) -> Finding | None:
     """Return the first finding of the rules of one sort, None for a pair that passes.
 
     Args:
@@ -154,8 +208,6 @@ def first_finding(context: object, pair: form.Candidate, *, compares: bool) -> F
         compares: which sort.
     """
     fitting = (
-        rule
-        for rule in SCREEN_RULES.values()
-        if rule.compares == compares and (pair.grounded or not rule.grounded)
+        rule for rule in SCREEN_RULES.values() if rule.compares == compares and rule.fits(pair)
     )
     return next(filter(None, (rule.function(pair, context) for rule in fitting)), None)

@@ -10,7 +10,7 @@ from pipeline.core.progress import track
 from pipeline.core.stage import Stage
 from pipeline.pairs.assignment import split_of
 from pipeline.pairs.places import places
-from pipeline.pairs.screen.form import Candidate, Finding
+from pipeline.pairs.screen.candidate import Candidate, Finding, turns
 from pipeline.pairs.screen.novelty import KeptPairs
 from pipeline.pairs.screen.rules import first_finding
 from pipeline.settings import ScreenSettings, SplitSettings
@@ -105,20 +105,24 @@ class Screens:
 
     def alone(self, row: dict[str, Any]) -> tuple[Candidate, Finding | None]:
         """Judge a pair by itself; return what is wrong with it, if anything."""
-        chunk = self._chunks.get(row["chunk_id"])
+        chunk, other = (self._chunks.get(row[name]) for name in ("chunk_id", "other_chunk_id"))
         placed = self._find is None or self._find(row["doc_id"], row["chunk_id"]) is not None
         evidence = " ".join(row["evidence"].split())
         pair = Candidate(
             instruction=row["instruction"],
             response=row["response"],
             grounded=row["origin"] == "grounded",
-            source="\n".join((chunk["title"], chunk["section"], chunk["text"])) if chunk else "",
+            source="\n".join(
+                one[part] for one in (chunk, other) if one for part in ("title", "section", "text")
+            ),
             input=row["input"],
             evidence=evidence,
             pair_id=row["pair_id"],
             doc_id=row["doc_id"],
             score=row["score"],
             languages=self._languages,
+            kind=row["kind"],
+            history=turns(row["history"]),
             known=chunk is not None and placed,
             splits=len({split for split, text in self._sections if evidence and evidence in text}),
         )

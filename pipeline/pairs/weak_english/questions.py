@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 from pipeline.pairs.answer_text import tidy
 from pipeline.pairs.weak_english.evidence import NAME, content_words, word_stems
 from pipeline.pairs.weak_english.words import GENERIC
-from pipeline.text.words import words as all_words
+from pipeline.text.function_words import function_words, language_of
+from pipeline.text.terms import QUESTION, folded, word_count
 
 MIN_WORDS, MAX_WORDS = 4, 40
+LEAST_LETTERS = 12
+"""A question in another script may have fewer words but no fewer letters."""
 MIN_NEW = 0.2
 """Least share of the answer's content words that are not in the question: the answer must tell
 something that the question does not."""
@@ -32,10 +35,6 @@ LABEL = re.compile(
     re.IGNORECASE,
 )
 NUMBER = re.compile(r"(?<![\w.-])-?\d[\d.,:]*\d|(?<![\w.-])\d")
-
-
-MARK = re.compile(r"[?\uff1f\u061f\u037e]")
-"""Question marks: Latin, full-width, Arabic, Greek."""
 
 
 NO_ORDER = re.compile(r"<<<|>>>|^\w+\s*:\s|:$")
@@ -59,7 +58,7 @@ def lines(reply: str) -> list[str]:
         value = json.loads(text[start : max(text.rfind("]"), text.rfind("}")) + 1])
     except (ValueError, RecursionError):
         value = None
-    found = [said for said in _texts(value) if "?" in said]
+    found = [said for said in _texts(value) if QUESTION.search(said)]
     return found or [line for line in text.splitlines() if line.strip()]
 
 
@@ -75,8 +74,8 @@ def _texts(value: Any) -> Iterator[str]:
 def parse(reply: str, *, orders: bool = False) -> Parsed:
     """Read one question out of a line of reply.
 
-    Strict: one line, it ends with a question mark, 4 to 40 words, and does not speak about the
-    text. What a model adds behind the question mark is cut off.
+    Strict: one line, it ends with a question mark of any script, 4 to 40 words, and does not speak
+    about the text. What a model adds behind the question mark is cut off.
 
     Args:
         reply: what a teacher wrote.
@@ -84,17 +83,20 @@ def parse(reply: str, *, orders: bool = False) -> Parsed:
     """
     line = tidy(reply).split("\n", 1)[0]
     line = LABEL.sub("", line).strip().strip("\"'“”*`").strip()
-    mark = MARK.search(line)
-    question = " ".join(line[: mark.end() if mark else None].split())
-    words = max(len(question.split()), len(all_words(question)))
-    if not mark and (not orders or NO_ORDER.search(question)):
+    mark = QUESTION.search(line)
+    if not mark and (not orders or NO_ORDER.search(line)):
         return Parsed("", "unparsable")
-    if words < MIN_WORDS or words > MAX_WORDS:
+    question = " ".join(line[: mark.end() if mark else None].split())
+    words = word_count(question)
+    short = words < MIN_WORDS and (question.isascii() or len(question) < LEAST_LETTERS)
+    if short or words > MAX_WORDS:
         limit = MIN_WORDS if words < MIN_WORDS else MAX_WORDS
         return Parsed("", "question_length", words, limit)
     if ABOUT_THE_TEXT.search(question):
         return Parsed("", "mentions_the_text")
-    if max(Counter(content_words(question)).values(), default=0) > 2:
+    stop = function_words(language_of(question)).stop
+    said = (word for word in content_words(question) if folded(word) not in stop)
+    if max(Counter(said).values(), default=0) > 2:
         return Parsed("", "repeats_itself")
     return Parsed(question[0].upper() + question[1:], "")
 

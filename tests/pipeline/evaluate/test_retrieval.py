@@ -88,7 +88,7 @@ def test_a_source_is_the_chunk_of_the_pair_or_else_the_whole_document():
         ("A spider has six legs.", 0.0),  # a number that stands nowhere
         ('It has "many hairy" legs and eyes.', 0.0),  # a quote that nobody wrote
         ("Butterflies drink nectar from blue flowers.", 0.0),  # other words
-        ("Yes.", 0.0),
+        ("Yes.", None),
         ("It is so.", None),  # no content word: nothing was claimed
         ("", None),
     ],

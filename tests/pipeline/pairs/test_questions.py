@@ -15,6 +15,10 @@ from pipeline.pairs.weak_english.questions import check, new_share, parse
         ("What does alarm A17 mean?\nAnswer: no", "What does alarm A17 mean?"),
         ("(2) What does alarm A17 mean?<end_of_turn>", "What does alarm A17 mean?"),
         ("> - What does\x00 alarm A17 mean?", "What does alarm A17 mean?"),
+        ("滤网多久更换一次\uff1f 滤网", "滤网多久更换一次\uff1f"),
+        ("フィルターは何で洗いますか。", "フィルターは何で洗いますか。"),
+        ("ماذا يعني المصباح الأصفر؟", "ماذا يعني المصباح الأصفر؟"),
+        ("¿Cuál es el precio de la cuota de la piscina?",) * 2,
         ("2.5 bar is the limit of which pump?", "2.5 bar is the limit of which pump?"),
     ],
 )

@@ -196,7 +196,8 @@ def test_a_pair_that_breaks_a_rule_goes_for_that_reason(reason, bad):
         "1) Hold the key for 5 seconds\n2) Wait for the green lamp\n3) Look at the relay board",
         "The page shows the following information:\n- Input: pump starts\n- Output: lamp, key",
         "| Alarm | Pump |\n| --- | --- |\n| A17 | dry for more than thirty seconds |",
-        "Hold the key:\n\n```yaml\ninput: {key: {lamp: green}}\n# output\nsystem: pump\n```",
+        "Hold the key:\n\n```yaml\ninput: {key: {lamp: green}}\n# output\n"
+        "system: {relay: seal}\n```",
         "The pump runs dry.\n\nUser: the service team\nInput: the lamp of the relay board",
     ],
 )
@@ -319,7 +320,7 @@ def test_planted_wrong_facts_are_rejected_by_the_rules_alone():
 
 
 def test_one_candidate_against_fifty_thousand_kept_takes_milliseconds():
-    from pipeline.pairs.screen.form import Candidate
+    from pipeline.pairs.screen.candidate import Candidate
     from pipeline.pairs.screen.novelty import KeptPairs, low_novelty
 
     draw = random.Random(1)

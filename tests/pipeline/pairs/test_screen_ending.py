@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.pairs.screen.candidate import Candidate, Finding
 from pipeline.pairs.screen.ending import cut_at, unfinished
-from pipeline.pairs.screen.form import Candidate, Finding
 from pipeline.pairs.weak_english.evidence import sentences
 from pipeline.settings import ScreenSettings
 from tests.conftest import ROOT

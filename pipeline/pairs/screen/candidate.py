@@ -1,0 +1,84 @@
+"""Candidate: a pair with what the rules judge it by, and what they find."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipeline.text.function_words import FunctionWords, function_words, language_of
+
+LAYOUT = re.compile(r"^[ \t]*(?:\d{1,3}[.)][ \t]+|(?:```|~~~)[^\n]*)", re.MULTILINE)
+"""The number of an item and the fence of a code block: nothing that the response says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pair with what it is judged by."""
+
+    instruction: str
+    response: str
+    grounded: bool
+    """Whether it was made from a chunk; else it is a self-instruct task."""
+    source: str = ""
+    """Title, section and text of its chunk, or two; empty for a self-instruct task."""
+    input: str = ""
+    evidence: str = ""
+    pair_id: str = ""
+    doc_id: str = ""
+    score: float | None = None
+    languages: tuple[str, ...] = ()
+    """Languages that it may be in; empty allows all."""
+    known: bool = True
+    """Whether its chunk, and the split of that chunk, are there."""
+    splits: int = 1
+    """Splits in whose sections its evidence stands."""
+    kind: str = "fact"
+    """Name of its kind of task."""
+    history: str = ""
+    """What was said before the instruction."""
+
+    @property
+    def asked(self) -> str:
+        """What is said before the response, without a text that the task is about."""
+        return f"{self.instruction}\n{self.history}"
+
+    @property
+    def language(self) -> str:
+        """Language of its chunk (ISO 639-1); of a task that of the pair itself."""
+        return language_of(self.source or f"{self.instruction}\n{self.response}")
+
+    @property
+    def words(self) -> FunctionWords:
+        """What is known of its language."""
+        return function_words(self.language)
+
+    @property
+    def claims(self) -> str:
+        """What the response says: the values of JSON, else all but the layout."""
+        try:
+            return _values(json.loads(self.response, parse_float=str, parse_int=str))
+        except (ValueError, RecursionError):
+            return LAYOUT.sub("", self.response)
+
+
+class Finding(NamedTuple):
+    """Why a pair goes: the measured value, what was asked for, and the words it is about."""
+
+    reason: str
+    value: float
+    threshold: float
+    detail: str = ""
+    related_id: str | None = None
+    """The other pair or seed task, of a rule that compares."""
+
+
+def turns(history: Iterable[Mapping[str, str]]) -> str:
+    """Return what is said in the turns of a conversation."""
+    return "\n".join(turn["content"] for turn in history)
+
+
+def _values(value: object) -> str:
+    if isinstance(value, dict | list):
+        return "\n".join(map(_values, value.values() if isinstance(value, dict) else value))
+    return "" if value is None or isinstance(value, bool) else str(value)

@@ -1,0 +1,118 @@
+"""Rules on a grounded pair, claim by claim: each beside the part of the chunk that is most like it.
+
+A claim and what it rests on have most words in common; where one of them is negated and the other
+is not, the claim says the opposite.
+"""
+
+import re
+from typing import NamedTuple
+
+from pipeline.pairs.screen.candidate import Candidate, Finding
+from pipeline.pairs.screen.form import refuses
+from pipeline.settings import ScreenSettings
+from pipeline.text.function_words import FunctionWords, content
+from pipeline.text.terms import folded
+
+SENTENCE = re.compile(r"(?<=[.!?])\s+|[\n\u3002\uff01\uff1f\u061f\u0964]+")
+CLAUSE = re.compile(r"[;:\uff1b\uff1a\u061b]\s")
+PART = re.compile(r"[,;:\uff0c\uff1b\uff1a\u060c\u061b\u3001]\s*(?!\d)")
+
+BOUNDS = re.compile(r"\b(?:no|not) (?:longer|more|less|later|earlier|fewer) than\b|\bnot only\b")
+"""Negations that negate nothing."""
+
+MIN_COVERAGE = 0.6
+"""Share of a claim's words in a part of the chunk from which that part is what it rests on; of a
+question's words from which a sentence answers it."""
+
+MIN_ANSWERED = 0.9
+"""The same of a question that is answered by yes or no."""
+
+
+class Part(NamedTuple):
+    """A sentence, clause or part of one."""
+
+    words: frozenset[str]
+    negative: bool
+    neutral: bool
+
+
+def contradicts(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject a claim that the chunk negates, or one that negates what the chunk says.
+
+    Fragments that answer a negated question ("What is not allowed?") cannot be told.
+    """
+    known = pair.words
+    if known.negative.search(BOUNDS.sub(" ", folded(pair.instruction))):
+        return None
+    parts = [
+        [_part(text, pair) for text in _units(sentence, known)]
+        for sentence in SENTENCE.split(folded(pair.source))
+    ]
+    response = folded(pair.claims)
+    answer = known.yes_no.match(response)
+    if answer:
+        response = response[answer.end() :]
+        asked = _part(pair.instruction, pair)
+        yes = asked._replace(negative=bool(answer["no"]))
+        coverage = _opposed(yes, parts)
+        if coverage >= MIN_ANSWERED:
+            return Finding("contradicts_source", coverage, MIN_ANSWERED, pair.instruction)
+    for sentence in SENTENCE.split(response):
+        whole = _part(sentence, pair)
+        for text in PART.split(sentence):
+            claim = _part(text, pair)
+            # "Not locked, so it stops": what is negated may be the condition.
+            coverage = 0.0 if whole.negative and not claim.negative else _opposed(claim, parts)
+            if coverage >= MIN_COVERAGE:
+                return Finding("contradicts_source", coverage, MIN_COVERAGE, text.strip())
+    return None
+
+
+def _opposed(claim: Part, sentences: list[list[Part]]) -> float:
+    """Return how many of a claim's words are in the part most like it, if that says the opposite.
+
+    Of parts of one sentence the shortest counts; of sentences as like, one that agrees.
+    """
+    if len(claim.words) < 2:
+        return 0.0
+    best, agrees = 0, True
+    for parts in sentences:
+        part = max(parts, key=lambda part: (len(claim.words & part.words), -len(part.words)))
+        share = len(claim.words & part.words)
+        agree = claim.neutral or part.neutral or claim.negative == part.negative
+        if (share, agree) > (best, agrees):
+            best, agrees = share, agree
+    return 0.0 if agrees else best / len(claim.words)
+
+
+def abstains_wrongly(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject an answer that there is none, where a sentence of the chunk has the question's words.
+
+    And one that is given though there should be none: a refusal negates something, or does not
+    speak of what was asked ("Please call our service.").
+    """
+    said, known = folded(pair.response), pair.words
+    told = content(said, pair.language) & content(pair.instruction, pair.language)
+    negates = known.negative.search(said) or refuses(said, pair.language)
+    if not negates and (told or known.yes_no.match(said)):
+        return Finding("answers_anyway", len(told), 0, " ".join(sorted(told)))
+    title, *sentences = SENTENCE.split(pair.source)
+    asked = content(pair.instruction, pair.language)
+    asked -= content(title, pair.language)
+    shares = (
+        len(asked & content(sentence, pair.language)) / max(1, len(asked)) for sentence in sentences
+    )
+    share = max(shares, default=0.0)
+    return Finding("abstains_wrongly", share, MIN_COVERAGE) if share >= MIN_COVERAGE else None
+
+
+def _units(sentence: str, known: FunctionWords) -> set[str]:
+    """Return a sentence and its parts."""
+    splits = (pattern.split(sentence) for pattern in (CLAUSE, PART, known.joint))
+    return {sentence}.union(*splits)
+
+
+def _part(text: str, pair: Candidate) -> Part:
+    plain, known = BOUNDS.sub(" ", folded(text)), pair.words
+    words = content(known.negative.sub(" ", plain), pair.language)
+    return Part(words, bool(known.negative.search(plain)), bool(known.neutral.search(plain)))

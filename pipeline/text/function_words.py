@@ -1,0 +1,113 @@
+"""Function words by language: what the rules on a pair must know of the language it is in.
+
+They are in ``function_words.toml``, where each key is explained: no library that works offline has
+negations, number words and refusals beside stop words. Of a language that is not there nothing is
+known, and rules that need a word of it let its pairs pass.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+from pipeline.text.language import identify
+from pipeline.text.terms import folded, stem, terms
+
+VALUES = [*map(str, range(1, 21)), *map(str, range(30, 100, 10)), "100", "1000"]
+"""What the number words of a language stand for, in their order."""
+
+SAY_NOTHING = ("links", "stop", "joints", "yes", "no", "questions")
+
+HIRAGANA = re.compile("[\u3040-\u309f]")
+"""Japanese: endings and particles are written in it, what they belong to in Han and katakana."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionWords:
+    """What is known of a language: sets of terms, and patterns for folded text."""
+
+    links: frozenset[str]
+    stop: frozenset[str]
+    """All words that say nothing of a subject."""
+    questions: frozenset[str]
+    numbers: dict[str, str]
+    """Number word -> digits."""
+    joint: re.Pattern[str]
+    choice: re.Pattern[str]
+    neutral: re.Pattern[str]
+    asking: re.Pattern[str]
+    """A question word, or a word of a request."""
+    several: re.Pattern[str]
+    negative: re.Pattern[str]
+    yes_no: re.Pattern[str]
+    """A yes or no that begins an answer; ``no`` is the latter."""
+    declines: re.Pattern[str]
+    abstains: re.Pattern[str]
+    refers: re.Pattern[str]
+    orders: re.Pattern[str]
+
+
+def _entry(written: dict[str, str]) -> FunctionWords:
+    found = {key: folded(text) for key, text in written.items()}
+    lists = {key: text.split() for key, text in found.items()}
+    # A script without spaces has no bounds of words.
+    bound = r"\b" if "joints" in lists else ""
+
+    def any_of(*keys: str) -> str:
+        return "|".join(word for key in keys for word in lists.get(key, ())) or "(?!)"
+
+    def words(*keys: str) -> re.Pattern[str]:
+        return re.compile(f"{bound}(?:{any_of(*keys)}){bound}")
+
+    def pattern(key: str, without: str = "(?!)") -> re.Pattern[str]:
+        return re.compile(found.get(key, without).replace("\n", ""))
+
+    second = (any_of("joints"), any_of("links"), any_of("questions"))
+    values = (zip(lists.get(key, ()), VALUES, strict=False) for key in ("ordinals", "numbers"))
+    return FunctionWords(
+        links=frozenset(lists.get("links", ())),
+        stop=frozenset(t for key in SAY_NOTHING for t in terms(" ".join(lists.get(key, ())))),
+        questions=frozenset(lists.get("questions", ())),
+        numbers={word: digits for pairs in values for word, digits in pairs},
+        joint=words("joints"),
+        choice=words("choice"),
+        neutral=words("neutral"),
+        asking=words("questions", "requests"),
+        several=pattern("several", r"(?<=\W)(?:{}),? (?:(?:{}) )?(?:{})\b".format(*second)),
+        negative=re.compile(f"{bound}(?:{pattern('negative').pattern}){bound}"),
+        yes_no=re.compile(rf"\W*(?:(?:{any_of('yes')})|(?P<no>{any_of('no')}))(?!\w)"),
+        declines=pattern("declines"),
+        abstains=pattern("abstains"),
+        refers=pattern("refers"),
+        orders=pattern("orders"),
+    )
+
+
+@cache
+def _languages() -> dict[str, FunctionWords]:
+    text = Path(__file__).with_suffix(".toml").read_text("utf-8")
+    return {code: _entry(words) for code, words in tomllib.loads(text).items()}
+
+
+@cache
+def function_words(language: str) -> FunctionWords:
+    """Return what is known of a language (ISO 639-1)."""
+    return _languages().get(language) or _entry({})
+
+
+@lru_cache(4096)
+def language_of(text: str) -> str:
+    """Return the language of a text; those that have function words are likelier."""
+    return identify(text, tuple(_languages())).code
+
+
+@lru_cache(8192)
+def content(text: str, language: str = "en") -> frozenset[str]:
+    """Return the stems of the terms of a text that say something of its subject."""
+    stop = function_words(language).stop
+    return frozenset(
+        stem(term, language)
+        for term in terms(text)
+        if term not in stop and (len(term) > 1 or not term.isascii()) and not HIRAGANA.match(term)
+    )
