@@ -42,6 +42,8 @@ by side."""
 LOCAL_DOCUMENTS, LOCAL_CHUNKS = 4, 12
 """Documents or chunks given to a teacher in this process together: they fill its batches, and
 progress is told after each group."""
+TRIES = 6
+"""Chunks, the longest, of which a pair of a kind that has none is asked for."""
 MOST_PASS = 0.95
 """Share of the candidates that passes the screens at the most. A target above it is out of reach:
 all chunks are asked then, document by document, in batches that no target changes."""
@@ -134,11 +136,34 @@ class Asking:
                     self.forecast.announce_price(self.usage())
             if self._over or (pilot and self._judged):
                 break
+        if not (pilot or self._over) and len(self._writers) > 1:
+            self._ask_for_missing_kinds()
         if self._over:
             announce(
                 f"generate: {self._over} is reached with {self._passed:,} pairs that pass, after "
                 f"{self._asked:,} of {len(self._units):,} chunks; a larger one goes on from here"
             )
+
+    def _ask_for_missing_kinds(self) -> None:
+        """Ask for a pair of each kind that came out empty, of one chunk after the other.
+
+        With a small target the shares may leave a kind without a chunk that has one.
+        """
+        made = {pair["kind"] for pair in self.harvest.pairs}
+        longest = sorted(
+            ((chunk.tokens, number, place) for number, document in enumerate(self.documents)
+             for place, chunk in enumerate(document)),
+            key=lambda item: (-item[0], item[1:]),
+        )  # fmt: skip
+        for name, writer in self._writers.items():
+            for _, number, place in longest[:TRIES] if name not in made else ():
+                document = self.documents[number]
+                wanted = [int(at == place) for at in range(len(document))]
+                came = writer.write(writer.parts(document, wanted), self.writing)
+                self._candidates[name] += len(came.pairs) + len(came.drops)
+                self.harvest.add(came)
+                if came.pairs:
+                    break
 
     def usage(self) -> Usage:
         """Return what the teacher was asked since the beginning."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pipeline.core.cache import Cache
+from pipeline.core.cache import Cache, canonical_json
 from pipeline.pairs.teachers.completion import finish
 from pipeline.pairs.teachers.teacher import (
     ENDED,
@@ -86,18 +86,28 @@ class CachingTeacher:
         if on_reply is not None:
             for place, reply in replies.items():
                 on_reply(place, reply)
-        missing = [place for place in range(len(requests)) if place not in replies]
+        # Two chunks with the same text ask the same: once is enough.
+        same: dict[str, list[int]] = {}
+        for place in range(len(requests)):
+            if place not in replies:
+                same.setdefault(canonical_json(keys[place]), []).append(place)
+        missing = [places[0] for places in same.values()]
+        twins = {places[0]: places[1:] for places in same.values()}
         for batch in _batches(missing, requests, self.batch_size):
 
             def keep(number: int, reply: Reply, batch: list[int] = batch) -> None:
                 place = batch[number]
-                replies[place] = reply
                 with self._counting:
                     self._count(reply)
+                    for _ in twins[place]:
+                        self._usage.cached += 1
+                        self._count_tokens(reply)
                 if self._keeps(reply):
                     self._cache.put(keys[place], asdict(reply))
-                if on_reply is not None:
-                    on_reply(place, reply)
+                for other in (place, *twins[place]):
+                    replies[other] = reply
+                    if on_reply is not None:
+                        on_reply(other, reply)
 
             self._teacher.complete([requests[place] for place in batch], seed, keep)
         return [replies[place] for place in range(len(requests))]

@@ -16,7 +16,8 @@ def strong(number, body):
     if "That cannot be used:" in prompt:
         return chat('{"name": "P1", "weight": null}')
     texts = TEXT.findall(prompt)
-    subject = SUBJECT.search(" ".join(texts)).group() if texts else ""
+    found = SUBJECT.search(" ".join(texts)) or re.search(r"(?<=Title: )[^\n]+", prompt)
+    subject = found.group() if texts and found else ""
     sentences = [part for text in texts for part in re.split(r"(?<=[.])\s+", text) if part]
     asked = prompt.rsplit("Question: ", 1)[1] if "Question: " in prompt else ""
     if "how something is done" in prompt:
