@@ -8,6 +8,7 @@ from markupsafe import Markup
 from pipeline.drift.evidence import Evidence, KindEvidence
 from pipeline.report import drift_charts, drift_words, history
 from pipeline.report.contents import Drift
+from pipeline.report.drawing import draw
 
 LATEST = 20
 """Decisions of the table below the chart."""
@@ -28,7 +29,7 @@ def view(drift: Drift) -> dict[str, Any]:
         found=bool(evidence or series),
         name=verdict.name if verdict else "",
         sentence=drift_words.sentences([verdict.sentence]) if verdict else "",
-        mark=history.mark(decision.action) if decision else Markup(""),
+        mark=draw("mark", action=decision.action) if decision else Markup(""),
         false_alarms=drift_words.false_alarms(evidence.alpha) if evidence else "",
         tests=drift_charts.tests(kinds),
         grams=_by_kind(
@@ -56,7 +57,7 @@ def view(drift: Drift) -> dict[str, Any]:
         threshold=threshold,
         latest=list(reversed(series[-LATEST:])),
         decisions=len(series),
-        marks={action: history.mark(action) for action in drift_words.VERDICTS},
+        marks={action: draw("mark", action=action) for action in drift_words.VERDICTS},
         verdicts=drift_words.VERDICTS,
     )
 

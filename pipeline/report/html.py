@@ -1,9 +1,7 @@
 """The report as one self-contained page: no script, no request, everything escaped."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.documents.clean.cleaning import CLEANING
@@ -11,20 +9,11 @@ from pipeline.documents.readers.formats import READ_REASONS
 from pipeline.evaluate.results import Evaluation, Interval
 from pipeline.pairs.screen.figures import measured_reasons
 from pipeline.pairs.task_kinds import GENERATE_REASONS
-from pipeline.report import (
-    charts,
-    compared,
-    drift_words,
-    evaluation_text,
-    text,
-    tune,
-    words,
-)
+from pipeline.report import charts, compared, evaluation_text, text, tune, words
 from pipeline.report.contents import Report
+from pipeline.report.drawing import draw, templates
 from pipeline.report.drift_view import view
-from pipeline.report.history import mark
 
-TEMPLATE = Path(__file__).parent / "template.html"
 COUNTED_PROOFS = ("stop token", "gradients", "template", "leak", "rows without supervised tokens")
 """Proofs whose value and threshold are numbers of rows, tokens or tensors."""
 LINES: dict[str, Mapping[str, str]] = {
@@ -42,50 +31,29 @@ def render(report: Report) -> str:
         HTML that loads nothing: styles and charts are in it, a content security policy forbids
         the rest, and all text of documents is escaped.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "count": words.count,
-        "decimal": words.decimal,
-        "duration": words.duration,
-        "size": words.size,
-        "plain": words.plain,
-        "between": words.between,
-        "compact": words.compact,
-        "moment": words.moment,
-        "feature": drift_words.feature,
-        "kind": drift_words.kind,
-        "measured": drift_words.measured,
-        "next_retrain": drift_words.next_retrain,
-        "sentences": drift_words.sentences,
-        "side": drift_words.side,
-        "span": drift_words.span,
-        "standing": drift_words.standing,
-    }
     decision = text.decided(report)
-    return environment.get_template(TEMPLATE.name).render(
-        report=report,
-        lines=LINES | {"screen": measured_reasons()},
-        headline=text.headline(report),
-        evidence=text.evidence(report),
-        top=mark(decision.action) if decision else "",
-        drift=view(report.drift) if report.drift else None,
-        tuned=tune.section(report.tuning),
-        retrained=text.retrained(report.retrain) if report.retrain else "",
-        funnel=charts.funnel(report.funnel, report.splits),
-        curves=_curves(report),
-        metrics=evaluation_text.metrics(report.evaluation) if report.evaluation else [],
-        notes=evaluation_text.notes(report.evaluation) if report.evaluation else [],
-        worst=_worst(report.evaluation) if report.evaluation else {},
-        counted_proofs=COUNTED_PROOFS,
-        plots=_plots(report.evaluation) if report.evaluation else {},
-        words=words,
-        compared=compared,
+    return (
+        templates()
+        .get_template("template.html")
+        .render(
+            report=report,
+            lines=LINES | {"screen": measured_reasons()},
+            headline=text.headline(report),
+            evidence=text.evidence(report),
+            top=draw("mark", action=decision.action) if decision else "",
+            drift=view(report.drift) if report.drift else None,
+            tuned=tune.section(report.tuning),
+            retrained=text.retrained(report.retrain) if report.retrain else "",
+            funnel=charts.funnel(report.funnel, report.splits),
+            curves=_curves(report),
+            metrics=evaluation_text.metrics(report.evaluation) if report.evaluation else [],
+            notes=evaluation_text.notes(report.evaluation) if report.evaluation else [],
+            worst=_worst(report.evaluation) if report.evaluation else {},
+            counted_proofs=COUNTED_PROOFS,
+            plots=_plots(report.evaluation) if report.evaluation else {},
+            words=words,
+            compared=compared,
+        )
     )
 
 

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from pipeline.report import words
+from pipeline.report.drawing import draw, scale
 from pipeline.train.tune.choice import Choice, Trial
 
 ROW = ("trial", "settings", "steps", "validation loss", "forgetting", "memory", "time", "")
@@ -73,30 +74,17 @@ def _plot(tuning: Choice) -> Markup:
     if len(points) < 2:
         return Markup("")
     width, height, edge = 560, 220, 36
-    across, up = [point[0] for point in points], [point[1] for point in points]
-
-    def place(value: float, values: list[float], start: float, end: float) -> float:
-        span = (max(values) - min(values)) or 1.0
-        return start + (value - min(values)) / span * (end - start)
-
-    marks = []
-    for x, y, number in points:
-        left, top = place(x, across, edge, width - edge), place(y, up, height - edge, edge)
-        on_front = number in tuning.front
-        marks.append(
-            f'<circle cx="{left:.1f}" cy="{top:.1f}" r="{5 if on_front else 3}" '
-            f'class="{"trace retrain" if on_front else "trace"}" fill="currentColor" '
-            f'opacity="{1 if on_front else 0.4}"/>'
-            f'<text x="{left + 7:.1f}" y="{top + 4:.1f}">{number}</text>'
-        )
-    label = escape("validation loss (up) against forgetting (across) of the complete trials")
-    return Markup(
-        f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
-        f"{''.join(marks)}"
-        f'<text x="{edge}" y="{height - 8}">forgetting {min(across):+.3f}</text>'
-        f'<text x="{width - edge}" y="{height - 8}" text-anchor="end">{max(across):+.3f}</text>'
-        f'<text x="4" y="{edge - 14}">loss {max(up):.3f}</text>'
-        f'<text x="4" y="{height - edge + 14}">{min(up):.3f}</text></svg>'
+    across, up, _ = zip(*points, strict=True)
+    x = scale(min(across), max(across), edge, width - edge)
+    y = scale(min(up), max(up), height - edge, edge)
+    return draw(
+        "trials",
+        rows=[(number, number in tuning.front, x(at), y(loss)) for at, loss, number in points],
+        width=width,
+        height=height,
+        edge=edge,
+        lowest=(min(across), min(up)),
+        highest=(max(across), max(up)),
     )
 
 
