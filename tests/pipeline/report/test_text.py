@@ -9,7 +9,7 @@ from pipeline.report import words
 from pipeline.report.compared import headline
 from pipeline.report.contents import Report, Retraining
 from pipeline.report.evaluation_text import evaluation_table
-from pipeline.report.text import evidence, markdown_summary, retrained, verdict
+from pipeline.report.text import evidence, retrained, verdict
 
 
 def test_a_promotion_reads_as_one(report):
@@ -69,20 +69,6 @@ def test_a_run_without_a_gate_does_not_claim_a_verdict(partial):
     assert evaluation_table(partial) == ""
     done = partial.model_copy(update={"run": partial.run.model_copy(update={"exit": 0})})
     assert verdict(done) == "No model was judged in this run."
-
-
-def test_markdown_keeps_its_tables_whatever_a_check_says(content):
-    content["gate"]["reasons"][0]["text"] = "a | b\n<script>"
-    page = markdown_summary(Report.model_validate(content))
-    assert "| enough rows | holds | a \\| b &lt;script> |" in page
-    assert "| screen | 398 | 231 | not grounded 167 | 2.2 s |" in page and "| reused |" in page
-    assert "| Loss | 2.713 [2.513 to 2.913] |" in page
-    assert "45 minutes" not in page  # no text of documents
-
-
-def test_markdown_of_a_partial_run_has_what_there_is(partial):
-    page = markdown_summary(partial)
-    assert "## Stages" in page and "## Evaluation" not in page and "## Gate" not in page
 
 
 @pytest.mark.parametrize(
