@@ -34,7 +34,6 @@ from pipeline.pairs.kinds.brief import brief_in_words
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import TeacherSettings
-from pipeline.train.models.base_model import BaseModel
 from schemas.evaluation import Answers, AnswerTimings
 
 FILE = "looks.jsonl"
@@ -126,7 +125,6 @@ def _judge(run: Run) -> CachingTeacher:
 
 def judge_model(
     run: Run,
-    base: BaseModel,
     data: TrainingData,
     test: TestSet,
     model: Dataset,
@@ -140,19 +138,19 @@ def judge_model(
     look = note_look(run, test.frozen, model)
     answers = dict(prompted)
     if champion is not None:
-        answers["champion"] = answer_arm(run, "champion", base, loaded, test, champion)
-    answers["challenger"] = answer_arm(run, "challenger", base, loaded, test, model)
+        answers["champion"] = answer_arm(run, "champion", loaded, test, champion)
+    answers["challenger"] = answer_arm(run, "challenger", loaded, test, model)
     if "challenger_retrieval" in settings.evaluate.arms:
         arm = "challenger_retrieval"
-        answers[arm] = answer_arm(run, arm, base, loaded, test, model)
-    retention, general = measure_retention(run, base, loaded, model, champion)
+        answers[arm] = answer_arm(run, arm, loaded, test, model)
+    retention, general = measure_retention(run, loaded, model, champion)
     said = cast(
         "DataFrame[Answers]",
         pl.concat([run.store.read(dataset, Answers) for dataset in answers.values()]),
     )
     evaluation = summarise(said, settings.evaluate, test.labels, test.unit, look)
     advice = advise(evaluation, tokens_by_arm(said))
-    claimed = claim_gain(run, base, data, test, loaded, answers)
+    claimed = claim_gain(run, data, test, loaded, answers)
     pairwise, compared = judge_pairwise(run, data.pairs, test.frozen, answers)
     verdict = decide(
         evaluation, retention, settings.gate, champion is not None, data.leaks, claimed, pairwise

@@ -1,7 +1,6 @@
 """Retention: general text, questions, instructions and refusals before and after a training."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from flows.engine.context import Run
@@ -14,7 +13,6 @@ from pipeline.evaluate.measures.behaviour import Item, compare_behaviour, read_b
 from pipeline.evaluate.results import Retention
 from pipeline.evaluate.retention.forgetting import GeneralSet, compare, read_general_set
 from pipeline.evaluate.stages import BEHAVIOUR, FORGETTING
-from pipeline.train.models.base_model import BaseModel
 from schemas.evaluation import BehaviourScores, GeneralScores
 
 SCORED = ("base", "challenger")
@@ -22,7 +20,7 @@ SCORED = ("base", "challenger")
 
 
 def measure_retention(
-    run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset, champion: Dataset | None
+    run: Run, loaded: LoadedModel, model: Dataset, champion: Dataset | None
 ) -> tuple[Retention, dict[str, Dataset]]:
     """Measure base, champion and challenger on the general set and compare them.
 
@@ -42,10 +40,10 @@ def measure_retention(
         if arm == "champion" and champion is None:
             continue
         measured[f"general_{arm}"] = general_scores(
-            run, FORGETTING.named(f"forgetting {arm}"), base, loaded, general, adapter
+            run, FORGETTING.named(f"forgetting {arm}"), loaded, general, adapter
         )
         if arm in SCORED and items:
-            measured[f"behaviour_{arm}"] = _behaviour(run, arm, base, loaded, items, adapter)
+            measured[f"behaviour_{arm}"] = _behaviour(run, arm, loaded, items, adapter)
     scores = {
         arm: run.store.read(dataset, GeneralScores)
         for arm in arms
@@ -66,32 +64,19 @@ def measure_retention(
 
 
 def general_scores(
-    run: Run,
-    stage: Stage,
-    base: BaseModel,
-    loaded: LoadedModel,
-    general: GeneralSet,
-    adapter: Dataset | None,
+    run: Run, stage: Stage, loaded: LoadedModel, general: GeneralSet, adapter: Dataset | None
 ) -> Dataset:
     """Measure one model on general texts and questions."""
     return run_stage(
         run,
         stage,
         general=Given(general, digest(general.content())),
-        model=Given(partial(loaded.get, adapter)),
-        parents={"model": adapter} if adapter else {},
-        base=base.digest,
-        adapter=adapter.content if adapter else None,
+        **loaded.given(adapter),
     )
 
 
 def _behaviour(
-    run: Run,
-    arm: str,
-    base: BaseModel,
-    loaded: LoadedModel,
-    items: tuple[Item, ...],
-    adapter: Dataset | None,
+    run: Run, arm: str, loaded: LoadedModel, items: tuple[Item, ...], adapter: Dataset | None
 ) -> Dataset:
     tokens = run.settings.forgetting.max_new_tokens
     asked: list[Any] = [[item.id, item.kind, item.prompt, item.checks] for item in items]
@@ -99,10 +84,7 @@ def _behaviour(
         run,
         BEHAVIOUR.named(f"behaviour {arm}"),
         items=Given(items, digest(asked)),
-        model=Given(partial(loaded.get, adapter)),
         max_new_tokens=Given(tokens),
         also={"max_new_tokens": tokens},
-        parents={"model": adapter} if adapter else {},
-        base=base.digest,
-        adapter=adapter.content if adapter else None,
+        **loaded.given(adapter),
     )

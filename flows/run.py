@@ -51,11 +51,11 @@ def train_and_judge(
     """
     test = prepare_test_set(run, base, corpus, data)
     with LoadedModel(base, run.settings.model, run.store) as loaded:
-        prompted = answer_prompted(run, base, loaded, test)
+        prompted = answer_prompted(run, loaded, test)
         foresight = foresee_power(run, prompted, test.unit)
     model = model or train_model(run, base, data.examples)  # the trainer loads its own
     with loaded:
-        judged = judge_model(run, base, data, test, model, loaded, prompted)
-        store_drift_baseline(run, base, corpus, data, model, loaded)
+        judged = judge_model(run, data, test, model, loaded, prompted)
+        store_drift_baseline(run, corpus, data, model, loaded)
     mirror(run.settings)
     return replace(judged, evaluation=replace(judged.evaluation, foresight=foresight))
