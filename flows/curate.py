@@ -118,8 +118,7 @@ def _chain(run: Run, dataset: Dataset | None) -> list[Dataset]:
         if previous is None:
             break
         name, _, fingerprint = previous.partition("/")
-        manifest = run.store.manifest(name, fingerprint)
-        dataset = Dataset(name, fingerprint, manifest.content, manifest.facts.rows)
+        dataset = Dataset.of(run.store.manifest(name, fingerprint))
     return chain[::-1]
 
 

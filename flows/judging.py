@@ -226,5 +226,4 @@ def champion_to_beat(run: Run, model: Dataset) -> Dataset | None:
         return run.registry.dataset(CHAMPION, run.store)
     if current.previous is None:
         return None
-    manifest = run.store.manifest(current.name, current.previous)
-    return Dataset(current.name, current.previous, manifest.content, manifest.facts.rows)
+    return Dataset.of(run.store.manifest(current.name, current.previous))
