@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from pipeline.evaluate.results import Interval
+from pipeline.evaluate.results import Evaluation, Interval
+from pipeline.report import words
 from pipeline.report.contents import Count, Splits
 from pipeline.report.drawing import PLOT, draw, scale, ticks
 
@@ -56,6 +57,34 @@ def curves(train: Sequence[tuple[int, float]], validation: Sequence[tuple[int, f
         lines={tone: line for tone, line in lines.items() if line},
         validation=validation,
     )
+
+
+def arms(evaluation: Evaluation, metric: str) -> Markup:
+    """Draw a metric of each arm."""
+    lines = [
+        Line(words.arm(arm), scores[metric], "challenger" if arm == "challenger" else "arm")
+        for arm, scores in evaluation.arms.items()
+        if metric in scores
+    ]
+    return intervals(lines, f"{words.metric(metric).title} of each arm with its interval")
+
+
+def differences(evaluation: Evaluation, metric: str) -> Markup:
+    """Draw a metric of the challenger against that of each other arm."""
+    lines = [
+        Line(f"minus {words.arm(arm)}", found[metric], _tone(metric, found[metric]))
+        for arm, found in evaluation.challenger_minus.items()
+        if metric in found
+    ]
+    title = f"{words.metric(metric).title}: challenger minus each arm"
+    return intervals(lines, title, zero=True)
+
+
+def _tone(metric: str, difference: Interval) -> str:
+    """Return the CSS class of a difference: better, worse, or unclear when it spans zero."""
+    if not difference.bounded or difference.low <= 0 <= difference.high:
+        return "unclear"
+    return "better" if (difference.low > 0) == words.metric(metric).higher_is_better else "worse"
 
 
 def intervals(lines: Sequence[Line], title: str, zero: bool = False) -> Markup:

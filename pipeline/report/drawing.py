@@ -38,6 +38,7 @@ def templates() -> Environment:
         *(drift_words.number, drift_words.short, drift_words.visible),
     )
     environment.filters |= {one.__name__: one for one in filters}
+    environment.tests["share"] = drift_words.is_share
     environment.globals |= {"LEFT": PLOT[0], "RIGHT": PLOT[1], "VERDICTS": drift_words.VERDICTS}
     return environment
 

@@ -20,7 +20,7 @@ def toml_lines(tuning: Choice) -> list[str]:
 def summary(tuning: Choice) -> str:
     """Return the trials and the winner as lines of text."""
     lines = [f"started from {tuning.start}", _line(ROW)]
-    lines += [_line(cells(tuning, trial)) for trial in _ranked(tuning)]
+    lines += [_line(cells(tuning, trial)) for trial in ranked(tuning)]
     if tuning.winner is None:
         lines.append(f"no winner: none ended with forgetting of at most {tuning.max_forgetting:g}")
     else:
@@ -49,22 +49,7 @@ def cells(tuning: Choice, trial: Trial) -> tuple[str, ...]:
     )
 
 
-def section(tuning: Choice | None) -> dict[str, Any] | None:
-    """Return what the template shows."""
-    if tuning is None:
-        return None
-    return {
-        "tuning": tuning,
-        "columns": ROW,
-        "rows": [
-            (trial.number == tuning.winner, cells(tuning, trial)) for trial in _ranked(tuning)
-        ],
-        "toml": "\n".join(toml_lines(tuning)) if tuning.settings else "",
-        "plot": _plot(tuning),
-    }
-
-
-def _plot(tuning: Choice) -> Markup:
+def plot(tuning: Choice) -> Markup:
     """Draw the complete trials by forgetting (across) and validation loss (up)."""
     points = [
         (trial.forgetting or 0.0, trial.loss, trial.number)
@@ -88,7 +73,7 @@ def _plot(tuning: Choice) -> Markup:
     )
 
 
-def _ranked(tuning: Choice) -> list[Trial]:
+def ranked(tuning: Choice) -> list[Trial]:
     """Return complete trials by loss, then the others by how far they came."""
     return sorted(
         tuning.trials,

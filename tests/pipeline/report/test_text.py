@@ -9,6 +9,7 @@ from pipeline.report import words
 from pipeline.report.compared import headline
 from pipeline.report.contents import Report, Retraining
 from pipeline.report.evaluation_text import evaluation_table
+from pipeline.report.html import render
 from pipeline.report.text import evidence, retrained, verdict
 
 
@@ -51,7 +52,7 @@ def test_a_retrain_without_a_champion_keeps_none(champion, stays):
         assert retrained(Retraining(**ended, outcome=outcome)).endswith(stays)
 
 
-def test_methods_that_no_test_row_compares_are_said_to_be_so():
+def test_methods_that_no_test_row_compares_are_said_to_be_so(content):
     one = dict.fromkeys(field.name for field in fields(Candidate)) | dict.fromkeys(
         ("train_rows", "trainable_parameters", "steps", "peak_memory_bytes", "seconds",
          "tokens_per_second", "disk_bytes"), 1,
@@ -62,6 +63,9 @@ def test_methods_that_no_test_row_compares_are_said_to_be_so():
         test_rows=0, test_clusters=0, confidence=0.95,
     )  # fmt: skip
     assert headline(found) == "Trained a and b; there are no test rows yet to compare them on."
+    report = Report.model_validate(content).model_copy(update={"comparison": found})
+    contents, main = render(report).split("<main>")
+    assert '<a href="#comparison">' in contents and '<section id="comparison">' in main
 
 
 def test_a_run_without_a_gate_does_not_claim_a_verdict(partial):
