@@ -1,6 +1,5 @@
 """Commands about models: the list of them, their cards, their export."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ def models(options: Options) -> None:
     lines = [str(entry) for entry in found]
     if not found and home.registry.get(CHAMPION) is None:
         lines.append("no model yet; train one with `tuneloop run`")
-    options.show({"models": [asdict(entry) for entry in found]}, *lines)
+    options.show({"models": found}, *lines)
     home.registry.dataset(CHAMPION, home.store)  # one that is gone is an error, after the list
 
 
