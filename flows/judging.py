@@ -14,7 +14,7 @@ from flows.arms import TestSet, answer_arm, claim_gain
 from flows.engine.context import Run, say, say_once
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
-from flows.retention import measure_retention
+from flows.retention import compare_retention, measure_arm
 from flows.training import TrainingData
 from pipeline.core.cache import digest
 from pipeline.core.home import Home
@@ -130,20 +130,35 @@ def judge_model(
     model: Dataset,
     loaded: LoadedModel,
     prompted: Mapping[str, Dataset],
+    measured: Mapping[str, Dataset],
 ) -> Judged:
-    """Evaluate the adapters beside the base model's arms, let the gate decide, move the refs."""
+    """Evaluate the adapters beside the base model's arms, let the gate decide, move the refs.
+
+    Each model is asked everything before the next one is loaded.
+
+    Args:
+        run: the run.
+        data: what the challenger was trained on.
+        test: what the arms are asked.
+        model: the challenger.
+        loaded: loads the models.
+        prompted: answers of the base model by arm.
+        measured: the base model on the general set.
+    """
     settings = run.settings
     run.registry.point(CHALLENGER, model, "trained", now())
     champion = champion_to_beat(run, model)
     look = note_look(run, test.frozen, model)
-    answers = dict(prompted)
+    answers, general = dict(prompted), dict(measured)
     if champion is not None:
         answers["champion"] = answer_arm(run, "champion", loaded, test, champion)
+        general |= measure_arm(run, loaded, "champion", champion)
     answers["challenger"] = answer_arm(run, "challenger", loaded, test, model)
     if "challenger_retrieval" in settings.evaluate.arms:
         arm = "challenger_retrieval"
         answers[arm] = answer_arm(run, arm, loaded, test, model)
-    retention, general = measure_retention(run, loaded, model, champion)
+    general |= measure_arm(run, loaded, "challenger", model)
+    retention = compare_retention(run, general)
     said = cast(
         "DataFrame[Answers]",
         pl.concat([run.store.read(dataset, Answers) for dataset in answers.values()]),

@@ -341,6 +341,7 @@ def test_a_damaged_table_is_named(project):
         assert_one_line(error, str(part), "cannot be read as Parquet")
 
 
+@pytest.mark.usefixtures("prefect")
 @pytest.mark.parametrize(
     ("name", "content", "parts"),
     [
