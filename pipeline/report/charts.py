@@ -1,6 +1,6 @@
 """Charts of a run: what remains after each step, losses, and intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from pipeline.evaluate.results import Evaluation, Interval
 from pipeline.report import words
-from pipeline.report.contents import Count, Splits
+from pipeline.report.contents import Count
 from pipeline.report.drawing import PLOT, draw, scale, ticks
 
 DOTS = (30.0, 97.0)
@@ -24,9 +24,9 @@ class Line(NamedTuple):
     tone: str
 
 
-def funnel(steps: Sequence[Count], splits: Splits | None) -> Markup:
+def funnel(steps: Sequence[Count], splits: Mapping[str, int] | None) -> Markup:
     """Draw a bar for each step on one common scale, and the splits as one divided bar."""
-    parts = splits.model_dump() if splits else {}
+    parts = splits or {}
     largest = max([step.count for step in steps] + [sum(parts.values()), 1])
     return draw("funnel", steps=steps, splits=parts, largest=largest)
 
