@@ -12,9 +12,7 @@ from flows.curate import Corpus
 from flows.engine.context import Run, open_run
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel, base_model
-from flows.monitor import latest_corpus
-from flows.review import review_pairs
-from flows.training import build_examples
+from flows.training import latest_data
 from flows.views.report import write_report
 from pipeline.core.errors import InputError, TrainingError
 from pipeline.core.home import Home
@@ -52,8 +50,7 @@ def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> "Report | Non
     with open_run("ablate", settings) as run:
         home = Home.at(run.home)
         base = base_model(settings)
-        corpus, screened = latest_corpus(home)
-        data = build_examples(run, corpus, review_pairs(run, corpus, screened))
+        corpus, screened, data = latest_data(run)
         _check_held_out(run, data.pairs)
         sources = {
             "raw": (home.dataset("candidate_pairs"), Pairs),
@@ -71,7 +68,7 @@ def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> "Report | Non
         width = hidden_size(base.path)
         plan = method_settings(settings.train, settings.train.method, steps, width)
         plan = plan.model_copy(update={"patience": plan.evaluations + 1})
-        bench = Bench(run, base, LoadedModel(base, settings.model, run.store), data.examples)
+        bench = Bench(run, LoadedModel(base, settings.model, run.store), data.examples)
         plans = {name: (one, plan) for name, one in rows.items() if name not in missing}
         shown = train_and_measure(bench, plans, seeds, missing=missing, about="data")
         return write_report(run, comparison=shown)

@@ -92,15 +92,13 @@ def freeze_test_set(run: Run, base: BaseModel, examples: Dataset) -> Dataset:
     )
 
 
-def answer_prompted(
-    run: Run, base: BaseModel, loaded: LoadedModel, test: TestSet
-) -> dict[str, Dataset]:
+def answer_prompted(run: Run, loaded: LoadedModel, test: TestSet) -> dict[str, Dataset]:
     """Let the base model answer, as it is and in each way of prompting that is switched on."""
     settings = run.settings.evaluate
     arms = ["base", *(arm for arm in PROMPTED if arm in settings.arms)]
     if not settings.few_shot and "few_shot" in arms:
         arms.remove("few_shot")
-    return {arm: answer_arm(run, arm, base, loaded, test, None) for arm in arms}
+    return {arm: answer_arm(run, arm, loaded, test, None) for arm in arms}
 
 
 def foresee_power(run: Run, answers: Mapping[str, Dataset], unit: str) -> Foresight:
@@ -117,12 +115,7 @@ def foresee_power(run: Run, answers: Mapping[str, Dataset], unit: str) -> Foresi
 
 
 def answer_arm(
-    run: Run,
-    arm: str,
-    base: BaseModel,
-    loaded: LoadedModel,
-    test: TestSet,
-    adapter: Dataset | None,
+    run: Run, arm: str, loaded: LoadedModel, test: TestSet, adapter: Dataset | None
 ) -> Dataset:
     """Let one arm answer the test set; its timings lie beside the answers, outside the content."""
     settings, screen = run.settings.evaluate, run.settings.screen
@@ -136,14 +129,11 @@ def answer_arm(
         also={"min_content_recall": screen.min_content_recall},
         arm=Given(arm),
         asked=test.frozen,
-        model=Given(partial(loaded.get, adapter)),
         material=Given(Material(shots, passages, test.sources, screen)),
         sources=digest(dict(test.sources)),
         shots=digest(dict(shots)) if shots else None,
         passages=None if passages is None else digest(_lists(passages)),
-        parents={"model": adapter} if adapter else {},
-        base=base.digest,
-        adapter=adapter.content if adapter else None,
+        **loaded.given(adapter),
     )
 
 
@@ -153,7 +143,6 @@ def _lists(passages: Mapping[str, Passage]) -> dict[str, list[object]]:
 
 def claim_gain(
     run: Run,
-    base: BaseModel,
     data: TrainingData,
     test: TestSet,
     loaded: LoadedModel,
@@ -171,7 +160,7 @@ def claim_gain(
     after = {first: run.store.read(answers["challenger"], Answers).sort("pair_id")["loss"]}
     for seed in range(first + 1, first + run.settings.evaluate.seeds):
         loaded.release()
-        after[seed] = _losses(run, seed, base, data, test, loaded)
+        after[seed] = _losses(run, seed, data, test, loaded)
     return claim(
         {seed: (losses - before["loss"]).to_numpy() for seed, losses in after.items()},
         before["cluster_id"].to_list(),
@@ -181,21 +170,18 @@ def claim_gain(
 
 
 def _losses(
-    run: Run, seed: int, base: BaseModel, data: TrainingData, test: TestSet, loaded: LoadedModel
+    run: Run, seed: int, data: TrainingData, test: TestSet, loaded: LoadedModel
 ) -> pl.Series:
     """Train from another seed and return the losses on the test set, sorted by pair_id."""
     settings = run.settings
     seeded = settings.model_copy(update={"train": settings.train.model_copy(update={"seed": seed})})
     stage = TRAIN.named(f"train seed {seed}", "seed_model")
-    model = train_model(replace(run, settings=seeded), base, data.examples, stage)
+    model = train_model(replace(run, settings=seeded), loaded.base, data.examples, stage)
 
     dataset = run_stage(
         run,
         SEED_LOSSES.named(f"evaluate seed {seed}"),
         asked=test.frozen,
-        model=Given(partial(loaded.get, model)),
-        base=base.digest,
-        adapter=model.content,
-        parents={"model": model},
+        **loaded.given(model),
     )
     return run.store.read(dataset, SeedLosses).sort("pair_id")["loss"]

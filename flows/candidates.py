@@ -4,7 +4,6 @@ import json
 import shutil
 import tempfile
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -23,7 +22,6 @@ from pipeline.evaluate.comparison import Trained
 from pipeline.evaluate.retention.forgetting import compare, read_general_set
 from pipeline.evaluate.stages import DECODED, DECODING, FORGETTING, LOSSES
 from pipeline.settings import TrainSettings
-from pipeline.train.models.base_model import BaseModel
 from pipeline.train.peak_memory import free_memory
 from pipeline.train.stages import CANDIDATE
 from schemas.evaluation import GeneralScores, HeldOutLosses
@@ -38,14 +36,13 @@ class Bench:
     """What all candidates of a comparison share."""
 
     run: Run
-    base: BaseModel
     loaded: LoadedModel
     held_out: Dataset
     """Examples whose validation and test rows are scored."""
 
     def train(self, name: str, rows: DataFrame[Examples], settings: TrainSettings) -> Dataset:
         """Train one candidate from one seed, in a process of its own."""
-        run, base = self.run, self.base
+        run, base = self.run, self.loaded.base
         content = content_digest(rows)
         key = digest([name, content, settings.model_dump(mode="json")])[:16]
         work = run.home / "work" / f"compare-{key}"
@@ -94,10 +91,7 @@ class Bench:
             self.run,
             LOSSES.named(f"losses {name}"),
             rows=Given(rows, content_digest(rows)),
-            model=Given(partial(self.loaded.get, model)),
-            parents={"examples": self.held_out} | self._parents(model),
-            base=self.base.digest,
-            adapter=model.content if model else None,
+            **self.loaded.given(model, examples=self.held_out),
         )
         return self.run.store.read(dataset, HeldOutLosses)
 
@@ -108,7 +102,7 @@ class Bench:
             return None
         stage = FORGETTING.named(f"general {name}", "compared_general_scores")
         texts = read_general_set(folder)
-        dataset = general_scores(self.run, stage, self.base, self.loaded, texts, model)
+        dataset = general_scores(self.run, stage, self.loaded, texts, model)
         return self.run.store.read(dataset, GeneralScores)
 
     def _decoding(self, name: str, model: Dataset) -> dict[str, float]:
@@ -127,9 +121,9 @@ class Bench:
             DECODING.named(f"decoding {name}"),
             speeds=Given(speeds),
             question=digest(question),
-            parents=self._parents(model),
-            base=self.base.digest,
-            adapter=model.content if model else None,
+            base=self.loaded.base.digest,
+            adapter=model.content,
+            parents={"model": model},
         )
         text = (run.store.path(dataset) / DECODED).read_text("utf-8")
         return cast("dict[str, float]", json.loads(text))
@@ -145,7 +139,7 @@ class Bench:
             return {}
         settings = self.run.settings.model
         with tempfile.TemporaryDirectory(dir=self.run.home / "work") as folder:
-            merge(self.base, adapter, settings, Path(folder))
+            merge(self.loaded.base, adapter, settings, Path(folder))
             free_memory()
             model = load_model(Path(folder), choose_device(settings))
             _, tokenizer = self.loaded.get(None)
@@ -156,6 +150,3 @@ class Bench:
         from pipeline.evaluate.answers.held_out_loss import decoding_speed
 
         return decoding_speed(model, tokenizer, question)
-
-    def _parents(self, model: Dataset | None) -> dict[str, Dataset]:
-        return {} if model is None else {"model": model}

@@ -9,12 +9,9 @@ from prefect import flow
 from flows.candidates import BASE, Bench
 from flows.engine.context import open_run
 from flows.models.loaded_model import LoadedModel, base_model
-from flows.monitor import latest_corpus
-from flows.review import review_pairs
-from flows.training import build_examples, trainable_rows
+from flows.training import latest_data, trainable_rows
 from flows.views.report import write_report
 from pipeline.core.errors import SettingsError
-from pipeline.core.home import Home
 from pipeline.evaluate.comparison import Comparison, Trained, compare_candidates, mean_loss
 from pipeline.pairs.places import unit_of
 from pipeline.settings import Settings, TrainSettings
@@ -55,12 +52,10 @@ def compare(
             f"or more and methods among {', '.join(METHODS)}; correct --methods"
         )
     with open_run("compare", settings) as run:
-        home = Home.at(run.home)
         base = base_model(settings)
-        corpus, screened = latest_corpus(home)
-        data = build_examples(run, corpus, review_pairs(run, corpus, screened))
+        _, _, data = latest_data(run)
         rows = trainable_rows(run, data.examples)
-        bench = Bench(run, base, LoadedModel(base, settings.model, run.store), data.examples)
+        bench = Bench(run, LoadedModel(base, settings.model, run.store), data.examples)
         width = hidden_size(base.path)
         plans = {
             name: (rows, method_settings(settings.train, name, steps, width)) for name in methods

@@ -19,6 +19,7 @@ from flows.splits import check_gold, locate_gold, split_documents
 from flows.views.report import write_report
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset
+from pipeline.core.home import Home
 from pipeline.core.runner import LOCAL, Runner, open_runner
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
@@ -117,8 +118,7 @@ def _chain(run: Run, dataset: Dataset | None) -> list[Dataset]:
         if previous is None:
             break
         name, _, fingerprint = previous.partition("/")
-        manifest = run.store.manifest(name, fingerprint)
-        dataset = Dataset(name, fingerprint, manifest.content, manifest.facts.rows)
+        dataset = Dataset.of(run.store.manifest(name, fingerprint))
     return chain[::-1]
 
 
@@ -259,3 +259,13 @@ def require_rows(run: Run, dataset: Dataset, found: str, advice: str) -> None:
     reasons = run.store.manifest(dataset.name, dataset.fingerprint).facts.reasons
     why = ", ".join(f"{reason} {count}" for reason, count in reasons.items()) or "nothing came in"
     raise InputError(f"{found} ({why}); expected at least one; {advice}")
+
+
+def latest_corpus(home: Home) -> tuple[Corpus, Dataset]:
+    """Return the corpus and the screened pairs that the latest runs left.
+
+    Raises:
+        MissingDataset: nothing was synthesized yet.
+    """
+    names = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
+    return Corpus(*(home.dataset(name) for name in names)), home.dataset("screened_pairs")

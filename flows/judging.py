@@ -14,7 +14,7 @@ from flows.arms import TestSet, answer_arm, claim_gain
 from flows.engine.context import Run, say, say_once
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
-from flows.retention import measure_retention
+from flows.retention import compare_retention, measure_arm
 from flows.training import TrainingData
 from pipeline.core.cache import digest
 from pipeline.core.home import Home
@@ -34,7 +34,6 @@ from pipeline.pairs.kinds.brief import brief_in_words
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import TeacherSettings
-from pipeline.train.models.base_model import BaseModel
 from schemas.evaluation import Answers, AnswerTimings
 
 FILE = "looks.jsonl"
@@ -126,33 +125,47 @@ def _judge(run: Run) -> CachingTeacher:
 
 def judge_model(
     run: Run,
-    base: BaseModel,
     data: TrainingData,
     test: TestSet,
     model: Dataset,
     loaded: LoadedModel,
     prompted: Mapping[str, Dataset],
+    measured: Mapping[str, Dataset],
 ) -> Judged:
-    """Evaluate the adapters beside the base model's arms, let the gate decide, move the refs."""
+    """Evaluate the adapters beside the base model's arms, let the gate decide, move the refs.
+
+    Each model is asked everything before the next one is loaded.
+
+    Args:
+        run: the run.
+        data: what the challenger was trained on.
+        test: what the arms are asked.
+        model: the challenger.
+        loaded: loads the models.
+        prompted: answers of the base model by arm.
+        measured: the base model on the general set.
+    """
     settings = run.settings
     run.registry.point(CHALLENGER, model, "trained", now())
     champion = champion_to_beat(run, model)
     look = note_look(run, test.frozen, model)
-    answers = dict(prompted)
+    answers, general = dict(prompted), dict(measured)
     if champion is not None:
-        answers["champion"] = answer_arm(run, "champion", base, loaded, test, champion)
-    answers["challenger"] = answer_arm(run, "challenger", base, loaded, test, model)
+        answers["champion"] = answer_arm(run, "champion", loaded, test, champion)
+        general |= measure_arm(run, loaded, "champion", champion)
+    answers["challenger"] = answer_arm(run, "challenger", loaded, test, model)
     if "challenger_retrieval" in settings.evaluate.arms:
         arm = "challenger_retrieval"
-        answers[arm] = answer_arm(run, arm, base, loaded, test, model)
-    retention, general = measure_retention(run, base, loaded, model, champion)
+        answers[arm] = answer_arm(run, arm, loaded, test, model)
+    general |= measure_arm(run, loaded, "challenger", model)
+    retention = compare_retention(run, general)
     said = cast(
         "DataFrame[Answers]",
         pl.concat([run.store.read(dataset, Answers) for dataset in answers.values()]),
     )
     evaluation = summarise(said, settings.evaluate, test.labels, test.unit, look)
     advice = advise(evaluation, tokens_by_arm(said))
-    claimed = claim_gain(run, base, data, test, loaded, answers)
+    claimed = claim_gain(run, data, test, loaded, answers)
     pairwise, compared = judge_pairwise(run, data.pairs, test.frozen, answers)
     verdict = decide(
         evaluation, retention, settings.gate, champion is not None, data.leaks, claimed, pairwise
@@ -228,5 +241,4 @@ def champion_to_beat(run: Run, model: Dataset) -> Dataset | None:
         return run.registry.dataset(CHAMPION, run.store)
     if current.previous is None:
         return None
-    manifest = run.store.manifest(current.name, current.previous)
-    return Dataset(current.name, current.previous, manifest.content, manifest.facts.rows)
+    return Dataset.of(run.store.manifest(current.name, current.previous))

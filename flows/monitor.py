@@ -13,7 +13,7 @@ from prefect import flow
 
 from annotation.queue import Pulled
 from annotation.queues import open_queue
-from flows.curate import Corpus
+from flows.curate import Corpus, latest_corpus
 from flows.engine.context import Run, open_run, say, say_once
 from flows.engine.home import MONITOR_LOCK
 from flows.engine.stage_runner import model_slot
@@ -187,16 +187,6 @@ def _act(run: Run, decision: Decision, corpus: Corpus, screened: Dataset, pulled
             missed = str(error)
         if missed:
             say(f"monitor: {missed}; the next sync queues {drifted.height} drifted pairs")
-
-
-def latest_corpus(home: Home) -> tuple[Corpus, Dataset]:
-    """Return the corpus and the screened pairs that the latest runs left.
-
-    Raises:
-        MissingDataset: nothing was synthesized yet.
-    """
-    names = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
-    return Corpus(*(home.dataset(name) for name in names)), home.dataset("screened_pairs")
 
 
 def _exchanges(settings: Settings) -> "DataFrame[Exchanges]":

@@ -1,7 +1,6 @@
 """Retention: general text, questions, instructions and refusals before and after a training."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from flows.engine.context import Run
@@ -14,84 +13,66 @@ from pipeline.evaluate.measures.behaviour import Item, compare_behaviour, read_b
 from pipeline.evaluate.results import Retention
 from pipeline.evaluate.retention.forgetting import GeneralSet, compare, read_general_set
 from pipeline.evaluate.stages import BEHAVIOUR, FORGETTING
-from pipeline.train.models.base_model import BaseModel
 from schemas.evaluation import BehaviourScores, GeneralScores
 
 SCORED = ("base", "challenger")
 """Arms whose behaviour is measured."""
 
 
-def measure_retention(
-    run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset, champion: Dataset | None
-) -> tuple[Retention, dict[str, Dataset]]:
-    """Measure base, champion and challenger on the general set and compare them.
+def measure_arm(
+    run: Run, loaded: LoadedModel, arm: str, adapter: Dataset | None
+) -> dict[str, Dataset]:
+    """Measure base, champion or challenger on the general set; nothing where there is none.
 
-    Each model is measured on everything before the next one is loaded.
-
-    Returns:
-        The comparison, and the data sets it rests on.
+    Called while the model is in memory for its answers.
     """
     folder = run.settings.paths.general
     if folder is None:
-        return Retention(), {}
-    general = read_general_set(folder)
+        return {}
+    stage = FORGETTING.named(f"forgetting {arm}")
+    general = general_scores(run, stage, loaded, read_general_set(folder), adapter)
+    measured = {f"general_{arm}": general}
     items = read_behaviour_items(folder, run.settings.forgetting)
-    arms: Mapping[str, Dataset | None] = {"base": None, "champion": champion, "challenger": model}
-    measured: dict[str, Dataset] = {}
-    for arm, adapter in arms.items():
-        if arm == "champion" and champion is None:
-            continue
-        measured[f"general_{arm}"] = general_scores(
-            run, FORGETTING.named(f"forgetting {arm}"), base, loaded, general, adapter
-        )
-        if arm in SCORED and items:
-            measured[f"behaviour_{arm}"] = _behaviour(run, arm, base, loaded, items, adapter)
-    scores = {
-        arm: run.store.read(dataset, GeneralScores)
-        for arm in arms
-        if (dataset := measured.get(f"general_{arm}"))
+    if arm in SCORED and items:
+        measured[f"behaviour_{arm}"] = _behaviour(run, arm, loaded, items, adapter)
+    return measured
+
+
+def compare_retention(run: Run, measured: Mapping[str, Dataset]) -> Retention:
+    """Compare the challenger with base and champion by what was measured of each."""
+    if not measured:
+        return Retention()
+    general = {
+        name: run.store.read(dataset, GeneralScores)
+        for name, dataset in measured.items()
+        if name.startswith("general_")
     }
-    settings = run.settings.evaluate
-    mine = scores["challenger"]
-    behaviour = None
-    if items:
+    settings, mine = run.settings.evaluate, general["general_challenger"]
+    champion, behaviour = general.get("general_champion"), None
+    if "behaviour_base" in measured:
         said = [run.store.read(measured[f"behaviour_{arm}"], BehaviourScores) for arm in SCORED]
         behaviour = compare_behaviour(*said)
-    retention = Retention(
-        forgetting=compare(scores["base"], mine, settings),
-        over_champion=compare(scores["champion"], mine, settings) if champion else None,
+    return Retention(
+        forgetting=compare(general["general_base"], mine, settings),
+        over_champion=compare(champion, mine, settings) if champion is not None else None,
         behaviour=behaviour,
     )
-    return retention, measured
 
 
 def general_scores(
-    run: Run,
-    stage: Stage,
-    base: BaseModel,
-    loaded: LoadedModel,
-    general: GeneralSet,
-    adapter: Dataset | None,
+    run: Run, stage: Stage, loaded: LoadedModel, general: GeneralSet, adapter: Dataset | None
 ) -> Dataset:
     """Measure one model on general texts and questions."""
     return run_stage(
         run,
         stage,
         general=Given(general, digest(general.content())),
-        model=Given(partial(loaded.get, adapter)),
-        parents={"model": adapter} if adapter else {},
-        base=base.digest,
-        adapter=adapter.content if adapter else None,
+        **loaded.given(adapter),
     )
 
 
 def _behaviour(
-    run: Run,
-    arm: str,
-    base: BaseModel,
-    loaded: LoadedModel,
-    items: tuple[Item, ...],
-    adapter: Dataset | None,
+    run: Run, arm: str, loaded: LoadedModel, items: tuple[Item, ...], adapter: Dataset | None
 ) -> Dataset:
     tokens = run.settings.forgetting.max_new_tokens
     asked: list[Any] = [[item.id, item.kind, item.prompt, item.checks] for item in items]
@@ -99,10 +80,7 @@ def _behaviour(
         run,
         BEHAVIOUR.named(f"behaviour {arm}"),
         items=Given(items, digest(asked)),
-        model=Given(partial(loaded.get, adapter)),
         max_new_tokens=Given(tokens),
         also={"max_new_tokens": tokens},
-        parents={"model": adapter} if adapter else {},
-        base=base.digest,
-        adapter=adapter.content if adapter else None,
+        **loaded.given(adapter),
     )

@@ -6,10 +6,8 @@ from prefect import flow
 
 from flows.engine.context import Run, open_run, say, say_once
 from flows.models.loaded_model import base_model
-from flows.monitor import latest_corpus
-from flows.review import review_pairs
 from flows.run import train_and_judge
-from flows.training import build_examples
+from flows.training import latest_data
 from flows.views.report import write_report
 from pipeline.core.home import Home
 from pipeline.core.journal import now
@@ -49,8 +47,6 @@ def retrain(
         if before is not None:
             say(f"retrain: evidence {evidence_id} was trained on at {before.at}: {before.outcome}")
             return None
-        if dry_run:
-            return _rehearse(run, reason, evidence_id)
         row = Retrain(
             evidence_id=evidence_id,
             at=now(),
@@ -58,6 +54,8 @@ def retrain(
             outcome="started",
             run=run.folder.name,
         )
+        if dry_run:
+            return _retrain(run, row, dry_run)
         ledger.retrain(row)
         try:
             return _retrain(run, row)
@@ -66,56 +64,34 @@ def retrain(
             raise
 
 
-def _retrain(run: Run, row: Retrain) -> "Report":
-    home = Home.at(run.home)
-    before = run.registry.get(CHAMPION)
-    about = watched(home)
-    base = base_model(run.settings)
-    corpus, screened = latest_corpus(home)
-    data = build_examples(run, corpus, review_pairs(run, corpus, screened))
+def _retrain(run: Run, row: Retrain, dry_run: bool = False) -> "Report":
+    home, ledger = Home.at(run.home), Ledger(run.home, say_once)
+    before, about = run.registry.get(CHAMPION), watched(home)
+    base = None if dry_run else base_model(run.settings)
+    corpus, _, data = latest_data(run)
     learnable = new_rows(home, about, data.examples) if about else data.examples.rows
-    judged = train_and_judge(run, base, corpus, data)
+    judged = None if base is None else train_and_judge(run, base, corpus, data)
     after = run.registry.get(CHAMPION)
-    moved = after is not None and (before is None or after.fingerprint != before.fingerprint)
-    ended = row.model_copy(update={"at": now(), "outcome": "promoted" if moved else "kept"})
-    ledger = Ledger(run.home, say_once)
-    ledger.retrain(ended)
-    say(f"retrain: {ended.outcome}: {judged.verdict.summary}")
+    if judged is not None:
+        moved = after is not None and (before is None or after.fingerprint != before.fingerprint)
+        row = row.model_copy(update={"at": now(), "outcome": "promoted" if moved else "kept"})
+        ledger.retrain(row)
+        say(f"retrain: {row.outcome}: {judged.verdict.summary}")
+    held = next_retrain_at(ledger.retrains(), now(), run.settings.retrain)
+    if judged is None:
+        say(
+            f"retrain: dry run: {data.examples.rows} rows, {learnable} new for the champion; by "
+            f"itself a retrain may start {'now' if held is None else f'from {held} on'}"
+        )
     return write_report(
         run,
         judged,
         retrain=Retraining(
             reason=row.reason,
             evidence_id=row.evidence_id,
-            outcome=ended.outcome,
+            outcome="dry run" if dry_run else row.outcome,
             champion_before=before.fingerprint if before else None,
             champion_after=after.fingerprint if after else None,
-            new_rows=learnable,
-            next_retrain_at=next_retrain_at(ledger.retrains(), now(), run.settings.retrain),
-        ),
-    )
-
-
-def _rehearse(run: Run, reason: str, evidence_id: str) -> "Report":
-    home, ledger = Home.at(run.home), Ledger(run.home, say_once)
-    about = watched(home)
-    corpus, screened = latest_corpus(home)
-    data = build_examples(run, corpus, review_pairs(run, corpus, screened))
-    learnable = new_rows(home, about, data.examples) if about else data.examples.rows
-    held = next_retrain_at(ledger.retrains(), now(), run.settings.retrain)
-    champion = run.registry.get(CHAMPION)
-    say(
-        f"retrain: dry run: {data.examples.rows} rows, {learnable} new for the champion; by "
-        f"itself a retrain may start {'now' if held is None else f'from {held} on'}"
-    )
-    return write_report(
-        run,
-        retrain=Retraining(
-            reason=reason,
-            evidence_id=evidence_id,
-            outcome="dry run",
-            champion_before=champion.fingerprint if champion else None,
-            champion_after=champion.fingerprint if champion else None,
             new_rows=learnable,
             next_retrain_at=held,
         ),

@@ -10,6 +10,7 @@ from flows.engine.context import Run, open_run
 from flows.engine.tracking import mirror
 from flows.judging import judge_model
 from flows.models.loaded_model import LoadedModel, base_model
+from flows.retention import measure_arm
 from flows.review import review_pairs
 from flows.synthesize import check_own_files, generate_pairs
 from flows.training import TrainingData, build_examples, store_drift_baseline, train_model
@@ -47,15 +48,16 @@ def train_and_judge(
     """Train the challenger, judge it, and keep its drift reference.
 
     A model that is given is judged instead of trained. The base model answers first, so that one
-    knows what the test set can show before training.
+    knows what the test set can show before training; all that is asked of it is asked then.
     """
     test = prepare_test_set(run, base, corpus, data)
     with LoadedModel(base, run.settings.model, run.store) as loaded:
-        prompted = answer_prompted(run, base, loaded, test)
+        prompted = answer_prompted(run, loaded, test)
+        measured = measure_arm(run, loaded, "base", None)
         foresight = foresee_power(run, prompted, test.unit)
     model = model or train_model(run, base, data.examples)  # the trainer loads its own
     with loaded:
-        judged = judge_model(run, base, data, test, model, loaded, prompted)
-        store_drift_baseline(run, base, corpus, data, model, loaded)
+        judged = judge_model(run, data, test, model, loaded, prompted, measured)
+        store_drift_baseline(run, corpus, data, model, loaded)
     mirror(run.settings)
     return replace(judged, evaluation=replace(judged.evaluation, foresight=foresight))

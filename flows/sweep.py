@@ -1,7 +1,6 @@
 """A cheap cure for forgetting: how much of the adapter to keep, and a model with just that."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -32,7 +31,6 @@ from pipeline.evaluate.retention.frontier import Frontier
 from pipeline.evaluate.stages import FORGETTING, SWEEP, SWEPT
 from pipeline.settings import Settings
 from pipeline.train.export.scale import check_scalable
-from pipeline.train.models.base_model import BaseModel
 from pipeline.train.stages import SCALE
 from schemas.evaluation import GeneralScores
 from schemas.pairs import Examples, SettledPairs
@@ -66,7 +64,7 @@ def sweep(
         check_scalable(run.store.path(adapter))
         base = base_model(settings)
         with LoadedModel(base, settings.model, run.store) as loaded:
-            found = measure(run, base, loaded, adapter)
+            found = measure(run, loaded, adapter)
         say(f"sweep: {found.summary}")
         if scale is None:
             return None
@@ -111,7 +109,7 @@ def _documents_behind(home: Home, examples: Dataset) -> Corpus:
     return Corpus(*(home.dataset(str(parts[name])) for name in names))
 
 
-def measure(run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset) -> Frontier:
+def measure(run: Run, loaded: LoadedModel, model: Dataset) -> Frontier:
     """Measure a model at each of ``forgetting.scales``, or take what was measured before."""
     settings = run.settings
     folder = settings.paths.general
@@ -125,7 +123,7 @@ def measure(run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset) -> F
     rows = run.store.read(Home(run.store, run.registry).dataset(examples), Examples)
     validation = cast("DataFrame[Examples]", rows.filter(split="validation"))
     stage = FORGETTING.named("forgetting base")
-    before = general_scores(run, stage, base, loaded, general, None)
+    before = general_scores(run, stage, loaded, general, None)
     texts = run.store.read(before, GeneralScores).filter(kind="text")
     base_loss = float((texts["loss"] * texts["tokens"]).sum()) / int(texts["tokens"].sum())
 
@@ -135,17 +133,14 @@ def measure(run: Run, base: BaseModel, loaded: LoadedModel, model: Dataset) -> F
         run,
         SWEEP,
         name=Given(str(model)),
-        model=Given(partial(loaded.get, model)),
         validation=Given(validation, content_digest(validation)),
         texts=Given(list(general_texts.values()), digest(dict(general_texts))),
         scales=Given(scales),
         limits=Given((base_loss, max_forgetting)),
         evaluation=Given(settings.evaluate),
         general_base=before,
-        adapter=model.content,
-        base=base.digest,
         also={"scales": list(scales), "max_forgetting": max_forgetting},
-        parents={"model": model},
+        **loaded.given(model),
     )
     return read_frontier(run.store.path(dataset))
 

@@ -2,19 +2,20 @@
 
 import shutil
 from dataclasses import dataclass
-from functools import partial
 from typing import cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from flows.curate import Corpus
+from flows.curate import Corpus, latest_corpus
 from flows.engine.context import Run
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel, say_device
+from flows.review import review_pairs
 from flows.splits import locate_gold
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, TrainingError
+from pipeline.core.home import Home
 from pipeline.core.manifest import content_digest
 from pipeline.core.stage import Given, Stage
 from pipeline.core.store import Dataset
@@ -106,6 +107,16 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
     return TrainingData(clean, examples, len(leaks))
 
 
+def latest_data(run: Run) -> tuple[Corpus, Dataset, TrainingData]:
+    """Return what the latest runs left: the corpus, the screened pairs, and what is accepted now.
+
+    Raises:
+        MissingDataset: nothing was synthesized yet.
+    """
+    corpus, screened = latest_corpus(Home(run.store, run.registry))
+    return corpus, screened, build_examples(run, corpus, review_pairs(run, corpus, screened))
+
+
 def _gold_pairs(run: Run, corpus: Corpus) -> Dataset | None:
     """Let each gold row follow its document into a split."""
     path = run.settings.paths.gold
@@ -167,12 +178,7 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
 
 
 def store_drift_baseline(
-    run: Run,
-    base: BaseModel,
-    corpus: Corpus,
-    data: TrainingData,
-    model: Dataset,
-    loaded: LoadedModel,
+    run: Run, corpus: Corpus, data: TrainingData, model: Dataset, loaded: LoadedModel
 ) -> Dataset:
     """Keep the features of the training snapshot with the model, for later drift checks."""
     splits = run.store.read(corpus.splits, Splits).filter(split="train")
@@ -191,11 +197,8 @@ def store_drift_baseline(
         run,
         DRIFT,
         texts=Given(texts, content_digest(texts)),
-        count_tokens=Given(token_counter(base.path)),
-        model=Given(partial(loaded.get, model)),
+        count_tokens=Given(token_counter(loaded.base.path)),
         seed=Given(seed),
         also={"seed": seed},
-        adapter=model.content,
-        base=base.digest,
-        parents={"model": model, "documents": corpus.documents, "examples": data.examples},
+        **loaded.given(model, documents=corpus.documents, examples=data.examples),
     )

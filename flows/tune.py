@@ -11,13 +11,10 @@ from prefect import flow
 from flows.engine.console import StageProgress
 from flows.engine.context import Run, open_run, say
 from flows.models.loaded_model import LoadedModel, base_model, say_device
-from flows.monitor import latest_corpus
-from flows.review import review_pairs
-from flows.training import build_examples, trainable_rows
+from flows.training import latest_data, trainable_rows
 from flows.views.report import write_report
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import SettingsError
-from pipeline.core.home import Home
 from pipeline.core.manifest import content_digest
 from pipeline.core.record import as_json
 from pipeline.core.store import Dataset, Store
@@ -55,8 +52,7 @@ def tune(settings: Settings) -> "Report":
     check_methods(settings)
     with open_run("tune", settings) as run:
         base = base_model(run.settings)
-        corpus, screened = latest_corpus(Home.at(run.home))
-        data = build_examples(run, corpus, review_pairs(run, corpus, screened))
+        _, _, data = latest_data(run)
         choice = choose_training(run, base, data.examples)
         return write_report(run, tuning=choice)
 

@@ -91,7 +91,7 @@ from pipeline.drift.policy import decide
 from pipeline.drift.signals import Inputs
 from pipeline.report.contents import Report
 from pipeline.report.html import render
-from pipeline.report.text import drift_markdown, drift_summary
+from pipeline.report.text import drift_summary
 from pipeline.settings import Settings
 from schemas.drift import DriftFeatures
 
@@ -120,7 +120,7 @@ report = Report.model_validate({
             "command": "tuneloop monitor", "exit": 0},
     "drift": {"evidence": evidence, "decision": decision},
 })
-for shown in (drift_summary(report), drift_markdown(report), render(report)):
+for shown in (drift_summary(report), render(report)):
     assert "prompts without a response" in shown.lower(), shown
     assert "share of logged prompts that got no response: 0.02 → 0.6" in shown.lower(), shown
 """

@@ -80,8 +80,9 @@ class Options:
     def show(self, data: Any, *lines: str) -> None:
         """Print data, such as a report, as one JSON object; or lines for a person to read."""
         if self.json and data is not None:
-            data = data.model_dump(mode="json") if hasattr(data, "model_dump") else data
-            click.echo(json.dumps(data, ensure_ascii=False))
+            from pipeline.core.record import as_json
+
+            click.echo(json.dumps(as_json(data), ensure_ascii=False))
         elif not self.json:
             for line in lines:
                 click.echo(line)

@@ -81,7 +81,7 @@ def sweep(options: Options, model: str, scale: float | None) -> None:
         lines.append(report.gate.summary)
     elif found.chosen not in (None, 1.0):
         lines.append(f"next         tuneloop sweep --model {model} --apply {found.chosen:g}")
-    options.show(as_json(found) | {"gate": as_json(report.gate) if report else None}, *lines)
+    options.show(as_json(found) | {"gate": report.gate if report else None}, *lines)
 
 
 @click.command()

@@ -1,5 +1,7 @@
 """Commands that look at data and move the champion: show, trace, fsck, promote, rollback."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -7,6 +9,7 @@ import click
 from flows.cli.commands import Options, command
 
 if TYPE_CHECKING:
+    from pipeline.core.home import Home
     from pipeline.core.registry import Ref
 
 
@@ -148,18 +151,12 @@ def fsck(options: Options) -> None:
 @command
 def promote(options: Options, reason: str) -> None:
     """Make the challenger champion by hand, and show what the gate had said of it."""
-    from flows.engine.home import locked
-    from flows.engine.tracking import mirror
     from flows.models.listing import judgement
     from pipeline.core.errors import InputError
-    from pipeline.core.home import Home
     from pipeline.core.journal import now
     from pipeline.core.registry import CHALLENGER, CHAMPION
 
-    settings = options.settings()
-    path = settings.paths.home
-    home = Home.at(path)
-    with locked(path):
+    with _changing(options) as home:
         challenger = home.registry.dataset(CHALLENGER, home.store)
         if challenger is None:
             raise InputError(
@@ -169,7 +166,6 @@ def promote(options: Options, reason: str) -> None:
         ref = home.registry.point(
             CHAMPION, challenger, f"by hand: {reason}", now(), found.evidence if found else None
         )
-        mirror(settings)
     said = found.summary if found else "nothing: this model was not judged"
     options.show(ref.model_dump() | {"gate": said}, f"gate said    {said}", _ref_line(ref))
 
@@ -179,18 +175,25 @@ def promote(options: Options, reason: str) -> None:
 @command
 def rollback(options: Options, reason: str) -> None:
     """Bring back the champion before the current one."""
+    from pipeline.core.journal import now
+
+    with _changing(options) as home:
+        ref = home.registry.rollback(home.store, f"rollback: {reason}", now())
+    options.show(ref, _ref_line(ref))
+
+
+@contextmanager
+def _changing(options: Options) -> "Iterator[Home]":
+    """Hold the lock of the home folder, and tell MLflow of the champion at the end."""
     from flows.engine.home import locked
     from flows.engine.tracking import mirror
     from pipeline.core.home import Home
-    from pipeline.core.journal import now
 
     settings = options.settings()
-    path = settings.paths.home
-    home = Home.at(path)
-    with locked(path):
-        ref = home.registry.rollback(home.store, f"rollback: {reason}", now())
+    home = Home.at(settings.paths.home)
+    with locked(settings.paths.home):
+        yield home
         mirror(settings)
-    options.show(ref, _ref_line(ref))
 
 
 def _row_lines(row: dict[str, Any]) -> list[str]:

@@ -6,7 +6,6 @@ Heavy imports happen inside the commands, so that ``--help`` is instant.
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -79,7 +78,7 @@ def curate(options: Options, dry_run: bool, profile: str | None) -> None:
 
         settings = options.settings()
         found = rehearse(settings, names_of(profile or "", settings.clean))
-        options.show(asdict(found), *as_lines(found))
+        options.show(found, *as_lines(found))
     elif profile:
         raise InputError(
             f"curate: --profile {profile} found without --dry-run; expected both; to curate with "

@@ -1,6 +1,5 @@
 """Commands about models: the list of them, their cards, their export."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,10 @@ def models(options: Options) -> None:
 
     home = options.home()
     found = entries(home)
-    lines = []
+    lines = [str(entry) for entry in found]
     if not found and home.registry.get(CHAMPION) is None:
         lines.append("no model yet; train one with `tuneloop run`")
-    for entry in found:
-        loss = "     -" if entry.test_loss is None else f"{entry.test_loss:6.3f}"
-        lines.append(
-            f"{entry.fingerprint}  {entry.trained_at}  {entry.method:<18} {entry.verdict:<10} "
-            f"{loss}  {', '.join(entry.marks)}".rstrip()
-        )
-    options.show({"models": [asdict(entry) for entry in found]}, *lines)
+    options.show({"models": found}, *lines)
     home.registry.dataset(CHAMPION, home.store)  # one that is gone is an error, after the list
 
 

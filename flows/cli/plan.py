@@ -1,6 +1,5 @@
 """The command `tuneloop plan`: memory and time of a training before it starts."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -84,23 +83,20 @@ def plan(
         launch=(launch, sizes["processes"], sizes["output"]) if launch else None,
     )
     if options.json:
-        options.show(_as_json(planned, convention is not None))
+        options.show(_facts(planned, convention is not None))
         return
     flow.show(planned, itemised=bool(methods), document=convention is not None)
 
 
-def _as_json(planned: "Planned", document: bool) -> dict[str, Any]:
+def _facts(planned: "Planned", document: bool) -> dict[str, Any]:
     from pipeline.train.plan.convention import convention
 
     found = {
         "base": {"name": planned.shape.name, "parameters": planned.shape.parameters},
-        "batch": asdict(planned.batch),
-        "work": asdict(planned.work),
-        "hardware": [asdict(each) for each in planned.hardware],
-        "plans": [asdict(each) for each in planned.plans],
+        "batch": planned.batch,
+        "work": planned.work,
+        "hardware": planned.hardware,
+        "plans": planned.plans,
     }
-    if document:
-        found["document"] = [asdict(each) for each in convention(planned.shape)]
-    if planned.launch:
-        found["launch"] = asdict(planned.launch) | {"file": str(planned.launch.file)}
-    return found
+    found |= {"document": list(convention(planned.shape))} if document else {}
+    return found | ({"launch": planned.launch} if planned.launch else {})

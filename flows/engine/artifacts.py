@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from pipeline.core.record import as_json
 from pipeline.report.contents import Report
 from pipeline.report.evaluation_text import evaluation_table
-from pipeline.report.text import drift_markdown, markdown_summary, retrain_summary
+from pipeline.report.text import drift_summary, retrain_summary, verdict
 
 
 def send_artifacts(report: Report) -> None:
@@ -26,18 +26,18 @@ def send_artifacts(report: Report) -> None:
     ]
     if ledger:
         create_table_artifact(key="ledger", table=ledger, description="Dropped rows, and why.")
-    create_markdown_artifact(key="report", markdown=markdown_summary(report))
-    if report.evaluation is not None:
-        create_markdown_artifact(
-            key="evaluation", markdown=f"```text\n{evaluation_table(report)}\n```"
-        )
     if report.gate is not None:
         create_table_artifact(
             key="gate",
             table=as_json(report.gate.reasons),
             description=report.gate.summary,
         )
-    if report.drift is not None and report.drift.decision is not None:
-        create_markdown_artifact(key="drift", markdown=drift_markdown(report))
-    if report.retrain is not None:
-        create_markdown_artifact(key="retrain", markdown=retrain_summary(report))
+    for key, text in (
+        ("report", verdict(report)),
+        ("evaluation", evaluation_table(report)),
+        ("drift", drift_summary(report)),
+        ("retrain", retrain_summary(report)),
+    ):
+        if text:
+            # As it is: a word of a document has no meaning as Markdown in a block of text.
+            create_markdown_artifact(key=key, markdown=f"```text\n{text}\n```")

@@ -61,7 +61,8 @@ class Conversation:
         if word == "/help":
             return HELP
         if word == "/adapters":
-            return listing(self.settings)
+            found = entries(Home.at(self.settings.paths.home))
+            return "\n".join(map(str, found)) or "no trained model yet"
         if word == "/base" or (word == "/adapter" and rest.strip()):
             name = rest.strip() if word == "/adapter" else "base"
             self.swap.use(find_adapter(self.settings, name))
@@ -141,12 +142,3 @@ def find_adapter(settings: Settings, name: str) -> Path | None:
             "to the base model with --model base"
         )
     return home.store.path(home.model(name)).resolve()
-
-
-def listing(settings: Settings) -> str:
-    """Return the trained models of the home folder, a line each, the latest first."""
-    lines = [
-        f"{item.fingerprint}  {item.method:<10} {item.trained_at}  {', '.join(item.marks)}".rstrip()
-        for item in entries(Home.at(settings.paths.home))
-    ]
-    return "\n".join(lines) or "no trained model yet"

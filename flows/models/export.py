@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,9 +109,9 @@ class Judged:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what export.json says."""
-        served = {"parity_as_served": (self.served or self.weights).to_dict()}
+        served = {"parity_as_served": asdict(self.served or self.weights)}
         served["parity_as_served"]["dtype"] = self.stored if self.served else "float32"
-        return {"parity": self.weights.to_dict()} | served
+        return {"parity": asdict(self.weights)} | served
 
 
 def _proven(exporter: Exporter, source: Source, output: Path) -> dict[str, Any]:

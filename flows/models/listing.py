@@ -50,6 +50,14 @@ class Entry:
     evidence: str
     """Data set of the verdict; empty before it was judged."""
 
+    def __str__(self) -> str:
+        """Return a line about it."""
+        loss = "     -" if self.test_loss is None else f"{self.test_loss:6.3f}"
+        return (
+            f"{self.fingerprint}  {self.trained_at}  {self.method:<18} {self.verdict:<10} "
+            f"{loss}  {', '.join(self.marks)}".rstrip()
+        )
+
 
 def system_prompt(home: Home, model: Dataset) -> str:
     """Return the system prompt that a model was trained with, '' for none."""

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from flows.engine.console import console
 from flows.engine.context import say
+from pipeline.core.stage import Given
 from pipeline.core.store import Dataset, Store
 from pipeline.settings import ModelSettings, Settings
 from pipeline.train.methods import resolved
@@ -66,6 +67,20 @@ class LoadedModel:
             model, tokenizer = load_adapter(self.base, folder, self.settings)
             self._loaded = (name, pack_linears(model), tokenizer)
         return self._loaded[1], self._loaded[2]
+
+    def given(self, adapter: Dataset | None, **parents: Dataset) -> dict[str, Any]:
+        """Return what a stage is given of a model, and what its result depends on.
+
+        Args:
+            adapter: the model; None is the base model.
+            parents: other datasets of the lineage.
+        """
+        return {
+            "model": Given(functools.partial(self.get, adapter)),
+            "base": self.base.digest,
+            "adapter": adapter.content if adapter else None,
+            "parents": parents | ({"model": adapter} if adapter else {}),
+        }
 
     def release(self) -> None:
         """Let the model go before the end of the block: a training needs the memory."""

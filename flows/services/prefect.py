@@ -1,37 +1,28 @@
 """The Prefect server: for the length of one command, or as a service of ``tuneloop up``.
 
 Prefect can start a server by itself, but leaves it running when the command is killed. This one
-watches its parent and goes with it, writes its log into the home folder, and listens on 127.0.0.1
-only.
+goes with its parent, writes its log into the home folder, and listens on 127.0.0.1 only.
 """
 
 import asyncio
 import os
 import socket
 import sqlite3
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import httpx
-
 from flows.engine import environment
-from flows.engine.home import check_full
 from flows.services.running import answers, running_prefect
 from flows.services.secret import make_secret, new_secret, read_secret
-from flows.services.service import Service, cut_log
+from flows.services.service import Service, start, stop, wait_until_healthy
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import StoreError
 from pipeline.settings import Settings
-
-START_SECONDS = 120
-"""A cold start takes 7-14 s on two quiet cores; a busy machine needs longer."""
 
 EMPTY = Path(sys.prefix) / "empty-prefect.db"
 """A database of tables alone, which first starts begin with: making one takes 11 s."""
@@ -64,20 +55,23 @@ def prefect_service(settings: Settings) -> Service:
     Raises:
         StoreError: its secret cannot be used.
     """
-    port = settings.schedule.prefect_port
+    home = settings.paths.home
+    server = _server(
+        settings.schedule.prefect_port, home / "services" / "prefect.log", make_secret(home)
+    )
+    return replace(server, port_setting="schedule.prefect_port")
+
+
+def _server(port: int, log: Path, secret: str) -> Service:
     page = f"http://127.0.0.1:{port}"
     return Service(
         name="prefect",
         command=(sys.executable, "-m", "flows.services.prefect", str(port)),
         healthy=partial(answers, f"{page}/api"),
-        log=settings.paths.home / "services" / "prefect.log",
+        log=log,
         url=page,
         port=port,
-        port_setting="schedule.prefect_port",
-        environment={
-            "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
-            SERVER_SECRET: make_secret(settings.paths.home),
-        },
+        environment={"PREFECT_LOGGING_SERVER_LEVEL": "WARNING", SERVER_SECRET: secret},
     )
 
 
@@ -93,25 +87,29 @@ def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
     """
     named, url = os.environ.get("PREFECT_API_URL"), running_prefect(home)
     if named and named != url:
-        yield partial(wait_until_healthy, home, named, None, "PREFECT_API_URL names it")
+        yield partial(_check, named)
         return
     if url:
         with _clients_ask(url, read_secret(home)):
-            yield partial(wait_until_healthy, home, url, None, "`tuneloop up` runs it")
+            yield partial(_check, url)
         return
-    log = home / "prefect" / "server.log"
     secret = new_secret()
-    server, url = _start(log, secret)
+    service = _server(free_port(), home / "prefect" / "server.log", secret)
+    server = start(service)
     try:
-        with _clients_ask(url, secret):
-            yield partial(wait_until_healthy, home, url, server, f"its log is {log}")
+        with _clients_ask(f"{service.url}/api", secret):
+            yield partial(wait_until_healthy, service, server)
     finally:
-        server.terminate()
-        try:
-            server.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        stop(service, server)
+
+
+def _check(url: str) -> None:
+    """Raise a StoreError when a server of somebody else's does not answer."""
+    if not answers(url):
+        raise StoreError(
+            f"prefect: {url} is silent; expected the server that PREFECT_API_URL or `tuneloop up` "
+            "names; start it, or unset PREFECT_API_URL"
+        )
 
 
 @contextmanager
@@ -128,33 +126,6 @@ def _clients_ask(url: str, secret: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def wait_until_healthy(
-    home: Path, url: str, server: "subprocess.Popen[bytes] | None", hint: str
-) -> None:
-    """Return when ``url/health`` answers.
-
-    Raises:
-        StoreError: the process ended, or did not answer in time; ``hint`` ends the message.
-        OSError: it ended since the disk of the home folder is full.
-    """
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and (server is None or server.poll() is None):
-        try:
-            if httpx.get(f"{url}/health", timeout=5, trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            if server is None:
-                break  # a server of somebody else's: it runs or it does not
-        time.sleep(0.1)
-    ended = server is not None and server.poll() is not None
-    if ended:
-        check_full(home)
-    raise StoreError(
-        f"prefect: the server {'ended' if ended else 'is silent'}; expected an answer from "
-        f"{url}/health within {START_SECONDS} s; {hint}"
-    )
-
-
 def free_port() -> int:
     """Return a port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
@@ -162,30 +133,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _start(log: Path, secret: str) -> "tuple[subprocess.Popen[bytes], str]":
-    port = free_port()
-    log.parent.mkdir(parents=True, exist_ok=True)
-    cut_log(log)
-    with log.open("ab") as stream:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "flows.services.prefect", str(port)],
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            env=os.environ | {SERVER_SECRET: secret},
-            start_new_session=True,  # Ctrl-C goes to the command, which then stops the server
-        )
-    return server, f"http://127.0.0.1:{port}/api"
-
-
-def _exit_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(0)
-
-
 def _serve(port: int) -> None:
-    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
     pages = [f"http://{name}:{port}" for name in NAMES]
     own = {
         "PREFECT_UI_API_URL": f"{pages[0]}/api",

@@ -17,6 +17,7 @@ from pipeline.report.cards import Facts, data_card, model_card
 from pipeline.settings import Settings
 from pipeline.train.models.adapter import read_run_card
 from pipeline.train.models.embedded import NAME as EMBEDDED
+from schemas.pairs import SettledPairs
 
 HUB = {EMBEDDED: ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")}
 """Id on the Hub and licence of the embedded model; of others the README in their folder tells."""
@@ -167,7 +168,7 @@ def _generators(home: Home, manifest: Manifest | None) -> tuple[tuple[str, str, 
     if found is None:
         return ()
     columns = ["kind", "generator", "prompt_version"]
-    pairs = home.rows(found).filter(pl.col("origin") != "gold")
+    pairs = home.store.read(found, SettledPairs).filter(pl.col("origin") != "gold")
     return tuple(pairs.group_by(columns).len().sort(columns).iter_rows())
 
 

@@ -169,14 +169,12 @@ def _review(run: Run) -> contents.Review | None:
     )
 
 
-def _splits(run: Run) -> contents.Splits | None:
+def _splits(run: Run) -> dict[str, int] | None:
     rows = stage_rows(run, "examples")
     if rows is None:
         return None
     counts = dict(rows.group_by("split").len().iter_rows())
-    return contents.Splits(
-        **{name: counts.get(name, 0) for name in ("train", "validation", "test")}
-    )
+    return {name: counts.get(name, 0) for name in ("train", "validation", "test")}
 
 
 def _training(run: Run) -> contents.Training | None:

@@ -4,7 +4,7 @@ Each part of the answer is there before its first time, so that a new home can b
 """
 
 import json
-from dataclasses import fields
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def status(settings: Settings) -> Facts:
     champion, challenger = registry.get(CHAMPION), registry.get(CHALLENGER)
     return {
         "home": str(home),
-        "servers": _servers(there),
+        "servers": asdict(there) if there else None,
         "schedules": _schedules(there, home),
         "reviews": _reviews(settings),
         "champion": champion.model_dump() if champion else None,
@@ -75,12 +75,6 @@ def status(settings: Settings) -> Facts:
         "retrain": retrains[-1].model_dump(mode="json") if retrains else None,
         "next_retrain_at": next_retrain_at(retrains, now(), settings.retrain),
     }
-
-
-def _servers(there: Up | None) -> Facts | None:
-    if there is None:
-        return None
-    return _fields(there)
 
 
 def _schedules(there: Up | None, home: Path) -> list[Facts] | None:
@@ -106,14 +100,10 @@ def _reviews(settings: Settings) -> Facts | None:
         batches = []
         if isinstance(queue, CombinedQueue):
             batches = queue.server.batches(elsewhere=queue.files.stored().decided)
-        waiting = [_fields(batch) for batch in batches if batch.open]
-        return {**_fields(queue.status()), "batches": waiting}
+        waiting = [asdict(batch) for batch in batches if batch.open]
+        return {**asdict(queue.status()), "batches": waiting}
     except ReviewError as error:
         return {"error": str(error)}
-
-
-def _fields(item: Any) -> Facts:
-    return {field.name: getattr(item, field.name) for field in fields(item)}
 
 
 def _lines(facts: Facts, settings: Settings) -> list[tuple[str, list[str]]]:

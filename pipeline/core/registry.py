@@ -130,6 +130,5 @@ class Registry:
             raise InputError(
                 f"rollback: {found} found; expected an earlier champion; see refs/refs.log"
             )
-        manifest = store.manifest(current.name, current.previous)
-        earlier = Dataset(current.name, current.previous, manifest.content, manifest.facts.rows)
+        earlier = Dataset.of(store.manifest(current.name, current.previous))
         return self.point(CHAMPION, earlier, reason, at)

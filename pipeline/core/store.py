@@ -49,6 +49,11 @@ class Dataset:
     content: str
     rows: int
 
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Dataset":
+        """Return the dataset of a manifest."""
+        return cls(manifest.dataset, manifest.fingerprint, manifest.content, manifest.facts.rows)
+
     def __str__(self) -> str:
         return f"{self.name}/{self.fingerprint}"
 
@@ -97,8 +102,7 @@ class Store:
         """Return a finished dataset, or None."""
         if not (self.folder(name, fingerprint) / MANIFEST).exists():
             return None
-        manifest = self.manifest(name, fingerprint)
-        return Dataset(name, fingerprint, manifest.content, manifest.facts.rows)
+        return Dataset.of(self.manifest(name, fingerprint))
 
     def manifest(self, name: str, fingerprint: str) -> Manifest:
         """Read a manifest.

@@ -120,9 +120,13 @@ def _named(suspect: Row, judge: str, check: HeldOut) -> Iterator[Leak]:
 
 
 def decontaminate(
-    pairs: DataFrame[SettledPairs], benchmarks: Benchmarks = ()
+    settled: DataFrame[SettledPairs],
+    benchmarks: Benchmarks = (),
+    gold: DataFrame[SettledPairs] | None = None,
 ) -> Outcome[SettledPairs]:
     """Drop rows whose question or text leaks into a later split or a benchmark.
+
+    Rows are the settled pairs and, where there are any, the gold pairs.
 
     Before the check is believed it is tried: verbatim and re-wrapped copies of held-out rows are
     planted, and each must be found. A cluster in two splits is not mended here: that is a fault
@@ -137,6 +141,7 @@ def decontaminate(
     Raises:
         TrainingError: a planted copy was not found.
     """
+    pairs = settled if gold is None else pl.concat([settled, gold])
     comparison = _Comparison(pairs, benchmarks)
     trials = comparison.trials()
     worst: dict[str, Leak] = {}
@@ -180,19 +185,9 @@ def _shared(rows: Sequence[dict[str, Any]]) -> Iterator[Leak]:
                 yield Leak(one["pair_id"], other, judge, "cluster", 1.0, 0.0)
 
 
-def decontaminate_all(
-    settled: DataFrame[SettledPairs],
-    benchmarks: Benchmarks,
-    gold: DataFrame[SettledPairs] | None = None,
-) -> Outcome[SettledPairs]:
-    """Join the settled pairs with the gold pairs, where there are any, and decontaminate them."""
-    parts = [settled] if gold is None else [settled, gold]
-    return decontaminate(cast("DataFrame[SettledPairs]", pl.concat(parts)), benchmarks)
-
-
 DECONTAMINATE = Stage(
     "decontaminate",
-    decontaminate_all,
+    decontaminate,
     SettledPairs,
     {"settled": SettledPairs, "gold": SettledPairs},
     dataset="clean_pairs",

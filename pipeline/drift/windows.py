@@ -7,7 +7,6 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.home import Home, stages_before
-from pipeline.core.manifest import Manifest
 from pipeline.core.registry import CHAMPION
 from pipeline.core.store import DROPPED, Dataset
 from pipeline.drift.features import document_texts, exchange_texts, pair_texts
@@ -74,13 +73,13 @@ def watched(home: Home) -> Watched | None:
     if not own:
         return None
     manifest = max(own, key=lambda item: (item.stage_version, item.created_at))
-    documents = _named(home, manifest.inputs["documents"])
+    documents = home.dataset(manifest.inputs["documents"])
     dropped, duplicates, kept = _fates(home, documents)
     return Watched(
         champion=champion,
         promoted_at=ref.at,
-        reference=_dataset(manifest),
-        examples=_named(home, manifest.inputs["examples"]),
+        reference=Dataset.of(manifest),
+        examples=home.dataset(manifest.inputs["examples"]),
         seen=kept | dropped | duplicates,
         dropped=dropped,
         duplicates=duplicates,
@@ -168,12 +167,3 @@ def _fates(home: Home, documents: Dataset) -> tuple[frozenset[str], frozenset[st
         if path.exists():
             fate.update(pl.read_parquet(path, columns=["id"])["id"])
     return frozenset(dropped), frozenset(duplicates), frozenset(home.rows(documents)["doc_id"])
-
-
-def _named(home: Home, name: str) -> Dataset:
-    kind, _, key = name.partition("/")
-    return _dataset(home.store.manifest(kind, key))
-
-
-def _dataset(manifest: Manifest) -> Dataset:
-    return Dataset(manifest.dataset, manifest.fingerprint, manifest.content, manifest.facts.rows)

@@ -167,14 +167,6 @@ class Review(Record):
     folder: str = ""
 
 
-class Splits(Record):
-    """Examples by split."""
-
-    train: int
-    validation: int
-    test: int
-
-
 class Reference(Record):
     """The training snapshot that later data is compared with."""
 
@@ -298,7 +290,8 @@ class Report(Record):
     teacher: Teacher | None = None
     coverage: Coverage | None = None
     review: Review | None = None
-    splits: Splits | None = None
+    splits: dict[str, int] | None = None
+    """Examples by split: train, validation, test."""
     training: Training | None = None
     evaluation: Evaluation | None = None
     gate: Verdict | None = None

@@ -1,30 +1,25 @@
 """The report as one self-contained page: no script, no request, everything escaped."""
 
 from collections.abc import Mapping
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from pipeline.documents.clean.cleaning import CLEANING
 from pipeline.documents.readers.formats import READ_REASONS
-from pipeline.evaluate.results import Evaluation, Interval
 from pipeline.pairs.screen.figures import measured_reasons
 from pipeline.pairs.task_kinds import GENERATE_REASONS
 from pipeline.report import (
     charts,
     compared,
+    drift_charts,
     drift_words,
     evaluation_text,
+    history,
     text,
     tune,
     words,
 )
 from pipeline.report.contents import Report
-from pipeline.report.drift_view import view
-from pipeline.report.history import mark
+from pipeline.report.drawing import templates
 
-TEMPLATE = Path(__file__).parent / "template.html"
 COUNTED_PROOFS = ("stop token", "gradients", "template", "leak", "rows without supervised tokens")
 """Proofs whose value and threshold are numbers of rows, tokens or tensors."""
 LINES: dict[str, Mapping[str, str]] = {
@@ -42,95 +37,21 @@ def render(report: Report) -> str:
         HTML that loads nothing: styles and charts are in it, a content security policy forbids
         the rest, and all text of documents is escaped.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "count": words.count,
-        "decimal": words.decimal,
-        "duration": words.duration,
-        "size": words.size,
-        "plain": words.plain,
-        "between": words.between,
-        "compact": words.compact,
-        "moment": words.moment,
-        "feature": drift_words.feature,
-        "kind": drift_words.kind,
-        "measured": drift_words.measured,
-        "next_retrain": drift_words.next_retrain,
-        "sentences": drift_words.sentences,
-        "side": drift_words.side,
-        "span": drift_words.span,
-        "standing": drift_words.standing,
-    }
-    decision = text.decided(report)
-    return environment.get_template(TEMPLATE.name).render(
-        report=report,
-        lines=LINES | {"screen": measured_reasons()},
-        headline=text.headline(report),
-        evidence=text.evidence(report),
-        top=mark(decision.action) if decision else "",
-        drift=view(report.drift) if report.drift else None,
-        tuned=tune.section(report.tuning),
-        retrained=text.retrained(report.retrain) if report.retrain else "",
-        funnel=charts.funnel(report.funnel, report.splits),
-        curves=_curves(report),
-        metrics=evaluation_text.metrics(report.evaluation) if report.evaluation else [],
-        notes=evaluation_text.notes(report.evaluation) if report.evaluation else [],
-        worst=_worst(report.evaluation) if report.evaluation else {},
-        counted_proofs=COUNTED_PROOFS,
-        plots=_plots(report.evaluation) if report.evaluation else {},
-        words=words,
-        compared=compared,
-    )
-
-
-def tone(metric: str, difference: Interval) -> str:
-    """Return the CSS class of a difference: better, worse, or unclear when it spans zero."""
-    if not difference.bounded or difference.low <= 0 <= difference.high:
-        return "unclear"
-    return "better" if (difference.low > 0) == words.metric(metric).higher_is_better else "worse"
-
-
-def _worst(evaluation: Evaluation) -> dict[str, str]:
-    """Return the worst slice of each comparison in words; empty where none was tested."""
-    found = {arm: evaluation_text.worst(slices) for arm, slices in evaluation.slices.items()}
-    return {
-        arm: evaluation_text.slice_words(item, evaluation.unit) if item else ""
-        for arm, item in found.items()
-    }
-
-
-def _curves(report: Report) -> Markup:
-    training = report.training
-    return charts.curves(training.train_loss, training.validation_loss) if training else Markup("")
-
-
-def _plots(evaluation: Evaluation) -> dict[str, tuple[Markup, Markup]]:
-    """Return the interval plots of each metric: the arms, and the challenger's differences."""
-    plots = {}
-    for name in evaluation_text.metrics(evaluation):
-        if name in words.METRICS and not words.METRICS[name].plotted:
-            continue
-        arms = [
-            charts.Line(
-                words.arm(arm), scores[name], "challenger" if arm == "challenger" else "arm"
-            )
-            for arm, scores in evaluation.arms.items()
-            if name in scores
-        ]
-        against = [
-            charts.Line(f"minus {words.arm(arm)}", found[name], tone(name, found[name]))
-            for arm, found in evaluation.challenger_minus.items()
-            if name in found
-        ]
-        title = words.metric(name).title
-        plots[name] = (
-            charts.intervals(arms, f"{title} of each arm with its interval"),
-            charts.intervals(against, f"{title}: challenger minus each arm", zero=True),
+    return (
+        templates()
+        .get_template("template.html")
+        .render(
+            report=report,
+            lines=LINES | {"screen": measured_reasons()},
+            counted_proofs=COUNTED_PROOFS,
+            charts=charts,
+            compared=compared,
+            drift_charts=drift_charts,
+            drift_words=drift_words,
+            evaluation_text=evaluation_text,
+            history=history,
+            text=text,
+            tune=tune,
+            words=words,
         )
-    return plots
+    )

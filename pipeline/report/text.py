@@ -1,12 +1,8 @@
-"""The report as plain text: for the terminal, and as Markdown for an orchestrator."""
+"""The report as plain text, for the terminal and for the pages of an orchestrator."""
 
 from pipeline.drift.policy import Decision
-from pipeline.report import compared, drift_text, drift_words, markdown, words
+from pipeline.report import compared, drift_text, drift_words, words
 from pipeline.report.contents import Report, Retraining
-from pipeline.report.evaluation_text import metrics, notes
-
-LATEST = 10
-"""Decisions that are listed."""
 
 
 def decided(report: Report) -> Decision | None:
@@ -80,54 +76,6 @@ def verdict(report: Report) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def markdown_summary(report: Report) -> str:
-    """Return a page of Markdown: verdict, stages, arms, checks.
-
-    No text of documents is in it, but for words that a drift decision names; they are escaped.
-    """
-    run = report.run
-    blocks = [
-        f"# {headline(report)}",
-        markdown.escape(evidence(report)),
-        f"Run `{run.id}`, {words.duration(run.seconds)}, exit {run.exit}.",
-    ]
-    if report.stages:
-        rows = [
-            [
-                stage.stage,
-                words.count(stage.rows_in),
-                words.count(stage.rows_kept),
-                ", ".join(
-                    f"{words.plain(name)} {words.count(n)}" for name, n in stage.reasons.items()
-                ),
-                "reused" if stage.reused else words.duration(stage.seconds),
-            ]
-            for stage in report.stages
-        ]
-        blocks += ["## Stages", markdown.table(["stage", "in", "kept", "dropped", "time"], rows)]
-    found = report.evaluation
-    if found is not None:
-        rows = [
-            [words.metric(name).title]
-            + [
-                f"{words.decimal(scores[name].value)} [{words.between(scores[name])}]"
-                if name in scores
-                else ""
-                for scores in found.arms.values()
-            ]
-            for name in metrics(found)
-        ]
-        blocks += ["## Evaluation", markdown.table(["", *map(words.arm, found.arms)], rows)]
-        blocks += [f"- {markdown.escape(note)}" for note in notes(found)]
-    if report.gate is not None:
-        rows = [
-            [words.plain(reason.name), "holds" if reason.passed else "fails", reason.text]
-            for reason in report.gate.reasons
-        ]
-        blocks += ["## Gate", markdown.table(["check", "", "measured"], rows)]
-    return "\n\n".join(block for block in blocks if block) + "\n"
-
-
 def drift_summary(report: Report) -> str:
     """Return a drift check in a few lines for the terminal; empty when there was none."""
     drift = report.drift
@@ -148,35 +96,8 @@ def drift_summary(report: Report) -> str:
     return "\n".join(lines)
 
 
-def drift_markdown(report: Report) -> str:
-    """Return a drift check as Markdown; words of documents are escaped. Empty without a check."""
-    drift = report.drift
-    if drift is None or drift.decision is None:
-        return ""
-    decision, found = drift.decision, drift.evidence
-    reasons = [markdown.escape(drift_words.sentences([reason])) for reason in decision.reasons]
-    when = drift_words.next_retrain(decision.next_retrain_at)
-    blocks = [
-        f"# {drift_words.headline(decision)}",
-        "\n".join(f"- {reason}" for reason in reasons),
-        f"A retrain may start by itself {when}; {words.count(decision.new_rows)} rows are new to "
-        f"the champion. Evidence {markdown.escape(drift_words.visible(decision.id))}.",
-    ]
-    if found is not None:
-        blocks += [drift_words.false_alarms(found.alpha), *drift_text.tables(found)]
-    latest = [
-        [words.moment(one.at), one.action, words.decimal(one.auc, 2), words.count(one.new_rows)]
-        for one in reversed(drift_words.series(drift)[-LATEST:])
-    ]
-    table = markdown.table(["time", "decision", "AUC", "new rows"], latest)
-    return "\n\n".join([*filter(None, blocks), "## Latest decisions", table]) + "\n"
-
-
 def retrain_summary(report: Report) -> str:
-    """Return why a retrain started and what came of it; empty when there was none.
-
-    The lines are a Markdown list as well, so that they read the same on a page.
-    """
+    """Return why a retrain started and what came of it; empty when there was none."""
     retrain = report.retrain
     if retrain is None:
         return ""
@@ -188,11 +109,8 @@ def retrain_summary(report: Report) -> str:
         "new rows": words.count(retrain.new_rows),
         "next": f"by itself {drift_words.next_retrain(retrain.next_retrain_at)}",
     }
-    lines = [
-        f"- {name + ':':<10} {markdown.escape(drift_words.visible(said))}"
-        for name, said in rows.items()
-    ]
-    return "\n".join([retrained(retrain), "", *lines])
+    lines = [_row(name, drift_words.visible(said)) for name, said in rows.items()]
+    return "\n".join([retrained(retrain), *lines])
 
 
 def retrained(retrain: Retraining) -> str:

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from pipeline.report import words
+from pipeline.report.drawing import draw, scale
 from pipeline.train.tune.choice import Choice, Trial
 
 ROW = ("trial", "settings", "steps", "validation loss", "forgetting", "memory", "time", "")
@@ -19,7 +20,7 @@ def toml_lines(tuning: Choice) -> list[str]:
 def summary(tuning: Choice) -> str:
     """Return the trials and the winner as lines of text."""
     lines = [f"started from {tuning.start}", _line(ROW)]
-    lines += [_line(cells(tuning, trial)) for trial in _ranked(tuning)]
+    lines += [_line(cells(tuning, trial)) for trial in ranked(tuning)]
     if tuning.winner is None:
         lines.append(f"no winner: none ended with forgetting of at most {tuning.max_forgetting:g}")
     else:
@@ -48,22 +49,7 @@ def cells(tuning: Choice, trial: Trial) -> tuple[str, ...]:
     )
 
 
-def section(tuning: Choice | None) -> dict[str, Any] | None:
-    """Return what the template shows."""
-    if tuning is None:
-        return None
-    return {
-        "tuning": tuning,
-        "columns": ROW,
-        "rows": [
-            (trial.number == tuning.winner, cells(tuning, trial)) for trial in _ranked(tuning)
-        ],
-        "toml": "\n".join(toml_lines(tuning)) if tuning.settings else "",
-        "plot": _plot(tuning),
-    }
-
-
-def _plot(tuning: Choice) -> Markup:
+def plot(tuning: Choice) -> Markup:
     """Draw the complete trials by forgetting (across) and validation loss (up)."""
     points = [
         (trial.forgetting or 0.0, trial.loss, trial.number)
@@ -73,34 +59,21 @@ def _plot(tuning: Choice) -> Markup:
     if len(points) < 2:
         return Markup("")
     width, height, edge = 560, 220, 36
-    across, up = [point[0] for point in points], [point[1] for point in points]
-
-    def place(value: float, values: list[float], start: float, end: float) -> float:
-        span = (max(values) - min(values)) or 1.0
-        return start + (value - min(values)) / span * (end - start)
-
-    marks = []
-    for x, y, number in points:
-        left, top = place(x, across, edge, width - edge), place(y, up, height - edge, edge)
-        on_front = number in tuning.front
-        marks.append(
-            f'<circle cx="{left:.1f}" cy="{top:.1f}" r="{5 if on_front else 3}" '
-            f'class="{"trace retrain" if on_front else "trace"}" fill="currentColor" '
-            f'opacity="{1 if on_front else 0.4}"/>'
-            f'<text x="{left + 7:.1f}" y="{top + 4:.1f}">{number}</text>'
-        )
-    label = escape("validation loss (up) against forgetting (across) of the complete trials")
-    return Markup(
-        f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
-        f"{''.join(marks)}"
-        f'<text x="{edge}" y="{height - 8}">forgetting {min(across):+.3f}</text>'
-        f'<text x="{width - edge}" y="{height - 8}" text-anchor="end">{max(across):+.3f}</text>'
-        f'<text x="4" y="{edge - 14}">loss {max(up):.3f}</text>'
-        f'<text x="4" y="{height - edge + 14}">{min(up):.3f}</text></svg>'
+    across, up, _ = zip(*points, strict=True)
+    x = scale(min(across), max(across), edge, width - edge)
+    y = scale(min(up), max(up), height - edge, edge)
+    return draw(
+        "trials",
+        rows=[(number, number in tuning.front, x(at), y(loss)) for at, loss, number in points],
+        width=width,
+        height=height,
+        edge=edge,
+        lowest=(min(across), min(up)),
+        highest=(max(across), max(up)),
     )
 
 
-def _ranked(tuning: Choice) -> list[Trial]:
+def ranked(tuning: Choice) -> list[Trial]:
     """Return complete trials by loss, then the others by how far they came."""
     return sorted(
         tuning.trials,

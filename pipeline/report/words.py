@@ -59,6 +59,11 @@ def compact(number: float | None, digits: int = 4) -> str:
     return f"{number:.{digits}g}".replace("-", MINUS)
 
 
+def tick(number: float) -> str:
+    """Return the number at a tick of an axis."""
+    return f"{number:,.6g}".replace("-", MINUS)
+
+
 def between(interval: Interval, digits: int = 3, signed: bool = False) -> str:
     """Return the ends of an interval: ``0.40 to 0.62``; an open end is said."""
     if not (isfinite(interval.low) or isfinite(interval.high)):

@@ -8,9 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from click.testing import CliRunner, Result
+
+from flows.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,8 +69,16 @@ base_model = "{base}"
 kind = "openai"
 model = "scripted"
 base_url = "{url}"
+[compute]
+runner = "inline"
 """
-"""Another base model and another teacher."""
+"""Another base model, another teacher, and no worker processes."""
+
+
+def invoke(folder: Path, *words: str, typed: str = "") -> Result:
+    """Call the program in a folder: in this process, where torch and Prefect are loaded once."""
+    with chdir(folder):
+        return CliRunner().invoke(main, words, input=typed)
 
 
 @dataclass(frozen=True)
@@ -91,19 +104,15 @@ class Project:
         return self.call("run")
 
     def call(self, *words: str) -> dict[str, Any]:
-        """Call a command and return what it prints."""
-        done = subprocess.run(
-            self.command(*words), cwd=self.folder, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+        """Call a command in this process and return what it prints."""
+        done = invoke(self.folder, *words, "--json")
+        assert done.exit_code == 0, done.stderr
         return json.loads(done.stdout)
 
     def refused(self, *words: str) -> str:
         """Call a command that must end with exit code 2, and return what it says."""
-        done = subprocess.run(
-            self.command(*words), cwd=self.folder, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 2, done.stderr
+        done = invoke(self.folder, *words, "--json")
+        assert done.exit_code == 2, done.stderr
         return done.stderr
 
     def run_until(self, reached: Callable[["Project"], bool], seconds: float = 900) -> None:

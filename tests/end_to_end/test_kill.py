@@ -31,6 +31,8 @@ def queue_is_being_written(project: Project) -> bool:
 def test_five_kills_leave_no_trace(quick, tmp_path, tiny_base, endpoint):
     reference, _ = quick
     project = make_quick_project(tmp_path / "killed", tiny_base.path, endpoint.url)
+    file = project.folder / "tuneloop.toml"
+    file.write_text(file.read_text("utf-8").replace('"inline"', '"processes"'), "utf-8")
 
     project.run_until(happened("START", "ingest"))
     project.run_until(lambda project: len(project.replies()) > 3)

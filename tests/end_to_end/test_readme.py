@@ -4,12 +4,11 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tomllib
 
 import pytest
 
-from tests.end_to_end.project import DOCUMENTS, ROOT
+from tests.end_to_end.project import DOCUMENTS, ROOT, invoke
 
 README = (ROOT / "README.md").read_text("utf-8")
 KEYS = "s\nq\n"
@@ -31,14 +30,7 @@ MAKE = [line for block in blocks("sh") for line in lines(block) if line.startswi
 def call(line: str, folder):
     words = shlex.split(line)
     assert words[0] == "tuneloop", line
-    return subprocess.run(
-        [sys.executable, "-m", "flows.cli.main", *words[1:]],
-        cwd=folder,
-        input=KEYS,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return invoke(folder, *words[1:], typed=KEYS)
 
 
 @pytest.mark.parametrize("line", MAKE)
@@ -67,16 +59,16 @@ def test_every_command_runs_in_order(quick, tmp_path):
             for name in DOCUMENTS:
                 shutil.copy(ROOT / "data/samples" / name, new / "raw")
             shutil.copytree(project.home / "models", new / "home" / "models")
-            assert call("tuneloop curate", new).returncode == 0
+            assert call("tuneloop curate", new).exit_code == 0
             continue
         done = call(line, folder)
         if "rollback" in line:
-            assert done.returncode == 2
+            assert done.exit_code == 2
             assert "champion" in done.stderr
         elif "--model champion" in line and "no champion found" in done.stderr:
-            assert call(line.replace("champion", "challenger"), folder).returncode == 0
+            assert call(line.replace("champion", "challenger"), folder).exit_code == 0
         else:
-            assert done.returncode == 0, (line, done.stderr)
+            assert done.exit_code == 0, (line, done.stderr)
 
 
 def test_pictures_are_there():

@@ -24,4 +24,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings.model_validate({"paths": {"home": tmp_path / "home"}})
+    """A home of one's own; this process computes, where no worker processes are the point."""
+    return Settings.model_validate(
+        {"paths": {"home": tmp_path / "home"}, "compute": {"runner": "inline"}}
+    )

@@ -55,7 +55,7 @@ def settled(examples: Any) -> Any:
                 "pair_id": row["pair_id"], "instruction": row["messages"][0]["content"],
                 "input": "", "response": row["messages"][-1]["content"], "evidence": "",
                 "chunk_id": "", "doc_id": "", "seed_task_id": "", "generator": "teacher|a",
-                "prompt_version": "3", "kind": "", "history": [], "other_chunk_id": "",
+                "prompt_version": "3", "kind": "self_instruct", "history": [], "other_chunk_id": "",
                 "origin": "self_instruct", "score": None,
                 "split": row["split"], "cluster_id": row["pair_id"],
                 "status": ["edited", "accepted", *["unreviewed"] * 99][number],

@@ -42,7 +42,8 @@ def synthesized_home(folder: Path, models: Path, base: Path) -> Settings:
                 "general": "general",
             }.items()
         ]
-        + [f"model.base_model={base}", "train.max_steps=2", "train.evaluations=1"],
+        + [f"model.base_model={base}", "train.max_steps=2", "train.evaluations=1",
+           "compute.runner=inline"],
     )  # fmt: skip
     _synthesize(settings)
     return settings

@@ -1,7 +1,6 @@
 """The command line: help that teaches, one line for what a user can mend, the right exit code."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from click.testing import CliRunner
 from filelock import FileLock
 
 from flows.cli.main import main
+from flows.engine.project import set_in_file
 from pipeline.core.outcome import Outcome, drops, table
 from pipeline.core.registry import Registry
 from pipeline.core.store import Recipe, Store
@@ -86,10 +86,10 @@ def project(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def filled(project, embedded_model):
-    """The project with three documents and the model prepared."""
-    models = project / "home" / "models"
-    shutil.copytree(embedded_model.parent, models, dirs_exist_ok=True, copy_function=os.link)
+def filled(project, tiny_base):
+    """The project with three documents, which this process cleans, and a small base model."""
+    set_in_file(project / "tuneloop.toml", "compute", {"runner": "inline"})
+    set_in_file(project / "tuneloop.toml", "model", {"base_model": str(tiny_base.path)})
     for source in ("alarm-codes.md", "climate-zones.md", "relay-outputs.md"):
         shutil.copy(ROOT / "data/samples/manual" / source, project / "raw" / source)
     return project
@@ -130,11 +130,11 @@ class TestWithServer:
         assert code == 2
         assert_one_line(error, "0 files", "raw")
 
-    def test_a_folder_of_broken_files_names_the_reasons(self, project):
+    def test_a_folder_of_broken_files_names_the_reasons(self, project, tiny_base):
         (project / "raw" / "empty.md").write_bytes(b"")
         (project / "raw" / "binary.txt").write_bytes(bytes(range(256)) * 10)
         (project / "raw" / "broken.pdf").write_bytes(b"%PDF-1.4 nothing")
-        code, _, error = run("run")
+        code, _, error = run("run", "--set", f"model.base_model={tiny_base.path}")
         assert code == 2
         assert_one_line(error, "empty_file 1", "binary_file 1", "unreadable_pdf 1")
         ledger = json.loads(run("show", "raw_documents", "--dropped", "--json")[1])["rows"]
@@ -295,9 +295,12 @@ def test_a_full_disk_is_said_before_anything_starts(project):
     assert_one_line(done.stderr, " MB free", "store.min_free_megabytes")
 
 
-def test_a_disk_that_fills_up_on_the_way_is_said(project):
+@pytest.mark.usefixtures("prefect")
+def test_a_disk_that_fills_up_on_the_way_is_said(project, tiny_base):
     shutil.copy(ROOT / "data/samples/manual/alarm-codes.md", project / "raw")
-    done = on_a_disk(project, "size=40m", "curate", "--set", "store.min_free_megabytes=0")
+    changed = ("store.min_free_megabytes=0", f"model.base_model={tiny_base.path}")
+    given = [word for change in changed for word in ("--set", change)]
+    done = on_a_disk(project, "size=48k", "curate", *given)
     assert done.returncode == 2
     assert_one_line(done.stderr, "No space left")
 
@@ -341,6 +344,7 @@ def test_a_damaged_table_is_named(project):
         assert_one_line(error, str(part), "cannot be read as Parquet")
 
 
+@pytest.mark.usefixtures("prefect")
 @pytest.mark.parametrize(
     ("name", "content", "parts"),
     [

@@ -25,8 +25,9 @@ def home(tmp_path, monkeypatch):
 
 
 def run(*arguments: str):
-    paths = ("--set", "paths.input=raw", "--set", "paths.home=home")
-    result = CliRunner().invoke(main, ["curate", *arguments, *paths])
+    given = ("paths.input=raw", "paths.home=home", "compute.runner=inline")
+    sets = [word for change in given for word in ("--set", change)]
+    result = CliRunner().invoke(main, ["curate", *arguments, *sets])
     return result.exit_code, result.stdout, result.stderr
 
 

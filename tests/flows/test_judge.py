@@ -52,6 +52,7 @@ def project(tmp_path_factory, tiny_base):
         },
         "split": {"validation": 0.2, "test": 0.4},
         "model": {"base_model": str(tiny_base.path)},
+        "compute": {"runner": "inline"},
         "train": {"method": "lora", "max_steps": 2, "evaluations": 1, "rank": 2},
         "evaluate": {
             "arms": ARMS, "max_new_tokens": 3, "thinking_tokens": 2, "bootstrap_draws": 200,

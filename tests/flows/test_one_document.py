@@ -34,7 +34,10 @@ def project(tmp_path, tiny_base, prefect, monkeypatch):
     monkeypatch.chdir(folder)
     with serving(teach) as server:
         models = (f"model.base_model={tiny_base.path}", "teacher.kind=openai", "teacher.model=m")
-        yield Project(folder), (*models, f"teacher.base_url={server.url}")
+        yield (
+            Project(folder),
+            (*models, f"teacher.base_url={server.url}", "compute.runner=inline"),
+        )
 
 
 def test_one_handbook_is_trained_on_and_judged_by_its_sections(project):

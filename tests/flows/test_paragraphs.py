@@ -17,7 +17,7 @@ NOTE = "The supplier is not liable for plants that were lost in a power cut at n
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, embedded_model):
+def run(tmp_path, monkeypatch, tiny_base):
     """Pages that share a note and one that is little else; returns the program to call."""
     folder = tmp_path / "raw"
     folder.mkdir()
@@ -33,7 +33,8 @@ def run(tmp_path, monkeypatch, embedded_model):
         "paths.home=home",
         "paths.gold=",
         "clean.languages=[]",
-        f"model.base_model={embedded_model}",
+        "compute.runner=inline",
+        f"model.base_model={tiny_base.path}",
     ]
 
     def call(*arguments: str):

@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.model, pytest.mark.usefixtures("prefect")]
 class Curated:
     """A folder of pages that is curated again and again."""
 
-    def __init__(self, embedded_model: Path) -> None:
-        self.model = embedded_model
+    def __init__(self, model: Path) -> None:
+        self.model = model
         Path("raw").mkdir()
         self.add(range(60))
 
@@ -31,7 +31,7 @@ class Curated:
         """Curate; return the split of each page, whether that was reused, and what was said."""
         settings = [
             "paths.input=raw", "paths.home=home", f"paths.gold={gold}", "clean.languages=[]",
-            f"model.base_model={self.model}",
+            f"model.base_model={self.model}", "compute.runner=inline",
         ]  # fmt: skip
         given = [part for setting in settings for part in ("--set", setting)]
         result = CliRunner().invoke(main, ["curate", "--json", *given])
@@ -44,10 +44,10 @@ class Curated:
 
 
 def test_gold_rows_move_documents_until_a_model_has_learned_from_them(
-    tmp_path, monkeypatch, embedded_model
+    tmp_path, monkeypatch, tiny_base
 ):
     monkeypatch.chdir(tmp_path)
-    corpus = Curated(embedded_model)
+    corpus = Curated(tiny_base.path)
     first, _, _ = corpus.splits()
     train = sorted(source for source, split in first.items() if split == "train")
     rows = [

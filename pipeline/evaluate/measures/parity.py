@@ -6,7 +6,7 @@ in bfloat16 mostly those of rounding on the way.
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -45,10 +45,6 @@ class Parity:
     widest_flip: float
     """Where the two first part: by how much the reference prefers its own token, in logits, at
     most. Close to 0, the reference itself is undecided."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the numbers as JSON values."""
-        return asdict(self)
 
 
 def predict(

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.evaluate.results import Interval
-from pipeline.report.charts import Line, curves, funnel, intervals, ticks
-from pipeline.report.contents import Count, Splits
+from pipeline.report.charts import Line, curves, funnel, intervals
+from pipeline.report.contents import Count
+from pipeline.report.drawing import ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 losses = st.floats(-1e6, 1e6)
@@ -23,7 +24,7 @@ def test_bars_are_in_proportion_and_splits_lie_end_to_end():
     chart = ElementTree.fromstring(
         funnel(
             [Count(name="documents", count=50), Count(name="pairs", count=200)],
-            Splits(train=60, validation=20, test=20),
+            dict(train=60, validation=20, test=20),
         )
     )
     bars = [(percent(bar.get("x")), percent(bar.get("width"))) for bar in chart.iter(f"{SVG}rect")]
@@ -40,7 +41,7 @@ def test_a_step_that_grows_is_not_called_a_share():
 
 def test_an_empty_funnel_is_no_division_by_zero():
     assert "<rect" in funnel(
-        [Count(name="documents", count=0)], Splits(train=0, validation=0, test=0)
+        [Count(name="documents", count=0)], dict(train=0, validation=0, test=0)
     )
 
 

@@ -6,11 +6,12 @@ import pytest
 
 from pipeline.drift.evidence import FeatureShift, Gram
 from pipeline.drift.policy import Decision
-from pipeline.report import drift_charts, drift_words, markdown
+from pipeline.report import drift_charts, drift_words
 from pipeline.report.contents import Drift, Report
-from pipeline.report.history import MARKS, history
+from pipeline.report.drawing import draw
+from pipeline.report.history import history
 from pipeline.report.html import render
-from pipeline.report.text import drift_markdown, drift_summary, headline, retrain_summary
+from pipeline.report.text import drift_summary, headline, retrain_summary
 from tests.pipeline.report import drifted
 from tests.pipeline.report.test_html import ATTACKS, Page
 
@@ -130,21 +131,18 @@ def test_a_word_cannot_steer_the_terminal_or_turn_the_line(attack):
     report = Report.model_validate(
         poisoned(drifted.drifted(), attack) | {"retrain": poisoned(drifted.RETRAIN, attack)}
     )
-    for said in (drift_summary(report), drift_markdown(report), retrain_summary(report)):
+    for said in (drift_summary(report), retrain_summary(report)):
         assert attack[0] not in said and "\N{REPLACEMENT CHARACTER}" in said
 
 
-@pytest.mark.parametrize(
-    "attack",
-    ["![x](http://evil.example/a.png)", "[a](b)", "<img src=x>", "`x`", "|||", "www.evil.example"],
-)
-def test_a_word_has_no_meaning_as_markdown(attack):
-    clean = drift_markdown(Report.model_validate(drifted.drifted()))
-    hostile = drift_markdown(Report.model_validate(poisoned(drifted.drifted(), attack)))
-    bars = [len(re.findall(r"(?<!\\)\|", line)) for line in clean.splitlines()]
-    assert [len(re.findall(r"(?<!\\)\|", line)) for line in hostile.splitlines()] == bars
-    assert attack not in hostile and markdown.escape(attack) in hostile
-    assert not re.search(r"(?<!\\)[<`\[]|[^\\]://|www\.", hostile)
+@pytest.mark.parametrize("attack", ["```", "\n```\n![x](http://evil.example/a.png)"])
+def test_a_word_cannot_end_the_block_it_stands_in(attack):
+    report = Report.model_validate(
+        poisoned(drifted.drifted(), attack) | {"retrain": poisoned(drifted.RETRAIN, attack)}
+    )
+    for said in (drift_summary(report), retrain_summary(report)):
+        assert "```" in said
+        assert not any(line.strip().startswith("```") for line in said.splitlines())
 
 
 def test_a_check_that_measured_nothing_has_a_page():
@@ -154,7 +152,7 @@ def test_a_check_that_measured_nothing_has_a_page():
     )
     content["drift"]["decision"] = drifted.DECISION | {"auc": None, "reasons": []}
     report = Report.model_validate(content)
-    for said in (text(content), drift_summary(report), drift_markdown(report)):
+    for said in (text(content), drift_summary(report)):
         assert "None" not in said and "nan" not in said.lower().split()
     assert "No kind of text had enough rows" in text(content)
 
@@ -182,7 +180,7 @@ def test_a_page_without_a_check_keeps_its_baseline_at_the_end(report):
     said = " ".join(Page(render(report)).text.split())
     assert "Drift baseline" in said and "Decisions over time" not in said
     assert said.index("Answers side by side") < said.index("Drift baseline")
-    assert drift_summary(report) == drift_markdown(report) == retrain_summary(report) == ""
+    assert drift_summary(report) == retrain_summary(report) == ""
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 200])
@@ -204,10 +202,11 @@ def test_every_decision_is_drawn_inside_the_frame(count):
 
 
 def test_decisions_differ_without_colour():
-    assert len(set(MARKS.values())) == len(MARKS) == len(drift_words.VERDICTS)
+    marks = [ElementTree.fromstring(draw("mark", action=action)) for action in drift_words.VERDICTS]
+    assert len({ElementTree.tostring(mark[0]) for mark in marks}) == len(marks)
 
 
-@pytest.mark.parametrize("action", list(MARKS))
+@pytest.mark.parametrize("action", list(drift_words.VERDICTS))
 def test_every_action_has_a_headline_of_its_own(action):
     content = drifted.drifted()
     content["drift"]["decision"] = drifted.DECISION | {"action": action}

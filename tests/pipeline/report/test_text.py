@@ -9,7 +9,8 @@ from pipeline.report import words
 from pipeline.report.compared import headline
 from pipeline.report.contents import Report, Retraining
 from pipeline.report.evaluation_text import evaluation_table
-from pipeline.report.text import evidence, markdown_summary, retrained, verdict
+from pipeline.report.html import render
+from pipeline.report.text import evidence, retrained, verdict
 
 
 def test_a_promotion_reads_as_one(report):
@@ -51,7 +52,7 @@ def test_a_retrain_without_a_champion_keeps_none(champion, stays):
         assert retrained(Retraining(**ended, outcome=outcome)).endswith(stays)
 
 
-def test_methods_that_no_test_row_compares_are_said_to_be_so():
+def test_methods_that_no_test_row_compares_are_said_to_be_so(content):
     one = dict.fromkeys(field.name for field in fields(Candidate)) | dict.fromkeys(
         ("train_rows", "trainable_parameters", "steps", "peak_memory_bytes", "seconds",
          "tokens_per_second", "disk_bytes"), 1,
@@ -62,6 +63,9 @@ def test_methods_that_no_test_row_compares_are_said_to_be_so():
         test_rows=0, test_clusters=0, confidence=0.95,
     )  # fmt: skip
     assert headline(found) == "Trained a and b; there are no test rows yet to compare them on."
+    report = Report.model_validate(content).model_copy(update={"comparison": found})
+    contents, main = render(report).split("<main>")
+    assert '<a href="#comparison">' in contents and '<section id="comparison">' in main
 
 
 def test_a_run_without_a_gate_does_not_claim_a_verdict(partial):
@@ -69,20 +73,6 @@ def test_a_run_without_a_gate_does_not_claim_a_verdict(partial):
     assert evaluation_table(partial) == ""
     done = partial.model_copy(update={"run": partial.run.model_copy(update={"exit": 0})})
     assert verdict(done) == "No model was judged in this run."
-
-
-def test_markdown_keeps_its_tables_whatever_a_check_says(content):
-    content["gate"]["reasons"][0]["text"] = "a | b\n<script>"
-    page = markdown_summary(Report.model_validate(content))
-    assert "| enough rows | holds | a \\| b &lt;script> |" in page
-    assert "| screen | 398 | 231 | not grounded 167 | 2.2 s |" in page and "| reused |" in page
-    assert "| Loss | 2.713 [2.513 to 2.913] |" in page
-    assert "45 minutes" not in page  # no text of documents
-
-
-def test_markdown_of_a_partial_run_has_what_there_is(partial):
-    page = markdown_summary(partial)
-    assert "## Stages" in page and "## Evaluation" not in page and "## Gate" not in page
 
 
 @pytest.mark.parametrize(
