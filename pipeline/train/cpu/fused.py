@@ -64,7 +64,8 @@ def _low_rank_output(
     rows = inputs.flatten(0, -2)
     low = rows @ a.to(rows.dtype).t()
     output = linear(rows, weight, bias).addmm_(low, (scale * b).to(rows.dtype).t())
-    return output.view(*inputs.shape[:-1], -1), low
+    # Not a view, which a layer behind could not change in place (the routed experts of Llama 4).
+    return torch.ops.aten._unsafe_view(output, [*inputs.shape[:-1], output.shape[-1]]), low
 
 
 def _low_rank_gradients(

@@ -37,7 +37,6 @@ class Run:
 
     model: Any
     rows: Rows
-    pad: int
     settings: TrainSettings
     work: Path
     processes: Processes | None = None
@@ -66,8 +65,9 @@ class Run:
         sizes = lengths(self.rows.train)
         few = min(several, key=lambda rows: len(rows) * max(sizes[row] for row in rows))
         batch = self._batch(self.rows.train, few)
-        # Noise differs from row to row, and a checkpointed pass keeps no cache.
-        share = not (settings.neftune_alpha or settings.gradient_checkpointing)
+        # Noise and dropout differ from row to row, and a checkpointed pass keeps no cache.
+        drawn = settings.neftune_alpha or settings.dropout
+        share = not (drawn or settings.gradient_checkpointing)
         loss = learned = supervised_loss(self.model, *batch, share_prefix=share)
         if self.teacher is not None:
             learned = distilled_loss(self.model, self.teacher, settings, batch, share)
@@ -190,11 +190,7 @@ class Run:
     ) -> tuple[Any, ...]:
         batch = rows[list(numbers)]
         packing = self.settings.packing
-        tensors: tuple[Any, ...] = (
-            pack(batch, self.model.device)
-            if packing
-            else collate(batch, self.pad, self.model.device)
-        )
+        tensors: tuple[Any, ...] = (pack if packing else collate)(batch, self.model.device)
         if noise is not None:
             noise.expect(lengths(batch), packed=packing)
         return tensors

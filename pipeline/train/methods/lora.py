@@ -1,5 +1,6 @@
 """LoRA and its kin: low-rank changes of the linear layers, built with PEFT."""
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -159,14 +160,19 @@ def lora_layers(model: Any) -> list[Any]:
 
 @contextmanager
 def quiet_peft() -> Iterator[None]:
-    """Silence a warning nobody can act on: peft 0.21 reads what transformers 5.23 has renamed."""
+    """Silence warnings nobody can act on: peft 0.21 reads what transformers 5.23 has renamed.
+
+    It also sets right by itself how GPT-2's weights lie, which are linear layers while in 4 bits.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to")
         yield
 
 
 def _config(model: Any, settings: TrainSettings, **more: Any) -> Any:
     from peft import LoraConfig
+    from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 
     found, kind = find_targets(model), settings.targets
     layers = {"attention": found.attention, "mlp": found.mlp}
@@ -179,7 +185,13 @@ def _config(model: Any, settings: TrainSettings, **more: Any) -> Any:
         "bias": "none",
         "task_type": "CAUSAL_LM",
     }
-    return LoraConfig(**common | shape | more)
+    config: Any = LoraConfig(**common | shape | more)
+    # Where transformers 4 had a layer for each expert, PEFT takes gate_proj of a shared expert or a
+    # dense block for those: it would double the rank of the experts. The others stay as they are.
+    told: Any = copy.deepcopy(config)
+    convert_peft_config_for_transformers(told, model, None)
+    config.target_modules = sorted(set(config.target_modules) & set(told.target_modules))
+    return config
 
 
 def _is_transposed(model: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from pipeline.core.errors import TrainingError
 
-ATTENTION = re.compile(r"attn|attention|mixer")
+ATTENTION = re.compile(r"attn|attention|mixer|mamba|conv")
 """What the modules that mix tokens are called: ``self_attn``, ``attention``, ``linear_attn``."""
 
 AFTER_ATTENTION = ("o_proj", "out_proj", "dense", "c_proj", "wo")
@@ -42,13 +42,14 @@ def find_targets(model: Any) -> Targets:
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
-    decoder, head = model.get_decoder(), model.get_output_embeddings()
+    decoder = model.get_decoder()
     paths = {module: path for path, module in model.named_modules()}
     start = f"{paths[decoder]}." if paths[decoder] else ""
+    left_out = {model.get_output_embeddings(), *_read_as_weights(decoder)}
     linear = [
         start + path
         for path, module in decoder.named_modules()
-        if isinstance(module, nn.Linear | Conv1D) and module is not head
+        if isinstance(module, nn.Linear | Conv1D) and module not in left_out
     ]
     attention = [path for path in linear if ATTENTION.search(path.removeprefix(start))]
     return Targets(
@@ -60,6 +61,21 @@ def find_targets(model: Any) -> Targets:
             if parameter.ndim == 3 and "expert" in path
         ),
     )
+
+
+def _read_as_weights(decoder: Any) -> list[Any]:
+    """Return the linear layers that nothing can be put on, since they are not called as such.
+
+    A state space (Mamba: ``A_log`` and ``D``) gives the weights of all but its first layer to a
+    kernel; a router is a linear layer that returns a choice of experts.
+    """
+    return [
+        child
+        for module in decoder.modules()
+        for name, child in module.named_children()
+        if (hasattr(module, "A_log") and hasattr(module, "D") and name != "in_proj")
+        or "Router" in type(child).__name__
+    ]
 
 
 def text_parameters(model: Any) -> list[str]:
@@ -84,11 +100,12 @@ def last_layers(paths: Collection[str], names: Collection[str]) -> list[str]:
 
 
 def keeps_keys(decoder: Any) -> bool:
-    """Whether all layers keep keys and values; one of linear attention has a state instead."""
+    """Whether all layers keep keys and values alone; one of linear attention has a state."""
     from transformers import DynamicCache
 
-    layers = DynamicCache(config=decoder.config).layers
-    return all(hasattr(layer, "batch_repeat_interleave") for layer in layers)
+    return not any(
+        hasattr(layer, "conv_states") for layer in DynamicCache(config=decoder.config).layers
+    )
 
 
 def matched(model: Any) -> Counter[str]:

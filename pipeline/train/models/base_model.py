@@ -15,7 +15,7 @@ from pipeline.core.cache import digest as sha256
 from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings
 from pipeline.text.chat import end_of_turn
-from pipeline.text.chat_template import DAY
+from pipeline.text.chat_template import DAY, chatml
 from pipeline.text.tokens import TokenCounter
 from pipeline.train.models import embedded
 from pipeline.train.models.device import compute_dtype, silence_transformers
@@ -180,26 +180,30 @@ def load_tokenizer(path: Path, thinking: bool = False) -> Any:
 
     It carries ``thinking``, and in ``stop_ids`` where the model stops: ``eos_token_id`` in
     config.json and generation_config.json. Where the latter says nothing, a model stops at the
-    special token that its template ends a turn with.
+    special token that its template ends a turn with. A base model without a template gets ChatML
+    (``attached`` says so), which is written beside all that is exported.
 
     Raises:
-        TrainingError: the tokenizer has no chat template.
+        TrainingError: the tokenizer has neither a chat template nor a token that ends a text.
     """
     silence_transformers()
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    tokenizer.attached = not tokenizer.chat_template
+    if tokenizer.attached:
+        tokenizer.chat_template = chatml(tokenizer)
     if not tokenizer.chat_template:
         raise TrainingError(
-            f"tokenizer in {path}: no chat template found; expected the template of an "
-            "instruction-tuned model; choose such a model, or add chat_template.jinja to the folder"
+            f"tokenizer in {path}: no chat template and no end token found; expected one of them; "
+            "choose another model, or add chat_template.jinja to the folder"
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token  # padding is masked by position, never by id
     tokenizer.thinking = thinking
     declared = _eos(path / "generation_config.json")
     tokenizer.stop_ids = {*_eos(path / "config.json"), *declared}
-    if not declared:
+    if tokenizer.attached or not declared:
         tokenizer.stop_ids |= {end_of_turn(tokenizer)} - {None}
     return tokenizer
 

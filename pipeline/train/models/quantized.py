@@ -75,8 +75,9 @@ def dequantize(model: Any) -> Any:
         dtype = next(iter(layers.values())).compute_dtype
         config = BitsAndBytesConfig(load_in_4bit=True)  # type: ignore[no-untyped-call]
         dequantize_and_replace(model, config, dtype)  # type: ignore[no-untyped-call]
-        for name in layers:
-            model.get_submodule(name).requires_grad_(False)
+        for name, layer in layers.items():
+            plain = model.get_submodule(name).requires_grad_(False)
+            plain.source_cls = getattr(layer, "source_cls", type(plain))  # or GPT-2's Conv1D
     return model
 
 
