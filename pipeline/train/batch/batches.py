@@ -113,6 +113,20 @@ def first_fit(rows: Sequence[int], lengths: Sequence[int], room: int) -> Step:
     return packs
 
 
+def pass_size(rows: Sequence[int], lengths: Sequence[int], *, packing: bool) -> int:
+    """Return the tokens of a pass, padding included."""
+    found = [lengths[row] for row in rows]
+    return sum(found) if packing else len(rows) * max(found)
+
+
+def cut(rows: list[int], lengths: Sequence[int], room: int, *, packing: bool) -> Step:
+    """Halve a pass until its parts have no more tokens than that, or one row each; 0: no limit."""
+    if not room or len(rows) == 1 or pass_size(rows, lengths, packing=packing) <= room:
+        return [rows]
+    halves = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    return [part for half in halves for part in cut(half, lengths, room, packing=packing)]
+
+
 def learning_rate(full: float, step: int, total: int, settings: TrainSettings) -> float:
     """Return the rate of a step (counted from 0): linear warm-up to full, cosine decay to zero.
 

@@ -1,6 +1,5 @@
 """LoRA and its kin: low-rank changes of the linear layers, built with PEFT."""
 
-import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -172,7 +171,6 @@ def quiet_peft() -> Iterator[None]:
 
 def _config(model: Any, settings: TrainSettings, **more: Any) -> Any:
     from peft import LoraConfig
-    from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 
     found, kind = find_targets(model), settings.targets
     layers = {"attention": found.attention, "mlp": found.mlp}
@@ -185,13 +183,7 @@ def _config(model: Any, settings: TrainSettings, **more: Any) -> Any:
         "bias": "none",
         "task_type": "CAUSAL_LM",
     }
-    config: Any = LoraConfig(**common | shape | more)
-    # Where transformers 4 had a layer for each expert, PEFT takes gate_proj of a shared expert or a
-    # dense block for those: it would double the rank of the experts. The others stay as they are.
-    told: Any = copy.deepcopy(config)
-    convert_peft_config_for_transformers(told, model, None)
-    config.target_modules = sorted(set(config.target_modules) & set(told.target_modules))
-    return config
+    return LoraConfig(**common | shape | more)
 
 
 def _is_transposed(model: Any) -> bool:

@@ -38,7 +38,10 @@ class Targets:
 
 
 def find_targets(model: Any) -> Targets:
-    """Find the linear layers of a model's decoder, and its experts; the output head is neither."""
+    """Find the linear layers of a model's decoder, and its experts; the output head is neither.
+
+    Left out are layers that no adapter can be put on.
+    """
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
@@ -51,6 +54,8 @@ def find_targets(model: Any) -> Targets:
         for path, module in decoder.named_modules()
         if isinstance(module, nn.Linear | Conv1D) and module not in left_out
     ]
+    renamed = _renamed(model, {_name(path) for path in linear})
+    linear = [path for path in linear if _name(path) not in renamed]
     attention = [path for path in linear if ATTENTION.search(path.removeprefix(start))]
     return Targets(
         attention=tuple(attention),
@@ -78,6 +83,26 @@ def _read_as_weights(decoder: Any) -> list[Any]:
     ]
 
 
+def _renamed(model: Any, names: Collection[str]) -> set[str]:
+    """Return the names that PEFT takes for layers of experts, as transformers 4 had them.
+
+    It would leave ``gate_proj`` of a shared expert or a dense block out, and double the rank of the
+    experts in its place.
+    """
+    from peft import LoraConfig
+    from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+
+    found = set()
+    for name in names:
+        config: Any = LoraConfig(target_modules=[name])
+        try:
+            convert_peft_config_for_transformers(config, model, None)
+        except ValueError:  # one of two that are fused
+            config.target_modules = ()
+        found |= {name} - set(config.target_modules)
+    return found
+
+
 def text_parameters(model: Any) -> list[str]:
     """Return the names of a model's parameters without those of its eyes; tied ones twice."""
     paths = {module: path for path, module in model.named_modules()}
@@ -85,6 +110,15 @@ def text_parameters(model: Any) -> list[str]:
     below = tuple(f"{paths[part]}." if paths[part] else "" for part in parts)
     names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
     return [name for name in names if name.startswith(below)]
+
+
+def norms_and_biases(model: Any) -> set[str]:
+    """Return the names of the norms of a model's language model, and of whatever biases it has."""
+    return {
+        name
+        for name in text_parameters(model)
+        if model.get_parameter(name).ndim == 1 and ("norm" in name.lower() or name.endswith("bias"))
+    }
 
 
 def short_names(model: Any, chosen: Collection[str]) -> list[str]:

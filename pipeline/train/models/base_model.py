@@ -6,7 +6,9 @@ tokens take milliseconds.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -266,30 +268,52 @@ def model_class(path: Path) -> tuple[Any, Any]:
     Raises:
         TrainingError: it is no language model that this version of transformers knows.
     """
+    return _class_for(_read_config(path), path)
+
+
+def empty_model(source: Path | Mapping[str, Any]) -> Any:
+    """Build the model of a folder, or of a configuration, on torch's meta device: no weights.
+
+    Raises:
+        TrainingError: as :func:`model_class`.
+    """
+    import torch
+
+    config = _read_config(source)
+    automatic, _ = _class_for(config, source)
+    with torch.device("meta"):
+        return automatic.from_config(config)
+
+
+def _read_config(source: Path | Mapping[str, Any]) -> Any:
     silence_transformers()
-    import transformers
-    from transformers import (
-        MODEL_FOR_CAUSAL_LM_MAPPING,
-        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
-        AutoConfig,
-        AutoModelForCausalLM,
-        AutoModelForImageTextToText,
-    )
+    from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
-    except (ValueError, KeyError) as error:  # its two ways to say that it knows no such type
-        config, reason = None, (str(error).strip() or "no such model_type").splitlines()[0]
-    known: tuple[tuple[Any, Any], ...] = (
-        (AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING),
-        (AutoModelForImageTextToText, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING),
+        if isinstance(source, Path):
+            return AutoConfig.from_pretrained(source, trust_remote_code=False)
+        return AutoConfig.for_model(**source)
+    except (ValueError, KeyError, TypeError) as error:  # its ways to say that it knows no such type
+        reason = (str(error).strip() or "no such model_type").splitlines()[0]
+        raise _no_language_model(source, reason) from error
+
+
+def _class_for(config: Any, source: Path | Mapping[str, Any]) -> tuple[Any, Any]:
+    import transformers as known
+
+    pairs: tuple[tuple[Any, Any], ...] = (
+        (known.AutoModelForCausalLM, known.MODEL_FOR_CAUSAL_LM_MAPPING),
+        (known.AutoModelForImageTextToText, known.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING),
     )
-    for automatic, mapping in known:
+    for automatic, mapping in pairs:
         if type(config) in mapping:
             return automatic, mapping[type(config)]
-    if config is not None:
-        reason = f"model_type {config.model_type!r} writes no text"
-    raise TrainingError(
-        f"base model in {path}: {reason}; expected a language model that transformers "
-        f"{transformers.__version__} has a class for; choose another model.base_model"
+    raise _no_language_model(source, f"model_type {config.model_type!r} writes no text")
+
+
+def _no_language_model(source: Path | Mapping[str, Any], reason: str) -> TrainingError:
+    where = f"in {source}" if isinstance(source, Path) else "of this configuration"
+    return TrainingError(
+        f"base model {where}: {reason}; expected a language model that transformers "
+        f"{version('transformers')} has a class for; choose another model.base_model"
     )

@@ -14,8 +14,8 @@ from pipeline.train.methods import METHODS
 from pipeline.train.methods.fit import check_targets
 from pipeline.train.models.base_model import (
     BaseModel,
+    empty_model,
     load_tokenizer,
-    model_class,
     stored_in_four_bits,
 )
 
@@ -98,13 +98,7 @@ def check_method(base: BaseModel, settings: TrainSettings, models_dir: Path) -> 
     noted = models_dir / "checked" / key
     if noted.is_file():
         return
-    import torch
-    from transformers import AutoConfig
-
-    automatic, _ = model_class(base.path)
-    with torch.device("meta"):
-        model = automatic.from_config(AutoConfig.from_pretrained(base.path))
-    check_targets(model, settings)
+    check_targets(empty_model(base.path), settings)
     write_atomically(noted, b"")
 
 
