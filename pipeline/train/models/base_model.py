@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +218,7 @@ def load_model(
     path: Path, device: str = "cpu", dtype: Any = None, quantization_config: Any = None
 ) -> Any:
     """Load the weights of a base model as a ``PreTrainedModel`` in evaluation mode."""
-    automatic, kind = model_class(path)
+    _, automatic, kind = model_class(path)
     named = {} if quantization_config is None else {"quantization_config": quantization_config}
     model: Any = automatic.from_pretrained(
         path,
@@ -258,8 +257,8 @@ def stored_in_four_bits(path: Path) -> bool:
     return bool(found)
 
 
-def model_class(path: Path) -> tuple[Any, Any]:
-    """Return the loader of transformers for a model folder, and the class that it makes.
+def model_class(source: Path | Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """Return configuration, loader of transformers and class of a model folder or a config.json.
 
     A model with eyes (Gemma 3, Mistral Small) is loaded whole, so that what is trained and
     exported keeps its names; methods stay in its language model
@@ -268,52 +267,35 @@ def model_class(path: Path) -> tuple[Any, Any]:
     Raises:
         TrainingError: it is no language model that this version of transformers knows.
     """
-    return _class_for(_read_config(path), path)
-
-
-def empty_model(source: Path | Mapping[str, Any]) -> Any:
-    """Build the model of a folder, or of a configuration, on torch's meta device: no weights.
-
-    Raises:
-        TrainingError: as :func:`model_class`.
-    """
-    import torch
-
-    config = _read_config(source)
-    automatic, _ = _class_for(config, source)
-    with torch.device("meta"):
-        return automatic.from_config(config)
-
-
-def _read_config(source: Path | Mapping[str, Any]) -> Any:
     silence_transformers()
-    from transformers import AutoConfig
-
-    try:
-        if isinstance(source, Path):
-            return AutoConfig.from_pretrained(source, trust_remote_code=False)
-        return AutoConfig.for_model(**source)
-    except (ValueError, KeyError, TypeError) as error:  # its ways to say that it knows no such type
-        reason = (str(error).strip() or "no such model_type").splitlines()[0]
-        raise _no_language_model(source, reason) from error
-
-
-def _class_for(config: Any, source: Path | Mapping[str, Any]) -> tuple[Any, Any]:
     import transformers as known
 
     pairs: tuple[tuple[Any, Any], ...] = (
         (known.AutoModelForCausalLM, known.MODEL_FOR_CAUSAL_LM_MAPPING),
         (known.AutoModelForImageTextToText, known.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING),
     )
-    for automatic, mapping in pairs:
-        if type(config) in mapping:
-            return automatic, mapping[type(config)]
-    raise _no_language_model(source, f"model_type {config.model_type!r} writes no text")
-
-
-def _no_language_model(source: Path | Mapping[str, Any], reason: str) -> TrainingError:
-    where = f"in {source}" if isinstance(source, Path) else "of this configuration"
-    return TrainingError(
-        f"base model {where}: {reason}; expected a language model that transformers "
-        f"{version('transformers')} has a class for; choose another model.base_model"
+    try:
+        if isinstance(source, Path):
+            config: Any = known.AutoConfig.from_pretrained(source, trust_remote_code=False)
+        else:
+            config = known.AutoConfig.for_model(**source)
+        for automatic, mapping in pairs:
+            if type(config) in mapping:
+                return config, automatic, mapping[type(config)]
+        reason = f"model_type {config.model_type!r} writes no text"
+    except (ValueError, KeyError, TypeError) as error:  # its ways to say that it knows no such type
+        reason = (str(error).strip() or "no such model_type").splitlines()[0]
+    raise TrainingError(
+        f"base model {f'in {source}' if isinstance(source, Path) else 'planned'}: {reason}; "
+        f"expected a language model that transformers {known.__version__} has a class for; choose "
+        "another model.base_model"
     )
+
+
+def empty_model(source: Path | Mapping[str, Any]) -> Any:
+    """Build a model on torch's meta device, without weights; arguments as for the class."""
+    import torch
+
+    config, automatic, _ = model_class(source)
+    with torch.device("meta"):
+        return automatic.from_config(config)

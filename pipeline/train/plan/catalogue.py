@@ -54,11 +54,11 @@ def built_in(name: str) -> Shape:
     kind, hidden, inner, layers, heads, kv_heads, vocabulary, tied = known.config.values()
     width = hidden // heads * kv_heads
     narrow = [
-        Linear(f"{part}_proj", hidden, size, layers)
+        Linear(f"{part}_proj", hidden, size, count=layers)
         for part, size in (("q", hidden), ("k", width), ("v", width), ("o", hidden))
     ]
-    gate, up = (Linear(f"{part}_proj", hidden, inner, layers) for part in ("gate", "up"))
-    mlp = (gate, up, Linear("down_proj", inner, hidden, layers))
+    gate, up = (Linear(f"{part}_proj", hidden, inner, count=layers) for part in ("gate", "up"))
+    mlp = (gate, up, Linear("down_proj", inner, hidden, count=layers))
     weights = sum(part.weights * layers for part in (*narrow, *mlp))
     biases = layers * (hidden + 2 * width) if kind == "qwen2" else 0
     vectors = (2 * layers + 1) * hidden + biases

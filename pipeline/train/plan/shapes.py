@@ -6,8 +6,8 @@ sizes and no weights: so any decoder that can be trained can be planned.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,12 @@ class Linear:
     """Last part of its path: ``q_proj``, ``qkv_proj``, ``gate_up_proj``."""
     inputs: int
     outputs: int
-    count: int
-    """Layers of the model that are so."""
     experts: int = 1
     """Matrices in each, one beside the other."""
     active: int = 1
     """Of these, those that a token goes through."""
+    count: int = 1
+    """Layers of the model that are so."""
 
     @property
     def weights(self) -> int:
@@ -156,18 +156,20 @@ def shape_of(model: Any, name: str) -> Shape:
     heads, hidden = int(getattr(text, "num_attention_heads", 1)), int(text.hidden_size)
     active = getattr(text, "num_experts_per_tok", None) or 1
 
-    def counted(paths: Iterable[str]) -> tuple[Linear, ...]:
-        sizes = ((path.rpartition(".")[2], *_inputs_outputs(named[path])) for path in paths)
-        return tuple(Linear(*size, count) for size, count in Counter(sizes).items())
-
-    def stacked() -> Iterator[Linear]:
-        shapes = ((path, model.get_parameter(path).shape) for path in found.experts)
-        sizes = ((path.rpartition(".")[2], *shape) for path, shape in shapes)
-        for (name, experts, *sides), count in Counter(sizes).items():
-            # Some lie as (outputs, inputs), some the other way; one of the two is the hidden state.
+    def measured(path: str) -> tuple[Any, ...]:
+        name = path.rpartition(".")[2]
+        if path not in named:  # stacked experts: (outputs, inputs) each, or the other way
+            experts, *sides = model.get_parameter(path).shape
             other = sides[1] if sides[0] == hidden else sides[0]
             inputs, outputs = (other, hidden) if name in AFTER_MLP else (hidden, other)
-            yield Linear(name, inputs, outputs, count, experts, min(active, experts))
+            return name, inputs, outputs, experts, min(active, experts)
+        rows, columns = named[path].weight.shape
+        gpt2 = isinstance(named[path], Conv1D)
+        return (name, rows, columns) if gpt2 else (name, columns, rows)
+
+    def counted(paths: Iterable[str]) -> tuple[Linear, ...]:
+        sizes = Counter(map(measured, paths))
+        return tuple(replace(Linear(*size), count=count) for size, count in sizes.items())
 
     def size(names: Iterable[str]) -> int:
         return sum({id(part): part.numel() for part in map(model.get_parameter, names)}.values())
@@ -197,7 +199,7 @@ def shape_of(model: Any, name: str) -> Shape:
         head_size=head_size,
         vocabulary=int(model.get_input_embeddings().weight.shape[0]),
         attention=counted(found.attention),
-        mlp=(*counted(found.mlp), *stacked()),
+        mlp=counted(found.mlp + found.experts),
         norms=sum(width == hidden for name, width in norms if name not in of_heads),
         head_norms=sum(of_heads.get(name, 0) for name, _ in norms),
         window=window if windowed or not hasattr(text, "layer_types") else None,
@@ -208,12 +210,6 @@ def shape_of(model: Any, name: str) -> Shape:
         vectors=size(norms_and_biases(model)),
         linear_parameters=sum(part.weight.numel() for part in linear if part is not head),
     )
-
-
-def _inputs_outputs(layer: Any) -> tuple[int, int]:
-    """Return the sizes of a linear layer; GPT-2's weights lie the other way."""
-    rows, columns = layer.weight.shape
-    return (columns, rows) if hasattr(layer, "in_features") else (rows, columns)
 
 
 def read_folder(folder: Path) -> Shape:
