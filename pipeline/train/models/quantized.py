@@ -81,6 +81,15 @@ def dequantize(model: Any) -> Any:
     return model
 
 
+def has_room_unpacked(model: Any, free: int) -> bool:
+    """Whether the 4-bit layers of a model, unpacked, leave half of the free bytes to the passes."""
+    sizes = [
+        layer.in_features * layer.out_features * layer.compute_dtype.itemsize
+        for layer in linear4bit_layers(model).values()
+    ]
+    return int(sum(sizes)) <= free / 2
+
+
 def dequantizes_once(settings: TrainSettings, device: str) -> bool:
     """Return whether training unpacks its 4-bit base once, which ``auto`` does on a CPU."""
     return settings.dequantize == "once" or (settings.dequantize == "auto" and device == "cpu")
