@@ -78,6 +78,21 @@ def test_a_pass_without_memory_is_halved_and_the_step_repeated(tiny_base, rows, 
         assert one == pytest.approx(other, rel=1e-5)
 
 
+@pytest.mark.parametrize(("dropout", "passes"), [(0.0, 2), (0.1, 1)])
+def test_what_rows_begin_with_is_computed_once_unless_dropout_differs(
+    tiny_base, rows, tmp_path, dropout, passes
+):
+    used, seen = settings(dropout=dropout), []
+    few = [0] * 4  # one row four times
+    model = load_model(tiny_base.path, dtype=torch.float32)
+    model = attach_adapter(model, METHODS["lora"], used)
+    run = Run(model, rows, used, tmp_path)
+    loss, _ = run._losses([few])
+    model.get_base_model().get_decoder().register_forward_pre_hook(lambda *_: seen.append(1))
+    loss(*run._batch(rows.train, few))
+    assert len(seen) == passes
+
+
 def test_what_is_left_when_a_single_row_does_not_fit_names_the_setting(tiny_base, rows, tmp_path):
     with (
         pytest.raises(TrainingError, match=r"^memory: there is none left .*; lower it$"),
