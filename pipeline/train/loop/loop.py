@@ -164,7 +164,6 @@ class Run:
         step: Step,
         sizes: Sequence[int],
         each: Callable[[list[int]], float],
-        times: int = 1,
     ) -> float:
         """Add up what the passes of a step give.
 
@@ -176,12 +175,8 @@ class Run:
         """
         random, packing = random_state(), self.settings.packing
         while True:
-            passes = [
-                part
-                for rows in step
-                for part in cut(rows, sizes, times * history.room, packing=packing)
-            ]
-            done: list[float] = []
+            room, done = history.room, list[float]()
+            passes = [part for rows in step for part in cut(rows, sizes, room, packing=packing)]
             try:
                 for rows in passes:
                     done.append(each(rows))
@@ -194,7 +189,7 @@ class Run:
             set_random_state(random)
             free_memory()
             tried = pass_size(passes[len(done)], sizes, packing=packing)
-            history.room = max(1, tried // (2 * times))
+            history.room = tried // 2  # of two rows or more
             announce(
                 f"train: no memory for a pass of {tried:,} tokens; the step is repeated with half "
                 "of them (train.micro_batch_tokens)"
@@ -246,7 +241,7 @@ class Run:
             return float(loss(*self._batch(rows, batch)).item())
 
         with torch.no_grad():
-            summed = self._summed(history or History(""), batches, sizes, measure, times=2)
+            summed = self._summed(history or History(""), batches, sizes, measure)
         if self.processes:
             summed = self.processes.sum(summed)
         return summed / sum(supervised(labels) for labels in rows["labels"])

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from pipeline.settings import TrainSettings
 from pipeline.train.batch.batches import PIECE
+from pipeline.train.methods import METHODS
+from pipeline.train.models.quantized import dequantizes_once
 from pipeline.train.plan.shapes import PROMPTS, Linear, Shape, sites
 
 FLOAT32 = 4
@@ -82,7 +84,8 @@ def activation_bytes(
     masked = batch.masked or tokens > (shape.window or tokens)
     blocks = cpu and value < FLOAT32 and not (masked or shape.eager)
     attention = _attention(shape, value, blocks)
-    if blocks and _keeps_attended(shape, settings, value):
+    apart = _apart(settings, cpu)
+    if blocks and _keeps_attended(shape, settings, apart and value < FLOAT32):
         attention += value * _attended(shape)
     if shape.eager:  # its scores, in the compute type and, as a softmax, in float32
         attention += tokens * shape.heads * shape.mixers * (2 * value + FLOAT32)
@@ -92,7 +95,7 @@ def activation_bytes(
         attention += value * shape.mixers * (2 * (shape.queries - shape.keys) + mask)
     every = (shape.norms - 1) * _norm(shape, value) + attention
     every += (value + FLOAT32 // shape.head_size) * shape.head_norms
-    every += value * _between(shape) + _trained(shape, settings, value)
+    every += value * _between(shape) + _trained(shape, settings, value, apart)
     rotary = 2 * value * shape.head_size  # the same for all rows
     if settings.gradient_checkpointing:  # the input of each block, and one block made again
         kept = shape.layers * value * shape.hidden + every // shape.layers
@@ -159,18 +162,20 @@ def _between(shape: Shape) -> int:
     return kept + shape.inner * apart
 
 
-def _keeps_attended(shape: Shape, settings: TrainSettings, value: int) -> bool:
+def _keeps_attended(shape: Shape, settings: TrainSettings, copied: bool) -> bool:
     """Whether attention's last layer keeps its input as it is; SDPA keeps it as its output."""
     adapted = any(part.last for part in sites(shape, settings).low_rank if part in shape.attention)
-    return settings.method == "full" or (adapted and _own(settings, value) == value)
+    return settings.method == "full" or (adapted and not copied)
 
 
-def _own(settings: TrainSettings, value: int) -> int:
-    """Return the bytes of a value of LoRA's products; not fused, it computes in float32."""
-    return FLOAT32 if settings.method == "dora" or settings.dropout else value
+def _apart(settings: TrainSettings, cpu: bool) -> bool:
+    """Whether LoRA computes beside its layer, in float32: it is not fused with 4 bits either."""
+    in_four_bits = METHODS[settings.method].quantized
+    in_four_bits = in_four_bits and not dequantizes_once(settings, "cpu" if cpu else "cuda")
+    return in_four_bits or settings.method == "dora" or bool(settings.dropout)
 
 
-def _trained(shape: Shape, settings: TrainSettings, value: int) -> int:
+def _trained(shape: Shape, settings: TrainSettings, value: int, apart: bool) -> int:
     """Return the bytes a token leaves behind in all blocks because something in them is trained."""
     method = settings.method
     if method == "full":  # the inputs of the linear layers, but for attention's last
@@ -179,14 +184,14 @@ def _trained(shape: Shape, settings: TrainSettings, value: int) -> int:
     if work.low_rank:
         assert settings.rank is not None
         rank = settings.rank * (2 if method == "pissa" else 1)  # beside its frozen half
-        own, fused = _own(settings, value), method != "dora" and not settings.dropout
+        own = FLOAT32 if apart else value
         kept += own * rank * sum(part.count * part.active for part in work.low_rank)
         if value < own:  # each layer makes a copy of its own
             kept += sum(own * part.inputs * part.count * part.active for part in work.low_rank)
         else:
             kept += own * _inputs(shape, work.low_rank)
         names = {part.name for part in shape.mlp if part in work.low_rank}
-        if fused and {"gate_proj", "down_proj"} <= names:
+        if not apart and {"gate_proj", "down_proj"} <= names:
             kept -= value * shape.inner  # made again from gate and up
         if method == "dora":  # the product of each layer, and of its matrices, to be scaled
             kept += sum((FLOAT32 + value) * part.outputs * part.count for part in work.low_rank)

@@ -94,6 +94,27 @@ def test_parameters_and_kept_bytes_are_those_of_the_real_model(
     assert expected == pytest.approx(kept_bytes(model, 2), rel=0.01)
 
 
+@pytest.mark.parametrize("value", [4, 2], ids=["float32", "bfloat16"])
+def test_lora_over_four_bits_that_are_unpacked_each_time_keeps_more(tiny_base, monkeypatch, value):
+    """As a GPU does it: the layers are not fused, and each copies its input."""
+    import torch
+
+    from pipeline.train.cpu import attention
+    from pipeline.train.models import quantized
+    from pipeline.train.models.adapter import attach_adapter
+
+    settings = resolved(TrainSettings(method="qlora", dequantize="each_time"))
+    dtype = {4: torch.float32, 2: torch.bfloat16}[value]
+    for module in (attention, quantized):
+        monkeypatch.setattr(module, "compute_dtype", lambda device: dtype)
+    model = quantized.load_quantized(tiny_base.path)
+    model = attach_adapter(model, METHODS["qlora"], settings)
+    shape, batch = read_folder(tiny_base.path), Batch(2, TOKENS, 2 * SUPERVISED)
+    expected = activation_bytes(shape, settings, batch, value, cpu=True)
+    expected += states_bytes(shape, batch.supervised, value)
+    assert expected == pytest.approx(kept_bytes(model, 2), rel=0.05)
+
+
 LIKE_LLAMA = ("mistral", "qwen2", "qwen3", "olmo2", "granite", "smollm3")
 
 
