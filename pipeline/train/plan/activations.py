@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from pipeline.settings import TrainSettings
 from pipeline.train.batch.batches import PIECE
-from pipeline.train.methods import METHODS
-from pipeline.train.models.quantized import dequantizes_once
 from pipeline.train.plan.shapes import PROMPTS, Linear, Shape, sites
 
 FLOAT32 = 4
@@ -84,7 +82,7 @@ def activation_bytes(
     masked = batch.masked or tokens > (shape.window or tokens)
     blocks = cpu and value < FLOAT32 and not (masked or shape.eager)
     attention = _attention(shape, value, blocks)
-    apart = _apart(settings, cpu)
+    apart = _apart(settings)
     if blocks and _keeps_attended(shape, settings, apart and value < FLOAT32):
         attention += value * _attended(shape)
     if shape.eager:  # its scores, in the compute type and, as a softmax, in float32
@@ -168,11 +166,9 @@ def _keeps_attended(shape: Shape, settings: TrainSettings, copied: bool) -> bool
     return settings.method == "full" or (adapted and not copied)
 
 
-def _apart(settings: TrainSettings, cpu: bool) -> bool:
-    """Whether LoRA computes beside its layer, in float32: it is not fused with 4 bits either."""
-    in_four_bits = METHODS[settings.method].quantized
-    in_four_bits = in_four_bits and not dequantizes_once(settings, "cpu" if cpu else "cuda")
-    return in_four_bits or settings.method == "dora" or bool(settings.dropout)
+def _apart(settings: TrainSettings) -> bool:
+    """Whether LoRA computes beside its layer, in float32, rather than fused with it."""
+    return settings.method == "dora" or bool(settings.dropout)
 
 
 def _trained(shape: Shape, settings: TrainSettings, value: int, apart: bool) -> int:

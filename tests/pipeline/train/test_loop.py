@@ -116,9 +116,10 @@ def test_each_token_weighs_the_same_however_a_step_is_cut(tiny_base, rows, tmp_p
     assert_equal_updates(whole, cut)
 
 
-def test_a_base_unpacked_once_trains_the_very_same_adapter(tiny_base, tmp_path):
+@pytest.mark.parametrize("dropout", [0.0, 0.1], ids=["fused", "not fused"])
+def test_a_base_unpacked_once_trains_the_very_same_adapter(tiny_base, tmp_path, dropout):
     for how in ("once", "each_time"):
-        used = settings(method="qlora", dequantize=how, batch_size=4, dropout=0.1)
+        used = settings(method="qlora", dequantize=how, batch_size=4, dropout=dropout)
         run(tiny_base, tmp_path / how, used)
     one, other = (
         (tmp_path / how / "out" / "adapter_model.safetensors").read_bytes()

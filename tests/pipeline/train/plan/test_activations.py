@@ -95,8 +95,10 @@ def test_parameters_and_kept_bytes_are_those_of_the_real_model(
 
 
 @pytest.mark.parametrize("value", [4, 2], ids=["float32", "bfloat16"])
-def test_lora_over_four_bits_that_are_unpacked_each_time_keeps_more(tiny_base, monkeypatch, value):
-    """As a GPU does it: the layers are not fused, and each copies its input."""
+def test_lora_over_four_bits_that_are_unpacked_each_time_keeps_as_much(
+    tiny_base, monkeypatch, value
+):
+    """As a GPU does it: neither the weights nor a copy of a layer's input are kept."""
     import torch
 
     from pipeline.train.cpu import attention
@@ -112,7 +114,7 @@ def test_lora_over_four_bits_that_are_unpacked_each_time_keeps_more(tiny_base, m
     shape, batch = read_folder(tiny_base.path), Batch(2, TOKENS, 2 * SUPERVISED)
     expected = activation_bytes(shape, settings, batch, value, cpu=True)
     expected += states_bytes(shape, batch.supervised, value)
-    assert expected == pytest.approx(kept_bytes(model, 2), rel=0.05)
+    assert expected == pytest.approx(kept_bytes(model, 2), rel=0.01)
 
 
 LIKE_LLAMA = ("mistral", "qwen2", "qwen3", "olmo2", "granite", "smollm3")
