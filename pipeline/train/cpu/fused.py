@@ -206,7 +206,7 @@ def _plain_lora(layer: Any) -> bool:
     """Whether this is LoRA without DoRA, dropout or bias, on a linear layer in weights or NF4."""
     name, base = "default", layer.get_base_layer()
     return (
-        (type(base) is nn.Linear or hasattr(base.weight, "quant_state"))
+        (type(base) is nn.Linear or hasattr(getattr(base, "weight", None), "quant_state"))
         and layer.active_adapters == [name]
         and name in layer.lora_A
         and name not in layer.lora_variant
