@@ -1,6 +1,7 @@
 """llama.cpp itself reads the GGUF file of an export, and says what the adapter says."""
 
 import pytest
+import xllamacpp as llama_cpp
 
 from flows.models.export import _proven
 from pipeline.evaluate.answers.answers import reply
@@ -11,8 +12,6 @@ from pipeline.train.loop.trainer import train
 from pipeline.train.models.adapter import load_adapter
 from tests.pipeline.train.architectures import CPU
 from tests.pipeline.train.test_check import learnt_by_heart
-
-llama_cpp = pytest.importorskip("xllamacpp", reason="the dev extra has it")
 
 TEXTS = ("The filter is rinsed once a week.", "Valve 4 is in zone 12, at 6:30.", "Über 30 °C: 水.")
 
