@@ -260,9 +260,8 @@ def stored_in_four_bits(path: Path) -> bool:
 def model_class(source: Path | Mapping[str, Any]) -> tuple[Any, Any, Any]:
     """Return configuration, loader of transformers and class of a model folder or a config.json.
 
-    A model with eyes (Gemma 3, Mistral Small) is loaded whole, so that what is trained and
-    exported keeps its names; methods stay in its language model
-    (:mod:`pipeline.train.methods.targets`).
+    A model with eyes (Gemma 3, Mistral Small) is loaded whole, so that what is exported keeps its
+    names; methods stay in its language model (:mod:`pipeline.train.methods.targets`).
 
     Raises:
         TrainingError: it is no language model that this version of transformers knows.
