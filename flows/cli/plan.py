@@ -68,7 +68,7 @@ def plan(
     """Estimate memory and time of each method before training, from the model's config alone.
 
     Batch, length, checkpointing and method come from the settings: change them with --set, such as
-    --set train.max_tokens=2048. No weights are read, so a 70B model is planned in a second.
+    --set train.max_tokens=2048. No weights are read, so a built-in 70B is planned in a second.
     """
     from flows.views import plan as flow
     from pipeline.train.plan.estimate import Work

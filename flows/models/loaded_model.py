@@ -24,9 +24,11 @@ def base_model(settings: Settings) -> BaseModel:
     models = settings.paths.home / "models"
     with console.status("preparing the base model (the first time: half a minute)"):
         base = resolve_model(settings.model, models)
-        check_base(base, models)
+        note = check_base(base, models)
         check_method(base, resolved(settings.train), models)
-        return base
+    if note:
+        say(note)
+    return base
 
 
 @functools.cache

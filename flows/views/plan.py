@@ -1,7 +1,7 @@
 """Plan a training: find the config, estimate each method on each piece of hardware, print it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -15,11 +15,11 @@ from pipeline.train.launch import Kind, launch_config, write_launch_config
 from pipeline.train.methods import METHODS
 from pipeline.train.models.embedded import NAME
 from pipeline.train.plan.activations import Batch, full_batch
-from pipeline.train.plan.catalogue import CATALOGUE
+from pipeline.train.plan.catalogue import CATALOGUE, built_in
 from pipeline.train.plan.convention import LITGPT, convention
 from pipeline.train.plan.estimate import Plan, Work, plan, settings_for
 from pipeline.train.plan.hardware import Hardware, card, this_machine
-from pipeline.train.plan.shapes import Shape, read_folder, read_shape
+from pipeline.train.plan.shapes import Shape, read_folder
 
 USUAL_GPUS = ("t4", "l4", "a100-40", "a100-80", "h200")
 """Shown when none is named: each has more memory than the one before."""
@@ -85,7 +85,7 @@ def make_plan(
     if launch is not None:
         kind, processes, file = launch
         place = hardware[1] if gpus else hardware[0]
-        config = launch_config(kind, processes, place.kind == "cpu", shape.architecture)
+        config = launch_config(kind, processes, place.kind == "cpu", shape.block)
         write_launch_config(config, file)
         changed = f"--set train.processes={processes} --set train.launch_config={file}"
         note = NOT_SHARDED if kind == "fsdp" else ""
@@ -97,14 +97,14 @@ def find_shape(base: str | None, settings: Settings) -> Shape:
     """Return the shape of a base model by built-in name, folder or cached Hugging Face id.
 
     Raises:
-        TrainingError: there is no config, or it is of another architecture.
+        TrainingError: there is no config, or it is of no language model.
     """
     wanted = base or settings.model.base_model
     sources = {known.source: name for name, known in CATALOGUE.items()}
     if wanted == "embedded":
-        return read_shape(CATALOGUE["135m"].config, NAME)
+        return replace(built_in("135m"), name=NAME)
     if (name := sources.get(wanted, wanted.lower())) in CATALOGUE:
-        return read_shape(CATALOGUE[name].config, CATALOGUE[name].source)
+        return built_in(name)
     folder = Path(wanted).expanduser()
     if not folder.exists() and not folder.is_absolute() and wanted.count("/") == 1:
         from huggingface_hub import try_to_load_from_cache

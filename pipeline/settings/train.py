@@ -46,7 +46,7 @@ class TrainSettings(Section):
     tokens a second (python -m tests.benchmarks.shared_prefix)."""
     micro_batch_tokens: Annotated[int, Field(ge=1)] = 1024
     """At most so many tokens, padding included, in one forward pass of several rows: this is what
-    bounds the memory."""
+    bounds the memory. Half of them from then on where there is no memory for a pass."""
     packing: bool = False
     """Join rows up to max_tokens instead of padding them; they do not see each other (proven).
     Off: at most an eighth of a pass is padding, and packs compute several times the attention,

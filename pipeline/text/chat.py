@@ -6,7 +6,8 @@ the prompt are those of the prompt alone, as a server has them, and the response
 of its own: what a model sees in training is token by token what it sees when it is served. What the
 template writes between generation prompt and response (gpt-oss: ``<|channel|>final<|message|>``)
 the model must write itself when served, so it is trained. A generation prompt that opens a thought
-(DeepSeek-R1) is followed by the end of an empty one.
+(DeepSeek-R1) is followed by the end of an empty one. What stands in the generation prompt alone is
+there in training, too.
 
 Works on the tokenizer object alone; neither torch nor transformers is imported.
 """
@@ -178,6 +179,8 @@ def _turn(tokenizer: Any, messages: Sequence[Message]) -> _Turn | Rejected:
         return Rejected("response_not_covered", found=found)
     if prompt.rstrip().endswith(THOUGHT):
         return _Turn(prompt, NO_THOUGHT, response, after)
+    if prompt.startswith(begin):  # what it writes for a server alone: an empty thought of SmolLM3
+        return _Turn(prompt, "", response, after)
     if not begin.startswith(prompt):
         parted = _common(begin, prompt)
         found = f"the prompt goes on with {prompt[parted:][:60]!r}, the whole with "

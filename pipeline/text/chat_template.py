@@ -1,7 +1,8 @@
 """Chat template: a conversation as text and as tokens, the same wherever a model reads one.
 
 Works on the tokenizer object alone, to which :func:`train.models.base_model.load_tokenizer`
-gives ``thinking`` and ``stop_ids``; neither torch nor transformers is imported.
+gives ``thinking``, ``stop_ids`` and, where the base has none, a template; neither torch nor
+transformers is imported.
 """
 
 import json
@@ -32,6 +33,24 @@ class Message(TypedDict):
 
     role: str
     content: str
+
+
+def chatml(tokenizer: Any) -> str | None:
+    """Return ChatML for a base model without a chat template; None for one without an end token.
+
+    A turn ends with ``<|im_end|>`` where the vocabulary has it, else with the token that the model
+    ends a text with, and a text begins as its tokenizer begins one.
+    """
+    end = "<|im_end|>" if "<|im_end|>" in tokenizer.added_tokens_encoder else tokenizer.eos_token
+    if not end:
+        return None
+    begins = tokenizer.bos_token_id in tokenizer("one")["input_ids"][:1]
+    return (
+        ("{{ bos_token }}" if begins else "")
+        + "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + "
+        f"message['content'] + {end!r} + '\n' }}}}{{% endfor %}}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    )
 
 
 def render(tokenizer: Any, messages: Sequence[Message], *, generation_prompt: bool = False) -> str:

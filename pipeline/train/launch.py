@@ -30,14 +30,6 @@ Kind = Literal["ddp", "fsdp"]
 
 ROWS = "examples.parquet"
 
-BLOCKS = {
-    "llama": "LlamaDecoderLayer",
-    "mistral": "MistralDecoderLayer",
-    "qwen2": "Qwen2DecoderLayer",
-    "qwen3": "Qwen3DecoderLayer",
-}
-"""Class of a block in transformers: what FSDP gathers at a time."""
-
 
 def launch(
     examples: DataFrame[Examples],
@@ -91,7 +83,7 @@ def launch(
     return result
 
 
-def launch_config(kind: Kind, processes: int, cpu: bool, architecture: str = "") -> dict[str, Any]:
+def launch_config(kind: Kind, processes: int, cpu: bool, block: str = "") -> dict[str, Any]:
     """Return the configuration of `accelerate launch`, in accelerate's own format.
 
     Args:
@@ -100,7 +92,7 @@ def launch_config(kind: Kind, processes: int, cpu: bool, architecture: str = "")
             trainer does not: it shares the micro batches and keeps the model whole).
         processes: how many.
         cpu: whether they talk through gloo.
-        architecture: ``model_type`` of the base model, for FSDP.
+        block: class of a block of the base model: what FSDP gathers at a time.
     """
     config: dict[str, Any] = {
         "compute_environment": "LOCAL_MACHINE",
@@ -124,7 +116,7 @@ def launch_config(kind: Kind, processes: int, cpu: bool, architecture: str = "")
         config["fsdp_config"] = {
             "fsdp_version": 2,
             "fsdp_auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
-            "fsdp_transformer_layer_cls_to_wrap": BLOCKS[architecture],
+            "fsdp_transformer_layer_cls_to_wrap": block,
             "fsdp_reshard_after_forward": True,
             "fsdp_state_dict_type": "FULL_STATE_DICT",
             "fsdp_cpu_ram_efficient_loading": not cpu,

@@ -5,9 +5,10 @@ import errno
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline.core.errors import TrainingError
 
@@ -15,6 +16,8 @@ FEW_PRIMITIVES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "50", "LRU_CACHE_CAPACITY":
 """Environment of a training process: how many compiled products oneDNN, and torch's own cache in
 front of it, keep. Each shape of a pass has its own, and they stay: with the usual 1,024 of them the
 peak is higher (``ONEDNN_PRIMITIVE_CACHE_CAPACITY=1024 LRU_CACHE_CAPACITY=1024 make bench``)."""
+
+T = TypeVar("T")
 
 STATUS = Path("/proc/self/status")
 
@@ -71,6 +74,23 @@ def is_out_of_memory(error: BaseException) -> bool:
         or type(error).__name__ == "OutOfMemoryError"  # of torch: for every kind of device
         or (isinstance(error, RuntimeError) and os.strerror(errno.ENOMEM) in str(error))
     )
+
+
+def in_halves(run: Callable[[Sequence[T]], None], items: Sequence[T]) -> None:
+    """Run a pass over items, or one over each half of them where there is no memory for all.
+
+    Raises:
+        MemoryError, RuntimeError: there is no memory for one of them.
+    """
+    try:
+        return run(items)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error) or len(items) == 1:
+            raise
+    free_memory()  # not within the block: the error holds the tensors of the pass
+    half = len(items) // 2
+    for part in (items[:half], items[half:]):
+        in_halves(run, part)
 
 
 def no_memory(error: BaseException) -> str:

@@ -93,3 +93,12 @@ def random_state(rank: int = 0) -> dict[str, Any]:
     if torch.cuda.is_available():
         state[f"cuda {rank}"] = torch.cuda.get_rng_state()
     return state
+
+
+def set_random_state(state: Mapping[str, Any], rank: int = 0) -> None:
+    """Put torch's random state back, of the process that had this rank."""
+    import torch
+
+    torch.set_rng_state(state[f"cpu {rank}"])
+    if f"cuda {rank}" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state[f"cuda {rank}"])

@@ -27,6 +27,7 @@ from pipeline.text.chat import (
 )
 from pipeline.text.chat_template import Message, prompt_ids, stop_ids
 from pipeline.train.models.check import context_length
+from pipeline.train.peak_memory import in_halves
 from schemas.evaluation import Answers, AnswerTimings
 from schemas.pairs import Examples
 
@@ -66,7 +67,7 @@ def answer_timed(
     Batches are fixed by content (prompt length, then pair_id), so the order of the rows does not
     matter. In bfloat16 the loss of a single row depends a little on the rows it shares a batch
     with (0.03 nats a token on average for 3 to 11 tokens, without a lean to one side); in float32
-    it does not (1e-5).
+    it does not (1e-5). A batch that there is no memory for is asked in halves.
 
     The arm ``chain_of_thought`` asks for thoughts first, may write ``thinking_tokens`` more, and
     has no loss. The context of the model bounds prompt and answer together.
@@ -91,45 +92,48 @@ def answer_timed(
     stops = stop_ids(tokenizer)
     rows: list[dict[str, Any]] = []
     timings: list[dict[str, Any]] = []
+
+    def ask(batch: Sequence[Request]) -> None:
+        started = time.perf_counter()
+        prefix = prefill(model, [request.prompt for request in batch])
+        first_token = time.perf_counter() - started
+        losses: Sequence[float | None] = [None] * len(batch)
+        if not thinks:
+            scored = continuation_log_probs(model, prefix, [[item.response] for item in batch])
+            losses = [_nats(item, found) for item, (found,) in zip(batch, scored, strict=True)]
+        started = time.perf_counter()
+        written = decode(model, prefix, stops, most)
+        seconds = first_token + time.perf_counter() - started
+        for request, loss, tokens, sure in zip(
+            batch, losses, written.tokens, written.log_probs, strict=True
+        ):
+            rows.append(
+                {
+                    "arm": arm,
+                    "prompt_tokens": len(request.prompt),
+                    "completion_tokens": len(tokens),
+                    "response_tokens": len(request.response) - request.preamble,
+                    "stopped": float(tokens[-1] in stops),
+                    "log_prob": min(0.0, float(sure.mean())),
+                    "loss": loss,
+                }
+                | _scores(request, answer_text(tokenizer, tokens), material)
+            )
+        timings.append(
+            {
+                "rows": len(batch),
+                "prompt_tokens": sum(len(request.prompt) for request in batch),
+                "completion_tokens": sum(map(len, written.tokens)),
+                "first_token_seconds": first_token,
+                "seconds": seconds,
+            }
+        )
+        advance(len(rows), len(requests), "answers")
+
     advance(0, len(requests), "answers")
     with evaluating(model):
         for start in range(0, len(requests), settings.batch_size):
-            batch = requests[start : start + settings.batch_size]
-            started = time.perf_counter()
-            prefix = prefill(model, [request.prompt for request in batch])
-            first_token = time.perf_counter() - started
-            losses: Sequence[float | None] = [None] * len(batch)
-            if not thinks:
-                scored = continuation_log_probs(model, prefix, [[item.response] for item in batch])
-                losses = [_nats(item, found) for item, (found,) in zip(batch, scored, strict=True)]
-            started = time.perf_counter()
-            written = decode(model, prefix, stops, most)
-            seconds = first_token + time.perf_counter() - started
-            for request, loss, tokens, sure in zip(
-                batch, losses, written.tokens, written.log_probs, strict=True
-            ):
-                rows.append(
-                    {
-                        "arm": arm,
-                        "prompt_tokens": len(request.prompt),
-                        "completion_tokens": len(tokens),
-                        "response_tokens": len(request.response) - request.preamble,
-                        "stopped": float(tokens[-1] in stops),
-                        "log_prob": min(0.0, float(sure.mean())),
-                        "loss": loss,
-                    }
-                    | _scores(request, answer_text(tokenizer, tokens), material)
-                )
-            timings.append(
-                {
-                    "rows": len(batch),
-                    "prompt_tokens": sum(len(request.prompt) for request in batch),
-                    "completion_tokens": sum(map(len, written.tokens)),
-                    "first_token_seconds": first_token,
-                    "seconds": seconds,
-                }
-            )
-            advance(len(rows), len(requests), "answers")
+            in_halves(ask, requests[start : start + settings.batch_size])
     answers = table(Answers, map(_in_bytes, rows)).sort("pair_id")
     return Answered(cast("DataFrame[Answers]", answers), table(AnswerTimings, timings))
 
@@ -159,13 +163,16 @@ def response_losses(
         with contextlib.suppress(TrainingError):
             requests.append(_request(row, tokenizer, limit, Material()))
     losses = {}
+
+    def score(batch: Sequence[Request]) -> None:
+        prefix = prefill(model, [request.prompt for request in batch])
+        scored = continuation_log_probs(model, prefix, [[item.response] for item in batch])
+        for request, (found,) in zip(batch, scored, strict=True):
+            losses[str(request.row["pair_id"])] = _nats(request, found)
+
     with evaluating(model):
         for start in range(0, len(requests), settings.batch_size):
-            batch = requests[start : start + settings.batch_size]
-            prefix = prefill(model, [request.prompt for request in batch])
-            scored = continuation_log_probs(model, prefix, [[item.response] for item in batch])
-            for request, (found,) in zip(batch, scored, strict=True):
-                losses[str(request.row["pair_id"])] = _nats(request, found)
+            in_halves(score, requests[start : start + settings.batch_size])
     return losses
 
 

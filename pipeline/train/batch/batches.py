@@ -18,6 +18,9 @@ ALIKE = 4
 PIECE = 128
 """Supervised tokens whose logits are held at once, behind a frozen head."""
 
+FILLER = 0
+"""Token in padded places."""
+
 MAX_PADDING = 0.125
 """Share of a pass of several rows that may be padding."""
 
@@ -110,6 +113,20 @@ def first_fit(rows: Sequence[int], lengths: Sequence[int], room: int) -> Step:
     return packs
 
 
+def pass_size(rows: Sequence[int], lengths: Sequence[int], *, packing: bool) -> int:
+    """Return the tokens of a pass, padding included."""
+    found = [lengths[row] for row in rows]
+    return sum(found) if packing else len(rows) * max(found)
+
+
+def cut(rows: list[int], lengths: Sequence[int], room: int, *, packing: bool) -> Step:
+    """Halve a pass until its parts have no more tokens than that, or one row each; 0: no limit."""
+    if not room or len(rows) == 1 or pass_size(rows, lengths, packing=packing) <= room:
+        return [rows]
+    halves = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    return [part for half in halves for part in cut(half, lengths, room, packing=packing)]
+
+
 def learning_rate(full: float, step: int, total: int, settings: TrainSettings) -> float:
     """Return the rate of a step (counted from 0): linear warm-up to full, cosine decay to zero.
 
@@ -122,12 +139,12 @@ def learning_rate(full: float, step: int, total: int, settings: TrainSettings) -
     return full * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def collate(batch: Mapping[str, list[list[int]]], pad: int, device: Any) -> tuple[Any, Any]:
+def collate(batch: Mapping[str, list[list[int]]], device: Any) -> tuple[Any, Any]:
     """Pad rows on the right into tensors of token ids and labels, shape (rows, tokens).
 
     Causal attention never looks right, so the padding needs no attention mask (which would cost
-    the fast kernel), and its label is "ignored" whatever its id: padding with the end-of-turn
-    token masks no end-of-turn token.
+    the fast kernel), and its label is "ignored": any token will do, and :data:`FILLER` is known to
+    every model, which a tokenizer's own need not be.
     """
     import torch
 
@@ -136,7 +153,7 @@ def collate(batch: Mapping[str, list[list[int]]], pad: int, device: Any) -> tupl
     def padded(rows: list[list[int]], value: int) -> Any:
         return torch.tensor([row + [value] * (width - len(row)) for row in rows], device=device)
 
-    return padded(batch["input_ids"], pad), padded(batch["labels"], IGNORED)
+    return padded(batch["input_ids"], FILLER), padded(batch["labels"], IGNORED)
 
 
 def pack(batch: Mapping[str, list[list[int]]], device: Any) -> tuple[Any, Any, Any]:

@@ -32,18 +32,19 @@ _silu_backward = torch.ops.aten.silu_backward
 class LowRank(Function):
     """``x W' + b + scale (x A') B'``: a frozen linear layer with LoRA beside it.
 
-    Shapes: x (..., inputs), W (outputs, inputs), A (rank, inputs), B (outputs, rank).
+    Shapes: x (..., inputs), W (outputs, inputs), A (rank, inputs), B (outputs, rank). W may be in
+    NF4: ``four_bits`` says how, and it is unpacked in each direction, never kept.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor,
-        scale: float,
+        ctx: Any, inputs: Tensor, weight: Tensor, four_bits: Any, bias: Tensor | None, a: Tensor,
+        b: Tensor, scale: float,
     ) -> Tensor:  # fmt: skip
         """Return the output, in the type of the inputs; keeps the inputs and ``x A'``."""
-        output, low = _low_rank_output(inputs, weight, bias, a, b, scale)
+        output, low = _low_rank_output(inputs, _whole(weight, four_bits), bias, a, b, scale)
         ctx.save_for_backward(inputs, low, weight, a, b)
-        ctx.scale = scale
+        ctx.four_bits, ctx.scale = four_bits, scale
         return output
 
     @staticmethod
@@ -53,8 +54,18 @@ class LowRank(Function):
         above, below = gradients[0], None
         of_low, of_a, of_b = _low_rank_gradients(above, inputs, low, b, ctx.scale)
         if ctx.needs_input_grad[0]:
-            below = _below(above, of_low, weight, a)
-        return below, None, None, of_a, of_b, None
+            below = _below(above, of_low, _whole(weight, ctx.four_bits), a)
+        return below, None, None, None, of_a, of_b, None
+
+
+def _whole(weight: Tensor, four_bits: Any) -> Tensor:
+    """Return a weight, unpacked for as long as it is needed where it is in 4 bits."""
+    if four_bits is None:
+        return weight
+    from bitsandbytes.functional import dequantize_4bit
+
+    whole: Tensor = dequantize_4bit(weight, four_bits)
+    return whole
 
 
 def _low_rank_output(
@@ -64,7 +75,8 @@ def _low_rank_output(
     rows = inputs.flatten(0, -2)
     low = rows @ a.to(rows.dtype).t()
     output = linear(rows, weight, bias).addmm_(low, (scale * b).to(rows.dtype).t())
-    return output.view(*inputs.shape[:-1], -1), low
+    # Not a view, which a layer behind could not change in place (the routed experts of Llama 4).
+    return torch.ops.aten._unsafe_view(output, [*inputs.shape[:-1], output.shape[-1]]), low
 
 
 def _low_rank_gradients(
@@ -131,13 +143,14 @@ class GateDown(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, gate: Tensor, up: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor,
-        b: Tensor, scale: float,
+        ctx: Any, gate: Tensor, up: Tensor, weight: Tensor, four_bits: Any, bias: Tensor | None,
+        a: Tensor, b: Tensor, scale: float,
     ) -> Tensor:  # fmt: skip
         """Return the output; keeps gate, up and ``x A'``, and makes the product again."""
-        output, low = _low_rank_output(silu(gate).mul_(up), weight, bias, a, b, scale)
+        active, whole = silu(gate).mul_(up), _whole(weight, four_bits)
+        output, low = _low_rank_output(active, whole, bias, a, b, scale)
         ctx.save_for_backward(gate, up, low, weight, a, b)
-        ctx.scale = scale
+        ctx.four_bits, ctx.scale = four_bits, scale
         return output
 
     @staticmethod
@@ -146,9 +159,9 @@ class GateDown(Function):
         gate, up, low, weight, a, b = ctx.saved_tensors
         active = silu(gate)
         of_low, of_a, of_b = _low_rank_gradients(gradients[0], active * up, low, b, ctx.scale)
-        above = _below(gradients[0], of_low, weight, a)
+        above = _below(gradients[0], of_low, _whole(weight, ctx.four_bits), a)
         of_gate = _silu_backward(above * up, gate)
-        return of_gate, active.mul_(above), None, None, of_a, of_b, None
+        return of_gate, active.mul_(above), None, None, None, of_a, of_b, None
 
 
 @contextmanager
@@ -190,10 +203,10 @@ def _candidates(model: Any) -> Iterator[tuple[Any, int, Callable[[Tensor], Tenso
 
 
 def _plain_lora(layer: Any) -> bool:
-    """Whether this is LoRA without DoRA, dropout or bias, on a linear layer in plain weights."""
-    name = "default"
+    """Whether this is LoRA without DoRA, dropout or bias, on a linear layer in weights or NF4."""
+    name, base = "default", layer.get_base_layer()
     return (
-        type(layer.get_base_layer()) is nn.Linear
+        (type(base) is nn.Linear or hasattr(getattr(base, "weight", None), "quant_state"))
         and layer.active_adapters == [name]
         and name in layer.lora_A
         and name not in layer.lora_variant
@@ -203,13 +216,14 @@ def _plain_lora(layer: Any) -> bool:
 
 
 def _parts(layer: Any) -> tuple[Any, ...]:
-    """Return weight, bias, A, B and scale of a layer with LoRA as they are now.
+    """Return weight, how it is packed, bias, A, B and scale of a layer with LoRA as they are now.
 
     PiSSA puts its A and B together anew whenever they are read.
     """
     base, name = layer.get_base_layer(), "default"
     a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
-    return base.weight, base.bias, a, b, layer.scaling[name]
+    four_bits = getattr(base.weight, "quant_state", None)
+    return base.weight, four_bits, base.bias, a, b, layer.scaling[name]
 
 
 def _low_rank(layer: Any) -> Callable[[Tensor], Tensor]:

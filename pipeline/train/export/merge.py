@@ -179,7 +179,9 @@ def save_plain(model: Any, base: BaseModel, output: Path) -> None:
     What the model says about 4 bits is taken off. Tokenizer, template and generation settings of
     the base go along, byte for byte, but for what :func:`write_serving` changes.
     """
+    import torch
     from transformers.integrations.bitsandbytes import Bnb4bitDeserialize
+    from transformers.pytorch_utils import Conv1D
 
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
@@ -191,6 +193,9 @@ def save_plain(model: Any, base: BaseModel, output: Path) -> None:
         if not any(isinstance(step, Bnb4bitDeserialize) for step in getattr(each, "operations", ()))
     ]
     model.config.dtype = model.get_input_embeddings().weight.dtype
+    for part in model.modules():
+        if isinstance(part, torch.nn.Linear) and getattr(part, "source_cls", None) is Conv1D:
+            part.weight.data = part.weight.data.T.contiguous()  # as it lay before it was quantized
     output.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(output)
     for name in (*BESIDE, *EYES * hasattr(model.config, "vision_config")):
@@ -202,8 +207,8 @@ def save_plain(model: Any, base: BaseModel, output: Path) -> None:
 def write_serving(base: BaseModel, output: Path) -> None:
     """Let a folder with the files of a base be served as its adapters were trained.
 
-    generation_config.json names each token at which the model is to stop, and the template of a
-    model that thinks unless told otherwise is told.
+    generation_config.json names each token at which the model is to stop; the template of a model
+    that thinks unless told otherwise is told; and one that was attached to a base lies beside it.
     """
     stops = stop_ids(load_tokenizer(base.path))
     file = output / "generation_config.json"
@@ -217,10 +222,14 @@ def write_serving(base: BaseModel, output: Path) -> None:
 
 
 def served_template(base: BaseModel) -> str | None:
-    """Return the template with ``model.thinking`` as its default; None when it has no switch."""
-    template = str(load_tokenizer(base.path).get_chat_template())
+    """Return the template with ``model.thinking`` as its default, or the one that was attached.
+
+    None when it has no switch, and is the base's own.
+    """
+    tokenizer = load_tokenizer(base.path)
+    template = str(tokenizer.get_chat_template())
     if "enable_thinking" not in template:
-        return None
+        return template if tokenizer.attached else None
     value = str(base.thinking).lower()
     switch = "{%- if enable_thinking is not defined %}{%- set enable_thinking = " + value
     return switch + " %}{%- endif %}" + template

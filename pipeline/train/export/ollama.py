@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.errors import TrainingError
-from pipeline.text.chat import Message, render
+from pipeline.text.chat import Message, end_of_turn, render
 
 CONVERSATIONS: tuple[list[Message], ...] = (
     [{"role": "user", "content": "one"}],
@@ -60,7 +60,7 @@ def chatml(tokenizer: Any) -> ChatML:
         {"role": "system", "content": "zero"}, {"role": "user", "content": "one"},
     ]  # fmt: skip
     start = render(tokenizer, marked).partition("system\nzero")[0]
-    end = tokenizer.eos_token
+    end = tokenizer.decode(end_of_turn(tokenizer) or tokenizer.eos_token_id)
     bare = render(tokenizer, marked[1:])
     system = None
     if bare.startswith(opening := f"{start}system\n"):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.train.loop.optimizers import optimizer_state, restore_optimizer
+from pipeline.train.torch_processes import set_random_state
 
 
 @dataclass(slots=True)
@@ -40,6 +41,9 @@ class History:
     seconds: float = 0.0
     """Time in training steps."""
     peak_memory_bytes: int = 0
+    room: int = 0
+    """Tokens of a pass, padding included, at most: half of one that there was no memory for; 0: as
+    many as the settings say."""
 
 
 def save_checkpoint(
@@ -98,9 +102,7 @@ def load_checkpoint(
                 parameter.copy_(adapter[name])
         restore_optimizer(optimizer, parameters, load_file(folder / "optimizer.safetensors"))
         random = load_file(folder / "random.safetensors")
-        torch.set_rng_state(random[f"cpu {rank}"])
-        if f"cuda {rank}" in random and torch.cuda.is_available():
-            torch.cuda.set_rng_state(random[f"cuda {rank}"])
+        set_random_state(random, rank)
         best = load_file(folder / "best.safetensors")
         return History(**stored), best
     return None

@@ -2,20 +2,22 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import TrainingError
-from pipeline.core.progress import advance
+from pipeline.core.progress import advance, announce
 from pipeline.settings import TrainSettings
 from pipeline.train.batch.batches import (
     Step,
     collate,
+    cut,
     first_fit,
     learning_rate,
     pack,
+    pass_size,
     passes,
     plan_steps,
 )
@@ -27,8 +29,8 @@ from pipeline.train.loop.optimizers import make_optimizer
 from pipeline.train.methods import parameter_groups
 from pipeline.train.models.adapter import trainable
 from pipeline.train.models.distill import distilled_loss
-from pipeline.train.peak_memory import peak_memory
-from pipeline.train.torch_processes import Processes, random_state
+from pipeline.train.peak_memory import free_memory, is_out_of_memory, peak_memory
+from pipeline.train.torch_processes import Processes, random_state, set_random_state
 
 
 @dataclass(slots=True)
@@ -37,7 +39,6 @@ class Run:
 
     model: Any
     rows: Rows
-    pad: int
     settings: TrainSettings
     work: Path
     processes: Processes | None = None
@@ -61,16 +62,7 @@ class Run:
         rates = [group["lr"] for group in optimizer.param_groups]
         steps = plan_steps(lengths(self.rows.train), settings)
         total = len(steps)
-        # The check computes all logits: the smallest pass of several rows will do.
-        several = [rows for rows in steps[0] if len(rows) > 1] or steps[0]
-        sizes = lengths(self.rows.train)
-        few = min(several, key=lambda rows: len(rows) * max(sizes[row] for row in rows))
-        batch = self._batch(self.rows.train, few)
-        # Noise differs from row to row, and a checkpointed pass keeps no cache.
-        share = not (settings.neftune_alpha or settings.gradient_checkpointing)
-        loss = learned = supervised_loss(self.model, *batch, share_prefix=share)
-        if self.teacher is not None:
-            learned = distilled_loss(self.model, self.teacher, settings, batch, share)
+        loss, learned = self._losses(steps[0])
         self.noise = EmbeddingNoise(self.model, settings.neftune_alpha)
         evaluate_at = {
             max(1, round(total * part / settings.evaluations))
@@ -102,6 +94,31 @@ class Run:
             advance(history.step, total, "steps")
         return history, best
 
+    def _losses(self, step: Step) -> tuple[Loss, Loss]:
+        """Return the loss of validation and the one that is learned, checked on a pass of a step.
+
+        The check computes all logits: the smallest pass of several rows will do, or fewer of them
+        where there is no memory.
+        """
+        settings, sizes = self.settings, lengths(self.rows.train)
+        # Noise and dropout differ from row to row, and a checkpointed pass keeps no cache.
+        drawn = settings.neftune_alpha or settings.dropout
+        share = not (drawn or settings.gradient_checkpointing)
+        several = [rows for rows in step if len(rows) > 1] or step
+        few = min(several, key=lambda rows: len(rows) * max(sizes[row] for row in rows))
+        while True:
+            batch = self._batch(self.rows.train, few)
+            try:
+                loss = learned = supervised_loss(self.model, *batch, share_prefix=share)
+                if self.teacher is not None:
+                    learned = distilled_loss(self.model, self.teacher, settings, batch, share)
+                return loss, learned
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error) or len(few) == 1:
+                    raise
+            few = few[: len(few) // 2]
+            free_memory()
+
     def _step(
         self, history: History, step: Step, parameters: dict[str, Any], optimizer: Any, loss: Loss
     ) -> None:
@@ -112,11 +129,14 @@ class Run:
         self.model.train()
         batches = [self.rows.train[rows] for rows in step]
         tokens = sum(supervised(labels) for batch in batches for labels in batch["labels"])
-        summed = 0.0
-        for rows in self.processes.part(step) if self.processes else step:
+
+        def learn(rows: list[int]) -> float:
             part = loss(*self._batch(self.rows.train, rows, self.noise)) / tokens
             part.backward()
-            summed += part.item()
+            return float(part.item())
+
+        mine = self.processes.part(step) if self.processes else step
+        summed = self._summed(history, mine, lengths(self.rows.train), learn)
         if self.processes:
             summed = self.processes.sum_gradients(parameters, summed)
         norm = torch.nn.utils.clip_grad_norm_(list(parameters.values()), self.settings.clip).item()
@@ -138,6 +158,43 @@ class Run:
         history.tokens += done
         history.seconds += seconds
 
+    def _summed(
+        self,
+        history: History,
+        step: Step,
+        sizes: Sequence[int],
+        each: Callable[[list[int]], float],
+    ) -> float:
+        """Add up what the passes of a step give.
+
+        Where there is no memory for one, gradients and random numbers are those of the start again,
+        and passes have half of its tokens from then on: of the same rows, the same sum.
+
+        Raises:
+            MemoryError, RuntimeError: there is no memory for a single row.
+        """
+        random, packing = random_state(), self.settings.packing
+        while True:
+            room, done = history.room, list[float]()
+            passes = [part for rows in step for part in cut(rows, sizes, room, packing=packing)]
+            try:
+                for rows in passes:
+                    done.append(each(rows))
+                return math.fsum(done)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error) or len(passes[len(done)]) == 1:
+                    raise
+            # Not within the block: the error holds the tensors of the pass.
+            self.model.zero_grad(set_to_none=True)
+            set_random_state(random)
+            free_memory()
+            tried = pass_size(passes[len(done)], sizes, packing=packing)
+            history.room = tried // 2  # of two rows or more
+            announce(
+                f"train: no memory for a pass of {tried:,} tokens; the step is repeated with half "
+                "of them (train.micro_batch_tokens)"
+            )
+
     def _evaluate(
         self, history: History, best: dict[str, Any], parameters: dict[str, Any], loss: Loss
     ) -> dict[str, Any]:
@@ -146,7 +203,7 @@ class Run:
         if not len(self.rows.validation):
             history.best_step = history.step
             return now
-        measured = self.validation_loss(loss)
+        measured = self.validation_loss(loss, history)
         if not math.isfinite(measured):
             raise TrainingError(
                 f"train: validation loss {measured} after step {history.step}; expected a number; "
@@ -164,7 +221,7 @@ class Run:
             return now
         return best
 
-    def validation_loss(self, loss: Loss) -> float:
+    def validation_loss(self, loss: Loss, history: History | None = None) -> float:
         """Return the mean loss of all supervised tokens of the validation rows, in nats."""
         import torch
 
@@ -179,8 +236,12 @@ class Run:
             batches = passes(numbers, sizes, size, room)
         if self.processes:
             batches = self.processes.part(batches)
+
+        def measure(batch: list[int]) -> float:
+            return float(loss(*self._batch(rows, batch)).item())
+
         with torch.no_grad():
-            summed = math.fsum(loss(*self._batch(rows, batch)).item() for batch in batches)
+            summed = self._summed(history or History(""), batches, sizes, measure)
         if self.processes:
             summed = self.processes.sum(summed)
         return summed / sum(supervised(labels) for labels in rows["labels"])
@@ -190,11 +251,7 @@ class Run:
     ) -> tuple[Any, ...]:
         batch = rows[list(numbers)]
         packing = self.settings.packing
-        tensors: tuple[Any, ...] = (
-            pack(batch, self.model.device)
-            if packing
-            else collate(batch, self.pad, self.model.device)
-        )
+        tensors: tuple[Any, ...] = (pack if packing else collate)(batch, self.model.device)
         if noise is not None:
             noise.expect(lengths(batch), packed=packing)
         return tensors

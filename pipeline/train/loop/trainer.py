@@ -164,7 +164,7 @@ def train(
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(settings.seed)
         model = load_base(base, model_settings, METHODS[settings.method].quantized)
-        model, proven = _prepared(model, rows, settings, tokenizer.pad_token_id)
+        model, proven = _prepared(model, rows, settings)
         card = _run_card(base, tokenizer, settings, rows, model)
         replayed = set(examples.filter(origin="replay")["pair_id"])
         if replayed:
@@ -174,9 +174,8 @@ def train(
         content = [split[:] for split in (rows.train, rows.validation)]
         fingerprint = digest(card | {"content": content})
         with fused(model) as fused_layers:
-            history, best = Run(
-                model, rows, tokenizer.pad_token_id, settings, work, processes, guide
-            ).go(fingerprint)
+            run = Run(model, rows, settings, work, processes, guide)
+            history, best = run.go(fingerprint)
     proofs += proven
     if processes:
         proofs.append(prove_equal(processes, model))
@@ -200,7 +199,7 @@ def train(
     )
 
 
-def _prepared(model: Any, rows: Rows, settings: TrainSettings, pad: int) -> tuple[Any, list[Proof]]:
+def _prepared(model: Any, rows: Rows, settings: TrainSettings) -> tuple[Any, list[Proof]]:
     """Put the method on a base model and prove that it can be trained on the rows."""
     method = METHODS[settings.method]
     check_rows(rows, model, settings)
@@ -211,7 +210,7 @@ def _prepared(model: Any, rows: Rows, settings: TrainSettings, pad: int) -> tupl
         if dequantizes_once(settings, model.device.type):
             dequantize(model)
     rate = parameter_groups(model, settings)[0]["lr"]
-    proofs += prove_model(model, rows.train, pad, packing=settings.packing, rate=rate)
+    proofs += prove_model(model, rows.train, packing=settings.packing, rate=rate)
     return model, proofs
 
 

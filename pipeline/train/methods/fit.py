@@ -3,7 +3,6 @@
 from typing import Any
 
 from pipeline.settings import TrainSettings
-from pipeline.train.methods.table import METHODS
 from pipeline.train.methods.targets import (
     AFTER_ATTENTION,
     AFTER_MLP,
@@ -22,8 +21,6 @@ def check_targets(model: Any, settings: TrainSettings) -> None:
     Raises:
         TrainingError: the layers that the method works on are not in the model.
     """
-    from transformers.pytorch_utils import Conv1D
-
     method, found = settings.method, find_targets(model)
     linear = found.attention + found.mlp
     needed = {
@@ -55,7 +52,3 @@ def check_targets(model: Any, settings: TrainSettings) -> None:
     if settings.packing and not keeps_keys(model.get_decoder()):
         what = "has layers of linear attention, through which packed rows would see each other"
         refuse(model, method, what, "train.packing = false")
-    kinds = {getattr(module, "source_cls", type(module)) for module in model.modules()}
-    if Conv1D in kinds and METHODS[method].quantized:
-        what = "has layers of GPT-2's kind (Conv1D), which do not come back from 4 bits"
-        refuse(model, method, what, 'train.method = "lora"')

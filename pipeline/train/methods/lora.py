@@ -159,9 +159,13 @@ def lora_layers(model: Any) -> list[Any]:
 
 @contextmanager
 def quiet_peft() -> Iterator[None]:
-    """Silence a warning nobody can act on: peft 0.21 reads what transformers 5.23 has renamed."""
+    """Silence warnings nobody can act on: peft 0.21 reads what transformers 5.23 has renamed.
+
+    It also sets right by itself how GPT-2's weights lie, which are linear layers while in 4 bits.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to")
         yield
 
 

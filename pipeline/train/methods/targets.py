@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from pipeline.core.errors import TrainingError
 
-ATTENTION = re.compile(r"attn|attention|mixer")
+ATTENTION = re.compile(r"attn|attention|mixer|mamba|conv")
 """What the modules that mix tokens are called: ``self_attn``, ``attention``, ``linear_attn``."""
 
 AFTER_ATTENTION = ("o_proj", "out_proj", "dense", "c_proj", "wo")
@@ -38,18 +38,24 @@ class Targets:
 
 
 def find_targets(model: Any) -> Targets:
-    """Find the linear layers of a model's decoder, and its experts; the output head is neither."""
+    """Find the linear layers of a model's decoder, and its experts; the output head is neither.
+
+    Left out are layers that no adapter can be put on.
+    """
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
-    decoder, head = model.get_decoder(), model.get_output_embeddings()
+    decoder = model.get_decoder()
     paths = {module: path for path, module in model.named_modules()}
     start = f"{paths[decoder]}." if paths[decoder] else ""
+    left_out = {model.get_output_embeddings(), *_read_as_weights(decoder)}
     linear = [
         start + path
         for path, module in decoder.named_modules()
-        if isinstance(module, nn.Linear | Conv1D) and module is not head
+        if isinstance(module, nn.Linear | Conv1D) and module not in left_out
     ]
+    renamed = _renamed(model, {_name(path) for path in linear})
+    linear = [path for path in linear if _name(path) not in renamed]
     attention = [path for path in linear if ATTENTION.search(path.removeprefix(start))]
     return Targets(
         attention=tuple(attention),
@@ -62,6 +68,41 @@ def find_targets(model: Any) -> Targets:
     )
 
 
+def _read_as_weights(decoder: Any) -> list[Any]:
+    """Return the linear layers that nothing can be put on, since they are not called as such.
+
+    A state space (Mamba: ``A_log`` and ``D``) gives the weights of all but its first layer to a
+    kernel; a router is a linear layer that returns a choice of experts.
+    """
+    return [
+        child
+        for module in decoder.modules()
+        for name, child in module.named_children()
+        if (hasattr(module, "A_log") and hasattr(module, "D") and name != "in_proj")
+        or "Router" in type(child).__name__
+    ]
+
+
+def _renamed(model: Any, names: Collection[str]) -> set[str]:
+    """Return the names that PEFT takes for layers of experts, as transformers 4 had them.
+
+    It would leave ``gate_proj`` of a shared expert or a dense block out, and double the rank of the
+    experts in its place.
+    """
+    from peft import LoraConfig
+    from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+
+    found = set()
+    for name in names:
+        config: Any = LoraConfig(target_modules=[name])
+        try:
+            convert_peft_config_for_transformers(config, model, None)
+        except ValueError:  # one of two that are fused
+            config.target_modules = ()
+        found |= {name} - set(config.target_modules)
+    return found
+
+
 def text_parameters(model: Any) -> list[str]:
     """Return the names of a model's parameters without those of its eyes; tied ones twice."""
     paths = {module: path for path, module in model.named_modules()}
@@ -69,6 +110,15 @@ def text_parameters(model: Any) -> list[str]:
     below = tuple(f"{paths[part]}." if paths[part] else "" for part in parts)
     names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
     return [name for name in names if name.startswith(below)]
+
+
+def norms_and_biases(model: Any) -> set[str]:
+    """Return the names of the norms of a model's language model, and of whatever biases it has."""
+    return {
+        name
+        for name in text_parameters(model)
+        if model.get_parameter(name).ndim == 1 and ("norm" in name.lower() or name.endswith("bias"))
+    }
 
 
 def short_names(model: Any, chosen: Collection[str]) -> list[str]:
@@ -84,11 +134,12 @@ def last_layers(paths: Collection[str], names: Collection[str]) -> list[str]:
 
 
 def keeps_keys(decoder: Any) -> bool:
-    """Whether all layers keep keys and values; one of linear attention has a state instead."""
+    """Whether all layers keep keys and values alone; one of linear attention has a state."""
     from transformers import DynamicCache
 
-    layers = DynamicCache(config=decoder.config).layers
-    return all(hasattr(layer, "batch_repeat_interleave") for layer in layers)
+    return not any(
+        hasattr(layer, "conv_states") for layer in DynamicCache(config=decoder.config).layers
+    )
 
 
 def matched(model: Any) -> Counter[str]:

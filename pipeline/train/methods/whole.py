@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
-from pipeline.train.methods.targets import text_parameters
+from pipeline.train.methods.targets import norms_and_biases, text_parameters
 
 
 def full(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
@@ -25,11 +25,7 @@ def selective(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]]
     Raises:
         TrainingError: the model has neither.
     """
-    names = {
-        name
-        for name in text_parameters(model)
-        if model.get_parameter(name).ndim == 1 and ("norm" in name.lower() or name.endswith("bias"))
-    }
+    names = norms_and_biases(model)
     if not names:
         raise TrainingError(
             "method selective: the base model has no norms and no biases by name; expected some; "

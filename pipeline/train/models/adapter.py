@@ -22,7 +22,7 @@ from pipeline.train.models.base_model import (
     stored_in_four_bits,
 )
 from pipeline.train.models.device import choose_device, configure_torch
-from pipeline.train.models.quantized import dequantize, load_quantized
+from pipeline.train.models.quantized import dequantize, has_room_unpacked, load_quantized
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "safetensors")
 """What the numbers of a training run depend on; their versions are on the run card."""
@@ -120,7 +120,8 @@ def load_adapter(
     """Load the base model with an adapter as it was trained, for evaluation and serving.
 
     The base alone for None. Whether it is in NF4 is what the run card says, else ``quantized``.
-    NF4 weights are unpacked once into the compute type unless ``dequantized`` is false: the same
+    NF4 weights are unpacked once into the compute type unless ``dequantized`` is false or a GPU has
+    no room for it, so that what was trained in 4 bits is judged in the same memory: the same
     numbers as in training (logits equal bit for bit, tested), and faster, for 2 bytes a parameter.
 
     Returns:
@@ -130,6 +131,8 @@ def load_adapter(
         TrainingError: the adapter was trained on another base, with another chat template or on
             another precision than asked for.
     """
+    import torch
+
     tokenizer = load_tokenizer(base.path, base.thinking)
     if adapter is not None:
         card = read_run_card(adapter)
@@ -143,7 +146,9 @@ def load_adapter(
         model = load_base(base, model_settings, bool(quantized))
         model = restore(model, METHODS[card["method"]], adapter)
     if dequantized and getattr(model, "is_quantized", False):
-        dequantize(model)
+        on_gpu = model.device.type == "cuda"
+        if not on_gpu or has_room_unpacked(model, torch.cuda.mem_get_info(model.device)[0]):
+            dequantize(model)
     return model.eval().requires_grad_(False), tokenizer
 
 

@@ -6,6 +6,7 @@ tokens take milliseconds.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pipeline.core.cache import digest as sha256
 from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings
 from pipeline.text.chat import end_of_turn
-from pipeline.text.chat_template import DAY
+from pipeline.text.chat_template import DAY, chatml
 from pipeline.text.tokens import TokenCounter
 from pipeline.train.models import embedded
 from pipeline.train.models.device import compute_dtype, silence_transformers
@@ -180,26 +181,30 @@ def load_tokenizer(path: Path, thinking: bool = False) -> Any:
 
     It carries ``thinking``, and in ``stop_ids`` where the model stops: ``eos_token_id`` in
     config.json and generation_config.json. Where the latter says nothing, a model stops at the
-    special token that its template ends a turn with.
+    special token that its template ends a turn with. A base model without a template gets ChatML
+    (``attached`` says so), which is written beside all that is exported.
 
     Raises:
-        TrainingError: the tokenizer has no chat template.
+        TrainingError: the tokenizer has neither a chat template nor a token that ends a text.
     """
     silence_transformers()
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    tokenizer.attached = not tokenizer.chat_template
+    if tokenizer.attached:
+        tokenizer.chat_template = chatml(tokenizer)
     if not tokenizer.chat_template:
         raise TrainingError(
-            f"tokenizer in {path}: no chat template found; expected the template of an "
-            "instruction-tuned model; choose such a model, or add chat_template.jinja to the folder"
+            f"tokenizer in {path}: no chat template and no end token found; expected one of them; "
+            "choose another model, or add chat_template.jinja to the folder"
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token  # padding is masked by position, never by id
     tokenizer.thinking = thinking
     declared = _eos(path / "generation_config.json")
     tokenizer.stop_ids = {*_eos(path / "config.json"), *declared}
-    if not declared:
+    if tokenizer.attached or not declared:
         tokenizer.stop_ids |= {end_of_turn(tokenizer)} - {None}
     return tokenizer
 
@@ -213,7 +218,7 @@ def load_model(
     path: Path, device: str = "cpu", dtype: Any = None, quantization_config: Any = None
 ) -> Any:
     """Load the weights of a base model as a ``PreTrainedModel`` in evaluation mode."""
-    automatic, kind = model_class(path)
+    _, automatic, kind = model_class(path)
     named = {} if quantization_config is None else {"quantization_config": quantization_config}
     model: Any = automatic.from_pretrained(
         path,
@@ -252,40 +257,44 @@ def stored_in_four_bits(path: Path) -> bool:
     return bool(found)
 
 
-def model_class(path: Path) -> tuple[Any, Any]:
-    """Return the loader of transformers for a model folder, and the class that it makes.
+def model_class(source: Path | Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """Return configuration, loader of transformers and class of a model folder or a config.json.
 
-    A model with eyes (Gemma 3, Mistral Small) is loaded whole, so that what is trained and
-    exported keeps its names; methods stay in its language model
-    (:mod:`pipeline.train.methods.targets`).
+    A model with eyes (Gemma 3, Mistral Small) is loaded whole, so that what is exported keeps its
+    names; methods stay in its language model (:mod:`pipeline.train.methods.targets`).
 
     Raises:
         TrainingError: it is no language model that this version of transformers knows.
     """
     silence_transformers()
-    import transformers
-    from transformers import (
-        MODEL_FOR_CAUSAL_LM_MAPPING,
-        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
-        AutoConfig,
-        AutoModelForCausalLM,
-        AutoModelForImageTextToText,
+    import transformers as known
+
+    pairs: tuple[tuple[Any, Any], ...] = (
+        (known.AutoModelForCausalLM, known.MODEL_FOR_CAUSAL_LM_MAPPING),
+        (known.AutoModelForImageTextToText, known.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING),
+    )
+    try:
+        if isinstance(source, Path):
+            config: Any = known.AutoConfig.from_pretrained(source, trust_remote_code=False)
+        else:
+            config = known.AutoConfig.for_model(**source)
+        for automatic, mapping in pairs:
+            if type(config) in mapping:
+                return config, automatic, mapping[type(config)]
+        reason = f"model_type {config.model_type!r} writes no text"
+    except (ValueError, KeyError, TypeError) as error:  # its ways to say that it knows no such type
+        reason = (str(error).strip() or "no such model_type").splitlines()[0]
+    raise TrainingError(
+        f"base model {f'in {source}' if isinstance(source, Path) else 'planned'}: {reason}; "
+        f"expected a language model that transformers {known.__version__} has a class for; choose "
+        "another model.base_model"
     )
 
-    try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
-    except (ValueError, KeyError) as error:  # its two ways to say that it knows no such type
-        config, reason = None, (str(error).strip() or "no such model_type").splitlines()[0]
-    known: tuple[tuple[Any, Any], ...] = (
-        (AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING),
-        (AutoModelForImageTextToText, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING),
-    )
-    for automatic, mapping in known:
-        if type(config) in mapping:
-            return automatic, mapping[type(config)]
-    if config is not None:
-        reason = f"model_type {config.model_type!r} writes no text"
-    raise TrainingError(
-        f"base model in {path}: {reason}; expected a language model that transformers "
-        f"{transformers.__version__} has a class for; choose another model.base_model"
-    )
+
+def empty_model(source: Path | Mapping[str, Any]) -> Any:
+    """Build a model on torch's meta device, without weights; arguments as for the class."""
+    import torch
+
+    config, automatic, _ = model_class(source)
+    with torch.device("meta"):
+        return automatic.from_config(config)

@@ -7,14 +7,15 @@ from typing import Any
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
+from pipeline.text.chat import end_of_turn
 from pipeline.text.chat_template import Message
 from pipeline.train.batch.rows import Rows, prove_mask
 from pipeline.train.methods import METHODS
 from pipeline.train.methods.fit import check_targets
 from pipeline.train.models.base_model import (
     BaseModel,
+    empty_model,
     load_tokenizer,
-    model_class,
     stored_in_four_bits,
 )
 
@@ -43,10 +44,13 @@ CONVERSATIONS = tuple(
 """What the loss mask is proven on: short, a list with code, other languages, several turns."""
 
 
-def check_base(base: BaseModel, models_dir: Path) -> None:
+def check_base(base: BaseModel, models_dir: Path) -> str:
     """Check that template and tokenizer of a base model fit together, and end turns as it does.
 
     One that was found right is not looked at again: importing transformers takes seconds.
+
+    Returns:
+        What is to be said about it, once; mostly nothing.
 
     Raises:
         TrainingError: they do not; the message names why.
@@ -54,7 +58,7 @@ def check_base(base: BaseModel, models_dir: Path) -> None:
     name = f"{base.digest}-{VERSION}-transformers-{version('transformers')}"
     noted = models_dir / "checked" / name
     if noted.is_file():
-        return
+        return ""
     tokenizer = load_tokenizer(base.path, base.thinking)
     if base.thinking and "thinking" not in tokenizer.get_chat_template():
         raise TrainingError(
@@ -66,6 +70,12 @@ def check_base(base: BaseModel, models_dir: Path) -> None:
     except TrainingError as error:
         raise TrainingError(f"base model {base.name}: {error}") from error
     write_atomically(noted, b"")
+    if not tokenizer.attached:
+        return ""
+    return (
+        f"base model {base.name} has no chat template: it is trained, asked and exported with "
+        f"ChatML, whose turns end with {tokenizer.decode(end_of_turn(tokenizer))}"
+    )
 
 
 def check_method(base: BaseModel, settings: TrainSettings, models_dir: Path) -> None:
@@ -88,13 +98,7 @@ def check_method(base: BaseModel, settings: TrainSettings, models_dir: Path) -> 
     noted = models_dir / "checked" / key
     if noted.is_file():
         return
-    import torch
-    from transformers import AutoConfig
-
-    automatic, _ = model_class(base.path)
-    with torch.device("meta"):
-        model = automatic.from_config(AutoConfig.from_pretrained(base.path))
-    check_targets(model, settings)
+    check_targets(empty_model(base.path), settings)
     write_atomically(noted, b"")
 
 

@@ -75,9 +75,19 @@ def dequantize(model: Any) -> Any:
         dtype = next(iter(layers.values())).compute_dtype
         config = BitsAndBytesConfig(load_in_4bit=True)  # type: ignore[no-untyped-call]
         dequantize_and_replace(model, config, dtype)  # type: ignore[no-untyped-call]
-        for name in layers:
-            model.get_submodule(name).requires_grad_(False)
+        for name, layer in layers.items():
+            plain = model.get_submodule(name).requires_grad_(False)
+            plain.source_cls = getattr(layer, "source_cls", type(plain))  # or GPT-2's Conv1D
     return model
+
+
+def has_room_unpacked(model: Any, free: int) -> bool:
+    """Whether the 4-bit layers of a model, unpacked, leave half of the free bytes to the passes."""
+    sizes = [
+        layer.in_features * layer.out_features * layer.compute_dtype.itemsize
+        for layer in linear4bit_layers(model).values()
+    ]
+    return int(sum(sizes)) <= free / 2
 
 
 def dequantizes_once(settings: TrainSettings, device: str) -> bool:

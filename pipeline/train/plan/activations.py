@@ -2,9 +2,11 @@
 
 Derived from what autograd saves in the decoders of transformers 5.23 with the layers of
 :mod:`pipeline.train.cpu.fused`, and SDPA attention or that of :mod:`.cpu.attention`; a test
-counts the saved tensors of real models, method by method, and finds the same number of bytes.
+counts the saved tensors of real models, method by method, and finds the same number of bytes for
+Llama and its kin (``Shape.counted``); for others the widths of their layers stand in.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -77,22 +79,27 @@ def activation_bytes(
     """
     method, places = settings.method, settings.virtual_tokens or 0
     tokens = batch.tokens + (places if method in ("prompt", "p_tuning") else 0)
-    blocks = cpu and value < FLOAT32 and not batch.masked
-    attention = _blocks(shape, value) if blocks else _sdpa(shape, value)
-    block = _block(shape, settings, value, attention)
-    if blocks and _keeps_attended(shape, settings, value):
-        block += value * shape.queries
-    if batch.masked or (method == "prefix" and not blocks):
+    masked = batch.masked or tokens > (shape.window or tokens)
+    blocks = cpu and value < FLOAT32 and not (masked or shape.eager)
+    attention = _attention(shape, value, blocks)
+    apart = _apart(settings)
+    if blocks and _keeps_attended(shape, settings, apart and value < FLOAT32):
+        attention += value * _attended(shape)
+    if shape.eager:  # its scores, in the compute type and, as a softmax, in float32
+        attention += tokens * shape.heads * shape.mixers * (2 * value + FLOAT32)
+    if masked or shape.eager or (method == "prefix" and not blocks):
         # Keys and values are repeated for all heads, and each block keeps a mask of its own.
-        block += value * 2 * (shape.queries - shape.keys)
-        block += value * (tokens + (places if method == "prefix" else 0))
+        mask = tokens + (places if method == "prefix" else 0)
+        attention += value * shape.mixers * (2 * (shape.queries - shape.keys) + mask)
+    every = (shape.norms - 1) * _norm(shape, value) + attention
+    every += (value + FLOAT32 // shape.head_size) * shape.head_norms
+    every += value * _between(shape) + _trained(shape, settings, value, apart)
     rotary = 2 * value * shape.head_size  # the same for all rows
-    last = _norm(shape, value)
     if settings.gradient_checkpointing:  # the input of each block, and one block made again
-        kept = shape.layers * value * shape.hidden + block
+        kept = shape.layers * value * shape.hidden + every // shape.layers
     else:
-        kept = shape.layers * block - _unreached(shape, settings, value, attention)
-    found = batch.rows * tokens * (kept + last) + tokens * rotary
+        kept = every - _unreached(shape, settings, value, blocks)
+    found = batch.rows * tokens * (kept + _norm(shape, value)) + tokens * rotary
     if method == "prefix":  # its own keys and values, for all heads or for theirs
         heads = shape.keys if blocks else shape.queries
         found += batch.rows * places * shape.layers * value * 2 * heads
@@ -126,83 +133,101 @@ def _norm(shape: Shape, value: int) -> int:
     return value * shape.hidden + FLOAT32
 
 
-def _sdpa(shape: Shape, value: int) -> int:
-    """Return the bytes of SDPA: queries, keys, values, output, logarithms of the softmax sums."""
-    return value * 2 * (shape.queries + shape.keys) + FLOAT32 * shape.heads
+def _attended(shape: Shape) -> int:
+    """Return the width of the outputs of attention, of all blocks."""
+    return sum(part.inputs * part.count for part in shape.attention if part.last)
 
 
-def _blocks(shape: Shape, value: int) -> int:
-    """Return the bytes of attention in blocks: queries, keys, values."""
-    return value * (shape.queries + 2 * shape.keys)
+def _attention(shape: Shape, value: int, blocks: bool) -> int:
+    """Return the bytes of attention in all blocks: queries, keys and values.
+
+    SDPA keeps its output, too, and the logarithms of the softmax sums; in blocks, neither is kept.
+    """
+    kept = sum(part.outputs * part.count for part in shape.attention if not part.last)
+    if blocks:
+        return value * kept
+    return value * (kept + _attended(shape)) + FLOAT32 * shape.heads * shape.mixers
 
 
-def _keeps_attended(shape: Shape, settings: TrainSettings, value: int) -> bool:
-    """Whether o_proj keeps its input as it is; SDPA keeps it anyway, as its output."""
-    names = {layer.name for layer in sites(shape, settings).low_rank}
-    return settings.method == "full" or ("o_proj" in names and _own(settings, value) == value)
+def _between(shape: Shape) -> int:
+    """Return how many values of all MLPs wait between their layers, for one token.
+
+    ``silu(gate) * up`` keeps gate and up where it is one function; else its first factor as well.
+    """
+    first = [part for part in shape.mlp if not part.last]
+    kept = sum(part.outputs * part.count * part.active for part in first)
+    apart = kept > shape.inner and "gate_proj" not in {part.name for part in first}
+    return kept + shape.inner * apart
 
 
-def _own(settings: TrainSettings, value: int) -> int:
-    """Return the bytes of a value of LoRA's products; not fused, it computes in float32."""
-    return FLOAT32 if settings.method == "dora" or settings.dropout else value
+def _keeps_attended(shape: Shape, settings: TrainSettings, copied: bool) -> bool:
+    """Whether attention's last layer keeps its input as it is; SDPA keeps it as its output."""
+    adapted = any(part.last for part in sites(shape, settings).low_rank if part in shape.attention)
+    return settings.method == "full" or (adapted and not copied)
 
 
-def _block(shape: Shape, settings: TrainSettings, value: int, attention: int) -> int:
-    gated = 2 * value * shape.intermediate  # silu(gate) * up: gate and up
-    return 2 * _norm(shape, value) + attention + gated + _trained(shape, settings, value)
+def _apart(settings: TrainSettings) -> bool:
+    """Whether LoRA computes beside its layer, in float32, rather than fused with it."""
+    return settings.method == "dora" or bool(settings.dropout)
 
 
-def _trained(shape: Shape, settings: TrainSettings, value: int) -> int:
-    """Return the bytes a token leaves behind because something in the block is trained."""
-    hidden, inner, method = shape.hidden, shape.intermediate, settings.method
-    if method == "full":  # the inputs of the linear layers, but for o_proj
-        return value * (2 * hidden + inner)
+def _trained(shape: Shape, settings: TrainSettings, value: int, apart: bool) -> int:
+    """Return the bytes a token leaves behind in all blocks because something in them is trained."""
+    method = settings.method
+    if method == "full":  # the inputs of the linear layers, but for attention's last
+        return value * _inputs(shape, shape.linear)
     work, kept = sites(shape, settings), 0
     if work.low_rank:
         assert settings.rank is not None
         rank = settings.rank * (2 if method == "pissa" else 1)  # beside its frozen half
-        own, fused = _own(settings, value), method != "dora" and not settings.dropout
-        kept += own * rank * len(work.low_rank)
-        kept += _inputs(shape, work.low_rank, value, own)
-        if fused and "down_proj" in {layer.name for layer in work.low_rank}:
-            kept -= value * inner  # made again from gate and up
+        own = FLOAT32 if apart else value
+        kept += own * rank * sum(part.count * part.active for part in work.low_rank)
+        if value < own:  # each layer makes a copy of its own
+            kept += sum(own * part.inputs * part.count * part.active for part in work.low_rank)
+        else:
+            kept += own * _inputs(shape, work.low_rank)
+        names = {part.name for part in shape.mlp if part in work.low_rank}
+        if not apart and {"gate_proj", "down_proj"} <= names:
+            kept -= value * shape.inner  # made again from gate and up
         if method == "dora":  # the product of each layer, and of its matrices, to be scaled
-            kept += sum((FLOAT32 + value) * part.outputs for part in work.low_rank)
+            kept += sum((FLOAT32 + value) * part.outputs * part.count for part in work.low_rank)
     if work.bottlenecks:
         assert settings.bottleneck is not None
-        kept += work.bottlenecks * FLOAT32 * (hidden + settings.bottleneck)
+        kept += work.bottlenecks * FLOAT32 * (shape.hidden + settings.bottleneck)
     if work.factors:  # what each factor multiplies; from bfloat16 gate and up copy their input
         copies = 2 if value < FLOAT32 else 1
-        kept += value * (shape.queries + 2 * shape.keys + hidden)
-        kept += FLOAT32 * (copies * hidden + inner)
+        kept += value * sum(part.outputs * part.count for part in shape.attention)
+        first = _inputs(shape, tuple(part for part in shape.mlp if not part.last))
+        kept += FLOAT32 * (copies * first + shape.inner)
     return kept
 
 
-def _inputs(shape: Shape, layers: tuple[Linear, ...], value: int, own: int) -> int:
-    """Return the bytes of the inputs that LoRA's matrices keep.
+def _inputs(shape: Shape, layers: tuple[Linear, ...]) -> int:
+    """Return how many values the layers of all blocks read, for one token.
 
-    Layers with one input share it, and o_proj's is counted with attention; but where LoRA computes
-    in another type than the base, each layer makes a copy of its own.
+    Layers with one input share it (queries, keys, values; gate and up), and that of attention's
+    last layer is counted with attention.
     """
-    if value < own:
-        return sum(own * layer.inputs for layer in layers)
-    names = {layer.name for layer in layers}
-    kept = shape.hidden if names & {"q_proj", "k_proj", "v_proj"} else 0
-    kept += shape.hidden if names & {"gate_proj", "up_proj"} else 0
-    kept += shape.intermediate if "down_proj" in names else 0
-    return own * kept
+    found = sum(p.inputs * p.count * p.active for p in layers if p.last and p in shape.mlp)
+    for kind, most in ((shape.attention, shape.mixers), (shape.mlp, shape.layers)):
+        readers: Counter[int] = Counter()
+        for part in layers:
+            if part in kind and not part.last:
+                readers[part.inputs] += part.count
+        found += sum(width * min(count, most) for width, count in readers.items())
+    return found
 
 
-def _unreached(shape: Shape, settings: TrainSettings, value: int, attention: int) -> int:
+def _unreached(shape: Shape, settings: TrainSettings, value: int, blocks: bool) -> int:
     """Return what the first block does not keep, since nothing before it is trained."""
-    method = settings.method
+    method, attention = settings.method, _attention(shape, value, blocks) // shape.layers
     if method in ("full", "selective", *PROMPTS[1:]):
         return 0
     found = _norm(shape, value)
     if method in ("houlsby", "pfeiffer"):
         found += attention
     if method == "pfeiffer":
-        found += _norm(shape, value) + 2 * value * shape.intermediate
+        found += _norm(shape, value) + value * _between(shape) // shape.layers
     if settings.targets == "mlp":
         found += attention + _norm(shape, value)
     return found

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.train.plan.shapes import Linear, Shape
+
 
 @dataclass(frozen=True)
 class Known:
@@ -43,7 +45,30 @@ CATALOGUE = {
          ("llama", 8192, 28_672, 80, 64, 8, 128_256, False)),
     )
 }  # fmt: skip
-"""Base models by the name they are asked for with ``--base``."""
+"""Base models by the name they are asked for with ``--base``: all of them Llama's or Qwen2's."""
+
+
+def built_in(name: str) -> Shape:
+    """Return the shape of a base model of the catalogue, by arithmetic: torch takes seconds."""
+    known = CATALOGUE[name]
+    kind, hidden, inner, layers, heads, kv_heads, vocabulary, tied = known.config.values()
+    width = hidden // heads * kv_heads
+    narrow = [
+        Linear(f"{part}_proj", hidden, size, count=layers)
+        for part, size in (("q", hidden), ("k", width), ("v", width), ("o", hidden))
+    ]
+    gate, up = (Linear(f"{part}_proj", hidden, inner, count=layers) for part in ("gate", "up"))
+    mlp = (gate, up, Linear("down_proj", inner, hidden, count=layers))
+    weights = sum(part.weights * layers for part in (*narrow, *mlp))
+    biases = layers * (hidden + 2 * width) if kind == "qwen2" else 0
+    vectors = (2 * layers + 1) * hidden + biases
+    parameters = weights + vectors + vocabulary * hidden * (1 if tied else 2)
+    return Shape(
+        known.source, f"{kind.capitalize()}DecoderLayer", hidden, layers, heads, kv_heads,
+        hidden // heads, vocabulary, tuple(narrow), mlp, norms=2 * layers + 1, head_norms=0,
+        window=None, eager=False, counted=True, parameters=parameters, language=parameters,
+        vectors=vectors, linear_parameters=weights,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

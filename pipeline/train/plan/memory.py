@@ -115,8 +115,9 @@ def _workspace(
     shape: Shape, settings: TrainSettings, quantized: bool, batch: Batch, value: int
 ) -> int:
     """Return the bytes that come and go: gradients of one block's activations, one weight."""
-    passing = batch.size * (2 * shape.intermediate + 2 * shape.hidden) * FLOAT32
-    largest = max(layer.weights for layer in shape.block)
+    inner = -(-shape.inner // shape.layers)
+    passing = batch.size * (2 * inner + 2 * shape.hidden) * FLOAT32
+    largest = max(layer.weights for layer in shape.linear)
     weight = largest * value if quantized else 0
     if settings.method == "dora":  # the changed weight in float32, for the length of its rows
         weight += 2 * largest * FLOAT32

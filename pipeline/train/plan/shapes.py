@@ -1,8 +1,13 @@
-"""The shape of a decoder from its config.json; its parameters, and those that a method trains."""
+"""The shape of a decoder: its layers by name and size, its parameters, those a method trains.
+
+Read off the model that transformers builds from a config.json on torch's meta device, which has
+sizes and no weights: so any decoder that can be trained can be planned.
+"""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,11 +15,14 @@ from typing import Any
 from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
 from pipeline.train.methods import METHODS
-from pipeline.train.plan.catalogue import CATALOGUE
-
-ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3")
-"""``model_type`` of the decoders whose parameters are counted here: RMSNorm, rotary positions,
-grouped-query attention, gated MLP. Another one may have experts or fused layers."""
+from pipeline.train.methods.targets import (
+    AFTER_ATTENTION,
+    AFTER_MLP,
+    find_targets,
+    norms_and_biases,
+    text_parameters,
+)
+from pipeline.train.models.base_model import empty_model
 
 LORA = tuple(name for name, method in METHODS.items() if method.preset.targets)
 """Methods that put low-rank matrices on linear layers of a choice: LoRA and its kin."""
@@ -26,20 +34,33 @@ BASE = ("full", "selective")
 """Methods that train weights of the base itself."""
 
 
+_LLAMA = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+
+
 @dataclass(frozen=True)
 class Linear:
-    """One linear layer of a block."""
+    """The linear layers of one name and size."""
 
     name: str
-    """As in ``LlamaForCausalLM``: ``q_proj`` to ``down_proj``."""
+    """Last part of its path: ``q_proj``, ``qkv_proj``, ``gate_up_proj``."""
     inputs: int
     outputs: int
-    bias: bool = False
+    experts: int = 1
+    """Matrices in each, one beside the other."""
+    active: int = 1
+    """Of these, those that a token goes through."""
+    count: int = 1
+    """Layers of the model that are so."""
 
     @property
     def weights(self) -> int:
-        """Parameters without the bias."""
+        """Parameters of one matrix, without a bias."""
         return self.inputs * self.outputs
+
+    @property
+    def last(self) -> bool:
+        """Whether its output joins the residual stream."""
+        return self.name in (*AFTER_ATTENTION, *AFTER_MLP)
 
 
 @dataclass(frozen=True)
@@ -47,21 +68,37 @@ class Shape:
     """What decides about the memory and time of a decoder."""
 
     name: str
-    architecture: str
-    """``model_type`` of the config."""
+    block: str
+    """Class of a block in transformers."""
     hidden: int
-    intermediate: int
     layers: int
     heads: int
     kv_heads: int
     head_size: int
     vocabulary: int
-    tied: bool
-    """Whether the output head is the embedding."""
-    qkv_bias: bool = False
-    output_bias: bool = False
-    mlp_bias: bool = False
-    qk_norm: bool = False
+    attention: tuple[Linear, ...]
+    """Of all blocks; those of linear attention and state spaces, too."""
+    mlp: tuple[Linear, ...]
+    """Of all blocks, experts behind the others."""
+    norms: int
+    """Norms as wide as the hidden state."""
+    head_norms: int
+    """Width of the norms of queries and keys, of all blocks."""
+    window: int | None
+    """Tokens that a layer looks back at most; None where all of them look back to the first."""
+    eager: bool
+    """Whether attention has its scores in memory: torch's function does not fit the model."""
+    counted: bool
+    """Whether its layers are Llama's, whose activations are counted tensor by tensor."""
+    parameters: int
+    """All of them, a tied head counted once."""
+    language: int
+    """Of these, those of the language model: without its eyes."""
+    vectors: int
+    """Of these, norms and biases."""
+    linear_parameters: int
+    """Weights of all linear layers but the head: what NF4 holds in 4 bits. Stacked experts, which
+    bitsandbytes leaves alone, are not among them."""
 
     @property
     def queries(self) -> int:
@@ -73,98 +110,106 @@ class Shape:
         """Width of the keys, and of the values."""
         return self.kv_heads * self.head_size
 
-    @cached_property
-    def attention(self) -> tuple[Linear, ...]:
-        """Linear layers of the attention of one block."""
-        return (
-            Linear("q_proj", self.hidden, self.queries, self.qkv_bias),
-            Linear("k_proj", self.hidden, self.keys, self.qkv_bias),
-            Linear("v_proj", self.hidden, self.keys, self.qkv_bias),
-            Linear("o_proj", self.queries, self.hidden, self.output_bias),
-        )
-
-    @cached_property
-    def mlp(self) -> tuple[Linear, ...]:
-        """Linear layers of the MLP of one block."""
-        return (
-            Linear("gate_proj", self.hidden, self.intermediate, self.mlp_bias),
-            Linear("up_proj", self.hidden, self.intermediate, self.mlp_bias),
-            Linear("down_proj", self.intermediate, self.hidden, self.mlp_bias),
-        )
-
     @property
-    def block(self) -> tuple[Linear, ...]:
-        """All linear layers of one block."""
+    def linear(self) -> tuple[Linear, ...]:
+        """All linear layers that a method may work on."""
         return self.attention + self.mlp
 
-    @property
-    def linear_parameters(self) -> int:
-        """Weights of the linear layers of all blocks: what NF4 holds in 4 bits."""
-        return self.layers * sum(linear.weights for linear in self.block)
+    @cached_property
+    def mixers(self) -> int:
+        """Layers in which tokens see each other: a block has one."""
+        return sum(part.count for part in self.attention if part.last) or self.layers
+
+    @cached_property
+    def inner(self) -> int:
+        """Width that the last layers of all MLPs read, for one token."""
+        return sum(part.inputs * part.count * part.active for part in self.mlp if part.last)
 
     @property
-    def embedding_parameters(self) -> int:
-        """Weights of the embedding, and of the head when it has its own."""
-        return self.vocabulary * self.hidden * (1 if self.tied else 2)
+    def per_rank(self) -> int:
+        """Parameters of LoRA on all linear layers for each unit of its rank."""
+        return low_rank_parameters(self.linear)
 
-    @property
-    def norm_parameters(self) -> int:
-        """Weights of all RMSNorms."""
-        block = 2 * self.hidden + (2 * self.head_size if self.qk_norm else 0)
-        return self.layers * block + self.hidden
 
-    @property
-    def bias_parameters(self) -> int:
-        """Biases of the linear layers."""
-        return self.layers * sum(linear.outputs for linear in self.block if linear.bias)
-
-    @property
-    def parameters(self) -> int:
-        """All parameters, a tied head counted once."""
-        return (
-            self.linear_parameters
-            + self.embedding_parameters
-            + self.norm_parameters
-            + self.bias_parameters
-        )
+def low_rank_parameters(layers: Iterable[Linear]) -> int:
+    """Return the parameters of LoRA of rank 1 on layers."""
+    return sum(part.count * part.experts * (part.inputs + part.outputs) for part in layers)
 
 
 def read_shape(config: Mapping[str, Any], name: str) -> Shape:
     """Return the shape that a config.json describes; what it leaves out is transformers' default.
 
     Raises:
-        TrainingError: the architecture is not one of :data:`ARCHITECTURES`, or a size is missing.
+        TrainingError: transformers has no language model of that type.
     """
-    kind = config.get("model_type")
-    if kind not in ARCHITECTURES:
-        raise TrainingError(
-            f"plan: base model {name!r} has model_type {kind!r}; expected one of "
-            f"{', '.join(ARCHITECTURES)}, whose parameters can be counted from the config alone; "
-            "name a built-in description of about its size with --base"
-        )
-    try:
-        hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
-        return Shape(
-            name=name,
-            architecture=str(kind),
-            hidden=hidden,
-            intermediate=int(config["intermediate_size"]),
-            layers=int(config["num_hidden_layers"]),
-            heads=heads,
-            kv_heads=int(config.get("num_key_value_heads") or heads),
-            head_size=int(config.get("head_dim") or (128 if kind == "qwen3" else hidden // heads)),
-            vocabulary=int(config["vocab_size"]),
-            tied=bool(config.get("tie_word_embeddings", False)),
-            qkv_bias=kind == "qwen2" or bool(config.get("attention_bias", False)),
-            output_bias=kind != "qwen2" and bool(config.get("attention_bias", False)),
-            mlp_bias=kind == "llama" and bool(config.get("mlp_bias", False)),
-            qk_norm=kind == "qwen3",
-        )
-    except KeyError as missing:
-        raise TrainingError(
-            f"plan: config of {name!r} has no {missing.args[0]!r}; expected the config.json of a "
-            f"{kind} model; name its folder with --base"
-        ) from missing
+    sizes = {key: value for key, value in config.items() if key != "quantization_config"}
+    return shape_of(empty_model(sizes), name)
+
+
+def shape_of(model: Any, name: str) -> Shape:
+    """Return the shape of a model; its weights are not read."""
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    found, head = find_targets(model), model.get_output_embeddings()
+    text, named = model.config.get_text_config(), dict(model.named_modules())
+    heads, hidden = int(getattr(text, "num_attention_heads", 1)), int(text.hidden_size)
+    active = getattr(text, "num_experts_per_tok", None) or 1
+
+    def measured(path: str) -> tuple[Any, ...]:
+        name = path.rpartition(".")[2]
+        if path not in named:  # stacked experts: (outputs, inputs) each, or the other way
+            experts, *sides = model.get_parameter(path).shape
+            other = sides[1] if sides[0] == hidden else sides[0]
+            inputs, outputs = (other, hidden) if name in AFTER_MLP else (hidden, other)
+            return name, inputs, outputs, experts, min(active, experts)
+        rows, columns = named[path].weight.shape
+        gpt2 = isinstance(named[path], Conv1D)
+        return (name, rows, columns) if gpt2 else (name, columns, rows)
+
+    def counted(paths: Iterable[str]) -> tuple[Linear, ...]:
+        sizes = Counter(map(measured, paths))
+        return tuple(replace(Linear(*size), count=count) for size, count in sizes.items())
+
+    def size(names: Iterable[str]) -> int:
+        return sum({id(part): part.numel() for part in map(model.get_parameter, names)}.values())
+
+    norms = [
+        (path.rpartition(".")[2], part.weight.shape[-1])
+        for path, part in model.get_decoder().named_modules()
+        if "Norm" in type(part).__name__ and getattr(part, "weight", None) is not None
+    ]
+    kv_heads = int(getattr(text, "num_key_value_heads", None) or heads)
+    head_size = int(getattr(text, "head_dim", None) or hidden // heads)
+    fused = all(hasattr(named[path], "variance_epsilon") for path in named if path.endswith("norm"))
+    names = {path.rpartition(".")[2] for path in (*found.attention, *found.mlp)}
+    of_heads = {"q_norm": heads * head_size, "k_norm": kv_heads * head_size}
+    windowed = {"sliding_attention", "chunked_attention"} & set(
+        getattr(text, "layer_types", None) or ()
+    )
+    window = getattr(text, "sliding_window", None) or getattr(text, "attention_chunk_size", None)
+    linear = (part for part in named.values() if isinstance(part, nn.Linear | Conv1D))
+    return Shape(
+        name=name,
+        block=min(model._no_split_modules or (), default=""),
+        hidden=hidden,
+        layers=int(text.num_hidden_layers),
+        heads=heads,
+        kv_heads=kv_heads,
+        head_size=head_size,
+        vocabulary=int(model.get_input_embeddings().weight.shape[0]),
+        attention=counted(found.attention),
+        mlp=counted(found.mlp + found.experts),
+        norms=sum(width == hidden for name, width in norms if name not in of_heads),
+        head_norms=sum(of_heads.get(name, 0) for name, _ in norms),
+        window=window if windowed or not hasattr(text, "layer_types") else None,
+        eager=not model._supports_sdpa,
+        counted=fused and not found.experts and model._supports_sdpa and names <= _LLAMA,
+        parameters=sum(part.numel() for part in model.parameters()),
+        language=size(text_parameters(model)),
+        vectors=size(norms_and_biases(model)),
+        linear_parameters=sum(part.weight.numel() for part in linear if part is not head),
+    )
 
 
 def read_folder(folder: Path) -> Shape:
@@ -178,14 +223,14 @@ def read_folder(folder: Path) -> Shape:
     except (OSError, json.JSONDecodeError) as error:
         raise TrainingError(
             f"plan: no config.json can be read in {folder} ({error}); expected the folder of a "
-            f"base model, or one of {', '.join(CATALOGUE)}; correct --base"
+            "base model, or a name that `tuneloop plan --help` lists; correct --base"
         ) from error
     return read_shape(config, folder.resolve().name)
 
 
 @dataclass(frozen=True)
 class Sites:
-    """Where a method works in one block."""
+    """Where a method works."""
 
     low_rank: tuple[Linear, ...] = ()
     """Layers with matrices of LoRA."""
@@ -196,39 +241,41 @@ class Sites:
 
 
 def sites(shape: Shape, settings: TrainSettings) -> Sites:
-    """Return where the method of the settings works in each block."""
+    """Return where the method of the settings works."""
     if settings.method in LORA:
         layers = {"attention": shape.attention, "mlp": shape.mlp}
-        return Sites(low_rank=layers.get(settings.targets or "all", shape.block))
+        return Sites(low_rank=layers.get(settings.targets or "all", shape.linear))
+    behind_mlps = sum(part.count for part in shape.mlp if part.last)
     if settings.method == "hybrid":
-        return Sites(low_rank=shape.attention, bottlenecks=1)
-    found = {"houlsby": Sites(bottlenecks=2), "pfeiffer": Sites(bottlenecks=1)}
+        return Sites(low_rank=shape.attention, bottlenecks=behind_mlps)
+    found = {
+        "houlsby": Sites(bottlenecks=shape.mixers + behind_mlps),
+        "pfeiffer": Sites(bottlenecks=behind_mlps),
+    }
     return found.get(settings.method, Sites(factors=settings.method == "ia3"))
 
 
 def trainable_parameters(shape: Shape, settings: TrainSettings) -> int:
     """Return how many parameters a method trains."""
     method = settings.method
-    if method == "full":
-        return shape.parameters
-    if method == "selective":
-        return shape.norm_parameters + shape.bias_parameters
+    if method in BASE:
+        return shape.language if method == "full" else shape.vectors
     if method in PROMPTS:
         return _places(shape, settings)
-    work, per_block = sites(shape, settings), 0
+    work, found = sites(shape, settings), 0
     if work.low_rank:
         assert settings.rank is not None
-        per_block += sum(settings.rank * (part.inputs + part.outputs) for part in work.low_rank)
+        found += settings.rank * low_rank_parameters(work.low_rank)
         if method == "dora":  # a length for each row of each weight
-            per_block += sum(part.outputs for part in work.low_rank)
+            found += sum(part.count * part.outputs for part in work.low_rank)
     if work.bottlenecks:
         width = settings.bottleneck
         assert width is not None
-        per_block += work.bottlenecks * (2 * shape.hidden * width + width + shape.hidden)
+        found += work.bottlenecks * (2 * shape.hidden * width + width + shape.hidden)
     if work.factors:
-        per_block += sum(part.outputs for part in shape.attention)
-        per_block += sum(part.inputs for part in shape.mlp)
-    return shape.layers * per_block
+        found += sum(part.count * part.outputs for part in shape.attention)
+        found += sum(part.count * part.inputs for part in shape.mlp if part.experts == 1)
+    return found
 
 
 def _places(shape: Shape, settings: TrainSettings) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
-from pipeline.train.batch.batches import collate, pack
+from pipeline.train.batch.batches import FILLER, collate, pack
 from pipeline.train.methods.targets import matched
 from pipeline.train.models.adapter import trainable
 from pipeline.train.proofs.data import Proof, refuse
@@ -27,7 +27,7 @@ bfloat16 and in float32 differ by 0.021, padded rows from rows alone in bfloat16
 
 
 def prove_model(
-    model: Any, rows: Sequence[Mapping[str, list[int]]], pad: int, *, packing: bool, rate: float
+    model: Any, rows: Sequence[Mapping[str, list[int]]], *, packing: bool, rate: float
 ) -> list[Proof]:
     """Probe a model with a fresh adapter; leaves weights, mode and random state as they were.
 
@@ -39,7 +39,7 @@ def prove_model(
     few = _probes(rows)
     probe = torch.tensor([few[-1]["input_ids"]], device=model.device)
     with _undisturbed(model):
-        return [prove_together(model, few, pad, packing), *prove_adapter(model, probe, rate)]
+        return [prove_together(model, few, packing), *prove_adapter(model, probe, rate)]
 
 
 def prove_targets(model: Any, settings: TrainSettings) -> list[Proof]:
@@ -93,10 +93,11 @@ def probe_gradients(model: Any, input_ids: Any) -> float:
     return lowest
 
 
-def prove_together(
-    model: Any, rows: Sequence[Mapping[str, list[int]]], pad: int, packing: bool
-) -> Proof:
+def prove_together(model: Any, rows: Sequence[Mapping[str, list[int]]], packing: bool) -> Proof:
     """Check that rows in one forward pass have the logits that they have alone.
+
+    Whether packed rows see each other needs no threshold: with other tokens in the first, the
+    logits of the others stay the same bit for bit.
 
     Raises:
         TrainingError: packed (or padded) rows see each other.
@@ -114,8 +115,18 @@ def prove_together(
         if packing:
             ids, _, positions = pack(batch, model.device)
             together = _logits(model, ids, positions)[0]
+            first = len(batch["input_ids"][0])
+            ids[0, :first] = FILLER
+            seen = (_logits(model, ids, positions)[0] - together)[first:].abs()
+            if seen.any():
+                refuse(
+                    name,
+                    f"rows behind another change with its tokens (logits by {seen.max():.2g})",
+                    "the same bit for bit",
+                    "set train.packing = false",
+                )
         else:
-            found = _logits(model, collate(batch, pad, model.device)[0])
+            found = _logits(model, collate(batch, model.device)[0])
             together = torch.cat(
                 [logits[: len(row)] for logits, row in zip(found, alone, strict=True)]
             )
@@ -129,6 +140,7 @@ def prove_together(
             "set train.packing = false" if packing else "set train.micro_batch_size = 1",
         )
     text = f"{len(rows)} rows in one forward pass have the logits they have alone"
+    text += ", and none changes with the tokens of another" * packing
     return Proof(name, error, MAX_LOGITS_ERROR, text)
 
 

@@ -38,9 +38,8 @@ def closed_form(shape: Shape, supervised: int) -> Start:
     About 2 bits a parameter against 1 bit a token; at most 5 % of the base's parameters, at least
     rank 8.
     """
-    per_rank = shape.layers * sum(layer.inputs + layer.outputs for layer in shape.block)
-    needed = supervised * BITS_PER_TOKEN / BITS_PER_PARAMETER / per_rank
-    largest = LARGE_SHARE * shape.parameters / per_rank
+    needed = supervised * BITS_PER_TOKEN / BITS_PER_PARAMETER / shape.per_rank
+    largest = LARGE_SHARE * shape.parameters / shape.per_rank
     fitting = [rank for rank in RANKS if rank <= max(RANKS[0], largest)]
     rank = next((rank for rank in fitting if rank >= needed), fitting[-1])
     why = (

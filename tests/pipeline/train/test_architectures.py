@@ -119,12 +119,6 @@ def test_targets_are_found_by_what_a_layer_does(bases, tmp_path, kind, attention
 @pytest.mark.parametrize("kind", ["phi3", "gpt2", "opt"])
 @pytest.mark.parametrize("method", ["ia3", "pissa", "eva", "dora", "hybrid", "houlsby", "qlora"])
 def test_other_methods_fit_fused_and_foreign_layers(bases, tmp_path, kind, method):
-    if (kind, method) == ("gpt2", "qlora"):
-        with pytest.raises(TrainingError, match=r'Conv1D.*choose train.method = "lora"'):
-            check_method(bases(kind), resolved(TrainSettings(method=method)), tmp_path)
-        with pytest.raises(TrainingError, match="Conv1D"):
-            trained(bases(kind), tmp_path, method=method)
-        return
     result = trained(bases(kind), tmp_path, method=method)
     counted = {"hybrid": 6 if kind != "opt" else 10, "houlsby": 4}
     targets = find_targets(load_base(bases(kind), CPU, False))
@@ -156,6 +150,13 @@ def test_what_does_not_fit_is_refused_by_name_without_the_weights(
         check_method(bases(kind), resolved(TrainSettings(**changes)), tmp_path)
     with pytest.raises(TrainingError, match=message):
         trained(bases(kind), tmp_path, **changes)
+
+
+@pytest.mark.parametrize("kind", ["bloom", "opt", "falcon"])
+def test_a_leak_between_packed_rows_is_found_however_small(bases, tmp_path, kind):
+    """BLOOM's attention lets a row change the logits behind it by 0.004 only."""
+    with pytest.raises(TrainingError, match="packed logits: rows behind another change"):
+        trained(bases(kind), tmp_path, packing=True)
 
 
 @pytest.mark.parametrize("kind", ["qwen3_5", "falcon"])

@@ -140,15 +140,6 @@ def test_counted_tokens_are_the_tokens_of_the_model(base):
         assert count(text) == len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def test_a_tokenizer_without_a_template_is_refused(base, tmp_path):
-    folder = tmp_path / "bare"
-    folder.mkdir()
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(base.path / name, folder)
-    with pytest.raises(TrainingError, match="no chat template found"):
-        load_tokenizer(folder)
-
-
 def test_torch_takes_the_threads_of_the_setting_else_of_the_environment_else_the_cores(
     monkeypatch,
 ):

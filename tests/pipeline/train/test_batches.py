@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.settings import TrainSettings
 from pipeline.text.chat import IGNORED
 from pipeline.train.batch.batches import (
+    FILLER,
     collate,
     first_fit,
     learning_rate,
@@ -124,8 +125,8 @@ def test_the_rate_warms_up_to_its_peak_and_decays():
 
 def test_padding_trains_nothing_and_hides_no_end_of_turn():
     rows = {"input_ids": [[5, 2], [5, 6, 7, 2]], "labels": [[IGNORED, 2], [IGNORED, 6, 7, 2]]}
-    ids, labels = collate(rows, pad=2, device="cpu")
-    assert ids.tolist() == [[5, 2, 2, 2], [5, 6, 7, 2]]
+    ids, labels = collate(rows, device="cpu")
+    assert ids.tolist() == [[5, 2, FILLER, FILLER], [5, 6, 7, 2]]
     assert labels.tolist() == [[IGNORED, 2, IGNORED, IGNORED], [IGNORED, 6, 7, 2]]
 
 

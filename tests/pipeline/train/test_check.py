@@ -11,11 +11,11 @@ from pipeline.core.errors import TrainingError
 from pipeline.core.outcome import table
 from pipeline.settings import EvaluateSettings, ModelSettings, Settings, TrainSettings
 from pipeline.text.chat import answer_text, encode
-from pipeline.text.chat_template import prompt_ids, stop_ids
+from pipeline.text.chat_template import prompt_ids, render, stop_ids
 from pipeline.train.models.base_model import load_model, load_tokenizer, resolve_model
 from pipeline.train.models.check import check_base
 from schemas.pairs import Examples
-from tests.pipeline.families import TEMPLATES, write_qwen3
+from tests.pipeline.families import TEMPLATES, write_qwen3, write_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,6 @@ def test_a_base_that_was_found_right_is_not_looked_at_again(qwen3, tmp_path, mon
     [
         ({"template": "{{ messages[0]['content'] }}"}, "loss mask: no tokens supervised"),
         ({"generation_config": {"eos_token_id": 3}}, "loss mask: end of turn not trained"),
-        ({"template": ""}, "no chat template found"),
         ({"template": "{% for m in messages %}"}, r"loss mask: not rendered .*Unexpected end"),
     ],
 )
@@ -74,6 +73,47 @@ def test_what_cannot_be_trained_is_told_by_name(changed, files, message, tmp_pat
     for _ in range(2):  # nothing is noted of one that was refused
         with pytest.raises(TrainingError, match=message):
             look_at(folder, tmp_path)
+
+
+def test_a_base_without_a_template_gets_chatml_which_is_said_once_and_exported(
+    changed, tmp_path, capsys
+):
+    from pipeline.train.export.merge import write_serving
+
+    folder = changed(template="")
+    base = look_at(folder, tmp_path)
+    said = capsys.readouterr().err
+    assert "has no chat template: it is trained, asked and exported with ChatML" in said
+    look_at(folder, tmp_path)
+    assert not capsys.readouterr().err
+    tokenizer = load_tokenizer(base.path)
+    messages = [{"role": "user", "content": "How often?"}]
+    chatml = "<|im_start|>user\nHow often?<|im_end|>\n<|im_start|>assistant\n"
+    assert tokenizer.decode(prompt_ids(tokenizer, messages)) == chatml
+    (folder / "chat_template.jinja").unlink()
+    served = tmp_path / "served"
+    shutil.copytree(folder, served)
+    write_serving(base, served)
+    assert (served / "chat_template.jinja").read_text() == tokenizer.chat_template
+    assert not load_tokenizer(served).attached
+
+
+@pytest.mark.parametrize(
+    ("special", "style", "text"),
+    [
+        (["<s>", "</s>"], "legacy", "<|im_start|>user\none</s>\n<|im_start|>assistant\ntwo</s>\n"),
+        (["<s>", None], "bytes", ""),
+    ],
+)
+def test_chatml_of_a_base_ends_its_turns_as_the_base_ends_a_text(tmp_path, special, style, text):
+    named = {"eos_token": special[1]}
+    write_tokenizer(tmp_path, "", style, [word or "</s>" for word in special], named=named)
+    if not text:
+        with pytest.raises(TrainingError, match="no chat template and no end token found"):
+            load_tokenizer(tmp_path)
+        return
+    turns = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
+    assert render(load_tokenizer(tmp_path), turns) == text
 
 
 def test_a_switch_for_thoughts_that_the_template_has_not_is_refused(changed, tmp_path):

@@ -41,7 +41,7 @@ def settings(**changes):
 def distance(model, teacher, tokenizer):
     """Nats a supervised token from the teacher's distribution."""
     rows = tokenize(make_examples(10, 2), tokenizer, 256).train[:]
-    ids, labels = collate(rows, 2, "cpu")
+    ids, labels = collate(rows, "cpu")
     wanted = labels[:, 1:] != -100
     with torch.no_grad():
         ours, theirs = (

@@ -17,6 +17,7 @@ from pipeline.train.methods import METHODS
 from pipeline.train.models.adapter import attach_adapter, trainable
 from pipeline.train.models.base_model import load_model, load_tokenizer
 from pipeline.train.models.device import configure_torch
+from pipeline.train.peak_memory import naming_the_setting
 from tests.pipeline.train.seed_examples import make_examples
 
 FILES = ("adapter_model.safetensors", "adapter_config.json", "run_card.json")
@@ -35,14 +36,23 @@ def rows(tiny_base):
     return tokenize(make_examples(10, 2), load_tokenizer(tiny_base.path), 256)
 
 
-def updates(base, rows, work, **changes):
-    """The adapter after a run of few steps in float32, and its losses."""
+def updates(base, rows, work, limit=None, **changes):
+    """The adapter after a run of few steps in float32, and its losses.
+
+    A pass of more tokens than the limit asks for more memory than there is.
+    """
     configure_torch(ModelSettings(threads=1))
     used = settings(**changes)
     torch.manual_seed(used.seed)
     model = load_model(base.path, dtype=torch.float32)
     model = attach_adapter(model, METHODS[used.method], used)
-    history, _ = Run(model, rows, 2, used, work).go("x")
+
+    def take(decoder, arguments, named):
+        if limit and named["input_ids"].numel() > limit:
+            torch.empty(2**46)  # more than any machine has: what torch raises is real
+
+    model.get_base_model().get_decoder().register_forward_pre_hook(take, with_kwargs=True)
+    history, _ = Run(model, rows, used, work).go("x")
     return {name: part.detach() for name, part in trainable(model).items()}, history
 
 
@@ -50,6 +60,45 @@ def assert_equal_updates(one, other):
     """Equal within float32 rounding, which AdamW's division carries into the first updates."""
     for name, tensor in one.items():
         torch.testing.assert_close(other[name], tensor, rtol=1e-4, atol=2e-6, msg=name)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"packing": True, "max_tokens": 1024}], ids=["padded", "packed"]
+)
+def test_a_pass_without_memory_is_halved_and_the_step_repeated(tiny_base, rows, tmp_path, changes):
+    large = {"micro_batch_size": 8, "micro_batch_tokens": 4096} | changes
+    said = []
+    whole, expected = updates(tiny_base, rows, tmp_path / "whole", **large)
+    with listening(lambda *_: None, said.append):
+        halved, found = updates(tiny_base, rows, tmp_path / "halved", limit=300, **large)
+    assert 0 < found.room <= 300 and expected.room == 0
+    assert "the step is repeated with half of them (train.micro_batch_tokens)" in said[0]
+    assert_equal_updates(whole, halved)
+    for (_, one), (_, other) in zip(expected.train_loss, found.train_loss, strict=True):
+        assert one == pytest.approx(other, rel=1e-5)
+
+
+@pytest.mark.parametrize(("dropout", "passes"), [(0.0, 2), (0.1, 1)])
+def test_what_rows_begin_with_is_computed_once_unless_dropout_differs(
+    tiny_base, rows, tmp_path, dropout, passes
+):
+    used, seen = settings(dropout=dropout), []
+    few = [0] * 4  # one row four times
+    model = load_model(tiny_base.path, dtype=torch.float32)
+    model = attach_adapter(model, METHODS["lora"], used)
+    run = Run(model, rows, used, tmp_path)
+    loss, _ = run._losses([few])
+    model.get_base_model().get_decoder().register_forward_pre_hook(lambda *_: seen.append(1))
+    loss(*run._batch(rows.train, few))
+    assert len(seen) == passes
+
+
+def test_what_is_left_when_a_single_row_does_not_fit_names_the_setting(tiny_base, rows, tmp_path):
+    with (
+        pytest.raises(TrainingError, match=r"^memory: there is none left .*; lower it$"),
+        naming_the_setting("lower it"),
+    ):
+        updates(tiny_base, rows, tmp_path, limit=20, micro_batch_size=1)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +116,10 @@ def test_each_token_weighs_the_same_however_a_step_is_cut(tiny_base, rows, tmp_p
     assert_equal_updates(whole, cut)
 
 
-def test_a_base_unpacked_once_trains_the_very_same_adapter(tiny_base, tmp_path):
+@pytest.mark.parametrize("dropout", [0.0, 0.1], ids=["fused", "not fused"])
+def test_a_base_unpacked_once_trains_the_very_same_adapter(tiny_base, tmp_path, dropout):
     for how in ("once", "each_time"):
-        used = settings(method="qlora", dequantize=how, batch_size=4, dropout=0.1)
+        used = settings(method="qlora", dequantize=how, batch_size=4, dropout=dropout)
         run(tiny_base, tmp_path / how, used)
     one, other = (
         (tmp_path / how / "out" / "adapter_model.safetensors").read_bytes()

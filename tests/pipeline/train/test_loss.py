@@ -46,7 +46,7 @@ def test_a_padded_batch_has_the_loss_and_gradient_of_its_rows_one_by_one(kind):
     import torch
 
     model = tiny(kind)
-    batch = collate(ROWS, pad=2, device="cpu")
+    batch = collate(ROWS, device="cpu")
     found = supervised_loss(model, *batch)(*batch)
     found.backward()
     gradient = model.get_input_embeddings().weight.grad.clone()
@@ -59,7 +59,7 @@ def test_a_padded_batch_has_the_loss_and_gradient_of_its_rows_one_by_one(kind):
 
 def test_the_head_runs_on_supervised_positions_only():
     model = tiny("llama")
-    batch = collate(ROWS, pad=2, device="cpu")
+    batch = collate(ROWS, device="cpu")
     loss = supervised_loss(model, *batch)
     seen = []
     model.lm_head.register_forward_hook(lambda _, inputs, __: seen.append(tuple(inputs[0].shape)))
@@ -72,7 +72,7 @@ def test_behind_a_frozen_head_the_loss_is_made_in_pieces(monkeypatch):
 
     model = tiny("llama")
     model.lm_head.requires_grad_(False)
-    batch = collate(ROWS, pad=2, device="cpu")
+    batch = collate(ROWS, device="cpu")
     monkeypatch.setattr("pipeline.train.batch.loss.PIECE", 4)  # 10 trained tokens: 4, 4 and 2
     loss = supervised_loss(model, *batch)
     found = loss(*batch)
@@ -89,7 +89,7 @@ def test_behind_a_frozen_head_the_loss_is_made_in_pieces(monkeypatch):
 
 def test_the_check_leaves_the_mode_as_it_was():
     model = tiny("llama").train()
-    supervised_loss(model, *collate(ROWS, pad=2, device="cpu"))
+    supervised_loss(model, *collate(ROWS, device="cpu"))
     assert model.training
 
 
@@ -104,7 +104,7 @@ def test_what_all_rows_begin_with_is_computed_once_with_the_same_loss_and_gradie
     import torch
 
     model = tiny("llama").train()
-    batch = collate(SHARED, pad=2, device="cpu")
+    batch = collate(SHARED, device="cpu")
     seen = []
     model.get_input_embeddings().register_forward_hook(
         lambda _, inputs, __: seen.append(tuple(inputs[0].shape))
@@ -140,7 +140,7 @@ def test_a_beginning_is_shared_only_where_it_pays_and_nothing_of_it_is_trained()
 def test_a_model_whose_cache_says_something_else_is_found_out():
     """What the check is for: here the cache is thrown away between the two passes."""
     model = tiny("llama")
-    batch = collate(SHARED, pad=2, device="cpu")
+    batch = collate(SHARED, device="cpu")
     plain = supervised_loss(model, *batch)(*batch)
     forward = model.model.forward
 

@@ -4,15 +4,19 @@ import pytest
 import torch
 
 from pipeline.core.errors import TrainingError
-from pipeline.settings import TrainSettings
+from pipeline.settings import EvaluateSettings, TrainSettings
+from pipeline.train.export.merge import to_float32
 from pipeline.train.loop.loop import Run
 from pipeline.train.loop.trainer import train
+from pipeline.train.models.adapter import load_adapter
 from pipeline.train.peak_memory import (
     free_memory,
     is_out_of_memory,
     naming_the_setting,
     reset_peak,
 )
+from tests.pipeline.evaluate.answering import answer
+from tests.pipeline.train.architectures import make_base, make_rows
 from tests.pipeline.train.methods.runs import CPU
 from tests.pipeline.train.seed_examples import make_examples
 
@@ -54,6 +58,26 @@ def test_a_training_without_memory_names_the_size_of_its_passes(tiny_base, tmp_p
             make_examples(4, 1), tiny_base, TrainSettings(method="lora"), CPU,
             tmp_path / "work", tmp_path / "output",
         )  # fmt: skip
+
+
+def test_a_batch_of_answers_without_memory_is_asked_in_halves(tmp_path):
+    base, rows = make_base("llama", tmp_path), make_rows(8)
+    settings, tried = EvaluateSettings(max_new_tokens=4, batch_size=8), []
+    found = []
+    for limit in (10**6, 200):
+        model, tokenizer = load_adapter(base, None, CPU)
+
+        def take(_, arguments, named, limit=limit):
+            tried.append(named["input_ids"].shape)
+            if named["input_ids"].numel() > limit:
+                take_too_much()
+
+        to_float32(model).register_forward_pre_hook(take, with_kwargs=True)
+        found.append(answer("base", rows, model, tokenizer, settings))
+    whole, halved = found
+    assert max(rows for rows, _ in tried) == 8 and tried[-1][0] < 8
+    assert halved["answer"].to_list() == whole["answer"].to_list()
+    assert halved["loss"].to_list() == pytest.approx(whole["loss"].to_list(), abs=1e-4)
 
 
 def test_the_memory_that_torch_keeps_of_a_gpu_is_handed_back(monkeypatch):

@@ -13,6 +13,7 @@ from pipeline.train.models.base_model import load_tokenizer
 from pipeline.train.models.device import configure_torch
 from pipeline.train.models.quantized import (
     dequantize,
+    has_room_unpacked,
     linear4bit_layers,
     load_quantized,
 )
@@ -122,6 +123,14 @@ def test_dequantized_once_gives_the_logits_of_dequantized_each_time(base, tokens
         dequantize(model)
         assert not linear4bit_layers(model)
         assert torch.equal(model(tokens).logits, expected)
+
+
+def test_layers_are_unpacked_where_they_leave_half_of_what_is_free(model):
+    layers = linear4bit_layers(model).values()
+    values = sum(layer.in_features * layer.out_features for layer in layers)
+    size = values * next(iter(layers)).compute_dtype.itemsize
+    assert has_room_unpacked(model, 2 * size)
+    assert not has_room_unpacked(model, 2 * size - 2)
 
 
 MAPS = Path("/proc/self/maps")

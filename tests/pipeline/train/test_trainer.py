@@ -111,8 +111,8 @@ def test_what_was_trained_is_what_is_loaded(straight, base):
     with torch.no_grad():
         assert torch.equal(model(ids).logits, exact(ids).logits), "dequantized once = each time"
     rows = tokenize(make_examples(14, 2), tokenizer, 512)
-    batch = collate(rows.validation[:], tokenizer.pad_token_id, "cpu")
-    run = Run(model, rows, tokenizer.pad_token_id, TrainSettings(**SETTINGS), output)
+    batch = collate(rows.validation[:], "cpu")
+    run = Run(model, rows, TrainSettings(**SETTINGS), output)
     loaded = run.validation_loss(supervised_loss(model, *batch))
     best = dict(map(tuple, result["validation_loss"]))[result["best_step"]]
     assert loaded == best

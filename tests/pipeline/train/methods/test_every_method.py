@@ -86,8 +86,8 @@ def test_what_is_loaded_is_what_was_trained(trained, tiny_base, method):
     model, tokenizer = load_adapter(tiny_base, folder, CPU)
     assert not any(part.requires_grad for part in model.parameters())
     rows = tokenize(run_examples(), tokenizer, 200)
-    run = Run(model, rows, tokenizer.pad_token_id, TrainSettings(micro_batch_size=3), folder)
-    batch = collate(rows.validation[:], tokenizer.pad_token_id, "cpu")
+    run = Run(model, rows, TrainSettings(micro_batch_size=3), folder)
+    batch = collate(rows.validation[:], "cpu")
     found = run.validation_loss(supervised_loss(model, *batch))
     # a head that was trained sums in another order than one that is frozen
     assert found == pytest.approx(

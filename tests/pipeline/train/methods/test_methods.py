@@ -89,10 +89,10 @@ def test_an_adapter_that_changes_nothing_is_caught_by_name(tiny_base, float32, t
     base = load_quantized(tiny_base.path) if METHODS[method].quantized else float32()
     model = attach(base, method, tokens)
     rows = [{"input_ids": tokens[:30], "labels": tokens[:30]}] * 2
-    proofs = prove_model(model, rows, pad=0, packing=True, rate=1e-2)
+    proofs = prove_model(model, rows, packing=True, rate=1e-2)
     assert {proof.name for proof in proofs} == {"packed logits", "gradients", "adapter"}
     with pytest.raises(TrainingError, match="the adapter changes nothing"):
-        prove_model(model, rows, pad=0, packing=False, rate=0.0)
+        prove_model(model, rows, packing=False, rate=0.0)
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].reads_rows])

@@ -7,7 +7,10 @@ import pytest
 from pipeline.settings import TrainSettings
 from pipeline.train.methods import METHODS, resolved
 from pipeline.train.plan.activations import Batch, activation_bytes, states_bytes
-from pipeline.train.plan.shapes import read_folder, trainable_parameters
+from pipeline.train.plan.estimate import warnings
+from pipeline.train.plan.shapes import read_folder, read_shape, shape_of, trainable_parameters
+from tests.pipeline.train.architectures import ARCHITECTURES
+from tests.pipeline.train.test_families import FAMILIES
 
 TOKENS, SUPERVISED = 192, 16
 
@@ -26,7 +29,8 @@ def kept_bytes(model, rows):
     from pipeline.train.batch.loss import supervised_loss
     from pipeline.train.cpu.fused import fused
 
-    ids = torch.arange(rows * TOKENS).reshape(rows, TOKENS) + 100
+    known = model.get_input_embeddings().weight.shape[0]
+    ids = (torch.arange(rows * TOKENS).reshape(rows, TOKENS) + 100) % known
     labels = torch.full_like(ids, -100)
     labels[:, -SUPERVISED:] = ids[:, -SUPERVISED:]
     loss_of = supervised_loss(model, ids, labels)
@@ -88,6 +92,61 @@ def test_parameters_and_kept_bytes_are_those_of_the_real_model(
         constant = 2 * trained * 4
     expected = activation_bytes(shape, settings, batch, value, cpu=True) + loss + constant
     assert expected == pytest.approx(kept_bytes(model, 2), rel=0.01)
+
+
+@pytest.mark.parametrize("value", [4, 2], ids=["float32", "bfloat16"])
+def test_lora_over_four_bits_that_are_unpacked_each_time_keeps_as_much(
+    tiny_base, monkeypatch, value
+):
+    """As a GPU does it: neither the weights nor a copy of a layer's input are kept."""
+    import torch
+
+    from pipeline.train.cpu import attention
+    from pipeline.train.models import quantized
+    from pipeline.train.models.adapter import attach_adapter
+
+    settings = resolved(TrainSettings(method="qlora", dequantize="each_time"))
+    dtype = {4: torch.float32, 2: torch.bfloat16}[value]
+    for module in (attention, quantized):
+        monkeypatch.setattr(module, "compute_dtype", lambda device: dtype)
+    model = quantized.load_quantized(tiny_base.path)
+    model = attach_adapter(model, METHODS["qlora"], settings)
+    shape, batch = read_folder(tiny_base.path), Batch(2, TOKENS, 2 * SUPERVISED)
+    expected = activation_bytes(shape, settings, batch, value, cpu=True)
+    expected += states_bytes(shape, batch.supervised, value)
+    assert expected == pytest.approx(kept_bytes(model, 2), rel=0.01)
+
+
+LIKE_LLAMA = ("mistral", "qwen2", "qwen3", "olmo2", "granite", "smollm3")
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("kind", LIKE_LLAMA)
+def test_what_llama_s_kin_keeps_is_counted(kind, method):
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from pipeline.train.models.adapter import attach_adapter
+
+    config = AutoConfig.for_model(
+        kind, **FAMILIES[kind][1] | {"vocab_size": 512, "pad_token_id": 0}
+    )
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    shape, settings = shape_of(model, kind), resolved(TrainSettings(method=method))
+    assert shape.counted
+    model = attach_adapter(model, METHODS[method], settings)
+    batch = Batch(2, TOKENS, 2 * SUPERVISED)
+    states = states_bytes(shape, batch.supervised, 4)
+    loss = batch.supervised * shape.vocabulary * 4 if method == "full" else states
+    expected = activation_bytes(shape, settings, batch, 4, cpu=True) + loss
+    assert expected == pytest.approx(kept_bytes(model, 2), rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ["mixtral", "gemma2", "gpt2", "falcon_h1", "qwen3_5_text"])
+def test_what_is_no_kin_of_llama_is_said_to_be_estimated(kind):
+    config = {"model_type": kind, "pad_token_id": None} | (FAMILIES[kind][1] or ARCHITECTURES[kind])
+    found = warnings(read_shape(config, kind), resolved(TrainSettings(method="full")), 1)
+    assert found and "estimated from their widths" in found[0]
 
 
 @pytest.mark.parametrize("method", ["lora", "qlora"])

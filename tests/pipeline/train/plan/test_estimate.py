@@ -113,7 +113,7 @@ def test_an_unknown_card_is_refused():
 @pytest.mark.parametrize("place", ["gpu", "cpu"])
 def test_accelerate_reads_the_configuration_it_is_given(kind, place, tmp_path):
     file = tmp_path / "accelerate.yaml"
-    write_launch_config(launch_config(kind, 2, place == "cpu", "llama"), file)
+    write_launch_config(launch_config(kind, 2, place == "cpu", SEVEN.block), file)
     found = load_config_from_file(str(file))
     assert found.num_processes == 2
     assert found.use_cpu == (place == "cpu")

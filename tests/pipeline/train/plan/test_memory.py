@@ -28,7 +28,7 @@ def litgpt():
     )
     # Its layers are not fused: norms keep float32, gates their product.
     norms = (2 * shape.layers + 1) * (FLOAT32 - half) * shape.hidden
-    passing += tokens * (norms + shape.layers * half * shape.intermediate)
+    passing += tokens * (norms + half * shape.inner)
     passing += half * (shape.hidden + 2 * rank) * shape.layers * tokens  # inputs of the adapter
     passing += logits_bytes(shape, TrainSettings(method="full"), tokens, half)
     passing += 4 * half * 4 * rank * shape.hidden * shape.layers  # the adapter and its moments

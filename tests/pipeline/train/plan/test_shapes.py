@@ -6,8 +6,16 @@ import struct
 import pytest
 
 from pipeline.core.errors import TrainingError
-from pipeline.train.plan.catalogue import CATALOGUE
-from pipeline.train.plan.shapes import read_folder, read_shape
+from pipeline.settings import TrainSettings
+from pipeline.train.methods import METHODS, resolved
+from pipeline.train.models.adapter import trainable
+from pipeline.train.models.base_model import empty_model
+from pipeline.train.plan.catalogue import CATALOGUE, built_in
+from pipeline.train.plan.shapes import read_folder, read_shape, trainable_parameters
+from tests.pipeline.train.architectures import ARCHITECTURES
+from tests.pipeline.train.test_families import FAMILIES
+
+CONFIGS = ARCHITECTURES | {kind: config for kind, (_, config) in FAMILIES.items() if config}
 
 
 def stored_parameters(folder):
@@ -27,7 +35,8 @@ def stored_parameters(folder):
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_a_built_in_description_has_the_published_parameters(name):
     known = CATALOGUE[name]
-    assert read_shape(known.config, name).parameters == known.parameters
+    assert built_in(name).parameters == known.parameters
+    assert built_in(name) == read_shape(known.config, known.source)
 
 
 def test_the_embedded_model_has_as_many_parameters_as_its_config_says(embedded_model):
@@ -41,23 +50,24 @@ def test_the_built_in_135m_is_the_embedded_model(embedded_model):
     assert described == read_shape(json.loads((embedded_model / "config.json").read_text()), "x")
 
 
-@pytest.mark.parametrize("kind", ["llama", "mistral", "qwen2", "qwen3"])
-def test_each_architecture_is_counted_as_transformers_builds_it(kind):
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+@pytest.mark.parametrize("method", ["lora", "full", "selective", "ia3"])
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_each_decoder_is_counted_as_it_is_built_and_trained(kind, method):
+    config = {"model_type": kind, "pad_token_id": None} | CONFIGS[kind]
+    shape, settings = read_shape(config, kind), resolved(TrainSettings(method=method))
+    model = empty_model(config)
+    assert shape.parameters == sum(part.numel() for part in model.parameters())
+    model = METHODS[method].build(model, settings, ())
+    assert trainable_parameters(shape, settings) == sum(
+        part.numel() for part in trainable(model).values()
+    )
 
-    config = {
-        "model_type": kind, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 128,
-    }  # fmt: skip
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
-    assert read_shape(config, kind).parameters == sum(p.numel() for p in model.parameters())
 
-
-def test_an_architecture_that_cannot_be_counted_is_refused():
-    with pytest.raises(TrainingError, match="model_type 'mixtral'; expected one of llama"):
-        read_shape({"model_type": "mixtral"}, "x")
+def test_what_is_no_language_model_is_refused():
+    with pytest.raises(TrainingError, match=r"wav2vec2.*writes no text"):
+        read_shape({"model_type": "wav2vec2"}, "x")
+    with pytest.raises(TrainingError, match="llama99"):
+        read_shape({"model_type": "llama99"}, "x")
 
 
 def test_a_folder_without_a_config_is_named(tmp_path):
