@@ -80,7 +80,8 @@ def given_instruction(kind: str, parts: Sequence[Part], writing: Writing) -> Har
     }
     room = LABEL_TOKENS if kind == "classification" else writing.settings.max_answer_tokens
     asked = [brief.ask(kind, "answer", part.chunk, **values) for part in parts]
-    replies = writing.ask(asked, room)
+    schema = canonical_json(dict(brief.schema)) if kind == "extraction" else ""
+    replies = writing.ask(asked, room, schema)
     found = [
         _answer(reply, read, brief, part) for part, (_, reply) in zip(parts, replies, strict=True)
     ]
@@ -96,6 +97,7 @@ def given_instruction(kind: str, parts: Sequence[Part], writing: Writing) -> Har
             for place in again
         ],
         room,
+        schema,
     )  # fmt: skip
     for place, (request, reply) in zip(again, repaired, strict=True):
         replies[place] = request, reply

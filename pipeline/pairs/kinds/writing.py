@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.core.cache import short_id
@@ -12,7 +12,7 @@ from pipeline.pairs.chunk_order import Chunk, Part
 from pipeline.pairs.harvest import Harvest, pair_row, sampled
 from pipeline.pairs.kinds.brief import Brief
 from pipeline.pairs.teachers.replies import forget
-from pipeline.pairs.teachers.teacher import Messages, Reply, Request, Teacher
+from pipeline.pairs.teachers.teacher import NO_ROOM, Messages, Reply, Request, Teacher
 from pipeline.pairs.weak_english import questions
 from pipeline.pairs.weak_english.evidence import best_sentence, content_words, sentences
 from pipeline.settings import GenerateSettings
@@ -41,20 +41,31 @@ class Writing:
     """That tasks without a document are asked for in, by turns; empty: English."""
 
     def ask(
-        self, asked: Sequence[Messages], room: int | Sequence[int]
+        self, asked: Sequence[Messages], room: int | Sequence[int], schema: str = ""
     ) -> list[tuple[Request, Reply]]:
         """Return the request and the reply for each of some messages.
+
+        What a strong teacher had no room to end is asked for once more, with twice the room.
 
         Args:
             asked: messages.
             room: tokens of a reply, of all or of each.
+            schema: JSON Schema of the replies.
         """
         rooms = [room] * len(asked) if isinstance(room, int) else room
         requests = [
-            sampled(self.settings, messages, tokens)
+            sampled(self.settings, messages, tokens, schema=schema)
             for messages, tokens in zip(asked, rooms, strict=True)
         ]
         replies = self.teacher.complete(requests, self.settings.seed)
+        if self.teacher.strength == "strong":
+            cut = [p for p, reply in enumerate(replies) if reply.finish_reasons[0] == NO_ROOM]
+            for place in cut:
+                request = requests[place]
+                requests[place] = replace(request, max_tokens=2 * request.max_tokens)
+            again = self.teacher.complete([requests[place] for place in cut], self.settings.seed)
+            for place, reply in zip(cut, again, strict=True):
+                replies[place] = reply
         return list(zip(requests, replies, strict=True))
 
     def forget(self, request: Request) -> None:

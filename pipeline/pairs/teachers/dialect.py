@@ -12,7 +12,8 @@ from pipeline.pairs.teachers.completion import words
 
 SYSTEM = "system"
 RENAMED = {"max_tokens": "max_completion_tokens"}
-FIELDS = (*RENAMED, *RENAMED.values(), "temperature", "top_p", "seed", "n", "stop")
+FIELDS = (*RENAMED, *RENAMED.values(), "temperature", "top_p", "seed", "n", "stop",
+          "response_format")  # fmt: skip
 """What a request may go without: the room too, once it is refused under both names."""
 UNSUPPORTED = re.compile(
     r"\bun(?:supported|known|expected|recogni[sz]ed)|\bnot (?:be )?(?:supported|allowed|permitted|"

@@ -5,6 +5,7 @@ goes on until half of the last ten have failed. What a server refuses of a reque
 then on (:mod:`.dialect`), and once a reply shows thoughts, each request gets room for them.
 """
 
+import json
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -238,6 +239,9 @@ class EndpointTeacher:
         }
         if request.samples - have > 1:
             body["n"] = request.samples - have
+        if request.schema:
+            schema = {"name": "answer", "schema": json.loads(request.schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
         if request.stop:
             body["stop"] = list(request.stop[:4])  # OpenAI takes four at most
         return body

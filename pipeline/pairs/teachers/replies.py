@@ -75,7 +75,7 @@ class CachingTeacher:
 
         A teacher in this process gets at most ``batch_size`` replies to make at once.
         """
-        keys = [self._key("request", seed=seed, request=asdict(request)) for request in requests]
+        keys = [self._key("request", seed=seed, request=_content(request)) for request in requests]
         entries = [self._cache.get(key) for key in keys]
         stored = {p: _reply(row, requests[p]) for p, row in enumerate(entries) if row is not None}
         replies = {place: reply for place, reply in stored.items() if self._keeps(reply)}
@@ -135,7 +135,7 @@ class CachingTeacher:
     def forget(self, request: Request, seed: int) -> None:
         """Keep the reply to a request no longer."""
         if not self.batch_size:
-            key = self._key("request", seed=seed, request=asdict(request))
+            key = self._key("request", seed=seed, request=_content(request))
             self._cache.entry(key).path.unlink(missing_ok=True)
 
     def _keeps(self, reply: Reply) -> bool:
@@ -166,6 +166,11 @@ def forget(teacher: Teacher, request: Request, seed: int) -> None:
     """Let a request be asked again in the next run: its reply was not what it asked for."""
     if isinstance(teacher, CachingTeacher):
         teacher.forget(request, seed)
+
+
+def _content(request: Request) -> dict[str, Any]:
+    """Return what a reply depends on; what a request lacks is no part of it, as it once was not."""
+    return {name: value for name, value in asdict(request).items() if name != "schema" or value}
 
 
 def _batches(places: Sequence[int], requests: Sequence[Request], rows: int) -> Iterator[list[int]]:

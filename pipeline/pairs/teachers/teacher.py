@@ -38,6 +38,8 @@ class Request:
     """Independent replies to the same messages."""
     stop: tuple[str, ...] = ()
     """Strings that end a reply; the reply does not contain them."""
+    schema: str = ""
+    """JSON Schema that the reply follows, where the server can do that; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pipeline.pairs.kinds.shares import kinds_of_chunks, parts_with_another
 from pipeline.pairs.task_kinds import TASK_KINDS, shares_of
 from pipeline.settings import BudgetSettings, GenerateSettings, PathSettings, TaskSettings
 from schemas.pairs import Pairs
-from tests.pipeline.pairs.endpoint_server import chat, serving
+from tests.pipeline.pairs.endpoint_server import chat, error, serving
 from tests.pipeline.pairs.strong_teacher import json_schema, strong
 from tests.pipeline.pairs.test_generate import NO_SEEDS, chunk_rows, chunks, teacher
 
@@ -319,3 +319,30 @@ def test_a_budget_of_tokens_ends_it_with_the_pairs_it_has_and_a_larger_one_goes_
     whole = run()
     assert whole.metrics["over_budget"] == 0 and whole.kept.height == 30
     assert len(server.bodies) == 60
+
+
+def test_a_schema_goes_with_the_request_and_is_left_out_where_it_is_refused(brief, tmp_path: Path):
+    def script(number, body):
+        if "response_format" in body:
+            return error(400, "response_format is not supported", param="response_format")
+        return chat('{"name": "P1", "weight": 3}')
+
+    with serving(script) as server:
+        pairs = only(made(server.url, tmp_path, "extraction", brief))
+    assert len(pairs) == 2
+    asked = [body["response_format"] for body in server.bodies if "response_format" in body]
+    assert asked[0]["json_schema"]["schema"] == json.loads(json_schema())
+    assert "response_format" not in server.bodies[-1]
+
+
+def test_an_answer_without_room_is_asked_for_once_more_with_twice_of_it(tmp_path: Path):
+    def script(number, body):
+        reply = strong(number, body)
+        small = body["max_tokens"] == 20
+        return chat("Pump P1 runs", finish="length") if small else reply
+
+    with serving(script) as server:
+        outcome = made(server.url, tmp_path, "fact", max_answer_tokens=20)
+    assert len(only(outcome)) == 4 and "cut_short" not in outcome.reasons
+    rooms = [body["max_tokens"] for body in server.bodies if body["max_tokens"] in (20, 40)]
+    assert sorted(rooms) == [20] * 4 + [40] * 4
