@@ -34,6 +34,8 @@ def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list
                 f"the {len(by_id)} chunks given; expected the chunks it was generated from; run "
                 "`tuneloop curate` and push again"
             )
+        other = by_id.get(row["other_chunk_id"])
+        passages = [chunk["text"], *([other["text"]] if other else [])]
         items.setdefault(
             row["pair_id"],
             {
@@ -41,7 +43,7 @@ def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list
                 "document": " > ".join(filter(None, (chunk["title"], chunk["section"]))),
                 "instruction": _asked(row),
                 "input": row["input"],
-                "chunk_text": chunk["text"],
+                "chunk_text": "\n\n* * *\n\n".join(passages),
                 "response": row["response"],
                 "evidence": row["evidence"],
             },

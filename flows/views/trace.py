@@ -135,6 +135,8 @@ def _train_pairs(home: Home, examples: str, identifier: str) -> set[str]:
     wanted = (pl.col("pair_id") == identifier) | (pl.col("doc_id") == identifier)
     for item in ancestors(home, origin):
         if item.dataset == "clean_pairs":  # examples say nothing of chunks
-            pairs = home.rows(home.dataset(str(item))).filter(chunk_id=identifier)["pair_id"]
+            rows = home.rows(home.dataset(str(item)))
+            shown = [name for name in ("chunk_id", "other_chunk_id") if name in rows.columns]
+            pairs = rows.filter(pl.any_horizontal(pl.col(shown) == identifier))["pair_id"]
             wanted |= pl.col("pair_id").is_in(pairs.to_list())
     return set(home.rows(origin).filter(wanted, split="train")["pair_id"])

@@ -18,12 +18,12 @@ def to_examples(pairs: DataFrame[SettledPairs], settings: TaskSettings) -> Outco
     Before them stand the system prompt, the row's own before that of the settings, and earlier
     turns. The user message is
     the instruction, and the input after a blank line when there is one: the same form in training,
-    evaluation and serving. Each earlier turn of the assistant is an example of its own too, so
-    that a row always ends with the one answer that is learnt from it.
+    evaluation and serving. Each earlier turn of the assistant is an example of its own too
+    (``turns``), so that a row always ends with the one answer that is learnt from it.
 
     Args:
         pairs: gold and settled pairs of all splits.
-        settings: section ``task``, for the system prompt.
+        settings: section ``task``: the system prompt, which answers are learnt.
 
     Returns:
         Examples sorted by ``pair_id``; a pair without instruction or response is dropped as
@@ -47,7 +47,7 @@ def to_examples(pairs: DataFrame[SettledPairs], settings: TaskSettings) -> Outco
         columns = {name: row[name] for name in Examples.columns() if name != "messages"}
         kept.append(columns | {"messages": head + messages})
         for end, message in enumerate(row["history"], start=1):
-            if message["role"] == "assistant":
+            if message["role"] == "assistant" and settings.turns == "all":
                 earlier = {"pair_id": short_id(row["pair_id"], str(end))}
                 kept.append(columns | earlier | {"messages": head + messages[:end]})
     examples = table(Examples, kept).sort("pair_id")
@@ -77,7 +77,7 @@ EXAMPLES = Stage(
     Examples,
     {"pairs": SettledPairs},
     section="task",
-    fields=("system_prompt",),
+    fields=("system_prompt", "turns"),
 )
 ARM_EXAMPLES = Stage(
     "examples",
@@ -85,6 +85,6 @@ ARM_EXAMPLES = Stage(
     Examples,
     {"pairs": SettledPairs},
     section="task",
-    fields=("system_prompt",),
+    fields=("system_prompt", "turns"),
     dataset="ablation_examples",
 )

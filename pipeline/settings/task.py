@@ -1,5 +1,7 @@
 """Settings of the task: what the assistant is for, in the user's own words."""
 
+from typing import Literal
+
 from pydantic import field_validator
 
 from pipeline.settings.base import Section
@@ -18,6 +20,8 @@ class TaskSettings(Section):
     system_prompt: str = ""
     """First message of each conversation: in every training row, in evaluation, chat and export.
     Empty: there is none."""
+    turns: Literal["all", "last"] = "all"
+    """Answers of a conversation that are trained on: each one, or the last alone."""
     refusal: str = "I do not know: my documents say nothing about that."
     """What it answers where the documents have no answer (kind ``not_in_documents``). In documents
     of another language the teacher says it in that language."""

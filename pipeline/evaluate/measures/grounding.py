@@ -42,9 +42,13 @@ def source_texts(
         .agg("chunk_id")
         .iter_rows()
     }
-    made_from = dict(pairs.select("pair_id", "chunk_id").iter_rows())
+    columns = ("pair_id", "chunk_id", "other_chunk_id")
+    made_from = {
+        pair: "\n".join(by_id[chunk] for chunk in ids if chunk in by_id)
+        for pair, *ids in pairs.select(columns).iter_rows()
+    }
     found = {
-        pair: by_id.get(made_from.get(pair, ""), by_document.get(doc, ""))
+        pair: made_from.get(pair) or by_document.get(doc, "")
         for pair, doc in examples.select("pair_id", "doc_id").sort("pair_id").iter_rows()
     }
     return {pair: text for pair, text in found.items() if text}

@@ -16,8 +16,8 @@ def settled(*changes):
     )
 
 
-def written(pairs, system_prompt=""):
-    return to_examples(pairs, TaskSettings(system_prompt=system_prompt))
+def written(pairs, system_prompt="", turns="all"):
+    return to_examples(pairs, TaskSettings(system_prompt=system_prompt, turns=turns))
 
 
 def test_a_pair_becomes_a_user_and_an_assistant_message():
@@ -53,10 +53,9 @@ def test_the_system_prompt_and_each_turn_of_the_assistant_is_in_the_rows():
         {"role": "user", "content": "What is P1?"},
         {"role": "assistant", "content": "A pump."},
     ]
-    outcome = written(
-        settled({"history": history, "instruction": "How heavy is it?", "response": "3 kg"}),
-        "You know pumps.",
-    )
+    pairs = settled({"history": history, "instruction": "How heavy is it?", "response": "3 kg"})
+    outcome = written(pairs, "You know pumps.")
+    assert written(pairs, turns="last").kept.height == 1
     Examples.validate(outcome.kept, lazy=True)
     first = {"role": "system", "content": "You know pumps."}
     last = [
