@@ -11,8 +11,8 @@ from flows.engine.context import Run
 from flows.views.examples import stage_rows
 from pipeline.core.errors import InputError
 from pipeline.core.home import Home, ancestors
+from pipeline.pairs.coverage import Coverage, KindYield
 from pipeline.pairs.task_kinds import TASK_KINDS
-from pipeline.report import contents
 
 NOT_ASKED = "not_asked"
 """Of a chunk of which no pair was wanted, or that the target or the budget left out."""
@@ -81,7 +81,7 @@ def lines_of(covered: Covered, short: int = 12) -> Iterator[str]:
         yield f"         and of {len(empty) - short} more sections"
 
 
-def in_report(run: Run) -> contents.Coverage | None:
+def in_report(run: Run) -> Coverage | None:
     """Return the coverage and the yield by kind of a run's pairs; None when it made none."""
     chunks, made = stage_rows(run, "chunk"), stage_rows(run, "generate")
     passed = stage_rows(run, "screen")
@@ -101,7 +101,7 @@ def in_report(run: Run) -> contents.Coverage | None:
     sections = [section for document in found for section in document.sections.values()]
     reasons = Counter(section.why_none for section in sections if section.why_none)
     kinds = {name: (made.filter(kind=name), passed.filter(kind=name)) for name in TASK_KINDS}
-    return contents.Coverage(
+    return Coverage(
         documents=len(found),
         documents_with_pairs=sum(bool(document.kinds) for document in found),
         sections=len(sections),
@@ -111,7 +111,7 @@ def in_report(run: Run) -> contents.Coverage | None:
         nearest=metrics.get("self_instruct_nearest"),
         without=tuple(document.name for document in found if not document.kinds)[:8],
         kinds=tuple(
-            contents.KindYield(
+            KindYield(
                 kind=name,
                 about=TASK_KINDS[name].about,
                 candidates=int(metrics.get(f"candidates_{name}", pairs.height)),

@@ -188,9 +188,8 @@ def _unreviewed(
 ) -> Drop | None:
     """Return why a pair that nobody decided on cannot be used, or None."""
     pair_id, question = row["pair_id"], row["instruction"]
-    trusted, strong = settings.trust_self_instruct, row["prompt_version"] != SELF_INSTRUCT
-    trusted = strong if trusted == "auto" else trusted
-    unfounded = row["origin"] == "self_instruct" and not trusted
+    strong, trusted = row["prompt_version"] != SELF_INSTRUCT, settings.trust_self_instruct
+    unfounded = row["origin"] == "self_instruct" and not (strong if trusted == "auto" else trusted)
     if row["split"] == "test" or unfounded:
         return Drop(pair_id, "needs_accept", question, 0.0, 1.0)
     if settings.require == "all":

@@ -14,6 +14,7 @@ from pipeline.drift.evidence import Evidence, Spread
 from pipeline.drift.policy import Decision
 from pipeline.evaluate.comparison import Comparison
 from pipeline.evaluate.results import Behaviour, Evaluation, Forgetting, Verdict
+from pipeline.pairs.coverage import Coverage
 from pipeline.train.proofs.data import Mask, Proof
 from pipeline.train.tune.choice import Choice
 
@@ -112,35 +113,6 @@ class Teacher(Record):
     """Requests answered from stored replies."""
     prompt_tokens: int
     completion_tokens: int
-
-
-class KindYield(Record):
-    """What came of the candidates of one kind of task."""
-
-    kind: str
-    about: str
-    candidates: int
-    pairs: int
-    passed: int
-    """Pairs that passed the screens."""
-
-
-class Coverage(Record):
-    """Which of the corpus has pairs."""
-
-    documents: int
-    documents_with_pairs: int
-    sections: int
-    sections_with_pairs: int
-    why_none: dict[str, int]
-    """Sections without a pair, by their most frequent reason."""
-    without: tuple[str, ...] = ()
-    """First documents without a pair, by source."""
-    kinds: tuple[KindYield, ...] = ()
-    distinct_2: float | None = None
-    """Different pairs of neighbouring words in self-instruct tasks, of all of them."""
-    nearest: float | None = None
-    """Mean ROUGE-L F1 of a self-instruct task with the most alike other one."""
 
 
 class Review(Record):
