@@ -269,7 +269,7 @@ class Store:
             temporary.rename(final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        return Dataset(recipe.name, recipe.fingerprint, manifest.content, facts.rows)
+        return Dataset.of(manifest)
 
     def parquet(self, dataset: Dataset, name: str) -> pl.DataFrame:
         """Read one Parquet file of a dataset, whatever its schema.
@@ -296,6 +296,5 @@ def _entry(folder: Path, path: Path) -> FileEntry:
     with path.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         os.fsync(stream.fileno())
-    return FileEntry(
-        name=path.relative_to(folder).as_posix(), sha256=sha256, bytes=path.stat().st_size
-    )
+    name = path.relative_to(folder).as_posix()
+    return FileEntry(name=name, sha256=sha256, bytes=path.stat().st_size)
