@@ -36,7 +36,9 @@ def llama() -> Iterator[str]:
 
 
 def teacher(url: str, folder: Path, model: str, **changes) -> CachingTeacher:
-    settings = TeacherSettings(kind="openai", model=model, base_url=url, **changes)
+    settings = TeacherSettings(
+        kind="openai", model=model, base_url=url, thinking_tokens=0, **changes
+    )
     return CachingTeacher(EndpointTeacher(settings, None), Cache(folder))
 
 

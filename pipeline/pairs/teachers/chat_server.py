@@ -110,15 +110,18 @@ class ChatServer:
         body: dict[str, Any],
         request: Request,
         stopping: threading.Event,
+        retries: int | None = None,
     ) -> Completion:
         """Send a request, and again as long as its failure may pass, until told to stop.
+
+        As often as the settings say, or ``retries``.
 
         Raises:
             Passing: it failed each time.
             Refused: the server refuses this request.
             TeacherError: the server takes no request.
         """
-        attempts = self._settings.max_retries + 1
+        attempts = 1 + (self._settings.max_retries if retries is None else retries)
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_when_event_set(stopping),
             wait=_delay,

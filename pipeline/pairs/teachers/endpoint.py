@@ -188,7 +188,7 @@ class EndpointTeacher:
                 self._tried = True
                 with suppress(Passing, Refused):
                     sent = self._sent(body, True)
-                    if self._server.ask(client, sent, request, stopping).thinks:
+                    if self._server.ask(client, sent, request, stopping, retries=0).thinks:
                         self._make_room()
 
     def _sent(self, body: dict[str, Any], thinks: bool) -> dict[str, Any]:
