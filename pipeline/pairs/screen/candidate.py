@@ -35,6 +35,8 @@ class Candidate:
     """Splits in whose sections its evidence stands."""
     kind: str = "fact"
     """Name of its kind of task."""
+    of_people: bool = False
+    """Whether it is a row of the user's own."""
     history: str = ""
     """What was said before the instruction."""
 

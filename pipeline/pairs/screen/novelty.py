@@ -40,13 +40,15 @@ class KeptPairs:
         for seed_id, instruction in seeds:
             self.ids.append(seed_id)
             self.instructions.append(self.encode(instruction))
-        self.grounded: dict[int, Candidate] = {}
+        self.answered: dict[int, Candidate] = {}
+        """Pairs whose answer counts beside the question, by place."""
         self.by_document: dict[str, list[tuple[Candidate, frozenset[str]]]] = defaultdict(list)
 
     def add(self, pair: Candidate) -> None:
         """Keep a pair."""
+        if pair.grounded or pair.of_people:
+            self.answered[len(self.ids)] = pair
         if pair.grounded:
-            self.grounded[len(self.ids)] = pair
             self.by_document[pair.doc_id].append((pair, _asked(pair)))
         self.ids.append(pair.pair_id)
         self.instructions.append(self.encode(pair.instruction))
@@ -94,7 +96,7 @@ def low_novelty(pair: Candidate, kept: KeptPairs) -> Finding | None:
     """Reject a self-instruct task like any seed task or kept pair (ROUGE-L F1, Self-Instruct).
 
     A grounded question may be alike to one about another document as long as its numbers or its
-    response are not.
+    response are not; and so may what people wrote, whose chats begin alike.
     """
     limit = kept.settings.max_rouge_l
     hits = process.extract(
@@ -102,11 +104,11 @@ def low_novelty(pair: Candidate, kept: KeptPairs) -> Finding | None:
         kept.instructions,
         scorer=Indel.normalized_similarity,
         score_cutoff=limit,
-        limit=None if pair.grounded else 1,
+        limit=None if pair.grounded or pair.of_people else 1,
     )
     for _, similarity, place in hits:
-        if pair.grounded:
-            other = kept.grounded.get(place)
+        if pair.grounded or pair.of_people:
+            other = kept.answered.get(place)
             if other is None or _codes(_asked(other)) != _codes(_asked(pair)):
                 continue
             responses = kept.encode(pair.response), kept.encode(other.response)
@@ -135,9 +137,10 @@ def _conflicts(pairs: Sequence[Candidate]) -> dict[str, Finding]:
 
 
 def _asked(pair: Candidate) -> frozenset[str]:
-    """Return what a pair asks: the words of its subject and its question words."""
-    asked = pair.words.questions.intersection(terms(pair.instruction))
-    return content(pair.instruction, pair.language) | asked
+    """Return what a pair asks: the words of its subject, its question words and its numbers."""
+    said = terms(pair.instruction)
+    asked = pair.words.questions.intersection(said)
+    return content(pair.instruction, pair.language) | asked | _codes(frozenset(said))
 
 
 def _codes(stems: frozenset[str]) -> set[str]:

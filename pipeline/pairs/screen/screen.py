@@ -122,6 +122,7 @@ class Screens:
             score=row["score"],
             languages=self._languages,
             kind=row["kind"],
+            of_people=row["origin"] == "rows",
             history=turns(row["history"]),
             known=chunk is not None and placed,
             splits=len({split for split, text in self._sections if evidence and evidence in text}),

@@ -10,10 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import InputError
+from pipeline.core.outcome import table
+from pipeline.pairs.assignment import split_of
 from pipeline.pairs.data_forms import DATA_FORMS
 from pipeline.pairs.rows import import_rows, load_rows, read_turns
-from pipeline.settings import CleanSettings
-from schemas.pairs import Pairs
+from pipeline.pairs.screen.screen import screen
+from pipeline.settings import CleanSettings, ScreenSettings, SplitSettings
+from schemas.documents import Chunks
+from schemas.pairs import Pairs, SeedTasks, Splits
 
 SAID = [
     {"role": "system", "content": "You know pumps."},
@@ -155,3 +159,25 @@ def test_what_is_written_is_read_as_the_same_turns(form, talk, system):
     written = json.loads(json.dumps(DATA_FORMS[form].row(turns, "")))
     found, given_input, _ = read_turns(written)
     assert found == turns and given_input == ""
+
+
+def test_rows_that_ask_alike_stay_as_long_as_their_answers_differ():
+    rows = [
+        {"question": f"Is dealer {n} open late on day {n + 7} as well?", "answer": answer}
+        for n, answer in enumerate(
+            ["Until eight, ask at the desk.", "No, she closes at noon.", "No, she closes at noon."]
+        )
+    ]
+    same = {
+        "question": "Is dealer 0 open late on day 7 as well, please?",
+        "answer": rows[0]["answer"],
+    }
+    pairs = import_rows([*rows, same], CleanSettings(redact=()), "r").kept
+    nothing = [table(schema, []) for schema in (Pairs, Chunks, SeedTasks, Splits)]
+    outcome = screen(
+        *nothing, ScreenSettings(), ("en",), pairs, SplitSettings(test=0, validation=0)
+    )
+    assert outcome.reasons == {"low_novelty": 1}
+    assert set(outcome.kept["origin"]) == {"rows"} and set(outcome.kept["split"]) == {"train"}
+    places = [split_of(f"{n:016x}", SplitSettings(test=0.5, validation=0.25)) for n in range(400)]
+    assert 150 < places.count("test") < 250 and 60 < places.count("validation") < 140
