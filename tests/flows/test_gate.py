@@ -60,7 +60,8 @@ def test_instructions_and_requests_are_asked_of_both_models(judged):
 
 def test_a_judge_without_decisions_of_people_is_shown_and_does_not_gate(judged):
     report, asked = judged
-    assert asked == 2 * report.evaluation.test_rows  # both orders, one other arm
+    rows = report.evaluation.test_rows
+    assert rows <= asked <= 2 * rows  # both orders, which are one request where the answers agree
     (said,) = (reason for reason in report.gate.reasons if reason.name == "judge_against_base")
     assert said.passed and "prefers the challenger to base in 0.500" in said.text
     assert "0% consistent in both orders" in said.text
