@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import asdict
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from pandera.typing.polars import DataFrame
@@ -83,7 +83,7 @@ class Asking:
         once = {name for name in shares if TASK_KINDS[name].once}
         counts = [quotas(document, settings) for document in self.documents]
         self._kinds = [
-            kinds_of_chunks(document, wanted, shares, once)
+            kinds_of_chunks(document, wanted, self._fitting(document, shares), once)
             for document, wanted in zip(self.documents, counts, strict=True)
         ]
         self._units = [
@@ -144,6 +144,13 @@ class Asking:
                 f"{self._asked:,} of {len(self._units):,} chunks; a larger one goes on from here"
             )
 
+    def _fitting(self, document: Sequence[Chunk], shares: dict[str, float]) -> dict[str, float]:
+        """Return the shares of the kinds that a document can give; all where it can give none."""
+        found = {
+            name: share for name, share in shares.items() if self._writers[name].fits(document)
+        }
+        return found or shares
+
     def _ask_for_missing_kinds(self) -> None:
         """Ask for a pair of each kind that came out empty, of one chunk after the other.
 
@@ -156,7 +163,8 @@ class Asking:
             key=lambda item: (-item[0], item[1:]),
         )  # fmt: skip
         for name, writer in self._writers.items():
-            for _, number, place in longest[:TRIES] if name not in made else ():
+            fitting = (item for item in longest if writer.fits(self.documents[item[1]]))
+            for _, number, place in islice(fitting, TRIES) if name not in made else ():
                 document = self.documents[number]
                 wanted = [int(at == place) for at in range(len(document))]
                 came = writer.write(writer.parts(document, wanted), self.writing)

@@ -36,6 +36,10 @@ class ChunkWriter(NamedTuple):
     chunks: int = 1
     """Chunks that a request shows the teacher; 0: a sentence."""
 
+    def fits(self, document: Sequence[Chunk]) -> bool:
+        """Tell whether a document has the chunks of which a pair is made."""
+        return self.parts is not parts_with_another or len(document) > 1
+
 
 @dataclass(frozen=True, slots=True)
 class TaskKind:

@@ -346,3 +346,13 @@ def test_an_answer_without_room_is_asked_for_once_more_with_twice_of_it(tmp_path
     assert len(only(outcome)) == 4 and "cut_short" not in outcome.reasons
     rooms = [body["max_tokens"] for body in server.bodies if body["max_tokens"] in (20, 40)]
     assert sorted(rooms) == [20] * 4 + [40] * 4
+
+
+def test_a_document_of_one_chunk_gives_no_comparison(server, tmp_path: Path):
+    documents = [chunk_rows(f"Pump {n}", f"Pump P{n} is blue.", source=f"{n}.md") for n in range(9)]
+    settings = GenerateSettings(
+        kinds={"fact": 1, "comparison": 9}, evolve=0, self_instruct_tasks=0, pilot_chunks=0,
+        target=0,
+    )  # fmt: skip
+    outcome = generate(chunks(*documents), NO_SEEDS, settings, teacher(server.url, tmp_path))
+    assert {pair["kind"] for pair in only(outcome)} == {"fact"}
