@@ -168,10 +168,14 @@ class Asking:
                 document = self.documents[number]
                 wanted = [int(at == place) for at in range(len(document))]
                 came = writer.write(writer.parts(document, wanted), self.writing)
-                self._candidates[name] += len(came.pairs) + len(came.drops)
-                self.harvest.add(came)
+                self.take(name, came)
                 if came.pairs:
                     break
+
+    def take(self, kind: str, came: Harvest) -> None:
+        """Take over what came of some candidates of a kind."""
+        self._candidates[kind] += len(came.pairs) + len(came.drops)
+        self.harvest.add(came)
 
     def usage(self) -> Usage:
         """Return what the teacher was asked since the beginning."""
@@ -202,8 +206,7 @@ class Asking:
                 running = [pool.submit(copy_context().run, write, name) for name in kinds]
                 came = [future.result() for future in running]
         for name, harvest in zip(kinds, came, strict=True):
-            self._candidates[name] += len(harvest.pairs) + len(harvest.drops)
-            self.harvest.add(harvest)
+            self.take(name, harvest)
         self._asked += len(group)
 
     def _room(self) -> tuple[int, int]:

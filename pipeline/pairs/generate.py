@@ -60,10 +60,10 @@ def generate(
     """
     asking = Asking(chunks, seed_tasks, settings, teacher, brief or Brief(), budget, languages)
     asking.ask_chunks(passing)
-    harvest = asking.harvest
     for kind in TASK_KINDS.values():
         if kind.of_seeds:
-            harvest.add(kind.of_seeds(seed_tasks, asking.writing))
+            asking.take(kind.name, kind.of_seeds(seed_tasks, asking.writing))
+    harvest = asking.harvest
     asking.forecast.end()
     # Of two chunks that overlap and say the same, the first one in reading order has the pair.
     reading = {chunk.chunk_id: place for place, chunk in enumerate(chain(*asking.documents))}
