@@ -17,7 +17,6 @@ from pipeline.documents.clean.profiles import rules_of
 from pipeline.settings import Settings
 from pipeline.train.methods import resolved
 
-
 MOVED = {
     "ingest.workers": "compute.workers",
     "clean.workers": "compute.workers",
