@@ -66,7 +66,7 @@ DATA = "data"
     help="Of a model: "
     + "; ".join(f"{form.name}: {form.about} ({form.takes})" for form in EXPORTERS.values())
     + f" [{next(iter(EXPORTERS))}]. Of data: "
-    + "; ".join(f"{name}: {about}" for name, about in DATA_FORMS.items())
+    + "; ".join(f"{name}: {form.about}" for name, form in DATA_FORMS.items())
     + f" [{next(iter(DATA_FORMS))}].",
 )
 @click.option(

@@ -11,6 +11,8 @@ from flows.cli.main import main
 from flows.engine.settings_file import dump_settings
 from pipeline.core.registry import CHALLENGER, CHAMPION, Registry
 from pipeline.core.store import Store
+from pipeline.pairs.data_forms import DATA_FORMS
+from pipeline.train.export.exporters import EXPORTERS
 from tests.flows.judged_home import judge, settings_of, train_into
 from tests.pipeline.evaluate.test_gate import GOOD, KEPT
 
@@ -149,3 +151,9 @@ def test_an_unknown_model_is_named_with_those_there_are(project):
     done = CliRunner().invoke(main, ["card", "nonsense", "--config", str(config)])
     assert done.exit_code == 2
     assert first.fingerprint in done.output
+
+
+def test_the_help_of_export_names_every_form_of_a_model_and_of_data():
+    said = " ".join(CliRunner().invoke(main, ["export", "--help"]).output.split())
+    for name, form in (*EXPORTERS.items(), *DATA_FORMS.items()):
+        assert f"{name}: {form.about}" in said
