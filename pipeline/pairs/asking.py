@@ -163,7 +163,11 @@ class Asking:
             key=lambda item: (-item[0], item[1:]),
         )  # fmt: skip
         for name, writer in self._writers.items():
-            fitting = (item for item in longest if writer.fits(self.documents[item[1]]))
+            fitting = (
+                item
+                for item in longest
+                if writer.fits(self.documents[item[1]]) and not self._kinds[item[1]][item[2]][name]
+            )
             for _, number, place in islice(fitting, TRIES) if name not in made else ():
                 document = self.documents[number]
                 wanted = [int(at == place) for at in range(len(document))]
@@ -171,6 +175,11 @@ class Asking:
                 self.take(name, came)
                 if came.pairs:
                     break
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether the budget ended it."""
+        return bool(self._over)
 
     def take(self, kind: str, came: Harvest) -> None:
         """Take over what came of some candidates of a kind."""
@@ -187,7 +196,7 @@ class Asking:
         return {
             "chunks": float(len(self._units)),
             "chunks_not_asked": float(len(self._units) - self._asked),
-            "over_budget": float(bool(self._over)),
+            "over_budget": float(self.over_budget),
             **{f"candidates_{name}": float(count) for name, count in self._candidates.items()},
         }
 

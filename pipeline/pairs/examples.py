@@ -1,5 +1,6 @@
 """Turn settled pairs into chat messages."""
 
+from dataclasses import replace
 from typing import cast
 
 import polars as pl
@@ -79,12 +80,4 @@ EXAMPLES = Stage(
     section="task",
     fields=("system_prompt", "turns"),
 )
-ARM_EXAMPLES = Stage(
-    "examples",
-    trained_examples,
-    Examples,
-    {"pairs": SettledPairs},
-    section="task",
-    fields=("system_prompt", "turns"),
-    dataset="ablation_examples",
-)
+ARM_EXAMPLES = replace(EXAMPLES, function=trained_examples, dataset="ablation_examples")

@@ -61,7 +61,7 @@ def generate(
     asking = Asking(chunks, seed_tasks, settings, teacher, brief or Brief(), budget, languages)
     asking.ask_chunks(passing)
     for kind in TASK_KINDS.values():
-        if kind.of_seeds:
+        if kind.of_seeds and not asking.over_budget:
             asking.take(kind.name, kind.of_seeds(seed_tasks, asking.writing))
     harvest = asking.harvest
     asking.forecast.end()

@@ -15,6 +15,7 @@ from pipeline.pairs.task_kinds import TASK_KINDS, shares_of
 from pipeline.settings import BudgetSettings, GenerateSettings, PathSettings, TaskSettings
 from schemas.pairs import Pairs
 from tests.pipeline.pairs.endpoint_server import chat, error, serving
+from tests.pipeline.pairs.pairs_data import seed_tasks
 from tests.pipeline.pairs.strong_teacher import json_schema, strong
 from tests.pipeline.pairs.test_generate import NO_SEEDS, chunk_rows, chunks, teacher
 
@@ -313,6 +314,11 @@ def test_a_budget_of_tokens_ends_it_with_the_pairs_it_has_and_a_larger_one_goes_
     assert short.metrics["over_budget"] == 1
     assert 250 <= short.metrics["read"] + short.metrics["written"] <= 300
     asked = len(server.bodies)
+    seeded = generate(
+        chunks(*documents), seed_tasks(), settings.model_copy(update={"self_instruct_tasks": 8}),
+        client, budget=BudgetSettings(tokens=300),
+    )  # fmt: skip
+    assert seeded.kept.equals(short.kept), "tasks were asked for behind the budget"
     assert run(tokens=300).kept.equals(short.kept) and len(server.bodies) == asked
     dear = run(cost=0.5, price_read=1000, price_written=1000)
     assert dear.metrics["over_budget"] == 1 and short.kept.height < dear.kept.height < 30
