@@ -10,20 +10,22 @@ from functools import partial
 import polars as pl
 
 from flows.curate import Corpus
-from flows.engine.context import Run, say
+from flows.engine.context import Run, say, say_once
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
 from flows.training import TrainingData, train_model
 from pipeline.core.cache import digest
+from pipeline.core.journal import append, now, read_rows
 from pipeline.core.manifest import content_digest
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.evaluate.answers.prompts import Material, Passage
 from pipeline.evaluate.answers.retrieval import retrieve
 from pipeline.evaluate.measures.grounding import source_texts
-from pipeline.evaluate.results import Claim, Foresight
+from pipeline.evaluate.results import Claim, Foresight, Looks
 from pipeline.evaluate.stages import ANSWER, SEED_LOSSES, TEST_SET
 from pipeline.evaluate.statistics.claim import claim
+from pipeline.evaluate.statistics.looks import earlier, looks
 from pipeline.evaluate.statistics.power import foresee
 from pipeline.evaluate.test_set.selection import answer_limit, nearest_examples
 from pipeline.evaluate.test_set.slices import label_rows
@@ -34,6 +36,8 @@ from pipeline.train.stages import TRAIN
 from schemas.documents import Chunks, UniqueDocuments
 from schemas.evaluation import Answers, SeedLosses
 from schemas.pairs import Examples, SettledPairs
+
+LOOKS = "looks.jsonl"
 
 RETRIEVING = ("retrieval", "challenger_retrieval")
 PROMPTED = ("few_shot", "retrieval", "chain_of_thought")
@@ -57,6 +61,32 @@ class TestSet:
     """What was split: ``documents`` or ``sections``."""
     answer_tokens: int
     """An answer is cut there."""
+
+
+def challenger_confidence(run: Run, frozen: Dataset, model: Dataset | None = None) -> Looks:
+    """Return which look at the test set this is, and the confidence that it leaves.
+
+    The looks are in ``monitor/looks.jsonl``. Each new model that is compared on the same rows is
+    another chance to win by luck; the same model again is no new look. Test sets are the same by
+    content, or when most of their rows are: a few more documents make no fresh test set.
+
+    Args:
+        run: the run.
+        frozen: the test set.
+        model: about to be judged, and written down; None asks for the next one.
+    """
+    settings = run.settings.evaluate
+    path = run.home / "monitor" / LOOKS
+    pairs = run.store.read(frozen, Examples)["pair_id"].to_list()
+    content = model.content if model else ""
+    rows = read_rows(path, say_once)
+    number = earlier(rows, frozen.content, pairs, content)
+    known = (frozen.content, content)
+    if model and known not in {(row.get("test_set"), row.get("model")) for row in rows}:
+        row = {"at": now(), "run": run.folder.name, "test_set": frozen.content}
+        append(path, [row | {"rows": frozen.rows, "pairs": pairs, "model": content}])
+    ways = 2 if "challenger_retrieval" in settings.arms else 1
+    return looks(number + 1, settings.confidence, ways)
 
 
 def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingData) -> TestSet:
@@ -101,27 +131,32 @@ def answer_prompted(run: Run, loaded: LoadedModel, test: TestSet) -> dict[str, D
     return {arm: answer_arm(run, arm, loaded, test, None) for arm in arms}
 
 
-def foresee_power(run: Run, answers: Mapping[str, Dataset], unit: str) -> Foresight:
+def foresee_power(run: Run, answers: Mapping[str, Dataset], test: TestSet) -> Foresight:
     """Say, before anything is trained, which difference the test set can show."""
     few_shot = answers.get("few_shot")
     found = foresee(
         run.store.read(answers["base"], Answers),
         run.store.read(few_shot, Answers) if few_shot else None,
-        run.settings.evaluate,
-        unit,
+        challenger_confidence(run, test.frozen).confidence,
+        test.unit,
     )
     say(str(found))
     return found
 
 
 def answer_arm(
-    run: Run, arm: str, loaded: LoadedModel, test: TestSet, adapter: Dataset | None
+    run: Run,
+    arm: str,
+    loaded: LoadedModel,
+    test: TestSet,
+    adapter: Dataset | None,
+    with_passages: bool = False,
 ) -> Dataset:
     """Let one arm answer the test set; its timings lie beside the answers, outside the content."""
     settings, screen = run.settings.evaluate, run.settings.screen
     settings = settings.model_copy(update={"max_new_tokens": test.answer_tokens})
     shots = test.shots if arm == "few_shot" else {}
-    passages = test.passages if arm in RETRIEVING else None
+    passages = test.passages if with_passages or arm in RETRIEVING else None
     return run_stage(
         run,
         ANSWER.named(f"evaluate {arm}"),

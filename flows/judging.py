@@ -10,15 +10,15 @@ from typing import cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from flows.arms import TestSet, answer_arm, claim_gain
-from flows.engine.context import Run, say, say_once
+from flows.arms import TestSet, answer_arm, challenger_confidence, claim_gain
+from flows.engine.context import Run, say
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
 from flows.retention import compare_retention, measure_arm
-from flows.training import TrainingData
+from flows.training import TrainingData, train_placebo
 from pipeline.core.cache import digest
 from pipeline.core.home import Home
-from pipeline.core.journal import append, now, read_rows
+from pipeline.core.journal import now
 from pipeline.core.record import as_json, read_json
 from pipeline.core.registry import CHALLENGER, CHAMPION
 from pipeline.core.stage import Given
@@ -27,7 +27,7 @@ from pipeline.evaluate.gate.advice import advise, cost, tokens_by_arm
 from pipeline.evaluate.gate.gate import Judged, decide
 from pipeline.evaluate.measures.llm_judge import PROMPT_VERSION
 from pipeline.evaluate.measures.pairwise import judge_arms, people_decisions
-from pipeline.evaluate.results import Cost, Pairwise, Verdict
+from pipeline.evaluate.results import Cost, Evaluation, Looks, Pairwise, Verdict
 from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE
 from pipeline.evaluate.summary import summarise
 from pipeline.pairs.kinds.brief import brief_in_words
@@ -35,33 +35,6 @@ from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import TeacherSettings
 from schemas.evaluation import Answers, AnswerTimings
-
-FILE = "looks.jsonl"
-
-
-def note_look(run: Run, frozen: Dataset, model: Dataset) -> int:
-    """Write that a model is about to be judged on a test set; return which look this is, from 1.
-
-    Each new model that is compared on the same rows is another chance to win by luck: p-values and
-    intervals are made for the first look. The same model again is no new look.
-
-    Both count by content: the same rows frozen again are the same test set, and an adapter
-    trained again to the same bytes is the same model.
-    """
-    path = run.home / "monitor" / FILE
-    rows = read_rows(path, say_once)
-    seen = [row.get("model") for row in rows if row.get("test_set") == frozen.content]
-    if model.content not in seen:
-        row = {
-            "at": now(),
-            "run": run.folder.name,
-            "test_set": frozen.content,
-            "rows": frozen.rows,
-            "model": model.content,
-        }
-        append(path, [row])
-        seen.append(model.content)
-    return seen.index(model.content) + 1
 
 
 def judge_pairwise(
@@ -103,6 +76,16 @@ def judge_pairwise(
     return read_json(Pairwise, record), {"pairwise": dataset}
 
 
+def _said(run: Run, answers: Mapping[str, Dataset]) -> "DataFrame[Answers]":
+    rows = pl.concat([run.store.read(dataset, Answers) for dataset in answers.values()])
+    return cast("DataFrame[Answers]", rows)
+
+
+def _summary(run: Run, test: TestSet, answers: Mapping[str, Dataset], looks: Looks) -> Evaluation:
+    settings = run.settings.evaluate
+    return summarise(_said(run, answers), settings, test.labels, test.unit, looks)
+
+
 _APART = {"concurrency", "timeout_seconds", "max_retries", "base_url"}
 """Settings that change no reply, and the address, which may hold a password."""
 
@@ -134,7 +117,8 @@ def judge_model(
 ) -> Judged:
     """Evaluate the adapters beside the base model's arms, let the gate decide, move the refs.
 
-    Each model is asked everything before the next one is loaded.
+    Each model is asked everything before the next one is loaded. Champion and placebo are asked in
+    the way in which the challenger is right more often: alone, or with passages.
 
     Args:
         run: the run.
@@ -148,23 +132,24 @@ def judge_model(
     settings = run.settings
     run.registry.point(CHALLENGER, model, "trained", now())
     champion = champion_to_beat(run, model)
-    look = note_look(run, test.frozen, model)
+    looks = challenger_confidence(run, test.frozen, model)
     answers, general = dict(prompted), dict(measured)
-    if champion is not None:
-        answers["champion"] = answer_arm(run, "champion", loaded, test, champion)
-        general |= measure_arm(run, loaded, "champion", champion)
-    answers["challenger"] = answer_arm(run, "challenger", loaded, test, model)
-    if "challenger_retrieval" in settings.evaluate.arms:
-        arm = "challenger_retrieval"
-        answers[arm] = answer_arm(run, arm, loaded, test, model)
+    for arm in ("challenger", "challenger_retrieval"):
+        if arm == "challenger" or arm in settings.evaluate.arms:
+            answers[arm] = answer_arm(run, arm, loaded, test, model)
     general |= measure_arm(run, loaded, "challenger", model)
+    passages = _summary(run, test, answers, looks).served == "challenger_retrieval"
+    if champion is not None:
+        answers["champion"] = answer_arm(run, "champion", loaded, test, champion, passages)
+        general |= measure_arm(run, loaded, "champion", champion)
+    placebo_steps = None
+    if settings.evaluate.placebo and test.frozen.rows:
+        loaded.release()
+        placebo, placebo_steps = train_placebo(run, loaded.base, data.examples, model)
+        answers["placebo"] = answer_arm(run, "placebo", loaded, test, placebo, passages)
     retention = compare_retention(run, general)
-    said = cast(
-        "DataFrame[Answers]",
-        pl.concat([run.store.read(dataset, Answers) for dataset in answers.values()]),
-    )
-    evaluation = summarise(said, settings.evaluate, test.labels, test.unit, look)
-    advice = advise(evaluation, tokens_by_arm(said))
+    evaluation = replace(_summary(run, test, answers, looks), placebo_steps=placebo_steps)
+    advice = advise(evaluation, tokens_by_arm(_said(run, answers)))
     claimed = claim_gain(run, data, test, loaded, answers)
     pairwise, compared = judge_pairwise(run, data.pairs, test.frozen, answers)
     verdict = decide(

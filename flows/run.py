@@ -54,7 +54,7 @@ def train_and_judge(
     with LoadedModel(base, run.settings.model, run.store) as loaded:
         prompted = answer_prompted(run, loaded, test)
         measured = measure_arm(run, loaded, "base", None)
-        foresight = foresee_power(run, prompted, test.unit)
+        foresight = foresee_power(run, prompted, test)
     model = model or train_model(run, base, data.examples)  # the trainer loads its own
     with loaded:
         judged = judge_model(run, data, test, model, loaded, prompted, measured)

@@ -1,7 +1,8 @@
 """Settled pairs to a model: gold -> decontaminate -> examples -> train -> drift baseline."""
 
+import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import polars as pl
@@ -31,6 +32,7 @@ from pipeline.pairs.user_files import read_benchmark, read_seed_tasks
 from pipeline.train.methods import resolved
 from pipeline.train.models.base_model import BaseModel, hidden_size, token_counter
 from pipeline.train.models.distill import find_teacher
+from pipeline.train.placebo import DEAL
 from pipeline.train.stages import TRAIN
 from schemas.documents import UniqueDocuments
 from schemas.pairs import Examples, SettledPairs, Splits
@@ -175,6 +177,19 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
     )
     shutil.rmtree(work, ignore_errors=True)  # checkpoints of a model that is stored
     return model
+
+
+def train_placebo(
+    run: Run, base: BaseModel, examples: Dataset, model: Dataset
+) -> tuple[Dataset, tuple[int, int]]:
+    """Train a placebo for a share of a model's steps; return it, its steps and the model's."""
+    record = json.loads((run.store.path(model) / "training.json").read_text("utf-8"))
+    steps = max(1, round(run.settings.evaluate.placebo * record["steps"]))
+    train = run.settings.train.model_copy(update={"max_steps": steps})
+    shorter = replace(run, settings=run.settings.model_copy(update={"train": train}))
+    dealt = run_stage(run, DEAL, examples=examples, seed=Given(train.seed, str(train.seed)))
+    stage = TRAIN.named("train placebo", "placebo_model")
+    return train_model(shorter, base, dealt, stage), (steps, record["steps"])
 
 
 def store_drift_baseline(

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import pandera.polars as pa
+import polars as pl
 
 from schemas.base import ID, Table
 
@@ -31,6 +32,7 @@ ARMS = [
     "champion",
     "challenger",
     "challenger_retrieval",
+    "placebo",
 ]
 """In the order of every table: the base model and what a prompt makes of it, then adapters."""
 
@@ -69,6 +71,9 @@ class Answers(Table):
     token_f1: float = pa.Field(ge=0, le=1)
     chrf: float = pa.Field(ge=0, le=1)
     exact_match: float = pa.Field(isin=[0.0, 1.0])
+    correct: float = pa.Field(ge=0, le=1, nullable=True)
+    """Share of the reference's key facts that the answer states, 0 when it says what is wrong; null
+    in answers of version 2."""
     grounded: float = pa.Field(isin=[0.0, 1.0], nullable=True)
     """1 when all the answer says stands in its source; null without a source or any content."""
     refusal_right: float = pa.Field(isin=[0.0, 1.0], nullable=True)
@@ -85,9 +90,14 @@ class Answers(Table):
     """1 when a chunk in the prompt is of the row's own document; null without retrieval."""
 
     class Config(Table.Config):
-        """Version 2: more scores, and what a request costs."""
+        """Version 2: more scores, and what a request costs; version 3: correctness."""
 
-        metadata: ClassVar = {"version": 2}
+        metadata: ClassVar = {"version": 3}
+
+    @classmethod
+    def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame | None:
+        """Version 2 had no correctness."""
+        return frame.with_columns(correct=pl.lit(None, pl.Float64)) if version == 2 else None
 
 
 class AnswerTimings(Table):

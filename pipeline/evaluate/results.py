@@ -1,6 +1,7 @@
 """What an evaluation finds, as records: the same are computed, stored, judged and reported.
 
-Losses are nats a token; differences are challenger minus the other model on the same rows.
+Losses are nats a token, correctness a share of key facts; differences are challenger minus the
+other model on the same rows.
 """
 
 from collections.abc import Mapping
@@ -42,7 +43,7 @@ AdaptationChoice = Literal["prompt", "retrieval", "fine-tune", "both", "none"]
 
 @record
 class Slice:
-    """Loss of the challenger minus that of another arm on some of the rows."""
+    """Correctness of the challenger minus that of another arm on some of the rows."""
 
     dimension: str
     value: str
@@ -84,7 +85,7 @@ class Advice:
 
 @record
 class Foresight:
-    """The smallest difference in loss that a test set would find with 80 % power."""
+    """The smallest difference in correctness that a test set would find with 80 % power."""
 
     effect: float | None
     """None for a single cluster: then no difference can be shown."""
@@ -100,7 +101,7 @@ class Foresight:
         if self.effect is None:
             return f"test set: {rows} cannot show any difference; expected two {self.unit} or more"
         return (
-            f"test set: {rows} can show a difference of {self.effect:.3f} nats a token or more "
+            f"test set: {rows} can show a difference in correctness of {self.effect:.0%} or more "
             f"({self.basis})"
         )
 
@@ -119,30 +120,48 @@ class Claim:
 
 
 @record
+class Looks:
+    """Which model this is that a test set is used for, and what error is left for further ones."""
+
+    number: int
+    confidence: float
+    """Of the intervals that decide at this look."""
+    left: float
+    """Share of the allowed error that is not spent yet."""
+    due: bool
+    """Whether fresh test rows are due: hardly any error is left."""
+
+
+@record
 class Evaluation:
     """All arms on one frozen test set.
 
     A metric that is defined for no row of an arm is not among its intervals. Differences are on
-    the rows where both arms are defined: a better challenger has a negative difference of
-    ``loss``.
+    the rows where both arms are defined: a better challenger has a positive difference of
+    ``correct`` and a negative one of ``loss``.
     """
 
     test_rows: int
     test_clusters: int
     """Independent units: clusters of documents, or of sections, that the test rows come from."""
     arms: Mapping[str, Intervals]
+    served: str = "challenger"
+    """The arm of the challenger that is right more often, alone or with passages: the way in which
+    it is compared, and would be served."""
     challenger_minus: Mapping[str, Intervals] = field(default_factory=dict)
-    """By the other arm, for each one that was run beside the challenger."""
+    """By the other arm, for each one that was run beside the challenger as served."""
+    gains: Mapping[str, Interval] = field(default_factory=dict)
+    """The same of correctness, at the confidence of this look: what the gate decides by."""
     minimum_detectable_effect: Mapping[str, float | None] = field(default_factory=dict)
     """Smallest difference from base that this test set finds with 80 % power, by metric; None
     where no difference can be found."""
     best: str = ""
-    """The arm of the lowest loss; the first of equals."""
+    """The arm that is right most often; the first of equals."""
     best_minus: Intervals = field(default_factory=dict)
-    """Loss of the best arm minus that of each other arm that has one."""
+    """Correctness of the best arm minus that of each other arm."""
     calibration: Mapping[str, float] = field(default_factory=dict)
-    """AUROC of the mean log-probability of an answer against its being right (token F1 of 0.5 or
-    more), by arm: 0.5 says nothing, 1.0 tells right from wrong. An arm whose answers are all
+    """AUROC of the mean log-probability of an answer against its being right (correctness of 0.5
+    or more), by arm: 0.5 says nothing, 1.0 tells right from wrong. An arm whose answers are all
     right or all wrong has none."""
     slices: Mapping[str, tuple[Slice, ...]] = field(default_factory=dict)
     """Challenger against base, and against the champion, by kind of row."""
@@ -152,12 +171,13 @@ class Evaluation:
     costs: Mapping[str, Cost] = field(default_factory=dict)
     """By arm; measured times, and so no part of what the gate stores."""
     advice: Advice | None = None
-    look: int = 1
-    """Which model this is that the test set was used for."""
+    looks: Looks = Looks(1, 0.95, 1.0, False)
     foresight: Foresight | None = None
     """What the test set could show, said before the training."""
     claim: Claim | None = None
     """Of the recipe; None without test rows."""
+    placebo_steps: tuple[int, int] | None = None
+    """Steps that the placebo was trained for, and the challenger; None without one."""
 
 
 @record

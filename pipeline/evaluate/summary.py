@@ -1,14 +1,15 @@
 """What the answers of all arms say: each metric with its interval, and paired differences."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import InputError
+from pipeline.evaluate.measures.correctness import RIGHT
 from pipeline.evaluate.measures.metrics import METRICS
-from pipeline.evaluate.results import Evaluation, Intervals
+from pipeline.evaluate.results import Evaluation, Interval, Intervals, Looks
 from pipeline.evaluate.statistics.intervals import (
     Floats,
     Resampling,
@@ -16,12 +17,13 @@ from pipeline.evaluate.statistics.intervals import (
     minimum_detectable_effect,
     resampling,
 )
+from pipeline.evaluate.statistics.looks import looks as first_look
 from pipeline.evaluate.test_set.slices import Labels, compare_slices
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import ARMS, Answers
 
-CORRECT = 0.5
-"""Token F1 from which an answer counts as right for the calibration."""
+CHALLENGER = ("challenger", "challenger_retrieval")
+"""The arms of the challenger: alone, and with passages."""
 
 
 def summarise(
@@ -29,7 +31,7 @@ def summarise(
     settings: EvaluateSettings,
     labels: Labels | None = None,
     unit: str = "documents",
-    look: int = 1,
+    looks: Looks | None = None,
 ) -> Evaluation:
     """Compare the arms on the rows they all answered.
 
@@ -43,7 +45,7 @@ def summarise(
         labels: of every row by dimension, from :func:`.test_set.slices.label_rows`; None
             compares no slices.
         unit: what the clusters are, in the plural.
-        look: which model this is that the test set is used for.
+        looks: which model this is that the test set is used for; None is the first.
 
     Returns:
         The evaluation; arms in the order of :data:`schemas.evaluation.ARMS`.
@@ -56,34 +58,52 @@ def summarise(
     _check_same_rows(arms)
     first = next(iter(arms.values()), answers)
     options = resampling(settings)
-    others = [arm for arm in arms if arm != "challenger" and "challenger" in arms]
-    scored = [arm for arm in arms if arms[arm]["loss"].null_count() == 0]
     scores = {arm: _means(rows, None, options) for arm, rows in arms.items()}
-    best = min(scored, key=lambda arm: scores[arm]["loss"].value, default="")
+    ways = [arm for arm in CHALLENGER if arm in arms]
+    looks = looks or first_look(1, settings.confidence, max(1, len(ways)))
+    measured = [arm for arm in arms if arm != "placebo" and "correct" in scores[arm]]
+    served = _best(ways, scores) or "challenger"
+    others = [arm for arm in arms if arm != served and served in arms]
+    best = _best(measured, scores)
     return Evaluation(
         test_rows=first.height,
         test_clusters=first["cluster_id"].n_unique(),
         arms=scores,
-        challenger_minus={arm: _means(arms["challenger"], arms[arm], options) for arm in others},
+        served=served,
+        challenger_minus={arm: _means(arms[served], arms[arm], options) for arm in others},
+        gains={
+            arm: _gain(arms[served], arms[arm], options | {"confidence": looks.confidence})
+            for arm in others
+            if arm in measured or arm == "placebo"
+        },
         minimum_detectable_effect=(
-            _detectable(arms["challenger"], arms["base"], settings) if "base" in others else {}
+            _detectable(arms[served], arms["base"], looks.confidence) if "base" in others else {}
         ),
         best=best,
-        best_minus={
-            arm: _means(arms[best], arms[arm], options)["loss"] for arm in scored if arm != best
-        },
+        best_minus={arm: _gain(arms[best], arms[arm], options) for arm in measured if arm != best},
         calibration={
             arm: area for arm, rows in arms.items() if (area := _calibration(rows)) is not None
         },
         slices={
-            arm: compare_slices(arms["challenger"], arms[arm], labels, options)
+            arm: compare_slices(arms[served], arms[arm], labels, options)
             for arm in ("base", "champion")
             if labels and arm in others
         },
         unit=unit,
-        look=look,
+        looks=looks,
         confidence=settings.confidence,
     )
+
+
+def _best(arms: Sequence[str], scores: Mapping[str, Intervals]) -> str:
+    """Return the first arm of the highest correctness, '' of none."""
+    right = {arm: scores[arm]["correct"].value for arm in arms if "correct" in scores[arm]}
+    return max(right, key=lambda arm: right[arm], default="")
+
+
+def _gain(rows: pl.DataFrame, other: pl.DataFrame, options: Resampling) -> Interval:
+    difference = (rows["correct"] - other["correct"]).to_numpy()
+    return interval(difference, rows["cluster_id"].to_list(), **options)
 
 
 def _means(rows: pl.DataFrame, other: pl.DataFrame | None, options: Resampling) -> Intervals:
@@ -95,12 +115,10 @@ def _means(rows: pl.DataFrame, other: pl.DataFrame | None, options: Resampling) 
 
 
 def _detectable(
-    rows: pl.DataFrame, other: pl.DataFrame, settings: EvaluateSettings
+    rows: pl.DataFrame, other: pl.DataFrame, confidence: float
 ) -> dict[str, float | None]:
     effects = {
-        name: minimum_detectable_effect(
-            values, clusters, weights=weights, confidence=settings.confidence
-        )
+        name: minimum_detectable_effect(values, clusters, weights=weights, confidence=confidence)
         for name, values, clusters, weights in _columns(rows, other)
     }
     return {name: effect if isfinite(effect) else None for name, effect in effects.items()}
@@ -123,7 +141,7 @@ def _calibration(rows: pl.DataFrame) -> float | None:
     """Return the area under the curve: how often a right answer was surer than a wrong one."""
     from sklearn.metrics import roc_auc_score
 
-    right = (rows["token_f1"] >= CORRECT).to_numpy()
+    right = (rows["correct"].drop_nulls() >= RIGHT).to_numpy()
     return None if right.all() or not right.any() else float(roc_auc_score(right, rows["log_prob"]))
 
 

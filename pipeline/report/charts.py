@@ -62,7 +62,7 @@ def curves(train: Sequence[tuple[int, float]], validation: Sequence[tuple[int, f
 def arms(evaluation: Evaluation, metric: str) -> Markup:
     """Draw a metric of each arm."""
     lines = [
-        Line(words.arm(arm), scores[metric], "challenger" if arm == "challenger" else "arm")
+        Line(words.arm(arm), scores[metric], "challenger" if arm == evaluation.served else "arm")
         for arm, scores in evaluation.arms.items()
         if metric in scores
     ]
@@ -70,13 +70,13 @@ def arms(evaluation: Evaluation, metric: str) -> Markup:
 
 
 def differences(evaluation: Evaluation, metric: str) -> Markup:
-    """Draw a metric of the challenger against that of each other arm."""
+    """Draw a metric of the challenger as served against that of each other arm."""
     lines = [
         Line(f"minus {words.arm(arm)}", found[metric], _tone(metric, found[metric]))
         for arm, found in evaluation.challenger_minus.items()
         if metric in found
     ]
-    title = f"{words.metric(metric).title}: challenger minus each arm"
+    title = f"{words.metric(metric).title}: {words.arm(evaluation.served)} minus each arm"
     return intervals(lines, title, zero=True)
 
 

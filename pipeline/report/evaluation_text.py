@@ -11,7 +11,7 @@ NAME = 15
 WIDE = (21, 25, 19)
 """Characters of values with their intervals: a line fits into 80."""
 NARROW = 9
-SHOWN = ("token_f1", "chrf", "grounded", "stop_rate")
+SHOWN = ("loss", "token_f1", "chrf", "stop_rate")
 """Metrics of the second table of the terminal; the page has them all."""
 SHORT = {"chain_of_thought": "thinks first", "challenger_retrieval": "with retrieval"}
 """Arms whose name does not fit; the second is the challenger's."""
@@ -21,19 +21,21 @@ HOLM_LEVEL = 0.05
 def evaluation_table(report: Report) -> str:
     """Return two tables as plain text, a row an arm, and the notes; empty without an evaluation.
 
-    The first has the loss with its interval and the challenger's difference, the second what a
-    person asks next: how close, how grounded, does it stop, what does it cost.
+    The first has the correctness with its interval and the challenger's difference, and how many
+    answers stand in the documents; the second what a person asks next: how likely the reference
+    is, how close, does it stop, what does it cost.
     """
     found = report.evaluation
     if found is None or not found.arms:
         return ""
-    lines = [_row("", ["loss", f"challenger {words.MINUS} arm", "ROUGE-L"], WIDE)]
+    title = f"{_name(found.served)} {words.MINUS} arm"
+    lines = [_row("", ["correct", title, "grounded"], WIDE)]
     for arm, scores in found.arms.items():
-        minus = found.challenger_minus.get(arm, {}).get("loss")
+        minus = found.challenger_minus.get(arm, {}).get("correct")
         cells = [
-            _with_ends(scores.get("loss")),
-            "" if arm == "challenger" else _with_ends(minus, signed=True),
-            _with_ends(scores.get("rouge_l"), digits=2),
+            _with_ends(scores.get("correct")),
+            "" if arm == found.served else _with_ends(minus, signed=True),
+            _with_ends(scores.get("grounded"), digits=2),
         ]
         lines.append(_row(_name(arm), cells, WIDE))
     priced = any(cost.price is not None for cost in found.costs.values())
@@ -59,28 +61,34 @@ def notes(found: Evaluation) -> list[str]:
     if found.foresight is not None and found.foresight.effect is not None:
         said.append(
             f"Foreseen before training: {found.foresight.rows} rows of {found.foresight.clusters} "
-            f"{found.unit} can show {words.decimal(found.foresight.effect)} nats a token or more."
+            f"{found.unit} can show a difference of {found.foresight.effect:.0%} or more."
         )
     if found.claim is not None:
         said.append(f"Seeds: {found.claim.text}.")
-    said += [sentence] if (sentence := look(found)) else []
+    if found.placebo_steps is not None:
+        steps, full = found.placebo_steps
+        said.append(
+            f"Placebo: trained for {steps} of {full} steps on the answers to other questions; what "
+            "it gains is form, not knowledge."
+        )
+    said.append(look(found))
     return said
 
 
 def look(found: Evaluation) -> str:
-    """Return how often the test set was used, when that matters; empty at the first look."""
-    if found.look < 2:
-        return ""
+    """Return which look at the test set this is, and what error it leaves for further ones."""
+    spent = found.looks
+    due = "; fresh test rows are due: add documents or gold rows" if spent.due else ""
     return (
-        f"Look {found.look} at this test set: p-values are optimistic, since each new model is "
-        "another chance to win by luck; add fresh test rows."
+        f"Look {spent.number} at this test set, decided at {spent.confidence:.1%} confidence; "
+        f"{spent.left:.0%} of the allowed error is left for further models{due}."
     )
 
 
 def worst(slices: tuple[Slice, ...]) -> Slice | None:
     """Return the slice where the challenger does worst, of those that were tested."""
     tested = [item for item in slices if item.p is not None]
-    return max(tested, key=lambda item: item.difference.value, default=None)
+    return min(tested, key=lambda item: item.difference.value, default=None)
 
 
 def slice_words(item: Slice, unit: str) -> str:
@@ -90,11 +98,11 @@ def slice_words(item: Slice, unit: str) -> str:
     if p is None:
         sure = f"too few {unit} for a test"
     elif p < HOLM_LEVEL:
-        sure = f"{'worse' if item.difference.value > 0 else 'better'}, p {words.decimal(p)}"
+        sure = f"{'worse' if item.difference.value < 0 else 'better'}, p {words.decimal(p)}"
     else:
         sure = f"no clear difference, p {words.decimal(p)}"
     return (
-        f"{item.dimension} {drift_words.visible(item.value)}: {difference} nats a token "
+        f"{item.dimension} {drift_words.visible(item.value)}: {difference} correct "
         f"on {item.rows} rows of {item.clusters} {unit} ({sure} after Holm)"
     )
 

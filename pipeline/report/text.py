@@ -39,12 +39,13 @@ def evidence(report: Report) -> str:
     if decision is not None:
         return drift_words.sentences(decision.reasons[:2])
     found = report.evaluation
-    if found is None or "loss" not in found.challenger_minus.get("base", {}):
+    if found is None or "correct" not in found.challenger_minus.get("base", {}):
         return ""
-    challenger = found.arms["challenger"]["loss"].value
-    difference = found.challenger_minus["base"]["loss"]
+    challenger = found.arms[found.served]["correct"].value
+    difference = found.challenger_minus["base"]["correct"]
     source = f" from {words.count(found.test_clusters)} {found.unit}" if found.test_clusters else ""
-    side = "below" if difference.value < 0 else "above"
+    side = "less" if difference.value < 0 else "more"
+    way = " with passages" if found.served == "challenger_retrieval" else ""
     if not difference.bounded:
         sure = f"too few {found.unit} for an interval"
     else:
@@ -57,9 +58,9 @@ def evidence(report: Report) -> str:
         )
         sure = f"{found.confidence:.0%} interval {span}".replace("%", " %")
     return (
-        f"On {words.count(found.test_rows)} test rows{source} its loss is "
-        f"{words.decimal(challenger)} nats a token, {words.decimal(abs(difference.value))} {side} "
-        f"the base model's ({sure})."
+        f"On {words.count(found.test_rows)} test rows{source} its answers{way} are "
+        f"{challenger:.1%} correct, {words.decimal(abs(difference.value))} {side} than the base "
+        f"model's ({sure})."
     )
 
 

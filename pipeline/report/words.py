@@ -18,6 +18,7 @@ ARMS = {
     "champion": "champion",
     "challenger": "challenger",
     "challenger_retrieval": "challenger + retrieval",
+    "placebo": "placebo",
 }
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, ClassVar, Self, cast
+from typing import Annotated, Any, ClassVar, Self, cast, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pipeline.core.remote import holds_secret, is_address, mirror_of
 
@@ -65,3 +65,19 @@ class Section(BaseModel):
     def recipe(self) -> dict[str, Any]:
         """Return what a result depends on, as JSON has it."""
         return self.model_dump(mode="json", exclude=set(self.how))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_none(cls, values: Any) -> Any:
+        """An empty text is how a settings file says that a field has no value."""
+        if not isinstance(values, dict):
+            return values
+        optional = {
+            name
+            for name, field in cls.model_fields.items()
+            if type(None) in get_args(field.annotation)
+        }
+        return {
+            name: None if value == "" and name in optional else value
+            for name, value in values.items()
+        }

@@ -1,9 +1,9 @@
 """Settings of documents, from files to splits."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.settings.base import HomePath, Location, Section, Share
 
@@ -43,13 +43,6 @@ class PathSettings(Section):
     logs: Path | None = None
     """Folder with what was asked of the model and answered, as JSON lines with prompt, response,
     time and perhaps rating; the drift check reads it."""
-
-    @field_validator(
-        "seeds", "gold", "general", "prompts", "schema_file", "style", "logs", mode="before"
-    )
-    @classmethod
-    def _empty_is_none(cls, value: Any) -> Any:
-        return None if value == "" else value
 
 
 class IngestSettings(Section):

@@ -1,8 +1,8 @@
 """Settings of evaluation: how models are compared."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from pipeline.settings.base import Section
 
@@ -14,7 +14,7 @@ class EvaluateSettings(Section):
         Literal["few_shot", "retrieval", "chain_of_thought", "challenger_retrieval"], ...
     ] = ("few_shot", "retrieval", "challenger_retrieval")
     """Beside base, champion and challenger. ``chain_of_thought`` writes up to ``thinking_tokens``
-    more and has no loss to be chosen by: worth switching on for a model that can reason."""
+    more: worth switching on for a model that can reason."""
     few_shot: Annotated[int, Field(ge=0, le=16)] = 3
     """Examples from train in the few-shot arm, the nearest by words; 0 leaves the arm out."""
     retrieved_chunks: Annotated[int, Field(ge=1, le=16)] = 1
@@ -35,13 +35,12 @@ class EvaluateSettings(Section):
     seeds: Annotated[int, Field(ge=1, le=10)] = 1
     """Trainings of the recipe, each from another seed: of one, a gain is measured of the adapter
     and not claimed of the recipe. Each further one costs a training; only its losses are taken."""
+    placebo: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """Share of the challenger's steps that a placebo is trained for: on the same rows, with the
+    answers dealt to other documents' questions. What it gains is form and not knowledge, so the
+    challenger must be right more often. 0 trains none."""
     prompt_price: Annotated[float, Field(ge=0)] = 0.0
     """Of a million prompt tokens at your endpoint, in your currency; 0 shows no price."""
     completion_price: Annotated[float, Field(ge=0)] = 0.0
     """Of a million tokens that the model writes."""
     seed: int = 23
-
-    @field_validator("max_new_tokens", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: Any) -> Any:
-        return None if value == "" else value

@@ -33,10 +33,14 @@ class GateSettings(Section):
     """When a challenger becomes champion: all of it must hold."""
 
     min_improvement: Annotated[float, Field(ge=0)] = 0.0
-    """Lower bound of the gain in nats a token over base, and over the champion."""
+    """Lower bound of the gain in correctness (share of key facts) over base, and over the
+    champion."""
+    min_grounded: Share | None = None
+    """Share of answers that stand in the documents. Empty: the lower end of what retrieval alone
+    reaches on the same rows."""
     beat_retrieval: bool = True
-    """Refuse when the base model with retrieved passages alone has the lowest loss: for facts
-    retrieval often wins (Ovadia et al. 2024), and it needs no training."""
+    """Refuse when the base model with retrieved passages is right as often: for facts retrieval
+    often wins (Ovadia et al. 2024), and it needs no training."""
     refuse_worse_slices: bool = True
     """Refuse when a slice of the test set is worse than with the base model, or the champion, by
     its whole interval after Holm's correction."""

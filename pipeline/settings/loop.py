@@ -1,9 +1,9 @@
 """Settings of what runs by itself: servers, schedules, drift checks, retraining."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.settings.base import Section, Share
 
@@ -39,11 +39,6 @@ class LabelStudioSettings(Section):
     timeout_seconds: Annotated[float, Field(gt=0)] = 60
     chunk_size: Annotated[int, Field(ge=1, le=1000)] = 100
     """Tasks in one import request: a longer one locks the server's database."""
-
-    @field_validator("command", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: Any) -> Any:
-        return None if value == "" else value
 
 
 class ScheduleSettings(Section):

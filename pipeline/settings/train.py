@@ -1,9 +1,9 @@
 """Settings of fine-tuning."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from pipeline.settings.base import Section, Share
 
@@ -97,11 +97,3 @@ class TrainSettings(Section):
     """Configuration of accelerate, as `tuneloop plan --launch` writes it; empty: that many
     processes on this machine."""
     seed: int = 17
-
-    @field_validator(
-        "learning_rate", "rank", "alpha", "targets", "dropout", "rate_ratio", "bottleneck",
-        "virtual_tokens", "distill_model", "launch_config", mode="before",
-    )  # fmt: skip
-    @classmethod
-    def _empty_is_none(cls, value: Any) -> Any:
-        return None if value == "" else value

@@ -13,6 +13,7 @@ from pipeline.core.errors import TrainingError
 from pipeline.core.outcome import table
 from pipeline.core.progress import advance
 from pipeline.evaluate.answers.prompts import Material, split_thoughts, with_passage, with_thinking
+from pipeline.evaluate.measures.correctness import correctness
 from pipeline.evaluate.measures.grounding import grounded
 from pipeline.evaluate.measures.metrics import METRICS, withholds
 from pipeline.evaluate.scoring import continuation_log_probs, decode, evaluating, greedy, prefill
@@ -241,6 +242,7 @@ def _scores(request: Request, text: str, material: Material) -> dict[str, Any]:
         "thoughts": thoughts,
         "retrieved": " ".join(passage.chunk_ids) if passage else "",
         "response_bytes": len(reference.encode("utf-8", "surrogatepass")),
+        "correct": correctness(answer, reference, question, source, material.screen),
         "grounded": grounded(answer, question, source, material.screen),
         "refusal_right": declined if should else None,
         "refusal_wrong": None if should else declined,

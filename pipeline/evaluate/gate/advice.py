@@ -78,36 +78,28 @@ def tokens_by_arm(answers: DataFrame[Answers]) -> dict[str, float]:
 def advise(evaluation: Evaluation, tokens: Mapping[str, float]) -> Advice:
     """Choose the cheapest of the arms that nothing measured beats.
 
-    An arm stays in the choice while the interval of its loss against the best arm's includes no
-    difference; among those the one of fewest tokens a request wins. Arms without a loss (chain
-    of thought) are measured and not chosen.
+    An arm stays in the choice while the interval of the best arm's gain over it includes no
+    difference; among those the one of fewest tokens a request wins.
     """
     best = evaluation.best
     if not best:
         return Advice("none", "", "nothing was measured, so nothing is advised")
-    level = [arm for arm, difference in evaluation.best_minus.items() if difference.high >= 0]
+    right = {name: scores["correct"].value for name, scores in evaluation.arms.items()}
+    level = [arm for arm, gain in evaluation.best_minus.items() if gain.low <= 0]
     arm = min([best, *level], key=lambda name: (tokens[name], name != best))
     choice = CHOICES[arm]
-    loss = evaluation.arms[arm]["loss"].value
-    text = f"use {WORDS[choice]}: {NAMES[arm]} has a loss of {loss:.3f} nats a token"
+    text = f"use {WORDS[choice]}: {NAMES[arm]} is {right[arm]:.0%} correct"
     if arm != best:
         text += (
-            f", which these rows cannot tell from the {evaluation.arms[best]['loss'].value:.3f} of "
-            f"{NAMES[best]}, at {tokens[arm]:.0f} tokens a request instead of {tokens[best]:.0f}"
+            f", which these rows cannot tell from the {right[best]:.0%} of {NAMES[best]}, at "
+            f"{tokens[arm]:.0f} tokens a request instead of {tokens[best]:.0f}"
         )
     else:
         rest = [name for name in evaluation.best_minus if CHOICES[name] != choice]
         if rest:
-            next_best = min(rest, key=lambda name: evaluation.arms[name]["loss"].value)
-            difference = evaluation.best_minus[next_best]
-            text += f", {-difference.value:.3f} below {NAMES[next_best]}"
-            if isfinite(difference.low):
-                text += f" [{-difference.high:.3f}, {-difference.low:.3f}]"
-    shared = {name: scores["token_f1"].value for name, scores in evaluation.arms.items()}
-    closest = max(shared, key=lambda name: shared[name])
-    if CHOICES[closest] != choice and shared[closest] > shared[arm]:
-        text += (
-            f"; by token F1 {NAMES[closest]} is ahead "
-            f"({shared[closest]:.3f} against {shared[arm]:.3f})"
-        )
+            next_best = max(rest, key=lambda name: right[name])
+            gain = evaluation.best_minus[next_best]
+            text += f", {gain.value:.0%} more than {NAMES[next_best]}"
+            if isfinite(gain.low):
+                text += f" [{gain.low:.0%}, {gain.high:.0%}]"
     return Advice(choice, arm, text)

@@ -16,75 +16,91 @@ EVEN = 0.5
 """Win rate of two equal models."""
 
 
-def gain(evaluation: Evaluation, arm: str, words: str, threshold: float) -> Check:
-    """Require the lower bound of the gain in loss over an arm to exceed the threshold."""
+NAMES = {
+    "base": "base model",
+    "few_shot": "base model with examples in the prompt",
+    "champion": "champion",
+    "placebo": "placebo, trained on the answers to other questions",
+}
+
+
+def more_right(evaluation: Evaluation, arm: str, threshold: float = 0.0) -> Check:
+    """Require that the gain in correctness over an arm exceeds the threshold, interval and all."""
     name = f"better_than_{arm}"
-    differences = evaluation.challenger_minus.get(arm)
-    if not differences:
-        return Check(
-            name, False, None, threshold, f"the {words} and the challenger were not both evaluated"
-        )
-    found = -differences["loss"]
-    return Check(
-        name,
-        found.low > threshold,
-        found.low,
-        threshold,
-        f"{_losses(evaluation, arm, words)}: gain {_words(found)}, needed > {threshold:g}",
+    gain = evaluation.gains.get(arm)
+    if gain is None:
+        text = f"the {NAMES[arm]} and the challenger were not both evaluated"
+        return Check(name, False, None, threshold, text)
+    text = (
+        f"{_correct(evaluation, arm, NAMES[arm])}: gain {_words(gain)} at "
+        f"{evaluation.looks.confidence:.1%} confidence, needed > {threshold:g}"
     )
-
-
-def beats_few_shot(evaluation: Evaluation) -> Check:
-    """Require a lower measured loss than the base model has with examples in its prompt.
-
-    Equal quality is a gain already: each few-shot request pays for its examples.
-    """
-    name = "better_than_few_shot"
-    if "few_shot" not in evaluation.challenger_minus:
-        return Check(name, False, None, 0, "the challenger was not evaluated")
-    found = -evaluation.challenger_minus["few_shot"]["loss"]
-    losses = _losses(evaluation, "few_shot", "base model with examples in the prompt")
-    return Check(
-        name,
-        found.value > 0,
-        found.value,
-        0,
-        f"{losses}: gain {_words(found)}, value needed > 0",
-    )
+    return Check(name, gain.low > threshold, gain.low, threshold, text)
 
 
 def beats_retrieval(evaluation: Evaluation) -> Check:
-    """Refuse when retrieval alone wins: the base model with passages has the lowest loss.
-
-    The challenger may win by itself or with the same passages in its prompt: then training adds
-    something that retrieval alone does not have.
-    """
+    """Refuse when retrieval alone is right as often: it needs no training (Ovadia et al. 2024)."""
     name = "better_than_retrieval"
-    arms = {
-        arm: evaluation.arms[arm]["loss"].value
-        for arm in ("challenger", "challenger_retrieval")
-        if arm in evaluation.arms
-    }
-    if not arms:
+    gain = evaluation.gains.get("retrieval")
+    if gain is None:
         return Check(name, False, None, 0, "the challenger was not evaluated")
-    retrieval = evaluation.arms["retrieval"]["loss"].value
-    best = min(arms, key=lambda arm: arms[arm])
-    better = retrieval - arms[best]
-    words = {"challenger": "challenger", "challenger_retrieval": "challenger with passages"}[best]
-    text = (
-        f"loss per token {arms[best]:.3f} of the {words} against {retrieval:.3f} of the base "
-        f"model with retrieved passages: gain {better:.3f}, value needed > 0"
-    )
-    if better <= 0:
+    words = "base model with retrieved passages"
+    text = f"{_correct(evaluation, 'retrieval', words)}: gain {gain.value:.3f}, value needed > 0"
+    if gain.value <= 0:
         text += "; retrieval alone wins: serve the base model with passages"
-    return Check(name, better > 0, better, 0, text)
+    return Check(name, gain.value > 0, gain.value, 0, text)
+
+
+def supported(evaluation: Evaluation, least: float | None) -> list[Check]:
+    """Require answers that stand in the documents, as often as with retrieval and the champion.
+
+    Without a floor of the settings it is the lower end of what retrieval alone reaches. Against the
+    champion a drop refuses by its whole interval.
+    """
+    shares = {
+        arm: found["grounded"] for arm, found in evaluation.arms.items() if "grounded" in found
+    }
+    mine, retrieved = shares.get(evaluation.served), shares.get("retrieval")
+    if mine is None:
+        return []
+    checks = []
+    basis = "gate.min_grounded"
+    if least is None and retrieved is not None:
+        least, basis = max(0.0, retrieved.low), "what retrieval alone reaches at least"
+    if least is not None:
+        text = f"{mine.value:.0%} of answers stand in the documents, needed {least:.0%} ({basis})"
+        checks.append(Check("grounded", mine.value >= least, mine.value, least, text))
+    drop = evaluation.challenger_minus.get("champion", {}).get("grounded")
+    if drop is not None:
+        text = (
+            f"{mine.value:.0%} of answers stand in the documents, {_words(drop, signed=True)} of "
+        )
+        text += "the champion's; a drop by its whole interval refuses"
+        checks.append(Check("grounded_as_champion", drop.high >= 0, drop.value, 0, text))
+    return checks
+
+
+def abstains(evaluation: Evaluation) -> list[Check]:
+    """Require that questions without an answer in the documents are declined as often as before."""
+    return [
+        Check(
+            f"abstention_against_{arm}",
+            change.high >= 0,
+            change.value,
+            0,
+            f"of questions that the documents do not answer {_words(change, signed=True)} are declined "
+            f"beside the {NAMES[arm]}; a drop by its whole interval refuses",
+        )
+        for arm in ("base", "champion")
+        if (change := evaluation.challenger_minus.get(arm, {}).get("refusal_right")) is not None
+    ]
 
 
 def no_worse_slice(evaluation: Evaluation, chance: float) -> list[Check]:
     """Refuse when some kind of row is worse than with base or champion, beyond chance.
 
     A slice is worse when its p-value after Holm's correction over all slices of the comparison
-    is below ``chance`` and its loss is higher: its corrected interval lies above 0 as a whole.
+    is below ``chance`` and it is less often right: its corrected interval lies below 0 as a whole.
     """
     reasons = []
     for arm, slices in evaluation.slices.items():
@@ -92,15 +108,15 @@ def no_worse_slice(evaluation: Evaluation, chance: float) -> list[Check]:
         bad = [
             item
             for item in tested
-            if item.p_holm is not None and item.p_holm < chance and item.difference.value > 0
+            if item.p_holm is not None and item.p_holm < chance and item.difference.value < 0
         ]
-        worst = max(bad or tested, key=lambda item: item.difference.value, default=None)
+        worst = min(bad or tested, key=lambda item: item.difference.value, default=None)
         if worst is None:
             continue
         text = (
             f"worst of {len(tested)} slices against {arm}: {worst.dimension} {worst.value}, "
-            f"{worst.rows} rows, loss {_words(worst.difference, signed=True)}, p = "
-            f"{worst.p_holm:.2g} after Holm; a higher loss with p < {chance:g} refuses"
+            f"{worst.rows} rows, correct {_words(worst.difference, signed=True)}, p = "
+            f"{worst.p_holm:.2g} after Holm; less with p < {chance:g} refuses"
         )
         name = f"slices_against_{arm}"
         reasons.append(Check(name, not bad, worst.difference.value, 0, text))
@@ -135,9 +151,9 @@ def preferred(pairwise: Pairwise) -> list[Check]:
 
 def stops(evaluation: Evaluation, threshold: float) -> Check:
     """Require that answers end by themselves."""
-    if "challenger" not in evaluation.arms:
+    if evaluation.served not in evaluation.arms:
         return Check("stop_rate", False, None, threshold, "the challenger was not evaluated")
-    rate = evaluation.arms["challenger"]["stop_rate"].value
+    rate = evaluation.arms[evaluation.served]["stop_rate"].value
     text = f"{rate:.0%} of answers end by themselves, needed {threshold:.0%} or more"
     return Check("stop_rate", rate >= threshold, rate, threshold, text)
 
@@ -211,9 +227,10 @@ def _keeps(name: str, change: Change, limit: float, chance: float, words: str) -
     return Check(name, passed, change.drop, limit, text)
 
 
-def _losses(evaluation: Evaluation, arm: str, words: str) -> str:
-    mine, other = evaluation.arms["challenger"]["loss"], evaluation.arms[arm]["loss"]
-    return f"loss per token {mine.value:.3f} against {other.value:.3f} of the {words}"
+def _correct(evaluation: Evaluation, arm: str, words: str) -> str:
+    mine, other = (evaluation.arms[name]["correct"].value for name in (evaluation.served, arm))
+    way = " with passages" if evaluation.served == "challenger_retrieval" else ""
+    return f"{mine:.0%} correct{way} against {other:.0%} of the {words}"
 
 
 def _words(interval: Interval, signed: bool = False) -> str:

@@ -1,10 +1,10 @@
 """The gate: whether a challenger becomes champion, and why, in words.
 
-The burden of proof is on the challenger. Against base and champion the whole interval of the gain
-must lie above the threshold, so a tie keeps the champion. Against prompting (examples, retrieved
-passages) the measured loss must be lower: equal quality is already a gain there, since each such
-request pays for its prompt. What it must not lose (general text, instructions, refusals) has
-limits of its own. The checks are in :mod:`pipeline.evaluate.gate.checks`.
+The burden of proof is on the challenger. It must be right more often than base model, few-shot
+prompting, champion and placebo by the whole interval of the gain, so a tie keeps the champion; than
+retrieval alone by the measured value. What it must not lose (answers that stand in the documents,
+abstention, general text, instructions, refusals) has limits of its own. The loss is a diagnostic:
+a model may have a lower one and be wrong. The checks are in :mod:`pipeline.evaluate.gate.checks`.
 """
 
 from collections.abc import Sequence
@@ -73,14 +73,18 @@ def decide(
             f"test rows from {clusters} independent {evaluation.unit}, "
             f"needed {settings.min_test_clusters} or more",
         ),
-        checks.gain(evaluation, "base", "base model", settings.min_improvement),
+        checks.more_right(evaluation, "base", settings.min_improvement),
     ]
     if "few_shot" in evaluation.arms:
-        reasons.append(checks.beats_few_shot(evaluation))
+        reasons.append(checks.more_right(evaluation, "few_shot"))
     if settings.beat_retrieval and "retrieval" in evaluation.arms:
         reasons.append(checks.beats_retrieval(evaluation))
     if has_champion:
-        reasons.append(checks.gain(evaluation, "champion", "champion", settings.min_improvement))
+        reasons.append(checks.more_right(evaluation, "champion", settings.min_improvement))
+    if evaluation.placebo_steps is not None:
+        reasons.append(checks.more_right(evaluation, "placebo"))
+    reasons += checks.supported(evaluation, settings.min_grounded)
+    reasons += checks.abstains(evaluation)
     if settings.refuse_worse_slices:
         reasons += checks.no_worse_slice(evaluation, settings.max_chance)
     reasons.append(checks.stops(evaluation, settings.min_stop_rate))

@@ -122,6 +122,7 @@ class Metric:
 
 
 _METRICS = (
+    Metric("correct", "Correct", "facts of the reference stated, higher is better", plotted=True),
     Metric("loss", "Loss", "nats a token, lower is better", False, None, "", "response_tokens",
            plotted=True),
     Metric("bits_per_byte", "Bits a byte", "of the reference, lower is better", False, None, "",

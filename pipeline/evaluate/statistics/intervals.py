@@ -145,9 +145,11 @@ def minimum_detectable_effect(
 ) -> float:
     """Return the smallest true mean difference that a test of this size would find.
 
-    ``(1.96 + 0.84) sd / sqrt(n_eff)`` with ``n_eff = n / (1 + (m - 1) ICC)`` (Kish 1965), where m
-    is the mean cluster size as a row sees it, ``sum(n_k^2) / n``. With weights the differences
-    are linearised around the weighted mean first (ratio estimator).
+    ``(t + t') sd / sqrt(n_eff)`` with ``n_eff = n / (1 + (m - 1) ICC)`` (Kish 1965), where m is the
+    mean cluster size as a row sees it, ``sum(n_k^2) / n``. The quantiles are those of t with a
+    degree of freedom less than there are clusters, as in :func:`interval`: at 12 clusters 2.20 and
+    0.88 instead of 1.96 and 0.84. With weights the differences are linearised around the weighted
+    mean first (ratio estimator).
 
     Returns:
         The effect in the unit of the differences; infinite for a single cluster.
@@ -160,8 +162,8 @@ def minimum_detectable_effect(
     linearised = mean + weight / weight.mean() * (rows - mean)
     seen = float((np.bincount(index) ** 2).sum()) / count
     inflation = 1 + (seen - 1) * intra_cluster_correlation(linearised, clusters)
-    z = float(ndtri(1 - (1 - confidence) / 2) + ndtri(power))
-    return z * float(linearised.std(ddof=1)) * sqrt(inflation / count)
+    quantiles = stdtrit(int(index.max()), [1 - (1 - confidence) / 2, power])
+    return float(quantiles.sum()) * float(linearised.std(ddof=1)) * sqrt(inflation / count)
 
 
 def _checked(

@@ -10,18 +10,17 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.evaluate.results import Foresight
 from pipeline.evaluate.statistics.intervals import minimum_detectable_effect
-from pipeline.settings import EvaluateSettings
 from schemas.evaluation import Answers
 
-CORRELATION = 0.8
-"""Of two models' losses on the same rows, an assumption for where no second arm was run: rows that
-are hard for one are hard for the other. The less they correlate, the larger the true effect."""
+CORRELATION = 0.5
+"""Of two models' correctness on the same rows, an assumption for where no second arm was run: rows
+that are hard for one are hard for the other. The less they correlate, the larger the effect."""
 
 
 def foresee(
     base: DataFrame[Answers],
     few_shot: DataFrame[Answers] | None,
-    settings: EvaluateSettings,
+    confidence: float,
     unit: str = "documents",
 ) -> Foresight:
     """Foresee the minimum detectable effect of a comparison with the base model.
@@ -29,23 +28,22 @@ def foresee(
     Args:
         base: the base model's answers.
         few_shot: its answers with examples in the prompt, to the same rows; None assumes a
-            correlation of :data:`CORRELATION` between the losses of two models instead, under
-            which their difference has ``sqrt(2 (1 - r))`` of the spread of one.
-        settings: ``confidence``.
+            correlation of :data:`CORRELATION` between the correctness of two models instead,
+            under which their difference has ``sqrt(2 (1 - r))`` of the spread of one.
+        confidence: at which the gate decides.
         unit: what the clusters are, in the plural.
     """
     rows = base.sort("pair_id")
     clusters = rows["cluster_id"].to_list()
     if few_shot is not None:
-        spread = few_shot.sort("pair_id")["loss"] - rows["loss"]
+        spread = few_shot.sort("pair_id")["correct"] - rows["correct"]
         scale, basis = 1.0, "by the spread of few-shot minus base"
     else:
-        spread, scale = rows["loss"], sqrt(2 * (1 - CORRELATION))
-        basis = f"by the spread of the base model's loss, two models correlating at {CORRELATION}"
+        spread, scale = rows["correct"], sqrt(2 * (1 - CORRELATION))
+        basis = f"by the spread of the base model, two models correlating at {CORRELATION}"
     effect = None
     if len(set(clusters)) > 1:
-        tokens, confidence = rows["response_tokens"].to_numpy(), settings.confidence
         effect = scale * minimum_detectable_effect(
-            spread.to_numpy(), clusters, weights=tokens, confidence=confidence
+            spread.to_numpy(), clusters, confidence=confidence
         )
     return Foresight(effect, rows.height, len(set(clusters)), basis, unit)

@@ -1,4 +1,4 @@
-"""Where the challenger is better and where it is not: the difference of loss by kind of question.
+"""Slices: where the challenger is right more often and where it is not, by kind of question.
 
 Each slice is a test of its own, so their p-values are corrected together (Holm); a slice that
 looks bad by chance is then what it is.
@@ -57,19 +57,19 @@ def label_rows(
 def compare_slices(
     challenger: pl.DataFrame, other: pl.DataFrame, labels: Labels, options: Resampling
 ) -> tuple[Slice, ...]:
-    """Compare the losses of two arms slice by slice.
+    """Compare the correctness of two arms slice by slice.
 
     Args:
         challenger: its answers, sorted by pair_id.
-        other: the answers of the other arm to the same pairs, sorted likewise, with losses.
+        other: the answers of the other arm to the same pairs, sorted likewise.
         labels: of every row; a dimension in which all rows are alike is left out.
         options: draws, confidence and seed of the bootstrap.
 
     Returns:
         The slices by dimension, the largest first.
     """
-    paired = challenger.select("pair_id", "cluster_id", "response_tokens").with_columns(
-        difference=challenger["loss"] - other["loss"]
+    paired = challenger.select("pair_id", "cluster_id").with_columns(
+        difference=challenger["correct"] - other["correct"]
     )
     found: list[Slice] = []
     for dimension, by_pair in labels.items():
@@ -87,16 +87,10 @@ def compare_slices(
 
 def _slice(dimension: str, value: str, rows: pl.DataFrame, options: Resampling) -> Slice:
     differences, clusters = rows["difference"].to_numpy(), rows["cluster_id"].to_list()
-    weights = rows["response_tokens"].to_numpy()
     count = len(set(clusters))
-    p = (
-        p_value(
-            differences, clusters, weights=weights, seed=options["seed"], draws=options["draws"]
-        )
-        if count > 1
-        else None
-    )
-    difference = interval(differences, clusters, weights=weights, **options)
+    seed, draws = options["seed"], options["draws"]
+    p = p_value(differences, clusters, seed=seed, draws=draws) if count > 1 else None
+    difference = interval(differences, clusters, **options)
     return Slice(dimension, value, rows.height, count, difference, p, None)
 
 

@@ -52,13 +52,13 @@ def not_grounded_number(pair: Candidate, settings: ScreenSettings) -> Finding | 
     Or is there of other things alone: "5 seconds" where it has "5 ms" and "3 seconds".
     """
     known: dict[str, set[str]] = defaultdict(set)
-    for _, number, thing in _numbers(f"{pair.source}\n{pair.asked}", pair.language):
+    for _, number, thing in stated_numbers(f"{pair.source}\n{pair.asked}", pair.language):
         known[number].add(thing)
         if "." in number:
             known[number.rstrip("0").rstrip(".")].add(thing)
     things = set().union(*known.values()) - {""}
     missing = []
-    for word, number, thing in _numbers(pair.claims, pair.language):
+    for word, number, thing in stated_numbers(pair.claims, pair.language):
         if number in UNCHECKED and not word[0].isdecimal():
             continue
         if number not in known:
@@ -87,7 +87,7 @@ def not_grounded_name(pair: Candidate, settings: ScreenSettings) -> Finding | No
     known = {stem(term, pair.language) for term in terms(f"{pair.source}\n{pair.asked}")}
     missing = [
         name
-        for name in _names(prose_of(pair.claims))
+        for name in stated_names(prose_of(pair.claims))
         if not {stem(term, pair.language) for term in terms(name)} <= known
     ]
     return _missing("not_grounded_name", missing)
@@ -131,7 +131,7 @@ def in_two_splits(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     return Finding("in_two_splits", pair.splits, 1, pair.evidence) if pair.splits > 1 else None
 
 
-def _numbers(text: str, language: str) -> list[tuple[str, str, str]]:
+def stated_numbers(text: str, language: str) -> list[tuple[str, str, str]]:
     """Return the numbers and codes of a text: as written, in digits, and of what they are.
 
     That is the stem of the word behind, '' where none follows.
@@ -153,7 +153,8 @@ def _numbers(text: str, language: str) -> list[tuple[str, str, str]]:
     return found
 
 
-def _names(text: str) -> list[str]:
+def stated_names(text: str) -> list[str]:
+    """Return the words of a text that have a capital without being the first of a sentence."""
     found = []
     for match in NAME.finditer(text):
         word = match.group().strip("'\u2019-")

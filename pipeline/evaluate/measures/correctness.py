@@ -1,0 +1,115 @@
+"""Correctness of an answer: how much of what its reference says it says, and nothing against it.
+
+Key facts are what a reference says beyond its question: numbers with what they are of, names,
+identifiers, and content words. Nugget recall (Voorhees 2003) by words instead of by people; what
+contradicts the reference or its source makes an answer wrong whatever else it says. A paraphrase
+without a word in common is missed: see :mod:`pipeline.evaluate.measures.graded` for a judge.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.evaluate.measures.metrics import token_f1, withholds
+from pipeline.pairs.screen.candidate import Candidate
+from pipeline.pairs.screen.claims import contradicts
+from pipeline.pairs.screen.grounding import (
+    not_grounded_name,
+    not_grounded_number,
+    stated_names,
+    stated_numbers,
+)
+from pipeline.settings import ScreenSettings
+from pipeline.text.fences import prose_of
+from pipeline.text.function_words import content, function_words, language_of
+from pipeline.text.terms import folded, stem, terms
+
+RIGHT = 0.5
+"""Correctness from which an answer counts as right."""
+
+AGAINST = (not_grounded_number, not_grounded_name, contradicts)
+"""What makes an answer wrong whatever else it says: a number or name that neither reference nor
+source nor question has, or a claim that they negate."""
+
+_STEP = re.compile(r"^[ \t]*\d{1,3}[.)][ \t]+(.+)$", re.MULTILINE)
+
+
+def correctness(
+    answer: str, reference: str, question: str, source: str, settings: ScreenSettings
+) -> float:
+    """Return the share of the reference's key facts that an answer states, in 0..1.
+
+    The lower of two recalls counts: of content words, and of numbers and names. Numbered steps
+    count as far as they are in order. 0 for an answer that declines where its reference does not
+    (1 where both do), that says no for yes, or against which :data:`AGAINST` speaks. A yes or no
+    that agrees is half of it. References of data (JSON) are compared field by field.
+
+    Args:
+        answer: what the model wrote.
+        reference: the right answer.
+        question: its words are no facts.
+        source: the passage behind the reference; empty where there is none.
+        settings: of the rules on numbers and negations.
+    """
+    if withholds(reference) or withholds(answer):
+        return float(withholds(reference) == withholds(answer))
+    fields = _fields(reference)
+    if fields is not None:
+        written = _fields(answer) or {}
+        equal = sum(bool(written.get(path) == value) for path, value in fields.items())
+        return equal / max(1, len(fields | written))
+    language = language_of(source or f"{question}\n{reference}")
+    signs = [function_words(language).yes_no.match(folded(text)) for text in (answer, reference)]
+    agree = len({bool(sign["no"]) for sign in signs if sign}) < 2
+    judged = Candidate(question, answer, grounded=True, source=f"{reference}\n{source}")
+    if not agree or any(rule(judged, settings) for rule in AGAINST):
+        return 0.0
+    facts = content(reference, language) - content(question, language)
+    if not facts:
+        return token_f1(answer, reference)
+    recall = len(facts & content(answer, language)) / len(facts)
+    hard = _hard_facts(reference, language) - _hard_facts(question, language)
+    if hard:
+        recall = min(recall, len(hard & _hard_facts(answer, language)) / len(hard))
+    recall *= _in_order(_STEP.findall(reference), answer, language)
+    return (1 + recall) / 2 if all(signs) else recall
+
+
+def _hard_facts(text: str, language: str) -> frozenset[str]:
+    """Return the numbers of a text, in digits, and its names, as stems."""
+    prose = prose_of(text)
+    named = {stem(term, language) for name in stated_names(prose) for term in terms(name)}
+    return frozenset(number for _, number, _ in stated_numbers(text, language)) | named
+
+
+def _in_order(steps: Sequence[str], answer: str, language: str) -> float:
+    """Return the share of steps that an answer has in their order; 1.0 for fewer than two."""
+    lines = [content(line, language) for line in re.split(r"\n+|(?<=[.!?;])\s", answer)]
+    wanted = [content(step, language) for step in steps]
+    if len(wanted) < 2 or not lines or not all(wanted):
+        return 1.0
+    at = [max(range(len(lines)), key=lambda i: len(lines[i] & step)) for step in wanted]
+    longest: list[int] = []
+    for step, place in enumerate(at):
+        before = (longest[i] for i in range(step) if at[i] <= place)
+        longest.append(1 + max(before, default=0))
+    return max(longest) / len(wanted)
+
+
+def _fields(text: str) -> dict[str, Any] | None:
+    """Return the values of JSON data by their path; None for a text that is none."""
+    body = re.sub(r"^\s*```\w*\s*|\s*```\s*$", "", text).strip()
+    try:
+        data = json.loads(body) if body[:1] in ("{", "[") else None
+    except (ValueError, RecursionError):
+        return None
+    return None if data is None else dict(_leaves(data, ""))
+
+
+def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [leaf for key in value for leaf in _leaves(value[key], f"{path}/{key}")]
+    if isinstance(value, list):
+        return [leaf for i, item in enumerate(value) for leaf in _leaves(item, f"{path}/{i}")]
+    return [(path, folded(value).strip() if isinstance(value, str) else value)]
