@@ -73,9 +73,9 @@ def supported(evaluation: Evaluation, least: float | None) -> list[Check]:
     drop = evaluation.challenger_minus.get("champion", {}).get("grounded")
     if drop is not None:
         text = (
-            f"{mine.value:.0%} of answers stand in the documents, {_words(drop, signed=True)} of "
+            f"{mine.value:.0%} of answers stand in the documents, {_words(drop, signed=True)} "
+            "beside the champion; a drop by its whole interval refuses"
         )
-        text += "the champion's; a drop by its whole interval refuses"
         checks.append(Check("grounded_as_champion", drop.high >= 0, drop.value, 0, text))
     return checks
 
@@ -88,7 +88,7 @@ def abstains(evaluation: Evaluation) -> list[Check]:
             change.high >= 0,
             change.value,
             0,
-            f"of questions that the documents do not answer {_words(change, signed=True)} are declined "
+            f"questions without an answer in the documents declined: {_words(change, signed=True)} "
             f"beside the {NAMES[arm]}; a drop by its whole interval refuses",
         )
         for arm in ("base", "champion")

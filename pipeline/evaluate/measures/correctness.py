@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.evaluate.measures.metrics import token_f1, withholds
-from pipeline.pairs.screen.candidate import Candidate
+from pipeline.pairs.screen.candidate import LAYOUT, Candidate
 from pipeline.pairs.screen.claims import contradicts
 from pipeline.pairs.screen.grounding import (
     not_grounded_name,
@@ -40,7 +40,7 @@ def correctness(
 ) -> float:
     """Return the share of the reference's key facts that an answer states, in 0..1.
 
-    The lower of two recalls counts: of content words, and of numbers and names. Numbered steps
+    The lowest of three recalls counts: of content words, of numbers, and of names. Numbered steps
     count as far as they are in order. 0 for an answer that declines where its reference does not
     (1 where both do), that says no for yes, or against which :data:`AGAINST` speaks. A yes or no
     that agrees is half of it. References of data (JSON) are compared field by field.
@@ -69,18 +69,23 @@ def correctness(
     if not facts:
         return token_f1(answer, reference)
     recall = len(facts & content(answer, language)) / len(facts)
-    hard = _hard_facts(reference, language) - _hard_facts(question, language)
-    if hard:
-        recall = min(recall, len(hard & _hard_facts(answer, language)) / len(hard))
+    for stated in (_numbers, _names):
+        hard = stated(reference, language) - stated(question, language)
+        if hard:
+            recall = min(recall, len(hard & stated(answer, language)) / len(hard))
     recall *= _in_order(_STEP.findall(reference), answer, language)
     return (1 + recall) / 2 if all(signs) else recall
 
 
-def _hard_facts(text: str, language: str) -> frozenset[str]:
-    """Return the numbers of a text, in digits, and its names, as stems."""
-    prose = prose_of(text)
-    named = {stem(term, language) for name in stated_names(prose) for term in terms(name)}
-    return frozenset(number for _, number, _ in stated_numbers(text, language)) | named
+def _numbers(text: str, language: str) -> frozenset[str]:
+    """Return the numbers and codes of a text, in digits, but for those of list items."""
+    found = stated_numbers(LAYOUT.sub("", text), language)
+    return frozenset(number for _, number, _ in found)
+
+
+def _names(text: str, language: str) -> frozenset[str]:
+    found = stated_names(prose_of(text))
+    return frozenset(stem(term, language) for name in found for term in terms(name))
 
 
 def _in_order(steps: Sequence[str], answer: str, language: str) -> float:

@@ -14,49 +14,38 @@ SETTINGS = EvaluateSettings(bootstrap_draws=500)
 PROMPT = {"base": 30, "few_shot": 300, "retrieval": 400, "challenger": 30}
 
 
-def advice(**losses):
-    """Advice for arms of a given loss, whose rows differ by up to 0.1 from it."""
+def advice(**right):
+    """Advice for arms of a given correctness, whose rows differ by up to 0.1 from it."""
     frames = []
-    for place, (arm, loss) in enumerate(losses.items()):
-        rows = answers(arm, loss, prompt_tokens=PROMPT.get(arm, 430))
+    for place, (arm, correct) in enumerate(right.items()):
+        rows = answers(arm, 2.0, prompt_tokens=PROMPT.get(arm, 430))
         wobble = (pl.int_range(pl.len()) * (place + 3) % 7 - 3) / 30
-        frames.append(rows.with_columns(loss=pl.col("loss") + wobble))
+        frames.append(rows.with_columns(correct=(correct + wobble).clip(0, 1)))
     said = pl.concat(frames)
     return advise(summarise(said, SETTINGS), tokens_by_arm(said))
 
 
 def test_each_adaptation_is_advised_where_it_is_clearly_best():
-    worse = {"base": 3.0, "few_shot": 2.8, "retrieval": 2.6, "challenger": 2.4}
+    worse = {"base": 0.1, "few_shot": 0.2, "retrieval": 0.3, "challenger": 0.4}
     assert advice(**worse).choice == "fine-tune"
-    assert advice(**worse | {"retrieval": 1.0}).choice == "retrieval"
-    assert advice(**worse | {"few_shot": 1.0}).choice == "prompt"
-    both = advice(**worse, challenger_retrieval=1.0)
+    assert advice(**worse | {"retrieval": 0.8}).choice == "retrieval"
+    assert advice(**worse | {"few_shot": 0.8}).choice == "prompt"
+    assert advice(**worse, chain_of_thought=0.8).choice == "prompt"
+    both = advice(**worse, challenger_retrieval=0.8)
     assert (both.choice, both.arm) == ("both", "challenger_retrieval")
-    assert " below the challenger [" in both.text and "token F1" not in both.text
+    assert both.text.startswith("use fine-tuning and retrieval: the challenger with retrieval is ")
+    assert "30% more than the challenger [27%, 33%]" in both.text
 
 
 def test_of_arms_that_cannot_be_told_apart_the_cheaper_one_is_advised():
-    found = advice(base=3.0, retrieval=1.99, challenger=2.0)
+    found = advice(base=0.1, retrieval=0.61, challenger=0.6)
     assert (found.choice, found.arm) == ("fine-tune", "challenger")
     assert "34 tokens a request instead of 404" in found.text
-    assert advice(base=2.0, challenger=1.99).arm in ("base", "challenger")
+    assert advice(base=0.6, challenger=0.61).arm in ("base", "challenger")
 
 
 def test_a_training_that_gained_nothing_leaves_the_prompt():
-    assert advice(base=2.0, retrieval=2.01, challenger=2.01).choice == "prompt"
-
-
-def test_when_words_disagree_with_loss_it_is_said():
-    said = pl.concat(
-        [
-            answers("base", 3.0),
-            answers("retrieval", 2.5, token_f1=0.9),
-            answers("challenger", 2.0),
-        ]
-    )
-    found = advise(summarise(said, SETTINGS), tokens_by_arm(said))
-    assert found.choice == "fine-tune"
-    assert "by token F1 the base model with retrieval is ahead (0.900 against 0.500)" in found.text
+    assert advice(base=0.6, retrieval=0.59, challenger=0.59).choice == "prompt"
 
 
 def test_nothing_measured_advises_nothing():

@@ -9,6 +9,7 @@ from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import table
 from pipeline.core.record import as_json, read_json
+from pipeline.evaluate.statistics.looks import looks
 from pipeline.evaluate.summary import METRICS, summarise
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import Answers
@@ -46,6 +47,7 @@ def answers(arm, loss, rows=24, documents=8, **columns):
                 "rouge_l": 0.5,
                 "token_f1": 0.25 + (row % 2) / 2,
                 "exact_match": float(row % 4 == 0),
+                "correct": 0.25 + (row % 2) / 2,
                 "stopped": 1.0,
             }
             | columns
@@ -89,32 +91,56 @@ def test_a_metric_counts_the_rows_that_have_it_in_both_arms():
 
 
 def test_an_arm_without_a_loss_is_compared_by_what_it_has():
-    thinking = answers("chain_of_thought", 1.0, token_f1=0.9).with_columns(
+    thinking = answers("chain_of_thought", 1.0, token_f1=0.9, correct=0.9).with_columns(
         loss=pl.lit(None, pl.Float64), bits_per_byte=pl.lit(None, pl.Float64)
     )
     found = summarise(pl.concat([answers("base", 2.0), thinking, answers("challenger", 1.4)]),
                       SETTINGS)  # fmt: skip
     assert "loss" not in found.arms["chain_of_thought"]
     assert found.challenger_minus["chain_of_thought"]["token_f1"].value == pytest.approx(-0.4)
-    assert found.best == "challenger" and found.best_minus.keys() == {"base"}
+    assert found.best_minus.keys() == {"base", "challenger"} and found.best == "chain_of_thought"
     assert read_json(type(found), as_json(found)) == found
 
 
-def test_the_best_arm_is_the_one_of_the_lowest_loss():
-    arms = [("base", 2.0), ("retrieval", 1.2), ("challenger", 1.4)]
-    found = summarise(pl.concat([answers(arm, loss) for arm, loss in arms]), SETTINGS)
-    assert found.best == "retrieval"
-    assert found.best_minus["challenger"].value == pytest.approx(-0.2)
-    assert found.challenger_minus["retrieval"]["loss"].value == pytest.approx(0.2)
+def test_the_best_arm_is_the_one_that_is_right_most_often_whatever_its_loss():
+    right = {"base": 0.1, "retrieval": 0.7, "challenger": 0.5, "placebo": 0.9}
+    found = summarise(pl.concat([answers(a, 2.0, correct=c) for a, c in right.items()]), SETTINGS)
+    assert found.best == "retrieval"  # a placebo is no adaptation
+    assert found.best_minus["challenger"].value == pytest.approx(0.2)
+    assert found.gains["retrieval"].value == pytest.approx(-0.2) and "placebo" in found.gains
+
+
+def test_the_challenger_is_compared_in_the_way_in_which_it_is_right_more_often():
+    right = {"base": 0.1, "challenger": 0.5, "challenger_retrieval": 0.6}
+    frames = [answers(arm, 2.0, correct=correct) for arm, correct in right.items()]
+    found = summarise(pl.concat(frames), SETTINGS)
+    assert found.served == "challenger_retrieval"
+    assert found.gains["base"].value == pytest.approx(0.5)
+    assert found.challenger_minus["challenger"]["correct"].value == pytest.approx(0.1)
+    assert summarise(pl.concat(frames[:2]), SETTINGS).served == "challenger"
+
+
+def test_the_gain_is_decided_at_the_confidence_of_the_look():
+    base = answers("base", 2.0).with_columns(correct=pl.int_range(pl.len()) % 5 / 10)
+    both = pl.concat([base, answers("challenger", 1.4)])
+    first = summarise(both, SETTINGS, looks=looks(1, 0.95)).gains["base"]
+    fifth = summarise(both, SETTINGS, looks=looks(5, 0.95)).gains["base"]
+    assert fifth.low < first.low < first.value == fifth.value < first.high < fifth.high
+
+
+def test_answers_of_an_earlier_version_have_no_correctness():
+    old = Answers.upgrade(answers("base", 2.0).drop("correct"), 2)
+    found = summarise(Answers.validate(old), SETTINGS)
+    assert "correct" not in found.arms["base"] and found.best == ""
 
 
 def test_calibration_is_the_share_of_pairs_in_which_the_right_answer_was_surer():
-    # Odd rows have token F1 0.75 and log-probability -1.5; even ones 0.25 and -0.5.
+    # Odd rows are 0.75 correct and have log-probability -1.5; even ones 0.25 and -0.5.
     found = summarise(answers("base", 2.0), SETTINGS)
     assert found.calibration == {"base": 0.0}
     same = summarise(answers("base", 2.0, log_prob=-1.0), SETTINGS)
     assert same.calibration == {"base": 0.5}
-    assert summarise(answers("base", 2.0, token_f1=1.0), SETTINGS).calibration == {}
+    assert summarise(answers("base", 2.0, correct=1.0), SETTINGS).calibration == {}
 
 
 def test_the_summary_is_the_same_for_rows_in_any_order():

@@ -1,6 +1,7 @@
 """The gate refuses for each reason by itself, and says so in words."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from pipeline.evaluate.results import (
     Evaluation,
     Forgetting,
     Interval,
+    Looks,
     Pairwise,
     Retention,
     Slice,
@@ -28,35 +30,44 @@ def point(value, half=0.0):
     return Interval(value, value - half, value + half)
 
 
-def metrics(loss, half=0.1):
-    return {name: point(0.95, 0.02) for name in METRICS} | {"loss": point(loss, half)}
+def metrics(correct, half=0.1, grounded=0.95):
+    found = {name: point(0.95, 0.02) for name in METRICS if name != "refusal_right"}
+    return found | {"correct": point(correct, half), "grounded": point(grounded, 0.02)}
 
 
 GOOD = Evaluation(
     test_rows=20,
     test_clusters=12,
     arms={
-        "base": metrics(2.41),
-        "few_shot": metrics(2.1),
-        "champion": metrics(1.95),
-        "challenger": metrics(1.83),
+        "base": metrics(0.2),
+        "few_shot": metrics(0.5),
+        "champion": metrics(0.66),
+        "challenger": metrics(0.78),
+        "placebo": metrics(0.1),
     },
-    challenger_minus={
-        "base": metrics(-0.58, 0.17),
-        "few_shot": metrics(-0.27, 0.4),
-        "champion": metrics(-0.12, 0.08),
+    challenger_minus={"base": {}, "few_shot": {}, "champion": {}, "placebo": {}},
+    gains={
+        "base": point(0.58, 0.17),
+        "few_shot": point(0.28, 0.2),
+        "champion": point(0.12, 0.08),
+        "placebo": point(0.68, 0.2),
     },
+    looks=Looks(1, 0.97, 0.39, False),
+    placebo_steps=(12, 48),
     minimum_detectable_effect=dict.fromkeys(METRICS, 0.2),
 )
 
 
-def against(arm, differences):
+def against(arm, gain):
+    return replace(GOOD, gains={**GOOD.gains, arm: gain})
+
+
+def beside(arm, **differences):
     return replace(GOOD, challenger_minus={**GOOD.challenger_minus, arm: differences})
 
 
 def without(arm):
-    left = {name: found for name, found in GOOD.challenger_minus.items() if name != arm}
-    return replace(GOOD, challenger_minus=left)
+    return replace(GOOD, gains={name: gain for name, gain in GOOD.gains.items() if name != arm})
 
 
 REMEMBERS = Forgetting(40, 40, point(3.0), point(3.08), point(0.08, 0.03), None, None, None)
@@ -93,6 +104,7 @@ def test_a_challenger_that_passes_every_check_is_promoted():
         "better_than_base",
         "better_than_few_shot",
         "better_than_champion",
+        "better_than_placebo",
         "stop_rate",
         "forgetting",
         "forgetting_over_champion",
@@ -102,8 +114,8 @@ def test_a_challenger_that_passes_every_check_is_promoted():
         "over_refusals",
     ]
     assert found.summary == (
-        "promoted: all 13 checks hold; loss per token 1.830 against 2.410 of the base model: "
-        "gain 0.580 [0.410, 0.750], needed > 0"
+        "promoted: all 14 checks hold; 78% correct against 20% of the base model: "
+        "gain 0.580 [0.410, 0.750] at 97.0% confidence, needed > 0"
     )
 
 
@@ -122,19 +134,44 @@ def test_a_challenger_that_passes_every_check_is_promoted():
             "test rows from 5 independent documents, needed 6 or more",
         ),
         (
-            {"evaluation": against("base", metrics(-0.58, 0.6))},
+            {"evaluation": against("base", point(0.58, 0.6))},
             "better_than_base",
-            "gain 0.580 [-0.020, 1.180], needed > 0",
+            "gain 0.580 [-0.020, 1.180] at 97.0% confidence, needed > 0",
         ),
         (
-            {"evaluation": against("few_shot", metrics(0.01, 0.4))},
+            {"evaluation": against("few_shot", point(0.1, 0.11))},
             "better_than_few_shot",
-            "base model with examples in the prompt: gain -0.010",
+            "base model with examples in the prompt: gain 0.100 [-0.010, 0.210]",
         ),
         (
-            {"evaluation": against("champion", metrics(-0.05, 0.08))},
+            {"evaluation": against("champion", point(0.05, 0.08))},
             "better_than_champion",
-            "loss per token 1.830 against 1.950 of the champion: gain 0.050 [-0.030, 0.130]",
+            "78% correct against 66% of the champion: gain 0.050 [-0.030, 0.130]",
+        ),
+        (
+            {"evaluation": against("placebo", point(0.05, 0.08))},
+            "better_than_placebo",
+            "of the placebo, trained on the answers to other questions: gain 0.050",
+        ),
+        (
+            {"evaluation": without("placebo")},
+            "better_than_placebo",
+            "the placebo, trained on the answers to other questions and the challenger were not",
+        ),
+        (
+            {"min_grounded": 0.96},
+            "grounded",
+            "95% of answers stand in the documents, needed 96% (gate.min_grounded)",
+        ),
+        (
+            {"evaluation": beside("champion", grounded=point(-0.2, 0.1))},
+            "grounded_as_champion",
+            "95% of answers stand in the documents, -0.200 [-0.300, -0.100] beside the champion",
+        ),
+        (
+            {"evaluation": beside("base", refusal_right=point(-0.5, 0.3))},
+            "abstention_against_base",
+            "questions without an answer in the documents declined: -0.500 [-0.800, -0.200]",
         ),
         (
             {"evaluation": without("champion")},
@@ -185,11 +222,11 @@ def test_each_check_refuses_by_itself_and_says_why(changes, reason, words):
     assert not found.promoted
     assert failed(found) == [reason]
     assert words in found.summary
-    assert found.summary.startswith("not promoted, the champion stays: 1 of 13 checks failed: ")
+    assert re.match(r"not promoted, the champion stays: 1 of 1[45] checks failed: ", found.summary)
 
 
 def test_a_tie_keeps_the_champion():
-    tie = against("champion", metrics(0.0, 0.0))
+    tie = against("champion", point(0.0, 0.0))
     assert failed(verdict(tie)) == ["better_than_champion"]
 
 
@@ -225,51 +262,57 @@ def test_a_drop_refuses_only_above_the_limit_and_beyond_chance(change):
     assert verdict(kept=behaving(refused=change)).promoted
 
 
-def with_retrieval(retrieval, with_passages=None, challenger=1.83):
-    arms = {**GOOD.arms, "challenger": metrics(challenger), "retrieval": metrics(retrieval)}
-    if with_passages is not None:
-        arms["challenger_retrieval"] = metrics(with_passages)
-    return replace(GOOD, arms=arms)
+def with_retrieval(gain, grounded=0.9, served="challenger"):
+    arms = {**GOOD.arms, "retrieval": metrics(0.7, grounded=grounded), served: metrics(0.78)}
+    return replace(
+        GOOD, arms=arms, served=served, gains={**GOOD.gains, "retrieval": point(gain, 0.5)}
+    )
 
 
 def test_promotion_is_refused_when_retrieval_alone_wins():
-    found = verdict(with_retrieval(1.5))
+    found = verdict(with_retrieval(-0.1))
     assert failed(found) == ["better_than_retrieval"]
     assert (
-        "loss per token 1.830 of the challenger against 1.500 of the base model with retrieved "
-        "passages: gain -0.330, value needed > 0; retrieval alone wins" in found.summary
+        "78% correct against 70% of the base model with retrieved passages: gain -0.100, value "
+        "needed > 0; retrieval alone wins" in found.summary
     )
-    assert failed(verdict(with_retrieval(1.83))) == ["better_than_retrieval"]  # a tie needs none
-    assert failed(verdict(with_retrieval(1.5, with_passages=1.6))) == ["better_than_retrieval"]
+    assert failed(verdict(with_retrieval(0.0))) == ["better_than_retrieval"]  # a tie needs none
+    assert verdict(with_retrieval(-0.1), beat_retrieval=False).promoted
 
 
-def test_a_challenger_that_beats_retrieval_alone_or_with_passages_is_promoted():
-    assert verdict(with_retrieval(1.9)).promoted
-    found = verdict(with_retrieval(1.5, with_passages=1.2))
+def test_a_challenger_is_judged_in_the_way_in_which_it_would_be_served():
+    found = verdict(with_retrieval(0.1, served="challenger_retrieval"))
     assert found.promoted
     texts = {reason.name: reason.text for reason in found.reasons}
-    assert "1.200 of the challenger with passages" in texts["better_than_retrieval"]
-    assert verdict(with_retrieval(1.5), beat_retrieval=False).promoted
+    assert texts["better_than_retrieval"].startswith("78% correct with passages against 70% of")
+
+
+def test_answers_must_stand_in_the_documents_as_often_as_with_retrieval_alone():
+    found = verdict(with_retrieval(0.1, grounded=0.98))
+    assert failed(found) == ["grounded"]
+    assert "95% of answers stand in the documents, needed 96% (what retrieval" in found.summary
+    assert verdict(with_retrieval(0.1, grounded=0.96)).promoted  # within its interval
+    assert verdict(with_retrieval(0.1, grounded=0.98), min_grounded=0.9).promoted
 
 
 def sliced(value, p_holm, arm="champion"):
-    fine = Slice("topic", "manual", 12, 6, point(-0.4, 0.1), 0.01, 0.02)
+    fine = Slice("topic", "manual", 12, 6, point(0.4, 0.1), 0.01, 0.02)
     other = Slice("topic", "tickets", 8, 5, point(value, 0.1), 0.01, p_holm)
-    alone = Slice("topic", "guides", 1, 1, point(9.0), None, None)
+    alone = Slice("topic", "guides", 1, 1, point(-1.0), None, None)
     return replace(GOOD, slices={arm: (fine, other, alone)})
 
 
 def test_a_slice_that_is_worse_beyond_chance_refuses():
-    found = verdict(sliced(0.3, 0.04))
+    found = verdict(sliced(-0.3, 0.04))
     assert failed(found) == ["slices_against_champion"]
     assert (
-        "worst of 2 slices against champion: topic tickets, 8 rows, loss +0.300 [+0.200, +0.400], "
-        "p = 0.04 after Holm" in found.summary
+        "worst of 2 slices against champion: topic tickets, 8 rows, correct -0.300 "
+        "[-0.400, -0.200], p = 0.04 after Holm" in found.summary
     )
-    assert verdict(sliced(0.3, 0.06)).promoted  # by chance
-    assert verdict(sliced(-0.3, 0.04)).promoted  # better
-    assert verdict(sliced(0.3, 0.04), refuse_worse_slices=False).promoted
-    assert failed(verdict(sliced(0.3, 0.04, "base"))) == ["slices_against_base"]
+    assert verdict(sliced(-0.3, 0.06)).promoted  # by chance
+    assert verdict(sliced(0.3, 0.04)).promoted  # better
+    assert verdict(sliced(-0.3, 0.04), refuse_worse_slices=False).promoted
+    assert failed(verdict(sliced(-0.3, 0.04, "base"))) == ["slices_against_base"]
 
 
 def test_a_gain_of_one_training_is_not_claimed_and_refuses_only_when_asked_for():
@@ -302,14 +345,14 @@ def test_a_judge_that_prefers_the_base_refuses_only_when_people_agree_with_it(ca
 
 
 def test_an_evaluation_without_rows_promotes_nothing():
-    empty = Evaluation(0, 0, {}, {}, {})
+    empty = Evaluation(0, 0, {})
     found = verdict(empty, champion=False)
     assert not found.promoted
     assert failed(found) == ["enough_rows", "enough_clusters", "better_than_base", "stop_rate"]
 
 
 def test_the_verdict_is_plain_json():
-    one_cluster = metrics(-0.58, float("inf"))
+    one_cluster = point(0.58, float("inf"))
     plain = as_json(verdict(against("base", one_cluster)))
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert plain["promoted"] is False and len(plain["reasons"]) == 13
+    assert plain["promoted"] is False and len(plain["reasons"]) == 14

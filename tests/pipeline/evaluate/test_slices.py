@@ -46,16 +46,15 @@ def arms(differences, documents):
         {
             "pair_id": [f"{row:04d}" for row in range(count)],
             "cluster_id": documents,
-            "response_tokens": [10] * count,
-            "loss": [2.0] * count,
+            "correct": [0.5] * count,
         }
     )
-    return base.with_columns(loss=base["loss"] + pl.Series(differences)), base
+    return base.with_columns(correct=base["correct"] + pl.Series(differences)), base
 
 
 def test_a_slice_that_is_worse_is_found_and_the_others_are_left_alone():
     generator = np.random.default_rng(1)
-    differences = np.repeat([-0.5, 0.4], 40) + generator.normal(0, 0.1, 80)
+    differences = np.repeat([0.5, -0.4], 40) + generator.normal(0, 0.1, 80)
     challenger, base = arms(differences, [f"d{row // 4}" for row in range(80)])
     labels = {
         "topic": {f"{row:04d}": "manual" if row < 40 else "releases" for row in range(80)},
@@ -67,8 +66,8 @@ def test_a_slice_that_is_worse_is_found_and_the_others_are_left_alone():
         ("topic", "releases", 40),
     ]  # all rows are gold: no slice
     better, worse = found
-    assert better.difference.value == pytest.approx(-0.5, abs=0.05)
-    assert worse.difference.value == pytest.approx(0.4, abs=0.05)
+    assert better.difference.value == pytest.approx(0.5, abs=0.05)
+    assert worse.difference.value == pytest.approx(-0.4, abs=0.05)
     assert worse.p_holm < 0.05 and worse.p_holm == pytest.approx(max(2 * worse.p, better.p_holm))
 
 

@@ -120,11 +120,13 @@ def test_the_intra_cluster_correlation_is_that_of_the_simulation():
 def test_the_minimum_detectable_effect_of_independent_rows_is_the_textbook_value():
     rows = np.random.default_rng(2).normal(0, 0.5, 400)
     names = [str(row) for row in range(400)]
-    expected = (1.96 + 0.8416) * rows.std(ddof=1) / sqrt(400)
+    expected = (1.9659 + 0.8426) * rows.std(ddof=1) / sqrt(400)
     assert minimum_detectable_effect(rows, names) == pytest.approx(expected, rel=1e-3)
     tokens = np.full(400, 17)
     weighted = minimum_detectable_effect(rows, names, weights=tokens)
     assert weighted == pytest.approx(expected, rel=1e-3)
+    few = minimum_detectable_effect(rows[:12], names[:12])  # t with 11 degrees of freedom
+    assert few == pytest.approx((2.2010 + 0.8755) * rows[:12].std(ddof=1) / sqrt(12), rel=1e-3)
 
 
 def test_rows_that_repeat_their_cluster_add_nothing_to_the_power():

@@ -1,0 +1,122 @@
+"""Correctness: right answers in other words count, wrong ones do not, like them as they may be."""
+
+import pytest
+
+from pipeline.evaluate.measures.correctness import RIGHT, correctness
+from pipeline.settings import ScreenSettings
+
+LIMITS = (
+    "The upload limit is 40 MB for each file. Administrators may raise it to 200 MB in the "
+    "settings. Files are kept for 30 days. Deleted files cannot be restored. Locked accounts are "
+    "opened by the help desk. The gateway does not start without a licence key. Backups run every "
+    "night at 02:30 and are stored in Frankfurt."
+)
+STEPS = "1. Switch the machine off.\n2. Turn the filter anticlockwise.\n3. Lift it out."
+
+RIGHT_AND_WRONG = [
+    (
+        "What is the upload limit?",
+        "The limit is 40 MB for each file.",
+        LIMITS,
+        ["40 MB.", "Each file may have up to 40 MB."],
+        ["It is 30 MB.", "It is 200 MB.", "It is set in the settings.", "I do not know.", ""],
+    ),
+    (
+        "Can deleted files be restored?",
+        "No, they cannot be restored.",
+        LIMITS,
+        ["No.", "No, that cannot be done."],
+        ["Yes, they can be restored.", "Deleted files can be restored within 30 days."],
+    ),
+    (
+        "Who opens locked accounts?",
+        "The help desk opens them.",
+        LIMITS,
+        ["They are opened by the help desk.", "The help desk."],
+        ["The administrators open them."],
+    ),
+    (
+        "When do backups run and where are they stored?",
+        "Every night at 02:30, in Frankfurt.",
+        LIMITS,
+        ["Backups run nightly at 2:30 and are stored in Frankfurt."],
+        ["Backups run every night at 02:30 and are stored in Berlin."],
+    ),
+    (
+        "What colour is the gateway?",
+        "The documents do not say.",
+        LIMITS,
+        ["I could not find that in the documents.", "The documents do not mention it."],
+        ["The gateway is grey."],
+    ),
+    (
+        "How do I clean the filter?",
+        STEPS,
+        "",
+        ["1. Switch off the machine.\n2. Turn the filter anticlockwise.\n3. Lift it out.",
+         "Switch the machine off. Turn the filter anticlockwise. Lift it out."],
+        ["1. Lift it out.\n2. Turn the filter anticlockwise.\n3. Switch off the machine."],
+    ),
+    (
+        "Extract name and limit as JSON.",
+        '{"name": "gateway", "limit": 40}',
+        "",
+        ['```json\n{"limit": 40, "name": "Gateway"}\n```'],
+        ['{"limit": 41, "name": "pump"}', "The name is gateway and the limit 40.", "{broken"],
+    ),
+    (
+        "Wie groß darf eine Datei sein?",
+        "Eine Datei darf 40 MB haben.",
+        "Eine Datei darf 40 MB haben. Der Administrator kann 200 MB erlauben.",
+        ["Höchstens 40 MB.", "40 MB"],
+        ["Höchstens 200 MB.", "Das legt der Administrator fest.", "Dazu steht nichts im Dokument."],
+    ),
+    (
+        "¿Cuándo se hacen las copias?",
+        "Cada noche a las 02:30.",
+        "",
+        ["Las copias se hacen cada noche a las 2:30."],
+        ["Se hacen los lunes a las 5:00."],
+    ),
+    ("文件的上限是多少?", "上限是40 MB。", "", ["每个文件40 MB。"], ["上限是80 MB。"]),
+    (
+        "Which command lists the queues?",
+        "`tuneloop review status`",
+        "",
+        ["Run `tuneloop review status` to list them."],
+        ["Run `tuneloop models`."],
+    ),
+]  # fmt: skip
+
+CASES = [
+    (question, reference, source, answer, right)
+    for question, reference, source, good, bad in RIGHT_AND_WRONG
+    for right, answers in ((True, good), (False, bad))
+    for answer in answers
+]
+
+
+@pytest.mark.parametrize(("question", "reference", "source", "answer", "right"), CASES)
+def test_an_answer_is_right_by_what_it_says(question, reference, source, answer, right):
+    found = correctness(answer, reference, question, source, ScreenSettings())
+    assert (found >= RIGHT) is right and 0 <= found <= 1
+
+
+@pytest.mark.parametrize("reference", [case[1] for case in RIGHT_AND_WRONG])
+def test_a_reference_is_right_about_itself(reference):
+    question, source = next(case[::2][:2] for case in RIGHT_AND_WRONG if case[1] == reference)
+    assert correctness(reference, reference, question, source, ScreenSettings()) == 1.0
+
+
+def test_a_part_of_the_facts_is_a_part_of_the_truth():
+    question, settings = "What does the kit hold?", ScreenSettings()
+    reference = "It holds a pump, a valve, a hose and a clamp."
+    assert correctness("A pump and a hose.", reference, question, "", settings) == 0.5
+    assert correctness("It holds nails.", reference, question, "", settings) == 0
+
+
+def test_words_of_the_question_are_no_facts():
+    question, reference = "Where is the pump of the dishwasher?", "Below the tub."
+    assert (
+        correctness("The pump of the dishwasher.", reference, question, "", ScreenSettings()) == 0
+    )
