@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import partial
 from typing import cast
 
@@ -38,9 +38,9 @@ from schemas.evaluation import Answers, AnswerTimings
 
 
 def judge_pairwise(
-    run: Run, pairs: Dataset, frozen: Dataset, answers: Mapping[str, Dataset]
+    run: Run, pairs: Dataset, test: TestSet, answers: Mapping[str, Dataset], served: str
 ) -> tuple[Pairwise | None, dict[str, Dataset]]:
-    """Let the judge compare the challenger's answers with those of base and champion.
+    """Let the judge grade the challenger as served beside base and champion, and compare them.
 
     Returns:
         What the judge said, and the data set that keeps it; None and none without a judge.
@@ -53,16 +53,21 @@ def judge_pairwise(
         return None, {}
     teacher = _judge(run)
     decisions = people_decisions(Home(run.store, run.registry), pairs, settings.max_decisions)
-    judged = {arm: answers[arm] for arm in ("base", "champion", "challenger") if arm in answers}
-    ask = partial(judge_arms, run.store, run.settings, teacher, decisions, frozen, judged)
+    judged = {arm: answers[arm] for arm in ("base", "champion") if arm in answers}
+    judged["challenger"] = answers[served]
+    about = (decisions, test.frozen, judged, test.sources)
+    ask = partial(judge_arms, run.store, run.settings, teacher, *about)
     dataset = run_stage(
         run,
         PAIRWISE,
         judged,
         ask=Given(ask),
-        rows=Given(frozen.rows),
-        test=frozen,
-        decisions=digest([[item.id, winner] for item, winner in decisions]),
+        rows=Given(test.frozen.rows),
+        test=test.frozen,
+        decisions=digest(
+            [[*astuple(item.asked), item.answer, item.accepted] for item in decisions]
+        ),
+        sources=digest(dict(test.sources)),
         judge=teacher.name,
         also={
             **settings.model_dump(mode="json", exclude=_APART),
@@ -151,7 +156,7 @@ def judge_model(
     evaluation = replace(_summary(run, test, answers, looks), placebo_steps=placebo_steps)
     advice = advise(evaluation, tokens_by_arm(_said(run, answers)))
     claimed = claim_gain(run, data, test, loaded, answers)
-    pairwise, compared = judge_pairwise(run, data.pairs, test.frozen, answers)
+    pairwise, compared = judge_pairwise(run, data.pairs, test, answers, evaluation.served)
     verdict = decide(
         evaluation, retention, settings.gate, champion is not None, data.leaks, claimed, pairwise
     )

@@ -23,6 +23,7 @@ from pipeline.core.store import Dataset
 from pipeline.dedup.decontaminate import DECONTAMINATE, check_leaks
 from pipeline.drift.baseline import DRIFT
 from pipeline.drift.features import document_texts, pair_texts
+from pipeline.evaluate.answers.retrieval import behind_passages
 from pipeline.pairs.examples import EXAMPLES
 from pipeline.pairs.gold import GOLD
 from pipeline.pairs.replay import REPLAY, rows_wanted
@@ -34,7 +35,7 @@ from pipeline.train.models.base_model import BaseModel, hidden_size, token_count
 from pipeline.train.models.distill import find_teacher
 from pipeline.train.placebo import DEAL
 from pipeline.train.stages import TRAIN
-from schemas.documents import UniqueDocuments
+from schemas.documents import Chunks, UniqueDocuments
 from schemas.pairs import Examples, SettledPairs, Splits
 
 
@@ -150,9 +151,14 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
 
     The test rows are no part of the fingerprint: a new test row trains nothing.
     """
-    everything = run.store.read(examples, Examples)
-    rows = trainable_rows(run, examples)
     settings = run.settings
+    everything, rows = run.store.read(examples, Examples), trainable_rows(run, examples)
+    if settings.task.passages:
+        corpus, _ = latest_corpus(Home(run.store, run.registry))
+        chunks = run.store.read(corpus.chunks, Chunks)
+        count, share = settings.evaluate.retrieved_chunks, settings.task.passages
+        everything = behind_passages(everything, chunks, count, share)
+        rows = cast("DataFrame[Examples]", everything.filter(pl.col("split") != "test"))
     wanted = resolved(settings.train, hidden_size(base.path))
     replayed = replay_rows(run, base, examples)
     everything, rows = (

@@ -13,7 +13,7 @@ from pipeline.train.export.exporters import EXPORTERS
 @click.command()
 @command
 def models(options: Options) -> None:
-    """List the models trained here: method, verdict, test loss, champion and challenger."""
+    """List the models trained here: method, verdict, correctness, champion and challenger."""
     from flows.models.listing import entries
     from pipeline.core.registry import CHAMPION
 

@@ -44,18 +44,18 @@ class Entry:
     """champion, challenger; ``was champion`` of one that another replaced."""
     verdict: str
     """promoted, refused, or not judged: what the gate said last, whatever people did."""
-    test_loss: float | None
-    """Nats a token on its frozen test set; None before it was judged."""
+    correct: float | None
+    """Share of key facts that its answers state on its test set; None before it was judged."""
     summary: str
     evidence: str
     """Data set of the verdict; empty before it was judged."""
 
     def __str__(self) -> str:
         """Return a line about it."""
-        loss = "     -" if self.test_loss is None else f"{self.test_loss:6.3f}"
+        right = "     -" if self.correct is None else f"{self.correct:6.0%}"
         return (
             f"{self.fingerprint}  {self.trained_at}  {self.method:<18} {self.verdict:<10} "
-            f"{loss}  {', '.join(self.marks)}".rstrip()
+            f"{right}  {', '.join(self.marks)}".rstrip()
         )
 
 
@@ -85,17 +85,18 @@ def entries(home: Home) -> list[Entry]:
 
 
 def _entry(home: Home, manifest: Manifest, found: Judgement | None) -> Entry:
-    loss = None
+    right = None
     if found is not None:
-        arm = found.record["evaluation"]["arms"].get("challenger", {})
-        loss = arm["loss"]["value"] if "loss" in arm else None
+        evaluation = found.record["evaluation"]
+        arm = evaluation["arms"].get(evaluation.get("served", "challenger"), {})
+        right = arm["correct"]["value"] if "correct" in arm else None
     return Entry(
         fingerprint=manifest.fingerprint,
         method=str(manifest.settings.get("method", "")),
         trained_at=manifest.created_at,
         marks=_marks(home, manifest.fingerprint),
         verdict="not judged" if found is None else "promoted" if found.promoted else "refused",
-        test_loss=loss,
+        correct=right,
         summary=found.summary if found else "",
         evidence=found.evidence if found else "",
     )

@@ -281,12 +281,16 @@ class WinRate:
 
 @record
 class Pairwise:
-    """What a judge said of the challenger, and whether it counts."""
+    """What a judge said of the challenger as served, and whether it counts."""
 
     judge: str
     calibration: Calibration
     against: Mapping[str, WinRate]
     """By the other arm: base, and champion where there is one."""
+    correct: Intervals = field(default_factory=dict)
+    """Mean grade of each arm: 1 for a correct answer, half for one that is partly so."""
+    gains: Intervals = field(default_factory=dict)
+    """The challenger's grade minus that of the other arm."""
 
 
 @record

@@ -168,7 +168,7 @@ ANSWER = Stage(
     "evaluate",
     fields=("max_new_tokens", "thinking_tokens", "max_tokens", "batch_size"),
     dataset="answers",
-    version=4,
+    version=5,
     holds_model=True,
     code=("pipeline.evaluate.answers.answers", *LOADING),
 )
@@ -227,7 +227,7 @@ PAIRWISE = Stage(
     pairwise,
     None,
     dataset="pairwise",
-    version=2,
+    version=3,
     code=("pipeline.evaluate.measures.pairwise",),
 )
 SWEEP = Stage(

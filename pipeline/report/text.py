@@ -49,17 +49,16 @@ def evidence(report: Report) -> str:
     if not difference.bounded:
         sure = f"too few {found.unit} for an interval"
     else:
-        ends = sorted((abs(difference.low), abs(difference.high)))
-        clear = difference.high < 0 or difference.low > 0
-        span = (
-            f"{words.decimal(ends[0])} to {words.decimal(ends[1])}"
-            if clear
-            else words.between(difference, signed=True) + ", which includes no difference"
-        )
+        low, high = 100 * difference.low, 100 * difference.high
+        ends = sorted((abs(low), abs(high)))
+        span = f"{ends[0]:.0f} to {ends[1]:.0f}"
+        if low <= 0 <= high:
+            ends_signed = (words.decimal(end, 0, signed=True) for end in (low, high))
+            span = f"{' to '.join(ends_signed)}, which includes no difference"
         sure = f"{found.confidence:.0%} interval {span}".replace("%", " %")
     return (
         f"On {words.count(found.test_rows)} test rows{source} its answers{way} are "
-        f"{challenger:.1%} correct, {words.decimal(abs(difference.value))} {side} than the base "
+        f"{challenger:.0%} correct, {100 * abs(difference.value):.0f} points {side} than the base "
         f"model's ({sure})."
     )
 

@@ -1,4 +1,4 @@
-"""Settings of the pairwise judge: a model behind an endpoint that compares two answers."""
+"""Settings of the judge: a model behind an endpoint that grades and compares answers."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from pipeline.settings.base import Extra, Section, Share
 
 
 class JudgeSettings(Section):
-    """A model behind an endpoint that compares answers; off until a model is named."""
+    """A model behind an endpoint that grades and compares answers; off until a model is named."""
 
     model: str = ""
     """Model name at the endpoint; empty: no judge. Never the base model itself or its kin."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from pipeline.settings.base import Section
+from pipeline.settings.base import Section, Share
 
 
 class TaskSettings(Section):
@@ -20,6 +20,9 @@ class TaskSettings(Section):
     system_prompt: str = ""
     """First message of each conversation: in every training row, in evaluation, chat and export.
     Empty: there is none."""
+    passages: Share = 0.0
+    """Share of the training questions that stand behind the passages which retrieval finds, as they
+    will where documents are looked up (RAFT, Zhang et al. 2024); the others are learnt by heart."""
     turns: Literal["all", "last"] = "all"
     """Answers of a conversation that are trained on: each one, or the last alone."""
     refusal: str = "I do not know: my documents say nothing about that."

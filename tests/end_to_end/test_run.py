@@ -28,6 +28,7 @@ def test_the_report_accounts_for_every_row(undisturbed):
         "retrieval",
         "challenger",
         "challenger_retrieval",
+        "placebo",
     }
     assert report["evaluation"]["challenger_minus"]["base"]["loss"]["value"] < 0
     evaluation = report["evaluation"]
@@ -35,7 +36,7 @@ def test_the_report_accounts_for_every_row(undisturbed):
     assert evaluation["costs"].keys() == evaluation["arms"].keys()
     assert evaluation["costs"]["retrieval"]["prompt_tokens"] > 100
     assert evaluation["advice"]["choice"] in ("prompt", "retrieval", "fine-tune", "both")
-    assert evaluation["look"] == 1
+    assert evaluation["looks"]["number"] == 1
     assert "base" in evaluation["slices"]  # empty here: its few rows are of one kind each
     assert names.index("evaluate base") < names.index("train")  # what the test set can show
     assert evaluation["foresight"]["rows"] == evaluation["test_rows"]
@@ -92,7 +93,7 @@ def test_a_new_document_asks_the_teacher_about_its_chunks_only(quick, endpoint, 
     for prompt in asked:
         text = " ".join(prompt.split())
         assert any(sentence in text for sentence in sentences), prompt[:500]
-    assert report["evaluation"]["look"] == 2  # a second model on the same test rows
+    assert report["evaluation"]["looks"]["number"] == 2  # a second model on the same test rows
     # The model of the first run is the champion now: the new one has to beat it.
     assert "champion" in report["evaluation"]["arms"]
     assert report["evaluation"]["challenger_minus"]["champion"]["loss"]

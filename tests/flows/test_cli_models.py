@@ -53,10 +53,10 @@ def test_models_are_listed_with_verdict_and_marks(project):
     by_name = {row["fingerprint"]: row for row in rows}
     assert by_name.keys() == {first.fingerprint, second.fingerprint}
     judged, other = by_name[first.fingerprint], by_name[second.fingerprint]
-    assert (judged["verdict"], judged["test_loss"]) == ("refused", 1.83)
+    assert (judged["verdict"], judged["correct"]) == ("refused", 0.78)
     assert judged["marks"] == ["challenger"] and judged["method"] == "lora"
     assert "2 training rows repeat test rows" in judged["summary"]
-    assert (other["verdict"], other["test_loss"], other["marks"]) == ("not judged", None, [])
+    assert (other["verdict"], other["correct"], other["marks"]) == ("not judged", None, [])
     lines = call(config, "models").splitlines()
     assert any(first.fingerprint in line and "refused" in line for line in lines)
 
@@ -96,7 +96,7 @@ def test_the_header_of_a_model_card_parses_and_its_numbers_are_the_records(proje
     assert f"{run_card['supervised_tokens']:,} trained tokens" in text
     for name, value in run_card["settings"].items():
         assert f"| {name} | {value} |" in text
-    assert "1.830 (1.730 to 1.930)" in text  # loss of the challenger with its interval
+    assert "0.780 (0.680 to 0.880)" in text  # correctness of the challenger with its interval
     assert f"rise {KEPT.forgetting.rise.value:.3f}" in text
     assert "| no leak | no | 2 training rows repeat test rows, allowed 0 |" in text
     assert "General instructions followed: 9 of 12 before, 9 after." in text

@@ -96,8 +96,9 @@ def test_every_arm_answers_the_same_rows(report):
         "chain_of_thought",
         "challenger",
         "challenger_retrieval",
+        "placebo",
     ]
-    assert found.challenger_minus.keys() == found.arms.keys() - {"challenger"}
+    assert found.challenger_minus.keys() == found.arms.keys() - {found.served}
     assert "loss" not in found.arms["chain_of_thought"]
     hits = [found.arms[arm]["retrieval_hit"].value for arm in ("retrieval", "challenger_retrieval")]
     assert hits[0] == hits[1] > 0.5  # BM25 finds the right document, whoever reads it
@@ -120,9 +121,17 @@ def test_a_second_seed_is_trained_and_only_its_losses_are_taken(report):
     assert report.evaluation.claim.by_seed.keys() == {17, 18}
     stages = [stage.stage for stage in report.stages]
     assert "train seed 18" in stages and "evaluate seed 18" in stages
-    means = list(report.evaluation.claim.by_seed.values())
-    difference = report.evaluation.challenger_minus["base"]["loss"].value
+    means, arms = list(report.evaluation.claim.by_seed.values()), report.evaluation.arms
+    difference = arms["challenger"]["loss"].value - arms["base"]["loss"].value
     assert means[0] == pytest.approx(difference) and means[0] != means[1]
+
+
+def test_a_placebo_is_trained_for_a_quarter_of_the_steps_on_dealt_answers(report):
+    steps, full = report.evaluation.placebo_steps
+    assert steps == max(1, round(full / 4))
+    stages = [stage.stage for stage in report.stages]
+    assert stages.index("train") < stages.index("deal") < stages.index("train placebo")
+    assert "better_than_placebo" in {reason.name for reason in report.gate.reasons}
 
 
 def test_each_arm_has_its_cost_and_an_adaptation_is_advised(report):
@@ -143,4 +152,4 @@ def test_a_price_is_no_reason_to_ask_or_train_again_and_the_same_model_no_second
     found = again.evaluation
     assert found.costs["base"].price == pytest.approx(2 * report.evaluation.costs["base"].price)
     assert replace(found, costs={}) == replace(report.evaluation, costs={})
-    assert found.look == 1
+    assert found.looks.number == 1

@@ -5,10 +5,14 @@ time the documents are there to be looked up, while a fine-tuned model has to kn
 references of the test rows are not in it.
 """
 
+from typing import cast
+
 import numpy as np
+import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.evaluate.answers.prompts import Passage
+from pipeline.core.cache import short_id
+from pipeline.evaluate.answers.prompts import Passage, with_passage
 from pipeline.evaluate.measures.grounding import chunk_text
 from pipeline.text.bm25 import bm25
 from pipeline.text.stop_words import STOP_WORDS
@@ -50,6 +54,38 @@ def retrieve(
             tuple(doc_ids[place] for place in best),
         )
     return found
+
+
+def behind_passages(
+    examples: DataFrame[Examples], chunks: DataFrame[Chunks], count: int, share: float
+) -> DataFrame[Examples]:
+    """Put passages before some training questions: retrieval-aware fine-tuning (RAFT).
+
+    They are what :func:`retrieve` finds among the chunks of training documents, the right one or
+    not, in the words that the retrieval arms are asked in.
+
+    Args:
+        examples: all splits; those of test stay as they are.
+        chunks: of the corpus.
+        count: passages of a question.
+        share: of the rows of train and validation, drawn by a hash of the pair.
+    """
+    seen = examples.filter(pl.col("split") != "test")
+    drawn = [
+        pair for pair in seen["pair_id"] if int(short_id("passages", pair), 16) < share * 16**16
+    ]
+    known = chunks.filter(pl.col("doc_id").is_in(seen["doc_id"].unique().to_list()))
+    asked = cast("DataFrame[Examples]", seen.filter(pl.col("pair_id").is_in(drawn)))
+    passages = retrieve(asked, cast("DataFrame[Chunks]", known), count)
+    messages = []
+    for pair, turns in examples.select("pair_id", "messages").iter_rows():
+        *before, question, answer = turns
+        text = passages[pair].text if pair in passages else ""
+        if text:
+            question = question | {"content": with_passage(question["content"], text)}
+        messages.append([*before, question, answer])
+    column = pl.Series("messages", messages, dtype=examples.schema["messages"])
+    return cast("DataFrame[Examples]", examples.with_columns(column))
 
 
 def _terms(text: str) -> list[str]:

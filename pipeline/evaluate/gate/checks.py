@@ -134,11 +134,18 @@ def claims(claim: Claim | None, required: bool) -> Check:
 
 
 def preferred(pairwise: Pairwise) -> list[Check]:
-    """Refuse when a calibrated judge prefers the other arm at equal length, interval and all."""
+    """Refuse when a calibrated judge prefers the other arm, or grades it higher, beyond chance."""
     reasons = []
+    counts = pairwise.calibration.calibrated
+    for arm, gain in pairwise.gains.items():
+        text = (
+            f"{pairwise.judge} grades the challenger {pairwise.correct['challenger'].value:.0%} "
+            f"correct, {_words(gain, signed=True)} beside {arm}; {pairwise.calibration.text}"
+        )
+        passed = not counts or gain.high >= 0
+        reasons.append(Check(f"graded_against_{arm}", passed, gain.value, 0, text))
     for arm, rate in pairwise.against.items():
         won = rate.controlled
-        counts = pairwise.calibration.calibrated
         text = (
             f"{pairwise.judge} prefers the challenger to {arm} in {_words(won)} of "
             f"{rate.comparisons} comparisons at equal length ({rate.plain:.3f} as they are, "

@@ -2,8 +2,9 @@
 
 Judges prefer what they see first and what is longer (Zheng et al. 2023; Dubois et al. 2024). So
 each comparison is asked twice with the answers swapped, and the win rate is what a logistic
-regression says at equal length. A judge counts only when it agrees with people: see
-:mod:`pipeline.evaluate.measures.calibration`.
+regression says at equal length. It sees the passage and the reference: what it does not know it
+would guess. A judge counts only when it agrees with people: see
+:mod:`pipeline.evaluate.measures.graded`.
 """
 
 import re
@@ -19,38 +20,48 @@ from pipeline.evaluate.results import Interval, WinRate
 from pipeline.evaluate.statistics.intervals import Floats, resamples
 from pipeline.pairs.teachers.replies import forget
 from pipeline.pairs.teachers.teacher import Messages, Request, Teacher
+from pipeline.text.terms import word_count
 
 Winner = Literal["first", "second", "tie"]
 
-PROMPT_VERSION = "1"
+PROMPT_VERSION = "2"
 RIDGE = 0.01
 """Penalty of the length coefficient, so that it stays finite when length decides every win."""
 STEPS = 25
 """Of Newton's method; it converges within ten."""
 
 _INSTRUCTIONS = (
-    "You compare two answers. Judge whether each answers its question correctly, completely and "
-    "to the point. Length is no merit. Reply with one word: A when answer A is better, B when "
-    "answer B is better, TIE when neither is."
+    "You compare two answers to a question. Judge by the passage and the reference, where they are "
+    "given, whether each is correct, complete and to the point. Length is no merit. Reply with one "
+    "word: A when answer A is better, B when answer B is better, TIE when neither is."
 )
 _REPLY = re.compile(r"^\W*(?:answer\W+)?(a|b|tie)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A question with an answer to it."""
+class Asked:
+    """A question with what an answer to it is judged by."""
 
     question: str
-    text: str
+    reference: str = ""
+    """The right answer; empty where none is known."""
+    passage: str = ""
+    """What the documents say of it; empty where they say nothing."""
+
+    def __str__(self) -> str:
+        """Return it as a judge reads it."""
+        parts = {"Passage": self.passage, "Question": self.question, "Reference": self.reference}
+        return "\n\n".join(f"{name}:\n{text}" for name, text in parts.items() if text)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two answers to be compared; mostly to one question."""
+    """Two answers to one question, to be compared."""
 
     id: str
-    first: Answer
-    second: Answer
+    asked: Asked
+    first: str
+    second: str
     cluster: str
     """Resampling unit of the bootstrap."""
 
@@ -85,7 +96,7 @@ def judge(
             winner.
     """
     requests = [
-        Request(_prompt(*order, brief), max_tokens, temperature=0.0, top_p=1.0)
+        Request(_prompt(item.asked, *order, brief), max_tokens, temperature=0.0, top_p=1.0)
         for item in comparisons
         for order in ((item.first, item.second), (item.second, item.first))
     ]
@@ -171,19 +182,13 @@ def _at_equal_length(won: Floats, lean: Floats, weights: Floats) -> Floats:
 
 
 def _length_difference(item: Comparison) -> float:
-    return float(len(item.first.text.split()) - len(item.second.text.split()))
+    return float(word_count(item.first) - word_count(item.second))
 
 
-def _prompt(a: Answer, b: Answer, brief: str) -> Messages:
-    if a.question == b.question:
-        text = f"Question:\n{a.question}\n\nAnswer A:\n{a.text}\n\nAnswer B:\n{b.text}"
-    else:
-        text = (
-            f"Question A:\n{a.question}\n\nAnswer A:\n{a.text}\n\n"
-            f"Question B:\n{b.question}\n\nAnswer B:\n{b.text}"
-        )
+def _prompt(asked: Asked, a: str, b: str, brief: str) -> Messages:
     told = f"{_INSTRUCTIONS}\n\n{brief}" if brief else _INSTRUCTIONS
-    return (("system", told), ("user", f"{text}\n\nWhich is better: A, B or TIE?"))
+    text = f"{asked}\n\nAnswer A:\n{a}\n\nAnswer B:\n{b}\n\nWhich is better: A, B or TIE?"
+    return (("system", told), ("user", text))
 
 
 def _read(text: str) -> str | None:

@@ -1,104 +1,137 @@
-"""What the pairwise judge is asked: test answers of two arms, and people's decisions on pairs."""
+"""What the judge is asked: test answers of all arms, and pairs that people decided on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
+from pipeline.core.cache import short_id
 from pipeline.core.home import Home, ancestors
 from pipeline.core.store import Dataset, Store
-from pipeline.evaluate.measures.calibration import calibrate, preferences
-from pipeline.evaluate.measures.llm_judge import Answer, Comparison, Winner, judge, win_rate
-from pipeline.evaluate.results import Pairwise
+from pipeline.evaluate.measures.graded import GRADES, Graded, calibrate, grade
+from pipeline.evaluate.measures.llm_judge import Asked, Comparison, judge, win_rate
+from pipeline.evaluate.results import Interval, Pairwise
+from pipeline.evaluate.statistics.intervals import interval, resampling
 from pipeline.pairs.kinds.brief import brief_in_words
 from pipeline.pairs.teachers.teacher import Teacher
 from pipeline.settings import Settings
+from schemas.documents import Chunks
 from schemas.evaluation import Answers
 from schemas.pairs import Examples, ScreenedPairs, SettledPairs
-
-Decisions = list[tuple[Comparison, Winner]]
 
 
 def judge_arms(
     store: Store,
     settings: Settings,
     teacher: Teacher,
-    decisions: Decisions,
+    decisions: Sequence[Graded],
     test: Dataset,
     answers: Mapping[str, Dataset],
+    sources: Mapping[str, str],
 ) -> Pairwise:
-    """Calibrate the judge on decisions, then compare the challenger with each other arm."""
-    options = settings.judge
-    brief = brief_in_words(settings.task)
-    agreed = judge([item for item, _ in decisions], teacher, options.max_tokens, brief)
-    people = [winner for _, winner in decisions]
-    calibration = calibrate(people, agreed, options.min_decisions, options.min_kappa)
+    """Calibrate the judge on decisions, grade all arms, compare the challenger with each other.
+
+    Args:
+        store: of the data sets.
+        settings: of judge and evaluation, and the brief.
+        teacher: the judge.
+        decisions: answers that people decided on.
+        test: the test set.
+        answers: data sets of answers, by arm.
+        sources: passage behind each test row that has one, by pair_id.
+    """
+    options, brief = settings.judge, brief_in_words(settings.task)
+    known = {
+        row["pair_id"]: Asked(
+            row["messages"][-2]["content"],
+            row["messages"][-1]["content"],
+            sources.get(row["pair_id"], ""),
+        )
+        for row in store.read(test, Examples).iter_rows(named=True)
+    }
+    written = {arm: store.read(item, Answers).sort("pair_id") for arm, item in answers.items()}
+    grades = grade(decisions, teacher, options.max_tokens, brief)
+    calibration = calibrate(decisions, grades, options.min_decisions, options.min_kappa)
+    marks = {
+        arm: _marks(rows, known, teacher, options.max_tokens, brief)
+        for arm, rows in written.items()
+        if test.rows
+    }
+    mine, drawn = written["challenger"], resampling(settings.evaluate)
+    clusters = mine["cluster_id"].to_list()
     rates = {
         arm: win_rate(
-            judge(
-                arm_comparisons(store, test, answers["challenger"], other),
-                teacher,
-                options.max_tokens,
-                brief,
-            ),
+            judge(_comparisons(known, mine, rows), teacher, options.max_tokens, brief),
             seed=options.seed,
             draws=options.bootstrap_draws,
             confidence=settings.evaluate.confidence,
         )
-        for arm, other in answers.items()
+        for arm, rows in written.items()
         if arm != "challenger" and test.rows
     }
-    return Pairwise(options.model, calibration, rates)
+    gains: dict[str, Interval] = {
+        arm: interval(marks["challenger"] - marks[arm], clusters, **drawn) for arm in rates
+    }
+    means = {arm: interval(found, clusters, **drawn) for arm, found in marks.items()}
+    return Pairwise(options.model, calibration, rates, means, gains)
 
 
-def arm_comparisons(
-    store: Store, test: Dataset, challenger: Dataset, other: Dataset
+def _marks(
+    rows: pl.DataFrame, known: Mapping[str, Asked], teacher: Teacher, room: int, brief: str
+) -> Any:
+    """Return what the grade of each answer is worth; one that cannot be read, half."""
+    items = [
+        Graded(known[pair], text) for pair, text in rows.select("pair_id", "answer").iter_rows()
+    ]
+    marks = grade(items, teacher, room, brief)
+    return pl.Series([0.5 if mark is None else GRADES[mark] for mark in marks]).to_numpy()
+
+
+def _comparisons(
+    known: Mapping[str, Asked], mine: pl.DataFrame, theirs: pl.DataFrame
 ) -> list[Comparison]:
     """Pair the answers of two arms to each test question; the challenger's is the first."""
-    questions = {
-        row["pair_id"]: row["messages"][-2]["content"]
-        for row in store.read(test, Examples).iter_rows(named=True)
-    }
-    mine, theirs = (store.read(item, Answers).sort("pair_id") for item in (challenger, other))
-    said = dict(theirs.select("pair_id", "answer").iter_rows())
+    other = dict(theirs.select("pair_id", "answer").iter_rows())
     return [
-        Comparison(
-            row["pair_id"],
-            Answer(questions[row["pair_id"]], row["answer"]),
-            Answer(questions[row["pair_id"]], said[row["pair_id"]]),
-            row["cluster_id"],
-        )
-        for row in mine.iter_rows(named=True)
+        Comparison(pair, known[pair], text, other[pair], cluster)
+        for pair, text, cluster in mine.select("pair_id", "answer", "cluster_id").iter_rows()
     ]
 
 
-def people_decisions(home: Home, pairs: Dataset, most: int) -> Decisions:
-    """Read what people decided about the pairs behind a training, as preferences."""
+def people_decisions(home: Home, pairs: Dataset, most: int) -> list[Graded]:
+    """Read what people decided about the pairs behind a training: answers right and not right.
+
+    An answer that a person wrote anew is right, and the one before it, to the same question, is
+    not; half of the sample, drawn by a hash, is of each where there are as many.
+    """
     before = {item.dataset: item for item in ancestors(home, pairs)}
     if "settled_pairs" not in before or "screened_pairs" not in before:
         return []
     settled = home.dataset(str(before["settled_pairs"]))
     screened = home.dataset(str(before["screened_pairs"]))
+    texts: dict[str, str] = {}
+    if "chunks" in before:
+        chunks = home.store.read(home.dataset(str(before["chunks"])), Chunks)
+        texts = dict(chunks.select("chunk_id", "text").iter_rows())
+
+    def graded(row: Mapping[str, Any], accepted: bool, answer: str = "response") -> Graded:
+        question = "\n\n".join(part for part in (row["instruction"], row["input"]) if part)
+        return Graded(Asked(question, "", texts.get(row["chunk_id"], "")), row[answer], accepted)
+
     passed = home.store.read(settled, SettledPairs)
-    edited = [
-        (_answer(row), Answer(_question(row), row["original_response"]))
-        for row in passed.filter(status="edited").iter_rows(named=True)
-        if row["original_response"]
+    right = [
+        graded(row, True)
+        for row in passed.filter(pl.col("status").is_in(["accepted", "edited"])).iter_rows(
+            named=True
+        )
     ]
+    edited = passed.filter(pl.col("status") == "edited", pl.col("original_response") != "")
+    wrong = [graded(row, False, "original_response") for row in edited.iter_rows(named=True)]
     gone = home.store.read_dropped(settled).filter(reason="rejected")["id"].to_list()
     rejected = home.store.read(screened, ScreenedPairs).filter(pl.col("pair_id").is_in(gone))
-    accepted = passed.filter(status="accepted").iter_rows(named=True)
-    return preferences(
-        edited,
-        [_answer(row) for row in accepted],
-        [_answer(row) for row in rejected.iter_rows(named=True)],
-        most,
-    )
-
-
-def _answer(row: Mapping[str, Any]) -> Answer:
-    return Answer(_question(row), str(row["response"]))
-
-
-def _question(row: Mapping[str, Any]) -> str:
-    return "\n\n".join(part for part in (row["instruction"], row["input"]) if part)
+    wrong += [graded(row, False) for row in rejected.iter_rows(named=True)]
+    drawn = []
+    for part, other in ((right, wrong), (wrong, right)):
+        lot = sorted(part, key=lambda item: short_id("judge", item.asked.question, item.answer))
+        drawn += lot[: max(most // 2, most - len(other))]
+    return drawn

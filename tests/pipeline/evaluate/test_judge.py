@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.core.cache import Cache
 from pipeline.core.errors import TeacherError
-from pipeline.evaluate.measures.calibration import calibrate, preferences
-from pipeline.evaluate.measures.llm_judge import Answer, Comparison, judge, win_rate
+from pipeline.evaluate.measures.graded import Graded, calibrate, grade
+from pipeline.evaluate.measures.llm_judge import Asked, Comparison, judge, win_rate
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import TeacherSettings
@@ -19,9 +19,7 @@ OPTIONS = {"seed": 1, "draws": 400, "confidence": 0.95}
 
 def answers_of(body):
     text = body["messages"][-1]["content"]
-    found = re.search(
-        r"Answer A:\n(.*?)\n\n(?:Question B:.*?)?Answer B:\n(.*?)\n\nWhich", text, re.S
-    )
+    found = re.search(r"Answer A:\n(.*?)\n\nAnswer B:\n(.*?)\n\nWhich", text, re.S)
     return found.group(1), found.group(2)
 
 
@@ -49,7 +47,7 @@ def thinks(number, body):
     """A good judge that needs 100 tokens before its word, and takes no system role."""
     if body["messages"][0]["role"] == "system":
         return error(400, "System role not supported")
-    if "You compare two answers." not in body["messages"][0]["content"]:
+    if "You compare two answers" not in body["messages"][0]["content"]:
         return chat("What am I to do?")
     thoughts = "<think>\nAnswer A is short. " * 9
     if body["max_tokens"] < 100:
@@ -61,15 +59,15 @@ def thinks(number, body):
 def comparisons(words=lambda n: (8, 8), right=lambda n: (True, False), count=20):
     """Comparisons whose answers have given lengths, right or wrong."""
 
-    def answer(number, length, correct):
-        mark = "right" if correct else "wrong"
-        return Answer(f"Question {number}?", " ".join([mark, *["word"] * (length - 1)]))
+    def answer(length, correct):
+        return " ".join(["right" if correct else "wrong", *["word"] * (length - 1)])
 
     return [
         Comparison(
             f"c{n}",
-            answer(n, words(n)[0], right(n)[0]),
-            answer(n, words(n)[1], right(n)[1]),
+            Asked(f"Question {n}?", "The reference.", "The passage."),
+            answer(words(n)[0], right(n)[0]),
+            answer(words(n)[1], right(n)[1]),
             cluster=f"d{n // 2}",
         )
         for n in range(count)
@@ -101,7 +99,7 @@ def test_each_comparison_is_asked_in_both_orders(tmp_path):
         judge([item], EndpointTeacher(settings, None), 8)
         shown = {answers_of(body) for body in server.bodies}
         assert all(body["temperature"] == 0 for body in server.bodies)
-    assert shown == {(item.first.text, item.second.text), (item.second.text, item.first.text)}
+    assert shown == {(item.first, item.second), (item.second, item.first)}
 
 
 def test_a_judge_that_likes_the_first_position_gives_ties_and_shows_its_bias(tmp_path):
@@ -157,39 +155,70 @@ def test_length_control_leaves_a_gain_that_length_does_not_explain(tmp_path):
     assert found.controlled.low > 0.5
 
 
+def grades_well(number, body):
+    text = body["messages"][-1]["content"].rpartition("Answer:")[2]
+    return chat(
+        "CORRECT" if "right" in text else "Grade: unsupported" if "made" in text else "WRONG."
+    )
+
+
+def likes_all(number, body):
+    return chat("Correct")
+
+
+def likes_the_long(number, body):
+    answer = body["messages"][-1]["content"].rpartition("Answer:\n")[2]
+    return chat("CORRECT" if len(answer.split()) > 4 else "WRONG")
+
+
 def decisions(count=40):
-    edited = [
-        (Answer(f"Q{n}?", f"right {n}"), Answer(f"Q{n}?", f"wrong {n} with more words"))
-        for n in range(count // 2)
+    asked = [Asked(f"Q{n}?", "", f"Passage {n}.") for n in range(count // 2)]
+    return [Graded(item, "It is right", True) for item in asked] + [
+        Graded(item, "It is wrong, and with many more words", False) for item in asked
     ]
-    accepted = [Answer(f"A{n}?", f"right a {n}") for n in range(count // 2)]
-    rejected = [Answer(f"R{n}?", f"wrong r {n} and longer") for n in range(count // 2)]
-    return preferences(edited, accepted, rejected, 1000)
+
+
+def graded(script, items):
+    with serving(script) as server:
+        settings = TeacherSettings(kind="openai", model="judge", base_url=server.url)
+        return grade(items, EndpointTeacher(settings, None), 8), server.bodies
+
+
+def test_an_answer_is_graded_with_passage_and_reference_in_view():
+    asked = Asked("What is it?", "It is a pump.", "The pump stands below.")
+    found, bodies = graded(
+        grades_well, [Graded(asked, text) for text in ("right", "made up", "so wrong")]
+    )
+    assert found == ["correct", "unsupported", "wrong"]
+    seen = [body["messages"][-1]["content"] for body in bodies]
+    assert all("Passage:\nThe pump stands below." in text for text in seen)
+    assert all("Reference:\nIt is a pump.\n\nAnswer:\n" in text for text in seen)
+    found, bodies = graded(grades_well, [Graded(Asked("What?"), "right")])
+    assert found == ["correct"] and "Passage" not in bodies[0]["messages"][-1]["content"]
+
+
+def test_a_reply_that_is_no_grade_is_none_and_none_at_all_is_an_error():
+    half = lambda number, body: chat("CORRECT" if "Q1?" in str(body) else "Incorrect, I fear")  # noqa: E731
+    items = [Graded(Asked(f"Q{n}?"), "x") for n in range(3)]
+    assert graded(half, items)[0] == [None, "correct", None]
+    with pytest.raises(TeacherError, match=r"none of 3 replies is a grade \(first: 'No idea'\)"):
+        graded(lambda number, body: chat("No\nidea"), items)
 
 
 @pytest.mark.parametrize(
     ("script", "calibrated", "kappa"),
-    [(good, True, 1.0), (likes_length, False, -1.0), (likes_the_first, False, 0.0)],
+    [(grades_well, True, 1.0), (likes_the_long, False, -1.0), (likes_all, False, 0.0)],
 )
-def test_only_a_judge_that_agrees_with_people_counts(script, calibrated, kappa, tmp_path):
+def test_only_a_judge_that_agrees_with_people_counts(script, calibrated, kappa):
     made = decisions()
-    judgements = ask(script, [item for item, _ in made], tmp_path)
-    found = calibrate([winner for _, winner in made], judgements, least=30, min_kappa=0.6)
+    found = calibrate(made, graded(script, made)[0], least=30, min_kappa=0.6)
     assert found.decisions == 40 and found.calibrated == calibrated
-    assert found.kappa == pytest.approx(kappa, abs=0.15)
+    assert found.kappa == pytest.approx(kappa)
     assert ("shown, does not gate" in found.text) != calibrated
 
 
-def test_a_few_decisions_calibrate_nothing(tmp_path):
-    made = decisions(10)
-    judgements = ask(good, [item for item, _ in made], tmp_path)
-    found = calibrate([winner for _, winner in made], judgements, least=30, min_kappa=0.6)
+def test_a_few_decisions_or_one_sided_ones_calibrate_nothing():
+    found = calibrate(decisions(10), ["correct"] * 10, least=30, min_kappa=0.6)
     assert not found.calibrated and found.text.startswith("not calibrated: 10 decisions of people")
-
-
-def test_which_answer_is_first_is_balanced_and_does_not_depend_on_the_order():
-    made = decisions(100)
-    firsts = sum(winner == "first" for _, winner in made)
-    assert 35 <= firsts <= 65
-    edited = [(Answer("Q?", f"new {n}"), Answer("Q?", f"old {n}")) for n in range(9)]
-    assert preferences(edited, [], [], 5) == preferences(edited[::-1], [], [], 5)
+    accepted = [item for item in decisions(80) if item.accepted]
+    assert calibrate(accepted, ["correct"] * 40, least=30, min_kappa=0.6).kappa == 0

@@ -89,17 +89,17 @@ FULL = {
         "test_rows": 47,
         "test_clusters": 14,
         "arms": {
-            "base": {"loss": interval(2.713, 0.2), "rouge_l": interval(0.241, 0.04)},
-            "few_shot": {"loss": interval(2.402, 0.2), "rouge_l": interval(0.291, 0.04)},
-            "challenger": {"loss": interval(1.934, 0.2), "rouge_l": interval(0.388, 0.06)},
+            "base": {"correct": interval(0.213, 0.05), "loss": interval(2.713, 0.2)},
+            "few_shot": {"correct": interval(0.402, 0.06), "loss": interval(2.402, 0.2)},
+            "challenger": {"correct": interval(0.634, 0.06), "loss": interval(1.934, 0.2)},
         },
         "challenger_minus": {
-            "base": {"loss": interval(-0.779, 0.14), "rouge_l": interval(0.147, 0.05)},
-            "few_shot": {"loss": interval(-0.468, 0.13), "rouge_l": interval(0.02, 0.05)},
+            "base": {"correct": interval(0.421, 0.14), "loss": interval(-0.779, 0.14)},
+            "few_shot": {"correct": interval(0.032, 0.05), "loss": interval(-0.468, 0.13)},
         },
-        "minimum_detectable_effect": {"loss": 0.203, "rouge_l": None},
+        "minimum_detectable_effect": {"correct": 0.153, "loss": None},
         "best": "challenger",
-        "best_minus": {"base": interval(-0.779, 0.14), "few_shot": interval(-0.468, 0.13)},
+        "best_minus": {"base": interval(0.421, 0.14), "few_shot": interval(0.032, 0.05)},
         "calibration": {"base": 0.61, "challenger": 0.72},
         "slices": {
             "base": [
@@ -108,7 +108,7 @@ FULL = {
                     "value": "manual",
                     "rows": 30,
                     "clusters": 9,
-                    "difference": interval(-0.9, 0.2),
+                    "difference": interval(0.5, 0.2),
                     "p": 0.001,
                     "p_holm": 0.002,
                 },
@@ -131,9 +131,10 @@ FULL = {
         "advice": {
             "choice": "fine-tune",
             "arm": "challenger",
-            "text": "use fine-tuning: the challenger has a loss of 1.934 nats a token",
+            "text": "use fine-tuning: the challenger is 63% correct",
         },
-        "look": 3,
+        "looks": {"number": 6, "confidence": 0.9992, "left": 0.093, "due": True},
+        "placebo_steps": [8, 32],
         "foresight": {"effect": 0.21, "rows": 47, "clusters": 14, "basis": "by few-shot"},
         "claim": {
             "difference": {"value": -0.779, "low": None, "high": None},

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.evaluate.statistics.looks import looks
 from pipeline.report.contents import Report
-from pipeline.report.evaluation_text import evaluation_table, look, notes
+from pipeline.report.evaluation_text import evaluation_table, notes
 from pipeline.report.html import render
 
 
@@ -21,16 +22,17 @@ def lines(content):
 
 def test_the_first_table_has_a_row_an_arm_within_80_columns(content, evaluation):
     wide = evaluation["arms"]["base"]
-    evaluation["arms"]["chain_of_thought"] = {"rouge_l": wide["rouge_l"]}
+    wide["grounded"] = {"value": 0.24, "low": 0.2, "high": 0.28}
+    evaluation["arms"]["chain_of_thought"] = {"grounded": wide["grounded"]}
     evaluation["arms"]["challenger_retrieval"] = wide
     shown = lines(content)
     assert shown[:6] == [
-        "                                loss         challenger − arm            ROUGE-L",
-        "base            2.713 [2.513, 2.913]  −0.779 [−0.919, −0.639]  0.24 [0.20, 0.28]",
-        "few-shot        2.402 [2.202, 2.602]  −0.468 [−0.598, −0.338]  0.29 [0.25, 0.33]",
-        "challenger      1.934 [1.734, 2.134]                           0.39 [0.33, 0.45]",
+        "                             correct         challenger − arm           grounded",
+        "base            0.213 [0.163, 0.263]  +0.421 [+0.281, +0.561]  0.24 [0.20, 0.28]",
+        "few-shot        0.402 [0.342, 0.462]  +0.032 [−0.018, +0.082]                  –",
+        "challenger      0.634 [0.574, 0.694]                                           –",
         "thinks first                       –                        –  0.24 [0.20, 0.28]",
-        "with retrieval  2.713 [2.513, 2.913]                        –  0.24 [0.20, 0.28]",
+        "with retrieval  0.213 [0.163, 0.263]                        –  0.24 [0.20, 0.28]",
     ]
     assert max(map(len, shown[:14])) <= 80
 
@@ -38,16 +40,16 @@ def test_the_first_table_has_a_row_an_arm_within_80_columns(content, evaluation)
 def test_the_second_table_has_the_cost_of_a_thousand_requests(content, evaluation):
     shown = lines(content)
     assert shown[5].split() == [
+        "loss",
         "token",
         "f1",
         "chrf",
-        "grounded",
         "stop",
         "rate",
         "tokens/1k",
         "s/1k",
     ]
-    assert shown[6].split() == ["base", "–", "–", "–", "–", "75,500", "710"]
+    assert shown[6].split() == ["base", "2.713", "–", "–", "–", "75,500", "710"]
     for cost in evaluation["costs"].values():
         cost["price"] = 0.00042
     priced = lines(content)
@@ -62,24 +64,29 @@ def test_without_timings_there_is_no_cost(content, evaluation):
 def test_what_to_make_of_it_is_said_in_words(report):
     said = notes(report.evaluation)
     assert said == [
-        "Advice: use fine-tuning: the challenger has a loss of 1.934 nats a token.",
-        "Worst slice against base: topic releases: −0.100 nats a token on 17 rows of 5 documents "
+        "Advice: use fine-tuning: the challenger is 63% correct.",
+        "Worst slice against base: topic releases: −0.100 correct on 17 rows of 5 documents "
         "(no clear difference, p 0.410 after Holm).",
-        "Foreseen before training: 47 rows of 14 documents can show 0.210 nats a token or more.",
+        "Foreseen before training: 47 rows of 14 documents can show a difference of 21% or more.",
         "Seeds: measured on one seed: this adapter is better; not claimed of the recipe.",
-        "Look 3 at this test set: p-values are optimistic, since each new model is another chance "
-        "to win by luck; add fresh test rows.",
+        "Placebo: trained for 8 of 32 steps on the answers to other questions; what it gains is "
+        "form, not knowledge.",
+        "Look 6 at this test set, decided at 99.9% confidence; 9% of the allowed error is left for "
+        "further models; fresh test rows are due: add documents or gold rows.",
     ]
-    first = replace(report.evaluation, look=1)
-    assert look(first) == "" and len(notes(first)) == 4
+    first = replace(report.evaluation, looks=looks(1, 0.95), placebo_steps=None)
+    assert notes(first)[-1] == (
+        "Look 1 at this test set, decided at 97.0% confidence; 39% of the allowed error is left "
+        "for further models."
+    )
 
 
 def test_a_slice_that_is_worse_is_called_so(content, evaluation):
     bad = evaluation["slices"]["base"][1]
-    bad["difference"] = {"value": 0.3, "low": 0.1, "high": 0.5}
+    bad["difference"] = {"value": -0.3, "low": -0.5, "high": -0.1}
     bad["p"] = bad["p_holm"] = 0.004
     said = " ".join(notes(Report.model_validate(content).evaluation))
-    assert "topic releases: +0.300 nats a token on 17 rows of 5 documents (worse, p 0.004" in said
+    assert "topic releases: −0.300 correct on 17 rows of 5 documents (worse, p 0.004" in said
 
 
 def test_the_page_has_arms_costs_and_slices(content, evaluation):
@@ -88,7 +95,7 @@ def test_the_page_has_arms_costs_and_slices(content, evaluation):
     for shown in (
         "Slices: challenger − base",
         "&lt;b&gt;releases&lt;/b&gt;",
-        "p-values are optimistic",
+        "fresh test rows are due",
         "0.72",
         "not claimed of the recipe",
     ):

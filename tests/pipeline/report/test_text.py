@@ -16,8 +16,8 @@ from pipeline.report.text import evidence, retrained, verdict
 def test_a_promotion_reads_as_one(report):
     assert verdict(report) == (
         "The challenger was promoted to champion.\n"
-        "On 47 test rows from 14 documents its loss is 1.934 nats a token, "
-        "0.779 below the base model's (95 % interval 0.639 to 0.919)."
+        "On 47 test rows from 14 documents its answers are 63% correct, 42 points more than the "
+        "base model's (95 % interval 28 to 56)."
     )
 
 
@@ -31,14 +31,14 @@ def test_a_refusal_names_each_failed_check(content):
 
 
 def test_an_interval_across_zero_is_not_sold_as_a_gain(content):
-    content["evaluation"]["challenger_minus"]["base"]["loss"] = {
+    content["evaluation"]["challenger_minus"]["base"]["correct"] = {
         "value": 0.05,
         "low": -0.1,
         "high": 0.2,
     }
     said = evidence(Report.model_validate(content))
-    assert "0.050 above the base model's" in said
-    assert "(95 % interval −0.100 to +0.200, which includes no difference)" in said
+    assert "5 points more than the base model's" in said
+    assert "(95 % interval −10 to +20, which includes no difference)" in said
 
 
 @pytest.mark.parametrize(
