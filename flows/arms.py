@@ -23,13 +23,16 @@ from pipeline.evaluate.answers.prompts import Material, Passage
 from pipeline.evaluate.answers.retrieval import retrieve
 from pipeline.evaluate.measures.grounding import source_texts
 from pipeline.evaluate.results import Claim, Foresight, Looks
-from pipeline.evaluate.stages import ANSWER, SEED_LOSSES, TEST_SET
+from pipeline.evaluate.stages import ANSWER, LARGER, SEED_LOSSES, TEST_SET
 from pipeline.evaluate.statistics.claim import claim
 from pipeline.evaluate.statistics.looks import earlier, looks
 from pipeline.evaluate.statistics.power import foresee
 from pipeline.evaluate.test_set.selection import answer_limit, nearest_examples
 from pipeline.evaluate.test_set.slices import label_rows
 from pipeline.pairs.places import unit_of
+from pipeline.pairs.teachers.kinds import TEACHERS
+from pipeline.pairs.teachers.replies import CachingTeacher
+from pipeline.settings import TeacherSettings
 from pipeline.text.chat import Message
 from pipeline.train.models.base_model import BaseModel, load_tokenizer, token_counter
 from pipeline.train.stages import TRAIN
@@ -128,7 +131,36 @@ def answer_prompted(run: Run, loaded: LoadedModel, test: TestSet) -> dict[str, D
     arms = ["base", *(arm for arm in PROMPTED if arm in settings.arms)]
     if not settings.few_shot and "few_shot" in arms:
         arms.remove("few_shot")
-    return {arm: answer_arm(run, arm, loaded, test, None) for arm in arms}
+    answers = {arm: answer_arm(run, arm, loaded, test, None) for arm in arms}
+    if run.settings.larger.model and test.frozen.rows:
+        answers["larger"] = _answer_larger(run, loaded, test, answers["base"])
+    return answers
+
+
+def _answer_larger(run: Run, loaded: LoadedModel, test: TestSet, base: Dataset) -> Dataset:
+    larger = run.settings.larger
+    fields = larger.model_dump(include={"kind", "model", "base_url"})
+    teacher = TeacherSettings.model_validate(fields | {"strength": "strong"})
+    if larger.kind == "local":
+        loaded.release()
+    settings = run.settings.model_copy(update={"teacher": teacher})
+    asked = CachingTeacher(
+        TEACHERS[larger.kind].make(settings, loaded.base, say), run.cache("replies")
+    )
+    passages = test.passages if "retrieval" in run.settings.evaluate.arms else None
+    limited = {"max_new_tokens": test.answer_tokens}
+    return run_stage(
+        run,
+        LARGER,
+        settings=run.settings.evaluate.model_copy(update=limited),
+        also={"min_content_recall": run.settings.screen.min_content_recall},
+        asked=test.frozen,
+        base=base,
+        teacher=Given(asked, asked.name),
+        material=Given(Material({}, passages, test.sources, run.settings.screen)),
+        sources=digest(dict(test.sources)),
+        passages=None if passages is None else digest(_lists(passages)),
+    )
 
 
 def foresee_power(run: Run, answers: Mapping[str, Dataset], test: TestSet) -> Foresight:

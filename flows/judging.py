@@ -26,6 +26,7 @@ from pipeline.core.store import Dataset
 from pipeline.evaluate.gate.advice import advise, cost, tokens_by_arm
 from pipeline.evaluate.gate.gate import Judged, decide
 from pipeline.evaluate.measures.llm_judge import PROMPT_VERSION
+from pipeline.evaluate.measures.own import Known, load_metric, with_own_metrics
 from pipeline.evaluate.measures.pairwise import judge_arms, people_decisions
 from pipeline.evaluate.results import Cost, Evaluation, Looks, Pairwise, Verdict
 from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE
@@ -35,6 +36,7 @@ from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import TeacherSettings
 from schemas.evaluation import Answers, AnswerTimings
+from schemas.pairs import Examples
 
 
 def judge_pairwise(
@@ -88,7 +90,17 @@ def _said(run: Run, answers: Mapping[str, Dataset]) -> "DataFrame[Answers]":
 
 def _summary(run: Run, test: TestSet, answers: Mapping[str, Dataset], looks: Looks) -> Evaluation:
     settings = run.settings.evaluate
-    return summarise(_said(run, answers), settings, test.labels, test.unit, looks)
+    metrics = {name: load_metric(name) for name in settings.metrics}
+    known = {
+        row["pair_id"]: Known(
+            row["messages"][-1]["content"],
+            row["messages"][-2]["content"],
+            test.sources.get(row["pair_id"], ""),
+        )
+        for row in run.store.read(test.frozen, Examples).iter_rows(named=True)
+    }
+    rows = with_own_metrics(_said(run, answers), metrics, known)
+    return summarise(rows, settings, test.labels, test.unit, looks)
 
 
 _APART = {"concurrency", "timeout_seconds", "max_retries", "base_url"}
@@ -195,12 +207,12 @@ def judge_model(
 
 
 def _costs(run: Run, answers: Mapping[str, Dataset]) -> dict[str, Cost]:
-    settings = run.settings.evaluate
     found = {}
     for arm, dataset in answers.items():
         timings = run.store.read_table(dataset, "timings", AnswerTimings)
+        prices = run.settings.larger if arm == "larger" else run.settings.evaluate
         if timings.height:
-            found[arm] = cost(timings, settings.prompt_price, settings.completion_price)
+            found[arm] = cost(timings, prices.prompt_price, prices.completion_price)
     return found
 
 

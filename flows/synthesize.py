@@ -13,6 +13,7 @@ from pipeline.core.progress import listening
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.evaluate.measures.behaviour import read_behaviour_items
+from pipeline.evaluate.measures.own import load_metric
 from pipeline.evaluate.retention.forgetting import read_general_set
 from pipeline.pairs.asking import Asking
 from pipeline.pairs.forecast import in_words
@@ -45,6 +46,8 @@ def check_own_files(settings: Settings) -> None:
         import_rows(load_rows(source, settings.model.allow_download), settings.clean, str(source))
     for benchmark in paths.benchmarks:
         read_benchmark(benchmark)
+    for metric in settings.evaluate.metrics:
+        load_metric(metric)
     if paths.general is not None:
         read_general_set(paths.general)
         read_behaviour_items(paths.general, settings.forgetting)

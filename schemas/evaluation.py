@@ -33,6 +33,7 @@ ARMS = [
     "challenger",
     "challenger_retrieval",
     "placebo",
+    "larger",
 ]
 """In the order of every table: the base model and what a prompt makes of it, then adapters."""
 
@@ -60,13 +61,14 @@ class Answers(Table):
     loss: float = pa.Field(ge=0, nullable=True)
     """Mean negative log-likelihood of the reference response, nats a token.
 
-    Null for chain of thought: the likelihood of a response that comes after thoughts is a sum
-    over all thoughts, not what one forward pass gives.
+    Null for a larger model, which does not say, and for chain of thought: the likelihood of a
+    response that comes after thoughts is a sum over all thoughts, not what one forward pass gives.
     """
     bits_per_byte: float = pa.Field(ge=0, nullable=True)
     """The same likelihood in bits a UTF-8 byte: comparable across tokenizers."""
-    log_prob: float = pa.Field(le=0)
-    """Mean log-probability of the tokens written, nats a token: how sure the model was."""
+    log_prob: float = pa.Field(le=0, nullable=True)
+    """Mean log-probability of the tokens written, nats a token: how sure the model was; null for a
+    larger model, which does not say."""
     rouge_l: float = pa.Field(ge=0, le=1)
     token_f1: float = pa.Field(ge=0, le=1)
     chrf: float = pa.Field(ge=0, le=1)

@@ -38,7 +38,7 @@ class Interval:
 Intervals = Mapping[str, Interval]
 """By metric."""
 
-AdaptationChoice = Literal["prompt", "retrieval", "fine-tune", "both", "none"]
+AdaptationChoice = Literal["prompt", "retrieval", "fine-tune", "both", "larger model", "none"]
 
 
 @record

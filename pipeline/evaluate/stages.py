@@ -22,6 +22,7 @@ from pipeline.evaluate.results import Pairwise
 from pipeline.evaluate.retention.forgetting import GeneralSet
 from pipeline.evaluate.retention.frontier import frontier
 from pipeline.evaluate.test_set.selection import test_set
+from pipeline.pairs.teachers.teacher import Teacher
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import (
     Answers,
@@ -72,6 +73,26 @@ def answers(
         drops([]),
         rows_in=asked.height,
         tables={"timings": (AnswerTimings, timings)},
+    )
+
+
+def larger_answers(
+    asked: DataFrame[Examples],
+    base: DataFrame[Answers],
+    teacher: Teacher,
+    settings: EvaluateSettings,
+    material: Material,
+) -> Outcome[Answers]:
+    """Let a larger model answer the test set; the timings lie beside, outside the content."""
+    from pipeline.evaluate.answers.larger import ask_larger
+
+    assert settings.max_new_tokens is not None, "pipeline.evaluate.test_set.selection.answer_limit"
+    answered = ask_larger(asked, base, teacher, material, settings.max_new_tokens)
+    return Outcome(
+        answered.answers,
+        drops([]),
+        rows_in=asked.height,
+        tables={"timings": (AnswerTimings, answered.timings)},
     )
 
 
@@ -171,6 +192,17 @@ ANSWER = Stage(
     version=5,
     holds_model=True,
     code=("pipeline.evaluate.answers.answers", *LOADING),
+)
+LARGER = Stage(
+    "evaluate larger",
+    larger_answers,
+    Answers,
+    {"asked": Examples, "base": Answers},
+    "evaluate",
+    fields=("max_new_tokens",),
+    dataset="answers",
+    version=1,
+    code=("pipeline.evaluate.answers.larger",),
 )
 SEED_LOSSES = Stage(
     "evaluate seed",

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 
 import polars as pl
-from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import InputError
 from pipeline.evaluate.measures.correctness import RIGHT
-from pipeline.evaluate.measures.metrics import METRICS
+from pipeline.evaluate.measures.metrics import METRICS, Metric
 from pipeline.evaluate.results import Evaluation, Interval, Intervals, Looks
 from pipeline.evaluate.statistics.intervals import (
     Floats,
@@ -20,14 +19,14 @@ from pipeline.evaluate.statistics.intervals import (
 from pipeline.evaluate.statistics.looks import looks as first_look
 from pipeline.evaluate.test_set.slices import Labels, compare_slices
 from pipeline.settings import EvaluateSettings
-from schemas.evaluation import ARMS, Answers
+from schemas.evaluation import ARMS
 
 CHALLENGER = ("challenger", "challenger_retrieval")
 """The arms of the challenger: alone, and with passages."""
 
 
 def summarise(
-    answers: DataFrame[Answers],
+    answers: pl.DataFrame,
     settings: EvaluateSettings,
     labels: Labels | None = None,
     unit: str = "documents",
@@ -39,8 +38,9 @@ def summarise(
     the same clusters with the same seed, so that metrics and arms are comparable.
 
     Args:
-        answers: rows of all arms in any order, each arm with the same pairs. No rows at all give
-            an evaluation of 0 rows, which the gate refuses.
+        answers: rows of all arms in any order, each arm with the same pairs; columns with a colon
+            in their name are metrics of the user's own. No rows at all give an evaluation of 0
+            rows, which the gate refuses.
         settings: draws, confidence and seed of the bootstrap.
         labels: of every row by dimension, from :func:`.test_set.slices.label_rows`; None
             compares no slices.
@@ -128,7 +128,8 @@ def _columns(
     rows: pl.DataFrame, other: pl.DataFrame | None
 ) -> Iterator[tuple[str, Floats, list[str], Floats | None]]:
     """Yield name, values, clusters and weights of each metric, on the rows that have it."""
-    for name, metric in METRICS.items():
+    own = {name: Metric(name, name, "") for name in rows.columns if ":" in name}
+    for name, metric in (METRICS | own).items():
         column = metric.column or name
         values = rows[column] - (0.0 if other is None else other[column])
         there = rows.filter(values.is_not_null())
@@ -142,6 +143,8 @@ def _calibration(rows: pl.DataFrame) -> float | None:
     from sklearn.metrics import roc_auc_score
 
     right = (rows["correct"].drop_nulls() >= RIGHT).to_numpy()
+    if rows["log_prob"].null_count():
+        return None
     return None if right.all() or not right.any() else float(roc_auc_score(right, rows["log_prob"]))
 
 

@@ -19,6 +19,7 @@ ARMS = {
     "challenger": "challenger",
     "challenger_retrieval": "challenger + retrieval",
     "placebo": "placebo",
+    "larger": "larger model",
 }
 
 

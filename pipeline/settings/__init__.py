@@ -18,7 +18,7 @@ from pipeline.settings.corpus import (
     SemanticSettings,
     SplitSettings,
 )
-from pipeline.settings.evaluate import EvaluateSettings
+from pipeline.settings.evaluate import EvaluateSettings, LargerSettings
 from pipeline.settings.export import ExportSettings
 from pipeline.settings.gate import ForgettingSettings, GateSettings
 from pipeline.settings.judge import JudgeSettings
@@ -100,6 +100,7 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     tune: TuneSettings = TuneSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+    larger: LargerSettings = LargerSettings()
     forgetting: ForgettingSettings = ForgettingSettings()
     gate: GateSettings = GateSettings()
     export: ExportSettings = ExportSettings()

@@ -7,6 +7,21 @@ from pydantic import Field
 from pipeline.settings.base import Section
 
 
+class LargerSettings(Section):
+    """A larger model that answers the test set too, as an arm of its own; off without a name."""
+
+    kind: Literal["openai", "local"] = "openai"
+    """``openai``: behind an OpenAI-compatible endpoint; ``local``: a model in this process."""
+    model: str = ""
+    """Name of the model at the endpoint; of a local one its folder or Hugging Face id."""
+    base_url: str = "http://127.0.0.1:8000/v1"
+    """The key is read from OPENAI_API_KEY."""
+    prompt_price: Annotated[float, Field(ge=0)] = 0.0
+    """Of a million prompt tokens; 0 for both prices shows no price."""
+    completion_price: Annotated[float, Field(ge=0)] = 0.0
+    """Of a million tokens that it writes."""
+
+
 class EvaluateSettings(Section):
     """The frozen test set."""
 
@@ -35,6 +50,9 @@ class EvaluateSettings(Section):
     seeds: Annotated[int, Field(ge=1, le=10)] = 1
     """Trainings of the recipe, each from another seed: of one, a gain is measured of the adapter
     and not claimed of the recipe. Each further one costs a training; only its losses are taken."""
+    metrics: tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...] = ()
+    """Metrics of your own, as ``my_metrics:score``: a function of answer, reference, question and
+    passage in a module of the working directory; shown beside the others, higher is better."""
     placebo: Annotated[float, Field(ge=0, le=1)] = 0.25
     """Share of the challenger's steps that a placebo is trained for: on the same rows, with the
     answers dealt to other documents' questions. What it gains is form and not knowledge, so the

@@ -118,7 +118,7 @@ def answer_timed(
                     "log_prob": min(0.0, float(sure.mean())),
                     "loss": loss,
                 }
-                | _scores(request, answer_text(tokenizer, tokens), material)
+                | scores(request, answer_text(tokenizer, tokens), material)
             )
         timings.append(
             {
@@ -188,7 +188,7 @@ def _request(
 
     The first example, farthest from the question, goes for as long as the prompt is too long.
     """
-    own, turns = _asked(row, material, thinks), list(material.shots.get(row["pair_id"], ()))
+    own, turns = messages_of(row, material, thinks), list(material.shots.get(row["pair_id"], ()))
     head = 1 if own[0]["role"] == "system" else 0
     while True:
         encoded = encode(tokenizer, [*own[:head], *turns, *own[head:]], max_tokens)
@@ -212,7 +212,7 @@ def _nats(request: Request, log_probs: Any) -> float:
     return max(0.0, -float(log_probs[request.preamble :].mean()))
 
 
-def _asked(row: Mapping[str, Any], material: Material, thinks: bool) -> list[Message]:
+def messages_of(row: Mapping[str, Any], material: Material, thinks: bool) -> list[Message]:
     """Return the messages of a row with what the arm adds to its question."""
     messages: list[Message] = list(row["messages"])
     question = messages[-2]["content"] if len(messages) > 1 else ""
@@ -226,7 +226,7 @@ def _asked(row: Mapping[str, Any], material: Material, thinks: bool) -> list[Mes
     return messages
 
 
-def _scores(request: Request, text: str, material: Material) -> dict[str, Any]:
+def scores(request: Request, text: str, material: Material) -> dict[str, Any]:
     """Return what is measured on one answer, but for its likelihoods and tokens."""
     row = request.row
     pair, reference = row["pair_id"], row["messages"][-1]["content"]

@@ -17,6 +17,7 @@ CHOICES: dict[str, AdaptationChoice] = {
     "champion": "fine-tune",
     "challenger": "fine-tune",
     "challenger_retrieval": "both",
+    "larger": "larger model",
 }
 """What an arm stands for."""
 
@@ -25,6 +26,7 @@ WORDS: dict[AdaptationChoice, str] = {
     "retrieval": "retrieval",
     "fine-tune": "fine-tuning",
     "both": "fine-tuning and retrieval",
+    "larger model": "a larger model",
 }
 
 NAMES = {
@@ -35,6 +37,7 @@ NAMES = {
     "champion": "the champion",
     "challenger": "the challenger",
     "challenger_retrieval": "the challenger with retrieval",
+    "larger": "the larger model",
 }
 
 
