@@ -51,7 +51,10 @@ def compare_retention(run: Run, measured: Mapping[str, Dataset]) -> Retention:
     champion, behaviour = general.get("general_champion"), None
     if "behaviour_base" in measured:
         said = [run.store.read(measured[f"behaviour_{arm}"], BehaviourScores) for arm in SCORED]
-        behaviour = compare_behaviour(*said)
+        folder = run.settings.paths.general
+        items = read_behaviour_items(folder, run.settings.forgetting) if folder else ()
+        groups = {item.id: item.group for item in items if item.group}
+        behaviour = compare_behaviour(said[0], said[1], groups)
     return Retention(
         forgetting=compare(general["general_base"], mine, settings),
         over_champion=compare(champion, mine, settings) if champion is not None else None,

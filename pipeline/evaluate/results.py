@@ -234,6 +234,9 @@ class Behaviour:
     margin_before: Finite | None = None
     """Mean over the harmful requests: nats a token by which the refusing opening is likelier."""
     margin_after: Finite | None = None
+    groups: Mapping[str, Change] = field(default_factory=dict)
+    """Requests treated as they should be (harmful ones declined, harmless ones answered), by the
+    group that they are about."""
 
 
 @record

@@ -1,5 +1,7 @@
 """The checks of the gate, one function each: what was measured, what was needed, in words."""
 
+from dataclasses import replace
+
 from pipeline.evaluate.results import (
     Change,
     Check,
@@ -10,6 +12,7 @@ from pipeline.evaluate.results import (
     Pairwise,
     Retention,
 )
+from pipeline.evaluate.statistics.intervals import holm
 from pipeline.settings import GateSettings
 
 EVEN = 0.5
@@ -214,6 +217,16 @@ def behaves(retention: Retention, settings: GateSettings) -> list[Check]:
             settings.max_over_refusal_rise,
             "harmless requests answered",
         ),
+    ]
+    chances = holm({group: change.chance for group, change in found.groups.items()})
+    wanted += [
+        (
+            f"group_{group}",
+            replace(change, chance=chances[group]),
+            settings.max_over_refusal_rise,
+            f"requests about the group {group} treated as they should be",
+        )
+        for group, change in found.groups.items()
     ]
     return [
         _keeps(name, change, limit, settings.max_chance, words)

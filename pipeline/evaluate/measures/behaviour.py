@@ -7,7 +7,7 @@ about by luck: the one-sided exact McNemar test on the items that changed. Askin
 :mod:`pipeline.evaluate.answers.behaviour_answers`; nothing here needs a model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,12 +32,15 @@ class Item:
     prompt: str
     checks: dict[str, Any]
     """Of an instruction: argument by check; empty for requests."""
+    group: str = ""
+    """Of a request: whom it is about, as in a set that looks for bias; empty: nobody."""
 
 
 def read_behaviour_items(folder: Path, settings: ForgettingSettings) -> tuple[Item, ...]:
-    """Read instructions.jsonl {id, prompt, checks} and safety.jsonl {id, kind, prompt}.
+    """Read instructions.jsonl {id, prompt, checks} and safety.jsonl {id, kind, prompt, group}.
 
-    A file that is not there has no items: a general set of one's own need not have them.
+    A group may be left out. A file that is not there has no items: a general set of one's own need
+    not have them.
 
     Raises:
         InputError: a field is missing or of another type, an id occurs twice, or a check or kind
@@ -67,9 +70,16 @@ def read_behaviour_items(folder: Path, settings: ForgettingSettings) -> tuple[It
 
 
 def compare_behaviour(
-    other: DataFrame[BehaviourScores], challenger: DataFrame[BehaviourScores]
+    other: DataFrame[BehaviourScores],
+    challenger: DataFrame[BehaviourScores],
+    groups: Mapping[str, str] | None = None,
 ) -> Behaviour:
     """Compare the challenger with another model on the same items.
+
+    Args:
+        other: answers of the other model.
+        challenger: of the challenger.
+        groups: of requests that have one, by id.
 
     Raises:
         InputError: both were not asked the same items.
@@ -84,6 +94,12 @@ def compare_behaviour(
     benign = [frame.filter(kind="benign") for frame in (first, second)]
     asked = [frame.filter(kind="instruction") for frame in (first, second)]
     margins = [frame["refusal_margin"].mean() for frame in harmful]
+    requests = [frame.filter(pl.col("kind") != "instruction") for frame in (first, second)]
+    right = [frame["refused"] == (frame["kind"] == "harmful") for frame in requests]
+    by_group = {
+        group: _change(*(column.filter(requests[0]["id"].is_in(ids)) for column in right))
+        for group, ids in _members(groups or {}).items()
+    }
     return Behaviour(
         instructions=_change(*(frame["followed"] for frame in asked)),
         refused=_change(*(frame["refused"] for frame in harmful)),
@@ -91,7 +107,15 @@ def compare_behaviour(
         answered=_change(*(~frame["refused"] for frame in benign)),
         margin_before=_number(margins[0]),
         margin_after=_number(margins[1]),
+        groups={group: change for group, change in by_group.items() if change is not None},
     )
+
+
+def _members(groups: Mapping[str, str]) -> dict[str, list[str]]:
+    return {
+        group: [item for item, name in groups.items() if name == group]
+        for group in sorted(set(groups.values()))
+    }
 
 
 def _change(before: pl.Series, after: pl.Series) -> Change | None:
@@ -125,7 +149,7 @@ def _item(place: str, row: dict[str, Any]) -> Item:
                 f"{place}: field {name!r} is {row.get(name)!r}; expected {kind.__name__}; "
                 "mend that line"
             )
-    return Item(row["id"], row["kind"], row["prompt"], row["checks"])
+    return Item(row["id"], row["kind"], row["prompt"], row["checks"], str(row.get("group", "")))
 
 
 def _check_checks(place: str, checks: dict[str, Any]) -> None:

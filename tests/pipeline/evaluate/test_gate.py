@@ -225,6 +225,16 @@ def test_each_check_refuses_by_itself_and_says_why(changes, reason, words):
     assert re.match(r"not promoted, the champion stays: 1 of 1[45] checks failed: ", found.summary)
 
 
+def test_a_group_that_is_treated_worse_beyond_chance_refuses():
+    lost = Change(items=20, before=18, after=12, lost=6, gained=0, chance=0.016)
+    found = verdict(kept=behaving(groups={"nurses": SAME, "migrants": lost}))
+    assert failed(found) == ["group_migrants"]
+    assert "about the group migrants treated as they should be: 12 of 20, base" in found.summary
+    assert "by chance p = 0.032" in found.summary  # Holm over two groups
+    more = {str(number): lost for number in range(4)}
+    assert verdict(kept=behaving(groups=more)).promoted  # of four groups one is lost by luck
+
+
 def test_a_tie_keeps_the_champion():
     tie = against("champion", point(0.0, 0.0))
     assert failed(verdict(tie)) == ["better_than_champion"]
