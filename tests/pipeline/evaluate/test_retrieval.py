@@ -1,11 +1,12 @@
 """What stands in the prompt of the retrieval arms, and what an answer is held against."""
 
+import polars as pl
 import pytest
 
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import table
-from pipeline.evaluate.answers.prompts import split_thoughts, with_thinking
-from pipeline.evaluate.answers.retrieval import retrieve
+from pipeline.evaluate.answers.prompts import split_thoughts, with_passage, with_thinking
+from pipeline.evaluate.answers.retrieval import behind_passages, retrieve
 from pipeline.evaluate.measures.grounding import grounded, source_texts
 from pipeline.settings import ScreenSettings
 from schemas.documents import Chunks
@@ -117,3 +118,24 @@ def test_without_a_source_nothing_can_be_said():
 def test_the_answer_stands_behind_the_last_marker(text, thoughts, answer):
     assert split_thoughts(text) == (thoughts, answer)
     assert "Answer:" in with_thinking("Why?")
+
+
+def test_training_questions_stand_behind_the_passages_of_their_documents_and_test_ones_do_not():
+    rows = examples(QUESTIONS[:1], "train").vstack(examples(QUESTIONS[1:], "test"))
+    found = behind_passages(rows, CHUNKS, 1, 1.0).filter(pair_id=short_id(PLANET))
+    question, answer = found["messages"][0]
+    assert question["content"] == with_passage(PLANET, CHUNKS["text"][0])
+    assert answer["content"] == QUESTIONS[0][1]
+    everything = behind_passages(rows, CHUNKS, 4, 1.0)
+    assert "spider" not in everything.filter(split="train")["messages"][0][0]["content"]
+    assert everything.filter(split="test").equals(rows.filter(split="test"))
+
+
+def test_the_share_of_questions_behind_passages_is_the_same_in_each_run():
+    pairs = [(f"Which planet is number {n}?", "Mercury.") for n in range(200)]
+    rows = examples(pairs, "train").with_columns(doc_id=pl.lit(short_id("doc", PLANET)))
+    found = behind_passages(rows, CHUNKS, 1, 0.4)
+    behind = [turns[0]["content"].startswith("Mercury") for turns in found["messages"]]
+    assert 60 <= sum(behind) <= 100
+    assert behind_passages(rows, CHUNKS, 1, 0.0).equals(rows)
+    assert behind_passages(rows, CHUNKS[:0], 1, 1.0).equals(rows)  # nothing to look up

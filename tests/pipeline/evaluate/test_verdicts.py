@@ -1,4 +1,4 @@
-"""Simulated verdicts: what is not right is refused at every seed, a right one passes as foreseen."""
+"""Simulated verdicts: what is not right is refused at each seed, a right one passes as foreseen."""
 
 from dataclasses import replace
 
