@@ -25,10 +25,11 @@ from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.evaluate.gate.advice import advise, cost, tokens_by_arm
 from pipeline.evaluate.gate.gate import Judged, decide
+from pipeline.evaluate.judged import Pairwise
 from pipeline.evaluate.measures.llm_judge import PROMPT_VERSION
 from pipeline.evaluate.measures.own import Known, load_metric, with_own_metrics
 from pipeline.evaluate.measures.pairwise import judge_arms, people_decisions
-from pipeline.evaluate.results import Cost, Evaluation, Looks, Pairwise, Verdict
+from pipeline.evaluate.results import Cost, Evaluation, Looks, Verdict
 from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE
 from pipeline.evaluate.summary import summarise
 from pipeline.pairs.kinds.brief import brief_in_words
@@ -146,9 +147,8 @@ def judge_model(
         prompted: answers of the base model by arm.
         measured: the base model on the general set.
     """
-    settings = run.settings
+    settings, champion = run.settings, champion_to_beat(run, model)
     run.registry.point(CHALLENGER, model, "trained", now())
-    champion = champion_to_beat(run, model)
     looks = challenger_confidence(run, test.frozen, model)
     answers, general = dict(prompted), dict(measured)
     for arm in ("challenger", "challenger_retrieval"):
@@ -159,13 +159,13 @@ def judge_model(
     if champion is not None:
         answers["champion"] = answer_arm(run, "champion", loaded, test, champion, passages)
         general |= measure_arm(run, loaded, "champion", champion)
-    placebo_steps = None
+    steps = None
     if settings.evaluate.placebo and test.frozen.rows:
         loaded.release()
-        placebo, placebo_steps = train_placebo(run, loaded.base, data.examples, model)
+        placebo, steps = train_placebo(run, loaded.base, data.examples, model)
         answers["placebo"] = answer_arm(run, "placebo", loaded, test, placebo, passages)
     retention = compare_retention(run, general)
-    evaluation = replace(_summary(run, test, answers, looks), placebo_steps=placebo_steps)
+    evaluation = replace(_summary(run, test, answers, looks), placebo_steps=steps)
     advice = advise(evaluation, tokens_by_arm(_said(run, answers)))
     claimed = claim_gain(run, data, test, loaded, answers)
     pairwise, compared = judge_pairwise(run, data.pairs, test, answers, evaluation.served)

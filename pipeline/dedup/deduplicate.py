@@ -91,18 +91,11 @@ def deduplicate(
         raise _boilerplate(members["source"], limit, settings) from None
     dropped = _dropped(rows, ids, found, settings)
     near_misses = _near_misses(ids, found)
-    gone = dropped.group_by(pl.col("related_id").alias("doc_id")).len("copies")
-    kept = (
-        everything.filter(~pl.col("doc_id").is_in(dropped["id"].implode()))
-        .join(gone, on="doc_id", how="left", maintain_order="left")
-        .with_columns(cluster_size=1 + pl.col("copies").fill_null(0).cast(pl.Int64))
-    )
-    names = pl.Series("cluster_id", map(short_id, kept["source"]), dtype=pl.String)
-    kept = kept.with_columns(names).select(UniqueDocuments.columns())
+    survivors = _survivors(everything, dropped)
     exact = int((dropped["reason"] == "exact_duplicate").sum())
     contained = int((dropped["reason"] == "contained").sum())
     return Outcome(
-        cast("DataFrame[UniqueDocuments]", kept),
+        survivors,
         ledger(dropped),
         rows_in=everything.height,
         metrics={
@@ -111,10 +104,23 @@ def deduplicate(
             "contained": float(contained),
             "near": float(dropped.height - exact - contained),
             "near_misses": float(near_misses.height),
-            "largest_cluster": float(cast("int", kept["cluster_size"].max() or 0)),
+            "largest_cluster": float(cast("int", survivors["cluster_size"].max() or 0)),
         },
         tables={"near_misses": (NearMisses, near_misses)},
     )
+
+
+def _survivors(documents: pl.DataFrame, dropped: pl.DataFrame) -> DataFrame[UniqueDocuments]:
+    """Return the documents that stay, with the size of their cluster."""
+    gone = dropped.group_by(pl.col("related_id").alias("doc_id")).len("copies")
+    rows = (
+        documents.filter(~pl.col("doc_id").is_in(dropped["id"].implode()))
+        .join(gone, on="doc_id", how="left", maintain_order="left")
+        .with_columns(cluster_size=1 + pl.col("copies").fill_null(0).cast(pl.Int64))
+    )
+    names = pl.Series("cluster_id", map(short_id, rows["source"]), dtype=pl.String)
+    chosen = rows.with_columns(names).select(UniqueDocuments.columns())
+    return cast("DataFrame[UniqueDocuments]", chosen)
 
 
 def _dropped(

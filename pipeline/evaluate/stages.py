@@ -17,8 +17,8 @@ from pipeline.core.record import as_json
 from pipeline.core.stage import Stage
 from pipeline.core.store import Filled
 from pipeline.evaluate.answers.prompts import Material
+from pipeline.evaluate.judged import Pairwise
 from pipeline.evaluate.measures.behaviour import Item
-from pipeline.evaluate.results import Pairwise
 from pipeline.evaluate.retention.forgetting import GeneralSet
 from pipeline.evaluate.retention.frontier import frontier
 from pipeline.evaluate.test_set.selection import test_set

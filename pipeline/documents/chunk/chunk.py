@@ -1,6 +1,6 @@
 """The chunk stage: documents become pieces that a teacher reads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from pipeline.core.outcome import EXCERPT, Drop, Outcome, Rows, drops, table
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
 from pipeline.core.workers import Failed
-from pipeline.documents.chunk.splitter import cut
+from pipeline.documents.chunk.splitter import Piece, cut
 from pipeline.documents.parallel import characters, limited, spread
 from pipeline.settings import ChunkSettings
 from pipeline.text.tokens import CountTokens
@@ -84,17 +84,7 @@ def chunk(
                 excerpt = f"{document['source']}: {text}"[:EXCERPT]
                 least = float(settings.min_tokens)
                 dropped.append(Drop(document["doc_id"], "no_chunk", excerpt, float(tokens), least))
-            for piece in pieces:
-                yield {
-                    "chunk_id": short_id(document["doc_id"], str(piece.start), str(piece.end)),
-                    "doc_id": document["doc_id"],
-                    "title": document["title"],
-                    "section": " > ".join(piece.path),
-                    "start": piece.start,
-                    "end": piece.end,
-                    "text": piece.text(text),
-                    "tokens": piece.tokens,
-                }
+            yield from (_row(document, piece) for piece in pieces)
 
     chunks = table(Chunks, rows())
     return Outcome(
@@ -108,6 +98,19 @@ def chunk(
             "too_short": too_short,
         },
     )
+
+
+def _row(document: Mapping[str, Any], piece: Piece) -> dict[str, Any]:
+    return {
+        "chunk_id": short_id(document["doc_id"], str(piece.start), str(piece.end)),
+        "doc_id": document["doc_id"],
+        "title": document["title"],
+        "section": " > ".join(piece.path),
+        "start": piece.start,
+        "end": piece.end,
+        "text": piece.text(document["text"]),
+        "tokens": piece.tokens,
+    }
 
 
 CHUNK = Stage("chunk", chunk, Chunks, {"documents": UniqueDocuments}, "chunk", dataset="chunks")

@@ -16,7 +16,14 @@ from pipeline.evaluate.answers.prompts import Material, split_thoughts, with_pas
 from pipeline.evaluate.measures.correctness import correctness
 from pipeline.evaluate.measures.grounding import grounded
 from pipeline.evaluate.measures.metrics import METRICS, withholds
-from pipeline.evaluate.scoring import continuation_log_probs, decode, evaluating, greedy, prefill
+from pipeline.evaluate.scoring import (
+    Prefix,
+    continuation_log_probs,
+    decode,
+    evaluating,
+    greedy,
+    prefill,
+)
 from pipeline.settings import EvaluateSettings
 from pipeline.text.chat import (
     EXPLANATIONS,
@@ -91,17 +98,15 @@ def answer_timed(
         key=lambda request: (len(request.prompt), request.row["pair_id"]),
     )
     stops = stop_ids(tokenizer)
-    rows: list[dict[str, Any]] = []
-    timings: list[dict[str, Any]] = []
+    rows, timings = list[dict[str, Any]](), list[dict[str, Any]]()
 
     def ask(batch: Sequence[Request]) -> None:
         started = time.perf_counter()
         prefix = prefill(model, [request.prompt for request in batch])
         first_token = time.perf_counter() - started
-        losses: Sequence[float | None] = [None] * len(batch)
-        if not thinks:
-            scored = continuation_log_probs(model, prefix, [[item.response] for item in batch])
-            losses = [_nats(item, found) for item, (found,) in zip(batch, scored, strict=True)]
+        losses: Sequence[float | None] = (
+            [None] * len(batch) if thinks else _losses(model, prefix, batch)
+        )
         started = time.perf_counter()
         written = decode(model, prefix, stops, most)
         seconds = first_token + time.perf_counter() - started
@@ -163,13 +168,12 @@ def response_losses(
     for row in examples.sort("pair_id").iter_rows(named=True):
         with contextlib.suppress(TrainingError):
             requests.append(_request(row, tokenizer, limit, Material()))
-    losses = {}
+    losses: dict[str, float] = {}
 
     def score(batch: Sequence[Request]) -> None:
         prefix = prefill(model, [request.prompt for request in batch])
-        scored = continuation_log_probs(model, prefix, [[item.response] for item in batch])
-        for request, (found,) in zip(batch, scored, strict=True):
-            losses[str(request.row["pair_id"])] = _nats(request, found)
+        for request, loss in zip(batch, _losses(model, prefix, batch), strict=True):
+            losses[str(request.row["pair_id"])] = loss
 
     with evaluating(model):
         for start in range(0, len(requests), settings.batch_size):
@@ -205,6 +209,12 @@ def _request(
     start = next(i for i, label in enumerate(encoded.labels) if label != IGNORED)
     response = [label for label in encoded.labels if label != IGNORED]
     return Request(row, encoded.input_ids[:start], response, thinks, encoded.preamble)
+
+
+def _losses(model: Any, prefix: Prefix, batch: Sequence[Request]) -> list[float]:
+    """Return the mean nats a token of each reference response after its prompt."""
+    scored = continuation_log_probs(model, prefix, [[item.response] for item in batch])
+    return [_nats(item, found) for item, (found,) in zip(batch, scored, strict=True)]
 
 
 def _nats(request: Request, log_probs: Any) -> float:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from pipeline.evaluate.judged import Pairwise
 from pipeline.evaluate.results import (
     Change,
     Check,
@@ -9,7 +10,6 @@ from pipeline.evaluate.results import (
     Evaluation,
     Forgetting,
     Interval,
-    Pairwise,
     Retention,
 )
 from pipeline.evaluate.statistics.intervals import holm

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from pipeline.core.store import Dataset
 from pipeline.evaluate.gate import checks
-from pipeline.evaluate.results import Check, Claim, Evaluation, Pairwise, Retention, Verdict
+from pipeline.evaluate.judged import Pairwise
+from pipeline.evaluate.results import Check, Claim, Evaluation, Retention, Verdict
 from pipeline.settings import GateSettings
 
 

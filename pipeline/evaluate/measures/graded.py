@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.core.errors import TeacherError
+from pipeline.evaluate.judged import Calibration
 from pipeline.evaluate.measures.llm_judge import Asked
-from pipeline.evaluate.results import Calibration
 from pipeline.pairs.teachers.replies import forget
 from pipeline.pairs.teachers.teacher import Request, Teacher
 

@@ -16,7 +16,8 @@ from typing import Literal
 import numpy as np
 
 from pipeline.core.errors import TeacherError
-from pipeline.evaluate.results import Interval, WinRate
+from pipeline.evaluate.judged import WinRate
+from pipeline.evaluate.results import Interval
 from pipeline.evaluate.statistics.intervals import Floats, resamples
 from pipeline.pairs.teachers.replies import forget
 from pipeline.pairs.teachers.teacher import Messages, Request, Teacher

@@ -8,9 +8,10 @@ import polars as pl
 from pipeline.core.cache import short_id
 from pipeline.core.home import Home, ancestors
 from pipeline.core.store import Dataset, Store
+from pipeline.evaluate.judged import Pairwise
 from pipeline.evaluate.measures.graded import GRADES, Graded, calibrate, grade
 from pipeline.evaluate.measures.llm_judge import Asked, Comparison, judge, win_rate
-from pipeline.evaluate.results import Interval, Pairwise
+from pipeline.evaluate.results import Interval
 from pipeline.evaluate.statistics.intervals import interval, resampling
 from pipeline.pairs.kinds.brief import brief_in_words
 from pipeline.pairs.teachers.teacher import Teacher

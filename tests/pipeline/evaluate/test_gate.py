@@ -8,20 +8,18 @@ import pytest
 
 from pipeline.core.record import as_json
 from pipeline.evaluate.gate.gate import decide
+from pipeline.evaluate.judged import Calibration, Pairwise, WinRate
 from pipeline.evaluate.results import (
     Behaviour,
-    Calibration,
     Change,
     Claim,
     Evaluation,
     Forgetting,
     Interval,
     Looks,
-    Pairwise,
     Retention,
     Slice,
-    WinRate,
-)  # fmt: skip
+)
 from pipeline.evaluate.summary import METRICS
 from pipeline.settings import GateSettings
 
