@@ -191,7 +191,7 @@ def train_placebo(
     """Train a placebo for a share of a model's steps; return it, its steps and the model's."""
     record = json.loads((run.store.path(model) / "training.json").read_text("utf-8"))
     steps = max(1, round(run.settings.evaluate.placebo * record["steps"]))
-    train = run.settings.train.model_copy(update={"max_steps": steps})
+    train = run.settings.train.model_copy(update={"max_steps": steps, "evaluations": 1})
     shorter = replace(run, settings=run.settings.model_copy(update={"train": train}))
     dealt = run_stage(run, DEAL, examples=examples, seed=Given(train.seed, str(train.seed)))
     stage = TRAIN.named("train placebo", "placebo_model")
