@@ -28,6 +28,10 @@ from pipeline.text.terms import folded, stem, terms
 RIGHT = 0.5
 """Correctness from which an answer counts as right."""
 
+TO_THE_POINT = 0.8
+"""Share of what an answer says beyond its question that its reference says too, from which it is
+an answer in a few words."""
+
 AGAINST = (not_grounded_number, not_grounded_name, contradicts)
 """What makes an answer wrong whatever else it says: a number or name that neither reference nor
 source nor question has, or a claim that they negate."""
@@ -43,7 +47,8 @@ def correctness(
     The lowest of three recalls counts: of content words, of numbers, and of names. Numbered steps
     count as far as they are in order. 0 for an answer that declines where its reference does not
     (1 where both do), that says no for yes, or against which :data:`AGAINST` speaks. A yes or no
-    that agrees is half of it. References of data (JSON) are compared field by field.
+    that agrees is half of it, and so is a number of the reference in an answer that says little
+    else: "72 hours". References of data (JSON) are compared field by field.
 
     Args:
         answer: what the model wrote.
@@ -65,16 +70,24 @@ def correctness(
     judged = Candidate(question, answer, grounded=True, source=f"{reference}\n{source}")
     if not agree or any(rule(judged, settings) for rule in AGAINST):
         return 0.0
-    facts = content(reference, language) - content(question, language)
+    known = _facts(question, language)
+    facts, said = _facts(reference, language) - known, _facts(answer, language) - known
     if not facts:
         return token_f1(answer, reference)
-    recall = len(facts & content(answer, language)) / len(facts)
+    recall = len(facts & said) / len(facts)
     for stated in (_numbers, _names):
         hard = stated(reference, language) - stated(question, language)
         if hard:
             recall = min(recall, len(hard & stated(answer, language)) / len(hard))
     recall *= _in_order(_STEP.findall(reference), answer, language)
-    return (1 + recall) / 2 if all(signs) else recall
+    asked = _numbers(reference, language) - _numbers(question, language)
+    short = asked & _numbers(answer, language) and len(said & facts) >= TO_THE_POINT * len(said)
+    return (1 + recall) / 2 if all(signs) or short else recall
+
+
+def _facts(text: str, language: str) -> frozenset[str]:
+    """Return content words and numbers; of the former those of one letter are none."""
+    return content(text, language) | _numbers(text, language)
 
 
 def _numbers(text: str, language: str) -> frozenset[str]:

@@ -29,6 +29,20 @@ RIGHT_AND_WRONG = [
         ["Yes, they can be restored.", "Deleted files can be restored within 30 days."],
     ),
     (
+        "How long does the battery last?",
+        "The ER14505 lithium cell lasts about 5 years at an interval of 10 minutes.",
+        "The ER14505 lithium cell lasts about 5 years at an interval of 10 minutes, or 2 at 1.",
+        ["The battery lasts about 5 years.", "5 years"],
+        ["The battery lasts 2 years.", "It is a lithium cell.", "Long."],
+    ),
+    (
+        "How many probes can share one field bus?",
+        "Up to 8 probes can share one field bus.",
+        "",
+        ["8", "Eight probes can share it."],
+        ["One probe can share one field bus.", "Probes can share one field bus."],
+    ),
+    (
         "Who opens locked accounts?",
         "The help desk opens them.",
         LIMITS,
