@@ -37,9 +37,11 @@ class Options:
 
     def rebuilding(self, stages: tuple[str, ...]) -> "Options":
         """Return the options with stages that are made again where their code changed."""
-        if not stages:
-            return self
-        return replace(self, overrides=(*self.overrides, f"store.rebuild={json.dumps(stages)}"))
+        return self.overriding([f"store.rebuild={json.dumps(stages)}"] if stages else [])
+
+    def overriding(self, overrides: list[str]) -> "Options":
+        """Return the options with more settings, as ``--set`` takes them."""
+        return replace(self, overrides=(*self.overrides, *overrides))
 
     def settings(self, private: bool = True) -> "Settings":
         """Load the settings; tuneloop.toml of the working directory when none is named.

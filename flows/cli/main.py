@@ -15,6 +15,7 @@ from flows.cli import data as cli_data
 from flows.cli import models as cli_models
 from flows.cli import plan as cli_plan
 from flows.cli import review as cli_review
+from flows.cli import serve as cli_serve
 from flows.cli import up as cli_up
 from flows.cli.commands import Options, command
 from pipeline.core.errors import InputError
@@ -142,6 +143,7 @@ def chat(options: Options, model: str, adapter: str | None) -> None:
 
 for each in (
     cli_review.review,
+    cli_serve.serve,
     cli_up.monitor,
     cli_up.retrain,
     cli_compare.compare,

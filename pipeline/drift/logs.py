@@ -16,6 +16,7 @@ from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.pairs.user_files import stop_if_mostly_bad
+from pipeline.settings import PathSettings
 from schemas.exchanges import Exchanges
 
 SUFFIXES = (".jsonl", ".ndjson")
@@ -33,6 +34,11 @@ _WIDE = [
 ]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def logs_folder(paths: PathSettings) -> Path:
+    """Return the folder of logged exchanges: ``paths.logs``, else the home folder's own."""
+    return paths.logs or paths.home / "exchanges"
 
 
 def read_logs(folder: Path) -> Outcome[Exchanges]:

@@ -36,6 +36,7 @@ from pipeline.settings.pairs import (
     ScreenSettings,
     TeacherSettings,
 )
+from pipeline.settings.serve import ServeSettings
 from pipeline.settings.task import TaskSettings
 from pipeline.settings.tracking import TrackingSettings
 from pipeline.settings.train import TrainSettings
@@ -65,6 +66,7 @@ __all__ = [
     "ScreenSettings",
     "Section",
     "SemanticSettings",
+    "ServeSettings",
     "Settings",
     "Share",
     "SplitSettings",
@@ -106,6 +108,7 @@ class Settings(Section):
     export: ExportSettings = ExportSettings()
     tracking: TrackingSettings = TrackingSettings()
     judge: JudgeSettings = JudgeSettings()
+    serve: ServeSettings = ServeSettings()
     label_studio: LabelStudioSettings = LabelStudioSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     monitor: MonitorSettings = MonitorSettings()

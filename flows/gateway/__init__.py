@@ -1,0 +1,1 @@
+"""``tuneloop serve``: the champion behind an OpenAI-compatible endpoint, and a page to ask in."""

@@ -1,0 +1,195 @@
+"""An answer on its way, whoever writes it; and the champion that writes it in this process.
+
+One request is answered at a time, in one thread that all of the model's work is done in; the
+others wait for their turn. A new champion takes over between two of them.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from flows.engine.context import say_once
+from flows.gateway.knowledge import Knowledge, Served, messages
+from flows.gateway.requests import Ask, Refusal
+from flows.models.loaded_model import base_model
+from pipeline.core.errors import TrainingError, TuneloopError
+from pipeline.core.store import Dataset
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.train.models.adapter_swap import Swap
+
+T = TypeVar("T")
+
+
+@dataclass
+class Answer:
+    """An answer that is being written."""
+
+    fingerprint: str
+    """Of the champion that answers."""
+    passages: list[dict[str, Any]] = field(default_factory=list)
+    """Chunks that went before the question."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    finish_reason: str = "length"
+    pieces: AsyncGenerator[str, None] = field(init=False)
+
+
+class Backend(Protocol):
+    """What answers."""
+
+    async def start(self) -> None:
+        """Make ready to answer."""
+
+    async def answer(self, ask: Ask, held: AsyncExitStack) -> Answer:
+        """Begin an answer; what it holds is let go with ``held``.
+
+        Raises:
+            Refusal: it cannot be answered.
+        """
+
+    async def models(self) -> list[str]:
+        """Return the names that a request may ask for."""
+
+    async def close(self) -> None:
+        """Let go what is held."""
+
+
+class Champion:
+    """The champion in this process."""
+
+    def __init__(self, settings: Settings, knowledge: Knowledge) -> None:
+        """Load nothing yet."""
+        self._settings, self._knowledge = settings, knowledge
+        self._thread = ThreadPoolExecutor(1, "tuneloop-model")
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._swap: Swap | None = None
+        self._served: Served | None = None
+        self._refused: Dataset | None = None
+        """A champion that could not be loaded."""
+
+    async def start(self) -> None:
+        """Load the champion.
+
+        Raises:
+            TuneloopError: there is none, or it cannot be loaded.
+        """
+        await self._run(self._follow)
+
+    async def models(self) -> list[str]:
+        """Return the fingerprint that answers."""
+        return [self._served.model.fingerprint] if self._served else []
+
+    async def answer(self, ask: Ask, held: AsyncExitStack) -> Answer:
+        """Begin an answer when it is this request's turn."""
+        await held.enter_async_context(self._taking_turns())
+        served = await self._run(self._follow)
+        passages, prompt, room = await self._run(self._prepare, served, ask)
+        answer = Answer(served.model.fingerprint, passages, len(prompt))
+        answer.pieces = self._pieces(ask, prompt, room, answer)
+        held.push_async_callback(answer.pieces.aclose)
+        return answer
+
+    @asynccontextmanager
+    async def _taking_turns(self) -> AsyncGenerator[None, None]:
+        most = self._settings.serve.waiting
+        if self._turn.locked() and self._waiting >= most:
+            raise Refusal(
+                429, f"{self._waiting} requests wait; expected {most} at most; try again", "busy"
+            )
+        self._waiting += 1
+        try:
+            await self._turn.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _follow(self) -> Served:
+        """Let the champion by now answer; one that cannot be loaded leaves the one before it."""
+        from pipeline.train.models.adapter_swap import Swap
+
+        try:
+            served = self._knowledge.champion()
+            if self._served and served.model in (self._served.model, self._refused):
+                return self._served
+            self._refused = served.model
+            folder = self._knowledge.home.store.path(served.model).resolve()
+            try:
+                if self._swap is None:
+                    raise TrainingError("nothing is loaded yet")
+                self._swap.use(folder)
+            except TrainingError:  # of another method: beside the one before, until it is whole
+                self._swap = Swap(base_model(self._settings), self._settings.model, folder)
+            self._served, self._refused = served, None
+        except TuneloopError as error:
+            if self._served is None:
+                raise
+            say_once(f"serve: {error}; {self._served.model.fingerprint} goes on answering")
+        return self._served
+
+    def _prepare(self, served: Served, ask: Ask) -> tuple[list[dict[str, Any]], list[int], int]:
+        """Return passages, tokens of the prompt, and how many more the model has room for.
+
+        Passages for which there is no room are left out, the last one first.
+        """
+        from pipeline.text.chat_template import prompt_ids
+        from pipeline.train.models.check import context_length
+
+        assert self._swap is not None
+        most = context_length(self._swap.model) or 2**31
+        passages = self._knowledge.passages(served, ask)
+        while True:
+            try:
+                prompt = prompt_ids(self._swap.tokenizer, messages(served, ask, passages))
+            except TrainingError as error:
+                raise Refusal(400, str(error), "invalid_value", "messages") from error
+            if len(prompt) < most or not passages:
+                break
+            passages = passages[:-1]
+        if len(prompt) >= most:
+            raise Refusal(
+                400,
+                f"messages: {len(prompt):,} tokens found; expected fewer than {most:,}, which is "
+                "what the model can read; shorten the conversation",
+                "context_length_exceeded",
+                "messages",
+            )
+        return passages, prompt, most - len(prompt)
+
+    async def _pieces(
+        self, ask: Ask, prompt: list[int], room: int, answer: Answer
+    ) -> AsyncGenerator[str, None]:
+        from pipeline.evaluate.answers.streaming import Ending, write
+
+        assert self._swap is not None
+        sampling = ask.sampling(self._settings.serve.max_tokens)
+        sampling = replace(sampling, max_tokens=min(sampling.max_tokens, room))
+        ending = Ending()
+        written = write(self._swap.model, self._swap.tokenizer, prompt, sampling, ending)
+        try:
+            while (piece := await self._run(_next, written)) is not None:
+                answer.completion_tokens, answer.finish_reason = ending.tokens, ending.reason
+                if piece:
+                    yield piece
+            answer.completion_tokens, answer.finish_reason = ending.tokens, ending.reason
+        finally:
+            self._thread.submit(written.close)  # behind the step that it may be in
+
+    async def _run(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+    async def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
+
+
+def _next(pieces: Generator[str, None, None]) -> str | None:
+    return next(pieces, None)

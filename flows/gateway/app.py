@@ -1,0 +1,264 @@
+"""The web application of ``tuneloop serve``: routes, who may use them, what they send."""
+
+import asyncio
+import hmac
+import json
+import re
+import secrets
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from flows.engine.context import say_once
+from flows.gateway.answering import Answer, Backend
+from flows.gateway.exchange_log import ExchangeLog
+from flows.gateway.knowledge import citations
+from flows.gateway.requests import CHAMPION, Ask, Refusal, read_ask
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+MOST_BYTES = 4 * 2**20
+"""Of a request: more than any model here can read."""
+
+PAGE = {"/": "page.html", "/page.js": "page.js", "/page.css": "page.css"}
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+class Guard:
+    """Lets in who may: no page of another origin, no other name of this host, no wrong key."""
+
+    def __init__(self, app: ASGIApp, key: str, loopback: bool) -> None:
+        """Take the key, '' for none, and whether it listens on this machine alone."""
+        self._app, self._key, self._loopback = app, key, loopback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what is refused, and pass the rest on."""
+        if scope["type"] == "http":
+            try:
+                self._check(scope["path"], Headers(scope=scope))
+            except Refusal as refusal:
+                return await refusal.response()(scope, receive, send)
+        await self._app(scope, receive, send)
+
+    def _check(self, path: str, headers: Headers) -> None:
+        host = headers.get("host", "")
+        if self._loopback and (urlsplit(f"//{host}").hostname or "") not in LOOPBACK:
+            # A name that a foreign page made point here (DNS rebinding).
+            raise Refusal(403, f"host: {host!r} found; expected localhost", "foreign_host")
+        if not path.startswith("/v1/"):
+            return
+        origin = headers.get("origin")
+        fetched = headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+        if not fetched or (origin is not None and urlsplit(origin).netloc != host):
+            raise Refusal(403, f"origin: {origin!r} found; expected this server", "foreign_origin")
+        given = headers.get("authorization", "").removeprefix("Bearer ").strip()
+        if self._key and not hmac.compare_digest(given.encode(), self._key.encode()):
+            raise Refusal(
+                401,
+                f"key: {'another' if given else 'none'} found; expected the server's own, as "
+                "Authorization: Bearer KEY (api_key of a client)",
+                "invalid_api_key",
+            )
+
+
+class Gateway:
+    """The routes."""
+
+    def __init__(self, backend: Backend, log: ExchangeLog | None) -> None:
+        """Take what answers, and the log; None logs nothing."""
+        self._backend, self._log = backend, log
+
+    async def models(self, request: Request) -> Response:
+        """List what a request may ask for."""
+        names = [CHAMPION, *await self._backend.models()]
+        rows = [{"id": name, "object": "model", "owned_by": "tuneloop"} for name in names]
+        return JSONResponse({"object": "list", "data": [row | {"created": 0} for row in rows]})
+
+    async def completions(self, request: Request) -> Response:
+        """Answer a conversation, in one piece or in many."""
+        ask = read_ask(await _read(request))
+        names = (CHAMPION, *await self._backend.models())
+        if ask.model not in names:
+            found = f"model: {ask.model!r} found; expected {' or '.join(names)}"
+            raise Refusal(404, found, "model_not_found", "model")
+        async with AsyncExitStack() as held:
+            answer = await self._backend.answer(ask, held)
+            key = f"chatcmpl-{secrets.token_hex(12)}"
+            head = {"id": key, "created": int(time.time()), "model": ask.model}
+            head |= {"system_fingerprint": answer.fingerprint}
+            written = self._written(request, ask, answer, key)
+            if ask.stream:
+                return Held(_events(ask, answer, head, written, self._log is not None), held)
+            text = "".join([piece async for piece in written])
+            message = {"role": "assistant", "content": text, "refusal": None}
+            choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
+            return JSONResponse(
+                head
+                | {"object": "chat.completion", "choices": [choice | {"logprobs": None}]}
+                | {"usage": _usage(answer), **_ours(answer, self._log is not None)}
+            )
+
+    async def _written(
+        self, request: Request, ask: Ask, answer: Answer, key: str
+    ) -> AsyncGenerator[str, None]:
+        """Yield an answer as long as somebody waits for it, and log it at its end."""
+        pieces: list[str] = []
+        whole = False
+        try:
+            async for piece in answer.pieces:
+                if await request.is_disconnected():
+                    return
+                pieces.append(piece)
+                yield piece
+            whole = True
+        finally:
+            if self._log is not None:
+                text = "".join(pieces) if whole else None
+                chunks = [row["chunk_id"] for row in answer.passages]
+                facts = (key, ask.turns(), text, answer.fingerprint, chunks)
+                logging = asyncio.get_running_loop().run_in_executor(None, self._note, *facts)
+                await asyncio.shield(logging)
+
+    def _note(self, *facts: Any) -> None:
+        assert self._log is not None
+        try:
+            self._log.note(*facts)
+        except OSError as error:  # the answer is worth more than its line
+            say_once(f"serve: {self._log.folder}: {error.strerror}; nothing is logged")
+
+    async def feedback(self, request: Request) -> Response:
+        """Take the rating of an answer: 1 or -1."""
+        body = await _read(request)
+        key, rating = body.get("id"), body.get("rating")
+        if not isinstance(key, str) or not re.fullmatch(r"chatcmpl-[0-9a-f]{24}", key):
+            raise Refusal(400, "id: expected the id of an answer", "invalid_value", "id")
+        if rating not in (1, -1, True, False):
+            raise Refusal(400, "rating: expected 1 or -1", "invalid_value", "rating")
+        if self._log is None:
+            found = "nothing is logged here; expected serve.log = true; start it so"
+            raise Refusal(409, f"feedback: {found}", "not_logged")
+        if not await asyncio.to_thread(self._log.rate, key, 1 if rating > 0 else -1):
+            raise Refusal(404, f"id: no answer {key} in the log", "not_found", "id")
+        return JSONResponse({"id": key, "rating": 1 if rating > 0 else -1}, 201)
+
+
+class Held(StreamingResponse):
+    """Events whose answer is let go however the response ends."""
+
+    def __init__(self, events: AsyncGenerator[str, None], held: AsyncExitStack) -> None:
+        """Take over what the request holds."""
+        super().__init__(
+            events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+        self._events, self._held = events, held.pop_all()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events."""
+        async with self._held:
+            try:
+                await super().__call__(scope, receive, send)
+            finally:
+                await self._events.aclose()
+
+
+async def _events(
+    ask: Ask,
+    answer: Answer,
+    head: Mapping[str, Any],
+    written: AsyncGenerator[str, None],
+    logs: bool,
+) -> AsyncGenerator[str, None]:
+    """Yield server-sent events as OpenAI's: role, pieces, reason with sources, perhaps usage."""
+
+    def event(delta: dict[str, str] | None, reason: str | None = None, **more: Any) -> str:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
+        row = {**head, "object": "chat.completion.chunk"}
+        row |= {"choices": [] if delta is None else [choice], **more}
+        return f"data: {json.dumps(row, ensure_ascii=False)}\n\n"
+
+    try:
+        yield event({"role": "assistant", "content": ""})
+        async for piece in written:
+            yield event({"content": piece})
+        yield event({}, answer.finish_reason, **_ours(answer, logs))
+        if (ask.stream_options or {}).get("include_usage"):
+            yield event(None, usage=_usage(answer))
+    except Refusal as refusal:  # the status is sent already
+        yield f"data: {json.dumps(refusal.body, ensure_ascii=False)}\n\n"
+    finally:
+        await written.aclose()
+    yield "data: [DONE]\n\n"
+
+
+def _ours(answer: Answer, logs: bool) -> dict[str, Any]:
+    """Return what OpenAI's answers do not have: sources, and whether it can be rated."""
+    return {"sources": citations(answer.passages), "logged": logs}
+
+
+def _usage(answer: Answer) -> dict[str, int]:
+    counts = {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.completion_tokens}
+    return counts | {"total_tokens": sum(counts.values())}
+
+
+async def _read(request: Request) -> dict[str, Any]:
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > MOST_BYTES:
+            raise Refusal(413, f"more than {MOST_BYTES:,} bytes found", "too_large")
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise Refusal(400, "body: no JSON object found; expected one", "invalid_json")
+    return body
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return error.response()
+
+
+async def _other(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    told = f"{request.method} {request.url.path}: "
+    told += "no such route; expected /v1/chat/completions" if status < 500 else "a bug; see stderr"
+    return Refusal(status, told, "not_found" if status < 500 else "internal_error").response()
+
+
+async def _page(request: Request) -> Response:
+    file = Path(__file__).with_name(PAGE[request.url.path])
+    safe = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+    return FileResponse(file, headers=safe | {"Referrer-Policy": "no-referrer"})
+
+
+def make_app(backend: Backend, log: ExchangeLog | None, key: str, loopback: bool) -> Starlette:
+    """Return the application; the backend is ready."""
+    gateway = Gateway(backend, log)
+
+    return Starlette(
+        routes=[
+            *(Route(path, _page) for path in PAGE),
+            Route("/v1/models", gateway.models),
+            Route("/v1/chat/completions", gateway.completions, methods=["POST"]),
+            Route("/v1/feedback", gateway.feedback, methods=["POST"]),
+        ],
+        middleware=[Middleware(Guard, key=key, loopback=loopback)],
+        exception_handlers={Refusal: _refuse, 404: _other, 405: _other, 500: _other},
+    )

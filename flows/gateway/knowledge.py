@@ -1,0 +1,106 @@
+"""What a model is served with: its system prompt, and passages where the verdict says so."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flows.engine.context import say, say_once
+from flows.gateway.requests import Ask
+from flows.models.listing import judgement, system_prompt
+from pipeline.core.errors import InputError, MissingDataset
+from pipeline.core.home import Home
+from pipeline.core.registry import CHAMPION
+from pipeline.core.store import Dataset
+from pipeline.evaluate.answers.chunk_index import ChunkIndex
+from pipeline.evaluate.answers.prompts import with_passage
+from pipeline.evaluate.measures.grounding import chunk_text
+from pipeline.settings import Settings
+from pipeline.text.chat import Message
+from schemas.documents import Chunks
+
+RETRIEVING = ("retrieval", "both")
+"""Advice that puts passages before a question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A champion and how it is asked."""
+
+    model: Dataset
+    system_prompt: str
+    retrieval: bool
+
+
+class Knowledge:
+    """The champion of a home and the documents beside it, looked at anew for each request."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read nothing yet."""
+        self.settings = settings
+        self.home = Home.at(settings.paths.home)
+        self._served: Served | None = None
+        self._indexed: tuple[str, ChunkIndex, dict[str, str]] | None = None
+
+    def champion(self) -> Served:
+        """Return the champion by now.
+
+        Raises:
+            InputError: there is none yet.
+            MissingDataset: it is not in the store any more.
+        """
+        model = self.home.registry.dataset(CHAMPION, self.home.store)
+        if model is None:
+            raise InputError(
+                "serve: no champion found; expected a promoted model; run `tuneloop run`, or "
+                "`tuneloop promote` a challenger"
+            )
+        if self._served is not None and self._served.model == model:
+            return self._served
+        wanted = self.settings.serve.retrieval
+        judged = judgement(self.home, model) if wanted == "verdict" else None
+        advice = ((judged.record.get("advice") or {}).get("choice") if judged else "") or ""
+        retrieval = wanted == "on" or advice in RETRIEVING
+        self._served = Served(model, system_prompt(self.home, model), retrieval)
+        say(
+            f"serve: {model.fingerprint} is the champion, asked "
+            f"{'with' if retrieval else 'without'} passages of the documents"
+        )
+        return self._served
+
+    def passages(self, served: Served, ask: Ask) -> list[dict[str, Any]]:
+        """Return the chunks that go before the question, best first, each with its source."""
+        if not served.retrieval:
+            return []
+        try:
+            chunks = self.home.dataset("chunks")
+        except MissingDataset:
+            say_once("serve: no chunks in the store; answers come without passages")
+            return []
+        if self._indexed is None or self._indexed[0] != chunks.fingerprint:
+            documents = self.home.rows(self.home.dataset("unique_documents"))
+            sources = dict(documents.select("doc_id", "source").iter_rows())
+            index = ChunkIndex(self.home.store.read(chunks, Chunks))
+            self._indexed = (chunks.fingerprint, index, sources)
+            say(f"serve: {len(index.rows):,} chunks to look up")
+        _, index, sources = self._indexed
+        found = index.find(ask.question, self.settings.evaluate.retrieved_chunks)
+        return [row | {"source": sources.get(row["doc_id"], "")} for row in found]
+
+
+def messages(served: Served, ask: Ask, passages: list[dict[str, Any]]) -> list[Message]:
+    """Return the conversation as the model was judged on it.
+
+    A system message of the request stands instead of the model's own.
+    """
+    turns = ask.turns()
+    if passages:
+        text = "\n\n".join(map(chunk_text, passages))
+        turns[-1] = Message(role="user", content=with_passage(ask.question, text))
+    if served.system_prompt and turns[0]["role"] != "system":
+        turns.insert(0, Message(role="system", content=served.system_prompt))
+    return turns
+
+
+def citations(passages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return passages as the sources of an answer."""
+    names = ("chunk_id", "doc_id", "source", "title", "section", "text")
+    return [{name: row[name] for name in names} for row in passages]

@@ -1,0 +1,95 @@
+"""Start the gateway: settings, key, log, what answers, and the server."""
+
+import asyncio
+import ipaddress
+import os
+import socket
+
+import uvicorn
+
+from flows.engine.context import say
+from flows.gateway.answering import Backend, Champion
+from flows.gateway.app import make_app
+from flows.gateway.exchange_log import ExchangeLog
+from flows.gateway.knowledge import Knowledge
+from flows.gateway.upstream import Upstream, ways_to_start
+from pipeline.core.errors import InputError
+from pipeline.drift.logs import logs_folder
+from pipeline.settings import ServeSettings, Settings
+
+KEY = "TUNELOOP_SERVE_KEY"
+
+STOP_SECONDS = 30
+"""For answers that are being written when the server is asked to stop."""
+
+
+def serve(settings: Settings) -> None:
+    """Answer until the process is asked to stop.
+
+    Raises:
+        InputError: there is no champion, the port is taken, or the address is for other machines
+            and no key is set.
+        TuneloopError: the champion cannot be loaded.
+    """
+    told, key = settings.serve, os.environ.get(KEY, "")
+    loopback = _is_loopback(told.host)
+    if not loopback and not key:
+        raise InputError(
+            f"serve.host: {told.host} found, which other machines reach, without a key; expected "
+            f"a key in {KEY}, or 127.0.0.1; set one of them"
+        )
+    listening = _listen(told)
+    with listening:
+        knowledge = Knowledge(settings)
+        backend: Backend
+        if told.upstream:
+            for line in ways_to_start():
+                say(f"serve: to start it: {line}")
+            backend = Upstream(settings, knowledge)
+        else:
+            backend = Champion(settings, knowledge)
+        folder = logs_folder(settings.paths) if told.log else None
+        log = None if folder is None else ExchangeLog(folder, settings.clean)
+        say(f"serve: {'exchanges go to ' + str(folder) if folder else 'nothing is logged'}")
+        asyncio.run(_serve(backend, log, key, loopback, listening))
+
+
+async def _serve(
+    backend: Backend, log: ExchangeLog | None, key: str, loopback: bool, listening: socket.socket
+) -> None:
+    await backend.start()  # before the first request, and with its own errors
+    try:
+        host, port = listening.getsockname()[:2]
+        config = uvicorn.Config(
+            make_app(backend, log, key, loopback),
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        say(f"serve: http://{f'[{host}]' if ':' in host else host}:{port}/ and /v1")
+        await uvicorn.Server(config).serve([listening])
+    finally:
+        await backend.close()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(settings: ServeSettings) -> socket.socket:
+    """Return a socket on the address: one that is taken is said before a model is loaded."""
+    try:
+        return socket.create_server(
+            (settings.host, settings.port),
+            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+            backlog=128,
+        )
+    except OSError as error:
+        raise InputError(
+            f"serve: {settings.host}:{settings.port} cannot be used ({error.strerror}); expected "
+            "an address of this machine and a free port; choose another with --set serve.port=N"
+        ) from error

@@ -1,0 +1,110 @@
+"""Decoding for serving: an answer piece by piece, greedy or sampled, with stop texts."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from pipeline.evaluate.scoring import prefill
+from pipeline.text.chat import begun_ids
+from pipeline.text.chat_template import Message, prompt_ids, stop_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How an answer is drawn."""
+
+    max_tokens: int
+    temperature: float = 0.0
+    """0 takes the likeliest token each time, as in evaluation."""
+    top_p: float = 1.0
+    """Share of the probability that the likeliest tokens hold, of which one is drawn."""
+    stop: tuple[str, ...] = ()
+    """Texts before which the answer ends."""
+    seed: int | None = None
+
+
+@dataclass(slots=True)
+class Ending:
+    """What is known of an answer when it ends; filled while it is written."""
+
+    tokens: int = 0
+    reason: Literal["stop", "length"] = "length"
+
+
+@torch.no_grad()  # of a generator: anew in each step, whatever thread it runs in
+def write(
+    model: Any, tokenizer: Any, prompt: list[int], sampling: Sampling, ending: Ending
+) -> Generator[str, None, None]:
+    """Yield an answer in pieces, some of them empty: one a token.
+
+    All pieces together are what :func:`pipeline.evaluate.answers.answers.reply` says, where
+    nothing is sampled and no text stops it. White space around it, special tokens, and thoughts of
+    a model whose template ends them with a control token are no part of it.
+    """
+    from tokenizers.decoders import DecodeStream
+
+    stops, mark = stop_ids(tokenizer), _mark(tokenizer)
+    random = torch.Generator(model.device)
+    random.manual_seed(sampling.seed) if sampling.seed is not None else random.seed()
+    prefix = prefill(model, [prompt])
+    mask, logits = prefix.mask, prefix.next_logits
+    decoder, held, begun = DecodeStream(skip_special_tokens=True), "", False
+    while ending.tokens < sampling.max_tokens:
+        token = _draw(logits, sampling, random)
+        ending.tokens += 1
+        if token in stops:
+            ending.reason = "stop"
+            break
+        held += decoder.step(tokenizer._tokenizer, token) or ""
+        if token == mark:
+            decoder, held, mark = DecodeStream(skip_special_tokens=True), "", None
+        held = held if begun else held.lstrip()
+        ends = [held.find(text) for text in sampling.stop if text in held]
+        if ends and mark is None:
+            held, ending.reason = held[: min(ends)], "stop"
+            break
+        ready = 0 if mark is not None else _ready(held, sampling.stop)
+        begun = begun or ready > 0
+        yield held[:ready]
+        held = held[ready:]
+        mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+        logits = model(
+            input_ids=torch.tensor([[token]], device=model.device),
+            attention_mask=mask,
+            position_ids=mask.sum(-1, keepdim=True) - 1,
+            past_key_values=prefix.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1].float()  # fmt: skip
+    yield held.rstrip()
+
+
+def _draw(logits: Tensor, sampling: Sampling, random: torch.Generator) -> int:
+    if not sampling.temperature:
+        return int(logits.argmax(-1))
+    from transformers import TopPLogitsWarper
+
+    scores = logits / sampling.temperature
+    if sampling.top_p < 1:
+        scores = TopPLogitsWarper(sampling.top_p)(None, scores)
+    return int(torch.multinomial(scores.softmax(-1), 1, generator=random))
+
+
+def _ready(text: str, stop: tuple[str, ...]) -> int:
+    """Return how much of a text can go out: no white space at its end, no begun stop text."""
+    begun = 0
+    for end in stop:
+        sizes = range(min(len(end), len(text)), 0, -1)
+        begun = max(begun, next((size for size in sizes if text.endswith(end[:size])), 0))
+    return len(text[: len(text) - begun].rstrip())
+
+
+def _mark(tokenizer: Any) -> int | None:
+    """Return the control token that the template writes right before a response, if any."""
+    question = [Message(role="user", content="one")]
+    before = begun_ids(tokenizer, question)[len(prompt_ids(tokenizer, question)) :]
+    marks = [token for token in before if token in tokenizer.added_tokens_decoder]
+    return marks[-1] if marks else None

@@ -1,0 +1,81 @@
+"""Answers piece by piece, and the index of chunks: what is served is what was judged."""
+
+import threading
+
+import pytest
+import torch
+
+from pipeline.core.store import Store
+from pipeline.evaluate.answers.answers import reply
+from pipeline.evaluate.answers.chunk_index import ChunkIndex
+from pipeline.evaluate.answers.retrieval import retrieve
+from pipeline.evaluate.answers.streaming import Ending, Sampling, write
+from pipeline.settings import ModelSettings
+from pipeline.text.chat_template import prompt_ids
+from pipeline.train.models.adapter import load_adapter
+from tests.flows.trained_home import train_into
+from tests.pipeline.evaluate.conftest import QUESTIONS, examples
+from tests.pipeline.evaluate.test_retrieval import CHUNKS
+
+ASKED = [{"role": "user", "content": "Why does the pump stop?"}]
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_base, tmp_path_factory):
+    """A model that repeats two words, after three steps at a high rate."""
+    home = tmp_path_factory.mktemp("streaming")
+    model = train_into(home, tiny_base, method="lora", learning_rate=5e-2, max_steps=3)
+    return load_adapter(tiny_base, Store(home / "store").path(model), ModelSettings(threads=1))
+
+
+def answer(loaded, **sampling):
+    ending = Ending()
+    told = Sampling(**{"max_tokens": 24} | sampling)
+    return "".join(write(*loaded, prompt_ids(loaded[1], ASKED), told, ending)), ending
+
+
+def test_greedy_pieces_are_the_answer_of_evaluation(loaded):
+    text, ending = answer(loaded)
+    assert text == reply(*loaded, ASKED, 24) != ""
+    assert (ending.tokens, ending.reason) == (24, "length")
+
+
+def test_a_stop_text_ends_the_answer_before_it_also_across_tokens(loaded):
+    whole, _ = answer(loaded)
+    for start, size in ((5, 3), (9, 12), (14, 1)):
+        stop = whole[start : start + size]
+        text, ending = answer(loaded, stop=("never there", stop))
+        assert text == whole[: whole.index(stop)].rstrip()
+        assert ending.reason == "stop" and ending.tokens <= 24
+
+
+def test_a_seed_gives_the_same_draw_and_another_one_another(loaded):
+    draws = [answer(loaded, temperature=1.0, seed=seed)[0] for seed in (1, 1, 2)]
+    assert draws[0] == draws[1] != draws[2]
+    assert answer(loaded, temperature=1.0, top_p=1e-9, seed=3)[0] == answer(loaded)[0]
+
+
+def test_no_step_keeps_a_graph_in_whatever_thread_it_runs(loaded):
+    pieces = write(*loaded, prompt_ids(loaded[1], ASKED), Sampling(4), Ending())
+    modes = []
+
+    def step():
+        next(pieces)
+        modes.append(torch.is_grad_enabled())
+
+    for _ in range(2):
+        thread = threading.Thread(target=step)
+        thread.start()
+        thread.join()
+    assert modes == [True, True], "the caller's own mode stays"
+
+
+def test_the_index_finds_what_the_retrieval_arm_finds():
+    index = ChunkIndex(CHUNKS)
+    rows = examples([*QUESTIONS, ("Qwertz uiop?", "None.")], "test")
+    found = retrieve(rows, CHUNKS, 2)
+    for pair, messages in rows.select("pair_id", "messages").iter_rows():
+        ids = [row["chunk_id"] for row in index.find(messages[0]["content"], 2)]
+        assert tuple(ids) == found[pair].chunk_ids
+    assert any(found[pair].chunk_ids for pair in found)
+    assert ChunkIndex(CHUNKS.clear()).find("anything", 3) == []
