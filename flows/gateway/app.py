@@ -35,6 +35,7 @@ PAGE = {"/": "page.html", "/page.js": "page.js", "/page.css": "page.css"}
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 

@@ -55,14 +55,14 @@ async function ask(question) {
       const choice = event.choices[0] || {};
       answer.textContent += (choice.delta && choice.delta.content) || "";
       if (choice.finish_reason) end(turn, event);
-      turn.scrollIntoView({ block: "end" });
+      turn.scrollIntoView({ block: "nearest" });
     }
     turns = [...messages, { role: "assistant", content: answer.textContent }];
     at("state").textContent = "";
   } catch (error) {
     at("state").textContent = "";
-    if (error.name !== "AbortError") add(turn, "p", "error", error.message);
-    else add(turn, "p", "error", "stopped");
+    const stopped = error.name === "AbortError";
+    add(turn, "p", stopped ? "note" : "error", stopped ? "(stopped)" : error.message);
   }
   asking = null;
   at("send").disabled = false;
@@ -70,7 +70,7 @@ async function ask(question) {
 }
 
 function end(turn, event) {
-  if (event.choices[0].finish_reason === "length") add(turn, "p", "error", "cut at its longest");
+  if (event.choices[0].finish_reason === "length") add(turn, "p", "note", "(cut here: that is the longest answer allowed)");
   for (const source of event.sources) {
     const shown = add(turn, "details");
     const title = [source.title, source.section].filter(Boolean).join(" > ");
@@ -79,7 +79,7 @@ function end(turn, event) {
   }
   if (!event.logged) return;
   const row = add(turn, "div", "rating");
-  const thumbs = [[1, "👍", "good answer"], [-1, "👎", "bad answer"]].map(([rating, sign, name]) => {
+  const thumbs = [[1, "👍 good", "good answer"], [-1, "👎 bad", "bad answer"]].map(([rating, sign, name]) => {
     const button = add(row, "button", "", sign);
     button.type = "button";
     button.setAttribute("aria-label", name);

@@ -78,8 +78,8 @@ def store_documents(home: Path) -> None:
         documents.append(
             {
                 "doc_id": key, "source": source, "format": "markdown", "title": title,
-                "text": text, "span_start": 0, "span_end": len(text), "language": "en", "cluster_id": short_id(source),
-                "cluster_size": 1,
+                "text": text, "span_start": 0, "span_end": len(text), "language": "en",
+                "cluster_id": short_id(source), "cluster_size": 1,
             }
         )  # fmt: skip
         chunks.append(

@@ -72,7 +72,7 @@ def test_parameters_are_honoured(gateway, expected):
     assert drawn[0] == drawn[1] != drawn[2]
     parts = [{"role": "user", "content": [{"type": "text", "text": QUESTION}]}]
     assert ask(client, messages=parts).choices[0].message.content == expected
-    assert [model.id for model in client.models.list()][0] == "champion"
+    assert next(model.id for model in client.models.list()) == "champion"
 
 
 LONG = [{"role": "user", "content": "pump " * 9000}]
