@@ -89,7 +89,8 @@ def _listen(settings: ServeSettings) -> socket.socket:
             backlog=128,
         )
     except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]
         raise InputError(
-            f"serve: {settings.host}:{settings.port} cannot be used ({error.strerror}); expected "
-            "an address of this machine and a free port; choose another with --set serve.port=N"
+            f"serve: {settings.host}:{settings.port} cannot be used ({reason}); expected an "
+            "address of this machine and a free port; choose another with --set serve.port=N"
         ) from error

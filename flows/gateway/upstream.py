@@ -13,7 +13,7 @@ from flows.gateway.answering import Answer
 from flows.gateway.knowledge import Knowledge, messages
 from flows.gateway.requests import Ask, Refusal
 from pipeline.settings import Settings
-from pipeline.train.export.exporters import EXPORTERS
+from pipeline.train.export.exporters import EXPORTERS, GGUF
 
 KEY = "TUNELOOP_UPSTREAM_KEY"
 
@@ -126,11 +126,9 @@ class Upstream:
 def ways_to_start(folder: str = "DIR") -> list[str]:
     """Return the commands that export the champion and start a server of it, a line each."""
     starts = {
-        "merged": f"vllm serve {folder}",
-        "gguf": f"ollama create tuned -f {folder}/Modelfile && ollama serve",
+        "merged": f"vllm serve {folder} --port 8000",
+        "gguf": f"llama-server -m {folder}/{GGUF} --port 8000   (or: ollama create tuned "
+        f"-f {folder}/Modelfile)",
     }
-    return [
-        f"tuneloop export champion --to {folder} --format {name} && {starts[name]}"
-        for name in EXPORTERS
-        if name in starts
-    ]
+    export = f"tuneloop export champion --to {folder} --format"
+    return [f"{export} {form} && {start}" for form, start in starts.items() if form in EXPORTERS]

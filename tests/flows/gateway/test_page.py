@@ -14,7 +14,9 @@ from tests.flows.gateway.test_serve import exchanges
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 TEXT = "document.querySelector({!r})?.textContent"
-DONE = "document.querySelectorAll('.turn').length === {} && !document.getElementById('send').disabled"
+DONE = (
+    "document.querySelectorAll('.turn').length === {} && !document.getElementById('send').disabled"
+)
 
 
 def look(page, name):
@@ -86,5 +88,7 @@ def test_the_page_asks_for_the_key_and_says_what_is_wrong(champions, tiny_base, 
         assert page.see("document.querySelectorAll('.answer')[1].textContent")
         assert page.see("document.querySelectorAll('.rating').length") == 0, "nothing is logged"
         # Nothing of it stays in the browser.
-        stored = page.see("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+        stored = page.see(
+            "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+        )
         assert json.loads(stored) == [{}, {}, ""]
