@@ -20,6 +20,7 @@ from flows.engine.stage_runner import model_slot
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.review import push_next, settle_pairs, take_in, target
 from flows.services.automations import emit_drift
+from flows.traffic import choose_exchanges, traffic
 from flows.training import build_examples
 from flows.views.report import write_report
 from pipeline.core.cache import digest, write_atomically
@@ -31,7 +32,7 @@ from pipeline.core.store import Dataset
 from pipeline.drift.check import collect, measure_signals, reference_rows
 from pipeline.drift.evidence import Evidence
 from pipeline.drift.ledger import Ledger
-from pipeline.drift.logs import read_logs
+from pipeline.drift.logs import logs_folder, read_logs
 from pipeline.drift.policy import Decision, decide
 from pipeline.drift.signals import Inputs, damaged
 from pipeline.drift.windows import Watched, cut, intake, new_rows, reference_exchanges, watched
@@ -137,10 +138,13 @@ def _check(
             f"monitor: {waiting or 'nothing new'}; a check needs "
             f"{settings.monitor.min_window} of a kind"
         )
-        return None
-    last = next((row for row in decided if row.action == "retrain"), decided[-1])
-    _act(run, last, corpus, screened, pulled)
-    return write_report(run, drift=last)
+    decided = [row for row in decided if row.action == "retrain"][:1] or decided[-1:]
+    queued, far = _act(run, decided[0], screened, pulled) if decided else (0, [])
+    queued += choose_exchanges(run, exchanges, pulled.decided, far)
+    if queued:
+        traffic(run)
+        _queue(run, corpus, screened, pulled, queued)
+    return write_report(run, drift=decided[0]) if decided else None
 
 
 def _decide(run: Run, evidence: Evidence, learnable: int, window: "Window | None") -> Decision:
@@ -159,39 +163,48 @@ def _decide(run: Run, evidence: Evidence, learnable: int, window: "Window | None
     return decision
 
 
-def _act(run: Run, decision: Decision, corpus: Corpus, screened: Dataset, pulled: Pulled) -> None:
-    """Do what the last decision asks for; all of it can be done again without harm."""
+def _act(run: Run, decision: Decision, screened: Dataset, pulled: Pulled) -> tuple[int, list[str]]:
+    """Do what the last decision asks for; all of it can be done again without harm.
+
+    Returns:
+        Pairs that people should see, and what looks least like the reference.
+    """
     run.event("DECISION", "monitor", action=decision.action, evidence_id=decision.id)
     if decision.action == "retrain":
         emit_drift(run.home, decision.id, reasons_line(decision.reasons))
-    elif decision.action == "review":
-        evidence = Ledger(run.home, say_once).evidence(decision.id)
-        far = [key for kind in evidence.kinds for key in kind.far] if evidence else []
-        pairs = run.store.read(screened, ScreenedPairs)
-        decided = pulled.reviews.filter(pl.col("verdict") != "skip")["pair_id"].to_list()
-        rank = pl.DataFrame(
-            {"key": far, "rank": range(len(far))}, schema={"key": pl.String, "rank": pl.Int64}
-        )
-        drifted = (
-            pairs.filter(~pl.col("pair_id").is_in(decided))
-            .join(rank.unique("key", keep="first"), left_on="doc_id", right_on="key")
-            .sort("rank", "pair_id")
-            .head(run.settings.monitor.review_pairs)
-        )
-        target(run.home, drifted["pair_id"].to_list(), decision.id)
-        chunks = run.store.read(corpus.chunks, Chunks)
-        queue = open_queue(run.settings)
-        try:
-            missed = push_next(queue, pulled, pairs, chunks, run.settings).missed
-        except ReviewError as error:
-            missed = str(error)
-        if missed:
-            say(f"monitor: {missed}; the next sync queues {drifted.height} drifted pairs")
+    if decision.action != "review":
+        return 0, []
+    evidence = Ledger(run.home, say_once).evidence(decision.id)
+    far = [key for kind in evidence.kinds for key in kind.far] if evidence else []
+    pairs = run.store.read(screened, ScreenedPairs)
+    rank = pl.DataFrame(
+        {"key": far, "rank": range(len(far))}, schema={"key": pl.String, "rank": pl.Int64}
+    )
+    drifted = (
+        pairs.filter(~pl.col("pair_id").is_in(sorted(pulled.decided)))
+        .join(rank.unique("key", keep="first"), left_on="doc_id", right_on="key")
+        .sort("rank", "pair_id")
+        .head(run.settings.monitor.review_pairs)
+    )
+    target(run.home, drifted["pair_id"].to_list(), decision.id)
+    return drifted.height, far
+
+
+def _queue(run: Run, corpus: Corpus, screened: Dataset, pulled: Pulled, count: int) -> None:
+    pairs = run.store.read(screened, ScreenedPairs)
+    chunks = run.store.read(corpus.chunks, Chunks)
+    try:
+        missed = push_next(open_queue(run.settings), pulled, pairs, chunks, run.settings).missed
+    except ReviewError as error:
+        missed = str(error)
+    if missed:
+        say(f"monitor: {missed}; the next sync queues {count} pairs of what drifted")
 
 
 def _exchanges(settings: Settings) -> "DataFrame[Exchanges]":
-    folder = settings.paths.logs
-    return table(Exchanges, []) if folder is None else read_logs(folder).kept
+    folder = logs_folder(settings.paths)
+    none = settings.paths.logs is None and not folder.is_dir()
+    return table(Exchanges, []) if none else read_logs(folder).kept
 
 
 def _state(
@@ -205,7 +218,7 @@ def _state(
             str(latest.get("unique_documents")),
             str(latest.get("screened_pairs")),
             digest(pulled.reviews.to_dicts()),
-            digest(exchanges["exchange_id"].to_list()),
+            digest(exchanges.select("exchange_id", "rating").rows()),
             settings.monitor.model_dump(mode="json"),
             settings.retrain.model_dump(mode="json"),
         ]

@@ -13,6 +13,7 @@ from annotation.queues import open_queue
 from flows.curate import Corpus
 from flows.engine.context import Run, say, say_once
 from flows.engine.stage_runner import run_stage
+from flows.traffic import traffic, with_traffic
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset, ReviewError
 from pipeline.core.home import Home
@@ -96,7 +97,7 @@ def take_in(queue: ReviewQueue) -> Pulled:
 
 
 def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:
-    """Apply decisions to the screened pairs."""
+    """Apply decisions to the screened pairs and to those of exchanges."""
     pulled_rows = [pulled.reviews.to_dicts(), pulled.bounced.to_dicts()]
     reviews = run_stage(
         run,
@@ -106,7 +107,9 @@ def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:
     )
     chosen = targeted(run.home)
     wanted = Given(chosen, digest(sorted(chosen)) if chosen else None)
-    return run_stage(run, SETTLE, pairs=screened, reviews=reviews, targeted=wanted)
+    return run_stage(
+        run, SETTLE, pairs=screened, reviews=reviews, targeted=wanted, traffic=traffic(run)
+    )
 
 
 def push_next(
@@ -117,10 +120,12 @@ def push_next(
     settings: Settings,
 ) -> PushResult:
     """Queue the pairs that people should see next; pairs that are queued stay as they are."""
+    pairs = with_traffic(Home.at(settings.paths.home), pairs, chunks)
     decided = set(pulled.reviews.filter(pl.col("verdict") != "skip")["pair_id"])
     chosen = targeted(settings.paths.home)
     sample = sample_for_review(pairs, decided, settings.review, chosen)
-    wanted = pairs.filter(pl.col("pair_id").is_in(sorted(chosen - decided)))
+    asked = pl.col("pair_id").is_in(sorted(chosen)) | (pl.col("origin") == "traffic")
+    wanted = pairs.filter(asked & ~pl.col("pair_id").is_in(sorted(decided)))
     both = pl.concat([wanted, sample]).unique("pair_id", maintain_order=True)
     return queue.push(cast("DataFrame[ScreenedPairs]", both), chunks)
 

@@ -1,6 +1,7 @@
 """What was asked of the served model, and what it answered."""
 
 import pandera.polars as pa
+import polars as pl
 
 from schemas.base import ID, Table
 
@@ -17,5 +18,11 @@ class Exchanges(Table):
     """UTC, ISO 8601."""
     rating: float = pa.Field(nullable=True)
     """As the log has it, on whatever scale."""
+    model: str = pa.Field()
+    """Fingerprint of the champion that answered; empty in the log of another server."""
+    history: pl.List(pl.Struct({"role": pl.String, "content": pl.String})) = pa.Field()  # type: ignore[valid-type]
+    """Turns of the conversation before the prompt; mostly none."""
+    chunk_ids: pl.List(pl.String) = pa.Field()  # type: ignore[valid-type]
+    """Passages that the answer was given with."""
     file: str = pa.Field()
     """Path below the log folder."""

@@ -49,7 +49,7 @@ class Splits(Table):
         return frame.with_columns(unit_id="cluster_id", **added) if version in (1, 2) else None
 
 
-ORIGINS = ["gold", "grounded", "self_instruct", "rows"]
+ORIGINS = ["gold", "grounded", "self_instruct", "rows", "traffic"]
 KINDS = [
     "fact",
     "how_to",

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.journal import append, write_time
-from pipeline.documents.clean.clean_document import redact_by
+from pipeline.drift.logs import redacted
 from pipeline.settings import CleanSettings
-
-_SEPARATOR = "\n\x1e\n"
 
 
 class ExchangeLog:
@@ -43,9 +41,7 @@ class ExchangeLog:
             OSError: the file cannot be written.
         """
         texts = [response or "", *(turn["content"] for turn in turns)]
-        joined = _SEPARATOR.join(text.replace("\x1e", " ") for text in texts)
-        told = redact_by(joined, self._settings).text
-        answer, *contents = told.split(_SEPARATOR)
+        answer, *contents = redacted(texts, self._settings)
         said = [
             {"role": turn["role"], "content": content}
             for turn, content in zip(turns, contents, strict=True)

@@ -4,7 +4,7 @@ import codecs
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -15,8 +15,9 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.documents.clean.clean_document import redact_by
 from pipeline.pairs.user_files import stop_if_mostly_bad
-from pipeline.settings import PathSettings
+from pipeline.settings import CleanSettings, PathSettings
 from schemas.exchanges import Exchanges
 
 SUFFIXES = (".jsonl", ".ndjson")
@@ -33,6 +34,8 @@ _WIDE = [
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
 
+_SEPARATOR = "\n\x1e\n"
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -41,12 +44,20 @@ def logs_folder(paths: PathSettings) -> Path:
     return paths.logs or paths.home / "exchanges"
 
 
+def redacted(texts: Sequence[str], settings: CleanSettings) -> list[str]:
+    """Return the texts of an exchange without personal data; one value has one placeholder."""
+    joined = _SEPARATOR.join(text.replace("\x1e", " ").strip() for text in texts)
+    return redact_by(joined, settings).text.split(_SEPARATOR)
+
+
 def read_logs(folder: Path) -> Outcome[Exchanges]:
     """Read all ``*.jsonl`` and ``*.ndjson`` below a folder, one object a line.
 
     ``prompt`` is asked for; ``response`` may be null (nothing came back); ``time`` is ISO 8601
     (without a zone: UTC) or seconds or milliseconds since 1970; ``rating`` may be any number, or
-    true and false. Other fields are passed over.
+    true and false. ``model``, ``history`` and ``chunk_ids`` are taken over where they are what
+    ``tuneloop serve`` writes, and so is the ``rating`` of a line that ``rates`` the ``id`` of
+    another one, the latest of which counts. Other fields are passed over.
 
     Args:
         folder: of the logs, read recursively in the order of paths; blank lines do not count.
@@ -67,23 +78,35 @@ def read_logs(folder: Path) -> Outcome[Exchanges]:
             "and time; set paths.logs to it, or leave it empty"
         )
     rows: dict[str, dict[str, Any]] = {}
+    ratings: dict[str, float | None] = {}
+    served: dict[str, str] = {}
+    """Exchange by the id that its server gave it."""
     ledger: list[Drop] = []
     lines = 0
     for path in _files(folder):
         name = _readable(path.relative_to(folder).as_posix())
         for number, line in _lines(path):
+            value = _parsed(line)
+            if isinstance(value, dict) and isinstance(value.get("rates"), str):
+                ratings[value["rates"]] = _rating(value.get("rating"))
+                continue
             lines += 1
-            found_row = _exchange(line, f"{name}:{number}")
+            found_row = _exchange(line, value, f"{name}:{number}")
             if isinstance(found_row, Drop):
                 ledger.append(found_row)
                 continue
             key = found_row["exchange_id"]
+            if isinstance(value, dict) and isinstance(value.get("id"), str):
+                served[value["id"]] = key
             if key in rows:
                 ledger.append(
                     Drop(f"{name}:{number}", "repeated", found_row["prompt"], related_id=key)
                 )
             else:
                 rows[key] = found_row | {"file": name}
+    for identity, rating in ratings.items():
+        if identity in served:
+            rows[served[identity]]["rating"] = rating
     bad = [f"{drop.id} {drop.reason}: {drop.excerpt}" for drop in ledger if drop.reason in BAD]
     stop_if_mostly_bad(f"logs {folder}", bad, lines, "prompt, response and time in each line")
     kept = table(Exchanges, rows.values()).sort("time", "exchange_id")
@@ -135,12 +158,18 @@ def _decoded(line: bytes) -> str:
         return line.decode("cp1252", "replace")
 
 
-def _exchange(line: str, place: str) -> dict[str, Any] | Drop:
+def _parsed(line: str) -> Any:
+    """Return the value of a line; the error of one that is no JSON."""
     try:
         # Not strict: a log may hold raw tabs or NUL bytes inside its strings.
-        value: Any = json.loads(line, strict=False)
+        return json.loads(line, strict=False)
     except (ValueError, RecursionError) as error:  # RecursionError: thousands of open brackets
-        return Drop(place, "bad_json", _readable(f"{error}: {line[:200]}"))
+        return error
+
+
+def _exchange(line: str, value: Any, place: str) -> dict[str, Any] | Drop:
+    if isinstance(value, Exception):
+        return Drop(place, "bad_json", _readable(f"{value}: {line[:200]}"))
     excerpt = _readable(line[:240])
     if not isinstance(value, dict):
         return Drop(place, "not_an_object", excerpt)
@@ -160,7 +189,25 @@ def _exchange(line: str, place: str) -> dict[str, Any] | Drop:
         "response": response,
         "time": time,
         "rating": _rating(value.get("rating")),
+        "model": value["model"] if isinstance(value.get("model"), str) else "",
+        "history": _turns(value.get("history")),
+        "chunk_ids": [key for key in _list(value.get("chunk_ids")) if isinstance(key, str)],
     }
+
+
+def _turns(value: Any) -> list[dict[str, str]]:
+    """Return the turns before a prompt; none where one of them is no text of a known role."""
+    turns = [turn for turn in _list(value) if isinstance(turn, dict)]
+    found = [
+        {"role": turn["role"], "content": _readable(turn["content"])}
+        for turn in turns
+        if turn.get("role") in ("user", "assistant") and isinstance(turn.get("content"), str)
+    ]
+    return found if len(found) == len(_list(value)) else []
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _time(value: Any) -> str | None:

@@ -15,8 +15,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import log
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
+import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
@@ -72,6 +73,7 @@ def settle(
     reviews: DataFrame[Reviews],
     settings: ReviewSettings,
     targeted: AbstractSet[str] = frozenset(),
+    traffic: DataFrame[ScreenedPairs] | None = None,
 ) -> Outcome[SettledPairs]:
     """Apply the decisions of people to the pairs.
 
@@ -86,11 +88,13 @@ def settle(
         settings: what training may use (``require``) and the error shares of the test.
         targeted: ids that were queued for what they are; their decisions count for themselves,
             not for the error of the batch, which wants a random sample.
+        traffic: pairs of exchanges, which are settled like the others.
 
     Returns:
         The usable pairs sorted by ``pair_id``. Dropped: ``rejected`` (value: rejects),
         ``reviewers_disagree`` (value: share that would keep it), ``empty_edit``,
-        ``needs_accept`` (test split, and self-instruct pairs unless ``trust_self_instruct``),
+        ``needs_accept`` (test split, exchanges, and self-instruct pairs unless
+        ``trust_self_instruct``),
         ``not_reviewed`` (``require=all``), ``batch_returned`` and ``batch_undecided``
         (``require=sampled``; value: rejected share of the sample, threshold: ``max_error``).
         Metrics: counts, ``sample_*``, ``error_bound``, and the decision as ``batch_*`` (0 or 1).
@@ -98,6 +102,8 @@ def settle(
     Raises:
         ReviewError: a ``decided_at`` is not an ISO 8601 time.
     """
+    if traffic is not None:
+        pairs = cast("DataFrame[ScreenedPairs]", pl.concat([pairs, traffic]))
     current = _current_decisions(reviews)
     verdicts = {
         row["pair_id"]: _verdict(row, current.get(row["pair_id"], []))
@@ -190,7 +196,7 @@ def _unreviewed(
     pair_id, question = row["pair_id"], row["instruction"]
     strong, trusted = row["prompt_version"] != SELF_INSTRUCT, settings.trust_self_instruct
     unfounded = row["origin"] == "self_instruct" and not (strong if trusted == "auto" else trusted)
-    if row["split"] == "test" or unfounded:
+    if row["split"] == "test" or row["origin"] == "traffic" or unfounded:
         return Drop(pair_id, "needs_accept", question, 0.0, 1.0)
     if settings.require == "all":
         return Drop(pair_id, "not_reviewed", question, 0.0, 1.0)
@@ -227,10 +233,10 @@ def _time(row: Row) -> datetime:
 
 
 def _review_order(pairs: DataFrame[ScreenedPairs], seed: int) -> list[Row]:
-    """Return the pairs without gold by their systematic key (see the head of the module)."""
+    """Return the pairs to sample from by their systematic key (see the head of the module)."""
     strata: dict[tuple[str, ...], list[tuple[str, Row]]] = {}
     for row in pairs.iter_rows(named=True):
-        if row["origin"] != "gold":
+        if row["origin"] not in ("gold", "traffic"):
             key = (row["split"], row["origin"], row["doc_id"])
             strata.setdefault(key, []).append((short_id(str(seed), row["pair_id"]), row))
     keyed = []
@@ -294,7 +300,7 @@ SETTLE = Stage(
     "settle",
     settle,
     SettledPairs,
-    {"pairs": ScreenedPairs, "reviews": Reviews},
+    {"pairs": ScreenedPairs, "reviews": Reviews, "traffic": ScreenedPairs},
     section="review",
     dataset="settled_pairs",
 )

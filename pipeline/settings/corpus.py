@@ -42,7 +42,7 @@ class PathSettings(Section):
     """Text file written in the style that the kind ``rewriting`` is to learn."""
     logs: Path | None = None
     """Folder with what was asked of the model and answered, as JSON lines with prompt, response,
-    time and perhaps rating; the drift check reads it."""
+    time and perhaps rating; the drift check reads it. Empty: what ``tuneloop serve`` logs."""
 
 
 class IngestSettings(Section):

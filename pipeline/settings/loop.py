@@ -95,7 +95,11 @@ class MonitorSettings(Section):
     max_quarantined: Share = 0.3
     """Share of newly read rows that quarantine may take; more means that ingest is broken."""
     review_pairs: Annotated[int, Field(ge=0)] = 40
-    """Pairs of drifted documents queued for people when there is nothing new to learn from."""
+    """Pairs of drifted documents queued for people when there is nothing new to learn from; and
+    logged exchanges that wait for people at a time."""
+    low_rating: float = 0
+    """Rating up to which an exchange goes to people: a thumb down is -1, false is 0; of five stars
+    2 may be right."""
     seed: int = 29
 
     @model_validator(mode="after")

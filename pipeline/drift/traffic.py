@@ -1,0 +1,117 @@
+"""Exchanges that people should look at, and why.
+
+An exchange is worth a look when its answer was rated down, when it is among the least like what
+the champion knows in a window that drifted, when the answer withholds, or when it says what its
+passages do not. Nothing of it is learnt before a person accepts it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.drift.logs import redacted
+from pipeline.evaluate.answers.chunk_index import ChunkIndex
+from pipeline.evaluate.measures.grounding import chunk_text, grounded
+from pipeline.evaluate.measures.metrics import withholds
+from pipeline.pairs.harvest import pair_row
+from pipeline.settings import CleanSettings, Settings
+from schemas.exchanges import Exchanges
+
+REASONS = {
+    "rated_down": "its rating is at most monitor.low_rating",
+    "drifted": "it is unlike what the champion was trained on, in a window that drifted",
+    "abstained": "the answer says that it has none",
+    "unsupported": "the answer says what its passages do not",
+}
+"""Why people should look at an exchange, what matters most first."""
+
+
+def choose(
+    exchanges: DataFrame[Exchanges],
+    index: ChunkIndex,
+    drifted: Sequence[str],
+    known: Sequence[Mapping[str, Any]],
+    room: int,
+    settings: Settings,
+) -> list[dict[str, Any]]:
+    """Choose the exchanges that people should look at next.
+
+    Args:
+        exchanges: as they were logged, in the order of time.
+        index: the chunks of the corpus. An exchange without passages gets the best of them, for
+            the reviewer to judge by.
+        drifted: ids of exchanges of a window that drifted, the farthest first.
+        known: rows that were chosen before: neither they nor their questions come again.
+        room: rows to choose at most.
+        settings: ``monitor.low_rating``; of the latest ``monitor.max_window`` exchanges all that
+            is chosen by the answer; ``screen`` and ``clean`` as for other pairs.
+
+    Returns:
+        What is kept of each, by reason, then the farthest or latest first; texts redacted.
+    """
+    taken = {row["exchange_id"] for row in known}
+    asked = {_folded(row["prompt"]) for row in known}
+    chosen: list[dict[str, Any]] = []
+    fresh = exchanges.filter(~pl.col("exchange_id").is_in(sorted(taken)))
+    for reason, row in _reasons(cast("DataFrame[Exchanges]", fresh), index, drifted, settings):
+        if len(chosen) == room:
+            break
+        told = _redacted(row, settings.clean)
+        if row["exchange_id"] in taken or _folded(told["prompt"]) in asked:
+            continue
+        taken.add(row["exchange_id"])
+        asked.add(_folded(told["prompt"]))
+        passages = _passages(row, index, settings.evaluate.retrieved_chunks)
+        facts = {name: row[name] for name in ("exchange_id", "time", "rating", "model")}
+        chunk_ids = [chunk["chunk_id"] for chunk in passages]
+        key = pair_row("traffic", told["prompt"], told["response"], history=told["history"])
+        facts |= {"pair_id": key["pair_id"], "reason": reason, "chunk_ids": chunk_ids}
+        chosen.append(facts | told)
+    return chosen
+
+
+def _reasons(
+    exchanges: DataFrame[Exchanges], index: ChunkIndex, drifted: Sequence[str], settings: Settings
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield exchanges with why they are worth a look; one may come for several reasons."""
+    monitor, refusal = settings.monitor, _folded(settings.task.refusal) or "\0"
+    latest = exchanges.reverse()
+    for row in latest.filter(pl.col("rating") <= monitor.low_rating).iter_rows(named=True):
+        yield "rated_down", row
+    by_id = {row["exchange_id"]: row for row in latest.iter_rows(named=True)}
+    for key in drifted:
+        if key in by_id:
+            yield "drifted", by_id[key]
+    unsupported = []
+    for row in list(by_id.values())[: monitor.max_window]:
+        if row["response"] is None:
+            continue
+        if withholds(row["response"]) or refusal in _folded(row["response"]):
+            yield "abstained", row
+            continue
+        passages = _passages(row, index, settings.evaluate.retrieved_chunks)
+        source = "\n".join(map(chunk_text, passages))
+        if grounded(row["response"], row["prompt"], source, settings.screen) == 0:
+            unsupported.append(row)
+    for row in unsupported:
+        yield "unsupported", row
+
+
+def _passages(row: Mapping[str, Any], index: ChunkIndex, count: int) -> list[dict[str, Any]]:
+    given = [index.rows[key] for key in row["chunk_ids"] if key in index.rows]
+    return given or index.find(row["prompt"], count)
+
+
+def _redacted(row: Mapping[str, Any], settings: CleanSettings) -> dict[str, Any]:
+    """Return the texts of an exchange without personal data: other servers log them as they are."""
+    turns = row["history"] or []
+    texts = [row["prompt"], row["response"] or "", *(turn["content"] for turn in turns)]
+    prompt, response, *contents = redacted(texts, settings)
+    history = [turn | {"content": text} for turn, text in zip(turns, contents, strict=True)]
+    return {"prompt": prompt, "response": response, "history": history}
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())

@@ -1,0 +1,66 @@
+"""Exchanges that were chosen for review as pairs: rows of origin ``traffic``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.outcome import Drop, Outcome, drops, table
+from pipeline.core.stage import Stage
+from pipeline.pairs.assignment import split_of
+from pipeline.pairs.harvest import pair_row
+from pipeline.pairs.places import places
+from pipeline.settings import SplitSettings
+from schemas.documents import Chunks
+from schemas.pairs import ScreenedPairs, Splits
+
+
+def traffic_pairs(
+    chosen: Sequence[Mapping[str, Any]],
+    chunks: DataFrame[Chunks],
+    splits: DataFrame[Splits],
+    shares: SplitSettings,
+) -> Outcome[ScreenedPairs]:
+    """Make a pair of each exchange that was chosen, in the split of what it is about.
+
+    Args:
+        chosen: rows of :func:`pipeline.drift.traffic.choose`, all there ever
+            were.
+        chunks: the corpus by now: passages that are not in it any more are left out.
+        splits: split of each document or section.
+        shares: section ``split``, for exchanges without a passage: these stand alone.
+
+    Returns:
+        Pairs of origin ``traffic`` sorted by ``pair_id``. Dropped: ``duplicate_pair``.
+    """
+    documents = dict(chunks.select("chunk_id", "doc_id").iter_rows())
+    find = places(splits)
+    kept: dict[str, dict[str, Any]] = {}
+    dropped: list[Drop] = []
+    for row in chosen:
+        # Its id is that of its words: it stays when the documents around it change.
+        pair = pair_row("traffic", row["prompt"], row["response"], history=row["history"])
+        key = pair["pair_id"]
+        if key in kept:
+            dropped.append(
+                Drop(row["exchange_id"], "duplicate_pair", row["prompt"], related_id=key)
+            )
+            continue
+        ids = [chunk for chunk in row["chunk_ids"] if chunk in documents][:2]
+        first, other = [*ids, "", ""][:2]
+        about = {"chunk_id": first, "other_chunk_id": other, "doc_id": documents.get(first, "")}
+        place = find(about["doc_id"], first) if first else None
+        place = place or {"split": split_of(key, shares), "cluster_id": key}
+        where = {name: place[name] for name in ("split", "cluster_id")}
+        kept[key] = pair | about | where | {"generator": row["model"]}
+    found = table(ScreenedPairs, kept.values()).sort("pair_id")
+    return Outcome(cast("DataFrame[ScreenedPairs]", found), drops(dropped), rows_in=len(chosen))
+
+
+TRAFFIC = Stage(
+    "traffic",
+    traffic_pairs,
+    ScreenedPairs,
+    {"chunks": Chunks, "splits": Splits},
+    dataset="traffic_pairs",
+)
