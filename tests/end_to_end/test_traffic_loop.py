@@ -1,0 +1,140 @@
+"""Served, rated, drifted, reviewed, retrained, promoted, served: on real servers."""
+
+import json
+
+import httpx
+import openai
+import polars as pl
+import pytest
+
+from annotation.decisions import Decision
+from annotation.queue_files import FileQueue
+from pipeline.core.home import Home
+from schemas.pairs import Examples
+from tests.end_to_end.drifting import FIRST, deliver, make_drifting_project, sample_documents
+from tests.end_to_end.servers import running_up
+from tests.end_to_end.test_living_loop import decisions, retrains
+from tests.flows.gateway.conftest import serving
+
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(2400)]
+
+ASKED = 40
+"""Exchanges of a window."""
+KNOWN = ("controller", "gateway", "relay", "sensor", "valve", "app", "portal", "firmware")
+CRAFT = ("bellows", "clapper", "headstock", "garter", "sally", "belfry", "treble", "tenor")
+FORMS = (
+    "How do I reset the {}, please, after the {} was changed?",
+    "What does the {} do when the {} is off?",
+    "Why does my {} not see the {} any more?",
+    "Where do I find the {} beside the {}?",
+    "Can the {} be used without a {} in winter?",
+)
+TRAINING = (
+    "train.max_steps=24",
+    "train.learning_rate=1e-2",
+    "gate.max_forgetting=99",
+    "gate.max_forgetting_over_champion=99",
+    "gate.min_stop_rate=0",
+    "gate.beat_retrieval=false",
+    "gate.refuse_worse_slices=false",
+)
+"""For a base of random weights, which knows nothing that it could forget."""
+WINDOW = f"monitor.window={ASKED}"
+
+
+def questions(words, count):
+    """Return different questions about some things."""
+    pairs = [(one, other) for one in words for other in words if one != other]
+    return [FORMS[number % 5].format(*pairs[number % len(pairs)]) for number in range(count)]
+
+
+def ask(client, question):
+    return client.chat.completions.create(
+        model="champion", messages=[{"role": "user", "content": question}], max_tokens=4
+    )
+
+
+def journal(project):
+    path = project.home / "reviews" / "traffic.jsonl"
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def review(project, chosen):
+    """Edit each queued exchange: what a person would have answered."""
+    queue = FileQueue(project.home / "reviews")
+    waiting = {item["pair_id"]: item for item in queue.open_items("ada")}
+    for row in chosen:
+        item = waiting[row["pair_id"]]
+        assert (item["instruction"], item["response"]) == (row["prompt"], row["response"])
+        assert item["chunk_text"], "the reviewer sees a passage"
+        answer = f"Ask the warden about it: {row['prompt']}"
+        queue.decide(Decision(row["pair_id"], "edit", answer, (), "", "ada"))
+
+
+def test_what_people_ask_comes_back_as_a_better_champion(tmp_path, tiny_base, endpoint):
+    project = make_drifting_project(tmp_path / "p", tiny_base.path, endpoint.url)
+    deliver(project, sample_documents()[FIRST:])
+    with (project.folder / "tuneloop.toml").open("a") as settings:
+        settings.write('\n[serve]\nretrieval = "on"\nlog = true\n')
+    project.run()
+    first = project.call("promote", "--reason", "the first one")["fingerprint"]
+    base = tiny_base.path
+
+    with (
+        running_up(project, WINDOW, *TRAINING) as prefect,
+        serving(project.home, base, project.folder, "serve.retrieval=on", "serve.log=true") as web,
+    ):
+        client = web.client()
+        # Served: what people asked first is what later questions are compared with.
+        for question in questions(KNOWN, ASKED):
+            answer = ask(client, question)
+        assert answer.system_fingerprint == first
+        # Rated, and asked about something else from here on.
+        for question in questions(CRAFT, 2 * ASKED)[:-1]:
+            last = ask(client, question)
+        rated = client.post("/feedback", body={"id": last.id, "rating": -1}, cast_to=httpx.Response)
+        assert rated.status_code == 201
+        ask(client, "When is the sally of the treble replaced?")
+
+        # Drifted: there is too little to learn from, so people look first.
+        prefect.run("monitor")
+        (*_, decision) = decisions(project)
+        assert decision["action"] == "review"
+        assert any(
+            row["code"] in ("words", "shape") and row["values"]["kind"] == "exchange"
+            for row in decision["reasons"]
+        )
+        chosen = journal(project)
+        reasons = [row["reason"] for row in chosen]
+        assert reasons[0] == "rated_down" and chosen[0]["rating"] == -1
+        assert reasons.count("drifted") > 3
+        assert len(chosen) == 40, "monitor.review_pairs"
+        prefect.run("monitor")
+        assert journal(project) == chosen, "nothing is chosen twice"
+
+        # Reviewed; then there is enough, and the alarm that waited starts a retrain.
+        review(project, chosen)
+        prefect.run("monitor")
+        (*_, decision) = decisions(project)
+        assert decision["action"] == "retrain"
+        run = prefect.wait_for_run("retrain", 1)
+        assert run["parameters"]["evidence_id"] == decision["id"]
+        assert retrains(project)[-1]["outcome"] == "promoted", retrains(project)[-1]
+
+        # Served by the new champion, in the same process.
+        home = Home.at(project.home)
+        second = home.registry.get("model/champion").fingerprint
+        assert second != first
+        assert ask(client, "When is the sally replaced?").system_fingerprint == second
+
+    trained = home.dataset(home.store.manifest("model", second).inputs["from"])
+    rows = home.store.read(trained, Examples).filter(origin="traffic")
+    assert set(rows["pair_id"]) <= {row["pair_id"] for row in chosen}
+    assert rows.filter(split="train").height >= 3
+    assert set(rows["status"]) == {"edited"}
+    for messages in rows["messages"]:
+        assert messages[-1]["content"] == f"Ask the warden about it: {messages[-2]['content']}"
+    ledger = home.rows(home.dataset("traffic_pairs"))
+    assert ledger.height == len(chosen)
+    assert pl.Series(ledger["split"]).n_unique() > 1, "each in the split of its document"
+    assert isinstance(client, openai.OpenAI)
