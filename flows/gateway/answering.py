@@ -8,14 +8,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.engine.context import say_once
 from flows.gateway.knowledge import Knowledge, Served, messages
 from flows.gateway.requests import Ask, Refusal
 from flows.models.loaded_model import base_model
-from pipeline.core.errors import TrainingError, TuneloopError
+from pipeline.core.errors import TrainingError
 from pipeline.core.store import Dataset
 from pipeline.settings import Settings
 
@@ -37,26 +37,6 @@ class Answer:
     completion_tokens: int = 0
     finish_reason: str = "length"
     pieces: AsyncGenerator[str, None] = field(init=False)
-
-
-class Backend(Protocol):
-    """What answers."""
-
-    async def start(self) -> None:
-        """Make ready to answer."""
-
-    async def answer(self, ask: Ask, held: AsyncExitStack) -> Answer:
-        """Begin an answer; what it holds is let go with ``held``.
-
-        Raises:
-            Refusal: it cannot be answered.
-        """
-
-    async def models(self) -> list[str]:
-        """Return the names that a request may ask for."""
-
-    async def close(self) -> None:
-        """Let go what is held."""
 
 
 class Champion:
@@ -99,9 +79,7 @@ class Champion:
     async def _taking_turns(self) -> AsyncGenerator[None, None]:
         most = self._settings.serve.waiting
         if self._turn.locked() and self._waiting >= most:
-            raise Refusal(
-                429, f"{self._waiting} requests wait; expected {most} at most; try again", "busy"
-            )
+            raise Refusal(429, f"{most} requests wait already; try again in a moment", "busy")
         self._waiting += 1
         try:
             await self._turn.acquire()
@@ -129,7 +107,7 @@ class Champion:
             except TrainingError:  # of another method: beside the one before, until it is whole
                 self._swap = Swap(base_model(self._settings), self._settings.model, folder)
             self._served, self._refused = served, None
-        except TuneloopError as error:
+        except Exception as error:  # damaged weights, no memory: the one before is still there
             if self._served is None:
                 raise
             say_once(f"serve: {error}; {self._served.model.fingerprint} goes on answering")
@@ -170,9 +148,7 @@ class Champion:
         from pipeline.evaluate.answers.streaming import Ending, write
 
         assert self._swap is not None
-        sampling = ask.sampling(self._settings.serve.max_tokens)
-        sampling = replace(sampling, max_tokens=min(sampling.max_tokens, room))
-        ending = Ending()
+        sampling, ending = ask.sampling(self._settings.serve.max_tokens, room), Ending()
         written = write(self._swap.model, self._swap.tokenizer, prompt, sampling, ending)
         try:
             while (piece := await self._run(_next, written)) is not None:

@@ -21,10 +21,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flows.engine.context import say_once
-from flows.gateway.answering import Answer, Backend
+from flows.gateway.answering import Answer, Champion
 from flows.gateway.exchange_log import ExchangeLog
 from flows.gateway.knowledge import citations
 from flows.gateway.requests import CHAMPION, Ask, Refusal, read_ask
+from flows.gateway.upstream import Upstream
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -80,7 +81,7 @@ class Guard:
 class Gateway:
     """The routes."""
 
-    def __init__(self, backend: Backend, log: ExchangeLog | None) -> None:
+    def __init__(self, backend: Champion | Upstream, log: ExchangeLog | None) -> None:
         """Take what answers, and the log; None logs nothing."""
         self._backend, self._log = backend, log
 
@@ -249,7 +250,9 @@ async def _page(request: Request) -> Response:
     return FileResponse(file, headers=safe | {"Referrer-Policy": "no-referrer"})
 
 
-def make_app(backend: Backend, log: ExchangeLog | None, key: str, loopback: bool) -> Starlette:
+def make_app(
+    backend: Champion | Upstream, log: ExchangeLog | None, key: str, loopback: bool
+) -> Starlette:
     """Return the application; the backend is ready."""
     gateway = Gateway(backend, log)
 

@@ -1,12 +1,11 @@
 """What a model is served with: its system prompt, and passages where the verdict says so."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flows.engine.context import say, say_once
 from flows.gateway.requests import Ask
 from flows.models.listing import judgement, system_prompt
-from pipeline.core.errors import InputError, MissingDataset
+from pipeline.core.errors import InputError, TuneloopError
 from pipeline.core.home import Home
 from pipeline.core.registry import CHAMPION
 from pipeline.core.store import Dataset
@@ -21,8 +20,7 @@ RETRIEVING = ("retrieval", "both")
 """Advice that puts passages before a question."""
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """A champion and how it is asked."""
 
     model: Dataset
@@ -72,15 +70,15 @@ class Knowledge:
             return []
         try:
             chunks = self.home.dataset("chunks")
-        except MissingDataset:
-            say_once("serve: no chunks in the store; answers come without passages")
-            return []
-        if self._indexed is None or self._indexed[0] != chunks.fingerprint:
-            documents = self.home.rows(self.home.dataset("unique_documents"))
-            sources = dict(documents.select("doc_id", "source").iter_rows())
-            index = ChunkIndex(self.home.store.read(chunks, Chunks))
-            self._indexed = (chunks.fingerprint, index, sources)
-            say(f"serve: {len(index.rows):,} chunks to look up")
+            if self._indexed is None or self._indexed[0] != chunks.fingerprint:
+                documents = self.home.rows(self.home.dataset("unique_documents"))
+                sources = dict(documents.select("doc_id", "source").iter_rows())
+                index = ChunkIndex(self.home.store.read(chunks, Chunks))
+                self._indexed = (chunks.fingerprint, index, sources)
+        except TuneloopError as error:  # an answer is worth more than its passages
+            say_once(f"serve: {error}")
+            if self._indexed is None:
+                return []
         _, index, sources = self._indexed
         found = index.find(ask.question, self.settings.evaluate.retrieved_chunks)
         return [row | {"source": sources.get(row["doc_id"], "")} for row in found]

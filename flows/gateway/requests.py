@@ -94,11 +94,11 @@ class Ask(BaseModel):
             for turn in self.messages
         ]
 
-    def sampling(self, most: int) -> Sampling:
-        """Return how the answer is drawn; ``most``: tokens where the request sets no limit."""
+    def sampling(self, usual: int, most: int) -> Sampling:
+        """Return how the answer is drawn; ``usual``: tokens where the request sets no limit."""
         stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return Sampling(
-            max_tokens=self.max_completion_tokens or self.max_tokens or most,
+            max_tokens=min(self.max_completion_tokens or self.max_tokens or usual, most),
             temperature=self.temperature or 0.0,
             top_p=self.top_p or 1.0,
             stop=tuple(filter(None, stop)),

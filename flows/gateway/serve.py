@@ -8,11 +8,11 @@ import socket
 import uvicorn
 
 from flows.engine.context import say
-from flows.gateway.answering import Backend, Champion
+from flows.gateway.answering import Champion
 from flows.gateway.app import make_app
 from flows.gateway.exchange_log import ExchangeLog
 from flows.gateway.knowledge import Knowledge
-from flows.gateway.upstream import Upstream, ways_to_start
+from flows.gateway.upstream import Upstream
 from pipeline.core.errors import InputError
 from pipeline.drift.logs import logs_folder
 from pipeline.settings import ServeSettings, Settings
@@ -40,14 +40,7 @@ def serve(settings: Settings) -> None:
         )
     listening = _listen(told)
     with listening:
-        knowledge = Knowledge(settings)
-        backend: Backend
-        if told.upstream:
-            for line in ways_to_start():
-                say(f"serve: to start it: {line}")
-            backend = Upstream(settings, knowledge)
-        else:
-            backend = Champion(settings, knowledge)
+        backend = (Upstream if told.upstream else Champion)(settings, Knowledge(settings))
         folder = logs_folder(settings.paths) if told.log else None
         log = None if folder is None else ExchangeLog(folder, settings.clean)
         say(f"serve: {'exchanges go to ' + str(folder) if folder else 'nothing is logged'}")
@@ -55,11 +48,14 @@ def serve(settings: Settings) -> None:
 
 
 async def _serve(
-    backend: Backend, log: ExchangeLog | None, key: str, loopback: bool, listening: socket.socket
+    backend: Champion | Upstream,
+    log: ExchangeLog | None,
+    key: str,
+    loopback: bool,
+    listening: socket.socket,
 ) -> None:
     await backend.start()  # before the first request, and with its own errors
     try:
-        host, port = listening.getsockname()[:2]
         config = uvicorn.Config(
             make_app(backend, log, key, loopback),
             access_log=False,
@@ -67,6 +63,7 @@ async def _serve(
             server_header=False,
             timeout_graceful_shutdown=STOP_SECONDS,
         )
+        host, port = listening.getsockname()[:2]
         say(f"serve: http://{f'[{host}]' if ':' in host else host}:{port}/ and /v1")
         await uvicorn.Server(config).serve([listening])
     finally:

@@ -1,5 +1,6 @@
 """Answers of a server that has the exported model: vLLM, llama.cpp, Ollama."""
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncGenerator
@@ -13,9 +14,15 @@ from flows.gateway.answering import Answer
 from flows.gateway.knowledge import Knowledge, messages
 from flows.gateway.requests import Ask, Refusal
 from pipeline.settings import Settings
-from pipeline.train.export.exporters import EXPORTERS, GGUF
 
 KEY = "TUNELOOP_UPSTREAM_KEY"
+
+STARTS = (
+    "merged && vllm serve DIR --port 8000",
+    "gguf && llama-server -m DIR/model.gguf --port 8000",
+    "gguf && ollama create tuned -f DIR/Modelfile",
+)
+"""Forms of the exporters, and what serves them."""
 
 
 class Upstream:
@@ -34,7 +41,9 @@ class Upstream:
         )
 
     async def start(self) -> None:
-        """Say whether the server is there; it may come later."""
+        """Say how such a server is started, and whether it is there; it may come later."""
+        for command in STARTS:
+            say(f"serve: to start it: tuneloop export champion --to DIR --format {command}")
         try:
             say(f"serve: {self._settings.upstream} answers as {await self._name()}")
         except Refusal as refusal:
@@ -50,7 +59,7 @@ class Upstream:
 
     async def answer(self, ask: Ask, held: AsyncExitStack) -> Answer:
         """Begin an answer: the request goes on to the server, and is closed with ``held``."""
-        passages = self._knowledge.passages(self._served, ask)
+        passages = await asyncio.to_thread(self._knowledge.passages, self._served, ask)
         names = ("temperature", "top_p", "stop", "seed", "max_tokens", "max_completion_tokens")
         body = {name: value for name in names if (value := getattr(ask, name)) is not None}
         if not {"max_tokens", "max_completion_tokens"} & body.keys():
@@ -121,14 +130,3 @@ class Upstream:
             f"{self._settings.upstream} answers {response.status_code}: {text[:500]}",
             "upstream_refused",
         )
-
-
-def ways_to_start(folder: str = "DIR") -> list[str]:
-    """Return the commands that export the champion and start a server of it, a line each."""
-    starts = {
-        "merged": f"vllm serve {folder} --port 8000",
-        "gguf": f"llama-server -m {folder}/{GGUF} --port 8000   (or: ollama create tuned "
-        f"-f {folder}/Modelfile)",
-    }
-    export = f"tuneloop export champion --to {folder} --format"
-    return [f"{export} {form} && {start}" for form, start in starts.items() if form in EXPORTERS]

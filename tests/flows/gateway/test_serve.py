@@ -3,18 +3,22 @@
 import asyncio
 import json
 import re
+import shutil
 
 import httpx
 import openai
 import pytest
 
+from flows.gateway.knowledge import Knowledge, messages
+from flows.gateway.requests import Ask
 from flows.models.chat import find_adapter
 from pipeline.core.home import Home
+from pipeline.core.store import Filled, Store
 from pipeline.evaluate.answers.answers import reply
 from pipeline.evaluate.answers.prompts import with_passage
 from pipeline.train.models.adapter import load_adapter
 from tests.flows.gateway.conftest import LAMP, PUMP, serving
-from tests.flows.trained_home import crown, settings_of
+from tests.flows.trained_home import crown, recipe, settings_of, train_into
 
 QUESTION = "Why does the pump stop?"
 ASKED = [{"role": "user", "content": QUESTION}]
@@ -152,8 +156,11 @@ def test_a_client_that_leaves_stops_its_answer(gateway):
         next(iter(stream))
     # The next one has its turn at once, rather than behind 1,500 tokens of nobody's answer.
     assert ask(client, max_tokens=1).usage.completion_tokens == 1
-    (row,) = [row for row in exchanges(gateway) if row["response"] is None]
-    assert row["prompt"] == QUESTION
+    with pytest.raises(openai.APITimeoutError):
+        ask(client.with_options(timeout=0.5), max_tokens=1500)
+    assert ask(client, max_tokens=1).usage.completion_tokens == 1
+    left = [row for row in exchanges(gateway) if row.get("prompt") and row["response"] is None]
+    assert [row["prompt"] for row in left] == [QUESTION] * 2
 
 
 def exchanges(gateway):
@@ -241,6 +248,59 @@ def test_a_new_champion_takes_over_without_a_failed_request(gateway, champions, 
     assert by_model[first.fingerprint] == {expected}
     assert len(by_model[second.fingerprint]) == 1 and by_model[second.fingerprint] != {expected}
     assert ask(gateway.client()).choices[0].message.content == expected, "and back"
+
+
+def test_a_champion_of_another_method_takes_over_and_a_damaged_one_does_not(
+    gateway, champions, tiny_base, expected
+):
+    home, first, _ = champions
+    other = train_into(home, tiny_base, learning_rate=5e-2, max_steps=3)
+    damaged = train_into(home, tiny_base, method="lora", seed=7)
+    weights = Store(home / "store").path(damaged) / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-200])
+    client = gateway.client()
+    try:
+        crown(home, other)
+        assert ask(client).system_fingerprint == other.fingerprint
+        for _ in range(2):
+            crown(home, damaged)
+            assert ask(client).system_fingerprint == other.fingerprint
+    finally:
+        crown(home, first)
+    assert ask(client).choices[0].message.content == expected
+    said = gateway.said.read_text()
+    assert said.count(f"{other.fingerprint} goes on answering") == 1
+
+
+def test_the_verdict_and_the_training_say_how_a_champion_is_asked(champions, tiny_base, tmp_path):
+    home, first, _ = champions
+    settings = settings_of(tiny_base, home, task={"system_prompt": "Of the settings."})
+    question = Ask.model_validate({"messages": ASKED})
+    plain = Knowledge(settings)
+    assert plain.champion().retrieval is False
+    assert plain.passages(plain.champion(), question) == []
+    assert messages(plain.champion(), question, []) == ASKED, "it was trained without a prompt"
+    for choice, retrieval in (("both", True), ("retrieval", True), ("fine-tune", False)):
+        judged = tmp_path / choice
+        shutil.copytree(home, judged)
+
+        def fill(folder, choice=choice):
+            record = {"challenger": str(first), "advice": {"choice": choice}}
+            (folder / "verdict.json").write_text(json.dumps(record))
+            return Filled(identity=("verdict.json",), rows=1)
+
+        Store(judged / "store").write_folder(recipe("verdict", {}, {"of": choice}), fill)
+        knowledge = Knowledge(settings_of(tiny_base, judged))
+        served = knowledge.champion()
+        assert served.retrieval is retrieval, choice
+        found = knowledge.passages(served, question)
+        assert [row["source"] for row in found] == ["pump.md"] * retrieval
+    prompted = served._replace(system_prompt="Be brief.")
+    (system, _) = messages(prompted, question, found)
+    assert system == {"role": "system", "content": "Be brief."}
+    own = {"role": "developer", "content": "Mine."}
+    asked = messages(prompted, Ask.model_validate({"messages": [own, *ASKED]}), found)
+    assert asked[0] == {"role": "system", "content": "Mine."} and len(asked) == 2
 
 
 def test_nothing_is_logged_unless_asked_and_the_key_is_demanded(champions, tiny_base, tmp_path):
