@@ -20,37 +20,42 @@ pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 ASKED = 40
 """Exchanges of a window."""
-KNOWN = ("controller", "gateway", "relay", "sensor", "valve", "app", "portal", "firmware")
+KNOWN = (
+    "irrigation", "firmware", "battery", "password", "webhook", "ventilation", "shading", "soil",
+    "valve", "touchscreen", "backup", "climate", "relay", "gateway", "export", "heating",
+)  # fmt: skip
+"""What the documents are about."""
 CRAFT = ("bellows", "clapper", "headstock", "garter", "sally", "belfry", "treble", "tenor")
+"""What they know nothing of."""
 FORMS = (
-    "How do I reset the {}, please, after the {} was changed?",
-    "What does the {} do when the {} is off?",
+    "How do I reset the {} when the {} was changed?",
+    "What does the {} do while the {} is off?",
     "Why does my {} not see the {} any more?",
-    "Where do I find the {} beside the {}?",
+    "Where do I find the {} of the {}?",
     "Can the {} be used without a {} in winter?",
 )
+ANSWER = "Ask the warden."
+FIRST_SETTINGS = "few_shot = 0\narms = []\nplacebo = 0"
+"""In place of the arms of [evaluate], which this loop does not need."""
 TRAINING = (
-    "train.max_steps=24",
-    "train.learning_rate=1e-2",
-    "gate.max_forgetting=99",
-    "gate.max_forgetting_over_champion=99",
-    "gate.min_stop_rate=0",
-    "gate.beat_retrieval=false",
-    "gate.refuse_worse_slices=false",
-)
-"""For a base of random weights, which knows nothing that it could forget."""
+    'train.method="full"', "train.epochs=40", "train.max_steps=90", "train.batch_size=8",
+    "train.micro_batch_size=8", "train.evaluations=1", "train.checkpoint_steps=1000",
+    "train.learning_rate=1e-2", "gate.max_forgetting=99", "gate.max_forgetting_over_champion=99",
+    "gate.min_stop_rate=0", "gate.beat_retrieval=false", "gate.refuse_worse_slices=false",
+)  # fmt: skip
+"""For a base of random weights, which has nothing to forget and learns one answer by heart."""
 WINDOW = f"monitor.window={ASKED}"
 
 
-def questions(words, count):
-    """Return different questions about some things."""
-    pairs = [(one, other) for one in words for other in words if one != other]
+def questions(things, count):
+    """Return different questions about things and the topics of the documents."""
+    pairs = [(thing, topic) for topic in KNOWN for thing in things if thing != topic]
     return [FORMS[number % 5].format(*pairs[number % len(pairs)]) for number in range(count)]
 
 
 def ask(client, question):
     return client.chat.completions.create(
-        model="champion", messages=[{"role": "user", "content": question}], max_tokens=4
+        model="champion", messages=[{"role": "user", "content": question}], max_tokens=8
     )
 
 
@@ -67,15 +72,14 @@ def review(project, chosen):
         item = waiting[row["pair_id"]]
         assert (item["instruction"], item["response"]) == (row["prompt"], row["response"])
         assert item["chunk_text"], "the reviewer sees a passage"
-        answer = f"Ask the warden about it: {row['prompt']}"
-        queue.decide(Decision(row["pair_id"], "edit", answer, (), "", "ada"))
+        queue.decide(Decision(row["pair_id"], "edit", ANSWER, (), "", "ada"))
 
 
 def test_what_people_ask_comes_back_as_a_better_champion(tmp_path, tiny_base, endpoint):
     project = make_drifting_project(tmp_path / "p", tiny_base.path, endpoint.url)
     deliver(project, sample_documents()[FIRST:])
-    with (project.folder / "tuneloop.toml").open("a") as settings:
-        settings.write('\n[serve]\nretrieval = "on"\nlog = true\n')
+    config = project.folder / "tuneloop.toml"
+    config.write_text(config.read_text("utf-8").replace("few_shot = 1", FIRST_SETTINGS), "utf-8")
     project.run()
     first = project.call("promote", "--reason", "the first one")["fingerprint"]
     base = tiny_base.path
@@ -125,15 +129,16 @@ def test_what_people_ask_comes_back_as_a_better_champion(tmp_path, tiny_base, en
         home = Home.at(project.home)
         second = home.registry.get("model/champion").fingerprint
         assert second != first
-        assert ask(client, "When is the sally replaced?").system_fingerprint == second
+        better = ask(client, "How do I reset the sally when the valve was changed?")
+        assert better.system_fingerprint == second
+        assert "warden" in better.choices[0].message.content
 
     trained = home.dataset(home.store.manifest("model", second).inputs["from"])
     rows = home.store.read(trained, Examples).filter(origin="traffic")
     assert set(rows["pair_id"]) <= {row["pair_id"] for row in chosen}
     assert rows.filter(split="train").height >= 3
     assert set(rows["status"]) == {"edited"}
-    for messages in rows["messages"]:
-        assert messages[-1]["content"] == f"Ask the warden about it: {messages[-2]['content']}"
+    assert {messages[-1]["content"] for messages in rows["messages"]} == {ANSWER}
     ledger = home.rows(home.dataset("traffic_pairs"))
     assert ledger.height == len(chosen)
     assert pl.Series(ledger["split"]).n_unique() > 1, "each in the split of its document"
