@@ -189,9 +189,11 @@ def _exchange(line: str, value: Any, place: str) -> dict[str, Any] | Drop:
         "response": response,
         "time": time,
         "rating": _rating(value.get("rating")),
-        "model": value["model"] if isinstance(value.get("model"), str) else "",
+        "model": _readable(value["model"]) if isinstance(value.get("model"), str) else "",
         "history": _turns(value.get("history")),
-        "chunk_ids": [key for key in _list(value.get("chunk_ids")) if isinstance(key, str)],
+        "chunk_ids": [
+            _readable(key) for key in _list(value.get("chunk_ids")) if isinstance(key, str)
+        ],
     }
 
 

@@ -1,5 +1,7 @@
 """Which exchanges people should look at, and what becomes of them."""
 
+import json
+
 import polars as pl
 
 from pipeline.core.outcome import table
@@ -75,10 +77,11 @@ def test_a_rating_line_rates_its_exchange_and_the_latest_counts(tmp_path):
     assert rated[LOG[1]["prompt"]] == -1
     assert rated[LOG[0]["prompt"]] is None
     history = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    more = {"history": history, "chunk_ids": ["c1", 2], "model": "m"}
-    kept = exchanges(tmp_path, row(1, "x", "y", **more), row(2, "x", "y", history=[{"role": "q"}]))
+    more = {"history": history, "chunk_ids": ["c1", 2, "\ud800"], "model": "m"}
+    told = json.dumps(row(1, "x", "y", **more))  # with its half of a surrogate pair escaped
+    kept = exchanges(tmp_path, told, row(2, "x", "y", history=[{"role": "q"}]))
     assert kept.select("history", "chunk_ids", "model").rows() == [
-        (history, ["c1"], "m"),
+        (history, ["c1", "\ufffd"], "m"),
         ([], [], ""),
     ]
 
