@@ -50,8 +50,8 @@ def choose_exchanges(
     if chosen:
         reasons = Counter(row["reason"] for row in chosen)
         run.event("TRAFFIC", run.flow, **reasons)
-        told = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
-        say(f"{run.flow}: {len(chosen)} exchanges for review ({told})")
+        counts = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+        say(f"{run.flow}: {len(chosen)} exchanges for review ({counts})")
     return len(chosen)
 
 

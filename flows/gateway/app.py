@@ -96,8 +96,8 @@ class Gateway:
         ask = read_ask(await _read(request))
         names = (CHAMPION, *await self._backend.models())
         if ask.model not in names:
-            found = f"model: {ask.model!r} found; expected {' or '.join(names)}"
-            raise Refusal(404, found, "model_not_found", "model")
+            message = f"model: {ask.model!r} found; expected {' or '.join(names)}"
+            raise Refusal(404, message, "model_not_found", "model")
         async with AsyncExitStack() as held:
             answer = await self._backend.answer(ask, held)
             key = f"chatcmpl-{secrets.token_hex(12)}"
@@ -107,8 +107,8 @@ class Gateway:
             if ask.stream:
                 return Held(_events(ask, answer, head, written, self._log is not None), held)
             text = "".join([piece async for piece in written])
-            message = {"role": "assistant", "content": text, "refusal": None}
-            choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
+            turn = {"role": "assistant", "content": text, "refusal": None}
+            choice = {"index": 0, "message": turn, "finish_reason": answer.finish_reason}
             return JSONResponse(
                 head
                 | {"object": "chat.completion", "choices": [choice | {"logprobs": None}]}
@@ -152,8 +152,8 @@ class Gateway:
         if rating not in (1, -1, True, False):
             raise Refusal(400, "rating: expected 1 or -1", "invalid_value", "rating")
         if self._log is None:
-            found = "nothing is logged here; expected serve.log = true; start it so"
-            raise Refusal(409, f"feedback: {found}", "not_logged")
+            message = "feedback: nothing is logged here; expected serve.log = true; start it so"
+            raise Refusal(409, message, "not_logged")
         if not await asyncio.to_thread(self._log.rate, key, 1 if rating > 0 else -1):
             raise Refusal(404, f"id: no answer {key} in the log", "not_found", "id")
         return JSONResponse({"id": key, "rating": 1 if rating > 0 else -1}, 201)
@@ -239,9 +239,11 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 async def _other(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
-    told = f"{request.method} {request.url.path}: "
-    told += "no such route; expected /v1/chat/completions" if status < 500 else "a bug; see stderr"
-    return Refusal(status, told, "not_found" if status < 500 else "internal_error").response()
+    route = f"{request.method} {request.url.path}"
+    if status < 500:
+        message = f"{route}: no such route; expected POST /v1/chat/completions"
+        return Refusal(status, message, "not_found").response()
+    return Refusal(500, f"{route}: a bug; see what the server printed", "internal").response()
 
 
 async def _page(request: Request) -> Response:

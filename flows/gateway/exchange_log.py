@@ -42,15 +42,15 @@ class ExchangeLog:
         """
         texts = [response or "", *(turn["content"] for turn in turns)]
         answer, *contents = redacted(texts, self._settings)
-        said = [
+        logged = [
             {"role": turn["role"], "content": content}
             for turn, content in zip(turns, contents, strict=True)
             if turn["role"] != "system"
         ]
         row: dict[str, Any] = {
             "id": key,
-            "prompt": said[-1]["content"],
-            "history": said[:-1],
+            "prompt": logged[-1]["content"],
+            "history": logged[:-1],
             "model": model,
         }
         row |= {"response": None if response is None else answer, "model": model}

@@ -53,10 +53,10 @@ class Knowledge:
             )
         if self._served is not None and self._served.model == model:
             return self._served
-        wanted = self.settings.serve.retrieval
-        judged = judgement(self.home, model) if wanted == "verdict" else None
+        mode = self.settings.serve.retrieval
+        judged = judgement(self.home, model) if mode == "verdict" else None
         advice = ((judged.record.get("advice") or {}).get("choice") if judged else "") or ""
-        retrieval = wanted == "on" or advice in RETRIEVING
+        retrieval = mode == "on" or advice in RETRIEVING
         self._served = Served(model, system_prompt(self.home, model), retrieval)
         say(
             f"serve: {model.fingerprint} is the champion, asked "
@@ -80,8 +80,8 @@ class Knowledge:
             if self._indexed is None:
                 return []
         _, index, sources = self._indexed
-        found = index.find(ask.question, self.settings.evaluate.retrieved_chunks)
-        return [row | {"source": sources.get(row["doc_id"], "")} for row in found]
+        best = index.find(ask.question, self.settings.evaluate.retrieved_chunks)
+        return [row | {"source": sources.get(row["doc_id"], "")} for row in best]
 
 
 def messages(served: Served, ask: Ask, passages: list[dict[str, Any]]) -> list[Message]:

@@ -31,17 +31,17 @@ def serve(settings: Settings) -> None:
             and no key is set.
         TuneloopError: the champion cannot be loaded.
     """
-    told, key = settings.serve, os.environ.get(KEY, "")
-    loopback = _is_loopback(told.host)
+    own, key = settings.serve, os.environ.get(KEY, "")
+    loopback = _is_loopback(own.host)
     if not loopback and not key:
         raise InputError(
-            f"serve.host: {told.host} found, which other machines reach, without a key; expected "
+            f"serve.host: {own.host} found, which other machines reach, without a key; expected "
             f"a key in {KEY}, or 127.0.0.1; set one of them"
         )
-    listening = _listen(told)
+    listening = _listen(own)
     with listening:
-        backend = (Upstream if told.upstream else Champion)(settings, Knowledge(settings))
-        folder = logs_folder(settings.paths) if told.log else None
+        backend = (Upstream if own.upstream else Champion)(settings, Knowledge(settings))
+        folder = logs_folder(settings.paths) if own.log else None
         log = None if folder is None else ExchangeLog(folder, settings.clean)
         say(f"serve: {'exchanges go to ' + str(folder) if folder else 'nothing is logged'}")
         asyncio.run(_serve(backend, log, key, loopback, listening))
@@ -54,8 +54,8 @@ async def _serve(
     loopback: bool,
     listening: socket.socket,
 ) -> None:
-    await backend.start()  # before the first request, and with its own errors
     try:
+        await backend.start()  # before the first request, and with its own errors
         config = uvicorn.Config(
             make_app(backend, log, key, loopback),
             access_log=False,

@@ -119,10 +119,10 @@ class Upstream:
     def _refused(self, response: httpx.Response) -> Refusal:
         """Return what the server said of a request; what is no fault of the request is a 502."""
         try:
-            told: Any = response.json()
-            told = told.get("error", told)
-            text = str(told.get("message", told) if isinstance(told, dict) else told)
-        except ValueError:
+            error: Any = response.json()
+            error = error.get("error", error)
+            text = str(error.get("message", error) if isinstance(error, dict) else error)
+        except (ValueError, AttributeError):
             text = response.text
         own = response.status_code in (400, 413, 422, 429)
         return Refusal(

@@ -200,12 +200,12 @@ def _exchange(line: str, value: Any, place: str) -> dict[str, Any] | Drop:
 def _turns(value: Any) -> list[dict[str, str]]:
     """Return the turns before a prompt; none where one of them is no text of a known role."""
     turns = [turn for turn in _list(value) if isinstance(turn, dict)]
-    found = [
+    read = [
         {"role": turn["role"], "content": _readable(turn["content"])}
         for turn in turns
         if turn.get("role") in ("user", "assistant") and isinstance(turn.get("content"), str)
     ]
-    return found if len(found) == len(_list(value)) else []
+    return read if len(read) == len(_list(value)) else []
 
 
 def _list(value: Any) -> list[Any]:

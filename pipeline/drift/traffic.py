@@ -58,17 +58,17 @@ def choose(
     for reason, row in _reasons(cast("DataFrame[Exchanges]", fresh), index, drifted, settings):
         if len(chosen) == room:
             break
-        told = _redacted(row, settings.clean)
-        if row["exchange_id"] in taken or _folded(told["prompt"]) in asked:
+        texts = _redacted(row, settings.clean)
+        if row["exchange_id"] in taken or _folded(texts["prompt"]) in asked:
             continue
         taken.add(row["exchange_id"])
-        asked.add(_folded(told["prompt"]))
+        asked.add(_folded(texts["prompt"]))
         passages = _passages(row, index, settings.evaluate.retrieved_chunks)
         facts = {name: row[name] for name in ("exchange_id", "time", "rating", "model")}
         chunk_ids = [chunk["chunk_id"] for chunk in passages]
-        key = pair_row("traffic", told["prompt"], told["response"], history=told["history"])
+        key = pair_row("traffic", texts["prompt"], texts["response"], history=texts["history"])
         facts |= {"pair_id": key["pair_id"], "reason": reason, "chunk_ids": chunk_ids}
-        chosen.append(facts | told)
+        chosen.append(facts | texts)
     return chosen
 
 

@@ -35,13 +35,13 @@ def traffic_pairs(
     """
     documents = dict(chunks.select("chunk_id", "doc_id").iter_rows())
     find = places(splits)
-    kept: dict[str, dict[str, Any]] = {}
+    pairs: dict[str, dict[str, Any]] = {}
     dropped: list[Drop] = []
     for row in chosen:
         # Its id is that of its words: it stays when the documents around it change.
         pair = pair_row("traffic", row["prompt"], row["response"], history=row["history"])
         key = pair["pair_id"]
-        if key in kept:
+        if key in pairs:
             dropped.append(
                 Drop(row["exchange_id"], "duplicate_pair", row["prompt"], related_id=key)
             )
@@ -49,12 +49,12 @@ def traffic_pairs(
         ids = [chunk for chunk in row["chunk_ids"] if chunk in documents][:2]
         first, other = [*ids, "", ""][:2]
         about = {"chunk_id": first, "other_chunk_id": other, "doc_id": documents.get(first, "")}
-        place = find(about["doc_id"], first) if first else None
-        place = place or {"split": split_of(key, shares), "cluster_id": key}
-        where = {name: place[name] for name in ("split", "cluster_id")}
-        kept[key] = pair | about | where | {"generator": row["model"]}
-    found = table(ScreenedPairs, kept.values()).sort("pair_id")
-    return Outcome(cast("DataFrame[ScreenedPairs]", found), drops(dropped), rows_in=len(chosen))
+        split = find(about["doc_id"], first) if first else None
+        split = split or {"split": split_of(key, shares), "cluster_id": key}
+        where = {name: split[name] for name in ("split", "cluster_id")}
+        pairs[key] = pair | about | where | {"generator": row["model"]}
+    made = table(ScreenedPairs, pairs.values()).sort("pair_id")
+    return Outcome(cast("DataFrame[ScreenedPairs]", made), drops(dropped), rows_in=len(chosen))
 
 
 TRAFFIC = Stage(

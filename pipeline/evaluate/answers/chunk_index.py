@@ -34,7 +34,7 @@ class ChunkIndex:
             return []
         scores, rows = self._scores(_terms(question)), list(self.rows.values())
         best = np.argsort(-scores, kind="stable")[:count]
-        return [rows[int(place)] for place in best if scores[place] > 0]
+        return [rows[int(number)] for number in best if scores[number] > 0]
 
 
 def _terms(text: str) -> list[str]:

@@ -68,6 +68,9 @@ def test_an_address_for_others_wants_a_key_and_a_taken_port_is_said(champions, t
     assert "expected a key in TUNELOOP_SERVE_KEY, or 127.0.0.1" in open_to_all.stderr
     nothing = CliRunner().invoke(main, ["serve", "--set", f"paths.home={tmp_path}"])
     assert nothing.exit_code == 2 and "expected one that a run has made" in nothing.stderr
+    Store(tmp_path / "store").root.mkdir()
+    empty = CliRunner().invoke(main, ["serve", "--set", f"paths.home={tmp_path}"])
+    assert empty.exit_code == 2 and "serve: no champion found" in empty.stderr
     secret = CliRunner().invoke(main, [*words, "--upstream", "http://a:b@host/v1"])
     assert secret.exit_code == 2 and "without a password" in secret.stderr
     with serving(champions[0], tiny_base.path, tmp_path) as gateway:
