@@ -8,6 +8,7 @@ from typing import Any
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import ReviewError
+from pipeline.pairs.review import LAST_TURN
 from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs
 
@@ -40,7 +41,10 @@ def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list
             row["pair_id"],
             {
                 "pair_id": row["pair_id"],
-                "document": " > ".join(filter(None, (chunk["title"], chunk["section"]))),
+                # A section may have the title of its document.
+                "document": " > ".join(
+                    filter(None, dict.fromkeys((chunk["title"], chunk["section"])))
+                ),
                 "instruction": _asked(row),
                 "input": row["input"],
                 "chunk_text": "\n\n* * *\n\n".join(passages),
@@ -54,7 +58,7 @@ def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list
 def _asked(row: Mapping[str, Any]) -> str:
     """Return the instruction, behind the turns of the conversation before it."""
     before = [f"{turn['role'].capitalize()}: {turn['content']}" for turn in row["history"]]
-    return "\n\n".join([*before, f"User: {row['instruction']}"]) if before else row["instruction"]
+    return "\n\n".join(before) + LAST_TURN + row["instruction"] if before else row["instruction"]
 
 
 def evidence_span(text: str, evidence: str) -> tuple[int, int]:
@@ -71,8 +75,8 @@ How to review these pairs
 
 Decide on each pair in ONE of these ways:
 
-1. queue.csv in a spreadsheet: fill in the columns verdict, edited_response, flags, note and
-   reviewer, leave the others as they are, and save as CSV.
+1. queue.csv in a spreadsheet: fill in the columns verdict, edited_instruction, edited_response,
+   flags, note and reviewer, leave the others as they are, and save as CSV.
 2. queue.jsonl in a text editor: the same fields, one pair a line.
 3. In the terminal: tuneloop review
 

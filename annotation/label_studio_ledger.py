@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from annotation.decisions import BOUNCES, Decision, Item, bounce_reason, filled_in
+from annotation.decisions import BOUNCES, Item, bounce_reason, filled_in
 from annotation.tasks import to_decision
 from pipeline.core.cache import write_atomically
 from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_time, write_time
@@ -214,10 +214,11 @@ class Ledger:
             latest.items(), key=lambda entry: entry[0]
         ):
             decision = to_decision(line["annotation"], pair_id, reviewer)
-            item = {"response": line["response"]} if pair_id in known else None
-            reason = bounce_reason(decision, item)
+            texts = {name: line.get(name, "") for name in ("instruction", "response")}
+            reason = bounce_reason(decision, texts if pair_id in known else None)
             if reason is None:
-                good.append(_review(decision, when))
+                edits = decision.edits(texts)
+                good.append(decision.fields() | edits | {"decided_at": write_time(when)})
             else:
                 what = filled_in(decision.fields() | {"task": line["task_id"]})
                 bounced.append(Drop(pair_id, reason, f"{BOUNCES[reason]}: {what}"))
@@ -227,13 +228,6 @@ class Ledger:
 def same_annotation(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return whether two versions are the same, but for the age that the server adds."""
     return {**one, "created_ago": ""} == {**other, "created_ago": ""}
-
-
-def _review(decision: Decision, when: datetime) -> Line:
-    fields = decision.fields() | {"decided_at": write_time(when)}
-    return fields | {
-        "edited_response": decision.edited_response if decision.verdict == "edit" else None
-    }
 
 
 def _id(line: Line) -> Any:

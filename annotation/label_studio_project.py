@@ -202,6 +202,7 @@ class ReviewProject:
                     head
                     | {
                         "pair_id": str(task["data"].get("pair_id", "")),
+                        "instruction": str(task["data"].get("instruction", "")),
                         "response": str(task["data"].get("response", "")),
                         "reviewer": emails.get(row.get("completed_by"), line.get("reviewer", "")),
                         "annotation": row,

@@ -156,7 +156,7 @@ class FileQueue:
         new, unusable = self._filled_in(items, stored)
         latest = {(row["pair_id"], row["reviewer"]): row for row in sorted(stored + new, key=_when)}
         current = [
-            row
+            row | read_decision(row).edits(items[row["pair_id"]])
             for _, row in sorted(latest.items())
             if bounce_reason(read_decision(row), items.get(row["pair_id"])) is None
         ]
@@ -219,7 +219,8 @@ class FileQueue:
     def _read_sheet(self) -> Sheet:
         if not self._sheet.exists():
             return Sheet((*ITEM_FIELDS, *DECISION_FIELDS), ())
-        return read_sheet(self._sheet.read_bytes(), self._sheet.name, ("pair_id", *DECISION_FIELDS))
+        required = [name for name in DECISION_FIELDS if name != "edited_instruction"]  # it is newer
+        return read_sheet(self._sheet.read_bytes(), self._sheet.name, ("pair_id", *required))
 
     def _complete_sheet(self, elsewhere: AbstractSet[str]) -> None:
         """Add the items that the CSV lacks; rows that somebody began stay as they were found."""
@@ -234,26 +235,24 @@ class FileQueue:
             for pair_id, item in self.items().items()
             if pair_id not in there
         ]
-        if missing or len(kept) < len(sheet.rows) or not self._sheet.exists():
-            data = write_sheet(sheet.columns, (*kept, *missing), sheet.delimiter)
+        columns = tuple(dict.fromkeys((*sheet.columns, *ITEM_FIELDS, *DECISION_FIELDS)))
+        complete = columns == sheet.columns and self._sheet.exists()
+        if missing or len(kept) < len(sheet.rows) or not complete:
+            data = write_sheet(columns, (*kept, *missing), sheet.delimiter)
             write_atomically(self._sheet, data)
 
 
 def _pulled(decisions: _Decisions) -> Pulled:
-    reviews = [
-        {name: row[name] for name in Reviews.columns()}
-        | {"edited_response": row["edited_response"] if row["verdict"] == "edit" else None}
-        for row in decisions.current
-    ]
+    reviews = [{name: row[name] for name in Reviews.columns()} for row in decisions.current]
     return Pulled(reviews=table(Reviews, reviews), bounced=drops(decisions.bounced))
 
 
 def _entry(decision: Decision, items: Mapping[str, Item], decided_at: str, source: str) -> Row:
-    """Return the line of decisions.jsonl; a response that was overwritten is kept in it."""
+    """Return the line of decisions.jsonl; a text that was overwritten is kept in it."""
     entry = decision.fields() | {"decided_at": decided_at, "source": source}
-    if bounce_reason(decision, items.get(decision.pair_id)) == "response_overwritten":
-        entry["response"] = decision.seen_response
-    return entry
+    reason = bounce_reason(decision, items.get(decision.pair_id)) or ""
+    name = reason.removesuffix("_overwritten")
+    return entry | {name: getattr(decision, f"seen_{name}")} if name != reason else entry
 
 
 def _origin(row: Row) -> tuple[str, str, str]:

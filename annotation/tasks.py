@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from annotation.decisions import Decision, Item, read_decision
+from annotation.decisions import EDITS, Decision, Item, read_decision
 from annotation.items import GUIDELINES, evidence_span
 
 LABEL_CONFIG = Path(__file__).parent / "label_config.xml"
@@ -63,10 +63,14 @@ def to_decision(annotation: Mapping[str, Any], pair_id: str, reviewer: str) -> D
         {
             "pair_id": pair_id,
             "verdict": "skip" if skipped else ", ".join(answers.get("verdict", ())),
-            "edited_response": "" if skipped else "\n".join(answers.get("edited_response", ())),
+            **{
+                column: "" if skipped else "\n".join(answers.get(column, ()))
+                for column in EDITS.values()
+            },
             "flags": [] if skipped else answers.get("flags", []),
             "note": "\n".join(answers.get("note", ())),
             "reviewer": reviewer,
+            "seconds": annotation.get("lead_time"),
         }
     )
 

@@ -35,6 +35,8 @@ BETA = 0.10
 TRUNCATED_AT = 150
 """Reviews after which the exact binomial decides; with 2 % against 8 % the test stops before
 105 reviews in 9 of 10 good batches."""
+LAST_TURN = "\n\nUser: "
+"""Stands before the last question of a conversation, where its turns are shown as one text."""
 DEFECTS = ("rejected", "reviewers_disagree")
 Decision = Literal["accepted", "returned", "undecided"]
 Row = dict[str, Any]
@@ -160,7 +162,7 @@ def _verdict(row: Row, decisions: Sequence[Row]) -> _Verdict:
     rejects = [vote for vote in votes if vote["verdict"] == "reject"]
     edits = [vote for vote in votes if vote["verdict"] == "edit"]
     reviewer = ", ".join(sorted(vote["reviewer"] for vote in votes)) or None
-    changes: Row = {"original_response": None, "reviewer": reviewer}
+    changes: Row = {"original_instruction": None, "original_response": None, "reviewer": reviewer}
     if not votes:
         return _Verdict("gold" if row["origin"] == "gold" else "unreviewed", changes)
     if rejects:
@@ -171,11 +173,17 @@ def _verdict(row: Row, decisions: Sequence[Row]) -> _Verdict:
         return _Verdict(reason, drop=drop)
     if not edits:
         return _Verdict("accepted", changes)
-    response = (edits[-1]["edited_response"] or "").strip()
-    if not response:
+    asked, response = (
+        (edits[-1][f"edited_{name}"] or "").strip() for name in ("instruction", "response")
+    )
+    if row["history"]:  # shown before the question, and none of it
+        asked = asked.rpartition(LAST_TURN)[2]
+    if not (asked or response):
         drop = Drop(pair_id, "empty_edit", row["response"], 0.0, 1.0)
         return _Verdict("empty_edit", drop=drop)
-    changes |= {"original_response": row["response"], "response": response}
+    for name, text in (("instruction", asked), ("response", response)):
+        if text:
+            changes |= {f"original_{name}": row[name], name: text}
     return _Verdict("edited", changes)
 
 
@@ -202,7 +210,10 @@ def _unreviewed(
 def _current_decisions(reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
     """Return the latest decision of each reviewer by pair, oldest first."""
     # Equal times are told apart by the content, never by the order of the rows.
-    content = ("verdict", "edited_response", "note", "flags", "pair_id", "reviewer")
+    content = (
+        *("verdict", "edited_instruction", "edited_response", "note", "flags"),
+        *("pair_id", "reviewer"),
+    )
 
     def age(row: Row) -> tuple[datetime, list[str]]:
         return _time(row), [str(row[name]) for name in content]
