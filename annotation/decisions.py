@@ -12,8 +12,12 @@ from schemas.pairs import FLAGS, VERDICTS
 Item = Mapping[str, Any]
 """One queued pair as the reviewer sees it; :data:`ITEM_FIELDS`."""
 
-ITEM_FIELDS = ("pair_id", "document", "instruction", "input", "chunk_text", "response", "evidence")
-"""Neutral on purpose: split, generator and score would bias the reviewer."""
+ITEM_FIELDS = (
+    *("pair_id", "queue", "hint", "document", "instruction", "input", "chunk_text", "response"),
+    "evidence",
+)
+"""Neutral on purpose: split, generator and score would bias the reviewer. ``queue`` is ``audit``
+(random, without a ``hint``; gold items look the same) or ``fix`` (``hint``: why it is shown)."""
 EDITS = {"instruction": "edited_instruction", "response": "edited_response"}
 """What may be edited, and where the better text is written."""
 DECISION_FIELDS = ("verdict", *EDITS.values(), "flags", "note", "reviewer")

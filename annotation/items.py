@@ -15,8 +15,15 @@ from schemas.pairs import ScreenedPairs
 GUIDELINES = Path(__file__).parent / "guidelines.md"
 
 
-def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list[dict[str, str]]:
+def to_items(
+    pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks], hints: Mapping[str, str]
+) -> list[dict[str, str]]:
     """Return what the reviewer sees of each pair, in the order given.
+
+    Args:
+        pairs: to be reviewed.
+        chunks: at least those that the pairs name.
+        hints: why a pair is to be mended, by ``pair_id``; the others are for the audit.
 
     Returns:
         Mappings with the keys ``ITEM_FIELDS``; document and chunk_text are empty for a pair
@@ -41,6 +48,8 @@ def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list
             row["pair_id"],
             {
                 "pair_id": row["pair_id"],
+                "queue": "fix" if row["pair_id"] in hints else "audit",
+                "hint": hints.get(row["pair_id"], ""),
                 # A section may have the title of its document.
                 "document": " > ".join(
                     filter(None, dict.fromkeys((chunk["title"], chunk["section"])))
@@ -57,8 +66,9 @@ def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list
 
 def _asked(row: Mapping[str, Any]) -> str:
     """Return the instruction, behind the turns of the conversation before it."""
+    asked = str(row["instruction"])
     before = [f"{turn['role'].capitalize()}: {turn['content']}" for turn in row["history"]]
-    return "\n\n".join(before) + LAST_TURN + row["instruction"] if before else row["instruction"]
+    return "\n\n".join(before) + LAST_TURN + asked if before else asked
 
 
 def evidence_span(text: str, evidence: str) -> tuple[int, int]:

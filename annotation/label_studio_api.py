@@ -19,6 +19,21 @@ from pipeline.core.journal import write_time
 PAGE = 500
 """Tasks in one answer: a second here, annotations included."""
 IMPORT_POLL_SECONDS = 0.5
+VIEW = {
+    "title": "Pairs",
+    "hiddenColumns": {
+        "explore": [
+            *("tasks:data.passage", "tasks:data.pair_id", "tasks:data.batch", "tasks:data.input"),
+            *("tasks:total_predictions", "tasks:annotations_results", "tasks:annotations_ids"),
+            *("tasks:predictions_score", "tasks:predictions_model_versions", "tasks:created_at"),
+            *("tasks:predictions_results", "tasks:file_upload", "tasks:storage_filename"),
+            *("tasks:updated_at", "tasks:updated_by", "tasks:avg_lead_time", "tasks:draft_exists"),
+            *("tasks:inner_id", "tasks:overlap", "tasks:is_labeled"),
+        ],
+        "labeling": [],
+    },
+}
+"""The tab of the project: question, response, who answered; not the passage with its marks."""
 
 
 class Passing(ReviewError):
@@ -76,6 +91,7 @@ class Server:
         """Create a project and return it."""
         with self._asking() as sdk:
             made = sdk.projects.create(**fields, request_options={"max_retries": 0})
+            sdk.views.create(project=made.id, data=VIEW)
             return Project(made.id, made.description or "", 0)
 
     def update_project(self, project: int, fields: Mapping[str, Any]) -> None:
@@ -126,6 +142,12 @@ class Server:
                     "its log, or raise label_studio.timeout_seconds; the next push compares"
                 )
             time.sleep(IMPORT_POLL_SECONDS)
+
+    def update_task(self, task: int, fields: Mapping[str, Any]) -> None:
+        """Change a task; one that is gone is no error."""
+        with contextlib.suppress(Gone), self._asking() as sdk:
+            options = {"additional_body_parameters": dict(fields)}  # the SDK knows few by name
+            sdk.tasks.update(str(task), request_options=options)
 
     def delete_task(self, task: int) -> None:
         """Delete a task and its annotations; one that is gone already is no error."""

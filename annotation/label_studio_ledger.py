@@ -55,6 +55,8 @@ class Pushed:
     """Pairs whose task a person deleted."""
     closed: set[tuple[str, str]]
     """Pairs whose task we deleted, since they were decided elsewhere."""
+    overlaps: dict[tuple[str, str], int]
+    """Of how many people a task is asked, where it is not as many as of the others."""
     pending: set[str]
     """Pairs of an import of which nobody knows whether it was stored."""
     last_queue: str | None
@@ -104,6 +106,7 @@ class Ledger:
         tasks: dict[tuple[str, str], Line] = {}
         deleted: set[tuple[str, str]] = set()
         closed: set[tuple[str, str]] = set()
+        overlaps: dict[tuple[str, str], int] = {}
         pending: set[str] = set()
         last = None
         torn = 0
@@ -121,12 +124,15 @@ class Ledger:
                 deleted.add((queue, pair_id))
             elif "closed_at" in line:
                 closed.add((queue, pair_id))
+            elif "overlap" in line:
+                overlaps[queue, pair_id] = line["overlap"]
             elif "task_id" in line:
                 tasks[queue, pair_id] = line
+                overlaps.pop((queue, pair_id), None)
                 deleted.discard((queue, pair_id))
                 closed.discard((queue, pair_id))
                 pending.discard(pair_id)
-        return Pushed(tasks, deleted, closed, pending, last, torn)
+        return Pushed(tasks, deleted, closed, overlaps, pending, last, torn)
 
     def note_import(self, state: State, pair_ids: Iterable[str]) -> None:
         """Write down that an import of these pairs begins."""
@@ -155,6 +161,11 @@ class Ledger:
         """Write down that the tasks of these pairs are taken away: they were decided elsewhere."""
         line = {"queue": state.queue, "closed_at": _now()}
         append(self._pushed, [{"pair_id": pair_id} | line for pair_id in pair_ids])
+
+    def note_overlap(self, state: State, pair_id: str, people: int) -> None:
+        """Write down of how many people the task of a pair is asked."""
+        line = {"pair_id": pair_id, "queue": state.queue, "overlap": people, "at": _now()}
+        append(self._pushed, [line])
 
     def missing(self, state: State, items: Sequence[Item]) -> list[Item]:
         """Return the items that nobody decided on and the project never had, or we took away."""

@@ -33,6 +33,8 @@ def to_task(item: Item, batch: str) -> dict[str, Any]:
         The fields that the form names, and the two that lead back: pair_id and batch.
     """
     shown = {name: _clean(str(item[name])) for name in ("document", "instruction", "input")}
+    if item["hint"]:
+        shown["document"] += f"\n\nWhy you see it: {_clean(item['hint'])}"
     return {
         "data": {
             "pair_id": item["pair_id"],

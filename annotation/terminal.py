@@ -74,7 +74,7 @@ def show(item: Item, console: Console) -> None:
         source = highlighted(_clean(item["chunk_text"]), _clean(item["evidence"]))
         title = Text(_clean(item["document"]) or "source", style="dim")
         console.print(Panel(source, title=title, title_align="left", border_style="dim"))
-    for name in ("instruction", "input", "response"):
+    for name in ("hint", "instruction", "input", "response"):
         if item[name]:
             console.print(Text(name, style="bold cyan"), Text(_clean(item[name])), sep="\n")
             console.print()
@@ -137,11 +137,13 @@ def _ask(item: Item, reviewer: str, keyboard: _Keyboard) -> Decision | None:
         if key in ("a", "s"):
             return replace(blank, verdict=KEYS[key])
         if key == "e":
-            edited = {
-                column: keyboard.text(f"{name} as it should be (empty: as it is)", item[name])
-                for name, column in EDITS.items()
-            }
-            decision = replace(blank, verdict="edit", **edited)
+            asked, response = (
+                keyboard.text(f"{name} as it should be (empty: as it is)", item[name])
+                for name in EDITS
+            )
+            decision = replace(
+                blank, verdict="edit", edited_instruction=asked, edited_response=response
+            )
             reason = bounce_reason(decision, item)
             if reason is None:
                 return decision

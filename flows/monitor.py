@@ -35,13 +35,14 @@ from pipeline.drift.logs import read_logs
 from pipeline.drift.policy import Decision, decide
 from pipeline.drift.signals import Inputs, damaged
 from pipeline.drift.windows import Watched, cut, intake, new_rows, reference_exchanges, watched
+from pipeline.pairs.review_material import Material
 from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import token_counter
 from schemas.documents import Chunks
 from schemas.drift import DriftFeatures
 from schemas.exchanges import Exchanges
-from schemas.pairs import Examples, ScreenedPairs
+from schemas.pairs import Examples
 
 if TYPE_CHECKING:
     from pandera.typing.polars import DataFrame
@@ -167,7 +168,8 @@ def _act(run: Run, decision: Decision, corpus: Corpus, screened: Dataset, pulled
     elif decision.action == "review":
         evidence = Ledger(run.home, say_once).evidence(decision.id)
         far = [key for kind in evidence.kinds for key in kind.far] if evidence else []
-        pairs = run.store.read(screened, ScreenedPairs)
+        material = Material.of(run.home, screened, run.settings.review.seed)
+        pairs = material.pairs
         decided = pulled.reviews.filter(pl.col("verdict") != "skip")["pair_id"].to_list()
         rank = pl.DataFrame(
             {"key": far, "rank": range(len(far))}, schema={"key": pl.String, "rank": pl.Int64}
@@ -182,7 +184,7 @@ def _act(run: Run, decision: Decision, corpus: Corpus, screened: Dataset, pulled
         chunks = run.store.read(corpus.chunks, Chunks)
         queue = open_queue(run.settings)
         try:
-            missed = push_next(queue, pulled, pairs, chunks, run.settings).missed
+            missed = push_next(queue, pulled, material, chunks, run.settings).missed
         except ReviewError as error:
             missed = str(error)
         if missed:

@@ -1,7 +1,9 @@
 """The human step: queue a sample, pull decisions, settle the pairs."""
 
+from math import ceil
 from pathlib import Path
-from typing import cast
+from random import Random
+from typing import Any, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
@@ -9,7 +11,7 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from annotation.queue import Pulled, PushResult, ReviewQueue
-from annotation.queues import open_queue
+from annotation.queues import GOLD, open_queue, read_policy
 from flows.curate import Corpus
 from flows.engine.context import Run, say, say_once
 from flows.engine.stage_runner import run_stage
@@ -17,12 +19,18 @@ from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset, ReviewError
 from pipeline.core.home import Home
 from pipeline.core.journal import append, read_rows
+from pipeline.core.outcome import drops, table
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
-from pipeline.pairs.review import REVIEW, SETTLE, sample_for_review
+from pipeline.pairs.review import REVIEW, SETTLE
+from pipeline.pairs.review_material import Material
+from pipeline.pairs.review_sample import DOUBTS, gold_items, sample_for_review
+from pipeline.pairs.reviewers import Policy
 from pipeline.settings import Settings
 from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs
+
+CHOSEN = "its document has drifted from what was trained on, or somebody asked for a second look"
 
 
 @flow(name="review", timeout_seconds=900)
@@ -46,9 +54,10 @@ def sync_reviews(settings: Settings) -> dict[str, int]:
         say("review: no pairs yet; they come with `tuneloop synthesize`, every night or by hand")
         return {}
     pulled = take_in(queue)
-    pairs = cast("DataFrame[ScreenedPairs]", there.store.read(screened, ScreenedPairs))
     texts = cast("DataFrame[Chunks]", there.store.read(chunks, Chunks))
-    pushed = push_next(queue, pulled, pairs, texts, settings)
+    pushed = push_next(
+        queue, pulled, Material.of(home, screened, settings.review.seed), texts, settings
+    )
     status = queue.status()
     counts = {
         "decisions": pulled.reviews.height,
@@ -76,9 +85,14 @@ def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
     queue = open_queue(run.settings)
     pulled = take_in(queue)
     settled = settle_pairs(run, screened, pulled)
-    pairs = run.store.read(screened, ScreenedPairs)
     chunks = run.store.read(corpus.chunks, Chunks)
-    pushed = push_next(queue, pulled, pairs, chunks, run.settings)
+    pushed = push_next(
+        queue,
+        pulled,
+        Material.of(run.home, screened, run.settings.review.seed),
+        chunks,
+        run.settings,
+    )
     if pushed.missed and not pulled.missed:
         say(f"review: {pushed.missed}")
     run.event("QUEUE", "review", new=pushed.new, already=pushed.already)
@@ -96,33 +110,72 @@ def take_in(queue: ReviewQueue) -> Pulled:
 
 
 def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:
-    """Apply decisions to the screened pairs."""
-    pulled_rows = [pulled.reviews.to_dicts(), pulled.bounced.to_dicts()]
+    """Apply the decisions that count to the screened pairs, and to what the screens dropped."""
+    counting, others = read_policy(run.settings).counting(pulled.reviews)
+    bounced = pl.concat([pulled.bounced, drops(others)])
     reviews = run_stage(
         run,
         REVIEW,
-        reviews=Given(pulled.reviews, digest(pulled_rows)),
-        bounced=Given(pulled.bounced),
+        reviews=Given(counting, digest([counting.to_dicts(), bounced.to_dicts()])),
+        bounced=Given(bounced),
     )
     chosen = targeted(run.home)
     wanted = Given(chosen, digest(sorted(chosen)) if chosen else None)
-    return run_stage(run, SETTLE, pairs=screened, reviews=reviews, targeted=wanted)
+    material = Material.of(run.home, screened, run.settings.review.seed)
+    flagged = material.flagged.pairs.filter(pl.col("pair_id").is_in(counting["pair_id"].to_list()))
+    doubted = Given(flagged, digest(sorted(flagged["pair_id"])) if flagged.height else None)
+    return run_stage(run, SETTLE, pairs=screened, reviews=reviews, targeted=wanted, flagged=doubted)
 
 
 def push_next(
     queue: ReviewQueue,
     pulled: Pulled,
-    pairs: DataFrame[ScreenedPairs],
+    material: Material,
     chunks: DataFrame[Chunks],
     settings: Settings,
 ) -> PushResult:
     """Queue the pairs that people should see next; pairs that are queued stay as they are."""
-    decided = set(pulled.reviews.filter(pl.col("verdict") != "skip")["pair_id"])
+    counting, _ = queue.policy.counting(pulled.reviews)
+    decided = set(counting.filter(pl.col("verdict") != "skip")["pair_id"])
+    lacking = queue.policy.missing(pulled.reviews, decided)
+    again = {pair_id for pair_id, count in lacking.items() if count}
     chosen = targeted(settings.paths.home)
-    sample = sample_for_review(pairs, decided, settings.review, chosen)
-    wanted = pairs.filter(pl.col("pair_id").is_in(sorted(chosen - decided)))
-    both = pl.concat([wanted, sample]).unique("pair_id", maintain_order=True)
-    return queue.push(cast("DataFrame[ScreenedPairs]", both), chunks)
+    sample = sample_for_review(material.pairs, decided, settings.review, chosen)
+    flagged, reasons = material.flagged
+    room = max(0, settings.review.fix_size - len(decided & reasons.keys()))
+    doubted = flagged.filter(~pl.col("pair_id").is_in(list(decided))).head(room)
+    wanted = pl.concat([material.pairs, flagged]).filter(
+        pl.col("pair_id").is_in(sorted(chosen - decided | again))
+    )
+    rows = pl.concat([wanted, sample, doubted]).unique("pair_id", maintain_order=True).to_dicts()
+    hints = dict.fromkeys(chosen, CHOSEN) | {key: DOUBTS[reason] for key, reason in reasons.items()}
+    share = ceil(settings.review.gold * (len(rows) + len(decided)))
+    rows = _with_gold(rows, queue.policy, pulled, material, share, settings)
+    return queue.push(table(ScreenedPairs, rows), chunks, hints)
+
+
+def _with_gold(
+    rows: list[dict[str, Any]],
+    policy: Policy,
+    pulled: Pulled,
+    material: Material,
+    share: int,
+    settings: Settings,
+) -> list[dict[str, Any]]:
+    """Put gold items among the rows, up to their share of the queue, and note the new ones."""
+    agreed = policy.agreed(pulled.reviews)
+    known = gold_items(agreed, material.pairs, material.gold, settings.review.seed)
+    shown = {item.source for item in policy.gold.values()}
+    new = [entry for entry in known if entry[0].source not in shown]
+    new = new[: max(0, share - len(policy.gold))]
+    append(settings.paths.home / "reviews" / GOLD, [item._asdict() for item, _ in new])
+    answered = set(pulled.reviews["pair_id"])
+    waiting = policy.gold.keys() - answered  # perhaps of a push that was killed
+    again = [entry for entry in known if entry[0].pair_id in waiting]
+    draw = Random(settings.review.seed)
+    for _, row in again + new:
+        rows.insert(draw.randrange(len(rows) + 1), row)
+    return rows
 
 
 def target(home: Path, pair_ids: list[str], evidence_id: str) -> None:

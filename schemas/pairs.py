@@ -152,8 +152,10 @@ class SettledPairs(ScreenedPairs):
     @classmethod
     def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame | None:
         """Earlier versions had edited responses alone."""
-        frame = super().upgrade(frame, version) if version == 1 else frame
-        return frame.with_columns(original_instruction=pl.lit(None, pl.String))
+        earlier = super().upgrade(frame, version) if version == 1 else frame
+        if earlier is None:
+            return None
+        return earlier.with_columns(original_instruction=pl.lit(None, pl.String))
 
 
 class Examples(Table):
@@ -205,7 +207,7 @@ class Reviews(Table):
     """UTC, ISO 8601."""
 
     @classmethod
-    def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame | None:
+    def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame:
         """Version 1 had edited responses alone, and no times."""
         return frame.with_columns(
             edited_instruction=pl.lit(None, pl.String), seconds=pl.lit(None, pl.Float64)

@@ -82,16 +82,18 @@ def push(options: Options) -> None:
     from annotation.queues import open_queue
     from flows.review import push_next
     from pipeline.core.home import Home
+    from pipeline.pairs.review_material import Material
     from schemas.documents import Chunks
-    from schemas.pairs import ScreenedPairs
 
     home = Home.at(settings.paths.home)
     queue = open_queue(settings)
-    pairs = home.store.read(home.dataset("screened_pairs"), ScreenedPairs)
+    material = Material.of(
+        settings.paths.home, home.dataset("screened_pairs"), settings.review.seed
+    )
     chunks = home.store.read(home.dataset("chunks"), Chunks)
     pulled = queue.pull()
     _say(pulled)
-    result = push_next(queue, pulled, pairs, chunks, settings)
+    result = push_next(queue, pulled, material, chunks, settings)
     options.show(
         {"new": result.new, "already": result.already},
         f"{result.new} new, {result.already} queued already",

@@ -1,10 +1,4 @@
-"""Which pairs people see, and what their decisions settle.
-
-The sample is a seeded systematic sample: within each stratum (split, origin, document) the
-pairs are ranked by a hash, and the pair of rank r among m gets the key (r + u) / m, u being a
-hash of the stratum in [0, 1). The smallest keys come first. Each key is uniform over [0, 1), so
-every pair has the same chance, each stratum is represented in proportion to its size, and new
-documents only displace pairs at the end of the sample.
+"""What the decisions of people settle.
 
 Whether a batch may be used is judged on the reviewed part of its random sample by Wald's
 sequential probability ratio test (1945), truncated with the exact binomial.
@@ -15,15 +9,16 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import log
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
+import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.core.cache import short_id
 from pipeline.core.errors import ReviewError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.pairs.prompts import SELF_INSTRUCT
+from pipeline.pairs.review_sample import review_order
 from pipeline.settings import ReviewSettings
 from schemas.base import Drops
 from schemas.pairs import Reviews, ScreenedPairs, SettledPairs
@@ -42,45 +37,19 @@ Decision = Literal["accepted", "returned", "undecided"]
 Row = dict[str, Any]
 
 
-def sample_for_review(
-    pairs: DataFrame[ScreenedPairs],
-    reviewed: AbstractSet[str],
-    settings: ReviewSettings,
-    targeted: AbstractSet[str] = frozenset(),
-) -> DataFrame[ScreenedPairs]:
-    """Choose the pairs that people should see next, in the order in which to show them.
-
-    Args:
-        pairs: screened pairs of all splits; gold pairs are never sampled, a person wrote them.
-        reviewed: ids of the pairs that have a decision; they count towards the sample size.
-        settings: ``sample_size`` and ``seed`` are used.
-        targeted: ids that were queued for what they are (drifted); no part of a random sample.
-
-    Returns:
-        Every unreviewed pair of the test split, then as many of train and validation as are
-        missing from ``sample_size``; the columns of ScreenedPairs.
-    """
-    ordered = _review_order(pairs, settings.seed)
-    waiting = [row for row in ordered if row["pair_id"] not in reviewed]
-    test = [row for row in waiting if row["split"] == "test"]
-    rest = [row for row in ordered if row["split"] != "test" and row["pair_id"] not in targeted]
-    open_rest = [row for row in rest if row["pair_id"] not in reviewed]
-    missing = settings.sample_size - (len(rest) - len(open_rest))
-    return table(ScreenedPairs, test + open_rest[: max(0, missing)])
-
-
 def settle(
     pairs: DataFrame[ScreenedPairs],
     reviews: DataFrame[Reviews],
     settings: ReviewSettings,
     targeted: AbstractSet[str] = frozenset(),
+    flagged: DataFrame[ScreenedPairs] | None = None,
 ) -> Outcome[SettledPairs]:
     """Apply the decisions of people to the pairs.
 
     The latest decision of each reviewer on a pair counts; a skip is an abstention and takes an
-    earlier decision of the same reviewer back. Any reject beside an accept or edit is a
-    disagreement. Beside an accept, an edit wins; of several edits the latest. A gold pair needs
-    no decision.
+    earlier decision of the same reviewer back. A reject beside an accept or edit is a
+    disagreement until :func:`ruling` finds it settled. Beside an accept, an edit wins; of several
+    edits the latest. A gold pair needs no decision.
 
     Args:
         pairs: screened pairs; gold pairs may be among them.
@@ -88,6 +57,7 @@ def settle(
         settings: what training may use (``require``) and the error shares of the test.
         targeted: ids that were queued for what they are; their decisions count for themselves,
             not for the error of the batch, which wants a random sample.
+        flagged: pairs that the screens dropped; one that a person decided on is settled as well.
 
     Returns:
         The usable pairs sorted by ``pair_id``. Dropped: ``rejected`` (value: rejects),
@@ -100,14 +70,24 @@ def settle(
     Raises:
         ReviewError: a ``decided_at`` is not an ISO 8601 time.
     """
-    current = _current_decisions(reviews)
+    current = current_decisions(reviews)
+    if flagged is not None:
+        decided = [
+            pair_id
+            for pair_id, votes in current.items()
+            if any(vote["verdict"] != "skip" for vote in votes)
+        ]
+        taken_back = flagged.filter(pl.col("pair_id").is_in(decided))
+        taken_back = taken_back.join(pairs.select("pair_id"), on="pair_id", how="anti")
+        targeted = targeted | set(taken_back["pair_id"])
+        pairs = cast("DataFrame[ScreenedPairs]", pl.concat([pairs, taken_back]))
     verdicts = {
-        row["pair_id"]: _verdict(row, current.get(row["pair_id"], []))
+        row["pair_id"]: _verdict(row, current.get(row["pair_id"], []), settings.adjudicator)
         for row in pairs.iter_rows(named=True)
     }
     sample = [
         verdicts[row["pair_id"]].kind
-        for row in _review_order(pairs, settings.seed)
+        for row in review_order(pairs, settings.seed)
         if row["split"] != "test" and row["pair_id"] not in targeted
     ]
     defects = [kind in DEFECTS for kind in sample if kind != "unreviewed"]
@@ -156,18 +136,37 @@ class _Verdict:
     drop: Drop | None = None
 
 
-def _verdict(row: Row, decisions: Sequence[Row]) -> _Verdict:
+def ruling(votes: Sequence[Row], adjudicator: str) -> Sequence[Row] | None:
+    """Return the decisions that count of those that people took on one pair; skips are none.
+
+    Where some would keep the pair and others reject it, the adjudicator's word decides; without
+    an adjudicator the majority does.
+
+    Returns:
+        None: people disagree, and nobody has settled it yet.
+    """
+    rejects = [vote for vote in votes if vote["verdict"] == "reject"]
+    keeps = [vote for vote in votes if vote["verdict"] != "reject"]
+    if not (rejects and keeps):
+        return votes
+    if adjudicator or len(rejects) == len(keeps):
+        return [vote for vote in votes if vote["reviewer"] == adjudicator] or None
+    return max(rejects, keeps, key=len)
+
+
+def _verdict(row: Row, decisions: Sequence[Row], adjudicator: str) -> _Verdict:
     pair_id = row["pair_id"]
     votes = [decision for decision in decisions if decision["verdict"] != "skip"]
-    rejects = [vote for vote in votes if vote["verdict"] == "reject"]
-    edits = [vote for vote in votes if vote["verdict"] == "edit"]
-    reviewer = ", ".join(sorted(vote["reviewer"] for vote in votes)) or None
+    ruled = ruling(votes, adjudicator)
+    rejects = [vote for vote in ruled or votes if vote["verdict"] == "reject"]
+    edits = [vote for vote in ruled or () if vote["verdict"] == "edit"]
+    reviewer = ", ".join(sorted(vote["reviewer"] for vote in ruled or votes)) or None
     changes: Row = {"original_instruction": None, "original_response": None, "reviewer": reviewer}
     if not votes:
         return _Verdict("gold" if row["origin"] == "gold" else "unreviewed", changes)
     if rejects:
-        share = 1 - len(rejects) / len(votes)
-        reason = "reviewers_disagree" if share else "rejected"
+        share = 0.0 if ruled else 1 - len(rejects) / len(votes)
+        reason = "rejected" if ruled else "reviewers_disagree"
         excerpt = f"{'; '.join(map(_words, rejects))} | {row['instruction']}"
         drop = Drop(pair_id, reason, excerpt, share or float(len(rejects)), 1.0)
         return _Verdict(reason, drop=drop)
@@ -207,7 +206,7 @@ def _unreviewed(
     return None
 
 
-def _current_decisions(reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
+def current_decisions(reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
     """Return the latest decision of each reviewer by pair, oldest first."""
     # Equal times are told apart by the content, never by the order of the rows.
     content = (
@@ -235,21 +234,6 @@ def _time(row: Row) -> datetime:
             "found; expected a time such as 2026-01-31T12:00:00Z; mend it in the reviews"
         ) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _review_order(pairs: DataFrame[ScreenedPairs], seed: int) -> list[Row]:
-    """Return the pairs without gold by their systematic key (see the head of the module)."""
-    strata: dict[tuple[str, ...], list[tuple[str, Row]]] = {}
-    for row in pairs.iter_rows(named=True):
-        if row["origin"] != "gold":
-            key = (row["split"], row["origin"], row["doc_id"])
-            strata.setdefault(key, []).append((short_id(str(seed), row["pair_id"]), row))
-    keyed = []
-    for stratum, members in strata.items():
-        offset = int(short_id(str(seed), *stratum), 16) / 16**16
-        for rank, (mark, row) in enumerate(sorted(members, key=lambda member: member[0])):
-            keyed.append(((rank + offset) / len(members), mark, row))
-    return [row for _, _, row in sorted(keyed, key=lambda entry: entry[:2])]
 
 
 def judge_batch(defects: Sequence[bool], good_error: float, max_error: float) -> Decision:
@@ -296,7 +280,7 @@ def error_bound(defects: int, reviewed: int, confidence: float = 0.95) -> float:
 
 
 def decisions(reviews: DataFrame[Reviews], bounced: DataFrame[Drops]) -> Outcome[Reviews]:
-    """Take the decisions that were pulled into the store; those that count nothing are dropped."""
+    """Take the decisions that count into the store; the others are dropped, with the reason."""
     return Outcome(kept=reviews, dropped=bounced, rows_in=reviews.height + bounced.height)
 
 

@@ -177,6 +177,13 @@ def test_the_files_of_an_earlier_version_are_read_and_get_the_new_columns(queue,
     assert verdicts(queue.pull()) == {ids[0]: "accept", ids[1]: "edit"}
 
 
+def test_why_a_pair_is_to_be_mended_is_shown_and_of_the_others_nothing(queue, chunks, ids):
+    queue.push(make_pairs(8), chunks, {ids[6]: "a number is not in the passage"})
+    shown = {pair_id: (item["queue"], item["hint"]) for pair_id, item in queue.items().items()}
+    assert shown[ids[6]] == ("fix", "a number is not in the passage")
+    assert shown[ids[5]] == shown[ids[7]] == ("audit", "")
+
+
 def test_a_later_push_keeps_what_was_filled_in(queue, chunks, ids):
     fill_csv(
         queue, {ids[0]: {"verdict": "edit", "edited_response": "=6 bar", "reviewer": "Ann"}}, ";"

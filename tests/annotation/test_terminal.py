@@ -90,7 +90,7 @@ def test_the_evidence_is_highlighted_across_line_breaks():
 
 def test_text_of_a_document_can_neither_style_nor_steer_the_terminal():
     item = dict.fromkeys(
-        ("document", "instruction", "input", "chunk_text", "response", "evidence"), ""
+        ("hint", "document", "instruction", "input", "chunk_text", "response", "evidence"), ""
     )
     item |= {
         "instruction": "[red]a[/red] [/nonsense] \x1b[2J\x1b]0;t\x07",

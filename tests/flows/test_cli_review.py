@@ -31,7 +31,7 @@ def queue(tmp_path):
 
 
 def review(queue, *words, **keywords):
-    place = ("--set", f"paths.home={queue.folder.parent}")
+    place = ("--set", f"paths.home={queue.folder.parent}", "--set", "review.overlap=0")
     return CliRunner().invoke(main, ["review", *words, *place], **keywords)
 
 

@@ -11,7 +11,11 @@ from annotation.label_studio_connection import read_login
 from flows.services.label_studio import label_studio_service
 from flows.services.prefect import free_port
 from flows.services.service import start, stop, wait_until_healthy
-from pipeline.settings import Settings
+from pipeline.pairs.reviewers import Policy
+from pipeline.settings import ReviewSettings, Settings
+
+ALONE = Policy(ReviewSettings(overlap=0))
+"""No pair is asked of two people by chance."""
 
 
 class Running:
@@ -45,12 +49,14 @@ class Reviewer:
     email: str
     client: httpx.Client
 
-    def decide(self, task, verdict=None, edited=None, flags=None, note=None, **fields):
+    def decide(self, task, verdict=None, edited=None, flags=None, note=None, asked=None, **fields):
         result = [
             self.answer("verdict", choices=[verdict] if isinstance(verdict, str) else verdict)
             for _ in [0]
             if verdict
         ]
+        if asked is not None:
+            result.append(self.answer("edited_instruction", text=asked))
         if edited is not None:
             result.append(self.answer("edited_response", text=edited))
         if flags is not None:
@@ -114,7 +120,7 @@ def connection(server):
 def queue(server, connection, tmp_path):
     """A queue with a project of its own."""
     settings = server.settings.label_studio.model_copy(update={"chunk_size": 3})
-    return LabelStudioQueue(tmp_path / "label_studio", connection, settings)
+    return LabelStudioQueue(tmp_path / "label_studio", connection, settings, ALONE)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pipeline.core.cache import short_id
 from pipeline.core.errors import ReviewError
 from pipeline.core.outcome import table
 from pipeline.dedup.decontaminate import decontaminate
-from pipeline.pairs.review import error_bound, judge_batch, sample_for_review, settle
+from pipeline.pairs.review import error_bound, judge_batch, settle
+from pipeline.pairs.review_sample import sample_for_review
 from pipeline.settings import ReviewSettings
 from schemas.base import Drops
 from schemas.pairs import VERDICTS, Reviews, ScreenedPairs, SettledPairs

@@ -1,0 +1,161 @@
+"""Whose decisions count, and how many each pair still lacks."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, NamedTuple
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.journal import read_time
+from pipeline.core.outcome import Drop, table
+from pipeline.pairs.review import current_decisions, ruling
+from pipeline.pairs.review_sample import GoldItem, is_overlap
+from pipeline.settings import ReviewSettings
+from schemas.pairs import Reviews
+
+GOLD_ANSWERS = 5
+"""Gold items that a reviewer has answered before they can be held back: fewer tell little."""
+
+Row = dict[str, Any]
+
+
+class Reviewer(NamedTuple):
+    """What is known of one reviewer."""
+
+    reviewer: str
+    decisions: int
+    """Without skips and gold items."""
+    edit_share: float | None
+    """Of the decisions."""
+    median_seconds: float | None
+    """A decision; None where nobody measured."""
+    gold_right: int
+    gold_answered: int
+    held_back: bool
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which decisions count, by the settings and by what was noted beside the queue."""
+
+    settings: ReviewSettings = field(default_factory=ReviewSettings)
+    people: int = 1
+    """Who should decide on each pair."""
+    gold: Mapping[str, GoldItem] = field(default_factory=dict)
+    asked_again: Mapping[str, str] = field(default_factory=dict)
+    """When a pair was queued anew (UTC, ISO 8601): what was decided before does not count."""
+
+    def counting(self, reviews: DataFrame[Reviews]) -> tuple[DataFrame[Reviews], list[Drop]]:
+        """Return the decisions that count for the pairs, and why the others do not.
+
+        Reasons: ``gold_item``, ``asked_again``, ``held_back`` (value: gold accuracy, threshold:
+        ``min_gold_accuracy``).
+        """
+        held_back = {row.reviewer: row for row in self.reviewers(reviews) if row.held_back}
+        kept: list[Row] = []
+        dropped = []
+        for row in reviews.iter_rows(named=True):
+            pair_id, told = row["pair_id"], f"{row['verdict']} by {row['reviewer']}"
+            person = held_back.get(row["reviewer"])
+            if pair_id in self.gold:
+                source = self.gold[pair_id].source
+                dropped.append(Drop(pair_id, "gold_item", told, related_id=source))
+            elif self._is_stale(row):
+                dropped.append(Drop(pair_id, "asked_again", told))
+            elif person:
+                share = person.gold_right / person.gold_answered
+                least = self.settings.min_gold_accuracy
+                dropped.append(Drop(pair_id, "held_back", told, share, least))
+            else:
+                kept.append(row)
+        return table(Reviews, kept), dropped
+
+    def _is_stale(self, row: Row) -> bool:
+        again, decided = (
+            read_time(time) for time in (self.asked_again.get(row["pair_id"]), row["decided_at"])
+        )
+        return again is not None and decided is not None and decided < again
+
+    def missing(self, reviews: DataFrame[Reviews], pair_ids: Iterable[str]) -> dict[str, int]:
+        """Return how many decisions each pair still lacks; 0: it is settled."""
+        current = current_decisions(self.counting(reviews)[0])
+        asked = current_decisions(reviews)
+        several = len({vote["reviewer"] for votes in current.values() for vote in votes}) > 1
+        lacking = {}
+        for pair_id in pair_ids:
+            votes = _votes((asked if pair_id in self.gold else current).get(pair_id, ()))
+            people = 1 if pair_id in self.gold else self.people
+            if several and pair_id not in self.gold and is_overlap(pair_id, self.settings):
+                people = max(2, people)
+            is_open = ruling(votes, self.settings.adjudicator) is None
+            lacking[pair_id] = max(int(is_open), people - len(votes))
+        return lacking
+
+    def open_to(
+        self, reviewer: str, reviews: DataFrame[Reviews], pair_ids: Iterable[str]
+    ) -> set[str]:
+        """Return the pairs that lack a decision which this reviewer may take."""
+        own = {
+            row["pair_id"]
+            for row in reviews.filter(pl.col("reviewer") == reviewer).iter_rows(named=True)
+            if not self._is_stale(row)
+        }
+        own |= {item.pair_id for item in self.gold.values() if reviewer in item.makers}
+        lacking = self.missing(reviews, pair_ids)
+        disputed = self.disputed(reviews) if self.settings.adjudicator not in ("", reviewer) else {}
+        return {key for key, count in lacking.items() if count} - own - set(disputed)
+
+    def disputed(self, reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
+        """Return the decisions on each pair on which people disagree, while nobody settled it."""
+        current = current_decisions(self.counting(reviews)[0])
+        return {
+            pair_id: rows
+            for pair_id, rows in current.items()
+            if ruling(_votes(rows), self.settings.adjudicator) is None
+        }
+
+    def agreed(self, reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
+        """Return the decisions on each pair that two people or more accept, or reject."""
+        current = current_decisions(self.counting(reviews)[0])
+        voted = {pair_id: _votes(rows) for pair_id, rows in current.items()}
+        return {
+            pair_id: votes
+            for pair_id, votes in voted.items()
+            if len(votes) > 1
+            and len({vote["verdict"] for vote in votes} - {"edit"}) == 1
+            and all(vote["verdict"] != "edit" for vote in votes)
+        }
+
+    def reviewers(self, reviews: DataFrame[Reviews]) -> list[Reviewer]:
+        """Return what is known of each reviewer, by name."""
+        found = []
+        for (name,), rows in reviews.sort("reviewer").group_by("reviewer", maintain_order=True):
+            votes = _votes(rows.iter_rows(named=True))
+            answers = [
+                (vote["verdict"] == "reject") == (item.expected == "reject")
+                for vote in votes
+                if (item := self.gold.get(vote["pair_id"])) and name not in item.makers
+            ]
+            own = [vote for vote in votes if vote["pair_id"] not in self.gold]
+            seconds = [vote["seconds"] for vote in own if vote["seconds"] is not None]
+            edits = sum(vote["verdict"] == "edit" for vote in own)
+            is_known = len(answers) >= GOLD_ANSWERS
+            least = self.settings.min_gold_accuracy
+            found.append(
+                Reviewer(
+                    reviewer=str(name),
+                    decisions=len(own),
+                    edit_share=edits / len(own) if own else None,
+                    median_seconds=median(seconds) if seconds else None,
+                    gold_right=sum(answers),
+                    gold_answered=len(answers),
+                    held_back=is_known and sum(answers) < least * len(answers),
+                )
+            )
+        return found
+
+
+def _votes(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row["verdict"] != "skip"]
