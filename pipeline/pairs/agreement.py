@@ -97,12 +97,15 @@ def kappa(ratings: Ratings, categories: int) -> float:
 
 
 def alpha(ratings: Ratings, categories: int) -> float:
-    """Return Krippendorff's alpha for nominal codes."""
-    import krippendorff
-
-    if np.unique(ratings[~np.isnan(ratings)]).size < 2:
-        return np.nan
-    return float(krippendorff.alpha(ratings, level_of_measurement="nominal"))
+    """Return Krippendorff's alpha for nominal codes (his package is GPL, so it is not used)."""
+    counts = _counts(ratings, categories)
+    counts = counts[counts.sum(axis=1) > 1]
+    people, totals = counts.sum(axis=1), counts.sum(axis=0)
+    unequal = people**2 - (counts**2).sum(axis=1)
+    by_chance = totals.sum() ** 2 - (totals**2).sum()
+    if not by_chance:
+        return np.nan  # all are the same
+    return float(1 - (totals.sum() - 1) * (unequal / (people - 1)).sum() / by_chance)
 
 
 def ac1(ratings: Ratings, categories: int) -> float:

@@ -1,6 +1,8 @@
 """Agreement, on published examples to three digits."""
 
+import krippendorff
 import numpy as np
+import pytest
 
 from pipeline.core.outcome import table
 from pipeline.pairs.agreement import ac1, agreement, alpha, ratings_of, raw
@@ -28,6 +30,15 @@ def crossed(*counts):
 
 def test_alpha_is_krippendorffs():
     assert round(alpha(KRIPPENDORFF, 5), 3) == 0.743
+
+
+def test_alpha_is_that_of_the_package_with_missing_ratings():
+    draw = np.random.default_rng(3)
+    for people, items in ((2, 9), (5, 40)):
+        ratings = draw.integers(3, size=(people, items)).astype(float)
+        ratings[draw.random((people, items)) < 0.3] = NAN
+        expected = krippendorff.alpha(ratings, level_of_measurement="nominal")
+        assert alpha(ratings, 3) == pytest.approx(expected, abs=1e-12)
 
 
 def test_ac1_and_raw_agreement_of_four_people_are_gwets():
