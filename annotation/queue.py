@@ -80,6 +80,12 @@ class ReviewQueue(Protocol):
     def pull(self) -> Pulled:
         """Return all decisions so far."""
 
+    def stored(self) -> Pulled:
+        """Return all decisions without asking a server."""
+
+    def items(self) -> Mapping[str, Item]:
+        """Return the queued pairs by id."""
+
     def status(self) -> QueueStatus:
         """Count what is open and done."""
 

@@ -9,6 +9,7 @@ from pandera.typing.polars import DataFrame
 
 from annotation.decisions import Decision, Item
 from annotation.label_studio import Connection, LabelStudioQueue, find_connection
+from annotation.notes import read_policy
 from annotation.queue import (
     Pulled,
     PushResult,
@@ -19,18 +20,10 @@ from annotation.queue import (
 )
 from annotation.queue_files import FileQueue
 from pipeline.core.errors import ReviewError
-from pipeline.core.journal import read_rows
-from pipeline.pairs.review_sample import GoldItem
-from pipeline.pairs.reviewers import Policy
 from pipeline.settings import Settings
 from schemas.base import Drops
 from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs
-
-GOLD = "gold_items.jsonl"
-"""In the reviews folder: the items whose verdict is known."""
-ASKED_AGAIN = "asked_again.jsonl"
-"""In the reviews folder: pairs queued anew, and when."""
 
 
 def open_queue(settings: Settings) -> ReviewQueue:
@@ -50,15 +43,6 @@ def open_queue(settings: Settings) -> ReviewQueue:
     connection = connection or Connection("", "")
     server = LabelStudioQueue(folder, connection, settings.label_studio, policy)
     return CombinedQueue(server, files, retired=retired)
-
-
-def read_policy(settings: Settings) -> Policy:
-    """Return whose decisions count, by the settings and what was noted beside the queue."""
-    folder = settings.paths.home / "reviews"
-    gold = [GoldItem(**row | {"makers": tuple(row["makers"])}) for row in read_rows(folder / GOLD)]
-    again = {row["pair_id"]: row["at"] for row in read_rows(folder / ASKED_AGAIN)}
-    people = settings.label_studio.reviewers
-    return Policy(settings.review, people, {item.pair_id: item for item in gold}, again)
 
 
 class CombinedQueue:
@@ -118,6 +102,10 @@ class CombinedQueue:
     def stored(self) -> Pulled:
         """Return all decisions pulled so far; asks no server."""
         return _joined(self.server.stored(), self.files.stored())
+
+    def items(self) -> Mapping[str, Item]:
+        """Return the queued pairs by id; the files hold all."""
+        return self.files.items()
 
     def open_items(self, reviewer: str) -> list[Item]:
         """Return the pairs of the files that lack a decision which this reviewer may take."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import polars as pl
 from prefect import flow
 
+from annotation.notes import target
 from annotation.queue import Pulled
 from annotation.queues import open_queue
 from flows.curate import Corpus, latest_corpus
@@ -18,7 +19,7 @@ from flows.engine.context import Run, open_run, say, say_once
 from flows.engine.home import MONITOR_LOCK
 from flows.engine.stage_runner import model_slot
 from flows.models.loaded_model import LoadedModel, base_model
-from flows.review import push_next, settle_pairs, take_in, target
+from flows.review import push_next, settle_pairs, take_in
 from flows.services.automations import emit_drift
 from flows.training import build_examples
 from flows.views.report import write_report

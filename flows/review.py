@@ -1,7 +1,8 @@
 """The human step: queue a sample, pull decisions, settle the pairs."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
-from pathlib import Path
 from random import Random
 from typing import Any, cast
 
@@ -10,15 +11,16 @@ from pandera.typing.polars import DataFrame
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from annotation.decisions import BOUNCES, Decision, bounce_reason
+from annotation.notes import ask_again, note_gold, read_policy, target, targeted
 from annotation.queue import Pulled, PushResult, ReviewQueue
-from annotation.queues import GOLD, open_queue, read_policy
+from annotation.queues import open_queue
 from flows.curate import Corpus
 from flows.engine.context import Run, say, say_once
 from flows.engine.stage_runner import run_stage
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset, ReviewError
 from pipeline.core.home import Home
-from pipeline.core.journal import append, read_rows
 from pipeline.core.outcome import drops, table
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
@@ -26,6 +28,7 @@ from pipeline.pairs.review import REVIEW, SETTLE
 from pipeline.pairs.review_material import Material
 from pipeline.pairs.review_sample import DOUBTS, gold_items, sample_for_review
 from pipeline.pairs.reviewers import Policy
+from pipeline.pairs.similar import similar_pairs
 from pipeline.settings import Settings
 from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs
@@ -119,7 +122,7 @@ def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:
         reviews=Given(counting, digest([counting.to_dicts(), bounced.to_dicts()])),
         bounced=Given(bounced),
     )
-    chosen = targeted(run.home)
+    chosen = targeted(run.home, say_once)
     wanted = Given(chosen, digest(sorted(chosen)) if chosen else None)
     material = Material.of(run.home, screened, run.settings.review.seed)
     flagged = material.flagged.pairs.filter(pl.col("pair_id").is_in(counting["pair_id"].to_list()))
@@ -139,7 +142,7 @@ def push_next(
     decided = set(counting.filter(pl.col("verdict") != "skip")["pair_id"])
     lacking = queue.policy.missing(pulled.reviews, decided)
     again = {pair_id for pair_id, count in lacking.items() if count}
-    chosen = targeted(settings.paths.home)
+    chosen = targeted(settings.paths.home, say_once)
     sample = sample_for_review(material.pairs, decided, settings.review, chosen)
     flagged, reasons = material.flagged
     room = max(0, settings.review.fix_size - len(decided & reasons.keys()))
@@ -168,7 +171,7 @@ def _with_gold(
     shown = {item.source for item in policy.gold.values()}
     new = [entry for entry in known if entry[0].source not in shown]
     new = new[: max(0, share - len(policy.gold))]
-    append(settings.paths.home / "reviews" / GOLD, [item._asdict() for item, _ in new])
+    note_gold(settings.paths.home, [item for item, _ in new])
     answered = set(pulled.reviews["pair_id"])
     waiting = policy.gold.keys() - answered  # perhaps of a push that was killed
     again = [entry for entry in known if entry[0].pair_id in waiting]
@@ -178,14 +181,36 @@ def _with_gold(
     return rows
 
 
-def target(home: Path, pair_ids: list[str], evidence_id: str) -> None:
-    """Note pairs that people should see for what they are: those of drifted documents."""
-    known = targeted(home)
-    rows = [{"pair_id": key, "evidence_id": evidence_id} for key in pair_ids if key not in known]
-    append(home / "reviews" / "targeted.jsonl", rows)
+def similar_to(pair_id: str, count: int, settings: Settings) -> pl.DataFrame:
+    """Return the screened pairs that are like one, itself first."""
+    home = Home.at(settings.paths.home)
+    pairs = home.store.read(home.dataset("screened_pairs"), ScreenedPairs)
+    return similar_pairs(pairs, pair_id, count)
 
 
-def targeted(home: Path) -> frozenset[str]:
-    """Return the ids of all pairs noted by :func:`target`."""
-    rows = read_rows(home / "reviews" / "targeted.jsonl", say_once)
-    return frozenset(str(row["pair_id"]) for row in rows if "pair_id" in row)
+def decide_together(
+    pairs: pl.DataFrame, like: str, settings: Settings, reviewer: str, flags: Sequence[str]
+) -> None:
+    """Reject pairs in the name of a reviewer, or without one ask people about them again.
+
+    Raises:
+        ReviewError: a flag is unknown.
+    """
+    rejection = Decision("", "reject", "", tuple(flags), f"like {like}", reviewer)
+    reason = bounce_reason(rejection, {}) if reviewer else None
+    if reason is not None:
+        raise ReviewError(f"review like: {reason}; {BOUNCES[reason]}")
+    home, queue = Home.at(settings.paths.home), open_queue(settings)
+    ids = pairs["pair_id"].to_list()
+    rows = table(ScreenedPairs, pairs.select(ScreenedPairs.columns()).to_dicts())
+    target(settings.paths.home, ids, f"like-{like}")
+    if not reviewer:
+        ask_again(settings.paths.home, ids)
+        queue = open_queue(settings)
+    queue.pull()
+    chunks = cast("DataFrame[Chunks]", home.store.read(home.dataset("chunks"), Chunks))
+    queue.push(rows, chunks, dict.fromkeys(ids, CHOSEN))
+    for pair_id in ids if reviewer else ():
+        queue.decide(replace(rejection, pair_id=pair_id))
+    if reviewer:
+        queue.pull()
