@@ -10,8 +10,9 @@ import httpx
 from annotation.label_studio_connection import find_connection
 from pipeline.core.errors import ReviewError
 from pipeline.settings import Settings
+from pipeline.text.words import words
 
-EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
 
 
 class Account(NamedTuple):
@@ -38,15 +39,11 @@ def invite(name: str, settings: Settings) -> Account:
             "review invite: no Label Studio found; expected its login in the home folder or a "
             "label_studio.url; start it with `tuneloop up`"
         )
-    email = (
-        name
-        if "@" in name
-        else f"{re.sub(r'[^a-z0-9.-]+', '.', name.lower()).strip('.')}@localhost"
-    )
-    if not EMAIL.fullmatch(email) or email.startswith("@"):
+    email = name if "@" in name else f"{'.'.join(words(name))}@localhost"
+    if not EMAIL.fullmatch(email):
         raise ReviewError(
-            f"review invite: {name!r} found; expected a name of letters and digits, or an e-mail "
-            "address; give one"
+            f"review invite: {name!r} found; expected an e-mail address, or a name of which one "
+            "can be made in Latin letters; give one"
         )
     account = Account(connection.url, email, secrets.token_urlsafe(12))
     local = urlsplit(connection.url).hostname in ("127.0.0.1", "localhost", "::1")
@@ -65,11 +62,9 @@ def invite(name: str, settings: Settings) -> Account:
             "start it with `tuneloop up`, or invite people on its Organization page"
         ) from error
     if not answer.is_redirect:
-        said = re.findall(r'class="[^"]*error[^"]*"[^>]*>\s*([^<]+?)\s*<', answer.text)
         raise ReviewError(
             f"label studio at {connection.url}: it made no account for {email} (HTTP "
-            f"{answer.status_code}: {'; '.join(said) or 'no reason given'}); expected an address "
-            "that has none yet; choose another name"
+            f"{answer.status_code}); expected an address that has none yet; choose another name"
         )
     return account
 

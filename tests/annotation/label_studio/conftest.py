@@ -8,6 +8,7 @@ import pytest
 
 from annotation.label_studio import Connection, LabelStudioQueue, find_connection
 from annotation.label_studio_connection import read_login
+from annotation.label_studio_people import invite
 from flows.services.label_studio import label_studio_service
 from flows.services.prefect import free_port
 from flows.services.service import start, stop, wait_until_healthy
@@ -97,18 +98,17 @@ def ann(server):
 
 
 @pytest.fixture(scope="session")
-def ben(server, ann):
-    """A second reviewer, who followed an invitation link."""
-    invitation = ann.call("GET", "/api/invite")["invite_url"]
-    email = "ben@example.com"
-    with httpx.Client(base_url=server.service.url, trust_env=False) as browser:
-        page = browser.get(invitation)
-        secret = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[1]
-        form = {"email": email, "password": "correct-horse-9", "csrfmiddlewaretoken": secret}
-        assert browser.post(invitation, data=form).is_redirect
+def ben(server):
+    """A second reviewer, who was invited and has logged in."""
+    account = invite("Ben", server.settings)
+    with httpx.Client(base_url=account.url, trust_env=False) as browser:
+        page = browser.get("/user/login").text
+        secret = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
+        form = {"email": account.email, "password": account.password}
+        assert browser.post("/user/login", data=form | {"csrfmiddlewaretoken": secret}).is_redirect
         token = browser.get("/api/current-user/token").json()["token"]
     with client_for(server, token) as client:
-        yield Reviewer(email, client)
+        yield Reviewer(account.email, client)
 
 
 @pytest.fixture
