@@ -50,10 +50,7 @@ def to_items(
                 "pair_id": row["pair_id"],
                 "queue": "fix" if row["pair_id"] in hints else "audit",
                 "hint": hints.get(row["pair_id"], ""),
-                # A section may have the title of its document.
-                "document": " > ".join(
-                    filter(None, dict.fromkeys((chunk["title"], chunk["section"])))
-                ),
+                "document": _place(chunk["title"], chunk["section"]),
                 "instruction": _asked(row),
                 "input": row["input"],
                 "chunk_text": "\n\n* * *\n\n".join(passages),
@@ -62,6 +59,12 @@ def to_items(
             },
         )
     return list(items.values())
+
+
+def _place(title: str, section: str) -> str:
+    """Return where a chunk stands; a section may begin with the title of its document."""
+    begins = f"{section} > ".startswith(f"{title} > ")
+    return section if begins else " > ".join(filter(None, (title, section)))
 
 
 def _asked(row: Mapping[str, Any]) -> str:

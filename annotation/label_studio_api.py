@@ -19,19 +19,15 @@ from pipeline.core.journal import write_time
 PAGE = 500
 """Tasks in one answer: a second here, annotations included."""
 IMPORT_POLL_SECONDS = 0.5
+HIDDEN = (
+    *("data.passage", "data.pair_id", "data.batch", "data.input", "created_at", "updated_at"),
+    *("updated_by", "annotations_results", "annotations_ids", "total_predictions", "overlap"),
+    *("predictions_score", "predictions_results", "predictions_model_versions", "is_labeled"),
+    *("file_upload", "storage_filename", "avg_lead_time", "draft_exists", "inner_id"),
+)
 VIEW = {
     "title": "Pairs",
-    "hiddenColumns": {
-        "explore": [
-            *("tasks:data.passage", "tasks:data.pair_id", "tasks:data.batch", "tasks:data.input"),
-            *("tasks:total_predictions", "tasks:annotations_results", "tasks:annotations_ids"),
-            *("tasks:predictions_score", "tasks:predictions_model_versions", "tasks:created_at"),
-            *("tasks:predictions_results", "tasks:file_upload", "tasks:storage_filename"),
-            *("tasks:updated_at", "tasks:updated_by", "tasks:avg_lead_time", "tasks:draft_exists"),
-            *("tasks:inner_id", "tasks:overlap", "tasks:is_labeled"),
-        ],
-        "labeling": [],
-    },
+    "hiddenColumns": {"explore": [f"tasks:{name}" for name in HIDDEN], "labeling": []},
 }
 """The tab of the project: question, response, who answered; not the passage with its marks."""
 

@@ -49,7 +49,10 @@ def invite(name: str, settings: Settings) -> Account:
     local = urlsplit(connection.url).hostname in ("127.0.0.1", "localhost", "::1")
     try:
         with httpx.Client(base_url=connection.url, timeout=60, trust_env=not local) as client:
-            link = _link(client, connection.key)
+            key = {"Authorization": f"Token {connection.key}"}
+            link = str(
+                client.get("/api/invite", headers=key).raise_for_status().json()["invite_url"]
+            )
             form = client.get(link)
             secret = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form.text)
             fields = {"email": email, "password": account.password}
@@ -67,9 +70,3 @@ def invite(name: str, settings: Settings) -> Account:
             f"{answer.status_code}); expected an address that has none yet; choose another name"
         )
     return account
-
-
-def _link(client: httpx.Client, key: str) -> str:
-    answer = client.get("/api/invite", headers={"Authorization": f"Token {key}"})
-    answer.raise_for_status()
-    return str(answer.json()["invite_url"])

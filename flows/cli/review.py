@@ -20,7 +20,7 @@ def review(context: click.Context, options: Options, reviewer: str) -> None:
     """Decide on generated pairs, one at a time, in this terminal.
 
     The same queue lies as queue.csv and queue.jsonl in the reviews folder of the home: fill in
-    the columns verdict, edited_response, flags and reviewer there if you prefer a spreadsheet,
+    the columns verdict, flags, reviewer and what you edit there if you prefer a spreadsheet,
     or review in the browser: `tuneloop up` starts Label Studio. A pair decided in one place is
     not offered in the others. The next `tuneloop run` takes the decisions in.
     """

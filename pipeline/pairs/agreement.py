@@ -109,7 +109,7 @@ def alpha(ratings: Ratings, categories: int) -> float:
 
 
 def ac1(ratings: Ratings, categories: int) -> float:
-    """Return Gwet's AC1 (Br. J. Math. Stat. Psychol. 61, 2008, equations 3 and 16)."""
+    """Return Gwet's AC1 (Br. J. Math. Stat. Psychol. 61, 2008)."""
     counts = _counts(ratings, categories)
     shares = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0)
     by_chance = float((shares * (1 - shares)).sum() / (categories - 1))

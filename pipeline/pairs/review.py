@@ -80,6 +80,7 @@ def settle(
         taken_back = flagged.filter(pl.col("pair_id").is_in(decided))
         taken_back = taken_back.join(pairs.select("pair_id"), on="pair_id", how="anti")
         targeted = targeted | set(taken_back["pair_id"])
+        taken_back = taken_back.select(pairs.columns)
         pairs = cast("DataFrame[ScreenedPairs]", pl.concat([pairs, taken_back]))
     verdicts = {
         row["pair_id"]: _verdict(row, current.get(row["pair_id"], []), settings.adjudicator)

@@ -33,8 +33,9 @@ class Material(NamedTuple):
             )
 
         dropped = home.store.read_dropped(screened)
+        pairs = home.store.read(screened, ScreenedPairs).select(ScreenedPairs.columns())
         return cls(
-            pairs=cast("DataFrame[ScreenedPairs]", home.store.read(screened, ScreenedPairs)),
+            pairs=cast("DataFrame[ScreenedPairs]", pairs),
             flagged=flagged_pairs(
                 read(Pairs, "candidate_pairs"), dropped, read(Splits, "splits"), seed
             ),

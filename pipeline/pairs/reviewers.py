@@ -78,54 +78,50 @@ class Policy:
         )
         return again is not None and decided is not None and decided < again
 
+    def votes(self, reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
+        """Return the decisions that count by pair, oldest first; skips are none."""
+        current = current_decisions(self.counting(reviews)[0])
+        return {pair_id: _votes(rows) for pair_id, rows in current.items()}
+
     def missing(self, reviews: DataFrame[Reviews], pair_ids: Iterable[str]) -> dict[str, int]:
         """Return how many decisions each pair still lacks; 0: it is settled."""
-        current = current_decisions(self.counting(reviews)[0])
-        asked = current_decisions(reviews)
-        several = len({vote["reviewer"] for votes in current.values() for vote in votes}) > 1
+        votes = self.votes(reviews)
+        answered = set(reviews.filter(pl.col("verdict") != "skip")["pair_id"])
+        several = len({vote["reviewer"] for rows in votes.values() for vote in rows}) > 1
+        disputed = self.disputed(reviews)
         lacking = {}
         for pair_id in pair_ids:
-            votes = _votes((asked if pair_id in self.gold else current).get(pair_id, ()))
-            people = 1 if pair_id in self.gold else self.people
-            if several and pair_id not in self.gold and is_overlap(pair_id, self.settings):
-                people = max(2, people)
-            is_open = ruling(votes, self.settings.adjudicator) is None
-            lacking[pair_id] = max(int(is_open), people - len(votes))
+            if pair_id in self.gold:
+                lacking[pair_id] = int(pair_id not in answered)
+                continue
+            is_shared = several and is_overlap(pair_id, self.settings)
+            people = max(2, self.people) if is_shared else self.people
+            lacking[pair_id] = max(pair_id in disputed, people - len(votes.get(pair_id, ())))
         return lacking
 
     def open_to(
         self, reviewer: str, reviews: DataFrame[Reviews], pair_ids: Iterable[str]
     ) -> set[str]:
         """Return the pairs that lack a decision which this reviewer may take."""
-        own = {
-            row["pair_id"]
-            for row in reviews.filter(pl.col("reviewer") == reviewer).iter_rows(named=True)
-            if not self._is_stale(row)
-        }
-        own |= {item.pair_id for item in self.gold.values() if reviewer in item.makers}
-        lacking = self.missing(reviews, pair_ids)
-        disputed = self.disputed(reviews) if self.settings.adjudicator not in ("", reviewer) else {}
-        return {key for key, count in lacking.items() if count} - own - set(disputed)
+        rows = reviews.filter(pl.col("reviewer") == reviewer).iter_rows(named=True)
+        closed = {row["pair_id"] for row in rows if not self._is_stale(row)}
+        closed |= {item.pair_id for item in self.gold.values() if reviewer in item.makers}
+        if self.settings.adjudicator not in ("", reviewer):
+            closed |= self.disputed(reviews)
+        return {key for key, count in self.missing(reviews, pair_ids).items() if count} - closed
 
-    def disputed(self, reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
-        """Return the decisions on each pair on which people disagree, while nobody settled it."""
-        current = current_decisions(self.counting(reviews)[0])
-        return {
-            pair_id: rows
-            for pair_id, rows in current.items()
-            if ruling(_votes(rows), self.settings.adjudicator) is None
-        }
+    def disputed(self, reviews: DataFrame[Reviews]) -> set[str]:
+        """Return the pairs on which people disagree, while nobody settled it."""
+        votes = self.votes(reviews).items()
+        return {key for key, rows in votes if ruling(rows, self.settings.adjudicator) is None}
 
     def agreed(self, reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
         """Return the decisions on each pair that two people or more accept, or reject."""
-        current = current_decisions(self.counting(reviews)[0])
-        voted = {pair_id: _votes(rows) for pair_id, rows in current.items()}
+        unanimous = ({"accept"}, {"reject"})
         return {
-            pair_id: votes
-            for pair_id, votes in voted.items()
-            if len(votes) > 1
-            and len({vote["verdict"] for vote in votes} - {"edit"}) == 1
-            and all(vote["verdict"] != "edit" for vote in votes)
+            pair_id: rows
+            for pair_id, rows in self.votes(reviews).items()
+            if len(rows) > 1 and {vote["verdict"] for vote in rows} in unanimous
         }
 
     def reviewers(self, reviews: DataFrame[Reviews]) -> list[Reviewer]:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from annotation.decisions import Decision, bounce_reason
+from annotation.items import to_items
 from annotation.queue import PushResult
 from annotation.queue_files import FileQueue
 from pipeline.core.cache import short_id
@@ -19,7 +20,7 @@ from pipeline.core.outcome import table
 from schemas.base import Drops
 from schemas.documents import Chunks
 from schemas.pairs import Reviews
-from tests.annotation.conftest import make_pairs
+from tests.annotation.conftest import CHUNK, make_pairs
 
 OLD_COLUMNS = [
     *("pair_id", "document", "instruction", "input", "chunk_text", "response", "evidence"),
@@ -100,6 +101,23 @@ def test_the_reviewer_sees_neither_split_nor_generator_nor_score(queue):
     assert item["document"] == "Manual > Pumps > Care" and item["chunk_text"].startswith(
         "The pump holds"
     )
+
+
+@pytest.mark.parametrize(
+    ("title", "section", "place"),
+    [
+        ("Manual", "Pumps > Care", "Manual > Pumps > Care"),
+        ("Manual", "Manual > Pumps", "Manual > Pumps"),
+        ("Manual", "Manual", "Manual"),
+        ("Manual", "Manuals", "Manual > Manuals"),
+        ("Manual", "", "Manual"),
+        ("", "Care", "Care"),
+    ],
+)
+def test_no_title_stands_twice_before_a_passage(title, section, place):
+    pair, chunk = make_pairs(1), CHUNK | {"title": title, "section": section}
+    (item,) = to_items(pair, table(Chunks, [chunk]), {})
+    assert item["document"] == place
 
 
 def test_decisions_of_the_csv_come_back(queue, ids):
