@@ -167,6 +167,7 @@ def invite(options: Options, name: str) -> None:
         account._asdict(),
         f"{account.url}  login: {account.email}  password: {account.password}",
         "the password is stored nowhere: hand it over now",
+        f"in the terminal and the files the same person is {account.email} (--reviewer)",
     )
 
 

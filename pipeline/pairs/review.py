@@ -4,7 +4,7 @@ Whether a batch may be used is judged on the reviewed part of its random sample 
 sequential probability ratio test (1945), truncated with the exact binomial.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -72,16 +72,8 @@ def settle(
     """
     current = current_decisions(reviews)
     if flagged is not None:
-        decided = [
-            pair_id
-            for pair_id, votes in current.items()
-            if any(vote["verdict"] != "skip" for vote in votes)
-        ]
-        taken_back = flagged.filter(pl.col("pair_id").is_in(decided))
-        taken_back = taken_back.join(pairs.select("pair_id"), on="pair_id", how="anti")
-        targeted = targeted | set(taken_back["pair_id"])
-        taken_back = taken_back.select(pairs.columns)
-        pairs = cast("DataFrame[ScreenedPairs]", pl.concat([pairs, taken_back]))
+        pairs, taken_back = _with_taken_back(pairs, flagged, current)
+        targeted = targeted | taken_back
     verdicts = {
         row["pair_id"]: _verdict(row, current.get(row["pair_id"], []), settings.adjudicator)
         for row in pairs.iter_rows(named=True)
@@ -127,6 +119,22 @@ def settle(
     )
 
 
+def _with_taken_back(
+    pairs: DataFrame[ScreenedPairs],
+    flagged: DataFrame[ScreenedPairs],
+    current: Mapping[str, Sequence[Row]],
+) -> tuple[DataFrame[ScreenedPairs], set[str]]:
+    """Return the pairs with those flagged ones that a person decided on, and the ids of these."""
+    decided = {vote["pair_id"] for rows in current.values() for vote in rows if not _skips(vote)}
+    own = flagged.filter(pl.col("pair_id").is_in(list(decided)))
+    own = own.join(pairs.select("pair_id"), on="pair_id", how="anti").select(pairs.columns)
+    return cast("DataFrame[ScreenedPairs]", pl.concat([pairs, own])), set(own["pair_id"])
+
+
+def _skips(vote: Row) -> bool:
+    return bool(vote["verdict"] == "skip")
+
+
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     """What the decisions on one pair amount to."""
@@ -157,7 +165,7 @@ def ruling(votes: Sequence[Row], adjudicator: str) -> Sequence[Row] | None:
 
 def _verdict(row: Row, decisions: Sequence[Row], adjudicator: str) -> _Verdict:
     pair_id = row["pair_id"]
-    votes = [decision for decision in decisions if decision["verdict"] != "skip"]
+    votes = [decision for decision in decisions if not _skips(decision)]
     ruled = ruling(votes, adjudicator)
     rejects = [vote for vote in ruled or votes if vote["verdict"] == "reject"]
     edits = [vote for vote in ruled or () if vote["verdict"] == "edit"]
