@@ -7,18 +7,17 @@ sequential probability ratio test (1945), truncated with the exact binomial.
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from math import log
 from typing import Any, Literal, cast, get_args
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.core.errors import ReviewError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.pairs.prompts import SELF_INSTRUCT
 from pipeline.pairs.review_sample import review_order
+from pipeline.pairs.votes import current_decisions, ruling, votes_of
 from pipeline.settings import ReviewSettings
 from schemas.base import Drops
 from schemas.pairs import Reviews, ScreenedPairs, SettledPairs
@@ -100,9 +99,10 @@ def settle(
 
     kinds = [verdict.kind for verdict in verdicts.values()]
     counted = ("accepted", "edited", *DEFECTS, "unreviewed")
-    latest = [vote for pair_id in verdicts for vote in current.get(pair_id, [])]
     metrics: dict[str, float] = {kind: kinds.count(kind) for kind in counted} | {
-        "skips": sum(vote["verdict"] == "skip" for vote in latest),
+        "skips": sum(
+            len(rows) - len(votes_of(rows)) for key, rows in current.items() if key in verdicts
+        ),
         "unmatched_reviews": sum(pair_id not in verdicts for pair_id in reviews["pair_id"]),
         "unreviewed_used": sum(row["status"] == "unreviewed" for row in kept),
         "sample_reviewed": len(defects),
@@ -125,14 +125,10 @@ def _with_taken_back(
     current: Mapping[str, Sequence[Row]],
 ) -> tuple[DataFrame[ScreenedPairs], set[str]]:
     """Return the pairs with those flagged ones that a person decided on, and the ids of these."""
-    decided = {vote["pair_id"] for rows in current.values() for vote in rows if not _skips(vote)}
-    own = flagged.filter(pl.col("pair_id").is_in(list(decided)))
+    decided = [pair_id for pair_id, rows in current.items() if votes_of(rows)]
+    own = flagged.filter(pl.col("pair_id").is_in(decided))
     own = own.join(pairs.select("pair_id"), on="pair_id", how="anti").select(pairs.columns)
     return cast("DataFrame[ScreenedPairs]", pl.concat([pairs, own])), set(own["pair_id"])
-
-
-def _skips(vote: Row) -> bool:
-    return bool(vote["verdict"] == "skip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,27 +141,9 @@ class _Verdict:
     drop: Drop | None = None
 
 
-def ruling(votes: Sequence[Row], adjudicator: str) -> Sequence[Row] | None:
-    """Return the decisions that count of those that people took on one pair; skips are none.
-
-    Where some would keep the pair and others reject it, the adjudicator's word decides; without
-    an adjudicator the majority does.
-
-    Returns:
-        None: people disagree, and nobody has settled it yet.
-    """
-    rejects = [vote for vote in votes if vote["verdict"] == "reject"]
-    keeps = [vote for vote in votes if vote["verdict"] != "reject"]
-    if not (rejects and keeps):
-        return votes
-    if adjudicator or len(rejects) == len(keeps):
-        return [vote for vote in votes if vote["reviewer"] == adjudicator] or None
-    return max(rejects, keeps, key=len)
-
-
 def _verdict(row: Row, decisions: Sequence[Row], adjudicator: str) -> _Verdict:
     pair_id = row["pair_id"]
-    votes = [decision for decision in decisions if not _skips(decision)]
+    votes = votes_of(decisions)
     ruled = ruling(votes, adjudicator)
     rejects = [vote for vote in ruled or votes if vote["verdict"] == "reject"]
     edits = [vote for vote in ruled or () if vote["verdict"] == "edit"]
@@ -213,36 +191,6 @@ def _unreviewed(
     if settings.require == "sampled" and decision != "accepted":
         return Drop(pair_id, f"batch_{decision}", question, error, settings.max_error)
     return None
-
-
-def current_decisions(reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
-    """Return the latest decision of each reviewer by pair, oldest first."""
-    # Equal times are told apart by the content, never by the order of the rows.
-    content = (
-        *("verdict", "edited_instruction", "edited_response", "note", "flags"),
-        *("pair_id", "reviewer"),
-    )
-
-    def age(row: Row) -> tuple[datetime, list[str]]:
-        return _time(row), [str(row[name]) for name in content]
-
-    ordered = sorted(reviews.iter_rows(named=True), key=age)
-    latest = {(row["pair_id"], row["reviewer"]): row for row in ordered}
-    current: dict[str, list[Row]] = {}
-    for row in sorted(latest.values(), key=age):
-        current.setdefault(row["pair_id"], []).append(row)
-    return current
-
-
-def _time(row: Row) -> datetime:
-    try:
-        time = datetime.fromisoformat(row["decided_at"])
-    except ValueError:
-        raise ReviewError(
-            f"review of {row['pair_id']} by {row['reviewer']}: decided_at {row['decided_at']!r} "
-            "found; expected a time such as 2026-01-31T12:00:00Z; mend it in the reviews"
-        ) from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def judge_batch(defects: Sequence[bool], good_error: float, max_error: float) -> Decision:

@@ -10,8 +10,8 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.journal import read_time
 from pipeline.core.outcome import Drop, table
-from pipeline.pairs.review import current_decisions, ruling
 from pipeline.pairs.review_sample import GoldItem, is_overlap
+from pipeline.pairs.votes import current_decisions, ruling, votes_of
 from pipeline.settings import ReviewSettings
 from schemas.pairs import Reviews
 
@@ -81,7 +81,7 @@ class Policy:
     def votes(self, reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
         """Return the decisions that count by pair, oldest first; skips are none."""
         current = current_decisions(self.counting(reviews)[0])
-        return {pair_id: _votes(rows) for pair_id, rows in current.items()}
+        return {pair_id: votes_of(rows) for pair_id, rows in current.items()}
 
     def missing(self, reviews: DataFrame[Reviews], pair_ids: Iterable[str]) -> dict[str, int]:
         """Return how many decisions each pair still lacks; 0: it is settled."""
@@ -128,7 +128,7 @@ class Policy:
         """Return what is known of each reviewer, by name."""
         found = []
         for (name,), rows in reviews.sort("reviewer").group_by("reviewer", maintain_order=True):
-            votes = _votes(rows.iter_rows(named=True))
+            votes = votes_of(rows.iter_rows(named=True))
             answers = [
                 (vote["verdict"] == "reject") == (item.expected == "reject")
                 for vote in votes
@@ -151,7 +151,3 @@ class Policy:
                 )
             )
         return found
-
-
-def _votes(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if row["verdict"] != "skip"]
