@@ -121,6 +121,28 @@ def test_decisions_reach_the_pairs_that_are_trained_on(settings: Settings) -> No
     assert "screen     all: 2 of 3, 67% [21%, 94%] rightly dropped" in lines
 
 
+def test_what_a_failing_reviewer_decided_is_held_back_and_asked_again(settings: Settings) -> None:
+    said(settings, "review", "push", "--set", "review.gold=0.3")
+    gold, queued = read_policy(settings).gold, items(settings)
+    assert len(gold) >= 10
+    for key, item in gold.items():
+        decide(settings, key, "accept" if item.expected == "reject" else "reject", "bo")
+    home = Home.at(settings.paths.home)
+    screened = home.store.read(home.dataset("screened_pairs"), ScreenedPairs)
+    pair = next(key for key in screened.filter(split="test")["pair_id"] if key in queued)
+    decide(settings, pair, "accept", "bo")
+    assert pair in settle(settings)["pair_id"].to_list()
+
+    strict = ("--set", "review.min_gold_accuracy=0.7")
+    lines = said(settings, "review", "status", *strict)
+    assert "held back  1 decisions; their pairs are asked again" in lines
+    assert f"reviewer   bo: 1 decisions, 0% edits, 0 of {len(gold)} gold items right" in lines
+    review = settings.review.model_copy(update={"min_gold_accuracy": 0.7})
+    held = settings.model_copy(update={"review": review})
+    assert pair not in settle(held)["pair_id"].to_list()
+    assert pair in {item["pair_id"] for item in open_queue(held).open_items("ann")}
+
+
 def test_pairs_alike_are_listed_rejected_or_asked_again_together(settings: Settings) -> None:
     first = next(key for key, item in items(settings).items() if item["queue"] == "audit"
                  and key not in read_policy(settings).gold)  # fmt: skip
