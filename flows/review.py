@@ -123,11 +123,11 @@ def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:
         bounced=Given(bounced),
     )
     chosen = targeted(run.home, say_once)
-    wanted = Given(chosen, digest(sorted(chosen)) if chosen else None)
+    noted = Given(chosen, digest(sorted(chosen)) if chosen else None)
     material = Material.of(run.home, screened, run.settings.review.seed)
     flagged = material.flagged.pairs.filter(pl.col("pair_id").is_in(counting["pair_id"].to_list()))
     doubted = Given(flagged, digest(sorted(flagged["pair_id"])) if flagged.height else None)
-    return run_stage(run, SETTLE, pairs=screened, reviews=reviews, targeted=wanted, flagged=doubted)
+    return run_stage(run, SETTLE, pairs=screened, reviews=reviews, targeted=noted, flagged=doubted)
 
 
 def push_next(
@@ -147,10 +147,10 @@ def push_next(
     flagged, reasons = material.flagged
     room = max(0, settings.review.fix_size - len(decided & reasons.keys()))
     doubted = flagged.filter(~pl.col("pair_id").is_in(list(decided))).head(room)
-    wanted = pl.concat([material.pairs, flagged]).filter(
+    asked = pl.concat([material.pairs, flagged]).filter(
         pl.col("pair_id").is_in(sorted(chosen - decided | again))
     )
-    rows = pl.concat([wanted, sample, doubted]).unique("pair_id", maintain_order=True).to_dicts()
+    rows = pl.concat([asked, sample, doubted]).unique("pair_id", maintain_order=True).to_dicts()
     hints = dict.fromkeys(chosen, CHOSEN) | {key: DOUBTS[reason] for key, reason in reasons.items()}
     share = ceil(settings.review.gold * (len(rows) + len(decided)))
     rows = _with_gold(rows, queue.policy, pulled, material, share, settings)

@@ -51,11 +51,11 @@ def about_reviews(queue: ReviewQueue, settings: Settings) -> Facts:
         return facts
     material = Material.of(settings.paths.home, screened, settings.review.seed)
     chosen = targeted(settings.paths.home)
-    told = quality(material.pairs, material.flagged, counting, settings.review, chosen)
+    people = quality(material.pairs, material.flagged, counting, settings.review, chosen)
     return facts | {
-        "audit": [row._asdict() for row in told.audit],
-        "screens": [row._asdict() for row in told.screens],
-        "recall": told.recall,
+        "audit": [row._asdict() for row in people.audit],
+        "screens": [row._asdict() for row in people.screens],
+        "recall": people.recall,
     }
 
 
@@ -77,15 +77,15 @@ def lines_of(facts: Facts) -> list[str]:
                 f"agreement  {row.measure:<6} {interval} on {row.items} pairs of two people"
             )
     for row in facts["reviewers"]:
-        told = [f"{row['decisions']} decisions"]
+        parts = [f"{row['decisions']} decisions"]
         if row["edit_share"] is not None:
-            told.append(f"{row['edit_share']:.0%} edits")
+            parts.append(f"{row['edit_share']:.0%} edits")
         if row["median_seconds"] is not None:
-            told.append(f"{row['median_seconds']:.0f} s each")
+            parts.append(f"{row['median_seconds']:.0f} s each")
         if row["gold_answered"]:
-            told.append(f"{row['gold_right']} of {row['gold_answered']} gold items right")
+            parts.append(f"{row['gold_right']} of {row['gold_answered']} gold items right")
         held = click.style("  held back", fg="red") if row["held_back"] else ""
-        lines.append(f"reviewer   {row['reviewer']}: {', '.join(told)}{held}")
+        lines.append(f"reviewer   {row['reviewer']}: {', '.join(parts)}{held}")
     screens = [Share(**row) for row in facts.get("screens", ()) if row["of"]]
     lines += [f"screen     {_share(row)} rightly dropped" for row in screens]
     if facts.get("recall") is not None:

@@ -64,15 +64,15 @@ def agreement(ratings: Ratings, categories: int = len(SCALE), seed: int = 7) -> 
     items = ratings.shape[1]
     draw = np.random.default_rng(seed)
     drawn = [draw.integers(items, size=items) for _ in range(RESAMPLES)] if items else []
-    found = []
+    measured = []
     for name, measure in MEASURES.items():
         value = measure(ratings, categories) if items else np.nan
         values = np.array([measure(ratings[:, chosen], categories) for chosen in drawn])
         known = values[~np.isnan(values)]
         low, high = np.percentile(known, [2.5, 97.5]) if known.size else (np.nan, np.nan)
-        told = (None if np.isnan(number) else float(number) for number in (value, low, high))
-        found.append(Agreement(name, items, *told))
-    return found
+        numbers = (None if np.isnan(number) else float(number) for number in (value, low, high))
+        measured.append(Agreement(name, items, *numbers))
+    return measured
 
 
 def raw(ratings: Ratings, categories: int) -> float:
@@ -88,10 +88,10 @@ def kappa(ratings: Ratings, categories: int) -> float:
     from sklearn.metrics import cohen_kappa_score
 
     total = weights = 0.0
-    for one, other in combinations(ratings, 2):
-        both = ~np.isnan(one) & ~np.isnan(other)
-        if np.unique([one[both], other[both]]).size > 1:  # else it is not defined
-            total += both.sum() * cohen_kappa_score(one[both], other[both])
+    for first, second in combinations(ratings, 2):
+        both = ~np.isnan(first) & ~np.isnan(second)
+        if np.unique([first[both], second[both]]).size > 1:  # else it is not defined
+            total += both.sum() * cohen_kappa_score(first[both], second[both])
             weights += both.sum()
     return total / weights if weights else np.nan
 

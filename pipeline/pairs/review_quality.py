@@ -26,14 +26,14 @@ class Share(NamedTuple):
 
 
 class Quality(NamedTuple):
-    """What people found."""
+    """What people think of the pairs and of the screens."""
 
     audit: list[Share]
     """Pairs of the random sample by what became of them: unbiased, unlike all decisions."""
     screens: list[Share]
     """Precision of each screen: the share of what it dropped that people would not accept."""
     recall: float | None
-    """Of all screens together: the share of unacceptable pairs that they dropped."""
+    """Of the screens that judge a pair alone: the share of unacceptable pairs that they dropped."""
 
 
 def quality(
@@ -64,9 +64,9 @@ def quality(
     audit = [share(kind, sampled.count(kind), len(sampled)) for kind in DECIDED]
     screens = _by_screen(flagged.reasons, kinds)
     bad = sum(row.share or 0 for row in audit[1:]) * pairs.height
-    found = (screens[0].share or 0) * len(flagged.reasons)
-    is_known = bool(sampled) and screens[0].of and bad + found
-    return Quality(audit, screens, found / (bad + found) if is_known else None)
+    caught = (screens[0].share or 0) * len(flagged.reasons)
+    is_known = bool(sampled) and screens[0].of and bad + caught
+    return Quality(audit, screens, caught / (bad + caught) if is_known else None)
 
 
 def _by_screen(reasons: Mapping[str, str], kinds: Mapping[str, Any]) -> list[Share]:

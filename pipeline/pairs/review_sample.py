@@ -120,9 +120,9 @@ def flagged_pairs(
     rows = []
     for row in candidates.filter(pl.col("pair_id").is_in(list(reasons))).iter_rows(named=True):
         own = {"split": "train", "cluster_id": row["pair_id"]}
-        place = find(row["doc_id"], row["chunk_id"]) if row["doc_id"] else own
-        if place is not None:
-            rows.append(row | {name: place[name] for name in own})
+        where = find(row["doc_id"], row["chunk_id"]) if row["doc_id"] else own
+        if where is not None:
+            rows.append(row | {name: where[name] for name in own})
     ordered = _systematic(rows, lambda row: (reasons[row["pair_id"]],), seed)
     return Flagged(
         table(ScreenedPairs, ordered), {row["pair_id"]: reasons[row["pair_id"]] for row in ordered}
@@ -156,12 +156,12 @@ def gold_items(
             be rejected.
         seed: of order and choice.
     """
-    made: list[tuple[GoldItem, Row]] = []
+    items: list[tuple[GoldItem, Row]] = []
     for row in pairs.filter(pl.col("pair_id").is_in(list(agreed))).iter_rows(named=True):
         votes = agreed[row["pair_id"]]
         expected = "keep" if votes[0]["verdict"] == "accept" else "reject"
         makers = tuple(sorted(vote["reviewer"] for vote in votes))
-        made.append(_gold_item(row, row["pair_id"], expected, makers, seed))
+        items.append(_gold_item(row, row["pair_id"], expected, makers, seed))
     rows = gold.sort("pair_id").to_dicts()
     for number, row in enumerate(rows):
         others = [
@@ -172,8 +172,8 @@ def gold_items(
         shown = pair_row("gold", row["question"], answer, row["input"], row["doc_id"])
         shown |= {"chunk_id": row["chunk_id"], "split": "test", "cluster_id": ""}
         expected = "reject" if is_wrong else "keep"
-        made.append(_gold_item(shown, row["pair_id"], expected, (), seed))
-    return sorted(made, key=lambda entry: entry[0].pair_id)
+        items.append(_gold_item(shown, row["pair_id"], expected, (), seed))
+    return sorted(items, key=lambda entry: entry[0].pair_id)
 
 
 def _gold_item(

@@ -54,23 +54,23 @@ class Policy:
         ``min_gold_accuracy``).
         """
         held_back = {row.reviewer: row for row in self.reviewers(reviews) if row.held_back}
-        kept: list[Row] = []
+        counted: list[Row] = []
         dropped = []
         for row in reviews.iter_rows(named=True):
-            pair_id, told = row["pair_id"], f"{row['verdict']} by {row['reviewer']}"
+            pair_id, excerpt = row["pair_id"], f"{row['verdict']} by {row['reviewer']}"
             person = held_back.get(row["reviewer"])
             if pair_id in self.gold:
                 source = self.gold[pair_id].source
-                dropped.append(Drop(pair_id, "gold_item", told, related_id=source))
+                dropped.append(Drop(pair_id, "gold_item", excerpt, related_id=source))
             elif self._is_stale(row):
-                dropped.append(Drop(pair_id, "asked_again", told))
+                dropped.append(Drop(pair_id, "asked_again", excerpt))
             elif person:
                 share = person.gold_right / person.gold_answered
                 least = self.settings.min_gold_accuracy
-                dropped.append(Drop(pair_id, "held_back", told, share, least))
+                dropped.append(Drop(pair_id, "held_back", excerpt, share, least))
             else:
-                kept.append(row)
-        return table(Reviews, kept), dropped
+                counted.append(row)
+        return table(Reviews, counted), dropped
 
     def _is_stale(self, row: Row) -> bool:
         again, decided = (
@@ -126,7 +126,7 @@ class Policy:
 
     def reviewers(self, reviews: DataFrame[Reviews]) -> list[Reviewer]:
         """Return what is known of each reviewer, by name."""
-        found = []
+        known = []
         for (name,), rows in reviews.sort("reviewer").group_by("reviewer", maintain_order=True):
             votes = votes_of(rows.iter_rows(named=True))
             answers = [
@@ -139,7 +139,7 @@ class Policy:
             edits = sum(vote["verdict"] == "edit" for vote in own)
             is_known = len(answers) >= GOLD_ANSWERS
             least = self.settings.min_gold_accuracy
-            found.append(
+            known.append(
                 Reviewer(
                     reviewer=str(name),
                     decisions=len(own),
@@ -150,4 +150,4 @@ class Policy:
                     held_back=is_known and sum(answers) < least * len(answers),
                 )
             )
-        return found
+        return known
