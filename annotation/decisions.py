@@ -6,14 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.pairs.review import LAST_TURN
 from schemas.pairs import FLAGS, VERDICTS
 
 Item = Mapping[str, Any]
 """One queued pair as the reviewer sees it; :data:`ITEM_FIELDS`."""
 
-ITEM_FIELDS = ("pair_id", "document", "instruction", "input", "chunk_text", "response", "evidence")
-"""Neutral on purpose: split, generator and score would bias the reviewer."""
-DECISION_FIELDS = ("verdict", "edited_response", "flags", "note", "reviewer")
+ITEM_FIELDS = (
+    *("pair_id", "queue", "hint", "document", "instruction", "input", "chunk_text", "response"),
+    "evidence",
+)
+"""Neutral on purpose: split, generator and score would bias the reviewer. ``queue`` is ``audit``
+(random, without a ``hint``; gold items look the same) or ``fix`` (``hint``: why it is shown)."""
+EDITS = {"instruction": "edited_instruction", "response": "edited_response"}
+"""What may be edited, and where the better text is written."""
+DECISION_FIELDS = ("verdict", *EDITS.values(), "flags", "note", "reviewer")
 """Filled in by the reviewer."""
 
 BOUNCES = {
@@ -22,10 +29,13 @@ BOUNCES = {
     "missing_verdict": f"write one of {', '.join(VERDICTS)} into verdict",
     "unknown_verdict": f"the verdict is none of {', '.join(VERDICTS)}",
     "missing_reviewer": "write your name into reviewer",
-    "missing_edit": "an edit needs the better text in edited_response",
-    "same_edit": "edited_response equals the response; change it, or write accept",
-    "edit_without_verdict": "edited_response is filled in beside accept; write edit, or clear it",
+    "missing_edit": "an edit needs the better text in edited_instruction or edited_response",
+    "same_edit": "the edit equals question and response; change one, or write accept",
+    "turns_changed": "edit the last question of the conversation only, not the turns before it",
+    "edit_without_verdict": "an edited text is filled in beside accept; write edit, or clear it",
     "response_overwritten": "the response itself was changed; write the text into edited_response",
+    "instruction_overwritten": "the question itself was changed; write the text into "
+    "edited_instruction",
     "missing_flag": f"a reject needs a flag: {', '.join(FLAGS)}",
     "unknown_flag": f"a flag is none of {', '.join(FLAGS)}",
 }
@@ -42,23 +52,39 @@ class Decision:
     flags: tuple[str, ...]
     note: str
     reviewer: str
+    edited_instruction: str = ""
+    seconds: float | None = None
     seen_response: str | None = None
     """The response in the reviewer's own copy of the item, where there is one."""
+    seen_instruction: str | None = None
 
     @property
     def is_begun(self) -> bool:
         """Whether anything was decided; a reviewer's name alone is none."""
-        return bool(self.verdict or self.edited_response or self.flags or self.note)
+        edited = self.edited_instruction or self.edited_response
+        return bool(self.verdict or edited or self.flags or self.note)
 
     def fields(self) -> dict[str, Any]:
         """Return what is stored: the decision, without the reviewer's copy of the item."""
         return {
             "pair_id": self.pair_id,
             "verdict": self.verdict,
+            "edited_instruction": self.edited_instruction,
             "edited_response": self.edited_response,
             "flags": list(self.flags),
             "note": self.note,
             "reviewer": self.reviewer,
+            "seconds": self.seconds,
+        }
+
+    def edits(self, item: Item) -> dict[str, str | None]:
+        """Return the texts that the reviewer changed, by the column of Reviews; others are None."""
+        edited = {name: str(getattr(self, column)) for name, column in EDITS.items()}
+        return {
+            EDITS[name]: text
+            if self.verdict == "edit" and text and not same_lines(text, str(item.get(name, "")))
+            else None
+            for name, text in edited.items()
         }
 
 
@@ -66,7 +92,8 @@ def read_decision(row: Mapping[str, Any]) -> Decision:
     """Take the decision out of a row of a queue file; flags may be a list or one string."""
     flags = row.get("flags")
     words = flags if isinstance(flags, list) else re.split(r"[\s,;|]+", _text(flags))
-    seen = row.get("response")
+    seen = {name: None if row.get(name) is None else _text(row[name]) for name in EDITS}
+    seconds = row.get("seconds")
     return Decision(
         pair_id=re.sub(r"^pair-", "", _text(row.get("pair_id"))),
         verdict=_text(row.get("verdict")).lower(),
@@ -76,13 +103,16 @@ def read_decision(row: Mapping[str, Any]) -> Decision:
         ),
         note=_text(row.get("note")),
         reviewer=_text(row.get("reviewer")),
-        seen_response=None if seen is None else _text(seen),
+        edited_instruction=_text(row.get("edited_instruction")),
+        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        seen_response=seen["response"],
+        seen_instruction=seen["instruction"],
     )
 
 
 def bounce_reason(decision: Decision, item: Item | None) -> str | None:
     """Return the key of :data:`BOUNCES` that keeps a decision from counting, or None."""
-    verdict, edited = decision.verdict, decision.edited_response
+    verdict = decision.verdict
     if item is None:
         return "unknown_pair"
     if not verdict:
@@ -93,25 +123,41 @@ def bounce_reason(decision: Decision, item: Item | None) -> str | None:
         return "missing_reviewer"
     if any(flag not in FLAGS for flag in decision.flags):
         return "unknown_flag"
-    response = same_text(str(item["response"]))
     if verdict == "accept":
-        if edited and same_text(edited) != response:
-            return "edit_without_verdict"
-        if decision.seen_response is not None and same_text(decision.seen_response) != response:
-            return "response_overwritten"
+        return _changed_beside_accept(decision, item)
     if verdict == "edit":
-        if not edited:
+        if not (decision.edited_instruction or decision.edited_response):
             return "missing_edit"
-        if same_lines(edited, str(item["response"])):
+        edits = decision.edits(item)
+        if not any(edits.values()):
             return "same_edit"
+        asked = edits["edited_instruction"]
+        if asked and turns_before(asked) != turns_before(str(item.get("instruction", ""))):
+            return "turns_changed"
     if verdict == "reject" and not decision.flags:
         return "missing_flag"
     return None
 
 
+def _changed_beside_accept(decision: Decision, item: Item) -> str | None:
+    for name, column in EDITS.items():
+        original = same_text(str(item.get(name, "")))
+        edited, seen = getattr(decision, column), getattr(decision, f"seen_{name}")
+        if edited and same_text(edited) != original:
+            return "edit_without_verdict"
+        if seen is not None and same_text(seen) != original:
+            return f"{name}_overwritten"
+    return None
+
+
+def turns_before(asked: str) -> str:
+    """Return the turns of a conversation before its last question; empty without any."""
+    return same_text(asked.rpartition(LAST_TURN)[0])
+
+
 def filled_in(row: Mapping[str, Any]) -> str:
     """Return what was filled in, the long texts last: a message is cut somewhere."""
-    names = ("task", "verdict", "reviewer", "flags", "note", "edited_response")
+    names = ("task", "verdict", "reviewer", "flags", "note", *EDITS.values())
     return json.dumps({name: row[name] for name in names if row.get(name)}, ensure_ascii=False)
 
 

@@ -8,14 +8,22 @@ from typing import Any
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import ReviewError
+from pipeline.pairs.review import LAST_TURN
 from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs
 
 GUIDELINES = Path(__file__).parent / "guidelines.md"
 
 
-def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list[dict[str, str]]:
+def to_items(
+    pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks], hints: Mapping[str, str]
+) -> list[dict[str, str]]:
     """Return what the reviewer sees of each pair, in the order given.
+
+    Args:
+        pairs: to be reviewed.
+        chunks: at least those that the pairs name.
+        hints: why a pair is to be mended, by ``pair_id``; the others are for the audit.
 
     Returns:
         Mappings with the keys ``ITEM_FIELDS``; document and chunk_text are empty for a pair
@@ -40,7 +48,9 @@ def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list
             row["pair_id"],
             {
                 "pair_id": row["pair_id"],
-                "document": " > ".join(filter(None, (chunk["title"], chunk["section"]))),
+                "queue": "fix" if row["pair_id"] in hints else "audit",
+                "hint": hints.get(row["pair_id"], ""),
+                "document": _place(chunk["title"], chunk["section"]),
                 "instruction": _asked(row),
                 "input": row["input"],
                 "chunk_text": "\n\n* * *\n\n".join(passages),
@@ -51,10 +61,17 @@ def to_items(pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> list
     return list(items.values())
 
 
+def _place(title: str, section: str) -> str:
+    """Return where a chunk stands; a section may begin with the title of its document."""
+    begins = f"{section} > ".startswith(f"{title} > ")
+    return section if begins else " > ".join(filter(None, (title, section)))
+
+
 def _asked(row: Mapping[str, Any]) -> str:
     """Return the instruction, behind the turns of the conversation before it."""
+    asked = str(row["instruction"])
     before = [f"{turn['role'].capitalize()}: {turn['content']}" for turn in row["history"]]
-    return "\n\n".join([*before, f"User: {row['instruction']}"]) if before else row["instruction"]
+    return "\n\n".join(before) + LAST_TURN + asked if before else asked
 
 
 def evidence_span(text: str, evidence: str) -> tuple[int, int]:
@@ -71,8 +88,8 @@ How to review these pairs
 
 Decide on each pair in ONE of these ways:
 
-1. queue.csv in a spreadsheet: fill in the columns verdict, edited_response, flags, note and
-   reviewer, leave the others as they are, and save as CSV.
+1. queue.csv in a spreadsheet: fill in the columns verdict, edited_instruction, edited_response,
+   flags, note and reviewer, leave the others as they are, and save as CSV.
 2. queue.jsonl in a text editor: the same fields, one pair a line.
 3. In the terminal: tuneloop review
 

@@ -1,7 +1,7 @@
 """The review queue in Label Studio: pairs become tasks, annotations become decisions."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,8 +16,9 @@ from annotation.label_studio_api import Project, Server
 from annotation.label_studio_connection import Connection, find_connection
 from annotation.label_studio_ledger import Ledger, Line, State
 from annotation.label_studio_project import ReviewProject
-from annotation.queue import Pulled, PushResult, QueueStatus, locked, standing
+from annotation.queue import Pulled, PushResult, QueueStatus, join_reviews, locked, standing
 from pipeline.core.outcome import drops, table
+from pipeline.pairs.reviewers import Policy
 from pipeline.settings import LabelStudioSettings
 from schemas.documents import Chunks
 from schemas.pairs import Reviews, ScreenedPairs
@@ -46,8 +47,15 @@ class LabelStudioQueue:
     nonsense: the ledger does the one, the rules of ``annotation.decisions`` the other.
     """
 
-    def __init__(self, folder: Path, connection: Connection, settings: LabelStudioSettings) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        connection: Connection,
+        settings: LabelStudioSettings,
+        policy: Policy | None = None,
+    ) -> None:
         self.folder = folder
+        self.policy = policy or Policy(people=settings.reviewers)
         self._settings = settings
         self._server = Server(connection, settings.timeout_seconds)
         self._ledger = Ledger(folder)
@@ -57,6 +65,7 @@ class LabelStudioQueue:
         self,
         pairs: DataFrame[ScreenedPairs],
         chunks: DataFrame[Chunks],
+        hints: Mapping[str, str] | None = None,
         *,
         batch: str | None = None,
     ) -> PushResult:
@@ -67,7 +76,7 @@ class LabelStudioQueue:
         Raises:
             ReviewError: a chunk is missing, the server cannot be asked, or our project is gone.
         """
-        items = to_items(pairs, chunks)
+        items = to_items(pairs, chunks, hints or {})
         name = batch or f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
         if not items:
             return PushResult(new=0, already=0)
@@ -89,8 +98,8 @@ class LabelStudioQueue:
         for that pair until it is mended.
 
         Args:
-            elsewhere: decisions made in the queue files; a task that as many people decided on
-                there as ``label_studio.reviewers`` asks for is taken away.
+            elsewhere: decisions made in the queue files; the task of a pair that is settled
+                without a decision here is taken away.
 
         Raises:
             ReviewError: the server cannot be asked, or our project is gone.
@@ -114,8 +123,7 @@ class LabelStudioQueue:
                         "project was fetched again; only a decision whose task is deleted by now "
                         "does not come back"
                     )
-                if elsewhere is not None:
-                    self._project.close(state, self._enough(elsewhere))
+                self._ask(state, elsewhere)
         return replace(self.stored(), notes=tuple(notes))
 
     def _compare(self, state: State, project: Project) -> list[str]:
@@ -129,11 +137,15 @@ class LabelStudioQueue:
             f"pushed.jsonl: {pushed.torn} of its lines cannot be read; compared with the server"
         ]
 
-    def _enough(self, reviews: DataFrame[Reviews]) -> frozenset[str]:
-        """Return the pairs that as many people decided on as should."""
-        decided = reviews.filter(pl.col("verdict") != "skip")
-        people = decided.group_by("pair_id").agg(pl.col("reviewer").n_unique())
-        return frozenset(people.filter(pl.col("reviewer") >= self._settings.reviewers)["pair_id"])
+    def _ask(self, state: State, elsewhere: DataFrame[Reviews] | None) -> None:
+        """Have each task asked of as many people as its pair lacks, and close what lacks none."""
+        here = self.stored().reviews
+        everything = here if elsewhere is None else join_reviews(here, elsewhere)
+        lacking = self.policy.missing(everything, self.queued())
+        settled = frozenset(pair_id for pair_id, count in lacking.items() if not count)
+        self._project.close(state, settled)
+        votes = here.filter(pl.col("verdict") != "skip").group_by("pair_id").len()
+        self._project.ask(state, lacking, dict(votes.iter_rows()))
 
     def stored(self) -> Pulled:
         """Return the decisions pulled so far; asks no server."""
@@ -143,20 +155,25 @@ class LabelStudioQueue:
 
     def status(self) -> QueueStatus:
         """Count the pairs by what was pulled so far; asks no server."""
-        return standing(self.queued(), self.stored())
+        return standing(self.queued(), self.stored(), self.policy)
 
     def queued(self) -> frozenset[str]:
         """Return the pairs with a task or a decision; asks no server."""
         return frozenset(self._tasks(set(self.stored().reviews["pair_id"])))
 
-    def batches(self, elsewhere: AbstractSet[str] = frozenset()) -> list[BatchStatus]:
-        """Return the pushes, oldest first, by what was pulled so far; asks no server."""
-        stored = self.stored()
-        decided = stored.decided | elsewhere
-        skipped = set(stored.reviews["pair_id"]) - decided
+    def batches(self, everywhere: Pulled | None = None) -> list[BatchStatus]:
+        """Return the pushes, oldest first, by what was pulled so far; asks no server.
+
+        Args:
+            everywhere: the decisions of the queue files too.
+        """
+        stored = everywhere or self.stored()
+        lacking = self.policy.missing(stored.reviews, set(stored.reviews["pair_id"]))
+        decided = {pair_id for pair_id, count in lacking.items() if not count}
+        skipped = lacking.keys() - decided - stored.decided
         members: dict[str, set[str]] = {}
         times: dict[str, str] = {}
-        for pair_id, line in self._tasks(decided | skipped).items():
+        for pair_id, line in self._tasks(lacking.keys()).items():
             members.setdefault(line["batch"], set()).add(pair_id)
             times.setdefault(line["batch"], line["pushed_at"])
         return [

@@ -19,6 +19,17 @@ from pipeline.core.journal import write_time
 PAGE = 500
 """Tasks in one answer: a second here, annotations included."""
 IMPORT_POLL_SECONDS = 0.5
+HIDDEN = (
+    *("data.passage", "data.pair_id", "data.batch", "data.input", "created_at", "updated_at"),
+    *("updated_by", "annotations_results", "annotations_ids", "total_predictions", "overlap"),
+    *("predictions_score", "predictions_results", "predictions_model_versions", "is_labeled"),
+    *("file_upload", "storage_filename", "avg_lead_time", "draft_exists", "inner_id"),
+)
+VIEW = {
+    "title": "Pairs",
+    "hiddenColumns": {"explore": [f"tasks:{name}" for name in HIDDEN], "labeling": []},
+}
+"""The tab of the project: question, response, who answered; not the passage with its marks."""
 
 
 class Passing(ReviewError):
@@ -76,6 +87,7 @@ class Server:
         """Create a project and return it."""
         with self._asking() as sdk:
             made = sdk.projects.create(**fields, request_options={"max_retries": 0})
+            sdk.views.create(project=made.id, data=VIEW)
             return Project(made.id, made.description or "", 0)
 
     def update_project(self, project: int, fields: Mapping[str, Any]) -> None:
@@ -126,6 +138,12 @@ class Server:
                     "its log, or raise label_studio.timeout_seconds; the next push compares"
                 )
             time.sleep(IMPORT_POLL_SECONDS)
+
+    def update_task(self, task: int, fields: Mapping[str, Any]) -> None:
+        """Change a task; one that is gone is no error."""
+        with contextlib.suppress(Gone), self._asking() as sdk:
+            options = {"additional_body_parameters": dict(fields)}  # the SDK knows few by name
+            sdk.tasks.update(str(task), request_options=options)
 
     def delete_task(self, task: int) -> None:
         """Delete a task and its annotations; one that is gone already is no error."""

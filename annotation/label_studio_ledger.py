@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from annotation.decisions import BOUNCES, Decision, Item, bounce_reason, filled_in
+from annotation.decisions import BOUNCES, Item, bounce_reason, filled_in
 from annotation.tasks import to_decision
 from pipeline.core.cache import write_atomically
 from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_time, write_time
@@ -55,6 +55,8 @@ class Pushed:
     """Pairs whose task a person deleted."""
     closed: set[tuple[str, str]]
     """Pairs whose task we deleted, since they were decided elsewhere."""
+    overlaps: dict[tuple[str, str], int]
+    """Of how many people a task is asked, where it is not as many as of the others."""
     pending: set[str]
     """Pairs of an import of which nobody knows whether it was stored."""
     last_queue: str | None
@@ -104,6 +106,7 @@ class Ledger:
         tasks: dict[tuple[str, str], Line] = {}
         deleted: set[tuple[str, str]] = set()
         closed: set[tuple[str, str]] = set()
+        overlaps: dict[tuple[str, str], int] = {}
         pending: set[str] = set()
         last = None
         torn = 0
@@ -121,12 +124,15 @@ class Ledger:
                 deleted.add((queue, pair_id))
             elif "closed_at" in line:
                 closed.add((queue, pair_id))
+            elif "overlap" in line:
+                overlaps[queue, pair_id] = line["overlap"]
             elif "task_id" in line:
                 tasks[queue, pair_id] = line
+                overlaps.pop((queue, pair_id), None)
                 deleted.discard((queue, pair_id))
                 closed.discard((queue, pair_id))
                 pending.discard(pair_id)
-        return Pushed(tasks, deleted, closed, pending, last, torn)
+        return Pushed(tasks, deleted, closed, overlaps, pending, last, torn)
 
     def note_import(self, state: State, pair_ids: Iterable[str]) -> None:
         """Write down that an import of these pairs begins."""
@@ -155,6 +161,11 @@ class Ledger:
         """Write down that the tasks of these pairs are taken away: they were decided elsewhere."""
         line = {"queue": state.queue, "closed_at": _now()}
         append(self._pushed, [{"pair_id": pair_id} | line for pair_id in pair_ids])
+
+    def note_overlap(self, state: State, pair_id: str, people: int) -> None:
+        """Write down of how many people the task of a pair is asked."""
+        line = {"pair_id": pair_id, "queue": state.queue, "overlap": people, "at": _now()}
+        append(self._pushed, [line])
 
     def missing(self, state: State, items: Sequence[Item]) -> list[Item]:
         """Return the items that nobody decided on and the project never had, or we took away."""
@@ -214,10 +225,11 @@ class Ledger:
             latest.items(), key=lambda entry: entry[0]
         ):
             decision = to_decision(line["annotation"], pair_id, reviewer)
-            item = {"response": line["response"]} if pair_id in known else None
-            reason = bounce_reason(decision, item)
+            texts = {name: line.get(name, "") for name in ("instruction", "response")}
+            reason = bounce_reason(decision, texts if pair_id in known else None)
             if reason is None:
-                good.append(_review(decision, when))
+                edits = decision.edits(texts)
+                good.append(decision.fields() | edits | {"decided_at": write_time(when)})
             else:
                 what = filled_in(decision.fields() | {"task": line["task_id"]})
                 bounced.append(Drop(pair_id, reason, f"{BOUNCES[reason]}: {what}"))
@@ -227,13 +239,6 @@ class Ledger:
 def same_annotation(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return whether two versions are the same, but for the age that the server adds."""
     return {**one, "created_ago": ""} == {**other, "created_ago": ""}
-
-
-def _review(decision: Decision, when: datetime) -> Line:
-    fields = decision.fields() | {"decided_at": write_time(when)}
-    return fields | {
-        "edited_response": decision.edited_response if decision.verdict == "edit" else None
-    }
 
 
 def _id(line: Line) -> Any:

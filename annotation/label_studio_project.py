@@ -1,7 +1,7 @@
 """Our project on a Label Studio server: made, kept in line with the ledger, filled, read."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Any
@@ -169,6 +169,28 @@ class ReviewProject:
         for pair_id in closing:
             self._server.delete_task(idle[pair_id])
 
+    def ask(self, state: State, lacking: Mapping[str, int], votes: Mapping[str, int]) -> None:
+        """Have tasks given out until as many people have answered as it takes.
+
+        Args:
+            state: of our project.
+            lacking: how many decisions each pair lacks.
+            votes: how many it has in this project.
+        """
+        pushed = self._ledger.pushed()
+        for pair_id, count in lacking.items():
+            there = state.queue, pair_id
+            people = votes.get(pair_id, 0) + count
+            if there not in pushed.tasks or there in pushed.deleted | pushed.closed or not people:
+                continue
+            before = pushed.overlaps.get(there, self._settings.reviewers)
+            if people == before or (not count and people > before):
+                continue
+            self._server.update_task(
+                pushed.tasks[there]["task_id"], {"overlap": people, "is_labeled": not count}
+            )
+            self._ledger.note_overlap(state, pair_id, people)
+
     def fetch(self, state: State) -> int:
         """Store what was annotated, changed or deleted since the last time.
 
@@ -202,6 +224,7 @@ class ReviewProject:
                     head
                     | {
                         "pair_id": str(task["data"].get("pair_id", "")),
+                        "instruction": str(task["data"].get("instruction", "")),
                         "response": str(task["data"].get("response", "")),
                         "reviewer": emails.get(row.get("completed_by"), line.get("reviewer", "")),
                         "annotation": row,

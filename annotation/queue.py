@@ -1,11 +1,11 @@
 """The review queue: what every reviewing tool offers, and what it answers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import polars as pl
 from filelock import FileLock, Timeout
@@ -13,6 +13,7 @@ from pandera.typing.polars import DataFrame
 
 from annotation.decisions import Decision, Item
 from pipeline.core.errors import ReviewError
+from pipeline.pairs.reviewers import Policy
 from schemas.base import Drops
 from schemas.documents import Chunks
 from schemas.pairs import Reviews, ScreenedPairs
@@ -54,11 +55,11 @@ class QueueStatus:
 
     queued: int
     open: int
-    """Without a decision."""
+    """With fewer decisions than it should have."""
     skipped: int
     """With abstentions only."""
     done: int
-    """Accepted, edited or rejected by somebody."""
+    """Accepted, edited or rejected by as many people as should, who do not disagree."""
     bounced: int
     """Decisions that a person must mend before they count."""
 
@@ -66,11 +67,24 @@ class QueueStatus:
 class ReviewQueue(Protocol):
     """Where people decide on pairs."""
 
-    def push(self, pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks]) -> PushResult:
-        """Queue pairs, each once however often it is pushed."""
+    policy: Policy
+
+    def push(
+        self,
+        pairs: DataFrame[ScreenedPairs],
+        chunks: DataFrame[Chunks],
+        hints: Mapping[str, str] | None = None,
+    ) -> PushResult:
+        """Queue pairs, each once however often it is pushed; those with a hint are to be mended."""
 
     def pull(self) -> Pulled:
         """Return all decisions so far."""
+
+    def stored(self) -> Pulled:
+        """Return all decisions without asking a server."""
+
+    def items(self) -> Mapping[str, Item]:
+        """Return the queued pairs by id."""
 
     def status(self) -> QueueStatus:
         """Count what is open and done."""
@@ -82,10 +96,18 @@ class ReviewQueue(Protocol):
         """Store one decision at once."""
 
 
-def standing(queued: AbstractSet[str], pulled: Pulled) -> QueueStatus:
+def join_reviews(*parts: DataFrame[Reviews]) -> DataFrame[Reviews]:
+    """Return the decisions of several places; of one reviewer's on a pair the latest."""
+    reviews = pl.concat(parts).sort("pair_id", "reviewer", "decided_at")
+    latest = reviews.unique(["pair_id", "reviewer"], keep="last", maintain_order=True)
+    return cast("DataFrame[Reviews]", latest)
+
+
+def standing(queued: AbstractSet[str], pulled: Pulled, policy: Policy) -> QueueStatus:
     """Count queued pairs by what was decided on them, wherever it was."""
-    done = queued & pulled.decided
-    skipped = (queued & set(pulled.reviews["pair_id"])) - done
+    lacking = policy.missing(pulled.reviews, queued)
+    done = {pair_id for pair_id, count in lacking.items() if not count}
+    skipped = (queued & set(pulled.reviews["pair_id"])) - done - pulled.decided
     return QueueStatus(
         queued=len(queued),
         open=len(queued) - len(skipped) - len(done),

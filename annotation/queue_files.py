@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import polars as pl
 from pandera.typing.polars import DataFrame
 
 from annotation.decisions import (
@@ -20,12 +20,13 @@ from annotation.decisions import (
     read_decision,
 )
 from annotation.items import readme, to_items
-from annotation.queue import Pulled, PushResult, QueueStatus, locked, standing
+from annotation.queue import Pulled, PushResult, QueueStatus, join_reviews, locked, standing
 from annotation.spreadsheet import Sheet, read_sheet, write_sheet
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import ReviewError
 from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_time, write_time
 from pipeline.core.outcome import Drop, drops, table
+from pipeline.pairs.reviewers import Policy
 from schemas.documents import Chunks
 from schemas.pairs import Reviews, ScreenedPairs
 
@@ -56,8 +57,9 @@ class FileQueue:
     is completed by the next one. What people filled in is never overwritten.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, policy: Policy | None = None) -> None:
         self.folder = folder
+        self.policy = policy or Policy()
         self._queue = folder / "queue.jsonl"
         self._sheet = folder / "queue.csv"
         self._decisions = folder / "decisions.jsonl"
@@ -66,20 +68,22 @@ class FileQueue:
         self,
         pairs: DataFrame[ScreenedPairs],
         chunks: DataFrame[Chunks],
-        elsewhere: AbstractSet[str] = frozenset(),
+        hints: Mapping[str, str] | None = None,
+        elsewhere: DataFrame[Reviews] | None = None,
     ) -> PushResult:
         """Add the pairs that are not in the queue yet, in the order given.
 
         Args:
             pairs: to be reviewed.
             chunks: at least those that the pairs name.
-            elsewhere: pairs that were decided outside of these files; see :meth:`close`.
+            hints: why a pair is to be mended, by ``pair_id``.
+            elsewhere: decisions taken outside of these files; see :meth:`close`.
 
         Raises:
             ReviewError: a pair names a chunk that is not among the chunks, the CSV cannot be
                 read, or another program holds the queue.
         """
-        items = to_items(pairs, chunks)
+        items = to_items(pairs, chunks, hints or {})
         with locked(self.folder):
             lines = read_lines(self._queue)
             known = {pair_id_in(line) for line in lines}
@@ -110,33 +114,35 @@ class FileQueue:
         """Return every decision, what was filled in and not pulled yet included; writes nothing."""
         return _pulled(self._collect())
 
-    def close(self, elsewhere: AbstractSet[str]) -> None:
-        """Take rows without a decision out of the CSV when their pair was decided elsewhere."""
+    def close(self, elsewhere: DataFrame[Reviews]) -> None:
+        """Take blank rows of settled pairs out of the CSV; add one where a decision is lacking."""
         with locked(self.folder):
             if self._sheet.exists():
                 self._complete_sheet(elsewhere)
 
     def status(self) -> QueueStatus:
         """Count the pairs, what was filled in and not pulled yet included; writes nothing."""
-        return standing(self.items().keys(), self.stored())
+        return standing(self.items().keys(), self.stored(), self.policy)
 
     def items(self) -> dict[str, Item]:
         """Return the queued pairs by id, in the order of the queue."""
         items: dict[str, Item] = {}
         for line in read_lines(self._queue):
             row = parse(line)
+            row = row and {"queue": "audit", "hint": ""} | row  # earlier versions had neither
             if row is not None and all(name in row for name in ITEM_FIELDS):
                 items[str(row["pair_id"])] = {name: row[name] for name in ITEM_FIELDS}
         return items
 
-    def open_items(self, reviewer: str) -> list[Item]:
-        """Return the pairs that nobody decided on and this reviewer did not skip."""
-        closed = {
-            row["pair_id"]
-            for row in self._collect().current
-            if row["verdict"] != "skip" or row["reviewer"] == reviewer
-        }
-        return [item for pair_id, item in self.items().items() if pair_id not in closed]
+    def open_items(self, reviewer: str, elsewhere: DataFrame[Reviews] | None = None) -> list[Item]:
+        """Return the pairs that lack a decision which this reviewer may take."""
+        items = self.items()
+        may = self.policy.open_to(reviewer, self._reviews(elsewhere), items)
+        return [item for pair_id, item in items.items() if pair_id in may]
+
+    def _reviews(self, elsewhere: DataFrame[Reviews] | None) -> DataFrame[Reviews]:
+        own = self.stored().reviews
+        return own if elsewhere is None else join_reviews(own, elsewhere)
 
     def decide(self, decision: Decision) -> None:
         """Store one decision at once.
@@ -156,7 +162,7 @@ class FileQueue:
         new, unusable = self._filled_in(items, stored)
         latest = {(row["pair_id"], row["reviewer"]): row for row in sorted(stored + new, key=_when)}
         current = [
-            row
+            row | read_decision(row).edits(items[row["pair_id"]])
             for _, row in sorted(latest.items())
             if bounce_reason(read_decision(row), items.get(row["pair_id"])) is None
         ]
@@ -219,41 +225,49 @@ class FileQueue:
     def _read_sheet(self) -> Sheet:
         if not self._sheet.exists():
             return Sheet((*ITEM_FIELDS, *DECISION_FIELDS), ())
-        return read_sheet(self._sheet.read_bytes(), self._sheet.name, ("pair_id", *DECISION_FIELDS))
+        required = [name for name in DECISION_FIELDS if name != "edited_instruction"]  # it is newer
+        return read_sheet(self._sheet.read_bytes(), self._sheet.name, ("pair_id", *required))
 
-    def _complete_sheet(self, elsewhere: AbstractSet[str]) -> None:
+    def _complete_sheet(self, elsewhere: DataFrame[Reviews] | None) -> None:
         """Add the items that the CSV lacks; rows that somebody began stay as they were found."""
         sheet = self._read_sheet()
         found = [(read_decision(row), row) for row in sheet.rows]
-        kept = [row for made, row in found if made.is_begun or made.pair_id not in elsewhere]
-        there = {made.pair_id for made, _ in found} | elsewhere
+        reviews, items = self._reviews(elsewhere), self.items()
+        lacking = self.policy.missing(reviews, items)
+        settled = {pair_id for pair_id, count in lacking.items() if not count}
+        decided = set(reviews.filter(pl.col("verdict") != "skip")["pair_id"])
+        kept = [row for made, row in found if made.is_begun or made.pair_id not in settled]
+        # A further row for the next person, where one was filled in and does not settle it.
+        again = decided - settled
+        there = {
+            made.pair_id for made, _ in found if not made.is_begun or made.pair_id not in again
+        }
+        there |= settled
         # The prefix keeps a spreadsheet from reading 1234567890123456 or 12345678901234e5, about
         # one id in 800, as a number.
         missing = [
             {name: str(value) for name, value in item.items()} | {"pair_id": f"pair-{pair_id}"}
-            for pair_id, item in self.items().items()
+            for pair_id, item in items.items()
             if pair_id not in there
         ]
-        if missing or len(kept) < len(sheet.rows) or not self._sheet.exists():
-            data = write_sheet(sheet.columns, (*kept, *missing), sheet.delimiter)
+        columns = tuple(dict.fromkeys((*sheet.columns, *ITEM_FIELDS, *DECISION_FIELDS)))
+        complete = columns == sheet.columns and self._sheet.exists()
+        if missing or len(kept) < len(sheet.rows) or not complete:
+            data = write_sheet(columns, (*kept, *missing), sheet.delimiter)
             write_atomically(self._sheet, data)
 
 
 def _pulled(decisions: _Decisions) -> Pulled:
-    reviews = [
-        {name: row[name] for name in Reviews.columns()}
-        | {"edited_response": row["edited_response"] if row["verdict"] == "edit" else None}
-        for row in decisions.current
-    ]
+    reviews = [{name: row[name] for name in Reviews.columns()} for row in decisions.current]
     return Pulled(reviews=table(Reviews, reviews), bounced=drops(decisions.bounced))
 
 
 def _entry(decision: Decision, items: Mapping[str, Item], decided_at: str, source: str) -> Row:
-    """Return the line of decisions.jsonl; a response that was overwritten is kept in it."""
+    """Return the line of decisions.jsonl; a text that was overwritten is kept in it."""
     entry = decision.fields() | {"decided_at": decided_at, "source": source}
-    if bounce_reason(decision, items.get(decision.pair_id)) == "response_overwritten":
-        entry["response"] = decision.seen_response
-    return entry
+    reason = bounce_reason(decision, items.get(decision.pair_id)) or ""
+    name = reason.removesuffix("_overwritten")
+    return entry | {name: getattr(decision, f"seen_{name}")} if name != reason else entry
 
 
 def _origin(row: Row) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from annotation.decisions import Decision, Item, read_decision
+from annotation.decisions import EDITS, Decision, Item, read_decision
 from annotation.items import GUIDELINES, evidence_span
 
 LABEL_CONFIG = Path(__file__).parent / "label_config.xml"
@@ -33,6 +33,8 @@ def to_task(item: Item, batch: str) -> dict[str, Any]:
         The fields that the form names, and the two that lead back: pair_id and batch.
     """
     shown = {name: _clean(str(item[name])) for name in ("document", "instruction", "input")}
+    if item["hint"]:
+        shown["document"] += f"\n\nWhy you see it: {_clean(item['hint'])}"
     return {
         "data": {
             "pair_id": item["pair_id"],
@@ -63,10 +65,14 @@ def to_decision(annotation: Mapping[str, Any], pair_id: str, reviewer: str) -> D
         {
             "pair_id": pair_id,
             "verdict": "skip" if skipped else ", ".join(answers.get("verdict", ())),
-            "edited_response": "" if skipped else "\n".join(answers.get("edited_response", ())),
+            **{
+                column: "" if skipped else "\n".join(answers.get(column, ()))
+                for column in EDITS.values()
+            },
             "flags": [] if skipped else answers.get("flags", []),
             "note": "\n".join(answers.get("note", ())),
             "reviewer": reviewer,
+            "seconds": annotation.get("lead_time"),
         }
     )
 

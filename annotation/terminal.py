@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TextIO
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from annotation.decisions import Decision, Item, same_lines
+from annotation.decisions import BOUNCES, EDITS, Decision, Item, bounce_reason
 from annotation.items import evidence_span
 from annotation.queue import ReviewQueue
 from schemas.pairs import FLAGS
@@ -53,10 +54,11 @@ def review_in_terminal(
             number = verdicts.total() + 1
             console.rule(f"{number} of {verdicts.total() + len(items)}", style="dim")
             show(items[0], console)
+            shown_at = time.monotonic()
             decision = _ask(items[0], reviewer, keyboard)
             if decision is None:
                 break
-            queue.decide(decision)
+            queue.decide(replace(decision, seconds=round(time.monotonic() - shown_at, 1)))
             verdicts[decision.verdict] += 1
     except (EOFError, KeyboardInterrupt):
         console.print()
@@ -72,7 +74,7 @@ def show(item: Item, console: Console) -> None:
         source = highlighted(_clean(item["chunk_text"]), _clean(item["evidence"]))
         title = Text(_clean(item["document"]) or "source", style="dim")
         console.print(Panel(source, title=title, title_align="left", border_style="dim"))
-    for name in ("instruction", "input", "response"):
+    for name in ("hint", "instruction", "input", "response"):
         if item[name]:
             console.print(Text(name, style="bold cyan"), Text(_clean(item[name])), sep="\n")
             console.print()
@@ -135,10 +137,17 @@ def _ask(item: Item, reviewer: str, keyboard: _Keyboard) -> Decision | None:
         if key in ("a", "s"):
             return replace(blank, verdict=KEYS[key])
         if key == "e":
-            edited = keyboard.text("response as it should be (empty: back)", item["response"])
-            if edited and not same_lines(edited, item["response"]):
-                return replace(blank, verdict="edit", edited_response=edited)
-            keyboard.console.print(Text("not changed", style="dim"))
+            asked, response = (
+                keyboard.text(f"{name} as it should be (empty: as it is)", item[name])
+                for name in EDITS
+            )
+            decision = replace(
+                blank, verdict="edit", edited_instruction=asked, edited_response=response
+            )
+            reason = bounce_reason(decision, item)
+            if reason is None:
+                return decision
+            keyboard.console.print(Text(BOUNCES[reason], style="red"))
         if key == "r":
             flags = _ask_flags(keyboard)
             if flags:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import polars as pl
 from prefect import flow
 
+from annotation.notes import target
 from annotation.queue import Pulled
 from annotation.queues import open_queue
 from flows.curate import Corpus, latest_corpus
@@ -18,7 +19,7 @@ from flows.engine.context import Run, open_run, say, say_once
 from flows.engine.home import MONITOR_LOCK
 from flows.engine.stage_runner import model_slot
 from flows.models.loaded_model import LoadedModel, base_model
-from flows.review import push_next, settle_pairs, take_in, target
+from flows.review import push_next, settle_pairs, take_in
 from flows.services.automations import emit_drift
 from flows.traffic import choose_exchanges, traffic
 from flows.training import build_examples
@@ -36,6 +37,7 @@ from pipeline.drift.logs import logs_folder, read_logs
 from pipeline.drift.policy import Decision, decide
 from pipeline.drift.signals import Inputs, damaged
 from pipeline.drift.windows import Watched, cut, intake, new_rows, reference_exchanges, watched
+from pipeline.pairs.review_material import Material
 from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import token_counter
@@ -191,10 +193,10 @@ def _act(run: Run, decision: Decision, screened: Dataset, pulled: Pulled) -> tup
 
 
 def _queue(run: Run, corpus: Corpus, screened: Dataset, pulled: Pulled, count: int) -> None:
-    pairs = run.store.read(screened, ScreenedPairs)
+    material = Material.of(run.home, screened, run.settings.review.seed)
     chunks = run.store.read(corpus.chunks, Chunks)
     try:
-        missed = push_next(open_queue(run.settings), pulled, pairs, chunks, run.settings).missed
+        missed = push_next(open_queue(run.settings), pulled, material, chunks, run.settings).missed
     except ReviewError as error:
         missed = str(error)
     if missed:

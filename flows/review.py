@@ -1,13 +1,18 @@
 """The human step: queue a sample, pull decisions, settle the pairs."""
 
-from pathlib import Path
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil
+from random import Random
+from typing import Any, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from annotation.decisions import BOUNCES, Decision, bounce_reason
+from annotation.notes import ask_again, note_gold, read_policy, target, targeted
 from annotation.queue import Pulled, PushResult, ReviewQueue
 from annotation.queues import open_queue
 from flows.curate import Corpus
@@ -17,13 +22,19 @@ from flows.traffic import traffic, with_traffic
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset, ReviewError
 from pipeline.core.home import Home
-from pipeline.core.journal import append, read_rows
+from pipeline.core.outcome import drops, table
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
-from pipeline.pairs.review import REVIEW, SETTLE, sample_for_review
+from pipeline.pairs.review import REVIEW, SETTLE
+from pipeline.pairs.review_material import Material
+from pipeline.pairs.review_sample import DOUBTS, gold_items, sample_for_review
+from pipeline.pairs.reviewers import Policy
+from pipeline.pairs.similar import similar_pairs
 from pipeline.settings import Settings
 from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs
+
+CHOSEN = "its document has drifted from what was trained on, or somebody asked for a second look"
 
 
 @flow(name="review", timeout_seconds=900)
@@ -47,9 +58,10 @@ def sync_reviews(settings: Settings) -> dict[str, int]:
         say("review: no pairs yet; they come with `tuneloop synthesize`, every night or by hand")
         return {}
     pulled = take_in(queue)
-    pairs = cast("DataFrame[ScreenedPairs]", there.store.read(screened, ScreenedPairs))
     texts = cast("DataFrame[Chunks]", there.store.read(chunks, Chunks))
-    pushed = push_next(queue, pulled, pairs, texts, settings)
+    pushed = push_next(
+        queue, pulled, Material.of(home, screened, settings.review.seed), texts, settings
+    )
     status = queue.status()
     counts = {
         "decisions": pulled.reviews.height,
@@ -77,9 +89,14 @@ def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
     queue = open_queue(run.settings)
     pulled = take_in(queue)
     settled = settle_pairs(run, screened, pulled)
-    pairs = run.store.read(screened, ScreenedPairs)
     chunks = run.store.read(corpus.chunks, Chunks)
-    pushed = push_next(queue, pulled, pairs, chunks, run.settings)
+    pushed = push_next(
+        queue,
+        pulled,
+        Material.of(run.home, screened, run.settings.review.seed),
+        chunks,
+        run.settings,
+    )
     if pushed.missed and not pulled.missed:
         say(f"review: {pushed.missed}")
     run.event("QUEUE", "review", new=pushed.new, already=pushed.already)
@@ -97,47 +114,113 @@ def take_in(queue: ReviewQueue) -> Pulled:
 
 
 def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:
-    """Apply decisions to the screened pairs and to those of exchanges."""
-    pulled_rows = [pulled.reviews.to_dicts(), pulled.bounced.to_dicts()]
+    """Apply the decisions that count to screened pairs, flagged ones and those of exchanges."""
+    counting, others = read_policy(run.settings).counting(pulled.reviews)
+    bounced = pl.concat([pulled.bounced, drops(others)])
     reviews = run_stage(
         run,
         REVIEW,
-        reviews=Given(pulled.reviews, digest(pulled_rows)),
-        bounced=Given(pulled.bounced),
+        reviews=Given(counting, digest([counting.to_dicts(), bounced.to_dicts()])),
+        bounced=Given(bounced),
     )
-    chosen = targeted(run.home)
-    wanted = Given(chosen, digest(sorted(chosen)) if chosen else None)
+    chosen = targeted(run.home, say_once)
+    noted = Given(chosen, digest(sorted(chosen)) if chosen else None)
+    material = Material.of(run.home, screened, run.settings.review.seed)
+    flagged = material.flagged.pairs.filter(pl.col("pair_id").is_in(counting["pair_id"].to_list()))
+    doubted = Given(flagged, digest(sorted(flagged["pair_id"])) if flagged.height else None)
     return run_stage(
-        run, SETTLE, pairs=screened, reviews=reviews, targeted=wanted, traffic=traffic(run)
+        run,
+        SETTLE,
+        pairs=screened,
+        reviews=reviews,
+        targeted=noted,
+        flagged=doubted,
+        traffic=traffic(run),
     )
 
 
 def push_next(
     queue: ReviewQueue,
     pulled: Pulled,
-    pairs: DataFrame[ScreenedPairs],
+    material: Material,
     chunks: DataFrame[Chunks],
     settings: Settings,
 ) -> PushResult:
     """Queue the pairs that people should see next; pairs that are queued stay as they are."""
-    pairs = with_traffic(Home.at(settings.paths.home), pairs, chunks)
-    decided = set(pulled.reviews.filter(pl.col("verdict") != "skip")["pair_id"])
-    chosen = targeted(settings.paths.home)
+    pairs = with_traffic(Home.at(settings.paths.home), material.pairs, chunks)
+    counting, _ = queue.policy.counting(pulled.reviews)
+    decided = set(counting.filter(pl.col("verdict") != "skip")["pair_id"])
+    lacking = queue.policy.missing(pulled.reviews, decided)
+    again = {pair_id for pair_id, count in lacking.items() if count}
+    chosen = targeted(settings.paths.home, say_once)
     sample = sample_for_review(pairs, decided, settings.review, chosen)
-    asked = pl.col("pair_id").is_in(sorted(chosen)) | (pl.col("origin") == "traffic")
-    wanted = pairs.filter(asked & ~pl.col("pair_id").is_in(sorted(decided)))
-    both = pl.concat([wanted, sample]).unique("pair_id", maintain_order=True)
-    return queue.push(cast("DataFrame[ScreenedPairs]", both), chunks)
+    flagged, reasons = material.flagged
+    room = max(0, settings.review.fix_size - len(decided & reasons.keys()))
+    doubted = flagged.filter(~pl.col("pair_id").is_in(list(decided))).head(room)
+    noted = pl.col("pair_id").is_in(sorted(chosen - decided | again))
+    asked = (pl.col("origin") == "traffic") & ~pl.col("pair_id").is_in(sorted(decided))
+    rows = pl.concat([pl.concat([pairs, flagged]).filter(noted | asked), sample, doubted])
+    queued = rows.unique("pair_id", maintain_order=True).to_dicts()
+    hints = dict.fromkeys(chosen, CHOSEN) | {key: DOUBTS[reason] for key, reason in reasons.items()}
+    share = ceil(settings.review.gold * (len(queued) + len(decided)))
+    queued = _with_gold(queued, queue.policy, pulled, material, share, settings)
+    return queue.push(table(ScreenedPairs, queued), chunks, hints)
 
 
-def target(home: Path, pair_ids: list[str], evidence_id: str) -> None:
-    """Note pairs that people should see for what they are: those of drifted documents."""
-    known = targeted(home)
-    rows = [{"pair_id": key, "evidence_id": evidence_id} for key in pair_ids if key not in known]
-    append(home / "reviews" / "targeted.jsonl", rows)
+def _with_gold(
+    rows: list[dict[str, Any]],
+    policy: Policy,
+    pulled: Pulled,
+    material: Material,
+    share: int,
+    settings: Settings,
+) -> list[dict[str, Any]]:
+    """Put gold items among the rows, up to their share of the queue, and note the new ones."""
+    agreed = policy.agreed(pulled.reviews)
+    known = gold_items(agreed, material.pairs, material.gold, settings.review.seed)
+    shown = {item.source for item in policy.gold.values()}
+    new = [entry for entry in known if entry[0].source not in shown]
+    new = new[: max(0, share - len(policy.gold))]
+    note_gold(settings.paths.home, [item for item, _ in new])
+    answered = set(pulled.reviews["pair_id"])
+    waiting = policy.gold.keys() - answered  # perhaps of a push that was killed
+    again = [entry for entry in known if entry[0].pair_id in waiting]
+    draw = Random(settings.review.seed)
+    for _, row in again + new:
+        rows.insert(draw.randrange(len(rows) + 1), row)
+    return rows
 
 
-def targeted(home: Path) -> frozenset[str]:
-    """Return the ids of all pairs noted by :func:`target`."""
-    rows = read_rows(home / "reviews" / "targeted.jsonl", say_once)
-    return frozenset(str(row["pair_id"]) for row in rows if "pair_id" in row)
+def similar_to(pair_id: str, count: int, settings: Settings) -> pl.DataFrame:
+    """Return the screened pairs that are like one, itself first."""
+    home = Home.at(settings.paths.home)
+    pairs = home.store.read(home.dataset("screened_pairs"), ScreenedPairs)
+    return similar_pairs(pairs, pair_id, count)
+
+
+def decide_together(
+    pairs: pl.DataFrame, like: str, settings: Settings, reviewer: str, flags: Sequence[str]
+) -> None:
+    """Reject pairs in the name of a reviewer, or without one ask people about them again.
+
+    Raises:
+        ReviewError: a flag is unknown.
+    """
+    rejection = Decision("", "reject", "", tuple(flags), f"like {like}", reviewer)
+    reason = bounce_reason(rejection, {}) if reviewer else None
+    if reason is not None:
+        raise ReviewError(f"review like: {reason}; {BOUNCES[reason]}")
+    home, queue = Home.at(settings.paths.home), open_queue(settings)
+    ids = pairs["pair_id"].to_list()
+    rows = table(ScreenedPairs, pairs.select(ScreenedPairs.columns()).to_dicts())
+    target(settings.paths.home, ids, f"like-{like}")
+    if not reviewer:
+        ask_again(settings.paths.home, ids)
+        queue = open_queue(settings)
+    queue.pull()
+    chunks = cast("DataFrame[Chunks]", home.store.read(home.dataset("chunks"), Chunks))
+    queue.push(rows, chunks, dict.fromkeys(ids, CHOSEN))
+    for pair_id in ids if reviewer else ():
+        queue.decide(replace(rejection, pair_id=pair_id))
+    if reviewer:
+        queue.pull()

@@ -137,10 +137,25 @@ STATUSES = ["gold", "accepted", "edited", "unreviewed"]
 class SettledPairs(ScreenedPairs):
     """A pair that may be used, and on whose word."""
 
+    class Config(ScreenedPairs.Config):
+        """Version 3 has questions that were edited."""
+
+        metadata: ClassVar = {"version": 3}
+
     status: str = pa.Field(isin=STATUSES)
+    original_instruction: str = pa.Field(nullable=True)
+    """What the teacher asked, when a reviewer edited the question."""
     original_response: str = pa.Field(nullable=True)
     """What the teacher wrote, when a reviewer edited the response."""
     reviewer: str = pa.Field(nullable=True)
+
+    @classmethod
+    def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame | None:
+        """Earlier versions had edited responses alone."""
+        earlier = super().upgrade(frame, version) if version == 1 else frame
+        if earlier is None:
+            return None
+        return earlier.with_columns(original_instruction=pl.lit(None, pl.String))
 
 
 class Examples(Table):
@@ -171,13 +186,29 @@ FLAGS = [
 class Reviews(Table):
     """One decision of one reviewer on one pair; a skip is an abstention, never a reject."""
 
+    class Config(Table.Config):
+        """Version 2 has questions that were edited, and times."""
+
+        metadata: ClassVar = {"version": 2}
+
     pair_id: str = pa.Field(str_matches=ID)
     verdict: str = pa.Field(isin=VERDICTS)
+    edited_instruction: str = pa.Field(nullable=True)
+    """The question as the reviewer wants it; with ``edit`` only, null when it stays."""
     edited_response: str = pa.Field(nullable=True)
-    """The response as the reviewer wants it; with ``edit`` only."""
+    """The response as the reviewer wants it; with ``edit`` only, null when it stays."""
     flags: pl.List(pl.String) = pa.Field()  # type: ignore[valid-type]
     """What is wrong; at least one of FLAGS with ``reject``."""
     note: str = pa.Field()
     reviewer: str = pa.Field(str_length={"min_value": 1})
+    seconds: float = pa.Field(nullable=True)
+    """That the reviewer had the pair before them; null where nobody measured."""
     decided_at: str = pa.Field()
     """UTC, ISO 8601."""
+
+    @classmethod
+    def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame:
+        """Version 1 had edited responses alone, and no times."""
+        return frame.with_columns(
+            edited_instruction=pl.lit(None, pl.String), seconds=pl.lit(None, pl.Float64)
+        )

@@ -20,7 +20,7 @@ def review(context: click.Context, options: Options, reviewer: str) -> None:
     """Decide on generated pairs, one at a time, in this terminal.
 
     The same queue lies as queue.csv and queue.jsonl in the reviews folder of the home: fill in
-    the columns verdict, edited_response, flags and reviewer there if you prefer a spreadsheet,
+    the columns verdict, flags, reviewer and what you edit there if you prefer a spreadsheet,
     or review in the browser: `tuneloop up` starts Label Studio. A pair decided in one place is
     not offered in the others. The next `tuneloop run` takes the decisions in.
     """
@@ -45,12 +45,21 @@ def review(context: click.Context, options: Options, reviewer: str) -> None:
 @review.command()
 @command
 def status(options: Options) -> None:
-    """Count what is queued, open and decided, in Label Studio and in the queue files."""
-    from annotation.queues import open_queue
+    """Count what is queued, open and decided, in Label Studio and in the queue files.
 
-    state = open_queue(options.prepared()).status()
+    Then what the decisions tell: how many sampled pairs are accepted, whether people agree, who
+    they are (gold items, time, edits), and how often the screens are right.
+    """
+    from annotation.queues import open_queue
+    from flows.views.reviews import about_reviews, lines_of
+
+    settings = options.prepared()
+    queue = open_queue(settings)
+    state = queue.status()
     counts = {name: getattr(state, name) for name in state.__slots__}
-    options.show(counts, "  ".join(f"{name} {count}" for name, count in counts.items()))
+    facts = about_reviews(queue, settings)
+    line = "  ".join(f"{name} {count}" for name, count in counts.items())
+    options.show({**counts, "about": facts}, line, *lines_of(facts))
 
 
 @review.command()
@@ -82,22 +91,84 @@ def push(options: Options) -> None:
     from annotation.queues import open_queue
     from flows.review import push_next
     from pipeline.core.home import Home
+    from pipeline.pairs.review_material import Material
     from schemas.documents import Chunks
-    from schemas.pairs import ScreenedPairs
 
     home = Home.at(settings.paths.home)
     queue = open_queue(settings)
-    pairs = home.store.read(home.dataset("screened_pairs"), ScreenedPairs)
+    material = Material.of(
+        settings.paths.home, home.dataset("screened_pairs"), settings.review.seed
+    )
     chunks = home.store.read(home.dataset("chunks"), Chunks)
     pulled = queue.pull()
     _say(pulled)
-    result = push_next(queue, pulled, pairs, chunks, settings)
+    result = push_next(queue, pulled, material, chunks, settings)
     options.show(
         {"new": result.new, "already": result.already},
         f"{result.new} new, {result.already} queued already",
     )
     if result.missed:
         raise ReviewError(f"{result.missed}; the pairs are in the queue files")
+
+
+@review.command()
+@click.argument("pair_id")
+@click.option("-n", "count", default=10, show_default=True, help="Similar pairs, at most.")
+@click.option("--reject", is_flag=True, help="Reject it and all that are listed.")
+@click.option("--flag", "flags", multiple=True, default=["wrong"], help="What is wrong  [wrong].")
+@click.option("--requeue", is_flag=True, help="Ask people again about it and all that are listed.")
+@click.option("--reviewer", default=getpass.getuser, help="Your name [the login name].")
+@command
+def like(
+    options: Options,
+    pair_id: str,
+    count: int,
+    reject: bool,
+    flags: tuple[str, ...],
+    requeue: bool,
+    reviewer: str,
+) -> None:
+    """List the pairs that are like PAIR_ID; with --reject or --requeue decide on all together.
+
+    Such decisions are about the pairs alone: they do not count as a random sample.
+    """
+    if reject and requeue:
+        raise click.UsageError("review like: --reject and --requeue found; expected one of them")
+    settings = options.prepared()
+    from flows.review import decide_together, similar_to
+
+    found = similar_to(pair_id, count, settings)
+    if reject or requeue:
+        decide_together(found, pair_id, settings, reviewer if reject else "", flags)
+    done = "rejected" if reject else "asked again" if requeue else ""
+    rows = found.select("pair_id", "similarity", "instruction", "response").to_dicts()
+    options.show(
+        {"pairs": rows, "done": done},
+        *(
+            f"{row['pair_id']}  {row['similarity']:.2f}  {row['instruction']} -> {row['response']}"
+            for row in rows
+        ),
+        *([f"{len(rows)} pairs {done}"] if done else []),
+    )
+
+
+@review.command()
+@click.argument("name")
+@command
+def invite(options: Options, name: str) -> None:
+    """Make a Label Studio account for NAME (or an e-mail address), and show its password once.
+
+    Whoever reviews with an account of their own is told apart: agreement, gold items, times.
+    """
+    from annotation import label_studio_people as people
+
+    account = people.invite(name, options.prepared())
+    options.show(
+        account._asdict(),
+        f"{account.url}  login: {account.email}  password: {account.password}",
+        "the password is stored nowhere: hand it over now",
+        f"in the terminal and the files the same person is {account.email} (--reviewer)",
+    )
 
 
 def _say(pulled: "Pulled") -> None:

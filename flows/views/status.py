@@ -99,7 +99,7 @@ def _reviews(settings: Settings) -> Facts | None:
         queue = open_queue(settings)
         batches = []
         if isinstance(queue, CombinedQueue):
-            batches = queue.server.batches(elsewhere=queue.files.stored().decided)
+            batches = queue.server.batches(queue.stored())
         waiting = [asdict(batch) for batch in batches if batch.open]
         return {**asdict(queue.status()), "batches": waiting}
     except ReviewError as error:

@@ -149,7 +149,8 @@ def settle_gold(
             continue
         pair = pair_row("gold", row["question"], row["answer"], row["input"], doc_id)
         where = {"split": place["split"], "cluster_id": place["cluster_id"], "generator": name}
-        settled = {"status": "gold", "original_response": None, "reviewer": None}
+        original = {"original_instruction": None, "original_response": None}
+        settled = {"status": "gold", "reviewer": None, **original}
         pairs.append(pair | where | settled)
     return Outcome(table(SettledPairs, pairs), drops(dropped), rows_in=gold.height)
 

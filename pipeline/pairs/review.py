@@ -1,30 +1,23 @@
-"""Which pairs people see, and what their decisions settle.
-
-The sample is a seeded systematic sample: within each stratum (split, origin, document) the
-pairs are ranked by a hash, and the pair of rank r among m gets the key (r + u) / m, u being a
-hash of the stratum in [0, 1). The smallest keys come first. Each key is uniform over [0, 1), so
-every pair has the same chance, each stratum is represented in proportion to its size, and new
-documents only displace pairs at the end of the sample.
+"""What the decisions of people settle.
 
 Whether a batch may be used is judged on the reviewed part of its random sample by Wald's
 sequential probability ratio test (1945), truncated with the exact binomial.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from math import log
 from typing import Any, Literal, cast, get_args
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.core.cache import short_id
-from pipeline.core.errors import ReviewError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.pairs.prompts import SELF_INSTRUCT
+from pipeline.pairs.review_sample import review_order
+from pipeline.pairs.votes import current_decisions, ruling, votes_of
 from pipeline.settings import ReviewSettings
 from schemas.base import Drops
 from schemas.pairs import Reviews, ScreenedPairs, SettledPairs
@@ -36,36 +29,11 @@ BETA = 0.10
 TRUNCATED_AT = 150
 """Reviews after which the exact binomial decides; with 2 % against 8 % the test stops before
 105 reviews in 9 of 10 good batches."""
+LAST_TURN = "\n\nUser: "
+"""Stands before the last question of a conversation, where its turns are shown as one text."""
 DEFECTS = ("rejected", "reviewers_disagree")
 Decision = Literal["accepted", "returned", "undecided"]
 Row = dict[str, Any]
-
-
-def sample_for_review(
-    pairs: DataFrame[ScreenedPairs],
-    reviewed: AbstractSet[str],
-    settings: ReviewSettings,
-    targeted: AbstractSet[str] = frozenset(),
-) -> DataFrame[ScreenedPairs]:
-    """Choose the pairs that people should see next, in the order in which to show them.
-
-    Args:
-        pairs: screened pairs of all splits; gold pairs are never sampled, a person wrote them.
-        reviewed: ids of the pairs that have a decision; they count towards the sample size.
-        settings: ``sample_size`` and ``seed`` are used.
-        targeted: ids that were queued for what they are (drifted); no part of a random sample.
-
-    Returns:
-        Every unreviewed pair of the test split, then as many of train and validation as are
-        missing from ``sample_size``; the columns of ScreenedPairs.
-    """
-    ordered = _review_order(pairs, settings.seed)
-    waiting = [row for row in ordered if row["pair_id"] not in reviewed]
-    test = [row for row in waiting if row["split"] == "test"]
-    rest = [row for row in ordered if row["split"] != "test" and row["pair_id"] not in targeted]
-    open_rest = [row for row in rest if row["pair_id"] not in reviewed]
-    missing = settings.sample_size - (len(rest) - len(open_rest))
-    return table(ScreenedPairs, test + open_rest[: max(0, missing)])
 
 
 def settle(
@@ -73,14 +41,15 @@ def settle(
     reviews: DataFrame[Reviews],
     settings: ReviewSettings,
     targeted: AbstractSet[str] = frozenset(),
+    flagged: DataFrame[ScreenedPairs] | None = None,
     traffic: DataFrame[ScreenedPairs] | None = None,
 ) -> Outcome[SettledPairs]:
     """Apply the decisions of people to the pairs.
 
     The latest decision of each reviewer on a pair counts; a skip is an abstention and takes an
-    earlier decision of the same reviewer back. Any reject beside an accept or edit is a
-    disagreement. Beside an accept, an edit wins; of several edits the latest. A gold pair needs
-    no decision.
+    earlier decision of the same reviewer back. A reject beside an accept or edit is a
+    disagreement until :func:`ruling` finds it settled. Beside an accept, an edit wins; of several
+    edits the latest. A gold pair needs no decision.
 
     Args:
         pairs: screened pairs; gold pairs may be among them.
@@ -88,6 +57,7 @@ def settle(
         settings: what training may use (``require``) and the error shares of the test.
         targeted: ids that were queued for what they are; their decisions count for themselves,
             not for the error of the batch, which wants a random sample.
+        flagged: pairs that the screens dropped; one that a person decided on is settled as well.
         traffic: pairs of exchanges, which are settled like the others.
 
     Returns:
@@ -104,14 +74,17 @@ def settle(
     """
     if traffic is not None:
         pairs = cast("DataFrame[ScreenedPairs]", pl.concat([pairs, traffic]))
-    current = _current_decisions(reviews)
+    current = current_decisions(reviews)
+    if flagged is not None:
+        pairs, taken_back = _with_taken_back(pairs, flagged, current)
+        targeted = targeted | taken_back
     verdicts = {
-        row["pair_id"]: _verdict(row, current.get(row["pair_id"], []))
+        row["pair_id"]: _verdict(row, current.get(row["pair_id"], []), settings.adjudicator)
         for row in pairs.iter_rows(named=True)
     }
     sample = [
         verdicts[row["pair_id"]].kind
-        for row in _review_order(pairs, settings.seed)
+        for row in review_order(pairs, settings.seed)
         if row["split"] != "test" and row["pair_id"] not in targeted
     ]
     defects = [kind in DEFECTS for kind in sample if kind != "unreviewed"]
@@ -131,9 +104,10 @@ def settle(
 
     kinds = [verdict.kind for verdict in verdicts.values()]
     counted = ("accepted", "edited", *DEFECTS, "unreviewed")
-    latest = [vote for pair_id in verdicts for vote in current.get(pair_id, [])]
     metrics: dict[str, float] = {kind: kinds.count(kind) for kind in counted} | {
-        "skips": sum(vote["verdict"] == "skip" for vote in latest),
+        "skips": sum(
+            len(rows) - len(votes_of(rows)) for key, rows in current.items() if key in verdicts
+        ),
         "unmatched_reviews": sum(pair_id not in verdicts for pair_id in reviews["pair_id"]),
         "unreviewed_used": sum(row["status"] == "unreviewed" for row in kept),
         "sample_reviewed": len(defects),
@@ -150,6 +124,18 @@ def settle(
     )
 
 
+def _with_taken_back(
+    pairs: DataFrame[ScreenedPairs],
+    flagged: DataFrame[ScreenedPairs],
+    current: Mapping[str, Sequence[Row]],
+) -> tuple[DataFrame[ScreenedPairs], set[str]]:
+    """Return the pairs with those flagged ones that a person decided on, and the ids of these."""
+    decided = [pair_id for pair_id, rows in current.items() if votes_of(rows)]
+    own = flagged.filter(pl.col("pair_id").is_in(decided))
+    own = own.join(pairs.select("pair_id"), on="pair_id", how="anti").select(pairs.columns)
+    return cast("DataFrame[ScreenedPairs]", pl.concat([pairs, own])), set(own["pair_id"])
+
+
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     """What the decisions on one pair amount to."""
@@ -160,28 +146,35 @@ class _Verdict:
     drop: Drop | None = None
 
 
-def _verdict(row: Row, decisions: Sequence[Row]) -> _Verdict:
+def _verdict(row: Row, decisions: Sequence[Row], adjudicator: str) -> _Verdict:
     pair_id = row["pair_id"]
-    votes = [decision for decision in decisions if decision["verdict"] != "skip"]
-    rejects = [vote for vote in votes if vote["verdict"] == "reject"]
-    edits = [vote for vote in votes if vote["verdict"] == "edit"]
-    reviewer = ", ".join(sorted(vote["reviewer"] for vote in votes)) or None
-    changes: Row = {"original_response": None, "reviewer": reviewer}
+    votes = votes_of(decisions)
+    ruled = ruling(votes, adjudicator)
+    rejects = [vote for vote in ruled or votes if vote["verdict"] == "reject"]
+    edits = [vote for vote in ruled or () if vote["verdict"] == "edit"]
+    reviewer = ", ".join(sorted(vote["reviewer"] for vote in ruled or votes)) or None
+    changes: Row = {"original_instruction": None, "original_response": None, "reviewer": reviewer}
     if not votes:
         return _Verdict("gold" if row["origin"] == "gold" else "unreviewed", changes)
     if rejects:
-        share = 1 - len(rejects) / len(votes)
-        reason = "reviewers_disagree" if share else "rejected"
+        share = 0.0 if ruled else 1 - len(rejects) / len(votes)
+        reason = "rejected" if ruled else "reviewers_disagree"
         excerpt = f"{'; '.join(map(_words, rejects))} | {row['instruction']}"
         drop = Drop(pair_id, reason, excerpt, share or float(len(rejects)), 1.0)
         return _Verdict(reason, drop=drop)
     if not edits:
         return _Verdict("accepted", changes)
-    response = (edits[-1]["edited_response"] or "").strip()
-    if not response:
+    asked, response = (
+        (edits[-1][f"edited_{name}"] or "").strip() for name in ("instruction", "response")
+    )
+    if row["history"]:  # shown before the question, and none of it
+        asked = asked.rpartition(LAST_TURN)[2]
+    if not (asked or response):
         drop = Drop(pair_id, "empty_edit", row["response"], 0.0, 1.0)
         return _Verdict("empty_edit", drop=drop)
-    changes |= {"original_response": row["response"], "response": response}
+    for name, text in (("instruction", asked), ("response", response)):
+        if text:
+            changes |= {f"original_{name}": row[name], name: text}
     return _Verdict("edited", changes)
 
 
@@ -203,48 +196,6 @@ def _unreviewed(
     if settings.require == "sampled" and decision != "accepted":
         return Drop(pair_id, f"batch_{decision}", question, error, settings.max_error)
     return None
-
-
-def _current_decisions(reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
-    """Return the latest decision of each reviewer by pair, oldest first."""
-    # Equal times are told apart by the content, never by the order of the rows.
-    content = ("verdict", "edited_response", "note", "flags", "pair_id", "reviewer")
-
-    def age(row: Row) -> tuple[datetime, list[str]]:
-        return _time(row), [str(row[name]) for name in content]
-
-    ordered = sorted(reviews.iter_rows(named=True), key=age)
-    latest = {(row["pair_id"], row["reviewer"]): row for row in ordered}
-    current: dict[str, list[Row]] = {}
-    for row in sorted(latest.values(), key=age):
-        current.setdefault(row["pair_id"], []).append(row)
-    return current
-
-
-def _time(row: Row) -> datetime:
-    try:
-        time = datetime.fromisoformat(row["decided_at"])
-    except ValueError:
-        raise ReviewError(
-            f"review of {row['pair_id']} by {row['reviewer']}: decided_at {row['decided_at']!r} "
-            "found; expected a time such as 2026-01-31T12:00:00Z; mend it in the reviews"
-        ) from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _review_order(pairs: DataFrame[ScreenedPairs], seed: int) -> list[Row]:
-    """Return the pairs to sample from by their systematic key (see the head of the module)."""
-    strata: dict[tuple[str, ...], list[tuple[str, Row]]] = {}
-    for row in pairs.iter_rows(named=True):
-        if row["origin"] not in ("gold", "traffic"):
-            key = (row["split"], row["origin"], row["doc_id"])
-            strata.setdefault(key, []).append((short_id(str(seed), row["pair_id"]), row))
-    keyed = []
-    for stratum, members in strata.items():
-        offset = int(short_id(str(seed), *stratum), 16) / 16**16
-        for rank, (mark, row) in enumerate(sorted(members, key=lambda member: member[0])):
-            keyed.append(((rank + offset) / len(members), mark, row))
-    return [row for _, _, row in sorted(keyed, key=lambda entry: entry[:2])]
 
 
 def judge_batch(defects: Sequence[bool], good_error: float, max_error: float) -> Decision:
@@ -291,7 +242,7 @@ def error_bound(defects: int, reviewed: int, confidence: float = 0.95) -> float:
 
 
 def decisions(reviews: DataFrame[Reviews], bounced: DataFrame[Drops]) -> Outcome[Reviews]:
-    """Take the decisions that were pulled into the store; those that count nothing are dropped."""
+    """Take the decisions that count into the store; the others are dropped, with the reason."""
     return Outcome(kept=reviews, dropped=bounced, rows_in=reviews.height + bounced.height)
 
 

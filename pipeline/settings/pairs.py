@@ -122,6 +122,19 @@ class ReviewSettings(Section):
     """``sampled``: share of rejected pairs at which a batch is bad (SPRT p1)."""
     good_error: Share = 0.02
     """``sampled``: share of rejected pairs of a good batch (SPRT p0)."""
+    fix_size: Annotated[int, Field(ge=0)] = 20
+    """Pairs queued of those that a screen dropped: they tell how often screens are right, and an
+    accept takes the pair back."""
+    overlap: Share = 0.1
+    """Share of the pairs that two people are asked about, once two have decided on anything."""
+    gold: Share = 0.05
+    """Share of the queue whose verdict is known: rows of ``paths.gold``, and pairs on which two
+    people agreed. The answers are about the reviewer; nothing is trained on them."""
+    min_gold_accuracy: Share = 0.0
+    """Decisions of a reviewer who is right on fewer gold items (of five or more) are held back and
+    the pairs asked again; 0: never."""
+    adjudicator: str = ""
+    """The reviewer whose word settles a disagreement; empty: a third person makes the majority."""
     seed: int = 7
 
     @model_validator(mode="after")

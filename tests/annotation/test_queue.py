@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import polars as pl
 import pytest
 
-from annotation.decisions import Decision
+from annotation.decisions import Decision, bounce_reason
+from annotation.items import to_items
 from annotation.queue import PushResult
 from annotation.queue_files import FileQueue
 from pipeline.core.cache import short_id
@@ -18,7 +20,12 @@ from pipeline.core.outcome import table
 from schemas.base import Drops
 from schemas.documents import Chunks
 from schemas.pairs import Reviews
-from tests.annotation.conftest import make_pairs
+from tests.annotation.conftest import CHUNK, make_pairs
+
+OLD_COLUMNS = [
+    *("pair_id", "document", "instruction", "input", "chunk_text", "response", "evidence"),
+    *("verdict", "edited_response", "flags", "note", "reviewer"),
+]
 
 
 def fill_csv(queue, decisions, delimiter=",", encoding="utf-8-sig", newline="\r\n", keep=None):
@@ -96,6 +103,23 @@ def test_the_reviewer_sees_neither_split_nor_generator_nor_score(queue):
     )
 
 
+@pytest.mark.parametrize(
+    ("title", "section", "place"),
+    [
+        ("Manual", "Pumps > Care", "Manual > Pumps > Care"),
+        ("Manual", "Manual > Pumps", "Manual > Pumps"),
+        ("Manual", "Manual", "Manual"),
+        ("Manual", "Manuals", "Manual > Manuals"),
+        ("Manual", "", "Manual"),
+        ("", "Care", "Care"),
+    ],
+)
+def test_no_title_stands_twice_before_a_passage(title, section, place):
+    pair, chunk = make_pairs(1), CHUNK | {"title": title, "section": section}
+    (item,) = to_items(pair, table(Chunks, [chunk]), {})
+    assert item["document"] == place
+
+
 def test_decisions_of_the_csv_come_back(queue, ids):
     fill_csv(
         queue,
@@ -140,6 +164,44 @@ def test_the_csv_reads_as_spreadsheets_save_it(queue, ids, delimiter, encoding):
     assert (review["edited_response"], review["reviewer"]) == ("Größer; als 6 bar,\nimmer.", "Zoë")
 
 
+def test_a_question_is_edited_in_either_file_alone_or_with_the_response(queue, ids):
+    asked = {"verdict": "edit", "edited_instruction": "How many bar?", "reviewer": "Ann"}
+    fill_csv(queue, {ids[0]: asked})
+    fill_jsonl(queue, {ids[1]: asked | {"edited_response": "Six bar."}})
+    edited = pl.col("edited_instruction", "edited_response")
+    rows = queue.pull().reviews.sort(pl.col("pair_id") == ids[1]).select(edited).rows()
+    assert rows == [("How many bar?", None), ("How many bar?", "Six bar.")]
+
+
+def test_the_turns_before_a_question_stay_as_they_were():
+    item = {"response": "6 bar.", "instruction": "User: Hi\n\nAssistant: Hello\n\nUser: Bar?"}
+    edit = Decision("0" * 16, "edit", "", (), "", "Ann")
+    changed = replace(edit, edited_instruction="User: Ho\n\nAssistant: Hello\n\nUser: How many?")
+    assert bounce_reason(changed, item) == "turns_changed"
+    last = replace(edit, edited_instruction=f"{item['instruction']} How many?")
+    assert bounce_reason(last, item) is None
+
+
+def test_the_files_of_an_earlier_version_are_read_and_get_the_new_columns(queue, chunks, ids):
+    fill_csv(queue, {ids[0]: {"verdict": "accept", "reviewer": "Ann"}}, keep=OLD_COLUMNS)
+    path = queue.folder / "queue.jsonl"
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    old = [{name: value for name, value in row.items() if name in OLD_COLUMNS} for row in rows]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in old))
+    assert verdicts(queue.pull()) == {ids[0]: "accept"}
+    assert queue.push(make_pairs(7), chunks) == PushResult(new=1, already=6)
+    edit = {"verdict": "edit", "edited_instruction": "Why?", "reviewer": "Ann"}
+    fill_csv(queue, {ids[1]: edit})
+    assert verdicts(queue.pull()) == {ids[0]: "accept", ids[1]: "edit"}
+
+
+def test_why_a_pair_is_to_be_mended_is_shown_and_of_the_others_nothing(queue, chunks, ids):
+    queue.push(make_pairs(8), chunks, {ids[6]: "a number is not in the passage"})
+    shown = {pair_id: (item["queue"], item["hint"]) for pair_id, item in queue.items().items()}
+    assert shown[ids[6]] == ("fix", "a number is not in the passage")
+    assert shown[ids[5]] == shown[ids[7]] == ("audit", "")
+
+
 def test_a_later_push_keeps_what_was_filled_in(queue, chunks, ids):
     fill_csv(
         queue, {ids[0]: {"verdict": "edit", "edited_response": "=6 bar", "reviewer": "Ann"}}, ";"
@@ -170,6 +232,7 @@ BAD = {
         "reviewer": "Ann",
     },
     "edit_without_verdict": {"verdict": "accept", "edited_response": "Other.", "reviewer": "Ann"},
+    "instruction_overwritten": {"verdict": "accept", "instruction": "Why?", "reviewer": "Ann"},
     "missing_flag": {"verdict": "reject", "note": "bad", "reviewer": "Ann"},
     "unknown_flag": {"verdict": "reject", "flags": "ugly", "reviewer": "Ann"},
     "response_overwritten": {"verdict": "accept", "response": "Seven bar.", "reviewer": "Ann"},
@@ -189,7 +252,8 @@ def test_a_bad_decision_is_bounced_kept_and_never_applied(queue, ids, reason):
 
 @pytest.mark.parametrize("reason", BAD)
 def test_a_mended_decision_counts(queue, ids, reason):
-    original = queue.items()[ids[0]]["response"]
+    item = queue.items()[ids[0]]
+    original = {name: item[name] for name in ("instruction", "response")}
     fill_csv(queue, {ids[0]: BAD[reason]})
     queue.pull()
     fill_csv(
@@ -201,7 +265,7 @@ def test_a_mended_decision_counts(queue, ids, reason):
                 "edited_response": "",
                 "note": "",
                 "reviewer": "Ann",
-                "response": original,
+                **original,
             }
         },
     )
@@ -220,7 +284,7 @@ def test_a_bad_decision_takes_the_earlier_one_out_until_it_is_mended(queue, ids)
 
 def test_an_unknown_pair_is_bounced(queue, ids):
     with (queue.folder / "queue.csv").open("ab") as stream:
-        stream.write(b'"deadbeefdeadbeef","","","","","","","accept","","","","Ann"\r\n')
+        stream.write(b'"deadbeefdeadbeef","","","","","","","accept","","","","","Ann"\r\n')
     assert reasons(queue.pull()) == {"deadbeefdeadbeef": "unknown_pair"}
 
 

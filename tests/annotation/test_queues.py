@@ -8,9 +8,13 @@ from annotation.label_studio_ledger import State
 from annotation.queue import PushResult
 from annotation.queues import CombinedQueue, open_queue
 from flows.services.prefect import free_port
-from pipeline.settings import LabelStudioSettings, Settings
+from pipeline.core.outcome import table
+from pipeline.pairs.reviewers import Policy
+from pipeline.settings import LabelStudioSettings, ReviewSettings, Settings
+from schemas.pairs import Reviews
 from tests.annotation.conftest import make_pairs
 from tests.annotation.test_queue import fill_csv, queued_ids
+from tests.pipeline.pairs.test_review import review
 
 ACCEPT = {"verdict": "accept", "reviewer": "Ann"}
 
@@ -66,11 +70,31 @@ def test_a_home_without_a_login_has_the_files_alone_unless_label_studio_was_used
     assert both.pull().missed == ""
 
 
+def test_a_disagreement_gets_a_blank_row_for_a_third_person_and_closes_with_it(queue, ids, chunks):
+    queue.policy = Policy(ReviewSettings(overlap=0))
+    fill_csv(queue, {ids[0]: ACCEPT})
+    queue.decide(Decision(ids[0], "reject", "", ("wrong",), "", "bo"))
+    queue.push(make_pairs(6), chunks)
+    assert sorted(queued_ids(queue)[1]) == sorted([ids[0], *ids[:6]])  # Ann's row, a blank one
+    assert [item["pair_id"] for item in queue.open_items("Ann")] == ids[1:6]
+    assert [item["pair_id"] for item in queue.open_items("Cy")] == ids[:6]
+    assert (queue.status().open, queue.status().done) == (6, 0)
+    queue.decide(Decision(ids[0], "accept", "", (), "", "Cy"))
+    queue.push(make_pairs(6), chunks)
+    assert sorted(queued_ids(queue)[1]) == sorted(ids[:6])
+    assert (queue.status().open, queue.status().done) == (5, 1)
+
+
 def test_blank_rows_of_pairs_decided_elsewhere_leave_the_csv(queue, ids, chunks):
     fill_csv(queue, {ids[1]: ACCEPT, ids[2]: {"reviewer": "Ann"}})
-    queue.close({ids[0], ids[1], ids[2]})
+
+    def elsewhere(*pair_ids):
+        return table(Reviews, [review(pair_id, "accept", "Bo") for pair_id in pair_ids])
+
+    queue.policy = Policy(ReviewSettings(overlap=0))
+    queue.close(elsewhere(ids[0], ids[1], ids[2]))
     assert queued_ids(queue) == (ids[:6], [ids[1], *ids[3:6]])
-    queue.push(make_pairs(6), chunks, elsewhere={ids[0], ids[2]})
+    queue.push(make_pairs(6), chunks, elsewhere=elsewhere(ids[0], ids[2]))
     assert queued_ids(queue) == (ids[:6], [ids[1], *ids[3:6]])
     queue.push(make_pairs(6), chunks)  # the decision elsewhere was taken back
     assert sorted(queued_ids(queue)[1]) == sorted(ids[:6])

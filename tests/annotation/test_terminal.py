@@ -28,7 +28,7 @@ def decided(queue):
 
 
 def test_every_verdict_can_be_given_line_by_line(queue, ids):
-    session, shown = sit(queue, "a\ne\nSix bar.\nr\n2, 6\ntoo much\ns\nq\n")
+    session, shown = sit(queue, "a\ne\n\nSix bar.\nr\n2, 6\ntoo much\ns\nq\n")
     assert decided(queue) == {
         ids[0]: ("accept", None, [], ""),
         ids[1]: ("edit", "Six bar.", [], ""),
@@ -46,7 +46,7 @@ def test_an_answer_of_several_lines_is_edited_as_lines_and_lines_alone_are_an_ed
     queue.push(pair, chunks)
     (key,) = pair["pair_id"]
     steps = "Steps:\n\n1. Open it.\n   - slowly\n2. Wait."
-    _, shown = sit(queue, "s\n" * 6 + f"e\n{steps}\n.\n")
+    _, shown = sit(queue, "s\n" * 6 + f"e\n\n{steps}\n.\n")
     assert "Steps:\n1. Open it. 2. Wait." in shown
     assert decided(queue)[key] == ("edit", steps, [], "")
     item = {"response": "Steps: 1. Open it. 2. Wait."}
@@ -54,8 +54,16 @@ def test_an_answer_of_several_lines_is_edited_as_lines_and_lines_alone_are_an_ed
     assert bounce_reason(lines, item) is None
 
 
+def test_the_question_can_be_edited_and_the_time_is_taken(queue, ids):
+    sit(queue, "e\nHow many bar?\n\n")
+    row = queue.pull().reviews.row(0, named=True)
+    assert (row["pair_id"], row["verdict"]) == (ids[0], "edit")
+    assert (row["edited_instruction"], row["edited_response"]) == ("How many bar?", None)
+    assert row["seconds"] >= 0
+
+
 def test_an_unfinished_edit_or_reject_leads_back_to_the_question(queue, ids):
-    sit(queue, "e\n\nr\n\nr\n99\n1\n\nq\n")
+    sit(queue, "e\n\n\nr\n\nr\n99\n1\n\nq\n")
     assert decided(queue) == {ids[0]: ("reject", None, ["not_grounded"], "")}
 
 
@@ -82,7 +90,7 @@ def test_the_evidence_is_highlighted_across_line_breaks():
 
 def test_text_of_a_document_can_neither_style_nor_steer_the_terminal():
     item = dict.fromkeys(
-        ("document", "instruction", "input", "chunk_text", "response", "evidence"), ""
+        ("hint", "document", "instruction", "input", "chunk_text", "response", "evidence"), ""
     )
     item |= {
         "instruction": "[red]a[/red] [/nonsense] \x1b[2J\x1b]0;t\x07",

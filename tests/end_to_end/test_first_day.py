@@ -8,6 +8,7 @@ import pytest
 from annotation.label_studio_connection import read_login
 from annotation.queue_files import FileQueue
 from flows.services.prefect import free_port
+from pipeline.core.journal import read_rows
 from tests.annotation.test_queue import fill_csv
 from tests.end_to_end.servers import running_up
 
@@ -38,6 +39,8 @@ def test_pairs_go_to_label_studio_and_decisions_come_back(quick, tmp_path):
             asked = {"project": there["id"], "page_size": 500}
             tasks = client.get("/api/tasks/", params=asked).json()["tasks"]
             assert len(tasks) > 2
+            gold = {row["pair_id"] for row in read_rows(project.home / "reviews/gold_items.jsonl")}
+            tasks.sort(key=lambda task: task["data"]["pair_id"] in gold)  # they count for no pair
             pairs = [task["data"]["pair_id"] for task in tasks]
             assert len(set(pairs)) == len(pairs)
             for task, verdict in zip(tasks[:2], ("accept", "nonsense"), strict=True):
@@ -48,7 +51,9 @@ def test_pairs_go_to_label_studio_and_decisions_come_back(quick, tmp_path):
         assert queued == set(pairs)
         (artifact,) = json.loads(prefect.artifact("reviews")["data"])
         counts = project.call("review", "status", *arguments)
+        about = counts.pop("about")
         assert counts == artifact
+        assert about["queues"]["gold"]["items"] == len(gold) > 0
         assert counts == {
             "queued": len(queued),
             "open": len(queued) - 1,

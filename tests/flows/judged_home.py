@@ -59,7 +59,7 @@ def settled(examples: Any) -> Any:
                 "origin": "self_instruct", "score": None,
                 "split": row["split"], "cluster_id": row["pair_id"],
                 "status": ["edited", "accepted", *["unreviewed"] * 99][number],
-                "original_response": None, "reviewer": None,
+                "original_instruction": None, "original_response": None, "reviewer": None,
             }
         )  # fmt: skip
     return table(SettledPairs, rows)
@@ -74,6 +74,7 @@ def reviews(pairs: Any) -> Any:
         rows.append(
             {
                 "pair_id": pair, "verdict": "accept", "edited_response": None, "flags": [],
+                "edited_instruction": None, "seconds": None,
                 "note": "", "reviewer": ["Ada Lovelace", "Carl Gauss"][number],
                 "decided_at": "2026-01-01T00:00:00Z",
             }

@@ -31,7 +31,7 @@ def queue(tmp_path):
 
 
 def review(queue, *words, **keywords):
-    place = ("--set", f"paths.home={queue.folder.parent}")
+    place = ("--set", f"paths.home={queue.folder.parent}", "--set", "review.overlap=0")
     return CliRunner().invoke(main, ["review", *words, *place], **keywords)
 
 
@@ -52,4 +52,6 @@ def test_the_terminal_goes_on_working_and_says_what_it_does_not_know(queue):
     assert "pairs decided there since may be offered again" in result.stderr
     assert "1 of 2" in result.stdout and "decided: 1 accept; 1 open" in result.stdout
     counts = json.loads(review(queue, "status", "--json").stdout)
+    people = counts.pop("about")["reviewers"]
+    assert [(row["reviewer"], row["decisions"]) for row in people] == [("Ann", 1), ("Bo", 1)]
     assert counts == {"queued": 3, "open": 1, "skipped": 0, "done": 2, "bounced": 0}

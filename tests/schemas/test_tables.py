@@ -54,7 +54,9 @@ GOOD = {
     Reviews: {
         "pair_id": ID,
         "verdict": "accept",
+        "edited_instruction": None,
         "edited_response": None,
+        "seconds": None,
         "flags": [],
         "note": "",
         "reviewer": "ada",

@@ -126,7 +126,8 @@ def people_decisions(home: Home, pairs: Dataset, most: int) -> list[Graded]:
             named=True
         )
     ]
-    edited = passed.filter(pl.col("status") == "edited", pl.col("original_response") != "")
+    of_response = pl.col("original_response") != "", pl.col("original_instruction").is_null()
+    edited = passed.filter(pl.col("status") == "edited", *of_response)
     wrong = [graded(row, False, "original_response") for row in edited.iter_rows(named=True)]
     gone = home.store.read_dropped(settled).filter(reason="rejected")["id"].to_list()
     rejected = home.store.read(screened, ScreenedPairs).filter(pl.col("pair_id").is_in(gone))

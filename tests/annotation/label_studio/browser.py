@@ -11,7 +11,7 @@ import httpx
 from websockets.sync.client import connect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-CODES = {"Enter": 13, "Escape": 27, " ": 32}
+CODES = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
 CONTROL, SHIFT = 2, 8
 
 
@@ -44,7 +44,7 @@ class Page:
 
     def key(self, key, modifiers=0):
         code = CODES.get(key) or ord(key.upper())
-        text = "" if modifiers & CONTROL else {"Enter": "\r", "Escape": ""}.get(key, key)
+        text = "" if modifiers & CONTROL else {"Enter": "\r", "Escape": "", "Tab": ""}.get(key, key)
         event = {"key": key, "windowsVirtualKeyCode": code, "modifiers": modifiers}
         kind = "keyDown" if text else "rawKeyDown"
         self.call("Input.dispatchKeyEvent", type=kind, text=text, **event)

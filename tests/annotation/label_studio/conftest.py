@@ -8,10 +8,15 @@ import pytest
 
 from annotation.label_studio import Connection, LabelStudioQueue, find_connection
 from annotation.label_studio_connection import read_login
+from annotation.label_studio_people import invite
 from flows.services.label_studio import label_studio_service
 from flows.services.prefect import free_port
 from flows.services.service import start, stop, wait_until_healthy
-from pipeline.settings import Settings
+from pipeline.pairs.reviewers import Policy
+from pipeline.settings import ReviewSettings, Settings
+
+ALONE = Policy(ReviewSettings(overlap=0))
+"""No pair is asked of two people by chance."""
 
 
 class Running:
@@ -45,12 +50,14 @@ class Reviewer:
     email: str
     client: httpx.Client
 
-    def decide(self, task, verdict=None, edited=None, flags=None, note=None, **fields):
+    def decide(self, task, verdict=None, edited=None, flags=None, note=None, asked=None, **fields):
         result = [
             self.answer("verdict", choices=[verdict] if isinstance(verdict, str) else verdict)
             for _ in [0]
             if verdict
         ]
+        if asked is not None:
+            result.append(self.answer("edited_instruction", text=asked))
         if edited is not None:
             result.append(self.answer("edited_response", text=edited))
         if flags is not None:
@@ -91,18 +98,17 @@ def ann(server):
 
 
 @pytest.fixture(scope="session")
-def ben(server, ann):
-    """A second reviewer, who followed an invitation link."""
-    invitation = ann.call("GET", "/api/invite")["invite_url"]
-    email = "ben@example.com"
-    with httpx.Client(base_url=server.service.url, trust_env=False) as browser:
-        page = browser.get(invitation)
-        secret = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[1]
-        form = {"email": email, "password": "correct-horse-9", "csrfmiddlewaretoken": secret}
-        assert browser.post(invitation, data=form).is_redirect
+def ben(server):
+    """A second reviewer, who was invited and has logged in."""
+    account = invite("Ben", server.settings)
+    with httpx.Client(base_url=account.url, trust_env=False) as browser:
+        page = browser.get("/user/login").text
+        secret = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
+        form = {"email": account.email, "password": account.password}
+        assert browser.post("/user/login", data=form | {"csrfmiddlewaretoken": secret}).is_redirect
         token = browser.get("/api/current-user/token").json()["token"]
     with client_for(server, token) as client:
-        yield Reviewer(email, client)
+        yield Reviewer(account.email, client)
 
 
 @pytest.fixture
@@ -114,7 +120,7 @@ def connection(server):
 def queue(server, connection, tmp_path):
     """A queue with a project of its own."""
     settings = server.settings.label_studio.model_copy(update={"chunk_size": 3})
-    return LabelStudioQueue(tmp_path / "label_studio", connection, settings)
+    return LabelStudioQueue(tmp_path / "label_studio", connection, settings, ALONE)
 
 
 @pytest.fixture

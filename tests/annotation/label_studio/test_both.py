@@ -4,6 +4,7 @@ import io
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -15,6 +16,7 @@ from annotation.queue_files import FileQueue
 from annotation.queues import CombinedQueue
 from annotation.terminal import review_in_terminal
 from tests.annotation.conftest import make_pairs
+from tests.annotation.label_studio.conftest import ALONE
 from tests.annotation.label_studio.test_killed import ROOT
 from tests.annotation.test_queue import fill_csv, queued_ids, verdicts
 
@@ -61,7 +63,7 @@ def test_what_is_decided_in_label_studio_is_offered_nowhere_else(
     assert "case 0?" not in out.getvalue() and "case 1?" in out.getvalue()
     assert session.left == 4
     both.push(make_pairs(6)[1:], chunks)
-    assert queued_ids(both.files)[1] == ids[1:6]
+    assert queued_ids(both.files)[1] == ids[2:6]
 
 
 def test_what_is_decided_in_the_files_leaves_label_studio_until_it_is_taken_back(
@@ -71,7 +73,7 @@ def test_what_is_decided_in_the_files_leaves_label_studio_until_it_is_taken_back
     both.pull()
     assert sorted(project_tasks(both.server)) == sorted(ids[1:6])
     assert both.status() == QueueStatus(queued=6, open=5, skipped=0, done=1, bounced=0)
-    (batch,) = both.server.batches(elsewhere={ids[0]})
+    (batch,) = both.server.batches(both.stored())
     assert (batch.tasks, batch.decided, batch.open) == (6, 1, 5)
     both.decide(by_ann(ids[0], "skip"))
     assert both.push(make_pairs(6), chunks) == PushResult(new=1, already=5)
@@ -91,13 +93,38 @@ def test_a_task_that_somebody_works_on_is_left_alone(both, ids, ann, ben, projec
 
 def test_a_second_reviewer_is_waited_for(both, ids, connection, project_tasks):
     settings = both.server._settings.model_copy(update={"reviewers": 2})
-    two = CombinedQueue(LabelStudioQueue(both.server.folder, connection, settings), both.files)
+    policy = replace(ALONE, people=2)
+    server = LabelStudioQueue(both.server.folder, connection, settings, policy)
+    two = CombinedQueue(server, both.files)
     two.decide(by_ann(ids[0]))
     two.pull()
     assert ids[0] in project_tasks(two.server)
     two.decide(by_ann(ids[0], reviewer="bo"))
     two.pull()
     assert ids[0] not in project_tasks(two.server)
+
+
+def test_a_disagreement_is_given_to_a_third_person_until_it_is_settled(
+    both, ids, ann, ben, project_tasks
+):
+    first, second = (project_tasks(both.server)[pair_id][0] for pair_id in ids[:2])
+    for task, pair_id in ((first, ids[0]), (second, ids[1])):
+        ann.decide(task, "accept")
+        both.decide(Decision(pair_id, "reject", "", ("wrong",), "", "bo"))
+    both.pull()
+    assert both.status() == QueueStatus(queued=6, open=6, skipped=0, done=0, bounced=0)
+    given = ann.call("GET", f"/api/tasks/{first}/")
+    assert (given["overlap"], given["is_labeled"], given["total_annotations"]) == (2, False, 1)
+    project = given["project"]
+    assert ben.call("GET", f"/api/projects/{project}/next")["id"] == first
+
+    ben.decide(first, "reject", flags=["wrong"])
+    both.decide(by_ann(ids[1], reviewer="cy"))  # the other one is settled in the files
+    both.pull()
+    assert both.status() == QueueStatus(queued=6, open=4, skipped=0, done=2, bounced=0)
+    closed = ann.call("GET", f"/api/tasks/{second}/")
+    assert (closed["overlap"], closed["is_labeled"]) == (1, True)
+    assert ben.call("GET", f"/api/projects/{project}/next")["id"] not in (first, second)
 
 
 KILLED = """

@@ -92,6 +92,9 @@ def test_reviewing_works_by_keys_alone_and_an_edit_must_change_something(sitting
     page.type(" At most")
     page.key("Enter")
     page.type("1 bar more.")
+    page.key("Tab", SHIFT)
+    page.wait_for("document.activeElement.name == 'edited_instruction'")
+    page.type(" Answer in bar.")
     sitting.submit()
 
     page.key("e")
@@ -125,6 +128,7 @@ def test_reviewing_works_by_keys_alone_and_an_edit_must_change_something(sitting
     assert edit == [
         {
             "verdict": ["edit"],
+            "edited_instruction": ["How much pressure, case 0? Answer in bar."],
             "edited_response": ["The pump holds 6 bar in case 0. At most\n1 bar more."],
         }
     ]

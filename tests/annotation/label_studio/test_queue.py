@@ -34,7 +34,9 @@ def test_two_reviewers_decide_and_nothing_is_doubled(queue, chunks, ids, ann, be
     task = tasks_in_order(queue, project_tasks, ids)
     ann.decide(task[0], "accept")
     ben.decide(task[0], "reject", flags=["wrong", "unsafe"], note=["No."])
-    ben.decide(task[1], "edit", edited=["The pump holds 6 bar at most."])
+    same = ["How much pressure, case 1?"]  # the box as it was filled
+    ben.decide(task[1], "edit", edited=["The pump holds 6 bar at most."], asked=same)
+    ben.decide(task[5], "edit", asked=["How many bar?"], lead_time=12.5)
     ann.decide(task[2], "reject", flags=["not_grounded"], note="One line")
     ann.skip(task[3])
     ann.skip(task[4])
@@ -50,14 +52,20 @@ def test_two_reviewers_decide_and_nothing_is_doubled(queue, chunks, ids, ann, be
         (ids[3], ann.email): "skip",
         (ids[4], ann.email): "skip",
         (ids[4], ben.email): "accept",
+        (ids[5], ben.email): "edit",
     }
     assert pulled.bounced.height == 0
     by_place = {(row["pair_id"], row["reviewer"]): row for row in pulled.reviews.to_dicts()}
     assert by_place[ids[1], ben.email]["edited_response"] == "The pump holds 6 bar at most."
+    assert by_place[ids[1], ben.email]["edited_instruction"] is None
+    asked = by_place[ids[5], ben.email]
+    assert (asked["edited_instruction"], asked["edited_response"]) == ("How many bar?", None)
+    assert asked["seconds"] == 12.5
     assert by_place[ids[0], ann.email]["edited_response"] is None
     assert by_place[ids[0], ben.email]["flags"] == ["wrong", "unsafe"]
     assert by_place[ids[2], ann.email]["note"] == "One line"
     assert pulled.reviews.equals(pulled.reviews.sort("pair_id", "reviewer"))
+    # They disagree about the first, and a skip is none.
     assert queue.status() == QueueStatus(queued=7, open=2, skipped=1, done=4, bounced=0)
 
     before = lines(queue, "annotations.jsonl")

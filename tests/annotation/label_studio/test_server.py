@@ -1,14 +1,18 @@
 """The server that we start: its login, its silence, its restart."""
 
+import json
 import os
+import re
 import stat
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from click.testing import CliRunner
 
 from annotation.queue import PushResult
+from flows.cli.main import main
 from tests.annotation.conftest import make_pairs
 
 
@@ -76,3 +80,26 @@ def test_a_second_start_keeps_token_and_tasks(server, queue, chunks, ids, projec
     assert server.login == login
     assert sorted(project_tasks(queue)) == sorted(ids[:2])
     assert queue.push(make_pairs(3), chunks) == PushResult(new=1, already=2)
+
+
+def test_an_invited_reviewer_has_an_account_of_their_own_whose_password_is_stored_nowhere(server):
+    place = ("--set", f"paths.home={server.home}", "--set", "label_studio.url=")
+    result = CliRunner().invoke(main, ["review", "invite", "Zoë Ames", "--json", *place])
+    assert result.exit_code == 0, result.output
+    account = json.loads(result.stdout)
+    assert account["email"] == "zoe.ames@localhost" and account["url"] == server.login.url
+    assert len(account["password"]) >= 16 and account["password"] != server.login.password
+    stored = [path for path in server.home.rglob("*") if path.is_file()]
+    assert not any(account["password"].encode() in path.read_bytes() for path in stored)
+    with httpx.Client(base_url=account["url"], trust_env=False) as browser:
+        page = browser.get("/user/login").text
+        secret = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
+        form = {name: account[name] for name in ("email", "password")}
+        assert browser.post("/user/login", data=form | {"csrfmiddlewaretoken": secret}).is_redirect
+        assert browser.get("/api/current-user/whoami").json()["email"] == account["email"]
+
+    again = CliRunner().invoke(main, ["review", "invite", "zoë ames", *place])
+    assert again.exit_code == 2 and "it made no account for zoe.ames@localhost" in again.stderr
+    assert again.stderr.count("\n") == 1
+    nobody = CliRunner().invoke(main, ["review", "invite", "???", *place])
+    assert nobody.exit_code == 2 and "'???' found" in nobody.stderr

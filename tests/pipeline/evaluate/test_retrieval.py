@@ -70,7 +70,8 @@ def test_a_source_is_the_chunk_of_the_pair_or_else_the_whole_document():
              "chunk_id": made.get(pair, ""), "doc_id": "", "seed_task_id": "", "generator": "",
              "prompt_version": "", "kind": "", "history": [], "other_chunk_id": "",
              "origin": "gold", "score": None, "split": "test",
-             "cluster_id": "", "status": "gold", "original_response": None, "reviewer": None}
+             "cluster_id": "", "status": "gold",
+             "original_instruction": None, "original_response": None, "reviewer": None}
             for pair in asked["pair_id"]
         ],
     )  # fmt: skip

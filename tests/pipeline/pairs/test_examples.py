@@ -10,7 +10,10 @@ def settled(*changes):
     return table(
         SettledPairs,
         [
-            row | {"status": "accepted", "original_response": None, "reviewer": "Ann"} | change
+            row
+            | {"status": "accepted", "original_instruction": None, "original_response": None}
+            | {"reviewer": "Ann"}
+            | change
             for row, change in zip(rows, changes, strict=True)
         ],
     )

@@ -42,6 +42,7 @@ def pair(question: str, answer: str, split: str, doc: str = "", **changed: str) 
         "split": split,
         "cluster_id": short_id("c", doc),
         "status": "gold",
+        "original_instruction": None,
         "original_response": None,
         "reviewer": None,
     } | changed

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from pipeline.core.cache import short_id
 from pipeline.core.errors import ReviewError
 from pipeline.core.outcome import table
-from pipeline.pairs.review import error_bound, judge_batch, sample_for_review, settle
+from pipeline.dedup.decontaminate import decontaminate
+from pipeline.pairs.review import error_bound, judge_batch, settle
+from pipeline.pairs.review_sample import sample_for_review
 from pipeline.settings import ReviewSettings
 from schemas.base import Drops
 from schemas.pairs import VERDICTS, Reviews, ScreenedPairs, SettledPairs
@@ -45,12 +47,21 @@ def make_pairs(count, documents=10):
 
 
 def review(
-    pair_id, verdict, reviewer="Ann", at="2026-01-01T00:00:00Z", edited=None, flags=(), note=""
+    pair_id,
+    verdict,
+    reviewer="Ann",
+    at="2026-01-01T00:00:00Z",
+    edited=None,
+    flags=(),
+    note="",
+    asked=None,
 ):
     return {
         "pair_id": pair_id,
         "verdict": verdict,
+        "edited_instruction": asked,
         "edited_response": edited,
+        "seconds": None,
         "flags": list(flags),
         "note": note,
         "reviewer": reviewer,
@@ -228,6 +239,30 @@ def test_an_edit_beside_an_accept_wins_and_names_both():
         review(PAIR, "accept", "Ann", at="2026-01-02T00:00:00Z"),
     )
     assert (row["status"], row["response"], row["reviewer"]) == ("edited", "Better.", "Ann, Bo")
+
+
+def test_a_question_may_be_edited_alone_and_the_original_stays_beside_it():
+    row = one(review(PAIR, "edit", asked="Which question?"))
+    assert (row["instruction"], row["original_instruction"]) == ("Which question?", "Question 0?")
+    assert (row["response"], row["original_response"]) == ("Answer 0.", None)
+
+
+def test_of_an_edited_conversation_the_last_question_becomes_the_instruction():
+    turns = [{"role": "user", "content": "First?"}, {"role": "assistant", "content": "Yes."}]
+    pairs = make_pairs(1).with_columns(history=pl.lit(turns))
+    edit = review(PAIR, "edit", asked="User: First?\n\nAssistant: Yes.\n\nUser: And then?")
+    row = settled(pairs, [edit]).kept.row(0, named=True)
+    assert row["instruction"] == "And then?" and row["history"] == turns
+
+
+def test_a_question_that_becomes_one_of_the_test_set_leaks_as_any_other_row():
+    pairs = make_pairs(2).with_columns(split=pl.Series(["train", "test"]))
+    asked = "How is the pressure of the pump kept at six bar while the tank is being filled?"
+    held_out = review(short_id("pair", "1"), "edit", "Bo", asked=asked)
+    kept = decontaminate(settled(pairs, [held_out]).kept)
+    assert kept.dropped.is_empty()
+    kept = decontaminate(settled(pairs, [held_out, review(PAIR, "edit", asked=asked)]).kept)
+    assert kept.dropped["id"].to_list() == [PAIR]
 
 
 def test_an_empty_edit_never_lands_on_a_pair():

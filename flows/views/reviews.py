@@ -1,0 +1,97 @@
+"""What `tuneloop review status` tells besides the counts: queues, agreement, people, screens."""
+
+from typing import Any
+
+import click
+
+from annotation.notes import targeted
+from annotation.queue import ReviewQueue
+from pipeline.core.errors import InputError, MissingDataset
+from pipeline.core.home import Home
+from pipeline.pairs.agreement import Agreement, agreement, ratings_of
+from pipeline.pairs.review_material import Material
+from pipeline.pairs.review_quality import Share, quality
+from pipeline.pairs.review_sample import is_overlap
+from pipeline.settings import Settings
+
+Facts = dict[str, Any]
+
+
+def about_reviews(queue: ReviewQueue, settings: Settings) -> Facts:
+    """Return what is known of queues, pairs, people and screens, JSON-able.
+
+    Returns:
+        ``queues``: items and open ones of each; ``disputed``: pairs that wait for a third person;
+        ``held_back``: decisions that do not count, ``agreement``, ``reviewers``, and with screened
+        pairs ``audit``, ``screens`` and their ``recall``.
+    """
+    pulled, policy = queue.stored(), queue.policy
+    items = queue.items()
+    lacking = policy.missing(pulled.reviews, items)
+    overlap = {key for key in items if is_overlap(key, settings.review)} - policy.gold.keys()
+    members = {
+        name: {key for key, item in items.items() if item["queue"] == name} - policy.gold.keys()
+        for name in ("audit", "fix")
+    } | {"gold": policy.gold.keys() & items.keys(), "overlap": overlap}
+    counting, others = policy.counting(pulled.reviews)
+    measured = agreement(ratings_of(counting, max(2, policy.people)))
+    facts: Facts = {
+        "queues": {
+            name: {"items": len(keys), "open": sum(lacking[key] > 0 for key in keys)}
+            for name, keys in members.items()
+        },
+        "disputed": sorted(policy.disputed(pulled.reviews)),
+        "held_back": sorted(drop.id for drop in others if drop.reason == "held_back"),
+        "agreement": [row._asdict() for row in measured],
+        "reviewers": [row._asdict() for row in policy.reviewers(pulled.reviews)],
+    }
+    try:
+        screened = Home.at(settings.paths.home).dataset("screened_pairs")
+    except (InputError, MissingDataset):
+        return facts
+    material = Material.of(settings.paths.home, screened, settings.review.seed)
+    chosen = targeted(settings.paths.home)
+    people = quality(material.pairs, material.flagged, counting, settings.review, chosen)
+    return facts | {
+        "audit": [row._asdict() for row in people.audit],
+        "screens": [row._asdict() for row in people.screens],
+        "recall": people.recall,
+    }
+
+
+def lines_of(facts: Facts) -> list[str]:
+    """Return the facts as lines; what nobody has decided on yet is left out."""
+    queues = [
+        f"{name} {row['items']} ({row['open']} open)" for name, row in facts["queues"].items()
+    ]
+    lines = [f"queues     {', '.join(queues)}"]
+    if facts["disputed"]:
+        lines.append(f"disputed   {' '.join(facts['disputed'])}: they wait for a third person")
+    if facts["held_back"]:
+        lines.append(f"held back  {len(facts['held_back'])} decisions; their pairs are asked again")
+    lines += [f"sampled    {_share(Share(**row))}" for row in facts.get("audit", ()) if row["of"]]
+    for row in map(Agreement._make, (row.values() for row in facts["agreement"])):
+        if row.value is not None:
+            interval = f"{row.value:.2f} [{row.low:.2f}, {row.high:.2f}]"
+            lines.append(
+                f"agreement  {row.measure:<6} {interval} on {row.items} pairs of two people"
+            )
+    for row in facts["reviewers"]:
+        parts = [f"{row['decisions']} decisions"]
+        if row["edit_share"] is not None:
+            parts.append(f"{row['edit_share']:.0%} edits")
+        if row["median_seconds"] is not None:
+            parts.append(f"{row['median_seconds']:.0f} s each")
+        if row["gold_answered"]:
+            parts.append(f"{row['gold_right']} of {row['gold_answered']} gold items right")
+        held = click.style("  held back", fg="red") if row["held_back"] else ""
+        lines.append(f"reviewer   {row['reviewer']}: {', '.join(parts)}{held}")
+    screens = [Share(**row) for row in facts.get("screens", ()) if row["of"]]
+    lines += [f"screen     {_share(row)} rightly dropped" for row in screens]
+    if facts.get("recall") is not None:
+        lines.append(f"screens    dropped {facts['recall']:.0%} of what people would not accept")
+    return lines
+
+
+def _share(row: Share) -> str:
+    return f"{row.name}: {row.hits} of {row.of}, {row.share:.0%} [{row.low:.0%}, {row.high:.0%}]"

@@ -1,0 +1,153 @@
+"""Whose decisions count, and how many each pair still lacks."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, NamedTuple
+
+import polars as pl
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.journal import read_time
+from pipeline.core.outcome import Drop, table
+from pipeline.pairs.review_sample import GoldItem, is_overlap
+from pipeline.pairs.votes import current_decisions, ruling, votes_of
+from pipeline.settings import ReviewSettings
+from schemas.pairs import Reviews
+
+GOLD_ANSWERS = 5
+"""Gold items that a reviewer has answered before they can be held back: fewer tell little."""
+
+Row = dict[str, Any]
+
+
+class Reviewer(NamedTuple):
+    """What is known of one reviewer."""
+
+    reviewer: str
+    decisions: int
+    """Without skips and gold items."""
+    edit_share: float | None
+    """Of the decisions."""
+    median_seconds: float | None
+    """A decision; None where nobody measured."""
+    gold_right: int
+    gold_answered: int
+    held_back: bool
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which decisions count, by the settings and by what was noted beside the queue."""
+
+    settings: ReviewSettings = field(default_factory=ReviewSettings)
+    people: int = 1
+    """Who should decide on each pair."""
+    gold: Mapping[str, GoldItem] = field(default_factory=dict)
+    asked_again: Mapping[str, str] = field(default_factory=dict)
+    """When a pair was queued anew (UTC, ISO 8601): what was decided before does not count."""
+
+    def counting(self, reviews: DataFrame[Reviews]) -> tuple[DataFrame[Reviews], list[Drop]]:
+        """Return the decisions that count for the pairs, and why the others do not.
+
+        Reasons: ``gold_item``, ``asked_again``, ``held_back`` (value: gold accuracy, threshold:
+        ``min_gold_accuracy``).
+        """
+        held_back = {row.reviewer: row for row in self.reviewers(reviews) if row.held_back}
+        counted: list[Row] = []
+        dropped = []
+        for row in reviews.iter_rows(named=True):
+            pair_id, excerpt = row["pair_id"], f"{row['verdict']} by {row['reviewer']}"
+            person = held_back.get(row["reviewer"])
+            if pair_id in self.gold:
+                source = self.gold[pair_id].source
+                dropped.append(Drop(pair_id, "gold_item", excerpt, related_id=source))
+            elif self._is_stale(row):
+                dropped.append(Drop(pair_id, "asked_again", excerpt))
+            elif person:
+                share = person.gold_right / person.gold_answered
+                least = self.settings.min_gold_accuracy
+                dropped.append(Drop(pair_id, "held_back", excerpt, share, least))
+            else:
+                counted.append(row)
+        return table(Reviews, counted), dropped
+
+    def _is_stale(self, row: Row) -> bool:
+        again, decided = (
+            read_time(time) for time in (self.asked_again.get(row["pair_id"]), row["decided_at"])
+        )
+        return again is not None and decided is not None and decided < again
+
+    def votes(self, reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
+        """Return the decisions that count by pair, oldest first; skips are none."""
+        current = current_decisions(self.counting(reviews)[0])
+        return {pair_id: votes_of(rows) for pair_id, rows in current.items()}
+
+    def missing(self, reviews: DataFrame[Reviews], pair_ids: Iterable[str]) -> dict[str, int]:
+        """Return how many decisions each pair still lacks; 0: it is settled."""
+        votes = self.votes(reviews)
+        answered = set(reviews.filter(pl.col("verdict") != "skip")["pair_id"])
+        several = len({vote["reviewer"] for rows in votes.values() for vote in rows}) > 1
+        disputed = self.disputed(reviews)
+        lacking = {}
+        for pair_id in pair_ids:
+            if pair_id in self.gold:
+                lacking[pair_id] = int(pair_id not in answered)
+                continue
+            is_shared = several and is_overlap(pair_id, self.settings)
+            people = max(2, self.people) if is_shared else self.people
+            lacking[pair_id] = max(pair_id in disputed, people - len(votes.get(pair_id, ())))
+        return lacking
+
+    def open_to(
+        self, reviewer: str, reviews: DataFrame[Reviews], pair_ids: Iterable[str]
+    ) -> set[str]:
+        """Return the pairs that lack a decision which this reviewer may take."""
+        rows = reviews.filter(pl.col("reviewer") == reviewer).iter_rows(named=True)
+        closed = {row["pair_id"] for row in rows if not self._is_stale(row)}
+        closed |= {item.pair_id for item in self.gold.values() if reviewer in item.makers}
+        if self.settings.adjudicator not in ("", reviewer):
+            closed |= self.disputed(reviews)
+        return {key for key, count in self.missing(reviews, pair_ids).items() if count} - closed
+
+    def disputed(self, reviews: DataFrame[Reviews]) -> set[str]:
+        """Return the pairs on which people disagree, while nobody settled it."""
+        votes = self.votes(reviews).items()
+        return {key for key, rows in votes if ruling(rows, self.settings.adjudicator) is None}
+
+    def agreed(self, reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
+        """Return the decisions on each pair that two people or more accept, or reject."""
+        unanimous = ({"accept"}, {"reject"})
+        return {
+            pair_id: rows
+            for pair_id, rows in self.votes(reviews).items()
+            if len(rows) > 1 and {vote["verdict"] for vote in rows} in unanimous
+        }
+
+    def reviewers(self, reviews: DataFrame[Reviews]) -> list[Reviewer]:
+        """Return what is known of each reviewer, by name."""
+        known = []
+        for (name,), rows in reviews.sort("reviewer").group_by("reviewer", maintain_order=True):
+            votes = votes_of(rows.iter_rows(named=True))
+            answers = [
+                (vote["verdict"] == "reject") == (item.expected == "reject")
+                for vote in votes
+                if (item := self.gold.get(vote["pair_id"])) and name not in item.makers
+            ]
+            own = [vote for vote in votes if vote["pair_id"] not in self.gold]
+            seconds = [vote["seconds"] for vote in own if vote["seconds"] is not None]
+            edits = sum(vote["verdict"] == "edit" for vote in own)
+            is_known = len(answers) >= GOLD_ANSWERS
+            least = self.settings.min_gold_accuracy
+            known.append(
+                Reviewer(
+                    reviewer=str(name),
+                    decisions=len(own),
+                    edit_share=edits / len(own) if own else None,
+                    median_seconds=median(seconds) if seconds else None,
+                    gold_right=sum(answers),
+                    gold_answered=len(answers),
+                    held_back=is_known and sum(answers) < least * len(answers),
+                )
+            )
+        return known
