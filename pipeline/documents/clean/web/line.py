@@ -30,7 +30,7 @@ _UNDERLINE = re.compile(r"\A(?:=+|-+)\Z")
 _AROUND = " \t\r\n\f" + BREAK
 """White space of HTML, which marks leave outside."""
 
-_BREAKS = re.compile(rf"\s*{BREAK}\s*")
+_BREAKS = re.compile(rf"(?<!\s)\s*{BREAK}\s*")
 
 
 _Mark = tuple[str, int, str]
