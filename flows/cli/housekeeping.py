@@ -25,6 +25,30 @@ def forget(options: Options, document: str, yes: bool) -> None:
     options.show(facts, *_lines(facts, yes))
 
 
+@click.command()
+@click.option("--keep-runs", type=click.IntRange(min=1), help="Delete all but so many runs too.")
+@click.option("--yes", is_flag=True, help="Delete; else it is only shown what would go.")
+@command
+def gc(options: Options, keep_runs: int | None, yes: bool) -> None:
+    """Delete data sets that nothing leads to: no ref, no run, no model that may come back.
+
+    What was read and replied is kept: it was paid for. A data set that goes is made again when a
+    run needs it.
+    """
+    from flows.housekeeping.collect import collect
+
+    facts = collect(options.settings(), keep_runs, yes)
+    verb = "deleted" if yes else "would go"
+    gone = [*facts["datasets"], *(f"runs/{name}" for name in facts["runs"])]
+    size = f"{facts['bytes'] / 1e6:.1f} MB"
+    options.show(
+        facts,
+        *(f"{verb:<9} {name}" for name in gone),
+        f"{verb:<9} {len(gone)} folders, {size}; {facts['kept']} data sets stay"
+        + ("" if yes or not gone else "; delete with --yes"),
+    )
+
+
 def _lines(facts: dict[str, Any], yes: bool) -> list[str]:
     named = zip(facts["documents"], facts["sources"], strict=False)
     lines = [f"document   {key}  {source}" for key, source in named]

@@ -153,6 +153,7 @@ for each in (
     cli_data.trace,
     cli_data.fsck,
     cli_housekeeping.forget,
+    cli_housekeeping.gc,
     cli_data.promote,
     cli_data.rollback,
     cli_models.models,
