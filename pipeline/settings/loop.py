@@ -60,6 +60,8 @@ class ScheduleSettings(Section):
     """Starts a retrain that was decided and whose event got lost."""
     prefect_port: Annotated[int, Field(ge=1, le=65535)] = 4200
     """Of 127.0.0.1."""
+    page_port: Annotated[int, Field(ge=1, le=65535)] = 4280
+    """Of 127.0.0.1: the front page of ``tuneloop up``."""
     model_slots: Annotated[int, Field(ge=1)] = 1
     """Stages that may hold a model in memory at the same time."""
 
