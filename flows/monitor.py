@@ -20,6 +20,7 @@ from flows.engine.stage_runner import model_slot
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.review import push_next, settle_pairs, take_in, target
 from flows.services.automations import emit_drift
+from flows.services.notices import tell
 from flows.training import build_examples
 from flows.views.report import write_report
 from pipeline.core.cache import digest, write_atomically
@@ -140,6 +141,8 @@ def _check(
         return None
     last = next((row for row in decided if row.action == "retrain"), decided[-1])
     _act(run, last, corpus, screened, pulled)
+    if last.action not in ("ok", "watch"):
+        tell(settings, f"tuneloop: drift check says {last.action}", reasons_line(last.reasons))
     return write_report(run, drift=last)
 
 

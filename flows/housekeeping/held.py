@@ -108,7 +108,8 @@ def held_by(home: Home, name: str, models: Iterable[str] = ()) -> Held:
                 rows = frame.select(known).iter_rows(named=True)
                 found = {row[column] for row in rows if not ids.isdisjoint(row.values())}
                 ids = ids | (found - {""})
-    mine, others = set(), []
+    mine: set[int] = set()
+    others: list[list[Any]] = []
     for _, frame in frames:
         for row in frame.iter_rows(named=True):
             worded = [row[name] for name in WORDED if name in row]

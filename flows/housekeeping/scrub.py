@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ class Scrub:
                     self._found(f"store/{folder.parent.name}", len(keep) - sum(keep))
                     changed[name] = b""
             elif path.suffix not in OPAQUE:
-                self._text(path, lambda data, name=name: changed.update({name: data}))
+                self._text(path, partial(changed.__setitem__, name))
         if changed and self.act:
             _replace(folder, manifest, changed, frames)
         return None

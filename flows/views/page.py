@@ -117,7 +117,7 @@ def _todo(settings: Settings, shown: dict[str, Any], found: dict[str, Any]) -> l
     lines += [
         f"The schedule of {item['name']} is stopped."
         for item in shown["schedules"] or ()
-        if item["next"] is None and getattr(settings.schedule, item["name"], "")
+        if item["next"] is None and bool(getattr(settings.schedule, item["name"], None))
     ]
     if shown["schedules"] is None:
         lines.append("Prefect does not answer: nothing runs by itself.")

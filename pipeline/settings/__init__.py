@@ -25,6 +25,7 @@ from pipeline.settings.judge import JudgeSettings
 from pipeline.settings.loop import (
     LabelStudioSettings,
     MonitorSettings,
+    NotifySettings,
     RetrainSettings,
     ScheduleSettings,
     StoreSettings,
@@ -57,6 +58,7 @@ __all__ = [
     "LabelStudioSettings",
     "ModelSettings",
     "MonitorSettings",
+    "NotifySettings",
     "ParagraphSettings",
     "PathSettings",
     "RetrainSettings",
@@ -107,5 +109,6 @@ class Settings(Section):
     judge: JudgeSettings = JudgeSettings()
     label_studio: LabelStudioSettings = LabelStudioSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    notify: NotifySettings = NotifySettings()
     monitor: MonitorSettings = MonitorSettings()
     retrain: RetrainSettings = RetrainSettings()

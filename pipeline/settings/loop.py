@@ -66,6 +66,14 @@ class ScheduleSettings(Section):
     """Stages that may hold a model in memory at the same time."""
 
 
+class NotifySettings(Section):
+    """Who is told of drift, verdicts, failed runs and schedules that stopped."""
+
+    block: Annotated[str, Field(pattern=r"^([a-z0-9-]+/[a-z0-9-]+)?$")] = ""
+    """One of Prefect's page of blocks, which sends: ``slack-webhook/team``, ``sendgrid-email/ada``,
+    ``custom-webhook/ops``. Its address and its key stay there. Empty: nothing is sent."""
+
+
 class MonitorSettings(Section):
     """The drift check: how much is compared, and what counts as drift."""
 
