@@ -30,6 +30,7 @@ from pipeline.documents.forgotten import LEDGER
 from pipeline.report.contents import Report
 from pipeline.report.html import render
 
+SHEET = "queue.csv"
 BASES = "models"
 """Folder of a home with base models, which learned of no document here."""
 GONE = "(forgotten)"
@@ -129,37 +130,37 @@ class Scrub:
     def _text(self, path: Path, write: Callable[[bytes], object]) -> None:
         """Take lines, rows or texts out of a text file; ``write`` gets what is left."""
         data = path.read_bytes()
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            if path.suffix != ".csv":
-                return
-        top, left = "/".join(path.relative_to(self.home).parts[:2]), b""
-        if path.suffix == ".csv":
-            required = ("pair_id", *DECISION_FIELDS)
-            sheet = read_sheet(data, path.name, required)
-            rows = [
-                row
-                for row in sheet.rows
-                if not self.held.owns(row | {"pair_id": row["pair_id"].removeprefix("pair-")})
-            ]
-            lost = len(sheet.rows) - len(rows)
-            left = write_sheet(sheet.columns, rows, sheet.delimiter)
-        elif path.suffix == ".json":
-            value = parse(text)
-            lost, cleaned = self._cleaned(value)
-            left = json.dumps(cleaned, ensure_ascii=False, indent=1).encode()
+        if path.name == SHEET:
+            lost, left = self._sheet(data)
+        elif b"\0" in data:
+            return
         else:
-            lines = read_lines(path)
-            kept = [line for line in lines if not self._line(line)]
-            if self.held.holds("\n".join(kept)) and path.suffix not in (".jsonl", ".log"):
-                kept = []  # a passage that is broken into short lines
-            lost = len(lines) - len(kept)
-            left = "".join(f"{line}\n" for line in kept).encode()
+            whole = self._json(data) if path.suffix == ".json" else None
+            lost, left = whole or self._lines(path)
         if lost:
-            self._found(top, lost)
+            self._found("/".join(path.relative_to(self.home).parts[:2]), lost)
             if self.act:
                 write(left)
+
+    def _json(self, data: bytes) -> tuple[int, bytes] | None:
+        try:
+            lost, value = self._cleaned(json.loads(data))
+        except ValueError:  # torn: its lines are looked at
+            return None
+        return lost, json.dumps(value, ensure_ascii=False, indent=1).encode()
+
+    def _sheet(self, data: bytes) -> tuple[int, bytes]:
+        sheet = read_sheet(data, SHEET, ("pair_id", *DECISION_FIELDS))
+        named = [row | {"pair_id": row["pair_id"].removeprefix("pair-")} for row in sheet.rows]
+        rows = [row for row, one in zip(sheet.rows, named, strict=True) if not self.held.owns(one)]
+        return len(named) - len(rows), write_sheet(sheet.columns, rows, sheet.delimiter)
+
+    def _lines(self, path: Path) -> tuple[int, bytes]:
+        lines = read_lines(path)
+        kept = [line for line in lines if not self._line(line)]
+        if path.suffix not in (".jsonl", ".ndjson") and self.held.holds("\n".join(kept)):
+            kept = []  # a passage that is broken into short lines
+        return len(lines) - len(kept), "".join(f"{line}\n" for line in kept).encode()
 
     def _line(self, line: str) -> bool:
         row = parse(line)

@@ -139,6 +139,23 @@ def test_no_byte_stays_and_the_next_run_keeps_it_out(copy, capsys):
     assert grep(home, wanted) == set(), "it is known by its content"
 
 
+def test_of_a_file_with_many_documents_one_goes(copy):
+    settings, _, _ = copy
+    home, rows = (
+        settings.paths.home,
+        ("Blue bears sleep long in winter.", "Owls hunt at night here."),
+    )
+    told = "".join(json.dumps({"text": f"{row} " * 40}) + "\n" for row in rows)
+    (settings.paths.input / "notes.jsonl").write_text(told)
+    curate(settings)
+    assert grep(home, rows[:1]) and grep(home, rows[1:])
+    forget(settings, "notes.jsonl#1", act=True)
+    assert grep(home, rows[:1]) == set() and "reads" in grep(home, rows[1:])
+    curate(settings)
+    (settings.paths.input / "notes.jsonl").unlink()
+    assert grep(home, rows[:1]) == set() and "reads" in grep(home, rows[1:])
+
+
 KILL = """
 import os, signal, sys
 from pathlib import Path
