@@ -33,6 +33,7 @@ from pipeline.documents.clean.cleaning import too_short
 from pipeline.documents.clean.profiles import rules_of
 from pipeline.documents.files.files import SourceFile, scan
 from pipeline.documents.files.ingest import INGEST
+from pipeline.documents.forgotten import refused
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel, token_counter
@@ -176,10 +177,12 @@ def curate_documents(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> 
 
 
 def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile], runner: Runner) -> Corpus:
+    gone = refused(run.home)
     raw = run_stage(
         run,
         INGEST,
         files=Given(files, digest([file.version for file in files])),
+        refused=Given(gone, digest(sorted(gone)) if gone else None),
         cache=Given(run.cache("reads")),
         runner=Given(runner),
     )

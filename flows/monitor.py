@@ -21,6 +21,7 @@ from flows.engine.stage_runner import model_slot
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.review import push_next, settle_pairs, take_in
 from flows.services.automations import emit_drift
+from flows.services.notices import tell
 from flows.traffic import choose_exchanges, traffic
 from flows.training import build_examples
 from flows.views.report import write_report
@@ -146,7 +147,12 @@ def _check(
     if queued:
         traffic(run)
         _queue(run, corpus, screened, pulled, queued)
-    return write_report(run, drift=decided[0]) if decided else None
+    if not decided:
+        return None
+    last = decided[0]
+    if last.action not in ("ok", "watch"):
+        tell(settings, f"tuneloop: drift check says {last.action}", reasons_line(last.reasons))
+    return write_report(run, drift=last)
 
 
 def _decide(run: Run, evidence: Evidence, learnable: int, window: "Window | None") -> Decision:

@@ -58,7 +58,8 @@ def reconcile(settings: Settings) -> list[str]:
 
 def _is_late(decision: Decision, settings: Settings) -> bool:
     waited = datetime.fromisoformat(now()) - datetime.fromisoformat(decision.at)
-    return waited >= timedelta(minutes=settings.retrain.grace_minutes)
+    # Decided in what is the future by now: the clock was set back.
+    return not timedelta(0) <= waited < timedelta(minutes=settings.retrain.grace_minutes)
 
 
 def _is_running(settings: Settings) -> bool:

@@ -12,6 +12,7 @@ from flows.judging import judge_model
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.retention import measure_arm
 from flows.review import review_pairs
+from flows.services.notices import tell
 from flows.synthesize import check_own_files, generate_pairs
 from flows.training import TrainingData, build_examples, store_drift_baseline, train_model
 from flows.views.report import write_report
@@ -60,4 +61,5 @@ def train_and_judge(
         judged = judge_model(run, data, test, model, loaded, prompted, measured)
         store_drift_baseline(run, corpus, data, model, loaded)
     mirror(run.settings)
+    tell(run.settings, "tuneloop: verdict", judged.verdict.summary)
     return replace(judged, evaluation=replace(judged.evaluation, foresight=foresight))

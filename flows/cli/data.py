@@ -107,9 +107,10 @@ def _show_prompts(options: Options, kind: str | None) -> None:
 @click.argument("identifier", metavar="ID")
 @command
 def trace(options: Options, identifier: str) -> None:
-    """Follow a document, chunk or pair by its ID: source, prompt, reviewer, split, models.
+    """Follow a document, chunk or pair by its ID, or a document by its path below the input.
 
-    The models are all that were trained on it, also when the latest datasets do not have it.
+    Up to its source, and down: what was made of it and what reviewers said. The models are all
+    that were trained on it, also when the latest datasets do not have it.
     """
     from flows.views.trace import trace as follow
 
@@ -121,6 +122,7 @@ def trace(options: Options, identifier: str) -> None:
     ]
     if story["place"]:
         lines.append(f"taken from: {story['place']['label']}")
+    lines += [click.style("pairs", bold=True), *map(_pair_line, story["pairs"]), ""]
     lines.append(f"trained into: {', '.join(story['models']) or 'no model'}")
     options.show(story, *lines)
 
@@ -212,6 +214,12 @@ def _pair_lines(row: dict[str, Any]) -> list[str]:
         f"  + {row['survivor']}  {row['related_id']}",
         *(f"      {line}" for line in row["differences"]),
     ]
+
+
+def _pair_line(pair: dict[str, Any]) -> str:
+    reached = f"dropped: {pair['dropped']}" if pair.get("dropped") else pair["reached"]
+    facts = [pair.get("kind"), pair.get("split"), pair.get("status"), reached, *pair["reviews"]]
+    return f"  {pair['pair_id']}  {'  '.join(filter(None, facts))}"
 
 
 def _ref_line(ref: "Ref") -> str:

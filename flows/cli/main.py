@@ -12,6 +12,7 @@ import click
 
 from flows.cli import compare as cli_compare
 from flows.cli import data as cli_data
+from flows.cli import housekeeping as cli_housekeeping
 from flows.cli import models as cli_models
 from flows.cli import plan as cli_plan
 from flows.cli import review as cli_review
@@ -153,6 +154,8 @@ for each in (
     cli_data.show,
     cli_data.trace,
     cli_data.fsck,
+    cli_housekeeping.forget,
+    cli_housekeeping.gc,
     cli_data.promote,
     cli_data.rollback,
     cli_models.models,

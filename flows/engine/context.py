@@ -143,7 +143,7 @@ def open_run(flow: str, settings: Settings, lock: str = RUN_LOCK) -> Iterator[Ru
         try:
             yield run
         except BaseException as error:
-            _close(run, f"{type(error).__name__}: {error}")
+            _close(run, f"{type(error).__name__}: {str(error) or 'it was stopped from outside'}")
             raise
         for name in settings.store.rebuild:
             if not any(is_stage(line.stage, name) for line in run.lines):

@@ -10,7 +10,7 @@ import click
 from flows.models.listing import entries, system_prompt
 from flows.models.loaded_model import base_model
 from pipeline.core.errors import InputError, TuneloopError
-from pipeline.core.home import Home
+from pipeline.core.home import Home, whole
 from pipeline.settings import Settings
 from pipeline.text.chat import Message
 
@@ -141,4 +141,4 @@ def find_adapter(settings: Settings, name: str) -> Path | None:
             f"chat: no {name} found; expected a trained model; run `tuneloop run`, or talk "
             "to the base model with --model base"
         )
-    return home.store.path(home.model(name)).resolve()
+    return whole(home.store, home.model(name)).resolve()

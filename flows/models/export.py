@@ -17,7 +17,7 @@ from flows.models.listing import system_prompt
 from flows.models.loaded_model import base_model
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import GateFailed, InputError
-from pipeline.core.home import Home
+from pipeline.core.home import Home, whole
 from pipeline.core.progress import listening
 from pipeline.core.store import Dataset
 from pipeline.settings import ExportSettings, Settings
@@ -68,7 +68,8 @@ def export(settings: Settings, model: str, form: str, folder: Path) -> dict[str,
     if done is not None:
         return done | _places(folder, base) | {"reused": True}
     prompts = parity_prompts(home, dataset, base, settings.export.prompts)
-    source = Source(home.store.path(dataset), base, prompts, settings, system_prompt(home, dataset))
+    adapter = whole(home.store, dataset)
+    source = Source(adapter, base, prompts, settings, system_prompt(home, dataset))
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:

@@ -8,6 +8,7 @@ from pipeline.core.home import Home
 from pipeline.core.manifest import Manifest
 from pipeline.core.registry import CHALLENGER, CHAMPION
 from pipeline.core.store import Dataset
+from pipeline.documents.forgotten import forgotten
 
 RECORD = "verdict.json"
 
@@ -41,7 +42,8 @@ class Entry:
     trained_at: str
     """UTC, ISO 8601."""
     marks: tuple[str, ...]
-    """champion, challenger; ``was champion`` of one that another replaced."""
+    """champion, challenger; ``was champion`` of one that another replaced; of one that was trained
+    on a document that is forgotten by now, that it is to be replaced."""
     verdict: str
     """promoted, refused, or not judged: what the gate said last, whatever people did."""
     correct: float | None
@@ -110,6 +112,8 @@ def _marks(home: Home, fingerprint: str) -> tuple[str, ...]:
             marks.append(ref.removeprefix("model/"))
     if "champion" not in marks and home.registry.was(CHAMPION, fingerprint):
         marks.append("was champion")
+    if any(f"model/{fingerprint}" in row.models for row in forgotten(home.store.root.parent)):
+        marks.append("learned from a forgotten document: train again")
     return tuple(marks)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from flows.engine.console import console
 from flows.engine.context import say
+from pipeline.core.home import whole
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset, Store
 from pipeline.settings import ModelSettings, Settings
@@ -65,7 +66,7 @@ class LoadedModel:
 
             self.release()
             say_device(self.settings)
-            folder = self.store.path(adapter) if isinstance(adapter, Dataset) else adapter
+            folder = whole(self.store, adapter) if isinstance(adapter, Dataset) else adapter
             model, tokenizer = load_adapter(self.base, folder, self.settings)
             self._loaded = (name, pack_linears(model), tokenizer)
         return self._loaded[1], self._loaded[2]

@@ -144,6 +144,7 @@ def apply(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[Appli
     from prefect.client.orchestration import get_client
 
     from flows.services.automations import apply_automations
+    from flows.services.notices import apply_notices
 
     ensure_limits(settings)
     applied = []
@@ -160,7 +161,9 @@ def apply(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[Appli
                 if schedule.slug == DEPLOYMENT:  # one that a person added is theirs
                     client.delete_deployment_schedule(key, schedule.id)
             applied.append(Applied(entry.name, key, deployment))
-    apply_automations(settings, {item.name: item.id for item in applied})
+    ids = {item.name: item.id for item in applied}
+    apply_automations(settings, ids)
+    apply_notices(settings, ids)
     return applied
 
 

@@ -39,6 +39,8 @@ class Up:
     """Address of its page; the API is below ``/api``."""
     label_studio: str
     """Address; empty when none was started."""
+    page: str = ""
+    """Address of the front page."""
 
 
 @dataclass(frozen=True, slots=True)

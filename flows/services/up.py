@@ -89,7 +89,7 @@ def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
     """Start the servers, then what needs them, and say what will run when."""
     home = settings.paths.home
     services = servers(settings)
-    for service in services:
+    for service in (*services, page_service(settings)):
         check_port(service)  # all of them before any of them is started
     here = Up(
         process=os.getpid(),
@@ -97,6 +97,7 @@ def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
         ready=False,
         prefect=services[0].url,
         label_studio=services[1].url if len(services) > 1 else "",
+        page=page_service(settings).url,
     )
     record(home, here)
     with console.status("starting the servers; the first time takes a minute"):
@@ -105,6 +106,7 @@ def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
         supervisor.wait()
     with console.status("starting the deployments"):
         supervisor.start(serving_service(settings, here.prefect))
+        supervisor.start(page_service(settings))
         supervisor.wait()
     here = replace(here, ready=True)
     record(home, here)
@@ -155,6 +157,28 @@ def serving_service(settings: Settings, prefect: str) -> Service:
     )
 
 
+def page_service(settings: Settings) -> Service:
+    """Return the front page; it reads the settings that the deployments have."""
+    folder, port = settings.paths.home / "services", settings.schedule.page_port
+    url = f"http://127.0.0.1:{port}"
+    return Service(
+        name="front page",
+        command=(sys.executable, "-m", "flows.views.page", str(folder / "settings.toml")),
+        healthy=partial(_is_up, f"{url}/health"),
+        log=folder / "page.log",
+        url=url,
+        port=port,
+        port_setting="schedule.page_port",
+    )
+
+
+def _is_up(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
 def _beats(beat: Path) -> bool:
     try:
         return time.time() - beat.stat().st_mtime < BEAT_SECONDS
@@ -185,7 +209,8 @@ def _say_where(there: Up | None, as_json: bool) -> None:
     """Say that another process has this home, and where its servers are."""
     if as_json:
         facts = {"running": True, "process": there.process if there else None}
-        addresses = {"prefect": there.prefect, "label_studio": there.label_studio} if there else {}
+        names = ("page", "prefect", "label_studio")
+        addresses = {name: getattr(there, name) for name in names} if there else {}
         click.echo(json.dumps(facts | addresses))
         return
     if there is None:
@@ -193,6 +218,7 @@ def _say_where(there: Up | None, as_json: bool) -> None:
         return
     state = "runs already" if there.ready else "is starting"
     click.echo(f"tuneloop up {state}: process {there.process}, since {there.since}")
+    click.echo(f"  Front page     {there.page}")
     click.echo(f"  Prefect        {there.prefect}")
     if there.label_studio:
         click.echo(f"  Label Studio   {there.label_studio}")
@@ -200,8 +226,9 @@ def _say_where(there: Up | None, as_json: bool) -> None:
 
 def _say_all(here: Up, home: Path, planned: list[Scheduled]) -> None:
     click.echo()
+    click.echo(f"Front page     {here.page}")
     click.echo(f"Prefect        {here.prefect}/deployments")
-    click.echo(f"               its login is the line in {secret_path(home)}")
+    click.echo(f"               the login of both is the line in {secret_path(home)}")
     if here.label_studio:
         click.echo(f"Label Studio   {here.label_studio}")
         click.echo(f"               its login is in {login_file(home)}")
@@ -240,6 +267,7 @@ def _as_json(here: Up, home: Path, planned: list[Scheduled]) -> dict[str, object
     return {
         "running": True,
         "process": here.process,
+        "page": here.page,
         "prefect": here.prefect,
         "label_studio": here.label_studio,
         "prefect_login": str(secret_path(home)),

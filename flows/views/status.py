@@ -124,6 +124,7 @@ def _server_lines(servers: Facts | None, home: Path) -> list[str]:
         return ["not running; start them with `tuneloop up`"]
     state = "running" if servers["ready"] else "starting"
     lines = [f"{state} since {_local(servers['since'])}, process {servers['process']}"]
+    lines.append(f"Front page    {servers['page']}")
     lines.append(f"Prefect       {servers['prefect']}  login: {secret_path(home)}")
     if servers["label_studio"]:
         lines.append(f"Label Studio  {servers['label_studio']}  login: {login_path(home)}")

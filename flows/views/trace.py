@@ -28,15 +28,19 @@ TRACED = {
     ],
 }
 """Where each kind of id lives, in the order of the stages."""
+CHUNKS = ("chunk_id", "other_chunk_id")
 
 
 def trace(home: Home, identifier: str) -> Row:
     """Follow a document, chunk or pair through the latest datasets, up to source and models.
 
-    What only older datasets have is followed through those behind a model that learned it.
+    A document may be named by its source. What only older datasets have is followed through those
+    behind a model that learned it.
 
     Returns:
         ``found``: dataset -> row, upstream rows included; ``dropped``: dataset -> ledger row;
+        ``pairs``: what was made of it: ``pair_id``, ``kind``, ``split``, ``status``, the last data
+        set that has it as ``reached``, why it was dropped behind that, and its ``reviews``;
         ``place``: where the chunk stands in the original, with ``label`` (file and page), ``start``
         and ``end`` (characters of the raw text), ``pages`` and ``share`` (how much of it was
         found); None without a chunk; ``models``: models that were trained on the pair, or on a
@@ -45,13 +49,17 @@ def trace(home: Home, identifier: str) -> Row:
     Raises:
         InputError: nothing has this id.
     """
-    models = _models_trained_on(home, identifier)
-    found, dropped = _follow(home, identifier, home.latest())
+    datasets = home.latest()
+    if "raw_documents" in datasets:
+        named = home.rows(datasets["raw_documents"]).filter(source=identifier)["doc_id"]
+        identifier = next(iter(named), identifier)
+    models = models_trained_on(home, identifier)
+    found, dropped = _follow(home, identifier, datasets)
     if models and not found and not dropped:
         # The nearest of each name: deduplication compared with older documents.
         nearest = reversed(list(ancestors(home, models[-1])))
-        behind = {item.dataset: home.dataset(str(item)) for item in nearest}
-        found, dropped = _follow(home, identifier, behind)
+        datasets = {item.dataset: home.dataset(str(item)) for item in nearest}
+        found, dropped = _follow(home, identifier, datasets)
     if not found and not dropped:
         raise InputError(
             f"trace: no document, chunk or pair {identifier!r} in the latest datasets or behind a "
@@ -61,6 +69,7 @@ def trace(home: Home, identifier: str) -> Row:
         "id": identifier,
         "found": found,
         "dropped": dropped,
+        "pairs": _pairs(home, identifier, datasets),
         "place": _place(found),
         "models": [str(model) for model in models],
     }
@@ -97,6 +106,29 @@ def _follow(
     return found, dropped
 
 
+def _pairs(home: Home, identifier: str, datasets: Mapping[str, Dataset]) -> list[Row]:
+    """Return the pairs of a document or chunk, or the pair itself, and what became of each."""
+    pairs: dict[str, Row] = {}
+    names = [name for name in TRACED["pair_id"] if name in datasets and name != "reviews"]
+    for name in names:
+        frame = home.rows(datasets[name])
+        own = [key for key in ("pair_id", "doc_id", *CHUNKS) if key in frame.columns]
+        wanted = pl.any_horizontal(pl.col(own) == identifier) | pl.col("pair_id").is_in([*pairs])
+        for row in frame.filter(wanted).iter_rows(named=True):
+            pair = pairs.setdefault(row["pair_id"], {"pair_id": row["pair_id"], "reviews": []})
+            pair |= {key: row[key] for key in ("kind", "split", "status") if row.get(key)}
+            pair["reached"] = name
+    for name in names:
+        for row in home.rows(datasets[name], dropped=True).iter_rows(named=True):
+            if row["id"] in pairs:
+                pairs[row["id"]]["dropped"] = row["reason"]
+    if "reviews" in datasets:
+        for row in home.rows(datasets["reviews"]).iter_rows(named=True):
+            if row["pair_id"] in pairs:
+                pairs[row["pair_id"]]["reviews"].append(f"{row['verdict']} by {row['reviewer']}")
+    return list(pairs.values())
+
+
 def _place(found: dict[str, Row]) -> Row | None:
     raw, chunk = found.get("raw_documents"), found.get("chunks")
     document = found.get("unique_documents")
@@ -108,7 +140,7 @@ def _place(found: dict[str, Row]) -> Row | None:
     return {"label": describe(raw, place), **place._asdict()} if place else None
 
 
-def _models_trained_on(home: Home, identifier: str) -> list[Dataset]:
+def models_trained_on(home: Home, identifier: str) -> list[Dataset]:
     """Return the models that learned a pair, or a pair of a document or chunk, the latest last."""
     learned: dict[str, set[str]] = {}
     """The pairs in question by examples: many models share theirs."""
@@ -136,7 +168,7 @@ def _train_pairs(home: Home, examples: str, identifier: str) -> set[str]:
     for item in ancestors(home, origin):
         if item.dataset == "clean_pairs":  # examples say nothing of chunks
             rows = home.rows(home.dataset(str(item)))
-            shown = [name for name in ("chunk_id", "other_chunk_id") if name in rows.columns]
+            shown = [name for name in CHUNKS if name in rows.columns]
             pairs = rows.filter(pl.any_horizontal(pl.col(shown) == identifier))["pair_id"]
             wanted |= pl.col("pair_id").is_in(pairs.to_list())
     return set(home.rows(origin).filter(wanted, split="train")["pair_id"])

@@ -1,16 +1,22 @@
 """A home folder as data: its store and its refs. Reads only; needs no server."""
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
-from pipeline.core.errors import InputError, MissingDataset
+from pipeline.core.errors import CorruptDataset, InputError, MissingDataset
 from pipeline.core.manifest import Manifest
 from pipeline.core.registry import Registry
 from pipeline.core.store import DROPPED, MANIFEST, PART, Dataset, Store
+
+
+@functools.cache
+def _say(text: str) -> None:
+    sys.stderr.write(f"tuneloop: {text}\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,8 @@ class Home:
 
     store: Store
     registry: Registry
+    say: Callable[[str], None] = field(default=_say, compare=False)
+    """Told of manifests that cannot be read."""
 
     @classmethod
     def at(cls, home: Path) -> "Home":
@@ -93,10 +101,15 @@ class Home:
         return {name: dataset for name, dataset in found.items() if dataset is not None}
 
     def manifests(self) -> list[Manifest]:
-        """Return all manifests of the store."""
+        """Return all manifests of the store; one that cannot be read is said and passed over."""
+        found = []
         # Not what begins with a dot: somebody writes there.
-        paths = sorted(self.store.root.glob(f"*/[!.]*/{MANIFEST}"))
-        return [self.store.manifest(path.parent.parent.name, path.parent.name) for path in paths]
+        for path in sorted(self.store.root.glob(f"*/[!.]*/{MANIFEST}")):
+            try:
+                found.append(self.store.manifest(path.parent.parent.name, path.parent.name))
+            except CorruptDataset as error:
+                self.say(str(error))
+        return found
 
 
 def stages_before(home: Home, documents: Dataset) -> Iterator[Dataset]:
@@ -124,15 +137,27 @@ def ancestors(home: Home, dataset: Dataset) -> Iterator[Manifest]:
 
 def fsck(home: Home) -> list[str]:
     """Hash every file again and return what differs from the manifests, a line each."""
-    problems = []
-    for manifest in home.manifests():
-        folder = home.store.folder(manifest.dataset, manifest.fingerprint)
-        for file in manifest.files:
-            path = folder / file.name
-            if not path.exists():
-                problems.append(f"{path}: missing")
-                continue
-            with path.open("rb") as stream:
-                if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
-                    problems.append(f"{path}: {path.stat().st_size} bytes differ from the manifest")
+    problems: list[str] = []
+    for manifest in replace(home, say=problems.append).manifests():
+        problems += differing(home.store, manifest)
     return problems
+
+
+def differing(store: Store, manifest: Manifest) -> list[str]:
+    """Hash the files of a dataset again and return what differs from its manifest, a line each."""
+    folder = store.folder(manifest.dataset, manifest.fingerprint)
+    return [problem for file in manifest.files if (problem := file.problem(folder))]
+
+
+def whole(store: Store, dataset: Dataset) -> Path:
+    """Return the folder of a dataset whose files are those that were stored, bit by bit.
+
+    Raises:
+        CorruptDataset: one differs.
+    """
+    for problem in differing(store, store.manifest(dataset.name, dataset.fingerprint)):
+        raise CorruptDataset(
+            f"store: {problem}; expected what was stored; restore it, or delete the folder and run "
+            "again"
+        )
+    return store.path(dataset)

@@ -1,8 +1,10 @@
 """The manifest: what a dataset is, where it came from, and how to tell that it is whole."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -24,6 +26,24 @@ class FileEntry(Record):
     name: str
     sha256: str
     bytes: int
+
+    @classmethod
+    def of(cls, folder: Path, path: Path) -> "FileEntry":
+        """Return the entry of a file that was just written, once it is on the disk."""
+        with path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            os.fsync(stream.fileno())
+        name = path.relative_to(folder).as_posix()
+        return cls(name=name, sha256=sha256, bytes=path.stat().st_size)
+
+    def problem(self, folder: Path) -> str:
+        """Hash the file again; return how it differs from this entry, or ""."""
+        path = folder / self.name
+        if not path.exists():
+            return f"{path}: missing"
+        with path.open("rb") as stream:
+            same = hashlib.file_digest(stream, "sha256").hexdigest() == self.sha256
+        return "" if same else f"{path}: {path.stat().st_size} bytes differ from the manifest"
 
 
 class Facts(Record):

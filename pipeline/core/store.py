@@ -8,7 +8,6 @@ A folder without a manifest is not there. Everything is written to a temporary s
 and renamed, so a killed process leaves no half dataset.
 """
 
-import hashlib
 import os
 import shutil
 import time
@@ -248,7 +247,9 @@ class Store:
         try:
             facts = fill(temporary)
             files = tuple(
-                _entry(temporary, path) for path in sorted(temporary.rglob("*")) if path.is_file()
+                FileEntry.of(temporary, path)
+                for path in sorted(temporary.rglob("*"))
+                if path.is_file()
             )
             manifest = Manifest(
                 dataset=recipe.name,
@@ -290,11 +291,3 @@ class Store:
                 f"store: {path} cannot be read as Parquet ({error}); delete the "
                 "folder and run again"
             ) from error
-
-
-def _entry(folder: Path, path: Path) -> FileEntry:
-    with path.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        os.fsync(stream.fileno())
-    name = path.relative_to(folder).as_posix()
-    return FileEntry(name=name, sha256=sha256, bytes=path.stat().st_size)

@@ -33,7 +33,7 @@ _ORDINAL = re.compile(r"^[ \t]*(?:[-*+]|\d+[.)])[ \t]+", re.MULTILINE)
 _NEGATIVE = re.compile(r"(?<!\S)[-\N{MINUS SIGN}]([0-9]+(?:[.,][0-9]+)*)")
 """A number below zero."""
 
-_INNER_CAPITAL = re.compile(r"[^\W_]+[A-Z]")
+_INNER_CAPITAL = re.compile(r"(?<=[^\W_])[A-Z]")
 """``MQTT``, ``maxSize``."""
 
 _BEGIN = re.compile(r"[.!?:;|(]|\n\s*[\n#>*+-]")

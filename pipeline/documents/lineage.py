@@ -32,7 +32,7 @@ picture's caption, a cell's tags; for a longer chunk its own length."""
 
 _WORD = re.compile(r"[^\W_]+")
 _HTML = re.compile(
-    r"<!--.*?-->|<(script|style)\b.*?</\1|<[a-zA-Z/!?][^<>]*>|&(?:#\w{1,8}|\w{1,31});|[^\W_]+",
+    r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1|\Z)|<[a-zA-Z/!?][^<>]*>|&(?:#\w{1,8}|\w{1,31});|[^\W_]+",
     re.DOTALL | re.IGNORECASE,
 )
 

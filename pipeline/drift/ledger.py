@@ -11,6 +11,7 @@ The events on the Prefect server are nudges; these files are the record.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -65,6 +66,10 @@ class Ledger:
         id, and a decision is a new row only when it says something else than the one before it
         (there may be more to learn from by now).
         """
+        last = self._last_end()
+        if decision.at <= last:  # the clock was set back: it would count as settled by that retrain
+            later = datetime.fromisoformat(last) + timedelta(seconds=1)
+            decision = decision.model_copy(update={"at": later.isoformat().replace("+00:00", "Z")})
         path = self.folder / "evidence" / f"{evidence.id}.json"
         if not path.exists():
             write_atomically(path, evidence.model_dump_json(indent=1).encode())
@@ -106,9 +111,13 @@ class Ledger:
 
         A later retrain, by hand or by newer evidence, settles an earlier decision too.
         """
-        ends = [row.at for row in self.retrains() if row.outcome in ("promoted", "kept")]
-        last = max(ends, default="")
-        return [row for row in self.decisions() if row.action == "retrain" and row.at > last]
+        last = self._last_end()
+        late = [row for row in self.decisions() if row.action == "retrain" and row.at > last]
+        return [row for row in late if self.ended(row.id) is None]
+
+    def _last_end(self) -> str:
+        ends = (row.at for row in self.retrains() if row.outcome in ("promoted", "kept"))
+        return max(ends, default="")
 
     def _read(self, name: str, kind: type[P]) -> list[P]:
         path = self.folder / name

@@ -23,7 +23,7 @@ CONTROL_TOKEN = re.compile(
 _TOKEN = f"(?:{CONTROL_TOKEN.pattern})"
 _ROLE = r"(?:[ \t]*(?:assistant|model|user|system|analysis|final)(?=\s*(?:\Z|\n|[<\[])))?"
 _BEFORE = re.compile(rf"\A(?:\s*{_TOKEN}{_ROLE})+")
-_BEHIND = re.compile(rf"(?:\s*{_TOKEN}{_ROLE})+\s*\Z")
+_BEHIND = re.compile(rf"(?<!\s)(?:\s*{_TOKEN}{_ROLE})+\s*\Z")
 
 _UNPRINTABLE = re.compile(r"\x1b\[[\d;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 """Colours of a terminal and control characters, NUL among them."""

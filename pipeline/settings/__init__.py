@@ -25,6 +25,7 @@ from pipeline.settings.judge import JudgeSettings
 from pipeline.settings.loop import (
     LabelStudioSettings,
     MonitorSettings,
+    NotifySettings,
     RetrainSettings,
     ScheduleSettings,
     StoreSettings,
@@ -58,6 +59,7 @@ __all__ = [
     "LabelStudioSettings",
     "ModelSettings",
     "MonitorSettings",
+    "NotifySettings",
     "ParagraphSettings",
     "PathSettings",
     "RetrainSettings",
@@ -111,5 +113,6 @@ class Settings(Section):
     serve: ServeSettings = ServeSettings()
     label_studio: LabelStudioSettings = LabelStudioSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    notify: NotifySettings = NotifySettings()
     monitor: MonitorSettings = MonitorSettings()
     retrain: RetrainSettings = RetrainSettings()

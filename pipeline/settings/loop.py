@@ -55,8 +55,18 @@ class ScheduleSettings(Section):
     """Starts a retrain that was decided and whose event got lost."""
     prefect_port: Annotated[int, Field(ge=1, le=65535)] = 4200
     """Of 127.0.0.1."""
+    page_port: Annotated[int, Field(ge=1, le=65535)] = 4280
+    """Of 127.0.0.1: the front page of ``tuneloop up``."""
     model_slots: Annotated[int, Field(ge=1)] = 1
     """Stages that may hold a model in memory at the same time."""
+
+
+class NotifySettings(Section):
+    """Who is told of drift, verdicts, failed runs and schedules that stopped."""
+
+    block: Annotated[str, Field(pattern=r"^([a-z0-9-]+/[a-z0-9-]+)?$")] = ""
+    """One of Prefect's page of blocks, which sends: ``slack-webhook/team``, ``sendgrid-email/ada``,
+    ``custom-webhook/ops``. Its address and its key stay there. Empty: nothing is sent."""
 
 
 class MonitorSettings(Section):

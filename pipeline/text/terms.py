@@ -12,7 +12,7 @@ _PARTICLE = re.compile(
     "(?<=.)(?:\uc785\ub2c8\ub2e4|\uc774\ub2e4|[\uc744\ub97c\uc774\uac00\uc740\ub294\uc5d0\uc758\ub3c4\ub85c\uc640\uacfc\ub9cc])$"
 )
 """Korean: a particle behind a noun."""
-_UNIT = re.compile(r"(?<![\w.-])\d+(?:[.,:]\d+)*(?=[^\W\d_])|[a-z\d](?=[\uac00-\ud7a3])")
+_UNIT = re.compile(r"(?<![\w.-])\d+(?:[.,:]\d+){0,8}(?=[^\W\d_])|[a-z\d](?=[\uac00-\ud7a3])")
 """A number that letters follow: ``5ms``; not ``A17``. And what a Korean particle follows."""
 _HANGUL = re.compile("[\uac00-\ud7a3]")
 _SIGNS = re.compile(

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-WORD = re.compile(r"[^\W_]*\d+(?:[.,:]\d+)+|[^\W_]+")
+WORD = re.compile(r"[^\W_]++(?:(?<=\d)[.,:]\d++)*+")
 """A run of letters and digits; ``4.2.1``, ``10:30`` and ``1,250`` stay in one piece."""
 
 NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")

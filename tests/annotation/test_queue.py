@@ -424,3 +424,14 @@ def test_the_queue_does_not_depend_on_row_order_for_its_reviews(queue, ids):
     fill_csv(queue, {i: {"verdict": "accept", "reviewer": "Ann"} for i in reversed(ids[:6])})
     assert queue.pull().reviews["pair_id"].to_list() == sorted(ids[:6])
     assert isinstance(queue.pull().reviews, pl.DataFrame)
+
+
+def test_a_queue_cut_in_half_is_whole_after_the_next_push(queue, chunks, ids):
+    """queue.jsonl lost lines: their pairs and what was decided on them come back."""
+    fill_csv(queue, {ids[5]: {"verdict": "accept", "reviewer": "Ann"}})
+    lines = (queue.folder / "queue.jsonl").read_text().splitlines(keepends=True)
+    (queue.folder / "queue.jsonl").write_text("".join(lines[:2]))
+    assert reasons(queue.pull()) == {ids[5]: "unknown_pair"}
+    assert queue.push(make_pairs(6), chunks) == PushResult(new=4, already=2)
+    assert verdicts(queue.pull()) == {ids[5]: "accept"}
+    assert queued_ids(queue) == (ids[:6], ids[:6])

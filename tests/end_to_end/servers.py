@@ -98,7 +98,8 @@ def running_up(project: Project, *overrides: str) -> Iterator[Prefect]:
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "flows.cli.main", "up", "--json"),
-            *("--set", f"schedule.prefect_port={port}", *words),
+            *("--set", f"schedule.prefect_port={port}"),
+            *("--set", f"schedule.page_port={free_port()}", *words),
         ],
         cwd=project.folder,
         # Its own runs only: the tests share a folder otherwise.

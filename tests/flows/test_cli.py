@@ -342,6 +342,16 @@ def test_a_damaged_table_is_named(project):
         code, _, error = run(*command.split())
         assert code == 2
         assert_one_line(error, str(part), "cannot be read as Parquet")
+    manifest = store.path(dataset) / "manifest.json"
+    whole = manifest.read_text()
+    manifest.write_text(whole[:-20])
+    code, _, error = run("show", "splits")
+    assert code == 2 and f"{manifest} is not a manifest" in error
+    Registry(project / "home" / "refs").root.joinpath("dataset/splits").unlink()
+    code, _, error = run("models")  # it is said, and stops nothing that does without it
+    assert code == 0 and f"{manifest} is not a manifest" in error
+    code, _, error = run("fsck")
+    assert code == 2 and f"{manifest} is not a manifest" in error and "1 files differ" in error
 
 
 @pytest.mark.usefixtures("prefect")

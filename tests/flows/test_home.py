@@ -1,10 +1,12 @@
 """The home folder: closed to others whatever the umask, unless it was given to a group."""
 
+import json
 import os
 import stat
 
 import pytest
 
+from flows.engine.context import open_run
 from flows.engine.home import is_shared, locked
 
 
@@ -54,3 +56,10 @@ def test_a_folder_of_everybody_is_not_closed(tmp_path):
     tmp_path.chmod(0o1777)
     write_in(tmp_path)
     assert mode(tmp_path) == 0o1777
+
+
+def test_a_run_that_was_stopped_says_so(settings):
+    with pytest.raises(KeyboardInterrupt), open_run("run", settings) as run:
+        raise KeyboardInterrupt
+    record = json.loads((run.folder / "run.json").read_text())
+    assert record["error"] == "KeyboardInterrupt: it was stopped from outside"

@@ -1,13 +1,18 @@
 """The decision ledger: what is written counts once, in order, whatever crashes between."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from flows.engine.context import say_once
+from flows.reconcile import _is_late
 from pipeline.core.errors import StoreError
+from pipeline.core.journal import now
 from pipeline.core.store import Dataset
 from pipeline.drift.evidence import Evidence
 from pipeline.drift.ledger import Ledger, Window
 from pipeline.drift.policy import Decision, Retrain
+from pipeline.settings import Settings
 
 CHAMPION = Dataset("model", "c" * 16, "content", 1)
 
@@ -133,3 +138,17 @@ def test_a_cooldown_that_is_over_is_written_down_once(tmp_path):
     for row in (held, held, free, free):
         ledger.decide(evidence(), row, None)
     assert ledger.decisions() == [held, free]
+
+
+def test_a_clock_that_was_set_back_loses_no_retrain(tmp_path):
+    """Decisions are matched with retrains by time: one from before the last end still waits."""
+    ledger = Ledger(tmp_path, say_once)
+    ledger.retrain(ended("e0", "kept", "2026-01-02T00:00:00Z"))
+    ledger.decide(evidence(), decision(at="1970-01-01T00:00:09Z"), window())
+    assert [(row.id, row.at) for row in ledger.waiting()] == [("e1", "2026-01-02T00:00:01Z")]
+    ledger.retrain(ended("e1", "kept", "1970-01-01T00:05:00Z"))
+    assert ledger.waiting() == []
+    soon, later = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-1, 1))
+    settings = Settings()
+    assert all(_is_late(decision(at=f"{at:%FT%TZ}"), settings) for at in (soon, later))
+    assert not _is_late(decision(at=now()), settings)

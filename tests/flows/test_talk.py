@@ -149,3 +149,15 @@ def test_weights_that_were_cut_are_said_in_one_line(project, tmp_path):
     assert done.exit_code == 2
     assert "tuneloop: weights: " in done.stderr and "tuneloop fsck" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_weights_that_changed_on_the_disk_answer_nobody(project):
+    """One flipped byte loads without an error: only the manifest knows."""
+    _, folders = project
+    weights = folders["q"] / "adapter_model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    done = said(project, folders["q"].name, QUESTION)
+    weights.write_bytes(whole)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"{weights}: {len(whole)} bytes differ from the manifest" in done.stderr

@@ -10,11 +10,11 @@ from flows.cli.main import main
 from flows.views.trace import _place, trace
 from pipeline.core.errors import InputError
 from pipeline.core.home import Home
-from pipeline.core.outcome import table
+from pipeline.core.outcome import Drop, table
 from pipeline.core.registry import Registry
 from pipeline.core.store import Store
 from schemas.documents import Chunks, RawDocuments
-from schemas.pairs import Examples, SettledPairs
+from schemas.pairs import Examples, Reviews, SettledPairs
 from tests.flows.judged_home import settled, write
 from tests.flows.trained_home import train_into
 from tests.pipeline.train.seed_examples import make_examples
@@ -54,9 +54,18 @@ def traced(tmp_path_factory, tiny_base):
     for pair in pairs:
         pair["doc_id"] = of_document[pair["pair_id"]]
         pair["chunk_id"] = pair["doc_id"] and f"0{pair['doc_id'][1:]}"
+    said = [
+        {"pair_id": pair["pair_id"], "verdict": "accept", "edited_response": None, "flags": [],
+         "note": "", "reviewer": "ada", "decided_at": "2026-01-01T00:00:00Z"}
+        for pair in pairs if pair["doc_id"] == LEARNED
+    ]  # fmt: skip
+    reviews = write(store, Reviews, "reviews", table(Reviews, said), {})
     clean = write(
-        store, SettledPairs, "clean_pairs", table(SettledPairs, pairs), {"chunks": str(cut)}
-    )
+        store, SettledPairs, "clean_pairs", table(SettledPairs, pairs),
+        {"chunks": str(cut), "reviews": str(reviews)},
+        dropped=[Drop(pair["pair_id"], "leaks_into_test") for pair in pairs
+                 if pair["doc_id"] == VALIDATED],
+    )  # fmt: skip
     first = train_into(home, tiny_base, examples, clean)
     train_into(home, tiny_base, table(Examples, [row for row in rows if not row["doc_id"]]))
     return home, first, {row["doc_id"]: row["pair_id"] for row in rows[::-1]}
@@ -96,6 +105,28 @@ def test_what_was_held_out_or_too_long_was_learned_by_no_model(traced, kind, doc
     story = trace(Home.at(home), ids_of(traced, document)[kind])
     assert story["models"] == []
     assert story["found"]["raw_documents"]["doc_id"] == document
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2], ids=["document", "chunk", "pair"])
+def test_it_leads_down_to_its_pairs_and_what_reviewers_said_of_them(traced, kind):
+    home = Home.at(traced[0])
+    manifest = home.store.manifest("model", traced[1].fingerprint)
+    for item in [*home.manifests(), home.store.manifest(*manifest.inputs["from"].split("/"))]:
+        if item.dataset in ("raw_documents", "chunks", "reviews", "clean_pairs", "examples"):
+            dataset = home.dataset(str(item))
+            Registry(traced[0] / "refs").point(f"dataset/{item.dataset}", dataset, "test", "")
+    (pair,) = trace(home, ids_of(traced, LEARNED)[kind])["pairs"]
+    assert pair == {
+        "pair_id": traced[2][LEARNED],
+        "kind": "self_instruct",
+        "split": "train",
+        "status": "accepted",
+        "reached": "examples",
+        "reviews": ["accept by ada"],
+    }
+    assert trace(home, f"{LEARNED}.txt")["pairs"] == [pair]  # a document by its source
+    (pair,) = trace(home, ids_of(traced, VALIDATED)[kind])["pairs"]
+    assert (pair["dropped"], pair["reviews"]) == ("leaks_into_test", [])
 
 
 def test_a_pair_of_no_document_is_in_both_models(traced):

@@ -25,7 +25,11 @@ from schemas.documents import LeftOut, RawDocuments
 
 
 def ingest(
-    files: Sequence[SourceFile], settings: IngestSettings, cache: Cache, runner: Runner = LOCAL
+    files: Sequence[SourceFile],
+    settings: IngestSettings,
+    cache: Cache,
+    runner: Runner = LOCAL,
+    refused: frozenset[str] = frozenset(),
 ) -> Outcome[RawDocuments]:
     """Read files into documents.
 
@@ -34,6 +38,7 @@ def ingest(
         settings: Limits, and the field names of JSONL records.
         cache: Holds what each file gave, by content and extension.
         runner: Who reads; the result does not depend on it.
+        refused: Digests of texts that were forgotten.
 
     Returns:
         Documents sorted by ``doc_id``. Rows are records: a file that failed as a whole counts
@@ -43,7 +48,7 @@ def ingest(
         text is not cached) and ``same_document`` (same source and text, from two folders); of
         what is not to be opened ``outside_folder`` and ``broken_link`` (links), ``not_a_file``,
         ``unreadable_folder`` and ``site_script``; of a reader that met a limit ``reader_timeout``,
-        ``out_of_memory`` and ``reader_crashed``.
+        ``out_of_memory`` and ``reader_crashed``; ``forgotten``, of a refused text.
         The table ``left_out`` lists what readers left out on purpose.
         Metrics: ``files``, ``files_read`` (opened now), ``files_gone``.
     """
@@ -55,7 +60,7 @@ def ingest(
 
     def rows() -> Iterator[dict[str, Any]]:
         nonlocal opened
-        readings = read_files(ordered, settings, cache, runner)
+        readings = read_files(ordered, settings, cache, runner, refused)
         for file, (kind, reading, was_read) in zip(ordered, readings, strict=True):
             opened += was_read
             for record in reading.records:

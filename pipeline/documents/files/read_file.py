@@ -31,16 +31,43 @@ class FileReading(NamedTuple):
     """Whether it was opened for it, now."""
 
 
-def read_and_keep(item: tuple[SourceFile, Entry], settings: "IngestSettings") -> FileReading:
+def read_and_keep(
+    item: tuple[SourceFile, Entry], settings: "IngestSettings", refused: frozenset[str]
+) -> FileReading:
     """Read one file and put what it gave into the cache; runs in a worker."""
-    found = read_item(item, settings)
+    found = read_item(item, settings, refused)
     keep(found, item[1])
     return found
 
 
-def read_item(item: tuple[SourceFile, Entry], settings: "IngestSettings") -> FileReading:
+def read_item(
+    item: tuple[SourceFile, Entry], settings: "IngestSettings", refused: frozenset[str]
+) -> FileReading:
     """Read one file; runs in a worker, be it on another machine."""
-    return read_file(item[0], settings)
+    return without(read_file(item[0], settings), refused)
+
+
+def text_digest(text: str) -> str:
+    """Return the sha256 of a document's text as its reader gave it."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def refusal(record: str) -> Failure:
+    """Return what a document that was forgotten is from then on."""
+    return Failure(record, "forgotten", "`tuneloop forget` took it out")
+
+
+def without(found: FileReading, refused: frozenset[str]) -> FileReading:
+    """Return a reading whose documents with a refused text are failures: ``forgotten``."""
+    if not refused:
+        return found
+    kept, failures = [], list(found.reading.failures)
+    for record in found.reading.records:
+        if text_digest(record.text) in refused:
+            failures.append(refusal(record.record))
+        else:
+            kept.append(record)
+    return found._replace(reading=Reading(kept, failures))
 
 
 def keep(found: FileReading, entry: Entry) -> None:

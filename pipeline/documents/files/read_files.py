@@ -23,6 +23,7 @@ from pipeline.documents.files.read_file import (
     read_and_keep,
     read_item,
     reasons,
+    without,
 )
 from pipeline.documents.left_out import Omission
 from pipeline.documents.readers.formats import EXTENSIONS, READERS, extension
@@ -44,7 +45,11 @@ HELD = 2**25
 
 
 def read_files(
-    files: Sequence[SourceFile], settings: "IngestSettings", cache: Cache, runner: Runner = LOCAL
+    files: Sequence[SourceFile],
+    settings: "IngestSettings",
+    cache: Cache,
+    runner: Runner = LOCAL,
+    refused: frozenset[str] = frozenset(),
 ) -> Iterator[FileReading]:
     """Read files, or take what they gave before; equal contents are read once.
 
@@ -55,7 +60,7 @@ def read_files(
         One reading a file, in the order of the files.
     """
     entries = [cache.entry(_key(file, settings)) for file in files]
-    reads = _Reads(files, entries, settings, runner)
+    reads = _Reads(files, entries, settings, runner, refused)
     reads.read([place for place in range(len(files)) if reads.must_read(place)])
     for place in range(len(files)):
         found = reads.get(place)
@@ -75,8 +80,10 @@ class _Reads:
         entries: Sequence[Entry],
         settings: "IngestSettings",
         runner: Runner,
+        refused: frozenset[str],
     ) -> None:
         self.files, self.entries, self.settings, self.runner = files, entries, settings, runner
+        self.refused = refused
         self.held: dict[int, FileReading] = {}
         self.room = HELD
         self.opened: set[int] = set()
@@ -100,7 +107,11 @@ class _Reads:
             firsts = sorted(groups.values())
             # Far from this disk nothing can be put into the cache: it is done here.
             answers = self.runner.guarded(
-                partial(read_and_keep if near else read_item, settings=settings.plain()),
+                partial(
+                    read_and_keep if near else read_item,
+                    settings=settings.plain(),
+                    refused=self.refused,
+                ),
                 [(self.files[place], self.entries[place]) for place in firsts],
                 seconds=settings.seconds_per_file,
                 megabytes=settings.max_memory_megabytes,
@@ -139,7 +150,7 @@ class _Reads:
         found = self.held.get(self.first.get(place, place))
         if found is None:
             found = _without_opening(self.files[place], self.settings, self.entries[place])
-        return found and found._replace(opened=place in self.opened)
+        return found and without(found, self.refused)._replace(opened=place in self.opened)
 
 
 def _refusal(file: SourceFile, settings: "IngestSettings") -> FileReading | None:

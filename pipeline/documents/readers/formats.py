@@ -187,6 +187,7 @@ READERS: dict[str, Reader] = {
 """Name -> reader."""
 
 READ_REASONS = {name: line for reader in READERS.values() for name, line in reader.reasons.items()}
+READ_REASONS["forgotten"] = "its text was taken out for good by `tuneloop forget`"
 """Reason for which a file is not read -> a line about it."""
 EXTENSIONS = {suffix: reader.name for reader in READERS.values() for suffix in reader.extensions}
 

@@ -36,7 +36,7 @@ class Installed:
         self.config = folder / "tuneloop.toml"
         self.config.write_text(
             f'[paths]\nhome = "home"\n[label_studio]\nmanaged = false\n'
-            f"[schedule]\nprefect_port = {self.port}\n"
+            f"[schedule]\nprefect_port = {self.port}\npage_port = {free_port()}\n"
         )
 
     def command(self, *words: str) -> list[str]:
@@ -113,6 +113,10 @@ def test_a_day_of_up(installed):
         assert settings == load_settings(installed.config)
 
         secret = read_secret(installed.home)
+        assert httpx.get(said["page"], trust_env=False).status_code == 401
+        page = httpx.get(said["page"], auth=(*secret.split(":"),), trust_env=False)
+        assert page.status_code == 200 and said["prefect"] in page.text
+        assert "reconcile" in page.text and "Prefect does not answer" not in page.text
         assert httpx.get(f"{api}/version", trust_env=False).status_code == 401
         login = (*secret.split(":"),)
         assert httpx.get(f"{api}/version", auth=login, trust_env=False).status_code == 200

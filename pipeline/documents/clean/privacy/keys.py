@@ -14,7 +14,7 @@ _ISSUED: tuple[tuple[tuple[str, ...], str], ...] = (
         r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----)[\s\S]){0,8192}"
         r"(?:-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----)?",
     ),
-    (("eyJ",), r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),  # JSON web token
+    (("eyJ",), r"eyJ[\w-]{8,4096}\.eyJ[\w-]{8,}\.[\w-]{8,}"),  # JSON web token
     (  # Stripe and its imitators
         ("_live_", "_test_", "_prod_", "_sandbox_"),
         r"[a-z]{2,10}_(?:live|test|prod|sandbox)_[A-Za-z0-9]{12,}\b",

@@ -30,8 +30,6 @@ _UNDERLINE = re.compile(r"\A(?:=+|-+)\Z")
 _AROUND = " \t\r\n\f" + BREAK
 """White space of HTML, which marks leave outside."""
 
-_BREAKS = re.compile(rf"\s*{BREAK}\s*")
-
 
 _Mark = tuple[str, int, str]
 """Its kind, empty for one that is not written; the place of its first piece; its address."""
@@ -153,5 +151,6 @@ def _link(text: str, address: str) -> str:
     for mark, code in ((" ", "%20"), ("(", "%28"), (")", "%29"), ("\n", ""), ("\t", "")):
         address = address.replace(mark, code)
     if BREAK in text:
-        text = _BREAKS.sub(" ", text)
+        first, *inner, last = text.split(BREAK)
+        text = " ".join([first.rstrip(), *map(str.strip, inner), last.lstrip()])
     return f"[{text}]({address})"

@@ -1,0 +1,1 @@
+"""What leaves a home: documents that are forgotten, and data that nothing reaches any more."""
