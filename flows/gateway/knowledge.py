@@ -16,8 +16,8 @@ from pipeline.settings import Settings
 from pipeline.text.chat import Message
 from schemas.documents import Chunks
 
-RETRIEVING = ("retrieval", "both")
-"""Advice that puts passages before a question."""
+WITH_PASSAGES = "challenger_retrieval"
+"""The arm of a verdict that a model was judged by with passages before each question."""
 
 
 class Served(NamedTuple):
@@ -55,8 +55,8 @@ class Knowledge:
             return self._served
         mode = self.settings.serve.retrieval
         judged = judgement(self.home, model) if mode == "verdict" else None
-        advice = ((judged.record.get("advice") or {}).get("choice") if judged else "") or ""
-        retrieval = mode == "on" or advice in RETRIEVING
+        evaluation = judged.record.get("evaluation", {}) if judged else {}
+        retrieval = mode == "on" or evaluation.get("served") == WITH_PASSAGES
         self._served = Served(model, system_prompt(self.home, model), retrieval)
         say(
             f"serve: {model.fingerprint} is the champion, asked "

@@ -7,17 +7,13 @@ references of the test rows are not in it.
 
 from typing import cast
 
-import numpy as np
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
+from pipeline.evaluate.answers.chunk_index import ChunkIndex
 from pipeline.evaluate.answers.prompts import Passage, with_passage
 from pipeline.evaluate.measures.grounding import chunk_text
-from pipeline.text.bm25 import bm25
-from pipeline.text.stop_words import STOP_WORDS
-from pipeline.text.terms import stem
-from pipeline.text.words import words
 from schemas.documents import Chunks
 from schemas.pairs import Examples
 
@@ -34,26 +30,17 @@ def retrieve(
         By pair_id the best chunk first, ties by chunk_id. A question without a chunk that shares
         a word has an empty passage.
     """
-    corpus = chunks.sort("chunk_id")
-    texts = [chunk_text(row) for row in corpus.iter_rows(named=True)]
-    ids, doc_ids = corpus["chunk_id"].to_list(), corpus["doc_id"].to_list()
-    rows = examples.sort("pair_id")
-    if not texts:
-        return {pair: Passage("", (), ()) for pair in rows["pair_id"]}
-    scores_of = bm25([_terms(text) for text in texts], k1=1.5, b=0.75)
-    found = {}
-    for pair, messages in rows.select("pair_id", "messages").iter_rows():
+    index = ChunkIndex(chunks)
+    passages = {}
+    for pair, messages in examples.sort("pair_id").select("pair_id", "messages").iter_rows():
         question = next(item["content"] for item in reversed(messages) if item["role"] == "user")
-        scores = scores_of(_terms(question))
-        # Of equal chunks the stable sort takes the first chunk_id.
-        best = [int(place) for place in np.argsort(-scores, kind="stable")[:count]]
-        best = [place for place in best if scores[place] > 0]
-        found[pair] = Passage(
-            "\n\n".join(texts[place] for place in best),
-            tuple(ids[place] for place in best),
-            tuple(doc_ids[place] for place in best),
+        best = index.find(question, count)
+        passages[pair] = Passage(
+            "\n\n".join(map(chunk_text, best)),
+            tuple(row["chunk_id"] for row in best),
+            tuple(row["doc_id"] for row in best),
         )
-    return found
+    return passages
 
 
 def behind_passages(
@@ -86,7 +73,3 @@ def behind_passages(
         messages.append([*before, question, answer])
     column = pl.Series("messages", messages, dtype=examples.schema["messages"])
     return cast("DataFrame[Examples]", examples.with_columns(column))
-
-
-def _terms(text: str) -> list[str]:
-    return [stem(word) for word in words(text) if word not in STOP_WORDS]

@@ -280,19 +280,19 @@ def test_the_verdict_and_the_training_say_how_a_champion_is_asked(champions, tin
     assert plain.champion().retrieval is False
     assert plain.passages(plain.champion(), question) == []
     assert messages(plain.champion(), question, []) == ASKED, "it was trained without a prompt"
-    for choice, retrieval in (("both", True), ("retrieval", True), ("fine-tune", False)):
-        judged = tmp_path / choice
+    for arm, retrieval in (("challenger_retrieval", True), ("challenger", False)):
+        judged = tmp_path / arm
         shutil.copytree(home, judged)
 
-        def fill(folder, choice=choice):
-            record = {"challenger": str(first), "advice": {"choice": choice}}
+        def fill(folder, arm=arm):
+            record = {"challenger": str(first), "evaluation": {"served": arm}}
             (folder / "verdict.json").write_text(json.dumps(record))
             return Filled(identity=("verdict.json",), rows=1)
 
-        Store(judged / "store").write_folder(recipe("verdict", {}, {"of": choice}), fill)
+        Store(judged / "store").write_folder(recipe("verdict", {}, {"of": arm}), fill)
         knowledge = Knowledge(settings_of(tiny_base, judged))
         served = knowledge.champion()
-        assert served.retrieval is retrieval, choice
+        assert served.retrieval is retrieval, arm
         found = knowledge.passages(served, question)
         assert [row["source"] for row in found] == ["pump.md"] * retrieval
     prompted = served._replace(system_prompt="Be brief.")
