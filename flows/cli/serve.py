@@ -23,4 +23,4 @@ def serve(options: Options, upstream: str | None, log: bool) -> None:
     settings = options.overriding(more).prepared()
     from flows.gateway.serve import serve as start
 
-    start(settings)
+    start(settings, lambda url: options.show({"url": url}, f"serve        {url}/ and {url}/v1"))

@@ -1,11 +1,14 @@
 """Start the gateway: settings, key, log, what answers, and the server."""
 
 import asyncio
+import contextlib
 import ipaddress
 import os
 import socket
+from collections.abc import Callable
 
 import uvicorn
+from starlette.applications import Starlette
 
 from flows.engine.context import say
 from flows.gateway.answering import Champion
@@ -23,8 +26,12 @@ STOP_SECONDS = 30
 """For answers that are being written when the server is asked to stop."""
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Answer until the process is asked to stop.
+
+    Args:
+        settings: all settings.
+        ready: called with the address when requests are answered.
 
     Raises:
         InputError: there is no champion, the port is taken, or the address is for other machines
@@ -38,33 +45,34 @@ def serve(settings: Settings) -> None:
             f"serve.host: {own.host} found, which other machines reach, without a key; expected "
             f"a key in {KEY}, or 127.0.0.1; set one of them"
         )
-    listening = _listen(own)
-    with listening:
+    with _listen(own) as listening:
         backend = (Upstream if own.upstream else Champion)(settings, Knowledge(settings))
         folder = logs_folder(settings.paths) if own.log else None
         log = None if folder is None else ExchangeLog(folder, settings.clean)
         say(f"serve: {'exchanges go to ' + str(folder) if folder else 'nothing is logged'}")
-        asyncio.run(_serve(backend, log, key, loopback, listening))
+        with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+            asyncio.run(_serve(backend, make_app(backend, log, key, loopback), listening, ready))
 
 
 async def _serve(
     backend: Champion | Upstream,
-    log: ExchangeLog | None,
-    key: str,
-    loopback: bool,
+    app: Starlette,
     listening: socket.socket,
+    ready: Callable[[str], None],
 ) -> None:
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        ws="none",
+        lifespan="off",
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
     try:
         await backend.start()  # before the first request, and with its own errors
-        config = uvicorn.Config(
-            make_app(backend, log, key, loopback),
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=STOP_SECONDS,
-        )
         host, port = listening.getsockname()[:2]
-        say(f"serve: http://{f'[{host}]' if ':' in host else host}:{port}/ and /v1")
+        ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         await uvicorn.Server(config).serve([listening])
     finally:
         await backend.close()

@@ -1,11 +1,10 @@
 """A home with two trained champions and documents, and ``tuneloop serve`` running on it."""
 
+import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,19 +54,21 @@ def serving(home: Path, base: Path, folder: Path, *overrides: str, **env: str) -
     words = [word for value in values for word in ("--set", value)]
     with said.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli.main", "serve", *words],
+            [sys.executable, "-m", "flows.cli.main", "serve", "--json", *words],
             cwd=folder,
             env=os.environ | {"PREFECT_HOME": str(folder / "prefect")} | env,
+            stdout=subprocess.PIPE,
             stderr=out,
         )
     try:
-        while not (found := re.search(r"serve: (http://\S+)/ and /v1", said.read_text())):
-            assert process.poll() is None, said.read_text()
-            time.sleep(0.1)
-        yield Gateway(found[1], home, process, said)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, said.read_text()
+        yield Gateway(json.loads(line)["url"], home, process, said)
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        assert process.wait(60) == 0, said.read_text()
+        process.stdout.close()
 
 
 def store_documents(home: Path) -> None:
