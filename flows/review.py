@@ -18,7 +18,7 @@ from annotation.queues import open_queue
 from flows.curate import Corpus
 from flows.engine.context import Run, say, say_once
 from flows.engine.stage_runner import run_stage
-from flows.traffic import traffic, with_traffic
+from flows.traffic import traffic, why_chosen, with_traffic
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset, ReviewError
 from pipeline.core.home import Home
@@ -162,6 +162,7 @@ def push_next(
     rows = pl.concat([pl.concat([pairs, flagged]).filter(noted | asked), sample, doubted])
     queued = rows.unique("pair_id", maintain_order=True).to_dicts()
     hints = dict.fromkeys(chosen, CHOSEN) | {key: DOUBTS[reason] for key, reason in reasons.items()}
+    hints |= why_chosen(settings.paths.home)
     share = ceil(settings.review.gold * (len(queued) + len(decided)))
     queued = _with_gold(queued, queue.policy, pulled, material, share, settings)
     return queue.push(table(ScreenedPairs, queued), chunks, hints)

@@ -7,6 +7,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import cast
 
 import polars as pl
@@ -19,7 +20,7 @@ from pipeline.core.home import Home
 from pipeline.core.journal import append, now, read_rows
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
-from pipeline.drift.traffic import choose
+from pipeline.drift.traffic import REASONS, choose
 from pipeline.evaluate.answers.chunk_index import ChunkIndex
 from pipeline.pairs.traffic import TRAFFIC
 from schemas.documents import Chunks
@@ -69,6 +70,11 @@ def traffic(run: Run) -> Dataset | None:
         splits=home.dataset("splits"),
         shares=Given(shares, digest(shares.recipe())),
     )
+
+
+def why_chosen(home: Path) -> dict[str, str]:
+    """Return why people should look at an exchange, by its pair."""
+    return {row["pair_id"]: REASONS[row["reason"]] for row in read_rows(home / JOURNAL, say_once)}
 
 
 def with_traffic(

@@ -20,12 +20,12 @@ from pipeline.settings import CleanSettings, Settings
 from schemas.exchanges import Exchanges
 
 REASONS = {
-    "rated_down": "its rating is at most monitor.low_rating",
-    "drifted": "it is unlike what the champion was trained on, in a window that drifted",
-    "abstained": "the answer says that it has none",
-    "unsupported": "the answer says what its passages do not",
+    "rated_down": "a user asked this and rated the answer down",
+    "drifted": "users ask about something that the model was not trained on",
+    "abstained": "a user asked this, and the model said that it does not know",
+    "unsupported": "a user asked this, and the answer says what the passage does not",
 }
-"""Why people should look at an exchange, what matters most first."""
+"""Why people should look at an exchange, in the reviewer's words; what matters most first."""
 
 
 def choose(

@@ -10,6 +10,7 @@ import pytest
 from annotation.decisions import Decision
 from annotation.queue_files import FileQueue
 from pipeline.core.home import Home
+from pipeline.drift.traffic import REASONS
 from schemas.pairs import Examples
 from tests.end_to_end.drifting import FIRST, deliver, make_drifting_project, sample_documents
 from tests.end_to_end.servers import running_up
@@ -34,7 +35,7 @@ FORMS = (
     "Where do I find the {} of the {}?",
     "Can the {} be used without a {} in winter?",
 )
-ANSWER = "Ask the warden."
+ANSWER, MENDED = "Ask the warden.", "Who knows about the sally of the treble?"
 FIRST_SETTINGS = "few_shot = 0\narms = []\nplacebo = 0"
 """In place of the arms of [evaluate], which this loop does not need."""
 TRAINING = (
@@ -72,7 +73,11 @@ def review(project, chosen):
         item = waiting[row["pair_id"]]
         assert (item["instruction"], item["response"]) == (row["prompt"], row["response"])
         assert item["chunk_text"], "the reviewer sees a passage"
-        queue.decide(Decision(row["pair_id"], "edit", ANSWER, (), "", "ada"))
+        assert (item["queue"], item["hint"]) == ("fix", REASONS[row["reason"]])
+        question = MENDED if row["reason"] == "rated_down" else ""
+        queue.decide(
+            Decision(row["pair_id"], "edit", ANSWER, (), "", "ada", edited_instruction=question)
+        )
 
 
 def test_what_people_ask_comes_back_as_a_better_champion(tmp_path, tiny_base, endpoint):
@@ -139,6 +144,8 @@ def test_what_people_ask_comes_back_as_a_better_champion(tmp_path, tiny_base, en
     assert rows.filter(split="train").height >= 3
     assert set(rows["status"]) == {"edited"}
     assert {messages[-1]["content"] for messages in rows["messages"]} == {ANSWER}
+    mended = rows.filter(pair_id=chosen[0]["pair_id"])["messages"].to_list()
+    assert [messages[-2]["content"] for messages in mended] == [MENDED] * len(mended)
     ledger = home.rows(home.dataset("traffic_pairs"))
     assert ledger.height == len(chosen)
     assert pl.Series(ledger["split"]).n_unique() > 1, "each in the split of its document"
