@@ -29,6 +29,18 @@ def lines(queue, name):
     return [parse(line) for line in read_lines(queue.folder / name)]
 
 
+def test_an_exchange_without_an_answer_and_a_passage_can_be_edited(
+    queue, chunks, ids, ann, project_tasks
+):
+    empty = {name: pl.lit("") for name in ("response", "evidence", "chunk_id", "doc_id")}
+    asked = make_pairs(1).with_columns(origin=pl.lit("traffic"), **empty)
+    assert queue.push(asked, chunks, hints={ids[0]: "a user asked this"}).new == 1
+    (task,) = tasks_in_order(queue, project_tasks, ids)
+    ann.decide(task, "edit", edited=["6 bar."])
+    (review,) = queue.pull().reviews.to_dicts()
+    assert (review["verdict"], review["edited_response"]) == ("edit", "6 bar.")
+
+
 def test_two_reviewers_decide_and_nothing_is_doubled(queue, chunks, ids, ann, ben, project_tasks):
     assert queue.push(make_pairs(7), chunks, batch="first") == PushResult(new=7, already=0)
     task = tasks_in_order(queue, project_tasks, ids)
