@@ -31,8 +31,9 @@ WORDED = ("text", "title", "section", "instruction", "input", "response", "evide
           "question", "answer", "original_response")  # fmt: skip
 """Columns with words of the document or of what was made of it."""
 
-SOURCES = ("raw_documents", "documents", "unique_documents", "chunks", "gold_rows", "gold_pairs",
-           "candidate_pairs", "screened_pairs", "settled_pairs", "clean_pairs")  # fmt: skip
+SOURCES = ("raw_documents", "documents", "trimmed_documents", "unique_documents", "chunks",
+           "gold_rows", "gold_pairs", "candidate_pairs", "traffic_pairs", "screened_pairs",
+           "settled_pairs", "clean_pairs")  # fmt: skip
 """Data sets with texts of documents and of what was made of them: of others are copies."""
 
 

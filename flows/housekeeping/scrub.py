@@ -30,7 +30,7 @@ from pipeline.documents.forgotten import LEDGER
 from pipeline.report.contents import Report
 from pipeline.report.html import render
 
-LEARNED = (*SOURCES, "examples", "test_set")
+LEARNED = (*SOURCES, "user_rows", "examples", "ablation_examples", "placebo_examples", "test_set")
 """Data sets whose rows are read, asked or trained on."""
 SHEET = "queue.csv"
 BASES = "models"
