@@ -17,7 +17,7 @@ def forget(options: Options, document: str, yes: bool) -> None:
     Shows what holds it or quotes it: rows, read files, replies, reviews, reports, logs, tasks of
     Label Studio; with --yes that is removed and the text is refused from then on. Models cannot
     unlearn it: those that were trained on it are named and marked. Files of yours (input, gold
-    rows, exports) are never written to.
+    rows, exports) are never written to. Stop `tuneloop up` and `tuneloop serve` before it.
     """
     from flows.housekeeping.forget import forget as take_out
 

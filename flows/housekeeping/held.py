@@ -25,14 +25,15 @@ RUN = 5
 LEAST = 3
 """Words of a text from which it counts as a whole where it has less than a run."""
 
-IDS = ("doc_id", "chunk_id", "other_chunk_id", "pair_id", "id", "other_id", "related_id")
+IDS = ("doc_id", "chunk_id", "other_chunk_id", "pair_id", "id")
 
 WORDED = ("text", "title", "section", "instruction", "input", "response", "evidence", "history",
           "question", "answer", "original_response")  # fmt: skip
 """Columns with words of the document or of what was made of it."""
 
-SOURCES = ("raw_documents", "documents", "unique_documents", "chunks", "gold_rows", "gold_pairs",
-           "candidate_pairs", "screened_pairs", "settled_pairs", "clean_pairs")  # fmt: skip
+SOURCES = ("raw_documents", "documents", "trimmed_documents", "unique_documents", "chunks",
+           "gold_rows", "gold_pairs", "candidate_pairs", "traffic_pairs", "screened_pairs",
+           "settled_pairs", "clean_pairs")  # fmt: skip
 """Data sets with texts of documents and of what was made of them: of others are copies."""
 
 
@@ -51,9 +52,9 @@ class Held(Record):
     """Of the documents, their chunks and pairs."""
     runs: frozenset[int]
 
-    def owns(self, row: dict[str, Any]) -> bool:
-        """Whether a row is the document's, or quotes it."""
-        return any(row.get(name) in self.ids for name in IDS) or self.holds(row)
+    def names(self, row: dict[str, Any]) -> bool:
+        """Whether a row is the document's, by its ids."""
+        return any(row.get(name) in self.ids for name in IDS)
 
     def holds(self, value: Any) -> bool:
         """Whether a value, such as a text or a row, has a run of the document's words."""

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from annotation.decisions import DECISION_FIELDS
 from annotation.spreadsheet import read_sheet, write_sheet
-from flows.housekeeping.held import Held
+from flows.housekeeping.held import SOURCES, Held
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home
 from pipeline.core.journal import parse, read_lines
@@ -30,6 +30,8 @@ from pipeline.documents.forgotten import LEDGER
 from pipeline.report.contents import Report
 from pipeline.report.html import render
 
+LEARNED = (*SOURCES, "user_rows", "examples", "ablation_examples", "placebo_examples", "test_set")
+"""Data sets whose rows are read, asked or trained on."""
 SHEET = "queue.csv"
 BASES = "models"
 """Folder of a home with base models, which learned of no document here."""
@@ -90,16 +92,32 @@ class Scrub:
             path = folder / name
             if path.suffix == TABLE:
                 frame = home.store.parquet(home.dataset(str(manifest)), name)
-                keep = [not self.held.owns(row) for row in frame.iter_rows(named=True)]
-                frames[name] = frame.filter(pl.Series(keep, dtype=pl.Boolean))
-                if not all(keep):
-                    self._found(f"store/{folder.parent.name}", len(keep) - sum(keep))
+                is_learned = name == PART and manifest.dataset in LEARNED
+                frames[name], count = self._table(frame, is_learned)
+                if count:
+                    self._found(f"store/{folder.parent.name}", count)
                     changed[name] = b""
             elif path.suffix not in OPAQUE:
                 self._text(path, partial(changed.__setitem__, name))
         if changed and self.act:
             _replace(folder, manifest, changed, frames)
         return None
+
+    def _table(self, frame: pl.DataFrame, is_learned: bool) -> tuple[pl.DataFrame, int]:
+        """Take rows out of a table, or from others' rows the texts that quote; return how many.
+
+        What is learned has no row with a hole; an answer to a question about something else, or
+        why another row was dropped, still counts where it is counted.
+        """
+        rows, count = [], 0
+        for row in frame.iter_rows(named=True):
+            quotes = self.held.holds(row)
+            if self.held.names(row) or (quotes and is_learned):
+                count += 1
+            else:
+                rows.append(self._cleaned(row)[1] if quotes else row)
+                count += quotes
+        return pl.DataFrame(rows, frame.schema) if count else frame, count
 
     def _file(self, path: Path) -> None:
         top = path.relative_to(self.home).parts[0]
@@ -151,9 +169,13 @@ class Scrub:
 
     def _sheet(self, data: bytes) -> tuple[int, bytes]:
         sheet = read_sheet(data, SHEET, ("pair_id", *DECISION_FIELDS))
-        named = [row | {"pair_id": row["pair_id"].removeprefix("pair-")} for row in sheet.rows]
-        rows = [row for row, one in zip(sheet.rows, named, strict=True) if not self.held.owns(one)]
-        return len(named) - len(rows), write_sheet(sheet.columns, rows, sheet.delimiter)
+        rows = [
+            row
+            for row in sheet.rows
+            if row["pair_id"].removeprefix("pair-") not in self.held.ids
+            and not self.held.holds(row)
+        ]
+        return len(sheet.rows) - len(rows), write_sheet(sheet.columns, rows, sheet.delimiter)
 
     def _lines(self, path: Path) -> tuple[int, bytes]:
         lines = read_lines(path)

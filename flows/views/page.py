@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -26,10 +27,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from annotation.queues import open_queue
 from flows.engine.settings_file import load_settings
 from flows.models.listing import entries
 from flows.services.prefect import NAMES
 from flows.services.secret import read_secret
+from flows.views.reviews import about_reviews, lines_of
 from flows.views.status import status
 from pipeline.core.errors import TuneloopError
 from pipeline.core.home import Home
@@ -78,6 +81,7 @@ def facts(settings: Settings) -> dict[str, Any]:
         "decision": decisions[-1] if decisions else None,
         "decided": [reasons_line([one]) for row in decisions[-1:] for one in row.reasons],
         "reviews": found["reviews"],
+        "people": _people(settings, found["reviews"]),
         "schedules": found["schedules"],
         "servers": found["servers"],
         "spent": spent
@@ -86,6 +90,13 @@ def facts(settings: Settings) -> dict[str, Any]:
         "free": disk.free,
     }
     return shown | {"todo": _todo(settings, shown, found)}
+
+
+def _people(settings: Settings, reviews: dict[str, Any] | None) -> list[str]:
+    """Return what is known of queues, agreement and reviewers, a line each."""
+    if not reviews or "error" in reviews:
+        return []
+    return [click.unstyle(line) for line in lines_of(about_reviews(open_queue(settings), settings))]
 
 
 def _todo(settings: Settings, shown: dict[str, Any], found: dict[str, Any]) -> list[str]:

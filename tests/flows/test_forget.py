@@ -20,10 +20,12 @@ from flows.services.running import Up, record
 from pipeline.core.cache import Cache
 from pipeline.core.errors import InputError, StoreError
 from pipeline.core.home import Home, fsck
-from pipeline.core.outcome import table
+from pipeline.core.outcome import Drop, table
 from pipeline.documents.forgotten import forgotten
+from schemas.evaluation import BehaviourScores
 from schemas.pairs import Examples
 from tests.flows.conftest import prefect
+from tests.flows.judged_home import write
 from tests.flows.synthesized_home import accept, synthesized_home
 from tests.flows.trained_home import train_into
 
@@ -52,6 +54,12 @@ def made(tmp_path_factory, tiny_base, prefect):
     model = train_into(path, tiny_base, table(Examples, rows), pairs)
     text = text_of(path)
     line = max(text.splitlines(), key=len)
+    # An answer to a question about something else, and a ledger: both quote it.
+    score = {"id": "q1", "kind": "harmful", "answer": line, "followed": None, "refused": False,
+             "refusal_margin": None}  # fmt: skip
+    scores = table(BehaviourScores, [score, score | {"id": "q2", "answer": "No."}])
+    dropped = [Drop("other", "near_duplicate", line, related_id="q1")]
+    write(home.store, BehaviourScores, "behaviour_scores", scores, {}, dropped=dropped)
     Cache(path / "replies").put({"prompt": [["user", f"Ask about this:\n{text}"]]}, {"texts": [""]})
     Cache(path / "replies").put({"prompt": [["user", "Ask about the weather."]]}, {"texts": [""]})
     (path / "services").mkdir(exist_ok=True)
@@ -123,6 +131,10 @@ def test_no_byte_stays_and_the_next_run_keeps_it_out(copy, capsys):
     (entry,) = entries(Home.at(home))
     assert entry.marks == ("learned from a forgotten document: train again",)
     assert fsck(Home.at(home)) == []
+    (item,) = (one for one in Home.at(home).manifests() if one.dataset == "behaviour_scores")
+    scores = Home.at(home).dataset(str(item))
+    assert Home.at(home).rows(scores)["answer"].to_list() == ["(forgotten)", "No."]
+    assert Home.at(home).rows(scores, dropped=True)["excerpt"].to_list() == ["(forgotten)"]
     assert len(list(home.glob("replies/*/*.json"))) == weather - 1, "other replies stay paid"
     assert (home / "services" / "deployments.log").read_text() == "started\nended\n"
     assert forget(settings, SOURCE, act=True)["held"] == {}, "twice is once"

@@ -6,11 +6,16 @@ import shutil
 import pytest
 from starlette.testclient import TestClient
 
+from annotation.decisions import Decision
+from annotation.queue_files import FileQueue
 from flows.views.page import application
+from pipeline.core.outcome import table
 from pipeline.core.registry import CHAMPION, Registry
 from pipeline.core.store import Filled, Store
 from pipeline.drift.ledger import Ledger
-from pipeline.drift.policy import Decision
+from pipeline.drift.policy import Decision as DriftDecision
+from schemas.documents import Chunks
+from tests.annotation.conftest import CHUNK, make_pairs
 from tests.flows.trained_home import recipe
 
 SECRET = "tuneloop:correct-horse"
@@ -49,7 +54,7 @@ def test_what_a_person_has_to_look_at_stands_first(client, settings):
             "prompt_tokens": 1200, "completion_tokens": 34}}  # fmt: skip
     run(settings, "20260101T000000Z-run-aaaaaa", report=said)
     run(settings, "20260102T000000Z-curate-bbbbbb", "InputError: <script>alert(1)</script>")
-    row = Decision(
+    row = DriftDecision(
         id="e1", at="2026-01-03T00:00:00Z", action="broken", state="ok", drifted=False, auc=0.7,
         reasons=(), new_rows=0, next_retrain_at=None, reference="r", model="m",
     )  # fmt: skip
@@ -66,6 +71,18 @@ def test_what_a_person_has_to_look_at_stands_first(client, settings):
     assert "0.7" in page and "2026-01-03" in page, "the drift chart"
     shutil.rmtree(store.path(model))
     assert "The champion is not in the store any more" in client.get("/").text
+
+
+def test_open_reviews_and_whether_people_agree_are_shown(client, settings):
+    queue = FileQueue(settings.paths.home / "reviews")
+    pairs = make_pairs(8)
+    queue.push(pairs, table(Chunks, [CHUNK]))
+    for key in pairs["pair_id"][:7]:
+        for person in ("ada", "ben"):
+            queue.decide(Decision(key, "accept", "", (), "", person))
+    page = client.get("/").text
+    assert "<dt>open reviews</dt><dd>1</dd>" in page.replace("<div>", "")[: page.index("</header>")]
+    assert "agreement" in page and "reviewer   ben: 7 decisions" in page
 
 
 def test_a_report_is_a_click_away_and_no_other_file_is(client, settings):
