@@ -253,6 +253,14 @@ class Lineage(Record):
     datasets: tuple[LineageDataset, ...] = ()
 
 
+def _earlier(evaluation: object) -> object:
+    """Return an evaluation of before correctness without what was said by the loss alone."""
+    if not isinstance(evaluation, dict) or "look" not in evaluation:
+        return evaluation
+    by_loss = ("look", "slices", "best_minus", "advice", "foresight")
+    return {name: value for name, value in evaluation.items() if name not in by_loss}
+
+
 class Report(Record):
     """``report.json``."""
 
@@ -265,7 +273,7 @@ class Report(Record):
     splits: dict[str, int] | None = None
     """Examples by split: train, validation, test."""
     training: Training | None = None
-    evaluation: Evaluation | None = None
+    evaluation: Annotated[Evaluation | None, BeforeValidator(_earlier)] = None
     gate: Verdict | None = None
     forgetting: Forgetting | None = None
     over_champion: Forgetting | None = None
