@@ -37,6 +37,7 @@ from flows.views.status import status
 from pipeline.core.errors import TuneloopError
 from pipeline.core.home import Home
 from pipeline.core.journal import now, parse
+from pipeline.documents.forgotten import forgotten
 from pipeline.drift.ledger import Ledger
 from pipeline.pairs.forecast import cost_of
 from pipeline.report.drawing import templates
@@ -129,6 +130,11 @@ def _todo(settings: Settings, shown: dict[str, Any], found: dict[str, Any]) -> l
         f"The schedule of {item['name']} is stopped."
         for item in shown["schedules"] or ()
         if item["next"] is None and bool(getattr(settings.schedule, item["name"], None))
+    ]
+    lines += [
+        f"Forgetting {row.sources[0]} was not ended: run `tuneloop forget` with it again."
+        for row in forgotten(settings.paths.home)
+        if not row.done
     ]
     if shown["schedules"] is None:
         lines.append("Prefect does not answer: nothing runs by itself.")

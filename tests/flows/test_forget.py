@@ -10,13 +10,17 @@ import sys
 import polars as pl
 import pytest
 from filelock import FileLock
+from prefect import flow
 
 from flows.cli.main import main
 from flows.curate import curate
+from flows.engine.context import open_run
 from flows.engine.settings_file import dump_settings
 from flows.housekeeping.forget import forget
 from flows.models.listing import entries
+from flows.models.loaded_model import base_model
 from flows.services.running import Up, record
+from flows.training import latest_data, train_model
 from pipeline.core.cache import Cache
 from pipeline.core.errors import InputError, StoreError
 from pipeline.core.home import Home, fsck
@@ -32,7 +36,9 @@ from tests.flows.trained_home import train_into
 __all__ = ["main", "prefect"]
 
 SOURCE = "manual/relay-outputs.md"
-PLACES = {"store", "reads", "replies", "reviews", "runs", "services", "prefect", "monitor"}
+PLACES = {
+    "store", "reads", "replies", "reviews", "runs", "services", "prefect", "monitor", "exchanges",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +71,11 @@ def made(tmp_path_factory, tiny_base, prefect):
     (path / "services").mkdir(exist_ok=True)
     (path / "prefect").mkdir()
     (path / "services" / "deployments.log").write_text(f"started\n{line}\nended\n")
+    (path / "exchanges").mkdir()
+    (path / "exchanges" / "log.jsonl").write_text(
+        json.dumps({"prompt": "What is it?", "response": line})
+        + '\n{"prompt": "And the weather?"}\n'
+    )
     (path / "monitor" / "evidence").mkdir(parents=True)
     (path / "monitor" / "evidence" / "e1.json").write_text(json.dumps({"far": [{"text": line}]}))
     with sqlite3.connect(path / "prefect" / "prefect.db") as database:
@@ -149,6 +160,24 @@ def test_no_byte_stays_and_the_next_run_keeps_it_out(copy, capsys):
     curate(settings)
     (settings.paths.input / "renamed.md").unlink()
     assert grep(home, wanted) == set(), "it is known by its content"
+
+
+@flow
+def train(settings):
+    with open_run("train", settings) as run:
+        train_model(run, base_model(settings), latest_data(run)[2].examples)
+
+
+def test_a_training_behind_it_learns_without_it(copy):
+    settings, model, wanted = copy
+    forget(settings, SOURCE, act=True)
+    train(settings)
+    home = Home.at(settings.paths.home)
+    marked = {entry.fingerprint: "learned" in " ".join(entry.marks) for entry in entries(home)}
+    assert len(marked) == 2 and [key for key, is_marked in marked.items() if is_marked] == [
+        model.fingerprint
+    ]
+    assert grep(settings.paths.home, wanted) == set()
 
 
 def test_of_a_file_with_many_documents_one_goes(copy):

@@ -12,6 +12,7 @@ from flows.views.page import application
 from pipeline.core.outcome import table
 from pipeline.core.registry import CHAMPION, Registry
 from pipeline.core.store import Filled, Store
+from pipeline.documents.forgotten import Forgotten, note
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision as DriftDecision
 from schemas.documents import Chunks
@@ -59,9 +60,12 @@ def test_what_a_person_has_to_look_at_stands_first(client, settings):
         reasons=(), new_rows=0, next_retrain_at=None, reference="r", model="m",
     )  # fmt: skip
     Ledger(settings.paths.home, print)._append("decisions.jsonl", [row])
+    begun = {"doc_ids": ("d",), "sources": ("a.md",), "texts": (), "models": (), "at": ""}
+    note(settings.paths.home, Forgotten(**begun, done=False))
     page = client.get("/").text
     head = page[page.index("<header>") : page.index("</header>")]
-    assert "3 things to look at." in head
+    assert "4 things to look at." in head
+    assert "Forgetting a.md was not ended" in head
     assert "The last run (curate) failed: InputError: &lt;script&gt;" in head
     assert "The last drift check says broken." in head
     assert "Prefect does not answer: nothing runs by itself." in head
