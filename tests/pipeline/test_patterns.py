@@ -6,6 +6,7 @@ from pipeline.dedup.specifics import facts
 from pipeline.documents.clean.privacy.keys import find_keys
 from pipeline.documents.clean.web.line import BREAK, _link
 from pipeline.documents.lineage import locate
+from pipeline.evaluate.answers.prompts import split_thoughts
 from pipeline.pairs.answer_text import tidy
 from pipeline.text.terms import terms
 from pipeline.text.words import words
@@ -30,6 +31,7 @@ def place_in(text):
         (tidy, "a" + " <|im_end|>" * 2000 + "b", "a" + " <|im_end|>" * 2000 + "b"),
         (lambda text: _link(text, "http://a"), f"a{BREAK}" + " " * MANY + "b", "[a b](http://a)"),
         (place_in, "<!--" * (MANY // 4), None),
+        (split_thoughts, "\n" * MANY + "b", ("", "\n" * MANY + "b")),
         (place_in, "<script " * (MANY // 8), None),
     ],
 )

@@ -14,7 +14,9 @@ from pipeline.text.chat import Message
 MARKER = "Answer:"
 """What chain of thought writes before its answer."""
 
-_MARKED = re.compile(r"(?P<before>^|\n|[.!?]\s)\W*(?:final\s+)?answer\W*:\W*", re.IGNORECASE)
+_MARKED = re.compile(
+    r"(?P<before>^|\n|[.!?]\s)\W{0,20}(?:final\s{1,20})?answer\W{0,20}:\W{0,20}", re.IGNORECASE
+)
 
 
 class Passage(NamedTuple):
