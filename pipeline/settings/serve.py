@@ -22,7 +22,7 @@ class ServeSettings(Section):
     """What the model is called there. Empty: the first that the server lists."""
     retrieval: Literal["verdict", "on", "off"] = "verdict"
     """Whether passages of the documents go before a question (``evaluate.retrieved_chunks``):
-    ``verdict`` does what the advice on the champion says."""
+    ``verdict``: as the champion was judged."""
     log: bool = False
     """Whether questions and answers are logged for the drift check, without personal data
     (``clean.redact``): into ``paths.logs``, else into ``exchanges`` of the home folder."""

@@ -39,7 +39,7 @@ ANSWER, MENDED = "Ask the warden.", "Who knows about the sally of the treble?"
 FIRST_SETTINGS = "few_shot = 0\narms = []\nplacebo = 0"
 """In place of the arms of [evaluate], which this loop does not need."""
 TRAINING = (
-    'train.method="full"', "train.epochs=40", "train.max_steps=90", "train.batch_size=8",
+    'train.method="full"', "train.epochs=40", "train.max_steps=140", "train.batch_size=8",
     "train.micro_batch_size=8", "train.evaluations=1", "train.checkpoint_steps=1000",
     "train.learning_rate=1e-2", "gate.max_forgetting=99", "gate.max_forgetting_over_champion=99",
     "gate.min_stop_rate=0", "gate.beat_retrieval=false", "gate.refuse_worse_slices=false",
@@ -134,9 +134,9 @@ def test_what_people_ask_comes_back_as_a_better_champion(tmp_path, tiny_base, en
         home = Home.at(project.home)
         second = home.registry.get("model/champion").fingerprint
         assert second != first
-        better = ask(client, "How do I reset the sally when the valve was changed?")
-        assert better.system_fingerprint == second
-        assert "warden" in better.choices[0].message.content
+        better = [ask(client, row["prompt"]) for row in chosen]
+        assert {answer.system_fingerprint for answer in better} == {second}
+        assert any("Ask the warden" in answer.choices[0].message.content for answer in better)
 
     trained = home.dataset(home.store.manifest("model", second).inputs["from"])
     rows = home.store.read(trained, Examples).filter(origin="traffic")
