@@ -46,6 +46,8 @@ self_instruct_tasks = 2
 questions_per_answer = 2
 max_pairs_per_chunk = 1
 pilot_chunks = 2
+[task]
+passages = 0.0
 [train]
 max_steps = 6
 evaluations = 2
