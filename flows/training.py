@@ -154,8 +154,7 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
     settings = run.settings
     everything, rows = run.store.read(examples, Examples), trainable_rows(run, examples)
     if settings.task.passages:
-        corpus, _ = latest_corpus(Home(run.store, run.registry))
-        chunks = run.store.read(corpus.chunks, Chunks)
+        chunks = run.store.read(Home(run.store, run.registry).dataset("chunks"), Chunks)
         count, share = settings.evaluate.retrieved_chunks, settings.task.passages
         everything = behind_passages(everything, chunks, count, share)
         rows = cast("DataFrame[Examples]", everything.filter(pl.col("split") != "test"))

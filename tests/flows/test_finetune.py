@@ -8,7 +8,7 @@ from flows.training import train_model
 from pipeline.core.errors import TrainingError
 from pipeline.core.outcome import Outcome, drops
 from pipeline.core.stage import Stage
-from pipeline.settings import Settings, TrainSettings
+from pipeline.settings import Settings, TaskSettings, TrainSettings
 from schemas.pairs import Examples
 from tests.flows.test_steps import run_once
 from tests.pipeline.train.seed_examples import make_examples
@@ -21,7 +21,8 @@ def settings(tmp_path):
     settings = Settings()
     paths = settings.paths.model_copy(update={"home": tmp_path / "home"})
     train = TrainSettings(method="lora", rank=4, max_steps=1, evaluations=1)
-    return settings.model_copy(update={"paths": paths, "train": train})
+    task = TaskSettings(passages=0)  # there are no documents to look up
+    return settings.model_copy(update={"paths": paths, "train": train, "task": task})
 
 
 def store_examples(run, examples):
