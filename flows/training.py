@@ -154,9 +154,11 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
     settings = run.settings
     everything, rows = run.store.read(examples, Examples), trainable_rows(run, examples)
     if settings.task.passages:
-        chunks = run.store.read(Home(run.store, run.registry).dataset("chunks"), Chunks)
+        home = Home(run.store, run.registry)
+        chunks = run.store.read(home.dataset("chunks"), Chunks)
+        splits = run.store.read(home.dataset("splits"), Splits)
         count, share = settings.evaluate.retrieved_chunks, settings.task.passages
-        everything = behind_passages(everything, chunks, count, share)
+        everything = behind_passages(everything, chunks, splits, count, share)
         rows = cast("DataFrame[Examples]", everything.filter(pl.col("split") != "test"))
     wanted = resolved(settings.train, hidden_size(base.path))
     replayed = replay_rows(run, base, examples)

@@ -11,7 +11,7 @@ from flows.cli.main import main
 from pipeline.pairs.task_kinds import TASK_KINDS
 from pipeline.pairs.user_files import read_jsonl
 from tests.conftest import ROOT
-from tests.flows.test_first_project import BEATABLE, Project
+from tests.flows.test_first_project import LENIENT, Project
 from tests.pipeline.pairs.endpoint_server import chat, serving
 from tests.pipeline.pairs.strong_teacher import TEXT, json_schema
 
@@ -125,7 +125,7 @@ def project(tmp_path_factory, tiny_base, prefect):
         patch.chdir(folder)
         models = (
             f"model.base_model={tiny_base.path}", "teacher.kind=openai", "teacher.model=m",
-            f"teacher.base_url={server.url}", *BEATABLE,
+            f"teacher.base_url={server.url}", *LENIENT,
         )  # fmt: skip
         loop = Project(folder)
         dry = loop.ended("synthesize", "--dry-run", settings=(*models, "budget.price_read=2"))

@@ -14,7 +14,7 @@ from pipeline.core.registry import CHALLENGER
 from pipeline.settings import Settings
 from tests.conftest import ROOT
 from tests.flows.test_judge import judge, project  # noqa: F401 - a fixture
-from tests.pipeline.evaluate.test_judge import likes_the_first
+from tests.pipeline.evaluate.test_judge import likes_all, likes_the_first
 from tests.pipeline.pairs.endpoint_server import serving
 
 pytestmark = [pytest.mark.model, pytest.mark.usefixtures("prefect")]
@@ -39,7 +39,12 @@ def changes(tmp_path_factory):
 @pytest.fixture(scope="module")
 def judged(project, changes, prefect):  # noqa: F811
     """The report of a run with a judge behind a server, and how often that was asked."""
-    with serving(likes_the_first) as server:
+
+    def likes(number, body):
+        graded = body["messages"][-1]["content"].endswith("Grade?")
+        return likes_all(number, body) if graded else likes_the_first(number, body)
+
+    with serving(likes) as server:
         section = {"model": "biased", "base_url": server.url, "bootstrap_draws": 100}
         report = judge(project | {"judge": section}, **changes)
         asked = len(server.bodies)
@@ -61,7 +66,10 @@ def test_instructions_and_requests_are_asked_of_both_models(judged):
 def test_a_judge_without_decisions_of_people_is_shown_and_does_not_gate(judged):
     report, asked = judged
     rows = report.evaluation.test_rows
-    assert rows <= asked <= 2 * rows  # both orders, which are one request where the answers agree
+    # A grade of each answer, and both orders; equal answers are one request.
+    assert 2 * rows <= asked <= 4 * rows
+    (graded,) = (reason for reason in report.gate.reasons if reason.name == "graded_against_base")
+    assert graded.passed and "grades the challenger 100% correct, +0.000" in graded.text
     (said,) = (reason for reason in report.gate.reasons if reason.name == "judge_against_base")
     assert said.passed and "prefers the challenger to base in 0.500" in said.text
     assert "0% consistent in both orders" in said.text

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from flows.cli.main import main
 from pipeline.pairs.user_files import read_jsonl
 from tests.conftest import ROOT
-from tests.flows.test_first_project import BEATABLE, Project
+from tests.flows.test_first_project import LENIENT, Project, judged_as_not_right
 from tests.pipeline.pairs.endpoint_server import serving, teach
 
 GOLD = [
@@ -46,21 +46,20 @@ def test_one_handbook_is_trained_on_and_judged_by_its_sections(project):
     # The only document need not be named.
     gold = [{name: row[name] for name in ("question", "answer")} for row in GOLD]
     Path("gold.jsonl").write_text("\n".join(map(json.dumps, gold)), "utf-8")
-    settings = (*models, *BEATABLE, "paths.gold=gold.jsonl", "paths.general=")
+    settings = (*models, *LENIENT, "paths.gold=gold.jsonl", "paths.general=")
     done = loop.ended("run", "--json", settings=settings)
     sections = re.search(r"split: by section, (\d+) of them, since there are fewer", done.stderr)
     assert sections is not None and int(sections[1]) >= 22  # one a page or more
-    report = json.loads(done.stdout)
+    report = judged_as_not_right(done)
     evaluation = report["evaluation"]
     assert evaluation["unit"] == evaluation["foresight"]["unit"] == "sections"
     assert evaluation["test_clusters"] > 1
     assert report["splits"]["train"] > report["splits"]["test"] > 0
     said = {reason["name"]: reason["text"] for reason in report["gate"]["reasons"]}
     assert f"from {evaluation['test_clusters']} independent sections" in said["enough_clusters"]
-    assert report["gate"]["promoted"], report["gate"]
     page = (Path("home/runs") / report["run"]["id"] / "report.html").read_text("utf-8")
     assert "independent sections" in page and "independent documents" not in page
-    assert "All rows of a section are in one split" in loop.ended("card").output
+    assert "All rows of a section are in one split" in loop.ended("card", "challenger").output
     shown = json.loads(loop.ended("show", "screened_pairs", "-n", "99", "--json").stdout)["rows"]
     for pair in {row["split"]: row for row in shown}.values():
         story = json.loads(loop.ended("trace", pair["pair_id"], "--json").stdout)["found"]

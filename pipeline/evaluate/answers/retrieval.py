@@ -5,17 +5,20 @@ time the documents are there to be looked up, while a fine-tuned model has to kn
 references of the test rows are not in it.
 """
 
+from collections.abc import Mapping
 from typing import cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
+from pipeline.dedup.decontaminate import example_leaks
 from pipeline.evaluate.answers.chunk_index import ChunkIndex
 from pipeline.evaluate.answers.prompts import Passage, with_passage
 from pipeline.evaluate.measures.grounding import chunk_text
+from pipeline.pairs.places import places
 from schemas.documents import Chunks
-from schemas.pairs import Examples
+from schemas.pairs import Examples, Splits
 
 
 def retrieve(
@@ -44,26 +47,45 @@ def retrieve(
 
 
 def behind_passages(
-    examples: DataFrame[Examples], chunks: DataFrame[Chunks], count: int, share: float
+    examples: DataFrame[Examples],
+    chunks: DataFrame[Chunks],
+    splits: DataFrame[Splits],
+    count: int,
+    share: float,
 ) -> DataFrame[Examples]:
     """Put passages before some training questions: retrieval-aware fine-tuning (RAFT).
 
-    They are what :func:`retrieve` finds among the chunks of training documents, the right one or
-    not, in the words that the retrieval arms are asked in.
+    They are what :func:`retrieve` finds among the chunks that no test row is made of, the right one
+    or not, in the words that the retrieval arms are asked in. A row whose passage gives a test row
+    away, by the leak check, stays without.
 
     Args:
         examples: all splits; those of test stay as they are.
         chunks: of the corpus.
+        splits: where each chunk belongs.
         count: passages of a question.
         share: of the rows of train and validation, drawn by a hash of the pair.
     """
-    seen = examples.filter(pl.col("split") != "test")
-    drawn = [
-        pair for pair in seen["pair_id"] if int(short_id("passages", pair), 16) < share * 16**16
+    place = places(splits)
+    seen = [
+        (place(doc, chunk) or {"split": "train"})["split"] != "test"
+        for doc, chunk in chunks.select("doc_id", "chunk_id").iter_rows()
     ]
-    known = chunks.filter(pl.col("doc_id").is_in(seen["doc_id"].unique().to_list()))
-    asked = cast("DataFrame[Examples]", seen.filter(pl.col("pair_id").is_in(drawn)))
-    passages = retrieve(asked, cast("DataFrame[Chunks]", known), count)
+    drawn = [
+        pair
+        for pair, split in examples.select("pair_id", "split").iter_rows()
+        if split != "test" and int(short_id("passages", pair), 16) < share * 16**16
+    ]
+    asked = cast("DataFrame[Examples]", examples.filter(pl.col("pair_id").is_in(drawn)))
+    passages = retrieve(
+        asked, cast("DataFrame[Chunks]", chunks.filter(pl.Series(seen, dtype=pl.Boolean))), count
+    )
+    behind = _behind(examples, passages)
+    leaking = {leak.pair_id for leak in example_leaks(behind)}
+    return _behind(examples, {key: value for key, value in passages.items() if key not in leaking})
+
+
+def _behind(examples: DataFrame[Examples], passages: Mapping[str, Passage]) -> DataFrame[Examples]:
     messages = []
     for pair, turns in examples.select("pair_id", "messages").iter_rows():
         *before, question, answer = turns

@@ -10,7 +10,7 @@ from pipeline.evaluate.answers.retrieval import behind_passages, retrieve
 from pipeline.evaluate.measures.grounding import grounded, source_texts
 from pipeline.settings import ScreenSettings
 from schemas.documents import Chunks
-from schemas.pairs import SettledPairs
+from schemas.pairs import SettledPairs, Splits
 from tests.pipeline.evaluate.conftest import QUESTIONS, examples
 
 PLANET, LEGS = QUESTIONS[0][0], QUESTIONS[1][0]
@@ -21,6 +21,22 @@ def chunk(text, question="", start=0, title=""):
         "chunk_id": short_id("chunk", text), "doc_id": short_id("doc", question), "title": title,
         "section": "", "start": start, "end": start + len(text), "text": text, "tokens": 9,
     }  # fmt: skip
+
+
+def splits_of(rows):
+    return table(
+        Splits,
+        [
+            {"doc_id": doc, "chunk_id": key, "unit_id": "0" * 16, "cluster_id": "0" * 16,
+             "split": split}
+            for split, doc, key in rows
+        ],
+    )  # fmt: skip
+
+
+def split_of(question):
+    """The document of a question is a test document."""
+    return splits_of([("test", short_id("doc", question), "")])
 
 
 CHUNKS = table(
@@ -123,11 +139,11 @@ def test_the_answer_stands_behind_the_last_marker(text, thoughts, answer):
 
 def test_training_questions_stand_behind_the_passages_of_their_documents_and_test_ones_do_not():
     rows = examples(QUESTIONS[:1], "train").vstack(examples(QUESTIONS[1:], "test"))
-    found = behind_passages(rows, CHUNKS, 1, 1.0).filter(pair_id=short_id(PLANET))
+    found = behind_passages(rows, CHUNKS, split_of(LEGS), 1, 1.0).filter(pair_id=short_id(PLANET))
     question, answer = found["messages"][0]
     assert question["content"] == with_passage(PLANET, CHUNKS["text"][0])
     assert answer["content"] == QUESTIONS[0][1]
-    everything = behind_passages(rows, CHUNKS, 4, 1.0)
+    everything = behind_passages(rows, CHUNKS, split_of(LEGS), 4, 1.0)
     assert "spider" not in everything.filter(split="train")["messages"][0][0]["content"]
     assert everything.filter(split="test").equals(rows.filter(split="test"))
 
@@ -135,8 +151,23 @@ def test_training_questions_stand_behind_the_passages_of_their_documents_and_tes
 def test_the_share_of_questions_behind_passages_is_the_same_in_each_run():
     pairs = [(f"Which planet is number {n}?", "Mercury.") for n in range(200)]
     rows = examples(pairs, "train").with_columns(doc_id=pl.lit(short_id("doc", PLANET)))
-    found = behind_passages(rows, CHUNKS, 1, 0.4)
+    found = behind_passages(rows, CHUNKS, split_of(LEGS), 1, 0.4)
     behind = [turns[0]["content"].startswith("Mercury") for turns in found["messages"]]
     assert 60 <= sum(behind) <= 100
-    assert behind_passages(rows, CHUNKS, 1, 0.0).equals(rows)
-    assert behind_passages(rows, CHUNKS[:0], 1, 1.0).equals(rows)  # nothing to look up
+    assert behind_passages(rows, CHUNKS, split_of(LEGS), 1, 0.0).equals(rows)
+    assert behind_passages(rows, CHUNKS[:0], split_of(LEGS), 1, 1.0).equals(rows)  # no chunks
+
+
+def test_no_passage_is_of_the_test_split_or_repeats_a_test_row():
+    text = "The relay of the pump closes after forty seconds when the tank is full of rain water."
+    rows = examples([("When does the relay of the pump close?", "After 40 s.")], "train").vstack(
+        examples([("What of the relay?", text)], "test")
+    )
+    one = table(Chunks, [chunk("Of the relay and the pump.", PLANET), chunk(text, PLANET, 60)])
+    (own,) = one.filter(text=text)["chunk_id"]
+    of_test = splits_of([("test", short_id("doc", PLANET), own),
+                         ("train", short_id("doc", PLANET), one["chunk_id"][0])])  # fmt: skip
+    (turn, _) = behind_passages(rows, one, of_test, 2, 1.0).filter(split="train")["messages"][0]
+    assert "Of the relay and the pump." in turn["content"] and text not in turn["content"]
+    all_train = splits_of([("train", short_id("doc", PLANET), "")])
+    assert behind_passages(rows, one, all_train, 2, 1.0).equals(rows)  # it would tell the answer

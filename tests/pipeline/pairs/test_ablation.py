@@ -31,7 +31,8 @@ def pair(number: int, split: str, **changes: object) -> dict[str, object]:
         "doc_id": SPLITS[split], "seed_task_id": "", "generator": "g",
         "prompt_version": "1", "kind": "", "history": [], "other_chunk_id": "",
         "origin": "grounded", "score": None, "split": split, "cluster_id": SPLITS[split],
-        "status": "unreviewed", "original_response": None, "reviewer": None,
+        "status": "unreviewed", "original_instruction": None, "original_response": None,
+        "reviewer": None,
     } | changes  # fmt: skip
 
 
