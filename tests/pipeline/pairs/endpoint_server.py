@@ -39,6 +39,10 @@ class Server:
     most_at_once: int = 0
 
 
+class Patient(ThreadingHTTPServer):
+    request_queue_size = 256  # five, its own, reset what more connect at once
+
+
 @contextmanager
 def serving(script: Callable[[int, dict[str, Any]], Answer]) -> Iterator[Server]:
     """Answer request number n (from 0) with ``script(n, body)``."""
@@ -72,7 +76,7 @@ def serving(script: Callable[[int, dict[str, Any]], Answer]) -> Iterator[Server]
         def log_message(self, *args: Any) -> None:
             pass
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http = Patient(("127.0.0.1", 0), Handler)
     server = Server(f"http://127.0.0.1:{http.server_port}/v1")
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
