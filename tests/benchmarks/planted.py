@@ -72,6 +72,8 @@ def judge_planted(settings: Settings, kind: str, seed: int) -> None:
 
 def main() -> None:
     """Judge planted models of all seeds."""
+    from tests.benchmarks import planted as named  # a stage's code is known by its module
+
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("home", type=Path)
     parser.add_argument("--seeds", type=int, default=20)
@@ -84,7 +86,7 @@ def main() -> None:
         for seed in range(101, 101 + chosen.seeds):
             (home / "monitor" / "looks.jsonl").unlink(missing_ok=True)
             shutil.rmtree(home / "refs" / "model", ignore_errors=True)
-            judge_planted(settings, chosen.kind, seed)
+            named.judge_planted(settings, chosen.kind, seed)
 
 
 if __name__ == "__main__":

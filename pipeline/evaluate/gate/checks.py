@@ -46,7 +46,8 @@ def beats_retrieval(evaluation: Evaluation) -> Check:
     name = "better_than_retrieval"
     gain = evaluation.gains.get("retrieval")
     if gain is None:
-        return Check(name, False, None, 0, "the challenger was not evaluated")
+        text = "retrieval alone and the challenger were not both evaluated (evaluate.arms)"
+        return Check(name, False, None, 0, text)
     words = "base model with retrieved passages"
     text = f"{_correct(evaluation, 'retrieval', words)}: gain {gain.value:.3f}, value needed > 0"
     if gain.value <= 0:

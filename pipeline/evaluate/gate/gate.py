@@ -78,7 +78,8 @@ def decide(
     ]
     if "few_shot" in evaluation.arms:
         reasons.append(checks.more_right(evaluation, "few_shot"))
-    if settings.beat_retrieval and "retrieval" in evaluation.arms:
+    with_passages = evaluation.served == "challenger_retrieval"
+    if settings.beat_retrieval and ("retrieval" in evaluation.arms or with_passages):
         reasons.append(checks.beats_retrieval(evaluation))
     if has_champion:
         reasons.append(checks.more_right(evaluation, "champion", settings.min_improvement))

@@ -295,6 +295,13 @@ def test_a_challenger_is_judged_in_the_way_in_which_it_would_be_served():
     assert texts["better_than_retrieval"].startswith("78% correct with passages against 70% of")
 
 
+def test_a_challenger_with_passages_is_not_judged_beside_arms_without_any_alone():
+    arms = {**GOOD.arms, "challenger_retrieval": metrics(0.78)}
+    found = verdict(replace(GOOD, arms=arms, served="challenger_retrieval"))
+    assert failed(found) == ["better_than_retrieval"]
+    assert "retrieval alone and the challenger were not both evaluated" in found.summary
+
+
 def test_answers_must_stand_in_the_documents_as_often_as_with_retrieval_alone():
     found = verdict(with_retrieval(0.1, grounded=0.98))
     assert failed(found) == ["grounded"]
