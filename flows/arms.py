@@ -66,7 +66,7 @@ class TestSet:
     """An answer is cut there."""
 
 
-def challenger_confidence(run: Run, frozen: Dataset, model: Dataset | None = None) -> Looks:
+def which_look(run: Run, frozen: Dataset, model: Dataset | None = None) -> Looks:
     """Return which look at the test set this is, and the confidence that it leaves.
 
     The looks are in ``monitor/looks.jsonl``. Each new model that is compared on the same rows is
@@ -169,7 +169,7 @@ def foresee_power(run: Run, answers: Mapping[str, Dataset], test: TestSet) -> Fo
     found = foresee(
         run.store.read(answers["base"], Answers),
         run.store.read(few_shot, Answers) if few_shot else None,
-        challenger_confidence(run, test.frozen).confidence,
+        which_look(run, test.frozen).confidence,
         test.unit,
     )
     say(str(found))

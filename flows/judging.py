@@ -10,7 +10,7 @@ from typing import cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from flows.arms import TestSet, answer_arm, challenger_confidence, claim_gain
+from flows.arms import TestSet, answer_arm, claim_gain, which_look
 from flows.engine.context import Run, say
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
@@ -149,7 +149,7 @@ def judge_model(
     """
     settings, champion = run.settings, champion_to_beat(run, model)
     run.registry.point(CHALLENGER, model, "trained", now())
-    looks = challenger_confidence(run, test.frozen, model)
+    looks = which_look(run, test.frozen, model)
     answers, general = dict(prompted), dict(measured)
     for arm in ("challenger", "challenger_retrieval"):
         if arm == "challenger" or arm in settings.evaluate.arms:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.arms import challenger_confidence
+from flows.arms import which_look
 from flows.engine.context import Run
 from pipeline.core.registry import Registry
 from pipeline.core.store import Dataset, Store
@@ -38,7 +38,7 @@ def frozen(run, count=6):
 
 
 def look(run, rows, content):
-    return challenger_confidence(run, rows, replace(MODEL, content=content)).number
+    return which_look(run, rows, replace(MODEL, content=content)).number
 
 
 def ledger(run):
@@ -56,7 +56,7 @@ def test_a_second_model_is_a_second_look_and_the_first_stays_the_first(run):
 def test_the_next_look_is_foreseen_and_not_written_down(run):
     rows = frozen(run)
     look(run, rows, "a")
-    assert challenger_confidence(run, rows).number == 2 and len(ledger(run)) == 1
+    assert which_look(run, rows).number == 2 and len(ledger(run)) == 1
 
 
 def test_a_few_more_rows_are_no_fresh_test_set(run):

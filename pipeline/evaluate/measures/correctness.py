@@ -34,7 +34,7 @@ an answer in a few words."""
 
 AGAINST = (not_grounded_number, not_grounded_name, contradicts)
 """What makes an answer wrong whatever else it says: a number or name that neither reference nor
-source nor question has, or a claim that they negate."""
+source nor question has, or a claim that they negate. Without a source the last of them alone."""
 
 _STEP = re.compile(r"^[ \t]*\d{1,3}[.)][ \t]+(.+)$", re.MULTILINE)
 
@@ -68,7 +68,8 @@ def correctness(
     signs = [function_words(language).yes_no.match(folded(text)) for text in (answer, reference)]
     agree = len({bool(sign["no"]) for sign in signs if sign}) < 2
     judged = Candidate(question, answer, grounded=True, source=f"{reference}\n{source}")
-    if not agree or any(rule(judged, settings) for rule in AGAINST):
+    against = AGAINST if source else (contradicts,)  # an open task may name what it likes
+    if not agree or any(rule(judged, settings) for rule in against):
         return 0.0
     known = _facts(question, language)
     facts, said = _facts(reference, language) - known, _facts(answer, language) - known

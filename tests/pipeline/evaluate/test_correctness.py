@@ -94,6 +94,13 @@ RIGHT_AND_WRONG = [
     ),
     ("文件的上限是多少?", "上限是40 MB。", "", ["每个文件40 MB。"], ["上限是80 MB。"]),
     (
+        "Write a short note that thanks Ms Blom for her help with the greenhouse.",
+        "Dear Ms Blom, thank you for your kind support in the greenhouse this spring.",
+        "",
+        ["Dear Ms Blom, thank you for your kind support this spring! Yours, Peter"],
+        ["The valve opens at 6 bar."],
+    ),
+    (
         "Which command lists the queues?",
         "`tuneloop review status`",
         "",
