@@ -17,8 +17,15 @@ SENTENCE = re.compile(r"(?<=[.!?])\s+|[\n\u3002\uff01\uff1f\u061f\u0964]+")
 CLAUSE = re.compile(r"[;:\uff1b\uff1a\u061b]\s")
 PART = re.compile(r"[,;:\uff0c\uff1b\uff1a\u060c\u061b\u3001]\s*(?!\d)")
 
-BOUNDS = re.compile(r"\b(?:no|not) (?:longer|more|less|later|earlier|fewer) than\b|\bnot only\b")
-"""Negations that negate nothing."""
+BOUNDS = re.compile(
+    r"\b(?:no|not) (?:longer|more|less|later|earlier|fewer) than\b|\bnot only\b"
+    r"|\bnicht (?:mehr|weniger|langer|spater|fruher) als\b|\bnicht nur\b"
+    r"|\bpas (?:plus|moins) (?:de|d|tard|tot)\b|\bno (?:mas|menos) (?:de|tarde)\b"
+    r"|\bnon (?:piu|meno) (?:di|tardi)\b|\bnao (?:mais|menos) (?:de|do)\b"
+    r"|\bniet (?:meer|minder|langer|later) dan\b"
+    "|\\bне (?:более|менее|больше|меньше|позже|позднее|ранее|раньше|только)\\b"  # noqa: RUF001
+)
+"""Negations that negate nothing, in folded text."""
 
 MIN_COVERAGE = 0.6
 """Share of a claim's words in a part of the chunk from which that part is what it rests on; of a

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - Cyrillic letters look like Latin ones
 """Correctness: right answers in other words count, wrong ones do not, like them as they may be."""
 
 import pytest
@@ -93,6 +94,27 @@ RIGHT_AND_WRONG = [
         ["Se hacen los lunes a las 5:00."],
     ),
     ("文件的上限是多少?", "上限是40 MB。", "", ["每个文件40 MB。"], ["上限是80 MB。"]),
+    (
+        "Wie groß darf eine Datei sein?",
+        "Eine Datei darf 40 MB haben.",
+        "Eine Datei darf 40 MB haben.",
+        ["Nicht mehr als 40 MB."],
+        ["Nicht mehr als 200 MB."],
+    ),
+    (
+        "Какой максимальный размер файла?",
+        "Файл может иметь размер 40 МБ.",
+        "Файл может иметь размер 40 МБ.",
+        ["Не более 40 МБ."],
+        ["Не более 200 МБ."],
+    ),
+    (
+        "Quelle est la taille maximale d'un fichier ?",
+        "Un fichier peut avoir 40 Mo.",
+        "Un fichier peut avoir 40 Mo.",
+        ["Pas plus de 40 Mo."],
+        ["Pas plus de 200 Mo."],
+    ),
     (
         "Write a short note that thanks Ms Blom for her help with the greenhouse.",
         "Dear Ms Blom, thank you for your kind support in the greenhouse this spring.",
