@@ -189,7 +189,7 @@ ANSWER = Stage(
     "evaluate",
     fields=("max_new_tokens", "thinking_tokens", "max_tokens", "batch_size"),
     dataset="answers",
-    version=5,
+    version=6,
     holds_model=True,
     code=("pipeline.evaluate.answers.answers", *LOADING),
 )
@@ -201,7 +201,7 @@ LARGER = Stage(
     "evaluate",
     fields=("max_new_tokens",),
     dataset="answers",
-    version=1,
+    version=2,
     code=("pipeline.evaluate.answers.larger",),
 )
 SEED_LOSSES = Stage(

@@ -154,7 +154,7 @@ GENERATE = Stage(
     {"chunks": Chunks},
     section="generate",
     dataset="candidate_pairs",
-    version=7,
+    version=8,
     holds_model=True,
     # Its own module, and where teachers are made.
     code=("pipeline.pairs.generate", TEACHERS["embedded"].make.__module__),

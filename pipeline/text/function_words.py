@@ -19,6 +19,9 @@ VALUES = [*map(str, range(1, 21)), *map(str, range(30, 100, 10)), "100", "1000"]
 
 SAY_NOTHING = ("links", "stop", "joints", "yes", "no", "questions")
 
+BEHIND = 5
+"""Words behind a relation that may be what it is to: "before the end of the month"."""
+
 HIRAGANA = re.compile("[\u3040-\u309f]")
 """Japanese: endings and particles are written in it, what they belong to in Han and katakana."""
 
@@ -46,6 +49,8 @@ class FunctionWords:
     abstains: re.Pattern[str]
     refers: re.Pattern[str]
     orders: re.Pattern[str]
+    opposites: re.Pattern[str]
+    """Words that have an opposite; the group says which, see :func:`poles`."""
 
 
 def _entry(written: dict[str, str]) -> FunctionWords:
@@ -81,7 +86,18 @@ def _entry(written: dict[str, str]) -> FunctionWords:
         abstains=pattern("abstains"),
         refers=pattern("refers"),
         orders=pattern("orders"),
+        opposites=re.compile(f"{bound}(?:{_opposites(found)}){bound}"),
     )
+
+
+def _opposites(found: dict[str, str]) -> str:
+    """Return the words of both sides of each pair, each side in a group with a name of its own."""
+    groups = []
+    for key in ("opposites", "relations"):
+        for number, line in enumerate(found.get(key, "").strip().splitlines()):
+            sides = zip("ab", line.split(" / "), strict=True)
+            groups += [f"(?P<{key}{number}{side}>{words})" for side, words in sides]
+    return "|".join(groups) or "(?!)"
 
 
 @cache
@@ -111,3 +127,27 @@ def content(text: str, language: str = "en") -> frozenset[str]:
         for term in terms(text)
         if term not in stop and (len(term) > 1 or not term.isascii()) and not HIRAGANA.match(term)
     )
+
+
+@lru_cache(8192)
+def poles(text: str, language: str) -> frozenset[tuple[str, str]]:
+    """Return the words of a text that have an opposite: what the pair is of, and which side.
+
+    A relation is one of each word behind it: "before A" is opposed by "after A", not by "after B".
+    """
+    known, text = function_words(language), folded(text)
+    found: set[tuple[str, str]] = set()
+    for match in known.opposites.finditer(text):
+        pair, side = str(match.lastgroup)[:-1], str(match.lastgroup)[-1]
+        if pair.startswith("relations"):
+            behind = [content(term, language) for term in terms(text[match.end() :])[:BEHIND]]
+            found |= {(f"{pair} {word}", side) for words in behind for word in words}
+        else:
+            found.add((pair, side))
+    return frozenset(found)
+
+
+def opposed(one: frozenset[tuple[str, str]], other: frozenset[tuple[str, str]]) -> bool:
+    """Tell whether two texts, by their :func:`poles`, have one side each of a pair."""
+    flipped = [{(pair, "ab".strip(side)) for pair, side in words} for words in (one, other)]
+    return bool((one & flipped[1]) - other - flipped[0])

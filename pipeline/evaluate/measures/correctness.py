@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.evaluate.measures.metrics import token_f1, withholds
 from pipeline.pairs.screen.candidate import LAYOUT, Candidate
-from pipeline.pairs.screen.claims import contradicts
+from pipeline.pairs.screen.claims import contradicts, opposes
 from pipeline.pairs.screen.grounding import (
     not_grounded_name,
     not_grounded_number,
@@ -69,7 +69,9 @@ def correctness(
     agree = len({bool(sign["no"]) for sign in signs if sign}) < 2
     judged = Candidate(question, answer, grounded=True, source=f"{reference}\n{source}")
     against = AGAINST if source else (contradicts,)  # an open task may name what it likes
-    if not agree or any(rule(judged, settings) for rule in against):
+    if not agree or opposes(answer, reference, language):
+        return 0.0
+    if any(rule(judged, settings) for rule in against):
         return 0.0
     known = _facts(question, language)
     facts, said = _facts(reference, language) - known, _facts(answer, language) - known
@@ -80,6 +82,9 @@ def correctness(
         hard = stated(reference, language) - stated(question, language)
         if hard:
             recall = min(recall, len(hard & stated(answer, language)) / len(hard))
+    code = _code(reference)
+    if code:
+        recall = min(recall, sum(span in _plain(answer) for span in code) / len(code))
     recall *= _in_order(_STEP.findall(reference), answer, language)
     asked = _numbers(reference, language) - _numbers(question, language)
     short = asked & _numbers(answer, language) and len(said & facts) >= TO_THE_POINT * len(said)
@@ -100,6 +105,20 @@ def _numbers(text: str, language: str) -> frozenset[str]:
 def _names(text: str, language: str) -> frozenset[str]:
     found = stated_names(prose_of(text))
     return frozenset(stem(term, language) for name in found for term in terms(name))
+
+
+def _code(text: str) -> set[str]:
+    """Return the code spans and lines of code of a text."""
+    lines = [
+        line
+        for body in re.findall(r"^```[^\n]*\n(.*?)^```", text, re.M | re.S)
+        for line in body.splitlines()
+    ]
+    return {_plain(span) for span in [*lines, *re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)]} - {""}
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _in_order(steps: Sequence[str], answer: str, language: str) -> float:

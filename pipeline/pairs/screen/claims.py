@@ -1,7 +1,7 @@
 """Rules on a grounded pair, claim by claim: each beside the part of the chunk that is most like it.
 
 A claim and what it rests on have most words in common; where one of them is negated and the other
-is not, the claim says the opposite.
+is not, or has "before" where the other has "after", the claim says the opposite.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pipeline.pairs.screen.candidate import Candidate, Finding
 from pipeline.pairs.screen.form import refuses
 from pipeline.settings import ScreenSettings
-from pipeline.text.function_words import FunctionWords, content
+from pipeline.text.function_words import FunctionWords, content, function_words, opposed, poles
 from pipeline.text.terms import folded
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+|[\n\u3002\uff01\uff1f\u061f\u0964]+")
@@ -41,6 +41,13 @@ class Part(NamedTuple):
     words: frozenset[str]
     negative: bool
     neutral: bool
+    poles: frozenset[tuple[str, str]]
+
+    def agrees(self, other: "Part") -> bool:
+        """Tell whether this part does not say the opposite of another: "not before", "after"."""
+        if self.neutral or other.neutral:
+            return True
+        return (self.negative == other.negative) != opposed(self.poles, other.poles)
 
 
 def contradicts(pair: Candidate, settings: ScreenSettings) -> Finding | None:
@@ -86,7 +93,7 @@ def _opposed(claim: Part, sentences: list[list[Part]]) -> float:
     for parts in sentences:
         part = max(parts, key=lambda part: (len(claim.words & part.words), -len(part.words)))
         share = len(claim.words & part.words)
-        agree = claim.neutral or part.neutral or claim.negative == part.negative
+        agree = claim.agrees(part)
         if (share, agree) > (best, agrees):
             best, agrees = share, agree
     return 0.0 if agrees else best / len(claim.words)
@@ -121,5 +128,36 @@ def _units(sentence: str, known: FunctionWords) -> set[str]:
 
 def _part(text: str, pair: Candidate) -> Part:
     plain, known = BOUNDS.sub(" ", folded(text)), pair.words
-    words = content(known.negative.sub(" ", plain), pair.language)
-    return Part(words, bool(known.negative.search(plain)), bool(known.neutral.search(plain)))
+    sides = poles(text, pair.language)
+    words = content(known.opposites.sub(" ", known.negative.sub(" ", plain)), pair.language)
+    return Part(
+        words=words.union(pair for pair, _ in sides if " " not in pair),
+        negative=bool(known.negative.search(plain)),
+        neutral=bool(known.neutral.search(plain)),
+        poles=sides,
+    )
+
+
+def opposes(answer: str, reference: str, language: str) -> bool:
+    """Tell whether a clause of an answer says the opposite of one of its reference.
+
+    Those that share no word are of other things, unless a clause has no other words.
+    """
+    if poles(answer, language) >= poles(reference, language):
+        return False
+    return any(
+        opposed(said, right) and (words & wanted or not words or not wanted)
+        for said, words in _clauses(answer, language)
+        for right, wanted in _clauses(reference, language)
+    )
+
+
+def _clauses(text: str, language: str) -> list[tuple[frozenset[tuple[str, str]], frozenset[str]]]:
+    """Return of each clause the words that have an opposite, and the others."""
+    known = function_words(language)
+    return [
+        (poles(clause, language), content(known.opposites.sub(" ", clause), language))
+        for sentence in SENTENCE.split(folded(text))
+        for part in PART.split(sentence)
+        for clause in known.joint.split(part)
+    ]

@@ -15,7 +15,18 @@ THOUSANDS = re.compile(r"(?<=\d)[.,'\u2019\u00a0\u202f](?=\d{3}(?:\D|$))")
 HAN_NUMBER = re.compile(
     "[\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d\u5341\u767e\u5343\u4e07\u4e24\u96f6\u3007]+"
 )
-UNCHECKED = frozenset({"1", "2", "\u4e00", "\u4e8c", "\u4e24"})
+HAN_DIGITS = {
+    sign: value
+    for value, sign in enumerate("\u3007\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d")
+} | {
+    "\u4e24": 2,
+    "\u96f6": 0,
+}
+HAN_POWERS = {"\u5341": 10, "\u767e": 100, "\u5343": 1000, "\u4e07": 10_000}
+CLOCK = re.compile(r"\b(\d{1,2})(?:[:.](\d\d))? ?([ap])\.? ?m\b\.?|\b(\d{1,2}):00\b(?!:)")
+"""In folded text: half of a day's hours, or a full hour."""
+
+UNCHECKED = frozenset({"1", "2"})
 """What a response says in words without meaning a number of the chunk: "one of the two"."""
 
 QUOTED = re.compile(
@@ -23,7 +34,8 @@ QUOTED = re.compile(
 )
 """Double, curly, pointed and code quotes; a straight single quote is an apostrophe too often."""
 
-NAME = re.compile(r"[^\W_](?:[^\W_]|['\u2019-])*")
+_LETTER = rf"(?:(?!{UNSPACED.pattern})[^\W_])"
+NAME = re.compile(rf"{_LETTER}(?:{_LETTER}|['\u2019-])*")
 """A word with its apostrophes and hyphens; one with a digit is a code and left to the numbers."""
 
 OPENS = re.compile(r"(?:^|[.!?:;\n]|[-*•>|]\s)[\s\"'\u201c\u2018«`*_(\[#>|-]*$")
@@ -142,8 +154,8 @@ def stated_numbers(text: str, language: str) -> list[tuple[str, str, str]]:
         return word if language == "en" else stem(word, language)
 
     digits = {form(word): number for word, number in function_words(language).numbers.items()}
-    found = [(number, number, "") for number in HAN_NUMBER.findall(text)]
-    for part in SENTENCE_PART.split(folded(THOUSANDS.sub("", text))):
+    found = [(number, _han_value(number), "") for number in HAN_NUMBER.findall(text)]
+    for part in SENTENCE_PART.split(CLOCK.sub(_hour, folded(THOUSANDS.sub("", text)))):
         for term, behind in pairwise([*terms(part), ""]):
             number = digits.get(form(term), "")
             if any(map(str.isdigit, term)):
@@ -151,6 +163,31 @@ def stated_numbers(text: str, language: str) -> list[tuple[str, str, str]]:
             thing = stem(behind, language) if content(behind, language) else ""
             found += [(term, number, thing)] if number else []
     return found
+
+
+def _han_value(number: str) -> str:
+    """Return a number in Han signs in digits."""
+    total = below = digit = 0
+    for sign in number:
+        power = HAN_POWERS.get(sign, 0)
+        if power == 10_000:
+            total, below, digit = (total + below + digit) * power, 0, 0
+        elif power:
+            below, digit = below + (digit or 1) * power, 0
+        else:
+            digit = digit * 10 + HAN_DIGITS[sign]
+    return str(total + below + digit)
+
+
+def _hour(match: re.Match[str]) -> str:
+    """Return a time of day as it is written with 24 hours, full hours without minutes."""
+    hour, minutes, half, full = match.groups()
+    if full:
+        return full
+    if int(hour) > 12:
+        return match.group()
+    hour = str(int(hour) % 12 + 12 * (half == "p"))
+    return f"{hour}:{minutes}" if minutes not in (None, "00") else hour
 
 
 def stated_names(text: str) -> list[str]:

@@ -131,9 +131,75 @@ RIGHT_AND_WRONG = [
     ),
 ]  # fmt: skip
 
+OTHERWISE = [
+    (
+        "When are reminders sent?",
+        "Reminders are sent 14 days before the invoice is due.",
+        ["14 days ahead of the due date.", "14 days before it is due."],
+        ["14 days after the invoice is due.", "They are sent 14 days after the due date."],
+    ),
+    (
+        "How many nodes can a cluster have?",
+        "A cluster has at most 5 nodes.",
+        ["Up to five nodes.", "A maximum of 5.", "Not more than 5 nodes."],
+        ["At least 5 nodes.", "A minimum of 5 nodes."],
+    ),
+    (
+        "What helps when requests are cut?",
+        "Increase the timeout.",
+        ["Raise the timeout.", "The timeout should be increased, as a decrease cuts more."],
+        ["Decrease the timeout.", "Lower the timeout."],
+    ),
+    (
+        "When do I save?",
+        "Save the file before you restart.",
+        ["Save it before the restart.", "Restart after saving the file."],
+        ["Save the file after you restart."],
+    ),
+    (
+        "Wie viele Knoten darf ein Verbund haben?",
+        "Ein Verbund hat höchstens 5 Knoten.",
+        ["Bis zu 5 Knoten.", "Höchstens fünf Knoten."],
+        ["Mindestens 5 Knoten."],
+    ),
+    (
+        "Wann wird gemahnt?",
+        "Gemahnt wird 14 Tage nach der Fälligkeit.",
+        ["14 Tage nach der Fälligkeit."],
+        ["14 Tage vor der Fälligkeit."],
+    ),
+    ("Que faire ?", "Augmentez le délai.", ["Augmenter le délai."], ["Réduisez le délai."]),
+    ("¿Qué hago?", "Active el filtro.", ["Activar el filtro."], ["Desactive el filtro."]),
+    ("Che cosa si fa?", "Aprire la valvola.", ["Apra la valvola."], ["Chiudere la valvola."]),
+    ("Quantos nós?", "No máximo 5 nós.", ["Até 5 nós."], ["Pelo menos 5 nós."]),
+    ("Hoeveel knopen?", "Maximaal 5 knopen.", ["Hoogstens 5 knopen."], ["Minstens 5 knopen."]),
+    ("Co zrobić?", "Włącz zawór.", ["Włączyć zawór."], ["Wyłącz zawór."]),
+    ("Что сделать?", "Увеличьте давление.", ["Увеличить давление."], ["Уменьшите давление."]),
+    ("保修多久？", "保修期是2年。", ["保修期为两年。"], ["保修期为三年。"]),
+    ("怎么办？", "请增加超时时间。", ["应该提高超时时间。"], ["请减少超时时间。"]),
+    ("上限は？", "ファイルは最大40 MBです。", ["40 MBまでです。"], ["50 MBです。", "最低40 MB。"]),
+    ("몇 개입니까?", "노드는 최대 5개입니다.", ["최대 5개입니다."], ["최소 5개입니다."]),
+    (
+        "When does the meeting start?",
+        "It starts at 14:00.",
+        ["At 2 p.m.", "2 pm", "At 14:00."],
+        ["At 2 a.m.", "At 4 p.m.", "At 2:30 p.m."],
+    ),
+    (
+        "How do I restart the server?",
+        "Use `systemctl restart postfix` to restart it.",
+        ["Run `systemctl restart postfix`.", "systemctl  restart postfix"],
+        ["Run `systemctl stop postfix`.", "Restart it."],
+    ),
+]  # fmt: skip
+"""Opposites, hours, Han numbers and commands; the source is the reference."""
+
 CASES = [
     (question, reference, source, answer, right)
-    for question, reference, source, good, bad in RIGHT_AND_WRONG
+    for question, reference, source, good, bad in (
+        *RIGHT_AND_WRONG,
+        *((question, told, told, good, bad) for question, told, good, bad in OTHERWISE),
+    )
     for right, answers in ((True, good), (False, bad))
     for answer in answers
 ]

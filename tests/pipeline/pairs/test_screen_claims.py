@@ -37,6 +37,7 @@ def found(question, answer, kind="fact"):
         ("Is water with salt allowed?", "Yes, it is."),
         ("Does the pump stop in frost?", "In frost the valve closes and the pump does stop."),
         ("Tell me what happens in frost.", "The valve does not close in frost."),
+        ("Tell me what happens in frost.", "The valve opens in frost."),
     ],
 )
 def test_a_claim_that_says_the_opposite_goes(question, answer):
