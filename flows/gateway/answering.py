@@ -1,13 +1,14 @@
 """An answer on its way, whoever writes it; and the champion that writes it in this process.
 
 One request is answered at a time, in one thread that all of the model's work is done in; the
-others wait for their turn. A new champion takes over between two of them.
+others wait for their turn. A new champion takes over between two of them. The turn ends when the
+answer is written, not when a slow client has read it.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,16 +68,22 @@ class Champion:
 
     async def answer(self, ask: Ask, held: AsyncExitStack) -> Answer:
         """Begin an answer when it is this request's turn."""
-        await held.enter_async_context(self._taking_turns())
-        served = await self._run(self._follow)
-        passages, prompt, room = await self._run(self._prepare, served, ask)
+        await self._take_turn()
+        try:
+            served = await self._run(self._follow)
+            passages, prompt, room = await self._run(self._prepare, served, ask)
+        except BaseException:
+            self._turn.release()
+            raise
         answer = Answer(served.model.fingerprint, passages, len(prompt))
-        answer.pieces = self._pieces(ask, prompt, room, answer)
-        held.push_async_callback(answer.pieces.aclose)
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        writing = asyncio.create_task(self._write(ask, prompt, room, answer, pieces))
+        writing.add_done_callback(lambda _: self._turn.release())
+        held.callback(writing.cancel)
+        answer.pieces = _read(pieces, writing)
         return answer
 
-    @asynccontextmanager
-    async def _taking_turns(self) -> AsyncGenerator[None, None]:
+    async def _take_turn(self) -> None:
         most = self._settings.serve.waiting
         if self._turn.locked() and self._waiting >= most:
             raise Refusal(429, f"{most} requests wait already; try again in a moment", "busy")
@@ -85,10 +92,6 @@ class Champion:
             await self._turn.acquire()
         finally:
             self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._turn.release()
 
     def _follow(self) -> Served:
         """Let the champion by now answer; one that cannot be loaded leaves the one before it."""
@@ -142,9 +145,15 @@ class Champion:
             )
         return passages, prompt, most - len(prompt)
 
-    async def _pieces(
-        self, ask: Ask, prompt: list[int], room: int, answer: Answer
-    ) -> AsyncGenerator[str, None]:
+    async def _write(
+        self,
+        ask: Ask,
+        prompt: list[int],
+        room: int,
+        answer: Answer,
+        pieces: "asyncio.Queue[str | None]",
+    ) -> None:
+        """Write an answer into a queue, and None behind it."""
         from pipeline.evaluate.answers.streaming import Ending, write
 
         assert self._swap is not None
@@ -152,12 +161,11 @@ class Champion:
         written = write(self._swap.model, self._swap.tokenizer, prompt, sampling, ending)
         try:
             while (piece := await self._run(_next, written)) is not None:
-                answer.completion_tokens, answer.finish_reason = ending.tokens, ending.reason
-                if piece:
-                    yield piece
+                pieces.put_nowait(piece)
             answer.completion_tokens, answer.finish_reason = ending.tokens, ending.reason
         finally:
             self._thread.submit(written.close)  # behind the step that it may be in
+            pieces.put_nowait(None)
 
     async def _run(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
@@ -165,6 +173,16 @@ class Champion:
     async def close(self) -> None:
         """End the thread."""
         self._thread.shutdown()
+
+
+async def _read(
+    pieces: "asyncio.Queue[str | None]", writing: "asyncio.Task[None]"
+) -> AsyncGenerator[str, None]:
+    """Yield what is written, and raise what ended it."""
+    while (piece := await pieces.get()) is not None:
+        if piece:
+            yield piece
+    await writing
 
 
 def _next(pieces: Generator[str, None, None]) -> str | None:

@@ -9,6 +9,7 @@ from pipeline.core.errors import InputError, TuneloopError
 from pipeline.core.home import Home
 from pipeline.core.registry import CHAMPION
 from pipeline.core.store import Dataset
+from pipeline.documents.forgotten import forgotten
 from pipeline.evaluate.answers.chunk_index import ChunkIndex
 from pipeline.evaluate.answers.prompts import with_passage
 from pipeline.evaluate.measures.grounding import chunk_text
@@ -81,7 +82,12 @@ class Knowledge:
                 return []
         _, index, sources = self._indexed
         best = index.find(ask.question, self.settings.evaluate.retrieved_chunks)
-        return [row | {"source": sources.get(row["doc_id"], "")} for row in best]
+        gone = {key for row in forgotten(self.settings.paths.home) for key in row.doc_ids}
+        return [
+            row | {"source": sources.get(row["doc_id"], "")}
+            for row in best
+            if row["doc_id"] not in gone
+        ]
 
 
 def messages(served: Served, ask: Ask, passages: list[dict[str, Any]]) -> list[Message]:

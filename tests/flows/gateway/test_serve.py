@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import shutil
+import socket
 
 import httpx
 import openai
@@ -161,6 +162,33 @@ def test_a_client_that_leaves_stops_its_answer(gateway):
     assert ask(client, max_tokens=1).usage.completion_tokens == 1
     left = [row for row in exchanges(gateway) if row.get("prompt") and row["response"] is None]
     assert [row["prompt"] for row in left] == [QUESTION] * 2
+
+
+def test_a_client_that_does_not_read_holds_nobody_up(gateway):
+    body = {"model": "champion", "messages": ASKED, "stream": True, "max_tokens": 1500}
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        slow.connect(("127.0.0.1", int(gateway.url.rpartition(":")[2])))
+        data = json.dumps(body).encode()
+        head = f"Content-Type: application/json\r\nContent-Length: {len(data)}"
+        slow.sendall(
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode()
+        )
+        slow.sendall(data)
+        assert slow.recv(64).startswith(b"HTTP/1.1 200"), "it is being answered"
+        patient = gateway.client(timeout=120)
+        assert ask(patient, max_tokens=1).usage.completion_tokens == 1
+
+
+def test_a_forgotten_document_is_no_source_any_more(gateway):
+    (source,) = ask(gateway.client(), max_tokens=1).sources
+    row = {"doc_ids": [source["doc_id"]], "sources": ["pump.md"], "texts": [], "models": []}
+    ledger = gateway.home / "forgotten.jsonl"
+    ledger.write_text(json.dumps(row | {"at": "2026-01-01T00:00:00Z", "done": False}) + "\n")
+    try:
+        assert ask(gateway.client(), max_tokens=1).sources == []
+    finally:
+        ledger.unlink()
 
 
 def exchanges(gateway):
