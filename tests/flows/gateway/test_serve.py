@@ -4,12 +4,13 @@ import asyncio
 import json
 import re
 import shutil
-import socket
+from contextlib import AsyncExitStack
 
 import httpx
 import openai
 import pytest
 
+from flows.gateway.answering import Champion
 from flows.gateway.knowledge import Knowledge, messages
 from flows.gateway.requests import Ask
 from flows.models.chat import find_adapter
@@ -164,20 +165,21 @@ def test_a_client_that_leaves_stops_its_answer(gateway):
     assert [row["prompt"] for row in left] == [QUESTION] * 2
 
 
-def test_a_client_that_does_not_read_holds_nobody_up(gateway):
-    body = {"model": "champion", "messages": ASKED, "stream": True, "max_tokens": 1500}
-    with socket.socket() as slow:
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        slow.connect(("127.0.0.1", int(gateway.url.rpartition(":")[2])))
-        data = json.dumps(body).encode()
-        head = f"Content-Type: application/json\r\nContent-Length: {len(data)}"
-        slow.sendall(
-            f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode()
-        )
-        slow.sendall(data)
-        assert slow.recv(64).startswith(b"HTTP/1.1 200"), "it is being answered"
-        patient = gateway.client(timeout=120)
-        assert ask(patient, max_tokens=1).usage.completion_tokens == 1
+def test_a_client_that_does_not_read_holds_nobody_up(champions, tiny_base):
+    settings = settings_of(tiny_base, champions[0])
+
+    async def second() -> str:
+        backend = Champion(settings, Knowledge(settings))
+        await backend.start()
+        asked = Ask(model="champion", messages=ASKED, max_tokens=8)
+        async with AsyncExitStack() as held:
+            await backend.answer(asked, held)  # nobody reads its pieces
+            answer = await asyncio.wait_for(backend.answer(asked, held), 60)
+            text = "".join([piece async for piece in answer.pieces])
+        await backend.close()
+        return text
+
+    assert asyncio.run(second())
 
 
 def test_a_forgotten_document_is_no_source_any_more(gateway):
