@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - Cyrillic letters look like Latin ones
 """Metrics against worked examples and against their definitions."""
 
 import pytest
@@ -125,3 +126,96 @@ def test_the_length_ratio_counts_words():
 )
 def test_a_refusal_is_told_from_an_answer(text, expected):
     assert withholds(text) is expected
+
+
+NO_ANSWER = [
+    "I don't know.",
+    "The documents do not say that.",
+    "There is no information about that in the documentation.",
+    "I'm sorry, I can't find that in the manual.",
+    "This is not covered by the documentation.",
+    "The provided context doesn't mention the price.",
+    "I do not have that information.",
+    "Unfortunately, the passage doesn't specify a maximum.",
+    "No information available.",
+    "Das weiß ich nicht.",
+    "Dazu steht nichts in den Unterlagen.",
+    "Die Dokumentation enthält dazu keine Angaben.",
+    "Leider kann ich diese Frage anhand der Dokumente nicht beantworten.",
+    "Darüber habe ich keine Informationen.",
+    "Je ne sais pas.",
+    "Les documents n'en parlent pas.",
+    "Cette information n'est pas disponible dans la documentation.",
+    "Le texte ne précise pas cela.",
+    "No lo sé.",
+    "La documentación no lo menciona.",
+    "No hay información sobre eso en los documentos.",
+    "El texto no indica el precio.",
+    "Non lo so.",
+    "La documentazione non lo dice.",
+    "Non ci sono informazioni al riguardo.",
+    "Não sei.",
+    "Os documentos não mencionam isso.",
+    "Não há informações sobre isso.",
+    "Dat weet ik niet.",
+    "De documentatie zegt daar niets over.",
+    "Er is geen informatie over.",
+    "Nie wiem.",
+    "Dokumentacja nie podaje tej informacji.",
+    "Brak informacji na ten temat.",
+    "Я не знаю.",
+    "В документации об этом не сказано.",
+    "Нет информации об этом.",
+    "我不知道。",
+    "文档中没有提到这一点。",
+    "没有相关信息。",
+    "わかりません。",
+    "文書には記載されていません。",
+    "その情報はありません。",
+    "모르겠습니다.",
+    "문서에 나와 있지 않습니다.",
+    "해당 정보가 없습니다.",
+    "لا أعرف.",
+    "لا تذكر الوثائق ذلك.",
+    "لا توجد معلومات حول ذلك.",
+    "मुझे नहीं पता।",
+    "दस्तावेज़ में इसका उल्लेख नहीं है।",
+    "इस बारे में कोई जानकारी नहीं है।",
+]
+ANSWERS = [
+    "The file may not exceed 40 MB.",
+    "No, deleted files cannot be restored.",
+    "Users do not know the password of others; ask the help desk.",
+    "The log does not mention the port unless debug is on.",
+    "Nein, das ist nicht erlaubt.",
+    "Die Pumpe startet nicht ohne Schlüssel.",
+    "Non, ce n'est pas possible.",
+    "No se puede restaurar.",
+    "Не включайте насос без воды.",
+    "不能恢复已删除的文件。",
+    "削除したファイルは復元できません。",
+    "삭제된 파일은 복원할 수 없습니다.",
+    "لا يمكن استعادة الملفات المحذوفة.",
+    "हटाई गई फ़ाइलें वापस नहीं आतीं।",
+    "If the file is not found, no information is shown on the panel.",
+    "El paquete no contiene pilas.",
+    "La confezione non contiene batterie.",
+    "A embalagem não contém pilhas.",
+    "Zestaw nie zawiera baterii.",
+    "Набор не содержит батареек.",
+    "Le paquet ne contient pas de piles.",
+    "Die Packung enthält keine Batterien.",
+    "The box does not include batteries.",
+    "La API no proporciona un método para eso.",
+    "The error means that the server cannot find the page.",
+]
+
+
+@pytest.mark.parametrize("text", NO_ANSWER)
+def test_that_there_is_no_answer_is_said_in_many_languages(text):
+    assert withholds(text)
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_an_answer_with_a_negation_is_one(text):
+    assert not withholds(text)
