@@ -12,7 +12,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.engine.context import Run, open_run
+from flows.engine.context import Run, open_run, say
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import base_model
 from flows.splits import check_gold, locate_gold, split_documents
@@ -188,7 +188,10 @@ def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile], runner: Runn
     )
     require_rows(run, raw, "ingest: no document could be read", "look at the folder's files")
     cleaned = run_stage(run, CLEAN, documents=raw, runner=Given(runner))
-    require_rows(run, cleaned, "clean: no document passed", "see the settings of [clean]")
+    advice = _about_languages(run, cleaned)
+    require_rows(run, cleaned, "clean: no document passed", advice or "see [clean] in the settings")
+    if advice:
+        say(f"clean: {advice}")
     unique = deduplicate_documents(run, trim_documents(run, cleaned, runner), runner)
     documents = deduplicate_meanings(run, unique)
     count_tokens = token_counter(base.path)
@@ -203,6 +206,26 @@ def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile], runner: Runn
     gold = locate_gold(run, raw, documents, chunks)
     splits = split_documents(run, documents, chunks, gold)
     return Corpus(raw, cleaned, documents, chunks, splits, gold)
+
+
+def _about_languages(run: Run, cleaned: Dataset) -> str:
+    """Return what to do where most documents are in languages that are not asked for."""
+    facts = run.store.manifest(cleaned.name, cleaned.fingerprint).facts
+    foreign = {
+        name.removeprefix("other_language_"): int(count)
+        for name, count in sorted(facts.metrics.items(), key=lambda item: -item[1])
+        if name.startswith("other_language_")
+    }
+    if 2 * sum(foreign.values()) <= facts.rows_in:
+        return ""
+    counts = ", ".join(f"{code} {count}" for code, count in foreign.items())
+    wanted = ", ".join(run.settings.clean.languages)
+    return (
+        f"of {facts.rows_in} documents {sum(foreign.values())} are in other languages than "
+        f'{wanted}: {counts}; to take them, set [clean] languages = ["{next(iter(foreign))}"] (and '
+        'profile = "any-language" where words have no spaces between them), and name a [teacher] '
+        "that writes that language"
+    )
 
 
 def trim_documents(run: Run, cleaned: Dataset, runner: Runner) -> Dataset:

@@ -144,6 +144,25 @@ class TestWithServer:
             "broken.pdf",
         }
 
+    def test_documents_in_another_language_come_with_the_setting_that_takes_them(
+        self, project, tiny_base
+    ):
+        own = ("--set", f"model.base_model={tiny_base.path}")
+        german = "# Pumpe {0}\n\nDie Pumpe {0} fördert das Wasser aus dem Keller in den Tank."
+        for number in range(3):
+            text = german.format(number) + " Der Filter wird jeden Monat gereinigt.\n"
+            (project / "raw" / f"{number}.md").write_text(text, "utf-8")
+        code, _, error = run("curate", *own)
+        assert code == 2
+        assert_one_line(error, "other_language 3", "de 3", '[clean] languages = ["de"]')
+        english = "# Filter\n\nThe filter of the pump is cleaned each month by the service team. "
+        english += "The old one goes into the box below the stairs, and a new one is ordered.\n"
+        (project / "raw" / "4.md").write_text(english, "utf-8")
+        code, _, error = run("curate", *own, "--set", "split.test=0.3")
+        assert "of 4 documents 3 are in other languages than en: de 3" in error
+        error = run("curate", *own, "--set", 'clean.languages=["de"]')[2]
+        assert "other_language 1" in error and "other languages than" not in error
+
     def test_a_base_model_that_cannot_be_trained_is_said_before_a_teacher_is_asked(
         self, project, tiny_base
     ):

@@ -1,5 +1,6 @@
 """The clean stage: raw documents become Markdown text in one language, without personal data."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
@@ -31,13 +32,14 @@ def clean(
         those of :data:`pipeline.documents.clean.cleaning.CLEANING`. The table
         ``redactions`` lists what was replaced in the text (what is replaced in a title is not
         listed), the table ``left_out`` what was left out of a document, a dropped one too.
-        Metrics: ``redactions``, ``redacted_documents``,
-        ``redactions_allowed`` (finds that ``redact_allow`` kept).
+        Metrics: ``redactions``, ``redacted_documents``, ``redactions_allowed`` (finds that
+        ``redact_allow`` kept), and ``other_language_de``: those dropped for being German.
     """
     dropped: list[Drop] = []
     audit: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
     allowed = 0
+    foreign: Counter[str] = Counter()
     ordered = documents.sort("doc_id")
     answers = spread(
         runner,
@@ -58,6 +60,8 @@ def clean(
             left_out.extend(rows_left_out(row, found.left_out))
             if isinstance(found, Refused):
                 reason, value, threshold = found.verdict
+                if reason == "other_language":
+                    foreign[f"other_language_{found.language}"] += 1
                 excerpt = f"{row['source']}: {found.excerpt}"
                 dropped.append(Drop(row["doc_id"], reason, excerpt, value, threshold))
                 continue
@@ -84,6 +88,7 @@ def clean(
             "redactions": float(redactions.height),
             "redacted_documents": float(redactions["doc_id"].n_unique()),
             "redactions_allowed": float(allowed),
+            **{name: float(count) for name, count in foreign.items()},
         },
         tables={
             "redactions": (Redactions, redactions),

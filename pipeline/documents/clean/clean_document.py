@@ -47,6 +47,8 @@ class Refused(NamedTuple):
     verdict: Verdict
     excerpt: str
     """What shows why, and the start of its text, redacted: the ledger goes into reports."""
+    language: str
+    """ISO 639-1; empty when it was not looked at."""
     left_out: tuple[Omission, ...] = ()
 
 
@@ -127,7 +129,8 @@ def refused(text: str, decision: Decision, settings: "CleanSettings") -> Refused
     evidence = cleaning.evidence_of(decision.verdict.reason, text, decision.language)
     begins = text[:QUOTED]
     told = begins.startswith(evidence)
-    return Refused(decision.verdict, begins if told else f"{evidence}: {begins}")
+    excerpt = begins if told else f"{evidence}: {begins}"
+    return Refused(decision.verdict, excerpt, decision.language)
 
 
 def redact_by(text: str, settings: "CleanSettings") -> Redacted:
