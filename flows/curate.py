@@ -223,8 +223,8 @@ def _about_languages(run: Run, cleaned: Dataset) -> str:
     return (
         f"of {facts.rows_in} documents {sum(foreign.values())} are in other languages than "
         f'{wanted}: {counts}; to take them, set [clean] languages = ["{next(iter(foreign))}"] (and '
-        'profile = "any-language" where words have no spaces between them), and name a [teacher] '
-        "that writes that language"
+        'profile = "any-language" where no spaces stand between words), and a [teacher] and a '
+        "model.base_model that know the language: the built-in model knows English alone"
     )
 
 
