@@ -42,6 +42,11 @@ from schemas.pairs import Examples, SettledPairs
 
 LOOKS = "looks.jsonl"
 
+NO_TEST_ROWS = (
+    "test set: no rows yet: a model will be trained, and nothing can tell whether it is right; "
+    "accept pairs (`tuneloop review`) or name expert answers (paths.gold), and run again"
+)
+
 RETRIEVING = ("retrieval", "challenger_retrieval")
 PROMPTED = ("few_shot", "retrieval", "chain_of_thought")
 """Arms of the base model that are switched on in the settings."""
@@ -172,7 +177,7 @@ def foresee_power(run: Run, answers: Mapping[str, Dataset], test: TestSet) -> Fo
         which_look(run, test.frozen).confidence,
         test.unit,
     )
-    say(str(found))
+    say(str(found) if test.frozen.rows else NO_TEST_ROWS)
     return found
 
 

@@ -154,11 +154,11 @@ def judge_model(
     for arm in ("challenger", "challenger_retrieval"):
         if arm == "challenger" or arm in settings.evaluate.arms:
             answers[arm] = answer_arm(run, arm, loaded, test, model)
-    general |= measure_arm(run, loaded, "challenger", model)
+    general |= measure_arm(run, loaded, test, "challenger", model)
     passages = _summary(run, test, answers, looks).served == "challenger_retrieval"
     if champion is not None:
         answers["champion"] = answer_arm(run, "champion", loaded, test, champion, passages)
-        general |= measure_arm(run, loaded, "champion", champion)
+        general |= measure_arm(run, loaded, test, "champion", champion)
     steps = None
     if settings.evaluate.placebo and test.frozen.rows:
         loaded.release()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from flows.arms import TestSet
 from flows.engine.context import Run
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
@@ -20,14 +21,14 @@ SCORED = ("base", "challenger")
 
 
 def measure_arm(
-    run: Run, loaded: LoadedModel, arm: str, adapter: Dataset | None
+    run: Run, loaded: LoadedModel, test: TestSet, arm: str, adapter: Dataset | None
 ) -> dict[str, Dataset]:
-    """Measure base, champion or challenger on the general set; nothing where there is none.
+    """Measure base, champion or challenger on the general set, while it is loaded for its answers.
 
-    Called while the model is in memory for its answers.
+    Nothing where there is no such set, or no test row: no verdict could rest on it.
     """
     folder = run.settings.paths.general
-    if folder is None:
+    if folder is None or not test.frozen.rows:
         return {}
     stage = FORGETTING.named(f"forgetting {arm}")
     general = general_scores(run, stage, loaded, read_general_set(folder), adapter)

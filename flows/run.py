@@ -54,7 +54,7 @@ def train_and_judge(
     test = prepare_test_set(run, base, corpus, data)
     with LoadedModel(base, run.settings.model, run.store) as loaded:
         prompted = answer_prompted(run, loaded, test)
-        measured = measure_arm(run, loaded, "base", None)
+        measured = measure_arm(run, loaded, test, "base", None)
         foresight = foresee_power(run, prompted, test)
     model = model or train_model(run, base, data.examples)  # the trainer loads its own
     with loaded:

@@ -172,7 +172,7 @@ def stops(evaluation: Evaluation, threshold: float) -> Check:
 def remembers(forgetting: Forgetting | None, threshold: float) -> Check:
     """Compare the measured rise, not its upper bound: the published levels are plain values."""
     if forgetting is None:
-        text = "forgetting was not measured: no general texts are configured (paths.general)"
+        text = "forgetting was not measured: no test rows, or no general texts (paths.general)"
         return Check("forgetting", True, None, threshold, text)
     rise = forgetting.rise
     text = (
