@@ -1,5 +1,6 @@
 """Chunks and seed tasks to screened pairs, once the user's own files are checked."""
 
+import polars as pl
 from prefect import flow
 
 from flows.curate import Corpus, curate_documents, input_files, require_rows
@@ -16,6 +17,7 @@ from pipeline.evaluate.measures.behaviour import read_behaviour_items
 from pipeline.evaluate.measures.own import load_metric
 from pipeline.evaluate.retention.forgetting import read_general_set
 from pipeline.pairs.asking import Asking
+from pipeline.pairs.chunk_order import Scope
 from pipeline.pairs.forecast import in_words
 from pipeline.pairs.generate import GENERATE
 from pipeline.pairs.kinds.brief import read_brief
@@ -29,6 +31,7 @@ from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel
 from schemas.documents import Chunks
+from schemas.pairs import Splits
 
 
 def check_own_files(settings: Settings) -> None:
@@ -93,11 +96,26 @@ def foresee(run: Run, base: BaseModel, corpus: Corpus) -> str:
     )
     brief = read_brief(settings.task, settings.paths)
     screens = Screens(chunks, seeds, settings.screen, settings.clean.languages)
-    asking = Asking(chunks, seeds, generate, _teacher(run, base), brief, settings.budget)
+    asking = Asking(chunks, seeds, generate, _teacher(run, base), brief, _scope(run, corpus))
     with listening(lambda *told: None, say):
         asking.ask_chunks(screens.passing, pilot=True)
     price = in_words(asking.forecast.price(asking.usage()), settings.budget)
     return f"generate: as the pilot goes, {price} in all; nothing but its replies was kept"
+
+
+def _scope(run: Run, corpus: Corpus) -> Scope:
+    """Return the budget, and the test split's chunks where gold rows do not make the test set."""
+    splits = run.store.read(corpus.splits, Splits).filter(split="test")
+    facts = run.store.manifest(corpus.splits.name, corpus.splits.fingerprint).facts
+    if facts.metrics["gold_test"] >= run.settings.split.gold_rows:
+        return Scope(run.settings.budget)
+    chunks = run.store.read(corpus.chunks, Chunks)
+    of_documents = splits.filter(chunk_id="")["doc_id"].to_list()
+    first = chunks.filter(
+        pl.col("doc_id").is_in(of_documents)
+        | pl.col("chunk_id").is_in(splits["chunk_id"].to_list())
+    )
+    return Scope(run.settings.budget, frozenset(first["chunk_id"]))
 
 
 def _teacher(run: Run, base: BaseModel) -> CachingTeacher:
@@ -117,7 +135,7 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, 
     seed_tasks = Given(seeds, digest(seeds.to_dicts()))
     teacher = _teacher(run, base)
     asked = f"{teacher.name} {teacher.strength} {settings.teacher.thinking_tokens}"
-    languages = settings.clean.languages
+    languages, scope = settings.clean.languages, _scope(run, corpus)
     brief = read_brief(settings.task, settings.paths)
     candidates = run_stage(
         run,
@@ -128,7 +146,7 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, 
         rules=Given(settings.screen),
         languages=Given(languages),
         brief=Given(brief, brief.digest if teacher.strength == "strong" else None),
-        budget=Given(settings.budget),
+        scope=Given(scope, digest(sorted(scope.first)) if scope.first else None),
         # Which chunks are asked depends on what passes the screens, and on the budget.
         also={
             "screen": settings.screen.recipe() | {"languages": list(languages)},

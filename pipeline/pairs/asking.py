@@ -15,6 +15,7 @@ from pipeline.core.progress import announce
 from pipeline.pairs.chunk_order import (
     Chunk,
     Part,
+    Scope,
     Unit,
     by_document,
     quotas,
@@ -30,7 +31,7 @@ from pipeline.pairs.sources import K1, B
 from pipeline.pairs.task_kinds import TASK_KINDS, shares_of
 from pipeline.pairs.teachers.replies import CachingTeacher, Usage
 from pipeline.pairs.teachers.teacher import Teacher
-from pipeline.settings import BudgetSettings, GenerateSettings
+from pipeline.settings import GenerateSettings
 from pipeline.text.bm25 import Scores, bm25
 from pipeline.text.words import words
 from schemas.documents import Chunks
@@ -59,7 +60,7 @@ class Asking:
         settings: GenerateSettings,
         teacher: Teacher,
         brief: Brief,
-        budget: BudgetSettings | None = None,
+        scope: Scope | None = None,
         languages: tuple[str, ...] = (),
     ) -> None:
         """Decide what may be asked; nothing is yet.
@@ -70,13 +71,13 @@ class Asking:
             settings: section ``generate``.
             teacher: who is asked.
             brief: what it is told beside the chunks.
-            budget: what it may take; None: no limit.
+            scope: its budget, and what is asked first; None: no limit and nothing.
             languages: of tasks without a document.
         """
         self.before = usage_of(teacher)
         self.documents = read_documents(chunks)
         self.harvest = Harvest()
-        self._settings, self._teacher = settings, teacher
+        self._settings, self._teacher, self._scope = settings, teacher, scope or Scope()
         self.writing = Writing(settings, teacher, brief, _search(self.documents), languages)
         shares = shares_of(brief, settings, teacher.strength)
         self._writers = {name: TASK_KINDS[name].of_chunks[teacher.strength] for name in shares}
@@ -102,7 +103,7 @@ class Asking:
         self.forecast = Forecast(
             [self._work(unit) for unit in self._units],
             settings.target,
-            budget or BudgetSettings(),
+            self._scope.budget,
             limited=self._limited,
             more=0 if seed_tasks.is_empty() else each * settings.self_instruct_tasks,
         )
@@ -119,7 +120,7 @@ class Asking:
         size = LOCAL_DOCUMENTS if self._teacher.batch_size else DOCUMENTS_AT_ONCE
         whole = by_document(self.documents, self._units, size, self._settings.pilot_chunks)
         self.forecast.announce()
-        for group in spread(self._units, self._room) if self._limited else whole:
+        for group in spread(self._units, self._room, self._is_first) if self._limited else whole:
             room, setting = self.forecast.room(self.usage())
             if room < 1:
                 self._over = setting
@@ -223,6 +224,10 @@ class Asking:
         if not self._judged:
             most = self._settings.pilot_chunks - len(self.harvest.asked)
         return most, self._settings.target - self._passed
+
+    def _is_first(self, unit: Unit) -> bool:
+        number, place, _ = unit
+        return self.documents[number][place].chunk_id in self._scope.first
 
     def _parts(self, unit: Unit) -> dict[str, Part]:
         """Return the part of a unit for each kind; a document is read when its first is needed."""

@@ -10,8 +10,8 @@ from pipeline.settings import SplitSettings
 from schemas.pairs import SPLITS
 
 FEW = 6
-"""Families that the test split needs, as the gate asks (gate.min_test_clusters): with five, all
-agree by chance in 1 run of 32."""
+"""Families that the test split needs at least, as the gate asks (gate.min_test_clusters): with
+five, all agree by chance in 1 run of 32."""
 
 LARGEST = 0.25
 """Share of the test split that one family may have: its rows are no independent evidence."""
@@ -104,17 +104,19 @@ class Assignment:
             have, held, size = have + self.gold[key], held + 1, size + self.sizes[key]
 
     def _take_few(self, free: Sequence[str]) -> None:
-        """Move free families from train to test until it has a few, those with gold rows first.
+        """Move free families from train to test until it has ``settings.gold_documents``.
 
-        A hash alone gives six of forty families to test only on average.
+        Of those with the fewest documents the ones with gold rows first. A hash alone gives six of
+        forty families to test only on average.
         """
+        wanted = max(FEW, self.settings.gold_documents)
         if not self.settings.test:
             return
         inside = [key for key, where in self.split.items() if where == "test"]
         size = sum(self.sizes[key] for key in inside)
         left = [key for key in free if self.split[key] == "train"]
         for key in sorted(left, key=lambda key: (self.sizes[key], not self.gold[key])):
-            if len(inside) >= FEW or size + self.sizes[key] > MOST * self.units:
+            if len(inside) >= wanted or size + self.sizes[key] > MOST * self.units:
                 return
             self.split[key] = "test"
             inside.append(key)

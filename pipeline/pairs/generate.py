@@ -11,6 +11,7 @@ from pipeline.core.errors import TeacherError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.pairs.asking import Asking, usage_of
+from pipeline.pairs.chunk_order import Scope
 from pipeline.pairs.harvest import Harvest
 from pipeline.pairs.kinds.brief import Brief
 from pipeline.pairs.kinds.self_instruct import diversity
@@ -19,7 +20,7 @@ from pipeline.pairs.task_kinds import TASK_KINDS
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher, Usage
 from pipeline.pairs.teachers.teacher import Teacher
-from pipeline.settings import BudgetSettings, GenerateSettings, ScreenSettings
+from pipeline.settings import GenerateSettings, ScreenSettings
 from schemas.documents import Chunks
 from schemas.pairs import Pairs, SeedTasks
 
@@ -34,7 +35,7 @@ def generate(
     teacher: Teacher,
     passing: Callable[[Sequence[dict[str, Any]]], int] = len,
     brief: Brief | None = None,
-    budget: BudgetSettings | None = None,
+    scope: Scope | None = None,
     languages: tuple[str, ...] = (),
 ) -> Outcome[Pairs]:
     """Ask the teacher for pairs of each kind of task: of chunks, then of seed tasks.
@@ -58,7 +59,7 @@ def generate(
         SettingsError: a share of ``settings.kinds`` is of no kind.
         TeacherError: the teacher fails, or the first ``pilot_chunks`` chunks yield nothing.
     """
-    asking = Asking(chunks, seed_tasks, settings, teacher, brief or Brief(), budget, languages)
+    asking = Asking(chunks, seed_tasks, settings, teacher, brief or Brief(), scope, languages)
     asking.ask_chunks(passing)
     for kind in TASK_KINDS.values():
         if kind.of_seeds and not asking.over_budget:
@@ -123,7 +124,7 @@ def generate_candidates(
     rules: ScreenSettings,
     languages: tuple[str, ...],
     brief: Brief,
-    budget: BudgetSettings,
+    scope: Scope,
 ) -> Outcome[Pairs]:
     """Generate pairs until ``settings.target`` of them pass the screens.
 
@@ -135,14 +136,14 @@ def generate_candidates(
         rules: section ``screen``.
         languages: that a pair may be in; empty allows all.
         brief: what the teacher is told beside the chunks.
-        budget: what it may take.
+        scope: its budget, and the chunks of the test split where that needs pairs.
 
     Raises:
         TeacherError: the answers yield nothing.
     """
     screens = Screens(chunks, seed_tasks, rules, languages)
     outcome = generate(
-        chunks, seed_tasks, settings, teacher, screens.passing, brief, budget, languages
+        chunks, seed_tasks, settings, teacher, screens.passing, brief, scope, languages
     )
     return require_yield(outcome, teacher)
 

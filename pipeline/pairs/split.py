@@ -38,7 +38,7 @@ def split(
     a quarter of the test split goes to train. Then families with gold rows move from train (last
     from validation) to test until it has ``settings.gold_rows`` of ``settings.gold_documents``,
     and half of those that are left to validation, until it has its share of that; and others to
-    test, until it has the six that the gate asks for. Last, a split that came out empty gets the
+    test, until it has so many. Last, a split that came out empty gets the
     family whose number is nearest.
 
     Args:

@@ -201,11 +201,12 @@ class SplitSettings(Section):
     validation: Share = 0.1
     test: Share = 0.15
     """A little above the usual 0.1: the sample corpus is small and its test set has to judge. Of a
-    small corpus more, up to a third: six documents or sections, as the gate asks, and the gold
-    rows below."""
+    small corpus more, up to a third: as many documents or sections as below, and the gold rows."""
     gold_rows: Annotated[int, Field(ge=0)] = 30
-    """Gold rows wanted in the test set, which documents with gold rows join until it has them."""
+    """Gold rows wanted in the test set, which documents with gold rows join until it has them. With
+    fewer, a fifth of ``generate.target`` is asked of test documents first, for people to accept."""
     gold_documents: Annotated[int, Field(ge=0)] = 10
-    """Documents that they should be of; of 30 rows of one document one learns about that one."""
+    """Documents that the test set should be of; of 30 rows of one document one learns about that
+    one."""
     salt: str = "tuneloop"
     """Another salt is another assignment."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import InputError, SettingsError
-from pipeline.pairs.chunk_order import read_documents
+from pipeline.pairs.chunk_order import Scope, read_documents
 from pipeline.pairs.generate import generate
 from pipeline.pairs.kinds.brief import Brief, read_brief
 from pipeline.pairs.kinds.prompt_files import SHIPPED, read_prompts
@@ -307,7 +307,7 @@ def test_a_budget_of_tokens_ends_it_with_the_pairs_it_has_and_a_larger_one_goes_
 
     def run(**budget):
         return generate(
-            chunks(*documents), NO_SEEDS, settings, client, budget=BudgetSettings(**budget)
+            chunks(*documents), NO_SEEDS, settings, client, scope=Scope(BudgetSettings(**budget))
         )
 
     short = run(tokens=300)  # a request and its reply are 10 tokens, a chunk 20
@@ -316,7 +316,7 @@ def test_a_budget_of_tokens_ends_it_with_the_pairs_it_has_and_a_larger_one_goes_
     asked = len(server.bodies)
     seeded = generate(
         chunks(*documents), seed_tasks(), settings.model_copy(update={"self_instruct_tasks": 8}),
-        client, budget=BudgetSettings(tokens=300),
+        client, scope=Scope(BudgetSettings(tokens=300)),
     )  # fmt: skip
     assert seeded.kept.equals(short.kept), "tasks were asked for behind the budget"
     assert run(tokens=300).kept.equals(short.kept) and len(server.bodies) == asked

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.core.outcome import table
 from pipeline.core.progress import listening
+from pipeline.pairs.chunk_order import Scope
 from pipeline.pairs.generate import generate
 from pipeline.pairs.screen.screen import Screens, screen
 from pipeline.settings import ScreenSettings
@@ -50,6 +51,20 @@ def server():
 @pytest.fixture(params=["strong", "weak"])
 def strength(request):
     return request.param
+
+
+def test_the_test_split_is_asked_first_where_it_needs_pairs(server, strength, tmp_path):
+    """Spread by length, a short test document would have one pair of twenty."""
+    client = teacher(server.url, tmp_path, strength=strength)
+    settings = ONE.model_copy(update={"target": 20})
+    asked = chunks(*DOCUMENTS)
+    held_out = frozenset(row["chunk_id"] for row in DOCUMENTS[0] + DOCUMENTS[1])
+    counts = []
+    for scope in (None, Scope(first=held_out)):
+        outcome = generate(asked, NO_SEEDS, settings, client, scope=scope)
+        counts.append(sum(pair["chunk_id"] in held_out for pair in outcome.kept.to_dicts()))
+        assert 20 <= outcome.kept.height < 30
+    assert counts == [2, 4]
 
 
 def made(server, documents, folder, target, passing=len, settings=ONE, **changes):
