@@ -4,16 +4,21 @@ A rule more is a function in :mod:`.quality.measures`, one in :mod:`.quality.evi
 what breaks it, an entry of :data:`CLEANING`, and its limit in a profile.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from operator import attrgetter
 from typing import NamedTuple
 
 from pipeline.documents.clean.quality import evidence, measures
 from pipeline.documents.clean.quality.evidence import Evidence
+from pipeline.documents.clean.quality.measures import Fits, Measure, Pieces
+from pipeline.documents.clean.quality.ngrams import (
+    Tokens,
+    most_frequent_share,
+    repeated_share,
+    top_share,
+)
 from pipeline.documents.clean.quality.stats import TextStats
-
-Measure = Callable[[TextStats], float | None]
 
 LONGEST = 20_000_000
 """Characters: more is not even looked at, in any profile."""
@@ -46,6 +51,43 @@ def _at_least(name: str, meaning: str, measure: Measure, evidence: Evidence) -> 
     return CleaningRule(name, meaning, measure, evidence, at_most=False)
 
 
+def _few_blocks(name: str, meaning: str, fits: Fits) -> CleaningRule:
+    return _at_most(name, meaning, measures.share_of_blocks(fits), evidence.blocks_that(fits))
+
+
+def _little_prose(name: str, meaning: str, count: Callable[[str], int]) -> CleaningRule:
+    return _at_most(name, meaning, measures.share_of_prose(count), evidence.line_with_most(count))
+
+
+def _few_marks(name: str, meaning: str, *signs: str) -> CleaningRule:
+    count = measures.marks(*signs)
+    measure = measures.for_each_word(lambda stats: count(stats.prose))
+    return _at_most(name, meaning, measure, evidence.line_with_most(count))
+
+
+def _few_repeats(name: str, meaning: str, pieces: Pieces, characters: bool) -> CleaningRule:
+    measure = measures.repeats(pieces, characters=characters)
+    return _at_most(name, meaning, measure, evidence.most_repeated(pieces))
+
+
+def _phrases(
+    name: str, meaning: str, share: Callable[[Tokens, int], float], sizes: Iterable[int]
+) -> Iterator[CleaningRule]:
+    for size in sizes:
+        measure, shows = measures.of_phrases(share, size), evidence.ngram_of(size, _phrases_of)
+        yield _at_most(name.format(size), meaning.format(size), measure, shows)
+
+
+def _runs(
+    name: str, meaning: str, share: Callable[[Tokens, int], float], size: int
+) -> CleaningRule:
+    shows = evidence.ngram_of(size, _prose)
+    return _at_most(name, meaning, lambda stats: share(stats.prose, size), shows)
+
+
+_prose, _lines = attrgetter("prose"), attrgetter("lines")
+_blocks, _phrases_of = attrgetter("blocks"), attrgetter("phrases")
+
 CLEANING = {
     rule.name: rule
     for rule in (
@@ -71,7 +113,8 @@ CLEANING = {
         ),
         _at_least(
             *("few_letters", "too many of its words have no letter"),
-            *(measures.words_with_letter, evidence.words_without_letter),
+            measures.share_of_words(measures.has_letter),
+            evidence.words_that(lambda word: not measures.has_letter(word)),
         ),
         _at_least(
             *("short_words", "its words are too short"),
@@ -83,24 +126,17 @@ CLEANING = {
         ),
         _at_most(
             *("broken_words", "its words are misread"),
-            *(measures.broken_words, evidence.broken_words),
+            measures.share_of_words(measures.is_broken),
+            evidence.words_that(measures.is_broken),
         ),
         _at_most(
             *("symbol_ratio", "too much of it is signs"),
-            *(measures.signs, evidence.line_of_symbols),
+            *(measures.signs, evidence.line_with_most(measures.sign_share)),
         ),
-        _at_most(
-            *("hash_ratio", "it has too many hash signs", measures.hashes, evidence.line_of("#"))
-        ),
-        _at_most(
-            *("ellipsis_ratio", "it has too many ellipses"),
-            *(measures.ellipses, evidence.line_of("...", "\u2026")),
-        ),
-        _at_most("bullet_lines", "it is a list", measures.bullet_lines, evidence.bullets),
-        _at_most(
-            *("ellipsis_lines", "its lines are cut off"),
-            *(measures.ellipsis_lines, evidence.cut_lines),
-        ),
+        _few_marks("hash_ratio", "it has too many hash signs", "#"),
+        _few_marks("ellipsis_ratio", "it has too many ellipses", *measures.ELLIPSES),
+        _few_blocks("bullet_lines", "it is a list", measures.is_bullet),
+        _few_blocks("ellipsis_lines", "its lines are cut off", measures.is_cut_off),
         _at_least(
             *("few_stop_words", "it is a list of names, not sentences"),
             *(measures.stop_words, evidence.start),
@@ -109,70 +145,41 @@ CLEANING = {
             *("repeated_lines", "its lines repeat"),
             *(measures.repeated_lines, evidence.repeated_line),
         ),
-        _at_most(
-            *("repeated_line_chars", "its long lines repeat"),
-            *(measures.repeated_line_characters, evidence.repeated_line_of_any_length),
-        ),
-        _at_most(
-            *("repeated_paragraphs", "its paragraphs repeat"),
-            *(measures.repeated_paragraphs, evidence.repeated_paragraph),
-        ),
-        _at_most(
-            *("repeated_paragraph_chars", "its long paragraphs repeat"),
-            *(measures.repeated_paragraph_characters, evidence.repeated_paragraph),
-        ),
-        *(
-            _at_most(
-                *(f"top_{size}gram", f"one phrase of {size} words fills it"),
-                *(partial(measures.top_ngram, size=size), evidence.ngram_of(size)),
-            )
-            for size in (2, 3, 4)
-        ),
-        *(
-            _at_most(
-                *(f"repeated_{size}grams", f"phrases of {size} words repeat in it"),
-                *(partial(measures.repeated_ngrams, size=size), evidence.ngram_of(size)),
-            )
-            for size in range(5, 11)
+        _few_repeats("repeated_line_chars", "its long lines repeat", _lines, True),
+        _few_repeats("repeated_paragraphs", "its paragraphs repeat", _blocks, False),
+        _few_repeats("repeated_paragraph_chars", "its long paragraphs repeat", _blocks, True),
+        *_phrases("top_{}gram", "one phrase of {} words fills it", top_share, (2, 3, 4)),
+        *_phrases(
+            "repeated_{}grams", "phrases of {} words repeat in it", repeated_share, range(5, 11)
         ),
         _at_least("few_sentences", "it has few sentences", measures.sentences, evidence.start),
-        _at_most(*("lorem_ipsum", "it is filler text", measures.lorem_ipsum, evidence.lorem_ipsum)),
+        _at_most("lorem_ipsum", "it is filler text", measures.lorem_ipsum, evidence.lorem_ipsum),
         _at_most(
             *("curly_brackets", "there is code in its prose"),
-            *(measures.curly_brackets, evidence.line_of("{")),
+            lambda stats: stats.prose.count("{"),
+            evidence.line_with_most(measures.marks("{")),
         ),
         _at_least(
-            *("few_line_ends", "few lines end as sentences do"),
-            *(measures.ended_lines, evidence.unended_lines),
+            *("few_line_ends", "few lines end as sentences do", measures.ended_lines),
+            evidence.blocks_that(lambda block: not measures.is_ended(block)),
         ),
-        _at_most(
-            *("short_lines", "too many of its lines are short"),
-            *(measures.short_lines, evidence.short_lines),
-        ),
+        _few_blocks("short_lines", "too many of its lines are short", measures.is_short),
         _at_most(
             *("line_breaks", "it has too many lines for its words"),
-            *(measures.line_breaks, evidence.short_lines),
+            measures.for_each_word(lambda stats: len(stats.blocks) - 1),
+            evidence.blocks_that(measures.is_short),
         ),
-        _at_most(
-            *("digit_ratio", "too much of it is digits"),
-            *(measures.digits, evidence.line_of_digits),
-        ),
+        _little_prose("digit_ratio", "too much of it is digits", measures.digits),
         _at_most(
             *("address_ratio", "too much is web addresses"),
-            *(measures.address_characters, evidence.addresses),
+            measures.share_of_prose(measures.address_characters),
+            evidence.addresses,
         ),
-        _at_most(
-            *("parenthesis_ratio", "it has too many brackets"),
-            *(measures.parentheses, evidence.line_of(*measures.BRACKETS)),
+        _little_prose(
+            "parenthesis_ratio", "it has too many brackets", measures.marks(*measures.BRACKETS)
         ),
-        _at_most(
-            *("top_10chars", "a few runs of 10 characters fill it"),
-            *(partial(measures.top_characters, size=10), evidence.characters_of(10)),
-        ),
-        _at_most(
-            *("repeated_20chars", "runs of 20 characters repeat in it"),
-            *(partial(measures.repeated_characters, size=20), evidence.characters_of(20)),
-        ),
+        _runs("top_10chars", "a few runs of 10 characters fill it", most_frequent_share, 10),
+        _runs("repeated_20chars", "runs of 20 characters repeat in it", repeated_share, 20),
     )
 }
 """Name -> rule."""

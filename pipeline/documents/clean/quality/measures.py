@@ -3,12 +3,10 @@
 import re
 import string
 from collections import Counter
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 
-from pipeline.documents.clean.quality.ngrams import (
-    most_frequent_share,
-    repeated_share,
-    top_share,
-)
+from pipeline.documents.clean.quality.ngrams import Tokens
 from pipeline.documents.clean.quality.stats import (
     ADDRESS,
     BULLET,
@@ -21,6 +19,10 @@ from pipeline.documents.clean.quality.stats import (
     is_sign,
 )
 from pipeline.documents.clean.quality.stop_words import STOP_WORDS
+
+Measure = Callable[[TextStats], float | None]
+Pieces = Callable[[TextStats], Sequence[str]]
+Fits = Callable[[str], bool]
 
 PROSE_FROM = 20
 """Words of prose from which its words and characters are measured: below, it is the caption of a
@@ -51,14 +53,51 @@ BRACKETS = "()[]\uff08\uff09\u3010\u3011"
 _OUTSIDE = string.punctuation + "\u2018\u2019\u201c\u201d\u2026\u3001\u3002\uff0c\uff08\uff09"
 _JOINTS = re.compile(r"[-_.:/'()\[\]<>,=*@+&#|`\\\u2010-\u2015\u2019\u2026]")
 _EMPHASIS = re.compile(r"[*`\\]")
-_ELLIPSIS = re.compile(r"\.\.\.|\u2026")
+ELLIPSES = ("...", "\u2026")
 _ENCODED = re.compile(rf"[!-~]{{{LONG_WORD + 1},}}")
 _THAI_LAO = re.compile("[\u0e01-\u0eff]")
 
 
-def words(stats: TextStats) -> float:
-    """Words of the whole text, code included, of a line that occurs again once."""
-    return stats.word_count
+def _share(count: Callable[[TextStats], float], of: Callable[[TextStats], int]) -> Measure:
+    """Return a measure: a count in a text by how much there is; it says nothing of none."""
+    return lambda stats: count(stats) / whole if (whole := of(stats)) else None
+
+
+def share_of_blocks(fits: Fits) -> Measure:
+    """Return a measure: the share of paragraphs and list items that are of a kind."""
+    return _share(lambda stats: sum(map(fits, stats.blocks)), lambda stats: len(stats.blocks))
+
+
+def share_of_words(fits: Fits) -> Measure:
+    """Return a measure: the share of the words of prose that are of a kind."""
+    share = _share(lambda stats: sum(map(fits, stats.prose_words)), _prose_words)
+    return lambda stats: share(stats) if _prose_words(stats) >= PROSE_FROM else None
+
+
+def share_of_prose(count: Callable[[str], int]) -> Measure:
+    """Return a measure: the share of the characters of prose that are counted."""
+    return _share(lambda stats: count(stats.prose), lambda stats: len(stats.prose))
+
+
+def for_each_word(count: Callable[[TextStats], int]) -> Measure:
+    """Return a measure: a count for each word of prose."""
+    return _share(count, lambda stats: _prose_words(stats))
+
+
+def repeats(pieces: Pieces, *, characters: bool = False) -> Measure:
+    """Return a measure: the share of pieces that occur before, by number or by characters."""
+    return lambda stats: duplicated(pieces(stats))[characters] if _is_long(stats) else None
+
+
+def of_phrases(share: Callable[[Tokens, int], float], size: int) -> Measure:
+    """Return a measure: a share of the n-grams of words of prose."""
+    return lambda stats: (
+        share(stats.phrases, size) if len(stats.phrases) >= REPETITION_FROM else None
+    )
+
+
+words: Measure = attrgetter("word_count")
+"""Words of the whole text, code included, of a line that occurs again once."""
 
 
 def all_words(stats: TextStats) -> float:
@@ -92,12 +131,9 @@ def linked_words(stats: TextStats) -> float | None:
     return linked / (addresses + count_alnum(stats.words)) if linked else None
 
 
-def words_with_letter(stats: TextStats) -> float | None:
-    """Share of words of prose that hold a letter."""
-    words = stats.prose_words
-    if len(words) < PROSE_FROM:
-        return None
-    return sum(any(map(str.isalpha, word)) for word in words) / len(words)
+def has_letter(word: str) -> bool:
+    """Whether a word holds a letter."""
+    return any(map(str.isalpha, word))
 
 
 def word_length(stats: TextStats) -> float | None:
@@ -106,12 +142,6 @@ def word_length(stats: TextStats) -> float | None:
     if len(words) < PROSE_FROM or stats.is_unspaced:
         return None
     return sum(map(len, words)) / len(words)
-
-
-def broken_words(stats: TextStats) -> float | None:
-    """Share of words of prose with a sign inside that neither words nor identifiers have."""
-    words = stats.prose_words
-    return sum(map(is_broken, words)) / len(words) if len(words) >= PROSE_FROM else None
 
 
 def is_broken(word: str) -> bool:
@@ -131,46 +161,29 @@ def sign_share(text: str) -> float:
     return count / max(1, len(plain))
 
 
-def hashes(stats: TextStats) -> float | None:
-    """Signs ``#`` in prose for each word."""
-    return _for_each_word(stats, stats.prose.count("#"))
+def is_bullet(block: str) -> bool:
+    """Whether a paragraph begins with a bullet or a number."""
+    return BULLET.match(block) is not None
 
 
-def ellipses(stats: TextStats) -> float | None:
-    """Ellipses in prose for each word."""
-    return _for_each_word(stats, len(_ELLIPSIS.findall(stats.prose)))
-
-
-def line_breaks(stats: TextStats) -> float | None:
-    """Paragraphs and list items, less one, for each word of prose."""
-    return _for_each_word(stats, len(stats.blocks) - 1)
-
-
-def bullet_lines(stats: TextStats) -> float | None:
-    """Share of paragraphs and list items that begin with a bullet or a number."""
-    return _of_blocks(stats, sum(BULLET.match(block) is not None for block in stats.blocks))
-
-
-def ellipsis_lines(stats: TextStats) -> float | None:
-    """Share of paragraphs and list items that end with an ellipsis."""
-    return _of_blocks(stats, sum(map(is_ellipsis_line, stats.blocks)))
-
-
-def is_ellipsis_line(block: str) -> bool:
+def is_cut_off(block: str) -> bool:
     """Whether a paragraph ends with an ellipsis."""
-    return block.endswith(("...", "\u2026"))
+    return block.endswith(ELLIPSES)
 
 
-def short_lines(stats: TextStats) -> float | None:
-    """Share of paragraphs and list items of at most :data:`SHORT_LINE` characters."""
-    return _of_blocks(stats, sum(len(block) <= SHORT_LINE for block in stats.blocks))
+def is_short(block: str) -> bool:
+    """Whether a paragraph has at most :data:`SHORT_LINE` characters."""
+    return len(block) <= SHORT_LINE
+
+
+def is_ended(block: str) -> bool:
+    """Whether a paragraph ends as a sentence does, in any script."""
+    return LINE_END.search(block) is not None
 
 
 def ended_lines(stats: TextStats) -> float | None:
-    """Share of paragraphs and list items that end as a sentence does, in any script."""
-    if _has_no_sentence_mark(stats):
-        return None
-    return _of_blocks(stats, sum(LINE_END.search(block) is not None for block in stats.blocks))
+    """Share of paragraphs and list items that end as a sentence does."""
+    return None if _has_no_sentence_mark(stats) else share_of_blocks(is_ended)(stats)
 
 
 def sentences(stats: TextStats) -> float | None:
@@ -191,11 +204,6 @@ def lorem_ipsum(stats: TextStats) -> float:
     return stats.text.lower().count("lorem ipsum")
 
 
-def curly_brackets(stats: TextStats) -> float:
-    """Signs ``{`` in prose."""
-    return stats.prose.count("{")
-
-
 def repeated_lines(stats: TextStats) -> float | None:
     """Share of lines of prose that occur before, labels of a few words apart."""
     if not _is_long(stats) or not stats.lines:
@@ -204,70 +212,23 @@ def repeated_lines(stats: TextStats) -> float | None:
     return duplicated(told)[0] * len(told) / len(stats.lines)
 
 
-def repeated_line_characters(stats: TextStats) -> float | None:
-    """Share of characters in lines of prose that occur before."""
-    return duplicated(stats.lines)[1] if _is_long(stats) else None
+def digits(text: str) -> int:
+    """Characters that are digits."""
+    return sum(map(str.isdigit, text))
 
 
-def repeated_paragraphs(stats: TextStats) -> float | None:
-    """Share of paragraphs and list items that occur before."""
-    return duplicated(stats.blocks)[0] if _is_long(stats) else None
+def address_characters(prose: str) -> int:
+    """Characters in web addresses that stand for themselves."""
+    return sum(map(len, ADDRESS.findall(LINK.sub(" ", prose))))
 
 
-def repeated_paragraph_characters(stats: TextStats) -> float | None:
-    """Share of characters in paragraphs and list items that occur before."""
-    return duplicated(stats.blocks)[1] if _is_long(stats) else None
+def marks(*signs: str) -> Callable[[str], int]:
+    """Return a function that counts some signs in a text."""
+    return lambda text: sum(map(text.count, signs))
 
 
-def top_ngram(stats: TextStats, size: int) -> float | None:
-    """Share of characters of prose in the most frequent n-gram of words."""
-    return top_share(stats.phrases, size) if _has_ngrams(stats) else None
-
-
-def repeated_ngrams(stats: TextStats, size: int) -> float | None:
-    """Share of characters of prose in n-grams of words that occur before."""
-    return repeated_share(stats.phrases, size) if _has_ngrams(stats) else None
-
-
-def top_characters(stats: TextStats, size: int) -> float:
-    """Share of the most frequent n-grams of characters in prose."""
-    return most_frequent_share(stats.prose, size)
-
-
-def repeated_characters(stats: TextStats, size: int) -> float:
-    """Share of characters of prose in n-grams of characters that occur before."""
-    return repeated_share(stats.prose, size)
-
-
-def digits(stats: TextStats) -> float | None:
-    """Share of characters of prose that are digits."""
-    return _of_prose(stats, sum(map(str.isdigit, stats.prose)))
-
-
-def address_characters(stats: TextStats) -> float | None:
-    """Share of characters of prose in web addresses that stand for themselves."""
-    return _of_prose(stats, sum(map(len, ADDRESS.findall(LINK.sub(" ", stats.prose)))))
-
-
-def parentheses(stats: TextStats) -> float | None:
-    """Share of characters of prose that are round or square brackets of any script."""
-    return _of_prose(stats, sum(map(stats.prose.count, BRACKETS)))
-
-
-def _of_prose(stats: TextStats, count: int) -> float | None:
-    return count / len(stats.prose) if stats.prose else None
-
-
-def _of_blocks(stats: TextStats, count: int) -> float | None:
-    return count / len(stats.blocks) if stats.blocks else None
-
-
-def _for_each_word(stats: TextStats, count: int) -> float | None:
-    return count / len(stats.prose_words) if len(stats.prose_words) else None
-
-
-def _has_ngrams(stats: TextStats) -> bool:
-    return len(stats.phrases) >= REPETITION_FROM
+def _prose_words(stats: TextStats) -> int:
+    return len(stats.prose_words)
 
 
 def _is_long(stats: TextStats) -> bool:
