@@ -5,7 +5,6 @@ the flow ``reconcile`` starts what an event missed.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -32,19 +31,19 @@ def emit_drift(home: Path, evidence_id: str, reason: str) -> UUID:
 
     The id follows from home and evidence: the same evidence emitted again is the same event.
     """
+    name = f"{DRIFT_EVENT}/{drift_resource(home)['prefect.resource.id']}/{evidence_id}"
+    key = uuid5(NAMESPACE_URL, name)
+    emit(home, DRIFT_EVENT, {"evidence_id": evidence_id, "reason": reason}, key)
+    return key
+
+
+def emit(home: Path, event: str, payload: dict[str, str], key: UUID | None = None) -> None:
+    """Send an event about a home to Prefect, and return once it was sent."""
     from prefect.events import emit_event
     from prefect.events.worker import EventsWorker
 
-    resource = drift_resource(home)
-    key = uuid5(NAMESPACE_URL, f"{DRIFT_EVENT}/{resource['prefect.resource.id']}/{evidence_id}")
-    emit_event(
-        DRIFT_EVENT,
-        resource=resource,
-        payload={"evidence_id": evidence_id, "reason": reason},
-        id=key,
-    )
+    emit_event(event, resource=drift_resource(home), payload=payload, id=key)
     EventsWorker.instance().wait_until_empty()
-    return key
 
 
 def apply_automations(settings: Settings, deployments: Mapping[str, UUID]) -> "Automation":
@@ -56,7 +55,7 @@ def apply_automations(settings: Settings, deployments: Mapping[str, UUID]) -> "A
     """
     from prefect.automations import Automation
     from prefect.events.actions import RunDeployment
-    from prefect.events.schemas.automations import EventTrigger, Posture
+    from prefect.events.schemas.automations import EventTrigger
 
     def from_payload(field: str) -> dict[str, str]:
         return {"__prefect_kind": "jinja", "template": f"{{{{ event.payload.{field} }}}}"}
@@ -66,17 +65,11 @@ def apply_automations(settings: Settings, deployments: Mapping[str, UUID]) -> "A
             name=RETRAIN_ON_DRIFT,
             description="Starts a retrain when the monitor has confirmed drift.",
             trigger=EventTrigger(
-                expect={DRIFT_EVENT},
-                match={**drift_resource(settings.paths.home)},
-                posture=Posture.Reactive,
-                threshold=1,
-                within=timedelta(0),
+                expect={DRIFT_EVENT}, match={**drift_resource(settings.paths.home)}
             ),
             actions=[
                 RunDeployment(
-                    source="selected",
                     deployment_id=deployments["retrain"],
-                    job_variables=None,
                     parameters={name: from_payload(name) for name in ("evidence_id", "reason")},
                 )
             ],

@@ -26,6 +26,7 @@ from pipeline.core.cache import write_atomically
 from pipeline.core.errors import StoreError
 from pipeline.settings import Settings
 
+OPTIONS = ("start", "--no-browser", "--internal-host", "127.0.0.1", "--port")
 HEALTH_SECONDS = 5.0
 EMPTY = "empty.sqlite3"
 """In Label Studio's environment: an empty database, since making one takes a minute."""
@@ -38,12 +39,8 @@ QUIET = {
     "LABEL_STUDIO_SENTRY_DSN": "",  # an address is built in
     "LABEL_STUDIO_FRONTEND_SENTRY_DSN": "",
     # Its page of tips makes the server fetch a file from GitHub, and no setting stops that.
-    "http_proxy": NOWHERE,
-    "https_proxy": NOWHERE,
-    "HTTP_PROXY": NOWHERE,
-    "HTTPS_PROXY": NOWHERE,
-    "no_proxy": "127.0.0.1,localhost",
-    "NO_PROXY": "127.0.0.1,localhost",
+    **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), NOWHERE),
+    **dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost"),
 }
 
 PAGE = Path(annotation.__file__).parent / "label_studio_page"
@@ -88,15 +85,7 @@ def label_studio_service(settings: Settings) -> Service:
         write_atomically(_database(data), empty.read_bytes())
     return Service(
         name="label-studio",
-        command=(
-            str(program),
-            "start",
-            "--no-browser",
-            "--internal-host",
-            "127.0.0.1",
-            "--port",
-            str(settings.label_studio.port),
-        ),
+        command=(str(program), *OPTIONS, str(settings.label_studio.port)),
         healthy=partial(is_ours, login),
         log=data / "server.log",
         url=url,

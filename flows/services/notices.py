@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from flows.engine.context import say
-from flows.services.automations import drift_resource, upsert
+from flows.services.automations import drift_resource, emit, upsert
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,14 +29,8 @@ MISSED = 2
 
 def tell(settings: Settings, subject: str, body: str) -> None:
     """Send people a notice, where a block is configured for it."""
-    if not settings.notify.block:
-        return
-    from prefect.events import emit_event
-    from prefect.events.worker import EventsWorker
-
-    resource = drift_resource(settings.paths.home)
-    emit_event(NOTICE, resource=resource, payload={"subject": subject, "body": body})
-    EventsWorker.instance().wait_until_empty()
+    if settings.notify.block:
+        emit(settings.paths.home, NOTICE, {"subject": subject, "body": body})
 
 
 def apply_notices(settings: Settings, deployments: Mapping[str, UUID]) -> None:
@@ -84,57 +78,28 @@ def _automations(
         names = [f"prefect.deployment.{key}" for key in ids]
         return {"prefect.resource.role": "deployment", "prefect.resource.id": names}
 
-    told = EventTrigger(
-        expect={NOTICE},
-        match={**drift_resource(settings.paths.home)},
-        posture=Posture.Reactive,
-        threshold=1,
-        within=timedelta(0),
-    )
+    told = EventTrigger(expect={NOTICE}, match={**drift_resource(settings.paths.home)})
     failed = EventTrigger(
-        expect=ENDED - {"prefect.flow-run.Completed"},
-        match_related=of([*deployments.values()]),
-        posture=Posture.Reactive,
-        threshold=1,
-        within=timedelta(0),
+        expect=ENDED - {"prefect.flow-run.Completed"}, match_related=of([*deployments.values()])
     )
+    failure = "tuneloop: {{ flow.name }} ended as {{ flow_run.state.name }}"
+    notice = send("{{ event.payload.subject }}", "{{ event.payload.body }}")
     found = [
+        Automation(name=TOLD, trigger=told, actions=[notice]),
         Automation(
-            name=TOLD,
-            trigger=told,
-            actions=[send("{{ event.payload.subject }}", "{{ event.payload.body }}")],
-        ),
-        Automation(
-            name=FAILED,
-            trigger=failed,
-            actions=[
-                send(
-                    "tuneloop: {{ flow.name }} ended as {{ flow_run.state.name }}",
-                    "{{ flow_run.state.message }}",
-                )
-            ],
+            name=FAILED, trigger=failed, actions=[send(failure, "{{ flow_run.state.message }}")]
         ),
     ]
     for name, key in deployments.items():
-        cron = getattr(settings.schedule, name, "")
-        if not cron:
+        if not (cron := getattr(settings.schedule, name, "")):
             continue
         patience = MISSED * longest_gap(cron, settings.schedule.timezone)
         stopped = EventTrigger(
-            expect=ENDED,
-            match_related=of([key]),
-            posture=Posture.Proactive,
-            threshold=1,
-            within=patience,
+            expect=ENDED, match_related=of([key]), posture=Posture.Proactive, within=patience
         )
         body = f"No run of {name} ended for {patience}: its schedule is paused, or nothing runs it."
-        found.append(
-            Automation(
-                name=f"{STOPPED}{name}",
-                trigger=stopped,
-                actions=[send(f"tuneloop: {name} has stopped", body)],
-            )
-        )
+        notice = send(f"tuneloop: {name} has stopped", body)
+        found.append(Automation(name=f"{STOPPED}{name}", trigger=stopped, actions=[notice]))
     return found
 
 

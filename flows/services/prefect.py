@@ -12,7 +12,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -56,10 +55,8 @@ def prefect_service(settings: Settings) -> Service:
         StoreError: its secret cannot be used.
     """
     home = settings.paths.home
-    server = _server(
-        settings.schedule.prefect_port, home / "services" / "prefect.log", make_secret(home)
-    )
-    return replace(server, port_setting="schedule.prefect_port")
+    log = home / "services" / "prefect.log"
+    return _server(settings.schedule.prefect_port, log, make_secret(home))
 
 
 def _server(port: int, log: Path, secret: str) -> Service:
@@ -71,6 +68,7 @@ def _server(port: int, log: Path, secret: str) -> Service:
         log=log,
         url=page,
         port=port,
+        port_setting="schedule.prefect_port",
         environment={"PREFECT_LOGGING_SERVER_LEVEL": "WARNING", SERVER_SECRET: secret},
     )
 

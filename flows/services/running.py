@@ -1,14 +1,13 @@
 """What other programs see of a running ``tuneloop up``: its addresses, and what will run when."""
 
 import json
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 import httpx
 from filelock import FileLock, Timeout
@@ -16,14 +15,12 @@ from filelock import FileLock, Timeout
 from flows.engine.home import open_home
 from pipeline.core.cache import write_atomically
 
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.filters import FlowRunFilter
+
 LOCK_SECONDS = 1.0
 """Longer than anybody holds the lock who only asks whether it is held."""
-
-
-BUSY_TRIES = 10
-"""Prefect answers 503 while its database is locked, which a busy moment is enough for."""
-
-BUSY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +111,7 @@ def running_prefect(home: Path) -> str | None:
 
 
 def answers(api: str) -> bool:
-    """Whether a Prefect server answers at an address that ends with ``/api``, and is well."""
+    """Whether a server (of Prefect, below ``/api``) answers at an address that it is well."""
     try:
         return httpx.get(f"{api}/health", timeout=5, trust_env=False).status_code == 200
     except httpx.HTTPError:
@@ -134,18 +131,24 @@ def schedules(api: str, secret: str) -> list[Scheduled]:
     Raises:
         httpx.HTTPError: the server does not answer as it should.
     """
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    soonest, latest = FlowRunSort.EXPECTED_START_TIME_ASC, FlowRunSort.EXPECTED_START_TIME_DESC
+    found = []
     with _client(api, secret) as client:
-        flows = {item["id"]: item["name"] for item in _post(client, "/flows/filter", {})}
-        found = []
-        for deployment in _post(client, "/deployments/filter", {}):
-            last = _run(client, deployment["id"], BEGUN, "EXPECTED_START_TIME_DESC")
-            planned = _run(client, deployment["id"], ("SCHEDULED",), "EXPECTED_START_TIME_ASC")
+        flows = {flow.id: flow.name for flow in client.read_flows()}
+        for deployment in client.read_deployments():
+            own = [deployment.id]
+            planned = client.read_flow_runs(
+                flow_run_filter=runs_of(own, ("SCHEDULED",)), sort=soonest, limit=1
+            )
+            last = client.read_flow_runs(flow_run_filter=runs_of(own, BEGUN), sort=latest, limit=1)
             found.append(
                 Scheduled(
-                    name=flows[deployment["flow_id"]],
-                    next=_time(planned, "expected_start_time"),
-                    last=_time(last, "start_time"),
-                    state=last["state"]["name"] if last else "",
+                    name=flows[deployment.flow_id],
+                    next=planned[0].expected_start_time if planned else None,
+                    last=last[0].start_time if last else None,
+                    state=(last[0].state_name or "") if last else "",
                 )
             )
     far = datetime.max.replace(tzinfo=UTC)
@@ -159,50 +162,22 @@ def plan(api: str, secret: str) -> None:
         httpx.HTTPError: the server does not answer as it should.
     """
     with _client(api, secret) as client:
-        for deployment in _post(client, "/deployments/filter", {}):
-            if deployment["schedules"] and not deployment["paused"]:
-                _post(client, f"/deployments/{deployment['id']}/schedule", {})
+        for deployment in client.read_deployments():
+            if deployment.schedules and not deployment.paused:
+                key = {"id": deployment.id}
+                client.request("POST", "/deployments/{id}/schedule", path_params=key, json={})
 
 
-@contextmanager
-def _client(api: str, secret: str) -> Iterator[httpx.Client]:
-    """Give the block a client with the login and a CSRF token, as Prefect's own has them."""
-    name, _, password = secret.partition(":")
-    with httpx.Client(base_url=api, auth=(name, password), timeout=30, trust_env=False) as client:
-        key = str(uuid4())
-        token = _ask(client, "GET", f"/csrf-token?client={key}")["token"]
-        client.headers.update({"Prefect-Csrf-Client": key, "Prefect-Csrf-Token": token})
-        yield client
+def runs_of(deployments: Sequence[UUID] | None, states: Sequence[str]) -> "FlowRunFilter":
+    """Return the filter of runs in some states of some deployments; with None, of no deployment."""
+    from prefect.client.schemas.filters import FlowRunFilter
+
+    own = {"is_null_": True} if deployments is None else {"any_": deployments}
+    return FlowRunFilter.model_validate({"deployment_id": own, "state": {"type": {"any_": states}}})
 
 
-def _run(
-    client: httpx.Client, deployment: str, states: tuple[str, ...], order: str
-) -> dict[str, Any] | None:
-    """Return the first flow run of a deployment in one of the states."""
-    wanted = {
-        "deployments": {"id": {"any_": [deployment]}},
-        "flow_runs": {"state": {"type": {"any_": states}}},
-        "sort": order,
-        "limit": 1,
-    }
-    return next(iter(_post(client, "/flow_runs/filter", wanted)), None)
+def _client(api: str, secret: str) -> "SyncPrefectClient":
+    """Return Prefect's client of a server; it waits where a busy database makes it answer 503."""
+    from prefect.client.orchestration import SyncPrefectClient
 
-
-def _post(client: httpx.Client, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = _ask(client, "POST", path, body) or []
-    return rows
-
-
-def _ask(client: httpx.Client, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    answer = client.request(method, path, json=body)
-    for _ in range(BUSY_TRIES):
-        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-            break
-        time.sleep(BUSY_SECONDS)
-        answer = client.request(method, path, json=body)
-    answer.raise_for_status()
-    return answer.json() if answer.content else None
-
-
-def _time(run: dict[str, Any] | None, field: str) -> datetime | None:
-    return datetime.fromisoformat(run[field]) if run and run[field] else None
+    return SyncPrefectClient(api, auth_string=secret, httpx_settings={"trust_env": False})

@@ -5,8 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,17 +86,6 @@ def stop(service: Service, process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-@contextmanager
-def running(service: Service) -> Iterator[None]:
-    """Run a service for the block."""
-    process = start(service)
-    try:
-        wait_until_healthy(service, process)
-        yield
-    finally:
-        stop(service, process)
 
 
 def check_port(service: Service) -> None:

@@ -17,6 +17,7 @@ from uuid import UUID
 import httpx
 
 from flows.engine.home import is_at_work
+from flows.services.running import runs_of
 from pipeline.core.cache import write_atomically
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ BEAT_SECONDS = 2.0
 
 BEGUN = ("PENDING", "RUNNING", "CANCELLING")
 """Types of the states of a run that a process is at work on."""
+
+PAGE = 200
+"""Runs in one answer."""
 
 SETTLE_SECONDS = 60.0
 """Between two looks for runs whose command was killed."""
@@ -135,31 +139,14 @@ def _runs(
     client: "SyncPrefectClient", deployments: Sequence[UUID] | None, states: Sequence[str]
 ) -> "list[FlowRun]":
     """Return the runs in some states of some deployments; with None, those that have none."""
-    from prefect.client.schemas.filters import (
-        FlowRunFilter,
-        FlowRunFilterDeploymentId,
-        FlowRunFilterState,
-        FlowRunFilterStateType,
-    )
-    from prefect.client.schemas.objects import StateType
-
-    one = (
-        FlowRunFilterDeploymentId(is_null_=True)
-        if deployments is None
-        else FlowRunFilterDeploymentId(any_=list(deployments))
-    )
-    kinds = FlowRunFilterStateType(any_=[StateType(state) for state in states])
     found: list[FlowRun] = []
     while True:
         page = client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(deployment_id=one, state=FlowRunFilterState(type=kinds)),
-            limit=200,
-            offset=len(found),
+            flow_run_filter=runs_of(deployments, states), limit=PAGE, offset=len(found)
         )
         found += page
-        if len(page) < 200:
-            break
-    return found
+        if len(page) < PAGE:
+            return found
 
 
 def _beat(runner: "Runner", path: Path) -> None:

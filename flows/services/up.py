@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -25,12 +26,22 @@ from types import FrameType
 import click
 import httpx
 
+from annotation.label_studio_connection import login_path
 from flows.engine import environment
 from flows.engine.console import console
 from flows.engine.home import check_space
 from flows.engine.settings_file import dump_settings
 from flows.services.prefect import CLIENT_SECRET, prefect_service
-from flows.services.running import Scheduled, Up, plan, record, running_up, schedules, sole
+from flows.services.running import (
+    Scheduled,
+    Up,
+    answers,
+    plan,
+    record,
+    running_up,
+    schedules,
+    sole,
+)
 from flows.services.secret import read_secret, secret_path
 from flows.services.service import Service, check_port
 from flows.services.serving import BEAT
@@ -43,6 +54,9 @@ CHECK_SECONDS = 3.0
 
 BEAT_SECONDS = 90.0
 """Age of the last beat above which the serving process is not well; it beats every 10 s."""
+
+TITLES = {"page": "Front page", "prefect": "Prefect", "label_studio": "Label Studio"}
+"""What a person calls the server of each address."""
 
 SERVING_STOP_SECONDS = 40.0
 """Prefect gives flow runs 30 s to end when it stops them."""
@@ -133,7 +147,7 @@ def servers(settings: Settings) -> list[Service]:
     if settings.label_studio.managed and not settings.label_studio.url:
         from flows.services.label_studio import label_studio_service
 
-        found.append(replace(label_studio_service(settings), port_setting="label_studio.port"))
+        found.append(label_studio_service(settings))
     return found
 
 
@@ -164,19 +178,12 @@ def page_service(settings: Settings) -> Service:
     return Service(
         name="front page",
         command=(sys.executable, "-m", "flows.views.page", str(folder / "settings.toml")),
-        healthy=partial(_is_up, f"{url}/health"),
+        healthy=partial(answers, url),
         log=folder / "page.log",
         url=url,
         port=port,
         port_setting="schedule.page_port",
     )
-
-
-def _is_up(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5, trust_env=False).status_code == httpx.codes.OK
-    except httpx.HTTPError:
-        return False
 
 
 def _beats(beat: Path) -> bool:
@@ -209,43 +216,37 @@ def _say_where(there: Up | None, as_json: bool) -> None:
     """Say that another process has this home, and where its servers are."""
     if as_json:
         facts = {"running": True, "process": there.process if there else None}
-        names = ("page", "prefect", "label_studio")
-        addresses = {name: getattr(there, name) for name in names} if there else {}
-        click.echo(json.dumps(facts | addresses))
-        return
-    if there is None:
+        click.echo(json.dumps(facts | (_addresses(there) if there else {})))
+    elif there is None:
         click.echo("tuneloop up is starting or stopping in another process; try again in a moment")
-        return
-    state = "runs already" if there.ready else "is starting"
-    click.echo(f"tuneloop up {state}: process {there.process}, since {there.since}")
-    click.echo(f"  Front page     {there.page}")
-    click.echo(f"  Prefect        {there.prefect}")
-    if there.label_studio:
-        click.echo(f"  Label Studio   {there.label_studio}")
+    else:
+        state = "runs already" if there.ready else "is starting"
+        click.echo(f"tuneloop up {state}: process {there.process}, since {there.since}")
+        for name, address in _addresses(there).items():
+            if address:
+                click.echo(f"  {TITLES[name]:<14} {address}")
+
+
+def _addresses(there: Up) -> dict[str, str]:
+    return {name: getattr(there, name) for name in TITLES}
 
 
 def _say_all(here: Up, home: Path, planned: list[Scheduled]) -> None:
-    click.echo()
-    click.echo(f"Front page     {here.page}")
-    click.echo(f"Prefect        {here.prefect}/deployments")
-    click.echo(f"               the login of both is the line in {secret_path(home)}")
+    studio = ""
     if here.label_studio:
-        click.echo(f"Label Studio   {here.label_studio}")
-        click.echo(f"               its login is in {login_file(home)}")
-    click.echo(f"logs           {home / 'services'}")
-    click.echo()
-    click.echo(f"next runs, {time_zone()}")
-    for item in planned:
-        click.echo(f"  {item.name:<12} {local(item)}")
-    click.echo()
-    click.echo("Ctrl-C stops everything.")
+        studio = f"""
+Label Studio   {here.label_studio}
+               its login is in {login_path(home)}"""
+    runs = "".join(f"\n  {item.name:<12} {local(item)}" for item in planned)
+    click.echo(f"""
+Front page     {here.page}
+Prefect        {here.prefect}/deployments
+               the login of both is the line in {secret_path(home)}{studio}
+logs           {home / "services"}
 
+next runs, {datetime.now().astimezone():%Z (UTC%z)}{runs}
 
-def login_file(home: Path) -> Path:
-    """Return where the login of our Label Studio is kept."""
-    from annotation.label_studio_connection import login_path
-
-    return login_path(home)
+Ctrl-C stops everything.""")
 
 
 def local(item: Scheduled) -> str:
@@ -255,23 +256,13 @@ def local(item: Scheduled) -> str:
     return f"{item.next.astimezone():%a %d %b %H:%M}"
 
 
-def time_zone() -> str:
-    """Name the local time zone."""
-    from datetime import datetime
-
-    there = datetime.now().astimezone()
-    return f"{there:%Z (UTC%z)}"
-
-
 def _as_json(here: Up, home: Path, planned: list[Scheduled]) -> dict[str, object]:
     return {
         "running": True,
         "process": here.process,
-        "page": here.page,
-        "prefect": here.prefect,
-        "label_studio": here.label_studio,
+        **_addresses(here),
         "prefect_login": str(secret_path(home)),
-        "login": str(login_file(home)) if here.label_studio else None,
+        "login": str(login_path(home)) if here.label_studio else None,
         "next": {
             item.name: item.next.isoformat() if item.next is not None else None for item in planned
         },
