@@ -41,8 +41,8 @@ from pipeline.documents.forgotten import forgotten
 from pipeline.drift.ledger import Ledger
 from pipeline.pairs.forecast import cost_of
 from pipeline.report.drawing import templates
+from pipeline.report.drift_charts import history
 from pipeline.report.drift_words import reasons_line
-from pipeline.report.history import history
 from pipeline.settings import Settings
 
 HEADERS = {

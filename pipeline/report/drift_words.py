@@ -1,9 +1,11 @@
 """How drift reads: features, kinds, signals and decisions in plain words."""
 
-import unicodedata
+import re
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
+
+from rich.cells import cell_len, set_cell_size
 
 from pipeline.drift.evidence import Evidence, FeatureShift, Gram, ShapeTest, Signal, TwoSample
 from pipeline.drift.features import FEATURES
@@ -15,6 +17,11 @@ from pipeline.report.contents import Drift
 
 CATEGORIES = {"document": "Format", "pair": "Origin", "exchange": "Exchange"}
 """What the category of a text is, by its kind."""
+_SPACE = re.compile(r"\s")
+_STEERS = re.compile(
+    "[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+"""Controls, lone surrogates, and what changes the direction of writing."""
 KINDS = {"document": "documents", "pair": "pairs", "exchange": "exchanges"}
 
 
@@ -246,32 +253,12 @@ def gram(found: Gram) -> str:
 
 def short(text: str, width: int) -> str:
     """Return a text cut to a width in Latin letters; East Asian letters take two."""
-    used = 0
-    for place, letter in enumerate(text):
-        used += 0 if unicodedata.combining(letter) else _columns(letter)
-        if used > width:
-            return text[: max(place - 1, 1)] + "…"
-    return text
+    return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1)}…"
 
 
 def visible(text: str) -> str:
     """Return text of a document without what could steer a terminal or turn the line around."""
-    return "".join(
-        " " if letter.isspace() else "\N{REPLACEMENT CHARACTER}" if _steers(letter) else letter
-        for letter in text
-    )
-
-
-def _columns(letter: str) -> int:
-    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-
-
-def _steers(letter: str) -> bool:
-    """Whether a character is a control, a lone surrogate or one that changes the direction."""
-    turns = letter in "\u061c\u200e\u200f" or "\u202a" <= letter <= "\u202e"
-    isolates = "\u2066" <= letter <= "\u2069"
-    beyond = letter in "\ufffe\uffff"
-    return turns or isolates or beyond or unicodedata.category(letter) in ("Cc", "Cs")
+    return _STEERS.sub("\N{REPLACEMENT CHARACTER}", _SPACE.sub(" ", text))
 
 
 def _capital(text: str) -> str:

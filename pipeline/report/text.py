@@ -1,8 +1,12 @@
 """The report as plain text, for the terminal and for the pages of an orchestrator."""
 
+from pipeline.drift.evidence import KindEvidence
 from pipeline.drift.policy import Decision
-from pipeline.report import compared, drift_text, drift_words, words
+from pipeline.report import compared, drift_words, words
 from pipeline.report.contents import Report, Retraining
+
+NAMED = 4
+"""Features and words that a line of the terminal names."""
 
 
 def decided(report: Report) -> Decision | None:
@@ -86,7 +90,7 @@ def drift_summary(report: Report) -> str:
     lines += [_row("why", drift_words.sentences([reason])) for reason in decision.reasons]
     if found is not None:
         for one in found.kinds:
-            lines.append(_row(drift_words.kind(one.kind), "; ".join(drift_text.findings(one))))
+            lines.append(_row(drift_words.kind(one.kind), "; ".join(findings(one))))
         worse = [measure.title for measure, signal in drift_words.signals(found) if signal.worse]
         lines += [_row("worse", ", ".join(worse))] if worse else []
     when = drift_words.next_retrain(decision.next_retrain_at)
@@ -94,6 +98,31 @@ def drift_summary(report: Report) -> str:
     lines.append(_row("next retrain", f"{when} by itself; {rows} new rows to learn from"))
     lines.append(_row("evidence", drift_words.visible(decision.id)))
     return "\n".join(lines)
+
+
+def findings(one: KindEvidence) -> list[str]:
+    """Return what the tests found on one kind of text, a phrase each."""
+    said = []
+    test = one.two_sample
+    if test is not None:
+        said.append(
+            f"words: {drift_words.verdict(test)}, AUC {words.decimal(test.auc, 2)} "
+            f"(threshold {words.decimal(test.threshold, 2)})"
+        )
+        if test.drifted and test.grams:
+            said.append("telling words: " + ", ".join(map(drift_words.gram, test.grams[:NAMED])))
+    if one.shape is not None:
+        said.append(
+            f"shape: {drift_words.verdict(one.shape)}, p {drift_words.number(one.shape.p_value)}"
+        )
+    moved = sorted(
+        (shift for shift in one.features if shift.moved), key=lambda s: -drift_words.strength(s)
+    )
+    if moved:
+        names = ", ".join(drift_words.feature(shift.name, one.kind) for shift in moved[:NAMED])
+        more = f" and {len(moved) - NAMED} more" if len(moved) > NAMED else ""
+        said.append(f"moved: {names}{more}")
+    return said or ["not tested"]
 
 
 def retrain_summary(report: Report) -> str:

@@ -1,7 +1,6 @@
 """The report's section on `tuneloop tune`: trials, Pareto front, winner."""
 
-from typing import Any
-
+import tomlkit
 from markupsafe import Markup
 
 from pipeline.report import words
@@ -13,8 +12,7 @@ ROW = ("trial", "settings", "steps", "validation loss", "forgetting", "memory", 
 
 def toml_lines(tuning: Choice) -> list[str]:
     """Return the [train] section to paste."""
-    values = [f"{name} = {_toml(value)}" for name, value in tuning.settings.items()]
-    return ["[train]", *values]
+    return tomlkit.dumps({"train": tuning.settings}).splitlines()
 
 
 def summary(tuning: Choice) -> str:
@@ -24,7 +22,8 @@ def summary(tuning: Choice) -> str:
     if tuning.winner is None:
         lines.append(f"no winner: none ended with forgetting of at most {tuning.max_forgetting:g}")
     else:
-        lines.append(f"winner: trial {tuning.winner}, {_settings(_winner(tuning))}")
+        winner = next(trial for trial in tuning.trials if trial.number == tuning.winner)
+        lines.append(f"winner: trial {tuning.winner}, {_settings(winner)}")
     return "\n".join(lines)
 
 
@@ -86,10 +85,6 @@ def ranked(tuning: Choice) -> list[Trial]:
     )
 
 
-def _winner(tuning: Choice) -> Trial:
-    return next(trial for trial in tuning.trials if trial.number == tuning.winner)
-
-
 def _settings(trial: Trial) -> str:
     found = trial.settings
     parts = [str(found.get("method", "-"))]
@@ -105,7 +100,3 @@ def _settings(trial: Trial) -> str:
 def _line(parts: tuple[str, ...]) -> str:
     widths = (5, 30, 5, 15, 10, 9, 12, 0)
     return "  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
-
-
-def _toml(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else f"{value:g}"

@@ -9,7 +9,7 @@ from pipeline.drift.policy import Decision
 from pipeline.report import drift_charts, drift_words
 from pipeline.report.contents import Drift, Report
 from pipeline.report.drawing import draw
-from pipeline.report.history import history
+from pipeline.report.drift_charts import history
 from pipeline.report.html import render
 from pipeline.report.text import drift_summary, headline, retrain_summary
 from tests.pipeline.report import drifted
