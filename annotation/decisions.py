@@ -82,7 +82,7 @@ class Decision:
         edited = {name: str(getattr(self, column)) for name, column in EDITS.items()}
         return {
             EDITS[name]: text
-            if self.verdict == "edit" and text and not same_lines(text, str(item.get(name, "")))
+            if self.verdict == "edit" and text and _lines(text) != _lines(str(item.get(name, "")))
             else None
             for name, text in edited.items()
         }
@@ -166,15 +166,8 @@ def same_text(text: str) -> str:
     return " ".join(text.split())
 
 
-def same_lines(one: str, other: str) -> bool:
-    """Whether two texts are the same line by line, white space within a line folded.
-
-    To give an answer its lines back, or code its indent, is an edit.
-    """
-    return _lines(one) == _lines(other)
-
-
 def _lines(text: str) -> list[tuple[int, str]]:
+    """Return lines and indents, white space in a line folded: to give them back is an edit."""
     return [(len(line) - len(line.lstrip()), same_text(line)) for line in text.strip().splitlines()]
 
 

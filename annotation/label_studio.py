@@ -199,12 +199,6 @@ class LabelStudioQueue:
             if pair_id in answered or (line["queue"], pair_id) not in gone
         }
 
-    def project_url(self) -> str:
-        """Return the page of the project, for a person; the server's own before the first push."""
-        state = self._ledger.state()
-        path = f"/projects/{state.project}/data" if state and state.project else ""
-        return self._server.url + path
-
     def _new_state(self) -> State:
         """Return a state for a first push, or for one whose state file is gone."""
         last = self._ledger.pushed().last_queue

@@ -25,6 +25,11 @@ HIDDEN = (
     *("predictions_score", "predictions_results", "predictions_model_versions", "is_labeled"),
     *("file_upload", "storage_filename", "avg_lead_time", "draft_exists", "inner_id"),
 )
+BARE = {
+    "fields": "task_only",
+    "include": "id,data,updated_at,total_annotations,cancelled_annotations",
+}
+"""Of a task without its annotations."""
 VIEW = {
     "title": "Pairs",
     "hiddenColumns": {"explore": [f"tasks:{name}" for name in HIDDEN], "labeling": []},
@@ -167,10 +172,8 @@ class Server:
             if since is not None:
                 value = write_time(since)
                 items.append(_filter("updated_at", "greater_or_equal", "Datetime", value))
-            query = {
-                "filters": {"conjunction": "and", "items": items},
-                "ordering": ["tasks:id"],
-            }
+            filters = {"conjunction": "and", "items": items}
+            query = {"filters": filters, "ordering": ["tasks:id"]}
             with self._asking() as sdk:
                 page = sdk.tasks.list(
                     project=project,
@@ -178,14 +181,7 @@ class Server:
                     page_size=PAGE,
                     query=json.dumps(query),
                     resolve_uri=False,
-                    **(
-                        {"fields": "all"}
-                        if annotations
-                        else {
-                            "fields": "task_only",
-                            "include": "id,data,updated_at,total_annotations,cancelled_annotations",
-                        }
-                    ),
+                    **({"fields": "all"} if annotations else BARE),
                 )
                 rows = [task.dict() for task in page.items or []]
                 answers = [answer for row in rows for answer in row.get("annotations") or ()]

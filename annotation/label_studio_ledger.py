@@ -192,12 +192,8 @@ class Ledger:
                 torn.append(text)
         return Annotations(current, torn)
 
-    def note_all_fetched(self, state: State) -> None:
-        """Write down that what torn lines held has been fetched again."""
-        self.note_annotations([{"queue": state.queue, "all_fetched": True}])
-
     def note_annotations(self, lines: Iterable[Line]) -> None:
-        """Append to annotations.jsonl."""
+        """Append to annotations.jsonl; ``all_fetched``: what torn lines held is there again."""
         now = _now()
         append(self._annotations, [{"pulled_at": now} | line for line in lines])
 

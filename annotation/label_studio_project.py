@@ -11,7 +11,7 @@ import tenacity
 from annotation.decisions import Item
 from annotation.label_studio_api import Gone, Passing, Project, Server
 from annotation.label_studio_ledger import Ledger, Line, State, same_annotation
-from annotation.tasks import instructions, label_config, to_task
+from annotation.tasks import LABEL_CONFIG, instructions, to_task
 from pipeline.core.cache import digest
 from pipeline.core.errors import ReviewError
 from pipeline.core.journal import read_time, write_time
@@ -37,7 +37,7 @@ class ReviewProject:
         fields: dict[str, Any] = {
             "title": self._settings.project,
             "description": f"Pairs to review; written by tuneloop. Keep this mark: {marker}",
-            "label_config": label_config(),
+            "label_config": LABEL_CONFIG.read_text("utf-8"),
             "expert_instruction": instructions(),
             "show_instruction": True,
             "maximum_annotations": self._settings.reviewers,
@@ -237,7 +237,7 @@ class ReviewProject:
             state.seen = write_time(latest - timedelta(seconds=time.monotonic() - began))
         self._ledger.save(state)
         if torn:
-            self._ledger.note_all_fetched(state)
+            self._ledger.note_annotations([{"queue": state.queue, "all_fetched": True}])
         return len(torn)
 
 

@@ -1,22 +1,20 @@
 """The review queue: what every reviewing tool offers, and what it answers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 import polars as pl
 from filelock import FileLock, Timeout
 from pandera.typing.polars import DataFrame
 
-from annotation.decisions import Decision, Item
 from pipeline.core.errors import ReviewError
 from pipeline.pairs.reviewers import Policy
 from schemas.base import Drops
-from schemas.documents import Chunks
-from schemas.pairs import Reviews, ScreenedPairs
+from schemas.pairs import Reviews
 
 LOCK_SECONDS = 30.0
 
@@ -62,38 +60,6 @@ class QueueStatus:
     """Accepted, edited or rejected by as many people as should, who do not disagree."""
     bounced: int
     """Decisions that a person must mend before they count."""
-
-
-class ReviewQueue(Protocol):
-    """Where people decide on pairs."""
-
-    policy: Policy
-
-    def push(
-        self,
-        pairs: DataFrame[ScreenedPairs],
-        chunks: DataFrame[Chunks],
-        hints: Mapping[str, str] | None = None,
-    ) -> PushResult:
-        """Queue pairs, each once however often it is pushed; those with a hint are to be mended."""
-
-    def pull(self) -> Pulled:
-        """Return all decisions so far."""
-
-    def stored(self) -> Pulled:
-        """Return all decisions without asking a server."""
-
-    def items(self) -> Mapping[str, Item]:
-        """Return the queued pairs by id."""
-
-    def status(self) -> QueueStatus:
-        """Count what is open and done."""
-
-    def open_items(self, reviewer: str) -> list[Item]:
-        """Return the pairs that this reviewer may decide on."""
-
-    def decide(self, decision: Decision) -> None:
-        """Store one decision at once."""
 
 
 def join_reviews(*parts: DataFrame[Reviews]) -> DataFrame[Reviews]:

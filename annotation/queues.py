@@ -14,7 +14,6 @@ from annotation.queue import (
     Pulled,
     PushResult,
     QueueStatus,
-    ReviewQueue,
     join_reviews,
     standing,
 )
@@ -26,7 +25,7 @@ from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs
 
 
-def open_queue(settings: Settings) -> ReviewQueue:
+def open_queue(settings: Settings) -> "ReviewQueue":
     """Return Label Studio and the queue files together, or the files alone without a server.
 
     Raises:
@@ -114,6 +113,10 @@ class CombinedQueue:
     def decide(self, decision: Decision) -> None:
         """Store one decision in the files at once."""
         self.files.decide(decision)
+
+
+ReviewQueue = FileQueue | CombinedQueue
+"""Where people decide on pairs."""
 
 
 def _joined(there: Pulled, here: Pulled) -> Pulled:

@@ -12,11 +12,6 @@ from annotation.items import GUIDELINES, evidence_span
 LABEL_CONFIG = Path(__file__).parent / "label_config.xml"
 
 
-def label_config() -> str:
-    """Return the form, as Label Studio's XML."""
-    return LABEL_CONFIG.read_text("utf-8")
-
-
 def instructions() -> str:
     """Return the guidelines as HTML, for the page before the first task."""
     from markdown_it import MarkdownIt

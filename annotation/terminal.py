@@ -15,7 +15,7 @@ from rich.text import Text
 
 from annotation.decisions import BOUNCES, EDITS, Decision, Item, bounce_reason
 from annotation.items import evidence_span
-from annotation.queue import ReviewQueue
+from annotation.queues import ReviewQueue
 from schemas.pairs import FLAGS
 
 KEYS = {"a": "accept", "e": "edit", "r": "reject", "s": "skip", "q": "quit"}

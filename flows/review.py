@@ -13,8 +13,8 @@ from prefect.artifacts import create_table_artifact
 
 from annotation.decisions import BOUNCES, Decision, bounce_reason
 from annotation.notes import ask_again, note_gold, read_policy, target, targeted
-from annotation.queue import Pulled, PushResult, ReviewQueue
-from annotation.queues import open_queue
+from annotation.queue import Pulled, PushResult
+from annotation.queues import ReviewQueue, open_queue
 from flows.curate import Corpus
 from flows.engine.context import Run, say, say_once
 from flows.engine.stage_runner import run_stage

@@ -160,9 +160,9 @@ def invite(options: Options, name: str) -> None:
 
     Whoever reviews with an account of their own is told apart: agreement, gold items, times.
     """
-    from annotation import label_studio_people as people
+    from annotation import label_studio_connection
 
-    account = people.invite(name, options.prepared())
+    account = label_studio_connection.invite(name, options.prepared())
     options.show(
         account._asdict(),
         f"{account.url}  login: {account.email}  password: {account.password}",

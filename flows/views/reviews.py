@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from annotation.notes import targeted
-from annotation.queue import ReviewQueue
+from annotation.queues import ReviewQueue
 from pipeline.core.errors import InputError, MissingDataset
 from pipeline.core.home import Home
 from pipeline.pairs.agreement import Agreement, agreement, ratings_of

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from annotation.label_studio import Connection, LabelStudioQueue, find_connection
-from annotation.label_studio_connection import read_login
-from annotation.label_studio_people import invite
+from annotation.label_studio_connection import invite, read_login
+from annotation.label_studio_ledger import Ledger
 from flows.services.label_studio import label_studio_service
 from flows.services.prefect import free_port
 from flows.services.service import start, stop, wait_until_healthy
@@ -128,7 +128,7 @@ def project_tasks(ann):
     """A function that returns what the project of a queue holds: task ids by pair id."""
 
     def read(queue):
-        project = re.search(r"/projects/(\d+)/", queue.project_url())[1]
+        project = project_of(queue)
         answer = ann.call("GET", f"/api/tasks/?project={project}&page_size=500")
         found = {}
         for task in answer["tasks"]:
@@ -141,6 +141,12 @@ def project_tasks(ann):
 @pytest.fixture
 def personal_token(ann):
     return ann.call("POST", "/api/token/")["token"]
+
+
+def project_of(queue):
+    """The id of the project of a queue; None before its first push."""
+    state = Ledger(queue.folder).state()
+    return state and state.project
 
 
 def client_for(server, token):

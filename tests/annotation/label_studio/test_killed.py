@@ -15,6 +15,7 @@ from annotation.label_studio import Connection, LabelStudioQueue
 from annotation.queue import PushResult
 from pipeline.core.errors import ReviewError
 from tests.annotation.conftest import make_pairs
+from tests.annotation.label_studio.conftest import project_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -90,7 +91,7 @@ def test_doubles_on_the_server_are_removed_unless_somebody_worked_on_them(
     queue, chunks, ids, ann, project_tasks
 ):
     queue.push(make_pairs(3), chunks)
-    project = queue.project_url().split("/")[-2]
+    project = project_of(queue)
     tasks = ann.call("GET", f"/api/tasks/?project={project}")["tasks"]
     again = [{"data": task["data"]} for task in tasks]
     ann.call("POST", f"/api/projects/{project}/import", again)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.annotation.conftest import make_pairs
 from tests.annotation.label_studio.browser import CHROMIUM, CONTROL, SHIFT, chromium
+from tests.annotation.label_studio.conftest import project_of
 
 VERDICT = "Htx.annotationStore.selected.names.get('verdict').selectedValues().flat().join()"
 IN_THE_BOX = "document.activeElement.name == 'edited_response'"
@@ -59,7 +60,9 @@ def sitting(queue, server, chunks, ids, ann, project_tasks, tmp_path):
             "document.querySelector('form').submit()"
         )
         page.wait_for("location.pathname != '/user/login'")
-        page.call("Page.navigate", url=f"{queue.project_url()}?labeling=1")
+        page.call(
+            "Page.navigate", url=f"{queue._server.url}/projects/{project_of(queue)}/data?labeling=1"
+        )
         page.wait_for("!!window.Htx?.annotationStore?.selected")
         page.wait_for("!!document.querySelector('[class*=modal-ls__wrapper]')")
         yield Sitting(page, server, ann, tasks)

@@ -8,7 +8,7 @@ from pipeline.core.journal import parse, read_lines
 from schemas.base import Drops
 from schemas.pairs import Reviews
 from tests.annotation.conftest import make_pairs
-from tests.annotation.label_studio.conftest import with_key
+from tests.annotation.label_studio.conftest import project_of, with_key
 
 
 def decisions(pulled):
@@ -163,7 +163,7 @@ def test_tasks_that_a_person_deletes_or_makes(queue, chunks, ids, ann, project_t
     queue.pull()
     ann.call("DELETE", f"/api/tasks/{task[0]}/")
     ann.call("DELETE", f"/api/tasks/{task[1]}/")
-    project = int(queue.project_url().split("/")[-2])
+    project = project_of(queue)
     data = {"pair_id": ids[15], "batch": "", "document": "", "passage": "", "instruction": "?"}
     stranger = ann.call(
         "POST", "/api/tasks/", {"project": project, "data": data | {"input": "", "response": "!"}}
@@ -184,7 +184,7 @@ def test_a_lost_project_is_an_error_until_a_person_decides(queue, chunks, ids, a
     task = tasks_in_order(queue, project_tasks, ids)
     ann.decide(task[0], "accept")
     queue.pull()
-    project = queue.project_url().split("/")[-2]
+    project = project_of(queue)
     ann.call("DELETE", f"/api/projects/{project}/")
     for call in (queue.pull, lambda: queue.push(make_pairs(3), chunks)):
         with pytest.raises(ReviewError, match=r"no project with .*state\.json"):
@@ -198,10 +198,10 @@ def test_a_lost_project_is_an_error_until_a_person_decides(queue, chunks, ids, a
 
 def test_a_lost_state_file_is_found_again(queue, chunks, ids, project_tasks):
     queue.push(make_pairs(3), chunks)
-    project = queue.project_url()
+    project = project_of(queue)
     (queue.folder / "state.json").write_text("{")
     assert queue.push(make_pairs(4), chunks) == PushResult(new=1, already=3)
-    assert queue.project_url() == project
+    assert project_of(queue) == project
     assert sorted(project_tasks(queue)) == sorted(ids[:4])
 
 
@@ -215,7 +215,7 @@ def test_a_personal_access_token_works(queue, connection, chunks, tmp_path, pers
 
 def test_the_project_shows_the_guidelines_and_follows_the_settings(queue, chunks, ann, connection):
     queue.push(make_pairs(1), chunks)
-    project = queue.project_url().split("/")[-2]
+    project = project_of(queue)
     found = ann.call("GET", f"/api/projects/{project}/")
     assert found["show_instruction"] and "not_grounded" in found["expert_instruction"]
     assert found["maximum_annotations"] == 1
@@ -228,4 +228,4 @@ def test_the_project_shows_the_guidelines_and_follows_the_settings(queue, chunks
 def test_nothing_is_asked_of_the_server_before_the_first_push(queue):
     assert queue.pull().reviews.height == 0
     assert queue.status() == QueueStatus(queued=0, open=0, skipped=0, done=0, bounced=0)
-    assert queue.project_url() == queue._server.url
+    assert project_of(queue) is None
