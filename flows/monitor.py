@@ -36,7 +36,7 @@ from pipeline.drift.evidence import Evidence
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.logs import logs_folder, read_logs
 from pipeline.drift.policy import Decision, decide
-from pipeline.drift.signals import Inputs, damaged
+from pipeline.drift.signals import Inputs, any_worse
 from pipeline.drift.windows import Watched, cut, intake, new_rows, reference_exchanges, watched
 from pipeline.pairs.review_material import Material
 from pipeline.report.drift_words import reasons_line
@@ -121,7 +121,7 @@ def _check(
         )
         signals = measure_signals(inputs, "intake")
         decided: list[Decision] = []
-        if windows or damaged(signals):
+        if windows or any_worse(signals, "damage"):
             with model_slot():
                 decided = [
                     _decide(run, evidence, learnable, window)

@@ -69,7 +69,9 @@ def apply_automations(settings: Settings, deployments: Mapping[str, UUID]) -> "A
             ),
             actions=[
                 RunDeployment(
+                    source="selected",
                     deployment_id=deployments["retrain"],
+                    job_variables=None,
                     parameters={name: from_payload(name) for name in ("evidence_id", "reason")},
                 )
             ],

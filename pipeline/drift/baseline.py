@@ -10,7 +10,7 @@ from pipeline.core.outcome import Drop, Outcome, drops
 from pipeline.core.stage import Stage
 from pipeline.drift.evidence import Spread
 from pipeline.drift.features import FEATURES, features
-from pipeline.drift.sampling import LOSS_ROWS, row_losses, sample
+from pipeline.drift.sampling import sample_losses
 from schemas.drift import KINDS, DriftFeatures
 
 
@@ -74,9 +74,7 @@ def model_baseline(
         seed: of the sample whose losses are measured, as large for documents as for pairs: a
             drift check compares like with like.
     """
-    measured = pl.concat([sample(texts.filter(kind=kind), seed, LOSS_ROWS) for kind in KINDS])
-    losses = row_losses(*model(), measured["text"].to_list())
-    return baseline(texts, count_tokens, dict(zip(measured["id"], losses, strict=True)))
+    return baseline(texts, count_tokens, sample_losses(texts, seed, model))
 
 
 DRIFT = Stage(

@@ -12,7 +12,7 @@ from pipeline.drift.evidence import Evidence, KindEvidence, Signal
 from pipeline.drift.features import exchange_texts, features
 from pipeline.drift.ledger import Window
 from pipeline.drift.policy import POLICY_VERSION
-from pipeline.drift.sampling import LOSS_ROWS, row_losses, sample
+from pipeline.drift.sampling import sample, sample_losses
 from pipeline.drift.shape import shape
 from pipeline.drift.signals import SIGNALS, Inputs
 from pipeline.drift.two_sample import two_sample
@@ -56,7 +56,8 @@ def collect(
         ids = texts["id"].to_list()
         if number == len(windows):
             ids += sorted(inputs.intake.dropped | inputs.intake.duplicates)
-        window = _window_features(inputs, texts, count_tokens)
+        losses = sample_losses(texts, settings.seed, inputs.champion)
+        window = features(texts, count_tokens, losses)
         measured = measure_signals(replace(inputs, window=window), "window")
         evidence = Evidence(
             id=evidence_id(reference.fingerprint, digest(sorted(ids)), settings),
@@ -83,18 +84,6 @@ def reference_rows(
     like = stored.filter((pl.col("kind") != "pair") | (pl.col("category") == "grounded"))
     served = features(exchange_texts(known), count_tokens)
     return cast("DataFrame[DriftFeatures]", pl.concat([like, served]))
-
-
-def _window_features(
-    inputs: Inputs, texts: pl.DataFrame, count_tokens: Callable[[str], int]
-) -> DataFrame[DriftFeatures]:
-    seed, kinds = inputs.settings.monitor.seed, ("document", "pair")
-    drawn = pl.concat([sample(texts.filter(kind=kind), seed, LOSS_ROWS) for kind in kinds])
-    losses: dict[str, float | None] = {}
-    if drawn.height:
-        values = row_losses(*inputs.champion(), drawn["text"].to_list())
-        losses = dict(zip(drawn["id"], values, strict=True))
-    return features(texts, count_tokens, losses)
 
 
 def check_drift(

@@ -145,7 +145,3 @@ class Evidence(Record):
             return value
         old = {name: value[name] for name in OLD_SIGNALS if value.get(name) is not None}
         return {key: value[key] for key in value if key not in OLD_SIGNALS} | {"signals": old}
-
-    def worse(self, name: str) -> bool:
-        """Whether a signal was measured and is worse."""
-        return name in self.signals and self.signals[name].worse

@@ -83,7 +83,8 @@ def read_logs(folder: Path) -> Outcome[Exchanges]:
     """Exchange by the id that its server gave it."""
     ledger: list[Drop] = []
     lines = 0
-    for path in _files(folder):
+    named = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    for path in sorted(path for path in named if path.is_file()):
         name = _readable(path.relative_to(folder).as_posix())
         for number, line in _lines(path):
             value = _parsed(line)
@@ -119,12 +120,6 @@ def read_logs(folder: Path) -> Outcome[Exchanges]:
             "unanswered": float(kept["response"].null_count()),
             "rated": float(kept.select(pl.col("rating").count()).item()),
         },
-    )
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
     )
 
 

@@ -16,8 +16,8 @@ from pydantic import JsonValue
 
 from pipeline.core.record import Record
 from pipeline.drift.evidence import Evidence
-from pipeline.drift.reasons import Reason, any_worse, reason, shift_reasons, signal_reasons
-from pipeline.drift.signals import damaged, of_role
+from pipeline.drift.reasons import Reason, reason, shift_reasons, signal_reasons
+from pipeline.drift.signals import any_worse, of_role
 from pipeline.settings import MonitorSettings, RetrainSettings
 
 POLICY_VERSION = 1
@@ -116,15 +116,16 @@ def decide(
     Returns:
         The row of the ledger. The same arguments give the same row.
     """
+    latest = {row.id: row for row in decisions}  # the last word on each evidence
     series = [
         row
-        for row in _latest(decisions)
+        for row in latest.values()
         if (row.reference, row.model) == (evidence.reference, evidence.model)
         and row.id != evidence.id
     ]
     following = next_retrain_at(retrains, now, retrain)
     standing = _standing(evidence, series, monitor)
-    if damaged(evidence.signals):
+    if any_worse(evidence.signals, "damage"):
         before: State = series[-1].state if series else "ok"
         standing = standing._replace(state=before, drifted=False)
         reasons = (*signal_reasons(evidence, "damage"), reason("damage"))
@@ -159,10 +160,10 @@ def next_retrain_at(retrains: Sequence[Retrain], now: str, settings: RetrainSett
     ``max_in_30_days`` runs, failed ones included, the oldest of them has to be 30 days ago.
     """
     runs = {(row.run, row.evidence_id): row for row in retrains}
-    times = sorted(_time(row.at) for row in runs.values())
+    times = sorted(datetime.fromisoformat(row.at) for row in runs.values())
     ended = sorted(
         (row for row in retrains if row.outcome in ("promoted", "kept")),
-        key=lambda row: _time(row.at),
+        key=lambda row: datetime.fromisoformat(row.at),
     )
     allowed = []
     if ended:
@@ -172,11 +173,11 @@ def next_retrain_at(retrains: Sequence[Retrain], now: str, settings: RetrainSett
                 break
             lost += 1
         days = settings.cooldown_days * min(2.0**lost, MAX_COOLDOWN)
-        allowed.append(_time(ended[-1].at) + timedelta(days=days))
+        allowed.append(datetime.fromisoformat(ended[-1].at) + timedelta(days=days))
     if len(times) >= settings.max_in_30_days:
         allowed.append(times[-settings.max_in_30_days] + BREAKER)
     latest = max(allowed, default=None)
-    if latest is None or latest <= _time(now):
+    if latest is None or latest <= datetime.fromisoformat(now):
         return None
     return latest.isoformat().replace("+00:00", "Z")
 
@@ -193,7 +194,7 @@ def _standing(
     past = series[-(monitor.windows - 1) :] if monitor.windows > 1 else []
     count = sum(row.drifted for row in past) + drifted
     if drifted:
-        worse = any_worse(evidence, "performance")
+        worse = any_worse(evidence.signals, "performance")
         known = before in ("confirmed", "cooldown")
         state: State = "confirmed" if worse or known or count >= monitor.confirm else "suspect"
     elif auc is None:
@@ -206,7 +207,7 @@ def _standing(
 def primary_fired(evidence: Evidence) -> bool:
     """Whether a primary test fired: words or shape of any kind of text, or performance."""
     tests = [test for kind in evidence.kinds for test in (kind.two_sample, kind.shape)]
-    return any(test.drifted for test in tests if test) or any_worse(evidence, "performance")
+    return any(test.drifted for test in tests if test) or any_worse(evidence.signals, "performance")
 
 
 def _confirmed(
@@ -232,10 +233,10 @@ def _confirmed(
         return _Choice("watch", state, (*shown, held))
     if new_rows < retrain.min_new_rows:
         return _Choice("review", state, (*shown, reason("few_rows", **rows)))
-    worse = any_worse(evidence, "performance")
+    worse = any_worse(evidence.signals, "performance")
     losses = [evidence.signals[name] for name in of_role("loss") if name in evidence.signals]
     measured = any(signal.rows_window for signal in losses)
-    if not worse and measured and not any_worse(evidence, "loss"):
+    if not worse and measured and not any_worse(evidence.signals, "loss"):
         return _Choice("watch", state, (*shown, reason("no_worse")))
     if following is not None:
         days, most = retrain.cooldown_days, retrain.max_in_30_days
@@ -255,18 +256,18 @@ def _underway(
     ):
         return reason("decided_before")
     ended = [row for row in retrains if row.outcome != "started"]
-    settled = [_time(row.at) for row in ended if row.outcome != "failed"]
+    settled = [datetime.fromisoformat(row.at) for row in ended if row.outcome != "failed"]
     for row in decisions:
         if (
             row.action == "retrain"
             and (row.reference, row.model) == (evidence.reference, evidence.model)
             and not any(end.evidence_id == row.id for end in ended)
-            and not any(at > _time(row.at) for at in settled)
+            and not any(at > datetime.fromisoformat(row.at) for at in settled)
         ):
             return reason("decided", at=row.at)
     over = {(row.run, row.evidence_id) for row in ended}
     for start in retrains:
-        recent = _time(now) - _time(start.at) < RUNNING
+        recent = datetime.fromisoformat(now) - datetime.fromisoformat(start.at) < RUNNING
         if start.outcome == "started" and recent and (start.run, start.evidence_id) not in over:
             return reason("started", at=start.at, run=start.run)
     return None
@@ -288,12 +289,3 @@ def _suspicion(
         moved.append(reason("hysteresis", auc=standing.auc, limit=monitor.leave_auc))
     counts: dict[str, JsonValue] = {"hits": standing.hits, "windows": monitor.windows}
     return (*moved, reason("windows_needed", **counts, needed=monitor.confirm))
-
-
-def _latest(decisions: Sequence[Decision]) -> list[Decision]:
-    """Return one row for each evidence, the last word on it, in the order of the first."""
-    return list({row.id: row for row in decisions}.values())
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)

@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from pipeline.core.record import Record
 from pipeline.drift.evidence import Evidence, FeatureShift, KindEvidence
-from pipeline.drift.signals import SIGNALS, of_role
+from pipeline.drift.signals import SIGNALS
 
 MOST_WORDS = 6
 """Words named in a reason, of each direction."""
@@ -58,11 +58,6 @@ def signal_reasons(evidence: Evidence, *roles: str) -> Iterator[Reason]:
         if signal.worse or SIGNALS[name].role in ("performance", "loss"):
             shown = signal.model_dump(include={"reference", "window", "low", "high", "worse"})
             yield reason(name, **shown)
-
-
-def any_worse(evidence: Evidence, role: str) -> bool:
-    """Whether a signal of a role was measured and is worse."""
-    return any(evidence.worse(name) for name in of_role(role))
 
 
 def _words_reason(kind: KindEvidence) -> Reason:

@@ -1,6 +1,6 @@
 """Rows of a snapshot drawn by a hash of their id, and the champion's loss on them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -28,9 +28,25 @@ def sample(texts: pl.DataFrame, seed: int, size: int) -> pl.DataFrame:
     return shuffle(texts, seed)[:size].sort("id")
 
 
-def row_losses(model: Any, tokenizer: Any, texts: Sequence[str]) -> list[float | None]:
-    """Return the nats a token of each text under a model, in their order; None below two tokens."""
+def sample_losses(
+    texts: pl.DataFrame, seed: int, model: Callable[[], tuple[Any, Any]]
+) -> dict[str, float | None]:
+    """Return the nats a token of a sample of documents and of pairs under a model, by id.
+
+    Args:
+        texts: ``id``, ``kind`` and ``text``; both kinds are sampled alike, :data:`LOSS_ROWS` each.
+        seed: of the sample.
+        model: loads model and tokenizer; not asked when there is nothing to measure.
+
+    Returns:
+        None for a text below two tokens.
+    """
     from pipeline.evaluate.retention.general import general_loss
 
-    measured = general_loss(texts, model, tokenizer, MAX_TOKENS)
-    return [loss if tokens else None for loss, tokens in measured]
+    kinds = ("document", "pair")
+    drawn = pl.concat([sample(texts.filter(kind=kind), seed, LOSS_ROWS) for kind in kinds])
+    if not drawn.height:
+        return {}
+    measured = general_loss(drawn["text"].to_list(), *model(), MAX_TOKENS)
+    losses = [loss if tokens else None for loss, tokens in measured]
+    return dict(zip(drawn["id"], losses, strict=True))

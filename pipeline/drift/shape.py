@@ -72,7 +72,8 @@ def shape(
         [_effects(item._replace(values=item.values[:split]), against_itself) for item in compared]
     )
     thresholds = np.quantile(null_effects, 1 - settings.q, axis=1)
-    p_values = _permutation_p_values(effects)
+    # Exact: the observed labelling, the first column, is one of the draws.
+    p_values = np.asarray((effects >= effects[:, :1] - 1e-12).mean(axis=1))
     significant = false_discovery_control(p_values, method="bh") <= settings.q
     shifts = tuple(
         _shift(item, split, float(effect), float(threshold), float(p), bool(found))
@@ -125,11 +126,6 @@ def _effects(item: _Feature, labels: NDArray[np.bool_]) -> Floats:
     share = inside / np.maximum(total, 1) - (seen - inside) / np.maximum(rest, 1)
     distance = np.abs(share[:, :-1]) @ gaps
     return np.asarray(np.where((total > 0) & (rest > 0), distance[:, None], 0)[:, 0] / item.scale)
-
-
-def _permutation_p_values(effects: Floats) -> Floats:
-    """Return the exact p-value of the first column, the observed one, among all columns."""
-    return np.asarray((effects >= effects[:, :1] - 1e-12).mean(axis=1))
 
 
 def _max_t(

@@ -189,6 +189,6 @@ def of_role(role: str) -> tuple[str, ...]:
     return tuple(signal.name for signal in SIGNALS.values() if signal.role == role)
 
 
-def damaged(signals: Mapping[str, Signal]) -> bool:
-    """Whether ingest looks wrong rather than the data different."""
-    return any(signals[name].worse for name in of_role("damage") if name in signals)
+def any_worse(signals: Mapping[str, Signal], role: str) -> bool:
+    """Whether a signal of a role was measured and is worse; of ``damage``: ingest looks wrong."""
+    return any(signals[name].worse for name in of_role(role) if name in signals)

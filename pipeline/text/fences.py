@@ -112,23 +112,18 @@ def span_of(text: str) -> str:
 
 def without_comments(text: str) -> str:
     """Take the comments out of a Markdown text, but not those that its code shows."""
-    pieces = []
-    at = 0
-    for start, end, kind in parts(text, _blocks(text)) if "<!--" in text else ():
-        if kind == "comment":
-            pieces.append(text[at:start])
-            at = end
-    return "".join(pieces) + text[at:]
+    found = parts(text, _blocks(text)) if "<!--" in text else ()
+    return _without(text, (part[:2] for part in found if part[2] == "comment"))
 
 
 def prose_of(text: str) -> str:
     """Return a Markdown text without its fenced code."""
-    pieces = []
-    at = 0
-    for start, end in fenced(text):
-        pieces.append(text[at:start])
-        at = end
-    return "".join(pieces) + text[at:]
+    return _without(text, fenced(text))
+
+
+def _without(text: str, ranges: Iterable[tuple[int, int]]) -> str:
+    edges = [0, *(edge for cut in ranges for edge in cut), len(text)]
+    return "".join(text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
 
 
 def parts(text: str, blocks: Iterable[tuple[int, int]]) -> list[Part]:

@@ -6,7 +6,7 @@ from pipeline.core.outcome import table
 from pipeline.core.store import Dataset
 from pipeline.drift.check import collect, measure_signals, reference_rows
 from pipeline.drift.policy import decide
-from pipeline.drift.signals import Inputs, damaged
+from pipeline.drift.signals import Inputs, any_worse
 from pipeline.drift.windows import Intake, Watched, cut
 from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings
@@ -84,7 +84,7 @@ def test_each_text_is_in_one_window_and_dropped_rows_are_in_the_last():
 def test_an_intake_that_is_mostly_dropped_is_said_to_be_broken_without_any_text():
     given = inputs(new_texts(0), dropped=[f"bad{n}" for n in range(40)])
     signals, checked = check(given)
-    assert damaged(signals)
+    assert any_worse(signals, "damage")
     ((evidence, window),) = checked
     assert len(window.ids) == 40 and evidence.kinds == ()
     decision = decide(evidence, [], [], 0, AT, SETTINGS.monitor, SETTINGS.retrain)

@@ -27,14 +27,16 @@ def test_the_sample_does_not_depend_on_order_and_hardly_on_growth():
 
 
 def test_plain_english_is_likelier_than_scrambled_english(embedded_model):
-    from pipeline.drift.sampling import row_losses
+    from pipeline.drift.sampling import sample_losses
     from pipeline.train.models.base_model import load_model, load_tokenizer
     from pipeline.train.models.device import configure_torch
 
     configure_torch(ModelSettings())
     text = "The heart pumps blood through the body, and the lungs supply it with oxygen."
     scrambled = " ".join(sorted(text.split(), key=lambda word: word[::-1]))
-    model, tokenizer = load_model(embedded_model), load_tokenizer(embedded_model)
-    plain, mixed, short = row_losses(model, tokenizer, [text, scrambled, ""])
-    assert 0 < plain < mixed - 1
-    assert short is None
+    texts = pl.DataFrame({"id": list("abc"), "kind": "pair", "text": [text, scrambled, ""]})
+    losses = sample_losses(
+        texts, 1, lambda: (load_model(embedded_model), load_tokenizer(embedded_model))
+    )
+    assert 0 < losses["a"] < losses["b"] - 1
+    assert losses["c"] is None

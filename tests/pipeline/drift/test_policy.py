@@ -17,7 +17,7 @@ from pipeline.drift.evidence import (
     TwoSample,
 )
 from pipeline.drift.policy import Decision, Retrain, decide, next_retrain_at
-from pipeline.drift.signals import damaged
+from pipeline.drift.signals import any_worse
 from pipeline.report.drift_words import reason_line, reasons_line
 from pipeline.settings import MonitorSettings, RetrainSettings
 
@@ -344,7 +344,7 @@ def test_any_history_keeps_the_rules(windows):
         assert Decision.model_validate_json(found.model_dump_json()) == found
         assert found.reasons
         if found.action == "retrain":
-            assert not damaged(given_evidence.signals)
+            assert not any_worse(given_evidence.signals, "damage")
             assert new_rows >= RETRAIN.min_new_rows
             assert found.id not in {row.id for row in decisions if row.action == "retrain"}
             assert next_retrain_at(retrains, day(moment), RETRAIN) is None
@@ -356,7 +356,7 @@ def test_any_history_keeps_the_rules(windows):
             assert len(recent) < RETRAIN.max_in_30_days
             retrains.append(ended(moment, outcome, found.id, f"run {number}"))
             model += outcome == "promoted"
-        if damaged(given_evidence.signals):
+        if any_worse(given_evidence.signals, "damage"):
             assert found.action == "broken"
         decisions.append(found)
 
