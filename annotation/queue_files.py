@@ -169,10 +169,7 @@ class FileQueue:
         return _Decisions(current, new, bounced + unusable)
 
     def _stored(self, items: Mapping[str, Item]) -> tuple[list[Row], list[Drop]]:
-        """Return the decisions of decisions.jsonl, and those among them that cannot be used.
-
-        What came out of a queue file is judged there: it may be mended by now.
-        """
+        """Return the decisions of decisions.jsonl, and the unusable ones of no queue file."""
         stored: list[Row] = []
         bounced: list[Drop] = []
         for line in read_lines(self._decisions):

@@ -29,6 +29,7 @@ from flows.engine.mirror import push
 from flows.engine.settings_file import dump_settings
 from pipeline.core.cache import Cache, write_atomically
 from pipeline.core.journal import now
+from pipeline.core.manifest import Facts
 from pipeline.core.registry import Registry
 from pipeline.core.store import Dataset, Store
 from pipeline.settings import Settings
@@ -59,6 +60,11 @@ class Run:
     def cache(self, name: str) -> Cache:
         """Return one of the caches of costly results: ``reads`` or ``replies``."""
         return Cache(self.home / name)
+
+    def facts(self, stage: str) -> Facts:
+        """Return what the manifest of a stage's dataset counts."""
+        dataset = self.datasets[stage]
+        return self.store.manifest(dataset.name, dataset.fingerprint).facts
 
     def event(self, kind: str, stage: str, **facts: Any) -> None:
         """Append an event to events.ndjson (START, PROGRESS, COMPLETE, FAIL as in OpenLineage)."""

@@ -9,7 +9,7 @@ so that a forgetting that was killed goes on when the text is gone already.
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from pipeline.core.errors import InputError
@@ -84,7 +84,7 @@ def runs(text: str) -> Iterator[int]:
         yield int.from_bytes(hashlib.blake2b(run, digest_size=8).digest())
 
 
-def held_by(home: Home, name: str, models: Iterable[str] = ()) -> Held:
+def held_by(home: Home, name: str) -> Held:
     """Find a document, by its id or its source, in all data sets of a home.
 
     Raises:
@@ -130,7 +130,7 @@ def held_by(home: Home, name: str, models: Iterable[str] = ()) -> Held:
         sources=tuple(sorted(sources)),
         texts=tuple(sorted(texts)),
         near=tuple(sorted(key for key in near if key)),
-        models=tuple(models),
+        models=(),
         ids=frozenset(ids),
         runs=frozenset(mine),
     )

@@ -104,11 +104,7 @@ class Scrub:
         return None
 
     def _table(self, frame: pl.DataFrame, is_learned: bool) -> tuple[pl.DataFrame, int]:
-        """Take rows out of a table, or from others' rows the texts that quote; return how many.
-
-        What is learned has no row with a hole; an answer to a question about something else, or
-        why another row was dropped, still counts where it is counted.
-        """
+        """Take rows out of a table, or the quotes out of others' that are not learned; count."""
         rows, count = [], 0
         for row in frame.iter_rows(named=True):
             quotes = self.held.holds(row)

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from flows.engine.context import Run
-from flows.views.examples import stage_rows
+from flows.views.examples import sources_of, stage_rows
 from pipeline.core.errors import InputError
 from pipeline.core.home import Home, ancestors
 from pipeline.pairs.coverage import Coverage, KindYield
@@ -63,7 +63,7 @@ def coverage_of(home: Home) -> list[Covered]:
     documents = home.rows(made["unique_documents"]) if "unique_documents" in made else None
     return _covered(
         chunks,
-        {} if documents is None else dict(documents.select("doc_id", "source").iter_rows()),
+        sources_of(documents),
         home.rows(screened),
         [home.rows(candidates), home.rows(candidates, dropped=True)],
         home.rows(screened, dropped=True),
@@ -87,17 +87,15 @@ def in_report(run: Run) -> Coverage | None:
     passed = stage_rows(run, "screen")
     if chunks is None or made is None or passed is None:
         return None
-    documents = stage_rows(run, "deduplicate")
-    names = {} if documents is None else dict(documents.select("doc_id", "source").iter_rows())
     generated, screened = run.datasets["generate"], run.datasets["screen"]
     found = _covered(
         chunks,
-        names,
+        sources_of(stage_rows(run, "deduplicate")),
         passed,
         [made, run.store.read_dropped(generated)],
         run.store.read_dropped(screened),
     )
-    metrics = run.store.manifest(generated.name, generated.fingerprint).facts.metrics
+    metrics = run.facts("generate").metrics
     sections = [section for document in found for section in document.sections.values()]
     reasons = Counter(section.why_none for section in sections if section.why_none)
     kinds = {name: (made.filter(kind=name), passed.filter(kind=name)) for name in TASK_KINDS}

@@ -26,7 +26,7 @@ def answers(run: Run, judged: "Judged") -> tuple[contents.Answer, ...]:
     examples = stage_rows(run, "examples")
     if examples is None:
         return ()
-    sources = _sources(run)
+    sources = sources_of(stage_rows(run, "deduplicate"))
     said = {
         arm: dict(_rows(run, judged.answers[arm]).select("pair_id", "answer").iter_rows())
         for arm in ("base", "challenger")
@@ -76,11 +76,10 @@ def redaction(run: Run) -> contents.Redaction | None:
         return None
     audit = run.store.read_table(dataset, "redactions", Redactions)
     counts = audit.group_by("kind").len().sort(["len", "kind"], descending=[True, False])
-    metrics = _metrics(run, dataset)
     return contents.Redaction(
         kinds=dict(counts.iter_rows()),
         documents=audit["doc_id"].n_unique(),
-        allowed=int(metrics["redactions_allowed"]),
+        allowed=int(run.facts("clean").metrics["redactions_allowed"]),
     )
 
 
@@ -89,12 +88,11 @@ def repeated(run: Run) -> contents.Repeated | None:
     found = stage_rows(run, "paragraphs")
     if found is None:
         return None
-    removed = run.datasets.get("trim")
-    metrics = _metrics(run, removed) if removed else {}
+    metrics = run.facts("trim").metrics if "trim" in run.datasets else {}
     known = list(contents.RepeatedParagraph.model_fields)
     return contents.Repeated(
         paragraphs=found.height,
-        spare_characters=int(_metrics(run, run.datasets["paragraphs"])["spare_characters"]),
+        spare_characters=int(run.facts("paragraphs").metrics["spare_characters"]),
         removed=int(metrics["paragraphs"]) if metrics else None,
         changed_documents=int(metrics.get("documents", 0)),
         most=tuple(
@@ -109,7 +107,7 @@ def pair_examples(run: Run) -> tuple[contents.PairExample, ...]:
     pairs = stage_rows(run, "decontaminate")
     if pairs is None:
         return ()
-    sources = _sources(run)
+    sources = sources_of(stage_rows(run, "deduplicate"))
     known = set(contents.PairExample.model_fields)
     chosen = pairs.sort("pair_id").head(SHOWN_PAIRS)  # ids are hashes: the first are a sample
     return tuple(
@@ -142,8 +140,8 @@ def _texts(run: Run) -> dict[str, str]:
     return texts
 
 
-def _sources(run: Run) -> dict[str, str]:
-    documents = stage_rows(run, "deduplicate")
+def sources_of(documents: pl.DataFrame | None) -> dict[str, str]:
+    """Return the source of each document by its id."""
     return {} if documents is None else dict(documents.select("doc_id", "source").iter_rows())
 
 
@@ -151,10 +149,6 @@ def stage_rows(run: Run, stage: str) -> pl.DataFrame | None:
     """Return the kept rows of a stage of this run, or None when it did not run."""
     dataset = run.datasets.get(stage)
     return None if dataset is None else _rows(run, dataset)
-
-
-def _metrics(run: Run, dataset: Dataset) -> dict[str, float]:
-    return run.store.manifest(dataset.name, dataset.fingerprint).facts.metrics
 
 
 def _rows(run: Run, dataset: Dataset) -> pl.DataFrame:

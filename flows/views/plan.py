@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
+from rich.box import HEAVY_HEAD, SIMPLE_HEAD, Box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline.core.errors import SettingsError
 from pipeline.report import words
@@ -160,28 +160,30 @@ def _print(console: Console, table: Table) -> None:
     Console(width=max(console.width, whole), highlight=False).print(table)
 
 
+def _table(title: str, *columns: Column | str, box: Box | None = HEAVY_HEAD) -> Table:
+    return Table("method", *columns, title=title, title_justify="left", box=box)
+
+
+def _numbers(*names: str) -> list[Column]:
+    return [Column(name, justify="right") for name in names]
+
+
 def _overview(plans: list[Plan], hardware: str) -> Table:
-    table = Table(title=f"Peak memory on {hardware}, GB", title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("method")
-    for name in ("rate", "trained", "share", *COLUMNS, "peak"):
-        table.add_column(name, justify="right")
+    numbers = _numbers("rate", "trained", "share", *COLUMNS, "peak")
+    table = _table(f"Peak memory on {hardware}, GB", *numbers, box=SIMPLE_HEAD)
     for each in plans:
         sizes = {item.name: item.bytes for item in each.items}
         cells = [
             _gigabytes(sum(sizes.get(name, 0) for name in names)) for names in COLUMNS.values()
         ]
-        share = f"{each.share:.2%}"
-        rate, trained = f"{each.learning_rate:g}", _short(each.trainable)
-        table.add_row(each.method, rate, trained, share, *cells, _gigabytes(each.peak))
+        first = each.method, f"{each.learning_rate:g}", _short(each.trainable), f"{each.share:.2%}"
+        table.add_row(*first, *cells, _gigabytes(each.peak))
     return table
 
 
 def _items(plans: list[Plan], hardware: str) -> Table:
-    table = Table(title=f"Peak memory on {hardware}, item by item, GB", title_justify="left")
-    table.add_column("method")
-    table.add_column("item")
-    table.add_column("GB", justify="right")
-    table.add_column("what it is")
+    title = f"Peak memory on {hardware}, item by item, GB"
+    table = _table(title, "item", *_numbers("GB"), "what it is")
     for each in plans:
         for item in each.items:
             table.add_row(each.method, item.name, f"{item.bytes / GIGABYTE:.3f}", item.about)
@@ -192,14 +194,11 @@ def _items(plans: list[Plan], hardware: str) -> Table:
 
 def _fits(planned: Planned) -> Table:
     title = "What fits: peak GB, time (rows a pass, where fewer)"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("method")
-    for each in planned.hardware:
-        table.add_column(each.name, justify="right")
+    names = [each.name for each in planned.hardware]
+    table = _table(title, *_numbers(*names), box=SIMPLE_HEAD)
     found = {(each.method, each.hardware): each for each in planned.plans}
     for method in dict.fromkeys(each.method for each in planned.plans):
-        cells = [_cell(found[method, each.name]) for each in planned.hardware]
-        table.add_row(method, *cells)
+        table.add_row(method, *(_cell(found[method, name]) for name in names))
     return table
 
 
@@ -214,9 +213,8 @@ def _cell(found: Plan) -> str:
 
 
 def _document(planned: Planned) -> Table:
-    table = Table(title="By the convention of documents", title_justify="left")
-    for name, justify in (("method", "left"), ("GB", "right"), ("how it is counted", "left")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    title = "By the convention of documents"
+    table = _table(title, *_numbers("GB"), "how it is counted")
     for each in convention(planned.shape):
         table.add_row(each.method, f"{each.gigabytes:.0f}", each.formula)
     return table

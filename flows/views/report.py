@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,19 +141,14 @@ def _stages(run: Run) -> tuple[contents.Stage, ...]:
 
 
 def _teacher(run: Run, usage: "Usage") -> contents.Teacher:
-    return contents.Teacher(
-        about=TEACHERS[run.settings.teacher.kind].about,
-        calls=usage.calls,
-        cached=usage.cached,
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-    )
+    facts = {"about": TEACHERS[run.settings.teacher.kind].about} | asdict(usage)
+    return contents.Teacher.model_validate(facts, extra="ignore")
 
 
 def _review(run: Run) -> contents.Review | None:
     if "settle" not in run.datasets:
         return None
-    metrics = _facts(run, "settle").metrics
+    metrics = run.facts("settle").metrics
     status = open_queue(run.settings).status()
     decisions = [name for name in ("accepted", "returned", "undecided") if metrics[f"batch_{name}"]]
     queued = ("queued", "open", "done", "skipped", "bounced")
@@ -229,8 +224,3 @@ def _lineage(run: Run) -> contents.Lineage:
             )
         )
     return contents.Lineage(datasets=tuple(datasets))
-
-
-def _facts(run: Run, stage: str) -> Any:
-    dataset = run.datasets[stage]
-    return run.store.manifest(dataset.name, dataset.fingerprint).facts

@@ -1,9 +1,7 @@
 """What the clean stage would drop, by rule and profile, before anything is dropped."""
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pandera.typing.polars import DataFrame
 
@@ -11,7 +9,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.outcome import EXCERPT
 from pipeline.core.progress import track
 from pipeline.documents.clean.clean_document import Decision, decide, markdown_of, refused
-from pipeline.documents.clean.cleaning import Rule, broken, too_long
+from pipeline.documents.clean.cleaning import broken, too_long
 from pipeline.documents.clean.profiles import PROFILES, rules_of
 from pipeline.settings import CleanSettings
 from pipeline.text.language import identify
@@ -36,22 +34,22 @@ class Example:
     """Start of the text, redacted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RuleCount:
     """What one rule does to the documents."""
 
     rule: str
-    limit: float | None
+    limit: float | None = None
     """None for a reason whose limit is not one number of the profile."""
-    source: str
+    source: str = BEFORE_PROFILE
     """Whose number the limit is."""
-    rejects: int
+    rejects: int = 0
     """Documents for which it is the first rule broken: so many the run drops for it."""
-    share: float
+    share: float = 0.0
     """The same, of all documents."""
-    breaks: int
+    breaks: int = 0
     """Documents that break it, whatever else they break."""
-    examples: tuple[Example, ...]
+    examples: list[Example] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +61,6 @@ class ProfileCount:
     kept: int
     rules: tuple[RuleCount, ...]
     """In the order in which they are asked; rules that drop nothing are there too."""
-
-
-class _Tally(NamedTuple):
-    """What is counted for one profile while the documents pass."""
-
-    rules: tuple[Rule, ...]
-    rejects: Counter[str]
-    breaks: Counter[str]
-    examples: defaultdict[str, list[Example]]
 
 
 def rehearse(
@@ -89,54 +78,46 @@ def rehearse(
     Returns:
         The counts, a profile each, in the order given.
     """
-    tallies = {
-        name: _Tally(
-            rules_of(name, settings.limits if name == settings.profile else None),
-            Counter(),
-            Counter(),
-            defaultdict(list),
-        )
+    rules = {
+        name: rules_of(name, settings.limits if name == settings.profile else None)
+        for name in profiles
+    }
+    counts = {
+        name: {rule.name: RuleCount(rule.name, rule.limit, rule.source) for rule in rules[name]}
         for name in profiles
     }
     for row in track(documents.sort("doc_id").to_dicts(), "documents"):
         oversized = too_long(row["text"])
         text = row["text"] if oversized else markdown_of(row)
         language = None if oversized else identify(text, settings.languages)
-        for tally in tallies.values():
-            names = set()
+        for name in profiles:
             if language is None:
-                decision = Decision(oversized, "")
+                decision, broke = Decision(oversized, ""), set()
             else:
-                decision = decide(text, settings, tally.rules, language)
-                if text.strip():
-                    names = {found.reason for found in broken(text, tally.rules, language.code)}
-            verdict = decision.verdict
-            if verdict:
-                names.add(verdict.reason)
-                tally.rejects[verdict.reason] += 1
-                if len(tally.examples[verdict.reason]) < EXAMPLES:
+                decision = decide(text, settings, rules[name], language)
+                judged = broken(text, rules[name], language.code) if text.strip() else ()
+                broke = {found.reason for found in judged}
+            if verdict := decision.verdict:
+                broke.add(verdict.reason)
+                count = counts[name].setdefault(verdict.reason, RuleCount(verdict.reason))
+                count.rejects += 1
+                if len(count.examples) < EXAMPLES:
                     excerpt = refused(text, decision, settings).excerpt[:EXCERPT]
                     example = Example(row["source"], verdict.value, verdict.threshold, excerpt)
-                    tally.examples[verdict.reason].append(example)
-            tally.breaks.update(names)
-    return [_profile(name, documents.height, tally) for name, tally in tallies.items()]
+                    count.examples.append(example)
+            for reason in broke:
+                counts[name][reason].breaks += 1
+    return [_profile(name, documents.height, counts[name]) for name in profiles]
 
 
-def _profile(profile: str, documents: int, tally: _Tally) -> ProfileCount:
-    known = {rule.name: rule for rule in tally.rules}
-    counts = tuple(
-        RuleCount(
-            name,
-            known[name].limit if name in known else None,
-            known[name].source if name in known else BEFORE_PROFILE,
-            tally.rejects[name],
-            tally.rejects[name] / max(1, documents),
-            tally.breaks[name],
-            tuple(tally.examples[name]),
-        )
-        for name in (*sorted(set(tally.rejects) - set(known)), *known)
-    )
-    return ProfileCount(profile, documents, documents - tally.rejects.total(), counts)
+def _profile(profile: str, documents: int, counts: Mapping[str, RuleCount]) -> ProfileCount:
+    for count in counts.values():
+        count.share = count.rejects / max(1, documents)
+    rejected = sum(count.rejects for count in counts.values())
+    own = [rule for rule in counts.values() if rule.source != BEFORE_PROFILE]
+    before = sorted(counts.keys() - {rule.rule for rule in own})
+    rules = (*(counts[name] for name in before), *own)
+    return ProfileCount(profile, documents, documents - rejected, rules)
 
 
 def names_of(profile: str, settings: CleanSettings) -> list[str]:

@@ -162,10 +162,7 @@ def _matches(chunk: str, document: str) -> Iterator[tuple[int, int]]:
 
 
 def _window(chunk: str, document: str, size: int) -> tuple[int, int]:
-    """Return the range of the document in which most anchors of the chunk stand.
-
-    A sentence may be repeated elsewhere; its neighbours are not.
-    """
+    """Return where in the document most anchors of the chunk stand: one may be elsewhere too."""
     begins: list[tuple[int, int]] = []  # of the chunk, if an anchor's place were the right one
     for at in range(0, len(chunk) - size + 1, max(1, size // 2)):
         anchor = chunk[at : at + size]

@@ -131,11 +131,7 @@ def _effects(item: _Feature, labels: NDArray[np.bool_]) -> Floats:
 def _max_t(
     effects: Floats, shifts: tuple[FeatureShift, ...], settings: MonitorSettings
 ) -> ShapeTest | None:
-    """Max-T test: the largest move over all features, each standardized by its permutations.
-
-    Mean and deviation include the real labelling, which keeps the test exact: it is treated as
-    one of the draws.
-    """
+    """Max-T test, exact: the real labelling, one of the draws, counts in mean and deviation."""
     deviation = effects.std(axis=1, keepdims=True)
     standardized = (effects - effects.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-12)
     max_t = standardized.max(axis=0)
@@ -152,15 +148,12 @@ def _max_t(
 
 
 def _is_strong(shift: FeatureShift, min_auc: float) -> bool:
-    """Return whether a shift is as far as ``min_auc`` asks of words.
-
-    Two normal distributions d deviations apart have the area Phi(d / sqrt 2); for shares d is
-    Cohen's h.
-    """
+    """Return whether a shift is as far as ``min_auc`` asks of words."""
+    # Two normal distributions d deviations apart have the area Phi(d / sqrt 2).
     least = float(np.sqrt(2) * ndtri(min_auc))
     if shift.spread_reference is not None:
         return shift.effect >= least
-    before, after = (
+    before, after = (  # whose difference is Cohen's h
         2 * np.arcsin(np.sqrt(share or 0.0)) for share in (shift.reference, shift.window)
     )
     return shift.effect >= MIN_SHARE and abs(after - before) >= least

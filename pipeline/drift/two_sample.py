@@ -121,11 +121,7 @@ def _null_auc(
     generator: np.random.Generator,
     settings: MonitorSettings,
 ) -> Floats | None:
-    """Return the AUC of the reference against itself, or None when it is too small for that.
-
-    Each draw takes as many rows as the window has out of the reference and tells them from the
-    rest of it, on the halves of the real test.
-    """
+    """Return the AUC of draws of the window's size out of the reference against its rest."""
     split = len(kernel)
     if split < 2 * window:
         return None

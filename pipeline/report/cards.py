@@ -35,7 +35,7 @@ def model_card(facts: Facts) -> str:
     """Return the card of a model: YAML header and Markdown."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    challenger = _challenger(facts)
+    judged = facts["verdict"]["evaluation"]["arms"] if facts["verdict"] else {}
     results = [
         EvalResult(
             task_type=TASK,
@@ -46,7 +46,7 @@ def model_card(facts: Facts) -> str:
             metric_name=words.metric(name).title,
             metric_value=value["value"],
         )
-        for name, value in challenger.items()
+        for name, value in judged.get("challenger", {}).items()
     ]
     header = ModelCardData(
         model_name=facts["name"],
@@ -65,31 +65,18 @@ def data_card(facts: Facts) -> str:
     """Return the card of a data set: YAML header and Markdown."""
     from huggingface_hub import DatasetCardData
 
+    by_people = facts["reviewers"] or facts["origins"].get("gold")
+    made = ["machine-generated"] if facts["generators"] else []
     header = DatasetCardData(
         pretty_name=facts["name"],
         language=list(facts["languages"]) or None,
-        annotations_creators=_annotators(facts),
-        language_creators=["machine-generated"] if facts["generators"] else ["expert-generated"],
+        annotations_creators=["expert-generated"] * bool(by_people) + made,
+        language_creators=made or ["expert-generated"],
         size_categories=[next((name for most, name in SIZES if facts["rows"] < most), LARGEST)],
         task_categories=["question-answering", TASK],
         tags=["tuneloop", *(["synthetic"] if facts["generators"] else [])],
     )
     return _page(header.to_yaml(), "data_card.md", facts)
-
-
-def _annotators(facts: Facts) -> list[str]:
-    found = []
-    if facts["reviewers"] or facts["origins"].get("gold"):
-        found.append("expert-generated")
-    if facts["generators"]:
-        found.append("machine-generated")
-    return found
-
-
-def _challenger(facts: Facts) -> dict[str, dict[str, float]]:
-    if facts["verdict"] is None:
-        return {}
-    return dict(facts["verdict"]["evaluation"]["arms"].get("challenger", {}))
 
 
 def _page(header: str, template: str, facts: Facts) -> str:

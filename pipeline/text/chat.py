@@ -222,11 +222,8 @@ def _encoded(tokenizer: Any, messages: Sequence[Message]) -> Encoded | Rejected:
 
 
 def _continued(tokenizer: Any, prompt: list[int], whole: list[int]) -> list[int] | None:
-    """Return the tokens of a prompt, as a server has them, and those that follow it in the whole.
-
-    Tokens at the end of the prompt may differ: SmolLM2 has one token for two line ends, and two
-    where a word follows. None when a token of the whole spans the end of the prompt.
-    """
+    """Return the prompt's own tokens and those behind it; None when one spans its end."""
+    # SmolLM2 has one token for two line ends, and two where a word follows.
     parted = _common(whole, prompt)
     end = "".join(tokenizer.convert_ids_to_tokens(prompt[parted:]))
     spelt, place = "", parted

@@ -171,13 +171,8 @@ def _parsed(text: str) -> list[tuple[int, int]]:
 
 
 def _add_spans(found: list[Part], text: str, at: int, stop: int) -> int:
-    """Add code spans, elements of code and comments of what lies between two blocks of code.
-
-    What begins first counts: a comment may hold a back-tick, and a code span a comment.
-
-    Returns:
-        Where the last one ends: a comment may do so behind the next block.
-    """
+    """Add what is no prose between two blocks, and return where it ends: maybe behind the next."""
+    # What begins first counts: a comment may hold a back-tick, and a code span a comment.
     paragraph = at  # where the one at hand, or the cell of a table, ends
     row = 0  # where the row of the table ends
     runs: dict[int, list[int]] = {}  # length -> where runs of back-ticks begin

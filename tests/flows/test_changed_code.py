@@ -86,10 +86,10 @@ def copy(tmp_path, tiny_base, prefect):
 def test_the_next_run_makes_exactly_the_stages_behind_a_changed_rule(copy):
     assert set(anew(copy.synthesize())) == set(STAGES)
 
-    reader = "pipeline/documents/readers/plain.py"
-    copy.change(reader, "return whole(", "text += '\\nRead.'\n    return whole(")
+    reader = "pipeline/documents/readers/markdown.py"
+    copy.change(reader, "lines = text.lstrip()", "text += '\\nRead.'\n    lines = text.lstrip()")
     said = anew(copy.synthesize())
-    assert said["ingest"] == "its code changed (pipeline.documents.readers.plain)"
+    assert said["ingest"] == "its code changed (pipeline.documents.readers.markdown)"
     assert said["clean"] == said["chunk"] == "documents changed"
 
     cleaning, screen = "pipeline/documents/clean/line_joining.py", "pipeline/pairs/screen/form.py"

@@ -103,7 +103,7 @@ def test_every_stage_knows_the_module_of_its_function():
 @pytest.mark.parametrize(
     ("module", "names"),
     [
-        ("pipeline.documents.readers.plain", {"ingest"}),
+        ("pipeline.documents.readers.markdown", {"ingest"}),
         ("pipeline.documents.clean.privacy.numbers", {"clean", "rows"}),
         ("pipeline.documents.chunk.splitter", {"chunk"}),
         ("pipeline.evaluate.gate.checks", {"gate"}),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
 
 from pipeline.text.markdown import parse_blocks
 
@@ -16,9 +17,9 @@ PROSE, TEXT, TABLE, CODE, HTML = "prose", "text", "table", "code", "html"
 are not (in a list, a heading); rows; code, fenced or indented; lines of HTML."""
 
 _LEAVES = {
-    "paragraph_open": TEXT,
-    "heading_open": TEXT,
-    "table_open": TABLE,
+    "paragraph": TEXT,
+    "heading": TEXT,
+    "table": TABLE,
     "fence": CODE,
     "code_block": CODE,
     "html_block": HTML,
@@ -28,6 +29,17 @@ _INLINE = MarkdownIt("commonmark")
 
 _MARKUP = re.compile(r"[\\`*_\[\]<&!]")
 """Without one of these, a heading is its text."""
+
+
+MOST_LEVELS = 8
+"""Of indents at which code is cut before any line will do."""
+
+_LINE = re.compile(r"^([ \t]*)\S", re.MULTILINE)
+_QUOTED_LINE = re.compile(r"^([ \t>]*)[^\s>]", re.MULTILINE)
+"""A line that is not blank, and its indent."""
+
+_CLOSES = re.compile(r"[\])}]|(?:end|else|elif|except|finally|catch|fi|done|esac)\b")
+"""Begins a line that goes on with what stands above it."""
 
 
 class Block(NamedTuple):
@@ -73,12 +85,11 @@ def sections(text: str) -> list[Section]:
     above: list[_Heading] = []
     direct: list[tuple[int, int]] = []
     body: list[Block] = []
-    for place in [*blocks.children(), len(blocks.tokens)]:
-        token = blocks.tokens[place] if place < len(blocks.tokens) else None
-        if token and token.type != "heading_open":
-            body += blocks.read(place)
+    for node in [*_children(SyntaxTreeNode(parse_blocks(text))), None]:
+        if node and node.type != "heading":
+            body += blocks.read(node)
             continue
-        level = int(token.tag[1]) if token else 0
+        level = int(node.tag[1]) if node else 0
         if not body and direct and above[-1].level >= level:
             body += above.pop().block
             direct.pop()
@@ -88,10 +99,10 @@ def sections(text: str) -> list[Section]:
             direct, body = [], []
         while above and above[-1].level >= level:
             above.pop()
-        if token:
-            block = blocks.read(place)
-            direct.append((sum(bool(heading.name) for heading in above), blocks.start(place)))
-            name = _plain(blocks.tokens[place + 1].content)
+        if node:
+            block = blocks.read(node)
+            direct.append((sum(bool(heading.name) for heading in above), blocks.line(node)))
+            name = _plain(node.children[0].content)
             above.append(_Heading(level, name, block if name else []))
     return result
 
@@ -114,6 +125,42 @@ def trim(text: str, start: int, end: int, *, indent: bool) -> Iterator[tuple[int
         yield line if indent and begins_line else first, first + len(stripped)
 
 
+def line_starts(text: str, start: int, end: int, block: Block, level: int) -> list[int]:
+    """Return where the lines of a part of a block begin before which it may be cut.
+
+    Code is cut where a function is likely to begin: before the lines behind a blank one that are
+    indented least. The first line stays with the header of a table and with an opening fence.
+
+    Args:
+        text: Of the document.
+        start: Of the part.
+        end: Of the part.
+        block: What it is a part of.
+        level: How often the block has been cut to get it.
+    """
+    if block.kind not in (TABLE, CODE, HTML):
+        return []
+    first = max(start, block.lead)
+    quoted = block.closing.lstrip().startswith(">")
+    if block.closing and end == block.end:
+        end = max(first, text.rfind("\n", start, end))  # its closing fence is no line
+    lines: list[tuple[int, int]] = []
+    behind_blank = []
+    before = first
+    for match in (_QUOTED_LINE if quoted else _LINE).finditer(text, first, end):
+        if match.start() > first:
+            lines.append((match.start(), len(match[1])))
+            if text.count("\n", before, match.start()) > 1:
+                behind_blank.append(lines[-1])
+        before = match.end()
+    if block.kind == CODE and level < MOST_LEVELS:
+        begins = [line for line in lines if not _CLOSES.match(text, sum(line))]
+        lines = behind_blank or begins or lines
+        least = min((indent for _, indent in lines), default=0)
+        lines = [line for line in lines if line[1] == least]
+    return [line for line, _ in lines]
+
+
 def _plain(heading: str) -> str:
     """Return the text of a heading without its markup."""
     if _MARKUP.search(heading):
@@ -122,66 +169,55 @@ def _plain(heading: str) -> str:
     return " ".join(heading.split())
 
 
+def _children(node: SyntaxTreeNode) -> list[SyntaxTreeNode]:
+    return [child for child in node.children if child.map and child.type != "hr"]
+
+
 class _Blocks:
     """The blocks of a text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._lines = [0, *(match.end() for match in NEWLINE.finditer(text)), len(text)]
-        self.tokens = parse_blocks(text)
 
-    def children(self, parent: int | None = None) -> Iterator[int]:
-        """Yield where the blocks directly inside another begin, or those of the text."""
-        first, level = (0, 0) if parent is None else (parent + 1, self.tokens[parent].level + 1)
-        for place in range(first, len(self.tokens)):
-            token = self.tokens[place]
-            if token.level < level:
-                return
-            if token.level == level and token.nesting >= 0 and token.map and token.type != "hr":
-                yield place
+    def line(self, node: SyntaxTreeNode, number: int = 0) -> int:
+        """Return where a line of a block begins, its first one by default."""
+        assert node.map
+        return self._lines[node.map[0] + number]
 
-    def start(self, place: int) -> int:
-        """Return where the first line of a block begins."""
-        return self._lines[self._map(place)[0]]
-
-    def read(self, place: int, begin: int = 0) -> list[Block]:
+    def read(self, node: SyntaxTreeNode, begin: int = 0) -> list[Block]:
         """Return a block with those inside it, or nothing when it is blank.
 
         Args:
-            place: Of its token.
+            node: Of the block.
             begin: Where the block around it begins, with whose mark it may share a line.
         """
-        token = self.tokens[place]
-        last = min(self._map(place)[1], len(self._lines) - 1)
-        first = max(self.start(place), begin)
-        kind = _LEAVES.get(token.type, "")
-        if token.type == "paragraph_open" and token.level == 0:
+        assert node.map
+        last = self._lines[min(node.map[1], len(self._lines) - 1)]
+        kind = _LEAVES.get(node.type, "")
+        if node.type == "paragraph" and node.level == 0:
             kind = PROSE
-        indent = token.level > 1 or kind == CODE  # what is nested in an item, and code
-        for start, end in trim(self._text, first, self._lines[last], indent=indent):
+        indent = node.level > 1 or kind == CODE  # what is nested in an item, and code
+        for start, end in trim(self._text, max(self.line(node), begin), last, indent=indent):
             if not kind:
-                return [self._container(place, start, end)]
+                return [self._container(node, start, end)]
             if kind == TABLE:
-                return [Block(start, end, kind, self._lines[self._map(place)[0] + 2])]
-            if token.type == "fence":
-                lead = self._lines[self._map(place)[0] + 1]
-                mark = re.sub(r"[^\s>]", " ", self._text[start:lead].partition(token.markup)[0])
-                return [Block(start, end, kind, lead, f"\n{mark}{token.markup}")]
+                return [Block(start, end, kind, self.line(node, 2))]
+            if node.type == "fence":
+                lead = self.line(node, 1)
+                mark = re.sub(r"[^\s>]", " ", self._text[start:lead].partition(node.markup)[0])
+                return [Block(start, end, kind, lead, f"\n{mark}{node.markup}")]
             return [Block(start, end, kind)]
         return []
 
-    def _container(self, place: int, start: int, end: int) -> Block:
+    def _container(self, node: SyntaxTreeNode, start: int, end: int) -> Block:
         """Return a list, an item or a quote with the blocks in it."""
-        children = list(self.children(place))
-        types = [self.tokens[child].type for child in children]
-        token = self.tokens[place]
-        if token.type == "blockquote_open" and set(types) <= {"paragraph_open"}:
-            return Block(start, end, TEXT if token.level else PROSE)
+        children = _children(node)
+        types = [child.type for child in children]
+        if node.type == "blockquote" and set(types) <= {"paragraph"}:
+            return Block(start, end, TEXT if node.level else PROSE)
         inside = [block for child in children for block in self.read(child, start)]
         lead = 0
-        if token.type == "list_item_open" and types[:1] == ["paragraph_open"]:
+        if node.type == "list_item" and types[:1] == ["paragraph"]:
             lead = inside[1].start if len(inside) > 1 else 0
         return Block(start, end, TEXT, lead, "", tuple(inside))
-
-    def _map(self, place: int) -> list[int]:
-        return self.tokens[place].map or [0, 0]

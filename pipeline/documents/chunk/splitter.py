@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sentencex import segment
 
-from pipeline.documents.chunk.lines import line_starts
 from pipeline.documents.chunk.sections import (
     CODE,
     PROSE,
     Block,
     Section,
+    line_starts,
     sections,
     trim,
 )
@@ -83,7 +84,8 @@ def cut(document: Mapping[str, Any], settings: "ChunkSettings", count_tokens: Co
     """
     text: str = document["text"]
     count_part = part_counter(count_tokens, text)
-    cutter = _Cutter(text, document["language"], settings, count_part, count_tokens, {}, {})
+    counts = cache(count_part), cache(count_tokens)
+    cutter = _Cutter(text, document["language"], settings, *counts)
     pieces = [piece for section in sections(text) for piece in cutter.pieces(section)]
     joined = cutter.join_short(pieces)
     long_enough = [piece for piece in joined if piece.tokens >= settings.min_tokens]
@@ -102,19 +104,13 @@ class _Cutter(NamedTuple):
     settings: "ChunkSettings"
     count_part: CountPart
     count_tokens: CountTokens
-    known: dict[tuple[int, int], int]
-    known_repeated: dict[str, int]
 
     def tokens(self, start: int, end: int, *repeated: str) -> int:
         """Return the tokens of a range, and of what is repeated around it."""
-        if (start, end) not in self.known:
-            self.known[start, end] = self.count_part(start, end)
-        return self.known[start, end] + sum(map(self.repeated, repeated))
+        return self.count_part(start, end) + sum(map(self.repeated, repeated))
 
     def repeated(self, text: str) -> int:
-        if text not in self.known_repeated:
-            self.known_repeated[text] = self.count_tokens(text) if text else 0
-        return self.known_repeated[text]
+        return self.count_tokens(text) if text else 0
 
     def pieces(self, section: Section) -> list[Piece]:
         """Return the pieces of a section, of about equal length.

@@ -100,16 +100,11 @@ def _shape(line: str) -> str:
     return re.sub(r"\d+", "0", line.removeprefix("#").strip().casefold())
 
 
-def _edges(page: list[str]) -> list[int]:
-    """Return the positions of the first and last lines that are not blank."""
-    filled = [position for position, line in enumerate(page) if line]
-    return sorted({*filled[:EDGE_LINES], *filled[-EDGE_LINES:]})
-
-
 def _without_edges(pages: list[list[str]]) -> list[list[str]]:
     seen: Counter[str] = Counter()
     for page in pages:
-        seen.update({_shape(page[position]) for position in _edges(page)})
+        filled_lines = list(filter(None, page))
+        seen.update(set(map(_shape, filled_lines[:EDGE_LINES] + filled_lines[-EDGE_LINES:])))
     enough = max(2, REPEATED * len(pages))
     out = []
     for page in pages:

@@ -7,32 +7,12 @@ from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.reading import Reading, whole
 
 LANGUAGES = {
-    ".py": "python",
-    ".c": "c",
-    ".h": "c",
-    ".java": "java",
-    ".sh": "bash",
-    ".bash": "bash",
-    ".sql": "sql",
-    ".js": "javascript",
-    ".ts": "typescript",
-    ".go": "go",
-    ".rs": "rust",
-    ".cpp": "cpp",
-    ".cc": "cpp",
-    ".hpp": "cpp",
-    ".cs": "csharp",
-    ".rb": "ruby",
-    ".php": "php",
-    ".kt": "kotlin",
-    ".swift": "swift",
-    ".scala": "scala",
-    ".lua": "lua",
-    ".pl": "perl",
-    ".r": "r",
-    ".ps1": "powershell",
-}
-"""Extension -> name of the language, as fences have it."""
+    "python": ".py", "c": ".c .h", "java": ".java", "bash": ".sh .bash", "sql": ".sql",
+    "javascript": ".js", "typescript": ".ts", "go": ".go", "rust": ".rs", "cpp": ".cpp .cc .hpp",
+    "csharp": ".cs", "ruby": ".rb", "php": ".php", "kotlin": ".kt", "swift": ".swift",
+    "scala": ".scala", "lua": ".lua", "perl": ".pl", "r": ".r", "powershell": ".ps1",
+}  # fmt: skip
+"""Name of a language, as fences have it -> extensions of its files."""
 
 
 def read(data: bytes, language: str) -> Reading:
@@ -60,9 +40,6 @@ def fenced(text: str, language: str) -> Reading:
 def readers() -> dict[str, tuple[tuple[str, ...], partial[Reading]]]:
     """Return for each language its extensions and what reads it."""
     return {
-        language: (
-            tuple(suffix for suffix, name in LANGUAGES.items() if name == language),
-            partial(read, language=language),
-        )
-        for language in LANGUAGES.values()
+        language: (tuple(extensions.split()), partial(read, language=language))
+        for language, extensions in LANGUAGES.items()
     }

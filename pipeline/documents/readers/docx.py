@@ -50,11 +50,7 @@ def read_odt(data: bytes) -> Reading:
 
 
 def _told_to_pandoc(archive: zipfile.ZipFile) -> bytes | None:
-    """Return a Word file whose text pandoc 3.9 reads in full; None when it need not or cannot be.
-
-    It would leave out the text beside a text box, moved text without an author, simple fields,
-    text whose direction is set, and the columns beyond those that a table declares.
-    """
+    """Return a Word file with what pandoc 3.9 would leave out of it in other elements, or None."""
     from lxml import etree
 
     if _TEXT not in archive.namelist():

@@ -21,7 +21,6 @@ from pipeline.documents.readers import (
     markdown,
     pandoc,
     pdf,
-    plain,
     records,
     rst,
     sheets,
@@ -100,7 +99,7 @@ READERS: dict[str, Reader] = {
     for reader in (
         Reader("markdown", (".md", ".markdown", ".mdown"), markdown.read, _TEXT, converted=False),
         Reader("html", (".html", ".htm", ".xhtml"), web.read, _TEXT, converted=False),
-        Reader("text", (".txt", ".text"), plain.read, _TEXT, converted=False),
+        Reader("text", (".txt", ".text"), markdown.read_plain, _TEXT, converted=False),
         Reader("rst", (".rst",), rst.read, _TEXT),
         # Headings below the third level are list items by default.
         _pandoc("org", ".org", before="#+OPTIONS: H:9\n"),

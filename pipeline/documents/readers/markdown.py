@@ -1,4 +1,4 @@
-"""Markdown: the text as it stands."""
+"""Markdown and plain text: as they stand."""
 
 import re
 
@@ -10,6 +10,11 @@ _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _UNDERLINE = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 
+LONGEST_TITLE = 80
+"""Characters of the title of a plain text: the width of a terminal."""
+
+END = frozenset(".,;:!?")
+
 
 def read(data: bytes) -> Reading:
     """Read a Markdown file; the title is its first heading, else ``title:`` of its front matter.
@@ -19,6 +24,21 @@ def read(data: bytes) -> Reading:
     """
     text = decode(data)
     return whole(first_heading(text) or _named(text), text)
+
+
+def read_plain(data: bytes) -> Reading:
+    """Read a text file; its first line is the title when it looks like one.
+
+    That is: underlined, or of at most 80 characters without the end mark of a sentence, and not
+    the only line.
+
+    Raises:
+        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`.
+    """
+    text = decode(data)
+    lines = text.lstrip().split("\n", 2)
+    titled = len(lines) > 1 and len(lines[0]) <= LONGEST_TITLE and lines[0].rstrip()[-1:] not in END
+    return whole(first_heading("\n".join(lines[:2])) or (lines[0] if titled else ""), text)
 
 
 def first_heading(text: str) -> str:

@@ -7,14 +7,18 @@ other, tables as Markdown, and programs in monospaced type as indented code.
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from itertools import groupby, pairwise
 from statistics import median_low
+from typing import Any
 
+from pipeline.documents.left_out import leave_out
 from pipeline.documents.readers.markdown import first_heading
 from pipeline.documents.readers.pdf_columns import Line, Style
 from pipeline.documents.readers.pdf_lines import lines
-from pipeline.documents.readers.pdf_pictures import NEEDS_OCR, count_pictures, note_pictures
 from pipeline.documents.readers.reading import ReadFailure, Reading, whole
+
+NEEDS_OCR = "run `ocrmypdf` on the file first: it adds the text that the pictures show"
 
 PASSWORD_ERROR = 4
 """FPDF_ERR_PASSWORD of fpdfview.h."""
@@ -59,13 +63,16 @@ def read(data: bytes) -> Reading:
         raise ReadFailure("encrypted_pdf" if locked else "unreadable_pdf", str(error)) from error
     try:
         pages = [lines(document[number]) for number in range(len(document))]
-        pictures = [count_pictures(document[number]) for number in range(len(document))]
+        pictures = [_pictures(document[number]) for number in range(len(document))]
         named = str(document.get_metadata_dict().get("Title", ""))
     except PdfiumError as error:
         raise ReadFailure("unreadable_pdf", str(error)) from error
     finally:
         document.close()
-    scanned = note_pictures(pictures, [bool(page) for page in pages])
+    scanned = [n for n, page in enumerate(pages, start=1) if pictures[n - 1] and not page]
+    leave_out("needs_ocr", len(scanned), _ranges(scanned))
+    shown = sum(count for count, page in zip(pictures, pages, strict=True) if page)
+    leave_out("pictures", shown)
     if not any(pages):
         found = f"{len(pages)} pages without text found, {len(scanned)} of them pictures"
         advice = NEEDS_OCR if scanned else "exclude the file, or save it with its text"
@@ -74,6 +81,21 @@ def read(data: bytes) -> Reading:
         )
     text = "\f".join(_layout(pages))
     return whole(first_heading(text.replace("\f", "\n")) or named, text)
+
+
+def _pictures(page: Any) -> int:
+    from pypdfium2 import raw
+
+    return sum(1 for _ in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=1))
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Return numbers as a person writes those of pages: ``1-3, 7``."""
+    known = set(numbers)
+    starts = [number for number in numbers if number - 1 not in known]
+    ends = [number for number in numbers if number + 1 not in known]
+    pairs = zip(starts, ends, strict=True)
+    return ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in pairs)
 
 
 def _layout(pages: list[list[Line]]) -> list[str]:
@@ -121,11 +143,7 @@ def _as_prose(line: Line) -> Line:
 
 
 def _with_code(page: list[Line], body: Style, usual: float) -> list[Line]:
-    """Return a page with the lines of each program as one line; other type is all prose.
-
-    A program stands apart from the prose above and below by a gap or by its indent; words in
-    monospaced type that happen to fill a line, and a term above what it means, do not.
-    """
+    """Return a page with each program, which stands apart by a gap or its indent, as one line."""
     out: list[Line] = []
     groups = [
         (code, list(group))
@@ -179,13 +197,7 @@ def _program(group: list[Line], edge: float) -> list[str]:
 
 
 def _marked(page: list[Line], levels: dict[Style, int], usual: float) -> list[str]:
-    """Return the lines of a page with blank lines and heading marks.
-
-    Args:
-        page: Lines from top to bottom.
-        levels: Level of the heading that a style makes.
-        usual: Distance of baselines in the body, in type sizes; 0 when it is not known.
-    """
+    """Return the lines of a page with blank lines and the marks of headings by their style."""
     out: list[str] = []
     above: Line | None = None
     for line in page:

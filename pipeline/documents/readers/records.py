@@ -152,10 +152,7 @@ def _csv(data: bytes, separators: str) -> tuple[list[str], Iterator[list[str] | 
 
 
 def _agreement(text: str, separator: str) -> tuple[int, int]:
-    """Return how many of the first rows have as many cells as the header, and how many these are.
-
-    A separator that is not in the header counts nothing.
-    """
+    """Return how many of the first rows have as many cells as the header, and how many it has."""
     rows = _cells(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     first = [row for row in islice(rows, LINES_ASKED) if not isinstance(row, str)]
     cells = len(first[0]) if first else 0

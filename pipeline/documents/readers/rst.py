@@ -6,6 +6,7 @@ and its own name afterwards: the same line may stand in a sample of code.
 
 import re
 from collections.abc import Callable
+from textwrap import indent
 
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.pandoc import document, markdown
@@ -33,7 +34,7 @@ _CHANGES: list[_Change] = [
     # Examples of Python without a mark of code.
     (
         r"(?<=\n\n)([ \t]*)>>> .*(?:\n\1[ \t]*\S.*)*",
-        lambda found: f"{found[1]}.. code:: python-zqd\n\n" + _indented(found[0]),
+        lambda found: f"{found[1]}.. code:: python-zqd\n\n" + indent(found[0], "   "),
     ),
 ]
 
@@ -41,7 +42,10 @@ _BACK: list[_Change] = [
     (r"^([ \t>]*`{3,})\S+-zqe$", r"\1"),
     (r"^([ \t>]*`{3,})python-zqd$", r"\1python"),
     (r"(?:code|container):: (?:(\S.*?) )? ?([\w-]+)-zqe$", r"\2:: \1"),
-    (r"^[ \t]*\.\. code:: python-zqd\n\n((?:   .*\n?)+)", lambda found: _dedented(found[1])),
+    (
+        r"^[ \t]*\.\. code:: python-zqd\n\n((?:   .*\n?)+)",
+        lambda found: re.sub("^   ", "", found[1], flags=re.MULTILINE),
+    ),
     (r"-zqc-([\w-]+):: ``(.*)``$", r":\1:: \2"),
     (r"-zqc-", ":"),
     (r"-zqe?(?=[.:])", ""),
@@ -73,11 +77,3 @@ def read(data: bytes) -> Reading:
         for pattern, change in _BACK:
             text = re.sub(pattern, change, text, flags=re.MULTILINE)
     return document(text)
-
-
-def _indented(lines: str) -> str:
-    return "\n".join(f"   {line}" for line in lines.split("\n"))
-
-
-def _dedented(lines: str) -> str:
-    return re.sub("^   ", "", lines, flags=re.MULTILINE)

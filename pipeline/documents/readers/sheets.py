@@ -89,13 +89,7 @@ def _text(sheet: Any) -> str:
 
 
 def _unfold(rows: Mapping[int, list[str]], alone: Set[int], sheet: Any) -> None:
-    """Write the text of a merged cell into all cells of its range, where it is a label.
-
-    Args:
-        rows: Number -> row.
-        alone: Numbers of the rows of one cell; a line across a table stays in its first cell.
-        sheet: Of python-calamine, which tells no ranges of OpenDocument.
-    """
+    """Write a merged label into all cells of its range, unless it is a row ``alone``."""
     left = (sheet.start or (0, 0))[1]
     for (first, start), (last, end) in sheet.merged_cell_ranges or ():
         if first not in rows or start < left or (first == last and first in alone):

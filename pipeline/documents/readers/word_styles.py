@@ -6,6 +6,7 @@ and for code by the name ``Source Code`` alone; it looks at no outline level and
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -90,31 +91,26 @@ class _Styles:
 
     def __init__(self, styles: Any) -> None:
         self._known = {style.get(f"{WORD}styleId"): style for style in styles.iter(f"{WORD}style")}
-        self._chains: dict[str, list[Any]] = {}
-        self._names: dict[str, list[str]] = {}
+        self.chain, self.names = cache(self._chain), cache(self._named)
 
     def _chain(self, key: str) -> list[Any]:
         """Return a style and those that it is based on."""
-        if key not in self._chains:
-            chain: list[Any] = []
-            style = self._known.get(key)
-            while style is not None and len(chain) < _MOST_BASES:
-                chain.append(style)
-                style = self._known.get(_value(style, "basedOn"))
-            self._chains[key] = chain
-        return self._chains[key]
+        chain: list[Any] = []
+        style = self._known.get(key)
+        while style is not None and len(chain) < _MOST_BASES:
+            chain.append(style)
+            style = self._known.get(_value(style, "basedOn"))
+        return chain
 
-    def names(self, key: str) -> list[str]:
+    def _named(self, key: str) -> list[str]:
         """Return the names of a style and of those that it is based on, in lower case."""
-        if key not in self._names:
-            names = (_value(style, "name") for style in self._chain(key))
-            self._names[key] = [re.sub(r"[\s_-]+", " ", name).lower() for name in names]
-        return self._names[key]
+        names = (_value(style, "name") for style in self.chain(key))
+        return [re.sub(r"[\s_-]+", " ", name).lower() for name in names]
 
     def mono(self, run: Any) -> bool:
         """Tell whether a run is in a font whose letters are of one width."""
         paragraph = next(run.iterancestors(f"{WORD}p"))
-        chains = (self._chain(_style(run, "r")), self._chain(_style(paragraph, "p")))
+        chains = (self.chain(_style(run, "r")), self.chain(_style(paragraph, "p")))
         for part in (run, *(style for chain in chains for style in chain)):
             font = part.find(f"{WORD}rPr/{WORD}rFonts")
             if font is not None and font.get(f"{WORD}ascii"):
@@ -123,7 +119,7 @@ class _Styles:
 
     def outline(self, paragraph: Any) -> int:
         """Return the outline level of a paragraph from 0; 9 is that of text."""
-        for part in (paragraph, *self._chain(_style(paragraph, "p"))):
+        for part in (paragraph, *self.chain(_style(paragraph, "p"))):
             level = _value(part, f"pPr/{WORD}outlineLvl")
             if level.isdecimal():
                 return int(level)

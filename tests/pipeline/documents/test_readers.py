@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from pipeline.documents.readers import docx, formats, markdown, pdf, plain, records, web
+from pipeline.documents.readers import docx, formats, markdown, pdf, records, web
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.reading import ReadFailure
 from pipeline.settings import IngestSettings
@@ -91,7 +91,7 @@ def test_markdown_keeps_its_text_and_finds_a_title(text: str, title: str):
     ],
 )
 def test_plain_text_takes_a_first_line_that_looks_like_a_title(text: str, title: str):
-    assert one(plain.read(text.encode())).title == title
+    assert one(markdown.read_plain(text.encode())).title == title
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ form is so particular that chance does not make it (``strong`` in the table).
 import importlib
 import re
 from collections.abc import Iterator
-from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 from pipeline.documents.clean.privacy.id_table import GENERIC, KINDS, IdKind
 from pipeline.documents.clean.privacy.spans import LETTER, Found, before
@@ -52,27 +52,18 @@ def find_ids(text: str, countries: tuple[str, ...]) -> Iterator[Found]:
     end = 0
     for run in _RUN.finditer(text) if countries else ():
         low, high = max(end, run.start() - _REACH), run.end() + _REACH
-        found = [
-            *_strong(forms, text, low, high),
-            *_labelled(forms, text, low, high, run.start()),
-        ]
+        found: list[Found] = []
+        for match in forms.strong.finditer(text, low, high) if forms.strong else ():
+            assert match.lastindex
+            found += _checked(forms.kinds[match.lastindex - 1], match)
+        context = _BREAK.split(before(text, run.start(), _BEFORE))[-1]
+        for form, kind in _candidates(forms, context):
+            for match in form.finditer(text, low, high):
+                found += _checked(kind, match)
         for item in sorted(found, key=lambda item: (item.start, -item.end)):
             if item.start >= end:
                 yield item
                 end = item.end
-
-
-def _strong(forms: _Forms, text: str, low: int, high: int) -> Iterator[Found]:
-    for match in forms.strong.finditer(text, low, high) if forms.strong else ():
-        assert match.lastindex
-        yield from _checked(forms.kinds[match.lastindex - 1], match)
-
-
-def _labelled(forms: _Forms, text: str, low: int, high: int, number: int) -> Iterator[Found]:
-    context = before(text, number, _BEFORE)
-    for form, kind in _candidates(forms, _BREAK.split(context)[-1]):
-        for match in form.finditer(text, low, high):
-            yield from _checked(kind, match)
 
 
 def _candidates(forms: _Forms, context: str) -> Iterator[tuple[re.Pattern[str], IdKind]]:
@@ -91,20 +82,13 @@ def _candidates(forms: _Forms, context: str) -> Iterator[tuple[re.Pattern[str], 
 
 def _checked(kind: IdKind, match: re.Match[str]) -> Iterator[Found]:
     compact = re.sub(r"[ \xa0./-]", "", match[0]).upper()
-    if len(set(re.sub(r"\D", "", compact))) > 1 and _is_valid(kind, match[0], compact):
-        yield Found(match.start(), match.end(), f"{kind.country} {compact}")
-
-
-def _is_valid(kind: IdKind, written: str, compact: str) -> bool:
-    if not kind.module:
-        return True  # the form is all there is to check
-    module = _module(kind.module)
-    return bool(module.is_valid(compact) or module.is_valid(written))  # some need the separator
-
-
-@cache
-def _module(name: str) -> Any:
-    return importlib.import_module(f"stdnum.{name}")
+    if len(set(re.sub(r"\D", "", compact))) < 2:
+        return
+    if kind.module:  # without one the form is all there is to check
+        module = importlib.import_module(f"stdnum.{kind.module}")
+        if not (module.is_valid(compact) or module.is_valid(match[0])):  # some need the separator
+            return
+    yield Found(match.start(), match.end(), f"{kind.country} {compact}")
 
 
 @lru_cache(maxsize=8)
@@ -126,10 +110,7 @@ def _forms(countries: tuple[str, ...]) -> _Forms:
 
 
 def _pattern(shape: str, *, exact: bool) -> str:
-    """Return the pattern of a shape: ``9`` a digit, ``A`` a letter, ``*`` either, else itself.
-
-    When not exact, letters may be small and any separator may be another one or missing.
-    """
+    """Return a shape's pattern; not exact: letters may be small, separators other or missing."""
     signs = {"9": "[0-9]", "A": "[A-Z]", "*": "[0-9A-Z]"}
     if not exact:
         signs = {"9": "[0-9]", "A": "[A-Za-z]", "*": "[0-9A-Za-z]"}

@@ -51,10 +51,7 @@ def _tag(element: Any) -> str:
 
 
 def _button(element: Any) -> str:
-    """Return ``p`` for a button that is text: the label of a tab, or a question; else ``button``.
-
-    A question is all that a heading or a term says, or ends with its mark.
-    """
+    """Return ``p`` for a button that is text: a tab, or a question, all that a heading says."""
     if element.get("role") == "tab":
         return "p"
     text = _words(element)

@@ -41,8 +41,7 @@ _PARTS = frozenset(("tr", "li", "dt", "dd"))
 """Parts of something that is judged as a whole."""
 _TELLING = frozenset(("aria-hidden", "epub:type", "hidden", "role", "style"))
 """Attributes that tell what an element is, beside its class and its id."""
-_ROWS = ("p", "ul", "ol", "dl", "table", "div", "li", "td", "tr", "tbody")
-_PARTS_OF_ROWS = ("li", "td", "tr", "tbody")
+_ROWS = ("p", "ul", "ol", "dl", "table", "div")
 MOST_OF_A_ROW = 40
 """Words of a row of links to the pages around; a paragraph that has such a link has more."""
 _ASKS = frozenset(("search", "email", "password"))
@@ -105,14 +104,8 @@ class Frame:
 
     def _rows_of_links(self, links: list[Any]) -> set[Any]:
         """Return the paragraphs, lists and tables of links that turn pages, with few words more."""
-        rows = set()
-        for link in links:
-            row = next(link.iterancestors(*_ROWS), None)
-            while row is not None and row.tag in _PARTS_OF_ROWS:
-                row = next(row.iterancestors(*_ROWS), None)
-            if row is not None and row in self._counts and self._words(row) <= MOST_OF_A_ROW:
-                rows.add(row)
-        return rows
+        rows = {next(link.iterancestors(*_ROWS), None) for link in links}
+        return {row for row in rows & self._counts.keys() if self._words(row) <= MOST_OF_A_ROW}
 
     def _says_little(self, element: Any) -> bool:
         """Whether an aside is mostly links, or a form asks for something and says nothing."""
@@ -140,12 +133,9 @@ class Frame:
         whole = sum(map(words, inside)) if main is None else words(main)
         alone = article is not None and words(article) > LARGEST_SHARE * whole
         if alone and main is None:
-            alone = self._holds_the_text(article, LARGEST_SHARE if len(inside) > 1 else PART_SHARE)
+            share = LARGEST_SHARE if len(inside) > 1 else PART_SHARE  # of text outside of links
+            alone = self._counts[article][3] >= share * self._counts[self._body][3]
         return article if alone else main
-
-    def _holds_the_text(self, article: Any, share: float) -> bool:
-        """Whether an article has a share of the page's text outside of links."""
-        return self._counts[article][3] >= share * self._counts[self._body][3]
 
     def _mostly_links(self) -> set[Any]:
         """Return what stands beside the main part and is mostly links."""

@@ -1,15 +1,16 @@
-"""A page: parsed, its content found and written down."""
+"""A page: parsed, its content found and written down, what is beside it noted by kind."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from lxml import etree
 
 from pipeline.documents.clean.web.events import events_of
 from pipeline.documents.clean.web.frame import Frame
-from pipeline.documents.clean.web.skipped import beside, note
+from pipeline.documents.clean.web.verdict import is_hidden
 from pipeline.documents.clean.web.writer import Writer
+from pipeline.documents.left_out import leave_out, words
 
 _NESTING = re.compile(
     r"</?(?:div|span|font|b|i|u|em|strong|big|small|center|section|article|blockquote|ul|ol|li|dl"
@@ -17,6 +18,17 @@ _NESTING = re.compile(
     re.IGNORECASE,
 )
 """Tags that a page is read without when it nests them by the thousand."""
+
+_KINDS = (
+    dict.fromkeys(("img", "svg", "canvas", "map"), "pictures")
+    | dict.fromkeys(("iframe", "object", "embed", "audio", "video", "applet"), "embedded")
+    | dict.fromkeys(("button", "select", "option", "input"), "forms")
+    | {"script": "scripts", "template": "hidden", "noscript": "hidden"}
+)
+_NOTHING = frozenset(("head", "style", "rp", "rt", "frameset"))
+"""Elements that hold no text of a page, or the sound of the word before."""
+_MUTE = frozenset(("script", "style", "template"))
+_IN_WORDS = ("navigation", "hidden")
 
 
 def main_content(html: str) -> str:
@@ -40,7 +52,7 @@ def main_content(html: str) -> str:
     if title is not None:
         writer.walk(events_of(title))
     writer.walk(frame.content())
-    note([*writer.skipped, *beside(frame.root)])
+    _note([*writer.skipped, *_beside(frame.root)])
     return writer.text()
 
 
@@ -48,7 +60,7 @@ def whole_page(body: Any, dropped: set[Any]) -> str:
     """Return all of a page but some elements as Markdown: nothing of it counts as a frame."""
     writer = Writer(dropped)
     writer.walk(events_of(body))
-    note(writer.skipped)
+    _note(writer.skipped)
     return writer.text()
 
 
@@ -74,12 +86,37 @@ def _parse(html: str) -> Any:
         root = etree.fromstring(data, parser)
     except etree.LxmlError:  # nothing that could be a page
         return None
-    if root is None or any(_limits(parser)):
+    too_deep = etree.ErrorTypes.ERR_RESOURCE_LIMIT
+    if root is None or any(error.type == too_deep for error in parser.error_log):
         return None
     bodies = root.find("body")
     return root if bodies is None else bodies
 
 
-def _limits(parser: Any) -> Iterator[bool]:
-    for error in parser.error_log:
-        yield error.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT
+def _note(elements: Iterable[Any]) -> None:
+    """Note elements of a page that are left out."""
+    for element in elements:
+        if element.tag in _NOTHING or element.get("type") == "hidden":
+            continue
+        kind = _KINDS.get(element.tag, "navigation")
+        if kind == "navigation" and is_hidden(dict(element.items()), element.get("class") or ""):
+            kind = "hidden"
+        leave_out(kind, _words(element) if kind in _IN_WORDS else 1)
+
+
+def _beside(root: Any) -> list[Any]:
+    """Return the elements of a page that stand beside an element or those around it."""
+    found = []
+    while (around := root.getparent()) is not None and root.tag != "body":
+        found += [other for other in around if other is not root]
+        root = around
+    return found
+
+
+def _words(element: Any) -> int:
+    """Return the words in an element but those of scripts."""
+    return sum(
+        (words(inner.text) if inner.text and inner.tag not in _MUTE else 0)
+        + (words(inner.tail) if inner.tail and inner is not element else 0)
+        for inner in element.iter()
+    )

@@ -36,9 +36,8 @@ def verdict_on(tag: str, attributes: dict[str, str]) -> str:
     if tag in INLINE:
         return OUT if out_of_sight else KEPT
     role = attributes.get("role")
-    if tag in LANDMARKS or (
-        tag == "aside" and (role in _KEPT_ROLES or is_box(names) or _is_note(attributes))
-    ):
+    notes = is_note(names) or is_note(attributes.get("epub:type") or "")
+    if tag in LANDMARKS or (tag == "aside" and (role in _KEPT_ROLES or is_box(names) or notes)):
         return KEPT
     if (
         out_of_sight
@@ -48,10 +47,6 @@ def verdict_on(tag: str, attributes: dict[str, str]) -> str:
     ):
         return SUSPECT
     return DOUBTFUL if tag in ASIDE else KEPT
-
-
-def _is_note(attributes: dict[str, str]) -> bool:
-    return is_note(attributes.get("class") or "") or is_note(attributes.get("epub:type") or "")
 
 
 @lru_cache(maxsize=4096)
