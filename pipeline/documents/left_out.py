@@ -53,10 +53,9 @@ _open: ContextVar[_Ledger | None] = ContextVar("left_out", default=None)
 @contextmanager
 def ledger() -> Iterator[_Ledger]:
     """Open the ledger of one document; see :func:`entries` for what it holds afterwards."""
-    token = _open.set({})
+    noted: _Ledger = {}
+    token = _open.set(noted)
     try:
-        noted = _open.get()
-        assert noted is not None
         yield noted
     finally:
         _open.reset(token)

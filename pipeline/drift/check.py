@@ -106,12 +106,29 @@ def check_drift(
     """
     found = []
     for kind in KINDS:
-        sides = [
+        before, after = (
             sample(side.filter(kind=kind), settings.seed, settings.max_window)
             for side in (reference, window)
-        ]
-        if min(side.height for side in sides) >= settings.min_window:
-            found.append(_check(kind, sides[0], sides[1], settings))
+        )
+        if min(before.height, after.height) < settings.min_window:
+            continue
+        moved, shaped = shape(before, after, settings)
+        told, far = None, tuple[str, ...]()
+        known, new = (side.filter(pl.col("text").is_not_null()) for side in (before, after))
+        if min(known.height, new.height) >= settings.min_window:
+            one, other = (cast("list[str]", side["text"].to_list()) for side in (known, new))
+            told, far = two_sample(one, other, new["id"].to_list(), settings)
+        found.append(
+            KindEvidence(
+                kind=kind,
+                rows_reference=before.height,
+                rows_window=after.height,
+                features=moved,
+                two_sample=told,
+                shape=shaped,
+                far=far,
+            )
+        )
     return tuple(found)
 
 
@@ -119,28 +136,3 @@ def evidence_id(reference: str, window: str, settings: MonitorSettings) -> str:
     """Return the id of a check: the same texts under the same rules have the same one."""
     rules = [CHECK_VERSION, POLICY_VERSION, settings.model_dump(mode="json")]
     return digest([reference, window, rules])[:16]
-
-
-def _check(
-    kind: str, reference: pl.DataFrame, window: pl.DataFrame, settings: MonitorSettings
-) -> KindEvidence:
-    features, shaped = shape(reference, window, settings)
-    told = None
-    far: tuple[str, ...] = ()
-    known, new = (side.filter(pl.col("text").is_not_null()) for side in (reference, window))
-    if min(known.height, new.height) >= settings.min_window:
-        told, far = two_sample(
-            cast("list[str]", known["text"].to_list()),
-            cast("list[str]", new["text"].to_list()),
-            new["id"].to_list(),
-            settings,
-        )
-    return KindEvidence(
-        kind=kind,
-        rows_reference=reference.height,
-        rows_window=window.height,
-        features=features,
-        two_sample=told,
-        shape=shaped,
-        far=far,
-    )

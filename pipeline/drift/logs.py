@@ -16,6 +16,7 @@ from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.documents.clean.clean_document import redact_by
+from pipeline.documents.readers.decode import MARKS
 from pipeline.pairs.user_files import stop_if_mostly_bad
 from pipeline.settings import CleanSettings, PathSettings
 from schemas.exchanges import Exchanges
@@ -26,13 +27,6 @@ BAD = ("bad_json", "not_an_object", "no_prompt", "bad_response", "bad_time")
 
 MILLISECONDS = 1e11
 """Epoch times from here on are milliseconds: as seconds they would lie after the year 5138."""
-
-_WIDE = [
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its first half
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-]
 
 _SEPARATOR = "\n\x1e\n"
 
@@ -129,8 +123,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         with path.open("rb") as stream:
             head = stream.read(4)
             stream.seek(0)
-            wide = next((name for mark, name in _WIDE if head.startswith(mark)), None)
-            if wide is None:
+            wide = next((name for mark, name in MARKS if head.startswith(mark)), "utf-8")
+            if wide == "utf-8":
                 lines: Iterator[str] = (_decoded(line) for line in stream)
             else:
                 reader = codecs.getreader(wide)(stream, "replace")

@@ -5,16 +5,13 @@ here, and nothing is sent anywhere. Reviewers are counted, never named.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.core.record import read_json
 from pipeline.evaluate.results import Interval
 from pipeline.report import words
+from pipeline.report.drawing import templates
 
-TEMPLATES = Path(__file__).parent
 TASK = "text-generation"
 SIZES = (
     (1_000, "n<1K"),
@@ -80,21 +77,13 @@ def data_card(facts: Facts) -> str:
 
 
 def _page(header: str, template: str, facts: Facts) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown, and all values are names and numbers of our own
-    )
-    environment.filters |= {
-        "count": words.count,
+    # Markdown, and all values are names and numbers of our own.
+    environment = templates().overlay(autoescape=False, keep_trailing_newline=True)
+    environment.filters = environment.filters | {
         "cell": _cell,
         "span": _span,
         "title": lambda name: words.metric(name).title,
         "arm": words.arm,
-        "plain": words.plain,
         "quoted": lambda text: "\n> ".join(text.splitlines()),
     }
     body = environment.get_template(template).render(facts=facts)

@@ -7,7 +7,7 @@ known, and rules that need a word of it let its pairs pass.
 
 import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -26,68 +26,49 @@ HIRAGANA = re.compile("[\u3040-\u309f]")
 """Japanese: endings and particles are written in it, what they belong to in Han and katakana."""
 
 
-@dataclass(frozen=True, slots=True)
 class FunctionWords:
     """What is known of a language: sets of terms, and patterns for folded text."""
 
-    links: frozenset[str]
-    stop: frozenset[str]
-    """All words that say nothing of a subject."""
-    questions: frozenset[str]
-    numbers: dict[str, str]
-    """Number word -> digits."""
-    joint: re.Pattern[str]
-    choice: re.Pattern[str]
-    neutral: re.Pattern[str]
-    asking: re.Pattern[str]
-    """A question word, or a word of a request."""
-    several: re.Pattern[str]
-    negative: re.Pattern[str]
-    yes_no: re.Pattern[str]
-    """A yes or no that begins an answer; ``no`` is the latter."""
-    declines: re.Pattern[str]
-    abstains: re.Pattern[str]
-    refers: re.Pattern[str]
-    orders: re.Pattern[str]
-    opposites: re.Pattern[str]
-    """Words that have an opposite; the group says which, see :func:`poles`."""
+    def __init__(self, written: Mapping[str, str]) -> None:
+        """Take the entry of a language in the file."""
+        found = {key: folded(text) for key, text in written.items()}
+        lists = {key: text.split() for key, text in found.items()}
+        # A script without spaces has no bounds of words.
+        bound = r"\b" if "joints" in lists else ""
 
+        def any_of(*keys: str) -> str:
+            return "|".join(word for key in keys for word in lists.get(key, ())) or "(?!)"
 
-def _entry(written: dict[str, str]) -> FunctionWords:
-    found = {key: folded(text) for key, text in written.items()}
-    lists = {key: text.split() for key, text in found.items()}
-    # A script without spaces has no bounds of words.
-    bound = r"\b" if "joints" in lists else ""
+        def words(*keys: str) -> re.Pattern[str]:
+            return re.compile(f"{bound}(?:{any_of(*keys)}){bound}")
 
-    def any_of(*keys: str) -> str:
-        return "|".join(word for key in keys for word in lists.get(key, ())) or "(?!)"
+        def pattern(key: str, without: str = "(?!)") -> re.Pattern[str]:
+            return re.compile(found.get(key, without).replace("\n", ""))
 
-    def words(*keys: str) -> re.Pattern[str]:
-        return re.compile(f"{bound}(?:{any_of(*keys)}){bound}")
-
-    def pattern(key: str, without: str = "(?!)") -> re.Pattern[str]:
-        return re.compile(found.get(key, without).replace("\n", ""))
-
-    second = (any_of("joints"), any_of("links"), any_of("questions"))
-    values = (zip(lists.get(key, ()), VALUES, strict=False) for key in ("ordinals", "numbers"))
-    return FunctionWords(
-        links=frozenset(lists.get("links", ())),
-        stop=frozenset(t for key in SAY_NOTHING for t in terms(" ".join(lists.get(key, ())))),
-        questions=frozenset(lists.get("questions", ())),
-        numbers={word: digits for pairs in values for word, digits in pairs},
-        joint=words("joints"),
-        choice=words("choice"),
-        neutral=words("neutral"),
-        asking=words("questions", "requests"),
-        several=pattern("several", r"(?<=\W)(?:{}),? (?:(?:{}) )?(?:{})\b".format(*second)),
-        negative=re.compile(f"{bound}(?:{pattern('negative').pattern}){bound}"),
-        yes_no=re.compile(rf"\W*(?:(?:{any_of('yes')})|(?P<no>{any_of('no')}))(?!\w)"),
-        declines=pattern("declines"),
-        abstains=pattern("abstains"),
-        refers=pattern("refers"),
-        orders=pattern("orders"),
-        opposites=re.compile(f"{bound}(?:{_opposites(found)}){bound}"),
-    )
+        second = (any_of("joints"), any_of("links"), any_of("questions"))
+        values = (zip(lists.get(key, ()), VALUES, strict=False) for key in ("ordinals", "numbers"))
+        silent = " ".join(word for key in SAY_NOTHING for word in lists.get(key, ()))
+        self.links = frozenset(lists.get("links", ()))
+        self.stop = frozenset(terms(silent))
+        """All words that say nothing of a subject."""
+        self.questions = frozenset(lists.get("questions", ()))
+        self.numbers = {word: digits for pairs in values for word, digits in pairs}
+        """Number word -> digits."""
+        self.joint = words("joints")
+        self.choice = words("choice")
+        self.neutral = words("neutral")
+        self.asking = words("questions", "requests")
+        """A question word, or a word of a request."""
+        self.several = pattern("several", r"(?<=\W)(?:{}),? (?:(?:{}) )?(?:{})\b".format(*second))
+        self.negative = re.compile(f"{bound}(?:{pattern('negative').pattern}){bound}")
+        self.yes_no = re.compile(rf"\W*(?:(?:{any_of('yes')})|(?P<no>{any_of('no')}))(?!\w)")
+        """A yes or no that begins an answer; ``no`` is the latter."""
+        self.declines = pattern("declines")
+        self.abstains = pattern("abstains")
+        self.refers = pattern("refers")
+        self.orders = pattern("orders")
+        self.opposites = re.compile(f"{bound}(?:{_opposites(found)}){bound}")
+        """Words that have an opposite; the group says which, see :func:`poles`."""
 
 
 def _opposites(found: dict[str, str]) -> str:
@@ -103,13 +84,13 @@ def _opposites(found: dict[str, str]) -> str:
 @cache
 def _languages() -> dict[str, FunctionWords]:
     text = Path(__file__).with_suffix(".toml").read_text("utf-8")
-    return {code: _entry(words) for code, words in tomllib.loads(text).items()}
+    return {code: FunctionWords(words) for code, words in tomllib.loads(text).items()}
 
 
 @cache
 def function_words(language: str) -> FunctionWords:
     """Return what is known of a language (ISO 639-1)."""
-    return _languages().get(language) or _entry({})
+    return _languages().get(language) or FunctionWords({})
 
 
 @lru_cache(4096)

@@ -5,7 +5,7 @@ import re
 
 from pipeline.documents.readers.reading import ReadFailure
 
-_MARKS = [
+MARKS = [
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its first half
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -53,7 +53,7 @@ def decode(data: bytes, declared: str | None = None) -> str:
 def _decode(data: bytes, declared: str | None) -> str:
     if not data:
         raise ReadFailure("empty_file", "0 bytes found", 0, 1)
-    for mark, encoding in _MARKS:
+    for mark, encoding in MARKS:
         if data.startswith(mark):
             try:
                 return data[len(mark) if encoding == "utf-8" else 0 :].decode(encoding)
