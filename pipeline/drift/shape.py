@@ -92,18 +92,15 @@ def _features(both: pl.DataFrame, split: int) -> Iterator[_Feature]:
             values = np.log1p(values)
         known = np.isfinite(values)
         if min(known[:split].sum(), known[split:].sum()) >= MIN_VALUES:
-            yield _Feature(name, True, values, _scale(values[known], values[:split][known[:split]]))
+            spread, both_spread = values[:split][known[:split]].std(), values[known].std()
+            # Of the reference; of both when the reference hardly varies.
+            yield _Feature(name, True, values, max(float(spread), float(both_spread) / 2, 1e-12))
     for name in (*names, *SHARES, "text"):
         yield _Feature(f"null {name}", False, both[name].is_null().to_numpy().astype(float), 1.0)
     for name in SHARES:
         for value in both[name].drop_nulls().unique().sort():
             has = (both[name] == value).fill_null(False).to_numpy().astype(float)
             yield _Feature(f"{name}={value}", False, has, 1.0)
-
-
-def _scale(both: Floats, reference: Floats) -> float:
-    """Return the deviation of the reference; of both when the reference hardly varies."""
-    return max(float(reference.std()), float(both.std()) / 2, 1e-12)
 
 
 def _effects(item: _Feature, labels: NDArray[np.bool_]) -> Floats:

@@ -23,7 +23,6 @@ def share_signal(
     rows_window: int,
     margin: float,
     alpha: float,
-    most: float | None = None,
 ) -> Signal:
     """Compare two shares of rows: is the window's higher?
 
@@ -35,14 +34,12 @@ def share_signal(
         rows_window: rows of the window; 0 when nothing is new.
         margin: difference up to which a higher share does not matter.
         alpha: level of the test (Fisher's exact one, one-sided) and of the interval.
-        most: share above which the window is worse whatever the reference has; a window too
-            small to be sure of that at level alpha (exact binomial) does not count.
 
     Returns:
         The signal, with Newcombe's interval of the difference. Without rows on a side the share
         is 0 and nothing is worse than it.
     """
-    from scipy.stats import binom, hypergeom  # a second of every command that shows signals
+    from scipy.stats import hypergeom  # a second of every command that shows signals
 
     before = hits_reference / rows_reference if rows_reference else 0.0
     after = hits_window / rows_window if rows_window else 0.0
@@ -52,8 +49,6 @@ def share_signal(
         p_value = float(hypergeom.sf(hits_window - 1, rows, hits, rows_window))
         low, high = _newcombe((hits_reference, rows_reference), (hits_window, rows_window), alpha)
         worse = p_value < alpha and after - before > margin
-    if most is not None and rows_window:
-        worse |= after > most and float(binom.sf(hits_window - 1, rows_window, most)) < alpha
     return Signal(
         name=name,
         reference=before,

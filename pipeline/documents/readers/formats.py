@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.documents.left_out import entries, ledger
 from pipeline.documents.readers import (
-    archive,
     code,
     docx,
     epub,
@@ -28,7 +27,7 @@ from pipeline.documents.readers import (
     web,
 )
 from pipeline.documents.readers.reading import ReadFailure, Reading, Record
-from pipeline.documents.readers.zipped import kind_of
+from pipeline.documents.readers.zipped import kind_of, read_gzip, read_zip
 
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
     from pipeline.settings import IngestSettings
@@ -163,7 +162,7 @@ READERS: dict[str, Reader] = {
         Reader(
             "zip",
             (".zip",),
-            archive.read_zip,
+            read_zip,
             _ZIP
             | {
                 "unreadable_archive": "it is damaged",
@@ -176,7 +175,7 @@ READERS: dict[str, Reader] = {
         Reader(
             "gzip",
             (".gz",),
-            archive.read_gzip,
+            read_gzip,
             _ZIP | {"unreadable_archive": "it is damaged"},
             b"\x1f\x8b",
             archive=True,

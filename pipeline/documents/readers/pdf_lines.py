@@ -9,7 +9,6 @@ from statistics import median_low
 from typing import Any, NamedTuple
 
 from pipeline.documents.readers.pdf_aligned import with_tables
-from pipeline.documents.readers.pdf_bullets import bullets, with_bullets
 from pipeline.documents.readers.pdf_columns import Line, Style, by_column, whole_rows
 from pipeline.documents.readers.pdf_direction import (
     SPACE,
@@ -17,7 +16,14 @@ from pipeline.documents.readers.pdf_direction import (
     mirrored,
     reading_order,
 )
-from pipeline.documents.readers.pdf_tables import BROKEN, Grid, grids, markdown
+from pipeline.documents.readers.pdf_tables import (
+    BROKEN,
+    Grid,
+    bullets,
+    grids,
+    markdown,
+    with_bullets,
+)
 from pipeline.documents.readers.pdf_type import (
     Box,
     angle_of,

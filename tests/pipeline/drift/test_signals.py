@@ -25,16 +25,6 @@ def test_without_rows_on_a_side_no_share_is_worse(rows):
     assert not found.worse and found.p_value is None and found.low is None
 
 
-@pytest.mark.parametrize(
-    ("hits", "rows", "worse"),
-    [(1, 1, False), (3, 3, False), (4, 4, True), (60, 200, False), (80, 200, True)],
-)
-def test_an_absolute_limit_needs_a_window_that_is_surely_above_it(hits, rows, worse):
-    """0.3 to the third power is 0.027, to the fourth 0.008."""
-    found = share_signal("quarantined", 0, 0, hits, rows, margin=1, alpha=0.01, most=0.3)
-    assert found.worse is worse
-
-
 def test_shares_of_one_source_are_seldom_called_worse():
     generator = np.random.default_rng(3)
     draws = 1000
