@@ -45,7 +45,8 @@ def tests(kinds: Sequence[KindEvidence]) -> Markup:
 
 def grams(found: Sequence[Gram]) -> Markup:
     """Draw how much more (right) or less (left) frequent each word became."""
-    ordered = drift_words.gained(found)
+    # Those that became more frequent first, lost ones last.
+    ordered = sorted(found, key=lambda gram: gram.share_reference - gram.share_window)
     if not ordered:
         return Markup("")
     largest = max(abs(one.share_window - one.share_reference) for one in ordered) or 1.0

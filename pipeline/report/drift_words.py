@@ -206,11 +206,6 @@ def verdict(test: TwoSample | ShapeTest) -> str:
     return "drift" if test.drifted else "no drift"
 
 
-def false_alarms(alpha: float) -> str:
-    """Return the false-alarm rate as a sentence."""
-    return f"Each primary test raises a false alarm in at most {100 * alpha:.2g} % of windows."
-
-
 def signals(evidence: Evidence) -> list[tuple[DriftSignal, Signal]]:
     """Return the signals that were measured, in the order of a report."""
     return [
@@ -220,21 +215,10 @@ def signals(evidence: Evidence) -> list[tuple[DriftSignal, Signal]]:
     ]
 
 
-def moved(evidence: Evidence) -> list[tuple[str, FeatureShift]]:
-    """Return each feature that moved with its kind of text, the largest move first."""
-    found = [(one.kind, shift) for one in evidence.kinds for shift in one.features if shift.moved]
-    return sorted(found, key=lambda pair: -strength(pair[1]))
-
-
 def strength(shift: FeatureShift) -> float:
     """Return how many thresholds a shift is large."""
     found = shift.effect / shift.threshold if shift.threshold else shift.effect
     return found if isfinite(found) else 0.0
-
-
-def gained(grams: Sequence[Gram]) -> list[Gram]:
-    """Return n-grams, those that became more frequent first and lost ones last."""
-    return sorted(grams, key=lambda gram: gram.share_reference - gram.share_window)
 
 
 def series(drift: Drift) -> tuple[Decision, ...]:
