@@ -14,7 +14,7 @@ from pandera.typing.polars import DataFrame
 from annotation.items import to_items
 from annotation.label_studio_api import Project, Server
 from annotation.label_studio_connection import Connection, find_connection
-from annotation.label_studio_ledger import Ledger, Line, State
+from annotation.label_studio_ledger import Ledger, Line, State, is_gone
 from annotation.label_studio_project import ReviewProject
 from annotation.queue import Pulled, PushResult, QueueStatus, join_reviews, locked, standing
 from pipeline.core.outcome import drops, table
@@ -190,13 +190,11 @@ class LabelStudioQueue:
 
     def _tasks(self, answered: AbstractSet[str]) -> dict[str, Line]:
         """Return the last task of each pair; one that is deleted counts when it was answered."""
-        pushed = self._ledger.pushed()
-        gone = pushed.deleted | pushed.closed
-        last = {pair_id: line for (_, pair_id), line in pushed.tasks.items()}
+        last = {pair_id: line for (_, pair_id), line in self._ledger.pushed().tasks.items()}
         return {
             pair_id: line
             for pair_id, line in last.items()
-            if pair_id in answered or (line["queue"], pair_id) not in gone
+            if pair_id in answered or not is_gone(line)
         }
 
     def _new_state(self) -> State:

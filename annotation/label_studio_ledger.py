@@ -50,18 +50,18 @@ class Pushed:
     """What pushed.jsonl says."""
 
     tasks: dict[tuple[str, str], Line]
-    """The task of each (queue, pair)."""
-    deleted: set[tuple[str, str]]
-    """Pairs whose task a person deleted."""
-    closed: set[tuple[str, str]]
-    """Pairs whose task we deleted, since they were decided elsewhere."""
-    overlaps: dict[tuple[str, str], int]
-    """Of how many people a task is asked, where it is not as many as of the others."""
+    """The task of each (queue, pair): ``deleted_at`` when a person deleted it, ``closed_at`` when
+    we did, since it was decided elsewhere; ``overlap``: of how many people it is asked, where that
+    is not as many as of the others."""
     pending: set[str]
     """Pairs of an import of which nobody knows whether it was stored."""
     last_queue: str | None
     torn: int
     """Lines that cannot be read, since the last comparison with the server."""
+
+    def of(self, state: State) -> dict[str, Line]:
+        """Return the tasks of our project by pair, those that are gone included."""
+        return {pair: line for (queue, pair), line in self.tasks.items() if queue == state.queue}
 
 
 class Annotations(NamedTuple):
@@ -104,9 +104,6 @@ class Ledger:
     def pushed(self) -> Pushed:
         """Read pushed.jsonl."""
         tasks: dict[tuple[str, str], Line] = {}
-        deleted: set[tuple[str, str]] = set()
-        closed: set[tuple[str, str]] = set()
-        overlaps: dict[tuple[str, str], int] = {}
         pending: set[str] = set()
         last = None
         torn = 0
@@ -114,25 +111,18 @@ class Ledger:
             if line is None or "queue" not in line:
                 torn += 1
                 continue
-            queue, pair_id = str(line["queue"]), str(line.get("pair_id"))
-            last = queue
+            last = str(line["queue"])
+            there = last, str(line.get("pair_id"))
             if "importing" in line:
                 pending = set(line["importing"])
             elif "compared_at" in line:
                 pending, torn = set(), 0
-            elif "deleted_at" in line:
-                deleted.add((queue, pair_id))
-            elif "closed_at" in line:
-                closed.add((queue, pair_id))
-            elif "overlap" in line:
-                overlaps[queue, pair_id] = line["overlap"]
             elif "task_id" in line:
-                tasks[queue, pair_id] = line
-                overlaps.pop((queue, pair_id), None)
-                deleted.discard((queue, pair_id))
-                closed.discard((queue, pair_id))
-                pending.discard(pair_id)
-        return Pushed(tasks, deleted, closed, overlaps, pending, last, torn)
+                tasks[there] = line
+                pending.discard(there[1])
+            elif there in tasks:
+                tasks[there] |= line
+        return Pushed(tasks, pending, last, torn)
 
     def note_import(self, state: State, pair_ids: Iterable[str]) -> None:
         """Write down that an import of these pairs begins."""
@@ -169,9 +159,8 @@ class Ledger:
 
     def missing(self, state: State, items: Sequence[Item]) -> list[Item]:
         """Return the items that nobody decided on and the project never had, or we took away."""
-        pushed = self.pushed()
-        had = pushed.tasks.keys() - pushed.closed
-        known = {pair_id for queue, pair_id in had if queue == state.queue}
+        ours = self.pushed().of(state)
+        known = {pair_id for pair_id, line in ours.items() if "closed_at" not in line}
         known |= {row["pair_id"] for row in self.judge().good}
         return [item for item in items if item["pair_id"] not in known]
 
@@ -230,6 +219,11 @@ class Ledger:
                 what = filled_in(decision.fields() | {"task": line["task_id"]})
                 bounced.append(Drop(pair_id, reason, f"{BOUNCES[reason]}: {what}"))
         return Judged(good, bounced)
+
+
+def is_gone(line: Line) -> bool:
+    """Whether the task of a line of pushed.jsonl was deleted, by a person or by us."""
+    return not line.keys().isdisjoint(("deleted_at", "closed_at"))
 
 
 def same_annotation(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

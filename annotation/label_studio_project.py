@@ -10,7 +10,7 @@ import tenacity
 
 from annotation.decisions import Item
 from annotation.label_studio_api import Gone, Passing, Project, Server
-from annotation.label_studio_ledger import Ledger, Line, State, same_annotation
+from annotation.label_studio_ledger import Ledger, Line, State, is_gone, same_annotation
 from annotation.tasks import LABEL_CONFIG, instructions, to_task
 from pipeline.core.cache import digest
 from pipeline.core.errors import ReviewError
@@ -132,28 +132,25 @@ class ReviewProject:
             while len(twins) > 1 and not _is_annotated(twins[-1]):
                 self._server.delete_task(twins.pop()["id"])
                 count -= 1
-        pushed = self._ledger.pushed()
-        ours = {pair: line for (queue, pair), line in pushed.tasks.items() if queue == state.queue}
+        ours = self._ledger.pushed().of(state)
         found = [
             (pair_id, twins[0]["id"], str(twins[0]["data"].get("batch", "")))
             for pair_id, twins in by_pair.items()
             if ours.get(pair_id, {}).get("task_id") not in [task["id"] for task in twins]
-            or (state.queue, pair_id) in pushed.closed
+            or "closed_at" in ours[pair_id]
         ]
         self._ledger.note_tasks(state, found)
-        gone = pushed.deleted | pushed.closed
-        known = {pair_id for queue, pair_id in gone if queue == state.queue}
-        self._ledger.note_compared(state, ours.keys() - by_pair.keys() - known)
+        there = {pair_id for pair_id, line in ours.items() if not is_gone(line)}
+        self._ledger.note_compared(state, there - by_pair.keys())
         state.tasks = count
         self._ledger.save(state)
 
     def close(self, state: State, pair_ids: AbstractSet[str]) -> None:
         """Delete the tasks of pairs that were decided elsewhere, but none with work in it."""
         assert state.project is not None
-        pushed = self._ledger.pushed()
-        here = {pair_id for queue, pair_id in pushed.tasks if queue == state.queue}
-        gone = {pair_id for _, pair_id in pushed.deleted | pushed.closed}
-        here -= gone | {row["pair_id"] for row in self._ledger.judge().good}
+        ours = self._ledger.pushed().of(state)
+        here = {pair_id for pair_id, line in ours.items() if not is_gone(line)}
+        here -= {row["pair_id"] for row in self._ledger.judge().good}
         if here.isdisjoint(pair_ids):
             return
         idle = {
@@ -177,18 +174,15 @@ class ReviewProject:
             lacking: how many decisions each pair lacks.
             votes: how many it has in this project.
         """
-        pushed = self._ledger.pushed()
-        for pair_id, count in lacking.items():
-            there = state.queue, pair_id
+        for pair_id, line in self._ledger.pushed().of(state).items():
+            count = lacking.get(pair_id, 0)
             people = votes.get(pair_id, 0) + count
-            if there not in pushed.tasks or there in pushed.deleted | pushed.closed or not people:
+            if pair_id not in lacking or is_gone(line) or not people:
                 continue
-            before = pushed.overlaps.get(there, self._settings.reviewers)
+            before = line.get("overlap", self._settings.reviewers)
             if people == before or (not count and people > before):
                 continue
-            self._server.update_task(
-                pushed.tasks[there]["task_id"], {"overlap": people, "is_labeled": not count}
-            )
+            self._server.update_task(line["task_id"], {"overlap": people, "is_labeled": not count})
             self._ledger.note_overlap(state, pair_id, people)
 
     def fetch(self, state: State) -> int:

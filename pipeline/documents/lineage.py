@@ -7,9 +7,10 @@ most runs of the chunk stand together.
 
 import re
 import unicodedata
-from bisect import bisect_right
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from html import unescape
 from typing import Any, NamedTuple
 
@@ -49,36 +50,19 @@ class Place(NamedTuple):
     """Of the chunk's letters and digits that were found."""
 
 
-class _Letters(NamedTuple):
-    """The letters and digits of a text without case, and where they come from."""
-
-    text: str
-    places: list[int]
-    """Where each word begins in ``text``."""
-    spans: list[tuple[int, int]]
-    """Character range of each word in the original."""
-
-    def original(self, place: int, *, behind: bool = False) -> int:
-        """Return where a letter stands in the original, or the end of it."""
-        word = bisect_right(self.places, place) - 1
-        start, end = self.spans[word]
-        return min(start + place - self.places[word] + behind, end)
-
-
 def locate(raw: Mapping[str, Any], chunk_text: str) -> Place | None:
     """Find a chunk in the raw document it comes from.
 
     Returns:
         Its place; None when less than half of it is found.
     """
-    document = _letters(raw["text"], html=raw["format"] in ("html", "epub"))
-    chunk = _letters(chunk_text).text
-    matches = list(_matches(chunk, document.text))
+    document, places = _letters(raw["text"], html=raw["format"] in ("html", "epub"))
+    chunk, _ = _letters(chunk_text)
+    matches = list(_matches(chunk, document))
     share = sum(length for _, length in matches) / max(1, len(chunk))
     if share < LEAST_SHARE:
         return None
-    start = document.original(matches[0][0])
-    end = document.original(sum(matches[-1]) - 1, behind=True)
+    start, end = places[matches[0][0]], places[sum(matches[-1]) - 1] + 1
     pages = None
     if READERS[raw["format"]].pages:
         first = raw["text"].count("\f", 0, start) + 1
@@ -99,43 +83,27 @@ def describe(raw: Mapping[str, Any], place: Place) -> str:
     return f"{raw['source']}, {where}"
 
 
-def _letters(text: str, *, html: bool = False) -> _Letters:
-    pieces: list[str] = []
-    places: list[int] = []
-    spans: list[tuple[int, int]] = []
-    length = 0
-    for found, start, end in _words(text, html):
-        folded = _fold(found)
-        if len(folded) != end - start and end - start == len(found) > 1:
-            # Letter by letter, so that each still has its place.
-            parts = [(_fold(letter), start + n, start + n + 1) for n, letter in enumerate(found)]
-        else:
-            parts = [(folded, start, end)]
-        for part, first, behind in parts:
-            if part:
-                pieces.append(part)
-                places.append(length)
-                spans.append((first, behind))
-                length += len(part)
-    return _Letters("".join(pieces), places, spans)
-
-
-def _words(text: str, html: bool) -> Iterator[tuple[str, int, int]]:
+def _letters(text: str, *, html: bool = False) -> tuple[str, Sequence[int]]:
+    """Return the letters and digits of a text without case, and where each stands in it."""
+    letters: list[str] = []
+    places = array("Q")
     for match in (_HTML if html else _WORD).finditer(text):
-        word = match[0]
-        if word.startswith("&") and html:
-            word = unescape(word)
-        if not word.startswith("<") or not html:
-            yield word, match.start(), match.end()
+        word, start = match[0], match.start()
+        if html and word[0] == "<":
+            continue
+        parts = [unescape(word)] if html and word[0] == "&" else word
+        for at, part in enumerate(parts, start):
+            folded = _fold(part)
+            letters.append(folded)
+            places.extend([at] * len(folded))
+    return "".join(letters), places
 
 
-def _fold(word: str) -> str:
-    """Take case, accents, ligatures and what is no letter or digit out of a word."""
-    if word.isascii() and word.isalnum():
-        return word.lower()
-    return "".join(
-        letter for letter in unicodedata.normalize("NFKD", word.casefold()) if letter.isalnum()
-    )
+@cache
+def _fold(part: str) -> str:
+    """Take case, accents, ligatures and what is no letter or digit out of a letter."""
+    decomposed = unicodedata.normalize("NFKD", part.casefold())
+    return "".join(filter(str.isalnum, decomposed))
 
 
 def _matches(chunk: str, document: str) -> Iterator[tuple[int, int]]:

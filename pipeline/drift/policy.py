@@ -33,6 +33,7 @@ RUNNING = timedelta(days=1)
 
 Action = Literal["ok", "watch", "review", "retrain", "broken"]
 State = Literal["ok", "suspect", "confirmed", "cooldown"]
+_Choice = tuple[Action, State, tuple[Reason, ...]]
 
 
 class Decision(Record):
@@ -82,12 +83,6 @@ class _Standing(NamedTuple):
     """Windows with drift among the latest."""
 
 
-class _Choice(NamedTuple):
-    action: Action
-    state: State
-    reasons: tuple[Reason, ...]
-
-
 def decide(
     evidence: Evidence,
     decisions: Sequence[Decision],
@@ -125,26 +120,28 @@ def decide(
     ]
     following = next_retrain_at(retrains, now, retrain)
     standing = _standing(evidence, series, monitor)
+    choice: _Choice
     if any_worse(evidence.signals, "damage"):
         before: State = series[-1].state if series else "ok"
         standing = standing._replace(state=before, drifted=False)
         reasons = (*signal_reasons(evidence, "damage"), reason("damage"))
-        choice = _Choice("broken", before, reasons)
+        choice = ("broken", before, reasons)
     elif standing.state == "ok":
-        choice = _Choice("ok", "ok", _calm(evidence))
+        choice = ("ok", "ok", _calm(evidence))
     elif standing.state == "suspect":
-        choice = _Choice("watch", "suspect", _suspicion(evidence, standing, monitor))
+        choice = ("watch", "suspect", _suspicion(evidence, standing, monitor))
     else:
         held = _underway(evidence, decisions, retrains, now)
         choice = _confirmed(evidence, standing, new_rows, following, held, monitor, retrain)
+    action, state, shown = choice
     return Decision(
         id=evidence.id,
         at=now,
-        action=choice.action,
-        state=choice.state,
+        action=action,
+        state=state,
         drifted=standing.drifted,
         auc=standing.auc,
-        reasons=choice.reasons,
+        reasons=shown,
         new_rows=new_rows,
         next_retrain_at=following,
         reference=evidence.reference,
@@ -230,21 +227,21 @@ def _confirmed(
     rows: dict[str, JsonValue] = {"rows": new_rows, "needed": retrain.min_new_rows}
     state: State = "confirmed" if following is None else "cooldown"
     if held is not None:
-        return _Choice("watch", state, (*shown, held))
+        return ("watch", state, (*shown, held))
     if new_rows < retrain.min_new_rows:
-        return _Choice("review", state, (*shown, reason("few_rows", **rows)))
+        return ("review", state, (*shown, reason("few_rows", **rows)))
     worse = any_worse(evidence.signals, "performance")
     losses = [evidence.signals[name] for name in of_role("loss") if name in evidence.signals]
     measured = any(signal.rows_window for signal in losses)
     if not worse and measured and not any_worse(evidence.signals, "loss"):
-        return _Choice("watch", state, (*shown, reason("no_worse")))
+        return ("watch", state, (*shown, reason("no_worse")))
     if following is not None:
         days, most = retrain.cooldown_days, retrain.max_in_30_days
         why = reason("cooldown", until=following, days=days, most=most)
-        return _Choice("watch", "cooldown", (*shown, reason("rows", **rows), why))
+        return ("watch", "cooldown", (*shown, reason("rows", **rows), why))
     if not worse and not measured:
         shown += (reason("no_loss"),)
-    return _Choice("retrain", "confirmed", (*shown, reason("rows", **rows)))
+    return ("retrain", "confirmed", (*shown, reason("rows", **rows)))
 
 
 def _underway(

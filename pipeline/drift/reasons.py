@@ -63,17 +63,11 @@ def signal_reasons(evidence: Evidence, *roles: str) -> Iterator[Reason]:
 def _words_reason(kind: KindEvidence) -> Reason:
     test = kind.two_sample
     assert test is not None
-    more = [gram.text for gram in test.grams if gram.weight > 0][:MOST_WORDS]
-    less = [gram.text for gram in test.grams if gram.weight < 0][:MOST_WORDS]
-    return reason(
-        "words",
-        kind=kind.kind,
-        auc=test.auc,
-        threshold=test.threshold,
-        p=test.p_value,
-        more=list(more),
-        less=list(less),
-    )
+    measured = {"auc": test.auc, "threshold": test.threshold, "p": test.p_value}
+    more: list[JsonValue] = [gram.text for gram in test.grams if gram.weight > 0]
+    less: list[JsonValue] = [gram.text for gram in test.grams if gram.weight < 0]
+    named = {"more": more[:MOST_WORDS], "less": less[:MOST_WORDS]}
+    return reason("words", kind=kind.kind, **measured, **named)
 
 
 def _features(moved: Sequence[FeatureShift]) -> dict[str, JsonValue]:

@@ -75,8 +75,6 @@ class Line:
 
     def take(self) -> str:
         """Return the block and begin the next one, in which the open marks go on."""
-        if not self.pieces:
-            return ""
         if self._marks:
             marks = [(kind, 0, address) for kind, _, address in self._marks]
             while self._marks:

@@ -1,6 +1,7 @@
 """Blocks of code: their lines as they are, fenced, with the language that the page names."""
 
 import re
+from itertools import islice
 from typing import Any
 
 from lxml import etree
@@ -57,13 +58,8 @@ def _content(pre: Any) -> str:
 
 
 def _language(pre: Any) -> str:
-    code = next(pre.iterchildren("code"), None)
-    elements = [pre] if code is None else [code, pre]
-    above = pre.getparent()
-    while above is not None and len(elements) < _ABOVE + 2:
-        elements.append(above)
-        above = above.getparent()
-    for element in elements:
+    elements = [*islice(pre.iterchildren("code"), 1), pre, *pre.iterancestors()]
+    for element in elements[: _ABOVE + 2]:
         named = element.get("data-lang") or element.get("data-language") or ""
         if named and re.fullmatch(r"[\w+#.-]{1,30}", named):
             return str(named)

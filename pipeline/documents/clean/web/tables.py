@@ -1,6 +1,7 @@
 """Tables: which are data and which lay out the page, and data as Markdown."""
 
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.documents.clean.web.names import HEADINGS
@@ -49,15 +50,20 @@ def is_data(table: Any) -> bool:
     return header or (rows > 1 and not blocks)
 
 
+@dataclass(slots=True)
+class _Row:
+    foot: bool
+    """Whether it stands at the end, wherever the page has it."""
+    heading: bool = True
+    """Whether all of its cells are headings."""
+    cells: list[str] = field(default_factory=list)
+
+
 class Table:
     """The rows of a table of data."""
 
     def __init__(self) -> None:
-        self._rows: list[list[str]] = []
-        self._headings: list[bool] = []
-        """For each row, whether all of its cells are headings."""
-        self._feet: list[bool] = []
-        """For each row, whether it stands at the end, wherever the page has it."""
+        self._rows: list[_Row] = []
         self._below: dict[int, tuple[int, str]] = {}
         """Column -> rows that its cell still fills, and what stands there."""
         self._repeated = 0
@@ -65,17 +71,15 @@ class Table:
     def row(self, foot: bool = False) -> None:
         """Begin a row, which may belong to the foot of the table."""
         self._fill()
-        self._rows.append([])
-        self._feet.append(foot)
-        self._headings.append(True)
+        self._rows.append(_Row(foot))
 
     def cell(self, text: str, tag: str, attributes: dict[str, str]) -> None:
         """Add a cell to the row."""
         if not self._rows:
             self.row()
         self._fill()
-        row = self._rows[-1]
-        self._headings[-1] &= tag == "th"
+        self._rows[-1].heading &= tag == "th"
+        row = self._rows[-1].cells
         text = text.replace("\\|", "|").replace("|", "\\|")
         down = _span(attributes.get("rowspan"))
         for number in range(_span(attributes.get("colspan"))):
@@ -88,12 +92,12 @@ class Table:
 
     def _fill(self) -> None:
         """Fill the next columns of the row as far as cells of earlier rows reach down to them."""
-        while self._rows and (column := len(self._rows[-1])) in self._below:
+        while self._rows and (column := len(self._rows[-1].cells)) in self._below:
             rows, text = self._below.pop(column)
             if rows > 1:
                 self._below[column] = (rows - 1, text)
             self._repeated += len(text)
-            self._rows[-1].append(text if self._repeated <= REPEATED else "")
+            self._rows[-1].cells.append(text if self._repeated <= REPEATED else "")
 
     def markdown(self) -> str:
         """Return the table; empty when it has no text.
@@ -102,25 +106,16 @@ class Table:
         empty, since Markdown has no table without one.
         """
         self._fill()
-        filled = [
-            (row, heading)
-            for _, row, heading in sorted(
-                zip(self._feet, self._rows, self._headings, strict=True), key=lambda each: each[0]
-            )
-            if any(row)
-        ]
-        if not filled:
+        filled = (row for row in self._rows if any(row.cells))
+        rows = sorted(filled, key=lambda row: row.foot)
+        if not rows:
             return ""
-        rows = [row for row, _ in filled]
-        width = max(map(len, rows))
-        first, heading = filled[0]
-        if heading or all(_BOLD.fullmatch(cell) for cell in first):
-            head = [_BOLD.sub(r"\1", cell) for cell in rows.pop(0)]
-        else:
-            head = []
+        width, head = max(len(row.cells) for row in rows), list[str]()
+        if rows[0].heading or all(_BOLD.fullmatch(cell) for cell in rows[0].cells):
+            head = [_BOLD.sub(r"\1", cell) for cell in rows.pop(0).cells]
         head += [""] * (width - len(head))
-        lines = [_line(head), "|" + "---|" * width]
-        return "\n".join(lines + [_line(row) for row in rows])
+        lines = [_line(head), "|" + "---|" * width, *(_line(row.cells) for row in rows)]
+        return "\n".join(lines)
 
 
 def _line(cells: list[str]) -> str:
