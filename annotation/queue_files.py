@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 from pandera.typing.polars import DataFrame
@@ -31,16 +31,6 @@ from schemas.documents import Chunks
 from schemas.pairs import Reviews, ScreenedPairs
 
 Row = dict[str, Any]
-
-
-class _Decisions(NamedTuple):
-    """What the files hold at this moment."""
-
-    current: list[Row]
-    """The latest decision of each reviewer on each pair, good ones only, by pair and reviewer."""
-    new: list[Row]
-    """Lines that decisions.jsonl lacks."""
-    bounced: list[Drop]
 
 
 class FileQueue:
@@ -106,13 +96,13 @@ class FileQueue:
             ReviewError: the CSV cannot be read, or another program holds the queue.
         """
         with locked(self.folder):
-            decisions = self._collect()
-            append(self._decisions, decisions.new)
-        return _pulled(decisions)
+            pulled, new = self._collect()
+            append(self._decisions, new)
+        return pulled
 
     def stored(self) -> Pulled:
         """Return every decision, what was filled in and not pulled yet included; writes nothing."""
-        return _pulled(self._collect())
+        return self._collect()[0]
 
     def close(self, elsewhere: DataFrame[Reviews]) -> None:
         """Take blank rows of settled pairs out of the CSV; add one where a decision is lacking."""
@@ -156,7 +146,8 @@ class FileQueue:
         stamp = {"decided_at": write_time(datetime.now(UTC)), "source": "terminal"}
         append(self._decisions, [decision.fields() | stamp])
 
-    def _collect(self) -> _Decisions:
+    def _collect(self) -> tuple[Pulled, list[Row]]:
+        """Return the latest decisions, and the lines that decisions.jsonl lacks."""
         items = self.items()
         stored, bounced = self._stored(items)
         new, unusable = self._filled_in(items, stored)
@@ -166,7 +157,10 @@ class FileQueue:
             for _, row in sorted(latest.items())
             if bounce_reason(read_decision(row), items.get(row["pair_id"])) is None
         ]
-        return _Decisions(current, new, bounced + unusable)
+        reviews = table(
+            Reviews, ({name: row[name] for name in Reviews.columns()} for row in current)
+        )
+        return Pulled(reviews, drops(bounced + unusable)), new
 
     def _stored(self, items: Mapping[str, Item]) -> tuple[list[Row], list[Drop]]:
         """Return the decisions of decisions.jsonl, and the unusable ones of no queue file."""
@@ -252,11 +246,6 @@ class FileQueue:
         if missing or len(kept) < len(sheet.rows) or not complete:
             data = write_sheet(columns, (*kept, *missing), sheet.delimiter)
             write_atomically(self._sheet, data)
-
-
-def _pulled(decisions: _Decisions) -> Pulled:
-    reviews = [{name: row[name] for name in Reviews.columns()} for row in decisions.current]
-    return Pulled(reviews=table(Reviews, reviews), bounced=drops(decisions.bounced))
 
 
 def _entry(decision: Decision, items: Mapping[str, Item], decided_at: str, source: str) -> Row:

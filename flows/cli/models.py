@@ -51,8 +51,8 @@ def card(options: Options, model: str, data: bool, folder: Path | None) -> None:
     cards = model_and_data_card(home, settings, home.model(chosen))
     files = [str(path) for path in write_cards(cards, folder)] if folder else []
     lines = [f"card         {path}" for path in files]
-    shown = cards.data if data else cards.model
-    options.show({"model": cards.model, "data": cards.data, "files": files}, *(lines or [shown]))
+    shown = cards["data" if data else "model"]
+    options.show(cards | {"files": files}, *(lines or [shown]))
 
 
 DATA = "data"

@@ -1,7 +1,6 @@
 """What manifests, run card and verdict say of a model, for its card and that of its data."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +42,12 @@ RUN_CARD = (
 FILES = {"model": "model_card.md", "data": "data_card.md"}
 
 
-@dataclass(frozen=True, slots=True)
-class Cards:
-    """Both cards as Markdown."""
-
-    model: str
-    data: str
-
-
-def model_and_data_card(home: Home, settings: Settings, model: Dataset) -> Cards:
-    """Render the cards of a model and of the examples it was trained on."""
+def model_and_data_card(home: Home, settings: Settings, model: Dataset) -> dict[str, str]:
+    """Return the cards of a model and of the examples it was trained on: ``model``, ``data``."""
     examples = home.dataset(home.store.manifest(model.name, model.fingerprint).inputs["from"])
     data = _data_facts(home, examples, _name(settings.paths.input))
     facts = _model_facts(home, settings, model, data, judgement(home, model))
-    return Cards(model_card(facts), data_card(data))
+    return {"model": model_card(facts), "data": data_card(data)}
 
 
 def data_card_of(home: Home, settings: Settings, examples: Dataset) -> str:
@@ -69,13 +60,11 @@ def _name(folder: Path | str) -> str:
     return folder.resolve().name if isinstance(folder, Path) else folder.rstrip("/").split("/")[-1]
 
 
-def write_cards(cards: Cards, folder: Path) -> list[Path]:
+def write_cards(cards: Mapping[str, str], folder: Path) -> list[Path]:
     """Write model_card.md and data_card.md into a folder."""
-    files = []
-    for kind, name in FILES.items():
-        files.append(folder / name)
-        write_atomically(files[-1], getattr(cards, kind).encode())
-    return files
+    for kind, text in cards.items():
+        write_atomically(folder / FILES[kind], text.encode())
+    return [folder / FILES[kind] for kind in cards]
 
 
 def _model_facts(
