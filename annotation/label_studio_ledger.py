@@ -64,15 +64,6 @@ class Pushed:
         return {pair: line for (queue, pair), line in self.tasks.items() if queue == state.queue}
 
 
-class Annotations(NamedTuple):
-    """What annotations.jsonl says."""
-
-    current: dict[tuple[str, int], Line]
-    """The latest version of each annotation that was not deleted, by (queue, id)."""
-    torn: list[str]
-    """Lines that cannot be read, since all of the project was last fetched."""
-
-
 class Judged(NamedTuple):
     """The latest decision of each reviewer on each pair."""
 
@@ -164,8 +155,13 @@ class Ledger:
         known |= {row["pair_id"] for row in self.judge().good}
         return [item for item in items if item["pair_id"] not in known]
 
-    def annotations(self) -> Annotations:
-        """Read annotations.jsonl."""
+    def annotations(self) -> tuple[dict[tuple[str, int], Line], list[str]]:
+        """Read annotations.jsonl.
+
+        Returns:
+            The latest version of each annotation that was not deleted, by (queue, id); and the
+            lines that cannot be read, since all of the project was last fetched.
+        """
         current: dict[tuple[str, int], Line] = {}
         torn: list[str] = []
         for text in read_lines(self._annotations):
@@ -179,7 +175,7 @@ class Ledger:
                 current[queue, _id(line)] = line
             else:
                 torn.append(text)
-        return Annotations(current, torn)
+        return current, torn
 
     def note_annotations(self, lines: Iterable[Line]) -> None:
         """Append to annotations.jsonl; ``all_fetched``: what torn lines held is there again."""

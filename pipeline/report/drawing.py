@@ -34,7 +34,7 @@ def templates() -> Environment:
         *(words.count, words.decimal, words.duration, words.size, words.plain, words.between),
         *(words.compact, words.moment, words.tick, words.share),
         *(drift_words.feature, drift_words.kind, drift_words.measured, drift_words.next_retrain),
-        *(drift_words.sentences, drift_words.side, drift_words.span, drift_words.standing),
+        *(drift_words.sentences, drift_words.span, drift_words.standing),
         *(drift_words.number, drift_words.short, drift_words.visible),
     )
     environment.filters |= {one.__name__: one for one in filters}

@@ -189,11 +189,6 @@ def span(signal: Signal, share: bool) -> str:
     return f"{low} to {high}"
 
 
-def side(value: float, rows: int, share: bool) -> str:
-    """Return one side of a signal; an en dash when no row of it was measured."""
-    return measured(value if rows else None, share)
-
-
 def standing(signal: Signal) -> str:
     """Return whether a signal holds, is worse, or could not be compared."""
     if signal.worse:
