@@ -6,7 +6,7 @@ import polars as pl
 
 from flows.engine.context import Run
 from pipeline.core.outcome import EXCERPT
-from pipeline.core.store import DROPPED, PART, Dataset
+from pipeline.core.store import DROPPED, PART
 from pipeline.documents.clean.profiles import rules_of
 from pipeline.report import contents
 from schemas.documents import Redactions
@@ -28,7 +28,9 @@ def answers(run: Run, judged: "Judged") -> tuple[contents.Answer, ...]:
         return ()
     sources = sources_of(stage_rows(run, "deduplicate"))
     said = {
-        arm: dict(_rows(run, judged.answers[arm]).select("pair_id", "answer").iter_rows())
+        arm: dict(
+            run.store.parquet(judged.answers[arm], PART).select("pair_id", "answer").iter_rows()
+        )
         for arm in ("base", "challenger")
     }
     asked = examples.filter(pl.col("pair_id").is_in(list(said["challenger"]))).sort("pair_id")
@@ -148,8 +150,4 @@ def sources_of(documents: pl.DataFrame | None) -> dict[str, str]:
 def stage_rows(run: Run, stage: str) -> pl.DataFrame | None:
     """Return the kept rows of a stage of this run, or None when it did not run."""
     dataset = run.datasets.get(stage)
-    return None if dataset is None else _rows(run, dataset)
-
-
-def _rows(run: Run, dataset: Dataset) -> pl.DataFrame:
-    return pl.read_parquet(run.store.path(dataset) / PART)
+    return None if dataset is None else run.store.parquet(dataset, PART)

@@ -32,8 +32,6 @@ class _Row(NamedTuple):
     number: int
     """Line or row from 1, the header not counted."""
     value: Any
-    problem: tuple[str, str] | None = None
-    """Reason and message, when there is no value."""
     span: tuple[int, int] | None = None
     """Characters in the decoded file; None: as long as its text."""
 
@@ -85,7 +83,7 @@ def read_json(data: bytes, text_field: str, title_fields: Sequence[str]) -> Read
     return fenced(text, "json")
 
 
-def _lines(text: str) -> Iterator[_Row]:
+def _lines(text: str) -> Iterator[_Row | Failure]:
     start = 0
     for number, line in enumerate(text.split("\n"), start=1):
         span = start, start + len(line)
@@ -95,7 +93,7 @@ def _lines(text: str) -> Iterator[_Row]:
         try:
             yield _Row(number, json.loads(line), span=span)
         except (ValueError, RecursionError) as error:  # RecursionError: thousands of open brackets
-            yield _Row(number, None, ("bad_json", f"line {number} is not JSON: {error}"))
+            yield Failure(str(number), "bad_json", f"line {number} is not JSON: {error}")
 
 
 def read_csv(
@@ -129,8 +127,8 @@ def csv_rows(data: bytes, separators: str = SEPARATORS) -> Iterator[dict[str, st
     columns, rows, _ = _csv(data, separators)
     for number, row in enumerate(rows, start=1):
         found = _named(number, row, columns)
-        if found.problem is not None:
-            raise ReadFailure(*found.problem)
+        if isinstance(found, Failure):
+            raise ReadFailure(found.reason, found.message)
         yield found.value
 
 
@@ -181,16 +179,16 @@ def _last_cell_whole(row: list[str] | str, columns: int, separator: str) -> list
     return [*row[: columns - 1], separator.join(row[columns - 1 :])]
 
 
-def _named(number: int, row: list[str] | str, columns: Sequence[str]) -> _Row:
+def _named(number: int, row: list[str] | str, columns: Sequence[str]) -> _Row | Failure:
     if isinstance(row, str):
-        return _Row(number, None, ("bad_table", row))
+        return Failure(str(number), "bad_table", row)
     if len(row) <= len(columns):  # empty cells at the end may be left out
         return _Row(number, dict(zip_longest(columns, row, fillvalue="")))
     message = (
         f"{len(row)} cells found; expected {len(columns)}, as the header has; put cells with a "
         "separator in quotes"
     )
-    return _Row(number, None, ("bad_table", message))
+    return Failure(str(number), "bad_table", message)
 
 
 def read_parquet(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
@@ -229,10 +227,12 @@ def _require(columns: Sequence[str], text_field: str) -> None:
         )
 
 
-def _reading(rows: Iterable[_Row], text_field: str, title_fields: Sequence[str]) -> Reading:
+def _reading(
+    rows: Iterable[_Row | Failure], text_field: str, title_fields: Sequence[str]
+) -> Reading:
     reading = Reading([], [])
     for row in rows:
-        record = _record(row, text_field, title_fields)
+        record = row if isinstance(row, Failure) else _record(row, text_field, title_fields)
         if isinstance(record, Failure):
             reading.failures.append(record)
         else:
@@ -245,8 +245,6 @@ def _reading(rows: Iterable[_Row], text_field: str, title_fields: Sequence[str])
 def _record(row: _Row, text_field: str, title_fields: Sequence[str]) -> Record | Failure:
     """Return the document in a record, or why there is none; of a mapping named fields count."""
     number, value = str(row.number), row.value
-    if row.problem:
-        return Failure(number, *row.problem)
     if not isinstance(value, Mapping) or not isinstance(value.get(text_field), str):
         fields = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
         return Failure(
