@@ -17,6 +17,7 @@ from pipeline.evaluate.measures.grounding import chunk_text, grounded
 from pipeline.evaluate.measures.metrics import withholds
 from pipeline.pairs.harvest import pair_row
 from pipeline.settings import CleanSettings, Settings
+from pipeline.text.words import same_text
 from schemas.exchanges import Exchanges
 
 REASONS = {
@@ -52,17 +53,17 @@ def choose(
         What is kept of each, by reason, then the farthest or latest first; texts redacted.
     """
     taken = {row["exchange_id"] for row in known}
-    asked = {_folded(row["prompt"]) for row in known}
+    asked = {same_text(row["prompt"]) for row in known}
     chosen: list[dict[str, Any]] = []
     fresh = exchanges.filter(~pl.col("exchange_id").is_in(sorted(taken)))
     for reason, row in _reasons(cast("DataFrame[Exchanges]", fresh), index, drifted, settings):
         if len(chosen) == room:
             break
         texts = _redacted(row, settings.clean)
-        if row["exchange_id"] in taken or _folded(texts["prompt"]) in asked:
+        if row["exchange_id"] in taken or same_text(texts["prompt"]) in asked:
             continue
         taken.add(row["exchange_id"])
-        asked.add(_folded(texts["prompt"]))
+        asked.add(same_text(texts["prompt"]))
         passages = _passages(row, index, settings.evaluate.retrieved_chunks)
         facts = {name: row[name] for name in ("exchange_id", "time", "rating", "model")}
         chunk_ids = [chunk["chunk_id"] for chunk in passages]
@@ -76,7 +77,7 @@ def _reasons(
     exchanges: DataFrame[Exchanges], index: ChunkIndex, drifted: Sequence[str], settings: Settings
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield exchanges with why they are worth a look; one may come for several reasons."""
-    monitor, refusal = settings.monitor, _folded(settings.task.refusal) or "\0"
+    monitor, refusal = settings.monitor, same_text(settings.task.refusal) or "\0"
     latest = exchanges.reverse()
     for row in latest.filter(pl.col("rating") <= monitor.low_rating).iter_rows(named=True):
         yield "rated_down", row
@@ -88,7 +89,7 @@ def _reasons(
     for row in list(by_id.values())[: monitor.max_window]:
         if row["response"] is None:
             continue
-        if withholds(row["response"]) or refusal in _folded(row["response"]):
+        if withholds(row["response"]) or refusal in same_text(row["response"]):
             yield "abstained", row
             continue
         passages = _passages(row, index, settings.evaluate.retrieved_chunks)
@@ -111,7 +112,3 @@ def _redacted(row: Mapping[str, Any], settings: CleanSettings) -> dict[str, Any]
     prompt, response, *contents = redacted(texts, settings)
     history = [turn | {"content": text} for turn, text in zip(turns, contents, strict=True)]
     return {"prompt": prompt, "response": response, "history": history}
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
