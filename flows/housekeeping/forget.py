@@ -78,13 +78,12 @@ def forget(settings: Settings, name: str, act: bool) -> dict[str, Any]:
 
 
 def _find(home: Home, name: str) -> Held | None:
-    if any(name in (*row.doc_ids, *row.sources) for row in forgotten(home.store.root.parent)):
-        try:
-            held = held_by(home, name)
-        except InputError:
-            return None
-    else:
+    try:
         held = held_by(home, name)
+    except InputError:
+        if any(name in (*row.doc_ids, *row.sources) for row in forgotten(home.store.root.parent)):
+            return None
+        raise
     models = {str(model): None for key in held.doc_ids for model in models_trained_on(home, key)}
     return held.model_copy(update={"models": tuple(models)})
 

@@ -1,21 +1,21 @@
 """Coverage: which documents and sections have pairs, of which kinds, and why others have none."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-import polars as pl
 
 from flows.engine.context import Run
 from flows.views.examples import sources_of, stage_rows
 from pipeline.core.errors import InputError
 from pipeline.core.home import Home, ancestors
+from pipeline.core.store import PART, Dataset, Store
 from pipeline.pairs.coverage import Coverage, KindYield
 from pipeline.pairs.task_kinds import TASK_KINDS
 
 NOT_ASKED = "not_asked"
 """Of a chunk of which no pair was wanted, or that the target or the budget left out."""
+READ = ("unique_documents", "chunks", "candidate_pairs", "screened_pairs")
 
 
 @dataclass(slots=True)
@@ -59,15 +59,7 @@ def coverage_of(home: Home) -> list[Covered]:
         )
     screened = latest["screened_pairs"]
     made = {item.dataset: home.dataset(str(item)) for item in ancestors(home, screened)}
-    candidates, chunks = made["candidate_pairs"], home.rows(made["chunks"])
-    documents = home.rows(made["unique_documents"]) if "unique_documents" in made else None
-    return _covered(
-        chunks,
-        sources_of(documents),
-        home.rows(screened),
-        [home.rows(candidates), home.rows(candidates, dropped=True)],
-        home.rows(screened, dropped=True),
-    )
+    return _covered(home.store, made)
 
 
 def lines_of(covered: Covered, short: int = 12) -> Iterator[str]:
@@ -83,18 +75,13 @@ def lines_of(covered: Covered, short: int = 12) -> Iterator[str]:
 
 def in_report(run: Run) -> Coverage | None:
     """Return the coverage and the yield by kind of a run's pairs; None when it made none."""
-    chunks, made = stage_rows(run, "chunk"), stage_rows(run, "generate")
-    passed = stage_rows(run, "screen")
-    if chunks is None or made is None or passed is None:
+    stages = ("deduplicate", "chunk", "generate", "screen")
+    datasets = [run.datasets[stage] for stage in stages if stage in run.datasets]
+    known = {dataset.name: dataset for dataset in datasets}
+    made, passed = stage_rows(run, "generate"), stage_rows(run, "screen")
+    if "chunks" not in known or made is None or passed is None:
         return None
-    generated, screened = run.datasets["generate"], run.datasets["screen"]
-    found = _covered(
-        chunks,
-        sources_of(stage_rows(run, "deduplicate")),
-        passed,
-        [made, run.store.read_dropped(generated)],
-        run.store.read_dropped(screened),
-    )
+    found = _covered(run.store, known)
     metrics = run.facts("generate").metrics
     sections = [section for document in found for section in document.sections.values()]
     reasons = Counter(section.why_none for section in sections if section.why_none)
@@ -122,26 +109,22 @@ def in_report(run: Run) -> Coverage | None:
     )
 
 
-def _covered(
-    chunks: pl.DataFrame,
-    sources: dict[str, str],
-    passed: pl.DataFrame,
-    candidates: list[pl.DataFrame],
-    screened_out: pl.DataFrame,
-) -> list[Covered]:
+def _covered(store: Store, made: Mapping[str, Dataset]) -> list[Covered]:
     """Join chunks with their pairs and drops; documents with fewest pairs come first."""
-    made, lost = candidates
+    frames = {name: store.parquet(dataset, PART) for name, dataset in made.items() if name in READ}
+    sources = sources_of(frames.get("unique_documents"))
     documents: dict[str, Covered] = {}
     of_chunk: dict[str, tuple[Covered, Covered]] = {}
-    for row in chunks.sort("doc_id", "start").iter_rows(named=True):
+    for row in frames["chunks"].sort("doc_id", "start").iter_rows(named=True):
         name = sources.get(row["doc_id"], row["title"])
         document = documents.setdefault(row["doc_id"], Covered(name))
         section = document.sections.setdefault(row["section"], Covered(row["section"]))
         of_chunk[row["chunk_id"]] = document, section
-    for chunk_id, kind in passed.select("chunk_id", "kind").iter_rows():
+    for chunk_id, kind in frames["screened_pairs"].select("chunk_id", "kind").iter_rows():
         for part in of_chunk.get(chunk_id, ()):
             part.kinds[kind] += 1
-    pairs = dict(made.select("pair_id", "chunk_id").iter_rows())
+    pairs = dict(frames["candidate_pairs"].select("pair_id", "chunk_id").iter_rows())
+    lost, screened_out = (store.read_dropped(made[name]) for name in READ[-2:])
     drops = [(row["related_id"] or row["id"], row["reason"]) for row in lost.to_dicts()]
     drops += [(pairs.get(row["id"], ""), row["reason"]) for row in screened_out.to_dicts()]
     for chunk_id, reason in drops:
