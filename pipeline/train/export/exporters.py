@@ -108,7 +108,7 @@ def _adapter(source: Source, output: Path, stored: "Stored") -> Written:
     copy_adapter(source.adapter, rank, output)
     name, load = base.name if "/" in base.name else "{base_folder}", None
     if METHODS[read_run_card(source.adapter)["method"]].quantized:
-        save_dequantized(base, source.settings.model, output / BASE)
+        save_dequantized(base, output / BASE)
         name = "{folder}/" + BASE
 
         def load(device: str, dtype: str) -> Any:

@@ -6,6 +6,7 @@ this module does not know, it refuses: a file that loads and talks nonsense is w
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ def write_gguf(model: Path, output: Path, name: str) -> None:
         TrainingError: the architecture, its variant or the tokenizer is not one of those known.
     """
     import gguf
-    import numpy as np
 
     config = json.loads((model / "config.json").read_text("utf-8"))
     _check(config, name)
@@ -51,21 +51,13 @@ def write_gguf(model: Path, output: Path, name: str) -> None:
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_vocab_size(config["vocab_size"])
     _add_tokenizer(writer, model, config)
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, layers)
-    for key, tensor in _tensors(model, name):
-        gguf_name = names.get_name(key, try_suffixes=(".weight",))
-        if gguf_name is None:
-            raise TrainingError(
-                f"export: {name} has a tensor {key}, which GGUF's llama architecture does not "
-                "know; expected a plain Llama model; export it with --format merged"
-            )
-        array = tensor.astype(np.float32)
-        if key.endswith(ROTARY):
-            array = by_rotary_pair(array, heads if "q_proj" in key else heads_kv)
-        writer.add_tensor(gguf_name, array.astype(np.float16) if array.ndim > 1 else array)
+    for key, array in _arrays(model, config, name):  # first what there will be
+        writer.add_tensor_info(key, array.shape, array.dtype, array.nbytes)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
+    writer.write_ti_data_to_file()
+    for _, array in _arrays(model, config, name):
+        writer.write_tensor_data(array)
     writer.close()
 
 
@@ -133,20 +125,27 @@ def _check(config: dict[str, Any], name: str) -> None:
         )
 
 
-def _tensors(model: Path, name: str) -> "list[tuple[str, Any]]":
-    """Return (name, array) of all tensors, in a fixed order."""
+def _arrays(model: Path, config: dict[str, Any], name: str) -> Iterator[tuple[str, Any]]:
+    """Yield each tensor with its name in GGUF, one at a time, in a fixed order."""
+    import gguf
+    import numpy as np
     from safetensors import safe_open
 
-    found = []
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
+    heads = config["num_attention_heads"]
+    heads_kv = config.get("num_key_value_heads") or heads
     for file in sorted(model.glob("*.safetensors")):
-        with safe_open(file, "np") as tensors:
-            found += [(key, tensors.get_tensor(key)) for key in sorted(tensors.keys())]
-    if any(array.dtype.name != "float16" for _, array in found):
-        raise TrainingError(
-            f"export: {name} has weights that are not float16; expected merged weights; this is a "
-            "bug, please report it"
-        )
-    return found
+        with safe_open(file, "np", backend="pread") as tensors:
+            for key in sorted(tensors.keys()):
+                if (gguf_name := names.get_name(key, try_suffixes=(".weight",))) is None:
+                    raise TrainingError(
+                        f"export: {name} has a tensor {key}, which GGUF's llama architecture does "
+                        "not know; expected a plain Llama model; export it with --format merged"
+                    )
+                array = tensors.get_tensor(key).astype(np.float32)
+                if key.endswith(ROTARY):
+                    array = by_rotary_pair(array, heads if "q_proj" in key else heads_kv)
+                yield gguf_name, array.astype(np.float16) if array.ndim > 1 else array
 
 
 def _add_tokenizer(writer: Any, model: Path, config: dict[str, Any]) -> None:

@@ -13,27 +13,27 @@ the size. (``python -m tests.benchmarks.merge_parity`` shows them all.)
 import json
 import math
 import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from pipeline.core.errors import TrainingError
-from pipeline.core.progress import advance
+from pipeline.core.progress import track
 from pipeline.settings import ModelSettings
 from pipeline.text.chat_template import stop_ids
+from pipeline.train.export.blocks import ModelFolder, Tensors, write_blocks
 from pipeline.train.methods import METHODS
-from pipeline.train.models.adapter import (
-    check_fit,
-    load_adapter,
-    load_base,
-    on_plain_base,
-    read_run_card,
-)
+from pipeline.train.models.adapter import check_fit, on_plain_base, read_run_card
+from pipeline.train.models.adapter_files import CONFIG, WEIGHTS
 from pipeline.train.models.base_model import BESIDE, EYES, BaseModel, load_tokenizer
-from pipeline.train.models.quantized import dequantize
+from pipeline.train.models.device import configure_torch
 
 Stored = Literal["float16", "bfloat16", "float32"]
 """Types that weights are stored in; beyond float16's 65504 (IEEE 754) one would become infinite."""
+
+WIDE = 2**24
+"""Values of a weight whose norms are computed at once, in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +88,17 @@ def merge(
             f"tokens rather than changing weights; expected one of {possible}; serve base and "
             "adapter apart, or train with another method"
         )
-    on_cpu = model_settings.model_copy(update={"device": "cpu"})
-    model = load_base(base, on_cpu, method.quantized)
-    if method.stored == "peft":
-        adapted = on_plain_base(dequantize(model), adapter)
-        facts = merge_layers(adapted, adapter.name, stored)
-        plain = store_as(adapted.unload(), stored)
-    else:  # trained weights of the base itself
-        plain, _ = load_adapter(base, adapter, on_cpu)
-        facts = round_weights(plain, model, adapter.name, stored)
-    save_plain(plain, base, output)
-    return facts
+    configure_torch(model_settings.model_copy(update={"device": "cpu"}))
+    folder = ModelFolder(base.path, method.quantized)
+    plain = folder.plain(stored)
+    norms: list[_Norms] = []
+    take = _merge_layers if method.stored == "peft" else _take_trained
+    try:
+        save_plain(plain, take(folder, plain, adapter, stored, norms), base, output)
+        return _facts(norms, adapter.name, stored)
+    except TrainingError:
+        shutil.rmtree(output, ignore_errors=True)
+        raise
 
 
 def own_type(base: BaseModel) -> Stored:
@@ -110,59 +110,60 @@ def own_type(base: BaseModel) -> Stored:
     return next((each for each in known if each in declared), "float32")
 
 
-def merge_layers(adapted: Any, name: str, stored: Stored) -> Merged:
-    """Merge the adapter of a PEFT model into its base layers, in place, rounded to a type.
-
-    Raises:
-        TrainingError: the adapter changes nothing, or a weight does not fit into the type.
-    """
+def _merge_layers(
+    folder: ModelFolder, plain: Any, adapter: Path, stored: Stored, norms: list["_Norms"]
+) -> Iterator[Tensors]:
+    """Yield the blocks of a base with the change of a PEFT adapter, made layer by layer."""
     import torch
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    layers: dict[str, Any] = {
-        path: part for path, part in adapted.named_modules() if isinstance(part, BaseTunerLayer)
-    }
-    norms: list[_Norms] = []
-    for done, (path, layer) in enumerate(layers.items(), start=1):
-        inner = layer.get_base_layer()
-        weight = getattr(inner, getattr(layer, "parameter_name", "weight"))  # or stacked experts
-        before = weight.data.float()
-        weight.data = before.clone()
-        if getattr(inner, "bias", None) is not None:
-            inner.bias.data = inner.bias.data.float()
-        with torch.no_grad():
-            layer.merge(safe_merge=True)
-        weight.data = _rounded(path, before, weight.data, stored, norms)
-        advance(done, len(layers), "layers")
-    return _facts(norms, name, stored)
+    def hollow(part: Any) -> Any:
+        return torch.zeros((), dtype=part.dtype).expand(part.shape)
+
+    paths = {module: path for path, module in plain.named_modules()}
+    layers = {}
+    plain._apply(hollow)  # not on meta, where PEFT would leave its own weights as well
+    for layer in on_plain_base(plain, adapter).modules():
+        if isinstance(layer, BaseTunerLayer):
+            inner, last = layer.get_base_layer(), getattr(layer, "parameter_name", "weight")
+            layers[f"{paths[inner]}.{last}"] = layer, inner  # an inner layer, or stacked experts
+    for block in track(folder.blocks, "blocks"):
+        tensors = folder.read(block)
+        for name in [name for name in tensors if name in layers]:
+            layer, inner = layers[name]
+            bias = f"{name.rpartition('.')[0]}.bias"
+            own = {part: tensors[part] for part in (name, bias) if part in tensors}
+            for part, value in own.items():
+                wide = torch.nn.Parameter(value.to(torch.float32, copy=True), requires_grad=False)
+                setattr(inner, part.rpartition(".")[2], wide)
+            with torch.no_grad():
+                layer.merge(safe_merge=True)
+            tensors |= {part: getattr(inner, part.rpartition(".")[2]).data for part in own}
+            inner._apply(hollow)  # type: ignore[no-untyped-call]
+            tensors[name] = _rounded(name, own[name], tensors[name], stored, norms)
+        yield tensors
 
 
-def round_weights(plain: Any, base: Any, name: str, stored: Stored) -> Merged:
-    """Round a model whose own weights were trained, in place.
+def _take_trained(
+    folder: ModelFolder, plain: Any, adapter: Path, stored: Stored, norms: list["_Norms"]
+) -> Iterator[Tensors]:
+    """Yield the blocks of a model whose own weights were trained: all of them, or some."""
+    from safetensors.torch import load_file
 
-    Raises:
-        TrainingError: nothing has changed, or a weight does not fit into the type.
-    """
-    norms: list[_Norms] = []
-    before = dict(base.named_parameters())
-    for key, part in plain.named_parameters():
-        part.data = _rounded(key, before[key].float(), part.detach().float(), stored, norms)
-    return _facts(norms, name, stored)
-
-
-def store_as(model: Any, stored: Stored) -> Any:
-    """Round all floating-point parameters of a plain model to a type, in place.
-
-    Raises:
-        TrainingError: a weight does not fit.
-    """
-    import torch
-
-    for name, parameter in model.named_parameters():
-        if parameter.is_floating_point():
-            _fits(name, parameter.data, stored)
-            parameter.data = parameter.data.to(getattr(torch, stored))
-    return model
+    some = load_file(adapter / WEIGHTS) if (adapter / CONFIG).is_file() else None
+    whole = folder if some is not None else ModelFolder(adapter, quantized=False)
+    parameters = dict(plain.named_parameters())
+    for block in track(whole.blocks, "blocks"):
+        before = folder.read(block)
+        after = (
+            whole.read(block)
+            if some is None
+            else before
+            | {name: some[name].to(part.dtype) for name, part in before.items() if name in some}
+        )
+        for name in [name for name in after if name in parameters]:
+            after[name] = _rounded(name, before[name], after[name], stored, norms)
+        yield after
 
 
 def to_float32(model: Any) -> Any:
@@ -173,32 +174,33 @@ def to_float32(model: Any) -> Any:
     return torch.nn.Module.float(model)
 
 
-def save_plain(model: Any, base: BaseModel, output: Path) -> None:
+def save_plain(plain: Any, blocks: Iterable[Tensors], base: BaseModel, output: Path) -> None:
     """Write a plain model of one type as a folder that transformers, vLLM and converters load.
 
-    What the model says about 4 bits is taken off. Tokenizer, template and generation settings of
-    the base go along, byte for byte, but for what :func:`write_serving` changes.
-    """
-    import torch
-    from transformers.integrations.bitsandbytes import Bnb4bitDeserialize
-    from transformers.pytorch_utils import Conv1D
+    Tokenizer, template and generation settings of the base go along, byte for byte, but for what
+    :func:`write_serving` changes.
 
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    model.hf_quantizer, model.is_quantized, model.quantization_method = None, False, None
-    # What unpacked a base that is stored in 4 bits would be turned round, and cannot be.
-    model._weight_conversions = [
-        each
-        for each in getattr(model, "_weight_conversions", None) or []
-        if not any(isinstance(step, Bnb4bitDeserialize) for step in getattr(each, "operations", ()))
-    ]
-    model.config.dtype = model.get_input_embeddings().weight.dtype
-    for part in model.modules():
-        if isinstance(part, torch.nn.Linear) and getattr(part, "source_cls", None) is Conv1D:
-            part.weight.data = part.weight.data.T.contiguous()  # as it lay before it was quantized
-    output.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(output)
-    for name in (*BESIDE, *EYES * hasattr(model.config, "vision_config")):
+    Args:
+        plain: of :meth:`ModelFolder.plain`; its parameters are rounded to its type.
+        blocks: its tensors.
+        base: what it was made from.
+        output: a folder.
+
+    Raises:
+        TrainingError: a weight does not fit into the type.
+    """
+    types = {name: part.dtype for name, part in plain.named_parameters()}
+
+    def rounded() -> Iterator[Tensors]:
+        for block in blocks:
+            for name in block.keys() & types.keys():
+                if block[name].is_floating_point() and block[name].dtype != types[name]:
+                    _largest(name, block[name], types[name])
+                    block[name] = block[name].to(types[name])
+            yield block
+
+    write_blocks(plain, rounded(), output)
+    for name in (*BESIDE, *EYES * hasattr(plain.config, "vision_config")):
         if (base.path / name).is_file():
             shutil.copyfile(base.path / name, output / name)
     write_serving(base, output)
@@ -249,10 +251,15 @@ def _rounded(name: str, before: Any, after: Any, stored: Stored, norms: list[_No
     """Return a changed weight rounded to a type, and note its norms."""
     import torch
 
-    largest = _fits(name, after, stored)
-    rounded = after.to(getattr(torch, stored))
-    change, error = (after - before).norm().item(), (rounded.float() - after).norm().item()
-    norms.append(_Norms(change, before.norm().item(), error, largest))
+    dtype = getattr(torch, stored)
+    largest, rounded = _largest(name, after, dtype), after.to(dtype)
+    rows = max(1, WIDE // max(1, after[0].numel()))
+    sums = [0.0, 0.0, 0.0]
+    for old, new, kept in zip(*(p.split(rows) for p in (before, after, rounded)), strict=True):
+        old, new = old.float(), new.float()
+        parts = (new - old, old, kept.float() - new)
+        sums = [math.hypot(sum_, part.norm()) for sum_, part in zip(sums, parts, strict=True)]
+    norms.append(_Norms(sums[0], sums[1], sums[2], largest))
     return rounded
 
 
@@ -275,14 +282,15 @@ def _facts(norms: list[_Norms], name: str, stored: Stored) -> Merged:
     )
 
 
-def _fits(name: str, weight: Any, stored: Stored) -> float:
+def _largest(name: str, weight: Any, dtype: Any) -> float:
     """Return the largest absolute value of a weight, which must be finite in the type."""
     import torch
 
-    largest, limit = float(weight.abs().max()), torch.finfo(getattr(torch, stored)).max
+    largest, limit = float(weight.abs().max()), torch.finfo(dtype).max
     if not largest <= limit:
         raise TrainingError(
             f"merge: {name} has a weight of {largest}; expected at most {limit:g}, the largest "
-            f"{stored}; the adapter is broken: train again with a lower train.learning_rate"
+            f"{str(dtype).removeprefix('torch.')}; the adapter is broken: train again with a lower "
+            "train.learning_rate"
         )
     return largest

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import SettingsError, TrainingError
-from pipeline.settings import ExportSettings, ModelSettings, TrainSettings
-from pipeline.train.export.merge import own_type, save_plain, store_as
+from pipeline.settings import ExportSettings, TrainSettings
+from pipeline.train.export.blocks import ModelFolder
+from pipeline.train.export.merge import own_type, save_plain
 from pipeline.train.methods import METHODS
-from pipeline.train.models.adapter import load_base
 from pipeline.train.models.adapter_files import CONFIG, WEIGHTS
 from pipeline.train.models.base_model import BaseModel
-from pipeline.train.models.quantized import dequantize
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks that vLLM has kernels for (vllm/config/lora.py)."""
@@ -96,11 +95,11 @@ def copy_adapter(adapter: Path, max_lora_rank: int, output: Path) -> None:
         shutil.copyfile(adapter / name, output / name)
 
 
-def save_dequantized(base: BaseModel, model_settings: ModelSettings, output: Path) -> None:
+def save_dequantized(base: BaseModel, output: Path) -> None:
     """Write the base that a QLoRA adapter was trained on as plain weights of the base's own type.
 
     The adapter corrects the quantized weights; on the original ones it makes another model.
     """
-    on_cpu = model_settings.model_copy(update={"device": "cpu"})
-    plain = dequantize(load_base(base, on_cpu, quantized=True))
-    save_plain(store_as(plain, own_type(base)), base, output)
+    folder = ModelFolder(base.path, quantized=True)
+    plain = folder.plain(own_type(base))
+    save_plain(plain, map(folder.read, folder.blocks), base, output)

@@ -291,10 +291,10 @@ def model_class(source: Path | Mapping[str, Any]) -> tuple[Any, Any, Any]:
     )
 
 
-def empty_model(source: Path | Mapping[str, Any]) -> Any:
+def empty_model(source: Path | Mapping[str, Any], dtype: Any = None) -> Any:
     """Build a model on torch's meta device, without weights; arguments as for the class."""
     import torch
 
     config, automatic, _ = model_class(source)
     with torch.device("meta"):
-        return automatic.from_config(config)
+        return automatic.from_config(config, dtype=dtype)

@@ -22,17 +22,8 @@ def load_quantized(path: Path, device: str = "cpu") -> Any:
     NF4, block 64, double quantization (block 256), the embedding and the head in the compute
     type: QLoRA, Dettmers et al. 2023. The embedded model takes 111 MB, against 269 in bfloat16.
     """
-    from transformers import BitsAndBytesConfig
-
-    dtype, config, stored = compute_dtype(device), None, stored_in_four_bits(path)
-    if not stored:  # else its own configuration says how
-        config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=dtype,
-        )
-    model = load_model(path, device, dtype, quantization_config=config)
+    dtype, stored = compute_dtype(device), stored_in_four_bits(path)
+    model = load_model(path, device, dtype, quantization_config=four_bits(path, dtype))
     for layer in linear4bit_layers(model).values():  # stored ones name a type of their own
         layer.compute_dtype = layer.weight.quant_state.dtype = dtype
     for part in model.parameters():
@@ -41,6 +32,20 @@ def load_quantized(path: Path, device: str = "cpu") -> Any:
             part.data = part.data.to(dtype if stored else part.dtype, copy=True)
     guard(model)
     return model
+
+
+def four_bits(path: Path, dtype: Any) -> Any:
+    """Return how NF4 is made of a base; None where it is stored in 4 bits, and says how itself."""
+    from transformers import BitsAndBytesConfig
+
+    if stored_in_four_bits(path):
+        return None
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
 
 
 def guard(model: Any) -> int:

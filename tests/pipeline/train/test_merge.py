@@ -2,17 +2,21 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings, TrainSettings
+from pipeline.train.export import blocks
 from pipeline.train.export.merge import merge, to_float32
 from pipeline.train.loop.trainer import train
 from pipeline.train.models.adapter import load_adapter, load_base, on_plain_base
-from pipeline.train.models.base_model import load_model
+from pipeline.train.models.base_model import empty_model, load_model
 from pipeline.train.models.device import configure_torch
 from pipeline.train.models.quantized import dequantize, linear4bit_layers
+from tests.pipeline.train.architectures import add_tokenizer
 from tests.pipeline.train.seed_examples import make_examples
 
 SETTINGS = {
@@ -30,8 +34,9 @@ def trained(tiny_base, tmp_path_factory):
     def adapter(method):
         if method not in made:
             folder = tmp_path_factory.mktemp(method)
+            used = SETTINGS | {"method": method, "rank": None if method == "full" else 8}
             train(
-                make_examples(10, 2), tiny_base, TrainSettings(**SETTINGS | {"method": method}),
+                make_examples(10, 2), tiny_base, TrainSettings(**used),
                 PLACE, folder / "work", folder / "adapter",
             )  # fmt: skip
             made[method] = folder / "adapter"
@@ -151,6 +156,76 @@ def test_the_folder_is_a_plain_model_with_tokenizer_and_template(trained, tiny_b
     config = json.loads((tmp_path / "one" / "config.json").read_text())
     assert config["dtype"] == "bfloat16"
     assert "quantization_config" not in config
+
+
+MEASURED = """
+import json, sys
+from pathlib import Path
+from pipeline.settings import ModelSettings
+from pipeline.train.export import blocks, merge
+from pipeline.train.models.base_model import resolve_model
+from pipeline.train.peak_memory import peak_memory
+
+where, blocks.SHARD_BYTES = Path(sys.argv[1]), 10**8
+base = resolve_model(ModelSettings(base_model=str(where / "llama")), where / "models")
+folder = blocks.ModelFolder(base.path, quantized=False)
+plain = folder.plain("bfloat16")
+merge.save_plain(plain, map(folder.read, folder.blocks), base, where / "written")
+json.dump(peak_memory(), sys.stdout)
+"""
+
+
+def make_large_base(folder):
+    """Write 1.5 GB of bfloat16 weights, a file a block, out of one random pool."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import LlamaConfig
+
+    size = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 44}
+    named = {"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16", "vocab_size": 259}
+    config = LlamaConfig(**size, **named, num_attention_heads=8, max_position_embeddings=512)
+    config.save_pretrained(folder)
+    pool, files, places = torch.randn(1024 * 4096).mul(0.02).bfloat16(), {}, {}
+    for name, part in empty_model(folder).named_parameters():
+        file = f"model-{name.partition('layers.')[2].partition('.')[0]}.safetensors"
+        files.setdefault(file, {})[name] = pool[: part.numel()].view(part.shape).clone()
+        places[name] = file
+    for file, tensors in files.items():
+        save_file(tensors, folder / file)
+    index = {"metadata": {}, "weight_map": places}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return add_tokenizer(folder)
+
+
+def test_a_model_is_written_in_less_memory_than_its_weights_take(tmp_path):
+    base = make_large_base(tmp_path / "llama")
+    weights = sum(file.stat().st_size for file in base.path.glob("*.safetensors"))
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(tmp_path)], stdout=subprocess.PIPE, check=True
+    )
+    assert weights > 1.4e9 and json.loads(done.stdout) < 0.75 * weights
+    files = sorted((tmp_path / "written").glob("*.safetensors"))
+    assert len(files) > 14 and max(file.stat().st_size for file in files) < 1.01e8
+
+
+@pytest.mark.parametrize("method", ["qlora", "full"])
+def test_what_is_written_in_many_files_is_the_same_model(
+    trained, tiny_base, tmp_path, monkeypatch, method
+):
+    import torch
+
+    facts = merge(tiny_base, trained(method), PLACE, tmp_path / "one")
+    monkeypatch.setattr(blocks, "SHARD_BYTES", 50_000)
+    assert merge(tiny_base, trained(method), PLACE, tmp_path / "many") == facts
+    one, many = (load_model(tmp_path / name).state_dict() for name in ("one", "many"))
+    assert one.keys() == many.keys()
+    assert all(torch.equal(part, many[name]) for name, part in one.items())
+    index = json.loads((tmp_path / "many/model.safetensors.index.json").read_text())
+    files = {file.name: file.stat().st_size for file in (tmp_path / "many").glob("*.safetensors")}
+    assert set(index["weight_map"].values()) == files.keys() and len(files) > 2
+    assert index["metadata"]["total_size"] == sum(part.nbytes for part in one.values()) - (
+        one["lm_head.weight"].nbytes  # tied
+    )
 
 
 def test_an_adapter_that_changes_nothing_is_refused(trained, tiny_base, tmp_path):
