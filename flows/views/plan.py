@@ -19,6 +19,7 @@ from pipeline.train.plan.catalogue import CATALOGUE, built_in
 from pipeline.train.plan.convention import LITGPT, convention
 from pipeline.train.plan.estimate import Plan, Work, plan, settings_for
 from pipeline.train.plan.hardware import Hardware, card, this_machine
+from pipeline.train.plan.memory import total
 from pipeline.train.plan.shapes import Shape, read_folder
 
 USUAL_GPUS = ("t4", "l4", "a100-40", "a100-80", "h200")
@@ -77,7 +78,7 @@ def make_plan(
     batch = full_batch(train, work.supervised_share)
     hardware = (this_machine(measure), *(card(name) for name in gpus or USUAL_GPUS))
     plans = tuple(
-        plan(shape, settings_for(method, train, shape.hidden), batch, each, work)
+        plan(shape, settings_for(method, train, shape.hidden), batch, each, work, settings.evaluate)
         for method in methods or METHODS
         for each in hardware
     )
@@ -169,7 +170,7 @@ def _numbers(*names: str) -> list[Column]:
 
 
 def _overview(plans: list[Plan], hardware: str) -> Table:
-    numbers = _numbers("rate", "trained", "share", *COLUMNS, "peak")
+    numbers = _numbers("rate", "trained", "share", *COLUMNS, "training", "judging")
     table = _table(f"Peak memory on {hardware}, GB", *numbers, box=SIMPLE_HEAD)
     for each in plans:
         sizes = {item.name: item.bytes for item in each.items}
@@ -177,7 +178,8 @@ def _overview(plans: list[Plan], hardware: str) -> Table:
             _gigabytes(sum(sizes.get(name, 0) for name in names)) for names in COLUMNS.values()
         ]
         first = each.method, f"{each.learning_rate:g}", _short(each.trainable), f"{each.share:.2%}"
-        table.add_row(*first, *cells, _gigabytes(each.peak))
+        stages = (_gigabytes(total(part)) for part in (each.items, each.judging))
+        table.add_row(*first, *cells, *stages)
     return table
 
 
@@ -185,8 +187,10 @@ def _items(plans: list[Plan], hardware: str) -> Table:
     title = f"Peak memory on {hardware}, item by item, GB"
     table = _table(title, "item", *_numbers("GB"), "what it is")
     for each in plans:
-        for item in each.items:
-            table.add_row(each.method, item.name, f"{item.bytes / GIGABYTE:.3f}", item.about)
+        for stage, items in (("training", each.items), ("judging", each.judging)):
+            for item in items:
+                size = f"{item.bytes / GIGABYTE:.3f}"
+                table.add_row(f"{each.method}, {stage}", item.name, size, item.about)
         about = f"{each.trainable:,} parameters trained, {each.share:.2%}"
         table.add_row(each.method, "peak", f"{each.peak / GIGABYTE:.3f}", about, end_section=True)
     return table

@@ -82,7 +82,7 @@ TRAIN = Stage(
     None,
     section="train",
     dataset="model",
-    version=2,
+    version=3,
     holds_model=True,
     code=("pipeline.train.loop.trainer",),
 )
@@ -92,7 +92,7 @@ CANDIDATE = Stage(
     None,
     section="train",
     dataset="compared_model",
-    version=1,
+    version=2,
     holds_model=True,
     code=("pipeline.train.loop.trainer", "pipeline.train.launch"),
 )

@@ -1,47 +1,88 @@
-"""How close `tuneloop plan` is: peak memory estimated and measured, on the embedded model.
+"""How close `tuneloop plan` is: peak memory planned and measured, four methods on three shapes.
 
-Each method trains in a fresh process, through train.loop.trainer.train, on rows made of what
-is in the repository, in the environment of a training. Measured is VmHWM of
-/proc/self/status, the largest resident set so far.
-Linux only. Run: python -m tests.benchmarks.plan_accuracy [METHOD ...] (one more: distilled)
+The embedded model and two of its tokenizer with random weights: one twice and a half as wide, and
+one with three times the words. Each method trains in a fresh process, through
+train.loop.trainer.train, on rows made of what is in the repository, in the environment of a
+training. Measured is VmHWM of /proc/self/status, the largest resident set so far. Linux only.
+
+    python -m tests.benchmarks.plan_accuracy [METHOD ...] [--shapes NAME ...]
 """
 
+import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from pipeline.settings import ModelSettings
+from pipeline.train.models.base_model import resolve_model
 from pipeline.train.peak_memory import FEW_PRIMITIVES
 
-METHODS = ("full", "lora", "qlora")
+METHODS = ("lora", "qlora", "full", "distilled")
 DISTILLED = "distilled"
 """LoRA with a teacher beside it: the base model itself, of the same size."""
 ROWS, STEPS = 8, 2
+MODELS = Path(".pytest_cache/d/models")
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "embedded": {},
+    "wide": {
+        "model_type": "llama", "hidden_size": 1536, "intermediate_size": 6144,
+        "num_hidden_layers": 6, "num_attention_heads": 24, "num_key_value_heads": 8,
+        "vocab_size": 49_152, "tie_word_embeddings": False,
+    },
+    "words": {
+        "model_type": "qwen2", "hidden_size": 896, "intermediate_size": 4864,
+        "num_hidden_layers": 8, "num_attention_heads": 14, "num_key_value_heads": 2,
+        "vocab_size": 151_936, "tie_word_embeddings": True,
+    },
+}  # fmt: skip
+"""Configurations: Llama's with a head of its own, Qwen2.5-0.5B's with a third of its layers."""
 
 
-def main(methods: list[str]) -> None:
-    """Print a line a method."""
-    print(
-        f"{'method':<10} {'estimate':>9} {'measured':>9} {'error':>7}   MB, items of the estimate"
-    )
-    for method in methods:
-        found = measure(method)
-        estimate = sum(found["items"].values())
-        error = estimate / found["peak"] - 1
-        items = ", ".join(f"{name} {size / 1e6:.0f}" for name, size in found["items"].items())
-        print(
-            f"{method:<10} {estimate / 1e6:>9.0f} {found['peak'] / 1e6:>9.0f} {error:>+7.1%}"
-            f"   {items}; {found['batch']}; resident before loading {found['start'] / 1e6:.0f}",
-            flush=True,
-        )
+def main() -> None:
+    """Print a line a shape and method."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("methods", nargs="*", default=METHODS)
+    parser.add_argument("--shapes", nargs="*", default=list(SHAPES))
+    asked = parser.parse_args()
+    print(f"{'shape':<9} {'method':<10} {'plan':>6} {'measured':>9} {'ratio':>6}   MB, items")
+    for name in asked.shapes:
+        base = make_base(name)
+        for method in asked.methods:
+            found = measure(method, base, str(MODELS))
+            items = {item: round(size / 1e6) for item, size in found["items"].items()}
+            plan, peak = sum(items.values()), round(found["peak"] / 1e6)
+            print(
+                f"{name:<9} {method:<10} {plan:>6} {peak:>9} {plan / peak:>6.2f}   "
+                f"{', '.join(f'{item} {size}' for item, size in items.items())}; "
+                f"{found['batch']}; resident before loading {found['start'] / 1e6:.0f}",
+                flush=True,
+            )
 
 
-def measure(
-    method: str, base: str = "embedded", models: str | None = None, threads: int = 0
-) -> dict[str, Any]:
+def make_base(name: str) -> str:
+    """Return what ``model.base_model`` says of a shape; random weights are written for it."""
+    if not SHAPES[name]:
+        return name
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    folder, embedded = MODELS / name, resolve_model(ModelSettings(), MODELS)
+    config = AutoConfig.for_model(**SHAPES[name], eos_token_id=2)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    model.save_pretrained(folder)
+    for file in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+        shutil.copy(embedded.path / file, folder / file)
+    shutil.copy(embedded.path / "chat_template.jinja", folder / "chat_template.jinja")
+    return str(folder)
+
+
+def measure(method: str, base: str, models: str, threads: int = 0) -> dict[str, Any]:
     """Train in a fresh process; return estimate, items and peak in bytes."""
     with tempfile.TemporaryDirectory() as work:
         settings = {"method": method, "max_steps": STEPS, "batch_size": 4, "evaluations": 1}
@@ -51,7 +92,7 @@ def measure(
             "distilled": method == DISTILLED,
             "settings": settings,
             "base": base,
-            "models": models or "data/home/models",
+            "models": models,
             "threads": threads,
         }
         done = subprocess.run(
@@ -136,4 +177,4 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--child"]:
         child()
     else:
-        main(sys.argv[1:] or list(METHODS))
+        main()

@@ -19,7 +19,9 @@ def test_it_plans_every_method_on_every_card_as_one_json_object():
     assert found["base"]["parameters"] == 8_030_261_248
     assert {each["hardware"] for each in found["plans"]} == {"this machine", "h100", "t4"}
     assert len(found["plans"]) == 3 * 16
-    assert all(each["peak"] == sum(i["bytes"] for i in each["items"]) for each in found["plans"])
+    for each in found["plans"]:
+        stages = [sum(item["bytes"] for item in each[stage]) for stage in ("items", "judging")]
+        assert each["peak"] == max(stages)
 
 
 def test_it_shows_the_convention_beside_the_estimate():
@@ -29,11 +31,12 @@ def test_it_shows_the_convention_beside_the_estimate():
 
 
 def test_settings_change_the_plan():
-    peaks = [
-        json.loads(run("--json", "--method", "lora", "--set", f"train.max_tokens={tokens}").stdout)
-        for tokens in (256, 2048)
-    ]
-    assert peaks[0]["plans"][0]["peak"] < peaks[1]["plans"][0]["peak"]
+    for stage, setting in (("items", "train.max_tokens"), ("judging", "evaluate.max_tokens")):
+        sums = []
+        for tokens in (256, 2048):
+            shown = run("--json", "--method", "lora", "--set", f"{setting}={tokens}").stdout
+            sums.append(sum(item["bytes"] for item in json.loads(shown)["plans"][0][stage]))
+        assert sums[0] < sums[1]
 
 
 def test_it_writes_what_accelerate_launch_takes(tmp_path):

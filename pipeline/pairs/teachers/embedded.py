@@ -271,16 +271,26 @@ def _losses(
     cache = _prefill_shared(model, rows[0][:shared], len(rows))
     width = max(len(row) for row in rows) - shared
     ids = torch.tensor([row[shared:] + [0] * (width - len(row) + shared) for row in rows])
-    hidden = model.get_decoder()(
-        input_ids=ids.to(device), past_key_values=cache, use_cache=cache is not None
-    ).last_hidden_state
-    # The head is a fifth of the model's work: it runs only where an answer token is predicted.
+    # The head is a fifth of the model's work: it runs only where an answer token is predicted. The
+    # model's own, since Gemma caps its logits and Granite scales them.
     starts = [len(prompt) - shared - 1 for prompt in prompts]
     spans = [
-        hidden[row, start : start + len(answer)]
-        for row, (start, answer) in enumerate(zip(starts, answers, strict=True))
+        range(start, start + len(answer)) for start, answer in zip(starts, answers, strict=True)
     ]
-    logits = model.get_output_embeddings()(torch.cat(spans)).float()
+    kept = sorted(set().union(*spans))
+    own = model(
+        input_ids=ids.to(device),
+        past_key_values=cache,
+        use_cache=cache is not None,
+        logits_to_keep=torch.tensor(kept, device=device),
+    ).logits
+    first = [kept.index(span[0]) for span in spans]
+    logits = torch.cat(
+        [
+            own[row, at : at + len(span)]
+            for row, (at, span) in enumerate(zip(first, spans, strict=True))
+        ]
+    ).float()
     targets = torch.tensor([token for answer in answers for token in answer], device=device)
     nats = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
     return [float(part.mean()) for part in torch.split(nats, [len(answer) for answer in answers])]

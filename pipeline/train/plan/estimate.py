@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.core.errors import SettingsError
-from pipeline.settings import TrainSettings
+from pipeline.settings import EvaluateSettings, TrainSettings
 from pipeline.train.methods import METHODS, of_method, resolved
-from pipeline.train.plan.activations import Batch
+from pipeline.train.plan.activations import SUPERVISED_SHARE, Batch
 from pipeline.train.plan.hardware import Hardware
-from pipeline.train.plan.memory import Item, memory, total
+from pipeline.train.plan.memory import Item, judging, memory, total
 from pipeline.train.plan.shapes import BASE, LORA, Shape, trainable_parameters
 
 BITS_PER_PARAMETER = 2.0
@@ -58,8 +58,11 @@ class Plan:
     share: float
     """Of the base model's parameters."""
     items: tuple[Item, ...]
+    """Of the training."""
+    judging: tuple[Item, ...]
+    """Of the evaluation: on a GPU of as many prompts at once as there is room for."""
     peak: int
-    """Bytes, the sum of the items."""
+    """Bytes, the larger of both sums."""
     fits: bool
     micro_batch_size: int
     """Rows in a forward pass that fit, at most those of the settings; 0 if not one does."""
@@ -83,7 +86,12 @@ def settings_for(method: str, settings: TrainSettings, width: int) -> TrainSetti
 
 
 def plan(
-    shape: Shape, settings: TrainSettings, batch: Batch, hardware: Hardware, work: Work
+    shape: Shape,
+    settings: TrainSettings,
+    batch: Batch,
+    hardware: Hardware,
+    work: Work,
+    evaluate: EvaluateSettings,
 ) -> Plan:
     """Return the plan of one method on one piece of hardware.
 
@@ -103,7 +111,16 @@ def plan(
         part = replace(batch, rows=rows, supervised=supervised)
         return memory(shape, settings, part, hardware.kind, hardware.value)
 
+    def answers(rows: int) -> tuple[Item, ...]:
+        tokens = evaluate.max_tokens
+        asked = Batch(rows, tokens, round(SUPERVISED_SHARE * rows * tokens))
+        found = judging(shape, settings, asked, hardware.kind, hardware.value)
+        halved = hardware.kind == "gpu" and rows > 1 and total(found) > hardware.usable
+        return answers(rows // 2) if halved else found
+
     items = memory(shape, settings, batch, hardware.kind, hardware.value)
+    judged = answers(evaluate.batch_size)
+    peak = max(total(items), total(judged))
     fitting = [
         rows for rows in range(1, batch.rows + 1) if total(items_of(rows)) <= hardware.usable
     ]
@@ -123,8 +140,9 @@ def plan(
         trainable=trained,
         share=trained / shape.parameters,
         items=items,
-        peak=total(items),
-        fits=total(items) <= hardware.usable,
+        judging=judged,
+        peak=peak,
+        fits=peak <= hardware.usable,
         micro_batch_size=max(fitting, default=0),
         tokens_per_second=speed,
         seconds=work.rows * work.row_tokens * settings.epochs / speed,

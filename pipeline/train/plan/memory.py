@@ -1,4 +1,7 @@
-"""The peak memory of a training, item by item."""
+"""The peak memory of a training and of its evaluation, item by item.
+
+Merging takes less than either: a block of the model and a file of 1 GB.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -25,8 +28,7 @@ GPU_RUNTIME = 600 * MEBIBYTE
 """CUDA context and the workspaces of cuBLAS: 0.5 to 0.7 GB on current cards."""
 
 GPU_RETAINED = 0.05
-"""What torch's caching allocator holds beyond what is asked for, as a share of activations, logits
-and workspace."""
+"""What torch's caching allocator holds beyond what comes and goes, as a share of that."""
 
 CPU_RETAINED = 0.8
 """The same of glibc's malloc, which keeps freed pieces of less than 32 MB between others that live
@@ -54,23 +56,9 @@ def memory(
         TrainingError: a model that is distilled from cannot be counted.
     """
     trained, moments = trainable_parameters(shape, settings), moment_bytes(settings, kind)
-    quantized = METHODS[settings.method].quantized
+    packed = _in_four_bits(settings, kind)
     whole = settings.method in BASE
-    frozen = shape.parameters - (trained if whole else 0)
-    items = []
-    once = dequantizes_once(settings, {"cpu": "cpu", "gpu": "cuda"}[kind])
-    if quantized and not once:
-        linear = shape.linear_parameters
-        rest = (frozen - linear) * value
-        items += [
-            Item("weights", rest, "embedding, head and norms, in the compute type"),
-            Item("quantized weights", round(linear * NF4_BYTES), "linear layers in NF4"),
-        ]
-    else:
-        about = "frozen, in the compute type"
-        if quantized:
-            about += ": NF4, unpacked once (train.dequantize)"
-        items.append(Item("weights", frozen * value, about))
+    items = _weights(shape, settings, packed, value, trained if whole else 0)
     name = "trained weights" if whole else "adapter"
     items.append(Item(name, trained * FLOAT32, "float32"))
     if whole and value < FLOAT32:
@@ -85,18 +73,75 @@ def memory(
     ]
     activations = activation_bytes(shape, settings, batch, value, cpu=kind == "cpu")
     logits = logits_bytes(shape, settings, batch.supervised, value)
-    workspace = _workspace(shape, settings, quantized and not once, batch, value)
-    retained = CPU_RETAINED if kind == "cpu" else GPU_RETAINED
-    slack = round(retained * (activations + logits + workspace))
-    runtime = CPU_RUNTIME if kind == "cpu" else GPU_RUNTIME
+    workspace = _workspace(shape, settings, packed, batch, value)
     return (
         *items,
         Item("activations", activations, "kept for the backward pass"),
         Item("logits", logits, f"of {batch.supervised:,} supervised tokens, and their gradient"),
         Item("workspace", workspace, "what one layer needs while it computes"),
-        Item("allocator", slack, "held, but not asked for"),
-        Item("runtime", runtime, "interpreter and libraries, or the context of the GPU"),
+        _retained(kind, activations + logits + workspace),
+        _runtime(kind),
     )
+
+
+def judging(
+    shape: Shape, settings: TrainSettings, batch: Batch, kind: Kind, value: int
+) -> tuple[Item, ...]:
+    """Return what is in memory while the trained model answers a batch of the test set.
+
+    Keys and values twice: the references are scored with a copy of those of the prompts. A 4-bit
+    base is unpacked on a CPU, and on a GPU where half of what is free stays free: not counted.
+    """
+    packed = METHODS[settings.method].quantized and kind == "gpu"
+    items = _weights(shape, settings, packed, value)
+    if settings.method not in BASE:
+        trained = trainable_parameters(shape, settings)
+        items.append(Item("adapter", trained * FLOAT32, "float32"))
+    keys = 2 * 2 * shape.keys * shape.mixers * value * batch.size
+    passing = _workspace(shape, settings, packed, batch, value)
+    logits = batch.supervised * shape.vocabulary * value
+    logits += 2 * batch.supervised // batch.rows * shape.vocabulary * FLOAT32  # a row at a time
+    return (
+        *items,
+        Item("keys and values", keys, f"of {batch.rows} prompts with their answers, twice"),
+        Item("logits", logits, f"of {batch.supervised:,} tokens of references"),
+        Item("workspace", passing, "what one layer needs while it computes"),
+        _retained(kind, keys + logits + passing),
+        _runtime(kind),
+    )
+
+
+def _in_four_bits(settings: TrainSettings, kind: Kind) -> bool:
+    """Whether the base stays in 4 bits while it is trained on."""
+    once = dequantizes_once(settings, {"cpu": "cpu", "gpu": "cuda"}[kind])
+    return METHODS[settings.method].quantized and not once
+
+
+def _weights(
+    shape: Shape, settings: TrainSettings, packed: bool, value: int, trained: int = 0
+) -> list[Item]:
+    """Return the weights of the base, but for those that are trained."""
+    frozen, linear = shape.parameters - trained, shape.linear_parameters
+    if packed:
+        rest = (frozen - linear) * value
+        return [
+            Item("weights", rest, "embedding, head and norms, in the compute type"),
+            Item("quantized weights", round(linear * NF4_BYTES), "linear layers in NF4"),
+        ]
+    about = "frozen, in the compute type"
+    if METHODS[settings.method].quantized:
+        about += ": NF4, unpacked once (train.dequantize)"
+    return [Item("weights", frozen * value, about)]
+
+
+def _retained(kind: Kind, passing: int) -> Item:
+    share = CPU_RETAINED if kind == "cpu" else GPU_RETAINED
+    return Item("allocator", round(share * passing), "held, but not asked for")
+
+
+def _runtime(kind: Kind) -> Item:
+    size = CPU_RUNTIME if kind == "cpu" else GPU_RUNTIME
+    return Item("runtime", size, "interpreter and libraries, or the context of the GPU")
 
 
 def moment_bytes(settings: TrainSettings, kind: Kind) -> float:

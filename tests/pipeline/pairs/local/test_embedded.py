@@ -22,6 +22,8 @@ from pipeline.train.models.base_model import BaseModel, load_model, load_tokeniz
 from schemas.documents import Chunks
 from schemas.pairs import Pairs, SeedTasks
 from tests.conftest import ROOT
+from tests.pipeline.train.architectures import ARCHITECTURES, make_base
+from tests.pipeline.train.test_families import FAMILIES
 
 pytestmark = pytest.mark.model
 
@@ -180,6 +182,25 @@ def test_losses_are_those_of_the_model_computed_one_by_one(exact: EmbeddedTeache
             float(direct), rel=1e-3
         )  # another batch shape sums in another order
     assert losses[0] < losses[1]
+
+
+@pytest.mark.parametrize("kind", ["granite", "cohere2", "llama4_text"])
+def test_losses_are_those_of_a_model_that_scales_its_logits(kind, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setitem(ARCHITECTURES, kind, FAMILIES[kind][1])
+    small = make_base(kind, tmp_path)
+    teacher = EmbeddedTeacher(small, ModelSettings(device="cpu", threads=1), batch_size=4)
+    model, tokenizer = load_model(small.path, "cpu", torch.float32), load_tokenizer(small.path)
+    teacher._loaded = model, tokenizer
+    pairs = [((("user", "The pump runs. " + end),), "At noon.") for end in ("When?", "Why so?")]
+    for (messages, answer), loss in zip(pairs, teacher.answer_losses(pairs), strict=True):
+        start = embedded._prompt_ids(tokenizer, messages)
+        whole = embedded._prompt_ids(tokenizer, messages, answer)
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([whole])).logits[0, len(start) - 1 : -1]
+        direct = torch.nn.functional.cross_entropy(logits, torch.tensor(whole[len(start) :]))
+        assert loss == pytest.approx(float(direct), abs=1e-4)
 
 
 def test_an_empty_answer_has_no_loss(teacher: EmbeddedTeacher):
