@@ -65,7 +65,8 @@ def memory(
         items.append(Item("rounded weights", trained * value, "what the forward pass sees"))
     if settings.distill_model is not None and settings.distill_weight:
         teacher = read_folder(settings.distill_model)
-        items.append(Item("teacher", teacher.parameters * value, "distilled from, frozen"))
+        size = (teacher.parameters - (teacher.apart if kind == "cpu" else 0)) * value
+        items.append(Item("teacher", size, "distilled from, frozen"))
     items += [
         Item("gradients", trained * FLOAT32, "of what is trained, float32"),
         Item("optimizer", round(trained * moments), f"two moments of AdamW, {moments:.3g} bytes"),
@@ -79,7 +80,8 @@ def memory(
         Item("activations", activations, "kept for the backward pass"),
         Item("logits", logits, f"of {batch.supervised:,} supervised tokens, and their gradient"),
         Item("workspace", workspace, "what one layer needs while it computes"),
-        _retained(kind, activations + logits + workspace),
+        # Pieces of the logits are large enough for glibc to hand them back at once.
+        _retained(kind, activations + workspace + (logits if kind == "gpu" else 0)),
         _runtime(kind),
     )
 

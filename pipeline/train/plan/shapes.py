@@ -115,6 +115,12 @@ class Shape:
         """All linear layers that a method may work on."""
         return self.attention + self.mlp
 
+    @property
+    def apart(self) -> int:
+        """Parameters of an embedding that is no head: of its file, only rows in use are read."""
+        table = self.vocabulary * self.hidden
+        return table if self.parameters - self.linear_parameters >= 2 * table else 0
+
     @cached_property
     def mixers(self) -> int:
         """Layers in which tokens see each other: a block has one."""
