@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 from pipeline.core.errors import TrainingError
 from pipeline.core.progress import track
@@ -31,6 +31,9 @@ from pipeline.train.models.device import configure_torch
 
 Stored = Literal["float16", "bfloat16", "float32"]
 """Types that weights are stored in; beyond float16's 65504 (IEEE 754) one would become infinite."""
+
+_Norms = tuple[float, float, float, float]
+"""Of a layer: norms of its change, its weight before, what rounding loses; its largest value."""
 
 WIDE = 2**24
 """Values of a weight whose norms are computed at once, in float32."""
@@ -111,7 +114,7 @@ def own_type(base: BaseModel) -> Stored:
 
 
 def _merge_layers(
-    folder: ModelFolder, plain: Any, adapter: Path, stored: Stored, norms: list["_Norms"]
+    folder: ModelFolder, plain: Any, adapter: Path, stored: Stored, norms: list[_Norms]
 ) -> Iterator[Tensors]:
     """Yield the blocks of a base with the change of a PEFT adapter, made layer by layer."""
     import torch
@@ -145,7 +148,7 @@ def _merge_layers(
 
 
 def _take_trained(
-    folder: ModelFolder, plain: Any, adapter: Path, stored: Stored, norms: list["_Norms"]
+    folder: ModelFolder, plain: Any, adapter: Path, stored: Stored, norms: list[_Norms]
 ) -> Iterator[Tensors]:
     """Yield the blocks of a model whose own weights were trained: all of them, or some."""
     from safetensors.torch import load_file
@@ -237,18 +240,8 @@ def served_template(base: BaseModel) -> str | None:
     return switch + " %}{%- endif %}" + template
 
 
-class _Norms(NamedTuple):
-    """Norms of a layer's change, of its weight before, and of what rounding loses."""
-
-    change: float
-    before: float
-    error: float
-    largest: float
-    """Absolute value."""
-
-
 def _rounded(name: str, before: Any, after: Any, stored: Stored, norms: list[_Norms]) -> Any:
-    """Return a changed weight rounded to a type, and note its norms."""
+    """Return a changed weight rounded to a type, and note the :data:`_Norms` of its layer."""
     import torch
 
     dtype = getattr(torch, stored)
@@ -259,13 +252,14 @@ def _rounded(name: str, before: Any, after: Any, stored: Stored, norms: list[_No
         old, new = old.float(), new.float()
         parts = (new - old, old, kept.float() - new)
         sums = [math.hypot(sum_, part.norm()) for sum_, part in zip(sums, parts, strict=True)]
-    norms.append(_Norms(sums[0], sums[1], sums[2], largest))
+    norms.append((sums[0], sums[1], sums[2], largest))
     return rounded
 
 
 def _facts(norms: list[_Norms], name: str, stored: Stored) -> Merged:
     """Sum up the norms of all layers."""
-    delta = math.hypot(*(layer.change for layer in norms))
+    changes, before, errors, largest = zip(*norms, strict=True) if norms else [(0.0,)] * 4
+    delta = math.hypot(*changes)
     if not delta > 0:
         raise TrainingError(
             f"merge: {name} changes none of {len(norms)} layers (norm of the change {delta}); "
@@ -273,11 +267,11 @@ def _facts(norms: list[_Norms], name: str, stored: Stored) -> Merged:
         )
     return Merged(
         layers=len(norms),
-        changed=sum(layer.change > 0 for layer in norms),
+        changed=sum(change > 0 for change in changes),
         delta_norm=delta,
-        relative_delta=delta / math.hypot(*(layer.before for layer in norms)),
-        storage_error=math.hypot(*(layer.error for layer in norms)) / delta,
-        largest_weight=max(layer.largest for layer in norms),
+        relative_delta=delta / math.hypot(*before),
+        storage_error=math.hypot(*errors) / delta,
+        largest_weight=max(largest),
         stored=stored,
     )
 

@@ -67,8 +67,11 @@ def memory(
         teacher = read_folder(settings.distill_model)
         size = (teacher.parameters - (teacher.apart if kind == "cpu" else 0)) * value
         items.append(Item("teacher", size, "distilled from, frozen"))
+    gradients = trained * FLOAT32
+    if settings.method == "full":  # that of the head comes rounded and is copied before it is added
+        gradients += shape.vocabulary * shape.hidden * (value % FLOAT32 + FLOAT32)
     items += [
-        Item("gradients", trained * FLOAT32, "of what is trained, float32"),
+        Item("gradients", gradients, "of what is trained, float32"),
         Item("optimizer", round(trained * moments), f"two moments of AdamW, {moments:.3g} bytes"),
         Item("best step", trained * FLOAT32, "what is kept of the best step so far"),
     ]
