@@ -65,8 +65,8 @@ def in_float32(monkeypatch):
     """Models are loaded in float32: rounding hides nothing."""
     import torch
 
-    for place in ("base_model", "quantized"):
-        monkeypatch.setattr(f"pipeline.train.models.{place}.compute_dtype", lambda _: torch.float32)
+    for place in ("models.base_model", "models.quantized", "export.blocks"):
+        monkeypatch.setattr(f"pipeline.train.{place}.compute_dtype", lambda _: torch.float32)
 
 
 @every_method
