@@ -83,8 +83,9 @@ def split_documents(run: Run, documents: Dataset, chunks: Dataset, gold: Dataset
     least = settings.gate.min_test_clusters
     say(
         f"split: the test set has {found['test_families']:,.0f} independent {unit}, with "
-        f"{found['gold_test']:,.0f} gold rows of {found['gold_documents']:,.0f} of them; the "
-        f"nearest train {unit.removesuffix('s')} shares {found['closest']:.0%} with one of them"
+        f"{found['gold_test']:,.0f} gold rows of {found['gold_documents']:,.0f} of them "
+        f"({found['gold_validation']:,.0f} in validation, {found['gold_train']:,.0f} in train); "
+        f"the nearest train {unit.removesuffix('s')} shares {found['closest']:.0%} with one of them"
     )
     if found["test_families"] < least:
         say(
