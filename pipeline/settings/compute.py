@@ -18,7 +18,7 @@ class ComputeSettings(Section):
     """Worker processes of this machine; 0: one for each core that may be used."""
     memory_megabytes: Annotated[int, Field(ge=64)] = 2048
     """Memory of the process that collects: tables above a sixteenth of it and buckets above an
-    eighth lie in files. A document takes 9 kB beside: names, ids, hashes of its words."""
+    eighth lie in files. A document takes about 6 kB all the same: names, ids, hashes."""
     ray_address: str = "auto"
     """Ray cluster, ``HOST:PORT``; ``auto``: the one that this machine is a node of. Its nodes take
     credentials for addresses such as ``s3://`` from their own environment."""
