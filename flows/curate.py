@@ -154,7 +154,7 @@ def input_files(run: Run) -> list[SourceFile]:
     """
     settings = run.settings
     if settings.compute.runner == "ray":
-        with open_runner(**dict(settings.compute)):
+        with open_runner(**settings.compute.who()):
             pass
     return scan(settings.paths.input, settings.ingest, run.home / "reads" / "index.json")
 
@@ -170,7 +170,7 @@ def curate_documents(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> 
         embedding_version()  # better now than when the rest is done
     gc.freeze()  # what is loaded by now is no garbage; to look through it takes a tenth of a second
     try:
-        with open_runner(**dict(run.settings.compute)) as runner:
+        with open_runner(**run.settings.compute.who()) as runner:
             return _curate(run, base, files, runner)
     finally:
         gc.unfreeze()
@@ -256,7 +256,6 @@ def deduplicate_documents(run: Run, cleaned: Dataset, runner: Runner = LOCAL) ->
         DEDUPLICATE,
         documents=cleaned,
         accepted=Given(segments(run, before), before.content if before else None),
-        scratch=Given(run.folder),
         runner=Given(runner),
         parents={"accepted": before} if before else {},
     )

@@ -81,10 +81,12 @@ def split_documents(run: Run, documents: Dataset, chunks: Dataset, gold: Dataset
         )
     unit = "sections" if found["sections"] else "documents"
     least = settings.gate.min_test_clusters
+    places = [f"{found[f'gold_{name}']:,.0f} in {name}" for name in ("validation", "train")]
+    others = f" ({', '.join(places)})" if gold is not None else ""
     say(
         f"split: the test set has {found['test_families']:,.0f} independent {unit}, with "
-        f"{found['gold_test']:,.0f} gold rows of {found['gold_documents']:,.0f} of them; the "
-        f"nearest train {unit.removesuffix('s')} shares {found['closest']:.0%} with one of them"
+        f"{found['gold_test']:,.0f} gold rows of {found['gold_documents']:,.0f} of them{others}; "
+        f"the nearest train {unit.removesuffix('s')} shares {found['closest']:.0%} with one of them"
     )
     if found["test_families"] < least:
         say(

@@ -23,6 +23,7 @@ MOVED = {
     "chunk.workers": "compute.workers",
     "dedup.runner": "compute.runner",
     "dedup.ray_address": "compute.ray_address",
+    "dedup.memory_megabytes": "compute.memory_megabytes",
 }
 """Settings of earlier versions -> where they are now."""
 

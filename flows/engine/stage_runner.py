@@ -29,6 +29,7 @@ from pipeline.core.cache import digest
 from pipeline.core.errors import CorruptDataset, MissingDataset
 from pipeline.core.journal import now
 from pipeline.core.manifest import fingerprint
+from pipeline.core.memory import bounded
 from pipeline.core.outcome import Outcome
 from pipeline.core.progress import listening
 from pipeline.core.stage import Given, Section, Stage
@@ -107,6 +108,7 @@ def run_stage(
             model_slot() if stage.holds_model else nullcontext(),
             StageProgress(stage.name) as bar,
             listening(_with_events(run, stage.name, bar), say),
+            bounded(run.settings.compute.memory_megabytes, run.folder),
         ):
             dataset = write()
         if recipe.fingerprint != plain and stage.version is not None:

@@ -36,7 +36,7 @@ def dry_run(settings: Settings, profiles: Sequence[str]) -> DryRun:
     """
     reads = settings.paths.home / "reads"
     files = scan(settings.paths.input, settings.ingest, reads / "index.json")
-    with open_runner(**dict(settings.compute)) as runner:
+    with open_runner(**settings.compute.who()) as runner:
         raw = ingest(files, settings.ingest, Cache(reads), runner)
     if not raw.kept.height:
         why = ", ".join(f"{reason} {count}" for reason, count in raw.reasons.items()) or "no file"

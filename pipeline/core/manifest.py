@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,11 @@ import polars as pl
 from pydantic import Field
 
 from pipeline.core.cache import canonical_json, digest
+from pipeline.core.memory import let_go
 from pipeline.core.record import Record
 
-PREFIX = 96
-"""Characters by which the lines of a table nearly always differ: its first columns are ids."""
+PREFIX = 80
+"""Characters by which the lines of a table nearly always differ: its first column is an id."""
 
 BATCH = 1024
 """Rows written as lines at once."""
@@ -96,13 +96,11 @@ def content_digest(frame: pl.DataFrame) -> str:
     is the sha256 of the sorted lines as canonical JSON, of which few are in memory at once.
     """
     ordered = frame.select(sorted(frame.columns))
-    starts = [line[:PREFIX] for lines in _lines(ordered) for line in lines]
-    order = sorted(range(len(starts)), key=starts.__getitem__)
-    alike = any(starts[one] == starts[other] for one, other in pairwise(order))
-    if alike or len(starts) != frame.height:  # a text with U+2028 makes two lines
+    starts = pl.concat([pl.Series([], dtype=pl.String), *map(_starts, _lines(ordered))])
+    if starts.is_duplicated().any() or len(starts) != frame.height:  # U+2028 makes two lines
         parts = iter([sorted(line for lines in _lines(ordered) for line in lines)])
     else:
-        parts = _lines(ordered[order])
+        parts = _lines(ordered[starts.arg_sort()])
     found = hashlib.sha256(b"[")
     separator = b""
     for lines in parts:
@@ -116,3 +114,8 @@ def content_digest(frame: pl.DataFrame) -> str:
 def _lines(frame: pl.DataFrame) -> Iterator[list[str]]:
     for begin in range(0, frame.height, BATCH):
         yield frame[begin : begin + BATCH].write_ndjson().splitlines()
+        let_go()
+
+
+def _starts(lines: list[str]) -> pl.Series:
+    return pl.Series([line[:PREFIX] for line in lines], dtype=pl.String)

@@ -1,6 +1,6 @@
 """The result of a stage: what was kept, what was dropped, and the counts that must balance."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar, cast
@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
+from pipeline.core.memory import joined
 from schemas.base import Drops, Table
 
 S = TypeVar("S", bound=Table)
@@ -34,13 +35,17 @@ def table(schema: type[S], rows: Iterable[Mapping[str, Any]]) -> DataFrame[S]:
     """Build a table of a schema from row mappings; unknown or missing keys show at the border.
 
     Rows that are made one after the other are let go by the batch: as Python has them, they take
-    several times the memory.
+    several times the memory. Many of them lie in a file (:mod:`pipeline.core.memory`).
     """
-    dtypes, left = schema.dtypes(), iter(rows)
-    parts = [pl.DataFrame(list(islice(left, BATCH)), schema=dtypes)]
-    while parts[-1].height == BATCH:
-        parts.append(pl.DataFrame(list(islice(left, BATCH)), schema=dtypes))
-    return cast("DataFrame[S]", pl.concat(parts, rechunk=True))
+    return cast("DataFrame[S]", joined(_batches(schema, iter(rows))))
+
+
+def _batches(schema: type[Table], rows: Iterator[Mapping[str, Any]]) -> Iterator[pl.DataFrame]:
+    dtypes, full = schema.dtypes(), True
+    while full:
+        batch = pl.DataFrame(list(islice(rows, BATCH)), schema=dtypes)
+        yield batch
+        full = batch.height == BATCH
 
 
 class Rows(Sequence[dict[str, Any]]):

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import CorruptDataset, MissingDataset, SchemaMismatch
 from pipeline.core.manifest import Facts, FileEntry, Manifest, content_digest
+from pipeline.core.memory import joined, let_go
 from pipeline.core.outcome import Outcome
 from pipeline.core.validation import quarantine, validate
 from schemas.base import Drops, Table
@@ -180,6 +181,7 @@ class Store:
             for name, frame in frames.items():
                 with (folder / name).open("wb") as stream:
                     frame.write_parquet(stream, row_group_size=ROW_GROUP)
+                let_go()
             return Facts(
                 schema_name=schema.__name__,
                 schema_version=schema.version(),
@@ -281,7 +283,11 @@ class Store:
         """
         path = self.path(dataset) / name
         try:
-            return pl.read_parquet(path)
+            scan = pl.scan_parquet(path)
+            rows = scan.select(pl.len()).collect().item()
+            return joined(
+                scan.slice(begin, ROW_GROUP).collect() for begin in range(0, rows or 1, ROW_GROUP)
+            )
         except FileNotFoundError:
             raise MissingDataset(
                 f"store: {dataset} has no {name}; expected {path}; delete the folder and run again"

@@ -1,12 +1,25 @@
 """Which texts share a bucket: band keys sorted in partitions, in memory or in files."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
+from pipeline.core.memory import bound
+
+FEWEST_PARTS = 16
+"""Partitions at least, so that several workers have some."""
+
+MEMORY_PARTS = 8
+"""Buckets take one part of so many of the memory: there are two, and tables beside them."""
+
+ENTRY_COPIES = 4
+"""Times that the entries of a partition are in memory while it is sorted and linked."""
 
 
 def row_mask(rows: int) -> np.uint64:
@@ -90,6 +103,18 @@ class Buckets:
     def _path(self, number: int) -> Path:
         assert self._folder is not None
         return self._folder / f"bucket-{number:05}.bin"
+
+
+@contextmanager
+def opened_buckets(rows: int, keys: int) -> Iterator[Buckets]:
+    """Open buckets in memory when they fit in, else in files of as many parts as they need."""
+    need = keys * np.dtype(np.uint64).itemsize
+    memory = bound().bytes // MEMORY_PARTS
+    if need <= memory:  # each part of them is read once and let go
+        yield Buckets(rows, FEWEST_PARTS)
+        return
+    with TemporaryDirectory(prefix="tuneloop-", dir=bound().folder) as folder:
+        yield Buckets(rows, max(FEWEST_PARTS, -(-ENTRY_COPIES * need // memory)), Path(folder))
 
 
 def shared_keys(

@@ -36,7 +36,6 @@ def deduplicate(
     *,
     accepted: Index | None = None,
     runner: Runner = LOCAL,
-    scratch: Path | None = None,
 ) -> Outcome[UniqueDocuments]:
     """Keep one document of every cluster of duplicates.
 
@@ -52,7 +51,6 @@ def deduplicate(
         accepted: documents of earlier runs. They survive before any other; those among
             ``documents`` stay, and only the rest is compared, with them and with each other.
         runner: who computes; the result does not depend on it.
-        scratch: folder for files of buckets that are larger than the memory allowed.
 
     Returns:
         Survivors sorted by ``doc_id`` with ``cluster_id`` (hash of the survivor's source) and
@@ -83,7 +81,6 @@ def deduplicate(
             settings,
             limit=limit,
             runner=runner,
-            scratch=scratch,
             accepted=accepted,
         )
     except TooManyAlike as alarm:
@@ -196,14 +193,13 @@ def deduplicate_new(
     documents: DataFrame[Documents],
     settings: DedupSettings,
     accepted: Sequence[Path],
-    scratch: Path,
     runner: Runner = LOCAL,
 ) -> Outcome[UniqueDocuments]:
     """Deduplicate documents of which earlier runs accepted some."""
     index = Index(accepted) if accepted else None
     if index is not None:
         index.keep_only(documents["doc_id"])
-    return deduplicate(documents, settings, accepted=index, runner=runner, scratch=scratch)
+    return deduplicate(documents, settings, accepted=index, runner=runner)
 
 
 def index_new(

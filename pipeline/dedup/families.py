@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csc_array, csr_array
 
 from pipeline.core.runner import LOCAL
-from pipeline.dedup.buckets import components
+from pipeline.dedup.buckets import components, entries, row_mask
 from pipeline.dedup.minhash import shingle_slice
 from pipeline.dedup.slices import slices
 from pipeline.settings import DedupSettings
@@ -83,11 +83,11 @@ def find_families(texts: pl.Series) -> Families:
 
 def _sharing(texts: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the pairs of texts (n x 2) that share shingles, and the share of the smaller one."""
-    shingles = _shingles(texts)
-    sizes = shingles.sum(axis=1)
+    shingles, sizes = _shingles(texts)
     spread = shingles.sum(axis=0)  # texts of each shingle
     order = np.argsort(spread, kind="stable")
-    cost = np.cumsum(spread[order].astype(np.float64) ** 2)
+    alone = sizes.sum() - shingles.nnz
+    cost = alone + np.cumsum(spread[order].astype(np.float64) ** 2)
     rare = np.zeros(len(spread), dtype=np.bool_)
     rare[order[cost <= COMPARISONS]] = True
     chains = _chained(shingles[:, ~rare].tocsc())
@@ -115,21 +115,31 @@ def _chained(shingles: csc_array) -> csr_array:
     return coo_array((np.ones(len(own), dtype=np.int32), (own, other)), shape=shape).tocsr()
 
 
-def _shingles(texts: pl.Series) -> csr_array:
-    """Return which text (row) has which shingle (column), as ones."""
+def _shingles(texts: pl.Series) -> tuple[csr_array, NDArray[np.int64]]:
+    """Return which text (row) has which shingle (column) of several, and how many each has."""
     words = int(texts.str.len_bytes().sum()) // 6
     one_in = 1
     while words > one_in * SHINGLES:
         one_in *= 2
-    calls = ((texts[begin:end], DedupSettings(), one_in) for begin, end in slices(texts))
-    hashes, sizes = zip(*LOCAL.each(shingle_slice, calls), strict=True)
-    rows = np.repeat(np.arange(len(texts)), np.concatenate(sizes))
-    names, column = np.unique(np.concatenate(hashes), return_inverse=True)
-    shape = (len(texts), len(names))
-    found = csr_array((np.ones(len(rows), dtype=np.int32), (rows, column)), shape=shape)
-    found.data[:] = 1  # repetitions were added up
-    found.sort_indices()
-    return found
+    mask = row_mask(len(texts))
+    bounds = slices(texts)
+    calls = ((texts[begin:end], DedupSettings(), one_in) for begin, end in bounds)
+    parts, sizes = [], []
+    for (begin, end), (found, counts) in zip(bounds, LOCAL.each(shingle_slice, calls), strict=True):
+        own = np.repeat(np.arange(begin, end), counts)
+        parts.append(np.unique(entries(found, own, mask)))  # of repetitions one
+        own = (parts[-1] & mask).astype(np.int64) - begin
+        sizes.append(np.bincount(own, minlength=end - begin))
+    every = np.concatenate(parts)
+    parts.clear()
+    every.sort()
+    same = (every[1:] ^ every[:-1]) <= mask
+    first = np.append(True, ~same)
+    several = ~first | np.append(same, False)
+    column = np.cumsum(first[several], dtype=np.int32) - 1
+    rows = (every[several] & mask).astype(np.int32)
+    shape = (len(texts), int(column[-1]) + 1 if len(column) else 0)
+    return csr_array((np.ones(len(rows), np.int32), (rows, column)), shape), np.concatenate(sizes)
 
 
 def _connected(links: NDArray[np.int64], rows: int) -> NDArray[np.int64]:

@@ -5,7 +5,8 @@ documents and their texts, both read by mapping the files into memory, so that o
 nothing and only what is looked up is read.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.core.runner import LOCAL, Runner
-from pipeline.dedup.buckets import entries, row_mask, shared_keys
-from pipeline.dedup.search import signed_slices
+from pipeline.dedup.buckets import Buckets, row_mask, shared_keys
+from pipeline.dedup.search import empty_buckets, signed_slices
 from pipeline.dedup.sharing import MOST
 from pipeline.settings import DedupSettings
 
@@ -159,18 +160,16 @@ def write_segment(
 ) -> None:
     """Write the files of a segment into an empty folder; columns ``doc_id`` and ``text``."""
     documents = documents.sort("doc_id")
-    mask = row_mask(documents.height)
-    parts: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
-    samples = parts.copy()
-    for begin, end, signed in signed_slices(documents["text"], settings, runner):
-        rows = np.arange(begin, end)
-        parts.append(entries(signed.keys, rows[:, None], mask))
-        samples.append(entries(signed.sample, np.repeat(rows, signed.sizes), mask))
-    sample = np.unique(np.concatenate(samples))
-    np.save(folder / ENTRIES, np.sort(np.concatenate(parts)))
-    np.save(folder / SAMPLE, sample)
-    of = (sample & mask).astype(np.int64)
-    np.save(folder / SIZES, np.bincount(of, minlength=documents.height))
+    sizes = np.zeros(documents.height, dtype=np.int64)
+    with ExitStack() as stack:
+        keys, samples = empty_buckets(documents["text"], settings, stack)
+        for begin, end, signed in signed_slices(documents["text"], settings, runner):
+            rows = np.arange(begin, end)
+            keys.add(signed.keys, rows[:, None])
+            samples.add(signed.sample, np.repeat(rows, signed.sizes))
+        _save(folder / ENTRIES, (np.sort(part) for part, _ in keys.parts()))
+        _save(folder / SAMPLE, _counted(samples, sizes))
+    np.save(folder / SIZES, sizes)
     np.save(folder / IDS, as_numbers(documents["doc_id"]))
     schema = pa.schema([("text", pa.large_string())])
     with (
@@ -181,3 +180,25 @@ def write_segment(
             texts = documents["text"][begin : begin + BATCH_ROWS]
             column = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
             writer.write_batch(pa.record_batch([column], schema=schema))
+
+
+def _counted(samples: Buckets, sizes: NDArray[np.int64]) -> Iterator[NDArray[np.uint64]]:
+    """Yield the distinct entries of each part, and add up how many each row has."""
+    for part, mask in samples.parts():
+        found = np.unique(part)
+        sizes += np.bincount((found & mask).astype(np.int64), minlength=len(sizes))
+        yield found
+
+
+def _save(path: Path, parts: Iterable[NDArray[np.uint64]]) -> None:
+    """Write arrays one behind the other, as numpy's own save would write all of them at once."""
+    header: Callable[..., None] = np.lib.format.write_array_header_1_0
+    about = {"descr": "<u8", "fortran_order": False}
+    count = 0
+    with path.open("wb") as stream:
+        header(stream, about | {"shape": (0,)})  # it has room for a longer shape
+        for part in parts:
+            stream.write(part.tobytes())
+            count += len(part)
+        stream.seek(0)
+        header(stream, about | {"shape": (count,)})

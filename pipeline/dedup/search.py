@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.core.progress import advance
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.dedup.arrays import Duplicates, all_distinct
-from pipeline.dedup.buckets import Buckets, components, links
+from pipeline.dedup.buckets import Buckets, components, links, opened_buckets
 from pipeline.dedup.containment import Accepted, Corpus, drop_contained
 from pipeline.dedup.minhash import (
     Signed,
@@ -25,12 +23,6 @@ from pipeline.dedup.minhash import (
 from pipeline.dedup.sharing import SAMPLED, Samples
 from pipeline.dedup.slices import ranges, slices
 from pipeline.settings import DedupSettings
-
-FEWEST_PARTS = 16
-"""Partitions at least, so that several workers have some."""
-
-ENTRY_COPIES = 4
-"""Times that the entries of a partition are in memory while it is sorted and linked."""
 
 
 class TooManyAlike(Exception):
@@ -48,7 +40,6 @@ def find_duplicates(
     *,
     limit: int,
     runner: Runner = LOCAL,
-    scratch: Path | None = None,
     accepted: Accepted | None = None,
 ) -> Duplicates:
     """Return what stays for each text.
@@ -65,8 +56,6 @@ def find_duplicates(
         settings: section ``dedup``.
         limit: distinct texts that a cluster may have.
         runner: who computes.
-        scratch: folder in which files may be made and removed when the buckets are larger than
-            ``settings.memory_megabytes``; None: the system's temporary folder.
         accepted: texts that stay whatever comes: a row of theirs counts on from the last one of
             ``texts`` and survives before any of these.
 
@@ -75,9 +64,8 @@ def find_duplicates(
     """
     rows = len(texts)
     with ExitStack() as stack:
-        count, _ = bands(settings.num_perm, settings.candidate_threshold)
-        buckets = _buckets(rows, rows * count, settings, scratch, stack)
-        samples = Samples(_buckets(rows, _sampled(texts), settings, scratch, stack), rows, accepted)
+        buckets, sampled = empty_buckets(texts, settings, stack)
+        samples = Samples(sampled, rows, accepted)
         linked: list[NDArray[np.int64]] = []
         signatures = np.empty(rows, dtype=np.uint64)
         for begin, end, signed in signed_slices(texts, settings, runner):
@@ -132,9 +120,15 @@ def _similar(
     return result
 
 
-def _sampled(texts: pl.Series) -> int:
-    """Return about how many shingles the sample of texts has: a word is six bytes."""
-    return int(texts.str.len_bytes().sum()) // (6 * SAMPLED)
+def empty_buckets(
+    texts: pl.Series, settings: DedupSettings, stack: ExitStack
+) -> tuple[Buckets, Buckets]:
+    """Return buckets for the bands of texts and for the samples of their shingles."""
+    count, _ = bands(settings.num_perm, settings.candidate_threshold)
+    sampled = int(texts.str.len_bytes().sum()) // (6 * SAMPLED)  # a word is six bytes
+    keys = (len(texts) * count, sampled)
+    first, second = (stack.enter_context(opened_buckets(len(texts), need)) for need in keys)
+    return first, second
 
 
 def signed_slices(
@@ -146,19 +140,6 @@ def signed_slices(
     for (begin, end), signed in zip(bounds, runner.each(sign_slice, calls), strict=True):
         yield begin, end, signed
         advance(end, len(texts), "documents")
-
-
-def _buckets(
-    rows: int, count: int, settings: DedupSettings, scratch: Path | None, stack: ExitStack
-) -> Buckets:
-    """Return buckets in memory when they fit in, else in files of as many parts as they need."""
-    need = count * np.dtype(np.uint64).itemsize
-    memory = settings.memory_megabytes * 2**20
-    # In memory each part is read once and let go: the whole, and the copies of one part.
-    if 2 * need <= memory:
-        return Buckets(rows, FEWEST_PARTS)
-    folder = stack.enter_context(TemporaryDirectory(prefix="tuneloop-", dir=scratch))
-    return Buckets(rows, max(FEWEST_PARTS, -(-ENTRY_COPIES * need // memory)), Path(folder))
 
 
 def _originals(

@@ -27,7 +27,6 @@ class Unit(NamedTuple):
     """Stays when the text is edited."""
     rows: list[dict[str, str]]
     """``doc_id`` and ``chunk_id`` of its rows."""
-    text: str
     gold: int = 0
     """Gold rows that it answers."""
 

@@ -9,6 +9,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.text.bm25 import Scores, bm25
 from pipeline.text.function_words import content
+from pipeline.text.terms import folded
 from pipeline.text.words import words
 from schemas.documents import Chunks, RawDocuments
 
@@ -26,9 +27,19 @@ _SIGN = re.compile(r"[\u30a0-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 """Han and Katakana, of which each sign is a word to :func:`words`; Hiragana is mostly particles."""
 
 
+_RUN = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]+")
+"""Thai, Lao, Burmese or Khmer, where no space parts a word from the next."""
+
+PIECE = 4
+"""Signs of such a run that stand for a word, from each sign on; as search engines do without a
+dictionary."""
+
+
 def _terms(text: str) -> set[str]:
     """Return the words of a text that say what it is about."""
-    return {*content(text), *filter(_SIGN.match, words(text))}
+    runs = filter(None, map(folded, _RUN.findall(text)))
+    pieces = {run[at : at + PIECE] for run in runs for at in range(max(1, len(run) - PIECE + 1))}
+    return {*content(_RUN.sub(" ", text)), *filter(_SIGN.match, words(text)), *pieces}
 
 
 class Sources:

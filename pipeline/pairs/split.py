@@ -67,8 +67,8 @@ def split(
             "expected a sum below 1, the rest is for train; lower split.validation or split.test"
         )
     whole = _by_document(documents.height, settings, previous)
-    units = _documents(documents, gold) if whole else _sections(documents, chunks, gold)
-    found = find_families(pl.Series([unit.text for unit in units], dtype=pl.String))
+    units, texts = _documents(documents, gold) if whole else _sections(documents, chunks, gold)
+    found = find_families(texts)
     units += _alone(gold)
     known = {} if previous is None else dict(previous.select("unit_id", "split").iter_rows())
     families = _families(units, found, known)
@@ -110,37 +110,39 @@ def _by_document(count: int, settings: SplitSettings, previous: DataFrame[Splits
 
 def _documents(
     documents: DataFrame[UniqueDocuments], gold: DataFrame[GoldRows] | None
-) -> list[Unit]:
+) -> tuple[list[Unit], pl.Series]:
     counts = Counter([] if gold is None else gold["doc_id"])
-    columns = documents.sort("doc_id").select("doc_id", "cluster_id", "text").iter_rows()
-    return [
-        Unit(name, [{"doc_id": doc_id, "chunk_id": ""}], text, counts[doc_id])
-        for doc_id, name, text in columns
+    ordered = documents.sort("doc_id")
+    units = [
+        Unit(name, [{"doc_id": doc_id, "chunk_id": ""}], counts[doc_id])
+        for doc_id, name in ordered.select("doc_id", "cluster_id").iter_rows()
     ]
+    return units, ordered["text"]
 
 
 def _sections(
     documents: DataFrame[UniqueDocuments],
     chunks: DataFrame[Chunks],
     gold: DataFrame[GoldRows] | None,
-) -> list[Unit]:
+) -> tuple[list[Unit], pl.Series]:
     counts = Counter([] if gold is None else gold["chunk_id"])
-    named = chunks.join(documents.select("doc_id", "cluster_id"), on="doc_id")
-    return [
+    found = sections_of(chunks.join(documents.select("doc_id", "cluster_id"), on="doc_id"))
+    units = [
         Unit(
             name,
             [{"doc_id": row["doc_id"], "chunk_id": row["chunk_id"]} for row in members],
-            "\n".join(row["text"] for row in members),
             sum(counts[row["chunk_id"]] for row in members),
         )
-        for name, members in sections_of(named)
+        for name, members in found
     ]
+    texts = ("\n".join(row["text"] for row in members) for _, members in found)
+    return units, pl.Series(list(texts), dtype=pl.String)
 
 
 def _alone(gold: DataFrame[GoldRows] | None) -> list[Unit]:
     """Return a unit for each gold row without a document."""
     ids = [] if gold is None else gold.filter(doc_id="")["pair_id"].to_list()
-    return [Unit(key, [{"doc_id": "", "chunk_id": key}], "", 1) for key in ids]
+    return [Unit(key, [{"doc_id": "", "chunk_id": key}], 1) for key in ids]
 
 
 def _families(

@@ -1,6 +1,6 @@
 """Settings of who computes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,13 @@ class ComputeSettings(Section):
     process alone, without limits."""
     workers: Annotated[int, Field(ge=0, le=1024)] = 0
     """Worker processes of this machine; 0: one for each core that may be used."""
+    memory_megabytes: Annotated[int, Field(ge=64)] = 2048
+    """Memory of the process that collects: tables above a sixteenth of it and buckets above an
+    eighth lie in files. A document takes about 6 kB all the same: names, ids, hashes."""
     ray_address: str = "auto"
     """Ray cluster, ``HOST:PORT``; ``auto``: the one that this machine is a node of. Its nodes take
     credentials for addresses such as ``s3://`` from their own environment."""
+
+    def who(self) -> dict[str, Any]:
+        """Return what :func:`pipeline.core.runner.open_runner` takes."""
+        return self.model_dump(exclude={"memory_megabytes"})

@@ -123,7 +123,7 @@ class ParagraphSettings(Section):
 class DedupSettings(Section):
     """Exact and near duplicates."""
 
-    how = frozenset({"incremental", "memory_megabytes"})
+    how = frozenset({"incremental"})
 
     ngram: Annotated[int, Field(ge=1, le=20)] = 5
     """Words a shingle (FineWeb)."""
@@ -149,8 +149,6 @@ class DedupSettings(Section):
     incremental: bool = True
     """Documents that an earlier run accepted stay, and only new ones are compared, with them and
     with each other: ids, pairs and reviews keep their document. False: each run decides anew."""
-    memory_megabytes: Annotated[int, Field(ge=64)] = 2048
-    """Memory of the buckets; larger ones are sorted in files, part by part."""
 
     @model_validator(mode="after")
     def _candidates_must_cover_duplicates(self) -> "DedupSettings":

@@ -19,6 +19,9 @@ FRONT_MATTER = re.compile(
 first line, else that is a rule), TOML and JSON as Hugo does. Each line looks like a setting, in
 one way only (``(?>``): two would take a time that doubles with each line."""
 
+BULLETS = r"\u2022\u2023\u25a0\u25a1\u25aa\u25ab\u25cb\u25cf\u25e6\u2043\uf0a7\uf0b7"
+"""Bullets of printed lists; the last two are Word's, of its fonts Wingdings and Symbol."""
+
 _BLOCKS = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
 
 

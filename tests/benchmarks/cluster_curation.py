@@ -1,15 +1,20 @@
 """Curation on two Ray nodes against S3, beside this machine with local files: bytes, time, memory.
 
-    python -m tests.benchmarks.cluster_curation [--documents 5000] [--home s3]
+    python -m tests.benchmarks.cluster_curation [--documents 5000] [--home s3] [--folder DIR]
 
 Makes documents of about 5 kB, puts them into a folder and onto an S3 server of this machine
 (moto's, which keeps all of them in its memory), and lets ``tuneloop curate`` take both to chunks by
 the tokenizer of the embedded model: with worker processes and the folder, then on two Ray nodes of
-one core with the bucket. What both stored is compared byte by byte. The peak of memory is that of
-the process that collects, looked at ten times a second; about 300 MB of it are imports.
+one core with the bucket. What both stored is compared byte by byte. In a folder of yours the same
+command goes on where it was stopped.
+
+Memory is looked at five times a second: of the process that collects by stage, without and with
+the pages of mapped files, which the system takes back when it needs them (300 MB are imports); of
+the workers that of the largest.
 """
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -17,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +31,7 @@ import psutil
 
 from pipeline.core.home import Home
 from pipeline.core.remote import mirror_of
-from pipeline.settings import DedupSettings
+from pipeline.settings import ComputeSettings
 from tests.conftest import ROOT
 from tests.s3_server import BUCKET, client, s3_server
 
@@ -88,32 +94,62 @@ class Measured(NamedTuple):
 
     seconds: float
     driver: float
-    """Megabytes held at most by the process that collects."""
+    """Megabytes held at most by the process that collects, without mapped files."""
+    resident: float
+    """The same with them."""
+    worker: float
+    """Megabytes held at most by one of the workers."""
     lines: list[str]
-    """What it printed: a line a stage."""
+    """What it printed, with the two peaks until then."""
+
+
+def held(process: psutil.Process) -> tuple[float, float]:
+    """Return the megabytes of a process without and with mapped files; 0 of one that has ended."""
+    try:
+        found = process.memory_info()
+    except psutil.Error:
+        return 0, 0
+    return (found.rss - found.shared) / 1e6, found.rss / 1e6
+
+
+def workers() -> float:
+    """Return the megabytes of the largest worker process below this one."""
+    largest = 0.0
+    for process in psutil.Process().children(recursive=True):
+        try:
+            command = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+        if "worker_process" in command or command.startswith("ray::"):
+            largest = max(largest, held(process)[1])
+    return largest
 
 
 def curate(home: Path | str, documents: Path | str, *settings: str) -> Measured:
     """Run the command in a process of its own and look at its memory."""
     command = [sys.executable, "-m", "flows.cli.main", "curate"]
-    for setting in (f"paths.home={home}", f"paths.input={documents}", *settings):
+    for setting in (f"paths.home={home}", f"paths.input={documents}", "paths.gold=", *settings):
         command += ["--set", setting]
-    started, peak = time.monotonic(), 0
-    with tempfile.TemporaryFile("w+") as out:
+    started = time.monotonic()
+    lines: list[str] = []
+    peaks, largest, stage = (0.0, 0.0), 0.0, (0.0, 0.0)
+    with tempfile.NamedTemporaryFile("w+") as out, Path(out.name).open() as said:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT)
         looked_at = psutil.Process(process.pid)
         while process.poll() is None:
-            try:
-                peak = max(peak, looked_at.memory_info().rss)
-            except psutil.Error:
-                break
-            time.sleep(0.1)
+            now = held(looked_at)
+            stage = max(stage[0], now[0]), max(stage[1], now[1])
+            largest = max(largest, workers())
+            for line in said.read().splitlines():
+                lines.append(f"{line:<56}{stage[0]:>6.0f} /{stage[1]:>5.0f} MB")
+                if "->" in line:
+                    peaks, stage = tuple(map(max, peaks, stage)), now
+            time.sleep(0.2)
         seconds = time.monotonic() - started
-        out.seek(0)
-        lines = out.read().splitlines()
+        lines += said.read().splitlines()
     if process.wait():
         raise SystemExit("\n".join([*lines, "curation failed"]))
-    return Measured(seconds, peak / 1e6, lines)
+    return Measured(seconds, *map(max, peaks, stage), largest, lines)
 
 
 def stored(home: Path) -> dict[str, object]:
@@ -128,7 +164,8 @@ def show(name: str, found: Measured, count: int) -> None:
     """Print what a run took."""
     print(
         f"{name:<32}{found.seconds:>9.1f} s{count / found.seconds:>7.0f} documents/s"
-        f"{found.driver:>7.0f} MB"
+        f"{found.driver:>7.0f} MB, with mapped files {found.resident:,.0f}; "
+        f"a worker {found.worker:,.0f} MB"
     )
     for line in found.lines:
         if line[:1] != " " and "->" in line:
@@ -143,11 +180,11 @@ def on_cluster(folder: Path, models: Path, home_in_bucket: bool) -> tuple[Measur
 
     address = f"s3://{BUCKET}/home" if home_in_bucket else str(folder / "cluster")
     home = mirror_of(address) if home_in_bucket else Path(address)
-    shutil.copytree(models, home / "models")
+    shutil.copytree(models, home / "models", dirs_exist_ok=True)
     cluster = Cluster()
     try:
         for _ in range(2):
-            cluster.add_node(num_cpus=1, include_dashboard=False, object_store_memory=2**29)
+            cluster.add_node(num_cpus=1, include_dashboard=False, object_store_memory=2**28)
         ray = ("compute.runner=ray", f"compute.ray_address={cluster.address}")
         return curate(address, f"s3://{BUCKET}/docs", *ray), home
     finally:
@@ -159,28 +196,47 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Curation on two Ray nodes against S3.")
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--home", choices=["folder", "s3"], default="folder", help="of the cluster")
+    parser.add_argument(
+        "--folder", type=Path, help="for what is made; a temporary one if not given"
+    )
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tuneloop-bench-") as name:
-        folder = Path(name)
-        make(folder / "docs", asked.documents)
+        raise SystemExit(bool(run(asked.folder or Path(name), asked.documents, asked.home == "s3")))
+
+
+def run(folder: Path, count: int, home_in_bucket: bool) -> str:
+    """Run both, say what they took, and name the data sets that differ."""
+    models, home = folder / "warm" / "models", folder / "local"
+    if not (folder / "docs").exists():
+        make(folder / "new", count)
+        (folder / "new").rename(folder / "docs")
         make(folder / "few", 20)
         curate(folder / "warm", folder / "few")  # unpacks the base model, compiles
-        models, home = folder / "warm" / "models", folder / "local"
-        shutil.copytree(models, home / "models")
-        here = curate(home, folder / "docs")
-        show("this machine, files in a folder", here, asked.documents)
-        with s3_server(folder / "log"):
-            upload(folder / "docs")
-            there, other = on_cluster(folder, models, asked.home == "s3")
-            downloads = (folder / "log").read_text().count(f'"GET /{BUCKET}/docs/')
-        show(f"two Ray nodes, S3, home: {asked.home}", there, asked.documents)
-        print(f"{downloads:,} objects downloaded; times: {there.seconds / here.seconds:.2f}")
-        setting = DedupSettings().memory_megabytes * 2**20 / 1e6
-        within = "within" if there.driver <= setting else "above"
-        print(f"memory of the driver: {within} the {setting:,.0f} MB of dedup.memory_megabytes")
-        differing = compare(stored(home), stored(other))
-        print(f"stored bytes: {'the same' if not differing else f'other: {differing}'}")
-        raise SystemExit(bool(differing))
+    shutil.copytree(models, home / "models", dirs_exist_ok=True)
+    here = once(folder / "here.json", lambda: curate(home, folder / "docs"))
+    show("this machine, files in a folder", here, count)
+    with s3_server(folder / "log"):
+        upload(folder / "docs")
+        there, other = on_cluster(folder, models, home_in_bucket)
+        downloads = (folder / "log").read_text().count(f'"GET /{BUCKET}/docs/')
+    show(f"two Ray nodes, S3, home: {'s3' if home_in_bucket else 'folder'}", there, count)
+    print(f"{downloads:,} objects downloaded; times: {there.seconds / here.seconds:.2f}")
+    setting = ComputeSettings().memory_megabytes * 2**20 / 1e6
+    most = max(here.driver, there.driver)
+    print(
+        f"memory of the driver: {most:,.0f} MB, {'within' if most <= setting else 'above'} the "
+        f"{setting:,.0f} MB of compute.memory_megabytes"
+    )
+    differing = compare(stored(home), stored(other))
+    print(f"stored bytes: {'the same' if not differing else f'other: {differing}'}")
+    return differing
+
+
+def once(path: Path, work: Callable[[], Measured]) -> Measured:
+    """Return what was measured before, or measure it now."""
+    if not path.exists():
+        path.write_text(json.dumps(work()))
+    return Measured(*json.loads(path.read_text()))
 
 
 def compare(one: dict[str, object], other: dict[str, object]) -> str:

@@ -59,7 +59,7 @@ def test_gold_rows_move_documents_until_a_model_has_learned_from_them(
     with_gold, _, said = corpus.splits("gold.jsonl")
     moved = {source for source in first if first[source] != with_gold[source]}
     assert moved <= set(train[:5]) and {with_gold[source] for source in moved} >= {"test"}
-    assert "with 15 gold rows of 5 of them" in said
+    assert "with 15 gold rows of 5 of them (0 in validation, 0 in train)" in said
 
     home = Home.at(Path("home"))
     home.registry.point(CHALLENGER, home.dataset("splits"), "as if one was trained", now())

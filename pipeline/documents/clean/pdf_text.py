@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 from pipeline.documents.left_out import leave_out, words
+from pipeline.text.markdown import BULLETS
 
 EDGE_LINES = 3
 """Lines at the top and the bottom of a page among which running headers are looked for."""
@@ -28,10 +29,8 @@ _PAGE_NUMBER = re.compile(r"^#* ?\d{1,4}\s|\s\d{1,4}$")
 _LEADER = re.compile(r"(?:[.\u2026\u00b7]\s?){6,}\s*(?:\d{1,4}|[ivxlc]{1,7})$", re.IGNORECASE)
 """End of an entry in a table of contents: dots that lead to the number of a page."""
 _NUMBERED = re.compile(r"\bpage\s+\d{1,4}\s*(?:of|/)\s*\d{1,4}\b", re.IGNORECASE)
-_SIGNS = r"\u2022\u2023\u25a0\u25a1\u25aa\u25ab\u25cb\u25cf\u25e6\u2043\uf0a7\uf0b7"
-"""Bullets; the last two are Word's, of its fonts Wingdings and Symbol."""
-_LIST = re.compile(rf"(?:[-*+\u2013{_SIGNS}]|\(?(?:\d{{1,3}}|[a-zA-Z])[.)])\s+\S")
-_BULLET = re.compile(rf"^(?:[{_SIGNS}]\s*|\u2013\s+)")
+_LIST = re.compile(rf"(?:[-*+\u2013{BULLETS}]|\(?(?:\d{{1,3}}|[a-zA-Z])[.)])\s+\S")
+_BULLET = re.compile(rf"^(?:[{BULLETS}]\s*|\u2013\s+)")
 _DASH = "\u2013"
 """Marks the items of a list, and stands inside sentences too, also where a line begins."""
 _HEADING = re.compile(r"#{1,6} ")

@@ -34,7 +34,7 @@ _SITE_SCRIPT = re.compile(r".*\.m?js|search[-_]?(?:index|data)?\.json", re.IGNOR
 text to search in."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceFile:
     """A file of the corpus, on disk, in an object store or remembered."""
 

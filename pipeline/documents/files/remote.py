@@ -48,6 +48,7 @@ def list_objects(root: str) -> list[Listed]:
         found = store.find(base, detail=True)
         if not found:
             store.ls(base.partition("/")[0])  # a bucket that is missing is no empty folder
+    store.invalidate_cache()  # it keeps a kilobyte an object
     objects = []
     for name, info in found.items():
         source = name.removeprefix(base.rstrip("/") + "/")

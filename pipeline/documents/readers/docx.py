@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.documents.readers.pandoc import document, markdown
 from pipeline.documents.readers.reading import Reading
+from pipeline.documents.readers.remarks import leave_out_comments
 from pipeline.documents.readers.word_styles import WORD as _WORD
 from pipeline.documents.readers.word_styles import tell_styles
 from pipeline.documents.readers.zipped import (
@@ -33,6 +34,7 @@ def read(data: bytes) -> Reading:
     """
     with opened(data, "unreadable_docx") as archive:
         refuse_entities(archive)
+        leave_out_comments(archive)
         data = _told_to_pandoc(archive) or data
     return document(markdown(data, "docx", "unreadable_docx"))
 
@@ -46,6 +48,7 @@ def read_odt(data: bytes) -> Reading:
     with opened(data, "unreadable_odt") as archive:
         refuse_password(archive)
         refuse_entities(archive)
+        leave_out_comments(archive)
     return document(markdown(data, "odt", "unreadable_odt"))
 
 

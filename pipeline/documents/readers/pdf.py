@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.documents.left_out import leave_out
 from pipeline.documents.readers.markdown import first_heading
-from pipeline.documents.readers.pdf_columns import Line, Style
+from pipeline.documents.readers.pdf_columns import Line, Style, as_code, with_spans
 from pipeline.documents.readers.pdf_lines import lines
 from pipeline.documents.readers.reading import ReadFailure, Reading, whole
 
@@ -42,7 +42,7 @@ MOST_BLANK = 2
 LONGEST_HEADING = 120
 """Characters; a large-type paragraph (an abstract, a quotation) is no heading."""
 
-_LOOKS_LIKE_HEADING = re.compile(r"#{1,6} ")
+_LOOKS_LIKE_HEADING = re.compile(r"^#{1,6} ")
 
 
 def read(data: bytes) -> Reading:
@@ -102,7 +102,8 @@ def _layout(pages: list[list[Line]]) -> list[str]:
     lines_of_text = [line for page in pages for line in page if line.style.size]
     letters = sum(len(line.text) for line in lines_of_text)
     monospaced = sum(len(line.text) for line in lines_of_text if line.style.monospaced)
-    if monospaced > TYPEWRITTEN * letters:
+    typewritten = monospaced > TYPEWRITTEN * letters
+    if typewritten:
         pages = [[_as_prose(line) for line in page] for page in pages]
     weights: Counter[Style] = Counter()
     for line in (line for page in pages for line in page):
@@ -132,7 +133,8 @@ def _layout(pages: list[list[Line]]) -> list[str]:
         reverse=True,
     )
     levels = {style: min(level, 6) for level, style in enumerate(headings, start=1)}
-    return ["\n".join(_marked(page, levels, usual)) for page in pages]
+    shown = ("\n".join(_marked(page, levels, usual)) for page in pages)
+    return [with_spans(text, typewritten) for text in shown]
 
 
 def _as_prose(line: Line) -> Line:
@@ -180,7 +182,8 @@ def _with_code(page: list[Line], body: Style, usual: float) -> list[Line]:
             text = "\n".join(f"{CODE}{line}" for line in _program(group, edge))
             out.append(group[0]._replace(text=text, baseline=group[-1].baseline))
         else:
-            out += map(_as_prose, group)
+            spans = (line._replace(text=as_code(" ".join(line.text.split()))) for line in group)
+            out += map(_as_prose, spans)
     return out
 
 

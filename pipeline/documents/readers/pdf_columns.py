@@ -1,9 +1,12 @@
 """Columns of a PDF page: where rows run across them, one is put after the other."""
 
+import re
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 from statistics import median
 from typing import NamedTuple
+
+from pipeline.text.markdown import BULLETS
 
 COLUMN_ROWS = 4
 """Rows on which both columns have text before they are taken for columns."""
@@ -45,6 +48,33 @@ class Line(NamedTuple):
     """Spaces before it in its row."""
     pitch: float = 0.0
     """Points from letter to letter of monospaced type."""
+
+
+_BEGIN, _END = "\x0e", "\x0f"  # shift out, shift in: no text has them
+_BULLET = re.compile(rf"[{BULLETS}]\s+")
+_SPAN = re.compile(f"{_BEGIN}([^{_BEGIN}{_END}]*){_END}")
+
+
+def as_code(text: str) -> str:
+    """Return words of a line marked as code, but for a bullet before them.
+
+    :func:`with_spans` writes what is marked as Markdown does.
+    """
+    bullet = _BULLET.match(text)
+    begin = bullet.end() if bullet else 0
+    code = text[begin:]
+    return f"{text[:begin]}{_BEGIN}{code}{_END}" if any(map(str.isalnum, code)) else text
+
+
+def with_spans(text: str, typewritten: bool) -> str:
+    """Return a text with code spans of Markdown; of what is all typewritten, with none."""
+    return _SPAN.sub(r"\1" if typewritten else _span, text)
+
+
+def _span(found: re.Match[str]) -> str:
+    ticks = "`" * (1 + max(map(len, re.findall("`+", found[1])), default=0))
+    apart = " " if len(ticks) > 1 else ""
+    return f"{ticks}{apart}{found[1]}{apart}{ticks}"
 
 
 def by_column(parts: list[Line]) -> list[Line]:

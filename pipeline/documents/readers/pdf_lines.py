@@ -9,7 +9,7 @@ from statistics import median_low
 from typing import Any, NamedTuple
 
 from pipeline.documents.readers.pdf_aligned import with_tables
-from pipeline.documents.readers.pdf_columns import Line, Style, by_column, whole_rows
+from pipeline.documents.readers.pdf_columns import Line, Style, as_code, by_column, whole_rows
 from pipeline.documents.readers.pdf_direction import (
     SPACE,
     is_right_to_left,
@@ -29,6 +29,7 @@ from pipeline.documents.readers.pdf_type import (
     angle_of,
     baseline_of,
     box_of,
+    code_in,
     font_of,
     pitch_of,
     place_of,
@@ -72,6 +73,8 @@ class _Part(NamedTuple):
     """``+`` of a superscript, ``-`` of a subscript."""
     pitch: float = 0.0
     """Points from letter to letter of a monospaced line."""
+    code: bool = False
+    """Monospaced, in a line of other type."""
 
 
 def lines(page: Any) -> list[Line]:
@@ -130,6 +133,7 @@ def _parts(textpage: Any, line: str, start: int, tables: Sequence[Grid]) -> Iter
     step = pitch_of(textpage, line, start)
     order: Sequence[int] = range(len(line))
     backwards = is_right_to_left(line)
+    code = set() if step or backwards else code_in(textpage, line, start)
     if step or backwards:
         sides = [place_of(textpage, start + place) for place in range(len(line))]
         boxes = [
@@ -166,7 +170,10 @@ def _parts(textpage: Any, line: str, start: int, tables: Sequence[Grid]) -> Iter
             spaces = 0  # pdfium takes the gap for a space
         elif before and joins and letter.isalnum() and gap > WORD_SPACE * tallest:
             spaces = max(spaces, 1)
-        letters.append(_Part(shown, start + place, left, right, cell, spaces, height, step))
+        is_code = place in code
+        letters.append(
+            _Part(shown, start + place, left, right, cell, spaces, height, step, is_code)
+        )
         spaced = joins = False
     if letters:
         yield _joined(letters)
@@ -196,8 +203,10 @@ def _heights(textpage: Any, line: str, start: int, boxes: Sequence[Box]) -> dict
 
 def _joined(letters: Sequence[_Part]) -> _Part:
     text = ""
-    for height, parts in groupby(letters, lambda part: part.height):
+    for (height, code), parts in groupby(letters, lambda part: (part.height, part.code)):
         run = "".join(" " * part.spaces * (part is not letters[0]) + part.text for part in parts)
+        if code and not height and (text or len(run) > 1):  # one letter is Word's bullet
+            run = f"{' ' * run.startswith(' ')}{as_code(run.strip())}"
         text += {"+": raised, "-": lowered}[height](text, run.strip()) if height else run
     return letters[0]._replace(
         text=mirrored(settled(text)) if is_right_to_left(text) else settled(text),

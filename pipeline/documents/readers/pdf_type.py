@@ -108,7 +108,7 @@ def pitch_of(textpage: Any, line: str, start: int) -> float:
     wide = next((number for number, sign in enumerate(line) if sign in _WIDE), None)
     telling = narrow is not None and wide is not None
     compared = [number for number in (narrow, wide) if number is not None]
-    if telling and not _equally_wide(textpage, [start + number for number in compared]):
+    if _is_proportional(textpage, line, start, range(len(line))):
         return 0.0
     words = [
         start + found.start() + next((n for n, sign in enumerate(found[0]) if sign.isalnum()), 0)
@@ -121,6 +121,39 @@ def pitch_of(textpage: Any, line: str, start: int) -> float:
         return 0.0
     left, right = place_of(textpage, start + compared[0] if compared else words[0])
     return right - left
+
+
+def code_in(textpage: Any, line: str, start: int) -> set[int]:
+    """Return the places of the monospaced words in a line of other type.
+
+    A font that calls itself so and sets an i as narrow as it is, such as Monotype's, is none.
+
+    Args:
+        textpage: The page.
+        line: Text of the line.
+        start: Number of its first letter on the page.
+    """
+    places: list[int] = []
+    for found in _WORD.finditer(line):
+        inside = range(found.start(), found.end())
+        letter = next((place for place in inside if line[place].isalnum()), inside[0])
+        told = [_is_code(textpage, start + place) for place in (inside[0], letter, inside[-1])]
+        if all(told):
+            places += inside
+        elif any(told):
+            places += [place for place in inside if _is_code(textpage, start + place)]
+    return set() if _is_proportional(textpage, line, start, places) else set(places)
+
+
+def _is_code(textpage: Any, index: int) -> bool:
+    return font_of(textpage, index).monospaced
+
+
+def _is_proportional(textpage: Any, line: str, start: int, places: Sequence[int]) -> bool:
+    """Return whether a narrow and a wide letter of some places tell that their widths differ."""
+    kinds = ([place for place in places if line[place] in kind] for kind in (_NARROW, _WIDE))
+    compared = [start + letters[0] for letters in kinds if letters]
+    return len(compared) > 1 and not _equally_wide(textpage, compared)
 
 
 def _equally_wide(textpage: Any, indices: Sequence[int]) -> bool:

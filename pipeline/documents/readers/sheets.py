@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.documents.left_out import leave_out
 from pipeline.documents.readers.reading import ReadFailure, Reading, whole
+from pipeline.documents.readers.remarks import leave_out_comments
 from pipeline.documents.readers.slides import OPENS_BLOCK, table
 from pipeline.documents.readers.zipped import opened, refuse_entities, refuse_password
 
@@ -39,6 +40,7 @@ def read(data: bytes, name: str = "xlsx") -> Reading:
     with opened(data, f"unreadable_{name}") as archive:
         refuse_password(archive)
         refuse_entities(archive)
+        leave_out_comments(archive)
         leave_out("pictures", sum(each.startswith(_PICTURES) for each in archive.namelist()))
     parts, hidden = [], 0
     try:

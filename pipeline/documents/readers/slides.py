@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.documents.left_out import leave_out, words
 from pipeline.documents.readers.reading import ReadFailure, Reading, whole
+from pipeline.documents.readers.remarks import leave_out_comments
 from pipeline.documents.readers.zipped import opened, refuse_entities
 from pipeline.text.exponents import lowered, raised, settled
 
@@ -42,6 +43,7 @@ def read(data: bytes) -> Reading:
 
     with opened(data, "unreadable_pptx") as archive:
         refuse_entities(archive)
+        leave_out_comments(archive)
     try:
         deck = Presentation(io.BytesIO(data))
         shown = list(deck.slides)

@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.core.memory import bounded
 from pipeline.core.progress import listening
 from pipeline.core.runner import Inline, Processes
-from pipeline.dedup import search, slices
+from pipeline.dedup import buckets, slices
 from pipeline.dedup.arrays import Duplicates
 from pipeline.dedup.minhash import bands
 from pipeline.dedup.search import TooManyAlike, find_duplicates
@@ -56,16 +57,16 @@ def test_buckets_in_files_give_what_those_in_memory_give(tmp_path, monkeypatch):
     texts = planted(120)
     expected = find(texts)
     written = []
-    make = search.TemporaryDirectory
+    make = buckets.TemporaryDirectory
 
     def noted(*args, **kwargs):
         written.append(kwargs["dir"])
         return make(*args, **kwargs)
 
-    monkeypatch.setattr(search, "TemporaryDirectory", noted)
+    monkeypatch.setattr(buckets, "TemporaryDirectory", noted)
     count, _ = bands(DEFAULT.num_perm, DEFAULT.candidate_threshold)
-    small = DEFAULT.model_copy(update={"memory_megabytes": len(texts) * count * 8 / 2**20})
-    assert_same(find(texts, small, scratch=tmp_path), expected)
+    with bounded(len(texts) * count * 8 / 2**20, tmp_path):
+        assert_same(find(texts), expected)
     assert written == [tmp_path, tmp_path]  # bands, and samples of shingles
     assert list(tmp_path.iterdir()) == []
 

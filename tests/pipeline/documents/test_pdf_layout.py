@@ -242,14 +242,68 @@ def test_a_program_goes_on_over_the_page():
 def test_a_monospaced_line_of_a_paragraph_and_a_term_above_its_meaning_are_no_programs():
     inside = show((PROSE[0], 50, 700)) + typed(("valve open", 50, 687))
     inside += show(("and closed.", 50, 674))
-    assert "```" not in paper.repair(read(inside + show(*paragraph(600))))
+    text = paper.repair(read(inside + show(*paragraph(600))))
+    assert text.startswith(f"{PROSE[0]} `valve open` and closed.")
+    assert "```" not in text
     term = typed(("# all", 50, 700)) + show(("Water all the beds.", 80, 688), *paragraph(600))
-    assert paper.repair(read(term)).startswith("\\# all Water all the beds.")
+    items = show((PROSE[0], 50, 700)) + typed(("\\225 open", 50, 687), ("\\225 close", 50, 674))
+    items += show((PROSE[1], 50, 661))
+    assert "\n\u2022 `open`\n\u2022 `close`\n" in read(items + show(*paragraph(600)))
+    assert paper.repair(read(term)).startswith("`# all` Water all the beds.")
+
+
+def in_line(*runs: tuple[str, str], x: float = 50, y: float = 640) -> bytes:
+    """Draw runs of one line one behind the other, each in the font of a letter."""
+    shown = "".join(f"/{font} 10 Tf ({text}) Tj\n" for font, text in runs)
+    return f"BT {x} {y} Td {shown}ET\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("runs", "text"),
+    [
+        ([("F", "Call "), ("M", "open_valve"), ("F", " before noon.")], "`open_valve`"),
+        ([("F", "Call "), ("M", "git commit -m"), ("F", ", then push.")], "`git commit -m`,"),
+        ([("F", "Say so \\("), ("M", "valve=1"), ("F", "\\) at once.")], "(`valve=1`)"),
+        ([("M", "x[i]"), ("F", " is a bed.")], "`x[i]` is a bed."),
+        ([("F", "Of "), ("M", "a"), ("F", " and "), ("M", "b"), ("F", ".")], "`a` and `b`."),
+        ([("F", "Run "), ("M", "`date`"), ("F", " now.")], "Run `` `date` `` now."),
+        ([("F", "A dash "), ("M", "--"), ("F", " is none.")], "A dash -- is none."),
+        ([("M", "o"), ("F", " Close the valve.")], "o Close the valve."),
+        ([("B", "Never"), ("F", " at noon.")], "Never at noon."),
+        ([("F", "In C# all is well.")], "In C# all is well."),
+    ],
+)
+def test_monospaced_words_of_a_sentence_are_a_code_span(runs, text):
+    found = paper.repair(read(show(*paragraph(700)) + in_line(*runs)))
+    assert text in found
+    assert found.count("`") == text.count("`")
+
+
+def test_code_in_a_cell_and_in_a_broken_word_stays_code():
+    rows = [[("F", "Name"), ("F", "Kind"), ("F", "Use")]]
+    rows += [[("M", f"flow_{n}"), ("F", f"{n} l"), ("F", "any")] for n in range(3)]
+    drawn = b"".join(
+        in_line(cell, x=50 + 90 * column, y=700 - 15 * row)
+        for row, cells in enumerate(rows)
+        for column, cell in enumerate(cells)
+    )
+    assert "| `flow_1` | 1 l | any |" in paper.repair(read(drawn + show(*paragraph(600))))
+
+
+def test_a_font_named_like_a_monospaced_one_sets_no_code():
+    drawn = making.pdf([[]], drawn=[show(*paragraph(700)) + in_line(("F", "Call "), ("M", "will"))])
+    widths = b" ".join(b"250" if chr(code) in "il" else b"600" for code in range(32, 256))
+    named = b"/BaseFont /Courier /Encoding /WinAnsiEncoding"
+    other = b"/BaseFont /MonotypeCorsiva /FirstChar 32 /LastChar 255 /Widths [" + widths + b"]"
+    (record,) = pdf.read(drawn.replace(named, other)).records
+    assert "Call will" in record.text
 
 
 def test_a_file_that_was_typed_is_prose():
     page = typed(*paragraph(700), ("Column   of   words", 50, 660))
     assert paper.repair(read(page)) == f"{' '.join(PROSE)}\n\nColumn of words"
+    mixed = page + in_line(("M", "Say "), ("B", "never"), ("M", " at noon."))
+    assert "Say never at noon." in paper.repair(read(mixed))
 
 
 def test_monospaced_type_is_told_without_its_name():

@@ -105,6 +105,7 @@ def test_what_changes_or_goes_between_listing_and_reading_has_its_reason(s3, buc
         (f"s3://{BUCKET}/nothing", "0 files found"),
         (f"s3://{BUCKET}/docs/a.md", "a file found; expected a folder"),
         ("gs://bucket/docs", "run `pip install gcsfs`"),
+        ("abfs://container/docs", "run `pip install adlfs`"),
         ("what://bucket/docs", "what:// is no kind of store"),
     ],
 )
