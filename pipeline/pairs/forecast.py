@@ -71,6 +71,11 @@ class Forecast:
         self._done, self._asked, self._more = 0.0, 0, more
         self._began = time.monotonic()
 
+    @property
+    def budgeted(self) -> bool:
+        """Whether a budget may end it."""
+        return any((self._budget.tokens, self._budget.cost, self._budget.minutes))
+
     def announce(self) -> None:
         """Say what will be asked, and how to change it."""
         line = f"generate: about {self._total():,} requests"

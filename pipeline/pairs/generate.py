@@ -10,7 +10,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.errors import TeacherError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
-from pipeline.pairs.asking import Asking, usage_of
+from pipeline.pairs.asking import Asking
 from pipeline.pairs.chunk_order import Scope
 from pipeline.pairs.harvest import Harvest
 from pipeline.pairs.kinds.brief import Brief
@@ -18,7 +18,7 @@ from pipeline.pairs.kinds.self_instruct import diversity
 from pipeline.pairs.screen.screen import Screens
 from pipeline.pairs.task_kinds import TASK_KINDS
 from pipeline.pairs.teachers.kinds import TEACHERS
-from pipeline.pairs.teachers.replies import CachingTeacher, Usage
+from pipeline.pairs.teachers.replies import CachingTeacher, Usage, usage_of
 from pipeline.pairs.teachers.teacher import Teacher
 from pipeline.settings import GenerateSettings, ScreenSettings
 from schemas.documents import Chunks
