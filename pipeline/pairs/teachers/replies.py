@@ -11,11 +11,12 @@ that may be mended by then. A model in this process would say the same again.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.core.cache import Cache, canonical_json
+from pipeline.core.errors import TeacherError
 from pipeline.pairs.teachers.completion import finish
 from pipeline.pairs.teachers.teacher import (
     ENDED,
@@ -28,6 +29,8 @@ from pipeline.pairs.teachers.teacher import (
     Teacher,
 )
 from pipeline.pairs.teachers.thinking import said
+
+T = TypeVar("T")
 
 VERSION = 2
 """Of the entries: raise it when their form or the random numbers change."""
@@ -186,6 +189,41 @@ def forget(teacher: Teacher, request: Request, seed: int) -> None:
     """Let a request be asked again in the next run: its reply was not what it asked for."""
     if isinstance(teacher, CachingTeacher):
         teacher.forget(request, seed)
+
+
+def ask_judge(
+    judge: Teacher,
+    asked: Sequence[Messages],
+    max_tokens: int,
+    read: Callable[[str], T | None],
+    expected: str,
+) -> list[T | None]:
+    """Ask a judge, by the likeliest tokens, and read its replies.
+
+    Args:
+        judge: who is asked.
+        asked: messages of each request.
+        max_tokens: of a reply.
+        read: returns what a reply says, None where it cannot be read; such a one is not kept.
+        expected: of a reply, for the message of the error.
+
+    Raises:
+        TeacherError: the endpoint cannot be reached, refuses, fails too often, or no reply can be
+            read.
+    """
+    requests = [Request(messages, max_tokens, 0.0, 1.0) for messages in asked]
+    replies = judge.complete(requests, seed=0)
+    found = [None if reply.failed else read(reply.texts[0]) for reply in replies]
+    for request, one in zip(requests, found, strict=True):
+        if one is None:
+            forget(judge, request, seed=0)
+    if found and all(one is None for one in found):
+        raise TeacherError(
+            f"judge {judge.name}: none of {len(found)} replies can be read (first: "
+            f"{' '.join(replies[0].shown.split())!r}); expected {expected}; raise "
+            "judge.max_tokens or judge.thinking_tokens, or choose another judge"
+        )
+    return found
 
 
 def usage_of(teacher: Teacher) -> Usage:

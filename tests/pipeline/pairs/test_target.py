@@ -11,6 +11,7 @@ from pipeline.core.outcome import table
 from pipeline.core.progress import listening
 from pipeline.pairs.chunk_order import Scope
 from pipeline.pairs.generate import generate
+from pipeline.pairs.screen.judge import Criteria
 from pipeline.pairs.screen.screen import Screens, screen
 from pipeline.settings import ScreenSettings
 from schemas.pairs import Splits
@@ -222,7 +223,7 @@ def test_what_passes_on_the_way_is_what_the_screen_stage_keeps(tmp_path: Path):
         return chat("It runs for 987 minutes.") if wrong else said
 
     rows = chunks(*DOCUMENTS)
-    screens = Screens(rows, seed_tasks(), ScreenSettings(), ("en",))
+    screens = Screens(rows, seed_tasks(), ScreenSettings(), Criteria(("en",)))
     with serving(script) as server:
         outcome, _ = made(server, DOCUMENTS, tmp_path, 15, screens.passing)
     assert outcome.kept.height > 15
@@ -232,6 +233,6 @@ def test_what_passes_on_the_way_is_what_the_screen_stage_keeps(tmp_path: Path):
         for doc_id in rows["doc_id"].unique()
     ]
     kept = screen(
-        outcome.kept, rows, seed_tasks(), table(Splits, places), ScreenSettings(), ("en",)
+        outcome.kept, rows, seed_tasks(), table(Splits, places), ScreenSettings(), Criteria(("en",))
     ).kept
     assert kept.height == 15
