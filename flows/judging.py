@@ -1,7 +1,6 @@
 """Is the challenger better? Answer, score, compare, decide: every arm on one frozen test set."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import astuple, replace
 from functools import partial
@@ -11,7 +10,8 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from flows.arms import TestSet, answer_arm, claim_gain, which_look
-from flows.engine.context import Run, say
+from flows.criteria import judge_endpoint
+from flows.engine.context import Run
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
 from flows.retention import compare_retention, measure_arm
@@ -33,9 +33,6 @@ from pipeline.evaluate.results import Cost, Evaluation, Looks, Verdict
 from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE
 from pipeline.evaluate.summary import summarise
 from pipeline.pairs.kinds.brief import brief_in_words
-from pipeline.pairs.teachers.endpoint import EndpointTeacher
-from pipeline.pairs.teachers.replies import CachingTeacher
-from pipeline.settings import TeacherSettings
 from schemas.evaluation import Answers, AnswerTimings
 from schemas.pairs import Examples
 
@@ -54,7 +51,7 @@ def judge_pairwise(
     settings = run.settings.judge
     if not settings.model:
         return None, {}
-    teacher = _judge(run)
+    teacher = judge_endpoint(run)
     decisions = people_decisions(Home(run.store, run.registry), pairs, settings.max_decisions)
     judged = {arm: answers[arm] for arm in ("base", "champion") if arm in answers}
     judged["challenger"] = answers[served]
@@ -106,22 +103,6 @@ def _summary(run: Run, test: TestSet, answers: Mapping[str, Dataset], looks: Loo
 
 _APART = {"concurrency", "timeout_seconds", "max_retries", "base_url"}
 """Settings that change no reply, and the address, which may hold a password."""
-
-
-def _judge(run: Run) -> CachingTeacher:
-    settings = run.settings.judge
-    endpoint = TeacherSettings(
-        kind="openai",
-        model=settings.model,
-        base_url=settings.base_url,
-        concurrency=settings.concurrency,
-        timeout_seconds=settings.timeout_seconds,
-        max_retries=settings.max_retries,
-        thinking_tokens=settings.thinking_tokens,
-        extra=settings.extra,
-    )
-    key = os.environ.get("OPENAI_API_KEY")
-    return CachingTeacher(EndpointTeacher(endpoint, key, say, "judge"), run.cache("replies"))
 
 
 def judge_model(

@@ -3,6 +3,7 @@
 import polars as pl
 from prefect import flow
 
+from flows.criteria import criteria_of, price_of_judge
 from flows.curate import Corpus, curate_documents, input_files, require_rows
 from flows.engine.context import Run, open_run, say
 from flows.engine.stage_runner import run_stage
@@ -95,12 +96,14 @@ def foresee(run: Run, base: BaseModel, corpus: Corpus) -> str:
         update={"pilot_chunks": settings.generate.pilot_chunks or 5}
     )
     brief = read_brief(settings.task, settings.paths)
-    screens = Screens(chunks, seeds, settings.screen, settings.clean.languages)
+    criteria = criteria_of(run, brief)
+    screens = Screens(chunks, seeds, settings.screen, criteria)
     asking = Asking(chunks, seeds, generate, _teacher(run, base), brief, _scope(run, corpus))
     with listening(lambda *told: None, say):
         asking.ask_chunks(screens.passing, pilot=True)
     price = in_words(asking.forecast.price(asking.usage()), settings.budget)
-    return f"generate: as the pilot goes, {price} in all; nothing but its replies was kept"
+    judged = price_of_judge(criteria, screens, asking)
+    return f"generate: as the pilot goes, {price} in all{judged}; nothing but its replies was kept"
 
 
 def _scope(run: Run, corpus: Corpus) -> Scope:
@@ -135,8 +138,9 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, 
     seed_tasks = Given(seeds, digest(seeds.to_dicts()))
     teacher = _teacher(run, base)
     asked = f"{teacher.name} {teacher.strength} {settings.teacher.thinking_tokens}"
-    languages, scope = settings.clean.languages, _scope(run, corpus)
+    scope = _scope(run, corpus)
     brief = read_brief(settings.task, settings.paths)
+    criteria = criteria_of(run, brief)
     candidates = run_stage(
         run,
         GENERATE,
@@ -144,12 +148,12 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, 
         seed_tasks=seed_tasks,
         teacher=Given(teacher, asked),
         rules=Given(settings.screen),
-        languages=Given(languages),
+        criteria=Given(criteria),
         brief=Given(brief, brief.digest if teacher.strength == "strong" else None),
         scope=Given(scope, digest(sorted(scope.first)) if scope.first else None),
         # Which chunks are asked depends on what passes the screens, and on the budget.
         also={
-            "screen": settings.screen.recipe() | {"languages": list(languages)},
+            "screen": settings.screen.recipe() | {"languages": criteria.rejecting},
             "budget": settings.budget.recipe(),
         },
     )
@@ -170,7 +174,7 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, 
         chunks=corpus.chunks,
         seed_tasks=seed_tasks,
         splits=corpus.splits,
-        languages=Given(languages, digest(languages)),
+        criteria=Given(criteria, digest(criteria.recipe)),
     )
     require_rows(run, screened, "screen: no pair passed", "see the settings of [screen]")
     return screened, teacher.usage

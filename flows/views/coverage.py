@@ -92,6 +92,7 @@ def in_report(run: Run) -> Coverage | None:
         sections=len(sections),
         sections_with_pairs=sum(bool(section.kinds) for section in sections),
         why_none=dict(reasons.most_common()),
+        judge=_judged(run.facts("screen").metrics),
         distinct_2=metrics.get("self_instruct_distinct_2"),
         nearest=metrics.get("self_instruct_nearest"),
         without=tuple(document.name for document in found if not document.kinds)[:8],
@@ -131,3 +132,16 @@ def _covered(store: Store, made: Mapping[str, Dataset]) -> list[Covered]:
         for part in of_chunk.get(chunk_id, ()):
             part.drops[reason] += 1
     return sorted(documents.values(), key=lambda found: (found.kinds.total(), found.name))
+
+
+def _judged(metrics: Mapping[str, float]) -> str:
+    """Return what a judge of claims found, on a line; '' without one."""
+    if "judge_asked" not in metrics:
+        return ""
+    done = "were left out" if metrics["judge_counts"] else "stay: the judge does not count yet"
+    return (
+        f"Of {metrics['judge_asked']:,.0f} pairs that passed the other rules, the judge finds "
+        f"a claim without support, or an answer to another question, in "
+        f"{metrics['judge_faulted']:,.0f}; these {done} (kappa {metrics['judge_kappa']:.2f} on "
+        f"{metrics['judge_decisions']:,.0f} decisions of people)."
+    )

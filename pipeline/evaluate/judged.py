@@ -5,19 +5,7 @@ from dataclasses import field
 
 from pipeline.core.record import record
 from pipeline.evaluate.results import Interval, Intervals
-
-
-@record
-class Calibration:
-    """Agreement of a judge with people on the same pairs of answers."""
-
-    decisions: int
-    agreement: float
-    """Share of decisions in which both name the same winner; 0 without decisions."""
-    kappa: float
-    """Cohen's kappa: agreement beyond chance."""
-    calibrated: bool
-    text: str
+from pipeline.pairs.agreement import Calibration
 
 
 @record

@@ -7,7 +7,7 @@ nearly all verdicts are the same and kappa falls to it. The interval is the perc
 over items (Efron and Tibshirani 1993).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pandera.typing.polars import DataFrame
 
+from pipeline.core.record import record
 from schemas.pairs import VERDICTS, Reviews
 
 Ratings = NDArray[np.float64]
@@ -33,6 +34,19 @@ class Agreement(NamedTuple):
     value: float | None
     low: float | None
     high: float | None
+
+
+@record
+class Calibration:
+    """Agreement of a judge with people on the same pairs of answers."""
+
+    decisions: int
+    agreement: float
+    """Share of decisions in which both name the same winner; 0 without decisions."""
+    kappa: float
+    """Cohen's kappa: agreement beyond chance."""
+    calibrated: bool
+    text: str
 
 
 def ratings_of(reviews: DataFrame[Reviews], people: int = 2) -> Ratings:
@@ -114,6 +128,32 @@ def ac1(ratings: Ratings, categories: int) -> float:
     shares = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0)
     by_chance = float((shares * (1 - shares)).sum() / (categories - 1))
     return (raw(ratings, categories) - by_chance) / (1 - by_chance)
+
+
+def calibrate(
+    people: Sequence[bool], judged: Sequence[bool], least: int, min_kappa: float, verb: str = "gate"
+) -> Calibration:
+    """Compare a judge with people on the same answers.
+
+    Args:
+        people: whether each answer is right, by people.
+        judged: the same by the judge; what it did not say readably is not right.
+        least: decisions that are needed.
+        min_kappa: from which the judge counts.
+        verb: what a judge that counts does.
+    """
+    count = len(people)
+    if count < least:
+        text = (
+            f"not calibrated: {count} decisions of people, needed {least}; shown, does not {verb}"
+        )
+        return Calibration(count, 0.0, 0.0, False, text)
+    agree = sum(one == other for one, other in zip(people, judged, strict=True)) / count
+    found = kappa(np.array([people, judged], dtype=np.float64), 2)
+    value = 0.0 if np.isnan(found) else found
+    text = f"calibrated: kappa {value:.2f} on {count} decisions of people, needed {min_kappa:g}"
+    text = text if value >= min_kappa else f"not {text}; shown, does not {verb}"
+    return Calibration(count, agree, value, value >= min_kappa, text)
 
 
 MEASURES: dict[str, Callable[[Ratings, int], float]] = {

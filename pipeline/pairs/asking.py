@@ -1,16 +1,16 @@
 """Asking: a generation under way, chunk by chunk, until its target or its budget is reached."""
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import asdict
-from itertools import chain, islice
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.core.errors import TeacherError
 from pipeline.core.progress import announce
 from pipeline.pairs.chunk_order import (
     Chunk,
@@ -23,23 +23,22 @@ from pipeline.pairs.chunk_order import (
     spread,
 )
 from pipeline.pairs.forecast import PROMPT_TOKENS, Forecast, Work
-from pipeline.pairs.harvest import Harvest
+from pipeline.pairs.harvest import Harvest, judge_pilot
 from pipeline.pairs.kinds.brief import Brief
 from pipeline.pairs.kinds.shares import kinds_of_chunks
-from pipeline.pairs.kinds.writing import Search, Writing
-from pipeline.pairs.sources import K1, B
+from pipeline.pairs.kinds.writing import Writing, search_of
 from pipeline.pairs.task_kinds import TASK_KINDS, shares_of
-from pipeline.pairs.teachers.replies import CachingTeacher, Usage
+from pipeline.pairs.teachers.replies import Usage, usage_of
 from pipeline.pairs.teachers.teacher import Teacher
 from pipeline.settings import GenerateSettings
-from pipeline.text.bm25 import Scores, bm25
-from pipeline.text.words import words
 from schemas.documents import Chunks
 from schemas.pairs import SeedTasks
 
 DOCUMENTS_AT_ONCE, CHUNKS_AT_ONCE = 32, 64
 """Documents, or chunks of several, given to an endpoint together, so that its requests can run side
 by side."""
+GROUPS_AT_ONCE = 3
+"""Groups that an endpoint has at once, so that it need not wait for the last replies of one."""
 LOCAL_DOCUMENTS, LOCAL_CHUNKS = 4, 12
 """Documents or chunks given to a teacher in this process together: they fill its batches, and
 progress is told after each group."""
@@ -78,7 +77,7 @@ class Asking:
         self.documents = read_documents(chunks)
         self.harvest = Harvest()
         self._settings, self._teacher, self._scope = settings, teacher, scope or Scope()
-        self.writing = Writing(settings, teacher, brief, _search(self.documents), languages)
+        self.writing = Writing(settings, teacher, brief, search_of(self.documents), languages)
         shares = shares_of(brief, settings, teacher.strength)
         self._writers = {name: TASK_KINDS[name].of_chunks[teacher.strength] for name in shares}
         once = {name for name in shares if TASK_KINDS[name].once}
@@ -96,6 +95,8 @@ class Asking:
         wanted = sum(count for *_, count in self._units)
         self._limited = 0 < settings.target < MOST_PASS * wanted
         self._waiting: dict[int, dict[int, dict[str, Part]]] = {}
+        self._out: deque[tuple[Sequence[Unit], Callable[[], Mapping[str, Harvest]]]] = deque()
+        self._passing: Callable[[Sequence[dict[str, Any]]], int] = len
         self._asked = self._passed = 0
         self._candidates: Counter[str] = Counter()
         self._judged, self._over = settings.pilot_chunks == 0, ""
@@ -119,24 +120,31 @@ class Asking:
         """
         size = LOCAL_DOCUMENTS if self._teacher.batch_size else DOCUMENTS_AT_ONCE
         whole = by_document(self.documents, self._units, size, self._settings.pilot_chunks)
+        self._passing = passing
         self.forecast.announce()
-        for group in spread(self._units, self._room, self._is_first) if self._limited else whole:
-            room, setting = self.forecast.room(self.usage())
-            if room < 1:
-                self._over = setting
-                break
-            if room < len(group):
-                group, self._over = group[: int(room)], setting
-            self._ask(group)
-            self._passed = passing(self.harvest.pairs) if self._settings.target else 0
-            self.forecast.advance([self._work(unit) for unit in group], self._passed)
-            if not self._judged and len(self.harvest.asked) >= self._settings.pilot_chunks:
-                _judge_pilot(self.harvest, self._teacher)
-                self._judged = True
-                if not pilot and self.usage().calls and not self.usage().cached:
-                    self.forecast.announce_price(self.usage())
-            if self._over or (pilot and self._judged):
-                break
+        with ThreadPoolExecutor(GROUPS_AT_ONCE) as pool:
+            for group in (
+                spread(self._units, self._room, self._is_first) if self._limited else whole
+            ):
+                room, setting = self.forecast.room(self.usage())
+                if room < 1:
+                    self._over = setting
+                    break
+                if room < len(group):
+                    group, self._over = group[: int(room)], setting
+                write = partial(self._write, [self._parts(unit) for unit in group])
+                local, judged = self._teacher.batch_size > 0, self._judged
+                run = write if local else pool.submit(copy_context().run, write).result
+                self._out.append((group, run))
+                # Before more is asked, the pilot is judged, and what a budget limits is counted.
+                alone = local or self.forecast.budgeted or not judged
+                self._take_in(0 if alone else GROUPS_AT_ONCE - 1)
+                usage = self.usage()
+                if self._judged > judged and not pilot and usage.calls and not usage.cached:
+                    self.forecast.announce_price(usage)
+                if self._over or (pilot and self._judged):
+                    break
+            self._take_in(0)
         if not (pilot or self._over) and len(self._writers) > 1:
             self._ask_for_missing_kinds()
         if self._over:
@@ -201,8 +209,8 @@ class Asking:
             **{f"candidates_{name}": float(count) for name, count in self._candidates.items()},
         }
 
-    def _ask(self, group: Sequence[Unit]) -> None:
-        taken = [self._parts(unit) for unit in group]
+    def _write(self, taken: Sequence[Mapping[str, Part]]) -> Mapping[str, Harvest]:
+        """Ask for the pairs of each kind of some chunks; of an endpoint for all kinds at once."""
         work = {name: [parts[name] for parts in taken if name in parts] for name in self._writers}
         kinds = [name for name, parts in work.items() if parts]
 
@@ -210,20 +218,36 @@ class Asking:
             return self._writers[name].write(work[name], self.writing)
 
         if self._teacher.batch_size:
-            came = [write(name) for name in kinds]
-        else:  # an endpoint: no kind waits for the replies of another
-            with ThreadPoolExecutor(max(1, len(kinds))) as pool:
-                running = [pool.submit(copy_context().run, write, name) for name in kinds]
-                came = [future.result() for future in running]
-        for name, harvest in zip(kinds, came, strict=True):
-            self.take(name, harvest)
-        self._asked += len(group)
+            return {name: write(name) for name in kinds}
+        with ThreadPoolExecutor(max(1, len(kinds))) as pool:
+            running = {name: pool.submit(copy_context().run, write, name) for name in kinds}
+            return {name: future.result() for name, future in running.items()}
+
+    def _take_in(self, most: int) -> None:
+        """Take what came of groups, the first ones first, until at most so many are out."""
+        while len(self._out) > most:
+            group, came = self._out.popleft()
+            for name, harvest in came().items():
+                self.take(name, harvest)
+            self._asked += len(group)
+            self._passed = self._passing(self.harvest.pairs) if self._settings.target else 0
+            self.forecast.advance([self._work(unit) for unit in group], self._passed)
+            if not self._judged and len(self.harvest.asked) >= self._settings.pilot_chunks:
+                judge_pilot(self.harvest, self._teacher)
+                self._judged = True
 
     def _room(self) -> tuple[int, int]:
+        """Return how many chunks the next group may have, and pairs, if all that are out pass."""
+        while (missing := self._missing()) <= 0 and self._out:
+            self._take_in(len(self._out) - 1)
         most = LOCAL_CHUNKS if self._teacher.batch_size else CHUNKS_AT_ONCE
         if not self._judged:
             most = self._settings.pilot_chunks - len(self.harvest.asked)
-        return most, self._settings.target - self._passed
+        return most, missing
+
+    def _missing(self) -> int:
+        out = sum(count for group, _ in self._out for *_, count in group)
+        return self._settings.target - self._passed - out
 
     def _is_first(self, unit: Unit) -> bool:
         number, place, _ = unit
@@ -257,48 +281,3 @@ class Asking:
             if writer.chunks:
                 tokens += asked * (writer.chunks * chunk.tokens + PROMPT_TOKENS)
         return Work(count, requests, tokens)
-
-
-def _search(documents: Sequence[Sequence[Chunk]]) -> Search:
-    """Return what finds the chunks of all documents nearest to a question, by BM25."""
-    everything = list(chain(*documents))
-    scores: list[Scores] = []
-
-    def search(question: str, count: int) -> list[Chunk]:
-        if not scores:  # made once, when it is needed
-            scores.append(bm25([words(chunk.text) for chunk in everything], k1=K1, b=B))
-        found = scores[0](sorted(set(words(question))))
-        best = sorted(range(len(everything)), key=lambda place: (-found[place], place))[:count]
-        return [everything[place] for place in best if found[place] > 0]
-
-    return search
-
-
-def _judge_pilot(harvest: Harvest, teacher: Teacher) -> None:
-    """Stop before the money is spent when the first chunks gave no pair."""
-    if harvest.pairs:
-        return
-    counts = Counter(drop.reason for drop in harvest.drops)
-    reason, count = max(counts.items(), key=lambda item: (item[1], item[0]))
-    first = [" ".join(text.split()) for text in harvest.raw]
-    if reason == "request_failed":  # the replies are a server's words: whole, each once
-        advice, first = "mend the endpoint", list(dict.fromkeys(first))
-    else:
-        first = [text[:160] for text in first]
-        advice = "choose a stronger teacher" if any(first) else "see why its replies are empty"
-    if reason == "cut_short":
-        advice = (
-            "give them room (teacher.thinking_tokens, generate.max_answer_tokens, the server's own "
-            "limits), or turn thoughts off with teacher.extra"
-        )
-    raise TeacherError(
-        f"teacher {teacher.name}: nothing usable for the first {len(harvest.asked)} chunks "
-        f"({count} of {len(harvest.drops)} candidates: {reason}); expected at least one pair; "
-        f"first replies: {' / '.join(map(repr, first[:3])) or 'none'}; {advice}, or set "
-        "generate.pilot_chunks = 0 to go on all the same"
-    )
-
-
-def usage_of(teacher: Teacher) -> Usage:
-    """Return what a teacher was asked so far; nothing of one whose replies are not kept."""
-    return teacher.usage if isinstance(teacher, CachingTeacher) else Usage()

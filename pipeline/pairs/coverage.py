@@ -26,6 +26,8 @@ class Coverage(Record):
     without: tuple[str, ...] = ()
     """First documents without a pair, by source."""
     kinds: tuple[KindYield, ...] = ()
+    judge: str = ""
+    """What a judge of claims said of the pairs, and whether it counts; empty without one."""
     distinct_2: float | None = None
     """Different pairs of neighbouring words in self-instruct tasks, of all of them."""
     nearest: float | None = None

@@ -71,6 +71,16 @@ class Forecast:
         self._done, self._asked, self._more = 0.0, 0, more
         self._began = time.monotonic()
 
+    @property
+    def budgeted(self) -> bool:
+        """Whether a budget may end it."""
+        return any((self._budget.tokens, self._budget.cost, self._budget.minutes))
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs will pass, about."""
+        return self._target if self._limited else round(PASS * self._candidates)
+
     def announce(self) -> None:
         """Say what will be asked, and how to change it."""
         line = f"generate: about {self._total():,} requests"

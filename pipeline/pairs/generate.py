@@ -10,15 +10,16 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.errors import TeacherError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
-from pipeline.pairs.asking import Asking, usage_of
+from pipeline.pairs.asking import Asking
 from pipeline.pairs.chunk_order import Scope
 from pipeline.pairs.harvest import Harvest
 from pipeline.pairs.kinds.brief import Brief
 from pipeline.pairs.kinds.self_instruct import diversity
+from pipeline.pairs.screen.judge import Criteria
 from pipeline.pairs.screen.screen import Screens
 from pipeline.pairs.task_kinds import TASK_KINDS
 from pipeline.pairs.teachers.kinds import TEACHERS
-from pipeline.pairs.teachers.replies import CachingTeacher, Usage
+from pipeline.pairs.teachers.replies import CachingTeacher, Usage, usage_of
 from pipeline.pairs.teachers.teacher import Teacher
 from pipeline.settings import GenerateSettings, ScreenSettings
 from schemas.documents import Chunks
@@ -122,7 +123,7 @@ def generate_candidates(
     settings: GenerateSettings,
     teacher: CachingTeacher,
     rules: ScreenSettings,
-    languages: tuple[str, ...],
+    criteria: Criteria,
     brief: Brief,
     scope: Scope,
 ) -> Outcome[Pairs]:
@@ -134,16 +135,16 @@ def generate_candidates(
         settings: section ``generate``.
         teacher: who is asked.
         rules: section ``screen``.
-        languages: that a pair may be in; empty allows all.
+        criteria: what else a pair has to meet.
         brief: what the teacher is told beside the chunks.
         scope: its budget, and the chunks of the test split where that needs pairs.
 
     Raises:
         TeacherError: the answers yield nothing.
     """
-    screens = Screens(chunks, seed_tasks, rules, languages)
+    screens = Screens(chunks, seed_tasks, rules, criteria)
     outcome = generate(
-        chunks, seed_tasks, settings, teacher, screens.passing, brief, scope, languages
+        chunks, seed_tasks, settings, teacher, screens.passing, brief, scope, criteria.languages
     )
     return require_yield(outcome, teacher)
 

@@ -1,11 +1,13 @@
 """What comes of asking a teacher: each candidate is a row of Pairs or a drop."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.core.cache import canonical_json, short_id
+from pipeline.core.errors import TeacherError
 from pipeline.core.outcome import Drop
-from pipeline.pairs.teachers.teacher import Messages, Request
+from pipeline.pairs.teachers.teacher import Messages, Request, Teacher
 from pipeline.settings import GenerateSettings
 from schemas.pairs import Pairs
 
@@ -59,3 +61,32 @@ def pair_row(
 def sampled(settings: GenerateSettings, messages: Messages, room: int, **more: Any) -> Request:
     """Return a request with the sampling of the settings and room for so many tokens."""
     return Request(messages, room, settings.temperature, settings.top_p, **more)
+
+
+def judge_pilot(harvest: Harvest, teacher: Teacher) -> None:
+    """Stop before the money is spent when the first chunks gave no pair.
+
+    Raises:
+        TeacherError: they gave none; the message has the first replies.
+    """
+    if harvest.pairs:
+        return
+    counts = Counter(drop.reason for drop in harvest.drops)
+    reason, count = max(counts.items(), key=lambda item: (item[1], item[0]))
+    first = [" ".join(text.split()) for text in harvest.raw]
+    if reason == "request_failed":  # the replies are a server's words: whole, each once
+        advice, first = "mend the endpoint", list(dict.fromkeys(first))
+    else:
+        first = [text[:160] for text in first]
+        advice = "choose a stronger teacher" if any(first) else "see why its replies are empty"
+    if reason == "cut_short":
+        advice = (
+            "give them room (teacher.thinking_tokens, generate.max_answer_tokens, the server's own "
+            "limits), or turn thoughts off with teacher.extra"
+        )
+    raise TeacherError(
+        f"teacher {teacher.name}: nothing usable for the first {len(harvest.asked)} chunks "
+        f"({count} of {len(harvest.drops)} candidates: {reason}); expected at least one pair; "
+        f"first replies: {' / '.join(map(repr, first[:3])) or 'none'}; {advice}, or set "
+        "generate.pilot_chunks = 0 to go on all the same"
+    )

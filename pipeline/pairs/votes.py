@@ -39,6 +39,21 @@ def _time(row: Row) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
+def as_written(reviews: DataFrame[Reviews], adjudicator: str) -> dict[str, bool]:
+    """Return by pair whether people accepted it as it was written.
+
+    One of which only the question was edited, or on which people disagree, is left out.
+    """
+    found = {}
+    for pair_id, rows in current_decisions(reviews).items():
+        votes = ruling(votes_of(rows), adjudicator) or ()
+        verdicts = {vote["verdict"] for vote in votes}
+        edited = any(vote["edited_response"] for vote in votes)
+        if verdicts and (edited or verdicts != {"edit"}):
+            found[pair_id] = not edited and "reject" not in verdicts
+    return found
+
+
 def votes_of(rows: Iterable[Row]) -> list[Row]:
     """Return decisions without skips, which are none."""
     return [row for row in rows if row["verdict"] != "skip"]

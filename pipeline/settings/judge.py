@@ -24,9 +24,10 @@ class JudgeSettings(Section):
     extra: Extra = Field(default_factory=dict)
     """Further fields of each request, as in [teacher]."""
     min_kappa: Share = 0.6
-    """Cohen's kappa with people from which the judge counts in the gate."""
+    """Cohen's kappa with people from which the judge counts, in the gate and as a screen."""
     min_decisions: Annotated[int, Field(ge=2)] = 30
-    """Decisions of people that kappa needs; with fewer the judge is shown and does not gate."""
+    """Decisions of people that kappa needs; with fewer the judge is shown and does not count. Of
+    judges whose kappa is 0.3, 6 in 100 reach 0.6 on 30 decisions, 26 on 10 (binomial)."""
     max_decisions: Annotated[int, Field(ge=2)] = 100
     """Decisions it is compared on, by a hash."""
     bootstrap_draws: Annotated[int, Field(ge=100)] = 2000

@@ -15,12 +15,11 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.core.errors import TeacherError
 from pipeline.evaluate.judged import WinRate
 from pipeline.evaluate.results import Interval
 from pipeline.evaluate.statistics.intervals import Floats, resamples
-from pipeline.pairs.teachers.replies import forget
-from pipeline.pairs.teachers.teacher import Messages, Request, Teacher
+from pipeline.pairs.teachers.replies import ask_judge
+from pipeline.pairs.teachers.teacher import Messages, Teacher
 from pipeline.text.terms import word_count
 
 Winner = Literal["first", "second", "tie"]
@@ -96,22 +95,12 @@ def judge(
         TeacherError: the endpoint cannot be reached, refuses, fails too often, or no reply names a
             winner.
     """
-    requests = [
-        Request(_prompt(item.asked, *order, brief), max_tokens, temperature=0.0, top_p=1.0)
+    asked = [
+        _prompt(item.asked, *order, brief)
         for item in comparisons
         for order in ((item.first, item.second), (item.second, item.first))
     ]
-    replies = judge.complete(requests, seed=0)
-    said = [None if reply.failed else _read(reply.texts[0]) for reply in replies]
-    for request, verdict in zip(requests, said, strict=True):
-        if verdict is None:
-            forget(judge, request, seed=0)
-    if said and not any(said):
-        raise TeacherError(
-            f"judge {judge.name}: none of {len(said)} replies names a winner (first: "
-            f"{' '.join(replies[0].shown.split())!r}); expected A, B or TIE; raise "
-            "judge.max_tokens or judge.thinking_tokens, or choose another judge"
-        )
+    said = ask_judge(judge, asked, max_tokens, _read, "A, B or TIE")
     return [
         _judgement(item, *said[2 * place : 2 * place + 2]) for place, item in enumerate(comparisons)
     ]

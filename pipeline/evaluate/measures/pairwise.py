@@ -9,10 +9,11 @@ from pipeline.core.cache import short_id
 from pipeline.core.home import Home, ancestors
 from pipeline.core.store import Dataset, Store
 from pipeline.evaluate.judged import Pairwise
-from pipeline.evaluate.measures.graded import GRADES, Graded, calibrate, grade
+from pipeline.evaluate.measures.graded import GRADES, Graded, grade
 from pipeline.evaluate.measures.llm_judge import Asked, Comparison, judge, win_rate
 from pipeline.evaluate.results import Interval
 from pipeline.evaluate.statistics.intervals import interval, resampling
+from pipeline.pairs.agreement import calibrate
 from pipeline.pairs.kinds.brief import brief_in_words
 from pipeline.pairs.teachers.teacher import Teacher
 from pipeline.settings import Settings
@@ -52,7 +53,9 @@ def judge_arms(
     }
     written = {arm: store.read(item, Answers).sort("pair_id") for arm, item in answers.items()}
     grades = grade(decisions, teacher, options.max_tokens, brief)
-    calibration = calibrate(decisions, grades, options.min_decisions, options.min_kappa)
+    accepted = [bool(item.accepted) for item in decisions]
+    correct = [mark == "correct" for mark in grades]
+    calibration = calibrate(accepted, correct, options.min_decisions, options.min_kappa)
     marks = {
         arm: _marks(rows, known, teacher, options.max_tokens, brief)
         for arm, rows in written.items()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from pipeline.core.cache import short_id
@@ -11,11 +12,13 @@ from pipeline.pairs.answer_text import tidy
 from pipeline.pairs.chunk_order import Chunk, Part
 from pipeline.pairs.harvest import Harvest, pair_row, sampled
 from pipeline.pairs.kinds.brief import Brief
+from pipeline.pairs.sources import K1, B
 from pipeline.pairs.teachers.replies import forget
 from pipeline.pairs.teachers.teacher import NO_ROOM, Messages, Reply, Request, Teacher
 from pipeline.pairs.weak_english import questions
 from pipeline.pairs.weak_english.evidence import best_sentence, content_words, sentences
 from pipeline.settings import GenerateSettings
+from pipeline.text.bm25 import Scores, bm25
 from pipeline.text.words import words
 
 NOT_ANSWERABLE = "NOT ANSWERABLE"
@@ -27,6 +30,21 @@ TOKENS_A_QUESTION = 48
 
 Search = Callable[[str, int], Sequence[Chunk]]
 """Returns the chunks of all documents nearest to a question, so many at the most."""
+
+
+def search_of(documents: Sequence[Sequence[Chunk]]) -> Search:
+    """Return what finds the chunks of all documents nearest to a question, by BM25."""
+    everything = list(chain(*documents))
+    scores: list[Scores] = []
+
+    def search(question: str, count: int) -> list[Chunk]:
+        if not scores:  # made once, when it is needed
+            scores.append(bm25([words(chunk.text) for chunk in everything], k1=K1, b=B))
+        found = scores[0](sorted(set(words(question))))
+        best = sorted(range(len(everything)), key=lambda place: (-found[place], place))[:count]
+        return [everything[place] for place in best if found[place] > 0]
+
+    return search
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ class Candidate:
     """Whether it is a row of the user's own."""
     history: str = ""
     """What was said before the instruction."""
+    faults: tuple[str, ...] = ()
+    """What a judge of claims finds wrong with it."""
 
     @property
     def asked(self) -> str:

@@ -120,6 +120,13 @@ def abstains_wrongly(pair: Candidate, settings: ScreenSettings) -> Finding | Non
     return Finding("abstains_wrongly", share, MIN_COVERAGE) if share >= MIN_COVERAGE else None
 
 
+def unsupported_claim(pair: Candidate, settings: ScreenSettings) -> Finding | None:
+    """Reject what a judge finds wrong claim by claim (:mod:`.judge`), once people agree with it."""
+    return (
+        Finding("unsupported_claim", len(pair.faults), 0, pair.faults[0]) if pair.faults else None
+    )
+
+
 def _units(sentence: str, known: FunctionWords) -> set[str]:
     """Return a sentence and its parts."""
     splits = (pattern.split(sentence) for pattern in (CLAUSE, PART, known.joint))

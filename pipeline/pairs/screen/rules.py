@@ -172,6 +172,12 @@ SCREEN_RULES: dict[str, ScreenRule] = {
             grounded=True,
         ),
         ScreenRule(
+            claims.unsupported_claim,
+            {"unsupported_claim": "a judge that agrees with people finds a claim without support"},
+            grounded=True,
+            not_for=ABSTAINING,
+        ),
+        ScreenRule(
             novelty.conflicting_answers,
             {"conflicting_answers": "another pair answers the same question differently"},
             compares=True,

@@ -1,6 +1,7 @@
 """Screen candidate pairs by named rules: form, groundedness, conflicts, novelty."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pandera.typing.polars import DataFrame
@@ -11,8 +12,9 @@ from pipeline.core.stage import Stage
 from pipeline.pairs.assignment import split_of
 from pipeline.pairs.places import places
 from pipeline.pairs.screen.candidate import Candidate, Finding, turns
+from pipeline.pairs.screen.judge import ClaimsJudge, Criteria
 from pipeline.pairs.screen.novelty import KeptPairs
-from pipeline.pairs.screen.rules import first_finding
+from pipeline.pairs.screen.rules import SCREEN_RULES, first_finding
 from pipeline.settings import ScreenSettings, SplitSettings
 from schemas.documents import Chunks
 from schemas.pairs import Pairs, ScreenedPairs, SeedTasks, Splits
@@ -27,7 +29,7 @@ def screen(
     seed_tasks: DataFrame[SeedTasks],
     splits: DataFrame[Splits],
     settings: ScreenSettings,
-    languages: tuple[str, ...],
+    criteria: Criteria,
     rows: DataFrame[Pairs] | None = None,
     shares: SplitSettings | None = None,
 ) -> Outcome[ScreenedPairs]:
@@ -43,7 +45,7 @@ def screen(
         seed_tasks: tasks that self-instruct started from.
         splits: split and cluster of each document or section.
         settings: section ``screen``.
-        languages: ISO 639-1 codes that a pair may be in; empty allows all.
+        criteria: what else decides; a judge looks at each pair that passed alone.
         rows: pairs of the user's own rows.
         shares: section ``split``, for these.
 
@@ -51,9 +53,11 @@ def screen(
         Kept pairs sorted by ``pair_id``, with ``split`` and ``cluster_id`` of their document or
         section; a self-instruct pair is train and a cluster of its own, and so is a row of the
         user in the split that the hash of its id says. Reasons: those of the
-        rules, with the other pair or seed task as ``related_id`` where a rule compares.
+        rules, with the other pair or seed task as ``related_id`` where a rule compares. Metrics
+        with a judge: judge_asked, judge_faulted (pairs), judge_decisions, judge_kappa,
+        judge_counts (0 or 1).
     """
-    screens = Screens(chunks, seed_tasks, settings, languages, splits)
+    screens = Screens(chunks, seed_tasks, settings, criteria, splits)
     find = places(splits)
     dropped: list[Drop] = []
     passed: list[Judged] = []
@@ -65,6 +69,13 @@ def screen(
             dropped.append(_drop(pair, finding))
         else:
             passed.append((row, pair))
+    metrics: dict[str, float] = {}
+    if (judge := criteria.judge) is not None:
+        judged = screens.by_judge(passed)
+        metrics = _figures(judge, [finding for _, finding in judged])
+        if judge.counts:
+            dropped += [_drop(pair, finding) for (_, pair), finding in judged if finding]
+            passed = [one for one, finding in judged if not finding]
     kept: list[dict[str, Any]] = []
     for (row, pair), finding in screens.together(passed):
         if finding:
@@ -75,7 +86,21 @@ def screen(
         place = (pair.grounded and find(row["doc_id"], row["chunk_id"])) or own
         kept.append(row | {"split": place["split"], "cluster_id": place["cluster_id"]})
     kept.sort(key=lambda row: row["pair_id"])
-    return Outcome(table(ScreenedPairs, kept), drops(dropped), rows_in=len(everything))
+    return Outcome(
+        table(ScreenedPairs, kept), drops(dropped), rows_in=len(everything), metrics=metrics
+    )
+
+
+def _figures(judge: ClaimsJudge, findings: Sequence[Finding | None]) -> dict[str, float]:
+    """Return what the report says of a judge."""
+    compared = judge.calibration
+    return {
+        "judge_asked": float(len(findings)),
+        "judge_faulted": float(sum(finding is not None for finding in findings)),
+        "judge_decisions": float(compared.decisions if compared else 0),
+        "judge_kappa": compared.kappa if compared else 0.0,
+        "judge_counts": float(judge.counts),
+    }
 
 
 class Screens:
@@ -86,7 +111,7 @@ class Screens:
         chunks: DataFrame[Chunks],
         seed_tasks: DataFrame[SeedTasks],
         settings: ScreenSettings,
-        languages: tuple[str, ...],
+        criteria: Criteria,
         splits: DataFrame[Splits] | None = None,
     ) -> None:
         """Take what pairs are judged by; without ``splits`` no rule looks at them."""
@@ -100,7 +125,8 @@ class Screens:
         ]
         seeds = seed_tasks.select("seed_task_id", "instruction").sort("seed_task_id")
         self._seeds = list(seeds.iter_rows())
-        self._settings, self._languages = settings, languages
+        self._settings, self._languages = settings, criteria.languages
+        self._judge = criteria.judge
         self._seen: dict[str, Judged | None] = {}
 
     def alone(self, row: dict[str, Any]) -> tuple[Candidate, Finding | None]:
@@ -129,6 +155,17 @@ class Screens:
         )
         return pair, first_finding(self._settings, pair, compares=False)
 
+    def by_judge(self, passed: Sequence[Judged]) -> list[tuple[Judged, Finding | None]]:
+        """Return pairs that passed alone, each with what the judge finds wrong with it."""
+        rule = SCREEN_RULES["unsupported_claim"]
+        asked = [pair for _, pair in passed if rule.fits(pair)] if self._judge else []
+        said = self._judge.faults(asked) if self._judge else []
+        faults = {pair.pair_id: found or () for pair, found in zip(asked, said, strict=True)}
+        return [
+            ((row, pair), rule.function(replace(pair, faults=faults.get(pair.pair_id, ())), None))
+            for row, pair in passed
+        ]
+
     def together(self, passed: Iterable[Judged]) -> Iterator[tuple[Judged, Finding | None]]:
         """Yield the pairs that passed alone, best first, each with what is wrong beside others."""
         ranked = sorted(passed, key=lambda judged: _order(judged[1]))
@@ -141,10 +178,19 @@ class Screens:
 
     def passing(self, rows: Iterable[dict[str, Any]]) -> int:
         """Count the rows that pass; each is judged by itself once, in whatever call it comes."""
+        new: list[Judged] = []
         for row in rows:
             if row["pair_id"] not in self._seen:
                 pair, finding = self.alone(row)
-                self._seen[row["pair_id"]] = None if finding else (row, pair)
+                self._seen[row["pair_id"]] = None
+                if not finding:
+                    new.append((row, pair))
+        judged = (
+            self.by_judge(new)
+            if self._judge and self._judge.counts
+            else [(one, None) for one in new]
+        )
+        self._seen |= {one[1].pair_id: one for one, finding in judged if not finding}
         passed = filter(None, self._seen.values())
         return sum(finding is None for _, finding in self.together(passed))
 

@@ -11,11 +11,12 @@ that may be mended by then. A model in this process would say the same again.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.core.cache import Cache, canonical_json
+from pipeline.core.errors import TeacherError
 from pipeline.pairs.teachers.completion import finish
 from pipeline.pairs.teachers.teacher import (
     ENDED,
@@ -28,6 +29,8 @@ from pipeline.pairs.teachers.teacher import (
     Teacher,
 )
 from pipeline.pairs.teachers.thinking import said
+
+T = TypeVar("T")
 
 VERSION = 2
 """Of the entries: raise it when their form or the random numbers change."""
@@ -58,7 +61,8 @@ class CachingTeacher:
         self._teacher = teacher
         self._cache = cache
         self._usage = Usage()
-        self._counting = threading.Lock()
+        self._lock = threading.Lock()
+        self._under_way: dict[str, threading.Event] = {}
         self.name = teacher.name
         self.strength: Strength = teacher.strength
         self.batch_size = teacher.batch_size
@@ -79,37 +83,56 @@ class CachingTeacher:
         entries = [self._cache.get(key) for key in keys]
         stored = {p: _reply(row, requests[p]) for p, row in enumerate(entries) if row is not None}
         replies = {place: reply for place, reply in stored.items() if self._keeps(reply)}
-        with self._counting:
+        with self._lock:
             self._usage.cached += len(replies)
             for reply in replies.values():
                 self._count_tokens(reply)
         if on_reply is not None:
             for place, reply in replies.items():
                 on_reply(place, reply)
-        # Two chunks with the same text ask the same: once is enough.
+        # Two chunks with the same text ask the same, or two kinds at the same time: once is enough.
         same: dict[str, list[int]] = {}
         for place in range(len(requests)):
             if place not in replies:
                 same.setdefault(canonical_json(keys[place]), []).append(place)
-        missing = [places[0] for places in same.values()]
-        twins = {places[0]: places[1:] for places in same.values()}
-        for batch in _batches(missing, requests, self.batch_size):
+        with self._lock:
+            others = {key: self._under_way[key] for key in same if key in self._under_way}
+            mine = {places[0]: key for key, places in same.items() if key not in others}
+            self._under_way |= {key: threading.Event() for key in mine.values()}
 
-            def keep(number: int, reply: Reply, batch: list[int] = batch) -> None:
-                place = batch[number]
-                with self._counting:
-                    self._count(reply)
-                    for _ in twins[place]:
-                        self._usage.cached += 1
-                        self._count_tokens(reply)
-                if self._keeps(reply):
-                    self._cache.put(keys[place], asdict(reply))
-                for other in (place, *twins[place]):
-                    replies[other] = reply
-                    if on_reply is not None:
-                        on_reply(other, reply)
+        def finish(key: str) -> None:
+            with self._lock:
+                if (event := self._under_way.pop(key, None)) is not None:
+                    event.set()
 
-            self._teacher.complete([requests[place] for place in batch], seed, keep)
+        try:
+            for batch in _batches(list(mine), requests, self.batch_size):
+
+                def keep(number: int, reply: Reply, batch: list[int] = batch) -> None:
+                    place, *twins = same[mine[batch[number]]]
+                    with self._lock:
+                        self._count(reply)
+                        for _ in twins:
+                            self._usage.cached += 1
+                            self._count_tokens(reply)
+                    if self._keeps(reply):
+                        self._cache.put(keys[place], asdict(reply))
+                    finish(mine[place])
+                    for other in (place, *twins):
+                        replies[other] = reply
+                        if on_reply is not None:
+                            on_reply(other, reply)
+
+                self._teacher.complete([requests[place] for place in batch], seed, keep)
+        finally:
+            for key in mine.values():
+                finish(key)
+        for key, event in others.items():
+            event.wait()
+            for place in same[key]:
+                replies[place] = self.complete([requests[place]], seed)[0]
+                if on_reply is not None:
+                    on_reply(place, replies[place])
         return [replies[place] for place in range(len(requests))]
 
     def answer_losses(self, pairs: Sequence[tuple[Messages, str]]) -> list[float] | None:
@@ -166,6 +189,46 @@ def forget(teacher: Teacher, request: Request, seed: int) -> None:
     """Let a request be asked again in the next run: its reply was not what it asked for."""
     if isinstance(teacher, CachingTeacher):
         teacher.forget(request, seed)
+
+
+def ask_judge(
+    judge: Teacher,
+    asked: Sequence[Messages],
+    max_tokens: int,
+    read: Callable[[str], T | None],
+    expected: str,
+) -> list[T | None]:
+    """Ask a judge, by the likeliest tokens, and read its replies.
+
+    Args:
+        judge: who is asked.
+        asked: messages of each request.
+        max_tokens: of a reply.
+        read: returns what a reply says, None where it cannot be read; such a one is not kept.
+        expected: of a reply, for the message of the error.
+
+    Raises:
+        TeacherError: the endpoint cannot be reached, refuses, fails too often, or no reply can be
+            read.
+    """
+    requests = [Request(messages, max_tokens, 0.0, 1.0) for messages in asked]
+    replies = judge.complete(requests, seed=0)
+    found = [None if reply.failed else read(reply.texts[0]) for reply in replies]
+    for request, one in zip(requests, found, strict=True):
+        if one is None:
+            forget(judge, request, seed=0)
+    if found and all(one is None for one in found):
+        raise TeacherError(
+            f"judge {judge.name}: none of {len(found)} replies can be read (first: "
+            f"{' '.join(replies[0].shown.split())!r}); expected {expected}; raise "
+            "judge.max_tokens or judge.thinking_tokens, or choose another judge"
+        )
+    return found
+
+
+def usage_of(teacher: Teacher) -> Usage:
+    """Return what a teacher was asked so far; nothing of one whose replies are not kept."""
+    return teacher.usage if isinstance(teacher, CachingTeacher) else Usage()
 
 
 def _content(request: Request) -> dict[str, Any]:

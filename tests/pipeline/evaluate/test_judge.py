@@ -7,8 +7,9 @@ import pytest
 
 from pipeline.core.cache import Cache
 from pipeline.core.errors import TeacherError
-from pipeline.evaluate.measures.graded import Graded, calibrate, grade
+from pipeline.evaluate.measures.graded import Graded, grade
 from pipeline.evaluate.measures.llm_judge import Asked, Comparison, judge, win_rate
+from pipeline.pairs.agreement import calibrate
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import TeacherSettings
@@ -201,7 +202,7 @@ def test_a_reply_that_is_no_grade_is_none_and_none_at_all_is_an_error():
     half = lambda number, body: chat("CORRECT" if "Q1?" in str(body) else "Incorrect, I fear")  # noqa: E731
     items = [Graded(Asked(f"Q{n}?"), "x") for n in range(3)]
     assert graded(half, items)[0] == [None, "correct", None]
-    with pytest.raises(TeacherError, match=r"none of 3 replies is a grade \(first: 'No idea'\)"):
+    with pytest.raises(TeacherError, match=r"none of 3 replies can be read \(first: 'No idea'\)"):
         graded(lambda number, body: chat("No\nidea"), items)
 
 
@@ -211,14 +212,15 @@ def test_a_reply_that_is_no_grade_is_none_and_none_at_all_is_an_error():
 )
 def test_only_a_judge_that_agrees_with_people_counts(script, calibrated, kappa):
     made = decisions()
-    found = calibrate(made, graded(script, made)[0], least=30, min_kappa=0.6)
+    people, grades = [item.accepted for item in made], graded(script, made)[0]
+    judged = [mark == "correct" for mark in grades]
+    found = calibrate(people, judged, least=30, min_kappa=0.6)
     assert found.decisions == 40 and found.calibrated == calibrated
     assert found.kappa == pytest.approx(kappa)
     assert ("shown, does not gate" in found.text) != calibrated
 
 
 def test_a_few_decisions_or_one_sided_ones_calibrate_nothing():
-    found = calibrate(decisions(10), ["correct"] * 10, least=30, min_kappa=0.6)
+    found = calibrate([True] * 10, [True] * 10, least=30, min_kappa=0.6)
     assert not found.calibrated and found.text.startswith("not calibrated: 10 decisions of people")
-    accepted = [item for item in decisions(80) if item.accepted]
-    assert calibrate(accepted, ["correct"] * 40, least=30, min_kappa=0.6).kappa == 0
+    assert calibrate([True] * 40, [True] * 40, least=30, min_kappa=0.6).kappa == 0

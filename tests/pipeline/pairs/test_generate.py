@@ -10,6 +10,7 @@ from pipeline.core.outcome import table
 from pipeline.core.progress import listening
 from pipeline.pairs.generate import generate, require_yield
 from pipeline.pairs.kinds.brief import Brief
+from pipeline.pairs.screen.judge import Criteria
 from pipeline.pairs.screen.screen import screen
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
@@ -168,7 +169,12 @@ def test_an_answer_keeps_its_lines_and_code_and_loses_what_is_left_of_a_template
     place["unit_id"] = "c" * 16
     splits = [place | {"split": "train"}]
     screened = screen(
-        outcome.kept, chunks(document), NO_SEEDS, table(Splits, splits), ScreenSettings(), ("en",)
+        outcome.kept,
+        chunks(document),
+        NO_SEEDS,
+        table(Splits, splits),
+        ScreenSettings(),
+        Criteria(("en",)),
     )
     assert screened.reasons == {}
 

@@ -14,6 +14,7 @@ from pipeline.core.outcome import table
 from pipeline.pairs.assignment import split_of
 from pipeline.pairs.data_forms import DATA_FORMS
 from pipeline.pairs.rows import import_rows, load_rows, read_turns
+from pipeline.pairs.screen.judge import Criteria
 from pipeline.pairs.screen.screen import screen
 from pipeline.settings import CleanSettings, ScreenSettings, SplitSettings
 from schemas.documents import Chunks
@@ -175,7 +176,7 @@ def test_rows_that_ask_alike_stay_as_long_as_their_answers_differ():
     pairs = import_rows([*rows, same], CleanSettings(redact=()), "r").kept
     nothing = [table(schema, []) for schema in (Pairs, Chunks, SeedTasks, Splits)]
     outcome = screen(
-        *nothing, ScreenSettings(), ("en",), pairs, SplitSettings(test=0, validation=0)
+        *nothing, ScreenSettings(), Criteria(("en",)), pairs, SplitSettings(test=0, validation=0)
     )
     assert outcome.reasons == {"low_novelty": 1}
     assert set(outcome.kept["origin"]) == {"rows"} and set(outcome.kept["split"]) == {"train"}

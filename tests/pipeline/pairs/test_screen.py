@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import table
+from pipeline.pairs.screen.judge import Criteria
 from pipeline.pairs.screen.rules import SCREEN_REASONS, SCREEN_RULES
 from pipeline.pairs.screen.screen import screen
 from pipeline.pairs.user_files import read_jsonl
@@ -272,7 +273,7 @@ def test_the_seed_tasks_of_the_repository_would_pass_as_tasks():
     seeds = read_jsonl(ROOT / "data/seeds/seed_tasks.jsonl")
     rows = [task(seed["instruction"], seed["output"], seed["input"]) for seed in seeds]
     none = table(SeedTasks, [])
-    outcome = screen(pairs(*rows), chunks(), none, splits(), ScreenSettings(), ("en",))
+    outcome = screen(pairs(*rows), chunks(), none, splits(), ScreenSettings(), Criteria(("en",)))
     assert outcome.dropped.height == 0
 
 
@@ -291,7 +292,9 @@ def test_of_a_document_split_by_section_a_pair_follows_its_section_and_rests_on_
     )
     good = grounded("How is the alarm of a pump reset?", own, evidence=own)
     shared = grounded("When is alarm A17 raised by the FW-200?", alarm, evidence=alarm)
-    outcome = screen(pairs(good, shared), both, seed_tasks(), places, ScreenSettings(), ("en",))
+    outcome = screen(
+        pairs(good, shared), both, seed_tasks(), places, ScreenSettings(), Criteria(("en",))
+    )
     assert outcome.reasons == {"in_two_splits": 1}
     (row,) = outcome.kept.to_dicts()
     assert (row["split"], row["cluster_id"]) == ("train", short_id("cluster", "a"))

@@ -1,6 +1,7 @@
 """How many chunks are asked: until ``generate.target`` pairs pass, spread over the documents."""
 
 import re
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pipeline.core.outcome import table
 from pipeline.core.progress import listening
 from pipeline.pairs.chunk_order import Scope
 from pipeline.pairs.generate import generate
+from pipeline.pairs.screen.judge import Criteria
 from pipeline.pairs.screen.screen import Screens, screen
 from pipeline.settings import ScreenSettings
 from schemas.pairs import Splits
@@ -125,6 +127,32 @@ def test_rows_in_any_order_ask_the_same_and_groups_of_any_size_too(
     assert second.metrics["calls"] == first.metrics["calls"] == 2 * 17
 
 
+@pytest.mark.parametrize("target", [0, 40])
+def test_the_next_chunks_are_asked_while_a_reply_of_the_first_ones_is_out(
+    target, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr("pipeline.pairs.asking.CHUNKS_AT_ONCE", 3)
+    monkeypatch.setattr("pipeline.pairs.asking.DOCUMENTS_AT_ONCE", 2)
+    others, waited, lock = threading.Event(), [], threading.Lock()
+    seen = set()
+
+    def script(number, body):
+        with lock:
+            first = not seen
+            seen.add(re.search(r"Pump \w\d+", body["messages"][0]["content"])[0])
+            if len(seen) > 3 and len({name[5] for name in seen}) > 2:  # not all of the first group
+                others.set()
+        if first:
+            waited.append(others.wait(20))
+        return answering(number, body)
+
+    with serving(script) as server:
+        slow, _ = made(server, DOCUMENTS, tmp_path, target)
+        whole, _ = made(server, DOCUMENTS, tmp_path, target)
+    assert waited == [True], "the next group waited for the last reply of the one before"
+    assert slow.kept.equals(whole.kept)
+
+
 def test_with_a_target_a_new_document_asks_for_its_own_chunks_alone(server, tmp_path: Path):
     made(server, DOCUMENTS, tmp_path, 26)
     outcome, counts = made(server, [*DOCUMENTS, document("N", 4)], tmp_path, 26)
@@ -195,7 +223,7 @@ def test_what_passes_on_the_way_is_what_the_screen_stage_keeps(tmp_path: Path):
         return chat("It runs for 987 minutes.") if wrong else said
 
     rows = chunks(*DOCUMENTS)
-    screens = Screens(rows, seed_tasks(), ScreenSettings(), ("en",))
+    screens = Screens(rows, seed_tasks(), ScreenSettings(), Criteria(("en",)))
     with serving(script) as server:
         outcome, _ = made(server, DOCUMENTS, tmp_path, 15, screens.passing)
     assert outcome.kept.height > 15
@@ -205,6 +233,6 @@ def test_what_passes_on_the_way_is_what_the_screen_stage_keeps(tmp_path: Path):
         for doc_id in rows["doc_id"].unique()
     ]
     kept = screen(
-        outcome.kept, rows, seed_tasks(), table(Splits, places), ScreenSettings(), ("en",)
+        outcome.kept, rows, seed_tasks(), table(Splits, places), ScreenSettings(), Criteria(("en",))
     ).kept
     assert kept.height == 15
