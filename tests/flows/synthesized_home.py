@@ -21,6 +21,7 @@ from pipeline.core.outcome import Outcome, drops, table
 from pipeline.core.stage import Given
 from pipeline.pairs.generate import GENERATE
 from pipeline.pairs.harvest import pair_id
+from pipeline.pairs.screen.judge import Criteria
 from pipeline.pairs.screen.screen import SCREEN
 from pipeline.pairs.user_files import read_jsonl, seed_tasks
 from pipeline.pairs.weak_english.evidence import sentences
@@ -68,7 +69,7 @@ def _synthesize(settings: Settings) -> None:
         candidates = run_stage(run, replace(GENERATE, function=_pairs), chunks=corpus.chunks)
         screened = run_stage(
             run, SCREEN, pairs=candidates, chunks=corpus.chunks, splits=corpus.splits,
-            seed_tasks=Given(seeds), languages=Given(settings.clean.languages),
+            seed_tasks=Given(seeds), criteria=Given(Criteria(settings.clean.languages)),
         )  # fmt: skip
         review_pairs(run, corpus, screened)
         write_report(run)
