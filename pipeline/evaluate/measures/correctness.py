@@ -44,11 +44,12 @@ def correctness(
 ) -> float:
     """Return the share of the reference's key facts that an answer states, in 0..1.
 
-    The lowest of three recalls counts: of content words, of numbers, and of names. Numbered steps
-    count as far as they are in order. 0 for an answer that declines where its reference does not
-    (1 where both do), that says no for yes, or against which :data:`AGAINST` speaks. A yes or no
-    that agrees is half of it, and so is a number of the reference in an answer that says little
-    else: "72 hours". References of data (JSON) are compared field by field.
+    The lowest of four recalls counts: of content words, of numbers, of names, and of code to the
+    letter. Numbered steps count as far as they are in order. 0 for an answer that declines where
+    its reference does not (1 where both do), that says no for yes or "before" for "after", or
+    against which :data:`AGAINST` speaks. A yes or no that agrees is half of it, and so is a number
+    of the reference in an answer that says little else: "72 hours". References of data (JSON) are
+    compared field by field.
 
     Args:
         answer: what the model wrote.
@@ -82,7 +83,7 @@ def correctness(
         hard = stated(reference, language) - stated(question, language)
         if hard:
             recall = min(recall, len(hard & stated(answer, language)) / len(hard))
-    code = _code(reference)
+    code = {span for span in _code(reference) if span not in _plain(question)}
     if code:
         recall = min(recall, sum(span in _plain(answer) for span in code) / len(code))
     recall *= _in_order(_STEP.findall(reference), answer, language)

@@ -191,6 +191,12 @@ OTHERWISE = [
         ["Run `systemctl restart postfix`.", "systemctl  restart postfix"],
         ["Run `systemctl stop postfix`.", "Restart it."],
     ),
+    (
+        "What does `--force` do?",
+        "`--force` overwrites files that are newer.",
+        ["It overwrites newer files."],
+        ["It lists older folders."],
+    ),
 ]  # fmt: skip
 """Opposites, hours, Han numbers and commands; the source is the reference."""
 
