@@ -26,6 +26,9 @@ HAN_POWERS = {"\u5341": 10, "\u767e": 100, "\u5343": 1000, "\u4e07": 10_000}
 CLOCK = re.compile(r"\b(\d{1,2})(?:[:.](\d\d))? ?([ap])\.? ?m\b\.?|\b(\d{1,2}):00\b(?!:)")
 """In folded text: half of a day's hours, or a full hour."""
 
+HAN_ONE = re.compile("一[般些定起样旦直下切致并律部覧緒様]|[统唯同統]一")
+"""Chinese and Japanese words with a one that counts nothing: "in general", "the same"."""
+
 UNCHECKED = frozenset({"1", "2"})
 """What a response says in words without meaning a number of the chunk: "one of the two"."""
 
@@ -154,7 +157,9 @@ def stated_numbers(text: str, language: str) -> list[tuple[str, str, str]]:
         return word if language == "en" else stem(word, language)
 
     digits = {form(word): number for word, number in function_words(language).numbers.items()}
-    found = [(number, _han_value(number), "") for number in HAN_NUMBER.findall(text)]
+    found = [
+        (number, _han_value(number), "") for number in HAN_NUMBER.findall(HAN_ONE.sub("", text))
+    ]
     for part in SENTENCE_PART.split(CLOCK.sub(_hour, folded(THOUSANDS.sub("", text)))):
         for term, behind in pairwise([*terms(part), ""]):
             number = digits.get(form(term), "")
