@@ -189,7 +189,7 @@ ANSWER = Stage(
     "evaluate",
     fields=("max_new_tokens", "thinking_tokens", "max_tokens", "batch_size"),
     dataset="answers",
-    version=6,
+    version=7,
     holds_model=True,
     code=("pipeline.evaluate.answers.answers", *LOADING),
 )
@@ -201,7 +201,7 @@ LARGER = Stage(
     "evaluate",
     fields=("max_new_tokens",),
     dataset="answers",
-    version=2,
+    version=3,
     code=("pipeline.evaluate.answers.larger",),
 )
 SEED_LOSSES = Stage(

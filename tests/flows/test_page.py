@@ -71,7 +71,7 @@ def test_what_a_person_has_to_look_at_stands_first(client, settings):
     assert "Prefect does not answer: nothing runs by itself." in head
     assert "<script" not in page and "<b>best" not in page and "<i>better" not in page
     assert '<a href="/runs/20260101T000000Z-run-aaaaaa/report.html">run</a>' in page
-    assert "read 1,200 tokens and wrote 34 in 2 requests of 2 runs" in page
+    assert "read 1,200 tokens and wrote 34 in 2 requests, in 2 runs" in page
     assert "0.7" in page and "2026-01-03" in page, "the drift chart"
     shutil.rmtree(store.path(model))
     assert "The champion is not in the store any more" in client.get("/").text

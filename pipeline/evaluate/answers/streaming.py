@@ -11,6 +11,10 @@ from pipeline.evaluate.scoring import prefill
 from pipeline.text.chat import begun_ids
 from pipeline.text.chat_template import Message, prompt_ids, stop_ids
 
+LOOP, PERIOD = 64, 16
+"""An answer is in a loop once so many tokens repeat those up to PERIOD before them: greedy decoding
+does not get out of it (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration")."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -38,7 +42,7 @@ class Ending:
 def write(
     model: Any, tokenizer: Any, prompt: list[int], sampling: Sampling, ending: Ending
 ) -> Generator[str, None, None]:
-    """Yield an answer in pieces, some of them empty: one a token.
+    """Yield an answer in pieces, some of them empty: one a token. One in a loop is cut.
 
     All pieces together are what :func:`pipeline.evaluate.answers.answers.reply` says, where
     nothing is sampled and no text stops it. White space around it, special tokens, and thoughts of
@@ -52,8 +56,10 @@ def write(
     prefix = prefill(model, [prompt])
     mask, logits = prefix.mask, prefix.next_logits
     decoder, held, begun = DecodeStream(skip_special_tokens=True), "", False
-    while ending.tokens < sampling.max_tokens:
+    tokens: list[int] = []
+    while ending.tokens < sampling.max_tokens and not _loops(tokens):
         token = _draw(logits, sampling, random)
+        tokens.append(token)
         ending.tokens += 1
         if token in stops:
             ending.reason = "stop"
@@ -91,6 +97,12 @@ def _draw(logits: Tensor, sampling: Sampling, random: torch.Generator) -> int:
     if sampling.top_p < 1:
         scores = TopPLogitsWarper(sampling.top_p)(None, scores)
     return int(torch.multinomial(scores.softmax(-1), 1, generator=random))
+
+
+def _loops(tokens: list[int]) -> bool:
+    last = tokens[-LOOP:]
+    periods = range(1, min(PERIOD, len(tokens) - LOOP) + 1)
+    return any(tokens[-LOOP - period : -period] == last for period in periods)
 
 
 def _ready(text: str, stop: tuple[str, ...]) -> int:

@@ -23,6 +23,7 @@ from pipeline.pairs.screen.grounding import (
 from pipeline.settings import ScreenSettings
 from pipeline.text.fences import prose_of
 from pipeline.text.function_words import content, function_words, language_of
+from pipeline.text.quantities import misstated, restated
 from pipeline.text.terms import folded, stem, terms
 
 RIGHT = 0.5
@@ -45,9 +46,10 @@ def correctness(
     """Return the share of the reference's key facts that an answer states, in 0..1.
 
     The lowest of four recalls counts: of content words, of numbers, of names, and of code to the
-    letter. Numbered steps count as far as they are in order. 0 for an answer that declines where
-    its reference does not (1 where both do), that says no for yes or "before" for "after", or
-    against which :data:`AGAINST` speaks. A yes or no that agrees is half of it, and so is a number
+    letter. Numbered steps count as far as they are in order. Quantities are compared by what they
+    measure: two weeks are 14 days, 5 s are not 5 ms. 0 for an answer that declines where its
+    reference does not (1 where both do), that says no for yes or "before" for "after", or against
+    which :data:`AGAINST` speaks. A yes or no that agrees is half of it, and so is a number
     of the reference in an answer that says little else: "72 hours". References of data (JSON) are
     compared field by field.
 
@@ -68,14 +70,18 @@ def correctness(
     language = language_of(source or f"{question}\n{reference}")
     signs = [function_words(language).yes_no.match(folded(text)) for text in (answer, reference)]
     agree = len({bool(sign["no"]) for sign in signs if sign}) < 2
+    known = "\n".join((reference, source, question))
+    answer = restated(answer, known, language)
     judged = Candidate(question, answer, grounded=True, source=f"{reference}\n{source}")
     against = AGAINST if source else (contradicts,)  # an open task may name what it likes
     if not agree or opposes(answer, reference, language):
         return 0.0
+    if set(misstated(answer, reference, language)) & set(misstated(answer, known, language)):
+        return 0.0
     if any(rule(judged, settings) for rule in against):
         return 0.0
-    known = _facts(question, language)
-    facts, said = _facts(reference, language) - known, _facts(answer, language) - known
+    asked = _facts(question, language)
+    facts, said = _facts(reference, language) - asked, _facts(answer, language) - asked
     if not facts:
         return token_f1(answer, reference)
     recall = len(facts & said) / len(facts)
@@ -87,8 +93,8 @@ def correctness(
     if code:
         recall = min(recall, sum(span in _plain(answer) for span in code) / len(code))
     recall *= _in_order(_STEP.findall(reference), answer, language)
-    asked = _numbers(reference, language) - _numbers(question, language)
-    short = asked & _numbers(answer, language) and len(said & facts) >= TO_THE_POINT * len(said)
+    number = _numbers(reference, language) - _numbers(question, language)
+    short = number & _numbers(answer, language) and len(said & facts) >= TO_THE_POINT * len(said)
     return (1 + recall) / 2 if all(signs) or short else recall
 
 

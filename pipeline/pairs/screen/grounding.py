@@ -8,10 +8,10 @@ from pipeline.pairs.screen.candidate import Candidate, Finding
 from pipeline.settings import ScreenSettings
 from pipeline.text.fences import prose_of
 from pipeline.text.function_words import content, function_words
+from pipeline.text.quantities import THOUSANDS, misstated, restated
 from pipeline.text.terms import folded, stem, terms
 from pipeline.text.words import UNSPACED, contains, words
 
-THOUSANDS = re.compile(r"(?<=\d)[.,'\u2019\u00a0\u202f](?=\d{3}(?:\D|$))")
 HAN_NUMBER = re.compile(
     "[\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d\u5341\u767e\u5343\u4e07\u4e24\u96f6\u3007]+"
 )
@@ -64,16 +64,19 @@ def unknown_chunk(pair: Candidate, settings: ScreenSettings) -> Finding | None:
 def not_grounded_number(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject a number, date or code of the response that is not in the chunk or the question.
 
-    Or is there of other things alone: "5 seconds" where it has "5 ms" and "3 seconds".
+    Or is there of other things alone: "5 seconds" where it has "5 ms" and "3 seconds". Two weeks
+    are 14 days.
     """
+    there = f"{pair.source}\n{pair.asked}"
+    claims = restated(pair.claims, there, pair.language)
     known: dict[str, set[str]] = defaultdict(set)
-    for _, number, thing in stated_numbers(f"{pair.source}\n{pair.asked}", pair.language):
+    for _, number, thing in stated_numbers(there, pair.language):
         known[number].add(thing)
         if "." in number:
             known[number.rstrip("0").rstrip(".")].add(thing)
     things = set().union(*known.values()) - {""}
-    missing = []
-    for word, number, thing in stated_numbers(pair.claims, pair.language):
+    missing = misstated(claims, there, pair.language)
+    for word, number, thing in stated_numbers(claims, pair.language):
         if number in UNCHECKED and not word[0].isdecimal():
             continue
         if number not in known:

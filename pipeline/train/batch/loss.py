@@ -1,5 +1,6 @@
 """The loss of a batch: cross entropy of the supervised tokens, and of them alone."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -147,14 +148,24 @@ def _ways(model: Any, input_ids: Any, labels: Any, position_ids: Any, share_pref
         ).last_hidden_state
         return states[:, :-1][supervised]
 
+    chooses = "logits_to_keep" in inspect.signature(causal.forward).parameters
+
     def whole_model(input_ids: Any, supervised: Any, position_ids: Any = None) -> Any:
-        logits = model(input_ids=input_ids, position_ids=position_ids, use_cache=False).logits
-        return logits[:, -input_ids.shape[1] :][:, :-1][supervised]  # a prompt may stand before
+        kept = supervised.any(0).nonzero().flatten()
+        places = kept - input_ids.shape[1]  # from the end: a prompt may stand before
+        given = {"logits_to_keep": places} if chooses else {}
+        logits = model(
+            input_ids=input_ids, position_ids=position_ids, use_cache=False, **given
+        ).logits
+        return (logits if chooses else logits[:, places])[supervised[:, kept]]
 
     training = model.training
     model.eval()
     with torch.no_grad():
         supervised = labels[:, 1:] != IGNORED
+        # A few of each row: logits of all of them may take more memory than the training.
+        few = max(1, PIECE // len(supervised))
+        supervised &= supervised.cumsum(1) <= few
         expected = whole_model(input_ids, supervised, position_ids).float()
 
         def agrees(way: Callable[..., Any]) -> bool:

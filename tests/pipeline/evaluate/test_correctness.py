@@ -218,6 +218,31 @@ def test_an_answer_is_right_by_what_it_says(question, reference, source, answer,
     assert (found >= RIGHT) is right and 0 <= found <= 1
 
 
+@pytest.mark.parametrize("source", [True, False])
+@pytest.mark.parametrize(
+    ("reference", "right", "wrong"),
+    [
+        ("It expires after two weeks.", ["After 14 days.", "2 weeks"], ["After 14 hours.", "2 h"]),
+        ("The delay is 5 ms.", ["5 ms", "The delay is 0.005 s."], ["5 s", "The delay is 5 s."]),
+        ("It needs 1 GB.", ["1024 MB", "It needs 1 GB."], ["1 MB", "It needs 1 TB."]),
+        ("It came on 5 March 2024.", ["On 2024-03-05.", "March 5, 2024"], ["On 5 May 2024."]),
+        ("The fee is €20.", ["20 EUR", "€20"], ["$20", "The fee is 20 dollars."]),
+        ("Support answers within one day.", ["Within 24 hours."], ["Within 24 days."]),
+        ("Sie dauert drei Tage.", ["72 Stunden", "Nach 3 Tagen."], ["Drei Wochen.", "72 Tage"]),
+    ],
+)
+def test_quantities_count_by_what_they_measure(reference, right, wrong, source):
+    asked = "Wie lange?" if "Tage" in reference else "How much, and when?"
+    for answer in right:
+        assert (
+            correctness(answer, reference, asked, reference * source, ScreenSettings()) >= RIGHT
+        ), answer
+    for answer in wrong:
+        assert (
+            correctness(answer, reference, asked, reference * source, ScreenSettings()) < RIGHT
+        ), answer
+
+
 @pytest.mark.parametrize("reference", [case[1] for case in RIGHT_AND_WRONG])
 def test_a_reference_is_right_about_itself(reference):
     question, source = next(case[::2][:2] for case in RIGHT_AND_WRONG if case[1] == reference)

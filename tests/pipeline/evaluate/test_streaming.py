@@ -9,7 +9,7 @@ from pipeline.core.store import Store
 from pipeline.evaluate.answers.answers import reply
 from pipeline.evaluate.answers.chunk_index import ChunkIndex
 from pipeline.evaluate.answers.retrieval import retrieve
-from pipeline.evaluate.answers.streaming import Ending, Sampling, write
+from pipeline.evaluate.answers.streaming import LOOP, Ending, Sampling, _loops, write
 from pipeline.settings import ModelSettings
 from pipeline.text.chat_template import prompt_ids
 from pipeline.train.models.adapter import load_adapter
@@ -47,6 +47,26 @@ def test_a_stop_text_ends_the_answer_before_it_also_across_tokens(loaded):
         text, ending = answer(loaded, stop=("never there", stop))
         assert text == whole[: whole.index(stop)].rstrip()
         assert ending.reason == "stop" and ending.tokens <= 24
+
+
+def test_an_answer_in_a_loop_is_cut_and_said_to_be(loaded):
+    _, ending = answer(loaded, max_tokens=300)
+    assert (ending.reason, ending.tokens < 2 * LOOP) == ("length", True)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "endless"),
+    [
+        ([7] * 65, True),
+        ([7] * 64, False),
+        ([*range(16)] * 5, True),
+        ([*range(17)] * 5, False),
+        ([*range(200), *([1, 2, 3] * 22), 1], True),
+        ([*range(200), *([1, 2, 3] * 22), 9], False),
+    ],
+)
+def test_a_loop_is_a_short_piece_again_and_again(tokens, endless):
+    assert _loops(tokens) is endless
 
 
 def test_a_seed_gives_the_same_draw_and_another_one_another(loaded):

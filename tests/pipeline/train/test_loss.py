@@ -67,6 +67,15 @@ def test_the_head_runs_on_supervised_positions_only():
     assert seen == [(10, 32)]
 
 
+@pytest.mark.parametrize("kind", ["llama", "gemma2"])
+def test_the_check_asks_for_logits_of_a_few_positions_and_not_of_whole_rows(kind, monkeypatch):
+    monkeypatch.setattr("pipeline.train.batch.loss.PIECE", 6)  # 2 of each of 3 rows
+    model, seen = tiny(kind), []
+    model.lm_head.register_forward_hook(lambda *call: seen.append(call[2].shape[:-1].numel()))
+    supervised_loss(model, *collate(ROWS, device="cpu"))
+    assert seen == [9, 5], "3 places of 3 rows of 8 tokens, and the 5 that are supervised of them"
+
+
 def test_behind_a_frozen_head_the_loss_is_made_in_pieces(monkeypatch):
     import torch
 
