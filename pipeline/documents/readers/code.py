@@ -11,6 +11,7 @@ LANGUAGES = {
     "javascript": ".js", "typescript": ".ts", "go": ".go", "rust": ".rs", "cpp": ".cpp .cc .hpp",
     "csharp": ".cs", "ruby": ".rb", "php": ".php", "kotlin": ".kt", "swift": ".swift",
     "scala": ".scala", "lua": ".lua", "perl": ".pl", "r": ".r", "powershell": ".ps1",
+    "yaml": ".yaml .yml", "toml": ".toml", "ini": ".ini .cfg",
 }  # fmt: skip
 """Name of a language, as fences have it -> extensions of its files."""
 

@@ -53,8 +53,8 @@ def read_jsonl(data: bytes, text_field: str, title_fields: Sequence[str]) -> Rea
 def read_json(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
     """Read a JSON file: an array of records, or an object with the text field, as JSON Lines.
 
-    All else is configuration, of which people ask by its keys and how they are nested: code, as
-    it stands.
+    An export has the array in an object: ``{"articles": [...]}``. All else is configuration, of
+    which people ask by its keys and how they are nested: code, as it stands.
 
     Returns:
         As :func:`read_jsonl` does, records numbered from 1 in the array.
@@ -72,15 +72,25 @@ def read_json(data: bytes, text_field: str, title_fields: Sequence[str]) -> Read
         raise ReadFailure(
             "bad_json", f"not JSON: {error}; expected one value; give JSON Lines the name .jsonl"
         ) from error
-    if isinstance(value, Mapping) and isinstance(value.get(text_field), str):
-        value = [value]
-    is_records = isinstance(value, list) and all(isinstance(each, Mapping) for each in value)
-    if is_records and any(text_field in each for each in value):
-        rows = (_Row(number, each) for number, each in enumerate(value, start=1))
+    if isinstance(value, Mapping):
+        inside = [each for each in value.values() if _are_records(each, text_field)]
+        if isinstance(value.get(text_field), str):
+            inside = [[value]]
+        records = inside[0] if len(inside) == 1 else None
+    else:
+        records = value if _are_records(value, text_field) else None
+    if records is not None:
+        rows = (_Row(number, each) for number, each in enumerate(records, start=1))
         return _reading(rows, text_field, title_fields)
     if not value and not isinstance(value, int | float):
         raise ReadFailure("empty_file", f"{text.strip()[:20]} found; expected a record", 0, 1)
     return fenced(text, "json")
+
+
+def _are_records(value: Any, text_field: str) -> bool:
+    if not isinstance(value, list) or not all(isinstance(each, Mapping) for each in value):
+        return False
+    return any(text_field in each for each in value)
 
 
 def _lines(text: str) -> Iterator[_Row | Failure]:

@@ -129,3 +129,18 @@ def test_fences_are_found_by_their_marks_as_line_by_line(text: str):
 @given(MARKDOWN)
 def test_a_text_without_change_comes_out_as_it_went_in(text: str):
     assert code.outside_code(text, lambda prose: prose) == text
+
+
+@pytest.mark.parametrize(
+    ("attributes", "language"),
+    [
+        ('class="language-bash"', "bash"),
+        ('class="code python"', "python"),
+        ('class="code panel"', ""),
+        ('class="code listing"', ""),
+        ('class="x" data-syntaxhighlighter-params="brush: yaml; gutter: false"', "yaml"),
+    ],
+)
+def test_a_word_for_the_look_of_code_is_no_language(attributes, language):
+    page = f"<main><p>Two lines of it:</p><pre {attributes}>a: 1\nb: 2</pre></main>"
+    assert f"```{language}\na: 1" in cleaned(page, "html")

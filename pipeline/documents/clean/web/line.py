@@ -15,8 +15,8 @@ NOTE = "#note"
 """Address of a link whose text is the mark of a note, whatever its own is."""
 _HEIGHTS = (RAISED, LOWERED)
 
-_ANCHORS = ("\u00b6", "#", "\u00a7", "\U0001f517")
-"""Texts of a link to the place where it stands."""
+_ANCHORS = ("\u00b6", "#", "\u00a7", "\U0001f517", "\u21a9", "\u21b5", "\u2191", "^")
+"""Texts of a link to the place where it stands, or from a note back to its mark."""
 
 _TICK = "\1"
 """Stands for a back-tick that is text, up to the end of its block."""
@@ -105,7 +105,7 @@ class Line:
         if kind == CODE:
             text = span_of(" ".join(text.split()))
         elif kind == LINK:
-            if address[:1] == "#" and text in _ANCHORS:
+            if address[:1] == "#" and text.rstrip("\ufe0e\ufe0f") in _ANCHORS:
                 return
             raised_mark = address[:1] == "#" and self._inside(RAISED)
             note = text.isalnum() and (raised_mark or address == NOTE)

@@ -127,7 +127,16 @@ def turns_pages(attributes: dict[str, str]) -> bool:
 @lru_cache(maxsize=4096)
 def code_language(names: str) -> str:
     """Return the language that the classes of a block of code name; empty when they name none."""
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
     for found in _LANGUAGE.finditer(names):
-        if found[1].lower() not in _NO_LANGUAGE:
-            return found[1]
+        if found[1].lower() in _NO_LANGUAGE:
+            continue
+        if found[0].lstrip().startswith("code"):  # of a look, mostly: "code panel"
+            try:
+                get_lexer_by_name(found[1])
+            except ClassNotFound:
+                continue
+        return found[1]
     return ""

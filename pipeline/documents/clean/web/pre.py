@@ -63,8 +63,9 @@ def _language(pre: Any) -> str:
         named = element.get("data-lang") or element.get("data-language") or ""
         if named and re.fullmatch(r"[\w+#.-]{1,30}", named):
             return str(named)
-        names = element.get("class")
-        language = code_language(names) if names else ""
+        # The latter is Confluence's: "brush: yaml; gutter: false".
+        names = [element.get(each) or "" for each in ("class", "data-syntaxhighlighter-params")]
+        language = code_language(" ".join(names).strip())
         if language:
             return language
     return ""
