@@ -85,6 +85,12 @@ class Split:
         """Apply a change to the prose."""
         self._pieces = [(change(prose), kept, block) for prose, kept, block in self._pieces]
 
+    def change_code(self, change: Callable[[str], str]) -> None:
+        """Apply a change to each span and element of code, and to each comment."""
+        self._pieces = [
+            (prose, list(map(change, kept)), block) for prose, kept, block in self._pieces
+        ]
+
     def text(self) -> str:
         """Return the text."""
         return "".join(_restored(prose, kept) + block for prose, kept, block in self._pieces)

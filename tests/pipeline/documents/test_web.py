@@ -254,7 +254,7 @@ def test_a_table_without_a_header_has_an_empty_one():
 @pytest.mark.parametrize(
     ("inline", "expected"),
     [
-        ("See B.<a href=\"#r\">\u21a9</a> C <a href=\"#s\">\u21a9\ufe0e</a>", "See B. C"),
+        ('See B.<a href="#r">\u21a9</a> C <a href="#s">\u21a9\ufe0e</a>', "See B. C"),
         ("a<b>b</b>c", "a**b**c"),
         ("<b> b </b>c", "**b** c"),
         ("<code>a</code><code>b</code>", "`ab`"),

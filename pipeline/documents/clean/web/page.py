@@ -56,6 +56,12 @@ def main_content(html: str) -> str:
     return writer.text()
 
 
+def fragment(html: str) -> str:
+    """Return a piece of a page as Markdown: nothing of it counts as a frame."""
+    body = parse(f"<body>{html}</body>")
+    return "" if body is None else whole_page(body, set())
+
+
 def whole_page(body: Any, dropped: set[Any]) -> str:
     """Return all of a page but some elements as Markdown: nothing of it counts as a frame."""
     writer = Writer(dropped)
