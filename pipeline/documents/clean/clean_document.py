@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.documents.clean import cleaning, line_joining, pdf_text, tags, web
+from pipeline.documents.clean import boxes, cleaning, line_joining, pdf_text, tags, web
 from pipeline.documents.clean.cleaning import Rule, Verdict
 from pipeline.documents.clean.privacy import Redacted, Span, kinds_of, redact
 from pipeline.documents.clean.privacy.id_table import countries_of
@@ -161,7 +161,7 @@ def to_markdown(kind: str, text: str) -> str:
     if kind == "pdf":
         return pdf_text.repair(text)
     if kind == "markdown":
-        return tags.without_tags(line_joining.strip_metadata(text))
+        return tags.without_tags(boxes.without_boxes(line_joining.strip_metadata(text)))
     if kind == "text":
         return line_joining.plain_to_markdown(text.strip("\n"))
     return web.fragment(text) if tags.is_html(text) else text  # a field of a record may be a page
