@@ -1,4 +1,4 @@
-"""Quantities of a text: numbers with a unit, amounts of money and dates, in one form each.
+"""Quantities of a text: numbers with a unit, money, dates and times of day, in one form each.
 
 Names of units and months are those of the Unicode CLDR, by Babel, in the language of the text and
 in English. "Two weeks" and "14 days" are one quantity, "5 s" and "5 ms" are two.
@@ -27,8 +27,6 @@ duration-minute min time 60
 duration-hour h time 3600
 duration-day - time 86400
 duration-week - time 604800
-duration-month - months 1
-duration-year - months 12
 digital-byte ~B bytes 1
 digital-bit ~bit bits 1
 length-meter ~m length 1
@@ -56,8 +54,11 @@ pressure-pound-force-per-square-inch psi pressure 6894.757
 temperature-celsius °C temperature 1
 temperature-fahrenheit °F fahrenheit 1
 concentr-percent % share 1
+duration-month - months 1
+duration-year - months 12
 """
-"""CLDR name, symbol (~: also behind a prefix), kind of quantity, its size in the unit of a kind."""
+"""CLDR name, symbol (~: also behind a prefix), kind of quantity, size in the unit of the kind. A name
+that several have is the first one's: a Russian letter stands for grams and years."""
 
 MONEY = {
     "$": "USD", "USD": "USD", "dollar": "USD", "dollars": "USD", "€": "EUR", "EUR": "EUR",
@@ -76,27 +77,32 @@ YEAR_FIRST = re.compile(
     r"(?<!\d)(?P<y>\d{4})(?:[-/.]|[年년] ?)(?P<m>\d{1,2})(?:[-/.]|[月월] ?)"
     r"(?P<d>\d{1,2})[日일]?(?!\d)"
 )
+CLOCK = re.compile(
+    r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4])(?:[:.](?P<minute>[0-5]\d))?"
+    r"(?:(?(minute) ?| )(?P<half>[ap])\.? ?m\b\.?| ?uhr\b|(?(minute)(?<=:..)(?![:.]\d|\w)|(?!)))"
+)
+"""A time of day in level text: 22:30, 10.30 p.m., 22 Uhr."""
 DAY_FIRST = re.compile(r"(?<!\d)(?P<d>\d{1,2})\. ?(?P<m>\d{1,2})\. ?(?P<y>\d{4})(?!\d)")
 
 
 class Quantity(NamedTuple):
-    """A number with its unit, an amount of money, or a date; and where it stands."""
+    """A number with its unit, an amount of money, a date or time of day; and where it stands."""
 
     start: int
     end: int
     kind: str
     """What is measured; of money the currency."""
     value: Fraction
-    """In the unit of its kind; of a date year, month and day as one number."""
+    """In the unit of its kind; of a date year, month and day as one number; minutes of a day."""
     number: str
-    """In digits, as it is written; empty for a date."""
+    """In digits, as it is written; empty for a date and a time of day."""
 
 
 @lru_cache(4096)
 def quantities(text: str, language: str) -> tuple[Quantity, ...]:
     """Return the quantities of a text in their order; language as in ISO 639-1."""
     level, known = _level(text), _units(language)
-    found = [*_dates(level, language)]
+    found = [*_dates(level, language), *_times(level)]
     for match in SIGN_FIRST.finditer(text):
         number = _plain(match[2])
         found.append(Quantity(*match.span(), MONEY[match[1]], Fraction(number), number))
@@ -252,6 +258,15 @@ def _dates(level: str, language: str) -> Iterator[Quantity]:
             if 1 <= month <= 12 and 1 <= day <= 31:
                 value = Fraction(10_000 * year + 100 * month + day)
                 yield Quantity(*match.span(), "date", value, "")
+
+
+def _times(level: str) -> Iterator[Quantity]:
+    """Yield the times of day of a text that has been made level."""
+    for match in CLOCK.finditer(level):
+        hour, minute = int(match["hour"]), int(match["minute"] or 0)
+        if match["half"] and hour <= 12:
+            hour = hour % 12 + 12 * (match["half"] == "p")
+        yield Quantity(*match.span(), "clock", Fraction(60 * hour + minute), "")
 
 
 class _Named(NamedTuple):

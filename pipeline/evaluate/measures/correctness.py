@@ -13,8 +13,9 @@ from typing import Any
 
 from pipeline.evaluate.measures.metrics import token_f1, withholds
 from pipeline.pairs.screen.candidate import LAYOUT, Candidate
-from pipeline.pairs.screen.claims import contradicts, opposes
+from pipeline.pairs.screen.claims import BOUNDS, contradicts, opposes
 from pipeline.pairs.screen.grounding import (
+    CAPITAL_NOUNS,
     not_grounded_name,
     not_grounded_number,
     stated_names,
@@ -36,6 +37,12 @@ an answer in a few words."""
 AGAINST = (not_grounded_number, not_grounded_name, contradicts)
 """What makes an answer wrong whatever else it says: a number or name that neither reference nor
 source nor question has, or a claim that they negate. Without a source the last of them alone."""
+
+IDENTIFIER = re.compile(
+    r"(?<![\w/.-])(?:(?:~|[A-Za-z]:)?(?:[/\\][\w.~-]*\w)+|--?[a-z][\w-]+|\w+(?:_\w+)+"
+    r"|[\w-]+(?:\.[\w-]+)*\.[a-z]\w{1,4}|[a-z]+(?:[A-Z][a-z0-9]+)+)(?![\w/-])"
+)
+"""A path, an option, a name of a program or file: right to the letter."""
 
 _STEP = re.compile(r"^[ \t]*\d{1,3}[.)][ \t]+(.+)$", re.MULTILINE)
 
@@ -84,18 +91,24 @@ def correctness(
     facts, said = _facts(reference, language) - asked, _facts(answer, language) - asked
     if not facts:
         return token_f1(answer, reference)
+    if _denies(answer, reference, question, language):
+        return 0.0
     recall = len(facts & said) / len(facts)
-    for stated in (_numbers, _names):
-        hard = stated(reference, language) - stated(question, language)
+    words = {stem(term, language) for term in terms(answer)}
+    for hard, told in (
+        (_numbers(reference, language) - _numbers(question, language), _numbers(answer, language)),
+        (_names(reference, language) - _names(question, language), words),
+    ):
         if hard:
-            recall = min(recall, len(hard & stated(answer, language)) / len(hard))
+            recall = min(recall, len(hard & told) / len(hard))
     code = {span for span in _code(reference) if span not in _plain(question)}
     if code:
         recall = min(recall, sum(span in _plain(answer) for span in code) / len(code))
-    recall *= _in_order(_STEP.findall(reference), answer, language)
     number = _numbers(reference, language) - _numbers(question, language)
     short = number & _numbers(answer, language) and len(said & facts) >= TO_THE_POINT * len(said)
-    return (1 + recall) / 2 if all(signs) or short else recall
+    if all(signs) or short:
+        recall = (1 + recall) / 2
+    return recall * _in_order(_STEP.findall(reference), answer, language)
 
 
 def _facts(text: str, language: str) -> frozenset[str]:
@@ -109,19 +122,36 @@ def _numbers(text: str, language: str) -> frozenset[str]:
     return frozenset(number for _, number, _ in found)
 
 
+def _denies(answer: str, reference: str, question: str, language: str) -> bool:
+    """Whether an answer is its reference negated, though it has no verb: "not the fitter"."""
+    known = function_words(language)
+    rest = known.negative.sub(" ", folded(answer))
+    if not content(rest, language) <= content(f"{reference}\n{question}", language):
+        return False
+
+    def negative(text: str) -> bool:
+        plain = BOUNDS.sub(" ", folded(text))
+        said_no = known.yes_no.match(plain)
+        return bool(known.negative.search(plain) or (said_no and said_no["no"]))
+
+    return negative(answer) and not negative(reference) and not negative(question)
+
+
 def _names(text: str, language: str) -> frozenset[str]:
-    found = stated_names(prose_of(text))
+    found = [] if language in CAPITAL_NOUNS else stated_names(prose_of(text))
     return frozenset(stem(term, language) for name in found for term in terms(name))
 
 
 def _code(text: str) -> set[str]:
-    """Return the code spans and lines of code of a text."""
+    """Return the code spans, lines of code, paths and other identifiers of a text."""
     lines = [
         line
         for body in re.findall(r"^```[^\n]*\n(.*?)^```", text, re.M | re.S)
         for line in body.splitlines()
     ]
-    return {_plain(span) for span in [*lines, *re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)]} - {""}
+    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
+    named = IDENTIFIER.findall(re.sub(r"https?://\S+|`[^`\n]*`", " ", prose_of(text)))
+    return {_plain(span) for span in [*lines, *spans, *named]} - {""}
 
 
 def _plain(text: str) -> str:

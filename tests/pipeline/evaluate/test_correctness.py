@@ -198,6 +198,31 @@ OTHERWISE = [
         ["It overwrites newer files."],
         ["It lists older folders."],
     ),
+    (
+        "Where are the logs stored?",
+        "The logs are in /var/log/pumpd.",
+        ["/var/log/pumpd", "They are stored in `/var/log/pumpd`."],
+        ["/etc/pumpd", "/var/log", "In /var/log/pump."],
+    ),
+    (
+        "When does night mode begin?",
+        "Night mode begins at 22:00.",
+        ["At 10 p.m.", "22:00", "From 10:00 PM."],
+        ["At 10 a.m.", "It begins at 23:00."],
+    ),
+    (
+        "What does it do then?",
+        "It switches to manual mode.",
+        ["It goes to manual mode."],
+        ["It switches to automatic mode."],
+    ),
+    (
+        "Wer darf den Schrank öffnen?",
+        "Nur die Elektrofachkraft darf den Schrank öffnen.",
+        ["Elektrofachkraft", "Nur eine Elektrofachkraft."],
+        ["Der Betreiber.", "Nicht die Elektrofachkraft."],
+    ),
+    ("In which city is it?", "It stands in Frankfurt.", ["Frankfurt", "In Frankfurt."], ["Berlin"]),
 ]  # fmt: skip
 """Opposites, hours, Han numbers and commands; the source is the reference."""
 
@@ -247,6 +272,12 @@ def test_quantities_count_by_what_they_measure(reference, right, wrong, source):
 def test_a_reference_is_right_about_itself(reference):
     question, source = next(case[::2][:2] for case in RIGHT_AND_WRONG if case[1] == reference)
     assert correctness(reference, reference, question, source, ScreenSettings()) == 1.0
+
+
+def test_steps_in_another_order_are_wrong_though_all_is_said():
+    turned = "\n".join(STEPS.splitlines()[::-1])
+    found = correctness(turned, STEPS, "How is it cleaned?", STEPS, ScreenSettings())
+    assert found < RIGHT
 
 
 def test_a_part_of_the_facts_is_a_part_of_the_truth():

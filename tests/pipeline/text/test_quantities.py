@@ -40,6 +40,7 @@ SAME = [
     ("ru", "1 ГБ", ("bytes", 10**9)),
     ("en", "5 mW", ("power", Fraction(5, 1000))),
     ("en", "5 MW", ("power", 5_000_000)),
+    ("ru", "25000 г", ("mass", 25_000)),
     ("de", "1.500 kg", ("mass", 1_500_000)),
     ("en", "2,000 m", ("length", 2000)),
     ("en", "50 °F", ("temperature", 10)),
@@ -48,6 +49,10 @@ SAME = [
     ("en", "$20", ("USD", 20)),
     ("en", "20 dollars", ("USD", 20)),
     ("de", "20,50 Euro", ("EUR", Fraction("20.5"))),
+    ("en", "10:30 p.m.", ("clock", 1350)),
+    ("en", "22:30", ("clock", 1350)),
+    ("en", "7 am", ("clock", 420)),
+    ("de", "22.30 Uhr", ("clock", 1350)),
     ("en", "5 March 2024", SPRING),
     ("en", "March 5th, 2024", SPRING),
     ("en", "2024-03-05", SPRING),
@@ -71,7 +76,7 @@ def test_a_quantity_is_what_it_measures(language, text, expected):
     "text",
     [
         "5 in the box", "version 2.4", "10.5.2", "interval: 5m", "50 km/h", "20 m²", "FW-200",
-        "45 dB", "on page 12", "2024-13-45", "31 minus 5", "",
+        "45 dB", "on page 12", "12:30:15", "3.14", "2024-13-45", "31 minus 5", "",
     ],
 )  # fmt: skip
 def test_what_is_no_quantity_is_none(text):
