@@ -57,8 +57,8 @@ concentr-percent % share 1
 duration-month - months 1
 duration-year - months 12
 """
-"""CLDR name, symbol (~: also behind a prefix), kind of quantity, size in the unit of the kind. A name
-that several have is the first one's: a Russian letter stands for grams and years."""
+"""CLDR name, symbol (~: also behind a prefix), kind of quantity, size in the unit of the kind. A
+name that several have is the first one's: a Russian letter stands for grams and years."""
 
 MONEY = {
     "$": "USD", "USD": "USD", "dollar": "USD", "dollars": "USD", "€": "EUR", "EUR": "EUR",
