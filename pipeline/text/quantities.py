@@ -70,7 +70,7 @@ LENGTHS: tuple[Literal["long", "short"], ...] = ("long", "short")
 COUNTS = (1, 1.5, 2, 5)
 """Numbers that take all plural forms of most languages."""
 
-DIGITS = r"\d+(?:[.,'\u2019\u00a0\u202f]\d+)*"
+DIGITS = r"\d{1,18}(?:[.,'\u2019\u00a0\u202f]\d{1,18}){0,8}"
 THOUSANDS = re.compile(r"(?<=\d)(?<!(?<!\d)0)[.,'\u2019\u00a0\u202f](?=\d{3}(?!\d))")
 SIGN_FIRST = re.compile(rf"([$€£¥₹]) ?({DIGITS})")
 YEAR_FIRST = re.compile(
@@ -196,6 +196,7 @@ def _units(language: str) -> _Units:
     known = _Units({}, {}, set())
     for sign, currency in MONEY.items():
         (known.names if sign.islower() else known.symbols)[sign] = currency, Fraction(1)
+    # "5 in the" are no inches.
     silent = set(filter(str.isascii, function_words(language).stop)) | function_words("en").stop
     for line in UNITS.split("\n")[1:-1]:
         name, symbol, kind, factor = line.split(" ")
@@ -206,9 +207,7 @@ def _units(language: str) -> _Units:
                 known.symbols.update({sign.strip() + symbol.lstrip("~"): size for sign in signs})
             for locale in (language, "en"):
                 for length in LENGTHS:
-                    names = (
-                        set(_forms(f"{category}-{prefix}{base}", length, locale)) - silent
-                    )  # "5 in the" are no inches
+                    names = set(_forms(f"{category}-{prefix}{base}", length, locale)) - silent
                     known.names.update({each: size for each in names - known.names.keys()})
                     if locale != "en" and length == "long":
                         known.inflected.update(each for each in names if len(each) > 2)

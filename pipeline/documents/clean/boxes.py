@@ -17,7 +17,7 @@ _FENCED = re.compile(
     re.IGNORECASE,
 )
 """Docusaurus (``:::tip``) and MyST (``:::{tip}``): what belongs to it goes up to its fence."""
-_QUOTED = re.compile(r"((?:> ?)+)\[!(\w+)\][+-]? *([^\n]*)")
+_QUOTED = re.compile(r"([ \t]*(?:> ?)+)\[!(\w+)\][+-]? *([^\n]*)")
 """GitHub and Obsidian, which may have a title of its own behind it."""
 _CODE = re.compile(r"(?:[-*+] +|\d+[.)] +)*(`{3,}|~{3,})")
 
@@ -55,13 +55,11 @@ def without_boxes(text: str) -> str:
         elif opened:
             code = opened[1]
         else:
-            line = _QUOTED.sub(_quoted, line)
+            quoted = _QUOTED.fullmatch(line)
+            if quoted:
+                line = f"{quoted[1]}**{quoted[3].strip() or quoted[2].capitalize()}**"
         lines.append(line)
     return "\n".join(lines)
-
-
-def _quoted(box: re.Match[str]) -> str:
-    return f"{box[1]}**{box[3].strip() or box[2].capitalize()}**"
 
 
 def _label(box: re.Match[str]) -> str:

@@ -44,21 +44,28 @@ def without_tags(text: str) -> str:
     """
     if not any(tag[1].lower() in _NAMES for tag in _TAG.finditer(text)):
         return text
-    split = Split(_without_blocks(text))
     closed = {tag[1].lower() for tag in _TAG.finditer(text) if tag[0][1] == "/"} & _NAMES
+    split = Split(_without_blocks(text, closed))
     split.change(lambda prose: _plain(prose, closed))
     split.change_code(_as_span)
     return split.text()
 
 
-def _without_blocks(text: str) -> str:
+def _is_markup(tag: re.Match[str] | None, closed: set[str]) -> bool:
+    """Whether a tag is HTML; a name alone that nothing closes may be what a text speaks of."""
+    name = tag[1].lower() if tag else ""
+    return name in _VOID or name in closed or bool(tag and tag[2].strip() and name in _NAMES)
+
+
+def _without_blocks(text: str, closed: set[str]) -> str:
     """Return a text with its blocks of HTML (CommonMark 4.6) as Markdown."""
     begins = [0, *(line.end() for line in re.finditer("\n", text)), len(text)]
     pieces, at = [], 0
     for token in parse_blocks(text):
         if token.type == "html_block" and token.map is not None and not token.level:
             start, end = (begins[min(line, len(begins) - 1)] for line in token.map)
-            if start >= at and not _OF_LINES.match(text, start):
+            known = _is_markup(_TAG.match(text[start:end].lstrip()), closed)
+            if start >= at and known and not _OF_LINES.match(text, start):
                 pieces += [text[at:start], fragment(text[start:end]), "\n\n"]
                 at = end
     return "".join([*pieces, text[at:]])
@@ -66,13 +73,6 @@ def _without_blocks(text: str) -> str:
 
 def _plain(prose: str, closed: set[str]) -> str:
     """Return prose with its tags as marks, or without them."""
-
-    def drop(tag: re.Match[str]) -> str:
-        # A name alone that nothing closes may be what the text speaks of: "replace <title>".
-        name = tag[1].lower()
-        gone = name in _VOID or name in closed or (tag[2].strip() and name in _NAMES)
-        return "" if gone else tag[0]
-
     if "<" not in prose:
         return prose
     pictures = len(_PICTURE.findall(prose))
@@ -88,7 +88,7 @@ def _plain(prose: str, closed: set[str]) -> str:
         line if line.lstrip(" \t>")[:1] == "|" else _BREAK.sub("\n", _LAST_BREAK.sub("", line))
         for line in _LINK.sub(r"[\2](\1)", prose).split("\n")
     )
-    return _TAG.sub(drop, "\n".join(lines))
+    return _TAG.sub(lambda tag: "" if _is_markup(tag, closed) else tag[0], "\n".join(lines))
 
 
 def _as_span(code: str) -> str:

@@ -24,7 +24,7 @@ from pipeline.pairs.screen.grounding import (
 from pipeline.settings import ScreenSettings
 from pipeline.text.fences import prose_of
 from pipeline.text.function_words import content, function_words, language_of
-from pipeline.text.quantities import misstated, restated
+from pipeline.text.quantities import misstated, quantities, restated
 from pipeline.text.terms import folded, stem, terms
 
 RIGHT = 0.5
@@ -83,7 +83,7 @@ def correctness(
     against = AGAINST if source else (contradicts,)  # an open task may name what it likes
     if not agree or opposes(answer, reference, language):
         return 0.0
-    if set(misstated(answer, reference, language)) & set(misstated(answer, known, language)):
+    if _other_quantity(answer, reference, known, language):
         return 0.0
     if any(rule(judged, settings) for rule in against):
         return 0.0
@@ -120,6 +120,16 @@ def _numbers(text: str, language: str) -> frozenset[str]:
     """Return the numbers and codes of a text, in digits, but for those of list items."""
     found = stated_numbers(LAYOUT.sub("", text), language)
     return frozenset(number for _, number, _ in found)
+
+
+def _other_quantity(answer: str, reference: str, known: str, language: str) -> bool:
+    """Whether an answer has another quantity in place of one that its reference states."""
+    stated, told = (
+        {(each.kind, each.value) for each in quantities(text, language)}
+        for text in (reference, answer)
+    )
+    other = set(misstated(answer, reference, language)) & set(misstated(answer, known, language))
+    return bool(stated - told and other)
 
 
 def _denies(answer: str, reference: str, question: str, language: str) -> bool:

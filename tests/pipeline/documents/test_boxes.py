@@ -49,4 +49,5 @@ def test_what_is_no_box_stays(text):
 @pytest.mark.timeout(20)
 def test_many_boxes_take_linear_time():
     without_boxes("!!! note\n" * 100_000)
+    without_boxes(":::x\n" + ">" * 200_000)
     without_boxes("".join(f"{' ' * 4 * depth}!!! note\n" for depth in range(1000)))

@@ -41,6 +41,7 @@ def test_what_a_reader_sees_of_html_is_markdown(text, expected):
         "Map<K, V> and List<T>, a < b and x<y>z",
         "`<b>x</b>` and\n\n```html\n<p>x</p>\n```\n\n    <div>x</div>",
         "Replace <title> and <name> by yours.",
+        "<command>\n\nand <b",
         "<https://e.example/a> or <me@e.example>",
         "<pre>\n<b>x</b>\n</pre>",
         "# Plain\n\n- text",

@@ -274,6 +274,13 @@ def test_a_reference_is_right_about_itself(reference):
     assert correctness(reference, reference, question, source, ScreenSettings()) == 1.0
 
 
+def test_what_an_open_task_says_besides_is_not_held_against_it():
+    question, reference = "What helps?", "Rest for 5 minutes."
+    settings = ScreenSettings()
+    assert correctness("Rest for 5 minutes, 2 hours a day.", reference, question, "", settings) == 1
+    assert correctness("Rest for 2 hours.", reference, question, "", settings) == 0
+
+
 def test_steps_in_another_order_are_wrong_though_all_is_said():
     turned = "\n".join(STEPS.splitlines()[::-1])
     found = correctness(turned, STEPS, "How is it cleaned?", STEPS, ScreenSettings())

@@ -83,6 +83,10 @@ def test_what_is_no_quantity_is_none(text):
     assert quantities(text, "en") == ()
 
 
+def test_a_tower_of_digits_is_none():
+    assert quantities("9" * 10_000 + " kg", "en") == ()
+
+
 def test_an_answer_is_said_in_the_words_of_what_is_known():
     known = "Tokens expire after two weeks. The release was on 5 March 2024, of 1 GB."
     text = "On 2024-03-05; 14 days, 1024 MB and 3 days."
