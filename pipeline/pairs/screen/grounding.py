@@ -23,9 +23,6 @@ HAN_DIGITS = {
     "\u96f6": 0,
 }
 HAN_POWERS = {"\u5341": 10, "\u767e": 100, "\u5343": 1000, "\u4e07": 10_000}
-CLOCK = re.compile(r"\b(\d{1,2})(?:[:.](\d\d))? ?([ap])\.? ?m\b\.?|\b(\d{1,2}):00\b(?!:)")
-"""In folded text: half of a day's hours, or a full hour."""
-
 HAN_ONE = re.compile("一[般些定起样旦直下切致并律部覧緒様]|[统唯同統]一")
 """Chinese and Japanese words with a one that counts nothing: "in general", "the same"."""
 
@@ -163,7 +160,7 @@ def stated_numbers(text: str, language: str) -> list[tuple[str, str, str]]:
     found = [
         (number, _han_value(number), "") for number in HAN_NUMBER.findall(HAN_ONE.sub("", text))
     ]
-    for part in SENTENCE_PART.split(CLOCK.sub(_hour, folded(THOUSANDS.sub("", text)))):
+    for part in SENTENCE_PART.split(folded(THOUSANDS.sub("", text))):
         for term, behind in pairwise([*terms(part), ""]):
             number = digits.get(form(term), "")
             if any(map(str.isdigit, term)):
@@ -185,17 +182,6 @@ def _han_value(number: str) -> str:
         else:
             digit = digit * 10 + HAN_DIGITS[sign]
     return str(total + below + digit)
-
-
-def _hour(match: re.Match[str]) -> str:
-    """Return a time of day as it is written with 24 hours, full hours without minutes."""
-    hour, minutes, half, full = match.groups()
-    if full:
-        return full
-    if int(hour) > 12:
-        return match.group()
-    hour = str(int(hour) % 12 + 12 * (half == "p"))
-    return f"{hour}:{minutes}" if minutes not in (None, "00") else hour
 
 
 def stated_names(text: str) -> list[str]:
