@@ -41,6 +41,12 @@ _RELATIVE_LINK = re.compile(
 )
 
 
+_WIKI_LINK = re.compile(
+    r"(?<!\w)(!?)\[\[(?:[^\[\]\n|]{1,300}\|)?([^\[\]\n|\s][^\[\]\n|]{0,300})\]\](?!\()"
+)
+"""A link of a wiki, ``[[page|label]]``, and what ``![[file]]`` shows in its place."""
+
+
 def strip_metadata(text: str) -> str:
     """Take the YAML front matter and the comments out of a Markdown text."""
     front = FRONT_MATTER.match(text)
@@ -126,4 +132,14 @@ def _plain_block(block: str) -> str:
 
 def unlink(prose: str) -> str:
     """Turn relative links in prose into their text: their targets are not part of a corpus."""
+    if "[[" in prose:
+        prose = _WIKI_LINK.sub(_label, prose)
     return _RELATIVE_LINK.sub(r"\1", prose)
+
+
+def _label(link: re.Match[str]) -> str:
+    """Return the text of a wiki's link; "[[0]]" is none."""
+    if link[1]:
+        leave_out("embedded", 1, link[2])
+        return ""
+    return link[2].rstrip() if any(map(str.isalpha, link[2])) else link[0]

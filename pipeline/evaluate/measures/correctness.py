@@ -39,7 +39,7 @@ AGAINST = (not_grounded_number, not_grounded_name, contradicts)
 source nor question has, or a claim that they negate. Without a source the last of them alone."""
 
 IDENTIFIER = re.compile(
-    r"(?<![\w/.-])(?:(?:~|[A-Za-z]:)?(?:[/\\][\w.~-]*\w)+|--?[a-z][\w-]+|\w+(?:_\w+)+"
+    r"(?<![\w/.-])(?:(?:~|[A-Za-z]:)?(?:[/\\][\w.~-]*\w)+|--?[a-z][\w-]+|_*[^\W_]+(?:_+[^\W_]+)+"
     r"|[\w-]+(?:\.[\w-]+)*\.[a-z]\w{1,4}|[a-z]+(?:[A-Z][a-z0-9]+)+)(?![\w/-])"
 )
 """A path, an option, a name of a program or file: right to the letter."""

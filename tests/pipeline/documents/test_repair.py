@@ -92,6 +92,18 @@ def test_relative_links_become_text_and_others_stay():
     assert outside_code("```\n[a](b)\n```", prose.unlink) == "```\n[a](b)\n```"
 
 
+def test_links_of_a_wiki_become_text():
+    text = "[[Pump]], [[Pump#Setup|the setup]] ![[a.png]], a[[0]], [[ -f x ]] and [[1]](#n) `[[a]]`"
+    expected = "Pump, the setup , a[[0]], [[ -f x ]] and [[1]](#n) `[[a]]`"
+    assert outside_code(text, prose.unlink) == expected
+
+
+@pytest.mark.timeout(10)
+def test_open_links_take_linear_time():
+    for text in ("[[" * 50_000, "[[a" * 50_000, "[[a" + "b" * 200_000, "[[a|" * 50_000):
+        assert prose.unlink(text) == text
+
+
 def test_capital_lines_of_plain_text_become_headings():
     text = f"FIRMWARE 4.3\nVersion 4\n\nNEW FEATURES\n{PROSE}\n\nA22 AND B.\n\nOK"
     assert prose.plain_to_markdown(text).startswith(
