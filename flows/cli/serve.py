@@ -11,7 +11,7 @@ from flows.cli.commands import Options, command
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
-    help="Port of this machine; that of the settings if not given.",
+    help="Port to listen on; serve.port if not given.",
 )
 @click.option("--upstream", metavar="URL", help="A server of the exported model answers instead.")
 @click.option("--log", is_flag=True, help="Log exchanges, redacted, for the drift check.")

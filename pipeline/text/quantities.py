@@ -136,7 +136,8 @@ def restated(text: str, known: str, language: str) -> str:
 def misstated(text: str, known: str, language: str) -> list[str]:
     """Return the quantities of a text that another text has otherwise: "5 s" where that has "5 ms".
 
-    They have a kind or number of the other text, which has that number with units alone.
+    Of a kind, or with a number, that the other text has; not where the number stands there without
+    a unit, as in a table: it may be of that unit.
     """
     stated, rest = quantities(known, language), list(known)
     for each in stated:
