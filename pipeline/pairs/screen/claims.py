@@ -148,15 +148,21 @@ def _part(text: str, pair: Candidate) -> Part:
 def opposes(answer: str, reference: str, language: str) -> bool:
     """Tell whether a clause of an answer says the opposite of one of its reference.
 
-    Those that share no word are of other things, unless a clause has no other words.
+    Of several the one with most of its words counts, of those as like one that agrees. Those that
+    share no word are of other things, unless a clause has no other words.
     """
     if poles(answer, language) >= poles(reference, language):
         return False
-    return any(
-        opposed(said, right) and (words & wanted or not words or not wanted)
-        for said, words in _clauses(answer, language)
-        for right, wanted in _clauses(reference, language)
-    )
+    told = [clause for clause in _clauses(reference, language) if clause[0]]
+    for said, words in _clauses(answer, language):
+        alike = [
+            (len(words & wanted), not opposed(said, right))
+            for right, wanted in told
+            if words & wanted or not words or not wanted
+        ]
+        if alike and not max(alike)[1]:
+            return True
+    return False
 
 
 def _clauses(text: str, language: str) -> list[tuple[frozenset[tuple[str, str]], frozenset[str]]]:

@@ -274,6 +274,14 @@ def test_a_reference_is_right_about_itself(reference):
     assert correctness(reference, reference, question, source, ScreenSettings()) == 1.0
 
 
+def test_one_side_of_a_reference_that_has_both_is_no_opposite():
+    reference = "The private key stays on the server and the public key goes to the client."
+    question, settings = "Where does the private key stay?", ScreenSettings()
+    right, wrong = "The private key stays on the server.", "The public key stays on the server."
+    assert correctness(right, reference, question, reference, settings) > 0
+    assert correctness(wrong, reference, question, reference, settings) == 0
+
+
 def test_what_an_open_task_says_besides_is_not_held_against_it():
     question, reference = "What helps?", "Rest for 5 minutes."
     settings = ScreenSettings()
