@@ -1,9 +1,7 @@
 """Does curation pay? The same training on raw, on screened and on reviewed pairs."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
 
-from pandera.typing.polars import DataFrame
 from prefect import flow
 
 from flows.candidates import Bench
@@ -21,49 +19,37 @@ from pipeline.core.store import Dataset
 from pipeline.dedup.decontaminate import check_leaks
 from pipeline.pairs.ablation import ARM_PAIRS
 from pipeline.pairs.examples import ARM_EXAMPLES
+from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import hidden_size
 from schemas.pairs import Examples, Pairs, ScreenedPairs, SettledPairs
 
-if TYPE_CHECKING:
-    from pipeline.report.contents import Report
-
 
 @flow(name="ablate", timeout_seconds=48 * 3600)
-def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> "Report | None":
+def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> Report | None:
     """Train on raw, screened and reviewed pairs of the train documents, and compare on test.
 
-    All have the same method, steps and seeds, the same validation rows, and one frozen test set;
-    no training stops early. Gold rows are in none of them: a person wrote those. An arm without
-    rows says so instead of being trained.
-
-    Args:
-        settings: all settings; ``train.method`` is trained, ``train.seed`` is the first seed.
-        seeds: trainings of each arm.
-        steps: optimizer steps of each training.
-
-    Raises:
-        MissingDataset: nothing was synthesized yet.
-        InputError: no validation or test row, or no raw pair of a train document.
-        TrainingError: an arm holds a row that repeats a validation or test row.
+    All have the same method, ``steps``, ``seeds`` trainings, validation rows and frozen test
+    set; no training stops early. Gold rows are in none: a person wrote those. An arm without
+    rows says so.
     """
     with open_run("ablate", settings) as run:
         home = Home.at(run.home)
         base = base_model(settings)
         corpus, screened, data = latest_data(run)
-        _check_held_out(run, data.pairs)
+        counts = dict(run.store.read(data.pairs, SettledPairs).group_by("split").len().iter_rows())
+        if not counts.get("validation") or not counts.get("test"):
+            raise InputError(
+                f"ablate: {counts.get('validation', 0)} validation and {counts.get('test', 0)} "
+                "test rows found; expected at least one of each; review more pairs or add gold rows"
+            )
         sources = {
             "raw": (home.dataset("candidate_pairs"), Pairs),
             "screened": (screened, ScreenedPairs),
             "reviewed": (data.pairs, SettledPairs),
         }
-        arms = {
-            name: _arm(run, name, *source, corpus, data.pairs) for name, source in sources.items()
-        }
-        rows = {
-            name: cast("DataFrame[Examples]", run.store.read(arm, Examples))
-            for name, arm in arms.items()
-        }
+        arms = {name: _arm(run, name, *made, corpus, data.pairs) for name, made in sources.items()}
+        rows = {name: run.store.read(arm, Examples) for name, arm in arms.items()}
         missing = _missing({name: one.filter(split="train").height for name, one in rows.items()})
         width = hidden_size(base.path)
         plan = method_settings(settings.train, settings.train.method, steps, width)
@@ -72,15 +58,6 @@ def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> "Report | Non
         plans = {name: (one, plan) for name, one in rows.items() if name not in missing}
         shown = train_and_measure(bench, plans, seeds, missing=missing, about="data")
         return write_report(run, comparison=shown)
-
-
-def _check_held_out(run: Run, pairs: Dataset) -> None:
-    counts = dict(run.store.read(pairs, SettledPairs).group_by("split").len().iter_rows())
-    if not counts.get("validation") or not counts.get("test"):
-        raise InputError(
-            f"ablate: {counts.get('validation', 0)} validation and {counts.get('test', 0)} test "
-            "rows found; expected at least one of each; review more pairs or add gold rows"
-        )
 
 
 def _arm(
@@ -96,23 +73,17 @@ def _arm(
         reviewed=Given(name == "reviewed"),
         parents={"source": source},
     )
-    kept = run.store.read(pairs, SettledPairs)
-    leaks = check_leaks(kept)
+    leaks = check_leaks(run.store.read(pairs, SettledPairs))
     if leaks:
         raise TrainingError(
             f"leak check of {name}: {len(leaks)} train rows repeat held-out rows after "
             "decontamination; expected none; this is a bug, please report it with the run folder"
         )
-
     return run_stage(run, ARM_EXAMPLES.named(f"examples {name}"), pairs=pairs)
 
 
 def _missing(counts: Mapping[str, int]) -> dict[str, str]:
-    """Say why an arm is not trained.
-
-    Raises:
-        InputError: there is no raw pair.
-    """
+    """Say why an arm is not trained; an InputError where there is no raw pair."""
     if not counts["raw"]:
         raise InputError(
             "ablate: no raw pair of a train document found; expected some; run "

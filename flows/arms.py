@@ -74,14 +74,9 @@ class TestSet:
 def which_look(run: Run, frozen: Dataset, model: Dataset | None = None) -> Looks:
     """Return which look at the test set this is, and the confidence that it leaves.
 
-    The looks are in ``monitor/looks.jsonl``. Each new model that is compared on the same rows is
-    another chance to win by luck; the same model again is no new look. Test sets are the same by
-    content, or when most of their rows are: a few more documents make no fresh test set.
-
-    Args:
-        run: the run.
-        frozen: the test set.
-        model: about to be judged, and written down; None asks for the next one.
+    The looks are in ``monitor/looks.jsonl``. Each new model that is compared on the same rows
+    is another chance to win by luck; the same model again is no new look. Test sets are the
+    same by content, or when most of their rows are. A model about to be judged is written down.
     """
     settings = run.settings.evaluate
     path = run.home / "monitor" / LOOKS
@@ -101,7 +96,14 @@ def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingDa
     """Freeze the test rows and look up what the arms need: examples, chunks, sources, labels."""
     settings = run.settings.evaluate
     examples = run.store.read(data.examples, Examples)
-    frozen = freeze_test_set(run, base, data.examples)
+    frozen = run_stage(
+        run,
+        TEST_SET,
+        examples=Given(examples, content_digest(examples.filter(split="test"))),
+        load=Given(partial(load_tokenizer, base.path, base.thinking)),
+        base=base.digest,
+        parents={"examples": data.examples},
+    )
     asked = run.store.read(frozen, Examples)
     chunks = run.store.read(corpus.chunks, Chunks)
     shots = nearest_examples(examples, settings.few_shot)
@@ -117,25 +119,11 @@ def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingDa
     )
 
 
-def freeze_test_set(run: Run, base: BaseModel, examples: Dataset) -> Dataset:
-    """Fix the rows that every arm is asked: all test rows that fit, or a seeded sample."""
-    rows = run.store.read(examples, Examples)
-    return run_stage(
-        run,
-        TEST_SET,
-        examples=Given(rows, content_digest(rows.filter(split="test"))),
-        load=Given(partial(load_tokenizer, base.path, base.thinking)),
-        base=base.digest,
-        parents={"examples": examples},
-    )
-
-
 def answer_prompted(run: Run, loaded: LoadedModel, test: TestSet) -> dict[str, Dataset]:
     """Let the base model answer, as it is and in each way of prompting that is switched on."""
     settings = run.settings.evaluate
-    arms = ["base", *(arm for arm in PROMPTED if arm in settings.arms)]
-    if not settings.few_shot and "few_shot" in arms:
-        arms.remove("few_shot")
+    asked = [arm for arm in PROMPTED if arm in settings.arms]
+    arms = ["base", *(arm for arm in asked if arm != "few_shot" or settings.few_shot)]
     answers = {arm: answer_arm(run, arm, loaded, test, None) for arm in arms}
     if run.settings.larger.model and test.frozen.rows:
         answers["larger"] = _answer_larger(run, loaded, test, answers["base"])
@@ -149,9 +137,8 @@ def _answer_larger(run: Run, loaded: LoadedModel, test: TestSet, base: Dataset) 
     if larger.kind == "local":
         loaded.release()
     settings = run.settings.model_copy(update={"teacher": teacher})
-    asked = CachingTeacher(
-        TEACHERS[larger.kind].make(settings, loaded.base, say), run.cache("replies")
-    )
+    model = TEACHERS[larger.kind].make(settings, loaded.base, say)
+    asked = CachingTeacher(model, run.cache("replies"))
     passages = test.passages if "retrieval" in run.settings.evaluate.arms else None
     limited = {"max_new_tokens": test.answer_tokens}
     return run_stage(
@@ -164,19 +151,16 @@ def _answer_larger(run: Run, loaded: LoadedModel, test: TestSet, base: Dataset) 
         teacher=Given(asked, asked.name),
         material=Given(Material({}, passages, test.sources, run.settings.screen)),
         sources=digest(dict(test.sources)),
-        passages=None if passages is None else digest(_lists(passages)),
+        passages=None if passages is None else digest(dict(passages)),
     )
 
 
 def foresee_power(run: Run, answers: Mapping[str, Dataset], test: TestSet) -> Foresight:
     """Say, before anything is trained, which difference the test set can show."""
+    base = run.store.read(answers["base"], Answers)
     few_shot = answers.get("few_shot")
-    found = foresee(
-        run.store.read(answers["base"], Answers),
-        run.store.read(few_shot, Answers) if few_shot else None,
-        which_look(run, test.frozen).confidence,
-        test.unit,
-    )
+    prompted = run.store.read(few_shot, Answers) if few_shot else None
+    found = foresee(base, prompted, which_look(run, test.frozen).confidence, test.unit)
     say(str(found) if test.frozen.rows else NO_TEST_ROWS)
     return found
 
@@ -204,21 +188,13 @@ def answer_arm(
         material=Given(Material(shots, passages, test.sources, screen)),
         sources=digest(dict(test.sources)),
         shots=digest(dict(shots)) if shots else None,
-        passages=None if passages is None else digest(_lists(passages)),
+        passages=None if passages is None else digest(dict(passages)),
         **loaded.given(adapter),
     )
 
 
-def _lists(passages: Mapping[str, Passage]) -> dict[str, list[object]]:
-    return {pair: list(passage) for pair, passage in passages.items()}
-
-
 def claim_gain(
-    run: Run,
-    data: TrainingData,
-    test: TestSet,
-    loaded: LoadedModel,
-    answers: Mapping[str, Dataset],
+    run: Run, data: TrainingData, test: TestSet, loaded: LoadedModel, answers: Mapping[str, Dataset]
 ) -> Claim | None:
     """Judge the recipe by ``evaluate.seeds`` trainings against the base model's losses.
 
@@ -233,12 +209,9 @@ def claim_gain(
     for seed in range(first + 1, first + run.settings.evaluate.seeds):
         loaded.release()
         after[seed] = _losses(run, seed, data, test, loaded)
-    return claim(
-        {seed: (losses - before["loss"]).to_numpy() for seed, losses in after.items()},
-        before["cluster_id"].to_list(),
-        before["response_tokens"].to_numpy(),
-        run.settings.evaluate.confidence,
-    )
+    changes = {seed: (losses - before["loss"]).to_numpy() for seed, losses in after.items()}
+    clusters, lengths = before["cluster_id"].to_list(), before["response_tokens"].to_numpy()
+    return claim(changes, clusters, lengths, run.settings.evaluate.confidence)
 
 
 def _losses(
@@ -249,11 +222,7 @@ def _losses(
     seeded = settings.model_copy(update={"train": settings.train.model_copy(update={"seed": seed})})
     stage = TRAIN.named(f"train seed {seed}", "seed_model")
     model = train_model(replace(run, settings=seeded), loaded.base, data.examples, stage)
-
     dataset = run_stage(
-        run,
-        SEED_LOSSES.named(f"evaluate seed {seed}"),
-        asked=test.frozen,
-        **loaded.given(model),
+        run, SEED_LOSSES.named(f"evaluate seed {seed}"), asked=test.frozen, **loaded.given(model)
     )
     return run.store.read(dataset, SeedLosses).sort("pair_id")["loss"]

@@ -18,10 +18,17 @@ from pipeline.core.cache import digest
 from pipeline.core.manifest import content_digest
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
+from pipeline.evaluate.answers.held_out_loss import decoding_speed
 from pipeline.evaluate.comparison import Trained
 from pipeline.evaluate.retention.forgetting import compare, read_general_set
 from pipeline.evaluate.stages import DECODED, DECODING, FORGETTING, LOSSES
 from pipeline.settings import TrainSettings
+from pipeline.train.export.merge import merge
+from pipeline.train.methods import METHODS
+from pipeline.train.models.adapter import read_run_card
+from pipeline.train.models.adapter_files import identity
+from pipeline.train.models.base_model import load_model
+from pipeline.train.models.device import choose_device
 from pipeline.train.peak_memory import free_memory
 from pipeline.train.stages import CANDIDATE
 from schemas.evaluation import GeneralScores, HeldOutLosses
@@ -46,7 +53,6 @@ class Bench:
         content = content_digest(rows)
         key = digest([name, content, settings.model_dump(mode="json")])[:16]
         work = run.home / "work" / f"compare-{key}"
-
         say_device(run.settings.model)
         model = run_stage(
             run,
@@ -63,19 +69,18 @@ class Bench:
 
     def measure(self, name: str, seed: int, model: Dataset, *, timed: bool) -> Trained:
         """Measure one trained candidate; ``timed`` adds how fast it writes."""
-        from pipeline.train.models.adapter_files import identity
-
         folder = self.run.store.path(model)
         before = self.general(BASE, None)  # first: one model is in memory at a time
         full = f"{name} seed {seed}"
         general, losses = self.general(full, model), self.losses(full, model)
         written = self._decoding(full, model) if timed else {}
+        forgetting = None
+        if general is not None and before is not None:
+            forgetting = compare(before, general, self.run.settings.evaluate)
         return Trained(
             seed=seed,
             losses=losses,
-            forgetting=None
-            if general is None or before is None
-            else compare(before, general, self.run.settings.evaluate),
+            forgetting=forgetting,
             training=json.loads((folder / "training.json").read_text("utf-8")),
             disk_bytes=sum((folder / file).stat().st_size for file in identity(folder)),
             tokens_written=written.get("adapter"),
@@ -86,13 +91,9 @@ class Bench:
         """Return the losses on the held-out rows, of the base model for None."""
         everything = self.run.store.read(self.held_out, Examples)
         rows = cast("DataFrame[Examples]", everything.filter(pl.col("split") != "train"))
-
-        dataset = run_stage(
-            self.run,
-            LOSSES.named(f"losses {name}"),
-            rows=Given(rows, content_digest(rows)),
-            **self.loaded.given(model, examples=self.held_out),
-        )
+        stage, given = LOSSES.named(f"losses {name}"), Given(rows, content_digest(rows))
+        model_given = self.loaded.given(model, examples=self.held_out)
+        dataset = run_stage(self.run, stage, rows=given, **model_given)
         return self.run.store.read(dataset, HeldOutLosses)
 
     def general(self, name: str, model: Dataset | None) -> DataFrame[GeneralScores] | None:
@@ -112,7 +113,7 @@ class Bench:
         question = asked.sort("pair_id")["messages"][0][-2]["content"]
 
         def speeds() -> dict[str, float]:
-            rates = {"adapter": self._speed(*self.loaded.get(model), question)}
+            rates = {"adapter": decoding_speed(*self.loaded.get(model), question)}
             self.loaded.release()
             return rates | self._merged(run.store.path(model), question)
 
@@ -125,16 +126,10 @@ class Bench:
             adapter=model.content,
             parents={"model": model},
         )
-        text = (run.store.path(dataset) / DECODED).read_text("utf-8")
-        return cast("dict[str, float]", json.loads(text))
+        rates: dict[str, float] = json.loads((run.store.path(dataset) / DECODED).read_bytes())
+        return rates
 
     def _merged(self, adapter: Path, question: str) -> dict[str, float]:
-        from pipeline.train.export.merge import merge
-        from pipeline.train.methods import METHODS
-        from pipeline.train.models.adapter import read_run_card
-        from pipeline.train.models.base_model import load_model
-        from pipeline.train.models.device import choose_device
-
         if not METHODS[read_run_card(adapter)["method"]].mergeable:
             return {}
         settings = self.run.settings.model
@@ -143,10 +138,4 @@ class Bench:
             free_memory()
             model = load_model(Path(folder), choose_device(settings))
             _, tokenizer = self.loaded.get(None)
-            return {"merged": self._speed(model, tokenizer, question)}
-
-    @staticmethod
-    def _speed(model: object, tokenizer: object, question: str) -> float:
-        from pipeline.evaluate.answers.held_out_loss import decoding_speed
-
-        return decoding_speed(model, tokenizer, question)
+            return {"merged": decoding_speed(model, tokenizer, question)}

@@ -1,7 +1,6 @@
 """Train several methods on the same rows, several seeds each, and show them side by side."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from pandera.typing.polars import DataFrame
 from prefect import flow
@@ -14,37 +13,22 @@ from flows.views.report import write_report
 from pipeline.core.errors import SettingsError
 from pipeline.evaluate.comparison import Comparison, Trained, compare_candidates, mean_loss
 from pipeline.pairs.places import unit_of
+from pipeline.report.contents import Report
 from pipeline.settings import Settings, TrainSettings
+from pipeline.train.methods import METHODS, of_method, resolved
 from pipeline.train.models.base_model import hidden_size
 from schemas.pairs import Examples
-
-if TYPE_CHECKING:
-    from pipeline.report.contents import Report
 
 
 @flow(name="compare", timeout_seconds=48 * 3600)
 def compare(
     settings: Settings, methods: Sequence[str], seeds: int = 2, steps: int = 0
-) -> "Report | None":
+) -> Report | None:
     """Train each method from each seed on the latest examples, and measure all alike.
 
-    Nothing is promoted, and the test rows decide about nothing: choose by the validation loss.
-    Every training and every measurement is a stage, so that a stopped comparison goes on and a
-    further method or seed costs only itself.
-
-    Args:
-        settings: all settings; ``train.seed`` is the first seed.
-        methods: names of the methods; the first is what the others are held against.
-        seeds: trainings of each method.
-        steps: optimizer steps of each training; 0: the settings decide.
-
-    Raises:
-        SettingsError: an unknown method.
-        MissingDataset: nothing was synthesized yet.
-        InputError: no row to train on, or to validate on.
+    Every training and every measurement is a stage, so that a stopped comparison goes on.
+    ``train.seed`` is the first of ``seeds``; with 0 ``steps`` the settings decide.
     """
-    from pipeline.train.methods import METHODS
-
     unknown = [name for name in methods if name not in METHODS]
     if unknown or not methods or seeds < 1:
         raise SettingsError(
@@ -66,19 +50,11 @@ def compare(
 
 def method_settings(settings: TrainSettings, method: str, steps: int, width: int) -> TrainSettings:
     """Return the settings that train a method: its preset, unless it is the configured one."""
-    from pipeline.train.methods import of_method, resolved
-
-    settings = with_steps(settings, steps)
+    if steps:  # so many, however few the rows
+        settings = settings.model_copy(update={"max_steps": steps, "epochs": float(10 * steps)})
     if method == settings.method:
         return resolved(settings, width)
     return of_method(settings, method, width)
-
-
-def with_steps(settings: TrainSettings, steps: int) -> TrainSettings:
-    """Return settings that train so many steps, however few the rows; 0 leaves them alone."""
-    if not steps:
-        return settings
-    return settings.model_copy(update={"max_steps": steps, "epochs": float(10 * steps)})
 
 
 def train_and_measure(
@@ -89,14 +65,11 @@ def train_and_measure(
     missing: Mapping[str, str] | None = None,
     about: str = "method",
 ) -> Comparison:
-    """Train each candidate from each seed, measure it, and compare them all.
+    """Train candidates from each seed, measure and compare them.
 
-    Args:
-        bench: the base model and the held-out rows.
-        plans: rows (train and validation) and settings by candidate.
-        seeds: trainings of each candidate.
-        missing: why a candidate that was asked for is not there.
-        about: what tells the candidates apart: ``method`` or ``data``.
+    ``plans`` are rows (train and validation) and settings by candidate; ``missing`` says why
+    one that was asked for is not there, and ``about`` what tells them apart: ``method`` or
+    ``data``.
     """
     settings = bench.run.settings
     trained: dict[str, list[Trained]] = {}

@@ -1,10 +1,8 @@
 """What pairs are judged by beside the settings of the screens: languages, and a judge of claims."""
 
 import os
-from typing import cast
 
 import polars as pl
-from pandera.typing.polars import DataFrame
 
 from flows.engine.context import Run, say
 from pipeline.core.home import Home
@@ -25,27 +23,14 @@ from schemas.pairs import Pairs, Reviews, SeedTasks
 
 def judge_endpoint(run: Run) -> CachingTeacher:
     """Return the model of section ``judge``; its replies are kept."""
-    settings = run.settings.judge
-    endpoint = TeacherSettings(
-        kind="openai",
-        model=settings.model,
-        base_url=settings.base_url,
-        concurrency=settings.concurrency,
-        timeout_seconds=settings.timeout_seconds,
-        max_retries=settings.max_retries,
-        thinking_tokens=settings.thinking_tokens,
-        extra=settings.extra,
-    )
+    shared = run.settings.judge.model_dump(include=set(TeacherSettings.model_fields))
+    endpoint = TeacherSettings(kind="openai", **shared)
     key = os.environ.get("OPENAI_API_KEY")
     return CachingTeacher(EndpointTeacher(endpoint, key, say, "judge"), run.cache("replies"))
 
 
 def criteria_of(run: Run, brief: Brief) -> Criteria:
-    """Return what pairs are judged by; a judge is compared with what people decided so far.
-
-    Raises:
-        TeacherError: the judge does not answer.
-    """
+    """Return what pairs are judged by; a judge is held against what people decided so far."""
     settings, languages = run.settings.judge, run.settings.clean.languages
     if not settings.model:
         return Criteria(languages)
@@ -57,8 +42,7 @@ def criteria_of(run: Run, brief: Brief) -> Criteria:
         reviews = run.store.read(latest["reviews"], Reviews)
         decided = as_written(reviews, run.settings.review.adjudicator)
         chunks = run.store.read(latest["chunks"], Chunks)
-        seeds = cast("DataFrame[SeedTasks]", table(SeedTasks, []))
-        screens = Screens(chunks, seeds, run.settings.screen, Criteria(languages))
+        screens = Screens(chunks, table(SeedTasks, []), run.settings.screen, Criteria(languages))
         pairs = run.store.read(latest["candidate_pairs"], Pairs)
         chosen = pairs.filter(pl.col("pair_id").is_in(list(decided)))
         known = [screens.alone(row)[0] for row in chosen.iter_rows(named=True)]

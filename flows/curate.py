@@ -8,7 +8,6 @@ import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from prefect import flow
 
@@ -40,7 +39,6 @@ from pipeline.train.models.base_model import BaseModel, token_counter
 
 MOST_SEGMENTS = 32
 """Segments of a chain; after that many runs with new documents it is written as one again."""
-
 MOST_ABSENT = 0.5
 """Share of documents of the chain that may have left the corpus before it is written again."""
 
@@ -67,59 +65,13 @@ def accepted_before(run: Run, cleaned: Dataset) -> Dataset | None:
     return None
 
 
-def segments(run: Run, index: Dataset | None) -> list[Path]:
-    """Return the folders of an index's segments, the oldest first; none without an index."""
-    return [run.store.path(segment) for segment in _chain(run, index)]
-
-
-def index_documents(
-    run: Run, cleaned: Dataset, documents: Dataset, before: Dataset | None, runner: Runner
-) -> Dataset | None:
-    """Write the documents that this run accepted as a segment of their own.
-
-    Args:
-        run: the run.
-        cleaned: what was deduplicated.
-        documents: what of it was kept.
-        before: the index that it was compared with.
-        runner: who signs them.
-    """
-    if not run.settings.dedup.incremental:
-        return None
-    if before is not None and _worn(run, before, documents):
-        before = None
-    return run_stage(
-        run,
-        INDEX,
-        documents=documents,
-        cleaned=cleaned.content,
-        accepted=Given(segments(run, before)),
-        runner=Given(runner),
-        previous=before,
-    )
-
-
-def _worn(run: Run, index: Dataset, documents: Dataset) -> bool:
-    """Tell whether a chain is better written as one segment: long, or mostly of what is gone."""
-    chain = _chain(run, index)
-    indexed = sum(segment.rows for segment in chain)
-    return len(chain) >= MOST_SEGMENTS or documents.rows < (1 - MOST_ABSENT) * indexed
-
-
 def _chain(run: Run, dataset: Dataset | None) -> list[Dataset]:
-    """Return the segments of an index, the oldest first.
-
-    Raises:
-        MissingDataset: one was deleted.
-    """
+    """Return the segments of an index, the oldest first; MissingDataset where one was deleted."""
     chain = []
     while dataset is not None:
         chain.append(dataset)
         previous = run.store.manifest(dataset.name, dataset.fingerprint).inputs.get("previous")
-        if previous is None:
-            break
-        name, _, fingerprint = previous.partition("/")
-        dataset = Dataset.of(run.store.manifest(name, fingerprint))
+        dataset = Dataset.of(run.store.manifest(*previous.split("/"))) if previous else None
     return chain[::-1]
 
 
@@ -147,11 +99,7 @@ def curate(settings: Settings) -> Report:
 
 
 def input_files(run: Run) -> list[SourceFile]:
-    """Look into the input folder and for the cluster, before anything that takes long.
-
-    Raises:
-        InputError: the folder is missing or holds no file, or no Ray cluster answers.
-    """
+    """Look into the input folder and for the cluster, before anything that takes long."""
     settings = run.settings
     if settings.compute.runner == "ray":
         with open_runner(**settings.compute.who()):
@@ -162,9 +110,7 @@ def input_files(run: Run) -> list[SourceFile]:
 def curate_documents(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> Corpus:
     """Run the stages on files; the base model's tokenizer measures the chunks.
 
-    Raises:
-        InputError: nothing is left after a stage; the message names the most frequent reasons.
-            Or the embedding of semantic duplicates is asked for and not installed.
+    An InputError names the most frequent reasons where nothing is left after a stage.
     """
     if run.settings.semantic.enabled:
         embedding_version()  # better now than when the rest is done
@@ -249,17 +195,32 @@ def trim_documents(run: Run, cleaned: Dataset, runner: Runner) -> Dataset:
 
 
 def deduplicate_documents(run: Run, cleaned: Dataset, runner: Runner = LOCAL) -> Dataset:
-    """Keep one document of every cluster, and note which for the next run."""
+    """Keep one document of every cluster, and write these as a segment of the index."""
     before = accepted_before(run, cleaned)
+    chain = _chain(run, before)
+    folders = [run.store.path(segment) for segment in chain]
     documents = run_stage(
         run,
         DEDUPLICATE,
         documents=cleaned,
-        accepted=Given(segments(run, before), before.content if before else None),
+        accepted=Given(folders, before.content if before else None),
         runner=Given(runner),
         parents={"accepted": before} if before else {},
     )
-    index_documents(run, cleaned, documents, before, runner)
+    if not run.settings.dedup.incremental:
+        return documents
+    indexed = sum(segment.rows for segment in chain)
+    if len(chain) >= MOST_SEGMENTS or documents.rows < (1 - MOST_ABSENT) * indexed:
+        before, folders = None, []
+    run_stage(
+        run,
+        INDEX,
+        documents=documents,
+        cleaned=cleaned.content,
+        accepted=Given(folders),
+        runner=Given(runner),
+        previous=before,
+    )
     return documents
 
 
@@ -287,10 +248,6 @@ def require_rows(run: Run, dataset: Dataset, found: str, advice: str) -> None:
 
 
 def latest_corpus(home: Home) -> tuple[Corpus, Dataset]:
-    """Return the corpus and the screened pairs that the latest runs left.
-
-    Raises:
-        MissingDataset: nothing was synthesized yet.
-    """
+    """Return the latest corpus and screened pairs; MissingDataset where there are none."""
     names = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
     return Corpus(*(home.dataset(name) for name in names)), home.dataset("screened_pairs")

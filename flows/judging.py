@@ -42,11 +42,7 @@ def judge_pairwise(
 ) -> tuple[Pairwise | None, dict[str, Dataset]]:
     """Let the judge grade the challenger as served beside base and champion, and compare them.
 
-    Returns:
-        What the judge said, and the data set that keeps it; None and none without a judge.
-
-    Raises:
-        TeacherError: the endpoint cannot be reached, refuses, or fails too often.
+    Returns what the judge said, and the data set that keeps it; None and none without a judge.
     """
     settings = run.settings.judge
     if not settings.model:
@@ -89,14 +85,10 @@ def _said(run: Run, answers: Mapping[str, Dataset]) -> "DataFrame[Answers]":
 def _summary(run: Run, test: TestSet, answers: Mapping[str, Dataset], looks: Looks) -> Evaluation:
     settings = run.settings.evaluate
     metrics = {name: load_metric(name) for name in settings.metrics}
-    known = {
-        row["pair_id"]: Known(
-            row["messages"][-1]["content"],
-            row["messages"][-2]["content"],
-            test.sources.get(row["pair_id"], ""),
-        )
-        for row in run.store.read(test.frozen, Examples).iter_rows(named=True)
-    }
+    known = {}
+    for row in run.store.read(test.frozen, Examples).iter_rows(named=True):
+        question, answer = (turn["content"] for turn in row["messages"][-2:])
+        known[row["pair_id"]] = Known(answer, question, test.sources.get(row["pair_id"], ""))
     rows = with_own_metrics(_said(run, answers), metrics, known)
     return summarise(rows, settings, test.labels, test.unit, looks)
 
@@ -116,17 +108,10 @@ def judge_model(
 ) -> Judged:
     """Evaluate the adapters beside the base model's arms, let the gate decide, move the refs.
 
-    Each model is asked everything before the next one is loaded. Champion and placebo are asked in
-    the way in which the challenger is right more often: alone, or with passages.
-
-    Args:
-        run: the run.
-        data: what the challenger was trained on.
-        test: what the arms are asked.
-        model: the challenger.
-        loaded: loads the models.
-        prompted: answers of the base model by arm.
-        measured: the base model on the general set.
+    Each model is asked everything before the next one is loaded. Champion and placebo are asked
+    in the way in which the challenger is right more often: alone, or with passages.
+    ``prompted``: the base model's answers by arm; ``measured``: the base model on the general
+    set.
     """
     settings, champion = run.settings, champion_to_beat(run, model)
     run.registry.point(CHALLENGER, model, "trained", now())
@@ -183,8 +168,7 @@ def judge_model(
         parents={"model": model},
     )
     told = replace(evaluation, costs=_costs(run, answers), advice=advice, claim=claimed)
-    promoted = promote(run, model, verdict, evidence)
-    return Judged(answers, told, retention, verdict, promoted)
+    return Judged(answers, told, retention, verdict, promote(run, model, verdict, evidence))
 
 
 def _costs(run: Run, answers: Mapping[str, Dataset]) -> dict[str, Cost]:

@@ -6,22 +6,22 @@ event is a nudge; ``flows/reconcile.py`` starts what a lost one should have star
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import polars as pl
+from pandera.typing.polars import DataFrame
 from prefect import flow
 
 from annotation.notes import target
 from annotation.queue import Pulled
 from annotation.queues import open_queue
-from flows.curate import Corpus, latest_corpus
+from flows.curate import latest_corpus
 from flows.engine.context import Run, open_run, say, say_once
 from flows.engine.home import MONITOR_LOCK
 from flows.engine.stage_runner import model_slot
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.review import push_next, settle_pairs, take_in
-from flows.services.automations import emit_drift
-from flows.services.notices import tell
+from flows.services.automations import emit_drift, tell
 from flows.traffic import choose_exchanges, traffic
 from flows.training import build_examples
 from flows.views.report import write_report
@@ -33,36 +33,26 @@ from pipeline.core.outcome import table
 from pipeline.core.store import Dataset
 from pipeline.drift.check import collect, measure_signals, reference_rows
 from pipeline.drift.evidence import Evidence
-from pipeline.drift.ledger import Ledger
+from pipeline.drift.ledger import Ledger, Window
 from pipeline.drift.logs import logs_folder, read_logs
 from pipeline.drift.policy import Decision, decide
 from pipeline.drift.signals import Inputs, any_worse
 from pipeline.drift.windows import Watched, cut, intake, new_rows, reference_exchanges, watched
-from pipeline.pairs.review_material import Material
+from pipeline.report.contents import Report
 from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import token_counter
-from schemas.documents import Chunks
 from schemas.drift import DriftFeatures
 from schemas.exchanges import Exchanges
 from schemas.pairs import Examples, ScreenedPairs
 
-if TYPE_CHECKING:
-    from pandera.typing.polars import DataFrame
-
-    from pipeline.drift.ledger import Window
-    from pipeline.report.contents import Report
-
 
 @flow(name="monitor", timeout_seconds=3600)
-def monitor(settings: Settings) -> "Report | None":
+def monitor(settings: Settings) -> Report | None:
     """Check what is new for drift, decide, and tell those who act on it.
 
-    Returns:
-        The report; None when there is nothing to check: no champion yet, or nothing new.
-
-    Raises:
-        MissingDataset: the champion, or what it was trained on, is not in the store any more.
+    Returns None when there is nothing to check: no champion yet, or nothing new. MissingDataset
+    where the champion, or what it was trained on, is gone.
     """
     home = settings.paths.home
     about = watched(Home.at(home)) if (home / "store").is_dir() else None
@@ -70,7 +60,9 @@ def monitor(settings: Settings) -> "Report | None":
         say("monitor: no champion with a drift reference yet; one comes with `tuneloop run`")
         return None
     pulled = take_in(open_queue(settings))
-    exchanges = _exchanges(settings)
+    folder = logs_folder(settings.paths)
+    none = settings.paths.logs is None and not folder.is_dir()
+    exchanges = table(Exchanges, []) if none else read_logs(folder).kept
     state = _state(settings, about, pulled, exchanges)
     mark = home / "monitor" / "last.json"
     held = Ledger(home, say_once).pending(about.champion)
@@ -87,21 +79,15 @@ def monitor(settings: Settings) -> "Report | None":
     return report
 
 
-def _check(
-    run: Run, about: Watched, pulled: Pulled, exchanges: "DataFrame[Exchanges]"
-) -> "Report | None":
+def _check(run: Run, about: Watched, pulled: Pulled, log: DataFrame[Exchanges]) -> Report | None:
     settings, home, ledger = run.settings, Home.at(run.home), Ledger(run.home, say_once)
     base = base_model(settings)
     corpus, screened = latest_corpus(home)
     data = build_examples(run, corpus, settle_pairs(run, screened, pulled))
-    tested = frozenset(
-        key
-        for window in ledger.windows()
-        if window.reference == about.reference.fingerprint
-        for key in window.ids
-    )
-    known = reference_exchanges(exchanges, about.promoted_at, settings.monitor)
-    later = exchanges.filter(~pl.col("exchange_id").is_in(known["exchange_id"].to_list()))
+    own = (row for row in ledger.windows() if row.reference == about.reference.fingerprint)
+    tested = frozenset(key for window in own for key in window.ids)
+    known = reference_exchanges(log, about.promoted_at, settings.monitor)
+    later = log.filter(~pl.col("exchange_id").is_in(known["exchange_id"].to_list()))
     fresh = intake(home, about, data.examples, cast("DataFrame[Exchanges]", later), tested)
     windows = cut(fresh.texts, settings.monitor)
     learnable = new_rows(home, about, data.examples)
@@ -123,30 +109,29 @@ def _check(
         decided: list[Decision] = []
         if windows or any_worse(signals, "damage"):
             with model_slot():
-                decided = [
-                    _decide(run, evidence, learnable, window)
-                    for evidence, window in collect(inputs, signals, windows, count_tokens, now)
-                ]
+                collected = collect(inputs, signals, windows, count_tokens, now)
+                decided = [_decide(run, row, learnable, window) for row, window in collected]
     pending = ledger.pending(about.champion)
     if not decided and pending is not None:
         evidence = ledger.evidence(pending.id)
         if evidence is not None:  # more to learn from by now, or the cooldown is over
             decided = [_decide(run, evidence, learnable, None)]
     if not decided:
-        waiting = ", ".join(
-            f"{count} new {kind}s"
-            for kind, count in sorted(fresh.texts["kind"].value_counts().iter_rows())
-        )
-        say(
-            f"monitor: {waiting or 'nothing new'}; a check needs "
-            f"{settings.monitor.min_window} of a kind"
-        )
+        counts = sorted(fresh.texts["kind"].value_counts().iter_rows())
+        waiting = ", ".join(f"{count} new {kind}s" for kind, count in counts) or "nothing new"
+        say(f"monitor: {waiting}; a check needs {settings.monitor.min_window} of a kind")
     decided = [row for row in decided if row.action == "retrain"][:1] or decided[-1:]
     queued, far = _act(run, decided[0], screened, pulled) if decided else (0, [])
-    queued += choose_exchanges(run, exchanges, pulled.decided, far)
+    queued += choose_exchanges(run, log, pulled.decided, far)
     if queued:
         traffic(run)
-        _queue(run, corpus, screened, pulled, queued)
+        try:
+            queue = open_queue(settings)
+            missed = push_next(queue, pulled, screened, corpus.chunks, settings).missed
+        except ReviewError as error:
+            missed = str(error)
+        if missed:
+            say(f"monitor: {missed}; the next sync queues {queued} pairs of what drifted")
     if not decided:
         return None
     last = decided[0]
@@ -155,28 +140,18 @@ def _check(
     return write_report(run, drift=last)
 
 
-def _decide(run: Run, evidence: Evidence, learnable: int, window: "Window | None") -> Decision:
-    ledger = Ledger(run.home, say_once)
-    decision = decide(
-        evidence,
-        [row for row in ledger.decisions() if row.id != evidence.id],
-        ledger.retrains(),
-        learnable,
-        now(),
-        run.settings.monitor,
-        run.settings.retrain,
-    )
+def _decide(run: Run, evidence: Evidence, learnable: int, window: Window | None) -> Decision:
+    ledger, settings = Ledger(run.home, say_once), run.settings
+    others = [row for row in ledger.decisions() if row.id != evidence.id]
+    limits = settings.monitor, settings.retrain
+    decision = decide(evidence, others, ledger.retrains(), learnable, now(), *limits)
     ledger.decide(evidence, decision, window)
     say(f"monitor: {decision.action}: {reasons_line(decision.reasons)}")
     return decision
 
 
 def _act(run: Run, decision: Decision, screened: Dataset, pulled: Pulled) -> tuple[int, list[str]]:
-    """Do what the last decision asks for; all of it can be done again without harm.
-
-    Returns:
-        Pairs that people should see, and what looks least like the reference.
-    """
+    """Do what a decision asks for; return how many pairs to show, and what is most unlike."""
     run.event("DECISION", "monitor", action=decision.action, evidence_id=decision.id)
     if decision.action == "retrain":
         emit_drift(run.home, decision.id, reasons_line(decision.reasons))
@@ -185,9 +160,7 @@ def _act(run: Run, decision: Decision, screened: Dataset, pulled: Pulled) -> tup
     evidence = Ledger(run.home, say_once).evidence(decision.id)
     far = [key for kind in evidence.kinds for key in kind.far] if evidence else []
     pairs = run.store.read(screened, ScreenedPairs)
-    rank = pl.DataFrame(
-        {"key": far, "rank": range(len(far))}, schema={"key": pl.String, "rank": pl.Int64}
-    )
+    rank = pl.DataFrame({"key": far}, {"key": pl.String}).with_row_index("rank")
     drifted = (
         pairs.filter(~pl.col("pair_id").is_in(sorted(pulled.decided)))
         .join(rank.unique("key", keep="first"), left_on="doc_id", right_on="key")
@@ -198,27 +171,7 @@ def _act(run: Run, decision: Decision, screened: Dataset, pulled: Pulled) -> tup
     return drifted.height, far
 
 
-def _queue(run: Run, corpus: Corpus, screened: Dataset, pulled: Pulled, count: int) -> None:
-    material = Material.of(run.home, screened, run.settings.review.seed)
-    chunks = run.store.read(corpus.chunks, Chunks)
-    try:
-        missed = push_next(open_queue(run.settings), pulled, material, chunks, run.settings).missed
-    except ReviewError as error:
-        missed = str(error)
-    if missed:
-        say(f"monitor: {missed}; the next sync queues {count} pairs of what drifted")
-
-
-def _exchanges(settings: Settings) -> "DataFrame[Exchanges]":
-    folder = logs_folder(settings.paths)
-    none = settings.paths.logs is None and not folder.is_dir()
-    return table(Exchanges, []) if none else read_logs(folder).kept
-
-
-def _state(
-    settings: Settings, about: Watched, pulled: Pulled, exchanges: "DataFrame[Exchanges]"
-) -> str:
-    """Return a digest of all that a check would look at."""
+def _state(settings: Settings, about: Watched, pulled: Pulled, log: DataFrame[Exchanges]) -> str:
     latest = Home.at(settings.paths.home).latest()
     return digest(
         [
@@ -226,7 +179,7 @@ def _state(
             str(latest.get("unique_documents")),
             str(latest.get("screened_pairs")),
             digest(pulled.reviews.to_dicts()),
-            digest(exchanges.select("exchange_id", "rating").rows()),
+            digest(log.select("exchange_id", "rating").rows()),
             settings.monitor.model_dump(mode="json"),
             settings.retrain.model_dump(mode="json"),
         ]

@@ -2,12 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from filelock import FileLock, Timeout
 from prefect import flow
 from prefect.deployments import run_deployment
 
 from flows.engine.context import say, say_once
 from flows.engine.home import RUN_LOCK
+from flows.engine.mirror import is_held
 from pipeline.core.journal import now
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
@@ -22,18 +22,14 @@ MAX_TRIES = 3
 
 @flow(name="reconcile", timeout_seconds=600)
 def reconcile(settings: Settings) -> list[str]:
-    """Start the retrain of each decision that waits longer than ``retrain.grace_minutes``.
-
-    Returns:
-        Evidence ids of the runs it started.
-    """
+    """Start the latest retrain that waits longer than ``retrain.grace_minutes``; return which."""
     home = settings.paths.home
     ledger = Ledger(home, say_once)
     late = [row for row in ledger.waiting() if _is_late(row, settings)]
     if not late:
         say("reconcile: no decision waits for its retrain")
         return []
-    if _is_running(settings):
+    if is_held(home / RUN_LOCK):
         say("reconcile: a run holds the home folder; the next reconcile looks again")
         return []
     decision = late[-1]  # the latest evidence stands for those before it
@@ -45,13 +41,9 @@ def reconcile(settings: Settings) -> list[str]:
             f"ended; look at {home / 'runs' / rows[-1].run}, then start it with `tuneloop retrain`"
         )
         return []
-    run_deployment(
-        DEPLOYMENT,
-        parameters={"evidence_id": decision.id, "reason": reasons_line(decision.reasons)},
-        timeout=0,
-        idempotency_key=f"{decision.id}-{tries}",
-        as_subflow=False,
-    )
+    why = {"evidence_id": decision.id, "reason": reasons_line(decision.reasons)}
+    key = f"{decision.id}-{tries}"
+    run_deployment(DEPLOYMENT, parameters=why, timeout=0, idempotency_key=key, as_subflow=False)
     say(f"reconcile: started the retrain of evidence {decision.id}")
     return [decision.id]
 
@@ -60,11 +52,3 @@ def _is_late(decision: Decision, settings: Settings) -> bool:
     waited = datetime.fromisoformat(now()) - datetime.fromisoformat(decision.at)
     # Decided in what is the future by now: the clock was set back.
     return not timedelta(0) <= waited < timedelta(minutes=settings.retrain.grace_minutes)
-
-
-def _is_running(settings: Settings) -> bool:
-    try:
-        with FileLock(settings.paths.home / RUN_LOCK, timeout=0):
-            return False
-    except Timeout:
-        return True

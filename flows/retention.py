@@ -1,7 +1,6 @@
 """Retention: general text, questions, instructions and refusals before and after a training."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from flows.arms import TestSet
 from flows.engine.context import Run
@@ -10,14 +9,13 @@ from flows.models.loaded_model import LoadedModel
 from pipeline.core.cache import digest
 from pipeline.core.stage import Given, Stage
 from pipeline.core.store import Dataset
-from pipeline.evaluate.measures.behaviour import Item, compare_behaviour, read_behaviour_items
+from pipeline.evaluate.measures.behaviour import compare_behaviour, read_behaviour_items
 from pipeline.evaluate.results import Retention
 from pipeline.evaluate.retention.forgetting import GeneralSet, compare, read_general_set
 from pipeline.evaluate.stages import BEHAVIOUR, FORGETTING
 from schemas.evaluation import BehaviourScores, GeneralScores
 
 SCORED = ("base", "challenger")
-"""Arms whose behaviour is measured."""
 
 
 def measure_arm(
@@ -35,7 +33,16 @@ def measure_arm(
     measured = {f"general_{arm}": general}
     items = read_behaviour_items(folder, run.settings.forgetting)
     if arm in SCORED and items:
-        measured[f"behaviour_{arm}"] = _behaviour(run, arm, loaded, items, adapter)
+        tokens = run.settings.forgetting.max_new_tokens
+        asked = [[item.id, item.kind, item.prompt, item.checks] for item in items]
+        measured[f"behaviour_{arm}"] = run_stage(
+            run,
+            BEHAVIOUR.named(f"behaviour {arm}"),
+            items=Given(items, digest(asked)),
+            max_new_tokens=Given(tokens),
+            also={"max_new_tokens": tokens},
+            **loaded.given(adapter),
+        )
     return measured
 
 
@@ -43,11 +50,8 @@ def compare_retention(run: Run, measured: Mapping[str, Dataset]) -> Retention:
     """Compare the challenger with base and champion by what was measured of each."""
     if not measured:
         return Retention()
-    general = {
-        name: run.store.read(dataset, GeneralScores)
-        for name, dataset in measured.items()
-        if name.startswith("general_")
-    }
+    names = [name for name in measured if name.startswith("general_")]
+    general = {name: run.store.read(measured[name], GeneralScores) for name in names}
     settings, mine = run.settings.evaluate, general["general_challenger"]
     champion, behaviour = general.get("general_champion"), None
     if "behaviour_base" in measured:
@@ -56,11 +60,9 @@ def compare_retention(run: Run, measured: Mapping[str, Dataset]) -> Retention:
         items = read_behaviour_items(folder, run.settings.forgetting) if folder else ()
         groups = {item.id: item.group for item in items if item.group}
         behaviour = compare_behaviour(said[0], said[1], groups)
-    return Retention(
-        forgetting=compare(general["general_base"], mine, settings),
-        over_champion=compare(champion, mine, settings) if champion is not None else None,
-        behaviour=behaviour,
-    )
+    forgetting = compare(general["general_base"], mine, settings)
+    over = compare(champion, mine, settings) if champion is not None else None
+    return Retention(forgetting=forgetting, over_champion=over, behaviour=behaviour)
 
 
 def general_scores(
@@ -68,23 +70,5 @@ def general_scores(
 ) -> Dataset:
     """Measure one model on general texts and questions."""
     return run_stage(
-        run,
-        stage,
-        general=Given(general, digest(general.content())),
-        **loaded.given(adapter),
-    )
-
-
-def _behaviour(
-    run: Run, arm: str, loaded: LoadedModel, items: tuple[Item, ...], adapter: Dataset | None
-) -> Dataset:
-    tokens = run.settings.forgetting.max_new_tokens
-    asked: list[Any] = [[item.id, item.kind, item.prompt, item.checks] for item in items]
-    return run_stage(
-        run,
-        BEHAVIOUR.named(f"behaviour {arm}"),
-        items=Given(items, digest(asked)),
-        max_new_tokens=Given(tokens),
-        also={"max_new_tokens": tokens},
-        **loaded.given(adapter),
+        run, stage, general=Given(general, digest(general.content())), **loaded.given(adapter)
     )

@@ -1,7 +1,5 @@
 """Train on what is accepted now, judge against the champion, promote or keep, and say why."""
 
-from typing import TYPE_CHECKING
-
 from prefect import flow
 
 from flows.engine.context import Run, open_run, say, say_once
@@ -15,31 +13,17 @@ from pipeline.core.registry import CHAMPION
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Retrain, next_retrain_at
 from pipeline.drift.windows import new_rows, watched
-from pipeline.report.contents import Retraining
+from pipeline.report.contents import Report, Retraining
 from pipeline.settings import Settings
-
-if TYPE_CHECKING:
-    from pipeline.report.contents import Report
 
 
 @flow(name="retrain", timeout_seconds=48 * 3600)
 def retrain(
     settings: Settings, reason: str = "", evidence_id: str = "", dry_run: bool = False
-) -> "Report | None":
+) -> Report | None:
     """Train a challenger and judge it; the drift reference follows the champion.
 
-    Args:
-        settings: all settings.
-        reason: why, for the ledger and the report.
-        evidence_id: the drift decision that started it; the same evidence never trains twice.
-        dry_run: say what would be trained on, and stop before the training.
-
-    Returns:
-        The report; None when there was nothing to do.
-
-    Raises:
-        MissingDataset: nothing was synthesized yet, or the champion is not in the store any more.
-        InputError: no row to train on.
+    The same evidence, a drift decision, never trains twice. None when there was nothing to do.
     """
     with open_run("retrain", settings) as run:
         ledger = Ledger(run.home, say_once)
@@ -48,11 +32,7 @@ def retrain(
             say(f"retrain: evidence {evidence_id} was trained on at {before.at}: {before.outcome}")
             return None
         row = Retrain(
-            evidence_id=evidence_id,
-            at=now(),
-            reason=reason,
-            outcome="started",
-            run=run.folder.name,
+            evidence_id=evidence_id, at=now(), reason=reason, outcome="started", run=run.folder.name
         )
         if dry_run:
             return _retrain(run, row, dry_run)
@@ -64,7 +44,7 @@ def retrain(
             raise
 
 
-def _retrain(run: Run, row: Retrain, dry_run: bool = False) -> "Report":
+def _retrain(run: Run, row: Retrain, dry_run: bool = False) -> Report:
     home, ledger = Home.at(run.home), Ledger(run.home, say_once)
     before, about = run.registry.get(CHAMPION), watched(home)
     base = None if dry_run else base_model(run.settings)

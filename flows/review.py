@@ -1,13 +1,12 @@
 """The human step: queue a sample, pull decisions, settle the pairs."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from math import ceil
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
-from pandera.typing.polars import DataFrame
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
@@ -34,6 +33,7 @@ from pipeline.settings import Settings
 from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs
 
+Rows = list[dict[str, Any]]
 CHOSEN = "its document has drifted from what was trained on, or somebody asked for a second look"
 
 
@@ -41,37 +41,24 @@ CHOSEN = "its document has drifted from what was trained on, or somebody asked f
 def sync_reviews(settings: Settings) -> dict[str, int]:
     """Pull decisions and queue what should be reviewed next; nothing is trained or settled.
 
-    A sync that fails loses nothing: the next one pulls what this one would have pulled.
-
-    Returns:
-        Counts: decisions, bounced, new, already; empty before the first pairs.
-
-    Raises:
-        ReviewError: the server could not be asked; what is in the files was taken in.
+    Returns counts: decisions, bounced, new, already; empty before the first pairs. A
+    ReviewError where the server could not be asked: the next sync pulls what this one would
+    have pulled.
     """
-    home = settings.paths.home
     queue = open_queue(settings)
     try:
-        there = Home.at(home)
-        screened, chunks = there.dataset("screened_pairs"), there.dataset("chunks")
+        home = Home.at(settings.paths.home)
+        screened, chunks = home.dataset("screened_pairs"), home.dataset("chunks")
     except (InputError, MissingDataset):
         say("review: no pairs yet; they come with `tuneloop synthesize`, every night or by hand")
         return {}
     pulled = take_in(queue)
-    texts = cast("DataFrame[Chunks]", there.store.read(chunks, Chunks))
-    pushed = push_next(
-        queue, pulled, Material.of(home, screened, settings.review.seed), texts, settings
-    )
-    status = queue.status()
-    counts = {
-        "decisions": pulled.reviews.height,
-        "bounced": pulled.bounced.height,
-        "new": pushed.new,
-        "already": pushed.already,
-    }
+    pushed = push_next(queue, pulled, screened, chunks, settings)
+    counts = {"decisions": pulled.reviews.height, "bounced": pulled.bounced.height}
+    counts |= {"new": pushed.new, "already": pushed.already}
     create_table_artifact(
         key="reviews",
-        table=[{name: getattr(status, name) for name in status.__slots__}],
+        table=[asdict(queue.status())],
         description="The review queue: pairs by where they stand.",
     )
     say("review: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
@@ -89,14 +76,7 @@ def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
     queue = open_queue(run.settings)
     pulled = take_in(queue)
     settled = settle_pairs(run, screened, pulled)
-    chunks = run.store.read(corpus.chunks, Chunks)
-    pushed = push_next(
-        queue,
-        pulled,
-        Material.of(run.home, screened, run.settings.review.seed),
-        chunks,
-        run.settings,
-    )
+    pushed = push_next(queue, pulled, screened, corpus.chunks, run.settings)
     if pushed.missed and not pulled.missed:
         say(f"review: {pushed.missed}")
     run.event("QUEUE", "review", new=pushed.new, already=pushed.already)
@@ -140,14 +120,13 @@ def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:
 
 
 def push_next(
-    queue: ReviewQueue,
-    pulled: Pulled,
-    material: Material,
-    chunks: DataFrame[Chunks],
-    settings: Settings,
+    queue: ReviewQueue, pulled: Pulled, screened: Dataset, chunks: Dataset, settings: Settings
 ) -> PushResult:
     """Queue the pairs that people should see next; pairs that are queued stay as they are."""
-    pairs = with_traffic(Home.at(settings.paths.home), material.pairs, chunks)
+    home = Home.at(settings.paths.home)
+    material = Material.of(settings.paths.home, screened, settings.review.seed)
+    texts = home.store.read(chunks, Chunks)
+    pairs = with_traffic(home, material.pairs, texts)
     counting, _ = queue.policy.counting(pulled.reviews)
     decided = set(counting.filter(pl.col("verdict") != "skip")["pair_id"])
     lacking = queue.policy.missing(pulled.reviews, decided)
@@ -165,17 +144,12 @@ def push_next(
     hints |= why_chosen(settings.paths.home)
     share = ceil(settings.review.gold * (len(queued) + len(decided)))
     queued = _with_gold(queued, queue.policy, pulled, material, share, settings)
-    return queue.push(table(ScreenedPairs, queued), chunks, hints)
+    return queue.push(table(ScreenedPairs, queued), texts, hints)
 
 
 def _with_gold(
-    rows: list[dict[str, Any]],
-    policy: Policy,
-    pulled: Pulled,
-    material: Material,
-    share: int,
-    settings: Settings,
-) -> list[dict[str, Any]]:
+    rows: Rows, policy: Policy, pulled: Pulled, material: Material, share: int, settings: Settings
+) -> Rows:
     """Put gold items among the rows, up to their share of the queue, and note the new ones."""
     agreed = policy.agreed(pulled.reviews)
     known = gold_items(agreed, material.pairs, material.gold, settings.review.seed)
@@ -183,8 +157,8 @@ def _with_gold(
     new = [entry for entry in known if entry[0].source not in shown]
     new = new[: max(0, share - len(policy.gold))]
     note_gold(settings.paths.home, [item for item, _ in new])
-    answered = set(pulled.reviews["pair_id"])
-    waiting = policy.gold.keys() - answered  # perhaps of a push that was killed
+    # Perhaps of a push that was killed.
+    waiting = policy.gold.keys() - set(pulled.reviews["pair_id"])
     again = [entry for entry in known if entry[0].pair_id in waiting]
     draw = Random(settings.review.seed)
     for _, row in again + new:
@@ -202,11 +176,7 @@ def similar_to(pair_id: str, count: int, settings: Settings) -> pl.DataFrame:
 def decide_together(
     pairs: pl.DataFrame, like: str, settings: Settings, reviewer: str, flags: Sequence[str]
 ) -> None:
-    """Reject pairs in the name of a reviewer, or without one ask people about them again.
-
-    Raises:
-        ReviewError: a flag is unknown.
-    """
+    """Reject pairs in the name of a reviewer, or without one ask people about them again."""
     rejection = Decision("", "reject", "", tuple(flags), f"like {like}", reviewer)
     reason = bounce_reason(rejection, {}) if reviewer else None
     if reason is not None:
@@ -219,7 +189,7 @@ def decide_together(
         ask_again(settings.paths.home, ids)
         queue = open_queue(settings)
     queue.pull()
-    chunks = cast("DataFrame[Chunks]", home.store.read(home.dataset("chunks"), Chunks))
+    chunks = home.store.read(home.dataset("chunks"), Chunks)
     queue.push(rows, chunks, dict.fromkeys(ids, CHOSEN))
     for pair_id in ids if reviewer else ():
         queue.decide(replace(rejection, pair_id=pair_id))

@@ -12,7 +12,7 @@ from flows.judging import judge_model
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.retention import measure_arm
 from flows.review import review_pairs
-from flows.services.notices import tell
+from flows.services.automations import tell
 from flows.synthesize import check_own_files, generate_pairs
 from flows.training import TrainingData, build_examples, store_drift_baseline, train_model
 from flows.views.report import write_report
@@ -40,11 +40,7 @@ def run_loop(settings: Settings) -> Report:
 
 
 def train_and_judge(
-    run: Run,
-    base: BaseModel,
-    corpus: Corpus,
-    data: TrainingData,
-    model: Dataset | None = None,
+    run: Run, base: BaseModel, corpus: Corpus, data: TrainingData, model: Dataset | None = None
 ) -> Judged:
     """Train the challenger, judge it, and keep its drift reference.
 

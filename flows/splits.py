@@ -22,10 +22,8 @@ from pipeline.settings import Settings
 def check_gold(settings: Settings) -> None:
     """Read the gold file and keep nothing of it, before anything that takes long.
 
-    Whether the documents that its rows name are there is known after curation.
-
-    Raises:
-        InputError: it cannot be read, or most of its rows are bad; the first one is shown.
+    Whether the documents that its rows name are there is known after curation. An InputError
+    shows the first row where most are bad.
     """
     path = settings.paths.gold
     if path is not None:
@@ -116,16 +114,10 @@ def _assigned_before(run: Run, inputs: Mapping[str, Dataset | None]) -> Dataset 
     recipe = run.settings.split.recipe()
     if any(recipe.get(name) != value for name, value in manifest.settings.items()):
         return None
-    before = {name: _dataset(run, manifest.inputs.get(name)) for name in (*inputs, "previous")}
-    same = all(
-        (dataset and dataset.content) == ((known := before[name]) and known.content)
-        for name, dataset in inputs.items()
-    )
-    return (
-        before["previous"] if same and manifest.code.get("modules") == SPLIT.modules() else latest
-    )
-
-
-def _dataset(run: Run, reference: str | None) -> Dataset | None:
-    name, _, fingerprint = (reference or "").partition("/")
-    return run.store.find(name, fingerprint) if fingerprint else None
+    names = [name for name in (*inputs, "previous") if name in manifest.inputs]
+    before = {name: run.store.find(*manifest.inputs[name].split("/")) for name in names}
+    made_from = {name: known.content for name, known in before.items() if known}
+    made_from.pop("previous", None)
+    same = made_from == {name: dataset.content for name, dataset in inputs.items() if dataset}
+    is_repeated = same and manifest.code.get("modules") == SPLIT.modules()
+    return before.get("previous") if is_repeated else latest

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from pandera.typing.polars import DataFrame
 from prefect import flow
@@ -29,34 +29,22 @@ from pipeline.dedup.decontaminate import check_leaks
 from pipeline.evaluate.retention.forgetting import read_general_set
 from pipeline.evaluate.retention.frontier import Frontier
 from pipeline.evaluate.stages import FORGETTING, SWEEP, SWEPT
+from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.export.scale import check_scalable
 from pipeline.train.stages import SCALE
 from schemas.evaluation import GeneralScores
 from schemas.pairs import Examples, SettledPairs
 
-if TYPE_CHECKING:
-    from pipeline.report.contents import Report
-
 
 @flow(name="sweep")
 def sweep(
     settings: Settings, model: str = "challenger", scale: float | None = None
-) -> "Report | None":
-    """Measure a model at several scales; make the model of one of them and judge it.
+) -> Report | None:
+    """Measure a model at several scales; with a scale, make that model and let the gate judge it.
 
-    Args:
-        settings: all settings; ``forgetting.scales`` are tried.
-        model: champion, challenger or a fingerprint.
-        scale: makes a model of this scale, the new challenger, and lets the gate judge it; None
-            only measures.
-
-    Returns:
-        The report of the judgement; None without a scale.
-
-    Raises:
-        InputError: no such model, no general set, or no validation rows.
-        TrainingError: the method cannot be scaled.
+    The model is champion, challenger or a fingerprint; the one that is made is the new
+    challenger.
     """
     with open_run("sweep", settings) as run:
         home = Home(run.store, run.registry)
@@ -70,33 +58,24 @@ def sweep(
             return None
         smaller = make_scaled(run, adapter, scale)
         run.registry.point(CHALLENGER, smaller, f"scale {scale:g} of {adapter}", now())
-        corpus, data = _what_it_was_trained_on(home, adapter)
+        origin = home.dataset(home.store.manifest(adapter.name, adapter.fingerprint).inputs["from"])
+        (pairs,) = (item for item in ancestors(home, origin) if item.dataset == "clean_pairs")
+        clean = home.dataset(str(pairs))
+        leaks = len(check_leaks(home.store.read(clean, SettledPairs)))
+        data = TrainingData(clean, origin, leaks)
+        corpus = _documents_behind(home, origin)
         return write_report(run, train_and_judge(run, base, corpus, data, smaller))
 
 
-def _what_it_was_trained_on(home: Home, model: Dataset) -> tuple[Corpus, TrainingData]:
-    """Return the documents, and the examples and pairs behind a model."""
-    origin = home.dataset(home.store.manifest(model.name, model.fingerprint).inputs["from"])
-    (pairs,) = (item for item in ancestors(home, origin) if item.dataset == "clean_pairs")
-    clean = home.dataset(str(pairs))
-    leaks = len(check_leaks(home.store.read(clean, SettledPairs)))
-    return _documents_behind(home, origin), TrainingData(clean, origin, leaks)
-
-
 def _documents_behind(home: Home, examples: Dataset) -> Corpus:
-    """Return the corpus that examples come from, which need not be the latest.
-
-    Raises:
-        MissingDataset: a part of it is not in the store any more.
-    """
+    """Return the corpus that examples come from; MissingDataset where a part is gone."""
     found = list(ancestors(home, examples))
     stages = documents_in(found)
     unique = str(stages[-1]) if stages else ""
     # Gold rows alone lead to documents and splits: their chunks are what else was made of them.
-    others = sorted(home.manifests(), key=lambda item: item.created_at)
     parts = {
         item.dataset: item
-        for item in [*others, *reversed(found)]
+        for item in [*home.manifests(), *reversed(found)]
         if item.inputs.get("documents") == unique
     } | {item.dataset: item for item in stages}
     names = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
@@ -122,19 +101,17 @@ def measure(run: Run, loaded: LoadedModel, model: Dataset) -> Frontier:
     examples = run.store.manifest(model.name, model.fingerprint).inputs["from"]
     rows = run.store.read(Home(run.store, run.registry).dataset(examples), Examples)
     validation = cast("DataFrame[Examples]", rows.filter(split="validation"))
-    stage = FORGETTING.named("forgetting base")
-    before = general_scores(run, stage, loaded, general, None)
+    before = general_scores(run, FORGETTING.named("forgetting base"), loaded, general, None)
     texts = run.store.read(before, GeneralScores).filter(kind="text")
     base_loss = float((texts["loss"] * texts["tokens"]).sum()) / int(texts["tokens"].sum())
 
-    general_texts = general.texts
     scales, max_forgetting = settings.forgetting.scales, settings.gate.max_forgetting
     dataset = run_stage(
         run,
         SWEEP,
         name=Given(str(model)),
         validation=Given(validation, content_digest(validation)),
-        texts=Given(list(general_texts.values()), digest(dict(general_texts))),
+        texts=Given(list(general.texts.values()), digest(dict(general.texts))),
         scales=Given(scales),
         limits=Given((base_loss, max_forgetting)),
         evaluation=Given(settings.evaluate),
@@ -154,25 +131,20 @@ def table(found: Frontier) -> list[str]:
     """Return the frontier as lines of a table."""
     lines = [f"{'scale':>7}{'validation loss':>18}{'rise':>9}  limit {found.limit:g}"]
     for point in found.points:
-        marks = ["within" if point.rise <= found.limit else "above"]
-        marks += ["dominated"] if point.dominated else []
-        marks += ["<- this one"] if point.scale == found.chosen else []
-        lines.append(
-            f"{point.scale:>7g}{point.validation_loss:>18.3f}{point.rise:>+9.3f}  "
-            f"{', '.join(marks)}"
-        )
+        marks = "within" if point.rise <= found.limit else "above"
+        marks += ", dominated" if point.dominated else ""
+        marks += ", <- this one" if point.scale == found.chosen else ""
+        lines.append(f"{point.scale:>7g}{point.validation_loss:>18.3f}{point.rise:>+9.3f}  {marks}")
     return lines
 
 
 def make_scaled(run: Run, model: Dataset, scale: float) -> Dataset:
     """Store a scaled copy of a model, with the model and its examples as its lineage."""
     manifest = run.store.manifest(model.name, model.fingerprint)
-    folder = run.store.path(model)
-
     return run_stage(
         run,
         SCALE,
-        adapter=Given(folder, model.content),
+        adapter=Given(run.store.path(model), model.content),
         factor=Given(scale),
         rows=Given(manifest.facts.rows),
         base=manifest.inputs["base"],

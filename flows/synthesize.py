@@ -38,9 +38,7 @@ from schemas.pairs import Splits
 def check_own_files(settings: Settings) -> None:
     """Read the brief, seed tasks, gold rows, benchmarks and the general set; keep nothing of them.
 
-    Raises:
-        SettingsError: the brief is not whole.
-        InputError: a file cannot be read, or most of its rows are bad; the first one is shown.
+    An InputError shows the first row of a file whose rows are mostly bad.
     """
     paths = settings.paths
     shares_of(read_brief(settings.task, paths), settings.generate, "strong")
@@ -72,29 +70,13 @@ def synthesize(settings: Settings, dry_run: bool = False) -> Report | None:
         return write_report(run, asked=asked)
 
 
-def _own_rows(run: Run) -> Dataset | None:
-    """Return the pairs of the user's own rows; None without any."""
-    settings = run.settings
-    sources = settings.paths.rows
-    if not sources:
-        return None
-    rows = [row for source in sources for row in load_rows(source, settings.model.allow_download)]
-    name = ", ".join(str(source).rsplit("/", 1)[-1] for source in sources)
-    return run_stage(run, ROWS, rows=Given(rows, digest(rows)), name=Given(name))
-
-
 def foresee(run: Run, base: BaseModel, corpus: Corpus) -> str:
-    """Ask the chunks of the pilot, whose replies are kept, and say what all pairs would take.
-
-    Raises:
-        TeacherError: the teacher does not answer, or the pilot yields nothing.
-    """
+    """Ask the chunks of the pilot, whose replies are kept, and say what all pairs would take."""
     settings = run.settings
     chunks = run.store.read(corpus.chunks, Chunks)
     seeds = read_seed_tasks(settings.paths.seeds)
-    generate = settings.generate.model_copy(
-        update={"pilot_chunks": settings.generate.pilot_chunks or 5}
-    )
+    pilot = settings.generate.pilot_chunks or 5
+    generate = settings.generate.model_copy(update={"pilot_chunks": pilot})
     brief = read_brief(settings.task, settings.paths)
     criteria = criteria_of(run, brief)
     screens = Screens(chunks, seeds, settings.screen, criteria)
@@ -114,10 +96,8 @@ def _scope(run: Run, corpus: Corpus) -> Scope:
         return Scope(run.settings.budget)
     chunks = run.store.read(corpus.chunks, Chunks)
     of_documents = splits.filter(chunk_id="")["doc_id"].to_list()
-    first = chunks.filter(
-        pl.col("doc_id").is_in(of_documents)
-        | pl.col("chunk_id").is_in(splits["chunk_id"].to_list())
-    )
+    named = pl.col("chunk_id").is_in(splits["chunk_id"].to_list())
+    first = chunks.filter(pl.col("doc_id").is_in(of_documents) | named)
     return Scope(run.settings.budget, frozenset(first["chunk_id"]))
 
 
@@ -127,12 +107,7 @@ def _teacher(run: Run, base: BaseModel) -> CachingTeacher:
 
 
 def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, Usage]:
-    """Run the stages and return the screened pairs, and what the teacher was asked for them.
-
-    Raises:
-        TeacherError: the teacher does not answer, or its answers yield nothing.
-        InputError: no pair passed the screens; the message names the most frequent reasons.
-    """
+    """Run the stages and return the screened pairs, and what the teacher was asked for them."""
     settings = run.settings
     seeds = read_seed_tasks(settings.paths.seeds)
     seed_tasks = Given(seeds, digest(seeds.to_dicts()))
@@ -164,13 +139,18 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, 
             f"asked, since {settings.generate.target:,} pairs pass without them (generate.target)"
         )
     require_rows(run, candidates, "generate: no pair came out", "see the replies folder")
-    shares = settings.split
+    shares, sources, own = settings.split, settings.paths.rows, None
+    if sources:
+        download = settings.model.allow_download
+        rows = [row for source in sources for row in load_rows(source, download)]
+        name = ", ".join(str(source).rsplit("/", 1)[-1] for source in sources)
+        own = run_stage(run, ROWS, rows=Given(rows, digest(rows)), name=Given(name))
     screened = run_stage(
         run,
         SCREEN,
         pairs=candidates,
-        rows=_own_rows(run),
-        shares=Given(shares, digest(shares.recipe()) if settings.paths.rows else None),
+        rows=own,
+        shares=Given(shares, digest(shares.recipe()) if own else None),
         chunks=corpus.chunks,
         seed_tasks=seed_tasks,
         splits=corpus.splits,

@@ -31,10 +31,7 @@ JOURNAL = "reviews/traffic.jsonl"
 
 
 def choose_exchanges(
-    run: Run,
-    exchanges: DataFrame[Exchanges],
-    decided: Collection[str],
-    drifted: Sequence[str],
+    run: Run, exchanges: DataFrame[Exchanges], decided: Collection[str], drifted: Sequence[str]
 ) -> int:
     """Note the exchanges that people should look at; return how many are new.
 

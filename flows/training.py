@@ -44,9 +44,6 @@ def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:
 
     The answers are in the store and in the reply cache: another training of the same base asks
     nothing twice.
-
-    Raises:
-        TrainingError: no answer can be used.
     """
     settings = run.settings
     rows = run.store.read(examples, Examples)
@@ -56,7 +53,6 @@ def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:
     seeds = read_seed_tasks(settings.paths.seeds)
     held_out = cast("DataFrame[Examples]", rows.filter(pl.col("split") != "train"))
     teacher = EmbeddedTeacher(base, settings.model, settings.generate.batch_size)
-
     dataset = run_stage(
         run,
         REPLAY,
@@ -93,12 +89,16 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
     """Join settled and gold pairs, drop what leaks into test, and render chat messages."""
     settings = run.settings
     benchmarks = [row for path in settings.paths.benchmarks for row in read_benchmark(path)]
+    file, pairs = settings.paths.gold, None
+    gold = corpus.gold or locate_gold(run, corpus.raw, corpus.documents, corpus.chunks)
+    if file is not None and gold is not None:
+        pairs = run_stage(run, GOLD, gold=gold, splits=corpus.splits, name=Given(file.name))
     clean = run_stage(
         run,
         DECONTAMINATE,
         benchmarks=Given(benchmarks, digest(benchmarks) if benchmarks else None),
         settled=settled,
-        gold=_gold_pairs(run, corpus),
+        gold=pairs,
     )
     examples = run_stage(run, EXAMPLES, pairs=clean)
     leaks = check_leaks(run.store.read(clean, SettledPairs), benchmarks)
@@ -111,30 +111,13 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
 
 
 def latest_data(run: Run) -> tuple[Corpus, Dataset, TrainingData]:
-    """Return what the latest runs left: the corpus, the screened pairs, and what is accepted now.
-
-    Raises:
-        MissingDataset: nothing was synthesized yet.
-    """
+    """Return the latest corpus and screened pairs, and what is accepted now."""
     corpus, screened = latest_corpus(Home(run.store, run.registry))
     return corpus, screened, build_examples(run, corpus, review_pairs(run, corpus, screened))
 
 
-def _gold_pairs(run: Run, corpus: Corpus) -> Dataset | None:
-    """Let each gold row follow its document into a split."""
-    path = run.settings.paths.gold
-    gold = corpus.gold or locate_gold(run, corpus.raw, corpus.documents, corpus.chunks)
-    if path is None or gold is None:
-        return None
-    return run_stage(run, GOLD, gold=gold, splits=corpus.splits, name=Given(path.name))
-
-
 def trainable_rows(run: Run, examples: Dataset) -> DataFrame[Examples]:
-    """Return the train and validation rows.
-
-    Raises:
-        InputError: there are none of a split.
-    """
+    """Return the train and validation rows; an InputError where there are none of a split."""
     rows = run.store.read(examples, Examples).filter(pl.col("split") != "test")
     counts = dict(rows.group_by("split").len().iter_rows())
     if not counts.get("train") or not counts.get("validation"):
@@ -168,7 +151,6 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
     content = content_digest(rows)
     distilled = find_teacher(wanted, run.home / "models")
     work = run.home / "work" / digest([content, wanted.model_dump(mode="json")])[:16]
-
     say_device(settings.model)
     model = run_stage(
         run,
@@ -207,13 +189,9 @@ def store_drift_baseline(
     documents = run.store.read(corpus.documents, UniqueDocuments)
     seen = documents.filter(pl.col("doc_id").is_in(splits["doc_id"].to_list()))
     trained = run.store.read(data.examples, Examples).filter(split="train")
-    texts = pl.concat(
-        [
-            document_texts(cast("DataFrame[UniqueDocuments]", seen)),
-            pair_texts(cast("DataFrame[Examples]", trained)),
-        ]
-    )
-
+    documents = cast("DataFrame[UniqueDocuments]", seen)
+    pairs = cast("DataFrame[Examples]", trained)
+    texts = pl.concat([document_texts(documents), pair_texts(pairs)])
     seed = run.settings.train.seed
     return run_stage(
         run,

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from pandera.typing.polars import DataFrame
 from prefect import flow
@@ -18,6 +18,9 @@ from pipeline.core.errors import SettingsError
 from pipeline.core.manifest import content_digest
 from pipeline.core.record import as_json
 from pipeline.core.store import Dataset, Store
+from pipeline.evaluate.retention.forgetting import read_general_set
+from pipeline.evaluate.retention.general import general_loss
+from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.methods import METHODS
 from pipeline.train.models.base_model import BaseModel
@@ -29,26 +32,15 @@ from pipeline.train.tune.search import Job, search
 from pipeline.train.tune.start import closed_form, measure_workload, rate_of
 from schemas.pairs import Examples
 
-if TYPE_CHECKING:
-    from pipeline.report.contents import Report
-
 EXTENDABLE = {"trials", "budget_minutes", "max_forgetting"}
 """Settings of [tune] that may change while a search goes on."""
-
 IGNORED = {"method", "rank", "alpha", "targets", "learning_rate", "epochs", "max_steps"}
 """Settings of [train] that the search replaces."""
 
 
 @flow(name="tune", timeout_seconds=48 * 3600)
-def tune(settings: Settings) -> "Report":
-    """Search on the train and validation rows that are accepted now; the test set stays shut.
-
-    Raises:
-        MissingDataset: nothing was synthesized yet.
-        InputError: there are no train rows, or no validation rows.
-        SettingsError: a method of the settings is not known.
-        TrainingError: the base model cannot be planned or trained.
-    """
+def tune(settings: Settings) -> Report:
+    """Search on the train and validation rows that are accepted now; the test set stays shut."""
     check_methods(settings)
     with open_run("tune", settings) as run:
         base = base_model(run.settings)
@@ -61,7 +53,10 @@ def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
     """Search, or go on with a search of the same rows, base and settings."""
     settings = run.settings
     rows = cast("DataFrame[Examples]", trainable_rows(run, examples).sort("pair_id"))
-    folder = run.home / "tune" / _fingerprint(settings, base, content_digest(rows))[:16]
+    fixed = settings.train.model_dump(mode="json", exclude=IGNORED)
+    limits = settings.tune.model_dump(mode="json", exclude=EXTENDABLE)
+    key = digest([content_digest(rows), base.digest, fixed, limits])
+    folder = run.home / "tune" / key[:16]
     shape = read_folder(base.path)
     workload = measure_workload(rows, base, settings.train)
     start = closed_form(shape, workload.supervised)
@@ -97,32 +92,17 @@ def check_methods(settings: Settings) -> None:
         )
 
 
-def _fingerprint(settings: Settings, base: BaseModel, content: str) -> str:
-    return digest(
-        [
-            content,
-            base.digest,
-            settings.train.model_dump(mode="json", exclude=IGNORED),
-            settings.tune.model_dump(mode="json", exclude=EXTENDABLE),
-        ]
-    )
-
-
 def _forgetting(
     settings: Settings, store: Store, base: BaseModel, folder: Path
 ) -> Callable[[Path], float] | None:
     """Return what measures the rise of loss on general text; None where there is none."""
     if settings.paths.general is None or not settings.tune.general_texts:
         return None
-    from pipeline.evaluate.retention.forgetting import read_general_set
-
     texts = list(read_general_set(settings.paths.general).texts.values())
     texts = texts[: settings.tune.general_texts]
     remembered = folder / "general.json"
 
     def loss(adapter: Path | None) -> float:
-        from pipeline.evaluate.retention.general import general_loss
-
         with LoadedModel(base, settings.model, store) as loaded:
             found = general_loss(texts, *loaded.get(adapter))
         return sum(mean * tokens for mean, tokens in found) / sum(tokens for _, tokens in found)

@@ -44,10 +44,7 @@ class Options:
         return replace(self, overrides=(*self.overrides, *overrides))
 
     def settings(self, private: bool = True) -> "Settings":
-        """Load the settings; tuneloop.toml of the working directory when none is named.
-
-        ``private``: whether what the command writes is for nobody else to read.
-        """
+        """Load the settings; ``private``: what the command writes is for nobody else to read."""
         from flows.engine.home import keep_private
         from flows.engine.mirror import pull
         from flows.engine.settings_file import load_settings
@@ -102,16 +99,11 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
     @click.option("--debug", is_flag=True, help="Show tracebacks.")
     @wraps(function)
-    def wrapper(
-        *args: Any,
-        config: Path | None,
-        overrides: tuple[str, ...],
-        as_json: bool,
-        debug: bool,
-        **kwargs: Any,
-    ) -> None:
-        with _exit_codes(debug):
-            function(Options(config, overrides, as_json, debug), *args, **kwargs)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        given = [kwargs.pop(name) for name in ("config", "overrides", "as_json", "debug")]
+        options = Options(*given)
+        with _exit_codes(options.debug):
+            function(options, *args, **kwargs)
             from flows.engine.mirror import push_decisions
 
             push_decisions()
@@ -135,17 +127,15 @@ def _exit_codes(debug: bool) -> Iterator[None]:
         sys.exit(130)
     except Exception as error:  # the border of the program: whatever is left is a bug, and said so
         advice = _advice(error)
-        if advice is None:
-            _bug()
-        if debug:
+        if debug or advice is None:
             traceback.print_exc()
-        click.echo(f"tuneloop: {advice}", err=True)
-        sys.exit(2)
+        click.echo(f"tuneloop: {advice or BUG}", err=True)
+        sys.exit(3 if advice is None else 2)
 
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What a terminal obeys instead of showing it: an error may quote a damaged file."""
-
+BUG = "this is a bug; please report it with the lines above"
 ADVICE = {
     errno.ENOSPC: "expected room to write in the home folder; free some space and run again: what "
     "is finished is kept",
@@ -153,7 +143,6 @@ ADVICE = {
     "--set paths.home=DIR",
     errno.EACCES: "expected to be allowed to; mend the permissions and run again",
 }
-"""What to do about an error of the system."""
 ADVICE |= {errno.EDQUOT: ADVICE[errno.ENOSPC], errno.EPERM: ADVICE[errno.EACCES]}
 
 
@@ -184,9 +173,3 @@ def _advice(error: BaseException | None) -> str | None:
             )
         error = error.__cause__ or error.__context__
     return None
-
-
-def _bug() -> None:
-    traceback.print_exc()
-    click.echo("tuneloop: this is a bug; please report it with the lines above", err=True)
-    sys.exit(3)

@@ -1,13 +1,14 @@
-"""Commands that choose among trainings or scales: compare, ablate, tune, sweep."""
+"""Commands that plan trainings or choose among them: plan, compare, ablate, tune, sweep."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from flows.cli.commands import DEFAULT_CONFIG, Options, command
 
 if TYPE_CHECKING:
+    from flows.views.plan import Planned
     from pipeline.report.contents import Report
 
 
@@ -27,11 +28,10 @@ def compare(options: Options, methods: str, seeds: int, steps: int) -> None:
     Trains on what `tuneloop retrain` would train on, each method with its own preset. Promotes
     nothing. What is finished is reused: a further method or seed costs only itself.
     """
-    names = [name.strip() for name in methods.split(",") if name.strip()]
-    if names == ["all"]:
-        from pipeline.train.methods import METHODS
+    from pipeline.train.methods import METHODS
 
-        names = list(METHODS)
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    names = list(METHODS) if names == ["all"] else names
     _show(options, options.launch("compare", methods=names, seeds=seeds, steps=steps))
 
 
@@ -119,3 +119,83 @@ def tune(options: Options, apply: bool) -> None:
             "tune.budget_minutes, tune.trials, tune.max_gigabytes or tune.max_forgetting, and run "
             "again: what is finished is kept"
         )
+
+
+@click.command()
+@click.option(
+    "--base", metavar="NAME",
+    help="135m, 360m, 1.7b, 7b, qwen2.5-7b, 8b, 13b, 32b or 70b, a local folder, or a cached "
+    "Hugging Face id [model.base_model].",
+)  # fmt: skip
+@click.option(
+    "--method", "methods", multiple=True, metavar="NAME",
+    help="Show this method item by item; again for more [all, in one table].",
+)  # fmt: skip
+@click.option(
+    "--gpu", "gpus", multiple=True, metavar="NAME",
+    help="t4, l4, a10g, rtx4090, a100-40, a100-80, h100, h200, ...; again for more [a selection].",
+)  # fmt: skip
+@click.option(
+    "--rows", default=1000, show_default=True, type=click.IntRange(1), help="To train on."
+)
+@click.option(
+    "--row-tokens", default=256, show_default=True, type=click.IntRange(1), help="Of a row, mean."
+)
+@click.option(
+    "--supervised", default=1 / 3, show_default="a third",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of the tokens that is trained: the answers.",
+)  # fmt: skip
+@click.option(
+    "--measure", is_flag=True, help="Time this machine for a second; else its rate is assumed."
+)
+@click.option(
+    "--convention", type=click.Choice(["document"]),
+    help="Beside the estimate: 12 bytes a parameter and so on, as documents count.",
+)  # fmt: skip
+@click.option(
+    "--launch", type=click.Choice(["ddp", "fsdp"]),
+    help="Write the configuration of `accelerate launch` for several processes.",
+)  # fmt: skip
+@click.option(
+    "--processes", default=2, show_default=True, type=click.IntRange(1), help="With --launch."
+)
+@click.option(
+    "--output", default="accelerate.yaml", show_default=True,
+    type=click.Path(path_type=Path, dir_okay=False), help="With --launch.",
+)  # fmt: skip
+@command
+def plan(
+    options: Options,
+    base: str | None,
+    methods: tuple[str, ...],
+    gpus: tuple[str, ...],
+    measure: bool,
+    convention: str | None,
+    launch: Literal["ddp", "fsdp"] | None,
+    **sizes: Any,
+) -> None:
+    """Estimate memory and time of each method before training, from the model's config alone.
+
+    Batch, length, checkpointing and method come from the settings: change them with --set, such as
+    --set train.max_tokens=2048. No weights are read, so a built-in 70B is planned in a second.
+    """
+    from flows.views import plan as flow
+    from pipeline.train.plan.estimate import Work
+
+    work = Work(sizes["rows"], sizes["row_tokens"], sizes["supervised"])
+    start = (launch, sizes["processes"], sizes["output"]) if launch else None
+    planned = flow.make_plan(options.settings(), base, methods, gpus, work, measure, start)
+    if options.json:
+        options.show(_facts(planned, convention is not None))
+        return
+    flow.show(planned, itemised=bool(methods), document=convention is not None)
+
+
+def _facts(planned: "Planned", document: bool) -> dict[str, Any]:
+    from pipeline.train.plan.convention import convention
+
+    base = {"name": planned.shape.name, "parameters": planned.shape.parameters}
+    names = ("batch", "work", "hardware", "plans", *(["launch"] if planned.launch else []))
+    found = {"base": base} | {name: getattr(planned, name) for name in names}
+    return found | ({"document": list(convention(planned.shape))} if document else {})

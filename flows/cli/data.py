@@ -48,31 +48,28 @@ def show(
     from flows.views.coverage import coverage_of
     from flows.views.coverage import lines_of as lines_of_coverage
     from flows.views.duplicates import duplicates
-    from flows.views.left_out import by_document, lines_of
-    from flows.views.screens import line_of, screens
+    from flows.views.examples import left_out_by_document, left_out_lines
+    from flows.views.reviews import screen_line, screen_rows
 
     if dataset == "prompts":
-        _show_prompts(options, kind)
-        return
+        return _show_prompts(options, kind)
     if kind:
         raise click.UsageError("a second argument goes with `show prompts` only")
-    lines = _row_lines
     if dataset == "screens":
-        rows = screens(options.settings().screen)
-        return options.show({"rows": rows}, *map(line_of, rows))
-    home = options.home()
+        rows = screen_rows(options.settings().screen)
+        return options.show({"rows": rows}, *map(screen_line, rows))
+    home, lines = options.home(), _row_lines
     if dataset == "coverage":
         found = coverage_of(home)
-        rows = [covered.to_dict() for covered in found]
         told = (line for covered in found for line in lines_of_coverage(covered))
-        options.show({"rows": rows}, *told)
-        return
+        return options.show({"rows": [covered.to_dict() for covered in found]}, *told)
     if dataset == "duplicates":
         rows, lines = duplicates(home, near, count), _pair_lines
     elif near:
         raise click.UsageError("--near goes with `show duplicates` only")
     elif left_out:
-        rows, lines = by_document(home, home.dataset(dataset or "documents"), count), lines_of
+        documents = home.dataset(dataset or "documents")
+        rows, lines = left_out_by_document(home, documents, count), left_out_lines
     elif dataset is None:
         rows = [
             {"dataset": name, "fingerprint": item.fingerprint, "rows": item.rows}
@@ -92,14 +89,10 @@ def _show_prompts(options: Options, kind: str | None) -> None:
         raise click.UsageError(f"show prompts: {kind} found; expected one of {', '.join(prompts)}")
     chosen = {name: prompt for name, prompt in prompts.items() if kind in (None, name)}
     told = {name: {"version": item.version, **item.parts} for name, item in chosen.items()}
-    lines = [
-        line
-        for item in chosen.values()
-        for line in (
-            click.style(item.version, bold=True),
-            *(f"# {part.capitalize()}\n\n{text}\n" for part, text in item.parts.items()),
-        )
-    ]
+    lines = []
+    for item in chosen.values():
+        lines.append(click.style(item.version, bold=True))
+        lines += [f"# {part.capitalize()}\n\n{text}\n" for part, text in item.parts.items()]
     options.show(told, *lines)
 
 
@@ -115,11 +108,10 @@ def trace(options: Options, identifier: str) -> None:
     from flows.views.trace import trace as follow
 
     story = follow(options.home(), identifier)
-    named = [*story["found"].items()]
-    named += [(f"dropped from {name}", row) for name, row in story["dropped"].items()]
-    lines = [
-        line for name, row in named for line in (click.style(name, bold=True), *_row_lines(row))
-    ]
+    dropped = {f"dropped from {name}": row for name, row in story["dropped"].items()}
+    lines = []
+    for name, row in (story["found"] | dropped).items():
+        lines += [click.style(name, bold=True), *_row_lines(row)]
     if story["place"]:
         lines.append(f"taken from: {story['place']['label']}")
     lines += [click.style("pairs", bold=True), *map(_pair_line, story["pairs"]), ""]
@@ -208,12 +200,8 @@ def _dataset_lines(row: dict[str, Any]) -> list[str]:
 
 def _pair_lines(row: dict[str, Any]) -> list[str]:
     head = f"{row['verdict']}  {row['similarity']:.4f} (threshold {row['threshold']:g})"
-    return [
-        click.style(head, bold=True),
-        f"  - {row['document']}  {row['doc_id']}",
-        f"  + {row['survivor']}  {row['related_id']}",
-        *(f"      {line}" for line in row["differences"]),
-    ]
+    pair = f"  - {row['document']}  {row['doc_id']}", f"  + {row['survivor']}  {row['related_id']}"
+    return [click.style(head, bold=True), *pair, *(f"      {line}" for line in row["differences"])]
 
 
 def _pair_line(pair: dict[str, Any]) -> str:

@@ -41,12 +41,10 @@ def gc(options: Options, keep_runs: int | None, yes: bool) -> None:
     verb = "deleted" if yes else "would go"
     gone = [*facts["datasets"], *(f"runs/{name}" for name in facts["runs"])]
     size = f"{facts['bytes'] / 1e6:.1f} MB"
-    options.show(
-        facts,
-        *(f"{verb:<9} {name}" for name in gone),
-        f"{verb:<9} {len(gone)} folders, {size}; {facts['kept']} data sets stay"
-        + ("" if yes or not gone else "; delete with --yes"),
-    )
+    lines = [f"{verb:<9} {name}" for name in gone]
+    advice = "" if yes or not gone else "; delete with --yes"
+    lines.append(f"{verb:<9} {len(gone)} folders, {size}; {facts['kept']} data sets stay{advice}")
+    options.show(facts, *lines)
 
 
 def _lines(facts: dict[str, Any], yes: bool) -> list[str]:

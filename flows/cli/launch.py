@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from flows.engine import environment
-from flows.engine.home import MONITOR_LOCK, RUN_LOCK, at_work, check_home
+from flows.engine.home import MONITOR_LOCK, RUN_LOCK, at_work, check_space, locked
 from flows.engine.tracking import require_mlflow
 from flows.services.prefect import prefect_server
 from pipeline.core.errors import StoreError
@@ -13,17 +13,9 @@ from pipeline.settings import Settings
 if TYPE_CHECKING:
     from pipeline.report.contents import Report
 
-FLOWS = {
-    "run": "flows.run.run_loop",
-    "curate": "flows.curate.curate",
-    "synthesize": "flows.synthesize.synthesize",
-    "monitor": "flows.monitor.monitor",
-    "retrain": "flows.retrain.retrain",
-    "sweep": "flows.sweep.sweep",
-    "compare": "flows.compare.compare",
-    "ablate": "flows.ablate.ablate",
-    "tune": "flows.tune.tune",
-}
+
+NAMES = ("curate", "synthesize", "monitor", "retrain", "sweep", "compare", "ablate", "tune")
+FLOWS = {"run": "flows.run.run_loop"} | {name: f"flows.{name}.{name}" for name in NAMES}
 """Flows that a command starts, by its name."""
 
 
@@ -35,9 +27,9 @@ def launch(name: str, settings: Settings, **arguments: Any) -> "Report | None":
     show this run too.
     """
     home = settings.paths.home
-    lock = MONITOR_LOCK if name == "monitor" else RUN_LOCK
     require_mlflow(settings.tracking)  # said now, rather than after the training
-    check_home(home, settings.store.min_free_megabytes, lock)
+    with locked(home, MONITOR_LOCK if name == "monitor" else RUN_LOCK):
+        check_space(home, settings.store.min_free_megabytes)
     environment.prepare(home, settings.model.allow_download)
     with prefect_server(home) as wait_until_ready:
         module, _, function = FLOWS[name].rpartition(".")

@@ -5,27 +5,22 @@ Heavy imports happen inside the commands, so that ``--help`` is instant.
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from flows.cli import compare as cli_compare
-from flows.cli import data as cli_data
-from flows.cli import housekeeping as cli_housekeeping
-from flows.cli import models as cli_models
-from flows.cli import plan as cli_plan
-from flows.cli import review as cli_review
-from flows.cli import serve as cli_serve
-from flows.cli import up as cli_up
 from flows.cli.commands import Options, command
+from flows.cli.compare import ablate, compare, plan, sweep, tune
+from flows.cli.data import fsck, promote, rollback, show, trace
+from flows.cli.housekeeping import forget, gc
+from flows.cli.models import card, export, models
+from flows.cli.review import review
+from flows.cli.up import monitor, retrain, serve, status, up
 from pipeline.core.errors import InputError
 from pipeline.pairs.teachers.kinds import TEACHERS
 
-TEACHER_HELP = "\n\n".join(
-    f"teacher.kind = {kind.name}: {kind.about}. It needs {kind.needs}."
-    for kind in TEACHERS.values()
-)
+_KIND = "teacher.kind = {0.name}: {0.about}. It needs {0.needs}."
+TEACHER_HELP = "\n\n".join(map(_KIND.format, TEACHERS.values()))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -39,13 +34,9 @@ def main() -> None:
     """
 
 
-def _rebuild(function: Callable[..., None]) -> Callable[..., None]:
-    return click.option(
-        "--rebuild",
-        multiple=True,
-        metavar="STAGE",
-        help="Make a stage such as train or evaluate again where its code changed.",
-    )(function)
+WHO = click.Choice(["champion", "challenger", "base"])
+AGAIN = "Make a stage such as train or evaluate again where its code changed."
+_rebuild = click.option("--rebuild", multiple=True, metavar="STAGE", help=AGAIN)
 
 
 @main.command()
@@ -113,21 +104,13 @@ def init(options: Options, folder: Path) -> None:
     from flows.engine.project import create_project
 
     files = create_project(folder)
-    options.show(
-        {"files": [str(path) for path in files]},
-        *(f"made  {path}" for path in files),
-        f"next  put documents into {files[-1]}, then: cd {folder} && tuneloop run",
-    )
+    lines = [f"made  {path}" for path in files]
+    lines.append(f"next  put documents into {files[-1]}, then: cd {folder} && tuneloop run")
+    options.show({"files": [str(path) for path in files]}, *lines)
 
 
 @main.command()
-@click.option(
-    "--model",
-    default="champion",
-    show_default=True,
-    type=click.Choice(["champion", "challenger", "base"]),
-    help="Who answers.",
-)
+@click.option("--model", default="champion", show_default=True, type=WHO, help="Who answers.")
 @click.option("--adapter", help="Who answers instead: a fingerprint, or a folder with an adapter.")
 @command
 def chat(options: Options, model: str, adapter: str | None) -> None:
@@ -142,29 +125,12 @@ def chat(options: Options, model: str, adapter: str | None) -> None:
     talk(settings, adapter or model, sys.stdin, as_json=options.json)
 
 
-for each in (
-    cli_review.review,
-    cli_serve.serve,
-    cli_up.monitor,
-    cli_up.retrain,
-    cli_compare.compare,
-    cli_compare.ablate,
-    cli_plan.plan,
-    cli_compare.tune,
-    cli_data.show,
-    cli_data.trace,
-    cli_data.fsck,
-    cli_housekeeping.forget,
-    cli_housekeeping.gc,
-    cli_data.promote,
-    cli_data.rollback,
-    cli_models.models,
-    cli_models.card,
-    cli_compare.sweep,
-    cli_models.export,
-    cli_up.up,
-    cli_up.status,
-):
+COMMANDS = (
+    review, serve, monitor, retrain, compare, ablate, plan, tune, show, trace, fsck, forget, gc,
+    promote, rollback, models, card, sweep, export, up, status,
+)  # fmt: skip
+
+for each in COMMANDS:
     main.add_command(each)
 
 if __name__ == "__main__":

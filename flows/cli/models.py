@@ -9,6 +9,9 @@ from flows.cli.commands import Options, command
 from pipeline.pairs.data_forms import DATA_FORMS
 from pipeline.train.export.exporters import EXPORTERS
 
+DATA = "data"
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
 
 @click.command()
 @command
@@ -19,7 +22,7 @@ def models(options: Options) -> None:
 
     home = options.home()
     found = entries(home)
-    lines = [str(entry) for entry in found]
+    lines = list(map(str, found))
     if not found and home.registry.get(CHAMPION) is None:
         lines.append("no model yet; train one with `tuneloop run`")
     options.show({"models": found}, *lines)
@@ -30,10 +33,7 @@ def models(options: Options) -> None:
 @click.argument("model", default="")
 @click.option("--data", is_flag=True, help="The card of its data instead.")
 @click.option(
-    "--to",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Write model_card.md and data_card.md into a folder.",
+    "--to", "folder", type=FOLDER, help="Write model_card.md and data_card.md into a folder."
 )
 @command
 def card(options: Options, model: str, data: bool, folder: Path | None) -> None:
@@ -50,12 +50,8 @@ def card(options: Options, model: str, data: bool, folder: Path | None) -> None:
     chosen = model or ("champion" if home.registry.get(CHAMPION) else "challenger")
     cards = model_and_data_card(home, settings, home.model(chosen))
     files = [str(path) for path in write_cards(cards, folder)] if folder else []
-    lines = [f"card         {path}" for path in files]
-    shown = cards["data" if data else "model"]
-    options.show(cards | {"files": files}, *(lines or [shown]))
-
-
-DATA = "data"
+    lines = [f"card         {path}" for path in files] or [cards["data" if data else "model"]]
+    options.show(cards | {"files": files}, *lines)
 
 
 @click.command()
@@ -69,13 +65,7 @@ DATA = "data"
     + "; ".join(f"{name}: {form.about}" for name, form in DATA_FORMS.items())
     + f" [{next(iter(DATA_FORMS))}].",
 )
-@click.option(
-    "--to",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="A new or empty folder.",
-)
+@click.option("--to", "folder", required=True, type=FOLDER, help="A new or empty folder.")
 @command
 def export(options: Options, model: str, form: str | None, folder: Path) -> None:
     """Write a MODEL (champion, challenger or a fingerprint) for a server; or `data`, the rows.

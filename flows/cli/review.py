@@ -1,6 +1,7 @@
 """The human step on the command line: `tuneloop review`."""
 
 import getpass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -55,8 +56,7 @@ def status(options: Options) -> None:
 
     settings = options.prepared()
     queue = open_queue(settings)
-    state = queue.status()
-    counts = {name: getattr(state, name) for name in state.__slots__}
+    counts = asdict(queue.status())
     facts = about_reviews(queue, settings)
     line = "  ".join(f"{name} {count}" for name, count in counts.items())
     options.show({**counts, "about": facts}, line, *lines_of(facts))
@@ -91,22 +91,15 @@ def push(options: Options) -> None:
     from annotation.queues import open_queue
     from flows.review import push_next
     from pipeline.core.home import Home
-    from pipeline.pairs.review_material import Material
-    from schemas.documents import Chunks
 
     home = Home.at(settings.paths.home)
+    screened, chunks = home.dataset("screened_pairs"), home.dataset("chunks")
     queue = open_queue(settings)
-    material = Material.of(
-        settings.paths.home, home.dataset("screened_pairs"), settings.review.seed
-    )
-    chunks = home.store.read(home.dataset("chunks"), Chunks)
     pulled = queue.pull()
     _say(pulled)
-    result = push_next(queue, pulled, material, chunks, settings)
-    options.show(
-        {"new": result.new, "already": result.already},
-        f"{result.new} new, {result.already} queued already",
-    )
+    result = push_next(queue, pulled, screened, chunks, settings)
+    counts = {"new": result.new, "already": result.already}
+    options.show(counts, f"{result.new} new, {result.already} queued already")
     if result.missed:
         raise ReviewError(f"{result.missed}; the pairs are in the queue files")
 
@@ -142,14 +135,10 @@ def like(
         decide_together(found, pair_id, settings, reviewer if reject else "", flags)
     done = "rejected" if reject else "asked again" if requeue else ""
     rows = found.select("pair_id", "similarity", "instruction", "response").to_dicts()
-    options.show(
-        {"pairs": rows, "done": done},
-        *(
-            f"{row['pair_id']}  {row['similarity']:.2f}  {row['instruction']} -> {row['response']}"
-            for row in rows
-        ),
-        *([f"{len(rows)} pairs {done}"] if done else []),
-    )
+    shown = "{pair_id}  {similarity:.2f}  {instruction} -> {response}"
+    lines = [shown.format_map(row) for row in rows]
+    lines += [f"{len(rows)} pairs {done}"] if done else []
+    options.show({"pairs": rows, "done": done}, *lines)
 
 
 @review.command()

@@ -5,7 +5,6 @@ Everything goes to stderr; stdout belongs to results and ``--json``.
 
 import time
 from dataclasses import dataclass
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import (
@@ -33,9 +32,9 @@ class StageLine:
     facts: Facts
     """Of the dataset; it has more rows than are kept where one row becomes several."""
     seconds: float
-    reused: str | None = None
-    """Short fingerprint of the dataset that was taken instead of running the stage."""
-    note: str = ""
+    reused: str | None
+    """Fingerprint of the dataset that was taken instead of running the stage."""
+    note: str
     """Why it was made anew, or that the code changed of what is reused."""
 
     def __str__(self) -> str:
@@ -76,12 +75,7 @@ class StageProgress:
         self.bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.bar.stop()
 
     def __call__(self, done: int, total: int, unit: str) -> None:

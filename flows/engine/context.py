@@ -7,7 +7,6 @@
 """
 
 import contextlib
-import functools
 import importlib.metadata
 import json
 import secrets
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +72,16 @@ class Run:
         with (self.folder / "events.ndjson").open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
 
-    def finished(self, line: StageLine, dataset: Dataset) -> None:
+    def finished(
+        self, stage: str, dataset: Dataset, seconds: float, note: str, reused: bool = False
+    ) -> None:
         """Note that a stage ended, and say so."""
-        self.lines.append(line)
-        self.datasets[line.stage] = dataset
-        self.registry.point(
-            f"dataset/{ref_name(line.stage, dataset.name)}", dataset, self.flow, now()
-        )
+        self.datasets[stage] = dataset
+        taken = dataset.fingerprint if reused else None
+        self.lines.append(StageLine(stage, self.facts(stage), seconds, taken, note))
+        self.registry.point(f"dataset/{ref_name(stage, dataset.name)}", dataset, self.flow, now())
         push(self.home)
-        say(str(line))
+        say(str(self.lines[-1]))
 
 
 def is_stage(stage: str, name: str) -> bool:
@@ -95,7 +96,7 @@ def say(text: str) -> None:
         get_run_logger().info(text)
 
 
-@functools.cache
+@cache
 def say_once(text: str) -> None:
     """Say what a process would come upon again and again, such as a torn line, only once."""
     say(text)
@@ -118,16 +119,9 @@ WAIT_SECONDS = 12 * 3600.0
 
 @contextmanager
 def open_run(flow: str, settings: Settings, lock: str = RUN_LOCK) -> Iterator[Run]:
-    """Lock the home folder and give the block a run of its own.
+    """Lock the home folder and give the block a run of its own; raises what :func:`locked` does.
 
-    Args:
-        flow: name of the flow.
-        settings: all settings.
-        lock: name of the lock: flows that make no data set or model of the loop take another.
-
-    Raises:
-        HomeLocked: another run uses the home folder.
-        StoreError: the home folder cannot be written, or the disk is nearly full.
+    Flows that make no data set or model of the loop take another ``lock``.
     """
     home = settings.paths.home
     with locked(home, lock, WAIT_SECONDS if is_scheduled() else 0):
@@ -137,14 +131,8 @@ def open_run(flow: str, settings: Settings, lock: str = RUN_LOCK) -> Iterator[Ru
         folder = home / "runs" / name
         folder.mkdir(parents=True)
         (folder / "settings.toml").write_text(dump_settings(settings), "utf-8")
-        run = Run(
-            flow=flow,
-            settings=settings,
-            folder=folder,
-            started_at=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            store=Store(home / "store"),
-            registry=Registry(home / "refs", say_once),
-        )
+        store, registry = Store(home / "store"), Registry(home / "refs", say_once)
+        run = Run(flow, settings, folder, f"{started:%Y-%m-%dT%H:%M:%SZ}", store, registry)
         run.event("START", flow)
         try:
             yield run
@@ -160,36 +148,25 @@ def open_run(flow: str, settings: Settings, lock: str = RUN_LOCK) -> Iterator[Ru
 
 def _close(run: Run, error: str | None) -> None:
     run.event("FAIL" if error else "COMPLETE", run.flow, **({"error": error} if error else {}))
-    record = {
-        "flow": run.flow,
-        "started_at": run.started_at,
-        "ended_at": now(),
-        "error": error,
-        "code": code_version(),
-        "datasets": {stage: str(dataset) for stage, dataset in run.datasets.items()},
-    }
-    write_atomically(run.folder / "run.json", json.dumps(record, indent=1).encode())
+    datasets = {stage: str(dataset) for stage, dataset in run.datasets.items()}
+    record = {"flow": run.flow, "started_at": run.started_at, "ended_at": now(), "error": error}
+    made = {"code": code_version(), "datasets": datasets}
+    write_atomically(run.folder / "run.json", json.dumps(record | made, indent=1).encode())
 
 
-@functools.cache
+@cache
 def code_version() -> dict[str, Any]:
     """Return commit and dirty flag of the checkout; empty when it is not one."""
-    root = Path(__file__).parents[2]
+    git = ["git", "-C", str(Path(__file__).parents[2])]
+    ask = partial(subprocess.check_output, text=True, stderr=subprocess.DEVNULL)
     try:
-        commit = _git(root, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain"))}
+        commit = ask([*git, "rev-parse", "HEAD"]).strip()
+        return {"commit": commit, "dirty": bool(ask([*git, "status", "--porcelain"]).strip())}
     except (OSError, subprocess.CalledProcessError):
         return {}
 
 
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
-
-
-@functools.cache
+@cache
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that shape results."""
     return {name: importlib.metadata.version(name) for name in LIBRARIES}

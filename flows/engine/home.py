@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flows.engine.mirror import mirrored
+from flows.engine.mirror import is_held, mirrored
 from pipeline.core.errors import HomeLocked, StoreError
 from pipeline.core.journal import now
 
@@ -23,11 +23,7 @@ MONITOR_LOCK = "monitor.lock"
 
 
 def open_home(home: Path) -> None:
-    """Make the home folder, for its owner alone; one that others can look into is closed to them.
-
-    Raises:
-        OSError: it cannot be made.
-    """
+    """Make the home folder for its owner alone; one that others can look into is closed."""
     umask = keep_private(home)
     home.mkdir(parents=True, exist_ok=True)
     mode = home.stat().st_mode
@@ -55,24 +51,11 @@ def is_shared(home: Path) -> bool:
         return False  # it is not there yet
 
 
-def check_home(home: Path, min_free_megabytes: int, lock: str = RUN_LOCK) -> None:
-    """Raise a StoreError when a run could not start now: in use, not writable, or full."""
-    with locked(home, lock):
-        check_space(home, min_free_megabytes)
-
-
 @contextmanager
 def locked(home: Path, name: str = RUN_LOCK, wait_seconds: float = 0) -> Iterator[None]:
     """Hold a lock of the home folder for the block; it goes with the process, however it ends.
 
-    Args:
-        home: the home folder.
-        name: which lock.
-        wait_seconds: how long to wait for another holder.
-
-    Raises:
-        HomeLocked: another run holds it.
-        StoreError: the folder cannot be written.
+    HomeLocked where another run holds it, StoreError where the folder cannot be written.
     """
     holder = home / f"{name}.json"
     try:
@@ -107,7 +90,6 @@ def at_work(home: Path) -> Iterator[str]:
     """Name a command that is at work for the block, by a lock that goes with its process."""
     name = f"{AT_WORK}{secrets.token_hex(4)}"
     path = home / "services" / f"{name}.lock"
-    path.parent.mkdir(exist_ok=True)
     with FileLock(path):
         try:
             yield name
@@ -120,22 +102,14 @@ def is_at_work(home: Path, name: str) -> bool | None:
     if not name.startswith(AT_WORK):
         return None
     path = home / "services" / f"{name}.lock"
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            path.unlink()
-            return False
-    except Timeout:
+    if path.exists() and is_held(path):
         return True
+    path.unlink(missing_ok=True)
+    return False
 
 
 def check_full(folder: Path) -> None:
-    """Raise OSError when the disk of a folder is full: a server that died of it could not log it.
-
-    Raises:
-        OSError: with the number of a full disk.
-    """
+    """Raise OSError when a folder's disk is full: a server that died of it could not log it."""
     if shutil.disk_usage(folder).free < 2**20:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 

@@ -25,19 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from flows.engine.mirrored import (
-    JOURNALS,
-    PACKED,
-    STATE,
-    files_of,
-    is_busy,
-    is_finished,
-    read_json,
-    state_of,
-    write_lines,
-)
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import CorruptDataset, HomeLocked
 from pipeline.core.journal import now, read_lines
@@ -47,6 +36,56 @@ from pipeline.core.store import MANIFEST
 
 BASE, OWNER, NAMED = "mirror/head.json", "mirror/owner", "mirror/packed"
 """In the folder of this machine: the head it has, its own name, what was packed already."""
+EMPTY: dict[str, Any] = {"state": "", "datasets": [], "packs": []}
+"""The head of a store that has nothing yet."""
+STATE = ("refs/**/*", "reviews/**/*", "monitor/**/*", "tune/**/*", "reads/index.json")
+"""What changes."""
+PACKED = ("reads/??/*.json", "replies/??/*.json", "runs/*/**/*")
+"""What stays as it was first written."""
+JOURNALS = (".jsonl", ".log")
+"""Files that only ever grow by lines: those of two machines are put together."""
+
+
+def files_of(home: Path, patterns: Iterable[str]) -> list[str]:
+    """Return the files of a home that patterns name, by their path in it, sorted."""
+    found = {path for pattern in patterns for path in home.glob(pattern) if path.is_file()}
+    return sorted(path.relative_to(home).as_posix() for path in found)
+
+
+def state_of(home: Path) -> str:
+    """Return the digest of the files that change; empty without any."""
+    names = files_of(home, STATE)
+    hashes = [hashlib.sha256((home / name).read_bytes()).hexdigest() for name in names]
+    return digest([names, hashes])[:32] if names else ""
+
+
+def base_of(home: Path) -> dict[str, Any]:
+    """Return the head that a folder has; an empty one where its file is missing or torn."""
+    try:
+        found: dict[str, Any] = json.loads((home / BASE).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return EMPTY
+    return found
+
+
+def is_finished(home: Path, name: str) -> bool:
+    """Return whether a file will not change any more; those of a run may until it ends."""
+    folder, run, *_ = name.split("/")
+    return folder != "runs" or (home / folder / run / "run.json").exists()
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a process holds a lock."""
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def is_busy(home: Path, own: str = "") -> bool:
+    """Whether a run of this machine is at work in the folder, beside the one with a lock."""
+    return any(is_held(path) for path in home.glob("*lock") if path.name != own)
 
 
 class Mirror:
@@ -56,24 +95,16 @@ class Mirror:
         self.home, self.address = home, address
         self.store, base = open_store(address)
         self.base = base.rstrip("/")
-        self.owner = self._owner()
-
-    def _owner(self) -> str:
-        path = self.home / OWNER
-        if not path.exists():
-            write_atomically(path, secrets.token_hex(8).encode())
-        return path.read_text("utf-8")
+        if not (home / OWNER).exists():
+            write_atomically(home / OWNER, secrets.token_hex(8).encode())
+        self.owner = (home / OWNER).read_text("utf-8")
 
     def at(self, name: str) -> str:
         """Return the path of an object in the store."""
         return f"{self.base}/{name}"
 
     def acquire(self) -> None:
-        """Take the lock of the store, or keep it where this folder has it.
-
-        Raises:
-            HomeLocked: another machine has it.
-        """
+        """Take the lock of the store, or keep it; HomeLocked where another machine has it."""
         mine = {"owner": self.owner, "host": socket.gethostname(), "since": now()}
         try:
             self.store.pipe_file(self.at("lock.json"), json.dumps(mine).encode(), mode="create")
@@ -100,13 +131,12 @@ class Mirror:
         try:
             found: dict[str, Any] = json.loads(self.store.cat_file(self.at("head.json")))
         except FileNotFoundError:
-            return {"state": "", "datasets": [], "packs": []}
+            return EMPTY
         return found
 
     def pull(self) -> None:
         """Fetch what the store has and this folder does not."""
-        head = self.head()
-        base = read_json(self.home / BASE) or {"state": "", "datasets": [], "packs": []}
+        head, base = self.head(), base_of(self.home)
         for name in head["datasets"]:
             if not (self.home / "store" / name / MANIFEST).exists():
                 self._fetch_dataset(name)
@@ -123,34 +153,27 @@ class Mirror:
     def push(self) -> None:
         """Bring to the store what this folder has and it does not; the head comes last."""
         with FileLock(self.home / "mirror" / "pushing"):
-            head = self.head()
-            datasets = sorted(
-                path.parent.relative_to(self.home / "store").as_posix()
-                for path in (self.home / "store").glob(f"*/[!.]*/{MANIFEST}")
-            )
+            head, root = self.head(), self.home / "store"
+            manifests = root.glob(f"*/[!.]*/{MANIFEST}")
+            datasets = sorted(path.parent.relative_to(root).as_posix() for path in manifests)
             new = sorted(set(datasets) - set(head["datasets"]))
-            for name in new:
-                self._put_dataset(name)
-            names, state = self._new_small_files(), state_of(self.home)
+            for folder in (root / name for name in new):
+                files = (path for path in folder.rglob("*") if path.is_file())
+                for path in sorted(files, key=lambda path: path.name == MANIFEST):  # it comes last
+                    key = self.at(f"store/{path.relative_to(root).as_posix()}")
+                    self.store.put_file(str(path), key)
+            packed, state = set(read_lines(self.home / NAMED)), state_of(self.home)
+            unpacked = (name for name in files_of(self.home, PACKED) if name not in packed)
+            names = [name for name in unpacked if is_finished(self.home, name)]
             packs = [self._put_tar("packs", names)] if names else []
             if head["state"] != state:
                 self._put_tar("states", files_of(self.home, STATE), state)
             if new or packs or head["state"] != state:
-                head = {
-                    "state": state,
-                    "datasets": sorted({*head["datasets"], *datasets}),
-                    "packs": [*head["packs"], *packs],
-                }
+                known = sorted({*head["datasets"], *datasets})
+                head = {"state": state, "datasets": known, "packs": [*head["packs"], *packs]}
                 self.store.pipe_file(self.at("head.json"), json.dumps(head).encode())
                 self._note(names)
             write_atomically(self.home / BASE, json.dumps(head).encode())
-
-    def _put_dataset(self, name: str) -> None:
-        folder = self.home / "store" / name
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        for path in sorted(files, key=lambda path: path.name == MANIFEST):  # it comes last
-            key = self.at(f"store/{name}/{path.relative_to(folder).as_posix()}")
-            self.store.put_file(str(path), key)
 
     def _fetch_dataset(self, name: str) -> None:
         folder = self.home / "store" / name
@@ -164,25 +187,16 @@ class Mirror:
                 path = temporary / file.name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self.store.get_file(self.at(f"store/{name}/{file.name}"), str(path))
-                with path.open("rb") as stream:
-                    if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
-                        raise CorruptDataset(
-                            f"home: {self.address}/store/{name}/{file.name} differs from its "
-                            "manifest; expected what was written; delete that folder and run again"
-                        )
+                if file.problem(temporary):
+                    raise CorruptDataset(
+                        f"home: {self.address}/store/{name}/{file.name} differs from its "
+                        "manifest; expected what was written; delete that folder and run again"
+                    )
             if folder.exists():  # what is left of one whose manifest was deleted by hand
                 shutil.rmtree(folder)
             temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-    def _new_small_files(self) -> list[str]:
-        packed = set(read_lines(self.home / NAMED))
-        return [
-            name
-            for name in files_of(self.home, PACKED)
-            if name not in packed and is_finished(self.home, name)
-        ]
 
     def _note(self, names: Iterable[str]) -> None:
         with (self.home / NAMED).open("a", encoding="utf-8") as log:
@@ -215,11 +229,8 @@ class Mirror:
         """Replace the changing files by the store's; lines that only this folder has stay."""
         before = files_of(self.home, STATE)
         changed = state_of(self.home) != base
-        kept = {
-            name: read_lines(self.home / name)
-            for name in before
-            if changed and name.endswith(JOURNALS)
-        }
+        grown = [name for name in before if changed and name.endswith(JOURNALS)]
+        kept = {name: read_lines(self.home / name) for name in grown}
         with self._fetched(f"states/{state}.tar") as tar:
             names = tar.getnames()
             tar.extractall(self.home, filter="data")
@@ -227,9 +238,13 @@ class Mirror:
             (self.home / name).unlink()
         for name, lines in kept.items():
             there = read_lines(self.home / name) if name in names else []
-            write_lines(self.home / name, there, lines)
+            known = set(there)
+            joined = [*there, *(line for line in lines if line not in known)]
+            write_atomically(self.home / name, "".join(f"{line}\n" for line in joined).encode())
 
 
+PULLING = "mirror/pulling"
+"""Lock of the home: one process at a time fetches."""
 _looked_into: set[Path] = set()
 """Homes that this process has fetched from their store."""
 
@@ -239,7 +254,7 @@ def pull(home: Path) -> None:
     address = address_of(home)
     if address is None or is_busy(home):
         return
-    with told(address, "read"), _one_at_a_time(home):
+    with told(address, "read"), FileLock(home / PULLING):
         Mirror(home, address).pull()
     _looked_into.add(home)
 
@@ -247,8 +262,7 @@ def pull(home: Path) -> None:
 def push_decisions() -> None:
     """Bring to their store what a command wrote outside of a run, such as reviews."""
     for home in _looked_into:
-        base = read_json(home / BASE)
-        if not is_busy(home) and state_of(home) != (base or {"state": ""})["state"]:
+        if not is_busy(home) and state_of(home) != base_of(home)["state"]:
             with mirrored(home):
                 pass
 
@@ -265,21 +279,14 @@ def push(home: Path) -> None:
 def mirrored(home: Path, lock: str = "") -> Iterator[None]:
     """Hold the store of a home for the block: fetch before it, bring back behind it.
 
-    A home that is a folder and nothing else needs none of it.
-
-    Args:
-        home: the folder of this machine.
-        lock: the lock of it that the caller holds.
-
-    Raises:
-        HomeLocked: another machine works in it.
-        InputError: the store does not answer, or refuses.
+    A home that is a folder and nothing else needs none of it. ``lock`` is held by the caller.
+    HomeLocked where another machine works in it, InputError where the store refuses.
     """
     address = address_of(home)
     if address is None:
         yield
         return
-    with told(address, "write"), _one_at_a_time(home):
+    with told(address, "write"), FileLock(home / PULLING):
         mirror = Mirror(home, address)
         mirror.acquire()
         if not is_busy(home, lock):
@@ -291,10 +298,3 @@ def mirrored(home: Path, lock: str = "") -> Iterator[None]:
             mirror.push()
             if not is_busy(home, lock):
                 mirror.release()
-
-
-@contextmanager
-def _one_at_a_time(home: Path) -> Iterator[None]:
-    (home / "mirror").mkdir(parents=True, exist_ok=True)
-    with FileLock(home / "mirror" / "pulling"):
-        yield

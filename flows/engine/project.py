@@ -50,27 +50,30 @@ BRIEF = """\
 """
 """Begins the section [task] of a new project."""
 
-FOLDERS = {"input": "raw", "home": "home"}
+PATHS = {
+    "input": "raw",
+    "home": "home",
+    "seeds": "seeds/seed_tasks.jsonl",
+    "gold": "",
+    "general": str(Path(__file__).parents[2] / "data" / "general"),
+}
+"""Paths of a new project that are not the defaults."""
 
 
 def create_project(folder: Path) -> list[Path]:
-    """Write the files of a new project and return them.
-
-    Raises:
-        InputError: the folder has a tuneloop.toml already.
-    """
+    """Write the files of a new project; an InputError where it has a tuneloop.toml already."""
     config = folder / "tuneloop.toml"
     if config.exists():
         raise InputError(
             f"init: {config} is there already; expected a new folder; edit that file, or name "
             "another folder"
         )
-    seeds = folder / "seeds" / "seed_tasks.jsonl"
-    (folder / FOLDERS["input"]).mkdir(parents=True, exist_ok=True)
+    seeds = folder / PATHS["seeds"]
+    (folder / PATHS["input"]).mkdir(parents=True, exist_ok=True)
     seeds.parent.mkdir(exist_ok=True)
     seeds.write_text("".join(json.dumps(task) + "\n" for task in SEED_TASKS), "utf-8")
     config.write_text(commented_settings(), "utf-8")
-    return [config, seeds, folder / FOLDERS["input"]]
+    return [config, seeds, folder / PATHS["input"]]
 
 
 def commented_settings() -> str:
@@ -93,29 +96,10 @@ def commented_settings() -> str:
             about = " ".join((field.description or "").split())
             lines += [f"# {about}"] if about else []
             if name == "paths":
-                lines.append(_path_line(key))
-            else:
-                value = "" if defaults[key] is None else defaults[key]
-                lines.append(f"# {_toml(key, value)}")
+                defaults |= PATHS
+            value = "" if defaults[key] is None else defaults[key]
+            lines.append(f"{'' if name == 'paths' else '# '}{_toml(key, value)}")
     return "\n".join(lines) + "\n"
-
-
-def _path_line(key: str) -> str:
-    general = Path(__file__).parents[2] / "data" / "general"
-    values: dict[str, Any] = FOLDERS | {
-        "seeds": "seeds/seed_tasks.jsonl",
-        "gold": "",
-        "general": str(general),
-    }
-    values |= {
-        "prompts": "",
-        "schema_file": "",
-        "style": "",
-        "logs": "",
-        "rows": [],
-        "benchmarks": [],
-    }
-    return _toml(key, values[key])
 
 
 def _toml(key: str, value: Any) -> str:

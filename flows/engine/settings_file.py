@@ -17,13 +17,8 @@ from pipeline.documents.clean.profiles import rules_of
 from pipeline.settings import Settings
 from pipeline.train.methods import resolved
 
-MOVED = {
-    "ingest.workers": "compute.workers",
-    "clean.workers": "compute.workers",
-    "chunk.workers": "compute.workers",
-    "dedup.runner": "compute.runner",
-    "dedup.ray_address": "compute.ray_address",
-    "dedup.memory_megabytes": "compute.memory_megabytes",
+MOVED = {f"{name}.workers": "compute.workers" for name in ("ingest", "clean", "chunk")} | {
+    f"dedup.{name}": f"compute.{name}" for name in ("runner", "ray_address", "memory_megabytes")
 }
 """Settings of earlier versions -> where they are now."""
 
@@ -31,11 +26,8 @@ MOVED = {
 def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Settings:
     """Read settings: defaults, then the file, then ``section.key=value`` overrides.
 
-    Paths come out absolute, so that the settings stored with a run re-run it from anywhere.
-
-    Raises:
-        SettingsError: the file is missing or not TOML, or keys or values are wrong; the message
-            lists all of them. Or a setting of training is given that its method does not use.
+    Paths come out absolute, so that the settings stored with a run re-run it from anywhere. A
+    SettingsError lists all that is wrong.
     """
     tree: dict[str, Any] = {}
     if path is not None:
@@ -52,16 +44,17 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
             ) from error
     for override in overrides:
         _apply(tree, override)
+    where = f"in {path}" if path else "given"
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
-        raise SettingsError(_explain(error, path)) from None
+        raise SettingsError(f"settings {where}: {_explain(error)}") from None
     try:
         rules_of(settings.clean.profile, settings.clean.limits)
         kinds_of(settings.clean.redact)
         countries_of(settings.clean.id_countries)
     except ValueError as error:
-        raise SettingsError(f"settings {_where(path)}: clean: {error}") from None
+        raise SettingsError(f"settings {where}: clean: {error}") from None
     train = resolved(settings.train)
     if settings.export.serve_with == "vllm":
         from pipeline.train.export.servable import check_settings
@@ -76,26 +69,20 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
     return settings.model_copy(update={"paths": settings.paths.model_copy(update=paths)})
 
 
-def _below(
-    start: Path, value: Path | str | tuple[Path | str, ...]
-) -> Path | str | tuple[Path | str, ...]:
-    """Return paths as they count from a folder; an address counts from nowhere."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Path):
-        return start / value.expanduser()
-    return tuple(path if isinstance(path, str) else start / path.expanduser() for path in value)
+def _below(start: Path, value: Any) -> Any:
+    """Return a path, or several, as they count from a folder; an address counts from nowhere."""
+    if isinstance(value, tuple):
+        return tuple(_below(start, path) for path in value)
+    return value if isinstance(value, str) else start / value.expanduser()
 
 
 def dump_settings(settings: Settings) -> str:
     """Return the settings as TOML that :func:`load_settings` reads back to the same value."""
     tree = settings.model_dump(mode="json")
     tree["paths"]["home"] = address_of(settings.paths.home) or tree["paths"]["home"]
-    written = {
-        section: {key: "" if value is None else value for key, value in values.items()}
-        for section, values in tree.items()
-    }
-    return tomli_w.dumps(written)
+    for section in tree.values():
+        section |= {key: "" for key, value in section.items() if value is None}
+    return tomli_w.dumps(tree)
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:
@@ -120,7 +107,7 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     tree[last] = parsed
 
 
-def _explain(error: ValidationError, path: Path | None) -> str:
+def _explain(error: ValidationError) -> str:
     problems = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"])
@@ -130,11 +117,7 @@ def _explain(error: ValidationError, path: Path | None) -> str:
             problems.append(f"{key} is not a setting{_near(item['loc'])}")
         else:
             problems.append(f"{key}: {item['input']!r} found; {item['msg']}")
-    return f"settings {_where(path)}: " + "; ".join(problems)
-
-
-def _where(path: Path | None) -> str:
-    return f"in {path}" if path else "given"
+    return "; ".join(problems)
 
 
 def _near(location: tuple[int | str, ...]) -> str:

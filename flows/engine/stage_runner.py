@@ -15,7 +15,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
-from flows.engine.console import StageLine, StageProgress
+from flows.engine.console import StageProgress
 from flows.engine.context import (
     Run,
     code_version,
@@ -37,13 +37,11 @@ from pipeline.core.store import Dataset, Filled, Recipe
 
 MODEL_SLOTS = "tuneloop-model"
 """Global concurrency limit of the stages that hold a model in memory."""
-
 LEASE_SECONDS = 60
 """After kill -9 a model slot comes back this long after its last renewal, and up to 15 s more
 (the server's look-out); renewed at three quarters of it."""
 REBUILT = "rebuilt"
 """Folder of refs, by the fingerprint in whose place a dear stage was made again."""
-
 EVENT_EVERY = 2.0
 """Seconds between two progress events of one stage."""
 
@@ -97,9 +95,12 @@ def run_stage(
     @task(name=stage.name, cache_policy=NO_CACHE)
     def make() -> Dataset:
         started = time.monotonic()
-        if (existing := _made_before(run, recipe)) is not None:
+        rebuilt = run.registry.get(f"{REBUILT}/{recipe.fingerprint}")
+        existing = run.store.find(rebuilt.name, rebuilt.fingerprint) if rebuilt else None
+        existing = existing or run.store.find(recipe.name, recipe.fingerprint)
+        if existing is not None:
             note = _outdated(run, stage, existing, recipe)
-            _finish(run, stage, existing, time.monotonic() - started, note, reused=True)
+            run.finished(stage.name, existing, time.monotonic() - started, note, reused=True)
             run.event("REUSE", stage.name, dataset=str(existing), rows=existing.rows)
             return existing
         note = _why_anew(run, stage, recipe)
@@ -113,7 +114,7 @@ def run_stage(
             dataset = write()
         if recipe.fingerprint != plain and stage.version is not None:
             run.registry.point(f"{REBUILT}/{plain}", dataset, "rebuilt", now())
-        _finish(run, stage, dataset, time.monotonic() - started, note, reused=False)
+        run.finished(stage.name, dataset, time.monotonic() - started, note)
         run.event("COMPLETE", stage.name, dataset=str(dataset), rows=dataset.rows)
         return dataset
 
@@ -135,9 +136,8 @@ def _recipe(
     contents = {name: item.content for name, item in datasets.items()} | dict(digests)
     version = stage.version or 0
     key = plain = fingerprint(stage.name, version, counting, contents)
-    if stage.version is None or any(
-        is_stage(stage.name, name) for name in run.settings.store.rebuild
-    ):
+    rebuilt = any(is_stage(stage.name, name) for name in run.settings.store.rebuild)
+    if stage.version is None or rebuilt:
         key = fingerprint(stage.name, version, counting, contents | {"code": digest(modules)})
     return plain, Recipe(
         name=stage.dataset or stage.name,
@@ -151,22 +151,13 @@ def _recipe(
     )
 
 
-def _made_before(run: Run, recipe: Recipe) -> Dataset | None:
-    """Return the dataset of a recipe, or what the user had rebuilt in its place."""
-    rebuilt = run.registry.get(f"{REBUILT}/{recipe.fingerprint}")
-    later = run.store.find(rebuilt.name, rebuilt.fingerprint) if rebuilt else None
-    return later or run.store.find(recipe.name, recipe.fingerprint)
-
-
 def _outdated(run: Run, stage: Stage, dataset: Dataset, recipe: Recipe) -> str:
     """Say that a reused dataset was made by other code; "" when it was not, or is not known."""
     before = run.store.manifest(dataset.name, dataset.fingerprint).code.get("modules")
     if before is None or before == recipe.code["modules"]:
         return ""
-    return (
-        f"though its code changed ({_shown(before, recipe)}); "
-        f"--rebuild {stage.name.partition(' ')[0]} to make it again"
-    )
+    changed, kind = _shown(before, recipe), stage.name.partition(" ")[0]
+    return f"though its code changed ({changed}); --rebuild {kind} to make it again"
 
 
 def _why_anew(run: Run, stage: Stage, recipe: Recipe) -> str:
@@ -178,14 +169,11 @@ def _why_anew(run: Run, stage: Stage, recipe: Recipe) -> str:
     before = run.store.manifest(latest.name, latest.fingerprint) if latest else None
     if before is None or before.code.get("stage") != stage.name:
         return ""
-    reasons = []
-    if before.code["modules"] != recipe.code["modules"]:
-        reasons.append(f"its code changed ({_shown(before.code['modules'], recipe)})")
     settings = _differing(before.settings, recipe.settings)
     inputs = _differing(_contents(run, before.inputs), _contents(run, recipe.inputs))
-    for changed in (settings, inputs):
-        if changed:
-            reasons.append(f"{', '.join(changed)} changed")
+    reasons = [f"{', '.join(changed)} changed" for changed in (settings, inputs) if changed]
+    if before.code["modules"] != recipe.code["modules"]:
+        reasons.insert(0, f"its code changed ({_shown(before.code['modules'], recipe)})")
     return f"made anew: {'; '.join(reasons)}" if reasons else ""
 
 
@@ -206,7 +194,6 @@ def _shown(before: Mapping[str, str], recipe: Recipe) -> str:
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return the keys whose values differ, sorted."""
     names = before.keys() | after.keys()
     return sorted(name for name in names if before.get(name) != after.get(name))
 
@@ -218,19 +205,9 @@ def model_slot() -> Iterator[None]:
     A command of its own needs none: the lock of the home folder keeps others out. ``strict``: a
     limit that does not exist would not be enforced, without a word.
     """
-    if not is_scheduled():
+    slot = partial(concurrency, MODEL_SLOTS, occupy=1, strict=True, lease_duration=LEASE_SECONDS)
+    with slot() if is_scheduled() else nullcontext():
         yield
-        return
-    with concurrency(MODEL_SLOTS, occupy=1, strict=True, lease_duration=LEASE_SECONDS):
-        yield
-
-
-def _finish(
-    run: Run, stage: Stage, dataset: Dataset, seconds: float, note: str, reused: bool
-) -> None:
-    facts = run.store.manifest(dataset.name, dataset.fingerprint).facts
-    line = StageLine(stage.name, facts, seconds, dataset.fingerprint if reused else None, note)
-    run.finished(line, dataset)
 
 
 def _with_events(run: Run, stage: str, bar: StageProgress) -> Callable[[int, int, str], None]:

@@ -22,8 +22,6 @@ from pipeline.settings import Settings, TrackingSettings
 
 MODEL, VERDICT = "tuneloop.model", "tuneloop.verdict"
 """Tags of an MLflow run: fingerprints of the model, and of the judgement it shows."""
-BATCH = 1000
-"""Metrics in one call: the limit of MLflow's ``log_batch``."""
 LONGEST = 500
 """Characters of a parameter or tag that are kept."""
 FIRST = "sqlite:///"
@@ -35,34 +33,33 @@ def mirror(settings: Settings) -> None:
     Each model is a run (parameters from its settings, curves from its training, metrics and
     verdict from its judgement) and a version of one registered model; the aliases ``champion``
     and ``challenger`` stand where the refs stand.
-
-    Raises:
-        SettingsError: MLflow is not installed.
     """
     if not settings.tracking.mlflow:
         return
     environment.prepare(settings.paths.home)
     client = _client(settings.tracking, settings.paths.home)
     home = Home.at(settings.paths.home)
-    manifests = sorted(home.manifests(), key=lambda item: (item.created_at, item.fingerprint))
-    models = [item for item in manifests if item.dataset == "model"]
-    judged = {  # the last judgement of each model
-        item.inputs["model"].partition("/")[2]: item
-        for item in manifests
-        if item.dataset == "verdict" and "model" in item.inputs
-    }
+    manifests = home.manifests()
+    verdicts = [row for row in manifests if row.dataset == "verdict" and "model" in row.inputs]
+    judged = {item.inputs["model"].partition("/")[2]: item for item in verdicts}  # the last ones
     name = settings.tracking.name
-    experiment = _experiment(client, name, home.store.root)
+    found = client.get_experiment_by_name(name)
+    root = home.store.root.absolute().as_uri()
+    experiment = found.experiment_id if found else client.create_experiment(name, root)
     version_of = {}
-    for model in models:
+    for model in (item for item in manifests if item.dataset == "model"):
         folder = home.store.folder(model.dataset, model.fingerprint)
         run = _run(client, experiment, model, folder)
         verdict = judged.get(model.fingerprint)
         if verdict is not None and run.data.tags.get(VERDICT) != verdict.fingerprint:
             _log_verdict(client, run.info.run_id, verdict, home)
         version_of[model.fingerprint] = _version(client, name, model, folder, run.info.run_id)
-    if version_of:
-        _move_aliases(client, name, home, version_of)
+    for ref in (CHAMPION, CHALLENGER) if version_of else ():
+        alias, entry = ref.partition("/")[2], home.registry.get(ref)
+        if entry and entry.fingerprint in version_of:
+            client.set_registered_model_alias(name, alias, version_of[entry.fingerprint])
+        else:
+            client.delete_registered_model_alias(name, alias)
 
 
 def require_mlflow(tracking: TrackingSettings) -> None:
@@ -106,13 +103,6 @@ def _client(tracking: TrackingSettings, home: Path) -> Any:
     return MlflowClient(f"{FIRST}{file}", f"{FIRST}{file}")
 
 
-def _experiment(client: Any, name: str, store: Path) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    return str(client.create_experiment(name, artifact_location=store.absolute().as_uri()))
-
-
 def _run(client: Any, experiment: str, model: Manifest, folder: Path) -> Any:
     """Return the run of a model; a half-written one is written again."""
     for found in client.search_runs([experiment], f"tags.`{MODEL}` = '{model.fingerprint}'"):
@@ -123,19 +113,18 @@ def _run(client: Any, experiment: str, model: Manifest, folder: Path) -> Any:
 
     started = _milliseconds(model.created_at)
     tags = {MODEL: model.fingerprint, "tuneloop.content": model.content}
-    run = client.create_run(
-        experiment, start_time=started, tags=tags, run_name=model.fingerprint[:8]
-    )
+    run = client.create_run(experiment, started, tags, run_name=model.fingerprint[:8])
     key = run.info.run_id
     card = _read(folder / "run_card.json")
-    wanted = _flat({**model.settings, "base_model": card.get("base_model", {}).get("name")})
-    parameters = [Param(name, text[:LONGEST]) for name, text in wanted if text]
+    settings = model.settings | {"base_model": card.get("base_model", {}).get("name")}
+    parameters = []
+    for name, value in settings.items():
+        if text := value if isinstance(value, str) else json.dumps(value):
+            parameters.append(Param(name, text[:LONGEST]))
     training = _read(folder / "training.json")
     metrics = [Metric(name, value, started + step, step) for name, step, value in curves(training)]
     metrics += [Metric(name, value, started, 0) for name, value in numbers(training)]
-    client.log_batch(key, params=parameters)
-    for start in range(0, len(metrics), BATCH):
-        client.log_batch(key, metrics=metrics[start : start + BATCH])
+    client.log_batch(key, metrics, parameters)
     client.set_terminated(key, "FINISHED", started + int(1000 * model.facts.seconds))
     return client.get_run(key)
 
@@ -146,8 +135,7 @@ def _log_verdict(client: Any, run: str, verdict: Manifest, home: Home) -> None:
     record = _read(home.store.folder(verdict.dataset, verdict.fingerprint) / "verdict.json")
     at = _milliseconds(verdict.created_at)
     metrics = [Metric(name, value, at, 0) for name, value in numbers(record)]
-    for start in range(0, len(metrics), BATCH):
-        client.log_batch(run, metrics=metrics[start : start + BATCH])
+    client.log_batch(run, metrics)
     said = record.get("verdict", {})
     client.set_tag(run, "tuneloop.gate", "promoted" if said.get("promoted") else "kept")
     client.set_tag(run, "tuneloop.gate.summary", str(said.get("summary", ""))[:LONGEST])
@@ -155,7 +143,6 @@ def _log_verdict(client: Any, run: str, verdict: Manifest, home: Home) -> None:
 
 
 def _version(client: Any, name: str, model: Manifest, folder: Path, run: str) -> str:
-    """Return the version of a model in MLflow's registry."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -171,25 +158,6 @@ def _version(client: Any, name: str, model: Manifest, folder: Path, run: str) ->
         name, source=folder.absolute().as_uri(), run_id=run, tags={MODEL: model.fingerprint}
     )
     return str(made.version)
-
-
-def _move_aliases(client: Any, name: str, home: Home, version_of: Mapping[str, str]) -> None:
-    """Set the aliases to where the refs point."""
-    now = {key: str(value) for key, value in client.get_registered_model(name).aliases.items()}
-    for ref in (CHAMPION, CHALLENGER):
-        alias, entry = ref.partition("/")[2], home.registry.get(ref)
-        wanted = version_of.get(entry.fingerprint) if entry else None
-        if now.get(alias) == wanted:
-            continue
-        if wanted is None:
-            client.delete_registered_model_alias(name, alias)
-        else:
-            client.set_registered_model_alias(name, alias, wanted)
-
-
-def _flat(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, inner in value.items():
-        yield key, inner if isinstance(inner, str) else json.dumps(inner)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -6,11 +6,11 @@ answer is written, not when a slow client has read it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from flows.engine.context import say_once
 from flows.gateway.knowledge import Knowledge, Served, messages
@@ -18,12 +18,15 @@ from flows.gateway.requests import Ask, Refusal
 from flows.models.loaded_model import base_model
 from pipeline.core.errors import TrainingError
 from pipeline.core.store import Dataset
+from pipeline.evaluate.answers.streaming import Ending, write
 from pipeline.settings import Settings
-
-if TYPE_CHECKING:
-    from pipeline.train.models.adapter_swap import Swap
+from pipeline.text.chat_template import prompt_ids
+from pipeline.train.models.adapter_swap import Swap
+from pipeline.train.models.check import context_length
 
 T = TypeVar("T")
+Pieces = asyncio.Queue[str | None]
+Texts = AsyncGenerator[str, None]
 
 
 @dataclass
@@ -37,14 +40,13 @@ class Answer:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     finish_reason: str = "length"
-    pieces: AsyncGenerator[str, None] = field(init=False)
+    pieces: Texts = field(init=False)
 
 
 class Champion:
     """The champion in this process."""
 
     def __init__(self, settings: Settings, knowledge: Knowledge) -> None:
-        """Load nothing yet."""
         self._settings, self._knowledge = settings, knowledge
         self._thread = ThreadPoolExecutor(1, "tuneloop-model")
         self._turn = asyncio.Lock()
@@ -55,11 +57,7 @@ class Champion:
         """A champion that could not be loaded."""
 
     async def start(self) -> None:
-        """Load the champion.
-
-        Raises:
-            TuneloopError: there is none, or it cannot be loaded.
-        """
+        """Load the champion; a TuneloopError where there is none, or it cannot be loaded."""
         await self._run(self._follow)
 
     async def models(self) -> list[str]:
@@ -68,22 +66,6 @@ class Champion:
 
     async def answer(self, ask: Ask, held: AsyncExitStack) -> Answer:
         """Begin an answer when it is this request's turn."""
-        await self._take_turn()
-        try:
-            served = await self._run(self._follow)
-            passages, prompt, room = await self._run(self._prepare, served, ask)
-        except BaseException:
-            self._turn.release()
-            raise
-        answer = Answer(served.model.fingerprint, passages, len(prompt))
-        pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        writing = asyncio.create_task(self._write(ask, prompt, room, answer, pieces))
-        writing.add_done_callback(lambda _: self._turn.release())
-        held.callback(writing.cancel)
-        answer.pieces = _read(pieces, writing)
-        return answer
-
-    async def _take_turn(self) -> None:
         most = self._settings.serve.waiting
         if self._turn.locked() and self._waiting >= most:
             raise Refusal(429, f"{most} requests wait already; try again in a moment", "busy")
@@ -92,11 +74,22 @@ class Champion:
             await self._turn.acquire()
         finally:
             self._waiting -= 1
+        try:
+            served = await self._run(self._follow)
+            passages, prompt, room = await self._run(self._prepare, served, ask)
+        except BaseException:
+            self._turn.release()
+            raise
+        answer = Answer(served.model.fingerprint, passages, len(prompt))
+        pieces: Pieces = asyncio.Queue()
+        writing = asyncio.create_task(self._write(ask, prompt, room, answer, pieces))
+        writing.add_done_callback(lambda _: self._turn.release())
+        held.callback(writing.cancel)
+        answer.pieces = _read(pieces, writing)
+        return answer
 
     def _follow(self) -> Served:
         """Let the champion by now answer; one that cannot be loaded leaves the one before it."""
-        from pipeline.train.models.adapter_swap import Swap
-
         try:
             served = self._knowledge.champion()
             if self._served and served.model in (self._served.model, self._refused):
@@ -117,13 +110,7 @@ class Champion:
         return self._served
 
     def _prepare(self, served: Served, ask: Ask) -> tuple[list[dict[str, Any]], list[int], int]:
-        """Return passages, tokens of the prompt, and how many more the model has room for.
-
-        Passages for which there is no room are left out, the last one first.
-        """
-        from pipeline.text.chat_template import prompt_ids
-        from pipeline.train.models.check import context_length
-
+        """Return passages that fit, tokens of the prompt, and how many more there is room for."""
         assert self._swap is not None
         most = context_length(self._swap.model) or 2**31
         passages = self._knowledge.passages(served, ask)
@@ -136,31 +123,22 @@ class Champion:
                 break
             passages = passages[:-1]
         if len(prompt) >= most:
-            raise Refusal(
-                400,
+            message = (
                 f"messages: {len(prompt):,} tokens found; expected fewer than {most:,}, which is "
-                "what the model can read; shorten the conversation",
-                "context_length_exceeded",
-                "messages",
+                "what the model can read; shorten the conversation"
             )
+            raise Refusal(400, message, "context_length_exceeded", "messages")
         return passages, prompt, most - len(prompt)
 
     async def _write(
-        self,
-        ask: Ask,
-        prompt: list[int],
-        room: int,
-        answer: Answer,
-        pieces: "asyncio.Queue[str | None]",
+        self, ask: Ask, prompt: list[int], room: int, answer: Answer, pieces: Pieces
     ) -> None:
         """Write an answer into a queue, and None behind it."""
-        from pipeline.evaluate.answers.streaming import Ending, write
-
         assert self._swap is not None
         sampling, ending = ask.sampling(self._settings.serve.max_tokens, room), Ending()
         written = write(self._swap.model, self._swap.tokenizer, prompt, sampling, ending)
         try:
-            while (piece := await self._run(_next, written)) is not None:
+            while (piece := await self._run(lambda: next(written, None))) is not None:
                 pieces.put_nowait(piece)
             answer.completion_tokens, answer.finish_reason = ending.tokens, ending.reason
         finally:
@@ -175,15 +153,9 @@ class Champion:
         self._thread.shutdown()
 
 
-async def _read(
-    pieces: "asyncio.Queue[str | None]", writing: "asyncio.Task[None]"
-) -> AsyncGenerator[str, None]:
+async def _read(pieces: Pieces, writing: asyncio.Task[None]) -> Texts:
     """Yield what is written, and raise what ended it."""
     while (piece := await pieces.get()) is not None:
         if piece:
             yield piece
     await writing
-
-
-def _next(pieces: Generator[str, None, None]) -> str | None:
-    return next(pieces, None)

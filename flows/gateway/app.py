@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flows.engine.context import say_once
-from flows.gateway.answering import Answer, Champion
+from flows.gateway.answering import Answer, Champion, Texts
 from flows.gateway.exchange_log import ExchangeLog
 from flows.gateway.knowledge import citations
 from flows.gateway.requests import CHAMPION, Ask, Refusal, read_ask
 from flows.gateway.upstream import Upstream
 
+Backend = Champion | Upstream
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 MOST_BYTES = 4 * 2**20
 """Of a request: more than any model here can read."""
-
 PAGE = {"/": "page.html", "/page.js": "page.js", "/page.css": "page.css"}
 
 POLICY = (
@@ -42,10 +42,12 @@ POLICY = (
 
 
 class Guard:
-    """Lets in who may: no page of another origin, no other name of this host, no wrong key."""
+    """Lets in who may: no page of another origin, no other name of this host, no wrong key.
+
+    The key is '' for none; ``loopback``: whether it listens on this machine alone.
+    """
 
     def __init__(self, app: ASGIApp, key: str, loopback: bool) -> None:
-        """Take the key, '' for none, and whether it listens on this machine alone."""
         self._app, self._key, self._loopback = app, key, loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,17 +81,16 @@ class Guard:
 
 
 class Gateway:
-    """The routes."""
+    """The routes; without a log nothing is logged."""
 
-    def __init__(self, backend: Champion | Upstream, log: ExchangeLog | None) -> None:
-        """Take what answers, and the log; None logs nothing."""
+    def __init__(self, backend: Backend, log: ExchangeLog | None) -> None:
         self._backend, self._log = backend, log
 
     async def models(self, request: Request) -> Response:
         """List what a request may ask for."""
         names = [CHAMPION, *await self._backend.models()]
-        rows = [{"id": name, "object": "model", "owned_by": "tuneloop"} for name in names]
-        return JSONResponse({"object": "list", "data": [row | {"created": 0} for row in rows]})
+        kind = {"object": "model", "owned_by": "tuneloop", "created": 0}
+        return JSONResponse({"object": "list", "data": [{"id": name} | kind for name in names]})
 
     async def completions(self, request: Request) -> Response:
         """Answer a conversation, in one piece or in many."""
@@ -115,9 +116,7 @@ class Gateway:
                 | {"usage": _usage(answer), **_ours(answer, self._log is not None)}
             )
 
-    async def _written(
-        self, request: Request, ask: Ask, answer: Answer, key: str
-    ) -> AsyncGenerator[str, None]:
+    async def _written(self, request: Request, ask: Ask, answer: Answer, key: str) -> Texts:
         """Yield an answer as long as somebody waits for it, and log it at its end."""
         pieces: list[str] = []
         whole = False
@@ -162,8 +161,7 @@ class Gateway:
 class Held(StreamingResponse):
     """Events whose answer is let go however the response ends."""
 
-    def __init__(self, events: AsyncGenerator[str, None], held: AsyncExitStack) -> None:
-        """Take over what the request holds."""
+    def __init__(self, events: Texts, held: AsyncExitStack) -> None:
         super().__init__(
             events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
@@ -179,12 +177,8 @@ class Held(StreamingResponse):
 
 
 async def _events(
-    ask: Ask,
-    answer: Answer,
-    head: Mapping[str, Any],
-    written: AsyncGenerator[str, None],
-    logs: bool,
-) -> AsyncGenerator[str, None]:
+    ask: Ask, answer: Answer, head: Mapping[str, Any], written: Texts, logs: bool
+) -> Texts:
     """Yield server-sent events as OpenAI's: role, pieces, reason with sources, perhaps usage."""
 
     def event(delta: dict[str, str] | None, reason: str | None = None, **more: Any) -> str:
@@ -252,12 +246,9 @@ async def _page(request: Request) -> Response:
     return FileResponse(file, headers=safe | {"Referrer-Policy": "no-referrer"})
 
 
-def make_app(
-    backend: Champion | Upstream, log: ExchangeLog | None, key: str, loopback: bool
-) -> Starlette:
+def make_app(backend: Backend, log: ExchangeLog | None, key: str, loopback: bool) -> Starlette:
     """Return the application; the backend is ready."""
     gateway = Gateway(backend, log)
-
     return Starlette(
         routes=[
             *(Route(path, _page) for path in PAGE),

@@ -12,10 +12,12 @@ from pipeline.settings import CleanSettings
 
 
 class ExchangeLog:
-    """A file a month in a folder, a line an exchange or a rating; nothing is changed in it."""
+    """A file a month in a folder, a line an exchange or a rating; nothing is changed in it.
+
+    The folder is made with the first line; the settings say what is redacted.
+    """
 
     def __init__(self, folder: Path, settings: CleanSettings) -> None:
-        """Take the folder, which is made with the first line, and what is redacted."""
         self.folder = folder
         self._settings = settings
         self._lock = threading.Lock()
@@ -30,32 +32,19 @@ class ExchangeLog:
     ) -> None:
         """Append an exchange.
 
-        Args:
-            key: id of the answer, which a rating names.
-            turns: the request's; the last one is the question.
-            response: None for one that was not written to its end.
-            model: fingerprint of the champion that answered.
-            chunk_ids: passages that went before the question.
-
-        Raises:
-            OSError: the file cannot be written.
+        ``key``: id of the answer, which a rating names; ``turns``: the request's, the last
+        one is the question; ``response``: None for one that was not written to its end;
+        ``model``: fingerprint of the champion; ``chunk_ids``: passages that went before the
+        question.
         """
         texts = [response or "", *(turn["content"] for turn in turns)]
         answer, *contents = redacted(texts, self._settings)
-        logged = [
-            {"role": turn["role"], "content": content}
-            for turn, content in zip(turns, contents, strict=True)
-            if turn["role"] != "system"
-        ]
-        row: dict[str, Any] = {
-            "id": key,
-            "prompt": logged[-1]["content"],
-            "history": logged[:-1],
-            "model": model,
-        }
-        row |= {"response": None if response is None else answer, "model": model}
-        row |= {"chunk_ids": list(chunk_ids)}
-        self._append(row)
+        roles = [turn["role"] for turn in turns]
+        written = zip(roles, contents, strict=True)
+        logged = [{"role": role, "content": text} for role, text in written if role != "system"]
+        asked = {"prompt": logged[-1]["content"], "history": logged[:-1]}
+        said = {"response": None if response is None else answer, "chunk_ids": list(chunk_ids)}
+        self._append({"id": key, "model": model} | asked | said)
 
     def rate(self, key: str, rating: float) -> bool:
         """Append a rating of an exchange, the latest of which counts; False: there is none."""

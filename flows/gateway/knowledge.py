@@ -33,19 +33,13 @@ class Knowledge:
     """The champion of a home and the documents beside it, looked at anew for each request."""
 
     def __init__(self, settings: Settings) -> None:
-        """Read nothing yet."""
         self.settings = settings
         self.home = Home.at(settings.paths.home)
         self._served: Served | None = None
         self._indexed: tuple[str, ChunkIndex, dict[str, str]] | None = None
 
     def champion(self) -> Served:
-        """Return the champion by now.
-
-        Raises:
-            InputError: there is none yet.
-            MissingDataset: it is not in the store any more.
-        """
+        """Return the champion by now; an InputError where there is none yet."""
         model = self.home.registry.dataset(CHAMPION, self.home.store)
         if model is None:
             raise InputError(
@@ -59,10 +53,8 @@ class Knowledge:
         evaluation = judged.record.get("evaluation", {}) if judged else {}
         retrieval = mode == "on" or evaluation.get("served") == WITH_PASSAGES
         self._served = Served(model, system_prompt(self.home, model), retrieval)
-        say(
-            f"serve: {model.fingerprint} is the champion, asked "
-            f"{'with' if retrieval else 'without'} passages of the documents"
-        )
+        asked = "with" if retrieval else "without"
+        say(f"serve: {model.fingerprint} is the champion, asked {asked} passages of the documents")
         return self._served
 
     def passages(self, served: Served, ask: Ask) -> list[dict[str, Any]]:
@@ -83,11 +75,8 @@ class Knowledge:
         _, index, sources = self._indexed
         best = index.find(ask.question, self.settings.evaluate.retrieved_chunks)
         gone = {key for row in forgotten(self.settings.paths.home) for key in row.doc_ids}
-        return [
-            row | {"source": sources.get(row["doc_id"], "")}
-            for row in best
-            if row["doc_id"] not in gone
-        ]
+        left = (row for row in best if row["doc_id"] not in gone)
+        return [row | {"source": sources.get(row["doc_id"], "")} for row in left]
 
 
 def messages(served: Served, ask: Ask, passages: list[dict[str, Any]]) -> list[Message]:

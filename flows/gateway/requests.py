@@ -11,7 +11,6 @@ from pipeline.text.chat import Message
 
 CHAMPION = "champion"
 """Name of the model that is served, whichever it is by then."""
-
 PASSED_OVER = (
     "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key",
     "parallel_tool_calls",
@@ -20,15 +19,13 @@ PASSED_OVER = (
 
 NEUTRAL: tuple[Any, ...] = (None, 0, "", [], {}, "none", "auto", {"type": "text"})
 """Values that ask for nothing special, of fields that are not honoured."""
-
 TYPES = {401: "authentication_error", 429: "rate_limit_error"}
 
 
 class Refusal(Exception):
-    """A request that is not answered, and why."""
+    """A request that is not answered: HTTP status, why, a code of OpenAI's, the field at fault."""
 
     def __init__(self, status: int, message: str, code: str, param: str | None = None) -> None:
-        """Take the HTTP status, a sentence, a code of OpenAI's, and the field that it is about."""
         super().__init__(message)
         kind = TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
         self.status = status
@@ -76,8 +73,7 @@ class Ask(BaseModel):
 
     @model_validator(mode="after")
     def _can_be_answered(self) -> "Ask":
-        last = self.messages[-1].role
-        if last != "user":
+        if (last := self.messages[-1].role) != "user":
             raise ValueError(f"messages: the last one is of {last}; expected user")
         return self
 
@@ -88,9 +84,8 @@ class Ask(BaseModel):
 
     def turns(self) -> list[Message]:
         """Return the messages as templates take them."""
-        names = {"developer": "system"}
         return [
-            Message(role=names.get(turn.role, turn.role), content=turn.content)
+            Message(role="system" if turn.role == "developer" else turn.role, content=turn.content)
             for turn in self.messages
         ]
 
@@ -107,11 +102,7 @@ class Ask(BaseModel):
 
 
 def read_ask(body: Mapping[str, Any]) -> Ask:
-    """Read a request.
-
-    Raises:
-        Refusal: a field is missing, out of range, or asks for what is not done here.
-    """
+    """Read a request; a Refusal names the field that is wrong or not honoured here."""
     try:
         ask = Ask.model_validate(body)
     except ValidationError as error:
@@ -120,11 +111,9 @@ def read_ask(body: Mapping[str, Any]) -> Ask:
         raise Refusal(400, f"{where}: {first['msg']}", "invalid_value", where or None) from None
     for name, value in (ask.model_extra or {}).items():
         if name not in PASSED_OVER and value not in NEUTRAL:
-            raise Refusal(
-                400,
+            message = (
                 f"{name}: it is not supported here; expected temperature, top_p, max_tokens, "
-                "stop, seed and stream; leave it out",
-                "unsupported_parameter",
-                name,
+                "stop, seed and stream; leave it out"
             )
+            raise Refusal(400, message, "unsupported_parameter", name)
     return ask

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 
 from flows.engine.context import say
 from flows.gateway.answering import Champion
-from flows.gateway.app import make_app
+from flows.gateway.app import Backend, make_app
 from flows.gateway.exchange_log import ExchangeLog
 from flows.gateway.knowledge import Knowledge
 from flows.gateway.upstream import Upstream
@@ -27,19 +27,16 @@ STOP_SECONDS = 30
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Answer until the process is asked to stop.
+    """Answer until the process is asked to stop; ``ready`` is called with the address.
 
-    Args:
-        settings: all settings.
-        ready: called with the address when requests are answered.
-
-    Raises:
-        InputError: there is no champion, the port is taken, or the address is for other machines
-            and no key is set.
-        TuneloopError: the champion cannot be loaded.
+    An InputError where there is no champion, the port is taken, or the address is for other
+    machines and no key is set.
     """
     own, key = settings.serve, os.environ.get(KEY, "")
-    loopback = _is_loopback(own.host)
+    try:
+        loopback = own.host == "localhost" or ipaddress.ip_address(own.host).is_loopback
+    except ValueError:
+        loopback = False
     if not loopback and not key:
         raise InputError(
             f"serve.host: {own.host} found, which other machines reach, without a key; expected "
@@ -55,10 +52,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
 
 
 async def _serve(
-    backend: Champion | Upstream,
-    app: Starlette,
-    listening: socket.socket,
-    ready: Callable[[str], None],
+    backend: Backend, app: Starlette, listening: socket.socket, ready: Callable[[str], None]
 ) -> None:
     config = uvicorn.Config(
         app,
@@ -78,21 +72,11 @@ async def _serve(
         await backend.close()
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _listen(settings: ServeSettings) -> socket.socket:
     """Return a socket on the address: one that is taken is said before a model is loaded."""
     try:
-        return socket.create_server(
-            (settings.host, settings.port),
-            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
-            backlog=128,
-        )
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family, backlog=128)
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]
         raise InputError(

@@ -3,14 +3,13 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
 
 from flows.engine.context import say
-from flows.gateway.answering import Answer
+from flows.gateway.answering import Answer, Texts
 from flows.gateway.knowledge import Knowledge, messages
 from flows.gateway.requests import Ask, Refusal
 from pipeline.settings import Settings
@@ -29,16 +28,13 @@ class Upstream:
     """A server that answers; system prompt and passages are put into its requests here."""
 
     def __init__(self, settings: Settings, knowledge: Knowledge) -> None:
-        """Ask nothing yet."""
         self._settings, self._knowledge = settings.serve, knowledge
         self._served = knowledge.champion()
         self._model = settings.serve.upstream_model
         key = os.environ.get(KEY)
-        self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(10, read=600),
-            trust_env=False,
-        )
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        timeout = httpx.Timeout(10, read=600)
+        self._client = httpx.AsyncClient(headers=headers, timeout=timeout, trust_env=False)
 
     async def start(self) -> None:
         """Say how such a server is started, and whether it is there; it may come later."""
@@ -79,7 +75,7 @@ class Upstream:
         answer.pieces = self._pieces(response, answer)
         return answer
 
-    async def _pieces(self, response: httpx.Response, answer: Answer) -> AsyncGenerator[str, None]:
+    async def _pieces(self, response: httpx.Response, answer: Answer) -> Texts:
         try:
             async for line in response.aiter_lines():
                 if not line.startswith("data:") or line.endswith("[DONE]"):
@@ -124,9 +120,7 @@ class Upstream:
             text = str(error.get("message", error) if isinstance(error, dict) else error)
         except (ValueError, AttributeError):
             text = response.text
-        own = response.status_code in (400, 413, 422, 429)
-        return Refusal(
-            response.status_code if own else 502,
-            f"{self._settings.upstream} answers {response.status_code}: {text[:500]}",
-            "upstream_refused",
-        )
+        status = response.status_code
+        message = f"{self._settings.upstream} answers {status}: {text[:500]}"
+        own = status in (400, 413, 422, 429)
+        return Refusal(status if own else 502, message, "upstream_refused")

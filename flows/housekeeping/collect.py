@@ -9,8 +9,7 @@ from flows.engine.home import MONITOR_LOCK, locked
 from pipeline.core.errors import CorruptDataset, InputError
 from pipeline.core.home import Home
 from pipeline.core.journal import parse
-from pipeline.core.manifest import Manifest
-from pipeline.core.registry import CHAMPION, Ref
+from pipeline.core.registry import CHAMPION
 from pipeline.core.remote import address_of
 from pipeline.core.store import LOCKS, MANIFEST
 from pipeline.settings import Settings
@@ -22,19 +21,9 @@ JUDGES = ("drift_reference", "verdict")
 def collect(settings: Settings, keep: int | None, act: bool) -> dict[str, Any]:
     """Find what nothing leads to, and with ``act`` delete it.
 
-    Args:
-        settings: of the home.
-        keep: how many of the latest runs stay; the folders of others go, and with them what they
-            alone lead to. None: all.
-        act: whether to delete.
-
-    Returns:
-        ``datasets`` and ``runs`` that go, the ``bytes`` of both, and ``kept``: how many data sets
-        stay.
-
-    Raises:
-        InputError: the home is a mirror of an object store.
-        CorruptDataset: a manifest cannot be read, so what it leads to is not known.
+    Of the runs the latest ``keep`` stay, or all; the folders of others go, and with them what
+    they alone lead to. Returns ``datasets`` and ``runs`` that go, the ``bytes`` of both, and
+    ``kept``: how many data sets stay. A CorruptDataset where a manifest cannot be read.
     """
     path = settings.paths.home
     if address := address_of(path):
@@ -47,22 +36,19 @@ def collect(settings: Settings, keep: int | None, act: bool) -> dict[str, Any]:
         runs = sorted((path / "runs").glob("*"))
         old = runs[: len(runs) - keep] if keep is not None else []
         reached = _reached(home, [run for run in runs if run not in old])
-        folders = [folder for folder in home.store.root.glob("*/*") if _is_left(folder, reached)]
+        root = home.store.root
+        there = [item for item in root.glob("*/*") if item.parent.name != LOCKS and item.is_dir()]
+        names = {folder.relative_to(root).as_posix(): folder for folder in there}
+        left = sorted(names.keys() - reached)
+        folders = [names[name] for name in left]
         size = sum(file.stat().st_size for gone in (*folders, *old) for file in gone.rglob("*"))
         for folder in (*folders, *old) if act else ():
             (folder / MANIFEST).unlink(missing_ok=True)  # first: without it nothing is there
             shutil.rmtree(folder)
-            (home.store.root / LOCKS / f"{folder.parent.name}-{folder.name}").unlink(
-                missing_ok=True
-            )
-    names = sorted(f"{folder.parent.name}/{folder.name}" for folder in folders)
-    return {"datasets": names, "runs": [run.name for run in old], "bytes": size,
+            lock = root / LOCKS / f"{folder.parent.name}-{folder.name}"
+            lock.unlink(missing_ok=True)
+    return {"datasets": left, "runs": [run.name for run in old], "bytes": size,
             "kept": len(reached)}  # fmt: skip
-
-
-def _is_left(folder: Path, reached: set[str]) -> bool:
-    is_dataset = folder.parent.name != LOCKS and folder.is_dir()
-    return is_dataset and f"{folder.parent.name}/{folder.name}" not in reached
 
 
 def _reached(home: Home, runs: list[Path]) -> set[str]:
@@ -73,31 +59,22 @@ def _reached(home: Home, runs: list[Path]) -> set[str]:
         raise CorruptDataset(f"gc: nobody knows what this one leads to: {problem}")
     waiting: list[str | None] = []
     for path in (item for item in home.registry.root.glob("*/**/*") if item.is_file()):
-        ref = home.registry.get(path.relative_to(home.registry.root).as_posix())
-        waiting += _named(ref, ref is not None and path == home.registry.root / CHAMPION)
+        name = path.relative_to(home.registry.root).as_posix()
+        if ref := home.registry.get(name):
+            waiting += [f"{ref.name}/{ref.fingerprint}", ref.evidence]
+            if name == CHAMPION:  # a rollback goes there
+                waiting.append(f"{ref.name}/{ref.previous}")
     for run in runs:
         record = run / "run.json"
         told = parse(record.read_text("utf-8", "replace")) if record.exists() else None
         waiting += (told or {}).get("datasets", {}).values()
+    judges = [item for item in manifests.values() if item.dataset in JUDGES]
     reached: set[str] = set()
     while waiting:
-        name = waiting.pop()
-        if name is None or name in reached or name not in manifests:
+        current = waiting.pop()
+        if current is None or current in reached or current not in manifests:
             continue
-        reached.add(name)
-        waiting += [*manifests[name].inputs.values(), *_judging(name, manifests)]
+        reached.add(current)
+        waiting += manifests[current].inputs.values()
+        waiting += [str(item) for item in judges if item.inputs.get("model") == current]
     return reached
-
-
-def _named(ref: Ref | None, champion: bool) -> list[str | None]:
-    if ref is None:
-        return []
-    before = f"{ref.name}/{ref.previous}" if champion and ref.previous else None
-    return [f"{ref.name}/{ref.fingerprint}", ref.evidence, before]
-
-
-def _judging(model: str, manifests: dict[str, Manifest]) -> list[str]:
-    if not model.startswith("model/"):
-        return []
-    judged = (item for item in manifests.values() if item.dataset in JUDGES)
-    return [str(item) for item in judged if item.inputs.get("model") == model]

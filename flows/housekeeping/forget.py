@@ -27,21 +27,11 @@ PLAN = "forgetting.json"
 
 
 def forget(settings: Settings, name: str, act: bool) -> dict[str, Any]:
-    """Say what holds a document, and with ``act`` remove it.
+    """Say what holds a document, named by its id or its path, and with ``act`` remove it.
 
-    Args:
-        settings: of the home.
-        name: its id, or its path below the input folder.
-        act: whether to remove what is found.
-
-    Returns:
-        ``documents``, ``sources``, ``near`` (what is nearly a copy and stays), ``held`` (rows,
-        lines and entries by place; before it was removed), ``models`` (those that were trained on
-        it), ``done``.
-
-    Raises:
-        InputError: nothing has the document, or the home is a mirror of an object store.
-        StoreError: servers of the home run, or something could not be removed.
+    Returns ``documents``, ``sources``, ``near`` (what is nearly a copy and stays), ``held``
+    (rows, lines and entries by place; before it was removed), ``models`` (trained on it) and
+    ``done``. A StoreError where servers of the home run, or something could not be removed.
     """
     path = settings.paths.home
     home = Home.at(path)
@@ -51,8 +41,11 @@ def forget(settings: Settings, name: str, act: bool) -> dict[str, Any]:
             "folder of this machine; take the documents out of the input and make a new home"
         )
     held = _unfinished(home, name) or _find(home, name)
-    if held is None:
-        return _said_before(home, name)
+    if held is None:  # forgotten before
+        rows = forgotten(path)
+        row = next(row for row in rows if name in (*row.doc_ids, *row.sources))
+        facts = row.model_dump(mode="json", include={"sources", "models"})
+        return {"documents": row.doc_ids, "near": (), "held": {}, "done": True} | facts
     if not act:
         return _facts(held, dict(Scrub(path, held, act=False).run()), done=False)
     if up := running_up(path):
@@ -102,14 +95,6 @@ def _unfinished(home: Home, name: str) -> Held | None:
     return held
 
 
-def _said_before(home: Home, name: str) -> dict[str, Any]:
-    """Return what was said of a document when it was forgotten."""
-    rows = forgotten(home.store.root.parent)
-    row = next(row for row in rows if name in (*row.doc_ids, *row.sources))
-    facts = row.model_dump(mode="json", include={"sources", "models"})
-    return {"documents": row.doc_ids, "near": (), "held": {}, "done": True} | facts
-
-
 def _facts(held: Held, places: dict[str, int], done: bool) -> dict[str, Any]:
     facts = held.model_dump(mode="json", include={"sources", "near", "models"})
     return {"documents": held.doc_ids, "held": places, "done": done} | facts
@@ -117,19 +102,14 @@ def _facts(held: Held, places: dict[str, int], done: bool) -> dict[str, Any]:
 
 def _take_tasks(settings: Settings, held: Held) -> None:
     """Delete the tasks on a Label Studio of yours; ours has its database in the home."""
-    ledger = Ledger(settings.paths.home / "reviews" / "label_studio")
-    state = ledger.state()
+    state = Ledger(settings.paths.home / "reviews" / "label_studio").state()
     connection = find_connection(settings.label_studio, settings.paths.home)
     if not settings.label_studio.url or connection is None or state is None or not state.project:
         return
     server = Server(connection, settings.label_studio.timeout_seconds)
     try:
-        own = [
-            task["id"]
-            for task in server.tasks(state.project)
-            if task["data"].get("pair_id") in held.ids
-        ]
-        for task in own:
-            server.delete_task(task)
+        tasks = list(server.tasks(state.project))
+        for task in (task for task in tasks if task["data"].get("pair_id") in held.ids):
+            server.delete_task(task["id"])
     finally:
         server.close()

@@ -21,10 +21,8 @@ from pipeline.text.words import words
 
 RUN = 5
 """Words in a row by which a text is known again; fewer are a phrase of anybody's."""
-
 LEAST = 3
 """Words of a text from which it counts as a whole where it has less than a run."""
-
 IDS = ("doc_id", "chunk_id", "other_chunk_id", "pair_id", "id")
 
 WORDED = ("text", "title", "section", "instruction", "input", "response", "evidence", "history",
@@ -85,11 +83,7 @@ def runs(text: str) -> Iterator[int]:
 
 
 def held_by(home: Home, name: str) -> Held:
-    """Find a document, by its id or its source, in all data sets of a home.
-
-    Raises:
-        InputError: no data set has it.
-    """
+    """Find a document, by its id or its source, in all data sets; an InputError without any."""
     tables = [item for item in home.manifests() if item.dataset in SOURCES]
     frames = [(item.dataset, home.store.parquet(home.dataset(str(item)), PART)) for item in tables]
     raw = [row for kind, frame in frames if kind == "raw_documents" for row in frame.to_dicts()]

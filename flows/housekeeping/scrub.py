@@ -72,7 +72,7 @@ class Scrub:
         if self.act:
             for left_over in store.glob("*/.*.tmp"):
                 shutil.rmtree(left_over)
-        return self.found
+        return +self.found
 
     def _dataset(self, folder: Path) -> None:
         home = Home.at(self.home)
@@ -83,7 +83,7 @@ class Scrub:
         if index.exists():
             own = np.array([int(key, 16) for key in self.held.doc_ids], np.uint64)
             if np.isin(own, np.load(index)).any():
-                self._found(f"store/{folder.parent.name}", 1)
+                self.found[f"store/{folder.parent.name}"] += 1
                 self._remove(folder)  # the next run makes it again, of what is there
             return None
         changed: dict[str, bytes] = {}
@@ -95,7 +95,7 @@ class Scrub:
                 is_learned = name == PART and manifest.dataset in LEARNED
                 frames[name], count = self._table(frame, is_learned)
                 if count:
-                    self._found(f"store/{folder.parent.name}", count)
+                    self.found[f"store/{folder.parent.name}"] += count
                     changed[name] = b""
             elif path.suffix not in OPAQUE:
                 self._text(path, partial(changed.__setitem__, name))
@@ -125,7 +125,7 @@ class Scrub:
             self._reading(path)
         elif top == "replies":
             if self.held.holds(path.read_text("utf-8", "replace")):
-                self._found(top, 1)
+                self.found[top] += 1
                 self._remove(path)
         elif path.suffix not in OPAQUE and not path.name.endswith(("-wal", "-shm")):
             self._text(path, lambda data: write_atomically(path, data))
@@ -135,7 +135,7 @@ class Scrub:
         row = parse(path.read_text("utf-8", "replace")) or {}
         records = row.get("value", {}).get("records", [])
         if own := [item for item in records if self.held.holds(item)]:
-            self._found("reads", len(own))
+            self.found["reads"] += len(own)
             if self.act:
                 row["value"]["records"] = [item for item in records if item not in own]
                 row["value"]["failures"] += [refusal(item[0]) for item in own]
@@ -152,7 +152,7 @@ class Scrub:
             whole = self._json(data) if path.suffix == ".json" else None
             lost, left = whole or self._lines(path)
         if lost:
-            self._found("/".join(path.relative_to(self.home).parts[:2]), lost)
+            self.found["/".join(path.relative_to(self.home).parts[:2])] += lost
             if self.act:
                 write(left)
 
@@ -165,12 +165,9 @@ class Scrub:
 
     def _sheet(self, data: bytes) -> tuple[int, bytes]:
         sheet = read_sheet(data, SHEET, ("pair_id", *DECISION_FIELDS))
-        rows = [
-            row
-            for row in sheet.rows
-            if row["pair_id"].removeprefix("pair-") not in self.held.ids
-            and not self.held.holds(row)
-        ]
+        ids = self.held.ids
+        rows = [row for row in sheet.rows if row["pair_id"].removeprefix("pair-") not in ids]
+        rows = [row for row in rows if not self.held.holds(row)]
         return len(sheet.rows) - len(rows), write_sheet(sheet.columns, rows, sheet.delimiter)
 
     def _lines(self, path: Path) -> tuple[int, bytes]:
@@ -202,7 +199,7 @@ class Scrub:
         """Make a report's page again of its JSON; of another version it is deleted."""
         if not self.held.holds(unescape(TAG.sub(" ", path.read_text("utf-8", "replace")))):
             return
-        self._found("/".join(path.relative_to(self.home).parts[:2]), 1)
+        self.found["/".join(path.relative_to(self.home).parts[:2])] += 1
         if self.act:
             try:
                 report = Report.model_validate_json(path.with_suffix(".json").read_bytes())
@@ -222,7 +219,7 @@ class Scrub:
                 rows = connection.execute(f'SELECT rowid, * FROM "{table}"')
                 own = [(row[0],) for row in rows if self._is_row(row[1:])]
                 tasks += own if table == "task" else []
-                self._found("/".join(path.relative_to(self.home).parts), len(own))
+                self.found[path.relative_to(self.home).as_posix()] += len(own)
                 if self.act:
                     connection.executemany(f'DELETE FROM "{table}" WHERE rowid = ?', own)
             for table in tables if tasks and self.act else ():
@@ -235,16 +232,9 @@ class Scrub:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _is_row(self, cells: Iterable[Any]) -> bool:
-        for cell in cells:
-            if isinstance(cell, str):
-                named = not self.held.ids.isdisjoint(KEY.findall(cell))
-                if named or self.held.holds(cell):
-                    return True
-        return False
-
-    def _found(self, place: str, count: int) -> None:
-        if count:
-            self.found[place] += count
+        texts = [cell for cell in cells if isinstance(cell, str)]
+        named = not self.held.ids.isdisjoint(key for text in texts for key in KEY.findall(text))
+        return named or any(map(self.held.holds, texts))
 
     def _remove(self, path: Path) -> None:
         if not self.act:
@@ -277,15 +267,9 @@ def _replace(
         rows, ledger = frames[PART].height, frames[DROPPED]
         kept = rows if facts.rows_kept == facts.rows else facts.rows_kept
         reasons = ledger["reason"].value_counts(sort=True)
-        facts = facts.model_copy(
-            update={
-                "rows": rows,
-                "rows_kept": kept,
-                "rows_dropped": ledger.height,
-                "rows_in": kept + ledger.height,
-                "reasons": dict(reasons.iter_rows()),
-            }
-        )
+        counts = {"rows": rows, "rows_kept": kept, "rows_in": kept + ledger.height}
+        lost = {"rows_dropped": ledger.height, "reasons": dict(reasons.iter_rows())}
+        facts = facts.model_copy(update=counts | lost)
         content = content_digest(frames[PART])
     # The manifest first: with a file that it does not describe, the data set is not read.
     new = {"files": tuple(files.values()), "facts": facts, "content": content}

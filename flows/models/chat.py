@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import click
 
@@ -11,11 +11,10 @@ from flows.models.listing import entries, system_prompt
 from flows.models.loaded_model import base_model
 from pipeline.core.errors import InputError, TuneloopError
 from pipeline.core.home import Home, whole
+from pipeline.evaluate.answers.answers import reply
 from pipeline.settings import Settings
 from pipeline.text.chat import Message
-
-if TYPE_CHECKING:
-    from pipeline.train.models.adapter_swap import Swap
+from pipeline.train.models.adapter_swap import Swap
 
 HELP = """\
 /adapter A   let another adapter answer: champion, challenger, a fingerprint or a folder
@@ -30,20 +29,17 @@ class Conversation:
     """Who answers, and what was said."""
 
     settings: Settings
-    swap: "Swap"
+    swap: Swap
     name: str
-    messages: list[Message] = field(default_factory=list)
+    messages: list[Message] = field(init=False)
     """What was said, behind the system prompt of the model."""
     turns: list[dict[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Begin with the system prompt."""
         self.messages = opening(self.settings, self.name)
 
     def ask(self, line: str) -> str:
         """Return the answer to a line."""
-        from pipeline.evaluate.answers.answers import reply
-
         self.messages.append({"role": "user", "content": line})
         limit = 2 * (self.settings.evaluate.max_new_tokens or 256)
         said = reply(self.swap.model, self.swap.tokenizer, self.messages, limit)
@@ -52,11 +48,7 @@ class Conversation:
         return said
 
     def command(self, line: str) -> str:
-        """Do what a line that begins with ``/`` says; return what to tell.
-
-        Raises:
-            TuneloopError: there is no such command or adapter, or it does not fit.
-        """
+        """Do what a line that begins with ``/`` says; return what to tell."""
         word, _, rest = line.partition(" ")
         if word == "/help":
             return HELP
@@ -75,21 +67,11 @@ class Conversation:
 
 
 def talk(settings: Settings, model: str, lines: TextIO, as_json: bool) -> None:
-    """Answer lines until an empty one or the end.
+    """Answer lines until an empty one or the end; as JSON, all turns at the end.
 
-    Args:
-        settings: all settings.
-        model: who answers first: ``base``, ``champion``, ``challenger``, a fingerprint or a
-            folder.
-        lines: what is typed, or a pipe.
-        as_json: print one JSON object at the end, rather than each answer.
-
-    Raises:
-        InputError: there is no such model yet.
-        TuneloopError: a command in a pipe cannot be followed; a person is told and goes on.
+    The first to answer is ``base``, ``champion``, ``challenger``, a fingerprint or a folder. A
+    command in a pipe that cannot be followed is a TuneloopError; a person is told and goes on.
     """
-    from pipeline.train.models.adapter_swap import Swap
-
     adapter = find_adapter(settings, model)
     talking = Conversation(settings, Swap(base_model(settings), settings.model, adapter), model)
     while True:
@@ -125,11 +107,7 @@ def opening(settings: Settings, name: str) -> list[Message]:
 
 
 def find_adapter(settings: Settings, name: str) -> Path | None:
-    """Return the folder of an adapter by ref, fingerprint or path; None for ``base``.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Return the folder of an adapter by ref, fingerprint or path; None for ``base``."""
     if name == "base":
         return None
     folder = Path(name).expanduser()

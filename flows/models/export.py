@@ -4,13 +4,12 @@ What is written is loaded back and compared with the adapter on the model's own 
 does not answer the same is not left behind.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flows.engine.console import StageProgress, console
 from flows.models.listing import system_prompt
@@ -18,19 +17,18 @@ from flows.models.loaded_model import base_model
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import GateFailed, InputError
 from pipeline.core.home import Home, whole
+from pipeline.core.manifest import FileEntry
 from pipeline.core.progress import listening
-from pipeline.core.store import Dataset
+from pipeline.evaluate.measures.parity import Parity, Predictions, compare, predict
 from pipeline.settings import ExportSettings, Settings
 from pipeline.text.chat_template import prompt_ids, stop_ids
 from pipeline.train.export.exporters import EXPORTERS, Exporter, Source, Written
-from pipeline.train.models.base_model import BaseModel, load_tokenizer
+from pipeline.train.export.merge import Stored, to_float32
+from pipeline.train.models.adapter import load_adapter
+from pipeline.train.models.base_model import load_tokenizer
 from pipeline.train.models.device import choose_device
 from pipeline.train.peak_memory import free_memory
 from schemas.pairs import Examples
-
-if TYPE_CHECKING:
-    from pipeline.evaluate.measures.parity import Parity, Predictions
-    from pipeline.train.export.merge import Stored
 
 RECORD = "export.json"
 COARSER: Mapping[str, int] = {"bfloat16": 8}
@@ -45,29 +43,26 @@ SPLIT_ORDER = {"test": 0, "validation": 1, "train": 2}
 def export(settings: Settings, model: str, form: str, folder: Path) -> dict[str, Any]:
     """Write a model in a form that servers load, proven to give the same answers as the adapter.
 
-    Args:
-        settings: all settings.
-        model: ``champion``, ``challenger`` or a fingerprint.
-        form: a name of ``EXPORTERS``.
-        folder: a new or empty folder, or one with the same export.
-
-    Returns:
-        What export.json says, with ``folder``, ``base_folder`` and ``reused``; in ``next``, the
-        command that serves it, ``{folder}`` and ``{base_folder}`` stand for these.
-
-    Raises:
-        InputError: there is no such model, or the folder holds something else.
-        TrainingError: the model cannot take this form.
-        GateFailed: the form does not give the answers of the adapter; the folder is not made.
+    The folder is new, empty, or one with the same export. Returns what export.json says, with
+    ``folder``, ``base_folder`` and ``reused``; in ``next``, the command that serves it,
+    ``{folder}`` and ``{base_folder}`` stand for these. A GateFailed where the form gives other
+    answers: the folder is not made then.
     """
     home = Home.at(settings.paths.home)
     dataset = home.model(model)
     base = base_model(settings)
     recipe = digest([dataset.content, base.digest, form, settings.export.model_dump(mode="json")])
     done = _present(folder, recipe)
+    # Paths of this machine, which are told and not written down.
+    places = {"folder": str(folder), "base_folder": str(base.path)}
     if done is not None:
-        return done | _places(folder, base) | {"reused": True}
-    prompts = parity_prompts(home, dataset, base, settings.export.prompts)
+        return done | places | {"reused": True}
+    manifest = home.store.manifest(dataset.name, dataset.fingerprint)
+    rows = home.store.read(home.dataset(manifest.inputs["from"]), Examples).to_dicts()
+    rows.sort(key=lambda row: (SPLIT_ORDER[row["split"]], row["pair_id"]))
+    tokenizer = load_tokenizer(base.path, base.thinking)
+    asked = rows[: settings.export.prompts]
+    prompts = [prompt_ids(tokenizer, row["messages"][:-1]) for row in asked]
     adapter = whole(home.store, dataset)
     source = Source(adapter, base, prompts, settings, system_prompt(home, dataset))
     temporary = folder.with_name(f".{folder.name}.tmp")
@@ -85,27 +80,17 @@ def export(settings: Settings, model: str, form: str, folder: Path) -> dict[str,
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return record | _places(folder, base) | {"reused": False}
-
-
-def parity_prompts(home: Home, model: Dataset, base: BaseModel, count: int) -> list[list[int]]:
-    """Return the prompts of the model's own examples as tokens: test rows first, then the rest."""
-    manifest = home.store.manifest(model.name, model.fingerprint)
-    examples = home.dataset(manifest.inputs["from"])
-    rows = home.store.read(examples, Examples).to_dicts()
-    rows.sort(key=lambda row: (SPLIT_ORDER[row["split"]], row["pair_id"]))
-    tokenizer = load_tokenizer(base.path, base.thinking)
-    return [prompt_ids(tokenizer, row["messages"][:-1]) for row in rows[:count]]
+    return record | places | {"reused": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """How far a form is from the adapter."""
 
-    stored: "Stored"
-    weights: "Parity"
+    stored: Stored
+    weights: Parity
     """Both computing in float32: what storing the weights has changed."""
-    served: "Parity | None" = None
+    served: Parity | None = None
     """The form computing in the type it is stored in, as a server does; None: in float32 too."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -125,18 +110,17 @@ def _proven(exporter: Exporter, source: Source, output: Path) -> dict[str, Any]:
             return {"parity": None, **written.facts, "next": written.next}
         reference = reference or _reference(source)
         parity = _judge(source, reference, written)
-        if not failures(parity, source.settings.export):
-            break
-    check(parity, source.settings.export, written.what)
-    return parity.to_dict() | {**written.facts, "next": written.next}
+        found = failures(parity, source.settings.export)
+        if not found:
+            return parity.to_dict() | {**written.facts, "next": written.next}
+    raise GateFailed(
+        f"export: {written.what} and adapter differ on {parity.weights.prompts} prompts: "
+        f"{', '.join(found)}; expected the same model; nothing was exported: serve the "
+        "adapter, or look at the [export] limits"
+    )
 
 
-def _reference(source: Source) -> "Predictions":
-    """Let the adapter answer in float32."""
-    from pipeline.evaluate.measures.parity import predict
-    from pipeline.train.export.merge import to_float32
-    from pipeline.train.models.adapter import load_adapter
-
+def _reference(source: Source) -> Predictions:
     settings = source.settings
     on_cpu = settings.model.model_copy(update={"device": "cpu"})
     model, tokenizer = load_adapter(source.base, source.adapter, on_cpu)
@@ -144,18 +128,16 @@ def _reference(source: Source) -> "Predictions":
     return predict(to_float32(model), source.prompts, stops, tokens)
 
 
-def _judge(source: Source, reference: "Predictions", written: Written) -> Judged:
+def _judge(source: Source, reference: Predictions, written: Written) -> Judged:
     """Compare what was written with the adapter: its weights, and as a server computes with them.
 
     The second finds activations that leave the range of the type: a server takes it from the files.
     """
-    from pipeline.evaluate.measures.parity import compare
-
     load = written.load
     assert load is not None
     tokenizer = load_tokenizer(source.base.path, source.base.thinking)
 
-    def parity(device: str, dtype: str) -> "Parity":
+    def parity(device: str, dtype: str) -> Parity:
         free_memory()
         tokens = source.settings.export.new_tokens
         return compare(reference, load(device, dtype), stop_ids(tokenizer), tokens)
@@ -185,27 +167,8 @@ def failures(parity: Judged, limits: ExportSettings) -> list[str]:
     if parity.served:
         name = f"largest KL divergence computing in {parity.stored}"
         measured.append((name, parity.served.max_kl, kl))
-    return [
-        f"{name} {value:.4g} (at most {limit:g})"
-        for name, value, limit in measured
-        if not value <= limit
-    ]
-
-
-def check(parity: Judged, limits: ExportSettings, what: str) -> None:
-    """Raise GateFailed when two forms of a model differ by more than the settings allow."""
-    found = failures(parity, limits)
-    if found:
-        raise GateFailed(
-            f"export: {what} and adapter differ on {parity.weights.prompts} prompts: "
-            f"{', '.join(found)}; expected the same model; nothing was exported: serve the "
-            "adapter, or look at the [export] limits"
-        )
-
-
-def _places(folder: Path, base: BaseModel) -> dict[str, str]:
-    """Paths of this machine, which are told and not written down."""
-    return {"folder": str(folder), "base_folder": str(base.path)}
+    above = [row for row in measured if not row[1] <= row[2]]  # a NaN, too
+    return [f"{name} {value:.4g} (at most {limit:g})" for name, value, limit in above]
 
 
 def _present(folder: Path, recipe: str) -> dict[str, Any] | None:
@@ -225,11 +188,5 @@ def _present(folder: Path, recipe: str) -> dict[str, Any] | None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """Return the sha256 of each file but the record, by path."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != RECORD:
-            with path.open("rb") as stream:
-                name = path.relative_to(folder).as_posix()
-                found[name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return found
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != RECORD)
+    return {entry.name: entry.sha256 for entry in (FileEntry.of(folder, path) for path in files)}

@@ -19,13 +19,7 @@ class Judgement:
 
     evidence: str
     """``verdict/fingerprint``."""
-    at: str
     record: dict[str, Any]
-
-    @property
-    def promoted(self) -> bool:
-        """Whether all checks held."""
-        return bool(self.record["verdict"]["promoted"])
 
     @property
     def summary(self) -> str:
@@ -53,7 +47,6 @@ class Entry:
     """Data set of the verdict; empty before it was judged."""
 
     def __str__(self) -> str:
-        """Return a line about it."""
         right = "     -" if self.correct is None else f"{self.correct:6.0%}"
         return (
             f"{self.fingerprint}  {self.trained_at}  {self.method:<18} {self.verdict:<10} "
@@ -81,27 +74,21 @@ def judgement(home: Home, model: Dataset) -> Judgement | None:
 def entries(home: Home) -> list[Entry]:
     """Return all models of the store, the latest first."""
     judged = _judgements(home)
-    manifests = [item for item in home.manifests() if item.dataset == "model"]
-    latest = sorted(manifests, key=lambda item: (item.created_at, item.fingerprint), reverse=True)
-    return [_entry(home, item, judged.get(f"model/{item.fingerprint}")) for item in latest]
+    latest = (item for item in reversed(home.manifests()) if item.dataset == "model")
+    return [_entry(home, item, judged.get(str(item))) for item in latest]
 
 
 def _entry(home: Home, manifest: Manifest, found: Judgement | None) -> Entry:
-    right = None
+    right, verdict, summary, evidence = None, "not judged", "", ""
     if found is not None:
         evaluation = found.record["evaluation"]
         arm = evaluation["arms"].get(evaluation.get("served", "challenger"), {})
         right = arm["correct"]["value"] if "correct" in arm else None
-    return Entry(
-        fingerprint=manifest.fingerprint,
-        method=str(manifest.settings.get("method", "")),
-        trained_at=manifest.created_at,
-        marks=_marks(home, manifest.fingerprint),
-        verdict="not judged" if found is None else "promoted" if found.promoted else "refused",
-        correct=right,
-        summary=found.summary if found else "",
-        evidence=found.evidence if found else "",
-    )
+        verdict = "promoted" if found.record["verdict"]["promoted"] else "refused"
+        summary, evidence = found.summary, found.evidence
+    key, method = manifest.fingerprint, str(manifest.settings.get("method", ""))
+    marks = _marks(home, key)
+    return Entry(key, method, manifest.created_at, marks, verdict, right, summary, evidence)
 
 
 def _marks(home: Home, fingerprint: str) -> tuple[str, ...]:
@@ -118,12 +105,9 @@ def _marks(home: Home, fingerprint: str) -> tuple[str, ...]:
 
 
 def _judgements(home: Home) -> dict[str, Judgement]:
-    """Return the latest verdict by model."""
     found: dict[str, Judgement] = {}
-    verdicts = [item for item in home.manifests() if item.dataset == "verdict"]
-    for manifest in sorted(verdicts, key=lambda item: (item.created_at, item.fingerprint)):
+    for manifest in (item for item in home.manifests() if item.dataset == "verdict"):
         path = home.store.folder(manifest.dataset, manifest.fingerprint) / RECORD
         record = json.loads(path.read_text("utf-8"))
-        evidence = f"verdict/{manifest.fingerprint}"
-        found[record["challenger"]] = Judgement(evidence, manifest.created_at, record)
+        found[record["challenger"]] = Judgement(str(manifest), record)
     return found

@@ -72,12 +72,7 @@ class LoadedModel:
         return self._loaded[1], self._loaded[2]
 
     def given(self, adapter: Dataset | None, **parents: Dataset) -> dict[str, Any]:
-        """Return what a stage is given of a model, and what its result depends on.
-
-        Args:
-            adapter: the model; None is the base model.
-            parents: other datasets of the lineage.
-        """
+        """Return what a stage is given of a model (None: the base), and what decides on reuse."""
         return {
             "model": Given(functools.partial(self.get, adapter)),
             "base": self.base.digest,

@@ -1,24 +1,41 @@
-"""The wire from a drift decision to a retrain: an event, and the automation that answers it.
+"""Prefect's automations: a drift decision starts a retrain, and people get notices.
 
-The event is a nudge, not the record: the decision is in the ledger before it is emitted, and
+A drift event is a nudge, not the record: the decision is in the ledger before it is emitted, and
 the flow ``reconcile`` starts what an event missed.
+
+Notices go over a block of Prefect's (mail, Slack, a webhook): what a flow tells, runs that failed,
+schedules that stopped. The block named by ``notify.block`` is made on Prefect's page of blocks,
+where its address and its key stay; without one nothing is sent.
 """
 
+import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from prefect.automations import Automation
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+from prefect.events.actions import RunDeployment, SendNotification
+from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.worker import EventsWorker
+from prefect.exceptions import ObjectNotFound
+
+from flows.engine.context import say
 from pipeline.core.cache import digest
 from pipeline.settings import Settings
 
-if TYPE_CHECKING:
-    from prefect.automations import Automation
-
 DRIFT_EVENT = "tuneloop.drift.confirmed"
-
 RETRAIN_ON_DRIFT = "tuneloop retrain on drift"
 """Name of the automation; Prefect lets several have one name, we do not."""
+NOTICE = "tuneloop.notice"
+TOLD, FAILED = "tuneloop notice", "tuneloop failed run"
+STOPPED = "tuneloop stopped schedule: "
+ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "TimedOut")}
+MISSED = 2
+"""Runs in a row that did not end, by which a schedule counts as stopped."""
 
 
 def drift_resource(home: Path) -> dict[str, str]:
@@ -33,64 +50,116 @@ def emit_drift(home: Path, evidence_id: str, reason: str) -> UUID:
     """
     name = f"{DRIFT_EVENT}/{drift_resource(home)['prefect.resource.id']}/{evidence_id}"
     key = uuid5(NAMESPACE_URL, name)
-    emit(home, DRIFT_EVENT, {"evidence_id": evidence_id, "reason": reason}, key)
+    _emit(home, DRIFT_EVENT, {"evidence_id": evidence_id, "reason": reason}, key)
     return key
 
 
-def emit(home: Path, event: str, payload: dict[str, str], key: UUID | None = None) -> None:
-    """Send an event about a home to Prefect, and return once it was sent."""
-    from prefect.events import emit_event
-    from prefect.events.worker import EventsWorker
+def tell(settings: Settings, subject: str, body: str) -> None:
+    """Send people a notice, where a block is configured for it."""
+    if settings.notify.block:
+        _emit(settings.paths.home, NOTICE, {"subject": subject, "body": body})
 
+
+def _emit(home: Path, event: str, payload: dict[str, str], key: UUID | None = None) -> None:
     emit_event(event, resource=drift_resource(home), payload=payload, id=key)
     EventsWorker.instance().wait_until_empty()
 
 
-def apply_automations(settings: Settings, deployments: Mapping[str, UUID]) -> "Automation":
-    """Let a drift event start the retrain deployment with its evidence and reason.
+def apply_automations(settings: Settings, deployments: Mapping[str, UUID]) -> None:
+    """Make the automations of a home; ``deployments``: ids by the names of their flows.
 
-    Args:
-        settings: of the home whose events count.
-        deployments: id of each deployment by the name of its flow.
+    A drift event starts the retrain deployment with its evidence and reason. Without a block those
+    that send are taken away.
     """
-    from prefect.automations import Automation
-    from prefect.events.actions import RunDeployment
-    from prefect.events.schemas.automations import EventTrigger
-
-    def from_payload(field: str) -> dict[str, str]:
-        return {"__prefect_kind": "jinja", "template": f"{{{{ event.payload.{field} }}}}"}
-
-    return upsert(
-        Automation(
-            name=RETRAIN_ON_DRIFT,
-            description="Starts a retrain when the monitor has confirmed drift.",
-            trigger=EventTrigger(
-                expect={DRIFT_EVENT}, match={**drift_resource(settings.paths.home)}
-            ),
-            actions=[
-                RunDeployment(
-                    source="selected",
-                    deployment_id=deployments["retrain"],
-                    job_variables=None,
-                    parameters={name: from_payload(name) for name in ("evidence_id", "reason")},
+    _upsert(_retrain_on_drift(settings, deployments["retrain"]))
+    kind, _, name = settings.notify.block.partition("/")
+    made: list[Automation] = []
+    with get_client(sync_client=True) as client:
+        if name:
+            try:
+                block = client.read_block_document_by_name(name, kind).id
+                made = _notices(settings, deployments, block)
+            except ObjectNotFound:
+                say(
+                    f"notify.block: no block {settings.notify.block!r} found; expected one of "
+                    "Prefect's page of blocks; make it there, and start `tuneloop up` again"
                 )
-            ],
-        )
+        names = {automation.name for automation in made}
+        for old in client.read_automations():
+            ours = old.name in (TOLD, FAILED) or old.name.startswith(STOPPED)
+            if ours and old.name not in names:
+                client.delete_automation(old.id)
+    for automation in made:
+        _upsert(automation)
+
+
+def _retrain_on_drift(settings: Settings, deployment: UUID) -> Automation:
+    parameters = {
+        name: {"__prefect_kind": "jinja", "template": f"{{{{ event.payload.{name} }}}}"}
+        for name in ("evidence_id", "reason")
+    }
+    start = RunDeployment(
+        source="selected", deployment_id=deployment, job_variables=None, parameters=parameters
+    )
+    return Automation(
+        name=RETRAIN_ON_DRIFT,
+        description="Starts a retrain when the monitor has confirmed drift.",
+        trigger=EventTrigger(expect={DRIFT_EVENT}, match={**drift_resource(settings.paths.home)}),
+        actions=[start],
     )
 
 
-def upsert(automation: "Automation") -> "Automation":
-    """Create an automation, or update the one of its name; one that was switched off stays off."""
-    from prefect.automations import Automation
-    from prefect.client.orchestration import get_client
+def _notices(settings: Settings, deployments: Mapping[str, UUID], block: UUID) -> list[Automation]:
+    def send(subject: str, body: str) -> SendNotification:
+        return SendNotification(block_document_id=block, subject=subject, body=body)
 
+    def of(ids: list[UUID]) -> dict[str, str | list[str]]:
+        names = [f"prefect.deployment.{key}" for key in ids]
+        return {"prefect.resource.role": "deployment", "prefect.resource.id": names}
+
+    told = EventTrigger(expect={NOTICE}, match={**drift_resource(settings.paths.home)})
+    failed = EventTrigger(
+        expect=ENDED - {"prefect.flow-run.Completed"}, match_related=of([*deployments.values()])
+    )
+    failure = "tuneloop: {{ flow.name }} ended as {{ flow_run.state.name }}"
+    notice = send("{{ event.payload.subject }}", "{{ event.payload.body }}")
+    alarm = send(failure, "{{ flow_run.state.message }}")
+    found = [
+        Automation(name=TOLD, trigger=told, actions=[notice]),
+        Automation(name=FAILED, trigger=failed, actions=[alarm]),
+    ]
+    for name, key in deployments.items():
+        if not (cron := getattr(settings.schedule, name, "")):
+            continue
+        patience = MISSED * longest_gap(cron, settings.schedule.timezone)
+        stopped = EventTrigger(
+            expect=ENDED, match_related=of([key]), posture=Posture.Proactive, within=patience
+        )
+        body = f"No run of {name} ended for {patience}: its schedule is paused, or nothing runs it."
+        notice = send(f"tuneloop: {name} has stopped", body)
+        found.append(Automation(name=f"{STOPPED}{name}", trigger=stopped, actions=[notice]))
+    return found
+
+
+def longest_gap(cron: str, timezone: str) -> timedelta:
+    """Return the longest time between two of the next runs of a schedule."""
+    from prefect.server.schemas.schedules import CronSchedule  # takes a second to import
+
+    schedule = CronSchedule(cron=cron, timezone=timezone)
+    dates = asyncio.run(schedule.get_dates(10, start=datetime.now(UTC)))
+    gaps = (later - earlier for earlier, later in pairwise(dates))
+    return timedelta(seconds=max(gap.total_seconds() for gap in gaps))
+
+
+def _upsert(automation: Automation) -> None:
+    """Create an automation, or update the one of its name; one that was switched off stays off."""
     with get_client(sync_client=True) as client:
         same = client.read_automations_by_name(name=automation.name)
     if not same:
-        return cast(Automation, automation.create())  # typed as if it could be awaited
+        automation.create()
+        return
     automation.id = same[0].id
     automation.enabled = same[0].enabled
     automation.update()
     for extra in same[1:]:
         Automation(**extra.model_dump()).delete()
-    return automation

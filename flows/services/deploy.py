@@ -7,8 +7,7 @@
     python -m flows.services.deploy --apply SETTINGS.toml make slots, automation, deployments, once
 
 The deployments are named ``curate/tuneloop`` and so on, without the home: one home folder to a
-Prefect server, as ``tuneloop up`` has it. Two homes on one server would take turns in one set of
-deployments.
+Prefect server, as ``tuneloop up`` has it.
 
 A schedule or automation that somebody paused in Prefect stays paused, and what is changed in the
 settings is applied at the next start. A deployment that was given to a work pool with
@@ -17,26 +16,33 @@ settings is applied at the next start. A deployment that was given to a work poo
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
 
-from flows.engine import environment
-from flows.engine.stage_runner import MODEL_SLOTS
-from pipeline.settings import Settings
+from prefect import Flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
+from prefect.types.entrypoint import EntrypointType
+from ruamel.yaml import YAML
 
-if TYPE_CHECKING:
-    from prefect import Flow
-    from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.responses import DeploymentResponse
-    from prefect.deployments.runner import RunnerDeployment
+from flows.engine import environment
+from flows.engine.settings_file import load_settings
+from flows.engine.stage_runner import MODEL_SLOTS
+from flows.services.automations import apply_automations
+from flows.services.serving import serve
+from pipeline.settings import Settings
 
 DEPLOYMENT = "tuneloop"
 """Name of each deployment behind its flow's, and slug of its schedule."""
-
-
 RUNS_AT_ONCE = 4
 """Flow runs of the serving process: a training, and a synthesize that waits for it, must not hold
 up the review sync and the monitor."""
@@ -60,7 +66,7 @@ class Entry:
         """Return the five cron fields; empty for never."""
         return str(getattr(settings.schedule, self.name)) if self.scheduled else ""
 
-    def flow(self) -> "Flow[..., Any]":
+    def flow(self) -> Flow[..., Any]:
         """Import the flow."""
         module, _, name = self.entrypoint.rpartition(".")
         flow: Flow[..., Any] = getattr(import_module(module), name)
@@ -92,9 +98,8 @@ class Applied(NamedTuple):
     """A deployment as it is on the server."""
 
     name: str
-    """Of the entry."""
     id: UUID
-    served: "RunnerDeployment | None"
+    served: RunnerDeployment | None
     """None for one that the workers of a pool run."""
 
 
@@ -103,16 +108,8 @@ def parameters(settings: Settings) -> dict[str, Any]:
     return {"settings": settings.model_dump(mode="json", exclude_defaults=True)}
 
 
-def deployments(
-    settings: Settings, entries: Sequence[Entry] = REGISTRY
-) -> "list[RunnerDeployment]":
+def deployments(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[RunnerDeployment]:
     """Return the deployments to serve: one run at a time each, a colliding one is dropped."""
-    from prefect.client.schemas.actions import DeploymentScheduleCreate
-    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-    from prefect.client.schemas.schedules import CronSchedule
-    from prefect.deployments.runner import RunnerDeployment
-    from prefect.types.entrypoint import EntrypointType
-
     found = []
     for entry in entries:
         cron = entry.cron(settings)
@@ -141,16 +138,14 @@ def apply(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[Appli
 
     Applied twice, nothing is doubled.
     """
-    from prefect.client.orchestration import get_client
-
-    from flows.services.automations import apply_automations
-    from flows.services.notices import apply_notices
-
     ensure_limits(settings)
     applied = []
     with get_client(sync_client=True) as client:
         for entry, deployment in zip(entries, deployments(settings, entries), strict=True):
-            before = _existing(client, f"{deployment.flow_name}/{deployment.name}")
+            before = None
+            with suppress(ObjectNotFound):
+                name = f"{deployment.flow_name}/{deployment.name}"
+                before = client.read_deployment_by_name(name)
             if before is not None and before.work_pool_name:
                 applied.append(Applied(entry.name, before.id, None))
                 continue
@@ -161,31 +156,16 @@ def apply(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[Appli
                 if schedule.slug == DEPLOYMENT:  # one that a person added is theirs
                     client.delete_deployment_schedule(key, schedule.id)
             applied.append(Applied(entry.name, key, deployment))
-    ids = {item.name: item.id for item in applied}
-    apply_automations(settings, ids)
-    apply_notices(settings, ids)
+    apply_automations(settings, {item.name: item.id for item in applied})
     return applied
-
-
-def _existing(client: "SyncPrefectClient", name: str) -> "DeploymentResponse | None":
-    from prefect.exceptions import ObjectNotFound
-
-    try:
-        return client.read_deployment_by_name(name)
-    except ObjectNotFound:
-        return None
 
 
 def ensure_limits(settings: Settings, anew: bool = False) -> None:
     """Make the concurrency limit of models; one that is missing would not be enforced.
 
-    Args:
-        settings: say how many.
-        anew: also give back the slots of runs that were killed, which takes
-            :data:`LEASE_SECONDS` otherwise; only while nothing runs.
+    ``anew``: also give back the slots of runs that were killed, which takes
+    :data:`LEASE_SECONDS` otherwise; only while nothing runs.
     """
-    from prefect.client.orchestration import get_client
-
     slots = settings.schedule.model_slots
     with get_client(sync_client=True) as client:
         client.upsert_global_concurrency_limit_by_name(name=MODEL_SLOTS, limit=slots)
@@ -196,10 +176,6 @@ def ensure_limits(settings: Settings, anew: bool = False) -> None:
 
 def prefect_yaml(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> str:
     """Return a prefect.yaml with the same deployments for workers of two process pools."""
-    from io import StringIO
-
-    from ruamel.yaml import YAML
-
     shared = parameters(settings)  # one object: the file has it once, and refers to it
     items = []
     for entry in entries:
@@ -245,8 +221,6 @@ def work_pool(entry: Entry) -> str:
 
 def serve_all(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> None:
     """Apply the deployments and run what is due, until the process is asked to end."""
-    from flows.services.serving import serve
-
     served = [item.served for item in apply(settings, entries) if item.served is not None]
     # Workers elsewhere may be at work; without them nothing is, since this process is the only one.
     ensure_limits(settings, anew=len(served) == len(entries))
@@ -255,8 +229,6 @@ def serve_all(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> None:
 
 def main(arguments: list[str]) -> int:
     """Serve the deployments of a settings file, apply them, or print its prefect.yaml."""
-    from flows.engine.settings_file import load_settings
-
     settings = load_settings(Path(arguments[-1]))
     environment.prepare(settings.paths.home, settings.model.allow_download)
     if arguments[0] == "--yaml":

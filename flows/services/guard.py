@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from types import FrameType
 
 import psutil  # type: ignore[import-untyped]
@@ -20,7 +21,6 @@ POLL_SECONDS = 0.25
 
 CHILDREN_SECONDS = 3.0
 """From SIGTERM to SIGKILL for children that the command did not take with it."""
-
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -28,10 +28,7 @@ PR_SET_CHILD_SUBREAPER = 36
 def main(parent: int, grace: float, command: list[str]) -> int:
     """Run the command and return its exit code; 128 and the signal when one ended it.
 
-    Args:
-        parent: process that the command must not outlive.
-        grace: seconds from SIGTERM to SIGKILL.
-        command: program and arguments.
+    It does not outlive the process ``parent``; ``grace``: seconds from SIGTERM to SIGKILL.
     """
     stopping = False
 
@@ -43,11 +40,9 @@ def main(parent: int, grace: float, command: list[str]) -> int:
     signal.signal(signal.SIGINT, stop)
     # Grandchildren whose parent died come to this process instead of getting away.
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    tie = partial(_prctl, PR_SET_PDEATHSIG, signal.SIGTERM)
     child = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        preexec_fn=lambda: _prctl(PR_SET_PDEATHSIG, signal.SIGTERM),
+        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=tie
     )
     while child.poll() is None and not stopping and os.getppid() == parent:
         time.sleep(POLL_SECONDS)
@@ -61,7 +56,6 @@ def main(parent: int, grace: float, command: list[str]) -> int:
 
 
 def _end_descendants() -> None:
-    """End all that is left below this process."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         left = psutil.Process().children(recursive=True)
         for process in left:

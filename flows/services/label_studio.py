@@ -20,7 +20,7 @@ import httpx
 import annotation
 import flows
 from annotation.label_studio_connection import Login, login_path, read_login
-from flows.services.secret import write_privately
+from flows.services.prefect import write_privately
 from flows.services.service import Service
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import StoreError
@@ -32,7 +32,6 @@ EMPTY = "empty.sqlite3"
 """In Label Studio's environment: an empty database, since making one takes a minute."""
 NOWHERE = "http://127.0.0.1:9"
 """The discard port: a proxy that answers nobody."""
-
 QUIET = {
     "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
     "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
@@ -62,12 +61,7 @@ CLEAN = {
 
 
 def label_studio_service(settings: Settings) -> Service:
-    """Return how to run the server; makes its login when there is none.
-
-    Raises:
-        StoreError: the program is not installed, or the login cannot be written.
-        ReviewError: the login is there and cannot be used.
-    """
+    """Return how to run the server; makes its login when there is none."""
     home = settings.paths.home.absolute()
     program = settings.label_studio.command or (
         Path(flows.__file__).parent.parent / ".venv-label-studio" / "bin" / "label-studio"
@@ -111,9 +105,8 @@ def is_ours(login: Login) -> bool:
     """Return whether the server answers and knows our token; a stranger's on the port does not."""
     try:
         with httpx.Client(base_url=login.url, timeout=HEALTH_SECONDS, trust_env=False) as client:
-            me = client.get(
-                "/api/current-user/whoami", headers={"Authorization": f"Token {login.token}"}
-            )
+            token = {"Authorization": f"Token {login.token}"}
+            me = client.get("/api/current-user/whoami", headers=token)
         return me.status_code == httpx.codes.OK and me.json().get("email") == login.username
     except (httpx.HTTPError, ValueError, AttributeError):
         return False
@@ -160,23 +153,13 @@ call_command("migrate", verbosity=0)
 
 
 def make_empty_database(environment: Path) -> None:
-    """Make the database that first starts begin with: its tables alone, no user and no key.
-
-    Args:
-        environment: folder of Label Studio's virtual environment, which gets the file.
-
-    Raises:
-        subprocess.CalledProcessError: Label Studio could not make it.
-    """
+    """Make the database that first starts begin with: its tables alone, no user and no key."""
     with tempfile.TemporaryDirectory() as folder:
         made = _database(Path(folder))
         files = {"LABEL_STUDIO_BASE_DATA_DIR": folder, "LABEL_STUDIO_DATABASE_NAME": str(made)}
-        subprocess.run(
-            [environment / "bin" / "python", "-c", MIGRATE],
-            env=os.environ | QUIET | CLEAN | files,
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
+        command = [str(environment / "bin" / "python"), "-c", MIGRATE]
+        own = os.environ | QUIET | CLEAN | files
+        subprocess.run(command, env=own, stdout=subprocess.DEVNULL, check=True)
         write_atomically(environment / EMPTY, made.read_bytes())
 
 

@@ -2,10 +2,15 @@
 
 Prefect can start a server by itself, but leaves it running when the command is killed. This one
 goes with its parent, writes its log into the home folder, and listens on 127.0.0.1 only.
+
+Prefect runs shell commands for whoever may change a deployment, and by itself lets everybody: web
+pages, users of this machine. A secret keeps them out. It is in one file that its owner alone may
+read; it goes to processes through their environment.
 """
 
 import asyncio
 import os
+import secrets
 import socket
 import sqlite3
 import sys
@@ -15,9 +20,11 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+from filelock import FileLock
+
 from flows.engine import environment
+from flows.engine.home import is_shared
 from flows.services.running import answers, running_prefect
-from flows.services.secret import make_secret, new_secret, read_secret
 from flows.services.service import Service, start, stop, wait_until_healthy
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import StoreError
@@ -25,7 +32,6 @@ from pipeline.settings import Settings
 
 EMPTY = Path(sys.prefix) / "empty-prefect.db"
 """A database of tables alone, which first starts begin with: making one takes 11 s."""
-
 SERVER = {
     # In memory, slots that were taken when the server was killed would stay taken for ever.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
@@ -40,23 +46,64 @@ SERVER = {
 
 NAMES = ("127.0.0.1", "localhost")
 """Of this machine, as a browser may be told them."""
-
 SERVER_SECRET = "PREFECT_SERVER_API_AUTH_STRING"
-"""Variable of the server with what it asks of its clients."""
-
 CLIENT_SECRET = "PREFECT_API_AUTH_STRING"
-"""Variable of the clients with what they say to the server."""
+USER = "tuneloop"
+"""Of the one user that Prefect knows."""
+
+
+def secret_path(home: Path) -> Path:
+    """Return the file with the secret of the server that ``tuneloop up`` starts."""
+    return home / "prefect" / "login"
+
+
+def new_secret() -> str:
+    """Return a secret as Prefect takes it: ``name:password``."""
+    return f"{USER}:{secrets.token_urlsafe(24)}"
+
+
+def make_secret(home: Path) -> str:
+    """Return the secret of a home, made when there is none."""
+    path = secret_path(home)
+    with FileLock(path.with_name("login.lock")):
+        if not path.exists():
+            write_privately(path, new_secret() + "\n", 0o660 if is_shared(home) else 0o600)
+    return read_secret(home)
+
+
+def read_secret(home: Path) -> str:
+    """Return the secret of a home; a StoreError where it is missing or damaged."""
+    path = secret_path(home)
+    try:
+        found = path.read_text("utf-8").strip()
+        problem = "" if found.startswith(f"{USER}:") and len(found) > 2 * len(USER) else "damaged"
+    except (OSError, UnicodeDecodeError) as error:
+        found, problem = "", type(error).__name__
+    if problem:
+        raise StoreError(
+            f"{path}: it cannot be used ({problem}); expected {USER}:PASSWORD, the login of our "
+            "Prefect server; delete it and start `tuneloop up` again"
+        )
+    return found
+
+
+def write_privately(path: Path, text: str, mode: int = 0o600) -> None:
+    """Replace a file in one step; nobody else may read it at any moment."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def prefect_service(settings: Settings) -> Service:
-    """Return the server that ``tuneloop up`` keeps running, on the port of the settings.
-
-    Raises:
-        StoreError: its secret cannot be used.
-    """
-    home = settings.paths.home
-    log = home / "services" / "prefect.log"
-    return _server(settings.schedule.prefect_port, log, make_secret(home))
+    """Return the server that ``tuneloop up`` keeps running, on the port of the settings."""
+    log = settings.paths.home / "services" / "prefect.log"
+    return _server(settings.schedule.prefect_port, log, make_secret(settings.paths.home))
 
 
 def _server(port: int, log: Path, secret: str) -> Service:

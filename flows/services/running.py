@@ -13,6 +13,7 @@ import httpx
 from filelock import FileLock, Timeout
 
 from flows.engine.home import open_home
+from flows.engine.mirror import is_held
 from pipeline.core.cache import write_atomically
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ class Scheduled:
     """A deployment on the server."""
 
     name: str
-    """Of the flow."""
     next: datetime | None
     """None when nothing is planned."""
     last: datetime | None
@@ -54,6 +54,8 @@ class Scheduled:
     """Of the last run; empty when there was none."""
 
 
+BEAT = "deployments.beat"
+"""File below ``<home>/services`` that is written anew each time Prefect was asked what is due."""
 BEGUN = ("RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED", "CANCELLING")
 """Types of the states of a run that is more than a plan."""
 
@@ -62,9 +64,7 @@ BEGUN = ("RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED", "CANCELLING")
 def sole(home: Path) -> Iterator[bool]:
     """Hold the lock of ``up`` for the block; yields False when another process holds it."""
     open_home(home)
-    folder = home / "services"
-    folder.mkdir(exist_ok=True)
-    lock = FileLock(folder / "lock")
+    lock = FileLock(home / "services" / "lock")
     try:
         lock.acquire(timeout=LOCK_SECONDS)
     except Timeout:
@@ -73,7 +73,7 @@ def sole(home: Path) -> Iterator[bool]:
     try:
         yield True
     finally:
-        (folder / "up.json").unlink(missing_ok=True)
+        (home / "services" / "up.json").unlink(missing_ok=True)
         lock.release()
 
 
@@ -90,11 +90,8 @@ def running_up(home: Path) -> Up | None:
     path = home / "services" / "up.json"
     if not path.exists():
         return None
-    try:
-        with FileLock(home / "services" / "lock", timeout=0):
-            return None
-    except Timeout:
-        pass
+    if not is_held(home / "services" / "lock"):
+        return None
     try:
         return Up(**json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -119,18 +116,7 @@ def answers(api: str) -> bool:
 
 
 def schedules(api: str, secret: str) -> list[Scheduled]:
-    """Ask a Prefect server what it will run when, and what became of the last runs.
-
-    Args:
-        api: its address, which ends with ``/api``.
-        secret: its login, ``name:password``.
-
-    Returns:
-        All deployments, soonest first; those without a planned run last.
-
-    Raises:
-        httpx.HTTPError: the server does not answer as it should.
-    """
+    """Ask a Prefect server for its deployments, soonest first: next run, last run, its state."""
     from prefect.client.schemas.sorting import FlowRunSort
 
     soonest, latest = FlowRunSort.EXPECTED_START_TIME_ASC, FlowRunSort.EXPECTED_START_TIME_DESC
@@ -143,24 +129,15 @@ def schedules(api: str, secret: str) -> list[Scheduled]:
                 flow_run_filter=runs_of(own, ("SCHEDULED",)), sort=soonest, limit=1
             )
             last = client.read_flow_runs(flow_run_filter=runs_of(own, BEGUN), sort=latest, limit=1)
-            found.append(
-                Scheduled(
-                    name=flows[deployment.flow_id],
-                    next=planned[0].expected_start_time if planned else None,
-                    last=last[0].start_time if last else None,
-                    state=(last[0].state_name or "") if last else "",
-                )
-            )
+            due = planned[0].expected_start_time if planned else None
+            begun, state = (last[0].start_time, last[0].state_name or "") if last else (None, "")
+            found.append(Scheduled(flows[deployment.flow_id], due, begun, state))
     far = datetime.max.replace(tzinfo=UTC)
     return sorted(found, key=lambda item: (item.next or far, item.name))
 
 
 def plan(api: str, secret: str) -> None:
-    """Let a server plan the next runs now: its own look-out takes a few seconds.
-
-    Raises:
-        httpx.HTTPError: the server does not answer as it should.
-    """
+    """Let a server plan the next runs now: its own look-out takes a few seconds."""
     with _client(api, secret) as client:
         for deployment in client.read_deployments():
             if deployment.schedules and not deployment.paused:

@@ -1,4 +1,4 @@
-"""A server beside the program: how it is started, how one sees that it is well."""
+"""Servers beside the program: started, looked after, started again with patience, stopped."""
 
 import os
 import socket
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +15,16 @@ from pipeline.core.errors import StoreError
 
 MAX_LOG_BYTES = 20 * 2**20
 """A longer log is cut at the next start; its last part is kept."""
-
 KEPT_LOG_BYTES = 2**20
+
+QUICK_SECONDS = 60.0
+"""A service that ended sooner than this after its start died quickly."""
+MAX_QUICK_DEATHS = 5
+"""In a row; more means that starting it again does not help."""
+SILENT_SECONDS = 90.0
+"""A service may be busy for this long before it counts as dead: a training takes all cores."""
+LONGEST_PAUSE = 30.0
+"""Seconds between an end and the next start, at most; they double from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +68,7 @@ def start(service: Service) -> "subprocess.Popen[bytes]":
 
 
 def wait_until_healthy(service: Service, process: "subprocess.Popen[bytes]") -> None:
-    """Return when the service is well.
-
-    Raises:
-        StoreError: it ended, or was not well in time.
-    """
+    """Return when the service is well; a StoreError where it ended, or was not in time."""
     deadline = time.monotonic() + service.start_seconds
     while time.monotonic() < deadline and process.poll() is None:
         if service.healthy():
@@ -126,3 +131,91 @@ def cut_log(path: Path) -> None:
             log.seek(-KEPT_LOG_BYTES, os.SEEK_END)
             tail = log.read()
         path.write_bytes(tail[tail.find(b"\n") + 1 :])
+
+
+@dataclass(slots=True)
+class _Kept:
+    service: Service
+    process: "subprocess.Popen[bytes]"
+    started: float
+    """Monotonic, as all times here."""
+    well: float | None = None
+    """When it was last seen well; None before the first time."""
+    quick_deaths: int = 0
+    again: float | None = None
+    """When to start it again; None while it runs."""
+
+
+class Supervisor:
+    """Services in the order of their start; the last one is stopped first."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._kept: list[_Kept] = []
+
+    def start(self, service: Service) -> None:
+        """Start a service; a StoreError where its port is taken."""
+        check_port(service)
+        self._kept.append(_Kept(service, start(service), time.monotonic()))
+
+    def wait(self) -> None:
+        """Return when all services are well; a StoreError where one ended, or was not in time."""
+        for kept in self._kept:
+            if kept.well is None:
+                wait_until_healthy(kept.service, kept.process)
+                kept.well = time.monotonic()
+                url = f"  {kept.service.url}" if kept.service.url else ""
+                seconds = kept.well - kept.started
+                self._say(f"{kept.service.name:<14} runs after {seconds:.0f} s{url}")
+
+    def check(self) -> None:
+        """Look at each service once, start again what died; a StoreError where one keeps dying."""
+        for kept in self._kept:
+            now = time.monotonic()
+            cut_log(kept.service.log)
+            if kept.again is not None:
+                if now >= kept.again:
+                    check_port(kept.service)
+                    kept.process = start(kept.service)
+                    kept.started, kept.well, kept.again = now, None, None
+            elif kept.process.poll() is not None:
+                self._died(kept, f"ended with code {kept.process.returncode}")
+            elif kept.well is not None and now - kept.well < SILENT_SECONDS / 3:
+                pass  # Label Studio writes down each question
+            elif kept.service.healthy():
+                if kept.well is None:
+                    self._say(f"{kept.service.name}: runs again")
+                kept.well = now
+                if now - kept.started > QUICK_SECONDS:
+                    kept.quick_deaths = 0
+            else:
+                silent = now - (kept.well or kept.started)
+                if silent > (SILENT_SECONDS if kept.well else kept.service.start_seconds):
+                    stop(kept.service, kept.process)
+                    self._died(kept, f"was silent for {silent:.0f} s")
+
+    def stop(self) -> None:
+        """Stop the last one started, then the others at once."""
+        if not self._kept:
+            return
+        last = self._kept.pop()
+        stop(last.service, last.process)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda kept: stop(kept.service, kept.process), self._kept))
+        self._kept.clear()
+
+    def _died(self, kept: _Kept, found: str) -> None:
+        lived = time.monotonic() - kept.started
+        kept.quick_deaths = kept.quick_deaths + 1 if lived < QUICK_SECONDS else 1
+        if kept.quick_deaths > MAX_QUICK_DEATHS:
+            check_full(kept.service.log.parent)
+            raise StoreError(
+                f"{kept.service.name}: it {found}, {kept.quick_deaths} times in a row; expected it "
+                f"to keep running; its log {kept.service.log} says why"
+            )
+        pause = min(LONGEST_PAUSE, 2.0 ** (kept.quick_deaths - 1))
+        kept.again = time.monotonic() + pause
+        self._say(
+            f"{kept.service.name}: it {found}; starting it again in {pause:.0f} s "
+            f"(log: {kept.service.log})"
+        )

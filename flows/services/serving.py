@@ -8,49 +8,41 @@ import asyncio
 import contextlib
 import signal
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from uuid import UUID
 
 import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments.runner import RunnerDeployment
+from prefect.runner import Runner
+from prefect.states import Cancelled, Crashed
+from prefect.types._datetime import now
 
 from flows.engine.home import is_at_work
-from flows.services.running import runs_of
+from flows.services.running import BEAT, runs_of
 from pipeline.core.cache import write_atomically
-
-if TYPE_CHECKING:
-    from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.objects import FlowRun, State
-    from prefect.deployments.runner import RunnerDeployment
-    from prefect.runner import Runner
-
-BEAT = "deployments.beat"
-"""File below ``<home>/services`` that is written anew each time Prefect was asked what is due."""
 
 BEAT_SECONDS = 2.0
 
 BEGUN = ("PENDING", "RUNNING", "CANCELLING")
 """Types of the states of a run that a process is at work on."""
-
 PAGE = 200
 """Runs in one answer."""
-
 SETTLE_SECONDS = 60.0
 """Between two looks for runs whose command was killed."""
 
 
-def serve(deployments: "Sequence[RunnerDeployment]", home: Path, limit: int) -> None:
+def serve(deployments: Sequence[RunnerDeployment], home: Path, limit: int) -> None:
     """Run what is due of these deployments, until the process is asked to end.
 
-    Args:
-        deployments: as they are on the server.
-        home: gets the file that shows that this process is well.
-        limit: flow runs at the same time.
+    The home gets the file that shows that this process is well; ``limit``: flow runs at the
+    same time.
     """
-    from prefect.runner import Runner
-
     # Schedules must survive the end of this process: Prefect would pause them.
     runner = Runner(name="tuneloop", limit=limit, pause_on_shutdown=False)
     settle_leftovers([cast(UUID, runner.add_deployment(item)) for item in deployments])
@@ -60,7 +52,7 @@ def serve(deployments: "Sequence[RunnerDeployment]", home: Path, limit: int) -> 
     asyncio.run(_run(runner))
 
 
-async def _run(runner: "Runner") -> None:
+async def _run(runner: Runner) -> None:
     """Run until SIGTERM or SIGINT; flow runs that are not done then are cancelled on the server.
 
     Prefect's own handler of SIGTERM leaves the loop before it has said so to the server.
@@ -86,16 +78,10 @@ def settle_leftovers(deployments: Sequence[UUID]) -> None:
     runs that nobody started in time, the latest of each deployment stays; runs that an event or
     a person asked for all stay.
     """
-    from prefect.client.orchestration import get_client
-    from prefect.states import Cancelled, Crashed
-    from prefect.types._datetime import now
-
     with get_client(sync_client=True) as client:
         for run in _runs(client, deployments, BEGUN):
-            stopped: State[None] = Crashed(
-                message="tuneloop up was stopped in the middle of this run."
-            )
-            client.set_flow_run_state(run.id, stopped, force=True)
+            stopped = "tuneloop up was stopped in the middle of this run."
+            client.set_flow_run_state(run.id, Crashed(message=stopped), force=True)
         late = defaultdict(list)
         for run in _runs(client, deployments, ["SCHEDULED"]):
             due = run.expected_start_time
@@ -103,41 +89,29 @@ def settle_leftovers(deployments: Sequence[UUID]) -> None:
                 late[run.deployment_id].append((due, run.id))
         for missed in late.values():
             for _, key in sorted(missed)[:-1]:
-                skipped: State[None] = Cancelled(
-                    name="Skipped", message="tuneloop up was not running then."
-                )
-                client.set_flow_run_state(key, skipped, force=True)
-
-
-def settle_commands(home: Path) -> None:
-    """Mark the runs crashed whose command was killed: nobody else would say so.
-
-    Args:
-        home: where the commands hold their locks while they are at work.
-    """
-    from prefect.client.orchestration import get_client
-    from prefect.states import Crashed
-
-    with get_client(sync_client=True) as client:
-        for run in _runs(client, None, BEGUN):
-            if any(is_at_work(home, tag) is False for tag in run.tags):
-                # It may have ended well since it was read: its lock went after that.
-                state = client.read_flow_run(run.id).state
-                if state is not None and not state.is_final():
-                    killed: State[None] = Crashed(message="The command of this run was killed.")
-                    client.set_flow_run_state(run.id, killed, force=True)
+                why = "tuneloop up was not running then."
+                client.set_flow_run_state(key, Cancelled(name="Skipped", message=why), force=True)
 
 
 def _settle_commands(home: Path) -> None:
+    """Mark the runs crashed whose command was killed: nobody else would say so."""
     while True:
-        with contextlib.suppress(httpx.HTTPError):  # the server starts again
-            settle_commands(home)
-        threading.Event().wait(SETTLE_SECONDS)
+        # The server may be starting again.
+        with contextlib.suppress(httpx.HTTPError), get_client(sync_client=True) as client:
+            for run in _runs(client, None, BEGUN):
+                if not any(is_at_work(home, tag) is False for tag in run.tags):
+                    continue
+                # It may have ended well since it was read: its lock went after that.
+                state = client.read_flow_run(run.id).state
+                if state is not None and not state.is_final():
+                    killed = "The command of this run was killed."
+                    client.set_flow_run_state(run.id, Crashed(message=killed), force=True)
+        time.sleep(SETTLE_SECONDS)
 
 
 def _runs(
-    client: "SyncPrefectClient", deployments: Sequence[UUID] | None, states: Sequence[str]
-) -> "list[FlowRun]":
+    client: SyncPrefectClient, deployments: Sequence[UUID] | None, states: Sequence[str]
+) -> list[FlowRun]:
     """Return the runs in some states of some deployments; with None, those that have none."""
     found: list[FlowRun] = []
     while True:
@@ -149,11 +123,11 @@ def _runs(
             return found
 
 
-def _beat(runner: "Runner", path: Path) -> None:
+def _beat(runner: Runner, path: Path) -> None:
     """Write down each new poll of the server: a loop that hangs or fails does not beat."""
     last = None
     while True:
         if runner.last_polled is not None and runner.last_polled != last:
             last = runner.last_polled
             write_atomically(path, last.isoformat().encode())
-        threading.Event().wait(BEAT_SECONDS)
+        time.sleep(BEAT_SECONDS)

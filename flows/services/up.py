@@ -31,8 +31,9 @@ from flows.engine import environment
 from flows.engine.console import console
 from flows.engine.home import check_space
 from flows.engine.settings_file import dump_settings
-from flows.services.prefect import CLIENT_SECRET, prefect_service
+from flows.services.prefect import CLIENT_SECRET, prefect_service, read_secret, secret_path
 from flows.services.running import (
+    BEAT,
     Scheduled,
     Up,
     answers,
@@ -42,10 +43,7 @@ from flows.services.running import (
     schedules,
     sole,
 )
-from flows.services.secret import read_secret, secret_path
-from flows.services.service import Service, check_port
-from flows.services.serving import BEAT
-from flows.services.supervisor import Supervisor
+from flows.services.service import Service, Supervisor, check_port
 from pipeline.core.cache import write_atomically
 from pipeline.core.journal import now
 from pipeline.settings import Settings
@@ -54,12 +52,10 @@ CHECK_SECONDS = 3.0
 
 BEAT_SECONDS = 90.0
 """Age of the last beat above which the serving process is not well; it beats every 10 s."""
-
 TITLES = {"page": "Front page", "prefect": "Prefect", "label_studio": "Label Studio"}
-"""What a person calls the server of each address."""
-
 SERVING_STOP_SECONDS = 40.0
 """Prefect gives flow runs 30 s to end when it stops them."""
+_say = partial(console.print, markup=False, soft_wrap=True)
 
 
 class _Stop(BaseException):
@@ -69,10 +65,8 @@ class _Stop(BaseException):
 def up(settings: Settings, as_json: bool) -> None:
     """Start everything and keep it running until Ctrl-C or SIGTERM.
 
-    When an `up` of this home runs already, says where its servers are and returns.
-
-    Raises:
-        StoreError: a port is taken, the home folder cannot be used, or a service keeps dying.
+    When an `up` of this home runs already, says where its servers are and returns. A StoreError
+    where a port is taken, the home folder cannot be used, or a service keeps dying.
     """
     home = settings.paths.home
     with sole(home) as alone:
@@ -124,21 +118,17 @@ def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
         supervisor.wait()
     here = replace(here, ready=True)
     record(home, here)
-    planned = _planned(f"{here.prefect}/api", read_secret(home))
+    planned: list[Scheduled] = []
+    api, secret = f"{here.prefect}/api", read_secret(home)
+    try:
+        plan(api, secret)
+        planned = schedules(api, secret)
+    except httpx.HTTPError as error:  # the server is too busy to say
+        _say(f"prefect: no plan yet ({error}); `tuneloop status` shows it later")
     if as_json:
         click.echo(json.dumps(_as_json(here, home, planned)))
     else:
         _say_all(here, home, planned)
-
-
-def _planned(api: str, secret: str) -> list[Scheduled]:
-    """Return what will run when; empty, with a line, when the server is too busy to say."""
-    try:
-        plan(api, secret)
-        return schedules(api, secret)
-    except httpx.HTTPError as error:
-        _say(f"prefect: no plan yet ({error}); `tuneloop status` shows it later")
-        return []
 
 
 def servers(settings: Settings) -> list[Service]:
@@ -161,7 +151,7 @@ def serving_service(settings: Settings, prefect: str) -> Service:
     return Service(
         name="deployments",
         command=(sys.executable, "-m", "flows.services.deploy", str(path)),
-        healthy=partial(_beats, beat),
+        healthy=lambda: beat.exists() and time.time() - beat.stat().st_mtime < BEAT_SECONDS,
         log=folder / "deployments.log",
         environment={
             "PREFECT_API_URL": f"{prefect}/api",
@@ -186,13 +176,6 @@ def page_service(settings: Settings) -> Service:
     )
 
 
-def _beats(beat: Path) -> bool:
-    try:
-        return time.time() - beat.stat().st_mtime < BEAT_SECONDS
-    except OSError:
-        return False
-
-
 @contextmanager
 def _stoppable() -> Iterator[None]:
     """Let SIGTERM and SIGINT raise _Stop, and give them back afterwards."""
@@ -206,10 +189,6 @@ def _stoppable() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _say(line: str) -> None:
-    console.print(line, markup=False, soft_wrap=True)
 
 
 def _say_where(there: Up | None, as_json: bool) -> None:
@@ -232,11 +211,8 @@ def _addresses(there: Up) -> dict[str, str]:
 
 
 def _say_all(here: Up, home: Path, planned: list[Scheduled]) -> None:
-    studio = ""
-    if here.label_studio:
-        studio = f"""
-Label Studio   {here.label_studio}
-               its login is in {login_path(home)}"""
+    studio = f"\nLabel Studio   {here.label_studio}\n{'':<15}its login is in {login_path(home)}"
+    studio = studio if here.label_studio else ""
     runs = "".join(f"\n  {item.name:<12} {local(item)}" for item in planned)
     click.echo(f"""
 Front page     {here.page}
@@ -257,13 +233,9 @@ def local(item: Scheduled) -> str:
 
 
 def _as_json(here: Up, home: Path, planned: list[Scheduled]) -> dict[str, object]:
-    return {
-        "running": True,
-        "process": here.process,
-        **_addresses(here),
+    facts = {"running": True, "process": here.process} | _addresses(here)
+    return facts | {
         "prefect_login": str(secret_path(home)),
         "login": str(login_path(home)) if here.label_studio else None,
-        "next": {
-            item.name: item.next.isoformat() if item.next is not None else None for item in planned
-        },
+        "next": {item.name: item.next and item.next.isoformat() for item in planned},
     }

@@ -1,12 +1,12 @@
 """What manifests, run card and verdict say of a model, for its card and that of its data."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
 
-from flows.models.listing import Judgement, judgement, system_prompt_of
+from flows.models.listing import judgement, system_prompt_of
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home, ancestors
 from pipeline.core.manifest import Manifest
@@ -20,17 +20,10 @@ from schemas.pairs import SettledPairs
 
 HUB = {EMBEDDED: ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")}
 """Id on the Hub and licence of the embedded model; of others the README in their folder tells."""
-
 STAGES = (
-    "chunks",
-    "splits",
-    "candidate_pairs",
-    "screened_pairs",
-    "settled_pairs",
-    "gold_pairs",
-    "clean_pairs",
-    "examples",
-)
+    "chunks", "splits", "candidate_pairs", "screened_pairs", "settled_pairs", "gold_pairs",
+    "clean_pairs", "examples",
+)  # fmt: skip
 """Data sets on the way from unique documents to examples, in order."""
 
 DECISIONS = ("accepted", "edited", "rejected", "reviewers_disagree", "unreviewed")
@@ -38,43 +31,18 @@ RUN_CARD = (
     "template_digest", "method", "settings", "trainable_parameters", "supervised_tokens",
     "best_step", "steps", "libraries",
 )  # fmt: skip
-"""Fields of the run card that a model card shows."""
 FILES = {"model": "model_card.md", "data": "data_card.md"}
 
 
 def model_and_data_card(home: Home, settings: Settings, model: Dataset) -> dict[str, str]:
     """Return the cards of a model and of the examples it was trained on: ``model``, ``data``."""
-    examples = home.dataset(home.store.manifest(model.name, model.fingerprint).inputs["from"])
-    data = _data_facts(home, examples, _name(settings.paths.input))
-    facts = _model_facts(home, settings, model, data, judgement(home, model))
-    return {"model": model_card(facts), "data": data_card(data)}
-
-
-def data_card_of(home: Home, settings: Settings, examples: Dataset) -> str:
-    """Render the card of examples that no model was trained on yet."""
-    return data_card(_data_facts(home, examples, _name(settings.paths.input)))
-
-
-def _name(folder: Path | str) -> str:
-    """Return the last part of a folder or of an address."""
-    return folder.resolve().name if isinstance(folder, Path) else folder.rstrip("/").split("/")[-1]
-
-
-def write_cards(cards: Mapping[str, str], folder: Path) -> list[Path]:
-    """Write model_card.md and data_card.md into a folder."""
-    for kind, text in cards.items():
-        write_atomically(folder / FILES[kind], text.encode())
-    return [folder / FILES[kind] for kind in cards]
-
-
-def _model_facts(
-    home: Home, settings: Settings, model: Dataset, data: Facts, judged: Judgement | None
-) -> Facts:
     manifest = home.store.manifest(model.name, model.fingerprint)
+    data = _data_facts(home, settings, home.dataset(manifest.inputs["from"]))
+    judged = judgement(home, model)
     card = read_run_card(home.store.path(model))
     name = card["base_model"]["name"]
     base, licence = HUB.get(name, (name, _licence(Path(settings.model.base_model))))
-    return dict(
+    facts = dict(
         name=f"{data['name']}-{manifest.fingerprint[:8]}",
         fingerprint=manifest.fingerprint,
         created_at=manifest.created_at,
@@ -87,9 +55,24 @@ def _model_facts(
         evidence=judged.evidence if judged else "",
         data=data,
     )
+    return {"model": model_card(facts), "data": data_card(data)}
 
 
-def _data_facts(home: Home, origin: Dataset, name: str) -> Facts:
+def data_card_of(home: Home, settings: Settings, examples: Dataset) -> str:
+    """Render the card of examples that no model was trained on yet."""
+    return data_card(_data_facts(home, settings, examples))
+
+
+def write_cards(cards: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write model_card.md and data_card.md into a folder."""
+    for kind, text in cards.items():
+        write_atomically(folder / FILES[kind], text.encode())
+    return [folder / FILES[kind] for kind in cards]
+
+
+def _data_facts(home: Home, settings: Settings, origin: Dataset) -> Facts:
+    folder = settings.paths.input  # or an address
+    path = folder.resolve() if isinstance(folder, Path) else PurePosixPath(folder)
     found = list(ancestors(home, origin))
     before = {item.dataset: item for item in found}
     documents = documents_in(found)
@@ -98,7 +81,7 @@ def _data_facts(home: Home, origin: Dataset, name: str) -> Facts:
     cleaned = next((item for item in documents if item.dataset == "documents"), None)
     return dict(
         rows=examples.height,
-        name=name,
+        name=path.name,
         system_prompt=system_prompt_of(home, origin),
         languages=tuple(cleaned.settings.get("languages", ())) if cleaned else (),
         stages=tuple(
@@ -119,16 +102,15 @@ def _data_facts(home: Home, origin: Dataset, name: str) -> Facts:
         reviewers=len(_count(home, before.get("reviews"), "reviewer")),
         redacted=tuple(cleaned.settings.get("redact", ())) if cleaned else (),
         fingerprint=origin.fingerprint,
-        created_at=home.store.manifest(origin.name, origin.fingerprint).created_at,
+        created_at=found[0].created_at,
     )
 
 
 def documents_in(found: Sequence[Manifest]) -> list[Manifest]:
     """Return the stages of the documents in order: read, cleaned, without duplicates.
 
-    Args:
-        found: of :func:`ancestors`. The first unique documents in it are what the chunks are of;
-            others were compared with.
+    The first unique documents in ``found`` (of :func:`ancestors`) are what the chunks are of;
+    others were compared with.
     """
     known = {str(item): item for item in found}
     at = next((item for item in found if item.dataset == "unique_documents"), None)
@@ -140,10 +122,7 @@ def documents_in(found: Sequence[Manifest]) -> list[Manifest]:
 
 
 def _count(home: Home, manifest: Manifest | None, column: str) -> dict[str, int]:
-    if manifest is None:
-        return {}
-    found = home.store.find(manifest.dataset, manifest.fingerprint)
-    return _counts(home.rows(found), column) if found else {}
+    return _counts(home.rows(Dataset.of(manifest)), column) if manifest else {}
 
 
 def _counts(frame: pl.DataFrame, column: str) -> dict[str, int]:
@@ -153,11 +132,10 @@ def _counts(frame: pl.DataFrame, column: str) -> dict[str, int]:
 
 
 def _generators(home: Home, manifest: Manifest | None) -> tuple[tuple[str, str, str, int], ...]:
-    found = home.store.find(manifest.dataset, manifest.fingerprint) if manifest else None
-    if found is None:
+    if manifest is None:
         return ()
     columns = ["kind", "generator", "prompt_version"]
-    pairs = home.store.read(found, SettledPairs).filter(pl.col("origin") != "gold")
+    pairs = home.store.read(Dataset.of(manifest), SettledPairs).filter(pl.col("origin") != "gold")
     return tuple(pairs.group_by(columns).len().sort(columns).iter_rows())
 
 

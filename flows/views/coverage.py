@@ -47,11 +47,7 @@ class Covered:
 
 
 def coverage_of(home: Home) -> list[Covered]:
-    """Return the documents of the latest pairs, those with fewest pairs first.
-
-    Raises:
-        InputError: no pairs were generated yet.
-    """
+    """Return the documents of the latest pairs, those with fewest pairs first."""
     latest = home.latest()
     if "screened_pairs" not in latest:
         raise InputError(

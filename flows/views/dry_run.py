@@ -30,9 +30,6 @@ def dry_run(settings: Settings, profiles: Sequence[str]) -> DryRun:
 
     Only the cache of reads in the home folder is used and filled, so that the run that follows
     need not read the files again.
-
-    Raises:
-        InputError: No document could be read.
     """
     reads = settings.paths.home / "reads"
     files = scan(settings.paths.input, settings.ingest, reads / "index.json")
@@ -44,8 +41,7 @@ def dry_run(settings: Settings, profiles: Sequence[str]) -> DryRun:
             f"dry run: no document could be read from {settings.paths.input} ({why}); expected at "
             "least one; look at the folder's files"
         )
-    found = rehearse(raw.kept, settings.clean, profiles)
-    return DryRun(len(files), raw.reasons, found)
+    return DryRun(len(files), raw.reasons, rehearse(raw.kept, settings.clean, profiles))
 
 
 def as_lines(found: DryRun) -> Iterator[str]:
@@ -61,16 +57,12 @@ def as_lines(found: DryRun) -> Iterator[str]:
 
 def _one(profile: ProfileCount) -> Iterator[str]:
     yield f"profile {profile.profile}: {profile.kept:,} of {profile.documents:,} would be kept"
-    yield (
-        f"{'rule':<26}{'rejects':>8}{'share':>8}{'breaks':>8}{'limit':>10}  "
-        "an example: value, file, start"
-    )
+    names = f"{'rule':<26}{'rejects':>8}{'share':>8}{'breaks':>8}{'limit':>10}"
+    yield f"{names}  an example: value, file, start"
     for rule in profile.rules:
         limit = "" if rule.limit is None else f"{rule.limit:,.9g}"
-        yield (
-            f"{rule.rule:<26}{rule.rejects:>8,}{rule.share:>8.1%}{rule.breaks:>8,}{limit:>10}  "
-            f"{_example(rule)}"
-        ).rstrip()
+        figures = f"{rule.rejects:>8,}{rule.share:>8.1%}{rule.breaks:>8,}{limit:>10}"
+        yield f"{rule.rule:<26}{figures}  {_example(rule)}".rstrip()
     yield ""
     yield "rejects: the first rule that a document breaks; breaks: all documents that break it"
 
@@ -85,19 +77,14 @@ def _example(rule: RuleCount) -> str:
 
 def _compared(profiles: Sequence[ProfileCount]) -> Iterator[str]:
     yield f"{'rejects by rule':<26}" + "".join(f"{each.profile:>14}" for each in profiles)
-    counts = [{rule.rule: rule for rule in each.rules} for each in profiles]
+    counts = [{rule.rule: rule.rejects for rule in each.rules} for each in profiles]
     names = dict.fromkeys(name for known in counts for name in known)
-    quiet = [
-        name for name in names if not any(known[name].rejects for known in counts if name in known)
-    ]
-    for name in names:
-        if name in quiet:
-            continue
-        cells = (f"{known[name].rejects:,}" if name in known else "-" for known in counts)
+    quiet = [name for name in names if not any(known.get(name) for known in counts)]
+    for name in (name for name in names if name not in quiet):
+        cells = (f"{known[name]:,}" if name in known else "-" for known in counts)
         yield f"{name:<26}" + "".join(f"{cell:>14}" for cell in cells)
     yield f"{'kept':<26}" + "".join(f"{each.kept:>14,}" for each in profiles)
-    yield f"{'share kept':<26}" + "".join(
-        f"{each.kept / each.documents:>14.1%}" for each in profiles
-    )
+    shares = (f"{each.kept / each.documents:>14.1%}" for each in profiles)
+    yield f"{'share kept':<26}" + "".join(shares)
     yield ""
     yield f"no rejects: {', '.join(quiet)}"

@@ -13,28 +13,20 @@ NEAR_MISSES = "near_misses.parquet"
 
 WORDS = 12
 """Words shown at most of a stretch that only one of the two has."""
-
 STRETCHES = 3
 """Stretches shown of each pair; the first differences say what kind of copy it is."""
 
 
 def duplicates(home: Home, near: bool, count: int) -> list[dict[str, Any]]:
-    """Return pairs of documents of the latest deduplication.
+    """Return pairs of documents of the latest deduplication, at most ``count``.
 
-    Args:
-        home: store and refs.
-        near: the pairs whose similarity is nearest to the threshold, on both sides of it;
-            otherwise removed documents in the order of their ids.
-        count: pairs at most.
+    ``near``: those whose similarity is nearest to the threshold, on both sides of it; otherwise
+    removed documents in the order of their ids.
 
-    Returns:
-        Rows with ``verdict`` (``exact_duplicate``, ``near_duplicate``, ``contained``,
-        ``semantic_duplicate`` or ``both kept``), ``similarity`` (of a contained document the share
-        that the survivor holds), ``threshold``, ``document`` and ``survivor`` (sources), their ids
-        ``doc_id`` and ``related_id``, and ``differences``: lines of words of one of them alone.
-
-    Raises:
-        InputError: nothing was deduplicated yet.
+    Returns rows with ``verdict`` (``exact_duplicate``, ``near_duplicate``, ``contained``,
+    ``semantic_duplicate`` or ``both kept``), ``similarity`` (of a contained document the share
+    that the survivor holds), ``threshold``, ``document`` and ``survivor`` (sources), their ids
+    ``doc_id`` and ``related_id``, and ``differences``: lines of words of one of them alone.
     """
     latest = home.latest()
     if "unique_documents" not in latest or "documents" not in latest:
@@ -52,23 +44,19 @@ def duplicates(home: Home, near: bool, count: int) -> list[dict[str, Any]]:
     documents = home.rows(compared).filter(pl.col("doc_id").is_in(wanted))
     known = {row["doc_id"]: row for row in documents.iter_rows(named=True)}
     gone = {"source": "(no longer in the corpus)", "text": ""}
-    shown = []
-    for pair in pairs.iter_rows(named=True):
-        one = known.get(pair["id"], gone)
-        other = known.get(pair["related_id"], gone)
-        shown.append(
-            {
-                "verdict": pair["verdict"],
-                "similarity": round(pair["value"], 4),
-                "threshold": pair["threshold"],
-                "document": one["source"],
-                "survivor": other["source"],
-                "doc_id": pair["id"],
-                "related_id": pair["related_id"],
-                "differences": differences(one["text"], other["text"]),
-            }
-        )
-    return shown
+    return [
+        {
+            "verdict": pair["verdict"],
+            "similarity": round(pair["value"], 4),
+            "threshold": pair["threshold"],
+            "document": (one := known.get(pair["id"], gone))["source"],
+            "survivor": (other := known.get(pair["related_id"], gone))["source"],
+            "doc_id": pair["id"],
+            "related_id": pair["related_id"],
+            "differences": differences(one["text"], other["text"]),
+        }
+        for pair in pairs.iter_rows(named=True)
+    ]
 
 
 def _pairs(home: Home, dataset: Dataset, near: bool) -> pl.DataFrame:
@@ -98,10 +86,8 @@ def differences(one: str, other: str) -> list[str]:
         if len(lines) >= 2 * STRETCHES:
             lines.append("  ...")
             break
-        for sign, stretch in (
-            ("-", words[step.src_start : step.src_end]),
-            ("+", others[step.dest_start : step.dest_end]),
-        ):
+        own, new = words[step.src_start : step.src_end], others[step.dest_start : step.dest_end]
+        for sign, stretch in (("-", own), ("+", new)):
             if stretch:
                 more = " ..." if len(stretch) > WORDS else ""
                 lines.append(f"{sign} {' '.join(stretch[:WORDS])}{more}")

@@ -1,38 +1,36 @@
-"""Rows that the report shows: answers, pairs, dropped rows with what they lost against."""
+"""What a report quotes: answers, pairs, dropped rows, what was left out of documents."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import polars as pl
 
 from flows.engine.context import Run
+from pipeline.core.errors import InputError
+from pipeline.core.home import Home, stages_before
 from pipeline.core.outcome import EXCERPT
-from pipeline.core.store import DROPPED, PART
+from pipeline.core.store import DROPPED, PART, Dataset
 from pipeline.documents.clean.profiles import rules_of
+from pipeline.documents.left_out import UNITS
+from pipeline.evaluate.gate.gate import Judged
 from pipeline.report import contents
-from schemas.documents import Redactions
-
-if TYPE_CHECKING:
-    from pipeline.evaluate.gate.gate import Judged
+from schemas.documents import LeftOut, Redactions
 
 EXAMPLES = 3
 """Dropped rows shown for each reason."""
 SHOWN_PAIRS = 8
 SHOWN_PARAGRAPHS = 10
 SHOWN_ANSWERS = 8
+LEFT_OUT = "left_out"
 
 
-def answers(run: Run, judged: "Judged") -> tuple[contents.Answer, ...]:
+def answers(run: Run, judged: Judged) -> tuple[contents.Answer, ...]:
     """Return test questions with what base model and challenger said."""
     examples = stage_rows(run, "examples")
     if examples is None:
         return ()
     sources = sources_of(stage_rows(run, "deduplicate"))
-    said = {
-        arm: dict(
-            run.store.parquet(judged.answers[arm], PART).select("pair_id", "answer").iter_rows()
-        )
-        for arm in ("base", "challenger")
-    }
+    frames = {arm: run.store.parquet(judged.answers[arm], PART) for arm in ("base", "challenger")}
+    said = {arm: dict(rows.select("pair_id", "answer").iter_rows()) for arm, rows in frames.items()}
     asked = examples.filter(pl.col("pair_id").is_in(list(said["challenger"]))).sort("pair_id")
     return tuple(
         contents.Answer(
@@ -50,15 +48,16 @@ def answers(run: Run, judged: "Judged") -> tuple[contents.Answer, ...]:
 def drop_examples(run: Run) -> dict[str, dict[str, tuple[contents.DropExample, ...]]]:
     """Return dropped rows by stage and reason, with what each lost against."""
     shown: dict[str, dict[str, tuple[contents.DropExample, ...]]] = {}
-    texts = _texts(run)
-    sources = _rule_sources(run)
+    texts, clean = _texts(run), run.settings.clean
+    # Whose number the limit of each quality rule is.
+    sources = {rule.name: rule.source for rule in rules_of(clean.profile)}
+    sources |= dict.fromkeys(clean.limits, "clean.limits")
     for stage, dataset in run.datasets.items():
         path = run.store.path(dataset) / DROPPED
         if not path.exists():
             continue
         ledger = pl.read_parquet(path)
         for (reason,), rows in sorted(ledger.group_by("reason")):
-            examples = rows.sort("id").head(EXAMPLES).iter_rows(named=True)
             shown.setdefault(stage, {})[str(reason)] = tuple(
                 contents.DropExample(
                     **{key: row[key] for key in ("id", "excerpt", "value", "threshold")},
@@ -66,7 +65,7 @@ def drop_examples(run: Run) -> dict[str, dict[str, tuple[contents.DropExample, .
                     related_id=row["related_id"],
                     related_excerpt=texts.get(row["related_id"] or ""),
                 )
-                for row in examples
+                for row in rows.sort("id").head(EXAMPLES).iter_rows(named=True)
             )
     return shown
 
@@ -91,15 +90,14 @@ def repeated(run: Run) -> contents.Repeated | None:
     if found is None:
         return None
     metrics = run.facts("trim").metrics if "trim" in run.datasets else {}
-    known = list(contents.RepeatedParagraph.model_fields)
     return contents.Repeated(
         paragraphs=found.height,
         spare_characters=int(run.facts("paragraphs").metrics["spare_characters"]),
         removed=int(metrics["paragraphs"]) if metrics else None,
         changed_documents=int(metrics.get("documents", 0)),
         most=tuple(
-            contents.RepeatedParagraph(**row)
-            for row in found.select(known).head(SHOWN_PARAGRAPHS).iter_rows(named=True)
+            contents.RepeatedParagraph.model_validate(row, extra="ignore")
+            for row in found.head(SHOWN_PARAGRAPHS).iter_rows(named=True)
         ),
     )
 
@@ -110,32 +108,17 @@ def pair_examples(run: Run) -> tuple[contents.PairExample, ...]:
     if pairs is None:
         return ()
     sources = sources_of(stage_rows(run, "deduplicate"))
-    known = set(contents.PairExample.model_fields)
     chosen = pairs.sort("pair_id").head(SHOWN_PAIRS)  # ids are hashes: the first are a sample
-    return tuple(
-        contents.PairExample(
-            **{key: value for key, value in row.items() if key in known},
-            document=sources.get(row["doc_id"], ""),
-        )
-        for row in chosen.iter_rows(named=True)
-    )
-
-
-def _rule_sources(run: Run) -> dict[str, str]:
-    """Return whose number the limit of each quality rule is, by the rule's name."""
-    clean = run.settings.clean
-    known = {rule.name: rule.source for rule in rules_of(clean.profile)}
-    return known | dict.fromkeys(clean.limits, "clean.limits")
+    rows = (row | {"document": sources.get(row["doc_id"], "")} for row in chosen.to_dicts())
+    return tuple(contents.PairExample.model_validate(row, extra="ignore") for row in rows)
 
 
 def _texts(run: Run) -> dict[str, str]:
     """Return the start of what a ledger row may be related to: documents and pairs, by id."""
     texts: dict[str, str] = {}
-    for stage, key, text in (
-        ("clean", "doc_id", "text"),
-        ("generate", "pair_id", "instruction"),
-        ("decontaminate", "pair_id", "instruction"),
-    ):
+    pair = "pair_id", "instruction"
+    places = {"clean": ("doc_id", "text"), "generate": pair, "decontaminate": pair}
+    for stage, (key, text) in places.items():
         rows = stage_rows(run, stage)
         if rows is not None:
             texts |= dict(rows.select(key, pl.col(text).str.head(EXCERPT)).iter_rows())
@@ -151,3 +134,42 @@ def stage_rows(run: Run, stage: str) -> pl.DataFrame | None:
     """Return the kept rows of a stage of this run, or None when it did not run."""
     dataset = run.datasets.get(stage)
     return None if dataset is None else run.store.parquet(dataset, PART)
+
+
+def left_out_by_document(home: Home, dataset: Dataset, count: int) -> list[dict[str, Any]]:
+    """Return documents, by source, with how much of which kind was left out, dropped ones too."""
+    file, before = f"{LEFT_OUT}.parquet", stages_before(home, dataset)
+    stages = [stage for stage in before if (home.store.path(stage) / file).exists()]
+    tables = [home.store.read_table(stage, LEFT_OUT, LeftOut) for stage in stages]
+    if not tables:
+        raise InputError(
+            f"dataset {dataset}: no count of what was left out found; expected documents, read by "
+            "this version; try `tuneloop show documents --left-out`, or run `tuneloop curate` again"
+        )
+    order = pl.col("kind").replace_strict({kind: at for at, kind in enumerate(UNITS)})
+    rows = pl.concat(tables).sort("source", "doc_id", order, maintain_order=True)
+    parts = pl.struct("kind", "amount", "detail").alias("left_out")
+    documents = rows.group_by("source", "doc_id", maintain_order=True).agg(parts)
+    return documents.head(count).to_dicts()
+
+
+def left_out_lines(row: dict[str, Any]) -> list[str]:
+    """Return lines about one document of :func:`left_out_by_document`."""
+    lines = [f"{row['source']}  {row['doc_id']}"]
+    for part in row["left_out"]:
+        amount = f"{part['amount']:,} {UNITS[part['kind']]}"
+        lines.append(f"  {part['kind']:<12} {amount}{': ' * bool(part['detail'])}{part['detail']}")
+    return lines
+
+
+def left_out(run: Run) -> tuple[contents.LeftOut, ...]:
+    """Return what was left out of all documents of a run, by kind."""
+    stages = [run.datasets[name] for name in ("ingest", "clean") if name in run.datasets]
+    if not stages:
+        return ()
+    rows = pl.concat(run.store.read_table(stage, LEFT_OUT, LeftOut) for stage in stages)
+    sums = rows.group_by("kind").agg(pl.sum("amount"), documents=pl.n_unique("doc_id"))
+    found = {row["kind"]: row for row in sums.iter_rows(named=True)}
+    return tuple(
+        contents.LeftOut(**found[kind], unit=unit) for kind, unit in UNITS.items() if kind in found
+    )

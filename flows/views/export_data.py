@@ -22,16 +22,8 @@ LINEAGE = ("pair_id", "doc_id", "chunk_id", "origin", "kind", "status")
 def export_data(settings: Settings, form: str, folder: Path) -> dict[str, Any]:
     """Write the latest pairs that training uses, with gold rows, in a form of :data:`DATA_FORMS`.
 
-    Args:
-        settings: all settings.
-        form: name of a form.
-        folder: a new or empty folder.
-
-    Returns:
-        ``dataset``, ``folder``, ``form`` and rows by split (``splits``).
-
-    Raises:
-        InputError: there are no pairs yet, or the folder holds something else.
+    The folder is new or empty. Returns ``dataset``, ``folder``, ``form`` and rows by split
+    (``splits``).
     """
     home = Home.at(settings.paths.home)
     latest = home.latest()
@@ -79,9 +71,6 @@ def _row(row: Row, form: DataForm) -> Row:
     history = [dict(turn) for turn in row["history"]]
     if row["prompt"] and not (history and history[0]["role"] == "system"):
         history = [{"role": "system", "content": row["prompt"]}, *history]
-    turns = [
-        *history,
-        {"role": "user", "content": row["instruction"].strip()},
-        {"role": "assistant", "content": row["response"].strip()},
-    ]
+    said = {"user": row["instruction"], "assistant": row["response"]}
+    turns = history + [{"role": role, "content": text.strip()} for role, text in said.items()]
     return form.row(turns, row["input"].strip()) | {name: row[name] for name in LINEAGE}

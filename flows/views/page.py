@@ -13,7 +13,6 @@ import functools
 import secrets
 import shutil
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import click
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
@@ -30,8 +29,7 @@ from starlette.routing import Route
 from annotation.queues import open_queue
 from flows.engine.settings_file import load_settings
 from flows.models.listing import entries
-from flows.services.prefect import NAMES
-from flows.services.secret import read_secret
+from flows.services.prefect import NAMES, read_secret
 from flows.views.reviews import about_reviews, lines_of
 from flows.views.status import status
 from pipeline.core.errors import TuneloopError
@@ -63,17 +61,13 @@ def facts(settings: Settings) -> dict[str, Any]:
     models = entries(Home.at(path)) if (path / "store").is_dir() else []
     decisions = Ledger(path, lambda line: None).decisions()
     runs = [_run(folder) for folder in sorted((path / "runs").glob("*"), reverse=True)]
-    spent = {
-        name: sum(run["teacher"].get(field) or 0 for run in runs)
-        for name, field in (
-            ("read", "prompt_tokens"),
-            ("written", "completion_tokens"),
-            ("calls", "calls"),
-        )
-    }
-    disk = shutil.disk_usage(path)
-    shown = {
-        "home": str(path),
+    keys = {"read": "prompt_tokens", "written": "completion_tokens", "calls": "calls"}
+    spent = {name: sum(run["teacher"].get(key) or 0 for run in runs) for name, key in keys.items()}
+    cost = cost_of(spent["read"], spent["written"], settings.budget)
+    people: list[str] = []
+    if found["reviews"] and "error" not in found["reviews"]:
+        people = lines_of(about_reviews(open_queue(settings), settings))
+    shown = found | {
         "now": now(),
         "champion": next((item for item in models if "champion" in item.marks), None),
         "reason": found["champion"]["reason"] if found["champion"] else "",
@@ -81,23 +75,12 @@ def facts(settings: Settings) -> dict[str, Any]:
         "decisions": decisions,
         "decision": decisions[-1] if decisions else None,
         "decided": [reasons_line([one]) for row in decisions[-1:] for one in row.reasons],
-        "reviews": found["reviews"],
-        "people": _people(settings, found["reviews"]),
-        "schedules": found["schedules"],
-        "servers": found["servers"],
-        "spent": spent
-        | {"runs": len(runs), "cost": cost_of(spent["read"], spent["written"], settings.budget)},
+        "people": [click.unstyle(line) for line in people],
+        "spent": spent | {"runs": len(runs), "cost": cost},
         "limits": settings.budget.model_dump(include={"tokens", "cost", "minutes"}),
-        "free": disk.free,
+        "free": shutil.disk_usage(path).free,
     }
     return shown | {"todo": _todo(settings, shown, found)}
-
-
-def _people(settings: Settings, reviews: dict[str, Any] | None) -> list[str]:
-    """Return what is known of queues, agreement and reviewers, a line each."""
-    if not reviews or "error" in reviews:
-        return []
-    return [click.unstyle(line) for line in lines_of(about_reviews(open_queue(settings), settings))]
 
 
 def _todo(settings: Settings, shown: dict[str, Any], found: dict[str, Any]) -> list[str]:
@@ -121,21 +104,14 @@ def _todo(settings: Settings, shown: dict[str, Any], found: dict[str, Any]) -> l
         lines.append(f"{reviews['bounced']} decisions are to be mended: `tuneloop review pull`.")
     if shown["decision"] and shown["decision"].action in ("broken", "review"):
         lines.append(f"The last drift check says {shown['decision'].action}.")
-    lines += [
-        f"The last {item['name']} ended as {item['state']}."
-        for item in shown["schedules"] or ()
-        if item["state"] in ("Failed", "Crashed", "TimedOut")
-    ]
-    lines += [
-        f"The schedule of {item['name']} is stopped."
-        for item in shown["schedules"] or ()
-        if item["next"] is None and bool(getattr(settings.schedule, item["name"], None))
-    ]
-    lines += [
-        f"Forgetting {row.sources[0]} was not ended: run `tuneloop forget` with it again."
-        for row in forgotten(settings.paths.home)
-        if not row.done
-    ]
+    for item in shown["schedules"] or ():
+        if item["state"] in ("Failed", "Crashed", "TimedOut"):
+            lines.append(f"The last {item['name']} ended as {item['state']}.")
+        if item["next"] is None and getattr(settings.schedule, item["name"], None):
+            lines.append(f"The schedule of {item['name']} is stopped.")
+    left = [row.sources[0] for row in forgotten(settings.paths.home) if not row.done]
+    again = "was not ended: run `tuneloop forget` with it again."
+    lines += [f"Forgetting {source} {again}" for source in left]
     if shown["schedules"] is None:
         lines.append("Prefect does not answer: nothing runs by itself.")
     return lines
@@ -144,14 +120,15 @@ def _todo(settings: Settings, shown: dict[str, Any], found: dict[str, Any]) -> l
 def _run(folder: Path) -> dict[str, Any]:
     record = folder / "run.json"
     told = parse(record.read_text("utf-8", "replace")) if record.exists() else None
+    ended = told or {}
     report = folder / "report.json"
     said = _said(report, report.stat().st_mtime_ns) if report.exists() else {}
     return {
         "name": folder.name,
-        "flow": (told or {}).get("flow") or folder.name.partition("-")[2].rpartition("-")[0],
+        "flow": ended.get("flow") or folder.name.partition("-")[2].rpartition("-")[0],
         "started_at": folder.name[:16],
         "ended": told is not None,
-        "error": (told or {}).get("error") or "",
+        "error": ended.get("error") or "",
         "said": said.get("said", "" if told else "at work, or killed"),
         "teacher": said.get("teacher") or {},
         "report": (folder / "report.html").exists(),
@@ -173,9 +150,8 @@ def application(settings: Settings, secret: str) -> Starlette:
 
     def front(request: Request) -> Response:
         try:
-            return HTMLResponse(
-                templates().get_template("front.html").render(history=history, **facts(settings))
-            )
+            page = templates().get_template("front.html")
+            return HTMLResponse(page.render(history=history, **facts(settings)))
         except TuneloopError as error:
             return PlainTextResponse(f"{error}\n", 500)
 
@@ -185,9 +161,7 @@ def application(settings: Settings, secret: str) -> Starlette:
             return FileResponse(path)
         return PlainTextResponse("no such report\n", 404)
 
-    async def guarded(
-        request: Request, go_on: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
+    async def guarded(request: Request, go_on: RequestResponseEndpoint) -> Response:
         told = request.headers.get("authorization", "")
         if request.url.path == HEALTH:
             answer: Response = PlainTextResponse("well\n")
@@ -199,13 +173,10 @@ def application(settings: Settings, secret: str) -> Starlette:
         answer.headers.update(HEADERS)
         return answer
 
-    return Starlette(
-        routes=[Route("/", front), Route("/runs/{run}/report.html", report)],
-        middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=list(NAMES)),
-            Middleware(BaseHTTPMiddleware, dispatch=guarded),
-        ],
-    )
+    routes = [Route("/", front), Route("/runs/{run}/report.html", report)]
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=list(NAMES))
+    guard = Middleware(BaseHTTPMiddleware, dispatch=guarded)
+    return Starlette(routes=routes, middleware=[hosts, guard])
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from pipeline.train.plan.shapes import Shape, read_folder
 
 USUAL_GPUS = ("t4", "l4", "a100-40", "a100-80", "h200")
 """Shown when none is named: each has more memory than the one before."""
-
 NOT_SHARDED = (
     "the trainer shares the micro batches of a step and keeps the whole model in each process: an "
     "fsdp file starts the processes, and spreads no weights; plan for the whole model on each card"
@@ -54,7 +53,6 @@ class Planned:
 
 def make_plan(
     settings: Settings,
-    *,
     base: str | None,
     methods: Sequence[str],
     gpus: Sequence[str],
@@ -64,9 +62,8 @@ def make_plan(
 ) -> Planned:
     """Return the plans of the methods (all if none is named) on the hardware.
 
-    Raises:
-        SettingsError: a method, a graphics card or a setting is not known.
-        TrainingError: there is no config of the base model.
+    A SettingsError where a method, a card or a setting is not known, a TrainingError where the
+    base model has no config.
     """
     if unknown := [name for name in methods if name not in METHODS]:
         raise SettingsError(
@@ -95,11 +92,7 @@ def make_plan(
 
 
 def find_shape(base: str | None, settings: Settings) -> Shape:
-    """Return the shape of a base model by built-in name, folder or cached Hugging Face id.
-
-    Raises:
-        TrainingError: there is no config, or it is of no language model.
-    """
+    """Return the shape of a base model by built-in name, folder or cached Hugging Face id."""
     wanted = base or settings.model.base_model
     sources = {known.source: name for name, known in CATALOGUE.items()}
     if wanted == "embedded":
@@ -137,14 +130,18 @@ def show(planned: Planned, *, itemised: bool, document: bool) -> None:
         f"tokens, {batch.supervised:,} supervised; {work.rows:,} rows of {work.row_tokens} tokens",
         soft_wrap=True,
     )
-    first = planned.hardware[1] if len(planned.hardware) > 1 else planned.hardware[0]
+    first = planned.hardware[1]  # the first card: this machine stands before it
     on_first = [each for each in planned.plans if each.hardware == first.name]
     _print(console, (_items if itemised else _overview)(on_first, first.name))
     _print(console, _fits(planned))
     for each in planned.hardware:
         console.print(f"{each.name}: {each.memory / GIGABYTE:.1f} GB; {each.about}", soft_wrap=True)
     if document:
-        _print(console, _document(planned))
+        title = "By the convention of documents"
+        table = _table(title, *_numbers("GB"), "how it is counted")
+        for row in convention(shape):
+            table.add_row(row.method, f"{row.gigabytes:.0f}", row.formula)
+        _print(console, table)
         console.print(LITGPT, soft_wrap=True)
     for text in dict.fromkeys(text for each in on_first for text in each.warnings):
         console.print(f"warning  {text}", style="yellow", soft_wrap=True)
@@ -174,12 +171,10 @@ def _overview(plans: list[Plan], hardware: str) -> Table:
     table = _table(f"Peak memory on {hardware}, GB", *numbers, box=SIMPLE_HEAD)
     for each in plans:
         sizes = {item.name: item.bytes for item in each.items}
-        cells = [
-            _gigabytes(sum(sizes.get(name, 0) for name in names)) for names in COLUMNS.values()
-        ]
+        sums = (sum(sizes.get(name, 0) for name in names) for names in COLUMNS.values())
         first = each.method, f"{each.learning_rate:g}", _short(each.trainable), f"{each.share:.2%}"
         stages = (_gigabytes(total(part)) for part in (each.items, each.judging))
-        table.add_row(*first, *cells, *stages)
+        table.add_row(*first, *map(_gigabytes, sums), *stages)
     return table
 
 
@@ -214,14 +209,6 @@ def _cell(found: Plan) -> str:
         rows = found.micro_batch_size
         return f"[yellow]{rows} row{'s' if rows > 1 else ''}, {taken}[/yellow]"
     return f"[red]no: {_gigabytes(found.peak)}[/red]"
-
-
-def _document(planned: Planned) -> Table:
-    title = "By the convention of documents"
-    table = _table(title, *_numbers("GB"), "how it is counted")
-    for each in convention(planned.shape):
-        table.add_row(each.method, f"{each.gigabytes:.0f}", each.formula)
-    return table
 
 
 def _gigabytes(size: float) -> str:

@@ -5,10 +5,11 @@ import sys
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from annotation.queues import open_queue
-from flows.engine.artifacts import send_artifacts
 from flows.engine.console import console
 from flows.engine.context import Run, say_once
 from flows.engine.settings_file import dump_settings
@@ -17,63 +18,48 @@ from flows.views.coverage import in_report
 from flows.views.examples import (
     answers,
     drop_examples,
+    left_out,
     pair_examples,
     redaction,
     repeated,
     stage_rows,
 )
-from flows.views.left_out import in_sum
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home
 from pipeline.core.journal import now
+from pipeline.core.record import as_json
 from pipeline.drift.baseline import spreads
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
+from pipeline.evaluate.comparison import Comparison
+from pipeline.evaluate.gate.gate import Judged
 from pipeline.pairs.teachers.kinds import TEACHERS
+from pipeline.pairs.teachers.replies import Usage
 from pipeline.report import contents
+from pipeline.report.evaluation_text import evaluation_table
 from pipeline.report.html import render
+from pipeline.report.text import drift_summary, retrain_summary, verdict
+from pipeline.train.tune.choice import Choice
 from schemas.drift import DriftFeatures
 
-if TYPE_CHECKING:
-    from pipeline.evaluate.comparison import Comparison
-    from pipeline.evaluate.gate.gate import Judged
-    from pipeline.pairs.teachers.replies import Usage
-    from pipeline.train.tune.choice import Choice
-
 FUNNEL = {
-    "documents read": "ingest",
-    "clean": "clean",
-    "trimmed": "trim",
-    "unique": "deduplicate",
-    "distinct": "semantic",
-    "chunks": "chunk",
-    "candidate pairs": "generate",
-    "screened": "screen",
-    "settled": "settle",
-}
+    "documents read": "ingest", "clean": "clean", "trimmed": "trim", "unique": "deduplicate",
+    "distinct": "semantic", "chunks": "chunk", "candidate pairs": "generate",
+    "screened": "screen", "settled": "settle",
+}  # fmt: skip
 """Step of the funnel -> stage whose kept rows it counts."""
 
 
 def write_report(
     run: Run,
-    judged: "Judged | None" = None,
+    judged: Judged | None = None,
     drift: Decision | None = None,
     retrain: contents.Retraining | None = None,
-    comparison: "Comparison | None" = None,
-    tuning: "Choice | None" = None,
-    asked: "Usage | None" = None,
+    comparison: Comparison | None = None,
+    tuning: Choice | None = None,
+    asked: Usage | None = None,
 ) -> contents.Report:
-    """Build the report of a run, write report.html and report.json, send artifacts.
-
-    Args:
-        run: the run.
-        judged: what evaluation and gate said, when there was one.
-        drift: what the monitor decided.
-        retrain: why a retrain started, and what came of it.
-        comparison: several trainings side by side.
-        tuning: what a search for the best training found.
-        asked: what the teacher was asked, where it could be.
-    """
+    """Build the report of a run, write report.html and report.json, send artifacts."""
     report = contents.Report(
         run=_run(run),
         stages=_stages(run),
@@ -94,7 +80,7 @@ def write_report(
         tuning=tuning,
         redaction=redaction(run),
         repeated=repeated(run),
-        left_out=in_sum(run),
+        left_out=left_out(run),
         drop_examples=drop_examples(run),
         pair_examples=pair_examples(run),
         lineage=_lineage(run),
@@ -105,12 +91,38 @@ def write_report(
     if judged is not None:
         home = Home(run.store, run.registry)
         write_cards(model_and_data_card(home, run.settings, home.model("challenger")), run.folder)
-    send_artifacts(report)
+    _send_artifacts(report)
     page = run.folder / "report.html"
     if page.is_relative_to(Path.cwd()):
         page = page.relative_to(Path.cwd())
     console.print(f"{'report':<22} {page}", markup=False, soft_wrap=True)
     return report
+
+
+def _send_artifacts(report: contents.Report) -> None:
+    """Show every part of a report that the run has on Prefect's pages; a key keeps its history."""
+    create_table_artifact(
+        key="stages",
+        table=[stage.model_dump(mode="json") for stage in report.stages],
+        description="Rows in, kept and dropped by stage.",
+    )
+    ledger = [
+        {"stage": stage.stage, "reason": reason, "rows": count}
+        for stage in report.stages
+        for reason, count in stage.reasons.items()
+    ]
+    if ledger:
+        create_table_artifact(key="ledger", table=ledger, description="Dropped rows, and why.")
+    if report.gate is not None:
+        create_table_artifact(
+            key="gate", table=as_json(report.gate.reasons), description=report.gate.summary
+        )
+    texts = {"report": verdict, "evaluation": evaluation_table}
+    texts |= {"drift": drift_summary, "retrain": retrain_summary}
+    for key, write in texts.items():
+        if text := write(report):
+            # As it is: a word of a document has no meaning as Markdown in a block of text.
+            create_markdown_artifact(key=key, markdown=f"```text\n{text}\n```")
 
 
 def _run(run: Run) -> contents.Run:
@@ -129,10 +141,8 @@ def _stages(run: Run) -> tuple[contents.Stage, ...]:
     return tuple(
         contents.Stage(
             stage=line.stage,
-            rows_in=line.facts.rows_in,
-            rows_kept=line.facts.rows_kept,
+            **line.facts.model_dump(include={"rows_in", "rows_kept", "reasons"}),
             rows_dropped=line.facts.rows_in - line.facts.rows_kept,
-            reasons=line.facts.reasons,
             seconds=round(line.seconds, 3),
             reused=line.reused is not None,
         )
@@ -140,7 +150,7 @@ def _stages(run: Run) -> tuple[contents.Stage, ...]:
     )
 
 
-def _teacher(run: Run, usage: "Usage") -> contents.Teacher:
+def _teacher(run: Run, usage: Usage) -> contents.Teacher:
     facts = {"about": TEACHERS[run.settings.teacher.kind].about} | asdict(usage)
     return contents.Teacher.model_validate(facts, extra="ignore")
 
@@ -180,7 +190,7 @@ def _training(run: Run) -> contents.Training | None:
     return contents.Training.model_validate(facts, extra="ignore")
 
 
-def _judgement(run: Run, judged: "Judged") -> dict[str, Any]:
+def _judgement(run: Run, judged: Judged) -> dict[str, Any]:
     return {
         "evaluation": judged.evaluation,
         "gate": replace(judged.verdict, promoted=judged.promoted),
@@ -198,29 +208,20 @@ def _drift(run: Run, decision: Decision | None) -> contents.Drift | None:
     ledger = Ledger(run.home, say_once)
     reference = None
     if dataset is not None:
-        features = spreads(run.store.read(dataset, DriftFeatures))
-        reference = contents.Reference(
-            fingerprint=dataset.fingerprint, rows=dataset.rows, features=features
-        )
+        key, features = dataset.fingerprint, spreads(run.store.read(dataset, DriftFeatures))
+        reference = contents.Reference(fingerprint=key, rows=dataset.rows, features=features)
+    evidence = ledger.evidence(decision.id) if decision else None
+    history = tuple(ledger.decisions())
     return contents.Drift(
-        reference=reference,
-        evidence=ledger.evidence(decision.id) if decision else None,
-        decision=decision,
-        history=tuple(ledger.decisions()),
+        reference=reference, evidence=evidence, decision=decision, history=history
     )
 
 
 def _lineage(run: Run) -> contents.Lineage:
     datasets = []
     for dataset in run.datasets.values():
-        manifest = run.store.manifest(dataset.name, dataset.fingerprint)
-        inputs = tuple(value.replace("/", " ") for value in manifest.inputs.values())
-        datasets.append(
-            contents.LineageDataset(
-                name=dataset.name,
-                fingerprint=dataset.fingerprint,
-                rows=dataset.rows,
-                inputs=tuple(value for value in inputs if " " in value),
-            )
-        )
+        named = run.store.manifest(dataset.name, dataset.fingerprint).inputs.values()
+        inputs = tuple(value.replace("/", " ") for value in named if "/" in value)
+        facts = asdict(dataset) | {"inputs": inputs}
+        datasets.append(contents.LineageDataset.model_validate(facts, extra="ignore"))
     return contents.Lineage(datasets=tuple(datasets))

@@ -1,4 +1,4 @@
-"""What `tuneloop review status` tells besides the counts: queues, agreement, people, screens."""
+"""What `review status` tells besides counts: agreement, people, screens; and `show screens`."""
 
 from typing import Any
 
@@ -12,7 +12,8 @@ from pipeline.pairs.agreement import Agreement, agreement, ratings_of
 from pipeline.pairs.review_material import Material
 from pipeline.pairs.review_quality import Share, quality
 from pipeline.pairs.review_sample import is_overlap
-from pipeline.settings import Settings
+from pipeline.pairs.screen.figures import figures, labelled
+from pipeline.settings import ScreenSettings, Settings
 
 Facts = dict[str, Any]
 
@@ -20,10 +21,9 @@ Facts = dict[str, Any]
 def about_reviews(queue: ReviewQueue, settings: Settings) -> Facts:
     """Return what is known of queues, pairs, people and screens, JSON-able.
 
-    Returns:
-        ``queues``: items and open ones of each; ``disputed``: pairs that wait for a third person;
-        ``held_back``: decisions that do not count, ``agreement``, ``reviewers``, and with screened
-        pairs ``audit``, ``screens`` and their ``recall``.
+    ``queues``: items and open ones of each; ``disputed``: pairs that wait for a third person;
+    ``held_back``: decisions that do not count, ``agreement``, ``reviewers``, and with screened
+    pairs ``audit``, ``screens`` and their ``recall``.
     """
     pulled, policy = queue.stored(), queue.policy
     items = queue.items()
@@ -52,18 +52,16 @@ def about_reviews(queue: ReviewQueue, settings: Settings) -> Facts:
     material = Material.of(settings.paths.home, screened, settings.review.seed)
     chosen = targeted(settings.paths.home)
     people = quality(material.pairs, material.flagged, counting, settings.review, chosen)
-    return facts | {
-        "audit": [row._asdict() for row in people.audit],
-        "screens": [row._asdict() for row in people.screens],
-        "recall": people.recall,
-    }
+    counted = {"audit": people.audit, "screens": people.screens}
+    shares = {name: [row._asdict() for row in rows] for name, rows in counted.items()}
+    return facts | shares | {"recall": people.recall}
 
 
 def lines_of(facts: Facts) -> list[str]:
     """Return the facts as lines; what nobody has decided on yet is left out."""
-    queues = [
+    queues = (
         f"{name} {row['items']} ({row['open']} open)" for name, row in facts["queues"].items()
-    ]
+    )
     lines = [f"queues     {', '.join(queues)}"]
     if facts["disputed"]:
         lines.append(f"disputed   {' '.join(facts['disputed'])}: they wait for a third person")
@@ -72,10 +70,8 @@ def lines_of(facts: Facts) -> list[str]:
     lines += [f"sampled    {_share(Share(**row))}" for row in facts.get("audit", ()) if row["of"]]
     for row in map(Agreement._make, (row.values() for row in facts["agreement"])):
         if row.value is not None:
-            interval = f"{row.value:.2f} [{row.low:.2f}, {row.high:.2f}]"
-            lines.append(
-                f"agreement  {row.measure:<6} {interval} on {row.items} pairs of two people"
-            )
+            found = f"{row.measure:<6} {row.value:.2f} [{row.low:.2f}, {row.high:.2f}]"
+            lines.append(f"agreement  {found} on {row.items} pairs of two people")
     for row in facts["reviewers"]:
         parts = [f"{row['decisions']} decisions"]
         if row["edit_share"] is not None:
@@ -95,3 +91,28 @@ def lines_of(facts: Facts) -> list[str]:
 
 def _share(row: Share) -> str:
     return f"{row.name}: {row.hits} of {row.of}, {row.share:.0%} [{row.low:.0%}, {row.high:.0%}]"
+
+
+def screen_rows(settings: ScreenSettings) -> list[dict[str, Any]]:
+    """Return precision and recall of each screen on the pairs that are held out.
+
+    First all screens together, on the pairs that rules were mended on as well; then each screen,
+    kind of fault and kind of task.
+    """
+    pairs = labelled()
+    mended_on = figures([pair for pair in pairs if not pair.held_out], settings)[0]
+    held_out = figures([pair for pair in pairs if pair.held_out], settings)
+    return [mended_on | {"set": "mended on"}, held_out[0] | {"set": "held out"}, *held_out[1:]]
+
+
+def screen_line(row: dict[str, Any]) -> str:
+    """Return a row of :func:`screen_rows` as a line."""
+    about, name = next(iter(row.items()))
+    parts = [f"{about:<7} {name:<21}"]
+    if row["good"]:
+        parts.append(f"{row['good'] - row['good_rejected']:>4} of {row['good']:>3} good stay")
+    if row["bad"]:
+        parts.append(f"{row['bad_rejected']:>4} of {row['bad']:>3} bad go")
+    if about in ("set", "screen"):
+        parts.append(f"  precision {row['precision']:.3f}  recall {row['recall']:.3f}")
+    return " ".join(parts)

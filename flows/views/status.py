@@ -15,8 +15,8 @@ import httpx
 from annotation.label_studio_connection import login_path
 from annotation.queues import CombinedQueue, open_queue
 from flows.engine.context import say_once
+from flows.services.prefect import read_secret, secret_path
 from flows.services.running import Up, running_up, schedules
-from flows.services.secret import read_secret, secret_path
 from pipeline.core.errors import ReviewError, StoreError
 from pipeline.core.journal import now
 from pipeline.core.registry import CHALLENGER, CHAMPION, Registry
@@ -31,11 +31,7 @@ Facts = dict[str, Any]
 
 
 def show(settings: Settings, as_json: bool) -> None:
-    """Print where everything stands.
-
-    Raises:
-        MissingDataset: the champion is not in the store any more; the rest is printed before.
-    """
+    """Print where everything stands; at last a MissingDataset where the champion is gone."""
     facts = status(settings)
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False))
@@ -48,15 +44,13 @@ def show(settings: Settings, as_json: bool) -> None:
 
 
 def status(settings: Settings) -> Facts:
-    """Return where everything stands, JSON-able.
+    """Return where everything stands, JSON-able; times are UTC.
 
-    Returns:
-        ``servers``: where `tuneloop up` runs, or None; ``schedules``: next and last run of each
-        deployment, or None when Prefect does not answer; ``reviews``: counts of the queue, or why
-        it cannot be read, or None before the first pairs;
-        ``champion``, ``challenger``: refs or None; ``decision``: the last one or None;
-        ``retrain``: the last row of its ledger or None; ``next_retrain_at``: None when it may
-        start now. Times are UTC.
+    ``servers``: where `tuneloop up` runs, or None; ``schedules``: next and last run of each
+    deployment, or None when Prefect does not answer; ``reviews``: counts of the queue, or why
+    it cannot be read, or None before the first pairs; ``champion``, ``challenger``: refs or
+    None; ``decision``, ``retrain``: the last of their ledgers or None; ``next_retrain_at``:
+    None when it may start now.
     """
     home = settings.paths.home
     registry = Registry(home / "refs")
@@ -97,9 +91,8 @@ def _reviews(settings: Settings) -> Facts | None:
         return None
     try:
         queue = open_queue(settings)
-        batches = []
-        if isinstance(queue, CombinedQueue):
-            batches = queue.server.batches(queue.stored())
+        server = queue.server if isinstance(queue, CombinedQueue) else None
+        batches = server.batches(queue.stored()) if server else ()
         waiting = [asdict(batch) for batch in batches if batch.open]
         return {**asdict(queue.status()), "batches": waiting}
     except ReviewError as error:

@@ -13,20 +13,14 @@ from pipeline.documents.lineage import describe, locate
 
 Row = dict[str, Any]
 
-
 TRACED = {
     "doc_id": ["raw_documents", "documents", "unique_documents", "splits"],
     "chunk_id": ["chunks", "splits"],
     "pair_id": [
-        "candidate_pairs",
-        "screened_pairs",
-        "reviews",
-        "settled_pairs",
-        "gold_pairs",
-        "clean_pairs",
-        "examples",
+        "candidate_pairs", "screened_pairs", "reviews", "settled_pairs", "gold_pairs",
+        "clean_pairs", "examples",
     ],
-}
+}  # fmt: skip
 """Where each kind of id lives, in the order of the stages."""
 CHUNKS = ("chunk_id", "other_chunk_id")
 
@@ -34,20 +28,14 @@ CHUNKS = ("chunk_id", "other_chunk_id")
 def trace(home: Home, identifier: str) -> Row:
     """Follow a document, chunk or pair through the latest datasets, up to source and models.
 
-    A document may be named by its source. What only older datasets have is followed through those
-    behind a model that learned it.
+    A document may be named by its source. What only older datasets have is followed through
+    those behind a model that learned it. An InputError where nothing has this id.
 
-    Returns:
-        ``found``: dataset -> row, upstream rows included; ``dropped``: dataset -> ledger row;
-        ``pairs``: what was made of it: ``pair_id``, ``kind``, ``split``, ``status``, the last data
-        set that has it as ``reached``, why it was dropped behind that, and its ``reviews``;
-        ``place``: where the chunk stands in the original, with ``label`` (file and page), ``start``
-        and ``end`` (characters of the raw text), ``pages`` and ``share`` (how much of it was
-        found); None without a chunk; ``models``: models that were trained on the pair, or on a
-        pair of the document or chunk.
-
-    Raises:
-        InputError: nothing has this id.
+    Returns ``found``: dataset -> row, upstream rows included; ``dropped``: dataset -> ledger
+    row; ``pairs``: ``pair_id``, ``kind``, ``split``, ``status``, the last data set that has it
+    as ``reached``, why it was dropped behind that, and its ``reviews``; ``place`` of a chunk in
+    the original: ``label`` (file and page), ``start`` and ``end`` (characters of the raw text),
+    ``pages`` and ``share`` (of it that was found); ``models`` that were trained on it.
     """
     datasets = home.latest()
     if "raw_documents" in datasets:
@@ -145,7 +133,7 @@ def models_trained_on(home: Home, identifier: str) -> list[Dataset]:
     learned: dict[str, set[str]] = {}
     """The pairs in question by examples: many models share theirs."""
     models = []
-    for manifest in sorted(home.manifests(), key=lambda item: (item.created_at, str(item))):
+    for manifest in home.manifests():
         source = manifest.inputs.get("from")
         if manifest.dataset != "model" or source is None or not identifier:
             continue

@@ -101,15 +101,15 @@ class Home:
         return {name: dataset for name, dataset in found.items() if dataset is not None}
 
     def manifests(self) -> list[Manifest]:
-        """Return all manifests of the store; one that cannot be read is said and passed over."""
+        """Return all manifests, the oldest first; one that cannot be read is said and left out."""
         found = []
         # Not what begins with a dot: somebody writes there.
-        for path in sorted(self.store.root.glob(f"*/[!.]*/{MANIFEST}")):
+        for path in self.store.root.glob(f"*/[!.]*/{MANIFEST}"):
             try:
                 found.append(self.store.manifest(path.parent.parent.name, path.parent.name))
             except CorruptDataset as error:
                 self.say(str(error))
-        return found
+        return sorted(found, key=lambda item: (item.created_at, str(item)))
 
 
 def stages_before(home: Home, documents: Dataset) -> Iterator[Dataset]:

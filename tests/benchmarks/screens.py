@@ -29,7 +29,7 @@ from flows.engine import environment
 
 environment.prepare(Path(tempfile.gettempdir()))
 
-from flows.views.screens import line_of, screens  # noqa: E402
+from flows.views.reviews import screen_line, screen_rows  # noqa: E402
 from pipeline.pairs.screen.candidate import Candidate  # noqa: E402
 from pipeline.pairs.screen.figures import LabelledPair, labelled  # noqa: E402
 from pipeline.pairs.screen.rules import first_finding  # noqa: E402
@@ -53,8 +53,8 @@ def main() -> int:
     parser.add_argument("--misses", action="store_true")
     parser.add_argument("--model", action="store_true")
     options = parser.parse_args()
-    rows = screens(ScreenSettings())
-    print(*map(line_of, rows), sep="\n")
+    rows = screen_rows(ScreenSettings())
+    print(*map(screen_line, rows), sep="\n")
     by_language: Counter[tuple[str, bool, bool]] = Counter()
     for pair in labelled(LANGUAGES):
         by_language[pair.language, bool(pair.fault), _goes(pair.candidate)] += 1

@@ -12,8 +12,7 @@ from typing import Any
 
 import httpx
 
-from flows.services.prefect import free_port
-from flows.services.secret import read_secret
+from flows.services.prefect import free_port, read_secret
 from tests.end_to_end.project import Project
 
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")

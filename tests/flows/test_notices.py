@@ -10,9 +10,9 @@ import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.states import Failed
 
-from flows.services import notices
+from flows.services import automations
+from flows.services.automations import longest_gap, tell
 from flows.services.deploy import apply
-from flows.services.notices import longest_gap, tell
 from pipeline.settings import Settings
 from tests.flows.standin import ENTRIES
 from tests.flows.test_deploy import client, eventually, settings
@@ -77,7 +77,7 @@ def test_nothing_is_sent_unless_it_is_configured(client, settings, posted, capsy
 def test_people_are_told_of_notices_failed_runs_and_schedules_that_stopped(
     client, settings, posted, monkeypatch
 ):
-    monkeypatch.setattr(notices, "longest_gap", lambda *_: timedelta(seconds=5))
+    monkeypatch.setattr(automations, "longest_gap", lambda *_: timedelta(seconds=5))
     configured = asking(settings, "custom-webhook/ops")
     deployments = {item.name: item.id for item in apply(configured, ENTRIES)}
     said = 'promoted: "5 < 6" {{ and }} <b>'

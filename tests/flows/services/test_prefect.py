@@ -9,8 +9,7 @@ import time
 import httpx
 import pytest
 
-from flows.services.prefect import prefect_server
-from flows.services.secret import secret_path
+from flows.services.prefect import prefect_server, secret_path
 from pipeline.core.errors import StoreError
 
 CHILD = """

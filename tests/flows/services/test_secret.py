@@ -14,8 +14,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from flows.services.deploy import apply
+from flows.services.prefect import make_secret, read_secret, secret_path
 from flows.services.running import schedules
-from flows.services.secret import make_secret, read_secret, secret_path
 from pipeline.core.errors import StoreError
 from tests.flows.standin import ENTRIES
 

@@ -10,9 +10,7 @@ import psutil
 import pytest
 
 from flows.services import service as services
-from flows.services import supervisor as supervision
-from flows.services.service import Service, cut_log
-from flows.services.supervisor import Supervisor
+from flows.services.service import Service, Supervisor, cut_log
 from pipeline.core.errors import StoreError
 
 STUBBORN = """
@@ -100,7 +98,7 @@ def never() -> bool:
 
 
 def test_a_service_that_keeps_dying_is_given_up_with_its_log(mark, monkeypatch):
-    monkeypatch.setattr(supervision, "LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(services, "LONGEST_PAUSE", 0.1)
     said: list[str] = []
     keeper = Supervisor(said.append)
     log = mark.with_suffix(".log")
@@ -125,7 +123,7 @@ def test_a_service_that_keeps_dying_is_given_up_with_its_log(mark, monkeypatch):
 
 
 def test_a_service_that_falls_silent_is_started_again(mark, monkeypatch):
-    monkeypatch.setattr(supervision, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(services, "SILENT_SECONDS", 0.2)
     said: list[str] = []
     keeper = Supervisor(said.append)
     well = mark.with_suffix(".well")

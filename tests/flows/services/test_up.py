@@ -17,9 +17,8 @@ import psutil
 import pytest
 
 from flows.engine.settings_file import load_settings
-from flows.services.prefect import free_port
+from flows.services.prefect import free_port, read_secret, secret_path
 from flows.services.running import answers, running_prefect, running_up
-from flows.services.secret import read_secret, secret_path
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
 
