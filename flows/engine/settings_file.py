@@ -22,6 +22,14 @@ MOVED = {f"{name}.workers": "compute.workers" for name in ("ingest", "clean", "c
 }
 """Settings of earlier versions -> where they are now."""
 
+FIXED = {
+    "dedup.ngram": 5,
+    "dedup.num_perm": 128,
+    "dedup.candidate_threshold": 0.65,
+    "dedup.seed": 1,
+}
+"""Settings of earlier versions that nobody turned -> their value, which may still be given."""
+
 
 def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Settings:
     """Read settings: defaults, then the file, then ``section.key=value`` overrides.
@@ -44,6 +52,10 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
             ) from error
     for override in overrides:
         _apply(tree, override)
+    for key, value in FIXED.items():
+        section, _, name = key.partition(".")
+        if isinstance(given := tree.get(section), dict) and given.get(name) == value:
+            del given[name]
     where = f"in {path}" if path else "given"
     try:
         settings = Settings.model_validate(tree)
@@ -113,6 +125,8 @@ def _explain(error: ValidationError) -> str:
         key = ".".join(str(part) for part in item["loc"])
         if key in MOVED:
             problems.append(f"{key} is {MOVED[key]} now, one setting for all stages")
+        elif key in FIXED:
+            problems.append(f"{key} is no setting any more, it is always {FIXED[key]}: delete it")
         elif item["type"] == "extra_forbidden":
             problems.append(f"{key} is not a setting{_near(item['loc'])}")
         else:

@@ -97,7 +97,7 @@ def run_stage(
         started = time.monotonic()
         rebuilt = run.registry.get(f"{REBUILT}/{recipe.fingerprint}")
         existing = run.store.find(rebuilt.name, rebuilt.fingerprint) if rebuilt else None
-        existing = existing or run.store.find(recipe.name, recipe.fingerprint)
+        existing = existing or run.store.find(recipe.dataset, recipe.fingerprint)
         if existing is not None:
             note = _outdated(run, stage, existing, recipe)
             run.finished(stage.name, existing, time.monotonic() - started, note, reused=True)
@@ -140,9 +140,9 @@ def _recipe(
     if stage.version is None or rebuilt:
         key = fingerprint(stage.name, version, counting, contents | {"code": digest(modules)})
     return plain, Recipe(
-        name=stage.dataset or stage.name,
+        dataset=stage.dataset or stage.name,
         fingerprint=key,
-        version=version,
+        stage_version=version,
         settings=counting,
         inputs={name: str(item) for name, item in {**digests, **datasets, **parents}.items()},
         code=code_version() | {"stage": stage.name, "modules": modules},
@@ -163,7 +163,7 @@ def _outdated(run: Run, stage: Stage, dataset: Dataset, recipe: Recipe) -> str:
 def _why_anew(run: Run, stage: Stage, recipe: Recipe) -> str:
     """Say what changed since the stage ran last; "" for its first time, or where not known."""
     try:
-        latest = run.registry.dataset(f"dataset/{ref_name(stage.name, recipe.name)}", run.store)
+        latest = run.registry.dataset(f"dataset/{ref_name(stage.name, recipe.dataset)}", run.store)
     except (CorruptDataset, MissingDataset):
         return ""
     before = run.store.manifest(latest.name, latest.fingerprint) if latest else None

@@ -1,7 +1,6 @@
 """Collect garbage: data sets that no ref, and no run that is kept, leads to."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def collect(settings: Settings, keep: int | None, act: bool) -> dict[str, Any]:
 def _reached(home: Home, runs: list[Path]) -> set[str]:
     """Return the data sets that refs and runs lead to, their ancestors included."""
     torn: list[str] = []
-    manifests = {str(item): item for item in replace(home, say=torn.append).manifests()}
+    manifests = {str(item): item for item in home.manifests(torn.append)}
     for problem in torn:
         raise CorruptDataset(f"gc: nobody knows what this one leads to: {problem}")
     waiting: list[str | None] = []

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 
 def canonical_json(value: Any) -> str:
@@ -27,16 +27,19 @@ def short_id(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def user_cache() -> Path:
+    """Return the cache folder of the user."""
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches) / "tuneloop"
+
+
 def program_cache() -> Path:
     """Return the cache folder for compiled kernels and unpacked models.
 
     Beside its modules, as Python does it, or where those are not writable in the user's cache.
     """
     here = Path(__file__).parent
-    if os.access(here, os.W_OK):
-        return here / "__pycache__" / "tuneloop"
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(caches) / "tuneloop"
+    return here / "__pycache__" / "tuneloop" if os.access(here, os.W_OK) else user_cache()
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -46,8 +49,9 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     may leave it empty.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with _created(temporary) as stream:
+        with temporary.open("wb") as stream:
             stream.write(data)
             if durable:
                 stream.flush()
@@ -56,14 +60,6 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _created(path: Path) -> BinaryIO:
-    try:
-        return path.open("wb")
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("wb")
 
 
 class Entry:
@@ -90,8 +86,7 @@ class Entry:
     def put(self, value: Any, *, durable: bool = True) -> None:
         """Store a value with its key, so that a person can read what was asked.
 
-        ``durable``: whether it is on the disk before this returns (3 ms on a busy disk), so that
-        a power cut does not lose it.
+        ``durable``: on the disk before this returns (3 ms on a busy one): a power cut spares it.
         """
         data = json.dumps({"key": dict(self.key), "value": value}, ensure_ascii=False)
         write_atomically(self.path, data.encode("utf-8", "surrogatepass"), durable=durable)

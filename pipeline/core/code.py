@@ -21,18 +21,14 @@ of every fingerprint, so the code that reads them is here as well."""
 def code_digests(modules: Iterable[str]) -> dict[str, str]:
     """Return a 12-digit digest of each module, and of each module of ours that these import.
 
-    Args:
-        modules: dotted names, such as ``pipeline.documents.clean.clean``.
-
-    Returns:
-        Digests by module name, sorted; :data:`NEUTRAL` modules and what only they import are
-        left out, and so are imports for type checkers.
+    By dotted name, sorted. :data:`NEUTRAL` modules and what only they import are left out, and so
+    are imports for type checkers.
     """
     digests: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name in digests or _is_neutral(name):
+        if name in digests or name.startswith(NEUTRAL):
             continue
         digests[name], imports = _module(name)
         waiting += imports
@@ -56,10 +52,6 @@ def function_digest(module: str, name: str) -> str:
     body = ast.parse(_read(module)).body
     found = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == name]
     return _digest(found)
-
-
-def _is_neutral(name: str) -> bool:
-    return name.startswith(NEUTRAL)
 
 
 @functools.cache
@@ -91,7 +83,7 @@ def _source(name: str) -> Path | None:
 def _shape(node: object) -> Any:
     """Return a syntax tree as nested lists that are the same in every version of Python."""
     if isinstance(node, list):
-        return [_shape(item) for item in node if not _is_text(item) and not _is_for_checkers(item)]
+        return [_shape(item) for item in node if _counts(item)]
     if not isinstance(node, ast.AST):
         return node
     fields = [
@@ -102,21 +94,12 @@ def _shape(node: object) -> Any:
     return [type(node).__name__, *fields]
 
 
-def _is_text(node: object) -> bool:
-    """Whether a statement is a docstring, of whatever it stands behind."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
-
-
-def _is_for_checkers(node: object) -> bool:
-    return (
-        isinstance(node, ast.If)
-        and isinstance(node.test, ast.Name)
-        and node.test.id == "TYPE_CHECKING"
-    )
+def _counts(node: object) -> bool:
+    """Whether a statement is neither a docstring, of whatever it stands behind, nor for mypy."""
+    match node:
+        case ast.Expr(ast.Constant(str())) | ast.If(ast.Name("TYPE_CHECKING")):
+            return False
+    return True
 
 
 def _imports(tree: ast.AST) -> set[str]:
@@ -130,7 +113,7 @@ def _imports(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
             names |= {node.module} | {name for name in inner if _source(name)}
-        elif not _is_for_checkers(node):
+        elif _counts(node):
             waiting += ast.iter_child_nodes(node)
     return {name for name in names if name.split(".")[0] in PACKAGES and _source(name)}
 

@@ -1,19 +1,4 @@
-"""Errors a user can act on.
-
-::
-
-    TuneloopError            exit 2: one line, no traceback
-      SettingsError          a setting is unknown, out of range or contradicts another
-      InputError             the documents, seeds or gold rows cannot be used
-      StoreError             the home folder cannot be read or written
-        MissingDataset       a dataset that a ref or a run names is not there
-        CorruptDataset       a dataset differs from its manifest
-        HomeLocked           another run uses this home
-      SchemaMismatch         a table breaks its schema beyond the failure budget
-      TeacherError           the teacher does not answer, or not usefully
-      ReviewError            the review queue or a decision cannot be used
-      TrainingError          the model cannot be loaded, or a proof failed
-      GateFailed             exit 1: the gate said no
+"""Errors a user can act on, each one line: exit 2, or 1 when the gate said no.
 
 Each message reads *thing: what was found; what was expected; what to do next*.
 """

@@ -3,7 +3,7 @@
 import functools
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -25,16 +25,10 @@ class Home:
 
     store: Store
     registry: Registry
-    say: Callable[[str], None] = field(default=_say, compare=False)
-    """Told of manifests that cannot be read."""
 
     @classmethod
     def at(cls, home: Path) -> "Home":
-        """Open the home folder.
-
-        Raises:
-            InputError: there is none yet.
-        """
+        """Open the home folder; without a store it is an InputError."""
         if not (home / "store").is_dir():
             raise InputError(
                 f"home: no store in {home}; expected one that a run has made; start with "
@@ -45,37 +39,30 @@ class Home:
     def dataset(self, name: str) -> Dataset:
         """Return a dataset by ``name`` (the latest one) or ``name/fingerprint``.
 
-        Raises:
-            MissingDataset: there is no such dataset; the message lists those there are.
+        A MissingDataset lists those there are.
         """
         kind, _, key = name.partition("/")
         if key:
-            folders = sorted((self.store.root / kind).glob(f"{key}*"))
-            if len(folders) == 1:
-                key = folders[0].name
-            found = self.store.find(kind, key)
+            found = self._starting(kind, key)
         else:
             found = self.registry.dataset(f"dataset/{kind}", self.store)
         if found is None:
-            known = sorted(path.name for path in (self.registry.root / "dataset").glob("*"))
             raise MissingDataset(
-                f"dataset {name!r}: not found; expected one of {', '.join(known) or 'none yet'}, "
-                "or name/fingerprint; see `tuneloop show`"
+                f"dataset {name!r}: not found; expected one of "
+                f"{', '.join(self._names()) or 'none yet'}, or name/fingerprint; "
+                "see `tuneloop show`"
             )
         return found
 
     def model(self, name: str) -> Dataset:
         """Return a model by ``champion``, ``challenger``, or a fingerprint or its first digits.
 
-        Raises:
-            InputError: there is none, or several begin so; the message lists those there are.
+        An InputError lists those there are where it is none, or several begin so.
         """
-        found = None
         if name in ("champion", "challenger"):
             found = self.registry.dataset(f"model/{name}", self.store)
-        elif name:
-            keys = [path.parent.name for path in self.store.root.glob(f"model/{name}*/{MANIFEST}")]
-            found = self.store.find("model", keys[0]) if len(keys) == 1 else None
+        else:
+            found = self._starting("model", name)
         if found is None:
             known = [path.parent.name for path in self.store.root.glob(f"model/*/{MANIFEST}")]
             raise InputError(
@@ -83,6 +70,14 @@ class Home:
                 f"{', '.join(sorted(known)) or 'none yet'}; train with `tuneloop run`"
             )
         return found
+
+    def _starting(self, kind: str, key: str) -> Dataset | None:
+        """Return the dataset of a kind whose fingerprint begins so; None of none or several."""
+        keys = [path.parent.name for path in (self.store.root / kind).glob(f"{key}*/{MANIFEST}")]
+        return self.store.find(kind, keys[0]) if key and len(keys) == 1 else None
+
+    def _names(self) -> list[str]:
+        return sorted(path.name for path in (self.registry.root / "dataset").glob("*"))
 
     def rows(self, dataset: Dataset, dropped: bool = False) -> pl.DataFrame:
         """Return the rows of a table dataset, or its ledger of dropped rows."""
@@ -96,11 +91,12 @@ class Home:
 
     def latest(self) -> dict[str, Dataset]:
         """Return the latest dataset of each name."""
-        names = sorted(path.name for path in (self.registry.root / "dataset").glob("*"))
-        found = {name: self.registry.dataset(f"dataset/{name}", self.store) for name in names}
-        return {name: dataset for name, dataset in found.items() if dataset is not None}
+        found = (
+            (name, self.registry.dataset(f"dataset/{name}", self.store)) for name in self._names()
+        )
+        return {name: dataset for name, dataset in found if dataset is not None}
 
-    def manifests(self) -> list[Manifest]:
+    def manifests(self, say: Callable[[str], None] = _say) -> list[Manifest]:
         """Return all manifests, the oldest first; one that cannot be read is said and left out."""
         found = []
         # Not what begins with a dot: somebody writes there.
@@ -108,7 +104,7 @@ class Home:
             try:
                 found.append(self.store.manifest(path.parent.parent.name, path.parent.name))
             except CorruptDataset as error:
-                self.say(str(error))
+                say(str(error))
         return sorted(found, key=lambda item: (item.created_at, str(item)))
 
 
@@ -138,7 +134,7 @@ def ancestors(home: Home, dataset: Dataset) -> Iterator[Manifest]:
 def fsck(home: Home) -> list[str]:
     """Hash every file again and return what differs from the manifests, a line each."""
     problems: list[str] = []
-    for manifest in replace(home, say=problems.append).manifests():
+    for manifest in home.manifests(problems.append):
         problems += differing(home.store, manifest)
     return problems
 
@@ -150,11 +146,7 @@ def differing(store: Store, manifest: Manifest) -> list[str]:
 
 
 def whole(store: Store, dataset: Dataset) -> Path:
-    """Return the folder of a dataset whose files are those that were stored, bit by bit.
-
-    Raises:
-        CorruptDataset: one differs.
-    """
+    """Return the folder of a dataset, or raise CorruptDataset where a bit of a file differs."""
     for problem in differing(store, store.manifest(dataset.name, dataset.fingerprint)):
         raise CorruptDataset(
             f"store: {problem}; expected what was stored; restore it, or delete the folder and run "

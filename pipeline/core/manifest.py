@@ -13,11 +13,8 @@ from pipeline.core.cache import canonical_json, digest
 from pipeline.core.memory import let_go
 from pipeline.core.record import Record
 
-PREFIX = 80
-"""Characters by which the lines of a table nearly always differ: its first column is an id."""
-
-BATCH = 1024
-"""Rows written as lines at once."""
+PREFIX = 80  # characters by which lines nearly always differ: the first column is an id
+BATCH = 1024  # rows written as lines at once
 
 
 class FileEntry(Record):

@@ -17,16 +17,14 @@ from weakref import WeakSet
 import polars as pl
 import pyarrow as pa
 
-TABLE = 16
-"""A table takes this part of the memory at most: a stage holds some, and copies of parts."""
+TABLE = 16  # a table takes this part of the memory at most: a stage holds some, and copies of parts
 
 
 class Bound(NamedTuple):
     """How much memory there is, and where the rest lies."""
 
     bytes: int
-    folder: Path | None = None
-    """None: the system's temporary folder."""
+    folder: Path | None = None  # None: the system's temporary folder
 
 
 _USUAL = Bound(2**31)

@@ -13,11 +13,8 @@ from schemas.base import Drops, Table
 
 S = TypeVar("S", bound=Table)
 
-BATCH = 1024
-"""Rows put into a table at once."""
-
-EXCERPT = 240
-"""Characters of a dropped row that the ledger keeps for the report."""
+BATCH = 1024  # rows put into a table at once
+EXCERPT = 240  # characters of a dropped row that the ledger keeps for the report
 
 
 class Drop(NamedTuple):
@@ -56,11 +53,9 @@ class Rows(Sequence[dict[str, Any]]):
         self._height = frame.height
 
     def __len__(self) -> int:
-        """Return the number of rows."""
         return self._height
 
     def __getitem__(self, place: Any) -> Any:
-        """Return a row."""
         if place >= self._height:
             raise IndexError(place)
         return {name: column[place] for name, column in self._columns.items()}
@@ -106,7 +101,5 @@ class Outcome(Generic[S]):
     @property
     def reasons(self) -> dict[str, int]:
         """Dropped rows by reason, most frequent first."""
-        counts = (
-            self.dropped.group_by("reason").len().sort(["len", "reason"], descending=[True, False])
-        )
-        return dict(counts.iter_rows())
+        counts = self.dropped.group_by("reason").len()
+        return dict(counts.sort("len", "reason", descending=[True, False]).iter_rows())

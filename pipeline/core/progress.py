@@ -19,15 +19,13 @@ _reader: ContextVar[Callable[[str], None] | None] = ContextVar("reader", default
 
 def advance(done: int, total: int, unit: str) -> None:
     """Tell the listener that ``done`` of ``total`` units are finished."""
-    listener = _listener.get()
-    if listener is not None:
+    if listener := _listener.get():
         listener(done, total, unit)
 
 
 def announce(line: str) -> None:
     """Tell whoever listens what is about to happen, on one line."""
-    reader = _reader.get()
-    if reader is not None:
+    if reader := _reader.get():
         reader(line)
 
 

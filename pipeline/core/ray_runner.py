@@ -1,4 +1,4 @@
-"""The nodes of a Ray cluster as a runner (:class:`pipeline.core.runner.Runner`).
+"""The nodes of a Ray cluster as a runner (:mod:`pipeline.core.runner`).
 
 Ray schedules the tasks and repeats those of a node that was lost. A task with items keeps one
 worker process with limits beside it, as this machine would: a crash costs one item there as well.
@@ -8,49 +8,36 @@ import logging
 import os
 import pickle
 import socket
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from pipeline.core.code import program_digest
 from pipeline.core.errors import InputError, StoreError
 from pipeline.core.workers import (
     Done,
     Failed,
+    Item,
+    Limits,
+    Value,
+    in_order,
     keeping_workers,
     map_in_processes,
     workers_are_kept,
 )
 
-Item = TypeVar("Item")
-Value = TypeVar("Value")
-
-BATCH = 32
-"""Items of one task at most: a task costs some milliseconds."""
-
-BATCH_BYTES = 2**20
-"""Pickled bytes from which a batch is full."""
-
-RETRIES = 3
-"""Further nodes that a task is tried on when one is lost; Ray's default for tasks."""
-
-_kept = ExitStack()
-"""In a process of Ray: keeps its worker process from one task to the next."""
+BATCH = 32  # items of one task at most: a task costs some milliseconds
+BATCH_BYTES = 2**20  # pickled bytes from which a batch is full
+RETRIES = 3  # further nodes that a task is tried on when one is lost; Ray's default for tasks
+_kept = ExitStack()  # in a process of Ray: keeps its worker process from one task to the next
 
 
 @contextmanager
 def ray_cluster(address: str) -> Iterator["RayRunner"]:
-    """Connect to a running Ray cluster for the block.
+    """Connect to a running Ray cluster for the block, or raise InputError.
 
     The nodes need the same program in the same version and, for files, a way to where they lie;
     what they write comes back here through Ray's object store.
-
-    Args:
-        address: ``HOST:PORT``, or ``auto`` for the cluster that this machine is a node of.
-
-    Raises:
-        InputError: Ray is not installed, or no cluster answers at the address.
     """
     # Before the import: Ray would report its usage to its makers.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -90,7 +77,6 @@ class RayRunner:
     near = False
 
     def __init__(self, program: str) -> None:
-        """Take the digest of the program that the nodes must have."""
         import ray
 
         self._ray: Any = ray
@@ -100,26 +86,19 @@ class RayRunner:
     def each(
         self, function: Callable[..., Value], calls: Iterable[tuple[Any, ...]]
     ) -> Iterator[Value]:
-        """See :class:`pipeline.core.runner.Runner`; arguments travel through Ray's store."""
+        """See :class:`pipeline.core.runner.Inline`; arguments travel through Ray's store."""
         call = self._remote(_call)
-        return self._in_order(call(self._program, function, *arguments) for arguments in calls)
+        tasks = (call(self._program, function, *arguments) for arguments in calls)
+        return in_order(tasks, 2 * self._cpus, self._result)
 
     def guarded(
-        self,
-        function: Callable[[Item], Value],
-        items: Sequence[Item],
-        *,
-        seconds: float,
-        megabytes: float,
-        light: bool = False,
+        self, function: Callable[[Item], Value], items: Sequence[Item], limits: Limits
     ) -> Iterator[Done[Value] | Failed]:
-        """See :class:`pipeline.core.runner.Runner`; the limits hold on the nodes."""
+        """See :class:`pipeline.core.runner.Inline`; the limits hold on the nodes."""
         call = self._remote(_work_on)
         what = self._ray.put(pickle.dumps(function))  # once for all nodes, however large
-        batches = (
-            call(self._program, what, blobs, seconds, megabytes) for blobs in self._batches(items)
-        )
-        for answers in self._in_order(batches):
+        tasks = (call(self._program, what, blobs, limits) for blobs in self._batches(items))
+        for answers in in_order(tasks, 2 * self._cpus, self._result):
             yield from answers
 
     def _batches(self, items: Sequence[Any]) -> Iterator[list[bytes]]:
@@ -139,16 +118,6 @@ class RayRunner:
     def _remote(self, function: Callable[..., Any]) -> Callable[..., Any]:
         chosen = {"num_cpus": 1, "max_retries": RETRIES, "scheduling_strategy": "SPREAD"}
         return self._ray.remote(**chosen)(function).remote  # type: ignore[no-any-return]
-
-    def _in_order(self, tasks: Iterable[Any]) -> Iterator[Any]:
-        """Yield the results of tasks, with two a core ahead: they hold texts."""
-        ahead: deque[Any] = deque()
-        for task in tasks:
-            ahead.append(task)
-            if len(ahead) > 2 * self._cpus:
-                yield self._result(ahead.popleft())
-        while ahead:
-            yield self._result(ahead.popleft())
 
     def _result(self, task: Any) -> Any:
         errors = self._ray.exceptions
@@ -175,24 +144,17 @@ class _Pickled:
 
 
 def _call(program: str, function: Callable[..., Value], *arguments: Any) -> Value:
-    """Call a function on a node."""
     _require(program)
     return function(*arguments)
 
 
-def _work_on(
-    program: str, function: bytes, blobs: Sequence[bytes], seconds: float, megabytes: float
-) -> list[Any]:
+def _work_on(program: str, function: bytes, blobs: Sequence[bytes], limits: Limits) -> list[Any]:
     """Work on items on a node, in the worker process that this process of Ray keeps."""
     _require(program)
     if not workers_are_kept():
         _kept.enter_context(keeping_workers())
     call: Any = _Pickled(function)
-    return list(
-        map_in_processes(
-            call, list(map(_Pickled, blobs)), workers=1, seconds=seconds, megabytes=megabytes
-        )
-    )
+    return list(map_in_processes(call, list(map(_Pickled, blobs)), workers=1, limits=limits))
 
 
 def _require(program: str) -> None:

@@ -35,9 +35,5 @@ def as_json(value: Any) -> Any:
 
 
 def read_json(kind: type[T], value: Any) -> T:
-    """Read a record out of plain JSON values.
-
-    Raises:
-        ValidationError: a field is missing, unknown or of another type.
-    """
+    """Read a record out of plain JSON; ValidationError for a missing, unknown or wrong field."""
     return TypeAdapter(kind).validate_python(value)

@@ -1,9 +1,7 @@
 """Refs: tiny files that name the current dataset or model, swapped atomically, with a log.
 
-::
-
-    refs/model/champion      {"name": "model", "fingerprint": ..., "previous": ..., "reason": ...}
-    refs/refs.log            one JSON line a change: who points where since when, and why
+``refs/model/champion`` is one; ``refs/refs.log`` has one JSON line a change: who points where since
+when, and why.
 """
 
 from collections.abc import Callable
@@ -39,8 +37,7 @@ class Ref(Record):
     at: str
     """UTC, ISO 8601."""
     evidence: str | None = None
-    """``verdict/fingerprint``: the data set that says what the gate saw; None for refs that no
-    verdict moved."""
+    """``verdict/fingerprint``, which says what the gate saw; None where no verdict moved it."""
 
 
 class Registry:
@@ -52,11 +49,7 @@ class Registry:
         self._say = say
 
     def get(self, ref: str) -> Ref | None:
-        """Return a ref, or None when it was never set.
-
-        Raises:
-            CorruptDataset: the file is not a ref.
-        """
+        """Return a ref, or None when it was never set; CorruptDataset when the file is no ref."""
         path = self.root / ref
         try:
             return Ref.model_validate_json(path.read_bytes())
@@ -73,7 +66,7 @@ class Registry:
     ) -> Ref:
         """Point a ref to a dataset; nothing happens when it points there already."""
         current = self.get(ref)
-        if current is not None and current.fingerprint == dataset.fingerprint:
+        if current and current.fingerprint == dataset.fingerprint:
             return current
         entry = Ref(
             name=dataset.name,
@@ -103,8 +96,7 @@ class Registry:
     def dataset(self, ref: str, store: Store) -> Dataset | None:
         """Return the dataset that a ref points to, or None when the ref was never set.
 
-        Raises:
-            MissingDataset: the dataset is not in the store any more.
+        A MissingDataset says what to do when it is not in the store any more.
         """
         entry = self.get(ref)
         if entry is None:
@@ -119,11 +111,7 @@ class Registry:
         return found
 
     def rollback(self, store: Store, reason: str, at: str) -> Ref:
-        """Point the champion back to the model it replaced.
-
-        Raises:
-            InputError: there is no champion, or it replaced none.
-        """
+        """Point the champion back to the model it replaced, or raise InputError without one."""
         current = self.get(CHAMPION)
         if current is None or current.previous is None:
             found = "no champion" if current is None else "a champion that replaced no other"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from pipeline.core.cache import user_cache
 from pipeline.core.errors import InputError, TuneloopError
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
@@ -26,18 +27,15 @@ DRIVERS = {
 }
 """Scheme -> what pip installs for it, and where its driver looks for credentials first."""
 
-
 HOMES = "homes"
 
 
 def mirror_of(address: str) -> Path:
-    """Return the folder of this machine that mirrors a home in a store.
+    """Return the folder that mirrors a home in a store: in ``TUNELOOP_CACHE``, or the user's cache.
 
-    It lies in the cache folder of the user, or in that of ``TUNELOOP_CACHE``, and is named by the
-    address.
+    It is named by the address.
     """
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    cache = Path(os.environ.get("TUNELOOP_CACHE") or Path(caches) / "tuneloop")
+    cache = Path(os.environ.get("TUNELOOP_CACHE") or user_cache())
     return cache.absolute() / HOMES / quote(address.rstrip("/"), safe="")
 
 
@@ -58,11 +56,7 @@ def holds_secret(address: str) -> bool:
 
 
 def open_store(address: str) -> tuple[Any, str]:
-    """Return the file system of an address, and its path in it; nothing is asked of it yet.
-
-    Raises:
-        InputError: there is no driver for it.
-    """
+    """Return the file system of an address, and its path in it; an InputError without a driver."""
     import fsspec  # a worker of local files needs none of it
 
     scheme, _, _ = address.partition("://")
@@ -88,9 +82,7 @@ def open_store(address: str) -> tuple[Any, str]:
 def told(address: str, what: str) -> Iterator[None]:
     """Turn what a driver raises in the block into an error that a user can act on.
 
-    Args:
-        address: that is asked.
-        what: is done there, such as "list".
+    ``what`` is done at the address, such as "list".
     """
     scheme, _, _ = address.partition("://")
     _, variables = DRIVERS.get(scheme, ("", "what its driver reads"))

@@ -1,11 +1,9 @@
 """A stage: one step from tables to a table, and all that decides whether it is made again.
 
-A stage stands beside the function that computes it. Its data set is made again when the content
-of its inputs or a setting that counts for it changes, and:
-
-* a cheap stage also when its code changes;
-* a dear one (``version`` is given: it asks a teacher, trains or runs a model) when its version is
-  raised by hand, since only a person can tell whether a change of its code changes results.
+Its data set is made again when the content of its inputs or a setting that counts for it changes; a
+cheap stage also when its code changes, a dear one (``version`` is given: it asks a teacher, trains
+or runs a model) when its version is raised by hand, since only a person can tell whether a change
+of its code changes results.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,8 +27,7 @@ class Given(NamedTuple):
     """An argument of a stage that is no data set: files, a tokenizer, a teacher."""
 
     value: Any
-    digest: str | None = None
-    """By what it counts when reuse is decided; None: it changes no result."""
+    digest: str | None = None  # by what it counts when reuse is decided; None: it changes no result
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +42,11 @@ class Stage:
     """Schema of the rows; None: the function fills a folder, such as a model's."""
     reads: Mapping[str, type[Table]] = field(default_factory=dict)
     """Schema of each input table, by the function's argument."""
-    section: str | None = None
-    """Section of the settings that the function gets."""
+    section: str | None = None  # section of the settings that the function gets
     fields: tuple[str, ...] = ()
     """Fields of the section that count; empty: all that are part of its recipe."""
-    dataset: str = ""
-    """Name of the data set; the stage's own name unless it is given."""
-    version: int | None = None
-    """Of a dear stage; raise it when its results change."""
+    dataset: str = ""  # name of the data set; the stage's own name unless it is given
+    version: int | None = None  # of a dear stage; raise it when its results change
     holds_model: bool = False
     """Whether it loads a language model: on a server, such stages take turns."""
     code: tuple[str, ...] = ()

@@ -1,11 +1,8 @@
 """Data at rest: content-addressed, write-once datasets under ``<home>/store``.
 
-::
-
-    store/<dataset>/<fingerprint>/   part-00000.parquet, dropped.parquet, ..., manifest.json (last)
-
-A folder without a manifest is not there. Everything is written to a temporary sibling, synced
-and renamed, so a killed process leaves no half dataset.
+A dataset is the folder ``<dataset>/<fingerprint>`` with its files and ``manifest.json``, which is
+written last: without it the dataset is not there. Everything is written to a temporary sibling,
+synced and renamed, so a killed process leaves no half dataset.
 """
 
 import os
@@ -14,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import polars as pl
 from filelock import FileLock
@@ -34,10 +31,8 @@ S = TypeVar("S", bound=Table)
 PART = "part-00000.parquet"
 DROPPED = "dropped.parquet"
 MANIFEST = "manifest.json"
-ROW_GROUP = 4096
-"""Rows encoded at once: as one group, 183 MB of texts took 243 MB more, so 7."""
-LOCKS = ".locks"
-"""Folder of the store with a lock for each recipe that was ever written."""
+ROW_GROUP = 4096  # rows encoded at once: as one group, 183 MB of texts took 243 MB more, so 7
+LOCKS = ".locks"  # folder of the store with a lock for each recipe that was ever written
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +53,12 @@ class Dataset:
         return f"{self.name}/{self.fingerprint}"
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(NamedTuple):
     """How a dataset was made; everything of its manifest that the stage's result does not say."""
 
-    name: str
+    dataset: str
     fingerprint: str
-    version: int
+    stage_version: int
     settings: dict[str, Any]
     inputs: dict[str, str]
     code: dict[str, Any]
@@ -76,12 +70,15 @@ class Recipe:
 class Filled:
     """What was written into a folder dataset."""
 
-    identity: tuple[str, ...]
-    """Files that make its content; timings and logs do not."""
+    identity: tuple[str, ...]  # files that make its content; timings and logs do not
     rows: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     """Rows that came in and were left out, by reason."""
+
+
+_Content = Callable[[tuple[FileEntry, ...]], str]
+"""Returns the digest of a dataset's content; of a folder it is made from its files."""
 
 
 class Store:
@@ -105,12 +102,7 @@ class Store:
         return Dataset.of(self.manifest(name, fingerprint))
 
     def manifest(self, name: str, fingerprint: str) -> Manifest:
-        """Read a manifest.
-
-        Raises:
-            MissingDataset: there is none.
-            CorruptDataset: it is not a manifest.
-        """
+        """Read a manifest, or raise MissingDataset without one, CorruptDataset where it is none."""
         path = self.folder(name, fingerprint) / MANIFEST
         try:
             return Manifest.model_validate_json(path.read_bytes())
@@ -158,31 +150,29 @@ class Store:
     ) -> Dataset:
         """Validate an outcome, quarantine bad rows within the budget, and store it.
 
-        Raises:
-            SchemaMismatch: the frame as a whole is wrong, more rows fail than the budget allows,
-                or the counts of the ledger do not balance.
+        A SchemaMismatch is raised where that fails or the counts of the ledger do not balance.
         """
         if not outcome.balances:
             raise SchemaMismatch(
-                f"{recipe.name}: {outcome.rows_in} rows in, {outcome.rows_kept} kept and "
+                f"{recipe.dataset}: {outcome.rows_in} rows in, {outcome.rows_kept} kept and "
                 f"{outcome.dropped.height} dropped; expected in = kept + dropped; this is a bug "
                 "of the stage, please report it with the run folder"
             )
-        outcome = quarantine(outcome, schema, recipe.name, budget)
-        dropped = validate(outcome.dropped, Drops, f"{recipe.name}:dropped")
+        outcome = quarantine(outcome, schema, recipe.dataset, budget)
+        dropped = validate(outcome.dropped, Drops, f"{recipe.dataset}:dropped")
         extras = {
-            name: validate(frame, extra, f"{recipe.name}:{name}")
+            name: validate(frame, extra, f"{recipe.dataset}:{name}")
             for name, (extra, frame) in outcome.tables.items()
         }
 
-        def fill(folder: Path) -> Facts:
+        def fill(folder: Path) -> tuple[Facts, _Content]:
             frames: dict[str, pl.DataFrame] = {PART: outcome.kept, DROPPED: dropped}
             frames |= {f"{name}.parquet": frame for name, frame in extras.items()}
             for name, frame in frames.items():
                 with (folder / name).open("wb") as stream:
                     frame.write_parquet(stream, row_group_size=ROW_GROUP)
                 let_go()
-            return Facts(
+            facts = Facts(
                 schema_name=schema.__name__,
                 schema_version=schema.version(),
                 rows=outcome.kept.height,
@@ -193,19 +183,17 @@ class Store:
                 metrics=outcome.metrics,
                 seconds=round(seconds, 3),
             )
+            return facts, lambda _: content_digest(outcome.kept)
 
-        return self._finish(recipe, fill, lambda _: content_digest(outcome.kept))
+        return self._finish(recipe, fill)
 
     def write_folder(self, recipe: Recipe, fill: Callable[[Path], Filled]) -> Dataset:
         """Store a folder of files, such as a model; ``fill`` writes them and says what counts."""
-        identity: tuple[str, ...] = ()
 
-        def fill_and_note(folder: Path) -> Facts:
-            nonlocal identity
+        def fill_and_note(folder: Path) -> tuple[Facts, _Content]:
             started = time.monotonic()
             filled = fill(folder)
-            identity = filled.identity
-            return Facts(
+            facts = Facts(
                 rows=filled.rows,
                 rows_in=filled.rows + sum(filled.reasons.values()),
                 rows_kept=filled.rows,
@@ -214,57 +202,35 @@ class Store:
                 metrics=filled.metrics,
                 seconds=round(time.monotonic() - started, 3),
             )
+            return facts, lambda files: digest(
+                [[file.name, file.sha256] for file in files if file.name in filled.identity]
+            )
 
-        def content(files: tuple[FileEntry, ...]) -> str:
-            return digest([[file.name, file.sha256] for file in files if file.name in identity])
+        return self._finish(recipe, fill_and_note)
 
-        return self._finish(recipe, fill_and_note, content)
-
-    def _finish(
-        self,
-        recipe: Recipe,
-        fill: Callable[[Path], Facts],
-        content: Callable[[tuple[FileEntry, ...]], str],
-    ) -> Dataset:
-        final = self.folder(recipe.name, recipe.fingerprint)
+    def _finish(self, recipe: Recipe, fill: Callable[[Path], tuple[Facts, _Content]]) -> Dataset:
+        final = self.folder(recipe.dataset, recipe.fingerprint)
         final.parent.mkdir(parents=True, exist_ok=True)
-        lock = self.root / LOCKS / f"{recipe.name}-{recipe.fingerprint}"
+        lock = self.root / LOCKS / f"{recipe.dataset}-{recipe.fingerprint}"
         lock.parent.mkdir(exist_ok=True)
         # One writer of a recipe at a time; it goes with its process, however that ends.
         with FileLock(lock):
-            made = self.find(recipe.name, recipe.fingerprint)  # by another flow, meanwhile
-            return made or self._write_once(recipe, final, fill, content)
+            made = self.find(recipe.dataset, recipe.fingerprint)  # by another flow, meanwhile
+            return made or self._write_once(recipe, final, fill)
 
     def _write_once(
-        self,
-        recipe: Recipe,
-        final: Path,
-        fill: Callable[[Path], Facts],
-        content: Callable[[tuple[FileEntry, ...]], str],
+        self, recipe: Recipe, final: Path, fill: Callable[[Path], tuple[Facts, _Content]]
     ) -> Dataset:
         for left_over in final.parent.glob(f".{recipe.fingerprint}.*.tmp"):
             shutil.rmtree(left_over)  # of a killed run: the lock says that nobody writes it
         temporary = final.with_name(f".{recipe.fingerprint}.{os.getpid()}.tmp")
         temporary.mkdir()
         try:
-            facts = fill(temporary)
-            files = tuple(
-                FileEntry.of(temporary, path)
-                for path in sorted(temporary.rglob("*"))
-                if path.is_file()
-            )
+            facts, content = fill(temporary)
+            paths = sorted(path for path in temporary.rglob("*") if path.is_file())
+            files = tuple(FileEntry.of(temporary, path) for path in paths)
             manifest = Manifest(
-                dataset=recipe.name,
-                fingerprint=recipe.fingerprint,
-                content=content(files),
-                stage_version=recipe.version,
-                facts=facts,
-                files=files,
-                inputs=recipe.inputs,
-                settings=recipe.settings,
-                code=recipe.code,
-                libraries=recipe.libraries,
-                created_at=recipe.created_at,
+                **recipe._asdict(), content=content(files), facts=facts, files=files
             )
             write_atomically(temporary / MANIFEST, manifest.model_dump_json(indent=1).encode())
             if final.exists():  # what is left of a folder whose manifest was deleted by hand
@@ -277,9 +243,7 @@ class Store:
     def parquet(self, dataset: Dataset, name: str) -> pl.DataFrame:
         """Read one Parquet file of a dataset, whatever its schema.
 
-        Raises:
-            MissingDataset: it is not there.
-            CorruptDataset: it is not Parquet, or damaged.
+        Raises MissingDataset where it is not there, CorruptDataset where it is damaged.
         """
         path = self.path(dataset) / name
         try:

@@ -7,6 +7,7 @@ the failing checks with counts, and three row numbers.
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
+import numpy as np
 import pandera.errors
 import polars as pl
 from pandera.typing.polars import DataFrame
@@ -19,11 +20,7 @@ S = TypeVar("S", bound=Table)
 
 
 def validate(frame: pl.DataFrame, schema: type[S], name: str) -> DataFrame[S]:
-    """Return the frame as a table of the schema.
-
-    Raises:
-        SchemaMismatch: any check fails.
-    """
+    """Return the frame as a table of the schema, or raise SchemaMismatch."""
     failures = _failures(frame, schema)
     if failures is not None:
         raise SchemaMismatch(
@@ -36,9 +33,8 @@ def validate(frame: pl.DataFrame, schema: type[S], name: str) -> DataFrame[S]:
 def quarantine(outcome: Outcome[S], schema: type[S], name: str, budget: float) -> Outcome[S]:
     """Move rows that break the schema to the ledger, as ``schema_<column>``.
 
-    Raises:
-        SchemaMismatch: the frame as a whole is wrong (columns or types), or the failing share
-            exceeds ``budget``: then the input changed, and single rows are not the problem.
+    A SchemaMismatch is raised where the frame as a whole is wrong (columns or types), or a larger
+    share than ``budget`` fails: then the input changed, and single rows are not the problem.
     """
     failures = _failures(outcome.kept, schema)
     if failures is None:
@@ -48,7 +44,7 @@ def quarantine(outcome: Outcome[S], schema: type[S], name: str, budget: float) -
             f"{name}: {_describe(failures)}; expected {schema.__name__} version "
             f"{schema.version()}; no row of it can be trusted"
         )
-    bad = failures.group_by("index").agg(pl.col("column").first(), pl.col("failure_case").first())
+    bad = failures.group_by("index").agg(pl.col("column", "failure_case").first()).sort("index")
     share = bad.height / outcome.kept.height
     if share > budget:
         raise SchemaMismatch(
@@ -56,19 +52,13 @@ def quarantine(outcome: Outcome[S], schema: type[S], name: str, budget: float) -
             f"({_describe(failures)}); the failure budget store.failure_budget is {budget:.0%}; "
             "look at what changed in the input"
         )
-    indexed = outcome.kept.with_row_index("_row")
-    failing = indexed.join(
-        bad.with_columns(pl.col("index").cast(indexed["_row"].dtype)),
-        left_on="_row",
-        right_on="index",
-        how="inner",
-    ).sort("_row")
-    identity = outcome.kept.columns[0]
+    rows = bad["index"].to_numpy()
+    names = outcome.kept[rows].to_series(0)
     ledger = drops(
-        Drop(str(row[identity]), f"schema_{row['column']}", str(row["failure_case"]))
-        for row in failing.iter_rows(named=True)
+        Drop(str(name), f"schema_{column}", str(case))
+        for name, column, case in zip(names, bad["column"], bad["failure_case"], strict=True)
     )
-    good = indexed.join(failing, on="_row", how="anti").sort("_row").drop("_row")
+    good = outcome.kept[np.setdiff1d(np.arange(outcome.kept.height), rows)]
     one_to_one = outcome.rows_kept == outcome.kept.height
     return replace(
         outcome,

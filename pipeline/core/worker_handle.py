@@ -8,9 +8,7 @@ import sys
 from collections import deque
 from multiprocessing.connection import Pipe
 
-from pipeline.core.worker_process import held
-
-MEGABYTE = 10**6
+from pipeline.core.worker_process import MEGABYTE, held
 
 _START = "from pipeline.core.worker_process import main; main()"
 """Not -m: a module run so has another name, and so would the classes of its answers."""
@@ -36,8 +34,7 @@ class Worker:
                 pass_fds=[theirs.fileno()],
                 env=environment,
             )
-        self.kept = False
-        """Whether it worked for a call before."""
+        self.kept = False  # whether it worked for a call before
         self.ready = False
         self.answered = 0
         self.batch: deque[int] = deque()

@@ -1,10 +1,9 @@
 """A worker process of :mod:`pipeline.core.workers`: limits itself, then answers item by item.
 
 The kernel keeps the limits, since Python cannot interrupt a C library: time by an alarm whose
-default action ends the worker (no thread needs the interpreter's lock, and it holds when the
-parent is gone), memory by RLIMIT_DATA. That one counts private writable memory; RLIMIT_AS would
-count mapped libraries and reserved addresses too, of which threaded ones take gigabytes, and a
-watch of the resident size sees a burst too late.
+default action ends the worker, memory by RLIMIT_DATA. That one counts private writable memory;
+RLIMIT_AS would count mapped libraries and reserved addresses too, of which threaded ones take
+gigabytes, and a watch of the resident size sees a burst too late.
 """
 
 import contextlib
@@ -22,15 +21,10 @@ from typing import Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
 
 Value = TypeVar("Value")
 
-OUT_OF_MEMORY = 77
-"""Exit code of a worker that was refused memory; neither Python nor a shell uses it."""
-
-NEAR = 0.7
-"""Share of the memory limit from which a crash counts as lack of memory."""
-
-PR_SET_PDEATHSIG = 1
-"""Of Linux's prctl.h: the signal that a process gets when its parent dies."""
-
+OUT_OF_MEMORY = 77  # exit code of a worker that was refused memory; no shell uses it
+NEAR = 0.7  # share of the memory limit from which a crash counts as lack of memory
+PR_SET_PDEATHSIG = 1  # of Linux's prctl.h: the signal that a process gets when its parent dies
+MEGABYTE = 10**6
 
 GARBAGE = 100_000
 """Objects made since the last look for cycles among them, some tens of megabytes. Python's own 700
@@ -50,20 +44,23 @@ class Failed(NamedTuple):
     reason: Literal["timeout", "memory", "crash", "error"]
     """Over its time, over its memory, the process died, or the function raised."""
     message: str
-    value: float | None = None
-    """Seconds or megabytes that were reached, where known."""
+    value: float | None = None  # seconds or megabytes that were reached, where known
     threshold: float | None = None
 
 
-class Start(NamedTuple):
-    """What a worker is told before the items of a call."""
+class Limits(NamedTuple):
+    """What one item may take."""
 
-    seconds: float
-    """For one item."""
-    limit: int
-    """Bytes of private memory."""
+    seconds: float  # of wall-clock time
+    megabytes: float
+    """Private memory of the process that works on it, the interpreter's own included."""
+
+
+class Start(NamedTuple):
+    """What a worker is told before the items of a call; the function is pickled."""
+
+    limits: Limits
     function: bytes
-    """Pickled."""
 
 
 def _work(connection: Connection, limit: mmap.mmap) -> None:
@@ -75,11 +72,11 @@ def _work(connection: Connection, limit: mmap.mmap) -> None:
     while True:
         message = connection.recv()
         if isinstance(message, Start):
-            seconds = message.seconds
-            if call and held(resource.getrusage(resource.RUSAGE_SELF)) > NEAR * message.limit:
+            seconds, memory = message.limits.seconds, int(message.limits.megabytes * MEGABYTE)
+            if call and held(resource.getrusage(resource.RUSAGE_SELF)) > NEAR * memory:
                 return  # a crash would pass for lack of memory: a fresh one is hired
-            limit[:] = message.limit.to_bytes(len(limit), "little")
-            resource.setrlimit(resource.RLIMIT_DATA, (message.limit, resource.RLIM_INFINITY))
+            limit[:] = memory.to_bytes(len(limit), "little")
+            resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.RLIM_INFINITY))
             try:
                 call = pickle.loads(message.function)
             except Exception as error:  # whatever its import raises: said, no item is to blame

@@ -1,13 +1,10 @@
 """A function over many items in worker processes, with limits: one bad item costs one item.
 
-Workers live on over many items. Each is a fresh Python that imports the function's module and
-nothing else: not a fork, which is not safe beside threads, and not ``multiprocessing``'s spawn,
-which runs the program's main module (and all that it imports) again in each worker.
-
-Items travel in batches, answers one by one, so a batch costs one round trip and yet it is known
-which item a worker died of (:mod:`pipeline.core.worker_process` is their side).
-concurrent.futures breaks the whole pool when a worker dies; pebble loses the whole
-batch of the item (its issue 132).
+Each worker is a fresh Python that imports the function's module and nothing else: not a fork, which
+is not safe beside threads, and not ``multiprocessing``'s spawn, which runs the program's main
+module again. Items travel in batches, answers one by one, so it is known which item a worker died
+of (:mod:`pipeline.core.worker_process` is their side). concurrent.futures breaks the whole pool
+when a worker dies; pebble loses the whole batch of the item (its issue 132).
 """
 
 import contextlib
@@ -15,36 +12,34 @@ import os
 import pickle
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
-from pipeline.core.worker_handle import MEGABYTE, Worker
-from pipeline.core.worker_process import OUT_OF_MEMORY, Done, Failed, Start
-
-__all__ = [
-    "Done",
-    "Failed",
-    "keeping_workers",
-    "map_in_processes",
-    "usable_cores",
-    "workers_are_kept",
-]
+from pipeline.core.worker_handle import Worker
+from pipeline.core.worker_process import OUT_OF_MEMORY, Start
+from pipeline.core.worker_process import Done as Done
+from pipeline.core.worker_process import Failed as Failed
+from pipeline.core.worker_process import Limits as Limits
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
-BATCH = 16
-"""Items handed out at once at most; 20,000 empty ones then take 0.4 to 0.8 s on 2 cores."""
+BATCH = 16  # items handed out at once at most; 20,000 empty ones then take 0.4 to 0.8 s on 2 cores
+BATCH_BYTES = 2**18  # pickled bytes from which a batch is full: they add up in a worker's memory
+AHEAD = 1024  # items that may be worked on before the oldest answer is there
+AHEAD_BYTES = 2**26  # pickled bytes of waiting answers from which no more items are handed out
 
-BATCH_BYTES = 2**18
-"""Pickled bytes from which a batch is full: large items must not add up in a worker's memory."""
 
-AHEAD = 1024
-"""Items that may be worked on before the oldest answer is there."""
-
-AHEAD_BYTES = 2**26
-"""Pickled bytes of answers that wait for an older one, from which no more items are handed out."""
+def in_order(tasks: Iterable[Item], most: int, result: Callable[[Item], Value]) -> Iterator[Value]:
+    """Yield the results of tasks, which start when they are taken, so many of them ahead."""
+    ahead: deque[Item] = deque()
+    for task in tasks:
+        ahead.append(task)
+        if len(ahead) > most:
+            yield result(ahead.popleft())
+    while ahead:
+        yield result(ahead.popleft())
 
 
 def usable_cores() -> int:
@@ -55,25 +50,15 @@ def usable_cores() -> int:
 
 
 def map_in_processes(
-    function: Callable[[Item], Value],
-    items: Sequence[Item],
-    *,
-    workers: int,
-    seconds: float,
-    megabytes: float,
+    function: Callable[[Item], Value], items: Sequence[Item], *, workers: int, limits: Limits
 ) -> Iterator[Done[Value] | Failed]:
     """Call a function on each item, in worker processes that hold no more than they may.
 
     What a worker prints goes nowhere. Take all of the iterator or close it: its workers end with
     it, and with this process.
 
-    Args:
-        function: Of a module, or a :func:`functools.partial` of one; its module should import
-            quickly.
-        items: Whatever pickles.
-        workers: Processes at most; 0 takes all usable cores.
-        seconds: For one item, of wall-clock time.
-        megabytes: Private memory of one worker, the interpreter's own included.
+    The function is of a module that imports quickly, or a :func:`functools.partial` of one; items
+    are whatever pickles; 0 workers are one for each usable core.
 
     Yields:
         One answer an item, in the order of the items, whatever the number of workers. A crash or
@@ -85,10 +70,10 @@ def map_in_processes(
     count = min(workers or usable_cores(), len(items))
     if not count:
         return
-    crew = _Crew(function, items, seconds, megabytes)
+    crew = _Crew(function, items, limits)
     try:
         for _ in range(count):
-            crew.engage()
+            crew.hire(_kept.pop() if _kept else None)
         for position in range(len(items)):
             while position not in crew.answers:
                 crew.hand_out(crew.end(position))
@@ -104,10 +89,7 @@ def keeping_workers(count: int = 0) -> Iterator[None]:
     """Let the calls inside of the block pass their workers on: to start one takes half a second.
 
     A worker that has held much is not passed on to a call with a lower limit. Those left end with
-    the block.
-
-    Args:
-        count: Workers that start now, while the caller prepares what they will do.
+    the block. ``count`` of them start now, while the caller prepares what they will do.
     """
     global _kept
     if _kept is not None:
@@ -127,39 +109,25 @@ def workers_are_kept() -> bool:
     return _kept is not None
 
 
-_kept: list["Worker"] | None = None
-"""Idle workers of the block that is open."""
+_kept: list[Worker] | None = None  # idle workers of the block that is open
 
 
 class _Crew:
     def __init__(
-        self,
-        function: Callable[[Item], Value],
-        items: Sequence[Item],
-        seconds: float,
-        megabytes: float,
+        self, function: Callable[[Item], Value], items: Sequence[Item], limits: Limits
     ) -> None:
-        limit = int(megabytes * MEGABYTE)
-        self.start = pickle.dumps(Start(seconds, limit, pickle.dumps(function)))
+        self.start = pickle.dumps(Start(limits, pickle.dumps(function)))
         self.items = items
-        self.seconds = seconds
-        self.megabytes = megabytes
+        self.limits = limits
         self.waiting = deque(range(len(items)))
         self.workers: list[Worker] = []
         self.answers: dict[int, tuple[Done[Any] | Failed, int]] = {}
         """Those that nobody took yet, with their bytes."""
         self.held = 0
 
-    def engage(self) -> None:
-        """Take on a worker of the call before, or hire one."""
-        if _kept:
-            self.workers.append(_kept.pop())
-            self.workers[-1].begin(self.start)
-        else:
-            self.hire()
-
-    def hire(self) -> Worker:
-        worker = Worker()
+    def hire(self, idle: Worker | None = None) -> Worker:
+        """Take on an idle worker of the call before, or a new one."""
+        worker = idle or Worker()
         worker.begin(self.start)
         self.workers.append(worker)
         return worker
@@ -236,7 +204,7 @@ class _Crew:
         if not worker.ready:
             raise RuntimeError(
                 f"worker process: ended with code {code} before its first item; expected it to "
-                f"start within {self.megabytes:g} MB; raise the memory limit of the workers"
+                f"start within {self.limits.megabytes:g} MB; raise the memory limit of the workers"
             )
         failed = self.reason(code, peak)
         again = worker.answered and failed.reason != "timeout"
@@ -254,9 +222,10 @@ class _Crew:
 
     def reason(self, code: int, peak: float) -> Failed:
         if code == -signal.SIGALRM:
-            return Failed("timeout", "not done in time", self.seconds, self.seconds)
+            seconds = self.limits.seconds
+            return Failed("timeout", "not done in time", seconds, seconds)
         if code == OUT_OF_MEMORY:
-            return Failed("memory", "refused more memory", peak or None, self.megabytes)
+            return Failed("memory", "refused more memory", peak or None, self.limits.megabytes)
         name = signal.strsignal(-code) if code < 0 else None
         hint = " (the system itself may have run out of memory)" if code == -signal.SIGKILL else ""
         said = f"{name or 'exit'}, code {code}{hint}"

@@ -9,38 +9,33 @@ from numpy.typing import NDArray
 
 from pipeline.dedup.folding import Folding
 
+SAMPLED = 8  # one shingle of so many is in the sample of a text: seven of a text of 60 words
+
 
 class Texts(NamedTuple):
     """Texts as their UTF-8 bytes, one behind the other."""
 
     data: NDArray[np.uint8]
-    offsets: NDArray[np.int64]
-    """Where each begins in ``data``, and the end of the last."""
+    offsets: NDArray[np.int64]  # where each begins in ``data``, and the end of the last
 
 
 class Hashing(NamedTuple):
     """All that the shingles and the signature of a text depend on."""
 
-    ngram: int
-    """Words of a shingle."""
+    ngram: int  # words of a shingle
     words: Folding
     copies: Folding
-    factors: NDArray[np.uint32]
-    """Of the permutations."""
+    factors: NDArray[np.uint32]  # of the permutations
     summands: NDArray[np.uint32]
 
 
 class Limits(NamedTuple):
     """When two texts are duplicates, and when that is too much of a good thing."""
 
-    threshold: float
-    """Jaccard similarity that joins two texts."""
-    agreeing: int
-    """Places in which their signatures must be equal to be compared at all."""
-    near_from: float
-    """Similarity from which a text of another cluster is noted."""
-    cluster_size: int
-    """Distinct texts that a cluster may have."""
+    threshold: float  # Jaccard similarity that joins two texts
+    agreeing: int  # places in which their signatures must be equal to be compared at all
+    near_from: float  # similarity from which a text of another cluster is noted
+    cluster_size: int  # distinct texts that a cluster may have
 
 
 class Duplicates(NamedTuple):
@@ -53,8 +48,7 @@ class Duplicates(NamedTuple):
     a contained text the share of its words that the survivor has."""
     exact: NDArray[np.bool_]
     """Whether it is a copy of a better row: equal but for case and white space."""
-    contained: NDArray[np.bool_]
-    """Whether it goes for a longer text that holds it."""
+    contained: NDArray[np.bool_]  # whether it goes for a longer text that holds it
     nearest: NDArray[np.int64]
     """The most similar row of another cluster that was compared with it, -1: none close."""
     nearest_similarity: NDArray[np.float64]
@@ -73,16 +67,15 @@ def all_distinct(rows: int) -> Duplicates:
 
 
 def gather(
-    own: pl.Series, others: Callable[[NDArray[np.int64]], pl.Series] | None, rows: NDArray[np.int64]
+    own: pl.Series, others: Callable[[NDArray[np.int64]], pl.Series], rows: NDArray[np.int64]
 ) -> pl.Series:
     """Return values by row, of which those behind the end of ``own`` are others'."""
-    if others is None:
-        return own.gather(rows)
     beyond = rows >= len(own)
+    if not beyond.any():
+        return own.gather(rows)
     order = np.argsort(beyond, kind="stable")  # own ones first
-    place = np.empty(len(rows), dtype=np.int64)
-    place[order] = np.arange(len(rows))
-    return pl.concat([own.gather(rows[~beyond]), others(rows[beyond] - len(own))]).gather(place)
+    values = pl.concat([own.gather(rows[~beyond]), others(rows[beyond] - len(own))])
+    return values.gather(np.argsort(order))
 
 
 def utf8(texts: pl.Series) -> Texts:

@@ -8,10 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-TEXT = 0
-"""Kind of a paragraph, list, quotation or table; 1 to 6 is the level of a heading."""
-CODE = 7
-"""Fenced or indented code, and what is indented like it."""
+TEXT = 0  # kind of a paragraph, list, quotation or table; 1 to 6 is the level of a heading
+CODE = 7  # fenced or indented code, and what is indented like it
 
 # All quantifiers that could be tried in more than one way are possessive: time grows with the text.
 _FENCE = r"[ \t>]*+(?:(?:[-*+]|\d{1,9}+[.)])[ \t]++[ \t>]*+)*+(?:`{3,}+(?=[^`\n]*$)|~{3,}+)"
@@ -38,8 +36,7 @@ class Block(NamedTuple):
 
     start: int
     stop: int
-    kind: int
-    """TEXT, CODE, or the level of a heading."""
+    kind: int  # TEXT, CODE, or the level of a heading
 
 
 def blocks_of(text: str) -> Iterator[Block]:

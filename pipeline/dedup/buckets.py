@@ -12,14 +12,13 @@ from scipy.sparse.csgraph import connected_components
 
 from pipeline.core.memory import bound
 
-FEWEST_PARTS = 16
-"""Partitions at least, so that several workers have some."""
+FEWEST_PARTS = 16  # partitions at least, so that several workers have some
+MEMORY_PARTS = 8  # buckets take this part of the memory: there are two, and tables beside them
+ENTRY_COPIES = 4  # times that a partition is in memory while it is sorted and linked
 
-MEMORY_PARTS = 8
-"""Buckets take one part of so many of the memory: there are two, and tables beside them."""
-
-ENTRY_COPIES = 4
-"""Times that the entries of a partition are in memory while it is sorted and linked."""
+MOST = 16
+"""Texts of one shingle up to which all pairs of them count. Of more, neighbours count only: they
+are pages of one make, whose shared shingles are common to all of them."""
 
 
 def row_mask(rows: int) -> np.uint64:
@@ -34,14 +33,7 @@ def entries(
 
     Equal keys lie side by side once they are sorted. A key that is cut off at 44 bits joins some
     ten pairs of a million texts by chance, which the comparison that follows parts again.
-
-    Args:
-        keys: of any shape.
-        rows: of that shape, or broadcast to it.
-        mask: of :func:`row_mask`.
-
-    Returns:
-        As many as ``keys`` has, in its order.
+    ``rows`` are broadcast to the shape of ``keys``; ``mask`` is of :func:`row_mask`.
     """
     made: NDArray[np.uint64] = ((keys & ~mask) | rows.astype(np.uint64)).ravel()
     return made
@@ -51,28 +43,18 @@ class Buckets:
     """Keys of texts, parted by their first bits."""
 
     def __init__(self, rows: int, partitions: int, folder: Path | None = None) -> None:
-        """Make room for the keys of a number of rows.
+        """Make room for the keys of so many rows, in memory or, with a folder, in files.
 
-        Args:
-            rows: texts at most.
-            partitions: parts that are joined one by one, rounded up to a power of two.
-            folder: where the parts are kept as files; None: in memory.
+        ``partitions`` are rounded up to a power of two.
         """
         self._row_mask = row_mask(rows)
         self._bits = max(0, partitions - 1).bit_length()
         self._folder = folder
         self._parts: list[list[NDArray[np.uint64]]] = [[] for _ in range(1 << self._bits)]
 
-    def __len__(self) -> int:
-        """Return the number of partitions."""
-        return len(self._parts)
-
     def add(self, keys: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
         """Add keys of texts, as :func:`entries` takes them."""
         new = entries(keys, rows, self._row_mask)
-        if self._bits == 0:
-            self._put(0, new)
-            return
         part = (new >> np.uint64(64 - self._bits)).astype(np.uint16)
         order = np.argsort(part, kind="stable")  # radix sort
         bounds = np.searchsorted(part[order], np.arange(len(self._parts) + 1))
@@ -98,7 +80,7 @@ class Buckets:
             self._parts[number] = []  # each part is read once
             return np.concatenate(found) if found else np.empty(0, dtype=np.uint64)
         path = self._path(number)
-        return np.fromfile(path, dtype=np.uint64) if path.exists() else np.empty(0, np.uint64)
+        return np.fromfile(path, np.uint64) if path.exists() else np.empty(0, np.uint64)
 
     def _path(self, number: int) -> Path:
         assert self._folder is not None
@@ -126,12 +108,8 @@ def shared_keys(
 ) -> NDArray[np.int64]:
     """Return pairs (n x 2) of a row and a row of an index for each key that both have.
 
-    Args:
-        keys: of any shape.
-        rows: of that shape, or broadcast to it.
-        entries: those of the index, sorted.
-        mask: leaves the row of an entry.
-        most: rows of the index that may have one key; of more, none counts.
+    ``entries`` are those of the index, sorted; of a key that more than ``most`` of its rows have,
+    none counts.
     """
     if len(entries) == 0:
         return np.empty((0, 2), dtype=np.int64)
@@ -169,9 +147,8 @@ def links(entries: NDArray[np.uint64], row_mask: np.uint64) -> NDArray[np.int64]
 def components(links: NDArray[np.int64], rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows that chains of links connect, and where each component begins.
 
-    Returns:
-        Rows, one component behind the other, each in the order of its rows, components by their
-        first row; and where each begins, with the end behind the last.
+    One component is behind the other, by their first row, each in the order of its rows; the end
+    stands behind the last begin.
     """
     linked = np.zeros(rows, dtype=bool)
     linked[links.ravel()] = True

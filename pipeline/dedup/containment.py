@@ -1,6 +1,6 @@
 """Containment: texts that a longer one holds."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -8,36 +8,18 @@ from numpy.typing import NDArray
 
 from pipeline.core.runner import Runner
 from pipeline.dedup.arrays import Duplicates, gather
+from pipeline.dedup.index import Index
 from pipeline.dedup.minhash import contained_slice
 from pipeline.dedup.precedence import preference
-from pipeline.dedup.sharing import Sampled, Samples
+from pipeline.dedup.sharing import Samples
 from pipeline.settings import DedupSettings
 
 CANDIDATE = 0.45
 """Share of a sample from which two texts are compared. A copy with a word in twenty changed has
 0.77 of the shingles, and a sample of seven at least half of that but for one in 200."""
 
-PAIRS = 256
-"""Pairs of one call."""
-
-FIRST = np.iinfo(np.int64).min
-"""Place of accepted texts in the order of survival."""
-
-
-class Accepted(Sampled, Protocol):
-    """Texts that were accepted before; see :class:`pipeline.dedup.index.Index`."""
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        ...
-
-    def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return pairs (n x 2) of a row of ``keys`` (texts x bands) and one of theirs."""
-        ...
-
-    def texts(self, rows: NDArray[np.int64]) -> pl.Series:
-        """Return some of the texts."""
-        ...
+PAIRS = 256  # pairs of one call
+FIRST = np.iinfo(np.int64).min  # place of accepted texts in the order of survival
 
 
 class Corpus(NamedTuple):
@@ -45,11 +27,11 @@ class Corpus(NamedTuple):
 
     own: pl.Series
     order: NDArray[np.int64]
-    accepted: Accepted | None
+    accepted: Index
 
     def texts(self, rows: NDArray[np.int64]) -> pl.Series:
         """Return the texts of rows."""
-        return gather(self.own, None if self.accepted is None else self.accepted.texts, rows)
+        return gather(self.own, self.accepted.texts, rows)
 
     def ranks(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the place of rows in the order of survival."""
@@ -58,11 +40,7 @@ class Corpus(NamedTuple):
 
 
 def drop_contained(
-    corpus: Corpus,
-    samples: Samples,
-    result: Duplicates,
-    settings: DedupSettings,
-    runner: Runner,
+    corpus: Corpus, samples: Samples, result: Duplicates, settings: DedupSettings, runner: Runner
 ) -> None:
     """Let each text that stays go for one that holds it.
 
@@ -88,17 +66,19 @@ def drop_contained(
     pairs = np.where(turned[:, None], pairs[:, ::-1], pairs)
     share = np.where(turned, shares[:, 1], shares[:, 0])
     due = np.flatnonzero(held[:, 0] | turned)
-    survivor = np.arange(rows + (0 if corpus.accepted is None else len(corpus.accepted)))
+    survivor = np.arange(rows + len(corpus.accepted))
     for place in due[np.lexsort((pairs[due, 1], pairs[due, 0], -share[due]))]:
-        gone, holder = pairs[place]
-        while survivor[holder] != holder:
-            holder = survivor[holder]
+        gone, holder = pairs[place, 0], _last(survivor, pairs[place, 1])
         if survivor[gone] == gone and holder != gone:
             survivor[gone] = holder
             result.contained[gone] = True
             result.similarity[gone] = share[place]
     for row in np.flatnonzero(result.survivor != survivor[result.survivor]):
-        holder = result.survivor[row]
-        while survivor[holder] != holder:
-            holder = survivor[holder]
-        result.survivor[row] = holder
+        result.survivor[row] = _last(survivor, result.survivor[row])
+
+
+def _last(survivor: NDArray[np.int64], row: int) -> int:
+    """Return the row that stays at the end of a chain of survivors."""
+    while survivor[row] != row:
+        row = survivor[row]
+    return row

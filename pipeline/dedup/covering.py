@@ -5,10 +5,9 @@ from math import lgamma
 import numpy as np
 
 from pipeline.dedup.arrays import Hashing, Texts
-from pipeline.dedup.compiling import compiled
 from pipeline.dedup.facts import UNEXPLAINED, Facts
 from pipeline.dedup.hash_sets import common, filled_with
-from pipeline.dedup.kernel import Array, Scalar
+from pipeline.dedup.kernel import Array, Scalar, compiled
 from pipeline.dedup.signature import shingles
 
 _1 = np.uint64(1)
@@ -24,13 +23,9 @@ def cover(texts: Texts, facts: Facts, hashing: Hashing, out: Array) -> None:
 
     A lost word costs all shingles that hold it, so that a copy with one word in twenty changed
     shares three shingles in four. Of its words nine in ten still stand in a run of shared ones.
-
-    Args:
-        texts: pairs, one behind the other.
-        facts: of these texts.
-        hashing: shingles.
-        out: float64, one place a text; 0 where it is no copy of the other, or the other has more
-            facts of its own than words of its own: C++ where this has C.
+    The texts are pairs, one behind the other. ``out`` (float64, one place a text) gets 0 where one
+    is no copy of the other, or the other has more facts of its own than words: C++ where this
+    has C.
     """
     added = np.empty(len(out), dtype=np.int64)
     table = np.zeros(2, dtype=np.uint64)
@@ -64,13 +59,8 @@ def is_copy(
 ) -> bool:
     """Tell whether a text that is much like another is its copy with edits, and no sibling.
 
-    Args:
-        facts: of all texts.
-        one: the text that may go.
-        other: the text that would stay for it.
-        lost: shingles of the one that the other does not have.
-        shingles: of the one.
-        hashing: shingles and words.
+    ``one`` may go and ``other`` would stay for it; of the shingles of the one the other has not the
+    ``lost`` ones.
     """
     if not facts.tell:
         return True
@@ -86,9 +76,9 @@ def explained(
     """Tell whether edits explain how many facts of one text the other does not have.
 
     Of edits that fall anywhere, facts are hit no more often than shingles are: the number of
-    facts that are missing is binomial, with at most the share of shingles lost. Pages of a
-    template miss more. One shingle holds several words, so the bound is a generous one, also for
-    edits in one piece. A missing fact with letters has itself cost ``ngram`` shingles.
+    missing facts is binomial, with at most the share of shingles lost. Pages of a template miss
+    more. One shingle holds several words, so the bound is a generous one. A missing fact with
+    letters has itself cost ``ngram`` shingles.
     """
     missing, worded = missing_facts(facts, one, other)
     lost -= ngram * worded

@@ -9,8 +9,8 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.outcome import Drop, Outcome, drops
 from pipeline.core.progress import track
 from pipeline.core.stage import Stage
-from pipeline.dedup.leak_trial import Trial, prove
-from pipeline.dedup.row_copies import HeldOut, Row, row
+from pipeline.dedup.leak_trial import prove
+from pipeline.dedup.row_copies import HeldOut, row
 from schemas.pairs import SettledPairs
 
 JUDGES = {"train": ("validation", "test", "benchmark"), "validation": ("test",), "test": ()}
@@ -31,8 +31,7 @@ class Leak(NamedTuple):
     """
 
     pair_id: str
-    test_pair_id: str
-    """The row that is given away; of a benchmark ``file#row``."""
+    test_pair_id: str  # the row that is given away; of a benchmark ``file#row``
     split: str
     kind: str
     value: float
@@ -44,19 +43,16 @@ def check_leaks(pairs: pl.DataFrame, benchmarks: Benchmarks = ()) -> list[Leak]:
 
     Words are compared as one stream a row (instruction, input, response), without case, accents,
     punctuation, hyphens and line breaks, so that a re-wrapped copy is the same as the original.
-
-    Returns:
-        One leak for each leaking row, kind and held-out split, the worst one (largest value,
-        then smallest ``test_pair_id``), sorted by pair, split and kind.
+    Of each leaking row, kind and held-out split the worst leak is returned (largest value, then
+    smallest ``test_pair_id``), sorted by pair, split and kind.
     """
     return _Comparison(pairs, benchmarks).leaks()
 
 
 def example_leaks(examples: pl.DataFrame) -> list[Leak]:
-    """Return what leaks from train into validation or test, and from validation into test.
+    """Return what leaks between the splits of :class:`schemas.pairs.Examples`.
 
-    Of :class:`schemas.pairs.Examples`; all turns but the last and the system prompt are the
-    question.
+    All turns but the last and the system prompt are the question.
     """
     told = pl.element().struct.field("role") != "system"
     turns = pl.col("messages").list.eval(pl.element().filter(told))
@@ -92,31 +88,25 @@ class _Comparison:
             # A row of training may have the question and the answer without what lies between.
             for text in dict.fromkeys([*fields, " ".join(fields)]):
                 self._streams.append(row(name, "benchmark", (text,), text))
-        self._held_out = {
-            judge: [one for one in self._streams if one.split == judge] for judge in JUDGES["train"]
+        self.checks = {
+            judge: HeldOut([one for one in self._streams if one.split == judge])
+            for judge in JUDGES["train"]
         }
-        self._checks = {judge: HeldOut(rows) for judge, rows in self._held_out.items()}
 
     def leaks(self) -> list[Leak]:
         """Return the worst leak of each row, kind and held-out part."""
         leaks = list(_shared(self._rows))
-        for judge, check in self._checks.items():
+        for judge, check in self.checks.items():
             suspects = [one for one in self._streams if judge in JUDGES.get(one.split, ())]
             for suspect in track(suspects, "rows"):
-                leaks += _named(suspect, judge, check)
+                leaks += [
+                    Leak(suspect.id, hit.id, judge, hit.kind, hit.value, hit.threshold)
+                    for hit in check.hits(suspect)
+                ]
         worst: dict[tuple[str, str, str], Leak] = {}
         for leak in sorted(leaks, key=lambda leak: (-leak.value, leak.test_pair_id)):
             worst.setdefault((leak.pair_id, leak.split, leak.kind), leak)
         return [worst[key] for key in sorted(worst)]
-
-    def trials(self) -> list[Trial]:
-        """Prove that the check finds what is planted, part by part."""
-        return [prove(self._held_out[judge], check) for judge, check in self._checks.items()]
-
-
-def _named(suspect: Row, judge: str, check: HeldOut) -> Iterator[Leak]:
-    for hit in check.hits(suspect):
-        yield Leak(suspect.id, hit.id, judge, hit.kind, hit.value, hit.threshold)
 
 
 def decontaminate(
@@ -124,26 +114,20 @@ def decontaminate(
     benchmarks: Benchmarks = (),
     gold: DataFrame[SettledPairs] | None = None,
 ) -> Outcome[SettledPairs]:
-    """Drop rows whose question or text leaks into a later split or a benchmark.
-
-    Rows are the settled pairs and, where there are any, the gold pairs.
+    """Drop settled and gold rows whose question or text leaks into a later split or a benchmark.
 
     Before the check is believed it is tried: verbatim and re-wrapped copies of held-out rows are
-    planted, and each must be found. A cluster in two splits is not mended here: that is a fault
-    of the split, which :func:`check_leaks` goes on to show.
+    planted, and each must be found, or a TrainingError is raised. A cluster in two splits is not
+    mended here: that is a fault of the split, which :func:`check_leaks` goes on to show.
 
     Returns:
         The other pairs sorted by ``pair_id``. Dropped: ``leaks_into_test``,
         ``leaks_into_validation`` and ``leaks_into_benchmark`` (value: copied share of the
-        held-out row ``related_id``). Metrics: ``planted`` copies, all of them found,
-        ``controls`` and ``false_alarms`` among these.
-
-    Raises:
-        TrainingError: a planted copy was not found.
+        held-out row ``related_id``). Metrics: ``planted`` copies, all of them found.
     """
     pairs = settled if gold is None else pl.concat([settled, gold])
     comparison = _Comparison(pairs, benchmarks)
-    trials = comparison.trials()
+    planted = sum(prove(check.rows, check) for check in comparison.checks.values())
     worst: dict[str, Leak] = {}
     found = [leak for leak in comparison.leaks() if leak.kind in {"question", "text"}]
     # Test first: it is the reason that matters when a row leaks into several.
@@ -167,9 +151,7 @@ def decontaminate(
         cast("DataFrame[SettledPairs]", kept),
         drops(dropped),
         rows_in=pairs.height,
-        metrics={
-            name: float(sum(getattr(trial, name) for trial in trials)) for name in Trial._fields
-        },
+        metrics={"planted": float(planted)},
     )
 
 

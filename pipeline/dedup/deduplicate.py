@@ -1,9 +1,9 @@
 """Keep one document of every cluster of exact and near duplicates."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import polars as pl
@@ -12,13 +12,13 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
-from pipeline.core.outcome import EXCERPT, Outcome, ledger
+from pipeline.core.outcome import EXCERPT, Outcome
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
 from pipeline.core.store import Filled
 from pipeline.dedup.arrays import Duplicates, gather
-from pipeline.dedup.index import FILES, Index, write_segment
-from pipeline.dedup.precedence import survival_order
+from pipeline.dedup.index import FILES, NOTHING, Index, write_segment
+from pipeline.dedup.precedence import SMALL_CLUSTER, survival_order, survivors
 from pipeline.dedup.search import TooManyAlike, find_duplicates
 from pipeline.settings import DedupSettings
 from schemas.documents import Documents, NearMisses, UniqueDocuments
@@ -26,54 +26,46 @@ from schemas.documents import Documents, NearMisses, UniqueDocuments
 _Ids = Callable[[NDArray[np.int64]], pl.Series]
 """Returns the ``doc_id`` of rows, accepted ones behind the own."""
 
-SMALL_CLUSTER = 20
-"""A cluster up to this size is never an alarm, however small the corpus."""
-
 
 def deduplicate(
     documents: DataFrame[Documents],
     settings: DedupSettings,
     *,
-    accepted: Index | None = None,
+    accepted: Index = NOTHING,
     runner: Runner = LOCAL,
 ) -> Outcome[UniqueDocuments]:
-    """Keep one document of every cluster of duplicates.
+    """Keep one document of every cluster of duplicates; sources must be distinct.
 
     Documents that share a MinHash bucket are compared by the true Jaccard similarity of their
     word n-grams, and clusters grow along edges of at least ``settings.threshold`` only. A
     survivor goes for a longer one that holds ``settings.containment`` of its words. Documents
     whose numbers differ by more than their words are no duplicates.
     The survivor is of the most preferred source, then the longest, then of the smallest ``doc_id``.
-
-    Args:
-        documents: cleaned documents; sources must be distinct.
-        settings: section ``dedup``.
-        accepted: documents of earlier runs. They survive before any other; those among
-            ``documents`` stay, and only the rest is compared, with them and with each other.
-        runner: who computes; the result does not depend on it.
+    Documents that earlier runs accepted survive before any other: those among ``documents`` stay,
+    and only the rest is compared, with them and with each other.
 
     Returns:
         Survivors sorted by ``doc_id`` with ``cluster_id`` (hash of the survivor's source) and
         ``cluster_size`` (exact duplicates included). Dropped rows name the survivor of their
-        cluster as ``related_id``: ``exact_duplicate`` (value and threshold 1: equal to a text
-        that was kept or itself is a near duplicate of the survivor) and ``near_duplicate``
-        (value: Jaccard similarity with the survivor; below the threshold where the two are
-        linked through others only) and ``contained`` (value: share of its words that the longer
-        document holds). The table ``near_misses`` has the most similar pair of
-        each two clusters that are nearly one, as far as they were compared now. Metrics:
-        ``compared`` (not accepted before), ``exact``, ``contained``, ``near``, ``near_misses``,
-        ``largest_cluster``.
+        cluster as ``related_id``: ``exact_duplicate`` (value 1: equal to a text that was kept or
+        itself is a near duplicate of the survivor), ``near_duplicate`` (Jaccard similarity with the
+        survivor; below the threshold where the two are linked through others only), ``contained``
+        (share of its words that the longer document holds). The table ``near_misses`` has the most
+        similar pair of each two clusters that are nearly one, as far as they were compared now.
 
     Raises:
         InputError: a cluster holds more distinct texts than ``max_cluster_share`` of the
             documents (and more than 20), or two documents have the same source.
     """
     everything = documents.sort("doc_id")
-    _require_distinct_sources(everything)
-    new = None if accepted is None else ~accepted.has(everything["doc_id"])
-    rows = everything if new is None else everything.filter(pl.Series(new))
+    if len(twice := everything["source"].filter(everything["source"].is_duplicated())):
+        raise InputError(
+            f"deduplicate: {twice[0]} is the source of two documents; expected one document a "
+            "source, since the source names the cluster; keep one version of the file"
+        )
+    rows = everything.filter(pl.Series(~accepted.has(everything["doc_id"])))
     limit = int(max(SMALL_CLUSTER, settings.max_cluster_share * everything.height))
-    ids = partial(gather, rows["doc_id"], accepted.ids if accepted is not None else None)
+    ids = partial(gather, rows["doc_id"], accepted.ids)
     try:
         found = find_duplicates(
             rows["text"],
@@ -87,60 +79,31 @@ def deduplicate(
         members = everything.filter(pl.col("doc_id").is_in(ids(alarm.rows).implode()))
         raise _boilerplate(members["source"], limit, settings) from None
     dropped = _dropped(rows, ids, found, settings)
-    near_misses = _near_misses(ids, found)
-    survivors = _survivors(everything, dropped)
-    exact = int((dropped["reason"] == "exact_duplicate").sum())
-    contained = int((dropped["reason"] == "contained").sum())
-    return Outcome(
-        survivors,
-        ledger(dropped),
-        rows_in=everything.height,
-        metrics={
-            "compared": float(rows.height),
-            "exact": float(exact),
-            "contained": float(contained),
-            "near": float(dropped.height - exact - contained),
-            "near_misses": float(near_misses.height),
-            "largest_cluster": float(cast("int", survivors["cluster_size"].max() or 0)),
-        },
-        tables={"near_misses": (NearMisses, near_misses)},
+    counts = Counter(dropped["reason"])
+    names = pl.Series("cluster_id", map(short_id, everything["source"]), dtype=pl.String)
+    return survivors(
+        everything.with_columns(names, cluster_size=pl.lit(1, pl.Int64)),
+        dropped,
+        _near_misses(ids, found),
+        compared=rows.height,
+        exact=counts["exact_duplicate"],
+        contained=counts["contained"],
+        near=counts["near_duplicate"],
     )
-
-
-def _survivors(documents: pl.DataFrame, dropped: pl.DataFrame) -> DataFrame[UniqueDocuments]:
-    """Return the documents that stay, with the size of their cluster."""
-    gone = dropped.group_by(pl.col("related_id").alias("doc_id")).len("copies")
-    rows = (
-        documents.filter(~pl.col("doc_id").is_in(dropped["id"].implode()))
-        .join(gone, on="doc_id", how="left", maintain_order="left")
-        .with_columns(cluster_size=1 + pl.col("copies").fill_null(0).cast(pl.Int64))
-    )
-    names = pl.Series("cluster_id", map(short_id, rows["source"]), dtype=pl.String)
-    chosen = rows.with_columns(names).select(UniqueDocuments.columns())
-    return cast("DataFrame[UniqueDocuments]", chosen)
 
 
 def _dropped(
     rows: pl.DataFrame, ids: _Ids, found: Duplicates, settings: DedupSettings
 ) -> pl.DataFrame:
-    """Return the rows that do not stay as rows of the ledger."""
     gone = np.flatnonzero(found.survivor != np.arange(rows.height))
-    copied = pl.Series(found.exact[gone], dtype=pl.Boolean)
-    contained = pl.Series(found.contained[gone], dtype=pl.Boolean)
+    why = [found.exact[gone], found.contained[gone]]
+    reasons = np.select(why, ["exact_duplicate", "contained"], "near_duplicate")
     return rows[gone].select(
         id="doc_id",
-        reason=pl.when(copied)
-        .then(pl.lit("exact_duplicate"))
-        .when(contained)
-        .then(pl.lit("contained"))
-        .otherwise(pl.lit("near_duplicate")),
+        reason=pl.Series(reasons.tolist(), dtype=pl.String),
         excerpt=pl.concat_str("source", pl.lit(": "), pl.col("text").str.head(EXCERPT)),
-        value=pl.when(copied).then(1.0).otherwise(pl.Series(found.similarity[gone])),
-        threshold=pl.when(copied)
-        .then(1.0)
-        .when(contained)
-        .then(settings.containment)
-        .otherwise(settings.threshold),
+        value=pl.Series(np.where(found.exact[gone], 1.0, found.similarity[gone])),
+        threshold=pl.Series(np.select(why, [1.0, settings.containment], settings.threshold)),
         related_id=ids(found.survivor[gone]),
     )
 
@@ -179,16 +142,6 @@ def _boilerplate(sources: pl.Series, limit: int, settings: DedupSettings) -> Inp
     )
 
 
-def _require_distinct_sources(rows: pl.DataFrame) -> None:
-    twice = rows["source"].filter(rows["source"].is_duplicated())
-    if len(twice):
-        raise InputError(
-            f"deduplicate: {twice[0]} is the source of two documents; expected one "
-            "document a source, since the source names the cluster; keep one version of the "
-            "file"
-        )
-
-
 def deduplicate_new(
     documents: DataFrame[Documents],
     settings: DedupSettings,
@@ -196,9 +149,8 @@ def deduplicate_new(
     runner: Runner = LOCAL,
 ) -> Outcome[UniqueDocuments]:
     """Deduplicate documents of which earlier runs accepted some."""
-    index = Index(accepted) if accepted else None
-    if index is not None:
-        index.keep_only(documents["doc_id"])
+    index = Index(accepted)
+    index.keep_only(documents["doc_id"])
     return deduplicate(documents, settings, accepted=index, runner=runner)
 
 
@@ -210,9 +162,7 @@ def index_new(
     runner: Runner = LOCAL,
 ) -> Filled:
     """Write the documents that no segment of the index has as a segment of their own."""
-    rows: pl.DataFrame = documents
-    if accepted:
-        rows = rows.filter(pl.Series(~Index(accepted).has(rows["doc_id"])))
+    rows = documents.filter(pl.Series(~Index(accepted).has(documents["doc_id"])))
     write_segment(folder, rows, settings, runner)
     return Filled(identity=FILES, rows=rows.height)
 
@@ -226,10 +176,5 @@ DEDUPLICATE = Stage(
     dataset="unique_documents",
 )
 INDEX = Stage(
-    "index",
-    index_new,
-    None,
-    {"documents": UniqueDocuments},
-    section="dedup",
-    dataset="dedup_index",
+    "index", index_new, None, {"documents": UniqueDocuments}, section="dedup", dataset="dedup_index"
 )

@@ -24,36 +24,24 @@ PACKAGE = "wordllama"
 WEIGHTS = "wordllama/weights/l2_supercat_256.safetensors"
 TOKENIZER = "wordllama/tokenizers/l2_supercat_tokenizer_config.json"
 
-LANGUAGE = "en"
-"""The vectors were trained on English pairs of texts; of other languages they know little."""
-
-BATCH = 64
-"""Texts tokenized at once."""
-
-LONGEST_WORD = 100
-"""Characters of a word that count: what is longer is an address or data."""
+LANGUAGE = "en"  # the vectors were trained on English; of other languages they know little
+BATCH = 64  # texts tokenized at once
+LONGEST_WORD = 100  # characters of a word that count: what is longer is an address or data
 
 
 def embedding_version() -> str:
-    """Return which vectors are installed.
-
-    Raises:
-        InputError: none are.
-    """
+    """Return which vectors are installed; an InputError without."""
     _located(WEIGHTS)
     return f"{PACKAGE} {metadata.version(PACKAGE)}"
 
 
 def embed(texts: pl.Series) -> NDArray[np.float32]:
-    """Return a vector of length 1 for each text (texts x 256); zeros for one without a token.
-
-    Raises:
-        InputError: the vectors are not installed.
-    """
+    """Return a vector of length 1 for each text (texts x 256); zeros for one without a token."""
     vectors = _vectors()
     sums = np.zeros((len(texts), vectors.shape[1]), dtype=np.float32)
     for begin in range(0, len(texts), BATCH):
-        batch = [_plain(text) for text in texts[begin : begin + BATCH]]
+        words = (text.split() for text in texts[begin : begin + BATCH])  # layout left out
+        batch = [" ".join(word[:LONGEST_WORD] for word in own) for own in words]
         encoded = _tokenizer().encode_batch(batch, add_special_tokens=False)
         for row, text in enumerate(encoded, start=begin):
             sums[row] = vectors[text.ids].sum(axis=0)
@@ -61,11 +49,6 @@ def embed(texts: pl.Series) -> NDArray[np.float32]:
     # The mean and the sum have the same direction.
     sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     return sums
-
-
-def _plain(text: str) -> str:
-    """Return the words of a text, layout left out."""
-    return " ".join(word[:LONGEST_WORD] for word in text.split())
 
 
 @lru_cache(maxsize=1)
@@ -80,9 +63,7 @@ def _vectors() -> NDArray[np.float32]:
     """Return the vector of each token (32,000 x 256)."""
     from safetensors.numpy import load_file
 
-    vectors: NDArray[np.float32] = load_file(_located(WEIGHTS))["embedding.weight"].astype(
-        np.float32
-    )
+    vectors: NDArray[np.float32] = load_file(_located(WEIGHTS))["embedding.weight"].astype("f4")
     return vectors
 
 

@@ -1,9 +1,8 @@
 """Number facts: the numbers, signs and operators that tell one page from another like it.
 
-Shingles read every number as one word, so that a copy with another date or page number is still
-a copy. Pages of a template (error codes, price lists, releases) have the same shingles and say
-different things; their facts are compared apart. A *copy with edits* loses facts as it loses
-words; a *sibling* loses them although its words stay.
+Shingles read every number as one word, so that a copy with another date is still a copy. Pages of a
+template (error codes, price lists) have the same shingles and say different things. A *copy with
+edits* loses facts as it loses words; a *sibling* loses them although its words stay.
 """
 
 from typing import NamedTuple
@@ -45,21 +44,17 @@ the marks of its layout, and addresses."""
 
 _DECIMALS = r"(?:[.,:]\p{Nd}[\p{L}\p{Nd}]*)*"
 
-_NUMBER = r"[\p{L}_]*\p{Nd}[\p{L}\p{Nd}_]*" + _DECIMALS
-"""A word with a digit: 4.2.1, A17, 10:30."""
-
 FACTS = "|".join(
     (
         r"(?:^|[\s(\[|,:=`*\"'])[-+\x{2212}±]\p{Nd}[\p{L}\p{Nd}_]*" + _DECIMALS,
-        _NUMBER,
+        r"[\p{L}_]*\p{Nd}[\p{L}\p{Nd}_]*" + _DECIMALS,  # 4.2.1, A17, 10:30
         r"\p{L}[\p{L}\p{Nd}]*(?:\+\+|#)",
         r"[-+*/%&|^!:]?[<>=]+|[≤≥≠\x{D7}÷]|&&|[ \t]\+[ \t]",
     )
 )
 """Numbers with their sign, names such as C++ and C#, and operators."""
 
-UNEXPLAINED = 0.01
-"""Chance below which the words that differ do not explain how many facts do."""
+UNEXPLAINED = 0.01  # chance below which the words that differ do not explain how many facts do
 
 
 class Facts(NamedTuple):
@@ -69,17 +64,19 @@ class Facts(NamedTuple):
     """Sorted within each text, repetitions included; odd ones are words with letters (A17)."""
     bounds: NDArray[np.int64]
     """Where those of each text begin in ``values``, and the end of the last."""
-    plain: Texts
-    """The texts without what carries no facts."""
-    tell: bool
-    """Whether facts and names tell texts apart."""
+    plain: Texts  # the texts without what carries no facts
+    tell: bool  # whether facts and names tell texts apart
 
 
-def fact_hashes(texts: pl.Series) -> Facts:
+def fact_hashes(texts: pl.Series, tell: bool) -> Facts:
     """Return the numbers, signs and operators of texts, without dates, page numbers and marks.
 
-    The hashes are those of polars: equal within one version of it, so they are never stored.
+    None where facts do not tell texts apart. The hashes are those of polars: equal within one
+    version of it, so they are never stored.
     """
+    if not tell:
+        nowhere = np.zeros(len(texts) + 1, np.int64)
+        return Facts(np.empty(0, np.uint64), nowhere, utf8(texts), False)
     stripped = texts.str.replace_all(STAMPS, " ")
     found = stripped.str.extract_all(FACTS)
     bounds = np.zeros(len(texts) + 1, dtype=np.int64)
@@ -90,8 +87,3 @@ def fact_hashes(texts: pl.Series) -> Facts:
     hashes = (bare.str.to_lowercase().hash().to_numpy() & ~np.uint64(1)) | worded
     rows = np.repeat(np.arange(len(texts)), np.diff(bounds))
     return Facts(hashes[np.lexsort((hashes, rows))], bounds, utf8(stripped), True)
-
-
-def no_facts(texts: pl.Series) -> Facts:
-    """Return the facts of texts that facts do not tell apart."""
-    return Facts(np.empty(0, np.uint64), np.zeros(len(texts) + 1, np.int64), utf8(texts), False)

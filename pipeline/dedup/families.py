@@ -15,7 +15,6 @@ from pipeline.core.runner import LOCAL
 from pipeline.dedup.buckets import components, entries, row_mask
 from pipeline.dedup.minhash import shingle_slice
 from pipeline.dedup.slices import slices
-from pipeline.settings import DedupSettings
 
 BONDS = (0.25, 0.35, 0.5, 0.65, 0.8)
 """Shares of the shingles of the smaller text that the other has as well, from which two are one
@@ -25,41 +24,27 @@ LARGEST = 0.5
 """Share of the texts that one family may have: of 317 pages that javadoc writes about the uses of
 a class, 289 share a quarter."""
 
-FEWEST = 3
-"""Families: one for each split."""
-
-NOTED = 0.05
-"""Share from which a pair is noted at all."""
-
-SHINGLES = 1 << 24
-"""Shingles that are looked at; of a corpus with more, one in two, in four ..."""
+FEWEST = 3  # families: one for each split
+NOTED = 0.05  # share from which a pair is noted at all
+SHINGLES = 1 << 24  # shingles that are looked at; of a corpus with more, one in two, in four ...
 
 COMPARISONS = 1 << 27
 """Pairs of texts by shingle; of shingles that are in so many texts that there would be more, only
 neighbouring texts count, which a template chains all the same."""
 
-BLOCK = 1024
-"""Texts that are compared with all others at a time."""
+BLOCK = 1024  # texts that are compared with all others at a time
 
 
 class Families(NamedTuple):
     """Which texts belong together."""
 
-    family: NDArray[np.int64]
-    """By text: the first text of its family."""
-    bond: float
-    """Share that ties two texts; one of :data:`BONDS`."""
-    pairs: NDArray[np.int64]
-    """Texts that share something, n x 2."""
-    shares: NDArray[np.float64]
-    """By pair: the share of the smaller one's shingles that both have."""
+    family: NDArray[np.int64]  # by text: the first text of its family
+    bond: float  # share that ties two texts; one of :data:`BONDS`
+    pairs: NDArray[np.int64]  # texts that share something, n x 2
+    shares: NDArray[np.float64]  # by pair: the share of the smaller one's shingles that both have
 
     def closest(self, part: NDArray[np.int64]) -> float:
-        """Return the largest share between texts of different parts; 0 where none share much.
-
-        Args:
-            part: number of its part, by text.
-        """
+        """Return the largest share between texts of different parts (by text); 0: none is large."""
         apart = part[self.pairs[:, 0]] != part[self.pairs[:, 1]]
         return float(self.shares[apart].max(initial=0.0))
 
@@ -74,7 +59,9 @@ def find_families(texts: pl.Series) -> Families:
     rows = len(texts)
     pairs, shares = _sharing(texts)
     for bond in BONDS:
-        family = _connected(pairs[shares >= bond], rows)
+        members, begins = components(pairs[shares >= bond], rows)
+        family = np.arange(rows)
+        family[members] = np.repeat(members[begins[:-1]], np.diff(begins))
         sizes = np.bincount(family, minlength=rows)
         if sizes.max(initial=0) <= LARGEST * rows and np.count_nonzero(sizes) >= FEWEST:
             break
@@ -123,7 +110,7 @@ def _shingles(texts: pl.Series) -> tuple[csr_array, NDArray[np.int64]]:
         one_in *= 2
     mask = row_mask(len(texts))
     bounds = slices(texts)
-    calls = ((texts[begin:end], DedupSettings(), one_in) for begin, end in bounds)
+    calls = ((texts[begin:end], one_in) for begin, end in bounds)
     parts, sizes = [], []
     for (begin, end), (found, counts) in zip(bounds, LOCAL.each(shingle_slice, calls), strict=True):
         own = np.repeat(np.arange(begin, end), counts)
@@ -140,11 +127,3 @@ def _shingles(texts: pl.Series) -> tuple[csr_array, NDArray[np.int64]]:
     rows = (every[several] & mask).astype(np.int32)
     shape = (len(texts), int(column[-1]) + 1 if len(column) else 0)
     return csr_array((np.ones(len(rows), np.int32), (rows, column)), shape), np.concatenate(sizes)
-
-
-def _connected(links: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
-    """Return for each row the first row of the component that links connect."""
-    first = np.arange(rows)
-    members, begins = components(links, rows)
-    first[members] = np.repeat(members[begins[:-1]], np.diff(begins))
-    return first

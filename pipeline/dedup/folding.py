@@ -21,43 +21,28 @@ SEPARATOR, LETTER, DIGIT, UNSPACED, JOINT, BEYOND = range(6)
 (kana, Han), or joins two runs of digits (``.``, ``,`` and ``:``). BEYOND marks a byte that only
 begins a sign beyond ASCII."""
 
-BASE = 0x9E3779B97F4A7C15
-"""Odd factor of hashes (2^64 over the golden ratio)."""
+BASE = 0x9E3779B97F4A7C15  # odd factor of hashes (2^64 over the golden ratio)
+MIX = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)  # multipliers of MurmurHash3's 64-bit finalizer
 
-MIX = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)
-"""Multipliers of MurmurHash3's 64-bit finalizer."""
-
-START = 0xCBF29CE484222325
-"""What the hash of a word begins with: the offset basis of FNV-1a (Fowler, Noll, Vo; RFC 9923)."""
-
+START = 0xCBF29CE484222325  # of the hash of a word: FNV-1a's offset basis (RFC 9923)
 WRAP = 1 << 64
+SPACE = 1  # mark of white space in the table for exact copies
 
-SPACE = 1
-"""Mark of white space in the table for exact copies."""
-
+# Where Unicode 17 has signs; what lies beyond is a separator.
 _PLANES = (range(0x33480), range(0xE0000, 0xE0200))
-"""Where Unicode 17 has signs; what lies beyond is a separator."""
-
-_UNTOUCHED = ("Cn", "Co", "Cs")
-"""Categories of code points without a meaning: not assigned, private, halves of pairs."""
-
+_UNTOUCHED = ("Cn", "Co", "Cs")  # categories: not assigned, private, halves of pairs
+# Blocks without case and decomposition, left out of the slow way.
 _IDEOGRAPHS = (range(0x3400, 0x4DC0), range(0x4E00, 0xA000))
-"""Blocks without case and decomposition, left out of the slow way."""
 
 
 class Folding(NamedTuple):
     """What each code point becomes: ``codes[start[c] : start[c] + length[c]]``."""
 
-    start: NDArray[np.int32]
-    """By code point."""
-    length: NDArray[np.uint8]
-    """By code point; 0: it vanishes."""
-    codes: NDArray[np.uint32]
-    """Folded code points."""
-    kinds: NDArray[np.uint8]
-    """Kind of each folded code point."""
-    byte_kinds: NDArray[np.uint8]
-    """Kind of each byte: of ASCII its sign's, else BEYOND."""
+    start: NDArray[np.int32]  # by code point
+    length: NDArray[np.uint8]  # by code point; 0: it vanishes
+    codes: NDArray[np.uint32]  # folded code points
+    kinds: NDArray[np.uint8]  # kind of each folded code point
+    byte_kinds: NDArray[np.uint8]  # kind of each byte: of ASCII its sign's, else BEYOND
     byte_signs: NDArray[np.uint64]
     """By byte: of a letter the 64 random bits of the folded sign (:func:`sign_of`), else START."""
     byte_masks: NDArray[np.uint64]

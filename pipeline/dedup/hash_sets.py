@@ -2,12 +2,10 @@
 
 import numpy as np
 
-from pipeline.dedup.compiling import compiled
-from pipeline.dedup.kernel import BASE, Array, Scalar
+from pipeline.dedup.kernel import BASE, Array, Scalar, compiled
 
 _64 = np.uint64(64)
-EMPTY_SHIFT = _64
-"""The shift of a hash table that was not made yet."""
+EMPTY_SHIFT = _64  # the shift of a hash table that was not made yet
 
 
 @compiled

@@ -2,7 +2,7 @@
 
 An index is a chain of segments, one a run. A segment is a folder with the sorted band keys of its
 documents and their texts, both read by mapping the files into memory, so that opening one costs
-nothing and only what is looked up is read.
+little and only what is looked up is read.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,42 +15,25 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.core.runner import LOCAL, Runner
-from pipeline.dedup.buckets import Buckets, row_mask, shared_keys
-from pipeline.dedup.search import empty_buckets, signed_slices
-from pipeline.dedup.sharing import MOST
+from pipeline.dedup.buckets import MOST, Buckets, row_mask, shared_keys
+from pipeline.dedup.slices import empty_buckets, signed_slices
 from pipeline.settings import DedupSettings
 
-ENTRIES = "entries.npy"
-"""uint64, sorted: one a document and band, the first bits of its key and behind them the row."""
-
-SAMPLE = "sample.npy"
-"""uint64, sorted, distinct: the same of sampled shingles (:mod:`pipeline.dedup.sharing`)."""
-
-SIZES = "sizes.npy"
-"""int64: entries of each row in the sample."""
-
-IDS = "ids.npy"
-"""uint64, sorted: the ``doc_id`` of each row, whose 16 hexadecimal digits are 64 bits."""
-
-TEXTS = "texts.arrow"
-"""Arrow file with the column ``text``, uncompressed so that it can be mapped."""
-
+ENTRIES = "entries.npy"  # uint64, sorted, by document and band: first bits of the key, then the row
+SAMPLE = "sample.npy"  # uint64, sorted, distinct: the same of sampled shingles
+SIZES = "sizes.npy"  # int64: entries of each row in the sample
+IDS = "ids.npy"  # uint64, sorted: the ``doc_id`` of each row, 16 hexadecimal digits
+TEXTS = "texts.arrow"  # Arrow file with the column ``text``, uncompressed so that it can be mapped
 FILES = (ENTRIES, SAMPLE, SIZES, IDS, TEXTS)
 
-BATCH_ROWS = 1 << 12
-"""Rows of a record batch of the Arrow file, the last one's aside."""
+BATCH_ROWS = 1 << 12  # rows of a record batch of the Arrow file, the last one's aside
 
 
 class Segment:
     """The documents that one run accepted."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the files of a segment.
-
-        Raises:
-            OSError: one of them is missing or damaged.
-            ValueError: the same.
-        """
+        """Open the files; one that is missing or damaged is an OSError or a ValueError."""
         self.entries: NDArray[np.uint64] = np.load(folder / ENTRIES, mmap_mode="r")
         self.sample: NDArray[np.uint64] = np.load(folder / SAMPLE, mmap_mode="r")
         self.sizes: NDArray[np.int64] = np.load(folder / SIZES, mmap_mode="r")
@@ -80,7 +63,9 @@ class Index:
         self._segments = [Segment(folder) for folder in folders]
         lengths = [len(segment.ids) for segment in self._segments]
         self._bounds = np.cumsum([0, *lengths], dtype=np.int64)
-        self._absent: NDArray[np.bool_] | None = None
+        nothing: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+        self._ids = np.concatenate([nothing, *(segment.ids for segment in self._segments)])
+        self._absent: NDArray[np.bool_] = np.zeros(len(self), dtype=bool)
 
     def __len__(self) -> int:
         """Return the number of documents."""
@@ -88,27 +73,15 @@ class Index:
 
     def keep_only(self, ids: pl.Series) -> None:
         """Overlook all documents but these from now on: they have left the corpus."""
-        wanted = as_numbers(ids)
-        absent = [~np.isin(segment.ids, wanted) for segment in self._segments]
-        self._absent = np.concatenate([np.empty(0, dtype=bool), *absent])
+        self._absent = ~np.isin(self._ids, as_numbers(ids))
 
     def has(self, ids: pl.Series) -> NDArray[np.bool_]:
         """Tell of each ``doc_id`` whether it was accepted, be it overlooked or not."""
-        wanted = as_numbers(ids)
-        found = np.zeros(len(ids), dtype=bool)
-        for segment in self._segments:
-            place = np.searchsorted(segment.ids, wanted)
-            inside = place < len(segment.ids)
-            found[inside] |= segment.ids[place[inside]] == wanted[inside]
-        return found
+        return np.isin(as_numbers(ids), self._ids)
 
     def ids(self, rows: NDArray[np.int64]) -> pl.Series:
         """Return the ``doc_id`` of rows."""
-        of = np.searchsorted(self._bounds, rows, side="right") - 1
-        numbers = (
-            int(self._segments[number].ids[row - self._bounds[number]])
-            for row, number in zip(rows, of, strict=True)
-        )
+        numbers = self._ids[rows].tolist()
         return pl.Series([f"{number:016x}" for number in numbers], dtype=pl.String)
 
     def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -134,7 +107,8 @@ class Index:
             pairs + np.array([0, first]) for pairs, first in zip(found, self._bounds, strict=False)
         ]
         pairs: NDArray[np.int64] = np.concatenate([np.empty((0, 2), dtype=np.int64), *parts])
-        return pairs if self._absent is None else pairs[~self._absent[pairs[:, 1]]]
+        present: NDArray[np.int64] = pairs[~self._absent[pairs[:, 1]]]
+        return present
 
     def texts(self, rows: NDArray[np.int64]) -> pl.Series:
         """Return the texts of rows, in the order asked for."""
@@ -145,9 +119,10 @@ class Index:
         for number, segment in enumerate(self._segments):
             begin, end = bounds[number], bounds[number + 1]
             parts.append(segment.texts(ordered[begin:end] - self._bounds[number]))
-        back = np.empty(len(rows), dtype=np.int64)
-        back[order] = np.arange(len(rows))
-        return pl.concat(parts).gather(back)
+        return pl.concat(parts).gather(np.argsort(order))
+
+
+NOTHING = Index(())  # the index of a first run
 
 
 def as_numbers(ids: pl.Series) -> NDArray[np.uint64]:
@@ -172,10 +147,7 @@ def write_segment(
     np.save(folder / SIZES, sizes)
     np.save(folder / IDS, as_numbers(documents["doc_id"]))
     schema = pa.schema([("text", pa.large_string())])
-    with (
-        pa.OSFile(str(folder / TEXTS), "wb") as sink,
-        pa.ipc.new_file(sink, schema) as writer,
-    ):
+    with pa.OSFile(str(folder / TEXTS), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         for begin in range(0, documents.height, BATCH_ROWS):
             texts = documents["text"][begin : begin + BATCH_ROWS]
             column = texts.to_arrow(compat_level=pl.CompatLevel.oldest())

@@ -5,42 +5,50 @@ interpreter's lock, so that threads share the work. What the functions compute i
 :mod:`pipeline.text.words`, whose readable form the tests compare them with.
 """
 
-from typing import Any
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import numba as nb
 import numpy as np
 
+from pipeline.core.cache import program_cache
 from pipeline.dedup import folding as tables
-from pipeline.dedup.compiling import compiled
-from pipeline.dedup.folding import (
-    BEYOND,
-    DIGIT,
-    JOINT,
-    LETTER,
-    SEPARATOR,
-    SPACE,
-    UNSPACED,
-    Folding,
-)
+from pipeline.dedup.folding import BEYOND, DIGIT, JOINT, LETTER, SEPARATOR, SPACE, UNSPACED, Folding
 
 START = np.uint64(tables.START)
-_PRIME = np.uint64(0x00000100000001B3)
-"""FNV's prime for 64 bits."""
-_PRIME_2 = np.uint64(0x9FB21C651E98DF25)
-"""Odd multiplier of the second half of a copy's key, a polynomial of its signs."""
+_PRIME = np.uint64(0x00000100000001B3)  # FNV's prime for 64 bits
+_PRIME_2 = np.uint64(0x9FB21C651E98DF25)  # odd multiplier of the second half of a copy's key
 MIX_1, MIX_2 = np.uint64(tables.MIX[0]), np.uint64(tables.MIX[1])
-BASE = np.uint64(tables.BASE)
-"""Odd base of the rolling hash of an n-gram."""
+BASE = np.uint64(tables.BASE)  # odd base of the rolling hash of an n-gram
 _1 = np.uint64(1)
 _33 = np.uint64(33)
 _63 = np.uint64(63)
 
-SHORT = 1 << 16
-"""Bytes of a text up to which the room for its n-grams is not counted: a megabyte is enough."""
+SHORT = 1 << 16  # bytes of a text up to which the room for its n-grams is not counted
+Array = Any  # a numpy array; numba checks their types when it compiles
+Scalar = Any  # a number of numpy or of Python: they are one in compiled code
 
-Array = Any
-"""A numpy array; numba checks their types when it compiles."""
-Scalar = Any
-"""A number of numpy or of Python: they are one in compiled code."""
+
+def _cache_folder() -> Path:
+    """Return a folder that another version of these files does not share.
+
+    numba keeps the code of a function until the function's own file changes. The functions that
+    it calls are part of that code, and a change of theirs in another file would go unnoticed.
+    """
+    sources = b"\0".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return program_cache() / hashlib.sha256(sources).hexdigest()[:16]
+
+
+F = TypeVar("F")
+
+if TYPE_CHECKING:  # numba has no types
+
+    def compiled(function: F) -> F:
+        """Return the function, compiled when it is first called."""
+else:
+    nb.config.CACHE_DIR = str(_cache_folder())
+    compiled = nb.njit(cache=True, nogil=True, boundscheck=False)
 
 
 @compiled
@@ -82,11 +90,8 @@ def _decode(data: Array, at: Scalar) -> tuple[Scalar, Scalar]:
 def copy_key(data: Array, at: int, stop: int, folding: Folding) -> tuple[Scalar, Scalar]:
     """Return 128 bits that are equal for texts which differ in case and white space only.
 
-    Args:
-        data: uint8, UTF-8 bytes.
-        at: first byte of the text.
-        stop: byte behind its last one.
-        folding: of :func:`pipeline.dedup.folding.copy_folding`.
+    The text is the UTF-8 bytes (uint8) from ``at`` to ``stop``, as in all functions here; folding
+    is :func:`pipeline.dedup.folding.copy_folding`.
     """
     start, length, codes, kinds, _, _, _ = folding
     one, two = START, MIX_2
@@ -135,25 +140,13 @@ def room(data: Array, at: int, stop: int, folding: Folding) -> int:
 
 @compiled
 def ngram_hashes(
-    data: Array,
-    at: Scalar,
-    stop: int,
-    ngram: int,
-    folding: Folding,
-    out: Array,
+    data: Array, at: Scalar, stop: int, ngram: int, folding: Folding, out: Array
 ) -> Scalar:
-    """Write the hash of each word n-gram of a text in order, repetitions included.
+    """Write the hash of each word n-gram of a text in order, repetitions included; return ``n``.
 
-    Args:
-        data: uint8, UTF-8 bytes.
-        at: first byte of the text.
-        stop: byte behind its last one.
-        ngram: words of an n-gram.
-        folding: of :func:`pipeline.dedup.folding.word_folding`.
-        out: uint64, of :func:`room` places; what is written is ``out[:n]``.
-
-    Returns:
-        ``n``: one when there are fewer than ``ngram`` words, none when there is no word.
+    One when there are fewer than ``ngram`` words, none when there is no word. What is written is
+    ``out[:n]`` (uint64, of :func:`room` places); folding is
+    :func:`pipeline.dedup.folding.word_folding`.
     """
     start, length, codes, kinds, byte_kinds, byte_signs, byte_masks = folding
     number = mix(_appended(START, sign_of(48)))  # each number is the word "0"

@@ -12,29 +12,29 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.dedup.arrays import Duplicates, Hashing, Limits, all_distinct, utf8
-from pipeline.dedup.facts import fact_hashes, no_facts
+from pipeline.dedup.facts import fact_hashes
 from pipeline.dedup.folding import copy_folding, word_folding
 from pipeline.settings import DedupSettings
+
+NGRAM = 5  # words a shingle (FineWeb)
+NUM_PERM = 128  # permutations of a signature
+SEED = 1  # of the permutations: datasketch's default
+KNEE = 0.65  # of the bands: looser than the threshold of 0.8, since every candidate is verified
 
 SURE = 5.0
 """Standard deviations by which an estimate may be below the threshold before the true similarity
 is not looked at: one pair in 3.5 million is lost by it."""
 
-NEAR = 0.1
-"""How far below the threshold a pair is still worth a look."""
+NEAR = 0.1  # how far below the threshold a pair is still worth a look
 
 
 class Signed(NamedTuple):
     """What the signatures of a slice of texts say."""
 
-    whole: NDArray[np.uint64]
-    """One key a text: equal for texts with equal signatures."""
-    keys: NDArray[np.uint64]
-    """Texts x bands: texts that share a key are worth comparing."""
-    sample: NDArray[np.uint64]
-    """Sampled shingles, text by text."""
-    sizes: NDArray[np.int64]
-    """How many of them each text has, repetitions included."""
+    whole: NDArray[np.uint64]  # one key a text: equal for texts with equal signatures
+    keys: NDArray[np.uint64]  # texts x bands: texts that share a key are worth comparing
+    sample: NDArray[np.uint64]  # sampled shingles, text by text
+    sizes: NDArray[np.int64]  # how many of them each text has, repetitions included
 
 
 def bands(num_perm: int, knee: float) -> tuple[int, int]:
@@ -55,7 +55,11 @@ def bands(num_perm: int, knee: float) -> tuple[int, int]:
     return num_perm // r, r
 
 
-@lru_cache(maxsize=8)
+def bands_for(settings: DedupSettings) -> tuple[int, int]:
+    """Return bands and rows whose knee is not above the threshold of duplicates."""
+    return bands(NUM_PERM, min(KNEE, settings.threshold))
+
+
 def permutations(num_perm: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return factors and summands of datasketch's permutations, scheme affine32 (2.0)."""
     from datasketch import MinHash  # brings clients of stores, half a second
@@ -64,37 +68,32 @@ def permutations(num_perm: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[
     return np.ascontiguousarray(made[0]), np.ascontiguousarray(made[1])
 
 
-def _hashing(settings: DedupSettings) -> Hashing:
-    factors, summands = permutations(settings.num_perm, settings.seed)
-    return Hashing(settings.ngram, word_folding(), copy_folding(), factors, summands)
+@lru_cache(maxsize=1)
+def _hashing() -> Hashing:
+    return Hashing(NGRAM, word_folding(), copy_folding(), *permutations(NUM_PERM, SEED))
 
 
 def sign_slice(texts: pl.Series, settings: DedupSettings) -> Signed:
     """Return the keys of the signatures of texts."""
     from pipeline.dedup.signature import sign_texts  # numba takes a moment to load
 
-    count, rows = bands(settings.num_perm, settings.candidate_threshold)
+    count, rows = bands_for(settings)
     whole = np.empty(len(texts), dtype=np.uint64)
     keys = np.empty((len(texts), count), dtype=np.uint64)
     ends = np.empty(len(texts), dtype=np.int64)
-    sample = sign_texts(utf8(texts), _hashing(settings), rows, whole, keys, ends)
+    sample = sign_texts(utf8(texts), _hashing(), rows, whole, keys, ends)
     return Signed(whole, keys, sample, np.diff(ends, prepend=0))
 
 
-def shingle_slice(
-    texts: pl.Series, settings: DedupSettings, one_in: int
-) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def shingle_slice(texts: pl.Series, one_in: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Return the hashes of the shingles of texts, text by text, and how many each text has.
 
-    Args:
-        texts: strings.
-        settings: words a shingle.
-        one_in: power of two; of so many shingles one is taken, the same ones of each text.
+    ``one_in`` is a power of two: of so many shingles one is taken, the same ones of each text.
     """
     from pipeline.dedup.signature import shingle_texts
 
     ends = np.empty(len(texts), dtype=np.int64)
-    found = shingle_texts(utf8(texts), _hashing(settings), np.uint64(one_in - 1), ends)
+    found = shingle_texts(utf8(texts), _hashing(), np.uint64(one_in - 1), ends)
     return found, np.diff(ends, prepend=0)
 
 
@@ -116,42 +115,30 @@ def verify_slice(
 ) -> Duplicates:
     """Cluster the texts of some components by their true similarity.
 
-    Args:
-        texts: those of the components, one component behind the other.
-        components: where each begins among the texts, and the end.
-        order: place of each text in the order of survival; the smallest survives.
-        limit: distinct texts that a cluster may have.
-        settings: threshold, shingles and permutations.
+    ``components`` tell where each begins among the texts, and the end; ``order`` is the place of
+    each text in the order of survival, whose smallest survives; ``limit`` the distinct texts that a
+    cluster may have.
     """
     from pipeline.dedup.verifying import verify
 
-    facts = fact_hashes(texts) if settings.keep_siblings else no_facts(texts)
-    limits = Limits(settings.threshold, agreeing(settings), settings.threshold - NEAR, limit)
+    share = settings.threshold
+    deviation = (share * (1 - share) / NUM_PERM) ** 0.5
+    # In so many places the signatures of similar texts agree all but surely.
+    agreeing = max(0, int(NUM_PERM * (share - SURE * deviation)))
+    limits = Limits(share, agreeing, share - NEAR, limit)
+    facts = fact_hashes(texts, settings.keep_siblings)
     result = all_distinct(len(texts))
-    verify(utf8(texts), facts, components, order, _hashing(settings), limits, result)
+    verify(utf8(texts), facts, components, order, _hashing(), limits, result)
     return result
 
 
 def contained_slice(texts: pl.Series, settings: DedupSettings) -> NDArray[np.float64]:
-    """Return by how much the other text of its pair covers each.
+    """Return by how much the other text of its pair covers each; pairs lie one behind the other.
 
-    Args:
-        texts: pairs, one behind the other.
-        settings: shingles, and whether numbers are facts.
-
-    Returns:
-        Pairs x 2, a share of words; 0 where facts are missing that lost words do not explain.
+    Pairs x 2, a share of words; 0 where facts are missing that lost words do not explain.
     """
     from pipeline.dedup.covering import cover
 
-    facts = fact_hashes(texts) if settings.keep_siblings else no_facts(texts)
     shares = np.empty(len(texts))
-    cover(utf8(texts), facts, _hashing(settings), shares)
+    cover(utf8(texts), fact_hashes(texts, settings.keep_siblings), _hashing(), shares)
     return shares.reshape(-1, 2)
-
-
-def agreeing(settings: DedupSettings) -> int:
-    """Return in how many places the signatures of similar texts agree all but surely."""
-    share = settings.threshold
-    deviation = (share * (1 - share) / settings.num_perm) ** 0.5
-    return max(0, int(settings.num_perm * (share - SURE * deviation)))

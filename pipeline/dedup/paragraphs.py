@@ -1,14 +1,11 @@
 """Repeated paragraphs: boilerplate that occurs in many documents, counted and taken out.
 
-Near-duplicate detection compares whole documents; a licence note or a footer in five hundred
-otherwise different pages stays. Other corpora know paragraphs by a hash as well: CCNet drops each
-that was seen before (Wenzek et al. 2020), C4 all but one of each span of three sentences (Raffel
-et al. 2020). On the paragraphs of manuals that is too much: two pages may share a warning for
-good reason. So a paragraph has to occur in ``min_documents``, and it is reported first.
-
-Paragraphs are equal when case and white space are all that differs. Numbers and signs count,
-where CCNet and deduplication overlook them: "opens at 5 bar" and "opens at 6
-bar" are two facts, and what is taken out here is not compared again.
+Near-duplicate detection compares whole documents; a footer in five hundred otherwise different
+pages stays. CCNet drops each paragraph that was seen before (Wenzek et al. 2020), C4 all but one of
+each span of three sentences (Raffel et al. 2020): too much for manuals, where two pages may share a
+warning for good reason. So a paragraph has to occur in ``min_documents``, and it is reported first.
+Paragraphs are equal when case and white space are all that differs. Numbers and signs count: "opens
+at 5 bar" and "opens at 6 bar" are two facts, and what is taken out is not compared again.
 """
 
 from array import array
@@ -35,17 +32,10 @@ from schemas.documents import Documents, RepeatedParagraphs
 
 Value = TypeVar("Value")
 
-SHOWN_SOURCES = 3
-"""Sources named of each repeated paragraph."""
-
-SECONDS = 60
-"""For one document; a book of a million words takes about two."""
-
-MEGABYTES = 2048
-"""Of one worker."""
-
-BODY = 9
-"""Level of what is no heading: below all headings."""
+SHOWN_SOURCES = 3  # sources named of each repeated paragraph
+SECONDS = 60  # for one document; a book of a million words takes about two
+MEGABYTES = 2048  # of one worker
+BODY = 9  # level of what is no heading: below all headings
 
 
 def find_repeated(
@@ -59,9 +49,8 @@ def find_repeated(
 
     Returns:
         Repeated paragraphs, those of most documents first; the ledger counts documents, of which
-        none is dropped. Metrics: ``paragraphs`` (distinct ones that are repeated),
-        ``occurrences``, ``spare_characters`` (of all occurrences but one of each), ``uncounted``
-        (documents that met a limit: their paragraphs are not counted).
+        none is dropped. Metrics: ``spare_characters`` are those of all occurrences but one of each,
+        ``uncounted`` the documents that met a limit: their paragraphs are not counted.
     """
     ordered = documents.sort("source", "doc_id")
     texts = ordered["text"]
@@ -85,7 +74,8 @@ def find_repeated(
             rows=pl.col("row").unique().sort().head(SHOWN_SOURCES),
         )
     )
-    first_texts = lru_cache(maxsize=64)(lambda row: _texts_by_key(texts[row]))
+    # Of equal paragraphs of a document the first.
+    first_texts = lru_cache(maxsize=64)(lambda row: dict(reversed(_paragraphs(texts[row]))))
     frame = table(
         RepeatedParagraphs,
         (
@@ -131,13 +121,7 @@ def trim(
 
     The first occurrence stays, in the document whose source sorts first, so that nothing vanishes
     from the corpus: the warranty can still be asked about. A heading goes with the last paragraph
-    under it.
-
-    Args:
-        documents: those that ``repeated`` was found in.
-        repeated: of :func:`find_repeated`.
-        judge: what cleaning asks of the length of a text: what a shorter one breaks, or None.
-        runner: who cuts; the result does not depend on it.
+    under it. ``judge`` returns what a text that is too short for cleaning breaks, or None.
 
     Returns:
         Documents sorted by ``doc_id``, the ids unchanged. A document of which too little is left
@@ -167,9 +151,8 @@ def trim(
         if verdict is None:
             texts[row] = cut.text
             continue
-        excerpt = f"{source}: {before}"
-        reason, value, threshold = "only_repeated_paragraphs", verdict.value, verdict.threshold
-        dropped.append(Drop(doc_id, reason, excerpt, value, threshold, cut.stays_in))
+        measured = (verdict.value, verdict.threshold, cut.stays_in)
+        dropped.append(Drop(doc_id, "only_repeated_paragraphs", f"{source}: {before}", *measured))
     text = ordered["text"].scatter(list(texts), list(texts.values()))
     gone = [drop.id for drop in dropped]
     kept = ordered.with_columns(text).filter(~pl.col("doc_id").is_in(gone))
@@ -190,8 +173,7 @@ class _Cut(NamedTuple):
 
     text: str
     paragraphs: int
-    stays_in: str
-    """Document that the first of them stays in."""
+    stays_in: str  # document that the first of them stays in
 
 
 def _on_each(
@@ -202,24 +184,18 @@ def _on_each(
 
 
 def _keys(document: Mapping[str, Any]) -> "array[int]":
-    """Return the key of each paragraph of a document."""
-    text = document["text"]
-    return array("Q", (_key(text, block) for block in _paragraphs(text)))
+    return array("Q", (key for key, _ in _paragraphs(document["text"])))
 
 
-def _paragraphs(text: str) -> Iterator[Block]:
-    return (block for block in blocks_of(text) if block.kind == TEXT)
+def _paragraphs(text: str) -> list[tuple[int, str]]:
+    """Return the paragraphs of a document behind their keys."""
+    blocks = (text[start:stop] for start, stop, kind in blocks_of(text) if kind == TEXT)
+    return [(_key(block), block) for block in blocks]
 
 
-def _key(text: str, block: Block) -> int:
+def _key(paragraph: str) -> int:
     """Return 64 bits that are equal for paragraphs which differ in case and white space only."""
-    return int(short_id(same_text(text[block.start : block.stop])), 16)
-
-
-def _texts_by_key(text: str) -> dict[int, str]:
-    """Return the paragraphs of a document; of equal ones the first."""
-    found = [(_key(text, block), text[block.start : block.stop]) for block in _paragraphs(text)]
-    return dict(reversed(found))
+    return int(short_id(same_text(paragraph)), 16)
 
 
 def _cut(document: Mapping[str, Any], holders: Mapping[int, str]) -> _Cut | None:
@@ -229,7 +205,7 @@ def _cut(document: Mapping[str, Any], holders: Mapping[int, str]) -> _Cut | None
     gone: dict[int, str] = {}
     seen: set[int] = set()
     for place, block in enumerate(blocks):
-        key = _key(text, block) if block.kind == TEXT else None
+        key = _key(text[block.start : block.stop]) if block.kind == TEXT else None
         if key is None or key not in holders:
             continue
         if key in seen or holders[key] != doc_id:

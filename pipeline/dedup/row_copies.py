@@ -5,6 +5,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
+from heapq import nsmallest
 from typing import NamedTuple
 
 from pipeline.text.words import words
@@ -13,21 +14,14 @@ LONG, SHORT = 13, 8
 """Words of the n-gram that makes a row a candidate: 13 (GPT-3, lm-eval), 8 for a row of fewer
 than 13 words (open-r1); a row below 8 words has to be equal."""
 
-RUN = 5
-"""Shortest run of common words that counts as copied; shorter ones are the product's phrases."""
+RUN = 5  # shortest run of common words that is copied; shorter ones are the product's phrases
+MAX_COPIED = 0.5  # share of a row that may be copied (Cosmopedia: n-gram hit first, then this)
+FEWEST_QUESTION_WORDS = 3  # a question is compared by itself from this length: "Why?" is no leak
 
-MAX_COPIED = 0.5
-"""Share of a held-out row that may be copied (Cosmopedia: n-gram hit first, then this)."""
-
-FEWEST_QUESTION_WORDS = 3
-"""A question is compared by itself from this length: "Why?" is no leak."""
-
-MOST_ROWS = 64
-"""Held-out rows noted for one n-gram. An n-gram in more rows is boilerplate; a real copy shares
-rarer n-grams too."""
-
-MOST_COMPARED = 16
-"""Held-out rows compared with one row word by word: those with the most n-grams in common."""
+MOST_ROWS = (
+    64  # noted for one n-gram: one in more rows is boilerplate, a copy shares rarer ones too
+)
+MOST_COMPARED = 16  # rows compared with one word by word: those with the most n-grams in common
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 """Soft hyphens, joiners and other signs without width, which a copy may have lost or gained."""
@@ -41,24 +35,18 @@ class Row(NamedTuple):
     """A row to compare."""
 
     id: str
-    split: str
-    """``train``, ``validation``, ``test`` or ``benchmark``."""
-    questions: tuple[str, ...]
-    """Words of each question, joined by spaces; short ones are left out."""
-    text: list[str]
-    """All words in order."""
-    written: str
-    """The text as it is written."""
+    split: str  # ``train``, ``validation``, ``test`` or ``benchmark``
+    questions: tuple[str, ...]  # words of each question, joined by spaces; short ones are left out
+    text: list[str]  # all words in order
+    written: str  # the text as it is written
 
 
 class Hit(NamedTuple):
     """What a row gives away of a held-out one."""
 
     id: str
-    kind: str
-    """``question`` (equal words) or ``text``."""
-    value: float
-    """Share of the held-out row that is copied; 1 for a question."""
+    kind: str  # ``question`` (equal words) or ``text``
+    value: float  # share of the held-out row that is copied; 1 for a question
     threshold: float
 
 
@@ -84,14 +72,14 @@ class HeldOut:
     """An index of held-out rows by their questions, texts and n-grams."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
         self._questions: dict[str, str] = {}
         self._texts: dict[str, str] = {}
-        # By the hash of the n-gram: what it finds is compared word by word.
-        self._ngrams: dict[int, dict[int, list[Row]]] = {
-            LONG: defaultdict(list),
-            SHORT: defaultdict(list),
+        # Places of rows by the hash of the n-gram: what it finds is compared word by word.
+        self._ngrams: dict[int, dict[int, list[int]]] = {
+            width: defaultdict(list) for width in (LONG, SHORT)
         }
-        for one in rows:
+        for place, one in enumerate(rows):
             for question in one.questions:
                 self._questions.setdefault(question, one.id)
             if one.text:
@@ -100,7 +88,7 @@ class HeldOut:
             for ngram in set(_ngrams(one.text, width)):
                 noted = self._ngrams[width][ngram]
                 if len(noted) < MOST_ROWS:
-                    noted.append(one)
+                    noted.append(place)
 
     def hits(self, suspect: Row) -> Iterator[Hit]:
         """Yield what a row gives away."""
@@ -112,19 +100,15 @@ class HeldOut:
         if equal is not None:
             yield Hit(equal, "text", 1.0, MAX_COPIED)
             return
-        common: Counter[tuple[str, str]] = Counter()
-        found: dict[tuple[str, str], Row] = {}
+        common: Counter[int] = Counter()
         for width, index in self._ngrams.items():
             for ngram in _ngrams(suspect.text, width):
-                for one in index.get(ngram, ()):
-                    # A row of a benchmark has several texts.
-                    common[one.id, one.written] += 1
-                    found[one.id, one.written] = one
-        nearest = sorted(common.items(), key=lambda item: (-item[1], item[0]))
-        for name, _ in nearest[:MOST_COMPARED]:
-            copied = _copied(suspect.text, found[name].text)
+                common.update(index.get(ngram, ()))
+        found = [(-count, self.rows[place]) for place, count in common.items()]
+        for _, one in nsmallest(MOST_COMPARED, found):
+            copied = _copied(suspect.text, one.text)
             if copied > MAX_COPIED:
-                yield Hit(found[name].id, "text", copied, MAX_COPIED)
+                yield Hit(one.id, "text", copied, MAX_COPIED)
 
 
 def _ngrams(text: Sequence[str], width: int) -> Iterator[int]:

@@ -1,8 +1,6 @@
 """Find the duplicates among texts: text in, what stays for each out."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -11,17 +9,12 @@ from numpy.typing import NDArray
 from pipeline.core.progress import advance
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.dedup.arrays import Duplicates, all_distinct
-from pipeline.dedup.buckets import Buckets, components, links, opened_buckets
-from pipeline.dedup.containment import Accepted, Corpus, drop_contained
-from pipeline.dedup.minhash import (
-    Signed,
-    bands,
-    key_slice,
-    sign_slice,
-    verify_slice,
-)
-from pipeline.dedup.sharing import SAMPLED, Samples
-from pipeline.dedup.slices import ranges, slices
+from pipeline.dedup.buckets import components, links
+from pipeline.dedup.containment import Corpus, drop_contained
+from pipeline.dedup.index import NOTHING, Index
+from pipeline.dedup.minhash import key_slice, verify_slice
+from pipeline.dedup.sharing import Samples
+from pipeline.dedup.slices import empty_buckets, ranges, signed_slices, slices
 from pipeline.settings import DedupSettings
 
 
@@ -40,27 +33,17 @@ def find_duplicates(
     *,
     limit: int,
     runner: Runner = LOCAL,
-    accepted: Accepted | None = None,
+    accepted: Index = NOTHING,
 ) -> Duplicates:
-    """Return what stays for each text.
+    """Return what stays for each text; the result depends neither on the runner nor on the memory.
 
     Signatures of all texts are sorted by bands; texts that a chain of shared buckets connects
     are compared by their true similarity, and clusters grow along pairs that reach the
     threshold. Of those that stay, one goes for a longer one that holds nearly all of its words.
-    The result depends neither on the runner nor on the memory.
 
-    Args:
-        texts: strings.
-        order: place of each row in the order of survival: the smallest of a cluster survives,
-            of equal ones the first.
-        settings: section ``dedup``.
-        limit: distinct texts that a cluster may have.
-        runner: who computes.
-        accepted: texts that stay whatever comes: a row of theirs counts on from the last one of
-            ``texts`` and survives before any of these.
-
-    Raises:
-        TooManyAlike: a cluster is above the limit.
+    The smallest of a cluster in ``order`` survives, of equal ones the first. ``accepted`` texts
+    stay whatever comes: their rows count on from the last one of ``texts`` and survive before any
+    of these. TooManyAlike is raised for a cluster of more distinct texts than ``limit``.
     """
     rows = len(texts)
     with ExitStack() as stack:
@@ -74,8 +57,7 @@ def find_duplicates(
             buckets.add(signed.keys, own[:, None])
             if settings.containment:
                 samples.add(signed.sample, np.repeat(own, signed.sizes))
-            if accepted is not None:
-                linked.append(accepted.links(signed.keys) + np.array([begin, rows]))
+            linked.append(accepted.links(signed.keys) + np.array([begin, rows]))
         linked += runner.each(links, buckets.parts())
         original = _originals(texts, signatures, order, runner)
         pairs = np.concatenate([np.empty((0, 2), dtype=np.int64), *linked])
@@ -97,49 +79,37 @@ def _similar(
     """Return the clusters of similar texts among pairs that share a bucket."""
     rows = len(corpus.own)
     # Copies share all buckets: the best of them stands for all.
-    names = np.arange(rows + (0 if corpus.accepted is None else len(corpus.accepted)))
+    names = np.arange(rows + len(corpus.accepted))
     names[:rows] = original
     pairs = names[pairs]
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     result = all_distinct(rows)
     members, begins = components(pairs, len(names))
-    candidates = _Candidates(members, begins, corpus.texts(members), corpus.ranks(members))
-    for members, verified in _verified(candidates, limit, settings, runner):
-        own = members < rows  # an accepted text is no row of the result
-        new = members[own]
-        nearest = verified.nearest[own]
-        result.survivor[new] = members[verified.survivor[own]]
+    texts, order = corpus.texts(members), corpus.ranks(members)
+    ends = np.cumsum(texts.str.len_bytes().to_numpy(), dtype=np.int64)[begins[1:] - 1]
+    stops = begins.tolist()
+    batches = [(first, end, slice(stops[first], stops[end])) for first, end in ranges(ends)]
+    calls = (
+        (texts[part], begins[first : end + 1] - begins[first], order[part], limit, settings)
+        for first, end, part in batches
+    )
+    for (_, _, part), verified in zip(batches, runner.each(verify_slice, calls), strict=True):
+        batch = members[part]
+        if (oversized := verified.survivor < 0).any():
+            raise TooManyAlike(batch[oversized])
+        own = batch < rows  # an accepted text is no row of the result
+        new, nearest = batch[own], verified.nearest[own]
+        result.survivor[new] = batch[verified.survivor[own]]
         result.similarity[new] = verified.similarity[own]
         result.exact[new] = verified.exact[own]
-        result.nearest[new] = np.where(nearest < 0, -1, members[nearest])
+        result.nearest[new] = np.where(nearest < 0, -1, batch[nearest])
         result.nearest_similarity[new] = verified.nearest_similarity[own]
+        advance(part.stop, len(members), "candidates")
     copies = np.flatnonzero(original != np.arange(rows))
     result.exact[copies] = True
     result.survivor[copies] = result.survivor[original[copies]]
     result.similarity[copies] = result.similarity[original[copies]]
     return result
-
-
-def empty_buckets(
-    texts: pl.Series, settings: DedupSettings, stack: ExitStack
-) -> tuple[Buckets, Buckets]:
-    """Return buckets for the bands of texts and for the samples of their shingles."""
-    count, _ = bands(settings.num_perm, settings.candidate_threshold)
-    sampled = int(texts.str.len_bytes().sum()) // (6 * SAMPLED)  # a word is six bytes
-    keys = (len(texts) * count, sampled)
-    first, second = (stack.enter_context(opened_buckets(len(texts), need)) for need in keys)
-    return first, second
-
-
-def signed_slices(
-    texts: pl.Series, settings: DedupSettings, runner: Runner
-) -> Iterator[tuple[int, int, Signed]]:
-    """Yield the signatures of texts slice by slice, with the rows where each begins and ends."""
-    bounds = slices(texts)
-    calls = ((texts[begin:end], settings) for begin, end in bounds)
-    for (begin, end), signed in zip(bounds, runner.each(sign_slice, calls), strict=True):
-        yield begin, end, signed
-        advance(end, len(texts), "documents")
 
 
 def _originals(
@@ -160,33 +130,3 @@ def _originals(
     best = by_key[np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))]
     original[suspects[by_key]] = suspects[best]
     return original
-
-
-class _Candidates(NamedTuple):
-    """The texts to compare, one component behind the other, accepted ones among them."""
-
-    members: NDArray[np.int64]
-    """Row of each."""
-    begins: NDArray[np.int64]
-    texts: pl.Series
-    order: NDArray[np.int64]
-
-
-def _verified(
-    candidates: _Candidates, limit: int, settings: DedupSettings, runner: Runner
-) -> Iterator[tuple[NDArray[np.int64], Duplicates]]:
-    """Yield the rows of some components and what their comparison gave, until all are done."""
-    members, begins, texts, order = candidates
-    ends = np.cumsum(texts.str.len_bytes().to_numpy(), dtype=np.int64)[begins[1:] - 1]
-    stops = begins.tolist()
-    batches = [(first, end, slice(stops[first], stops[end])) for first, end in ranges(ends)]
-    calls = (
-        (texts[own], begins[first : end + 1] - begins[first], order[own], limit, settings)
-        for first, end, own in batches
-    )
-    for (_, _, own), result in zip(batches, runner.each(verify_slice, calls), strict=True):
-        oversized = np.flatnonzero(result.survivor < 0)
-        if len(oversized):
-            raise TooManyAlike(members[own][oversized])
-        yield members[own], result
-        advance(own.stop, len(members), "candidates")

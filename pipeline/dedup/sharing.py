@@ -6,46 +6,32 @@ so that the share of a short text that a long one holds can be read off the samp
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.runner import Runner
-from pipeline.dedup.buckets import Buckets
+from pipeline.dedup.buckets import MOST, Buckets
+from pipeline.dedup.index import Index
 
-SAMPLED = 8
-"""One shingle of so many is in the sample: seven of a text of 60 words."""
-
-MOST = 16
-"""Texts of one shingle up to which all pairs of them count. Of more, neighbours count only: they
-are pages of one make, whose shared shingles are common to all of them."""
-
-FEWEST = 2
-"""A smaller sample estimates nothing."""
+FEWEST = 2  # a smaller sample estimates nothing
 
 
 class Shared(NamedTuple):
     """Pairs of texts that share shingles of the sample; arrays by pair."""
 
-    pairs: NDArray[np.int64]
-    """Rows, n x 2, each pair once."""
-    counts: NDArray[np.int64]
-    """Shingles of the sample that both have."""
+    pairs: NDArray[np.int64]  # rows, n x 2, each pair once
+    counts: NDArray[np.int64]  # shingles of the sample that both have
 
 
 def shared_in(
     entries: NDArray[np.uint64], mask: np.uint64, alive: NDArray[np.bool_]
 ) -> tuple[Shared, NDArray[np.int64]]:
-    """Return the pairs of texts that share shingles in one partition, and the sample of each.
+    """Return the pairs of texts that share sampled shingles in one partition of the buckets.
 
-    Args:
-        entries: of :func:`pipeline.dedup.buckets.entries`, made of sampled shingles.
-        mask: what leaves the row of an entry.
-        alive: by row: whether the text counts.
-
-    Returns:
-        The pairs, and the number of distinct shingles of each row in this partition.
+    ``alive`` tells by row whether a text counts. Beside the pairs: the number of distinct shingles
+    of each row in this partition.
     """
     ordered = np.unique(entries)
     rows = (ordered & mask).astype(np.int64)
@@ -82,22 +68,10 @@ def merged(parts: Iterable[Shared]) -> Shared:
     return Shared(np.stack([names >> 32, names & 0xFFFFFFFF], axis=1), total)
 
 
-class Sampled(Protocol):
-    """Texts accepted before, of which samples are kept; :class:`pipeline.dedup.index.Index`."""
-
-    def shared(self, sample: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return pairs of a row and one of theirs for each shingle of a sample that both have."""
-        ...
-
-    def sizes(self) -> NDArray[np.int64]:
-        """Return how many sampled shingles each has."""
-        ...
-
-
 class Samples:
     """The samples of texts, and what they share with each other and with accepted ones."""
 
-    def __init__(self, buckets: Buckets, rows: int, accepted: Sampled | None) -> None:
+    def __init__(self, buckets: Buckets, rows: int, accepted: Index) -> None:
         """Take empty buckets for a number of rows; accepted texts count on from the last row."""
         self._buckets, self._rows, self._accepted = buckets, rows, accepted
         self._before: list[Shared] = []
@@ -105,18 +79,15 @@ class Samples:
     def add(self, sample: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
         """Add sampled shingles and the row of each."""
         self._buckets.add(sample, rows)
-        if self._accepted is not None:
+        if len(self._accepted):
             packed = np.unique(np.stack([sample, rows.astype(np.uint64)]), axis=1)
             found = self._accepted.shared(packed[0], packed[1].astype(np.int64))
             self._before.append(counted([found + np.array([0, self._rows])]))
 
     def pairs(self, alive: NDArray[np.bool_], share: float, runner: Runner) -> NDArray[np.int64]:
-        """Return the pairs of texts (n x 2) of which one holds about a share of the other.
+        """Return the pairs of texts (n x 2) of which one holds about a share of the other's sample.
 
-        Args:
-            alive: by row of the texts that were added: whether it counts.
-            share: of the smaller sample.
-            runner: who computes.
+        ``alive`` tells by row of the texts that were added whether it counts.
         """
         calls = ((entries, mask, alive) for entries, mask in self._buckets.parts())
         sizes: NDArray[np.int64] = np.zeros(len(alive), dtype=np.int64)
@@ -127,8 +98,7 @@ class Samples:
         for pairs, counts in self._before:
             living = alive[pairs[:, 0]]
             parts.append(Shared(pairs[living], counts[living]))
-        if self._accepted is not None:
-            sizes = np.concatenate([sizes, self._accepted.sizes()])
+        sizes = np.concatenate([sizes, self._accepted.sizes()])
         shared = merged(parts)
         smaller = sizes[shared.pairs].min(axis=1, initial=1 << 62)
         enough = (smaller >= FEWEST) & (shared.counts >= share * smaller)

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from pipeline.dedup.arrays import Hashing, Texts
-from pipeline.dedup.compiling import compiled
+from pipeline.dedup.arrays import SAMPLED, Hashing, Texts
 from pipeline.dedup.folding import Folding
 from pipeline.dedup.kernel import (
     MIX_1,
@@ -11,12 +10,12 @@ from pipeline.dedup.kernel import (
     START,
     Array,
     Scalar,
+    compiled,
     copy_key,
     mix,
     ngram_hashes,
     room,
 )
-from pipeline.dedup.sharing import SAMPLED
 
 _32 = np.uint64(32)
 _SAMPLE = np.uint64(SAMPLED - 1)
@@ -27,18 +26,11 @@ _SAMPLE = np.uint64(SAMPLED - 1)
 def sign_texts(
     texts: Texts, hashing: Hashing, rows: int, whole: Array, keys: Array, ends: Array
 ) -> Array:
-    """Write what the signature of each text says: one key of the whole, one of each band.
+    """Write what the signature of each text says; return the sampled shingles, text by text.
 
-    Args:
-        texts: to sign.
-        hashing: shingles and permutations.
-        rows: places of a signature in a band.
-        whole: uint64, one place a text, written.
-        keys: uint64, texts x bands, written.
-        ends: int64, where the sample of each text ends, written.
-
-    Returns:
-        uint64, the shingles of the sample (:mod:`pipeline.dedup.sharing`), text by text.
+    ``keys`` (uint64, texts x bands of so many ``rows``) get a key of each band, ``whole`` (uint64)
+    one of the whole signature, ``ends`` (int64) where the sample of each text ends
+    (:mod:`pipeline.dedup.sharing`).
     """
     scratch = np.empty(1, dtype=np.uint64)
     signature = np.empty(len(hashing.factors), dtype=np.uint32)
@@ -48,11 +40,7 @@ def sign_texts(
         count, scratch = shingles(texts, text, hashing, scratch)
         sign(scratch[:count], hashing.factors, hashing.summands, signature)
         whole[text] = band_keys(signature, rows, keys[text])
-        sample = with_room(sample, filled, filled + count)
-        for place in range(count):
-            value = mix(scratch[place])
-            sample[filled] = value
-            filled += (value & _SAMPLE) == 0
+        sample, filled = sampled(scratch[:count], _SAMPLE, sample, filled)
         ends[text] = filled
     return sample[:filled]
 
@@ -61,24 +49,27 @@ def sign_texts(
 def shingle_texts(texts: Texts, hashing: Hashing, mask: Scalar, ends: Array) -> Array:
     """Return the shingles (uint64) of texts, text by text, whose hash has no bit of a mask.
 
-    Args:
-        texts: to cut into shingles.
-        hashing: shingles.
-        mask: uint64; 0 takes all of them.
-        ends: int64, where those of each text end, written.
+    Where those of each text end is written into ``ends`` (int64).
     """
     scratch = np.empty(1, dtype=np.uint64)
     taken = np.empty(1024, dtype=np.uint64)
     filled = 0
     for text in range(len(texts.offsets) - 1):
         count, scratch = shingles(texts, text, hashing, scratch)
-        taken = with_room(taken, filled, filled + count)
-        for place in range(count):
-            value = mix(scratch[place])
-            taken[filled] = value
-            filled += (value & mask) == 0
+        taken, filled = sampled(scratch[:count], mask, taken, filled)
         ends[text] = filled
     return taken[:filled]
+
+
+@compiled
+def sampled(values: Array, mask: Scalar, out: Array, filled: int) -> tuple[Array, int]:
+    """Append the mixed values that have no bit of a mask; return the array and what it holds."""
+    out = with_room(out, filled, filled + len(values))
+    for place in range(len(values)):
+        value = mix(values[place])
+        out[filled] = value
+        filled += (value & mask) == 0
+    return out, filled
 
 
 @compiled
@@ -104,8 +95,7 @@ def key_texts(texts: Texts, copies: Folding, keys: Array) -> None:
 def shingles(texts: Texts, text: int, hashing: Hashing, out: Array) -> tuple[Scalar, Array]:
     """Write the shingles of a text with repetitions: its n-grams, or one of a text without words.
 
-    Returns:
-        How many, one at least; and ``out``, or a larger array in its place.
+    Returns how many, one at least, and ``out`` or a larger array in its place.
     """
     at, stop = texts.offsets[text], texts.offsets[text + 1]
     need = room(texts.data, at, stop, hashing.words)
@@ -122,11 +112,8 @@ def shingles(texts: Texts, text: int, hashing: Hashing, out: Array) -> tuple[Sca
 def sign(hashes: Array, a: Array, b: Array, out: Array) -> None:
     """Write the affine32 signature of a set of shingles: ``min(a_k * fmix32(h) + b_k)``.
 
-    Args:
-        hashes: uint64 shingles, repetitions allowed; the lower 32 bits count.
-        a: uint32, factors of datasketch's permutations.
-        b: uint32, their summands.
-        out: uint32, one place a permutation.
+    Of the hashes (uint64, repetitions allowed) the lower 32 bits count; factors ``a`` and summands
+    ``b`` (uint32) are datasketch's, and ``out`` (uint32) has one place a permutation.
     """
     count = len(a)
     for k in range(count):
@@ -163,15 +150,9 @@ def _fmix32(hashed: Scalar) -> Scalar:
 
 @compiled
 def band_keys(signature: Array, rows: int, out: Array) -> Scalar:
-    """Write the 64-bit key of each band of a signature; equal bands of equal number are equal.
+    """Write the 64-bit key of each band of ``rows`` places of a signature; return one of all.
 
-    Args:
-        signature: uint32, at least ``rows`` for each band.
-        rows: places of a signature in a band.
-        out: uint64, one place a band.
-
-    Returns:
-        A 64-bit key of all bands together.
+    Equal bands of equal number have equal keys.
     """
     whole = START
     for band in range(len(out)):

@@ -13,28 +13,21 @@ from rapidfuzz.distance import Indel
 from pipeline.text.fences import fenced, prose_of
 
 SAME_WORDING = 0.8
-"""Share of words in the same order from which two texts are one wording with edits (measured in
-the passages of the tests: up to 0.69 for the same told in other words, from 0.94 for pages of
-sibling products). Whether those are copies, deduplication has decided by their shingles; an
-embedding, which knows no order and hardly a "not", has nothing to add."""
+"""Share of words in the same order from which two texts are one wording with edits (in the passages
+of the tests: up to 0.69 for the same in other words, from 0.94 for pages of sibling products).
+Whether those are copies, deduplication has decided by their shingles."""
 
 _WORD = re.compile(r"[^\W_]+(?:[-._:,/@][^\W_]+|_+[^\W_]+)*")
 """A word; ``P-20``, ``4.2.1``, ``retry_limit`` and ``app.conf`` stay in one piece."""
 
-_CODE = re.compile(r"`([^`\n]+)`")
-"""Code within a line."""
-
-_OPTION = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
-"""An option of a command."""
+_CODE = re.compile(r"`([^`\n]+)`")  # code within a line
+_OPTION = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")  # an option of a command
 
 _ORDINAL = re.compile(r"^[ \t]*(?:[-*+]|\d+[.)])[ \t]+", re.MULTILINE)
 """The mark of a list item: its number says only where it stands."""
 
-_NEGATIVE = re.compile(r"(?<!\S)[-\N{MINUS SIGN}]([0-9]+(?:[.,][0-9]+)*)")
-"""A number below zero."""
-
-_INNER_CAPITAL = re.compile(r"(?<=[^\W_])[A-Z]")
-"""``MQTT``, ``maxSize``."""
+_NEGATIVE = re.compile(r"(?<!\S)[-\N{MINUS SIGN}]([0-9]+(?:[.,][0-9]+)*)")  # a number below zero
+_INNER_CAPITAL = re.compile(r"(?<=[^\W_])[A-Z]")  # ``MQTT``, ``maxSize``
 
 _BEGIN = re.compile(r"[.!?:;|(]|\n\s*[\n#>*+-]")
 """Between two words: the next one begins a sentence or block, and its capital says nothing."""
@@ -43,12 +36,9 @@ _BEGIN = re.compile(r"[.!?:;|(]|\n\s*[\n#>*+-]")
 class Facts(NamedTuple):
     """A text as it is compared."""
 
-    words: list[str]
-    """All of them, in lower case."""
-    known: frozenset[str]
-    """The same and code, without order."""
-    named: frozenset[str]
-    """Those that another text has to have as well when it says the same."""
+    words: list[str]  # all of them, in lower case
+    known: frozenset[str]  # the same and code, without order
+    named: frozenset[str]  # those that another text has to have as well when it says the same
 
 
 def facts(text: str) -> Facts:

@@ -5,15 +5,13 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.dedup.arrays import Duplicates, Hashing, Limits, Texts
-from pipeline.dedup.compiling import compiled
 from pipeline.dedup.covering import is_copy
 from pipeline.dedup.facts import Facts
 from pipeline.dedup.hash_sets import EMPTY_SHIFT, cleared, common, filled_with, insert, jaccard
-from pipeline.dedup.kernel import Array, Scalar, copy_key
-from pipeline.dedup.signature import shingles, sign
+from pipeline.dedup.kernel import Array, Scalar, compiled, copy_key
+from pipeline.dedup.signature import shingles, sign, with_room
 
-FEW = 8
-"""Texts of a component up to which all are compared, without estimates."""
+FEW = 8  # texts of a component up to which all are compared, without estimates
 
 _1 = np.uint64(1)
 
@@ -22,10 +20,8 @@ class _Sets(NamedTuple):
     """The shingles of the texts of a component, one set behind the other."""
 
     values: Array
-    bounds: Array
-    """Where each set begins in ``values``, and the end of the last."""
-    signatures: Array
-    """Of each text; a single row where similarities are not estimated."""
+    bounds: Array  # where each set begins in ``values``, and the end of the last
+    signatures: Array  # of each text; a single row where similarities are not estimated
 
 
 @compiled
@@ -38,21 +34,12 @@ def verify(
     limits: Limits,
     out: Duplicates,
 ) -> None:
-    """Cluster the texts of components, each by itself, by their true similarity.
+    """Cluster the texts of components, each by itself, by their true similarity; write ``out``.
 
     Two texts are joined when the Jaccard similarity of their shingles reaches the threshold and
     each may be a copy of the other (:func:`pipeline.dedup.covering.is_copy`). The work stops at a
-    cluster above the limit, whose texts get -1 as survivor.
-
-    Args:
-        texts: of the components, one component behind the other.
-        facts: of these texts.
-        components: int64, where each component begins among the texts, and the end.
-        order: int64, place in the order of survival: the smallest of a cluster survives, the
-            first of equal ones.
-        hashing: shingles and permutations.
-        limits: when two texts are duplicates.
-        out: of :func:`pipeline.dedup.arrays.all_distinct`, written.
+    cluster above the limit, whose texts get -1 as survivor. For texts, components (int64) and
+    order (int64) see :func:`pipeline.dedup.minhash.verify_slice`; facts are of these texts.
     """
     for component in range(len(components) - 1):
         begin, end = components[component], components[component + 1]
@@ -108,10 +95,7 @@ def _sets(texts: Texts, hashing: Hashing) -> _Sets:
             sign(scratch[:size], hashing.factors, hashing.summands, signatures[text])
         table, shift = cleared(table, size)
         filled = bounds[text]
-        if filled + size > len(values):
-            grown = np.empty(2 * (filled + size), dtype=np.uint64)
-            grown[:filled] = values[:filled]
-            values = grown
+        values = with_room(values, filled, filled + size)
         for place in range(size):
             value = max(scratch[place], _1)  # 0 marks an empty place of a table
             if insert(table, shift, value):
@@ -187,9 +171,9 @@ def _look_around(sets: _Sets, limits: Limits, out: Duplicates) -> None:
         mine = _set(sets, one)
         filled = False
         for other in range(one + 1, texts):
-            if out.survivor[one] == out.survivor[other]:
-                continue
-            if not _may_agree(sets.signatures, one, other, limits.agreeing):
+            if out.survivor[one] == out.survivor[other] or not _may_agree(
+                sets.signatures, one, other, limits.agreeing
+            ):
                 continue
             if not filled:
                 table, shift = filled_with(table, mine)

@@ -7,8 +7,8 @@ import polars as pl
 
 from pipeline.core.outcome import Drop
 from pipeline.core.progress import track
-from pipeline.core.runner import Runner
-from pipeline.core.workers import Done, Failed
+from pipeline.core.runner import Inline, Processes, Runner
+from pipeline.core.workers import Done, Failed, Limits, workers_are_kept
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -41,9 +41,9 @@ def spread(
         One answer an item, in order. The limits hold in worker processes and on nodes: in all runs
         of the flows, which keep the workers that have read the files.
     """
-    answers = runner.guarded(
-        function, items, seconds=seconds, megabytes=megabytes, light=characters <= FEW
-    )
+    if characters <= FEW and isinstance(runner, Processes) and not workers_are_kept():
+        runner = Inline()
+    answers = runner.guarded(function, items, Limits(seconds, megabytes))
     for _, answer in zip(track(items, "documents"), answers, strict=True):
         yield answer
 

@@ -5,9 +5,7 @@ unknown key is an error. Secrets are not settings: they come from the environmen
 (``LABEL_STUDIO_API_KEY``, ``OPENAI_API_KEY``) and are never stored.
 """
 
-from pipeline.settings.base import Section, Share
-from pipeline.settings.budget import BudgetSettings
-from pipeline.settings.compute import ComputeSettings
+from pipeline.settings.base import Section
 from pipeline.settings.corpus import (
     ChunkSettings,
     CleanSettings,
@@ -18,67 +16,33 @@ from pipeline.settings.corpus import (
     SemanticSettings,
     SplitSettings,
 )
-from pipeline.settings.evaluate import EvaluateSettings, LargerSettings
-from pipeline.settings.export import ExportSettings
-from pipeline.settings.gate import ForgettingSettings, GateSettings
-from pipeline.settings.judge import JudgeSettings
+from pipeline.settings.evaluate import (
+    EvaluateSettings,
+    ForgettingSettings,
+    GateSettings,
+    JudgeSettings,
+    LargerSettings,
+)
 from pipeline.settings.loop import (
+    ComputeSettings,
     LabelStudioSettings,
     MonitorSettings,
     NotifySettings,
     RetrainSettings,
     ScheduleSettings,
+    ServeSettings,
     StoreSettings,
+    TrackingSettings,
 )
-from pipeline.settings.model import ModelSettings
 from pipeline.settings.pairs import (
+    BudgetSettings,
     GenerateSettings,
     ReviewSettings,
     ScreenSettings,
+    TaskSettings,
     TeacherSettings,
 )
-from pipeline.settings.serve import ServeSettings
-from pipeline.settings.task import TaskSettings
-from pipeline.settings.tracking import TrackingSettings
-from pipeline.settings.train import TrainSettings
-from pipeline.settings.tune import TuneSettings
-
-__all__ = [
-    "BudgetSettings",
-    "ChunkSettings",
-    "CleanSettings",
-    "ComputeSettings",
-    "DedupSettings",
-    "EvaluateSettings",
-    "ExportSettings",
-    "ForgettingSettings",
-    "GateSettings",
-    "GenerateSettings",
-    "IngestSettings",
-    "JudgeSettings",
-    "LabelStudioSettings",
-    "ModelSettings",
-    "MonitorSettings",
-    "NotifySettings",
-    "ParagraphSettings",
-    "PathSettings",
-    "RetrainSettings",
-    "ReviewSettings",
-    "ScheduleSettings",
-    "ScreenSettings",
-    "Section",
-    "SemanticSettings",
-    "ServeSettings",
-    "Settings",
-    "Share",
-    "SplitSettings",
-    "StoreSettings",
-    "TaskSettings",
-    "TeacherSettings",
-    "TrackingSettings",
-    "TrainSettings",
-    "TuneSettings",
-]
+from pipeline.settings.train import ExportSettings, ModelSettings, TrainSettings, TuneSettings
 
 
 class Settings(Section):

@@ -10,12 +10,9 @@ from pipeline.core.remote import holds_secret, is_address, mirror_of
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
-OURS = ("model", "messages", "n")
-"""Fields of a request that are not the user's to set."""
-
 
 def _none_of_ours(extra: dict[str, Any]) -> dict[str, Any]:
-    if taken := [name for name in OURS if name in extra]:
+    if taken := [name for name in ("model", "messages", "n") if name in extra]:
         raise ValueError(f"{', '.join(taken)} cannot be set here")
     return extra
 

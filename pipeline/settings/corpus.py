@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from pipeline.settings.base import HomePath, Location, Section, Share
 
@@ -79,9 +79,8 @@ class CleanSettings(Section):
     """Below it the language counts as unknown; 0.65 is FineWeb's, 0.8 Data-Juicer's."""
     profile: str = "technical"
     """Quality rules: ``technical`` allows code, tables and bullets; ``web`` has the numbers of
-    Gopher, C4 and FineWeb; ``faq`` takes single sentences; ``any-language`` asks for no spaces and
-    no Latin letters; ``off`` has none. See what each would drop with ``tuneloop curate --dry-run
-    --profile all``."""
+    Gopher, C4 and FineWeb; ``faq`` takes single sentences; ``any-language`` needs no spaces and no
+    Latin letters; ``off`` has none. ``tuneloop curate --dry-run --profile all`` compares them."""
     limits: dict[str, float] = Field(default_factory=dict)
     """Overrides of the profile's limits, by rule: ``--set clean.limits.mean_word_length=14``."""
     redact: tuple[str, ...] = ("all",)
@@ -116,8 +115,7 @@ class ParagraphSettings(Section):
     """The same as a share of all documents; the larger of the two counts: what five of a million
     pages have in common is a quotation."""
     min_words: Annotated[int, Field(ge=1)] = 10
-    """Shorter paragraphs are labels ("See also the next section.") that cost little and that the
-    text around them needs."""
+    """Shorter paragraphs are labels ("See also the next section.") that the text needs."""
 
 
 class DedupSettings(Section):
@@ -125,23 +123,15 @@ class DedupSettings(Section):
 
     how = frozenset({"incremental"})
 
-    ngram: Annotated[int, Field(ge=1, le=20)] = 5
-    """Words a shingle (FineWeb)."""
-    num_perm: Annotated[int, Field(ge=32, le=1024)] = 128
-    """Permutations of a signature."""
     threshold: Share = 0.8
     """True Jaccard similarity from which two documents are near duplicates."""
     containment: Share = 0.9
-    """Share of a document's words in runs of ``ngram`` words of a longer one, from which it goes
-    for that one; 0: a document inside another stays."""
+    """Share of a document's words in runs of five words of a longer one, from which it goes for
+    that one; 0: a document inside another stays."""
     keep_siblings: bool = True
     """Pages of one template stay: those that differ in numbers, signs or operators (error codes,
     prices, versions) or in a word that one uses more than three times as often. False: they are
     duplicates. Dates and page numbers never count."""
-    candidate_threshold: Share = 0.65
-    """Knee of the bands: looser than the threshold, since every candidate is verified."""
-    seed: int = 1
-    """Seed of the permutations (datasketch's default)."""
     preferred_sources: tuple[str, ...] = ()
     """Globs of sources that survive before others, most preferred first."""
     max_cluster_share: Share = 0.01
@@ -149,15 +139,6 @@ class DedupSettings(Section):
     incremental: bool = True
     """Documents that an earlier run accepted stay, and only new ones are compared, with them and
     with each other: ids, pairs and reviews keep their document. False: each run decides anew."""
-
-    @model_validator(mode="after")
-    def _candidates_must_cover_duplicates(self) -> "DedupSettings":
-        if self.candidate_threshold > self.threshold:
-            raise ValueError(
-                "dedup.candidate_threshold is above dedup.threshold: duplicates "
-                "between the two would never be compared"
-            )
-        return self
 
 
 class SemanticSettings(Section):
@@ -169,8 +150,7 @@ class SemanticSettings(Section):
     threshold: Share = 0.9
     """Cosine of the embeddings from which documents may say the same (semhash's default). Passages
     that say the same have 0.91 to 0.97 while most words stay, those about neighbouring things at
-    most 0.65 (``python -m tests.pipeline.dedup.passages``); one with few words in common has less
-    and is not found."""
+    most 0.65 (``python -m tests.pipeline.dedup.passages``)."""
     max_cluster_share: Share = 0.01
     """More documents than this share (and than 20) that go for one stop the run: a template."""
 
@@ -181,8 +161,7 @@ class ChunkSettings(Section):
     max_tokens: Annotated[int, Field(ge=32)] = 350
     """Tokens of the base model's tokenizer."""
     join_tokens: Annotated[int, Field(ge=0)] = 100
-    """Shorter sections join a neighbour of the same document: three sentences give a teacher
-    little to ask about."""
+    """Shorter sections join a neighbour: three sentences give a teacher little to ask about."""
     min_tokens: Annotated[int, Field(ge=1)] = 24
     """A piece that is shorter even then is left out, unless it is a sentence and the whole text."""
     overlap_sentences: Annotated[int, Field(ge=0, le=5)] = 1
@@ -204,7 +183,6 @@ class SplitSettings(Section):
     """Gold rows wanted in the test set, which documents with gold rows join until it has them. With
     fewer, a fifth of ``generate.target`` is asked of test documents first, for people to accept."""
     gold_documents: Annotated[int, Field(ge=0)] = 10
-    """Documents that the test set should be of; of 30 rows of one document one learns about that
-    one."""
+    """Documents that the test set should be of: 30 rows of one document tell about that one."""
     salt: str = "tuneloop"
     """Another salt is another assignment."""

@@ -1,10 +1,11 @@
-"""Settings of what runs by itself: servers, schedules, drift checks, retraining."""
+"""Settings of what runs by itself: servers, schedules, drift checks, retraining; who computes."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from pipeline.core.remote import holds_secret
 from pipeline.settings.base import Section, Share
 
 
@@ -108,8 +109,7 @@ class MonitorSettings(Section):
     """Pairs of drifted documents queued for people when there is nothing new to learn from; and
     logged exchanges that wait for people at a time."""
     low_rating: float = 0
-    """Rating up to which an exchange goes to people: a thumb down is -1, false is 0; of five stars
-    2 may be right."""
+    """Rating up to which an exchange goes to people: a thumb down is -1, false is 0."""
     seed: int = 29
 
     @model_validator(mode="after")
@@ -133,9 +133,70 @@ class RetrainSettings(Section):
     min_new_rows: Annotated[int, Field(ge=1)] = 200
     """Rows that training may use now and that the champion was not trained on."""
     cooldown_days: Annotated[float, Field(ge=0)] = 7
-    """Days after a retrain in which no other starts by itself; a challenge that was lost doubles
-    them, up to four times."""
+    """Days after a retrain without another; a lost challenge doubles them, up to four times."""
     max_in_30_days: Annotated[int, Field(ge=1)] = 4
     """Circuit breaker: after so many something is wrong that training does not mend."""
     grace_minutes: Annotated[float, Field(ge=0)] = 10
     """Time that an event has before ``reconcile`` starts what it should have started."""
+
+
+class ServeSettings(Section):
+    """``tuneloop serve``: an OpenAI-compatible endpoint, and a page to ask in."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; one that other machines reach needs a key in TUNELOOP_SERVE_KEY, which
+    every request then has to bring as ``Authorization: Bearer``."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 8600
+    upstream: str = ""
+    """Server of the exported model (vLLM, llama.cpp, Ollama), as in ``http://127.0.0.1:8000/v1``;
+    its key is TUNELOOP_UPSTREAM_KEY. Empty: the champion answers in this process."""
+    upstream_model: str = ""
+    """What the model is called there. Empty: the first that the server lists."""
+    retrieval: Literal["verdict", "on", "off"] = "verdict"
+    """Whether passages of the documents go before a question (``evaluate.retrieved_chunks``):
+    ``verdict``: as the champion was judged."""
+    log: bool = False
+    """Whether questions and answers are logged for the drift check, without personal data
+    (``clean.redact``): into ``paths.logs``, else into ``exchanges`` of the home folder."""
+    max_tokens: Annotated[int, Field(ge=1)] = 512
+    """Of an answer whose request sets no limit."""
+    waiting: Annotated[int, Field(ge=0)] = 32
+    """Requests that wait while another one is answered; more are refused (429)."""
+
+    @field_validator("upstream")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        if value and (not value.startswith(("http://", "https://")) or holds_secret(value)):
+            raise ValueError("expected http://HOST/v1 without a password or query")
+        return value.rstrip("/")
+
+
+class TrackingSettings(Section):
+    """A mirror of runs and registry in MLflow; our own files are always written."""
+
+    mlflow: Annotated[str, Field(pattern=r"^(sqlite:///.+)?$")] = ""
+    """``sqlite:///FILE`` (from the home folder, ``sqlite:////`` from the root); empty: none.
+    Needs ``pip install tuneloop[mlflow]``. No server: nothing leaves the machine."""
+    name: Annotated[str, Field(min_length=1)] = "tuneloop"
+    """Of the experiment and of the registered model."""
+
+
+class ComputeSettings(Section):
+    """Who reads, cleans, compares and cuts the documents; the result is the same."""
+
+    runner: Literal["inline", "processes", "ray"] = "processes"
+    """``processes``: worker processes of this machine, which hold each document to its limits of
+    time and memory; ``ray``: the same on the nodes of a Ray cluster that is there; ``inline``: this
+    process alone, without limits."""
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Worker processes of this machine; 0: one for each core that may be used."""
+    memory_megabytes: Annotated[int, Field(ge=64)] = 2048
+    """Memory of the process that collects: tables above a sixteenth of it and buckets above an
+    eighth lie in files. A document takes about 6 kB all the same: names, ids, hashes."""
+    ray_address: str = "auto"
+    """Ray cluster, ``HOST:PORT``; ``auto``: the one that this machine is a node of. Its nodes take
+    credentials for addresses such as ``s3://`` from their own environment."""
+
+    def who(self) -> dict[str, Any]:
+        """Return what :func:`pipeline.core.runner.open_runner` takes."""
+        return self.model_dump(exclude={"memory_megabytes"})

@@ -1,8 +1,8 @@
-"""Settings of pairs: who writes them, what they must pass, what people see of them."""
+"""Settings of pairs: who writes them and for what use, what they must pass, what people see."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from pipeline.settings.base import Extra, Section, Share
 
@@ -29,8 +29,7 @@ class TeacherSettings(Section):
     thinking_tokens: Annotated[int, Field(ge=0)] = 2048
     """Room for thoughts, added to each request once a reply shows that the model thinks."""
     extra: Extra = Field(default_factory=dict)
-    """Further fields of each request to an endpoint, such as reasoning_effort or
-    chat_template_kwargs."""
+    """Further fields of each request, such as reasoning_effort or chat_template_kwargs."""
 
     @model_validator(mode="after")
     def _endpoint_needs_a_model(self) -> "TeacherSettings":
@@ -84,8 +83,7 @@ class GenerateSettings(Section):
     pilot_chunks: Annotated[int, Field(ge=0)] = 5
     """Chunks asked first; a yield of 0 stops before the money is spent."""
     batch_size: Annotated[int, Field(ge=1)] = 24
-    """Replies that a model in this process makes at once: a step of 24 rows takes twice as long as
-    one of 6 (python -m tests.benchmarks.packed_linear)."""
+    """Replies that a model in this process makes at once."""
     seed: int = 13
 
 
@@ -113,9 +111,8 @@ class ReviewSettings(Section):
     """``none``: train on unreviewed pairs; ``sampled``: only once a sample of the batch passed;
     ``all``: only accepted or edited pairs. The test set always needs an accept."""
     trust_self_instruct: Literal["auto"] | bool = "auto"
-    """Train on self-instruct pairs without an accept. No source stands behind them, and a small
-    teacher makes them up. ``auto``: of a strong teacher, which is shown each answer once more and
-    has to stand by it."""
+    """Train on self-instruct pairs, which have no source, without an accept. ``auto``: of a strong
+    teacher, which is shown each answer once more and has to stand by it."""
     sample_size: Annotated[int, Field(ge=1)] = 60
     """Pairs queued from train and validation: 59 clean ones bound the error below 5 %."""
     max_error: Share = 0.08
@@ -142,3 +139,68 @@ class ReviewSettings(Section):
         if not 0 < self.good_error < self.max_error < 1:
             raise ValueError("review.good_error must be above 0 and below review.max_error")
         return self
+
+
+class TaskSettings(Section):
+    """The brief: what the assistant is for, who asks it, how it answers."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
+
+    about: str = ""
+    """What it is for, as in "It answers questions of our service technicians about pump P1". The
+    teacher and the judge are told, so that they write and judge for that use."""
+    audience: str = ""
+    """Who asks, and what they know already."""
+    rules: str = ""
+    """Tone and rules of its answers, as in "Short, polite, metric units, never guess a torque"."""
+    system_prompt: str = ""
+    """First message of each conversation, in training, evaluation, chat and export, if any."""
+    passages: Share = 0.6
+    """Share of the training questions that stand behind the passages which retrieval finds, as they
+    will where documents are looked up (RAFT, Zhang et al. 2024); the others are learnt by heart.
+    0: for a model that is served without its documents."""
+    turns: Literal["all", "last"] = "all"
+    """Answers of a conversation that are trained on: each one, or the last alone."""
+    refusal: str = "I do not know: my documents say nothing about that."
+    """What it answers where the documents have no answer (kind ``not_in_documents``). In documents
+    of another language the teacher says it in that language."""
+    extraction: str = ""
+    """Instruction of the kind ``extraction``, as in "Write the order as JSON"; its answers follow
+    the JSON Schema in ``paths.schema_file``. Empty: no such pairs."""
+    classification: str = ""
+    """Instruction of the kind ``classification``, as in "Which team does this ticket go to?"; its
+    answer is one of ``labels``. Empty: no such pairs."""
+    labels: tuple[str, ...] = ()
+    """Answers of the kind ``classification``."""
+    rewriting: str = ""
+    """Instruction of the kind ``rewriting``, as in "Say it in our house style"; the style is that
+    of the texts in ``paths.style``. Empty: no such pairs."""
+
+    @field_validator("labels")
+    @classmethod
+    def _two_labels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) == 1 or len({label.casefold() for label in value}) < len(value):
+            raise ValueError("two or more different labels are needed")
+        return value
+
+
+Limit = Annotated[float, Field(ge=0)]
+
+
+class BudgetSettings(Section):
+    """What the pairs of a data set may take; what is reached first ends the generation.
+
+    It ends with the pairs that it has; a larger budget goes on from there. 0 is no limit. Tokens of
+    kept replies count as well: the limits are of the data set, whatever a run had to ask anew.
+    """
+
+    tokens: Annotated[int, Field(ge=0)] = 0
+    """Read and written."""
+    cost: Limit = 0
+    """In the currency of the prices."""
+    minutes: Limit = 0
+    """Of the clock."""
+    price_read: Limit = 0
+    """Of a million tokens of requests, as the provider says it."""
+    price_written: Limit = 0
+    """Of a million tokens of replies."""

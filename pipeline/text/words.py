@@ -1,6 +1,6 @@
 """Words: what two texts have in common when they say the same thing.
 
-A shingle is a run of ``dedup.ngram`` words, each number as the word "0". So it is in datatrove
+A shingle is a run of five words, each number as the word "0". So it is in datatrove
 before its MinHash (lower case, no accents, no punctuation, all numbers one token): a changed date
 or page number does not hide a copy. A text of fewer words is one shingle.
 :mod:`pipeline.dedup.kernel` makes them of bytes; here is what it has to agree with.

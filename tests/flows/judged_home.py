@@ -140,9 +140,9 @@ def judge(home: Path, model: Dataset, leaks: int = 0) -> Dataset:
 
 def _recipe(name: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> Recipe:
     return Recipe(
-        name=name,
+        dataset=name,
         fingerprint=fingerprint(name, 1, dict(settings), dict(inputs)),
-        version=1,
+        stage_version=1,
         settings=dict(settings),
         inputs=dict(inputs),
         code={"commit": "c0ffee", "dirty": False},

@@ -17,7 +17,7 @@ from pipeline.core.home import Home, fsck
 from pipeline.core.ray_runner import RayRunner
 from pipeline.core.remote import mirror_of
 from pipeline.core.runner import Processes, open_runner
-from pipeline.core.workers import Done, Failed
+from pipeline.core.workers import Done, Failed, Limits
 from pipeline.dedup import slices
 from pipeline.documents.files.remote import list_objects
 from pipeline.settings import Settings
@@ -73,9 +73,9 @@ class TestConnected:
         kinds = ["exit", "segfault", "flood", "native flood", "sleep", "raise", "quit"]
         fates = {7 * number: fate for number, fate in enumerate(kinds)}
         call = partial(crashing.go_wrong, fates=fates)
-        limits = {"seconds": 5, "megabytes": 400}
-        there = list(nodes.guarded(call, range(200), **limits))
-        here = list(Processes(2).guarded(call, range(200), **limits))
+        limits = Limits(seconds=5, megabytes=400)
+        there = list(nodes.guarded(call, range(200), limits))
+        here = list(Processes(2).guarded(call, range(200), limits))
         assert [_without_peak(one) for one in there] == [_without_peak(one) for one in here]
         assert sum(isinstance(one, Failed) for one in there) == len(kinds)
 

@@ -82,9 +82,9 @@ def crown(home: Path, model: Dataset, ref: str = CHAMPION) -> None:
 def recipe(name: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> Recipe:
     """What a stage of this name would be stored by."""
     return Recipe(
-        name=name,
+        dataset=name,
         fingerprint=fingerprint(name, 1, dict(settings), dict(inputs)),
-        version=1,
+        stage_version=1,
         settings=dict(settings),
         inputs=dict(inputs),
         code={},

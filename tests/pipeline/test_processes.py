@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from pipeline.core import workers
-from pipeline.core.workers import Done, Failed, keeping_workers, map_in_processes
+from pipeline.core.workers import Done, Failed, Limits, keeping_workers, map_in_processes
 from tests.pipeline import crashing
 
-LIMITS = {"seconds": 30.0, "megabytes": 400.0}
+LIMITS = Limits(seconds=30.0, megabytes=400.0)
 
 
 def wrong(fates: dict[int, str], count: int = 40, workers: int = 2, seconds: float = 30):
@@ -24,8 +24,7 @@ def wrong(fates: dict[int, str], count: int = 40, workers: int = 2, seconds: flo
             partial(crashing.go_wrong, fates=fates),
             range(count),
             workers=workers,
-            seconds=seconds,
-            megabytes=400,
+            limits=Limits(seconds, 400),
         )
     )
     assert len(answers) == count
@@ -40,17 +39,17 @@ def wrong(fates: dict[int, str], count: int = 40, workers: int = 2, seconds: flo
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_answers_come_in_the_order_of_the_items(workers: int):
-    answers = map_in_processes(crashing.square, range(3000), workers=workers, **LIMITS)
+    answers = map_in_processes(crashing.square, range(3000), workers=workers, limits=LIMITS)
     assert [answer.value for answer in answers] == [number**2 for number in range(3000)]
 
 
 def test_no_items_need_no_worker():
-    assert list(map_in_processes(crashing.square, [], workers=2, **LIMITS)) == []
+    assert list(map_in_processes(crashing.square, [], workers=2, limits=LIMITS)) == []
 
 
 def test_large_items_and_answers_do_not_block_each_other():
     texts = [f"{number} " * 300_000 for number in range(40)]
-    answers = map_in_processes(crashing.backwards, texts, workers=2, **LIMITS)
+    answers = map_in_processes(crashing.backwards, texts, workers=2, limits=LIMITS)
     assert [answer.value for answer in answers] == [text[::-1] for text in texts]
 
 
@@ -67,7 +66,7 @@ def test_answers_that_wait_for_an_older_one_are_few(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(workers._Crew, "answer", noting)
     texts = [str(number) * 20_000 for number in range(10)] * 20
     call = partial(crashing.slow_first, first=texts[0], seconds=1)
-    answers = map_in_processes(call, texts, workers=2, **LIMITS)
+    answers = map_in_processes(call, texts, workers=2, limits=LIMITS)
     assert [answer.value for answer in answers] == texts
     assert 100_000 < most < 100_000 + 20_000 * (2 * workers.BATCH)
 
@@ -108,19 +107,19 @@ def test_all_fates_at_once_give_the_same_for_any_number_of_workers():
 
 
 def test_an_item_does_not_pay_for_the_memory_of_those_before():
-    answers = map_in_processes(crashing.leak, range(30), workers=1, **LIMITS)
+    answers = map_in_processes(crashing.leak, range(30), workers=1, limits=LIMITS)
     assert [answer.value for answer in answers] == list(range(30))
 
 
 def test_workers_import_the_function_and_little_else():
     names = ["torch", "prefect", "polars", "numpy", "pytest", "flows"]
-    [answer] = map_in_processes(crashing.loaded, [names], workers=1, **LIMITS)
+    [answer] = map_in_processes(crashing.loaded, [names], workers=1, limits=LIMITS)
     assert answer == Done([])
 
 
 def test_a_function_that_cannot_be_imported_blames_no_item():
     with pytest.raises(RuntimeError, match=r"worker process: .*(Error|code)"):
-        list(map_in_processes(_Unloadable(), [1], workers=1, **LIMITS))
+        list(map_in_processes(_Unloadable(), [1], workers=1, limits=LIMITS))
 
 
 class _Unloadable:
@@ -138,7 +137,7 @@ def children() -> list[psutil.Process]:
 
 def test_workers_end_when_the_iterator_is_closed():
     answers = map_in_processes(
-        partial(crashing.go_wrong, fates={1: "hang"}), range(9), workers=2, **LIMITS
+        partial(crashing.go_wrong, fates={1: "hang"}), range(9), workers=2, limits=LIMITS
     )
     assert next(answers) == Done(0)
     until = time.monotonic() + 30  # the second worker may still be starting
@@ -155,14 +154,20 @@ def number_of(_: int) -> int:
 
 def test_workers_are_passed_on_inside_the_block_alone():
     with keeping_workers():
-        first = {one.value for one in map_in_processes(number_of, range(99), workers=2, **LIMITS)}
-        again = {one.value for one in map_in_processes(number_of, range(99), workers=2, **LIMITS)}
+        first = {
+            one.value for one in map_in_processes(number_of, range(99), workers=2, limits=LIMITS)
+        }
+        again = {
+            one.value for one in map_in_processes(number_of, range(99), workers=2, limits=LIMITS)
+        }
         assert again <= first
         with keeping_workers():
-            assert set(map_in_processes(crashing.square, [3], workers=1, **LIMITS)) == {Done(9)}
+            assert set(map_in_processes(crashing.square, [3], workers=1, limits=LIMITS)) == {
+                Done(9)
+            }
         assert len(children()) == 4
     assert children() == []
-    later = {one.value for one in map_in_processes(number_of, range(99), workers=2, **LIMITS)}
+    later = {one.value for one in map_in_processes(number_of, range(99), workers=2, limits=LIMITS)}
     assert later.isdisjoint(first)
 
 
@@ -170,7 +175,7 @@ def test_workers_that_start_with_the_block_are_those_of_its_first_call():
     with keeping_workers(2):
         early = children()
         assert len(early) >= 2
-        assert all(map_in_processes(number_of, range(99), workers=2, **LIMITS))
+        assert all(map_in_processes(number_of, range(99), workers=2, limits=LIMITS))
         assert set(early) <= set(children())
         assert len(children()) == 4, "nobody else was hired"
     assert children() == []
@@ -186,10 +191,10 @@ def test_limits_are_those_of_the_call_whoever_works_for_it():
 
 def test_a_worker_that_held_much_is_not_passed_on_to_a_lower_limit():
     with keeping_workers():
-        many = LIMITS | {"megabytes": 2000.0}
-        (first,) = map_in_processes(held_much, [0], workers=1, **many)
-        (second,) = map_in_processes(number_of, [0], workers=1, **many)
-        (third,) = map_in_processes(number_of, [0], workers=1, **LIMITS)
+        many = LIMITS._replace(megabytes=2000.0)
+        (first,) = map_in_processes(held_much, [0], workers=1, limits=many)
+        (second,) = map_in_processes(number_of, [0], workers=1, limits=many)
+        (third,) = map_in_processes(number_of, [0], workers=1, limits=LIMITS)
         assert first == second != third
 
 
@@ -200,16 +205,16 @@ def held_much(_: int) -> int:
 
 def test_a_kept_worker_that_died_is_replaced():
     with keeping_workers():
-        (first,) = map_in_processes(number_of, [0], workers=1, **LIMITS)
+        (first,) = map_in_processes(number_of, [0], workers=1, limits=LIMITS)
         os.kill(first.value, signal.SIGKILL)
-        (second,) = map_in_processes(number_of, [0], workers=1, **LIMITS)
+        (second,) = map_in_processes(number_of, [0], workers=1, limits=LIMITS)
         assert first != second
 
 
 def test_a_kept_worker_whose_call_was_left_is_no_longer_kept():
     with keeping_workers():
         answers = map_in_processes(
-            partial(crashing.go_wrong, fates={1: "hang"}), range(2), workers=2, **LIMITS
+            partial(crashing.go_wrong, fates={1: "hang"}), range(2), workers=2, limits=LIMITS
         )
         assert next(answers) == Done(0)
         answers.close()
@@ -219,11 +224,11 @@ def test_a_kept_worker_whose_call_was_left_is_no_longer_kept():
 PARENT = """
 import sys
 from functools import partial
-from pipeline.core.workers import map_in_processes
+from pipeline.core.workers import Limits, map_in_processes
 from tests.pipeline.crashing import go_wrong
 fates = {1: "hang", 2: "sleep", 3: "hang"}
 call = partial(go_wrong, fates=fates)
-for answer in map_in_processes(call, range(4), workers=3, seconds=600, megabytes=400):
+for answer in map_in_processes(call, range(4), workers=3, limits=Limits(600, 400)):
     print("first", flush=True)
 """
 

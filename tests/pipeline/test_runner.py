@@ -3,16 +3,17 @@
 from functools import partial
 
 from pipeline.core.runner import Inline, Processes, open_runner
-from pipeline.core.workers import Failed, workers_are_kept
+from pipeline.core.workers import Failed, Limits, workers_are_kept
+from pipeline.documents.parallel import FEW, spread
 from tests.pipeline import crashing
 
-LIMITS = {"seconds": 30.0, "megabytes": 400.0}
+LIMITS = Limits(seconds=30.0, megabytes=400.0)
 
 
 def test_an_item_that_raises_costs_itself_in_this_process_too():
     call = partial(crashing.go_wrong, fates={3: "raise"})
     here, there = [
-        list(runner.guarded(call, range(9), **LIMITS)) for runner in (Inline(), Processes(2))
+        list(runner.guarded(call, range(9), LIMITS)) for runner in (Inline(), Processes(2))
     ]
     assert here == there
     assert here[3] == Failed("error", "ValueError: no such thing")
@@ -28,14 +29,14 @@ def test_calls_are_answered_in_their_order_whoever_answers():
 def test_light_work_starts_no_worker_unless_some_wait(monkeypatch):
     import os
 
-    [alone] = Processes(1).guarded(pid, [0], **LIMITS, light=True)
+    [alone] = spread(Processes(1), pid, [0], FEW, **LIMITS._asdict())
     assert alone.value == os.getpid()
     with open_runner("processes", 1, "") as runner:
         assert workers_are_kept()
-        [kept] = runner.guarded(pid, [0], **LIMITS, light=True)
+        [kept] = spread(runner, pid, [0], FEW, **LIMITS._asdict())
         assert kept.value != os.getpid()
     with open_runner("inline", 0, "") as runner:
-        [alone] = runner.guarded(pid, [0], **LIMITS)
+        [alone] = runner.guarded(pid, [0], LIMITS)
         assert alone.value == os.getpid()
 
 

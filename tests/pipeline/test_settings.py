@@ -53,6 +53,14 @@ def test_a_setting_that_has_moved_says_where_it_is(old, new):
         load_settings(None, [old])
 
 
+def test_a_setting_that_is_a_constant_now_may_have_its_value_and_no_other(tmp_path):
+    path = tmp_path / "tuneloop.toml"
+    path.write_text("[dedup]\nngram = 5\nnum_perm = 128\nseed = 1\n", "utf-8")
+    assert load_settings(path).dedup == Settings().dedup
+    with pytest.raises(SettingsError, match=r"dedup\.ngram is no setting any more, .* always 5"):
+        load_settings(path, ["dedup.ngram=7"])
+
+
 def test_an_override_wins_over_the_file(tmp_path):
     path = tmp_path / "tuneloop.toml"
     path.write_text("[dedup]\nthreshold = 0.5\n", "utf-8")

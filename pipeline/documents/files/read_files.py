@@ -12,7 +12,7 @@ from pipeline.core.cache import Cache, Entry, digest
 from pipeline.core.code import code_digests
 from pipeline.core.progress import advance
 from pipeline.core.runner import LOCAL, Runner
-from pipeline.core.workers import Done, Failed
+from pipeline.core.workers import Done, Failed, Limits
 from pipeline.documents.files.files import MEGABYTE, SourceFile
 from pipeline.documents.files.folder import problem
 from pipeline.documents.files.read_file import (
@@ -113,8 +113,7 @@ class _Reads:
                     refused=self.refused,
                 ),
                 [(self.files[place], self.entries[place]) for place in firsts],
-                seconds=settings.seconds_per_file,
-                megabytes=settings.max_memory_megabytes,
+                Limits(settings.seconds_per_file, settings.max_memory_megabytes),
             )
             lost = {
                 place

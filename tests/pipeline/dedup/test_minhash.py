@@ -42,7 +42,7 @@ def similarity(one: str, other: str) -> float:
         np.array([0, 2]),
         np.array([0, 1]),
         2,
-        DedupSettings(threshold=0.0, candidate_threshold=0.0, keep_siblings=False),
+        DedupSettings(threshold=0.0, keep_siblings=False),
     )
     assert found.survivor.tolist() == [0, 0]
     return found.similarity[1]

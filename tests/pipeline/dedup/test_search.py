@@ -12,7 +12,7 @@ from pipeline.core.progress import listening
 from pipeline.core.runner import Inline, Processes
 from pipeline.dedup import buckets, slices
 from pipeline.dedup.arrays import Duplicates
-from pipeline.dedup.minhash import bands
+from pipeline.dedup.minhash import bands_for
 from pipeline.dedup.search import TooManyAlike, find_duplicates
 from pipeline.settings import DedupSettings
 from tests.pipeline.dedup.corpus import edited, prose
@@ -64,7 +64,7 @@ def test_buckets_in_files_give_what_those_in_memory_give(tmp_path, monkeypatch):
         return make(*args, **kwargs)
 
     monkeypatch.setattr(buckets, "TemporaryDirectory", noted)
-    count, _ = bands(DEFAULT.num_perm, DEFAULT.candidate_threshold)
+    count, _ = bands_for(DEFAULT)
     with bounded(len(texts) * count * 8 / 2**20, tmp_path):
         assert_same(find(texts), expected)
     assert written == [tmp_path, tmp_path]  # bands, and samples of shingles

@@ -129,15 +129,10 @@ def test_nothing_goes_by_a_chain_of_others():
         assert float(one @ other) == pytest.approx(row["value"], abs=1e-5) and row["value"] >= 0.9
 
 
-def test_small_blocks_and_cells_find_the_same(monkeypatch):
+def test_small_blocks_find_the_same(monkeypatch):
     whole = run(both(SAME + SIBLINGS))
-    monkeypatch.setattr(semantic, "BLOCK", 3)
-    monkeypatch.setattr(semantic, "WIDTH", 2)
+    monkeypatch.setattr(semantic, "SIMILARITIES", 100)
     assert run(both(SAME + SIBLINGS)).kept.equals(whole.kept)
-    # Two far groups: k-means puts each in a cell of its own, whatever the numbers of cells.
-    monkeypatch.setattr(semantic, "EXACT", 4)
-    monkeypatch.setattr(semantic, "CELL", 10)
-    assert run(both(CLOSE[:1] + RELATED[1:2])).dropped.height == 1
 
 
 def test_too_many_for_one_document_stop_the_run():

@@ -12,7 +12,7 @@ from pipeline.core.errors import InputError, TrainingError
 from pipeline.dedup import leak_trial
 from pipeline.dedup.decontaminate import check_leaks, decontaminate
 from pipeline.dedup.leak_trial import COPIES, prove, rewrapped
-from pipeline.dedup.row_copies import SHORT, HeldOut, row, stream
+from pipeline.dedup.row_copies import LONG, SHORT, HeldOut, row, stream
 from pipeline.pairs.user_files import read_benchmark
 from tests.pipeline.pairs.test_leak import GOLD, pair, pairs
 
@@ -45,12 +45,19 @@ def test_any_re_wrapping_of_any_text_is_found(tokens, draw):
         assert any(hit.id == "held" and hit.value > 0.5 for hit in found), copy
 
 
-def test_the_trial_plants_copies_and_counts_controls():
+def test_the_trial_plants_copies():
     rows = [row(str(number), "test", (), text) for number, text in enumerate(ANSWERS)]
-    trial = prove(rows, HeldOut(rows))
-    assert trial.planted >= 3 * min(len(rows), leak_trial.SAMPLE) - 6
-    assert trial.controls > 10
-    assert trial.false_alarms == 0
+    assert prove(rows, HeldOut(rows)) >= 3 * min(len(rows), leak_trial.SAMPLE) - 6
+
+
+def test_the_same_words_in_another_order_are_no_leak():
+    rows = [row(str(number), "test", (), text) for number, text in enumerate(ANSWERS)]
+    check = HeldOut(rows)
+    long = [one for one in rows if len(one.text) >= LONG]
+    assert len(long) > 10
+    for one in long:
+        shuffled = random.Random(one.id).sample(one.text, len(one.text))
+        assert not list(check.hits(one._replace(id="control", questions=(), text=shuffled)))
 
 
 def test_a_check_that_is_blind_stops_the_run():
@@ -82,7 +89,6 @@ def test_rows_of_a_benchmark_are_taken_out_of_train_with_their_names(tmp_path):
     related = set(outcome.dropped["related_id"])
     assert related == {test["pair_id"], *(f"exam.jsonl#{n}" for n in range(2, 11))}
     assert outcome.metrics["planted"] > 0
-    assert outcome.metrics["false_alarms"] == 0
     assert check_leaks(outcome.kept, benchmark) == []
 
 
