@@ -1,6 +1,6 @@
 """The base of every table, and Drops: the ledger of what each stage let go, and why."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandera.polars as pa
 import polars as pl
@@ -18,23 +18,24 @@ class Table(pa.DataFrameModel):
 
         strict = True
         coerce = False
-        metadata: ClassVar = {"version": 1}
+
+    _version: ClassVar = 1
+
+    def __init_subclass__(cls, version: int = 0, **more: Any) -> None:
+        """Take the version where it is not that of the base: ``class Pairs(Table, version=2)``."""
+        super().__init_subclass__(**more)  # type: ignore[no-untyped-call]
+        cls._version = version or cls._version
 
     @classmethod
     def version(cls) -> int:
         """Return the version of the contract."""
-        return int(cls.Config.metadata["version"])
+        return cls._version
 
     @classmethod
     def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame | None:
-        """Return rows of an earlier version of the contract as rows of this one.
+        """Return rows that were stored by an earlier version of the contract as rows of this one.
 
-        Args:
-            frame: rows as they were stored.
-            version: of the contract that they were stored by.
-
-        Returns:
-            None when this contract cannot say what earlier rows lack: they are made again.
+        None: this contract cannot say what earlier rows lack, and they are made again.
         """
         return None
 
@@ -48,6 +49,9 @@ class Table(pa.DataFrameModel):
         """Return the polars type of each column."""
         return {name: column.dtype.type for name, column in cls.to_schema().columns.items()}
 
+
+TURNS = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+"""Messages of a conversation."""
 
 ID = r"^[0-9a-f]{16}$"
 """A content hash shortened to 16 hex digits: 64 bits, a collision among 10^6 rows has p = 3e-8."""

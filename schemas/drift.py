@@ -1,7 +1,5 @@
 """Features of the training snapshot against which later data is compared."""
 
-from typing import ClassVar
-
 import pandera.polars as pa
 
 from schemas.base import Table
@@ -9,7 +7,7 @@ from schemas.base import Table
 KINDS = ["document", "pair", "exchange"]
 
 
-class DriftFeatures(Table):
+class DriftFeatures(Table, version=2):
     """One text of the reference; a null is a feature of its own in the drift check."""
 
     id: str = pa.Field(unique=True)
@@ -35,8 +33,3 @@ class DriftFeatures(Table):
     """Nats a token under the trained model; null where it was not measured."""
     text: str = pa.Field(nullable=True)
     """The text itself, for tests on words; null once it was withdrawn."""
-
-    class Config(Table.Config):
-        """Version 2: category, language, and exchanges as a third kind."""
-
-        metadata: ClassVar = {"version": 2}

@@ -1,7 +1,5 @@
 """What a model answered on the frozen test set, lost on held-out rows, and still can do."""
 
-from typing import ClassVar
-
 import pandera.polars as pa
 import polars as pl
 
@@ -25,20 +23,13 @@ class BehaviourScores(Table):
 
 
 ARMS = [
-    "base",
-    "few_shot",
-    "retrieval",
-    "chain_of_thought",
-    "champion",
-    "challenger",
-    "challenger_retrieval",
-    "placebo",
-    "larger",
-]
+    "base", "few_shot", "retrieval", "chain_of_thought", "champion", "challenger",
+    "challenger_retrieval", "placebo", "larger",
+]  # fmt: skip
 """In the order of every table: the base model and what a prompt makes of it, then adapters."""
 
 
-class Answers(Table):
+class Answers(Table, version=3):
     """One answer of one arm, with its scores; null is what is not defined for a row or arm."""
 
     arm: str = pa.Field(isin=ARMS)
@@ -90,11 +81,6 @@ class Answers(Table):
     """Words of the answer over words of the reference."""
     found_document: float = pa.Field(isin=[0.0, 1.0], nullable=True)
     """1 when a chunk in the prompt is of the row's own document; null without retrieval."""
-
-    class Config(Table.Config):
-        """Version 2: more scores, and what a request costs; version 3: correctness."""
-
-        metadata: ClassVar = {"version": 3}
 
     @classmethod
     def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame | None:

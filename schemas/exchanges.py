@@ -3,7 +3,7 @@
 import pandera.polars as pa
 import polars as pl
 
-from schemas.base import ID, Table
+from schemas.base import ID, TURNS, Table
 
 
 class Exchanges(Table):
@@ -20,7 +20,7 @@ class Exchanges(Table):
     """As the log has it, on whatever scale."""
     model: str = pa.Field()
     """Fingerprint of the champion that answered; empty in the log of another server."""
-    history: pl.List(pl.Struct({"role": pl.String, "content": pl.String})) = pa.Field()  # type: ignore[valid-type]
+    history: TURNS = pa.Field()  # type: ignore[valid-type]
     """Turns of the conversation before the prompt; mostly none."""
     chunk_ids: pl.List(pl.String) = pa.Field()  # type: ignore[valid-type]
     """Passages that the answer was given with."""

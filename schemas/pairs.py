@@ -5,7 +5,7 @@ from typing import ClassVar
 import pandera.polars as pa
 import polars as pl
 
-from schemas.base import ID, Table
+from schemas.base import ID, TURNS, Table
 
 SPLITS = ["train", "validation", "test"]
 
@@ -23,14 +23,13 @@ class GoldRows(Table):
     """The chunk of the document with most of its words; empty when none has any."""
 
 
-class Splits(Table):
+class Splits(Table, version=3):
     """One row a surviving document, or one a chunk; decided before any pair is generated."""
 
     class Config(Table.Config):
         """A document has one row, or one for each of its chunks."""
 
         unique: ClassVar = ["doc_id", "chunk_id"]
-        metadata: ClassVar = {"version": 3}
 
     doc_id: str = pa.Field()
     """Empty: a gold row without a document."""
@@ -51,17 +50,9 @@ class Splits(Table):
 
 ORIGINS = ["gold", "grounded", "self_instruct", "rows", "traffic"]
 KINDS = [
-    "fact",
-    "how_to",
-    "comparison",
-    "summary",
-    "conversation",
-    "not_in_documents",
-    "extraction",
-    "classification",
-    "rewriting",
-    "self_instruct",
-]
+    "fact", "how_to", "comparison", "summary", "conversation", "not_in_documents", "extraction",
+    "classification", "rewriting", "self_instruct",
+]  # fmt: skip
 
 
 class SeedTasks(Table):
@@ -75,13 +66,8 @@ class SeedTasks(Table):
     is_classification: bool = pa.Field()
 
 
-class Pairs(Table):
+class Pairs(Table, version=2):
     """An instruction with its response and where it came from."""
-
-    class Config(Table.Config):
-        """Version 2 has kinds of tasks, earlier turns, and pairs of two chunks."""
-
-        metadata: ClassVar = {"version": 2}
 
     pair_id: str = pa.Field(str_matches=ID, unique=True)
     """Hash of instruction, input, response, document and origin."""
@@ -102,7 +88,7 @@ class Pairs(Table):
     origin: str = pa.Field(isin=ORIGINS)
     kind: str = pa.Field(isin=["", *KINDS])
     """Kind of task; empty for what a person wrote."""
-    history: pl.List(pl.Struct({"role": pl.String, "content": pl.String})) = pa.Field()  # type: ignore[valid-type]
+    history: TURNS = pa.Field()  # type: ignore[valid-type]
     """Turns of the conversation before the instruction; mostly none."""
     other_chunk_id: str = pa.Field()
     """A second chunk that the response rests on; mostly empty."""
@@ -115,10 +101,9 @@ class Pairs(Table):
         if version != 1:
             return None
         kinds = {"grounded": "fact", "self_instruct": "self_instruct", "gold": ""}
-        turns = pl.lit([], pl.List(pl.Struct({"role": pl.String, "content": pl.String})))
         return frame.with_columns(
             kind=pl.col("origin").replace_strict(kinds, return_dtype=pl.String),
-            history=turns,
+            history=pl.lit([], TURNS),
             other_chunk_id=pl.lit(""),
         )
 
@@ -134,13 +119,8 @@ class ScreenedPairs(Pairs):
 STATUSES = ["gold", "accepted", "edited", "unreviewed"]
 
 
-class SettledPairs(ScreenedPairs):
+class SettledPairs(ScreenedPairs, version=3):
     """A pair that may be used, and on whose word."""
-
-    class Config(ScreenedPairs.Config):
-        """Version 3 has questions that were edited."""
-
-        metadata: ClassVar = {"version": 3}
 
     status: str = pa.Field(isin=STATUSES)
     original_instruction: str = pa.Field(nullable=True)
@@ -168,28 +148,18 @@ class Examples(Table):
     origin: str = pa.Field(isin=[*ORIGINS, "replay"])
     """``replay``: written by the base model itself, against forgetting; train alone."""
     status: str = pa.Field(isin=STATUSES)
-    messages: pl.List(pl.Struct({"role": pl.String, "content": pl.String})) = pa.Field()  # type: ignore[valid-type]
+    messages: TURNS = pa.Field()  # type: ignore[valid-type]
 
 
 VERDICTS = ["accept", "edit", "reject", "skip"]
 FLAGS = [
-    "not_grounded",
-    "wrong",
-    "unclear_question",
-    "incomplete",
-    "duplicate",
-    "unsafe",
+    "not_grounded", "wrong", "unclear_question", "incomplete", "duplicate", "unsafe",
     "personal_data",
-]
+]  # fmt: skip
 
 
-class Reviews(Table):
+class Reviews(Table, version=2):
     """One decision of one reviewer on one pair; a skip is an abstention, never a reject."""
-
-    class Config(Table.Config):
-        """Version 2 has questions that were edited, and times."""
-
-        metadata: ClassVar = {"version": 2}
 
     pair_id: str = pa.Field(str_matches=ID)
     verdict: str = pa.Field(isin=VERDICTS)

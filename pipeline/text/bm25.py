@@ -8,18 +8,15 @@ from numpy.typing import NDArray
 
 Scores = Callable[[Sequence[str]], NDArray[np.float64]]
 """Returns the score of each document for the words of a query."""
-
 _NO_WORD, _UNKNOWN_WORD = ["\0"], ["\1"]
 """For an empty document and an empty query, which bm25s refuses; neither is found."""
 
 
 def bm25(documents: Sequence[Sequence[str]], *, k1: float, b: float) -> Scores:
-    """Index documents and return what scores them.
+    """Index documents, at least one, by their words and return what scores them.
 
-    Args:
-        documents: Their words; at least one document.
-        k1: How soon more occurrences of a word in a document count for less.
-        b: How much less they count in a long document, from 0 to 1.
+    ``k1`` says how soon more occurrences of a word in a document count for less, ``b`` how much
+    less they count in a long document, from 0 to 1.
     """
     import bm25s
 

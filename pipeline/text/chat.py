@@ -27,14 +27,11 @@ from pipeline.text.chat_template import template_digest as template_digest
 
 IGNORED = -100
 """Label of a token without loss: the ``ignore_index`` of torch's cross entropy."""
-
 MIN_PROMPT_TOKENS = 16
 """Tokens of the last prompt message that a cut leaves, if it has so many. The end of a prompt
 holds the question; an answer to nothing teaches nothing."""
-
 THOUGHT, NO_THOUGHT = "<think>", "</think>\n\n"
 """How a generation prompt opens a thought, and what ends it at once."""
-
 _ANSWER = "\ufdd1"
 """Stands for a text while the template shows what it writes around one; not a character."""
 
@@ -94,10 +91,7 @@ def begun_ids(tokenizer: Any, messages: Sequence[Message], begun: str = "") -> l
     """Return the tokens of a prompt whose answer has begun, tokenized as one text.
 
     What the template writes before a response stands there too: the answer goes on without
-    thoughts.
-
-    Raises:
-        TrainingError: the template does not render a response.
+    thoughts. A :class:`TrainingError`: the template does not render a response.
     """
     turn = _turn(tokenizer, [*messages, Message(role="assistant", content=_ANSWER)])
     if isinstance(turn, Rejected):
@@ -130,16 +124,8 @@ def encode(tokenizer: Any, messages: Sequence[Message], max_tokens: int) -> Enco
     """Tokenize an example and mark the tokens of its last response, end-of-turn included.
 
     What the template writes after the end of the turn (a newline for SmolLM2) is not trained. A
-    prompt that is too long loses text from the left, earliest message first, while system message
-    and template stay whole; a response is never cut.
-
-    Args:
-        tokenizer: a fast transformers tokenizer with a chat template.
-        messages: the conversation; the last message is the response.
-        max_tokens: limit of prompt and response together.
-
-    Returns:
-        The tokens, or the reason why the example cannot be used.
+    prompt that is too long, together with its response, loses text from the left, earliest message
+    first, while system message and template stay whole; a response is never cut.
     """
     roles = [turn["role"] for turn in messages]
     if len(roles) < 2 or roles[-1] != "assistant" or not messages[-1]["content"].strip():
@@ -216,17 +202,15 @@ def _encoded(tokenizer: Any, messages: Sequence[Message]) -> Encoded | Rejected:
     spelt, wanted = tokenizer.decode(ids[start:last]), messages[-1]["content"]
     if not _letters(spelt).startswith(_letters(wanted)):
         return Rejected("response_not_covered", found=f"{spelt[:60]!r} for {wanted[:60]!r}")
-    trained = ids[len(prompt) : last]
-    labels = [IGNORED] * len(prompt) + trained + [IGNORED] * (len(ids) - last)
+    labels = [IGNORED] * len(prompt) + ids[len(prompt) : last] + [IGNORED] * (len(ids) - last)
     return Encoded(ids, labels, preamble=start - len(prompt))
 
 
 def _continued(tokenizer: Any, prompt: list[int], whole: list[int]) -> list[int] | None:
     """Return the prompt's own tokens and those behind it; None when one spans its end."""
     # SmolLM2 has one token for two line ends, and two where a word follows.
-    parted = _common(whole, prompt)
-    end = "".join(tokenizer.convert_ids_to_tokens(prompt[parted:]))
-    spelt, place = "", parted
+    place = _common(whole, prompt)
+    end, spelt = "".join(tokenizer.convert_ids_to_tokens(prompt[place:])), ""
     while len(spelt) < len(end) and place < len(whole):
         spelt += tokenizer.convert_ids_to_tokens(whole[place])
         place += 1
@@ -264,9 +248,8 @@ def _cut_left(tokenizer: Any, messages: Sequence[Message], excess: int) -> list[
     for position, turn in enumerate(turns[:-1]):
         if turn["role"] == "system":
             continue
-        offsets = tokenizer(turn["content"], add_special_tokens=False, return_offsets_mapping=True)[
-            "offset_mapping"
-        ]
+        encoded = tokenizer(turn["content"], add_special_tokens=False, return_offsets_mapping=True)
+        offsets = encoded["offset_mapping"]
         last = position == len(turns) - 2
         cut = min(excess, len(offsets) - (MIN_PROMPT_TOKENS if last else 0))
         if cut <= 0:

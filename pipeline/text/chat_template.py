@@ -19,12 +19,9 @@ from pipeline.core.errors import TrainingError
 DAY = date(2024, 7, 26)
 """Date that templates write (Llama 3.2, SmolLM3, Granite, gpt-oss): the one that Llama 3.1's has by
 default. Today's would change rows, fingerprints and arms overnight; a server writes its own."""
-
 MARKS = "\U000f0000", "\U000f0001"
 """Around a control token in a message: what transformers' ``sanitize_control_tokens`` reads."""
-
 _NUMBER = re.compile(rf"{MARKS[0]}(\d+){MARKS[1]}")
-
 _NOW = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
 
 
@@ -58,10 +55,8 @@ def render(tokenizer: Any, messages: Sequence[Message], *, generation_prompt: bo
 
     A template may add a system prompt of its own (SmolLM2's does); it is kept, in training as in
     serving. Where it has no place for a system message (Gemma 2), that begins the user's first
-    turn. Control tokens in a message are marked, for :func:`text_ids` to encode as characters.
-
-    Raises:
-        TrainingError: the template refuses the conversation.
+    turn. Control tokens in a message are marked, for :func:`text_ids` to encode as characters. A
+    conversation that the template refuses is a :class:`TrainingError`.
     """
     thinking = getattr(tokenizer, "thinking", False)
     template = tokenizer.get_chat_template()
@@ -143,12 +138,11 @@ def _in_words(tokenizer: Any, text: str) -> str:
 def _control_tokens(tokenizer: Any) -> tuple[list[str], re.Pattern[str]]:
     """Return the control tokens, the longest first, and what finds one of them in a text."""
     template = tokenizer.get_chat_template()
-    known: tuple[str, list[str], re.Pattern[str]] | None
-    known = getattr(tokenizer, "control_tokens", None)
-    if known is None or known[0] != template:
+    known: dict[str, tuple[list[str], re.Pattern[str]]]
+    known = tokenizer.__dict__.setdefault("control_tokens", {})
+    if template not in known:  # it takes a while to list them: Gemma has 6,000
         added = {"<think>", "</think>"} & set(tokenizer.added_tokens_encoder)
         found = added.union(tokenizer._get_control_tokens(template))
         tokens = sorted(found, key=lambda token: (-len(token), token))
-        known = template, tokens, re.compile("|".join(map(re.escape, tokens)) or "(?!)")
-        tokenizer.control_tokens = known  # it takes a while to list them: Gemma has 6,000
-    return known[1], known[2]
+        known[template] = tokens, re.compile("|".join(map(re.escape, tokens)) or "(?!)")
+    return known[template]

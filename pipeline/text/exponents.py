@@ -4,29 +4,23 @@ import re
 
 _OPEN, _CLOSE = "\2", "\3"
 """Around what needs brackets only when letters or digits follow: ``2^n``, ``2^(n)m``."""
-
 _SIMPLE = re.compile(r"[-\u2212\u2013+]?(?:\d+(?:[.,]\d+)?|[^\W\d_])")
 _BASE = re.compile(r"(?:[^\W_]|[)\]}|`*\u2032'])\Z|[\d)]\s+\Z")
 """What is raised or lowered stands behind it; some pages set a space between."""
-
 _NOTE = re.compile(r"\d{1,3}(?:\s*[,\u2013-]\s*\d{1,3})*")
 _NOTED = re.compile(r"(?:[^\W\d_]{4,}(?:`|\*\*)?|[.,;:!?\"\u201d])\Z")
 """Behind words and stops, a number is the mark of a note. Names of variables are shorter, and so
 are functions and units (``cos``, ``mm``)."""
-
 _ORDINALS = frozenset(("st", "nd", "rd", "th", "er", "re", "\u00e8re", "nde", "\u00e8me", "eme"))
 _TRADE = ("TM", "SM")
 _LOGO = (("T", "E"), ("L", "A"))
 """How TeX and LaTeX are written."""
-
 _INSIDE = f"[^{_OPEN}{_CLOSE}]*"
 _UNSETTLED = re.compile(
     rf"{_OPEN}({_INSIDE}\d){_CLOSE}(?=\d)|{_OPEN}({_INSIDE}[^\W\d_]){_CLOSE}(?=[^\W_])"
 )
-
 _FRACTION = re.compile(rf"\^{_OPEN}(\d+){_CLOSE}(?=\u2044)")
 """Not an exponent: the numerator of two and a half."""
-
 _ELEMENT = re.compile(r"<(sup|sub)\b[^<>]{0,500}>(.{0,1000}?)</\1\s*>", re.IGNORECASE | re.DOTALL)
 _INLINE = re.compile(
     r"</?(?:a|b|code|em|i|s|span|strong|sub|sup|u|var)\b[^<>]{0,500}>", re.IGNORECASE
@@ -40,21 +34,14 @@ def raised(before: str, text: str) -> str:
     """Return raised text so that it is told from what stands before it.
 
     An exponent gets ``^``, and brackets when it is more than a number or a letter; the number of a
-    note square brackets; an ordinal (``3rd``) and a trade mark stay as they are.
-
-    Args:
-        before: What stands before it in its line; the end of it is enough.
-        text: Without white space around it; :func:`settled` finishes it with all of its line.
+    note square brackets; an ordinal (``3rd``) and a trade mark stay as they are. The text has no
+    white space around it; :func:`settled` finishes it with all of its line.
     """
     before = before.rstrip(_CLOSE)
-    if (
-        (before[-1:], text) in _LOGO
-        or text[0] == "["
-        or not any(map(str.isalnum, text))
-        or text in _TRADE
-    ):
+    if (before[-1:], text) in _LOGO or text[0] == "[" or text in _TRADE:
         return text
-    if before[-1:].isdigit() and text.lower() in _ORDINALS:
+    ordinal = before[-1:].isdigit() and text.lower() in _ORDINALS
+    if ordinal or not any(map(str.isalnum, text)):
         return text
     if _NOTE.fullmatch(text) and _NOTED.search(before):
         return f"[{text}]"

@@ -46,10 +46,7 @@ _RUN = re.compile("`+")
 _LINE_START = re.compile(rf"[ \t>]*(?:{_ITEM}[ \t]*)*")
 _PREFIX = 200
 """Characters in front of a comment that are looked at to tell whether it begins a line."""
-
 _KEPT = re.compile(r"`(\d+)`")
-
-
 Part = tuple[int, int, str]
 """Start and end of what is not prose, and ``block``, ``span`` (lone back-ticks too) or
 ``comment``."""
@@ -66,20 +63,18 @@ class Split:
         """Split a text; ``fences_only``: its blocks of code are all fenced, as those of a page."""
         self._pieces: list[tuple[str, list[str], str]] = []
         """Prose, what is set aside in it, and the block of code behind it."""
-        prose: list[str] = []
+        prose, at = "", 0
         kept: list[str] = []
-        at = 0
         for start, end, kind in parts(text, fenced(text) if fences_only else _blocks(text)):
-            prose.append(text[at:start])
+            prose += text[at:start]
             at = end
             if kind == "block":
-                self._pieces.append(("".join(prose), kept, text[start:end]))
-                prose, kept = [], []
+                self._pieces.append((prose, kept, text[start:end]))
+                prose, kept = "", []
             else:
-                prose.append(f"`{len(kept)}`")
+                prose += f"`{len(kept)}`"
                 kept.append(text[start:end])
-        prose.append(text[at:])
-        self._pieces.append(("".join(prose), kept, ""))
+        self._pieces.append((prose + text[at:], kept, ""))
 
     def change(self, change: Callable[[str], str]) -> None:
         """Apply a change to the prose."""
@@ -249,7 +244,7 @@ def fenced(text: str) -> Iterator[tuple[int, int]]:
     up to the end of the text.
     """
     opened, start = "", 0
-    for line in _fences(text):
+    for line in _FENCE.finditer(text) if "```" in text or "~~~" in text else ():
         fence = line["ticks"] or line["tildes"]
         if not opened:
             opened, start = fence, line.start()
@@ -258,17 +253,3 @@ def fenced(text: str) -> Iterator[tuple[int, int]]:
             opened = ""
     if opened:
         yield start, len(text)
-
-
-def _fences(text: str) -> Iterator[re.Match[str]]:
-    """Yield the lines that may open or close fenced code."""
-    if "~~~" in text:
-        yield from _FENCE.finditer(text)
-        return
-    at = text.find("```")
-    while at >= 0:
-        line = _FENCE.match(text, text.rfind("\n", 0, at) + 1)
-        if line:
-            yield line
-        end = text.find("\n", at)
-        at = text.find("```", end) if end >= 0 else -1

@@ -16,21 +16,17 @@ from pipeline.text.terms import folded, stem, terms
 
 VALUES = [*map(str, range(1, 21)), *map(str, range(30, 100, 10)), "100", "1000"]
 """What the number words of a language stand for, in their order."""
-
 SAY_NOTHING = ("links", "stop", "joints", "yes", "no", "questions")
-
 BEHIND = 5
 """Words behind a relation that may be what it is to: "before the end of the month"."""
-
 HIRAGANA = re.compile("[\u3040-\u309f]")
 """Japanese: endings and particles are written in it, what they belong to in Han and katakana."""
 
 
 class FunctionWords:
-    """What is known of a language: sets of terms, and patterns for folded text."""
+    """What the file says of a language: sets of terms, and patterns for folded text."""
 
     def __init__(self, written: Mapping[str, str]) -> None:
-        """Take the entry of a language in the file."""
         found = {key: folded(text) for key, text in written.items()}
         lists = {key: text.split() for key, text in found.items()}
         # A script without spaces has no bounds of words.

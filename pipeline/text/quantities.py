@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import cache, lru_cache
+from itertools import product
 from typing import Literal, NamedTuple
 
 from pipeline.text.function_words import function_words
@@ -69,7 +70,6 @@ MONEY = {
 LENGTHS: tuple[Literal["long", "short"], ...] = ("long", "short")
 COUNTS = (1, 1.5, 2, 5)
 """Numbers that take all plural forms of most languages."""
-
 DIGITS = r"\d{1,18}(?:[.,'\u2019\u00a0\u202f]\d{1,18}){0,8}"
 THOUSANDS = re.compile(r"(?<=\d)(?<!(?<!\d)0)[.,'\u2019\u00a0\u202f](?=\d{3}(?!\d))")
 SIGN_FIRST = re.compile(rf"([$€£¥₹]) ?({DIGITS})")
@@ -193,7 +193,6 @@ class _Units(NamedTuple):
 
 @cache
 def _units(language: str) -> _Units:
-    """Return the units that a language and English have, by symbol and by name."""
     known = _Units({}, {}, set())
     for sign, currency in MONEY.items():
         (known.names if sign.islower() else known.symbols)[sign] = currency, Fraction(1)
@@ -206,12 +205,11 @@ def _units(language: str) -> _Units:
             size = kind, Fraction(factor) * Fraction(10) ** POWERS[prefix]
             if symbol[0] == "~" or (symbol != "-" and not prefix):
                 known.symbols.update({sign.strip() + symbol.lstrip("~"): size for sign in signs})
-            for locale in (language, "en"):
-                for length in LENGTHS:
-                    names = set(_forms(f"{category}-{prefix}{base}", length, locale)) - silent
-                    known.names.update({each: size for each in names - known.names.keys()})
-                    if locale != "en" and length == "long":
-                        known.inflected.update(each for each in names if len(each) > 2)
+            for locale, length in product((language, "en"), LENGTHS):
+                names = set(_forms(f"{category}-{prefix}{base}", length, locale)) - silent
+                known.names.update({each: size for each in names - known.names.keys()})
+                if locale != "en" and length == "long":
+                    known.inflected.update(each for each in names if len(each) > 2)
     del known.symbols["dB"]  # a level, no tenth of a byte
     return known
 
@@ -249,19 +247,17 @@ def _measures(language: str) -> re.Pattern[str]:
 
 
 def _dates(level: str, language: str) -> Iterator[Quantity]:
-    """Yield the dates of a text that has been made level."""
-    named = _named_dates(language)
-    for pattern in (YEAR_FIRST, DAY_FIRST, *named.patterns):
+    months, patterns = _named_dates(language)
+    for pattern in (YEAR_FIRST, DAY_FIRST, *patterns):
         for match in pattern.finditer(level):
             year, day = int(match["y"]), int(match["d"])
-            month = named.months.get(match["m"]) or int(match["m"])
+            month = months.get(match["m"]) or int(match["m"])
             if 1 <= month <= 12 and 1 <= day <= 31:
                 value = Fraction(10_000 * year + 100 * month + day)
                 yield Quantity(*match.span(), "date", value, "")
 
 
 def _times(level: str) -> Iterator[Quantity]:
-    """Yield the times of day of a text that has been made level."""
     for match in CLOCK.finditer(level):
         hour, minute = int(match["hour"]), int(match["minute"] or 0)
         if match["half"] and hour <= 12:
@@ -269,15 +265,9 @@ def _times(level: str) -> Iterator[Quantity]:
         yield Quantity(*match.span(), "clock", Fraction(60 * hour + minute), "")
 
 
-class _Named(NamedTuple):
-    """Names of months, and patterns of dates with them."""
-
-    months: dict[str, int]
-    patterns: tuple[re.Pattern[str], ...]
-
-
 @cache
-def _named_dates(language: str) -> _Named:
+def _named_dates(language: str) -> tuple[dict[str, int], tuple[re.Pattern[str], ...]]:
+    """Return the months by their names, and patterns of dates with them."""
     from babel.core import UnknownLocaleError
     from babel.dates import get_month_names
 
@@ -291,7 +281,7 @@ def _named_dates(language: str) -> _Named:
     months = {name: month for name, month in months.items() if name.isalpha()}
     name = f"(?P<m>{'|'.join(sorted(months, key=len, reverse=True))})"
     of, count = "(?:of|de|do|del|di)", r"(?P<d>\d{1,2})(?:st|nd|rd|th|er|º|°|ª|\.)?"
-    return _Named(months, (
+    return months, (
         re.compile(rf"(?<!\d){count} (?:{of} )?{name}\.?,?(?: {of})? (?P<y>\d{{4}})(?!\d)"),
         re.compile(rf"(?<!\w){name}\.? {count},? (?P<y>\d{{4}})(?!\d)"),
-    ))  # fmt: skip
+    )

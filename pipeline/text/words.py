@@ -12,10 +12,8 @@ from collections.abc import Sequence
 
 WORD = re.compile(r"[^\W_]++(?:(?<=\d)[.,:]\d++)*+")
 """A run of letters and digits; ``4.2.1``, ``10:30`` and ``1,250`` stay in one piece."""
-
 NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 """A word that is only a number; ``a17`` is a name and none."""
-
 UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 """Kana and Han: written without spaces, so that each sign counts as a word."""
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -18,7 +19,7 @@ from pipeline.core.cache import write_atomically
 from pipeline.core.errors import InputError, StoreError
 from pipeline.core.progress import track
 from pipeline.core.remote import is_address
-from pipeline.documents.files.folder import Matcher, look, open_regular, source_of, unreadable, walk
+from pipeline.documents.files.folder import look, matcher, open_regular, source_of, unreadable, walk
 from pipeline.documents.files.remote import RemotePath, list_objects
 from pipeline.documents.readers.reading import Failure
 
@@ -26,9 +27,7 @@ if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to loa
     from pipeline.settings import IngestSettings
 
 MEGABYTE = 10**6
-
 _PAGES = (".html", ".htm", ".xhtml")
-
 _SITE_SCRIPT = re.compile(r".*\.m?js|search[-_]?(?:index|data)?\.json", re.IGNORECASE)
 """Names of what makes a web site work: code that nobody asks about, and a second copy of all its
 text to search in."""
@@ -47,10 +46,16 @@ class SourceFile:
     store: of its address, size and version."""
     size: int
     """Bytes."""
-    present: bool
     problem: Failure | None = None
     """Why it is not to be opened: ``outside_folder``, ``broken_link``, ``not_a_file``,
     ``unreadable_file``, ``unreadable_folder`` or ``site_script``."""
+    mtime_ns: int | None = None
+    """When it was changed, as the index remembers it; None: the next scan looks again."""
+
+    @property
+    def present(self) -> bool:
+        """Whether it lies in its folder."""
+        return self.path is not None
 
     @property
     def version(self) -> list[str]:
@@ -70,53 +75,49 @@ _Index = dict[str, dict[str, _Entry]]
 
 
 def scan(root: Path | str, settings: "IngestSettings", index: Path) -> list[SourceFile]:
-    """List the files of a folder, and those that the index remembers.
+    """List the files of a folder or store, and those that the index remembers, by source.
 
     Globs match the path below the root: ``*`` stays inside one folder, ``**`` crosses folders,
     exclude wins. Symbolic links to folders are not entered; a link to a file counts when its
     target lies below the root. Whatever else is not a regular file that may be read is listed
-    with its problem and never opened: a pipe would block, a device may have no end.
-
-    Args:
-        root: The input folder, or its address in an object store.
-        settings: Globs, the size above which a file is not even hashed, and what becomes of
-            files that are gone. A file of any root that the index knows counts as gone when its
-            path is no longer there (or cannot be seen).
-        index: JSON file that is read and replaced atomically.
-
-    Returns:
-        Files sorted by source, then content.
+    with its problem and never opened: a pipe would block, a device may have no end. A file of any
+    root that the index knows is gone when its path is no longer there (or cannot be seen).
 
     Raises:
         InputError: The folder is missing or closed, or holds no matching file and none is
             remembered. Or the store of an address does not answer.
         StoreError: The index is not what this module writes.
     """
-    matches = Matcher(settings)
+    matches = matcher(settings)
     known = _load(index)
     limit = int(settings.max_file_megabytes * MEGABYTE)
-    files: list[SourceFile] = []
-    seen: dict[str, _Entry] = {}
+    present: set[str] | None = None
     if isinstance(root, str):
         base = root.rstrip("/")
-        present = _list(base, matches, limit, files, seen)
+        objects = list_objects(base)
+        present = {one.source for one in objects}
+        files = [
+            SourceFile(one.source, one.path, one.identity, one.size, None, 0)
+            if one.size <= limit
+            else SourceFile(one.source, one.path, "", one.size)
+            for one in objects
+            if matches(one.source)
+        ]
     else:
-        folder = _folder(root)
-        base, present = str(folder), None
-        before = known.get(base, {})
-        for path, closed in track(list(walk(folder, settings)), "files"):
-            source = source_of(path, folder)
-            if closed is not None:
-                files.append(SourceFile(source, path, "", 0, True, closed))
-            elif matches(source):
-                file, entry = _examine(path, source, folder, limit, before.get(source))
-                if file is not None:
-                    files.append(file)
-                if entry is not None:
-                    seen[source] = entry
-    files, remembered = _remember(files, seen, known, base, present, settings, matches)
+        if not root.is_dir():
+            found = "a file" if root.exists() else "no such folder"
+            raise InputError(
+                f"input folder {root}: {found} found; expected a folder of documents; "
+                "set paths.input to it"
+            )
+        folder = root.resolve()
+        base = str(folder)
+        files = list(_files(folder, settings, matches, limit, known.get(base, {})))
+    remembered = _remember(files, known, base, present, settings, matches)
     if remembered != known:
-        _save(index, remembered)
+        tree = {"version": 1, "files": remembered}
+        data = json.dumps(tree, ensure_ascii=False, sort_keys=True, indent=0)
+        write_atomically(index, data.encode())
     if not files:
         raise InputError(
             f"input folder {root}: 0 files found that match include "
@@ -127,31 +128,22 @@ def scan(root: Path | str, settings: "IngestSettings", index: Path) -> list[Sour
     return sorted(files, key=lambda file: (file.source, file.sha256, str(file.path)))
 
 
-def _folder(root: Path) -> Path:
-    base = root.absolute()
-    if not base.is_dir():
-        found = "a file" if base.exists() else "no such folder"
-        raise InputError(
-            f"input folder {root}: {found} found; expected a folder of documents; "
-            "set paths.input to it"
-        )
-    return base.resolve()
-
-
-def _list(
-    base: str, matches: Matcher, limit: int, files: list[SourceFile], seen: dict[str, _Entry]
-) -> set[str]:
-    """Add the objects of a store that match; return the sources of all there are."""
-    objects = list_objects(base)
-    for one in objects:
-        if matches(one.source):
-            known = one.size <= limit
-            files.append(
-                SourceFile(one.source, one.path, one.identity if known else "", one.size, True)
-            )
-            if known:
-                seen[one.source] = _Entry(one.size, 0, one.identity)
-    return {one.source for one in objects}
+def _files(
+    folder: Path,
+    settings: "IngestSettings",
+    matches: Callable[[str], bool],
+    limit: int,
+    known: Mapping[str, _Entry],
+) -> Iterator[SourceFile]:
+    """Yield the files of a folder that match, and the folders in it that are closed."""
+    for path, closed in track(list(walk(folder, settings)), "files"):
+        source = source_of(path, folder)
+        if closed is not None:
+            yield SourceFile(source, path, "", 0, closed)
+        elif matches(source):
+            file = _examine(path, source, folder, limit, known.get(source))
+            if file is not None:
+                yield file
 
 
 def _mark_site_scripts(files: list[SourceFile]) -> list[SourceFile]:
@@ -159,14 +151,13 @@ def _mark_site_scripts(files: list[SourceFile]) -> list[SourceFile]:
     sites = {
         PurePosixPath(file.source).parent for file in files if file.source.lower().endswith(_PAGES)
     }
-    problem = Failure(
-        "",
+    script = Failure(
         "site_script",
         "a script of the web pages in a folder above it; expected a document; to have its code "
         "read, put it into a folder without pages",
     )
     return [
-        replace(file, problem=problem)
+        replace(file, problem=script)
         if file.problem is None
         and _SITE_SCRIPT.fullmatch(PurePosixPath(file.source).name)
         and not sites.isdisjoint(PurePosixPath(file.source).parents)
@@ -177,29 +168,28 @@ def _mark_site_scripts(files: list[SourceFile]) -> list[SourceFile]:
 
 def _examine(
     path: Path, source: str, base: Path, limit: int, before: _Entry | None
-) -> tuple[SourceFile | None, _Entry | None]:
-    """Return the file and what to remember of it; hash it only when size or time differ."""
+) -> SourceFile | None:
+    """Return a file, hashed only when its size or time differ from those before."""
     found = look(path, base)
     if found is None:
-        return None, None
+        return None
     if isinstance(found, Failure):
-        return SourceFile(source, path, "", 0, True, found), None
+        return SourceFile(source, path, "", 0, found)
     if before is not None and (before.size, before.mtime_ns) == (found.st_size, found.st_mtime_ns):
-        return SourceFile(source, path, before.sha256, before.size, True), before
+        return SourceFile(source, path, before.sha256, before.size, None, before.mtime_ns)
     if found.st_size > limit:
-        return SourceFile(source, path, "", found.st_size, True), None
+        return SourceFile(source, path, "", found.st_size)
     try:
         with open_regular(path) as stream:
             opened = os.fstat(stream.fileno())
             sha256 = _sha256(stream, limit)
             closed = os.fstat(stream.fileno())
     except OSError as error:
-        return SourceFile(source, path, "", found.st_size, True, unreadable(error)), None
-    entry = _Entry(closed.st_size, closed.st_mtime_ns, sha256)
-    file = SourceFile(source, path, sha256, entry.size, True)
-    # A file that is being written is not remembered: the next scan must look again.
+        return SourceFile(source, path, "", found.st_size, unreadable(error))
+    # A file that is being written is not remembered.
     steady = (opened.st_size, opened.st_mtime_ns) == (closed.st_size, closed.st_mtime_ns)
-    return file, entry if steady else None
+    time = closed.st_mtime_ns if steady else None
+    return SourceFile(source, path, sha256, closed.st_size, None, time)
 
 
 def _sha256(stream: BinaryIO, limit: int) -> str:
@@ -214,36 +204,37 @@ def _sha256(stream: BinaryIO, limit: int) -> str:
 
 def _remember(
     files: list[SourceFile],
-    seen: dict[str, _Entry],
     known: _Index,
     base: str,
     present: set[str] | None,
     settings: "IngestSettings",
-    matches: Matcher,
-) -> tuple[list[SourceFile], _Index]:
-    """Add the files that are gone, or forget them; return the files and the new index."""
-    files = list(files)
-    here = {file.source for file in files}
-    remembered: _Index = {base: seen}
+    matches: Callable[[str], bool],
+) -> _Index:
+    """Add the files that are gone, or forget them; return the new index."""
+    here = {
+        file.source: _Entry(file.size, file.mtime_ns, file.sha256)
+        for file in files
+        if file.mtime_ns is not None
+    }
+    remembered, sources = {base: here}, {file.source for file in files}
     for root, entries in known.items():
-        kept = remembered.setdefault(root, {})
+        kept, own = remembered.setdefault(root, {}), root == base
         for source, entry in entries.items():
-            if root == base and source in here:
+            if own and source in sources:
                 continue
-            if not (
-                _is_gone(root, source) if present is None or root != base else source not in present
-            ):
-                if root != base or not matches(source):
+            if not _is_gone(root, source, present if own else None):
+                if not own or not matches(source):
                     kept[source] = entry  # of another input folder, or excluded for now
-                continue
-            if settings.missing_files == "keep":
+            elif settings.missing_files == "keep":
                 kept[source] = entry
                 if matches(source):
-                    files.append(SourceFile(source, None, entry.sha256, entry.size, False))
-    return files, {root: entries for root, entries in remembered.items() if entries}
+                    files.append(SourceFile(source, None, entry.sha256, entry.size))
+    return {root: entries for root, entries in remembered.items() if entries}
 
 
-def _is_gone(root: str, source: str) -> bool:
+def _is_gone(root: str, source: str, present: set[str] | None) -> bool:
+    if present is not None:
+        return source not in present
     if is_address(root):
         return False  # of another store, which is not asked
     try:
@@ -276,8 +267,3 @@ def _load(index: Path) -> _Index:
             "scan writes; delete it to have the input folder hashed again (files "
             "that have left the folder are then forgotten)"
         ) from error
-
-
-def _save(index: Path, known: _Index) -> None:
-    data = json.dumps({"version": 1, "files": known}, ensure_ascii=False, sort_keys=True, indent=0)
-    write_atomically(index, data.encode())

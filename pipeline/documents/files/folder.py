@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,18 +15,15 @@ if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to loa
     from pipeline.settings import IngestSettings
 
 
-class Matcher:
-    """Whether a path below the root is included and not excluded."""
-
-    def __init__(self, settings: "IngestSettings") -> None:
-        self.include = [_glob(glob) for glob in settings.include]
-        self.exclude = [_glob(glob) for glob in settings.exclude]
-
-    def __call__(self, source: str) -> bool:
-        """Return whether a source (a POSIX path below the root) matches."""
-        return any(glob.fullmatch(source) for glob in self.include) and not any(
-            glob.fullmatch(source) for glob in self.exclude
-        )
+def matcher(settings: "IngestSettings") -> Callable[[str], bool]:
+    """Return what tells whether a POSIX path below the root is included and not excluded."""
+    include, exclude = (
+        [_glob(glob) for glob in globs] for globs in (settings.include, settings.exclude)
+    )
+    return lambda source: (
+        any(glob.fullmatch(source) for glob in include)
+        and not any(glob.fullmatch(source) for glob in exclude)
+    )
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
@@ -75,12 +72,7 @@ def walk(base: Path, settings: "IngestSettings") -> Iterator[tuple[Path, Failure
 
 
 def look(path: Path, base: Path) -> os.stat_result | Failure | None:
-    """Return the status of a regular file without opening it, or why it is not to be opened.
-
-    Returns:
-        Of a link its target's status; a failure ``outside_folder``, ``broken_link``,
-        ``not_a_file`` or ``unreadable_file``; None when it has gone since.
-    """
+    """Return the status of a file (of a link its target's), why it is not opened, or None: gone."""
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -92,34 +84,28 @@ def look(path: Path, base: Path) -> os.stat_result | Failure | None:
             target = path.resolve(strict=True)
             status = target.stat()
         except (OSError, RuntimeError) as error:  # RuntimeError: a circle, until Python 3.13
-            return problem("broken_link", f"a link that leads nowhere found ({error}); remove it")
+            return Failure("broken_link", f"a link that leads nowhere found ({error}); remove it")
         if not target.is_relative_to(base):
-            return problem(
+            return Failure(
                 "outside_folder",
                 f"a link to {_readable(target)} found; expected one that stays below the input "
                 "folder; copy the file there",
             )
-    for is_kind, name in _KINDS:
-        if is_kind(status.st_mode):
-            return problem("not_a_file", f"{name} found; expected a file; exclude it")
-    return status
+    name = _KINDS.get(stat.S_IFMT(status.st_mode))
+    return Failure("not_a_file", f"{name} found; expected a file; exclude it") if name else status
 
 
-_KINDS = [
-    (stat.S_ISDIR, "a link to a folder whose files are read where they lie"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-]
+_KINDS = {
+    stat.S_IFDIR: "a link to a folder whose files are read where they lie",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading, without ever waiting for the other end of a pipe.
-
-    Raises:
-        OSError: It can't be opened, or is not a regular file (any more).
-    """
+    """Open a regular file for reading, else an OSError; never wait for the end of a pipe."""
     stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
@@ -137,15 +123,10 @@ def _readable(path: Path) -> str:
     return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def problem(reason: str, message: str) -> Failure:
-    """Return the failure of a file as a whole."""
-    return Failure("", reason, message)
-
-
 def unreadable(error: OSError) -> Failure:
     """Return the failure of a file that the system does not give out."""
     if isinstance(error, FileNotFoundError):
         advice = "expected it where it was listed, seen by all machines that read; put it there"
     else:
         advice = "mend its permissions"
-    return problem("unreadable_file", f"{error.strerror}; {advice}")
+    return Failure("unreadable_file", f"{error.strerror}; {advice}")

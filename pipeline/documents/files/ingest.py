@@ -18,8 +18,7 @@ from pipeline.core.stage import Stage
 from pipeline.documents.files.files import SourceFile
 from pipeline.documents.files.read_files import read_files
 from pipeline.documents.left_out import rows_left_out
-from pipeline.documents.readers.formats import READERS
-from pipeline.documents.readers.reading import Failure, Record
+from pipeline.documents.readers.reading import Record
 from pipeline.settings import IngestSettings
 from schemas.documents import LeftOut, RawDocuments
 
@@ -31,24 +30,15 @@ def ingest(
     runner: Runner = LOCAL,
     refused: frozenset[str] = frozenset(),
 ) -> Outcome[RawDocuments]:
-    """Read files into documents.
+    """Read files into documents; the cache holds what each gave, by content and extension.
 
-    Args:
-        files: From :func:`pipeline.documents.files.files.scan`.
-        settings: Limits, and the field names of JSONL records.
-        cache: Holds what each file gave, by content and extension.
-        runner: Who reads; the result does not depend on it.
-        refused: Digests of texts that were forgotten.
+    The result does not depend on who reads; ``refused`` are digests of texts that were forgotten.
 
     Returns:
         Documents sorted by ``doc_id``. Rows are records: a file that failed as a whole counts
-        one. Reasons: those of :data:`.readers.formats.READERS` and ``unreadable_``
-        with the name of a format; ``unknown_format``, ``wrong_extension``, ``unreadable_file``,
-        ``changed_file``, ``too_large``; ``vanished_file`` (left the folder, and its
-        text is not cached) and ``same_document`` (same source and text, from two folders); of
-        what is not to be opened ``outside_folder`` and ``broken_link`` (links), ``not_a_file``,
-        ``unreadable_folder`` and ``site_script``; of a reader that met a limit ``reader_timeout``,
-        ``out_of_memory`` and ``reader_crashed``; ``forgotten``, of a refused text.
+        one. Reasons: :data:`.readers.formats.READ_REASONS`, those of files that are not to be
+        opened (:class:`.files.SourceFile`) and of a reader that met a limit (:mod:`.read_files`),
+        and ``same_document`` (same source and text, from two folders).
         The table ``left_out`` lists what readers left out on purpose.
         Metrics: ``files``, ``files_read`` (opened now), ``files_gone``.
     """
@@ -61,10 +51,10 @@ def ingest(
     def rows() -> Iterator[dict[str, Any]]:
         nonlocal opened
         readings = read_files(ordered, settings, cache, runner, refused)
-        for file, (kind, reading, was_read) in zip(ordered, readings, strict=True):
-            opened += was_read
+        for file, reading in zip(ordered, readings, strict=True):
+            opened += reading.opened
             for record in reading.records:
-                row = _row(file.source, kind, record)
+                row = _row(file.source, reading.kind, record)
                 name = row["doc_id"]
                 if name in seen:
                     dropped.append(
@@ -74,7 +64,8 @@ def ingest(
                     seen.add(name)
                     left_out.extend(rows_left_out(row, record.left_out))
                     yield row
-            dropped.extend(_failures(file.source, reading.failures))
+            for failure in reading.failures:
+                dropped.append(Drop(_name(file.source, failure.record), *failure[:4]))
 
     kept = cast("DataFrame[RawDocuments]", table(RawDocuments, rows()).sort(pl.col("doc_id")))
     return Outcome(
@@ -95,23 +86,12 @@ def _row(source: str, kind: str, record: Record) -> dict[str, Any]:
     return {
         "doc_id": short_id(source, record.text),
         "source": source,
-        "format": READERS[record.kind or kind].name,
+        "format": record.kind or kind,
         "title": record.title or PurePosixPath(source.partition("#")[0]).stem,
         "text": record.text,
         "span_start": record.span_start,
         "span_end": record.span_end,
     }
-
-
-def _failures(source: str, failures: Sequence[Failure]) -> Iterator[Drop]:
-    for failure in failures:
-        yield Drop(
-            _name(source, failure.record),
-            failure.reason,
-            failure.message,
-            failure.value,
-            failure.threshold,
-        )
 
 
 def _name(source: str, record: str) -> str:

@@ -5,7 +5,9 @@ The worker opens the file; the process that collects gets its text alone.
 
 import functools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.cache import Cache, Entry, digest
@@ -14,17 +16,7 @@ from pipeline.core.progress import advance
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.workers import Done, Failed, Limits
 from pipeline.documents.files.files import MEGABYTE, SourceFile
-from pipeline.documents.files.folder import problem
-from pipeline.documents.files.read_file import (
-    OWN_REASONS,
-    FileReading,
-    failed,
-    keep,
-    read_and_keep,
-    read_item,
-    reasons,
-    without,
-)
+from pipeline.documents.files.read_file import is_lost, keep, read_item, without
 from pipeline.documents.left_out import Omission
 from pipeline.documents.readers.formats import EXTENSIONS, READERS, extension
 from pipeline.documents.readers.reading import Failure, Reading, Record
@@ -50,17 +42,14 @@ def read_files(
     cache: Cache,
     runner: Runner = LOCAL,
     refused: frozenset[str] = frozenset(),
-) -> Iterator[FileReading]:
+) -> Iterator[Reading]:
     """Read files, or take what they gave before; equal contents are read once.
 
     All are read before the first is given out. What they gave lies in the cache then; up to
     :data:`HELD` characters are held as well, so that a small corpus is not read from there again.
-
-    Yields:
-        One reading a file, in the order of the files.
     """
     entries = [cache.entry(_key(file, settings)) for file in files]
-    reads = _Reads(files, entries, settings, runner, refused)
+    reads = _Reads(files, entries, settings, runner, refused, HELD)
     reads.read([place for place in range(len(files)) if reads.must_read(place)])
     for place in range(len(files)):
         found = reads.get(place)
@@ -71,124 +60,98 @@ def read_files(
         yield found
 
 
+@dataclass
 class _Reads:
     """What files gave: in the cache, or here where it is not cached or there is room."""
 
-    def __init__(
-        self,
-        files: Sequence[SourceFile],
-        entries: Sequence[Entry],
-        settings: "IngestSettings",
-        runner: Runner,
-        refused: frozenset[str],
-    ) -> None:
-        self.files, self.entries, self.settings, self.runner = files, entries, settings, runner
-        self.refused = refused
-        self.held: dict[int, FileReading] = {}
-        self.room = HELD
-        self.opened: set[int] = set()
-        self.first: dict[int, int] = {}
-        """File -> the one of the same content that was read for it."""
+    files: Sequence[SourceFile]
+    entries: Sequence[Entry]
+    settings: "IngestSettings"
+    runner: Runner
+    refused: frozenset[str]
+    room: int
+    """Characters that may be held."""
+    held: dict[Path, Reading] = field(default_factory=dict)
+    """By the path of their entry."""
+    lost: dict[int, Reading] = field(default_factory=dict)
+    """Files that have changed or gone before they were read."""
+    opened: set[int] = field(default_factory=set)
 
     def must_read(self, place: int) -> bool:
         file = self.files[place]
-        refused = _refusal(file, self.settings) is not None
-        cached = bool(file.sha256) and self.entries[place].exists()
-        return not refused and not cached and file.path is not None
+        if file.path is None or _refusal(file, self.settings) is not None:
+            return False
+        return not file.sha256 or not self.entries[place].exists()
 
-    def read(self, missing: Sequence[int]) -> None:
-        """Read files and cache what they gave; of equal contents the others only when it is lost.
-
-        It is lost where a file has changed or gone before it was read.
-        """
-        settings, near = self.settings, self.runner.near
-        while missing:
-            groups = {self.entries[place].path: place for place in reversed(missing)}
-            firsts = sorted(groups.values())
-            # Far from this disk nothing can be put into the cache: it is done here.
-            answers = self.runner.guarded(
-                partial(
-                    read_and_keep if near else read_item,
-                    settings=settings.plain(),
-                    refused=self.refused,
-                ),
-                [(self.files[place], self.entries[place]) for place in firsts],
-                Limits(settings.seconds_per_file, settings.max_memory_megabytes),
+    def read(self, places: Sequence[int]) -> None:
+        """Read files and cache what they gave; of equal contents the next when one is lost."""
+        plain, near = self.settings.plain(), self.runner.near
+        while places:
+            firsts = sorted(
+                {self.entries[place].path: place for place in reversed(places)}.values()
             )
-            lost = {
-                place
-                for place, answer in zip(firsts, answers, strict=True)
-                if self._take(place, answer)
-            }
+            answers = self.runner.guarded(
+                partial(read_item, settings=plain, refused=self.refused, near=near),
+                [(self.files[place], self.entries[place]) for place in firsts],
+                Limits(plain.seconds_per_file, plain.max_memory_megabytes),
+            )
+            for place, answer in zip(firsts, answers, strict=True):
+                self._take(place, answer)
+            lost = {self.entries[place].path for place in firsts if place in self.lost}
             advance(len(self.files) - len(lost), len(self.files), "files")
-            for place in missing:
-                self.first[place] = groups[self.entries[place].path]
-            missing = [
-                place for place in missing if self.first[place] in lost and place not in self.opened
-            ]
+            left = (place for place in places if place not in self.opened)
+            places = [place for place in left if self.entries[place].path in lost]
 
-    def _take(self, place: int, answer: Done[FileReading] | Failed) -> bool:
-        """Keep what a file gave; return whether another file of its content has to be read."""
+    def _take(self, place: int, answer: Done[Reading] | Failed) -> None:
         self.opened.add(place)
         advance(len(self.opened), len(self.files), "files")
         if isinstance(answer, Failed):
-            self.held[place] = FileReading("", _limited(answer), True)
-            return False
-        found = answer.value
-        lost = bool(reasons(found) & OWN_REASONS)
-        if not self.runner.near:
-            keep(found, self.entries[place])
-        size = sum(len(record.text) for record in found.reading.records)
-        if lost or not found.reading.records or size < self.room:
+            reason, advice = LIMIT_REASONS[answer.reason]
+            message = f"{answer.message}; expected it to be read within the limits; {advice}"
+            failure = Failure(reason, message, answer.value, answer.threshold)
+            found = Reading([], [failure])
+        else:
+            found = answer.value
+            if not self.runner.near:  # its disk has no cache
+                keep(found, self.entries[place])
+        size = sum(len(record.text) for record in found.records)
+        if is_lost(found):
+            self.lost[place] = found
+        elif not found.records or size < self.room:
             self.room -= size
-            self.held[place] = found
-        return lost
+            self.held[self.entries[place].path] = found
 
-    def get(self, place: int) -> FileReading | None:
+    def get(self, place: int) -> Reading | None:
         """Return what a file gave; None when neither this nor the cache has it."""
-        found = self.held.get(self.first.get(place, place))
-        if found is None:
-            found = _without_opening(self.files[place], self.settings, self.entries[place])
+        file, entry = self.files[place], self.entries[place]
+        found = _refusal(file, self.settings) or self.lost.get(place) or self.held.get(entry.path)
+        found = found or _cached(file, entry)
         return found and without(found, self.refused)._replace(opened=place in self.opened)
 
 
-def _refusal(file: SourceFile, settings: "IngestSettings") -> FileReading | None:
-    """Return why a file is not to be opened."""
+def _refusal(file: SourceFile, settings: "IngestSettings") -> Reading | None:
     if file.problem is not None:
-        return failed(file.problem)
+        return Reading([], [file.problem])
     limit = settings.max_file_megabytes * MEGABYTE
-    return failed(_too_large(file.size, limit)) if file.size > limit else None
+    if file.size <= limit:
+        return None
+    message = f"{file.size} bytes found; raise ingest.max_file_megabytes or split the file"
+    return Reading([], [Failure("too_large", message, file.size, limit)])
 
 
-def _without_opening(
-    file: SourceFile, settings: "IngestSettings", entry: Entry
-) -> FileReading | None:
-    refused = _refusal(file, settings)
-    if refused is not None:
-        return refused
+def _cached(file: SourceFile, entry: Entry) -> Reading | None:
     value = entry.get() if file.sha256 else None
     if value is not None:
-        return FileReading(
-            value["format"],
-            Reading(
-                [_record(*record) for record in value["records"]],
-                [Failure(*failure) for failure in value["failures"]],
-            ),
-        )
-    if file.path is None:
-        return failed(
-            problem(
-                "vanished_file",
-                "it has left the folder and its text is not in the cache; put it back",
-            )
-        )
-    return None
-
-
-def _record(*stored: Any) -> Record:
-    """Return a record of the cache, where a tuple is a list."""
-    record = Record(*stored)
-    return record._replace(left_out=tuple(Omission(*each) for each in record.left_out))
+        records = [
+            record._replace(left_out=tuple(Omission(*each) for each in record.left_out))
+            for record in (Record(*stored) for stored in value["records"])  # JSON has lists alone
+        ]
+        failures = [Failure(*failure) for failure in value["failures"]]
+        return Reading(records, failures, value["format"])
+    if file.path is not None:
+        return None
+    advice = "it has left the folder and its text is not in the cache; put it back"
+    return Reading([], [Failure("vanished_file", advice)])
 
 
 @functools.cache
@@ -203,22 +166,8 @@ def _key(file: SourceFile, settings: "IngestSettings") -> dict[str, Any]:
     key: dict[str, Any] = {"readers": _readers(), "sha256": file.sha256, "extension": suffix}
     reader = READERS.get(EXTENSIONS.get(suffix, ""))
     if reader and reader.archive:
-        # A gzip file says by its name what is in it.
-        key |= {
-            "name": extension(file.source.removesuffix(suffix)),
-            "limit": settings.max_file_megabytes,
-        }
+        name = extension(file.source.removesuffix(suffix))  # a gzip file says so what is in it
+        key |= {"name": name, "limit": settings.max_file_megabytes}
     if reader and (reader.fields or reader.archive):
         key |= {"text_field": settings.text_field, "title_fields": list(settings.title_fields)}
     return key
-
-
-def _limited(failed: Failed) -> Reading:
-    reason, advice = LIMIT_REASONS[failed.reason]
-    message = f"{failed.message}; expected it to be read within the limits; {advice}"
-    return Reading([], [Failure("", reason, message, failed.value, failed.threshold)])
-
-
-def _too_large(size: int, limit: float) -> Failure:
-    message = f"{size} bytes found; raise ingest.max_file_megabytes or split the file"
-    return Failure("", "too_large", message, size, limit)

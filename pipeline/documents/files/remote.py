@@ -18,7 +18,6 @@ class RemotePath(NamedTuple):
     version: str
 
     def __str__(self) -> str:
-        """Return its address."""
         return f"{self.root.partition('://')[0]}://{self.name}"
 
 
@@ -37,12 +36,7 @@ class Listed(NamedTuple):
 
 
 def list_objects(root: str) -> list[Listed]:
-    """List all objects below an address, sorted by source.
-
-    Raises:
-        InputError: the store does not answer, refuses, or has no such bucket; or its driver does
-            not tell one version of an object from another.
-    """
+    """List all objects below an address by source; an InputError: its store does not tell them."""
     store, base = open_store(root)
     with told(root, "list"):
         found = store.find(base, detail=True)
@@ -74,12 +68,7 @@ class Changed(Exception):
 
 
 def read_object(path: RemotePath, most: int) -> bytes:
-    """Return the first bytes of an object in the version that was listed; runs in a worker.
-
-    Raises:
-        Changed: it has another version now.
-        Exception: whatever the driver raises.
-    """
+    """Return the first bytes of an object; :class:`Changed`, or whatever the driver raises."""
     store, _ = open_store(path.root)
     try:
         with store.open(path.name, "rb", cache_type="none") as stream:

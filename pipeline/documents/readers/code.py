@@ -1,7 +1,6 @@
 """Source code and configuration: the file as it stands, in a fence that names its language."""
 
 import re
-from functools import partial
 
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.reading import Reading, whole
@@ -17,30 +16,13 @@ LANGUAGES = {
 
 
 def read(data: bytes, language: str) -> Reading:
-    """Read a file of code; comments and docstrings stay where they explain it.
-
-    Raises:
-        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`, or ``empty_file``.
-    """
+    """Read a file of code; comments and docstrings stay where they explain it."""
     return fenced(decode(data), language)
 
 
 def fenced(text: str, language: str) -> Reading:
-    """Return code as a document that is one fence.
-
-    Raises:
-        ReadFailure: ``empty_file``.
-    """
+    """Return code as a document that is one fence."""
     if not text.strip():
         return whole("", text)
-    longest = max(map(len, re.findall("`{3,}", text)), default=2)
-    fence = "`" * (longest + 1)
+    fence = "`" * (1 + max(map(len, re.findall("`{3,}", text)), default=2))
     return whole("", f"{fence}{language}\n{text.strip(chr(10))}\n{fence}")
-
-
-def readers() -> dict[str, tuple[tuple[str, ...], partial[Reading]]]:
-    """Return for each language its extensions and what reads it."""
-    return {
-        language: (tuple(extensions.split()), partial(read, language=language))
-        for language, extensions in LANGUAGES.items()
-    }

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from contextlib import suppress
 
 from pipeline.documents.readers.reading import ReadFailure
 
@@ -16,36 +17,23 @@ MARKS = [
 WRONG_SHARE = 2
 """Characters beyond ASCII for each wrong byte, from which a file is UTF-8 with wrong bytes in it.
 Of other encodings at most one pair of bytes in six happens to be UTF-8 too."""
-
 _WRONG, _RIGHT = re.compile("[\udc80-\udcff]+"), re.compile("[^\0-\x7f\udc80-\udcff]+")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-
 MOSTLY_ZERO = 0.5
 """Share of zeros among the high bytes of UTF-16 in a language of the West: spaces alone give it to
 others."""
-
 SHORTEST_WIDE = 20
 """Bytes from which zeros at every second place are no accident."""
-
-_SEVEN_BITS = frozenset(
-    {
-        *("iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_2004", "iso2022_jp_3"),
-        *("iso2022_jp_ext", "iso2022_kr", "hz"),
-    }
-)
-"""Encodings of mails that write other scripts with ASCII bytes."""
+_SEVEN_BITS = ("iso2022_", "hz")
+"""Encodings of mails that write other scripts with ASCII bytes begin so."""
 
 
 def decode(data: bytes, declared: str | None = None) -> str:
     """Decode a text file; line ends become line feeds.
 
-    Args:
-        data: The whole file.
-        declared: Encoding that the file itself names (the meta element of HTML); tried when
-            the bytes are not UTF-8, or at once when it writes with seven bits.
-
-    Raises:
-        ReadFailure: ``empty_file``, ``binary_file`` (it holds NUL bytes), ``undecodable``.
+    An encoding that the file itself declares is tried when its bytes are not UTF-8, or at once
+    when it writes with seven bits. Failures are ``empty_file``, ``binary_file`` (it holds NUL
+    bytes) and ``undecodable``.
     """
     return re.sub(r"\r\n?", "\n", _decode(data, declared))
 
@@ -56,18 +44,16 @@ def _decode(data: bytes, declared: str | None) -> str:
     for mark, encoding in MARKS:
         if data.startswith(mark):
             try:
-                return data[len(mark) if encoding == "utf-8" else 0 :].decode(encoding)
+                return data.removeprefix(codecs.BOM_UTF8).decode(encoding)
             except UnicodeDecodeError as error:
                 raise ReadFailure("undecodable", f"{encoding} by its mark, but {error}") from error
-    if declared and data.isascii() and _codec(declared) in _SEVEN_BITS:
+    if declared and data.isascii() and _codec(declared).startswith(_SEVEN_BITS):
         # Bytes that are ASCII, and yet other letters.
         return data.decode(declared, "replace")
-    zeros = data.count(0)
-    if zeros:
-        wide = _unmarked_utf16(data)
-        if wide is None:
-            raise ReadFailure("binary_file", f"{zeros} NUL bytes found; expected text", zeros, 0)
-        return wide
+    if zeros := data.count(0):
+        if (wide := _unmarked_utf16(data)) is not None:
+            return wide
+        raise ReadFailure("binary_file", f"{zeros} NUL bytes found; expected text", zeros, 0)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -76,10 +62,8 @@ def _decode(data: bytes, declared: str | None) -> str:
     if WRONG_SHARE * wrong <= right:
         return _WRONG.sub(_western, text)
     if declared:
-        try:
+        with suppress(UnicodeError, LookupError):  # it declares wrongly, or what nobody knows
             return data.decode(declared)
-        except (UnicodeError, LookupError):
-            pass  # it declares wrongly, or what nobody knows
     from pipeline.documents.readers.encodings import guess  # few files need a model of languages
 
     guessed = guess(data)
@@ -93,18 +77,12 @@ def _decode(data: bytes, declared: str | None) -> str:
 def _unmarked_utf16(data: bytes) -> str | None:
     """Return the text of UTF-16 without its mark, whose every second byte is mostly zero."""
     high, low = data[0::2].count(0), data[1::2].count(0)
-    if (
-        len(data) < SHORTEST_WIDE
-        or len(data) % 2
-        or max(high, low) < MOSTLY_ZERO * len(data) / 2
-        or min(high, low)
-    ):
-        return None
-    try:
-        text = data.decode("utf-16-be" if high else "utf-16-le")
-    except UnicodeDecodeError:
-        return None
-    return None if _CONTROL.search(text) else text
+    mostly = max(high, low) >= MOSTLY_ZERO * len(data) / 2 and not min(high, low)
+    if mostly and len(data) >= SHORTEST_WIDE:
+        with suppress(UnicodeDecodeError):
+            text = data.decode("utf-16-be" if high else "utf-16-le")
+            return None if _CONTROL.search(text) else text
+    return None
 
 
 def _western(wrong: re.Match[str]) -> str:
@@ -114,7 +92,15 @@ def _western(wrong: re.Match[str]) -> str:
 
 
 def _codec(name: str) -> str:
-    try:
+    with suppress(LookupError):
         return codecs.lookup(name).name
-    except LookupError:
-        return ""
+    return ""
+
+
+def encodable(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON may escape but no table holds: it is UTF-8."""
+    try:
+        text.encode()  # far sooner than a look at each character
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

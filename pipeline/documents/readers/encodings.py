@@ -11,7 +11,6 @@ as Windows-1252, Japanese as Korean and ``5 \xb0C`` as Big5.
 import re
 import unicodedata
 from collections import Counter
-from functools import cache
 
 from pipeline.text.language import identify
 
@@ -22,25 +21,18 @@ ENCODINGS = (
     *("cp932", "euc_jp", "gb18030", "big5", "cp949", "cp874"),
 )
 """Those that offices, mails and the web wrote in; of two that fit alike the first is taken."""
-
 LEAST = 0.6
 """Share of fitting signs times probability of the language below which no encoding is believed."""
-
 CLOSE = 0.01
 """What an encoding must be better by than those before it in the list."""
-
 WESTERN = "cp1252"
 """Taken where too little is said to tell the language, if its signs fit."""
-
 MOSTLY_ASCII = 0.2
 """Share of other bytes up to which that is done: German has 2-3 %, French 4 %, Cyrillic 80 %."""
-
 FEW = 2
 """Such bytes, of a text of a few words."""
-
 LOOKED_AT = 20_000
 """Characters that are judged; all bytes have to decode."""
-
 _FOREIGN = re.compile(r"[^\0-\x7f]")
 _CONTROL = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f\ue000-\uf8ff]")
 _TYPOGRAPHY = frozenset("\u00a0\u00ad«»‘’‚“”„…–—•·°§©®™€£¥²³µ×÷±½¼¾¡¿ªº‰†№")
@@ -68,13 +60,8 @@ _WIDE = frozenset(_SCRIPTS["FULLWIDTH"].split())
 
 
 def guess(data: bytes) -> str | None:
-    """Return a text in the likeliest legacy encoding, or None when no encoding fits.
-
-    Args:
-        data: a whole file, no UTF-8.
-    """
-    best, best_text = 0.0, None
-    western = None
+    """Return the text of a file in the likeliest legacy encoding, or None when none fits."""
+    best, best_text, western = 0.0, None, None
     for encoding in ENCODINGS:
         try:
             text = data.decode(encoding)
@@ -108,22 +95,12 @@ def _fits(before: str, sign: str, after: str, language: str) -> bool:
     if sign.isalpha() or unicodedata.category(sign).startswith("M"):
         if sign.isupper() and before.islower():
             return False
-        languages = _languages(sign)
-        if languages or not _is_latin(sign):
+        script = unicodedata.name(sign, "")
+        languages = _SCRIPTS.get(re.split("[ -]", script)[0], "").split()
+        if languages or not script.startswith(("LATIN", "MODIFIER", "COMBINING")):
             within = any(next_to.isascii() and next_to.isalpha() for next_to in (before, after))
             return language in languages and (language in _WIDE or not within)
         return language not in _ALPHABETS or sign.lower() in _ALPHABETS[language]
     if sign in _TYPOGRAPHY:
         return sign in _WITHIN_WORDS or not (before.isalpha() and after.isalpha())
     return language in _WIDE and unicodedata.east_asian_width(sign) in "WFA"
-
-
-@cache
-def _languages(letter: str) -> tuple[str, ...]:
-    script = re.split("[ -]", unicodedata.name(letter, ""))[0]
-    return tuple(_SCRIPTS.get(script, "").split())
-
-
-@cache
-def _is_latin(letter: str) -> bool:
-    return unicodedata.name(letter, "").startswith(("LATIN", "MODIFIER", "COMBINING"))

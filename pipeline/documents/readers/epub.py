@@ -2,7 +2,6 @@
 
 import posixpath
 import zipfile
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,10 +17,6 @@ def read(data: bytes) -> Reading:
     """Read the chapters of a book (EPUB 2 and 3), named by their files inside it.
 
     A chapter under digital rights management fails as ``encrypted_member``.
-
-    Raises:
-        ReadFailure: ``unreadable_epub`` (no book), ``empty_file`` (no chapter with text), or see
-            :func:`pipeline.documents.readers.zipped.opened`.
     """
     with opened(data, "unreadable_epub") as archive:
         book, chapters = _spine(archive)
@@ -44,18 +39,17 @@ def read(data: bytes) -> Reading:
 
 
 def _spine(archive: zipfile.ZipFile) -> tuple[str, list[str]]:
-    """Return title and chapters of a book in reading order."""
-    root = next(_all(_xml(archive, CONTAINER), "rootfile"), None)
-    package = "" if root is None else root.get("full-path", "")
+    roots = _xml(archive, CONTAINER).iter("{*}rootfile")
+    package = next((root.get("full-path", "") for root in roots), "")
     tree = _xml(archive, package)
-    files = {item.get("id"): item.get("href", "") for item in _all(tree, "item")}
+    files = {item.get("id"): item.get("href", "") for item in tree.iter("{*}item")}
     folder = posixpath.dirname(package)
     chapters = [
         posixpath.normpath(posixpath.join(folder, unquote(files[item.get("idref")])))
-        for item in _all(tree, "itemref")
+        for item in tree.iter("{*}itemref")
         if item.get("idref") in files
     ]
-    title = next((element.text or "" for element in _all(tree, "title")), "")
+    title = next((element.text or "" for element in tree.iter("{*}title")), "")
     # A spine may name one chapter a million times.
     return " ".join(title.split()), list(dict.fromkeys(chapters))
 
@@ -64,7 +58,7 @@ def _locked(archive: zipfile.ZipFile) -> set[str]:
     """Return the files that are encrypted (commonly fonts, whose licences ask for it)."""
     if ENCRYPTION not in archive.namelist():
         return set()
-    references = _all(_xml(archive, ENCRYPTION), "CipherReference")
+    references = _xml(archive, ENCRYPTION).iter("{*}CipherReference")
     return {unquote(element.get("URI", "")) for element in references}
 
 
@@ -85,7 +79,3 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     except KeyError:
         raise ReadFailure("unreadable_epub", f"{name!r} is not in the file") from None
     return content(archive, member, MOST_UNPACKED)
-
-
-def _all(tree: Any, name: str) -> Iterator[Any]:
-    return (element for element in tree.iter() if str(element.tag).rpartition("}")[2] == name)

@@ -26,7 +26,7 @@ from pipeline.documents.readers import (
     slides,
     web,
 )
-from pipeline.documents.readers.reading import ReadFailure, Reading, Record
+from pipeline.documents.readers.reading import ReadFailure, Reading
 from pipeline.documents.readers.zipped import kind_of, read_gzip, read_zip
 
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
@@ -49,13 +49,26 @@ _OFFICE = _ZIP | {
     "xml_entities": "its XML declares entities, as bombs do",
     "encrypted_office": "it needs a password",
 }
+_ARCHIVE = _ZIP | {
+    "unreadable_archive": "it is damaged",
+    "nested_archive": "it holds an archive, which is not unpacked",
+    "unsafe_path": "a name in it leads out of the folder",
+}
 _FIELDS = _TEXT | {
     "missing_text_field": "a record has no string in ingest.text_field",
     "empty_record": "the text of a record is empty",
 }
+_MAIL = _TEXT | {"attachment_not_read": "a mail is read without what is attached to it"}
+_PDF = {
+    "empty_file": "there is no text in it",
+    "encrypted_pdf": "it needs a password",
+    "needs_ocr": "its pages are pictures; run ocrmypdf on it first",
+    "no_text_in_pdf": "its pages hold neither text nor pictures",
+}
 _JSON = _FIELDS | {"bad_json": "it is not JSON"}
 _ROWS = _FIELDS | {"bad_table": "a row has more or fewer cells than the header"}
 _PK = b"PK\x03\x04"
+_PPTX = "ppt/presentation.xml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +78,8 @@ class Reader:
     name: str
     extensions: tuple[str, ...]
     function: Callable[..., Reading]
-    """Gets the bytes of a file; with ``fields`` also the names of the fields of text and title."""
+    """Gets the bytes of a file; with ``fields`` also the names of the fields of text and title.
+    It raises a :class:`ReadFailure`, whose reason is one of those below."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Why a file of it may give no document, beside ``unreadable_`` with the name of the format."""
     magic: bytes = b""
@@ -84,6 +98,7 @@ class Reader:
     """Whether it holds files, which are read one by one."""
 
 
+_DOCBOOK = re.compile(rb"docbook\.org/ns/docbook|<!DOCTYPE[^<>\[]*DocBook", re.IGNORECASE)
 _LATEX = r"\newcommand{\textbar}{|}\newcommand{\cline}[1]{}"
 """Pandoc 3.9 drops the bar, and writes the columns of the line into the next cell."""
 
@@ -105,81 +120,29 @@ READERS: dict[str, Reader] = {
         _pandoc("latex", ".tex", ".latex", ".ltx", before=_LATEX),
         _pandoc("ipynb", ".ipynb"),
         _pandoc("mediawiki", ".mediawiki", ".wiki"),
-        _pandoc(
-            *("docbook", ".dbk", ".docbook", ".xml"),
-            mark=re.compile(rb"docbook\.org/ns/docbook|<!DOCTYPE[^<>\[]*DocBook", re.IGNORECASE),
-        ),
-        Reader(
-            "man",
-            (*(f".{section}" for section in range(1, 10)), ".man", ".mdoc", ".1p", ".3p", ".3pm"),
-            man.read,
-            _TEXT,
-            mark=man.BEGINS,
-        ),
+        _pandoc("docbook", ".dbk", ".docbook", ".xml", mark=_DOCBOOK),
+        Reader("man", tuple(man.EXTENSIONS.split()), man.read, _TEXT, mark=man.BEGINS),
         _pandoc("pod", ".pod"),
         _pandoc("rtf", ".rtf", magic=b"{\\rtf"),
-        Reader(
-            "pdf",
-            (".pdf",),
-            pdf.read,
-            {
-                "empty_file": "there is no text in it",
-                "encrypted_pdf": "it needs a password",
-                "needs_ocr": "its pages are pictures; run ocrmypdf on it first",
-                "no_text_in_pdf": "its pages hold neither text nor pictures",
-            },
-            magic=b"%PDF-",
-            pages="page",
+        Reader("pdf", (".pdf",), pdf.read, _PDF, b"%PDF-", pages="page"),
+        *(
+            Reader(name, tuple(ends.split()), partial(code.read, language=name), _TEXT)
+            for name, ends in code.LANGUAGES.items()
         ),
-        *(Reader(name, found, read, _TEXT) for name, (found, read) in code.readers().items()),
         Reader("docx", (".docx",), docx.read, _OFFICE, _PK, "word/document.xml"),
         Reader("odt", (".odt",), docx.read_odt, _OFFICE, _PK),
         Reader("xlsx", (".xlsx", ".xlsm"), sheets.read, _OFFICE, _PK, "xl/workbook.xml"),
         Reader("ods", (".ods",), partial(sheets.read, name="ods"), _OFFICE, _PK),
-        Reader(
-            *("pptx", (".pptx",), slides.read, _OFFICE, _PK, "ppt/presentation.xml"), pages="slide"
-        ),
-        Reader(
-            *("epub", (".epub",), epub.read, _ZIP, _PK, "META-INF/container.xml"), converted=False
-        ),
-        Reader(
-            "mail",
-            (".eml",),
-            mail.read,
-            _TEXT | {"attachment_not_read": "a mail is read without what is attached to it"},
-        ),
-        Reader(
-            "jsonl",
-            (".jsonl", ".ndjson"),
-            records.read_jsonl,
-            _FIELDS | {"bad_json": "a line is not JSON"},
-            fields=True,
-        ),
+        Reader("pptx", (".pptx",), slides.read, _OFFICE, _PK, _PPTX, pages="slide"),
+        Reader("epub", (".epub",), epub.read, _ZIP, _PK, epub.CONTAINER, converted=False),
+        Reader("mail", (".eml",), mail.read, _MAIL),
+        Reader("jsonl", (".jsonl", ".ndjson"), records.read_jsonl, _JSON, fields=True),
         Reader("json", (".json",), records.read_json, _JSON, fields=True),
         Reader("csv", (".csv",), records.read_csv, _ROWS, fields=True),
         Reader("tsv", (".tsv",), partial(records.read_csv, separators="\t"), _ROWS, fields=True),
         Reader("parquet", (".parquet",), records.read_parquet, _FIELDS, b"PAR1", fields=True),
-        Reader(
-            "zip",
-            (".zip",),
-            read_zip,
-            _ZIP
-            | {
-                "unreadable_archive": "it is damaged",
-                "nested_archive": "it holds an archive, which is not unpacked",
-                "unsafe_path": "a name in it leads out of the folder",
-            },
-            _PK,
-            archive=True,
-        ),
-        Reader(
-            "gzip",
-            (".gz",),
-            read_gzip,
-            _ZIP | {"unreadable_archive": "it is damaged"},
-            b"\x1f\x8b",
-            archive=True,
-        ),
+        Reader("zip", (".zip",), read_zip, _ARCHIVE, _PK, archive=True),
+        Reader("gzip", (".gz",), read_gzip, _ARCHIVE, b"\x1f\x8b", archive=True),
     )
 }
 """Name -> reader."""
@@ -188,11 +151,9 @@ READ_REASONS = {name: line for reader in READERS.values() for name, line in read
 READ_REASONS["forgotten"] = "its text was taken out for good by `tuneloop forget`"
 """Reason for which a file is not read -> a line about it."""
 EXTENSIONS = {suffix: reader.name for reader in READERS.values() for suffix in reader.extensions}
-
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LOCKED = "EncryptedPackage".encode("utf-16-le")
 """Stream in which Office puts a document with a password ([MS-OFFCRYPTO] 1.3.3)."""
-
 _MAGIC = {
     b"PK\x03\x04": "a zip file or an Office document",
     b"\x1f\x8b": "a gzip file",
@@ -210,7 +171,6 @@ _MAGIC = {
     _OLD_OFFICE: "a document of Office 2003 or older",
 }
 """First bytes of what is often found under a wrong name."""
-
 _MEMBERS = {reader.member: reader.name for reader in READERS.values() if reader.member}
 
 
@@ -223,19 +183,14 @@ def format_of(suffix: str, data: bytes) -> str:
     """Return the format of a file: by its extension, as long as its first bytes agree.
 
     A PDF is one under any name, and of zip files what they hold says which kind they are.
-
-    Raises:
-        ReadFailure: ``unknown_format``, ``encrypted_office``, or ``wrong_extension`` when the
-            first bytes are those of something else.
     """
     if data.startswith(b"%PDF-"):
         return "pdf"
     if suffix not in EXTENSIONS:
         raise ReadFailure(
             "unknown_format",
-            f"extension {suffix!r} found; expected one of "
-            f"{' '.join(EXTENSIONS)}; convert the file or exclude it with "
-            "ingest.exclude",
+            f"extension {suffix!r} found; expected one of {' '.join(EXTENSIONS)}; convert the file "
+            "or exclude it with ingest.exclude",
         )
     reader = READERS[EXTENSIONS[suffix]]
     if data.startswith(_OLD_OFFICE) and _LOCKED in data:
@@ -261,28 +216,19 @@ def format_of(suffix: str, data: bytes) -> str:
 
 
 def read(kind: str, data: bytes, settings: "IngestSettings", source: str = "") -> Reading:
-    """Read a file of a known format.
-
-    Raises:
-        ReadFailure: The file as a whole gives no document.
-    """
-    with ledger() as noted:
-        reading = _read(READERS[kind], data, settings, source)
-    # What is left out of one of many records is not told apart.
-    first: list[Record] = [
-        record._replace(left_out=record.left_out or entries(noted))
-        for record in reading.records[:1]
-    ]
-    return reading._replace(records=first + reading.records[1:])
-
-
-def _read(reader: Reader, data: bytes, settings: "IngestSettings", source: str) -> Reading:
+    """Read a file of a known format."""
+    reader = READERS[kind]
+    more: tuple[Any, ...] = ()
     if reader.fields:
-        return reader.function(data, settings.text_field, settings.title_fields)
-    if reader.archive:
+        more = (settings.text_field, settings.title_fields)
+    elif reader.archive:
         limit = int(settings.max_file_megabytes * 10**6)
-        return reader.function(data, source, limit, partial(_read_member, settings=settings))
-    return reader.function(data)
+        more = (source, limit, partial(_read_member, settings=settings))
+    with ledger() as noted:
+        reading = reader.function(data, *more)
+    for first in reading.records[:1]:  # what is left out of one of many is not told apart
+        reading.records[0] = first._replace(left_out=first.left_out or entries(noted))
+    return reading
 
 
 def _read_member(name: str, data: bytes, settings: "IngestSettings") -> Reading:

@@ -9,11 +9,10 @@ from html import escape, unescape
 
 from pipeline.documents.left_out import leave_out
 from pipeline.documents.readers.decode import decode
-from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record
+from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record, failing_as
 
 STUB = 0.3
 """Share of the words of the HTML form below which the plain one only asks for a better program."""
-
 _MARKUP = re.compile(r"(?is)<(script|style|head)\b.*?</\1\s*>|<[^<>]*>")
 
 
@@ -21,13 +20,9 @@ def read(data: bytes) -> Reading:
     """Read a mail (RFC 5322, MIME): all text parts in their order, of alternatives the plain one.
 
     The HTML form counts where the plain one is blank or says much less.
-
-    Raises:
-        ReadFailure: ``empty_file`` (no part with text) or ``unreadable_mail``.
     """
-    if not data:
-        raise ReadFailure("empty_file", "0 bytes found", 0, 1)
-    try:
+    # The parser promises not to raise, but headers of malformed mails make it do so.
+    with failing_as("unreadable_mail"):
         mail = message_from_bytes(data, policy=default)
         assert isinstance(mail, EmailMessage)
         texts = [
@@ -37,24 +32,16 @@ def read(data: bytes) -> Reading:
         ]
         subject = " ".join(str(mail["subject"] or "").split())
         attached = list(_attached(mail))
-    # The parser promises not to raise, but headers of malformed mails make it do so.
-    except (
-        *(ValueError, LookupError, AttributeError, AssertionError, TypeError),
-        RecursionError,  # parts in parts in parts
-    ) as error:
-        raise ReadFailure("unreadable_mail", f"{type(error).__name__}: {error}") from error
-    failures = [
-        Failure(name, "attachment_not_read", "save it beside the mail to have it read")
-        for name in attached
-    ]
+    unread = Failure("attachment_not_read", "save it beside the mail to have it read")
+    failures = [unread._replace(record=name) for name in attached]
     leave_out("attachments", len(attached), ", ".join(attached))
     if not texts:
         raise ReadFailure("empty_file", f"no part with text found, {len(attached)} attachments")
-    kind = "html" if any(kind == "html" for _, kind in texts) else "text"
-    if kind == "html":
+    if any(kind == "html" for _, kind in texts):
+        kind = "html"
         text = "\n".join(text if kind == "html" else _page(text) for text, kind in texts)
     else:
-        text = "\n\n".join(text for text, _ in texts)
+        kind, text = "text", "\n\n".join(text for text, _ in texts)
     return Reading([Record("", subject, text, 0, len(text), kind)], failures)
 
 
@@ -96,7 +83,6 @@ def _text(part: MIMEPart) -> str:
 
 
 def _page(text: str) -> str:
-    """Return plain text as paragraphs of HTML."""
     return "".join(f"<p>{escape(part)}</p>" for part in re.split(r"\n\s*\n", text) if part.strip())
 
 

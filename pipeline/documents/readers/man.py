@@ -6,17 +6,18 @@ from pipeline.documents.left_out import leave_out
 from pipeline.documents.readers.pandoc import read_text
 from pipeline.documents.readers.reading import ReadFailure, Reading
 
+EXTENSIONS = ".1 .2 .3 .4 .5 .6 .7 .8 .9 .man .mdoc .1p .3p .3pm"
 BEGINS = re.compile(rb"^[.'][ \t]*(?:TH|Dd|so)[ \t]", re.MULTILINE)
 """Title of a page, or the name of the page that stands for it."""
-
 _MDOC = re.compile(rb"^\.[ \t]*Dd[ \t]", re.MULTILINE)
 _SPACED = re.compile(rb"^([.'])[ \t]+(?=[A-Za-z])", re.MULTILINE)
 """A space before the name of a macro: pandoc 3.9 fails at it in mdoc."""
 _BARE_REFERENCE = re.compile(rb"^\.Xr[ \t]+(\S+(?:[ \t]+[.,:;)])*)[ \t]*$", re.MULTILINE)
 """A reference to a page without its section, at which pandoc 3.9 fails too."""
-_DEFINES = re.compile(rb"[.'][ \t]*de1?[ \t]")
-"""Begins the definition of a macro, which pandoc expands unless it has conditions in it."""
-_HEADING = (b".Sh", b".Ss")
+_DEFINITION = re.compile(rb"^[.'][ \t]*de1?[ \t].*?(?:^\.\.[ \t\r]*(?:\n|\Z)|\Z)", re.M | re.S)
+"""Of a macro, which pandoc expands unless it has conditions in it."""
+_AT_FAULT = re.compile(rb"\s*\Z|'|\.(?!S[hs])")
+"""A blank line, which mdoc forbids, or a macro but that of a heading."""
 _PROLOGUE = re.compile(rb"^\.(Dd|Dt|Os)\b.*\n?", re.MULTILINE)
 """What a page in mdoc begins with: pandoc 3.9 fails when one is missing, in another order, or when
 the system has a name."""
@@ -26,19 +27,12 @@ MOST_SKIPPED = 30
 translations it ends at 37, with these but one are read; most have one to five."""
 _VERBATIM = re.compile(rb"^\.[ \t]*V([be])\b.*$", re.MULTILINE)
 """Macros of Perl's pages around code, which pandoc sets as one paragraph."""
-
 _ELSEWHERE = re.compile(rb"\A\s*[.'][ \t]*so[ \t]+(\S+)\s*\Z")
 
 
 def read(data: bytes) -> Reading:
-    """Read a page of the manual.
-
-    Raises:
-        ReadFailure: ``empty_file``, ``unreadable_man``, or see
-            :func:`pipeline.documents.readers.decode.decode`.
-    """
-    other = _ELSEWHERE.match(data)
-    if other:
+    """Read a page of the manual."""
+    if other := _ELSEWHERE.match(data):
         name = other[1].decode("utf-8", "replace")
         raise ReadFailure("empty_file", f"its text is in {name}; add that file")
     data = _VERBATIM.sub(lambda found: b".EX" if found[1] == b"b" else b".EE", data)
@@ -48,23 +42,10 @@ def read(data: bytes) -> Reading:
     try:
         return read_text(data, "man")
     except ReadFailure:
-        text = _without_definitions(data)
+        text = _DEFINITION.sub(b"", data)
         if text == data:
             raise
         return read_text(text, "man")
-
-
-def _without_definitions(data: bytes) -> bytes:
-    kept = []
-    inside = False
-    for line in data.split(b"\n"):
-        if inside:
-            inside = line.rstrip() != b".."
-        elif _DEFINES.match(line):
-            inside = True
-        else:
-            kept.append(line)
-    return b"\n".join(kept)
 
 
 def _mdoc(data: bytes) -> Reading:
@@ -80,7 +61,7 @@ def _mdoc(data: bytes) -> Reading:
             place = _PLACE.search(error.failure.message)
             at = min(int(place[1]), len(lines)) - 1 if place else 0
             # The error may show behind the line of the macro.
-            while at in skipped or not _may_be_at_fault(lines[at]):
+            while at in skipped or not _AT_FAULT.match(lines[at]):
                 at -= 1
             if at < len(head) or len(skipped) == MOST_SKIPPED:
                 raise
@@ -90,8 +71,3 @@ def _mdoc(data: bytes) -> Reading:
         else:
             leave_out("skipped", len(skipped), ", ".join(dict.fromkeys(skipped.values())))
             return reading
-
-
-def _may_be_at_fault(line: bytes) -> bool:
-    """Whether a line is blank, which mdoc forbids, or a macro but that of a heading."""
-    return not line.strip() or (line.startswith((b".", b"'")) and not line.startswith(_HEADING))

@@ -9,19 +9,13 @@ from pipeline.text.markdown import FRONT_MATTER
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _UNDERLINE = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
-
 LONGEST_TITLE = 80
 """Characters of the title of a plain text: the width of a terminal."""
-
 END = frozenset(".,;:!?")
 
 
 def read(data: bytes) -> Reading:
-    """Read a Markdown file; the title is its first heading, else ``title:`` of its front matter.
-
-    Raises:
-        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`.
-    """
+    """Read a Markdown file; the title is its first heading, else ``title:`` of its front matter."""
     text = decode(data)
     return whole(first_heading(text) or _named(text), text)
 
@@ -31,9 +25,6 @@ def read_plain(data: bytes) -> Reading:
 
     That is: underlined, or of at most 80 characters without the end mark of a sentence, and not
     the only line.
-
-    Raises:
-        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`.
     """
     text = decode(data)
     lines = text.lstrip().split("\n", 2)
@@ -51,15 +42,10 @@ def first_heading(text: str) -> str:
         if opened and (not fence or opened[1].startswith(fence)):
             fence = "" if fence else opened[1]
         elif not fence:
-            heading = _HEADING.match(line)
-            if heading:
+            if heading := _HEADING.match(line):
                 return heading[2]
-            below = lines[number + 1] if number + 1 < len(lines) else ""
-            if (
-                line.strip()
-                and _UNDERLINE.match(below)
-                and not line.lstrip().startswith(("-", "|", ">", "#"))
-            ):
+            titled = line.strip() and not line.lstrip().startswith(("-", "|", ">", "#"))
+            if titled and _UNDERLINE.match("".join(lines[number + 1 : number + 2])):
                 return line.strip()
     return ""
 

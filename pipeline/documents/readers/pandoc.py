@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +32,12 @@ pandoc says what it does not read."""
 
 STANDALONE = ("--standalone", "--preserve-tabs")
 """Title and authors stand before the text, and code keeps its tabs."""
-
 OUT_OF_MEMORY = b"out of memory"
 """What a Haskell program says when the system refuses it memory."""
-
 _MESSAGE = re.compile(r"^\[(WARNING|INFO)\] (.*(?:\n .*)*)\n?", re.MULTILINE)
 _UNREAD = ("Skipped", "Not rendering", "Could not")
-
 _SPACE = "\ue020"
 """Stands for a space behind another one in code, since of those in a page one is left."""
-
 _NO_LANGUAGE = frozenset(("example", "interactive", "literate", "numberLines", "text", "none"))
 """Classes of code that name no language."""
 
@@ -49,24 +45,16 @@ _NO_LANGUAGE = frozenset(("example", "interactive", "literate", "numberLines", "
 def markdown(
     data: bytes,
     source: str,
-    reason: str,
+    name: str = "",
     options: tuple[str, ...] = STANDALONE,
     silent: frozenset[str] = frozenset(),
 ) -> str:
-    """Return a document as Markdown.
+    """Return a document (a text: in UTF-8) as Markdown; boxes of the silent classes are left out.
 
-    Args:
-        data: The whole file; a text in UTF-8.
-        source: Format, one of ``pandoc --list-input-formats``.
-        reason: Of the failure when pandoc cannot read it.
-        options: Of pandoc, beside those of all formats.
-        silent: Classes of boxes that are left out.
-
-    Raises:
-        ReadFailure: The reason given.
-        MemoryError: Pandoc was refused memory.
+    The source is one of ``pandoc --list-input-formats``, and where pandoc cannot read it the reason
+    is ``unreadable_`` with the name. MemoryError: pandoc was refused memory.
     """
-    body = parse(_html(data, source, reason, options))
+    body = parse(_html(data, source, f"unreadable_{name or source}", options))
     if body is None:
         return ""
     _prepare(body)
@@ -75,22 +63,13 @@ def markdown(
 
 
 def read_text(data: bytes, source: str, name: str = "", before: str = "") -> Reading:
-    """Read a text in a format that pandoc knows.
-
-    Raises:
-        ReadFailure: ``unreadable_`` with the name, ``empty_file``, or see
-            :func:`pipeline.documents.readers.decode.decode`.
-    """
+    """Read a text in a format that pandoc knows; what stands ``before`` it is read first."""
     text = (before + decode(data)).encode("utf-8", "replace")
-    return document(markdown(text, source, f"unreadable_{name or source}"))
+    return document(markdown(text, source, name))
 
 
 def document(text: str) -> Reading:
-    """Return Markdown as a document; its title is its first heading.
-
-    Raises:
-        ReadFailure: ``empty_file``.
-    """
+    """Return Markdown as a document; its title is its first heading."""
     return whole(first_heading(text), text)
 
 
@@ -119,12 +98,9 @@ def _html(data: bytes, source: str, reason: str, options: tuple[str, ...]) -> st
 @cache
 def _program() -> str:
     """Return the path of pandoc: that of the package pypandoc_binary, else the system's own."""
-    try:
-        listed = files("pypandoc_binary") or ()
-    except PackageNotFoundError:
-        listed = ()
-    packaged = next((str(file.locate()) for file in listed if file.stem == "pandoc"), None)
-    program = packaged if packaged and Path(packaged).is_file() else shutil.which("pandoc")
+    package = find_spec("pypandoc")
+    folder = Path(package.origin).with_name("files") if package and package.origin else ""
+    program = shutil.which("pandoc", path=f"{folder}") or shutil.which("pandoc")
     if program is None:
         raise InputError(
             "pandoc: not found; expected it in the package pypandoc_binary or on PATH; "

@@ -8,105 +8,77 @@ other, tables as Markdown, and programs in monospaced type as indented code.
 import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 from statistics import median_low
-from typing import Any
 
 from pipeline.documents.left_out import leave_out
 from pipeline.documents.readers.markdown import first_heading
 from pipeline.documents.readers.pdf_columns import Line, Style, as_code, with_spans
-from pipeline.documents.readers.pdf_lines import lines
 from pipeline.documents.readers.reading import ReadFailure, Reading, whole
 
 NEEDS_OCR = "run `ocrmypdf` on the file first: it adds the text that the pictures show"
-
+NO_TEXT = "exclude the file, or save it with its text"
 PASSWORD_ERROR = 4
 """FPDF_ERR_PASSWORD of fpdfview.h."""
-
 CODE = "    "
 """Begins each line of code, as in Markdown."""
-
 WIDE_GAP = 1.3
 """Times the usual distance of baselines from which a blank line is written: paragraphs are
 commonly set half a line to a line apart (1.5 to 2), lines of one paragraph vary by rounding."""
-
 LARGER = 1.12
 """Times the body's type size from which a line is a heading: 12.5 points over 11."""
-
 TYPEWRITTEN = 0.8
 """Share of monospaced letters above which a file is one that was typed, not one with programs."""
-
 MOST_BLANK = 2
 """Blank lines inside a program."""
-
 LONGEST_HEADING = 120
 """Characters; a large-type paragraph (an abstract, a quotation) is no heading."""
-
 _LOOKS_LIKE_HEADING = re.compile(r"^#{1,6} ")
 
 
 def read(data: bytes) -> Reading:
-    """Read a PDF file; the title is its first heading, else the one in its metadata.
-
-    Raises:
-        ReadFailure: ``empty_file``, ``encrypted_pdf``, ``unreadable_pdf``, or
-            ``needs_ocr`` (all text is in pictures), or ``no_text_in_pdf``.
-    """
+    """Read a PDF file; the title is its first heading, else the one in its metadata."""
     from pypdfium2 import PdfDocument, PdfiumError
+
+    from pipeline.documents.readers.pdf_lines import lines
+    from pipeline.documents.readers.pdf_tables import pictures
 
     if not data:
         raise ReadFailure("empty_file", "0 bytes found", 0, 1)
     try:
-        document = PdfDocument(data)
+        with PdfDocument(data) as document:
+            pages = [lines(document[number]) for number in range(len(document))]
+            shown = [pictures(document[number]) for number in range(len(document))]
+            named = str(document.get_metadata_dict().get("Title", ""))
     except PdfiumError as error:
-        locked = getattr(error, "err_code", None) == PASSWORD_ERROR
+        locked = error.err_code == PASSWORD_ERROR
         raise ReadFailure("encrypted_pdf" if locked else "unreadable_pdf", str(error)) from error
-    try:
-        pages = [lines(document[number]) for number in range(len(document))]
-        pictures = [_pictures(document[number]) for number in range(len(document))]
-        named = str(document.get_metadata_dict().get("Title", ""))
-    except PdfiumError as error:
-        raise ReadFailure("unreadable_pdf", str(error)) from error
-    finally:
-        document.close()
-    scanned = [n for n, page in enumerate(pages, start=1) if pictures[n - 1] and not page]
+    scanned = [n for n, page in enumerate(pages, start=1) if shown[n - 1] and not page]
     leave_out("needs_ocr", len(scanned), _ranges(scanned))
-    shown = sum(count for count, page in zip(pictures, pages, strict=True) if page)
-    leave_out("pictures", shown)
+    leave_out("pictures", sum(count for count, page in zip(shown, pages, strict=True) if page))
     if not any(pages):
         found = f"{len(pages)} pages without text found, {len(scanned)} of them pictures"
-        advice = NEEDS_OCR if scanned else "exclude the file, or save it with its text"
-        raise ReadFailure(
-            "needs_ocr" if scanned else "no_text_in_pdf", f"{found}; expected text; {advice}", 0, 1
-        )
+        reason, advice = ("needs_ocr", NEEDS_OCR) if scanned else ("no_text_in_pdf", NO_TEXT)
+        raise ReadFailure(reason, f"{found}; expected text; {advice}", 0, 1)
     text = "\f".join(_layout(pages))
     return whole(first_heading(text.replace("\f", "\n")) or named, text)
 
 
-def _pictures(page: Any) -> int:
-    from pypdfium2 import raw
-
-    return sum(1 for _ in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=1))
-
-
 def _ranges(numbers: Sequence[int]) -> str:
     """Return numbers as a person writes those of pages: ``1-3, 7``."""
-    known = set(numbers)
-    starts = [number for number in numbers if number - 1 not in known]
-    ends = [number for number in numbers if number + 1 not in known]
-    pairs = zip(starts, ends, strict=True)
-    return ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in pairs)
+    grouped = groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])
+    runs = [[number for _, number in run] for _, run in grouped]
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def _layout(pages: list[list[Line]]) -> list[str]:
-    lines_of_text = [line for page in pages for line in page if line.style.size]
-    letters = sum(len(line.text) for line in lines_of_text)
-    monospaced = sum(len(line.text) for line in lines_of_text if line.style.monospaced)
-    typewritten = monospaced > TYPEWRITTEN * letters
+    set_lines = [line for page in pages for line in page if line.style.size]
+    monospaced = sum(len(line.text) for line in set_lines if line.style.monospaced)
+    typewritten = monospaced > TYPEWRITTEN * sum(len(line.text) for line in set_lines)
     if typewritten:
         pages = [[_as_prose(line) for line in page] for page in pages]
     weights: Counter[Style] = Counter()
-    for line in (line for page in pages for line in page):
+    for line in chain.from_iterable(pages):
         if not line.style.turned and not line.style.monospaced:
             weights[line.style] += len(line.text) if line.style.size else 0
     body = weights.most_common(1)[0][0] if weights else Style(0, False)
@@ -118,23 +90,16 @@ def _layout(pages: list[list[Line]]) -> list[str]:
     ]
     usual = median_low(gaps) / body.size if gaps and body.size else 0.0
     pages = [_with_code(page, body, usual) for page in pages]
-    headings = sorted(
-        {
-            line.style
-            for page in pages
-            for line in page
-            if not line.style.turned
-            and not line.style.monospaced
-            and (
-                line.style.size > LARGER * body.size
-                or (line.style.bold and not body.bold and line.style.size >= body.size)
-            )
-        },
-        reverse=True,
-    )
+    styles = {line.style for page in pages for line in page}
+    headings = sorted((style for style in styles if _is_heading(style, body)), reverse=True)
     levels = {style: min(level, 6) for level, style in enumerate(headings, start=1)}
-    shown = ("\n".join(_marked(page, levels, usual)) for page in pages)
-    return [with_spans(text, typewritten) for text in shown]
+    return [with_spans("\n".join(_marked(page, levels, usual)), typewritten) for page in pages]
+
+
+def _is_heading(style: Style, body: Style) -> bool:
+    bolder = style.bold and not body.bold and style.size >= body.size
+    larger = style.size > LARGER * body.size
+    return (larger or bolder) and not style.turned and not style.monospaced
 
 
 def _as_prose(line: Line) -> Line:
@@ -146,18 +111,13 @@ def _as_prose(line: Line) -> Line:
 
 def _with_code(page: list[Line], body: Style, usual: float) -> list[Line]:
     """Return a page with each program, which stands apart by a gap or its indent, as one line."""
+
+    def is_code(line: Line) -> bool:
+        small = line.style.size <= LARGER * body.size
+        return line.style.monospaced and not line.style.turned and small
+
     out: list[Line] = []
-    groups = [
-        (code, list(group))
-        for code, group in groupby(
-            page,
-            lambda line: (
-                line.style.monospaced
-                and not line.style.turned
-                and line.style.size <= LARGER * body.size
-            ),
-        )
-    ]
+    groups = [(code, list(group)) for code, group in groupby(page, is_code)]
     for number, (code, group) in enumerate(groups):
         if not code:
             out += map(_as_prose, group)
@@ -200,7 +160,6 @@ def _program(group: list[Line], edge: float) -> list[str]:
 
 
 def _marked(page: list[Line], levels: dict[Style, int], usual: float) -> list[str]:
-    """Return the lines of a page with blank lines and the marks of headings by their style."""
     out: list[str] = []
     above: Line | None = None
     for line in page:
@@ -210,11 +169,10 @@ def _marked(page: list[Line], levels: dict[Style, int], usual: float) -> list[st
             continue
         if above is not None and (
             line.style != above.style
+            or not line.style.size  # two tables
             or above.baseline - line.baseline > WIDE_GAP * usual * line.style.size > 0
         ):
             out.append("")
-        elif above is not None and not line.style.size:
-            out.append("")  # two tables
         level = levels.get(line.style, 0)
         if not level or len(line.text) > LONGEST_HEADING or line.text.endswith((".", ";", ",")):
             out.append(_LOOKS_LIKE_HEADING.sub(r"\\\g<0>", line.text))

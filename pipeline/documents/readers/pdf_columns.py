@@ -6,17 +6,15 @@ from itertools import groupby, pairwise
 from statistics import median
 from typing import NamedTuple
 
+from pipeline.text.fences import span_of
 from pipeline.text.markdown import BULLETS
 
 COLUMN_ROWS = 4
 """Rows on which both columns have text before they are taken for columns."""
-
 COLUMN_TEXT = 20
 """Characters of a usual line in a column; the cells of a table are shorter."""
-
 LIKE_WIDTH = 0.5
 """Of the wider column that the other has at least: terms and their definitions are a table."""
-
 APART = 2.0
 """Times the usual distance of rows that sets a header or a footer apart from the columns."""
 
@@ -56,10 +54,7 @@ _SPAN = re.compile(f"{_BEGIN}([^{_BEGIN}{_END}]*){_END}")
 
 
 def as_code(text: str) -> str:
-    """Return words of a line marked as code, but for a bullet before them.
-
-    :func:`with_spans` writes what is marked as Markdown does.
-    """
+    """Return words of a line, but a bullet before them, marked for :func:`with_spans` as code."""
     bullet = _BULLET.match(text)
     begin = bullet.end() if bullet else 0
     code = text[begin:]
@@ -68,22 +63,13 @@ def as_code(text: str) -> str:
 
 def with_spans(text: str, typewritten: bool) -> str:
     """Return a text with code spans of Markdown; of what is all typewritten, with none."""
-    return _SPAN.sub(r"\1" if typewritten else _span, text)
-
-
-def _span(found: re.Match[str]) -> str:
-    ticks = "`" * (1 + max(map(len, re.findall("`+", found[1])), default=0))
-    apart = " " if len(ticks) > 1 else ""
-    return f"{ticks}{apart}{found[1]}{apart}{ticks}"
+    return _SPAN.sub(lambda span: span[1] if typewritten else span_of(span[1]), text)
 
 
 def by_column(parts: list[Line]) -> list[Line]:
-    """Put the columns of a page one after the other where its rows run across them.
-
-    A page that is written column by column stays as it is.
-    """
+    """Put the columns of a page one after the other where its rows run across them."""
     gutter = _gutter(parts)
-    if gutter is None:
+    if gutter is None:  # it is written column by column, too
         return parts
     ordered: list[Line] = []
     for crosses, group in groupby(parts, lambda part: _side(part, gutter) == 0):
@@ -112,13 +98,13 @@ def _side(part: Line, gutter: float) -> int:
 def _gutter(parts: Sequence[Line]) -> float | None:
     """Return the middle of the gap that most rows have, when these are rows of columns."""
     tall = sorted((part for part in parts if part.style.size), key=lambda part: -part.baseline)
-    pairs: list[tuple[Line, Line]] = []
-    for number, part in enumerate(tall):
-        for other in tall[number + 1 : number + 1 + COLUMN_ROWS]:
-            one, two = sorted((part, other), key=lambda part: part.left)
-            near = part.baseline - other.baseline < part.style.size / 2
-            if near and one.right < two.left:
-                pairs.append((one, two))
+    near = (
+        sorted((part, other), key=lambda part: part.left)
+        for number, part in enumerate(tall)
+        for other in tall[number + 1 : number + 1 + COLUMN_ROWS]
+        if part.baseline - other.baseline < part.style.size / 2
+    )
+    pairs = [(one, two) for one, two in near if one.right < two.left]
     edges = sorted(
         [(one.right, 1) for one, _ in pairs] + [(two.left, -1) for _, two in pairs],
         key=lambda edge: (edge[0], -edge[1]),
@@ -160,10 +146,9 @@ def whole_rows(parts: Sequence[Line]) -> list[Line]:
         before = whole[-1] if whole else None
         if before and before.row == part.row and before.style.size and part.style.size:
             text = f"{before.text}{' ' * part.spaces}{part.text}"
-            style = before.style._replace(
-                bold=before.style.bold and part.style.bold,
-                monospaced=before.style.monospaced and part.style.monospaced,
-            )
+            bold = before.style.bold and part.style.bold
+            monospaced = before.style.monospaced and part.style.monospaced
+            style = before.style._replace(bold=bold, monospaced=monospaced)
             whole[-1] = before._replace(text=text, style=style, right=part.right)
         else:
             whole.append(part)

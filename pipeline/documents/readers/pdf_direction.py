@@ -14,21 +14,16 @@ from pipeline.documents.readers.pdf_type import Box
 
 SPACE = -1
 """In place of the number of a letter: a space between words."""
-
 WORD_SPACE = 0.2
 """Heights of the tallest letter that it has at least; where pdfium puts it is often wrong."""
-
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
-
 _LETTERS = ("R", "AL", "NSM")
 _NUMBERS = ("EN", "AN")
 _JOINS = {"R": ("ES", "CS", "ET"), "AL": ("CS",)}
 """Signs that belong to the numbers around them, in Hebrew and in Arabic (rules W4 to W6)."""
-
 _UNIT_AND_NUMBER = re.compile(r"([^\W\d_]{1,3}|[^\W\d_]{1,3}/[^\W\d_]{1,3}) (\d[\d.,]*)")
 """A short word stands behind its number (``3 bar``), a longer one before it (``version 3``): on the
 page they look the same."""
-
 _OPENS = re.compile(r"(?<!\S)[)\]\u00bb](?=\S)")
 _CLOSES = re.compile(r"(?<=\S)[(\[\u00ab](?=[\s.,;:!?\u060c\u061b\u061f]|\Z)")
 _MIRRORED = str.maketrans("()[]\u00ab\u00bb", ")(][\u00bb\u00ab")

@@ -8,51 +8,24 @@ from math import sin
 from statistics import median_low
 from typing import Any, NamedTuple
 
+from pipeline.documents.readers import pdf_direction, pdf_tables
 from pipeline.documents.readers.pdf_aligned import with_tables
 from pipeline.documents.readers.pdf_columns import Line, Style, as_code, by_column, whole_rows
-from pipeline.documents.readers.pdf_direction import (
-    SPACE,
-    is_right_to_left,
-    mirrored,
-    reading_order,
-)
-from pipeline.documents.readers.pdf_tables import (
-    BROKEN,
-    Grid,
-    bullets,
-    grids,
-    markdown,
-    with_bullets,
-)
-from pipeline.documents.readers.pdf_type import (
-    Box,
-    angle_of,
-    baseline_of,
-    box_of,
-    code_in,
-    font_of,
-    pitch_of,
-    place_of,
-    size_of,
-)
+from pipeline.documents.readers.pdf_tables import BROKEN
+from pipeline.documents.readers.pdf_type import Box, Letters
 from pipeline.text.exponents import lowered, raised, settled
 
 GUTTER = 1.8
 """Heights of a capital letter (0.7 of the type size) that a gap between two columns has at least:
 1.3 type sizes. Papers have 1.7 to 2.4; a word space of justified text stays below 1."""
-
 SMALLER = 0.85
 """Of the type size beside it that a superscript or subscript has at most; 0.6 to 0.75 is usual."""
-
 SHIFTED = (0.05, 0.7)
 """Type sizes by which its baseline is above or below; the next line is a whole one away."""
-
 WORD_SPACE = 0.2
 """Heights of a capital letter that a gap between two words has at least."""
-
 TURNED = 0.1
 """Sine of the angle from which text is turned: a stamp in the margin, the label of an axis."""
-
 _FILLER = "\1"
 """In place of the line ends that pdfium sees around a superscript."""
 
@@ -80,18 +53,19 @@ class _Part(NamedTuple):
 def lines(page: Any) -> list[Line]:
     """Return the lines of a page; one that ends in a broken word ends in a hyphen."""
     textpage = page.get_textpage()
-    tables = grids(page)
+    letters = Letters(textpage)
+    tables = pdf_tables.grids(page)
     found: list[Line] = []
     cells: dict[int, dict[tuple[int, int], list[str]]] = defaultdict(lambda: defaultdict(list))
     places: dict[int, int] = {}  # of a table among the lines
     start = 0
     # Characters of the text and of the page count alike: pdfium numbers UTF-16 units, and
     # text outside the first plane shifts what follows by one, which only blurs sizes.
-    text = _unbroken(textpage, textpage.get_text_range()).replace(BROKEN, f"{BROKEN}\n")
+    text = _unbroken(letters, textpage.get_text_range()).replace(BROKEN, f"{BROKEN}\n")
     for row, line in enumerate(text.split("\n")):
-        for part in _parts(textpage, line, start, tables):
+        for part in _parts(letters, line, start, tables):
             if part.cell is None:
-                found.append(_line(textpage, part, row))
+                found.append(_line(letters, part, row))
                 continue
             table, at_row, at_column = part.cell
             if table not in places:
@@ -101,51 +75,50 @@ def lines(page: Any) -> list[Line]:
             cells[table][at_row, at_column].append(part.text)
         start += len(line) + (0 if line.endswith(BROKEN) else 1)
     for table, place in places.items():
-        found[place] = found[place]._replace(text=markdown(tables[table], cells[table]))
-    marks = bullets(page)
+        found[place] = found[place]._replace(text=pdf_tables.markdown(tables[table], cells[table]))
+    marks = pdf_tables.bullets(page)
     textpage.close()
     page.close()
-    return with_bullets(whole_rows(with_tables(by_column(found))), marks)
+    return pdf_tables.with_bullets(whole_rows(with_tables(by_column(found))), marks)
 
 
-def _unbroken(textpage: Any, text: str) -> str:
+def _unbroken(page: Letters, text: str) -> str:
     """Take out the line ends on either side of a superscript or subscript."""
 
     def join(found: re.Match[str]) -> str:
         before, after = found.start(1) - 1, found.end(1)
-        _, _, end, _ = box_of(textpage, before)
-        begin, _, _, _ = box_of(textpage, after)
-        size, other = size_of(textpage, before), size_of(textpage, after)
-        larger, smaller = max(size, other), min(size, other)
-        shift = abs(baseline_of(textpage, before) - baseline_of(textpage, after))
+        gap = page.box(after).left - page.box(before).right
+        smaller, larger = sorted((page.size(before), page.size(after)))
+        shift = abs(page.baseline(before) - page.baseline(after))
         near = SHIFTED[0] * larger < shift < SHIFTED[1] * larger and smaller <= SMALLER * larger
-        beside = -larger / 4 < begin - end < larger
+        beside = -larger / 4 < gap < larger
         return found[0].translate({10: _FILLER, 13: _FILLER}) if near and beside else found[0]
 
     return re.sub(r"(?<=\S)([ ]*\r\n[ ]*)(?=\S)", join, text)
 
 
-def _parts(textpage: Any, line: str, start: int, tables: Sequence[Grid]) -> Iterator[_Part]:
-    """Yield the parts of a line, from left to right."""
-    boxes = [box_of(textpage, start + place) for place in range(len(line))]
+def _parts(
+    page: Letters, line: str, start: int, tables: Sequence[pdf_tables.Grid]
+) -> Iterator[_Part]:
+    boxes = [page.box(start + place) for place in range(len(line))]
     tallest = max((top - bottom for _, bottom, _, top in boxes), default=0)
-    heights = _heights(textpage, line, start, boxes)
-    step = pitch_of(textpage, line, start)
+    heights = _heights(page, line, start, boxes)
+    step = page.pitch(line, start)
     order: Sequence[int] = range(len(line))
-    backwards = is_right_to_left(line)
-    code = set() if step or backwards else code_in(textpage, line, start)
+    backwards = pdf_direction.is_right_to_left(line)
+    code = set() if step or backwards else page.code(line, start)
     if step or backwards:
-        sides = [place_of(textpage, start + place) for place in range(len(line))]
+        sides = (page.place(start + place) for place in range(len(line)))
         boxes = [
             Box(left, box.bottom, right, box.top)
             for box, (left, right) in zip(boxes, sides, strict=True)
         ]
     if backwards:
-        order = reading_order(line, boxes)
+        order = pdf_direction.reading_order(line, boxes)
     letters: list[_Part] = []
     spaced = joins = False
     for place in order:
-        letter = " " if place == SPACE else line[place]
+        letter = " " if place == pdf_direction.SPACE else line[place]
         if letter == _FILLER:
             joins = True
             continue
@@ -179,7 +152,7 @@ def _parts(textpage: Any, line: str, start: int, tables: Sequence[Grid]) -> Iter
         yield _joined(letters)
 
 
-def _heights(textpage: Any, line: str, start: int, boxes: Sequence[Box]) -> dict[int, str]:
+def _heights(page: Letters, line: str, start: int, boxes: Sequence[Box]) -> dict[int, str]:
     """Return the places in a line of what is raised (``+``) or lowered (``-``)."""
     places = [place for place, letter in enumerate(line) if letter.isalnum()]
     if len(places) < 2:
@@ -187,15 +160,15 @@ def _heights(textpage: Any, line: str, start: int, boxes: Sequence[Box]) -> dict
     feet = [boxes[place][1] for place in places]
     foot = median_low(feet)
     usual = start + places[feet.index(foot)]
-    size, baseline = size_of(textpage, usual), baseline_of(textpage, usual)
+    size, baseline = page.size(usual), page.baseline(usual)
     found = {}
     least = SHIFTED[0] * size
     for place, (_, bottom, _, _) in enumerate(boxes):
         # Most stand on the baseline, and pdfium need not be asked how they are set.
         if abs(bottom - foot) < least or line[place].isspace():
             continue
-        if line[place] != _FILLER and 0 < size_of(textpage, start + place) <= SMALLER * size:
-            shift = (baseline_of(textpage, start + place) - baseline) / size
+        if line[place] != _FILLER and 0 < page.size(start + place) <= SMALLER * size:
+            shift = (page.baseline(start + place) - baseline) / size
             if SHIFTED[0] < abs(shift) < SHIFTED[1]:
                 found[place] = "+" if shift > 0 else "-"
     return found
@@ -209,21 +182,23 @@ def _joined(letters: Sequence[_Part]) -> _Part:
             run = f"{' ' * run.startswith(' ')}{as_code(run.strip())}"
         text += {"+": raised, "-": lowered}[height](text, run.strip()) if height else run
     return letters[0]._replace(
-        text=mirrored(settled(text)) if is_right_to_left(text) else settled(text),
+        text=pdf_direction.mirrored(settled(text))
+        if pdf_direction.is_right_to_left(text)
+        else settled(text),
         left=min(letter.left for letter in letters),
         right=max(letter.right for letter in letters),
     )
 
 
-def _line(textpage: Any, part: _Part, row: int) -> Line:
+def _line(page: Letters, part: _Part, row: int) -> Line:
     # The last character may be a hyphen that pdfium made up, without a font.
     last = part.first + max(0, len(part.text) - 2)
-    bold = font_of(textpage, part.first).bold and font_of(textpage, last).bold
-    turned = abs(sin(angle_of(textpage, part.first))) > TURNED
+    bold = page.font(part.first).bold and page.font(last).bold
+    turned = abs(sin(page.angle(part.first))) > TURNED
     return Line(
         part.text,
-        baseline_of(textpage, part.first),
-        Style(round(size_of(textpage, part.first), 1), bold, part.pitch > 0, turned),
+        page.baseline(part.first),
+        Style(round(page.size(part.first), 1), bold, part.pitch > 0, turned),
         part.left,
         part.right,
         row,

@@ -1,45 +1,39 @@
 """What is drawn on a PDF page: tables, told by their rules, and bullets, as browsers print them."""
 
 import ctypes
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
+
+from pypdfium2 import raw
 
 from pipeline.documents.readers.pdf_columns import Line
 from pipeline.documents.readers.pdf_type import Box
+from pipeline.text.markdown import table
 
 BROKEN = "\ufffe"
 """pdfium's character for a hyphen at the end of a line; it joins the two lines."""
-
 NEAR = 2.0
 """Points within which two rules meet: rules are 0.25 to 1.5 points wide, and a thin box may stand
 for one."""
-
 SHORTEST = 5.0
 """Points of a rule; the ticks of a diagram and the strokes of a drawn letter are shorter."""
-
 TALLEST_ROW = 0.4
 """Of the height of the page; the frame of a printed web page is taller beside its sidebar."""
-
 MOST_RULES = 400
 """Of one direction on a page; a page with more of them is a drawing, not a table. The time grows
 with the product of both directions."""
-
 MOST_DRAWN = 5000
 """Drawn objects of a page that are looked at."""
-
 BULLET_SIZE = (1.5, 9.0)
 """Points of a bullet across; browsers print 3 to 5."""
-
 SQUARE = 0.25
 """Share by which its height and width differ at most."""
-
 BESIDE = 1.5
 """Type sizes between it and its text at most; browsers leave about a half."""
-
 MOST_BULLETS = 200
 """Of a page; more are the points of a diagram."""
-
 BULLET = "\u2022"
 
 
@@ -50,6 +44,9 @@ class _Rule(NamedTuple):
     """Its y or x."""
     start: float
     end: float
+
+
+_Rules = tuple[list[_Rule], list[_Rule]]
 
 
 class Grid(NamedTuple):
@@ -73,17 +70,26 @@ class Grid(NamedTuple):
 
 def markdown(grid: Grid, cells: Mapping[tuple[int, int], Sequence[str]]) -> str:
     """Return a table as Markdown; rows without text are left out."""
-    width = len(grid.columns) - 1
-    lines = []
-    for row in range(len(grid.rows) - 1):
-        texts = [_text(cells.get((row, column), ())) for column in range(width)]
-        if any(texts):
-            lines.append(f"| {' | '.join(texts)} |")
-    return "\n".join([*lines[:1], f"|{' --- |' * width}", *lines[1:]])
+    rows = (
+        [_text(cells.get((row, column), ())) for column in range(len(grid.columns) - 1)]
+        for row in range(len(grid.rows) - 1)
+    )
+    return table([row for row in rows if any(row)])
 
 
 def _text(lines: Sequence[str]) -> str:
-    return " ".join(lines).replace(f"{BROKEN} ", "").replace(BROKEN, "-").replace("|", "\\|")
+    return " ".join(lines).replace(f"{BROKEN} ", "").replace(BROKEN, "-")
+
+
+def pictures(page: Any) -> int:
+    """Return the number of pictures of a page."""
+    return sum(1 for _ in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=1))
+
+
+def _paths(page: Any) -> list[Any]:
+    """Return what is drawn on a page; too many are told by one more than :data:`MOST_DRAWN`."""
+    paths = page.get_objects(filter=[raw.FPDF_PAGEOBJ_PATH], max_depth=1)
+    return list(islice(paths, MOST_DRAWN + 1))
 
 
 def grids(page: Any) -> list[Grid]:
@@ -100,21 +106,15 @@ def grids(page: Any) -> list[Grid]:
     tables = (_grid(*group) for group in _connected(level, upright))
     highest = TALLEST_ROW * page.get_height()
     return [
-        table
-        for table in tables
-        if table and all(above - below < highest for above, below in pairwise(table.rows))
+        grid
+        for grid in tables
+        if grid and all(above - below < highest for above, below in pairwise(grid.rows))
     ]
 
 
 def _strokes(page: Any) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
-    """Yield begin and end of each straight line of a page."""
-    from pypdfium2 import raw
-
     x, y = ctypes.c_float(), ctypes.c_float()
-    objects = page.get_objects(filter=[raw.FPDF_PAGEOBJ_PATH], max_depth=1)
-    for number, drawn in enumerate(objects):
-        if number >= MOST_DRAWN:
-            return
+    for drawn in _paths(page)[:MOST_DRAWN]:
         matrix = drawn.get_matrix()
         begin = here = (0.0, 0.0)
         for place in range(max(0, raw.FPDFPath_CountSegments(drawn))):
@@ -132,31 +132,25 @@ def _strokes(page: Any) -> Iterator[tuple[tuple[float, float], tuple[float, floa
             here = point
 
 
-def _connected(
-    level: Sequence[_Rule], upright: Sequence[_Rule]
-) -> Iterator[tuple[list[_Rule], list[_Rule]]]:
-    """Yield the horizontal and vertical rules that touch each other, table by table."""
-    from scipy.sparse import coo_array
+def _connected(level: Sequence[_Rule], upright: Sequence[_Rule]) -> list[_Rules]:
+    """Return the horizontal and vertical rules that touch each other, table by table."""
+    if not level or not upright:
+        return []
+    import numpy as np
     from scipy.sparse.csgraph import connected_components
 
-    touching = [
-        (one, other)
-        for one, row in enumerate(level)
-        for other, column in enumerate(upright, start=len(level))
-        if row.start - NEAR <= column.at <= row.end + NEAR
-        and column.start - NEAR <= row.at <= column.end + NEAR
-    ]
-    if not touching:
-        return
     rules = [*level, *upright]
-    graph = coo_array(
-        ([True] * len(touching), tuple(zip(*touching, strict=True))), shape=(len(rules),) * 2
-    )
-    groups: dict[int, tuple[list[_Rule], list[_Rule]]] = {}
+    graph = np.zeros((len(rules), len(rules)))
+    graph[: len(level), len(level) :] = [[_touch(row, each) for each in upright] for row in level]
+    groups: dict[int, _Rules] = defaultdict(lambda: ([], []))
     for number, label in enumerate(connected_components(graph, directed=False)[1]):
-        group = groups.setdefault(int(label), ([], []))
-        group[number >= len(level)].append(rules[number])
-    yield from groups.values()
+        groups[label][number >= len(level)].append(rules[number])
+    return list(groups.values())
+
+
+def _touch(row: _Rule, column: _Rule) -> bool:
+    within = row.start - NEAR <= column.at <= row.end + NEAR
+    return within and column.start - NEAR <= row.at <= column.end + NEAR
 
 
 def _grid(level: Sequence[_Rule], upright: Sequence[_Rule]) -> Grid | None:
@@ -168,13 +162,9 @@ def _grid(level: Sequence[_Rule], upright: Sequence[_Rule]) -> Grid | None:
     edges = []
     for above, below in pairwise(rows):
         middle = (above + below) / 2
-        crossed = [rule.at for rule in upright if rule.start <= middle <= rule.end]
+        crossed = [columns[0], *(at for at, start, end in upright if start <= middle <= end)]
         edges.append(
-            tuple(
-                column
-                for column in columns
-                if column == columns[0] or any(abs(at - column) <= NEAR for at in crossed)
-            )
+            tuple(edge for edge in columns if any(abs(at - edge) <= NEAR for at in crossed))
         )
     return Grid(tuple(rows), tuple(columns), tuple(edges))
 
@@ -194,12 +184,9 @@ def _distinct(values: Sequence[float]) -> list[float]:
 
 def bullets(page: Any) -> list[Box]:
     """Return the edges of what is drawn as small as a bullet."""
-    from pypdfium2 import raw
-
+    paths = _paths(page)
     found = []
-    for number, drawn in enumerate(page.get_objects(filter=[raw.FPDF_PAGEOBJ_PATH], max_depth=1)):
-        if number >= MOST_DRAWN:
-            return []
+    for drawn in paths if len(paths) <= MOST_DRAWN else ():
         box = Box(*drawn.get_bounds())
         width, height = box.right - box.left, box.top - box.bottom
         if BULLET_SIZE[0] <= width <= BULLET_SIZE[1] and abs(width - height) <= SQUARE * width:

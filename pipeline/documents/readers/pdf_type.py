@@ -3,35 +3,28 @@
 import ctypes
 import re
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, NamedTuple
+
+from pypdfium2 import raw
 
 FIXED_PITCH = 1
 """Bit of a font's flags (PDF 32000-1, table 123) that says that it is monospaced."""
-
 EQUAL = 0.02
 """Share by which the widths of two letters of a monospaced font differ at most: rounding."""
-
 SAMPLED = 8
 """Words of a line whose font is looked at, those at its end among them."""
-
 _MONOSPACED = re.compile(
     rb"courier|mono|typewriter|consol|menlo|monaco|inconsolata|lucidacons|cm(?:sl|it|bx)?tt\d"
     rb"|sftt|ectt|[lt]mtt"
 )
 """Names of fonts, in small letters. TeX's (Computer Modern, Latin Modern) set no flag."""
-
 _NARROW = frozenset("ijlftrI.,:;'|!()[]")
 _WIDE = frozenset("abdeghnopqumwABCDGHKMNOQRUVWX")
 """Letters that no proportional font sets as wide as the narrow ones."""
-
 _WORD = re.compile(r"\S+")
-
 _EDGES = tuple(ctypes.c_double() for _ in range(4))
-"""Where pdfium writes the box of a letter; made once, since it is asked for each of them."""
-
-_LOOSE: list[Any] = []
-"""Where it writes the box with the space around the letter."""
+_LOOSE = raw.FS_RECTF()
+"""Where pdfium writes the boxes of letters; made once, since it is asked for each of them."""
 
 
 class Box(NamedTuple):
@@ -50,117 +43,94 @@ class Font(NamedTuple):
     monospaced: bool
 
 
-@cache
-def _pdfium() -> Any:
-    from pypdfium2 import raw  # once: an import inside a function takes as long as what is asked
+class Letters:
+    """The letters of a page by their numbers: where each stands, and how it is set."""
 
-    return raw
+    def __init__(self, textpage: Any) -> None:
+        self._page = textpage.raw
 
+    def box(self, index: int) -> Box:
+        """Return the edges of what is printed of a letter."""
+        left, right, bottom, top = _EDGES
+        raw.FPDFText_GetCharBox(self._page, index, left, right, bottom, top)
+        return Box(left.value, bottom.value, right.value, top.value)
 
-def box_of(textpage: Any, index: int) -> Box:
-    """Return the edges of what is printed of a letter."""
-    left, right, bottom, top = _EDGES
-    _pdfium().FPDFText_GetCharBox(textpage.raw, index, left, right, bottom, top)
-    return Box(left.value, bottom.value, right.value, top.value)
+    def place(self, index: int) -> tuple[float, float]:
+        """Return from where to where a letter moves the writing on, its space included."""
+        raw.FPDFText_GetLooseCharBox(self._page, index, _LOOSE)
+        return _LOOSE.left, _LOOSE.right
 
+    def size(self, index: int) -> float:
+        """Return the type size of a letter in points."""
+        return float(raw.FPDFText_GetFontSize(self._page, index))
 
-def place_of(textpage: Any, index: int) -> tuple[float, float]:
-    """Return from where to where a letter moves the writing on, its space included."""
-    if not _LOOSE:
-        _LOOSE.append(_pdfium().FS_RECTF())
-    _pdfium().FPDFText_GetLooseCharBox(textpage.raw, index, _LOOSE[0])
-    return _LOOSE[0].left, _LOOSE[0].right
+    def baseline(self, index: int) -> float:
+        """Return the height of the line that a letter stands on."""
+        raw.FPDFText_GetCharOrigin(self._page, index, *_EDGES[:2])
+        return _EDGES[1].value
 
+    def angle(self, index: int) -> float:
+        """Return the angle of a letter in radians; 0 is upright."""
+        return float(raw.FPDFText_GetCharAngle(self._page, index))
 
-def size_of(textpage: Any, index: int) -> float:
-    """Return the type size of a letter in points."""
-    return float(_pdfium().FPDFText_GetFontSize(textpage.raw, index))
+    def font(self, index: int) -> Font:
+        """Return whether a letter is bold and monospaced by the name and the flags of its font."""
+        name, flags = ctypes.create_string_buffer(128), ctypes.c_int()
+        raw.FPDFText_GetFontInfo(self._page, index, name, len(name), flags)
+        lower = name.value.lower()
+        # By name, since the weight of the standard fonts is given as 0; "semibold" is bold too.
+        bold = any(word in lower for word in (b"bold", b"black", b"heavy"))
+        return Font(bold, bool(flags.value & FIXED_PITCH) or _MONOSPACED.search(lower) is not None)
 
+    def pitch(self, line: str, start: int) -> float:
+        """Return the points from letter to letter of a line in monospaced type, else 0.
 
-def baseline_of(textpage: Any, index: int) -> float:
-    """Return the height of the line that a letter stands on."""
-    _pdfium().FPDFText_GetCharOrigin(textpage.raw, index, *_EDGES[:2])
-    return _EDGES[1].value
+        A line, whose first letter has the number ``start``, counts when each of its words is
+        monospaced: by the name or the flags of the font, or, where these tell nothing, by letters
+        of equal width that are not so in proportional type.
+        """
+        narrow = next((number for number, sign in enumerate(line) if sign in _NARROW), None)
+        wide = next((number for number, sign in enumerate(line) if sign in _WIDE), None)
+        telling = narrow is not None and wide is not None
+        compared = [number for number in (narrow, wide) if number is not None]
+        if self._is_proportional(line, start, range(len(line))):
+            return 0.0
+        words = [
+            start + word.start() + next((n for n, sign in enumerate(word[0]) if sign.isalnum()), 0)
+            for word in _WORD.finditer(line)
+            if any(map(str.isalnum, word[0])) or not telling
+        ]
+        words = [*words[:SAMPLED], *words[SAMPLED:][-SAMPLED:]]
+        named = bool(words) and all(self.font(word).monospaced for word in words)
+        if not named and not (telling and self._equally_wide([start + compared[0], *words])):
+            return 0.0
+        left, right = self.place(start + compared[0] if compared else words[0])
+        return right - left
 
+    def code(self, line: str, start: int) -> set[int]:
+        """Return the places of the monospaced words in a line of other type.
 
-def font_of(textpage: Any, index: int) -> Font:
-    """Return whether a letter is bold and monospaced by the name and the flags of its font."""
-    name, flags = ctypes.create_string_buffer(128), ctypes.c_int()
-    _pdfium().FPDFText_GetFontInfo(textpage.raw, index, name, len(name), flags)
-    lower = name.value.lower()
-    # By name, since the weight of the standard fonts is given as 0; "semibold" is bold too.
-    bold = any(word in lower for word in (b"bold", b"black", b"heavy"))
-    return Font(bold, bool(flags.value & FIXED_PITCH) or _MONOSPACED.search(lower) is not None)
+        A font that calls itself so and sets an i as narrow as it is, such as Monotype's, is none.
+        """
 
+        def is_code(place: int) -> bool:
+            return self.font(start + place).monospaced
 
-def pitch_of(textpage: Any, line: str, start: int) -> float:
-    """Return the points from letter to letter of a line in monospaced type, else 0.
+        places: list[int] = []
+        for word in _WORD.finditer(line):
+            inside = range(word.start(), word.end())
+            letter = next((place for place in inside if line[place].isalnum()), inside[0])
+            told = [is_code(place) for place in (inside[0], letter, inside[-1])]
+            if any(told):
+                places += inside if all(told) else filter(is_code, inside)
+        return set() if self._is_proportional(line, start, places) else set(places)
 
-    A line counts when each of its words is monospaced: by the name or the flags of the font, or,
-    where these tell nothing, by letters of equal width that are not so in proportional type.
+    def _is_proportional(self, line: str, start: int, places: Sequence[int]) -> bool:
+        """Return whether a narrow and a wide letter of some places tell that widths differ."""
+        kinds = ([place for place in places if line[place] in kind] for kind in (_NARROW, _WIDE))
+        compared = [start + letters[0] for letters in kinds if letters]
+        return len(compared) > 1 and not self._equally_wide(compared)
 
-    Args:
-        textpage: The page.
-        line: Text of the line.
-        start: Number of its first letter on the page.
-    """
-    narrow = next((number for number, sign in enumerate(line) if sign in _NARROW), None)
-    wide = next((number for number, sign in enumerate(line) if sign in _WIDE), None)
-    telling = narrow is not None and wide is not None
-    compared = [number for number in (narrow, wide) if number is not None]
-    if _is_proportional(textpage, line, start, range(len(line))):
-        return 0.0
-    words = [
-        start + found.start() + next((n for n, sign in enumerate(found[0]) if sign.isalnum()), 0)
-        for found in _WORD.finditer(line)
-        if any(map(str.isalnum, found[0])) or not telling
-    ]
-    words = [*words[:SAMPLED], *words[SAMPLED:][-SAMPLED:]]
-    named = bool(words) and all(font_of(textpage, word).monospaced for word in words)
-    if not named and not (telling and _equally_wide(textpage, [start + compared[0], *words])):
-        return 0.0
-    left, right = place_of(textpage, start + compared[0] if compared else words[0])
-    return right - left
-
-
-def code_in(textpage: Any, line: str, start: int) -> set[int]:
-    """Return the places of the monospaced words in a line of other type.
-
-    A font that calls itself so and sets an i as narrow as it is, such as Monotype's, is none.
-
-    Args:
-        textpage: The page.
-        line: Text of the line.
-        start: Number of its first letter on the page.
-    """
-    places: list[int] = []
-    for found in _WORD.finditer(line):
-        inside = range(found.start(), found.end())
-        letter = next((place for place in inside if line[place].isalnum()), inside[0])
-        told = [_is_code(textpage, start + place) for place in (inside[0], letter, inside[-1])]
-        if all(told):
-            places += inside
-        elif any(told):
-            places += [place for place in inside if _is_code(textpage, start + place)]
-    return set() if _is_proportional(textpage, line, start, places) else set(places)
-
-
-def _is_code(textpage: Any, index: int) -> bool:
-    return font_of(textpage, index).monospaced
-
-
-def _is_proportional(textpage: Any, line: str, start: int, places: Sequence[int]) -> bool:
-    """Return whether a narrow and a wide letter of some places tell that their widths differ."""
-    kinds = ([place for place in places if line[place] in kind] for kind in (_NARROW, _WIDE))
-    compared = [start + letters[0] for letters in kinds if letters]
-    return len(compared) > 1 and not _equally_wide(textpage, compared)
-
-
-def _equally_wide(textpage: Any, indices: Sequence[int]) -> bool:
-    widths = [right - left for left, right in (place_of(textpage, index) for index in indices)]
-    return max(widths) - min(widths) <= EQUAL * max(widths)
-
-
-def angle_of(textpage: Any, index: int) -> float:
-    """Return the angle of a letter in radians; 0 is upright."""
-    return float(_pdfium().FPDFText_GetCharAngle(textpage.raw, index))
+    def _equally_wide(self, indices: Sequence[int]) -> bool:
+        widths = [right - left for left, right in map(self.place, indices)]
+        return max(widths) - min(widths) <= EQUAL * max(widths)

@@ -1,5 +1,7 @@
 """What a reader returns, and how it says that it cannot."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from pipeline.documents.left_out import Omission
@@ -25,11 +27,11 @@ class Record(NamedTuple):
 class Failure(NamedTuple):
     """A file or one record of it that gives no document."""
 
-    record: str
     reason: str
     message: str
     value: float | None = None
     threshold: float | None = None
+    record: str = ""
 
 
 class Reading(NamedTuple):
@@ -37,28 +39,35 @@ class Reading(NamedTuple):
 
     records: list[Record]
     failures: list[Failure]
+    kind: str = ""
+    """Format of the file; empty when it failed as a whole."""
+    opened: bool = False
+    """Whether the file was opened for it, now."""
 
 
 class ReadFailure(Exception):
     """The file as a whole gives no document; caught where files are read, never beyond."""
 
     def __init__(
-        self,
-        reason: str,
-        message: str,
-        value: float | None = None,
-        threshold: float | None = None,
+        self, reason: str, message: str, value: float | None = None, threshold: float | None = None
     ) -> None:
         super().__init__(message)
-        self.failure = Failure("", reason, message, value, threshold)
+        self.failure = Failure(reason, message, value, threshold)
+
+
+@contextmanager
+def failing_as(reason: str, advice: str = "") -> Iterator[None]:
+    """Raise as a :class:`ReadFailure` whatever a library raises at a damaged file."""
+    try:
+        yield
+    except (ReadFailure, MemoryError):
+        raise
+    except Exception as error:  # KeyError, zlib.error, XMLSyntaxError, AttributeError, ...
+        raise ReadFailure(reason, f"{type(error).__name__}: {error}{advice}") from error
 
 
 def whole(title: str, text: str) -> Reading:
-    """Return the reading of a file that is one document.
-
-    Raises:
-        ReadFailure: ``empty_file``, there is nothing but white space.
-    """
+    """Return the reading of a file that is one document; without text it is ``empty_file``."""
     if not text.strip():
         raise ReadFailure("empty_file", "no text found", float(len(text)), 1)
     return Reading([Record("", " ".join(title.split()), text, 0, len(text))], [])

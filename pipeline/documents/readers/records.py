@@ -6,34 +6,25 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipeline.documents.readers.code import fenced
-from pipeline.documents.readers.decode import decode
-from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record
+from pipeline.documents.readers.decode import decode, encodable
+from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record, failing_as
 
 SEPARATORS = ",;\t|"
 """Of a CSV file: the one that cuts most of its first lines into as many cells as the first of them
 is taken (spreadsheets of a language with a decimal comma write semicolons). A TSV file has tabs, as
 its name says."""
-
 LINES_ASKED = 50
-
 _NAMED = re.compile(r"\A\n*sep=([,;\t|:])[ \t]*\n", re.IGNORECASE)
 """A first line of spreadsheet programs that names the separator, and is no row."""
-
 PARQUET_ROWS = 1024
 """Rows read at once."""
 
-
-class _Row(NamedTuple):
-    """A record before its fields are looked at."""
-
-    number: int
-    """Line or row from 1, the header not counted."""
-    value: Any
-    span: tuple[int, int] | None = None
-    """Characters in the decoded file; None: as long as its text."""
+_Row = tuple[int, Any, tuple[int, int] | None]
+"""Line or row from 1, the header not counted; what it holds; its characters in the decoded file
+(None: as long as its text)."""
 
 
 def read_jsonl(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
@@ -42,10 +33,6 @@ def read_jsonl(data: bytes, text_field: str, title_fields: Sequence[str]) -> Rea
     Returns:
         Records named by line number from 1, spans of their line in the decoded file. Failures
         are ``bad_json``, ``missing_text_field`` (absent, or not a string) and ``empty_record``.
-
-    Raises:
-        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`; a file without any
-            record is ``empty_file``.
     """
     return _reading(_lines(decode(data)), text_field, title_fields)
 
@@ -54,33 +41,24 @@ def read_json(data: bytes, text_field: str, title_fields: Sequence[str]) -> Read
     """Read a JSON file: an array of records, or an object with the text field, as JSON Lines.
 
     An export has the array in an object: ``{"articles": [...]}``. All else is configuration, of
-    which people ask by its keys and how they are nested: code, as it stands.
-
-    Returns:
-        As :func:`read_jsonl` does, records numbered from 1 in the array.
-
-    Raises:
-        ReadFailure: ``bad_json``, ``empty_file``, or see
-            :func:`pipeline.documents.readers.decode.decode`.
+    which people ask by its keys and how they are nested: code, as it stands. Records are
+    numbered from 1 in the array.
     """
     text = decode(data)
     if not text.strip():
-        raise ReadFailure("empty_file", "no text found", float(len(text)), 1)
+        return fenced(text, "json")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ReadFailure(
             "bad_json", f"not JSON: {error}; expected one value; give JSON Lines the name .jsonl"
         ) from error
-    if isinstance(value, Mapping):
-        inside = [each for each in value.values() if _are_records(each, text_field)]
-        if isinstance(value.get(text_field), str):
-            inside = [[value]]
-        records = inside[0] if len(inside) == 1 else None
-    else:
-        records = value if _are_records(value, text_field) else None
-    if records is not None:
-        rows = (_Row(number, each) for number, each in enumerate(records, start=1))
+    candidates = value.values() if isinstance(value, Mapping) else [value]
+    inside = [each for each in candidates if _are_records(each, text_field)]
+    if isinstance(value, Mapping) and isinstance(value.get(text_field), str):
+        inside = [[value]]
+    if len(inside) == 1:
+        rows = ((number, each, None) for number, each in enumerate(inside[0], start=1))
         return _reading(rows, text_field, title_fields)
     if not value and not isinstance(value, int | float):
         raise ReadFailure("empty_file", f"{text.strip()[:20]} found; expected a record", 0, 1)
@@ -88,9 +66,8 @@ def read_json(data: bytes, text_field: str, title_fields: Sequence[str]) -> Read
 
 
 def _are_records(value: Any, text_field: str) -> bool:
-    if not isinstance(value, list) or not all(isinstance(each, Mapping) for each in value):
-        return False
-    return any(text_field in each for each in value)
+    rows = isinstance(value, list) and all(isinstance(each, Mapping) for each in value)
+    return rows and any(text_field in each for each in value)
 
 
 def _lines(text: str) -> Iterator[_Row | Failure]:
@@ -101,9 +78,10 @@ def _lines(text: str) -> Iterator[_Row | Failure]:
         if not line.strip():
             continue
         try:
-            yield _Row(number, json.loads(line), span=span)
+            yield number, json.loads(line), span
         except (ValueError, RecursionError) as error:  # RecursionError: thousands of open brackets
-            yield Failure(str(number), "bad_json", f"line {number} is not JSON: {error}")
+            message = f"line {number} is not JSON: {error}"
+            yield Failure("bad_json", message, record=str(number))
 
 
 def read_csv(
@@ -115,16 +93,11 @@ def read_csv(
         Records named by row from 1, the header not counted. Where the text is the last column, it
         may hold separators without quotes. Failures of rows are ``bad_table`` (more cells than
         columns, or a quote that does not end) and ``empty_record``.
-
-    Raises:
-        ReadFailure: ``missing_text_field`` (no column of that name), ``bad_table`` (the header),
-            ``empty_file``, or see :func:`pipeline.documents.readers.decode.decode`.
     """
     columns, rows, separator = _csv(data, separators)
     _require(columns, text_field)
-    if columns[-1] == text_field:
-        rows = (_last_cell_whole(row, len(columns), separator) for row in rows)
-    named = (_named(number, row, columns) for number, row in enumerate(rows, start=1))
+    joint = separator if columns[-1] == text_field else ""
+    named = (_named(number, row, columns, joint) for number, row in enumerate(rows, start=1))
     return _reading(named, text_field, title_fields)
 
 
@@ -139,7 +112,7 @@ def csv_rows(data: bytes, separators: str = SEPARATORS) -> Iterator[dict[str, st
         found = _named(number, row, columns)
         if isinstance(found, Failure):
             raise ReadFailure(found.reason, found.message)
-        yield found.value
+        yield found[1]
 
 
 def _csv(data: bytes, separators: str) -> tuple[list[str], Iterator[list[str] | str], str]:
@@ -151,8 +124,7 @@ def _csv(data: bytes, separators: str) -> tuple[list[str], Iterator[list[str] | 
         text, separator = text[first.end() :], first[1]
     else:
         separator = max(separators, key=lambda each: _agreement(text, each))
-    # Strict, since a quote that is left open would swallow the rows behind it in silence.
-    rows = _cells(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+    rows = _cells(text, separator)
     columns = next(rows, [])
     if isinstance(columns, str):
         raise ReadFailure("bad_table", f"the header: {columns}")
@@ -161,14 +133,15 @@ def _csv(data: bytes, separators: str) -> tuple[list[str], Iterator[list[str] | 
 
 def _agreement(text: str, separator: str) -> tuple[int, int]:
     """Return how many of the first rows have as many cells as the header, and how many it has."""
-    rows = _cells(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
-    first = [row for row in islice(rows, LINES_ASKED) if not isinstance(row, str)]
+    rows = islice(_cells(text, separator), LINES_ASKED)
+    first = [row for row in rows if not isinstance(row, str)]
     cells = len(first[0]) if first else 0
     return (sum(len(row) == cells for row in first), cells) if cells > 1 else (0, cells)
 
 
-def _cells(table: Any) -> Iterator[list[str] | str]:
-    """Yield the rows of a CSV reader, or what is wrong with one."""
+def _cells(text: str, separator: str) -> Iterator[list[str] | str]:
+    # Strict, since a quote that is left open would swallow the rows behind it in silence.
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     while True:
         line = table.line_num + 1
         try:
@@ -182,47 +155,39 @@ def _cells(table: Any) -> Iterator[list[str] | str]:
                 yield row
 
 
-def _last_cell_whole(row: list[str] | str, columns: int, separator: str) -> list[str] | str:
-    """Return a row whose last cell, the text, was cut at separators that stand without quotes."""
-    if isinstance(row, str) or len(row) <= columns:
-        return row
-    return [*row[: columns - 1], separator.join(row[columns - 1 :])]
-
-
-def _named(number: int, row: list[str] | str, columns: Sequence[str]) -> _Row | Failure:
+def _named(
+    number: int, row: list[str] | str, columns: Sequence[str], joint: str = ""
+) -> _Row | Failure:
+    """Return a row by column; a ``joint`` puts together a last cell that was cut there."""
     if isinstance(row, str):
-        return Failure(str(number), "bad_table", row)
+        return Failure("bad_table", row, record=str(number))
+    if joint and len(row) > len(columns):
+        last = len(columns) - 1
+        row = [*row[:last], joint.join(row[last:])]
     if len(row) <= len(columns):  # empty cells at the end may be left out
-        return _Row(number, dict(zip_longest(columns, row, fillvalue="")))
+        return number, dict(zip_longest(columns, row, fillvalue="")), None
     message = (
         f"{len(row)} cells found; expected {len(columns)}, as the header has; put cells with a "
         "separator in quotes"
     )
-    return Failure(str(number), "bad_table", message)
+    return Failure("bad_table", message, record=str(number))
 
 
 def read_parquet(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
-    """Read a Parquet file, some rows at a time.
-
-    Raises:
-        ReadFailure: ``missing_text_field``, ``empty_file`` or ``unreadable_parquet``.
-    """
-    import pyarrow as pa
+    """Read a Parquet file, some rows at a time."""
     import pyarrow.parquet as pq
 
     if not data:
         raise ReadFailure("empty_file", "0 bytes found", 0, 1)
-    try:
+    with failing_as("unreadable_parquet"):
         file = pq.ParquetFile(io.BytesIO(data))
         columns = file.schema_arrow.names
         _require(columns, text_field)
         names = [name for name in (text_field, *title_fields) if name in columns]
         batches = file.iter_batches(PARQUET_ROWS, columns=names)
         rows = (row for batch in batches for row in batch.to_pylist())
-        numbered = (_Row(number, row) for number, row in enumerate(rows, start=1))
+        numbered = ((number, row, None) for number, row in enumerate(rows, start=1))
         return _reading(numbered, text_field, title_fields)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ReadFailure("unreadable_parquet", f"{type(error).__name__}: {error}") from error
 
 
 def _require(columns: Sequence[str], text_field: str) -> None:
@@ -254,23 +219,15 @@ def _reading(
 
 def _record(row: _Row, text_field: str, title_fields: Sequence[str]) -> Record | Failure:
     """Return the document in a record, or why there is none; of a mapping named fields count."""
-    number, value = str(row.number), row.value
+    number, value, span = str(row[0]), *row[1:]
     if not isinstance(value, Mapping) or not isinstance(value.get(text_field), str):
         fields = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
-        return Failure(
-            number,
-            "missing_text_field",
-            f"record {number}: {fields} found; expected a string in {text_field!r}; "
-            "set ingest.text_field",
-        )
+        found = f"record {number}: {fields} found; expected a string in {text_field!r}"
+        return Failure("missing_text_field", f"{found}; set ingest.text_field", record=number)
     text = encodable(value[text_field])
     if not text.strip():
-        return Failure(number, "empty_record", f"record {number}: {text_field!r} is empty", 0, 1)
+        message = f"record {number}: {text_field!r} is empty"
+        return Failure("empty_record", message, 0, 1, record=number)
     titles = [value[field] for field in title_fields if isinstance(value.get(field), str)]
     title = encodable(" ".join(titles[0].split())) if titles else ""
-    return Record(number, title, text, *(row.span or (0, len(text))))
-
-
-def encodable(text: str) -> str:
-    """Replace halves of surrogate pairs, which JSON may escape but UTF-8 cannot hold."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return Record(number, title, text, *(span or (0, len(text))))

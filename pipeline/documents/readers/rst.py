@@ -13,7 +13,6 @@ from pipeline.documents.readers.pandoc import document, markdown
 from pipeline.documents.readers.reading import Reading
 
 _START = r"^([ \t]*\.\. (?:\|[^|\n]{1,80}\| )?)"
-
 _Change = tuple[str, str | Callable[[re.Match[str]], str]]
 
 _CHANGES: list[_Change] = [
@@ -62,17 +61,12 @@ _SILENT = frozenset(
 
 
 def read(data: bytes) -> Reading:
-    """Read a document; unknown directives and roles keep their text.
-
-    Raises:
-        ReadFailure: ``unreadable_rst``, or see
-            :func:`pipeline.documents.readers.decode.decode`.
-    """
+    """Read a document; unknown directives and roles keep their text."""
     source = f"\n\n{decode(data)}"
     for pattern, change in _CHANGES:
         source = re.sub(pattern, change, source, flags=re.MULTILINE)
     # Alone, pandoc takes a list of fields at the start for metadata and shows two of them.
-    text = markdown(source.encode(), "rst", "unreadable_rst", ("--tab-stop=8",), _SILENT)
+    text = markdown(source.encode(), "rst", "rst", ("--tab-stop=8",), _SILENT)
     if "-zq" in text:
         for pattern, change in _BACK:
             text = re.sub(pattern, change, text, flags=re.MULTILINE)

@@ -7,43 +7,27 @@ from itertools import islice, takewhile
 from typing import Any
 
 from pipeline.documents.left_out import leave_out
-from pipeline.documents.readers.reading import ReadFailure, Reading, whole
-from pipeline.documents.readers.remarks import leave_out_comments
-from pipeline.documents.readers.slides import OPENS_BLOCK, table
-from pipeline.documents.readers.zipped import opened, refuse_entities, refuse_password
+from pipeline.documents.readers.office import opened_office
+from pipeline.documents.readers.reading import ReadFailure, Reading, failing_as, whole
+from pipeline.text.markdown import OPENS_BLOCK, table
 
 MOST_ROWS = 10_000
 """Of a sheet; more are data, of which a text tells nothing more."""
-
 MOST_CELLS = 1_000_000
 """Of a sheet, empty ones included: 10,000 values on a diagonal would be a table of 300 MB."""
-
 LONGEST_LABEL = 100
 """Characters of a merged cell that fills its range; a longer one is a remark, said once."""
-
 _PICTURES = ("xl/media/", "Pictures/")
 
 
 def read(data: bytes, name: str = "xlsx") -> Reading:
-    """Read a workbook; the numbers of a sheet are its values, without the format of their cell.
-
-    Args:
-        data: The file.
-        name: Of the format.
-
-    Raises:
-        ReadFailure: ``unreadable_`` with the name, ``encrypted_office``, ``xml_entities``,
-            ``empty_file``, or see :func:`pipeline.documents.readers.zipped.opened`.
-    """
+    """Read a workbook; the numbers of a sheet are its values, without the format of their cell."""
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
-    with opened(data, f"unreadable_{name}") as archive:
-        refuse_password(archive)
-        refuse_entities(archive)
-        leave_out_comments(archive)
-        leave_out("pictures", sum(each.startswith(_PICTURES) for each in archive.namelist()))
+    advice = f"; expected a whole .{name} file; open it in a spreadsheet program and save it anew"
     parts, hidden = [], 0
-    try:
+    with opened_office(data, name) as archive, failing_as(f"unreadable_{name}", advice):
+        leave_out("pictures", sum(each.startswith(_PICTURES) for each in archive.namelist()))
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
         for sheet in book.sheets_metadata:
             if sheet.visible != SheetVisibleEnum.Visible:
@@ -51,23 +35,12 @@ def read(data: bytes, name: str = "xlsx") -> Reading:
                 hidden += 1
             elif text := _text(book.get_sheet_by_name(sheet.name)):
                 parts.append(f"# {' '.join(sheet.name.split())}\n\n{text}")
-    except MemoryError:
-        raise
-    # CalamineError, ValueError, OSError: whatever a damaged file does.
-    except Exception as error:
-        raise ReadFailure(
-            f"unreadable_{name}",
-            f"its parts do not make a workbook ({error}); expected a whole .{name} file; open it "
-            "in a spreadsheet program and save it anew",
-        ) from error
     if not parts:
-        raise ReadFailure(
-            "empty_file",
+        found = (
             f"no filled cell and {hidden} hidden sheets found; expected a filled cell in a sheet "
-            "that is shown; show one, or exclude the file with ingest.exclude",
-            0,
-            1,
         )
+        advice = "that is shown; show one, or exclude the file with ingest.exclude"
+        raise ReadFailure("empty_file", found + advice, 0, 1)
     return whole("", "\n\n".join(parts))
 
 
@@ -104,7 +77,6 @@ def _unfold(rows: Mapping[int, list[str]], alone: Set[int], sheet: Any) -> None:
 
 
 def _shown(cell: Any) -> str:
-    """Return a cell as a spreadsheet shows it without a format."""
     if isinstance(cell, bool):
         return str(cell).upper()
     if isinstance(cell, float):

@@ -8,52 +8,33 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from gzip import BadGzipFile, GzipFile
+from gzip import GzipFile
 from pathlib import PurePosixPath
 from typing import IO, TypeVar
 
-from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record
+from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record, failing_as
 
 Named = TypeVar("Named", Record, Failure)
-
 ReadMember = Callable[[str, bytes], Reading]
 """Reads a member by its name and bytes; its records know their format."""
-
 MOST_MEMBERS = 10_000
 """Members of an archive; a zip of 1 MB can name hundreds of thousands."""
-
 MOST_UNPACKED = 512 * 2**20
 """Bytes that all members may unpack to. A zip of 1 MB can unpack to 1 GB."""
-
 HIGHEST_RATIO = 200
 """Bytes that one packed byte may become, from 1 MB on: text is packed to a tenth or a twentieth,
 deflate can reach 1,032."""
-
-_ENTITIES = (b"<!DOCTYPE", b"<!ENTITY")
-_PAGES = (".htm", ".html", ".xhtml", ".svg")
-"""Parts that may have a document type; no Office reader parses them."""
-
-_MANIFEST = "META-INF/manifest.xml"
-"""Where OpenDocument says which parts need a password."""
-
-_BLOCK = 2**20
-_HEAD = 64
-"""Bytes that tell XML from pictures; more than a mark that is looked for has."""
+_DAMAGED = (zipfile.BadZipFile, ValueError, OSError, NotImplementedError)
 
 
 @contextmanager
 def opened(data: bytes, reason: str) -> Iterator[zipfile.ZipFile]:
-    """Open a zip file whose sizes are within the limits.
-
-    Raises:
-        ReadFailure: ``empty_file``, the reason given, ``too_many_members``, ``zip_bomb`` or
-            ``too_large``.
-    """
+    """Open a zip file whose sizes are within the limits; the reason is for one that is damaged."""
     if not data:
         raise ReadFailure("empty_file", "0 bytes found", 0, 1)
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise ReadFailure(reason, f"not a whole zip file ({error})") from error
     with archive:
         members = archive.infolist()
@@ -61,21 +42,20 @@ def opened(data: bytes, reason: str) -> Iterator[zipfile.ZipFile]:
             raise ReadFailure(
                 "too_many_members", f"{len(members)} members", len(members), MOST_MEMBERS
             )
-        unpacked = sum(member.file_size for member in members)
-        ratio = unpacked / len(data)
-        if unpacked > 2**20 and ratio > HIGHEST_RATIO:
-            raise ReadFailure("zip_bomb", f"{unpacked} bytes unpacked", ratio, HIGHEST_RATIO)
-        if unpacked > MOST_UNPACKED:
-            raise ReadFailure("too_large", f"{unpacked} bytes unpacked", unpacked, MOST_UNPACKED)
+        _limit(sum(member.file_size for member in members), len(data), MOST_UNPACKED)
         yield archive
 
 
-def content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
-    """Return a member's bytes; what its header says of its size is not believed.
+def _limit(unpacked: int, packed: int, limit: int) -> None:
+    ratio, found = unpacked / max(1, packed), f"at least {unpacked} bytes unpacked"
+    if unpacked > 2**20 and ratio > HIGHEST_RATIO:
+        raise ReadFailure("zip_bomb", found, ratio, HIGHEST_RATIO)
+    if unpacked > limit:
+        raise ReadFailure("too_large", found, unpacked, limit)
 
-    Raises:
-        ReadFailure: ``encrypted_member``, ``too_large`` or ``unreadable_member``.
-    """
+
+def content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
+    """Return a member's bytes; what its header says of its size is not believed."""
     with reading(archive, member) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
@@ -85,21 +65,11 @@ def content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> by
 
 @contextmanager
 def reading(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
-    """Open a member; whatever goes wrong while it is read is a failure.
-
-    Raises:
-        ReadFailure: ``encrypted_member`` or ``unreadable_member``.
-    """
+    """Open a member; whatever goes wrong while it is read is ``unreadable_member``."""
     if member.flag_bits & 1:
         raise ReadFailure("encrypted_member", "it needs a password; unpack it and add the file")
-    try:
-        with archive.open(member) as stream:
-            yield stream
-    except MemoryError:
-        raise
-    # Damaged archives raise zlib.error, EOFError, BadZipFile, NotImplementedError and more.
-    except Exception as error:
-        raise ReadFailure("unreadable_member", f"{type(error).__name__}: {error}") from error
+    with failing_as("unreadable_member"), archive.open(member) as stream:
+        yield stream
 
 
 def kind_of(data: bytes, kinds: Mapping[str, str]) -> str:
@@ -107,7 +77,7 @@ def kind_of(data: bytes, kinds: Mapping[str, str]) -> str:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = set(archive.namelist())
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+    except _DAMAGED:
         return ""
     return next((kind for name, kind in kinds.items() if name in names), "")
 
@@ -119,54 +89,8 @@ def is_unsafe(name: str) -> bool:
     return path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1])[:2]
 
 
-def refuse_password(archive: zipfile.ZipFile) -> None:
-    """Refuse an OpenDocument file that needs a password.
-
-    Raises:
-        ReadFailure: ``encrypted_office``, or what :func:`content` raises.
-    """
-    if _MANIFEST in archive.namelist() and b"encryption-data" in content(
-        archive, archive.getinfo(_MANIFEST), MOST_UNPACKED
-    ):
-        raise ReadFailure(
-            "encrypted_office", "it needs a password; save it without one and add that file"
-        )
-
-
-def refuse_entities(archive: zipfile.ZipFile) -> None:
-    """Refuse an Office file whose XML declares entities, which Office never does.
-
-    Raises:
-        ReadFailure: ``xml_entities``, or what :func:`content` raises.
-    """
-    for member in archive.infolist():
-        if not member.filename.lower().endswith(_PAGES) and _declares(archive, member):
-            raise ReadFailure(
-                "xml_entities",
-                f"{member.filename} declares a document type; expected plain XML, as Office "
-                "writes it; save the document anew",
-            )
-
-
-def _declares(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
-    """Tell whether a part is XML with a document type, in any place and in UTF-8 or UTF-16."""
-    with reading(archive, member) as stream:
-        before = stream.read(_HEAD).replace(b"\0", b"")
-        if not before.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"<"):
-            return False  # a picture, a font
-        while block := stream.read(_BLOCK):
-            before = before[-_HEAD:] + block.replace(b"\0", b"")
-            if any(mark in before for mark in _ENTITIES):
-                return True
-    return any(mark in before for mark in _ENTITIES)
-
-
 def read_zip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
-    """Read all members of a zip file; a member that cannot be read fails alone.
-
-    Raises:
-        ReadFailure: ``unreadable_archive``, ``empty_file``, or see :func:`opened`.
-    """
+    """Read all members of a zip file; a member that cannot be read fails alone."""
     records: list[Record] = []
     failures: list[Failure] = []
     with opened(data, "unreadable_archive") as archive:
@@ -189,22 +113,13 @@ def read_zip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
 
 
 def read_gzip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
-    """Read the file inside a gzip file, named as the gzip file without ``.gz``.
-
-    Raises:
-        ReadFailure: ``unreadable_archive``, ``zip_bomb``, ``too_large``, or what its reader
-            raises.
-    """
+    """Read the file inside a gzip file, named as the gzip file without ``.gz``."""
     try:
         with GzipFile(fileobj=io.BytesIO(data)) as stream:
             unpacked = stream.read(limit + 1)
-    except (BadGzipFile, EOFError, zlib.error, OSError) as error:
+    except (EOFError, zlib.error, OSError) as error:
         raise ReadFailure("unreadable_archive", f"not a whole gzip file ({error})") from error
-    ratio = len(unpacked) / len(data)
-    if len(unpacked) > 2**20 and ratio > HIGHEST_RATIO:
-        raise ReadFailure("zip_bomb", f"{len(unpacked)} bytes and more", ratio, HIGHEST_RATIO)
-    if len(unpacked) > limit:
-        raise ReadFailure("too_large", f"more than {limit} bytes unpacked", len(unpacked), limit)
+    _limit(len(unpacked), len(data), limit)
     return read(PurePosixPath(source).stem, unpacked)
 
 

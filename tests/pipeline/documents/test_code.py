@@ -121,14 +121,6 @@ def test_code_that_is_never_closed_takes_linear_time(text: str):
 
 
 @given(MARKDOWN)
-def test_fences_are_found_by_their_marks_as_line_by_line(text: str):
-    text = text.replace("~~~", "")
-    assert [line.span() for line in code._fences(text)] == [
-        line.span() for line in code._FENCE.finditer(text)
-    ]
-
-
-@given(MARKDOWN)
 def test_a_text_without_change_comes_out_as_it_went_in(text: str):
     assert code.outside_code(text, lambda prose: prose) == text
 

@@ -73,7 +73,7 @@ def test_a_file_that_has_left_is_kept_or_forgotten_as_the_setting_says(inbox: Pa
     was = {file.source: file for file in scan(inbox, IngestSettings(), index)}
     (inbox / "b.md").unlink()
     kept = {file.source: file for file in scan(inbox, IngestSettings(), index)}
-    assert kept["b.md"] == SourceFile("b.md", None, was["b.md"].sha256, 3, False)
+    assert kept["b.md"] == SourceFile("b.md", None, was["b.md"].sha256, 3)
     assert "b.md" not in sources(scan(inbox, IngestSettings(missing_files="drop"), index))
     assert "b.md" not in sources(scan(inbox, IngestSettings(), index)), "drop has forgotten it"
 

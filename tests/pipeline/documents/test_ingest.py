@@ -101,8 +101,8 @@ def test_another_text_field_reads_records_anew_and_nothing_else(tmp_path: Path):
 
 def test_a_gone_file_without_cached_text_and_an_unreadable_one_are_drops(tmp_path: Path):
     files = [
-        SourceFile("gone.md", None, "0" * 64, 3, False),
-        SourceFile("closed.md", tmp_path / "closed.md", "", 3, True),
+        SourceFile("gone.md", None, "0" * 64, 3),
+        SourceFile("closed.md", tmp_path / "closed.md", "", 3),
     ]
     outcome = ingest(files, IngestSettings(), Cache(tmp_path / "cache"))
     assert outcome.reasons == {"unreadable_file": 1, "vanished_file": 1}
