@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from pipeline.core.errors import SettingsError
 from pipeline.report import words
 from pipeline.settings import Settings
-from pipeline.train.launch import Kind, launch_config, write_launch_config
+from pipeline.train.launch import Kind, launch_config
 from pipeline.train.methods import METHODS
 from pipeline.train.models.embedded import NAME
 from pipeline.train.plan.activations import Batch, full_batch
@@ -84,7 +84,7 @@ def make_plan(
         kind, processes, file = launch
         place = hardware[1] if gpus else hardware[0]
         config = launch_config(kind, processes, place.kind == "cpu", shape.block)
-        write_launch_config(config, file)
+        file.write_text(config, "utf-8")
         changed = f"--set train.processes={processes} --set train.launch_config={file}"
         note = NOT_SHARDED if kind == "fsdp" else ""
         written = Launch(file, f"tuneloop run {changed}", note)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -19,16 +18,26 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import TrainingError, TuneloopError
 from pipeline.core.progress import advance, listening
+from pipeline.core.record import Record
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.models.adapter_files import RESULT
+from pipeline.train.models.adapter import RESULT
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.models.device import choose_device
 from pipeline.train.peak_memory import FEW_PRIMITIVES, peak_memory
 from schemas.pairs import Examples
 
 Kind = Literal["ddp", "fsdp"]
-
 ROWS = "examples.parquet"
+
+
+class Job(Record):
+    """What a process is to train, beside the rows in its folder."""
+
+    base: BaseModel
+    settings: TrainSettings
+    model_settings: ModelSettings
+    output: Path
+    alone: bool
 
 
 def launch(
@@ -43,35 +52,25 @@ def launch(
 ) -> dict[str, Any]:
     """Train as :func:`pipeline.train.loop.trainer.train` does, on ``train.processes`` processes.
 
-    Arguments as there; ``alone`` takes one process, whatever the settings say, which ends when
-    this one does. ``output`` gets ``training.json`` and the dropped rows, too.
-
-    Returns:
-        ``training.json``; alone, with ``peak_memory_bytes`` of the process and ``seconds``, the
-        time of the whole training since its last start: loading, steps and validation.
-
-    Raises:
-        TrainingError: as the training itself, or a process died.
+    ``alone`` takes one process, whatever the settings say, which ends when this one does. Returns
+    ``training.json``, which ``output`` gets with the dropped rows; alone, with
+    ``peak_memory_bytes`` of the process and ``seconds``, the time of the whole training since its
+    last start.
     """
     for folder in (work, output):
         folder.mkdir(parents=True, exist_ok=True)
     examples.write_parquet(work / ROWS)
-    job = {
-        "base": asdict(base) | {"path": str(base.path)},
-        "settings": settings.model_dump(mode="json"),
-        "model_settings": model_settings.model_dump(mode="json"),
-        "work": str(work),
-        "output": str(output),
-        "alone": alone,
-    }
-    (work / "job.json").write_text(json.dumps(job), "utf-8")
+    job = Job(
+        base=base, settings=settings, model_settings=model_settings, output=output, alone=alone
+    )
+    (work / "job.json").write_text(job.model_dump_json(), "utf-8")
     # -P: a folder "pipeline" in the user's working directory is none of ours
     command = [sys.executable, "-P", "-m"]
     if not alone:
         config = settings.launch_config or work / "accelerate.yaml"
         if settings.launch_config is None:
             cpu = choose_device(model_settings) == "cpu"
-            write_launch_config(launch_config("ddp", settings.processes, cpu), config)
+            config.write_text(launch_config("ddp", settings.processes, cpu), "utf-8")
         elif not config.is_file():
             raise TrainingError(
                 f"train.launch_config: {config} is not there; expected a file of accelerate; write "
@@ -79,36 +78,24 @@ def launch(
             )
         command += ["accelerate.commands.launch", "--config_file", str(config), "-m"]
     _follow([*command, "pipeline.train.launch", str(work / "job.json")])
-    result: dict[str, Any] = json.loads((output / RESULT).read_text("utf-8"))
-    return result
+    return cast("dict[str, Any]", json.loads((output / RESULT).read_text("utf-8")))
 
 
-def launch_config(kind: Kind, processes: int, cpu: bool, block: str = "") -> dict[str, Any]:
+def launch_config(kind: Kind, processes: int, cpu: bool, block: str = "") -> str:
     """Return the configuration of `accelerate launch`, in accelerate's own format.
 
-    Args:
-        kind: ``ddp``: each process has the whole model; ``fsdp``: weights, gradients and moments
-            are spread over the processes by a program that lets accelerate wrap its model (our
-            trainer does not: it shares the micro batches and keeps the model whole).
-        processes: how many.
-        cpu: whether they talk through gloo.
-        block: class of a block of the base model: what FSDP gathers at a time.
+    ``fsdp`` is for a program that lets accelerate spread its model (our trainer keeps it whole):
+    ``block``, a class of the base model, is what is gathered at a time.
     """
+    import yaml  # type: ignore[import-untyped]
+
     config: dict[str, Any] = {
-        "compute_environment": "LOCAL_MACHINE",
-        "debug": False,
         # On a CPU too: for MULTI_CPU accelerate 1.15 starts one process unless there is MPI.
         "distributed_type": "MULTI_GPU",
-        "enable_cpu_affinity": False,
-        "machine_rank": 0,
         "main_process_port": 0,
-        "main_training_function": "main",
         # The trainer sets the types itself: weights in the compute type, adapters in float32.
         "mixed_precision": "no",
-        "num_machines": 1,
         "num_processes": processes,
-        "rdzv_backend": "static",
-        "same_network": True,
         "use_cpu": cpu,
     }
     if kind == "fsdp":
@@ -120,21 +107,11 @@ def launch_config(kind: Kind, processes: int, cpu: bool, block: str = "") -> dic
             "fsdp_reshard_after_forward": True,
             "fsdp_state_dict_type": "FULL_STATE_DICT",
             "fsdp_cpu_ram_efficient_loading": not cpu,
-            "fsdp_offload_params": False,
-            "fsdp_activation_checkpointing": False,  # the trainer has its own
         }
-    return config
-
-
-def write_launch_config(config: dict[str, Any], path: Path) -> None:
-    """Write the configuration as YAML."""
-    import yaml  # type: ignore[import-untyped]
-
-    path.write_text(yaml.safe_dump(config, sort_keys=True), "utf-8")
+    return str(yaml.safe_dump(config))
 
 
 def _follow(command: list[str]) -> None:
-    """Run a command, pass its progress on, and raise what it refused."""
     last = refused = ""
     with subprocess.Popen(
         command,
@@ -177,43 +154,36 @@ def _end_with_parent() -> None:
 
 def main(file: Path) -> None:
     """Train what a job says, in this process; the first of several writes and tells."""
-    job = json.loads(file.read_text("utf-8"))
-    if job["alone"]:
+    job = Job.model_validate_json(file.read_bytes())
+    if job.alone:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     from pipeline.train.loop.trainer import train
     from pipeline.train.torch_processes import Processes
 
     began = time.monotonic()
-    model_settings = ModelSettings.model_validate(job["model_settings"])
-    processes = None if job["alone"] else Processes(choose_device(model_settings))
+    processes = None if job.alone else Processes(choose_device(job.model_settings))
     first = processes is None or processes.first
 
     def tell(done: int, total: int, unit: str) -> None:
         if first:
             _say(done=done, total=total, unit=unit)
 
-    work, output = Path(job["work"]), Path(job["output"])
+    work = file.parent
+    rows = cast("DataFrame[Examples]", pl.read_parquet(work / ROWS))
+    given = (rows, job.base, job.settings, job.model_settings)
     try:
         with listening(tell):
-            result = train(
-                cast("DataFrame[Examples]", pl.read_parquet(work / ROWS)),
-                BaseModel(**job["base"] | {"path": Path(job["base"]["path"])}),
-                TrainSettings.model_validate(job["settings"]),
-                model_settings,
-                work,
-                output,
-                processes,
-            )
+            result = train(*given, work, job.output, processes)
     except TuneloopError as error:
         _say(error=str(error))
         raise SystemExit(2) from error
     if processes is None:
         seconds = time.monotonic() - began
-        result.write(output, peak_memory_bytes=peak_memory(), seconds=seconds)
-    elif first:
-        result.write(output)
-    if processes:
-        processes.leave()
+        result.write(job.output, peak_memory_bytes=peak_memory(), seconds=seconds)
+        return
+    if first:
+        result.write(job.output)
+    processes.leave()
 
 
 if __name__ == "__main__":

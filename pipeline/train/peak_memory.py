@@ -4,6 +4,7 @@ import ctypes
 import errno
 import gc
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,40 +15,30 @@ from pipeline.core.errors import TrainingError
 
 FEW_PRIMITIVES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "50", "LRU_CACHE_CAPACITY": "50"}
 """Environment of a training process: how many compiled products oneDNN, and torch's own cache in
-front of it, keep. Each shape of a pass has its own, and they stay: with the usual 1,024 of them the
-peak is higher (``ONEDNN_PRIMITIVE_CACHE_CAPACITY=1024 LRU_CACHE_CAPACITY=1024 make bench``)."""
+front of it, keep. Each shape of a pass has its own; with the usual 1,024 of them the peak is higher
+(``ONEDNN_PRIMITIVE_CACHE_CAPACITY=1024 LRU_CACHE_CAPACITY=1024 make bench``)."""
 
 T = TypeVar("T")
-
 STATUS = Path("/proc/self/status")
 
 
 def peak_memory() -> int:
-    """Return the peak in bytes: of the tensors on a GPU, else the largest resident set.
-
-    That is ``VmHWM`` where there is /proc (proc_pid_status(5)): getrusage(2), which stands in for
-    it elsewhere, starts from the parent's peak in a process that was forked from it.
-    """
+    """Return the peak in bytes: of the tensors on a GPU, else the largest resident set."""
     import torch
 
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return int(torch.cuda.max_memory_allocated())
-    if STATUS.exists():
-        for line in STATUS.read_text("utf-8").splitlines():
-            if line.startswith("VmHWM"):
-                return 1024 * int(line.split()[1])
+    if STATUS.exists() and (found := re.search(r"^VmHWM:\s+(\d+) kB", STATUS.read_text(), re.M)):
+        return 1024 * int(found[1])
     import resource  # not on Windows
 
+    # A fallback, since it starts from the peak of the process that this one was forked from.
     unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def free_memory() -> None:
-    """Collect what is unreachable and hand memory back: a GPU's, and pages where libc can.
-
-    Without it the memory of the teacher stays with the process while the trainer, which may be
-    another process, asks for its own.
-    """
+    """Collect what is unreachable and hand memory back: a GPU's, and pages where libc can."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
@@ -77,11 +68,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def in_halves(run: Callable[[Sequence[T]], None], items: Sequence[T]) -> None:
-    """Run a pass over items, or one over each half of them where there is no memory for all.
-
-    Raises:
-        MemoryError, RuntimeError: there is no memory for one of them.
-    """
+    """Run a pass over items, or one over each half of them where there is no memory for all."""
     try:
         return run(items)
     except (MemoryError, RuntimeError) as error:
@@ -101,11 +88,7 @@ def no_memory(error: BaseException) -> str:
 
 @contextmanager
 def naming_the_setting(advice: str) -> Iterator[None]:
-    """Turn the error of no memory left into one that says what to set.
-
-    Raises:
-        TrainingError: there is no memory left.
-    """
+    """Turn the error of no memory left into a TrainingError that says what to set."""
     try:
         yield
     except (MemoryError, RuntimeError, OSError) as error:

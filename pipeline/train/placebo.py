@@ -1,7 +1,7 @@
 """Placebo: the rows of a training with the answers dealt to other documents' questions.
 
-A model trained on them learns the form of the answers and nothing that is true: of the embedded
-model's gain in loss 30 % needed no right answer. What a training claims is what it has beyond that.
+A model trained on them learns the form of the answers: of the embedded model's gain in loss 30 %
+needed no right answer. What a training claims is what it has beyond that.
 """
 
 from itertools import groupby
@@ -20,20 +20,14 @@ def deal_answers(examples: DataFrame[Examples], seed: int) -> Outcome[Examples]:
     """Give each row of train and validation the answer of a row of another document.
 
     Rows are put in the order of their clusters, by a seeded hash, and answers go on by the size of
-    the largest cluster; where one cluster has more than half of a split, an answer may come from
-    another row of it.
-
-    Returns:
-        All rows, those of test as they are; of conversations the last answer is dealt.
+    the largest cluster; where one has more than half of a split, an answer may come from another
+    row of it. Test rows stay as they are; of conversations the last answer is dealt.
     """
     dealt: dict[str, str] = {}
     for split in ("train", "validation"):
         rows = sorted(
             examples.filter(split=split).iter_rows(named=True),
-            key=lambda row: (
-                short_id(str(seed), row["cluster_id"]),
-                short_id(str(seed), row["pair_id"]),
-            ),
+            key=lambda row: [short_id(str(seed), row[key]) for key in ("cluster_id", "pair_id")],
         )
         sizes = [len(list(group)) for _, group in groupby(rows, key=lambda row: row["cluster_id"])]
         step = min(max(sizes, default=0), max(1, len(rows) // 2))

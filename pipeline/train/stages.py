@@ -1,7 +1,4 @@
-"""The stages of training: an adapter, a candidate of a comparison, a scaled copy of an adapter.
-
-What needs torch is imported when a stage runs.
-"""
+"""The stages of training: an adapter, a candidate of a comparison, a scaled copy of an adapter."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,7 +13,7 @@ from pipeline.core.store import Filled
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.train.export.scale import scale_adapter
 from pipeline.train.launch import launch
-from pipeline.train.models.adapter_files import RESULT, identity
+from pipeline.train.models.adapter import RESULT, identity
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.peak_memory import free_memory
 from schemas.pairs import Examples
@@ -29,14 +26,18 @@ def train_adapter(
     settings: TrainSettings,
     model_settings: ModelSettings,
     work: Path,
+    free: Callable[[], None] | None = None,
 ) -> Filled:
-    """Train an adapter, in this process or on several, and store it with its record.
+    """Train an adapter; of test rows only leaks are proven.
 
-    Test rows are there for the leak proof alone.
+    ``free`` lets go of the model in this process: the training has one of its own, whose peak
+    memory is measured.
     """
-    if settings.processes > 1 or settings.launch_config:
-        free_memory()  # of a GPU, too, for the processes
-        return _filled(folder, launch(examples, base, settings, model_settings, work, folder))
+    if free or settings.processes > 1 or settings.launch_config:
+        (free or free_memory)()  # of a GPU, too, for the processes
+        alone = free is not None
+        record = launch(examples, base, settings, model_settings, work, folder, alone=alone)
+        return _filled(folder, record)
     from pipeline.train.loop.trainer import train
 
     result = train(examples, base, settings, model_settings, work, folder)
@@ -44,24 +45,6 @@ def train_adapter(
         if proof.name == "target layers":
             announce(proof.text)
     return _filled(folder, result.write(folder))
-
-
-def train_candidate(
-    folder: Path,
-    examples: DataFrame[Examples],
-    base: BaseModel,
-    settings: TrainSettings,
-    model_settings: ModelSettings,
-    work: Path,
-    free: Callable[[], None],
-) -> Filled:
-    """Train a candidate of a comparison in a process of its own, so that its memory is its own.
-
-    Arguments as for :func:`train_adapter`; ``free`` lets go of the model in this process.
-    """
-    free()
-    record = launch(examples, base, settings, model_settings, work, folder, alone=True)
-    return _filled(folder, record)
 
 
 def _filled(folder: Path, record: Mapping[str, Any]) -> Filled:
@@ -77,25 +60,13 @@ def scale(folder: Path, adapter: Path, factor: float, rows: int) -> Filled:
 
 
 TRAIN = Stage(
-    "train",
-    train_adapter,
-    None,
-    section="train",
-    dataset="model",
-    version=3,
-    holds_model=True,
+    "train", train_adapter, None, section="train", dataset="model", version=3, holds_model=True,
     code=("pipeline.train.loop.trainer",),
-)
+)  # fmt: skip
 CANDIDATE = Stage(
-    "train",
-    train_candidate,
-    None,
-    section="train",
-    dataset="compared_model",
-    version=2,
-    holds_model=True,
-    code=("pipeline.train.loop.trainer", "pipeline.train.launch"),
-)
+    "train", train_adapter, None, section="train", dataset="compared_model", version=2,
+    holds_model=True, code=("pipeline.train.loop.trainer", "pipeline.train.launch"),
+)  # fmt: skip
 SCALE = Stage(
     "scale", scale, None, dataset="model", version=1, code=("pipeline.train.export.scale",)
 )

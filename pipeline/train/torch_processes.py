@@ -1,14 +1,15 @@
 """Several processes on one training, through accelerate: who computes what, and what is summed.
 
-Data parallel: each process has the whole model, takes its part of the micro batches of a step, and
-the gradients are summed once a step, weighted by tokens over all processes: the update is that of
-one process with the same step, but for the order of a sum. DDP's wrapper would average over the
-processes instead, as if their micro batches held equally many tokens. All processes hold the same
-sums, so they clip, update and stop alike; the first one alone writes.
+Each process has the whole model, takes its part of the micro batches of a step, and the gradients
+are summed once a step, weighted by tokens over all: the update is that of one process, but for the
+order of a sum. (DDP's wrapper would average, as if all micro batches held equally many tokens.) All
+hold the same sums, so they clip, update and stop alike; the first one alone writes.
 """
 
 from collections.abc import Mapping
 from typing import Any
+
+import torch
 
 from pipeline.train.batch.batches import Step
 
@@ -34,14 +35,9 @@ class Processes:
         return batches[self.rank :: self.count]
 
     def sum_gradients(self, parameters: Mapping[str, Any], loss: float) -> float:
-        """Add up gradients, in place, and the loss over all processes; one exchange.
-
-        A tensor without a gradient here may have one elsewhere: it counts as zeros.
-        """
-        import torch
-
+        """Add up gradients, in place, and the loss over all processes; one exchange."""
         device = self._accelerator.device
-        parts = [
+        parts = [  # a tensor without a gradient here may have one elsewhere
             (torch.zeros_like(part) if part.grad is None else part.grad).float().flatten()
             for part in parameters.values()
         ]
@@ -56,8 +52,6 @@ class Processes:
 
     def sum(self, value: float) -> float:
         """Add up a number over all processes."""
-        import torch
-
         total = torch.tensor([value], dtype=torch.float64, device=self._accelerator.device)
         return float(self._accelerator.reduce(total, reduction="sum"))
 
@@ -73,8 +67,6 @@ class Processes:
 
     def spread(self, parameters: Mapping[str, Any]) -> float:
         """Return the largest difference between processes of any tensor's sum: 0 when equal."""
-        import torch
-
         sums = torch.stack([part.detach().double().sum() for part in parameters.values()])
         every = self._accelerator.gather(sums[None])
         return float((every - every[0]).abs().max())
@@ -87,8 +79,6 @@ class Processes:
 
 def random_state(rank: int = 0) -> dict[str, Any]:
     """Return torch's random state of this process, under names that tell processes apart."""
-    import torch
-
     state = {f"cpu {rank}": torch.get_rng_state()}
     if torch.cuda.is_available():
         state[f"cuda {rank}"] = torch.cuda.get_rng_state()
@@ -97,8 +87,6 @@ def random_state(rank: int = 0) -> dict[str, Any]:
 
 def set_random_state(state: Mapping[str, Any], rank: int = 0) -> None:
     """Put torch's random state back, of the process that had this rank."""
-    import torch
-
     torch.set_rng_state(state[f"cpu {rank}"])
     if f"cuda {rank}" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state[f"cuda {rank}"])

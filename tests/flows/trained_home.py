@@ -12,7 +12,7 @@ from pipeline.core.registry import CHAMPION, Registry
 from pipeline.core.store import Dataset, Filled, Recipe, Store
 from pipeline.settings import Settings
 from pipeline.train.loop.trainer import train
-from pipeline.train.models.adapter_files import identity
+from pipeline.train.models.adapter import identity
 from pipeline.train.models.base_model import BaseModel
 from schemas.pairs import Examples
 from tests.pipeline.train.seed_examples import make_examples

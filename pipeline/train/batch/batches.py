@@ -11,16 +11,12 @@ from pipeline.text.chat import IGNORED
 
 Step = list[list[int]]
 """The micro batches of a step, each a list of row numbers."""
-
 ALIKE = 4
 """Rows of similar length that stay together when an epoch is shuffled."""
-
 PIECE = 128
 """Supervised tokens whose logits are held at once, behind a frozen head."""
-
 FILLER = 0
 """Token in padded places."""
-
 MAX_PADDING = 0.125
 """Share of a pass of several rows that may be padding."""
 
@@ -29,13 +25,9 @@ def plan_steps(lengths: Sequence[int], settings: TrainSettings) -> list[Step]:
     """Lay out a whole run in advance: the state of a run is then its step number.
 
     In each epoch :data:`ALIKE` rows of similar length stay together (little padding), and these
-    groups are shuffled, so a step mixes lengths. What is in a step does not depend on how it is
-    passed: its rows, by length, share a pass as long as micro_batch_size, micro_batch_tokens and
-    :data:`MAX_PADDING` allow. The last epoch may be a part of one; the last step may be smaller.
-    With packing a step takes the rows as they are shuffled, and packs them.
-
-    Returns:
-        The steps in order; at least one when there are rows.
+    groups are shuffled. The rows of a step, by length, share a pass as long as micro_batch_size,
+    micro_batch_tokens and :data:`MAX_PADDING` allow. The last epoch may be a part of one, the last
+    step smaller.
     """
     if settings.packing:
         return _plan_packed(lengths, settings)
@@ -95,11 +87,7 @@ def _plan_packed(lengths: Sequence[int], settings: TrainSettings) -> list[Step]:
 
 
 def first_fit(rows: Sequence[int], lengths: Sequence[int], room: int) -> Step:
-    """Put rows into packs of at most ``room`` tokens, the longest first, each where it fits first.
-
-    First-fit decreasing needs at most 11/9 of the fewest packs (Johnson 1973). A row longer than
-    the room has a pack of its own.
-    """
+    """Put rows into packs of ``room`` tokens, the longest first, each where it fits first."""
     packs: Step = []
     left: list[int] = []
     for row in sorted(rows, key=lambda row: (-lengths[row], row)):
@@ -128,10 +116,7 @@ def cut(rows: list[int], lengths: Sequence[int], room: int, *, packing: bool) ->
 
 
 def learning_rate(full: float, step: int, total: int, settings: TrainSettings) -> float:
-    """Return the rate of a step (counted from 0): linear warm-up to full, cosine decay to zero.
-
-    The first step after the warm-up has the full rate, and the last one more than none.
-    """
+    """Return the rate of a step (from 0): linear warm-up to full, cosine decay to zero."""
     warmup = math.ceil(settings.warmup_share * total)
     if step < warmup:
         return full * (step + 1) / warmup
@@ -142,9 +127,9 @@ def learning_rate(full: float, step: int, total: int, settings: TrainSettings) -
 def collate(batch: Mapping[str, list[list[int]]], device: Any) -> tuple[Any, Any]:
     """Pad rows on the right into tensors of token ids and labels, shape (rows, tokens).
 
-    Causal attention never looks right, so the padding needs no attention mask (which would cost
-    the fast kernel), and its label is "ignored": any token will do, and :data:`FILLER` is known to
-    every model, which a tokenizer's own need not be.
+    Causal attention never looks right, so padding needs no mask (which would cost the fast kernel),
+    and any token will do: :data:`FILLER` is known to every model, which a tokenizer's own need not
+    be.
     """
     import torch
 
@@ -156,20 +141,15 @@ def collate(batch: Mapping[str, list[list[int]]], device: Any) -> tuple[Any, Any
     return padded(batch["input_ids"], FILLER), padded(batch["labels"], IGNORED)
 
 
-def pack(batch: Mapping[str, list[list[int]]], device: Any) -> tuple[Any, Any, Any]:
+def pack(batch: Mapping[str, list[list[int]]], device: Any) -> tuple[Any, ...]:
     """Join rows into one of token ids, labels and positions, shape (1, tokens), without padding.
 
-    The positions start again at each row. transformers 5.23 keeps the rows apart by them (block-
-    diagonal attention), given no attention mask and no cache. The first token of a row is
-    predicted by nothing, so its label is ignored.
+    The positions start again at each row, by which transformers 5.23 keeps rows apart, given no
+    mask and no cache. The first token of a row is predicted by nothing, so its label is ignored.
     """
     import torch
 
     ids = [token for row in batch["input_ids"] for token in row]
     labels = [label for row in batch["labels"] for label in [IGNORED, *row[1:]]]
     positions = [position for row in batch["input_ids"] for position in range(len(row))]
-
-    def tensor(values: list[int]) -> Any:
-        return torch.tensor([values], device=device)
-
-    return tensor(ids), tensor(labels), tensor(positions)
+    return tuple(torch.tensor([values], device=device) for values in (ids, labels, positions))

@@ -2,11 +2,11 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.autograd import Function
+from torch.nn.functional import cross_entropy
 
 from pipeline.text.chat import IGNORED
 from pipeline.train.batch.batches import PIECE
@@ -14,13 +14,9 @@ from pipeline.train.methods.targets import keeps_keys
 from pipeline.train.peak_memory import is_out_of_memory
 
 Loss = Callable[..., Any]
-"""From token ids and labels, shape (rows, tokens), and for packed rows their positions, to the
-summed loss in nats, a scalar tensor."""
-
+"""From token ids, labels and, for packed rows, positions to the summed loss in nats."""
 MIN_SHARED = 0.2
-"""Least share of a batch's tokens for which a common beginning is computed apart: a second pass and
-its mask cost something too."""
-
+"""Least share of a batch's tokens for which a common beginning is computed apart."""
 MAX_LOGITS_ERROR = 0.01
 """Relative difference of the logits that rounding explains: bfloat16 keeps 8 bits, 0.004."""
 
@@ -28,9 +24,7 @@ MAX_LOGITS_ERROR = 0.01
 class HeadLoss(Function):
     """Summed cross entropy behind a frozen output head, a piece of the tokens at a time.
 
-    Logits and their gradient are made for :data:`.batches.PIECE` tokens at a time,
-    and only the gradient of the states stays (Wijmans et al. 2024, "Cut Your Losses", in plain
-    torch).
+    Only the gradient of the states stays (Wijmans et al. 2024, "Cut Your Losses", in plain torch).
     """
 
     @staticmethod
@@ -59,31 +53,22 @@ class HeadLoss(Function):
 def supervised_loss(
     model: Any, input_ids: Any, labels: Any, position_ids: Any = None, *, share_prefix: bool = False
 ) -> Loss:
-    """Return the loss function of a model: summed cross entropy of the supervised tokens.
-
-    Arguments as for :func:`supervised_logits`.
-    """
-    from torch.nn.functional import cross_entropy
-
-    ways = _ways(model, input_ids, labels, position_ids, share_prefix)
-    head = ways.head
+    """Return the summed cross entropy of a model, as :func:`supervised_logits` takes it."""
+    states, logits = _ways(model, input_ids, labels, position_ids, share_prefix)
+    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    head = causal.get_output_embeddings()
     # Only the gradient of the states is made in pieces: a head that is trained wants its own.
-    pieces = (
-        ways.states is not None
-        and getattr(head, "bias", None) is None
-        and type(head) is torch.nn.Linear
-        and not head.weight.requires_grad
-    )
+    plain = getattr(head, "bias", None) is None and type(head) is torch.nn.Linear
+    plain = plain and not head.weight.requires_grad
 
     def loss(input_ids: Any, labels: Any, position_ids: Any = None) -> Any:
         supervised = labels[:, 1:] != IGNORED
         targets = labels[:, 1:][supervised]
-        if pieces:
-            assert ways.states is not None
-            states = ways.states(input_ids, supervised, position_ids)
-            return HeadLoss.apply(states, head.weight, targets)  # type: ignore[no-untyped-call]
-        logits = ways.logits(input_ids, supervised, position_ids).float()
-        return cross_entropy(logits, targets, reduction="sum")
+        if plain and states is not None:
+            given = states(input_ids, supervised, position_ids)
+            return HeadLoss.apply(given, head.weight, targets)  # type: ignore[no-untyped-call]
+        found = logits(input_ids, supervised, position_ids).float()
+        return cross_entropy(found, targets, reduction="sum")
 
     return loss
 
@@ -93,41 +78,27 @@ def supervised_logits(
 ) -> Callable[..., Any]:
     """Return the function of a model's logits, checked against the model's own on one batch.
 
-    The function takes token ids, the supervised positions (True where the next token is supervised,
-    shape (rows, tokens - 1)) and the positions of packed rows; it returns logits of shape
-    (supervised tokens, vocabulary).
+    It takes token ids, the supervised positions (True where the next token is supervised, shape
+    (rows, tokens - 1)) and the positions of packed rows; it returns logits (supervised tokens,
+    vocabulary).
 
-    The output head runs on supervised positions only: with a large vocabulary it is a good part of
-    the model. The tokens with which all rows of a batch begin (the system prompt of the chat
-    template) go through the model once, and their keys and values serve all rows; gradients flow
-    back through them. A model that does more than multiply by its head (Gemma caps its logits,
-    Granite scales them), or whose cache is another, shows in the check, and the next plainer way
-    is used, at last its own forward pass.
-
-    Args:
-        model: a causal language model of transformers, with or without a PEFT adapter.
-        input_ids: a batch for the check, shape (rows, tokens), with at least one supervised
-            token. Only if its rows have a beginning in common is the sharing checked, and used.
-        labels: its labels, unshifted, -100 where nothing is trained.
-        position_ids: its positions, when its rows are packed.
-        share_prefix: whether the model may compute a common beginning once. False for a model
-            that draws noise for each row, or that keeps no cache while it trains.
+    The output head runs on supervised positions only. The tokens with which all rows of a batch
+    begin (the system prompt) go through the model once where ``share_prefix`` allows it (not for a
+    model that draws noise for each row, or keeps no cache while it trains), and gradients flow back
+    through their keys and values. A model that does more than multiply by its head (Gemma caps its
+    logits, Granite scales them), or whose cache is another, shows in the check, and the next
+    plainer way is used, at last its own forward pass.
     """
-    return _ways(model, input_ids, labels, position_ids, share_prefix).logits
+    return _ways(model, input_ids, labels, position_ids, share_prefix)[1]
 
 
-@dataclass(frozen=True, slots=True)
-class _Ways:
-    """How a model's states and logits at supervised positions are computed."""
+def _ways(
+    model: Any, input_ids: Any, labels: Any, position_ids: Any, share_prefix: bool
+) -> tuple[Callable[..., Any] | None, Callable[..., Any]]:
+    """Return what the head takes, and logits, the first way that agrees with the model's own.
 
-    states: Callable[..., Any] | None
-    """What the head takes; None where only the model's own forward pass gives its logits."""
-    head: Any
-    logits: Callable[..., Any]
-
-
-def _ways(model: Any, input_ids: Any, labels: Any, position_ids: Any, share_prefix: bool) -> _Ways:
-    """Choose the first way that agrees with the model's own logits on a batch."""
+    The former is None where only the model's own forward pass gives its logits.
+    """
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     decoder, head = causal.get_decoder(), causal.get_output_embeddings()
 
@@ -137,16 +108,12 @@ def _ways(model: Any, input_ids: Any, labels: Any, position_ids: Any, share_pref
             return head_alone(input_ids, supervised, position_ids)
         cache = decoder(input_ids=input_ids[:1, :shared], use_cache=True).past_key_values
         cache.batch_repeat_interleave(len(input_ids))
-        states = decoder(
-            input_ids=input_ids[:, shared:], past_key_values=cache, use_cache=True
-        ).last_hidden_state
-        return states[:, :-1][supervised[:, shared:]]
+        found = decoder(input_ids=input_ids[:, shared:], past_key_values=cache, use_cache=True)
+        return found.last_hidden_state[:, :-1][supervised[:, shared:]]
 
     def head_alone(input_ids: Any, supervised: Any, position_ids: Any = None) -> Any:
-        states = decoder(
-            input_ids=input_ids, position_ids=position_ids, use_cache=False
-        ).last_hidden_state
-        return states[:, :-1][supervised]
+        found = decoder(input_ids=input_ids, position_ids=position_ids, use_cache=False)
+        return found.last_hidden_state[:, :-1][supervised]
 
     chooses = "logits_to_keep" in inspect.signature(causal.forward).parameters
 
@@ -154,9 +121,8 @@ def _ways(model: Any, input_ids: Any, labels: Any, position_ids: Any, share_pref
         kept = supervised.any(0).nonzero().flatten()
         places = kept - input_ids.shape[1]  # from the end: a prompt may stand before
         given = {"logits_to_keep": places} if chooses else {}
-        logits = model(
-            input_ids=input_ids, position_ids=position_ids, use_cache=False, **given
-        ).logits
+        found = model(input_ids=input_ids, position_ids=position_ids, use_cache=False, **given)
+        logits = found.logits
         return (logits if chooses else logits[:, places])[supervised[:, kept]]
 
     training = model.training
@@ -185,14 +151,12 @@ def _ways(model: Any, input_ids: Any, labels: Any, position_ids: Any, share_pref
             states = prefix_once if shares and agrees(prefix_once) else head_alone
     model.train(training)
     if states is None:
-        return _Ways(None, head, whole_model)
-    return _Ways(states, head, lambda *batch: head(states(*batch)))
+        return None, whole_model
+    return states, lambda *batch: head(states(*batch))
 
 
 def common_prefix(input_ids: Any, supervised: Any) -> int:
     """Return how many first tokens all rows have in common, none of which predicts a trained one.
-
-    ``supervised``, shape (rows, tokens - 1), is True where the next token is supervised.
 
     0 when to compute them once would save less than :data:`MIN_SHARED` of the batch's tokens.
     """

@@ -27,22 +27,9 @@ class Rows:
     template_digest: str
     """Of the chat template that rendered the rows."""
 
-    @property
-    def supervised_tokens(self) -> int:
-        """Trained tokens of the train split."""
-        return sum(supervised(labels) for labels in self.train["labels"])
-
 
 def tokenize(examples: DataFrame[Examples], tokenizer: Any, max_tokens: int) -> Rows:
-    """Tokenize train and validation rows.
-
-    Returns:
-        The rows, and the ledger of those that cannot be trained on: ``response_too_long`` and
-        the other reasons of :data:`pipeline.text.chat.EXPLANATIONS`.
-
-    Raises:
-        TrainingError: no train row is left.
-    """
+    """Tokenize train and validation rows; raises TrainingError where no train row is left."""
     from datasets import Dataset
 
     kept: dict[str, list[dict[str, Any]]] = {"train": [], "validation": []}
@@ -56,13 +43,8 @@ def tokenize(examples: DataFrame[Examples], tokenizer: Any, max_tokens: int) -> 
             drop = Drop(row["pair_id"], encoded.reason, text, encoded.value, encoded.threshold)
             ledger.append(drop)
         else:
-            kept[row["split"]].append(
-                {
-                    "pair_id": row["pair_id"],
-                    "input_ids": encoded.input_ids,
-                    "labels": encoded.labels,
-                }
-            )
+            values = (row["pair_id"], encoded.input_ids, encoded.labels)
+            kept[row["split"]].append(dict(zip(COLUMNS, values, strict=True)))
     dropped = drops(ledger)
     if not kept["train"]:
         reasons = ", ".join(sorted(set(dropped["reason"]))) or "none came in"
@@ -88,12 +70,7 @@ def supervised(labels: list[int]) -> int:
 
 
 def prove_mask(tokenizer: Any, examples: Sequence[Sequence[Message]]) -> None:
-    """Check on examples that the loss mask covers the response and its end, and no more.
-
-    Raises:
-        TrainingError: it names a reason of :data:`pipeline.text.chat.EXPLANATIONS`, or what is
-            wrong with the labels.
-    """
+    """Check on examples that the loss mask covers the response and its end, and no more."""
     for number, messages in enumerate(examples):
         encoded = encode(tokenizer, messages, max_tokens=10**9)
         if isinstance(encoded, Rejected):
@@ -103,12 +80,7 @@ def prove_mask(tokenizer: Any, examples: Sequence[Sequence[Message]]) -> None:
 
 
 def prove_labels(tokenizer: Any, number: int, labels: Sequence[int]) -> None:
-    """Check the labels of an example: some are trained, not all, and at last a stop token.
-
-    Raises:
-        TrainingError: by name: no tokens supervised, all tokens supervised, end of turn not
-            trained.
-    """
+    """Check the labels of an example: some are trained, not all, and at last a stop token."""
     trained, stops = [label for label in labels if label != IGNORED], stop_ids(tokenizer)
     if not trained:
         _refuse(number, "no_tokens_supervised", f"none of {len(labels)} tokens is trained")

@@ -1,11 +1,10 @@
 """Causal attention of a training on a CPU: blocks of queries, as matrix products.
 
-``torch.nn.functional.scaled_dot_product_attention`` splits its work so small on a CPU that its
-products run far below the machine's rate, and given a mask (as transformers does when some keys
-are older than the queries) it computes the masked half as well. Here a block of queries meets all
-keys it may see in one product a head, and the probabilities are made again for the backward pass
-(the blocks of FlashAttention, Dao et al. 2022, without its inner loop over keys).
-``python -m tests.benchmarks.attention`` times both.
+torch's SDPA splits its work so small on a CPU that its products run far below the machine's rate,
+and given a mask it computes the masked half as well. Here a block of queries meets all keys it may
+see in one product a head, and the probabilities are made again for the backward pass (the blocks of
+FlashAttention, Dao et al. 2022, without its inner loop over keys). ``python -m
+tests.benchmarks.attention`` times both.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,12 +18,9 @@ from torch.autograd import Function
 from pipeline.train.models.device import compute_dtype
 
 SHORT, SMALL, LARGE = 256, 64, 128
-"""Queries of a block: SMALL in rows of up to SHORT queries, else LARGE. A block's scores should
-stay in the cache of a core."""
-
+"""Queries of a block: SMALL in rows of up to SHORT queries, else LARGE: scores stay in cache."""
 MORE = ("position_bias", "cache", "softcap", "s_aux")
 """Arguments that are not supported here; with them SDPA computes."""
-
 Blocks = list[tuple[slice, int]]
 """Places of the queries of a block, and how many keys they may see."""
 
@@ -74,11 +70,9 @@ class CausalAttention(Function):
 def _blocks(q: Tensor, k: Tensor) -> Blocks:
     queries, older = q.shape[2], k.shape[2] - q.shape[2]
     size = SMALL if queries <= SHORT else LARGE
-    ends = [min(queries, start + size) for start in range(0, queries, size)]
-    return [
-        (slice(start, end), older + end)
-        for start, end in zip(range(0, queries, size), ends, strict=True)
-    ]
+    starts = range(0, queries, size)
+    places = [slice(start, min(queries, start + size)) for start in starts]
+    return [(block, older + block.stop) for block in places]
 
 
 def _take(tensor: Tensor, places: slice, groups: int) -> Tensor:
@@ -113,9 +107,9 @@ def blocked_attention(model: Any) -> Iterator[None]:
     """Let a model attend by :class:`CausalAttention` while it trains on a CPU.
 
     Only in bfloat16 on a processor with such instructions: on one without (AVX-512, float32) SDPA
-    needs 0.5 to 0.7 of the time on one thread, 0.2 to 0.5 on two. And only where transformers
-    would call its SDPA for causal attention, and gradients are wanted: another mask (packed rows,
-    a window), dropout, an evaluation, or a GPU keeps SDPA.
+    needs 0.2 to 0.7 of the time. And only where transformers would call its SDPA for causal
+    attention, and gradients are wanted: another mask (packed rows, a window), dropout, an
+    evaluation, or a GPU keeps it.
     """
     if not _is_faster_for(model) or model.config._attn_implementation != "sdpa":
         yield
@@ -136,7 +130,6 @@ def _is_faster_for(model: Any) -> bool:
 
 
 def _instead_of(sdpa: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an attention function of transformers that takes over where it may."""
     causal = _Causal()
 
     def attend(

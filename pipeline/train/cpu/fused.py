@@ -1,16 +1,17 @@
 """Layers that compute the same and keep less for the backward pass.
 
-Autograd keeps what each small operation saw: for an RMSNorm its input in float32 and the
-normalized values, for a gated MLP the activated gate and its product, for each LoRA layer a
-float32 copy of its input. Written as one function each, they keep their inputs alone and make the
-rest again; and LoRA's small products are computed in the type of the base, like the large ones,
-while its weights and their gradients stay float32. (The functions are the known ones of Liger
-Kernel, Hsu et al. 2024, and Unsloth, in plain torch, so that they run on every device.)
+Autograd keeps what each small operation saw: for an RMSNorm its input in float32 and the normalized
+values, for a gated MLP the activated gate and its product, for each LoRA layer a float32 copy of
+its input. Written as one function each, they keep their inputs alone and make the rest again;
+LoRA's small products are computed in the type of the base, its weights and their gradients stay
+float32. (The functions are the known ones of Liger Kernel, Hsu et al. 2024, and Unsloth, in plain
+torch.)
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +23,8 @@ from pipeline.train.methods.lora import lora_layers
 
 MAX_ERROR = 0.01
 """Relative difference to a layer's own results that rounding explains: bfloat16 keeps 8 bits."""
-
 GATED = ("hidden_size", "gate_proj", "up_proj", "down_proj", "act_fn")
 """What the MLP of Llama, Mistral, Qwen, Gemma and SmolLM has."""
-
 _silu_backward = torch.ops.aten.silu_backward
 
 
@@ -64,8 +63,7 @@ def _whole(weight: Tensor, four_bits: Any) -> Tensor:
         return weight
     from bitsandbytes.functional import dequantize_4bit
 
-    whole: Tensor = dequantize_4bit(weight, four_bits)
-    return whole
+    return dequantize_4bit(weight, four_bits)
 
 
 def _low_rank_output(
@@ -82,14 +80,12 @@ def _low_rank_output(
 def _low_rank_gradients(
     above: Tensor, inputs: Tensor, low: Tensor, b: Tensor, scale: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients of ``x A'``, A and B."""
     above, rows = above.flatten(0, -2), inputs.flatten(0, -2)
     of_low = above @ (scale * b).to(above.dtype)
     return of_low, (of_low.t() @ rows).float(), scale * (above.t() @ low).float()
 
 
 def _below(above: Tensor, of_low: Tensor, weight: Tensor, a: Tensor) -> Tensor:
-    """Return the gradient of the inputs."""
     rows = (above.flatten(0, -2) @ weight).addmm_(of_low, a.to(above.dtype))
     return rows.view(*above.shape[:-1], -1)
 
@@ -166,15 +162,11 @@ class GateDown(Function):
 
 @contextmanager
 def fused(model: Any) -> Iterator[int]:
-    """Let a model's layers compute in one piece while it trains.
+    """Let a model's layers compute in one piece while it trains; yields how many do.
 
-    Each layer's fused output and gradients are compared with its own first; one that differs
-    stays as it is (another norm, another activation), and so does LoRA with dropout or DoRA.
-    Without gradients every layer computes as before. Attention is that of
-    :mod:`pipeline.train.cpu.attention`.
-
-    Yields:
-        The number of layers that were fused.
+    Each layer's fused output and gradients are compared with its own first; one that differs stays
+    as it is (another norm, another activation), and so does LoRA with dropout or DoRA. Without
+    gradients every layer computes as before.
     """
     found: list[nn.Module] = []
     try:
@@ -194,10 +186,10 @@ def _candidates(model: Any) -> Iterator[tuple[Any, int, Callable[[Tensor], Tenso
     """Yield layers, the width of their inputs, and the function that may stand for them."""
     for layer in lora_layers(model):
         if _plain_lora(layer):
-            yield layer, layer.in_features, _low_rank(layer)
+            yield layer, layer.in_features, partial(_low_rank, layer)
     for layer in model.modules():
         if type(layer).__name__.endswith("RMSNorm") and hasattr(layer, "variance_epsilon"):
-            yield layer, layer.weight.shape[-1], _normalize(layer)
+            yield layer, layer.weight.shape[-1], partial(_normalize, layer)
         elif all(hasattr(layer, name) for name in GATED):
             yield layer, layer.hidden_size, _gated(layer)
 
@@ -216,28 +208,19 @@ def _plain_lora(layer: Any) -> bool:
 
 
 def _parts(layer: Any) -> tuple[Any, ...]:
-    """Return weight, how it is packed, bias, A, B and scale of a layer with LoRA as they are now.
-
-    PiSSA puts its A and B together anew whenever they are read.
-    """
+    """Return weight, packing, bias, A, B and scale of a layer; PiSSA makes A and B anew."""
     base, name = layer.get_base_layer(), "default"
     a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
     four_bits = getattr(base.weight, "quant_state", None)
     return base.weight, four_bits, base.bias, a, b, layer.scaling[name]
 
 
-def _low_rank(layer: Any) -> Callable[[Tensor], Tensor]:
-    def forward(inputs: Tensor) -> Tensor:
-        return _apply(LowRank, inputs, *_parts(layer))
-
-    return forward
+def _low_rank(layer: Any, inputs: Tensor) -> Tensor:
+    return _apply(LowRank, inputs, *_parts(layer))
 
 
-def _normalize(layer: Any) -> Callable[[Tensor], Tensor]:
-    def forward(inputs: Tensor) -> Tensor:
-        return _apply(Normalize, inputs, layer.weight, layer.variance_epsilon)
-
-    return forward
+def _normalize(layer: Any, inputs: Tensor) -> Tensor:
+    return _apply(Normalize, inputs, layer.weight, layer.variance_epsilon)
 
 
 def _gated(layer: Any) -> Callable[[Tensor], Tensor]:
@@ -248,15 +231,13 @@ def _gated(layer: Any) -> Callable[[Tensor], Tensor]:
         gate, up = layer.gate_proj(inputs), layer.up_proj(inputs)
         if adapted:
             return _apply(GateDown, gate, up, *_parts(down))
-        result: Tensor = down(_apply(Gate, gate, up))
-        return result
+        return cast("Tensor", down(_apply(Gate, gate, up)))
 
     return forward
 
 
 def _apply(function: type[Function], *arguments: Any) -> Tensor:
-    result: Tensor = function.apply(*arguments)  # type: ignore[no-untyped-call]
-    return result
+    return cast("Tensor", function.apply(*arguments))  # type: ignore[no-untyped-call]
 
 
 def _with_gradients(

@@ -1,24 +1,20 @@
 """Linear weights packed once for oneDNN's matrix kernel, for inference only.
 
-A step of decoding multiplies a few rows with every weight of the model. In that shape oneDNN's
-kernel over weights that it has put into blocks before is faster than MKL's, which
-``torch.nn.Linear`` calls in float32: python -m tests.benchmarks.packed_linear. torch.compile uses
-the same kernel, but needs a C++ compiler and minutes.
+For the few rows of a step of decoding it is faster than MKL's, which ``torch.nn.Linear`` calls in
+float32: python -m tests.benchmarks.packed_linear. (torch.compile needs a C++ compiler and minutes.)
 """
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 DORA = "lora_magnitude_vector"
-"""What peft 0.19 adds to a layer under DoRA."""
 
 
 class PackedLinear(torch.nn.Module):
     """What a ``torch.nn.Linear`` computes, without a gradient for its weights."""
 
     def __init__(self, layer: torch.nn.Linear) -> None:
-        """Take over the weights of a layer on a CPU."""
         super().__init__()
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.bias = layer.bias
@@ -27,18 +23,15 @@ class PackedLinear(torch.nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Multiply rows, shape (..., in_features), into (..., out_features)."""
-        found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
-            rows, self._packed, self.bias, "none", [], ""
-        )
-        return found
+        multiply = torch.ops.mkldnn._linear_pointwise
+        return cast("torch.Tensor", multiply(rows, self._packed, self.bias, "none", [], ""))
 
 
 def pack_linears(model: Any) -> Any:
     """Replace the plain linear layers of a model that only answers, in place; returns the model.
 
-    Nothing is replaced off the CPU, in another type than float32, or where this torch has no such
-    kernel: the model then answers all the same. Values agree to the rounding of float32. The
-    matrices of LoRA stay, which a sweep scales, and so do the layers under DoRA, which reads their
+    Only on a CPU, in float32, where this torch has the kernel; values agree to its rounding. The
+    matrices of LoRA stay, which a sweep scales, and the layers under DoRA, which reads their
     weights.
     """
     if model.device.type != "cpu" or not _has_kernel():

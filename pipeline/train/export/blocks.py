@@ -12,6 +12,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
 from pipeline.core.errors import TrainingError
 from pipeline.train.models.base_model import empty_model
 from pipeline.train.models.device import compute_dtype
@@ -20,11 +24,8 @@ from pipeline.train.peak_memory import free_memory
 
 SHARD_BYTES = 10**9
 """Largest file of weights; a tensor that is larger has one of its own."""
-
 _BLOCK = re.compile(r".*?\.\d+(?=\.)")
-
 Tensors = dict[str, Any]
-"""Tensors by name."""
 
 
 class ModelFolder:
@@ -73,7 +74,6 @@ class ModelFolder:
 
     def plain(self, stored: str) -> Any:
         """Return a model without weights, to be written in a type under the names of this one."""
-        import torch
         from transformers.integrations.bitsandbytes import Bnb4bitDeserialize
 
         model, dtype = empty_model(self._path), getattr(torch, stored)
@@ -94,14 +94,7 @@ class ModelFolder:
         return list(self._blocks)
 
     def read(self, block: str) -> Tensors:
-        """Return the parameters and stored buffers of a block, as a loaded model has them.
-
-        In the compute type of a CPU; what went through NF4 is unpacked.
-
-        Raises:
-            TrainingError: they do not fit the model.
-        """
-        from safetensors import safe_open
+        """Return a block's parameters and stored buffers as a loaded model has them, unpacked."""
         from transformers.core_model_loading import convert_and_load_state_dict_in_model
 
         with ExitStack() as opened:
@@ -140,15 +133,7 @@ class ModelFolder:
 
 
 def write_blocks(model: Any, blocks: Iterable[Tensors], output: Path) -> None:
-    """Write a plain model: its configuration, and its tensors in files of bounded size.
-
-    Args:
-        model: of :meth:`ModelFolder.plain`, in the type of the tensors.
-        blocks: its tensors, block by block.
-        output: a folder.
-    """
-    from safetensors.torch import save_file
-
+    """Write a plain model: its configuration, and its tensors in files of bounded size."""
     model.save_pretrained(output, state_dict={})
     shards: list[list[str]] = []
     size = values = 0
@@ -165,10 +150,8 @@ def write_blocks(model: Any, blocks: Iterable[Tensors], output: Path) -> None:
         places = {
             name: _named(at, len(shards)) for at, names in enumerate(shards) for name in names
         }
-        index = {
-            "metadata": {"total_parameters": values, "total_size": size},
-            "weight_map": places,
-        }
+        metadata = {"total_parameters": values, "total_size": size}
+        index = {"metadata": metadata, "weight_map": places}
         text = json.dumps(index, indent=2, sort_keys=True) + "\n"
         (output / "model.safetensors.index.json").write_text(text, "utf-8")
 
@@ -179,9 +162,8 @@ def _shards(model: Any, blocks: Iterable[Tensors]) -> Iterator[Tensors]:
 
     held: Tensors = {}
     for block in blocks:
-        own = {
-            name: part for name, part in block.items() if name not in model.all_tied_weights_keys
-        }
+        tied = model.all_tied_weights_keys
+        own = {name: part for name, part in block.items() if name not in tied}
         for name, part in revert_weight_conversion(model, own).items():
             if held and sum(each.nbytes for each in held.values()) + part.nbytes > SHARD_BYTES:
                 yield held
@@ -197,8 +179,6 @@ def _named(number: int, of: int) -> str:
 
 def _keys(path: Path) -> Iterator[tuple[Path, str]]:
     """Yield each key of a folder's weights with its file: those of the index where there is one."""
-    from safetensors import safe_open
-
     index = path / "model.safetensors.index.json"
     if index.is_file():
         for key, file in json.loads(index.read_text("utf-8"))["weight_map"].items():
@@ -210,7 +190,6 @@ def _keys(path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _unpacked(layer: Any, dtype: Any) -> Any:
-    """Return the weight of a 4-bit layer as it lay before it was quantized."""
     from transformers.integrations.bitsandbytes import dequantize_bnb_weight
     from transformers.pytorch_utils import Conv1D
 

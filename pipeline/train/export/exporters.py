@@ -6,11 +6,12 @@ The command line reads names and help from here, so what takes time to import wa
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import GateFailed
+from pipeline.core.errors import GateFailed, TrainingError
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pipeline.train.models.base_model import BaseModel
 
 GGUF = "model.gguf"
+TEMPLATE = "chat_template.jinja"
+BASE = "base"
+"""Folder beside the adapter with the base it was trained on, where that is not the original."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,6 @@ class Source:
     """The model to export."""
 
     adapter: Path
-    """Folder written by the trainer."""
     base: "BaseModel"
     prompts: list[list[int]]
     """Token ids of its own questions, on which it is compared with what is written."""
@@ -39,9 +42,7 @@ class Written:
     """What an exporter wrote, and how it is loaded back to be compared with the adapter."""
 
     what: str
-    """Its name in an error."""
     stored: "Stored"
-    """Type of the weights."""
     next: str
     """Command that serves it; ``{folder}`` and ``{base_folder}`` stand for these."""
     load: Callable[[str, str], Any] | None
@@ -49,7 +50,6 @@ class Written:
     in_stored_type: bool = True
     """Whether servers compute in the type that the weights are stored in; else in float32."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What export.json says besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,74 +60,98 @@ class Exporter:
     about: str
     """What it writes, and for which server: one line for ``--help``."""
     takes: str
-    """Models that it can write."""
     write: Callable[[Source, Path, "Stored"], Written]
-    """Fills a new folder, with the weights in a type.
-
-    Raises:
-        TrainingError: the model cannot take this form.
-    """
+    """Fills a new folder, with the weights in a type, or raises TrainingError."""
     types: Callable[["BaseModel"], tuple["Stored", ...]]
     """Types of the weights; the next one is tried where one is too coarse."""
 
 
-def _merged(source: Source, output: Path, stored: "Stored") -> Written:
+def _merge(source: Source, output: Path, stored: "Stored") -> dict[str, Any]:
     from pipeline.train.export.merge import merge
+
+    found = merge(source.base, source.adapter, source.settings.model, output, stored)
+    return {"merge": asdict(found)}
+
+
+def _merged(source: Source, output: Path, stored: "Stored") -> Written:
     from pipeline.train.models.base_model import load_model
 
-    facts = merge(source.base, source.adapter, source.settings.model, output, stored)
+    facts = _merge(source, output, stored)
     _keep_system_prompt(source, output)
     # left to itself, vLLM rounds float32 weights to 16 bits
     serve = "vllm serve {folder}" + " --dtype float32" * (stored == "float32")
-    return Written(
-        "merged weights",
-        stored,
-        serve,
-        lambda device, dtype: load_model(output, device, dtype),
-        facts={"merge": facts.to_dict()},
-    )
+    return Written("merged weights", stored, serve, partial(load_model, output), facts=facts)
 
 
 def _keep_system_prompt(source: Source, output: Path) -> None:
-    from pipeline.train.export.system_prompt import write_system_prompt
+    """Let the chat template of what is exported begin with the system prompt, if there is one."""
     from pipeline.train.models.base_model import load_tokenizer
 
-    template = load_tokenizer(output if (output / "tokenizer.json").is_file() else source.base.path)
-    write_system_prompt(output, template.chat_template, source.system_prompt)
+    if not source.system_prompt:
+        return
+    own = (output / "tokenizer.json").is_file()
+    tokenizer = load_tokenizer(output if own else source.base.path)
+    said = json.dumps(source.system_prompt, ensure_ascii=False)
+    (output / TEMPLATE).write_text(
+        "{%- if not messages or messages[0]['role'] != 'system' -%}"
+        f"{{%- set messages = [{{'role': 'system', 'content': {said}}}] + messages -%}}"
+        f"{{%- endif -%}}{tokenizer.chat_template}",
+        "utf-8",
+    )
+
+
+def _copy_adapter(adapter: Path, max_lora_rank: int, output: Path) -> None:
+    """Copy the files that vLLM loads, byte for byte, when it can serve them."""
+    from pipeline.train.export.servable import unservable
+    from pipeline.train.models.adapter import CONFIG, WEIGHTS
+
+    if not (adapter / CONFIG).is_file():
+        reasons = ["it is a whole model"]
+    else:
+        reasons = unservable(json.loads((adapter / CONFIG).read_text("utf-8")), max_lora_rank)
+    if reasons:
+        raise TrainingError(
+            f"export: vLLM cannot serve adapter {adapter.name}: {'; '.join(reasons)}; expected "
+            "plain LoRA of one rank; export it with --format merged, or train again with "
+            'export.serve_with = "vllm", which says so before training'
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    for name in (WEIGHTS, CONFIG, "run_card.json"):
+        shutil.copyfile(adapter / name, output / name)
 
 
 def _adapter(source: Source, output: Path, stored: "Stored") -> Written:
     """The adapter, with the base it was trained on where that is quantized."""
-    from pipeline.train.export.merge import served_template
-    from pipeline.train.export.servable import BASE, copy_adapter, save_dequantized
+    from pipeline.train.export.blocks import ModelFolder
+    from pipeline.train.export.merge import own_type, save_plain, served_template
     from pipeline.train.methods import METHODS
     from pipeline.train.models.adapter import on_plain_base, read_run_card
     from pipeline.train.models.base_model import load_model
 
     base, rank = source.base, source.settings.export.max_lora_rank
-    copy_adapter(source.adapter, rank, output)
+    _copy_adapter(source.adapter, rank, output)
     name, load = base.name if "/" in base.name else "{base_folder}", None
     if METHODS[read_run_card(source.adapter)["method"]].quantized:
-        save_dequantized(base, output / BASE)
+        # The adapter corrects the quantized weights; on the original ones it makes another model.
+        unpacked = ModelFolder(base.path, quantized=True)
+        blocks = map(unpacked.read, unpacked.blocks)
+        save_plain(unpacked.plain(own_type(base)), blocks, base, output / BASE)
         name = "{folder}/" + BASE
 
         def load(device: str, dtype: str) -> Any:
             return on_plain_base(load_model(output / BASE, device, dtype), output)
 
     elif template := served_template(base):
-        (output / "chat_template.jinja").write_text(template, "utf-8")
-        name += " --chat-template {folder}/chat_template.jinja"
-    if source.system_prompt:
-        _keep_system_prompt(source, output)
-        if "--chat-template" not in name:
-            name += " --chat-template {folder}/chat_template.jinja"
+        (output / TEMPLATE).write_text(template, "utf-8")
+    _keep_system_prompt(source, output)
+    if (output / TEMPLATE).is_file():
+        name += " --chat-template {folder}/" + TEMPLATE
     serve = f"vllm serve {name} --enable-lora --max-lora-rank {rank} --lora-modules "
     return Written("adapter on its dequantized base", stored, serve + "tuned={folder}", load)
 
 
 def _gguf(source: Source, output: Path, stored: "Stored") -> Written:
     from pipeline.train.export.gguf_file import load_gguf, write_gguf
-    from pipeline.train.export.merge import merge
     from pipeline.train.export.ollama import chatml, modelfile
     from pipeline.train.models.base_model import load_tokenizer
     from pipeline.train.peak_memory import free_memory
@@ -135,7 +159,7 @@ def _gguf(source: Source, output: Path, stored: "Stored") -> Written:
     tokenizer = load_tokenizer(source.base.path, source.base.thinking)
     pieces = chatml(tokenizer)
     plain = output / "merged"
-    facts = merge(source.base, source.adapter, source.settings.model, plain, stored)
+    facts = _merge(source, plain, stored)
     write_gguf(plain, output / GGUF, source.base.name)
     context = json.loads((plain / "config.json").read_text("utf-8"))["max_position_embeddings"]
     said = modelfile(pieces, GGUF, context, source.system_prompt)
@@ -145,27 +169,21 @@ def _gguf(source: Source, output: Path, stored: "Stored") -> Written:
 
     def load(device: str, dtype: str) -> Any:
         model, read_back = load_gguf(output / GGUF)
-        check_tokenizer(source.prompts, tokenizer, read_back)
+        _check_tokenizer(source.prompts, tokenizer, read_back)
         return model
 
-    return Written(
-        "GGUF file",
-        stored,
-        "ollama create tuned -f {folder}/Modelfile",
-        load,
-        in_stored_type=False,
-        facts={"merge": facts.to_dict()},
-    )
+    serve = "ollama create tuned -f {folder}/Modelfile"
+    return Written("GGUF file", stored, serve, load, in_stored_type=False, facts=facts)
 
 
-def check_tokenizer(prompts: list[list[int]], ours: Any, other: Any) -> None:
+def _check_tokenizer(prompts: list[list[int]], ours: Any, other: Any) -> None:
     """Raise GateFailed when another tokenizer cuts the prompts in other tokens."""
     texts = [ours.decode(prompt, clean_up_tokenization_spaces=False) for prompt in prompts]
-    changed = sum(
-        other(text, add_special_tokens=False)["input_ids"]
-        != ours(text, add_special_tokens=False)["input_ids"]
-        for text in texts
+    cut, expected = (
+        [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+        for tokenizer in (other, ours)
     )
+    changed = sum(a != b for a, b in zip(cut, expected, strict=True))
     if changed or other.chat_template != ours.chat_template:
         raise GateFailed(
             f"export: the tokenizer in the GGUF file cuts {changed} of {len(prompts)} prompts in "

@@ -1,8 +1,8 @@
 """A plain model as one GGUF file, which llama.cpp and Ollama load.
 
-Written with llama.cpp's own ``gguf`` package, for the Llama architecture (SmolLM2 has it too):
-matrices in float16, norms in float32, the tokenizer and the chat template inside the file. What
-this module does not know, it refuses: a file that loads and talks nonsense is worse than none.
+Written with llama.cpp's own ``gguf`` package, for the Llama architecture: matrices in float16,
+norms in float32, tokenizer and chat template inside the file. What this module does not know, it
+refuses.
 """
 
 import json
@@ -16,17 +16,12 @@ from pipeline.train.models.device import silence_transformers
 
 ROTARY = ("q_proj.weight", "k_proj.weight")
 """Matrices whose rows llama.cpp orders by rotary pair, rather than by half."""
-
 DIGITS = {"type": "Digits", "individual_digits": True}
 """First step of the pre-tokenizer that llama.cpp calls ``smollm``."""
 
 
 def write_gguf(model: Path, output: Path, name: str) -> None:
-    """Write a model folder as a GGUF file; equal folders give equal bytes.
-
-    Raises:
-        TrainingError: the architecture, its variant or the tokenizer is not one of those known.
-    """
+    """Write a model folder as a GGUF file; refuses with TrainingError what it does not know."""
     import gguf
 
     config = json.loads((model / "config.json").read_text("utf-8"))
@@ -81,13 +76,7 @@ def by_rotary_pair(array: Any, heads: int) -> Any:
 
 
 def pre_tokenizer(tokenizer: dict[str, Any], name: str) -> str:
-    """Return llama.cpp's name of a pre-tokenizer, by what tokenizer.json says it does.
-
-    By its steps, not by the model's name: a tokenizer converted from elsewhere may have lost one.
-
-    Raises:
-        TrainingError: it is another one.
-    """
+    """Return llama.cpp's name of a pre-tokenizer, by its steps: a conversion may have lost one."""
     found = tokenizer.get("pre_tokenizer") or {}
     steps = found.get("pretokenizers", []) if found.get("type") == "Sequence" else [found]
     *before, last = steps or [{}]

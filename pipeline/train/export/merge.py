@@ -3,20 +3,23 @@
 The exact rule: take the base as it was trained on (NF4 weights dequantized, not the weights that
 they were quantized from), add the adapter's change in float32, round once. Adding it to a 4-bit
 base and quantizing again erases a small adapter, and adding it to the weights before quantization
-makes another model; this way leaves the rounding. It is to the type that the base is stored in,
-which servers take from the files and compute in: a bfloat16 base whose activations exceed 65504
-is not a number in float16. Bfloat16 keeps 8 bits of a weight, float16 11: the smaller the adapter
-beside the weights, the sooner two nearly equal words swap places. Float32 loses nothing, at twice
-the size. (``python -m tests.benchmarks.merge_parity`` shows them all.)
+makes another model. Rounding is to the type that the base is stored in, which servers take from the
+files and compute in: a bfloat16 base whose activations exceed 65504 is not a number in float16.
+Bfloat16 keeps 8 bits of a weight, float16 11: the smaller the adapter beside the weights, the
+sooner two nearly equal words swap places. Float32 loses nothing, at twice the size. (``python -m
+tests.benchmarks.merge_parity`` shows them all.)
 """
 
 import json
 import math
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+import torch
+from safetensors.torch import load_file
 
 from pipeline.core.errors import TrainingError
 from pipeline.core.progress import track
@@ -24,17 +27,14 @@ from pipeline.settings import ModelSettings
 from pipeline.text.chat_template import stop_ids
 from pipeline.train.export.blocks import ModelFolder, Tensors, write_blocks
 from pipeline.train.methods import METHODS
-from pipeline.train.models.adapter import check_fit, on_plain_base, read_run_card
-from pipeline.train.models.adapter_files import CONFIG, WEIGHTS
+from pipeline.train.models.adapter import CONFIG, WEIGHTS, check_fit, on_plain_base, read_run_card
 from pipeline.train.models.base_model import BESIDE, EYES, BaseModel, load_tokenizer
 from pipeline.train.models.device import configure_torch
 
 Stored = Literal["float16", "bfloat16", "float32"]
 """Types that weights are stored in; beyond float16's 65504 (IEEE 754) one would become infinite."""
-
 _Norms = tuple[float, float, float, float]
 """Of a layer: norms of its change, its weight before, what rounding loses; its largest value."""
-
 WIDE = 2**24
 """Values of a weight whose norms are computed at once, in float32."""
 
@@ -44,7 +44,6 @@ class Merged:
     """What a merge did to the weights."""
 
     layers: int
-    """Layers that carry the adapter."""
     changed: int
     """Of these, layers whose weights the adapter changes."""
     delta_norm: float
@@ -54,12 +53,7 @@ class Merged:
     storage_error: float
     """Norm of what rounding to ``stored`` loses, over ``delta_norm``."""
     largest_weight: float
-    """Largest absolute value stored."""
     stored: Stored
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts as JSON values."""
-        return asdict(self)
 
 
 def merge(
@@ -71,13 +65,10 @@ def merge(
 ) -> Merged:
     """Write base and adapter as one model: safetensors, config, tokenizer, template.
 
-    Each layer is merged in float32, one at a time, and rounded once, to the type of the base
-    unless one is given. Runs on the CPU, whatever ``model_settings.device`` says: the result does
-    not depend on the machine's GPU.
-
-    Raises:
-        TrainingError: the method cannot be merged, the adapter belongs to another base or
-            template, it changes nothing, or a weight does not fit into the type.
+    Each layer is merged in float32, one at a time, on the CPU (the result does not depend on a
+    GPU), and rounded once, to the type of the base unless one is given. Raises TrainingError where
+    the method cannot be merged, the adapter belongs to another base or template, it changes
+    nothing, or a weight does not fit into the type.
     """
     stored = stored or own_type(base)
     card = read_run_card(adapter)
@@ -117,7 +108,6 @@ def _merge_layers(
     folder: ModelFolder, plain: Any, adapter: Path, stored: Stored, norms: list[_Norms]
 ) -> Iterator[Tensors]:
     """Yield the blocks of a base with the change of a PEFT adapter, made layer by layer."""
-    import torch
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     def hollow(part: Any) -> Any:
@@ -151,19 +141,16 @@ def _take_trained(
     folder: ModelFolder, plain: Any, adapter: Path, stored: Stored, norms: list[_Norms]
 ) -> Iterator[Tensors]:
     """Yield the blocks of a model whose own weights were trained: all of them, or some."""
-    from safetensors.torch import load_file
-
     some = load_file(adapter / WEIGHTS) if (adapter / CONFIG).is_file() else None
     whole = folder if some is not None else ModelFolder(adapter, quantized=False)
     parameters = dict(plain.named_parameters())
     for block in track(whole.blocks, "blocks"):
         before = folder.read(block)
-        after = (
-            whole.read(block)
-            if some is None
-            else before
-            | {name: some[name].to(part.dtype) for name, part in before.items() if name in some}
-        )
+        if some is None:
+            after = whole.read(block)
+        else:
+            changed = before.keys() & some.keys()
+            after = before | {name: some[name].to(before[name].dtype) for name in changed}
         for name in [name for name in after if name in parameters]:
             after[name] = _rounded(name, before[name], after[name], stored, norms)
         yield after
@@ -171,8 +158,6 @@ def _take_trained(
 
 def to_float32(model: Any) -> Any:
     """Let a model compute in float32, in place: the same values, without rounding on the way."""
-    import torch
-
     # Not model.float(): transformers refuses it to a model that was in 4 bits.
     return torch.nn.Module.float(model)
 
@@ -180,17 +165,9 @@ def to_float32(model: Any) -> Any:
 def save_plain(plain: Any, blocks: Iterable[Tensors], base: BaseModel, output: Path) -> None:
     """Write a plain model of one type as a folder that transformers, vLLM and converters load.
 
-    Tokenizer, template and generation settings of the base go along, byte for byte, but for what
-    :func:`write_serving` changes.
-
-    Args:
-        plain: of :meth:`ModelFolder.plain`; its parameters are rounded to its type.
-        blocks: its tensors.
-        base: what it was made from.
-        output: a folder.
-
-    Raises:
-        TrainingError: a weight does not fit into the type.
+    ``plain`` is of :meth:`ModelFolder.plain`, and ``blocks`` are rounded to its type. Tokenizer,
+    template and generation settings of the base go along but for what :func:`write_serving`
+    changes.
     """
     types = {name: part.dtype for name, part in plain.named_parameters()}
 
@@ -210,11 +187,7 @@ def save_plain(plain: Any, blocks: Iterable[Tensors], base: BaseModel, output: P
 
 
 def write_serving(base: BaseModel, output: Path) -> None:
-    """Let a folder with the files of a base be served as its adapters were trained.
-
-    generation_config.json names each token at which the model is to stop; the template of a model
-    that thinks unless told otherwise is told; and one that was attached to a base lies beside it.
-    """
+    """Let a folder with a base's files be served as its adapters were trained: stops, template."""
     stops = stop_ids(load_tokenizer(base.path))
     file = output / "generation_config.json"
     known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
@@ -227,10 +200,7 @@ def write_serving(base: BaseModel, output: Path) -> None:
 
 
 def served_template(base: BaseModel) -> str | None:
-    """Return the template with ``model.thinking`` as its default, or the one that was attached.
-
-    None when it has no switch, and is the base's own.
-    """
+    """Return the template with ``model.thinking`` as its default, or an attached one, or None."""
     tokenizer = load_tokenizer(base.path)
     template = str(tokenizer.get_chat_template())
     if "enable_thinking" not in template:
@@ -242,8 +212,6 @@ def served_template(base: BaseModel) -> str | None:
 
 def _rounded(name: str, before: Any, after: Any, stored: Stored, norms: list[_Norms]) -> Any:
     """Return a changed weight rounded to a type, and note the :data:`_Norms` of its layer."""
-    import torch
-
     dtype = getattr(torch, stored)
     largest, rounded = _largest(name, after, dtype), after.to(dtype)
     rows = max(1, WIDE // max(1, after[0].numel()))
@@ -257,7 +225,6 @@ def _rounded(name: str, before: Any, after: Any, stored: Stored, norms: list[_No
 
 
 def _facts(norms: list[_Norms], name: str, stored: Stored) -> Merged:
-    """Sum up the norms of all layers."""
     changes, before, errors, largest = zip(*norms, strict=True) if norms else [(0.0,)] * 4
     delta = math.hypot(*changes)
     if not delta > 0:
@@ -278,8 +245,6 @@ def _facts(norms: list[_Norms], name: str, stored: Stored) -> Merged:
 
 def _largest(name: str, weight: Any, dtype: Any) -> float:
     """Return the largest absolute value of a weight, which must be finite in the type."""
-    import torch
-
     largest, limit = float(weight.abs().max()), torch.finfo(dtype).max
     if not largest <= limit:
         raise TrainingError(

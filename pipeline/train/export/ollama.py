@@ -1,8 +1,7 @@
 """An Ollama Modelfile that says to a model, token for token, what its training said.
 
-Ollama recognises the chat templates it knows and otherwise sends the bare text, which is how a
-good model comes to talk nonsense (ollama #6823). So the template is written out, in Go's template
-language, from pieces that are first proven against the real template on whole conversations.
+Ollama sends the bare text where it does not know a chat template (ollama #6823). So it is written
+out from pieces that are first proven against the real template on whole conversations.
 """
 
 from collections.abc import Sequence
@@ -12,20 +11,14 @@ from typing import Any
 from pipeline.core.errors import TrainingError
 from pipeline.text.chat import Message, end_of_turn, render
 
-CONVERSATIONS: tuple[list[Message], ...] = (
-    [{"role": "user", "content": "one"}],
-    [{"role": "system", "content": "zero"}, {"role": "user", "content": "one"}],
-    [
-        {"role": "user", "content": "one\n\ntwo  three"},
-        {"role": "assistant", "content": "four"},
-        {"role": "user", "content": "five"},
-    ],
-    [
-        {"role": "system", "content": "zero"},
-        {"role": "user", "content": "one"},
-        {"role": "assistant", "content": "two"},
-        {"role": "user", "content": "three"},
-    ],
+CONVERSATIONS = tuple(
+    [Message(role=role, content=content) for role, content in turns]
+    for turns in (
+        [("user", "one")],
+        [("system", "zero"), ("user", "one")],
+        [("user", "one\n\ntwo  three"), ("assistant", "four"), ("user", "five")],
+        [("system", "zero"), ("user", "one"), ("assistant", "two"), ("user", "three")],
+    )
 )
 """What the pieces are proven on: with and without a system message, one turn and several."""
 
@@ -51,14 +44,8 @@ class ChatML:
 
 
 def chatml(tokenizer: Any) -> ChatML:
-    """Read the pieces of a ChatML-like template, and prove that they are all there is to it.
-
-    Raises:
-        TrainingError: the template writes something else.
-    """
-    marked: list[Message] = [
-        {"role": "system", "content": "zero"}, {"role": "user", "content": "one"},
-    ]  # fmt: skip
+    """Read the pieces of a ChatML-like template, and prove that they are all there is to it."""
+    marked = CONVERSATIONS[1]
     start = render(tokenizer, marked).partition("system\nzero")[0]
     end = tokenizer.decode(end_of_turn(tokenizer) or tokenizer.eos_token_id)
     bare = render(tokenizer, marked[1:])
@@ -78,12 +65,7 @@ def chatml(tokenizer: Any) -> ChatML:
 
 
 def modelfile(pieces: ChatML, weights: str, context: int, prompt: str = "") -> str:
-    """Return a Modelfile: the weights, the template, where to stop, and greedy decoding.
-
-    The system prompt is that of the training rows, else what the template itself begins with.
-
-    Evaluation decoded greedily and without a repetition penalty, which Ollama has on by default.
-    """
+    """Return a Modelfile: weights, template, system prompt, where to stop, greedy decoding."""
     system = prompt or pieces.system
     for text in (pieces.start, pieces.end, system or ""):
         if '"""' in text or "{{" in text:
@@ -91,9 +73,12 @@ def modelfile(pieces: ChatML, weights: str, context: int, prompt: str = "") -> s
                 f"export: {text[:40]!r} cannot be written into a Modelfile; expected no triple "
                 "quotes and no double braces; export with --format merged"
             )
+    # In Go's template language; Ollama puts SYSTEM among the messages.
+    turn = f"{pieces.start}{{{{ .Role }}}}\n{{{{ .Content }}}}{pieces.end}\n"
+    template = f"{{{{- range .Messages }}}}{turn}{{{{ end }}}}{pieces.start}assistant\n"
     lines = [
         f"FROM ./{weights}",
-        f'TEMPLATE """{go_template(pieces)}"""',
+        f'TEMPLATE """{template}"""',
         f'PARAMETER stop "{pieces.end}"',
         f"PARAMETER num_ctx {context}",
         "PARAMETER temperature 0",
@@ -102,9 +87,3 @@ def modelfile(pieces: ChatML, weights: str, context: int, prompt: str = "") -> s
     if system is not None:
         lines.insert(2, f'SYSTEM """{system}"""')
     return "\n".join(lines) + "\n"
-
-
-def go_template(pieces: ChatML) -> str:
-    """Return the template in Go's template language; Ollama puts ``SYSTEM`` among the messages."""
-    turn = f"{pieces.start}{{{{ .Role }}}}\n{{{{ .Content }}}}{pieces.end}\n"
-    return f"{{{{- range .Messages }}}}{turn}{{{{ end }}}}{pieces.start}assistant\n"

@@ -1,7 +1,6 @@
 """Scale a trained adapter: less of its change, in training's own terms.
 
-LoRA adds ``scaling * B A`` to a weight, so B times a factor gives that factor of the change,
-exactly; other methods are not linear in what they store. Scaling down after training gives back
+B times a factor gives that factor of LoRA's change, exactly. Scaling down after training gives back
 much of what was forgotten at little cost to the task (Shuttleworth et al. 2024, on intruder
 dimensions).
 """
@@ -15,21 +14,17 @@ from typing import Any
 
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import TrainingError
-from pipeline.train.models.adapter import read_run_card
-from pipeline.train.models.adapter_files import CONFIG, WEIGHTS
+from pipeline.train.models.adapter import CONFIG, WEIGHTS, read_run_card
 
 
 def check_scalable(adapter: Path) -> None:
     """Raise TrainingError when the change of an adapter is not linear in what it stores."""
     method = read_run_card(adapter)["method"]
-    config: dict[str, Any] = {}
-    if (adapter / CONFIG).is_file():
-        config = json.loads((adapter / CONFIG).read_text("utf-8"))
+    file = adapter / CONFIG
+    config: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     reasons = {
         "it is not LoRA": config.get("peft_type") != "LORA",
         "its row lengths are trained beside the directions (DoRA)": config.get("use_dora"),
-        "it holds whole layers (modules_to_save)": config.get("modules_to_save"),
-        "it holds biases": config.get("bias", "none") != "none",
     }
     found = [reason for reason, holds in reasons.items() if holds]
     if found:
@@ -42,11 +37,7 @@ def check_scalable(adapter: Path) -> None:
 
 @contextmanager
 def scaled(model: Any, factor: float) -> Iterator[None]:
-    """Scale the adapter of a loaded PEFT model inside the block; afterwards it is as before.
-
-    Raises:
-        TrainingError: the model has no LoRA matrices.
-    """
+    """Scale the adapter of a loaded PEFT model inside the block; afterwards it is as before."""
     import torch
 
     parts = [parameter for name, parameter in model.named_parameters() if _is_b(name)]
@@ -67,11 +58,7 @@ def scaled(model: Any, factor: float) -> Iterator[None]:
 
 
 def scale_adapter(adapter: Path, factor: float, output: Path) -> None:
-    """Write a scaled copy of an adapter, with its run card: that of a copy has the product.
-
-    Raises:
-        TrainingError: the method cannot be scaled.
-    """
+    """Write a scaled copy of an adapter, with its run card: that of a copy has the product."""
     from safetensors.torch import load_file, save_file
 
     check_scalable(adapter)

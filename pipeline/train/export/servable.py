@@ -5,33 +5,19 @@ vLLM reads rank, alpha, rsLoRA and target modules from adapter_config.json and s
 would be applied wrongly without a word (vllm/lora/peft_helper.py).
 """
 
-import json
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import SettingsError, TrainingError
+from pipeline.core.errors import SettingsError
 from pipeline.settings import ExportSettings, TrainSettings
-from pipeline.train.export.blocks import ModelFolder
-from pipeline.train.export.merge import own_type, save_plain
 from pipeline.train.methods import METHODS
-from pipeline.train.models.adapter_files import CONFIG, WEIGHTS
-from pipeline.train.models.base_model import BaseModel
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks that vLLM has kernels for (vllm/config/lora.py)."""
 
-BASE = "base"
-"""Folder beside the adapter with the base it was trained on, where that is not the original."""
-
 
 def check_settings(train: TrainSettings, export: ExportSettings) -> None:
-    """Refuse, before anything is trained, what ``export.serve_with = "vllm"`` excludes.
-
-    Raises:
-        SettingsError: the method does not end as LoRA, or its rank is not one of the server's.
-    """
+    """Refuse, before anything is trained, what ``export.serve_with = "vllm"`` excludes."""
     if not (ranks := METHODS[train.method].served_rank):
         served = ", ".join(name for name, method in METHODS.items() if method.served_rank)
         objections = [f"train.method = {train.method} (expected {served})"]
@@ -65,41 +51,7 @@ def unservable(config: Mapping[str, Any], max_lora_rank: int) -> list[str]:
         ("modules_to_save", "whole modules beside LoRA"),
         ("rank_pattern", "ranks that differ by layer"),
         ("alpha_pattern", "scales that differ by layer"),
-        ("trainable_token_indices", "token embeddings"),
-        ("lora_bias", "a bias in LoRA"),
-        ("alora_invocation_tokens", "activation by tokens"),
     ):
         if config.get(key):
             reasons.append(f"it has {what} ({key})")
     return reasons
-
-
-def copy_adapter(adapter: Path, max_lora_rank: int, output: Path) -> None:
-    """Copy the files that vLLM loads, byte for byte, when it can serve them.
-
-    Raises:
-        TrainingError: vLLM cannot serve the adapter.
-    """
-    if not (adapter / CONFIG).is_file():
-        reasons = ["it is a whole model"]
-    else:
-        reasons = unservable(json.loads((adapter / CONFIG).read_text("utf-8")), max_lora_rank)
-    if reasons:
-        raise TrainingError(
-            f"export: vLLM cannot serve adapter {adapter.name}: {'; '.join(reasons)}; expected "
-            "plain LoRA of one rank; export it with --format merged, or train again with "
-            'export.serve_with = "vllm", which says so before training'
-        )
-    output.mkdir(parents=True, exist_ok=True)
-    for name in (WEIGHTS, CONFIG, "run_card.json"):
-        shutil.copyfile(adapter / name, output / name)
-
-
-def save_dequantized(base: BaseModel, output: Path) -> None:
-    """Write the base that a QLoRA adapter was trained on as plain weights of the base's own type.
-
-    The adapter corrects the quantized weights; on the original ones it makes another model.
-    """
-    folder = ModelFolder(base.path, quantized=True)
-    plain = folder.plain(own_type(base))
-    save_plain(plain, map(folder.read, folder.blocks), base, output)

@@ -1,8 +1,7 @@
 """Checkpoints of a training run: everything a killed run needs to go on bit for bit.
 
 A checkpoint is a folder ``step-000010``, written as a sibling and renamed, with the adapter, the
-best adapter so far, the moments of the optimizer and the random state in safetensors, and the
-history in JSON. Once it stands, older ones go.
+best adapter so far, the optimizer's moments, the random state, and the history. Then older ones go.
 """
 
 import json
@@ -12,38 +11,53 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load_file, save_file
+
 from pipeline.train.loop.optimizers import optimizer_state, restore_optimizer
 from pipeline.train.torch_processes import set_random_state
 
+Curve = list[tuple[int, float]]
+"""A value of each step that it was measured at."""
 
-@dataclass(slots=True)
-class History:
+
+@dataclass(slots=True, kw_only=True)
+class Measured:
+    """What a run has measured; part of its history, and of its result."""
+
+    train_loss: Curve = field(default_factory=list)
+    """Nats a supervised token, before the update."""
+    validation_loss: Curve = field(default_factory=list)
+    """Nats a supervised token after so many finished steps; the first at step 0."""
+    learning_rate: Curve = field(default_factory=list)
+    """Of the update; with LoRA+, that of A."""
+    gradient_norm: Curve = field(default_factory=list)
+    step_speed: Curve = field(default_factory=list)
+    """Tokens without padding a second."""
+    best_step: int = 0
+    """Finished steps of the adapter that is kept."""
+    stopped_early: bool = False
+    peak_memory_bytes: int = 0
+    """Of this process so far (CPU), or of the tensors on the GPU."""
+
+
+@dataclass(slots=True, kw_only=True)
+class History(Measured):
     """What has happened so far in a run."""
 
     fingerprint: str
     """Digest of base, template, settings and rows; a checkpoint of another run is not used."""
     step: int = 0
-    """Finished steps."""
-    train_loss: list[tuple[int, float]] = field(default_factory=list)
-    validation_loss: list[tuple[int, float]] = field(default_factory=list)
-    learning_rate: list[tuple[int, float]] = field(default_factory=list)
-    gradient_norm: list[tuple[int, float]] = field(default_factory=list)
-    step_speed: list[tuple[int, float]] = field(default_factory=list)
-    best_step: int = 0
     best_loss: float = float("inf")
     """Lowest validation loss so far, at ``best_step``."""
     gain_loss: float = float("inf")
     """Loss that the next gain is counted from."""
     evaluations_without_gain: int = 0
-    stopped_early: bool = False
     tokens: int = 0
-    """Tokens that went through training steps, without padding."""
+    """Without padding, and in training steps alone, like the seconds."""
     seconds: float = 0.0
-    """Time in training steps."""
-    peak_memory_bytes: int = 0
     room: int = 0
-    """Tokens of a pass, padding included, at most: half of one that there was no memory for; 0: as
-    many as the settings say."""
+    """Tokens of a pass at most: half of one that there was no memory for; 0: no limit."""
 
 
 def save_checkpoint(
@@ -55,8 +69,6 @@ def save_checkpoint(
     random: dict[str, Any],
 ) -> None:
     """Write the state of a run after a step."""
-    from safetensors.torch import save_file
-
     folder = work / f"step-{history.step:06d}"
     temporary = work / f".{folder.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -80,14 +92,7 @@ def save_checkpoint(
 def load_checkpoint(
     work: Path, fingerprint: str, parameters: dict[str, Any], optimizer: Any, rank: int = 0
 ) -> tuple[History, dict[str, Any]] | None:
-    """Put the newest checkpoint of this very run into parameters, optimizer and random state.
-
-    Returns:
-        Its history and the tensors of the best step, or None when there is no such checkpoint.
-    """
-    import torch
-    from safetensors.torch import load_file
-
+    """Put the newest checkpoint of this very run back; return history and best tensors, or None."""
     for file in sorted(work.glob("step-*/history.json"), reverse=True):
         folder = file.parent
         stored: dict[str, Any] = json.loads(file.read_text("utf-8"))
@@ -101,10 +106,8 @@ def load_checkpoint(
             for name, parameter in parameters.items():
                 parameter.copy_(adapter[name])
         restore_optimizer(optimizer, parameters, load_file(folder / "optimizer.safetensors"))
-        random = load_file(folder / "random.safetensors")
-        set_random_state(random, rank)
-        best = load_file(folder / "best.safetensors")
-        return History(**stored), best
+        set_random_state(load_file(folder / "random.safetensors"), rank)
+        return History(**stored), load_file(folder / "best.safetensors")
     return None
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pipeline.core.errors import TrainingError
 from pipeline.core.progress import advance, announce
 from pipeline.settings import TrainSettings
@@ -42,15 +44,11 @@ class Run:
     settings: TrainSettings
     work: Path
     processes: Processes | None = None
-    """This one among several; None: this one alone."""
     teacher: Any = None
-    """The model that is distilled from."""
     noise: EmbeddingNoise = field(init=False)
 
     def go(self, fingerprint: str) -> tuple[History, dict[str, Any]]:
         """Train from the last checkpoint, or from the start, to the end."""
-        import torch
-
         settings = self.settings
         parameters = trainable(self.model)
         optimizer = make_optimizer(
@@ -68,15 +66,12 @@ class Run:
             max(1, round(total * part / settings.evaluations))
             for part in range(1, settings.evaluations + 1)
         }
-        rank = 0
+        rank = self.processes.rank if self.processes else 0
         if self.processes:
-            rank = self.processes.rank
             torch.manual_seed(settings.seed + rank)  # equal adapters, and now dropout of its own
         found = load_checkpoint(self.work, fingerprint, parameters, optimizer, rank)
-        if found:
-            history, best = found
-        else:
-            history, best = History(fingerprint), {}
+        history, best = found or (History(fingerprint=fingerprint), {})
+        if not found:
             best = self._evaluate(history, best, parameters, loss)
         advance(history.step, total, "steps")
         while history.step < total and not history.stopped_early:
@@ -95,11 +90,7 @@ class Run:
         return history, best
 
     def _losses(self, step: Step) -> tuple[Loss, Loss]:
-        """Return the loss of validation and the one that is learned, checked on a pass of a step.
-
-        The check computes all logits: the smallest pass of several rows will do, or fewer of them
-        where there is no memory.
-        """
+        """Return the loss of validation and the learned one, checked on a small pass of a step."""
         settings, sizes = self.settings, lengths(self.rows.train)
         # Noise and dropout differ from row to row, and a checkpointed pass keeps no cache.
         drawn = settings.neftune_alpha or settings.dropout
@@ -123,8 +114,6 @@ class Run:
         self, history: History, step: Step, parameters: dict[str, Any], optimizer: Any, loss: Loss
     ) -> None:
         """One update: each supervised token of the whole step weighs the same."""
-        import torch
-
         began = time.perf_counter()
         self.model.train()
         batches = [self.rows.train[rows] for rows in step]
@@ -159,19 +148,12 @@ class Run:
         history.seconds += seconds
 
     def _summed(
-        self,
-        history: History,
-        step: Step,
-        sizes: Sequence[int],
-        each: Callable[[list[int]], float],
+        self, history: History, step: Step, sizes: Sequence[int], each: Callable[[list[int]], float]
     ) -> float:
         """Add up what the passes of a step give.
 
         Where there is no memory for one, gradients and random numbers are those of the start again,
         and passes have half of its tokens from then on: of the same rows, the same sum.
-
-        Raises:
-            MemoryError, RuntimeError: there is no memory for a single row.
         """
         random, packing = random_state(), self.settings.packing
         while True:
@@ -223,8 +205,6 @@ class Run:
 
     def validation_loss(self, loss: Loss, history: History | None = None) -> float:
         """Return the mean loss of all supervised tokens of the validation rows, in nats."""
-        import torch
-
         self.model.eval()
         rows = self.rows.validation
         # No gradients are kept, so twice the rows fit.
@@ -241,7 +221,7 @@ class Run:
             return float(loss(*self._batch(rows, batch)).item())
 
         with torch.no_grad():
-            summed = self._summed(history or History(""), batches, sizes, measure)
+            summed = self._summed(history or History(fingerprint=""), batches, sizes, measure)
         if self.processes:
             summed = self.processes.sum(summed)
         return summed / sum(supervised(labels) for labels in rows["labels"])

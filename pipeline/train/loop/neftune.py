@@ -2,17 +2,17 @@
 
 from typing import Any
 
+import torch
+
 
 class EmbeddingNoise:
     """Adds uniform noise of scale ``alpha / sqrt(length x width)`` to the input embeddings.
 
-    The length is that of the row, not of the padded or packed tensor. The noise comes from torch's
-    random state, which a checkpoint holds, so a resumed run draws what an undisturbed one draws.
-    Nothing is added in evaluation mode.
+    The length is that of the row, not of the padded or packed tensor. The noise is of torch's
+    random state, which a checkpoint holds. Nothing is added in evaluation mode.
     """
 
     def __init__(self, model: Any, alpha: float) -> None:
-        """Hook the input embedding of a model; alpha 0 hooks nothing."""
         self.alpha = alpha
         self._lengths: Any = None
         if alpha:
@@ -20,8 +20,6 @@ class EmbeddingNoise:
 
     def expect(self, lengths: list[int], *, packed: bool) -> None:
         """Say how long the rows of the next forward pass are, one below or behind the other."""
-        import torch
-
         if not self.alpha:
             return
         rows = torch.tensor(lengths, dtype=torch.float32)
@@ -32,8 +30,6 @@ class EmbeddingNoise:
         )
 
     def _add(self, embedding: Any, _: Any, embedded: Any) -> Any:
-        import torch
-
         if not embedding.training:
             return None
         noise = torch.empty_like(embedded, dtype=torch.float32).uniform_(-1, 1)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from pipeline.core.errors import TrainingError
 
 BITSANDBYTES = {
@@ -14,11 +16,7 @@ BITSANDBYTES = {
 
 
 def optimizer_name(choice: str, device: str) -> str:
-    """Return the optimizer that ``auto`` stands for, or the one asked for.
-
-    Raises:
-        TrainingError: a paged optimizer on a CPU, where bitsandbytes would not page.
-    """
+    """Return the optimizer that ``auto`` stands for, or the one asked for."""
     if choice == "auto":
         return "paged_adamw_8bit" if device == "cuda" else "adamw"
     if choice.startswith("paged") and device != "cuda":
@@ -32,23 +30,19 @@ def optimizer_name(choice: str, device: str) -> str:
 def make_optimizer(groups: list[dict[str, Any]], choice: str, device: str, decay: float) -> Any:
     """Return the optimizer over groups of parameters, each with its learning rate.
 
-    Weight decay acts on matrices alone, as is usual since GPT-2: a bias, a norm or an IA3 scale
-    pulled to zero takes the layer with it.
+    Weight decay acts on matrices alone: a bias, a norm or an IA3 scale pulled to zero takes the
+    layer along.
     """
-    import torch
-
     split = [part for group in groups for part in _by_decay(group, decay)]
     name = optimizer_name(choice, device)
     if name == "adamw":
         return torch.optim.AdamW(split)
     import bitsandbytes
 
-    optimizer = getattr(bitsandbytes.optim, BITSANDBYTES[name])
-    return optimizer(split)
+    return getattr(bitsandbytes.optim, BITSANDBYTES[name])(split)
 
 
 def _by_decay(group: dict[str, Any], decay: float) -> list[dict[str, Any]]:
-    """Split a group into matrices, which decay, and the rest; one group when nothing decays."""
     parameters = list(group["params"])
     if not decay:
         return [group | {"params": parameters, "weight_decay": 0.0}]
@@ -63,8 +57,6 @@ def _by_decay(group: dict[str, Any], decay: float) -> list[dict[str, Any]]:
 
 def optimizer_state(optimizer: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the state of an optimizer as tensors by ``key:name of the parameter``."""
-    import torch
-
     return {
         f"{key}:{name}": torch.as_tensor(value).detach().contiguous()
         for name, parameter in parameters.items()

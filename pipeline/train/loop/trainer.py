@@ -1,34 +1,36 @@
 """Fine-tune an adapter: tokenize, prove, train, save.
 
 The loop is a plain one, since it is faster than the general trainers (``make bench`` compares). It
-sorts rows by length, runs the output head on supervised positions only and a piece at a time,
-computes what rows begin with once, and trains fused layers that keep little for the backward pass
-(:mod:`pipeline.train.cpu.fused`), so that no activations need to be made again.
+sorts rows by length, runs the output head on supervised positions only, a piece at a time, computes
+what rows begin with once, and trains fused layers that keep little for the backward pass
+(:mod:`pipeline.train.cpu.fused`).
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import digest
 from pipeline.core.store import DROPPED
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.text.chat import template_digest
-from pipeline.train.batch.rows import Rows, tokenize
+from pipeline.train.batch.rows import Rows, supervised, tokenize
 from pipeline.train.cpu.fused import fused
+from pipeline.train.loop.checkpoint import Measured
 from pipeline.train.loop.loop import Run
 from pipeline.train.methods import METHODS, parameter_groups, resolved
 from pipeline.train.models.adapter import (
+    RESULT,
     attach_adapter,
     library_versions,
     load_base,
     save_adapter,
     trainable,
 )
-from pipeline.train.models.adapter_files import RESULT
 from pipeline.train.models.base_model import BaseModel, hidden_size, load_tokenizer
 from pipeline.train.models.check import check_rows
 from pipeline.train.models.distill import find_teacher, load_teacher
@@ -47,18 +49,12 @@ from pipeline.train.torch_processes import Processes
 from schemas.base import Drops
 from schemas.pairs import Examples
 
-RECORDED = (
-    "peak_memory_bytes", "train_loss", "validation_loss", "learning_rate", "gradient_norm",
-    "step_speed", "best_step", "stopped_early",
-)  # fmt: skip
-"""What a result has from the history of its run."""
-
 START_ROWS = 64
 """Train rows that a method may take its initial values from."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingResult:
+@dataclass(slots=True, kw_only=True)
+class TrainingResult(Measured):
     """What a training run was and what came of it."""
 
     method: str
@@ -68,43 +64,20 @@ class TrainingResult:
     """Trained tokens in one epoch."""
     tokens_per_second: float
     """Tokens without padding over the time in training steps."""
-    peak_memory_bytes: int
-    """Of this process so far (CPU), or of the tensors on the GPU."""
-    train_loss: list[tuple[int, float]]
-    """(step, nats a supervised token) of each step, before its update."""
-    validation_loss: list[tuple[int, float]]
-    """(finished steps, nats a supervised token); the first at step 0."""
-    learning_rate: list[tuple[int, float]]
-    """(step, rate of the update); with LoRA+, that of A."""
-    gradient_norm: list[tuple[int, float]]
-    """(step, norm before clipping)."""
-    step_speed: list[tuple[int, float]]
-    """(step, tokens without padding a second)."""
     fused_layers: int
     """Layers that computed in one piece."""
-    best_step: int
-    """Finished steps of the adapter that was kept."""
-    stopped_early: bool
     steps: int
-    """Finished steps."""
     rows_in: int
-    """Rows of train and validation that came in."""
     rows_kept: int
     dropped: DataFrame[Drops]
     """Rows that could not be trained on; rows_in == rows_kept + dropped.height."""
     proofs: list[Proof]
-    """What was proven before the first step."""
     masks: list[Mask]
     """The loss mask of a few train rows, to look at."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values; the ledger as a list of its rows."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return fields | {
-            "dropped": self.dropped.to_dicts(),
-            "proofs": [asdict(proof) for proof in self.proofs],
-            "masks": [asdict(mask) for mask in self.masks],
-        }
+        return asdict(self) | {"dropped": self.dropped.to_dicts()}
 
     def write(self, folder: Path, **more: float) -> dict[str, Any]:
         """Write ``training.json`` and the dropped rows; return the former."""
@@ -129,28 +102,18 @@ def train(
 ) -> TrainingResult:
     """Fine-tune an adapter on the train rows, watched on the validation rows.
 
-    A killed run that is started again with the same arguments goes on from its last checkpoint
-    and writes the same bytes as an undisturbed one (on a CPU). Torch's random state is left as it
-    was. Before the first step everything of :mod:`pipeline.train.proofs.data` is proven.
+    A killed run that is started again with the same arguments goes on from its last checkpoint and
+    writes the same bytes as an undisturbed one (on a CPU). Torch's random state is left as it was.
+    Before the first step everything of :mod:`pipeline.train.proofs.data` is proven, test rows and
+    leaks among it. ``work`` is a folder of checkpoints; they stay until another run of it.
+    ``output`` gets adapter_model.safetensors and adapter_config.json (method full:
+    model.safetensors and config.json), and run_card.json (last). Of several processes the first one
+    writes, and all return the same.
 
-    Args:
-        examples: chat messages with their split; test rows are only looked at for leaks.
-        base: the base model.
-        settings: method, schedule and limits.
-        model_settings: device and threads.
-        work: folder of checkpoints; they stay until another run of the same folder.
-        output: gets adapter_model.safetensors and adapter_config.json (method full:
-            model.safetensors and config.json), and run_card.json (last).
-        processes: when this is one of several, those: the first writes, all return the same.
-
-    Raises:
-        SettingsError: a setting is given that the method does not use.
-        TrainingError: no row can be trained on, one is beyond the context or the vocabulary of the
-            base model, a proof failed (the message names it), the loss is not a number, or there is
-            no memory left.
+    Raises SettingsError for a setting that the method does not use, and TrainingError where no row
+    can be trained on, one is beyond the context or the vocabulary of the base model, a proof failed
+    (the message names it), the loss is not a number, or there is no memory left.
     """
-    import torch
-
     reset_peak()
     settings = resolved(settings, hidden_size(base.path))
     proofs = prove_no_leak(examples)
@@ -195,12 +158,11 @@ def train(
         dropped=rows.dropped,
         proofs=proofs,
         masks=shown_masks(rows, tokenizer),
-        **{name: getattr(history, name) for name in RECORDED},
+        **{each.name: getattr(history, each.name) for each in fields(Measured)},
     )
 
 
 def _prepared(model: Any, rows: Rows, settings: TrainSettings) -> tuple[Any, list[Proof]]:
-    """Put the method on a base model and prove that it can be trained on the rows."""
     method = METHODS[settings.method]
     check_rows(rows, model, settings)
     model = attach_adapter(model, method, settings, rows.train[:START_ROWS]["input_ids"])
@@ -232,7 +194,7 @@ def _run_card(
             "validation": len(rows.validation),
             "dropped": rows.dropped.height,
         },
-        "supervised_tokens": rows.supervised_tokens,
+        "supervised_tokens": sum(map(supervised, rows.train["labels"])),
         "trainable_parameters": sum(sizes),
         "libraries": library_versions(),
     }

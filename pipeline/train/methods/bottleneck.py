@@ -1,14 +1,13 @@
 """Bottleneck adapters: small networks on the output of attention and of the MLP.
 
 Each sits on the last linear layer of its block, before the residual connection, as in the papers.
-The network is nonlinear, so it cannot be merged into a weight.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from pipeline.settings import TrainSettings
-from pipeline.train.methods.lora import attention_lora
+from pipeline.train.methods.lora import lora
 from pipeline.train.methods.targets import AFTER_ATTENTION, AFTER_MLP, find_targets, last_layers
 
 
@@ -28,12 +27,11 @@ def pfeiffer(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] 
 def hybrid(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
     """Put LoRA on the layers of attention, and an adapter after the MLP."""
     last = last_layers(find_targets(model).mlp, AFTER_MLP)
-    adapted = attention_lora(model, settings)
+    adapted = lora(model, settings.model_copy(update={"targets": "attention"}))
     return _insert(adapted, settings, [f"base_model.model.{path}" for path in last])
 
 
 def _insert(model: Any, settings: TrainSettings, paths: Sequence[str]) -> Any:
-    """Put an adapter on each of these layers."""
     from pipeline.train.methods.layers import Bottleneck
 
     assert settings.bottleneck is not None

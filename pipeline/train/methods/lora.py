@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 from pipeline.core.errors import TrainingError
@@ -11,29 +12,28 @@ from pipeline.train.methods.targets import find_targets, short_names
 
 EVA_TOKENS = 2048
 """Tokens whose layer inputs EVA looks at; its directions settle within a few batches."""
-
 SVD_ITERATIONS = 8
 """Power iterations of the randomized SVD: PiSSA's paper finds 4 and more as good as exact."""
 
 
-def lora(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
-    """Put LoRA on the linear layers of ``train.targets``: all but the output head."""
-    return _adapt(model, _config(model, settings))
+def lora(
+    model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = (), **more: Any
+) -> Any:
+    """Put LoRA on the linear layers of ``train.targets``, not on the head; ``more`` is for PEFT."""
+    from peft import LoraConfig
 
-
-def rslora(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
-    """Put LoRA with the scale alpha / sqrt(rank) on all linear layers."""
-    return _adapt(model, _config(model, settings, use_rslora=True))
-
-
-def dora(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
-    """Put LoRA with a trained length of each weight row on all linear layers."""
-    return _adapt(model, _config(model, settings, use_dora=True))
-
-
-def attention_lora(model: Any, settings: TrainSettings) -> Any:
-    """Put LoRA on the linear layers of attention."""
-    return _adapt(model, _config(model, settings.model_copy(update={"targets": "attention"})))
+    found, kind = find_targets(model), settings.targets
+    layers = {"attention": found.attention, "mlp": found.mlp}
+    chosen = layers.get(kind or "all", found.attention + found.mlp)
+    own: Any = {"r": settings.rank, "lora_alpha": settings.alpha, "lora_dropout": settings.dropout}
+    config = LoraConfig(
+        target_modules=short_names(model, chosen),
+        target_parameters=(kind != "attention" and list(found.experts)) or None,
+        fan_in_fan_out=_is_transposed(model),
+        task_type="CAUSAL_LM",
+        **own | more,
+    )
+    return _adapt(model, config)
 
 
 def ia3(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
@@ -42,35 +42,33 @@ def ia3(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ())
 
     found = find_targets(model)
     after = short_names(model, found.mlp)
-    return _adapt(
-        model,
-        IA3Config(
-            target_modules=[*short_names(model, found.attention), *after],
-            feedforward_modules=after,
-            fan_in_fan_out=_is_transposed(model),
-            task_type="CAUSAL_LM",
-        ),
+    config = IA3Config(
+        target_modules=[*short_names(model, found.attention), *after],
+        feedforward_modules=after,
+        fan_in_fan_out=_is_transposed(model),
+        task_type="CAUSAL_LM",
     )
+    return _adapt(model, config)
 
 
 def pissa(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
     """Put LoRA started at the principal singular vectors of each weight on all linear layers.
 
-    PiSSA takes the product of its first A and B out of the base, so its adapter fits no other.
-    Here the base stays, and the same function is written as LoRA of twice the rank: the trained
-    ``B A`` beside the frozen ``-B0 A0``. What is stored is what was trained, bit for bit, and runs
-    on the plain base. (Converted after training, the rounding of the changed base would be lost.)
+    PiSSA takes the product of its first A and B out of the base, so its adapter fits no other. Here
+    the base stays, and the same function is written as LoRA of twice the rank: the trained ``B A``
+    beside the frozen ``-B0 A0``. What is stored is what was trained, bit for bit, and runs on the
+    plain base.
     """
     import torch
     from torch.nn.utils.parametrize import register_parametrization
 
     from pipeline.train.methods.layers import Beside
 
-    assert settings.rank is not None
-    assert settings.alpha is not None
     rank = settings.rank
+    assert rank is not None
+    assert settings.alpha is not None
     doubled = {"rank": 2 * rank, "alpha": 2 * settings.alpha}  # the same alpha / rank
-    adapted = _adapt(model, _config(model, settings.model_copy(update=doubled)))
+    adapted = lora(model, settings.model_copy(update=doubled))
     for layer in lora_layers(adapted):
         weight = layer.get_base_layer().weight.detach().float()
         weight = weight.T if layer.fan_in_fan_out else weight
@@ -93,19 +91,18 @@ def pissa(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = (
 def eva(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
     """Put LoRA on all linear layers, A started at the principal directions of the layer's input.
 
-    One forward pass over train rows; each layer's input is decomposed as it passes by, so that
-    one layer's activations are held at a time. B is zero and the base is not changed: the adapter
-    is plain LoRA. The paper also moves ranks between layers, which servers do not read.
-
-    Raises:
-        TrainingError: the rows have fewer tokens than the rank.
+    One forward pass over train rows; each layer's input is decomposed as it passes by. B is zero
+    and the base is not changed: the adapter is plain LoRA. The paper also moves ranks between
+    layers, which servers do not read. Raises TrainingError where the rows have fewer tokens than
+    the rank.
     """
     import torch
 
     rank = settings.rank
     assert rank is not None
-    adapted = _adapt(model, _config(model, settings))
-    taken = _within(rows, EVA_TOKENS)
+    adapted = lora(model, settings)
+    ends = accumulate(map(len, rows))
+    taken = [row for row, end in zip(rows, ends, strict=True) if end <= EVA_TOKENS] or rows[:1]
     tokens = sum(map(len, taken))
     if tokens < rank:
         raise TrainingError(
@@ -159,31 +156,11 @@ def lora_layers(model: Any) -> list[Any]:
 
 @contextmanager
 def quiet_peft() -> Iterator[None]:
-    """Silence warnings nobody can act on: peft 0.21 reads what transformers 5.23 has renamed.
-
-    It also sets right by itself how GPT-2's weights lie, which are linear layers while in 4 bits.
-    """
+    """Silence warnings nobody can act on: peft 0.21 reads what transformers 5.23 has renamed."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to")
         yield
-
-
-def _config(model: Any, settings: TrainSettings, **more: Any) -> Any:
-    from peft import LoraConfig
-
-    found, kind = find_targets(model), settings.targets
-    layers = {"attention": found.attention, "mlp": found.mlp}
-    chosen = layers.get(kind or "all", found.attention + found.mlp)
-    shape = {"r": settings.rank, "lora_alpha": settings.alpha, "lora_dropout": settings.dropout}
-    common: dict[str, Any] = {
-        "target_modules": short_names(model, chosen),
-        "target_parameters": (kind != "attention" and list(found.experts)) or None,
-        "fan_in_fan_out": _is_transposed(model),
-        "bias": "none",
-        "task_type": "CAUSAL_LM",
-    }
-    return LoraConfig(**common | shape | more)
 
 
 def _is_transposed(model: Any) -> bool:
@@ -194,22 +171,8 @@ def _is_transposed(model: Any) -> bool:
 
 
 def _adapt(model: Any, config: Any) -> Any:
-    """Freeze a model and put PEFT's layers on it, with weights in float32.
-
-    On a bfloat16 base too: at the end of the schedule the updates are smaller than bfloat16
-    resolves. Products are in the type of the base (:mod:`pipeline.train.cpu.fused`).
-    """
+    """Freeze a model and put PEFT's layers on it, with weights in float32."""
     from peft import get_peft_model
 
-    with quiet_peft():
+    with quiet_peft():  # at the end of the schedule updates are smaller than bfloat16 resolves
         return get_peft_model(model, config, autocast_adapter_dtype=True)
-
-
-def _within(rows: Sequence[Sequence[int]], tokens: int) -> list[Sequence[int]]:
-    """Return the first rows that together have no more tokens than that, and one at least."""
-    taken: list[Sequence[int]] = []
-    for row in rows:
-        if taken and sum(map(len, taken)) + len(row) > tokens:
-            break
-        taken.append(row)
-    return taken

@@ -1,10 +1,11 @@
 """Prompt learning: trained places before each row, as embeddings or as keys and values.
 
 PEFT's own forward pass of these methods drops ``position_ids`` and returns logits of another
-length, so :class:`~pipeline.train.methods.prompted.Prompted` runs them; the files are PEFT's.
+length, so :class:`~pipeline.train.methods.layers.Prompted` runs them; the files are PEFT's.
 """
 
 from collections.abc import Sequence
+from itertools import chain, islice
 from typing import Any
 
 from pipeline.core.errors import TrainingError
@@ -13,19 +14,17 @@ from pipeline.train.methods.targets import refuse
 
 
 def prompt(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
-    """Train embeddings before each row, started at those of a train row's first tokens.
+    """Train embeddings before each row, started at those of a train row's first tokens."""
+    from pipeline.train.methods.layers import Prompted, Table
 
-    Started at random words the loss was far higher in PEFT's comparison (.057 against .343).
-    """
-    from pipeline.train.methods.prompted import Prompted, Table
-
+    # Started at random words the loss was far higher in PEFT's comparison (.057 against .343).
     table = Table(_embedded(model, _first_tokens(rows, settings)))
     return _install(model, lambda decoder: Prompted(decoder, table))
 
 
 def p_tuning(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
     """Train embeddings and a network over them, whose output goes before each row."""
-    from pipeline.train.methods.prompted import Network, Prompted
+    from pipeline.train.methods.layers import Network, Prompted
 
     network = Network(_embedded(model, _first_tokens(rows, settings)))
     return _install(model, lambda decoder: Prompted(decoder, network))
@@ -35,7 +34,7 @@ def prefix(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = 
     """Train keys and values before each row, started at those of a train row's first tokens."""
     import torch
 
-    from pipeline.train.methods.prompted import Prefixed, Table
+    from pipeline.train.methods.layers import Prefixed, Table
 
     ids = torch.tensor([_first_tokens(rows, settings)], device=model.device)
     with torch.no_grad():
@@ -68,24 +67,21 @@ def stored(model: Any, settings: TrainSettings) -> tuple[dict[str, Any], Any]:
         "token_dim": values.shape[1],
         "num_attention_heads": shape.num_attention_heads,
     }
+    config: Any = PromptTuningConfig
     if settings.method == "prefix":
         heads, width = decoder.heads_and_width()
         # PEFT counts the heads that keys and values have: fewer with grouped queries.
-        own = {"token_dim": heads * width, "num_attention_heads": heads}
-        return {"prompt_embeddings": values}, PrefixTuningConfig(**common | own)
-    if settings.method == "p_tuning":
-        own = {"encoder_hidden_size": values.shape[1]}
-        return {"prompt_embeddings": values}, PromptEncoderConfig(**common | own)
-    return {"prompt_embeddings": values}, PromptTuningConfig(**common)
+        common |= {"token_dim": heads * width, "num_attention_heads": heads}
+        config = PrefixTuningConfig
+    elif settings.method == "p_tuning":
+        common |= {"encoder_hidden_size": values.shape[1]}
+        config = PromptEncoderConfig
+    return {"prompt_embeddings": values}, config(**common)
 
 
 def restore(model: Any, method: str, tensors: dict[str, Any]) -> Any:
-    """Put stored prompt embeddings, or keys and values, on a base model.
-
-    Raises:
-        TrainingError: the file holds something else.
-    """
-    from pipeline.train.methods.prompted import Prefixed, Prompted, Table
+    """Put stored prompt embeddings, or keys and values, on a base model."""
+    from pipeline.train.methods.layers import Prefixed, Prompted, Table
 
     if set(tensors) != {"prompt_embeddings"}:
         raise TrainingError(
@@ -98,11 +94,7 @@ def restore(model: Any, method: str, tensors: dict[str, Any]) -> Any:
 
 
 def _install(model: Any, wrap: Any) -> Any:
-    """Put a wrapped decoder in the place of the model's own, and freeze the base.
-
-    Raises:
-        TrainingError: the model keeps its decoder elsewhere.
-    """
+    """Put a wrapped decoder in the place of the model's own, and freeze the base."""
     decoder, attribute = model.get_decoder(), model.base_model_prefix
     if getattr(model, attribute, None) is not decoder:
         raise TrainingError(
@@ -123,18 +115,11 @@ def _embedded(model: Any, tokens: list[int]) -> Any:
 
 
 def _first_tokens(rows: Sequence[Sequence[int]], settings: TrainSettings) -> list[int]:
-    """Return as many tokens as there are places, from the start of the rows.
-
-    Raises:
-        TrainingError: the rows have fewer.
-    """
     places = settings.virtual_tokens
     assert places is not None
-    tokens: list[int] = []
-    for row in rows:
-        tokens += row[: places - len(tokens)]
-        if len(tokens) == places:
-            return tokens
+    tokens = list(islice(chain.from_iterable(rows), places))
+    if len(tokens) == places:
+        return tokens
     raise TrainingError(
         f"method {settings.method}: {len(tokens)} tokens of train rows found; expected "
         f"{places}, the trained places; lower train.virtual_tokens, or give more rows"

@@ -4,9 +4,8 @@ Each row names the source of its shape. The learning rates are starting points f
 model of 135M, from rules and papers: LoRA 1e-3 (the top of the range tried at that size), all
 weights a tenth of it (tinker-cookbook), less where the scale is larger (rsLoRA, PiSSA) or B has a
 rate of its own (LoRA+: 3.2e-3), IA3 and prefix 5e-3 (the better runs of PEFT's comparison), and
-more where a few vectors carry everything. :func:`rate_at` lowers them for wider models.
-tests/benchmarks/method_rates.py compares rates on rows of this repository; ``tuneloop tune`` does
-on yours.
+more where a few vectors carry everything. tests/benchmarks/method_rates.py compares rates;
+``tuneloop tune`` does on yours.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +18,6 @@ from pipeline.settings import TrainSettings
 from pipeline.train.methods import bottleneck, lora, prompts, whole
 
 Rows = Sequence[Sequence[int]]
-"""Token ids of train rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +46,13 @@ class Method:
     build: Callable[[Any, TrainSettings, Rows], Any]
     """Puts it on a base model; the settings are resolved. Returns the model to train."""
     stored: Literal["peft", "prompt", "tensors", "model"] = "peft"
-    """Files of the adapter folder: as PEFT writes them (``prompt``: and our own module loads
-    them), trained tensors by name, or a whole model that needs no base."""
+    """Files of the adapter folder: as PEFT writes them, trained tensors by name, or a whole
+    model."""
     quantized: bool = False
     """Whether the linear layers of the base are held in 4 bits (NF4)."""
     mergeable: bool = True
-    """Whether the result is a change of the base's weights: a plain model with the same logits
-    exists. Not so for added layers (nonlinear) and added tokens."""
+    """Whether a plain model with the same logits exists: not with added layers or tokens."""
     reads_rows: bool = False
-    """Whether its initial values are taken from train rows."""
     checkpoints: bool = True
     """Whether it works with gradient checkpointing."""
     width_power: float = 0.0
@@ -69,12 +65,8 @@ class Method:
 
 PRESET_WIDTH = 576
 """Hidden size of the embedded model."""
-
 LOW_RANK_POWER = 0.82
-FULL_POWER = 1.0
-
 _LINEAR = Preset(learning_rate=1e-3, rank=16, alpha=32, targets="all", dropout=0.0)
-
 _lora = partial(Method, width_power=LOW_RANK_POWER, served_rank=1)
 """Ends as plain LoRA of one rank."""
 _bottleneck = partial(Method, stored="tensors", mergeable=False, width_power=LOW_RANK_POWER)
@@ -97,12 +89,13 @@ METHODS = {
             "rslora",
             "LoRA scaled by alpha / sqrt(rank), so that high ranks learn (Kalajdzievski 2023; "
             "rank 64, alpha 64: best LoRA of PEFT's comparison, .513 against .474)",
-            replace(_LINEAR, learning_rate=5e-4, rank=64, alpha=64), lora.rslora, fixed_alpha=True,
+            replace(_LINEAR, learning_rate=5e-4, rank=64, alpha=64),
+            partial(lora.lora, use_rslora=True), fixed_alpha=True,
         ),
         _lora(
             "dora",
             "LoRA on the direction of each weight row and a trained length (Liu et al. 2024)",
-            _LINEAR, lora.dora, served_rank=0,
+            _LINEAR, partial(lora.lora, use_dora=True), served_rank=0,
         ),
         _lora(
             "pissa",
@@ -122,7 +115,7 @@ METHODS = {
         ),
         Method(
             "full", "every weight, float32 copies behind weights of the compute type",
-            Preset(learning_rate=1e-4), whole.full, stored="model", width_power=FULL_POWER,
+            Preset(learning_rate=1e-4), whole.full, stored="model", width_power=1.0,
         ),
         Method(
             "selective",
@@ -168,7 +161,6 @@ METHODS = {
         ),
     )
 }  # fmt: skip
-"""Every method by its name in ``train.method``."""
 
 
 def rate_at(method: str, width: int) -> float:
@@ -176,10 +168,9 @@ def rate_at(method: str, width: int) -> float:
 
     LoRA's falls as width ** -0.82, which leads from the 1e-3 of the embedded model (576) to the
     2e-4 of 7B (4,096) that QLoRA's paper takes; tinker-cookbook's ``get_lr`` has the powers 0.78
-    for Llama (2.9e-4 for Llama-3.1-8B) and 0.08 for Qwen. That of all weights falls as 1 / width
-    (muP, Yang et al. 2022: Adam on matrices): 1.4e-5 at 7B, where 1e-5 is usual. Trained vectors
-    keep theirs, which muP does not change and PEFT's comparison found at 3B. Nothing was measured
-    below 576, and no rate is raised there.
+    for Llama and 0.08 for Qwen. That of all weights falls as 1 / width (muP, Yang et al. 2022: Adam
+    on matrices): 1.4e-5 at 7B, where 1e-5 is usual. Trained vectors keep theirs, which muP does not
+    change. Nothing was measured below 576, and no rate is raised there.
     """
     used = METHODS[method]
     shrunk = min(1.0, (PRESET_WIDTH / width) ** used.width_power)
@@ -189,10 +180,7 @@ def rate_at(method: str, width: int) -> float:
 def resolved(settings: TrainSettings, width: int = PRESET_WIDTH) -> TrainSettings:
     """Return the settings with the method's preset in the place of what is empty.
 
-    What the method has no use for stays empty. Resolving twice changes nothing.
-
-    Raises:
-        SettingsError: a setting is given that the method does not use.
+    What the method has no use for stays empty, and raises SettingsError where it is given.
     """
     method = METHODS[settings.method]
     preset = asdict(method.preset) | {"learning_rate": rate_at(method.name, width)}
@@ -230,17 +218,12 @@ def of_method(
 
 
 def parameter_groups(model: Any, settings: TrainSettings) -> list[dict[str, Any]]:
-    """Return the trainable parameters as groups for an optimizer, in a fixed order.
-
-    Returns:
-        Groups with ``params`` and the full rate ``lr``; two of them for LoRA+, else one.
-    """
+    """Return the trainable parameters as groups for an optimizer, two for LoRA+."""
     rate = settings.learning_rate
     assert rate is not None, "resolved settings"
-    named = sorted(model.named_parameters())
-    trained = [(name, part) for name, part in named if part.requires_grad]
+    trained = {name: part for name, part in sorted(model.named_parameters()) if part.requires_grad}
     if settings.rate_ratio is None:
-        return [{"params": [part for _, part in trained], "lr": rate}]
-    faster = [part for name, part in trained if "lora_B" in name]
-    others = [part for name, part in trained if "lora_B" not in name]
+        return [{"params": list(trained.values()), "lr": rate}]
+    faster = [part for name, part in trained.items() if "lora_B" in name]
+    others = [part for name, part in trained.items() if "lora_B" not in name]
     return [{"params": others, "lr": rate}, {"params": faster, "lr": rate * settings.rate_ratio}]

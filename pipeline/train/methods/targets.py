@@ -1,8 +1,7 @@
 """Target layers: the linear layers of a decoder by what they do, whatever they are called.
 
-Fused layers (Phi's ``qkv_proj``), other names (GPT-2's ``c_attn``, Falcon's ``dense``), the stacked
-experts of a mixture and the language model inside one with eyes are all found by where they are:
-in the decoder, below a module of attention or not.
+Fused layers, other names, the stacked experts of a mixture and the language model inside one with
+eyes are all found by where they are: in the decoder, below a module of attention or not.
 """
 
 import re
@@ -12,16 +11,14 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pipeline.core.errors import TrainingError
+from pipeline.settings import TrainSettings
 
 ATTENTION = re.compile(r"attn|attention|mixer|mamba|conv")
 """What the modules that mix tokens are called: ``self_attn``, ``attention``, ``linear_attn``."""
 
+# The last linear layers of attention and of an MLP, before the residual connection.
 AFTER_ATTENTION = ("o_proj", "out_proj", "dense", "c_proj", "wo")
-"""Last linear layer of attention, before the residual connection."""
-
 AFTER_MLP = ("down_proj", "dense_4h_to_h", "fc2", "c_proj", "w2", "wo")
-"""Last linear layer of the MLP."""
-
 WITHOUT_EXPERTS = ("dora", "pissa", "eva", "houlsby", "pfeiffer", "hybrid")
 """Methods that need a linear layer each: stacked experts are one tensor of three axes."""
 
@@ -38,10 +35,7 @@ class Targets:
 
 
 def find_targets(model: Any) -> Targets:
-    """Find the linear layers of a model's decoder, and its experts; the output head is neither.
-
-    Left out are layers that no adapter can be put on.
-    """
+    """Find the linear layers of a model's decoder that an adapter fits on, and its experts."""
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
@@ -71,8 +65,8 @@ def find_targets(model: Any) -> Targets:
 def _read_as_weights(decoder: Any) -> list[Any]:
     """Return the linear layers that nothing can be put on, since they are not called as such.
 
-    A state space (Mamba: ``A_log`` and ``D``) gives the weights of all but its first layer to a
-    kernel; a router is a linear layer that returns a choice of experts.
+    A state space (Mamba) gives the weights of all but its first layer to a kernel; a router is a
+    linear layer that returns a choice of experts.
     """
     return [
         child
@@ -87,7 +81,7 @@ def _renamed(model: Any, names: Collection[str]) -> set[str]:
     """Return the names that PEFT takes for layers of experts, as transformers 4 had them.
 
     It would leave ``gate_proj`` of a shared expert or a dense block out, and double the rank of the
-    experts in its place.
+    experts.
     """
     from peft import LoraConfig
     from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
@@ -113,12 +107,9 @@ def text_parameters(model: Any) -> list[str]:
 
 
 def norms_and_biases(model: Any) -> set[str]:
-    """Return the names of the norms of a model's language model, and of whatever biases it has."""
-    return {
-        name
-        for name in text_parameters(model)
-        if model.get_parameter(name).ndim == 1 and ("norm" in name.lower() or name.endswith("bias"))
-    }
+    """Return the names of the norms of a model's language model, and of its biases."""
+    vectors = {name for name in text_parameters(model) if model.get_parameter(name).ndim == 1}
+    return {name for name in vectors if "norm" in name.lower() or name.endswith("bias")}
 
 
 def short_names(model: Any, chosen: Collection[str]) -> list[str]:
@@ -137,9 +128,8 @@ def keeps_keys(decoder: Any) -> bool:
     """Whether all layers keep keys and values alone; one of linear attention has a state."""
     from transformers import DynamicCache
 
-    return not any(
-        hasattr(layer, "conv_states") for layer in DynamicCache(config=decoder.config).layers
-    )
+    layers = DynamicCache(config=decoder.config).layers
+    return not any(hasattr(layer, "conv_states") for layer in layers)
 
 
 def matched(model: Any) -> Counter[str]:
@@ -163,10 +153,40 @@ def refuse(model: Any, method: str, found: str, advice: str = "another train.met
     )
 
 
-def listed(found: Targets) -> str:
-    """Return the names of a model's own linear layers, for an error."""
-    names = {_name(path) for path in found.attention + found.mlp}
-    return "its own: " + (", ".join(sorted(names)) or "none")
+def check_targets(model: Any, settings: TrainSettings) -> None:
+    """Refuse, before anything is trained, a method whose layers are not in a model."""
+    method, found = settings.method, find_targets(model)
+    linear = found.attention + found.mlp
+    needed = {
+        "houlsby": last_layers(found.attention, AFTER_ATTENTION)
+        and last_layers(found.mlp, AFTER_MLP),
+        "pfeiffer": last_layers(found.mlp, AFTER_MLP),
+        "hybrid": found.attention and last_layers(found.mlp, AFTER_MLP),
+        "ia3": linear,
+    }
+    kind = settings.targets
+    if kind is not None:
+        of_kind = {"attention": found.attention, "mlp": found.mlp + found.experts}
+        needed[method] = of_kind.get(kind, linear)
+    if not needed.get(method, True):
+        names = ", ".join(sorted({_name(path) for path in linear})) or "none"
+        refuse(model, method, f"has no linear layers that it works on (its own: {names})")
+    if found.experts and method in WITHOUT_EXPERTS and kind != "attention":
+        what = f"has experts in one tensor each ({found.experts[0]}), which it cannot change"
+        refuse(model, method, what, 'train.targets = "attention" (dora, pissa, eva), or "lora"')
+    if found.experts and kind not in (None, "attention") and settings.dropout:
+        what = f"has experts in one tensor each ({found.experts[0]}), which know no dropout"
+        refuse(model, method, what, "train.dropout = 0")
+    if method == "pissa" and settings.rank:
+        paths = {"attention": found.attention, "mlp": found.mlp}.get(kind or "", linear)
+        narrow = min(paths, key=lambda path: min(model.get_submodule(path).weight.shape))
+        most = min(model.get_submodule(narrow).weight.shape)
+        if settings.rank > most:
+            what = f"has a layer of {most} singular vectors ({narrow}), fewer than the rank"
+            refuse(model, method, what, f"train.rank = {most} or less")
+    if settings.packing and not keeps_keys(model.get_decoder()):
+        what = "has layers of linear attention, through which packed rows would see each other"
+        refuse(model, method, what, "train.packing = false")
 
 
 def _name(path: str) -> str:

@@ -1,9 +1,8 @@
 """Training weights of the base itself: all of them, or its norms and biases.
 
-The trained tensors are kept in float32, and the model sees them rounded to the compute type. An
-update of 1e-4 is below half a step of bfloat16 for any weight above 0.03, so bfloat16 weights
-would not move; and float32 throughout takes 2.4 times as long here. What is stored is the rounded
-weight that the model was judged with.
+The trained tensors are kept in float32, and the model sees them rounded to the compute type:
+bfloat16 weights would not move, and float32 throughout takes 2.4 times as long here. What is stored
+is the rounded weight that the model was judged with.
 """
 
 from collections.abc import Collection, Sequence
@@ -20,11 +19,7 @@ def full(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()
 
 
 def selective(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
-    """Train the norms and whatever biases there are.
-
-    Raises:
-        TrainingError: the model has neither.
-    """
+    """Train norms and biases; raises TrainingError where the model has neither."""
     names = norms_and_biases(model)
     if not names:
         raise TrainingError(
@@ -57,7 +52,6 @@ def plain_weights(model: Any) -> None:
 
 
 def _train(model: Any, names: Collection[str]) -> Any:
-    """Make the named parameters trainable, in float32 behind the type they have."""
     import torch
     from torch.nn.utils.parametrize import register_parametrization
 

@@ -1,6 +1,7 @@
 """Adapters: put one on a base model, save it with its run card, load it where it belongs."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -11,10 +12,10 @@ from pipeline.core.cache import write_atomically
 from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.text.chat import template_digest
-from pipeline.train.methods import METHODS, Method, resolved
-from pipeline.train.methods.fit import check_targets
-from pipeline.train.methods.lora import quiet_peft as quiet_peft
-from pipeline.train.models.adapter_files import restore, store
+from pipeline.train.methods import METHODS, Method, prompts, resolved
+from pipeline.train.methods.lora import plain_lora, quiet_peft
+from pipeline.train.methods.targets import check_targets
+from pipeline.train.methods.whole import plain_weights
 from pipeline.train.models.base_model import (
     BaseModel,
     load_model,
@@ -24,6 +25,9 @@ from pipeline.train.models.base_model import (
 from pipeline.train.models.device import choose_device, configure_torch
 from pipeline.train.models.quantized import dequantize, has_room_unpacked, load_quantized
 
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+RESULT = "training.json"
+_PARAMETRIZED = re.compile(r"\.parametrizations\.(\w+)\.original$")
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "safetensors")
 """What the numbers of a training run depend on; their versions are on the run card."""
 
@@ -39,15 +43,10 @@ def load_base(base: BaseModel, model_settings: ModelSettings, quantized: bool) -
 def attach_adapter(
     model: Any, method: Method, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()
 ) -> Any:
-    """Put a method on a base model, ready to train.
+    """Put a method on a base model, in place and ready to train.
 
-    The model is changed in place. Its initial values come from torch's random state, or from the
-    rows, which are token ids.
-
-    Raises:
-        SettingsError: a setting is given that the method does not use.
-        TrainingError: the base is in 4 bits and the method needs plain weights, or the other way
-            round; or the method does not fit the model or the rows.
+    Its initial values come from torch's random state, or from the rows, which are token ids. Raises
+    TrainingError where the method does not fit the model (plain or in 4 bits) or the rows.
     """
     settings = resolved(settings)
     if (found := bool(getattr(model, "is_quantized", False))) != method.quantized:
@@ -66,20 +65,15 @@ def attach_adapter(
 
 def trainable(model: Any) -> dict[str, Any]:
     """Return the trainable parameters of a model by name, in a fixed order."""
-    return {
-        name: parameter
-        for name, parameter in sorted(model.named_parameters())
-        if parameter.requires_grad
-    }
+    return {name: part for name, part in sorted(model.named_parameters()) if part.requires_grad}
 
 
 def save_adapter(
     model: Any, tensors: Mapping[str, Any], base: BaseModel, output: Path, card: Mapping[str, Any]
 ) -> None:
-    """Write adapter and run card; equal runs give equal bytes, on every machine.
+    """Write adapter and run card, the latter last; equal runs give equal bytes, on every machine.
 
-    The model of :func:`attach_adapter` takes the given values of its trainable parameters. It
-    computes the same afterwards, but is not for training any more. The run card is written last.
+    The model takes the given values of its trainable parameters, and is not for training any more.
     """
     import torch
 
@@ -93,11 +87,7 @@ def save_adapter(
 
 
 def read_run_card(adapter: Path) -> dict[str, Any]:
-    """Return the run card of an adapter folder.
-
-    Raises:
-        TrainingError: there is none, or it is not JSON.
-    """
+    """Return the run card of an adapter folder; raises TrainingError where it cannot be read."""
     file = adapter / "run_card.json"
     try:
         card: dict[str, Any] = json.loads(file.read_text("utf-8"))
@@ -117,19 +107,13 @@ def load_adapter(
     *,
     dequantized: bool = True,
 ) -> tuple[Any, Any]:
-    """Load the base model with an adapter as it was trained, for evaluation and serving.
+    """Load the base model with an adapter as it was trained, or alone, and its tokenizer.
 
-    The base alone for None. Whether it is in NF4 is what the run card says, else ``quantized``.
-    NF4 weights are unpacked once into the compute type unless ``dequantized`` is false or a GPU has
-    no room for it, so that what was trained in 4 bits is judged in the same memory: the same
+    Whether it is in NF4 is what the run card says, else ``quantized``. NF4 weights are unpacked
+    once into the compute type unless ``dequantized`` is false or a GPU has no room for it: the same
     numbers as in training (logits equal bit for bit, tested), and faster, for 2 bytes a parameter.
-
-    Returns:
-        The model in evaluation mode without gradients, and its tokenizer.
-
-    Raises:
-        TrainingError: the adapter was trained on another base, with another chat template or on
-            another precision than asked for.
+    Raises TrainingError where the adapter does not belong to the base, its chat template or the
+    precision asked for.
     """
     import torch
 
@@ -138,13 +122,12 @@ def load_adapter(
         card = read_run_card(adapter)
         check_fit(card, base, tokenizer, adapter, quantized)
         quantized = METHODS[card["method"]].quantized
-    if adapter is None:
-        model = load_base(base, model_settings, bool(quantized))
-    elif METHODS[card["method"]].stored == "model":
+    if adapter is not None and METHODS[card["method"]].stored == "model":
         model = load_base(replace(base, path=adapter), model_settings, quantized=False)
     else:
         model = load_base(base, model_settings, bool(quantized))
-        model = restore(model, METHODS[card["method"]], adapter)
+        if adapter is not None:
+            model = restore(model, METHODS[card["method"]], adapter)
     if dequantized and getattr(model, "is_quantized", False):
         on_gpu = model.device.type == "cuda"
         if not on_gpu or has_room_unpacked(model, torch.cuda.mem_get_info(model.device)[0]):
@@ -153,7 +136,7 @@ def load_adapter(
 
 
 def on_plain_base(model: Any, adapter: Path) -> Any:
-    """Put a PEFT adapter on a loaded base with plain weights, for merging or comparing."""
+    """Put a PEFT adapter on a loaded base, which is in plain weights where it is to be merged."""
     from peft import PeftModel
 
     with quiet_peft():
@@ -185,5 +168,86 @@ def check_fit(
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that decide the numbers."""
+    """Return the versions of :data:`LIBRARIES`."""
     return {name: version(name) for name in LIBRARIES}
+
+
+def store(model: Any, settings: TrainSettings, base_name: str, output: Path) -> None:
+    """Write a trained model's weights and configuration."""
+    method = METHODS[settings.method]
+    plain_lora(model)
+    if method.stored == "model":
+        plain_weights(model)
+        model.save_pretrained(output)
+        return
+    if method.stored == "tensors":
+        _write({_plain(name): part for name, part in trainable(model).items()}, output)
+        shape = {name: getattr(settings, name) for name in method.preset.__slots__}
+        shape = {"method": method.name} | {k: v for k, v in shape.items() if v is not None}
+        _write_config(shape | {"base_model_name_or_path": base_name}, output)
+        plain_weights(model)
+        return
+    if method.stored == "prompt":
+        tensors, config = prompts.stored(model, settings)
+    else:
+        from peft import get_peft_model_state_dict
+
+        tensors, config = get_peft_model_state_dict(model), model.peft_config["default"]
+    _write(tensors, output)
+    config.base_model_name_or_path = base_name
+    config.inference_mode = True
+    config.save_pretrained(output)
+    _write_config(json.loads((output / CONFIG).read_text("utf-8")), output)
+
+
+def restore(model: Any, method: Method, adapter: Path) -> Any:
+    """Put a stored adapter on its base model, for use and not for training."""
+    import torch
+    from safetensors.torch import load_file
+
+    if method.stored == "peft":
+        return on_plain_base(model, adapter)
+    tensors = load_file(adapter / WEIGHTS)
+    if method.stored == "prompt":
+        return prompts.restore(model, method.name, tensors)
+    shape = json.loads((adapter / CONFIG).read_text("utf-8"))
+    shape.pop("base_model_name_or_path")
+    model = method.build(model, TrainSettings(**shape), ())
+    trained = {_plain(name): part for name, part in trainable(model).items()}
+    if set(trained) != set(tensors):
+        odd = sorted(set(trained) ^ set(tensors))
+        raise TrainingError(
+            f"adapter {adapter.name}: {len(odd)} tensors do not fit the base model ({odd[0]}); "
+            f"expected those of method {method.name}; train again"
+        )
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            parameter.copy_(tensors[name])
+    plain_weights(model)
+    return model
+
+
+def identity(folder: Path) -> tuple[str, ...]:
+    """Return the names of the files that make the content of an adapter folder."""
+    weights = [file.name for file in folder.glob("*.safetensors*")]
+    configs = [name for name in (CONFIG, "config.json") if (folder / name).is_file()]
+    return tuple(sorted(weights + configs))
+
+
+def _plain(name: str) -> str:
+    """Return a parameter's name without what torch adds when it is seen in another type."""
+    return _PARAMETRIZED.sub(r".\1", name)
+
+
+def _write(tensors: dict[str, Any], output: Path) -> None:
+    from safetensors.torch import save_file
+
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(weights, output / WEIGHTS, metadata={"format": "pt"})
+
+
+def _write_config(config: dict[str, Any], output: Path) -> None:
+    """Write a configuration with its lists sorted: peft's are in the order of a set's hashes."""
+    lists = {key: sorted(value) for key, value in config.items() if isinstance(value, list)}
+    text = json.dumps(config | lists, indent=2, sort_keys=True) + "\n"
+    (output / CONFIG).write_text(text, "utf-8")

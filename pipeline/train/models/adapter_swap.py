@@ -1,34 +1,24 @@
 """Several adapters on one base in memory: loaded once each, swapped without loading the base."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings
 from pipeline.train.methods import METHODS
-from pipeline.train.models.adapter import (
-    check_fit,
-    load_adapter,
-    on_plain_base,
-    quiet_peft,
-    read_run_card,
-)
+from pipeline.train.methods.lora import quiet_peft
+from pipeline.train.models.adapter import check_fit, load_adapter, on_plain_base, read_run_card
 from pipeline.train.models.base_model import BaseModel
 
 
 class Swap:
     """A base model and the adapters that were used on it so far; one or none is active.
 
-    The base is in the precision of the adapter that it was loaded with, or in plain weights
-    without one. An adapter of the other precision, another base or another template is refused.
+    The base is in the precision of its first adapter, or in plain weights. Another one is refused.
     """
 
     def __init__(self, base: BaseModel, settings: ModelSettings, adapter: Path | None) -> None:
-        """Load the base, with its first adapter.
-
-        Raises:
-            TrainingError: the adapter does not belong to the base.
-        """
         self.base = base
         self.model, self.tokenizer = load_adapter(base, adapter, settings)
         self.quantized = adapter is not None and _method(adapter).quantized
@@ -39,12 +29,7 @@ class Swap:
             self._names[adapter] = self.model.active_adapter
 
     def use(self, adapter: Path | None) -> None:
-        """Let an adapter answer from now on, or the base alone for None.
-
-        Raises:
-            TrainingError: the adapter does not fit, or it, or the one before it, is no adapter
-                beside the weights.
-        """
+        """Let an adapter answer from now on, or the base alone for None."""
         if adapter == self.active:
             return
         if self.active is not None and not self._swappable():
@@ -94,8 +79,6 @@ def _method(adapter: Path) -> Any:
 
 def _peft_kind(adapter: Path) -> str | None:
     """Return peft's name of an adapter's kind, or None when it is not one that can be swapped."""
-    import json
-
     file = adapter / "adapter_config.json"
     kind = json.loads(file.read_text("utf-8")).get("peft_type") if file.is_file() else None
     return kind if kind in ("LORA", "IA3") else None

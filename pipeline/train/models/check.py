@@ -11,7 +11,7 @@ from pipeline.text.chat import end_of_turn
 from pipeline.text.chat_template import Message
 from pipeline.train.batch.rows import Rows, prove_mask
 from pipeline.train.methods import METHODS
-from pipeline.train.methods.fit import check_targets
+from pipeline.train.methods.targets import check_targets
 from pipeline.train.models.base_model import (
     BaseModel,
     empty_model,
@@ -21,39 +21,28 @@ from pipeline.train.models.base_model import (
 
 VERSION = 1
 """Of what is looked at: raised, every base model is looked at again."""
-
 STEPS = "1. Close valve 4.\n2. Drain it:\n\n```sh\nvalve --drain 4\n```"
 CONVERSATIONS = tuple(
     [Message(role=role, content=content) for role, content in turns]
     for turns in (
         [("user", "How often?"), ("assistant", "Once a week.")],
         [("user", "How do I drain it?\n\n- valve: 4\n"), ("assistant", STEPS)],
+        [("user", "Wie groß ist „Ä“?"),
+         ("assistant", "Fünf Grad Celsius, ça suffit: 水は5度です。")],
         [
-            ("user", "Wie groß ist „Ä“?"),
-            ("assistant", "Fünf Grad Celsius, ça suffit: 水は5度です。"),
-        ],
-        [
-            ("system", "Answer briefly."),
-            ("user", "Is it on?"),
-            ("assistant", "Yes."),
-            ("user", "Since when?"),
-            ("assistant", "Since noon."),
+            ("system", "Answer briefly."), ("user", "Is it on?"), ("assistant", "Yes."),
+            ("user", "Since when?"), ("assistant", "Since noon."),
         ],
     )
-)
+)  # fmt: skip
 """What the loss mask is proven on: short, a list with code, other languages, several turns."""
 
 
 def check_base(base: BaseModel, models_dir: Path) -> str:
     """Check that template and tokenizer of a base model fit together, and end turns as it does.
 
-    One that was found right is not looked at again: importing transformers takes seconds.
-
-    Returns:
-        What is to be said about it, once; mostly nothing.
-
-    Raises:
-        TrainingError: they do not; the message names why.
+    Once, since importing transformers takes seconds. Returns what is to be said about it; mostly
+    nothing.
     """
     name = f"{base.digest}-{VERSION}-transformers-{version('transformers')}"
     noted = models_dir / "checked" / name
@@ -79,14 +68,7 @@ def check_base(base: BaseModel, models_dir: Path) -> str:
 
 
 def check_method(base: BaseModel, settings: TrainSettings, models_dir: Path) -> None:
-    """Check that a method can train a base model, from its configuration alone: no weight is read.
-
-    What was found right is not looked at again: importing transformers takes seconds.
-
-    Raises:
-        TrainingError: transformers has no class for it, its weights are quantized in another way
-            than the method's, or the method's layers are not in it.
-    """
+    """Check, once, that a method can train a base model; from its configuration alone."""
     stored = stored_in_four_bits(base.path)
     if stored and not METHODS[settings.method].quantized:
         raise TrainingError(
@@ -103,11 +85,7 @@ def check_method(base: BaseModel, settings: TrainSettings, models_dir: Path) -> 
 
 
 def check_rows(rows: Rows, model: Any, settings: TrainSettings) -> None:
-    """Check that the rows are within the context and the vocabulary of the base model.
-
-    Raises:
-        TrainingError: by its id, a row is not.
-    """
+    """Check that the rows are within the context and the vocabulary of the base model."""
     context, known = context_length(model), int(model.get_input_embeddings().weight.shape[0])
     places = settings.virtual_tokens or 0
     for split in (rows.train, rows.validation):

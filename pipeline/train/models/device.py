@@ -11,11 +11,7 @@ from pipeline.settings import ModelSettings
 
 
 def choose_device(settings: ModelSettings) -> str:
-    """Return ``cpu`` or ``cuda``; ``auto`` takes the GPU when there is one.
-
-    Raises:
-        TrainingError: ``cuda`` is asked for and there is none.
-    """
+    """Return ``cpu`` or ``cuda``; ``auto`` takes the GPU when there is one."""
     import torch
 
     if settings.device == "cuda" and not torch.cuda.is_available():
@@ -50,11 +46,11 @@ def describe_device(settings: ModelSettings) -> str:
     import torch
 
     configure_torch(settings)
-    if choose_device(settings) == "cuda":
+    device = choose_device(settings)
+    kind = str(compute_dtype(device)).removeprefix("torch.")
+    if device == "cuda":
         found = torch.cuda.get_device_properties(0)
-        kind = str(compute_dtype("cuda")).removeprefix("torch.")
         return f"device: cuda ({found.name}, {found.total_memory / 2**30:.0f} GiB, {kind})"
-    kind = str(compute_dtype("cpu")).removeprefix("torch.")
     threads = torch.get_num_threads()
     line = f"device: cpu ({threads} thread{'s' * (threads > 1)}, {kind})"
     reason = unusable_gpu() if settings.device == "auto" else ""
@@ -62,17 +58,14 @@ def describe_device(settings: ModelSettings) -> str:
 
 
 def compute_dtype(device: str) -> Any:
-    """Return the torch dtype to compute in: bfloat16 where the hardware has it, else float32.
-
-    A CPU without such instructions emulates bfloat16, slower than it computes float32.
-    """
+    """Return the torch dtype to compute in: bfloat16 where the hardware has it, else float32."""
     import torch
 
     if device == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if fast else torch.float32
-    abilities = torch.cpu.get_capabilities()
-    fast = abilities.get("avx512_bf16") or abilities.get("amx_bf16") or abilities.get("bf16")
+    else:
+        abilities = torch.cpu.get_capabilities()
+        fast = any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return torch.bfloat16 if fast else torch.float32
 
 
@@ -95,11 +88,7 @@ def configure_torch(settings: ModelSettings) -> None:
 
 
 def silence_transformers() -> None:
-    """Turn off the progress bars and warnings of transformers; errors are still raised.
-
-    bitsandbytes, which transformers and peft import, logs that the optional ``kernels`` is not
-    installed: it would fetch a kernel over the network.
-    """
+    """Turn off progress bars and warnings of transformers, and bitsandbytes' of ``kernels``."""
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     from transformers.utils import logging as transformers_logging
 

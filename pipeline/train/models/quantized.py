@@ -17,11 +17,7 @@ from pipeline.train.models.device import compute_dtype
 
 
 def load_quantized(path: Path, device: str = "cpu") -> Any:
-    """Load a base model with its linear layers in NF4, guarded, in evaluation mode.
-
-    NF4, block 64, double quantization (block 256), the embedding and the head in the compute
-    type: QLoRA, Dettmers et al. 2023. The embedded model takes 111 MB, against 269 in bfloat16.
-    """
+    """Load a base model in NF4 with double quantization (Dettmers et al. 2023), guarded."""
     dtype, stored = compute_dtype(device), stored_in_four_bits(path)
     model = load_model(path, device, dtype, quantization_config=four_bits(path, dtype))
     for layer in linear4bit_layers(model).values():  # stored ones name a type of their own
@@ -49,10 +45,7 @@ def four_bits(path: Path, dtype: Any) -> Any:
 
 
 def guard(model: Any) -> int:
-    """Keep every ``Linear4bit`` of a model off the fused CPU kernel; returns their number.
-
-    Call it before the first forward pass in evaluation mode; a repacked layer stays repacked.
-    """
+    """Keep every ``Linear4bit`` off the fused CPU kernel, before its first use; counts them."""
     layers = linear4bit_layers(model)
     for layer in layers.values():
         layer.support_avx512bf16_for_cpu = False
@@ -69,9 +62,8 @@ def linear4bit_layers(model: Any) -> dict[str, Any]:
 def dequantize(model: Any) -> Any:
     """Replace every 4-bit layer by a plain one with the same values, in place; returns the model.
 
-    A ``Linear4bit`` off the fused kernel dequantizes to the compute type and multiplies, each
-    time; doing so once gives the same numbers faster, for 2 bytes a parameter. An adapter must be
-    on the model already: peft puts another layer on plain weights, which rounds its sum later.
+    The same numbers faster, for 2 bytes a parameter. An adapter must be on the model already: peft
+    puts another layer on plain weights, which rounds its sum later.
     """
     from transformers import BitsAndBytesConfig
     from transformers.integrations.bitsandbytes import dequantize_and_replace
@@ -88,10 +80,8 @@ def dequantize(model: Any) -> Any:
 
 def has_room_unpacked(model: Any, free: int) -> bool:
     """Whether the 4-bit layers of a model, unpacked, leave half of the free bytes to the passes."""
-    sizes = [
-        layer.in_features * layer.out_features * layer.compute_dtype.itemsize
-        for layer in linear4bit_layers(model).values()
-    ]
+    layers = linear4bit_layers(model).values()
+    sizes = [each.in_features * each.out_features * each.compute_dtype.itemsize for each in layers]
     return int(sum(sizes)) <= free / 2
 
 

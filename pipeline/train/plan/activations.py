@@ -1,9 +1,9 @@
 """What the forward pass keeps for the backward pass, counted tensor by tensor.
 
 Derived from what autograd saves in the decoders of transformers 5.23 with the layers of
-:mod:`pipeline.train.cpu.fused`, and SDPA attention or that of :mod:`.cpu.attention`; a test
-counts the saved tensors of real models, method by method, and finds the same number of bytes for
-Llama and its kin (``Shape.counted``); for others the widths of their layers stand in.
+:mod:`pipeline.train.cpu.fused`, and SDPA attention or that of :mod:`.cpu.attention`. A test finds
+the same bytes in real models, method by method, for Llama and its kin (``Shape.counted``); for
+others the widths of their layers stand in.
 """
 
 from collections import Counter
@@ -16,10 +16,8 @@ from pipeline.train.plan.shapes import PROMPTS, Linear, Shape, sites
 
 FLOAT32 = 4
 """Bytes of a value: adapters, norms and the loss are computed in float32."""
-
 SUPERVISED_SHARE = 1 / 3
-"""Trained tokens among all when no rows are known: questions with their context, and answers."""
-
+"""Trained tokens among all when no rows are known."""
 DISTILLED_LOGITS = 8
 """Tensors of the size of the logits at the peak of :mod:`pipeline.train.models.distill`."""
 
@@ -32,9 +30,8 @@ class Batch:
     tokens: int
     """Of each row, padding included; with packing of all rows together, as one row."""
     supervised: int
-    """Trained tokens in it."""
     masked: bool = False
-    """Whether attention gets a mask: packed rows do. Padded ones do without."""
+    """Whether attention gets a mask: packed rows do, padded ones do without."""
 
     @property
     def size(self) -> int:
@@ -63,9 +60,8 @@ def largest_batch(
 
     def of(rows: Sequence[int]) -> Batch:
         long, trained = [lengths[row] for row in rows], sum(supervised[row] for row in rows)
-        if packing:
-            return Batch(1, sum(long), trained, masked=True)
-        return Batch(len(rows), max(long), trained)
+        shape = (1, sum(long)) if packing else (len(rows), max(long))
+        return Batch(*shape, trained, masked=packing)
 
     return max(map(of, passes), key=lambda batch: (batch.size, batch.supervised))
 
@@ -73,17 +69,16 @@ def largest_batch(
 def activation_bytes(
     shape: Shape, settings: TrainSettings, batch: Batch, value: int, *, cpu: bool = False
 ) -> int:
-    """Return the bytes that a forward pass keeps, without the logits, for values of 2 or 4 bytes.
-
-    On a CPU, attention is in blocks where it computes bfloat16.
-    """
+    """Return the bytes that a pass keeps, without the logits, for values of 2 or 4 bytes."""
     method, places = settings.method, settings.virtual_tokens or 0
     tokens = batch.tokens + (places if method in ("prompt", "p_tuning") else 0)
     masked = batch.masked or tokens > (shape.window or tokens)
     blocks = cpu and value < FLOAT32 and not (masked or shape.eager)
     attention = _attention(shape, value, blocks)
-    apart = _apart(settings)
-    if blocks and _keeps_attended(shape, settings, apart and value < FLOAT32):
+    apart = settings.method == "dora" or bool(settings.dropout)  # LoRA is not fused, in float32
+    # Attention's last layer may keep its input as it is; SDPA keeps that as its output.
+    adapted = any(part.last for part in sites(shape, settings).low_rank if part in shape.attention)
+    if blocks and (method == "full" or (adapted and not (apart and value < FLOAT32))):
         attention += value * _attended(shape)
     if shape.eager:  # its scores, in the compute type and, as a softmax, in float32
         attention += tokens * shape.heads * shape.mixers * (2 * value + FLOAT32)
@@ -109,11 +104,10 @@ def activation_bytes(
 def logits_bytes(shape: Shape, settings: TrainSettings, supervised: int, value: int) -> int:
     """Return the bytes of the logits at their peak, when their gradient is made.
 
-    The log of the softmax and its gradient in float32, and from bfloat16 the gradient in that
-    type; of supervised tokens only, since the head runs on no others. Behind a frozen head they
-    are made for a piece of the tokens at a time, and what stays is the gradient of the states.
-    Distillation holds them whole: logits and their logarithms for the words and for the teacher,
-    the teacher's, and three tensors that are their divergence.
+    The log of the softmax and its gradient in float32, and from bfloat16 the gradient in that type.
+    Behind a frozen head they are made for a piece of the tokens at a time, and the gradient of the
+    states stays. Distillation holds them whole: logits and logarithms for the words and for the
+    teacher, the teacher's, and three tensors that are their divergence.
     """
     if settings.distill_model is not None and settings.distill_weight:
         return supervised * shape.vocabulary * DISTILLED_LOGITS * FLOAT32
@@ -129,20 +123,15 @@ def states_bytes(shape: Shape, supervised: int, value: int) -> int:
 
 
 def _norm(shape: Shape, value: int) -> int:
-    """Return the bytes of an RMSNorm: its input, the inverse root of its mean square."""
     return value * shape.hidden + FLOAT32
 
 
 def _attended(shape: Shape) -> int:
-    """Return the width of the outputs of attention, of all blocks."""
     return sum(part.inputs * part.count for part in shape.attention if part.last)
 
 
 def _attention(shape: Shape, value: int, blocks: bool) -> int:
-    """Return the bytes of attention in all blocks: queries, keys and values.
-
-    SDPA keeps its output, too, and the logarithms of the softmax sums; in blocks, neither is kept.
-    """
+    """Return the bytes of queries, keys and values in all blocks; SDPA keeps its output, too."""
     kept = sum(part.outputs * part.count for part in shape.attention if not part.last)
     if blocks:
         return value * kept
@@ -150,25 +139,12 @@ def _attention(shape: Shape, value: int, blocks: bool) -> int:
 
 
 def _between(shape: Shape) -> int:
-    """Return how many values of all MLPs wait between their layers, for one token.
-
-    ``silu(gate) * up`` keeps gate and up where it is one function; else its first factor as well.
-    """
+    """Return how many values of all MLPs wait between their layers, for one token."""
     first = [part for part in shape.mlp if not part.last]
     kept = sum(part.outputs * part.count * part.active for part in first)
+    # silu(gate) * up keeps gate and up where it is one function; else its first factor as well.
     apart = kept > shape.inner and "gate_proj" not in {part.name for part in first}
     return kept + shape.inner * apart
-
-
-def _keeps_attended(shape: Shape, settings: TrainSettings, copied: bool) -> bool:
-    """Whether attention's last layer keeps its input as it is; SDPA keeps it as its output."""
-    adapted = any(part.last for part in sites(shape, settings).low_rank if part in shape.attention)
-    return settings.method == "full" or (adapted and not copied)
-
-
-def _apart(settings: TrainSettings) -> bool:
-    """Whether LoRA computes beside its layer, in float32, rather than fused with it."""
-    return settings.method == "dora" or bool(settings.dropout)
 
 
 def _trained(shape: Shape, settings: TrainSettings, value: int, apart: bool) -> int:
@@ -205,8 +181,7 @@ def _trained(shape: Shape, settings: TrainSettings, value: int, apart: bool) -> 
 def _inputs(shape: Shape, layers: tuple[Linear, ...]) -> int:
     """Return how many values the layers of all blocks read, for one token.
 
-    Layers with one input share it (queries, keys, values; gate and up), and that of attention's
-    last layer is counted with attention.
+    Layers with one input share it, and that of attention's last layer is counted with attention.
     """
     found = sum(p.inputs * p.count * p.active for p in layers if p.last and p in shape.mlp)
     for kind, most in ((shape.attention, shape.mixers), (shape.mlp, shape.layers)):

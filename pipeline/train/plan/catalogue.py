@@ -8,12 +8,11 @@ from pipeline.train.plan.shapes import Linear, Shape
 
 @dataclass(frozen=True)
 class Known:
-    """A published base model."""
+    """A published base model: its repository on the Hugging Face Hub, and its config.json there."""
 
     source: str
-    """The repository on the Hugging Face Hub whose config.json this is."""
     parameters: int
-    """As published: the count in the metadata of its safetensors files there."""
+    """As published in the metadata of its safetensors files."""
     config: dict[str, Any]
 
 
@@ -98,4 +97,3 @@ CARDS = {
     "h200": Card(141, 989, "NVIDIA H200 datasheet, 2023: 1,979 with sparsity"),
     "b200": Card(180, 2250, "NVIDIA DGX B200 datasheet, 2024: 36 PFLOPS over 8 with sparsity"),
 }
-"""Graphics cards by the name they are asked for with ``--gpu``."""

@@ -1,7 +1,4 @@
-"""The memory of a training by the usual convention of documents about fine-tuning.
-
-It is parameters times bytes, and a lump for the adapter, without activations.
-"""
+"""The memory of a training by the usual convention: parameters times bytes, and a lump for LoRA."""
 
 from dataclasses import dataclass
 
@@ -9,13 +6,10 @@ from pipeline.train.plan.memory import NF4_BYTES
 from pipeline.train.plan.shapes import Shape
 
 GIGABYTE = 1e9
-
 FULL_BYTES = 12
 """A parameter in full fine-tuning: bfloat16 weight and gradient, two float32 moments of Adam."""
 HALF_BYTES = 2
-"""A frozen parameter in 16 bits."""
-
-ADAPTER_BYTES = 2e9
+ADAPTER_GIGABYTES = 2.0
 """Adapter, its gradients and moments, and activations of a short row, with LoRA on 7B."""
 
 LITGPT = (
@@ -45,20 +39,13 @@ def convention(shape: Shape) -> tuple[Convention, ...]:
     nominal = float(round(billions)) if billions >= 1 else billions
     linear = shape.linear_parameters / shape.parameters * nominal
     rest = nominal - linear
-    extra = nominal / 7  # the lumps are those of 7B
-    quantized = NF4_BYTES * linear + HALF_BYTES * rest
+    extra = ADAPTER_GIGABYTES * nominal / 7
+    half = f"{HALF_BYTES} B x {nominal:g}B + {extra:.1f} GB for adapter, optimizer and short rows"
+    packed = f"{NF4_BYTES:.3f} B x {linear:.2f}B linear + {HALF_BYTES} B x {rest:.2f}B others"
     return (
         Convention("full", FULL_BYTES * nominal, f"{FULL_BYTES} B x {nominal:g}B parameters"),
+        Convention("lora", HALF_BYTES * nominal + extra, half),
         Convention(
-            "lora",
-            HALF_BYTES * nominal + ADAPTER_BYTES / GIGABYTE * extra,
-            f"{HALF_BYTES} B x {nominal:g}B + {ADAPTER_BYTES / GIGABYTE * extra:.1f} GB for "
-            "adapter, optimizer and short rows",
-        ),
-        Convention(
-            "qlora",
-            quantized + ADAPTER_BYTES / GIGABYTE * extra,
-            f"{NF4_BYTES:.3f} B x {linear:.2f}B linear + {HALF_BYTES} B x {rest:.2f}B others + "
-            f"{ADAPTER_BYTES / GIGABYTE * extra:.1f} GB",
+            "qlora", NF4_BYTES * linear + HALF_BYTES * rest + extra, f"{packed} + {extra:.1f} GB"
         ),
     )

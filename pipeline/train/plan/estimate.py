@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.core.errors import SettingsError
 from pipeline.settings import EvaluateSettings, TrainSettings
 from pipeline.train.methods import METHODS, of_method, resolved
 from pipeline.train.plan.activations import SUPERVISED_SHARE, Batch
@@ -13,32 +12,27 @@ from pipeline.train.plan.shapes import BASE, LORA, Shape, trainable_parameters
 
 BITS_PER_PARAMETER = 2.0
 """What an adapter's parameter stores (Allen-Zhu & Li 2024, Physics of Language Models 3.3)."""
-
 BITS_PER_TOKEN = 1.0
 """What a supervised token asks to be stored (LoRA Without Regret, Schulman et al. 2025)."""
-
 LARGE_SHARE = 0.05
 """Trainable share of a low-rank method from which full fine-tuning is worth a look."""
 
 COARSE = (2, 9)
-"""Largest ratio of the bytes that autograd kept to the estimate: small models of 40 architectures,
-2 rows of 192 tokens, lora and full, bfloat16 and float32 (Mixtral 1.3, DeepSeek V3 3.3 for its
-latent attention, Bamba 8.6)."""
+"""Largest ratio of the bytes that autograd kept to the estimate: small models of 40 architectures
+(Mixtral 1.3, DeepSeek V3 3.3 for its latent attention, Bamba 8.6)."""
 
 NF4_SLOWDOWN = 1.56
 """litgpt's tables, Llama-2-7B on an A100: 3.68 against 2.36 minutes with NF4."""
-
 DORA_SLOWDOWN = 1.26
 """PEFT's method comparison: 1191 against 942 seconds at rank 32."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """How much is trained on."""
+    """How much is trained on; a row has so many tokens on average."""
 
     rows: int
     row_tokens: int
-    """Tokens of a row, on average."""
     supervised_share: float
 
     @property
@@ -56,9 +50,7 @@ class Plan:
     learning_rate: float
     trainable: int
     share: float
-    """Of the base model's parameters."""
     items: tuple[Item, ...]
-    """Of the training."""
     judging: tuple[Item, ...]
     """Of the evaluation: on a GPU of as many prompts at once as there is room for."""
     peak: int
@@ -72,13 +64,7 @@ class Plan:
 
 
 def settings_for(method: str, settings: TrainSettings, width: int) -> TrainSettings:
-    """Return resolved settings of a method: those given, and the preset where they name another.
-
-    Among LoRA and its kin a rank that is given counts for all.
-
-    Raises:
-        SettingsError: the settings name this method and give what it has no use for.
-    """
+    """Return resolved settings of a method; a rank that is given counts for LoRA and its kin."""
     if method == settings.method:
         return resolved(settings, width)
     kin = method in LORA and settings.method in LORA
@@ -93,16 +79,7 @@ def plan(
     work: Work,
     evaluate: EvaluateSettings,
 ) -> Plan:
-    """Return the plan of one method on one piece of hardware.
-
-    Raises:
-        SettingsError: the batch is empty.
-    """
-    if batch.size < 1:
-        raise SettingsError(
-            f"plan: a pass of {batch.rows} rows of {batch.tokens} tokens; expected at least one "
-            "token; raise train.micro_batch_size or train.max_tokens"
-        )
+    """Return the plan of one method on one piece of hardware."""
     assert settings.learning_rate is not None, "resolved"
     quantized = METHODS[settings.method].quantized
 
@@ -121,16 +98,13 @@ def plan(
     items = memory(shape, settings, batch, hardware.kind, hardware.value)
     judged = answers(evaluate.batch_size)
     peak = max(total(items), total(judged))
-    fitting = [
-        rows for rows in range(1, batch.rows + 1) if total(items_of(rows)) <= hardware.usable
-    ]
-    typical = Batch(
-        1, work.row_tokens, max(1, round(work.row_tokens * work.supervised_share)), batch.masked
-    )
+    sizes = range(batch.rows, 0, -1)
+    fitting = (rows for rows in sizes if total(items_of(rows)) <= hardware.usable)
+    supervised = max(1, round(work.row_tokens * work.supervised_share))
+    typical = Batch(1, work.row_tokens, supervised, batch.masked)
     unpacking = quantized and settings.dequantize != "once" and hardware.kind == "gpu"
-    slowdown = (DORA_SLOWDOWN if settings.method == "dora" else 1) * (
-        NF4_SLOWDOWN if unpacking else 1
-    )
+    slowdown = DORA_SLOWDOWN if settings.method == "dora" else 1.0
+    slowdown *= NF4_SLOWDOWN if unpacking else 1.0
     speed = hardware.flops / flops_per_token(shape, settings, typical) / slowdown
     trained = trainable_parameters(shape, settings)
     return Plan(
@@ -143,7 +117,7 @@ def plan(
         judging=judged,
         peak=peak,
         fits=peak <= hardware.usable,
-        micro_batch_size=max(fitting, default=0),
+        micro_batch_size=next(fitting, 0),
         tokens_per_second=speed,
         seconds=work.rows * work.row_tokens * settings.epochs / speed,
         warnings=tuple(warnings(shape, settings, work.supervised)),
@@ -154,8 +128,8 @@ def flops_per_token(shape: Shape, settings: TrainSettings, batch: Batch) -> floa
     """Return the floating-point operations of training on one token.
 
     2 a parameter forward, 2 for the gradients of activations, 2 more where weights are trained
-    (Kaplan et al. 2020, with frozen weights 4 instead of 6); the head on supervised tokens only;
-    attention by its length (half of the square, causal); checkpointing runs forward twice.
+    (Kaplan et al. 2020); the head on supervised tokens only; attention by its length (half of the
+    square); checkpointing runs forward twice.
     """
     trained, full = trainable_parameters(shape, settings), settings.method == "full"
     head = shape.vocabulary * shape.hidden * batch.supervised / batch.size

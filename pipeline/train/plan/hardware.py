@@ -1,8 +1,6 @@
 """What a training may run on: graphics cards by name, and this machine."""
 
 import os
-import platform
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,24 +17,22 @@ CPU_UTILISATION = 0.5
 --measure`` foresees for LoRA on the embedded model about what ``make bench`` does."""
 
 CPU_RATES = {2: 200.0, 4: 80.0}
-"""Gigaflops of a large matrix product on 2 cores with AVX512-BF16, by bytes of a value; what is
-assumed when nothing is measured (``--measure``)."""
+"""Gigaflops of a large matrix product on 2 cores with AVX512-BF16, by bytes of a value; assumed
+without ``--measure``."""
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 """Of /proc/cpuinfo; what :func:`pipeline.train.models.base_model.compute_dtype` asks torch for."""
-
 RESERVED = 0.05
 """Share of the memory that is left alone: the driver, the display, other processes."""
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a training runs on."""
+    """What a training runs on; its memory in bytes."""
 
     name: str
     kind: Literal["cpu", "gpu"]
     memory: int
-    """Bytes."""
     value: int
     """Bytes of a value of the compute type: 2 for bfloat16, 4 for float32."""
     flops: float
@@ -50,11 +46,7 @@ class Hardware:
 
 
 def card(name: str) -> Hardware:
-    """Return a graphics card of the table.
-
-    Raises:
-        SettingsError: it is not in there.
-    """
+    """Return a graphics card of the table; raises SettingsError for another."""
     key = name.lower().replace(" ", "").replace("_", "-")
     if key not in CARDS:
         raise SettingsError(
@@ -103,12 +95,8 @@ def this_machine(measure: bool = False) -> Hardware:
 
 def _has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16, without importing torch where Linux tells."""
-    file = Path("/proc/cpuinfo")
-    if platform.system() == "Linux" and file.is_file():
-        for line in file.read_text("utf-8").splitlines():
-            key, _, words = line.partition(":")
-            if key.strip() in ("flags", "Features"):
-                return bool(BFLOAT16_FLAGS & set(words.split()))
+    if (file := Path("/proc/cpuinfo")).is_file():
+        return bool(BFLOAT16_FLAGS & set(file.read_text("utf-8").split()))
     import torch
 
     from pipeline.train.models.device import compute_dtype
@@ -119,13 +107,10 @@ def _has_bfloat16() -> bool:
 def measure_flops(value: int, seconds: float = 1.0) -> float:
     """Measure the operations a second of large matrix products of 2- or 4-byte values here."""
     import torch
+    from torch.utils.benchmark import Timer
 
     dtype = torch.bfloat16 if value == 2 else torch.float32
     left, right = torch.ones(512, 1536, dtype=dtype), torch.ones(1536, 576, dtype=dtype)
-    _ = left @ right  # the first call packs and plans
-    began, done = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
-        for _ in range(10):
-            _ = left @ right
-        done += 10
-    return done * 2 * 512 * 1536 * 576 / (time.perf_counter() - began)
+    threads = torch.get_num_threads()
+    timer = Timer("left @ right", globals={"left": left, "right": right}, num_threads=threads)
+    return 2 * 512 * 1536 * 576 / timer.blocked_autorange(min_run_time=seconds).mean

@@ -1,7 +1,4 @@
-"""The peak memory of a training and of its evaluation, item by item.
-
-Merging takes less than either: a block of the model and a file of 1 GB.
-"""
+"""The peak memory of a training and of its evaluation, item by item; a merge takes less."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,16 +15,13 @@ NF4_BYTES = 0.5 + 1 / 64 + FLOAT32 / (64 * 256)
 """Bytes of a weight in NF4 with double quantization: 4 bits, an 8-bit scale for each block of 64,
 a float32 scale for each 256 of those (4.127 bits: Dettmers et al. 2023, section 3)."""
 
-MEBIBYTE = 2**20
-
-CPU_RUNTIME = 700 * MEBIBYTE
+CPU_RUNTIME = 700 * 2**20
 """Interpreter, libraries and their tables, resident on a CPU before the base model is loaded, a
 tokenizer of 49,152 words, and what the first step adds (measured: 671, 40 and 26 MB of 1e6 bytes,
 torch 2.13, transformers 5.23)."""
 
-GPU_RUNTIME = 600 * MEBIBYTE
+GPU_RUNTIME = 600 * 2**20
 """CUDA context and the workspaces of cuBLAS: 0.5 to 0.7 GB on current cards."""
-
 GPU_RETAINED = 0.05
 """What torch's caching allocator holds beyond what comes and goes, as a share of that."""
 
@@ -49,15 +43,10 @@ class Item:
 def memory(
     shape: Shape, settings: TrainSettings, batch: Batch, kind: Kind, value: int
 ) -> tuple[Item, ...]:
-    """Return what is in memory at the peak of a training step; the sum is the peak.
-
-    A value of the compute type has 2 bytes (bfloat16) or 4.
-
-    Raises:
-        TrainingError: a model that is distilled from cannot be counted.
-    """
+    """Return what is in memory at the peak of a training step, for values of 2 bytes or 4."""
     trained, moments = trainable_parameters(shape, settings), moment_bytes(settings, kind)
-    packed = _in_four_bits(settings, kind)
+    unpacked = dequantizes_once(settings, "cpu" if kind == "cpu" else "cuda")
+    packed = METHODS[settings.method].quantized and not unpacked
     whole = settings.method in BASE
     items = _weights(shape, settings, packed, value, trained if whole else 0)
     name = "trained weights" if whole else "adapter"
@@ -85,8 +74,7 @@ def memory(
         Item("logits", logits, f"of {batch.supervised:,} supervised tokens, and their gradient"),
         Item("workspace", workspace, "what one layer needs while it computes"),
         # Pieces of the logits are large enough for glibc to hand them back at once.
-        _retained(kind, activations + workspace + (logits if kind == "gpu" else 0)),
-        _runtime(kind),
+        *_machine(kind, activations + workspace + (logits if kind == "gpu" else 0)),
     )
 
 
@@ -96,7 +84,7 @@ def judging(
     """Return what is in memory while the trained model answers a batch of the test set.
 
     Keys and values twice: the references are scored with a copy of those of the prompts. A 4-bit
-    base is unpacked on a CPU, and on a GPU where half of what is free stays free: not counted.
+    base is unpacked where there is room: not counted.
     """
     packed = METHODS[settings.method].quantized and kind == "gpu"
     items = _weights(shape, settings, packed, value)
@@ -112,15 +100,8 @@ def judging(
         Item("keys and values", keys, f"of {batch.rows} prompts with their answers, twice"),
         Item("logits", logits, f"of {batch.supervised:,} tokens of references"),
         Item("workspace", passing, "what one layer needs while it computes"),
-        _retained(kind, keys + logits + passing),
-        _runtime(kind),
+        *_machine(kind, keys + logits + passing),
     )
-
-
-def _in_four_bits(settings: TrainSettings, kind: Kind) -> bool:
-    """Whether the base stays in 4 bits while it is trained on."""
-    once = dequantizes_once(settings, {"cpu": "cpu", "gpu": "cuda"}[kind])
-    return METHODS[settings.method].quantized and not once
 
 
 def _weights(
@@ -140,22 +121,17 @@ def _weights(
     return [Item("weights", frozen * value, about)]
 
 
-def _retained(kind: Kind, passing: int) -> Item:
-    share = CPU_RETAINED if kind == "cpu" else GPU_RETAINED
-    return Item("allocator", round(share * passing), "held, but not asked for")
-
-
-def _runtime(kind: Kind) -> Item:
-    size = CPU_RUNTIME if kind == "cpu" else GPU_RUNTIME
-    return Item("runtime", size, "interpreter and libraries, or the context of the GPU")
+def _machine(kind: Kind, passing: int) -> tuple[Item, Item]:
+    """Return what allocator and runtime hold while so many bytes come and go."""
+    share, size = (CPU_RETAINED, CPU_RUNTIME) if kind == "cpu" else (GPU_RETAINED, GPU_RUNTIME)
+    return (
+        Item("allocator", round(share * passing), "held, but not asked for"),
+        Item("runtime", size, "interpreter and libraries, or the context of the GPU"),
+    )
 
 
 def moment_bytes(settings: TrainSettings, kind: Kind) -> float:
-    """Return the bytes of both moments of a parameter.
-
-    In 8 bits a value has a byte, and a block of 256 a float32 scale (Dettmers et al. 2022). Paged
-    ones count as if they stayed: they move to the host only when memory is short.
-    """
+    """Return the bytes of both moments of a parameter; paged ones count as if they stayed."""
     name = settings.optimizer
     if name == "auto":  # as pipeline.train.loop.optimizers chooses
         name = "paged_adamw_8bit" if kind == "gpu" else "adamw"

@@ -1,7 +1,7 @@
 """The shape of a decoder: its layers by name and size, its parameters, those a method trains.
 
-Read off the model that transformers builds from a config.json on torch's meta device, which has
-sizes and no weights: so any decoder that can be trained can be planned.
+Read off the model that transformers builds from a config.json on torch's meta device, without
+weights.
 """
 
 import json
@@ -26,10 +26,8 @@ from pipeline.train.models.base_model import empty_model
 
 LORA = tuple(name for name, method in METHODS.items() if method.preset.targets)
 """Methods that put low-rank matrices on linear layers of a choice: LoRA and its kin."""
-
 PROMPTS = ("prefix", "prompt", "p_tuning")
 """Methods that train places before each row."""
-
 BASE = ("full", "selective")
 """Methods that train weights of the base itself."""
 
@@ -42,7 +40,6 @@ class Linear:
     """The linear layers of one name and size."""
 
     name: str
-    """Last part of its path: ``q_proj``, ``qkv_proj``, ``gate_up_proj``."""
     inputs: int
     outputs: int
     experts: int = 1
@@ -65,11 +62,10 @@ class Linear:
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides about the memory and time of a decoder."""
+    """What decides about the memory and time of a decoder; ``block`` is a class of transformers."""
 
     name: str
     block: str
-    """Class of a block in transformers."""
     hidden: int
     layers: int
     heads: int
@@ -131,11 +127,6 @@ class Shape:
         """Width that the last layers of all MLPs read, for one token."""
         return sum(part.inputs * part.count * part.active for part in self.mlp if part.last)
 
-    @property
-    def per_rank(self) -> int:
-        """Parameters of LoRA on all linear layers for each unit of its rank."""
-        return low_rank_parameters(self.linear)
-
 
 def low_rank_parameters(layers: Iterable[Linear]) -> int:
     """Return the parameters of LoRA of rank 1 on layers."""
@@ -143,11 +134,7 @@ def low_rank_parameters(layers: Iterable[Linear]) -> int:
 
 
 def read_shape(config: Mapping[str, Any], name: str) -> Shape:
-    """Return the shape that a config.json describes; what it leaves out is transformers' default.
-
-    Raises:
-        TrainingError: transformers has no language model of that type.
-    """
+    """Return the shape that a config.json describes, with transformers' defaults for the rest."""
     sizes = {key: value for key, value in config.items() if key != "quantization_config"}
     return shape_of(empty_model(sizes), name)
 
@@ -190,9 +177,8 @@ def shape_of(model: Any, name: str) -> Shape:
     fused = all(hasattr(named[path], "variance_epsilon") for path in named if path.endswith("norm"))
     names = {path.rpartition(".")[2] for path in (*found.attention, *found.mlp)}
     of_heads = {"q_norm": heads * head_size, "k_norm": kv_heads * head_size}
-    windowed = {"sliding_attention", "chunked_attention"} & set(
-        getattr(text, "layer_types", None) or ()
-    )
+    kinds = set(getattr(text, "layer_types", None) or ())
+    windowed = kinds & {"sliding_attention", "chunked_attention"}
     window = getattr(text, "sliding_window", None) or getattr(text, "attention_chunk_size", None)
     linear = (part for part in named.values() if isinstance(part, nn.Linear | Conv1D))
     return Shape(
@@ -219,11 +205,7 @@ def shape_of(model: Any, name: str) -> Shape:
 
 
 def read_folder(folder: Path) -> Shape:
-    """Return the shape of the base model in a local folder.
-
-    Raises:
-        TrainingError: there is no config.json, or it cannot be read.
-    """
+    """Return the shape of the base model in a folder; raises TrainingError without a config."""
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, json.JSONDecodeError) as error:
@@ -239,7 +221,6 @@ class Sites:
     """Where a method works."""
 
     low_rank: tuple[Linear, ...] = ()
-    """Layers with matrices of LoRA."""
     bottlenecks: int = 0
     """Adapters on an output as wide as the hidden state."""
     factors: bool = False
@@ -251,14 +232,14 @@ def sites(shape: Shape, settings: TrainSettings) -> Sites:
     if settings.method in LORA:
         layers = {"attention": shape.attention, "mlp": shape.mlp}
         return Sites(low_rank=layers.get(settings.targets or "all", shape.linear))
-    behind_mlps = sum(part.count for part in shape.mlp if part.last)
-    if settings.method == "hybrid":
-        return Sites(low_rank=shape.attention, bottlenecks=behind_mlps)
+    mlps = sum(part.count for part in shape.mlp if part.last)
     found = {
-        "houlsby": Sites(bottlenecks=shape.mixers + behind_mlps),
-        "pfeiffer": Sites(bottlenecks=behind_mlps),
+        "hybrid": Sites(low_rank=shape.attention, bottlenecks=mlps),
+        "houlsby": Sites(bottlenecks=shape.mixers + mlps),
+        "pfeiffer": Sites(bottlenecks=mlps),
+        "ia3": Sites(factors=True),
     }
-    return found.get(settings.method, Sites(factors=settings.method == "ia3"))
+    return found.get(settings.method, Sites())
 
 
 def trainable_parameters(shape: Shape, settings: TrainSettings) -> int:

@@ -1,8 +1,6 @@
 """What is proven before a training may start; each failure stops it and names its proof.
 
-The mistakes that these proofs catch leave a loss curve that looks fine: a mask of zeros or ones,
-a template that is not the model's, an end of turn that is never trained, rows that see each other,
-a gradient that does not arrive, an adapter that does nothing, a test row among the train rows.
+The mistakes that these proofs catch leave a loss curve that looks fine.
 """
 
 from collections.abc import Sequence
@@ -16,7 +14,7 @@ from pipeline.core.record import Finite, record
 from pipeline.dedup.decontaminate import example_leaks
 from pipeline.text.chat import IGNORED
 from pipeline.text.chat_template import template_digest
-from pipeline.train.batch.rows import Rows, prove_labels, supervised
+from pipeline.train.batch.rows import Rows, lengths, prove_labels, supervised
 from pipeline.train.models.base_model import BaseModel, load_tokenizer
 from schemas.pairs import Examples
 
@@ -30,9 +28,7 @@ class Proof:
 
     name: str
     value: float
-    """What was measured."""
     threshold: Finite
-    """What it was held against."""
     text: str
 
 
@@ -46,14 +42,7 @@ class Mask:
 
 
 def prove_no_leak(examples: DataFrame[Examples]) -> list[Proof]:
-    """Check that no row of train or validation gives a test row away.
-
-    Returns:
-        The proof; none when there is no test row to look at.
-
-    Raises:
-        TrainingError: a row leaks.
-    """
+    """Check that no row of train or validation gives a test row away, where there is one."""
     if not examples.height or "test" not in examples["split"].unique():
         return []
     leaks = [leak for leak in example_leaks(examples) if leak.split == "test"]
@@ -72,11 +61,7 @@ def prove_no_leak(examples: DataFrame[Examples]) -> list[Proof]:
 
 
 def prove_template(rows: Rows, base: BaseModel) -> Proof:
-    """Check that the rows were rendered with the template of the base.
-
-    Raises:
-        TrainingError: wrong template.
-    """
+    """Check that the rows were rendered with the template of the base."""
     own = template_digest(load_tokenizer(base.path, base.thinking))
     if rows.template_digest != own:
         refuse(
@@ -90,53 +75,34 @@ def prove_template(rows: Rows, base: BaseModel) -> Proof:
 
 
 def prove_mask(rows: Rows, tokenizer: Any) -> list[Proof]:
-    """Check the loss mask on the very labels that are trained.
-
-    Returns:
-        The proofs of the loss mask, of the stop token, and of the rows counted out.
-
-    Raises:
-        TrainingError: as :func:`pipeline.train.batch.rows.prove_labels`.
-    """
+    """Check the loss mask, and the stop token, on the very labels that are trained."""
     labels = [*rows.train["labels"], *rows.validation["labels"]]
     for number, row in enumerate(labels):
         prove_labels(tokenizer, number, row)
     trained, tokens = sum(map(supervised, labels)), sum(map(len, labels))
     out = rows.dropped.filter(pl.col("reason") == "no_tokens_supervised").height
+    count = len(labels)
+    mask = (
+        f"{trained:,} of {tokens:,} tokens are trained: in each of {count:,} rows some and not all"
+    )
+    stop = f"the end of the turn is trained in each of {count:,} rows"
+    ledger = f"{out:,} counted out into the ledger; none is left"
     return [
-        Proof(
-            "loss mask",
-            trained / tokens,
-            1,
-            f"{trained:,} of {tokens:,} tokens are trained: in each of {len(labels):,} rows "
-            "some and not all",
-        ),
-        Proof(
-            "stop token",
-            len(labels),
-            len(labels),
-            f"the end of the turn is trained in each of {len(labels):,} rows",
-        ),
-        Proof(
-            "rows without supervised tokens",
-            out,
-            0,
-            f"{out:,} counted out into the ledger; none is left",
-        ),
+        Proof("loss mask", trained / tokens, 1, mask),
+        Proof("stop token", count, count, stop),
+        Proof("rows without supervised tokens", out, 0, ledger),
     ]
 
 
 def shown_masks(rows: Rows, tokenizer: Any) -> list[Mask]:
     """Return the mask of a few train rows, from the shortest to one of middle length."""
-    order = sorted(range(len(rows.train)), key=lambda row: (len(rows.train[row]["labels"]), row))
+    sizes = lengths(rows.train)
+    order = sorted(range(len(sizes)), key=lambda row: sizes[row])
     last = len(order) // 2
     picked = sorted({order[round(part * last / (MASKS_SHOWN - 1))] for part in range(MASKS_SHOWN)})
+    shown = [rows.train[row] for row in picked]
     return [
-        Mask(
-            rows.train[row]["pair_id"],
-            _spelt(tokenizer, rows.train[row]["input_ids"], rows.train[row]["labels"]),
-        )
-        for row in picked
+        Mask(row["pair_id"], _spelt(tokenizer, row["input_ids"], row["labels"])) for row in shown
     ]
 
 

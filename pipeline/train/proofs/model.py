@@ -5,6 +5,9 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
+from torch.nn.functional import cross_entropy
+
 from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
 from pipeline.train.batch.batches import FILLER, collate, pack
@@ -15,27 +18,20 @@ from pipeline.train.torch_processes import Processes
 
 PROBE_TOKENS = 64
 """Length of the rows that are probed: a second of a model of 135M."""
-
 MIN_COSINE = 0.999
 """Agreement of gradients before and after an evaluation; exact layers give 1.000000."""
 
 MAX_LOGITS_ERROR = 0.1
-"""Relative difference of logits, alone and together, that rounding may explain where kernels of
-another shape sum in another order. Measured with the embedded model (30 layers): its logits in
-bfloat16 and in float32 differ by 0.021, padded rows from rows alone in bfloat16 by 0.0 to 0.024
-(CPUs round differently), and by 0.31 and more when rows see each other or see the padding."""
+"""Relative difference of logits, alone and together, that rounding may explain. Measured with the
+embedded model: bfloat16 and float32 differ by 0.021, padded rows from rows alone in bfloat16 by 0.0
+to 0.024 (CPUs round differently), and by 0.31 and more when rows see each other or see the
+padding."""
 
 
 def prove_model(
     model: Any, rows: Sequence[Mapping[str, list[int]]], *, packing: bool, rate: float
 ) -> list[Proof]:
-    """Probe a model with a fresh adapter; leaves weights, mode and random state as they were.
-
-    Raises:
-        TrainingError: by name: packed or padded logits, gradients, adapter.
-    """
-    import torch
-
+    """Probe a model with a fresh adapter; leaves weights, mode and random state as they were."""
     few = _probes(rows)
     probe = torch.tensor([few[-1]["input_ids"]], device=model.device)
     with _undisturbed(model):
@@ -52,8 +48,6 @@ def prove_targets(model: Any, settings: TrainSettings) -> list[Proof]:
 
 def prove_four_bits(model: Any, rows: Sequence[Mapping[str, list[int]]]) -> Proof:
     """Check the gradients through the 4-bit layers (see :mod:`pipeline.train.models.quantized`)."""
-    import torch
-
     probe = torch.tensor([_probes(rows)[-1]["input_ids"]], device=model.device)
     cosine = probe_gradients(model, probe)
     text = "gradients through the 4-bit layers are the same after an evaluation (lowest cosine)"
@@ -63,14 +57,8 @@ def prove_four_bits(model: Any, rows: Sequence[Mapping[str, list[int]]]) -> Proo
 def probe_gradients(model: Any, input_ids: Any) -> float:
     """Return the lowest cosine of a tensor's gradients before and after an evaluation.
 
-    Leaves gradients, mode and random state as they were. The tokens have shape (rows, tokens); a
-    few dozen will do.
-
-    Raises:
-        TrainingError: the gradients differ, or none arrives.
+    Gradients, mode and random state stay as they were. The tokens have shape (rows, tokens).
     """
-    import torch
-
     parameters = trainable(model)
     with _undisturbed(model):
         _, before = _look(model, input_ids, parameters)
@@ -98,20 +86,13 @@ def prove_together(model: Any, rows: Sequence[Mapping[str, list[int]]], packing:
 
     Whether packed rows see each other needs no threshold: with other tokens in the first, the
     logits of the others stay the same bit for bit.
-
-    Raises:
-        TrainingError: packed (or padded) rows see each other.
     """
-    import torch
-
     name = "packed logits" if packing else "padded logits"
     batch = {key: [row[key] for row in rows] for key in ("input_ids", "labels")}
     model.eval()
     with torch.no_grad():
-        alone = [
-            _logits(model, torch.tensor([ids], device=model.device))[0]
-            for ids in batch["input_ids"]
-        ]
+        each = (torch.tensor([ids], device=model.device) for ids in batch["input_ids"])
+        alone = [_logits(model, ids)[0] for ids in each]
         if packing:
             ids, _, positions = pack(batch, model.device)
             together = _logits(model, ids, positions)[0]
@@ -149,15 +130,10 @@ def prove_together(model: Any, rows: Sequence[Mapping[str, list[int]]], packing:
 def prove_adapter(model: Any, input_ids: Any, rate: float) -> list[Proof]:
     """Check that gradients arrive everywhere, and that the first update changes the output.
 
-    The update is AdamW's first one: each value moves by the rate against the sign of its gradient.
-    A tensor may have no gradient before it (the A half of LoRA while its B half is zero), and has
-    to have one behind it. The values are put back.
-
-    Raises:
-        TrainingError: the adapter changes nothing, or gradients do not arrive at a tensor.
+    The update is AdamW's first one: each value moves by the rate against the sign of its gradient,
+    and is put back. A tensor without a gradient before it (LoRA's A while B is zero) has to have
+    one behind it.
     """
-    import torch
-
     parameters = trainable(model)
     kept = {name: parameter.detach().clone() for name, parameter in parameters.items()}
     before, gradients = _look(model, input_ids, parameters)
@@ -189,23 +165,15 @@ def prove_adapter(model: Any, input_ids: Any, rate: float) -> list[Proof]:
         )
     later = len(parameters) - len(at_once)
     text = f"gradients arrive at all {len(parameters):,} trainable tensors"
+    text += f", at {later:,} of them after the first update" if later else ""
     return [
-        Proof(
-            "gradients",
-            len(parameters),
-            len(parameters),
-            f"{text}, at {later:,} of them after the first update" if later else text,
-        ),
+        Proof("gradients", len(parameters), len(parameters), text),
         Proof("adapter", change, 0, "the first update changes the output (relative difference)"),
     ]
 
 
 def prove_equal(processes: Processes, model: Any) -> Proof:
-    """Check that all processes hold the same trained weights, once training is over.
-
-    Raises:
-        TrainingError: they drifted apart.
-    """
+    """Check that all processes hold the same trained weights, once training is over."""
     spread = processes.spread(trainable(model))
     if spread:
         refuse(
@@ -220,9 +188,6 @@ def prove_equal(processes: Processes, model: Any) -> Proof:
 
 def _look(model: Any, input_ids: Any, parameters: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return logits in training mode and the gradients that are not zero."""
-    import torch
-    from torch.nn.functional import cross_entropy
-
     torch.manual_seed(0)  # the same dropout each time
     model.train()
     model.zero_grad(set_to_none=True)
@@ -250,17 +215,14 @@ def _logits(model: Any, input_ids: Any, position_ids: Any = None) -> Any:
 def _probes(rows: Sequence[Mapping[str, list[int]]]) -> list[dict[str, list[int]]]:
     """Return up to three rows, cut to a quarter, half and all of PROBE_TOKENS, the longest last."""
     cuts = (PROBE_TOKENS, PROBE_TOKENS // 2, PROBE_TOKENS // 4)
-    chosen = [rows[row] for row in range(min(len(cuts), len(rows)))]
     return [
         {key: row[key][:cut] for key in ("input_ids", "labels")}
-        for row, cut in zip(chosen, cuts, strict=False)
+        for row, cut in zip(rows, cuts, strict=False)
     ][::-1]
 
 
 @contextlib.contextmanager
 def _undisturbed(model: Any) -> Iterator[None]:
-    import torch
-
     training = model.training
     devices = [model.device] if model.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):

@@ -6,7 +6,6 @@ from pipeline.core.record import record
 from pipeline.settings import TuneSettings
 
 TUNED = ("method", "rank", "targets", "learning_rate")
-"""Settings of [train] that a search chooses."""
 
 
 @record
@@ -15,7 +14,6 @@ class Trial:
 
     number: int
     settings: dict[str, Any]
-    """Of [train]; None where the method has no use for one."""
     state: str
     """``complete``, ``stopped`` or ``unfinished``."""
     steps: int
@@ -25,10 +23,8 @@ class Trial:
     forgetting: float | None
     """Rise of loss on general text, nats a token."""
     bytes: int
-    """Peak memory by the plan."""
     seconds: float
     about: str
-    """Why it was stopped; empty if it was not."""
 
 
 @record
@@ -37,8 +33,7 @@ class Choice:
 
     trials: tuple[Trial, ...]
     front: tuple[int, ...]
-    """Numbers of the complete trials that no other beats in all of loss, forgetting, memory and
-    time."""
+    """Numbers of the complete trials that no other beats in loss, forgetting, memory and time."""
     winner: int | None
     """The lowest validation loss within the limit of forgetting."""
     start: str
@@ -52,23 +47,16 @@ def choose(study: Any, tune: TuneSettings, start: str) -> Choice:
     """Read what was found out of a study."""
     trials = tuple(_trial(each) for each in study.trials)
     complete = [trial for trial in trials if trial.state == "complete"]
-    allowed = [
-        trial
-        for trial in complete
-        if trial.forgetting is None or trial.forgetting <= tune.max_forgetting
-    ]
+    allowed = [trial for trial in complete if (trial.forgetting or 0) <= tune.max_forgetting]
     winner = min(allowed, key=lambda trial: (trial.loss, trial.number), default=None)
+    chosen = winner.settings if winner else {}
     return Choice(
         trials=trials,
         front=tuple(trial.number for trial in pareto(complete)),
         winner=winner.number if winner else None,
         start=start,
         max_forgetting=tune.max_forgetting,
-        settings={
-            name: winner.settings[name]
-            for name in (TUNED if winner else ())
-            if winner and winner.settings.get(name) is not None
-        },
+        settings={name: chosen[name] for name in TUNED if chosen.get(name) is not None},
     )
 
 
@@ -77,13 +65,13 @@ def pareto(trials: list[Trial]) -> list[Trial]:
 
     def measures(trial: Trial) -> tuple[float, ...]:
         assert trial.loss is not None
-        return (trial.loss, trial.forgetting or 0.0, float(trial.bytes), trial.seconds)
+        return (trial.loss, trial.forgetting or 0.0, trial.bytes, trial.seconds)
 
-    def beats(one: Trial, other: Trial) -> bool:
-        pairs = list(zip(measures(one), measures(other), strict=True))
-        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+    def beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+        return one != other and all(a <= b for a, b in zip(one, other, strict=True))
 
-    return [trial for trial in trials if not any(beats(other, trial) for other in trials)]
+    every = [measures(trial) for trial in trials]
+    return [trial for trial in trials if not any(beats(one, measures(trial)) for one in every)]
 
 
 def _trial(found: Any) -> Trial:

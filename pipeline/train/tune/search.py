@@ -1,9 +1,9 @@
 """Successive halving over trainings: most are stopped at a low rung, the best go on.
 
 A trial is one training with the schedule of its last step. At each rung it is compared with the
-trials that were there before (Li et al. 2018, asynchronous), and stopped or let on: from rung to
-rung it is the same run, so nothing is trained twice. Everything decided stands in Optuna's journal
-and in the trainer's checkpoints: a killed search goes on in the middle of its trial.
+trials that were there before (Li et al. 2018, asynchronous), and stopped or let on: it is the same
+run from rung to rung. Everything decided stands in Optuna's journal and in the trainer's
+checkpoints: a killed search goes on in the middle of its trial.
 """
 
 import json
@@ -25,6 +25,7 @@ from pipeline.train.peak_memory import free_memory, naming_the_setting
 from pipeline.train.plan.hardware import Hardware
 from pipeline.train.plan.memory import memory, total
 from pipeline.train.plan.shapes import LORA, Shape
+from pipeline.train.tune.choice import TUNED
 from pipeline.train.tune.start import RATE_FACTORS, Start, Workload, candidate, ranks_around
 from schemas.pairs import Examples
 
@@ -46,12 +47,6 @@ class Job:
     forgetting: Callable[[Path], float] | None
     """From an adapter's folder to the rise of loss on general text, nats a token."""
 
-    @property
-    def memory_limit(self) -> float:
-        """Bytes that a training may take."""
-        asked = self.tune.max_gigabytes * 1e9
-        return min(asked, self.hardware.usable) if asked else self.hardware.usable
-
 
 class _Stopped(Exception):
     """The trial was compared at a rung and does not go on."""
@@ -63,7 +58,7 @@ class _OutOfTime(Exception):
 
 def search(job: Job, folder: Path, say: Callable[[str], None], listener: Listener) -> Any:
     """Run trials until their number or the budget is reached; returns the study."""
-    study = open_study(folder, job.tune)
+    study = _open_study(folder, job.tune)
     if not study.get_trials(deepcopy=False):
         study.enqueue_trial(_first(job))
     while (trial := _next_trial(study, job.tune)) is not None:
@@ -72,12 +67,11 @@ def search(job: Job, folder: Path, say: Callable[[str], None], listener: Listene
         except _OutOfTime:
             say(f"trial {trial.number:3d}  unfinished: tune.budget_minutes is spent")
             break
-        say(describe(study.trials[trial.number]))
+        say(_describe(study.trials[trial.number]))
     return study
 
 
-def open_study(folder: Path, tune: TuneSettings) -> Any:
-    """Open the study of a folder, or make it; silent."""
+def _open_study(folder: Path, tune: TuneSettings) -> Any:
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -97,21 +91,21 @@ def open_study(folder: Path, tune: TuneSettings) -> Any:
     )
 
 
-def spent_seconds(study: Any) -> float:
-    """Return the time that all trials took so far."""
+def _spent_seconds(study: Any) -> float:
     return math.fsum(trial.user_attrs.get("seconds", 0.0) for trial in study.trials)
 
 
-def describe(trial: Any) -> str:
-    """Return a line about a trial."""
-    chosen, found = trial.user_attrs.get("settings", {}), trial.user_attrs
-    words = " ".join(f"{value}" for value in chosen.values() if value is not None)
+def _describe(trial: Any) -> str:
+    found = trial.user_attrs
+    words = " ".join(
+        str(value) for value in found.get("settings", {}).values() if value is not None
+    )
+    said = found.get("stopped", "unfinished")
     if trial.state.name == "COMPLETE":
         forgot = found.get("forgetting")
-        more = "" if forgot is None else f", forgetting {forgot:+.3f}"
-        return f"trial {trial.number:3d}  {words}: validation loss {trial.value:.4f}{more}"
-    reason = found.get("stopped", "unfinished")
-    return f"trial {trial.number:3d}  {words}: {reason}"
+        said = f"validation loss {trial.value:.4f}"
+        said += "" if forgot is None else f", forgetting {forgot:+.3f}"
+    return f"trial {trial.number:3d}  {words}: {said}"
 
 
 def _first(job: Job) -> dict[str, Any]:
@@ -124,8 +118,7 @@ def _first(job: Job) -> dict[str, Any]:
 def _next_trial(study: Any, tune: TuneSettings) -> Any:
     """Return the trial that a killed process left, else a new one, else None.
 
-    The sampler starts anew for each trial, seeded by their number, so that a search that was
-    killed and one that was not choose the same.
+    The sampler is seeded anew by the number of trials: a search that was killed chooses the same.
     """
     import optuna
     from optuna.trial import Trial, TrialState
@@ -133,7 +126,7 @@ def _next_trial(study: Any, tune: TuneSettings) -> Any:
     trials = study.get_trials(deepcopy=False)
     finished = [trial for trial in trials if trial.state.is_finished()]
     study.sampler = optuna.samplers.TPESampler(seed=tune.seed + len(finished))
-    if spent_seconds(study) >= tune.budget_minutes * 60:
+    if _spent_seconds(study) >= tune.budget_minutes * 60:
         return None
     for trial in trials:
         if trial.state == TrialState.RUNNING:
@@ -154,22 +147,16 @@ def _suggest(trial: Any, job: Job) -> dict[str, Any]:
 
 def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> None:
     """Run a trial from where it is to its end, or to the rung where it is stopped."""
-    from optuna.trial import TrialState
-
     from pipeline.train.loop.trainer import train
 
     settings = candidate(job.train, _suggest(trial, job), job.shape.hidden)
-    names = ("method", "rank", "targets", "learning_rate")
-    trial.set_user_attr("settings", {name: getattr(settings, name) for name in names})
-    machine = job.hardware
-    items = memory(job.shape, settings, job.workload.largest, machine.kind, machine.value)
-    peak = total(items)
+    trial.set_user_attr("settings", {name: getattr(settings, name) for name in TUNED})
+    machine, largest = job.hardware, job.workload.largest
+    peak = total(memory(job.shape, settings, largest, machine.kind, machine.value))
     trial.set_user_attr("bytes", peak)
-    if peak > job.memory_limit:
-        stopped = f"would take {peak / 1e9:.1f} GB of {job.memory_limit / 1e9:.1f}"
-        trial.set_user_attr("stopped", stopped)
-        study.tell(trial, state=TrialState.PRUNED)
-        return
+    limit = min(job.tune.max_gigabytes * 1e9 or machine.usable, machine.usable)
+    if peak > limit:
+        return _stop(study, trial, f"would take {peak / 1e9:.1f} GB of {limit / 1e9:.1f}")
     clock = _Clock(study, trial)
 
     def listen(done: int, whole: int, unit: str) -> None:
@@ -187,14 +174,10 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
             with naming_the_setting("lower tune.general_texts"):
                 trial.set_user_attr("forgetting", job.forgetting(folder / "adapter"))
     except _Stopped:
-        trial.set_user_attr("stopped", f"stopped at step {trial.user_attrs['rung']}")
-        study.tell(trial, state=TrialState.PRUNED)
-        shutil.rmtree(folder)
-        return
+        _stop(study, trial, f"stopped at step {trial.user_attrs['rung']}")
+        return shutil.rmtree(folder)
     except TrainingError as error:
-        trial.set_user_attr("stopped", f"failed: {error}")
-        study.tell(trial, state=TrialState.PRUNED)
-        return
+        return _stop(study, trial, f"failed: {error}")
     finally:
         free_memory()
     clock.stamp()
@@ -202,12 +185,19 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
     shutil.rmtree(folder / "work")
 
 
+def _stop(study: Any, trial: Any, why: str) -> None:
+    from optuna.trial import TrialState
+
+    trial.set_user_attr("stopped", why)
+    study.tell(trial, state=TrialState.PRUNED)
+
+
 def _at_step(trial: Any, tune: TuneSettings, step: int, work: Path, clock: "_Clock") -> None:
     """Report the loss at a rung, and stop the trial if it is not among the best there."""
     rungs = [tune.first_rung * tune.reduction**number for number in range(tune.rungs)]
     if step in rungs:
         if step not in clock.reported():  # by a process that was killed
-            trial.report(validation_loss_at(work, step), step)
+            trial.report(_validation_loss_at(work, step), step)
         trial.set_user_attr("rung", step)
         clock.stamp()
         if step < tune.steps and trial.should_prune():
@@ -217,12 +207,7 @@ def _at_step(trial: Any, tune: TuneSettings, step: int, work: Path, clock: "_Clo
         raise _OutOfTime
 
 
-def validation_loss_at(work: Path, step: int) -> float:
-    """Return the validation loss after a step, from the checkpoint there.
-
-    Raises:
-        TrainingError: there is no such checkpoint, or nothing was measured at that step.
-    """
+def _validation_loss_at(work: Path, step: int) -> float:
     file = work / f"step-{step:06d}" / "history.json"
     try:
         measured = dict(json.loads(file.read_text("utf-8"))["validation_loss"])
@@ -240,18 +225,15 @@ class _Clock:
     def __init__(self, study: Any, trial: Any) -> None:
         self.study, self.trial, self.began = study, trial, time.monotonic()
         self.before = float(trial.user_attrs.get("seconds", 0.0))
-        self.others = spent_seconds(study) - self.before
+        self.others = _spent_seconds(study) - self.before
 
     def spent(self) -> float:
-        """Return the time of all trials."""
         return self.others + self.before + time.monotonic() - self.began
 
     def reported(self) -> dict[int, float]:
-        """Return the losses of the trial's rungs so far."""
         found: dict[int, float] = self.study.trials[self.trial.number].intermediate_values
         return found
 
     def stamp(self) -> None:
-        """Write the trial's time down."""
         seconds = self.before + time.monotonic() - self.began
         self.trial.set_user_attr("seconds", round(seconds, 3))

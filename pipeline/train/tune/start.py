@@ -11,35 +11,30 @@ from pipeline.train.methods import METHODS, of_method, rate_at
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.plan.activations import Batch, largest_batch
 from pipeline.train.plan.estimate import BITS_PER_PARAMETER, BITS_PER_TOKEN, LARGE_SHARE
-from pipeline.train.plan.shapes import LORA, Shape
+from pipeline.train.plan.shapes import LORA, Shape, low_rank_parameters
 from schemas.pairs import Examples
 
 RANKS = (8, 16, 32, 64, 128, 256)
 """Ranks that servers take (vLLM also has 1, 320 and 512)."""
-
 RANK_STEPS = (-1, 0, 1)
 """Places in RANKS around the closed form that the search tries."""
-
 RATE_FACTORS = (0.25, 4.0)
 """Around the closed form, on a logarithmic scale."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """The closed form: what one would take without a search."""
+    """The closed form: the rank that one would take without a search."""
 
     rank: int
     why: str
 
 
 def closed_form(shape: Shape, supervised: int) -> Start:
-    """Return the rank whose parameters hold what the supervised tokens of an epoch ask for.
-
-    About 2 bits a parameter against 1 bit a token; at most 5 % of the base's parameters, at least
-    rank 8.
-    """
-    needed = supervised * BITS_PER_TOKEN / BITS_PER_PARAMETER / shape.per_rank
-    largest = LARGE_SHARE * shape.parameters / shape.per_rank
+    """Return the rank for an epoch's supervised tokens, at most 5 % of the base's parameters."""
+    per_rank = low_rank_parameters(shape.linear)
+    needed = supervised * BITS_PER_TOKEN / BITS_PER_PARAMETER / per_rank
+    largest = LARGE_SHARE * shape.parameters / per_rank
     fitting = [rank for rank in RANKS if rank <= max(RANKS[0], largest)]
     rank = next((rank for rank in fitting if rank >= needed), fitting[-1])
     why = (
@@ -75,9 +70,7 @@ class Workload:
 
     rows: int
     supervised: int
-    """Trained tokens in one epoch."""
     largest: Batch
-    """The largest forward pass."""
 
     def schedule(self, settings: TrainSettings, tune: TuneSettings) -> TrainSettings:
         """Return the settings of a trial: all its steps, validated and stored at each rung."""
@@ -96,11 +89,7 @@ class Workload:
 def measure_workload(
     examples: DataFrame[Examples], base: BaseModel, settings: TrainSettings
 ) -> Workload:
-    """Tokenize the rows and lay out the passes.
-
-    Raises:
-        TrainingError: no row can be trained on.
-    """
+    """Tokenize the rows and lay out the passes."""
     from pipeline.train.batch.batches import plan_steps
     from pipeline.train.batch.rows import lengths, supervised, tokenize
     from pipeline.train.models.base_model import load_tokenizer

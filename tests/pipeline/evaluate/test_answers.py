@@ -127,7 +127,7 @@ def test_an_adapter_is_part_of_what_is_measured_and_the_mode_comes_back(
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from pipeline.train.models.adapter import quiet_peft
+    from pipeline.train.methods.lora import quiet_peft
     from tests.pipeline.evaluate.answering import answer
 
     torch.manual_seed(0)

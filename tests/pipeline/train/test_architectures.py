@@ -14,7 +14,7 @@ from pipeline.text.chat import prompt_ids
 from pipeline.train.export.merge import merge, to_float32
 from pipeline.train.loop.trainer import train
 from pipeline.train.methods import resolved
-from pipeline.train.methods.lora import attention_lora
+from pipeline.train.methods.lora import lora
 from pipeline.train.methods.targets import find_targets
 from pipeline.train.models.adapter import load_adapter, load_base
 from pipeline.train.models.base_model import load_model, model_class
@@ -283,5 +283,5 @@ def test_a_model_that_writes_no_text_or_is_not_known_is_refused(tmp_path, kind):
 def test_attention_of_an_expert_model_is_its_linear_layers(bases):
     settings = resolved(TrainSettings(method="dora", targets="attention"))
     check_method(bases("mixtral"), settings, bases("mixtral").path.parent / "models")
-    adapted = attention_lora(load_base(bases("mixtral"), CPU, False), settings)
+    adapted = lora(load_base(bases("mixtral"), CPU, False), settings)
     assert not any("experts" in name for name, _ in adapted.named_parameters() if "lora" in name)

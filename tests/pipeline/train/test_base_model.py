@@ -70,7 +70,7 @@ def test_the_digest_follows_weights_and_template_and_nothing_else(base, tmp_path
     (folder / "chat_template.jinja").write_text("{{ messages[0]['content'] }}")
     changed = resolve_model(settings, tmp_path / "models").digest
     assert changed != base.digest
-    (memory,) = (tmp_path / "models" / "digests").iterdir()
+    (memory,) = (tmp_path / "models" / "digests").rglob("*.json")
     memory.write_text('{"stamps": ')
     assert resolve_model(settings, tmp_path / "models").digest == changed, "torn cache: hash again"
 

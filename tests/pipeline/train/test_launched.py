@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from pipeline.core.errors import TrainingError
 from pipeline.core.progress import listening
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.train.launch import launch, launch_config, write_launch_config
+from pipeline.train.launch import launch, launch_config
 from pipeline.train.loop.trainer import train
 from tests.pipeline.train.seed_examples import make_examples
 
@@ -80,7 +80,7 @@ def test_stopped_processes_go_on_to_the_very_same_bytes(tiny_base, tmp_path):
 
 def test_the_first_process_alone_writes_and_keeps_the_random_state_of_each(tiny_base, tmp_path):
     config = tmp_path / "accelerate.yaml"
-    write_launch_config(launch_config("ddp", 2, cpu=True), config)
+    config.write_text(launch_config("ddp", 2, cpu=True), "utf-8")
     arguments = json.dumps({"base": [tiny_base.name, str(tiny_base.path), tiny_base.digest],
                             "settings": SETTINGS.model_dump(mode="json"),
                             "folder": str(tmp_path)})  # fmt: skip

@@ -8,8 +8,7 @@ from pipeline.core.errors import SettingsError
 from pipeline.settings import ExportSettings, ModelSettings, TrainSettings
 from pipeline.train.export.servable import RANKS, check_settings, unservable
 from pipeline.train.methods import METHODS, resolved
-from pipeline.train.models.adapter import attach_adapter, load_base
-from pipeline.train.models.adapter_files import store
+from pipeline.train.models.adapter import attach_adapter, load_base, store
 
 PLACE = ModelSettings(threads=1)
 ROWS = [[1, 4093, 198, 2683, 260, 9576, 25, 1812, 436, 357, 2] * 4] * 2

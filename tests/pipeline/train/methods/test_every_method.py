@@ -25,8 +25,7 @@ from pipeline.train.batch.rows import tokenize
 from pipeline.train.export.merge import merge
 from pipeline.train.loop.loop import Run
 from pipeline.train.methods import METHODS, resolved
-from pipeline.train.models.adapter import load_adapter, read_run_card
-from pipeline.train.models.adapter_files import identity
+from pipeline.train.models.adapter import identity, load_adapter, read_run_card
 from pipeline.train.models.base_model import load_model
 from tests.pipeline.train.methods.runs import CPU, logits_digest, run_examples, train_once
 

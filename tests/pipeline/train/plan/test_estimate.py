@@ -5,7 +5,7 @@ from accelerate.commands.config.config_args import load_config_from_file
 
 from pipeline.core.errors import SettingsError
 from pipeline.settings import EvaluateSettings, TrainSettings
-from pipeline.train.launch import launch_config, write_launch_config
+from pipeline.train.launch import launch_config
 from pipeline.train.plan.activations import Batch, full_batch, largest_batch
 from pipeline.train.plan.catalogue import CATALOGUE
 from pipeline.train.plan.estimate import Work, flops_per_token, plan, settings_for
@@ -115,7 +115,7 @@ def test_an_unknown_card_is_refused():
 @pytest.mark.parametrize("place", ["gpu", "cpu"])
 def test_accelerate_reads_the_configuration_it_is_given(kind, place, tmp_path):
     file = tmp_path / "accelerate.yaml"
-    write_launch_config(launch_config(kind, 2, place == "cpu", SEVEN.block), file)
+    file.write_text(launch_config(kind, 2, place == "cpu", SEVEN.block), "utf-8")
     found = load_config_from_file(str(file))
     assert found.num_processes == 2
     assert found.use_cpu == (place == "cpu")
