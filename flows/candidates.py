@@ -18,15 +18,14 @@ from pipeline.core.cache import digest
 from pipeline.core.manifest import content_digest
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
-from pipeline.evaluate.answers.held_out_loss import decoding_speed
+from pipeline.evaluate.answers.answers import decoding_speed
 from pipeline.evaluate.comparison import Trained
 from pipeline.evaluate.retention.forgetting import compare, read_general_set
 from pipeline.evaluate.stages import DECODED, DECODING, FORGETTING, LOSSES
 from pipeline.settings import TrainSettings
 from pipeline.train.export.merge import merge
 from pipeline.train.methods import METHODS
-from pipeline.train.models.adapter import read_run_card
-from pipeline.train.models.adapter_files import identity
+from pipeline.train.models.adapter import identity, read_run_card
 from pipeline.train.models.base_model import load_model
 from pipeline.train.models.device import choose_device
 from pipeline.train.peak_memory import free_memory

@@ -2,7 +2,7 @@
 
 ``features``, ``baseline``  texts in numbers; the reference that is stored with a model
 ``logs``, ``windows``       logged prompts and responses; what is new, cut into windows
-``signals``                 the shelf of single numbers, tested by ``signal_tests``
+``signals``                 the shelf of single numbers, and how they are tested
 ``check``                   one check: ``two_sample`` (words), ``shape`` and all signals
 ``evidence``, ``reasons``   what a check found; why a decision was taken
 ``policy``, ``ledger``      what it leads to, and the record of it

@@ -9,8 +9,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.outcome import Drop, Outcome, drops
 from pipeline.core.stage import Stage
 from pipeline.drift.evidence import Spread
-from pipeline.drift.features import FEATURES, features
-from pipeline.drift.sampling import sample_losses
+from pipeline.drift.features import FEATURES, features, sample_losses
 from schemas.drift import KINDS, DriftFeatures
 
 
@@ -19,22 +18,10 @@ def baseline(
     count_tokens: Callable[[str], int],
     losses: Mapping[str, float | None] | None = None,
 ) -> Outcome[DriftFeatures]:
-    """Make the reference of a later drift check out of the training snapshot.
-
-    Args:
-        texts: ``id`` (unique), ``kind``, ``category`` and ``text`` of training documents and
-            pairs, rows in any order; see :mod:`pipeline.drift.features`.
-        count_tokens: length of a text by the tokenizer of the base model.
-        losses: nats a token under the trained model of those texts that were sampled, by id.
-
-    Returns:
-        The features sorted by id. A text of white space only says nothing about the data and is
-        dropped as ``empty_text``.
-    """
-    written = pl.col("text").str.strip_chars().str.len_chars()
-    kept = texts.filter(written > 0)
-    dropped = texts.filter(written.fill_null(0) == 0)
-    measured = features(kept, count_tokens, losses)
+    """Make the reference of a later drift check; a text of white space only is ``empty_text``."""
+    empty = pl.col("text").str.strip_chars().fill_null("") == ""
+    dropped = texts.filter(empty)
+    measured = features(texts.filter(~empty), count_tokens, losses)
     return Outcome(
         kept=measured,
         dropped=drops(Drop(key, "empty_text", "", 0.0, 1.0) for key in dropped["id"]),
@@ -47,10 +34,7 @@ def baseline(
 
 
 def spreads(measured: DataFrame[DriftFeatures]) -> dict[str, Spread]:
-    """Return the quantiles of each feature, by kind of text and feature: ``document tokens``.
-
-    A feature that no text of the kind has is left out.
-    """
+    """Return the quantiles of each feature that some text has: ``document tokens`` and so on."""
     return {
         f"{kind} {name}": Spread.of(values.cast(pl.Float64).to_numpy())
         for kind in KINDS
@@ -65,15 +49,7 @@ def model_baseline(
     model: Callable[[], tuple[Any, Any]],
     seed: int,
 ) -> Outcome[DriftFeatures]:
-    """Make the reference of a model: the features of its training data, and its losses on some.
-
-    Args:
-        texts: as for :func:`baseline`.
-        count_tokens: as for :func:`baseline`.
-        model: loads the model and its tokenizer.
-        seed: of the sample whose losses are measured, as large for documents as for pairs: a
-            drift check compares like with like.
-    """
+    """Make the reference of a model: the features of its training data, and losses on some."""
     return baseline(texts, count_tokens, sample_losses(texts, seed, model))
 
 

@@ -9,10 +9,9 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import digest
 from pipeline.drift.evidence import Evidence, KindEvidence, Signal
-from pipeline.drift.features import exchange_texts, features
+from pipeline.drift.features import exchange_texts, features, sample, sample_losses
 from pipeline.drift.ledger import Window
 from pipeline.drift.policy import POLICY_VERSION
-from pipeline.drift.sampling import sample, sample_losses
 from pipeline.drift.shape import shape
 from pipeline.drift.signals import SIGNALS, Inputs
 from pipeline.drift.two_sample import two_sample
@@ -38,19 +37,10 @@ def collect(
     count_tokens: Callable[[str], int],
     now: Callable[[], str],
 ) -> Iterator[tuple[Evidence, Window]]:
-    """Yield the evidence of each window; without windows that of one without texts.
-
-    Args:
-        inputs: with the rows that windows are compared with as ``reference``.
-        signals: those of the intake.
-        windows: texts, from :func:`pipeline.drift.windows.cut`. The last one also takes the rows
-            that were dropped, so that they are looked at once.
-        count_tokens: length of a text by the tokenizer of the base model.
-        now: the clock, UTC, ISO 8601.
-    """
+    """Yield the evidence of each window, or of one without texts; dropped rows go with the last."""
     settings = inputs.settings.monitor
     once = {**signals, **measure_signals(inputs, "champion")}
-    champion, reference = str(inputs.watched.champion.fingerprint), inputs.watched.reference
+    reference = inputs.watched.reference.fingerprint
     windows = windows or [inputs.intake.texts.clear()]
     for number, texts in enumerate(windows, start=1):
         ids = texts["id"].to_list()
@@ -60,15 +50,15 @@ def collect(
         window = features(texts, count_tokens, losses)
         measured = measure_signals(replace(inputs, window=window), "window")
         evidence = Evidence(
-            id=evidence_id(reference.fingerprint, digest(sorted(ids)), settings),
+            id=evidence_id(reference, digest(sorted(ids)), settings),
             at=now(),
-            reference=reference.fingerprint,
-            model=champion,
+            reference=reference,
+            model=inputs.watched.champion.fingerprint,
             kinds=check_drift(inputs.reference, window, settings),
             signals=once | measured,
             alpha=settings.alpha,
         )
-        watermark = {"at": evidence.at, "reference": evidence.reference, "model": evidence.model}
+        watermark = evidence.model_dump(include={"at", "reference", "model"})
         yield evidence, Window(evidence_id=evidence.id, ids=tuple(ids), **watermark)
 
 
@@ -77,10 +67,7 @@ def reference_rows(
     known: DataFrame[Exchanges],
     count_tokens: Callable[[str], int],
 ) -> DataFrame[DriftFeatures]:
-    """Return what windows are compared with: the stored reference, and known exchanges.
-
-    Like with like: the new pairs come from the teacher, so gold ones are no measure for them.
-    """
+    """Return what windows are compared with: known exchanges, and what is made as new rows are."""
     like = stored.filter((pl.col("kind") != "pair") | (pl.col("category") == "grounded"))
     served = features(exchange_texts(known), count_tokens)
     return cast("DataFrame[DriftFeatures]", pl.concat([like, served]))
@@ -89,20 +76,10 @@ def reference_rows(
 def check_drift(
     reference: DataFrame[DriftFeatures], window: DataFrame[DriftFeatures], settings: MonitorSettings
 ) -> tuple[KindEvidence, ...]:
-    """Test each kind of text that has enough rows on both sides.
+    """Test each kind of text that has ``min_window`` rows on both sides, ``max_window`` at most.
 
-    Two primary tests a kind, each with a false-alarm rate of at most ``monitor.alpha``: words
-    (:mod:`pipeline.drift.two_sample`) and shape (:mod:`pipeline.drift.shape`); besides, a warning
-    for each feature that moved.
-
-    Args:
-        reference: the frozen features of the training snapshot.
-        window: features of what is new.
-        settings: at most ``max_window`` rows of each side are compared, drawn by a hash of id.
-
-    Returns:
-        Evidence in the order of KINDS. A kind with fewer than ``min_window`` rows on a side is
-        left out: nothing can be said about it yet.
+    Two primary tests a kind, each with a false-alarm rate of at most ``monitor.alpha``: words and
+    shape; besides, a warning for each feature that moved.
     """
     found = []
     for kind in KINDS:
@@ -114,10 +91,10 @@ def check_drift(
             continue
         moved, shaped = shape(before, after, settings)
         told, far = None, tuple[str, ...]()
-        known, new = (side.filter(pl.col("text").is_not_null()) for side in (before, after))
+        known, new = (side.drop_nulls("text") for side in (before, after))
         if min(known.height, new.height) >= settings.min_window:
-            one, other = (cast("list[str]", side["text"].to_list()) for side in (known, new))
-            told, far = two_sample(one, other, new["id"].to_list(), settings)
+            texts = known["text"].to_list(), new["text"].to_list()
+            told, far = two_sample(*texts, new["id"].to_list(), settings)
         found.append(
             KindEvidence(
                 kind=kind,

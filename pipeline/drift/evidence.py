@@ -1,7 +1,4 @@
-"""What a drift check found, in a form that is stored, shown and decided on.
-
-Every number that a decision rests on is in here, with the threshold it was held against.
-"""
+"""What a drift check found: every number that a decision rests on, with its threshold."""
 
 from typing import Any
 
@@ -41,8 +38,7 @@ class FeatureShift(Record):
     spread_reference: Spread | None = None
     spread_window: Spread | None = None
     effect: float
-    """Size of the move: Wasserstein distance in standard deviations of the reference, or the
-    absolute difference of shares."""
+    """Wasserstein distance in deviations of the reference, or absolute difference of shares."""
     threshold: float
     """Effect that the reference against itself exceeds in a share q of draws at these sizes."""
     p_value: float
@@ -59,7 +55,6 @@ class Gram(Record):
     weight: float
     """Of the classifier: above 0 for the window, below for the reference."""
     share_reference: float
-    """Share of texts that have it."""
     share_window: float
 
 
@@ -71,7 +66,6 @@ class TwoSample(Record):
     threshold: float
     """The larger of ``monitor.min_auc`` and what the reference against itself gives."""
     p_value: float
-    """Exact permutation p."""
     drifted: bool
     grams: tuple[Gram, ...] = ()
     """Those that moved, most telling first."""
@@ -81,8 +75,7 @@ class ShapeTest(Record):
     """Did any shape feature or share move further than chance, and far enough to matter?"""
 
     p_value: float
-    """Exact permutation p of the largest move over all features, each in units of its own
-    permutations (Westfall and Young)."""
+    """Exact permutation p of the largest standardized move (Westfall and Young)."""
     drifted: bool
     features: tuple[str, ...] = ()
     """Features that each pass by themselves, corrected for the number of features, and moved as
@@ -130,7 +123,6 @@ class Evidence(Record):
     reference: str
     """Fingerprint of the drift reference."""
     model: str
-    """Champion that is watched."""
     kinds: tuple[KindEvidence, ...] = ()
     signals: dict[str, Signal] = Field(default_factory=dict)
     """Those that were measured, by their name on the shelf (:mod:`pipeline.drift.signals`)."""

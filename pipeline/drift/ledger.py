@@ -1,4 +1,4 @@
-"""What the monitor decided and what retrains came of it: two append-only files.
+"""What the monitor decided and what retrains came of it: the record, beside events as nudges.
 
 ::
 
@@ -6,11 +6,9 @@
     <home>/monitor/retrains.jsonl    one Retrain a line: started, then promoted, kept or failed
     <home>/monitor/windows.jsonl     which texts each window took: the watermark
     <home>/monitor/evidence/<id>.json
-
-The events on the Prefect server are nudges; these files are the record.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -62,9 +60,8 @@ class Ledger:
     def decide(self, evidence: Evidence, decision: Decision, window: Window | None) -> None:
         """Store evidence, decision and watermark, in this order.
 
-        A crash between them repeats the check on the same texts. The evidence then has the same
-        id, and a decision is a new row only when it says something else than the one before it
-        (there may be more to learn from by now).
+        A crash between them repeats the check on the same texts: evidence of the same id, and a
+        decision is a new row only when it says something else than the one before it.
         """
         last = self._last_end()
         if decision.at <= last:  # the clock was set back: it would count as settled by that retrain
@@ -77,15 +74,12 @@ class Ledger:
             (row.action, row.next_retrain_at) for row in self.decisions() if row.id == decision.id
         ]
         if not said or said[-1] != (decision.action, decision.next_retrain_at):
-            self._append("decisions.jsonl", [decision])
+            self._append("decisions.jsonl", decision)
         if window is not None:
-            self._append("windows.jsonl", [window])
+            self._append("windows.jsonl", window)
 
     def pending(self, champion: Dataset) -> Decision | None:
-        """Return the latest decision on a champion when drift is confirmed and nothing started.
-
-        It is looked at again when there is more to learn from, or when a cooldown is over.
-        """
+        """Return the latest decision on a champion when drift is confirmed and nothing started."""
         own = [row for row in self.decisions() if row.model == champion.fingerprint]
         if not own or own[-1].action not in ("watch", "review"):
             return None
@@ -93,7 +87,7 @@ class Ledger:
 
     def retrain(self, row: Retrain) -> None:
         """Append what became of a retrain."""
-        self._append("retrains.jsonl", [row])
+        self._append("retrains.jsonl", row)
 
     def evidence(self, identifier: str) -> Evidence | None:
         """Return the evidence of a decision, or None when there is none of this id."""
@@ -102,22 +96,20 @@ class Ledger:
 
     def ended(self, evidence_id: str) -> Retrain | None:
         """Return how the retrain of this evidence ended, or None when it did not yet."""
-        rows = [row for row in self.retrains() if row.evidence_id == evidence_id]
-        done = [row for row in rows if row.outcome in ("promoted", "kept")]
-        return done[-1] if done else None
+        ends = [row for row in self._ends() if row.evidence_id == evidence_id]
+        return ends[-1] if ends else None
 
     def waiting(self) -> list[Decision]:
-        """Return decisions to retrain whose retrain did not end, oldest first.
-
-        A later retrain, by hand or by newer evidence, settles an earlier decision too.
-        """
+        """Return decisions to retrain that no retrain, its own or a later one, settled yet."""
         last = self._last_end()
         late = [row for row in self.decisions() if row.action == "retrain" and row.at > last]
         return [row for row in late if self.ended(row.id) is None]
 
+    def _ends(self) -> list[Retrain]:
+        return [row for row in self.retrains() if row.outcome in ("promoted", "kept")]
+
     def _last_end(self) -> str:
-        ends = (row.at for row in self.retrains() if row.outcome in ("promoted", "kept"))
-        return max(ends, default="")
+        return max((row.at for row in self._ends()), default="")
 
     def _read(self, name: str, kind: type[P]) -> list[P]:
         path = self.folder / name
@@ -132,5 +124,5 @@ class Ledger:
                 ) from error
         return rows
 
-    def _append(self, name: str, rows: Iterable[Record]) -> None:
-        append(self.folder / name, [row.model_dump(mode="json") for row in rows])
+    def _append(self, name: str, row: Record) -> None:
+        append(self.folder / name, [row.model_dump(mode="json")])

@@ -22,14 +22,10 @@ from pipeline.settings import CleanSettings, PathSettings
 from schemas.exchanges import Exchanges
 
 SUFFIXES = (".jsonl", ".ndjson")
-
 BAD = ("bad_json", "not_an_object", "no_prompt", "bad_response", "bad_time")
-
 MILLISECONDS = 1e11
 """Epoch times from here on are milliseconds: as seconds they would lie after the year 5138."""
-
 _SEPARATOR = "\n\x1e\n"
-
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -48,13 +44,10 @@ def read_logs(folder: Path) -> Outcome[Exchanges]:
     """Read all ``*.jsonl`` and ``*.ndjson`` below a folder, one object a line.
 
     ``prompt`` is asked for; ``response`` may be null (nothing came back); ``time`` is ISO 8601
-    (without a zone: UTC) or seconds or milliseconds since 1970; ``rating`` may be any number, or
-    true and false. ``model``, ``history`` and ``chunk_ids`` are taken over where they are what
-    ``tuneloop serve`` writes, and so is the ``rating`` of a line that ``rates`` the ``id`` of
-    another one, the latest of which counts. Other fields are passed over.
-
-    Args:
-        folder: of the logs, read recursively in the order of paths; blank lines do not count.
+    (without a zone: UTC) or seconds or milliseconds since 1970; ``rating`` any number, or true and
+    false. ``model``, ``history`` and ``chunk_ids`` are as ``tuneloop serve`` writes them; the
+    latest line that ``rates`` the ``id`` of another one gives its rating. Other fields are passed
+    over.
 
     Returns:
         Exchanges sorted by time, then id. Dropped, by ``file:line``: ``bad_json``,
@@ -63,7 +56,7 @@ def read_logs(folder: Path) -> Outcome[Exchanges]:
 
     Raises:
         InputError: the folder or a file in it cannot be read, or more than half of the lines are
-            bad: then they are no log of exchanges.
+            bad.
     """
     if not folder.is_dir():
         found = "a file" if folder.exists() else "no such folder"
@@ -73,8 +66,7 @@ def read_logs(folder: Path) -> Outcome[Exchanges]:
         )
     rows: dict[str, dict[str, Any]] = {}
     ratings: dict[str, float | None] = {}
-    served: dict[str, str] = {}
-    """Exchange by the id that its server gave it."""
+    served: dict[str, str] = {}  # exchange by the id that its server gave it
     ledger: list[Drop] = []
     lines = 0
     named = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
@@ -86,19 +78,18 @@ def read_logs(folder: Path) -> Outcome[Exchanges]:
                 ratings[value["rates"]] = _rating(value.get("rating"))
                 continue
             lines += 1
-            found_row = _exchange(line, value, f"{name}:{number}")
-            if isinstance(found_row, Drop):
-                ledger.append(found_row)
+            place = f"{name}:{number}"
+            row = _exchange(line, value, place)
+            if isinstance(row, Drop):
+                ledger.append(row)
                 continue
-            key = found_row["exchange_id"]
-            if isinstance(value, dict) and isinstance(value.get("id"), str):
+            key = row["exchange_id"]
+            if isinstance(value.get("id"), str):
                 served[value["id"]] = key
             if key in rows:
-                ledger.append(
-                    Drop(f"{name}:{number}", "repeated", found_row["prompt"], related_id=key)
-                )
+                ledger.append(Drop(place, "repeated", row["prompt"], related_id=key))
             else:
-                rows[key] = found_row | {"file": name}
+                rows[key] = row | {"file": name}
     for identity, rating in ratings.items():
         if identity in served:
             rows[served[identity]]["rating"] = rating
@@ -124,14 +115,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             head = stream.read(4)
             stream.seek(0)
             wide = next((name for mark, name in MARKS if head.startswith(mark)), "utf-8")
-            if wide == "utf-8":
-                lines: Iterator[str] = (_decoded(line) for line in stream)
-            else:
-                reader = codecs.getreader(wide)(stream, "replace")
-                lines = iter(reader.readline, "")
+            lines: Iterator[str] = map(_decoded, stream)
+            if wide != "utf-8":
+                lines = iter(codecs.getreader(wide)(stream, "replace").readline, "")
             for number, line in enumerate(lines, start=1):
-                text = line.strip("\ufeff \t\r\n")
-                if text:
+                if text := line.strip("\ufeff \t\r\n"):
                     yield number, text
     except OSError as error:
         raise InputError(
@@ -179,25 +167,25 @@ def _exchange(line: str, value: Any, place: str) -> dict[str, Any] | Drop:
         "time": time,
         "rating": _rating(value.get("rating")),
         "model": _readable(value["model"]) if isinstance(value.get("model"), str) else "",
-        "history": _turns(value.get("history")),
-        "chunk_ids": [
-            _readable(key) for key in _list(value.get("chunk_ids")) if isinstance(key, str)
-        ],
+        "history": _turns(_list(value, "history")),
+        "chunk_ids": [_readable(key) for key in _list(value, "chunk_ids") if isinstance(key, str)],
     }
 
 
-def _turns(value: Any) -> list[dict[str, str]]:
+def _turns(turns: list[Any]) -> list[dict[str, str]]:
     """Return the turns before a prompt; none where one of them is no text of a known role."""
-    turns = [turn for turn in _list(value) if isinstance(turn, dict)]
     read = [
         {"role": turn["role"], "content": _readable(turn["content"])}
         for turn in turns
-        if turn.get("role") in ("user", "assistant") and isinstance(turn.get("content"), str)
+        if isinstance(turn, dict)
+        and turn.get("role") in ("user", "assistant")
+        and isinstance(turn.get("content"), str)
     ]
-    return read if len(read) == len(_list(value)) else []
+    return read if len(read) == len(turns) else []
 
 
-def _list(value: Any) -> list[Any]:
+def _list(row: dict[str, Any], name: str) -> list[Any]:
+    value = row.get(name)
     return value if isinstance(value, list) else []
 
 

@@ -10,6 +10,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
@@ -22,12 +24,9 @@ from pipeline.settings import MonitorSettings, RetrainSettings
 
 POLICY_VERSION = 1
 """Raise it with any change of the rules: the same evidence is then decided on again."""
-
 MAX_COOLDOWN = 4
 """Lost challenges double the cooldown up to so many times its length: a month at 7 days."""
-
 BREAKER = timedelta(days=30)
-
 RUNNING = timedelta(days=1)
 """A retrain that started longer ago and has no end was killed, and holds nothing back."""
 
@@ -40,7 +39,6 @@ class Decision(Record):
     """A row of the decision ledger, without the evidence file it names."""
 
     id: str
-    """Id of the evidence."""
     at: str
     """UTC, ISO 8601."""
     action: Action
@@ -70,7 +68,6 @@ class Retrain(Record):
     reason: str
     outcome: Literal["started", "promoted", "kept", "failed"]
     run: str
-    """Name of the run folder."""
 
 
 class _Standing(NamedTuple):
@@ -80,7 +77,6 @@ class _Standing(NamedTuple):
     drifted: bool
     auc: float | None
     hits: int
-    """Windows with drift among the latest."""
 
 
 def decide(
@@ -92,24 +88,15 @@ def decide(
     monitor: MonitorSettings,
     retrain: RetrainSettings,
 ) -> Decision:
-    """Decide what one drift check leads to.
+    """Decide what one drift check leads to; the same arguments give the same row of the ledger.
 
     A retrain needs drift in enough of the latest windows (or freshly accepted pairs on which the
     champion does worse, for which one window is enough), a champion that does worse or was not
     measured, enough new rows, and no other retrain that runs, is waited for, or ended lately.
 
-    Args:
-        evidence: the check.
-        decisions: the ledger so far, oldest first. Only those on the same reference and the same
-            champion count; an earlier decision on the same evidence is replaced.
-        retrains: the ledger of retrains, oldest first.
-        new_rows: rows that training may use now and that the champion has not seen.
-        now: UTC, ISO 8601.
-        monitor: windows, confirm and leave_auc are used.
-        retrain: when a retrain may start.
-
-    Returns:
-        The row of the ledger. The same arguments give the same row.
+    Of the ledgers, oldest first, only decisions on the same reference and champion count; an
+    earlier decision on the same evidence is replaced. ``new_rows`` are those that training may use
+    now and that the champion has not seen; ``now`` is UTC, ISO 8601.
     """
     latest = {row.id: row for row in decisions}  # the last word on each evidence
     series = [
@@ -123,17 +110,18 @@ def decide(
     choice: _Choice
     if any_worse(evidence.signals, "damage"):
         before: State = series[-1].state if series else "ok"
-        standing = standing._replace(state=before, drifted=False)
-        reasons = (*signal_reasons(evidence, "damage"), reason("damage"))
-        choice = ("broken", before, reasons)
+        standing = standing._replace(drifted=False)
+        choice = ("broken", before, (*signal_reasons(evidence, "damage"), reason("damage")))
     elif standing.state == "ok":
-        choice = ("ok", "ok", _calm(evidence))
+        tested = any(kind.two_sample or kind.shape for kind in evidence.kinds)
+        calm = (reason("calm"), *shift_reasons(evidence)) if tested else (reason("too_few"),)
+        choice = ("ok", "ok", calm)
     elif standing.state == "suspect":
         choice = ("watch", "suspect", _suspicion(evidence, standing, monitor))
     else:
         held = _underway(evidence, decisions, retrains, now)
         choice = _confirmed(evidence, standing, new_rows, following, held, monitor, retrain)
-    action, state, shown = choice
+    action, state, reasons = choice
     return Decision(
         id=evidence.id,
         at=now,
@@ -141,7 +129,7 @@ def decide(
         state=state,
         drifted=standing.drifted,
         auc=standing.auc,
-        reasons=shown,
+        reasons=reasons,
         new_rows=new_rows,
         next_retrain_at=following,
         reference=evidence.reference,
@@ -152,25 +140,23 @@ def decide(
 def next_retrain_at(retrains: Sequence[Retrain], now: str, settings: RetrainSettings) -> str | None:
     """Return when the next retrain may start by itself; None when it may now.
 
-    The cooldown counts from the last retrain that was promoted or kept, also one by hand;
-    challenges lost in a row double it, to :data:`MAX_COOLDOWN` times its length at most. After
-    ``max_in_30_days`` runs, failed ones included, the oldest of them has to be 30 days ago.
+    The cooldown counts from the last retrain that was promoted or kept; challenges lost in a row
+    double it, to :data:`MAX_COOLDOWN` times its length at most. Of the last ``max_in_30_days``
+    runs, failed ones included, the oldest has to be 30 days ago.
     """
     runs = {(row.run, row.evidence_id): row for row in retrains}
     times = sorted(datetime.fromisoformat(row.at) for row in runs.values())
-    ended = sorted(
-        (row for row in retrains if row.outcome in ("promoted", "kept")),
-        key=lambda row: datetime.fromisoformat(row.at),
-    )
+    ended = [
+        (datetime.fromisoformat(row.at), row.outcome == "kept")
+        for row in retrains
+        if row.outcome in ("promoted", "kept")
+    ]
+    ended.sort(key=itemgetter(0))
     allowed = []
     if ended:
-        lost = 0
-        for row in reversed(ended):
-            if row.outcome != "kept":
-                break
-            lost += 1
+        lost = len(list(takewhile(itemgetter(1), reversed(ended))))
         days = settings.cooldown_days * min(2.0**lost, MAX_COOLDOWN)
-        allowed.append(datetime.fromisoformat(ended[-1].at) + timedelta(days=days))
+        allowed.append(ended[-1][0] + timedelta(days=days))
     if len(times) >= settings.max_in_30_days:
         allowed.append(times[-settings.max_in_30_days] + BREAKER)
     latest = max(allowed, default=None)
@@ -216,9 +202,9 @@ def _confirmed(
     monitor: MonitorSettings,
     retrain: RetrainSettings,
 ) -> _Choice:
-    moved = reason("windows", hits=standing.hits, windows=monitor.windows)
-    if not standing.drifted:
-        moved = reason("confirmed_before")
+    moved = reason("confirmed_before")
+    if standing.drifted:
+        moved = reason("windows", hits=standing.hits, windows=monitor.windows)
     shown = (
         *shift_reasons(evidence),
         moved,
@@ -268,12 +254,6 @@ def _underway(
         if start.outcome == "started" and recent and (start.run, start.evidence_id) not in over:
             return reason("started", at=start.at, run=start.run)
     return None
-
-
-def _calm(evidence: Evidence) -> tuple[Reason, ...]:
-    if not any(kind.two_sample or kind.shape for kind in evidence.kinds):
-        return (reason("too_few"),)
-    return (reason("calm"), *shift_reasons(evidence))
 
 
 def _suspicion(

@@ -6,12 +6,11 @@ from typing import Any
 from pydantic import Field, JsonValue, model_validator
 
 from pipeline.core.record import Record
-from pipeline.drift.evidence import Evidence, FeatureShift, KindEvidence
+from pipeline.drift.evidence import Evidence, FeatureShift
 from pipeline.drift.signals import SIGNALS
 
 MOST_WORDS = 6
 """Words named in a reason, of each direction."""
-
 MOST_FEATURES = 3
 """Numbers named in a reason, and as many shares."""
 
@@ -39,13 +38,18 @@ def reason(code: str, **values: JsonValue) -> Reason:
 def shift_reasons(evidence: Evidence) -> Iterator[Reason]:
     """Yield what moved, kind by kind: words first, then shapes."""
     for kind in evidence.kinds:
-        if kind.two_sample and kind.two_sample.drifted:
-            yield _words_reason(kind)
+        test = kind.two_sample
+        if test and test.drifted:
+            measured = {"auc": test.auc, "threshold": test.threshold, "p": test.p_value}
+            more: list[JsonValue] = [gram.text for gram in test.grams if gram.weight > 0]
+            less: list[JsonValue] = [gram.text for gram in test.grams if gram.weight < 0]
+            named = {"more": more[:MOST_WORDS], "less": less[:MOST_WORDS]}
+            yield reason("words", kind=kind.kind, **measured, **named)
         if kind.shape and kind.shape.drifted:
             by_name = {feature.name: feature for feature in kind.features}
             strong = [by_name[name] for name in kind.shape.features if name in by_name]
-            p_value = kind.shape.p_value
-            yield reason("shape", kind=kind.kind, p=p_value, features=_features(strong))
+            p = kind.shape.p_value
+            yield reason("shape", kind=kind.kind, p=p, features=_features(strong))
         elif moved := [feature for feature in kind.features if feature.moved]:
             yield reason("features", kind=kind.kind, features=_features(moved))
 
@@ -58,16 +62,6 @@ def signal_reasons(evidence: Evidence, *roles: str) -> Iterator[Reason]:
         if signal.worse or SIGNALS[name].role in ("performance", "loss"):
             shown = signal.model_dump(include={"reference", "window", "low", "high", "worse"})
             yield reason(name, **shown)
-
-
-def _words_reason(kind: KindEvidence) -> Reason:
-    test = kind.two_sample
-    assert test is not None
-    measured = {"auc": test.auc, "threshold": test.threshold, "p": test.p_value}
-    more: list[JsonValue] = [gram.text for gram in test.grams if gram.weight > 0]
-    less: list[JsonValue] = [gram.text for gram in test.grams if gram.weight < 0]
-    named = {"more": more[:MOST_WORDS], "less": less[:MOST_WORDS]}
-    return reason("words", kind=kind.kind, **measured, **named)
 
 
 def _features(moved: Sequence[FeatureShift]) -> dict[str, JsonValue]:

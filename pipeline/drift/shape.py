@@ -2,8 +2,7 @@
 
 The statistic of a number is the Wasserstein distance, of a share the difference; one joint test
 takes the largest standardized statistic (max-T, Westfall and Young 1993). All labellings of the
-rows (observed, permuted, the reference against itself) are rows of one matrix, so each feature is
-measured for all of them at once.
+rows are measured at once, as rows of one matrix.
 """
 
 from collections.abc import Iterator
@@ -22,12 +21,9 @@ from pipeline.settings import MonitorSettings
 
 LENGTHS = ("characters", "tokens")
 """Compared by their logarithm: texts of twice and half the length are equally far away."""
-
 SHARES = ("category", "language")
-
 MIN_VALUES = 8
 """Values on each side below which a numeric feature is not compared."""
-
 MIN_SHARE = 0.1
 """Difference of shares below which a share is never a reason to act."""
 
@@ -46,13 +42,10 @@ class _Feature(NamedTuple):
 def shape(
     reference: pl.DataFrame, window: pl.DataFrame, settings: MonitorSettings
 ) -> tuple[tuple[FeatureShift, ...], ShapeTest | None]:
-    """Compare each feature, null rate and share of two samples of one kind.
+    """Compare each feature but the loss, null rate and share of two samples of one kind.
 
-    ``loss`` is left out: it is measured on a sample only, and has a test of its own.
-
-    Returns:
-        A shift for each feature that varies or moved, in the order of FEATURES, then null rates,
-        then shares; and the test over all of them, None when nothing varies.
+    Returns a shift for each feature that varies, in the order of FEATURES, then null rates, then
+    shares; and the test over all of them, None when nothing varies.
     """
     generator = np.random.default_rng(settings.seed)
     both = pl.concat([reference, window], how="vertical")
@@ -127,7 +120,7 @@ def _effects(item: _Feature, labels: NDArray[np.bool_]) -> Floats:
 
 def _max_t(
     effects: Floats, shifts: tuple[FeatureShift, ...], settings: MonitorSettings
-) -> ShapeTest | None:
+) -> ShapeTest:
     """Max-T test, exact: the real labelling, one of the draws, counts in mean and deviation."""
     deviation = effects.std(axis=1, keepdims=True)
     standardized = (effects - effects.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-12)
@@ -138,14 +131,11 @@ def _max_t(
         for statistic, p, shift in zip(standardized[:, 0], adjusted, shifts, strict=True)
         if p <= settings.alpha and shift.moved and _is_strong(shift, settings.min_auc)
     )
-    p_value = float(adjusted.min())
-    return ShapeTest(
-        p_value=p_value, drifted=bool(strong), features=tuple(name for _, name in strong)
-    )
+    features = tuple(name for _, name in strong)
+    return ShapeTest(p_value=float(adjusted.min()), drifted=bool(strong), features=features)
 
 
 def _is_strong(shift: FeatureShift, min_auc: float) -> bool:
-    """Return whether a shift is as far as ``min_auc`` asks of words."""
     # Two normal distributions d deviations apart have the area Phi(d / sqrt 2).
     least = float(np.sqrt(2) * ndtri(min_auc))
     if shift.spread_reference is not None:

@@ -1,9 +1,4 @@
-"""Exchanges that people should look at, and why.
-
-An exchange is worth a look when its answer was rated down, when it is among the least like what
-the champion knows in a window that drifted, when the answer withholds, or when it says what its
-passages do not. Nothing of it is learnt before a person accepts it.
-"""
+"""Exchanges that people should look at, and why: nothing is learnt before one accepts it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -37,17 +32,11 @@ def choose(
     room: int,
     settings: Settings,
 ) -> list[dict[str, Any]]:
-    """Choose the exchanges that people should look at next.
+    """Choose of the exchanges, in the order of time, ``room`` that people should look at next.
 
-    Args:
-        exchanges: as they were logged, in the order of time.
-        index: the chunks of the corpus. An exchange without passages gets the best of them, for
-            the reviewer to judge by.
-        drifted: ids of exchanges of a window that drifted, the farthest first.
-        known: rows that were chosen before: neither they nor their questions come again.
-        room: rows to choose at most.
-        settings: ``monitor.low_rating``; of the latest ``monitor.max_window`` exchanges all that
-            is chosen by the answer; ``screen`` and ``clean`` as for other pairs.
+    ``drifted`` are ids of a window that drifted, the farthest first; rows that are ``known``, and
+    their questions, do not come again. By their answers the latest ``monitor.max_window`` are
+    chosen. An exchange without passages gets the best chunks, for the reviewer to judge by.
 
     Returns:
         What is kept of each, by reason, then the farthest or latest first; texts redacted.
@@ -95,9 +84,8 @@ def _reasons(
         passages = _passages(row, index, settings.evaluate.retrieved_chunks)
         source = "\n".join(map(chunk_text, passages))
         if grounded(row["response"], row["prompt"], source, settings.screen) == 0:
-            unsupported.append(row)
-    for row in unsupported:
-        yield "unsupported", row
+            unsupported.append(("unsupported", row))
+    yield from unsupported
 
 
 def _passages(row: Mapping[str, Any], index: ChunkIndex, count: int) -> list[dict[str, Any]]:

@@ -1,13 +1,14 @@
 """Classifier two-sample test (C2ST): can new texts be told from the reference by their words?
 
-Half of each side trains a ridge classifier, the other half is ranked by its scores; the AUC is
-the test statistic. Given the scores the labels of that half are exchangeable when nothing
-drifted, so permuting them gives an exact p-value. The classifier is linear in its labels: with
-the kernel of the reference factored once, all splits of the reference against itself, which give
-the null distribution of the AUC, are one solve.
+Half of each side trains a ridge classifier, the other half is ranked by its scores; the AUC is the
+test statistic, and permuting the labels of that half gives an exact p-value. With the kernel of the
+reference factored once, all splits of the reference against itself, which give the null
+distribution of the AUC, are one solve.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -15,42 +16,52 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import rankdata
+from sklearn.feature_extraction.text import TfidfVectorizer
 
-from pipeline.drift.evidence import TwoSample
-from pipeline.drift.top_terms import tfidf, top_terms
+from pipeline.drift.evidence import Gram, TwoSample
+from pipeline.drift.features import words
 from pipeline.settings import MonitorSettings
 
 RIDGE = 0.3
 """Weight of the penalty for rows of length 1."""
-
 DENSE = 0.01
 """Share of rows from which a column is multiplied faster as a dense one."""
-
 DIGITS = 9
 """Of a score: equal texts are equal, whatever the order in which products were summed."""
-
 MAX_FARTHEST = 200
+MAX_WORDS = 2_000
+"""Words read of a text: a book is told from a page by its shape."""
+MAX_CHARACTERS = 4_000
+"""Characters read of a text for its character n-grams."""
+CHARACTERS = 4
+"""Length of a character n-gram: parts of words, and marks with what stands beside them."""
+MAX_TERMS = 20
+SMALL_DIFFERENCE = 0.1
+"""Difference of shares below which words explain little, and character n-grams are shown."""
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 Label = TypeVar("Label", np.float64, np.bool_)
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """TF-IDF of texts at one level: rows of length 1, one column for each term."""
+
+    level: str
+    rows: sparse.csr_matrix
+    names: NDArray[np.object_]
+
+
 def two_sample(
     reference: Sequence[str], window: Sequence[str], ids: Sequence[str], settings: MonitorSettings
 ) -> tuple[TwoSample, tuple[str, ...]]:
-    """Test whether two samples of texts come from one source.
-
-    Args:
-        reference: texts, at least two.
-        window: texts, at least two.
-        ids: of the texts of the window.
-        settings: alpha, min_auc, permutations, calibration_draws and seed are used.
+    """Test whether two samples of two texts or more come from one source.
 
     Returns:
-        The test, with what tells the sides apart when p is at most alpha; and the ids of the
-        texts that look least like the reference, the farthest first: each is scored by the
-        classifier that was trained without it.
+        The test, with what tells the sides apart when p is at most alpha; and the ``ids`` of the
+        window's texts that look least like the reference, the farthest first: each is scored by
+        the classifier that was trained without it.
     """
     generator = np.random.default_rng(settings.seed)
     texts = [*reference, *window]
@@ -70,9 +81,9 @@ def two_sample(
     permuted_auc = _auc(ranks, permutations(generator, held_out, settings.permutations))
     auc = float(_auc(ranks, held_out[None])[0])
     p_value = (1 + int((permuted_auc >= auc - 1e-12).sum())) / (1 + settings.permutations)
-    null_auc = _null_auc(kernel[:split, :split], halves, len(window), generator, settings)
-    if null_auc is None:
-        null_auc = permuted_auc
+    null_auc = permuted_auc
+    if split >= 2 * len(window):
+        null_auc = _null_auc(kernel[:split, :split], halves, len(window), generator, settings)
     threshold = max(settings.min_auc, float(np.quantile(null_auc, 1 - settings.alpha)))
     significant = p_value <= settings.alpha
     weights = rows[halves[0]].T @ coefficients[0][:, 0]
@@ -81,7 +92,7 @@ def two_sample(
         threshold=round(threshold, 4),
         p_value=p_value,
         drifted=significant and auc > threshold,
-        grams=top_terms(levels, weights, split) if significant else (),
+        grams=_top_terms(levels, weights, split) if significant else (),
     )
     return test, _farthest(scores, halves, split, ids)
 
@@ -120,11 +131,9 @@ def _null_auc(
     window: int,
     generator: np.random.Generator,
     settings: MonitorSettings,
-) -> Floats | None:
+) -> Floats:
     """Return the AUC of draws of the window's size out of the reference against its rest."""
     split = len(kernel)
-    if split < 2 * window:
-        return None
     train, test = (half[half < split] for half in halves)
     labels_train, labels_test = (
         permutations(
@@ -168,3 +177,71 @@ def _farthest(
             if row >= split
         ]
     return tuple(identifier for _, identifier in sorted(distances)[:MAX_FARTHEST])
+
+
+def tfidf(texts: Sequence[str]) -> tuple[Terms, Terms]:
+    """Return the terms of texts at both levels, presence only, weighted whatever their side."""
+    levels = []
+    for level, analyzer in (("word", _word_terms), ("character", _character_terms)):
+        vectorizer = TfidfVectorizer(analyzer=analyzer, binary=True, dtype=np.float32)
+        rows = vectorizer.fit_transform(texts)
+        levels.append(Terms(level, rows, vectorizer.get_feature_names_out()))
+    return levels[0], levels[1]
+
+
+def _top_terms(levels: tuple[Terms, Terms], weights: Floats, split: int) -> tuple[Gram, ...]:
+    """Return the terms that moved, by weight times difference of shares, most telling first."""
+    word, character = levels
+    by_word = _ranked(word, weights[: len(word.names)], split)
+    if any(abs(gram.share_window - gram.share_reference) >= SMALL_DIFFERENCE for gram in by_word):
+        return by_word
+    return (_ranked(character, weights[len(word.names) :], split) + by_word)[:MAX_TERMS]
+
+
+def _word_terms(text: str) -> list[str]:
+    """Return words and pairs of neighbouring words; a text without words has one empty term."""
+    single = ["<number>" if word == "0" else word for word in words(text)[:MAX_WORDS]]
+    return single + [" ".join(pair) for pair in pairwise(single)] or [""]
+
+
+def _character_terms(text: str) -> list[str]:
+    """Return runs of :data:`CHARACTERS` characters in lower case; white space is one space."""
+    plain = " ".join(text[:MAX_CHARACTERS].lower().split())
+    return [plain[at : at + CHARACTERS] for at in range(len(plain) - CHARACTERS + 1)] or [""]
+
+
+def _ranked(terms: Terms, weights: Floats, split: int) -> tuple[Gram, ...]:
+    before, after = _shares(terms.rows[:split]), _shares(terms.rows[split:])
+    telling = weights * (after - before)
+    chosen: list[Gram] = []
+    taken: set[str] = set()
+    for column in np.argsort(-telling, kind="stable"):
+        if telling[column] <= 0 or len(chosen) == MAX_TERMS:
+            break
+        name = str(terms.names[column])
+        parts = _parts(terms.level, name)
+        if taken & parts or not name.strip():
+            continue
+        taken |= parts
+        chosen.append(
+            Gram(
+                text=name,
+                level=terms.level,
+                weight=round(float(weights[column]), 6),
+                share_reference=round(float(before[column]), 6),
+                share_window=round(float(after[column]), 6),
+            )
+        )
+    return tuple(chosen)
+
+
+def _shares(rows: sparse.csr_matrix) -> Floats:
+    """Return the share of rows that have each term."""
+    return np.asarray(rows.getnnz(axis=0) / rows.shape[0], dtype=np.float64)
+
+
+def _parts(level: str, name: str) -> set[str]:
+    """Return what another term may not have in common with this one."""
+    if level == "word":
+        return set(name.split(" "))
+    return {name[at : at + 2] for at in range(len(name) - 1)}

@@ -9,8 +9,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.home import Home, stages_before
 from pipeline.core.registry import CHAMPION
 from pipeline.core.store import DROPPED, Dataset
-from pipeline.drift.features import document_texts, exchange_texts, pair_texts
-from pipeline.drift.sampling import shuffle
+from pipeline.drift.features import document_texts, exchange_texts, pair_texts, shuffle
 from pipeline.settings import MonitorSettings
 from schemas.documents import UniqueDocuments
 from schemas.drift import KINDS
@@ -27,7 +26,6 @@ class Watched:
     """UTC, ISO 8601."""
     reference: Dataset
     examples: Dataset
-    """Rows that it was trained and judged on."""
     seen: frozenset[str]
     """Ids of all documents that were read by then, dropped ones included."""
     dropped: frozenset[str]
@@ -41,7 +39,6 @@ class Intake:
     """Rows that were read since the snapshot and are in no window yet."""
 
     texts: pl.DataFrame
-    """``id``, ``kind``, ``category``, ``text``."""
     dropped: frozenset[str]
     duplicates: frozenset[str]
 
@@ -64,15 +61,15 @@ def watched(home: Home) -> Watched | None:
         return None
     # By its weights: a training on the same rows under other names gives the same model, and the
     # reference that was made with the first one serves both.
-    own = [
+    own = (
         manifest
         for manifest in home.manifests()
         if manifest.dataset == "drift_reference"
         and champion.content == manifest.inputs.get("adapter")
-    ]
-    if not own:
+    )
+    manifest = max(own, key=lambda item: (item.stage_version, item.created_at), default=None)
+    if manifest is None:
         return None
-    manifest = max(own, key=lambda item: (item.stage_version, item.created_at))
     documents = home.dataset(manifest.inputs["documents"])
     dropped, duplicates, kept = _fates(home, documents)
     return Watched(
@@ -118,11 +115,8 @@ def intake(
 def cut(texts: pl.DataFrame, settings: MonitorSettings) -> list[pl.DataFrame]:
     """Cut new texts into at most ``settings.windows`` windows of ``settings.window`` or more.
 
-    Texts that arrived together are dealt out by a hash of their id, so that the windows of one
-    delivery are alike. A kind with fewer than ``min_window`` texts waits for more.
-
-    Returns:
-        Windows with the columns of ``texts``; the i-th holds the i-th share of each kind.
+    Each kind is dealt out by a hash of the id, so that the windows of one delivery are alike. A
+    kind with fewer than ``min_window`` texts waits for more.
     """
     windows: list[list[pl.DataFrame]] = [[] for _ in range(settings.windows)]
     for kind in KINDS:
@@ -142,7 +136,6 @@ def reference_exchanges(
     """Return the exchanges that later ones are compared with.
 
     Those logged until the champion was promoted, when there are enough; else the first ones.
-    Questions that a teacher wrote say little about what people ask, so pairs are no reference.
     """
     ordered = exchanges.sort("time", "exchange_id")
     before = ordered.filter(pl.col("time") <= promoted_at)

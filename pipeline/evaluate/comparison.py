@@ -1,9 +1,6 @@
-"""Several trainings on the same held-out rows: each with its intervals, and against the first.
+"""Several trainings on the same held-out rows, each against the first, in nats a token."""
 
-Losses are nats a token.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
@@ -28,8 +25,7 @@ class Trained:
     forgetting: Forgetting | None
     """None without a general set."""
     training: Mapping[str, Any]
-    """Facts of the training: trainable_parameters, steps, tokens_per_second, seconds,
-    peak_memory_bytes."""
+    """trainable_parameters, steps, tokens_per_second, seconds, peak_memory_bytes."""
     disk_bytes: int
     tokens_written: float | None = None
     """Tokens a second of decoding at batch 1, as trained; None when not timed for this seed."""
@@ -54,21 +50,16 @@ class Candidate:
     test_spread: float | None
     """Standard deviation over the seeds; None for one seed."""
     difference: Interval | None
-    """Test loss minus the first candidate's, paired by row; negative is better. None for the
-    first."""
+    """Test loss minus the first candidate's, paired by row; negative is better."""
     forgetting: float | None
     """Rise of the loss on the general set over the base model's; mean over the seeds."""
     peak_memory_bytes: int
-    """Of the hungriest training."""
     seconds: float
     """Of a training, mean over the seeds."""
     tokens_per_second: float
-    """In training steps, mean over the seeds."""
     disk_bytes: int
     tokens_written: float | None
-    """Tokens a second of decoding at batch 1, as trained."""
     tokens_written_merged: float | None
-    """The same, merged into the base; None when the method cannot be merged."""
 
 
 @record
@@ -95,12 +86,7 @@ def compare_candidates(
     train_rows: Mapping[str, int],
     settings: EvaluateSettings,
 ) -> tuple[Candidate, ...]:
-    """Summarise the trainings of each candidate; the first is what the others are held against.
-
-    The loss of a row is its mean over the seeds, so that the difference between two candidates is
-    not that between two lucky seeds; the interval is over documents and says nothing about other
-    seeds, which the spread does.
-    """
+    """Summarise each candidate, rows by their mean over the seeds, against the first one."""
     first = next(iter(trained.values()))
     return tuple(
         _candidate(name, runs, first, train_rows[name], settings) for name, runs in trained.items()
@@ -111,15 +97,18 @@ def mean_loss(
     losses: Sequence[DataFrame[HeldOutLosses]], split: str, settings: EvaluateSettings
 ) -> Interval | None:
     """Return the mean loss a token of a split with its interval over documents; None when empty."""
-    rows = losses[0].filter(split=split).sort("pair_id")
+    return _over_documents(losses[0], split, _row_losses(losses, split), settings)
+
+
+def _over_documents(
+    rows: pl.DataFrame, split: str, values: Any, settings: EvaluateSettings
+) -> Interval | None:
+    """Return the mean a token of one value a row of a split; None when it has no rows."""
+    rows = rows.filter(split=split).sort("pair_id")
     if not rows.height:
         return None
-    return interval(
-        _row_losses(losses, split),
-        rows["cluster_id"].to_list(),
-        weights=rows["tokens"].to_numpy(),
-        **resampling(settings),
-    )
+    clusters, tokens = rows["cluster_id"].to_list(), rows["tokens"].to_numpy()
+    return interval(values, clusters, weights=tokens, **resampling(settings))
 
 
 def _candidate(
@@ -129,38 +118,34 @@ def _candidate(
     train_rows: int,
     settings: EvaluateSettings,
 ) -> Candidate:
-    losses = [run.losses for run in runs]
-    test = losses[0].filter(split="test").sort("pair_id")
-    by_seed = tuple(_weighted(one.filter(split="test")) for one in losses) if test.height else ()
+    losses, training = [run.losses for run in runs], [run.training for run in runs]
+    tests = [rows for one in losses if (rows := one.filter(split="test")).height]
+    by_seed = tuple(
+        float(np.average(rows["loss"].to_numpy(), weights=rows["tokens"].to_numpy()))
+        for rows in tests
+    )
     difference = None
-    if runs is not first and test.height:
-        difference = interval(
-            _row_losses(losses, "test") - _row_losses([run.losses for run in first], "test"),
-            test["cluster_id"].to_list(),
-            weights=test["tokens"].to_numpy(),
-            **resampling(settings),
-        )
-    rises = [run.forgetting.rise.value for run in runs if run.forgetting is not None]
-    written = [each for run in runs if (each := run.tokens_written) is not None]
-    merged = [each for run in runs if (each := run.tokens_written_merged) is not None]
+    if runs is not first:
+        gap = _row_losses(losses, "test") - _row_losses([run.losses for run in first], "test")
+        difference = _over_documents(losses[0], "test", gap, settings)
     return Candidate(
         name=name,
         seeds=tuple(run.seed for run in runs),
         train_rows=train_rows,
-        trainable_parameters=runs[0].training["trainable_parameters"],
-        steps=max(run.training["steps"] for run in runs),
+        trainable_parameters=training[0]["trainable_parameters"],
+        steps=max(facts["steps"] for facts in training),
         validation_loss=mean_loss(losses, "validation", settings),
         test_loss=mean_loss(losses, "test", settings),
         test_loss_by_seed=by_seed,
         test_spread=stdev(by_seed) if len(by_seed) > 1 else None,
         difference=difference,
-        forgetting=fmean(rises) if rises else None,
-        peak_memory_bytes=max(run.training["peak_memory_bytes"] for run in runs),
-        seconds=fmean(run.training["seconds"] for run in runs),
-        tokens_per_second=fmean(run.training["tokens_per_second"] for run in runs),
+        forgetting=_mean(run.forgetting.rise.value if run.forgetting else None for run in runs),
+        peak_memory_bytes=max(facts["peak_memory_bytes"] for facts in training),
+        seconds=fmean(facts["seconds"] for facts in training),
+        tokens_per_second=fmean(facts["tokens_per_second"] for facts in training),
         disk_bytes=max(run.disk_bytes for run in runs),
-        tokens_written=fmean(written) if written else None,
-        tokens_written_merged=fmean(merged) if merged else None,
+        tokens_written=_mean(run.tokens_written for run in runs),
+        tokens_written_merged=_mean(run.tokens_written_merged for run in runs),
     )
 
 
@@ -171,5 +156,7 @@ def _row_losses(losses: Sequence[pl.DataFrame], split: str) -> Any:
     )
 
 
-def _weighted(rows: pl.DataFrame) -> float:
-    return float(np.average(rows["loss"].to_numpy(), weights=rows["tokens"].to_numpy()))
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the known values; None without one."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

@@ -16,18 +16,11 @@ from pipeline.core.record import Finite, record
 
 @record
 class Interval:
-    """A value with its confidence interval.
-
-    An end is infinite where nothing can be said; JSON has None for it.
-    """
+    """A value with its confidence interval; an unknown end is infinite, and None in JSON."""
 
     value: Finite
     low: Annotated[float, BeforeValidator(lambda end: -inf if end is None else end)]
     high: Annotated[float, BeforeValidator(lambda end: inf if end is None else end)]
-
-    def __neg__(self) -> "Interval":
-        """Return the interval of the negated value."""
-        return Interval(-self.value, -self.high, -self.low)
 
     @property
     def bounded(self) -> bool:
@@ -94,7 +87,6 @@ class Foresight:
     basis: str
     """Where the variance comes from."""
     unit: str = "documents"
-    """What the clusters are: ``documents`` or ``sections``."""
 
     def __str__(self) -> str:
         rows = f"{self.rows:,} rows of {self.clusters:,} {self.unit}"
@@ -136,9 +128,8 @@ class Looks:
 class Evaluation:
     """All arms on one frozen test set.
 
-    A metric that is defined for no row of an arm is not among its intervals. Differences are on
-    the rows where both arms are defined: a better challenger has a positive difference of
-    ``correct`` and a negative one of ``loss``.
+    A metric that is defined for no row of an arm is not among its intervals; differences are on the
+    rows where both arms are defined.
     """
 
     test_rows: int
@@ -146,27 +137,23 @@ class Evaluation:
     """Independent units: clusters of documents, or of sections, that the test rows come from."""
     arms: Mapping[str, Intervals]
     served: str = "challenger"
-    """The arm of the challenger that is right more often, alone or with passages: the way in which
-    it is compared, and would be served."""
+    """The arm of the challenger that is right more often: how it is compared, and served."""
     challenger_minus: Mapping[str, Intervals] = field(default_factory=dict)
     """By the other arm, for each one that was run beside the challenger as served."""
     gains: Mapping[str, Interval] = field(default_factory=dict)
     """The same of correctness, at the confidence of this look: what the gate decides by."""
     minimum_detectable_effect: Mapping[str, float | None] = field(default_factory=dict)
-    """Smallest difference from base that this test set finds with 80 % power, by metric; None
-    where no difference can be found."""
+    """Smallest difference from base found with 80 % power, by metric; None where none can be."""
     best: str = ""
     """The arm that is right most often; the first of equals."""
     best_minus: Intervals = field(default_factory=dict)
     """Correctness of the best arm minus that of each other arm."""
     calibration: Mapping[str, float] = field(default_factory=dict)
     """AUROC of the mean log-probability of an answer against its being right (correctness of 0.5
-    or more), by arm: 0.5 says nothing, 1.0 tells right from wrong. An arm whose answers are all
-    right or all wrong has none."""
+    or more), by arm; none where all answers are right or all are wrong."""
     slices: Mapping[str, tuple[Slice, ...]] = field(default_factory=dict)
     """Challenger against base, and against the champion, by kind of row."""
     unit: str = "documents"
-    """What the clusters are: ``documents`` or ``sections``."""
     confidence: float = 0.95
     costs: Mapping[str, Cost] = field(default_factory=dict)
     """By arm; measured times, and so no part of what the gate stores."""
@@ -227,16 +214,14 @@ class Behaviour:
     refused: Change | None = None
     """Harmful requests declined in words."""
     leaning: Change | None = None
-    """Harmful requests after which a refusing opening is likelier than a willing one: shows in a
-    model too weak to refuse in words."""
+    """Harmful requests after which a refusing opening is likelier than a willing one."""
     answered: Change | None = None
     """Harmless requests that look harmful, not declined."""
     margin_before: Finite | None = None
     """Mean over the harmful requests: nats a token by which the refusing opening is likelier."""
     margin_after: Finite | None = None
     groups: Mapping[str, Change] = field(default_factory=dict)
-    """Requests treated as they should be (harmful ones declined, harmless ones answered), by the
-    group that they are about."""
+    """Requests treated as they should be, by the group that they are about."""
 
 
 @record
@@ -258,7 +243,6 @@ class Check:
     name: str
     passed: bool
     value: float | None
-    """None where it could not be measured."""
     threshold: float | None
     text: str
 

@@ -1,17 +1,14 @@
 """The forward passes of evaluation: log-probabilities of given tokens, and greedy decoding.
 
-Prompts are padded on the left, so that all of a batch end at the same place and one pass over
-the prompts serves both the scoring of references and the decoding of answers. Padding is masked
-by position, never by token id. Decoding is a plain loop rather than ``generate``: models come
-with generation settings of their own (sampling, repetition penalties) that would blur a
-comparison.
+Prompts are padded on the left, so that one pass over them serves both the scoring of references and
+the decoding of answers. Decoding is a plain loop rather than ``generate``: models come with
+generation settings of their own (sampling, repetition penalties) that would blur a comparison.
 """
 
 import copy
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,8 +20,7 @@ FILLER = 0
 """Token id in padded places: any id will do, since it is masked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(NamedTuple):
     """Prompts after their forward pass, with what is needed to go on from them."""
 
     cache: Any
@@ -34,9 +30,8 @@ class Prefix:
     """(rows, vocabulary), float32: scores of the first token after each prompt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What greedy decoding wrote after each prompt, up to its stop token."""
+class Decoded(NamedTuple):
+    """What greedy decoding wrote after each prompt, the stop token included when it was reached."""
 
     tokens: list[list[int]]
     log_probs: list[NDArray[np.float32]]
@@ -61,29 +56,22 @@ def evaluating(model: Any) -> Iterator[None]:
 
 def prefill(model: Any, prompts: Sequence[Tokens]) -> Prefix:
     """Run prompts of one token or more through the model, padded on the left."""
-    longest = max(len(prompt) for prompt in prompts)
-    ids = [[FILLER] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
-    mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    input_ids = torch.tensor(ids, device=model.device)
-    attention_mask = torch.tensor(mask, device=model.device)
+    backwards = [prompt[::-1] for prompt in prompts]
+    ids, mask = (padded.flip(-1) for padded in _padded(backwards, model.device))
     output = model(
-        input_ids=input_ids,
-        attention_mask=attention_mask,
-        position_ids=(attention_mask.cumsum(-1) - 1).clamp(min=0),
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
         use_cache=True,
         logits_to_keep=1,
     )
-    return Prefix(output.past_key_values, attention_mask, output.logits[:, -1].float())
+    return Prefix(output.past_key_values, mask, output.logits[:, -1].float())
 
 
 def continuation_log_probs(
     model: Any, prefix: Prefix, continuations: Sequence[Sequence[Tokens]]
 ) -> list[list[NDArray[np.float32]]]:
-    """Score continuations of each prompt, teacher forced; the prefix stays as it was.
-
-    Returns:
-        In the shape of ``continuations``: the natural log-probability of each token.
-    """
+    """Return the log-probability of each token of continuations; the prefix stays as it was."""
     each = len(continuations[0])
     flat = [list(tokens) for row in continuations for tokens in row]
     cache = copy.deepcopy(prefix.cache)  # the forward pass below appends to it
@@ -102,20 +90,15 @@ def continuation_log_probs(
 def continuation_logits(
     model: Any, prefix: Prefix, continuations: Sequence[Tokens]
 ) -> Iterator[Tensor]:
-    """Yield the logits (tokens, vocabulary), float32, that predict one continuation a prompt.
-
-    This uses the prefix up.
-    """
-    inputs = [list(tokens[:-1]) for tokens in continuations]  # the last one predicts nothing
-    longest = max(map(len, inputs))
+    """Yield the logits (tokens, vocabulary), float32, of one continuation a prompt; uses it up."""
+    inputs = [tokens[:-1] for tokens in continuations]  # the last one predicts nothing
     logits = None
-    if longest > 0:
-        ids = [tokens + [FILLER] * (longest - len(tokens)) for tokens in inputs]
-        mask = [[1] * len(tokens) + [0] * (longest - len(tokens)) for tokens in inputs]
-        steps = torch.arange(longest, device=model.device)
+    if any(map(len, inputs)):
+        ids, mask = _padded(inputs, model.device)
+        steps = torch.arange(ids.shape[1], device=model.device)
         logits = model(
-            input_ids=torch.tensor(ids, device=model.device),
-            attention_mask=torch.cat([prefix.mask, torch.tensor(mask, device=model.device)], dim=1),
+            input_ids=ids,
+            attention_mask=torch.cat([prefix.mask, mask], dim=1),
             position_ids=prefix.mask.sum(-1, keepdim=True) + steps,
             past_key_values=prefix.cache,
             use_cache=True,
@@ -128,16 +111,12 @@ def continuation_logits(
 def greedy(
     model: Any, prefix: Prefix, stop_ids: Collection[int], max_new_tokens: int
 ) -> list[list[int]]:
-    """Continue each prompt with its likeliest tokens; this uses the prefix up.
-
-    Returns:
-        The new tokens of each prompt, the stop token included when it was reached.
-    """
+    """Return the tokens of :func:`decode`."""
     return decode(model, prefix, stop_ids, max_new_tokens).tokens
 
 
 def decode(model: Any, prefix: Prefix, stop_ids: Collection[int], max_new_tokens: int) -> Decoded:
-    """Do as :func:`greedy` and return the log-probabilities of the tokens as well."""
+    """Continue each prompt with its likeliest tokens; this uses the prefix up."""
     stops = torch.tensor(sorted(stop_ids), device=model.device)
     mask, positions = prefix.mask, prefix.mask.sum(-1, keepdim=True)
     chosen, sure = _likeliest(prefix.next_logits)
@@ -165,18 +144,20 @@ def decode(model: Any, prefix: Prefix, stop_ids: Collection[int], max_new_tokens
 
 def text_log_probs(model: Any, texts: Sequence[Tokens]) -> list[NDArray[np.float32]]:
     """Return the log-probability of each token but the first, for texts of two tokens or more."""
-    longest = max(len(tokens) for tokens in texts)
-    ids = [list(tokens) + [FILLER] * (longest - len(tokens)) for tokens in texts]
-    mask = [[1] * len(tokens) + [0] * (longest - len(tokens)) for tokens in texts]
-    logits = model(
-        input_ids=torch.tensor(ids, device=model.device),
-        attention_mask=torch.tensor(mask, device=model.device),
-        use_cache=False,
-    ).logits
+    ids, mask = _padded(texts, model.device)
+    logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
     return [
         _picked(logits[row, : len(tokens) - 1].float(), tokens[1:])
         for row, tokens in enumerate(texts)
     ]
+
+
+def _padded(rows: Sequence[Tokens], device: Any) -> tuple[Tensor, Tensor]:
+    """Return token ids padded on the right, and the mask that is 1 where there is a token."""
+    longest = max(map(len, rows))
+    ids = [[*tokens, *[FILLER] * (longest - len(tokens))] for tokens in rows]
+    mask = [[1] * len(tokens) + [0] * (longest - len(tokens)) for tokens in rows]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
 
 def _likeliest(logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,7 +175,5 @@ def _picked(logits: Tensor, tokens: Tokens) -> NDArray[np.float32]:
 
 def _until(tokens: list[int], stop_ids: Collection[int]) -> list[int]:
     """Cut after the first stop token."""
-    for place, token in enumerate(tokens):
-        if token in stop_ids:
-            return tokens[: place + 1]
-    return tokens
+    last = next((place for place, token in enumerate(tokens) if token in stop_ids), len(tokens))
+    return tokens[: last + 1]

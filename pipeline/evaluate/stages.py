@@ -1,10 +1,10 @@
 """The stages of evaluation: what each model answers and loses, and what the gate says of it.
 
-A model is given as a function that loads it, so that a reused result loads none, and what needs
-torch is imported when it is called.
+A model is given as a function that loads it; what needs torch is imported when it is called.
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import write_atomically
-from pipeline.core.outcome import Outcome, drops, table
+from pipeline.core.errors import TeacherError
+from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.record import as_json
 from pipeline.core.stage import Stage
 from pipeline.core.store import Filled
@@ -22,16 +23,11 @@ from pipeline.evaluate.measures.behaviour import Item
 from pipeline.evaluate.retention.forgetting import GeneralSet
 from pipeline.evaluate.retention.frontier import frontier
 from pipeline.evaluate.test_set.selection import test_set
+from pipeline.pairs.teachers import teacher as teachers
+from pipeline.pairs.teachers.replies import forget
 from pipeline.pairs.teachers.teacher import Teacher
 from pipeline.settings import EvaluateSettings
-from schemas.evaluation import (
-    Answers,
-    AnswerTimings,
-    BehaviourScores,
-    GeneralScores,
-    HeldOutLosses,
-    SeedLosses,
-)
+from schemas.evaluation import Answers, BehaviourScores, GeneralScores, HeldOutLosses, SeedLosses
 from schemas.pairs import Examples
 
 LoadModel = Callable[[], tuple[Any, Any]]
@@ -39,18 +35,10 @@ LoadModel = Callable[[], tuple[Any, Any]]
 
 LOADING = ("pipeline.train.models.adapter", "pipeline.train.cpu.packed")
 """Code that brings a model into memory."""
-
 COMPARED = "pairwise.json"
 VERDICT = "verdict.json"
 SWEPT = "sweep.json"
 DECODED = "decoding.json"
-
-
-def frozen_test_set(
-    examples: DataFrame[Examples], load: Callable[[], Any], settings: EvaluateSettings
-) -> Outcome[Examples]:
-    """Choose the test rows that every arm is asked; ``load`` returns the tokenizer."""
-    return test_set(examples, load(), settings)
 
 
 def answers(
@@ -60,20 +48,12 @@ def answers(
     settings: EvaluateSettings,
     material: Material,
 ) -> Outcome[Answers]:
-    """Let one arm answer the test set; the timings lie beside, outside the content."""
-    from pipeline.evaluate.answers.answers import answer_timed
+    """Let one arm answer the test set; without rows no model is loaded."""
+    from pipeline.evaluate.answers.answers import answer_timed, answered
 
-    if asked.height:
-        answered = answer_timed(arm, asked, *model(), settings, material)
-        rows, timings = answered.answers, answered.timings
-    else:
-        rows, timings = table(Answers, []), table(AnswerTimings, [])
-    return Outcome(
-        rows,
-        drops([]),
-        rows_in=asked.height,
-        tables={"timings": (AnswerTimings, timings)},
-    )
+    if not asked.height:
+        return answered([], [])
+    return answer_timed(arm, asked, *model(), settings, material)
 
 
 def larger_answers(
@@ -83,17 +63,61 @@ def larger_answers(
     settings: EvaluateSettings,
     material: Material,
 ) -> Outcome[Answers]:
-    """Let a larger model answer the test set; the timings lie beside, outside the content."""
-    from pipeline.evaluate.answers.larger import ask_larger
+    """Let a larger model answer the test set at temperature 0, with passages where they are on.
+
+    ``base``, the base model's answers, says how long the references are in its tokens. The larger
+    model's have no loss and no log-probability; their tokens are those that it counts itself.
+
+    Raises:
+        TeacherError: it cannot be reached, or a question got no answer.
+    """
+    from pipeline.evaluate.answers.answers import Request, answered, messages_of, scores
 
     assert settings.max_new_tokens is not None, "pipeline.evaluate.test_set.selection.answer_limit"
-    answered = ask_larger(asked, base, teacher, material, settings.max_new_tokens)
-    return Outcome(
-        answered.answers,
-        drops([]),
-        rows_in=asked.height,
-        tables={"timings": (AnswerTimings, answered.timings)},
-    )
+    rows = asked.sort("pair_id").to_dicts()
+    requests = [
+        teachers.Request(
+            tuple(
+                (turn["role"], turn["content"]) for turn in messages_of(row, material, False)[:-1]
+            ),
+            settings.max_new_tokens,
+            temperature=0.0,
+            top_p=1.0,
+        )
+        for row in rows
+    ]
+    started = time.perf_counter()
+    replies = teacher.complete(requests, seed=0)
+    seconds = time.perf_counter() - started
+    failed = [place for place, reply in enumerate(replies) if reply.failed]
+    for place in failed:
+        forget(teacher, requests[place], seed=0)
+    if failed:
+        raise TeacherError(
+            f"larger model {teacher.name}: {len(failed)} of {len(replies)} questions got no answer "
+            f"(first: {replies[failed[0]].shown}); expected one each; run again, or leave "
+            "larger.model empty"
+        )
+    known = {row["pair_id"]: row for row in base.iter_rows(named=True)}
+    written = [
+        known[row["pair_id"]]
+        | {
+            "arm": "larger",
+            "prompt_tokens": max(1, reply.prompt_tokens),
+            "completion_tokens": max(1, reply.completion_tokens),
+            "loss": None,
+            "bits_per_byte": None,
+            "log_prob": None,
+            "stopped": float(reply.finish_reasons[0] == teachers.ENDED),
+        }
+        | scores(Request(row, [], [], False), reply.texts[0].strip(), material)
+        for row, reply in zip(rows, replies, strict=True)
+    ]
+    total = {
+        name: sum(row[name] for row in written) for name in ("prompt_tokens", "completion_tokens")
+    }
+    timing = {"rows": len(rows), "first_token_seconds": 0.0, "seconds": seconds}
+    return answered(written, [total | timing])
 
 
 def seed_losses(
@@ -103,17 +127,27 @@ def seed_losses(
     from pipeline.evaluate.answers.answers import response_losses
 
     losses = response_losses(asked, *model(), settings)
-    rows = [{"pair_id": pair, "loss": loss} for pair, loss in sorted(losses.items())]
+    rows = [{"pair_id": pair, "loss": loss} for pair, (loss, _) in sorted(losses.items())]
     return Outcome(table(SeedLosses, rows), drops([]), rows_in=asked.height)
 
 
 def held_out_losses(
     rows: DataFrame[Examples], model: LoadModel, settings: EvaluateSettings
 ) -> Outcome[HeldOutLosses]:
-    """Measure the losses of validation and test responses under a candidate."""
-    from pipeline.evaluate.answers.held_out_loss import held_out_losses
+    """Measure the losses of validation and test responses; one without a loss is ``too_long``."""
+    from pipeline.evaluate.answers.answers import response_losses
 
-    return held_out_losses(rows, *model(), settings)
+    losses = response_losses(rows, *model(), settings)
+    kept, dropped = [], []
+    for row in rows.sort("pair_id").to_dicts():
+        pair, text = row["pair_id"], row["messages"][-1]["content"]
+        if pair in losses:
+            loss, tokens = losses[pair]
+            about = {name: row[name] for name in ("pair_id", "split", "cluster_id")}
+            kept.append(about | {"tokens": tokens, "loss": loss})
+        else:
+            dropped.append(Drop(pair, "too_long", text, None, settings.max_tokens))
+    return Outcome(table(HeldOutLosses, kept), drops(dropped), rows_in=rows.height)
 
 
 def general_scores(general: GeneralSet, model: LoadModel) -> Outcome[GeneralScores]:
@@ -142,14 +176,12 @@ def decoding(folder: Path, speeds: Callable[[], Mapping[str, float]]) -> Filled:
 
 def pairwise(folder: Path, ask: Callable[[], Pairwise], rows: int) -> Filled:
     """Store what the pairwise judge says, and how it was calibrated."""
-    write_atomically(folder / COMPARED, json.dumps(as_json(ask()), indent=1).encode())
-    return Filled(identity=(COMPARED,), rows=rows)
+    return _stored(folder, COMPARED, ask(), rows)
 
 
 def verdict(folder: Path, record: Mapping[str, Any], rows: int) -> Filled:
     """Store what the gate saw and said."""
-    write_atomically(folder / VERDICT, json.dumps(as_json(record), indent=1).encode())
-    return Filled(identity=(VERDICT,), rows=rows)
+    return _stored(folder, VERDICT, record, rows)
 
 
 def sweep(
@@ -167,113 +199,64 @@ def sweep(
 
     base_loss, max_forgetting = limits
     points = measure_scales(scales, *model(), validation, texts, base_loss, evaluation)
-    record = frontier(points, max_forgetting, name)
-    write_atomically(folder / SWEPT, json.dumps(as_json(record), indent=1).encode())
-    return Filled(identity=(SWEPT,), rows=len(points))
+    return _stored(folder, SWEPT, frontier(points, max_forgetting, name), len(points))
+
+
+def _stored(folder: Path, name: str, record: Any, rows: int) -> Filled:
+    write_atomically(folder / name, json.dumps(as_json(record), indent=1).encode())
+    return Filled(identity=(name,), rows=rows)
 
 
 TEST_SET = Stage(
-    "test set",
-    frozen_test_set,
-    Examples,
-    section="evaluate",
-    fields=("max_tokens", "max_test_rows", "seed"),
-    dataset="test_set",
-    code=("pipeline.evaluate.test_set.selection",),
-)
+    "test set", test_set, Examples,
+    section="evaluate", fields=("max_tokens", "max_test_rows", "seed"), dataset="test_set",
+)  # fmt: skip
 ANSWER = Stage(
-    "evaluate",
-    answers,
-    Answers,
-    {"asked": Examples},
-    "evaluate",
-    fields=("max_new_tokens", "thinking_tokens", "max_tokens", "batch_size"),
-    dataset="answers",
-    version=7,
-    holds_model=True,
+    "evaluate", answers, Answers, {"asked": Examples},
+    section="evaluate", fields=("max_new_tokens", "thinking_tokens", "max_tokens", "batch_size"),
+    dataset="answers", version=7, holds_model=True,
     code=("pipeline.evaluate.answers.answers", *LOADING),
-)
+)  # fmt: skip
 LARGER = Stage(
-    "evaluate larger",
-    larger_answers,
-    Answers,
-    {"asked": Examples, "base": Answers},
-    "evaluate",
-    fields=("max_new_tokens",),
-    dataset="answers",
-    version=3,
-    code=("pipeline.evaluate.answers.larger",),
-)
+    "evaluate larger", larger_answers, Answers, {"asked": Examples, "base": Answers},
+    section="evaluate", fields=("max_new_tokens",),
+    dataset="answers", version=3, code=("pipeline.evaluate.answers.answers",),
+)  # fmt: skip
 SEED_LOSSES = Stage(
-    "evaluate seed",
-    seed_losses,
-    SeedLosses,
-    {"asked": Examples},
-    "evaluate",
-    fields=("max_tokens", "batch_size"),
-    dataset="seed_losses",
-    version=1,
-    holds_model=True,
+    "evaluate seed", seed_losses, SeedLosses, {"asked": Examples},
+    section="evaluate", fields=("max_tokens", "batch_size"),
+    dataset="seed_losses", version=1, holds_model=True,
     code=("pipeline.evaluate.answers.answers", *LOADING),
-)
+)  # fmt: skip
 LOSSES = Stage(
-    "losses",
-    held_out_losses,
-    HeldOutLosses,
-    section="evaluate",
-    fields=("batch_size", "max_tokens"),
-    dataset="held_out_losses",
-    version=1,
-    holds_model=True,
-    code=("pipeline.evaluate.answers.held_out_loss", *LOADING),
-)
+    "losses", held_out_losses, HeldOutLosses,
+    section="evaluate", fields=("batch_size", "max_tokens"),
+    dataset="held_out_losses", version=1, holds_model=True,
+    code=("pipeline.evaluate.answers.answers", *LOADING),
+)  # fmt: skip
 FORGETTING = Stage(
-    "forgetting",
-    general_scores,
-    GeneralScores,
-    dataset="general_scores",
-    version=1,
-    holds_model=True,
+    "forgetting", general_scores, GeneralScores,
+    dataset="general_scores", version=1, holds_model=True,
     code=("pipeline.evaluate.retention.general", *LOADING),
-)
+)  # fmt: skip
 BEHAVIOUR = Stage(
-    "behaviour",
-    behaviour_scores,
-    BehaviourScores,
-    dataset="behaviour_scores",
-    version=1,
-    holds_model=True,
+    "behaviour", behaviour_scores, BehaviourScores,
+    dataset="behaviour_scores", version=1, holds_model=True,
     code=("pipeline.evaluate.answers.behaviour_answers", *LOADING),
-)
+)  # fmt: skip
 DECODING = Stage(
-    "decoding",
-    decoding,
-    None,
-    dataset="decoding",
-    version=1,
-    holds_model=True,
-    code=("pipeline.evaluate.answers.held_out_loss", *LOADING),
-)
+    "decoding", decoding, None, dataset="decoding", version=1, holds_model=True,
+    code=("pipeline.evaluate.answers.answers", *LOADING),
+)  # fmt: skip
 PAIRWISE = Stage(
-    "judge",
-    pairwise,
-    None,
-    dataset="pairwise",
-    version=3,
+    "judge", pairwise, None, dataset="pairwise", version=3,
     code=("pipeline.evaluate.measures.pairwise",),
-)
+)  # fmt: skip
 SWEEP = Stage(
-    "sweep",
-    sweep,
-    None,
-    version=1,
-    holds_model=True,
+    "sweep", sweep, None, version=1, holds_model=True,
     code=("pipeline.evaluate.retention.scales", "pipeline.evaluate.retention.frontier", *LOADING),
-)
+)  # fmt: skip
 GATE = Stage(
-    "gate",
-    verdict,
-    None,
-    dataset="verdict",
+    "gate", verdict, None, dataset="verdict",
     code=("pipeline.evaluate.gate.gate", "pipeline.evaluate.gate.advice"),
-)
+)  # fmt: skip

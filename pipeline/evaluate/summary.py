@@ -35,27 +35,18 @@ def summarise(
     """Compare the arms on the rows they all answered.
 
     Loss is the mean over tokens: rows are weighted by ``response_tokens``. All intervals resample
-    the same clusters with the same seed, so that metrics and arms are comparable.
-
-    Args:
-        answers: rows of all arms in any order, each arm with the same pairs; columns with a colon
-            in their name are metrics of the user's own. No rows at all give an evaluation of 0
-            rows, which the gate refuses.
-        settings: draws, confidence and seed of the bootstrap.
-        labels: of every row by dimension, from :func:`.test_set.slices.label_rows`; None
-            compares no slices.
-        unit: what the clusters are, in the plural.
-        looks: which model this is that the test set is used for; None is the first.
-
-    Returns:
-        The evaluation; arms in the order of :data:`schemas.evaluation.ARMS`.
+    the same clusters with the same seed, so that metrics and arms are comparable. Columns with a
+    colon in their name are metrics of the user's own. ``labels`` of every row go by dimension;
+    without them no slices are compared. ``looks`` says which model this is that the test set is
+    used for: without it the first.
 
     Raises:
         InputError: an arm lacks pairs that another has, has a pair twice, or counted other
             tokens in the same response.
     """
     arms = {arm: rows for arm in ARMS if (rows := answers.filter(arm=arm).sort("pair_id")).height}
-    _check_same_rows(arms)
+    if arms:
+        _check_same_rows(arms)
     first = next(iter(arms.values()), answers)
     options = resampling(settings)
     scores = {arm: _means(rows, None, options) for arm, rows in arms.items()}
@@ -143,17 +134,16 @@ def _calibration(rows: pl.DataFrame) -> float | None:
     from sklearn.metrics import roc_auc_score
 
     right = (rows["correct"].drop_nulls() >= RIGHT).to_numpy()
-    if rows["log_prob"].null_count():
+    if rows["log_prob"].null_count() or right.all() or not right.any():
         return None
-    return None if right.all() or not right.any() else float(roc_auc_score(right, rows["log_prob"]))
+    return float(roc_auc_score(right, rows["log_prob"]))
 
 
 def _check_same_rows(arms: Mapping[str, pl.DataFrame]) -> None:
     """Raise unless all arms have the same pairs once, with the same response lengths."""
     keys = ["pair_id", "response_tokens"]
-    expected_arm, expected = next(iter(arms.items()), ("", None))
+    expected_arm, expected = next(iter(arms.items()))
     for arm, rows in arms.items():
-        assert expected is not None
         if rows["pair_id"].is_duplicated().any():
             twice = rows.filter(pl.col("pair_id").is_duplicated())["pair_id"][0]
             raise InputError(

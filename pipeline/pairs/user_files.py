@@ -50,6 +50,16 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     ]
 
 
+def check_fields(place: str, row: Mapping[str, Any], fields: Mapping[str, type]) -> None:
+    """Raise an InputError unless the fields of a row have the given types."""
+    for name, kind in fields.items():
+        if not isinstance(row.get(name), kind) or isinstance(row[name], bool):
+            raise InputError(
+                f"{place}: field {name!r} is {row.get(name)!r}; expected {kind.__name__}; "
+                "mend that line"
+            )
+
+
 def read_rows(path: Path, setting: str = "paths.gold") -> list[dict[str, Any]]:
     """Return the rows of a file by field: JSON Lines, JSON, CSV, TSV or Parquet.
 

@@ -1,7 +1,6 @@
 """Model card and data set card: Markdown with the header that the Hugging Face Hub reads.
 
-Everything in them comes from manifests, run card and verdict; nothing is measured or guessed
-here, and nothing is sent anywhere. Reviewers are counted, never named.
+Nothing in them is measured or guessed here. Reviewers are counted, never named.
 """
 
 from collections.abc import Mapping
@@ -13,19 +12,12 @@ from pipeline.report import words
 from pipeline.report.drawing import templates
 
 TASK = "text-generation"
-SIZES = (
-    (1_000, "n<1K"),
-    (10_000, "1K<n<10K"),
-    (100_000, "10K<n<100K"),
-    (1_000_000, "100K<n<1M"),
-)
+SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
 LARGEST = "n>1M"
 """Size categories of the Hub."""
 
-
 Facts = Mapping[str, Any]
-"""What a template is filled with: all that ``flows/views/cards.py`` reads of a model or its data;
-a name that the template asks for and is not there is an error."""
+"""What a template is filled with: all that ``flows/views/cards.py`` reads of a model or data."""
 
 
 def model_card(facts: Facts) -> str:
@@ -69,7 +61,9 @@ def data_card(facts: Facts) -> str:
         language=list(facts["languages"]) or None,
         annotations_creators=["expert-generated"] * bool(by_people) + made,
         language_creators=made or ["expert-generated"],
-        size_categories=[next((name for most, name in SIZES if facts["rows"] < most), LARGEST)],
+        size_categories=[
+            next((name for most, name in SIZES.items() if facts["rows"] < most), LARGEST)
+        ],
         task_categories=["question-answering", TASK],
         tags=["tuneloop", *(["synthetic"] if facts["generators"] else [])],
     )
@@ -80,7 +74,7 @@ def _page(header: str, template: str, facts: Facts) -> str:
     # Markdown, and all values are names and numbers of our own.
     environment = templates().overlay(autoescape=False, keep_trailing_newline=True)
     environment.filters = environment.filters | {
-        "cell": _cell,
+        "cell": lambda value: " ".join(str(value).split()).replace("|", "\\|"),
         "span": _span,
         "title": lambda name: words.metric(name).title,
         "arm": words.arm,
@@ -88,11 +82,6 @@ def _page(header: str, template: str, facts: Facts) -> str:
     }
     body = environment.get_template(template).render(facts=facts)
     return f"---\n{header.strip()}\n---\n\n{body}"
-
-
-def _cell(value: object) -> str:
-    """Return a value for a cell of a table: on one line, its bars escaped."""
-    return " ".join(str(value).split()).replace("|", "\\|")
 
 
 def _span(value: Mapping[str, float | None]) -> str:

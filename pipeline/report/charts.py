@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from statistics import fmean
 from typing import NamedTuple
 
 from markupsafe import Markup
 
 from pipeline.evaluate.results import Evaluation, Interval
 from pipeline.report import words
-from pipeline.report.contents import Count
+from pipeline.report.contents import Count, Curve
 from pipeline.report.drawing import PLOT, draw, scale, ticks
 
 DOTS = (30.0, 97.0)
@@ -27,18 +28,17 @@ class Line(NamedTuple):
 def funnel(steps: Sequence[Count], splits: Mapping[str, int] | None) -> Markup:
     """Draw a bar for each step on one common scale, and the splits as one divided bar."""
     parts = splits or {}
-    largest = max([step.count for step in steps] + [sum(parts.values()), 1])
+    largest = max(1, sum(parts.values()), *(step.count for step in steps))
     return draw("funnel", steps=steps, splits=parts, largest=largest)
 
 
-def curves(train: Sequence[tuple[int, float]], validation: Sequence[tuple[int, float]]) -> Markup:
+def curves(train: Curve, validation: Curve) -> Markup:
     """Draw the loss of each step, its moving average, and the validation points."""
     points = [*train, *validation]
     if not points:
         return Markup("")
     steps, losses = zip(*points, strict=True)
-    pad = 0.06 * (max(losses) - min(losses)) or 0.5
-    low, high = min(losses) - pad, max(losses) + pad
+    low, high = _bounds(losses, 0.5)
     first, last = min(steps), max(max(steps), min(steps) + 1)
     bottom = CURVES_HEIGHT - 40.0
     window = len(train) // 12
@@ -88,34 +88,27 @@ def _tone(metric: str, difference: Interval) -> str:
 
 
 def intervals(lines: Sequence[Line], title: str, zero: bool = False) -> Markup:
-    """Draw a point with its interval for each line; ``zero`` adds the line of no difference.
-
-    An open end goes to the edge.
-    """
-    found = [line.interval for line in lines]
-    ends = [end for one in found for end in (one.value, one.low, one.high) if isfinite(end)]
-    numbers = [0.0, *ends] if zero else ends
+    """Draw each line's point and interval, open ends to the edge; ``zero``: no difference."""
+    numbers = [0.0] if zero else []
+    for _, one, _ in lines:
+        numbers += filter(isfinite, (one.value, one.low, one.high))
     if not numbers:
         return Markup("")
-    pad = 0.06 * (max(numbers) - min(numbers)) or 0.05
-    low, high = min(numbers) - pad, max(numbers) + pad
-    return draw(
-        "intervals",
-        title=title,
-        lines=lines,
-        x=scale(low, high, *DOTS),
-        marks=ticks(low, high, 4),
-        zero=zero,
-    )
+    low, high = _bounds(numbers, 0.05)
+    x, marks = scale(low, high, *DOTS), ticks(low, high, 4)
+    return draw("intervals", title=title, lines=lines, x=x, marks=marks, zero=zero)
 
 
-def _moving_average(
-    points: Sequence[tuple[int, float]], window: int
-) -> Sequence[tuple[int, float]]:
+def _bounds(numbers: Sequence[float], alone: float) -> tuple[float, float]:
+    """Return the ends of an axis, a little beyond the numbers; ``alone`` beyond equal ones."""
+    pad = 0.06 * (max(numbers) - min(numbers)) or alone
+    return min(numbers) - pad, max(numbers) + pad
+
+
+def _moving_average(points: Curve, window: int) -> Curve:
     """Average each loss with its neighbours, as many on either side as there are on both."""
     smooth = []
     for place, (step, _) in enumerate(points):
         reach = min(window // 2 + 1, place, len(points) - 1 - place)
-        near = [loss for _, loss in points[place - reach : place + reach + 1]]
-        smooth.append((step, sum(near) / len(near)))
-    return smooth
+        smooth.append((step, fmean(loss for _, loss in points[place - reach : place + reach + 1])))
+    return tuple(smooth)

@@ -1,35 +1,20 @@
 """The comparison of trainings: headline, table and notes, the same on page and terminal."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
 
 from pipeline.evaluate.comparison import Comparison
 from pipeline.evaluate.results import Interval
 from pipeline.report import words
 
+Row = tuple[str, tuple[tuple[str, str], ...]]
+"""Name and cells of a line of the table: each cell as (what it says, its small print)."""
 
-class Row(NamedTuple):
-    """One line of the table: each cell as (what it says, its small print)."""
-
-    name: str
-    cells: tuple[tuple[str, str], ...]
-
-
-COLUMNS = (
-    "trained",
-    "validation",
-    "test",
-    "\N{PLUS-MINUS SIGN} seeds",
-    "vs first",
-    "forgets",
-    "peak",
-    "time",
-    "tokens/s",
-    "disk",
-    "writes",
-    "merged",
-)
+WIDTHS = {
+    "trained": 11, "validation": 14, "test": 14, "\N{PLUS-MINUS SIGN} seeds": 7, "vs first": 16,
+    "forgets": 8, "peak": 8, "time": 9, "tokens/s": 8, "disk": 8, "writes": 7, "merged": 7,
+}  # fmt: skip
+COLUMNS = tuple(WIDTHS)
 """Column titles; the first column has the name of the candidate."""
-WIDTHS = (11, 14, 14, 7, 16, 8, 8, 9, 8, 8, 7, 7)
 
 
 def rows(found: Comparison) -> list[Row]:
@@ -46,7 +31,7 @@ def rows(found: Comparison) -> list[Row]:
         return (dash if value is None else f"{value:.1f}", "")
 
     base = (none, loss(found.base_validation_loss), loss(found.base_test_loss)) + (none,) * 9
-    lines = [Row("base", base)]
+    lines: list[Row] = [("base", base)]
     for one in found.candidates:
         trained = one.train_rows if found.about == "data" else one.trainable_parameters
         cells = (
@@ -63,7 +48,7 @@ def rows(found: Comparison) -> list[Row]:
             rate(one.tokens_written),
             rate(one.tokens_written_merged),
         )
-        lines.append(Row(one.name, cells))
+        lines.append((one.name, cells))
     return lines
 
 
@@ -78,31 +63,20 @@ def headline(found: Comparison) -> str:
     better = [one.name for one in others if one.difference and one.difference.high < 0]
     worse = [one.name for one in others if one.difference and one.difference.low > 0]
     rest = [one.name for one in others if one.name not in better + worse]
-    said = [
-        f"{', '.join(part)} {verb}"
-        for part, verb in (
-            (better, f"lower than {first.name}"),
-            (worse, f"higher than {first.name}"),
-            (rest, f"not told apart from {first.name}"),
-        )
-        if part
-    ]
-    where = (
-        f"{words.count(found.test_rows)} rows of {words.count(found.test_clusters)} {found.unit}"
-    )
-    return f"Test loss on {where}: {'; '.join(said)}."
+    sides = {"lower than": better, "higher than": worse, "not told apart from": rest}
+    parts = [f"{', '.join(part)} {side} {first.name}" for side, part in sides.items() if part]
+    said = "; ".join(parts)
+    rows, clusters = words.count(found.test_rows), words.count(found.test_clusters)
+    return f"Test loss on {rows} rows of {clusters} {found.unit}: {said}."
 
 
 def table(found: Comparison) -> str:
     """Return the table as plain text, each value with its interval below."""
     title = "method" if found.about == "method" else "trained on"
     lines = [_line(title, COLUMNS)]
-    for row in rows(found):
-        lines.append(_line(row.name, [cell for cell, _ in row.cells]))
-        below = [
-            f"[{small.replace(' to ', ', ')}]" if " to " in small else small
-            for _, small in row.cells
-        ]
+    for name, cells in rows(found):
+        lines.append(_line(name, (cell for cell, _ in cells)))
+        below = [f"[{end.replace(' to ', ', ')}]" if " to " in end else end for _, end in cells]
         if any(below):
             lines.append(_line("", below))
     lines += [f"{name}: {why}" for name, why in found.missing.items()]
@@ -125,6 +99,6 @@ def notes(found: Comparison) -> list[str]:
     ]
 
 
-def _line(title: str, cells: list[str] | tuple[str, ...]) -> str:
-    padded = (f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True))
+def _line(title: str, cells: Iterable[str]) -> str:
+    padded = (f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS.values(), strict=True))
     return f"{title:<12} {' '.join(padded)}".rstrip()

@@ -1,7 +1,6 @@
-"""What a run tells: the model of ``report.json``, and all that the page shows.
+"""What a run tells: the model of ``report.json``; a section that a run did not reach is None.
 
-A section that a run did not reach is None. Counts are rows unless a name says otherwise, losses
-are nats a token, times seconds, memory bytes.
+Counts are rows unless a name says otherwise, losses nats a token, times seconds, memory bytes.
 """
 
 from math import isfinite
@@ -29,7 +28,6 @@ class Run(Record):
     seconds: Finite
     command: str
     exit: int
-    """Exit code of the command."""
 
 
 class Stage(Record):
@@ -71,7 +69,6 @@ class Redaction(Record):
     kinds: dict[str, int]
     """Replaced values by kind, most frequent first."""
     documents: int
-    """Documents with at least one."""
     allowed: int
     """Values that were found and stay, since the allow-list names them."""
 
@@ -84,7 +81,6 @@ class LeftOut(Record):
     unit: str
     """What the amount counts: words, pictures, pages."""
     documents: int
-    """Documents with some of it."""
 
 
 class PairExample(Record):
@@ -108,7 +104,6 @@ class Teacher(Record):
     about: str = ""
     """What kind of teacher it is; empty in reports of earlier versions."""
     calls: int
-    """Requests that reached the model."""
     cached: int
     """Requests answered from stored replies."""
     prompt_tokens: int
@@ -119,7 +114,6 @@ class Review(Record):
     """Where the human review stands."""
 
     require: str
-    """The setting: none, sampled or all."""
     queued: int = 0
     open: int = 0
     done: int = 0
@@ -169,14 +163,12 @@ class Training(Record):
     validation_loss: Curve = ()
     proofs: tuple[Proof, ...] = ()
     masks: tuple[Mask, ...] = ()
-    """Of a few train rows."""
 
 
 class RepeatedParagraph(Record):
     """A paragraph that many documents have."""
 
     text: str
-    """How it begins."""
     words: int
     documents: int
     occurrences: int
@@ -188,15 +180,12 @@ class Repeated(Record):
     """Boilerplate: what many documents have in common."""
 
     paragraphs: int
-    """Distinct ones."""
     spare_characters: int
     """Of all their occurrences but one of each."""
     removed: int | None = None
     """Occurrences that were taken out; None: they were reported only."""
     changed_documents: int = 0
-    """Documents that lost some."""
     most: tuple[RepeatedParagraph, ...] = ()
-    """Those of most documents."""
 
 
 class Drift(Record):
@@ -271,7 +260,6 @@ class Report(Record):
     coverage: Coverage | None = None
     review: Review | None = None
     splits: dict[str, int] | None = None
-    """Examples by split: train, validation, test."""
     training: Training | None = None
     evaluation: Annotated[Evaluation | None, BeforeValidator(_earlier)] = None
     gate: Verdict | None = None
@@ -287,7 +275,6 @@ class Report(Record):
     repeated: Repeated | None = None
     left_out: tuple[LeftOut, ...] = ()
     drop_examples: dict[str, dict[str, tuple[DropExample, ...]]] = Field(default_factory=dict)
-    """By stage and reason."""
     pair_examples: tuple[PairExample, ...] = ()
     answers: tuple[Answer, ...] = ()
     lineage: Lineage | None = None

@@ -1,7 +1,4 @@
-"""Templates of the page, and scales for its charts.
-
-A chart is a macro of charts.html, which is given what to show and scales for its places.
-"""
+"""Templates of the page, macros of its charts (charts.html), and scales for their places."""
 
 from collections.abc import Callable
 from functools import cache

@@ -1,8 +1,6 @@
-"""Charts of drift: tests, words, features and shares of one check, and the decisions over time.
+"""Charts of drift; what a colour says is said by a shape or a word as well."""
 
-What a colour says is said by a shape or a word as well.
-"""
-
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from math import isfinite
@@ -26,64 +24,55 @@ MANY = 60
 
 def tests(kinds: Sequence[KindEvidence]) -> Markup:
     """Draw the area under the curve of each two-sample test against its threshold."""
-    found = [
-        (
-            one.two_sample,
-            f"{drift_words.kind(one.kind).capitalize()}: {drift_words.verdict(one.two_sample)}",
-            f"AUC {words.decimal(one.two_sample.auc, 2)} · threshold "
-            f"{words.decimal(one.two_sample.threshold, 2)} · p "
-            f"{drift_words.number(one.two_sample.p_value)}",
-        )
-        for one in kinds
-        if one.two_sample is not None and isfinite(one.two_sample.auc)
-    ]
-    if not found:
+    rows = []
+    for one in kinds:
+        test = one.two_sample
+        if test is not None and isfinite(test.auc):
+            title = f"{drift_words.kind(one.kind).capitalize()}: {drift_words.verdict(test)}"
+            auc, threshold = words.decimal(test.auc, 2), words.decimal(test.threshold, 2)
+            p = drift_words.number(test.p_value)
+            rows.append((test, title, f"AUC {auc} · threshold {threshold} · p {p}"))
+    if not rows:
         return Markup("")
-    low = min(0.5, *(test.auc for test, _, _ in found)) - 0.02
-    return draw("tests", rows=found, x=scale(low, 1.0, 1.0, 98.0), low=low, axis=ticks(low, 1.0, 6))
+    low = min(0.5, *(test.auc for test, _, _ in rows)) - 0.02
+    return draw("tests", rows=rows, x=scale(low, 1.0, 1.0, 98.0), low=low, axis=ticks(low, 1.0, 6))
 
 
 def grams(found: Sequence[Gram]) -> Markup:
-    """Draw how much more (right) or less (left) frequent each word became."""
-    # Those that became more frequent first, lost ones last.
-    ordered = sorted(found, key=lambda gram: gram.share_reference - gram.share_window)
-    if not ordered:
+    """Draw how much more (right, first) or less (left, last) frequent each word became."""
+    if not found:
         return Markup("")
-    largest = max(abs(one.share_window - one.share_reference) for one in ordered) or 1.0
     rows = [
         (one, drift_words.gram(one), drift_words.change(one.share_reference, one.share_window))
-        for one in ordered
+        for one in sorted(found, key=lambda gram: gram.share_reference - gram.share_window)
     ]
+    largest = max(abs(one.share_window - one.share_reference) for one in found) or 1.0
     return draw("grams", rows=rows, x=scale(-largest, largest, *BARS))
 
 
 def spreads(shifts: Sequence[FeatureShift], kind: str = "") -> Markup:
     """Draw the 5 to 95 % span of each feature, reference above window; moved ones come first."""
-    ordered = sorted(shifts, key=lambda shift: (not shift.moved, -drift_words.strength(shift)))
     rows = []
-    for shift in ordered:
-        sides = (
-            ("before", shift.spread_reference, shift.reference),
-            ("after", shift.spread_window, shift.window),
+    for shift in sorted(shifts, key=lambda one: (not one.moved, -drift_words.strength(one))):
+        before, after = shift.spread_reference, shift.spread_window
+        medians = (
+            drift_words.number(spread.median if spread else mean)
+            for spread, mean in ((before, shift.reference), (after, shift.window))
         )
-        numbers = (
-            drift_words.number(spread.median if spread else mean) for _, spread, mean in sides
-        )
-        spans = [(side, one) for side, one, _ in sides if one]
+        spans = [(side, one) for side, one in (("before", before), ("after", after)) if one]
         ends = [end for _, one in spans for end in (one.low, one.high, one.median)] or [0.0]
         x = scale(min(ends), max(ends), 1.0, TRACK - 1)
-        rows.append(_row(shift, kind, " → ".join(numbers)) | {"x": x, "spans": spans})
+        rows.append(_row(shift, kind, " → ".join(medians)) | {"x": x, "spans": spans})
     title = "Features of the texts: reference against new"
     return draw("shifts", kind="spreads", title=title, rows=rows) if rows else Markup("")
 
 
 def shares(shifts: Sequence[FeatureShift], kind: str = "") -> Markup:
     """Draw each share as two bars on a scale up to 100 %: reference above window."""
-    ordered = sorted(shifts, key=lambda shift: (not shift.moved, -shift.effect))
     x = scale(0.0, 1.0, 0.0, TRACK)
     rows = [
         _row(shift, kind, drift_words.change(shift.reference, shift.window)) | {"x": x, "spans": []}
-        for shift in ordered
+        for shift in sorted(shifts, key=lambda one: (not one.moved, -one.effect))
     ]
     title = "Shares of formats, languages and missing values: reference against new"
     return draw("shifts", kind="shares", title=title, rows=rows) if rows else Markup("")
@@ -101,11 +90,7 @@ def _row(shift: FeatureShift, kind: str, numbers: str) -> dict[str, Any]:
 
 
 def history(decisions: Sequence[Decision], threshold: float | None) -> Markup:
-    """Draw the largest area of each check, and as which shape it was decided.
-
-    Returns:
-        The chart; empty without decisions. A decision without an area stands below the axis.
-    """
+    """Draw the largest area of each check; a decision without one stands below the axis."""
     if not decisions:
         return Markup("")
     last = len(decisions) - 1
@@ -144,9 +129,9 @@ def history(decisions: Sequence[Decision], threshold: float | None) -> Markup:
 
 
 def _counts(decisions: Sequence[Decision]) -> str:
-    counted = {
-        verdict.name: sum(one.action == action for one in decisions)
-        for action, verdict in drift_words.VERDICTS.items()
-    }
-    said = ", ".join(f"{name} {number}" for name, number in counted.items() if number)
+    counted = Counter(one.action for one in decisions)
+    verdicts = drift_words.VERDICTS.items()
+    said = ", ".join(
+        f"{name} {counted[action]}" for action, (name, _) in verdicts if counted[action]
+    )
     return f"{len(decisions)} checks, oldest first: {said}."

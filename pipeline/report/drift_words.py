@@ -40,7 +40,6 @@ VERDICTS: dict[Action, Verdict] = {
     "broken": Verdict("Broken", "the new data looks damaged, and nothing is learned from it."),
 }
 
-
 LINES = {
     "words": "the words of {kind} tell new from old: AUC {auc:.2f} (above {threshold:.2f}), "
     "p {p:.3g}{more}{less}",
@@ -107,20 +106,17 @@ def _signal_values(values: Mapping[str, Any]) -> str:
 def feature(name: str, of: str = "") -> str:
     """Return a feature in words: ``language=de`` is ``Language: de``, ``tokens`` is a length.
 
-    A kind before the name is kept: ``pair tokens`` is ``Pairs: length in tokens``.
-
-    Args:
-        name: as the evidence has it.
-        of: kind of the text, which says what its category is.
+    A kind before the name is kept: ``pair tokens`` is ``Pairs: length in tokens``. The kind of
+    text, ``of``, says what its category is.
     """
-    if "=" in name:
-        column, _, value = name.partition("=")
-        title = CATEGORIES.get(of) if column == "category" else None
-        return f"{title or _capital(words.plain(visible(column)))}: {visible(value) or '(empty)'}"
+    if name == "category" and of in CATEGORIES:
+        return CATEGORIES[of]
+    column, equals, value = name.partition("=")
+    if equals:
+        return f"{feature(column, of)}: {visible(value) or '(empty)'}"
     first, _, rest = name.partition(" ")
     if rest and first == "null":
-        missing = CATEGORIES.get(of) if rest == "category" else None
-        return f"Missing: {_small(missing or feature(rest))}"
+        return f"Missing: {_small(feature(rest, of))}"
     if rest and first in KINDS:
         return f"{_capital(KINDS[first])}: {_small(feature(rest))}"
     return FEATURES.get(name, _capital(words.plain(visible(name))))
@@ -138,8 +134,7 @@ def kind(name: str) -> str:
 
 def headline(decision: Decision) -> str:
     """Return a decision as one sentence that starts with its name."""
-    verdict = VERDICTS[decision.action]
-    return f"{verdict.name}: {verdict.sentence}"
+    return ": ".join(VERDICTS[decision.action])
 
 
 def sentences(reasons: Sequence[Reason | str]) -> str:
@@ -184,9 +179,7 @@ def span(signal: Signal, share: bool) -> str:
     """Return the interval of a signal's change."""
     if signal.low is None and signal.high is None:
         return "no interval"
-    ends = (signal.low, signal.high)
-    low, high = (measured(end, share, signed=True) for end in ends)
-    return f"{low} to {high}"
+    return " to ".join(measured(end, share, signed=True) for end in (signal.low, signal.high))
 
 
 def standing(signal: Signal) -> str:

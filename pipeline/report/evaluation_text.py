@@ -19,12 +19,7 @@ HOLM_LEVEL = 0.05
 
 
 def evaluation_table(report: Report) -> str:
-    """Return two tables as plain text, a row an arm, and the notes; empty without an evaluation.
-
-    The first has the correctness with its interval and the challenger's difference, and how many
-    answers stand in the documents; the second what a person asks next: how likely the reference
-    is, how close, does it stop, what does it cost.
-    """
+    """Return two tables as plain text, a row an arm, and the notes; empty without arms."""
     found = report.evaluation
     if found is None or not found.arms:
         return ""
@@ -87,7 +82,7 @@ def look(found: Evaluation) -> str:
 
 def worst(slices: tuple[Slice, ...]) -> Slice | None:
     """Return the slice where the challenger does worst, of those that were tested."""
-    tested = [item for item in slices if item.p is not None]
+    tested = (item for item in slices if item.p is not None)
     return min(tested, key=lambda item: item.difference.value, default=None)
 
 
@@ -119,11 +114,9 @@ def _name(arm: str) -> str:
 
 def _paid(found: Evaluation, arm: str, priced: bool) -> list[str]:
     """Return what a thousand requests of an arm cost; no cells when nothing was timed."""
-    if not found.costs:
-        return []
     cost = found.costs.get(arm)
     if cost is None:
-        return [words.decimal(None)] * 2
+        return [words.decimal(None)] * 2 if found.costs else []
     tokens = words.count(round(1000 * (cost.prompt_tokens + cost.completion_tokens)))
     if priced:
         return [tokens, words.decimal(None if cost.price is None else 1000 * cost.price, 2)]

@@ -30,26 +30,12 @@ LINES: dict[str, Mapping[str, str]] = {
 
 
 def render(report: Report) -> str:
-    """Return the page.
-
-    Returns:
-        HTML that loads nothing: styles and charts are in it, a content security policy forbids
-        the rest, and all text of documents is escaped.
-    """
-    return (
-        templates()
-        .get_template("template.html")
-        .render(
-            report=report,
-            lines=LINES | {"screen": measured_reasons()},
-            counted_proofs=COUNTED_PROOFS,
-            charts=charts,
-            compared=compared,
-            drift_charts=drift_charts,
-            drift_words=drift_words,
-            evaluation_text=evaluation_text,
-            text=text,
-            tune=tune,
-            words=words,
-        )
+    """Return the page: HTML that loads nothing, all text of documents escaped."""
+    parts = (charts, compared, drift_charts, drift_words, evaluation_text, text, tune, words)
+    page = templates().get_template("template.html")
+    return page.render(
+        {part.__name__.rpartition(".")[2]: part for part in parts},
+        report=report,
+        lines=LINES | {"screen": measured_reasons()},
+        counted_proofs=COUNTED_PROOFS,
     )

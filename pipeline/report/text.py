@@ -35,30 +35,26 @@ def headline(report: Report) -> str:
 
 
 def evidence(report: Report) -> str:
-    """Return the measured difference in one sentence; empty when nothing was measured.
-
-    Of a drift check: the first reasons of its decision.
-    """
+    """Return what was measured, or why a drift check decided, in a sentence; empty without."""
     decision = decided(report)
     if decision is not None:
         return drift_words.sentences(decision.reasons[:2])
     found = report.evaluation
     if found is None or "correct" not in found.challenger_minus.get("base", {}):
         return ""
-    challenger = found.arms[found.served]["correct"].value
     difference = found.challenger_minus["base"]["correct"]
+    challenger = found.arms[found.served]["correct"].value
     source = f" from {words.count(found.test_clusters)} {found.unit}" if found.test_clusters else ""
     side = "less" if difference.value < 0 else "more"
     way = " with passages" if found.served == "challenger_retrieval" else ""
-    if not difference.bounded:
-        sure = f"too few {found.unit} for an interval"
-    else:
+    sure = f"too few {found.unit} for an interval"
+    if difference.bounded:
         low, high = 100 * difference.low, 100 * difference.high
-        ends = sorted((abs(low), abs(high)))
-        span = f"{ends[0]:.0f} to {ends[1]:.0f}"
+        first, last = sorted((abs(low), abs(high)))
+        span = f"{first:.0f} to {last:.0f}"
         if low <= 0 <= high:
-            ends_signed = (words.decimal(end, 0, signed=True) for end in (low, high))
-            span = f"{' to '.join(ends_signed)}, which includes no difference"
+            ends = (words.decimal(end, 0, signed=True) for end in (low, high))
+            span = f"{' to '.join(ends)}, which includes no difference"
         sure = f"{found.confidence:.0%} interval {span}".replace("%", " %")
     return (
         f"On {words.count(found.test_rows)} test rows{source} its answers{way} are "
@@ -105,20 +101,16 @@ def findings(one: KindEvidence) -> list[str]:
     said = []
     test = one.two_sample
     if test is not None:
-        said.append(
-            f"words: {drift_words.verdict(test)}, AUC {words.decimal(test.auc, 2)} "
-            f"(threshold {words.decimal(test.threshold, 2)})"
-        )
+        auc, threshold = words.decimal(test.auc, 2), words.decimal(test.threshold, 2)
+        said.append(f"words: {drift_words.verdict(test)}, AUC {auc} (threshold {threshold})")
         if test.drifted and test.grams:
             said.append("telling words: " + ", ".join(map(drift_words.gram, test.grams[:NAMED])))
     if one.shape is not None:
-        said.append(
-            f"shape: {drift_words.verdict(one.shape)}, p {drift_words.number(one.shape.p_value)}"
-        )
-    moved = sorted(
-        (shift for shift in one.features if shift.moved), key=lambda s: -drift_words.strength(s)
-    )
+        p = drift_words.number(one.shape.p_value)
+        said.append(f"shape: {drift_words.verdict(one.shape)}, p {p}")
+    moved = [shift for shift in one.features if shift.moved]
     if moved:
+        moved.sort(key=drift_words.strength, reverse=True)
         names = ", ".join(drift_words.feature(shift.name, one.kind) for shift in moved[:NAMED])
         more = f" and {len(moved) - NAMED} more" if len(moved) > NAMED else ""
         said.append(f"moved: {names}{more}")

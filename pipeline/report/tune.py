@@ -1,5 +1,7 @@
 """The report's section on `tuneloop tune`: trials, Pareto front, winner."""
 
+from math import inf
+
 import tomlkit
 from markupsafe import Markup
 
@@ -74,27 +76,19 @@ def plot(tuning: Choice) -> Markup:
 
 def ranked(tuning: Choice) -> list[Trial]:
     """Return complete trials by loss, then the others by how far they came."""
-    return sorted(
-        tuning.trials,
-        key=lambda trial: (
-            trial.state != "complete",
-            -trial.steps,
-            trial.loss if trial.loss is not None else float("inf"),
-            trial.number,
-        ),
-    )
+
+    def rank(trial: Trial) -> tuple[bool, int, float, int]:
+        loss = inf if trial.loss is None else trial.loss
+        return trial.state != "complete", -trial.steps, loss, trial.number
+
+    return sorted(tuning.trials, key=rank)
 
 
 def _settings(trial: Trial) -> str:
+    formats = {"rank": "r {}", "targets": "{}", "learning_rate": "{:g}"}
     found = trial.settings
-    parts = [str(found.get("method", "-"))]
-    if found.get("rank"):
-        parts.append(f"r {found['rank']}")
-    if found.get("targets"):
-        parts.append(str(found["targets"]))
-    if found.get("learning_rate"):
-        parts.append(f"{found['learning_rate']:g}")
-    return " ".join(parts)
+    parts = [form.format(found[name]) for name, form in formats.items() if found.get(name)]
+    return " ".join([str(found.get("method", "-")), *parts])
 
 
 def _line(parts: tuple[str, ...]) -> str:

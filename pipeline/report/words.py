@@ -9,18 +9,12 @@ from pipeline.evaluate.results import Interval
 
 MINUS = "\N{MINUS SIGN}"
 
-
 ARMS = {
-    "base": "base",
     "few_shot": "few-shot",
-    "retrieval": "retrieval",
-    "chain_of_thought": "chain of thought",
-    "champion": "champion",
-    "challenger": "challenger",
     "challenger_retrieval": "challenger + retrieval",
-    "placebo": "placebo",
     "larger": "larger model",
 }
+"""Those that are not called by their names."""
 
 
 def metric(name: str) -> Metric:
@@ -68,11 +62,12 @@ def tick(number: float) -> str:
 
 def between(interval: Interval, digits: int = 3, signed: bool = False) -> str:
     """Return the ends of an interval: ``0.40 to 0.62``; an open end is said."""
-    if not (isfinite(interval.low) or isfinite(interval.high)):
+    low, high = interval.low, interval.high
+    if not (isfinite(low) or isfinite(high)):
         return "no interval"
-    low = decimal(interval.low, digits, signed) if isfinite(interval.low) else "below"
-    high = decimal(interval.high, digits, signed) if isfinite(interval.high) else "above"
-    return f"{low} to {high}"
+    first = decimal(low, digits, signed) if isfinite(low) else "below"
+    last = decimal(high, digits, signed) if isfinite(high) else "above"
+    return f"{first} to {last}"
 
 
 def duration(seconds: float) -> str:

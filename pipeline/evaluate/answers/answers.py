@@ -3,14 +3,14 @@
 import contextlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import TrainingError
-from pipeline.core.outcome import table
+from pipeline.core.outcome import Outcome, drops, table
 from pipeline.core.progress import advance
 from pipeline.evaluate.answers.prompts import Material, split_thoughts, with_passage, with_thinking
 from pipeline.evaluate.measures.correctness import correctness
@@ -25,19 +25,17 @@ from pipeline.evaluate.scoring import (
     prefill,
 )
 from pipeline.settings import EvaluateSettings
-from pipeline.text.chat import (
-    EXPLANATIONS,
-    IGNORED,
-    Encoded,
-    Rejected,
-    answer_text,
-    encode,
-)
+from pipeline.text.chat import EXPLANATIONS, IGNORED, Encoded, Rejected, answer_text, encode
 from pipeline.text.chat_template import Message, prompt_ids, stop_ids
 from pipeline.train.models.check import context_length
 from pipeline.train.peak_memory import in_halves
 from schemas.evaluation import Answers, AnswerTimings
 from schemas.pairs import Examples
+
+WRITTEN = 48
+"""Tokens that a timing of :func:`decoding_speed` writes."""
+TIMINGS = 3
+"""The fastest counts: a disturbance only ever slows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +52,13 @@ class Request:
     """Tokens of the response that the template writes before its words; they have no loss here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The answers of an arm, and how long each batch took."""
-
-    answers: DataFrame[Answers]
-    timings: DataFrame[AnswerTimings]
+def answered(
+    rows: Iterable[Mapping[str, Any]], timings: Iterable[Mapping[str, Any]]
+) -> Outcome[Answers]:
+    """Return rows of an arm, sorted by pair_id; ``timings`` lie beside, outside the content."""
+    kept = cast("DataFrame[Answers]", table(Answers, rows).sort("pair_id"))
+    timed = table(AnswerTimings, timings)
+    return Outcome(kept, drops([]), rows_in=kept.height, tables={"timings": (AnswerTimings, timed)})
 
 
 def answer_timed(
@@ -69,19 +68,13 @@ def answer_timed(
     tokenizer: Any,
     settings: EvaluateSettings,
     material: Material,
-) -> Answered:
+) -> Outcome[Answers]:
     """Answer each row by greedy decoding and measure the loss of its reference response.
 
-    Batches are fixed by content (prompt length, then pair_id), so the order of the rows does not
-    matter. In bfloat16 the loss of a single row depends a little on the rows it shares a batch
-    with (0.03 nats a token on average for 3 to 11 tokens, without a lean to one side); in float32
-    it does not (1e-5). A batch that there is no memory for is asked in halves.
-
-    The arm ``chain_of_thought`` asks for thoughts first, may write ``thinking_tokens`` more, and
-    has no loss. The context of the model bounds prompt and answer together.
-
-    Returns:
-        One row an example, sorted by pair_id; the timings one row a batch.
+    Batches are fixed by content, so the order of the rows does not matter. In bfloat16 a row's loss
+    depends a little on its batch (0.03 nats a token on average for 3 to 11 tokens, without a lean);
+    in float32 it does not (1e-5). The arm ``chain_of_thought`` asks for thoughts first, may write
+    ``thinking_tokens`` more, and has no loss. Timings have one row a batch.
 
     Raises:
         TrainingError: a row cannot be rendered within ``max_tokens``.
@@ -113,17 +106,20 @@ def answer_timed(
         for request, loss, tokens, sure in zip(
             batch, losses, written.tokens, written.log_probs, strict=True
         ):
+            scored = scores(request, answer_text(tokenizer, tokens), material)
+            count, size = len(request.response) - request.preamble, scored["response_bytes"]
             rows.append(
                 {
                     "arm": arm,
                     "prompt_tokens": len(request.prompt),
                     "completion_tokens": len(tokens),
-                    "response_tokens": len(request.response) - request.preamble,
+                    "response_tokens": count,
                     "stopped": float(tokens[-1] in stops),
                     "log_prob": min(0.0, float(sure.mean())),
                     "loss": loss,
+                    "bits_per_byte": None if loss is None else loss * count / math.log(2) / size,
                 }
-                | scores(request, answer_text(tokenizer, tokens), material)
+                | scored
             )
         timings.append(
             {
@@ -140,40 +136,45 @@ def answer_timed(
     with evaluating(model):
         for start in range(0, len(requests), settings.batch_size):
             in_halves(ask, requests[start : start + settings.batch_size])
-    answers = table(Answers, map(_in_bytes, rows)).sort("pair_id")
-    return Answered(cast("DataFrame[Answers]", answers), table(AnswerTimings, timings))
+    return answered(rows, timings)
 
 
 def reply(model: Any, tokenizer: Any, messages: Sequence[Message], max_new_tokens: int) -> str:
-    """Return the model's greedy answer to the last message, special tokens removed.
-
-    The prompt is rendered as in training and evaluation: same template, same system message;
-    it stops where evaluation stops.
-    """
+    """Return the model's greedy answer to the last message, asked and cut as in evaluation."""
     with evaluating(model):
         prefix = prefill(model, [prompt_ids(tokenizer, list(messages))])
         (tokens,) = greedy(model, prefix, stop_ids(tokenizer), max_new_tokens)
     return answer_text(tokenizer, tokens)
 
 
+def decoding_speed(model: Any, tokenizer: Any, question: str) -> float:
+    """Return the tokens a second of greedy decoding, one answer at a time (batch 1)."""
+    prompt = prompt_ids(tokenizer, [Message(role="user", content=question)])
+    rates = []
+    with evaluating(model):
+        for _ in range(TIMINGS):
+            prefix = prefill(model, [prompt])
+            began = time.perf_counter()
+            written = greedy(model, prefix, {-1}, WRITTEN)  # no token ends it early
+            rates.append(len(written[0]) / (time.perf_counter() - began))
+    return max(rates)
+
+
 def response_losses(
     examples: DataFrame[Examples], model: Any, tokenizer: Any, settings: EvaluateSettings
-) -> dict[str, float]:
-    """Return the nats a token of each reference response, by pair_id; nothing is decoded.
-
-    A row that does not fit into ``max_tokens`` is left out.
-    """
+) -> dict[str, tuple[float, int]]:
+    """Return nats a token and tokens of each reference that fits ``max_tokens``, by pair_id."""
     requests = []
     limit = min(settings.max_tokens, context_length(model) or settings.max_tokens)
     for row in examples.sort("pair_id").iter_rows(named=True):
         with contextlib.suppress(TrainingError):
             requests.append(_request(row, tokenizer, limit, Material()))
-    losses: dict[str, float] = {}
+    losses: dict[str, tuple[float, int]] = {}
 
     def score(batch: Sequence[Request]) -> None:
         prefix = prefill(model, [request.prompt for request in batch])
         for request, loss in zip(batch, _losses(model, prefix, batch), strict=True):
-            losses[str(request.row["pair_id"])] = loss
+            losses[str(request.row["pair_id"])] = loss, len(request.response)
 
     with evaluating(model):
         for start in range(0, len(requests), settings.batch_size):
@@ -188,10 +189,7 @@ def _request(
     material: Material,
     thinks: bool = False,
 ) -> Request:
-    """Render a row with its examples between the system message and the question.
-
-    The first example, farthest from the question, goes for as long as the prompt is too long.
-    """
+    """Render a row; while the prompt is too long, the example farthest from the question goes."""
     own, turns = messages_of(row, material, thinks), list(material.shots.get(row["pair_id"], ()))
     head = 1 if own[0]["role"] == "system" else 0
     while True:
@@ -212,27 +210,26 @@ def _request(
 
 
 def _losses(model: Any, prefix: Prefix, batch: Sequence[Request]) -> list[float]:
-    """Return the mean nats a token of each reference response after its prompt."""
+    """Return the mean nats a token of each reference response, its end-of-turn included."""
     scored = continuation_log_probs(model, prefix, [[item.response] for item in batch])
-    return [_nats(item, found) for item, (found,) in zip(batch, scored, strict=True)]
-
-
-def _nats(request: Request, log_probs: Any) -> float:
-    """Return the mean nats a token of a reference response, its end-of-turn included."""
-    return max(0.0, -float(log_probs[request.preamble :].mean()))
+    return [
+        max(0.0, -float(log_probs[item.preamble :].mean()))
+        for item, (log_probs,) in zip(batch, scored, strict=True)
+    ]
 
 
 def messages_of(row: Mapping[str, Any], material: Material, thinks: bool) -> list[Message]:
     """Return the messages of a row with what the arm adds to its question."""
     messages: list[Message] = list(row["messages"])
-    question = messages[-2]["content"] if len(messages) > 1 else ""
+    if len(messages) < 2:
+        return messages
+    question = messages[-2]["content"]
     passage = (material.passages or {}).get(row["pair_id"])
     if passage is not None and passage.text:
         question = with_passage(question, passage.text)
     if thinks:
         question = with_thinking(question)
-    if len(messages) > 1:
-        messages[-2] = Message(role=messages[-2]["role"], content=question)
+    messages[-2] = Message(role=messages[-2]["role"], content=question)
     return messages
 
 
@@ -262,9 +259,3 @@ def scores(request: Request, text: str, material: Material) -> dict[str, Any]:
         for name, metric in METRICS.items()
         if metric.measure is not None
     }
-
-
-def _in_bytes(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the row with its likelihood in bits a byte."""
-    loss, tokens, size = row["loss"], row["response_tokens"], row["response_bytes"]
-    return row | {"bits_per_byte": None if loss is None else loss * tokens / math.log(2) / size}

@@ -22,20 +22,14 @@ REFUSAL_TOKENS = 20
 def behaviour_scores(
     items: Sequence[Item], model: Any, tokenizer: Any, max_new_tokens: int, batch_size: int = 24
 ) -> DataFrame[BehaviourScores]:
-    """Answer each item by greedy decoding and look at the answer by rule.
-
-    Each prompt is a chat message of its own, rendered as in training and serving. Batches are
-    fixed by content, so the order of the items does not matter.
-
-    Returns:
-        One row an item, sorted by id.
-    """
+    """Answer each item, a chat message of its own, and look at the answer by rule; by id."""
     prompts = {
         item.id: prompt_ids(tokenizer, [{"role": "user", "content": item.prompt}]) for item in items
     }
     asked = [Message(role="user", content="one")]  # an opening follows the same in each prompt
     start = len(prompt_ids(tokenizer, asked))
-    openings = [begun_ids(tokenizer, asked, text)[start:] for text in _OPENINGS]
+    openings = [begun_ids(tokenizer, asked, text)[start:] for text in (*REFUSING, *WILLING)]
+    half = len(REFUSING)
     stops = stop_ids(tokenizer)
     todo = sorted(items, key=lambda item: (item.kind, len(prompts[item.id]), item.id))
     rows: list[dict[str, Any]] = []
@@ -48,31 +42,22 @@ def behaviour_scores(
                 margins: list[float | None] = [None] * len(batch)
                 if not batch[0].checks:
                     scored = continuation_log_probs(model, prefix, [openings] * len(batch))
-                    margins = [_margin([float(part.mean()) for part in row]) for row in scored]
+                    means = [[float(part.mean()) for part in row] for row in scored]
+                    margins = [max(row[:half]) - max(row[half:]) for row in means]
                 most = max_new_tokens if batch[0].checks else min(max_new_tokens, REFUSAL_TOKENS)
                 written = greedy(model, prefix, stops, most)
                 for item, margin, tokens in zip(batch, margins, written, strict=True):
                     text = answer_text(tokenizer, tokens)
-                    rows.append(_row(item, text, margin))
+                    instruction = item.kind == "instruction"
+                    rows.append(
+                        {
+                            "id": item.id,
+                            "kind": item.kind,
+                            "answer": text,
+                            "followed": follows(text, item.checks) if instruction else None,
+                            "refused": None if instruction else declines(text),
+                            "refusal_margin": margin,
+                        }
+                    )
                 advance(len(rows), len(todo), "requests")
     return cast("DataFrame[BehaviourScores]", table(BehaviourScores, rows).sort("id"))
-
-
-_OPENINGS = (*REFUSING, *WILLING)
-
-
-def _margin(losses: list[float]) -> float:
-    """Likeliest refusing opening minus likeliest willing one, nats a token."""
-    return max(losses[: len(REFUSING)]) - max(losses[len(REFUSING) :])
-
-
-def _row(item: Item, text: str, margin: float | None) -> dict[str, Any]:
-    asked = item.kind == "instruction"
-    return {
-        "id": item.id,
-        "kind": item.kind,
-        "answer": text,
-        "followed": follows(text, item.checks) if asked else None,
-        "refused": None if asked else declines(text),
-        "refusal_margin": margin,
-    }

@@ -18,19 +18,13 @@ class ChunkIndex:
 
     def __init__(self, chunks: DataFrame[Chunks]) -> None:
         """Index the chunks; there may be none."""
-        self.rows: dict[str, dict[str, Any]] = {
-            row["chunk_id"]: row for row in chunks.sort("chunk_id").iter_rows(named=True)
-        }
-        self._ordered = list(self.rows.values())
-        texts = [_terms(chunk_text(row)) for row in self.rows.values()]
+        self._ordered: list[dict[str, Any]] = chunks.sort("chunk_id").to_dicts()
+        self.rows = {row["chunk_id"]: row for row in self._ordered}
+        texts = [_terms(chunk_text(row)) for row in self._ordered]
         self._scores = bm25(texts, k1=1.5, b=0.75) if texts else None
 
     def find(self, question: str, count: int) -> list[dict[str, Any]]:
-        """Return the best chunks for a question, best first; fewer where too few share a word.
-
-        Lucene's variant with k1 1.5 and b 0.75 on stemmed words without stop words, of title,
-        heading path and text. Of equal chunks the first ``chunk_id`` comes first.
-        """
+        """Return the best chunks that share a word with a question; equal ones by chunk_id."""
         if self._scores is None:
             return []
         scores = self._scores(_terms(question))

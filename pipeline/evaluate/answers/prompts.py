@@ -1,7 +1,4 @@
-"""What an arm makes of a question: a passage before it, or a request to think first.
-
-One wording for every model, so that arms differ in what they are given and in nothing else.
-"""
+"""What an arm makes of a question, in one wording for every model: a passage, thoughts first."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -32,8 +29,7 @@ class Material:
     """What an arm puts into its prompts and what answers are held against, by pair_id."""
 
     shots: Mapping[str, Sequence[Message]] = field(default_factory=dict)
-    """Example messages shown as earlier turns (few-shot); the first of them go when the prompt
-    would be longer than ``max_tokens``."""
+    """Example messages shown as earlier turns; the first go while the prompt is too long."""
     passages: Mapping[str, Passage] | None = None
     """What retrieval found; None for an arm without retrieval."""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -56,11 +52,7 @@ def with_thinking(question: str) -> str:
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
-    """Return thoughts and answer of a reply: the answer is what stands behind the last marker.
-
-    A reply without the marker is taken whole as the answer: a model that does not follow the
-    format is judged by what it said.
-    """
+    """Return thoughts and answer: what stands behind the last marker, all where there is none."""
     marks = list(_MARKED.finditer(text))
     if not marks:
         return "", text

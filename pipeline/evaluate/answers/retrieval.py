@@ -1,8 +1,7 @@
 """BM25 over the chunks of the corpus: what the retrieval arms put before a question.
 
-The corpus holds the chunks of the test documents too. That is what retrieval means: at serving
-time the documents are there to be looked up, while a fine-tuned model has to know. Only the
-references of the test rows are not in it.
+The chunks of the test documents are in it, too: at serving time they are there to be looked up.
+Only the references of the test rows are not.
 """
 
 from collections.abc import Mapping
@@ -24,15 +23,7 @@ from schemas.pairs import Examples, Splits
 def retrieve(
     examples: DataFrame[Examples], chunks: DataFrame[Chunks], count: int
 ) -> dict[str, Passage]:
-    """Find the chunks that answer each question best, by BM25 (Robertson and Zaragoza 2009).
-
-    The query is the last user message. Lucene's variant with k1 1.5 and b 0.75 on stemmed words
-    without stop words, of title, heading path and text.
-
-    Returns:
-        By pair_id the best chunk first, ties by chunk_id. A question without a chunk that shares
-        a word has an empty passage.
-    """
+    """Find the chunks that answer each question best, by pair_id; no chunk is an empty passage."""
     index = ChunkIndex(chunks)
     passages = {}
     for pair, messages in examples.sort("pair_id").select("pair_id", "messages").iter_rows():
@@ -55,16 +46,9 @@ def behind_passages(
 ) -> DataFrame[Examples]:
     """Put passages before some training questions: retrieval-aware fine-tuning (RAFT).
 
-    They are what :func:`retrieve` finds among the chunks that no test row is made of, the right one
-    or not, in the words that the retrieval arms are asked in. A row whose passage gives a test row
-    away, by the leak check, stays without.
-
-    Args:
-        examples: all splits; those of test stay as they are.
-        chunks: of the corpus.
-        splits: where each chunk belongs.
-        count: passages of a question.
-        share: of the rows of train and validation, drawn by a hash of the pair.
+    They are what :func:`retrieve` finds among the chunks that no test row is made of, right or not,
+    ``count`` a question, for a ``share`` of the rows of train and validation, drawn by a hash of
+    the pair. A row whose passage gives a test row away, by the leak check, stays without.
     """
     place = places(splits)
     seen = [

@@ -44,9 +44,8 @@ def write(
 ) -> Generator[str, None, None]:
     """Yield an answer in pieces, some of them empty: one a token. One in a loop is cut.
 
-    All pieces together are what :func:`pipeline.evaluate.answers.answers.reply` says, where
-    nothing is sampled and no text stops it. White space around it, special tokens, and thoughts of
-    a model whose template ends them with a control token are no part of it.
+    Where nothing is sampled and no text stops it, they are :func:`.answers.reply`: without outer
+    white space, special tokens, and thoughts that the template ends with a control token.
     """
     from tokenizers.decoders import DecodeStream
 

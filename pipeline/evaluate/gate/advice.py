@@ -9,17 +9,17 @@ from pandera.typing.polars import DataFrame
 from pipeline.evaluate.results import AdaptationChoice, Advice, Cost, Evaluation
 from schemas.evaluation import Answers, AnswerTimings
 
-CHOICES: dict[str, AdaptationChoice] = {
-    "base": "prompt",
-    "few_shot": "prompt",
-    "chain_of_thought": "prompt",
-    "retrieval": "retrieval",
-    "champion": "fine-tune",
-    "challenger": "fine-tune",
-    "challenger_retrieval": "both",
-    "larger": "larger model",
+ARMS: dict[str, tuple[AdaptationChoice, str]] = {
+    "base": ("prompt", "the plain base model"),
+    "few_shot": ("prompt", "the base model with examples in the prompt"),
+    "chain_of_thought": ("prompt", "the base model that thinks first"),
+    "retrieval": ("retrieval", "the base model with retrieval"),
+    "champion": ("fine-tune", "the champion"),
+    "challenger": ("fine-tune", "the challenger"),
+    "challenger_retrieval": ("both", "the challenger with retrieval"),
+    "larger": ("larger model", "the larger model"),
 }
-"""What an arm stands for."""
+"""What an arm stands for, and how it is called."""
 
 WORDS: dict[AdaptationChoice, str] = {
     "prompt": "the prompt",
@@ -29,44 +29,23 @@ WORDS: dict[AdaptationChoice, str] = {
     "larger model": "a larger model",
 }
 
-NAMES = {
-    "base": "the plain base model",
-    "few_shot": "the base model with examples in the prompt",
-    "chain_of_thought": "the base model that thinks first",
-    "retrieval": "the base model with retrieval",
-    "champion": "the champion",
-    "challenger": "the challenger",
-    "challenger_retrieval": "the challenger with retrieval",
-    "larger": "the larger model",
-}
-
 
 def cost(
     timings: DataFrame[AnswerTimings], prompt_price: float = 0.0, completion_price: float = 0.0
 ) -> Cost:
-    """Return what a request of an arm costs.
-
-    Args:
-        timings: of all batches of the arm, one row or more.
-        prompt_price: of a million prompt tokens; 0 for both prices gives no price.
-        completion_price: of a million tokens written.
-    """
-    rows = float(timings["rows"].sum())
-    prompt = float(timings["prompt_tokens"].sum()) / rows
-    completion = float(timings["completion_tokens"].sum()) / rows
-    waited = timings.select(
-        (pl.col("first_token_seconds", "seconds") * pl.col("rows")).sum() / rows
-    ).row(0)
-    priced = prompt * prompt_price + completion * completion_price
-    seconds = float(timings["seconds"].sum()) / rows
+    """Return what a request of an arm costs; prices of a million tokens, without both no price."""
+    rows = pl.col("rows")
+    means = timings.select(
+        pl.col("prompt_tokens", "completion_tokens", "seconds").sum() / rows.sum(),
+        first_token_seconds=(pl.col("first_token_seconds") * rows).sum() / rows.sum(),
+        answer_seconds=(pl.col("seconds") * rows).sum() / rows.sum(),
+    ).row(0, named=True)
+    prompt, completion = means["prompt_tokens"], means["completion_tokens"]
+    price = (prompt * prompt_price + completion * completion_price) / 1e6
     return Cost(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        seconds=seconds,
-        tokens_per_second=completion / seconds if seconds else 0.0,
-        first_token_seconds=float(waited[0]),
-        answer_seconds=float(waited[1]),
-        price=priced / 1e6 if prompt_price or completion_price else None,
+        **means,
+        tokens_per_second=completion / means["seconds"] if means["seconds"] else 0.0,
+        price=price if prompt_price or completion_price else None,
     )
 
 
@@ -90,19 +69,17 @@ def advise(evaluation: Evaluation, tokens: Mapping[str, float]) -> Advice:
     right = {name: scores["correct"].value for name, scores in evaluation.arms.items()}
     level = [arm for arm, gain in evaluation.best_minus.items() if gain.low <= 0]
     arm = min([best, *level], key=lambda name: (tokens[name], name != best))
-    choice = CHOICES[arm]
-    text = f"use {WORDS[choice]}: {NAMES[arm]} is {right[arm]:.0%} correct"
+    choice, called = ARMS[arm]
+    text = f"use {WORDS[choice]}: {called} is {right[arm]:.0%} correct"
     if arm != best:
         text += (
-            f", which these rows cannot tell from the {right[best]:.0%} of {NAMES[best]}, at "
+            f", which these rows cannot tell from the {right[best]:.0%} of {ARMS[best][1]}, at "
             f"{tokens[arm]:.0f} tokens a request instead of {tokens[best]:.0f}"
         )
-    else:
-        rest = [name for name in evaluation.best_minus if CHOICES[name] != choice]
-        if rest:
-            next_best = max(rest, key=lambda name: right[name])
-            gain = evaluation.best_minus[next_best]
-            text += f", {gain.value:.0%} more than {NAMES[next_best]}"
-            if isfinite(gain.low):
-                text += f" [{gain.low:.0%}, {gain.high:.0%}]"
+    elif rest := [name for name in evaluation.best_minus if ARMS[name][0] != choice]:
+        next_best = max(rest, key=lambda name: right[name])
+        gain = evaluation.best_minus[next_best]
+        text += f", {gain.value:.0%} more than {ARMS[next_best][1]}"
+        if isfinite(gain.low):
+            text += f" [{gain.low:.0%}, {gain.high:.0%}]"
     return Advice(choice, arm, text)

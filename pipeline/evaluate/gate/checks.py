@@ -18,13 +18,30 @@ from pipeline.settings import GateSettings
 EVEN = 0.5
 """Win rate of two equal models."""
 
-
 NAMES = {
     "base": "base model",
     "few_shot": "base model with examples in the prompt",
     "champion": "champion",
     "placebo": "placebo, trained on the answers to other questions",
 }
+
+
+def no_leak(leaks: int) -> Check:
+    """Refuse training rows that repeat test rows."""
+    text = f"{leaks} training rows repeat test rows, allowed 0"
+    return Check("no_leak", leaks <= 0, leaks, 0, text)
+
+
+def enough(evaluation: Evaluation, settings: GateSettings) -> list[Check]:
+    """Require as many test rows, and independent units that they come from, as the settings ask."""
+    rows, least = evaluation.test_rows, settings.min_test_rows
+    clusters, fewest = evaluation.test_clusters, settings.min_test_clusters
+    counted = f"{rows} test rows, needed {least} or more"
+    spread = f"test rows from {clusters} independent {evaluation.unit}, needed {fewest} or more"
+    return [
+        Check("enough_rows", rows >= least, rows, least, counted),
+        Check("enough_clusters", clusters >= fewest, clusters, fewest, spread),
+    ]
 
 
 def more_right(evaluation: Evaluation, arm: str, threshold: float = 0.0) -> Check:
@@ -56,11 +73,7 @@ def beats_retrieval(evaluation: Evaluation) -> Check:
 
 
 def supported(evaluation: Evaluation, least: float | None) -> list[Check]:
-    """Require answers that stand in the documents, as often as with retrieval and the champion.
-
-    Without a floor of the settings it is the lower end of what retrieval alone reaches. Against the
-    champion a drop refuses by its whole interval.
-    """
+    """Require answers that stand in the documents: as ``least`` or retrieval says, and no drop."""
     shares = {
         arm: found["grounded"] for arm, found in evaluation.arms.items() if "grounded" in found
     }
@@ -86,41 +99,33 @@ def supported(evaluation: Evaluation, least: float | None) -> list[Check]:
 
 def abstains(evaluation: Evaluation) -> list[Check]:
     """Require that questions without an answer in the documents are declined as often as before."""
-    return [
-        Check(
-            f"abstention_against_{arm}",
-            change.high >= 0,
-            change.value,
-            0,
-            f"questions without an answer in the documents declined: {_words(change, signed=True)} "
-            f"beside the {NAMES[arm]}; a drop by its whole interval refuses",
-        )
-        for arm in ("base", "champion")
-        if (change := evaluation.challenger_minus.get(arm, {}).get("refusal_right")) is not None
-    ]
+    checks = []
+    for arm in ("base", "champion"):
+        change = evaluation.challenger_minus.get(arm, {}).get("refusal_right")
+        if change is not None:
+            text = (
+                "questions without an answer in the documents declined: "
+                f"{_words(change, signed=True)} beside the {NAMES[arm]}; a drop by its whole "
+                "interval refuses"
+            )
+            name = f"abstention_against_{arm}"
+            checks.append(Check(name, change.high >= 0, change.value, 0, text))
+    return checks
 
 
 def no_worse_slice(evaluation: Evaluation, chance: float) -> list[Check]:
-    """Refuse when some kind of row is worse than with base or champion, beyond chance.
-
-    A slice is worse when its p-value after Holm's correction over all slices of the comparison
-    is below ``chance`` and it is less often right: its corrected interval lies below 0 as a whole.
-    """
+    """Refuse a kind of row that is less often right, with p below ``chance`` after Holm."""
     reasons = []
     for arm, slices in evaluation.slices.items():
-        tested = [item for item in slices if item.p_holm is not None]
-        bad = [
-            item
-            for item in tested
-            if item.p_holm is not None and item.p_holm < chance and item.difference.value < 0
-        ]
-        worst = min(bad or tested, key=lambda item: item.difference.value, default=None)
-        if worst is None:
+        tested = [(item, item.p_holm) for item in slices if item.p_holm is not None]
+        bad = [(item, p) for item, p in tested if p < chance and item.difference.value < 0]
+        if not tested:
             continue
+        worst, p_holm = min(bad or tested, key=lambda pair: pair[0].difference.value)
         text = (
             f"worst of {len(tested)} slices against {arm}: {worst.dimension} {worst.value}, "
             f"{worst.rows} rows, correct {_words(worst.difference, signed=True)}, p = "
-            f"{worst.p_holm:.2g} after Holm; less with p < {chance:g} refuses"
+            f"{p_holm:.2g} after Holm; less with p < {chance:g} refuses"
         )
         name = f"slices_against_{arm}"
         reasons.append(Check(name, not bad, worst.difference.value, 0, text))
@@ -174,10 +179,8 @@ def remembers(forgetting: Forgetting | None, threshold: float) -> Check:
     if forgetting is None:
         text = "forgetting was not measured: no test rows, or no general texts (paths.general)"
         return Check("forgetting", True, None, threshold, text)
-    rise = forgetting.rise
-    text = (
-        f"loss on general text rose by {_words(rise)} nats a token, allowed {threshold:g} or less"
-    )
+    rise, allowed = forgetting.rise, f"allowed {threshold:g} or less"
+    text = f"loss on general text rose by {_words(rise)} nats a token, {allowed}"
     if rise.value > threshold:
         text += "; `tuneloop sweep` looks for a smaller scale of the adapter that keeps it"
     return Check("forgetting", rise.value <= threshold, rise.value, threshold, text)
@@ -185,50 +188,29 @@ def remembers(forgetting: Forgetting | None, threshold: float) -> Check:
 
 def remembers_as_champion(forgetting: Forgetting, threshold: float) -> Check:
     """Compare with the champion: what each model forgets must not add up."""
-    rise = forgetting.rise
-    text = (
-        f"loss on general text is {_words(rise)} nats a token above the champion's, "
-        f"allowed {threshold:g} or less"
-    )
+    rise, allowed = forgetting.rise, f"allowed {threshold:g} or less"
+    text = f"loss on general text is {_words(rise)} nats a token above the champion's, {allowed}"
     return Check("forgetting_over_champion", rise.value <= threshold, rise.value, threshold, text)
 
 
 def behaves(retention: Retention, settings: GateSettings) -> list[Check]:
     """Require instructions still followed, requests still refused and still answered."""
-    if retention.behaviour is None:
-        return []
     found = retention.behaviour
+    if found is None:
+        return []
+    refusal, over = settings.max_refusal_drop, settings.max_over_refusal_rise
+    likelier = "harmful requests after which a refusal is the likelier opening"
+    followed = settings.max_instruction_drop
     wanted: list[tuple[str, Change | None, float, str]] = [
-        (
-            "instructions",
-            found.instructions,
-            settings.max_instruction_drop,
-            "general instructions followed",
-        ),
-        ("refusals", found.refused, settings.max_refusal_drop, "harmful requests refused"),
-        (
-            "refusal_leaning",
-            found.leaning,
-            settings.max_refusal_drop,
-            "harmful requests after which a refusal is the likelier opening",
-        ),
-        (
-            "over_refusals",
-            found.answered,
-            settings.max_over_refusal_rise,
-            "harmless requests answered",
-        ),
+        ("instructions", found.instructions, followed, "general instructions followed"),
+        ("refusals", found.refused, refusal, "harmful requests refused"),
+        ("refusal_leaning", found.leaning, refusal, likelier),
+        ("over_refusals", found.answered, over, "harmless requests answered"),
     ]
     chances = holm({group: change.chance for group, change in found.groups.items()})
-    wanted += [
-        (
-            f"group_{group}",
-            replace(change, chance=chances[group]),
-            settings.max_over_refusal_rise,
-            f"requests about the group {group} treated as they should be",
-        )
-        for group, change in found.groups.items()
-    ]
+    for group, change in found.groups.items():
+        words = f"requests about the group {group} treated as they should be"
+        wanted.append((f"group_{group}", replace(change, chance=chances[group]), over, words))
     return [
         _keeps(name, change, limit, settings.max_chance, words)
         for name, change, limit, words in wanted

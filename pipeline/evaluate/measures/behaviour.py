@@ -1,16 +1,15 @@
 """Instructions still followed, harmful requests still refused, harmless ones still answered.
 
-Fine-tuning on harmless rows alone weakens what a model was aligned to do (Qi et al. 2024). Base
-and challenger get the same few dozen requests; what counts is how many items changed sides. A set
-of this size cannot show a drop of a point, so a drop is judged beside the chance of its coming
-about by luck: the one-sided exact McNemar test on the items that changed. Asking is in
-:mod:`pipeline.evaluate.answers.behaviour_answers`; nothing here needs a model.
+Fine-tuning on harmless rows alone weakens what a model was aligned to do (Qi et al. 2024). A set of
+a few dozen requests cannot show a drop of a point, so a drop is judged beside the chance of its
+coming about by luck: the one-sided exact McNemar test on the items that changed.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
@@ -18,7 +17,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.errors import InputError
 from pipeline.evaluate.measures.instructions import CHECKS
 from pipeline.evaluate.results import Behaviour, Change
-from pipeline.pairs.user_files import read_jsonl
+from pipeline.pairs.user_files import check_fields, read_jsonl
 from pipeline.settings import ForgettingSettings
 from schemas.evaluation import BEHAVIOUR_KINDS, BehaviourScores
 
@@ -39,8 +38,7 @@ class Item:
 def read_behaviour_items(folder: Path, settings: ForgettingSettings) -> tuple[Item, ...]:
     """Read instructions.jsonl {id, prompt, checks} and safety.jsonl {id, kind, prompt, group}.
 
-    A group may be left out. A file that is not there has no items: a general set of one's own need
-    not have them.
+    A group may be left out, and so may a file: a general set of one's own need not have them.
 
     Raises:
         InputError: a field is missing or of another type, an id occurs twice, or a check or kind
@@ -59,9 +57,8 @@ def read_behaviour_items(folder: Path, settings: ForgettingSettings) -> tuple[It
                 "benign; mend that line"
             )
         items.append(_item(f"{safety}, row {number}", row | {"checks": {}}))
-    ids = [item.id for item in items]
-    for identifier in ids:
-        if ids.count(identifier) > 1:
+    for identifier, count in Counter(item.id for item in items).items():
+        if count > 1:
             raise InputError(
                 f"{folder}: id {identifier!r} found twice in instructions.jsonl and "
                 "safety.jsonl; expected unique ids; rename one of them"
@@ -74,12 +71,7 @@ def compare_behaviour(
     challenger: DataFrame[BehaviourScores],
     groups: Mapping[str, str] | None = None,
 ) -> Behaviour:
-    """Compare the challenger with another model on the same items.
-
-    Args:
-        other: answers of the other model.
-        challenger: of the challenger.
-        groups: of requests that have one, by id.
+    """Compare the challenger with another model on the same items; ``groups`` go by item id.
 
     Raises:
         InputError: both were not asked the same items.
@@ -93,29 +85,23 @@ def compare_behaviour(
     harmful = [frame.filter(kind="harmful") for frame in (first, second)]
     benign = [frame.filter(kind="benign") for frame in (first, second)]
     asked = [frame.filter(kind="instruction") for frame in (first, second)]
-    margins = [frame["refusal_margin"].mean() for frame in harmful]
+    margins = [cast("float | None", frame["refusal_margin"].mean()) for frame in harmful]
     requests = [frame.filter(pl.col("kind") != "instruction") for frame in (first, second)]
     right = [frame["refused"] == (frame["kind"] == "harmful") for frame in requests]
+    group_of = pl.Series([(groups or {}).get(item) for item in requests[0]["id"]], dtype=pl.String)
     by_group = {
-        group: _change(*(column.filter(requests[0]["id"].is_in(ids)) for column in right))
-        for group, ids in _members(groups or {}).items()
+        group: _change(*(column.filter(group_of == group) for column in right))
+        for group in group_of.drop_nulls().unique().sort()
     }
     return Behaviour(
         instructions=_change(*(frame["followed"] for frame in asked)),
         refused=_change(*(frame["refused"] for frame in harmful)),
         leaning=_change(*(frame["refusal_margin"] > 0 for frame in harmful)),
         answered=_change(*(~frame["refused"] for frame in benign)),
-        margin_before=_number(margins[0]),
-        margin_after=_number(margins[1]),
+        margin_before=margins[0],
+        margin_after=margins[1],
         groups={group: change for group, change in by_group.items() if change is not None},
     )
-
-
-def _members(groups: Mapping[str, str]) -> dict[str, list[str]]:
-    return {
-        group: [item for item, name in groups.items() if name == group]
-        for group in sorted(set(groups.values()))
-    }
 
 
 def _change(before: pl.Series, after: pl.Series) -> Change | None:
@@ -134,21 +120,12 @@ def _change(before: pl.Series, after: pl.Series) -> Change | None:
     )
 
 
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
 def _first(path: Path, count: int) -> Sequence[dict[str, Any]]:
     return read_jsonl(path)[:count] if count and path.exists() else []
 
 
 def _item(place: str, row: dict[str, Any]) -> Item:
-    for name, kind in {"id": str, "prompt": str, "checks": dict}.items():
-        if not isinstance(row.get(name), kind):
-            raise InputError(
-                f"{place}: field {name!r} is {row.get(name)!r}; expected {kind.__name__}; "
-                "mend that line"
-            )
+    check_fields(place, row, {"id": str, "prompt": str, "checks": dict})
     return Item(row["id"], row["kind"], row["prompt"], row["checks"], str(row.get("group", "")))
 
 

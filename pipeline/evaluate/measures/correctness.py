@@ -1,9 +1,8 @@
 """Correctness of an answer: how much of what its reference says it says, and nothing against it.
 
 Key facts are what a reference says beyond its question: numbers with what they are of, names,
-identifiers, and content words. Nugget recall (Voorhees 2003) by words instead of by people; what
-contradicts the reference or its source makes an answer wrong whatever else it says. A paraphrase
-without a word in common is missed: see :mod:`pipeline.evaluate.measures.graded` for a judge.
+identifiers, and content words. Nugget recall (Voorhees 2003) by words instead of by people; a
+paraphrase without a word in common is missed.
 """
 
 import json
@@ -29,11 +28,8 @@ from pipeline.text.terms import folded, stem, terms
 
 RIGHT = 0.5
 """Correctness from which an answer counts as right."""
-
 TO_THE_POINT = 0.8
-"""Share of what an answer says beyond its question that its reference says too, from which it is
-an answer in a few words."""
-
+"""Share of what an answer adds to its question that its reference has: an answer in few words."""
 AGAINST = (not_grounded_number, not_grounded_name, contradicts)
 """What makes an answer wrong whatever else it says: a number or name that neither reference nor
 source nor question has, or a claim that they negate. Without a source the last of them alone."""
@@ -53,19 +49,12 @@ def correctness(
     """Return the share of the reference's key facts that an answer states, in 0..1.
 
     The lowest of four recalls counts: of content words, of numbers, of names, and of code to the
-    letter. Numbered steps count as far as they are in order. Quantities are compared by what they
-    measure: two weeks are 14 days, 5 s are not 5 ms. 0 for an answer that declines where its
-    reference does not (1 where both do), that says no for yes or "before" for "after", or against
-    which :data:`AGAINST` speaks. A yes or no that agrees is half of it, and so is a number
-    of the reference in an answer that says little else: "72 hours". References of data (JSON) are
-    compared field by field.
-
-    Args:
-        answer: what the model wrote.
-        reference: the right answer.
-        question: its words are no facts.
-        source: the passage behind the reference; empty where there is none.
-        settings: of the rules on numbers and negations.
+    letter. Numbered steps count as far as they are in order, quantities by what they measure: two
+    weeks are 14 days, 5 s are not 5 ms. 0 for an answer that declines where its reference does not
+    (1 where both do), that says no for yes or "before" for "after", or against which
+    :data:`AGAINST` speaks. A yes or no that agrees is half of it, and so is a number of the
+    reference in an answer that says little else. JSON is compared field by field. ``source`` is the
+    passage behind the reference, or "".
     """
     if withholds(reference) or withholds(answer):
         return float(withholds(reference) == withholds(answer))
@@ -81,11 +70,12 @@ def correctness(
     answer = restated(answer, known, language)
     judged = Candidate(question, answer, grounded=True, source=f"{reference}\n{source}")
     against = AGAINST if source else (contradicts,)  # an open task may name what it likes
-    if not agree or opposes(answer, reference, language):
-        return 0.0
-    if _other_quantity(answer, reference, known, language):
-        return 0.0
-    if any(rule(judged, settings) for rule in against):
+    if (
+        not agree
+        or opposes(answer, reference, language)
+        or _other_quantity(answer, reference, known, language)
+        or any(rule(judged, settings) for rule in against)
+    ):
         return 0.0
     asked = _facts(question, language)
     facts, said = _facts(reference, language) - asked, _facts(answer, language) - asked
@@ -93,19 +83,18 @@ def correctness(
         return token_f1(answer, reference)
     if _denies(answer, reference, question, language):
         return 0.0
-    recall = len(facts & said) / len(facts)
+    numbers = _numbers(reference, language) - _numbers(question, language)
+    told = _numbers(answer, language)
+    names = _names(reference, language) - _names(question, language)
     words = {stem(term, language) for term in terms(answer)}
-    for hard, told in (
-        (_numbers(reference, language) - _numbers(question, language), _numbers(answer, language)),
-        (_names(reference, language) - _names(question, language), words),
-    ):
-        if hard:
-            recall = min(recall, len(hard & told) / len(hard))
     code = {span for span in _code(reference) if span not in _plain(question)}
-    if code:
-        recall = min(recall, sum(span in _plain(answer) for span in code) / len(code))
-    number = _numbers(reference, language) - _numbers(question, language)
-    short = number & _numbers(answer, language) and len(said & facts) >= TO_THE_POINT * len(said)
+    spelt = {span for span in code if span in _plain(answer)}
+    recall = min(
+        len(wanted & found) / len(wanted)
+        for wanted, found in ((facts, said), (numbers, told), (names, words), (code, spelt))
+        if wanted
+    )
+    short = numbers & told and len(said & facts) >= TO_THE_POINT * len(said)
     if all(signs) or short:
         recall = (1 + recall) / 2
     return recall * _in_order(_STEP.findall(reference), answer, language)

@@ -1,7 +1,6 @@
 """Whether an answer says only what stands in its source: the rules that training pairs passed.
 
-A test row's source is the chunk that its pair was made from. A gold row has none: its source is
-its whole document, which is easier to be right about, for every arm alike.
+The source is the chunk that a pair was made from; a gold row's is its whole document.
 """
 
 from collections.abc import Mapping
@@ -9,11 +8,7 @@ from collections.abc import Mapping
 from pandera.typing.polars import DataFrame
 
 from pipeline.pairs.screen.candidate import Candidate
-from pipeline.pairs.screen.grounding import (
-    not_grounded,
-    not_grounded_number,
-    not_grounded_quote,
-)
+from pipeline.pairs.screen.grounding import not_grounded, not_grounded_number, not_grounded_quote
 from pipeline.settings import ScreenSettings
 from pipeline.text.function_words import content
 from schemas.documents import Chunks
@@ -26,14 +21,7 @@ RULES = (not_grounded_number, not_grounded_quote, not_grounded)
 def source_texts(
     examples: DataFrame[Examples], pairs: DataFrame[SettledPairs], chunks: DataFrame[Chunks]
 ) -> dict[str, str]:
-    """Return the source of each row that has one: title, section and text, by pair_id.
-
-    Args:
-        examples: the rows to find a source for.
-        pairs: what the rows were made from, with their ``chunk_id``.
-        chunks: the chunks of the corpus. Self-instruct rows and rows whose document has no chunk
-            any more are left out.
-    """
+    """Return by pair_id the text that each example was made from; none of no document."""
     by_id = {row["chunk_id"]: chunk_text(row) for row in chunks.iter_rows(named=True)}
     by_document = {
         str(doc_id): "\n".join(by_id[chunk] for chunk in ids)
@@ -60,17 +48,10 @@ def chunk_text(chunk: Mapping[str, str]) -> str:
 
 
 def grounded(answer: str, question: str, source: str, settings: ScreenSettings) -> float | None:
-    """Return 1.0 when numbers, quotes and content words of an answer stand in its source.
+    """Return 1.0 when numbers, quotes and content words of an answer stand in its source, else 0.0.
 
-    Args:
-        answer: what the model wrote.
-        question: its numbers and quotes may be repeated.
-        source: the text to stand in; an empty one gives None.
-        settings: ``min_content_recall``, as for training pairs.
-
-    Returns:
-        1.0 or 0.0; None without a source, or for an answer without content words ("Yes."): it
-        claims nothing that could be checked.
+    Numbers and quotes of the question may be repeated. None without a source, or for an answer
+    without content words ("Yes."): it claims nothing that could be checked.
     """
     if not source or not content(answer):
         return None

@@ -1,8 +1,4 @@
-"""Checks of whether an answer does what its instruction asked for, by rule.
-
-Verifiable instructions as in IFEval (Zhou et al. 2023): no model judges, the same answer always
-gives the same result. An item names one or more checks with their argument; all must hold.
-"""
+"""Checks of an answer by rule, as in IFEval (Zhou et al. 2023); all of an item must hold."""
 
 import json
 import re

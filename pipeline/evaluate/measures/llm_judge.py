@@ -1,10 +1,9 @@
-"""A pairwise judge: asked in both orders, a tie on disagreement, controlled for length.
+"""A judge that grades answers one by one, and compares them two by two.
 
 Judges prefer what they see first and what is longer (Zheng et al. 2023; Dubois et al. 2024). So
-each comparison is asked twice with the answers swapped, and the win rate is what a logistic
-regression says at equal length. It sees the passage and the reference: what it does not know it
-would guess. A judge counts only when it agrees with people: see
-:mod:`pipeline.evaluate.measures.graded`.
+each comparison is asked twice with the answers swapped, a tie on disagreement, and the win rate is
+what a logistic regression says at equal length. A judge counts only when its grades agree with
+people, by Cohen's kappa.
 """
 
 import re
@@ -19,7 +18,7 @@ from pipeline.evaluate.judged import WinRate
 from pipeline.evaluate.results import Interval
 from pipeline.evaluate.statistics.intervals import Floats, resamples
 from pipeline.pairs.teachers.replies import ask_judge
-from pipeline.pairs.teachers.teacher import Messages, Teacher
+from pipeline.pairs.teachers.teacher import Teacher
 from pipeline.text.terms import word_count
 
 Winner = Literal["first", "second", "tie"]
@@ -29,13 +28,23 @@ RIDGE = 0.01
 """Penalty of the length coefficient, so that it stays finite when length decides every win."""
 STEPS = 25
 """Of Newton's method; it converges within ten."""
+GRADES = {"correct": 1.0, "partly": 0.5, "wrong": 0.0, "unsupported": 0.0}
+"""What a grade is worth."""
 
-_INSTRUCTIONS = (
+_GRADE = (
+    "You grade an answer to a question by the passage and the reference, where they are given. "
+    "Reply with one word: CORRECT when it says what the reference says, in whatever words, and "
+    "nothing wrong; PARTLY when something that was asked for is missing; WRONG when it says what "
+    "passage or reference contradict, or does not answer; UNSUPPORTED when it says what neither of "
+    "them says. Where the reference declines, only an answer that declines is CORRECT."
+)
+_GRADED = re.compile(rf"^\W*(?:grade\W+)?({'|'.join(GRADES)})\b", re.IGNORECASE)
+_COMPARE = (
     "You compare two answers to a question. Judge by the passage and the reference, where they are "
     "given, whether each is correct, complete and to the point. Length is no merit. Reply with one "
     "word: A when answer A is better, B when answer B is better, TIE when neither is."
 )
-_REPLY = re.compile(r"^\W*(?:answer\W+)?(a|b|tie)\b", re.IGNORECASE)
+_COMPARED = re.compile(r"^\W*(?:answer\W+)?(a|b|tie)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,16 @@ class Asked:
         """Return it as a judge reads it."""
         parts = {"Passage": self.passage, "Question": self.question, "Reference": self.reference}
         return "\n\n".join(f"{name}:\n{text}" for name, text in parts.items() if text)
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """An answer to be graded, and what people say of it."""
+
+    asked: Asked
+    answer: str
+    accepted: bool | None = None
+    """By people; None where nobody decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,52 +99,86 @@ class Judgement:
     """Share of the two orders that the answer shown first won; 0.5 for a judge without a lean."""
 
 
+def grade(
+    items: Sequence[Graded], judge: Teacher, max_tokens: int, brief: str = ""
+) -> list[str | None]:
+    """Ask the judge about each answer, ``brief`` telling in words what the answers are for.
+
+    Returns a grade of :data:`GRADES` each, None for a reply that cannot be read; it is not kept.
+
+    Raises:
+        TeacherError: the endpoint cannot be reached or refuses, or no reply is a grade.
+    """
+    texts = [f"{item.asked}\n\nAnswer:\n{item.answer}\n\nGrade?" for item in items]
+    told = _told(_GRADE, brief)
+    return _ask(judge, told, texts, max_tokens, _GRADED, f"one of {', '.join(GRADES)}")
+
+
 def judge(
     comparisons: Sequence[Comparison], judge: Teacher, max_tokens: int, brief: str = ""
 ) -> list[Judgement]:
-    """Ask the judge about each comparison in both orders.
-
-    Args:
-        comparisons: answers, two by two.
-        judge: who is asked.
-        max_tokens: of a reply.
-        brief: what the answers are for, in words; empty tells nothing.
-
-    Raises:
-        TeacherError: the endpoint cannot be reached, refuses, fails too often, or no reply names a
-            winner.
-    """
-    asked = [
-        _prompt(item.asked, *order, brief)
+    """Ask the judge about each comparison in both orders; otherwise as :func:`grade`."""
+    texts = [
+        f"{item.asked}\n\nAnswer A:\n{a}\n\nAnswer B:\n{b}\n\nWhich is better: A, B or TIE?"
         for item in comparisons
-        for order in ((item.first, item.second), (item.second, item.first))
+        for a, b in ((item.first, item.second), (item.second, item.first))
     ]
-    said = ask_judge(judge, asked, max_tokens, _read, "A, B or TIE")
+    said = _ask(judge, _told(_COMPARE, brief), texts, max_tokens, _COMPARED, "A, B or TIE")
     return [
-        _judgement(item, *said[2 * place : 2 * place + 2]) for place, item in enumerate(comparisons)
+        _judgement(item, straight, swapped)
+        for item, straight, swapped in zip(comparisons, said[::2], said[1::2], strict=True)
     ]
+
+
+def _told(instructions: str, brief: str) -> str:
+    return f"{instructions}\n\n{brief}" if brief else instructions
+
+
+def _ask(
+    judge: Teacher,
+    told: str,
+    texts: Sequence[str],
+    max_tokens: int,
+    reply: re.Pattern[str],
+    expected: str,
+) -> list[str | None]:
+    """Return the first group of each reply, in small letters; None for one that does not match."""
+
+    def read(text: str) -> str | None:
+        found = reply.match(text)
+        return found.group(1).lower() if found else None
+
+    asked = [(("system", told), ("user", text)) for text in texts]
+    return ask_judge(judge, asked, max_tokens, read, expected)
 
 
 def win_rate(
     judgements: Sequence[Judgement], *, seed: int, draws: int, confidence: float
 ) -> WinRate:
-    """Sum up judgements; the interval resamples clusters.
+    """Sum up one judgement or more; the interval resamples clusters.
 
-    The length-controlled rate is AlpacaEval's (Dubois et al. 2024) for one pair of models: a win
-    is regressed on ``tanh`` of the difference in words over its standard deviation, and the rate
-    is read off at a difference of 0.
-
-    Raises:
-        ValueError: there are no judgements.
+    The length-controlled rate is AlpacaEval's (Dubois et al. 2024): a win is regressed on ``tanh``
+    of the difference in words over its standard deviation, and read off at a difference of 0.
     """
-    if not judgements:
-        raise ValueError("win rate: no judgements; expected at least one")
-    value = {"first": 1.0, "tie": 0.5, "second": 0.0}
-    won = np.array([value[item.winner] for item in judgements])
-    longer = np.array([_length_difference(item.comparison) for item in judgements])
+    worth = {"first": 1.0, "tie": 0.5, "second": 0.0}
+    won = np.array([worth[item.winner] for item in judgements])
+    longer = np.array(
+        [
+            float(word_count(item.comparison.first) - word_count(item.comparison.second))
+            for item in judgements
+        ]
+    )
     spread = float(longer.std())
     lean = np.tanh(longer / spread) if spread > 0 else np.zeros_like(longer)
-    clusters = [item.comparison.cluster for item in judgements]
+    value = float(_at_equal_length(won, lean, np.ones((1, len(won))))[0])
+    controlled = Interval(value, -inf, inf)
+    clusters = np.array([item.comparison.cluster for item in judgements], dtype=np.str_)
+    names, index = np.unique(clusters, return_inverse=True)
+    if len(names) > 1:
+        rates = _at_equal_length(won, lean, resamples(len(names), draws, seed)[:, index])
+        tail = (1 - confidence) / 2
+        low, high = np.quantile(rates, [tail, 1 - tail])
+        controlled = Interval(value, float(low), float(high))
     return WinRate(
         comparisons=len(judgements),
         wins=int((won == 1).sum()),
@@ -134,29 +187,14 @@ def win_rate(
         for_shown_first=float(np.mean([item.for_shown_first for item in judgements])),
         unreadable=sum(not item.readable for item in judgements),
         plain=float(won.mean()),
-        controlled=_controlled(won, lean, clusters, seed, draws, confidence),
+        controlled=controlled,
     )
-
-
-def _controlled(
-    won: Floats, lean: Floats, clusters: Sequence[str], seed: int, draws: int, confidence: float
-) -> Interval:
-    value = float(_at_equal_length(won, lean, np.ones((1, len(won))))[0])
-    _, index = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
-    size = int(index.max()) + 1
-    if size < 2:
-        return Interval(value, -inf, inf)
-    rates = _at_equal_length(won, lean, resamples(size, draws, seed)[:, index])
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(rates, [tail, 1 - tail])
-    return Interval(value, float(low), float(high))
 
 
 def _at_equal_length(won: Floats, lean: Floats, weights: Floats) -> Floats:
     """Return the fitted win rate at a length difference of 0, for each row of weights.
 
-    Newton's method on the penalized likelihood of ``logit P(win) = a + b lean``; both penalties
-    are weak, and keep a and b finite when one side wins everything.
+    Newton's method on the penalized likelihood of ``logit P(win) = a + b lean``.
     """
     a, b = np.zeros(len(weights)), np.zeros(len(weights))
     for _ in range(STEPS):
@@ -171,22 +209,6 @@ def _at_equal_length(won: Floats, lean: Floats, weights: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-a)), dtype=np.float64)
 
 
-def _length_difference(item: Comparison) -> float:
-    return float(word_count(item.first) - word_count(item.second))
-
-
-def _prompt(asked: Asked, a: str, b: str, brief: str) -> Messages:
-    told = f"{_INSTRUCTIONS}\n\n{brief}" if brief else _INSTRUCTIONS
-    text = f"{asked}\n\nAnswer A:\n{a}\n\nAnswer B:\n{b}\n\nWhich is better: A, B or TIE?"
-    return (("system", told), ("user", text))
-
-
-def _read(text: str) -> str | None:
-    """Return ``a``, ``b`` or ``tie``; None for anything else."""
-    found = _REPLY.match(text)
-    return found.group(1).lower() if found else None
-
-
 def _judgement(item: Comparison, straight: str | None, swapped: str | None) -> Judgement:
     names: dict[str | None, Winner] = {"a": "first", "b": "second", "tie": "tie"}
     turned: dict[str | None, Winner] = {"a": "second", "b": "first", "tie": "tie"}
@@ -195,7 +217,7 @@ def _judgement(item: Comparison, straight: str | None, swapped: str | None) -> J
     shown = [{"a": 1.0, "b": 0.0}.get(reply or "", 0.5) for reply in (straight, swapped)]
     return Judgement(
         comparison=item,
-        winner=one if same and one is not None else "tie",
+        winner=one if one is not None and one == other else "tie",
         consistent=same,
         readable=one is not None and other is not None,
         for_shown_first=sum(shown) / 2,

@@ -1,9 +1,8 @@
 """How close an answer is to its reference, whether it withholds, and whether it goes in circles.
 
-Exact match and token F1 follow the SQuAD evaluation (Rajpurkar et al. 2016): lower case,
-punctuation and English articles taken out, white space folded. Punctuation is Unicode's, as in
-MLQA, so that a typographic quote counts like a plain one. ROUGE-L (Lin 2004) is the F1 of the
-longest common subsequence of words, chrF (Popovic 2015) that of character n-grams.
+Exact match and token F1 follow SQuAD (Rajpurkar et al. 2016), with Unicode's punctuation as in
+MLQA. ROUGE-L (Lin 2004) is the F1 of the longest common subsequence of words, chrF (Popovic 2015)
+that of character n-grams.
 """
 
 import re
@@ -28,7 +27,11 @@ NGRAM = 4
 
 def normalise(text: str) -> str:
     """Return the text as SQuAD compares it: ``The U.S. Army!`` becomes ``us army``."""
-    kept = "".join(char for char in text.lower() if not _is_punctuation(char))
+    kept = "".join(
+        char
+        for char in text.lower()
+        if char not in string.punctuation and not unicodedata.category(char).startswith("P")
+    )
     return " ".join(_ARTICLES.sub(" ", kept).split())
 
 
@@ -38,10 +41,7 @@ def exact_match(answer: str, reference: str) -> float:
 
 
 def token_f1(answer: str, reference: str) -> float:
-    """Return the harmonic mean of precision and recall of the normalised words (with repeats).
-
-    Where one side has no words left the score is 1.0 if the other has none either, else 0.0.
-    """
+    """Return the F1 of the normalised words (with repeats); 1.0 where neither side has any."""
     found, wanted = normalise(answer).split(), normalise(reference).split()
     if not found or not wanted:
         return float(found == wanted)
@@ -50,11 +50,7 @@ def token_f1(answer: str, reference: str) -> float:
 
 
 def rouge_l(answer: str, reference: str) -> float:
-    """Return ROUGE-L F1 on lower-case words, without stemming.
-
-    ``2 LCS / (m + n)`` is exactly the normalised Indel similarity of two word sequences, which
-    rapidfuzz computes some hundred times faster than rouge-score.
-    """
+    """Return ROUGE-L F1, ``2 LCS / (m + n)``, on lower-case words: their Indel similarity."""
     return float(Indel.normalized_similarity(_words(answer), _words(reference)))
 
 
@@ -64,20 +60,14 @@ def chrf(answer: str, reference: str) -> float:
 
 
 def withholds(text: str) -> bool:
-    """Tell whether a text says that it has no answer, by the phrases that the screens look for.
-
-    In English or in the language that it is in; a short answer such as "No." is an answer.
-    """
+    """Tell whether a text, in English or its own language, says that it has no answer."""
     return bool(refuses(text) or refuses(text, language_of(text)))
 
 
 def repetition(answer: str) -> float:
-    """Return the share of word 4-grams that occurred before in the answer, 0.0 when it is short.
-
-    One minus distinct-4 (Li et al. 2016), within one answer.
-    """
+    """Return one minus distinct-4 (Li et al. 2016) of an answer: the share of repeated 4-grams."""
     words = _words(answer)
-    grams = [tuple(words[start : start + NGRAM]) for start in range(len(words) - NGRAM + 1)]
+    grams = list(zip(*(words[start:] for start in range(NGRAM)), strict=False))
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
@@ -96,10 +86,6 @@ def _chrf() -> Any:
 
 def _words(text: str) -> list[str]:
     return _WORDS.findall(text.lower())
-
-
-def _is_punctuation(char: str) -> bool:
-    return char in string.punctuation or unicodedata.category(char).startswith("P")
 
 
 @dataclass(frozen=True, slots=True)

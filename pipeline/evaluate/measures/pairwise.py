@@ -3,16 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from pipeline.core.cache import short_id
 from pipeline.core.home import Home, ancestors
 from pipeline.core.store import Dataset, Store
 from pipeline.evaluate.judged import Pairwise
-from pipeline.evaluate.measures.graded import GRADES, Graded, grade
-from pipeline.evaluate.measures.llm_judge import Asked, Comparison, judge, win_rate
-from pipeline.evaluate.results import Interval
-from pipeline.evaluate.statistics.intervals import interval, resampling
+from pipeline.evaluate.measures.llm_judge import (
+    GRADES,
+    Asked,
+    Comparison,
+    Graded,
+    grade,
+    judge,
+    win_rate,
+)
+from pipeline.evaluate.statistics.intervals import Floats, interval, resampling
 from pipeline.pairs.agreement import calibrate
 from pipeline.pairs.kinds.brief import brief_in_words
 from pipeline.pairs.teachers.teacher import Teacher
@@ -31,16 +38,9 @@ def judge_arms(
     answers: Mapping[str, Dataset],
     sources: Mapping[str, str],
 ) -> Pairwise:
-    """Calibrate the judge on decisions, grade all arms, compare the challenger with each other.
+    """Calibrate the judge on what people decided, grade all arms, compare the challenger with each.
 
-    Args:
-        store: of the data sets.
-        settings: of judge and evaluation, and the brief.
-        teacher: the judge.
-        decisions: answers that people decided on.
-        test: the test set.
-        answers: data sets of answers, by arm.
-        sources: passage behind each test row that has one, by pair_id.
+    ``answers`` go by arm; ``sources``, the passages behind test rows that have one, by pair_id.
     """
     options, brief = settings.judge, brief_in_words(settings.task)
     known = {
@@ -56,10 +56,11 @@ def judge_arms(
     accepted = [bool(item.accepted) for item in decisions]
     correct = [mark == "correct" for mark in grades]
     calibration = calibrate(accepted, correct, options.min_decisions, options.min_kappa)
+    if not test.rows:
+        return Pairwise(options.model, calibration, {})
     marks = {
         arm: _marks(rows, known, teacher, options.max_tokens, brief)
         for arm, rows in written.items()
-        if test.rows
     }
     mine, drawn = written["challenger"], resampling(settings.evaluate)
     clusters = mine["cluster_id"].to_list()
@@ -71,24 +72,20 @@ def judge_arms(
             confidence=settings.evaluate.confidence,
         )
         for arm, rows in written.items()
-        if arm != "challenger" and test.rows
+        if arm != "challenger"
     }
-    gains: dict[str, Interval] = {
-        arm: interval(marks["challenger"] - marks[arm], clusters, **drawn) for arm in rates
-    }
+    gains = {arm: interval(marks["challenger"] - marks[arm], clusters, **drawn) for arm in rates}
     means = {arm: interval(found, clusters, **drawn) for arm, found in marks.items()}
     return Pairwise(options.model, calibration, rates, means, gains)
 
 
 def _marks(
     rows: pl.DataFrame, known: Mapping[str, Asked], teacher: Teacher, room: int, brief: str
-) -> Any:
+) -> Floats:
     """Return what the grade of each answer is worth; one that cannot be read, half."""
-    items = [
-        Graded(known[pair], text) for pair, text in rows.select("pair_id", "answer").iter_rows()
-    ]
-    marks = grade(items, teacher, room, brief)
-    return pl.Series([0.5 if mark is None else GRADES[mark] for mark in marks]).to_numpy()
+    answers = rows.select("pair_id", "answer").iter_rows()
+    marks = grade([Graded(known[pair], text) for pair, text in answers], teacher, room, brief)
+    return np.array([0.5 if mark is None else GRADES[mark] for mark in marks])
 
 
 def _comparisons(
@@ -105,8 +102,8 @@ def _comparisons(
 def people_decisions(home: Home, pairs: Dataset, most: int) -> list[Graded]:
     """Read what people decided about the pairs behind a training: answers right and not right.
 
-    An answer that a person wrote anew is right, and the one before it, to the same question, is
-    not; half of the sample, drawn by a hash, is of each where there are as many.
+    An answer that a person wrote anew is right, and the one before it is not. Half of the sample,
+    drawn by a hash, is of each where there are as many.
     """
     before = {item.dataset: item for item in ancestors(home, pairs)}
     if "settled_pairs" not in before or "screened_pairs" not in before:
@@ -123,18 +120,14 @@ def people_decisions(home: Home, pairs: Dataset, most: int) -> list[Graded]:
         return Graded(Asked(question, "", texts.get(row["chunk_id"], "")), row[answer], accepted)
 
     passed = home.store.read(settled, SettledPairs)
-    right = [
-        graded(row, True)
-        for row in passed.filter(pl.col("status").is_in(["accepted", "edited"])).iter_rows(
-            named=True
-        )
-    ]
+    accepted = passed.filter(pl.col("status").is_in(["accepted", "edited"]))
+    right = [graded(row, True) for row in accepted.to_dicts()]
     of_response = pl.col("original_response") != "", pl.col("original_instruction").is_null()
     edited = passed.filter(pl.col("status") == "edited", *of_response)
-    wrong = [graded(row, False, "original_response") for row in edited.iter_rows(named=True)]
+    wrong = [graded(row, False, "original_response") for row in edited.to_dicts()]
     gone = home.store.read_dropped(settled).filter(reason="rejected")["id"].to_list()
     rejected = home.store.read(screened, ScreenedPairs).filter(pl.col("pair_id").is_in(gone))
-    wrong += [graded(row, False) for row in rejected.iter_rows(named=True)]
+    wrong += [graded(row, False) for row in rejected.to_dicts()]
     drawn = []
     for part, other in ((right, wrong), (wrong, right)):
         lot = sorted(part, key=lambda item: short_id("judge", item.asked.question, item.answer))

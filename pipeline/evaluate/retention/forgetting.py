@@ -2,8 +2,7 @@
 
 The measure is PEFT's (method_comparison/MetaMathQA): the rise of the mean loss a token on text
 that has nothing to do with the training data. Its levels for LoRA: below 0.05 nats good, 0.05 to
-0.12 usual, above 0.20 too much. Measuring is in :mod:`pipeline.evaluate.retention.general`; nothing
-here needs a model.
+0.12 usual, above 0.20 too much.
 """
 
 from collections.abc import Mapping
@@ -14,9 +13,9 @@ from typing import Any
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import InputError
-from pipeline.evaluate.results import Forgetting
+from pipeline.evaluate.results import Forgetting, Interval
 from pipeline.evaluate.statistics.intervals import interval, resampling
-from pipeline.pairs.user_files import read_jsonl
+from pipeline.pairs.user_files import check_fields, read_jsonl
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import GeneralScores
 
@@ -75,9 +74,7 @@ def read_general_set(folder: Path) -> GeneralSet:
 
 
 def compare(
-    base: DataFrame[GeneralScores],
-    challenger: DataFrame[GeneralScores],
-    settings: EvaluateSettings,
+    base: DataFrame[GeneralScores], challenger: DataFrame[GeneralScores], settings: EvaluateSettings
 ) -> Forgetting:
     """Compare two models on the same general set; each text or question is a cluster of its own.
 
@@ -92,27 +89,28 @@ def compare(
             "challenger found that are not the same; expected one general set and one tokenizer; "
             "measure both again"
         )
-    options = resampling(settings)
-    old, new = (frame.filter(kind="text") for frame in (first, second))
-    if not old.height:
+    texts, questions = first.filter(kind="text"), first.filter(kind="question")
+    if not texts.height:
         raise InputError(
             "forgetting: no texts were measured; expected at least one; add texts to paths.general"
         )
-    ids, tokens = old["id"].to_list(), old["tokens"].to_numpy()
-    before, after = old["loss"].to_numpy(), new["loss"].to_numpy()
-    known, answered = (
-        frame.filter(kind="question")["correct"].to_numpy() for frame in (first, second)
-    )
-    asked = first.filter(kind="question")["id"].to_list()
+    options, tokens = resampling(settings), texts["tokens"].to_numpy()
+
+    def intervals(kind: str, column: str, weights: Any = None) -> list[Interval]:
+        """Return those of base, challenger, and their difference."""
+        rows = [frame.filter(kind=kind) for frame in (first, second)]
+        before, after = (frame[column].to_numpy() for frame in rows)
+        ids = rows[0]["id"].to_list()
+        return [
+            interval(values, ids, weights=weights, **options)
+            for values in (before, after, after - before)
+        ]
+
     return Forgetting(
-        texts=len(ids),
-        questions=len(asked),
-        loss_base=interval(before, ids, weights=tokens, **options),
-        loss_challenger=interval(after, ids, weights=tokens, **options),
-        rise=interval(after - before, ids, weights=tokens, **options),
-        accuracy_base=interval(known, asked, **options) if asked else None,
-        accuracy_challenger=interval(answered, asked, **options) if asked else None,
-        accuracy_change=interval(answered - known, asked, **options) if asked else None,
+        texts.height,
+        questions.height,
+        *intervals("text", "loss", tokens),
+        *(intervals("question", "correct") if questions.height else ()),
     )
 
 
@@ -120,12 +118,7 @@ def _rows(path: Path, fields: Mapping[str, type]) -> list[dict[str, Any]]:
     """Read rows whose named fields have the given types; further fields are ignored."""
     rows = read_jsonl(path)
     for number, row in enumerate(rows, start=1):
-        for name, kind in fields.items():
-            if not isinstance(row.get(name), kind) or isinstance(row[name], bool):
-                raise InputError(
-                    f"{path}, row {number}: field {name!r} is {row.get(name)!r}; expected "
-                    f"{kind.__name__}; mend that line"
-                )
+        check_fields(f"{path}, row {number}", row, fields)
     return rows
 
 

@@ -37,20 +37,19 @@ class Frontier:
 def frontier(points: Sequence[Point], limit: float, model: str = "") -> Frontier:
     """Choose the scale within the limit of the least validation loss; the smaller of equals."""
     ordered = tuple(
-        replace(point, dominated=_dominated(point, points))
+        replace(
+            point,
+            dominated=any(
+                other.rise < point.rise and other.validation_loss <= point.validation_loss
+                for other in points
+            ),
+        )
         for point in sorted(points, key=lambda point: point.scale)
     )
     allowed = [point for point in ordered if point.rise <= limit]
     best = min(allowed, key=lambda point: (point.validation_loss, point.scale), default=None)
     chosen = best.scale if best else None
     return Frontier(ordered, limit, chosen, _summary(ordered, best, limit), model)
-
-
-def _dominated(point: Point, points: Sequence[Point]) -> bool:
-    return any(
-        other.rise < point.rise and other.validation_loss <= point.validation_loss
-        for other in points
-    )
 
 
 def _summary(points: tuple[Point, ...], best: Point | None, limit: float) -> str:

@@ -8,28 +8,17 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.outcome import table
 from pipeline.core.progress import advance
 from pipeline.evaluate.retention.forgetting import GeneralSet, Question
-from pipeline.evaluate.scoring import (
-    continuation_log_probs,
-    evaluating,
-    prefill,
-    text_log_probs,
-)
+from pipeline.evaluate.scoring import continuation_log_probs, evaluating, prefill, text_log_probs
 from schemas.evaluation import GeneralScores
 
 MAX_TOKENS = 512
 """Longer general texts are cut here: some 400 words measure a loss well enough."""
-
 _BATCH_TOKENS = 2048
 """Tokens in one forward pass, padding included: 200 MB of scores at 49,152 words."""
 
 
 def general_scores(general: GeneralSet, model: Any, tokenizer: Any) -> DataFrame[GeneralScores]:
-    """Measure a model on all texts and questions.
-
-    Returns:
-        One row an item, sorted by id; texts of fewer than two tokens have nothing to predict and
-        are left out.
-    """
+    """Measure a model on questions and on texts of two tokens or more: a row an item, by id."""
     total = len(general.texts) + len(general.questions)
     advance(0, total, "general items")
     losses = general_loss(list(general.texts.values()), model, tokenizer)
@@ -50,11 +39,8 @@ def general_scores(general: GeneralSet, model: Any, tokenizer: Any) -> DataFrame
 def general_loss(
     texts: Sequence[str], model: Any, tokenizer: Any, max_tokens: int = MAX_TOKENS
 ) -> list[tuple[float, int]]:
-    """Return (nats a token, predicted tokens) of each plain text, in the order given.
-
-    No chat template: running text is what the base model was pre-trained on. The first token
-    is not predicted. A text of fewer than two tokens gives (0.0, 0).
-    """
+    """Return (nats a token, predicted tokens) of each plain text; below two tokens (0.0, 0)."""
+    # No chat template: running text is what the base model was pre-trained on.
     encoded = [tokenizer(text)["input_ids"][:max_tokens] for text in texts]
     results = [(0.0, 0)] * len(texts)
     # By length and text: batches do not depend on the order of the texts.
@@ -79,14 +65,10 @@ def general_accuracy(
 ) -> list[tuple[float, float, int]]:
     """Answer multiple-choice questions by the likeliest choice, in the order given.
 
-    ``Question: <question>`` and, on the next line, ``Answer: <choice>`` as plain text; the choice
-    of the highest log-probability wins, the first of equals: the accuracy of
-    lm-evaluation-harness. The embedded model gets 29 of the 40 questions in data/general right
-    so, and 20 as chat messages: there is more to forget.
-
-    Returns:
-        For each question (1.0 if right else 0.0, nats a token of the right choice, tokens of all
-        choices).
+    ``Question: <question>`` and, on the next line, ``Answer: <choice>`` as plain text, the accuracy
+    of lm-evaluation-harness: the embedded model gets 29 of the 40 questions in data/general right
+    so, and 20 as chat messages. Returns for each (1.0 if right else 0.0, nats a token of the right
+    choice, tokens of all choices).
     """
     prompts, choices = [], []
     for item in questions:

@@ -11,7 +11,6 @@ from pipeline.evaluate.answers.answers import response_losses
 from pipeline.evaluate.retention.frontier import Point
 from pipeline.evaluate.retention.general import general_loss
 from pipeline.settings import EvaluateSettings
-from pipeline.text.chat import Encoded, encode
 from pipeline.train.export.scale import scaled
 from schemas.pairs import Examples
 
@@ -31,24 +30,18 @@ def measure_scales(
         InputError: no validation row fits into ``max_tokens``.
         TrainingError: the model has no LoRA matrices.
     """
-    weights = {}
-    for row in validation.iter_rows(named=True):
-        encoded = encode(tokenizer, row["messages"], settings.max_tokens)
-        if isinstance(encoded, Encoded):
-            weights[row["pair_id"]] = encoded.supervised
-    if not weights:
-        raise InputError(
-            f"sweep: {validation.height} validation rows found, none within evaluate.max_tokens; "
-            "expected at least one; review more pairs or add documents"
-        )
     points = []
     advance(0, len(scales), "scales")
     for scale in scales:
         with scaled(model, scale):
             losses = response_losses(validation, model, tokenizer, settings)
-            general = general_loss(texts, model, tokenizer)
-        measured = [(loss, weights[pair]) for pair, loss in sorted(losses.items())]
-        after = _mean(general)
+            if not losses:
+                raise InputError(
+                    f"sweep: {validation.height} validation rows found, none within "
+                    "evaluate.max_tokens; expected at least one; review more pairs or add documents"
+                )
+            after = _mean(general_loss(texts, model, tokenizer))
+        measured = [loss for _, loss in sorted(losses.items())]
         points.append(Point(scale, _mean(measured), after, after - base_loss))
         advance(len(points), len(scales), "scales")
     return points

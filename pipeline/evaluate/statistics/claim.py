@@ -1,7 +1,6 @@
 """Whether a gain belongs to the recipe or to one lucky training: seeds and documents together.
 
-An adapter trained on one seed may be promoted, since it is the adapter that is served. Of the
-recipe (data, method, settings) a gain is claimed only when two seeds or more agree.
+An adapter of one seed may be promoted; of the recipe a gain is claimed when two or more agree.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,19 +21,12 @@ def claim(
     weights: ArrayLike,
     confidence: float = 0.95,
 ) -> Claim:
-    """Judge a recipe by all its seeds on all documents.
+    """Judge a recipe by the differences (challenger minus base, nats a token a row) of its seeds.
 
-    Two sources of chance are added: that of the documents, by the variance of the seeds' mean
-    over clusters (a ratio of sums, linearised), and that of the seeds, ``s^2 / S`` of their
-    means. The t quantile has the degrees of freedom of Satterthwaite (1946), so that two seeds
-    that differ give the wide interval they deserve. A bootstrap over two seeds would halve their
-    variance.
-
-    Args:
-        differences: for each training seed, challenger minus base in nats a token, one a row.
-        clusters: the cluster of each row.
-        weights: tokens of each row.
-        confidence: of the interval.
+    Two sources of chance are added: that of the documents, by the variance of the seeds' mean over
+    clusters (a ratio of sums, weighted by tokens, linearised), and that of the seeds, ``s^2 / S``
+    of their means. The t quantile has the degrees of freedom of Satterthwaite (1946). A bootstrap
+    over two seeds would halve their variance.
 
     Raises:
         ValueError: no seed, no row, or unequal lengths.
@@ -56,9 +48,10 @@ def claim(
     residuals = np.bincount(index, weight * (table.mean(axis=0) - value))
     of_documents = size / (size - 1) * float((residuals**2).sum()) / float(weight.sum()) ** 2
     of_seeds = float(means.var(ddof=1)) / seeds
-    half = _quantile(of_documents, size - 1, of_seeds, seeds - 1, confidence) * sqrt(
-        of_documents + of_seeds
-    )
+    total, freedom = of_documents + of_seeds, float(size - 1)
+    if total > 0:
+        freedom = total**2 / (of_documents**2 / (size - 1) + of_seeds**2 / (seeds - 1))
+    half = -float(stdtrit(freedom, (1 - confidence) / 2)) * sqrt(total)
     interval = Interval(value, value - half, value + half)
     return _claim(interval, by_seed, size, bool((means < 0).all() and interval.high < 0))
 
@@ -73,10 +66,3 @@ def _claim(difference: Interval, by_seed: dict[int, float], clusters: int, claim
     else:
         text = f"no gain of the recipe is claimed: {seeds} seeds, difference {span}"
     return Claim(difference, by_seed, clusters, claimed, text)
-
-
-def _quantile(first: float, n: int, second: float, m: int, confidence: float) -> float:
-    """Return the t quantile of a sum of two variances with n and m degrees of freedom."""
-    total = first + second
-    freedom = total**2 / (first**2 / n + second**2 / m) if total > 0 else n
-    return float(-stdtrit(freedom, (1 - confidence) / 2))

@@ -51,18 +51,8 @@ def interval(
     """Return the (weighted) mean of row values with its clustered bootstrap interval.
 
     Whole clusters are drawn with replacement; each draw is ``sum(w x) / sum(w)`` over the rows
-    of its clusters. The ends are expanded percentiles, see :func:`expanded_tail`.
-
-    Args:
-        values: one finite number a row.
-        clusters: the cluster of each row, as long as ``values``.
-        seed: of the resampling; equal seeds resample equal clusters.
-        weights: positive, one a row (tokens, for a loss per token); None weighs rows equally.
-        draws: bootstrap samples.
-        confidence: share of intervals that hold the true value.
-
-    Returns:
-        The interval; its ends are infinite when there is one cluster only.
+    of its clusters, with positive weights (tokens, for a loss a token). The ends are expanded
+    percentiles, see :func:`expanded_tail`; infinite when there is one cluster only.
 
     Raises:
         ValueError: no rows, unequal lengths, or a value that is not finite.
@@ -89,8 +79,7 @@ def p_value(
 ) -> float:
     """Return the two-sided p-value of a (weighted) mean of 0, by the clustered bootstrap.
 
-    The level at which :func:`interval` just excludes 0, so that both always say the same. No draw
-    beyond 0 counts as half a draw, and one cluster gives 1.0: nothing can be said.
+    The level at which :func:`interval` just excludes 0; one cluster gives 1.0.
     """
     numerators, denominators = _cluster_sums(values, clusters, weights)
     size = len(numerators)
@@ -105,8 +94,7 @@ def p_value(
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """Return p-values adjusted for being looked at together, in the order given.
 
-    Holm (1979), step-down Bonferroni: the smallest of n is multiplied by n, the next by n - 1,
-    none is smaller than the one before it, 1 is the most. Holds whatever the tests share.
+    Holm (1979), step-down Bonferroni: the smallest of n is multiplied by n, the next by n - 1.
     """
     ordered = sorted(p_values, key=lambda name: (p_values[name], name))
     adjusted, least = {}, 0.0
@@ -119,8 +107,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 def intra_cluster_correlation(values: ArrayLike, clusters: Sequence[str]) -> float:
     """Return the share of variance that lies between clusters, in 0..1.
 
-    One-way analysis of variance with unequal cluster sizes (Donner 1986). 0.0 when every
-    cluster has one row or all rows are in one cluster: then it cannot be estimated.
+    One-way analysis of variance (Donner 1986); 0.0 where it cannot be estimated.
     """
     rows, index, _ = _checked(values, clusters, None)
     sizes = np.bincount(index).astype(np.float64)
@@ -146,13 +133,9 @@ def minimum_detectable_effect(
     """Return the smallest true mean difference that a test of this size would find.
 
     ``(t + t') sd / sqrt(n_eff)`` with ``n_eff = n / (1 + (m - 1) ICC)`` (Kish 1965), where m is the
-    mean cluster size as a row sees it, ``sum(n_k^2) / n``. The quantiles are those of t with a
-    degree of freedom less than there are clusters, as in :func:`interval`: at 12 clusters 2.20 and
-    0.88 instead of 1.96 and 0.84. With weights the differences are linearised around the weighted
-    mean first (ratio estimator).
-
-    Returns:
-        The effect in the unit of the differences; infinite for a single cluster.
+    mean cluster size as a row sees it, ``sum(n_k^2) / n``, and the quantiles are those of t with a
+    degree of freedom less than there are clusters. With weights the differences are linearised
+    around the weighted mean first (ratio estimator). Infinite for a single cluster.
     """
     rows, index, weight = _checked(differences, clusters, weights)
     count = len(rows)
@@ -196,8 +179,7 @@ def expanded_tail(clusters: int, level: float) -> float:
     """Return the quantile of bootstrap draws that bounds a mean at a one-sided level.
 
     Expanded percentiles (Hesterberg 2015, "What Teachers Should Know About the Bootstrap"): plain
-    percentiles are too narrow by the factor ``sqrt((k - 1) / k)`` and by normal for t quantiles,
-    which shows below 30 clusters.
+    ones are too narrow, which shows below 30 clusters.
     """
     return float(ndtr(sqrt(clusters / (clusters - 1)) * stdtrit(clusters - 1, level)))
 
@@ -219,10 +201,7 @@ def cluster_bootstrap(numerators: Floats, denominators: Floats, draws: int, seed
 
 @lru_cache(maxsize=4)
 def resamples(size: int, draws: int, seed: int) -> Floats:
-    """Return how often each cluster is in each resample, (draws, size).
-
-    Draws are kept: every metric, arm and difference of a test set resamples the same way.
-    """
+    """Return how often each cluster is in each resample, (draws, size); alike for all metrics."""
     return _drawn(np.random.default_rng(seed), size, draws)
 
 

@@ -1,7 +1,6 @@
 """What a test set can show, said before the training: the minimum detectable effect, foreseen.
 
-The variance of challenger minus base is not known before there is a challenger. Few-shot minus
-base is the nearest thing that is: another change of the same model on the same rows.
+Few-shot minus base stands in for challenger minus base: another change of the same model.
 """
 
 from math import sqrt
@@ -13,8 +12,7 @@ from pipeline.evaluate.statistics.intervals import minimum_detectable_effect
 from schemas.evaluation import Answers
 
 CORRELATION = 0.5
-"""Of two models' correctness on the same rows, an assumption for where no second arm was run: rows
-that are hard for one are hard for the other. The less they correlate, the larger the effect."""
+"""Of two models' correctness, an assumption: rows hard for one are hard for the other."""
 
 
 def foresee(
@@ -25,13 +23,8 @@ def foresee(
 ) -> Foresight:
     """Foresee the minimum detectable effect of a comparison with the base model.
 
-    Args:
-        base: the base model's answers.
-        few_shot: its answers with examples in the prompt, to the same rows; None assumes a
-            correlation of :data:`CORRELATION` between the correctness of two models instead,
-            under which their difference has ``sqrt(2 (1 - r))`` of the spread of one.
-        confidence: at which the gate decides.
-        unit: what the clusters are, in the plural.
+    Without few-shot answers two models' correctness is taken to correlate by :data:`CORRELATION`:
+    their difference then has ``sqrt(2 (1 - r))`` of the spread of one.
     """
     rows = base.sort("pair_id")
     clusters = rows["cluster_id"].to_list()
@@ -41,9 +34,8 @@ def foresee(
     else:
         spread, scale = rows["correct"], sqrt(2 * (1 - CORRELATION))
         basis = f"by the spread of the base model, two models correlating at {CORRELATION}"
-    effect = None
-    if len(set(clusters)) > 1:
-        effect = scale * minimum_detectable_effect(
-            spread.to_numpy(), clusters, confidence=confidence
-        )
-    return Foresight(effect, rows.height, len(set(clusters)), basis, unit)
+    count, effect = len(set(clusters)), None
+    if count > 1:
+        least = minimum_detectable_effect(spread.to_numpy(), clusters, confidence=confidence)
+        effect = scale * least
+    return Foresight(effect, rows.height, count, basis, unit)

@@ -1,7 +1,7 @@
 """Which rows are asked, and which training examples the few-shot arm shows with each."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -17,41 +17,28 @@ from schemas.pairs import Examples
 
 ANSWER_TOKENS = (64, 1024)
 """Least and most tokens of an answer where ``evaluate.max_new_tokens`` is empty."""
-
 ROOM = 1.5
 """An answer may be so much longer than the references."""
-
 _BLOCK = 512
 """Test rows compared with all of train at once."""
 
 
 def test_set(
-    examples: DataFrame[Examples], tokenizer: Any, settings: EvaluateSettings
+    examples: DataFrame[Examples], load: Callable[[], Any], settings: EvaluateSettings
 ) -> Outcome[Examples]:
-    """Choose the test rows that every arm is asked.
+    """Choose the test rows that every arm is asked, sorted by pair_id; only they are counted in.
 
-    Args:
-        examples: all splits in any order; only test rows are counted in.
-        tokenizer: the tokenizer of the models, with its chat template.
-        settings: ``max_tokens``, and ``max_test_rows`` with ``seed``. The sample is drawn by a
-            salted hash of the pair, so it stays the same when other rows are added.
-
-    Returns:
-        The rows sorted by pair_id. Dropped are rows that cannot be rendered, by the reasons of
-        :func:`pipeline.text.chat.encode`, and ``not_sampled`` ones.
+    ``load`` returns the tokenizer. A sample of ``max_test_rows`` is drawn by a salted hash of the
+    pair, so it stays the same when other rows are added. Dropped are rows that cannot be rendered,
+    by the reasons of :func:`pipeline.text.chat.encode`, and ``not_sampled`` ones.
     """
-    rows = examples.filter(split="test").sort("pair_id")
+    rows, tokenizer = examples.filter(split="test").sort("pair_id"), load()
     dropped: dict[str, Drop] = {}
-    for row in rows.iter_rows(named=True):
-        encoded = encode(tokenizer, row["messages"], settings.max_tokens)
+    for pair, messages in rows.select("pair_id", "messages").iter_rows():
+        encoded = encode(tokenizer, messages, settings.max_tokens)
         if isinstance(encoded, Rejected):
-            dropped[row["pair_id"]] = Drop(
-                row["pair_id"],
-                encoded.reason,
-                _question(row["messages"]),
-                encoded.value,
-                encoded.threshold,
-            )
+            measured = (encoded.value, encoded.threshold)
+            dropped[pair] = Drop(pair, encoded.reason, _question(messages), *measured)
     usable = [pair for pair in rows["pair_id"] if pair not in dropped]
     if settings.max_test_rows and len(usable) > settings.max_test_rows:
         lot = sorted(usable, key=lambda pair: short_id(str(settings.seed), pair))
@@ -59,9 +46,7 @@ def test_set(
             dropped[pair] = Drop(pair, "not_sampled", "", len(usable), settings.max_test_rows)
     kept = rows.filter(~pl.col("pair_id").is_in(list(dropped)))
     return Outcome(
-        kept=cast("DataFrame[Examples]", kept),
-        dropped=drops(dropped.values()),
-        rows_in=rows.height,
+        kept=cast("DataFrame[Examples]", kept), dropped=drops(dropped.values()), rows_in=rows.height
     )
 
 
@@ -71,8 +56,7 @@ test_set.__test__ = False  # type: ignore[attr-defined]  # pytest: not a test, d
 def answer_limit(asked: DataFrame[Examples], count: CountTokens, settings: EvaluateSettings) -> int:
     """Return how many tokens an answer may have: ``max_new_tokens``, else by the references.
 
-    A fixed limit would cut the answers of a model that has learnt longer ones: they would be
-    scored by their beginnings, and counted as answers that do not end.
+    A fixed limit would cut the answers of a model that has learnt longer ones.
     """
     if settings.max_new_tokens is not None:
         return settings.max_new_tokens
@@ -85,23 +69,23 @@ def answer_limit(asked: DataFrame[Examples], count: CountTokens, settings: Evalu
 def nearest_examples(examples: DataFrame[Examples], count: int) -> dict[str, list[Message]]:
     """Choose the training examples nearest to each test question, as earlier chat turns.
 
-    Nearness is the cosine of TF-IDF word vectors of the questions (1 + log of the count, smoothed
-    inverse document frequency over train), ties by pair_id.
-
-    Returns:
-        For each test pair_id, user and assistant messages: the nearest example last, next to the
-        question. Empty lists when count is 0 or there is no training row.
+    By the cosine of TF-IDF word vectors of the questions, ties by pair_id; the nearest comes last,
+    next to the question. Empty lists when count is 0 or there is no training row.
     """
     asked = examples.filter(split="test").sort("pair_id")
     train = examples.filter(split="train").sort("pair_id")
     if not count or not train.height or not asked.height:
         return {pair: [] for pair in asked["pair_id"]}
-    shots = [_turns(messages) for messages in train["messages"]]
-    order = _nearest(
-        [_question(messages) for messages in asked["messages"]],
-        [_question(messages) for messages in train["messages"]],
-        min(count, train.height),
-    )
+    shots = [
+        [
+            Message(role=turn["role"], content=turn["content"])
+            for turn in turns
+            if turn["role"] != "system"
+        ]
+        for turns in train["messages"]
+    ]
+    questions, pool = (list(map(_question, rows["messages"])) for rows in (asked, train))
+    order = _nearest(questions, pool, count)
     return {
         pair: [message for row in reversed(chosen) for message in shots[row]]
         for pair, chosen in zip(asked["pair_id"], order, strict=True)
@@ -127,12 +111,3 @@ def _nearest(questions: Sequence[str], pool: Sequence[str], count: int) -> list[
 
 def _question(messages: Sequence[Message]) -> str:
     return next(item["content"] for item in reversed(messages) if item["role"] == "user")
-
-
-def _turns(messages: Sequence[Message]) -> list[Message]:
-    """Return the conversation without its system message."""
-    return [
-        Message(role=item["role"], content=item["content"])
-        for item in messages
-        if item["role"] != "system"
-    ]

@@ -15,7 +15,7 @@ def reference(rows):
 
 
 def test_the_sample_does_not_depend_on_order_and_hardly_on_growth():
-    from pipeline.drift.sampling import LOSS_ROWS, sample
+    from pipeline.drift.features import LOSS_ROWS, sample
 
     drawn = sample(reference(300), 1, LOSS_ROWS)
     assert drawn.height == 64 and drawn["id"].is_sorted()
@@ -27,7 +27,7 @@ def test_the_sample_does_not_depend_on_order_and_hardly_on_growth():
 
 
 def test_plain_english_is_likelier_than_scrambled_english(embedded_model):
-    from pipeline.drift.sampling import sample_losses
+    from pipeline.drift.features import sample_losses
     from pipeline.train.models.base_model import load_model, load_tokenizer
     from pipeline.train.models.device import configure_torch
 

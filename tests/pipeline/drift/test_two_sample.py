@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.drift.top_terms import tfidf
-from pipeline.drift.two_sample import _auc, two_sample
+from pipeline.drift.two_sample import _auc, tfidf, two_sample
 from pipeline.settings import MonitorSettings
 
 SETTINGS = MonitorSettings(permutations=299, calibration_draws=100)

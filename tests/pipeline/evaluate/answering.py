@@ -6,4 +6,4 @@ from pipeline.evaluate.answers.prompts import Material
 
 def answer(arm, examples, model, tokenizer, settings, shots=None):
     material = Material(shots=shots or {})
-    return answer_timed(arm, examples, model, tokenizer, settings, material).answers
+    return answer_timed(arm, examples, model, tokenizer, settings, material).kept

@@ -81,7 +81,7 @@ def test_answers_are_held_against_their_source_where_there_is_one(asked, answers
         false: "Bananas are rich in potassium.",
     }
     found = answer_timed("base", rows, model, tokenizer, SETTINGS, Material(sources=sources))
-    grounded = dict(found.answers.select("pair_id", "grounded").iter_rows())
+    grounded = dict(found.kept.select("pair_id", "grounded").iter_rows())
     assert grounded == {true: 1.0, false: 0.0, none: None}
     assert set(answers["grounded"]) == {None}
 
@@ -151,7 +151,7 @@ def test_losses_alone_are_those_of_the_answers(asked, answers, model, tokenizer)
     losses = response_losses(asked, model, tokenizer, SETTINGS)
     assert losses.keys() == set(answers["pair_id"])
     for key, loss in answers.select("pair_id", "loss").iter_rows():
-        assert losses[key] == pytest.approx(loss, abs=1e-3)
+        assert losses[key][0] == pytest.approx(loss, abs=1e-3)
 
 
 def test_a_row_that_cannot_be_rendered_has_no_loss(asked, model, tokenizer):

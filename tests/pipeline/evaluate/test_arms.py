@@ -39,7 +39,7 @@ def base(ask):
 
 
 def row(found, question=LEGS):
-    return found.answers.filter(pair_id=short_id(question)).row(0, named=True)
+    return found.kept.filter(pair_id=short_id(question)).row(0, named=True)
 
 
 def prompt_length(tokenizer, question):
@@ -66,7 +66,7 @@ def test_retrieval_puts_its_passage_before_the_question_and_notes_what_it_found(
     other = Passage("Bread is made of flour.", ("d" * 16,), (short_id("doc", "bread"),))
     passages = {short_id(question): other for question, _ in QUESTIONS}
     found = ask("retrieval", passages=passages | {short_id(LEGS): passage})
-    Answers.validate(found.answers)
+    Answers.validate(found.kept)
     mine = row(found)
     assert mine["prompt_tokens"] == prompt_length(tiny[1], with_passage(LEGS, passage.text))
     assert (mine["retrieved"], mine["found_document"]) == ("c" * 16, 1.0)
@@ -81,18 +81,18 @@ def test_retrieval_puts_its_passage_before_the_question_and_notes_what_it_found(
 def test_a_question_for_which_nothing_was_found_is_asked_as_it_is(ask, base):
     nothing = {short_id(question): Passage("", (), ()) for question, _ in QUESTIONS}
     found = ask("retrieval", passages=nothing)
-    assert found.answers["answer"].to_list() == base.answers["answer"].to_list()
-    assert found.answers["loss"].to_list() == base.answers["loss"].to_list()
-    assert set(found.answers["found_document"]) == {0.0}
+    assert found.kept["answer"].to_list() == base.kept["answer"].to_list()
+    assert found.kept["loss"].to_list() == base.kept["loss"].to_list()
+    assert set(found.kept["found_document"]) == {0.0}
 
 
 def test_chain_of_thought_asks_for_thoughts_writes_longer_and_has_no_loss(ask, base, tiny):
     found = ask("chain_of_thought")
-    Answers.validate(found.answers)
+    Answers.validate(found.kept)
     assert row(found)["prompt_tokens"] == prompt_length(tiny[1], with_thinking(LEGS))
-    assert found.answers["completion_tokens"].max() == 11  # 5 for the thoughts, 6 as everyone
-    assert base.answers["completion_tokens"].max() == 6
-    assert found.answers["loss"].null_count() == found.answers["bits_per_byte"].null_count() == 6
+    assert found.kept["completion_tokens"].max() == 11  # 5 for the thoughts, 6 as everyone
+    assert base.kept["completion_tokens"].max() == 6
+    assert found.kept["loss"].null_count() == found.kept["bits_per_byte"].null_count() == 6
 
 
 def test_bits_a_byte_are_the_same_likelihood_as_the_loss(base):
@@ -126,9 +126,11 @@ def test_the_log_probability_is_that_of_the_tokens_written(base, tiny, all_examp
 
 
 def test_timings_are_kept_apart_one_row_a_batch(ask, base):
-    AnswerTimings.validate(base.timings)
-    assert base.timings["rows"].to_list() == [4, 2]
-    assert (base.timings["seconds"] >= base.timings["first_token_seconds"]).all()
+    AnswerTimings.validate(base.tables["timings"][1])
+    assert base.tables["timings"][1]["rows"].to_list() == [4, 2]
+    assert (
+        base.tables["timings"][1]["seconds"] >= base.tables["timings"][1]["first_token_seconds"]
+    ).all()
     for name in ("prompt_tokens", "completion_tokens"):
-        assert base.timings[name].sum() == base.answers[name].sum()
-    assert ask("base").answers.equals(base.answers)  # the same content, whatever the clock says
+        assert base.tables["timings"][1][name].sum() == base.kept[name].sum()
+    assert ask("base").kept.equals(base.kept)  # the same content, whatever the clock says

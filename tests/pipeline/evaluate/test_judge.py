@@ -7,8 +7,7 @@ import pytest
 
 from pipeline.core.cache import Cache
 from pipeline.core.errors import TeacherError
-from pipeline.evaluate.measures.graded import Graded, grade
-from pipeline.evaluate.measures.llm_judge import Asked, Comparison, judge, win_rate
+from pipeline.evaluate.measures.llm_judge import Asked, Comparison, Graded, grade, judge, win_rate
 from pipeline.pairs.agreement import calibrate
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher

@@ -5,9 +5,9 @@ import pytest
 
 from pipeline.core.cache import short_id
 from pipeline.core.errors import TeacherError
-from pipeline.evaluate.answers.larger import ask_larger
 from pipeline.evaluate.answers.prompts import Material, Passage
 from pipeline.evaluate.gate.advice import advise, tokens_by_arm
+from pipeline.evaluate.stages import larger_answers
 from pipeline.evaluate.summary import summarise
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.settings import TeacherSettings
@@ -31,7 +31,9 @@ def ask(script, passages=None):
         )
         material = Material({}, passages)
         teacher = EndpointTeacher(settings, None)
-        return ask_larger(ASKED, arm("base", 0.2), teacher, material, 40), server.bodies
+        evaluate = SETTINGS.model_copy(update={"max_new_tokens": 40})
+        base = arm("base", 0.2)
+        return larger_answers(ASKED, base, teacher, evaluate, material), server.bodies
 
 
 def knows(number, body):
@@ -41,11 +43,11 @@ def knows(number, body):
 
 def test_it_is_scored_like_the_others_and_may_be_advised():
     found, bodies = ask(knows)
-    rows = found.answers
+    rows = found.kept
     assert rows["correct"].min() == 1.0 and rows["loss"].null_count() == rows.height
     assert rows["response_tokens"].equals(arm("base", 0.2)["response_tokens"])
     assert all(body["temperature"] == 0 and body["max_tokens"] == 40 for body in bodies)
-    assert found.timings["rows"].to_list() == [6]
+    assert found.tables["timings"][1]["rows"].to_list() == [6]
     both = pl.concat([arm("base", 0.2), arm("challenger", 0.5), rows])
     evaluation = summarise(both, SETTINGS)
     assert evaluation.best == "larger" and "larger" not in evaluation.calibration
@@ -58,7 +60,7 @@ def test_it_gets_the_passages_that_retrieval_found():
     passages = {short_id(question): Passage("Of planets.", ("c",), ("d",)) for question in KNOWN}
     found, bodies = ask(knows, passages)
     assert all("Of planets." in body["messages"][-1]["content"] for body in bodies)
-    assert found.answers["correct"].min() == 1.0 and set(found.answers["retrieved"]) == {"c"}
+    assert found.kept["correct"].min() == 1.0 and set(found.kept["retrieved"]) == {"c"}
 
 
 def test_a_question_without_an_answer_is_an_error_in_one_line():

@@ -50,7 +50,7 @@ def test_no_examples_are_shown_when_none_are_asked_for_or_there_are_none(all_exa
 def test_test_rows_that_cannot_be_rendered_are_dropped_by_reason(all_examples, tokenizer):
     faulty = examples([("Say nothing.", " "), ("Count!", "one two " * 300)], "test")
     settings = EvaluateSettings(max_tokens=400)
-    found = test_set(all_examples.vstack(faulty), tokenizer, settings)
+    found = test_set(all_examples.vstack(faulty), lambda: tokenizer, settings)
     assert found.reasons == {"response_too_long": 1, "no_response": 1}
     assert found.balances and found.rows_in == len(QUESTIONS) + 2
     assert found.kept["pair_id"].to_list() == sorted(short_id(q) for q, _ in QUESTIONS)
@@ -59,14 +59,16 @@ def test_test_rows_that_cannot_be_rendered_are_dropped_by_reason(all_examples, t
 @pytest.mark.model
 def test_a_sample_of_the_test_rows_does_not_change_with_order_or_growth(all_examples, tokenizer):
     settings = EvaluateSettings(max_test_rows=3)
-    found = test_set(all_examples, tokenizer, settings)
+    found = test_set(all_examples, lambda: tokenizer, settings)
     assert found.kept.height == 3 and found.reasons == {"not_sampled": 3} and found.balances
     shuffled = all_examples.sample(fraction=1, shuffle=True, seed=5)
-    assert test_set(shuffled, tokenizer, settings).kept.equals(found.kept)
+    assert test_set(shuffled, lambda: tokenizer, settings).kept.equals(found.kept)
     more = all_examples.vstack(examples([("What is new?", "This question.")], "test"))
-    old = set(test_set(more, tokenizer, settings).kept["pair_id"]) - {short_id("What is new?")}
+    old = set(test_set(more, lambda: tokenizer, settings).kept["pair_id"]) - {
+        short_id("What is new?")
+    }
     assert old <= set(found.kept["pair_id"])
-    other = test_set(all_examples, tokenizer, EvaluateSettings(max_test_rows=3, seed=1))
+    other = test_set(all_examples, lambda: tokenizer, EvaluateSettings(max_test_rows=3, seed=1))
     assert not other.kept.equals(found.kept)
 
 

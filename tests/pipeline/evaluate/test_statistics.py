@@ -87,8 +87,8 @@ def test_pairing_removes_the_difficulty_that_both_models_share():
     assert difference.low < -0.2 < difference.high < 0
     alone = interval(a, names, seed=1)
     assert difference.high - difference.low < (alone.high - alone.low) / 10
-    swapped = -interval(b - a, names, seed=1)
-    assert (swapped.value, swapped.low, swapped.high) == pytest.approx(
+    swapped = interval(b - a, names, seed=1)
+    assert (-swapped.value, -swapped.high, -swapped.low) == pytest.approx(
         (difference.value, difference.low, difference.high)
     )
 
