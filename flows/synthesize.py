@@ -19,7 +19,6 @@ from pipeline.evaluate.measures.own import load_metric
 from pipeline.evaluate.retention.forgetting import read_general_set
 from pipeline.pairs.asking import Asking
 from pipeline.pairs.chunk_order import Scope
-from pipeline.pairs.forecast import in_words
 from pipeline.pairs.generate import GENERATE
 from pipeline.pairs.kinds.brief import read_brief
 from pipeline.pairs.rows import ROWS, import_rows, load_rows
@@ -83,7 +82,7 @@ def foresee(run: Run, base: BaseModel, corpus: Corpus) -> str:
     asking = Asking(chunks, seeds, generate, _teacher(run, base), brief, _scope(run, corpus))
     with listening(lambda *told: None, say):
         asking.ask_chunks(screens.passing, pilot=True)
-    price = in_words(asking.forecast.price(asking.usage()), settings.budget)
+    price = asking.forecast.price(asking.usage())
     judged = price_of_judge(criteria, screens, asking)
     return f"generate: as the pilot goes, {price} in all{judged}; nothing but its replies was kept"
 

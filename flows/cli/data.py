@@ -82,7 +82,7 @@ def show(
 
 
 def _show_prompts(options: Options, kind: str | None) -> None:
-    from pipeline.pairs.kinds.prompt_files import read_prompts
+    from pipeline.pairs.kinds.brief import read_prompts
 
     prompts = read_prompts(options.settings().paths.prompts)
     if kind not in (None, *prompts):

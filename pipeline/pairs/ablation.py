@@ -27,14 +27,13 @@ def ablation_pairs(
     Args:
         source: pairs as generated, screened or settled, of all splits.
         settled: the pairs of the data set, whose validation and test rows are held out.
-        splits: split and cluster of each document or section.
+        splits: of each document or section.
         reviewed: take only what a person accepted or edited.
 
     Returns:
-        Train pairs of the source and held-out pairs of ``settled``, sorted by pair_id. Dropped
-        from the source: ``held_out_document`` (not of a train document), ``unknown_document``,
-        ``gold`` (written by a person), ``not_reviewed``, ``empty``, and the reasons of
-        :func:`pipeline.dedup.decontaminate.decontaminate`.
+        Both, sorted by pair_id. Dropped from the source: ``held_out_document`` (not of a train
+        document), ``unknown_document``, ``gold`` (written by a person), ``not_reviewed``,
+        ``empty``, and the reasons of :func:`pipeline.dedup.decontaminate.decontaminate`.
     """
     find = places(splits)
     held_out = settled.filter(pl.col("split") != "train")
@@ -50,9 +49,8 @@ def ablation_pairs(
             ledger.append(Drop(row["pair_id"], reason, text))
             continue
         known = {name: row.get(name) for name in SettledPairs.columns()}
-        status = row.get("status") or "unreviewed"
-        where = {"split": place["split"], "cluster_id": place["cluster_id"]}
-        rows.append(known | where | {"status": status})
+        known |= {"split": place["split"], "cluster_id": place["cluster_id"]}
+        rows.append(known | {"status": row.get("status") or "unreviewed"})
     joined = pl.concat([table(SettledPairs, rows), held_out.select(SettledPairs.columns())])
     clean = decontaminate(cast("DataFrame[SettledPairs]", joined))
     return Outcome(

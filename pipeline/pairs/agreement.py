@@ -7,7 +7,7 @@ nearly all verdicts are the same and kappa falls to it. The interval is the perc
 over items (Efron and Tibshirani 1993).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -21,7 +21,6 @@ from schemas.pairs import VERDICTS, Reviews
 
 Ratings = NDArray[np.float64]
 """A row a person, a column an item; a code of the category, or NaN."""
-
 RESAMPLES = 500
 SCALE = [verdict for verdict in VERDICTS if verdict != "skip"]
 
@@ -52,10 +51,8 @@ class Calibration:
 def ratings_of(reviews: DataFrame[Reviews], people: int = 2) -> Ratings:
     """Return the verdicts on the items that two people or more decided on.
 
-    Args:
-        reviews: those that count.
-        people: the first so many decisions on an item are taken; a later one was asked for since
-            these disagreed.
+    Of ``reviews`` that count, the first so many decisions on an item are taken; a later one was
+    asked for since these disagreed.
     """
     votes = reviews.filter(pl.col("verdict") != "skip").sort("decided_at", "reviewer")
     votes = votes.group_by("pair_id", maintain_order=True).head(people)
@@ -68,13 +65,7 @@ def ratings_of(reviews: DataFrame[Reviews], people: int = 2) -> Ratings:
 
 
 def agreement(ratings: Ratings, categories: int = len(SCALE), seed: int = 7) -> list[Agreement]:
-    """Return every measure with its interval.
-
-    Args:
-        ratings: codes below ``categories``; each column has two or more.
-        categories: of the scale, used or not.
-        seed: of the resamples.
-    """
+    """Return every measure with its interval; each column of codes has two or more."""
     items = ratings.shape[1]
     draw = np.random.default_rng(seed)
     drawn = [draw.integers(items, size=items) for _ in range(RESAMPLES)] if items else []
@@ -91,9 +82,7 @@ def agreement(ratings: Ratings, categories: int = len(SCALE), seed: int = 7) -> 
 
 def raw(ratings: Ratings, categories: int) -> float:
     """Return the mean over items of the share of pairs of people that agree."""
-    counts = _counts(ratings, categories)
-    counts = counts[counts.sum(axis=1) > 1]
-    people = counts.sum(axis=1)
+    counts, people = _rated_twice(ratings, categories)
     return float(np.mean((counts * (counts - 1)).sum(axis=1) / (people * (people - 1))))
 
 
@@ -112,9 +101,8 @@ def kappa(ratings: Ratings, categories: int) -> float:
 
 def alpha(ratings: Ratings, categories: int) -> float:
     """Return Krippendorff's alpha for nominal codes (his package is GPL, so it is not used)."""
-    counts = _counts(ratings, categories)
-    counts = counts[counts.sum(axis=1) > 1]
-    people, totals = counts.sum(axis=1), counts.sum(axis=0)
+    counts, people = _rated_twice(ratings, categories)
+    totals = counts.sum(axis=0)
     unequal = people**2 - (counts**2).sum(axis=1)
     by_chance = totals.sum() ** 2 - (totals**2).sum()
     if not by_chance:
@@ -133,21 +121,15 @@ def ac1(ratings: Ratings, categories: int) -> float:
 def calibrate(
     people: Sequence[bool], judged: Sequence[bool], least: int, min_kappa: float, verb: str = "gate"
 ) -> Calibration:
-    """Compare a judge with people on the same answers.
+    """Compare a judge with people: whether each of the same answers is right.
 
-    Args:
-        people: whether each answer is right, by people.
-        judged: the same by the judge; what it did not say readably is not right.
-        least: decisions that are needed.
-        min_kappa: from which the judge counts.
-        verb: what a judge that counts does.
+    With ``least`` decisions and a kappa of ``min_kappa`` the judge counts and does what ``verb``
+    says.
     """
     count = len(people)
     if count < least:
-        text = (
-            f"not calibrated: {count} decisions of people, needed {least}; shown, does not {verb}"
-        )
-        return Calibration(count, 0.0, 0.0, False, text)
+        text = f"not calibrated: {count} decisions of people, needed {least}"
+        return Calibration(count, 0.0, 0.0, False, f"{text}; shown, does not {verb}")
     agree = sum(one == other for one, other in zip(people, judged, strict=True)) / count
     found = kappa(np.array([people, judged], dtype=np.float64), 2)
     value = 0.0 if np.isnan(found) else found
@@ -156,12 +138,14 @@ def calibrate(
     return Calibration(count, agree, value, value >= min_kappa, text)
 
 
-MEASURES: dict[str, Callable[[Ratings, int], float]] = {
-    "raw": raw,
-    "kappa": kappa,
-    "alpha": alpha,
-    "ac1": ac1,
-}
+MEASURES = {"raw": raw, "kappa": kappa, "alpha": alpha, "ac1": ac1}
+
+
+def _rated_twice(ratings: Ratings, categories: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the counts of the items that two people or more decided on, and how many did."""
+    counts = _counts(ratings, categories)
+    people = counts.sum(axis=1)
+    return counts[people > 1], people[people > 1]
 
 
 def _counts(ratings: Ratings, categories: int) -> NDArray[np.int64]:

@@ -1,15 +1,15 @@
 """Answer-first pairs: what makes a weak teacher useful.
 
 The response is a sentence of the chunk, so it is grounded by construction, and the teacher only
-finds the question. Several questions are sampled; those that do not lead back to the sentence go
-(round trip), and of the rest the one wins under which the teacher finds the sentence likeliest,
-weighted by what the sentence adds to the question (else a question that gives most of the answer
-away would always win).
+finds the question. Several are sampled; those that do not lead back to the sentence go (round
+trip), and of the rest the one wins under which the teacher finds the sentence likeliest, weighted
+by what the sentence adds to the question (else one that gives the answer away would win).
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import Drop
@@ -28,7 +28,8 @@ QUESTION_TOKENS = 18
 """Room behind the beginning of a question; longer ones are seldom good, and the longest row
 decides how long a batch takes."""
 READY = 1.5
-"""Weight of a question that needs no words of the teacher."""
+"""Weight of a question that needs no words of the teacher: of 60 chosen ones read by eye about half
+of the sampled ones were clumsy, and few of the ready ones."""
 ENGLISH = 0.15
 """Least share of English function words from which a question is begun with English words."""
 
@@ -45,19 +46,13 @@ class _Question:
 
     @property
     def worth(self) -> float:
-        """What it is chosen by: likelihood gained, times new words, more if well formed.
-
-        Of 60 chosen questions read by eye about half of the sampled ones were clumsy, and few of
-        the ready ones.
-        """
+        """What it is chosen by: likelihood gained, times new words, more if well formed."""
         gained = 1.0 if self.score is None else self.score
         return gained * self.new * (READY if self.ready else 1.0)
 
 
 @dataclass(slots=True)
 class _Candidate:
-    """An evidence sentence and the questions found for it."""
-
     chunk: Chunk
     sentence: Evidence
     all_sentences: list[str]
@@ -67,10 +62,6 @@ class _Candidate:
     found: list[_Question] = field(default_factory=list)
     failures: list[questions.Parsed] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
-
-    @property
-    def id(self) -> str:
-        return short_id(self.chunk.chunk_id, self.sentence.text, prompts.ANSWER_FIRST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +77,7 @@ class EvidencePart(Part):
 def answer_first(
     parts: Sequence[EvidencePart], settings: GenerateSettings, teacher: Teacher
 ) -> Harvest:
-    """Make pairs of some chunks with a weak teacher.
-
-    Args:
-        parts: chunks; none changes what is asked about another.
-        settings: questions for an answer, sampling.
-        teacher: asked once for all questions, once for all losses.
-    """
+    """Make pairs of some chunks with a weak teacher; none changes what is asked about another."""
     harvest = Harvest(asked={part.chunk.chunk_id for part in parts if part.evidence})
     for part in parts:
         if not part.evidence:
@@ -102,7 +87,7 @@ def answer_first(
     requests = [request for candidate in candidates for request in candidate.requests]
     replies = iter(teacher.complete(requests, settings.seed))
     for candidate in candidates:
-        found = [next(replies) for _ in candidate.requests]
+        found = list(islice(replies, len(candidate.requests)))
         _read(candidate, found)
         failed = [reply.texts[0] for reply in found if reply.failed]
         harvest.raw += (candidate.raw or failed)[:1]
@@ -116,33 +101,24 @@ def answer_first(
         if best is None:
             harvest.drops.append(_drop(candidate))
         else:
-            answer = candidate.sentence.text
-            harvest.pairs.append(
-                pair_row(
-                    "grounded",
-                    best.text,
-                    answer,
-                    doc_id=candidate.chunk.doc_id,
-                    chunk_id=candidate.chunk.chunk_id,
-                    evidence=answer,
-                    kind="fact",
-                    generator=teacher.name,
-                    prompt_version=prompts.ANSWER_FIRST,
-                    score=best.score,
-                )
-            )
+            answer, chunk = candidate.sentence.text, candidate.chunk
+            columns = {
+                "chunk_id": chunk.chunk_id,
+                "evidence": answer,
+                "kind": "fact",
+                "generator": teacher.name,
+                "prompt_version": prompts.ANSWER_FIRST,
+                "score": best.score,
+            }
+            pair = pair_row("grounded", best.text, answer, "", chunk.doc_id, **columns)
+            harvest.pairs.append(pair)
     return harvest
 
 
 def evidence_parts(document: Sequence[Chunk], wanted: Sequence[int]) -> list[EvidencePart]:
-    """Choose the evidence sentences of a document, whose chunks may share some.
-
-    Args:
-        document: its chunks in reading order.
-        wanted: pairs of each chunk; none of a chunk give no part.
-    """
+    """Choose the evidence sentences of a document, whose chunks may share some."""
     texts = [sentences(chunk.text) for chunk in document]
-    everything = [sentence for part in texts for sentence in part]
+    everything = list(chain(*texts))
     ordinary = {word for sentence in everything for word in sentence.split() if word.islower()}
     names = frozenset(
         name
@@ -153,45 +129,32 @@ def evidence_parts(document: Sequence[Chunk], wanted: Sequence[int]) -> list[Evi
     taken: set[str] = set()
     parts = []
     for chunk, text, count in zip(document, texts, wanted, strict=True):
-        chosen = evidence(text, count, frozenset(taken))
+        chosen = tuple(evidence(text, count, frozenset(taken)))
         taken.update(item.text for item in chosen)
         if count:
-            parts.append(
-                EvidencePart(
-                    chunk=chunk,
-                    wanted=count,
-                    evidence=tuple(chosen),
-                    all_sentences=text,
-                    names=names,
-                )
-            )
+            part = EvidencePart(chunk, count, evidence=chosen, all_sentences=text, names=names)
+            parts.append(part)
     return parts
 
 
 def _candidate(part: EvidencePart, item: Evidence, settings: GenerateSettings) -> _Candidate:
-    chunk = part.chunk
     count = settings.questions_per_answer
     words = [word.lower() for word in item.text.split()]
     english = sum(word in STOP_WORDS for word in words) / len(words) >= ENGLISH
     begun = stems(item.text, part.names - ARTICLES, count) if english else []
     beginnings = [stem.text for stem in begun] or [""]
-    requests = [
-        sampled(
-            settings,
-            prompts.question_of_answer(chunk.topic, item.text, beginning),
-            QUESTION_TOKENS,
-            # Divide what is wanted among the beginnings; the first ones get the rest.
-            samples=count // len(beginnings) + (place < count % len(beginnings)),
-            stop=("?", "\n"),
-        )
-        for place, beginning in enumerate(beginnings)
-    ]
+    requests = []
+    for place, beginning in enumerate(beginnings):
+        messages = prompts.question_of_answer(part.chunk.topic, item.text, beginning)
+        # Divide what is wanted among the beginnings; the first ones get the rest.
+        samples = count // len(beginnings) + (place < count % len(beginnings))
+        more = {"samples": samples, "stop": ("?", "\n")}
+        requests.append(sampled(settings, messages, QUESTION_TOKENS, **more))
     ready = [f"{stem.text}?" for stem in begun if stem.complete]
-    return _Candidate(chunk, item, part.all_sentences, requests, ready)
+    return _Candidate(part.chunk, item, part.all_sentences, requests, ready)
 
 
 def _read(candidate: _Candidate, replies: Sequence[Reply]) -> None:
-    """Parse, check and rank the questions of a candidate."""
     for request, reply in zip(candidate.requests, replies, strict=True):
         beginning = request.messages[-1][1].removeprefix("Question: ")
         if reply.failed:
@@ -201,8 +164,7 @@ def _read(candidate: _Candidate, replies: Sequence[Reply]) -> None:
                 beginning + _closed(text, end)
                 for text, end in zip(reply.texts, reply.finish_reasons, strict=True)
             ]
-    answer = candidate.sentence.text
-    seen: set[str] = set()
+    answer, seen = candidate.sentence.text, set[str]()
     for place, text in enumerate(candidate.ready + candidate.raw):
         parsed = questions.parse(text)
         if parsed.question:
@@ -241,21 +203,16 @@ def _score(candidates: Sequence[_Candidate], teacher: Teacher) -> None:
 
 def _drop(candidate: _Candidate) -> Drop:
     """Name the reason for which no question of a sentence was left."""
-    excerpt = f"{candidate.sentence.text} | {' | '.join(candidate.raw)}"
-    if candidate.found:
-        rank = min(question.rank for question in candidate.found)
-        return Drop(candidate.id, "round_trip_failed", excerpt, rank, 1, candidate.chunk.chunk_id)
+    answer, chunk_id = candidate.sentence.text, candidate.chunk.chunk_id
     counts = Counter(failure.reason for failure in candidate.failures)
     failure = min(
         candidate.failures,
         key=lambda failure: (-counts[failure.reason], failure.reason),
         default=questions.Parsed("", "unparsable"),
     )
-    return Drop(
-        candidate.id,
-        failure.reason,
-        excerpt,
-        failure.value,
-        failure.threshold,
-        candidate.chunk.chunk_id,
-    )
+    if candidate.found:
+        rank = min(question.rank for question in candidate.found)
+        failure = questions.Parsed("", "round_trip_failed", rank, 1)
+    identity = short_id(chunk_id, answer, prompts.ANSWER_FIRST)
+    excerpt = f"{answer} | {' | '.join(candidate.raw)}"
+    return Drop(identity, failure.reason, excerpt, failure.value, failure.threshold, chunk_id)

@@ -19,22 +19,18 @@ CONTROL_TOKEN = re.compile(
     r"|\[(?:BOS|EOS|PAD|UNK|SEP|CLS|MASK|EOT|[gs]MASK)\]"
 )
 """A token that steers a chat model, of any family: in a text it is a leftover of a template."""
-
 _TOKEN = f"(?:{CONTROL_TOKEN.pattern})"
 _ROLE = r"(?:[ \t]*(?:assistant|model|user|system|analysis|final)(?=\s*(?:\Z|\n|[<\[])))?"
 _BEFORE = re.compile(rf"\A(?:\s*{_TOKEN}{_ROLE})+")
 _BEHIND = re.compile(rf"(?<!\s)(?:\s*{_TOKEN}{_ROLE})+\s*\Z")
-
 _UNPRINTABLE = re.compile(r"\x1b\[[\d;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 """Colours of a terminal and control characters, NUL among them."""
-
 _PREFACE = re.compile(
     r"\A\s*(?:(?:sure|certainly|of course|okay|here(?:'s| is| are))\b[^\n]{0,120}:\s*\n"
     r"|[*_]*(?:final )?answer[*_]*:[*_]*\s+)",
     re.IGNORECASE,
 )
 """What a teacher says to whoever asks it: "Here is the answer:" on a line, "**Answer:**"."""
-
 FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*(?P<label>[^`\s]*)[^`]*")
 """A line that opens or closes a code block."""
 NO_CODE = ("", "text", "txt", "plain", "plaintext", "markdown", "md")
@@ -45,10 +41,9 @@ ANSWER_KEYS = ("answer", "response", "text", "output")
 def tidy(reply: str) -> str:
     """Return an answer out of a reply: lines, lists and code keep their form.
 
-    Off go: control tokens at both ends (one in the middle is left for the screens to name),
-    control characters, a preface, a fence around the whole answer that is no code, JSON around one
-    answer, white space around it. Outside code blocks, characters and white space become those of a
-    cleaned document.
+    Off go control tokens at both ends (one in the middle is left for the screens to name), control
+    characters, a preface, a fence around it that is no code, JSON and white space around it.
+    Outside code blocks, characters and white space become those of a cleaned document.
     """
     text = _UNPRINTABLE.sub("", "\n".join(reply.splitlines()))
     text = _PREFACE.sub("", _BEHIND.sub("", _BEFORE.sub("", text)))
@@ -70,12 +65,9 @@ def _unwrapped(text: str) -> str:
 
 
 def _surrounds(lines: list[str]) -> bool:
-    """Whether the first and the last line are the two ends of one fence.
-
-    Blocks with a label may lie inside, as models write them.
-    """
-    ends = FENCE.fullmatch(lines[0]), FENCE.fullmatch(lines[-1])
-    if len(lines) < 2 or ends[0] is None or ends[1] is None or ends[1]["label"]:
+    """Whether the first and the last line are the two ends of one fence, with blocks inside."""
+    last = FENCE.fullmatch(lines[-1])
+    if len(lines) < 2 or not FENCE.fullmatch(lines[0]) or last is None or last["label"]:
         return False
     inside = False
     for fence in filter(None, map(FENCE.fullmatch, lines[1:-1])):
@@ -90,10 +82,8 @@ def _answer_in_json(text: str) -> str:
     if not text.lstrip().startswith("{"):
         return ""
     try:
-        value = json.loads(text)
+        fields = list(json.loads(text).items())
     except (ValueError, RecursionError):
         return ""
-    fields = list(value.items()) if isinstance(value, dict) else []
-    if len(fields) != 1 or fields[0][0].lower() not in ANSWER_KEYS:
-        return ""
-    return fields[0][1] if isinstance(fields[0][1], str) else ""
+    is_answer = len(fields) == 1 and fields[0][0].lower() in ANSWER_KEYS
+    return fields[0][1] if is_answer and isinstance(fields[0][1], str) else ""

@@ -1,6 +1,6 @@
 """Asking: a generation under way, chunk by chunk, until its target or its budget is reached."""
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -13,11 +13,11 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.progress import announce
 from pipeline.pairs.chunk_order import (
-    Chunk,
     Part,
     Scope,
     Unit,
     by_document,
+    kinds_of_chunks,
     quotas,
     read_documents,
     spread,
@@ -25,7 +25,6 @@ from pipeline.pairs.chunk_order import (
 from pipeline.pairs.forecast import PROMPT_TOKENS, Forecast, Work
 from pipeline.pairs.harvest import Harvest, judge_pilot
 from pipeline.pairs.kinds.brief import Brief
-from pipeline.pairs.kinds.shares import kinds_of_chunks
 from pipeline.pairs.kinds.writing import Writing, search_of
 from pipeline.pairs.task_kinds import TASK_KINDS, shares_of
 from pipeline.pairs.teachers.replies import Usage, usage_of
@@ -62,18 +61,8 @@ class Asking:
         scope: Scope | None = None,
         languages: tuple[str, ...] = (),
     ) -> None:
-        """Decide what may be asked; nothing is yet.
-
-        Args:
-            chunks: what is asked about.
-            seed_tasks: that will be asked for at the end.
-            settings: section ``generate``.
-            teacher: who is asked.
-            brief: what it is told beside the chunks.
-            scope: its budget, and what is asked first; None: no limit and nothing.
-            languages: of tasks without a document.
-        """
-        self.before = usage_of(teacher)
+        """Decide what may be asked; nothing is yet. The arguments are those of ``generate``."""
+        self._before = usage_of(teacher)
         self.documents = read_documents(chunks)
         self.harvest = Harvest()
         self._settings, self._teacher, self._scope = settings, teacher, scope or Scope()
@@ -81,25 +70,24 @@ class Asking:
         shares = shares_of(brief, settings, teacher.strength)
         self._writers = {name: TASK_KINDS[name].of_chunks[teacher.strength] for name in shares}
         once = {name for name in shares if TASK_KINDS[name].once}
-        counts = [quotas(document, settings) for document in self.documents]
-        self._kinds = [
-            kinds_of_chunks(document, wanted, self._fitting(document, shares), once)
-            for document, wanted in zip(self.documents, counts, strict=True)
-        ]
-        self._units = [
-            (number, place, count)
-            for number, wanted in enumerate(counts)
-            for place, count in enumerate(wanted)
-            if count
-        ]
-        wanted = sum(count for *_, count in self._units)
-        self._limited = 0 < settings.target < MOST_PASS * wanted
-        self._waiting: dict[int, dict[int, dict[str, Part]]] = {}
+        self._kinds: list[list[Counter[str]]] = []
+        self._units: list[Unit] = []
+        for number, document in enumerate(self.documents):
+            wanted = quotas(document, settings)
+            fitting = {
+                name: share for name, share in shares.items() if self._writers[name].fits(document)
+            }
+            self._kinds.append(kinds_of_chunks(document, wanted, fitting or shares, once))
+            self._units += [(number, place, count) for place, count in enumerate(wanted) if count]
+        candidates = sum(count for *_, count in self._units)
+        self._limited = 0 < settings.target < MOST_PASS * candidates
+        self._read: set[int] = set()
+        self._waiting: defaultdict[str, dict[str, Part]] = defaultdict(dict)
         self._out: deque[tuple[Sequence[Unit], Callable[[], Mapping[str, Harvest]]]] = deque()
         self._passing: Callable[[Sequence[dict[str, Any]]], int] = len
         self._asked = self._passed = 0
         self._candidates: Counter[str] = Counter()
-        self._judged, self._over = settings.pilot_chunks == 0, ""
+        self._judged, self.over = settings.pilot_chunks == 0, ""
         each = 3 + 2 * settings.instances if teacher.strength == "strong" else 2
         self.forecast = Forecast(
             [self._work(unit) for unit in self._units],
@@ -112,26 +100,27 @@ class Asking:
     def ask_chunks(
         self, passing: Callable[[Sequence[dict[str, Any]]], int], *, pilot: bool = False
     ) -> None:
-        """Ask group by group until target or budget is reached, or all chunks are asked.
+        """Ask group by group until target or budget is reached, or all, or those of the pilot.
 
-        Args:
-            passing: counts the pairs that pass the screens.
-            pilot: end after the first ``pilot_chunks`` chunks.
+        ``passing`` counts the pairs that pass the screens.
         """
         size = LOCAL_DOCUMENTS if self._teacher.batch_size else DOCUMENTS_AT_ONCE
-        whole = by_document(self.documents, self._units, size, self._settings.pilot_chunks)
+        groups = by_document(self.documents, self._units, size, self._settings.pilot_chunks)
+        if self._limited:
+            first, documents = self._scope.first, self.documents
+            groups = spread(
+                self._units, self._room, lambda unit: documents[unit[0]][unit[1]].chunk_id in first
+            )
         self._passing = passing
         self.forecast.announce()
         with ThreadPoolExecutor(GROUPS_AT_ONCE) as pool:
-            for group in (
-                spread(self._units, self._room, self._is_first) if self._limited else whole
-            ):
+            for group in groups:
                 room, setting = self.forecast.room(self.usage())
                 if room < 1:
-                    self._over = setting
+                    self.over = setting
                     break
                 if room < len(group):
-                    group, self._over = group[: int(room)], setting
+                    group, self.over = group[: int(room)], setting
                 write = partial(self._write, [self._parts(unit) for unit in group])
                 local, judged = self._teacher.batch_size > 0, self._judged
                 run = write if local else pool.submit(copy_context().run, write).result
@@ -141,24 +130,17 @@ class Asking:
                 self._take_in(0 if alone else GROUPS_AT_ONCE - 1)
                 usage = self.usage()
                 if self._judged > judged and not pilot and usage.calls and not usage.cached:
-                    self.forecast.announce_price(usage)
-                if self._over or (pilot and self._judged):
+                    announce(f"generate: as the pilot goes, {self.forecast.price(usage)} in all")
+                if self.over or (pilot and self._judged):
                     break
             self._take_in(0)
-        if not (pilot or self._over) and len(self._writers) > 1:
+        if not (pilot or self.over) and len(self._writers) > 1:
             self._ask_for_missing_kinds()
-        if self._over:
+        if self.over:
             announce(
-                f"generate: {self._over} is reached with {self._passed:,} pairs that pass, after "
+                f"generate: {self.over} is reached with {self._passed:,} pairs that pass, after "
                 f"{self._asked:,} of {len(self._units):,} chunks; a larger one goes on from here"
             )
-
-    def _fitting(self, document: Sequence[Chunk], shares: dict[str, float]) -> dict[str, float]:
-        """Return the shares of the kinds that a document can give; all where it can give none."""
-        found = {
-            name: share for name, share in shares.items() if self._writers[name].fits(document)
-        }
-        return found or shares
 
     def _ask_for_missing_kinds(self) -> None:
         """Ask for a pair of each kind that came out empty, of one chunk after the other.
@@ -167,28 +149,22 @@ class Asking:
         """
         made = {pair["kind"] for pair in self.harvest.pairs}
         longest = sorted(
-            ((chunk.tokens, number, place) for number, document in enumerate(self.documents)
-             for place, chunk in enumerate(document)),
-            key=lambda item: (-item[0], item[1:]),
-        )  # fmt: skip
+            (-chunk.tokens, number, place)
+            for number, document in enumerate(self.documents)
+            for place, chunk in enumerate(document)
+        )
         for name, writer in self._writers.items():
             fitting = (
-                item
-                for item in longest
-                if writer.fits(self.documents[item[1]]) and not self._kinds[item[1]][item[2]][name]
+                (self.documents[number], place)
+                for _, number, place in longest
+                if writer.fits(self.documents[number]) and not self._kinds[number][place][name]
             )
-            for _, number, place in islice(fitting, TRIES) if name not in made else ():
-                document = self.documents[number]
+            for document, place in islice(fitting, TRIES) if name not in made else ():
                 wanted = [int(at == place) for at in range(len(document))]
                 came = writer.write(writer.parts(document, wanted), self.writing)
                 self.take(name, came)
                 if came.pairs:
                     break
-
-    @property
-    def over_budget(self) -> bool:
-        """Whether the budget ended it."""
-        return bool(self._over)
 
     def take(self, kind: str, came: Harvest) -> None:
         """Take over what came of some candidates of a kind."""
@@ -197,7 +173,7 @@ class Asking:
 
     def usage(self) -> Usage:
         """Return what the teacher was asked since the beginning."""
-        now, before = asdict(usage_of(self._teacher)), asdict(self.before)
+        now, before = asdict(usage_of(self._teacher)), asdict(self._before)
         return Usage(**{name: count - before[name] for name, count in now.items()})
 
     def counts(self) -> dict[str, float]:
@@ -205,7 +181,7 @@ class Asking:
         return {
             "chunks": float(len(self._units)),
             "chunks_not_asked": float(len(self._units) - self._asked),
-            "over_budget": float(self.over_budget),
+            "over_budget": float(bool(self.over)),
             **{f"candidates_{name}": float(count) for name, count in self._candidates.items()},
         }
 
@@ -238,38 +214,29 @@ class Asking:
 
     def _room(self) -> tuple[int, int]:
         """Return how many chunks the next group may have, and pairs, if all that are out pass."""
-        while (missing := self._missing()) <= 0 and self._out:
+
+        def missing() -> int:
+            out = sum(count for group, _ in self._out for *_, count in group)
+            return self._settings.target - self._passed - out
+
+        while missing() <= 0 and self._out:
             self._take_in(len(self._out) - 1)
         most = LOCAL_CHUNKS if self._teacher.batch_size else CHUNKS_AT_ONCE
         if not self._judged:
             most = self._settings.pilot_chunks - len(self.harvest.asked)
-        return most, missing
-
-    def _missing(self) -> int:
-        out = sum(count for group, _ in self._out for *_, count in group)
-        return self._settings.target - self._passed - out
-
-    def _is_first(self, unit: Unit) -> bool:
-        number, place, _ = unit
-        return self.documents[number][place].chunk_id in self._scope.first
+        return most, missing()
 
     def _parts(self, unit: Unit) -> dict[str, Part]:
         """Return the part of a unit for each kind; a document is read when its first is needed."""
         number, place, _ = unit
-        if number not in self._waiting:
-            document, kinds = self.documents[number], self._kinds[number]
-            places = {chunk.chunk_id: at for at, chunk in enumerate(document)}
-            waiting: dict[int, dict[str, Part]] = {
-                at: {} for at, counts in enumerate(kinds) if counts
-            }
+        document = self.documents[number]
+        if number not in self._read:
+            self._read.add(number)
             for name, writer in self._writers.items():
-                for part in writer.parts(document, [counts[name] for counts in kinds]):
-                    waiting[places[part.chunk.chunk_id]][name] = part
-            self._waiting[number] = waiting
-        taken = self._waiting[number].pop(place)
-        if not self._waiting[number]:
-            del self._waiting[number]
-        return taken
+                wanted = [counts[name] for counts in self._kinds[number]]
+                for part in writer.parts(document, wanted):
+                    self._waiting[part.chunk.chunk_id][name] = part
+        return self._waiting.pop(document[place].chunk_id)
 
     def _work(self, unit: Unit) -> Work:
         number, place, count = unit

@@ -12,10 +12,8 @@ from schemas.pairs import SPLITS
 FEW = 6
 """Families that the test split needs at least, as the gate asks (gate.min_test_clusters): with
 five, all agree by chance in 1 run of 32."""
-
 LARGEST = 0.25
 """Share of the test split that one family may have: its rows are no independent evidence."""
-
 MOST = 1 / 3
 """Share of all units that test may have for the sake of gold rows, or of :data:`FEW`."""
 
@@ -57,7 +55,7 @@ class Assignment:
             elif self.sizes[name] > max(1, LARGEST * self.settings.test * self.units):
                 self.split[name] = "train"
             else:
-                self.split[name] = self._by_share(self.places[name])
+                self.split[name] = split_of(name, self.settings)
         by_place = sorted(self.families, key=lambda name: self.places[name])
         free = [name for name in by_place if name not in fixed]
         self._take_gold("test", free, 1.0)
@@ -65,12 +63,6 @@ class Assignment:
         self._take_gold("validation", free, part)
         self._take_few(free)
         return self._fill_empty()
-
-    def _by_share(self, place: float) -> str:
-        test, validation = self.settings.test, self.settings.validation
-        if place < test:
-            return "test"
-        return "validation" if place < test + validation else "train"
 
     def _take_gold(self, name: str, free: Sequence[str], part: float) -> None:
         """Move free families with gold rows to a split, until it has its part of them.
@@ -81,9 +73,9 @@ class Assignment:
         if not getattr(self.settings, name):
             return
         rows, documents = self.settings.gold_rows * part, self.settings.gold_documents * part
-        inside = [key for key, where in self.split.items() if where == name and self.gold[key]]
-        have, held = sum(self.gold[key] for key in inside), len(inside)
-        size = sum(self.sizes[key] for key, where in self.split.items() if where == name)
+        members = self._members(name)
+        inside = [self.gold[key] for key in members if self.gold[key]]
+        have, held, size = sum(inside), len(inside), sum(self.sizes[key] for key in members)
         left = [key for key in free if self.split[key] == "train" and self.gold[key]]
         if name == "validation":
             left = left[: len(left) // 2]
@@ -91,13 +83,14 @@ class Assignment:
         if name == "test":
             left += [key for key in free if self.split[key] == "validation" and self.gold[key]]
         others = [key for key in free if self.split[key] == name and not self.gold[key]]
+        most = max(1, MOST * self.units)
         for key in left:
             if have >= rows and held >= documents:
                 return
-            while others and size + self.sizes[key] > max(1, MOST * self.units):
+            while others and size + self.sizes[key] > most:
                 size -= self.sizes[others[-1]]
                 self.split[others.pop()] = "train"
-            if size + self.sizes[key] > max(1, MOST * self.units):
+            if size + self.sizes[key] > most:
                 return
             self.split[key] = name
             have, held, size = have + self.gold[key], held + 1, size + self.sizes[key]
@@ -111,7 +104,7 @@ class Assignment:
         wanted = max(FEW, self.settings.gold_documents)
         if not self.settings.test:
             return
-        inside = [key for key, where in self.split.items() if where == "test"]
+        inside = self._members("test")
         size = sum(self.sizes[key] for key in inside)
         left = [key for key in free if self.split[key] == "train"]
         for key in sorted(left, key=lambda key: (self.sizes[key], not self.gold[key])):
@@ -121,24 +114,24 @@ class Assignment:
             inside.append(key)
             size += self.sizes[key]
 
+    def _members(self, name: str) -> list[str]:
+        return [key for key, where in self.split.items() if where == name]
+
     def _fill_empty(self) -> int:
         """Give each empty split one family and return how many were moved."""
-        centres = {
-            "test": self.settings.test / 2,
-            "validation": self.settings.test + self.settings.validation / 2,
-            "train": 1.0,
-        }
+        test, validation = self.settings.test, self.settings.validation
+        centres = {"train": 1.0, "test": test / 2, "validation": test + validation / 2}
         moved = 0
-        for name in ("train", "test", "validation"):
+        for name, centre in centres.items():
             counts = Counter(self.split.values())
             if counts[name] or (name != "train" and not getattr(self.settings, name)):
                 continue
             donor = max(counts, key=lambda other: (counts[other], other))
             nearest = min(
-                (key for key, where in self.split.items() if where == donor),
-                key=lambda key: (self.sizes[key], abs(self.places[key] - centres[name]), key),
+                (self.sizes[key], abs(self.places[key] - centre), key)
+                for key in self._members(donor)
             )
-            self.split[nearest] = name
+            self.split[nearest[-1]] = name
             moved += 1
         return moved
 

@@ -1,21 +1,23 @@
-"""Which chunks the teacher is asked about: how many pairs of each, and in which order."""
+"""Which chunks the teacher is asked about: how many pairs of each kind, and in which order."""
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import accumulate, groupby
 from operator import itemgetter
 
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import digest
 from pipeline.settings import BudgetSettings, GenerateSettings
+from pipeline.text.function_words import content
 from schemas.documents import Chunks
 
 EARLY = 0.2
 """Share of the target that is asked of the test split before all else, where gold rows are too
 few: spread by length, 300 pairs of 130 manual pages held 8 for the test set."""
-
+GOLDEN = 0.6180339887498949
+"""Steps of the golden ratio, modulo 1, fall evenly on [0, 1) however many there are (Kronecker)."""
 Unit = tuple[int, int, int]
 """A chunk to ask: number of its document, place among those to ask there, pairs wanted."""
 
@@ -46,6 +48,11 @@ class Part:
     other: Chunk | None = None
     """A second chunk, for a question that needs both."""
 
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """What the teacher is shown."""
+        return (self.chunk, self.other) if self.other else (self.chunk,)
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -61,19 +68,18 @@ def read_documents(chunks: DataFrame[Chunks]) -> list[list[Chunk]]:
     rows = chunks.sort("doc_id", "start", "chunk_id").select(list(Chunk.__dataclass_fields__))
     found = [Chunk(**row) for row in rows.iter_rows(named=True)]
 
-    def content(document: list[Chunk]) -> tuple[str, str]:
+    def told(document: list[Chunk]) -> tuple[str, str]:
         shown = [[chunk.title, chunk.section, chunk.text] for chunk in document]
         return digest(shown), document[0].doc_id
 
-    return sorted((list(group) for _, group in groupby(found, lambda c: c.doc_id)), key=content)
+    return sorted((list(group) for _, group in groupby(found, lambda c: c.doc_id)), key=told)
 
 
 def quotas(document: Sequence[Chunk], settings: GenerateSettings) -> list[int]:
     """Return how many pairs each chunk of a document is asked for.
 
-    One for each ``tokens_per_pair`` tokens of the document, so that its tail is covered: what a
-    chunk is too short for is carried to the next. At most ``max_pairs_per_chunk`` a chunk, and at
-    least one a document.
+    One for each ``tokens_per_pair`` tokens: what a chunk is too short for is carried to the next.
+    At most ``max_pairs_per_chunk`` a chunk, and at least one a document.
     """
     wanted, due = [], 0.5
     for chunk in document:
@@ -85,6 +91,59 @@ def quotas(document: Sequence[Chunk], settings: GenerateSettings) -> list[int]:
         longest = max(range(len(document)), key=lambda place: document[place].tokens)
         wanted[longest] = 1
     return wanted
+
+
+def kinds_of_chunks(
+    document: Sequence[Chunk],
+    wanted: Sequence[int],
+    shares: Mapping[str, float],
+    once: Collection[str] = (),
+) -> list[Counter[str]]:
+    """Return how many of the wanted pairs of each chunk are of which kind.
+
+    It depends on the document's texts alone, so another document changes nothing. The shares are
+    of any sum; the first kind stands in for one that a chunk can give ``once`` only.
+    """
+    names = [name for name, share in shares.items() if share > 0]
+    edges = list(accumulate(shares[name] for name in names))
+    place = int(digest([chunk.text for chunk in document])[:12], 16) / 16**12
+    found = []
+    for count in wanted:
+        kinds: Counter[str] = Counter()
+        for _ in range(count):
+            at = place % 1 * edges[-1]
+            kind = next(name for name, edge in zip(names, edges, strict=True) if at < edge)
+            kinds[names[0] if kind in once and kinds[kind] else kind] += 1
+            place += GOLDEN
+        found.append(kinds)
+    return found
+
+
+def parts_of(document: Sequence[Chunk], wanted: Sequence[int]) -> list[Part]:
+    """Return the chunks of a document of which pairs are wanted."""
+    return [Part(chunk, count) for chunk, count in zip(document, wanted, strict=True) if count]
+
+
+def parts_with_another(document: Sequence[Chunk], wanted: Sequence[int]) -> list[Part]:
+    """Return the chunks of which pairs are wanted, each with the chunk that shares most with it.
+
+    The measure is the share of their content words that both have (Jaccard); of equals the nearest
+    before or behind. A document of one chunk has none: its questions rest on that chunk.
+    """
+    if len(document) < 2 or not any(wanted):
+        return parts_of(document, wanted)
+    terms = [content(chunk.text) for chunk in document]
+    parts = []
+    for own, (chunk, count) in enumerate(zip(document, wanted, strict=True)):
+
+        def likeness(place: int, own: int = own) -> tuple[float, int]:
+            both = terms[own] & terms[place]
+            return len(both) / max(1, len(terms[own] | terms[place])), -abs(own - place)
+
+        if count:
+            nearest = max((n for n in range(len(document)) if n != own), key=likeness)
+            parts.append(Part(chunk, count, document[nearest]))
+    return parts
 
 
 def by_document(
@@ -108,24 +167,20 @@ def spread(
     """Yield units until no pair is missing: each document once, then all at the same rate.
 
     Within a document from far apart, by the van der Corput sequence. A group never asks for more
-    pairs than are missing, so what is asked does not depend on the sizes of the groups.
-
-    Args:
-        units: what may be asked, by document.
-        room: says how many chunks the next group may have, and how many pairs are missing.
-        first: tells of which units :data:`EARLY` of the missing pairs are asked before the rest.
+    pairs than are missing, so what is asked does not depend on the sizes of the groups. ``room``
+    says how many chunks the next one may have, and how many pairs are missing; ``first`` tells of
+    which units :data:`EARLY` of the missing pairs are asked before the rest.
     """
     order: list[tuple[float, Unit]] = []
     for _, found in groupby(units, key=itemgetter(0)):
         document = sorted(found, key=lambda unit: f"{unit[1]:032b}"[::-1])
         order += [(rank / len(document), unit) for rank, unit in enumerate(document)]
     ordered, early = [unit for _, unit in sorted(order)], EARLY * room()[1]
-    front: list[Unit] = []
+    front: dict[Unit, None] = {}
     for unit in filter(first, ordered):
         if sum(count for *_, count in front) < early:
-            front.append(unit)
-    begun = set(front)
-    waiting = deque(front + [unit for unit in ordered if unit not in begun])
+            front[unit] = None
+    waiting = deque([*front, *(unit for unit in ordered if unit not in front)])
     while waiting:
         most, missing = room()
         if missing <= 0:

@@ -28,10 +28,8 @@ def _messages(turns: list[Row], given: str) -> Row:
 
 def _sharegpt(turns: list[Row], given: str) -> Row:
     names = {"system": "system", "user": "human", "assistant": "gpt"}
-    told = [
-        {"from": names[turn["role"]], "value": turn["content"]}
-        for turn in _messages(turns, given)["messages"]
-    ]
+    messages = _messages(turns, given)["messages"]
+    told = [{"from": names[turn["role"]], "value": turn["content"]} for turn in messages]
     system = told.pop(0)["value"] if told[0]["from"] == "system" else ""
     return {"conversations": told, "system": system}
 
@@ -40,13 +38,8 @@ def _alpaca(turns: list[Row], given: str) -> Row:
     system = turns[0]["content"] if turns[0]["role"] == "system" else ""
     said = [turn["content"] for turn in turns if turn["role"] != "system"]
     pairs = [list(pair) for pair in zip(said[:-2:2], said[1:-2:2], strict=True)]
-    return {
-        "instruction": said[-2],
-        "input": given,
-        "output": said[-1],
-        "system": system,
-        "history": pairs,
-    }
+    row = {"instruction": said[-2], "input": given, "output": said[-1]}
+    return row | {"system": system, "history": pairs}
 
 
 def _json_lines(folder: Path, split: str, rows: list[Row]) -> None:

@@ -14,24 +14,17 @@ from schemas.pairs import Examples, SettledPairs
 
 
 def to_examples(pairs: DataFrame[SettledPairs], settings: TaskSettings) -> Outcome[Examples]:
-    """Write each pair as a user message and the assistant message that answers it.
+    """Write each pair as a user message (:func:`user_message`) and the assistant's answer.
 
     Before them stand the system prompt, the row's own before that of the settings, and earlier
-    turns. The user message is
-    the instruction, and the input after a blank line when there is one: the same form in training,
-    evaluation and serving. Each earlier turn of the assistant is an example of its own too
-    (``turns``), so that a row always ends with the one answer that is learnt from it.
-
-    Args:
-        pairs: gold and settled pairs of all splits.
-        settings: section ``task``: the system prompt, which answers are learnt.
+    turns. Each earlier turn of the assistant is an example of its own too (``turns``), so that a
+    row ends with the one answer learnt from it.
 
     Returns:
         Examples sorted by ``pair_id``; a pair without instruction or response is dropped as
         ``empty_message``.
     """
-    kept = []
-    dropped = []
+    kept, dropped = [], []
     system = settings.system_prompt
     first = [{"role": "system", "content": system}] if system else []
     for row in pairs.sort("pair_id").iter_rows(named=True):
@@ -51,18 +44,14 @@ def to_examples(pairs: DataFrame[SettledPairs], settings: TaskSettings) -> Outco
             if message["role"] == "assistant" and settings.turns == "all":
                 earlier = {"pair_id": short_id(row["pair_id"], str(end))}
                 kept.append(columns | earlier | {"messages": head + messages[:end]})
-    examples = table(Examples, kept).sort("pair_id")
-    extra = len(kept) + len(dropped) - pairs.height
-    return Outcome(
-        kept=cast("DataFrame[Examples]", examples),
-        dropped=drops(dropped),
-        rows_in=pairs.height + extra,
-        metrics={"earlier_turns": float(extra)},
-    )
+    examples = cast("DataFrame[Examples]", table(Examples, kept).sort("pair_id"))
+    rows_in = len(kept) + len(dropped)
+    metrics = {"earlier_turns": float(rows_in - pairs.height)}
+    return Outcome(examples, drops(dropped), rows_in, metrics=metrics)
 
 
 def user_message(instruction: str, input: str) -> str:
-    """Return the user message of an instruction and its input, which may be empty."""
+    """Return instruction and input, which may be empty, as training, evaluation, serving ask."""
     return "\n\n".join(part for part in (instruction.strip(), input.strip()) if part)
 
 

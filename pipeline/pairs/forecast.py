@@ -1,7 +1,9 @@
 """The price of a generation: requests, tokens, money and time, foreseen, told and limited."""
 
+import math
 import time
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from pipeline.core.progress import advance, announce
@@ -12,7 +14,6 @@ PASS = 0.84
 """Share of the candidates that passes the screens: 256 of the 303 of the samples."""
 PROMPT_TOKENS = 120
 """Of a strong teacher's request beside its chunk."""
-MILLION = 1_000_000
 
 
 class Work(NamedTuple):
@@ -24,44 +25,20 @@ class Work(NamedTuple):
     """To read; 0 where a request does not hold the chunk."""
 
 
-class Price(NamedTuple):
-    """What a generation takes."""
-
-    requests: int
-    read: float
-    """Tokens of the requests."""
-    written: float
-    """Tokens of the replies."""
-    cost: float
-    """In the currency of the prices."""
-    minutes: float
-
-
 def cost_of(read: float, written: float, budget: BudgetSettings) -> float:
     """Return the price of so many tokens."""
-    return (read * budget.price_read + written * budget.price_written) / MILLION
+    return (read * budget.price_read + written * budget.price_written) / 1_000_000
 
 
 class Forecast:
     """What is to come of a generation, how far it is, and whether its budget lasts."""
 
     def __init__(
-        self,
-        work: Sequence[Work],
-        target: int,
-        budget: BudgetSettings,
-        *,
-        limited: bool,
-        more: int,
+        self, work: Sequence[Work], target: int, budget: BudgetSettings, *, limited: bool, more: int
     ) -> None:
-        """Count what is to come.
+        """Count the work of all chunks that may be asked, and ``more`` requests at the end.
 
-        Args:
-            work: of all chunks that may be asked.
-            target: pairs that are wanted.
-            budget: what it may take.
-            limited: whether the target ends it.
-            more: requests without a chunk, at the end.
+        ``target`` pairs are wanted; where they can be reached it is ``limited`` by them.
         """
         self._target, self._limited, self._budget = target, limited, budget
         self._chunks, self._candidates = len(work), sum(item.pairs for item in work)
@@ -99,20 +76,20 @@ class Forecast:
         announce(line)
         advance(0, self._total(), "requests")
 
-    def price(self, usage: Usage) -> Price:
-        """Return what all takes if it goes on as it began.
+    def price(self, usage: Usage) -> str:
+        """Return what all takes if it goes on as it began, as people read it.
 
-        Args:
-            usage: of the teacher so far; replies from the cache have their tokens and no time.
+        Of the teacher's usage so far, replies from the cache have their tokens and no time.
         """
-        total, share = self._total(), self._total() / max(1.0, self._done)
+        budget, share = self._budget, self._total() / max(1.0, self._done)
         read, written = share * usage.read, share * usage.written
-        seconds = (time.monotonic() - self._began) * share
-        return Price(total, read, written, cost_of(read, written, self._budget), seconds / 60)
-
-    def announce_price(self, usage: Usage) -> None:
-        """Say what all takes if it goes on as the pilot did."""
-        announce(f"generate: as the pilot goes, {in_words(self.price(usage), self._budget)} in all")
+        parts = [f"about {self._total():,} requests"]
+        if read or written:
+            parts.append(f"{read:,.0f} tokens read and {written:,.0f} written")
+        if budget.price_read or budget.price_written:
+            parts.append(f"{cost_of(read, written, budget):,.2f} at the prices of [budget]")
+        minutes = (time.monotonic() - self._began) * share / 60
+        return ", ".join([*parts, f"{minutes:,.1f} min"])
 
     def advance(self, work: Sequence[Work], passed: int) -> None:
         """Tell that chunks were asked, and how many pairs pass by now."""
@@ -139,25 +116,12 @@ class Forecast:
             "budget.cost": (cost_of(usage.read, usage.written, budget), budget.cost),
             "budget.minutes": (minutes, budget.minutes),
         }
-        least, name = float("inf"), ""
+        left = [(math.inf, "")]
         for setting, (used, limit) in spent.items():
-            if not limit:
-                continue
             each = used / self._asked if self._asked else limit
-            left = (limit - used) / each if each else float("inf")
-            if left < least:
-                least, name = left, setting
-        return least, name
+            if limit and each:
+                left.append(((limit - used) / each, setting))
+        return min(left, key=itemgetter(0))
 
     def _total(self) -> int:
         return max(round(self._done), round(self._share * self._all)) + self._more
-
-
-def in_words(price: Price, budget: BudgetSettings) -> str:
-    """Return a price as people read it."""
-    parts = [f"about {price.requests:,} requests"]
-    if price.read or price.written:
-        parts.append(f"{price.read:,.0f} tokens read and {price.written:,.0f} written")
-    if budget.price_read or budget.price_written:
-        parts.append(f"{price.cost:,.2f} at the prices of [budget]")
-    return ", ".join([*parts, f"{price.minutes:,.1f} min"])

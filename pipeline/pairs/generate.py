@@ -12,21 +12,18 @@ from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.pairs.asking import Asking
 from pipeline.pairs.chunk_order import Scope
-from pipeline.pairs.harvest import Harvest
 from pipeline.pairs.kinds.brief import Brief
 from pipeline.pairs.kinds.self_instruct import diversity
+from pipeline.pairs.kinds.writing import USELESS
 from pipeline.pairs.screen.judge import Criteria
 from pipeline.pairs.screen.screen import Screens
 from pipeline.pairs.task_kinds import TASK_KINDS
 from pipeline.pairs.teachers.kinds import TEACHERS
-from pipeline.pairs.teachers.replies import CachingTeacher, Usage, usage_of
+from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.pairs.teachers.teacher import Teacher
 from pipeline.settings import GenerateSettings, ScreenSettings
 from schemas.documents import Chunks
 from schemas.pairs import Pairs, SeedTasks
-
-USELESS = ("request_failed", "cut_short", "refused", "unparsable")
-"""Reasons for which a candidate is no pair that lie in the reply."""
 
 
 def generate(
@@ -41,10 +38,11 @@ def generate(
 ) -> Outcome[Pairs]:
     """Ask the teacher for pairs of each kind of task: of chunks, then of seed tasks.
 
+    It is told the ``brief`` beside the chunks; ``languages`` are those of tasks without a document.
     A candidate (``rows_in``) is an evidence sentence of a weak teacher, a question asked of a
     strong one, a self-instruct task, or a chunk without any evidence sentence. Each request
-    depends on title, section and texts of one document, never on ids, sources or other documents;
-    only what no document answers is looked up in all.
+    depends on title, section and texts of one document, never on ids or sources; only what no
+    document answers is looked up in all.
 
     Where ``settings.target`` can be reached, chunks are asked in an order that their documents
     alone decide, until so many pairs pass (as ``passing`` counts them); else all are, document by
@@ -63,25 +61,30 @@ def generate(
     asking = Asking(chunks, seed_tasks, settings, teacher, brief or Brief(), scope, languages)
     asking.ask_chunks(passing)
     for kind in TASK_KINDS.values():
-        if kind.of_seeds and not asking.over_budget:
+        if kind.of_seeds and not asking.over:
             asking.take(kind.name, kind.of_seeds(seed_tasks, asking.writing))
     harvest = asking.harvest
     asking.forecast.end()
     # Of two chunks that overlap and say the same, the first one in reading order has the pair.
     reading = {chunk.chunk_id: place for place, chunk in enumerate(chain(*asking.documents))}
     harvest.pairs.sort(key=lambda pair: reading.get(pair["chunk_id"], 0))
-    outcome = _outcome(harvest, asking.before, usage_of(teacher))
-    outcome.metrics.update(asking.counts())
     tasks = [pair["instruction"] for pair in harvest.pairs if pair["origin"] == "self_instruct"]
     found = diversity(list(dict.fromkeys(tasks)))
-    outcome.metrics.update({f"self_instruct_{name}": value for name, value in found.items()})
-    return outcome
+    metrics = {name: float(count) for name, count in asdict(asking.usage()).items()}
+    metrics |= asking.counts() | {f"self_instruct_{name}": n for name, n in found.items()}
+    kept: dict[str, dict[str, Any]] = {}
+    for pair in harvest.pairs:
+        key = pair["pair_id"]
+        if key in kept:  # two chunks that overlap, asked the same
+            harvest.drops.append(Drop(key, "duplicate_pair", pair["instruction"], related_id=key))
+        kept.setdefault(key, pair)
+    pairs = cast("DataFrame[Pairs]", table(Pairs, kept.values()).sort("pair_id"))
+    rows_in = len(kept) + len(harvest.drops)
+    return Outcome(pairs, drops(harvest.drops), rows_in, metrics=metrics)
 
 
 def require_yield(outcome: Outcome[Pairs], teacher: Teacher) -> Outcome[Pairs]:
     """Return the outcome unless a mended endpoint would better it: what is returned is stored.
-
-    A model in this process would give the same again.
 
     Raises:
         TeacherError: no pair came of an endpoint's replies, or half of the requests failed.
@@ -101,22 +104,6 @@ def require_yield(outcome: Outcome[Pairs], teacher: Teacher) -> Outcome[Pairs]:
     )
 
 
-def _outcome(harvest: Harvest, before: Usage, after: Usage) -> Outcome[Pairs]:
-    kept: dict[str, dict[str, Any]] = {}
-    for pair in harvest.pairs:
-        key = pair["pair_id"]
-        if key in kept:  # two chunks that overlap, asked the same
-            harvest.drops.append(Drop(key, "duplicate_pair", pair["instruction"], related_id=key))
-        kept.setdefault(key, pair)
-    pairs = table(Pairs, kept.values()).sort("pair_id")
-    return Outcome(
-        kept=cast("DataFrame[Pairs]", pairs),
-        dropped=drops(harvest.drops),
-        rows_in=len(pairs) + len(harvest.drops),
-        metrics={name: float(n - getattr(before, name)) for name, n in asdict(after).items()},
-    )
-
-
 def generate_candidates(
     chunks: DataFrame[Chunks],
     seed_tasks: DataFrame[SeedTasks],
@@ -127,17 +114,7 @@ def generate_candidates(
     brief: Brief,
     scope: Scope,
 ) -> Outcome[Pairs]:
-    """Generate pairs until ``settings.target`` of them pass the screens.
-
-    Args:
-        chunks: what is asked about.
-        seed_tasks: what self-instruct starts from.
-        settings: section ``generate``.
-        teacher: who is asked.
-        rules: section ``screen``.
-        criteria: what else a pair has to meet.
-        brief: what the teacher is told beside the chunks.
-        scope: its budget, and the chunks of the test split where that needs pairs.
+    """Generate pairs until ``settings.target`` of them pass the screens (:func:`generate`).
 
     Raises:
         TeacherError: the answers yield nothing.

@@ -22,24 +22,22 @@ QUESTION = ("question", "instruction", "prompt")
 ANSWER = ("answer", "response", "completion", "output")
 DOCUMENT = ("document", "source")
 """Names of the fields of a gold row, as people's files have them; the first one found counts."""
-
 EXPECTED = (
     "question and answer (or instruction and response, prompt and completion, or messages of a "
     "user and an assistant), perhaps input, and perhaps document: the path below the input folder "
     "of the document that answers it"
 )
-
 MISPLACED = ("malformed_row", "unknown_document")
 
 
 class GoldRow(NamedTuple):
-    """A gold row under its own names, without surrounding white space."""
+    """A gold row under its own names, without surrounding white space; '' for what it lacks."""
 
     question: str
     input: str
     answer: str
     document: str
-    """Source path; empty when the row names none."""
+    """Source path."""
 
 
 def locate_gold(
@@ -56,12 +54,11 @@ def locate_gold(
     has at least half of them; else it stands alone.
 
     Args:
-        rows: objects with question and answer under any of the names above, or chat messages
-            instead of them; perhaps ``input`` and document: a source path below the input folder
-            (a record of a JSONL file as ``path#line``), or the end of one that no other has.
+        rows: as :data:`EXPECTED` says; the document is a source path below the input folder (a
+            record of a JSONL file as ``path#line``), or the end of one that no other has.
         documents: survivors.
         duplicates: what deduplicate dropped; a question about a duplicate follows its survivor.
-        raw: documents as they were read, to find a document by its source.
+        raw: documents as they were read, to find one by its source.
         chunks: of the survivors.
         name: of the file, for messages.
 
@@ -73,12 +70,13 @@ def locate_gold(
         Metrics: rows ``named``, ``searched`` (found by their words) and ``alone``.
 
     Raises:
-        InputError: more than half of the rows are malformed or name documents that were not read:
-            then the file is not what it was meant to be.
+        InputError: more than half of the rows are malformed or name documents that were not read.
     """
-    home = _homes(documents, duplicates)
-    sources = Sources(raw)
-    passages = Passages(chunks)
+    own = set(documents["doc_id"])
+    lost = duplicates.select("id", "related_id").iter_rows()
+    home = {doc_id: survivor for doc_id, survivor in lost if survivor in own}
+    home |= {doc_id: doc_id for doc_id in own}
+    sources, passages = Sources(raw), Passages(chunks)
     counts = {"named": 0, "searched": 0, "alone": 0}
     located: list[dict[str, Any]] = []
     dropped: list[Drop] = []
@@ -100,67 +98,44 @@ def locate_gold(
         else:
             doc_id, chunk_id = passages.search(asked)
             counts["searched" if doc_id else "alone"] += 1
-        located.append(
-            {
-                "pair_id": pair_id(found.question, found.input, found.answer, doc_id, "gold"),
-                "question": found.question,
-                "input": found.input,
-                "answer": found.answer,
-                "doc_id": doc_id,
-                "chunk_id": chunk_id,
-            }
-        )
+        known = {"question": found.question, "input": found.input, "answer": found.answer}
+        identity = pair_id(found.question, found.input, found.answer, doc_id, "gold")
+        located.append(known | {"pair_id": identity, "doc_id": doc_id, "chunk_id": chunk_id})
     bad = [f"{drop.reason}: {drop.excerpt}" for drop in dropped if drop.reason in MISPLACED]
     stop_if_mostly_bad(name, bad, len(rows), EXPECTED)
     kept, repeated = _distinct(located)
-    return Outcome(
-        table(GoldRows, kept),
-        drops(dropped + repeated),
-        rows_in=len(rows),
-        metrics={key: float(count) for key, count in counts.items()},
-    )
+    metrics = {key: float(count) for key, count in counts.items()}
+    return Outcome(table(GoldRows, kept), drops(dropped + repeated), len(rows), metrics=metrics)
 
 
 def settle_gold(
     gold: DataFrame[GoldRows], splits: DataFrame[Splits], name: str
 ) -> Outcome[SettledPairs]:
-    """Make settled pairs of gold rows; each has the split of the document that answers it.
-
-    Where documents are split by section, that is the section of its chunk.
-
-    Args:
-        gold: located rows.
-        splits: of the documents or sections, and of the rows without a document.
-        name: file of the gold rows, kept as ``generator``.
+    """Make settled pairs of located gold rows; each has the split of its document or section.
 
     Returns:
-        Pairs of origin and status ``gold``, sorted by ``pair_id``. Dropped: ``document_dropped``
-        (no section of its document has a word of the row, ``related_id``).
+        Pairs of origin and status ``gold``, sorted by ``pair_id``, the name of the file as
+        ``generator``. Dropped: ``document_dropped`` (no section of its document has a word of the
+        row, ``related_id``).
     """
     find = places(splits)
     pairs: list[dict[str, Any]] = []
     dropped: list[Drop] = []
     for row in gold.sort("pair_id").iter_rows(named=True):
-        doc_id = row["doc_id"]
+        question, doc_id = row["question"], row["doc_id"]
         place = find(doc_id, row["chunk_id"]) if doc_id else find("", row["pair_id"])
         if place is None:
-            reason = Drop(row["pair_id"], "document_dropped", row["question"], related_id=doc_id)
-            dropped.append(reason)
+            dropped.append(Drop(row["pair_id"], "document_dropped", question, related_id=doc_id))
             continue
-        pair = pair_row("gold", row["question"], row["answer"], row["input"], doc_id)
-        where = {"split": place["split"], "cluster_id": place["cluster_id"], "generator": name}
-        original = {"original_instruction": None, "original_response": None}
-        settled = {"status": "gold", "reviewer": None, **original}
-        pairs.append(pair | where | settled)
+        pair = pair_row("gold", question, row["answer"], row["input"], doc_id, generator=name)
+        settled = {"split": place["split"], "cluster_id": place["cluster_id"], "status": "gold"}
+        unedited = dict.fromkeys(("reviewer", "original_instruction", "original_response"))
+        pairs.append(pair | settled | unedited)
     return Outcome(table(SettledPairs, pairs), drops(dropped), rows_in=gold.height)
 
 
 def read_row(row: Mapping[str, Any]) -> GoldRow | Drop:
-    """Read the fields of a gold row, or say which are missing, empty or no text.
-
-    Args:
-        row: as in the file; upper and lower case of its names are one.
-    """
+    """Read the fields of a gold row, or say which are missing, empty or no text."""
     row = _turns({key.strip().casefold(): value for key, value in row.items()})
     fields = {"question": _first(row, QUESTION), "answer": _first(row, ANSWER)}
     bad = [field for field, value in fields.items() if not value]
@@ -174,17 +149,17 @@ def read_row(row: Mapping[str, Any]) -> GoldRow | Drop:
 def _likely(row: Mapping[str, Any]) -> str:
     """Say which of a row's names are nearly known ones."""
     known = (*QUESTION, *ANSWER)
-    near = {
-        key: found[0]
+    told = ", ".join(
+        f"{key!r} for {near!r}"
         for key in row
-        if key not in known and (found := get_close_matches(key, known, n=1, cutoff=0.7))
-    }
-    told = ", ".join(f"{key!r} for {name!r}" for key, name in near.items())
-    return f" (it has {told}?)" if near else ""
+        if key not in known
+        for near in get_close_matches(key, known, n=1, cutoff=0.7)
+    )
+    return f" (it has {told}?)" if told else ""
 
 
 def _turns(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with the texts of its chat messages as question and answer."""
+    """Put the texts of chat messages in as question and answer."""
     turns: list[Any] = []
     for name in ("messages", "prompt", "completion"):
         turns += row[name] if isinstance(row.get(name), list) else []
@@ -201,13 +176,6 @@ def _first(row: Mapping[str, Any], names: Sequence[str]) -> str:
     return next(filter(None, texts), "")
 
 
-def _homes(documents: DataFrame[UniqueDocuments], duplicates: DataFrame[Drops]) -> dict[str, str]:
-    """Return the survivor of each document that survived or lost against one that did."""
-    own = {doc_id: doc_id for doc_id in documents["doc_id"]}
-    lost = duplicates.select("id", "related_id").iter_rows()
-    return {doc_id: survivor for doc_id, survivor in lost if survivor in own} | own
-
-
 def _homeless(row: GoldRow, read: list[str], sources: Sources) -> Drop:
     """Return the drop of a row without a surviving document; ``read`` came from its source."""
     key = pair_id(row.question, row.input, row.answer, read[0] if read else row.document, "gold")
@@ -220,17 +188,13 @@ def _homeless(row: GoldRow, read: list[str], sources: Sources) -> Drop:
 
 
 def _distinct(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Drop]]:
-    """Return one row a question, and the others as drops."""
     kept: dict[str, dict[str, Any]] = {}
     dropped = []
     for row in sorted(rows, key=lambda row: row["pair_id"]):
-        asked = " ".join(words(f"{row['question']} {row['input']}"))
-        first = kept.setdefault(asked, row)
+        own, question = row["pair_id"], row["question"]
+        first = kept.setdefault(" ".join(words(f"{question} {row['input']}")), row)
         if first is not row:
-            question = row["question"]
-            dropped.append(
-                Drop(row["pair_id"], "duplicate_question", question, 1.0, 1.0, first["pair_id"])
-            )
+            dropped.append(Drop(own, "duplicate_question", question, 1.0, 1.0, first["pair_id"]))
     return list(kept.values()), dropped
 
 

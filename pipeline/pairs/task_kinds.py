@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pipeline.core.errors import SettingsError
 from pipeline.pairs.answer_first import answer_first, evidence_parts
-from pipeline.pairs.chunk_order import Chunk, Part
+from pipeline.pairs.chunk_order import Chunk, Part, parts_of, parts_with_another
 from pipeline.pairs.harvest import Harvest
 from pipeline.pairs.kinds.abstention import PASSAGES, abstention
 from pipeline.pairs.kinds.brief import Brief
@@ -19,7 +19,6 @@ from pipeline.pairs.kinds.conversation import TURNS, conversation
 from pipeline.pairs.kinds.given_instruction import given_instruction
 from pipeline.pairs.kinds.question_first import question_first
 from pipeline.pairs.kinds.self_instruct import self_instruct
-from pipeline.pairs.kinds.shares import parts_of, parts_with_another
 from pipeline.pairs.teachers.teacher import Strength
 from pipeline.settings import GenerateSettings
 
@@ -102,7 +101,7 @@ TASK_KINDS: dict[str, TaskKind] = {
         _asked(
             "fact",
             "a question about a chunk, with an answer that stands in it",
-            ChunkWriter(partial(question_first, "fact"), _one_by_one),
+            ChunkWriter(partial(question_first, "fact", evolves=True), _one_by_one),
             ChunkWriter(
                 lambda parts, writing: answer_first(parts, writing.settings, writing.teacher),
                 lambda count, settings: count * settings.questions_per_answer,
@@ -117,13 +116,13 @@ TASK_KINDS: dict[str, TaskKind] = {
         _asked(
             "how_to",
             "how something is done: steps, commands, code",
-            ChunkWriter(partial(question_first, "how_to"), _one_by_one),
+            ChunkWriter(partial(question_first, "how_to", orders=True, evolves=True), _one_by_one),
         ),
         _asked(
             "comparison",
             "a question that needs two passages of a document",
             ChunkWriter(
-                partial(question_first, "comparison"),
+                partial(question_first, "comparison", orders=True),
                 lambda count, settings: 1 + count,
                 parts_with_another,
                 chunks=2,
@@ -132,7 +131,10 @@ TASK_KINDS: dict[str, TaskKind] = {
         _asked(
             "summary",
             "a summary of a passage that stands in the question",
-            ChunkWriter(partial(question_first, "summary"), lambda count, settings: 1 + count),
+            ChunkWriter(
+                partial(question_first, "summary", orders=True, with_text=True),
+                lambda count, settings: 1 + count,
+            ),
         ),
         TaskKind(
             "conversation",

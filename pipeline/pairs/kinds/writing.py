@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -21,13 +22,16 @@ from pipeline.settings import GenerateSettings
 from pipeline.text.bm25 import Scores, bm25
 from pipeline.text.words import words
 
+USELESS = ("request_failed", "cut_short", "refused", "unparsable")
+"""Reasons for which a candidate is no pair that lie in the reply."""
 NOT_ANSWERABLE = "NOT ANSWERABLE"
 """What a strong teacher says when the text has no answer."""
 NONE = re.compile(r"\W*none\W*", re.IGNORECASE)
 """What it says when the text has nothing for the kind of task."""
 TOKENS_A_QUESTION = 48
 """Room for each question of a strong teacher."""
-
+Came = tuple[Request, Reply]
+"""What was asked, and what came of it."""
 Search = Callable[[str, int], Sequence[Chunk]]
 """Returns the chunks of all documents nearest to a question, so many at the most."""
 
@@ -35,12 +39,13 @@ Search = Callable[[str, int], Sequence[Chunk]]
 def search_of(documents: Sequence[Sequence[Chunk]]) -> Search:
     """Return what finds the chunks of all documents nearest to a question, by BM25."""
     everything = list(chain(*documents))
-    scores: list[Scores] = []
+
+    @cache
+    def scores() -> Scores:
+        return bm25([words(chunk.text) for chunk in everything], k1=K1, b=B)
 
     def search(question: str, count: int) -> list[Chunk]:
-        if not scores:  # made once, when it is needed
-            scores.append(bm25([words(chunk.text) for chunk in everything], k1=K1, b=B))
-        found = scores[0](sorted(set(words(question))))
+        found = scores()(sorted(set(words(question))))
         best = sorted(range(len(everything)), key=lambda place: (-found[place], place))[:count]
         return [everything[place] for place in best if found[place] > 0]
 
@@ -58,17 +63,18 @@ class Writing:
     languages: tuple[str, ...] = ()
     """That tasks without a document are asked for in, by turns; empty: English."""
 
+    @property
+    def strong(self) -> bool:
+        """Whether the teacher writes answers itself."""
+        return self.teacher.strength == "strong"
+
     def ask(
         self, asked: Sequence[Messages], room: int | Sequence[int], schema: str = ""
-    ) -> list[tuple[Request, Reply]]:
+    ) -> list[Came]:
         """Return the request and the reply for each of some messages.
 
         What a strong teacher had no room to end is asked for once more, with twice the room.
-
-        Args:
-            asked: messages.
-            room: tokens of a reply, of all or of each.
-            schema: JSON Schema of the replies.
+        ``room`` are the tokens of a reply, of all or of each, ``schema`` is its JSON Schema.
         """
         rooms = [room] * len(asked) if isinstance(room, int) else room
         requests = [
@@ -76,7 +82,7 @@ class Writing:
             for messages, tokens in zip(asked, rooms, strict=True)
         ]
         replies = self.teacher.complete(requests, self.settings.seed)
-        if self.teacher.strength == "strong":
+        if self.strong:
             cut = [p for p, reply in enumerate(replies) if reply.finish_reasons[0] == NO_ROOM]
             for place in cut:
                 request = requests[place]
@@ -104,53 +110,58 @@ class Writing:
         }
         return pair_row("grounded", question, answer, **columns | more)
 
+    def lost(self, kind: str, chunk: Chunk, question: str, reason: str, came: Came) -> Drop:
+        """Return the drop of a question without an answer; a useless reply is forgotten."""
+        request, reply = came
+        if reason in USELESS:
+            self.forget(request)
+        return self.drop(kind, chunk, question, reason, f"{question} | {reply.shown}")
+
     def drop(self, kind: str, chunk: Chunk, about: str, reason: str, shown: str) -> Drop:
         """Return the ledger's row of a candidate that became no pair."""
         identity = short_id(chunk.chunk_id, about, self.brief.prompts[kind].version)
         return Drop(identity, reason, shown, related_id=chunk.chunk_id)
 
+    def questions(
+        self, kind: str, parts: Sequence[Part], harvest: Harvest, *, orders: bool = False
+    ) -> list[tuple[Part, str]]:
+        """Ask for the questions of some chunks and read them (:meth:`read_questions`)."""
+        messages = []
+        for part in parts:
+            count = "one question" if part.wanted == 1 else f"{part.wanted} different questions"
+            messages.append(self.brief.ask(kind, "question", *part.chunks, questions=count))
+        replies = self.ask(messages, [TOKENS_A_QUESTION * part.wanted for part in parts])
+        return [
+            (part, question)
+            for part, came in zip(parts, replies, strict=True)
+            for question in self.read_questions(kind, part, came, harvest, orders=orders)
+        ]
 
-def read_questions(
-    writing: Writing,
-    kind: str,
-    part: Part,
-    asked: tuple[Request, Reply],
-    harvest: Harvest,
-    *,
-    orders: bool = False,
-) -> list[str]:
-    """Read the questions of a chunk; each one that is missing or bad is a drop.
+    def read_questions(
+        self, kind: str, part: Part, came: Came, harvest: Harvest, *, orders: bool
+    ) -> list[str]:
+        """Read the questions of a chunk; the harvest takes a drop for each missing or bad one.
 
-    Args:
-        writing: the writer's context.
-        kind: of task.
-        part: the chunk, and how many questions it was asked for.
-        asked: the request and its reply, which is asked for again if nothing can be read in it.
-        harvest: takes the drops.
-        orders: whether a line without a question mark counts, as in "Sum it up for a beginner".
-    """
-    request, reply = asked
-    harvest.raw.append(reply.shown)
-    lines = [] if reply.failed else questions.lines(reply.texts[0])
-    whole = lines[:-1] if reply.problem else lines  # of a reply that was cut, the last line is
-    nothing = len(lines) == 1 and bool(NONE.fullmatch(lines[0]))
-    parsed = [] if nothing else [questions.parse(line, orders=orders) for line in whole]
-    good = list(dict.fromkeys(item.question for item in parsed if item.question))[: part.wanted]
-    # A line without a question mark is a greeting or a fence: it takes no question's place.
-    bad = [item for item in parsed if item.reason not in ("", "unparsable")]
-    if not good and not nothing:
-        writing.forget(request)
-    missing = "nothing_of_the_kind" if nothing else reply.problem or "unparsable"
-    bad += [questions.Parsed("", missing)] * part.wanted
-    for number, item in enumerate(bad[: part.wanted - len(good)]):
-        drop = writing.drop(kind, part.chunk, str(number), item.reason, reply.shown)
-        harvest.drops.append(drop._replace(value=item.value, threshold=item.threshold))
-    return good
-
-
-def asked_of(parts: Sequence[Part]) -> set[str]:
-    """Return the ids of the chunks of some parts."""
-    return {part.chunk.chunk_id for part in parts}
+        With ``orders`` a line without a question mark counts, as in "Sum it up for a beginner".
+        """
+        request, reply = came
+        harvest.asked.add(part.chunk.chunk_id)
+        harvest.raw.append(reply.shown)
+        lines = [] if reply.failed else questions.lines(reply.texts[0])
+        whole = lines[:-1] if reply.problem else lines  # of a reply that was cut, the last line is
+        nothing = len(lines) == 1 and bool(NONE.fullmatch(lines[0]))
+        parsed = [] if nothing else [questions.parse(line, orders=orders) for line in whole]
+        good = list(dict.fromkeys(item.question for item in parsed if item.question))[: part.wanted]
+        # A line without a question mark is a greeting or a fence: it takes no question's place.
+        bad = [item for item in parsed if item.reason not in ("", "unparsable")]
+        if not good and not nothing:
+            self.forget(request)
+        missing = "nothing_of_the_kind" if nothing else reply.problem or "unparsable"
+        bad += [questions.Parsed("", missing)] * part.wanted
+        for number, item in enumerate(bad[: part.wanted - len(good)]):
+            drop = self.drop(kind, part.chunk, str(number), item.reason, reply.shown)
+            harvest.drops.append(drop._replace(value=item.value, threshold=item.threshold))
+        return good
 
 
 def answer_of(reply: Reply) -> tuple[str, str]:

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from pipeline.core.cache import digest
 from pipeline.pairs.agreement import Calibration, calibrate
-from pipeline.pairs.kinds.brief import between_markers
-from pipeline.pairs.kinds.prompt_files import PromptFile
+from pipeline.pairs.kinds.brief import PromptFile, between_markers
 from pipeline.pairs.screen.candidate import Candidate
 from pipeline.pairs.teachers.replies import ask_judge
 from pipeline.pairs.teachers.teacher import Teacher

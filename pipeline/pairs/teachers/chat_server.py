@@ -8,11 +8,10 @@ the model, or is out of quota, is a TeacherError. Anything else is refused: this
 import functools
 import random
 import re
-import ssl
-import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from threading import Event, Lock
 from typing import Any
 
 import httpx
@@ -44,6 +43,9 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 SHORTEST_SECRET = 7
 """Characters from which a key is masked: "EMPTY" and "ollama" are no secrets."""
 CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+
+_certificates = functools.cache(httpx.create_ssl_context)
+"""Those that are trusted; read once, as it takes 50 ms."""
 
 
 class Passing(Exception):
@@ -91,7 +93,7 @@ class ChatServer:
         secrets = (key, url.password, *url.params.values())
         self._secrets = [text for text in secrets if len(text) >= SHORTEST_SECRET]
         self._hint = "" if re.search(r"/v\d", url.path) else f" (try {shown}/v1)"
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def client(self) -> httpx.Client:
         """Return a client; of this machine's servers no proxy is asked."""
@@ -107,9 +109,9 @@ class ChatServer:
     def ask(
         self,
         client: httpx.Client,
+        stopping: Event,
         body: dict[str, Any],
         request: Request,
-        stopping: threading.Event,
         retries: int | None = None,
     ) -> Completion:
         """Send a request, and again as long as its failure may pass, until told to stop.
@@ -131,7 +133,7 @@ class ChatServer:
             reraise=True,
         )
         try:
-            return retrying(self._post, client, body, request, stopping)
+            return retrying(self._post, client, stopping, body, request)
         except Passing as error:
             if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout):
                 raise TeacherError(
@@ -145,11 +147,7 @@ class ChatServer:
             self.retries += 1
 
     def _post(
-        self,
-        client: httpx.Client,
-        body: dict[str, Any],
-        request: Request,
-        stopping: threading.Event,
+        self, client: httpx.Client, stopping: Event, body: dict[str, Any], request: Request
     ) -> Completion:
         try:
             with self.gate:
@@ -168,9 +166,8 @@ class ChatServer:
             answer = response.text
         status = response.status_code
         if response.is_success:
-            asked = "\n".join(content for _, content in request.messages)
             try:
-                return read(answer, asked, request.stop)
+                return read(answer, request.text, request.stop)
             except ServerError as error:
                 status, answer = error.status, error.answer
             except ValueError:
@@ -178,7 +175,6 @@ class ChatServer:
         raise self._failure(status, answer, response, body)
 
     def _unreadable(self, response: httpx.Response) -> Exception:
-        """Return what to raise for a reply that is no chat completion."""
         text = self._masked(words(response.text))[:200]
         kind_of_reply = response.headers.get("Content-Type", "")
         if response.text.startswith("data:") or "event-stream" in kind_of_reply:
@@ -191,7 +187,7 @@ class ChatServer:
     def _failure(
         self, status: int, answer: Any, response: httpx.Response, body: dict[str, Any]
     ) -> Exception:
-        """Return what to raise for an error: whether it passes, can be got around, or ends all."""
+        """Return what to raise: whether it passes, can be got around, or ends all."""
         # Masked first, or half a key would be left at the cut.
         message = self._masked(words(answer))[:LONGEST_WORDS]
         line = f"HTTP {status}: {message}" if message else f"HTTP {status}"
@@ -230,12 +226,6 @@ class ChatServer:
         for secret in self._secrets:
             text = text.replace(secret, "<key>")
         return CREDENTIALS.sub("", text)
-
-
-@functools.cache
-def _certificates() -> ssl.SSLContext:
-    """Return the certificates that are trusted; read once, as it takes 50 ms."""
-    return httpx.create_ssl_context()
 
 
 def _address(base_url: str, section: str) -> httpx.URL:

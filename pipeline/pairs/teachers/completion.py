@@ -38,35 +38,24 @@ class ServerError(Exception):
 
 
 def read(answer: Any, asked: str, stop: tuple[str, ...] = ()) -> Completion:
-    """Read a chat completion.
-
-    Args:
-        answer: the parsed body.
-        asked: the text of the request.
-        stop: strings that end a text, for servers that do not look at them.
+    """Read the parsed body of a chat completion: what was asked, and what ends a text, counts.
 
     Raises:
         ServerError: it is an error with the status of a success, or one choice is.
         ValueError: it is neither.
     """
-    body = answer if isinstance(answer, dict) else {}
+    body = _fields(answer)
     choices = body.get("choices")
     if not choices and (body.get("error") or body.get("object") == "error"):
         raise ServerError(answer, _status(answer, 400))
     if not isinstance(choices, list) or not choices:
         raise ValueError("no choices")
-    usage = body.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    details = usage.get("completion_tokens_details")
-    hidden = _count(details.get("reasoning_tokens")) if isinstance(details, dict) else 0
+    usage = _fields(body.get("usage"))
+    hidden = _count(_fields(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+    asked_tokens, tokens = (_count(usage.get(f"{of}_tokens")) for of in ("prompt", "completion"))
     found = [_choice(choice, asked, stop, hidden > 0) for choice in choices]
-    return Completion(
-        texts=tuple(text for text, *_ in found),
-        finish_reasons=tuple(reason for _, reason, _ in found),
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        completion_tokens=_count(usage.get("completion_tokens")),
-        thinks=any(thinks for *_, thinks in found),
-    )
+    texts, reasons, thinks = zip(*found, strict=True)
+    return Completion(texts, asked_tokens, tokens, reasons, any(thinks))
 
 
 def _choice(choice: Any, asked: str, stop: tuple[str, ...], thinks: bool) -> tuple[str, str, bool]:
@@ -75,8 +64,7 @@ def _choice(choice: Any, asked: str, stop: tuple[str, ...], thinks: bool) -> tup
         raise ValueError("a choice is no object")
     if choice.get("error"):
         raise ServerError(choice["error"], _status(choice["error"], 500))
-    message = choice.get("message")
-    message = message if isinstance(message, dict) else {}
+    message = _fields(choice.get("message"))
     content = message.get("content", choice.get("text"))
     said = thinking.said(_text(content), asked)
     text, reason = said.text, finish(choice.get("finish_reason"))
@@ -86,7 +74,8 @@ def _choice(choice: Any, asked: str, stop: tuple[str, ...], thinks: bool) -> tup
         if message.get("refusal"):
             return readable(str(message["refusal"])), REFUSED, thinks
         thinks |= reason == NO_ROOM
-    ends = [place for mark in stop if (place := text.find(mark, _start(text))) >= 0]
+    begin = len(text) - len(text.lstrip())
+    ends = [place for mark in stop if (place := text.find(mark, begin)) >= 0]
     if ends:
         return text[: min(ends)], ENDED, thinks
     if thinks and (reason == NO_ROOM or (reason == ENDED and not text.strip())):
@@ -101,7 +90,7 @@ def finish(reason: Any) -> str:
 
 
 def _text(content: Any) -> str:
-    """Return the text of a message's content: a string, or a list of parts, thoughts left out."""
+    """Return the text of a string or of a list of parts, thoughts left out."""
     if isinstance(content, list):
         return "".join(_text(part) for part in content)
     if isinstance(content, dict):
@@ -113,8 +102,8 @@ def _is_thought(part: Any) -> bool:
     return isinstance(part, dict) and bool(re.search("think|reason", str(part.get("type"))))
 
 
-def _start(text: str) -> int:
-    return len(text) - len(text.lstrip())
+def _fields(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _count(value: Any) -> int:
@@ -124,19 +113,19 @@ def _count(value: Any) -> int:
         return 0
 
 
-def _status(error: Any, otherwise: int) -> int:
-    """Return the HTTP status that an error names as its code."""
-    if isinstance(error, dict) and isinstance(error.get("error"), dict):
-        error = error["error"]
-    code = _count(error.get("code")) if isinstance(error, dict) else 0
+def _status(answer: Any, otherwise: int) -> int:
+    code = _count(_error(answer).get("code"))
     return code if 400 <= code < 600 else otherwise
 
 
 def kind(answer: Any) -> str:
     """Return type and code of an error: what programs read."""
+    return f"{_error(answer).get('type')} {_error(answer).get('code')}"
+
+
+def _error(answer: Any) -> dict[str, Any]:
     found = answer[0] if isinstance(answer, list) and answer else answer  # Google's is in a list
-    found = found.get("error", found) if isinstance(found, dict) else {}
-    return f"{found.get('type')} {found.get('code')}" if isinstance(found, dict) else ""
+    return _fields(_fields(found).get("error")) or _fields(found)
 
 
 def words(answer: Any) -> str:

@@ -32,23 +32,17 @@ ROLES = re.compile(
 
 def suited(body: Mapping[str, Any], refused: Set[str]) -> dict[str, Any]:
     """Return a request without what the server refuses."""
-    kept = {
-        RENAMED.get(name, name) if name in refused else name: value
-        for name, value in body.items()
-        if name not in refused or name in RENAMED
-    }
-    kept = {name: value for name, value in kept.items() if name not in refused}
+    named = {RENAMED.get(n, n) if n in refused else n: value for n, value in body.items()}
+    kept = {name: value for name, value in named.items() if name not in refused}
     if SYSTEM in refused:
         kept["messages"] = _folded(body["messages"])
     return kept
 
 
 def refused_fields(answer: Any, body: Mapping[str, Any]) -> set[str]:
-    """Name what an error complains of, among the fields that were sent and can be spared.
+    """Name what an error complains of, among the fields of the request that can be spared.
 
-    Args:
-        answer: the parsed body of the error, or its text.
-        body: the request as it was sent.
+    The error is its parsed body, or its text.
     """
     said = words(answer)
     sent = [name for name in FIELDS if name in body]
@@ -69,9 +63,8 @@ def refused_fields(answer: Any, body: Mapping[str, Any]) -> set[str]:
 
 def _named(answer: Any) -> Iterator[str]:
     """Yield the fields that an error names: OpenAI's ``param``, those of pydantic's ``loc``."""
-    if isinstance(answer, list):
-        for item in answer:
-            yield from _named(item)
+    for item in answer if isinstance(answer, list) else ():
+        yield from _named(item)
     if isinstance(answer, dict):
         yield str(answer.get("param") or "")
         place = answer.get("loc")

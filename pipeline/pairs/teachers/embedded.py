@@ -3,12 +3,12 @@
 One shape of work decides the speed on a CPU: many short rows that begin alike. So the tokens
 that all prompts of a batch share are computed once, then what prompts that differ in their last
 words alone share, then the rest, each as one left-padded batch; the key-value cache is copied once
-for each sample. A step of 24 rows takes twice as long as one of 6
-(``python -m tests.benchmarks.packed_linear`` times steps by rows).
+for each sample.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -24,33 +24,20 @@ from pipeline.train.models.base_model import BaseModel, load_model, load_tokeniz
 from pipeline.train.models.device import choose_device, configure_torch
 
 TOP_K = 64
-"""The nucleus is sought among so many likeliest tokens: to sort the whole vocabulary would take a
-good part of a step."""
+"""The nucleus is sought among so many likeliest tokens: to sort all takes a good part of a step."""
 
 
 class EmbeddedTeacher:
     """Teacher over a local transformers model; loaded at the first request."""
 
     def __init__(
-        self,
-        base: BaseModel,
-        settings: ModelSettings,
-        batch_size: int,
-        strength: Strength = "weak",
+        self, base: BaseModel, settings: ModelSettings, batch_size: int, strength: Strength = "weak"
     ) -> None:
-        """Name the model; nothing is loaded yet.
-
-        Args:
-            base: folder, name and digest of the model.
-            settings: device and threads.
-            batch_size: rows (replies) in one forward pass.
-            strength: ``strong`` for a local model that writes answers itself.
-        """
+        """Name the model, and the rows of a forward pass; nothing is loaded yet."""
         self.name = f"{base.name}@{base.digest[:16]}"
         self.strength: Strength = strength
         self.batch_size = batch_size
-        self._base = base
-        self._settings = settings
+        self._base, self._settings = base, settings
         self._loaded: tuple[Any, Any] | None = None
 
     def complete(
@@ -59,9 +46,8 @@ class EmbeddedTeacher:
         """Answer all requests as one batch.
 
         Each reply draws its random numbers from a generator of its own, seeded by its request and
-        the seed: what was asked before or beside it does not change them, nor does the process.
-        In bfloat16 a batch of another make-up rounds the logits otherwise, which can change a word;
-        the same batch gives the same replies.
+        the seed. In bfloat16 a batch of another make-up rounds the logits otherwise, which can
+        change a word; the same batch gives the same replies in any process.
         """
         if not requests:
             return []
@@ -74,9 +60,7 @@ class EmbeddedTeacher:
         return replies
 
     def answer_losses(self, pairs: Sequence[tuple[Messages, str]]) -> list[float]:
-        """Return the mean nats a token of each answer after its messages as a chat prompt.
-
-        The end of the turn is not counted: the question is how well the words are predicted.
+        """Return the mean nats a token of each answer after its messages, without its end of turn.
 
         Raises:
             ValueError: an answer has no tokens.
@@ -111,12 +95,8 @@ def _prompt_ids(tokenizer: Any, messages: Messages, answer: str = "") -> list[in
 
 def _shared(rows: Sequence[Sequence[int]]) -> int:
     """Return how many first tokens all rows have in common, always leaving one to each row."""
-    shared = 0
-    for column in zip(*rows, strict=False):
-        if len(set(column)) > 1:
-            break
-        shared += 1
-    return min(shared, min(len(row) for row in rows) - 1)
+    alike = takewhile(lambda column: len(set(column)) == 1, zip(*rows, strict=False))
+    return min(sum(1 for _ in alike), min(map(len, rows)) - 1)
 
 
 def _prefill_shared(model: Any, ids: Sequence[int], rows: int) -> Any:
@@ -142,22 +122,18 @@ def _alike(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 class _Batch:
-    """One batch of requests on its way through the model."""
-
     def __init__(self, model: Any, tokenizer: Any, requests: Sequence[Request], seed: int) -> None:
         self.model, self.tokenizer, self.requests = model, tokenizer, requests
         self.ends = stop_ids(tokenizer)
         self.owner = [i for i, request in enumerate(requests) for _ in range(request.samples)]
-        self.generators = [
-            torch.Generator(model.device).manual_seed(
-                int(digest([seed, asdict(request), sample])[:15], 16)
-            )
+        seeds = [
+            int(digest([seed, asdict(request), sample])[:15], 16)
             for request in requests
             for sample in range(request.samples)
         ]
+        self.generators = [torch.Generator(model.device).manual_seed(own) for own in seeds]
         self.tokens: list[list[int]] = [[] for _ in self.owner]
-        self.texts = ["" for _ in self.owner]
-        self.reasons = ["" for _ in self.owner]
+        self.texts, self.reasons = [""] * len(self.owner), [""] * len(self.owner)
 
     def run(self) -> list[Reply]:
         """Sample until each row has ended, and hand the rows back to their requests."""
@@ -227,13 +203,11 @@ class _Batch:
         shares = torch.softmax(values / heat[:, None], dim=-1)
         before = shares.cumsum(-1) - shares
         shares = shares.masked_fill(before >= nucleus[:, None], 0.0)
-        drawn = torch.stack(
-            [
-                torch.multinomial(share, 1, generator=self.generators[row])
-                for share, row in zip(shares, live, strict=True)
-            ]
-        )
-        return [int(token) for token in tokens.gather(1, drawn)[:, 0]]
+        drawn = [
+            torch.multinomial(share, 1, generator=self.generators[row])
+            for share, row in zip(shares, live, strict=True)
+        ]
+        return [int(token) for token in tokens.gather(1, torch.stack(drawn))[:, 0]]
 
     def _append(self, row: int, token: int) -> bool:
         """Add a token to a row; return whether the row goes on."""
@@ -253,12 +227,9 @@ class _Batch:
 
     def _reply(self, number: int, prompt_tokens: int) -> Reply:
         rows = [row for row, owner in enumerate(self.owner) if owner == number]
-        return Reply(
-            texts=tuple(said(self.texts[row]).text for row in rows),
-            prompt_tokens=prompt_tokens,
-            completion_tokens=sum(len(self.tokens[row]) for row in rows),
-            finish_reasons=tuple(self.reasons[row] for row in rows),
-        )
+        texts = tuple(said(self.texts[row]).text for row in rows)
+        tokens = sum(len(self.tokens[row]) for row in rows)
+        return Reply(texts, prompt_tokens, tokens, tuple(self.reasons[row] for row in rows))
 
 
 def _losses(
@@ -273,10 +244,8 @@ def _losses(
     ids = torch.tensor([row[shared:] + [0] * (width - len(row) + shared) for row in rows])
     # The head is a fifth of the model's work: it runs only where an answer token is predicted. The
     # model's own, since Gemma caps its logits and Granite scales them.
-    starts = [len(prompt) - shared - 1 for prompt in prompts]
-    spans = [
-        range(start, start + len(answer)) for start, answer in zip(starts, answers, strict=True)
-    ]
+    ends = [len(row) - shared - 1 for row in rows]
+    spans = [range(end - len(answer), end) for end, answer in zip(ends, answers, strict=True)]
     kept = sorted(set().union(*spans))
     own = model(
         input_ids=ids.to(device),
@@ -285,12 +254,8 @@ def _losses(
         logits_to_keep=torch.tensor(kept, device=device),
     ).logits
     first = [kept.index(span[0]) for span in spans]
-    logits = torch.cat(
-        [
-            own[row, at : at + len(span)]
-            for row, (at, span) in enumerate(zip(first, spans, strict=True))
-        ]
-    ).float()
+    of_answers = [row[at : at + len(span)] for row, at, span in zip(own, first, spans, strict=True)]
+    logits = torch.cat(of_answers).float()
     targets = torch.tensor([token for answer in answers for token in answer], device=device)
     nats = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
     return [float(part.mean()) for part in torch.split(nats, [len(answer) for answer in answers])]

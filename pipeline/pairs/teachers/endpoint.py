@@ -6,15 +6,14 @@ then on (:mod:`.dialect`), and once a reply shows thoughts, each request gets ro
 """
 
 import json
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from threading import Event, Lock
 from typing import Any
-
-import httpx
 
 from pipeline.core.cache import canonical_json, digest
 from pipeline.core.errors import TeacherError
@@ -34,10 +33,12 @@ from pipeline.settings import TeacherSettings
 
 WINDOW, TOO_MANY = 10, 5
 """Of the last ten requests, so many failed ones end the run (DataDesigner)."""
+Ask = Callable[..., Completion]
+"""Gets the body of a request and the request (:meth:`.ChatServer.ask`)."""
 
 
 class EndpointTeacher:
-    """Teacher over HTTP; many requests at once, each independent of the others."""
+    """Teacher over HTTP."""
 
     def __init__(
         self,
@@ -46,13 +47,10 @@ class EndpointTeacher:
         say: Callable[[str], None] = lambda line: None,
         section: str = "teacher",
     ) -> None:
-        """Prepare the client; nothing is sent yet.
+        """Prepare the client; nothing is sent yet. The key is never stored, logged or shown.
 
-        Args:
-            settings: where, which model, how many at once, how patient.
-            api_key: sent as a bearer token; never stored, logged or shown.
-            say: told once of each field that the server refuses, and that it thinks.
-            section: of the settings, for messages.
+        ``say`` is told once of each field that the server refuses, and that it thinks; ``section``
+        is the name of the settings in messages.
 
         Raises:
             TeacherError: the key or the address cannot be used.
@@ -66,7 +64,7 @@ class EndpointTeacher:
         self._taken = instead | settings.extra.keys()
         self._refused: frozenset[str] = frozenset()
         self._thinks = self._tried = False
-        self._lock, self._trying = threading.Lock(), threading.Lock()
+        self._lock, self._trying = Lock(), Lock()
 
     @property
     def retries(self) -> int:
@@ -84,28 +82,23 @@ class EndpointTeacher:
             TeacherError: the endpoint cannot be reached or refuses, or half of the last ten
                 requests failed.
         """
-        replies: dict[int, Reply] = {}
         recent: deque[str] = deque(maxlen=WINDOW)
-        todo = deque(enumerate(requests))
-        running: dict[Future[Reply], int] = {}
-        stopping, most = threading.Event(), self._settings.concurrency
+        stopping, most = Event(), self._settings.concurrency
         with self._server.client() as client, ThreadPoolExecutor(most) as pool:
+            ask = partial(self._server.ask, client, stopping)
             try:
-                while todo or running:
-                    while todo and len(running) < most:
-                        place, request = todo.popleft()
-                        future = pool.submit(self._answer, client, request, seed, stopping)
-                        running[future] = place
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        place, reply = running.pop(future), future.result()
-                        replies[place] = reply
-                        recent.append(reply.texts[0] if reply.failed else "")
-                        if on_reply is not None:
-                            on_reply(place, reply)
-                        self._judge(recent)
+                running = [pool.submit(self._answer, ask, request, seed) for request in requests]
+                places = {future: place for place, future in enumerate(running)}
+                for future in as_completed(running):
+                    reply = future.result()
+                    recent.append(reply.texts[0] if reply.failed else "")
+                    if on_reply is not None:
+                        on_reply(places[future], reply)
+                    self._judge(recent)
             finally:
                 stopping.set()  # requests that wait for a retry give up
-        return [replies[place] for place in range(len(requests))]
+                pool.shutdown(wait=False, cancel_futures=True)
+        return [future.result() for future in running]
 
     def answer_losses(self, pairs: Sequence[Any]) -> None:
         """Return None: chat endpoints do not tell the likelihood of a given answer."""
@@ -119,39 +112,27 @@ class EndpointTeacher:
                 "fewer than half; replies so far are kept: mend the endpoint and run again"
             )
 
-    def _answer(
-        self, client: httpx.Client, request: Request, seed: int, stopping: threading.Event
-    ) -> Reply:
+    def _answer(self, ask: Ask, request: Request, seed: int) -> Reply:
         parts: list[Completion] = []
         try:
             # Some servers ignore n: what is missing is asked for again with another seed.
             while (have := sum(len(part.texts) for part in parts)) < request.samples:
-                body = self._body(request, seed, have)
-                parts.append(self._completed(client, request, body, stopping))
+                parts.append(self._completed(ask, request, self._body(request, seed, have)))
         except (Passing, Refused) as error:
             return Reply((str(error),), 0, 0, (FAILED,))
-        return Reply(
-            texts=tuple(text for part in parts for text in part.texts)[: request.samples],
-            prompt_tokens=sum(part.prompt_tokens for part in parts),
-            completion_tokens=sum(part.completion_tokens for part in parts),
-            finish_reasons=tuple(r for part in parts for r in part.finish_reasons)[
-                : request.samples
-            ],
-        )
+        texts = tuple(text for part in parts for text in part.texts)
+        reasons = tuple(reason for part in parts for reason in part.finish_reasons)
+        read = sum(part.prompt_tokens for part in parts)
+        written = sum(part.completion_tokens for part in parts)
+        return Reply(texts[: request.samples], read, written, reasons[: request.samples])
 
-    def _completed(
-        self,
-        client: httpx.Client,
-        request: Request,
-        body: dict[str, Any],
-        stopping: threading.Event,
-    ) -> Completion:
+    def _completed(self, ask: Ask, request: Request, body: dict[str, Any]) -> Completion:
         """Ask until the server takes the request, and once more if thoughts took all its room."""
         spent = (0, 0)
         while True:
             thinks = self._thinks
             try:
-                found = self._server.ask(client, self._sent(body, thinks), request, stopping)
+                found = ask(self._sent(body, thinks), request)
             except Refused as error:
                 if not error.fields:
                     raise
@@ -167,18 +148,12 @@ class EndpointTeacher:
             if found.thinks:
                 self._make_room()
             elif NO_ROOM in found.finish_reasons:
-                self._try_room(client, request, body, stopping)
+                self._try_room(ask, request, body)
             if not self._thinks or not {CUT_IN_THOUGHT, NO_ROOM}.intersection(found.finish_reasons):
                 return found
             spent = found.prompt_tokens, found.completion_tokens
 
-    def _try_room(
-        self,
-        client: httpx.Client,
-        request: Request,
-        body: dict[str, Any],
-        stopping: threading.Event,
-    ) -> None:
+    def _try_room(self, ask: Ask, request: Request, body: dict[str, Any]) -> None:
         """Find out once whether a reply was cut in thoughts whose opening tag is in the prompt.
 
         Nothing else comes of it: the reply would depend on which request came first.
@@ -187,8 +162,7 @@ class EndpointTeacher:
             if not self._tried:
                 self._tried = True
                 with suppress(Passing, Refused):
-                    sent = self._sent(body, True)
-                    if self._server.ask(client, sent, request, stopping, retries=0).thinks:
+                    if ask(self._sent(body, True), request, retries=0).thinks:
                         self._make_room()
 
     def _sent(self, body: dict[str, Any], thinks: bool) -> dict[str, Any]:

@@ -1,15 +1,11 @@
-"""The kinds of teachers: one object each, from which all else about teachers is derived.
-
-A kind more is a module with a class of the protocol :class:`.teacher.Teacher`, an entry of
-:data:`TEACHERS`, and its name in the settings (``teacher.kind``).
-"""
+"""The kinds of teachers: one object each, from which all else about teachers is derived."""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.pairs.teachers.teacher import Teacher
+from pipeline.pairs.teachers.teacher import Strength, Teacher
 
 if TYPE_CHECKING:  # the command line lists the kinds, and must not wait for pydantic and torch
     from pipeline.settings import Settings
@@ -20,7 +16,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class TeacherKind:
-    """A kind of teacher, and all that is known of it."""
+    """A kind of teacher."""
 
     name: str
     """Value of ``teacher.kind``."""
@@ -35,10 +31,8 @@ class TeacherKind:
 def _embedded(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
     from pipeline.pairs.teachers.embedded import EmbeddedTeacher
 
-    strong = settings.teacher.strength == "strong"
-    return EmbeddedTeacher(
-        base, settings.model, settings.generate.batch_size, "strong" if strong else "weak"
-    )
+    strength: Strength = "strong" if settings.teacher.strength == "strong" else "weak"
+    return EmbeddedTeacher(base, settings.model, settings.generate.batch_size, strength)
 
 
 def _local(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
@@ -49,14 +43,13 @@ def _local(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
 
     own = settings.model.model_copy(update={"base_model": settings.teacher.model})
     model = resolve_model(own, settings.paths.home / "models")
-    strong = settings.teacher.strength != "weak"
+    strength: Strength = "weak" if settings.teacher.strength == "weak" else "strong"
     if torch.cuda.is_available():
         say(
             f"teacher {model.name}: a server makes many more replies a second on a GPU: "
             f"vllm serve {model.path}, then teacher.kind = openai"
         )
-    batch = settings.generate.batch_size
-    return EmbeddedTeacher(model, own, batch, "strong" if strong else "weak")
+    return EmbeddedTeacher(model, own, settings.generate.batch_size, strength)
 
 
 def _endpoint(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:

@@ -1,9 +1,4 @@
-"""What a teacher is: something that answers chat requests.
-
-Two clients exist: :class:`pipeline.pairs.teachers.embedded.EmbeddedTeacher` (a model in this
-process) and :class:`pipeline.pairs.teachers.endpoint.EndpointTeacher` (one behind a server).
-Both are wrapped in :class:`pipeline.pairs.teachers.replies.CachingTeacher`.
-"""
+"""What a teacher is: something that answers chat requests (:data:`.kinds.TEACHERS`)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +6,8 @@ from typing import Literal, Protocol, TypeAlias
 
 Messages: TypeAlias = tuple[tuple[str, str], ...]
 """(role, content) of each turn. A last turn of the assistant is the beginning of its reply."""
-
 Strength: TypeAlias = Literal["weak", "strong"]
-
+"""``weak``: answers are taken from the text; ``strong``: the teacher writes them."""
 ENDED = "stop"
 """Finish reason of a text that ended by itself or at a stop string: of no other is it whole."""
 NO_ROOM = "length"
@@ -40,6 +34,11 @@ class Request:
     """Strings that end a reply; the reply does not contain them."""
     schema: str = ""
     """JSON Schema that the reply follows, where the server can do that; empty: none."""
+
+    @property
+    def text(self) -> str:
+        """What is asked, all turns."""
+        return "\n".join(content for _, content in self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +78,11 @@ OnReply: TypeAlias = Callable[[int, Reply], None]
 class Teacher(Protocol):
     """Answers chat requests."""
 
-    @property
-    def name(self) -> str:
-        """Model name and, where it is known, the digest of its weights: part of the cache key."""
-
-    @property
-    def strength(self) -> Strength:
-        """``weak``: answers are taken from the text; ``strong``: the teacher writes them."""
-
-    @property
-    def batch_size(self) -> int:
-        """Replies computed together in this process; 0: each by itself, elsewhere."""
+    name: str
+    """Model name and, where it is known, the digest of its weights: part of the cache key."""
+    strength: Strength
+    batch_size: int
+    """Replies computed together in this process; 0: each by itself, elsewhere."""
 
     def complete(
         self, requests: Sequence[Request], seed: int, on_reply: OnReply | None = None
@@ -97,7 +90,6 @@ class Teacher(Protocol):
         """Answer the requests, in their order; the same requests and seed give the same replies.
 
         Of a reply that is computed beside others, the others may change the rounding.
-
         ``on_reply`` hears of each reply as it comes, so that none is lost when the process dies.
 
         Raises:
@@ -105,7 +97,4 @@ class Teacher(Protocol):
         """
 
     def answer_losses(self, pairs: Sequence[tuple[Messages, str]]) -> list[float] | None:
-        """Return the mean nats a token of each answer after its messages as a chat prompt.
-
-        None when the teacher cannot tell (an endpoint).
-        """
+        """Return the mean nats a token of each answer after its messages; None: it cannot tell."""

@@ -1,8 +1,7 @@
 """Thoughts of a reasoning model, told from its answer.
 
-A server without a parser for them leaves them in the text: between tags, of which the opening one
-often stands in the prompt and is missing, or in the channels of gpt-oss (harmony). Only thoughts
-before the answer count; an answer may speak of such tags.
+A server without a parser leaves them in the text: between tags, of which the opening one often
+stands in the prompt, or in the channels of gpt-oss (harmony). Only those before the answer count.
 """
 
 import re
@@ -47,40 +46,36 @@ class Said(NamedTuple):
     """As it came when there are no thoughts; empty when they never end."""
     thought: bool
     """Whether thoughts stood before it; an empty block is none."""
-    unfinished: bool = False
-    """Whether the text ends within the thoughts."""
 
 
 def said(text: str, asked: str = "") -> Said:
     """Take the thoughts out of a reply.
 
-    Args:
-        text: the reply.
-        asked: what was asked. A tag that occurs there may belong to the answer: it counts only
-            where it ends a line, as chat templates write it.
+    A tag that occurs in what was ``asked`` may belong to the answer: it counts only where it ends
+    a line, as chat templates write it.
     """
     if CHANNELS.match(text):
         finals = list(FINAL.finditer(text))
         if not finals:
-            return Said("", True, True)
-        final = finals[-1]
-        answer = END_OF_MESSAGE.split(text[final.end() :], maxsplit=1)[0]
-        return Said(answer.strip(), bool(CHANNELS.sub("", text[: final.start()]).strip()))
+            return Said("", True)
+        answer = END_OF_MESSAGE.split(text[finals[-1].end() :], maxsplit=1)[0]
+        return Said(answer.strip(), bool(CHANNELS.sub("", text[: finals[-1].start()]).strip()))
     if bare := BARE_FINAL.match(text):
         return Said(text[bare.end() :].strip(), True)
     if BARE_ANALYSIS.match(text):
-        return Said("", True, True)
+        return Said("", True)
     rest, blocks = text, []
     while (opening := LEADING.match(rest)) and _counts(opening["tag"], rest, opening.end(), asked):
-        start = opening.end()
-        closing = _closing(rest, start, asked)
+        closing = _closing(rest, opening.end(), asked)
         if closing is None:
-            return Said("", True, True)
-        blocks.append(rest[start : closing.start()])
+            return Said("", True)
+        blocks.append(rest[opening.end() : closing.start()])
         rest = rest[closing.end() :]
     closing = _closing(rest, 0, asked)
-    if closing and not _within_answer(rest[: closing.start()]):
-        blocks.append(rest[: closing.start()])
+    before = rest[: closing.start()] if closing else ""
+    # Else it was opened by these words, or stands in a code block.
+    if closing and not OPENING.search(before) and before.count("```") % 2 == 0:
+        blocks.append(before)
         rest = rest[closing.end() :]
     if not blocks:
         return Said(text, False)
@@ -99,8 +94,3 @@ def _closing(text: str, start: int, asked: str) -> re.Match[str] | None:
 
 def _counts(tag: str, text: str, end: int, asked: str) -> bool:
     return tag.lower() not in asked.lower() or not text[end:].split("\n", 1)[0].strip()
-
-
-def _within_answer(before: str) -> bool:
-    """Whether a closing tag behind these words was opened by them, or stands in a code block."""
-    return bool(OPENING.search(before)) or before.count("```") % 2 == 1

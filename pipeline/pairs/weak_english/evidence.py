@@ -1,7 +1,7 @@
 """Evidence: the sentences of a chunk that can stand alone as the answer to a question.
 
-All rules are deterministic. A sentence qualifies when a reader who sees nothing else understands
-it and learns something from it; of those, the most informative are taken, spread over the chunk.
+A sentence qualifies when a reader who sees nothing else understands it and learns something from
+it; of those, the most informative are taken, spread over the chunk.
 """
 
 import math
@@ -17,14 +17,12 @@ from pipeline.text.fences import prose_of
 from pipeline.text.stop_words import QUESTION_WORDS, STOP_WORDS
 
 MIN_WORDS, MAX_WORDS = 8, 40
-
 HEADING = re.compile(r"^\s{0,3}#{1,6}\s|^\s*[=\-_*]{3,}\s*$")
 CAPITALS = re.compile(r"^[^a-z.!?]*[A-Z]{2}[^a-z.!?]*$")
 """A heading of plain text: capitals only, no full stop."""
 TABLE = re.compile(r"^\s*\||\|.*\|")
 ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 QUOTE = re.compile(r"^\s*>+\s?")
-
 MARKUP: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"!\[[^\]]*\]\([^)]*\)"), ""),  # images
     (re.compile(r"\[([^\]]+)\]\([^)]*\)"), r"\1"),  # links keep their words
@@ -35,7 +33,6 @@ MARKUP: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\\([\\`*_{}\[\]()#+\-.!|<>])"), r"\1"),  # escaped punctuation
     (re.compile(r"\s+"), " "),
 )
-
 LEANS_ON_CONTEXT = re.compile(
     r"^(?:it|its|this|these|those|that|they|their|them|he|she|his|her|such|both|neither|either|"
     r"another|others?|one of (?:them|these)|the (?:latter|former|same|following|other)|there|here|"
@@ -46,7 +43,6 @@ LEANS_ON_CONTEXT = re.compile(
     re.IGNORECASE,
 )
 """First words that point at an earlier sentence or at a person in a conversation."""
-
 POINTS_ELSEWHERE = re.compile(
     r"\b(?:see|as|shown|listed|described|mentioned|given|explained) (?:above|below|in (?:the )?"
     r"(?:table|figure|section|chapter|appendix))\b|\b(?:table|figure|list|section|steps?|image|"
@@ -54,9 +50,7 @@ POINTS_ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 """The information is in a table, figure or list that the sentence does not contain."""
-
 FIRST_PERSON = re.compile(r"\bI\b|\b(?:my|mine|myself)\b", re.IGNORECASE)
-
 TO_THE_MODEL = re.compile(
     r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,60}\b(?:instructions?|prompts?|rules?|"
     r"guidelines?|directions?|earlier|previous|prior|above|everything)\b"
@@ -72,13 +66,11 @@ TO_THE_MODEL = re.compile(
     re.IGNORECASE,
 )
 """A sentence that tells a model what to do: data for the report, never material for a pair."""
-
 PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>")
 NUMBER = re.compile(r"(?<![\w-])\d")
 """A number; the digits of a name such as X-200 are part of the name."""
 NAME = re.compile(r"(?<=\s)(?:[A-Z][\w/-]*|[\w-]*[a-z][A-Z]\w*)")
 """A capitalised or mixed-case word that does not begin the sentence."""
-NUMBER_IN = re.compile(r"\d")
 CODE = re.compile(r"(?:[A-Z][a-z]+ )?[A-Z][\w-]*\d")
 """The subject is a product or a code (``X-20 sensors``, ``Error E26``)."""
 LINK = re.compile(r"https?://|www\.", re.IGNORECASE)
@@ -93,6 +85,7 @@ IMPERATIVE = re.compile(
     re.IGNORECASE,
 )
 """A step of a procedure: true, but seldom an answer without the steps around it."""
+UNFIT = (LEANS_ON_CONTEXT, POINTS_ELSEWHERE, FIRST_PERSON, TO_THE_MODEL, PLACEHOLDER, LINK)
 WORD = re.compile(r"\w+(?:[-'./:,]\w+)*")
 
 
@@ -134,7 +127,7 @@ def content_words(text: str) -> list[str]:
     """
     words: list[str] = []
     for word in WORD.findall(text.lower()):
-        words += [word] if NUMBER_IN.search(word) else word.split("-")
+        words += [word] if re.search(r"\d", word) else word.split("-")
     return [word for word in words if word not in STOP_WORDS and word not in QUESTION_WORDS]
 
 
@@ -148,31 +141,16 @@ def stands_alone(sentence: str) -> bool:
         and (sentence[0].isupper() or sentence[0].isdigit())
         and sentence.count("(") == sentence.count(")")
         and sentence.count('"') % 2 == 0
-        and not any(
-            rule.search(sentence)
-            for rule in (
-                LEANS_ON_CONTEXT,
-                POINTS_ELSEWHERE,
-                FIRST_PERSON,
-                TO_THE_MODEL,
-                PLACEHOLDER,
-                LINK,
-            )
-        )
+        and not any(rule.search(sentence) for rule in UNFIT)
         and bool(NUMBER.search(sentence) or NAME.search(sentence))
     )
 
 
 def evidence(all_sentences: Sequence[str], quota: int, taken: frozenset[str]) -> list[Evidence]:
-    """Choose at most ``quota`` sentences of a chunk, in reading order.
+    """Choose at most ``quota`` sentences of a chunk, in reading order; none of those ``taken``.
 
     The chunk is cut into ``quota`` parts of equal length and the best sentence of each is taken,
     so that the tail is covered; what is left goes to the best of the rest.
-
-    Args:
-        all_sentences: the sentences of the chunk.
-        quota: how many are wanted.
-        taken: sentences used already (those that two chunks of a document share).
     """
     frequency = Counter(w for s in all_sentences for w in set(content_words(s)))
     candidates: dict[str, Evidence] = {}
@@ -184,10 +162,8 @@ def evidence(all_sentences: Sequence[str], quota: int, taken: frozenset[str]) ->
     ranked = sorted(candidates.values(), key=lambda e: (-e.information, e.position))
     chosen: list[Evidence] = []
     for part in range(quota):
-        low = part * len(all_sentences) / quota
-        high = (part + 1) * len(all_sentences) / quota
-        inside = [e for e in ranked if low <= e.position < high]
-        chosen += inside[:1]
+        low, high = (edge * len(all_sentences) / quota for edge in (part, part + 1))
+        chosen += [e for e in ranked if low <= e.position < high][:1]
     chosen += [e for e in ranked if e not in chosen][: quota - len(chosen)]
     return sorted(chosen, key=lambda e: e.position)
 
@@ -195,9 +171,8 @@ def evidence(all_sentences: Sequence[str], quota: int, taken: frozenset[str]) ->
 def retrieval_rank(question: str, answer: str, all_sentences: Sequence[str]) -> int:
     """Return the rank, from 1, at which a question finds its answer among a chunk's sentences.
 
-    BM25 (Robertson and Zaragoza 2009, k1 = 1.2, b = 0.75) over content words cut to a stem of
-    six characters, with the idf of this chunk. A sentence with the same score as the answer counts
-    as before it, so a question that shares no word with the answer never ranks first.
+    By BM25 over :func:`word_stems`, with the idf of this chunk. Of equals the answer is the last,
+    so a question that shares no word with it never ranks first.
     """
     others = [sentence for sentence in all_sentences if sentence != answer]
     scores_of = bm25([word_stems(sentence) for sentence in (answer, *others)], k1=1.2, b=0.75)
@@ -206,18 +181,15 @@ def retrieval_rank(question: str, answer: str, all_sentences: Sequence[str]) -> 
 
 
 def best_sentence(answer: str, all_sentences: Sequence[str]) -> str:
-    """Return the sentence that shares most content words with an answer, '' when none shares any.
-
-    The overlap is the Dice coefficient of the stems; of equals the first sentence wins.
-    """
+    """Return the first sentence that shares most content words (Dice) with an answer, or ''."""
     said = set(word_stems(answer))
-    best, most = "", 0.0
-    for sentence in all_sentences:
+
+    def overlap(sentence: str) -> float:
         there = set(word_stems(sentence))
-        overlap = 2 * len(said & there) / max(1, len(said) + len(there))
-        if overlap > most:
-            best, most = sentence, overlap
-    return best
+        return 2 * len(said & there) / max(1, len(said) + len(there))
+
+    best = max(all_sentences, key=overlap, default="")
+    return best if overlap(best) else ""
 
 
 def word_stems(text: str) -> list[str]:
@@ -226,10 +198,7 @@ def word_stems(text: str) -> list[str]:
 
 
 def _information(sentence: str, frequency: Counter[str], total: int) -> float:
-    """Numbers and names first, a named subject most of all; then words that are rare in the chunk.
-
-    Words that point elsewhere and steps of a procedure count off.
-    """
+    """Numbers and names first, a named subject most of all; then words rare in the chunk."""
     words = set(content_words(sentence))
     # fsum: the order of a set differs between processes, and a plain sum of floats with it.
     rarity = math.fsum(math.log(1 + total / frequency[w]) for w in words)
@@ -249,14 +218,11 @@ def _paragraphs(text: str) -> list[str]:
     """Return paragraphs and list items; headings, tables, rules and code are left out."""
     paragraphs: list[list[str]] = [[]]
     for line in prose_of(text).splitlines():
-        if not line.strip() or _is_title(line) or TABLE.search(line):
+        title = HEADING.match(line) or CAPITALS.match(line.strip())
+        if not line.strip() or title or TABLE.search(line):
             paragraphs.append([])
         elif ITEM.match(line):
             paragraphs.append([ITEM.sub("", line)])
         else:
             paragraphs[-1].append(QUOTE.sub("", line).strip())
     return [" ".join(lines) for lines in paragraphs if lines]
-
-
-def _is_title(line: str) -> bool:
-    return bool(HEADING.match(line) or CAPITALS.match(line.strip()))

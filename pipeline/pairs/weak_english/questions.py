@@ -22,7 +22,6 @@ MIN_NEW_WITHOUT_NUMBERS = 0.35
 """The same where the question has all the numbers of the answer already."""
 MIN_KNOWN = 0.6
 """Least share of the question's content words that occur in title, section or answer."""
-
 ABOUT_THE_TEXT = re.compile(
     r"\b(?:the|this|that|a|an|given|above|correct|following) (?:\w+ )?(?:text|facts?|passage|"
     r"answers?|entry|entries|documents?|article|paragraph|excerpt|sentence|question|topic|faqs?)\b"
@@ -35,8 +34,6 @@ LABEL = re.compile(
     re.IGNORECASE,
 )
 NUMBER = re.compile(r"(?<![\w.-])-?\d[\d.,:]*\d|(?<![\w.-])\d")
-
-
 NO_ORDER = re.compile(r"<<<|>>>|^\w+\s*:\s|:$")
 """In a line without a question mark: what is left of a prompt, or a label."""
 
@@ -63,7 +60,6 @@ def lines(reply: str) -> list[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield the texts in a value of JSON."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list | dict):
@@ -75,11 +71,8 @@ def parse(reply: str, *, orders: bool = False) -> Parsed:
     """Read one question out of a line of reply.
 
     Strict: one line, it ends with a question mark of any script, 4 to 40 words, and does not speak
-    about the text. What a model adds behind the question mark is cut off.
-
-    Args:
-        reply: what a teacher wrote.
-        orders: whether a line without a question mark counts too, as in "Sum it up in a line."
+    about the text. What a model adds behind the question mark is cut off. With ``orders`` a line
+    without a question mark counts too, as in "Sum it up in a line."
     """
     line = tidy(reply).split("\n", 1)[0]
     line = LABEL.sub("", line).strip().strip("\"'“”*`").strip()
@@ -102,13 +95,7 @@ def parse(reply: str, *, orders: bool = False) -> Parsed:
 
 
 def check(question: str, answer: str, topic: str) -> Parsed:
-    """Reject a question that gives its answer away or brings in what nobody told it.
-
-    Args:
-        question: as parsed.
-        answer: the evidence sentence.
-        topic: title and section, whose words a question may use.
-    """
+    """Reject a question that gives its answer away, or knows more than answer and topic tell."""
     told, asked = set(word_stems(answer)), set(word_stems(question))
     numbers, asked_numbers = set(NUMBER.findall(answer)), set(NUMBER.findall(question))
     share = new_share(question, answer)
@@ -119,10 +106,9 @@ def check(question: str, answer: str, topic: str) -> Parsed:
     known_share = len(asked & known) / max(1, len(asked))
     context = f"{answer} {topic}".lower()
     strange = [n for n in NAME.findall(question) if n.lower() not in context]
-    if asked_numbers - numbers - set(NUMBER.findall(topic)) or strange:
-        return Parsed("", "question_not_grounded", known_share, 1.0)
-    if known_share < MIN_KNOWN:
-        return Parsed("", "question_not_grounded", known_share, MIN_KNOWN)
+    new = asked_numbers - numbers - set(NUMBER.findall(topic)) or strange
+    if new or known_share < MIN_KNOWN:
+        return Parsed("", "question_not_grounded", known_share, 1.0 if new else MIN_KNOWN)
     return Parsed(question, "")
 
 

@@ -9,19 +9,7 @@ a condition). The rules know English; other sentences get plain question words.
 import re
 from typing import NamedTuple
 
-from pipeline.pairs.weak_english.words import (
-    ADJECTIVES,
-    ADVERBS,
-    ARTICLES,
-    AUXILIARIES,
-    COUNTS,
-    LASTING,
-    MOMENTARY,
-    NOUNS_TOO,
-    PARTICIPLES,
-    PREPOSITIONAL,
-    VERBS,
-)
+from pipeline.pairs.weak_english import words as english
 
 AUXILIARY = re.compile(
     r"^(?P<subject>(?:[^\s,;:]+ ){1,9}?)(?P<verb>is|are|was|were|can|cannot|must|should|may|will|"
@@ -31,8 +19,6 @@ RELATIVE = re.compile(
     r"\b(?:that|which|who|whose|when|if|while|where|because)\b|\band $", re.IGNORECASE
 )
 """In the subject, these mean that the verb found belongs to a clause inside it."""
-
-
 TIME = r"(?:milli)?seconds?|minutes?|hours?|days?|weeks?|months?|years?"
 OFTEN = re.compile(rf"\b(?:every (?:\d+ |other )?(?:{TIME}|night|morning)|once (?:a|per)|daily)\b")
 LONG = re.compile(
@@ -55,17 +41,17 @@ BARE = re.compile(
     r"within|\d+ \w+ (?:before|after|later))\b"
 )
 """What follows a verb that has no object."""
-
 SECOND_VERB = re.compile(r",? (?:and|but|or) (?:\w+ly )?\w+s\b|,")
 """Where a second statement begins (``closes the valve and raises an alarm``)."""
-
 THING = re.compile(
     r"^(?:a|an|the|one|its|their|about|above|below|up to|at (?:least|most)|between|from|only|-)\b"
     r"|^[-+]?\d|^[A-Z\"]"
 )
 """What follows ``is`` where it says what something is, not what is done with it."""
 DONE = re.compile(
-    r"^(?P<done>(?:\w+ly )?(?:[a-z-]+(?:ed|en)|" + "|".join(sorted(PARTICIPLES | ADJECTIVES)) + ")"
+    r"^(?P<done>(?:\w+ly )?(?:[a-z-]+(?:ed|en)|"
+    + "|".join(sorted(english.PARTICIPLES | english.ADJECTIVES))
+    + ")"
     r"(?: (?:off|on|out|up|down|back)(?= (?:when|after|before|by|if|at|and|for|in|under)\b))?)"
     r"(?=\W|$)"
 )
@@ -73,6 +59,11 @@ DONE = re.compile(
 YES_OR_NO = ("Is ", "Are ", "Was ", "Were ", "Can ", "Must ", "Should ", "May ", "Will ")
 PREPOSITION = re.compile(r"^(?:to|on|of|from|for|with)\b")
 PLAIN = ("What", "How", "Which")
+ENDINGS = (
+    *(("ies", "y", "does"), ("es", "", "does"), ("s", "", "does")),
+    *(("ied", "y", "did"), ("ed", "", "did"), ("d", "", "did")),
+)
+"""Of a verb, what stands there in its base form, and the auxiliary of a question with it."""
 
 
 class Stem(NamedTuple):
@@ -86,18 +77,15 @@ class Stem(NamedTuple):
 def stems(sentence: str, names: frozenset[str], limit: int) -> list[Stem]:
     """Return at most ``limit`` beginnings of questions that the sentence may answer, best first.
 
-    Args:
-        sentence: a declarative sentence that ends with a full stop.
-        names: words known to be proper names, which keep their capital inside a question.
-        limit: how many are wanted.
+    The sentence is declarative and ends with a full stop; ``names`` are words known to be proper
+    names, which keep their capital inside a question.
     """
-    found: list[str] = []
     match = AUXILIARY.match(sentence)
     if match and not RELATIVE.search(match["subject"]) and not _has_verb(match["subject"]):
         subject = _inside(match["subject"].strip(), names)
-        found += _with_auxiliary(subject, match["verb"], match["rest"].rstrip("."))
+        found = _with_auxiliary(subject, match["verb"], match["rest"].rstrip("."))
     else:
-        found += _with_verb(sentence.rstrip("."), names)
+        found = _with_verb(sentence.rstrip("."), names)
     condition = CONDITION.search(sentence)
     if condition and condition.start() > 0:
         word = "if" if condition["word"].lower() == "if" else "when"
@@ -109,7 +97,7 @@ def stems(sentence: str, names: frozenset[str], limit: int) -> list[Stem]:
 def _with_auxiliary(subject: str, verb: str, rest: str) -> list[str]:
     """``The factory address is 1.`` -> ``What is the factory address``."""
     first, _, others = rest.partition(" ")
-    if first in ADVERBS:
+    if first in english.ADVERBS:
         rest = others
     word, _, after = rest.partition(" ")
     if verb in ("has", "have"):
@@ -117,27 +105,24 @@ def _with_auxiliary(subject: str, verb: str, rest: str) -> list[str]:
         noun = re.match(r"an? ([a-z][a-z-]*(?: [a-z-]+)?) of (?:about |up to )?\d", rest)
         return [f"What {noun[1] + ' ' if noun else ''}{auxiliary} {subject} have"]
     if word == "not" or verb == "cannot":
-        start = "Can" if verb == "cannot" else verb.capitalize()
-        return [f"{start} {subject}"]
+        return [f"{verb.removesuffix('not').capitalize()} {subject}"]
     if verb in ("is", "are", "was", "were"):
-        if THING.match(rest):
-            return [f"What {verb} {subject}"]
         return _with_participle(rest, f"{verb} {subject}")
     if word == "be":
-        if THING.match(after):
-            return [f"What {verb} {subject} be"]
         return _with_participle(after, f"{verb} {subject} be")
-    return [*_counted(after, verb, subject, word), _asked(after, verb, subject, word)]
+    return _asked(after, verb, subject, word)
 
 
 def _with_participle(rest: str, asked: str) -> list[str]:
     """``mounted at half crop height`` -> ``Where should the X-20 be mounted``."""
+    if THING.match(rest):
+        return [f"What {asked}"]
     match = DONE.match(rest)
     if not match:
         place = _question_word(rest, "", "")
         return [f"{place} {asked}"] if place else []
     done, tail = match["done"], rest[match.end() :].lstrip()
-    if tail.startswith("to ") or (done in ADJECTIVES and PREPOSITION.match(tail)):
+    if tail.startswith("to ") or (done in english.ADJECTIVES and PREPOSITION.match(tail)):
         return [f"What {asked} {done} {tail.split(' ', 1)[0]}"]
     return [f"{_question_word(tail, done, 'How')} {asked} {done}"]
 
@@ -149,29 +134,27 @@ def _with_verb(sentence: str, names: frozenset[str]) -> list[str]:
         verb, auxiliary = _verb_at(words, place)
         if not verb or (auxiliary == "does" and _is_noun(verb, words, place)):
             continue
-        before = [*words[:place]]
-        if before[-1] in ADVERBS:
-            before.pop()
-        subject = _inside(" ".join(before), names)
+        before = place - 1 if words[place - 1] in english.ADVERBS else place
+        subject = _inside(" ".join(words[:before]), names)
         if "," in subject or RELATIVE.search(subject) or not subject:
             return []
         rest = " ".join(words[place + 1 :])
         asked = _asked(rest, auxiliary, subject, verb)
-        what = f"What {auxiliary} {subject} {verb}"
-        more = [] if BARE.match(rest) or verb in PREPOSITIONAL else [what]
-        return [*_counted(rest, auxiliary, subject, verb), asked, *more]
+        if not BARE.match(rest) and verb not in english.PREPOSITIONAL:
+            asked.append(f"What {auxiliary} {subject} {verb}")
+        return asked
     return []
 
 
 def _is_noun(verb: str, words: list[str], place: int) -> bool:
     """Whether what looks like a verb is a noun before the verb (``six blocks need``)."""
-    before, following = words[place - 1], words[place + 1]
-    if before in COUNTS:
+    if words[place - 1] in english.COUNTS:
         return True
-    next_verb, _ = _verb_at(words, place + 1)
-    return verb in NOUNS_TOO and (
-        following in AUXILIARIES or bool(next_verb and next_verb not in NOUNS_TOO)
+    following, _ = _verb_at(words, place + 1)
+    verb_follows = words[place + 1] in english.AUXILIARIES or (
+        following and following not in english.NOUNS_TOO
     )
+    return verb in english.NOUNS_TOO and bool(verb_follows)
 
 
 def _has_verb(subject: str) -> bool:
@@ -187,32 +170,30 @@ def _verb_at(words: list[str], place: int) -> tuple[str, str]:
     if place >= len(words):
         return "", ""
     word = words[place]
-    if words[place - 1].endswith("s") and word in VERBS and word not in ADVERBS:
+    if words[place - 1].endswith("s") and word in english.VERBS and word not in english.ADVERBS:
         return word, "do"
-    for ending, replacement in (("ies", "y"), ("es", ""), ("s", "")):
+    for ending, replacement, auxiliary in ENDINGS:
         base = word.removesuffix(ending) + replacement
-        if word.endswith(ending) and base in VERBS:
-            return base, "does"
-    for ending, replacement in (("ied", "y"), ("ed", ""), ("d", "")):
-        base = word.removesuffix(ending) + replacement
-        if word.endswith(ending) and base in VERBS:
-            return base, "did"
+        if word.endswith(ending) and base in english.VERBS:
+            return base, auxiliary
     return "", ""
 
 
-def _asked(rest: str, auxiliary: str, subject: str, verb: str) -> str:
-    """Ask for time, reason or frequency with the object, else for the object itself."""
-    otherwise = "What"
-    if BARE.match(rest):
-        otherwise = "When" if verb in MOMENTARY else "How"
-    preposition = PREPOSITION.match(rest)
-    if verb in PREPOSITIONAL and preposition:
-        return f"What {auxiliary} {subject} {verb} {preposition[0]}"
-    word = _question_word(rest, verb, otherwise)
+def _asked(rest: str, auxiliary: str, subject: str, verb: str) -> list[str]:
+    """Ask for a count, then for time, reason or frequency with the object, or for the object."""
+    asked = f"{auxiliary} {subject} {verb}"
+    count, preposition = COUNT.match(rest), PREPOSITION.match(rest)
+    found = []
+    if count and not UNITS.match(count["what"].split()[0]):
+        found.append(f"How many {count['what']} {asked}")
+    if verb in english.PREPOSITIONAL and preposition:
+        return [*found, f"What {asked} {preposition[0]}"]
+    without_object = "When" if verb in english.MOMENTARY else "How"
+    word = _question_word(rest, verb, without_object if BARE.match(rest) else "What")
     cut = {"How often": OFTEN, "Why": REASON, "When": CONDITION}.get(word)
-    found = cut.search(rest + ".") if cut else None
-    kept = SECOND_VERB.split(rest[: found.start()])[0].rstrip(" ,") if found else ""
-    return f"{word} {auxiliary} {subject} {verb} {kept}".rstrip()
+    end = cut.search(rest + ".") if cut else None
+    kept = SECOND_VERB.split(rest[: end.start()])[0].rstrip(" ,") if end else ""
+    return [*found, f"{word} {asked} {kept}".rstrip()]
 
 
 def _question_word(rest: str, verb: str, otherwise: str) -> str:
@@ -225,30 +206,21 @@ def _question_word(rest: str, verb: str, otherwise: str) -> str:
         return "When"
     if OFTEN.search(rest):
         return "How often"
-    if LONG.match(rest) and (verb in LASTING or verb in ADJECTIVES):
+    if LONG.match(rest) and (verb in english.LASTING or verb in english.ADJECTIVES):
         return "How long"
-    if verb not in ("mean", "indicate") and REASON.search(rest):
-        return "Why"
-    if verb not in ("mean", "indicate") and CONDITION.search(rest + "."):
-        return "When"
-    if PLACE.match(rest):
-        return "Where"
-    return otherwise
-
-
-def _counted(rest: str, auxiliary: str, subject: str, verb: str) -> list[str]:
-    match = COUNT.match(rest)
-    if not match or UNITS.match(match["what"].split()[0]):
-        return []
-    return [f"How many {match['what']} {auxiliary} {subject} {verb}"]
+    if verb not in ("mean", "indicate"):
+        if REASON.search(rest):
+            return "Why"
+        if CONDITION.search(rest + "."):
+            return "When"
+    return "Where" if PLACE.match(rest) else otherwise
 
 
 def _inside(phrase: str, names: frozenset[str]) -> str:
     """Return a phrase without the capital of a sentence, unless its first word is a name."""
     first, _, after = phrase.partition(" ")
-    if first not in ARTICLES:
-        if first in names or not (first[:1].isupper() and first[1:].islower()):
-            return phrase
-        if after[:1].isupper() or after[:1].isdigit():
-            return phrase  # Error E26, Acme Cloud: a name of two words
+    capitalised = first[:1].isupper() and first[1:].islower()
+    two_words = after[:1].isupper() or after[:1].isdigit()  # Error E26, Acme Cloud
+    if first not in english.ARTICLES and (first in names or not capitalised or two_words):
+        return phrase
     return first.lower() + phrase[len(first) :]

@@ -8,7 +8,7 @@ from pipeline.core.cache import Cache
 from pipeline.core.errors import TeacherError
 from pipeline.core.outcome import table
 from pipeline.pairs.agreement import calibrate
-from pipeline.pairs.kinds.prompt_files import read_prompts
+from pipeline.pairs.kinds.brief import read_prompts
 from pipeline.pairs.screen.figures import labelled
 from pipeline.pairs.screen.judge import MISSES, ClaimsJudge, Criteria
 from pipeline.pairs.screen.rules import first_finding

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import InputError, SettingsError
-from pipeline.pairs.chunk_order import Scope, read_documents
+from pipeline.pairs.chunk_order import (
+    Scope,
+    kinds_of_chunks,
+    parts_with_another,
+    read_documents,
+)
 from pipeline.pairs.generate import generate
-from pipeline.pairs.kinds.brief import Brief, read_brief
-from pipeline.pairs.kinds.prompt_files import SHIPPED, read_prompts
-from pipeline.pairs.kinds.shares import kinds_of_chunks, parts_with_another
+from pipeline.pairs.kinds.brief import SHIPPED, Brief, read_brief, read_prompts
 from pipeline.pairs.task_kinds import TASK_KINDS, shares_of
 from pipeline.settings import BudgetSettings, GenerateSettings, PathSettings, TaskSettings
 from schemas.pairs import Pairs

@@ -31,7 +31,7 @@ ANSWER = "The valve opens at 6 bar."
     ],
 )
 def test_what_stands_before_the_answer_is_taken_out(reply):
-    assert said(reply) == (ANSWER, True, False)
+    assert said(reply) == (ANSWER, True)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_what_stands_before_the_answer_is_taken_out(reply):
     ],
 )
 def test_thoughts_that_never_end_hold_no_answer(reply):
-    assert said(reply) == ("", True, True)
+    assert said(reply) == ("", True)
 
 
 def test_an_empty_block_goes_and_is_no_thought():
-    assert said(f"<think>\n\n</think>\n\n{ANSWER}") == (ANSWER, False, False)
-    assert said(f"<|channel|>final<|message|>{ANSWER}") == (ANSWER, False, False)
+    assert said(f"<think>\n\n</think>\n\n{ANSWER}") == (ANSWER, False)
+    assert said(f"<|channel|>final<|message|>{ANSWER}") == (ANSWER, False)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_an_empty_block_goes_and_is_no_thought():
     ],
 )
 def test_an_answer_that_speaks_of_such_tags_stays_as_it_is(reply):
-    assert said(reply) == (reply, False, False)
+    assert said(reply) == (reply, False)
 
 
 def test_tags_that_the_question_speaks_of_count_only_where_they_end_a_line():
