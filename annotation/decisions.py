@@ -9,9 +9,7 @@ from typing import Any
 from pipeline.pairs.review import LAST_TURN
 from schemas.pairs import FLAGS, VERDICTS
 
-Item = Mapping[str, Any]
-"""One queued pair as the reviewer sees it; :data:`ITEM_FIELDS`."""
-
+Item = Mapping[str, Any]  # one queued pair as the reviewer sees it: ITEM_FIELDS
 ITEM_FIELDS = (
     *("pair_id", "queue", "hint", "document", "instruction", "input", "chunk_text", "response"),
     "evidence",
@@ -22,7 +20,6 @@ EDITS = {"instruction": "edited_instruction", "response": "edited_response"}
 """What may be edited, and where the better text is written."""
 DECISION_FIELDS = ("verdict", *EDITS.values(), "flags", "note", "reviewer")
 """Filled in by the reviewer."""
-
 BOUNCES = {
     "unreadable": "the line cannot be read; mend it, or copy the line from the other queue file",
     "unknown_pair": "this pair_id is not in the queue; leave the pair_id column as it was",
@@ -54,8 +51,7 @@ class Decision:
     reviewer: str
     edited_instruction: str = ""
     seconds: float | None = None
-    seen_response: str | None = None
-    """The response in the reviewer's own copy of the item, where there is one."""
+    seen_response: str | None = None  # in the reviewer's own copy of the item, if there is one
     seen_instruction: str | None = None
 
     @property
@@ -66,48 +62,67 @@ class Decision:
 
     def fields(self) -> dict[str, Any]:
         """Return what is stored: the decision, without the reviewer's copy of the item."""
-        return {
-            "pair_id": self.pair_id,
-            "verdict": self.verdict,
-            "edited_instruction": self.edited_instruction,
-            "edited_response": self.edited_response,
-            "flags": list(self.flags),
-            "note": self.note,
-            "reviewer": self.reviewer,
-            "seconds": self.seconds,
-        }
+        names = ("pair_id", *DECISION_FIELDS, "seconds")
+        return {name: getattr(self, name) for name in names} | {"flags": list(self.flags)}
 
     def edits(self, item: Item) -> dict[str, str | None]:
         """Return the texts that the reviewer changed, by the column of Reviews; others are None."""
-        edited = {name: str(getattr(self, column)) for name, column in EDITS.items()}
-        return {
-            EDITS[name]: text
-            if self.verdict == "edit" and text and _lines(text) != _lines(str(item.get(name, "")))
-            else None
-            for name, text in edited.items()
-        }
+        edited: dict[str, str | None] = dict.fromkeys(EDITS.values())
+        for name, column in EDITS.items():
+            text = str(getattr(self, column))
+            if self.verdict == "edit" and text and _lines(text) != _lines(str(item.get(name, ""))):
+                edited[column] = text
+        return edited
 
 
 def read_decision(row: Mapping[str, Any]) -> Decision:
     """Take the decision out of a row of a queue file; flags may be a list or one string."""
-    flags = row.get("flags")
+    flags, seconds = row.get("flags"), row.get("seconds")
     words = flags if isinstance(flags, list) else re.split(r"[\s,;|]+", _text(flags))
-    seen = {name: None if row.get(name) is None else _text(row[name]) for name in EDITS}
-    seconds = row.get("seconds")
+    names = (_text(word).lower() for word in words)
     return Decision(
-        pair_id=re.sub(r"^pair-", "", _text(row.get("pair_id"))),
+        pair_id=_text(row.get("pair_id")).removeprefix("pair-"),
         verdict=_text(row.get("verdict")).lower(),
         edited_response=_text(row.get("edited_response")),
-        flags=tuple(
-            dict.fromkeys(word for word in (_text(flag).lower() for flag in words) if word)
-        ),
+        flags=tuple(dict.fromkeys(filter(None, names))),
         note=_text(row.get("note")),
         reviewer=_text(row.get("reviewer")),
         edited_instruction=_text(row.get("edited_instruction")),
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
-        seen_response=seen["response"],
-        seen_instruction=seen["instruction"],
+        seen_response=None if row.get("response") is None else _text(row["response"]),
+        seen_instruction=None if row.get("instruction") is None else _text(row["instruction"]),
     )
+
+
+def to_decision(annotation: Mapping[str, Any], pair_id: str, reviewer: str) -> Decision:
+    """Return the decision in an annotation, unchecked: the server stores whatever it is sent.
+
+    Several verdicts are joined by a comma, which no rule lets pass.
+    """
+    answers = _answers(annotation.get("result"))
+    row: dict[str, Any] = {"note": "\n".join(answers.get("note", ()))}
+    if annotation.get("was_cancelled"):
+        row["verdict"] = "skip"
+    else:
+        row |= {column: "\n".join(answers.get(column, ())) for column in EDITS.values()}
+        row["verdict"] = ", ".join(answers.get("verdict", ()))
+        row["flags"] = answers.get("flags", [])
+    about = {"pair_id": pair_id, "reviewer": reviewer, "seconds": annotation.get("lead_time")}
+    return read_decision(row | about)
+
+
+def _answers(result: Any) -> dict[str, list[str]]:
+    """Return what was answered by control; a text area may hold a string or a list of them."""
+    answers: dict[str, list[str]] = {}
+    for region in result if isinstance(result, list) else ():
+        value = region.get("value") if isinstance(region, dict) else None
+        if not isinstance(value, dict):
+            continue
+        given = value.get("choices", value.get("text"))
+        words = given if isinstance(given, list) else [given]
+        said = answers.setdefault(str(region.get("from_name")), [])
+        said.extend(str(word) for word in words if word is not None and str(word) not in said)
+    return answers
 
 
 def bounce_reason(decision: Decision, item: Item | None) -> str | None:
@@ -126,17 +141,20 @@ def bounce_reason(decision: Decision, item: Item | None) -> str | None:
     if verdict == "accept":
         return _changed_beside_accept(decision, item)
     if verdict == "edit":
-        if not (decision.edited_instruction or decision.edited_response):
-            return "missing_edit"
-        edits = decision.edits(item)
-        if not any(edits.values()):
-            return "same_edit"
-        asked = edits["edited_instruction"]
-        if asked and turns_before(asked) != turns_before(str(item.get("instruction", ""))):
-            return "turns_changed"
-    if verdict == "reject" and not decision.flags:
-        return "missing_flag"
-    return None
+        return _wrong_edit(decision, item)
+    return "missing_flag" if verdict == "reject" and not decision.flags else None
+
+
+def _wrong_edit(decision: Decision, item: Item) -> str | None:
+    if not (decision.edited_instruction or decision.edited_response):
+        return "missing_edit"
+    edits = decision.edits(item)
+    if not any(edits.values()):
+        return "same_edit"
+    asked, shown = edits["edited_instruction"], str(item.get("instruction", ""))
+    # The turns of a conversation before its last question are no part of the pair's question.
+    before = [same_text(text.rpartition(LAST_TURN)[0]) for text in (asked or shown, shown)]
+    return "turns_changed" if before[0] != before[1] else None
 
 
 def _changed_beside_accept(decision: Decision, item: Item) -> str | None:
@@ -148,11 +166,6 @@ def _changed_beside_accept(decision: Decision, item: Item) -> str | None:
         if seen is not None and same_text(seen) != original:
             return f"{name}_overwritten"
     return None
-
-
-def turns_before(asked: str) -> str:
-    """Return the turns of a conversation before its last question; empty without any."""
-    return same_text(asked.rpartition(LAST_TURN)[0])
 
 
 def filled_in(row: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
-"""What a reviewer gets: the items of the queue and the instructions beside them."""
+"""What a reviewer gets: the items of the queue, as tasks too, and the instructions beside them."""
 
+import html
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,57 +8,47 @@ from typing import Any
 
 from pandera.typing.polars import DataFrame
 
+from annotation.decisions import ITEM_FIELDS, Item
 from pipeline.core.errors import ReviewError
 from pipeline.pairs.review import LAST_TURN
 from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs
 
 GUIDELINES = Path(__file__).parent / "guidelines.md"
+QUEUE_README = Path(__file__).parent / "queue_readme.txt"
+LABEL_CONFIG = Path(__file__).parent / "label_config.xml"
 
 
 def to_items(
     pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks], hints: Mapping[str, str]
 ) -> list[dict[str, str]]:
-    """Return what the reviewer sees of each pair, in the order given.
+    """Return what the reviewer sees of each pair, in the order given: :data:`ITEM_FIELDS`.
 
-    Args:
-        pairs: to be reviewed.
-        chunks: at least those that the pairs name.
-        hints: why a pair is to be mended, by ``pair_id``; the others are for the audit.
-
-    Returns:
-        Mappings with the keys ``ITEM_FIELDS``; document and chunk_text are empty for a pair
-        without a chunk.
-
-    Raises:
-        ReviewError: a pair names a chunk that is not there.
+    ``hints`` has why a pair is to be mended, by ``pair_id``; the others are for the audit.
     """
     by_id = {row["chunk_id"]: row for row in chunks.iter_rows(named=True)}
     items: dict[str, dict[str, str]] = {}
     for row in pairs.iter_rows(named=True):
-        chunk = by_id.get(row["chunk_id"], {"title": "", "section": "", "text": ""})
-        if row["chunk_id"] and row["chunk_id"] not in by_id:
+        pair_id, chunk_id = row["pair_id"], row["chunk_id"]
+        if chunk_id and chunk_id not in by_id:
             raise ReviewError(
-                f"review: pair {row['pair_id']} names chunk {row['chunk_id']}, which is not among "
-                f"the {len(by_id)} chunks given; expected the chunks it was generated from; run "
+                f"review: pair {pair_id} names chunk {chunk_id}, which is not among the "
+                f"{len(by_id)} chunks given; expected the chunks it was generated from; run "
                 "`tuneloop curate` and push again"
             )
+        chunk = by_id.get(chunk_id, {"title": "", "section": "", "text": ""})
         other = by_id.get(row["other_chunk_id"])
         passages = [chunk["text"], *([other["text"]] if other else [])]
-        items.setdefault(
-            row["pair_id"],
-            {
-                "pair_id": row["pair_id"],
-                "queue": "fix" if row["pair_id"] in hints else "audit",
-                "hint": hints.get(row["pair_id"], ""),
-                "document": _place(chunk["title"], chunk["section"]),
-                "instruction": _asked(row),
-                "input": row["input"],
-                "chunk_text": "\n\n* * *\n\n".join(passages),
-                "response": row["response"],
-                "evidence": row["evidence"],
-            },
-        )
+        item = {
+            "pair_id": pair_id,
+            "queue": "fix" if pair_id in hints else "audit",
+            "hint": hints.get(pair_id, ""),
+            "document": _place(chunk["title"], chunk["section"]),
+            "instruction": _asked(row),
+            "chunk_text": "\n\n* * *\n\n".join(passages),
+        }
+        item |= {name: row[name] for name in ("input", "response", "evidence")}
+        items.setdefault(pair_id, {name: item[name] for name in ITEM_FIELDS})
     return list(items.values())
 
 
@@ -82,19 +73,31 @@ def evidence_span(text: str, evidence: str) -> tuple[int, int]:
 
 def readme() -> str:
     """Return the README.txt of the queue folder."""
-    return f"""\
-How to review these pairs
-=========================
+    return QUEUE_README.read_text("utf-8") + GUIDELINES.read_text("utf-8")
 
-Decide on each pair in ONE of these ways:
 
-1. queue.csv in a spreadsheet: fill in the columns verdict, edited_instruction, edited_response,
-   flags, note and reviewer, leave the others as they are, and save as CSV.
-2. queue.jsonl in a text editor: the same fields, one pair a line.
-3. In the terminal: tuneloop review
+def instructions() -> str:
+    """Return the guidelines as HTML, for the page before the first task."""
+    from markdown_it import MarkdownIt
 
-Then run: tuneloop review pull
-Decisions that cannot be used are listed with the reason; mend them in the file and pull again.
-To take a decision back, write skip. All decisions are kept in decisions.jsonl as they came.
+    page: str = MarkdownIt().render(GUIDELINES.read_text("utf-8"))
+    # It takes styles away; the window has a title of its own, which a heading would overlap.
+    return re.sub("<h1>.*</h1>", "", page).replace("<h2>", "<br><h2>")
 
-{GUIDELINES.read_text("utf-8")}"""
+
+def to_task(item: Item, batch: str) -> dict[str, Any]:
+    """Return the task of a pair: what the form names, and what leads back: pair_id and batch."""
+    # PostgreSQL refuses NUL.
+    shown = {name: str(item[name]).replace("\0", "\N{REPLACEMENT CHARACTER}") for name in item}
+    marked = passage(shown.pop("chunk_text"), shown.pop("evidence"))
+    hint, _ = shown.pop("hint"), shown.pop("queue")
+    if hint:
+        shown["document"] += f"\n\nWhy you see it: {hint}"
+    return {"data": shown | {"batch": batch, "passage": marked}}
+
+
+def passage(text: str, evidence: str) -> str:
+    """Return a text as HTML, the evidence in it marked."""
+    start, end = evidence_span(text, evidence)
+    parts = (html.escape(part) for part in (text[:start], text[start:end], text[end:]))
+    return "{}<mark>{}</mark>{}".format(*parts) if end else html.escape(text)

@@ -1,9 +1,8 @@
 """The review queue in Label Studio: pairs become tasks, annotations become decisions."""
 
 import secrets
-from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,17 +12,14 @@ from pandera.typing.polars import DataFrame
 
 from annotation.items import to_items
 from annotation.label_studio_api import Project, Server
-from annotation.label_studio_connection import Connection, find_connection
+from annotation.label_studio_connection import Connection
 from annotation.label_studio_ledger import Ledger, Line, State, is_gone
-from annotation.label_studio_project import ReviewProject
+from annotation.label_studio_project import ReviewProject, mark
 from annotation.queue import Pulled, PushResult, QueueStatus, join_reviews, locked, standing
-from pipeline.core.outcome import drops, table
 from pipeline.pairs.reviewers import Policy
 from pipeline.settings import LabelStudioSettings
 from schemas.documents import Chunks
 from schemas.pairs import Reviews, ScreenedPairs
-
-__all__ = ["BatchStatus", "Connection", "LabelStudioQueue", "find_connection"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +27,8 @@ class BatchStatus:
     """One push, by where its tasks stand: ``tasks = decided + skipped + open``."""
 
     batch: str
-    pushed_at: str
-    """UTC, ISO 8601."""
-    tasks: int
-    """Without those that were deleted before anybody decided on their pair."""
+    pushed_at: str  # UTC, ISO 8601
+    tasks: int  # without those that were deleted before anybody decided on their pair
     decided: int
     skipped: int
     open: int
@@ -44,7 +38,8 @@ class LabelStudioQueue:
     """A project of a Label Studio server, and a folder with the ledger and all raw annotations.
 
     The server neither keeps a pair from being imported twice nor an annotation from being
-    nonsense: the ledger does the one, the rules of ``annotation.decisions`` the other.
+    nonsense: the ledger does the one, the rules of ``annotation.decisions`` the other. A push or
+    pull raises ReviewError when it cannot be asked, or when our project is gone.
     """
 
     def __init__(
@@ -72,15 +67,12 @@ class LabelStudioQueue:
         """Store the pairs that were never pushed as tasks, in the order given.
 
         A killed push is completed by the next one. A task that a person deleted stays deleted.
-
-        Raises:
-            ReviewError: a chunk is missing, the server cannot be asked, or our project is gone.
         """
         items = to_items(pairs, chunks, hints or {})
         name = batch or f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
         if not items:
             return PushResult(new=0, already=0)
-        with self._locked():
+        with locked(self.folder), closing(self._server):
             state = self._ledger.state() or self._new_state()
             project = self._project.open(state, create=True)
             assert project is not None
@@ -95,16 +87,10 @@ class LabelStudioQueue:
         """Fetch what was annotated, changed or deleted since the last pull; return all decisions.
 
         When the latest annotation of a reviewer on a pair breaks a rule, none of theirs counts
-        for that pair until it is mended.
-
-        Args:
-            elsewhere: decisions made in the queue files; the task of a pair that is settled
-                without a decision here is taken away.
-
-        Raises:
-            ReviewError: the server cannot be asked, or our project is gone.
+        for that pair until it is mended. The task of a pair that decisions ``elsewhere``, in the
+        queue files, settle is taken away.
         """
-        with self._locked():
+        with locked(self.folder), closing(self._server):
             notes: list[str] = []
             state = self._ledger.state()
             if state is None and self._ledger.pushed().last_queue is not None:
@@ -113,11 +99,9 @@ class LabelStudioQueue:
                     f"{self._ledger.state_path.name} is gone or cannot be read; the project is "
                     "looked for by its mark, and all of it is fetched again"
                 )
-            project = self._project.open(state, create=False) if state is not None else None
-            if state is not None and project is not None:
+            if state and (project := self._project.open(state, create=False)):
                 notes += self._compare(state, project)
-                torn = self._project.fetch(state)
-                if torn:
+                if torn := self._project.fetch(state):
                     notes.append(
                         f"annotations.jsonl: {torn} of its lines cannot be read; all of the "
                         "project was fetched again; only a decision whose task is deleted by now "
@@ -131,17 +115,13 @@ class LabelStudioQueue:
         pushed = self._ledger.pushed()
         if pushed.pending or pushed.torn or project.tasks != state.tasks:
             self._project.compare(state)
-        if not pushed.torn:
-            return []
-        return [
-            f"pushed.jsonl: {pushed.torn} of its lines cannot be read; compared with the server"
-        ]
+        said = f"pushed.jsonl: {pushed.torn} of its lines cannot be read; compared with the server"
+        return [said] if pushed.torn else []
 
     def _ask(self, state: State, elsewhere: DataFrame[Reviews] | None) -> None:
         """Have each task asked of as many people as its pair lacks, and close what lacks none."""
         here = self.stored().reviews
-        everything = here if elsewhere is None else join_reviews(here, elsewhere)
-        lacking = self.policy.missing(everything, self.queued())
+        lacking = self.policy.missing(join_reviews(here, elsewhere), self.queued())
         settled = frozenset(pair_id for pair_id, count in lacking.items() if not count)
         self._project.close(state, settled)
         votes = here.filter(pl.col("verdict") != "skip").group_by("pair_id").len()
@@ -149,9 +129,7 @@ class LabelStudioQueue:
 
     def stored(self) -> Pulled:
         """Return the decisions pulled so far; asks no server."""
-        judged = self._ledger.judge()
-        rows = ({name: row[name] for name in Reviews.columns()} for row in judged.good)
-        return Pulled(reviews=table(Reviews, rows), bounced=drops(judged.bounced))
+        return self._ledger.judge()
 
     def status(self) -> QueueStatus:
         """Count the pairs by what was pulled so far; asks no server."""
@@ -162,11 +140,7 @@ class LabelStudioQueue:
         return frozenset(self._tasks(set(self.stored().reviews["pair_id"])))
 
     def batches(self, everywhere: Pulled | None = None) -> list[BatchStatus]:
-        """Return the pushes, oldest first, by what was pulled so far; asks no server.
-
-        Args:
-            everywhere: the decisions of the queue files too.
-        """
+        """Return the pushes, oldest first, by what was pulled so far here, or ``everywhere``."""
         stored = everywhere or self.stored()
         lacking = self.policy.missing(stored.reviews, set(stored.reviews["pair_id"]))
         decided = {pair_id for pair_id, count in lacking.items() if not count}
@@ -188,28 +162,13 @@ class LabelStudioQueue:
             for batch, pairs in members.items()
         ]
 
-    def _tasks(self, answered: AbstractSet[str]) -> dict[str, Line]:
+    def _tasks(self, answered: Collection[str]) -> dict[str, Line]:
         """Return the last task of each pair; one that is deleted counts when it was answered."""
-        last = {pair_id: line for (_, pair_id), line in self._ledger.pushed().tasks.items()}
-        return {
-            pair_id: line
-            for pair_id, line in last.items()
-            if pair_id in answered or not is_gone(line)
-        }
+        last = {key: line for (_, key), line in self._ledger.pushed().tasks.items()}
+        return {key: line for key, line in last.items() if key in answered or not is_gone(line)}
 
     def _new_state(self) -> State:
         """Return a state for a first push, or for one whose state file is gone."""
         last = self._ledger.pushed().last_queue
-        if last is not None:
-            state = State(last)
-            if self._project.exists(state):
-                return state
-        return State(secrets.token_hex(8))
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with locked(self.folder):
-            try:
-                yield
-            finally:
-                self._server.close()
+        is_there = last is not None and self._server.find_project(mark(State(last))) is not None
+        return State(last if last and is_there else secrets.token_hex(8))

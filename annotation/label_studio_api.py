@@ -2,13 +2,10 @@
 
 import contextlib
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -16,20 +13,13 @@ from annotation.label_studio_connection import Connection
 from pipeline.core.errors import ReviewError
 from pipeline.core.journal import write_time
 
-PAGE = 500
-"""Tasks in one answer: a second here, annotations included."""
-IMPORT_POLL_SECONDS = 0.5
+PAGE = 500  # tasks in one answer: a second here, annotations included
 HIDDEN = (
     *("data.passage", "data.pair_id", "data.batch", "data.input", "created_at", "updated_at"),
     *("updated_by", "annotations_results", "annotations_ids", "total_predictions", "overlap"),
     *("predictions_score", "predictions_results", "predictions_model_versions", "is_labeled"),
     *("file_upload", "storage_filename", "avg_lead_time", "draft_exists", "inner_id"),
 )
-BARE = {
-    "fields": "task_only",
-    "include": "id,data,updated_at,total_annotations,cancelled_annotations",
-}
-"""Of a task without its annotations."""
 VIEW = {
     "title": "Pairs",
     "hiddenColumns": {"explore": [f"tasks:{name}" for name in HIDDEN], "labeling": []},
@@ -45,13 +35,17 @@ class Gone(ReviewError):
     """What was asked for is not on the server."""
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(NamedTuple):
     """What we look at of a project."""
 
     id: int
     description: str
     tasks: int
+
+    @classmethod
+    def of(cls, found: Any) -> "Project":
+        """Take it out of an answer of the SDK."""
+        return cls(found.id, found.description or "", found.task_number or 0)
 
 
 class Server:
@@ -74,48 +68,27 @@ class Server:
             self._http.close()
         self._http = self._sdk = None
 
-    def project(self, project: int) -> Project:
-        """Return a project by its id."""
+    def find_project(self, marker: str, known: int | None = None) -> Project | None:
+        """Return the project with the marker in its description: that of a known id, or any."""
         with self._asking() as sdk:
-            found = sdk.projects.get(project)
-            return Project(found.id, found.description or "", found.task_number or 0)
-
-    def find_project(self, marker: str) -> Project | None:
-        """Return the project with the marker in its description, or None; titles may repeat."""
-        with self._asking() as sdk:
-            for listed in sdk.projects.list(page_size=100):
-                if marker in (listed.description or ""):
-                    return Project(listed.id, listed.description or "", listed.task_number or 0)
-        return None
+            projects = [Project.of(listed) for listed in sdk.projects.list(page_size=100)]
+        marked = [project for project in projects if marker in project.description]
+        return min(marked, key=lambda project: project.id != known, default=None)
 
     def create_project(self, fields: Mapping[str, Any]) -> Project:
         """Create a project and return it."""
         with self._asking() as sdk:
             made = sdk.projects.create(**fields, request_options={"max_retries": 0})
             sdk.views.create(project=made.id, data=VIEW)
-            return Project(made.id, made.description or "", 0)
+            return Project.of(made)
 
     def update_project(self, project: int, fields: Mapping[str, Any]) -> None:
         """Change a project; the server refuses a form that drops answers already given."""
         with self._asking() as sdk:
             sdk.projects.update(project, **fields)
 
-    def check_form(self, config: str) -> None:
-        """Raise when the form is none: the server would take it and show an empty page."""
-        from label_studio_sdk.label_interface.interface import LabelInterface
-
-        try:
-            LabelInterface(config).validate()  # type: ignore[no-untyped-call]
-        except Exception as error:  # the SDK raises what its XML and its schema raise
-            raise ReviewError(
-                f"label_config.xml: {error}; expected a form that Label Studio can show; correct it"
-            ) from error
-
     def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Store tasks and return their ids, in order; none when the server does it later.
-
-        Asked once: after an error nobody knows whether the server stored them.
-        """
+        """Store tasks, asked once (after an error nobody knows); return their ids, in order."""
         with self._asking() as sdk:
             stored = sdk.projects.import_tasks(
                 project,
@@ -124,25 +97,6 @@ class Server:
                 request_options={"max_retries": 0},
             )
             return list(getattr(stored, "task_ids", None) or [])
-
-    def wait_for_tasks(self, project: int, count: int) -> None:
-        """Wait until the project holds so many tasks.
-
-        Label Studio Enterprise answers an import with ``{"import": 7}`` and stores the tasks
-        later: asked for them too early, one would import them again.
-
-        Raises:
-            ReviewError: they are not there in time.
-        """
-        deadline = time.monotonic() + self._timeout
-        while self.project(project).tasks < count:
-            if time.monotonic() > deadline:
-                raise ReviewError(
-                    f"label studio at {self.url}: an import was taken and its tasks are not there "
-                    f"after {self._timeout:g} s; expected {count} in project {project}; look at "
-                    "its log, or raise label_studio.timeout_seconds; the next push compares"
-                )
-            time.sleep(IMPORT_POLL_SECONDS)
 
     def update_task(self, task: int, fields: Mapping[str, Any]) -> None:
         """Change a task; one that is gone is no error."""
@@ -155,15 +109,10 @@ class Server:
         with contextlib.suppress(Gone), self._asking() as sdk:
             sdk.tasks.delete(str(task))
 
-    def tasks(
-        self, project: int, since: datetime | None = None, annotations: bool = False
-    ) -> Iterator[dict[str, Any]]:
-        """Yield tasks by id: id, data, updated_at, counts; annotations and drafts when asked.
+    def tasks(self, project: int, since: datetime | None = None) -> Iterator[dict[str, Any]]:
+        """Yield tasks by id, of those updated ``since`` then or later, as the server holds them.
 
-        Args:
-            project: its id.
-            since: only tasks updated at that time or later, by the server's clock.
-            annotations: with the annotations, skips included, as the server holds them.
+        With data, counts, drafts, and annotations, skips included.
         """
         last = 0
         # By id rather than by page: a task deleted meanwhile would move another one out of sight.
@@ -181,7 +130,7 @@ class Server:
                     page_size=PAGE,
                     query=json.dumps(query),
                     resolve_uri=False,
-                    **({"fields": "all"} if annotations else BARE),
+                    fields="all",
                 )
                 rows = [task.dict() for task in page.items or []]
                 answers = [answer for row in rows for answer in row.get("annotations") or ()]
@@ -231,9 +180,7 @@ class Server:
     def _connected(self) -> Any:
         from label_studio_sdk import LabelStudio
 
-        local = urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
-        # No redirects: one from http to https would turn an import into a listing.
-        self._http = httpx.Client(timeout=self._timeout, trust_env=not local)
+        self._http = self._connection.client(self._timeout)
         sdk: Any = LabelStudio(  # type: ignore[no-untyped-call]
             base_url=self.url,
             api_key=self._connection.key,
@@ -246,29 +193,24 @@ class Server:
         return sdk
 
     def _refusal(self, status: int, body: Any) -> ReviewError:
-        said = self._said(body)
+        at, said = f"label studio at {self.url}", f"HTTP {status}: {self._said(body)}"
         if status in (401, 403):
             return ReviewError(
-                f"label studio at {self.url}: the key was refused (HTTP {status}: {said}); "
-                "expected the legacy or personal access token of a user there; correct it in "
-                f"{self._connection.source}"
+                f"{at}: the key was refused ({said}); expected the legacy or personal access token "
+                f"of a user there; correct it in {self._connection.source}"
             )
         if status in (408, 409, 429) or status >= 500:
             return Passing(
-                f"label studio at {self.url}: HTTP {status}: {said}; expected an answer; look at "
-                "the server's log; nothing is lost, the next run catches up"
+                f"{at}: {said}; expected an answer; look at the server's log; nothing is lost, the "
+                "next run catches up"
             )
         if not isinstance(body, dict | list) or status < 400:
             return self._no_label_studio(f"HTTP {status} without JSON")
         if status == 404:
             return Gone(
-                f"label studio at {self.url}: HTTP 404: {said}; expected what was stored there "
-                "before; check label_studio.url"
+                f"{at}: {said}; expected what was stored there before; check label_studio.url"
             )
-        return ReviewError(
-            f"label studio at {self.url}: HTTP {status}: {said}; expected it to take the request; "
-            "correct what it names"
-        )
+        return ReviewError(f"{at}: {said}; expected it to take the request; correct what it names")
 
     def _no_label_studio(self, found: str) -> ReviewError:
         return ReviewError(

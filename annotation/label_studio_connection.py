@@ -24,10 +24,13 @@ class Connection:
     """Address and key; the key shows in no message."""
 
     url: str
-    key: str = field(repr=False)
-    """A legacy token or a personal access token."""
-    source: str = KEY_VARIABLE
-    """Where the key was found, for messages."""
+    key: str = field(repr=False)  # a legacy token or a personal access token
+    source: str = KEY_VARIABLE  # where the key was found, for messages
+
+    def client(self, timeout: float) -> httpx.Client:
+        """Return a client that follows no redirect: http to https would make a POST a GET."""
+        local = urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
+        return httpx.Client(base_url=self.url, timeout=timeout, trust_env=not local)
 
 
 @dataclass(frozen=True)
@@ -46,21 +49,16 @@ def login_path(home: Path) -> Path:
 
 
 def read_login(home: Path) -> Login | None:
-    """Return the login of the server that we start, or None when it was never started.
-
-    Raises:
-        ReviewError: the file is there and cannot be used.
-    """
+    """Return the login of the server that we start (ReviewError: no use), None without one."""
     path = login_path(home)
     try:
-        row = json.loads(path.read_text("utf-8"))
-        fields = [row[name] for name in ("url", "username", "password", "token")]
-        if not all(isinstance(value, str) and value for value in fields):
+        login = Login(**json.loads(path.read_text("utf-8")))
+        if not all(isinstance(value, str) and value for value in vars(login).values()):
             raise ValueError("empty")
-        return Login(*fields)
+        return login
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise ReviewError(
             f"{path}: it cannot be used ({type(error).__name__}); expected url, username, password "
             "and token; put it back from a copy, or delete it and run `tuneloop up`"
@@ -71,9 +69,6 @@ def find_connection(settings: LabelStudioSettings, home: Path) -> Connection | N
     """Return the server to review on, or None when there is none.
 
     A url in the settings wins, its key from LABEL_STUDIO_API_KEY; else the home folder's login.
-
-    Raises:
-        ReviewError: a url without a key, or a login that cannot be read.
     """
     if settings.url:
         key = os.environ.get(KEY_VARIABLE, "").strip()
@@ -99,12 +94,7 @@ class Account(NamedTuple):
 def invite(name: str, settings: Settings) -> Account:
     """Make an account by Label Studio's invitation link, its password random and stored nowhere.
 
-    Args:
-        name: an e-mail address, or a name of which one is made.
-        settings: section ``label_studio``, and the home with its login.
-
-    Raises:
-        ReviewError: there is no server, it cannot be asked, or it refuses the account.
+    ``name`` is an e-mail address, or one is made of it.
     """
     connection = find_connection(settings.label_studio, settings.paths.home)
     if connection is None:
@@ -119,13 +109,11 @@ def invite(name: str, settings: Settings) -> Account:
             "can be made in Latin letters; give one"
         )
     account = Account(connection.url, email, secrets.token_urlsafe(12))
-    local = urlsplit(connection.url).hostname in ("127.0.0.1", "localhost", "::1")
     try:
-        with httpx.Client(base_url=connection.url, timeout=60, trust_env=not local) as client:
+        with connection.client(timeout=60) as client:
             key = {"Authorization": f"Token {connection.key}"}
-            link = str(
-                client.get("/api/invite", headers=key).raise_for_status().json()["invite_url"]
-            )
+            invitation = client.get("/api/invite", headers=key).raise_for_status().json()
+            link = str(invitation["invite_url"])
             form = client.get(link)
             secret = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form.text)
             fields = {"email": email, "password": account.password}

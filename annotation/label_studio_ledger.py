@@ -17,14 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from annotation.decisions import BOUNCES, Item, bounce_reason, filled_in
-from annotation.tasks import to_decision
+from annotation.decisions import BOUNCES, EDITS, Item, bounce_reason, filled_in, to_decision
+from annotation.queue import Pulled
 from pipeline.core.cache import write_atomically
 from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_time, write_time
 from pipeline.core.outcome import Drop
 
 Line = dict[str, Any]
-
 ANNOTATED = {"queue", "task_id", "pair_id", "response", "reviewer", "annotation"}
 """What a line of annotations.jsonl holds, beside the time of the pull and the project."""
 
@@ -33,43 +32,27 @@ ANNOTATED = {"queue", "task_id", "pair_id", "response", "reviewer", "annotation"
 class State:
     """Where we stand; one small file, replaced in one step."""
 
-    queue: str
-    """Marker of our project, since titles repeat and ids do on another server."""
-    project: int | None = None
-    """None while it is being made."""
-    form: str = ""
-    """Digest of the form and the settings that the project has."""
-    tasks: int = 0
-    """Tasks that the project had when it was last compared with the ledger."""
-    seen: str | None = None
-    """The latest update of a task that was pulled, by the server's clock."""
+    queue: str  # marker of our project, since titles repeat and ids do on another server
+    project: int | None = None  # None while it is being made
+    form: str = ""  # digest of the form and the settings that the project has
+    tasks: int = 0  # that the project had when it was last compared with the ledger
+    seen: str | None = None  # the latest update of a task pulled, by the server's clock
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushed(NamedTuple):
     """What pushed.jsonl says."""
 
     tasks: dict[tuple[str, str], Line]
     """The task of each (queue, pair): ``deleted_at`` when a person deleted it, ``closed_at`` when
     we did, since it was decided elsewhere; ``overlap``: of how many people it is asked, where that
     is not as many as of the others."""
-    pending: set[str]
-    """Pairs of an import of which nobody knows whether it was stored."""
+    pending: set[str]  # pairs of an import of which nobody knows whether it was stored
     last_queue: str | None
-    torn: int
-    """Lines that cannot be read, since the last comparison with the server."""
+    torn: int  # lines that cannot be read, since the last comparison with the server
 
     def of(self, state: State) -> dict[str, Line]:
         """Return the tasks of our project by pair, those that are gone included."""
         return {pair: line for (queue, pair), line in self.tasks.items() if queue == state.queue}
-
-
-class Judged(NamedTuple):
-    """The latest decision of each reviewer on each pair."""
-
-    good: list[Line]
-    """With the fields of Reviews, by pair and reviewer."""
-    bounced: list[Drop]
 
 
 class Ledger:
@@ -115,52 +98,26 @@ class Ledger:
                 tasks[there] |= line
         return Pushed(tasks, pending, last, torn)
 
-    def note_import(self, state: State, pair_ids: Iterable[str]) -> None:
-        """Write down that an import of these pairs begins."""
-        append(self._pushed, [{"importing": list(pair_ids), "queue": state.queue, "at": _now()}])
+    def note(self, state: State, lines: Iterable[Line], time: str = "at") -> None:
+        """Append lines to pushed.jsonl, with the marker of our project and the time.
 
-    def note_tasks(self, state: State, tasks: Iterable[tuple[str, int, str]]) -> None:
-        """Write down (pair, task, batch) of what the server holds."""
-        head = {"queue": state.queue, "project": state.project, "pushed_at": _now()}
-        append(
-            self._pushed,
-            [
-                {"pair_id": pair_id, "task_id": task_id, "batch": batch} | head
-                for pair_id, task_id, batch in tasks
-            ],
-        )
-
-    def note_compared(self, state: State, deleted: Iterable[str]) -> None:
-        """Write down that the ledger equals the server, these deleted pairs included."""
-        now = _now()
-        gone = [
-            {"pair_id": pair_id, "queue": state.queue, "deleted_at": now} for pair_id in deleted
-        ]
-        append(self._pushed, [*gone, {"compared_at": now, "queue": state.queue}])
-
-    def note_closed(self, state: State, pair_ids: Iterable[str]) -> None:
-        """Write down that the tasks of these pairs are taken away: they were decided elsewhere."""
-        line = {"queue": state.queue, "closed_at": _now()}
-        append(self._pushed, [{"pair_id": pair_id} | line for pair_id in pair_ids])
-
-    def note_overlap(self, state: State, pair_id: str, people: int) -> None:
-        """Write down of how many people the task of a pair is asked."""
-        line = {"pair_id": pair_id, "queue": state.queue, "overlap": people, "at": _now()}
-        append(self._pushed, [line])
+        ``importing``: an import of these pairs begins; ``compared_at``: what was appended before
+        equals the server. For the others see :attr:`Pushed.tasks`.
+        """
+        stamp = {"queue": state.queue, time: _now()}
+        append(self._pushed, [line | stamp for line in lines])
 
     def missing(self, state: State, items: Sequence[Item]) -> list[Item]:
         """Return the items that nobody decided on and the project never had, or we took away."""
         ours = self.pushed().of(state)
         known = {pair_id for pair_id, line in ours.items() if "closed_at" not in line}
-        known |= {row["pair_id"] for row in self.judge().good}
+        known |= set(self.judge().reviews["pair_id"])
         return [item for item in items if item["pair_id"] not in known]
 
     def annotations(self) -> tuple[dict[tuple[str, int], Line], list[str]]:
-        """Read annotations.jsonl.
+        """Return the latest version of each annotation that was not deleted, by (queue, id).
 
-        Returns:
-            The latest version of each annotation that was not deleted, by (queue, id); and the
-            lines that cannot be read, since all of the project was last fetched.
+        And the lines that cannot be read, since all of the project was last fetched.
         """
         current: dict[tuple[str, int], Line] = {}
         torn: list[str] = []
@@ -182,7 +139,7 @@ class Ledger:
         now = _now()
         append(self._annotations, [{"pulled_at": now} | line for line in lines])
 
-    def judge(self) -> Judged:
+    def judge(self) -> Pulled:
         """Check the latest annotation of each reviewer on each pair against the rules."""
         known = {pair_id for _, pair_id in self.pushed().tasks}
         latest: dict[tuple[str, str], tuple[tuple[datetime, int], Line]] = {}
@@ -193,20 +150,15 @@ class Ledger:
             if place not in latest or latest[place][0] < order:
                 latest[place] = order, line
         good: list[Line] = []
-        bounced = [
-            Drop(
-                pair_id_in(text),
-                "unreadable",
-                f"{self._annotations.name}: the line cannot be read; the next pull that reaches "
-                f"Label Studio fetches it again: {text}",
-            )
-            for text in torn
-        ]
-        for (pair_id, reviewer), ((when, _), line) in sorted(
-            latest.items(), key=lambda entry: entry[0]
-        ):
+        advice = (
+            f"{self._annotations.name}: the line cannot be read; the next pull that reaches Label "
+            "Studio fetches it again"
+        )
+        bounced = [Drop(pair_id_in(text), "unreadable", f"{advice}: {text}") for text in torn]
+        for pair_id, reviewer in sorted(latest):
+            (when, _), line = latest[pair_id, reviewer]
             decision = to_decision(line["annotation"], pair_id, reviewer)
-            texts = {name: line.get(name, "") for name in ("instruction", "response")}
+            texts = {name: line.get(name, "") for name in EDITS}
             reason = bounce_reason(decision, texts if pair_id in known else None)
             if reason is None:
                 edits = decision.edits(texts)
@@ -214,7 +166,7 @@ class Ledger:
             else:
                 what = filled_in(decision.fields() | {"task": line["task_id"]})
                 bounced.append(Drop(pair_id, reason, f"{BOUNCES[reason]}: {what}"))
-        return Judged(good, bounced)
+        return Pulled.of(good, bounced)
 
 
 def is_gone(line: Line) -> bool:

@@ -1,24 +1,22 @@
 """Our project on a Label Studio server: made, kept in line with the ledger, filled, read."""
 
 import time
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import tenacity
 
 from annotation.decisions import Item
-from annotation.label_studio_api import Gone, Passing, Project, Server
+from annotation.items import LABEL_CONFIG, instructions, to_task
+from annotation.label_studio_api import Passing, Project, Server
 from annotation.label_studio_ledger import Ledger, Line, State, is_gone, same_annotation
-from annotation.tasks import LABEL_CONFIG, instructions, to_task
 from pipeline.core.cache import digest
 from pipeline.core.errors import ReviewError
 from pipeline.core.journal import read_time, write_time
 from pipeline.settings import LabelStudioSettings
 
-ATTEMPTS = 4
-"""Of one import; with the pauses, about four seconds."""
+ATTEMPTS = 4  # of one import; with the pauses, about four seconds
 OVERLAP = timedelta(minutes=2)
 """Looked at again by each pull: a transaction may end after one that began later."""
 
@@ -50,31 +48,18 @@ class ReviewProject:
         form = digest(fields)
         project = self._found(state)
         if project is None and create:
-            self._server.check_form(fields["label_config"])
             self._ledger.save(state)  # with the marker, so that a project made now is found again
             project = self._server.create_project(fields)
         elif project is not None and state.form != form:
-            self._server.check_form(fields["label_config"])
             self._server.update_project(project.id, fields)
         if project is not None and (state.project, state.form) != (project.id, form):
             state.project, state.form = project.id, form
             self._ledger.save(state)
         return project
 
-    def exists(self, state: State) -> bool:
-        """Return whether the server has a project with our mark."""
-        return self._server.find_project(mark(state)) is not None
-
     def _found(self, state: State) -> Project | None:
         marker = mark(state)
-        if state.project is not None:
-            try:
-                project = self._server.project(state.project)
-            except Gone:
-                project = None
-            if project is not None and marker in project.description:
-                return project
-        found = self._server.find_project(marker)
+        found = self._server.find_project(marker, state.project)
         if found is None and state.project is not None:
             raise ReviewError(
                 f"label studio at {self._server.url}: no project with {marker!r} in its "
@@ -104,19 +89,22 @@ class ReviewProject:
     def _import(self, state: State, items: Sequence[Item], batch: str) -> None:
         assert state.project is not None
         pair_ids = [str(item["pair_id"]) for item in items]
-        self._ledger.note_import(state, pair_ids)
+        self._ledger.note(state, [{"importing": pair_ids}])
         tasks = [to_task(item, batch) for item in items]
         task_ids = self._server.import_tasks(state.project, tasks)
         if len(task_ids) != len(tasks):
-            self._server.wait_for_tasks(state.project, state.tasks + len(tasks))
             raise Passing(
                 f"label studio at {self._server.url}: an import returned {len(task_ids)} ids for "
                 f"{len(tasks)} tasks; expected one each; the next push compares"
             )
-        rows = zip(pair_ids, task_ids, [batch] * len(tasks), strict=True)
-        self._ledger.note_tasks(state, rows)
+        self._note_tasks(state, zip(pair_ids, task_ids, [batch] * len(tasks), strict=True))
         state.tasks += len(tasks)
         self._ledger.save(state)
+
+    def _note_tasks(self, state: State, tasks: Iterable[tuple[str, int, str]]) -> None:
+        names = ("pair_id", "task_id", "batch")
+        lines = [dict(zip(names, task, strict=True)) for task in tasks]
+        self._ledger.note(state, [line | {"project": state.project} for line in lines], "pushed_at")
 
     def compare(self, state: State) -> None:
         """Bring the ledger in line with the server, which may know more or less than it."""
@@ -139,40 +127,39 @@ class ReviewProject:
             if ours.get(pair_id, {}).get("task_id") not in [task["id"] for task in twins]
             or "closed_at" in ours[pair_id]
         ]
-        self._ledger.note_tasks(state, found)
+        self._note_tasks(state, found)
         there = {pair_id for pair_id, line in ours.items() if not is_gone(line)}
-        self._ledger.note_compared(state, there - by_pair.keys())
+        deleted = [{"pair_id": pair_id} for pair_id in there - by_pair.keys()]
+        self._ledger.note(state, deleted, "deleted_at")
+        self._ledger.note(state, [{}], "compared_at")
         state.tasks = count
         self._ledger.save(state)
 
-    def close(self, state: State, pair_ids: AbstractSet[str]) -> None:
+    def close(self, state: State, pair_ids: Collection[str]) -> None:
         """Delete the tasks of pairs that were decided elsewhere, but none with work in it."""
         assert state.project is not None
         ours = self._ledger.pushed().of(state)
         here = {pair_id for pair_id, line in ours.items() if not is_gone(line)}
-        here -= {row["pair_id"] for row in self._ledger.judge().good}
+        here -= set(self._ledger.judge().reviews["pair_id"])
         if here.isdisjoint(pair_ids):
             return
         idle = {
             str(task["data"].get("pair_id", "")): task["id"]
-            for task in self._server.tasks(state.project, annotations=True)
+            for task in self._server.tasks(state.project)
             if not task.get("total_annotations") and not task.get("drafts")
         }
-        closing = sorted(here & pair_ids & idle.keys())
+        closing = sorted(here.intersection(pair_ids, idle))
         # Counted first: after a kill in here the counts differ, and the next pull compares.
         state.tasks -= len(closing)
         self._ledger.save(state)
-        self._ledger.note_closed(state, closing)
+        self._ledger.note(state, [{"pair_id": pair_id} for pair_id in closing], "closed_at")
         for pair_id in closing:
             self._server.delete_task(idle[pair_id])
 
     def ask(self, state: State, lacking: Mapping[str, int], votes: Mapping[str, int]) -> None:
         """Have tasks given out until as many people have answered as it takes.
 
-        Args:
-            state: of our project.
-            lacking: how many decisions each pair lacks.
-            votes: how many it has in this project.
+        ``lacking`` has how many decisions each pair lacks, ``votes`` how many it has here.
         """
         for pair_id, line in self._ledger.pushed().of(state).items():
             count = lacking.get(pair_id, 0)
@@ -183,13 +170,12 @@ class ReviewProject:
             if people == before or (not count and people > before):
                 continue
             self._server.update_task(line["task_id"], {"overlap": people, "is_labeled": not count})
-            self._ledger.note_overlap(state, pair_id, people)
+            self._ledger.note(state, [{"pair_id": pair_id, "overlap": people}])
 
     def fetch(self, state: State) -> int:
         """Store what was annotated, changed or deleted since the last time.
 
-        Returns:
-            How many lines of the ledger cannot be read; all of the project was fetched for them.
+        All of the project is fetched for lines of the ledger that cannot be read; return how many.
         """
         assert state.project is not None
         stored, torn = self._ledger.annotations()
@@ -203,27 +189,21 @@ class ReviewProject:
         latest = seen
         began = time.monotonic()
         since = None if seen is None else seen - OVERLAP
-        for task in self._server.tasks(state.project, since, annotations=True):
+        for task in self._server.tasks(state.project, since):
             updated = read_time(task.get("updated_at"))
             latest = max(filter(None, (latest, updated)), default=None)
             before = by_task.get(task["id"], {})
             there = {row["id"]: row for row in task.get("annotations") or []}
             head = {"queue": state.queue, "project": state.project, "task_id": task["id"]}
+            names = ("pair_id", "instruction", "response")
+            shown = {name: str(task["data"].get(name, "")) for name in names}
             for number, row in there.items():
                 if number in before and same_annotation(before[number]["annotation"], row):
                     continue
                 emails = emails or self._server.emails()
-                line = before.get(number, {})
-                lines.append(
-                    head
-                    | {
-                        "pair_id": str(task["data"].get("pair_id", "")),
-                        "instruction": str(task["data"].get("instruction", "")),
-                        "response": str(task["data"].get("response", "")),
-                        "reviewer": emails.get(row.get("completed_by"), line.get("reviewer", "")),
-                        "annotation": row,
-                    }
-                )
+                known = before.get(number, {}).get("reviewer", "")
+                reviewer = emails.get(row.get("completed_by"), known)
+                lines.append(head | shown | {"reviewer": reviewer, "annotation": row})
             lines += [head | {"deleted": number} for number in before.keys() - there.keys()]
         self._ledger.note_annotations(lines)
         if latest is not None:

@@ -17,6 +17,8 @@ from pipeline.pairs.review_sample import GoldItem
 from pipeline.pairs.reviewers import Policy
 from pipeline.settings import Settings
 
+Say = Callable[[str], None]
+
 
 def read_policy(settings: Settings) -> Policy:
     """Return whose decisions count, by the settings and the notes."""
@@ -48,7 +50,7 @@ def target(home: Path, pair_ids: Sequence[str], evidence_id: str) -> None:
     append(_path(home, "targeted"), rows)
 
 
-def targeted(home: Path, say: Callable[[str], None] = lambda text: None) -> frozenset[str]:
+def targeted(home: Path, say: Say = lambda text: None) -> frozenset[str]:
     """Return the ids of all pairs noted by :func:`target`; ``say`` is told of a torn line."""
     return frozenset(str(row["pair_id"]) for row in _rows(home, "targeted", say))
 
@@ -57,7 +59,5 @@ def _path(home: Path, name: str) -> Path:
     return home / "reviews" / f"{name}.jsonl"
 
 
-def _rows(
-    home: Path, name: str, say: Callable[[str], None] = lambda text: None
-) -> list[dict[str, Any]]:
+def _rows(home: Path, name: str, say: Say = lambda text: None) -> list[dict[str, Any]]:
     return [row for row in read_rows(_path(home, name), say) if "pair_id" in row]

@@ -1,17 +1,17 @@
 """The review queue: what every reviewing tool offers, and what it answers."""
 
-from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import polars as pl
 from filelock import FileLock, Timeout
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import ReviewError
+from pipeline.core.outcome import Drop, drops, table
 from pipeline.pairs.reviewers import Policy
 from schemas.base import Drops
 from schemas.pairs import Reviews
@@ -25,8 +25,7 @@ class PushResult:
 
     new: int
     already: int
-    missed: str = ""
-    """Why Label Studio did not get its part; empty when it did."""
+    missed: str = ""  # why Label Studio did not get its part; empty when it did
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +35,14 @@ class Pulled:
     reviews: DataFrame[Reviews]
     """The latest decision of each reviewer on each pair, sorted by pair and reviewer."""
     bounced: DataFrame[Drops]
-    missed: str = ""
-    """Why Label Studio could not be asked for what is new there; empty when it was."""
-    notes: tuple[str, ...] = ()
-    """What a person should know besides, a line each."""
+    missed: str = ""  # why Label Studio could not be asked for what is new; empty when it was
+    notes: tuple[str, ...] = ()  # what a person should know besides, a line each
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]], bounced: Iterable[Drop]) -> "Pulled":
+        """Take rows that have the columns of Reviews, and what bounced."""
+        reviews = ({name: row[name] for name in Reviews.columns()} for row in rows)
+        return cls(table(Reviews, reviews), drops(bounced))
 
     @property
     def decided(self) -> frozenset[str]:
@@ -52,28 +55,27 @@ class QueueStatus:
     """Pairs in the queue by where they stand: ``queued = open + skipped + done``."""
 
     queued: int
-    open: int
-    """With fewer decisions than it should have."""
-    skipped: int
-    """With abstentions only."""
-    done: int
-    """Accepted, edited or rejected by as many people as should, who do not disagree."""
-    bounced: int
-    """Decisions that a person must mend before they count."""
+    open: int  # with fewer decisions than it should have
+    skipped: int  # with abstentions only
+    done: int  # accepted, edited or rejected by as many people as should, who do not disagree
+    bounced: int  # decisions that a person must mend before they count
 
 
-def join_reviews(*parts: DataFrame[Reviews]) -> DataFrame[Reviews]:
-    """Return the decisions of several places; of one reviewer's on a pair the latest."""
+def join_reviews(
+    here: DataFrame[Reviews], elsewhere: DataFrame[Reviews] | None
+) -> DataFrame[Reviews]:
+    """Return the decisions of two places; of one reviewer's on a pair the latest."""
+    parts = [here] if elsewhere is None else [here, elsewhere]
     reviews = pl.concat(parts).sort("pair_id", "reviewer", "decided_at")
     latest = reviews.unique(["pair_id", "reviewer"], keep="last", maintain_order=True)
     return cast("DataFrame[Reviews]", latest)
 
 
-def standing(queued: AbstractSet[str], pulled: Pulled, policy: Policy) -> QueueStatus:
+def standing(queued: Collection[str], pulled: Pulled, policy: Policy) -> QueueStatus:
     """Count queued pairs by what was decided on them, wherever it was."""
     lacking = policy.missing(pulled.reviews, queued)
     done = {pair_id for pair_id, count in lacking.items() if not count}
-    skipped = (queued & set(pulled.reviews["pair_id"])) - done - pulled.decided
+    skipped = set(pulled.reviews["pair_id"]).intersection(queued) - done - pulled.decided
     return QueueStatus(
         queued=len(queued),
         open=len(queued) - len(skipped) - len(done),
@@ -85,11 +87,7 @@ def standing(queued: AbstractSet[str], pulled: Pulled, policy: Policy) -> QueueS
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder of a queue, which is made when it is missing.
-
-    Raises:
-        ReviewError: another program holds it.
-    """
+    """Hold the folder of a queue, which is made when it is missing; ReviewError: it is held."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=LOCK_SECONDS):

@@ -25,7 +25,7 @@ from annotation.spreadsheet import Sheet, read_sheet, write_sheet
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import ReviewError
 from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_time, write_time
-from pipeline.core.outcome import Drop, drops, table
+from pipeline.core.outcome import Drop
 from pipeline.pairs.reviewers import Policy
 from schemas.documents import Chunks
 from schemas.pairs import Reviews, ScreenedPairs
@@ -63,15 +63,7 @@ class FileQueue:
     ) -> PushResult:
         """Add the pairs that are not in the queue yet, in the order given.
 
-        Args:
-            pairs: to be reviewed.
-            chunks: at least those that the pairs name.
-            hints: why a pair is to be mended, by ``pair_id``.
-            elsewhere: decisions taken outside of these files; see :meth:`close`.
-
-        Raises:
-            ReviewError: a pair names a chunk that is not among the chunks, the CSV cannot be
-                read, or another program holds the queue.
+        ``elsewhere`` are decisions taken outside of these files: see :meth:`close`.
         """
         items = to_items(pairs, chunks, hints or {})
         with locked(self.folder):
@@ -91,9 +83,6 @@ class FileQueue:
 
         When the latest decision of a reviewer on a pair is a bad one, none of theirs counts for
         that pair until it is mended.
-
-        Raises:
-            ReviewError: the CSV cannot be read, or another program holds the queue.
         """
         with locked(self.folder):
             pulled, new = self._collect()
@@ -127,19 +116,12 @@ class FileQueue:
     def open_items(self, reviewer: str, elsewhere: DataFrame[Reviews] | None = None) -> list[Item]:
         """Return the pairs that lack a decision which this reviewer may take."""
         items = self.items()
-        may = self.policy.open_to(reviewer, self._reviews(elsewhere), items)
+        reviews = join_reviews(self.stored().reviews, elsewhere)
+        may = self.policy.open_to(reviewer, reviews, items)
         return [item for pair_id, item in items.items() if pair_id in may]
 
-    def _reviews(self, elsewhere: DataFrame[Reviews] | None) -> DataFrame[Reviews]:
-        own = self.stored().reviews
-        return own if elsewhere is None else join_reviews(own, elsewhere)
-
     def decide(self, decision: Decision) -> None:
-        """Store one decision at once.
-
-        Raises:
-            ReviewError: the decision breaks a rule.
-        """
+        """Store one decision at once; ReviewError: it breaks a rule."""
         reason = bounce_reason(decision, self.items().get(decision.pair_id))
         if reason is not None:
             raise ReviewError(f"review of {decision.pair_id}: {reason}; {BOUNCES[reason]}")
@@ -157,10 +139,7 @@ class FileQueue:
             for _, row in sorted(latest.items())
             if bounce_reason(read_decision(row), items.get(row["pair_id"])) is None
         ]
-        reviews = table(
-            Reviews, ({name: row[name] for name in Reviews.columns()} for row in current)
-        )
-        return Pulled(reviews, drops(bounced + unusable)), new
+        return Pulled.of(current, bounced + unusable), new
 
     def _stored(self, items: Mapping[str, Item]) -> tuple[list[Row], list[Drop]]:
         """Return the decisions of decisions.jsonl, and the unusable ones of no queue file."""
@@ -223,17 +202,15 @@ class FileQueue:
         """Add the items that the CSV lacks; rows that somebody began stay as they were found."""
         sheet = self._read_sheet()
         found = [(read_decision(row), row) for row in sheet.rows]
-        reviews, items = self._reviews(elsewhere), self.items()
+        reviews, items = join_reviews(self.stored().reviews, elsewhere), self.items()
         lacking = self.policy.missing(reviews, items)
         settled = {pair_id for pair_id, count in lacking.items() if not count}
         decided = set(reviews.filter(pl.col("verdict") != "skip")["pair_id"])
         kept = [row for made, row in found if made.is_begun or made.pair_id not in settled]
         # A further row for the next person, where one was filled in and does not settle it.
-        again = decided - settled
-        there = {
-            made.pair_id for made, _ in found if not made.is_begun or made.pair_id not in again
-        }
-        there |= settled
+        begun = {made.pair_id for made, _ in found if made.is_begun}
+        blank = {made.pair_id for made, _ in found if not made.is_begun}
+        there = settled | blank | (begun - decided)
         # The prefix keeps a spreadsheet from reading 1234567890123456 or 12345678901234e5, about
         # one id in 800, as a number.
         missing = [

@@ -8,15 +8,10 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from annotation.decisions import Decision, Item
-from annotation.label_studio import Connection, LabelStudioQueue, find_connection
+from annotation.label_studio import LabelStudioQueue
+from annotation.label_studio_connection import Connection, find_connection
 from annotation.notes import read_policy
-from annotation.queue import (
-    Pulled,
-    PushResult,
-    QueueStatus,
-    join_reviews,
-    standing,
-)
+from annotation.queue import Pulled, PushResult, QueueStatus, join_reviews, standing
 from annotation.queue_files import FileQueue
 from pipeline.core.errors import ReviewError
 from pipeline.settings import Settings
@@ -26,11 +21,7 @@ from schemas.pairs import ScreenedPairs
 
 
 def open_queue(settings: Settings) -> "ReviewQueue":
-    """Return Label Studio and the queue files together, or the files alone without a server.
-
-    Raises:
-        ReviewError: a server is configured and its key is not.
-    """
+    """Return Label Studio and the queue files together, or the files alone without a server."""
     policy = read_policy(settings)
     files = FileQueue(settings.paths.home / "reviews", policy)
     folder = files.folder / "label_studio"
@@ -69,9 +60,7 @@ class CombinedQueue:
     ) -> PushResult:
         """Queue pairs in both places; a server that the last pull did not reach is left alone."""
         filed = self.files.push(pairs, chunks, hints, self.server.stored().reviews)
-        if self.retired:
-            return filed
-        if self._missed:
+        if self.retired or self._missed:
             return replace(filed, missed=self._missed)
         try:
             stored = self.server.push(pairs, chunks, hints)
@@ -82,13 +71,10 @@ class CombinedQueue:
     def pull(self) -> Pulled:
         """Return all decisions, and close each settled pair in the other place."""
         here = self.files.pull()
-        if self.retired:
-            there = self.server.stored()
-        else:
-            try:
-                there = self.server.pull(here.reviews)
-            except ReviewError as error:
-                there = replace(self.server.stored(), missed=str(error))
+        try:
+            there = self.server.stored() if self.retired else self.server.pull(here.reviews)
+        except ReviewError as error:
+            there = replace(self.server.stored(), missed=str(error))
         self._missed = there.missed
         self.files.close(there.reviews)
         return _joined(there, here)
@@ -115,14 +101,10 @@ class CombinedQueue:
         self.files.decide(decision)
 
 
-ReviewQueue = FileQueue | CombinedQueue
-"""Where people decide on pairs."""
+ReviewQueue = FileQueue | CombinedQueue  # where people decide on pairs
 
 
 def _joined(there: Pulled, here: Pulled) -> Pulled:
-    bounced = pl.concat([there.bounced, here.bounced])
-    return replace(
-        there,
-        reviews=join_reviews(there.reviews, here.reviews),
-        bounced=cast("DataFrame[Drops]", bounced),
-    )
+    reviews = join_reviews(there.reviews, here.reviews)
+    bounced = cast("DataFrame[Drops]", pl.concat([there.bounced, here.bounced]))
+    return replace(there, reviews=reviews, bounced=bounced)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pipeline.core.errors import ReviewError
 
 Row = dict[str, str]
-
 _FORMULA = re.compile(r"[\t\r\n]|\s*['=+\-@\uff1d\uff0b\uff0d\uff20]")
 """Starts of a cell that a spreadsheet may run (OWASP, CSV Injection), and the guard itself."""
 
@@ -43,11 +42,7 @@ def write_sheet(columns: Sequence[str], rows: Iterable[Mapping[str, str]], delim
 
 
 def read_sheet(data: bytes, name: str, required: Sequence[str]) -> Sheet:
-    """Read a CSV as spreadsheets save it: any of ``, ; tab``, UTF-8, UTF-16 or Windows-1252.
-
-    Raises:
-        ReviewError: no CSV, or a required column is missing.
-    """
+    """Read a CSV as spreadsheets save it: any of ``, ; tab``, UTF-8, UTF-16 or Windows-1252."""
     text = _decode(data)
     if text[:4].lower() == "sep=":  # a hint line of Excel
         text = text.partition("\n")[2]

@@ -5,8 +5,8 @@ import re
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
-from typing import TextIO
+from dataclasses import replace
+from typing import Any, NamedTuple, TextIO
 
 import click
 from rich.console import Console
@@ -18,19 +18,17 @@ from annotation.items import evidence_span
 from annotation.queues import ReviewQueue
 from schemas.pairs import FLAGS
 
-KEYS = {"a": "accept", "e": "edit", "r": "reject", "s": "skip", "q": "quit"}
+AT_ONCE = {"a": "accept", "s": "skip"}
 
 # Escape sequences and direction marks out of a document could rewrite what the reviewer reads.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """What was decided in one sitting."""
 
     verdicts: dict[str, int]
-    left: int
-    """Pairs still open for this reviewer."""
+    left: int  # pairs still open for this reviewer
 
 
 def review_in_terminal(
@@ -38,18 +36,13 @@ def review_in_terminal(
 ) -> Session:
     """Show the open pairs one by one and store each decision before the next is shown.
 
-    Args:
-        queue: asked before each pair: somebody else may have decided on it meanwhile.
-        reviewer: name under which the decisions are stored.
-        console: where to write.
-        stream: lines to read answers from; without it the terminal, where one key is enough.
-
-    Returns:
-        Counts by verdict. ``q``, Ctrl-C, Ctrl-D and the end of the stream end the sitting.
+    Answers are lines of ``stream``, or keys of the terminal. ``q``, Ctrl-C, Ctrl-D and the end
+    of the stream end the sitting.
     """
     verdicts: Counter[str] = Counter()
     keyboard = _Keyboard(console, stream)
     try:
+        # Asked before each pair: somebody else may have decided on it meanwhile.
         while items := queue.open_items(reviewer):
             number = verdicts.total() + 1
             console.rule(f"{number} of {verdicts.total() + len(items)}", style="dim")
@@ -70,14 +63,14 @@ def review_in_terminal(
 
 def show(item: Item, console: Console) -> None:
     """Write a pair: the source with its evidence highlighted, question, input, response."""
-    if item["chunk_text"]:
-        source = highlighted(_clean(item["chunk_text"]), _clean(item["evidence"]))
-        title = Text(_clean(item["document"]) or "source", style="dim")
+    clean = {name: _clean(text) for name, text in item.items()}
+    if clean["chunk_text"]:
+        source = highlighted(clean["chunk_text"], clean["evidence"])
+        title = Text(clean["document"] or "source", style="dim")
         console.print(Panel(source, title=title, title_align="left", border_style="dim"))
     for name in ("hint", "instruction", "input", "response"):
-        if item[name]:
-            console.print(Text(name, style="bold cyan"), Text(_clean(item[name])), sep="\n")
-            console.print()
+        if clean[name]:
+            console.print(Text(name, style="bold cyan"), Text(clean[name]), sep="\n", end="\n\n")
 
 
 def highlighted(text: str, evidence: str) -> Text:
@@ -95,12 +88,12 @@ class _Keyboard:
         self.stream = stream
 
     def key(self, question: str) -> str:
+        if self.stream is not None or not sys.stdin.isatty():
+            return self.line(question).lower()
         self.console.print(Text(question, style="bold"), end=" ")
-        if self.stream is None and sys.stdin.isatty():
-            key = click.getchar()
-            self.console.print(Text(_clean(key)))
-            return key.strip().lower()
-        return self._line().strip().lower()
+        key = click.getchar()
+        self.console.print(Text(_clean(key)))
+        return key.strip().lower()
 
     def line(self, question: str) -> str:
         self.console.print(Text(question, style="bold"), end=" ")
@@ -134,16 +127,14 @@ def _ask(item: Item, reviewer: str, keyboard: _Keyboard) -> Decision | None:
         key = keyboard.key("[a]ccept  [e]dit  [r]eject  [s]kip  [q]uit")
         if key == "q":
             return None
-        if key in ("a", "s"):
-            return replace(blank, verdict=KEYS[key])
+        if key in AT_ONCE:
+            return replace(blank, verdict=AT_ONCE[key])
         if key == "e":
-            asked, response = (
-                keyboard.text(f"{name} as it should be (empty: as it is)", item[name])
-                for name in EDITS
-            )
-            decision = replace(
-                blank, verdict="edit", edited_instruction=asked, edited_response=response
-            )
+            edited: dict[str, Any] = {
+                column: keyboard.text(f"{name} as it should be (empty: as it is)", item[name])
+                for name, column in EDITS.items()
+            }
+            decision = replace(blank, verdict="edit", **edited)
             reason = bounce_reason(decision, item)
             if reason is None:
                 return decision

@@ -9,13 +9,13 @@ from pipeline.core.home import Home
 from pipeline.core.outcome import table
 from pipeline.pairs.asking import Asking
 from pipeline.pairs.kinds.brief import CLAIMS, Brief
+from pipeline.pairs.reviewers import as_written
 from pipeline.pairs.screen.candidate import Candidate
 from pipeline.pairs.screen.judge import ClaimsJudge, Criteria
 from pipeline.pairs.screen.rules import SCREEN_RULES
 from pipeline.pairs.screen.screen import Screens
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher, usage_of
-from pipeline.pairs.votes import as_written
 from pipeline.settings import TeacherSettings
 from schemas.documents import Chunks
 from schemas.pairs import Pairs, Reviews, SeedTasks

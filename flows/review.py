@@ -25,10 +25,9 @@ from pipeline.core.outcome import drops, table
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.pairs.review import REVIEW, SETTLE
-from pipeline.pairs.review_material import Material
+from pipeline.pairs.review_material import Material, similar_pairs
 from pipeline.pairs.review_sample import DOUBTS, gold_items, sample_for_review
 from pipeline.pairs.reviewers import Policy
-from pipeline.pairs.similar import similar_pairs
 from pipeline.settings import Settings
 from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs

@@ -5,10 +5,11 @@ takes it in again; what is to be looked for stays in ``forgetting.json`` until a
 that a forgetting that was killed is ended by the same command.
 """
 
+from contextlib import closing
 from typing import Any
 
-from annotation.label_studio import find_connection
 from annotation.label_studio_api import Server
+from annotation.label_studio_connection import find_connection
 from annotation.label_studio_ledger import Ledger
 from flows.engine.home import MONITOR_LOCK, locked
 from flows.housekeeping.held import Held, held_by
@@ -106,10 +107,11 @@ def _take_tasks(settings: Settings, held: Held) -> None:
     connection = find_connection(settings.label_studio, settings.paths.home)
     if not settings.label_studio.url or connection is None or state is None or not state.project:
         return
-    server = Server(connection, settings.label_studio.timeout_seconds)
-    try:
-        tasks = list(server.tasks(state.project))
-        for task in (task for task in tasks if task["data"].get("pair_id") in held.ids):
-            server.delete_task(task["id"])
-    finally:
-        server.close()
+    with closing(Server(connection, settings.label_studio.timeout_seconds)) as server:
+        own = [
+            task["id"]
+            for task in server.tasks(state.project)
+            if task["data"].get("pair_id") in held.ids
+        ]
+        for task in own:
+            server.delete_task(task)

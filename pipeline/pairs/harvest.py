@@ -18,10 +18,8 @@ class Harvest:
 
     pairs: list[dict[str, Any]] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)
-    raw: list[str] = field(default_factory=list)
-    """First raw replies, to show when nothing comes of them."""
-    asked: set[str] = field(default_factory=set)
-    """Ids of the chunks that something was asked about."""
+    raw: list[str] = field(default_factory=list)  # first replies, to show when no pair comes
+    asked: set[str] = field(default_factory=set)  # ids of the chunks that something was asked about
 
     def add(self, other: "Harvest") -> None:
         """Take over what another harvest holds."""
@@ -64,11 +62,7 @@ def sampled(settings: GenerateSettings, messages: Messages, room: int, **more: A
 
 
 def judge_pilot(harvest: Harvest, teacher: Teacher) -> None:
-    """Stop before the money is spent when the first chunks gave no pair.
-
-    Raises:
-        TeacherError: they gave none; the message has the first replies.
-    """
+    """Raise TeacherError, with the first replies, when the first chunks gave no pair."""
     if harvest.pairs:
         return
     counts = Counter(drop.reason for drop in harvest.drops)

@@ -16,11 +16,7 @@ def places(splits: DataFrame[Splits]) -> Callable[[str, str], Mapping[str, Any] 
 
 
 def unit_of(rows: pl.DataFrame) -> str:
-    """Return what was split, ``documents`` or ``sections``: then one document has several clusters.
-
-    Args:
-        rows: pairs or examples of all splits.
-    """
+    """Return of rows of all splits what was split: ``documents``, or ``sections`` of them."""
     of_documents = rows.filter(pl.col("doc_id") != "")
     clusters = of_documents.select("doc_id", "cluster_id").unique()
     return "sections" if clusters["doc_id"].is_duplicated().any() else "documents"

@@ -5,8 +5,9 @@ was: self-generated replay nearly removes forgetting and needs no stored corpus 
 see also 2603.04964). The prompts are everyday requests and the seed tasks.
 """
 
-import math
+import tomllib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import polars as pl
 from pandera.typing.polars import DataFrame
@@ -17,18 +18,15 @@ from pipeline.core.stage import Stage
 from pipeline.dedup.decontaminate import example_leaks
 from pipeline.pairs.answer_text import CONTROL_TOKEN
 from pipeline.pairs.examples import user_message
-from pipeline.pairs.prompts import GENERAL_PROMPTS
 from pipeline.pairs.teachers.teacher import ENDED, Reply, Request, Teacher
 from schemas.pairs import Examples, SeedTasks
 
+_FILE = Path(__file__).with_suffix(".toml")
+GENERAL_PROMPTS: list[str] = tomllib.loads(_FILE.read_text("utf-8"))["prompts"]
 ORIGIN = "replay"
-"""Origin of the rows."""
-TEMPERATURE, TOP_P = 0.7, 0.9
-"""Answers as the model gives them, varied enough to be asked twice."""
-MAX_TOKENS = 160
-"""Room for an answer; one that does not end in it is not used."""
-ROUND = 16
-"""Requests asked at once."""
+TEMPERATURE, TOP_P = 0.7, 0.9  # answers as the model gives them, varied enough to be asked twice
+MAX_TOKENS = 160  # room for an answer; one that does not end in it is not used
+ROUND = 16  # requests asked at once
 
 
 def rows_wanted(share: float, train_rows: int) -> int:
@@ -43,21 +41,16 @@ def replay(
     seed: int,
     teacher: Teacher,
 ) -> Outcome[Examples]:
-    """Let the base model answer general prompts.
+    """Let the base model (``teacher``) answer general prompts and those of the seed tasks.
 
-    Args:
-        seed_tasks: further prompts beside the general ones.
-        held_out: rows of validation and test, which no replay row may give away.
-        wanted: answers to ask for; every prompt is asked before one is asked again.
-        seed: of the sampling.
-        teacher: the base model itself.
+    ``wanted`` answers are asked for; ``held_out`` rows, of validation and test, are given away by
+    none of them.
 
     Returns:
-        Train rows sorted by ``pair_id``. Dropped: ``request_failed``, ``reply_cut`` (did not end),
-        ``empty_message``, ``control_token``, ``duplicate_reply``, ``leaks_into_test`` and
-        ``leaks_into_validation``.
+        Train rows sorted by ``pair_id``. Dropped: what :func:`_problem` says, ``duplicate_reply``,
+        ``leaks_into_test`` and ``leaks_into_validation``.
     """
-    prompts = list(GENERAL_PROMPTS) + [
+    prompts = GENERAL_PROMPTS + [
         user_message(task["instruction"], task["input"])
         for task in seed_tasks.sort("seed_task_id").iter_rows(named=True)
     ]
@@ -81,15 +74,11 @@ def replay(
             "messages": [{"role": role, "content": content} for role, content in turns],
         }
     rows = table(Examples, kept.values())
-    leaks = {
-        leak.pair_id: leak
-        for leak in reversed(example_leaks(pl.concat([rows, held_out])))
-        if leak.pair_id in kept
-    }
-    for key, leak in leaks.items():
-        reason = f"leaks_into_{leak.split}"
-        dropped.append(Drop(key, reason, leak.kind, leak.value, leak.threshold, leak.test_pair_id))
-    clean = table(Examples, [row for key, row in sorted(kept.items()) if key not in leaks])
+    for leak in example_leaks(pl.concat([rows, held_out])):
+        if kept.pop(leak.pair_id, None):
+            why = (f"leaks_into_{leak.split}", leak.kind, leak.value, leak.threshold)
+            dropped.append(Drop(leak.pair_id, *why, leak.test_pair_id))
+    clean = table(Examples, [row for _, row in sorted(kept.items())])
     return Outcome(clean, drops(dropped), rows_in=wanted)
 
 
@@ -97,17 +86,12 @@ def _replies(
     prompts: Sequence[str], wanted: int, seed: int, teacher: Teacher
 ) -> Iterator[tuple[str, Reply]]:
     """Yield each prompt with a reply; every prompt is asked before one is asked again."""
-    asked = [
-        (turn, prompt)
-        for turn in range(math.ceil(wanted / len(prompts)))
-        for prompt in prompts[: wanted - turn * len(prompts)]
-    ]
-    for first in range(0, len(asked), ROUND):
-        batch = asked[first : first + ROUND]
-        requests = [Request((("user", p),), MAX_TOKENS, TEMPERATURE, TOP_P) for _, p in batch]
+    for first in range(0, wanted, ROUND):
+        numbers = range(first, min(first + ROUND, wanted))
+        asked = [prompts[number % len(prompts)] for number in numbers]
+        requests = [Request((("user", p),), MAX_TOKENS, TEMPERATURE, TOP_P) for p in asked]
         # Another seed each time a prompt comes again, or it would get the same answer.
-        replies = teacher.complete(requests, seed + batch[0][0])
-        yield from ((prompt, reply) for (_, prompt), reply in zip(batch, replies, strict=True))
+        yield from zip(asked, teacher.complete(requests, seed + first // len(prompts)), strict=True)
 
 
 def _problem(reply: Reply, text: str) -> str:

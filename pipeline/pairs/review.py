@@ -4,8 +4,7 @@ Whether a batch may be used is judged on the reviewed part of its random sample 
 sequential probability ratio test (1945), truncated with the exact binomial.
 """
 
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log
 from typing import Any, Literal, cast, get_args
@@ -17,21 +16,20 @@ from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.pairs.prompts import SELF_INSTRUCT
 from pipeline.pairs.review_sample import review_order
-from pipeline.pairs.votes import current_decisions, ruling, votes_of
+from pipeline.pairs.reviewers import current_decisions, ruling, votes_of
 from pipeline.settings import ReviewSettings
 from schemas.base import Drops
 from schemas.pairs import Reviews, ScreenedPairs, SettledPairs
 
-ALPHA = 0.05
-"""Risk of returning a batch whose error is ``good_error``."""
-BETA = 0.10
-"""Risk of accepting a batch whose error is ``max_error``."""
+ALPHA = 0.05  # risk of returning a batch whose error is `good_error`
+BETA = 0.10  # risk of accepting a batch whose error is `max_error`
 TRUNCATED_AT = 150
 """Reviews after which the exact binomial decides; with 2 % against 8 % the test stops before
 105 reviews in 9 of 10 good batches."""
 LAST_TURN = "\n\nUser: "
 """Stands before the last question of a conversation, where its turns are shown as one text."""
 DEFECTS = ("rejected", "reviewers_disagree")
+EDITABLE = ("instruction", "response")
 Decision = Literal["accepted", "returned", "undecided"]
 Row = dict[str, Any]
 
@@ -40,7 +38,7 @@ def settle(
     pairs: DataFrame[ScreenedPairs],
     reviews: DataFrame[Reviews],
     settings: ReviewSettings,
-    targeted: AbstractSet[str] = frozenset(),
+    targeted: Collection[str] = frozenset(),
     flagged: DataFrame[ScreenedPairs] | None = None,
     traffic: DataFrame[ScreenedPairs] | None = None,
 ) -> Outcome[SettledPairs]:
@@ -49,35 +47,24 @@ def settle(
     The latest decision of each reviewer on a pair counts; a skip is an abstention and takes an
     earlier decision of the same reviewer back. A reject beside an accept or edit is a
     disagreement until :func:`ruling` finds it settled. Beside an accept, an edit wins; of several
-    edits the latest. A gold pair needs no decision.
-
-    Args:
-        pairs: screened pairs; gold pairs may be among them.
-        reviews: decisions in any order; those on unknown pairs are counted and ignored.
-        settings: what training may use (``require``) and the error shares of the test.
-        targeted: ids that were queued for what they are; their decisions count for themselves,
-            not for the error of the batch, which wants a random sample.
-        flagged: pairs that the screens dropped; one that a person decided on is settled as well.
-        traffic: pairs of exchanges, which are settled like the others.
+    edits the latest. A gold pair needs no decision. Decisions on unknown pairs are counted and
+    ignored; those on ``targeted`` pairs, which were queued for what they are, count for themselves,
+    not for the error of the batch, which wants a random sample. ``traffic``, pairs of exchanges,
+    is settled like the others, and so are ``flagged`` pairs, which the screens dropped, when a
+    person decided on them.
 
     Returns:
         The usable pairs sorted by ``pair_id``. Dropped: ``rejected`` (value: rejects),
-        ``reviewers_disagree`` (value: share that would keep it), ``empty_edit``,
-        ``needs_accept`` (test split, exchanges, and self-instruct pairs unless
-        ``trust_self_instruct``),
-        ``not_reviewed`` (``require=all``), ``batch_returned`` and ``batch_undecided``
-        (``require=sampled``; value: rejected share of the sample, threshold: ``max_error``).
-        Metrics: counts, ``sample_*``, ``error_bound``, and the decision as ``batch_*`` (0 or 1).
-
-    Raises:
-        ReviewError: a ``decided_at`` is not an ISO 8601 time.
+        ``reviewers_disagree`` (value: share that would keep it), ``empty_edit``, and what
+        :func:`_unreviewed` says. Metrics: counts, ``sample_*``, ``error_bound``, and the decision
+        as ``batch_*`` (0 or 1).
     """
     if traffic is not None:
         pairs = cast("DataFrame[ScreenedPairs]", pl.concat([pairs, traffic]))
     current = current_decisions(reviews)
     if flagged is not None:
         pairs, taken_back = _with_taken_back(pairs, flagged, current)
-        targeted = targeted | taken_back
+        targeted = {*targeted, *taken_back}
     verdicts = {
         row["pair_id"]: _verdict(row, current.get(row["pair_id"], []), settings.adjudicator)
         for row in pairs.iter_rows(named=True)
@@ -103,11 +90,10 @@ def settle(
             dropped.append(drop)
 
     kinds = [verdict.kind for verdict in verdicts.values()]
+    known = [rows for pair_id, rows in current.items() if pair_id in verdicts]
     counted = ("accepted", "edited", *DEFECTS, "unreviewed")
     metrics: dict[str, float] = {kind: kinds.count(kind) for kind in counted} | {
-        "skips": sum(
-            len(rows) - len(votes_of(rows)) for key, rows in current.items() if key in verdicts
-        ),
+        "skips": sum(len(rows) - len(votes_of(rows)) for rows in known),
         "unmatched_reviews": sum(pair_id not in verdicts for pair_id in reviews["pair_id"]),
         "unreviewed_used": sum(row["status"] == "unreviewed" for row in kept),
         "sample_reviewed": len(defects),
@@ -116,12 +102,8 @@ def settle(
         "error_bound": error_bound(sum(defects), len(defects)),
         **{f"batch_{name}": decision == name for name in get_args(Decision)},
     }
-    return Outcome(
-        kept=table(SettledPairs, kept),
-        dropped=drops(dropped),
-        rows_in=pairs.height,
-        metrics={name: float(value) for name, value in metrics.items()},
-    )
+    floats = {name: float(value) for name, value in metrics.items()}
+    return Outcome(table(SettledPairs, kept), drops(dropped), pairs.height, metrics=floats)
 
 
 def _with_taken_back(
@@ -140,8 +122,7 @@ def _with_taken_back(
 class _Verdict:
     """What the decisions on one pair amount to."""
 
-    kind: str
-    """Status of the pair that stays, or the reason for which it goes."""
+    kind: str  # status of the pair that stays, or the reason for which it goes
     changes: Row = field(default_factory=dict)
     drop: Drop | None = None
 
@@ -159,27 +140,21 @@ def _verdict(row: Row, decisions: Sequence[Row], adjudicator: str) -> _Verdict:
     if rejects:
         share = 0.0 if ruled else 1 - len(rejects) / len(votes)
         reason = "rejected" if ruled else "reviewers_disagree"
-        excerpt = f"{'; '.join(map(_words, rejects))} | {row['instruction']}"
+        why = (filter(None, (", ".join(vote["flags"]), vote["note"])) for vote in rejects)
+        excerpt = f"{'; '.join(map(': '.join, why))} | {row['instruction']}"
         drop = Drop(pair_id, reason, excerpt, share or float(len(rejects)), 1.0)
         return _Verdict(reason, drop=drop)
     if not edits:
         return _Verdict("accepted", changes)
-    asked, response = (
-        (edits[-1][f"edited_{name}"] or "").strip() for name in ("instruction", "response")
-    )
+    texts = {name: (edits[-1][f"edited_{name}"] or "").strip() for name in EDITABLE}
     if row["history"]:  # shown before the question, and none of it
-        asked = asked.rpartition(LAST_TURN)[2]
-    if not (asked or response):
-        drop = Drop(pair_id, "empty_edit", row["response"], 0.0, 1.0)
-        return _Verdict("empty_edit", drop=drop)
-    for name, text in (("instruction", asked), ("response", response)):
+        texts["instruction"] = texts["instruction"].rpartition(LAST_TURN)[2]
+    if not any(texts.values()):
+        return _Verdict("empty_edit", drop=Drop(pair_id, "empty_edit", row["response"], 0.0, 1.0))
+    for name, text in texts.items():
         if text:
             changes |= {f"original_{name}": row[name], name: text}
     return _Verdict("edited", changes)
-
-
-def _words(vote: Row) -> str:
-    return ": ".join(part for part in (", ".join(vote["flags"]), vote["note"]) if part)
 
 
 def _unreviewed(
@@ -204,12 +179,8 @@ def judge_batch(defects: Sequence[bool], good_error: float, max_error: float) ->
     The batch is returned once the ratio passes the upper limit, even after the lower one: people
     who reviewed on have seen more, and by Wald's inequality a good batch still meets that fate
     with a chance of ALPHA / (1 - BETA) = 5.6 % at most. After TRUNCATED_AT decisions the batch is
-    accepted if so few defects have a chance of BETA or less at ``max_error``.
-
-    Args:
-        defects: whether each reviewed pair was rejected, in the order of the sample.
-        good_error: share of defects of a good batch (p0).
-        max_error: share of defects at which a batch is bad (p1).
+    accepted if so few defects have a chance of BETA or less at ``max_error`` (p1; p0 is
+    ``good_error``). ``defects`` are in the order of the sample.
     """
     returned_at, accepted_at = log((1 - BETA) / ALPHA), log(BETA / (1 - ALPHA))
     defect, clean = log(max_error / good_error), log((1 - max_error) / (1 - good_error))

@@ -1,7 +1,6 @@
 """What decisions tell of the pairs and of the screens: shares, each with its interval."""
 
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from pandera.typing.polars import DataFrame
@@ -41,16 +40,11 @@ def quality(
     flagged: Flagged,
     reviews: DataFrame[Reviews],
     settings: ReviewSettings,
-    targeted: AbstractSet[str] = frozenset(),
+    targeted: Collection[str] = frozenset(),
 ) -> Quality:
-    """Return what the decisions tell.
+    """Return what the decisions that count tell of the pairs that passed, and of flagged ones.
 
-    Args:
-        pairs: that passed the screens.
-        flagged: what the screens dropped, and why.
-        reviews: the decisions that count.
-        settings: section ``review``.
-        targeted: pairs that were queued for what they are.
+    ``targeted`` pairs were queued for what they are, and are no part of the random sample.
     """
     settled = settle(pairs, reviews, settings, targeted, flagged.pairs)
     kinds = dict(settled.kept.select("pair_id", "status").iter_rows())
@@ -71,13 +65,13 @@ def quality(
 
 def _by_screen(reasons: Mapping[str, str], kinds: Mapping[str, Any]) -> list[Share]:
     """Return the precision of all screens, then of each."""
-    decided = [(reason, kinds[key]) for key, reason in reasons.items() if key in kinds]
-    names = ["all", *sorted({reason for reason, _ in decided})]
-    judged = {
-        name: [kind != "accepted" for reason, kind in decided if name in ("all", reason)]
-        for name in names
-    }
-    return [share(name, sum(bad), len(bad)) for name, bad in judged.items()]
+    found: dict[str, list[bool]] = {"all": []}
+    for pair_id, reason in sorted(reasons.items(), key=lambda item: item[1]):
+        if pair_id in kinds:
+            is_bad = kinds[pair_id] != "accepted"
+            found["all"].append(is_bad)
+            found.setdefault(reason, []).append(is_bad)
+    return [share(name, sum(bad), len(bad)) for name, bad in found.items()]
 
 
 def share(name: str, hits: int, of: int) -> Share:

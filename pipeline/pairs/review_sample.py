@@ -7,8 +7,7 @@ stratum is represented in proportion to its size, and new documents only displac
 of the sample.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -24,7 +23,6 @@ from schemas.base import Drops
 from schemas.pairs import GoldRows, Pairs, ScreenedPairs, Splits
 
 Row = dict[str, Any]
-
 DOUBTS = {
     reason: about
     for rule in SCREEN_RULES.values()
@@ -36,25 +34,18 @@ DOUBTS = {
 
 def sample_for_review(
     pairs: DataFrame[ScreenedPairs],
-    reviewed: AbstractSet[str],
+    reviewed: Collection[str],
     settings: ReviewSettings,
-    targeted: AbstractSet[str] = frozenset(),
+    targeted: Collection[str] = frozenset(),
 ) -> DataFrame[ScreenedPairs]:
     """Choose the pairs that people should see next, in the order in which to show them.
 
-    Args:
-        pairs: screened pairs of all splits; gold pairs are never sampled, a person wrote them.
-        reviewed: ids of the pairs that have a decision; they count towards the sample size.
-        settings: ``sample_size`` and ``seed`` are used.
-        targeted: ids that were queued for what they are (drifted); no part of a random sample.
-
-    Returns:
-        Every unreviewed pair of the test split, then as many of train and validation as are
-        missing from ``sample_size``; the columns of ScreenedPairs.
+    Every unreviewed pair of the test split, then as many of train and validation as are missing
+    from ``sample_size``. Gold pairs are never sampled, a person wrote them; targeted ones were
+    queued for what they are (drifted), and are no part of a random sample.
     """
     ordered = review_order(pairs, settings.seed)
-    waiting = [row for row in ordered if row["pair_id"] not in reviewed]
-    test = [row for row in waiting if row["split"] == "test"]
+    test = [row for row in ordered if row["split"] == "test" and row["pair_id"] not in reviewed]
     rest = [row for row in ordered if row["split"] != "test" and row["pair_id"] not in targeted]
     open_rest = [row for row in rest if row["pair_id"] not in reviewed]
     missing = settings.sample_size - (len(rest) - len(open_rest))
@@ -63,8 +54,7 @@ def sample_for_review(
 
 def review_order(pairs: DataFrame[ScreenedPairs], seed: int) -> list[Row]:
     """Return the pairs without gold by their systematic key (see the head of the module)."""
-    apart = ("gold", "traffic")
-    rows = (row for row in pairs.iter_rows(named=True) if row["origin"] not in apart)
+    rows = pairs.filter(~pl.col("origin").is_in(["gold", "traffic"])).iter_rows(named=True)
     return _systematic(rows, lambda row: (row["split"], row["origin"], row["doc_id"]), seed)
 
 
@@ -95,10 +85,8 @@ def is_overlap(pair_id: str, settings: ReviewSettings) -> bool:
 class Flagged(NamedTuple):
     """Pairs that a screen dropped by themselves, as people may see them."""
 
-    pairs: DataFrame[ScreenedPairs]
-    """In the order in which to ask: a systematic sample by reason."""
-    reasons: dict[str, str]
-    """Reason by ``pair_id``."""
+    pairs: DataFrame[ScreenedPairs]  # in the order in which to ask: a systematic sample by reason
+    reasons: dict[str, str]  # reason by `pair_id`
 
 
 def flagged_pairs(
@@ -106,18 +94,11 @@ def flagged_pairs(
 ) -> Flagged:
     """Return what screens dropped: people say how often they are right, and take pairs back.
 
-    Args:
-        candidates: what was screened.
-        dropped: ledger of the screening; what one pair lost against another is left out.
-        splits: split and cluster of each document or section.
-        seed: of the order.
+    Of the ledger of the screening, what one pair lost against another is left out.
     """
     find = places(splits)
-    reasons = {
-        pair_id: reason
-        for pair_id, reason in dropped.select("id", "reason").iter_rows()
-        if reason in DOUBTS
-    }
+    doubted = dropped.filter(pl.col("reason").is_in(list(DOUBTS)))
+    reasons = dict(doubted.select("id", "reason").iter_rows())
     rows = []
     for row in candidates.filter(pl.col("pair_id").is_in(list(reasons))).iter_rows(named=True):
         own = {"split": "train", "cluster_id": row["pair_id"]}
@@ -125,21 +106,17 @@ def flagged_pairs(
         if where is not None:
             rows.append(row | {name: where[name] for name in own})
     ordered = _systematic(rows, lambda row: (reasons[row["pair_id"]],), seed)
-    return Flagged(
-        table(ScreenedPairs, ordered), {row["pair_id"]: reasons[row["pair_id"]] for row in ordered}
-    )
+    ids = [row["pair_id"] for row in ordered]
+    return Flagged(table(ScreenedPairs, ordered), {pair_id: reasons[pair_id] for pair_id in ids})
 
 
 class GoldItem(NamedTuple):
     """A pair whose verdict is known, asked under an id of its own: its answers teach nothing."""
 
     pair_id: str
-    source: str
-    """The pair or gold row that it shows."""
-    expected: str
-    """``keep`` or ``reject``."""
-    makers: tuple[str, ...]
-    """Who decided on the source: their answers do not count."""
+    source: str  # the pair or gold row that it shows
+    expected: str  # `keep` or `reject`
+    makers: tuple[str, ...]  # who decided on the source: their answers do not count
 
 
 def gold_items(
@@ -150,35 +127,28 @@ def gold_items(
 ) -> list[tuple[GoldItem, Row]]:
     """Return all items whose verdict is known, in a seeded order, with the row that is shown.
 
-    Args:
-        agreed: decisions of at least two people by pair, all accept or all reject.
-        pairs: the screened pairs, as the teacher wrote them.
-        gold: the user's own; every other one gets the answer of another document's row and is to
-            be rejected.
-        seed: of order and choice.
+    Of pairs, as the teacher wrote them, these are those on which people ``agreed`` (decisions of
+    at least two by pair, all accept or all reject). Every other gold row gets the answer of
+    another document's row, and is to be rejected.
     """
+
+    def item(row: Row, source: str, keep: bool, *makers: str) -> tuple[GoldItem, Row]:
+        pair_id = short_id(str(seed), "gold item", source)
+        expected = "keep" if keep else "reject"
+        return GoldItem(pair_id, source, expected, makers), row | {"pair_id": pair_id}
+
     items: list[tuple[GoldItem, Row]] = []
     for row in pairs.filter(pl.col("pair_id").is_in(list(agreed))).iter_rows(named=True):
         votes = agreed[row["pair_id"]]
-        expected = "keep" if votes[0]["verdict"] == "accept" else "reject"
-        makers = tuple(sorted(vote["reviewer"] for vote in votes))
-        items.append(_gold_item(row, row["pair_id"], expected, makers, seed))
+        makers = sorted(vote["reviewer"] for vote in votes)
+        items.append(item(row, row["pair_id"], votes[0]["verdict"] == "accept", *makers))
     rows = gold.sort("pair_id").to_dicts()
     for number, row in enumerate(rows):
-        others = [
-            other for other in rows[number:] + rows[:number] if other["doc_id"] != row["doc_id"]
-        ]
-        is_wrong = bool(others) and _uniform(str(seed), "wrong", row["pair_id"]) < 0.5
-        answer = others[0]["answer"] if is_wrong else row["answer"]
+        around = rows[number:] + rows[:number]
+        other = next((each for each in around if each["doc_id"] != row["doc_id"]), None)
+        is_wrong = bool(other) and _uniform(str(seed), "wrong", row["pair_id"]) < 0.5
+        answer = (other if other and is_wrong else row)["answer"]
         shown = pair_row("gold", row["question"], answer, row["input"], row["doc_id"])
         shown |= {"chunk_id": row["chunk_id"], "split": "test", "cluster_id": ""}
-        expected = "reject" if is_wrong else "keep"
-        items.append(_gold_item(shown, row["pair_id"], expected, (), seed))
+        items.append(item(shown, row["pair_id"], not is_wrong))
     return sorted(items, key=lambda entry: entry[0].pair_id)
-
-
-def _gold_item(
-    row: Row, source: str, expected: str, makers: tuple[str, ...], seed: int
-) -> tuple[GoldItem, Row]:
-    item = GoldItem(short_id(str(seed), "gold item", source), source, expected, makers)
-    return item, row | {"pair_id": item.pair_id}

@@ -1,23 +1,23 @@
-"""Whose decisions count, and how many each pair still lacks."""
+"""Decisions of people on pairs: whose count, what several amount to, how many are lacking."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from statistics import median
 from typing import Any, NamedTuple
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
+from pipeline.core.errors import ReviewError
 from pipeline.core.journal import read_time
 from pipeline.core.outcome import Drop, table
 from pipeline.pairs.review_sample import GoldItem, is_overlap
-from pipeline.pairs.votes import current_decisions, ruling, votes_of
 from pipeline.settings import ReviewSettings
 from schemas.pairs import Reviews
 
 GOLD_ANSWERS = 5
 """Gold items that a reviewer has answered before they can be held back: fewer tell little."""
-
 Row = dict[str, Any]
 
 
@@ -25,12 +25,9 @@ class Reviewer(NamedTuple):
     """What is known of one reviewer."""
 
     reviewer: str
-    decisions: int
-    """Without skips and gold items."""
-    edit_share: float | None
-    """Of the decisions."""
-    median_seconds: float | None
-    """A decision; None where nobody measured."""
+    decisions: int  # without skips and gold items
+    edit_share: float | None  # of the decisions
+    median_seconds: float | None  # a decision; None where nobody measured
     gold_right: int
     gold_answered: int
     held_back: bool
@@ -41,8 +38,7 @@ class Policy:
     """Which decisions count, by the settings and by what was noted beside the queue."""
 
     settings: ReviewSettings = field(default_factory=ReviewSettings)
-    people: int = 1
-    """Who should decide on each pair."""
+    people: int = 1  # who should decide on each pair
     gold: Mapping[str, GoldItem] = field(default_factory=dict)
     asked_again: Mapping[str, str] = field(default_factory=dict)
     """When a pair was queued anew (UTC, ISO 8601): what was decided before does not count."""
@@ -58,13 +54,11 @@ class Policy:
         dropped = []
         for row in reviews.iter_rows(named=True):
             pair_id, excerpt = row["pair_id"], f"{row['verdict']} by {row['reviewer']}"
-            person = held_back.get(row["reviewer"])
-            if pair_id in self.gold:
-                source = self.gold[pair_id].source
-                dropped.append(Drop(pair_id, "gold_item", excerpt, related_id=source))
+            if item := self.gold.get(pair_id):
+                dropped.append(Drop(pair_id, "gold_item", excerpt, related_id=item.source))
             elif self._is_stale(row):
                 dropped.append(Drop(pair_id, "asked_again", excerpt))
-            elif person:
+            elif person := held_back.get(row["reviewer"]):
                 share = person.gold_right / person.gold_answered
                 least = self.settings.min_gold_accuracy
                 dropped.append(Drop(pair_id, "held_back", excerpt, share, least))
@@ -73,9 +67,8 @@ class Policy:
         return table(Reviews, counted), dropped
 
     def _is_stale(self, row: Row) -> bool:
-        again, decided = (
-            read_time(time) for time in (self.asked_again.get(row["pair_id"]), row["decided_at"])
-        )
+        again = read_time(self.asked_again.get(row["pair_id"]))
+        decided = read_time(row["decided_at"])
         return again is not None and decided is not None and decided < again
 
     def votes(self, reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
@@ -151,3 +144,64 @@ class Policy:
                 )
             )
         return known
+
+
+def current_decisions(reviews: DataFrame[Reviews]) -> dict[str, list[Row]]:
+    """Return the latest decision of each reviewer by pair, oldest first."""
+    # Equal times are told apart by the content, never by the order of the rows.
+    content = sorted(Reviews.columns())
+
+    def age(row: Row) -> tuple[datetime, list[str]]:
+        return _time(row), [str(row[name]) for name in content]
+
+    ordered = sorted(reviews.iter_rows(named=True), key=age)
+    latest = {(row["pair_id"], row["reviewer"]): row for row in ordered}
+    current: dict[str, list[Row]] = {}
+    for row in sorted(latest.values(), key=age):
+        current.setdefault(row["pair_id"], []).append(row)
+    return current
+
+
+def _time(row: Row) -> datetime:
+    time = read_time(row["decided_at"])
+    if time is None:
+        raise ReviewError(
+            f"review of {row['pair_id']} by {row['reviewer']}: decided_at {row['decided_at']!r} "
+            "found; expected a time such as 2026-01-31T12:00:00Z; mend it in the reviews"
+        )
+    return time
+
+
+def as_written(reviews: DataFrame[Reviews], adjudicator: str) -> dict[str, bool]:
+    """Return by pair whether people accepted it as it was written.
+
+    One of which only the question was edited, or on which people disagree, is left out.
+    """
+    found = {}
+    for pair_id, rows in current_decisions(reviews).items():
+        votes = ruling(votes_of(rows), adjudicator) or ()
+        verdicts = {vote["verdict"] for vote in votes}
+        edited = any(vote["edited_response"] for vote in votes)
+        if verdicts and (edited or verdicts != {"edit"}):
+            found[pair_id] = not edited and "reject" not in verdicts
+    return found
+
+
+def votes_of(rows: Iterable[Row]) -> list[Row]:
+    """Return decisions without skips, which are none."""
+    return [row for row in rows if row["verdict"] != "skip"]
+
+
+def ruling(votes: Sequence[Row], adjudicator: str) -> Sequence[Row] | None:
+    """Return the decisions that count on one pair; None while nobody settled a disagreement.
+
+    Where some would keep the pair and others reject it, the adjudicator's word decides; without
+    an adjudicator the majority does.
+    """
+    rejects = [vote for vote in votes if vote["verdict"] == "reject"]
+    keeps = [vote for vote in votes if vote["verdict"] != "reject"]
+    if not (rejects and keeps):
+        return votes
+    if adjudicator or len(rejects) == len(keeps):
+        return [vote for vote in votes if vote["reviewer"] == adjudicator] or None
+    return max(rejects, keeps, key=len)

@@ -3,9 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
-
-from pandera.typing.polars import DataFrame
+from typing import Any
 
 from pipeline.core.cache import canonical_json, short_id
 from pipeline.core.errors import InputError
@@ -18,11 +16,8 @@ from pipeline.pairs.user_files import TABLES, read_rows, stop_if_mostly_bad
 from pipeline.settings import CleanSettings
 from schemas.pairs import Pairs
 
-Turn = dict[str, str]
-"""``role`` and ``content``."""
-
-HUB = "hf://"
-"""Begins the name of a data set on the Hugging Face Hub: ``hf://owner/name#split``."""
+Turn = dict[str, str]  # `role` and `content`
+HUB = "hf://"  # begins the name of a data set on the Hugging Face Hub: `hf://owner/name#split`
 ROLES = {
     "system": "system", "developer": "system",
     "user": "user", "human": "user", "prompter": "user",
@@ -41,13 +36,7 @@ _SEPARATOR = "\n\x1e\n"
 def load_rows(source: Path | str, allow_download: bool) -> list[dict[str, Any]]:
     """Return the rows of a file, of a folder of files, of a saved data set or of one on the Hub.
 
-    Args:
-        source: JSON Lines, JSON, CSV, TSV or Parquet; a folder of these, or one that
-            ``datasets`` saved; or ``hf://owner/name#split``.
-        allow_download: whether a data set that is not in the local cache may be fetched.
-
-    Raises:
-        InputError: it cannot be read, or may not be fetched.
+    ``hf://owner/name#split`` is fetched with ``allow_download``, else it must be in the cache.
     """
     if isinstance(source, str):
         return _from_hub(source, allow_download)
@@ -74,11 +63,10 @@ def _from_hub(address: str, allow_download: bool) -> list[dict[str, Any]]:
             f"paths.rows: {address} found; expected a file, a folder, or hf://owner/name; mend it"
         )
     name, _, split = address.removeprefix(HUB).partition("#")
-    mode = datasets.DownloadMode.REUSE_DATASET_IF_EXISTS
     offline = datasets.config.HF_HUB_OFFLINE
     datasets.config.HF_HUB_OFFLINE = offline or not allow_download
     try:
-        return list(_flat(datasets.load_dataset(name, split=split or None, download_mode=mode)))
+        return list(_flat(datasets.load_dataset(name, split=split or None)))
     except Exception as error:  # its own, those of the hub, of HTTP and of parsers
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         advice = "" if allow_download else " or set model.allow_download = true to fetch it"
@@ -104,23 +92,17 @@ def import_rows(
     Alpaca (instruction, input, output, system, history), ShareGPT (conversations), messages with
     any number of turns, prompt and completion, question and answer. The last answer is the
     response, what was said before it the history, which a system prompt of the row begins. Tool
-    calls and their results stay in the text, as Hermes and Qwen write them.
-
-    Args:
-        rows: as they were read.
-        settings: section ``clean``, for what is redacted.
-        name: of their source, kept as ``generator``.
+    calls and their results stay in the text, as Hermes and Qwen write them. The name of their
+    source is kept as ``generator``.
 
     Returns:
         Pairs of origin ``rows`` sorted by ``pair_id``. Dropped: ``malformed_row`` and
         ``duplicate_pair``. Metrics: ``turns_cut`` (turns of the user behind the last answer, and
-        of the assistant before the first question).
-
-    Raises:
-        InputError: more than half of the rows are malformed; the first one is shown.
+        of the assistant before the first question). InputError: more than half are malformed.
     """
     kept: dict[str, dict[str, Any]] = {}
     dropped: list[Drop] = []
+    bad: list[str] = []
     cut = 0
     for number, row in enumerate(rows, start=1):
         text = canonical_json({key: str(value) for key, value in row.items()})
@@ -128,36 +110,27 @@ def import_rows(
         try:
             turns, given, whole = read_turns(row)
         except (ValueError, TypeError, KeyError) as error:
-            dropped.append(Drop(identity, "malformed_row", f"row {number}: {error}: {text}"))
+            bad.append(f"row {number}: {error}: {text}")
+            dropped.append(Drop(identity, "malformed_row", bad[-1]))
             continue
         cut += whole - len(turns)
         told = redact_by(_SEPARATOR.join([given, *(turn["content"] for turn in turns)]), settings)
         given, *contents = told.text.split(_SEPARATOR)
         turns = [turn | {"content": text} for turn, text in zip(turns, contents, strict=True)]
-        *history, question, answer = turns
-        pair = pair_row(
-            *("rows", question["content"], answer["content"], given),
-            history=history,
-            generator=name,
-        )
+        question, answer = (turn["content"] for turn in turns[-2:])
+        pair = pair_row("rows", question, answer, given, history=turns[:-2], generator=name)
         if pair["pair_id"] in kept:
             dropped.append(Drop(identity, "duplicate_pair", text, related_id=pair["pair_id"]))
         kept.setdefault(pair["pair_id"], pair)
-    bad = [drop.excerpt for drop in dropped if drop.reason == "malformed_row"]
     stop_if_mostly_bad(name, bad, len(rows), EXPECTED)
-    return Outcome(
-        cast("DataFrame[Pairs]", table(Pairs, kept.values()).sort("pair_id")),
-        drops(dropped),
-        rows_in=len(rows),
-        metrics={"turns_cut": float(cut)},
-    )
+    made = table(Pairs, (pair for _, pair in sorted(kept.items())))
+    return Outcome(made, drops(dropped), len(rows), metrics={"turns_cut": float(cut)})
 
 
 def read_turns(row: Mapping[str, Any]) -> tuple[list[Turn], str, int]:
     """Return the turns of a row, its input, and how many turns it has with those that are cut.
 
-    Raises:
-        ValueError: it has no question with an answer; the message says what is wrong.
+    A ValueError says why there is no question with an answer.
     """
     row = {key.strip().casefold(): value for key, value in row.items()}
     turns, given = _messages(row), ""
@@ -170,7 +143,7 @@ def read_turns(row: Mapping[str, Any]) -> tuple[list[Turn], str, int]:
     system = _text(row, ("system", "system_prompt"))
     if system and (not turns or turns[0]["role"] != "system"):
         turns = [_turn("system", system), *turns]
-    whole, head = len(turns), [turn for turn in turns[:1] if turn["role"] == "system"]
+    head = [turn for turn in turns[:1] if turn["role"] == "system"]
     said = turns[len(head) :]
     while said and said[0]["role"] == "assistant":
         said = said[1:]
@@ -183,7 +156,7 @@ def read_turns(row: Mapping[str, Any]) -> tuple[list[Turn], str, int]:
             raise ValueError(f"two turns of {turn['role']} in a row found")
         if not turn["content"]:
             raise ValueError(f"an empty turn of {turn['role']} found")
-    return [*head, *said], given, whole
+    return [*head, *said], given, len(turns)
 
 
 def _messages(row: Mapping[str, Any]) -> list[Turn] | None:
@@ -214,6 +187,7 @@ def _messages(row: Mapping[str, Any]) -> list[Turn] | None:
 
 
 def _read(message: Mapping[str, Any]) -> tuple[str, str]:
+    """Return our role of a message and its text, calls of tools in it."""
     named = str(message.get("role") or message.get("from") or "").strip().casefold()
     if named not in ROLES:
         raise ValueError(f"a turn of role {named!r} found")
@@ -241,11 +215,10 @@ def _history(row: Mapping[str, Any]) -> list[Turn]:
     earlier = row.get("history")
     if isinstance(earlier, str) and earlier:
         earlier = json.loads(earlier)
-    return [
-        turn
-        for question, answer in earlier or ()
-        for turn in (_turn("user", question), _turn("assistant", answer))
-    ]
+    turns: list[Turn] = []
+    for question, answer in earlier or ():
+        turns += [_turn("user", question), _turn("assistant", answer)]
+    return turns
 
 
 def _turn(role: str, content: str) -> Turn:

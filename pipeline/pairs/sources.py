@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import cached_property
 
 from pandera.typing.polars import DataFrame
 
@@ -13,26 +14,15 @@ from pipeline.text.terms import folded
 from pipeline.text.words import words
 from schemas.documents import Chunks, RawDocuments
 
-FOUND = 0.5
-"""Share of the words of a row without a document that a chunk must have to be what it is about."""
-
-LOOKED_FOR = 5
-"""Names without a document for which one that is spelled like it is looked for."""
-
-K1, B = 1.5, 0.75
-"""Of BM25, as bm25s and Lucene's users have them."""
-
-
+FOUND = 0.5  # share of the words of a row that a chunk must have to be what it is about
+LOOKED_FOR = 5  # names without a document for which one that is spelled like it is looked for
+K1, B = 1.5, 0.75  # of BM25, as bm25s and Lucene's users have them
 _SIGN = re.compile(r"[\u30a0-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 """Han and Katakana, of which each sign is a word to :func:`words`; Hiragana is mostly particles."""
-
-
 _RUN = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]+")
 """Thai, Lao, Burmese or Khmer, where no space parts a word from the next."""
-
 PIECE = 4
-"""Signs of such a run that stand for a word, from each sign on; as search engines do without a
-dictionary."""
+"""Signs of such a run that stand for a word, from each sign on; search engines do so too."""
 
 
 def _terms(text: str) -> set[str]:
@@ -79,9 +69,9 @@ class Sources:
 
 def _ends(path: str) -> Iterator[str]:
     """Yield a path, and what is left of it without its first folders."""
-    parts = path.split("/")
-    for first in range(len(parts)):
-        yield "/".join(parts[first:])
+    while path:
+        yield path
+        path = path.partition("/")[2]
 
 
 class Passages:
@@ -94,7 +84,6 @@ class Passages:
             words_of = self._words[row["doc_id"]]
             words_of[row["chunk_id"]] = _terms(f"{row['section']} {row['text']}")
             self._all.append((row["doc_id"], row["chunk_id"]))
-        self._scores: Scores | None = None
 
     def nearest(self, doc_id: str, asked: str) -> str:
         """Return the chunk of a document with most words of a text, or none: empty."""
@@ -103,14 +92,16 @@ class Passages:
         best = max(shared, key=lambda chunk: shared[chunk], default="")
         return best if shared.get(best) else ""
 
+    @cached_property
+    def _scores(self) -> Scores:
+        known = [sorted(self._words[doc_id][chunk_id]) for doc_id, chunk_id in self._all]
+        return bm25(known, k1=K1, b=B)
+
     def search(self, asked: str) -> tuple[str, str]:
         """Return the document and the chunk that a text is about; both empty when none is."""
         wanted = _terms(asked)
         if not wanted or not self._all:
             return "", ""
-        if self._scores is None:
-            known = [sorted(self._words[doc_id][chunk_id]) for doc_id, chunk_id in self._all]
-            self._scores = bm25(known, k1=K1, b=B)
         doc_id, chunk_id = self._all[int(self._scores(sorted(wanted)).argmax())]
         shared = wanted & self._words[doc_id][chunk_id]
         return (doc_id, chunk_id) if len(shared) >= FOUND * len(wanted) else ("", "")

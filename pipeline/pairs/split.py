@@ -1,22 +1,29 @@
 """Assign families of documents, or of sections of a few, to train, validation and test."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from math import ceil
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from pandera.typing.polars import DataFrame
 
+from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError, SettingsError
 from pipeline.core.outcome import Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.dedup.families import FEWEST, Families, find_families
 from pipeline.pairs.assignment import FEW, Assignment, Unit
-from pipeline.pairs.sections import sections_of
 from pipeline.settings import SplitSettings
 from schemas.documents import Chunks, UniqueDocuments
 from schemas.pairs import SPLITS, GoldRows, Splits
+
+ENOUGH = 60
+"""Sections wanted of a document: a test split of 15 % then has 9, and the gate asks for 6."""
+SHORTEST_RUN = 3
+"""Chunks of about a page: a section is not cut finer than that while there are others."""
 
 
 def split(
@@ -31,31 +38,18 @@ def split(
     A family is what shares a quarter of its content (:mod:`pipeline.dedup.families`), so that no
     test document has a train document nearer than that.
 
-    What an earlier split assigned keeps its place. Where a new document ties two of them, both go
-    where the stricter one is: train before validation before test, since a model has learned from
-    it. A new family goes by the salted hash of its name, a number in [0, 1): below
-    ``settings.test`` it is test, then validation, then train; one that would be more than
-    a quarter of the test split goes to train. Then families with gold rows move from train (last
-    from validation) to test until it has ``settings.gold_rows`` of ``settings.gold_documents``,
-    and half of those that are left to validation, until it has its share of that; and others to
-    test, until it has so many. Last, a split that came out empty gets the
-    family whose number is nearest.
-
-    Args:
-        documents: surviving documents.
-        chunks: of these documents, for their sections.
-        settings: section ``split``.
-        gold: gold rows with the document and chunk that answers them.
-        previous: of the corpus that the latest model was trained on.
+    What an earlier split assigned keeps its place (``previous``: of the corpus that the latest
+    model was trained on). Where a new document ties two of them, both go where the stricter one
+    is: train before validation before test, since a model has learned from it. A new family goes
+    by the salted hash of its name; families with gold rows move until the test split has
+    ``settings.gold_rows`` of ``settings.gold_documents``; a split that came out empty gets one
+    (:class:`pipeline.pairs.assignment.Assignment`).
 
     Returns:
         One row a document, or one a chunk, and one for each gold row without a document
         (``chunk_id`` is its id then), sorted by ``doc_id`` and ``chunk_id``; nothing is dropped.
-        Metrics: rows of documents a split (``train``, ``validation``, ``test``), gold rows a
-        split (``gold_train``, ...), units and families of the test split (``test_units``,
-        ``test_families``), families ``moved`` to fill an empty split, ``sections`` (0: documents
-        were split), ``families``, ``largest_family``, ``bond``, and ``closest``: the largest
-        share that a unit has in common with one of another split.
+        Metrics: those of :func:`_metrics`, families ``moved`` to fill an empty split, and
+        ``sections`` (0: documents were split).
 
     Raises:
         InputError: there are fewer than three families.
@@ -69,7 +63,9 @@ def split(
     whole = _by_document(documents.height, settings, previous)
     units, texts = _documents(documents, gold) if whole else _sections(documents, chunks, gold)
     found = find_families(texts)
-    units += _alone(gold)
+    # A gold row without a document is a unit of its own.
+    ids = [] if gold is None else gold.filter(doc_id="")["pair_id"].to_list()
+    units += [Unit(key, [{"doc_id": "", "chunk_id": key}], 1) for key in ids]
     known = {} if previous is None else dict(previous.select("unit_id", "split").iter_rows())
     families = _families(units, found, known)
     if len(families) < FEWEST:
@@ -88,14 +84,9 @@ def split(
         for row in unit.rows
     ]
     kept = table(Splits, sorted(rows, key=lambda row: (row["doc_id"], row["chunk_id"])))
-    return Outcome(
-        kept,
-        drops([]),
-        rows_in=documents.height,
-        rows_kept=documents.height,
-        metrics=_metrics(kept, units, families, found)
-        | {"moved": float(moved), "sections": 0.0 if whole else float(len(families))},
-    )
+    metrics = _metrics(kept, units, families, found)
+    metrics |= {"moved": float(moved), "sections": 0.0 if whole else float(len(families))}
+    return Outcome(kept, drops([]), documents.height, documents.height, metrics)
 
 
 def _by_document(count: int, settings: SplitSettings, previous: DataFrame[Splits] | None) -> bool:
@@ -127,22 +118,12 @@ def _sections(
 ) -> tuple[list[Unit], pl.Series]:
     counts = Counter([] if gold is None else gold["chunk_id"])
     found = sections_of(chunks.join(documents.select("doc_id", "cluster_id"), on="doc_id"))
-    units = [
-        Unit(
-            name,
-            [{"doc_id": row["doc_id"], "chunk_id": row["chunk_id"]} for row in members],
-            sum(counts[row["chunk_id"]] for row in members),
-        )
-        for name, members in found
-    ]
-    texts = ("\n".join(row["text"] for row in members) for _, members in found)
-    return units, pl.Series(list(texts), dtype=pl.String)
-
-
-def _alone(gold: DataFrame[GoldRows] | None) -> list[Unit]:
-    """Return a unit for each gold row without a document."""
-    ids = [] if gold is None else gold.filter(doc_id="")["pair_id"].to_list()
-    return [Unit(key, [{"doc_id": "", "chunk_id": key}], 1) for key in ids]
+    units = []
+    for name, members in found:
+        rows = [{column: row[column] for column in ("doc_id", "chunk_id")} for row in members]
+        units.append(Unit(name, rows, sum(counts[row["chunk_id"]] for row in rows)))
+    texts = ["\n".join(row["text"] for row in members) for _, members in found]
+    return units, pl.Series(texts, dtype=pl.String)
 
 
 def _families(
@@ -155,11 +136,9 @@ def _families(
     together: dict[int, list[Unit]] = defaultdict(list)
     for number, unit in enumerate(units):
         together[int(found.family[number]) if number < len(found.family) else number].append(unit)
-    ordered = (
-        sorted(members, key=lambda unit: (unit.name not in known, unit.name))
-        for members in together.values()
-    )
-    return {members[0].name: members for members in ordered}
+    for members in together.values():
+        members.sort(key=lambda unit: (unit.name not in known, unit.name))
+    return {members[0].name: members for members in together.values()}
 
 
 def _metrics(
@@ -168,6 +147,10 @@ def _metrics(
     families: Mapping[str, Sequence[Unit]],
     found: Families,
 ) -> dict[str, float]:
+    """Return rows of documents and gold rows a split, what the test split is made of, and more.
+
+    ``closest`` is the largest share that a unit has in common with one of another split.
+    """
     where = dict(kept.select("unit_id", "split").iter_rows())
     rows = Counter(kept.filter(pl.col("doc_id") != "")["split"])
     gold: Counter[str] = Counter()
@@ -187,6 +170,60 @@ def _metrics(
         "closest": found.closest(part),
     }
     return {name: float(value) for name, value in counts.items()}
+
+
+class Section(NamedTuple):
+    """Consecutive chunks under one heading, or some of them."""
+
+    heading: list[str]
+    chunks: list[dict[str, Any]]
+
+
+def sections_of(chunks: pl.DataFrame) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the name and the chunks, with the ``cluster_id`` of their document, of each section.
+
+    Sections of a document are those of the fewest heading levels that give :data:`ENOUGH` of
+    them, else of all levels; their chunks stay together. Where headings are that few, a section of
+    many chunks is cut into runs of consecutive ones. A section is named after its document's
+    cluster and its heading, so that it keeps its name when the text is edited.
+    """
+    rows = chunks.sort("cluster_id", "start", "chunk_id").to_dicts()
+    by_document = [list(group) for _, group in groupby(rows, lambda row: row["doc_id"])]
+    sections = [section for document in by_document for section in _cut(document)]
+    if len(sections) < FEWEST:
+        sections = [Section(_path(row), [row]) for row in rows]
+    before: Counter[tuple[str, ...]] = Counter()
+    named = []
+    for heading, members in sections:
+        key = (members[0]["cluster_id"], *heading)
+        named.append((short_id(*key, str(before[key])), members))
+        before[key] += 1
+    return named
+
+
+def _cut(document: list[dict[str, Any]]) -> list[Section]:
+    """Return the sections of the chunks of a document, in order."""
+    sections = [Section([], document)]
+    for depth in range(1, max(len(_path(row)) for row in document) + 1):
+        by = groupby(document, lambda row: _path(row)[:depth])  # noqa: B023 - used up at once
+        sections = [Section(heading, list(group)) for heading, group in by]
+        if len(sections) >= ENOUGH:
+            return sections
+    longest = max(SHORTEST_RUN, ceil(len(document) / ENOUGH))
+    return [run for section in sections for run in _runs(section, longest)]
+
+
+def _runs(section: Section, longest: int) -> Iterator[Section]:
+    """Yield the chunks of a section in runs of about equal length."""
+    size = len(section.chunks)
+    count = ceil(size / longest)
+    for number in range(count):
+        part = section.chunks[number * size // count : (number + 1) * size // count]
+        yield Section(section.heading, part)
+
+
+def _path(row: dict[str, Any]) -> list[str]:
+    return row["section"].split(" > ") if row["section"] else []
 
 
 SPLIT = Stage(

@@ -23,12 +23,8 @@ def traffic_pairs(
 ) -> Outcome[ScreenedPairs]:
     """Make a pair of each exchange that was chosen, in the split of what it is about.
 
-    Args:
-        chosen: rows of :func:`pipeline.drift.traffic.choose`, all there ever
-            were.
-        chunks: the corpus by now: passages that are not in it any more are left out.
-        splits: split of each document or section.
-        shares: section ``split``, for exchanges without a passage: these stand alone.
+    ``chosen`` are all rows that :func:`pipeline.drift.traffic.choose` ever gave. Passages that
+    are no chunks of the corpus any more are left out; exchanges without one stand alone.
 
     Returns:
         Pairs of origin ``traffic`` sorted by ``pair_id``. Dropped: ``duplicate_pair``.
@@ -42,16 +38,15 @@ def traffic_pairs(
         pair = pair_row("traffic", row["prompt"], row["response"], history=row["history"])
         key = pair["pair_id"]
         if key in pairs:
-            dropped.append(
-                Drop(row["exchange_id"], "duplicate_pair", row["prompt"], related_id=key)
-            )
+            drop = Drop(row["exchange_id"], "duplicate_pair", row["prompt"], related_id=key)
+            dropped.append(drop)
             continue
-        ids = [chunk for chunk in row["chunk_ids"] if chunk in documents][:2]
-        first, other = [*ids, "", ""][:2]
+        known = (chunk for chunk in row["chunk_ids"] if chunk in documents)
+        first, other = [*known, "", ""][:2]
         about = {"chunk_id": first, "other_chunk_id": other, "doc_id": documents.get(first, "")}
-        split = find(about["doc_id"], first) if first else None
-        split = split or {"split": split_of(key, shares), "cluster_id": key}
-        where = {name: split[name] for name in ("split", "cluster_id")}
+        own = {"split": split_of(key, shares), "cluster_id": key}
+        place = (find(about["doc_id"], first) if first else None) or own
+        where = {name: place[name] for name in own}
         pairs[key] = pair | about | where | {"generator": row["model"]}
     made = table(ScreenedPairs, pairs.values()).sort("pair_id")
     return Outcome(cast("DataFrame[ScreenedPairs]", made), drops(dropped), rows_in=len(chosen))

@@ -1,7 +1,7 @@
 """Files that a user wrote: seed tasks, gold rows, benchmarks; read whole or refused by line."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,24 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import EXCERPT, table
 from pipeline.documents.readers.reading import ReadFailure
-from pipeline.documents.readers.records import SEPARATORS, csv_rows
+from pipeline.documents.readers.records import csv_rows
 from schemas.pairs import SeedTasks
 
-SHOWN = 5
-"""Problems named in one message; the rest is counted."""
+SHOWN = 5  # problems named in one message; the rest is counted
 TABLES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 """Extensions of files whose rows have fields."""
-READABLE = (*TABLES, ".txt", ".md")
-"""Extensions of benchmark files."""
+READABLE = (*TABLES, ".txt", ".md")  # extensions of benchmark files
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Return the objects of a JSON Lines file in file order; blank lines are skipped.
-
-    Raises:
-        InputError: the file cannot be read, is not UTF-8, or a line is not a JSON object; the
-            message names the line.
-    """
+    """Return the objects of a JSON Lines file, without blank lines; InputError names a bad one."""
     try:
         text = path.read_text("utf-8-sig")  # a byte order mark is what some editors add
     except OSError as error:
@@ -38,16 +31,29 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
             "correct the path in the settings"
         ) from error
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
+        number = error.object[: error.start].count(b"\n") + 1
         raise InputError(
-            f"{path}, line {line}: not UTF-8; expected UTF-8 text; save the file as UTF-8"
+            f"{path}, line {number}: not UTF-8; expected UTF-8 text; save the file as UTF-8"
         ) from error
+    rows = []
     # Only \n ends a line: str.splitlines would cut at U+2028 inside a JSON string.
-    return [
-        _object(path, number, line)
-        for number, line in enumerate(text.split("\n"), start=1)
-        if line.strip()
-    ]
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise InputError(
+                f"{path}, line {number}: not JSON ({error}); expected one JSON object a line; "
+                "mend that line"
+            ) from error
+        if not isinstance(value, dict):
+            raise InputError(
+                f"{path}, line {number}: a JSON {type(value).__name__} found; expected an object "
+                '{"key": value, ...}; mend that line'
+            )
+        rows.append(value)
+    return rows
 
 
 def check_fields(place: str, row: Mapping[str, Any], fields: Mapping[str, type]) -> None:
@@ -61,54 +67,27 @@ def check_fields(place: str, row: Mapping[str, Any], fields: Mapping[str, type])
 
 
 def read_rows(path: Path, setting: str = "paths.gold") -> list[dict[str, Any]]:
-    """Return the rows of a file by field: JSON Lines, JSON, CSV, TSV or Parquet.
-
-    Raises:
-        InputError: the file cannot be read, or its rows have no fields.
-    """
+    """Return the rows of a file by field: JSON Lines, JSON, CSV, TSV or Parquet."""
     rows = _read(setting, path, TABLES)
-    odd = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), 0)
-    if odd:
-        raise InputError(
-            f"{setting}: {path}, row {odd}: a {type(rows[odd - 1]).__name__} found; expected an "
-            "object with fields; mend that row"
-        )
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise InputError(
+                f"{setting}: {path}, row {number}: a {type(row).__name__} found; expected an "
+                "object with fields; mend that row"
+            )
     return rows
 
 
 def stop_if_mostly_bad(name: str, bad: Sequence[str], rows: int, expected: str) -> None:
-    """Refuse a file of which more than half of the rows are bad: it is not what it was taken for.
+    """Raise InputError when more than half of the rows of a file are bad: it is another one.
 
-    Args:
-        name: of the file.
-        bad: what is wrong with each bad row, the first one first.
-        rows: all rows of the file.
-        expected: what a row should have.
-
-    Raises:
-        InputError: with the first bad row.
+    ``bad`` says what is wrong with each bad row, ``expected`` what a row should have.
     """
     if 2 * len(bad) > rows:
         raise InputError(
             f"{name}: {len(bad)} of {rows} rows are bad (the first: {bad[0][:EXCERPT]}); expected "
             f"{expected}; correct the file or its path"
         )
-
-
-def _object(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError(
-            f"{path}, line {number}: not JSON ({error}); expected one JSON object a line; "
-            "mend that line"
-        ) from error
-    if not isinstance(value, dict):
-        raise InputError(
-            f"{path}, line {number}: a JSON {type(value).__name__} found; expected an object "
-            '{"key": value, ...}; mend that line'
-        )
-    return value
 
 
 class _SeedTask(BaseModel):
@@ -135,13 +114,9 @@ def read_seed_tasks(path: Path | None) -> DataFrame[SeedTasks]:
 def seed_tasks(rows: Sequence[Mapping[str, Any]]) -> DataFrame[SeedTasks]:
     """Return the seed tasks as a table sorted by id; surrounding white space is taken off.
 
-    Args:
-        rows: objects with the fields ``id, name, instruction, input, output`` (strings) and
-            ``is_classification`` (true or false), in file order.
-
     Raises:
-        InputError: there are no rows, or some miss a field, have one of another type or an empty
-            one, or share an id. Rows are numbered from 1.
+        InputError: there are no rows, or some miss a field of :class:`_SeedTask`, have one of
+            another type or an empty one, or share an id. Rows are numbered from 1.
     """
     if not rows:
         raise InputError(
@@ -174,18 +149,11 @@ def seed_tasks(rows: Sequence[Mapping[str, Any]]) -> DataFrame[SeedTasks]:
 
 
 def read_benchmark(path: Path) -> list[tuple[str, list[str]]]:
-    """Return the rows of a benchmark file as their texts.
-
-    Args:
-        path: JSON Lines, JSON (a list of objects), CSV or TSV with a header, Parquet; of a text
-            file each paragraph is a row.
+    """Return the rows of a benchmark file as their texts; of a text file each paragraph is a row.
 
     Returns:
         For each row its name, ``file.jsonl#7`` (from 1), and all its text fields in order, texts
         inside lists and objects included. Rows without any text are left out.
-
-    Raises:
-        InputError: the file cannot be read, or holds no text at all.
     """
     rows = _read("paths.benchmarks", path, READABLE)
     named = [(f"{path.name}#{number}", list(_texts(row))) for number, row in enumerate(rows, 1)]
@@ -211,19 +179,20 @@ def _read(setting: str, path: Path, readable: Sequence[str]) -> list[Any]:
         ) from error
 
 
-def _rows(path: Path) -> Iterator[Any]:
-    suffix = path.suffix.lower()
-    if suffix in (".jsonl", ".ndjson"):
-        yield from read_jsonl(path)
-    elif suffix == ".json":
-        tree = json.loads(path.read_text("utf-8-sig"))
-        yield from tree if isinstance(tree, list) else [tree]
-    elif suffix in (".csv", ".tsv"):
-        yield from csv_rows(path.read_bytes(), SEPARATORS if suffix == ".csv" else "\t")
-    elif suffix == ".parquet":
-        yield from pl.read_parquet(path).iter_rows(named=True)
-    else:
-        yield from path.read_text("utf-8-sig").split("\n\n")
+def _rows(path: Path) -> Iterable[Any]:
+    match path.suffix.lower():
+        case ".jsonl" | ".ndjson":
+            return read_jsonl(path)
+        case ".json":
+            tree = json.loads(path.read_text("utf-8-sig"))
+            return tree if isinstance(tree, list) else [tree]
+        case ".csv":
+            return csv_rows(path.read_bytes())
+        case ".tsv":
+            return csv_rows(path.read_bytes(), "\t")
+        case ".parquet":
+            return pl.read_parquet(path).iter_rows(named=True)
+    return path.read_text("utf-8-sig").split("\n\n")
 
 
 def _texts(value: Any) -> Iterator[str]:

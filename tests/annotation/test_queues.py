@@ -3,7 +3,8 @@
 import pytest
 
 from annotation.decisions import Decision
-from annotation.label_studio import Connection, LabelStudioQueue
+from annotation.label_studio import LabelStudioQueue
+from annotation.label_studio_connection import Connection
 from annotation.label_studio_ledger import State
 from annotation.queue import PushResult
 from annotation.queues import CombinedQueue, open_queue

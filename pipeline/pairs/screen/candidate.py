@@ -18,29 +18,20 @@ class Candidate:
 
     instruction: str
     response: str
-    grounded: bool
-    """Whether it was made from a chunk; else it is a self-instruct task."""
-    source: str = ""
-    """Title, section and text of its chunk, or two; empty for a self-instruct task."""
+    grounded: bool  # whether it was made from a chunk; else it is a self-instruct task
+    source: str = ""  # title, section and text of its chunk, or two; empty for a self-instruct task
     input: str = ""
     evidence: str = ""
     pair_id: str = ""
     doc_id: str = ""
     score: float | None = None
-    languages: tuple[str, ...] = ()
-    """Languages that it may be in; empty allows all."""
-    known: bool = True
-    """Whether its chunk, and the split of that chunk, are there."""
-    splits: int = 1
-    """Splits in whose sections its evidence stands."""
-    kind: str = "fact"
-    """Name of its kind of task."""
-    of_people: bool = False
-    """Whether it is a row of the user's own."""
-    history: str = ""
-    """What was said before the instruction."""
-    faults: tuple[str, ...] = ()
-    """What a judge of claims finds wrong with it."""
+    languages: tuple[str, ...] = ()  # languages that it may be in; empty allows all
+    known: bool = True  # whether its chunk, and the split of that chunk, are there
+    splits: int = 1  # splits in whose sections its evidence stands
+    kind: str = "fact"  # name of its kind of task
+    of_people: bool = False  # whether it is a row of the user's own
+    history: str = ""  # what was said before the instruction
+    faults: tuple[str, ...] = ()  # what a judge of claims finds wrong with it
 
     @property
     def asked(self) -> str:
@@ -73,8 +64,7 @@ class Finding(NamedTuple):
     value: float
     threshold: float
     detail: str = ""
-    related_id: str | None = None
-    """The other pair or seed task, of a rule that compares."""
+    related_id: str | None = None  # the other pair or seed task, of a rule that compares
 
 
 def turns(history: Iterable[Mapping[str, str]]) -> str:

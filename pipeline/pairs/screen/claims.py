@@ -16,7 +16,6 @@ from pipeline.text.terms import folded
 SENTENCE = re.compile(r"(?<=[.!?])\s+|[\n\u3002\uff01\uff1f\u061f\u0964]+")
 CLAUSE = re.compile(r"[;:\uff1b\uff1a\u061b]\s")
 PART = re.compile(r"[,;:\uff0c\uff1b\uff1a\u060c\u061b\u3001]\s*(?!\d)")
-
 BOUNDS = re.compile(
     r"\b(?:no|not) (?:longer|more|less|later|earlier|fewer) than\b|\bnot only\b"
     r"|\bnicht (?:mehr|weniger|langer|spater|fruher) als\b|\bnicht nur\b"
@@ -26,13 +25,9 @@ BOUNDS = re.compile(
     "|\\bне (?:более|менее|больше|меньше|позже|позднее|ранее|раньше|только)\\b"  # noqa: RUF001
 )
 """Negations that negate nothing, in folded text."""
-
 MIN_COVERAGE = 0.6
-"""Share of a claim's words in a part of the chunk from which that part is what it rests on; of a
-question's words from which a sentence answers it."""
-
-MIN_ANSWERED = 0.9
-"""The same of a question that is answered by yes or no."""
+"""Share of a claim's words in what it rests on, of a question's in a sentence that answers it."""
+MIN_ANSWERED = 0.9  # the same of a question that is answered by yes or no
 
 
 class Part(NamedTuple):
@@ -92,10 +87,8 @@ def _opposed(claim: Part, sentences: list[list[Part]]) -> float:
     best, agrees = 0, True
     for parts in sentences:
         part = max(parts, key=lambda part: (len(claim.words & part.words), -len(part.words)))
-        share = len(claim.words & part.words)
-        agree = claim.agrees(part)
-        if (share, agree) > (best, agrees):
-            best, agrees = share, agree
+        alike = len(claim.words & part.words), claim.agrees(part)
+        best, agrees = max((best, agrees), alike)
     return 0.0 if agrees else best / len(claim.words)
 
 
@@ -111,20 +104,16 @@ def abstains_wrongly(pair: Candidate, settings: ScreenSettings) -> Finding | Non
     if not negates and (told or known.yes_no.match(said)):
         return Finding("answers_anyway", len(told), 0, " ".join(sorted(told)))
     title, *sentences = SENTENCE.split(pair.source)
-    asked = content(pair.instruction, pair.language)
-    asked -= content(title, pair.language)
-    shares = (
-        len(asked & content(sentence, pair.language)) / max(1, len(asked)) for sentence in sentences
-    )
-    share = max(shares, default=0.0)
+    asked = content(pair.instruction, pair.language) - content(title, pair.language)
+    shared = (len(asked & content(sentence, pair.language)) for sentence in sentences)
+    share = max(shared, default=0) / max(1, len(asked))
     return Finding("abstains_wrongly", share, MIN_COVERAGE) if share >= MIN_COVERAGE else None
 
 
 def unsupported_claim(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject what a judge finds wrong claim by claim (:mod:`.judge`), once people agree with it."""
-    return (
-        Finding("unsupported_claim", len(pair.faults), 0, pair.faults[0]) if pair.faults else None
-    )
+    faults = pair.faults
+    return Finding("unsupported_claim", len(faults), 0, faults[0]) if faults else None
 
 
 def _units(sentence: str, known: FunctionWords) -> set[str]:
@@ -137,12 +126,9 @@ def _part(text: str, pair: Candidate) -> Part:
     plain, known = BOUNDS.sub(" ", folded(text)), pair.words
     sides = poles(text, pair.language)
     words = content(known.opposites.sub(" ", known.negative.sub(" ", plain)), pair.language)
-    return Part(
-        words=words.union(pair for pair, _ in sides if " " not in pair),
-        negative=bool(known.negative.search(plain)),
-        neutral=bool(known.neutral.search(plain)),
-        poles=sides,
-    )
+    words = words.union(pair for pair, _ in sides if " " not in pair)
+    negative, neutral = (bool(each.search(plain)) for each in (known.negative, known.neutral))
+    return Part(words, negative, neutral, sides)
 
 
 def opposes(answer: str, reference: str, language: str) -> bool:

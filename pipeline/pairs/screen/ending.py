@@ -8,7 +8,7 @@ from pipeline.pairs.weak_english.evidence import ITEM, TABLE, sentences
 from pipeline.settings import ScreenSettings
 from pipeline.text.fences import fenced
 from pipeline.text.terms import terms
-from pipeline.text.words import words
+from pipeline.text.words import UNSPACED, words
 
 ENDS = (
     ".!?\u2026\u3002\uff0e\uff01\uff1f\uff61\u0964\u0965\u06d4\u061f\u0589"
@@ -20,28 +20,21 @@ BEHIND_END = "\"'\u2019\u201d\u00bb\u300d\u300f)]}\uff09*_` "
 """What may stand behind the end of a sentence, and closes it as well."""
 NO_ENDS = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]")
 """Thai, Lao, Tibetan, Burmese, Khmer: sentences need no mark there."""
-UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
-
 EARLIER_END = re.compile(
     rf"[^\W\d_]{{3}}[.!?][{re.escape(BEHIND_END)}]*\s+[\"'(*_]*[^\W\d_a-z]|[{ENDS[4:]}]"
 )
 """A sentence that ends inside a paragraph, no abbreviation."""
 ADDRESS = re.compile(r"://|^www\.|@|^[/~\\]|[\\/]|\w\.\w{2,5}$")
 """A last word that takes no full stop: an address, a path, a file."""
-
 HANGING = re.compile(
     r"(?:\b(?:and|or|but|nor|the|a|of|than|because|if|when|which|whose|while|into|between|via|"
     r"und|oder|der|das|eine|et|ou|le|les|el|los)|[,(]|\w-|\s[\u2013\u2014-])$"
 )
 """A word or sign that something must follow; not "5 A", nor "Schalten Sie die Pumpe ein"."""
-SHORT = 60
-"""Characters of a line below which it was not wrapped but ends on purpose."""
-TAIL = 4
-"""Words that are looked for at the ends of the source's sentences."""
-SHORT_ANSWER = 3
-"""Words from which a response may have been cut."""
-SENTENCE = 10
-"""Words from which a paragraph without a mark at its end is a sentence that was cut."""
+SHORT = 60  # characters of a line below which it was not wrapped but ends on purpose
+TAIL = 4  # words that are looked for at the ends of the source's sentences
+SHORT_ANSWER = 3  # words from which a response may have been cut
+SENTENCE = 10  # words from which a paragraph without a mark at its end is a sentence that was cut
 
 
 def unfinished(pair: Candidate, settings: ScreenSettings) -> Finding | None:
@@ -59,11 +52,8 @@ def cut_at(text: str, prose: bool = True) -> str:
 
     An open code block is unfinished, and so is whatever ends in a word such as "and". Items, rows
     and short lines need a mark at their end only where all those before have one; a paragraph
-    needs it when it is as long as a sentence or has sentences before.
-
-    Args:
-        text: the response.
-        prose: whether it tells something; else it may be a poem or a query, which need no mark.
+    needs it when it is as long as a sentence or has sentences before. What is no ``prose`` may be
+    a poem or a query, which need no mark.
     """
     text = text.rstrip()
     lines = text.split("\n")
@@ -110,10 +100,7 @@ def _ends_in(source: str, ending: str) -> bool:
 
 
 def _last_paragraph(lines: list[str]) -> tuple[str, list[str]]:
-    """Return the last paragraph or item as one line, and the items or short lines before it.
-
-    A line that another one follows is as wide as the text, or was meant to be short.
-    """
+    """Return the last paragraph or item as one line, and the items or short lines before it."""
     parts: list[list[str]] = []
     for before, line in zip(["", *lines], lines, strict=False):
         if not before.strip() or ITEM.match(line):

@@ -18,40 +18,35 @@ from pipeline.pairs.user_files import read_jsonl
 from pipeline.settings import ScreenSettings
 
 LABELLED = ROOT / "data" / "screens" / "labelled.jsonl"
-
-HELD_OUT = 3
-"""One passage in so many is held out."""
+HELD_OUT = 3  # one passage in so many is held out
 
 
 class LabelledPair(NamedTuple):
     """A pair, what is wrong with it, and whether it is held out."""
 
     candidate: Candidate
-    fault: str
-    """Empty: it is good."""
+    fault: str  # empty: it is good
     language: str
     held_out: bool
 
 
 def labelled(path: Path = LABELLED) -> list[LabelledPair]:
     """Read labelled pairs: one passage a line, with its pairs."""
-    return [
-        LabelledPair(
-            Candidate(
+    pairs = []
+    for row in read_jsonl(path):
+        source = f"{row['title']}\n{row['passage']}"
+        is_held_out = int(hashlib.sha256(row["id"].encode()).hexdigest(), 16) % HELD_OUT == 0
+        for pair in row["pairs"]:
+            candidate = Candidate(
                 pair["question"],
                 pair["answer"],
                 grounded=True,
-                source=f"{row['title']}\n{row['passage']}",
+                source=source,
                 history=turns(pair.get("history", ())),
                 kind=pair["kind"],
-            ),
-            pair["fault"],
-            row["language"],
-            int(hashlib.sha256(row["id"].encode()).hexdigest(), 16) % HELD_OUT == 0,
-        )
-        for row in read_jsonl(path)
-        for pair in row["pairs"]
-    ]
+            )
+            pairs.append(LabelledPair(candidate, pair["fault"], row["language"], is_held_out))
+    return pairs
 
 
 def figures(pairs: Sequence[LabelledPair], settings: ScreenSettings) -> list[dict[str, Any]]:

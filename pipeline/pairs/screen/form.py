@@ -16,45 +16,30 @@ from pipeline.text.terms import QUESTION, folded, stem, terms, word_count
 from pipeline.text.words import UNSPACED, same_text, words
 
 LEAST_LETTERS = 4
-"""Characters of a question for each word that it should have: a language without articles says in
-three words what English says in five."""
-
+"""Characters of a question for each word that it should have: some languages have no articles."""
 MARKERS = re.compile(
     r"\{\{\s*\w+\s*\}\}|^##+ *(?:instruction|input|response|output) *:? *$",
     re.IGNORECASE | re.MULTILINE,
 )
 """What is left of a prompt wherever it stands: a variable of a template, a heading of Alpaca's."""
-
 LABEL = re.compile(
     r"(?![-*+•] )\W{0,3}(?:question|answer|instruction|response|evidence|context|passage|input"
     r"|output|task|user|assistant|system|q|a)\s?\d{0,2}\s?:",
     re.IGNORECASE,
 )
 """A label of a prompt at the start; "- Input: 24 V" is an item of a list."""
-
 LABEL_BELOW = re.compile(
     r"^[*_]{0,3}(?:(?:question|answer|instruction|assistant|q)\s?\d{0,2}\s?:|(?:user|human)\s?:.*\?)",
     re.IGNORECASE | re.MULTILINE,
 )
 """A label that begins another pair; a self-instruct task may ask for one ("Answer: ...")."""
-
-PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>")
-"""Personal data that cleaning took out: ``<EMAIL_1>``."""
-
+PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>")  # personal data that cleaning took out: `<EMAIL_1>`
 LEAD_IN = re.compile(r"\bfollowing\b(?=[^\n]*:[ \t]*\n)", re.IGNORECASE)
 """What a response says before its own list: "The page shows the following information:"."""
-
-MIN_LANGUAGE_WORDS = 8
-"""Fewer words are not enough to tell a language."""
-
-MIN_LANGUAGE_PROBABILITY = 0.65
-"""Probability from which another language is believed (FineWeb)."""
-
-TWICE = 2
-"""Content words that a question says twice from which it tells what it asks."""
-
-MAX_ECHO = 0.8
-"""ROUGE-L F1 between instruction and response from which the response repeats it."""
+MIN_LANGUAGE_WORDS = 8  # fewer words are not enough to tell a language
+MIN_LANGUAGE_PROBABILITY = 0.65  # probability from which another language is believed (FineWeb)
+TWICE = 2  # content words that a question says twice from which it tells what it asks
+MAX_ECHO = 0.8  # ROUGE-L F1 between instruction and response from which the response repeats it
 
 
 def not_parsed(pair: Candidate, settings: ScreenSettings) -> Finding | None:
@@ -62,8 +47,7 @@ def not_parsed(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     if not pair.instruction.strip() or not pair.response.strip():
         return Finding("empty", 0, 1)
     for side in (pair.instruction, pair.input, pair.response):
-        token = CONTROL_TOKEN.search(side)
-        if token:
+        if token := CONTROL_TOKEN.search(side):
             return Finding("control_token", 1, 0, token.group())
     for side in map(prose_of, (pair.instruction, pair.response)):
         marker = LABEL.match(side) or (LABEL_BELOW.search(side) if pair.grounded else None)
@@ -181,8 +165,7 @@ def refusal(pair: Candidate, settings: ScreenSettings) -> Finding | None:
 def refuses(text: str, language: str = "en", grounded: bool = True) -> str:
     """Return the words by which a text declines to answer, '' when it does not.
 
-    A grounded one does so too when it says that its text does not say it; in a task that may be
-    the answer.
+    A grounded one does so too when it says that its text does not say it.
     """
     known, said = function_words(language), folded(text)
     found = known.declines.search(said) or (known.abstains.search(said) if grounded else None)
@@ -191,9 +174,8 @@ def refuses(text: str, language: str = "en", grounded: bool = True) -> str:
 
 def talks_to_model(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject orders to a model that came in with a document."""
-    for side in (pair.instruction, pair.input, pair.response):
-        said = folded(side)
-        found = pair.words.orders.search(said) or function_words("en").orders.search(said)
+    for side in map(folded, (pair.instruction, pair.input, pair.response)):
+        found = pair.words.orders.search(side) or function_words("en").orders.search(side)
         if found:
             return Finding("talks_to_model", 1, 0, found.group())
     return None

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from itertools import pairwise
+from unicodedata import numeric
 
 from pipeline.pairs.screen.candidate import Candidate, Finding
 from pipeline.settings import ScreenSettings
@@ -15,40 +16,23 @@ from pipeline.text.words import UNSPACED, contains, words
 HAN_NUMBER = re.compile(
     "[\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d\u5341\u767e\u5343\u4e07\u4e24\u96f6\u3007]+"
 )
-HAN_DIGITS = {
-    sign: value
-    for value, sign in enumerate("\u3007\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d")
-} | {
-    "\u4e24": 2,
-    "\u96f6": 0,
-}
-HAN_POWERS = {"\u5341": 10, "\u767e": 100, "\u5343": 1000, "\u4e07": 10_000}
 HAN_ONE = re.compile("一[般些定起样旦直下切致并律部覧緒様]|[统唯同統]一")
 """Chinese and Japanese words with a one that counts nothing: "in general", "the same"."""
-
 UNCHECKED = frozenset({"1", "2"})
 """What a response says in words without meaning a number of the chunk: "one of the two"."""
-
 QUOTED = re.compile(
     r"\"([^\"\n]+)\"|\u201c([^\u201d\n]+)\u201d|«([^»\n]+)»|\u2018([^\u2019\n]+)\u2019|`([^`\n]+)`"
 )
 """Double, curly, pointed and code quotes; a straight single quote is an apostrophe too often."""
-
 _LETTER = rf"(?:(?!{UNSPACED.pattern})[^\W_])"
 NAME = re.compile(rf"{_LETTER}(?:{_LETTER}|['\u2019-])*")
 """A word with its apostrophes and hyphens; one with a digit is a code and left to the numbers."""
-
 OPENS = re.compile(r"(?:^|[.!?:;\n]|[-*•>|]\s)[\s\"'\u201c\u2018«`*_(\[#>|-]*$")
 """What stands before a word that is capitalised for being first, not for being a name."""
-
 SENTENCE_PART = re.compile(r"[.,;:!?()](?:\s|$)|\n")
-
 LEAD = re.compile(r"^[^\n]*:[ \t]*$", re.MULTILINE)
 """The line above a list: "The page shows the following information:"."""
-
-CAPITAL_NOUNS = ("de", "lb")
-"""Languages whose nouns all have a capital."""
-
+CAPITAL_NOUNS = ("de", "lb")  # languages whose nouns all have a capital
 PLAIN_CAPITALS = frozenset({"i", "i'm", "i'll", "i've", "ok", "yes", "no"})
 """Capitalised anywhere without being a name."""
 
@@ -85,13 +69,9 @@ def not_grounded_number(pair: Candidate, settings: ScreenSettings) -> Finding | 
 
 def not_grounded_quote(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     """Reject a quoted span of the response that is not in the chunk or the question."""
-    source, asked = words(pair.source), words(pair.asked)
+    known = words(pair.source), words(pair.asked)
     spans = ["".join(groups) for groups in QUOTED.findall(pair.claims)]
-    missing = [
-        span
-        for span in spans
-        if not (contains(source, words(span)) or contains(asked, words(span)))
-    ]
+    missing = [span for span in spans if not any(contains(text, words(span)) for text in known)]
     return _missing("not_grounded_quote", missing)
 
 
@@ -122,9 +102,8 @@ def not_grounded(pair: Candidate, settings: ScreenSettings) -> Finding | None:
     least = settings.min_content_recall
     if all(map(UNSPACED.match, told)):
         least = (1 + least) / 2  # signs are in more texts than words are
-    if recall < least:
-        return Finding("not_grounded", recall, least, " ".join(sorted(told - known)))
-    return None
+    detail = " ".join(sorted(told - known))
+    return Finding("not_grounded", recall, least, detail) if recall < least else None
 
 
 def off_topic(pair: Candidate, settings: ScreenSettings) -> Finding | None:
@@ -147,19 +126,15 @@ def in_two_splits(pair: Candidate, settings: ScreenSettings) -> Finding | None:
 
 
 def stated_numbers(text: str, language: str) -> list[tuple[str, str, str]]:
-    """Return the numbers and codes of a text: as written, in digits, and of what they are.
-
-    That is the stem of the word behind, '' where none follows.
-    """
+    """Return numbers and codes: as written, in digits, the stem of the word behind or ''."""
 
     def form(word: str) -> str:
         # An English number has one form, and "eighty" would become "eight".
         return word if language == "en" else stem(word, language)
 
     digits = {form(word): number for word, number in function_words(language).numbers.items()}
-    found = [
-        (number, _han_value(number), "") for number in HAN_NUMBER.findall(HAN_ONE.sub("", text))
-    ]
+    han = HAN_NUMBER.findall(HAN_ONE.sub("", text))
+    found = [(number, _han_value(number), "") for number in han]
     for part in SENTENCE_PART.split(folded(THOUSANDS.sub("", text))):
         for term, behind in pairwise([*terms(part), ""]):
             number = digits.get(form(term), "")
@@ -173,14 +148,13 @@ def stated_numbers(text: str, language: str) -> list[tuple[str, str, str]]:
 def _han_value(number: str) -> str:
     """Return a number in Han signs in digits."""
     total = below = digit = 0
-    for sign in number:
-        power = HAN_POWERS.get(sign, 0)
-        if power == 10_000:
-            total, below, digit = (total + below + digit) * power, 0, 0
-        elif power:
-            below, digit = below + (digit or 1) * power, 0
+    for value in (int(numeric(sign, 2)) for sign in number):  # one sign for two has no number
+        if value == 10_000:
+            total, below, digit = (total + below + digit) * value, 0, 0
+        elif value >= 10:
+            below, digit = below + (digit or 1) * value, 0
         else:
-            digit = digit * 10 + HAN_DIGITS[sign]
+            digit = digit * 10 + value
     return str(total + below + digit)
 
 
@@ -189,13 +163,11 @@ def stated_names(text: str) -> list[str]:
     found = []
     for match in NAME.finditer(text):
         word = match.group().strip("'\u2019-")
-        capitals = sum(map(str.isupper, word))
-        first = bool(OPENS.search(text[max(0, match.start() - 12) : match.start()]))
-        first = first or match.start() == 0
         if word.casefold() in PLAIN_CAPITALS or any(map(str.isdigit, word)):
             continue
+        first = OPENS.search(text[max(0, match.start() - 12) : match.start()])
         # WiFi and PIN are names wherever they stand.
-        if capitals > 1 or (word[0].isupper() and not first):
+        if sum(map(str.isupper, word)) > 1 or (word[0].isupper() and not first):
             found.append(word)
     return found
 

@@ -17,8 +17,7 @@ from pipeline.pairs.screen.candidate import Candidate
 from pipeline.pairs.teachers.replies import ask_judge
 from pipeline.pairs.teachers.teacher import Teacher
 
-ROOM = 512
-"""Tokens of a reply: some twelve claims."""
+ROOM = 512  # tokens of a reply: some twelve claims
 MISSES = "it is no answer to this question"
 _LINE = re.compile(r"^\W*(SUPPORTED|UNSUPPORTED|ANSWERS|MISSES)\b[\W_]*(.*)$", re.MULTILINE)
 
@@ -29,8 +28,7 @@ class ClaimsJudge:
 
     teacher: Teacher
     prompt: PromptFile
-    calibration: Calibration | None = None
-    """None: not compared with people yet."""
+    calibration: Calibration | None = None  # None: not compared with people yet
 
     @property
     def counts(self) -> bool:
@@ -46,10 +44,7 @@ class ClaimsJudge:
     def faults(self, pairs: Sequence[Candidate]) -> list[tuple[str, ...] | None]:
         """Return what the judge finds wrong with each pair: claims, or :data:`MISSES`.
 
-        None for a reply that cannot be read.
-
-        Raises:
-            TeacherError: the endpoint fails, or no reply can be read.
+        None for a reply that cannot be read; TeacherError: none can, or the endpoint fails.
         """
         asked = [
             self.prompt.fill(
@@ -66,27 +61,21 @@ class ClaimsJudge:
     def calibrated(
         self, decided: Mapping[str, bool], pairs: Sequence[Candidate], least: int, min_kappa: float
     ) -> "ClaimsJudge":
-        """Return it compared with people.
+        """Return it compared with people, who accepted pairs as they are or not (``decided``).
 
-        Args:
-            decided: pair_id -> whether people accepted the pair as it is.
-            pairs: of which some were decided on.
-            least: decisions that are needed.
-            min_kappa: from which it counts.
+        It counts with so many decisions at ``least`` and a kappa of ``min_kappa``.
         """
         known = [pair for pair in pairs if pair.pair_id in decided]
         people = [decided[pair.pair_id] for pair in known]
         found = self.faults(known) if len(known) >= least else []
         judged = [faults == () for faults in found]
-        compared = calibrate(people, judged, least, min_kappa, "reject")
-        return replace(self, calibration=compared)
+        return replace(self, calibration=calibrate(people, judged, least, min_kappa, "reject"))
 
 
 class Criteria(NamedTuple):
     """What pairs are judged by, beside the settings of the screens."""
 
-    languages: tuple[str, ...] = ()
-    """That a pair may be in (ISO 639-1); empty allows all."""
+    languages: tuple[str, ...] = ()  # that a pair may be in (ISO 639-1); empty allows all
     judge: ClaimsJudge | None = None
 
     @property

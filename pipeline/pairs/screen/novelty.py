@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import count
 
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
@@ -12,8 +13,7 @@ from pipeline.text.function_words import content
 from pipeline.text.terms import terms
 from pipeline.text.words import words
 
-SURROGATES = range(0xD800, 0xE000)
-"""Code points that are no characters and cannot stand for a word."""
+FIRST_SIGN = 0xE000  # the code points before it, surrogates, are no characters
 
 
 class KeptPairs:
@@ -25,23 +25,14 @@ class KeptPairs:
         settings: ScreenSettings,
         candidates: Sequence[Candidate] = (),
     ) -> None:
-        """Start without a pair.
-
-        Args:
-            seeds: ``seed_task_id`` and instruction of each seed task.
-            settings: limits of similarity.
-            candidates: all pairs that will be compared, the best first.
-        """
+        """Take id and instruction of each seed, and all pairs to be compared, the best first."""
         self.settings = settings
         self.conflicts = _conflicts(candidates)
-        self._signs: dict[str, str] = {}
-        self.ids: list[str] = []
-        self.instructions: list[str] = []
-        for seed_id, instruction in seeds:
-            self.ids.append(seed_id)
-            self.instructions.append(self.encode(instruction))
-        self.answered: dict[int, Candidate] = {}
-        """Pairs whose answer counts beside the question, by place."""
+        self._signs: dict[str, str] = defaultdict(map(chr, count(FIRST_SIGN)).__next__)
+        tasks = dict(seeds)
+        self.ids = list(tasks)
+        self.instructions = [self.encode(instruction) for instruction in tasks.values()]
+        self.answered: dict[int, Candidate] = {}  # by place: their answers count as well
         self.by_document: dict[str, list[tuple[Candidate, frozenset[str]]]] = defaultdict(list)
 
     def add(self, pair: Candidate) -> None:
@@ -58,10 +49,6 @@ class KeptPairs:
 
         ROUGE-L F1 is ``2 LCS / (m + n)``: rapidfuzz's normalized Indel similarity of the words.
         """
-        for word in words(text):
-            number = len(self._signs) + 1
-            number += len(SURROGATES) if number >= SURROGATES.start else 0
-            self._signs.setdefault(word, chr(number))
         return "".join(self._signs[word] for word in words(text))
 
 
@@ -87,9 +74,9 @@ def near_duplicate_question(pair: Candidate, kept: KeptPairs) -> Finding | None:
         if _codes(asked) == _codes(other)
     ]
     similarity, pair_id = max(alike, default=(0.0, ""))
-    if similarity <= limit:
-        return None
-    return Finding("near_duplicate_question", similarity, limit, related_id=pair_id)
+    if similarity > limit:
+        return Finding("near_duplicate_question", similarity, limit, related_id=pair_id)
+    return None
 
 
 def low_novelty(pair: Candidate, kept: KeptPairs) -> Finding | None:

@@ -19,8 +19,10 @@ from pipeline.settings import ScreenSettings, SplitSettings
 from schemas.documents import Chunks
 from schemas.pairs import Pairs, ScreenedPairs, SeedTasks, Splits
 
-Judged = tuple[dict[str, Any], Candidate]
-"""A row of Pairs, and what it is judged by."""
+Judged = tuple[dict[str, Any], Candidate]  # a row of Pairs, and what it is judged by
+PARTS = ("title", "section", "text")  # of a chunk
+SAME = ("instruction", "response", "input", "pair_id", "doc_id", "score", "kind")
+"""Columns of a pair that its candidate has as they are."""
 
 
 def screen(
@@ -39,23 +41,14 @@ def screen(
     finding is the reason. The pairs left are taken one by one, grounded before self-instruct, by
     falling score (none last) and ``pair_id``, and compared with those kept before.
 
-    Args:
-        pairs: candidates of origin ``grounded`` or ``self_instruct``.
-        chunks: chunks that the grounded pairs name.
-        seed_tasks: tasks that self-instruct started from.
-        splits: split and cluster of each document or section.
-        settings: section ``screen``.
-        criteria: what else decides; a judge looks at each pair that passed alone.
-        rows: pairs of the user's own rows.
-        shares: section ``split``, for these.
+    ``pairs`` are candidates of origin ``grounded`` or ``self_instruct``, ``rows`` the user's own,
+    split by ``shares``. A judge of the criteria looks at each pair that passed alone.
 
     Returns:
         Kept pairs sorted by ``pair_id``, with ``split`` and ``cluster_id`` of their document or
         section; a self-instruct pair is train and a cluster of its own, and so is a row of the
-        user in the split that the hash of its id says. Reasons: those of the
-        rules, with the other pair or seed task as ``related_id`` where a rule compares. Metrics
-        with a judge: judge_asked, judge_faulted (pairs), judge_decisions, judge_kappa,
-        judge_counts (0 or 1).
+        user in the split that the hash of its id says. Reasons: those of the rules. Metrics: those
+        of :func:`_figures`, with a judge.
     """
     screens = Screens(chunks, seed_tasks, settings, criteria, splits)
     find = places(splits)
@@ -84,11 +77,9 @@ def screen(
         alone = split_of(pair.pair_id, shares) if row["origin"] == "rows" else "train"
         own = {"split": alone, "cluster_id": pair.pair_id}
         place = (pair.grounded and find(row["doc_id"], row["chunk_id"])) or own
-        kept.append(row | {"split": place["split"], "cluster_id": place["cluster_id"]})
+        kept.append(row | {name: place[name] for name in own})
     kept.sort(key=lambda row: row["pair_id"])
-    return Outcome(
-        table(ScreenedPairs, kept), drops(dropped), rows_in=len(everything), metrics=metrics
-    )
+    return Outcome(table(ScreenedPairs, kept), drops(dropped), len(everything), metrics=metrics)
 
 
 def _figures(judge: ClaimsJudge, findings: Sequence[Finding | None]) -> dict[str, float]:
@@ -132,22 +123,15 @@ class Screens:
     def alone(self, row: dict[str, Any]) -> tuple[Candidate, Finding | None]:
         """Judge a pair by itself; return what is wrong with it, if anything."""
         chunk, other = (self._chunks.get(row[name]) for name in ("chunk_id", "other_chunk_id"))
+        parts = (each[part] for each in (chunk, other) if each for part in PARTS)
         placed = self._find is None or self._find(row["doc_id"], row["chunk_id"]) is not None
         evidence = " ".join(row["evidence"].split())
         pair = Candidate(
-            instruction=row["instruction"],
-            response=row["response"],
+            **{name: row[name] for name in SAME},
             grounded=row["origin"] == "grounded",
-            source="\n".join(
-                one[part] for one in (chunk, other) if one for part in ("title", "section", "text")
-            ),
-            input=row["input"],
+            source="\n".join(parts),
             evidence=evidence,
-            pair_id=row["pair_id"],
-            doc_id=row["doc_id"],
-            score=row["score"],
             languages=self._languages,
-            kind=row["kind"],
             of_people=row["origin"] == "rows",
             history=turns(row["history"]),
             known=chunk is not None and placed,
@@ -185,12 +169,9 @@ class Screens:
                 self._seen[row["pair_id"]] = None
                 if not finding:
                     new.append((row, pair))
-        judged = (
-            self.by_judge(new)
-            if self._judge and self._judge.counts
-            else [(one, None) for one in new]
-        )
-        self._seen |= {one[1].pair_id: one for one, finding in judged if not finding}
+        if self._judge and self._judge.counts:
+            new = [one for one, finding in self.by_judge(new) if not finding]
+        self._seen |= {pair.pair_id: (row, pair) for row, pair in new}
         passed = filter(None, self._seen.values())
         return sum(finding is None for _, finding in self.together(passed))
 

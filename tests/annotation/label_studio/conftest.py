@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from annotation.label_studio import Connection, LabelStudioQueue, find_connection
-from annotation.label_studio_connection import invite, read_login
+from annotation.label_studio import LabelStudioQueue
+from annotation.label_studio_connection import Connection, find_connection, invite, read_login
 from annotation.label_studio_ledger import Ledger
 from flows.services.label_studio import label_studio_service
 from flows.services.prefect import free_port

@@ -131,7 +131,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import annotation.label_studio_api as api
-from annotation.label_studio import LabelStudioQueue, find_connection
+from annotation.label_studio import LabelStudioQueue
+from annotation.label_studio_connection import find_connection
 from annotation.queue_files import FileQueue
 from annotation.queues import CombinedQueue
 from pipeline.settings import LabelStudioSettings
@@ -165,7 +166,7 @@ def test_a_pull_killed_while_it_closes_is_completed_by_the_next_one(
 def test_a_restarted_label_studio_catches_up_with_what_the_files_took_in(
     both, ids, chunks, connection, project_tasks
 ):
-    from annotation.label_studio import Connection
+    from annotation.label_studio_connection import Connection
     from flows.services.prefect import free_port
 
     away = Connection(f"http://127.0.0.1:{free_port()}", connection.key)

@@ -6,7 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from annotation.label_studio import Connection, LabelStudioQueue, find_connection
+from annotation.label_studio import LabelStudioQueue
+from annotation.label_studio_connection import Connection, find_connection
 from annotation.queue import PushResult
 from flows.services.prefect import free_port
 from pipeline.core.errors import ReviewError

@@ -1,9 +1,10 @@
 from xml.etree import ElementTree
 
 import pytest
+from label_studio_sdk.label_interface.interface import LabelInterface
 
-from annotation.decisions import ITEM_FIELDS
-from annotation.tasks import LABEL_CONFIG, instructions, passage, to_decision, to_task
+from annotation.decisions import ITEM_FIELDS, to_decision
+from annotation.items import LABEL_CONFIG, instructions, passage, to_task
 from schemas.pairs import FLAGS, VERDICTS
 
 ITEM = dict.fromkeys(ITEM_FIELDS, "text") | {"pair_id": "0" * 16}
@@ -21,6 +22,10 @@ def choices(name):
 def test_the_form_offers_the_verdicts_and_the_flags():
     assert choices("verdict") == [verdict for verdict in VERDICTS if verdict != "skip"]
     assert choices("flags") == FLAGS
+
+
+def test_the_form_is_one_that_label_studio_can_show():
+    LabelInterface(LABEL_CONFIG.read_text("utf-8")).validate()
 
 
 def test_no_two_hotkeys_are_the_same_and_nothing_is_chosen_before():

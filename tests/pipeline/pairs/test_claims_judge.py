@@ -9,13 +9,13 @@ from pipeline.core.errors import TeacherError
 from pipeline.core.outcome import table
 from pipeline.pairs.agreement import calibrate
 from pipeline.pairs.kinds.brief import read_prompts
+from pipeline.pairs.reviewers import as_written
 from pipeline.pairs.screen.figures import labelled
 from pipeline.pairs.screen.judge import MISSES, ClaimsJudge, Criteria
 from pipeline.pairs.screen.rules import first_finding
 from pipeline.pairs.screen.screen import Screens, screen
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
-from pipeline.pairs.votes import as_written
 from pipeline.settings import ScreenSettings, TeacherSettings
 from schemas.pairs import Reviews
 from tests.pipeline.pairs.endpoint_server import chat, serving

@@ -5,8 +5,7 @@ from collections import Counter
 import polars as pl
 
 from pipeline.core.cache import Cache
-from pipeline.pairs.prompts import GENERAL_PROMPTS
-from pipeline.pairs.replay import replay, rows_wanted
+from pipeline.pairs.replay import GENERAL_PROMPTS, replay, rows_wanted
 from pipeline.pairs.teachers.embedded import EmbeddedTeacher
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher

@@ -13,8 +13,7 @@ from pipeline.core.outcome import Outcome, table
 from pipeline.dedup.decontaminate import check_leaks
 from pipeline.documents.chunk.chunk import chunk
 from pipeline.pairs.places import places, unit_of
-from pipeline.pairs.sections import ENOUGH
-from pipeline.pairs.split import split
+from pipeline.pairs.split import ENOUGH, split
 from pipeline.settings import ChunkSettings, SplitSettings
 from schemas.documents import Chunks, UniqueDocuments
 from schemas.pairs import Splits
