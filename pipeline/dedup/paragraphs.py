@@ -19,13 +19,13 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
-from pipeline.core.outcome import EXCERPT, Drop, Outcome, Rows, drops, table
+from pipeline.core.outcome import EXCERPT, Drop, Outcome, drops, table
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
 from pipeline.core.workers import Done, Failed
 from pipeline.dedup.blocks import CODE, TEXT, Block, blocks_of
 from pipeline.documents.clean.cleaning import Verdict
-from pipeline.documents.parallel import characters, limited, spread
+from pipeline.documents.parallel import limited, spread
 from pipeline.settings import ParagraphSettings
 from pipeline.text.words import same_text, words
 from schemas.documents import Documents, RepeatedParagraphs
@@ -179,8 +179,7 @@ class _Cut(NamedTuple):
 def _on_each(
     runner: Runner, function: Callable[[dict[str, Any]], Value], documents: pl.DataFrame
 ) -> Iterator[Done[Value] | Failed]:
-    length = characters(documents["text"])
-    return spread(runner, function, Rows(documents), length, seconds=SECONDS, megabytes=MEGABYTES)
+    return spread(runner, function, documents, seconds=SECONDS, megabytes=MEGABYTES)
 
 
 def _keys(document: Mapping[str, Any]) -> "array[int]":

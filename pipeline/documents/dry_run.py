@@ -1,6 +1,6 @@
 """What the clean stage would drop, by rule and profile, before anything is dropped."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from pandera.typing.polars import DataFrame
@@ -24,23 +24,20 @@ BEFORE_PROFILE = "every profile"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A document that a rule drops."""
+    """A document that a rule drops: its file, and the start of its text, redacted."""
 
     source: str
-    """File, below the input folder."""
     value: float
     threshold: float
     excerpt: str
-    """Start of the text, redacted."""
 
 
 @dataclass(slots=True)
 class RuleCount:
-    """What one rule does to the documents."""
+    """What one rule, or a reason that has no limit in a profile, does to the documents."""
 
     rule: str
     limit: float | None = None
-    """None for a reason whose limit is not one number of the profile."""
     source: str = BEFORE_PROFILE
     """Whose number the limit is."""
     rejects: int = 0
@@ -54,29 +51,20 @@ class RuleCount:
 
 @dataclass(frozen=True, slots=True)
 class ProfileCount:
-    """What one profile does to the documents."""
+    """What one profile does to the documents, with all its rules in the order they are asked."""
 
     profile: str
     documents: int
     kept: int
     rules: tuple[RuleCount, ...]
-    """In the order in which they are asked; rules that drop nothing are there too."""
 
 
 def rehearse(
     documents: DataFrame[RawDocuments], settings: CleanSettings, profiles: Sequence[str]
 ) -> list[ProfileCount]:
-    """Count for each profile what its rules would drop.
+    """Count for each profile what its rules would drop, as the clean stage decides.
 
-    The decision on a document is that of :func:`pipeline.documents.clean.clean.clean`.
-
-    Args:
-        documents: As read.
-        settings: Of the clean stage; its limits count for its own profile alone.
-        profiles: Names of profiles.
-
-    Returns:
-        The counts, a profile each, in the order given.
+    The limits of the settings count for their own profile alone.
     """
     rules = {
         name: rules_of(name, settings.limits if name == settings.profile else None)
@@ -89,11 +77,10 @@ def rehearse(
     for row in track(documents.sort("doc_id").to_dicts(), "documents"):
         oversized = too_long(row["text"])
         text = row["text"] if oversized else markdown_of(row)
-        language = None if oversized else identify(text, settings.languages)
+        language = identify("" if oversized else text, settings.languages)
         for name in profiles:
-            if language is None:
-                decision, broke = Decision(oversized, ""), set()
-            else:
+            decision, broke = Decision(oversized), set[str]()
+            if not oversized:
                 decision = decide(text, settings, rules[name], language)
                 judged = broken(text, rules[name], language.code) if text.strip() else ()
                 broke = {found.reason for found in judged}
@@ -107,16 +94,16 @@ def rehearse(
                     count.examples.append(example)
             for reason in broke:
                 counts[name][reason].breaks += 1
-    return [_profile(name, documents.height, counts[name]) for name in profiles]
+    return [_profile(name, documents.height, counts[name].values()) for name in profiles]
 
 
-def _profile(profile: str, documents: int, counts: Mapping[str, RuleCount]) -> ProfileCount:
-    for count in counts.values():
+def _profile(profile: str, documents: int, counts: Collection[RuleCount]) -> ProfileCount:
+    for count in counts:
         count.share = count.rejects / max(1, documents)
-    rejected = sum(count.rejects for count in counts.values())
-    own = [rule for rule in counts.values() if rule.source != BEFORE_PROFILE]
-    before = sorted(counts.keys() - {rule.rule for rule in own})
-    rules = (*(counts[name] for name in before), *own)
+    rejected = sum(count.rejects for count in counts)
+    before = (count for count in counts if count.source == BEFORE_PROFILE)
+    own = (count for count in counts if count.source != BEFORE_PROFILE)
+    rules = (*sorted(before, key=lambda count: count.rule), *own)
     return ProfileCount(profile, documents, documents - rejected, rules)
 
 
@@ -124,7 +111,7 @@ def names_of(profile: str, settings: CleanSettings) -> list[str]:
     """Return the profiles that a name stands for: ``all``, one, or empty for the one that is set.
 
     Raises:
-        InputError: There is no such profile; the message lists those there are.
+        InputError: There is no such profile.
     """
     if profile == "all":
         return list(PROFILES)

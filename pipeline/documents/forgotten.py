@@ -14,7 +14,7 @@ class Forgotten(Record):
     doc_ids: tuple[str, ...]
     sources: tuple[str, ...]
     texts: tuple[str, ...]
-    """sha256 of what the reader gave: :func:`pipeline.documents.files.read_file.text_digest`."""
+    """Digests of what the reader gave: :func:`pipeline.documents.files.read_file.text_digest`."""
     models: tuple[str, ...]
     """``model/fingerprint`` of those that were trained on it."""
     at: str

@@ -38,12 +38,11 @@ LONGEST_DETAIL = 300
 
 
 class Omission(NamedTuple):
-    """What of one kind was left out of a document."""
+    """What of one kind was left out; which, where a person can do something about it."""
 
     kind: str
     amount: int
     detail: str = ""
-    """Which, where a person can do something about it: numbers of pages, names, warnings."""
 
 
 _Ledger = dict[str, tuple[int, str]]
@@ -64,11 +63,10 @@ def ledger() -> Iterator[_Ledger]:
 def leave_out(kind: str, amount: int, detail: str = "") -> None:
     """Note that so much of a kind is left out of the document at hand; 0 is nothing."""
     noted = _open.get()
-    if noted is None or not amount:
-        return
-    before, details = noted.get(kind, (0, ""))
-    joined = "; ".join(filter(None, (details, detail)))
-    noted[kind] = before + amount, joined[:LONGEST_DETAIL]
+    if noted is not None and amount:
+        before, details = noted.get(kind, (0, ""))
+        joined = "; ".join(filter(None, (details, detail)))
+        noted[kind] = before + amount, joined[:LONGEST_DETAIL]
 
 
 def entries(noted: Mapping[str, tuple[int, str]]) -> tuple[Omission, ...]:

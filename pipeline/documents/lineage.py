@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from html import unescape
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from pipeline.documents.readers.formats import READERS
@@ -39,10 +40,9 @@ _HTML = re.compile(
 
 
 class Place(NamedTuple):
-    """Where a chunk stands in a raw document."""
+    """The range of a chunk in a raw text, from its first word that was found behind its last."""
 
     start: int
-    """Character range in the raw text, from its first to behind its last word that was found."""
     end: int
     pages: tuple[int, int] | None = None
     """First and last page or slide from 1; None where the format has none."""
@@ -51,11 +51,7 @@ class Place(NamedTuple):
 
 
 def locate(raw: Mapping[str, Any], chunk_text: str) -> Place | None:
-    """Find a chunk in the raw document it comes from.
-
-    Returns:
-        Its place; None when less than half of it is found.
-    """
+    """Find a chunk in the raw document it comes from; None when less than half of it is there."""
     document, places = _letters(raw["text"], html=raw["format"] in ("html", "epub"))
     chunk, _ = _letters(chunk_text)
     matches = list(_matches(chunk, document))
@@ -72,14 +68,11 @@ def locate(raw: Mapping[str, Any], chunk_text: str) -> Place | None:
 
 def describe(raw: Mapping[str, Any], place: Place) -> str:
     """Return a place in words: ``guide.pdf, page 12``; ``a.html, characters 310-940``."""
+    reader = READERS[raw["format"]]
+    where = f"characters {place.start}-{place.end}{' of its text' if reader.converted else ''}"
     if place.pages:
         first, last = place.pages
-        name = READERS[raw["format"]].pages
-        where = f"{name} {first}" if first == last else f"{name}s {first}-{last}"
-    else:
-        where = f"characters {place.start}-{place.end}"
-        if READERS[raw["format"]].converted:
-            where += " of its text"
+        where = f"{reader.pages} {first}" if first == last else f"{reader.pages}s {first}-{last}"
     return f"{raw['source']}, {where}"
 
 
@@ -110,23 +103,17 @@ def _matches(chunk: str, document: str) -> Iterator[tuple[int, int]]:
     """Yield place and length in the document of runs of the chunk, in the order of both."""
     size = min(ANCHOR, len(chunk))
     reached, limit = _window(chunk, document, size)
-    taken = at = 0
+    at = 0
     while size and at + size <= len(chunk):
         found = document.find(chunk[at : at + size], reached, limit)
         if found < 0:
             at += 1
             continue
-        back = 0
-        while back < min(at - taken, found - reached) and (
-            chunk[at - back - 1] == document[found - back - 1]
-        ):
-            back += 1
-        on = size
-        while at + on < len(chunk) and document[found + on : found + on + 1] == chunk[at + on]:
-            on += 1
-        yield found - back, back + on
-        taken = at = at + on
-        reached = found + on
+        pairs = zip(chunk[at:], document[found : found + len(chunk) - at], strict=False)
+        length = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        yield found, length
+        at += length
+        reached = found + length
 
 
 def _window(chunk: str, document: str, size: int) -> tuple[int, int]:

@@ -1,16 +1,15 @@
 """Documents worked on by a runner, one bad document costing one."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import polars as pl
 
-from pipeline.core.outcome import Drop
+from pipeline.core.outcome import Drop, Rows
 from pipeline.core.progress import track
 from pipeline.core.runner import Inline, Processes, Runner
 from pipeline.core.workers import Done, Failed, Limits, workers_are_kept
 
-Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 FEW = 300_000
@@ -20,37 +19,23 @@ long as cleaning so much."""
 
 def spread(
     runner: Runner,
-    function: Callable[[Item], Value],
-    items: Sequence[Item],
-    characters: int,
+    function: Callable[[dict[str, Any]], Value],
+    documents: pl.DataFrame,
     *,
     seconds: float,
     megabytes: float,
 ) -> Iterator[Done[Value] | Failed]:
-    """Call a function on each document; who does it changes nothing in the answers.
+    """Yield what a function makes of each row of documents; who does it changes no answer.
 
-    Args:
-        runner: Who does it.
-        function: See :func:`pipeline.core.workers.map_in_processes`.
-        items: One a document.
-        characters: Of all documents together.
-        seconds: For one document.
-        megabytes: Memory of one worker.
-
-    Yields:
-        One answer an item, in order. The limits hold in worker processes and on nodes: in all runs
-        of the flows, which keep the workers that have read the files.
+    The limits, of a document and of a worker's memory, hold in worker processes and on nodes: in
+    all runs of the flows, which keep the workers that have read the files.
     """
-    if characters <= FEW and isinstance(runner, Processes) and not workers_are_kept():
+    rows, few = Rows(documents), documents["text"].str.len_chars().sum() <= FEW
+    if few and isinstance(runner, Processes) and not workers_are_kept():
         runner = Inline()
-    answers = runner.guarded(function, items, Limits(seconds, megabytes))
-    for _, answer in zip(track(items, "documents"), answers, strict=True):
+    answers = runner.guarded(function, rows, Limits(seconds, megabytes))
+    for _, answer in zip(track(rows, "documents"), answers, strict=True):
         yield answer
-
-
-def characters(texts: pl.Series) -> int:
-    """Return the characters of all texts together."""
-    return int(texts.str.len_chars().sum())
 
 
 REASONS = {

@@ -111,6 +111,12 @@ def span_of(text: str) -> str:
     return f"{fence}{space}{text}{space}{fence}"
 
 
+def block_of(code: str, language: str = "") -> str:
+    """Return fenced code that shows some lines."""
+    fence = "`" * max([3, *(len(run) + 1 for run in _RUN.findall(code))])
+    return f"{fence}{language}\n{code}\n{fence}"
+
+
 def without_comments(text: str) -> str:
     """Take the comments out of a Markdown text, but not those that its code shows."""
     found = parts(text, _blocks(text)) if "<!--" in text else ()

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from lxml import etree, html
 
-from pipeline.documents.clean.quality.stop_words import STOP_WORDS
+from pipeline.documents.clean.quality.measures import STOP_WORDS
 
 MIRROR = "http://deb.debian.org/debian bookworm main non-free"
 KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"

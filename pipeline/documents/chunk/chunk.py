@@ -7,12 +7,12 @@ from typing import Any
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
-from pipeline.core.outcome import EXCERPT, Drop, Outcome, Rows, drops, table
+from pipeline.core.outcome import EXCERPT, Drop, Outcome, drops, table
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
 from pipeline.core.workers import Failed
 from pipeline.documents.chunk.splitter import Piece, cut
-from pipeline.documents.parallel import characters, limited, spread
+from pipeline.documents.parallel import limited, spread
 from pipeline.settings import ChunkSettings
 from pipeline.text.tokens import CountTokens
 from schemas.documents import Chunks, UniqueDocuments
@@ -30,7 +30,7 @@ def chunk(
     count_tokens: CountTokens,
     runner: Runner = LOCAL,
 ) -> Outcome[Chunks]:
-    """Cut documents into chunks of at most ``settings.max_tokens`` tokens of the document.
+    """Cut Markdown texts into chunks of at most ``settings.max_tokens`` tokens.
 
     A chunk holds whole blocks (paragraph, list, table, code) of one section. A block that is too
     long is cut between items, rows, sentences, or lines of code where a function is likely to
@@ -44,13 +44,8 @@ def chunk(
     that is still below ``settings.min_tokens`` is left out (metric ``too_short``), but not the
     whole of a document that is a sentence.
 
-    Args:
-        documents: Markdown texts in the column ``text``.
-        settings: section ``chunk``.
-        count_tokens: length of a text by the tokenizer of the base model; for many documents a
-            :class:`pipeline.text.tokens.TokenCounter` or a function of a module, since worker
-            processes call it.
-        runner: who cuts; the result does not depend on it.
+    ``count_tokens`` gives the length of a text by the tokenizer of the base model; worker
+    processes call it, so that it has to pickle.
 
     Returns:
         Chunks sorted by document and place; ``text[start:end]`` of the document is in the text of
@@ -65,8 +60,7 @@ def chunk(
     answers = spread(
         runner,
         partial(cut, settings=settings.plain(), count_tokens=count_tokens),
-        Rows(ordered.select("text", "language")),
-        characters(ordered["text"]),
+        ordered.select("text", "language"),
         seconds=SECONDS,
         megabytes=MEGABYTES,
     )

@@ -30,7 +30,6 @@ _INLINE = MarkdownIt("commonmark")
 _MARKUP = re.compile(r"[\\`*_\[\]<&!]")
 """Without one of these, a heading is its text."""
 
-
 MOST_LEVELS = 8
 """Of indents at which code is cut before any line will do."""
 
@@ -110,12 +109,7 @@ def sections(text: str) -> list[Section]:
 def trim(text: str, start: int, end: int, *, indent: bool) -> Iterator[tuple[int, int]]:
     """Yield a range without white space around it, unless nothing is left of it.
 
-    Args:
-        text: The text.
-        start: Of the range.
-        end: Of the range.
-        indent: Whether white space in front of the first line is kept, since it means something:
-            in code, in a list.
+    The indent of the first line is kept where it means something: in code, in a list.
     """
     stripped = text[start:end].strip()
     if stripped:
@@ -129,14 +123,8 @@ def line_starts(text: str, start: int, end: int, block: Block, level: int) -> li
     """Return where the lines of a part of a block begin before which it may be cut.
 
     Code is cut where a function is likely to begin: before the lines behind a blank one that are
-    indented least. The first line stays with the header of a table and with an opening fence.
-
-    Args:
-        text: Of the document.
-        start: Of the part.
-        end: Of the part.
-        block: What it is a part of.
-        level: How often the block has been cut to get it.
+    indented least. The first line stays with the header of a table and with an opening fence. The
+    level says how often the block has been cut to get the part.
     """
     if block.kind not in (TABLE, CODE, HTML):
         return []
@@ -188,9 +176,7 @@ class _Blocks:
     def read(self, node: SyntaxTreeNode, begin: int = 0) -> list[Block]:
         """Return a block with those inside it, or nothing when it is blank.
 
-        Args:
-            node: Of the block.
-            begin: Where the block around it begins, with whose mark it may share a line.
+        The block around it begins at ``begin``, and its mark may stand on the same line.
         """
         assert node.map
         last = self._lines[min(node.map[1], len(self._lines) - 1)]

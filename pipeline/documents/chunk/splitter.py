@@ -67,12 +67,10 @@ class Piece(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """What became of a document."""
+    """The pieces of a document that are long enough, and how many are not."""
 
     pieces: list[Piece]
-    """Those that are long enough."""
     too_short: int
-    """How many are not."""
     tokens: int
     """Of the whole document; counted only when no piece is left."""
 
@@ -83,17 +81,14 @@ def cut(document: Mapping[str, Any], settings: "ChunkSettings", count_tokens: Co
     Between two chunks, what is too short is a remnant; the whole of a note is what was meant.
     """
     text: str = document["text"]
-    count_part = part_counter(count_tokens, text)
-    counts = cache(count_part), cache(count_tokens)
+    counts = cache(part_counter(count_tokens, text)), cache(count_tokens)
     cutter = _Cutter(text, document["language"], settings, *counts)
     pieces = [piece for section in sections(text) for piece in cutter.pieces(section)]
     joined = cutter.join_short(pieces)
-    long_enough = [piece for piece in joined if piece.tokens >= settings.min_tokens]
+    kept = [piece for piece in joined if piece.tokens >= settings.min_tokens]
     if len(joined) == 1 and cutter.says_something(joined[0]):
-        long_enough = joined
-    return Cut(
-        long_enough, len(joined) - len(long_enough), 0 if long_enough else count_tokens(text)
-    )
+        kept = joined
+    return Cut(kept, len(joined) - len(kept), 0 if kept else count_tokens(text))
 
 
 class _Cutter(NamedTuple):
@@ -131,32 +126,21 @@ class _Cutter(NamedTuple):
 
     def shared(self, section: Section, units: Sequence[Unit], share: float) -> list[Piece]:
         """Return the pieces of a section, each closed once it has a number of tokens."""
-        limit = self.settings.max_tokens
-        pieces: list[Piece] = []
-        path, headings, start, taken = section.path, section.headings, units[0].start, [units[0]]
+        shares = [(units[0].start, [units[0]])]
         for unit in units[1:]:
-            before = taken[0].before
-            if (
-                self.tokens(start, taken[-1].end) >= share
-                or self.tokens(start, unit.end, before, unit.after) > limit
-            ):
-                pieces.append(self.piece(path, headings, start, taken))
-                headings, start, taken = (), self.overlap(taken, unit), []
-            taken.append(unit)
-        pieces.append(self.piece(path, headings, start, taken))
+            start, taken = shares[-1]
+            long = self.tokens(start, unit.end, taken[0].before, unit.after)
+            if self.tokens(start, taken[-1].end) >= share or long > self.settings.max_tokens:
+                shares.append((self.overlap(taken, unit), [unit]))
+            else:
+                taken.append(unit)
+        pieces: list[Piece] = []
+        for start, taken in shares:
+            end, before, after = taken[-1].end, taken[0].before, taken[-1].after
+            headings = () if pieces else section.headings
+            tokens = self.tokens(start, end, before, after)
+            pieces.append(Piece(section.path, headings, start, end, before, after, tokens))
         return pieces
-
-    def piece(
-        self,
-        path: tuple[str, ...],
-        headings: tuple[tuple[int, int], ...],
-        start: int,
-        units: Sequence[Unit],
-    ) -> Piece:
-        """Return units as a piece; before the first one it may repeat sentences."""
-        end, before, after = units[-1].end, units[0].before, units[-1].after
-        tokens = self.tokens(start, end, before, after)
-        return Piece(path, headings, start, end, before, after, tokens)
 
     def overlap(self, before: Sequence[Unit], unit: Unit) -> int:
         """Return where the piece that opens with ``unit`` starts, repeated sentences included."""
@@ -176,9 +160,7 @@ class _Cutter(NamedTuple):
     def units(self, block: Block, before: str = "") -> list[Unit]:
         """Return a block as one unit, or parts of it that each fit.
 
-        Args:
-            block: A block.
-            before: What a piece that begins with it repeats: of the list item that it stands in.
+        A piece that begins with it repeats what stands before, of the list item that it is in.
         """
         text, limit, prose = self.text, self.settings.max_tokens, block.kind == PROSE
         if self.tokens(block.start, block.end, before) <= limit:
@@ -249,13 +231,9 @@ class _Cutter(NamedTuple):
             if result[place].tokens < shortest:
                 pairs = [n for n in (place - 1, place) if 0 <= n < len(result) - 1]
                 joined = [(n, self.joined(result[n], result[n + 1])) for n in pairs]
-                fitting = [
-                    (len(piece.path), n, piece)
-                    for n, piece in joined
-                    if piece.tokens <= self.settings.max_tokens
-                ]
+                fitting = [each for each in joined if each[1].tokens <= self.settings.max_tokens]
                 if fitting:
-                    _, first, piece = max(fitting)
+                    first, piece = max(fitting, key=lambda each: (len(each[1].path), each[0]))
                     result[first : first + 2] = [piece]
                     place = first
                     continue
@@ -264,12 +242,8 @@ class _Cutter(NamedTuple):
 
     def joined(self, one: Piece, other: Piece) -> Piece:
         """Return two neighbours as one piece under their common heading path."""
-        common = tuple(
-            a
-            for a, _ in takewhile(
-                lambda ab: ab[0] == ab[1], zip(one.path, other.path, strict=False)
-            )
-        )
+        pairs = zip(one.path, other.path, strict=False)
+        common = tuple(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         # A heading that the common path no longer names stays in the text.
         unnamed = (start for place, start in one.headings if place >= len(common))
         start = next(unnamed, one.start)

@@ -24,8 +24,6 @@ _CODE = re.compile(r"(?:[-*+] +|\d+[.)] +)*(`{3,}|~{3,})")
 
 def without_boxes(text: str) -> str:
     """Return a Markdown text whose boxes have their label in bold, and their text as it is."""
-    if not re.search(r"^[ \t>]*(?:!!!|\?\?\?|===|:::|```+\{|\[!)", text, re.MULTILINE):
-        return text
     lines: list[str] = []
     indents: list[int] = []  # of the boxes that are open
     fences: list[str] = []
@@ -38,10 +36,9 @@ def without_boxes(text: str) -> str:
         depth = 4 * len(indents)
         line = written[min(depth, indent) :]
         box = None if code else _INDENTED.fullmatch(bare) or _FENCED.fullmatch(bare)
-        opened = _CODE.match(bare)
         if code:
-            ends = bare.startswith(code) and not bare.strip(code[0] + " ")
-            code = "" if ends else code
+            if bare.startswith(code) and not bare.strip(code[0] + " "):
+                code = ""
         elif box and (label := _label(box)):
             lines += ["", f"{' ' * (indent - depth)}**{label}**", ""]
             if box.re is _FENCED:
@@ -52,12 +49,10 @@ def without_boxes(text: str) -> str:
         elif fences and bare.rstrip() == fences[-1]:
             fences.pop()
             line = ""
-        elif opened:
+        elif opened := _CODE.match(bare):
             code = opened[1]
-        else:
-            quoted = _QUOTED.fullmatch(line)
-            if quoted:
-                line = f"{quoted[1]}**{quoted[3].strip() or quoted[2].capitalize()}**"
+        elif quoted := _QUOTED.fullmatch(line):
+            line = f"{quoted[1]}**{quoted[3].strip() or quoted[2].capitalize()}**"
         lines.append(line)
     return "\n".join(lines)
 

@@ -5,16 +5,15 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
 
-import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.core.outcome import Drop, Outcome, Rows, drops, table
+from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
 from pipeline.core.workers import Failed
 from pipeline.documents.clean.clean_document import Refused, clean_document
 from pipeline.documents.left_out import rows_left_out
-from pipeline.documents.parallel import characters, limited, spread
+from pipeline.documents.parallel import limited, spread
 from pipeline.settings import CleanSettings
 from schemas.documents import Documents, LeftOut, RawDocuments, Redactions
 
@@ -24,16 +23,16 @@ def clean(
 ) -> Outcome[Documents]:
     """Clean documents, drop those of poor quality or another language, redact personal data.
 
-    Each document is cleaned alone: its result does not depend on the others. What a document
-    says is not judged: one that gives orders to a model stays, as text.
+    Each document is cleaned alone. What it says is not judged: one that gives orders to a model
+    stays, as text.
 
     Returns:
-        Documents sorted by ``doc_id``, ids and spans unchanged. Reasons:
-        those of :data:`pipeline.documents.clean.cleaning.CLEANING`. The table
-        ``redactions`` lists what was replaced in the text (what is replaced in a title is not
-        listed), the table ``left_out`` what was left out of a document, a dropped one too.
-        Metrics: ``redactions``, ``redacted_documents``, ``redactions_allowed`` (finds that
-        ``redact_allow`` kept), and ``other_language_de``: those dropped for being German.
+        Documents sorted by ``doc_id``, ids and spans unchanged. Reasons are those of
+        :data:`pipeline.documents.clean.cleaning.CLEANING`. The table ``redactions`` lists what was
+        replaced in the text, but not in a title, the table ``left_out`` what was left out of a
+        document, a dropped one too. Metrics: ``redactions``, ``redacted_documents``,
+        ``redactions_allowed`` (finds that ``redact_allow`` kept), and ``other_language_de``: those
+        dropped for being German.
     """
     dropped: list[Drop] = []
     audit: list[dict[str, Any]] = []
@@ -44,8 +43,7 @@ def clean(
     answers = spread(
         runner,
         partial(clean_document, settings=settings.plain()),
-        Rows(ordered.select("format", "title", "text")),
-        characters(ordered["text"]),
+        ordered.select("format", "title", "text"),
         seconds=settings.seconds_per_document,
         megabytes=settings.max_memory_megabytes,
     )
@@ -66,19 +64,10 @@ def clean(
                 dropped.append(Drop(row["doc_id"], reason, excerpt, value, threshold))
                 continue
             allowed += found.allowed
-            audit.extend(
-                {
-                    "doc_id": row["doc_id"],
-                    "kind": span.kind,
-                    "placeholder": span.placeholder,
-                    "start": span.start,
-                    "end": span.end,
-                }
-                for span in found.spans
-            )
+            audit.extend({"doc_id": row["doc_id"], **span._asdict()} for span in found.spans)
             yield row | {"title": found.title, "text": found.text, "language": found.language}
 
-    cleaned = table(Documents, kept()).sort(pl.col("doc_id"))
+    cleaned = table(Documents, kept()).sort("doc_id")
     redactions = table(Redactions, audit).sort("doc_id", "start")
     return Outcome(
         cast("DataFrame[Documents]", cleaned),

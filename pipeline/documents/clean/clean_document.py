@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.documents.clean import boxes, cleaning, line_joining, pdf_text, tags, web
-from pipeline.documents.clean.cleaning import Rule, Verdict
-from pipeline.documents.clean.privacy import Redacted, Span, kinds_of, redact
-from pipeline.documents.clean.privacy.id_table import countries_of
+from pipeline.documents.clean.cleaning import CleaningRule, Verdict
+from pipeline.documents.clean.privacy import Redacted, Span, countries_of, kinds_of, redact
 from pipeline.documents.clean.profiles import rules_of
 from pipeline.documents.left_out import UNITS, Omission, entries, ledger
 from pipeline.text.fences import Split
@@ -29,15 +28,13 @@ _SEPARATOR = "\n\n"
 
 
 class Cleaned(NamedTuple):
-    """A document that is kept."""
+    """A document that is kept, with what was redacted in its text, and finds that stay."""
 
     title: str
     text: str
     language: str
     spans: list[Span]
-    """What was redacted in the text."""
     allowed: int
-    """Finds that ``redact_allow`` kept."""
     left_out: tuple[Omission, ...] = ()
 
 
@@ -48,17 +45,14 @@ class Refused(NamedTuple):
     excerpt: str
     """What shows why, and the start of its text, redacted: the ledger goes into reports."""
     language: str
-    """ISO 639-1; empty when it was not looked at."""
     left_out: tuple[Omission, ...] = ()
 
 
 class Decision(NamedTuple):
-    """What becomes of a text."""
+    """Why a text is dropped, None for one that is kept, and its language where that counted."""
 
     verdict: Verdict | None
-    """Why it is dropped; None: it is kept."""
-    language: str
-    """ISO 639-1; empty where the verdict came before the language was looked at."""
+    language: str = ""
 
 
 def clean_document(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned | Refused:
@@ -74,12 +68,12 @@ def clean_document(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned
 
 
 def _clean(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned | Refused:
-    oversized = cleaning.too_long(row["text"])
-    if oversized:
-        return refused(row["text"], Decision(oversized, ""), settings)
+    if oversized := cleaning.too_long(row["text"]):
+        return refused(row["text"], Decision(oversized), settings)
     split = _split(row)
     text = line_joining.whole(split)
-    decision = decide(text, settings, rules_of(settings.profile, settings.limits))
+    rules = rules_of(settings.profile, settings.limits)
+    decision = decide(text, settings, rules, identify(text, settings.languages))
     if decision.verdict:
         return refused(text, decision, settings)
     split.change(line_joining.unlink)
@@ -88,30 +82,24 @@ def _clean(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned | Refus
     before = len(title) + len(_SEPARATOR)
     redacted = redact_by(title + _SEPARATOR + text, settings)
     title, _, text = redacted.text.partition(_SEPARATOR)
-    return Cleaned(
-        title,
-        text,
-        decision.language,
-        [
-            span._replace(start=span.start - before, end=span.end - before)
-            for span in redacted.spans
-            if span.start >= before
-        ],
-        redacted.allowed,
-    )
+    spans = [
+        span._replace(start=span.start - before, end=span.end - before)
+        for span in redacted.spans
+        if span.start >= before
+    ]
+    return Cleaned(title, text, decision.language, spans, redacted.allowed)
 
 
 def decide(
-    text: str, settings: "CleanSettings", rules: Sequence[Rule], language: Language | None = None
+    text: str, settings: "CleanSettings", rules: Sequence[CleaningRule], language: Language
 ) -> Decision:
     """Decide whether a text of :func:`markdown_of` is kept, by languages and rules."""
     if not text.strip():
-        return Decision(Verdict("empty_after_cleaning", 0, 1), "")
+        return Decision(Verdict("empty_after_cleaning", 0, 1))
     # Before the language, which a handful of words does not tell.
-    short = cleaning.too_short(text, rules)
-    if short:
-        return Decision(short, "")
-    code, probability = language or identify(text, settings.languages)
+    if short := cleaning.too_short(text, rules):
+        return Decision(short)
+    code, probability = language
     if settings.languages:
         least = settings.min_language_probability
         if probability < least:
@@ -128,8 +116,7 @@ def refused(text: str, decision: Decision, settings: "CleanSettings") -> Refused
     text = redact_by(text[: LOOKED_AT + MARGIN], settings).text[:LOOKED_AT]
     evidence = cleaning.evidence_of(decision.verdict.reason, text, decision.language)
     begins = text[:QUOTED]
-    told = begins.startswith(evidence)
-    excerpt = begins if told else f"{evidence}: {begins}"
+    excerpt = begins if begins.startswith(evidence) else f"{evidence}: {begins}"
     return Refused(decision.verdict, excerpt, decision.language)
 
 

@@ -5,7 +5,7 @@ what breaks it, an entry of :data:`CLEANING`, and its limit in a profile.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from pipeline.documents.clean.quality.ngrams import (
     repeated_share,
     top_share,
 )
-from pipeline.documents.clean.quality.stats import TextStats
+from pipeline.documents.clean.quality.stats import BULLET, TextStats
 
 LONGEST = 20_000_000
 """Characters: more is not even looked at, in any profile."""
@@ -27,8 +27,7 @@ TOO_SHORT = "too_short"
 """The rule that is asked before the language is looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class CleaningRule:
+class CleaningRule(NamedTuple):
     """Why cleaning may drop a document."""
 
     name: str
@@ -41,14 +40,14 @@ class CleaningRule:
     """Returns the piece of a text that shows why the rule drops it; None where there is no text."""
     at_most: bool = True
     """Whether values above the limit break the rule, else those below."""
+    limit: float = 0
+    """Of a profile, which allows the limit itself."""
+    source: str = ""
+    """Whose number the limit is."""
 
 
-def _at_most(name: str, meaning: str, measure: Measure, evidence: Evidence) -> CleaningRule:
-    return CleaningRule(name, meaning, measure, evidence)
-
-
-def _at_least(name: str, meaning: str, measure: Measure, evidence: Evidence) -> CleaningRule:
-    return CleaningRule(name, meaning, measure, evidence, at_most=False)
+_at_most = CleaningRule
+_at_least = partial(CleaningRule, at_most=False)
 
 
 def _few_blocks(name: str, meaning: str, fits: Fits) -> CleaningRule:
@@ -103,13 +102,9 @@ CLEANING = {
         CleaningRule("clean_crashed", "cleaning it ended a worker"),
         _at_least(TOO_SHORT, "it says too little", measures.words, evidence.start),
         _at_most("too_long", "it is longer than any document", measures.all_words, evidence.start),
+        _at_most("long_words", "much of it is encoded data", measures.long_words, evidence.encoded),
         _at_most(
-            *("long_words", "much of it is encoded data"),
-            *(measures.long_words, evidence.encoded),
-        ),
-        _at_most(
-            *("mostly_links", "it is a site map, not a text"),
-            *(measures.linked_words, evidence.links),
+            "mostly_links", "it is a site map, not a text", measures.linked_words, evidence.links
         ),
         _at_least(
             *("few_letters", "too many of its words have no letter"),
@@ -117,8 +112,7 @@ CLEANING = {
             evidence.words_that(lambda word: not measures.has_letter(word)),
         ),
         _at_least(
-            *("short_words", "its words are too short"),
-            *(measures.word_length, evidence.frequent_words),
+            "short_words", "its words are too short", measures.word_length, evidence.frequent_words
         ),
         _at_most(
             *("mean_word_length", "its words are too long"),
@@ -135,15 +129,17 @@ CLEANING = {
         ),
         _few_marks("hash_ratio", "it has too many hash signs", "#"),
         _few_marks("ellipsis_ratio", "it has too many ellipses", *measures.ELLIPSES),
-        _few_blocks("bullet_lines", "it is a list", measures.is_bullet),
-        _few_blocks("ellipsis_lines", "its lines are cut off", measures.is_cut_off),
+        _few_blocks("bullet_lines", "it is a list", BULLET.match),
+        _few_blocks(
+            *("ellipsis_lines", "its lines are cut off"),
+            lambda block: block.endswith(measures.ELLIPSES),
+        ),
         _at_least(
             *("few_stop_words", "it is a list of names, not sentences"),
             *(measures.stop_words, evidence.start),
         ),
         _at_most(
-            *("repeated_lines", "its lines repeat"),
-            *(measures.repeated_lines, evidence.repeated_line),
+            "repeated_lines", "its lines repeat", measures.repeated_lines, evidence.repeated_line
         ),
         _few_repeats("repeated_line_chars", "its long lines repeat", _lines, True),
         _few_repeats("repeated_paragraphs", "its paragraphs repeat", _blocks, False),
@@ -161,7 +157,7 @@ CLEANING = {
         ),
         _at_least(
             *("few_line_ends", "few lines end as sentences do", measures.ended_lines),
-            evidence.blocks_that(lambda block: not measures.is_ended(block)),
+            evidence.blocks_that(lambda block: not measures.LINE_END.search(block)),
         ),
         _few_blocks("short_lines", "too many of its lines are short", measures.is_short),
         _at_most(
@@ -185,21 +181,6 @@ CLEANING = {
 """Name -> rule."""
 
 
-class Rule(NamedTuple):
-    """A rule as a profile has it: a measure of a text, and how far it may go."""
-
-    name: str
-    measure: Measure
-    limit: float
-    at_most: bool
-    source: str
-    """Whose number the limit is."""
-
-    def breaks(self, value: float) -> bool:
-        """Whether a value is on the wrong side; the limit itself is allowed."""
-        return value > self.limit if self.at_most else value < self.limit
-
-
 class Verdict(NamedTuple):
     """The rule that a document broke."""
 
@@ -209,32 +190,29 @@ class Verdict(NamedTuple):
 
 
 def too_long(text: str) -> Verdict | None:
-    """Return ``too_long`` for more than :data:`LONGEST` characters, without looking further."""
+    """Return ``too_long`` for more than :data:`LONGEST` characters."""
     return Verdict("too_long", len(text), LONGEST) if len(text) > LONGEST else None
 
 
-def too_short(text: str, rules: Sequence[Rule]) -> Verdict | None:
-    """Return the verdict of the rule ``too_short``, when it is among the rules and broken."""
+def too_short(text: str, rules: Sequence[CleaningRule]) -> Verdict | None:
+    """Return the verdict of the rule ``too_short``."""
     return judge(text, [rule for rule in rules if rule.name == TOO_SHORT])
 
 
-def judge(text: str, rules: Sequence[Rule], language: str = "") -> Verdict | None:
+def judge(text: str, rules: Sequence[CleaningRule], language: str = "") -> Verdict | None:
     """Return the first rule that a cleaned Markdown text breaks; see :func:`broken`."""
     return next(broken(text, rules, language), None)
 
 
-def broken(text: str, rules: Sequence[Rule], language: str = "") -> Iterator[Verdict]:
-    """Yield the rules that a cleaned Markdown text breaks, in their order.
+def broken(text: str, rules: Sequence[CleaningRule], language: str = "") -> Iterator[Verdict]:
+    """Yield the rules of a profile that a cleaned Markdown text breaks, in their order.
 
-    Args:
-        text: Markdown; what is code in it is fenced.
-        rules: Of a profile.
-        language: ISO 639-1; empty: rules that need it say nothing.
+    Without its language (ISO 639-1) rules that need it say nothing.
     """
     stats = TextStats(text, language)
     for rule in rules:
-        value = rule.measure(stats)
-        if value is not None and rule.breaks(value):
+        value = rule.measure(stats) if rule.measure else None
+        if value is not None and (value > rule.limit if rule.at_most else value < rule.limit):
             yield Verdict(rule.name, value, rule.limit)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import partial
 
 from pipeline.documents.left_out import leave_out, words
 from pipeline.text.fences import Split, outside_code, without_comments
@@ -39,8 +40,6 @@ _RELATIVE_LINK = re.compile(
     r"\[(?<!!\[)((?:[^\[\]\n]++|\n(?!\n)){1,500})\]"
     r"\((?!https?://)[^()\s]{0,500}(?:[ \t]+\"[^\"\n]{0,200}\")?\)"
 )
-
-
 _WIKI_LINK = re.compile(
     r"(?<!\w)(!?)\[\[(?:[^\[\]\n|]{1,300}\|)?([^\[\]\n|\s][^\[\]\n|]{0,300})\]\](?!\()"
 )
@@ -49,8 +48,7 @@ _WIKI_LINK = re.compile(
 
 def strip_metadata(text: str) -> str:
     """Take the YAML front matter and the comments out of a Markdown text."""
-    front = FRONT_MATTER.match(text)
-    if front:
+    if front := FRONT_MATTER.match(text):
         leave_out("metadata", words(front[0]))
         text = text[front.end() :]
     without = without_comments(text)
@@ -62,9 +60,9 @@ def normalise(text: str) -> str:
     """Repair mojibake and normalise characters and white space outside code.
 
     ftfy mends wrongly decoded characters and straightens quotation marks; HTML entities stay,
-    since a document may write about them. Then Unicode NFC; invisible characters out; every
-    kind of space a plain one; trailing spaces out, runs of spaces inside a line to one (the
-    indent of a line stays: it is code or a nested list); at most one blank line.
+    since a document may write about them. Then Unicode NFC; no invisible characters; of spaces
+    inside a line, of any kind, one plain one (its indent stays: it is code or a nested list); none
+    at its end; at most one blank line.
     """
     return whole(normalised(text))
 
@@ -108,12 +106,11 @@ def plain_to_markdown(text: str) -> str:
     """
     blocks = re.split(r"(\n(?:[ \t]*\n)+)", text)
     blocks[::2] = map(_plain_block, blocks[::2])
-    return outside_code(
-        "".join(blocks),
-        lambda prose: _CAPITALS.sub(
-            lambda line: f"{'##' if line.start() else '#'} {line[0]}\n", prose
-        ),
-    )
+
+    def heading(line: re.Match[str]) -> str:
+        return f"{'##' if line.start() else '#'} {line[0]}\n"
+
+    return outside_code("".join(blocks), partial(_CAPITALS.sub, heading))
 
 
 def _plain_block(block: str) -> str:
@@ -132,9 +129,7 @@ def _plain_block(block: str) -> str:
 
 def unlink(prose: str) -> str:
     """Turn relative links in prose into their text: their targets are not part of a corpus."""
-    if "[[" in prose:
-        prose = _WIKI_LINK.sub(_label, prose)
-    return _RELATIVE_LINK.sub(r"\1", prose)
+    return _RELATIVE_LINK.sub(r"\1", _WIKI_LINK.sub(_label, prose))
 
 
 def _label(link: re.Match[str]) -> str:

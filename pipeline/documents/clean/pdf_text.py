@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 from pipeline.documents.left_out import leave_out, words
+from pipeline.text.fences import block_of
 from pipeline.text.markdown import BULLETS
 
 EDGE_LINES = 3
@@ -42,46 +43,36 @@ _ROW = "| "
 """Begins each line of a table, which the reader has put in its grid."""
 _CODE = "    "
 """Begins each line of code, which the reader has told by its type."""
+_MARKED = (_ROW, _CODE)
 _PROGRAM = re.compile(r"((?:^ {4}.*(?:\n|\Z))+)", re.MULTILINE)
 _COMPOUND = re.compile(r"(?<![^\W\d_])[^\W\d_]+-[^\W\d_]+")
 
-KEPT_HYPHEN = frozenset(
-    {
-        *("all", "cross", "half", "high", "long", "low", "mid"),
-        *("non", "quasi", "self", "short", "two", "three", "well"),
-    }
+KEPT_HYPHEN = (
+    *("all", "cross", "half", "high", "long", "low", "mid"),
+    *("non", "quasi", "self", "short", "two", "three", "well"),
 )
 """First parts that English hyphenation keeps apart; used when the document decides nothing."""
 
-LINKS = frozenset(("a", "and", "by", "for", "in", "of", "on", "or", "the", "to", "up"))
+LINKS = ("a", "and", "by", "for", "in", "of", "on", "or", "the", "to", "up")
 """Words inside compounds of three and more parts."""
 
 
 def repair(text: str) -> str:
     r"""Turn the lines of a PDF into paragraphs.
 
-    Lines that repeat at page edges (digits aside), page numbers and the entries of a table of
-    contents go; a word broken at a line
-    end is joined, unless the document elsewhere writes it with its hyphen and never without;
-    wrapped lines become paragraphs; a line ``3.2 Set points`` alone becomes a heading.
-
-    Args:
-        text: Pages joined by ``\f``, as :mod:`pipeline.documents.readers.pdf` gives them: blank
-            lines at wide gaps, ``#`` before lines of large type.
-
-    Returns:
-        Markdown.
+    The text is pages joined by ``\f``, as :mod:`pipeline.documents.readers.pdf` gives them: blank
+    lines at wide gaps, ``#`` before lines of large type. Lines that repeat at page edges (digits
+    aside), page numbers and the entries of a table of contents go; a word broken at a line end is
+    joined, unless the document elsewhere writes it with its hyphen and never without; wrapped lines
+    become paragraphs; a line ``3.2 Set points`` alone becomes a heading.
     """
-    pages = [
-        [line if line.startswith(_CODE) else line.strip() for line in page.split("\n")]
-        for page in text.split("\f")
-    ]
-    for page in pages:
-        text_lines = [line for line in page if not _LEADER.search(line.strip()[-100:])]
-        leave_out("contents", sum(map(words, page)) - sum(map(words, text_lines)))
-        page[:] = text_lines
-    body = "\f".join("\n".join(page) for page in _without_edges(pages))
-    body = _rejoin_pages(_dehyphenate(body))
+    pages = []
+    for page in text.split("\f"):
+        lines = [line if line.startswith(_CODE) else line.strip() for line in page.split("\n")]
+        kept = [line for line in lines if not _LEADER.search(line.strip()[-100:])]
+        leave_out("contents", sum(map(words, lines)) - sum(map(words, kept)))
+        pages.append(kept)
+    body = _rejoin_pages(_dehyphenate(_without_edges(pages)))
     parts, width = _PROGRAM.split(body), _width(body.split("\n"))
     parts[1::2] = map(_fenced, parts[1::2])
     parts[::2] = ["\n\n".join(_paragraphs(prose, width)) for prose in parts[::2]]
@@ -89,21 +80,19 @@ def repair(text: str) -> str:
 
 
 def _fenced(program: str) -> str:
-    lines = [line.removeprefix(_CODE).rstrip() for line in program.rstrip("\n").split("\n")]
-    ticks = max((len(run) for run in re.findall("`{3,}", program)), default=2)
-    fence = "`" * (ticks + 1)
-    return "\n".join([fence, *lines, fence])
+    lines = program.rstrip("\n").split("\n")
+    return block_of("\n".join(line.removeprefix(_CODE).rstrip() for line in lines))
 
 
 def _shape(line: str) -> str:
     return re.sub(r"\d+", "0", line.removeprefix("#").strip().casefold())
 
 
-def _without_edges(pages: list[list[str]]) -> list[list[str]]:
+def _without_edges(pages: list[list[str]]) -> str:
     seen: Counter[str] = Counter()
     for page in pages:
-        filled_lines = list(filter(None, page))
-        seen.update(set(map(_shape, filled_lines[:EDGE_LINES] + filled_lines[-EDGE_LINES:])))
+        lines = list(filter(None, page))
+        seen.update(set(map(_shape, lines[:EDGE_LINES] + lines[-EDGE_LINES:])))
     enough = max(2, REPEATED * len(pages))
     out = []
     for page in pages:
@@ -115,7 +104,7 @@ def _without_edges(pages: list[list[str]]) -> list[list[str]]:
             for position in side:
                 line = page[position]
                 # A table goes on over pages, and its head is repeated there.
-                furniture = not line.startswith((_ROW, _CODE)) and (
+                furniture = not line.startswith(_MARKED) and (
                     seen[_shape(line)] >= enough
                     or (seen[_shape(line)] >= IN_CHAPTER and _PAGE_NUMBER.search(line))
                     or _NUMBER_LINE.fullmatch(line)
@@ -125,8 +114,9 @@ def _without_edges(pages: list[list[str]]) -> list[list[str]]:
                     break
                 gone.add(position)
         leave_out("page_edges", sum(words(page[position]) for position in gone))
-        out.append([line for position, line in enumerate(page) if position not in gone])
-    return ["\n".join(page).strip("\n").split("\n") for page in out]
+        kept = (line for position, line in enumerate(page) if position not in gone)
+        out.append("\n".join(kept).strip("\n"))
+    return "\f".join(out)
 
 
 def _rejoin_pages(text: str) -> str:
@@ -141,8 +131,8 @@ def _rejoin_pages(text: str) -> str:
         cut = (
             last
             and not last.endswith(_END)
-            and not last.startswith((_ROW, _CODE))
-            and not first.startswith((_ROW, _CODE))
+            and not last.startswith(_MARKED)
+            and not first.startswith(_MARKED)
             and not _HEADING.match(last)
             and not _HEADING.match(first)
             and not _LIST.match(first)
@@ -196,8 +186,7 @@ def _is_word(part: str, words: Counter[str]) -> bool:
 
 
 def _width(lines: list[str]) -> int:
-    """Return the characters of the longest line of prose."""
-    return max((len(line) for line in lines if not line.startswith((_ROW, _CODE))), default=0)
+    return max((len(line) for line in lines if not line.startswith(_MARKED)), default=0)
 
 
 def _paragraphs(text: str, width: int) -> list[str]:

@@ -5,18 +5,16 @@ al. 2020), FineWeb (Penedo et al. 2024). They reject manuals for their braces, b
 and short answers for being short, so there are other profiles beside ``web``.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
-from pipeline.documents.clean.cleaning import CLEANING, TOO_SHORT, Rule
+from pipeline.documents.clean.cleaning import CLEANING, CleaningRule
 from pipeline.documents.clean.quality import measures
 
 
-def _limits(source: str, **limits: float) -> Iterator[Rule]:
-    for name, limit in limits.items():
-        rule = CLEANING[name]
-        assert rule.measure
-        yield Rule(name, rule.measure, limit, rule.at_most, source)
+def _limits(source: str, **limits: float) -> tuple[CleaningRule, ...]:
+    rules = ((CLEANING[name], limit) for name, limit in limits.items())
+    return tuple(rule._replace(limit=limit, source=source) for rule, limit in rules)
 
 
 _OWN = (
@@ -24,9 +22,9 @@ _OWN = (
     *_limits("own: encoded data, after C4's long words", long_words=0.2),
     *_limits("own: a site map, not a text", mostly_links=0.6),
 )
-_SYMBOLS = (*_limits("NeMo Curator", symbol_ratio=0.25),)
-_BROKEN = (*_limits("own: references have up to 0.11, scans up to 0.6", broken_words=0.2),)
-_LINES = (*_limits("Gopher", repeated_lines=0.3),)
+_SYMBOLS = _limits("NeMo Curator", symbol_ratio=0.25)
+_BROKEN = _limits("own: references have up to 0.11, scans up to 0.6", broken_words=0.2)
+_LINES = _limits("Gopher", repeated_lines=0.3)
 
 WEB = (
     *_limits("Gopher", too_short=50, too_long=100_000, short_words=3, mean_word_length=10),
@@ -77,7 +75,9 @@ FAQ = (
 """Questions and answers: a sentence is enough, and a standing phrase in each answer is no fault."""
 
 ANY_LANGUAGE = (
-    Rule(TOO_SHORT, measures.letters_and_digits, 30, False, "own: a sentence of Chinese"),
+    CLEANING["too_short"]._replace(
+        measure=measures.letters_and_digits, limit=30, source="own: a sentence of Chinese"
+    ),
     *_OWN[1:],
     *_SYMBOLS,
     *_limits("NeMo Curator", digit_ratio=0.15, address_ratio=0.2, parenthesis_ratio=0.1),
@@ -90,7 +90,7 @@ ANY_LANGUAGE = (
 0.36 of its characters in repeated 20-grams (every fourth page looked at, 352). No rule
 asks for spaces, Latin letters or the words of a language."""
 
-PROFILES: dict[str, tuple[Rule, ...]] = {
+PROFILES: dict[str, tuple[CleaningRule, ...]] = {
     "technical": TECHNICAL,
     "web": WEB,
     "faq": FAQ,
@@ -99,25 +99,23 @@ PROFILES: dict[str, tuple[Rule, ...]] = {
 }
 
 
-def rules_of(profile: str, limits: Mapping[str, float] | None = None) -> tuple[Rule, ...]:
+def rules_of(profile: str, limits: Mapping[str, float] | None = None) -> tuple[CleaningRule, ...]:
     """Return the rules of a profile, with limits of one's own in place of the profile's.
 
     Raises:
-        ValueError: There is no such profile or the profile has no rule of such a name; the
-            message lists those there are.
+        ValueError: There is no such profile or rule; the message lists those there are.
     """
     if profile not in PROFILES:
         raise ValueError(f"no profile {profile}{_hint(profile, PROFILES)}")
-    rules = PROFILES[profile]
-    limits = limits or {}
-    names = [rule.name for rule in rules]
-    for name in limits:
-        if name not in names:
-            raise ValueError(f"profile {profile} has no rule {name}{_hint(name, names)}")
-    return tuple(rule._replace(limit=limits.get(rule.name, rule.limit)) for rule in rules)
+    rules = {rule.name: rule for rule in PROFILES[profile]}
+    for name, limit in (limits or {}).items():
+        if name not in rules:
+            raise ValueError(f"profile {profile} has no rule {name}{_hint(name, rules)}")
+        rules[name] = rules[name]._replace(limit=limit)
+    return tuple(rules.values())
 
 
-def _hint(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
-    close = get_close_matches(name, known, n=1)
+def _hint(name: str, known: Collection[str]) -> str:
+    close = get_close_matches(name, list(known), n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{hint}; expected one of {', '.join(known) or 'none'}"

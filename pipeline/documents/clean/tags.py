@@ -73,11 +73,7 @@ def _without_blocks(text: str, closed: set[str]) -> str:
 
 def _plain(prose: str, closed: set[str]) -> str:
     """Return prose with its tags as marks, or without them."""
-    if "<" not in prose:
-        return prose
-    pictures = len(_PICTURE.findall(prose))
-    if pictures:
-        leave_out("pictures", pictures)
+    leave_out("pictures", len(_PICTURE.findall(prose)))
     prose = _PICTURE.sub("", written_out(prose))
     for _ in range(3):  # marks in marks
         prose = _MARKED.sub(

@@ -6,7 +6,8 @@ numbering plan, an address of the internet must be a public one: version numbers
 and dates stay. Names of people need a model and stay as well.
 """
 
+from pipeline.documents.clean.privacy.ids import countries_of
 from pipeline.documents.clean.privacy.redact import Redacted, kinds_of, redact
 from pipeline.documents.clean.privacy.spans import Span
 
-__all__ = ["Redacted", "Span", "kinds_of", "redact"]
+__all__ = ["Redacted", "Span", "countries_of", "kinds_of", "redact"]

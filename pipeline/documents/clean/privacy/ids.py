@@ -7,12 +7,15 @@ form is so particular that chance does not make it (``strong`` in the table).
 
 import importlib
 import re
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Collection, Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.documents.clean.privacy.id_table import GENERIC, KINDS, IdKind
-from pipeline.documents.clean.privacy.spans import LETTER, Found, before
+from pipeline.documents.clean.privacy.spans import LETTER, Found, apart, before, some_of
+
+_TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
 _RUN = re.compile(r"\d(?:[ \xa0./-]{0,2}[A-Za-z]?\d){5,}")
 """What each id holds: six digits with at most a letter between two of them."""
@@ -25,25 +28,41 @@ _BEFORE = 60
 
 _BREAK = re.compile(r"[.!?]\s+(?=[A-Z\u00c0-\u00de\u0410-\u042f])|[\u3002\uff01\uff1f]|\n\s*\n")
 _WORDS = re.compile(r"[^\W\d_]+")
-_OTHER = frozenset(
-    (
-        *("serial", "part", "parts", "order", "invoice", "item", "sku", "batch", "model"),
-        *("product", "article", "version", "isbn", "ean", "gtin", "imei", "tracking", "ticket"),
-        *("case", "bestellnummer", "artikelnummer", "seriennummer", "rechnungsnummer"),
-        *("commande", "facture", "référence", "pedido", "factura", "ordine", "fattura"),
-    )
-)
+_OTHER = {
+    *("serial", "part", "parts", "order", "invoice", "item", "sku", "batch", "model"),
+    *("product", "article", "version", "isbn", "ean", "gtin", "imei", "tracking", "ticket"),
+    *("case", "bestellnummer", "artikelnummer", "seriennummer", "rechnungsnummer"),
+    *("commande", "facture", "référence", "pedido", "factura", "ordine", "fattura"),
+}
 """Words that say that the number behind them is something else; a label before them is off."""
 
 
+class _IdKind(NamedTuple):
+    """One id of one country; ``ids.toml`` says what each of it is."""
+
+    country: str
+    shapes: list[str]
+    labels: list[str]
+    module: str = ""
+    strong: str = ""
+
+
+_KINDS = [_IdKind(**kind) for kind in _TABLE["kinds"]]
+
+
 class _Forms(NamedTuple):
-    labelled: dict[str, list[tuple[re.Pattern[str], IdKind]]]
+    strong: list[tuple[re.Pattern[str], _IdKind]]
+    """Those that need no label."""
+    labelled: dict[str, list[tuple[re.Pattern[str], _IdKind]]]
     """By label: what a number behind it may be."""
-    strong: re.Pattern[str] | None
-    """All forms that need no label; the groups are numbered by :attr:`kinds`."""
-    kinds: list[IdKind]
-    compact: tuple[str, ...]
+    compact: list[str]
     """Labels in scripts without spaces."""
+
+
+def countries_of(wanted: Collection[str]) -> tuple[str, ...]:
+    """Return the countries (ISO 3166) of a setting; ValueError: no ids of one are known."""
+    known = list(dict.fromkeys(kind.country for kind in _KINDS))
+    return some_of(known, wanted, "id_countries: no ids are known of")
 
 
 def find_ids(text: str, countries: tuple[str, ...]) -> Iterator[Found]:
@@ -53,20 +72,16 @@ def find_ids(text: str, countries: tuple[str, ...]) -> Iterator[Found]:
     for run in _RUN.finditer(text) if countries else ():
         low, high = max(end, run.start() - _REACH), run.end() + _REACH
         found: list[Found] = []
-        for match in forms.strong.finditer(text, low, high) if forms.strong else ():
-            assert match.lastindex
-            found += _checked(forms.kinds[match.lastindex - 1], match)
         context = _BREAK.split(before(text, run.start(), _BEFORE))[-1]
-        for form, kind in _candidates(forms, context):
+        for form, kind in (*forms.strong, *_labelled(forms, context)):
             for match in form.finditer(text, low, high):
                 found += _checked(kind, match)
-        for item in sorted(found, key=lambda item: (item.start, -item.end)):
-            if item.start >= end:
-                yield item
-                end = item.end
+        for item in apart(found):
+            yield item
+            end = item.end
 
 
-def _candidates(forms: _Forms, context: str) -> Iterator[tuple[re.Pattern[str], IdKind]]:
+def _labelled(forms: _Forms, context: str) -> Iterator[tuple[re.Pattern[str], _IdKind]]:
     words = _WORDS.findall(context.casefold().replace(".", ""))
     labels = [label for label in forms.compact if label in context]
     for place, word in enumerate(words):
@@ -80,7 +95,7 @@ def _candidates(forms: _Forms, context: str) -> Iterator[tuple[re.Pattern[str], 
         yield from forms.labelled[label]
 
 
-def _checked(kind: IdKind, match: re.Match[str]) -> Iterator[Found]:
+def _checked(kind: _IdKind, match: re.Match[str]) -> Iterator[Found]:
     compact = re.sub(r"[ \xa0./-]", "", match[0]).upper()
     if len(set(re.sub(r"\D", "", compact))) < 2:
         return
@@ -88,25 +103,22 @@ def _checked(kind: IdKind, match: re.Match[str]) -> Iterator[Found]:
         module = importlib.import_module(f"stdnum.{kind.module}")
         if not (module.is_valid(compact) or module.is_valid(match[0])):  # some need the separator
             return
-    yield Found(match.start(), match.end(), f"{kind.country} {compact}")
+    yield Found(*match.span(), f"{kind.country} {compact}")
 
 
 @lru_cache(maxsize=8)
 def _forms(countries: tuple[str, ...]) -> _Forms:
-    kinds = [kind for kind in KINDS if kind.country in countries]
-    labelled: dict[str, list[tuple[re.Pattern[str], IdKind]]] = {}
+    kinds = [kind for kind in _KINDS if kind.country in countries]
+    labelled: dict[str, list[tuple[re.Pattern[str], _IdKind]]] = {}
     for kind in kinds:
         form = re.compile("|".join(_pattern(shape, exact=False) for shape in kind.shapes))
-        for label in (*kind.labels, *GENERIC):
+        for label in (*kind.labels, *_TABLE["generic"]):
             labelled.setdefault(label, []).append((form, kind))
-    strong = [kind for kind in kinds if kind.strong]
-    pattern = "|".join(f"({_pattern(kind.strong, exact=True)})" for kind in strong)
-    return _Forms(
-        labelled,
-        re.compile(pattern) if strong else None,
-        strong,
-        tuple(label for label in labelled if not re.search(rf"[{LETTER}\u0900-\u0d7f]", label)),
-    )
+    strong = [
+        (re.compile(_pattern(kind.strong, exact=True)), kind) for kind in kinds if kind.strong
+    ]
+    compact = [label for label in labelled if not re.search(rf"[{LETTER}\u0900-\u0d7f]", label)]
+    return _Forms(strong, labelled, compact)
 
 
 def _pattern(shape: str, *, exact: bool) -> str:

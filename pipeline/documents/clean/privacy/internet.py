@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import ip_address
+from itertools import chain
 
 from pipeline.documents.clean.privacy.spans import LETTER, Found, before
 
@@ -24,23 +25,18 @@ _NOT_A_DOMAIN = (
 _ALGORITHM = re.compile(r"[a-z]+[0-9a-z-]*-[0-9a-z-]+@(?:openssh\.com|libssh\.org)")
 """``hmac-sha2-256-etm@openssh.com`` names an algorithm (RFC 4251, section 6)."""
 
-_IPV4_REST = re.compile(rf"\.\d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}(?![{_ANY}_]|\.[{_ANY}])")
-"""Without its first number: to look for a dot is 20 times as fast as for a digit."""
-_IPV4_FIRST = re.compile(rf"(?<![{_ANY}_.])\d{{1,3}}\Z")
+_IPV4 = re.compile(rf"\d(?<![{_ANY}_.]\d)\d{{0,2}}(?:\.\d{{1,3}}){{3}}(?![{_ANY}_]|\.[{_ANY}])")
 _IPV6 = re.compile(
-    rf"(?<![{_ANY}_:.])[23][0-9A-Fa-f]{{3}}(?::{{1,2}}[0-9A-Fa-f]{{1,4}}){{1,7}}(?:::)?"
+    rf"[23](?<![{_ANY}_:.][23])[0-9A-Fa-f]{{3}}(?::{{1,2}}[0-9A-Fa-f]{{1,4}}){{1,7}}(?:::)?"
     rf"(?![{_ANY}_]|:[{_ANY}:])"
 )
 """2000::/3, the one block of public addresses that IANA gives out."""
-_COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:")
 
-_RESOLVERS = frozenset(
-    (
-        *("1.1.1.1", "1.0.0.1", "2606:4700:4700::1111", "2606:4700:4700::1001"),
-        *("8.8.8.8", "8.8.4.4", "2001:4860:4860::8888", "2001:4860:4860::8844"),
-        *("9.9.9.9", "2620:fe::fe"),
-    )
-)
+_RESOLVERS = {
+    *("1.1.1.1", "1.0.0.1", "2606:4700:4700::1111", "2606:4700:4700::1001"),
+    *("8.8.8.8", "8.8.4.4", "2001:4860:4860::8888", "2001:4860:4860::8844"),
+    *("9.9.9.9", "2620:fe::fe"),
+}
 """Name servers for everyone, in each guide to networks: nobody's personal data."""
 
 _ADDRESS_WORD = (
@@ -70,12 +66,11 @@ _LIKE_VERSION = re.compile(r"(?:[-_/\\=~^]|[<>] ?)\Z")
 
 def find_emails(text: str) -> Iterator[Found]:
     """Find e-mail addresses; of repositories, files and algorithms that look alike, none."""
-    at = text.find("@")
-    while at >= 0:
-        domain = _DOMAIN.match(text, at)
-        local = _LOCAL.search(text[max(0, at - 66) : at]) if domain else None
-        if domain and local:
-            start, end = at - len(local[0]), domain.end()
+    for domain in _DOMAIN.finditer(text):
+        at, end = domain.span()
+        local = _LOCAL.search(text[max(0, at - 66) : at])
+        if local:
+            start = at - len(local[0])
             value = text[start:end].lower()
             # git@host:path is the address of a repository.
             clone = value.startswith("git@") and text[end : end + 1] == ":"
@@ -83,7 +78,6 @@ def find_emails(text: str) -> Iterator[Found]:
                 clone or value.rpartition(".")[2] in _NOT_A_DOMAIN or _ALGORITHM.fullmatch(value)
             ):
                 yield Found(start, end, value)
-        at = text.find("@", at + 1)
 
 
 def find_ips(text: str) -> Iterator[Found]:
@@ -97,32 +91,22 @@ def find_ips(text: str) -> Iterator[Found]:
     without a hint, four of at most two digits (1.2.3.4) are a version. By chance 2 % of all
     addresses are like that.
     """
-    found = []
-    for rest in _IPV4_REST.finditer(text):
-        first = _IPV4_FIRST.search(text[max(0, rest.start() - 4) : rest.start()])
-        start, end = rest.start() - len(first[0] if first else ""), rest.end()
+    for match in chain(_IPV4.finditer(text), _IPV6.finditer(text)):
         try:
-            address = IPv4Address(text[start:end])
-        except AddressValueError:  # 999.1.1.1, 1.2.3.04
+            address = ip_address(match[0])
+        except ValueError:  # 999.1.1.1, 1.2.3.04, 2024:11:03, hexadecimal dumps
             continue
-        if address.is_global and not address.is_multicast and _is_address(text, start, end):
-            found.append(Found(start, end, str(address)))
-    for match in _IPV6.finditer(text) if _COLONS.search(text) else ():
-        try:
-            address6 = IPv6Address(match[0])
-        except AddressValueError:  # 2024:11:03, hexadecimal dumps
-            continue
-        network = match[0].endswith("::") and text[match.end() : match.end() + 1] == "/"
-        if address6.is_global and not network and address6.compressed not in _RESOLVERS:
-            found.append(Found(match.start(), match.end(), address6.compressed))
-    return iter(sorted(found))
+        network = match[0].endswith((".0", "::")) and text[match.end() : match.end() + 1] == "/"
+        if (
+            address.is_global
+            and not (address.is_multicast or network or address.compressed in _RESOLVERS)
+            and (address.version == 6 or _is_no_version(text, *match.span()))
+        ):
+            yield Found(*match.span(), address.compressed)
 
 
-def _is_address(text: str, start: int, end: int) -> bool:
-    value = text[start:end]
+def _is_no_version(text: str, start: int, end: int) -> bool:
     after = text[end : end + 6]
-    if value in _RESOLVERS or (value.endswith(".0") and after[:1] == "/"):
-        return False
     if re.match(r":\d{2,5}(?!\d)|/\d{1,2}(?![\d/.])", after):
         return True
     line = before(text, start, _BEFORE).rpartition("\n")[2]
@@ -133,4 +117,4 @@ def _is_address(text: str, start: int, end: int) -> bool:
     words = list(_WORD_BEFORE.finditer(line))
     if words:
         return (words[-1].lastgroup or "").startswith("address")
-    return max(map(len, value.split("."))) > 2
+    return max(map(len, text[start:end].split("."))) > 2

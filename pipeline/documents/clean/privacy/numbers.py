@@ -67,7 +67,7 @@ def find_cards(text: str) -> Iterator[Found]:
             and len(set(digits)) > 1
             and not _SERIAL.search(before(text, match.start(), 30))
         ):
-            yield Found(match.start(), match.end(), digits)
+            yield Found(*match.span(), digits)
 
 
 def find_phones(text: str, region: str) -> Iterator[Found]:

@@ -4,14 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import translate
-from functools import lru_cache
 from typing import NamedTuple
 
 from pipeline.documents.clean.privacy.ids import find_ids
 from pipeline.documents.clean.privacy.internet import find_emails, find_ips
 from pipeline.documents.clean.privacy.keys import find_keys
 from pipeline.documents.clean.privacy.numbers import find_cards, find_ibans, find_phones
-from pipeline.documents.clean.privacy.spans import Found, Span
+from pipeline.documents.clean.privacy.spans import Found, Span, some_of
 
 FINDERS: dict[str, Callable[[str, str, tuple[str, ...]], Iterable[Found]]] = {
     "KEY": lambda text, region, countries: find_keys(text),
@@ -28,25 +27,14 @@ _NUMBER = re.compile(r"\d[ \xa0./-]{0,2}[A-Za-z]?\d(?:[ \xa0./-]{0,2}[A-Za-z]?\d
 _NUMBERS = ("IBAN", "CARD", "ID", "PHONE")
 """Kinds that hold six digits in a row, with separators; most texts have none and are done."""
 
-
 MAX_ROUNDS = 16
 """A text that finds anything is looked at twice. More rounds are for values glued to each other
 without a space; the bound keeps a file that is made of such a chain from taking quadratic time."""
 
 
 def kinds_of(wanted: Collection[str]) -> tuple[str, ...]:
-    """Return the kinds that the setting ``clean.redact`` means.
-
-    Raises:
-        ValueError: there is no finder of one of them.
-    """
-    unknown = sorted(set(wanted) - {*FINDERS, "all"})
-    if unknown:
-        raise ValueError(
-            f"redact: nothing finds {', '.join(unknown)}; expected all, or some of "
-            f"{', '.join(FINDERS)}"
-        )
-    return tuple(FINDERS) if "all" in wanted else tuple(wanted)
+    """Return the kinds of the setting ``clean.redact``; ValueError: nothing finds one of them."""
+    return some_of(FINDERS, wanted, "redact: nothing finds")
 
 
 class Redacted(NamedTuple):
@@ -69,35 +57,34 @@ def redact(
     """Replace personal data and secrets by placeholders.
 
     Args:
-        text: Any text; placeholders that it already holds stay and their numbers are not reused.
-        kinds: Of :data:`FINDERS`, those to replace.
+        text: Placeholders that it already holds stay and their numbers are not reused.
+        kinds: Of :data:`FINDERS`.
         region: Country (ISO 3166) whose national phone numbers count; empty: numbers with +.
         countries: Countries (ISO 3166) whose ids of persons are looked for.
         allow: Values that stay, exact or as globs (``*@example.com``), without regard to case.
-
-    Returns:
-        The text, what was replaced, and how many finds the allow-list kept.
     """
     chosen: list[tuple[Found, str]] = []
     rest = text
-    # What is found is covered, so that nothing found later begins or ends inside it: a phone
-    # number and the card behind it would be taken for one, invalid, number. And once more: what
-    # stood beside it may have been hidden by it.
+    # What is found is covered, by brackets as a placeholder has them, so that nothing found later
+    # begins or ends inside it: a phone number and the card behind it would be taken for one,
+    # invalid, number. And once more: what stood beside it may have been hidden by it.
     for _ in range(MAX_ROUNDS):
         before = len(chosen)
         numbers = _NUMBER.search(rest) is not None
         for kind, find in FINDERS.items():
             if kind in kinds and (numbers or kind not in _NUMBERS):
-                new = list(find(rest, region, tuple(countries)))
+                new = sorted(find(rest, region, tuple(countries)))
                 chosen += [(found, kind) for found in new]
-                rest = _cover(rest, new)
+                covered = ((start, end, f"<{'|' * (end - start - 2)}>") for start, end, _ in new)
+                rest = _put(rest, covered)
         if len(chosen) == before:
             break
-    allowed = _allowed(tuple(allow))
+    globs = "|".join(translate(glob.strip()) for glob in allow) or "(?!)"
+    allowed = re.compile(globs, re.IGNORECASE)
     staying = {
         found
         for found, _ in chosen
-        if allowed(text[found.start : found.end]) or allowed(found.value)
+        if allowed.match(text[found.start : found.end]) or allowed.match(found.value)
     }
     names = sorted((found, kind) for found, kind in chosen if found not in staying)
     return Redacted(*_replace(text, names), len(staying))
@@ -107,35 +94,22 @@ def _replace(text: str, chosen: Sequence[tuple[Found, str]]) -> tuple[str, list[
     used = {(kind, int(number)) for kind, number in re.findall(r"<([A-Z]+)_(\d{1,9})>", text)}
     names: dict[tuple[str, str], str] = {}
     last: Counter[str] = Counter()
-    pieces: list[str] = []
     spans: list[Span] = []
-    at = 0
     for found, kind in chosen:
         if (kind, found.value) not in names:
             last[kind] += 1
             while (kind, last[kind]) in used:
                 last[kind] += 1
             names[kind, found.value] = f"<{kind}_{last[kind]}>"
-        placeholder = names[kind, found.value]
-        pieces += [text[at : found.start], placeholder]
-        spans.append(Span(found.start, found.end, kind, placeholder))
-        at = found.end
-    return "".join(pieces) + text[at:], spans
+        spans.append(Span(found.start, found.end, kind, names[kind, found.value]))
+    return _put(text, ((span.start, span.end, span.placeholder) for span in spans)), spans
 
 
-def _cover(text: str, found: Sequence[Found]) -> str:
-    """Return the text with each find as angle brackets of its length, as a placeholder has them."""
-    pieces = []
+def _put(text: str, changes: Iterable[tuple[int, int, str]]) -> str:
+    """Return a text with other words in some ranges, given in order."""
+    pieces: list[str] = []
     at = 0
-    for start, end, _ in sorted(found):
-        pieces += [text[at:start], "<", "|" * (end - start - 2), ">"]
+    for start, end, shown in changes:
+        pieces += [text[at:start], shown]
         at = end
     return "".join(pieces) + text[at:]
-
-
-@lru_cache(maxsize=8)
-def _allowed(allow: tuple[str, ...]) -> Callable[[str], bool]:
-    if not allow:
-        return lambda value: False
-    pattern = re.compile("|".join(translate(glob.strip()) for glob in allow), re.IGNORECASE)
-    return lambda value: pattern.match(value) is not None

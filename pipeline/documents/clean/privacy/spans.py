@@ -1,28 +1,25 @@
-"""What the finders of personal data give, and what becomes of it."""
+"""What the finders of personal data give, and what they have in common."""
 
 import re
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 
 class Found(NamedTuple):
-    """A value in a text."""
+    """A value in a text, normalised: two spellings of one number are one value."""
 
     start: int
     end: int
     value: str
-    """Normalised, so that two spellings of one number are one value."""
 
 
 class Span(NamedTuple):
-    """One redaction."""
+    """One redaction: its range in the text before, its kind, and ``<EMAIL_1>`` or the like."""
 
     start: int
-    """Character range in the text before redaction."""
     end: int
     kind: str
-    """One of :data:`.redact.FINDERS`."""
     placeholder: str
-    """``<EMAIL_1>``; one value has one placeholder in the whole text."""
 
 
 LETTER = "A-Za-z\u00c0-\u052f"
@@ -40,3 +37,26 @@ def before(text: str, at: int, size: int) -> str:
     would find more than the first.
     """
     return _PLACEHOLDER_END.split(text[max(0, at - size) : at])[-1]
+
+
+def apart(found: Iterable[Found]) -> Iterator[Found]:
+    """Yield finds in order; of overlapping ones the first and longest."""
+    end = 0
+    for item in sorted(found, key=lambda item: (item.start, -item.end)):
+        if item.start >= end:
+            yield item
+            end = item.end
+
+
+def some_of(known: Collection[str], wanted: Collection[str], none_known: str) -> tuple[str, ...]:
+    """Return the names that a setting means, ``all`` among them.
+
+    Raises:
+        ValueError: One of them is not known; the message begins with ``none_known``.
+    """
+    unknown = sorted(set(wanted) - {*known, "all"})
+    if unknown:
+        raise ValueError(
+            f"{none_known} {', '.join(unknown)}; expected all, or some of {', '.join(known)}"
+        )
+    return tuple(known if "all" in wanted else wanted)

@@ -2,14 +2,15 @@
 
 import re
 import string
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import attrgetter
+from pathlib import Path
 
 from pipeline.documents.clean.quality.ngrams import Tokens
 from pipeline.documents.clean.quality.stats import (
     ADDRESS,
-    BULLET,
     LABEL_WORDS,
     LINK,
     TextStats,
@@ -18,11 +19,14 @@ from pipeline.documents.clean.quality.stats import (
     duplicated,
     is_sign,
 )
-from pipeline.documents.clean.quality.stop_words import STOP_WORDS
 
 Measure = Callable[[TextStats], float | None]
 Pieces = Callable[[TextStats], Sequence[str]]
-Fits = Callable[[str], bool]
+Fits = Callable[[str], object]
+
+_WRITTEN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+STOP_WORDS = {language: frozenset(words.split()) for language, words in _WRITTEN.items()}
+"""By ISO 639-1."""
 
 PROSE_FROM = 20
 """Words of prose from which its words and characters are measured: below, it is the caption of a
@@ -48,7 +52,8 @@ _CLOSING = "\"'*_`)\\]\u201d\u2019\u00bb\u300d\u300f\uff09"
 _SENTENCE_END = re.compile(
     rf"[{_ENDS}]+[{_CLOSING}]*(?=\s|\Z)|[\u3002\uff01\uff1f\uff61\u0964\u104b\u17d4]"
 )
-LINE_END = re.compile(rf"(?:[{_ENDS}][{_CLOSING}]*|[\"'])\Z")  # FineWeb's with other scripts
+LINE_END = re.compile(rf"(?:[{_ENDS}][{_CLOSING}]*|[\"'])\Z")
+"""End of a paragraph that ends as a sentence does: FineWeb's with other scripts."""
 BRACKETS = "()[]\uff08\uff09\u3010\u3011"
 _OUTSIDE = string.punctuation + "\u2018\u2019\u201c\u201d\u2026\u3001\u3002\uff0c\uff08\uff09"
 _JOINTS = re.compile(r"[-_.:/'()\[\]<>,=*@+&#|`\\\u2010-\u2015\u2019\u2026]")
@@ -65,12 +70,12 @@ def _share(count: Callable[[TextStats], float], of: Callable[[TextStats], int]) 
 
 def share_of_blocks(fits: Fits) -> Measure:
     """Return a measure: the share of paragraphs and list items that are of a kind."""
-    return _share(lambda stats: sum(map(fits, stats.blocks)), lambda stats: len(stats.blocks))
+    return _share(lambda stats: _count(fits, stats.blocks), lambda stats: len(stats.blocks))
 
 
 def share_of_words(fits: Fits) -> Measure:
     """Return a measure: the share of the words of prose that are of a kind."""
-    share = _share(lambda stats: sum(map(fits, stats.prose_words)), _prose_words)
+    share = _share(lambda stats: _count(fits, stats.prose_words), _prose_words)
     return lambda stats: share(stats) if _prose_words(stats) >= PROSE_FROM else None
 
 
@@ -81,12 +86,14 @@ def share_of_prose(count: Callable[[str], int]) -> Measure:
 
 def for_each_word(count: Callable[[TextStats], int]) -> Measure:
     """Return a measure: a count for each word of prose."""
-    return _share(count, lambda stats: _prose_words(stats))
+    return _share(count, _prose_words)
 
 
 def repeats(pieces: Pieces, *, characters: bool = False) -> Measure:
     """Return a measure: the share of pieces that occur before, by number or by characters."""
-    return lambda stats: duplicated(pieces(stats))[characters] if _is_long(stats) else None
+    return lambda stats: (
+        duplicated(pieces(stats), characters=characters) if _is_long(stats) else None
+    )
 
 
 def of_phrases(share: Callable[[Tokens, int], float], size: int) -> Measure:
@@ -111,21 +118,14 @@ def letters_and_digits(stats: TextStats) -> float:
 
 
 def long_words(stats: TextStats) -> float:
-    """Share of characters in runs of more than :data:`LONG_WORD` without a space, ASCII alone.
-
-    That is what encoded data is made of; a paragraph of Thai has no space either.
-    """
-    if max(map(len, stats.words), default=0) <= LONG_WORD:
-        return 0.0
-    encoded = sum(map(len, _ENCODED.findall(" ".join(stats.words))))
-    return encoded / max(1, sum(map(len, stats.words))) if encoded else 0.0
+    """Share of characters in long runs of ASCII: a paragraph of Thai has no space either."""
+    words = (word for word in stats.words if len(word) > LONG_WORD)
+    encoded = sum(map(len, _ENCODED.findall(" ".join(words))))
+    return encoded / max(1, sum(map(len, stats.words)))
 
 
 def linked_words(stats: TextStats) -> float | None:
-    """Share of all words that are the text of links: high in a site map or an index.
-
-    Words of code and tables are among all: a page may be one fixed block below a link.
-    """
+    """Share of all words, those of code and tables too, that are the text of links."""
     addresses = len(ADDRESS.findall(" ".join(stats.by_links[::2])))
     linked = count_words(" ".join(stats.by_links[1::2])) + addresses
     return linked / (addresses + count_alnum(stats.words)) if linked else None
@@ -151,7 +151,7 @@ def is_broken(word: str) -> bool:
 
 def signs(stats: TextStats) -> float | None:
     """Share of characters of prose that are signs; those of markup and addresses do not count."""
-    return sign_share(stats.unlinked) if len(stats.prose_words) >= PROSE_FROM else None
+    return sign_share(stats.unlinked) if _prose_words(stats) >= PROSE_FROM else None
 
 
 def sign_share(text: str) -> float:
@@ -161,29 +161,14 @@ def sign_share(text: str) -> float:
     return count / max(1, len(plain))
 
 
-def is_bullet(block: str) -> bool:
-    """Whether a paragraph begins with a bullet or a number."""
-    return BULLET.match(block) is not None
-
-
-def is_cut_off(block: str) -> bool:
-    """Whether a paragraph ends with an ellipsis."""
-    return block.endswith(ELLIPSES)
-
-
 def is_short(block: str) -> bool:
     """Whether a paragraph has at most :data:`SHORT_LINE` characters."""
     return len(block) <= SHORT_LINE
 
 
-def is_ended(block: str) -> bool:
-    """Whether a paragraph ends as a sentence does, in any script."""
-    return LINE_END.search(block) is not None
-
-
 def ended_lines(stats: TextStats) -> float | None:
     """Share of paragraphs and list items that end as a sentence does."""
-    return None if _has_no_sentence_mark(stats) else share_of_blocks(is_ended)(stats)
+    return None if _has_no_sentence_mark(stats) else share_of_blocks(LINE_END.search)(stats)
 
 
 def sentences(stats: TextStats) -> float | None:
@@ -209,7 +194,7 @@ def repeated_lines(stats: TextStats) -> float | None:
     if not _is_long(stats) or not stats.lines:
         return None
     told = [line for line in stats.lines if count_words(line) >= LABEL_WORDS]
-    return duplicated(told)[0] * len(told) / len(stats.lines)
+    return duplicated(told) * len(told) / len(stats.lines)
 
 
 def digits(text: str) -> int:
@@ -225,6 +210,10 @@ def address_characters(prose: str) -> int:
 def marks(*signs: str) -> Callable[[str], int]:
     """Return a function that counts some signs in a text."""
     return lambda text: sum(map(text.count, signs))
+
+
+def _count(fits: Fits, pieces: Sequence[str]) -> int:
+    return sum(1 for piece in pieces if fits(piece))
 
 
 def _prose_words(stats: TextStats) -> int:

@@ -15,10 +15,7 @@ def _length(tokens: Tokens) -> int:
 
 
 def top_share(tokens: Tokens, size: int) -> float:
-    """Return the share of characters in the most frequent n-gram (Gopher).
-
-    Of equally frequent ones the longest counts; when none occurs twice, 0.
-    """
+    """Return the share of characters in the most frequent n-gram (Gopher); 0 when none repeats."""
     ngram, count = most_frequent(tokens, size)
     return count * _length(ngram) / _length(tokens) if count > 1 else 0.0
 
@@ -42,8 +39,7 @@ def most_frequent(tokens: Tokens, size: int) -> tuple[Tokens, int]:
 def repeated_share(tokens: Tokens, size: int) -> float:
     """Return the share of characters in n-grams that occur before, each character once.
 
-    Gopher's measure as datatrove takes it: from left to right, a repeated n-gram counts and is
-    stepped over, any other is remembered.
+    Gopher's measure as datatrove takes it: a repeated n-gram counts and is stepped over.
     """
     seen: set[Tokens] = set()
     characters = free = 0

@@ -5,7 +5,6 @@ The text is cleaned Markdown. Fenced code and tables do not count in what is cal
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
@@ -23,8 +22,7 @@ _WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 _TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 LINK = re.compile(r"\[((?:[^\[\]\n]|\n(?!\n)){0,500})\]\([^()\s]{0,2000}[^()\n]{0,200}\)")
 ADDRESS = re.compile(r"https?://\S+")
-"""An address that stands for itself. A pattern of its own: each begins with what re looks for at
-the speed of memory, and the two in one take five times as long."""
+"""An address that stands for itself."""
 _IMAGE = re.compile(r"!\[[^\[\]\n]{0,500}\]\([^()\n]{0,2000}\)")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,2000}>")
 _TARGET = re.compile(r"\]\([^()\n]{0,2000}\)")
@@ -34,7 +32,6 @@ BULLET = re.compile(r"(?:[-*+\u2022\u2023\u25aa\u25cf\u30fb]|\d{1,3}[.)])[ \t]")
 _ALNUM = re.compile(r"[^\W_]")
 _EDGES = "*_`#>()[]\"'.,;:!?"
 
-
 LABEL_WORDS = 5
 """Words from which a line that occurs again is a repetition and no label."""
 
@@ -43,21 +40,18 @@ class TextStats:
     """A text and what is counted of it."""
 
     def __init__(self, text: str, language: str = "") -> None:
+        """Take a text and its language (ISO 639-1), empty when it is not known."""
         self.text = text
         self.language = language
-        """ISO 639-1, empty when it is not known."""
 
     @cached_property
     def word_count(self) -> int:
-        """Words of the whole text, code included, of a line that occurs again once.
-
-        Of a book, those of its start.
-        """
+        """Words, code included, of a line that occurs again once; of a book, of its start."""
         return count_words("\n".join(dict.fromkeys(self.text[:100_000].split("\n"))))
 
     @cached_property
     def words(self) -> list[str]:
-        """Text between spaces, of the whole text without the addresses of links."""
+        """Text between spaces, code included, without the addresses of links."""
         return words_of(_without_addresses(self.text))
 
     @cached_property
@@ -67,20 +61,12 @@ class TextStats:
     @cached_property
     def lines(self) -> list[str]:
         """Lines of prose: neither code, table, heading, markup nor picture."""
-        prose = self._outside_code
-        if "<" in prose or "![" in prose:
-            prose = _TAG.sub("", _IMAGE.sub("", prose))
-        lines = (
-            line.strip()
-            for line in prose.split("\n")
-            if line and not (line[0] in " \t" and _INDENTED.match(line))
-        )
+        lines = _TAG.sub("", _IMAGE.sub("", self._outside_code)).split("\n")
+        prose = (line.strip() for line in lines if not _INDENTED.match(line))
         return [
             line
-            for line in lines
-            if line
-            and not line.startswith(("|", "#", ".. ", ":"))
-            and (line[0].isalnum() or has_alnum(line))
+            for line in prose
+            if _ALNUM.search(line) and not line.startswith(("|", "#", ".. ", ":"))
         ]
 
     @cached_property
@@ -91,8 +77,7 @@ class TextStats:
     @cached_property
     def by_links(self) -> list[str]:
         """All but code, cut at links: what is before a link, its text, what is before the next."""
-        text = self._outside_code
-        return LINK.split(_IMAGE.sub("", text)) if "](" in text else [text]
+        return LINK.split(_IMAGE.sub("", self._outside_code))
 
     @cached_property
     def blocks(self) -> list[str]:
@@ -117,23 +102,16 @@ class TextStats:
     @cached_property
     def unlinked(self) -> str:
         """Prose without addresses; of a link, its text."""
-        return ADDRESS.sub("", LINK.sub(r"\1", self.prose) if "](" in self.prose else self.prose)
+        return ADDRESS.sub("", LINK.sub(r"\1", self.prose))
 
     @cached_property
     def prose_words(self) -> list[str]:
-        """Words of prose with a letter or a digit, without the marks around them.
-
-        Of a link, the words of its text.
-        """
-        words = filter(has_alnum, words_of(self.unlinked))
-        return [word.strip(_EDGES) for word in words]
+        """Words of prose with a letter or a digit, without the marks around them."""
+        return [word.strip(_EDGES) for word in words_of(self.unlinked) if _ALNUM.search(word)]
 
     @cached_property
     def tokens(self) -> tuple[str, ...]:
-        """Words of prose for n-grams: small letters, digits and letters alone, as words are.
-
-        Addresses repeat their host and are left out; the text of a link counts.
-        """
+        """Words of prose for n-grams: small letters and digits alone, without addresses."""
         return _tokens(self.lines)
 
     @cached_property
@@ -144,8 +122,6 @@ class TextStats:
     @cached_property
     def spaced_words(self) -> list[str]:
         """The words of prose without the single characters of scripts without spaces."""
-        if not _UNSPACED.search(self.prose):
-            return self.prose_words
         return [word for word in self.prose_words if not _UNSPACED.match(word)]
 
     @cached_property
@@ -175,12 +151,7 @@ def count_words(text: str) -> int:
 
 def count_alnum(words: Iterable[str]) -> int:
     """Return how many of some words have a letter or a digit."""
-    return sum(count for word, count in Counter(words).items() if has_alnum(word))
-
-
-def has_alnum(word: str) -> bool:
-    """Whether there is a letter or a digit."""
-    return word.isalnum() or _ALNUM.search(word) is not None
+    return sum(1 for word in words if _ALNUM.search(word))
 
 
 def is_sign(char: str) -> bool:
@@ -189,10 +160,8 @@ def is_sign(char: str) -> bool:
     return not (char.isalnum() or char.isspace() or unicodedata.category(char)[0] in "MC")
 
 
-def duplicated(items: Sequence[str]) -> tuple[float, float]:
-    """Return the share of items that occur before, by count and by characters."""
-    distinct = set(items)
-    if len(distinct) == len(items):
-        return 0.0, 0.0
-    characters = sum(map(len, items))
-    return 1 - len(distinct) / len(items), 1 - sum(map(len, distinct)) / max(1, characters)
+def duplicated(items: Sequence[str], *, characters: bool = False) -> float:
+    """Return the share of items that occur before, by number or by characters."""
+    sizes = [len(item) if characters else 1 for item in items]
+    first = dict(zip(items, sizes, strict=True))
+    return 1 - sum(first.values()) / max(1, sum(sizes)) if items else 0.0

@@ -10,11 +10,7 @@ _DEEPEST_FORMULA = 100
 
 
 def formula(element: Any) -> str:
-    """Return a formula as text.
-
-    Args:
-        element: ``math``, or the ``script`` of MathJax 2, whose text is TeX.
-    """
+    """Return a formula as text: ``math``, or the ``script`` of MathJax 2, which holds TeX."""
     if element.tag == "script":
         mark = "$$" if "mode=display" in (element.get("type") or "") else "$"
         return f"{mark}{(element.text or '').strip()}{mark}"

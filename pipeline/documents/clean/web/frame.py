@@ -1,23 +1,21 @@
 """What of a page is its content, and what its frame: navigation, banners, footers, side columns."""
 
-from typing import Any
+from operator import sub
+from typing import Any, NamedTuple
 
-from pipeline.documents.clean.web.events import Event, events_of, skip
+from lxml import etree
+
 from pipeline.documents.clean.web.names import (
-    DROPPED,
-    HEADINGS,
-    ID_TAGS,
-    INLINE,
-    is_section,
-    turns_pages,
-)
-from pipeline.documents.clean.web.verdict import (
-    ASIDE,
     DOUBTFUL,
+    HEADINGS,
+    INLINE,
     OUT,
     SUSPECT,
+    is_section,
+    tag_of,
+    text_of,
+    turns_pages,
     verdict_on,
-    verdict_on_names,
 )
 
 LARGEST_SHARE = 0.5
@@ -39,21 +37,31 @@ of text. Beside it only what is mostly links goes, so the number matters little.
 
 _PARTS = frozenset(("tr", "li", "dt", "dd"))
 """Parts of something that is judged as a whole."""
-_TELLING = frozenset(("aria-hidden", "epub:type", "hidden", "role", "style"))
-"""Attributes that tell what an element is, beside its class and its id."""
 _ROWS = ("p", "ul", "ol", "dl", "table", "div")
 MOST_OF_A_ROW = 40
 """Words of a row of links to the pages around; a paragraph that has such a link has more."""
 _ASKS = frozenset(("search", "email", "password"))
 """Fields of a form that is part of the frame."""
-_JUDGED = DROPPED | ASIDE
-"""What may be frame whatever its attributes are."""
 _CONTAINERS = frozenset(("div", "section", "td", "center", "form", "fieldset"))
 """What may be the main part of a page; beside a paragraph stands more of the same text."""
 
-Count = tuple[Any, int, int, int, int]
-"""Of an element: the block around it; its words; those in links; those outside links, in blocks
-that are not mostly links; landmarks inside."""
+
+class Count(NamedTuple):
+    """What is in an element."""
+
+    around: Any
+    """The block that it is in."""
+    words: int
+    linked: int
+    """Words in links."""
+    good: int
+    """Words outside links, in blocks that are not mostly links."""
+    landmarks: int
+
+    @property
+    def mostly_linked(self) -> bool:
+        """Whether too many words are in links."""
+        return self.linked > MAX_LINKED * self.words
 
 
 class Frame:
@@ -61,30 +69,18 @@ class Frame:
 
     def __init__(self, body: Any) -> None:
         self._body = body
-        self._events = events_of(body)
-        survey = _Survey(body, self._events)
+        survey = _Survey(body)
         self._counts = survey.counts
         self.dropped = survey.dropped
         """Elements that belong to the frame, beside those with a tag of DROPPED."""
         landmark = self._landmark(survey)
         self.root = body if landmark is None else landmark
         """The element that holds the content."""
-        self.dropped |= {element for element in survey.suspects if self._small(element)}
+        self.dropped.update(filter(self._small, survey.suspects))
         self.dropped |= self._rows_of_links(survey.turning)
-        self.dropped |= {
-            element
-            for element in survey.doubtful
-            if self._small(element) and self._says_little(element)
-        }
+        self.dropped.update(filter(self._says_little, filter(self._small, survey.doubtful)))
         if landmark is None:
             self.dropped |= self._mostly_links()
-
-    def content(self) -> list[Event]:
-        """Return the tags of the root and what is inside it, and maybe some behind it."""
-        if self.root is self._body:
-            return self._events
-        start = next(place for place, tag in enumerate(self._events) if tag[0] is self.root)
-        return self._events[start:]
 
     def title_outside(self) -> Any:
         """Return the heading of the page where it stands outside the root, else None."""
@@ -94,13 +90,13 @@ class Frame:
         title = None if page is None else page.findtext("head/title")
         heads = list(self._body.iter("h1"))
         # The name of the site is a heading too, on some pages; the title begins with the page's.
-        text = " ".join("".join(heads[0].itertext()).split()) if len(heads) == 1 else ""
+        text = text_of(heads[0]) if len(heads) == 1 else ""
         return heads[0] if title and text and " ".join(title.split()).startswith(text) else None
 
     def _small(self, element: Any) -> bool:
         """Whether an element holds neither a landmark nor most of the text."""
-        _, words, _, _, landmarks = self._counts[element]
-        return not landmarks and words <= LARGEST_SHARE * self._words(self.root)
+        count = self._counts[element]
+        return not count.landmarks and count.words <= LARGEST_SHARE * self._words(self.root)
 
     def _rows_of_links(self, links: list[Any]) -> set[Any]:
         """Return the paragraphs, lists and tables of links that turn pages, with few words more."""
@@ -109,22 +105,19 @@ class Frame:
 
     def _says_little(self, element: Any) -> bool:
         """Whether an aside is mostly links, or a form asks for something and says nothing."""
-        _, words, linked, _, _ = self._counts[element]
         if element.tag == "aside":
-            return linked > MAX_LINKED * words
+            return self._counts[element].mostly_linked
         fields = (field.get("type") for field in element.iter("input"))
         text = next(element.iter("p", "pre", "table", "ul", "ol", "dl", *HEADINGS), None)
         return text is None or not _ASKS.isdisjoint(fields)
 
     def _words(self, element: Any) -> int:
-        return self._counts[element][1]
+        return self._counts[element].words
 
     def _landmark(self, survey: "_Survey") -> Any:
         """Return the element that the page itself calls its content, if one has text."""
         words = self._words
-        main = max(survey.mains, key=words, default=None)
-        if main is not None and not words(main):
-            main = None
+        main = max(filter(words, survey.mains), key=words, default=None)
         inside = survey.articles
         if main is not None:
             inside = [element for element in main.iter("article") if element in self._counts]
@@ -134,7 +127,7 @@ class Frame:
         alone = article is not None and words(article) > LARGEST_SHARE * whole
         if alone and main is None:
             share = LARGEST_SHARE if len(inside) > 1 else PART_SHARE  # of text outside of links
-            alone = self._counts[article][3] >= share * self._counts[self._body][3]
+            alone = self._counts[article].good >= share * self._counts[self._body].good
         return article if alone else main
 
     def _mostly_links(self) -> set[Any]:
@@ -142,13 +135,12 @@ class Frame:
         gone: dict[Any, int] = {}
         """Words of text in the parts of an element that are dropped."""
         good: dict[Any, int] = {}
-        for element, (parent, _, _, all_good, _) in self._counts.items():  # the inner ones first
+        for element, count in self._counts.items():  # the inner ones first
             lost = gone.get(element, 0)
-            good[element] = all_good - lost
+            good[element] = count.good - lost
             if element in self.dropped:
-                lost = all_good
-            if lost:
-                gone[parent] = gone.get(parent, 0) + lost
+                lost = count.good
+            gone[count.around] = gone.get(count.around, 0) + lost
         enough = MAIN_SHARE * good[self._body]
         most = LARGEST_SHARE * self._words(self._body)
         part = next(
@@ -163,8 +155,7 @@ class Frame:
                 beside = self._counts.get(other) if other is not part else None
                 if not beside or other.tag in _PARTS or is_section(other.get("class") or ""):
                     continue
-                _, words, linked, _, _ = beside
-                if words <= most and linked > MAX_LINKED * words:
+                if beside.words <= most and beside.mostly_linked:
                     found.add(other)
             part = parent
         return found
@@ -173,7 +164,7 @@ class Frame:
 class _Survey:
     """One walk over a page that counts its words and notes what may be its frame."""
 
-    def __init__(self, body: Any, events: list[Event]) -> None:
+    def __init__(self, body: Any) -> None:
         self.counts: dict[Any, Count] = {}
         """Of all elements but the inline ones and the dropped ones, the inner ones first."""
         self.dropped: set[Any] = set()
@@ -185,73 +176,61 @@ class _Survey:
         """Asides and forms that nothing but their tag makes a suspect."""
         self.mains: list[Any] = []
         self.articles: list[Any] = []
-        self._count(body, events)
+        self._count(body)
 
-    def _count(self, body: Any, events: list[Event]) -> None:
+    def _count(self, body: Any) -> None:
         words = linked = good = landmarks = links = 0
         block = block_linked = 0
         """Words of the block of text at hand, and those of them in links."""
         around = None
         """The block at hand."""
-        before: list[tuple[Any, int, int, int, int]] = []
+        before: list[Count] = []
         """For each open block the one around it, and what was counted before it."""
-        stream = iter(events)
-        for element, tag, attributes, text in stream:
-            if (
-                element is not None
-                and (attributes or tag in _JUDGED)
-                and element is not body
-                and self._leaves_out(element, tag, attributes)
-            ):
+        walk = etree.iterwalk(body, events=("start", "end"))
+        for event, element in walk:
+            tag, begins = tag_of(element), event == "start"
+            if begins and element is not body and self._leaves_out(element, tag):
                 self.dropped.add(element)
-                text = skip(stream)
+                walk.skip_subtree()
+                continue
+            if element in self.dropped:
+                pass  # its end
             elif tag == "a":
-                links += -1 if element is None else 1
-                if element is not None and turns_pages(attributes):
+                links += 1 if begins else -1
+                if begins and turns_pages(element):
                     self.turning.append(element)
             elif tag not in INLINE:
-                if block:
-                    words += block
-                    linked += block_linked
-                    if block_linked <= MAX_LINKED * block:
-                        good += block - block_linked
-                    block = block_linked = 0
-                if element is not None:
-                    landmarks += self._is_landmark(element, tag, attributes)
-                    before.append((around, words, linked, good, landmarks))
+                words += block
+                linked += block_linked
+                if block_linked <= MAX_LINKED * block:
+                    good += block - block_linked
+                block = block_linked = 0
+                if begins:
+                    landmarks += self._is_landmark(element, tag)
+                    before.append(Count(around, words, linked, good, landmarks))
                     around = element
                 else:
-                    parent, words_, linked_, good_, landmarks_ = before.pop()
-                    self.counts[around] = (
-                        parent,
-                        words - words_,
-                        linked - linked_,
-                        good - good_,
-                        landmarks - landmarks_,
-                    )
+                    parent, *then = before.pop()
+                    now = (words, linked, good, landmarks)
+                    self.counts[element] = Count(parent, *map(sub, now, then))
                     around = parent
-            if text:
-                new = len(text.split())
-                block += new
-                if links:
-                    block_linked += new
+            text = element.text if begins else element.tail
+            new = len(text.split()) if text else 0
+            block += new
+            block_linked += new * bool(links)
 
-    def _is_landmark(self, element: Any, tag: str, attributes: dict[str, str]) -> bool:
+    def _is_landmark(self, element: Any, tag: str) -> bool:
         if tag == "article":
             self.articles.append(element)
-        elif tag == "main" or attributes.get("role") == "main":
+        elif tag == "main" or element.get("role") == "main":
             self.mains.append(element)
         else:
             return False
         return True
 
-    def _leaves_out(self, element: Any, tag: str, attributes: dict[str, str]) -> bool:
+    def _leaves_out(self, element: Any, tag: str) -> bool:
         """Whether an element is certainly no content; where that is not certain, note it."""
-        name = attributes.get("id") if tag in ID_TAGS else None
-        if _TELLING.isdisjoint(attributes):
-            verdict = verdict_on_names(tag, attributes.get("class"), name)
-        else:
-            verdict = verdict_on(tag, attributes)
+        verdict = verdict_on(tag, element)
         if verdict == SUSPECT:
             self.suspects.append(element)
         elif verdict == DOUBTFUL:

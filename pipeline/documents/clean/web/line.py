@@ -30,7 +30,6 @@ _UNDERLINE = re.compile(r"\A(?:=+|-+)\Z")
 _AROUND = " \t\r\n\f" + BREAK
 """White space of HTML, which marks leave outside."""
 
-
 _Mark = tuple[str, int, str]
 """Its kind, empty for one that is not written; the place of its first piece; its address."""
 
@@ -75,33 +74,27 @@ class Line:
 
     def take(self) -> str:
         """Return the block and begin the next one, in which the open marks go on."""
-        if self._marks:
-            marks = [(kind, 0, address) for kind, _, address in self._marks]
-            while self._marks:
-                self.close()
-            self._marks = marks
-        text = "".join(self.pieces)
+        marks = [(kind, 0, address) for kind, _, address in self._marks]
+        while self._marks:
+            self.close()
+        self._marks = marks
+        text = settled("".join(self.pieces))
         self.pieces.clear()
-        text = settled(text)
         if _TICK in text:  # one that could be taken for the mark of code is escaped
             text = text.replace(_TICK, "\\`" if "`" in text else "`")
-        if BREAK not in text:
-            return " ".join(text.split())
         lines = [" ".join(line.split()) for line in text.split(BREAK)]
         lines[1:] = [_UNDERLINE.sub(r"\\\g<0>", line) for line in lines[1:]]
         return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
     def _wrap(self, kind: str, start: int, address: str) -> None:
         pieces = self.pieces
-        inner = pieces[start] if start == len(pieces) - 1 else "".join(pieces[start:])
+        inner = "".join(pieces[start:])
         del pieces[start:]
         text = inner.strip(_AROUND)
         if not text:
             pieces.append(inner)
             return
-        before = after = ""
-        if len(text) < len(inner):
-            before, _, after = inner.partition(text)
+        before, _, after = inner.partition(text)
         if kind == CODE:
             text = span_of(" ".join(text.split()))
         elif kind == LINK:
@@ -129,12 +122,8 @@ class Line:
         ):
             # Two in a row: "`a``b`" would be read as one with a doubled mark in it.
             text = pieces.pop()[: -len(kind)] + text[len(kind) :]
-        if before:
-            pieces.append(before)
-        pieces.append(text)
+        pieces += [piece for piece in (before, text, after) if piece]
         self._closed = kind, text
-        if after:
-            pieces.append(after)
 
 
 def _link(text: str, address: str) -> str:

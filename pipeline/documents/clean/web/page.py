@@ -6,9 +6,8 @@ from typing import Any
 
 from lxml import etree
 
-from pipeline.documents.clean.web.events import events_of
 from pipeline.documents.clean.web.frame import Frame
-from pipeline.documents.clean.web.verdict import is_hidden
+from pipeline.documents.clean.web.names import is_hidden
 from pipeline.documents.clean.web.writer import Writer
 from pipeline.documents.left_out import leave_out, words
 
@@ -32,16 +31,13 @@ _IN_WORDS = ("navigation", "hidden")
 
 
 def main_content(html: str) -> str:
-    """Return the main content of a page as Markdown: headings, lists, tables, code and links.
+    """Return the main content of a page as Markdown, empty when there is none.
 
     The content is what the page calls so (``main``, ``role="main"``, ``article``), else its
-    densest part; see :class:`.frame.Frame` for what is left out. Definition
-    lists become lists, tables that lay out the page are unfolded, pictures go. Nothing is
-    fetched, and time grows in proportion to the page.
-
-    Returns:
-        Markdown; empty when the page has no content. A page with more than 2,048 tags inside
-        one another (libxml2's limit) is read without most of its structure.
+    densest part; see :class:`.frame.Frame` for what is left out. Definition lists become lists,
+    tables that lay out the page are unfolded, pictures go. Nothing is fetched, and time grows in
+    proportion to the page. One with more than 2,048 tags inside one another (libxml2's limit) is
+    read without most of its structure.
     """
     body = parse(html)
     if body is None:
@@ -50,8 +46,8 @@ def main_content(html: str) -> str:
     writer = Writer(frame.dropped)
     title = frame.title_outside()
     if title is not None:
-        writer.walk(events_of(title))
-    writer.walk(frame.content())
+        writer.walk(title)
+    writer.walk(frame.root)
     _note([*writer.skipped, *_beside(frame.root)])
     return writer.text()
 
@@ -65,7 +61,7 @@ def fragment(html: str) -> str:
 def whole_page(body: Any, dropped: set[Any]) -> str:
     """Return all of a page but some elements as Markdown: nothing of it counts as a frame."""
     writer = Writer(dropped)
-    writer.walk(events_of(body))
+    writer.walk(body)
     _note(writer.skipped)
     return writer.text()
 
@@ -82,11 +78,7 @@ def _parse(html: str) -> Any:
     data = html.encode("utf-8", "replace")
     # Without huge_tree, 256 levels and 10 MB are the limits, and nothing says what is missing.
     parser = etree.HTMLParser(
-        encoding="utf-8",
-        huge_tree=True,
-        remove_comments=True,
-        remove_pis=True,
-        no_network=True,
+        encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True, no_network=True
     )
     try:
         root = etree.fromstring(data, parser)
@@ -95,17 +87,16 @@ def _parse(html: str) -> Any:
     too_deep = etree.ErrorTypes.ERR_RESOURCE_LIMIT
     if root is None or any(error.type == too_deep for error in parser.error_log):
         return None
-    bodies = root.find("body")
-    return root if bodies is None else bodies
+    body = root.find("body")
+    return root if body is None else body
 
 
 def _note(elements: Iterable[Any]) -> None:
-    """Note elements of a page that are left out."""
     for element in elements:
         if element.tag in _NOTHING or element.get("type") == "hidden":
             continue
         kind = _KINDS.get(element.tag, "navigation")
-        if kind == "navigation" and is_hidden(dict(element.items()), element.get("class") or ""):
+        if kind == "navigation" and is_hidden(element):
             kind = "hidden"
         leave_out(kind, _words(element) if kind in _IN_WORDS else 1)
 

@@ -1,6 +1,7 @@
 """Elements whose blocks are put together when they end: the page, lists, items, quotes, cells."""
 
 import re
+from dataclasses import dataclass, field
 
 LONG_TERMS = 80
 """Characters from which the terms of one definition stand on a line each."""
@@ -9,35 +10,33 @@ _LINE_START = re.compile(r"\n(?=[^\n])")
 _BLOCK = re.compile(r"`{3}|\|")
 
 
+@dataclass(slots=True)
 class Part:
     """Blocks in the making."""
 
-    def __init__(
-        self, *, items: bool = False, number: int | None = None, tight: bool = False
-    ) -> None:
-        self.blocks: list[str] = []
-        self.number = number
-        """Of the next item of an ordered list; None for other parts."""
-        self._items = items
-        """Whether its blocks are the items of a list."""
-        self._tight = tight
-        """Whether a list follows the text before it without a blank line, as in an item."""
-        self._terms: list[str] = []
-        """Terms that wait for their definition."""
-        self._lists: set[int] = set()
-        """Places of the lists among the blocks."""
+    items: bool = False
+    """Whether its blocks are the items of a list."""
+    number: int | None = None
+    """Of the next item of an ordered list; None for other parts."""
+    tight: bool = False
+    """Whether a list follows the text before it without a blank line, as in an item."""
+    blocks: list[str] = field(default_factory=list)
+    _terms: list[str] = field(default_factory=list)
+    """Terms that wait for their definition."""
+    _lists: set[int] = field(default_factory=set)
+    """Places of the lists among the blocks."""
 
     def add(self, block: str, is_list: bool = False) -> None:
         """Add a block."""
-        if is_list and self._items and self.blocks:
+        if is_list and self.items and self.blocks:
             block = f"  {indented(block, 2)}"  # outside the items of the list that it is in
-        elif is_list and self._tight:
+        elif is_list and self.tight:
             self._lists.add(len(self.blocks))
         self.blocks.append(block)
 
     def term(self, text: str) -> None:
         """Add a term that a definition will follow."""
-        if self._items and "\n" not in text:
+        if self.items and "\n" not in text:
             self._terms.append(text)
         else:
             self.add(text)
@@ -45,7 +44,7 @@ class Part:
     def define(self, text: str, width: int) -> None:
         """Add a definition of the terms before it, as an item indented by a width."""
         if not self._terms:
-            self.add(f"{' ' * width}{indented(text, width)}" if self._items else text)
+            self.add(f"{' ' * width}{indented(text, width)}" if self.items else text)
             return
         gap = "\n\n" if _BLOCK.match(text) else "\n"
         self.blocks.append(f"- {indented(self._head() + gap + text, width)}")
@@ -70,7 +69,7 @@ class Part:
         """Return the blocks as one text."""
         if len(self.blocks) == 1:
             return self.blocks[0]
-        if self._items:
+        if self.items:
             loose = any("\n\n" in block for block in self.blocks)
             return ("\n\n" if loose else "\n").join(self.blocks)
         pieces: list[str] = []

@@ -8,20 +8,16 @@ from lxml import etree
 
 from pipeline.documents.clean.web.names import DROPPED, INLINE, UNSEEN, code_language, is_mark
 from pipeline.text.exponents import lowered, raised, settled
+from pipeline.text.fences import block_of
 
 _ABOVE = 3
 """Elements around a block of code that may name its language, as Sphinx's and GitHub's do."""
-
-_TICKS = re.compile("`{3,}")
 
 
 def code_block(pre: Any) -> str:
     """Return a ``pre`` element as fenced code; empty when it has no text."""
     content = _content(pre).replace("\r\n", "\n").replace("\r", "\n").strip("\n").rstrip()
-    if not content.strip():
-        return ""
-    fence = "`" * max([3, *(len(run) + 1 for run in _TICKS.findall(content))])
-    return f"{fence}{_language(pre)}\n{content}\n{fence}"
+    return block_of(content, _language(pre)) if content else ""
 
 
 def _content(pre: Any) -> str:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.documents.clean.web.names import HEADINGS
+from pipeline.documents.clean.web.names import HEADINGS, text_of
 
 MOST_COLUMNS = 20
 """Columns that spans may fill; more are a mistake or an attack."""
@@ -15,7 +15,6 @@ is about, and no small page becomes a large text."""
 
 _BOLD = re.compile(r"\*\*([^*]*)\*\*")
 _BLOCKS = frozenset((*HEADINGS, "table", "dl", "blockquote"))
-
 
 _ENTRIES_FROM = 3
 """Rows of one column from which they are entries, such as a header and two functions."""
@@ -73,16 +72,16 @@ class Table:
         self._fill()
         self._rows.append(_Row(foot))
 
-    def cell(self, text: str, tag: str, attributes: dict[str, str]) -> None:
-        """Add a cell to the row."""
+    def cell(self, text: str, cell: Any) -> None:
+        """Add a cell to the row, given its text."""
         if not self._rows:
             self.row()
         self._fill()
-        self._rows[-1].heading &= tag == "th"
+        self._rows[-1].heading &= cell.tag == "th"
         row = self._rows[-1].cells
         text = text.replace("\\|", "|").replace("|", "\\|")
-        down = _span(attributes.get("rowspan"))
-        for number in range(_span(attributes.get("colspan"))):
+        down = _span(cell.get("rowspan"))
+        for number in range(_span(cell.get("colspan"))):
             shown = "" if number else text
             if number and len(row) >= MOST_COLUMNS:
                 break
@@ -128,7 +127,7 @@ def _span(value: str | None) -> int:
 
 def label(element: Any) -> str:
     """Return the text of an element, or what stands behind its picture."""
-    return " ".join("".join(element.itertext()).split()) or pictured(element)
+    return text_of(element) or pictured(element)
 
 
 def pictured(element: Any) -> str:

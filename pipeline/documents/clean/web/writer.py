@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from pipeline.documents.clean.web.events import Event, skip
+from lxml import etree
+
 from pipeline.documents.clean.web.formula import formula
 from pipeline.documents.clean.web.line import BREAK, CODE, LINK, LOWERED, NOTE, RAISED, STRUCK, Line
 from pipeline.documents.clean.web.names import (
@@ -15,6 +17,7 @@ from pipeline.documents.clean.web.names import (
     draws_lines,
     is_box,
     is_label,
+    tag_of,
 )
 from pipeline.documents.clean.web.parts import Part, indented
 from pipeline.documents.clean.web.pre import code_block
@@ -31,10 +34,6 @@ _MARKS = (
     | {tag: STRUCK for tag in ("del", "s", "strike")}
     | {"a": LINK, "sup": RAISED, "sub": LOWERED}
 )
-_PLAIN = frozenset(("p", "div", "section", "tbody"))
-"""The most frequent blocks, about which there is nothing more to know."""
-_WHOLE = frozenset(("pre", "math", "td", "textarea"))
-"""Elements that may be written down without a walk into them."""
 _LINES = {"div": "line", "table": "blob-code"}
 """Elements that may draw each line of code as an element of its own, and the class of that."""
 _TEXTS = {"br": BREAK, "q": '"'}
@@ -69,41 +68,39 @@ class Writer:
         """Return what was written so far."""
         return self._parts[0].joined()
 
-    def walk(self, events: list[Event]) -> None:
-        """Write an element down, given its tags; what stands behind it is left out."""
-        add = self._line.add
-        dropped = self._dropped
-        ends: list[Callable[[], None] | None] = []
-        stream = iter(events)
-        for element, tag, attributes, text in stream:
-            if element is None:
-                end = ends.pop()
-                if end is not None:
-                    end()
-            elif (gone := bool(ends) and (tag in DROPPED or element in dropped)) or (
-                (tag in _WHOLE or (tag in _LINES and draws_lines(attributes.get("class", ""))))
-                and self._whole(element, tag, attributes)
-            ):
-                if tag not in INLINE and tag not in UNSEEN:
-                    self._flush()
+    def walk(self, root: Any) -> None:
+        """Write an element down."""
+        ends: list[Callable[[], None]] = []
+        walk = etree.iterwalk(root, events=("start", "end"))
+        for event, element in walk:
+            if event == "end":
+                ends.pop()()
+                text = element.tail if ends else None
+            else:
+                tag = tag_of(element)
+                gone = bool(ends) and (tag in DROPPED or element in self._dropped)
                 if gone:
                     self.skipped.append(element)
-                text = skip(stream)
-            else:
-                ends.append(self._start(element, tag, attributes))
-            if not ends:
-                break
+                if gone or self._whole(element, tag):
+                    if tag not in INLINE and tag not in UNSEEN:
+                        self._flush()
+                    walk.skip_subtree()
+                    ends.append(_nothing)
+                    continue
+                ends.append(self._start(element, tag))
+                text = element.text
             if text:
-                add(text)
+                self._line.add(text)
         self._flush()
 
-    def _whole(self, element: Any, tag: str, attributes: dict[str, str]) -> bool:
+    def _whole(self, element: Any, tag: str) -> bool:
         """Write down an element that is not walked into, and say whether it was one."""
-        if tag in _LINES and not _draws_code(element, tag):
-            return False
-        if tag == "textarea" and "readonly" not in attributes:
+        if tag == "textarea" and element.get("readonly") is None:
             return True
-        if tag in ("pre", "textarea") or tag in _LINES:
+        names = element.get("class") or ""
+        if tag in ("pre", "textarea") or (
+            tag in _LINES and draws_lines(names) and _draws_code(element, tag)
+        ):
             self._flush()
             code = code_block(element)
             if code and self._in_cell():
@@ -114,7 +111,7 @@ class Writer:
                 self._add(code)
         elif tag == "math":
             self._line.add(formula(element))
-        elif tag == "td" and "icon" in (attributes.get("class") or "").split():
+        elif tag == "td" and "icon" in names.split():
             self._flush()
             if name := label(element):
                 self._add(f"**{name}**")
@@ -122,54 +119,44 @@ class Writer:
             return False
         return True
 
-    def _start(
-        self, element: Any, tag: str, attributes: dict[str, str]
-    ) -> Callable[[], None] | None:
+    def _start(self, element: Any, tag: str) -> Callable[[], None]:
         """Begin an element; return what to do at its end."""
         if tag in _MARKS:
-            address = attributes.get("href") or "" if tag == "a" else ""
-            if address[:1] == "#" and _NOTE_MARK.search(" ".join(attributes.values())):
+            address = element.get("href") or "" if tag == "a" else ""
+            if address[:1] == "#" and _NOTE_MARK.search(" ".join(element.values())):
                 address = NOTE
             self._line.open(_MARKS[tag], address)
             return self._line.close
         if tag in INLINE:
-            return self._start_inline(element, tag, attributes)
+            return self._start_inline(element, tag)
         self._flush()
-        names = attributes.get("class")
-        if self._boxes and (tag in HEADINGS or (tag in ("p", "div") and is_label(names or ""))):
+        names = element.get("class") or ""
+        if self._boxes and (tag in HEADINGS or (tag in ("p", "div") and is_label(names))):
             return self._marked("**")
-        if names and is_box(names):
+        if is_box(names):
             self._boxes += 1
-            end = self._start_block(element, tag, attributes)
-            return lambda: self._end_box(end)
-        return self._start_block(element, tag, attributes)
+            return partial(self._end_box, self._start_block(element, tag))
+        return self._start_block(element, tag)
 
-    def _start_inline(
-        self, element: Any, tag: str, attributes: dict[str, str]
-    ) -> Callable[[], None] | None:
+    def _start_inline(self, element: Any, tag: str) -> Callable[[], None]:
         if tag in _TEXTS:
             self._line.add(_TEXTS[tag])
-            return lambda: self._line.add('"') if tag == "q" else None
-        if tag == "img" and _FORMULA_PICTURE.search(attributes.get("class") or ""):
-            self._line.add(attributes.get("alt") or "")
+        elif tag == "img" and _FORMULA_PICTURE.search(element.get("class") or ""):
+            self._line.add(element.get("alt") or "")
         elif tag == "img":
             self.skipped.append(element)
-        return None
+        return lambda: self._line.add('"') if tag == "q" else None
 
-    def _start_block(
-        self, element: Any, tag: str, attributes: dict[str, str]
-    ) -> Callable[[], None]:
-        if tag in _PLAIN:
-            return self._flush
+    def _start_block(self, element: Any, tag: str) -> Callable[[], None]:
         if tag in _ITEMS:
             self._parts.append(Part(tight=tag in ("li", "dd")))
-            return self._start_item(tag, attributes)
+            return self._start_item(element, tag)
         if tag in HEADINGS:
             self._level, self._line.plain = int(tag[1]), True
             return self._end_heading
         if tag in _LISTS:
             self._depth += 1
-            start = attributes.get("start")
+            start = element.get("start")
             first = int(start) if start and re.fullmatch(r"\d{1,9}", start) else 1
             self._parts.append(Part(items=True, number=first if tag == "ol" else None))
             return self._end_list
@@ -179,37 +166,34 @@ class Writer:
         table = self._tables[-1] if self._tables else None
         if table is not None and tag in ("td", "th"):
             self._parts.append(Part())
-            return lambda: self._end_cell(table, element, tag, attributes)
+            return partial(self._end_cell, table, element)
         if table is not None and tag == "tr":
             table.row(element.getparent().tag == "tfoot")
         return self._flush
 
-    def _start_item(self, tag: str, attributes: dict[str, str]) -> Callable[[], None]:
+    def _start_item(self, element: Any, tag: str) -> Callable[[], None]:
         if tag == "li":
-            above, value = self._parts[-2], attributes.get("value") or ""
+            above, value = self._parts[-2], element.get("value") or ""
             if above.number is not None and re.fullmatch(r"\d{1,9}", value):
                 above.number = int(value)
             return self._end_li
         if tag == "dd":
             return self._end_dd
         if tag == "dt":
-            if "sig" in (attributes.get("class") or "").split():
-                return self._marked(CODE, self._end_dt)
-            return self._end_dt
+            signature = "sig" in (element.get("class") or "").split()
+            return self._marked(CODE, self._end_dt) if signature else self._end_dt
         self._depth += 1
         return self._end_quote
 
     def _marked(self, mark: str, then: Callable[[], None] | None = None) -> Callable[[], None]:
         """Open a mark for a whole block; return what ends it."""
         self._line.open(mark)
+        return partial(self._end_marked, then or self._flush)
 
-        def end() -> None:
-            self._flush()
-            self._line.close()
-            if then is not None:
-                then()
-
-        return end
+    def _end_marked(self, then: Callable[[], None]) -> None:
+        self._flush()
+        self._line.close()
+        then()
 
     def _end_box(self, end: Callable[[], None]) -> None:
         end()
@@ -227,8 +211,7 @@ class Writer:
         self._add(part.joined(), is_list=True)
 
     def _end_li(self) -> None:
-        part = self._close()
-        text, above = part.joined(), self._parts[-1]
+        text, above = self._close().joined(), self._parts[-1]
         if text:
             marker = "- " if above.number is None else f"{above.number}. "
             above.add(marker + indented(text, self._width(len(marker))))
@@ -236,10 +219,8 @@ class Writer:
             above.number += 1
 
     def _end_dt(self) -> None:
-        part = self._close()
-        text, above = part.joined(), self._parts[-1]
-        if text:
-            above.term(text)
+        if text := self._close().joined():
+            self._parts[-1].term(text)
 
     def _end_dd(self) -> None:
         part = self._close()
@@ -249,8 +230,7 @@ class Writer:
             self._parts[-1].close_terms()  # the next definition is not theirs
 
     def _end_quote(self) -> None:
-        part = self._close()
-        text = part.joined()
+        text = self._close().joined()
         if text and self._depth <= DEEPEST:
             text = "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
         self._depth -= 1
@@ -262,9 +242,8 @@ class Writer:
         if table is not None:
             self._add(table.markdown())
 
-    def _end_cell(self, table: Table, element: Any, tag: str, attributes: dict[str, str]) -> None:
-        part = self._close()
-        table.cell(part.in_a_line() or pictured(element), tag, attributes)
+    def _end_cell(self, table: Table, cell: Any) -> None:
+        table.cell(self._close().in_a_line() or pictured(cell), cell)
 
     def _close(self) -> Part:
         self._flush()
@@ -292,6 +271,10 @@ class Writer:
     def _add(self, block: str, is_list: bool = False) -> None:
         if block:
             self._parts[-1].add(block, is_list)
+
+
+def _nothing() -> None:
+    """End an element that is not walked into."""
 
 
 def _draws_code(element: Any, tag: str) -> bool:
