@@ -11,7 +11,7 @@ from pandera.typing.polars import DataFrame
 
 from flows.arms import TestSet, answer_arm, claim_gain, which_look
 from flows.criteria import judge_endpoint
-from flows.engine.context import Run
+from flows.engine.context import Run, say_once
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
 from flows.retention import compare_retention, measure_arm
@@ -24,8 +24,10 @@ from pipeline.core.registry import CHALLENGER, CHAMPION
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.evaluate.gate.advice import advise, cost, tokens_by_arm
+from pipeline.evaluate.gate.checks import taught_right
 from pipeline.evaluate.gate.gate import Judged, decide
 from pipeline.evaluate.judged import Pairwise
+from pipeline.evaluate.measures.grounding import Taught, taught
 from pipeline.evaluate.measures.llm_judge import PROMPT_VERSION
 from pipeline.evaluate.measures.own import Known, load_metric, with_own_metrics
 from pipeline.evaluate.measures.pairwise import judge_arms, people_decisions
@@ -33,8 +35,9 @@ from pipeline.evaluate.results import Cost, Evaluation, Looks, Verdict
 from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE
 from pipeline.evaluate.summary import summarise
 from pipeline.pairs.kinds.brief import brief_in_words
+from schemas.documents import Chunks
 from schemas.evaluation import Answers, AnswerTimings
-from schemas.pairs import Examples
+from schemas.pairs import Examples, SettledPairs
 
 
 def judge_pairwise(
@@ -135,8 +138,18 @@ def judge_model(
     advice = advise(evaluation, tokens_by_arm(_said(run, answers)))
     claimed = claim_gain(run, data, test, loaded, answers)
     pairwise, compared = judge_pairwise(run, data.pairs, test, answers, evaluation.served)
+    home = Home(run.store, run.registry)
+    learned_from = home.dataset(run.store.manifest(model.name, model.fingerprint).inputs["from"])
+    learned = look_at_answers(run, data.pairs, learned_from)
     verdict = decide(
-        evaluation, retention, settings.gate, champion is not None, data.leaks, claimed, pairwise
+        evaluation,
+        retention,
+        settings.gate,
+        champion is not None,
+        data.leaks,
+        claimed,
+        pairwise,
+        learned,
     )
 
     record = {
@@ -162,6 +175,7 @@ def judge_model(
             "evaluate": settings.evaluate.model_dump(mode="json"),
             "has_champion": champion is not None,
             "leaks": data.leaks,
+            "taught": as_json(learned),
             "labels": digest(test.labels),
             "by_seed": as_json(claimed.by_seed) if claimed else {},
         },
@@ -169,6 +183,20 @@ def judge_model(
     )
     told = replace(evaluation, costs=_costs(run, answers), advice=advice, claim=claimed)
     return Judged(answers, told, retention, verdict, promote(run, model, verdict, evidence))
+
+
+def look_at_answers(run: Run, pairs: Dataset, examples: Dataset) -> Taught:
+    """Measure the support of training answers, and say so where the gate would refuse them."""
+    found = taught(
+        run.store.read(examples, Examples),
+        run.store.read(pairs, SettledPairs),
+        run.store.read(Home(run.store, run.registry).dataset("chunks"), Chunks),
+        run.settings.screen,
+    )
+    for check in taught_right(found, run.settings.gate.min_grounded_training):
+        if not check.passed:
+            say_once(f"training answers: {check.text}; the gate refuses a model that learned them")
+    return found
 
 
 def _costs(run: Run, answers: Mapping[str, Dataset]) -> dict[str, Cost]:

@@ -8,7 +8,7 @@ from flows.arms import answer_prompted, foresee_power, prepare_test_set
 from flows.curate import Corpus, curate_documents, input_files
 from flows.engine.context import Run, open_run
 from flows.engine.tracking import mirror
-from flows.judging import judge_model
+from flows.judging import judge_model, look_at_answers
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.retention import measure_arm
 from flows.review import review_pairs
@@ -47,6 +47,8 @@ def train_and_judge(
     A model that is given is judged instead of trained. The base model answers first, so that one
     knows what the test set can show before training; all that is asked of it is asked then.
     """
+    if model is None:
+        look_at_answers(run, data.pairs, data.examples)  # said before hours of training
     test = prepare_test_set(run, base, corpus, data)
     with LoadedModel(base, run.settings.model, run.store) as loaded:
         prompted = answer_prompted(run, loaded, test)

@@ -24,6 +24,7 @@ from pipeline.settings import ExportSettings, Settings
 from pipeline.text.chat_template import prompt_ids, stop_ids
 from pipeline.train.export.exporters import EXPORTERS, Exporter, Source, Written
 from pipeline.train.export.merge import Stored, to_float32
+from pipeline.train.export.streaming import fits, stream_adapter
 from pipeline.train.models.adapter import load_adapter
 from pipeline.train.models.base_model import load_tokenizer
 from pipeline.train.models.device import choose_device
@@ -68,7 +69,7 @@ def export(settings: Settings, model: str, form: str, folder: Path) -> dict[str,
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        with StageProgress("export") as bar, listening(bar):
+        with StageProgress("export") as bar, listening(bar, console.print):
             facts = _proven(EXPORTERS[form], source, temporary)
         record = {"model": str(dataset), "form": form, "base": base.name, "recipe": recipe} | facts
         if source.system_prompt:
@@ -108,7 +109,7 @@ def _proven(exporter: Exporter, source: Source, output: Path) -> dict[str, Any]:
         written = exporter.write(source, output, stored)
         if written.load is None:
             return {"parity": None, **written.facts, "next": written.next}
-        reference = reference or _reference(source)
+        reference = reference or _reference(source, output.with_name(f"{output.name}.base"))
         parity = _judge(source, reference, written)
         found = failures(parity, source.settings.export)
         if not found:
@@ -120,12 +121,19 @@ def _proven(exporter: Exporter, source: Source, output: Path) -> dict[str, Any]:
     )
 
 
-def _reference(source: Source) -> Predictions:
+def _reference(source: Source, scratch: Path) -> Predictions:
+    """Let the adapter answer in float32; a new folder holds its base while it has no room."""
     settings = source.settings
-    on_cpu = settings.model.model_copy(update={"device": "cpu"})
-    model, tokenizer = load_adapter(source.base, source.adapter, on_cpu)
-    stops, tokens = stop_ids(tokenizer), settings.export.new_tokens
-    return predict(to_float32(model), source.prompts, stops, tokens)
+    tokenizer = load_tokenizer(source.base.path, source.base.thinking)
+    try:
+        if fits(source.base.path, "float32"):
+            on_cpu = settings.model.model_copy(update={"device": "cpu"})
+            model = to_float32(load_adapter(source.base, source.adapter, on_cpu)[0])
+        else:
+            model = stream_adapter(source.base, source.adapter, scratch)
+        return predict(model, source.prompts, stop_ids(tokenizer), settings.export.new_tokens)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _judge(source: Source, reference: Predictions, written: Written) -> Judged:
@@ -135,12 +143,10 @@ def _judge(source: Source, reference: Predictions, written: Written) -> Judged:
     """
     load = written.load
     assert load is not None
-    tokenizer = load_tokenizer(source.base.path, source.base.thinking)
 
     def parity(device: str, dtype: str) -> Parity:
         free_memory()
-        tokens = source.settings.export.new_tokens
-        return compare(reference, load(device, dtype), stop_ids(tokenizer), tokens)
+        return compare(reference, load(device, dtype))
 
     weights = parity("cpu", "float32")
     if written.stored == "float32" or not written.in_stored_type:

@@ -95,6 +95,9 @@ class GateSettings(Section):
     min_grounded: Share | None = None
     """Share of answers that stand in the documents. Empty: the lower end of what retrieval alone
     reaches on the same rows."""
+    min_grounded_training: Share = 0.95
+    """Share of the training answers made of chunks that stand in them: all did when they were
+    screened. What people wrote or edited does not count."""
     beat_retrieval: bool = True
     """Refuse when the base model with retrieved passages is right as often: for facts retrieval
     often wins (Ovadia et al. 2024), and it needs no training."""

@@ -107,7 +107,7 @@ def main() -> int:
         print(merge(base, adapter, place, coarse, "bfloat16"))
 
         def show(name, reference, candidate):
-            found = compare(reference, candidate, stops, arguments.tokens)
+            found = compare(reference, candidate)
             print(
                 f"{name:<24} {found.equal_prompts:>3} of {found.prompts} prompts equal   largest "
                 f"logit difference {found.max_logit_difference:8.4f}   KL mean "

@@ -12,6 +12,7 @@ from flows.cli.main import main
 from flows.models.export import Judged, failures
 from pipeline.evaluate.measures.parity import Parity
 from pipeline.settings import ExportSettings
+from pipeline.train.export import streaming
 from pipeline.train.models.base_model import load_model
 from tests.flows.trained_home import crown, train_into
 
@@ -63,6 +64,19 @@ def test_merged_weights_are_proven_written_and_reused(export, tmp_path):
     assert code == 2
     assert "holds something else" in error
     assert written == json.loads((tmp_path / "out" / "export.json").read_text("utf-8"))
+
+
+def test_without_room_for_the_model_the_proof_is_the_same(export, tmp_path, monkeypatch):
+    _, whole, _ = export("champion", "--to", tmp_path / "whole")
+    monkeypatch.setattr(streaming, "ROOM", 0.0)
+    code, record, shown = export("champion", "--to", tmp_path / "streamed")
+    assert code == 0 and "from the disk block by block" in " ".join(shown.split())
+    assert record["files"] == whole["files"]
+    assert record["parity"] == pytest.approx(whole["parity"], rel=0.01)
+    assert record["parity_as_served"]["max_kl"] == pytest.approx(
+        whole["parity_as_served"]["max_kl"], rel=0.01
+    )
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_where_bfloat16_is_too_coarse_the_weights_are_float32(export, tmp_path):

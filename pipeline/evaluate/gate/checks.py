@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from pipeline.evaluate.judged import Pairwise
+from pipeline.evaluate.measures.grounding import Taught
 from pipeline.evaluate.results import (
     Change,
     Check,
@@ -95,6 +96,23 @@ def supported(evaluation: Evaluation, least: float | None) -> list[Check]:
         )
         checks.append(Check("grounded_as_champion", drop.high >= 0, drop.value, 0, text))
     return checks
+
+
+def taught_right(taught: Taught, least: float) -> list[Check]:
+    """Require training answers that stand in the documents.
+
+    A model that is asked with passages can be right although it was taught what is wrong.
+    """
+    if not taught.rows:
+        return []
+    share = taught.supported / taught.rows
+    text = (
+        f"{share:.0%} of {taught.rows} training answers made from documents stand in them, "
+        f"needed {least:.0%} (gate.min_grounded_training)"
+    )
+    if taught.first:
+        text += f"; the first that does not: {taught.first}"
+    return [Check("taught_from_documents", share >= least, share, least, text)]
 
 
 def abstains(evaluation: Evaluation) -> list[Check]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pipeline.core.store import Dataset
 from pipeline.evaluate.gate import checks
 from pipeline.evaluate.judged import Pairwise
+from pipeline.evaluate.measures.grounding import Taught
 from pipeline.evaluate.results import Claim, Evaluation, Retention, Verdict
 from pipeline.settings import GateSettings
 
@@ -34,11 +35,13 @@ def decide(
     leaks: int,
     claim: Claim | None = None,
     pairwise: Pairwise | None = None,
+    taught: Taught | None = None,
 ) -> Verdict:
     """Decide on the challenger; all checks must hold, in a fixed order.
 
     What of ``retention`` was not measured is said and does not refuse; ``pairwise`` counts only
-    when its judge is calibrated; ``leaks`` are training rows that repeat test rows.
+    when its judge is calibrated; ``leaks`` are training rows that repeat test rows; ``taught`` is
+    None where nobody looked.
     """
     reasons = [
         checks.no_leak(leaks),
@@ -55,6 +58,8 @@ def decide(
     if evaluation.placebo_steps is not None:
         reasons.append(checks.more_right(evaluation, "placebo"))
     reasons += checks.supported(evaluation, settings.min_grounded)
+    if taught is not None:
+        reasons += checks.taught_right(taught, settings.min_grounded_training)
     reasons += checks.abstains(evaluation)
     if settings.refuse_worse_slices:
         reasons += checks.no_worse_slice(evaluation, settings.max_chance)

@@ -4,11 +4,13 @@ The source is the chunk that a pair was made from; a gold row's is its whole doc
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.pairs.screen.candidate import Candidate
+from pipeline.pairs.screen.candidate import Candidate, turns
 from pipeline.pairs.screen.grounding import not_grounded, not_grounded_number, not_grounded_quote
+from pipeline.pairs.screen.rules import SCREEN_RULES
 from pipeline.settings import ScreenSettings
 from pipeline.text.function_words import content
 from schemas.documents import Chunks
@@ -16,6 +18,62 @@ from schemas.pairs import Examples, SettledPairs
 
 RULES = (not_grounded_number, not_grounded_quote, not_grounded)
 """Numbers, quoted spans, then the recall of content words."""
+
+TAUGHT_RULES = tuple(
+    SCREEN_RULES[name]
+    for name in (*(rule.__name__ for rule in RULES), "not_grounded_name", "contradicts")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """How many of the answers that a teacher made of documents, and a model learned, hold."""
+
+    rows: int
+    supported: int
+    first: str
+    """The first that is not, and why; empty when there is none."""
+
+
+def taught(
+    examples: DataFrame[Examples],
+    pairs: DataFrame[SettledPairs],
+    chunks: DataFrame[Chunks],
+    settings: ScreenSettings,
+) -> Taught:
+    """Measure the support of training answers: what a teacher made of a chunk must stand in it.
+
+    What people wrote or edited may say more than the documents, and does not count.
+
+    Args:
+        examples: the rows that were trained on; test rows do not count.
+        pairs: what they were made from.
+        chunks: the chunks of the corpus.
+        settings: ``min_content_recall``, as when the pairs were screened.
+    """
+    made = {row["pair_id"]: row for row in pairs.iter_rows(named=True)}
+    sources, rows, supported, first = source_texts(examples, pairs, chunks), 0, 0, ""
+    for row in examples.sort("pair_id").iter_rows(named=True):
+        if row["split"] == "test" or row["origin"] != "grounded" or row["status"] == "edited":
+            continue
+        pair = made.get(row["pair_id"])
+        if pair is None or row["pair_id"] not in sources:  # gone since it was trained
+            continue
+        candidate = Candidate(
+            pair["instruction"],
+            row["messages"][-1]["content"],
+            grounded=True,
+            source=sources[row["pair_id"]],
+            input=pair["input"],
+            kind=pair["kind"],
+            history=turns(pair["history"]),
+        )
+        fitting = (rule.function for rule in TAUGHT_RULES if rule.fits(candidate))
+        wrong = next(filter(None, (rule(candidate, settings) for rule in fitting)), None)
+        rows, supported = rows + 1, supported + (wrong is None)
+        if wrong and not first:
+            first = f"{row['pair_id'][:12]}, {wrong.reason}: {wrong.detail}"
+    return Taught(rows, supported, first)
 
 
 def source_texts(

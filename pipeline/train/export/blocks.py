@@ -31,8 +31,11 @@ Tensors = dict[str, Any]
 class ModelFolder:
     """The weights of a base model, or of one whose own weights were trained."""
 
-    def __init__(self, path: Path, quantized: bool) -> None:
-        """Look at the names in the files; with ``quantized``, weights go through NF4."""
+    def __init__(self, path: Path, quantized: bool, dtype: Any = None) -> None:
+        """Look at the names in the files; with ``quantized``, weights go through NF4.
+
+        They are read in a torch dtype, by default the compute type of a CPU.
+        """
         from transformers.conversion_mapping import get_model_conversion_mapping
         from transformers.core_model_loading import (
             WeightConverter,
@@ -43,7 +46,7 @@ class ModelFolder:
         from transformers.modeling_utils import LoadStateDictConfig
         from transformers.quantizers.auto import get_hf_quantizer
 
-        self._path, self._type = path, compute_dtype("cpu")
+        self._path, self._type = path, dtype or compute_dtype("cpu")
         model = self._model = empty_model(path, self._type)
         given, place = four_bits(path, self._type) if quantized else None, {"": "cpu"}
         quantizer, *_ = get_hf_quantizer(  # type: ignore[no-untyped-call]
@@ -94,7 +97,10 @@ class ModelFolder:
         return list(self._blocks)
 
     def read(self, block: str) -> Tensors:
-        """Return a block's parameters and stored buffers as a loaded model has them, unpacked."""
+        """Return a block's parameters and stored buffers as a loaded model has them, unpacked.
+
+        A TrainingError where they do not fit the model.
+        """
         from transformers.core_model_loading import convert_and_load_state_dict_in_model
 
         with ExitStack() as opened:

@@ -74,13 +74,13 @@ def _merge(source: Source, output: Path, stored: "Stored") -> dict[str, Any]:
 
 
 def _merged(source: Source, output: Path, stored: "Stored") -> Written:
-    from pipeline.train.models.base_model import load_model
+    from pipeline.train.export.streaming import load_or_stream
 
     facts = _merge(source, output, stored)
     _keep_system_prompt(source, output)
     # left to itself, vLLM rounds float32 weights to 16 bits
     serve = "vllm serve {folder}" + " --dtype float32" * (stored == "float32")
-    return Written("merged weights", stored, serve, partial(load_model, output), facts=facts)
+    return Written("merged weights", stored, serve, partial(load_or_stream, output), facts=facts)
 
 
 def _keep_system_prompt(source: Source, output: Path) -> None:
@@ -122,24 +122,20 @@ def _copy_adapter(adapter: Path, max_lora_rank: int, output: Path) -> None:
 
 def _adapter(source: Source, output: Path, stored: "Stored") -> Written:
     """The adapter, with the base it was trained on where that is quantized."""
-    from pipeline.train.export.blocks import ModelFolder
-    from pipeline.train.export.merge import own_type, save_plain, served_template
+    from pipeline.train.export.merge import save_dequantized, served_template
+    from pipeline.train.export.streaming import load_or_stream
     from pipeline.train.methods import METHODS
     from pipeline.train.models.adapter import on_plain_base, read_run_card
-    from pipeline.train.models.base_model import load_model
 
     base, rank = source.base, source.settings.export.max_lora_rank
     _copy_adapter(source.adapter, rank, output)
     name, load = base.name if "/" in base.name else "{base_folder}", None
     if METHODS[read_run_card(source.adapter)["method"]].quantized:
-        # The adapter corrects the quantized weights; on the original ones it makes another model.
-        unpacked = ModelFolder(base.path, quantized=True)
-        blocks = map(unpacked.read, unpacked.blocks)
-        save_plain(unpacked.plain(own_type(base)), blocks, base, output / BASE)
+        save_dequantized(base, output / BASE)
         name = "{folder}/" + BASE
 
         def load(device: str, dtype: str) -> Any:
-            return on_plain_base(load_model(output / BASE, device, dtype), output)
+            return on_plain_base(load_or_stream(output / BASE, device, dtype), output)
 
     elif template := served_template(base):
         (output / TEMPLATE).write_text(template, "utf-8")

@@ -186,6 +186,16 @@ def save_plain(plain: Any, blocks: Iterable[Tensors], base: BaseModel, output: P
     write_serving(base, output)
 
 
+def save_dequantized(base: BaseModel, output: Path, stored: Stored | None = None) -> None:
+    """Write the base that a QLoRA adapter was trained on as plain weights, by default of its type.
+
+    The adapter corrects the quantized weights; on the original ones it makes another model.
+    """
+    folder = ModelFolder(base.path, quantized=True)
+    plain = folder.plain(stored or own_type(base))
+    save_plain(plain, map(folder.read, folder.blocks), base, output)
+
+
 def write_serving(base: BaseModel, output: Path) -> None:
     """Let a folder with a base's files be served as its adapters were trained: stops, template."""
     stops = stop_ids(load_tokenizer(base.path))

@@ -12,6 +12,7 @@ from pipeline.evaluate.scoring import continuation_log_probs, evaluating, prefil
 from pipeline.settings import EvaluateSettings, TrainSettings
 from pipeline.text.chat import prompt_ids
 from pipeline.train.export.merge import merge, to_float32
+from pipeline.train.export.streaming import stream_adapter
 from pipeline.train.loop.trainer import train
 from pipeline.train.methods import resolved
 from pipeline.train.methods.lora import lora
@@ -60,8 +61,10 @@ def merges_to_the_same(base, folder):
     prompts = [prompt_ids(tokenizer, row["messages"][:-1]) for row in make_rows(4).to_dicts()]
     said = predict(to_float32(model), prompts, {258}, 6)
     merge(base, folder / "adapter", CPU, folder / "merged", "float32")
-    found = compare(said, load_model(folder / "merged", dtype="float32"), {258}, 6)
-    return found.equal_prompts == 4 and found.max_logit_difference < 1e-5
+    found = compare(said, load_model(folder / "merged", dtype="float32"))
+    streamed = compare(said, stream_adapter(base, folder / "adapter", folder / "scratch"))
+    same = streamed.max_logit_difference < 1e-5 and streamed.equal_prompts == 4
+    return same and found.equal_prompts == 4 and found.max_logit_difference < 1e-5
 
 
 def on_layers(result):
