@@ -25,6 +25,9 @@ def to_items(
     """Return what the reviewer sees of each pair, in the order given: :data:`ITEM_FIELDS`.
 
     ``hints`` has why a pair is to be mended, by ``pair_id``; the others are for the audit.
+
+    Raises:
+        ReviewError: a pair names a chunk that is not there.
     """
     by_id = {row["chunk_id"]: row for row in chunks.iter_rows(named=True)}
     items: dict[str, dict[str, str]] = {}

@@ -67,6 +67,9 @@ class LabelStudioQueue:
         """Store the pairs that were never pushed as tasks, in the order given.
 
         A killed push is completed by the next one. A task that a person deleted stays deleted.
+
+        Raises:
+            ReviewError: a chunk is missing, the server cannot be asked, or our project is gone.
         """
         items = to_items(pairs, chunks, hints or {})
         name = batch or f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
@@ -89,6 +92,9 @@ class LabelStudioQueue:
         When the latest annotation of a reviewer on a pair breaks a rule, none of theirs counts
         for that pair until it is mended. The task of a pair that decisions ``elsewhere``, in the
         queue files, settle is taken away.
+
+        Raises:
+            ReviewError: the server cannot be asked, or our project is gone.
         """
         with locked(self.folder), closing(self._server):
             notes: list[str] = []

@@ -69,6 +69,9 @@ def find_connection(settings: LabelStudioSettings, home: Path) -> Connection | N
     """Return the server to review on, or None when there is none.
 
     A url in the settings wins, its key from LABEL_STUDIO_API_KEY; else the home folder's login.
+
+    Raises:
+        ReviewError: a url without a key, or a login that cannot be read.
     """
     if settings.url:
         key = os.environ.get(KEY_VARIABLE, "").strip()
@@ -95,6 +98,9 @@ def invite(name: str, settings: Settings) -> Account:
     """Make an account by Label Studio's invitation link, its password random and stored nowhere.
 
     ``name`` is an e-mail address, or one is made of it.
+
+    Raises:
+        ReviewError: there is no server, it cannot be asked, or it refuses the account.
     """
     connection = find_connection(settings.label_studio, settings.paths.home)
     if connection is None:

@@ -64,6 +64,10 @@ class FileQueue:
         """Add the pairs that are not in the queue yet, in the order given.
 
         ``elsewhere`` are decisions taken outside of these files: see :meth:`close`.
+
+        Raises:
+            ReviewError: a pair names a chunk that is not among the chunks, the CSV cannot be
+                read, or another program holds the queue.
         """
         items = to_items(pairs, chunks, hints or {})
         with locked(self.folder):
@@ -83,6 +87,9 @@ class FileQueue:
 
         When the latest decision of a reviewer on a pair is a bad one, none of theirs counts for
         that pair until it is mended.
+
+        Raises:
+            ReviewError: the CSV cannot be read, or another program holds the queue.
         """
         with locked(self.folder):
             pulled, new = self._collect()

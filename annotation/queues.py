@@ -21,7 +21,11 @@ from schemas.pairs import ScreenedPairs
 
 
 def open_queue(settings: Settings) -> "ReviewQueue":
-    """Return Label Studio and the queue files together, or the files alone without a server."""
+    """Return Label Studio and the queue files together, or the files alone without a server.
+
+    Raises:
+        ReviewError: a server is configured and its key is not.
+    """
     policy = read_policy(settings)
     files = FileQueue(settings.paths.home / "reviews", policy)
     folder = files.folder / "label_studio"

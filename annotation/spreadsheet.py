@@ -42,7 +42,11 @@ def write_sheet(columns: Sequence[str], rows: Iterable[Mapping[str, str]], delim
 
 
 def read_sheet(data: bytes, name: str, required: Sequence[str]) -> Sheet:
-    """Read a CSV as spreadsheets save it: any of ``, ; tab``, UTF-8, UTF-16 or Windows-1252."""
+    """Read a CSV as spreadsheets save it: any of ``, ; tab``, UTF-8, UTF-16 or Windows-1252.
+
+    Raises:
+        ReviewError: no CSV, or a required column is missing.
+    """
     text = _decode(data)
     if text[:4].lower() == "sep=":  # a hint line of Excel
         text = text.partition("\n")[2]

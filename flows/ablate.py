@@ -32,6 +32,11 @@ def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> Report | None
     All have the same method, ``steps``, ``seeds`` trainings, validation rows and frozen test
     set; no training stops early. Gold rows are in none: a person wrote those. An arm without
     rows says so.
+
+    Raises:
+        MissingDataset: nothing was synthesized yet.
+        InputError: no validation or test row, or no raw pair of a train document.
+        TrainingError: an arm holds a row that repeats a validation or test row.
     """
     with open_run("ablate", settings) as run:
         home = Home.at(run.home)

@@ -28,6 +28,11 @@ def compare(
 
     Every training and every measurement is a stage, so that a stopped comparison goes on.
     ``train.seed`` is the first of ``seeds``; with 0 ``steps`` the settings decide.
+
+    Raises:
+        SettingsError: an unknown method.
+        MissingDataset: nothing was synthesized yet.
+        InputError: no row to train on, or to validate on.
     """
     unknown = [name for name in methods if name not in METHODS]
     if unknown or not methods or seeds < 1:

@@ -99,7 +99,11 @@ def curate(settings: Settings) -> Report:
 
 
 def input_files(run: Run) -> list[SourceFile]:
-    """Look into the input folder and for the cluster, before anything that takes long."""
+    """Look into the input folder and for the cluster, before anything that takes long.
+
+    Raises:
+        InputError: the folder is missing or holds no file, or no Ray cluster answers.
+    """
     settings = run.settings
     if settings.compute.runner == "ray":
         with open_runner(**settings.compute.who()):

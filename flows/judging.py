@@ -46,6 +46,9 @@ def judge_pairwise(
     """Let the judge grade the challenger as served beside base and champion, and compare them.
 
     Returns what the judge said, and the data set that keeps it; None and none without a judge.
+
+    Raises:
+        TeacherError: the endpoint cannot be reached, refuses, or fails too often.
     """
     settings = run.settings.judge
     if not settings.model:

@@ -175,7 +175,11 @@ def similar_to(pair_id: str, count: int, settings: Settings) -> pl.DataFrame:
 def decide_together(
     pairs: pl.DataFrame, like: str, settings: Settings, reviewer: str, flags: Sequence[str]
 ) -> None:
-    """Reject pairs in the name of a reviewer, or without one ask people about them again."""
+    """Reject pairs in the name of a reviewer, or without one ask people about them again.
+
+    Raises:
+        ReviewError: a flag is unknown.
+    """
     rejection = Decision("", "reject", "", tuple(flags), f"like {like}", reviewer)
     reason = bounce_reason(rejection, {}) if reviewer else None
     if reason is not None:

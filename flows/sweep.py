@@ -45,6 +45,10 @@ def sweep(
 
     The model is champion, challenger or a fingerprint; the one that is made is the new
     challenger.
+
+    Raises:
+        InputError: no such model, no general set, or no validation rows.
+        TrainingError: the method cannot be scaled.
     """
     with open_run("sweep", settings) as run:
         home = Home(run.store, run.registry)

@@ -70,7 +70,11 @@ def synthesize(settings: Settings, dry_run: bool = False) -> Report | None:
 
 
 def foresee(run: Run, base: BaseModel, corpus: Corpus) -> str:
-    """Ask the chunks of the pilot, whose replies are kept, and say what all pairs would take."""
+    """Ask the chunks of the pilot, whose replies are kept, and say what all pairs would take.
+
+    Raises:
+        TeacherError: the teacher does not answer, or the pilot yields nothing.
+    """
     settings = run.settings
     chunks = run.store.read(corpus.chunks, Chunks)
     seeds = read_seed_tasks(settings.paths.seeds)
@@ -106,7 +110,12 @@ def _teacher(run: Run, base: BaseModel) -> CachingTeacher:
 
 
 def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, Usage]:
-    """Run the stages and return the screened pairs, and what the teacher was asked for them."""
+    """Run the stages and return the screened pairs, and what the teacher was asked for them.
+
+    Raises:
+        TeacherError: the teacher does not answer, or its answers yield nothing.
+        InputError: no pair passed the screens; the message names the most frequent reasons.
+    """
     settings = run.settings
     seeds = read_seed_tasks(settings.paths.seeds)
     seed_tasks = Given(seeds, digest(seeds.to_dicts()))

@@ -44,6 +44,9 @@ def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:
 
     The answers are in the store and in the reply cache: another training of the same base asks
     nothing twice.
+
+    Raises:
+        TrainingError: no answer can be used.
     """
     settings = run.settings
     rows = run.store.read(examples, Examples)
@@ -111,7 +114,11 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
 
 
 def latest_data(run: Run) -> tuple[Corpus, Dataset, TrainingData]:
-    """Return the latest corpus and screened pairs, and what is accepted now."""
+    """Return the latest corpus and screened pairs, and what is accepted now.
+
+    Raises:
+        MissingDataset: nothing was synthesized yet.
+    """
     corpus, screened = latest_corpus(Home(run.store, run.registry))
     return corpus, screened, build_examples(run, corpus, review_pairs(run, corpus, screened))
 

@@ -40,7 +40,14 @@ IGNORED = {"method", "rank", "alpha", "targets", "learning_rate", "epochs", "max
 
 @flow(name="tune", timeout_seconds=48 * 3600)
 def tune(settings: Settings) -> Report:
-    """Search on the train and validation rows that are accepted now; the test set stays shut."""
+    """Search on the train and validation rows that are accepted now; the test set stays shut.
+
+    Raises:
+        MissingDataset: nothing was synthesized yet.
+        InputError: there are no train rows, or no validation rows.
+        SettingsError: a method of the settings is not known.
+        TrainingError: the base model cannot be planned or trained.
+    """
     check_methods(settings)
     with open_run("tune", settings) as run:
         base = base_model(run.settings)

@@ -122,6 +122,10 @@ def open_run(flow: str, settings: Settings, lock: str = RUN_LOCK) -> Iterator[Ru
     """Lock the home folder and give the block a run of its own; raises what :func:`locked` does.
 
     Flows that make no data set or model of the loop take another ``lock``.
+
+    Raises:
+        HomeLocked: another run uses the home folder.
+        StoreError: the home folder cannot be written, or the disk is nearly full.
     """
     home = settings.paths.home
     with locked(home, lock, WAIT_SECONDS if is_scheduled() else 0):

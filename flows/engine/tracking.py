@@ -33,6 +33,9 @@ def mirror(settings: Settings) -> None:
     Each model is a run (parameters from its settings, curves from its training, metrics and
     verdict from its judgement) and a version of one registered model; the aliases ``champion``
     and ``challenger`` stand where the refs stand.
+
+    Raises:
+        SettingsError: MLflow is not installed.
     """
     if not settings.tracking.mlflow:
         return

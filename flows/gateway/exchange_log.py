@@ -36,6 +36,9 @@ class ExchangeLog:
         one is the question; ``response``: None for one that was not written to its end;
         ``model``: fingerprint of the champion; ``chunk_ids``: passages that went before the
         question.
+
+        Raises:
+            OSError: the file cannot be written.
         """
         texts = [response or "", *(turn["content"] for turn in turns)]
         answer, *contents = redacted(texts, self._settings)

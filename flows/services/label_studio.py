@@ -61,7 +61,12 @@ CLEAN = {
 
 
 def label_studio_service(settings: Settings) -> Service:
-    """Return how to run the server; makes its login when there is none."""
+    """Return how to run the server; makes its login when there is none.
+
+    Raises:
+        StoreError: the program is not installed, or the login cannot be written.
+        ReviewError: the login is there and cannot be used.
+    """
     home = settings.paths.home.absolute()
     program = settings.label_studio.command or (
         Path(flows.__file__).parent.parent / ".venv-label-studio" / "bin" / "label-studio"
@@ -153,7 +158,11 @@ call_command("migrate", verbosity=0)
 
 
 def make_empty_database(environment: Path) -> None:
-    """Make the database that first starts begin with: its tables alone, no user and no key."""
+    """Make the database that first starts begin with: its tables alone, no user and no key.
+
+    Raises:
+        subprocess.CalledProcessError: Label Studio could not make it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         made = _database(Path(folder))
         files = {"LABEL_STUDIO_BASE_DATA_DIR": folder, "LABEL_STUDIO_DATABASE_NAME": str(made)}

@@ -63,7 +63,12 @@ def new_secret() -> str:
 
 
 def make_secret(home: Path) -> str:
-    """Return the secret of a home, made when there is none."""
+    """Return the secret of a home, made when there is none.
+
+    Raises:
+        StoreError: the file holds something else.
+        OSError: it cannot be written.
+    """
     path = secret_path(home)
     with FileLock(path.with_name("login.lock")):
         if not path.exists():
@@ -101,7 +106,11 @@ def write_privately(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 def prefect_service(settings: Settings) -> Service:
-    """Return the server that ``tuneloop up`` keeps running, on the port of the settings."""
+    """Return the server that ``tuneloop up`` keeps running, on the port of the settings.
+
+    Raises:
+        StoreError: its secret cannot be used.
+    """
     log = settings.paths.home / "services" / "prefect.log"
     return _server(settings.schedule.prefect_port, log, make_secret(settings.paths.home))
 

@@ -116,7 +116,11 @@ def answers(api: str) -> bool:
 
 
 def schedules(api: str, secret: str) -> list[Scheduled]:
-    """Ask a Prefect server for its deployments, soonest first: next run, last run, its state."""
+    """Ask a Prefect server for its deployments, soonest first: next run, last run, its state.
+
+    Raises:
+        httpx.HTTPError: the server does not answer as it should.
+    """
     from prefect.client.schemas.sorting import FlowRunSort
 
     soonest, latest = FlowRunSort.EXPECTED_START_TIME_ASC, FlowRunSort.EXPECTED_START_TIME_DESC
@@ -137,7 +141,11 @@ def schedules(api: str, secret: str) -> list[Scheduled]:
 
 
 def plan(api: str, secret: str) -> None:
-    """Let a server plan the next runs now: its own look-out takes a few seconds."""
+    """Let a server plan the next runs now: its own look-out takes a few seconds.
+
+    Raises:
+        httpx.HTTPError: the server does not answer as it should.
+    """
     with _client(api, secret) as client:
         for deployment in client.read_deployments():
             if deployment.schedules and not deployment.paused:

@@ -47,7 +47,11 @@ class Covered:
 
 
 def coverage_of(home: Home) -> list[Covered]:
-    """Return the documents of the latest pairs, those with fewest pairs first."""
+    """Return the documents of the latest pairs, those with fewest pairs first.
+
+    Raises:
+        InputError: no pairs were generated yet.
+    """
     latest = home.latest()
     if "screened_pairs" not in latest:
         raise InputError(

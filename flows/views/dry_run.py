@@ -30,6 +30,9 @@ def dry_run(settings: Settings, profiles: Sequence[str]) -> DryRun:
 
     Only the cache of reads in the home folder is used and filled, so that the run that follows
     need not read the files again.
+
+    Raises:
+        InputError: No document could be read.
     """
     reads = settings.paths.home / "reads"
     files = scan(settings.paths.input, settings.ingest, reads / "index.json")

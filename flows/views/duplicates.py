@@ -27,6 +27,9 @@ def duplicates(home: Home, near: bool, count: int) -> list[dict[str, Any]]:
     ``semantic_duplicate`` or ``both kept``), ``similarity`` (of a contained document the share
     that the survivor holds), ``threshold``, ``document`` and ``survivor`` (sources), their ids
     ``doc_id`` and ``related_id``, and ``differences``: lines of words of one of them alone.
+
+    Raises:
+        InputError: nothing was deduplicated yet.
     """
     latest = home.latest()
     if "unique_documents" not in latest or "documents" not in latest:

@@ -24,6 +24,9 @@ def export_data(settings: Settings, form: str, folder: Path) -> dict[str, Any]:
 
     The folder is new or empty. Returns ``dataset``, ``folder``, ``form`` and rows by split
     (``splits``).
+
+    Raises:
+        InputError: there are no pairs yet, or the folder holds something else.
     """
     home = Home.at(settings.paths.home)
     latest = home.latest()

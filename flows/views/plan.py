@@ -92,7 +92,11 @@ def make_plan(
 
 
 def find_shape(base: str | None, settings: Settings) -> Shape:
-    """Return the shape of a base model by built-in name, folder or cached Hugging Face id."""
+    """Return the shape of a base model by built-in name, folder or cached Hugging Face id.
+
+    Raises:
+        TrainingError: there is no config, or it is of no language model.
+    """
     wanted = base or settings.model.base_model
     sources = {known.source: name for name, known in CATALOGUE.items()}
     if wanted == "embedded":

@@ -86,7 +86,11 @@ LOCAL = Processes()  # the runner of who asks for none
 def open_runner(
     runner: Literal["inline", "processes", "ray"], workers: int, ray_address: str
 ) -> Iterator[Runner]:
-    """Open the runner that the section ``compute`` of the settings asks for."""
+    """Open the runner that the section ``compute`` of the settings asks for.
+
+    Raises:
+        InputError: Ray is not installed, or no cluster answers at its address.
+    """
     if runner == "ray":
         with ray_cluster(ray_address) as cluster:
             yield cluster

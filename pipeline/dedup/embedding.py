@@ -36,7 +36,11 @@ def embedding_version() -> str:
 
 
 def embed(texts: pl.Series) -> NDArray[np.float32]:
-    """Return a vector of length 1 for each text (texts x 256); zeros for one without a token."""
+    """Return a vector of length 1 for each text (texts x 256); zeros for one without a token.
+
+    Raises:
+        InputError: the vectors are not installed.
+    """
     vectors = _vectors()
     sums = np.zeros((len(texts), vectors.shape[1]), dtype=np.float32)
     for begin in range(0, len(texts), BATCH):

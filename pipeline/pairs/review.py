@@ -58,6 +58,9 @@ def settle(
         ``reviewers_disagree`` (value: share that would keep it), ``empty_edit``, and what
         :func:`_unreviewed` says. Metrics: counts, ``sample_*``, ``error_bound``, and the decision
         as ``batch_*`` (0 or 1).
+
+    Raises:
+        ReviewError: a ``decided_at`` is not an ISO 8601 time.
     """
     if traffic is not None:
         pairs = cast("DataFrame[ScreenedPairs]", pl.concat([pairs, traffic]))

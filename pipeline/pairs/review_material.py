@@ -51,6 +51,9 @@ def similar_pairs(pairs: pl.DataFrame, pair_id: str, count: int) -> pl.DataFrame
 
     Returns:
         The rows with ``similarity``, 1 for the pair itself, the most similar first.
+
+    Raises:
+        InputError: there is no such pair.
     """
     ids = pairs["pair_id"].to_list()
     if pair_id not in ids:

@@ -37,6 +37,9 @@ def load_rows(source: Path | str, allow_download: bool) -> list[dict[str, Any]]:
     """Return the rows of a file, of a folder of files, of a saved data set or of one on the Hub.
 
     ``hf://owner/name#split`` is fetched with ``allow_download``, else it must be in the cache.
+
+    Raises:
+        InputError: it cannot be read, or may not be fetched.
     """
     if isinstance(source, str):
         return _from_hub(source, allow_download)

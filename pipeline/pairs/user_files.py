@@ -67,7 +67,11 @@ def check_fields(place: str, row: Mapping[str, Any], fields: Mapping[str, type])
 
 
 def read_rows(path: Path, setting: str = "paths.gold") -> list[dict[str, Any]]:
-    """Return the rows of a file by field: JSON Lines, JSON, CSV, TSV or Parquet."""
+    """Return the rows of a file by field: JSON Lines, JSON, CSV, TSV or Parquet.
+
+    Raises:
+        InputError: the file cannot be read, or its rows have no fields.
+    """
     rows = _read(setting, path, TABLES)
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
@@ -154,6 +158,9 @@ def read_benchmark(path: Path) -> list[tuple[str, list[str]]]:
     Returns:
         For each row its name, ``file.jsonl#7`` (from 1), and all its text fields in order, texts
         inside lists and objects included. Rows without any text are left out.
+
+    Raises:
+        InputError: the file cannot be read, or holds no text at all.
     """
     rows = _read("paths.benchmarks", path, READABLE)
     named = [(f"{path.name}#{number}", list(_texts(row))) for number, row in enumerate(rows, 1)]

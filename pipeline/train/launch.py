@@ -56,6 +56,9 @@ def launch(
     ``training.json``, which ``output`` gets with the dropped rows; alone, with
     ``peak_memory_bytes`` of the process and ``seconds``, the time of the whole training since its
     last start.
+
+    Raises:
+        TrainingError: as the training itself, or a process died.
     """
     for folder in (work, output):
         folder.mkdir(parents=True, exist_ok=True)

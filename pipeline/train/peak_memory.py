@@ -68,7 +68,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def in_halves(run: Callable[[Sequence[T]], None], items: Sequence[T]) -> None:
-    """Run a pass over items, or one over each half of them where there is no memory for all."""
+    """Run a pass over items, or one over each half of them where there is no memory for all.
+
+    Raises:
+        MemoryError, RuntimeError: there is no memory for one of them.
+    """
     try:
         return run(items)
     except (MemoryError, RuntimeError) as error:

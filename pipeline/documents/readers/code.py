@@ -16,12 +16,20 @@ LANGUAGES = {
 
 
 def read(data: bytes, language: str) -> Reading:
-    """Read a file of code; comments and docstrings stay where they explain it."""
+    """Read a file of code; comments and docstrings stay where they explain it.
+
+    Raises:
+        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`, or ``empty_file``.
+    """
     return fenced(decode(data), language)
 
 
 def fenced(text: str, language: str) -> Reading:
-    """Return code as a document that is one fence."""
+    """Return code as a document that is one fence.
+
+    Raises:
+        ReadFailure: ``empty_file``.
+    """
     if not text.strip():
         return whole("", text)
     fence = "`" * (1 + max(map(len, re.findall("`{3,}", text)), default=2))

@@ -34,6 +34,9 @@ def decode(data: bytes, declared: str | None = None) -> str:
     An encoding that the file itself declares is tried when its bytes are not UTF-8, or at once
     when it writes with seven bits. Failures are ``empty_file``, ``binary_file`` (it holds NUL
     bytes) and ``undecodable``.
+
+    Raises:
+        ReadFailure: ``empty_file``, ``binary_file`` (it holds NUL bytes), ``undecodable``.
     """
     return re.sub(r"\r\n?", "\n", _decode(data, declared))
 

@@ -183,6 +183,10 @@ def format_of(suffix: str, data: bytes) -> str:
     """Return the format of a file: by its extension, as long as its first bytes agree.
 
     A PDF is one under any name, and of zip files what they hold says which kind they are.
+
+    Raises:
+        ReadFailure: ``unknown_format``, ``encrypted_office``, or ``wrong_extension`` when the
+            first bytes are those of something else.
     """
     if data.startswith(b"%PDF-"):
         return "pdf"
@@ -216,7 +220,11 @@ def format_of(suffix: str, data: bytes) -> str:
 
 
 def read(kind: str, data: bytes, settings: "IngestSettings", source: str = "") -> Reading:
-    """Read a file of a known format."""
+    """Read a file of a known format.
+
+    Raises:
+        ReadFailure: The file as a whole gives no document.
+    """
     reader = READERS[kind]
     more: tuple[Any, ...] = ()
     if reader.fields:

@@ -20,6 +20,9 @@ def read(data: bytes) -> Reading:
     """Read a mail (RFC 5322, MIME): all text parts in their order, of alternatives the plain one.
 
     The HTML form counts where the plain one is blank or says much less.
+
+    Raises:
+        ReadFailure: ``empty_file`` (no part with text) or ``unreadable_mail``.
     """
     # The parser promises not to raise, but headers of malformed mails make it do so.
     with failing_as("unreadable_mail"):

@@ -15,7 +15,11 @@ END = frozenset(".,;:!?")
 
 
 def read(data: bytes) -> Reading:
-    """Read a Markdown file; the title is its first heading, else ``title:`` of its front matter."""
+    """Read a Markdown file; the title is its first heading, else ``title:`` of its front matter.
+
+    Raises:
+        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`.
+    """
     text = decode(data)
     return whole(first_heading(text) or _named(text), text)
 
@@ -25,6 +29,9 @@ def read_plain(data: bytes) -> Reading:
 
     That is: underlined, or of at most 80 characters without the end mark of a sentence, and not
     the only line.
+
+    Raises:
+        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`.
     """
     text = decode(data)
     lines = text.lstrip().split("\n", 2)

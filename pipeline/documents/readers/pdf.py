@@ -37,7 +37,12 @@ _LOOKS_LIKE_HEADING = re.compile(r"^#{1,6} ")
 
 
 def read(data: bytes) -> Reading:
-    """Read a PDF file; the title is its first heading, else the one in its metadata."""
+    """Read a PDF file; the title is its first heading, else the one in its metadata.
+
+    Raises:
+        ReadFailure: ``empty_file``, ``encrypted_pdf``, ``unreadable_pdf``, or
+            ``needs_ocr`` (all text is in pictures), or ``no_text_in_pdf``.
+    """
     from pypdfium2 import PdfDocument, PdfiumError
 
     from pipeline.documents.readers.pdf_lines import lines

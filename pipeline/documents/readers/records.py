@@ -33,6 +33,10 @@ def read_jsonl(data: bytes, text_field: str, title_fields: Sequence[str]) -> Rea
     Returns:
         Records named by line number from 1, spans of their line in the decoded file. Failures
         are ``bad_json``, ``missing_text_field`` (absent, or not a string) and ``empty_record``.
+
+    Raises:
+        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`; a file without any
+            record is ``empty_file``.
     """
     return _reading(_lines(decode(data)), text_field, title_fields)
 
@@ -43,6 +47,10 @@ def read_json(data: bytes, text_field: str, title_fields: Sequence[str]) -> Read
     An export has the array in an object: ``{"articles": [...]}``. All else is configuration, of
     which people ask by its keys and how they are nested: code, as it stands. Records are
     numbered from 1 in the array.
+
+    Raises:
+        ReadFailure: ``bad_json``, ``empty_file``, or see
+            :func:`pipeline.documents.readers.decode.decode`.
     """
     text = decode(data)
     if not text.strip():
@@ -93,6 +101,10 @@ def read_csv(
         Records named by row from 1, the header not counted. Where the text is the last column, it
         may hold separators without quotes. Failures of rows are ``bad_table`` (more cells than
         columns, or a quote that does not end) and ``empty_record``.
+
+    Raises:
+        ReadFailure: ``missing_text_field`` (no column of that name), ``bad_table`` (the header),
+            ``empty_file``, or see :func:`pipeline.documents.readers.decode.decode`.
     """
     columns, rows, separator = _csv(data, separators)
     _require(columns, text_field)
@@ -174,7 +186,11 @@ def _named(
 
 
 def read_parquet(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
-    """Read a Parquet file, some rows at a time."""
+    """Read a Parquet file, some rows at a time.
+
+    Raises:
+        ReadFailure: ``missing_text_field``, ``empty_file`` or ``unreadable_parquet``.
+    """
     import pyarrow.parquet as pq
 
     if not data:

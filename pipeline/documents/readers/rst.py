@@ -61,7 +61,12 @@ _SILENT = frozenset(
 
 
 def read(data: bytes) -> Reading:
-    """Read a document; unknown directives and roles keep their text."""
+    """Read a document; unknown directives and roles keep their text.
+
+    Raises:
+        ReadFailure: ``unreadable_rst``, or see
+            :func:`pipeline.documents.readers.decode.decode`.
+    """
     source = f"\n\n{decode(data)}"
     for pattern, change in _CHANGES:
         source = re.sub(pattern, change, source, flags=re.MULTILINE)

@@ -21,7 +21,12 @@ _PICTURES = ("xl/media/", "Pictures/")
 
 
 def read(data: bytes, name: str = "xlsx") -> Reading:
-    """Read a workbook; the numbers of a sheet are its values, without the format of their cell."""
+    """Read a workbook; the numbers of a sheet are its values, without the format of their cell.
+
+    Raises:
+        ReadFailure: ``unreadable_`` with the name, ``encrypted_office``, ``xml_entities``,
+            ``empty_file``, or see :func:`pipeline.documents.readers.zipped.opened`.
+    """
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
     advice = f"; expected a whole .{name} file; open it in a spreadsheet program and save it anew"

@@ -29,7 +29,12 @@ _MARKS = ("buChar", "buAutoNum", "buBlip")
 
 
 def read(data: bytes) -> Reading:
-    """Read a presentation; its title is that of the first slide."""
+    """Read a presentation; its title is that of the first slide.
+
+    Raises:
+        ReadFailure: ``unreadable_pptx``, ``xml_entities``, ``empty_file``, or see
+            :func:`pipeline.documents.readers.zipped.opened`.
+    """
     from pptx import Presentation
 
     with opened_office(data, "pptx"), failing_as("unreadable_pptx"):

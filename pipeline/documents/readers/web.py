@@ -16,7 +16,11 @@ TITLE_WITHIN = 50_000
 
 
 def read(data: bytes) -> Reading:
-    """Read an HTML page; its title is the title element, or the h1 that it begins with."""
+    """Read an HTML page; its title is the title element, or the h1 that it begins with.
+
+    Raises:
+        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`.
+    """
     # The HTML standard looks for the declaration in the first 1024 bytes.
     declared = _CHARSET.search(data[:1024])
     text = decode(data, declared[1].decode("ascii") if declared else None)

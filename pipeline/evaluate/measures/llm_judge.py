@@ -117,7 +117,12 @@ def grade(
 def judge(
     comparisons: Sequence[Comparison], judge: Teacher, max_tokens: int, brief: str = ""
 ) -> list[Judgement]:
-    """Ask the judge about each comparison in both orders; otherwise as :func:`grade`."""
+    """Ask the judge about each comparison in both orders; otherwise as :func:`grade`.
+
+    Raises:
+        TeacherError: the endpoint cannot be reached, refuses, fails too often, or no reply names a
+            winner.
+    """
     texts = [
         f"{item.asked}\n\nAnswer A:\n{a}\n\nAnswer B:\n{b}\n\nWhich is better: A, B or TIE?"
         for item in comparisons
@@ -159,6 +164,9 @@ def win_rate(
 
     The length-controlled rate is AlpacaEval's (Dubois et al. 2024): a win is regressed on ``tanh``
     of the difference in words over its standard deviation, and read off at a difference of 0.
+
+    Raises:
+        ValueError: there are no judgements.
     """
     worth = {"first": 1.0, "tie": 0.5, "second": 0.0}
     won = np.array([worth[item.winner] for item in judgements])

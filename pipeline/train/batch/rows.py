@@ -70,7 +70,12 @@ def supervised(labels: list[int]) -> int:
 
 
 def prove_mask(tokenizer: Any, examples: Sequence[Sequence[Message]]) -> None:
-    """Check on examples that the loss mask covers the response and its end, and no more."""
+    """Check on examples that the loss mask covers the response and its end, and no more.
+
+    Raises:
+        TrainingError: it names a reason of :data:`pipeline.text.chat.EXPLANATIONS`, or what is
+            wrong with the labels.
+    """
     for number, messages in enumerate(examples):
         encoded = encode(tokenizer, messages, max_tokens=10**9)
         if isinstance(encoded, Rejected):
@@ -80,7 +85,12 @@ def prove_mask(tokenizer: Any, examples: Sequence[Sequence[Message]]) -> None:
 
 
 def prove_labels(tokenizer: Any, number: int, labels: Sequence[int]) -> None:
-    """Check the labels of an example: some are trained, not all, and at last a stop token."""
+    """Check the labels of an example: some are trained, not all, and at last a stop token.
+
+    Raises:
+        TrainingError: by name: no tokens supervised, all tokens supervised, end of turn not
+            trained.
+    """
     trained, stops = [label for label in labels if label != IGNORED], stop_ids(tokenizer)
     if not trained:
         _refuse(number, "no_tokens_supervised", f"none of {len(labels)} tokens is trained")

@@ -76,7 +76,11 @@ def by_rotary_pair(array: Any, heads: int) -> Any:
 
 
 def pre_tokenizer(tokenizer: dict[str, Any], name: str) -> str:
-    """Return llama.cpp's name of a pre-tokenizer, by its steps: a conversion may have lost one."""
+    """Return llama.cpp's name of a pre-tokenizer, by its steps: a conversion may have lost one.
+
+    Raises:
+        TrainingError: it is another one.
+    """
     found = tokenizer.get("pre_tokenizer") or {}
     steps = found.get("pretokenizers", []) if found.get("type") == "Sequence" else [found]
     *before, last = steps or [{}]

@@ -168,6 +168,9 @@ def save_plain(plain: Any, blocks: Iterable[Tensors], base: BaseModel, output: P
     ``plain`` is of :meth:`ModelFolder.plain`, and ``blocks`` are rounded to its type. Tokenizer,
     template and generation settings of the base go along but for what :func:`write_serving`
     changes.
+
+    Raises:
+        TrainingError: a weight does not fit into the type.
     """
     types = {name: part.dtype for name, part in plain.named_parameters()}
 

@@ -44,7 +44,11 @@ class ChatML:
 
 
 def chatml(tokenizer: Any) -> ChatML:
-    """Read the pieces of a ChatML-like template, and prove that they are all there is to it."""
+    """Read the pieces of a ChatML-like template, and prove that they are all there is to it.
+
+    Raises:
+        TrainingError: the template writes something else.
+    """
     marked = CONVERSATIONS[1]
     start = render(tokenizer, marked).partition("system\nzero")[0]
     end = tokenizer.decode(end_of_turn(tokenizer) or tokenizer.eos_token_id)

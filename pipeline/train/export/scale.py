@@ -37,7 +37,11 @@ def check_scalable(adapter: Path) -> None:
 
 @contextmanager
 def scaled(model: Any, factor: float) -> Iterator[None]:
-    """Scale the adapter of a loaded PEFT model inside the block; afterwards it is as before."""
+    """Scale the adapter of a loaded PEFT model inside the block; afterwards it is as before.
+
+    Raises:
+        TrainingError: the model has no LoRA matrices.
+    """
     import torch
 
     parts = [parameter for name, parameter in model.named_parameters() if _is_b(name)]
@@ -58,7 +62,11 @@ def scaled(model: Any, factor: float) -> Iterator[None]:
 
 
 def scale_adapter(adapter: Path, factor: float, output: Path) -> None:
-    """Write a scaled copy of an adapter, with its run card: that of a copy has the product."""
+    """Write a scaled copy of an adapter, with its run card: that of a copy has the product.
+
+    Raises:
+        TrainingError: the method cannot be scaled.
+    """
     from safetensors.torch import load_file, save_file
 
     check_scalable(adapter)

@@ -17,7 +17,11 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
 
 def check_settings(train: TrainSettings, export: ExportSettings) -> None:
-    """Refuse, before anything is trained, what ``export.serve_with = "vllm"`` excludes."""
+    """Refuse, before anything is trained, what ``export.serve_with = "vllm"`` excludes.
+
+    Raises:
+        SettingsError: the method does not end as LoRA, or its rank is not one of the server's.
+    """
     if not (ranks := METHODS[train.method].served_rank):
         served = ", ".join(name for name, method in METHODS.items() if method.served_rank)
         objections = [f"train.method = {train.method} (expected {served})"]

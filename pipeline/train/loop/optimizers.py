@@ -16,7 +16,11 @@ BITSANDBYTES = {
 
 
 def optimizer_name(choice: str, device: str) -> str:
-    """Return the optimizer that ``auto`` stands for, or the one asked for."""
+    """Return the optimizer that ``auto`` stands for, or the one asked for.
+
+    Raises:
+        TrainingError: a paged optimizer on a CPU, where bitsandbytes would not page.
+    """
     if choice == "auto":
         return "paged_adamw_8bit" if device == "cuda" else "adamw"
     if choice.startswith("paged") and device != "cuda":

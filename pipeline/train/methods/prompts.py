@@ -80,7 +80,11 @@ def stored(model: Any, settings: TrainSettings) -> tuple[dict[str, Any], Any]:
 
 
 def restore(model: Any, method: str, tensors: dict[str, Any]) -> Any:
-    """Put stored prompt embeddings, or keys and values, on a base model."""
+    """Put stored prompt embeddings, or keys and values, on a base model.
+
+    Raises:
+        TrainingError: the file holds something else.
+    """
     from pipeline.train.methods.layers import Prefixed, Prompted, Table
 
     if set(tensors) != {"prompt_embeddings"}:

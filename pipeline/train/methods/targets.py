@@ -154,7 +154,11 @@ def refuse(model: Any, method: str, found: str, advice: str = "another train.met
 
 
 def check_targets(model: Any, settings: TrainSettings) -> None:
-    """Refuse, before anything is trained, a method whose layers are not in a model."""
+    """Refuse, before anything is trained, a method whose layers are not in a model.
+
+    Raises:
+        TrainingError: the layers that the method works on are not in the model.
+    """
     method, found = settings.method, find_targets(model)
     linear = found.attention + found.mlp
     needed = {

@@ -201,7 +201,11 @@ def store(model: Any, settings: TrainSettings, base_name: str, output: Path) -> 
 
 
 def restore(model: Any, method: Method, adapter: Path) -> Any:
-    """Put a stored adapter on its base model, for use and not for training."""
+    """Put a stored adapter on its base model, for use and not for training.
+
+    Raises:
+        TrainingError: the folder does not hold what the method stores.
+    """
     import torch
     from safetensors.torch import load_file
 

@@ -29,7 +29,12 @@ class Swap:
             self._names[adapter] = self.model.active_adapter
 
     def use(self, adapter: Path | None) -> None:
-        """Let an adapter answer from now on, or the base alone for None."""
+        """Let an adapter answer from now on, or the base alone for None.
+
+        Raises:
+            TrainingError: the adapter does not fit, or it, or the one before it, is no adapter
+                beside the weights.
+        """
         if adapter == self.active:
             return
         if self.active is not None and not self._swappable():

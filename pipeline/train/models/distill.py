@@ -18,7 +18,11 @@ from pipeline.train.models.device import choose_device
 
 
 def find_teacher(settings: TrainSettings, models_dir: Path) -> BaseModel | None:
-    """Return the model that is distilled from; None when there is none, or its weight is 0."""
+    """Return the model that is distilled from; None when there is none, or its weight is 0.
+
+    Raises:
+        TrainingError: the folder is no model.
+    """
     if settings.distill_model is None or not settings.distill_weight:
         return None
     folder = ModelSettings(base_model=str(settings.distill_model.expanduser().resolve()))

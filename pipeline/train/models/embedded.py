@@ -19,7 +19,11 @@ NAME = "smollm2-135m-instruct"
 
 
 def prepare(models_dir: Path) -> Path:
-    """Return the folder of the embedded model: made once (about 30 s), whole or not at all."""
+    """Return the folder of the embedded model: made once (about 30 s), whole or not at all.
+
+    Raises:
+        TrainingError: the wheel is not installed, or its file cannot be read.
+    """
     folder = models_dir / NAME
     if folder.is_dir():
         return folder

@@ -64,7 +64,11 @@ class Plan:
 
 
 def settings_for(method: str, settings: TrainSettings, width: int) -> TrainSettings:
-    """Return resolved settings of a method; a rank that is given counts for LoRA and its kin."""
+    """Return resolved settings of a method; a rank that is given counts for LoRA and its kin.
+
+    Raises:
+        SettingsError: the settings name this method and give what it has no use for.
+    """
     if method == settings.method:
         return resolved(settings, width)
     kin = method in LORA and settings.method in LORA
@@ -79,7 +83,11 @@ def plan(
     work: Work,
     evaluate: EvaluateSettings,
 ) -> Plan:
-    """Return the plan of one method on one piece of hardware."""
+    """Return the plan of one method on one piece of hardware.
+
+    Raises:
+        SettingsError: the batch is empty.
+    """
     assert settings.learning_rate is not None, "resolved"
     quantized = METHODS[settings.method].quantized
 

@@ -43,7 +43,11 @@ class Item:
 def memory(
     shape: Shape, settings: TrainSettings, batch: Batch, kind: Kind, value: int
 ) -> tuple[Item, ...]:
-    """Return what is in memory at the peak of a training step, for values of 2 bytes or 4."""
+    """Return what is in memory at the peak of a training step, for values of 2 bytes or 4.
+
+    Raises:
+        TrainingError: a model that is distilled from cannot be counted.
+    """
     trained, moments = trainable_parameters(shape, settings), moment_bytes(settings, kind)
     unpacked = dequantizes_once(settings, "cpu" if kind == "cpu" else "cuda")
     packed = METHODS[settings.method].quantized and not unpacked

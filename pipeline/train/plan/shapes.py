@@ -134,7 +134,11 @@ def low_rank_parameters(layers: Iterable[Linear]) -> int:
 
 
 def read_shape(config: Mapping[str, Any], name: str) -> Shape:
-    """Return the shape that a config.json describes, with transformers' defaults for the rest."""
+    """Return the shape that a config.json describes, with transformers' defaults for the rest.
+
+    Raises:
+        TrainingError: transformers has no language model of that type.
+    """
     sizes = {key: value for key, value in config.items() if key != "quantization_config"}
     return shape_of(empty_model(sizes), name)
 

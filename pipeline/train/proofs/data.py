@@ -42,7 +42,11 @@ class Mask:
 
 
 def prove_no_leak(examples: DataFrame[Examples]) -> list[Proof]:
-    """Check that no row of train or validation gives a test row away, where there is one."""
+    """Check that no row of train or validation gives a test row away, where there is one.
+
+    Raises:
+        TrainingError: a row leaks.
+    """
     if not examples.height or "test" not in examples["split"].unique():
         return []
     leaks = [leak for leak in example_leaks(examples) if leak.split == "test"]
@@ -61,7 +65,11 @@ def prove_no_leak(examples: DataFrame[Examples]) -> list[Proof]:
 
 
 def prove_template(rows: Rows, base: BaseModel) -> Proof:
-    """Check that the rows were rendered with the template of the base."""
+    """Check that the rows were rendered with the template of the base.
+
+    Raises:
+        TrainingError: wrong template.
+    """
     own = template_digest(load_tokenizer(base.path, base.thinking))
     if rows.template_digest != own:
         refuse(
@@ -75,7 +83,11 @@ def prove_template(rows: Rows, base: BaseModel) -> Proof:
 
 
 def prove_mask(rows: Rows, tokenizer: Any) -> list[Proof]:
-    """Check the loss mask, and the stop token, on the very labels that are trained."""
+    """Check the loss mask, and the stop token, on the very labels that are trained.
+
+    Raises:
+        TrainingError: as :func:`pipeline.train.batch.rows.prove_labels`.
+    """
     labels = [*rows.train["labels"], *rows.validation["labels"]]
     for number, row in enumerate(labels):
         prove_labels(tokenizer, number, row)

@@ -31,7 +31,11 @@ padding."""
 def prove_model(
     model: Any, rows: Sequence[Mapping[str, list[int]]], *, packing: bool, rate: float
 ) -> list[Proof]:
-    """Probe a model with a fresh adapter; leaves weights, mode and random state as they were."""
+    """Probe a model with a fresh adapter; leaves weights, mode and random state as they were.
+
+    Raises:
+        TrainingError: by name: packed or padded logits, gradients, adapter.
+    """
     few = _probes(rows)
     probe = torch.tensor([few[-1]["input_ids"]], device=model.device)
     with _undisturbed(model):
@@ -58,6 +62,9 @@ def probe_gradients(model: Any, input_ids: Any) -> float:
     """Return the lowest cosine of a tensor's gradients before and after an evaluation.
 
     Gradients, mode and random state stay as they were. The tokens have shape (rows, tokens).
+
+    Raises:
+        TrainingError: the gradients differ, or none arrives.
     """
     parameters = trainable(model)
     with _undisturbed(model):
@@ -86,6 +93,9 @@ def prove_together(model: Any, rows: Sequence[Mapping[str, list[int]]], packing:
 
     Whether packed rows see each other needs no threshold: with other tokens in the first, the
     logits of the others stay the same bit for bit.
+
+    Raises:
+        TrainingError: packed (or padded) rows see each other.
     """
     name = "packed logits" if packing else "padded logits"
     batch = {key: [row[key] for row in rows] for key in ("input_ids", "labels")}
@@ -133,6 +143,9 @@ def prove_adapter(model: Any, input_ids: Any, rate: float) -> list[Proof]:
     The update is AdamW's first one: each value moves by the rate against the sign of its gradient,
     and is put back. A tensor without a gradient before it (LoRA's A while B is zero) has to have
     one behind it.
+
+    Raises:
+        TrainingError: the adapter changes nothing, or gradients do not arrive at a tensor.
     """
     parameters = trainable(model)
     kept = {name: parameter.detach().clone() for name, parameter in parameters.items()}
@@ -173,7 +186,11 @@ def prove_adapter(model: Any, input_ids: Any, rate: float) -> list[Proof]:
 
 
 def prove_equal(processes: Processes, model: Any) -> Proof:
-    """Check that all processes hold the same trained weights, once training is over."""
+    """Check that all processes hold the same trained weights, once training is over.
+
+    Raises:
+        TrainingError: they drifted apart.
+    """
     spread = processes.spread(trainable(model))
     if spread:
         refuse(

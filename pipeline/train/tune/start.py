@@ -89,7 +89,11 @@ class Workload:
 def measure_workload(
     examples: DataFrame[Examples], base: BaseModel, settings: TrainSettings
 ) -> Workload:
-    """Tokenize the rows and lay out the passes."""
+    """Tokenize the rows and lay out the passes.
+
+    Raises:
+        TrainingError: no row can be trained on.
+    """
     from pipeline.train.batch.batches import plan_steps
     from pipeline.train.batch.rows import lengths, supervised, tokenize
     from pipeline.train.models.base_model import load_tokenizer
