@@ -201,14 +201,16 @@ def _instances(tasks: Sequence[_Task], writing: Writing, harvest: Harvest) -> li
     found: list[_Task] = []
     for number, (task, label, came) in enumerate(zip(tasks, labelled, replies, strict=True)):
         some = _read_instances(came[1], label)[:count]
-        if came[1].failed or not some:
+        if not some:
             _lose(writing, harvest, number, came, task.instruction)
         found += [task._replace(given=given, answer=answer) for given, answer in some]
     return found
 
 
 def _read_instances(reply: Reply, labelled: bool) -> list[tuple[str, str]]:
-    """Return the inputs in a reply, each with its label or ''."""
+    """Return the inputs in a reply, each with its label or ''; none of a failure or a refusal."""
+    if reply.problem not in ("", "cut_short"):
+        return []
     text = tidy(reply.texts[0])
     pieces = [piece.strip() for piece in BETWEEN.split(text) if piece.strip()]
     if reply.problem == "cut_short":

@@ -12,7 +12,7 @@ from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.pairs.user_files import read_jsonl, seed_tasks
 from pipeline.settings import GenerateSettings, TeacherSettings
 from tests.conftest import ROOT
-from tests.pipeline.pairs.endpoint_server import chat, serving
+from tests.pipeline.pairs.endpoint_server import chat, error, serving
 
 SEEDS = seed_tasks(read_jsonl(ROOT / "data/seeds/seed_tasks.jsonl"))
 
@@ -147,6 +147,25 @@ def test_a_strong_teacher_writes_labels_first_several_instances_and_stands_by_th
         "judged_wrong", "like_another_task", "not_for_text", "unparsable",
     }  # fmt: skip
     assert {pair["prompt_version"].split("/")[0] for pair in harvest.pairs} == {"self_instruct"}
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (error(400, "Too many tokens were asked for."), "request_failed"),
+        (chat("", refusal="I cannot help with that."), "refused"),
+    ],
+)
+def test_what_a_failure_says_is_no_input_of_a_task(failure, reason):
+    def script(number, body):
+        asked = "different inputs" in body["messages"][-1]["content"]
+        return failure if asked else _strong(number, body)
+
+    settings = GenerateSettings(self_instruct_tasks=40)
+    with serving(script) as server:
+        harvest = self_instruct(SEEDS, Writing(settings, _teacher(server.url, "strong")))
+    assert {pair["instruction"] for pair in harvest.pairs} == {"Tell whether a wire is live."}
+    assert Counter(drop.reason for drop in harvest.drops)[reason] == 1
 
 
 def test_tasks_are_asked_for_in_the_languages_of_the_corpus_by_turns():
