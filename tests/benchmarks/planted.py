@@ -1,6 +1,6 @@
 """Planted challengers: placebos and models with swapped facts, really trained, before the gate.
 
-    python -m tests.benchmarks.planted HOME [--seeds 20] [--kind placebo|swapped|right]
+    python -m tests.benchmarks.planted HOME [--seeds N] [--kind placebo|swapped|right] [--untrained]
 
 HOME is the home folder of a finished `tuneloop run`; it is copied first. Each model is trained on
 the rows of that run, as planted, and judged as if it were the first one.
@@ -19,6 +19,7 @@ from prefect import flow
 
 from flows.engine.context import open_run
 from flows.engine.stage_runner import run_stage
+from flows.judging import look_at_answers
 from flows.models.loaded_model import base_model
 from flows.run import train_and_judge
 from flows.training import latest_data, train_model
@@ -53,8 +54,8 @@ def planted(examples: Any, kind: str, seed: int) -> Outcome[Examples]:
 
 
 @flow(name="run")
-def judge_planted(settings: Settings, kind: str, seed: int) -> None:
-    """Train one planted model, judge it, and print what the gate says."""
+def judge_planted(settings: Settings, kind: str, seed: int, untrained: bool) -> None:
+    """Train one planted model, judge it, and print what the gate says; or only of its rows."""
     seeded = settings.model_copy(update={"train": settings.train.model_copy(update={"seed": seed})})
     with open_run("run", seeded) as run:
         corpus, _, data = latest_data(run)
@@ -63,6 +64,10 @@ def judge_planted(settings: Settings, kind: str, seed: int) -> None:
         rows = run_stage(
             run, stage, examples=data.examples, kind=Given(kind, kind), seed=Given(seed, str(seed))
         )
+        if untrained:
+            taught = look_at_answers(run, data.pairs, rows)
+            print(f"PLANTED {kind} {seed}: {taught.supported} of {taught.rows} answers stand")
+            return
         model = train_model(replace(run, settings=seeded), base, rows, TRAIN.named("train planted"))
         found = train_and_judge(run, base, corpus, data, model)
     right = {arm: f"{scores['correct'].value:.2f}" for arm, scores in found.evaluation.arms.items()}
@@ -78,6 +83,7 @@ def main() -> None:
     parser.add_argument("home", type=Path)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--kind", choices=["placebo", "swapped", "right"], default="placebo")
+    parser.add_argument("--untrained", action="store_true", help="look at the rows alone")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
@@ -86,7 +92,7 @@ def main() -> None:
         for seed in range(101, 101 + chosen.seeds):
             (home / "monitor" / "looks.jsonl").unlink(missing_ok=True)
             shutil.rmtree(home / "refs" / "model", ignore_errors=True)
-            named.judge_planted(settings, chosen.kind, seed)
+            named.judge_planted(settings, chosen.kind, seed, chosen.untrained)
 
 
 if __name__ == "__main__":
