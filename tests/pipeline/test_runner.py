@@ -2,12 +2,15 @@
 
 from functools import partial
 
+import polars as pl
+
 from pipeline.core.runner import Inline, Processes, open_runner
 from pipeline.core.workers import Failed, Limits, workers_are_kept
-from pipeline.documents.parallel import FEW, spread
+from pipeline.documents.parallel import spread
 from tests.pipeline import crashing
 
 LIMITS = Limits(seconds=30.0, megabytes=400.0)
+FEW_WORDS = pl.DataFrame({"text": ["A few words."]})
 
 
 def test_an_item_that_raises_costs_itself_in_this_process_too():
@@ -29,18 +32,18 @@ def test_calls_are_answered_in_their_order_whoever_answers():
 def test_light_work_starts_no_worker_unless_some_wait(monkeypatch):
     import os
 
-    [alone] = spread(Processes(1), pid, [0], FEW, **LIMITS._asdict())
+    [alone] = spread(Processes(1), pid, FEW_WORDS, **LIMITS._asdict())
     assert alone.value == os.getpid()
     with open_runner("processes", 1, "") as runner:
         assert workers_are_kept()
-        [kept] = spread(runner, pid, [0], FEW, **LIMITS._asdict())
+        [kept] = spread(runner, pid, FEW_WORDS, **LIMITS._asdict())
         assert kept.value != os.getpid()
     with open_runner("inline", 0, "") as runner:
         [alone] = runner.guarded(pid, [0], LIMITS)
         assert alone.value == os.getpid()
 
 
-def pid(_: int) -> int:
+def pid(_: object) -> int:
     import os
 
     return os.getpid()
