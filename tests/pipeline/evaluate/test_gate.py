@@ -9,6 +9,7 @@ import pytest
 from pipeline.core.record import as_json
 from pipeline.evaluate.gate.gate import decide
 from pipeline.evaluate.judged import Calibration, Pairwise, WinRate
+from pipeline.evaluate.measures.grounding import Taught
 from pipeline.evaluate.results import (
     Behaviour,
     Change,
@@ -90,6 +91,12 @@ def behaving(**changes):
 
 def failed(found):
     return [reason.name for reason in found.reasons if not reason.passed]
+
+
+def test_a_right_challenger_that_was_taught_what_no_document_says_is_refused():
+    given = (GOOD, KEPT, GateSettings(), False, 0)
+    wrong, right = (decide(*given, taught=Taught(190, rows, "")) for rows in (152, 190))
+    assert failed(wrong) == [*failed(right), "taught_from_documents"]
 
 
 def test_a_challenger_that_passes_every_check_is_promoted():
