@@ -96,7 +96,7 @@ def failed(found):
 def test_a_right_challenger_that_was_taught_what_no_document_says_is_refused():
     given = (GOOD, KEPT, GateSettings(), False, 0)
     wrong, right = (decide(*given, taught=Taught(190, rows, "")) for rows in (152, 190))
-    assert failed(wrong) == [*failed(right), "taught_from_documents"]
+    assert {*failed(wrong)} - {*failed(right)} == {"taught_from_documents"}
 
 
 def test_a_challenger_that_passes_every_check_is_promoted():
