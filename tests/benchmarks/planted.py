@@ -15,21 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from prefect import flow
 
-from flows.engine.context import open_run
-from flows.engine.stage_runner import run_stage
-from flows.judging import look_at_answers
-from flows.models.loaded_model import base_model
-from flows.run import train_and_judge
-from flows.training import latest_data, train_model
-from pipeline.core.cache import short_id
-from pipeline.core.outcome import Outcome, drops
-from pipeline.core.stage import Given, Stage
-from pipeline.settings import Settings
-from pipeline.train.placebo import deal_answers
-from pipeline.train.stages import TRAIN
-from schemas.pairs import Examples
+from flows.engine import environment
+
+environment.prepare(Path(tempfile.gettempdir()))
+
+from prefect import flow  # noqa: E402
+
+from flows.engine.context import open_run  # noqa: E402
+from flows.engine.stage_runner import run_stage  # noqa: E402
+from flows.judging import look_at_answers  # noqa: E402
+from flows.models.loaded_model import base_model  # noqa: E402
+from flows.run import train_and_judge  # noqa: E402
+from flows.services.prefect import prefect_server  # noqa: E402
+from flows.training import latest_data, train_model  # noqa: E402
+from pipeline.core.cache import short_id  # noqa: E402
+from pipeline.core.outcome import Outcome, drops  # noqa: E402
+from pipeline.core.stage import Given, Stage  # noqa: E402
+from pipeline.settings import Settings  # noqa: E402
+from pipeline.train.placebo import deal_answers  # noqa: E402
+from pipeline.train.stages import TRAIN  # noqa: E402
+from schemas.pairs import Examples  # noqa: E402
 
 SWAPPED = 5
 """Of one answer in so many each number and name is that of another row."""
@@ -85,7 +91,8 @@ def main() -> None:
     parser.add_argument("--kind", choices=["placebo", "swapped", "right"], default="placebo")
     parser.add_argument("--untrained", action="store_true", help="look at the rows alone")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, prefect_server(Path(folder)) as ready:
+        ready()
         home = Path(folder) / "home"
         shutil.copytree(chosen.home, home)
         settings = Settings.model_validate({"paths": {"home": home}})

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from threading import Event, Lock
+from threading import Event, Lock, Semaphore
 from typing import Any
 
 from pipeline.core.cache import canonical_json, digest
@@ -65,6 +65,7 @@ class EndpointTeacher:
         self._refused: frozenset[str] = frozenset()
         self._thinks = self._tried = False
         self._lock, self._trying = Lock(), Lock()
+        self._out = Semaphore(settings.concurrency)
 
     @property
     def retries(self) -> int:
@@ -76,7 +77,9 @@ class EndpointTeacher:
     ) -> list[Reply]:
         """Answer the requests, many at once (:mod:`.gate`); a failed one comes back as failed.
 
-        Several threads may call it: they share what the server bears.
+        Several threads may call it: they share what the server bears. A reply is handed to
+        ``on_reply`` in the thread that asked, before that one sends the next request: a process
+        that dies loses ``teacher.concurrency`` requests at most.
 
         Raises:
             TeacherError: the endpoint cannot be reached or refuses, or half of the last ten
@@ -86,14 +89,19 @@ class EndpointTeacher:
         stopping, most = Event(), self._settings.concurrency
         with self._server.client() as client, ThreadPoolExecutor(most) as pool:
             ask = partial(self._server.ask, client, stopping)
+
+            def answer(place: int, request: Request) -> Reply:
+                with self._out:
+                    reply = self._answer(ask, request, seed)
+                    if on_reply is not None:
+                        on_reply(place, reply)
+                    return reply
+
             try:
-                running = [pool.submit(self._answer, ask, request, seed) for request in requests]
-                places = {future: place for place, future in enumerate(running)}
+                running = [pool.submit(answer, *item) for item in enumerate(requests)]
                 for future in as_completed(running):
                     reply = future.result()
                     recent.append(reply.texts[0] if reply.failed else "")
-                    if on_reply is not None:
-                        on_reply(places[future], reply)
                     self._judge(recent)
             finally:
                 stopping.set()  # requests that wait for a retry give up

@@ -473,6 +473,24 @@ def test_what_two_threads_ask_at_the_same_time_is_asked_once(tmp_path: Path):
     assert (client.usage.calls, client.usage.cached) == (5, 3)
 
 
+def test_a_slow_disk_never_holds_more_replies_than_may_be_asked_at_once():
+    """What a kill loses: requests that were sent and whose replies are not kept."""
+    kept, lost = [], []
+
+    def keep(place, reply):
+        time.sleep(0.02)
+        lost.append(len(server.bodies) - len(kept))
+        kept.append(reply)
+
+    with serving(lambda number, body: chat("x")) as server:
+        asked = teacher(server.url, concurrency=3)
+        with ThreadPoolExecutor(2) as pool:
+            groups = ([ask(f"{name}{n}") for n in range(12)] for name in "ab")
+            list(pool.map(lambda group: asked.complete(group, 1, keep), groups))
+    assert len(kept) == 24
+    assert max(lost) <= 3
+
+
 def test_when_a_thread_fails_another_that_asks_the_same_asks_itself(tmp_path: Path):
     class Failing:
         name, strength, batch_size = "failing", "strong", 0
