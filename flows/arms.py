@@ -155,14 +155,14 @@ def _answer_larger(run: Run, loaded: LoadedModel, test: TestSet, base: Dataset) 
     )
 
 
-def foresee_power(run: Run, answers: Mapping[str, Dataset], test: TestSet) -> Foresight:
-    """Say, before anything is trained, which difference the test set can show."""
+def foresee_power(
+    run: Run, answers: Mapping[str, Dataset], test: TestSet, model: Dataset | None = None
+) -> Foresight:
+    """Return which difference the test set can show, of a model or of the next one."""
     base = run.store.read(answers["base"], Answers)
     few_shot = answers.get("few_shot")
     prompted = run.store.read(few_shot, Answers) if few_shot else None
-    found = foresee(base, prompted, which_look(run, test.frozen).confidence, test.unit)
-    say(str(found) if test.frozen.rows else NO_TEST_ROWS)
-    return found
+    return foresee(base, prompted, which_look(run, test.frozen, model).confidence, test.unit)
 
 
 def answer_arm(

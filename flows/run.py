@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from prefect import flow
 
-from flows.arms import answer_prompted, foresee_power, prepare_test_set
+from flows.arms import NO_TEST_ROWS, answer_prompted, foresee_power, prepare_test_set
 from flows.curate import Corpus, curate_documents, input_files
-from flows.engine.context import Run, open_run
+from flows.engine.context import Run, open_run, say
 from flows.engine.tracking import mirror
 from flows.judging import judge_model, look_at_answers
 from flows.models.loaded_model import LoadedModel, base_model
@@ -53,11 +53,13 @@ def train_and_judge(
     with LoadedModel(base, run.settings.model, run.store) as loaded:
         prompted = answer_prompted(run, loaded, test)
         measured = measure_arm(run, loaded, test, "base", None)
-        foresight = foresee_power(run, prompted, test)
+        say(str(foresee_power(run, prompted, test)) if test.frozen.rows else NO_TEST_ROWS)
     model = model or train_model(run, base, data.examples)  # the trainer loads its own
     with loaded:
         judged = judge_model(run, data, test, model, loaded, prompted, measured)
         store_drift_baseline(run, corpus, data, model, loaded)
+    # By the look that is this model's: a second run has had it already.
+    foresight = foresee_power(run, prompted, test, model)
     mirror(run.settings)
     tell(run.settings, "tuneloop: verdict", judged.verdict.summary)
     return replace(judged, evaluation=replace(judged.evaluation, foresight=foresight))

@@ -7,9 +7,11 @@ the rows of that run, as planted, and judged as if it were the first one.
 """
 
 import argparse
+import os
 import re
 import shutil
 import tempfile
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,11 @@ from flows.engine import environment
 environment.prepare(Path(tempfile.gettempdir()))
 
 from prefect import flow  # noqa: E402
+from prefect.settings import (  # noqa: E402
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    temporary_settings,
+)
 
 from flows.engine.context import open_run  # noqa: E402
 from flows.engine.stage_runner import run_stage  # noqa: E402
@@ -91,8 +98,11 @@ def main() -> None:
     parser.add_argument("--kind", choices=["placebo", "swapped", "right"], default="placebo")
     parser.add_argument("--untrained", action="store_true", help="look at the rows alone")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, prefect_server(Path(folder)) as ready:
-        ready()
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        stack.enter_context(prefect_server(Path(folder)))()
+        # Prefect read its settings when it was imported, above.
+        names = (PREFECT_API_URL, PREFECT_API_AUTH_STRING)
+        stack.enter_context(temporary_settings({name: os.environ[name.name] for name in names}))
         home = Path(folder) / "home"
         shutil.copytree(chosen.home, home)
         settings = Settings.model_validate({"paths": {"home": home}})

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from flows.arms import which_look
+from flows.arms import TestSet, foresee_power, which_look
 from flows.engine.context import Run
 from pipeline.core.registry import Registry
 from pipeline.core.store import Dataset, Store
 from pipeline.evaluate.statistics.looks import looks
 from pipeline.settings import Settings
+from schemas.evaluation import Answers
 from schemas.pairs import Examples
 from tests.flows.judged_home import write
 from tests.pipeline.evaluate.conftest import QUESTIONS, examples
+from tests.pipeline.evaluate.test_power import noisy
 
 MODEL = Dataset("model", "m1", "adapter-1", 300)
 
@@ -57,6 +59,15 @@ def test_the_next_look_is_foreseen_and_not_written_down(run):
     rows = frozen(run)
     look(run, rows, "a")
     assert which_look(run, rows).number == 2 and len(ledger(run)) == 1
+
+
+def test_a_judged_model_keeps_its_foresight_and_the_next_one_is_foreseen_less(run):
+    test = TestSet(frozen(run), {}, {}, {}, {}, "documents", 40)
+    base = {"base": write(run.store, Answers, "answers", noisy("base", 1, 0.4), {}, settings={})}
+    before = foresee_power(run, base, test)
+    look(run, test.frozen, MODEL.content)
+    assert foresee_power(run, base, test, MODEL) == before
+    assert foresee_power(run, base, test).effect > before.effect > 0
 
 
 def test_a_few_more_rows_are_no_fresh_test_set(run):
