@@ -65,9 +65,10 @@ def export(settings: Settings, model: str, form: str, folder: Path) -> dict[str,
     asked = rows[: settings.export.prompts]
     prompts = [prompt_ids(tokenizer, row["messages"][:-1]) for row in asked]
     adapter = whole(home.store, dataset)
-    source = Source(adapter, base, prompts, settings, system_prompt(home, dataset))
-    temporary = folder.with_name(f".{folder.name}.tmp")
+    temporary, scratch = (folder.with_name(f".{folder.name}.{what}") for what in ("tmp", "read"))
+    source = Source(adapter, base, prompts, settings, scratch, system_prompt(home, dataset))
     shutil.rmtree(temporary, ignore_errors=True)
+    shutil.rmtree(scratch, ignore_errors=True)
     try:
         with StageProgress("export") as bar, listening(bar, console.print):
             facts = _proven(EXPORTERS[form], source, temporary)
@@ -81,6 +82,7 @@ def export(settings: Settings, model: str, form: str, folder: Path) -> dict[str,
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
     return record | places | {"reused": False}
 
 
@@ -109,7 +111,7 @@ def _proven(exporter: Exporter, source: Source, output: Path) -> dict[str, Any]:
         written = exporter.write(source, output, stored)
         if written.load is None:
             return {"parity": None, **written.facts, "next": written.next}
-        reference = reference or _reference(source, output.with_name(f"{output.name}.base"))
+        reference = reference or _reference(source)
         parity = _judge(source, reference, written)
         found = failures(parity, source.settings.export)
         if not found:
@@ -121,8 +123,8 @@ def _proven(exporter: Exporter, source: Source, output: Path) -> dict[str, Any]:
     )
 
 
-def _reference(source: Source, scratch: Path) -> Predictions:
-    """Let the adapter answer in float32; a new folder holds its base while it has no room."""
+def _reference(source: Source) -> Predictions:
+    """Let the adapter answer in float32."""
     settings = source.settings
     tokenizer = load_tokenizer(source.base.path, source.base.thinking)
     try:
@@ -130,10 +132,10 @@ def _reference(source: Source, scratch: Path) -> Predictions:
             on_cpu = settings.model.model_copy(update={"device": "cpu"})
             model = to_float32(load_adapter(source.base, source.adapter, on_cpu)[0])
         else:
-            model = stream_adapter(source.base, source.adapter, scratch)
+            model = stream_adapter(source.base, source.adapter, source.scratch)
         return predict(model, source.prompts, stop_ids(tokenizer), settings.export.new_tokens)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(source.scratch, ignore_errors=True)
 
 
 def _judge(source: Source, reference: Predictions, written: Written) -> Judged:

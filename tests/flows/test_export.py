@@ -66,10 +66,11 @@ def test_merged_weights_are_proven_written_and_reused(export, tmp_path):
     assert written == json.loads((tmp_path / "out" / "export.json").read_text("utf-8"))
 
 
-def test_without_room_for_the_model_the_proof_is_the_same(export, tmp_path, monkeypatch):
-    _, whole, _ = export("champion", "--to", tmp_path / "whole")
+@pytest.mark.parametrize("form", ["merged", "gguf"])
+def test_without_room_for_the_model_the_proof_is_the_same(export, tmp_path, monkeypatch, form):
+    _, whole, _ = export("champion", "--format", form, "--to", tmp_path / "whole")
     monkeypatch.setattr(streaming, "ROOM", 0.0)
-    code, record, shown = export("champion", "--to", tmp_path / "streamed")
+    code, record, shown = export("champion", "--format", form, "--to", tmp_path / "streamed")
     assert code == 0 and "from the disk block by block" in " ".join(shown.split())
     assert record["files"] == whole["files"]
     assert record["parity"] == pytest.approx(whole["parity"], rel=0.01)

@@ -33,6 +33,8 @@ class Source:
     prompts: list[list[int]]
     """Token ids of its own questions, on which it is compared with what is written."""
     settings: "Settings"
+    scratch: Path
+    """A new folder for what is needed only while the export is proven."""
     system_prompt: str = ""
     """Of its training rows: a server is to add it by itself."""
 
@@ -147,8 +149,9 @@ def _adapter(source: Source, output: Path, stored: "Stored") -> Written:
 
 
 def _gguf(source: Source, output: Path, stored: "Stored") -> Written:
-    from pipeline.train.export.gguf_file import load_gguf, write_gguf
+    from pipeline.train.export.gguf_file import unpack_gguf, write_gguf
     from pipeline.train.export.ollama import chatml, modelfile
+    from pipeline.train.export.streaming import load_or_stream
     from pipeline.train.models.base_model import load_tokenizer
     from pipeline.train.peak_memory import free_memory
 
@@ -164,9 +167,9 @@ def _gguf(source: Source, output: Path, stored: "Stored") -> Written:
     free_memory()
 
     def load(device: str, dtype: str) -> Any:
-        model, read_back = load_gguf(output / GGUF)
+        read_back = unpack_gguf(output / GGUF, source.scratch)
         _check_tokenizer(source.prompts, tokenizer, read_back)
-        return model
+        return load_or_stream(source.scratch, device, dtype)
 
     serve = "ollama create tuned -f {folder}/Modelfile"
     return Written("GGUF file", stored, serve, load, in_stored_type=False, facts=facts)

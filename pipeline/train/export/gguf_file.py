@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import TrainingError
+from pipeline.train.export.blocks import write_blocks
 from pipeline.train.models.base_model import load_tokenizer
 from pipeline.train.models.device import silence_transformers
 
@@ -18,6 +19,8 @@ ROTARY = ("q_proj.weight", "k_proj.weight")
 """Matrices whose rows llama.cpp orders by rotary pair, rather than by half."""
 DIGITS = {"type": "Digits", "individual_digits": True}
 """First step of the pre-tokenizer that llama.cpp calls ``smollm``."""
+STORED = {"F16": "float16", "F32": "float32"}
+"""torch's names of the types that are written."""
 
 
 def write_gguf(model: Path, output: Path, name: str) -> None:
@@ -56,16 +59,34 @@ def write_gguf(model: Path, output: Path, name: str) -> None:
     writer.close()
 
 
-def load_gguf(file: Path) -> tuple[Any, Any]:
-    """Read a GGUF file back with transformers: the model in float32, and its tokenizer."""
+def unpack_gguf(file: Path, output: Path) -> Any:
+    """Write the model in a GGUF file as a plain folder, and return the tokenizer in the file.
+
+    By transformers' rules, a tensor at a time, in the types that the file has them in.
+    """
+    import gguf
     import torch
+    from accelerate import init_empty_weights
 
     silence_transformers()
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers.modeling_gguf_pytorch_utils import TENSOR_PROCESSORS, get_gguf_hf_weights_map
 
     where = {"gguf_file": file.name, "trust_remote_code": False}
-    model: Any = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **where)
-    return model.eval(), AutoTokenizer.from_pretrained(file.parent, **where)
+    config = AutoConfig.from_pretrained(file.parent, **where)
+    with init_empty_weights():
+        model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float16)
+    rules: Any = TENSOR_PROCESSORS[config.model_type](config.to_dict())
+    names = get_gguf_hf_weights_map(model, rules)
+
+    def tensors() -> Iterator[dict[str, Any]]:
+        for each in gguf.GGUFReader(file).tensors:
+            array = rules.process(gguf.dequantize(each.data, each.tensor_type), each.name).weights
+            stored = getattr(torch, STORED[each.tensor_type.name])
+            yield {names[each.name]: torch.from_numpy(array.copy()).to(stored)}
+
+    write_blocks(model, tensors(), output)
+    return AutoTokenizer.from_pretrained(file.parent, **where)
 
 
 def by_rotary_pair(array: Any, heads: int) -> Any:

@@ -170,7 +170,7 @@ def test_a_family_goes_the_whole_way(bases, tmp_path, kind, method):
 
     prompts = [prompt_ids(tokenizer, row["messages"][:-1]) for row in rows[:4].to_dicts()]
     limits = Settings(model=CPU, export=ExportSettings(new_tokens=6))
-    source = Source(tmp_path / "adapter", base, prompts, limits)
+    source = Source(tmp_path / "adapter", base, prompts, limits, tmp_path / "scratch")
     facts = _proven(EXPORTERS["merged"], source, tmp_path / "merged")
     assert facts["merge"]["changed"] == facts["merge"]["layers"] > 0
     assert facts["parity"]["equal_prompts"] == 4

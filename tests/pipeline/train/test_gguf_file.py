@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import TrainingError
-from pipeline.train.export.gguf_file import by_rotary_pair, load_gguf, pre_tokenizer, write_gguf
+from pipeline.train.export.gguf_file import by_rotary_pair, pre_tokenizer, unpack_gguf, write_gguf
 from pipeline.train.models.base_model import load_model, load_tokenizer
 from pipeline.train.models.embedded import _locate
 
@@ -33,8 +33,9 @@ def written(plain, tmp_path_factory):
 
 def test_it_reads_back_as_the_same_model_and_tokenizer(plain, written, tmp_path):
     import torch
+    from transformers import AutoModelForCausalLM
 
-    model, tokenizer = load_gguf(written)
+    tokenizer = unpack_gguf(written, tmp_path / "read")
     own = load_tokenizer(plain)
     text = "Zone  12: water at 6:30, then wait 45 min.\n\n<|im_end|>"
     ids = own(text, add_special_tokens=False)["input_ids"]
@@ -42,7 +43,13 @@ def test_it_reads_back_as_the_same_model_and_tokenizer(plain, written, tmp_path)
     assert tokenizer.chat_template == own.chat_template
     with torch.no_grad():
         expected = load_model(plain, dtype=torch.float32)(torch.tensor([ids])).logits
-        assert torch.equal(model(torch.tensor([ids])).logits, expected)
+        for back in (
+            load_model(tmp_path / "read", dtype=torch.float32),
+            AutoModelForCausalLM.from_pretrained(
+                written.parent, gguf_file=written.name, dtype=torch.float32
+            ).eval(),
+        ):
+            assert torch.equal(back(torch.tensor([ids])).logits, expected)
     write_gguf(plain, tmp_path / "again.gguf", "tiny")
     assert (tmp_path / "again.gguf").read_bytes() == written.read_bytes()
 

@@ -27,7 +27,7 @@ def exported(tiny_base, tmp_path_factory):
     _, tokenizer = load_adapter(tiny_base, folder / "adapter", CPU)
     prompts = [prompt_ids(tokenizer, row["messages"][:-1]) for row in asked]
     limits = Settings(model=CPU, export=ExportSettings(max_logit_difference=1, max_kl=0.01))
-    source = Source(folder / "adapter", tiny_base, prompts, limits)
+    source = Source(folder / "adapter", tiny_base, prompts, limits, folder / "scratch")
     _proven(EXPORTERS["gguf"], source, folder / "out")
     return folder, asked
 
