@@ -70,14 +70,16 @@ def unpack_gguf(file: Path, output: Path) -> Any:
 
     silence_transformers()
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-    from transformers.modeling_gguf_pytorch_utils import TENSOR_PROCESSORS, get_gguf_hf_weights_map
+    from transformers import modeling_gguf_pytorch_utils as reading
 
     where = {"gguf_file": file.name, "trust_remote_code": False}
     config = AutoConfig.from_pretrained(file.parent, **where)
+    automatic: Any = AutoModelForCausalLM
     with init_empty_weights():
-        model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float16)
-    rules: Any = TENSOR_PROCESSORS[config.model_type](config.to_dict())
-    names = get_gguf_hf_weights_map(model, rules)
+        model = automatic.from_config(config, dtype=torch.float16)
+    read: Any = reading
+    rules = read.TENSOR_PROCESSORS[config.model_type](config.to_dict())
+    names = read.get_gguf_hf_weights_map(model, rules)
 
     def tensors() -> Iterator[dict[str, Any]]:
         for each in gguf.GGUFReader(file).tensors:
