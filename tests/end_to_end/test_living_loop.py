@@ -16,7 +16,12 @@ from tests.end_to_end.drifting import (
 )
 from tests.end_to_end.servers import running_up
 
-pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.slow,
+    pytest.mark.timeout(2400),
+    pytest.mark.usefixtures("prefect"),
+]
 
 
 CRAFT = ("keepers", "strokes", "spare", "beside", "hums", "lip")

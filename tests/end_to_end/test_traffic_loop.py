@@ -17,7 +17,12 @@ from tests.end_to_end.servers import running_up
 from tests.end_to_end.test_living_loop import decisions, retrains
 from tests.flows.gateway.conftest import serving
 
-pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.slow,
+    pytest.mark.timeout(2400),
+    pytest.mark.usefixtures("prefect"),
+]
 
 ASKED = 40
 """Exchanges of a window."""
