@@ -50,7 +50,6 @@ class FunctionWords:
         self.questions = frozenset(lists.get("questions", ()))
         self.numbers = {word: digits for pairs in values for word, digits in pairs}
         """Number word -> digits."""
-        self.half = pattern("half")
         self.joint = words("joints")
         self.choice = words("choice")
         self.neutral = words("neutral")

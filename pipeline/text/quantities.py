@@ -1,8 +1,7 @@
 """Quantities of a text: numbers with a unit, money, dates and times of day, in one form each.
 
 Names of units and months are those of the Unicode CLDR, by Babel, in the language of the text and
-in English. "Two weeks" and "14 days" are one quantity, "half an hour" and "30 min" too; "5 s" and
-"5 ms" are two.
+in English. "Two weeks" and "14 days" are one quantity, "5 s" and "5 ms" are two.
 """
 
 import contextlib
@@ -108,7 +107,7 @@ def quantities(text: str, language: str) -> tuple[Quantity, ...]:
         number = _plain(match[2])
         found.append(Quantity(*match.span(), MONEY[match[1]], Fraction(number), number))
     taken = {place for each in found for place in range(each.start, each.end)}
-    words, half = function_words(language).numbers, function_words(language).half
+    words = function_words(language).numbers
     for match in _measures(language).finditer(level):
         unit = match["unit"] or match["sign"]
         written = text[slice(*match.span("unit"))]
@@ -119,8 +118,7 @@ def quantities(text: str, language: str) -> tuple[Quantity, ...]:
             continue
         if match["ending"] and unit not in known.inflected:
             continue
-        said = match["number"]
-        number = "0.5" if half.fullmatch(said) else words.get(said) or _plain(said)
+        number = words.get(match["number"]) or _plain(match["number"])
         found.append(Quantity(*match.span(), *_in_one_unit(Fraction(number), *size), number))
     return tuple(sorted(found))
 
@@ -240,13 +238,11 @@ def _measures(language: str) -> re.Pattern[str]:
     def any_of(words: Iterable[str]) -> str:
         return "|".join(map(re.escape, sorted(words, key=len, reverse=True))) or "(?!)"
 
-    half = function_words(language).half.pattern
-    words = f"{any_of(function_words(language).numbers)}|{half}"
+    words = any_of(function_words(language).numbers)
     return re.compile(
         rf"(?:(?<![\w.,-])|(?<=[^\W\d_a-z]))(?P<number>{DIGITS}|(?<!\w)(?:{words}))"
-        rf"(?P<gap>[ \u00a0\u202f-]?)(?!{half}\b)"
-        rf"(?:(?P<unit>{any_of(spaced)})(?P<ending>[^\W\d_]{{0,2}})(?![^\W\d_]|[/²³^]\w)"
-        rf"|(?P<sign>{any_of(units - spaced)}))"
+        rf"(?P<gap>[ \u00a0\u202f-]?)(?:(?P<unit>{any_of(spaced)})(?P<ending>[^\W\d_]{{0,2}})"
+        rf"(?![^\W\d_]|[/²³^]\w)|(?P<sign>{any_of(units - spaced)}))"
     )
 
 

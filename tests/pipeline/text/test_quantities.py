@@ -33,17 +33,6 @@ SAME = [
     ("ja", "30分", HALF_HOUR),
     ("en", "0.5 hours", HALF_HOUR),
     ("de", "0,5 Std.", HALF_HOUR),
-    ("en", "half an hour", HALF_HOUR),
-    ("en", "a half-hour break", HALF_HOUR),
-    ("en", "one half hour", HALF_HOUR),
-    ("de", "eine halbe Stunde", HALF_HOUR),
-    ("fr", "une demi-heure", HALF_HOUR),
-    ("es", "media hora", HALF_HOUR),
-    ("it", "mezz'ora", HALF_HOUR),
-    ("pt", "meia hora", HALF_HOUR),
-    ("nl", "een half uur", HALF_HOUR),
-    ("pl", "pół godziny", HALF_HOUR),
-    ("ru", "полчаса", HALF_HOUR),
     ("en", "24 months", ("months", 24)),
     ("en", "2 years", ("months", 24)),
     ("en", "1024 MB", ("bytes", 10**9)),
@@ -87,8 +76,7 @@ def test_a_quantity_is_what_it_measures(language, text, expected):
     "text",
     [
         "5 in the box", "version 2.4", "10.5.2", "interval: 5m", "50 km/h", "20 m²", "FW-200",
-        "45 dB", "on page 12", "12:30:15", "3.14", "2024-13-45", "31 minus 5",
-        "half of the tank", "",
+        "45 dB", "on page 12", "12:30:15", "3.14", "2024-13-45", "31 minus 5", "",
     ],
 )  # fmt: skip
 def test_what_is_no_quantity_is_none(text):
@@ -116,8 +104,6 @@ def test_an_answer_is_said_in_the_words_of_what_is_known():
         ("5 seconds", "Timeout (seconds): 5; delay: 3 seconds", []),
         ("After 30 days.", "There are 40 people.", []),
         ("5 Sekunden", "5 Minuten", ["5 Sekunden"]),
-        ("After half an hour.", "After 30 minutes.", []),
-        ("After half an hour.", "After an hour and 20 minutes.", ["half an hour"]),
     ],
 )
 def test_the_same_number_of_something_else_is_another_quantity(text, known, wrong):
