@@ -111,13 +111,14 @@ def judge_model(
     loaded: LoadedModel,
     prompted: Mapping[str, Dataset],
     measured: Mapping[str, Dataset],
+    learned: Taught,
 ) -> Judged:
     """Evaluate the adapters beside the base model's arms, let the gate decide, move the refs.
 
     Each model is asked everything before the next one is loaded. Champion and placebo are asked
     in the way in which the challenger is right more often: alone, or with passages.
     ``prompted``: the base model's answers by arm; ``measured``: the base model on the general
-    set.
+    set; ``learned``: the support of what was trained on.
     """
     settings, champion = run.settings, champion_to_beat(run, model)
     run.registry.point(CHALLENGER, model, "trained", now())
@@ -141,9 +142,6 @@ def judge_model(
     advice = advise(evaluation, tokens_by_arm(_said(run, answers)))
     claimed = claim_gain(run, data, test, loaded, answers)
     pairwise, compared = judge_pairwise(run, data.pairs, test, answers, evaluation.served)
-    home = Home(run.store, run.registry)
-    learned_from = home.dataset(run.store.manifest(model.name, model.fingerprint).inputs["from"])
-    learned = look_at_answers(run, data.pairs, learned_from)
     verdict = decide(
         evaluation,
         retention,
@@ -188,12 +186,12 @@ def judge_model(
     return Judged(answers, told, retention, verdict, promote(run, model, verdict, evidence))
 
 
-def look_at_answers(run: Run, pairs: Dataset, examples: Dataset) -> Taught:
+def look_at_answers(run: Run, pairs: Dataset, examples: Dataset, chunks: Dataset) -> Taught:
     """Measure the support of training answers, and say so where the gate would refuse them."""
     found = taught(
         run.store.read(examples, Examples),
         run.store.read(pairs, SettledPairs),
-        run.store.read(Home(run.store, run.registry).dataset("chunks"), Chunks),
+        run.store.read(chunks, Chunks),
         run.settings.screen,
     )
     for check in taught_right(found, run.settings.gate.min_grounded_training):

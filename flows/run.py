@@ -16,6 +16,7 @@ from flows.services.automations import tell
 from flows.synthesize import check_own_files, generate_pairs
 from flows.training import TrainingData, build_examples, store_drift_baseline, train_model
 from flows.views.report import write_report
+from pipeline.core.home import Home
 from pipeline.core.store import Dataset
 from pipeline.evaluate.gate.gate import Judged
 from pipeline.report.contents import Report
@@ -47,8 +48,11 @@ def train_and_judge(
     A model that is given is judged instead of trained. The base model answers first, so that one
     knows what the test set can show before training; all that is asked of it is asked then.
     """
-    if model is None:
-        look_at_answers(run, data.pairs, data.examples)  # said before hours of training
+    examples = data.examples
+    if model is not None:
+        made_from = run.store.manifest(model.name, model.fingerprint).inputs["from"]
+        examples = Home(run.store, run.registry).dataset(made_from)
+    learned = look_at_answers(run, data.pairs, examples, corpus.chunks)  # before hours of training
     test = prepare_test_set(run, base, corpus, data)
     with LoadedModel(base, run.settings.model, run.store) as loaded:
         prompted = answer_prompted(run, loaded, test)
@@ -56,7 +60,7 @@ def train_and_judge(
         say(str(foresee_power(run, prompted, test)) if test.frozen.rows else NO_TEST_ROWS)
     model = model or train_model(run, base, data.examples)  # the trainer loads its own
     with loaded:
-        judged = judge_model(run, data, test, model, loaded, prompted, measured)
+        judged = judge_model(run, data, test, model, loaded, prompted, measured, learned)
         store_drift_baseline(run, corpus, data, model, loaded)
     # By the look that is this model's: a second run has had it already.
     foresight = foresee_power(run, prompted, test, model)

@@ -96,13 +96,15 @@ def held_by(home: Home, name: str) -> Held:
         )
     ids = documents = {row["doc_id"] for row in own}
     sources = {row["source"] for row in own}
-    for column in ("chunk_id", "pair_id"):
+    # A pair may be made of two documents: it goes with either, the chunk of the other one stays.
+    for column, keys in (("chunk_id", ("doc_id",)), ("pair_id", IDS)):
+        found = set()
         for _, frame in frames:
             if column in frame.columns:
-                known = [key for key in IDS if key in frame.columns]
-                rows = frame.select(known).iter_rows(named=True)
-                found = {row[column] for row in rows if not ids.isdisjoint(row.values())}
-                ids = ids | (found - {""})
+                known = [column, *(key for key in keys if key in frame.columns and key != column)]
+                for own_id, *others in frame.select(known).iter_rows():
+                    found |= set() if ids.isdisjoint((own_id, *others)) else {own_id}
+        ids = ids | (found - {""})
     mine: set[int] = set()
     others: list[list[Any]] = []
     for _, frame in frames:

@@ -141,6 +141,13 @@ def servers(settings: Settings) -> list[Service]:
     return found
 
 
+def _beats(beat: Path) -> bool:
+    try:
+        return time.time() - beat.stat().st_mtime < BEAT_SECONDS
+    except OSError:
+        return False
+
+
 def serving_service(settings: Settings, prefect: str) -> Service:
     """Return the process that applies the deployments and runs what is due."""
     folder = settings.paths.home / "services"
@@ -151,7 +158,7 @@ def serving_service(settings: Settings, prefect: str) -> Service:
     return Service(
         name="deployments",
         command=(sys.executable, "-m", "flows.services.deploy", str(path)),
-        healthy=lambda: beat.exists() and time.time() - beat.stat().st_mtime < BEAT_SECONDS,
+        healthy=partial(_beats, beat),
         log=folder / "deployments.log",
         environment={
             "PREFECT_API_URL": f"{prefect}/api",

@@ -7,6 +7,7 @@ sibling and renamed, so a killed process leaves either the whole entry or none.
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     Without ``durable`` no fsync: a kill leaves the file whole or absent all the same, a power cut
     may leave it empty.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{threading.get_ident()}.{os.getpid()}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with temporary.open("wb") as stream:

@@ -73,7 +73,8 @@ class Home:
 
     def _starting(self, kind: str, key: str) -> Dataset | None:
         """Return the dataset of a kind whose fingerprint begins so; None of none or several."""
-        keys = [path.parent.name for path in (self.store.root / kind).glob(f"{key}*/{MANIFEST}")]
+        pattern = f"{kind}/{key}*/{MANIFEST}"  # one that begins with a slash is refused
+        keys = [path.parent.name for path in self.store.root.glob(pattern)]
         return self.store.find(kind, keys[0]) if key and len(keys) == 1 else None
 
     def _names(self) -> list[str]:

@@ -78,7 +78,7 @@ def judge_planted(settings: Settings, kind: str, seed: int, untrained: bool) -> 
             run, stage, examples=data.examples, kind=Given(kind, kind), seed=Given(seed, str(seed))
         )
         if untrained:
-            taught = look_at_answers(run, data.pairs, rows)
+            taught = look_at_answers(run, data.pairs, rows, corpus.chunks)
             print(f"PLANTED {kind} {seed}: {taught.supported} of {taught.rows} answers stand")
             return
         model = train_model(replace(run, settings=seeded), base, rows, TRAIN.named("train planted"))

@@ -114,6 +114,7 @@ def test_every_command_holds_without_test_rows_and_champion(project, command, sa
     ("command", "says"),
     [
         ("card champion", "model 'champion': not found; expected champion, challenger or one of"),
+        ("card /tmp/none", "model '/tmp/none': not found; expected champion, challenger or one of"),
         ("export champion --to nowhere", "model 'champion': not found"),
         ("chat --model champion", "no champion found"),
         ("ablate", "0 test rows found; expected at least one of each; review more pairs"),

@@ -17,21 +17,27 @@ from flows.curate import curate
 from flows.engine.context import open_run
 from flows.engine.settings_file import dump_settings
 from flows.housekeeping.forget import forget
+from flows.housekeeping.held import held_by
 from flows.models.listing import entries
 from flows.models.loaded_model import base_model
 from flows.services.running import Up, record
 from flows.training import latest_data, train_model
-from pipeline.core.cache import Cache
+from pipeline.core.cache import Cache, short_id
 from pipeline.core.errors import InputError, StoreError
 from pipeline.core.home import Home, fsck
 from pipeline.core.outcome import Drop, table
+from pipeline.core.registry import Registry
+from pipeline.core.store import Store
 from pipeline.documents.forgotten import forgotten
+from schemas.documents import Chunks, RawDocuments
 from schemas.evaluation import BehaviourScores
-from schemas.pairs import Examples
+from schemas.pairs import Examples, Pairs
 from tests.flows.conftest import prefect
 from tests.flows.judged_home import write
 from tests.flows.synthesized_home import accept, synthesized_home
 from tests.flows.trained_home import train_into
+from tests.pipeline.pairs.pairs_data import grounded
+from tests.pipeline.pairs.test_generate import chunk_rows
 
 __all__ = ["main", "prefect"]
 
@@ -166,6 +172,31 @@ def test_no_byte_stays_and_the_next_run_keeps_it_out(copy, capsys):
 def train(settings):
     with open_run("train", settings) as run:
         train_model(run, base_model(settings), latest_data(run)[2].examples)
+
+
+def test_a_pair_of_two_documents_goes_with_either_and_takes_nothing_of_the_other_along(tmp_path):
+    home = Home(Store(tmp_path / "store"), Registry(tmp_path / "refs"))
+    made = {name: chunk_rows(name, f"Text {name}.", source=f"{name}.md") for name in "abc"}
+    ids = {name: rows[0]["doc_id"] for name, rows in made.items()}
+    raw = [
+        {"doc_id": ids[name], "source": f"{name}.md", "format": "markdown", "title": name,
+         "text": f"Text {name}.", "span_start": 0, "span_end": 7}
+        for name in made
+    ]  # fmt: skip
+    both = {"ba": ("b", "a"), "cb": ("c", "b"), "b": ("b", ""), "c": ("c", "")}
+    kept = [
+        grounded(f"What is {pair}?", "It is said.", doc_id=ids[one], pair_id=short_id(pair),
+                 chunk_id=made[one][0]["chunk_id"],
+                 other_chunk_id=made[two][0]["chunk_id"] if two else "")
+        for pair, (one, two) in both.items()
+    ]  # fmt: skip
+    for schema, name, stored in (
+        (RawDocuments, "raw_documents", raw),
+        (Chunks, "chunks", [rows[0] for rows in made.values()]),
+        (Pairs, "candidate_pairs", kept),
+    ):
+        write(home.store, schema, name, table(schema, stored), {})
+    assert held_by(home, "a.md").ids == {ids["a"], made["a"][0]["chunk_id"], short_id("ba")}
 
 
 def test_a_training_behind_it_learns_without_it(copy):

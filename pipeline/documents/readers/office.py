@@ -52,9 +52,11 @@ def opened_office(data: bytes, name: str) -> Iterator[zipfile.ZipFile]:
 
 def part_of(archive: zipfile.ZipFile, name: str) -> bytes:
     """Return a part of a file, empty where it has none of that name."""
-    if name not in archive.namelist():
+    try:
+        member = archive.getinfo(name)
+    except KeyError:
         return b""
-    return content(archive, archive.getinfo(name), MOST_UNPACKED)
+    return content(archive, member, MOST_UNPACKED)
 
 
 def _declares(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:

@@ -103,13 +103,15 @@ def taught_right(taught: Taught, least: float) -> list[Check]:
 
     A model that is asked with passages can be right although it was taught what is wrong.
     """
-    if not taught.rows:
+    if not taught.rows + taught.gone:
         return []
-    share = taught.supported / taught.rows
+    share = taught.supported / max(1, taught.rows)
     text = (
         f"{share:.0%} of {taught.rows} training answers made from documents stand in them, "
         f"needed {least:.0%} (gate.min_grounded_training)"
     )
+    if taught.gone:
+        text += f"; of {taught.gone} more the document is gone"
     if taught.first:
         text += f"; the first that does not: {taught.first}"
     return [Check("taught_from_documents", share >= least, share, least, text)]

@@ -4,11 +4,12 @@ The source is the chunk that a pair was made from; a gold row's is its whole doc
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.pairs.screen.candidate import Candidate, turns
+from pipeline.core.cache import short_id
+from pipeline.pairs.screen.candidate import Candidate, earlier_turns, turns
 from pipeline.pairs.screen.grounding import not_grounded, not_grounded_number, not_grounded_quote
 from pipeline.pairs.screen.rules import SCREEN_RULES
 from pipeline.settings import ScreenSettings
@@ -33,6 +34,8 @@ class Taught:
     supported: int
     first: str
     """The first that is not, and why; empty when there is none."""
+    gone: int = 0
+    """More of them, whose pair or document is not there any more."""
 
 
 def taught(
@@ -51,33 +54,42 @@ def taught(
         chunks: the chunks of the corpus.
         settings: ``min_content_recall``, as when the pairs were screened.
     """
-    made = {row["pair_id"]: row for row in pairs.iter_rows(named=True)}
-    sources, rows, supported, first = source_texts(examples, pairs, chunks), 0, 0, ""
-    for row in examples.sort("pair_id").iter_rows(named=True):
-        if row["split"] == "test" or row["origin"] != "grounded" or row["status"] == "edited":
-            continue
-        pair = made.get(row["pair_id"])
-        if pair is None or row["pair_id"] not in sources:  # gone since it was trained
-            continue
-        candidate = Candidate(
+    sources, made = source_texts(pairs, pairs, chunks), dict[str, Candidate]()
+    for pair in pairs.iter_rows(named=True):
+        said = Candidate(
             pair["instruction"],
-            row["messages"][-1]["content"],
+            pair["response"],
             grounded=True,
-            source=sources[row["pair_id"]],
+            source=sources.get(pair["pair_id"], ""),
             input=pair["input"],
             kind=pair["kind"],
             history=turns(pair["history"]),
         )
+        made[pair["pair_id"]] = said
+        for number, turn in earlier_turns(said, pair["history"]):
+            made[short_id(pair["pair_id"], str(number))] = turn
+    rows = supported = gone = 0
+    first = ""
+    for row in examples.sort("pair_id").iter_rows(named=True):
+        if row["split"] == "test" or row["origin"] != "grounded" or row["status"] == "edited":
+            continue
+        known = made.get(row["pair_id"])
+        if known is None or not known.source:
+            gone += 1
+            continue
+        candidate = replace(known, response=row["messages"][-1]["content"])
         fitting = (rule.function for rule in TAUGHT_RULES if rule.fits(candidate))
         wrong = next(filter(None, (rule(candidate, settings) for rule in fitting)), None)
         rows, supported = rows + 1, supported + (wrong is None)
         if wrong and not first:
             first = f"{row['pair_id'][:12]}, {wrong.reason}: {wrong.detail}"
-    return Taught(rows, supported, first)
+    return Taught(rows, supported, first, gone)
 
 
 def source_texts(
-    examples: DataFrame[Examples], pairs: DataFrame[SettledPairs], chunks: DataFrame[Chunks]
+    examples: DataFrame[Examples] | DataFrame[SettledPairs],
+    pairs: DataFrame[SettledPairs],
+    chunks: DataFrame[Chunks],
 ) -> dict[str, str]:
     """Return by pair_id the text that each example was made from; none of no document."""
     by_id = {row["chunk_id"]: chunk_text(row) for row in chunks.iter_rows(named=True)}

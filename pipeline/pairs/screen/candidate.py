@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pipeline.text.function_words import FunctionWords, function_words, language_of
@@ -70,6 +70,25 @@ class Finding(NamedTuple):
 def turns(history: Iterable[Mapping[str, str]]) -> str:
     """Return what is said in the turns of a conversation."""
     return "\n".join(turn["content"] for turn in history)
+
+
+def earlier_turns(
+    pair: Candidate, history: Sequence[Mapping[str, str]]
+) -> Iterator[tuple[int, Candidate]]:
+    """Yield each earlier answer of a conversation as a pair, with the number of its turn from 1."""
+    for number, turn in enumerate(history, start=1):
+        if turn["role"] == "assistant":
+            *before, asked = [{"content": ""}, *history[: number - 1]]
+            yield (
+                number,
+                replace(
+                    pair,
+                    instruction=asked["content"],
+                    response=turn["content"],
+                    history=turns(before).strip(),
+                    evidence="",
+                ),
+            )
 
 
 def _values(value: object) -> str:

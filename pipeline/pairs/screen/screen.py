@@ -11,7 +11,7 @@ from pipeline.core.progress import track
 from pipeline.core.stage import Stage
 from pipeline.pairs.assignment import split_of
 from pipeline.pairs.places import places
-from pipeline.pairs.screen.candidate import Candidate, Finding, turns
+from pipeline.pairs.screen.candidate import Candidate, Finding, earlier_turns, turns
 from pipeline.pairs.screen.judge import ClaimsJudge, Criteria
 from pipeline.pairs.screen.novelty import KeptPairs
 from pipeline.pairs.screen.rules import SCREEN_RULES, first_finding
@@ -121,7 +121,7 @@ class Screens:
         self._seen: dict[str, Judged | None] = {}
 
     def alone(self, row: dict[str, Any]) -> tuple[Candidate, Finding | None]:
-        """Judge a pair by itself; return what is wrong with it, if anything."""
+        """Judge a pair by itself; return what is wrong with it or an earlier turn, if anything."""
         chunk, other = (self._chunks.get(row[name]) for name in ("chunk_id", "other_chunk_id"))
         parts = (each[part] for each in (chunk, other) if each for part in PARTS)
         placed = self._find is None or self._find(row["doc_id"], row["chunk_id"]) is not None
@@ -137,7 +137,11 @@ class Screens:
             known=chunk is not None and placed,
             splits=len({split for split, text in self._sections if evidence and evidence in text}),
         )
-        return pair, first_finding(self._settings, pair, compares=False)
+        said = [pair]
+        if pair.grounded:  # what a teacher said before is learned as well
+            said += [turn for _, turn in earlier_turns(pair, row["history"])]
+        findings = (first_finding(self._settings, each, compares=False) for each in said)
+        return pair, next(filter(None, findings), None)
 
     def by_judge(self, passed: Sequence[Judged]) -> list[tuple[Judged, Finding | None]]:
         """Return pairs that passed alone, each with what the judge finds wrong with it."""

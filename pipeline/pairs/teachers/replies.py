@@ -97,12 +97,14 @@ class CachingTeacher:
         with self._lock:
             others = {key: self._under_way[key] for key in same if key in self._under_way}
             mine = {places[0]: key for key, places in same.items() if key not in others}
-            self._under_way |= {key: threading.Event() for key in mine.values()}
+            claims = {key: threading.Event() for key in mine.values()}
+            self._under_way |= claims
 
         def finish(key: Path) -> None:
             with self._lock:
-                if (event := self._under_way.pop(key, None)) is not None:
-                    event.set()
+                if self._under_way.get(key) is claims[key]:  # else it is another call's by now
+                    del self._under_way[key]
+            claims[key].set()
 
         try:
             for batch in _batches(list(mine), requests, self.batch_size):

@@ -72,7 +72,7 @@ class Reply:
 
 
 OnReply: TypeAlias = Callable[[int, Reply], None]
-"""Called with the position of a request and its reply, in the thread that called complete."""
+"""Called with the position of a request and its reply, in the thread that asked for it."""
 
 
 class Teacher(Protocol):

@@ -87,17 +87,19 @@ def _merged(source: Source, output: Path, stored: "Stored") -> Written:
 
 def _keep_system_prompt(source: Source, output: Path) -> None:
     """Let the chat template of what is exported begin with the system prompt, if there is one."""
+    from pipeline.train.export.merge import served_template
     from pipeline.train.models.base_model import load_tokenizer
 
     if not source.system_prompt:
         return
     own = (output / "tokenizer.json").is_file()
-    tokenizer = load_tokenizer(output if own else source.base.path)
+    template = None if own else served_template(source.base)
+    template = template or load_tokenizer(output if own else source.base.path).chat_template
     said = json.dumps(source.system_prompt, ensure_ascii=False)
     (output / TEMPLATE).write_text(
         "{%- if not messages or messages[0]['role'] != 'system' -%}"
         f"{{%- set messages = [{{'role': 'system', 'content': {said}}}] + messages -%}}"
-        f"{{%- endif -%}}{tokenizer.chat_template}",
+        f"{{%- endif -%}}{template}",
         "utf-8",
     )
 

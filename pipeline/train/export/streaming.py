@@ -4,14 +4,17 @@ As accelerate's ``disk_offload``, on which peft 0.21 can put no adapter.
 """
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from safetensors.torch import load_file
 
 from pipeline.core.progress import announce
 from pipeline.train.export.blocks import ModelFolder
 from pipeline.train.export.merge import save_dequantized
 from pipeline.train.methods import METHODS
-from pipeline.train.models.adapter import check_fit, on_plain_base, read_run_card
+from pipeline.train.models.adapter import WEIGHTS, check_fit, on_plain_base, read_run_card
 from pipeline.train.models.base_model import (
     BaseModel,
     empty_model,
@@ -71,10 +74,14 @@ def stream_adapter(base: BaseModel, adapter: Path, scratch: Path) -> Any:
     if method.quantized:
         save_dequantized(base, scratch, "float32")
         path = scratch
+    if method.stored == "tensors":
+        return stream(path, "float32", trained=load_file(adapter / WEIGHTS))
     return on_plain_base(stream(path, "float32"), adapter)
 
 
-def stream(path: Path, dtype: str, stored: str | None = None) -> Any:
+def stream(
+    path: Path, dtype: str, stored: str | None = None, trained: Mapping[str, Any] | None = None
+) -> Any:
     """Return a model that reads each block of its weights when the turn is its, on the CPU.
 
     It gives the logits of the loaded model to the rounding of float32, with an adapter of peft too;
@@ -84,6 +91,7 @@ def stream(path: Path, dtype: str, stored: str | None = None) -> Any:
         path: a model folder with plain weights.
         dtype: that it computes in.
         stored: that the weights are rounded to before, by default the compute type of a CPU.
+        trained: tensors, by name, that stand for those of the folder.
     """
     import torch
     from accelerate import init_empty_weights
@@ -99,9 +107,7 @@ def stream(path: Path, dtype: str, stored: str | None = None) -> Any:
 
     @functools.cache  # a weight that is tied stays one
     def hollow(part: Any) -> Any:
-        # Not on meta, where peft would leave its own weights as well.
-        empty = torch.zeros((), dtype=part.dtype).expand(part.shape)
-        return torch.nn.Parameter(empty, requires_grad=False)
+        return torch.nn.Parameter(_hollow(part), requires_grad=False)
 
     for module in model.modules():
         for name, part in module._parameters.items():
@@ -109,26 +115,47 @@ def stream(path: Path, dtype: str, stored: str | None = None) -> Any:
     rounded = getattr(torch, stored) if stored else compute_dtype("cpu")
     folder = ModelFolder(path, quantized=False, dtype=rounded)
     for block in folder.blocks:
-        _attach(model, folder, block)
+        _attach(model, folder, block, trained or {})
     return model.eval()
 
 
-def _attach(model: Any, folder: ModelFolder, block: str) -> None:
-    """Let each module that a block of weights is for read it before, and drop it after."""
-    own = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers())
-    hollow: dict[str, Any] = {}
+def _hollow(part: Any) -> Any:
+    """Return a tensor of a shape and type that takes no memory.
+
+    Not on meta, where peft would leave its own weights as well.
+    """
+    import torch
+
+    return torch.zeros((), dtype=part.dtype).expand(part.shape)
+
+
+def _attach(model: Any, folder: ModelFolder, block: str, trained: Mapping[str, Any]) -> None:
+    """Let each module that a block of weights is for read it before, and drop it after.
+
+    That is the module of this name, and whatever holds a weight of it elsewhere: a head that is
+    tied to the embedding, layers that share one.
+    """
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    own = parameters | dict(model.named_buffers())
+    weights = [parameters[name] for name in folder.read(block) if name in parameters]
+    here, inside = set(map(id, weights)), f"{block}."
+    depth = 0  # of modules at work that need it, one in the other
 
     def read(*_: Any) -> None:
-        for name, value in folder.read(block).items():
-            hollow[name] = own[name].data
-            own[name].data = value.to(own[name].dtype)
+        nonlocal depth
+        depth += 1
+        if depth == 1:
+            for name, tensor in folder.read(block).items():
+                own[name].data = trained.get(name, tensor).to(own[name].dtype)
 
     def drop(*_: Any) -> None:
-        for name, value in hollow.items():
-            own[name].data = value
+        nonlocal depth
+        depth -= 1
+        for part in weights if not depth else ():
+            part.data = _hollow(part)
 
-    single = own.get(block, model)  # a weight in no block, such as the embedding's
-    for path, module in model.named_modules():
-        if path == block or any(part is single for part in module._parameters.values()):
+    for path, module in model.named_modules(remove_duplicate=False):
+        elsewhere = not path.startswith(inside) and module._parameters.values()
+        if path == block or any(id(part) in here for part in elsewhere or ()):
             module.register_forward_pre_hook(read)
             module.register_forward_hook(drop)

@@ -6,7 +6,8 @@ import pytest
 from pipeline.core.outcome import table
 from pipeline.evaluate.gate.checks import taught_right
 from pipeline.evaluate.measures.grounding import Taught, taught
-from pipeline.settings import GateSettings, ScreenSettings
+from pipeline.pairs.examples import to_examples
+from pipeline.settings import GateSettings, ScreenSettings, TaskSettings
 from schemas.documents import Chunks
 from schemas.pairs import Examples, SettledPairs
 from tests.pipeline.pairs.test_generate import chunk_rows
@@ -75,6 +76,31 @@ def test_what_people_wrote_and_what_was_not_trained_does_not_count(changes):
 def test_a_refusal_need_not_stand_in_the_document():
     said = "I cannot say: the documents do not tell."
     assert taught(*rows_of([said], kind="not_in_documents"), ScreenSettings()).supported == 1
+
+
+@pytest.mark.parametrize("said", ["right", "number"])
+def test_each_answer_of_a_conversation_is_looked_at(said):
+    history = [
+        {"role": "user", "content": "How long does it run?"},
+        {"role": "assistant", "content": ANSWERS[said]},
+    ]
+    _, pairs, chunks = rows_of(
+        ["It stops when the tank holds 120 litres."],
+        instruction="When does it stop?", kind="conversation", history=history,
+    )  # fmt: skip
+    examples = to_examples(pairs, TaskSettings()).kept
+    found = taught(examples, pairs, chunks, ScreenSettings())
+    assert (found.rows, found.supported, found.gone) == (2, 1 + (said == "right"), 0)
+
+
+def test_rows_whose_document_is_gone_are_counted_and_alone_they_do_not_pass():
+    examples, pairs, chunks = rows_of([ANSWERS["right"]] * 2)
+    found = taught(examples, pairs.head(1), chunks, ScreenSettings())
+    assert (found.rows, found.supported, found.gone) == (1, 1, 1)
+    (check,) = taught_right(found, 0.95)
+    assert check.passed and "of 1 more the document is gone" in check.text
+    (check,) = taught_right(taught(examples, pairs, chunks.clear(), ScreenSettings()), 0.95)
+    assert not check.passed and "of 2 more" in check.text
 
 
 def test_the_gate_refuses_a_fifth_of_wrong_answers_and_says_which():

@@ -514,6 +514,43 @@ def test_when_a_thread_fails_another_that_asks_the_same_asks_itself(tmp_path: Pa
         assert second.result()[0].texts == ("x",)
 
 
+def test_the_end_of_one_call_leaves_the_claim_of_another(tmp_path: Path):
+    """Its reply was of no use: another call asks again, and a third one waits for that."""
+    sent: list[str] = []
+    steps = {name: threading.Event() for name in ("kept", "asked", "go")}
+
+    class Slow:
+        name, strength, batch_size = "slow", "strong", 0
+
+        def complete(self, requests, seed, on_reply):
+            for place, request in enumerate(requests):
+                text = request.messages[0][1]
+                sent.append(text)
+                if sent == ["a"]:
+                    on_reply(place, Reply(("",), 1, 1, ("stop",)))  # not kept
+                    steps["kept"].set()
+                    steps["asked"].wait()
+                    continue
+                if text == "a":
+                    steps["asked"].set()
+                    steps["go"].wait()
+                on_reply(place, Reply(("x",), 1, 1, ("stop",)))
+
+    client = CachingTeacher(Slow(), Cache(tmp_path))
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(client.complete, [ask("a"), ask("b")], 1)
+        steps["kept"].wait()
+        second = pool.submit(client.complete, [ask("a")], 1)
+        first.result()
+        third = pool.submit(client.complete, [ask("a")], 1)
+        while not third.running():
+            time.sleep(0.001)
+        time.sleep(0.1)
+        steps["go"].set()
+        assert second.result()[0].texts == third.result()[0].texts == ("x",)
+    assert sent.count("a") == 2
+
+
 @pytest.mark.parametrize(
     "useless",
     [

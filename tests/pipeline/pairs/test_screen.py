@@ -206,6 +206,18 @@ def test_numbered_steps_lists_tables_and_code_pass_every_screen(answer):
     assert screened(grounded("How is the pump alarm A17 reset?", answer)).reasons == {}
 
 
+@pytest.mark.parametrize(("seconds", "kept"), [("thirty", 1), ("ninety", 0)])
+def test_an_earlier_answer_of_a_conversation_is_judged_as_the_last_one(seconds, kept):
+    history = [
+        {"role": "user", "content": ASKED},
+        {"role": "assistant", "content": f"When a pump runs dry for more than {seconds} seconds."},
+    ]
+    last = grounded("How is it reset?", 'Hold the key "Reset pump" for 5 seconds.')
+    outcome = screened(last | {"kind": "conversation", "history": history})
+    assert outcome.kept.height == kept
+    assert outcome.dropped["reason"].to_list() == ["not_grounded_number"] * (1 - kept)
+
+
 def test_the_number_of_an_item_is_no_number_that_the_text_has_to_hold():
     wrong = "1. Hold the key for 7 seconds.\n2. Wait until the green lamp turns on."
     assert screened(grounded(ASKED, wrong)).reasons == {"not_grounded_number": 1}

@@ -12,7 +12,7 @@ from pipeline.evaluate.scoring import continuation_log_probs, evaluating, prefil
 from pipeline.settings import EvaluateSettings, TrainSettings
 from pipeline.text.chat import prompt_ids
 from pipeline.train.export.merge import merge, to_float32
-from pipeline.train.export.streaming import stream_adapter
+from pipeline.train.export.streaming import stream, stream_adapter
 from pipeline.train.loop.trainer import train
 from pipeline.train.methods import resolved
 from pipeline.train.methods.lora import lora
@@ -65,6 +65,29 @@ def merges_to_the_same(base, folder):
     streamed = compare(said, stream_adapter(base, folder / "adapter", folder / "scratch"))
     same = streamed.max_logit_difference < 1e-5 and streamed.equal_prompts == 4
     return same and found.equal_prompts == 4 and found.max_logit_difference < 1e-5
+
+
+def test_weights_that_layers_share_are_read_for_each_of_them(tmp_path):
+    """Zamba2's transformer block: its weights are in the files of the first layer that has it."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.for_model(
+        "zamba2", vocab_size=259, hidden_size=32, num_hidden_layers=4, intermediate_size=48,
+        layers_block_type=["mamba", "hybrid"] * 2, num_mem_blocks=1, num_attention_heads=2,
+        num_key_value_heads=2, attention_head_dim=32, mamba_d_state=8, n_mamba_heads=2,
+        chunk_size=8, adapter_rank=4, use_mem_rope=False,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(tmp_path)
+    streamed, loaded = stream(tmp_path, "float32"), load_model(tmp_path, dtype=torch.float32)
+    ids = torch.tensor([[1, 5, 9, 200, 33, 7]])
+    with torch.no_grad():
+        for _ in range(2):
+            found = streamed(ids, use_cache=False).logits
+            assert torch.allclose(found, loaded(ids, use_cache=False).logits, atol=1e-6)
+    assert not any(any(part.stride()) for part in streamed.parameters() if part.numel() > 1)
 
 
 def on_layers(result):

@@ -35,7 +35,8 @@ def trained(tiny_base, tmp_path_factory):
     def adapter(method):
         if method not in made:
             folder = tmp_path_factory.mktemp(method)
-            used = SETTINGS | {"method": method, "rank": None if method == "full" else 8}
+            whole = method in ("full", "selective")
+            used = SETTINGS | {"method": method, "rank": None if whole else 8}
             train(
                 make_examples(10, 2), tiny_base, TrainSettings(**used),
                 PLACE, folder / "work", folder / "adapter",
@@ -245,7 +246,7 @@ def test_what_is_written_in_many_files_is_the_same_model(
     )
 
 
-@pytest.mark.parametrize("method", ["lora", "qlora", "dora", "full"])
+@pytest.mark.parametrize("method", ["lora", "qlora", "dora", "full", "selective"])
 def test_what_is_read_block_by_block_answers_as_what_is_loaded(
     trained, tiny_base, tmp_path, method
 ):
