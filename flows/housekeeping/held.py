@@ -102,8 +102,8 @@ def held_by(home: Home, name: str) -> Held:
         for _, frame in frames:
             if column in frame.columns:
                 known = [column, *(key for key in keys if key in frame.columns and key != column)]
-                for own_id, *others in frame.select(known).iter_rows():
-                    found |= set() if ids.isdisjoint((own_id, *others)) else {own_id}
+                for own_id, *rest in frame.select(known).iter_rows():
+                    found |= set() if ids.isdisjoint((own_id, *rest)) else {own_id}
         ids = ids | (found - {""})
     mine: set[int] = set()
     others: list[list[Any]] = []

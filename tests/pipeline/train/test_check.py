@@ -12,6 +12,7 @@ from pipeline.core.outcome import table
 from pipeline.settings import EvaluateSettings, ModelSettings, Settings, TrainSettings
 from pipeline.text.chat import answer_text, encode
 from pipeline.text.chat_template import prompt_ids, render, stop_ids
+from pipeline.train.export.exporters import TEMPLATE, Source, _keep_system_prompt
 from pipeline.train.models.base_model import load_model, load_tokenizer, resolve_model
 from pipeline.train.models.check import check_base
 from schemas.pairs import Examples
@@ -198,3 +199,7 @@ def test_qwen3_is_trained_evaluated_exported_and_stops_as_it_was_trained(qwen3, 
     assert prompt == prompt_ids(tokenizer, row["messages"][:-1]), "a server is told nothing"
     thinking = served.apply_chat_template(**asked, enable_thinking=True)["input_ids"]
     assert thinking == prompt[: len(thinking)] != prompt
+    _keep_system_prompt(Source(out, base, [], Settings(), tmp_path, "Be brief."), tmp_path)
+    asked["chat_template"] = (tmp_path / TEMPLATE).read_text("utf-8")  # beside an adapter
+    told = [{"role": "system", "content": "Be brief."}, *row["messages"][:-1]]
+    assert served.apply_chat_template(**asked)["input_ids"] == prompt_ids(tokenizer, told)
