@@ -103,7 +103,8 @@ def held_by(home: Home, name: str) -> Held:
             if column in frame.columns:
                 known = [column, *(key for key in keys if key in frame.columns and key != column)]
                 for own_id, *rest in frame.select(known).iter_rows():
-                    found |= set() if ids.isdisjoint((own_id, *rest)) else {own_id}
+                    if not ids.isdisjoint((own_id, *rest)):
+                        found.add(own_id)
         ids = ids | (found - {""})
     mine: set[int] = set()
     others: list[list[Any]] = []

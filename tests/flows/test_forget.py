@@ -193,7 +193,7 @@ def test_a_pair_of_two_documents_goes_with_either_and_takes_nothing_of_the_other
     for schema, name, stored in (
         (RawDocuments, "raw_documents", raw),
         (Chunks, "chunks", [rows[0] for rows in made.values()]),
-        (Pairs, "candidate_pairs", kept),
+        (Pairs, "traffic_pairs", kept),
     ):
         write(home.store, schema, name, table(schema, stored), {})
     assert held_by(home, "a.md").ids == {ids["a"], made["a"][0]["chunk_id"], short_id("ba")}
