@@ -11,13 +11,12 @@ from pipeline.train.models.device import compute_dtype
 from tests.benchmarks.rows import benchmark_rows
 from tests.benchmarks.training_work import MODEL, SETTINGS, Clock, Measured, Work, plan_work
 
-DEFAULTS: dict[str, Any] = {"gradient_accumulation_steps": 2}
-"""Batch 8 is TRL's default; 2 x 8 rows make a step of 16."""
-TUNED: dict[str, Any] = {
-    "model_init_kwargs": {"dtype": str(compute_dtype("cpu")).removeprefix("torch.")},
-    "gradient_checkpointing": False,
-}
-"""By hand: no checkpointing, and bfloat16 where the processor has it, as we do ourselves."""
+TYPE = str(compute_dtype("cpu")).removeprefix("torch.")
+DEFAULTS: dict[str, Any] = {"gradient_accumulation_steps": 2, "bf16": TYPE == "bfloat16"}
+"""Batch 8 is TRL's default; 2 x 8 rows make a step of 16. Autocast to bfloat16 is another, but
+a processor without it takes ten minutes for one batch: off there."""
+TUNED = DEFAULTS | {"model_init_kwargs": {"dtype": TYPE}, "gradient_checkpointing": False}
+"""By hand: no checkpointing, and weights in bfloat16 where the processor has it, as ours are."""
 TRL_ARMS: dict[str, dict[str, Any]] = {
     "trl defaults": DEFAULTS,
     "trl tuned": TUNED | {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4},

@@ -15,6 +15,7 @@ from pipeline.settings import TrainSettings
 
 ATTENTION = re.compile(r"attn|attention|mixer|mamba|conv")
 """What the modules that mix tokens are called: ``self_attn``, ``attention``, ``linear_attn``."""
+_BALANCE = re.compile(r"(score_correction|expert)_bias$")
 
 # The last linear layers of attention and of an MLP, before the residual connection.
 AFTER_ATTENTION = ("o_proj", "out_proj", "dense", "c_proj", "wo")
@@ -65,8 +66,9 @@ def find_targets(model: Any) -> Targets:
 def _read_as_weights(decoder: Any) -> list[Any]:
     """Return the linear layers that nothing can be put on, since they are not called as such.
 
-    A state space (Mamba) gives the weights of all but its first layer to a kernel; a router is a
-    linear layer that returns a choice of experts.
+    A state space (Mamba) gives the weights of all but its first layer to a kernel, and AltUp (Gemma
+    3n) clamps its own; a router is a linear layer that returns a choice of experts, and an indexer
+    (DeepSeek 3.2, GLM 5) has some that choose keys, through which no gradient comes back.
     """
     return [
         child
@@ -74,6 +76,8 @@ def _read_as_weights(decoder: Any) -> list[Any]:
         for name, child in module.named_children()
         if (hasattr(module, "A_log") and hasattr(module, "D") and name != "in_proj")
         or "Router" in type(child).__name__
+        or "Indexer" in type(module).__name__
+        or name == "correction_coefs"
     ]
 
 
@@ -98,12 +102,15 @@ def _renamed(model: Any, names: Collection[str]) -> set[str]:
 
 
 def text_parameters(model: Any) -> list[str]:
-    """Return the names of a model's parameters without those of its eyes; tied ones twice."""
+    """Return the names of a model's parameters without those of its eyes; tied ones twice.
+
+    Without what balances the experts, too: no gradient comes to it (DeepSeek-V3, Ernie 4.5).
+    """
     paths = {module: path for path, module in model.named_modules()}
     parts = (model.get_decoder(), model.get_output_embeddings())
     below = tuple(f"{paths[part]}." if paths[part] else "" for part in parts)
     names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
-    return [name for name in names if name.startswith(below)]
+    return [name for name in names if name.startswith(below) and not _BALANCE.search(name)]
 
 
 def norms_and_biases(model: Any) -> set[str]:

@@ -136,11 +136,32 @@ def load_adapter(
 
 
 def on_plain_base(model: Any, adapter: Path) -> Any:
-    """Put a PEFT adapter on a loaded base, which is in plain weights where it is to be merged."""
-    from peft import PeftModel
+    """Put a PEFT adapter on a loaded base, which is in plain weights where it is to be merged.
+
+    PEFT renames the layers of an adapter as transformers renames those of a base on its way from
+    the files, and leaves at zero, with no more than a warning, what then has no place (Laguna's
+    shared experts). So each tensor is put where it was trained.
+
+    Raises:
+        TrainingError: the file does not hold the tensors of its configuration on this base.
+    """
+    import torch
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors.torch import load_file
 
     with quiet_peft():
-        return PeftModel.from_pretrained(model, adapter, is_trainable=False).eval()
+        model = PeftModel.from_pretrained(model, adapter, is_trainable=False).eval()
+        places = get_peft_model_state_dict(model, save_embedding_layers=False)
+    trained = load_file(adapter / WEIGHTS)
+    if differing := sorted(places.keys() ^ trained.keys()):
+        raise TrainingError(
+            f"adapter {adapter.name}: {differing[0]} and {len(differing) - 1} more tensors are in "
+            "its file or on the base model, not in both; expected the same; train again"
+        )
+    with torch.no_grad():
+        for name, place in places.items():
+            place.copy_(trained[name])
+    return model
 
 
 def check_fit(

@@ -1,5 +1,6 @@
 """A base model looked at before anything is paid for it: template, tokenizer, layers, context."""
 
+import inspect
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from pipeline.train.models.base_model import (
     stored_in_four_bits,
 )
 
-VERSION = 1
+VERSION = 2
 """Of what is looked at: raised, every base model is looked at again."""
 STEPS = "1. Close valve 4.\n2. Drain it:\n\n```sh\nvalve --drain 4\n```"
 CONVERSATIONS = tuple(
@@ -74,8 +75,8 @@ def check_method(base: BaseModel, settings: TrainSettings, models_dir: Path) -> 
     """Check, once, that a method can train a base model; from its configuration alone.
 
     Raises:
-        TrainingError: transformers has no class for it, its weights are quantized in another way
-            than the method's, or the method's layers are not in it.
+        TrainingError: transformers has no class for it, it cannot be asked for answers, its weights
+            are quantized in another way than the method's, or the method's layers are not in it.
     """
     stored = stored_in_four_bits(base.path)
     if stored and not METHODS[settings.method].quantized:
@@ -88,7 +89,14 @@ def check_method(base: BaseModel, settings: TrainSettings, models_dir: Path) -> 
     noted = models_dir / "checked" / key
     if noted.is_file():
         return
-    check_targets(empty_model(base.path), settings)
+    model = empty_model(base.path)
+    if "past_key_values" not in inspect.signature(model.forward).parameters:
+        raise TrainingError(
+            f"base model {base.name}: {type(model).__name__} remembers what it has read in a form "
+            "of its own; expected keys and values (past_key_values), as a model with attention has "
+            "them, without which it cannot be asked for answers here; choose another base model"
+        )
+    check_targets(model, settings)
     write_atomically(noted, b"")
 
 

@@ -36,11 +36,15 @@ def four_bits(path: Path, dtype: Any) -> Any:
 
     if stored_in_four_bits(path):
         return None
+    # Gemma 3n clamps these while it trains, which values in 4 bits cannot be.
+    clamped = "altup_num_inputs" in (path / "config.json").read_text("utf-8")
+    plain = ["lm_head", "prediction_coefs", "correction_coefs"] if clamped else None
     return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=plain,
     )
 
 

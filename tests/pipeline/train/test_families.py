@@ -26,7 +26,15 @@ from pipeline.train.models.check import check_base, check_method
 from tests.pipeline.evaluate.answering import answer
 from tests.pipeline.families import write_tokenizer
 from tests.pipeline.templates import ALL, CHATML
-from tests.pipeline.train.architectures import ARCHITECTURES, CPU, GROUPED, LINEAR, SIZE, make_rows
+from tests.pipeline.train.architectures import (
+    ARCHITECTURES,
+    CPU,
+    GROUPED,
+    LINEAR,
+    SIZE,
+    add_tokenizer,
+    make_rows,
+)
 
 WINDOW = {"sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]}
 EXPERTS = {"num_experts_per_tok": 2, "moe_intermediate_size": 48}
@@ -104,6 +112,32 @@ FAMILIES = {
             "moe_shared_expert_intermediate_size": 48,
         },
     ),
+    "laguna": (  # its shared experts have another name in the files
+        "turns",
+        GROUPED
+        | EXPERTS
+        | {
+            "num_experts": 4, "shared_expert_intermediate_size": 48,
+            "num_attention_heads_per_layer": [4, 4], "mlp_layer_types": ["dense", "sparse"],
+            "layer_types": ["full_attention", "full_attention"],
+        },
+    ),
+    "glm_moe_dsa": (
+        "glm4moe",
+        GROUPED
+        | ROUTED
+        | LATENT
+        | {"mlp_layer_types": ["dense", "sparse"], "index_head_dim": 16, "index_n_heads": 2},
+    ),
+    "gemma3n_text": (
+        "gemma3",
+        GROUPED
+        | WINDOW
+        | {
+            "hidden_size_per_layer_input": 16, "altup_num_inputs": 2, "num_kv_shared_layers": 0,
+            "laurel_rank": 8, "altup_correct_scale": False, "vocab_size_per_layer_input": 259,
+        },
+    ),
 }  # fmt: skip
 """``model_type`` -> style of its template, and its configuration where no other test has it."""
 
@@ -179,6 +213,17 @@ def test_a_family_goes_the_whole_way(bases, tmp_path, kind, method):
     served = load_tokenizer(tmp_path / "merged")
     for row in rows[:2].to_dicts():
         assert render(served, row["messages"]) == render(tokenizer, row["messages"])
+
+
+def test_a_model_that_cannot_be_asked_is_refused_before_it_is_trained(tmp_path):
+    from transformers import Mamba2Config, Mamba2ForCausalLM
+
+    size = {"hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 259, "n_groups": 1}
+    config = Mamba2Config(**size, num_heads=4, head_dim=32, state_size=16)
+    Mamba2ForCausalLM(config).save_pretrained(tmp_path / "mamba")
+    base = add_tokenizer(tmp_path / "mamba")
+    with pytest.raises(TrainingError, match=r"cannot be asked for answers here; choose another"):
+        check_method(base, resolved(TrainSettings(method="lora")), tmp_path)
 
 
 PACKED = ("mistral", "gemma2", "gemma3_text", "phi3", "gpt_neox", "mixtral", "deepseek_v3")
