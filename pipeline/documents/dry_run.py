@@ -15,8 +15,7 @@ from pipeline.settings import CleanSettings
 from pipeline.text.language import identify
 from schemas.documents import RawDocuments
 
-EXAMPLES = 3
-"""Documents shown for each rule."""
+EXAMPLES = 3  # documents shown for each rule
 
 BEFORE_PROFILE = "every profile"
 """Source of the reasons that belong to no profile: language, nothing left."""
@@ -38,14 +37,11 @@ class RuleCount:
 
     rule: str
     limit: float | None = None
-    source: str = BEFORE_PROFILE
-    """Whose number the limit is."""
+    source: str = BEFORE_PROFILE  # whose number the limit is
     rejects: int = 0
     """Documents for which it is the first rule broken: so many the run drops for it."""
-    share: float = 0.0
-    """The same, of all documents."""
-    breaks: int = 0
-    """Documents that break it, whatever else they break."""
+    share: float = 0.0  # the same, of all documents
+    breaks: int = 0  # documents that break it, whatever else they break
     examples: list[Example] = field(default_factory=list)
 
 

@@ -25,8 +25,7 @@ LEAST_SHARE = 0.5
 """Share of a chunk that must be found. What is redacted, mended or left out is missing; a chunk
 that is half elsewhere is not from this text."""
 
-MOST_PLACES = 64
-"""Places of one anchor that are looked at: a phrase on each page tells nothing."""
+MOST_PLACES = 64  # places of one anchor that are looked at: a phrase on each page tells nothing
 
 LEAST_SLACK = 200
 """Letters that may stand between the words of a chunk in the raw text: a running header, a
@@ -46,8 +45,7 @@ class Place(NamedTuple):
     end: int
     pages: tuple[int, int] | None = None
     """First and last page or slide from 1; None where the format has none."""
-    share: float = 1.0
-    """Of the chunk's letters and digits that were found."""
+    share: float = 1.0  # of the chunk's letters and digits that were found
 
 
 def locate(raw: Mapping[str, Any], chunk_text: str) -> Place | None:

@@ -39,13 +39,11 @@ class SourceFile:
 
     source: str
     """POSIX path below its root; bytes of a name that are not UTF-8 are written ``\\xNN``."""
-    path: Path | RemotePath | None
-    """None when the file has left its folder."""
+    path: Path | RemotePath | None  # None when the file has left its folder
     sha256: str
     """Of its content; empty when it could not be read, or is too large to be. Of an object in a
     store: of its address, size and version."""
-    size: int
-    """Bytes."""
+    size: int  # bytes
     problem: Failure | None = None
     """Why it is not to be opened: ``outside_folder``, ``broken_link``, ``not_a_file``,
     ``unreadable_file``, ``unreadable_folder`` or ``site_script``."""
@@ -70,8 +68,7 @@ class _Entry(NamedTuple):
     sha256: str
 
 
-_Index = dict[str, dict[str, _Entry]]
-"""Absolute root, or its address -> relative path -> entry."""
+_Index = dict[str, dict[str, _Entry]]  # absolute root, or its address -> relative path -> entry
 
 
 def scan(root: Path | str, settings: "IngestSettings", index: Path) -> list[SourceFile]:

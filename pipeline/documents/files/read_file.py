@@ -15,8 +15,7 @@ from pipeline.documents.readers.reading import Failure, ReadFailure, Reading
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
     from pipeline.settings import IngestSettings
 
-OWN_REASONS = {"unreadable_file", "changed_file"}
-"""Failures of a file on its way to the reader."""
+OWN_REASONS = {"unreadable_file", "changed_file"}  # failures of a file on its way to the reader
 
 
 def read_item(

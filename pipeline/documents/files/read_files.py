@@ -32,8 +32,7 @@ LIMIT_REASONS = {
 }
 """Why a worker gave nothing -> reason and advice. Not cached: another run tries again."""
 
-HELD = 2**25
-"""Characters of texts that are held here while files are read, besides in the cache."""
+HELD = 2**25  # characters of texts that are held here while files are read, besides in the cache
 
 
 def read_files(
@@ -69,10 +68,8 @@ class _Reads:
     settings: "IngestSettings"
     runner: Runner
     refused: frozenset[str]
-    room: int
-    """Characters that may be held."""
-    held: dict[Path, Reading] = field(default_factory=dict)
-    """By the path of their entry."""
+    room: int  # characters that may be held
+    held: dict[Path, Reading] = field(default_factory=dict)  # by the path of their entry
     lost: dict[int, Reading] = field(default_factory=dict)
     """Files that have changed or gone before they were read."""
     opened: set[int] = field(default_factory=set)

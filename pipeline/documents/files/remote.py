@@ -11,10 +11,8 @@ from pipeline.core.remote import open_store, told, version_of
 class RemotePath(NamedTuple):
     """An object of a store, in the version that was listed."""
 
-    root: str
-    """Address of the input folder."""
-    name: str
-    """As the driver names it, without the scheme."""
+    root: str  # address of the input folder
+    name: str  # as the driver names it, without the scheme
     version: str
 
     def __str__(self) -> str:
@@ -24,8 +22,7 @@ class RemotePath(NamedTuple):
 class Listed(NamedTuple):
     """What a listing says of an object."""
 
-    source: str
-    """Path below the input folder."""
+    source: str  # path below the input folder
     path: RemotePath
     size: int
 

@@ -22,8 +22,7 @@ _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 MOSTLY_ZERO = 0.5
 """Share of zeros among the high bytes of UTF-16 in a language of the West: spaces alone give it to
 others."""
-SHORTEST_WIDE = 20
-"""Bytes from which zeros at every second place are no accident."""
+SHORTEST_WIDE = 20  # bytes from which zeros at every second place are no accident
 _SEVEN_BITS = ("iso2022_", "hz")
 """Encodings of mails that write other scripts with ASCII bytes begin so."""
 

@@ -20,8 +20,7 @@ WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _TEXT = "word/document.xml"
 _STYLES = "word/styles.xml"
 _CHOICE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
-_MOST_COLUMNS = 63
-"""Of a table in Word."""
+_MOST_COLUMNS = 63  # of a table in Word
 
 _CODE, _CODE_WORDS, _HEADING = "TuneloopCode", "TuneloopCodeWords", "TuneloopHeading"
 _KNOWN = {
@@ -43,10 +42,8 @@ _MONOSPACED = re.compile(
     re.IGNORECASE,
 )
 
-_LONGEST_HEADING = 200
-"""Characters; whole paragraphs get an outline level by mistake."""
-_MOST_BASES = 16
-"""Styles that a style is based on, one on another: some are based on themselves."""
+_LONGEST_HEADING = 200  # characters; whole paragraphs get an outline level by mistake
+_MOST_BASES = 16  # styles that a style is based on, one on another: some are based on themselves
 
 
 def read(data: bytes) -> Reading:

@@ -82,20 +82,15 @@ class Reader:
     It raises a :class:`ReadFailure`, whose reason is one of those below."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Why a file of it may give no document, beside ``unreadable_`` with the name of the format."""
-    magic: bytes = b""
-    """First bytes of its files, where they are always the same."""
-    member: str = ""
-    """Name of a file that tells it from other zip files."""
+    magic: bytes = b""  # first bytes of its files, where they are always the same
+    member: str = ""  # name of a file that tells it from other zip files
     mark: re.Pattern[bytes] | None = None
     """What its files hold, where other files have its extensions too."""
-    pages: str = ""
-    """What a page is called, where form feeds separate pages."""
+    pages: str = ""  # what a page is called, where form feeds separate pages
     converted: bool = True
     """Whether its text is not the file's own: places count in what the reader gave."""
-    fields: bool = False
-    """Whether text and title are in named fields."""
-    archive: bool = False
-    """Whether it holds files, which are read one by one."""
+    fields: bool = False  # whether text and title are in named fields
+    archive: bool = False  # whether it holds files, which are read one by one
 
 
 _DOCBOOK = re.compile(rb"docbook\.org/ns/docbook|<!DOCTYPE[^<>\[]*DocBook", re.IGNORECASE)

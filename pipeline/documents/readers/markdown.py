@@ -9,8 +9,7 @@ from pipeline.text.markdown import FRONT_MATTER
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _UNDERLINE = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
-LONGEST_TITLE = 80
-"""Characters of the title of a plain text: the width of a terminal."""
+LONGEST_TITLE = 80  # characters of the title of a plain text: the width of a terminal
 END = frozenset(".,;:!?")
 
 

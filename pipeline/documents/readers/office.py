@@ -14,10 +14,8 @@ _ENTITIES = (b"<!DOCTYPE", b"<!ENTITY")
 _PAGES = (".htm", ".html", ".xhtml", ".svg")
 """Parts that may have a document type; no Office reader parses them."""
 _BLOCK = 2**20
-_HEAD = 64
-"""Bytes that tell XML from pictures; more than a mark that is looked for has."""
-_MANIFEST = "META-INF/manifest.xml"
-"""Where OpenDocument says which parts need a password."""
+_HEAD = 64  # bytes that tell XML from pictures; more than a mark that is looked for has
+_MANIFEST = "META-INF/manifest.xml"  # where OpenDocument says which parts need a password
 
 _COMMENTS = re.compile(
     r"xl/(?:threadedComments/|comments)[^.]*\.xml|word/comments\.xml|ppt/comments/[^.]*\.xml"

@@ -32,8 +32,7 @@ pandoc says what it does not read."""
 
 STANDALONE = ("--standalone", "--preserve-tabs")
 """Title and authors stand before the text, and code keeps its tabs."""
-OUT_OF_MEMORY = b"out of memory"
-"""What a Haskell program says when the system refuses it memory."""
+OUT_OF_MEMORY = b"out of memory"  # what a Haskell program says when the system refuses it memory
 _MESSAGE = re.compile(r"^\[(WARNING|INFO)\] (.*(?:\n .*)*)\n?", re.MULTILINE)
 _UNREAD = ("Skipped", "Not rendering", "Could not")
 _SPACE = "\ue020"

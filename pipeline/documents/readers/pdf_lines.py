@@ -22,32 +22,24 @@ SMALLER = 0.85
 """Of the type size beside it that a superscript or subscript has at most; 0.6 to 0.75 is usual."""
 SHIFTED = (0.05, 0.7)
 """Type sizes by which its baseline is above or below; the next line is a whole one away."""
-WORD_SPACE = 0.2
-"""Heights of a capital letter that a gap between two words has at least."""
+WORD_SPACE = 0.2  # heights of a capital letter that a gap between two words has at least
 TURNED = 0.1
 """Sine of the angle from which text is turned: a stamp in the margin, the label of an axis."""
-_FILLER = "\1"
-"""In place of the line ends that pdfium sees around a superscript."""
+_FILLER = "\1"  # in place of the line ends that pdfium sees around a superscript
 
 
 class _Part(NamedTuple):
     """A run of letters without a wide gap, inside one cell or outside all."""
 
     text: str
-    first: int
-    """Number of its first letter on the page."""
+    first: int  # number of its first letter on the page
     left: float
     right: float
-    cell: tuple[int, int, int] | None
-    """Table, row and column."""
-    spaces: int
-    """Spaces before it; more than one in monospaced type only."""
-    height: str = ""
-    """``+`` of a superscript, ``-`` of a subscript."""
-    pitch: float = 0.0
-    """Points from letter to letter of a monospaced line."""
-    code: bool = False
-    """Monospaced, in a line of other type."""
+    cell: tuple[int, int, int] | None  # table, row and column
+    spaces: int  # spaces before it; more than one in monospaced type only
+    height: str = ""  # ``+`` of a superscript, ``-`` of a subscript
+    pitch: float = 0.0  # points from letter to letter of a monospaced line
+    code: bool = False  # monospaced, in a line of other type
 
 
 def lines(page: Any) -> list[Line]:

@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 
 from pypdfium2 import raw
 
-FIXED_PITCH = 1
-"""Bit of a font's flags (PDF 32000-1, table 123) that says that it is monospaced."""
+FIXED_PITCH = 1  # bit of a font's flags (PDF 32000-1, table 123) that says that it is monospaced
 EQUAL = 0.02
 """Share by which the widths of two letters of a monospaced font differ at most: rounding."""
-SAMPLED = 8
-"""Words of a line whose font is looked at, those at its end among them."""
+SAMPLED = 8  # words of a line whose font is looked at, those at its end among them
 _MONOSPACED = re.compile(
     rb"courier|mono|typewriter|consol|menlo|monaco|inconsolata|lucidacons|cm(?:sl|it|bx)?tt\d"
     rb"|sftt|ectt|[lt]mtt"

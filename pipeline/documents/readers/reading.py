@@ -12,16 +12,13 @@ class Record(NamedTuple):
 
     record: str
     """Which record of the file, ``""`` for the whole of it; a JSONL record has its line number."""
-    title: str
-    """Empty when the file names none; the file's stem is taken then."""
+    title: str  # empty when the file names none; the file's stem is taken then
     text: str
-    span_start: int
-    """Character range in the decoded file."""
+    span_start: int  # character range in the decoded file
     span_end: int
     kind: str = ""
     """Format of the record when it is not that of its file: a member of an archive, a chapter."""
-    left_out: tuple[Omission, ...] = ()
-    """What the reader left out of it on purpose."""
+    left_out: tuple[Omission, ...] = ()  # what the reader left out of it on purpose
 
 
 class Failure(NamedTuple):
@@ -39,10 +36,8 @@ class Reading(NamedTuple):
 
     records: list[Record]
     failures: list[Failure]
-    kind: str = ""
-    """Format of the file; empty when it failed as a whole."""
-    opened: bool = False
-    """Whether the file was opened for it, now."""
+    kind: str = ""  # format of the file; empty when it failed as a whole
+    opened: bool = False  # whether the file was opened for it, now
 
 
 class ReadFailure(Exception):

@@ -19,8 +19,7 @@ its name says."""
 LINES_ASKED = 50
 _NAMED = re.compile(r"\A\n*sep=([,;\t|:])[ \t]*\n", re.IGNORECASE)
 """A first line of spreadsheet programs that names the separator, and is no row."""
-PARQUET_ROWS = 1024
-"""Rows read at once."""
+PARQUET_ROWS = 1024  # rows read at once
 
 _Row = tuple[int, Any, tuple[int, int] | None]
 """Line or row from 1, the header not counted; what it holds; its characters in the decoded file

@@ -11,8 +11,7 @@ from pipeline.documents.readers.office import opened_office
 from pipeline.documents.readers.reading import ReadFailure, Reading, failing_as, whole
 from pipeline.text.markdown import OPENS_BLOCK, table
 
-MOST_ROWS = 10_000
-"""Of a sheet; more are data, of which a text tells nothing more."""
+MOST_ROWS = 10_000  # of a sheet; more are data, of which a text tells nothing more
 MOST_CELLS = 1_000_000
 """Of a sheet, empty ones included: 10,000 values on a diagonal would be a table of 300 MB."""
 LONGEST_LABEL = 100

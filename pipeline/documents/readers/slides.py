@@ -16,15 +16,11 @@ from pipeline.documents.readers.reading import Reading, failing_as, whole
 from pipeline.text.exponents import lowered, raised, settled
 from pipeline.text.markdown import OPENS_BLOCK, table
 
-ROW = 300_000
-"""English metric units (a third of an inch) within which shapes stand in one row."""
-FOOT_FROM = 0.8
-"""Share of the height of a slide below which its foot stands."""
-LONGEST_FOOT = 12
-"""Words of what may be the foot of each slide."""
+ROW = 300_000  # English metric units (a third of an inch) within which shapes stand in one row
+FOOT_FROM = 0.8  # share of the height of a slide below which its foot stands
+LONGEST_FOOT = 12  # words of what may be the foot of each slide
 FOOTERS = ("DATE", "FOOTER", "HEADER", "SLIDE_NUMBER")
-Foot = tuple[int, int, str]
-"""Row, distance from the left, and text."""
+Foot = tuple[int, int, str]  # row, distance from the left, and text
 _MARKS = ("buChar", "buAutoNum", "buBlip")
 
 

@@ -11,8 +11,7 @@ _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-
 # Bounded patterns, since html.parser takes quadratic time for hostile markup.
 _TITLE = re.compile(r"<title\b[^<>]{0,200}>(.{0,1000}?)</title", re.IGNORECASE | re.DOTALL)
 _H1 = re.compile(r"<h1\b[^<>]{0,500}>(.{0,1000}?)</h1", re.IGNORECASE | re.DOTALL)
-TITLE_WITHIN = 50_000
-"""Characters in which a title is looked for."""
+TITLE_WITHIN = 50_000  # characters in which a title is looked for
 
 
 def read(data: bytes) -> Reading:

@@ -17,8 +17,7 @@ from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Re
 Named = TypeVar("Named", Record, Failure)
 ReadMember = Callable[[str, bytes], Reading]
 """Reads a member by its name and bytes; its records know their format."""
-MOST_MEMBERS = 10_000
-"""Members of an archive; a zip of 1 MB can name hundreds of thousands."""
+MOST_MEMBERS = 10_000  # members of an archive; a zip of 1 MB can name hundreds of thousands
 MOST_UNPACKED = 512 * 2**20
 """Bytes that all members may unpack to. A zip of 1 MB can unpack to 1 GB."""
 HIGHEST_RATIO = 200
