@@ -1,9 +1,8 @@
 """Source code and configuration: the file as it stands, in a fence that names its language."""
 
-import re
-
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.reading import Reading, whole
+from pipeline.text.fences import block_of
 
 LANGUAGES = {
     "python": ".py", "c": ".c .h", "java": ".java", "bash": ".sh .bash", "sql": ".sql",
@@ -16,21 +15,10 @@ LANGUAGES = {
 
 
 def read(data: bytes, language: str) -> Reading:
-    """Read a file of code; comments and docstrings stay where they explain it.
-
-    Raises:
-        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`, or ``empty_file``.
-    """
+    """Read a file of code, its comments included; it raises what :func:`.decode.decode` does."""
     return fenced(decode(data), language)
 
 
 def fenced(text: str, language: str) -> Reading:
-    """Return code as a document that is one fence.
-
-    Raises:
-        ReadFailure: ``empty_file``.
-    """
-    if not text.strip():
-        return whole("", text)
-    fence = "`" * (1 + max(map(len, re.findall("`{3,}", text)), default=2))
-    return whole("", f"{fence}{language}\n{text.strip(chr(10))}\n{fence}")
+    """Return code as a document that is one fence; a ReadFailure without text: ``empty_file``."""
+    return whole("", block_of(text.strip("\n"), language) if text.strip() else text)

@@ -31,8 +31,7 @@ def decode(data: bytes, declared: str | None = None) -> str:
     """Decode a text file; line ends become line feeds.
 
     An encoding that the file itself declares is tried when its bytes are not UTF-8, or at once
-    when it writes with seven bits. Failures are ``empty_file``, ``binary_file`` (it holds NUL
-    bytes) and ``undecodable``.
+    when it writes with seven bits.
 
     Raises:
         ReadFailure: ``empty_file``, ``binary_file`` (it holds NUL bytes), ``undecodable``.

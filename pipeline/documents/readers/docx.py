@@ -47,23 +47,14 @@ _MOST_BASES = 16  # styles that a style is based on, one on another: some are ba
 
 
 def read(data: bytes) -> Reading:
-    """Read a Word file; the title is its first heading.
-
-    Raises:
-        ReadFailure: ``unreadable_docx``, ``xml_entities``, ``empty_file``, or see
-            :func:`pipeline.documents.readers.zipped.opened`.
-    """
+    """Read a Word file; ReadFailure: ``empty_file``, or of :func:`.office.opened_office`."""
     with opened_office(data, "docx") as archive:
         data = _told_to_pandoc(archive) or data
     return document(markdown(data, "docx"))
 
 
 def read_odt(data: bytes) -> Reading:
-    """Read an OpenDocument text, as LibreOffice writes it.
-
-    Raises:
-        ReadFailure: As of :func:`read`, and ``encrypted_office``.
-    """
+    """Read an OpenDocument text, as LibreOffice writes it; ReadFailure: as of :func:`read`."""
     with opened_office(data, "odt"):
         return document(markdown(data, "odt"))
 

@@ -19,10 +19,8 @@ _MARKUP = re.compile(r"(?is)<(script|style|head)\b.*?</\1\s*>|<[^<>]*>")
 def read(data: bytes) -> Reading:
     """Read a mail (RFC 5322, MIME): all text parts in their order, of alternatives the plain one.
 
-    The HTML form counts where the plain one is blank or says much less.
-
-    Raises:
-        ReadFailure: ``empty_file`` (no part with text) or ``unreadable_mail``.
+    The HTML form counts where the plain one is blank or says much less. ReadFailure:
+    ``empty_file`` (no part with text), ``unreadable_mail``.
     """
     # The parser promises not to raise, but headers of malformed mails make it do so.
     with failing_as("unreadable_mail"):

@@ -16,8 +16,7 @@ END = frozenset(".,;:!?")
 def read(data: bytes) -> Reading:
     """Read a Markdown file; the title is its first heading, else ``title:`` of its front matter.
 
-    Raises:
-        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`.
+    It raises what :func:`.decode.decode` does.
     """
     text = decode(data)
     return whole(first_heading(text) or _named(text), text)
@@ -27,10 +26,7 @@ def read_plain(data: bytes) -> Reading:
     """Read a text file; its first line is the title when it looks like one.
 
     That is: underlined, or of at most 80 characters without the end mark of a sentence, and not
-    the only line.
-
-    Raises:
-        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`.
+    the only line. It raises what :func:`.decode.decode` does.
     """
     text = decode(data)
     lines = text.lstrip().split("\n", 2)

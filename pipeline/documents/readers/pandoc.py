@@ -64,20 +64,14 @@ def markdown(
 def read_text(data: bytes, source: str, name: str = "", before: str = "") -> Reading:
     """Read a text in a format that pandoc knows; what stands ``before`` it is read first.
 
-    Raises:
-        ReadFailure: ``unreadable_`` with the name, ``empty_file``, or see
-            :func:`pipeline.documents.readers.decode.decode`.
+    ReadFailure: ``unreadable_`` with the name, or of :func:`.decode.decode`.
     """
     text = (before + decode(data)).encode("utf-8", "replace")
     return document(markdown(text, source, name))
 
 
 def document(text: str) -> Reading:
-    """Return Markdown as a document; its title is its first heading.
-
-    Raises:
-        ReadFailure: ``empty_file``.
-    """
+    """Return Markdown as a document named by its first heading; ReadFailure: ``empty_file``."""
     return whole(first_heading(text), text)
 
 

@@ -34,9 +34,8 @@ _LOOKS_LIKE_HEADING = re.compile(r"^#{1,6} ")
 def read(data: bytes) -> Reading:
     """Read a PDF file; the title is its first heading, else the one in its metadata.
 
-    Raises:
-        ReadFailure: ``empty_file``, ``encrypted_pdf``, ``unreadable_pdf``, or
-            ``needs_ocr`` (all text is in pictures), or ``no_text_in_pdf``.
+    ReadFailure: ``empty_file``, ``encrypted_pdf``, ``unreadable_pdf``, ``no_text_in_pdf``, or
+    ``needs_ocr`` (all text is in pictures).
     """
     from pypdfium2 import PdfDocument, PdfiumError
 

@@ -62,11 +62,7 @@ def failing_as(reason: str, advice: str = "") -> Iterator[None]:
 
 
 def whole(title: str, text: str) -> Reading:
-    """Return the reading of a file that is one document; without text it is ``empty_file``.
-
-    Raises:
-        ReadFailure: ``empty_file``, there is nothing but white space.
-    """
+    """Return the reading of a file that is one document; blank is a ReadFailure ``empty_file``."""
     if not text.strip():
         raise ReadFailure("empty_file", "no text found", float(len(text)), 1)
     return Reading([Record("", " ".join(title.split()), text, 0, len(text))], [])

@@ -63,9 +63,7 @@ _SILENT = frozenset(
 def read(data: bytes) -> Reading:
     """Read a document; unknown directives and roles keep their text.
 
-    Raises:
-        ReadFailure: ``unreadable_rst``, or see
-            :func:`pipeline.documents.readers.decode.decode`.
+    ReadFailure: ``unreadable_rst``, or of :func:`.decode.decode`.
     """
     source = f"\n\n{decode(data)}"
     for pattern, change in _CHANGES:

@@ -22,9 +22,7 @@ _PICTURES = ("xl/media/", "Pictures/")
 def read(data: bytes, name: str = "xlsx") -> Reading:
     """Read a workbook; the numbers of a sheet are its values, without the format of their cell.
 
-    Raises:
-        ReadFailure: ``unreadable_`` with the name, ``encrypted_office``, ``xml_entities``,
-            ``empty_file``, or see :func:`pipeline.documents.readers.zipped.opened`.
+    ReadFailure: ``empty_file``, or of :func:`.office.opened_office`.
     """
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 

@@ -27,9 +27,7 @@ _MARKS = ("buChar", "buAutoNum", "buBlip")
 def read(data: bytes) -> Reading:
     """Read a presentation; its title is that of the first slide.
 
-    Raises:
-        ReadFailure: ``unreadable_pptx``, ``xml_entities``, ``empty_file``, or see
-            :func:`pipeline.documents.readers.zipped.opened`.
+    ReadFailure: ``empty_file``, or of :func:`.office.opened_office`.
     """
     from pptx import Presentation
 

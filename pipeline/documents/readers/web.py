@@ -17,8 +17,7 @@ TITLE_WITHIN = 50_000  # characters in which a title is looked for
 def read(data: bytes) -> Reading:
     """Read an HTML page; its title is the title element, or the h1 that it begins with.
 
-    Raises:
-        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`.
+    It raises what :func:`.decode.decode` does.
     """
     # The HTML standard looks for the declaration in the first 1024 bytes.
     declared = _CHARSET.search(data[:1024])

@@ -30,9 +30,7 @@ _DAMAGED = (zipfile.BadZipFile, ValueError, OSError, NotImplementedError)
 def opened(data: bytes, reason: str) -> Iterator[zipfile.ZipFile]:
     """Open a zip file whose sizes are within the limits; the reason is for one that is damaged.
 
-    Raises:
-        ReadFailure: ``empty_file``, the reason given, ``too_many_members``, ``zip_bomb`` or
-            ``too_large``.
+    ReadFailure: ``empty_file``, ``too_many_members``, ``zip_bomb``, ``too_large``, or the reason.
     """
     if not data:
         raise ReadFailure("empty_file", "0 bytes found", 0, 1)
@@ -61,8 +59,7 @@ def _limit(unpacked: int, packed: int, limit: int) -> None:
 def content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
     """Return a member's bytes; what its header says of its size is not believed.
 
-    Raises:
-        ReadFailure: ``encrypted_member``, ``too_large`` or ``unreadable_member``.
+    ReadFailure: ``too_large``, or of :func:`reading`.
     """
     with reading(archive, member) as stream:
         data = stream.read(limit + 1)
@@ -73,11 +70,7 @@ def content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> by
 
 @contextmanager
 def reading(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
-    """Open a member; whatever goes wrong while it is read is ``unreadable_member``.
-
-    Raises:
-        ReadFailure: ``encrypted_member`` or ``unreadable_member``.
-    """
+    """Open a member; ReadFailure: ``encrypted_member``, ``unreadable_member`` (all else)."""
     if member.flag_bits & 1:
         raise ReadFailure("encrypted_member", "it needs a password; unpack it and add the file")
     with failing_as("unreadable_member"), archive.open(member) as stream:
@@ -104,8 +97,7 @@ def is_unsafe(name: str) -> bool:
 def read_zip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
     """Read all members of a zip file; a member that cannot be read fails alone.
 
-    Raises:
-        ReadFailure: ``unreadable_archive``, ``empty_file``, or see :func:`opened`.
+    ReadFailure: ``unreadable_archive``, or of :func:`opened`.
     """
     records: list[Record] = []
     failures: list[Failure] = []
@@ -131,9 +123,7 @@ def read_zip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
 def read_gzip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
     """Read the file inside a gzip file, named as the gzip file without ``.gz``.
 
-    Raises:
-        ReadFailure: ``unreadable_archive``, ``zip_bomb``, ``too_large``, or what its reader
-            raises.
+    ReadFailure: ``unreadable_archive``, ``zip_bomb``, ``too_large``, or of its own reader.
     """
     try:
         with GzipFile(fileobj=io.BytesIO(data)) as stream:
