@@ -17,8 +17,7 @@ from schemas.documents import RawDocuments
 
 EXAMPLES = 3  # documents shown for each rule
 
-BEFORE_PROFILE = "every profile"
-"""Source of the reasons that belong to no profile: language, nothing left."""
+BEFORE_PROFILE = "every profile"  # source of the reasons of no profile: language, nothing left
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +37,7 @@ class RuleCount:
     rule: str
     limit: float | None = None
     source: str = BEFORE_PROFILE  # whose number the limit is
-    rejects: int = 0
-    """Documents for which it is the first rule broken: so many the run drops for it."""
+    rejects: int = 0  # documents for which it is the first rule broken: so many are dropped for it
     share: float = 0.0  # the same, of all documents
     breaks: int = 0  # documents that break it, whatever else they break
     examples: list[Example] = field(default_factory=list)
@@ -104,17 +102,11 @@ def _profile(profile: str, documents: int, counts: Collection[RuleCount]) -> Pro
 
 
 def names_of(profile: str, settings: CleanSettings) -> list[str]:
-    """Return the profiles that a name stands for: ``all``, one, or empty for the one that is set.
-
-    Raises:
-        InputError: There is no such profile.
-    """
-    if profile == "all":
-        return list(PROFILES)
+    """Return the profiles of a name: ``all``, one (else InputError), or empty for the set one."""
     name = profile or settings.profile
-    if name not in PROFILES:
+    if name not in (*PROFILES, "all"):
         raise InputError(
             f"dry run: --profile {name} found; expected one of {', '.join(PROFILES)}, or all to "
             "compare them"
         )
-    return [name]
+    return list(PROFILES) if name == "all" else [name]

@@ -43,8 +43,7 @@ class Place(NamedTuple):
 
     start: int
     end: int
-    pages: tuple[int, int] | None = None
-    """First and last page or slide from 1; None where the format has none."""
+    pages: tuple[int, int] | None = None  # first and last page or slide from 1, where it has any
     share: float = 1.0  # of the chunk's letters and digits that were found
 
 

@@ -23,8 +23,7 @@ MOSTLY_ZERO = 0.5
 """Share of zeros among the high bytes of UTF-16 in a language of the West: spaces alone give it to
 others."""
 SHORTEST_WIDE = 20  # bytes from which zeros at every second place are no accident
-_SEVEN_BITS = ("iso2022_", "hz")
-"""Encodings of mails that write other scripts with ASCII bytes begin so."""
+_SEVEN_BITS = ("iso2022_", "hz")  # names of encodings that write with ASCII bytes begin so
 
 
 def decode(data: bytes, declared: str | None = None) -> str:

@@ -82,7 +82,8 @@ def _told_to_pandoc(archive: zipfile.ZipFile) -> bytes | None:
     for box in list(root.iter(_CHOICE)):
         _behind_its_paragraph(box)
     for table in root.iter(f"{WORD}tbl"):
-        widest = max((sum(map(_width, row)) for row in table.iter(f"{WORD}tr")), default=0)
+        rows = (row.iterfind(f"{WORD}tc") for row in table.iter(f"{WORD}tr"))
+        widest = max((sum(map(_width, cells)) for cells in rows), default=0)
         for grid in table.iterfind(f"{WORD}tblGrid"):
             for _ in range(min(widest, _MOST_COLUMNS) - len(grid)):
                 etree.SubElement(grid, f"{WORD}gridCol", {f"{WORD}w": "1000"})
@@ -107,10 +108,8 @@ def _behind_its_paragraph(box: Any) -> None:
 
 
 def _width(cell: Any) -> int:
-    """Return the columns of a cell; 0 for what is none."""
-    span = cell.find(f"{WORD}tcPr/{WORD}gridSpan")
-    value = "" if span is None else span.get(f"{WORD}val", "")
-    return 0 if cell.tag != f"{WORD}tc" else int(value) if value.isdecimal() else 1
+    columns = _value(cell, f"tcPr/{WORD}gridSpan")
+    return int(columns) if columns.isdecimal() else 1
 
 
 def _tell_styles(root: Any, styles: Any) -> None:
@@ -174,9 +173,8 @@ class _Styles:
         paragraph = next(run.iterancestors(f"{WORD}p"))
         chains = (self.chain(_style(run, "r")), self.chain(_style(paragraph, "p")))
         for part in (run, *(style for chain in chains for style in chain)):
-            font = part.find(f"{WORD}rPr/{WORD}rFonts")
-            if font is not None and font.get(f"{WORD}ascii"):
-                return _MONOSPACED.search(font.get(f"{WORD}ascii")) is not None
+            if font := _value(part, f"rPr/{WORD}rFonts", "ascii"):
+                return _MONOSPACED.search(font) is not None
         return False
 
     def outline(self, paragraph: Any) -> int:
@@ -214,9 +212,9 @@ def _text(run: Any) -> str:
     return "".join(text.text or "" for text in run.iterfind(f"{WORD}t"))
 
 
-def _value(part: Any, path: str) -> str:
+def _value(part: Any, path: str, name: str = "val") -> str:
     child = part.find(f"{WORD}{path}")
-    return "" if child is None else child.get(f"{WORD}val", "")
+    return "" if child is None else child.get(f"{WORD}{name}", "")
 
 
 def _style(part: Any, kind: str) -> str:

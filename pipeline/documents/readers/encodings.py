@@ -21,12 +21,10 @@ ENCODINGS = (
     *("cp932", "euc_jp", "gb18030", "big5", "cp949", "cp874"),
 )
 """Those that offices, mails and the web wrote in; of two that fit alike the first is taken."""
-LEAST = 0.6
-"""Share of fitting signs times probability of the language below which no encoding is believed."""
+LEAST = 0.6  # share of fitting signs times probability of the language that is believed
 CLOSE = 0.01  # what an encoding must be better by than those before it in the list
 WESTERN = "cp1252"  # taken where too little is said to tell the language, if its signs fit
-MOSTLY_ASCII = 0.2
-"""Share of other bytes up to which that is done: German has 2-3 %, French 4 %, Cyrillic 80 %."""
+MOSTLY_ASCII = 0.2  # share of other bytes until then: German has 2-3 %, French 4 %, Cyrillic 80 %
 FEW = 2  # such bytes, of a text of a few words
 LOOKED_AT = 20_000  # characters that are judged; all bytes have to decode
 _FOREIGN = re.compile(r"[^\0-\x7f]")

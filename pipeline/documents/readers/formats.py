@@ -5,7 +5,7 @@ A format more is a function in a module of this package and an entry of :data:`R
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -80,15 +80,12 @@ class Reader:
     function: Callable[..., Reading]
     """Gets the bytes of a file; with ``fields`` also the names of the fields of text and title.
     It raises a :class:`ReadFailure`, whose reason is one of those below."""
-    reasons: Mapping[str, str] = field(default_factory=dict)
-    """Why a file of it may give no document, beside ``unreadable_`` with the name of the format."""
+    reasons: Mapping[str, str]  # why it may give no document, beside ``unreadable_`` with the name
     magic: bytes = b""  # first bytes of its files, where they are always the same
     member: str = ""  # name of a file that tells it from other zip files
-    mark: re.Pattern[bytes] | None = None
-    """What its files hold, where other files have its extensions too."""
+    mark: re.Pattern[bytes] | None = None  # what they hold, if others have the extensions too
     pages: str = ""  # what a page is called, where form feeds separate pages
-    converted: bool = True
-    """Whether its text is not the file's own: places count in what the reader gave."""
+    converted: bool = True  # whether places count in what the reader gave, not in the file
     fields: bool = False  # whether text and title are in named fields
     archive: bool = False  # whether it holds files, which are read one by one
 
@@ -147,8 +144,7 @@ READ_REASONS["forgotten"] = "its text was taken out for good by `tuneloop forget
 """Reason for which a file is not read -> a line about it."""
 EXTENSIONS = {suffix: reader.name for reader in READERS.values() for suffix in reader.extensions}
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_LOCKED = "EncryptedPackage".encode("utf-16-le")
-"""Stream in which Office puts a document with a password ([MS-OFFCRYPTO] 1.3.3)."""
+_LOCKED = "EncryptedPackage".encode("utf-16-le")  # stream of a locked one: [MS-OFFCRYPTO] 1.3.3
 _MAGIC = {
     b"PK\x03\x04": "a zip file or an Office document",
     b"\x1f\x8b": "a gzip file",
@@ -178,10 +174,7 @@ def format_of(suffix: str, data: bytes) -> str:
     """Return the format of a file: by its extension, as long as its first bytes agree.
 
     A PDF is one under any name, and of zip files what they hold says which kind they are.
-
-    Raises:
-        ReadFailure: ``unknown_format``, ``encrypted_office``, or ``wrong_extension`` when the
-            first bytes are those of something else.
+    ReadFailure: ``unknown_format``, ``encrypted_office``, ``wrong_extension``.
     """
     if data.startswith(b"%PDF-"):
         return "pdf"
@@ -215,11 +208,7 @@ def format_of(suffix: str, data: bytes) -> str:
 
 
 def read(kind: str, data: bytes, settings: "IngestSettings", source: str = "") -> Reading:
-    """Read a file of a known format.
-
-    Raises:
-        ReadFailure: The file as a whole gives no document.
-    """
+    """Read a file of a known format; ReadFailure: the file as a whole gives no document."""
     reader = READERS[kind]
     more: tuple[Any, ...] = ()
     if reader.fields:

@@ -11,8 +11,7 @@ from pipeline.documents.left_out import leave_out
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record, failing_as
 
-STUB = 0.3
-"""Share of the words of the HTML form below which the plain one only asks for a better program."""
+STUB = 0.3  # of the words of the HTML form; a plain one with less asks for a better program
 _MARKUP = re.compile(r"(?is)<(script|style|head)\b.*?</\1\s*>|<[^<>]*>")
 
 

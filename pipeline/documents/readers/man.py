@@ -16,8 +16,7 @@ _BARE_REFERENCE = re.compile(rb"^\.Xr[ \t]+(\S+(?:[ \t]+[.,:;)])*)[ \t]*$", re.M
 """A reference to a page without its section, at which pandoc 3.9 fails too."""
 _DEFINITION = re.compile(rb"^[.'][ \t]*de1?[ \t].*?(?:^\.\.[ \t\r]*(?:\n|\Z)|\Z)", re.M | re.S)
 """Of a macro, which pandoc expands unless it has conditions in it."""
-_AT_FAULT = re.compile(rb"\s*\Z|'|\.(?!S[hs])")
-"""A blank line, which mdoc forbids, or a macro but that of a heading."""
+_AT_FAULT = re.compile(rb"\s*\Z|'|\.(?!S[hs])")  # a blank line, or a macro but of a heading
 _PROLOGUE = re.compile(rb"^\.(Dd|Dt|Os)\b.*\n?", re.MULTILINE)
 """What a page in mdoc begins with: pandoc 3.9 fails when one is missing, in another order, or when
 the system has a name."""

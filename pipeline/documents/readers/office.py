@@ -11,8 +11,7 @@ from pipeline.documents.readers.reading import ReadFailure
 from pipeline.documents.readers.zipped import MOST_UNPACKED, content, opened, reading
 
 _ENTITIES = (b"<!DOCTYPE", b"<!ENTITY")
-_PAGES = (".htm", ".html", ".xhtml", ".svg")
-"""Parts that may have a document type; no Office reader parses them."""
+_PAGES = (".htm", ".html", ".xhtml", ".svg")  # may have a document type: no reader parses them
 _BLOCK = 2**16  # bytes; the first ones tell XML from pictures
 _LONGEST_MARK = max(map(len, _ENTITIES))
 _MANIFEST = "META-INF/manifest.xml"  # where OpenDocument says which parts need a password

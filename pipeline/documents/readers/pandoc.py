@@ -30,13 +30,11 @@ OPTIONS = (
 """MathML carries the TeX of a formula; the colours of code would only be taken out again. Verbose,
 pandoc says what it does not read."""
 
-STANDALONE = ("--standalone", "--preserve-tabs")
-"""Title and authors stand before the text, and code keeps its tabs."""
+STANDALONE = ("--standalone", "--preserve-tabs")  # title and authors first; code keeps its tabs
 OUT_OF_MEMORY = b"out of memory"  # what a Haskell program says when the system refuses it memory
 _MESSAGE = re.compile(r"^\[(WARNING|INFO)\] (.*(?:\n .*)*)\n?", re.MULTILINE)
 _UNREAD = ("Skipped", "Not rendering", "Could not")
-_SPACE = "\ue020"
-"""Stands for a space behind another one in code, since of those in a page one is left."""
+_SPACE = "\ue020"  # for a space behind another one in code: a page would lose it
 _NO_LANGUAGE = frozenset(("example", "interactive", "literate", "numberLines", "text", "none"))
 """Classes of code that name no language."""
 

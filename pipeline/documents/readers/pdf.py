@@ -24,8 +24,7 @@ WIDE_GAP = 1.3
 """Times the usual distance of baselines from which a blank line is written: paragraphs are
 commonly set half a line to a line apart (1.5 to 2), lines of one paragraph vary by rounding."""
 LARGER = 1.12  # times the body's type size from which a line is a heading: 12.5 points over 11
-TYPEWRITTEN = 0.8
-"""Share of monospaced letters above which a file is one that was typed, not one with programs."""
+TYPEWRITTEN = 0.8  # share of monospaced letters above which a file was typed: it has no programs
 MOST_BLANK = 2  # blank lines inside a program
 LONGEST_HEADING = 120  # characters; a large-type paragraph (an abstract, a quotation) is no heading
 _LOOKS_LIKE_HEADING = re.compile(r"^#{1,6} ")

@@ -11,10 +11,8 @@ from pipeline.text.markdown import BULLETS
 
 COLUMN_ROWS = 4  # rows on which both columns have text before they are taken for columns
 COLUMN_TEXT = 20  # characters of a usual line in a column; the cells of a table are shorter
-LIKE_WIDTH = 0.5
-"""Of the wider column that the other has at least: terms and their definitions are a table."""
-APART = 2.0
-"""Times the usual distance of rows that sets a header or a footer apart from the columns."""
+LIKE_WIDTH = 0.5  # of the wider column, at least: terms and their definitions are a table
+APART = 2.0  # times the usual distance of rows, from which a header or a footer stands apart
 
 
 class Style(NamedTuple):

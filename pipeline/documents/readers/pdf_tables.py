@@ -16,10 +16,8 @@ BROKEN = "\ufffe"  # pdfium's character for a hyphen at the end of a line; it jo
 NEAR = 2.0
 """Points within which two rules meet: rules are 0.25 to 1.5 points wide, and a thin box may stand
 for one."""
-SHORTEST = 5.0
-"""Points of a rule; the ticks of a diagram and the strokes of a drawn letter are shorter."""
-TALLEST_ROW = 0.4
-"""Of the height of the page; the frame of a printed web page is taller beside its sidebar."""
+SHORTEST = 5.0  # points of a rule; ticks of a diagram and strokes of a drawn letter are shorter
+TALLEST_ROW = 0.4  # of the height of the page; the frame of a printed web page is taller
 MOST_RULES = 400
 """Of one direction on a page; a page with more of them is a drawing, not a table. The time grows
 with the product of both directions."""
@@ -47,8 +45,7 @@ class Grid(NamedTuple):
 
     rows: tuple[float, ...]  # rules from top to bottom, in points from the foot of the page
     columns: tuple[float, ...]  # rules from left to right
-    edges: tuple[tuple[float, ...], ...]
-    """Of each row the columns' rules that it has: a merged cell lacks one."""
+    edges: tuple[tuple[float, ...], ...]  # of each row its columns' rules; a merged cell lacks one
 
     def cell(self, x: float, y: float) -> tuple[int, int] | None:
         """Return row and column of a point, None outside the table."""

@@ -10,14 +10,12 @@ from pipeline.documents.left_out import Omission
 class Record(NamedTuple):
     """One document of a file."""
 
-    record: str
-    """Which record of the file, ``""`` for the whole of it; a JSONL record has its line number."""
+    record: str  # ``""`` for the whole of its file; a JSONL record has its line number
     title: str  # empty when the file names none; the file's stem is taken then
     text: str
     span_start: int  # character range in the decoded file
     span_end: int
-    kind: str = ""
-    """Format of the record when it is not that of its file: a member of an archive, a chapter."""
+    kind: str = ""  # its format, when not that of its file: a member of an archive, a chapter
     left_out: tuple[Omission, ...] = ()  # what the reader left out of it on purpose
 
 

@@ -12,10 +12,8 @@ from pipeline.documents.readers.reading import ReadFailure, Reading, failing_as,
 from pipeline.text.markdown import OPENS_BLOCK, table
 
 MOST_ROWS = 10_000  # of a sheet; more are data, of which a text tells nothing more
-MOST_CELLS = 1_000_000
-"""Of a sheet, empty ones included: 10,000 values on a diagonal would be a table of 300 MB."""
-LONGEST_LABEL = 100
-"""Characters of a merged cell that fills its range; a longer one is a remark, said once."""
+MOST_CELLS = 1_000_000  # of a sheet, with the empty ones: 10,000 on a diagonal would take 300 MB
+LONGEST_LABEL = 100  # characters of a merged cell that fills its range; a remark is longer
 _PICTURES = ("xl/media/", "Pictures/")
 
 

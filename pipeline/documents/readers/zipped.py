@@ -15,11 +15,9 @@ from typing import IO, TypeVar
 from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record, failing_as
 
 Named = TypeVar("Named", Record, Failure)
-ReadMember = Callable[[str, bytes], Reading]
-"""Reads a member by its name and bytes; its records know their format."""
+ReadMember = Callable[[str, bytes], Reading]  # by name and bytes; records know their format
 MOST_MEMBERS = 10_000  # members of an archive; a zip of 1 MB can name hundreds of thousands
-MOST_UNPACKED = 512 * 2**20
-"""Bytes that all members may unpack to. A zip of 1 MB can unpack to 1 GB."""
+MOST_UNPACKED = 512 * 2**20  # bytes of all members; a zip of 1 MB can unpack to 1 GB
 HIGHEST_RATIO = 200
 """Bytes that one packed byte may become, from 1 MB on: text is packed to a tenth or a twentieth,
 deflate can reach 1,032."""
