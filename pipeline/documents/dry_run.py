@@ -16,7 +16,6 @@ from pipeline.text.language import identify
 from schemas.documents import RawDocuments
 
 EXAMPLES = 3  # documents shown for each rule
-
 BEFORE_PROFILE = "every profile"  # source of the reasons of no profile: language, nothing left
 
 
@@ -102,7 +101,7 @@ def _profile(profile: str, documents: int, counts: Collection[RuleCount]) -> Pro
 
 
 def names_of(profile: str, settings: CleanSettings) -> list[str]:
-    """Return the profiles of a name: ``all``, one (else InputError), or empty for the set one."""
+    """Return the profiles of a name: ``all``, one, or the set one for ""; InputError: no such."""
     name = profile or settings.profile
     if name not in (*PROFILES, "all"):
         raise InputError(

@@ -32,7 +32,6 @@ beside its text; ``page_edges`` are running heads, feet and numbers of pages; ``
 table of contents; ``metadata`` the front matter; ``embedded`` films, sounds, frames, diagrams;
 ``needs_ocr`` pages that are pictures; ``skipped`` and ``warnings`` what pandoc says that it could
 not read."""
-
 LONGEST_DETAIL = 300  # characters; the amount still says how many there were
 
 

@@ -20,17 +20,9 @@ from pipeline.documents.readers.formats import READERS
 ANCHOR = 24
 """Letters and digits of an anchor, about five words: shorter ones occur by chance, longer ones
 are cut by a page break or a redacted name. A shorter chunk is one anchor."""
-
-LEAST_SHARE = 0.5
-"""Share of a chunk that must be found. What is redacted, mended or left out is missing; a chunk
-that is half elsewhere is not from this text."""
-
+LEAST_SHARE = 0.5  # of a chunk that must be found; what is redacted, mended or left out is missing
 MOST_PLACES = 64  # places of one anchor that are looked at: a phrase on each page tells nothing
-
-LEAST_SLACK = 200
-"""Letters that may stand between the words of a chunk in the raw text: a running header, a
-picture's caption, a cell's tags; for a longer chunk its own length."""
-
+LEAST_SLACK = 200  # letters between the words of a short chunk: a running header, tags, a caption
 _WORD = re.compile(r"[^\W_]+")
 _HTML = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1|\Z)|<[a-zA-Z/!?][^<>]*>|&(?:#\w{1,8}|\w{1,31});|[^\W_]+",

@@ -238,10 +238,7 @@ def _load(index: Path) -> _Index:
     try:
         tree = json.loads(index.read_text("utf-8"))
         return {
-            root: {
-                source: _Entry(int(size), int(time), str(sha256))
-                for source, (size, time, sha256) in entries.items()
-            }
+            root: {source: _Entry(*entry) for source, entry in entries.items()}
             for root, entries in tree["files"].items()
         }
     except FileNotFoundError:

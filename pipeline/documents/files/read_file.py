@@ -52,8 +52,8 @@ def without(found: Reading, refused: frozenset[str]) -> Reading:
 
 
 def keep(found: Reading, entry: Entry) -> None:
-    """Put what a file gave into the cache, but not what :func:`is_lost`."""
-    value = {"format": found.kind, "records": found.records, "failures": found.failures}
+    """Put what a file gave into the cache; nobody asks for what :func:`is_lost`."""
+    value = {"records": found.records, "failures": found.failures}
     entry.put(value, durable=False)  # lost in a power cut, it is read again
 
 
@@ -64,8 +64,9 @@ def read_file(file: SourceFile, settings: "IngestSettings") -> Reading:
         kind = format_of(extension(file.source), data)
         reading = read(kind, data, settings, file.source)
     except ReadFailure as error:
-        kind, reading = "", Reading([], [error.failure])
-    return Reading(*_storable(reading[:2]), kind)
+        reading = Reading([], [error.failure])
+    stored: Reading = _storable(reading)
+    return stored
 
 
 def _content(file: SourceFile, limit: int) -> bytes:
@@ -88,7 +89,7 @@ def _content(file: SourceFile, limit: int) -> bytes:
 
 
 def _storable(found: Any) -> Any:
-    """Return records and failures, or a part of them, with all texts encodable."""
+    """Return a reading, or a part of it, with all texts encodable."""
     if isinstance(found, str):
         return encodable(found)
     if not isinstance(found, list | tuple):

@@ -78,15 +78,12 @@ class _Reads:
         """Read files and cache what they gave; of equal contents the next when one is lost."""
         plain = self.settings.plain()
         read = partial(read_item, settings=plain, refused=self.refused, near=self.runner.near)
+        limits = Limits(plain.seconds_per_file, plain.max_memory_megabytes)
         while places:
-            firsts = sorted(
-                {self.entries[place].path: place for place in reversed(places)}.values()
-            )
-            answers = self.runner.guarded(
-                read,
-                [(self.files[place], self.entries[place]) for place in firsts],
-                Limits(plain.seconds_per_file, plain.max_memory_megabytes),
-            )
+            by_content = {self.entries[place].path: place for place in reversed(places)}
+            firsts = sorted(by_content.values())
+            items = [(self.files[place], self.entries[place]) for place in firsts]
+            answers = self.runner.guarded(read, items, limits)
             for place, answer in zip(firsts, answers, strict=True):
                 self._take(place, answer)
             lost = {self.entries[place].path for place in firsts if place in self.lost}
@@ -126,13 +123,12 @@ def _refusal(file: SourceFile, settings: "IngestSettings") -> Reading | None:
 
 
 def _cached(file: SourceFile, entry: Entry) -> Reading | None:
-    if (value := entry.get()) is not None:
+    if (value := entry.get()) is not None:  # of tuples JSON makes lists
         records = [
-            record._replace(left_out=tuple(Omission(*each) for each in record.left_out))
-            for record in (Record(*stored) for stored in value["records"])  # JSON has lists alone
+            Record(*stored, left_out=tuple(Omission(*each) for each in left_out))
+            for *stored, left_out in value["records"]
         ]
-        failures = [Failure(*failure) for failure in value["failures"]]
-        return Reading(records, failures, value["format"])
+        return Reading(records, [Failure(*stored) for stored in value["failures"]])
     if file.path is not None:
         return None
     advice = "it has left the folder and its text is not in the cache; put it back"

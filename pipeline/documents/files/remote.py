@@ -56,10 +56,7 @@ def list_objects(root: str) -> list[RemotePath]:
 
 
 def read_object(path: RemotePath, most: int) -> bytes | None:
-    """Return the first bytes of an object, or None when it is not the version that was listed.
-
-    ReadFailure: ``unreadable_file``.
-    """
+    """Return first bytes of an object, None of another version; ReadFailure: unreadable_file."""
     try:
         store, _ = open_store(path.root)
         with store.open(path.name, "rb", cache_type="none") as stream:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.documents.left_out import entries, ledger
 from pipeline.documents.readers import (
-    code,
     docx,
     epub,
     mail,
@@ -118,8 +117,8 @@ READERS: dict[str, Reader] = {
         _pandoc("rtf", ".rtf", magic=b"{\\rtf"),
         Reader("pdf", (".pdf",), pdf.read, _PDF, b"%PDF-", pages="page"),
         *(
-            Reader(name, tuple(ends.split()), partial(code.read, language=name), _TEXT)
-            for name, ends in code.LANGUAGES.items()
+            Reader(name, tuple(ends.split()), partial(markdown.read_code, language=name), _TEXT)
+            for name, ends in markdown.LANGUAGES.items()
         ),
         Reader("docx", (".docx",), docx.read, _OFFICE, _PK, "word/document.xml"),
         Reader("odt", (".odt",), docx.read_odt, _OFFICE, _PK),
@@ -218,19 +217,16 @@ def read(kind: str, data: bytes, settings: "IngestSettings", source: str = "") -
         more = (source, limit, partial(_read_member, settings=settings))
     with ledger() as noted:
         reading = reader.function(data, *more)
-    for first in reading.records[:1]:  # what is left out of one of many is not told apart
-        reading.records[0] = first._replace(left_out=first.left_out or entries(noted))
-    return reading
+    records = [record._replace(kind=record.kind or kind) for record in reading.records]
+    if records:  # what is left out of one of many is not told apart
+        records[0] = records[0]._replace(left_out=records[0].left_out or entries(noted))
+    return Reading(records, reading.failures)
 
 
 def _read_member(name: str, data: bytes, settings: "IngestSettings") -> Reading:
-    """Read a member of an archive; its records know their format."""
     kind = format_of(extension(name), data)
     if READERS[kind].archive:
         raise ReadFailure(
             "nested_archive", "an archive in an archive; unpack it and add what it holds"
         )
-    reading = read(kind, data, settings, name)
-    return reading._replace(
-        records=[record._replace(kind=record.kind or kind) for record in reading.records]
-    )
+    return read(kind, data, settings, name)

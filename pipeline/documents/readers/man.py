@@ -30,7 +30,7 @@ _ELSEWHERE = re.compile(rb"\A\s*[.'][ \t]*so[ \t]+(\S+)\s*\Z")
 
 
 def read(data: bytes) -> Reading:
-    """Read a page of the manual; it raises what :func:`.pandoc.read_text` does."""
+    """Read a page of the manual; raises as :func:`.pandoc.read_text` does."""
     if other := _ELSEWHERE.match(data):
         name = other[1].decode("utf-8", "replace")
         raise ReadFailure("empty_file", f"its text is in {name}; add that file")

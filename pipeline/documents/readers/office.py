@@ -15,7 +15,6 @@ _PAGES = (".htm", ".html", ".xhtml", ".svg")  # may have a document type: no rea
 _BLOCK = 2**16  # bytes; the first ones tell XML from pictures
 _LONGEST_MARK = max(map(len, _ENTITIES))
 _MANIFEST = "META-INF/manifest.xml"  # where OpenDocument says which parts need a password
-
 _COMMENTS = re.compile(
     r"xl/(?:threadedComments/|comments)[^.]*\.xml|word/comments\.xml|ppt/comments/[^.]*\.xml"
 )

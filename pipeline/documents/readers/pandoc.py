@@ -29,7 +29,6 @@ OPTIONS = (
 )
 """MathML carries the TeX of a formula; the colours of code would only be taken out again. Verbose,
 pandoc says what it does not read."""
-
 STANDALONE = ("--standalone", "--preserve-tabs")  # title and authors first; code keeps its tabs
 OUT_OF_MEMORY = b"out of memory"  # what a Haskell program says when the system refuses it memory
 _MESSAGE = re.compile(r"^\[(WARNING|INFO)\] (.*(?:\n .*)*)\n?", re.MULTILINE)

@@ -13,14 +13,10 @@ from pipeline.documents.readers.pdf_type import Box
 from pipeline.text.markdown import table
 
 BROKEN = "\ufffe"  # pdfium's character for a hyphen at the end of a line; it joins the two lines
-NEAR = 2.0
-"""Points within which two rules meet: rules are 0.25 to 1.5 points wide, and a thin box may stand
-for one."""
+NEAR = 2.0  # points within which two rules meet: they are 0.25 to 1.5 wide, or thin boxes
 SHORTEST = 5.0  # points of a rule; ticks of a diagram and strokes of a drawn letter are shorter
 TALLEST_ROW = 0.4  # of the height of the page; the frame of a printed web page is taller
-MOST_RULES = 400
-"""Of one direction on a page; a page with more of them is a drawing, not a table. The time grows
-with the product of both directions."""
+MOST_RULES = 400  # of a direction; a page with more is a drawing, and time grows with their product
 MOST_DRAWN = 5000  # drawn objects of a page that are looked at
 BULLET_SIZE = (1.5, 9.0)  # points of a bullet across; browsers print 3 to 5
 SQUARE = 0.25  # share by which its height and width differ at most

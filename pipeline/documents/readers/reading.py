@@ -15,7 +15,7 @@ class Record(NamedTuple):
     text: str
     span_start: int  # character range in the decoded file
     span_end: int
-    kind: str = ""  # its format, when not that of its file: a member of an archive, a chapter
+    kind: str = ""  # its format; a reader leaves it empty where it is that of the file
     left_out: tuple[Omission, ...] = ()  # what the reader left out of it on purpose
 
 
@@ -34,7 +34,6 @@ class Reading(NamedTuple):
 
     records: list[Record]
     failures: list[Failure]
-    kind: str = ""  # format of the file; empty when it failed as a whole
     opened: bool = False  # whether the file was opened for it, now
 
 

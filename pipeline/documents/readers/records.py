@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
 from typing import Any
 
-from pipeline.documents.readers.code import fenced
 from pipeline.documents.readers.decode import decode, encodable
+from pipeline.documents.readers.markdown import fenced
 from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record, failing_as
 
 SEPARATORS = ",;\t|"
@@ -25,16 +25,12 @@ LINES_ASKED = 50
 _NAMED = re.compile(r"\A\n*sep=([,;\t|:])[ \t]*\n", re.IGNORECASE)
 """A first line of spreadsheet programs that names the separator, and is no row."""
 PARQUET_ROWS = 1024  # rows read at once
-
 _Row = tuple[int, Any, tuple[int, int] | None]
 """Number; what it holds; its characters in the decoded file (None: as long as its text)."""
 
 
 def read_jsonl(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
-    """Read each line that is not blank; the spans are those of lines in the decoded file.
-
-    ReadFailure: ``empty_file``, or of :func:`.decode.decode`.
-    """
+    """Read each line that is not blank; spans are those of lines; raises as :mod:`.decode` does."""
     return _reading(_lines(decode(data)), text_field, title_fields)
 
 

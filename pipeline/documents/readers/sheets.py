@@ -18,10 +18,7 @@ _PICTURES = ("xl/media/", "Pictures/")
 
 
 def read(data: bytes, name: str = "xlsx") -> Reading:
-    """Read a workbook; the numbers of a sheet are its values, without the format of their cell.
-
-    ReadFailure: ``empty_file``, or of :func:`.office.opened_office`.
-    """
+    """Read a workbook: values, without the format of their cell; raises as :mod:`.office` does."""
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
     advice = f"; expected a whole .{name} file; open it in a spreadsheet program and save it anew"
@@ -36,10 +33,8 @@ def read(data: bytes, name: str = "xlsx") -> Reading:
             elif text := _text(book.get_sheet_by_name(sheet.name)):
                 parts.append(f"# {' '.join(sheet.name.split())}\n\n{text}")
     if not parts:
-        found = (
-            f"no filled cell and {hidden} hidden sheets found; expected a filled cell in a sheet "
-        )
-        advice = "that is shown; show one, or exclude the file with ingest.exclude"
+        found = f"no filled cell and {hidden} hidden sheets found; expected a filled cell in a "
+        advice = "sheet that is shown; show one, or exclude the file with ingest.exclude"
         raise ReadFailure("empty_file", found + advice, 0, 1)
     return whole("", "\n\n".join(parts))
 

@@ -25,10 +25,7 @@ _MARKS = ("buChar", "buAutoNum", "buBlip")
 
 
 def read(data: bytes) -> Reading:
-    """Read a presentation; its title is that of the first slide.
-
-    ReadFailure: ``empty_file``, or of :func:`.office.opened_office`.
-    """
+    """Read a presentation, named by its first slide; raises as :mod:`.office` does."""
     from pptx import Presentation
 
     with opened_office(data, "pptx"), failing_as("unreadable_pptx"):

@@ -15,10 +15,7 @@ TITLE_WITHIN = 50_000  # characters in which a title is looked for
 
 
 def read(data: bytes) -> Reading:
-    """Read an HTML page; its title is the title element, or the h1 that it begins with.
-
-    It raises what :func:`.decode.decode` does.
-    """
+    """Read an HTML page, named by its title or the h1 it begins with; raises as :mod:`.decode`."""
     # The HTML standard looks for the declaration in the first 1024 bytes.
     declared = _CHARSET.search(data[:1024])
     text = decode(data, declared[1].decode("ascii") if declared else None)

@@ -15,12 +15,10 @@ from typing import IO, TypeVar
 from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record, failing_as
 
 Named = TypeVar("Named", Record, Failure)
-ReadMember = Callable[[str, bytes], Reading]  # by name and bytes; records know their format
+ReadMember = Callable[[str, bytes], Reading]  # reads a member by its name and bytes
 MOST_MEMBERS = 10_000  # members of an archive; a zip of 1 MB can name hundreds of thousands
 MOST_UNPACKED = 512 * 2**20  # bytes of all members; a zip of 1 MB can unpack to 1 GB
-HIGHEST_RATIO = 200
-"""Bytes that one packed byte may become, from 1 MB on: text is packed to a tenth or a twentieth,
-deflate can reach 1,032."""
+HIGHEST_RATIO = 200  # bytes of a packed one, from 1 MB on; text has 10 to 20, deflate 1,032 at most
 _DAMAGED = (zipfile.BadZipFile, ValueError, OSError, NotImplementedError)
 
 
@@ -55,10 +53,7 @@ def _limit(unpacked: int, packed: int, limit: int) -> None:
 
 
 def content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
-    """Return a member's bytes; what its header says of its size is not believed.
-
-    ReadFailure: ``too_large``, or of :func:`reading`.
-    """
+    """Return a member's bytes; ReadFailure: ``too_large`` (by count), or of :func:`reading`."""
     with reading(archive, member) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
@@ -93,10 +88,7 @@ def is_unsafe(name: str) -> bool:
 
 
 def read_zip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
-    """Read all members of a zip file; a member that cannot be read fails alone.
-
-    ReadFailure: ``unreadable_archive``, or of :func:`opened`.
-    """
+    """Read all members of a zip file, of which a bad one fails alone; raises as :func:`opened`."""
     records: list[Record] = []
     failures: list[Failure] = []
     with opened(data, "unreadable_archive") as archive:
@@ -109,8 +101,7 @@ def read_zip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
                     raise ReadFailure("unsafe_path", "its name leads out of the archive")
                 reading = read(name, content(archive, member, limit))
             except ReadFailure as error:
-                failures.append(_inside(name, error.failure))
-                continue
+                reading = Reading([], [error.failure])
             records += [_inside(name, record) for record in reading.records]
             failures += [_inside(name, failure) for failure in reading.failures]
     if not records and not failures:
