@@ -129,12 +129,11 @@ def _files(
     """Yield the files of a folder that match, and the folders in it that are closed."""
     for path, closed in track(list(walk(folder, settings)), "files"):
         source = source_of(path, folder)
-        if closed is not None:
-            yield SourceFile(source, path, "", 0, closed)
-        elif matches(source):
-            file = _examine(path, source, folder, limit, known.get(source))
-            if file is not None:
-                yield file
+        found = closed or (look(path, folder) if matches(source) else None)
+        if isinstance(found, Failure):
+            yield SourceFile(source, path, "", 0, found)
+        elif found is not None:
+            yield _examine(path, source, found, limit, known.get(source))
 
 
 def _mark_site_scripts(files: list[SourceFile]) -> list[SourceFile]:
@@ -158,14 +157,9 @@ def _mark_site_scripts(files: list[SourceFile]) -> list[SourceFile]:
 
 
 def _examine(
-    path: Path, source: str, base: Path, limit: int, before: _Entry | None
-) -> SourceFile | None:
+    path: Path, source: str, found: os.stat_result, limit: int, before: _Entry | None
+) -> SourceFile:
     """Return a file, hashed only when its size or time differ from those before."""
-    found = look(path, base)
-    if found is None:
-        return None
-    if isinstance(found, Failure):
-        return SourceFile(source, path, "", 0, found)
     if before is not None and (before.size, before.mtime_ns) == (found.st_size, found.st_mtime_ns):
         return SourceFile(source, path, before.sha256, before.size, None, before.mtime_ns)
     if found.st_size > limit:

@@ -12,8 +12,8 @@ from pipeline.documents.readers.zipped import MOST_UNPACKED, content, opened, re
 
 _ENTITIES = (b"<!DOCTYPE", b"<!ENTITY")
 _PAGES = (".htm", ".html", ".xhtml", ".svg")  # may have a document type: no reader parses them
-_BLOCK = 2**16  # bytes; the first ones tell XML from pictures
-_LONGEST_MARK = max(map(len, _ENTITIES))
+_BLOCK = 2**20
+_HEAD = 64  # bytes that tell XML from pictures; more than a mark that is looked for has
 _MANIFEST = "META-INF/manifest.xml"  # where OpenDocument says which parts need a password
 _COMMENTS = re.compile(
     r"xl/(?:threadedComments/|comments)[^.]*\.xml|word/comments\.xml|ppt/comments/[^.]*\.xml"
@@ -61,13 +61,13 @@ def part_of(archive: zipfile.ZipFile, name: str) -> bytes:
 def _declares(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
     """Tell whether a part is XML with a document type, in any place and in UTF-8 or UTF-16."""
     with reading(archive, member) as stream:
-        seen = stream.read(_BLOCK).replace(b"\0", b"")
+        seen = stream.read(_HEAD).replace(b"\0", b"")
         if not seen.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"<"):
             return False  # a picture, a font
         while not any(mark in seen for mark in _ENTITIES):
             if not (block := stream.read(_BLOCK)):
                 return False
-            seen = seen[-_LONGEST_MARK:] + block.replace(b"\0", b"")
+            seen = seen[-_HEAD:] + block.replace(b"\0", b"")
     return True
 
 
