@@ -3,8 +3,7 @@
 import re
 
 from pipeline.documents.readers.decode import decode
-from pipeline.documents.readers.reading import Reading, whole
-from pipeline.text.fences import block_of
+from pipeline.documents.readers.reading import Reading, fenced, whole
 from pipeline.text.markdown import FRONT_MATTER
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
@@ -43,11 +42,6 @@ def read_plain(data: bytes) -> Reading:
 def read_code(data: bytes, language: str) -> Reading:
     """Read a file of code with its comments as one fence; raises as :mod:`.decode` does."""
     return fenced(decode(data), language)
-
-
-def fenced(text: str, language: str) -> Reading:
-    """Return code as a document that is one fence; a ReadFailure without text: ``empty_file``."""
-    return whole("", block_of(text.strip("\n"), language) if text.strip() else text)
 
 
 def first_heading(text: str) -> str:

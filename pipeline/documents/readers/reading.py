@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from pipeline.documents.left_out import Omission
+from pipeline.text.fences import block_of
 
 
 class Record(NamedTuple):
@@ -63,3 +64,8 @@ def whole(title: str, text: str) -> Reading:
     if not text.strip():
         raise ReadFailure("empty_file", "no text found", float(len(text)), 1)
     return Reading([Record("", " ".join(title.split()), text, 0, len(text))], [])
+
+
+def fenced(text: str, language: str) -> Reading:
+    """Return code as a document that is one fence; blank is a ReadFailure ``empty_file``."""
+    return whole("", block_of(text.strip("\n"), language) if text.strip() else text)

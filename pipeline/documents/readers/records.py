@@ -14,8 +14,14 @@ from itertools import islice, zip_longest
 from typing import Any
 
 from pipeline.documents.readers.decode import decode, encodable
-from pipeline.documents.readers.markdown import fenced
-from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record, failing_as
+from pipeline.documents.readers.reading import (
+    Failure,
+    ReadFailure,
+    Reading,
+    Record,
+    failing_as,
+    fenced,
+)
 
 SEPARATORS = ",;\t|"
 """Of a CSV file: the one that cuts most of its first lines into as many cells as the first of them
