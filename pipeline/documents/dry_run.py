@@ -15,11 +15,8 @@ from pipeline.settings import CleanSettings
 from pipeline.text.language import identify
 from schemas.documents import RawDocuments
 
-EXAMPLES = 3
-"""Documents shown for each rule."""
-
-BEFORE_PROFILE = "every profile"
-"""Source of the reasons that belong to no profile: language, nothing left."""
+EXAMPLES = 3  # documents shown for each rule
+BEFORE_PROFILE = "every profile"  # source of the reasons of no profile: language, nothing left
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +35,10 @@ class RuleCount:
 
     rule: str
     limit: float | None = None
-    source: str = BEFORE_PROFILE
-    """Whose number the limit is."""
-    rejects: int = 0
-    """Documents for which it is the first rule broken: so many the run drops for it."""
-    share: float = 0.0
-    """The same, of all documents."""
-    breaks: int = 0
-    """Documents that break it, whatever else they break."""
+    source: str = BEFORE_PROFILE  # whose number the limit is
+    rejects: int = 0  # documents for which it is the first rule broken: so many are dropped for it
+    share: float = 0.0  # the same, of all documents
+    breaks: int = 0  # documents that break it, whatever else they break
     examples: list[Example] = field(default_factory=list)
 
 
@@ -108,17 +101,11 @@ def _profile(profile: str, documents: int, counts: Collection[RuleCount]) -> Pro
 
 
 def names_of(profile: str, settings: CleanSettings) -> list[str]:
-    """Return the profiles that a name stands for: ``all``, one, or empty for the one that is set.
-
-    Raises:
-        InputError: There is no such profile.
-    """
-    if profile == "all":
-        return list(PROFILES)
+    """Return the profiles of a name: ``all``, one, or the set one for ""; InputError: no such."""
     name = profile or settings.profile
-    if name not in PROFILES:
+    if name not in (*PROFILES, "all"):
         raise InputError(
             f"dry run: --profile {name} found; expected one of {', '.join(PROFILES)}, or all to "
             "compare them"
         )
-    return [name]
+    return list(PROFILES) if name == "all" else [name]

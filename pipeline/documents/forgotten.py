@@ -13,14 +13,10 @@ class Forgotten(Record):
 
     doc_ids: tuple[str, ...]
     sources: tuple[str, ...]
-    texts: tuple[str, ...]
-    """Digests of what the reader gave: :func:`pipeline.documents.files.read_file.text_digest`."""
-    models: tuple[str, ...]
-    """``model/fingerprint`` of those that were trained on it."""
-    at: str
-    """UTC, ISO 8601."""
-    done: bool
-    """False: written before anything was removed."""
+    texts: tuple[str, ...]  # digests: :func:`pipeline.documents.files.read_file.text_digest`
+    models: tuple[str, ...]  # ``model/fingerprint`` of those that were trained on it
+    at: str  # UTC, ISO 8601
+    done: bool  # False: written before anything was removed
 
 
 def forgotten(home: Path) -> list[Forgotten]:

@@ -32,9 +32,7 @@ beside its text; ``page_edges`` are running heads, feet and numbers of pages; ``
 table of contents; ``metadata`` the front matter; ``embedded`` films, sounds, frames, diagrams;
 ``needs_ocr`` pages that are pictures; ``skipped`` and ``warnings`` what pandoc says that it could
 not read."""
-
-LONGEST_DETAIL = 300
-"""Characters; the amount still says how many there were."""
+LONGEST_DETAIL = 300  # characters; the amount still says how many there were
 
 
 class Omission(NamedTuple):

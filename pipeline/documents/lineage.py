@@ -20,18 +20,9 @@ from pipeline.documents.readers.formats import READERS
 ANCHOR = 24
 """Letters and digits of an anchor, about five words: shorter ones occur by chance, longer ones
 are cut by a page break or a redacted name. A shorter chunk is one anchor."""
-
-LEAST_SHARE = 0.5
-"""Share of a chunk that must be found. What is redacted, mended or left out is missing; a chunk
-that is half elsewhere is not from this text."""
-
-MOST_PLACES = 64
-"""Places of one anchor that are looked at: a phrase on each page tells nothing."""
-
-LEAST_SLACK = 200
-"""Letters that may stand between the words of a chunk in the raw text: a running header, a
-picture's caption, a cell's tags; for a longer chunk its own length."""
-
+LEAST_SHARE = 0.5  # of a chunk that must be found; what is redacted, mended or left out is missing
+MOST_PLACES = 64  # places of one anchor that are looked at: a phrase on each page tells nothing
+LEAST_SLACK = 200  # letters between the words of a short chunk: a running header, tags, a caption
 _WORD = re.compile(r"[^\W_]+")
 _HTML = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1|\Z)|<[a-zA-Z/!?][^<>]*>|&(?:#\w{1,8}|\w{1,31});|[^\W_]+",
@@ -44,10 +35,8 @@ class Place(NamedTuple):
 
     start: int
     end: int
-    pages: tuple[int, int] | None = None
-    """First and last page or slide from 1; None where the format has none."""
-    share: float = 1.0
-    """Of the chunk's letters and digits that were found."""
+    pages: tuple[int, int] | None = None  # first and last page or slide from 1, where it has any
+    share: float = 1.0  # of the chunk's letters and digits that were found
 
 
 def locate(raw: Mapping[str, Any], chunk_text: str) -> Place | None:

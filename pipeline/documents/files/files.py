@@ -37,20 +37,16 @@ text to search in."""
 class SourceFile:
     """A file of the corpus, on disk, in an object store or remembered."""
 
-    source: str
-    """POSIX path below its root; bytes of a name that are not UTF-8 are written ``\\xNN``."""
-    path: Path | RemotePath | None
-    """None when the file has left its folder."""
+    source: str  # POSIX path below its root; bytes of a name that are not UTF-8 are ``\xNN``
+    path: Path | RemotePath | None  # None when the file has left its folder
     sha256: str
     """Of its content; empty when it could not be read, or is too large to be. Of an object in a
     store: of its address, size and version."""
-    size: int
-    """Bytes."""
+    size: int  # bytes
     problem: Failure | None = None
     """Why it is not to be opened: ``outside_folder``, ``broken_link``, ``not_a_file``,
     ``unreadable_file``, ``unreadable_folder`` or ``site_script``."""
-    mtime_ns: int | None = None
-    """When it was changed, as the index remembers it; None: the next scan looks again."""
+    mtime_ns: int | None = None  # as the index remembers it; None: the next scan looks again
 
     @property
     def present(self) -> bool:
@@ -70,8 +66,7 @@ class _Entry(NamedTuple):
     sha256: str
 
 
-_Index = dict[str, dict[str, _Entry]]
-"""Absolute root, or its address -> relative path -> entry."""
+_Index = dict[str, dict[str, _Entry]]  # absolute root, or its address -> relative path -> entry
 
 
 def scan(root: Path | str, settings: "IngestSettings", index: Path) -> list[SourceFile]:
@@ -84,23 +79,19 @@ def scan(root: Path | str, settings: "IngestSettings", index: Path) -> list[Sour
     root that the index knows is gone when its path is no longer there (or cannot be seen).
 
     Raises:
-        InputError: The folder is missing or closed, or holds no matching file and none is
-            remembered. Or the store of an address does not answer.
+        InputError: The folder is missing or closed, its store does not answer, or no file matches.
         StoreError: The index is not what this module writes.
     """
     matches = matcher(settings)
     known = _load(index)
     limit = int(settings.max_file_megabytes * MEGABYTE)
-    present: set[str] | None = None
     if isinstance(root, str):
         base = root.rstrip("/")
-        objects = list_objects(base)
-        present = {one.source for one in objects}
         files = [
-            SourceFile(one.source, one.path, one.identity, one.size, None, 0)
+            SourceFile(one.source, one, one.identity, one.size, mtime_ns=0)
             if one.size <= limit
-            else SourceFile(one.source, one.path, "", one.size)
-            for one in objects
+            else SourceFile(one.source, one, "", one.size)
+            for one in list_objects(base)
             if matches(one.source)
         ]
     else:
@@ -113,7 +104,7 @@ def scan(root: Path | str, settings: "IngestSettings", index: Path) -> list[Sour
         folder = root.resolve()
         base = str(folder)
         files = list(_files(folder, settings, matches, limit, known.get(base, {})))
-    remembered = _remember(files, known, base, present, settings, matches)
+    remembered = _remember(files, known, base, settings, matches)
     if remembered != known:
         tree = {"version": 1, "files": remembered}
         data = json.dumps(tree, ensure_ascii=False, sort_keys=True, indent=0)
@@ -138,12 +129,11 @@ def _files(
     """Yield the files of a folder that match, and the folders in it that are closed."""
     for path, closed in track(list(walk(folder, settings)), "files"):
         source = source_of(path, folder)
-        if closed is not None:
-            yield SourceFile(source, path, "", 0, closed)
-        elif matches(source):
-            file = _examine(path, source, folder, limit, known.get(source))
-            if file is not None:
-                yield file
+        found = closed or (look(path, folder) if matches(source) else None)
+        if isinstance(found, Failure):
+            yield SourceFile(source, path, "", 0, found)
+        elif found is not None:
+            yield _examine(path, source, found, limit, known.get(source))
 
 
 def _mark_site_scripts(files: list[SourceFile]) -> list[SourceFile]:
@@ -167,14 +157,9 @@ def _mark_site_scripts(files: list[SourceFile]) -> list[SourceFile]:
 
 
 def _examine(
-    path: Path, source: str, base: Path, limit: int, before: _Entry | None
-) -> SourceFile | None:
+    path: Path, source: str, found: os.stat_result, limit: int, before: _Entry | None
+) -> SourceFile:
     """Return a file, hashed only when its size or time differ from those before."""
-    found = look(path, base)
-    if found is None:
-        return None
-    if isinstance(found, Failure):
-        return SourceFile(source, path, "", 0, found)
     if before is not None and (before.size, before.mtime_ns) == (found.st_size, found.st_mtime_ns):
         return SourceFile(source, path, before.sha256, before.size, None, before.mtime_ns)
     if found.st_size > limit:
@@ -206,7 +191,6 @@ def _remember(
     files: list[SourceFile],
     known: _Index,
     base: str,
-    present: set[str] | None,
     settings: "IngestSettings",
     matches: Callable[[str], bool],
 ) -> _Index:
@@ -222,7 +206,9 @@ def _remember(
         for source, entry in entries.items():
             if own and source in sources:
                 continue
-            if not _is_gone(root, source, present if own else None):
+            # What of a store matches was listed: the rest of it has gone.
+            gone = matches(source) if own and is_address(root) else _is_gone(root, source)
+            if not gone:
                 if not own or not matches(source):
                     kept[source] = entry  # of another input folder, or excluded for now
             elif settings.missing_files == "keep":
@@ -232,9 +218,7 @@ def _remember(
     return {root: entries for root, entries in remembered.items() if entries}
 
 
-def _is_gone(root: str, source: str, present: set[str] | None) -> bool:
-    if present is not None:
-        return source not in present
+def _is_gone(root: str, source: str) -> bool:
     if is_address(root):
         return False  # of another store, which is not asked
     try:
@@ -248,10 +232,7 @@ def _load(index: Path) -> _Index:
     try:
         tree = json.loads(index.read_text("utf-8"))
         return {
-            root: {
-                source: _Entry(int(size), int(time), str(sha256))
-                for source, (size, time, sha256) in entries.items()
-            }
+            root: {source: _Entry(*entry) for source, entry in entries.items()}
             for root, entries in tree["files"].items()
         }
     except FileNotFoundError:

@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,18 +17,17 @@ if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to loa
 
 def matcher(settings: "IngestSettings") -> Callable[[str], bool]:
     """Return what tells whether a POSIX path below the root is included and not excluded."""
-    include, exclude = (
-        [_glob(glob) for glob in globs] for globs in (settings.include, settings.exclude)
-    )
-    return lambda source: (
-        any(glob.fullmatch(source) for glob in include)
-        and not any(glob.fullmatch(source) for glob in exclude)
-    )
+    include, exclude = _any_of(settings.include), _any_of(settings.exclude)
+    return lambda source: bool(include.fullmatch(source)) and not exclude.fullmatch(source)
 
 
-def _glob(pattern: str) -> re.Pattern[str]:
+def _any_of(globs: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(_regex, globs)), re.DOTALL)
+
+
+def _regex(glob: str) -> str:
     """Translate a glob as ``pathlib.PurePath.full_match`` does (new in Python 3.13)."""
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\])", pattern)
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\])", glob)
     known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     regex = ""
     for part in parts:
@@ -39,13 +38,13 @@ def _glob(pattern: str) -> re.Pattern[str]:
             regex += f"[^{body[1:]}]" if body.startswith("!") else f"[{body}]"
         else:
             regex += re.escape(part)
-    return re.compile(regex, re.DOTALL)
+    return regex
 
 
 def walk(base: Path, settings: "IngestSettings") -> Iterator[tuple[Path, Failure | None]]:
     """Yield all that is no folder, and the folders that can't be read, with the reason."""
     # A folder whose whole content is excluded (".git/**") is not entered.
-    pruned = [_glob(glob) for glob in settings.exclude if glob.endswith("/**")]
+    pruned = _any_of(glob for glob in settings.exclude if glob.endswith("/**"))
     folders = [base]
     # Not by os.walk: until Python 3.12 it ends in a RecursionError a thousand folders down.
     while folders:
@@ -67,7 +66,7 @@ def walk(base: Path, settings: "IngestSettings") -> Iterator[tuple[Path, Failure
             path = folder / name
             if not is_folder:
                 yield path, None
-            elif not any(glob.fullmatch(source_of(path / "x", base)) for glob in pruned):
+            elif not pruned.fullmatch(source_of(path / "x", base)):
                 folders.append(path)
 
 

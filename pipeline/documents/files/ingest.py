@@ -54,7 +54,7 @@ def ingest(
         for file, reading in zip(ordered, readings, strict=True):
             opened += reading.opened
             for record in reading.records:
-                row = _row(file.source, reading.kind, record)
+                row = _row(file.source, record)
                 name = row["doc_id"]
                 if name in seen:
                     dropped.append(
@@ -81,12 +81,12 @@ def ingest(
     )
 
 
-def _row(source: str, kind: str, record: Record) -> dict[str, Any]:
+def _row(source: str, record: Record) -> dict[str, Any]:
     source = _name(source, record.record)
     return {
         "doc_id": short_id(source, record.text),
         "source": source,
-        "format": record.kind or kind,
+        "format": record.kind,
         "title": record.title or PurePosixPath(source.partition("#")[0]).stem,
         "text": record.text,
         "span_start": record.span_start,

@@ -1,13 +1,12 @@
 """Reading one file, in the process that does the work, be it on another machine."""
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.cache import Entry
-from pipeline.core.remote import words
 from pipeline.documents.files.files import MEGABYTE, SourceFile
 from pipeline.documents.files.folder import open_regular, unreadable
-from pipeline.documents.files.remote import Changed, RemotePath, read_object
+from pipeline.documents.files.remote import RemotePath, read_object
 from pipeline.documents.readers.decode import encodable
 from pipeline.documents.readers.formats import extension, format_of, read
 from pipeline.documents.readers.reading import Failure, ReadFailure, Reading
@@ -15,18 +14,18 @@ from pipeline.documents.readers.reading import Failure, ReadFailure, Reading
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
     from pipeline.settings import IngestSettings
 
-OWN_REASONS = {"unreadable_file", "changed_file"}
-"""Failures of a file on its way to the reader."""
+OWN_REASONS = {"unreadable_file", "changed_file"}  # failures of a file on its way to the reader
 
 
 def read_item(
     item: tuple[SourceFile, Entry], settings: "IngestSettings", refused: frozenset[str], near: bool
-) -> Reading:
-    """Read one file in a worker; one ``near`` the cache puts there what the file gave."""
+) -> Reading | None:
+    """Read one file in a worker; None: it is ``near`` the cache, and put there what it gave."""
     found = without(read_file(item[0], settings), refused)
-    if near:
-        keep(found, item[1])
-    return found
+    if not near or is_lost(found):
+        return found
+    keep(found, item[1])
+    return None
 
 
 def text_digest(text: str) -> str:
@@ -53,62 +52,50 @@ def without(found: Reading, refused: frozenset[str]) -> Reading:
 
 
 def keep(found: Reading, entry: Entry) -> None:
-    """Put what a file gave into the cache, unless it was lost on its way to the reader."""
-    if not is_lost(found):
-        value = {"format": found.kind, "records": found.records, "failures": found.failures}
-        entry.put(value, durable=False)  # lost in a power cut, it is read again
+    """Put what a file gave into the cache; nobody asks for what :func:`is_lost`."""
+    value = {"records": found.records, "failures": found.failures}
+    entry.put(value, durable=False)  # lost in a power cut, it is read again
 
 
 def read_file(file: SourceFile, settings: "IngestSettings") -> Reading:
     """Open and read one file; ``changed_file`` when its content is not the one that was seen."""
-    data = _content(file, int(settings.max_file_megabytes * MEGABYTE))
-    if isinstance(data, Failure):
-        return Reading([], [data])
     try:
+        data = _content(file, int(settings.max_file_megabytes * MEGABYTE))
         kind = format_of(extension(file.source), data)
         reading = read(kind, data, settings, file.source)
     except ReadFailure as error:
-        return Reading([], [error.failure])
-    return _storable(reading)._replace(kind=kind)
+        reading = Reading([], [error.failure])
+    stored: Reading = _storable(reading)
+    return stored
 
 
-def _content(file: SourceFile, limit: int) -> bytes | Failure:
+def _content(file: SourceFile, limit: int) -> bytes:
     """Return the bytes of a file as it was seen: another content would poison the cache."""
-    changed = Failure("changed_file", "changed while it was read; run again")
     most = min(file.size, limit) + 1
     if isinstance(file.path, RemotePath):
+        data = read_object(file.path, most)
+        same = data is not None and len(data) == file.size
+    else:
+        assert file.path is not None
         try:
-            data = read_object(file.path, most)
-        except Changed:
-            return changed
-        except Exception as error:  # each driver has its own, of no common kind
-            said = f"{type(error).__name__}: {words(error)}"
-            return Failure("unreadable_file", f"{said}; look at the store, and run again")
-        return data if len(data) == file.size else changed
-    assert file.path is not None
-    try:
-        with open_regular(file.path) as stream:
-            data = stream.read(most)
-    except OSError as error:
-        return unreadable(error)
-    return data if hashlib.sha256(data).hexdigest() == file.sha256 else changed
+            with open_regular(file.path) as stream:
+                data = stream.read(most)
+        except OSError as error:
+            raise ReadFailure(*unreadable(error)[:2]) from error
+        same = hashlib.sha256(data).hexdigest() == file.sha256
+    if data is None or not same:
+        raise ReadFailure("changed_file", "changed while it was read; run again")
+    return data
 
 
-def _storable(reading: Reading) -> Reading:
-    records = [
-        record._replace(
-            title=encodable(record.title),
-            text=encodable(record.text),
-            left_out=tuple(
-                each._replace(detail=encodable(each.detail)) for each in record.left_out
-            ),
-        )
-        for record in reading.records
-    ]
-    failures = [
-        failure._replace(message=encodable(failure.message)) for failure in reading.failures
-    ]
-    return Reading(records, failures)
+def _storable(found: Any) -> Any:
+    """Return a reading, or a part of it, with all texts encodable."""
+    if isinstance(found, str):
+        return encodable(found)
+    if not isinstance(found, list | tuple):
+        return found
+    parts = map(_storable, found)
+    return found._make(parts) if hasattr(found, "_make") else type(found)(parts)
 
 
 def is_lost(found: Reading) -> bool:

@@ -1,6 +1,6 @@
 """Reading files by a runner: a crash, a hang or a flood of memory costs one file.
 
-The worker opens the file; the process that collects gets its text alone.
+The worker opens the file, and puts what it gave into the cache.
 """
 
 import functools
@@ -32,9 +32,6 @@ LIMIT_REASONS = {
 }
 """Why a worker gave nothing -> reason and advice. Not cached: another run tries again."""
 
-HELD = 2**25
-"""Characters of texts that are held here while files are read, besides in the cache."""
-
 
 def read_files(
     files: Sequence[SourceFile],
@@ -45,11 +42,10 @@ def read_files(
 ) -> Iterator[Reading]:
     """Read files, or take what they gave before; equal contents are read once.
 
-    All are read before the first is given out. What they gave lies in the cache then; up to
-    :data:`HELD` characters are held as well, so that a small corpus is not read from there again.
+    All are read before the first is given out; what they gave lies in the cache then.
     """
     entries = [cache.entry(_key(file, settings)) for file in files]
-    reads = _Reads(files, entries, settings, runner, refused, HELD)
+    reads = _Reads(files, entries, settings, runner, refused)
     reads.read([place for place in range(len(files)) if reads.must_read(place)])
     for place in range(len(files)):
         found = reads.get(place)
@@ -62,39 +58,32 @@ def read_files(
 
 @dataclass
 class _Reads:
-    """What files gave: in the cache, or here where it is not cached or there is room."""
+    """What files gave: in the cache, or here where it is not for another run."""
 
     files: Sequence[SourceFile]
     entries: Sequence[Entry]
     settings: "IngestSettings"
     runner: Runner
     refused: frozenset[str]
-    room: int
-    """Characters that may be held."""
-    held: dict[Path, Reading] = field(default_factory=dict)
-    """By the path of their entry."""
-    lost: dict[int, Reading] = field(default_factory=dict)
-    """Files that have changed or gone before they were read."""
+    failed: dict[Path, Reading] = field(default_factory=dict)  # met a limit; by path of entry
+    lost: dict[int, Reading] = field(default_factory=dict)  # changed or gone before they were read
     opened: set[int] = field(default_factory=set)
 
     def must_read(self, place: int) -> bool:
         file = self.files[place]
-        if file.path is None or _refusal(file, self.settings) is not None:
-            return False
-        return not file.sha256 or not self.entries[place].exists()
+        closed = file.path is None or _refusal(file, self.settings) is not None
+        return not closed and not self.entries[place].exists()
 
     def read(self, places: Sequence[int]) -> None:
         """Read files and cache what they gave; of equal contents the next when one is lost."""
-        plain, near = self.settings.plain(), self.runner.near
+        plain = self.settings.plain()
+        read = partial(read_item, settings=plain, refused=self.refused, near=self.runner.near)
+        limits = Limits(plain.seconds_per_file, plain.max_memory_megabytes)
         while places:
-            firsts = sorted(
-                {self.entries[place].path: place for place in reversed(places)}.values()
-            )
-            answers = self.runner.guarded(
-                partial(read_item, settings=plain, refused=self.refused, near=near),
-                [(self.files[place], self.entries[place]) for place in firsts],
-                Limits(plain.seconds_per_file, plain.max_memory_megabytes),
-            )
+            by_content = {self.entries[place].path: place for place in reversed(places)}
+            firsts = sorted(by_content.values())
+            items = [(self.files[place], self.entries[place]) for place in firsts]
+            answers = self.runner.guarded(read, items, limits)
             for place, answer in zip(firsts, answers, strict=True):
                 self._take(place, answer)
             lost = {self.entries[place].path for place in firsts if place in self.lost}
@@ -102,30 +91,24 @@ class _Reads:
             left = (place for place in places if place not in self.opened)
             places = [place for place in left if self.entries[place].path in lost]
 
-    def _take(self, place: int, answer: Done[Reading] | Failed) -> None:
+    def _take(self, place: int, answer: Done[Reading | None] | Failed) -> None:
         self.opened.add(place)
         advance(len(self.opened), len(self.files), "files")
         if isinstance(answer, Failed):
             reason, advice = LIMIT_REASONS[answer.reason]
             message = f"{answer.message}; expected it to be read within the limits; {advice}"
             failure = Failure(reason, message, answer.value, answer.threshold)
-            found = Reading([], [failure])
-        else:
-            found = answer.value
-            if not self.runner.near:  # its disk has no cache
-                keep(found, self.entries[place])
-        size = sum(len(record.text) for record in found.records)
-        if is_lost(found):
-            self.lost[place] = found
-        elif not found.records or size < self.room:
-            self.room -= size
-            self.held[self.entries[place].path] = found
+            self.failed[self.entries[place].path] = Reading([], [failure])
+        elif answer.value is not None and is_lost(answer.value):
+            self.lost[place] = answer.value
+        elif answer.value is not None:  # its disk has no cache
+            keep(answer.value, self.entries[place])
 
     def get(self, place: int) -> Reading | None:
         """Return what a file gave; None when neither this nor the cache has it."""
         file, entry = self.files[place], self.entries[place]
-        found = _refusal(file, self.settings) or self.lost.get(place) or self.held.get(entry.path)
-        found = found or _cached(file, entry)
+        found = _refusal(file, self.settings) or self.lost.get(place)
+        found = found or self.failed.get(entry.path) or _cached(file, entry)
         return found and without(found, self.refused)._replace(opened=place in self.opened)
 
 
@@ -140,14 +123,12 @@ def _refusal(file: SourceFile, settings: "IngestSettings") -> Reading | None:
 
 
 def _cached(file: SourceFile, entry: Entry) -> Reading | None:
-    value = entry.get() if file.sha256 else None
-    if value is not None:
+    if (value := entry.get()) is not None:  # of tuples JSON makes lists
         records = [
-            record._replace(left_out=tuple(Omission(*each) for each in record.left_out))
-            for record in (Record(*stored) for stored in value["records"])  # JSON has lists alone
+            Record(*stored, tuple(Omission(*each) for each in left_out))
+            for *stored, left_out in value["records"]
         ]
-        failures = [Failure(*failure) for failure in value["failures"]]
-        return Reading(records, failures, value["format"])
+        return Reading(records, [Failure(*stored) for stored in value["failures"]])
     if file.path is not None:
         return None
     advice = "it has left the folder and its text is not in the cache; put it back"

@@ -5,37 +5,29 @@ from typing import NamedTuple
 
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError
-from pipeline.core.remote import open_store, told, version_of
+from pipeline.core.remote import open_store, told, version_of, words
+from pipeline.documents.readers.reading import ReadFailure
 
 
 class RemotePath(NamedTuple):
     """An object of a store, in the version that was listed."""
 
-    root: str
-    """Address of the input folder."""
-    name: str
-    """As the driver names it, without the scheme."""
+    source: str  # path below the input folder
+    root: str  # address of the input folder
+    name: str  # as the driver names it, without the scheme
     version: str
+    size: int
 
     def __str__(self) -> str:
         return f"{self.root.partition('://')[0]}://{self.name}"
 
-
-class Listed(NamedTuple):
-    """What a listing says of an object."""
-
-    source: str
-    """Path below the input folder."""
-    path: RemotePath
-    size: int
-
     @property
     def identity(self) -> str:
         """What stands for the content, which is not known before it is read."""
-        return digest([str(self.path), self.size, self.path.version])
+        return digest([str(self), self.size, self.version])
 
 
-def list_objects(root: str) -> list[Listed]:
+def list_objects(root: str) -> list[RemotePath]:
     """List all objects below an address by source; an InputError: its store does not tell them."""
     store, base = open_store(root)
     with told(root, "list"):
@@ -59,28 +51,25 @@ def list_objects(root: str) -> list[Listed]:
                 f"input folder {root}: its driver tells neither an ETag nor a time of {name}; "
                 "expected one, since a changed file could not be told; copy the files to a disk"
             )
-        objects.append(Listed(source, RemotePath(root, name, version), int(info["size"] or 0)))
+        objects.append(RemotePath(source, root, name, version, int(info["size"] or 0)))
     return sorted(objects)
 
 
-class Changed(Exception):
-    """An object is not the version that was listed."""
-
-
-def read_object(path: RemotePath, most: int) -> bytes:
-    """Return the first bytes of an object; :class:`Changed`, or whatever the driver raises."""
-    store, _ = open_store(path.root)
+def read_object(path: RemotePath, most: int) -> bytes | None:
+    """Return first bytes of an object, None of another version; ReadFailure: unreadable_file."""
     try:
+        store, _ = open_store(path.root)
         with store.open(path.name, "rb", cache_type="none") as stream:
             if version_of(stream.details) != path.version:
-                raise Changed
+                return None
             data: bytes = stream.read(most)
-    except OSError as error:
-        if error.errno == EBUSY:  # s3fs: another version came between looking and reading
-            raise Changed from None
-        raise
-    if "s3" not in store.protocol:  # whose driver reads no other version than the one it opened
-        store.invalidate_cache()
-        if version_of(store.info(path.name)) != path.version:
-            raise Changed
+        if "s3" not in store.protocol:  # whose driver reads no other version than the one it opened
+            store.invalidate_cache()
+            if version_of(store.info(path.name)) != path.version:
+                return None
+    except Exception as error:  # each driver has its own, of no common kind
+        if isinstance(error, OSError) and error.errno == EBUSY:
+            return None  # s3fs: another version came between looking and reading
+        said = f"{type(error).__name__}: {words(error)}"
+        raise ReadFailure("unreadable_file", f"{said}; look at the store, and run again") from error
     return data

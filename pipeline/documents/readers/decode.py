@@ -13,27 +13,21 @@ MARKS = [
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
-
 WRONG_SHARE = 2
 """Characters beyond ASCII for each wrong byte, from which a file is UTF-8 with wrong bytes in it.
 Of other encodings at most one pair of bytes in six happens to be UTF-8 too."""
 _WRONG, _RIGHT = re.compile("[\udc80-\udcff]+"), re.compile("[^\0-\x7f\udc80-\udcff]+")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-MOSTLY_ZERO = 0.5
-"""Share of zeros among the high bytes of UTF-16 in a language of the West: spaces alone give it to
-others."""
-SHORTEST_WIDE = 20
-"""Bytes from which zeros at every second place are no accident."""
-_SEVEN_BITS = ("iso2022_", "hz")
-"""Encodings of mails that write other scripts with ASCII bytes begin so."""
+MOSTLY_ZERO = 0.5  # of the high bytes of UTF-16 in Western languages; in others spaces alone are
+SHORTEST_WIDE = 20  # bytes from which zeros at every second place are no accident
+_SEVEN_BITS = ("iso2022_", "hz")  # names of encodings that write with ASCII bytes begin so
 
 
 def decode(data: bytes, declared: str | None = None) -> str:
     """Decode a text file; line ends become line feeds.
 
     An encoding that the file itself declares is tried when its bytes are not UTF-8, or at once
-    when it writes with seven bits. Failures are ``empty_file``, ``binary_file`` (it holds NUL
-    bytes) and ``undecodable``.
+    when it writes with seven bits.
 
     Raises:
         ReadFailure: ``empty_file``, ``binary_file`` (it holds NUL bytes), ``undecodable``.

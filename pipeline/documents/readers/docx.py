@@ -8,8 +8,6 @@ font. So styles get the names that it knows, and what it would leave out goes in
 import io
 import re
 import zipfile
-from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 from pipeline.documents.readers.office import opened_office, part_of
@@ -20,16 +18,13 @@ WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _TEXT = "word/document.xml"
 _STYLES = "word/styles.xml"
 _CHOICE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
-_MOST_COLUMNS = 63
-"""Of a table in Word."""
-
+_MOST_COLUMNS = 63  # of a table in Word
 _CODE, _CODE_WORDS, _HEADING = "TuneloopCode", "TuneloopCodeWords", "TuneloopHeading"
 _KNOWN = {
     _CODE: ("paragraph", "Source Code"),
     _CODE_WORDS: ("character", "Verbatim Char"),
     **{f"{_HEADING}{n}": ("paragraph", f"heading {n}") for n in range(1, 7)},
 }
-
 _CODE_NAME = re.compile(
     r"(?:source |program |inline )?(?:code|listing)(?: (?:block|box|example|listing|text|char))*"
     r"|(?:html )?preformatted(?: text)?|html (?:code|sample|keyboard|typewriter)|source text"
@@ -42,31 +37,19 @@ _MONOSPACED = re.compile(
     r"|\bcode\b|cascadia",
     re.IGNORECASE,
 )
-
-_LONGEST_HEADING = 200
-"""Characters; whole paragraphs get an outline level by mistake."""
-_MOST_BASES = 16
-"""Styles that a style is based on, one on another: some are based on themselves."""
+_LONGEST_HEADING = 200  # characters; whole paragraphs get an outline level by mistake
+_MOST_BASES = 16  # styles that a style is based on, one on another: some are based on themselves
 
 
 def read(data: bytes) -> Reading:
-    """Read a Word file; the title is its first heading.
-
-    Raises:
-        ReadFailure: ``unreadable_docx``, ``xml_entities``, ``empty_file``, or see
-            :func:`pipeline.documents.readers.zipped.opened`.
-    """
+    """Read a Word file, named by its first heading; raises as :mod:`.office` does."""
     with opened_office(data, "docx") as archive:
         data = _told_to_pandoc(archive) or data
     return document(markdown(data, "docx"))
 
 
 def read_odt(data: bytes) -> Reading:
-    """Read an OpenDocument text, as LibreOffice writes it.
-
-    Raises:
-        ReadFailure: As of :func:`read`, and ``encrypted_office``.
-    """
+    """Read an OpenDocument text, as LibreOffice writes it; raises as :func:`read` does."""
     with opened_office(data, "odt"):
         return document(markdown(data, "odt"))
 
@@ -94,7 +77,8 @@ def _told_to_pandoc(archive: zipfile.ZipFile) -> bytes | None:
     for box in list(root.iter(_CHOICE)):
         _behind_its_paragraph(box)
     for table in root.iter(f"{WORD}tbl"):
-        widest = max((sum(map(_width, row)) for row in table.iter(f"{WORD}tr")), default=0)
+        rows = (row.iterfind(f"{WORD}tc") for row in table.iter(f"{WORD}tr"))
+        widest = max((sum(map(_width, cells)) for cells in rows), default=0)
         for grid in table.iterfind(f"{WORD}tblGrid"):
             for _ in range(min(widest, _MOST_COLUMNS) - len(grid)):
                 etree.SubElement(grid, f"{WORD}gridCol", {f"{WORD}w": "1000"})
@@ -119,10 +103,8 @@ def _behind_its_paragraph(box: Any) -> None:
 
 
 def _width(cell: Any) -> int:
-    """Return the columns of a cell; 0 for what is none."""
-    span = cell.find(f"{WORD}tcPr/{WORD}gridSpan")
-    value = "" if span is None else span.get(f"{WORD}val", "")
-    return 0 if cell.tag != f"{WORD}tc" else int(value) if value.isdecimal() else 1
+    columns = _value(cell, f"tcPr/{WORD}gridSpan")
+    return int(columns) if columns.isdecimal() else 1
 
 
 def _tell_styles(root: Any, styles: Any) -> None:
@@ -131,7 +113,11 @@ def _tell_styles(root: Any, styles: Any) -> None:
 
     known = _Styles(styles)
     paragraphs = {
-        paragraph: [run for run in _runs(paragraph) if _text(run).strip()]
+        paragraph: [
+            run
+            for run in paragraph.iter(f"{WORD}r")  # a text box has paragraphs of its own
+            if _text(run).strip() and next(run.iterancestors(f"{WORD}p")) is paragraph
+        ]
         for paragraph in root.iter(f"{WORD}p")
     }
     length = {run: len(_text(run)) for runs in paragraphs.values() for run in runs}
@@ -140,15 +126,15 @@ def _tell_styles(root: Any, styles: Any) -> None:
         mono = set()  # all of it is typewritten: the font tells nothing
     code = []
     for paragraph, runs in paragraphs.items():
-        names = known.names(_style(paragraph, "p"))
+        names = known.names(paragraph, "p")
         heading = any(map(_HEADING_NAME.fullmatch, names))
         fonts = bool(runs) and mono.issuperset(runs)
         if not heading and (any(map(_CODE_NAME.fullmatch, names)) or fonts):
             code.append(paragraph)
             continue
         for run in runs:
-            style = known.names(_style(run, "r"))
-            if any(map(_CODE_NAME.fullmatch, style)) or (run in mono and not heading):
+            code_style = any(map(_CODE_NAME.fullmatch, known.names(run, "r")))
+            if code_style or (run in mono and not heading):
                 _set_style(run, "r", _CODE_WORDS)
         level = known.outline(paragraph)
         short = 0 < sum(length[run] for run in runs) <= _LONGEST_HEADING
@@ -163,37 +149,34 @@ def _tell_styles(root: Any, styles: Any) -> None:
 
 
 class _Styles:
-    """The styles of a Word file by their ids."""
+    """The styles of a Word file, each with those that it is based on behind it."""
 
     def __init__(self, styles: Any) -> None:
-        self._known = {style.get(f"{WORD}styleId"): style for style in styles.iter(f"{WORD}style")}
-        self.chain, self.names = cache(self._chain), cache(self._names)
+        known = {style.get(f"{WORD}styleId"): style for style in styles.iter(f"{WORD}style")}
+        self._chains: dict[str, list[Any]] = {key: [] for key in known}
+        for key, chain in self._chains.items():
+            while key in known and len(chain) < _MOST_BASES:
+                chain.append(known[key])
+                key = _value(known[key], "basedOn")
 
-    def _chain(self, key: str) -> list[Any]:
-        chain: list[Any] = []
-        style = self._known.get(key)
-        while style is not None and len(chain) < _MOST_BASES:
-            chain.append(style)
-            style = self._known.get(_value(style, "basedOn"))
-        return chain
+    def of(self, part: Any, kind: str) -> list[Any]:
+        """Return the style of a paragraph (``p``) or run (``r``), and those behind it."""
+        return self._chains.get(_value(part, f"{kind}Pr/{WORD}{kind}Style"), [])
 
-    def _names(self, key: str) -> list[str]:
-        """Return the names of a style and of those that it is based on, in lower case."""
-        names = (_value(style, "name") for style in self.chain(key))
+    def names(self, part: Any, kind: str) -> list[str]:
+        names = (_value(style, "name") for style in self.of(part, kind))
         return [re.sub(r"[\s_-]+", " ", name).lower() for name in names]
 
     def mono(self, run: Any) -> bool:
         paragraph = next(run.iterancestors(f"{WORD}p"))
-        chains = (self.chain(_style(run, "r")), self.chain(_style(paragraph, "p")))
-        for part in (run, *(style for chain in chains for style in chain)):
-            font = part.find(f"{WORD}rPr/{WORD}rFonts")
-            if font is not None and font.get(f"{WORD}ascii"):
-                return _MONOSPACED.search(font.get(f"{WORD}ascii")) is not None
+        for part in (run, *self.of(run, "r"), *self.of(paragraph, "p")):
+            if font := _value(part, f"rPr/{WORD}rFonts", "ascii"):
+                return _MONOSPACED.search(font) is not None
         return False
 
     def outline(self, paragraph: Any) -> int:
         """Return the outline level of a paragraph from 0; 9 is that of text."""
-        for part in (paragraph, *self.chain(_style(paragraph, "p"))):
+        for part in (paragraph, *self.of(paragraph, "p")):
             level = _value(part, f"pPr/{WORD}outlineLvl")
             if level.isdecimal():
                 return int(level)
@@ -215,25 +198,13 @@ def _join_code(code: list[Any]) -> None:
             blank.append(other)
 
 
-def _runs(paragraph: Any) -> Iterator[Any]:
-    """Yield the runs of a paragraph, but those of a text box in it."""
-    for run in paragraph.iter(f"{WORD}r"):
-        if next(run.iterancestors(f"{WORD}p")) is paragraph:
-            yield run
-
-
 def _text(run: Any) -> str:
     return "".join(text.text or "" for text in run.iterfind(f"{WORD}t"))
 
 
-def _value(part: Any, path: str) -> str:
+def _value(part: Any, path: str, name: str = "val") -> str:
     child = part.find(f"{WORD}{path}")
-    return "" if child is None else child.get(f"{WORD}val", "")
-
-
-def _style(part: Any, kind: str) -> str:
-    """Return the id of the style of a paragraph (``p``) or run (``r``)."""
-    return _value(part, f"{kind}Pr/{WORD}{kind}Style")
+    return "" if child is None else child.get(f"{WORD}{name}", "")
 
 
 def _set_style(part: Any, kind: str, key: str) -> None:

@@ -21,23 +21,16 @@ ENCODINGS = (
     *("cp932", "euc_jp", "gb18030", "big5", "cp949", "cp874"),
 )
 """Those that offices, mails and the web wrote in; of two that fit alike the first is taken."""
-LEAST = 0.6
-"""Share of fitting signs times probability of the language below which no encoding is believed."""
-CLOSE = 0.01
-"""What an encoding must be better by than those before it in the list."""
-WESTERN = "cp1252"
-"""Taken where too little is said to tell the language, if its signs fit."""
-MOSTLY_ASCII = 0.2
-"""Share of other bytes up to which that is done: German has 2-3 %, French 4 %, Cyrillic 80 %."""
-FEW = 2
-"""Such bytes, of a text of a few words."""
-LOOKED_AT = 20_000
-"""Characters that are judged; all bytes have to decode."""
+LEAST = 0.6  # share of fitting signs times probability of the language that is believed
+CLOSE = 0.01  # what an encoding must be better by than those before it in the list
+WESTERN = "cp1252"  # taken where too little is said to tell the language, if its signs fit
+MOSTLY_ASCII = 0.2  # and up to this share of other bytes: German 2-3 %, French 4 %, Cyrillic 80 %
+FEW = 2  # such bytes, of a text of a few words
+LOOKED_AT = 20_000  # characters that are judged; all bytes have to decode
 _FOREIGN = re.compile(r"[^\0-\x7f]")
 _CONTROL = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f\ue000-\uf8ff]")
 _TYPOGRAPHY = frozenset("\u00a0\u00ad«»‘’‚“”„…–—•·°§©®™€£¥²³µ×÷±½¼¾¡¿ªº‰†№")
 _WITHIN_WORDS = frozenset("\u00ad’·")
-
 _ALPHABETS = {
     "ca": "àçèéíïòóúü", "cs": "áčďéěíňóřšťúůýž", "da": "æøåé", "de": "äöüß", "en": "éèêëïöüñçàáíó",
     "es": "áéíñóúü", "et": "äöõüšž", "fi": "äöåšž", "fr": "àâæçèéêëîïôœùûüÿ", "hr": "čćđšž",
@@ -47,7 +40,6 @@ _ALPHABETS = {
     "tr": "çğıi̇öşüâîû",
 }  # fmt: skip
 """Letters beyond ASCII, of languages in Latin script; of others all Latin letters fit."""
-
 _SCRIPTS = {
     "CYRILLIC": "be bg kk ky mk mn ru sr tg tt uk", "GREEK": "el", "HEBREW": "he yi",
     "ARABIC": "ar fa ps ug ur", "THAI": "th", "HANGUL": "ko", "CJK": "ja wuu yue zh",
@@ -55,7 +47,6 @@ _SCRIPTS = {
     "IDEOGRAPHIC": "ja ko wuu yue zh",
 }  # fmt: skip
 """First word of the Unicode names of signs, and the languages that are written with them."""
-
 _WIDE = frozenset(_SCRIPTS["FULLWIDTH"].split())
 
 

@@ -16,11 +16,8 @@ ENCRYPTION = "META-INF/encryption.xml"
 def read(data: bytes) -> Reading:
     """Read the chapters of a book (EPUB 2 and 3), named by their files inside it.
 
-    A chapter under digital rights management fails as ``encrypted_member``.
-
-    Raises:
-        ReadFailure: ``unreadable_epub`` (no book), ``empty_file`` (no chapter with text), or see
-            :func:`pipeline.documents.readers.zipped.opened`.
+    A chapter under digital rights management fails as ``encrypted_member``; ReadFailure:
+    ``unreadable_epub``, ``empty_file`` (no chapter at all), or of :func:`.zipped.opened`.
     """
     with opened(data, "unreadable_epub") as archive:
         book, chapters = _spine(archive)

@@ -5,14 +5,13 @@ A format more is a function in a module of this package and an entry of :data:`R
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pipeline.documents.left_out import entries, ledger
 from pipeline.documents.readers import (
-    code,
     docx,
     epub,
     mail,
@@ -80,22 +79,14 @@ class Reader:
     function: Callable[..., Reading]
     """Gets the bytes of a file; with ``fields`` also the names of the fields of text and title.
     It raises a :class:`ReadFailure`, whose reason is one of those below."""
-    reasons: Mapping[str, str] = field(default_factory=dict)
-    """Why a file of it may give no document, beside ``unreadable_`` with the name of the format."""
-    magic: bytes = b""
-    """First bytes of its files, where they are always the same."""
-    member: str = ""
-    """Name of a file that tells it from other zip files."""
-    mark: re.Pattern[bytes] | None = None
-    """What its files hold, where other files have its extensions too."""
-    pages: str = ""
-    """What a page is called, where form feeds separate pages."""
-    converted: bool = True
-    """Whether its text is not the file's own: places count in what the reader gave."""
-    fields: bool = False
-    """Whether text and title are in named fields."""
-    archive: bool = False
-    """Whether it holds files, which are read one by one."""
+    reasons: Mapping[str, str]  # why it may give no document, beside ``unreadable_`` with the name
+    magic: bytes = b""  # first bytes of its files, where they are always the same
+    member: str = ""  # name of a file that tells it from other zip files
+    mark: re.Pattern[bytes] | None = None  # what they hold, if others have the extensions too
+    pages: str = ""  # what a page is called, where form feeds separate pages
+    converted: bool = True  # whether places count in what the reader gave, not in the file
+    fields: bool = False  # whether text and title are in named fields
+    archive: bool = False  # whether it holds files, which are read one by one
 
 
 _DOCBOOK = re.compile(rb"docbook\.org/ns/docbook|<!DOCTYPE[^<>\[]*DocBook", re.IGNORECASE)
@@ -126,8 +117,8 @@ READERS: dict[str, Reader] = {
         _pandoc("rtf", ".rtf", magic=b"{\\rtf"),
         Reader("pdf", (".pdf",), pdf.read, _PDF, b"%PDF-", pages="page"),
         *(
-            Reader(name, tuple(ends.split()), partial(code.read, language=name), _TEXT)
-            for name, ends in code.LANGUAGES.items()
+            Reader(name, tuple(ends.split()), partial(markdown.read_code, language=name), _TEXT)
+            for name, ends in markdown.LANGUAGES.items()
         ),
         Reader("docx", (".docx",), docx.read, _OFFICE, _PK, "word/document.xml"),
         Reader("odt", (".odt",), docx.read_odt, _OFFICE, _PK),
@@ -152,8 +143,7 @@ READ_REASONS["forgotten"] = "its text was taken out for good by `tuneloop forget
 """Reason for which a file is not read -> a line about it."""
 EXTENSIONS = {suffix: reader.name for reader in READERS.values() for suffix in reader.extensions}
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_LOCKED = "EncryptedPackage".encode("utf-16-le")
-"""Stream in which Office puts a document with a password ([MS-OFFCRYPTO] 1.3.3)."""
+_LOCKED = "EncryptedPackage".encode("utf-16-le")  # stream of a locked one: [MS-OFFCRYPTO] 1.3.3
 _MAGIC = {
     b"PK\x03\x04": "a zip file or an Office document",
     b"\x1f\x8b": "a gzip file",
@@ -183,10 +173,7 @@ def format_of(suffix: str, data: bytes) -> str:
     """Return the format of a file: by its extension, as long as its first bytes agree.
 
     A PDF is one under any name, and of zip files what they hold says which kind they are.
-
-    Raises:
-        ReadFailure: ``unknown_format``, ``encrypted_office``, or ``wrong_extension`` when the
-            first bytes are those of something else.
+    ReadFailure: ``unknown_format``, ``encrypted_office``, ``wrong_extension``.
     """
     if data.startswith(b"%PDF-"):
         return "pdf"
@@ -220,11 +207,7 @@ def format_of(suffix: str, data: bytes) -> str:
 
 
 def read(kind: str, data: bytes, settings: "IngestSettings", source: str = "") -> Reading:
-    """Read a file of a known format.
-
-    Raises:
-        ReadFailure: The file as a whole gives no document.
-    """
+    """Read a file of a known format; ReadFailure: the file as a whole gives no document."""
     reader = READERS[kind]
     more: tuple[Any, ...] = ()
     if reader.fields:
@@ -234,19 +217,16 @@ def read(kind: str, data: bytes, settings: "IngestSettings", source: str = "") -
         more = (source, limit, partial(_read_member, settings=settings))
     with ledger() as noted:
         reading = reader.function(data, *more)
-    for first in reading.records[:1]:  # what is left out of one of many is not told apart
-        reading.records[0] = first._replace(left_out=first.left_out or entries(noted))
-    return reading
+    records = [record._replace(kind=record.kind or kind) for record in reading.records]
+    if records:  # what is left out of one of many is not told apart
+        records[0] = records[0]._replace(left_out=records[0].left_out or entries(noted))
+    return Reading(records, reading.failures)
 
 
 def _read_member(name: str, data: bytes, settings: "IngestSettings") -> Reading:
-    """Read a member of an archive; its records know their format."""
     kind = format_of(extension(name), data)
     if READERS[kind].archive:
         raise ReadFailure(
             "nested_archive", "an archive in an archive; unpack it and add what it holds"
         )
-    reading = read(kind, data, settings, name)
-    return reading._replace(
-        records=[record._replace(kind=record.kind or kind) for record in reading.records]
-    )
+    return read(kind, data, settings, name)

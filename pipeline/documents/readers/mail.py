@@ -6,33 +6,27 @@ from email import message_from_bytes
 from email.message import EmailMessage, MIMEPart
 from email.policy import default
 from html import escape, unescape
+from itertools import chain
 
-from pipeline.documents.left_out import leave_out
+from pipeline.documents.left_out import leave_out, words
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record, failing_as
 
-STUB = 0.3
-"""Share of the words of the HTML form below which the plain one only asks for a better program."""
+STUB = 0.3  # of the words of the HTML form; a plain one with less asks for a better program
 _MARKUP = re.compile(r"(?is)<(script|style|head)\b.*?</\1\s*>|<[^<>]*>")
 
 
 def read(data: bytes) -> Reading:
     """Read a mail (RFC 5322, MIME): all text parts in their order, of alternatives the plain one.
 
-    The HTML form counts where the plain one is blank or says much less.
-
-    Raises:
-        ReadFailure: ``empty_file`` (no part with text) or ``unreadable_mail``.
+    The HTML form counts where the plain one is blank or says much less. ReadFailure:
+    ``empty_file`` (no part with text), ``unreadable_mail``.
     """
     # The parser promises not to raise, but headers of malformed mails make it do so.
     with failing_as("unreadable_mail"):
         mail = message_from_bytes(data, policy=default)
         assert isinstance(mail, EmailMessage)
-        texts = [
-            (text, part.get_content_subtype())
-            for part in _texts(mail)
-            if (text := _text(part)).strip()
-        ]
+        texts = [(text, kind) for text, kind in _texts(mail) if text.strip()]
         subject = " ".join(str(mail["subject"] or "").split())
         attached = list(_attached(mail))
     unread = Failure("attachment_not_read", "save it beside the mail to have it read")
@@ -48,34 +42,27 @@ def read(data: bytes) -> Reading:
     return Reading([Record("", subject, text, 0, len(text), kind)], failures)
 
 
-def _texts(part: MIMEPart) -> Iterator[MIMEPart]:
-    """Yield the parts that a reader sees as text, in their order."""
+def _texts(part: MIMEPart) -> list[tuple[str, str]]:
+    """Return what a reader sees as text, in its order, each with its kind: plain or html."""
     kind = part.get_content_type()
     if part.is_attachment() or kind.startswith("message/"):
-        return
+        return []
     if not part.is_multipart():
-        if kind in ("text/plain", "text/html"):
-            yield part
-        return
-    inner = [list(_texts(each)) for each in part.iter_parts()]
-    if kind == "multipart/alternative":
-        yield from _best(inner)
-    else:
-        for parts in inner:
-            yield from parts
+        plain_or_html = kind in ("text/plain", "text/html")
+        return [(_text(part), part.get_content_subtype())] if plain_or_html else []
+    inner = [_texts(each) for each in part.iter_parts()]
+    return _best(inner) if kind == "multipart/alternative" else list(chain.from_iterable(inner))
 
 
-def _best(forms: list[list[MIMEPart]]) -> list[MIMEPart]:
+def _best(forms: list[list[tuple[str, str]]]) -> list[tuple[str, str]]:
     """Return the first form of a message, unless a later one says much more."""
-    said = [sum(len(_words(_text(part), part)) for part in form) for form in forms]
+    said = [sum(_words(text, kind) for text, kind in form) for form in forms]
     most = max(said, default=0)
-    return next((form for form, words in zip(forms, said, strict=True) if words > STUB * most), [])
+    return next((form for form, has in zip(forms, said, strict=True) if has > STUB * most), [])
 
 
-def _words(text: str, part: MIMEPart) -> list[str]:
-    if part.get_content_subtype() == "html":
-        text = unescape(_MARKUP.sub(" ", text))
-    return text.split()
+def _words(text: str, kind: str) -> int:
+    return words(unescape(_MARKUP.sub(" ", text)) if kind == "html" else text)
 
 
 def _text(part: MIMEPart) -> str:

@@ -16,8 +16,7 @@ _BARE_REFERENCE = re.compile(rb"^\.Xr[ \t]+(\S+(?:[ \t]+[.,:;)])*)[ \t]*$", re.M
 """A reference to a page without its section, at which pandoc 3.9 fails too."""
 _DEFINITION = re.compile(rb"^[.'][ \t]*de1?[ \t].*?(?:^\.\.[ \t\r]*(?:\n|\Z)|\Z)", re.M | re.S)
 """Of a macro, which pandoc expands unless it has conditions in it."""
-_AT_FAULT = re.compile(rb"\s*\Z|'|\.(?!S[hs])")
-"""A blank line, which mdoc forbids, or a macro but that of a heading."""
+_AT_FAULT = re.compile(rb"\s*\Z|'|\.(?!S[hs])")  # a blank line, or a macro but of a heading
 _PROLOGUE = re.compile(rb"^\.(Dd|Dt|Os)\b.*\n?", re.MULTILINE)
 """What a page in mdoc begins with: pandoc 3.9 fails when one is missing, in another order, or when
 the system has a name."""
@@ -31,12 +30,7 @@ _ELSEWHERE = re.compile(rb"\A\s*[.'][ \t]*so[ \t]+(\S+)\s*\Z")
 
 
 def read(data: bytes) -> Reading:
-    """Read a page of the manual.
-
-    Raises:
-        ReadFailure: ``empty_file``, ``unreadable_man``, or see
-            :func:`pipeline.documents.readers.decode.decode`.
-    """
+    """Read a page of the manual; raises as :func:`.pandoc.read_text` does."""
     if other := _ELSEWHERE.match(data):
         name = other[1].decode("utf-8", "replace")
         raise ReadFailure("empty_file", f"its text is in {name}; add that file")

@@ -11,14 +11,10 @@ from pipeline.documents.readers.reading import ReadFailure
 from pipeline.documents.readers.zipped import MOST_UNPACKED, content, opened, reading
 
 _ENTITIES = (b"<!DOCTYPE", b"<!ENTITY")
-_PAGES = (".htm", ".html", ".xhtml", ".svg")
-"""Parts that may have a document type; no Office reader parses them."""
+_PAGES = (".htm", ".html", ".xhtml", ".svg")  # may have a document type: no reader parses them
 _BLOCK = 2**20
-_HEAD = 64
-"""Bytes that tell XML from pictures; more than a mark that is looked for has."""
-_MANIFEST = "META-INF/manifest.xml"
-"""Where OpenDocument says which parts need a password."""
-
+_HEAD = 64  # bytes that tell XML from pictures; more than a mark that is looked for has
+_MANIFEST = "META-INF/manifest.xml"  # where OpenDocument says which parts need a password
 _COMMENTS = re.compile(
     r"xl/(?:threadedComments/|comments)[^.]*\.xml|word/comments\.xml|ppt/comments/[^.]*\.xml"
 )
@@ -32,7 +28,10 @@ _ABOUT = re.compile(rb"<(dc:\w+|meta:[\w-]+)\b.*?</\1>|<[^>]*>", re.DOTALL)
 
 @contextmanager
 def opened_office(data: bytes, name: str) -> Iterator[zipfile.ZipFile]:
-    """Open an Office file without password and entities; note how many words its comments have."""
+    """Open an Office file, and note how many words its comments have.
+
+    ReadFailure: ``encrypted_office``, ``xml_entities``, or of :func:`.zipped.opened`.
+    """
     with opened(data, f"unreadable_{name}") as archive:
         if b"encryption-data" in part_of(archive, _MANIFEST):
             raise ReadFailure(
@@ -65,11 +64,11 @@ def _declares(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
         seen = stream.read(_HEAD).replace(b"\0", b"")
         if not seen.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"<"):
             return False  # a picture, a font
-        while block := stream.read(_BLOCK):
+        while not any(mark in seen for mark in _ENTITIES):
+            if not (block := stream.read(_BLOCK)):
+                return False
             seen = seen[-_HEAD:] + block.replace(b"\0", b"")
-            if any(mark in seen for mark in _ENTITIES):
-                return True
-    return any(mark in seen for mark in _ENTITIES)
+    return True
 
 
 def _comments(archive: zipfile.ZipFile) -> Iterator[bytes]:

@@ -29,15 +29,11 @@ OPTIONS = (
 )
 """MathML carries the TeX of a formula; the colours of code would only be taken out again. Verbose,
 pandoc says what it does not read."""
-
-STANDALONE = ("--standalone", "--preserve-tabs")
-"""Title and authors stand before the text, and code keeps its tabs."""
-OUT_OF_MEMORY = b"out of memory"
-"""What a Haskell program says when the system refuses it memory."""
+STANDALONE = ("--standalone", "--preserve-tabs")  # title and authors first; code keeps its tabs
+OUT_OF_MEMORY = b"out of memory"  # what a Haskell program says when the system refuses it memory
 _MESSAGE = re.compile(r"^\[(WARNING|INFO)\] (.*(?:\n .*)*)\n?", re.MULTILINE)
 _UNREAD = ("Skipped", "Not rendering", "Could not")
-_SPACE = "\ue020"
-"""Stands for a space behind another one in code, since of those in a page one is left."""
+_SPACE = "\ue020"  # for a space behind another one in code: a page would lose it
 _NO_LANGUAGE = frozenset(("example", "interactive", "literate", "numberLines", "text", "none"))
 """Classes of code that name no language."""
 
@@ -65,20 +61,14 @@ def markdown(
 def read_text(data: bytes, source: str, name: str = "", before: str = "") -> Reading:
     """Read a text in a format that pandoc knows; what stands ``before`` it is read first.
 
-    Raises:
-        ReadFailure: ``unreadable_`` with the name, ``empty_file``, or see
-            :func:`pipeline.documents.readers.decode.decode`.
+    ReadFailure: ``unreadable_`` with the name, or of :func:`.decode.decode`.
     """
     text = (before + decode(data)).encode("utf-8", "replace")
     return document(markdown(text, source, name))
 
 
 def document(text: str) -> Reading:
-    """Return Markdown as a document; its title is its first heading.
-
-    Raises:
-        ReadFailure: ``empty_file``.
-    """
+    """Return Markdown as a document named by its first heading; ReadFailure: ``empty_file``."""
     return whole(first_heading(text), text)
 
 

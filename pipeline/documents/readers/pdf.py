@@ -18,30 +18,23 @@ from pipeline.documents.readers.reading import ReadFailure, Reading, whole
 
 NEEDS_OCR = "run `ocrmypdf` on the file first: it adds the text that the pictures show"
 NO_TEXT = "exclude the file, or save it with its text"
-PASSWORD_ERROR = 4
-"""FPDF_ERR_PASSWORD of fpdfview.h."""
-CODE = "    "
-"""Begins each line of code, as in Markdown."""
+PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD of fpdfview.h
+CODE = "    "  # begins each line of code, as in Markdown
 WIDE_GAP = 1.3
 """Times the usual distance of baselines from which a blank line is written: paragraphs are
 commonly set half a line to a line apart (1.5 to 2), lines of one paragraph vary by rounding."""
-LARGER = 1.12
-"""Times the body's type size from which a line is a heading: 12.5 points over 11."""
-TYPEWRITTEN = 0.8
-"""Share of monospaced letters above which a file is one that was typed, not one with programs."""
-MOST_BLANK = 2
-"""Blank lines inside a program."""
-LONGEST_HEADING = 120
-"""Characters; a large-type paragraph (an abstract, a quotation) is no heading."""
+LARGER = 1.12  # times the body's type size from which a line is a heading: 12.5 points over 11
+TYPEWRITTEN = 0.8  # share of monospaced letters above which a file was typed: it has no programs
+MOST_BLANK = 2  # blank lines inside a program
+LONGEST_HEADING = 120  # characters; a large-type paragraph (an abstract, a quotation) is no heading
 _LOOKS_LIKE_HEADING = re.compile(r"^#{1,6} ")
 
 
 def read(data: bytes) -> Reading:
     """Read a PDF file; the title is its first heading, else the one in its metadata.
 
-    Raises:
-        ReadFailure: ``empty_file``, ``encrypted_pdf``, ``unreadable_pdf``, or
-            ``needs_ocr`` (all text is in pictures), or ``no_text_in_pdf``.
+    ReadFailure: ``empty_file``, ``encrypted_pdf``, ``unreadable_pdf``, ``no_text_in_pdf``, or
+    ``needs_ocr`` (all text is in pictures).
     """
     from pypdfium2 import PdfDocument, PdfiumError
 

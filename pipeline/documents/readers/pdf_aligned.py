@@ -8,17 +8,12 @@ from statistics import median
 from pipeline.documents.readers.pdf_columns import COLUMN_TEXT, Line, Style
 from pipeline.text import markdown
 
-LEAST_COLUMNS = 3
-"""Terms and their meanings stand in two columns too, and so does prose."""
+LEAST_COLUMNS = 3  # terms and their meanings stand in two columns too, and so does prose
 LEAST_ROWS = 3
-MOST_ROWS = 80
-"""A page has fewer; the time grows with their square."""
-FILLED = 0.6
-"""Share of the cells of a table that have text."""
-ROW_GAP = 2.6
-"""Type sizes between the rows of a table at most."""
-ALIGNED = 3.0
-"""Points by which the cells of a column begin, end or have their middle in one line."""
+MOST_ROWS = 80  # a page has fewer; the time grows with their square
+FILLED = 0.6  # share of the cells of a table that have text
+ROW_GAP = 2.6  # type sizes between the rows of a table at most
+ALIGNED = 3.0  # points by which the cells of a column begin, end or have their middle in one line
 _MARK = re.compile(r"[^\w\s]|\(?\w{1,3}[.)]")
 _PAGE = re.compile(r"\d{1,4}|[ivxlc]{1,7}")
 _NUMBER = re.compile(r"(?:[A-Z]|\d{1,2})(?:\.\d{1,3}){0,5}\.?")

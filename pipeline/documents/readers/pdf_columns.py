@@ -9,43 +9,32 @@ from typing import NamedTuple
 from pipeline.text.fences import span_of
 from pipeline.text.markdown import BULLETS
 
-COLUMN_ROWS = 4
-"""Rows on which both columns have text before they are taken for columns."""
-COLUMN_TEXT = 20
-"""Characters of a usual line in a column; the cells of a table are shorter."""
-LIKE_WIDTH = 0.5
-"""Of the wider column that the other has at least: terms and their definitions are a table."""
-APART = 2.0
-"""Times the usual distance of rows that sets a header or a footer apart from the columns."""
+COLUMN_ROWS = 4  # rows on which both columns have text before they are taken for columns
+COLUMN_TEXT = 20  # characters of a usual line in a column; the cells of a table are shorter
+LIKE_WIDTH = 0.5  # of the wider column, at least: terms and their definitions are a table
+APART = 2.0  # times the usual distance of rows, from which a header or a footer stands apart
 
 
 class Style(NamedTuple):
     """How a line is set."""
 
-    size: float
-    """Points; 0 for a table."""
+    size: float  # points; 0 for a table
     bold: bool
     monospaced: bool = False
-    turned: bool = False
-    """It runs up or down the page."""
+    turned: bool = False  # it runs up or down the page
 
 
 class Line(NamedTuple):
     """A line, a part of one beside a gap, or a whole table as Markdown."""
 
     text: str
-    baseline: float
-    """Points from the foot of the page."""
-    style: Style
-    """Bold only when it begins and ends so: a paragraph may begin with a bold word."""
+    baseline: float  # points from the foot of the page
+    style: Style  # bold only when it begins and ends so: a paragraph may begin with a bold word
     left: float
     right: float
-    row: int
-    """Parts of one line of the page have the same."""
-    spaces: int = 0
-    """Spaces before it in its row."""
-    pitch: float = 0.0
-    """Points from letter to letter of monospaced type."""
+    row: int  # parts of one line of the page have the same
+    spaces: int = 0  # spaces before it in its row
+    pitch: float = 0.0  # points from letter to letter of monospaced type
 
 
 _BEGIN, _END = "\x0e", "\x0f"  # shift out, shift in: no text has them

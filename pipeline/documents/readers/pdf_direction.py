@@ -12,10 +12,8 @@ from unicodedata import bidirectional
 
 from pipeline.documents.readers.pdf_type import Box
 
-SPACE = -1
-"""In place of the number of a letter: a space between words."""
-WORD_SPACE = 0.2
-"""Heights of the tallest letter that it has at least; where pdfium puts it is often wrong."""
+SPACE = -1  # in place of the number of a letter: a space between words
+WORD_SPACE = 0.2  # heights of the tallest letter, at least; where pdfium puts it is often wrong
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _LETTERS = ("R", "AL", "NSM")
 _NUMBERS = ("EN", "AN")

@@ -18,36 +18,25 @@ from pipeline.text.exponents import lowered, raised, settled
 GUTTER = 1.8
 """Heights of a capital letter (0.7 of the type size) that a gap between two columns has at least:
 1.3 type sizes. Papers have 1.7 to 2.4; a word space of justified text stays below 1."""
-SMALLER = 0.85
-"""Of the type size beside it that a superscript or subscript has at most; 0.6 to 0.75 is usual."""
-SHIFTED = (0.05, 0.7)
-"""Type sizes by which its baseline is above or below; the next line is a whole one away."""
-WORD_SPACE = 0.2
-"""Heights of a capital letter that a gap between two words has at least."""
-TURNED = 0.1
-"""Sine of the angle from which text is turned: a stamp in the margin, the label of an axis."""
-_FILLER = "\1"
-"""In place of the line ends that pdfium sees around a superscript."""
+SMALLER = 0.85  # of the type size beside it, at most; superscripts usually have 0.6 to 0.75
+SHIFTED = (0.05, 0.7)  # type sizes from its baseline to that of the line; the next line is one away
+WORD_SPACE = 0.2  # heights of a capital letter that a gap between two words has at least
+TURNED = 0.1  # sine of the angle of turned text: a stamp in the margin, the label of an axis
+_FILLER = "\1"  # in place of the line ends that pdfium sees around a superscript
 
 
-class _Part(NamedTuple):
-    """A run of letters without a wide gap, inside one cell or outside all."""
+class _Letter(NamedTuple):
+    """A letter of a line, inside one cell or outside all."""
 
     text: str
-    first: int
-    """Number of its first letter on the page."""
+    number: int  # on the page
     left: float
     right: float
-    cell: tuple[int, int, int] | None
-    """Table, row and column."""
-    spaces: int
-    """Spaces before it; more than one in monospaced type only."""
-    height: str = ""
-    """``+`` of a superscript, ``-`` of a subscript."""
-    pitch: float = 0.0
-    """Points from letter to letter of a monospaced line."""
-    code: bool = False
-    """Monospaced, in a line of other type."""
+    cell: tuple[int, int, int] | None  # table, row and column
+    spaces: int  # spaces before it; more than one in monospaced type only
+    height: str  # ``+`` of a superscript, ``-`` of a subscript, else empty
+    pitch: float  # points from letter to letter of a monospaced line, else 0
+    code: bool  # monospaced, in a line of other type
 
 
 def lines(page: Any) -> list[Line]:
@@ -64,15 +53,15 @@ def lines(page: Any) -> list[Line]:
     text = _unbroken(letters, textpage.get_text_range()).replace(BROKEN, f"{BROKEN}\n")
     for row, line in enumerate(text.split("\n")):
         for part in _parts(letters, line, start, tables):
-            if part.cell is None:
+            if part[0].cell is None:
                 found.append(_line(letters, part, row))
                 continue
-            table, at_row, at_column = part.cell
+            table, at_row, at_column = part[0].cell
             if table not in places:
                 places[table] = len(found)
                 top = tables[table].rows[0]
                 found.append(Line("", top, Style(0, False), 0, 0, row))
-            cells[table][at_row, at_column].append(part.text)
+            cells[table][at_row, at_column].append(_text(part))
         start += len(line) + (0 if line.endswith(BROKEN) else 1)
     for table, place in places.items():
         found[place] = found[place]._replace(text=pdf_tables.markdown(tables[table], cells[table]))
@@ -99,7 +88,8 @@ def _unbroken(page: Letters, text: str) -> str:
 
 def _parts(
     page: Letters, line: str, start: int, tables: Sequence[pdf_tables.Grid]
-) -> Iterator[_Part]:
+) -> Iterator[list[_Letter]]:
+    """Yield the runs of letters of a line without a wide gap, inside one cell or outside all."""
     boxes = [page.box(start + place) for place in range(len(line))]
     tallest = max((top - bottom for _, bottom, _, top in boxes), default=0)
     heights = _heights(page, line, start, boxes)
@@ -115,7 +105,7 @@ def _parts(
         ]
     if backwards:
         order = pdf_direction.reading_order(line, boxes)
-    letters: list[_Part] = []
+    letters: list[_Letter] = []
     spaced = joins = False
     for place in order:
         letter = " " if place == pdf_direction.SPACE else line[place]
@@ -135,7 +125,7 @@ def _parts(
         gap = left - before.right if before and not backwards else 0.0
         spaces = max(int(spaced), round(gap / step)) if step else int(spaced)
         if before and (cell != before.cell or gap > GUTTER * tallest > 0):
-            yield _joined(letters)
+            yield letters
             letters = []
         shown = "-" if letter == BROKEN and cell is None else letter
         height = heights.get(place, "")
@@ -145,11 +135,11 @@ def _parts(
             spaces = max(spaces, 1)
         is_code = place in code
         letters.append(
-            _Part(shown, start + place, left, right, cell, spaces, height, step, is_code)
+            _Letter(shown, start + place, left, right, cell, spaces, height, step, is_code)
         )
         spaced = joins = False
     if letters:
-        yield _joined(letters)
+        yield letters
 
 
 def _heights(page: Letters, line: str, start: int, boxes: Sequence[Box]) -> dict[int, str]:
@@ -174,34 +164,23 @@ def _heights(page: Letters, line: str, start: int, boxes: Sequence[Box]) -> dict
     return found
 
 
-def _joined(letters: Sequence[_Part]) -> _Part:
+def _text(letters: Sequence[_Letter]) -> str:
     text = ""
-    for (height, code), parts in groupby(letters, lambda part: (part.height, part.code)):
-        run = "".join(" " * part.spaces * (part is not letters[0]) + part.text for part in parts)
+    for (height, code), same in groupby(letters, lambda letter: (letter.height, letter.code)):
+        run = "".join(" " * each.spaces * (each is not letters[0]) + each.text for each in same)
         if code and not height and (text or len(run) > 1):  # one letter is Word's bullet
             run = f"{' ' * run.startswith(' ')}{as_code(run.strip())}"
         text += {"+": raised, "-": lowered}[height](text, run.strip()) if height else run
-    return letters[0]._replace(
-        text=pdf_direction.mirrored(settled(text))
-        if pdf_direction.is_right_to_left(text)
-        else settled(text),
-        left=min(letter.left for letter in letters),
-        right=max(letter.right for letter in letters),
-    )
+    text = settled(text)
+    return pdf_direction.mirrored(text) if pdf_direction.is_right_to_left(text) else text
 
 
-def _line(page: Letters, part: _Part, row: int) -> Line:
+def _line(page: Letters, letters: Sequence[_Letter], row: int) -> Line:
+    head, first, text = letters[0], letters[0].number, _text(letters)
     # The last character may be a hyphen that pdfium made up, without a font.
-    last = part.first + max(0, len(part.text) - 2)
-    bold = page.font(part.first).bold and page.font(last).bold
-    turned = abs(sin(page.angle(part.first))) > TURNED
-    return Line(
-        part.text,
-        page.baseline(part.first),
-        Style(round(page.size(part.first), 1), bold, part.pitch > 0, turned),
-        part.left,
-        part.right,
-        row,
-        part.spaces,
-        part.pitch,
-    )
+    last = first + max(0, len(text) - 2)
+    bold = page.font(first).bold and page.font(last).bold
+    turned = abs(sin(page.angle(first))) > TURNED
+    style = Style(round(page.size(first), 1), bold, head.pitch > 0, turned)
+    left, right = min(each.left for each in letters), max(each.right for each in letters)
+    return Line(text, page.baseline(first), style, left, right, row, head.spaces, head.pitch)

@@ -12,36 +12,23 @@ from pipeline.documents.readers.pdf_columns import Line
 from pipeline.documents.readers.pdf_type import Box
 from pipeline.text.markdown import table
 
-BROKEN = "\ufffe"
-"""pdfium's character for a hyphen at the end of a line; it joins the two lines."""
-NEAR = 2.0
-"""Points within which two rules meet: rules are 0.25 to 1.5 points wide, and a thin box may stand
-for one."""
-SHORTEST = 5.0
-"""Points of a rule; the ticks of a diagram and the strokes of a drawn letter are shorter."""
-TALLEST_ROW = 0.4
-"""Of the height of the page; the frame of a printed web page is taller beside its sidebar."""
-MOST_RULES = 400
-"""Of one direction on a page; a page with more of them is a drawing, not a table. The time grows
-with the product of both directions."""
-MOST_DRAWN = 5000
-"""Drawn objects of a page that are looked at."""
-BULLET_SIZE = (1.5, 9.0)
-"""Points of a bullet across; browsers print 3 to 5."""
-SQUARE = 0.25
-"""Share by which its height and width differ at most."""
-BESIDE = 1.5
-"""Type sizes between it and its text at most; browsers leave about a half."""
-MOST_BULLETS = 200
-"""Of a page; more are the points of a diagram."""
+BROKEN = "\ufffe"  # pdfium's character for a hyphen at the end of a line; it joins the two lines
+NEAR = 2.0  # points within which two rules meet: they are 0.25 to 1.5 wide, or thin boxes
+SHORTEST = 5.0  # points of a rule; ticks of a diagram and strokes of a drawn letter are shorter
+TALLEST_ROW = 0.4  # of the height of the page; the frame of a printed web page is taller
+MOST_RULES = 400  # of a direction; a page with more is a drawing, and time grows with their product
+MOST_DRAWN = 5000  # drawn objects of a page that are looked at
+BULLET_SIZE = (1.5, 9.0)  # points of a bullet across; browsers print 3 to 5
+SQUARE = 0.25  # share by which its height and width differ at most
+BESIDE = 1.5  # type sizes between it and its text at most; browsers leave about a half
+MOST_BULLETS = 200  # of a page; more are the points of a diagram
 BULLET = "\u2022"
 
 
 class _Rule(NamedTuple):
     """A horizontal or vertical line."""
 
-    at: float
-    """Its y or x."""
+    at: float  # its y or x
     start: float
     end: float
 
@@ -52,12 +39,9 @@ _Rules = tuple[list[_Rule], list[_Rule]]
 class Grid(NamedTuple):
     """A table of at least two rows and two columns."""
 
-    rows: tuple[float, ...]
-    """Rules from top to bottom, in points from the foot of the page."""
-    columns: tuple[float, ...]
-    """Rules from left to right."""
-    edges: tuple[tuple[float, ...], ...]
-    """Of each row the columns' rules that it has: a merged cell lacks one."""
+    rows: tuple[float, ...]  # rules from top to bottom, in points from the foot of the page
+    columns: tuple[float, ...]  # rules from left to right
+    edges: tuple[tuple[float, ...], ...]  # of each row its columns' rules; a merged cell lacks one
 
     def cell(self, x: float, y: float) -> tuple[int, int] | None:
         """Return row and column of a point, None outside the table."""

@@ -7,12 +7,9 @@ from typing import Any, NamedTuple
 
 from pypdfium2 import raw
 
-FIXED_PITCH = 1
-"""Bit of a font's flags (PDF 32000-1, table 123) that says that it is monospaced."""
-EQUAL = 0.02
-"""Share by which the widths of two letters of a monospaced font differ at most: rounding."""
-SAMPLED = 8
-"""Words of a line whose font is looked at, those at its end among them."""
+FIXED_PITCH = 1  # bit of a font's flags (PDF 32000-1, table 123) that says that it is monospaced
+EQUAL = 0.02  # share by which letters of a monospaced font differ in width: rounding
+SAMPLED = 8  # words of a line whose font is looked at, those at its end among them
 _MONOSPACED = re.compile(
     rb"courier|mono|typewriter|consol|menlo|monaco|inconsolata|lucidacons|cm(?:sl|it|bx)?tt\d"
     rb"|sftt|ectt|[lt]mtt"
@@ -23,8 +20,7 @@ _WIDE = frozenset("abdeghnopqumwABCDGHKMNOQRUVWX")
 """Letters that no proportional font sets as wide as the narrow ones."""
 _WORD = re.compile(r"\S+")
 _EDGES = tuple(ctypes.c_double() for _ in range(4))
-_LOOSE = raw.FS_RECTF()
-"""Where pdfium writes the boxes of letters; made once, since it is asked for each of them."""
+_LOOSE = raw.FS_RECTF()  # where pdfium writes the box of a letter; made once, it is asked so often
 
 
 class Box(NamedTuple):
@@ -89,11 +85,9 @@ class Letters:
         monospaced: by the name or the flags of the font, or, where these tell nothing, by letters
         of equal width that are not so in proportional type.
         """
-        narrow = next((number for number, sign in enumerate(line) if sign in _NARROW), None)
-        wide = next((number for number, sign in enumerate(line) if sign in _WIDE), None)
-        telling = narrow is not None and wide is not None
-        compared = [number for number in (narrow, wide) if number is not None]
-        if self._is_proportional(line, start, range(len(line))):
+        compared = self._compared(line, start, range(len(line)))
+        telling = len(compared) > 1
+        if telling and not self._equally_wide(compared):
             return 0.0
         words = [
             start + word.start() + next((n for n, sign in enumerate(word[0]) if sign.isalnum()), 0)
@@ -102,9 +96,9 @@ class Letters:
         ]
         words = [*words[:SAMPLED], *words[SAMPLED:][-SAMPLED:]]
         named = bool(words) and all(self.font(word).monospaced for word in words)
-        if not named and not (telling and self._equally_wide([start + compared[0], *words])):
+        if not named and not (telling and self._equally_wide([compared[0], *words])):
             return 0.0
-        left, right = self.place(start + compared[0] if compared else words[0])
+        left, right = self.place((compared or words)[0])
         return right - left
 
     def code(self, line: str, start: int) -> set[int]:
@@ -123,13 +117,14 @@ class Letters:
             told = [is_code(place) for place in (inside[0], letter, inside[-1])]
             if any(told):
                 places += inside if all(told) else filter(is_code, inside)
-        return set() if self._is_proportional(line, start, places) else set(places)
+        compared = self._compared(line, start, places)
+        proportional = len(compared) > 1 and not self._equally_wide(compared)
+        return set() if proportional else set(places)
 
-    def _is_proportional(self, line: str, start: int, places: Sequence[int]) -> bool:
-        """Return whether a narrow and a wide letter of some places tell that widths differ."""
+    def _compared(self, line: str, start: int, places: Sequence[int]) -> list[int]:
+        """Return the numbers of the first narrow and the first wide letter of some places."""
         kinds = ([place for place in places if line[place] in kind] for kind in (_NARROW, _WIDE))
-        compared = [start + letters[0] for letters in kinds if letters]
-        return len(compared) > 1 and not self._equally_wide(compared)
+        return [start + found[0] for found in kinds if found]
 
     def _equally_wide(self, indices: Sequence[int]) -> bool:
         widths = [right - left for left, right in map(self.place, indices)]

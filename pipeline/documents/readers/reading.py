@@ -5,23 +5,19 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from pipeline.documents.left_out import Omission
+from pipeline.text.fences import block_of
 
 
 class Record(NamedTuple):
     """One document of a file."""
 
-    record: str
-    """Which record of the file, ``""`` for the whole of it; a JSONL record has its line number."""
-    title: str
-    """Empty when the file names none; the file's stem is taken then."""
+    record: str  # ``""`` for the whole of its file; a JSONL record has its line number
+    title: str  # empty when the file names none; the file's stem is taken then
     text: str
-    span_start: int
-    """Character range in the decoded file."""
+    span_start: int  # character range in the decoded file
     span_end: int
-    kind: str = ""
-    """Format of the record when it is not that of its file: a member of an archive, a chapter."""
-    left_out: tuple[Omission, ...] = ()
-    """What the reader left out of it on purpose."""
+    kind: str = ""  # its format; a reader leaves it empty where it is that of the file
+    left_out: tuple[Omission, ...] = ()  # what the reader left out of it on purpose
 
 
 class Failure(NamedTuple):
@@ -39,10 +35,7 @@ class Reading(NamedTuple):
 
     records: list[Record]
     failures: list[Failure]
-    kind: str = ""
-    """Format of the file; empty when it failed as a whole."""
-    opened: bool = False
-    """Whether the file was opened for it, now."""
+    opened: bool = False  # whether the file was opened for it, now
 
 
 class ReadFailure(Exception):
@@ -67,11 +60,12 @@ def failing_as(reason: str, advice: str = "") -> Iterator[None]:
 
 
 def whole(title: str, text: str) -> Reading:
-    """Return the reading of a file that is one document; without text it is ``empty_file``.
-
-    Raises:
-        ReadFailure: ``empty_file``, there is nothing but white space.
-    """
+    """Return the reading of a file that is one document; blank is a ReadFailure ``empty_file``."""
     if not text.strip():
         raise ReadFailure("empty_file", "no text found", float(len(text)), 1)
     return Reading([Record("", " ".join(title.split()), text, 0, len(text))], [])
+
+
+def fenced(text: str, language: str) -> Reading:
+    """Return code as a document that is one fence; blank is a ReadFailure ``empty_file``."""
+    return whole("", block_of(text.strip("\n"), language) if text.strip() else text)

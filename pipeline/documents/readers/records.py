@@ -1,4 +1,9 @@
-"""Records of JSON Lines, CSV, TSV and Parquet: each is a document, its text in a named field."""
+"""Records of JSON Lines, CSV, TSV and Parquet: each is a document, its text in a named field.
+
+They are named by line or row from 1, a header not counted. A file without any record is
+``empty_file``. A record fails alone: as ``bad_json``, ``bad_table`` (more cells than columns, or a
+quote that does not end), ``missing_text_field`` (absent, or not a string) or ``empty_record``.
+"""
 
 import csv
 import io
@@ -8,9 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
 from typing import Any
 
-from pipeline.documents.readers.code import fenced
 from pipeline.documents.readers.decode import decode, encodable
-from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record, failing_as
+from pipeline.documents.readers.reading import (
+    Failure,
+    ReadFailure,
+    Reading,
+    Record,
+    failing_as,
+    fenced,
+)
 
 SEPARATORS = ",;\t|"
 """Of a CSV file: the one that cuts most of its first lines into as many cells as the first of them
@@ -19,25 +30,13 @@ its name says."""
 LINES_ASKED = 50
 _NAMED = re.compile(r"\A\n*sep=([,;\t|:])[ \t]*\n", re.IGNORECASE)
 """A first line of spreadsheet programs that names the separator, and is no row."""
-PARQUET_ROWS = 1024
-"""Rows read at once."""
-
+PARQUET_ROWS = 1024  # rows read at once
 _Row = tuple[int, Any, tuple[int, int] | None]
-"""Line or row from 1, the header not counted; what it holds; its characters in the decoded file
-(None: as long as its text)."""
+"""Number; what it holds; its characters in the decoded file (None: as long as its text)."""
 
 
 def read_jsonl(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
-    """Read the named text field of each line; a bad line fails alone, a blank one is skipped.
-
-    Returns:
-        Records named by line number from 1, spans of their line in the decoded file. Failures
-        are ``bad_json``, ``missing_text_field`` (absent, or not a string) and ``empty_record``.
-
-    Raises:
-        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`; a file without any
-            record is ``empty_file``.
-    """
+    """Read each line that is not blank; spans are those of lines; raises as :mod:`.decode` does."""
     return _reading(_lines(decode(data)), text_field, title_fields)
 
 
@@ -45,12 +44,8 @@ def read_json(data: bytes, text_field: str, title_fields: Sequence[str]) -> Read
     """Read a JSON file: an array of records, or an object with the text field, as JSON Lines.
 
     An export has the array in an object: ``{"articles": [...]}``. All else is configuration, of
-    which people ask by its keys and how they are nested: code, as it stands. Records are
-    numbered from 1 in the array.
-
-    Raises:
-        ReadFailure: ``bad_json``, ``empty_file``, or see
-            :func:`pipeline.documents.readers.decode.decode`.
+    which people ask by its keys and how they are nested: code, as it stands. ReadFailure:
+    ``bad_json``, ``empty_file``, or of :func:`.decode.decode`.
     """
     text = decode(data)
     if not text.strip():
@@ -97,38 +92,23 @@ def read_csv(
 ) -> Reading:
     """Read a table with a header line, quoted as RFC 4180 has it; blank lines are skipped.
 
-    Returns:
-        Records named by row from 1, the header not counted. Where the text is the last column, it
-        may hold separators without quotes. Failures of rows are ``bad_table`` (more cells than
-        columns, or a quote that does not end) and ``empty_record``.
-
-    Raises:
-        ReadFailure: ``missing_text_field`` (no column of that name), ``bad_table`` (the header),
-            ``empty_file``, or see :func:`pipeline.documents.readers.decode.decode`.
+    Where the text is the last column, it may hold separators without quotes. ReadFailure:
+    ``missing_text_field`` (no column of that name), ``bad_table`` (the header), ``empty_file``, or
+    of :func:`.decode.decode`.
     """
-    columns, rows, separator = _csv(data, separators)
-    _require(columns, text_field)
-    joint = separator if columns[-1] == text_field else ""
-    named = (_named(number, row, columns, joint) for number, row in enumerate(rows, start=1))
-    return _reading(named, text_field, title_fields)
+    return _reading(_rows(data, separators, text_field), text_field, title_fields)
 
 
 def csv_rows(data: bytes, separators: str = SEPARATORS) -> Iterator[dict[str, str]]:
-    """Yield the rows of a table with a header line by column; rows as :func:`read_csv` has them.
-
-    Raises:
-        ReadFailure: a row cannot be read, or see :func:`read_csv`.
-    """
-    columns, rows, _ = _csv(data, separators)
-    for number, row in enumerate(rows, start=1):
-        found = _named(number, row, columns)
-        if isinstance(found, Failure):
-            raise ReadFailure(found.reason, found.message)
-        yield found[1]
+    """Yield the rows of a table as :func:`read_csv` has them by column; ReadFailure: a bad one."""
+    for row in _rows(data, separators):
+        if isinstance(row, Failure):
+            raise ReadFailure(row.reason, row.message)
+        yield row[1]
 
 
-def _csv(data: bytes, separators: str) -> tuple[list[str], Iterator[list[str] | str], str]:
-    """Return the columns of a table, its rows (or what is wrong with one) and its separator."""
+def _rows(data: bytes, separators: str, text_field: str | None = None) -> Iterator[_Row | Failure]:
+    """Yield the rows of a table by column, which has to have the text field if there is one."""
     text = decode(data)
     # Of the whole process: only ever raised, since others read CSV too.
     csv.field_size_limit(max(len(text), csv.field_size_limit()))
@@ -140,7 +120,11 @@ def _csv(data: bytes, separators: str) -> tuple[list[str], Iterator[list[str] | 
     columns = next(rows, [])
     if isinstance(columns, str):
         raise ReadFailure("bad_table", f"the header: {columns}")
-    return columns, rows, separator
+    if text_field is not None:
+        _require(columns, text_field)
+    joint = separator if text_field is not None and columns[-1] == text_field else ""
+    for number, row in enumerate(rows, start=1):
+        yield _named(number, row, columns, joint)
 
 
 def _agreement(text: str, separator: str) -> tuple[int, int]:
@@ -167,9 +151,7 @@ def _cells(text: str, separator: str) -> Iterator[list[str] | str]:
                 yield row
 
 
-def _named(
-    number: int, row: list[str] | str, columns: Sequence[str], joint: str = ""
-) -> _Row | Failure:
+def _named(number: int, row: list[str] | str, columns: Sequence[str], joint: str) -> _Row | Failure:
     """Return a row by column; a ``joint`` puts together a last cell that was cut there."""
     if isinstance(row, str):
         return Failure("bad_table", row, record=str(number))
@@ -188,8 +170,7 @@ def _named(
 def read_parquet(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
     """Read a Parquet file, some rows at a time.
 
-    Raises:
-        ReadFailure: ``missing_text_field``, ``empty_file`` or ``unreadable_parquet``.
+    ReadFailure: ``missing_text_field``, ``bad_table``, ``empty_file``, ``unreadable_parquet``.
     """
     import pyarrow.parquet as pq
 
@@ -221,16 +202,13 @@ def _require(columns: Sequence[str], text_field: str) -> None:
 def _reading(
     rows: Iterable[_Row | Failure], text_field: str, title_fields: Sequence[str]
 ) -> Reading:
-    reading = Reading([], [])
-    for row in rows:
-        record = row if isinstance(row, Failure) else _record(row, text_field, title_fields)
-        if isinstance(record, Failure):
-            reading.failures.append(record)
-        else:
-            reading.records.append(record)
-    if not reading.records and not reading.failures:
+    found = [
+        row if isinstance(row, Failure) else _record(row, text_field, title_fields) for row in rows
+    ]
+    if not found:
         raise ReadFailure("empty_file", "no record found", 0, 1)
-    return reading
+    records = [each for each in found if isinstance(each, Record)]
+    return Reading(records, [each for each in found if isinstance(each, Failure)])
 
 
 def _record(row: _Row, text_field: str, title_fields: Sequence[str]) -> Record | Failure:

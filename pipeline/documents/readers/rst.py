@@ -61,12 +61,7 @@ _SILENT = frozenset(
 
 
 def read(data: bytes) -> Reading:
-    """Read a document; unknown directives and roles keep their text.
-
-    Raises:
-        ReadFailure: ``unreadable_rst``, or see
-            :func:`pipeline.documents.readers.decode.decode`.
-    """
+    """Read a document, of what is unknown the text; raises as :func:`.pandoc.read_text` does."""
     source = f"\n\n{decode(data)}"
     for pattern, change in _CHANGES:
         source = re.sub(pattern, change, source, flags=re.MULTILINE)

@@ -11,22 +11,14 @@ from pipeline.documents.readers.office import opened_office
 from pipeline.documents.readers.reading import ReadFailure, Reading, failing_as, whole
 from pipeline.text.markdown import OPENS_BLOCK, table
 
-MOST_ROWS = 10_000
-"""Of a sheet; more are data, of which a text tells nothing more."""
-MOST_CELLS = 1_000_000
-"""Of a sheet, empty ones included: 10,000 values on a diagonal would be a table of 300 MB."""
-LONGEST_LABEL = 100
-"""Characters of a merged cell that fills its range; a longer one is a remark, said once."""
+MOST_ROWS = 10_000  # of a sheet; more are data, of which a text tells nothing more
+MOST_CELLS = 1_000_000  # of a sheet, with the empty ones: 10,000 on a diagonal would take 300 MB
+LONGEST_LABEL = 100  # characters of a merged cell that fills its range; a remark is longer
 _PICTURES = ("xl/media/", "Pictures/")
 
 
 def read(data: bytes, name: str = "xlsx") -> Reading:
-    """Read a workbook; the numbers of a sheet are its values, without the format of their cell.
-
-    Raises:
-        ReadFailure: ``unreadable_`` with the name, ``encrypted_office``, ``xml_entities``,
-            ``empty_file``, or see :func:`pipeline.documents.readers.zipped.opened`.
-    """
+    """Read a workbook: values, without the format of their cell; raises as :mod:`.office` does."""
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
     advice = f"; expected a whole .{name} file; open it in a spreadsheet program and save it anew"
@@ -41,10 +33,8 @@ def read(data: bytes, name: str = "xlsx") -> Reading:
             elif text := _text(book.get_sheet_by_name(sheet.name)):
                 parts.append(f"# {' '.join(sheet.name.split())}\n\n{text}")
     if not parts:
-        found = (
-            f"no filled cell and {hidden} hidden sheets found; expected a filled cell in a sheet "
-        )
-        advice = "that is shown; show one, or exclude the file with ingest.exclude"
+        found = f"no filled cell and {hidden} hidden sheets found; expected a filled cell in a "
+        advice = "sheet that is shown; show one, or exclude the file with ingest.exclude"
         raise ReadFailure("empty_file", found + advice, 0, 1)
     return whole("", "\n\n".join(parts))
 

@@ -16,25 +16,16 @@ from pipeline.documents.readers.reading import Reading, failing_as, whole
 from pipeline.text.exponents import lowered, raised, settled
 from pipeline.text.markdown import OPENS_BLOCK, table
 
-ROW = 300_000
-"""English metric units (a third of an inch) within which shapes stand in one row."""
-FOOT_FROM = 0.8
-"""Share of the height of a slide below which its foot stands."""
-LONGEST_FOOT = 12
-"""Words of what may be the foot of each slide."""
+ROW = 300_000  # English metric units (a third of an inch) within which shapes stand in one row
+FOOT_FROM = 0.8  # share of the height of a slide below which its foot stands
+LONGEST_FOOT = 12  # words of what may be the foot of each slide
 FOOTERS = ("DATE", "FOOTER", "HEADER", "SLIDE_NUMBER")
-Foot = tuple[int, int, str]
-"""Row, distance from the left, and text."""
+Foot = tuple[int, int, str]  # row, distance from the left, and text
 _MARKS = ("buChar", "buAutoNum", "buBlip")
 
 
 def read(data: bytes) -> Reading:
-    """Read a presentation; its title is that of the first slide.
-
-    Raises:
-        ReadFailure: ``unreadable_pptx``, ``xml_entities``, ``empty_file``, or see
-            :func:`pipeline.documents.readers.zipped.opened`.
-    """
+    """Read a presentation, named by its first slide; raises as :mod:`.office` does."""
     from pptx import Presentation
 
     with opened_office(data, "pptx"), failing_as("unreadable_pptx"):

@@ -11,16 +11,11 @@ _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-
 # Bounded patterns, since html.parser takes quadratic time for hostile markup.
 _TITLE = re.compile(r"<title\b[^<>]{0,200}>(.{0,1000}?)</title", re.IGNORECASE | re.DOTALL)
 _H1 = re.compile(r"<h1\b[^<>]{0,500}>(.{0,1000}?)</h1", re.IGNORECASE | re.DOTALL)
-TITLE_WITHIN = 50_000
-"""Characters in which a title is looked for."""
+TITLE_WITHIN = 50_000  # characters in which a title is looked for
 
 
 def read(data: bytes) -> Reading:
-    """Read an HTML page; its title is the title element, or the h1 that it begins with.
-
-    Raises:
-        ReadFailure: See :func:`pipeline.documents.readers.decode.decode`.
-    """
+    """Read an HTML page, named by its title or the h1 it begins with; raises as :mod:`.decode`."""
     # The HTML standard looks for the declaration in the first 1024 bytes.
     declared = _CHARSET.search(data[:1024])
     text = decode(data, declared[1].decode("ascii") if declared else None)

@@ -15,15 +15,10 @@ from typing import IO, TypeVar
 from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record, failing_as
 
 Named = TypeVar("Named", Record, Failure)
-ReadMember = Callable[[str, bytes], Reading]
-"""Reads a member by its name and bytes; its records know their format."""
-MOST_MEMBERS = 10_000
-"""Members of an archive; a zip of 1 MB can name hundreds of thousands."""
-MOST_UNPACKED = 512 * 2**20
-"""Bytes that all members may unpack to. A zip of 1 MB can unpack to 1 GB."""
-HIGHEST_RATIO = 200
-"""Bytes that one packed byte may become, from 1 MB on: text is packed to a tenth or a twentieth,
-deflate can reach 1,032."""
+ReadMember = Callable[[str, bytes], Reading]  # reads a member by its name and bytes
+MOST_MEMBERS = 10_000  # members of an archive; a zip of 1 MB can name hundreds of thousands
+MOST_UNPACKED = 512 * 2**20  # bytes of all members; a zip of 1 MB can unpack to 1 GB
+HIGHEST_RATIO = 200  # bytes of a packed one, from 1 MB on; text has 10 to 20, deflate 1,032 at most
 _DAMAGED = (zipfile.BadZipFile, ValueError, OSError, NotImplementedError)
 
 
@@ -31,9 +26,7 @@ _DAMAGED = (zipfile.BadZipFile, ValueError, OSError, NotImplementedError)
 def opened(data: bytes, reason: str) -> Iterator[zipfile.ZipFile]:
     """Open a zip file whose sizes are within the limits; the reason is for one that is damaged.
 
-    Raises:
-        ReadFailure: ``empty_file``, the reason given, ``too_many_members``, ``zip_bomb`` or
-            ``too_large``.
+    ReadFailure: ``empty_file``, ``too_many_members``, ``zip_bomb``, ``too_large``, or the reason.
     """
     if not data:
         raise ReadFailure("empty_file", "0 bytes found", 0, 1)
@@ -60,11 +53,7 @@ def _limit(unpacked: int, packed: int, limit: int) -> None:
 
 
 def content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
-    """Return a member's bytes; what its header says of its size is not believed.
-
-    Raises:
-        ReadFailure: ``encrypted_member``, ``too_large`` or ``unreadable_member``.
-    """
+    """Return a member's bytes; ReadFailure: ``too_large`` (by count), or of :func:`reading`."""
     with reading(archive, member) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
@@ -74,11 +63,7 @@ def content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> by
 
 @contextmanager
 def reading(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
-    """Open a member; whatever goes wrong while it is read is ``unreadable_member``.
-
-    Raises:
-        ReadFailure: ``encrypted_member`` or ``unreadable_member``.
-    """
+    """Open a member; ReadFailure: ``encrypted_member``, ``unreadable_member`` (all else)."""
     if member.flag_bits & 1:
         raise ReadFailure("encrypted_member", "it needs a password; unpack it and add the file")
     with failing_as("unreadable_member"), archive.open(member) as stream:
@@ -103,11 +88,7 @@ def is_unsafe(name: str) -> bool:
 
 
 def read_zip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
-    """Read all members of a zip file; a member that cannot be read fails alone.
-
-    Raises:
-        ReadFailure: ``unreadable_archive``, ``empty_file``, or see :func:`opened`.
-    """
+    """Read all members of a zip file, of which a bad one fails alone; raises as :func:`opened`."""
     records: list[Record] = []
     failures: list[Failure] = []
     with opened(data, "unreadable_archive") as archive:
@@ -120,8 +101,7 @@ def read_zip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
                     raise ReadFailure("unsafe_path", "its name leads out of the archive")
                 reading = read(name, content(archive, member, limit))
             except ReadFailure as error:
-                failures.append(_inside(name, error.failure))
-                continue
+                reading = Reading([], [error.failure])
             records += [_inside(name, record) for record in reading.records]
             failures += [_inside(name, failure) for failure in reading.failures]
     if not records and not failures:
@@ -132,9 +112,7 @@ def read_zip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
 def read_gzip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading:
     """Read the file inside a gzip file, named as the gzip file without ``.gz``.
 
-    Raises:
-        ReadFailure: ``unreadable_archive``, ``zip_bomb``, ``too_large``, or what its reader
-            raises.
+    ReadFailure: ``unreadable_archive``, ``zip_bomb``, ``too_large``, or of its own reader.
     """
     try:
         with GzipFile(fileobj=io.BytesIO(data)) as stream:

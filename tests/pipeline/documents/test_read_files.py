@@ -8,7 +8,6 @@ import pytest
 
 from pipeline.core.cache import Cache
 from pipeline.core.runner import Processes
-from pipeline.documents.files import read_files
 from pipeline.documents.files.files import scan
 from pipeline.documents.files.ingest import ingest
 from pipeline.settings import IngestSettings
@@ -57,17 +56,7 @@ def test_any_number_of_workers_gives_the_same_documents_and_reasons(inbox: Path,
     assert outcomes[0].kept.height == 9 + 40
 
 
-def test_what_is_not_held_comes_from_the_cache(inbox: Path, tmp_path: Path, monkeypatch):
-    held = making.read(inbox, tmp_path / "held", quick())
-    monkeypatch.setattr(read_files, "HELD", 0)
-    cached = making.read(inbox, tmp_path / "cached", quick())
-    assert cached.kept.equals(held.kept) and cached.metrics == held.metrics
-    assert cached.dropped.drop("value").equals(held.dropped.drop("value"))
-
-
-@pytest.mark.parametrize("held", [0, 2**25])
-def test_a_torn_entry_of_the_cache_is_read_again(tmp_path: Path, monkeypatch, held: int):
-    monkeypatch.setattr(read_files, "HELD", held)
+def test_a_torn_entry_of_the_cache_is_read_again(tmp_path: Path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.md").write_text(making.PROSE)
     first = making.read(tmp_path / "in", tmp_path)
