@@ -33,7 +33,7 @@ from pipeline.pairs.places import unit_of
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import TeacherSettings
-from pipeline.text.chat import Message
+from pipeline.text.chat_template import Message
 from pipeline.train.models.base_model import BaseModel, load_tokenizer, token_counter
 from pipeline.train.stages import TRAIN
 from schemas.documents import Chunks, UniqueDocuments

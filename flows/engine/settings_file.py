@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.core.errors import SettingsError
 from pipeline.core.remote import address_of
-from pipeline.documents.clean.privacy import countries_of, kinds_of
+from pipeline.documents.clean.privacy.ids import countries_of
+from pipeline.documents.clean.privacy.redact import kinds_of
 from pipeline.documents.clean.profiles import rules_of
 from pipeline.settings import Settings
 from pipeline.train.methods import resolved

@@ -14,7 +14,7 @@ from pipeline.evaluate.answers.chunk_index import ChunkIndex
 from pipeline.evaluate.answers.prompts import with_passage
 from pipeline.evaluate.measures.grounding import chunk_text
 from pipeline.settings import Settings
-from pipeline.text.chat import Message
+from pipeline.text.chat_template import Message
 from schemas.documents import Chunks
 
 WITH_PASSAGES = "challenger_retrieval"

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from starlette.responses import JSONResponse
 
 from pipeline.evaluate.answers.streaming import Sampling
-from pipeline.text.chat import Message
+from pipeline.text.chat_template import Message
 
 CHAMPION = "champion"
 """Name of the model that is served, whichever it is by then."""

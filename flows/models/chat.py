@@ -13,7 +13,7 @@ from pipeline.core.errors import InputError, TuneloopError
 from pipeline.core.home import Home, whole
 from pipeline.evaluate.answers.answers import reply
 from pipeline.settings import Settings
-from pipeline.text.chat import Message
+from pipeline.text.chat_template import Message
 from pipeline.train.models.adapter_swap import Swap
 
 HELP = """\

@@ -8,7 +8,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import EXCERPT
 from pipeline.core.progress import track
-from pipeline.documents.clean.clean_document import Decision, decide, markdown_of, refused
+from pipeline.documents.clean.clean_document import decide, markdown_of, refused
 from pipeline.documents.clean.cleaning import broken, too_long
 from pipeline.documents.clean.profiles import PROFILES, rules_of
 from pipeline.settings import CleanSettings
@@ -72,17 +72,17 @@ def rehearse(
         text = row["text"] if oversized else markdown_of(row)
         language = identify("" if oversized else text, settings.languages)
         for name in profiles:
-            decision, broke = Decision(oversized), set[str]()
+            verdict, broke = oversized, set[str]()
             if not oversized:
-                decision = decide(text, settings, rules[name], language)
+                verdict = decide(text, settings, rules[name], language)
                 judged = broken(text, rules[name], language.code) if text.strip() else ()
                 broke = {found.reason for found in judged}
-            if verdict := decision.verdict:
+            if verdict:
                 broke.add(verdict.reason)
                 count = counts[name].setdefault(verdict.reason, RuleCount(verdict.reason))
                 count.rejects += 1
                 if len(count.examples) < EXAMPLES:
-                    excerpt = refused(text, decision, settings).excerpt[:EXCERPT]
+                    excerpt = refused(text, verdict, settings).excerpt[:EXCERPT]
                     example = Example(row["source"], verdict.value, verdict.threshold, excerpt)
                     count.examples.append(example)
             for reason in broke:

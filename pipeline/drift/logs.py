@@ -15,7 +15,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import Drop, Outcome, drops, table
-from pipeline.documents.clean.clean_document import redact_by
+from pipeline.documents.clean.privacy.redact import redact
 from pipeline.documents.readers.decode import MARKS
 from pipeline.pairs.user_files import stop_if_mostly_bad
 from pipeline.settings import CleanSettings, PathSettings
@@ -37,7 +37,7 @@ def logs_folder(paths: PathSettings) -> Path:
 def redacted(texts: Sequence[str], settings: CleanSettings) -> list[str]:
     """Return the texts of an exchange without personal data; one value has one placeholder."""
     joined = _SEPARATOR.join(text.replace("\x1e", " ").strip() for text in texts)
-    return redact_by(joined, settings).text.split(_SEPARATOR)
+    return redact(joined, settings).text.split(_SEPARATOR)
 
 
 def read_logs(folder: Path) -> Outcome[Exchanges]:

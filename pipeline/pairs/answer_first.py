@@ -22,7 +22,7 @@ from pipeline.pairs.weak_english.evidence import NAME, Evidence, evidence, retri
 from pipeline.pairs.weak_english.stems import stems
 from pipeline.pairs.weak_english.words import ARTICLES
 from pipeline.settings import GenerateSettings
-from pipeline.text.stop_words import STOP_WORDS
+from pipeline.text.function_words import function_words
 
 QUESTION_TOKENS = 18
 """Room behind the beginning of a question; longer ones are seldom good, and the longest row
@@ -140,7 +140,8 @@ def evidence_parts(document: Sequence[Chunk], wanted: Sequence[int]) -> list[Evi
 def _candidate(part: EvidencePart, item: Evidence, settings: GenerateSettings) -> _Candidate:
     count = settings.questions_per_answer
     words = [word.lower() for word in item.text.split()]
-    english = sum(word in STOP_WORDS for word in words) / len(words) >= ENGLISH
+    stop = function_words("en").common_stop
+    english = sum(word in stop for word in words) / len(words) >= ENGLISH
     begun = stems(item.text, part.names - ARTICLES, count) if english else []
     beginnings = [stem.text for stem in begun] or [""]
     requests = []

@@ -63,7 +63,7 @@ def similar_pairs(pairs: pl.DataFrame, pair_id: str, count: int) -> pl.DataFrame
         )
     texts = pairs.select(pl.concat_str("instruction", "input", "response", separator=" "))
     documents = [words(text) for text in texts.to_series()]
-    scores = bm25(documents, k1=1.2, b=0.75)(documents[ids.index(pair_id)])
+    scores = bm25(documents, k1=1.2)(documents[ids.index(pair_id)])
     own = scores[ids.index(pair_id)]
     is_own = pl.col("pair_id") == pair_id
     ranked = pairs.with_columns(similarity=pl.Series(scores / own) if own else is_own.cast(float))

@@ -9,7 +9,7 @@ from pipeline.core.cache import canonical_json, short_id
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
-from pipeline.documents.clean.clean_document import redact_by
+from pipeline.documents.clean.privacy.redact import redact
 from pipeline.pairs.gold import ANSWER, QUESTION
 from pipeline.pairs.harvest import pair_row
 from pipeline.pairs.user_files import TABLES, read_rows, stop_if_mostly_bad
@@ -117,7 +117,7 @@ def import_rows(
             dropped.append(Drop(identity, "malformed_row", bad[-1]))
             continue
         cut += whole - len(turns)
-        told = redact_by(_SEPARATOR.join([given, *(turn["content"] for turn in turns)]), settings)
+        told = redact(_SEPARATOR.join([given, *(turn["content"] for turn in turns)]), settings)
         given, *contents = told.text.split(_SEPARATOR)
         turns = [turn | {"content": text} for turn, text in zip(turns, contents, strict=True)]
         question, answer = (turn["content"] for turn in turns[-2:])

@@ -16,7 +16,6 @@ from schemas.documents import Chunks, RawDocuments
 
 FOUND = 0.5  # share of the words of a row that a chunk must have to be what it is about
 LOOKED_FOR = 5  # names without a document for which one that is spelled like it is looked for
-K1, B = 1.5, 0.75  # of BM25, as bm25s and Lucene's users have them
 _SIGN = re.compile(r"[\u30a0-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 """Han and Katakana, of which each sign is a word to :func:`words`; Hiragana is mostly particles."""
 _RUN = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]+")
@@ -95,7 +94,7 @@ class Passages:
     @cached_property
     def _scores(self) -> Scores:
         known = [sorted(self._words[doc_id][chunk_id]) for doc_id, chunk_id in self._all]
-        return bm25(known, k1=K1, b=B)
+        return bm25(known)
 
     def search(self, asked: str) -> tuple[str, str]:
         """Return the document and the chunk that a text is about; both empty when none is."""

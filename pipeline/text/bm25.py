@@ -12,16 +12,12 @@ _NO_WORD, _UNKNOWN_WORD = ["\0"], ["\1"]
 """For an empty document and an empty query, which bm25s refuses; neither is found."""
 
 
-def bm25(documents: Sequence[Sequence[str]], *, k1: float, b: float) -> Scores:
-    """Index documents, at least one, by their words and return what scores them.
-
-    ``k1`` says how soon more occurrences of a word in a document count for less, ``b`` how much
-    less they count in a long document, from 0 to 1.
-    """
+def bm25(documents: Sequence[Sequence[str]], *, k1: float = 1.5) -> Scores:
+    """Index documents, at least one, by their words; the lower k1, the less repeated ones count."""
     import bm25s
 
     logging.getLogger("bm25s").setLevel(logging.WARNING)  # it is at DEBUG as imported
-    index = bm25s.BM25(method="lucene", k1=k1, b=b)
+    index = bm25s.BM25(method="lucene", k1=k1, b=0.75)
     index.index([list(words) or _NO_WORD for words in documents], show_progress=False)
 
     def scores(query: Sequence[str]) -> NDArray[np.float64]:

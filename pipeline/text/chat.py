@@ -1,15 +1,12 @@
-"""Chat template and loss mask: which tokens of an example are trained.
+"""Loss mask: which tokens of an example are trained.
 
-The mask comes from rendering prefixes with the model's own template, so it needs neither
+It comes from rendering prefixes with the model's own template, so it needs neither
 ``{% generation %}`` in the template (SmolLM2's has none) nor a search for strings. The tokens of
 the prompt are those of the prompt alone, as a server has them, and the response begins with a token
-of its own: what a model sees in training is token by token what it sees when it is served. What the
-template writes between generation prompt and response (gpt-oss: ``<|channel|>final<|message|>``)
-the model must write itself when served, so it is trained. A generation prompt that opens a thought
-(DeepSeek-R1) is followed by the end of an empty one. What stands in the generation prompt alone is
-there in training, too.
-
-Works on the tokenizer object alone; neither torch nor transformers is imported.
+of its own. What the template writes between generation prompt and response (gpt-oss:
+``<|channel|>final<|message|>``) the model must write itself when served, so it is trained. A
+generation prompt that opens a thought (DeepSeek-R1) is followed by the end of an empty one. What
+stands in the generation prompt alone is there in training, too.
 """
 
 from collections.abc import Sequence
@@ -19,11 +16,15 @@ from typing import Any, NamedTuple
 from unicodedata import normalize
 
 from pipeline.core.errors import TrainingError
-from pipeline.text.chat_template import Message as Message
-from pipeline.text.chat_template import marked, special_ids, stop_ids, text_ids
-from pipeline.text.chat_template import prompt_ids as prompt_ids
-from pipeline.text.chat_template import render as render
-from pipeline.text.chat_template import template_digest as template_digest
+from pipeline.text.chat_template import (
+    Message,
+    marked,
+    prompt_ids,
+    render,
+    special_ids,
+    stop_ids,
+    text_ids,
+)
 
 IGNORED = -100
 """Label of a token without loss: the ``ignore_index`` of torch's cross entropy."""
@@ -34,6 +35,7 @@ THOUGHT, NO_THOUGHT = "<think>", "</think>\n\n"
 """How a generation prompt opens a thought, and what ends it at once."""
 _ANSWER = "\ufdd1"
 """Stands for a text while the template shows what it writes around one; not a character."""
+_QUESTION = Message(role="user", content="one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,6 @@ class Encoded:
     """Whether the prompt was cut from the left."""
     preamble: int = 0
     """Trained tokens that the template writes before the response."""
-
-    @property
-    def supervised(self) -> int:
-        """Trained tokens, end-of-turn included."""
-        return len(self.labels) - self.labels.count(IGNORED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +87,8 @@ EXPLANATIONS = {
 def begun_ids(tokenizer: Any, messages: Sequence[Message], begun: str = "") -> list[int]:
     """Return the tokens of a prompt whose answer has begun, tokenized as one text.
 
-    What the template writes before a response stands there too: the answer goes on without
-    thoughts. A :class:`TrainingError`: the template does not render a response.
+    What the template writes before a response, an empty thought, say, stands there too. A
+    :class:`TrainingError`: the template does not render a response.
     """
     turn = _turn(tokenizer, [*messages, Message(role="assistant", content=_ANSWER)])
     if isinstance(turn, Rejected):
@@ -123,9 +120,9 @@ def end_of_turn(tokenizer: Any) -> int | None:
 def encode(tokenizer: Any, messages: Sequence[Message], max_tokens: int) -> Encoded | Rejected:
     """Tokenize an example and mark the tokens of its last response, end-of-turn included.
 
-    What the template writes after the end of the turn (a newline for SmolLM2) is not trained. A
-    prompt that is too long, together with its response, loses text from the left, earliest message
-    first, while system message and template stay whole; a response is never cut.
+    What the template writes after that (a newline for SmolLM2) is not trained. A prompt that is too
+    long with its response loses text from the left, earliest message first, while system message
+    and template stay whole; a response is never cut.
     """
     roles = [turn["role"] for turn in messages]
     if len(roles) < 2 or roles[-1] != "assistant" or not messages[-1]["content"].strip():
@@ -142,9 +139,6 @@ def encode(tokenizer: Any, messages: Sequence[Message], max_tokens: int) -> Enco
             return Rejected("response_too_long", max_tokens + excess, max_tokens)
         turns, truncated = shorter, True
     return encoded
-
-
-_QUESTION = Message(role="user", content="one")
 
 
 def _turn(tokenizer: Any, messages: Sequence[Message]) -> _Turn | Rejected:

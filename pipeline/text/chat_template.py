@@ -1,8 +1,7 @@
 """Chat template: a conversation as text and as tokens, the same wherever a model reads one.
 
-Works on the tokenizer object alone, to which :func:`train.models.base_model.load_tokenizer`
-gives ``thinking``, ``stop_ids`` and, where the base has none, a template; neither torch nor
-transformers is imported.
+Works on the tokenizer alone, to which :func:`train.models.base_model.load_tokenizer` gives
+``thinking``, ``stop_ids`` and, where the base has none, a template.
 """
 
 import json
@@ -35,8 +34,7 @@ class Message(TypedDict):
 def chatml(tokenizer: Any) -> str | None:
     """Return ChatML for a base model without a chat template; None for one without an end token.
 
-    A turn ends with ``<|im_end|>`` where the vocabulary has it, else with the token that the model
-    ends a text with, and a text begins as its tokenizer begins one.
+    A turn ends with ``<|im_end|>``, or the end token where the vocabulary has no such token.
     """
     end = "<|im_end|>" if "<|im_end|>" in tokenizer.added_tokens_encoder else tokenizer.eos_token
     if not end:
@@ -53,10 +51,9 @@ def chatml(tokenizer: Any) -> str | None:
 def render(tokenizer: Any, messages: Sequence[Message], *, generation_prompt: bool = False) -> str:
     """Return the text of a conversation, by the template of the tokenizer.
 
-    A template may add a system prompt of its own (SmolLM2's does); it is kept, in training as in
-    serving. Where it has no place for a system message (Gemma 2), that begins the user's first
-    turn. Control tokens in a message are marked, for :func:`text_ids` to encode as characters. A
-    conversation that the template refuses is a :class:`TrainingError`.
+    A system prompt that the template adds (SmolLM2's) is kept. Where it has no place for one (Gemma
+    2), that begins the user's first turn. Control tokens in a message are marked, for
+    :func:`text_ids`. A conversation that the template refuses is a :class:`TrainingError`.
     """
     thinking = getattr(tokenizer, "thinking", False)
     template = tokenizer.get_chat_template()
@@ -87,10 +84,8 @@ def render(tokenizer: Any, messages: Sequence[Message], *, generation_prompt: bo
 
 
 def text_ids(tokenizer: Any, text: str) -> list[int]:
-    """Return the tokens of a rendered text; what :func:`render` marked becomes characters.
-
-    The template writes the special tokens itself; the tokenizer does not add them again.
-    """
+    """Return the tokens of a rendered text; what :func:`render` marked becomes characters."""
+    # The template writes the special tokens itself; the tokenizer does not add them again.
     has_marks = MARKS[0] in text
     encoded = tokenizer(text, add_special_tokens=False, sanitize_control_tokens=has_marks)
     return list(encoded["input_ids"])

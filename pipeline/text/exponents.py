@@ -9,10 +9,8 @@ _BASE = re.compile(r"(?:[^\W_]|[)\]}|`*\u2032'])\Z|[\d)]\s+\Z")
 """What is raised or lowered stands behind it; some pages set a space between."""
 _NOTE = re.compile(r"\d{1,3}(?:\s*[,\u2013-]\s*\d{1,3})*")
 _NOTED = re.compile(r"(?:[^\W\d_]{4,}(?:`|\*\*)?|[.,;:!?\"\u201d])\Z")
-"""Behind words and stops, a number is the mark of a note. Names of variables are shorter, and so
-are functions and units (``cos``, ``mm``)."""
+"""Behind words and stops, a number is the mark of a note; variables and units are shorter."""
 _ORDINALS = frozenset(("st", "nd", "rd", "th", "er", "re", "\u00e8re", "nde", "\u00e8me", "eme"))
-_TRADE = ("TM", "SM")
 _LOGO = (("T", "E"), ("L", "A"))
 """How TeX and LaTeX are written."""
 _INSIDE = f"[^{_OPEN}{_CLOSE}]*"
@@ -34,14 +32,13 @@ def raised(before: str, text: str) -> str:
     """Return raised text so that it is told from what stands before it.
 
     An exponent gets ``^``, and brackets when it is more than a number or a letter; the number of a
-    note square brackets; an ordinal (``3rd``) and a trade mark stay as they are. The text has no
-    white space around it; :func:`settled` finishes it with all of its line.
+    note square brackets; an ordinal (``3rd``) and a trade mark stay as they are. The text is
+    stripped; :func:`settled` finishes it with all of its line.
     """
     before = before.rstrip(_CLOSE)
-    if (before[-1:], text) in _LOGO or text[0] == "[" or text in _TRADE:
-        return text
     ordinal = before[-1:].isdigit() and text.lower() in _ORDINALS
-    if ordinal or not any(map(str.isalnum, text)):
+    name = (before[-1:], text) in _LOGO or text in ("TM", "SM")
+    if ordinal or name or text[0] == "[" or not any(map(str.isalnum, text)):
         return text
     if _NOTE.fullmatch(text) and _NOTED.search(before):
         return f"[{text}]"
@@ -52,9 +49,8 @@ def lowered(before: str, text: str) -> str:
     """Return lowered text; the digits of ``H2O`` and ``x1`` stay as they are."""
     before = before.rstrip(_CLOSE)
     counts = before[-1:].isalpha() and text.isdigit()
-    if (before[-1:], text) in _LOGO:
-        return text
-    return text if counts or not _BASE.search(before) else f"_{_held(text)}"
+    plain = counts or (before[-1:], text) in _LOGO or not _BASE.search(before)
+    return text if plain else f"_{_held(text)}"
 
 
 def settled(text: str) -> str:

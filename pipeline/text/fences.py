@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 _ITEM = r"(?:[-*+]|\d{1,9}[.)])[ \t]"
 """The mark of a list item and a space."""
-
 _FENCE = re.compile(
     rf"^[ \t>]*(?:{_ITEM}[ \t]*)*(?:(?P<ticks>`{{3,}})[^`\n]*|(?P<tildes>~{{3,}})[^\n]*)$",
     re.MULTILINE,
 )
-"""A line that opens fenced code, or closes it when nothing else is on it (CommonMark 4.5), in lists
-and quotes too."""
-
+"""A line that opens fenced code, or closes it when nothing else is on it (CommonMark 4.5)."""
 _ELEMENT = "(?i:pre|script|style|textarea)\\b"
 """Name of an element whose lines are no Markdown (CommonMark 4.6)."""
 
@@ -32,13 +29,11 @@ _MARK = re.compile(
 )
 """Begins a code span, an element of code or a comment, or escapes what would. Two grave accents are
 among them that Unicode takes for a back-tick."""
-
 _END = re.compile(
     rf"^[ \t>]*(?:#{{1,6}}[ \t]|(\|))[^\n]*|\n(?=[ \t>]*(?:\n|\Z|{_ITEM}|#{{1,6}}[ \t]|\|))",
     re.MULTILINE,
 )
 """The end of a paragraph, heading or row of a table, beyond which no code span goes."""
-
 _OF_LINES = re.compile(rf"[ \t>]*(?:{_ITEM}[ \t]*)*<{_ELEMENT}")
 _CELL_END = re.compile(r"(?<!\\)\|")
 _COMMENT_END = re.compile("-->")
@@ -48,15 +43,13 @@ _PREFIX = 200
 """Characters in front of a comment that are looked at to tell whether it begins a line."""
 _KEPT = re.compile(r"`(\d+)`")
 Part = tuple[int, int, str]
-"""Start and end of what is not prose, and ``block``, ``span`` (lone back-ticks too) or
-``comment``."""
+"""Start and end of what is not prose, and ``block``, ``span`` (a lone back-tick) or ``comment``."""
 
 
 class Split:
     """A Markdown text with its code and its comments set aside, so that its prose can be changed.
 
-    To a change, each of them but a block looks like a number between back-ticks: so it sees on
-    what line and in what link they stand.
+    To a change, a span or a comment is a number between back-ticks: it sees in what link it stands.
     """
 
     def __init__(self, text: str, *, fences_only: bool = False) -> None:
@@ -244,11 +237,9 @@ def _paragraph_end(text: str, at: int, stop: int) -> tuple[int, bool]:
 
 
 def fenced(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where fenced code begins and ends, its fences included; unclosed, it goes on.
-
-    Line by line: one pattern for whole blocks looks for the end of each of 100,000 open fences
-    up to the end of the text.
-    """
+    """Yield where fenced code begins and ends, its fences included; unclosed, it goes on."""
+    # Line by line: one pattern for whole blocks looks for the end of each of 100,000 open fences
+    # up to the end of the text.
     opened, start = "", 0
     for line in _FENCE.finditer(text) if "```" in text or "~~~" in text else ():
         fence = line["ticks"] or line["tildes"]

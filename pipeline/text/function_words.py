@@ -1,8 +1,7 @@
 """Function words by language: what the rules on a pair must know of the language it is in.
 
 They are in ``function_words.toml``, where each key is explained: no library that works offline has
-negations, number words and refusals beside stop words. Of a language that is not there nothing is
-known, and rules that need a word of it let its pairs pass.
+negations, number words and refusals. Rules let pairs of a language that is not there pass.
 """
 
 import re
@@ -16,7 +15,7 @@ from pipeline.text.terms import folded, stem, terms
 
 VALUES = [*map(str, range(1, 21)), *map(str, range(30, 100, 10)), "100", "1000"]
 """What the number words of a language stand for, in their order."""
-SAY_NOTHING = ("links", "stop", "joints", "yes", "no", "questions")
+SAY_NOTHING = ("links", "stop", "more_stop", "joints", "yes", "no", "questions")
 BEHIND = 5
 """Words behind a relation that may be what it is to: "before the end of the month"."""
 HIRAGANA = re.compile("[\u3040-\u309f]")
@@ -47,6 +46,8 @@ class FunctionWords:
         self.links = frozenset(lists.get("links", ()))
         self.stop = frozenset(terms(silent))
         """All words that say nothing of a subject."""
+        self.common_stop = frozenset(lists.get("stop", ()))
+        """The commonest of them, question words apart."""
         self.questions = frozenset(lists.get("questions", ()))
         self.numbers = {word: digits for pairs in values for word, digits in pairs}
         """Number word -> digits."""
@@ -108,10 +109,8 @@ def content(text: str, language: str = "en") -> frozenset[str]:
 
 @lru_cache(8192)
 def poles(text: str, language: str) -> frozenset[tuple[str, str]]:
-    """Return the words of a text that have an opposite: what the pair is of, and which side.
-
-    A relation is one of each word behind it: "before A" is opposed by "after A", not by "after B".
-    """
+    """Return the words of a text that have an opposite: what the pair is of, and which side."""
+    # A relation is one of each word behind it: "before A" is opposed by "after A", not "after B".
     known, text = function_words(language), folded(text)
     found: set[tuple[str, str]] = set()
     for match in known.opposites.finditer(text):

@@ -18,16 +18,14 @@ SURE = 0.9
 does the wide one for each text; the first 20,000 characters of 94.4 %, for 20 times the cost."""
 _MARKUP = re.compile(r"`[^`\n]*`|https?://\S+|\]\([^)\n]{0,500}\)|<[^<>\n]{0,500}>|[|#*_>\[\]-]+")
 PROSE_FROM = 20
-"""Words of prose, headings aside, below which fenced code is looked at too: a page may be one fixed
-block, or one below each heading."""
+"""Words of prose, headings aside, below which fenced code is looked at too: it may be the page."""
 _HEADING = re.compile(r"^#{1,6}[ \t].*$", re.MULTILINE)
 PRIOR = 50.0
 """Odds of a language that a corpus is said to be in against any other, before its text is looked
 at. It matters for short texts alone: a list of parts in English, names in Latin."""
 ALSO = {"ary": "ar", "arz": "ar", "wuu": "zh", "yue": "zh", "nn": "no", "sdh": "ku", "no": "nb"}
-"""Language that the identifier tells apart -> another code for it: of the macrolanguage that it is
-in (ISO 639-3), or Bokmal, which it calls Norwegian. In a corpus that is said to be in the latter it
-counts as that: written Arabic is half "Moroccan" to the identifier."""
+"""Language that the identifier tells apart -> that of a corpus as which it counts: the one that it
+is in (ISO 639-3; written Arabic is half "Moroccan" to it), or Bokmal, which it calls Norwegian."""
 RANKED = 3
 """Languages of a doubtful text that are named."""
 NO_LANGUAGE = "zxx"
@@ -52,10 +50,7 @@ def identify(text: str, expected: Collection[str] = ()) -> Language:
 
 
 def judged(text: str, expected: Collection[str] = ()) -> tuple[str, list[Language]]:
-    """Return the passage that :func:`identify` looks at, and the likeliest languages in order.
-
-    Languages that are told apart with certainty stand alone.
-    """
+    """Return the passage that :func:`identify` looks at, and the likeliest or the sure language."""
     prose = prose_of(text)
     if len(prose) < len(text) and len(_HEADING.sub("", prose).split()) < PROSE_FROM:
         prose = text

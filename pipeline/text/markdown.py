@@ -18,7 +18,6 @@ FRONT_MATTER = re.compile(
 """Settings of a page above its text: YAML as Jekyll and Pandoc define it (no blank line behind the
 first line, else that is a rule), TOML and JSON as Hugo does. Each line looks like a setting, in
 one way only (``(?>``): two would take a time that doubles with each line."""
-
 BULLETS = r"\u2022\u2023\u25a0\u25a1\u25aa\u25ab\u25cb\u25cf\u25e6\u2043\uf0a7\uf0b7"
 """Bullets of printed lists; the last two are Word's, of its fonts Wingdings and Symbol."""
 OPENS_BLOCK = re.compile(r"#{1,6}(?=\s)|`{3}|~{3}")

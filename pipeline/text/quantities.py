@@ -1,71 +1,25 @@
 """Quantities of a text: numbers with a unit, money, dates and times of day, in one form each.
 
-Names of units and months are those of the Unicode CLDR, by Babel, in the language of the text and
-in English. "Two weeks" and "14 days" are one quantity, "5 s" and "5 ms" are two.
+Names are of the Unicode CLDR, by Babel, in the language of the text and in English. "Two weeks" and
+"14 days" are one quantity, "5 s" and "5 ms" are two.
 """
 
 import contextlib
 import re
+import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import cache, lru_cache
 from itertools import product
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline.text.function_words import function_words
 from pipeline.text.words import UNSPACED
 
-PREFIXES = {
-    "nano": "n", "micro": "µμu", "milli": "m", "centi": "c", "deci": "d", "": " ", "hecto": "h",
-    "kilo": "kK", "mega": "M", "giga": "G", "tera": "T", "peta": "P",
-}  # fmt: skip
-POWERS = dict(zip(PREFIXES, (-9, -6, -3, -2, -1, 0, 2, 3, 6, 9, 12, 15), strict=True))
-
-UNITS = """
-duration-second ~s time 1
-duration-minute min time 60
-duration-hour h time 3600
-duration-day - time 86400
-duration-week - time 604800
-digital-byte ~B bytes 1
-digital-bit ~bit bits 1
-length-meter ~m length 1
-length-inch - length 0.0254
-length-foot ft length 0.3048
-length-yard - length 0.9144
-length-mile - length 1609.344
-mass-gram ~g mass 1
-mass-tonne - mass 1000000
-mass-ounce oz mass 28.349523125
-mass-pound lb mass 453.59237
-volume-liter ~l volume 1
-volume-liter ~L volume 1
-volume-gallon - volume 3.785411784
-power-watt ~W power 1
-energy-joule ~J energy 1
-energy-watt-hour ~Wh energy 3600
-electric-volt ~V voltage 1
-electric-ampere ~A current 1
-electric-ohm ~Ω resistance 1
-frequency-hertz ~Hz frequency 1
-pressure-pascal ~Pa pressure 1
-pressure-bar ~bar pressure 100000
-pressure-pound-force-per-square-inch psi pressure 6894.757
-temperature-celsius °C temperature 1
-temperature-fahrenheit °F fahrenheit 1
-concentr-percent % share 1
-duration-month - months 1
-duration-year - months 12
-"""
-"""CLDR name, symbol (~: also behind a prefix), kind of quantity, size in the unit of the kind. A
-name that several have is the first one's: a Russian letter stands for grams and years."""
-
-MONEY = {
-    "$": "USD", "USD": "USD", "dollar": "USD", "dollars": "USD", "€": "EUR", "EUR": "EUR",
-    "euro": "EUR", "euros": "EUR", "£": "GBP", "GBP": "GBP", "¥": "JPY", "JPY": "JPY", "₹": "INR",
-    "INR": "INR", "CHF": "CHF",
-}  # fmt: skip
+_TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+MONEY: dict[str, str] = _TABLE["money"]
 
 LENGTHS: tuple[Literal["long", "short"], ...] = ("long", "short")
 COUNTS = (1, 1.5, 2, 5)
@@ -136,8 +90,7 @@ def restated(text: str, known: str, language: str) -> str:
 def misstated(text: str, known: str, language: str) -> list[str]:
     """Return the quantities of a text that another text has otherwise: "5 s" where that has "5 ms".
 
-    Of a kind, or with a number, that the other text has; not where the number stands there without
-    a unit, as in a table: it may be of that unit.
+    Not where the number stands there without a unit, as in a table: it may be of that unit.
     """
     stated, rest = quantities(known, language), list(known)
     for each in stated:
@@ -198,12 +151,11 @@ def _units(language: str) -> _Units:
         (known.names if sign.islower() else known.symbols)[sign] = currency, Fraction(1)
     # "5 in the" are no inches.
     silent = set(filter(str.isascii, function_words(language).stop)) | function_words("en").stop
-    for line in UNITS.split("\n")[1:-1]:
-        name, symbol, kind, factor = line.split(" ")
+    for name, symbol, kind, factor in _TABLE["units"]:
         category, _, base = name.partition("-")
-        for prefix, signs in PREFIXES.items():
-            size = kind, Fraction(factor) * Fraction(10) ** POWERS[prefix]
-            if symbol[0] == "~" or (symbol != "-" and not prefix):
+        for prefix, (power, signs) in _TABLE["prefixes"].items():
+            size = kind, Fraction(factor) * Fraction(10) ** power
+            if symbol[:1] == "~" or (symbol and not prefix):
                 known.symbols.update({sign.strip() + symbol.lstrip("~"): size for sign in signs})
             for locale, length in product((language, "en"), LENGTHS):
                 names = set(_forms(f"{category}-{prefix}{base}", length, locale)) - silent

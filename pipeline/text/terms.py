@@ -15,11 +15,13 @@ _PARTICLE = re.compile(
 _UNIT = re.compile(r"(?<![\w.-])\d+(?:[.,:]\d+){0,8}(?=[^\W\d_])|[a-z\d](?=[\uac00-\ud7a3])")
 """A number that letters follow: ``5ms``; not ``A17``. And what a Korean particle follows."""
 _HANGUL = re.compile("[\uac00-\ud7a3]")
-_SIGNS = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
+FEW_SPACES = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+    "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # Japanese, Chinese; Korean has some
 )
-"""Scripts that have no spaces, or few: three signs count as two words."""
-
+"""For a character class: scripts without a space after each word."""
+_SIGNS = re.compile(f"[{FEW_SPACES}]")
+"""Three count as two words."""
 QUESTION = re.compile(r"[?\uff1f\u061f\u037e]+|\u304b(?:\u3002|$)")
 """Question marks, and how a Japanese question ends without one."""
 
@@ -31,10 +33,8 @@ def word_count(text: str) -> int:
 
 @lru_cache(8192)
 def folded(text: str) -> str:
-    """Return a text in lower case, without accents and vowel signs, with ASCII digits.
-
-    Vowel signs of Hindi, Bengali or Tamil would else end a word.
-    """
+    """Return a text in lower case, without accents and vowel signs, with ASCII digits."""
+    # Vowel signs of Hindi, Bengali or Tamil would else end a word.
     if text.isascii():
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
@@ -47,10 +47,7 @@ def folded(text: str) -> str:
 
 
 def terms(text: str) -> list[str]:
-    """Return the words of a text, folded.
-
-    Kana and Han signs are a word each, and so are a number and the unit behind it.
-    """
+    """Return the words of a text, folded; a sign of Kana or Han and a unit are a word each."""
     return WORD.findall(_UNIT.sub(r"\g<0> ", UNSPACED.sub(r" \g<0> ", folded(text))))
 
 
@@ -58,8 +55,7 @@ def stem(word: str, language: str = "en") -> str:
     """Return a word without its commonest endings, so that its forms are one.
 
     Both sides of a comparison go through it, so that it need not give real words. English has
-    rules; of other languages the beginning is kept, five letters at most, as is usual where no
-    stemmer is at hand.
+    rules; of words of other languages the beginning is kept, five letters at most.
     """
     if language != "en":
         if not word.isalpha():

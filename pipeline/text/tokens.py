@@ -33,11 +33,9 @@ class TokenCounter:
 
 
 def part_counter(count_tokens: CountTokens, text: str) -> CountPart:
-    """Return a function that counts the tokens of any part of a text.
-
-    A :class:`TokenCounter` encodes the text once: to encode each part takes ten times as long. For
-    2 % of 11,000 chunks of documentation that differs by a token or two from the part alone.
-    """
+    """Return a function that counts the tokens of any part of a text."""
+    # A TokenCounter encodes the text once: to encode each part takes ten times as long. For 2 % of
+    # 11,000 chunks of documentation that differs by a token or two from the part alone.
     if not isinstance(count_tokens, TokenCounter):
         return lambda start, end: count_tokens(text[start:end])
     offsets = count_tokens.offsets(text)

@@ -1,8 +1,7 @@
 """Words: what two texts have in common when they say the same thing.
 
-A shingle is a run of five words, each number as the word "0". So it is in datatrove
-before its MinHash (lower case, no accents, no punctuation, all numbers one token): a changed date
-or page number does not hide a copy. A text of fewer words is one shingle.
+A shingle is a run of five words, or a shorter text, each number as the word "0": a changed date or
+page number does not hide a copy. So it is in datatrove: no case, no accents, no punctuation.
 :mod:`pipeline.dedup.kernel` makes them of bytes; here is what it has to agree with.
 """
 
@@ -12,8 +11,6 @@ from collections.abc import Sequence
 
 WORD = re.compile(r"[^\W_]++(?:(?<=\d)[.,:]\d++)*+")
 """A run of letters and digits; ``4.2.1``, ``10:30`` and ``1,250`` stay in one piece."""
-NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-"""A word that is only a number; ``a17`` is a name and none."""
 UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 """Kana and Han: written without spaces, so that each sign counts as a word."""
 

@@ -121,7 +121,7 @@ def trl(base: BaseModel, changes: dict[str, Any], steps: int, output: Path) -> M
 
 def _prompt_completion(tokenizer: Any) -> list[dict[str, str]]:
     """Return the rows as text, by the template, up to the end-of-turn token."""
-    from pipeline.text.chat import render
+    from pipeline.text.chat_template import render
 
     rows = []
     for messages in benchmark_rows().filter(split="train")["messages"].to_list():

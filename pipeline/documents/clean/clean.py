@@ -23,16 +23,14 @@ def clean(
 ) -> Outcome[Documents]:
     """Clean documents, drop those of poor quality or another language, redact personal data.
 
-    Each document is cleaned alone. What it says is not judged: one that gives orders to a model
-    stays, as text.
+    What a document says is not judged: one that gives orders to a model stays, as text.
 
     Returns:
         Documents sorted by ``doc_id``, ids and spans unchanged. Reasons are those of
-        :data:`pipeline.documents.clean.cleaning.CLEANING`. The table ``redactions`` lists what was
-        replaced in the text, but not in a title, the table ``left_out`` what was left out of a
-        document, a dropped one too. Metrics: ``redactions``, ``redacted_documents``,
-        ``redactions_allowed`` (finds that ``redact_allow`` kept), and ``other_language_de``: those
-        dropped for being German.
+        :data:`pipeline.documents.clean.cleaning.CLEANING`. Table ``redactions``: what was replaced
+        in texts, not in titles; table ``left_out``: of documents, dropped ones too. Metrics:
+        ``redactions``, ``redacted_documents``, ``redactions_allowed`` (finds that ``redact_allow``
+        kept), and ``other_language_de``: those dropped for being German.
     """
     dropped: list[Drop] = []
     audit: list[dict[str, Any]] = []

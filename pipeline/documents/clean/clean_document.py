@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.documents.clean import boxes, cleaning, line_joining, pdf_text, tags, web
+from pipeline.documents.clean import boxes, cleaning, line_joining, pdf_text, tags
 from pipeline.documents.clean.cleaning import CleaningRule, Verdict
-from pipeline.documents.clean.privacy import Redacted, Span, countries_of, kinds_of, redact
+from pipeline.documents.clean.privacy.redact import Span, redact
 from pipeline.documents.clean.profiles import rules_of
+from pipeline.documents.clean.web.page import fragment, main_content
 from pipeline.documents.left_out import UNITS, Omission, entries, ledger
 from pipeline.text.fences import Split
 from pipeline.text.language import Language, identify
@@ -16,13 +17,10 @@ if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to loa
 
 LOOKED_AT = 200_000
 """Characters of a dropped text in which evidence is looked for, personal data redacted first."""
-
 MARGIN = 720
 """Characters behind them that are redacted too, since what they cut might not be recognised."""
-
 QUOTED = 240
 """Characters of a dropped text that are quoted: what the ledger keeps."""
-
 _SEPARATOR = "\n\n"
 """Between title and text while both are redacted with one numbering."""
 
@@ -44,15 +42,8 @@ class Refused(NamedTuple):
     verdict: Verdict
     excerpt: str
     """What shows why, and the start of its text, redacted: the ledger goes into reports."""
-    language: str
-    left_out: tuple[Omission, ...] = ()
-
-
-class Decision(NamedTuple):
-    """Why a text is dropped, None for one that is kept, and its language where that counted."""
-
-    verdict: Verdict | None
     language: str = ""
+    left_out: tuple[Omission, ...] = ()
 
 
 def clean_document(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned | Refused:
@@ -69,66 +60,53 @@ def clean_document(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned
 
 def _clean(row: Mapping[str, Any], settings: "CleanSettings") -> Cleaned | Refused:
     if oversized := cleaning.too_long(row["text"]):
-        return refused(row["text"], Decision(oversized), settings)
+        return refused(row["text"], oversized, settings)
     split = _split(row)
     text = line_joining.whole(split)
+    language = identify(text, settings.languages)
     rules = rules_of(settings.profile, settings.limits)
-    decision = decide(text, settings, rules, identify(text, settings.languages))
-    if decision.verdict:
-        return refused(text, decision, settings)
+    if verdict := decide(text, settings, rules, language):
+        return refused(text, verdict, settings)._replace(language=language.code)
     split.change(line_joining.unlink)
     text = line_joining.whole(split)
     title = " ".join(line_joining.normalise(row["title"]).split())
     before = len(title) + len(_SEPARATOR)
-    redacted = redact_by(title + _SEPARATOR + text, settings)
+    redacted = redact(title + _SEPARATOR + text, settings)
     title, _, text = redacted.text.partition(_SEPARATOR)
     spans = [
         span._replace(start=span.start - before, end=span.end - before)
         for span in redacted.spans
         if span.start >= before
     ]
-    return Cleaned(title, text, decision.language, spans, redacted.allowed)
+    return Cleaned(title, text, language.code, spans, redacted.allowed)
 
 
 def decide(
     text: str, settings: "CleanSettings", rules: Sequence[CleaningRule], language: Language
-) -> Decision:
-    """Decide whether a text of :func:`markdown_of` is kept, by languages and rules."""
+) -> Verdict | None:
+    """Return why a text of :func:`markdown_of` is dropped, by languages and rules, else None."""
     if not text.strip():
-        return Decision(Verdict("empty_after_cleaning", 0, 1))
+        return Verdict("empty_after_cleaning", 0, 1)
     # Before the language, which a handful of words does not tell.
     if short := cleaning.too_short(text, rules):
-        return Decision(short)
-    code, probability = language
+        return short
     if settings.languages:
         least = settings.min_language_probability
-        if probability < least:
-            return Decision(Verdict("unknown_language", probability, least), code)
-        if code not in settings.languages:
-            return Decision(Verdict("other_language", probability, least), code)
+        if language.probability < least:
+            return Verdict("unknown_language", language.probability, least)
+        if language.code not in settings.languages:
+            return Verdict("other_language", language.probability, least)
     rest = [rule for rule in rules if rule.name != cleaning.TOO_SHORT]
-    return Decision(cleaning.judge(text, rest, code), code)
+    return cleaning.judge(text, rest, language.code)
 
 
-def refused(text: str, decision: Decision, settings: "CleanSettings") -> Refused:
-    """Return the verdict of a decision with its evidence and the start of the text."""
-    assert decision.verdict
-    text = redact_by(text[: LOOKED_AT + MARGIN], settings).text[:LOOKED_AT]
-    evidence = cleaning.evidence_of(decision.verdict.reason, text, decision.language)
+def refused(text: str, verdict: Verdict, settings: "CleanSettings") -> Refused:
+    """Return a verdict on a text with its evidence and the start of the text."""
+    text = redact(text[: LOOKED_AT + MARGIN], settings).text[:LOOKED_AT]
+    evidence = cleaning.evidence_of(verdict.reason, text)
     begins = text[:QUOTED]
     excerpt = begins if begins.startswith(evidence) else f"{evidence}: {begins}"
-    return Refused(decision.verdict, excerpt, decision.language)
-
-
-def redact_by(text: str, settings: "CleanSettings") -> Redacted:
-    """Replace the personal data and secrets that the settings name."""
-    return redact(
-        text,
-        kinds_of(settings.redact),
-        settings.phone_region,
-        countries_of(settings.id_countries),
-        settings.redact_allow,
-    )
+    return Refused(verdict, excerpt)
 
 
 def markdown_of(row: Mapping[str, Any]) -> str:
@@ -144,11 +122,11 @@ def _split(row: Mapping[str, Any]) -> Split:
 def to_markdown(kind: str, text: str) -> str:
     """Return the content of a raw document of a format as Markdown, boilerplate removed."""
     if kind == "html":
-        return web.main_content(text)
+        return main_content(text)
     if kind == "pdf":
         return pdf_text.repair(text)
     if kind == "markdown":
         return tags.without_tags(boxes.without_boxes(line_joining.strip_metadata(text)))
     if kind == "text":
         return line_joining.plain_to_markdown(text.strip("\n"))
-    return web.fragment(text) if tags.is_html(text) else text  # a field of a record may be a page
+    return fragment(text) if tags.is_html(text) else text  # a field of a record may be a page

@@ -1,7 +1,7 @@
 """The rules of cleaning, from which all about them is derived; :mod:`.profiles` has their limits.
 
-A rule more is a function in :mod:`.quality.measures`, one in :mod:`.quality.evidence` that quotes
-what breaks it, an entry of :data:`CLEANING`, and its limit in a profile.
+A rule more is a measure in :mod:`.quality.measures`, an entry of :data:`CLEANING` with it and its
+evidence, and its limit in a profile.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,20 +9,12 @@ from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
-from pipeline.documents.clean.quality import evidence, measures
-from pipeline.documents.clean.quality.evidence import Evidence
-from pipeline.documents.clean.quality.measures import Fits, Measure, Pieces
-from pipeline.documents.clean.quality.ngrams import (
-    Tokens,
-    most_frequent_share,
-    repeated_share,
-    top_share,
-)
-from pipeline.documents.clean.quality.stats import BULLET, TextStats
+from pipeline.documents.clean.quality import measures, ngrams
+from pipeline.documents.clean.quality.measures import Evidence, Fits, Measure, Pieces, quoted
+from pipeline.documents.clean.quality.stats import ADDRESS, BULLET, TextStats
 
 LONGEST = 20_000_000
 """Characters: more is not even looked at, in any profile."""
-
 TOO_SHORT = "too_short"
 """The rule that is asked before the language is looked at."""
 
@@ -48,87 +40,102 @@ class CleaningRule(NamedTuple):
 
 _at_most = CleaningRule
 _at_least = partial(CleaningRule, at_most=False)
+_prose, _lines, _blocks = attrgetter("prose"), attrgetter("lines"), attrgetter("blocks")
+
+
+def _blocks_that(fits: Fits) -> Evidence:
+    return lambda stats: quoted(filter(fits, stats.blocks))
+
+
+def _words_that(fits: Fits) -> Evidence:
+    return lambda stats: quoted(dict.fromkeys(filter(fits, stats.prose_words)))
 
 
 def _few_blocks(name: str, meaning: str, fits: Fits) -> CleaningRule:
-    return _at_most(name, meaning, measures.share_of_blocks(fits), evidence.blocks_that(fits))
+    return _at_most(name, meaning, measures.share_of_blocks(fits), _blocks_that(fits))
 
 
 def _little_prose(name: str, meaning: str, count: Callable[[str], int]) -> CleaningRule:
-    return _at_most(name, meaning, measures.share_of_prose(count), evidence.line_with_most(count))
+    shows = measures.line_with_most(count)
+    return _at_most(name, meaning, measures.share_of_prose(count), shows)
 
 
-def _few_marks(name: str, meaning: str, *signs: str) -> CleaningRule:
-    count = measures.marks(*signs)
+def _few_marks(name: str, meaning: str, signs: Iterable[str]) -> CleaningRule:
+    count = measures.marks(signs)
     measure = measures.for_each_word(lambda stats: count(stats.prose))
-    return _at_most(name, meaning, measure, evidence.line_with_most(count))
+    return _at_most(name, meaning, measure, measures.line_with_most(count))
 
 
 def _few_repeats(name: str, meaning: str, pieces: Pieces, characters: bool) -> CleaningRule:
     measure = measures.repeats(pieces, characters=characters)
-    return _at_most(name, meaning, measure, evidence.most_repeated(pieces))
+    return _at_most(name, meaning, measure, lambda stats: measures.counted(pieces(stats)))
 
 
-def _phrases(
-    name: str, meaning: str, share: Callable[[Tokens, int], float], sizes: Iterable[int]
-) -> Iterator[CleaningRule]:
-    for size in sizes:
-        measure, shows = measures.of_phrases(share, size), evidence.ngram_of(size, _phrases_of)
-        yield _at_most(name.format(size), meaning.format(size), measure, shows)
-
-
-def _runs(
-    name: str, meaning: str, share: Callable[[Tokens, int], float], size: int
+def _few_ngrams(
+    name: str,
+    meaning: str,
+    share: Callable[[ngrams.Tokens, int], float],
+    size: int,
+    tokens: Callable[[TextStats], ngrams.Tokens] = attrgetter("phrases"),
+    least: int = measures.REPETITION_FROM,
 ) -> CleaningRule:
-    shows = evidence.ngram_of(size, _prose)
-    return _at_most(name, meaning, lambda stats: share(stats.prose, size), shows)
+    def measure(stats: TextStats) -> float | None:
+        return share(found, size) if len(found := tokens(stats)) >= least else None
+
+    shows = measures.ngram_of(size, tokens)
+    return _at_most(name.format(size), meaning.format(size), measure, shows)
 
 
-_prose, _lines = attrgetter("prose"), attrgetter("lines")
-_blocks, _phrases_of = attrgetter("blocks"), attrgetter("phrases")
-
+_few_runs = partial(_few_ngrams, tokens=_prose, least=0)
 CLEANING = {
     rule.name: rule
     for rule in (
         CleaningRule("empty_after_cleaning", "nothing is left of it without its frame"),
         CleaningRule(
-            "unknown_language", "no language is likely enough", evidence=evidence.language
+            "unknown_language", "no language is likely enough", evidence=measures.language
         ),
         CleaningRule(
-            "other_language", "it is in a language not asked for", evidence=evidence.language
+            "other_language", "it is in a language not asked for", evidence=measures.language
         ),
         CleaningRule("clean_timeout", "cleaning it took too long"),
         CleaningRule("clean_out_of_memory", "cleaning it needs too much memory"),
         CleaningRule("clean_crashed", "cleaning it ended a worker"),
-        _at_least(TOO_SHORT, "it says too little", measures.words, evidence.start),
-        _at_most("too_long", "it is longer than any document", measures.all_words, evidence.start),
-        _at_most("long_words", "much of it is encoded data", measures.long_words, evidence.encoded),
+        _at_least(TOO_SHORT, "it says too little", attrgetter("word_count"), measures.start),
         _at_most(
-            "mostly_links", "it is a site map, not a text", measures.linked_words, evidence.links
+            *("too_long", "it is longer than any document"),
+            *(lambda stats: len(stats.words), measures.start),
+        ),
+        _at_most(
+            *("long_words", "much of it is encoded data", measures.long_words),
+            lambda stats: quoted([max(stats.words, key=len, default="")]),
+        ),
+        _at_most(
+            *("mostly_links", "it is a site map, not a text"),
+            *(measures.linked_words, measures.links),
         ),
         _at_least(
             *("few_letters", "too many of its words have no letter"),
             measures.share_of_words(measures.has_letter),
-            evidence.words_that(lambda word: not measures.has_letter(word)),
+            _words_that(lambda word: not measures.has_letter(word)),
         ),
         _at_least(
-            "short_words", "its words are too short", measures.word_length, evidence.frequent_words
+            *("short_words", "its words are too short", measures.word_length),
+            lambda stats: measures.counted(stats.spaced_words, 3),
         ),
         _at_most(
-            *("mean_word_length", "its words are too long"),
-            *(measures.word_length, evidence.longest_words),
+            *("mean_word_length", "its words are too long", measures.word_length),
+            lambda stats: measures.longest(stats.prose_words),
         ),
         _at_most(
             *("broken_words", "its words are misread"),
-            measures.share_of_words(measures.is_broken),
-            evidence.words_that(measures.is_broken),
+            *(measures.share_of_words(measures.is_broken), _words_that(measures.is_broken)),
         ),
         _at_most(
             *("symbol_ratio", "too much of it is signs"),
-            *(measures.signs, evidence.line_with_most(measures.sign_share)),
+            *(measures.signs, measures.line_with_most(measures.sign_share)),
         ),
         _few_marks("hash_ratio", "it has too many hash signs", "#"),
-        _few_marks("ellipsis_ratio", "it has too many ellipses", *measures.ELLIPSES),
+        _few_marks("ellipsis_ratio", "it has too many ellipses", measures.ELLIPSES),
         _few_blocks("bullet_lines", "it is a list", BULLET.match),
         _few_blocks(
             *("ellipsis_lines", "its lines are cut off"),
@@ -136,49 +143,66 @@ CLEANING = {
         ),
         _at_least(
             *("few_stop_words", "it is a list of names, not sentences"),
-            *(measures.stop_words, evidence.start),
+            *(measures.stop_words, measures.start),
         ),
         _at_most(
-            "repeated_lines", "its lines repeat", measures.repeated_lines, evidence.repeated_line
+            *("repeated_lines", "its lines repeat", measures.repeated_lines),
+            lambda stats: measures.counted(measures.told_lines(stats)),
         ),
         _few_repeats("repeated_line_chars", "its long lines repeat", _lines, True),
         _few_repeats("repeated_paragraphs", "its paragraphs repeat", _blocks, False),
         _few_repeats("repeated_paragraph_chars", "its long paragraphs repeat", _blocks, True),
-        *_phrases("top_{}gram", "one phrase of {} words fills it", top_share, (2, 3, 4)),
-        *_phrases(
-            "repeated_{}grams", "phrases of {} words repeat in it", repeated_share, range(5, 11)
+        *(
+            _few_ngrams("top_{}gram", "one phrase of {} words fills it", ngrams.top_share, size)
+            for size in (2, 3, 4)
         ),
-        _at_least("few_sentences", "it has few sentences", measures.sentences, evidence.start),
-        _at_most("lorem_ipsum", "it is filler text", measures.lorem_ipsum, evidence.lorem_ipsum),
+        *(
+            _few_ngrams(
+                "repeated_{}grams", "phrases of {} words repeat in it", ngrams.repeated_share, size
+            )
+            for size in range(5, 11)
+        ),
+        _at_least("few_sentences", "it has few sentences", measures.sentences, measures.start),
+        _at_most(
+            *("lorem_ipsum", "it is filler text"),
+            lambda stats: stats.text.lower().count("lorem ipsum"),
+            lambda stats: quoted([stats.text[stats.text.lower().find("lorem ipsum") :]]),
+        ),
         _at_most(
             *("curly_brackets", "there is code in its prose"),
             lambda stats: stats.prose.count("{"),
-            evidence.line_with_most(measures.marks("{")),
+            measures.line_with_most(measures.marks("{")),
         ),
         _at_least(
             *("few_line_ends", "few lines end as sentences do", measures.ended_lines),
-            evidence.blocks_that(lambda block: not measures.LINE_END.search(block)),
+            _blocks_that(lambda block: not measures.LINE_END.search(block)),
         ),
         _few_blocks("short_lines", "too many of its lines are short", measures.is_short),
         _at_most(
             *("line_breaks", "it has too many lines for its words"),
             measures.for_each_word(lambda stats: len(stats.blocks) - 1),
-            evidence.blocks_that(measures.is_short),
+            _blocks_that(measures.is_short),
         ),
-        _little_prose("digit_ratio", "too much of it is digits", measures.digits),
+        _little_prose(
+            "digit_ratio", "too much of it is digits", lambda prose: sum(map(str.isdigit, prose))
+        ),
         _at_most(
             *("address_ratio", "too much is web addresses"),
             measures.share_of_prose(measures.address_characters),
-            evidence.addresses,
+            lambda stats: measures.longest(ADDRESS.findall(stats.prose)),
         ),
         _little_prose(
-            "parenthesis_ratio", "it has too many brackets", measures.marks(*measures.BRACKETS)
+            "parenthesis_ratio", "it has too many brackets", measures.marks(measures.BRACKETS)
         ),
-        _runs("top_10chars", "a few runs of 10 characters fill it", most_frequent_share, 10),
-        _runs("repeated_20chars", "runs of 20 characters repeat in it", repeated_share, 20),
+        _few_runs(
+            *("top_{}chars", "a few runs of {} characters fill it"),
+            *(ngrams.most_frequent_share, 10),
+        ),
+        _few_runs(
+            "repeated_{}chars", "runs of {} characters repeat in it", ngrams.repeated_share, 20
+        ),
     )
 }
-"""Name -> rule."""
 
 
 class Verdict(NamedTuple):
@@ -200,15 +224,12 @@ def too_short(text: str, rules: Sequence[CleaningRule]) -> Verdict | None:
 
 
 def judge(text: str, rules: Sequence[CleaningRule], language: str = "") -> Verdict | None:
-    """Return the first rule that a cleaned Markdown text breaks; see :func:`broken`."""
+    """Return the first rule that a cleaned Markdown text in a language (ISO 639-1) breaks."""
     return next(broken(text, rules, language), None)
 
 
 def broken(text: str, rules: Sequence[CleaningRule], language: str = "") -> Iterator[Verdict]:
-    """Yield the rules of a profile that a cleaned Markdown text breaks, in their order.
-
-    Without its language (ISO 639-1) rules that need it say nothing.
-    """
+    """Yield the rules of a profile that a text breaks; without language some say nothing."""
     stats = TextStats(text, language)
     for rule in rules:
         value = rule.measure(stats) if rule.measure else None
@@ -216,7 +237,7 @@ def broken(text: str, rules: Sequence[CleaningRule], language: str = "") -> Iter
             yield Verdict(rule.name, value, rule.limit)
 
 
-def evidence_of(reason: str, text: str, language: str = "") -> str:
+def evidence_of(reason: str, text: str) -> str:
     """Return the piece of a cleaned text that shows why a rule drops it; empty without any."""
     shows = CLEANING[reason].evidence
-    return shows(TextStats(text, language)) if shows else ""
+    return shows(TextStats(text)) if shows else ""

@@ -1,15 +1,13 @@
 """Profiles of cleaning: which rules are asked of a corpus, and how far each may go.
 
-The published numbers were made for web pages: Gopher (Rae et al. 2021, table A1), C4 (Raffel et
-al. 2020), FineWeb (Penedo et al. 2024). They reject manuals for their braces, bullets and tables
-and short answers for being short, so there are other profiles beside ``web``.
+Published numbers are for web pages: Gopher (Rae et al. 2021, table A1), C4 (Raffel et al. 2020),
+FineWeb (Penedo et al. 2024). They reject manuals for braces, bullets and tables, and short answers.
 """
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
 from pipeline.documents.clean.cleaning import CLEANING, CleaningRule
-from pipeline.documents.clean.quality import measures
 
 
 def _limits(source: str, **limits: float) -> tuple[CleaningRule, ...]:
@@ -76,7 +74,10 @@ FAQ = (
 
 ANY_LANGUAGE = (
     CLEANING["too_short"]._replace(
-        measure=measures.letters_and_digits, limit=30, source="own: a sentence of Chinese"
+        # Letters and digits, of any script.
+        measure=lambda stats: sum(map(str.isalnum, stats.text[:100_000])),
+        limit=30,
+        source="own: a sentence of Chinese",
     ),
     *_OWN[1:],
     *_SYMBOLS,
@@ -102,8 +103,7 @@ PROFILES: dict[str, tuple[CleaningRule, ...]] = {
 def rules_of(profile: str, limits: Mapping[str, float] | None = None) -> tuple[CleaningRule, ...]:
     """Return the rules of a profile, with limits of one's own in place of the profile's.
 
-    Raises:
-        ValueError: There is no such profile or rule; the message lists those there are.
+    A ValueError lists the profiles or rules there are.
     """
     if profile not in PROFILES:
         raise ValueError(f"no profile {profile}{_hint(profile, PROFILES)}")

@@ -7,7 +7,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.evaluate.measures.grounding import chunk_text
 from pipeline.text.bm25 import bm25
-from pipeline.text.stop_words import STOP_WORDS
+from pipeline.text.function_words import function_words
 from pipeline.text.terms import stem
 from pipeline.text.words import words
 from schemas.documents import Chunks
@@ -21,7 +21,7 @@ class ChunkIndex:
         self._ordered: list[dict[str, Any]] = chunks.sort("chunk_id").to_dicts()
         self.rows = {row["chunk_id"]: row for row in self._ordered}
         texts = [_terms(chunk_text(row)) for row in self._ordered]
-        self._scores = bm25(texts, k1=1.5, b=0.75) if texts else None
+        self._scores = bm25(texts) if texts else None
 
     def find(self, question: str, count: int) -> list[dict[str, Any]]:
         """Return the best chunks that share a word with a question; equal ones by chunk_id."""
@@ -33,4 +33,5 @@ class ChunkIndex:
 
 
 def _terms(text: str) -> list[str]:
-    return [stem(word) for word in words(text) if word not in STOP_WORDS]
+    stop = function_words("en").common_stop
+    return [stem(word) for word in words(text) if word not in stop]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pipeline.settings import ScreenSettings
-from pipeline.text.chat import Message
+from pipeline.text.chat_template import Message
 
 MARKER = "Answer:"
 """What chain of thought writes before its answer."""

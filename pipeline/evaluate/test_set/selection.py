@@ -11,7 +11,8 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import Drop, Outcome, drops
 from pipeline.settings import EvaluateSettings
-from pipeline.text.chat import Message, Rejected, encode
+from pipeline.text.chat import Rejected, encode
+from pipeline.text.chat_template import Message
 from pipeline.text.tokens import CountTokens
 from schemas.pairs import Examples
 

@@ -8,7 +8,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.evaluate.results import Slice
 from pipeline.evaluate.statistics.intervals import Resampling, holm, interval, p_value
-from pipeline.text.stop_words import QUESTION_WORDS
+from pipeline.text.function_words import function_words
 from pipeline.text.words import words
 from schemas.documents import UniqueDocuments
 from schemas.pairs import Examples
@@ -38,7 +38,7 @@ def label_rows(
     labels: dict[str, dict[str, str]] = {name: {} for name in dimensions}
     for row in examples.sort("pair_id").iter_rows(named=True):
         question, answer = (turn["content"] for turn in row["messages"][-2:])
-        asked = (word for word in words(question) if word in QUESTION_WORDS)
+        asked = (word for word in words(question) if word in function_words("en").questions)
         found = (
             *about.get(row["doc_id"], ("none", "none")),
             next((name for most, name in LENGTHS if len(answer.split()) <= most), LONGER),

@@ -13,7 +13,6 @@ from pipeline.pairs.answer_text import tidy
 from pipeline.pairs.chunk_order import Chunk, Part
 from pipeline.pairs.harvest import Harvest, pair_row, sampled
 from pipeline.pairs.kinds.brief import Brief
-from pipeline.pairs.sources import K1, B
 from pipeline.pairs.teachers.replies import forget
 from pipeline.pairs.teachers.teacher import NO_ROOM, Messages, Reply, Request, Teacher
 from pipeline.pairs.weak_english import questions
@@ -42,7 +41,7 @@ def search_of(documents: Sequence[Sequence[Chunk]]) -> Search:
 
     @cache
     def scores() -> Scores:
-        return bm25([words(chunk.text) for chunk in everything], k1=K1, b=B)
+        return bm25([words(chunk.text) for chunk in everything])
 
     def search(question: str, count: int) -> list[Chunk]:
         found = scores()(sorted(set(words(question))))

@@ -14,7 +14,7 @@ import sentencex
 
 from pipeline.text.bm25 import bm25
 from pipeline.text.fences import prose_of
-from pipeline.text.stop_words import QUESTION_WORDS, STOP_WORDS
+from pipeline.text.function_words import function_words
 
 MIN_WORDS, MAX_WORDS = 8, 40
 HEADING = re.compile(r"^\s{0,3}#{1,6}\s|^\s*[=\-_*]{3,}\s*$")
@@ -128,7 +128,9 @@ def content_words(text: str) -> list[str]:
     words: list[str] = []
     for word in WORD.findall(text.lower()):
         words += [word] if re.search(r"\d", word) else word.split("-")
-    return [word for word in words if word not in STOP_WORDS and word not in QUESTION_WORDS]
+    known = function_words("en")
+    silent = known.common_stop | known.questions
+    return [word for word in words if word not in silent]
 
 
 def stands_alone(sentence: str) -> bool:
@@ -175,7 +177,7 @@ def retrieval_rank(question: str, answer: str, all_sentences: Sequence[str]) -> 
     so a question that shares no word with it never ranks first.
     """
     others = [sentence for sentence in all_sentences if sentence != answer]
-    scores_of = bm25([word_stems(sentence) for sentence in (answer, *others)], k1=1.2, b=0.75)
+    scores_of = bm25([word_stems(sentence) for sentence in (answer, *others)], k1=1.2)
     own, *rest = scores_of(sorted(set(word_stems(question))))
     return 1 + sum(score >= own for score in rest) if own else len(all_sentences)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.errors import TrainingError
-from pipeline.text.chat import Message, end_of_turn, render
+from pipeline.text.chat import end_of_turn
+from pipeline.text.chat_template import Message, render
 
 CONVERSATIONS = tuple(
     [Message(role=role, content=content) for role, content in turns]

@@ -17,7 +17,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.cache import digest
 from pipeline.core.store import DROPPED
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.text.chat import template_digest
+from pipeline.text.chat_template import template_digest
 from pipeline.train.batch.rows import Rows, supervised, tokenize
 from pipeline.train.cpu.fused import fused
 from pipeline.train.loop.checkpoint import Measured

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings, TrainSettings
-from pipeline.text.chat import template_digest
+from pipeline.text.chat_template import template_digest
 from pipeline.train.methods import METHODS, Method, prompts, resolved
 from pipeline.train.methods.lora import plain_lora, quiet_peft
 from pipeline.train.methods.targets import check_targets

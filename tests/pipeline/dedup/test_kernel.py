@@ -1,5 +1,6 @@
 """The kernel reads bytes and says what the readable definition says of strings."""
 
+import re
 import sys
 
 import numpy as np
@@ -14,9 +15,11 @@ from pipeline.dedup.folding import copy_folding, word_folding
 from pipeline.dedup.kernel import BASE, copy_key, ngram_hashes, room
 from pipeline.dedup.minhash import permutations
 from pipeline.dedup.signature import sign
-from pipeline.text.words import NUMBER, UNSPACED, same_text, words
+from pipeline.text.words import UNSPACED, same_text, words
 
 WRAP = 1 << 64
+NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+"""A word that is only a number; ``a17`` is a name and none."""
 
 TELLING = (
     "aAbZé1290.,:_- \n\t'\"ßİ\u017fK½²①ⅣÅ日本カガ・ﬁ٣४०\u0301\u0300\u00a0\u2003ﷺ㌀㍿가각𝔸🅰😀"

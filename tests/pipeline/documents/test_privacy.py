@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.documents.clean.privacy import Redacted, countries_of
-from pipeline.documents.clean.privacy import redact as redact_with
+from pipeline.documents.clean.privacy.redact import Redacted
+from pipeline.documents.clean.privacy.redact import redact as redact_by
+from pipeline.settings import CleanSettings
 from tests.pipeline.documents.privacy_cases import cases
 
 ALL = ("EMAIL", "PHONE", "IBAN", "CARD", "ID", "IP", "KEY")
@@ -15,7 +16,8 @@ MIN_PRECISION = MIN_RECALL = 0.97
 
 
 def redact(text: str, kinds=ALL, region: str = "", allow=()) -> Redacted:
-    return redact_with(text, kinds, region, countries_of(["all"]), allow)
+    settings = CleanSettings(redact=kinds, phone_region=region, redact_allow=allow)
+    return redact_by(text, settings)
 
 
 def test_the_cases_are_many_and_of_all_kinds():
@@ -146,7 +148,8 @@ def test_an_id_needs_its_label_its_country_and_its_checksum():
     assert redact("NHS number 943 476 5919").text == "NHS number <ID_1>"
     assert redact("it was 943 476 5919").spans == []
     assert redact("NHS number 943 476 5918").spans == []
-    assert redact_with("NHS number 943 476 5919", ALL, "", ("FR",)).spans == []
+    french = CleanSettings(id_countries=("FR",))
+    assert redact_by("NHS number 943 476 5919", french).spans == []
     assert redact("The NHS number is missing. Article 943 476 5919 is not.").spans == []
 
 

@@ -360,7 +360,7 @@ def test_each_rule_shows_a_piece_of_the_text_that_breaks_it(name: str):
     rule = CLEANING[name]
     assert rule.evidence, f"{name}: the ledger would not say why; give the rule its evidence"
     text = EVIDENCE[name][0]
-    shown = cleaning.evidence_of(name, text, "en")
+    shown = cleaning.evidence_of(name, text)
     assert EVIDENCE[name][1] in shown
     assert len(shown) < 240, "the ledger has room for no more"
 

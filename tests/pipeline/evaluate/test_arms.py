@@ -6,7 +6,7 @@ import pytest
 from pipeline.core.cache import short_id
 from pipeline.evaluate.answers.prompts import Passage, with_passage, with_thinking
 from pipeline.settings import EvaluateSettings
-from pipeline.text.chat import prompt_ids
+from pipeline.text.chat_template import prompt_ids
 from schemas.evaluation import Answers, AnswerTimings
 from tests.pipeline.evaluate.conftest import QUESTIONS
 

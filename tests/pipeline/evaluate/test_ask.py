@@ -47,7 +47,7 @@ def test_the_margin_is_the_difference_of_the_likeliest_openings(items, scores, m
     import torch
 
     from pipeline.evaluate.measures.refusal import REFUSING, WILLING
-    from pipeline.text.chat import prompt_ids
+    from pipeline.text.chat_template import prompt_ids
 
     item = next(item for item in items if item.kind == "harmful")
 

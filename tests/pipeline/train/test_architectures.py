@@ -10,7 +10,7 @@ from pipeline.core.errors import TrainingError
 from pipeline.evaluate.measures.parity import compare, predict
 from pipeline.evaluate.scoring import continuation_log_probs, evaluating, prefill, text_log_probs
 from pipeline.settings import EvaluateSettings, TrainSettings
-from pipeline.text.chat import prompt_ids
+from pipeline.text.chat_template import prompt_ids
 from pipeline.train.export.merge import merge, to_float32
 from pipeline.train.export.streaming import stream, stream_adapter
 from pipeline.train.loop.trainer import train

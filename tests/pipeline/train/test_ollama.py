@@ -5,7 +5,7 @@ import re
 import pytest
 
 from pipeline.core.errors import TrainingError
-from pipeline.text.chat import render
+from pipeline.text.chat_template import render
 from pipeline.train.export.ollama import ChatML, chatml, modelfile
 from pipeline.train.models.base_model import load_tokenizer
 

@@ -1,8 +1,7 @@
 """Ids of persons (national, tax, social security and health numbers), by python-stdnum.
 
-A checksum of one digit lets one of ten part numbers pass, and some ids have none. So a label
-has to stand before the number ("SSN", "Steuer-ID", "numero de seguridad social"), unless the
-form is so particular that chance does not make it (``strong`` in the table).
+A checksum of one digit lets one of ten part numbers pass, and some ids have none. So a label has to
+stand before the number ("SSN", "Steuer-ID"), unless chance does not make its form (``strong``).
 """
 
 import importlib
@@ -16,16 +15,12 @@ from typing import NamedTuple
 from pipeline.documents.clean.privacy.spans import LETTER, Found, apart, before, some_of
 
 _TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
-
 _RUN = re.compile(r"\d(?:[ \xa0./-]{0,2}[A-Za-z]?\d){5,}")
 """What each id holds: six digits with at most a letter between two of them."""
-
 _REACH = 10
 """Characters that an id may extend beyond such a run: six letters of a codice fiscale."""
-
 _BEFORE = 60
 """Characters before a number in which its label stands."""
-
 _BREAK = re.compile(r"[.!?]\s+(?=[A-Z\u00c0-\u00de\u0410-\u042f])|[\u3002\uff01\uff1f]|\n\s*\n")
 _WORDS = re.compile(r"[^\W\d_]+")
 _OTHER = {
@@ -61,7 +56,7 @@ class _Forms(NamedTuple):
 
 def countries_of(wanted: Collection[str]) -> tuple[str, ...]:
     """Return the countries (ISO 3166) of a setting; ValueError: no ids of one are known."""
-    known = list(dict.fromkeys(kind.country for kind in _KINDS))
+    known = dict.fromkeys(kind.country for kind in _KINDS)
     return some_of(known, wanted, "id_countries: no ids are known of")
 
 
@@ -87,10 +82,8 @@ def _labelled(forms: _Forms, context: str) -> Iterator[tuple[re.Pattern[str], _I
     for place, word in enumerate(words):
         if word in _OTHER:
             labels.clear()
-        for size in (1, 2, 3):
-            phrase = " ".join(words[place : place + size])
-            if phrase in forms.labelled:
-                labels.append(phrase)
+        phrases = (" ".join(words[place : place + size]) for size in (1, 2, 3))
+        labels += [phrase for phrase in phrases if phrase in forms.labelled]
     for label in dict.fromkeys(labels):
         yield from forms.labelled[label]
 
@@ -123,9 +116,9 @@ def _forms(countries: tuple[str, ...]) -> _Forms:
 
 def _pattern(shape: str, *, exact: bool) -> str:
     """Return a shape's pattern; not exact: letters may be small, separators other or missing."""
-    signs = {"9": "[0-9]", "A": "[A-Z]", "*": "[0-9A-Z]"}
+    letters = "A-Z" if exact else "A-Za-z"
+    signs = {"9": "[0-9]", "A": f"[{letters}]", "*": f"[0-9{letters}]"}
     if not exact:
-        signs = {"9": "[0-9]", "A": "[A-Za-z]", "*": "[0-9A-Za-z]"}
         signs |= dict.fromkeys(" ./-", r"[ \xa0./-]?")
     body = "".join(signs.get(sign, re.escape(sign)) for sign in shape)
     return rf"(?<![{LETTER}0-9_])(?<![0-9][.,-]){body}(?![{LETTER}0-9_]|[.,-][0-9])"

@@ -15,30 +15,25 @@ _DOMAIN = re.compile(
     rf"@(?:[{_ANY}](?:[{_ANY}-]{{0,61}}[{_ANY}])?\.){{1,8}}(?:[{LETTER}]{{2,24}}|xn--[a-z0-9-]{{2,59}})"
     rf"(?![{_ANY}_@(-]|\.[{_ANY}_])"
 )
-
 _NOT_A_DOMAIN = (
     *("png", "jpg", "jpeg", "gif", "svg", "webp", "js", "css"),
     *("service", "socket", "timer", "mount", "slice"),
 )
 """``logo@2x.png`` is a file and ``getty@tty1.service`` a unit of systemd."""
-
 _ALGORITHM = re.compile(r"[a-z]+[0-9a-z-]*-[0-9a-z-]+@(?:openssh\.com|libssh\.org)")
 """``hmac-sha2-256-etm@openssh.com`` names an algorithm (RFC 4251, section 6)."""
-
 _IPV4 = re.compile(rf"\d(?<![{_ANY}_.]\d)\d{{0,2}}(?:\.\d{{1,3}}){{3}}(?![{_ANY}_]|\.[{_ANY}])")
 _IPV6 = re.compile(
     rf"[23](?<![{_ANY}_:.][23])[0-9A-Fa-f]{{3}}(?::{{1,2}}[0-9A-Fa-f]{{1,4}}){{1,7}}(?:::)?"
     rf"(?![{_ANY}_]|:[{_ANY}:])"
 )
 """2000::/3, the one block of public addresses that IANA gives out."""
-
 _RESOLVERS = {
     *("1.1.1.1", "1.0.0.1", "2606:4700:4700::1111", "2606:4700:4700::1001"),
     *("8.8.8.8", "8.8.4.4", "2001:4860:4860::8888", "2001:4860:4860::8844"),
     *("9.9.9.9", "2620:fe::fe"),
 }
 """Name servers for everyone, in each guide to networks: nobody's personal data."""
-
 _ADDRESS_WORD = (
     r"ip|ipv4|ips|addr|address|addresses|host|hosts|hostname|server|servers|nameserver|dns|ping"
     r"|ssh|telnet|gateway|client|clients|peer|router|subnet|inet|listen|bind|endpoint"
@@ -58,7 +53,6 @@ _WORD_BEFORE = re.compile(
 )
 _BEFORE = 40
 """Characters of the same line in which a word says what four numbers are."""
-
 _LIKE_ADDRESS = re.compile(r"(?:://|@|\binet6? |\baddr:)\Z")
 _LIKE_VERSION = re.compile(r"(?:[-_/\\=~^]|[<>] ?)\Z")
 """``package-1.2.3.4``, ``/opt/tool/1.2.3.4``, ``tool>=1.2.3.4``."""
@@ -83,13 +77,12 @@ def find_emails(text: str) -> Iterator[Found]:
 def find_ips(text: str) -> Iterator[Found]:
     """Find public IP addresses.
 
-    Private, loopback, reserved and documentation addresses stay (``is_global`` of the ipaddress
-    module, which follows IANA's registries), and so do networks (``93.184.0.0/16``) and public
-    name servers. Four numbers with dots may also be a version. What decides, in this order: the
-    characters beside it (``://`` or a port behind it is an address, ``-``, ``/`` or ``>=`` before
-    it a version), the last telling word before it on its line, and the numbers themselves:
-    without a hint, four of at most two digits (1.2.3.4) are a version. By chance 2 % of all
-    addresses are like that.
+    Others stay (``is_global`` of the ipaddress module, which follows IANA's registries), and so do
+    networks (``93.184.0.0/16``) and public name servers. Four numbers with dots may also be a
+    version. What decides, in this order: the characters beside it (``://`` or a port is of an
+    address, ``-``, ``/`` or ``>=`` before it of a version), the last telling word before it on its
+    line, and without a hint the numbers: four of at most two digits (1.2.3.4), as 2 % of all
+    addresses are by chance, are a version.
     """
     for match in chain(_IPV4.finditer(text), _IPV6.finditer(text)):
         try:

@@ -13,7 +13,6 @@ _ISSUED = [
     (issuer["literals"], re.compile(issuer["pattern"]))
     for issuer in tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8")).values()
 ]
-
 _STEM = re.compile(
     "key|secret|token|passw|pwd|passphrase|bearer|credential|kennwort|mot de passe|senha"
     "|wachtwoord|contraseña|hasło|пароль|密码|密碼|パスワード|비밀번호"
@@ -34,13 +33,10 @@ _STAND_IN = re.compile(
     r"\A[\[{$%*<]|pass(?:word|wd|phrase)?\b|secret|token|x{3,}|\.{3}", re.IGNORECASE
 )
 """``user:password@``, ``{user}:{pw}@``: a sign for a password, in documentation."""
-
 MIN_ENTROPY = 3.0
 """Bits a character of a labelled value; detect-secrets (Yelp) takes 3.0 for hexadecimal."""
-
 MIN_ISSUED_ENTROPY = 2.5
 """Bits a character of what has an issuer's form: ``ghp_xxxxxxxxxxxxxxxxxxxx`` stands for a key."""
-
 AWS_SECRET = 40
 """Characters of a secret access key, base64: now and then with few digits."""
 
@@ -48,8 +44,7 @@ AWS_SECRET = 40
 def find_keys(text: str) -> Iterator[Found]:
     """Find keys, tokens, passwords in addresses, and labelled values of high entropy.
 
-    A value without a label and without an issuer's form stays: hashes of commits, digests and
-    base64 have as much entropy as a key.
+    Without label and issuer's form a value stays: hashes and base64 have as much entropy as a key.
     """
     found: list[Found] = []
     for literals, pattern in _ISSUED:
@@ -58,7 +53,7 @@ def find_keys(text: str) -> Iterator[Found]:
                 Found(*match.span(), match[0])
                 for match in pattern.finditer(text)
                 if _stands_alone(text, match.start())
-                and entropy(match[0]) >= MIN_ISSUED_ENTROPY
+                and _entropy(match[0]) >= MIN_ISSUED_ENTROPY
                 and any(map(str.isdigit, match[0]))
             ]
     found += [
@@ -97,10 +92,10 @@ def _is_random(value: str) -> bool:
     mixed = 0 < digits < len(value) and re.search(r"[A-Za-z]", value)
     # "token:FromEmail/ToEmail1/ToEmail2" is a path; base64 has 16 % digits.
     path = "/" in value and digits < 0.1 * len(value) and len(value) != AWS_SECRET
-    return bool(mixed) and not path and entropy(value) >= MIN_ENTROPY
+    return bool(mixed) and not path and _entropy(value) >= MIN_ENTROPY
 
 
-def entropy(value: str) -> float:
+def _entropy(value: str) -> float:
     """Return Shannon's entropy in bits a character."""
     shares = [count / len(value) for count in Counter(value).values()]
     return -sum(share * math.log2(share) for share in shares)

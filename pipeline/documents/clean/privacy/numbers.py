@@ -8,9 +8,7 @@ from pipeline.documents.clean.privacy.spans import LETTER, Found, before
 _IBAN = re.compile(
     rf"\d(?<=[A-Za-z]{{2}}\d)(?<![{LETTER}0-9][A-Za-z]{{2}}\d)\d(?:[ \xa0-]?[A-Za-z0-9]){{11,40}}"
 )
-"""From the first check digit on: a search for a digit is quicker than one for a letter, and one
-that begins with a look behind tries each place."""
-
+"""From the first check digit on: a search for a digit is quicker than one for a letter."""
 _CARD = re.compile(
     rf"\d(?<![{LETTER}0-9_.,+-]\d)(?:[ \xa0-]?\d){{12,18}}(?![{LETTER}0-9_-]|[.,]\d)"
 )
@@ -29,7 +27,6 @@ _SERIAL = re.compile(
     re.IGNORECASE,
 )
 """A number that says what it is. One in ten of any numbers passes Luhn's check."""
-
 _PHONE = re.compile(r"[+\uff0b][ \xa0(]{0,2}\d(?:[ \xa0().\-/\u2010-\u2013]{0,3}\d){6,19}")
 _NATIONAL = re.compile(r"\d(?:[ \xa0().\-/\u2010-\u2013]{0,3}\d){5,19}")
 _MARGIN = 16
@@ -71,27 +68,19 @@ def find_cards(text: str) -> Iterator[Found]:
 
 
 def find_phones(text: str, region: str) -> Iterator[Found]:
-    """Find phone numbers that are valid in the numbering plan of their country (phonenumbers).
-
-    National ones count for one region (ISO 3166); without one, only numbers with +.
-    """
-    end = 0
+    """Find phone numbers that are valid in the plan of their country, without + in the region's."""
+    done = 0
     for candidate in (_NATIONAL if region else _PHONE).finditer(text):
-        if candidate.start() >= end:
-            for found in _phones(text, candidate.start(), candidate.end(), region):
-                yield found
-                end = found.end
+        start, end = candidate.span()
+        if start < done:
+            continue
+        import phonenumbers as phones  # takes long to load, and few texts need it
 
-
-def _phones(text: str, start: int, end: int, region: str) -> Iterator[Found]:
-    import phonenumbers
-
-    low = max(0, start - _MARGIN)
-    matcher = phonenumbers.PhoneNumberMatcher(
-        text[low : end + _MARGIN], region or None, leniency=phonenumbers.Leniency.VALID
-    )
-    for match in matcher:
-        # The margins may cut a number in two: what begins in them is another candidate's.
-        if start - 2 <= low + match.start and low + match.end <= end + 8:
-            number = phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164)
-            yield Found(low + match.start, low + match.end, number)
+        low = max(0, start - _MARGIN)
+        near = text[low : end + _MARGIN]
+        for match in phones.PhoneNumberMatcher(near, region or None, phones.Leniency.VALID):
+            # The margins may cut a number in two: what begins in them is another candidate's.
+            if start - 2 <= low + match.start and low + match.end <= end + 8:
+                done = low + match.end
+                number = phones.format_number(match.number, phones.PhoneNumberFormat.E164)
+                yield Found(low + match.start, done, number)

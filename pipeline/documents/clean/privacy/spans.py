@@ -25,17 +25,14 @@ class Span(NamedTuple):
 LETTER = "A-Za-z\u00c0-\u052f"
 """For a character class: Latin, Greek and Cyrillic. Chinese, Japanese and Thai stand around a
 number or an address without a space, so ``\\w`` would take them for a part of it."""
-
 _PLACEHOLDER_END = re.compile(r"(?:_\d{1,9}|\|)>")
 """Of a placeholder, or of a find that is covered while others are looked for."""
 
 
 def before(text: str, at: int, size: int) -> str:
-    """Return what stands before a place and may say what follows: so many characters at most.
-
-    Nothing before a placeholder counts: were its length or its name to matter, a second pass
-    would find more than the first.
-    """
+    """Return what stands before a place and may say what follows: so many characters at most."""
+    # Nothing before a placeholder counts: were its length or its name to matter, a second pass
+    # would find more than the first.
     return _PLACEHOLDER_END.split(text[max(0, at - size) : at])[-1]
 
 
@@ -49,11 +46,7 @@ def apart(found: Iterable[Found]) -> Iterator[Found]:
 
 
 def some_of(known: Collection[str], wanted: Collection[str], none_known: str) -> tuple[str, ...]:
-    """Return the names that a setting means, ``all`` among them.
-
-    Raises:
-        ValueError: One of them is not known; the message begins with ``none_known``.
-    """
+    """Return the names that a setting means; a ValueError says that one is not known."""
     unknown = sorted(set(wanted) - {*known, "all"})
     if unknown:
         raise ValueError(

@@ -1,14 +1,14 @@
-"""What a rule compares with its limit: a number of a text, or None where it says nothing."""
+"""What a rule compares with its limit (None: it says nothing), and what of a text shows why."""
 
 import re
 import string
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
-from pipeline.documents.clean.quality.ngrams import Tokens
+from pipeline.documents.clean.quality.ngrams import Tokens, most_frequent
 from pipeline.documents.clean.quality.stats import (
     ADDRESS,
     LABEL_WORDS,
@@ -16,31 +16,29 @@ from pipeline.documents.clean.quality.stats import (
     TextStats,
     count_alnum,
     count_words,
-    duplicated,
     is_sign,
 )
+from pipeline.text.language import judged
 
 Measure = Callable[[TextStats], float | None]
+Evidence = Callable[[TextStats], str]
 Pieces = Callable[[TextStats], Sequence[str]]
 Fits = Callable[[str], object]
-
 _WRITTEN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 STOP_WORDS = {language: frozenset(words.split()) for language, words in _WRITTEN.items()}
 """By ISO 639-1."""
-
 PROSE_FROM = 20
-"""Words of prose from which its words and characters are measured: below, it is the caption of a
-table or of code."""
-
+"""Words of prose from which they are measured: below, it is the caption of a table or of code."""
 REPETITION_FROM = 50
 """Words of prose from which repetition is measured: Gopher's numbers are for documents of 50."""
-
 LONG_WORD = 200
 """Characters. A word that is longer is encoded data; C4 drops a line with a word of 1,000."""
-
 SHORT_LINE = 30
 """Characters (FineWeb)."""
-
+SHOWN = 3
+"""Pieces that are quoted, of several."""
+LONGEST = 60
+"""Characters of one piece that are quoted."""
 _ENDS = (
     ".!?\u2026"
     "\u3002\uff01\uff1f\uff61\uff0e"  # Chinese, Japanese
@@ -63,9 +61,11 @@ _ENCODED = re.compile(rf"[!-~]{{{LONG_WORD + 1},}}")
 _THAI_LAO = re.compile("[\u0e01-\u0eff]")
 
 
-def _share(count: Callable[[TextStats], float], of: Callable[[TextStats], int]) -> Measure:
-    """Return a measure: a count in a text by how much there is; it says nothing of none."""
-    return lambda stats: count(stats) / whole if (whole := of(stats)) else None
+def _share(
+    count: Callable[[TextStats], float], of: Callable[[TextStats], int], least: int = 1
+) -> Measure:
+    """Return a measure: a count in a text by how much there is; it says nothing of less."""
+    return lambda stats: count(stats) / whole if (whole := of(stats)) >= least else None
 
 
 def share_of_blocks(fits: Fits) -> Measure:
@@ -75,8 +75,7 @@ def share_of_blocks(fits: Fits) -> Measure:
 
 def share_of_words(fits: Fits) -> Measure:
     """Return a measure: the share of the words of prose that are of a kind."""
-    share = _share(lambda stats: _count(fits, stats.prose_words), _prose_words)
-    return lambda stats: share(stats) if _prose_words(stats) >= PROSE_FROM else None
+    return _share(lambda stats: _count(fits, stats.prose_words), _prose_words, PROSE_FROM)
 
 
 def share_of_prose(count: Callable[[str], int]) -> Measure:
@@ -89,32 +88,11 @@ def for_each_word(count: Callable[[TextStats], int]) -> Measure:
     return _share(count, _prose_words)
 
 
-def repeats(pieces: Pieces, *, characters: bool = False) -> Measure:
+def repeats(pieces: Pieces, *, characters: bool) -> Measure:
     """Return a measure: the share of pieces that occur before, by number or by characters."""
     return lambda stats: (
-        duplicated(pieces(stats), characters=characters) if _is_long(stats) else None
+        _repeated(pieces(stats), characters=characters) if _is_long(stats) else None
     )
-
-
-def of_phrases(share: Callable[[Tokens, int], float], size: int) -> Measure:
-    """Return a measure: a share of the n-grams of words of prose."""
-    return lambda stats: (
-        share(stats.phrases, size) if len(stats.phrases) >= REPETITION_FROM else None
-    )
-
-
-words: Measure = attrgetter("word_count")
-"""Words of the whole text, code included, of a line that occurs again once."""
-
-
-def all_words(stats: TextStats) -> float:
-    """Words of the whole text, code included, however long it is."""
-    return len(stats.words)
-
-
-def letters_and_digits(stats: TextStats) -> float:
-    """Letters and digits of any script in the whole text."""
-    return sum(map(str.isalnum, stats.text[:100_000]))
 
 
 def long_words(stats: TextStats) -> float:
@@ -184,22 +162,17 @@ def stop_words(stats: TextStats) -> float | None:
     return None if known is None else sum(token in known for token in stats.tokens)
 
 
-def lorem_ipsum(stats: TextStats) -> float:
-    """Occurrences of the filler text of typesetters."""
-    return stats.text.lower().count("lorem ipsum")
-
-
 def repeated_lines(stats: TextStats) -> float | None:
     """Share of lines of prose that occur before, labels of a few words apart."""
     if not _is_long(stats) or not stats.lines:
         return None
-    told = [line for line in stats.lines if count_words(line) >= LABEL_WORDS]
-    return duplicated(told) * len(told) / len(stats.lines)
+    told = told_lines(stats)
+    return _repeated(told) * len(told) / len(stats.lines)
 
 
-def digits(text: str) -> int:
-    """Characters that are digits."""
-    return sum(map(str.isdigit, text))
+def told_lines(stats: TextStats) -> list[str]:
+    """Lines of prose that are no labels."""
+    return [line for line in stats.lines if count_words(line) >= LABEL_WORDS]
 
 
 def address_characters(prose: str) -> int:
@@ -207,9 +180,58 @@ def address_characters(prose: str) -> int:
     return sum(map(len, ADDRESS.findall(LINK.sub(" ", prose))))
 
 
-def marks(*signs: str) -> Callable[[str], int]:
+def marks(signs: Iterable[str]) -> Callable[[str], int]:
     """Return a function that counts some signs in a text."""
     return lambda text: sum(map(text.count, signs))
+
+
+def start(stats: TextStats) -> str:
+    """Return the start of the text, where all of it is the reason."""
+    return stats.text[:LONGEST]
+
+
+def language(stats: TextStats) -> str:
+    """Return the likeliest languages and the passage that told them."""
+    passage, found = judged(stats.text)
+    odds = ", then ".join(f"{each.code} {each.probability:.2f}" for each in found)
+    return f"{odds} of {quoted([passage])}"
+
+
+def line_with_most(count: Callable[[str], float]) -> Evidence:
+    """Return evidence: the line of prose of which most is counted."""
+    return lambda stats: quoted([max(stats.lines, key=count, default="")])
+
+
+def ngram_of(size: int, tokens: Callable[[TextStats], Tokens]) -> Evidence:
+    """Return evidence: the most frequent n-gram of words, or of the characters of a text."""
+
+    def evidence(stats: TextStats) -> str:
+        ngram, count = most_frequent(tokens(stats), size)
+        return f"{count} times {quoted([ngram if isinstance(ngram, str) else ' '.join(ngram)])}"
+
+    return evidence
+
+
+def links(stats: TextStats) -> str:
+    """Return the first texts of links, or addresses that stand for themselves."""
+    return quoted([*stats.by_links[1::2], *ADDRESS.findall(" ".join(stats.by_links[::2]))])
+
+
+def quoted(pieces: Iterable[str]) -> str:
+    """Return the first pieces on one line, each cut and between quotation marks."""
+    lines = (" ".join(piece[: 4 * LONGEST].split()) for piece in islice(pieces, SHOWN))
+    return ", ".join(f'"{line[:LONGEST]}{"…" * (len(line) > LONGEST)}"' for line in lines)
+
+
+def longest(pieces: Iterable[str]) -> str:
+    """Return the longest of some pieces, each once."""
+    return quoted(sorted(dict.fromkeys(pieces), key=len, reverse=True))
+
+
+def counted(pieces: Iterable[str], shown: int = 1) -> str:
+    """Return the most frequent pieces and how often each occurs."""
+    most = Counter(pieces).most_common(shown)
+    return ", ".join(f"{count} times {quoted([piece])}" for piece, count in most)
 
 
 def _count(fits: Fits, pieces: Sequence[str]) -> int:
@@ -228,3 +250,9 @@ def _has_no_sentence_mark(stats: TextStats) -> bool:
     if not stats.is_unspaced:
         return False
     return 2 * len(_THAI_LAO.findall(stats.prose)) > sum(map(str.isalpha, stats.prose))
+
+
+def _repeated(items: Sequence[str], *, characters: bool = False) -> float:
+    """Return the share of items that occur before, by number or by characters."""
+    size: Callable[[str], int] = len if characters else lambda item: 1
+    return 1 - sum(map(size, set(items))) / max(1, sum(map(size, items))) if items else 0.0

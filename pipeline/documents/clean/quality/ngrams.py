@@ -21,10 +21,8 @@ def top_share(tokens: Tokens, size: int) -> float:
 
 
 def most_frequent(tokens: Tokens, size: int) -> tuple[Tokens, int]:
-    """Return the most frequent n-gram, of several the longest, and how often it occurs.
-
-    Occurrences that share tokens count once: "a a a a a" holds "a a" twice.
-    """
+    """Return the most frequent n-gram, of several the longest, and how often it occurs."""
+    # Occurrences that share tokens count once: "a a a a a" holds "a a" twice.
     counts: Counter[Tokens] = Counter()
     free: dict[Tokens, int] = {}
     for at, ngram in enumerate(_ngrams(tokens, size)):

@@ -5,21 +5,17 @@ The text is cleaned Markdown. Fenced code and tables do not count in what is cal
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.text.fences import prose_of
+from pipeline.text.terms import FEW_SPACES
 
-UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
-    "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # Japanese, Chinese; Korean has some spaces
-)
-"""For a character class: scripts without a space after each word. Each of their characters
-counts as a word, so that a minimum of words lets their texts pass rather than drops them."""
-
-_UNSPACED = re.compile(f"[{UNSPACED}]")
-_WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
-_TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
+_UNSPACED = re.compile(f"[{FEW_SPACES}]")
+"""Each counts as a word: a minimum of words lets their texts pass rather than drops them."""
+_WORD = re.compile(rf"[{FEW_SPACES}]|[^\s{FEW_SPACES}]+")
+_TOKEN = re.compile(rf"[{FEW_SPACES}]|[^\W{FEW_SPACES}]+")
 LINK = re.compile(r"\[((?:[^\[\]\n]|\n(?!\n)){0,500})\]\([^()\s]{0,2000}[^()\n]{0,200}\)")
 ADDRESS = re.compile(r"https?://\S+")
 """An address that stands for itself."""
@@ -31,18 +27,16 @@ _INDENTED = re.compile(r"(?: {4}|\t)\s*(?![-*+] |\d{1,3}[.)] )\S")
 BULLET = re.compile(r"(?:[-*+\u2022\u2023\u25aa\u25cf\u30fb]|\d{1,3}[.)])[ \t]")
 _ALNUM = re.compile(r"[^\W_]")
 _EDGES = "*_`#>()[]\"'.,;:!?"
-
 LABEL_WORDS = 5
 """Words from which a line that occurs again is a repetition and no label."""
 
 
+@dataclass
 class TextStats:
-    """A text and what is counted of it."""
+    """A text, its language (ISO 639-1; empty: not known), and what is counted of it."""
 
-    def __init__(self, text: str, language: str = "") -> None:
-        """Take a text and its language (ISO 639-1), empty when it is not known."""
-        self.text = text
-        self.language = language
+    text: str
+    language: str = ""
 
     @cached_property
     def word_count(self) -> int:
@@ -81,10 +75,7 @@ class TextStats:
 
     @cached_property
     def blocks(self) -> list[str]:
-        """Paragraphs and list items, each as one line, however it was wrapped.
-
-        The numbers of C4 and FineWeb are for lines of extracted web pages, which are that.
-        """
+        """Paragraphs and list items, each as one line: what C4 and FineWeb call a line."""
         blocks: list[list[str]] = []
         kept = set(self.lines)
         for part in self._outside_code.split("\n\n"):
@@ -158,10 +149,3 @@ def is_sign(char: str) -> bool:
     """Whether a character is no letter, mark, digit, space or joiner."""
     # Vowel signs of Indic and Thai scripts are marks (M), not letters to isalnum(); joiners are C.
     return not (char.isalnum() or char.isspace() or unicodedata.category(char)[0] in "MC")
-
-
-def duplicated(items: Sequence[str], *, characters: bool = False) -> float:
-    """Return the share of items that occur before, by number or by characters."""
-    sizes = [len(item) if characters else 1 for item in items]
-    first = dict(zip(items, sizes, strict=True))
-    return 1 - sum(first.values()) / max(1, sum(sizes)) if items else 0.0
