@@ -23,9 +23,8 @@ from pipeline.core.runner import LOCAL, Runner, open_runner
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.dedup.deduplicate import DEDUPLICATE, INDEX
-from pipeline.dedup.embedding import embedding_version
 from pipeline.dedup.paragraphs import PARAGRAPHS, TRIM
-from pipeline.dedup.semantic import SEMANTIC
+from pipeline.dedup.semantic import SEMANTIC, embedding_version
 from pipeline.documents.chunk.chunk import CHUNK
 from pipeline.documents.clean.clean import CLEAN
 from pipeline.documents.clean.cleaning import too_short

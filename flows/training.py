@@ -21,8 +21,7 @@ from pipeline.core.manifest import content_digest
 from pipeline.core.stage import Given, Stage
 from pipeline.core.store import Dataset
 from pipeline.dedup.decontaminate import DECONTAMINATE, check_leaks
-from pipeline.drift.baseline import DRIFT
-from pipeline.drift.features import document_texts, pair_texts
+from pipeline.drift.features import DRIFT, document_texts, pair_texts
 from pipeline.evaluate.answers.retrieval import behind_passages
 from pipeline.pairs.examples import EXAMPLES
 from pipeline.pairs.gold import GOLD

@@ -96,7 +96,7 @@ def tune(options: Options, apply: bool) -> None:
     """
     from flows.engine.project import set_in_file
     from pipeline.core.errors import GateFailed, SettingsError
-    from pipeline.report.tune import summary, toml_lines
+    from pipeline.report.compared import summary, toml_lines
 
     file: Path = options.config or DEFAULT_CONFIG
     if apply and not file.is_file():

@@ -38,7 +38,7 @@ from pipeline.core.journal import now, parse
 from pipeline.documents.forgotten import forgotten
 from pipeline.drift.ledger import Ledger
 from pipeline.pairs.forecast import cost_of
-from pipeline.report.drawing import templates
+from pipeline.report.charts import templates
 from pipeline.report.drift_charts import history
 from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings

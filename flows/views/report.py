@@ -28,7 +28,7 @@ from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home
 from pipeline.core.journal import now
 from pipeline.core.record import as_json
-from pipeline.drift.baseline import spreads
+from pipeline.drift.features import spreads
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
 from pipeline.evaluate.comparison import Comparison

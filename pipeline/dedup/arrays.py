@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 from pipeline.dedup.folding import Folding
 
+Rows = NDArray[np.int64]  # numbers of rows, places and counts
+Hashes = NDArray[np.uint64]
+Shares = NDArray[np.float64]  # similarities among them
+Flags = NDArray[np.bool_]
 SAMPLED = 8  # one shingle of so many is in the sample of a text: seven of a text of 60 words
 
 
@@ -16,7 +20,7 @@ class Texts(NamedTuple):
     """Texts as their UTF-8 bytes, one behind the other."""
 
     data: NDArray[np.uint8]
-    offsets: NDArray[np.int64]  # where each begins in ``data``, and the end of the last
+    offsets: Rows  # where each begins in ``data``, and the end of the last
 
 
 class Hashing(NamedTuple):
@@ -41,17 +45,14 @@ class Limits(NamedTuple):
 class Duplicates(NamedTuple):
     """What stays for each text; arrays by row."""
 
-    survivor: NDArray[np.int64]
-    """The row that stays for it: itself when it is kept; -1 in a cluster above the limit."""
-    similarity: NDArray[np.float64]
+    survivor: Rows  # the row that stays for it; -1 in a cluster above the limit
+    similarity: Shares
     """Jaccard similarity with the survivor; below the threshold when only others link the two. Of
     a contained text the share of its words that the survivor has."""
-    exact: NDArray[np.bool_]
-    """Whether it is a copy of a better row: equal but for case and white space."""
-    contained: NDArray[np.bool_]  # whether it goes for a longer text that holds it
-    nearest: NDArray[np.int64]
-    """The most similar row of another cluster that was compared with it, -1: none close."""
-    nearest_similarity: NDArray[np.float64]
+    exact: Flags  # whether it is a better row but for case and white space
+    contained: Flags  # whether it goes for a longer text that holds it
+    nearest: Rows  # the most similar row of another cluster, -1: none close
+    nearest_similarity: Shares
 
 
 def all_distinct(rows: int) -> Duplicates:
@@ -66,9 +67,7 @@ def all_distinct(rows: int) -> Duplicates:
     )
 
 
-def gather(
-    own: pl.Series, others: Callable[[NDArray[np.int64]], pl.Series], rows: NDArray[np.int64]
-) -> pl.Series:
+def gather(own: pl.Series, others: Callable[[Rows], pl.Series], rows: Rows) -> pl.Series:
     """Return values by row, of which those behind the end of ``own`` are others'."""
     beyond = rows >= len(own)
     if not beyond.any():

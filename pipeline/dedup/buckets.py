@@ -6,16 +6,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pipeline.core.memory import bound
+from pipeline.dedup.arrays import Hashes, Rows
 
 FEWEST_PARTS = 16  # partitions at least, so that several workers have some
 MEMORY_PARTS = 8  # buckets take this part of the memory: there are two, and tables beside them
 ENTRY_COPIES = 4  # times that a partition is in memory while it is sorted and linked
-
 MOST = 16
 """Texts of one shingle up to which all pairs of them count. Of more, neighbours count only: they
 are pages of one make, whose shared shingles are common to all of them."""
@@ -26,65 +25,51 @@ def row_mask(rows: int) -> np.uint64:
     return np.uint64((1 << max(1, rows.bit_length())) - 1)
 
 
-def entries(
-    keys: NDArray[np.uint64], rows: NDArray[np.int64], mask: np.uint64
-) -> NDArray[np.uint64]:
+def entries(keys: Hashes, rows: Rows, mask: np.uint64) -> Hashes:
     """Return an integer for each key: its first bits, then the row of its text.
 
     Equal keys lie side by side once they are sorted. A key that is cut off at 44 bits joins some
     ten pairs of a million texts by chance, which the comparison that follows parts again.
     ``rows`` are broadcast to the shape of ``keys``; ``mask`` is of :func:`row_mask`.
     """
-    made: NDArray[np.uint64] = ((keys & ~mask) | rows.astype(np.uint64)).ravel()
-    return made
+    return np.asarray(((keys & ~mask) | rows.astype(np.uint64)).ravel())
 
 
 class Buckets:
     """Keys of texts, parted by their first bits."""
 
     def __init__(self, rows: int, partitions: int, folder: Path | None = None) -> None:
-        """Make room for the keys of so many rows, in memory or, with a folder, in files.
-
-        ``partitions`` are rounded up to a power of two.
-        """
+        """Make room for keys of so many rows, in memory or in files of a folder, in 2^n parts."""
         self._row_mask = row_mask(rows)
         self._bits = max(0, partitions - 1).bit_length()
         self._folder = folder
-        self._parts: list[list[NDArray[np.uint64]]] = [[] for _ in range(1 << self._bits)]
+        self._parts: list[list[Hashes]] = [[] for _ in range(1 << self._bits)]
 
-    def add(self, keys: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
+    def add(self, keys: Hashes, rows: Rows) -> None:
         """Add keys of texts, as :func:`entries` takes them."""
         new = entries(keys, rows, self._row_mask)
         part = (new >> np.uint64(64 - self._bits)).astype(np.uint16)
         order = np.argsort(part, kind="stable")  # radix sort
         bounds = np.searchsorted(part[order], np.arange(len(self._parts) + 1))
         new = new[order]
-        for number in range(len(self._parts)):
-            self._put(number, new[bounds[number] : bounds[number + 1]])
+        for number, pieces in enumerate(self._parts):
+            piece = new[bounds[number] : bounds[number + 1]]
+            if self._folder is None:
+                pieces.append(piece)
+                continue
+            with (self._folder / str(number)).open("ab") as stream:
+                piece.tofile(stream)
 
-    def parts(self) -> Iterator[tuple[NDArray[np.uint64], np.uint64]]:
+    def parts(self) -> Iterator[tuple[Hashes, np.uint64]]:
         """Yield the entries of each partition, and the mask that leaves their row."""
         for number in range(len(self._parts)):
-            yield self._get(number), self._row_mask
+            yield self._taken(number), self._row_mask
 
-    def _put(self, number: int, entries: NDArray[np.uint64]) -> None:
-        if self._folder is None:
-            self._parts[number].append(entries)
-            return
-        with self._path(number).open("ab") as stream:
-            entries.tofile(stream)
-
-    def _get(self, number: int) -> NDArray[np.uint64]:
-        if self._folder is None:
-            found = self._parts[number]
-            self._parts[number] = []  # each part is read once
-            return np.concatenate(found) if found else np.empty(0, dtype=np.uint64)
-        path = self._path(number)
-        return np.fromfile(path, np.uint64) if path.exists() else np.empty(0, np.uint64)
-
-    def _path(self, number: int) -> Path:
-        assert self._folder is not None
-        return self._folder / f"bucket-{number:05}.bin"
+    def _taken(self, number: int) -> Hashes:
+        if self._folder is not None and (path := self._folder / str(number)).exists():
+            return np.fromfile(path, np.uint64)
+        pieces, self._parts[number] = self._parts[number], []  # each part is read once
+        return np.concatenate(pieces) if pieces else np.empty(0, dtype=np.uint64)
 
 
 @contextmanager
@@ -100,39 +85,28 @@ def opened_buckets(rows: int, keys: int) -> Iterator[Buckets]:
 
 
 def shared_keys(
-    keys: NDArray[np.uint64],
-    rows: NDArray[np.int64],
-    entries: NDArray[np.uint64],
-    mask: np.uint64,
-    most: int | None = None,
-) -> NDArray[np.int64]:
+    keys: Hashes, rows: Rows, entries: Hashes, mask: np.uint64, most: int | None = None
+) -> Rows:
     """Return pairs (n x 2) of a row and a row of an index for each key that both have.
 
     ``entries`` are those of the index, sorted; of a key that more than ``most`` of its rows have,
     none counts.
     """
-    if len(entries) == 0:
-        return np.empty((0, 2), dtype=np.int64)
     keys_of_rows = (keys & ~mask).ravel()
     order = np.argsort(keys_of_rows)
     wanted = keys_of_rows[order]
-    first = np.searchsorted(entries, wanted)
-    at = np.minimum(first, len(entries) - 1)
-    hits = np.flatnonzero((first < len(entries)) & ((entries[at] & ~mask) == wanted))
-    # Each row is smaller than the mask: behind all of a key's entries.
-    begin, end = first[hits], np.searchsorted(entries, wanted[hits] | mask)
+    # Each row is smaller than the mask, which stands behind all of a key's entries.
+    begin, end = np.searchsorted(entries, wanted), np.searchsorted(entries, wanted | mask)
     counts = end - begin
     if most is not None:
-        rare = counts <= most
-        hits, begin, counts = hits[rare], begin[rare], counts[rare]
+        counts[counts > most] = 0
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     places = np.repeat(begin, counts) + within
-    own = np.repeat(np.broadcast_to(rows, keys.shape).ravel()[order[hits]], counts)
-    found: NDArray[np.int64] = np.stack([own, (entries[places] & mask).astype(np.int64)], axis=1)
-    return found
+    own = np.repeat(np.broadcast_to(rows, keys.shape).ravel()[order], counts)
+    return np.stack([own, (entries[places] & mask).astype(np.int64)], axis=1)
 
 
-def links(entries: NDArray[np.uint64], row_mask: np.uint64) -> NDArray[np.int64]:
+def links(entries: Hashes, row_mask: np.uint64) -> Rows:
     """Return pairs of rows (n x 2) that chain the rows of each bucket, each pair once."""
     ordered = np.sort(entries)
     same = np.flatnonzero((ordered[1:] ^ ordered[:-1]) <= row_mask)
@@ -144,22 +118,18 @@ def links(entries: NDArray[np.uint64], row_mask: np.uint64) -> NDArray[np.int64]
     return np.stack([pairs >> bits, pairs & row_mask], axis=1).astype(np.int64)
 
 
-def components(links: NDArray[np.int64], rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def components(links: Rows, rows: int) -> tuple[Rows, Rows]:
     """Return the rows that chains of links connect, and where each component begins.
 
-    One component is behind the other, by their first row, each in the order of its rows; the end
-    stands behind the last begin.
+    They are ordered by their first row, and each by its rows; behind the last begin is the end.
     """
     linked = np.zeros(rows, dtype=bool)
     linked[links.ravel()] = True
-    names = np.flatnonzero(linked)
-    number = np.cumsum(linked) - 1
-    count = len(names)
-    graph = coo_array(
-        (np.ones(len(links), dtype=np.int8), (number[links[:, 0]], number[links[:, 1]])),
-        shape=(count, count),
-    )
+    names, number = np.flatnonzero(linked), np.cumsum(linked) - 1
+    ends = (number[links[:, 0]], number[links[:, 1]])
+    shape = (len(names), len(names))
+    graph = coo_array((np.ones(len(links), dtype=np.int8), ends), shape=shape)
     _, labels = connected_components(graph, directed=False)
     order = np.argsort(labels, kind="stable")
     begins = np.flatnonzero(np.diff(labels[order], prepend=-1))
-    return names[order], np.append(begins, count).astype(np.int64)
+    return names[order], np.append(begins, len(names)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""How much of a text another holds, and whether it is its copy or a sibling of it; compiled."""
+"""Hash sets, how much of a text another holds, and whether it is its copy or sibling; compiled."""
 
 from math import lgamma
 
@@ -6,15 +6,73 @@ import numpy as np
 
 from pipeline.dedup.arrays import Hashing, Texts
 from pipeline.dedup.facts import UNEXPLAINED, Facts
-from pipeline.dedup.hash_sets import common, filled_with
-from pipeline.dedup.kernel import Array, Scalar, compiled
+from pipeline.dedup.kernel import BASE, Array, Scalar, compiled
 from pipeline.dedup.signature import shingles
 
 _1 = np.uint64(1)
-
+_64 = np.uint64(64)
 NAMING = 3
-"""How many times as often as the other a text uses a word that names another thing. Edits of one
-word in twenty change all three uses of a word once in 8,000 words."""
+"""How many times as often as the other a text has a word that names what it is about, page by page
+of a template. Edits of a word in twenty change all three uses of a word once in 8,000 words."""
+
+
+@compiled
+def common(table: Array, shift: Scalar, others: Array) -> int:
+    """Return how many values of a set are in the one that fills the table."""
+    mask = len(table) - 1
+    count = 0
+    for value in others:
+        slot = np.int64((value * BASE) >> shift)
+        while table[slot] != 0:
+            if table[slot] == value:
+                count += 1
+                break
+            slot = (slot + 1) & mask
+    return count
+
+
+@compiled
+def jaccard(table: Array, shift: Scalar, mine: Array, others: Array) -> float:
+    """Return the Jaccard similarity of a set, which fills the table, with another one."""
+    shared = common(table, shift, others)
+    return shared / (len(mine) + len(others) - shared)
+
+
+@compiled
+def filled_with(table: Array, values: Array) -> tuple[Array, Scalar]:
+    """Return a hash table that holds distinct values, and the shift that finds their place."""
+    table, shift = cleared(table, len(values))
+    for value in values:
+        insert(table, shift, value)
+    return table, shift
+
+
+@compiled
+def cleared(table: Array, count: int) -> tuple[Array, Scalar]:
+    """Return an empty hash table for a number of values, in the memory of the one before."""
+    bits = 1
+    while (1 << bits) < 2 * count:
+        bits += 1
+    size = 1 << bits
+    if size > len(table):
+        table = np.zeros(size, dtype=np.uint64)
+    else:
+        table = table[:size]
+        table[:] = 0
+    return table, _64 - np.uint64(bits)
+
+
+@compiled
+def insert(table: Array, shift: Scalar, value: Scalar) -> bool:
+    """Put a value into a hash table with open addressing; tell whether it was new."""
+    mask = len(table) - 1
+    slot = np.int64((value * BASE) >> shift)
+    while table[slot] != 0:
+        if table[slot] == value:
+            return False
+        slot = (slot + 1) & mask
+    table[slot] = value
+    return True
 
 
 @compiled
@@ -23,9 +81,8 @@ def cover(texts: Texts, facts: Facts, hashing: Hashing, out: Array) -> None:
 
     A lost word costs all shingles that hold it, so that a copy with one word in twenty changed
     shares three shingles in four. Of its words nine in ten still stand in a run of shared ones.
-    The texts are pairs, one behind the other. ``out`` (float64, one place a text) gets 0 where one
-    is no copy of the other, or the other has more facts of its own than words: C++ where this
-    has C.
+    The texts are pairs, one behind the other. ``out`` (float64) gets 0 where one is no copy of
+    the other, or the other has more facts of its own than words: C++ where this has C.
     """
     added = np.empty(len(out), dtype=np.int64)
     table = np.zeros(2, dtype=np.uint64)
@@ -59,8 +116,7 @@ def is_copy(
 ) -> bool:
     """Tell whether a text that is much like another is its copy with edits, and no sibling.
 
-    ``one`` may go and ``other`` would stay for it; of the shingles of the one the other has not the
-    ``lost`` ones.
+    ``one`` may go for ``other``, which has not the ``lost`` ones of its ``shingles``.
     """
     if not facts.tell:
         return True
@@ -105,30 +161,22 @@ def explained(
 
 @compiled
 def names_more(texts: Texts, one: int, other: int, hashing: Hashing) -> bool:
-    """Tell whether a text has a word :data:`NAMING` times as often as the other, or only it.
-
-    Pages of a template that are about different things name them again and again.
-    """
+    """Tell whether a text has a word :data:`NAMING` times as often as the other, or only it."""
     words = Hashing(1, hashing.words, hashing.copies, hashing.factors, hashing.summands)
     size, others = shingles(texts, other, words, np.empty(1, dtype=np.uint64))
     others = np.sort(others[:size])
     size, mine = shingles(texts, one, words, np.empty(1, dtype=np.uint64))
     mine = np.sort(mine[:size])
-    begin = theirs = 0
+    begin = 0
     for place in range(1, size + 1):
         if place < size and mine[place] == mine[begin]:
             continue
         word, times = mine[begin], place - begin
         begin = place
-        if times < NAMING:
-            continue
-        while theirs < len(others) and others[theirs] < word:
-            theirs += 1
-        last = theirs
-        while last < len(others) and others[last] == word:
-            last += 1
-        if (last - theirs) * NAMING < times:
-            return True
+        if times >= NAMING:
+            first, last = np.searchsorted(others, word), np.searchsorted(others, word, side="right")
+            if (last - first) * NAMING < times:
+                return True
     return False
 
 

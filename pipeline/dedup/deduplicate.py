@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
@@ -16,14 +15,14 @@ from pipeline.core.outcome import EXCERPT, Outcome
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
 from pipeline.core.store import Filled
-from pipeline.dedup.arrays import Duplicates, gather
+from pipeline.dedup.arrays import Duplicates, Rows, gather
 from pipeline.dedup.index import FILES, NOTHING, Index, write_segment
 from pipeline.dedup.precedence import SMALL_CLUSTER, survival_order, survivors
 from pipeline.dedup.search import TooManyAlike, find_duplicates
 from pipeline.settings import DedupSettings
 from schemas.documents import Documents, NearMisses, UniqueDocuments
 
-_Ids = Callable[[NDArray[np.int64]], pl.Series]
+_Ids = Callable[[Rows], pl.Series]
 """Returns the ``doc_id`` of rows, accepted ones behind the own."""
 
 
@@ -36,13 +35,9 @@ def deduplicate(
 ) -> Outcome[UniqueDocuments]:
     """Keep one document of every cluster of duplicates; sources must be distinct.
 
-    Documents that share a MinHash bucket are compared by the true Jaccard similarity of their
-    word n-grams, and clusters grow along edges of at least ``settings.threshold`` only. A
-    survivor goes for a longer one that holds ``settings.containment`` of its words. Documents
-    whose numbers differ by more than their words are no duplicates.
-    The survivor is of the most preferred source, then the longest, then of the smallest ``doc_id``.
-    Documents that earlier runs accepted survive before any other: those among ``documents`` stay,
-    and only the rest is compared, with them and with each other.
+    The survivor is of the most preferred source, then the longest, then of the smallest ``doc_id``;
+    documents that earlier runs accepted stay before any other, and only the rest is compared. What
+    makes a duplicate: :func:`pipeline.dedup.search.find_duplicates`.
 
     Returns:
         Survivors sorted by ``doc_id`` with ``cluster_id`` (hash of the survivor's source) and
@@ -77,7 +72,14 @@ def deduplicate(
         )
     except TooManyAlike as alarm:
         members = everything.filter(pl.col("doc_id").is_in(ids(alarm.rows).implode()))
-        raise _boilerplate(members["source"], limit, settings) from None
+        raise InputError(
+            f"deduplicate: more than {limit} documents are near duplicates of each other (for "
+            f"example {', '.join(members['source'].sort().head(3))}); expected at most {limit} in "
+            "one cluster, so this is likely a template or boilerplate and most of it would be "
+            "lost; look at these files and leave them out (ingest.exclude), raise dedup.threshold "
+            f"(now {settings.threshold:g}), or, if they are copies, raise dedup.max_cluster_share "
+            f"(now {settings.max_cluster_share:g})"
+        ) from None
     dropped = _dropped(rows, ids, found, settings)
     counts = Counter(dropped["reason"])
     names = pl.Series("cluster_id", map(short_id, everything["source"]), dtype=pl.String)
@@ -128,18 +130,6 @@ def _near_misses(ids: _Ids, found: Duplicates) -> pl.DataFrame:
     )
     closest = frame.sort(["similarity", "doc_id", "other_id"], descending=[True, False, False])
     return closest.unique(["one", "two"], keep="first", maintain_order=True).drop("one", "two")
-
-
-def _boilerplate(sources: pl.Series, limit: int, settings: DedupSettings) -> InputError:
-    examples = ", ".join(sources.sort().head(3))
-    return InputError(
-        f"deduplicate: more than {limit} documents are near duplicates of each other "
-        f"(for example {examples}); expected at most {limit} in one cluster, so this is likely "
-        "a template or boilerplate and most of it would be lost; look at these files and leave "
-        f"them out (ingest.exclude), raise dedup.threshold (now {settings.threshold:g}), or, if "
-        "they are copies, raise dedup.max_cluster_share "
-        f"(now {settings.max_cluster_share:g})"
-    )
 
 
 def deduplicate_new(

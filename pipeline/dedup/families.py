@@ -8,42 +8,37 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy.sparse import coo_array, csc_array, csr_array
 
 from pipeline.core.runner import LOCAL
+from pipeline.dedup.arrays import Rows, Shares
 from pipeline.dedup.buckets import components, entries, row_mask
-from pipeline.dedup.minhash import shingle_slice
-from pipeline.dedup.slices import slices
+from pipeline.dedup.minhash import shingle_slice, slices
 
 BONDS = (0.25, 0.35, 0.5, 0.65, 0.8)
 """Shares of the shingles of the smaller text that the other has as well, from which two are one
 family: the first that leaves no family too large."""
-
 LARGEST = 0.5
 """Share of the texts that one family may have: of 317 pages that javadoc writes about the uses of
 a class, 289 share a quarter."""
-
 FEWEST = 3  # families: one for each split
 NOTED = 0.05  # share from which a pair is noted at all
 SHINGLES = 1 << 24  # shingles that are looked at; of a corpus with more, one in two, in four ...
-
 COMPARISONS = 1 << 27
 """Pairs of texts by shingle; of shingles that are in so many texts that there would be more, only
 neighbouring texts count, which a template chains all the same."""
-
 BLOCK = 1024  # texts that are compared with all others at a time
 
 
 class Families(NamedTuple):
     """Which texts belong together."""
 
-    family: NDArray[np.int64]  # by text: the first text of its family
+    family: Rows  # by text: the first text of its family
     bond: float  # share that ties two texts; one of :data:`BONDS`
-    pairs: NDArray[np.int64]  # texts that share something, n x 2
-    shares: NDArray[np.float64]  # by pair: the share of the smaller one's shingles that both have
+    pairs: Rows  # texts that share something, n x 2
+    shares: Shares  # by pair: the share of the smaller one's shingles that both have
 
-    def closest(self, part: NDArray[np.int64]) -> float:
+    def closest(self, part: Rows) -> float:
         """Return the largest share between texts of different parts (by text); 0: none is large."""
         apart = part[self.pairs[:, 0]] != part[self.pairs[:, 1]]
         return float(self.shares[apart].max(initial=0.0))
@@ -52,9 +47,8 @@ class Families(NamedTuple):
 def find_families(texts: pl.Series) -> Families:
     """Return the families of texts: what chains of bonds connect.
 
-    Numbers are all alike to a shingle, so pages of a template are tied whatever their facts. The
-    bond rises by steps while a family holds more than :data:`LARGEST` of the texts, or fewer than
-    three families are left.
+    The bond rises while a family holds more than :data:`LARGEST` of the texts, or fewer than three
+    are left. Numbers are all alike to a shingle: pages of a template are tied whatever their facts.
     """
     rows = len(texts)
     pairs, shares = _sharing(texts)
@@ -68,7 +62,7 @@ def find_families(texts: pl.Series) -> Families:
     return Families(family, bond, pairs, shares)
 
 
-def _sharing(texts: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _sharing(texts: pl.Series) -> tuple[Rows, Shares]:
     """Return the pairs of texts (n x 2) that share shingles, and the share of the smaller one."""
     shingles, sizes = _shingles(texts)
     spread = shingles.sum(axis=0)  # texts of each shingle
@@ -102,7 +96,7 @@ def _chained(shingles: csc_array) -> csr_array:
     return coo_array((np.ones(len(own), dtype=np.int32), (own, other)), shape=shape).tocsr()
 
 
-def _shingles(texts: pl.Series) -> tuple[csr_array, NDArray[np.int64]]:
+def _shingles(texts: pl.Series) -> tuple[csr_array, Rows]:
     """Return which text (row) has which shingle (column) of several, and how many each has."""
     words = int(texts.str.len_bytes().sum()) // 6
     one_in = 1

@@ -20,14 +20,11 @@ SEPARATOR, LETTER, DIGIT, UNSPACED, JOINT, BEYOND = range(6)
 """What a folded sign does to a word: it ends it, goes on with it, is a digit, is a word by itself
 (kana, Han), or joins two runs of digits (``.``, ``,`` and ``:``). BEYOND marks a byte that only
 begins a sign beyond ASCII."""
-
 BASE = 0x9E3779B97F4A7C15  # odd factor of hashes (2^64 over the golden ratio)
 MIX = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)  # multipliers of MurmurHash3's 64-bit finalizer
-
 START = 0xCBF29CE484222325  # of the hash of a word: FNV-1a's offset basis (RFC 9923)
 WRAP = 1 << 64
 SPACE = 1  # mark of white space in the table for exact copies
-
 # Where Unicode 17 has signs; what lies beyond is a separator.
 _PLANES = (range(0x33480), range(0xE0000, 0xE0200))
 _UNTOUCHED = ("Cn", "Co", "Cs")  # categories: not assigned, private, halves of pairs
@@ -45,8 +42,7 @@ class Folding(NamedTuple):
     byte_kinds: NDArray[np.uint8]  # kind of each byte: of ASCII its sign's, else BEYOND
     byte_signs: NDArray[np.uint64]
     """By byte: of a letter the 64 random bits of the folded sign (:func:`sign_of`), else START."""
-    byte_masks: NDArray[np.uint64]
-    """By byte: all bits of a letter, which goes on with a word; else none."""
+    byte_masks: NDArray[np.uint64]  # all bits of a letter, which goes on with a word; else none
 
 
 @lru_cache(maxsize=1)

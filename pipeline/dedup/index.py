@@ -1,8 +1,7 @@
 """The index of what was accepted: a new batch is compared with it at the price of the batch.
 
-An index is a chain of segments, one a run. A segment is a folder with the sorted band keys of its
-documents and their texts, both read by mapping the files into memory, so that opening one costs
-little and only what is looked up is read.
+An index is a chain of segments, one a run: folders with the sorted band keys of its documents and
+their texts, mapped into memory, so that only what is looked up is read.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from pipeline.core.runner import LOCAL, Runner
+from pipeline.dedup.arrays import Flags, Hashes, Rows
 from pipeline.dedup.buckets import MOST, Buckets, row_mask, shared_keys
-from pipeline.dedup.slices import empty_buckets, signed_slices
+from pipeline.dedup.minhash import empty_buckets, signed_slices
 from pipeline.settings import DedupSettings
 
 ENTRIES = "entries.npy"  # uint64, sorted, by document and band: first bits of the key, then the row
@@ -25,7 +24,6 @@ SIZES = "sizes.npy"  # int64: entries of each row in the sample
 IDS = "ids.npy"  # uint64, sorted: the ``doc_id`` of each row, 16 hexadecimal digits
 TEXTS = "texts.arrow"  # Arrow file with the column ``text``, uncompressed so that it can be mapped
 FILES = (ENTRIES, SAMPLE, SIZES, IDS, TEXTS)
-
 BATCH_ROWS = 1 << 12  # rows of a record batch of the Arrow file, the last one's aside
 
 
@@ -34,18 +32,13 @@ class Segment:
 
     def __init__(self, folder: Path) -> None:
         """Open the files; one that is missing or damaged is an OSError or a ValueError."""
-        self.entries: NDArray[np.uint64] = np.load(folder / ENTRIES, mmap_mode="r")
-        self.sample: NDArray[np.uint64] = np.load(folder / SAMPLE, mmap_mode="r")
-        self.sizes: NDArray[np.int64] = np.load(folder / SIZES, mmap_mode="r")
-        self.ids: NDArray[np.uint64] = np.load(folder / IDS, mmap_mode="r")
+        self.entries: Hashes = np.load(folder / ENTRIES, mmap_mode="r")
+        self.sample: Hashes = np.load(folder / SAMPLE, mmap_mode="r")
+        self.sizes: Rows = np.load(folder / SIZES, mmap_mode="r")
+        self.ids: Hashes = np.load(folder / IDS, mmap_mode="r")
         self._texts = pa.ipc.open_file(pa.memory_map(str(folder / TEXTS)))
 
-    def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return pairs (n x 2) of a row of ``keys`` and a document that share a band."""
-        own = np.arange(len(keys))[:, None]
-        return shared_keys(keys, own, self.entries, row_mask(len(self.ids)))
-
-    def texts(self, rows: NDArray[np.int64]) -> pl.Series:
+    def texts(self, rows: Rows) -> pl.Series:
         """Return the texts of documents, whose rows ascend."""
         parts = [pl.Series([], dtype=pl.String)]
         for number in np.unique(rows // BATCH_ROWS):
@@ -63,9 +56,9 @@ class Index:
         self._segments = [Segment(folder) for folder in folders]
         lengths = [len(segment.ids) for segment in self._segments]
         self._bounds = np.cumsum([0, *lengths], dtype=np.int64)
-        nothing: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+        nothing: Hashes = np.empty(0, dtype=np.uint64)
         self._ids = np.concatenate([nothing, *(segment.ids for segment in self._segments)])
-        self._absent: NDArray[np.bool_] = np.zeros(len(self), dtype=bool)
+        self._absent: Flags = np.zeros(len(self), dtype=bool)
 
     def __len__(self) -> int:
         """Return the number of documents."""
@@ -75,42 +68,44 @@ class Index:
         """Overlook all documents but these from now on: they have left the corpus."""
         self._absent = ~np.isin(self._ids, as_numbers(ids))
 
-    def has(self, ids: pl.Series) -> NDArray[np.bool_]:
+    def has(self, ids: pl.Series) -> Flags:
         """Tell of each ``doc_id`` whether it was accepted, be it overlooked or not."""
         return np.isin(as_numbers(ids), self._ids)
 
-    def ids(self, rows: NDArray[np.int64]) -> pl.Series:
+    def ids(self, rows: Rows) -> pl.Series:
         """Return the ``doc_id`` of rows."""
         numbers = self._ids[rows].tolist()
         return pl.Series([f"{number:016x}" for number in numbers], dtype=pl.String)
 
-    def links(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    def links(self, keys: Hashes) -> Rows:
         """Return pairs (n x 2) of a row of ``keys`` and a document that share a band."""
-        return self._present(segment.links(keys) for segment in self._segments)
+        own = np.arange(len(keys))[:, None]
+        return self._present(
+            shared_keys(keys, own, segment.entries, row_mask(len(segment.ids)))
+            for segment in self._segments
+        )
 
-    def shared(self, sample: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def shared(self, sample: Hashes, rows: Rows) -> Rows:
         """Return pairs of a row and a document for each shingle of a sample that both have."""
         return self._present(
             shared_keys(sample, rows, segment.sample, row_mask(len(segment.ids)), MOST)
             for segment in self._segments
         )
 
-    def sizes(self) -> NDArray[np.int64]:
+    def sizes(self) -> Rows:
         """Return how many sampled shingles each document has."""
-        parts = [segment.sizes for segment in self._segments]
-        sizes: NDArray[np.int64] = np.concatenate([np.empty(0, dtype=np.int64), *parts])
-        return sizes
+        sizes = (segment.sizes for segment in self._segments)
+        return np.concatenate([np.empty(0, dtype=np.int64), *sizes])
 
-    def _present(self, found: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
+    def _present(self, found: Iterable[Rows]) -> Rows:
         """Return pairs with a document of each segment as pairs with one of all that count."""
         parts = [
             pairs + np.array([0, first]) for pairs, first in zip(found, self._bounds, strict=False)
         ]
-        pairs: NDArray[np.int64] = np.concatenate([np.empty((0, 2), dtype=np.int64), *parts])
-        present: NDArray[np.int64] = pairs[~self._absent[pairs[:, 1]]]
-        return present
+        pairs: Rows = np.concatenate([np.empty((0, 2), dtype=np.int64), *parts])
+        return np.asarray(pairs[~self._absent[pairs[:, 1]]])
 
-    def texts(self, rows: NDArray[np.int64]) -> pl.Series:
+    def texts(self, rows: Rows) -> pl.Series:
         """Return the texts of rows, in the order asked for."""
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
@@ -125,7 +120,7 @@ class Index:
 NOTHING = Index(())  # the index of a first run
 
 
-def as_numbers(ids: pl.Series) -> NDArray[np.uint64]:
+def as_numbers(ids: pl.Series) -> Hashes:
     """Return ids of 16 hexadecimal digits as integers."""
     return ids.str.to_integer(base=16, dtype=pl.UInt64).to_numpy()
 
@@ -154,7 +149,7 @@ def write_segment(
             writer.write_batch(pa.record_batch([column], schema=schema))
 
 
-def _counted(samples: Buckets, sizes: NDArray[np.int64]) -> Iterator[NDArray[np.uint64]]:
+def _counted(samples: Buckets, sizes: Rows) -> Iterator[Hashes]:
     """Yield the distinct entries of each part, and add up how many each row has."""
     for part, mask in samples.parts():
         found = np.unique(part)
@@ -162,7 +157,7 @@ def _counted(samples: Buckets, sizes: NDArray[np.int64]) -> Iterator[NDArray[np.
         yield found
 
 
-def _save(path: Path, parts: Iterable[NDArray[np.uint64]]) -> None:
+def _save(path: Path, parts: Iterable[Hashes]) -> None:
     """Write arrays one behind the other, as numpy's own save would write all of them at once."""
     header: Callable[..., None] = np.lib.format.write_array_header_1_0
     about = {"descr": "<u8", "fortran_order": False}

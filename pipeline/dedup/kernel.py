@@ -1,8 +1,7 @@
 """Words, shingles and signatures straight from UTF-8 bytes, compiled by numba.
 
-A text of a megabyte becomes shingle hashes without one string being made, and without the
-interpreter's lock, so that threads share the work. What the functions compute is defined by
-:mod:`pipeline.text.words`, whose readable form the tests compare them with.
+No string is made, and the interpreter's lock is not held, so that threads share the work. What is
+computed is defined by :mod:`pipeline.text.words`, which the tests compare it with.
 """
 
 import hashlib
@@ -22,10 +21,9 @@ _PRIME_2 = np.uint64(0x9FB21C651E98DF25)  # odd multiplier of the second half of
 MIX_1, MIX_2 = np.uint64(tables.MIX[0]), np.uint64(tables.MIX[1])
 BASE = np.uint64(tables.BASE)  # odd base of the rolling hash of an n-gram
 _1 = np.uint64(1)
+_32 = np.uint64(32)
 _33 = np.uint64(33)
 _63 = np.uint64(63)
-
-SHORT = 1 << 16  # bytes of a text up to which the room for its n-grams is not counted
 Array = Any  # a numpy array; numba checks their types when it compiles
 Scalar = Any  # a number of numpy or of Python: they are one in compiled code
 
@@ -41,7 +39,6 @@ def _cache_folder() -> Path:
 
 
 F = TypeVar("F")
-
 if TYPE_CHECKING:  # numba has no types
 
     def compiled(function: F) -> F:
@@ -61,29 +58,14 @@ def mix(value: Scalar) -> Scalar:
 
 
 @compiled
-def sign_of(code: Scalar) -> Scalar:
-    """Return the 64 random bits of a code point."""
-    return mix(np.uint64(code) * BASE)
-
-
-@compiled
 def _decode(data: Array, at: Scalar) -> tuple[Scalar, Scalar]:
     """Return the code point that begins at a byte above 127, and the place behind it."""
     first = np.int64(data[at])
-    if first < 0xE0:
-        return ((first & 0x1F) << 6) | (np.int64(data[at + 1]) & 0x3F), at + 2
-    if first < 0xF0:
-        return (
-            ((first & 0x0F) << 12)
-            | ((np.int64(data[at + 1]) & 0x3F) << 6)
-            | (np.int64(data[at + 2]) & 0x3F)
-        ), at + 3
-    return (
-        ((first & 0x07) << 18)
-        | ((np.int64(data[at + 1]) & 0x3F) << 12)
-        | ((np.int64(data[at + 2]) & 0x3F) << 6)
-        | (np.int64(data[at + 3]) & 0x3F)
-    ), at + 4
+    length = 2 + (first >= 0xE0) + (first >= 0xF0)
+    code = first & (0x7F >> length)
+    for place in range(at + 1, at + length):
+        code = (code << 6) | (np.int64(data[place]) & 0x3F)
+    return code, at + length
 
 
 @compiled
@@ -119,37 +101,17 @@ def copy_key(data: Array, at: int, stop: int, folding: Folding) -> tuple[Scalar,
 
 
 @compiled
-def room(data: Array, at: int, stop: int, folding: Folding) -> int:
-    """Return an upper bound on the n-grams of a text.
-
-    One word in two ASCII bytes; a code point of n bytes folds to at most 2n words (a squared word
-    of katakana). Of a long text the signs beyond ASCII are counted.
-    """
-    if stop - at <= SHORT:
-        return 2 * (stop - at) + 1
-    signs = 1
-    while at < stop:
-        point = np.int64(data[at])
-        if point < 128:
-            at += 1
-        else:
-            point, at = _decode(data, at)
-        signs += folding.length[point]
-    return signs
-
-
-@compiled
 def ngram_hashes(
     data: Array, at: Scalar, stop: int, ngram: int, folding: Folding, out: Array
 ) -> Scalar:
     """Write the hash of each word n-gram of a text in order, repetitions included; return ``n``.
 
     One when there are fewer than ``ngram`` words, none when there is no word. What is written is
-    ``out[:n]`` (uint64, of :func:`room` places); folding is
+    ``out[:n]`` (uint64, with room for two a byte and one more); folding is
     :func:`pipeline.dedup.folding.word_folding`.
     """
     start, length, codes, kinds, byte_kinds, byte_signs, byte_masks = folding
-    number = mix(_appended(START, sign_of(48)))  # each number is the word "0"
+    number = mix(_appended(START, 48))  # each number is the word "0"
     words: Scalar = 0
     # A word so far. ``pending``: a joint that waits for a digit, else the word ended before it.
     value = START
@@ -207,7 +169,7 @@ def ngram_hashes(
                 pending = code
                 continue
             if kind == DIGIT and pending:
-                value = _appended(value, sign_of(pending))
+                value = _appended(value, pending)
                 pending = np.uint64(0)
                 behind_joint = True
             # "12b" is one word; "1.2b" is the number 1.2 and the word b.
@@ -222,10 +184,10 @@ def ngram_hashes(
                 behind_joint = False
                 pending = np.uint64(0)
             if kind == UNSPACED:
-                out[words] = mix(_appended(START, sign_of(code)))
+                out[words] = mix(_appended(START, code))
                 words += 1
             elif kind in (LETTER, DIGIT):
-                value = _appended(value, sign_of(code))
+                value = _appended(value, code)
                 inside = True
                 digit_last = kind == DIGIT
                 numeric = numeric and digit_last
@@ -251,15 +213,29 @@ def ngram_hashes(
 
 
 @compiled
-def _appended(value: Scalar, sign: Scalar) -> Scalar:
-    """Return the hash of a word with one sign more: two cycles, where FNV takes five.
+def _appended(value: Scalar, code: Scalar) -> Scalar:
+    """Return the hash of a word with one code point more: two cycles, where FNV takes five.
 
-    A cyclic polynomial as in Buzhash (Cohen 1997), with sums, so that no two equal signs 64
-    places apart take each other away.
+    A cyclic polynomial as in Buzhash (Cohen 1997) over 64 random bits of each code point, with
+    sums, so that no two equal signs 64 places apart take each other away.
     """
-    return _turned(value) + sign
+    return _turned(value) + mix(np.uint64(code) * BASE)
 
 
 @compiled
 def _turned(value: Scalar) -> Scalar:
     return (value << _1) | (value >> _63)
+
+
+@compiled
+def band_keys(signature: Array, rows: int, out: Array) -> Scalar:
+    """Write a 64-bit key of each band of ``rows`` places of a signature; return one of all."""
+    whole = START
+    for band in range(len(out)):
+        value = START + np.uint64(band)
+        for place in range(band * rows, (band + 1) * rows):
+            value = (value ^ np.uint64(signature[place])) * MIX_1
+            value ^= value >> _32
+        out[band] = mix(value)
+        whole = (whole ^ value) * MIX_2
+    return mix(whole)

@@ -1,18 +1,18 @@
 """Repeated paragraphs: boilerplate that occurs in many documents, counted and taken out.
 
-Near-duplicate detection compares whole documents; a footer in five hundred otherwise different
-pages stays. CCNet drops each paragraph that was seen before (Wenzek et al. 2020), C4 all but one of
-each span of three sentences (Raffel et al. 2020): too much for manuals, where two pages may share a
-warning for good reason. So a paragraph has to occur in ``min_documents``, and it is reported first.
-Paragraphs are equal when case and white space are all that differs. Numbers and signs count: "opens
-at 5 bar" and "opens at 6 bar" are two facts, and what is taken out is not compared again.
+CCNet drops each paragraph that was seen before (Wenzek et al. 2020), C4 all but one of each span of
+three sentences (Raffel et al. 2020): too much for manuals, where two pages may share a warning for
+good reason. So a paragraph has to occur in ``min_documents``, and it is reported first. Paragraphs
+are equal when case and white space are all that differs: "opens at 5 bar" and "opens at 6 bar" are
+two facts, and what is taken out is not compared again.
 """
 
+import re
 from array import array
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -22,20 +22,55 @@ from pipeline.core.cache import short_id
 from pipeline.core.outcome import EXCERPT, Drop, Outcome, drops, table
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
-from pipeline.core.workers import Done, Failed
-from pipeline.dedup.blocks import CODE, TEXT, Block, blocks_of
+from pipeline.core.workers import Failed
 from pipeline.documents.clean.cleaning import Verdict
 from pipeline.documents.parallel import limited, spread
 from pipeline.settings import ParagraphSettings
 from pipeline.text.words import same_text, words
 from schemas.documents import Documents, RepeatedParagraphs
 
-Value = TypeVar("Value")
-
 SHOWN_SOURCES = 3  # sources named of each repeated paragraph
-SECONDS = 60  # for one document; a book of a million words takes about two
-MEGABYTES = 2048  # of one worker
+LIMITS = {"seconds": 60, "megabytes": 2048}  # a book of a million words takes about two seconds
 BODY = 9  # level of what is no heading: below all headings
+TEXT = 0  # kind of a paragraph, list, quotation or table; 1 to 6 is the level of a heading
+CODE = 7  # fenced or indented code, and what is indented like it
+# All quantifiers that could be tried in more than one way are possessive: time grows with the text.
+_FENCE = r"[ \t>]*+(?:(?:[-*+]|\d{1,9}+[.)])[ \t]++[ \t>]*+)*+(?:`{3,}+(?=[^`\n]*$)|~{3,}+)"
+"""Opens code, behind the marks of lists and quotes too (CommonMark 4.5)."""
+_FENCED = re.sub(r"\(\?:(?=`)", "(?P<fence>", _FENCE)
+_CLOSING = r"[ \t>]*+(?P=fence)(?:`*|~*)[ \t\r]*$"
+_PRE = r" {0,3}(?i:<pre)"
+_HEADING = r" {0,3}#{1,6}(?=[ \t\r\n]|\Z)"
+"""CommonMark 4.2."""
+_BLANK = r"[ \t\r]*$"
+_BLOCK = re.compile(
+    rf"^(?:(?:{_FENCED}[^\n]*(?:\n(?!{_CLOSING})[^\n]*)*+(?:\n{_CLOSING})?"
+    rf"|(?P<pre>{_PRE})(?s:.*?)(?:(?i:</pre>)[^\n]*|\Z))"
+    rf"|(?P<heading>{_HEADING})[^\n]*"
+    rf"|(?!{_BLANK})(?P<indent> {{4}}| {{0,3}}\t)?[^\n]+"
+    rf"(?:\n(?!{_BLANK}|{_HEADING}|{_PRE}|{_FENCE})[^\n]+)*+)",
+    re.MULTILINE,
+)
+
+
+class Block(NamedTuple):
+    """Characters of a text."""
+
+    start: int
+    stop: int
+    kind: int  # TEXT, CODE, or the level of a heading
+
+
+def blocks_of(text: str) -> Iterator[Block]:
+    """Yield the blocks of a Markdown text: what blank lines, headings and code set apart.
+
+    It is a reading by lines; where they leave it open whether something is code, it is code.
+    """
+    for match in _BLOCK.finditer(text):
+        kind = CODE if match["fence"] or match["pre"] or match["indent"] else TEXT
+        if match["heading"]:
+            kind = match["heading"].count("#")
+        yield Block(match.start(), match.start() + len(match[0].rstrip()), kind)
 
 
 def find_repeated(
@@ -43,14 +78,13 @@ def find_repeated(
 ) -> Outcome[RepeatedParagraphs]:
     """Find the paragraphs that occur in many documents.
 
-    A paragraph is a block of Markdown: a run of lines without a blank one, be it prose, a list,
-    a quotation or a table. Headings and code are none: "Overview" stands everywhere, and the
-    same command under different steps belongs to each of them.
+    A paragraph is a block of Markdown (prose, list, quotation, table). Headings and code are none:
+    "Overview" stands everywhere, and the same command belongs to each of several steps.
 
     Returns:
         Repeated paragraphs, those of most documents first; the ledger counts documents, of which
-        none is dropped. Metrics: ``spare_characters`` are those of all occurrences but one of each,
-        ``uncounted`` the documents that met a limit: their paragraphs are not counted.
+        none is dropped. Metrics: ``spare_characters`` of all occurrences but one of each, and
+        ``uncounted`` documents, which met a limit.
     """
     ordered = documents.sort("source", "doc_id")
     texts = ordered["text"]
@@ -58,7 +92,7 @@ def find_repeated(
     least = max(settings.min_documents, int(np.ceil(settings.min_share * ordered.height)))
     keys, rows = array("Q"), array("i")
     uncounted = 0
-    for row, answer in enumerate(_on_each(runner, _keys, ordered.select("text"))):
+    for row, answer in enumerate(spread(runner, _keys, ordered.select("text"), **LIMITS)):
         if isinstance(answer, Failed):
             uncounted += 1
         else:
@@ -119,23 +153,24 @@ def trim(
 ) -> Outcome[Documents]:
     """Take repeated paragraphs out of all documents but one.
 
-    The first occurrence stays, in the document whose source sorts first, so that nothing vanishes
-    from the corpus: the warranty can still be asked about. A heading goes with the last paragraph
-    under it. ``judge`` returns what a text that is too short for cleaning breaks, or None.
+    The first occurrence stays, in the document whose source sorts first: it can still be asked
+    about. A heading goes with the last paragraph under it. ``judge`` returns what a text that is
+    too short for cleaning breaks, or None.
 
     Returns:
-        Documents sorted by ``doc_id``, the ids unchanged. A document of which too little is left
-        is dropped as ``only_repeated_paragraphs`` (value and threshold of ``judge``; related: the
-        document in which the first of its repeated paragraphs stays), one that met a limit as
-        ``trim_timeout``, ``trim_out_of_memory`` or ``trim_crashed``. Metrics: ``paragraphs`` and
-        ``characters`` that were taken out, ``documents`` that lost some, dropped ones included.
+        Documents sorted by ``doc_id``, the ids unchanged. One of which too little is left goes as
+        ``only_repeated_paragraphs`` (value and threshold of ``judge``; related: where the first of
+        its paragraphs stays), one that met a limit as ``trim_timeout``, ``trim_out_of_memory`` or
+        ``trim_crashed``. Metrics: ``paragraphs`` and ``characters`` that were taken out,
+        ``documents`` that lost some, dropped ones included.
     """
     ordered = documents.sort("doc_id")
     holders = {int(key, 16): holder for key, holder in repeated.select("key", "doc_id").rows()}
     texts: dict[int, str] = {}
     dropped: list[Drop] = []
     taken = characters = changed = 0
-    answers = _on_each(runner, partial(_cut, holders=holders), ordered.select("text", "doc_id"))
+    cut_out = partial(_cut, holders=holders)
+    answers = spread(runner, cut_out, ordered.select("text", "doc_id"), **LIMITS)
     columns = ordered.select("doc_id", "source", "text").iter_rows()
     for row, ((doc_id, source, before), answer) in enumerate(zip(columns, answers, strict=True)):
         if isinstance(answer, Failed):
@@ -160,11 +195,7 @@ def trim(
         cast("DataFrame[Documents]", kept),
         drops(dropped),
         rows_in=ordered.height,
-        metrics={
-            "paragraphs": float(taken),
-            "characters": float(characters),
-            "documents": float(changed),
-        },
+        metrics={"paragraphs": taken, "characters": characters, "documents": changed},
     )
 
 
@@ -174,12 +205,6 @@ class _Cut(NamedTuple):
     text: str
     paragraphs: int
     stays_in: str  # document that the first of them stays in
-
-
-def _on_each(
-    runner: Runner, function: Callable[[dict[str, Any]], Value], documents: pl.DataFrame
-) -> Iterator[Done[Value] | Failed]:
-    return spread(runner, function, documents, seconds=SECONDS, megabytes=MEGABYTES)
 
 
 def _keys(document: Mapping[str, Any]) -> "array[int]":

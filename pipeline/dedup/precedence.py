@@ -6,17 +6,17 @@ from typing import cast
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.outcome import Outcome, ledger
+from pipeline.dedup.arrays import Rows
 from schemas.documents import NearMisses, UniqueDocuments
 
 SMALL_CLUSTER = 20  # a cluster up to this size is never an alarm, however small the corpus
 LONGEST = 1 << 40  # more characters than any text has: a preferred source comes before any length
 
 
-def survival_order(rows: pl.DataFrame, preferred: Sequence[str]) -> NDArray[np.int64]:
+def survival_order(rows: pl.DataFrame, preferred: Sequence[str]) -> Rows:
     """Return the place of each document in the order of survival: the smallest survives.
 
     The most preferred source comes first, then the longest text; of equal ones the first row.
@@ -30,7 +30,7 @@ def survival_order(rows: pl.DataFrame, preferred: Sequence[str]) -> NDArray[np.i
     return order
 
 
-def preference(order: NDArray[np.int64]) -> NDArray[np.int64]:
+def preference(order: Rows) -> Rows:
     """Return what places of the order of survival say of the source alone."""
     return (order - 1) // LONGEST
 
@@ -40,17 +40,13 @@ def survivors(
 ) -> Outcome[UniqueDocuments]:
     """Return the outcome of dropping duplicates: who stays, with the size of its cluster.
 
-    ``documents`` have a ``cluster_size`` before, ``dropped`` the columns of the ledger; the counts
-    become metrics.
+    ``documents`` have their ``cluster_size`` before; ``counts`` become metrics.
     """
     sizes = dropped.join(documents.select("cluster_size", id="doc_id"), on="id")
+    copies = sizes.group_by(doc_id="related_id").agg(copies=pl.col("cluster_size").sum())
     kept = (
         documents.join(dropped.select(doc_id="id"), on="doc_id", how="anti")
-        .join(
-            sizes.group_by(doc_id="related_id").agg(copies=pl.col("cluster_size").sum()),
-            on="doc_id",
-            how="left",
-        )
+        .join(copies, on="doc_id", how="left")
         .with_columns(cluster_size=pl.col("cluster_size") + pl.col("copies").fill_null(0))
         .select(UniqueDocuments.columns())
         .sort("doc_id")

@@ -1,34 +1,38 @@
-"""Rows that training must not see, as one stream of words each, and the index that finds them."""
+"""Rows that training must not see: streams of words, the index that finds them, and its trial.
+
+Before the index is believed, copies are planted, and all must be found.
+"""
 
 import html
 import re
+import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from heapq import nsmallest
 from typing import NamedTuple
 
+from pipeline.core.errors import TrainingError
 from pipeline.text.words import words
 
 LONG, SHORT = 13, 8
 """Words of the n-gram that makes a row a candidate: 13 (GPT-3, lm-eval), 8 for a row of fewer
 than 13 words (open-r1); a row below 8 words has to be equal."""
-
 RUN = 5  # shortest run of common words that is copied; shorter ones are the product's phrases
 MAX_COPIED = 0.5  # share of a row that may be copied (Cosmopedia: n-gram hit first, then this)
 FEWEST_QUESTION_WORDS = 3  # a question is compared by itself from this length: "Why?" is no leak
-
-MOST_ROWS = (
-    64  # noted for one n-gram: one in more rows is boilerplate, a copy shares rarer ones too
-)
+MOST_ROWS = 64  # noted for one n-gram: one in more is boilerplate, a copy shares rarer ones too
 MOST_COMPARED = 16  # rows compared with one word by word: those with the most n-grams in common
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 """Soft hyphens, joiners and other signs without width, which a copy may have lost or gained."""
-
 _HYPHEN = re.compile(r"(?<=\w)[-\u2010\u2011](?:[^\S\n]*\n\s*)?(?=\w)")
 """A hyphen inside a word, with the line break that may stand behind it. All are taken out: of one
 at the end of a line nobody can tell whether the word had it before."""
+
+SAMPLE = 32  # held-out rows of which copies are planted: shortest, longest, and some between
+WIDTH = 24  # characters of a line of a re-wrapped copy: nearly each line ends inside a sentence
+BEFORE, BEHIND = "Here is what somebody wrote about it. ", " That is all there is to say here."
 
 
 class Row(NamedTuple):
@@ -106,7 +110,9 @@ class HeldOut:
                 common.update(index.get(ngram, ()))
         found = [(-count, self.rows[place]) for place, count in common.items()]
         for _, one in nsmallest(MOST_COMPARED, found):
-            copied = _copied(suspect.text, one.text)
+            match = SequenceMatcher(None, suspect.text, one.text, autojunk=False)
+            runs = (block.size for block in match.get_matching_blocks() if block.size >= RUN)
+            copied = sum(runs) / len(one.text)
             if copied > MAX_COPIED:
                 yield Hit(one.id, "text", copied, MAX_COPIED)
 
@@ -115,7 +121,48 @@ def _ngrams(text: Sequence[str], width: int) -> Iterator[int]:
     return map(hash, zip(*(text[offset:] for offset in range(width)), strict=False))
 
 
-def _copied(suspect: Sequence[str], held_out: Sequence[str]) -> float:
-    """Return the share of a held-out row that stands in another in runs of RUN words or more."""
-    blocks = SequenceMatcher(None, suspect, held_out, autojunk=False).get_matching_blocks()
-    return sum(block.size for block in blocks if block.size >= RUN) / len(held_out)
+def prove(held_out: Sequence[Row], check: HeldOut) -> int:
+    """Plant copies of held-out rows and return how many; TrainingError for one not found."""
+    rows = sorted((one for one in held_out if one.text), key=lambda one: (len(one.text), one.id))
+    step = max(1, -(-len(rows) // SAMPLE))
+    sample = [*rows[::step], *rows[-1:]]
+    planted = 0
+    for one in sample:
+        for name, copy in COPIES.items():
+            text = copy(one.written)
+            if name == "inside another text" and len(one.text) < SHORT:
+                continue  # so few words stand in many a text
+            planted += 1
+            suspect = row("planted", "train", (), text)
+            if not any(hit.kind == "text" and hit.value > 0.9 for hit in check.hits(suspect)):
+                raise TrainingError(
+                    f"leak check: a {name} copy of {one.id} was planted and not found; expected "
+                    "each planted copy to be found; this is a bug, please report it with that row"
+                )
+    return planted
+
+
+def rewrapped(text: str) -> str:
+    """Return a text on short lines, words hyphenated at their ends, in capitals, without commas."""
+    lines = textwrap.wrap(text, WIDTH, break_on_hyphens=False, break_long_words=False)
+    parted = []
+    for line in lines:
+        first, _, last = line.rpartition(" ")
+        middle = len(last) // 2
+        # A word is parted as a typesetter does, inside a run of letters.
+        if last.isalpha() and middle > 1:
+            line = f"{first} {last[:middle]}-\n{last[middle:]}"
+        parted.append(line)
+    # Capitals, but for letters that are no longer the same in small ones.
+    capitals = (
+        sign.upper() if sign.upper().casefold() == sign.casefold() else sign
+        for sign in "\n".join(parted)
+    )
+    return "".join(capitals).replace(", ", " -- ")
+
+
+COPIES: dict[str, Callable[[str], str]] = {
+    "verbatim": str,
+    "re-wrapped": rewrapped,
+    "inside another text": lambda text: BEFORE + rewrapped(text) + BEHIND,
+}

@@ -4,31 +4,28 @@ from contextlib import ExitStack
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from pipeline.core.progress import advance
 from pipeline.core.runner import LOCAL, Runner
-from pipeline.dedup.arrays import Duplicates, all_distinct
+from pipeline.dedup import minhash
+from pipeline.dedup.arrays import Duplicates, Hashes, Rows, all_distinct
 from pipeline.dedup.buckets import components, links
-from pipeline.dedup.containment import Corpus, drop_contained
+from pipeline.dedup.containment import Corpus, Samples, drop_contained
 from pipeline.dedup.index import NOTHING, Index
-from pipeline.dedup.minhash import key_slice, verify_slice
-from pipeline.dedup.sharing import Samples
-from pipeline.dedup.slices import empty_buckets, ranges, signed_slices, slices
 from pipeline.settings import DedupSettings
 
 
 class TooManyAlike(Exception):
     """A cluster above the limit; caught where the message is written, never beyond."""
 
-    def __init__(self, rows: NDArray[np.int64]) -> None:
+    def __init__(self, rows: Rows) -> None:
         super().__init__(f"{len(rows)} rows")
         self.rows = rows
 
 
 def find_duplicates(
     texts: pl.Series,
-    order: NDArray[np.int64],
+    order: Rows,
     settings: DedupSettings,
     *,
     limit: int,
@@ -37,21 +34,22 @@ def find_duplicates(
 ) -> Duplicates:
     """Return what stays for each text; the result depends neither on the runner nor on the memory.
 
-    Signatures of all texts are sorted by bands; texts that a chain of shared buckets connects
-    are compared by their true similarity, and clusters grow along pairs that reach the
-    threshold. Of those that stay, one goes for a longer one that holds nearly all of its words.
+    Texts that a chain of shared MinHash buckets connects are compared by the true Jaccard
+    similarity of their word n-grams, and clusters grow along pairs that reach the threshold, unless
+    their numbers differ by more than their words. Of those that stay, one goes for a longer one
+    that holds ``settings.containment`` of its words.
 
     The smallest of a cluster in ``order`` survives, of equal ones the first. ``accepted`` texts
-    stay whatever comes: their rows count on from the last one of ``texts`` and survive before any
-    of these. TooManyAlike is raised for a cluster of more distinct texts than ``limit``.
+    count on from the last one of ``texts`` and survive before any of these. TooManyAlike is raised
+    for a cluster of more distinct texts than ``limit``.
     """
     rows = len(texts)
     with ExitStack() as stack:
-        buckets, sampled = empty_buckets(texts, settings, stack)
+        buckets, sampled = minhash.empty_buckets(texts, settings, stack)
         samples = Samples(sampled, rows, accepted)
-        linked: list[NDArray[np.int64]] = []
+        linked: list[Rows] = []
         signatures = np.empty(rows, dtype=np.uint64)
-        for begin, end, signed in signed_slices(texts, settings, runner):
+        for begin, end, signed in minhash.signed_slices(texts, settings, runner):
             own = np.arange(begin, end)
             signatures[begin:end] = signed.whole
             buckets.add(signed.keys, own[:, None])
@@ -69,12 +67,7 @@ def find_duplicates(
 
 
 def _similar(
-    corpus: Corpus,
-    pairs: NDArray[np.int64],
-    original: NDArray[np.int64],
-    limit: int,
-    settings: DedupSettings,
-    runner: Runner,
+    corpus: Corpus, pairs: Rows, original: Rows, limit: int, settings: DedupSettings, runner: Runner
 ) -> Duplicates:
     """Return the clusters of similar texts among pairs that share a bucket."""
     rows = len(corpus.own)
@@ -88,12 +81,14 @@ def _similar(
     texts, order = corpus.texts(members), corpus.ranks(members)
     ends = np.cumsum(texts.str.len_bytes().to_numpy(), dtype=np.int64)[begins[1:] - 1]
     stops = begins.tolist()
-    batches = [(first, end, slice(stops[first], stops[end])) for first, end in ranges(ends)]
+    batches = [(first, end, slice(stops[first], stops[end])) for first, end in minhash.ranges(ends)]
     calls = (
         (texts[part], begins[first : end + 1] - begins[first], order[part], limit, settings)
         for first, end, part in batches
     )
-    for (_, _, part), verified in zip(batches, runner.each(verify_slice, calls), strict=True):
+    for (_, _, part), verified in zip(
+        batches, runner.each(minhash.verify_slice, calls), strict=True
+    ):
         batch = members[part]
         if (oversized := verified.survivor < 0).any():
             raise TooManyAlike(batch[oversized])
@@ -112,9 +107,7 @@ def _similar(
     return result
 
 
-def _originals(
-    texts: pl.Series, whole: NDArray[np.uint64], order: NDArray[np.int64], runner: Runner
-) -> NDArray[np.int64]:
+def _originals(texts: pl.Series, whole: Hashes, order: Rows, runner: Runner) -> Rows:
     """Return for each row the best of those with the same text but for case and white space."""
     original = np.arange(len(texts))
     # Texts with the same words in the same order have the same signature: few are looked at.
@@ -122,8 +115,8 @@ def _originals(
     if len(suspects) == 0:
         return original
     chosen = texts.gather(suspects)
-    calls = ((chosen[begin:end],) for begin, end in slices(chosen))
-    keys = np.concatenate(list(runner.each(key_slice, calls)))
+    calls = ((chosen[begin:end],) for begin, end in minhash.slices(chosen))
+    keys = np.concatenate(list(runner.each(minhash.key_slice, calls)))
     by_key = np.lexsort((suspects, order[suspects], keys[:, 1], keys[:, 0]))
     ordered = keys[by_key]
     first = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])

@@ -1,25 +1,12 @@
-"""Shingles, MinHash signatures and their bands, compiled."""
+"""Shingles of texts and MinHash signatures, compiled."""
 
 import numpy as np
 
 from pipeline.dedup.arrays import SAMPLED, Hashing, Texts
 from pipeline.dedup.folding import Folding
-from pipeline.dedup.kernel import (
-    MIX_1,
-    MIX_2,
-    START,
-    Array,
-    Scalar,
-    compiled,
-    copy_key,
-    mix,
-    ngram_hashes,
-    room,
-)
+from pipeline.dedup.kernel import Array, Scalar, band_keys, compiled, copy_key, mix, ngram_hashes
 
-_32 = np.uint64(32)
-_SAMPLE = np.uint64(SAMPLED - 1)
-"""The lowest bits of a hash, 0 in the sample; its first bits part the buckets."""
+_SAMPLE = np.uint64(SAMPLED - 1)  # lowest bits of a hash, 0 in the sample; the first part buckets
 
 
 @compiled
@@ -30,7 +17,7 @@ def sign_texts(
 
     ``keys`` (uint64, texts x bands of so many ``rows``) get a key of each band, ``whole`` (uint64)
     one of the whole signature, ``ends`` (int64) where the sample of each text ends
-    (:mod:`pipeline.dedup.sharing`).
+    (:mod:`pipeline.dedup.containment`).
     """
     scratch = np.empty(1, dtype=np.uint64)
     signature = np.empty(len(hashing.factors), dtype=np.uint32)
@@ -47,10 +34,7 @@ def sign_texts(
 
 @compiled
 def shingle_texts(texts: Texts, hashing: Hashing, mask: Scalar, ends: Array) -> Array:
-    """Return the shingles (uint64) of texts, text by text, whose hash has no bit of a mask.
-
-    Where those of each text end is written into ``ends`` (int64).
-    """
+    """Return shingles whose hash has no bit of a mask, text by text; write where they end."""
     scratch = np.empty(1, dtype=np.uint64)
     taken = np.empty(1024, dtype=np.uint64)
     filled = 0
@@ -86,9 +70,13 @@ def with_room(values: Array, filled: Scalar, need: Scalar) -> Array:
 def key_texts(texts: Texts, copies: Folding, keys: Array) -> None:
     """Write into ``keys`` (texts x 2) the bits by which exact copies are known."""
     for text in range(len(texts.offsets) - 1):
-        keys[text, 0], keys[text, 1] = copy_key(
-            texts.data, texts.offsets[text], texts.offsets[text + 1], copies
-        )
+        keys[text, 0], keys[text, 1] = key(texts, text, copies)
+
+
+@compiled
+def key(texts: Texts, text: int, copies: Folding) -> tuple[Scalar, Scalar]:
+    """Return the bits by which exact copies of a text are known."""
+    return copy_key(texts.data, texts.offsets[text], texts.offsets[text + 1], copies)
 
 
 @compiled
@@ -98,12 +86,14 @@ def shingles(texts: Texts, text: int, hashing: Hashing, out: Array) -> tuple[Sca
     Returns how many, one at least, and ``out`` or a larger array in its place.
     """
     at, stop = texts.offsets[text], texts.offsets[text + 1]
-    need = room(texts.data, at, stop, hashing.words)
+    # One word in two ASCII bytes; a code point of n bytes folds to at most 2n words (a squared word
+    # of katakana). What is not written to takes no memory.
+    need = 2 * (stop - at) + 1
     if need > len(out):
         out = np.empty(need, dtype=np.uint64)
     count = ngram_hashes(texts.data, at, stop, hashing.ngram, hashing.words, out)
     if count == 0:
-        out[0] = copy_key(texts.data, at, stop, hashing.copies)[0]
+        out[0] = key(texts, text, hashing.copies)[0]
         count = 1
     return count, out
 
@@ -146,20 +136,3 @@ def _fmix32(hashed: Scalar) -> Scalar:
     h ^= h >> np.uint32(13)
     h = np.uint32(h * np.uint32(0xC2B2AE35))
     return np.uint32(h ^ (h >> np.uint32(16)))
-
-
-@compiled
-def band_keys(signature: Array, rows: int, out: Array) -> Scalar:
-    """Write the 64-bit key of each band of ``rows`` places of a signature; return one of all.
-
-    Equal bands of equal number have equal keys.
-    """
-    whole = START
-    for band in range(len(out)):
-        value = START + np.uint64(band)
-        for place in range(band * rows, (band + 1) * rows):
-            value = (value ^ np.uint64(signature[place])) * MIX_1
-            value ^= value >> _32
-        out[band] = mix(value)
-        whole = (whole ^ value) * MIX_2
-    return mix(whole)

@@ -16,19 +16,14 @@ SAME_WORDING = 0.8
 """Share of words in the same order from which two texts are one wording with edits (in the passages
 of the tests: up to 0.69 for the same in other words, from 0.94 for pages of sibling products).
 Whether those are copies, deduplication has decided by their shingles."""
-
 _WORD = re.compile(r"[^\W_]+(?:[-._:,/@][^\W_]+|_+[^\W_]+)*")
 """A word; ``P-20``, ``4.2.1``, ``retry_limit`` and ``app.conf`` stay in one piece."""
-
 _CODE = re.compile(r"`([^`\n]+)`")  # code within a line
 _OPTION = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")  # an option of a command
-
 _ORDINAL = re.compile(r"^[ \t]*(?:[-*+]|\d+[.)])[ \t]+", re.MULTILINE)
 """The mark of a list item: its number says only where it stands."""
-
 _NEGATIVE = re.compile(r"(?<!\S)[-\N{MINUS SIGN}]([0-9]+(?:[.,][0-9]+)*)")  # a number below zero
 _INNER_CAPITAL = re.compile(r"(?<=[^\W_])[A-Z]")  # ``MQTT``, ``maxSize``
-
 _BEGIN = re.compile(r"[.!?:;|(]|\n\s*[\n#>*+-]")
 """Between two words: the next one begins a sentence or block, and its capital says nothing."""
 

@@ -5,20 +5,20 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.dedup.arrays import Duplicates, Hashing, Limits, Texts
-from pipeline.dedup.covering import is_copy
+from pipeline.dedup.covering import cleared, common, filled_with, insert, is_copy, jaccard
 from pipeline.dedup.facts import Facts
-from pipeline.dedup.hash_sets import EMPTY_SHIFT, cleared, common, filled_with, insert, jaccard
-from pipeline.dedup.kernel import Array, Scalar, compiled, copy_key
-from pipeline.dedup.signature import shingles, sign, with_room
+from pipeline.dedup.kernel import Array, compiled
+from pipeline.dedup.signature import key, shingles, sign, with_room
 
 FEW = 8  # texts of a component up to which all are compared, without estimates
-
 _1 = np.uint64(1)
 
 
 class _Sets(NamedTuple):
     """The shingles of the texts of a component, one set behind the other."""
 
+    begin: int  # the texts: their rows, and the one behind the last
+    end: int
     values: Array
     bounds: Array  # where each set begins in ``values``, and the end of the last
     signatures: Array  # of each text; a single row where similarities are not estimated
@@ -38,50 +38,31 @@ def verify(
 
     Two texts are joined when the Jaccard similarity of their shingles reaches the threshold and
     each may be a copy of the other (:func:`pipeline.dedup.covering.is_copy`). The work stops at a
-    cluster above the limit, whose texts get -1 as survivor. For texts, components (int64) and
-    order (int64) see :func:`pipeline.dedup.minhash.verify_slice`; facts are of these texts.
+    cluster above the limit, whose texts get -1 as survivor. ``out`` says before that all are
+    distinct; for components and order (int64) see :func:`pipeline.dedup.minhash.verify_slice`.
     """
+    parent, size = np.arange(len(order)), np.ones(len(order), dtype=np.int64)
     for component in range(len(components) - 1):
-        begin, end = components[component], components[component + 1]
-        part = Texts(texts.data, texts.offsets[begin : end + 1])
-        sets = _sets(part, hashing)
-        parent = np.arange(end - begin)
-        plain = Texts(facts.plain.data, facts.plain.offsets[begin : end + 1])
-        own_facts = Facts(facts.values, facts.bounds[begin : end + 1], plain, facts.tell)
-        oversized = _join(sets, own_facts, hashing, parent, limits)
+        sets = _sets(texts, components[component], components[component + 1], hashing)
+        oversized = _join(sets, facts, hashing, limits, parent, size)
         if oversized >= 0:
-            for text in range(end - begin):
+            for text in range(sets.begin, sets.end):
                 if _find(parent, text) == oversized:
-                    out.survivor[begin + text] = -1
+                    out.survivor[text] = -1
             return
-        own = Duplicates(
-            out.survivor[begin:end],
-            out.similarity[begin:end],
-            out.exact[begin:end],
-            out.contained[begin:end],
-            out.nearest[begin:end],
-            out.nearest_similarity[begin:end],
-        )
-        _survive(sets, parent, order[begin:end], own)
-        _look_around(sets, limits, own)
-        for text in range(end - begin):
-            other = own.survivor[text]
-            if other != text and own.similarity[text] == 1.0:
-                own.exact[text] = _key(part, text, hashing) == _key(part, other, hashing)
-            own.survivor[text] += begin
-            if own.nearest[text] >= 0:
-                own.nearest[text] += begin
+        _survive(sets, parent, order, out)
+        _look_around(sets, limits, out)
+        for text in range(sets.begin, sets.end):
+            other = out.survivor[text]
+            if other != text and out.similarity[text] == 1.0:
+                copies = hashing.copies
+                out.exact[text] = key(texts, text, copies) == key(texts, other, copies)
 
 
 @compiled
-def _key(texts: Texts, text: int, hashing: Hashing) -> tuple[Scalar, Scalar]:
-    return copy_key(texts.data, texts.offsets[text], texts.offsets[text + 1], hashing.copies)
-
-
-@compiled
-def _sets(texts: Texts, hashing: Hashing) -> _Sets:
-    """Return the distinct shingles of all texts, and their signatures where they are many."""
-    count = len(texts.offsets) - 1
+def _sets(texts: Texts, begin: int, end: int, hashing: Hashing) -> _Sets:
+    """Return the distinct shingles of texts, and their signatures where they are many."""
+    count = end - begin
     # In a small component a comparison costs less than the estimates that would spare it.
     estimated = count > FEW
     signatures = np.zeros((count if estimated else 1, len(hashing.factors)), dtype=np.uint32)
@@ -90,7 +71,7 @@ def _sets(texts: Texts, hashing: Hashing) -> _Sets:
     scratch = np.empty(1, dtype=np.uint64)
     table = np.zeros(2, dtype=np.uint64)
     for text in range(count):
-        size, scratch = shingles(texts, text, hashing, scratch)
+        size, scratch = shingles(texts, begin + text, hashing, scratch)
         if estimated:
             sign(scratch[:size], hashing.factors, hashing.summands, signatures[text])
         table, shift = cleared(table, size)
@@ -102,26 +83,27 @@ def _sets(texts: Texts, hashing: Hashing) -> _Sets:
                 values[filled] = value
                 filled += 1
         bounds[text + 1] = filled
-    return _Sets(values, bounds, signatures)
+    return _Sets(begin, end, values, bounds, signatures)
 
 
 @compiled
 def _set(sets: _Sets, text: int) -> Array:
-    return sets.values[sets.bounds[text] : sets.bounds[text + 1]]
+    place = text - sets.begin
+    return sets.values[sets.bounds[place] : sets.bounds[place + 1]]
 
 
 @compiled
-def _join(sets: _Sets, facts: Facts, hashing: Hashing, parent: Array, limits: Limits) -> int:
+def _join(
+    sets: _Sets, facts: Facts, hashing: Hashing, limits: Limits, parent: Array, size: Array
+) -> int:
     """Join similar texts in ``parent``; return -1, or the root of a cluster above the limit."""
-    size = np.ones(len(parent), dtype=np.int64)
-    table = np.zeros(2, dtype=np.uint64)
-    shift = EMPTY_SHIFT
-    for one in range(len(parent)):
+    table, shift = cleared(np.zeros(2, dtype=np.uint64), 0)
+    for one in range(sets.begin, sets.end):
         mine = _set(sets, one)
         filled = False
-        for other in range(one + 1, len(parent)):
+        for other in range(one + 1, sets.end):
             root, second = _find(parent, one), _find(parent, other)
-            if root == second or not _may_agree(sets.signatures, one, other, limits.agreeing):
+            if root == second or not _may_agree(sets, one, other, limits.agreeing):
                 continue
             if not filled:
                 table, shift = filled_with(table, mine)
@@ -146,15 +128,14 @@ def _join(sets: _Sets, facts: Facts, hashing: Hashing, parent: Array, limits: Li
 @compiled
 def _survive(sets: _Sets, parent: Array, order: Array, out: Duplicates) -> None:
     """Write the survivor of the cluster of each text, and its similarity with it."""
-    texts = len(parent)
-    best = np.full(texts, -1, dtype=np.int64)
-    for text in range(texts):
+    # The root of a cluster is its first text: its place holds the best one so far.
+    for text in range(sets.begin, sets.end):
         root = _find(parent, text)
-        if best[root] < 0 or order[text] < order[best[root]]:
-            best[root] = text
+        if order[text] < order[out.survivor[root]]:
+            out.survivor[root] = text
     table = np.zeros(2, dtype=np.uint64)
-    for text in range(texts):
-        survivor = best[_find(parent, text)]
+    for text in range(sets.begin, sets.end):
+        survivor = out.survivor[_find(parent, text)]
         out.survivor[text] = survivor
         if survivor != text:
             table, shift = filled_with(table, _set(sets, text))
@@ -164,16 +145,13 @@ def _survive(sets: _Sets, parent: Array, order: Array, out: Duplicates) -> None:
 @compiled
 def _look_around(sets: _Sets, limits: Limits, out: Duplicates) -> None:
     """Write the most similar text of another cluster for each text."""
-    texts = len(out.survivor)
-    table = np.zeros(2, dtype=np.uint64)
-    shift = EMPTY_SHIFT
-    for one in range(texts):
+    table, shift = cleared(np.zeros(2, dtype=np.uint64), 0)
+    for one in range(sets.begin, sets.end):
         mine = _set(sets, one)
         filled = False
-        for other in range(one + 1, texts):
-            if out.survivor[one] == out.survivor[other] or not _may_agree(
-                sets.signatures, one, other, limits.agreeing
-            ):
+        for other in range(one + 1, sets.end):
+            same = out.survivor[one] == out.survivor[other]
+            if same or not _may_agree(sets, one, other, limits.agreeing):
                 continue
             if not filled:
                 table, shift = filled_with(table, mine)
@@ -197,11 +175,12 @@ def _find(parent: Array, text: int) -> int:
 
 
 @compiled
-def _may_agree(signatures: Array, one: int, other: int, agreeing: int) -> bool:
-    """Tell whether two signatures agree in enough places; true where there are none."""
-    if len(signatures) == 1:
+def _may_agree(sets: _Sets, one: int, other: int, agreeing: int) -> bool:
+    """Tell whether the signatures of two texts agree in enough places; true where none are."""
+    if len(sets.signatures) == 1:
         return True
+    first, second = one - sets.begin, other - sets.begin
     count = 0
-    for k in range(signatures.shape[1]):
-        count += signatures[one, k] == signatures[other, k]
+    for k in range(sets.signatures.shape[1]):
+        count += sets.signatures[first, k] == sets.signatures[second, k]
     return count >= agreeing

@@ -19,8 +19,7 @@ from pipeline.settings import MonitorSettings
 from schemas.drift import KINDS, DriftFeatures
 from schemas.exchanges import Exchanges
 
-CHECK_VERSION = 1
-"""Raise it when the same rows give another result: evidence then has another id."""
+CHECK_VERSION = 1  # raised when the same rows give another result: evidence has another id then
 
 
 def measure_signals(inputs: Inputs, takes: str) -> dict[str, Signal]:
@@ -78,8 +77,7 @@ def check_drift(
 ) -> tuple[KindEvidence, ...]:
     """Test each kind of text that has ``min_window`` rows on both sides, ``max_window`` at most.
 
-    Two primary tests a kind, each with a false-alarm rate of at most ``monitor.alpha``: words and
-    shape; besides, a warning for each feature that moved.
+    Two primary tests a kind, words and shape, and a warning for each feature that moved.
     """
     found = []
     for kind in KINDS:

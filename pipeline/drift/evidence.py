@@ -14,11 +14,9 @@ OLD_SIGNALS = ("loss", "performance", "rejected", "quarantined", "duplicates")
 class Spread(Record):
     """Quantiles of one feature on one side."""
 
-    low: float
-    """5 % quantile."""
+    low: float  # 5 % quantile
     median: float
-    high: float
-    """95 % quantile."""
+    high: float  # 95 % quantile
 
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> "Spread":
@@ -30,30 +28,23 @@ class Spread(Record):
 class FeatureShift(Record):
     """One shape feature, or the share of one category: reference against window."""
 
-    name: str
-    """A name out of FEATURES, ``null <feature>``, or ``<column>=<value>`` for a share."""
-    reference: float | None
-    """Mean of the values, or the share."""
+    name: str  # out of FEATURES, ``null <feature>``, or ``<column>=<value>`` for a share
+    reference: float | None  # mean of the values, or the share
     window: float | None
     spread_reference: Spread | None = None
     spread_window: Spread | None = None
-    effect: float
-    """Wasserstein distance in deviations of the reference, or absolute difference of shares."""
-    threshold: float
-    """Effect that the reference against itself exceeds in a share q of draws at these sizes."""
+    effect: float  # Wasserstein distance in deviations of the reference, or difference of shares
+    threshold: float  # that the reference against itself exceeds in a share q of draws
     p_value: float
-    moved: bool
-    """Significant after Benjamini-Hochberg over all features, and above the threshold."""
+    moved: bool  # significant after Benjamini-Hochberg over all features, and above the threshold
 
 
 class Gram(Record):
     """A word or character n-gram that tells the window from the reference."""
 
     text: str
-    level: str
-    """``word`` or ``character``."""
-    weight: float
-    """Of the classifier: above 0 for the window, below for the reference."""
+    level: str  # ``word`` or ``character``
+    weight: float  # of the classifier: above 0 for the window, below for the reference
     share_reference: float
     share_window: float
 
@@ -61,21 +52,17 @@ class Gram(Record):
 class TwoSample(Record):
     """Classifier two-sample test: can reference and window be told apart by their words?"""
 
-    auc: float
-    """Area under the curve on the half that was not trained on; 0.5 is no difference."""
-    threshold: float
-    """The larger of ``monitor.min_auc`` and what the reference against itself gives."""
+    auc: float  # area under the curve on the half that was not trained on; 0.5 is no difference
+    threshold: float  # the larger of ``monitor.min_auc`` and what the reference gives by itself
     p_value: float
     drifted: bool
-    grams: tuple[Gram, ...] = ()
-    """Those that moved, most telling first."""
+    grams: tuple[Gram, ...] = ()  # those that moved, most telling first
 
 
 class ShapeTest(Record):
     """Did any shape feature or share move further than chance, and far enough to matter?"""
 
-    p_value: float
-    """Exact permutation p of the largest standardized move (Westfall and Young)."""
+    p_value: float  # exact permutation p of the largest standardized move (Westfall and Young)
     drifted: bool
     features: tuple[str, ...] = ()
     """Features that each pass by themselves, corrected for the number of features, and moved as
@@ -90,44 +77,36 @@ class Signal(Record):
     window: float
     rows_reference: int
     rows_window: int
-    low: float | None = None
-    """Confidence interval of window minus reference."""
+    low: float | None = None  # end of the confidence interval of window minus reference
     high: float | None = None
     p_value: float | None = None
     threshold: float
-    worse: bool
-    """Whether the window is worse by more than chance and by more than the threshold."""
+    worse: bool  # whether the window is worse by more than chance and by more than the threshold
 
 
 class KindEvidence(Record):
     """All tests on texts of one kind (document, pair, exchange)."""
 
     kind: str
-    rows_reference: int
-    """Rows that took part: at most ``monitor.max_window``."""
+    rows_reference: int  # that took part: at most ``monitor.max_window``
     rows_window: int
     features: tuple[FeatureShift, ...] = ()
     two_sample: TwoSample | None = None
     shape: ShapeTest | None = None
-    far: tuple[str, ...] = ()
-    """Ids of the window's texts that look least like the reference, the farthest first."""
+    far: tuple[str, ...] = ()  # ids of the window's texts least like the reference, farthest first
 
 
 class Evidence(Record):
     """One drift check."""
 
-    id: str
-    """Digest of reference, window and version of the checks: the same evidence has one id."""
-    at: str
-    """UTC, ISO 8601; not part of the id."""
-    reference: str
-    """Fingerprint of the drift reference."""
+    id: str  # digest of reference, window and rules: the same evidence has one id
+    at: str  # UTC, ISO 8601; not part of the id
+    reference: str  # fingerprint of the drift reference
     model: str
     kinds: tuple[KindEvidence, ...] = ()
     signals: dict[str, Signal] = Field(default_factory=dict)
     """Those that were measured, by their name on the shelf (:mod:`pipeline.drift.signals`)."""
-    alpha: float
-    """False-alarm rate of each primary test in one window."""
+    alpha: float  # false-alarm rate of each primary test in one window
 
     @model_validator(mode="before")
     @classmethod

@@ -1,6 +1,7 @@
 """Numbers about a text that move when data changes: length, variety, repetition, code, loss.
 
-The loss is the champion's, on a sample of rows drawn by a hash of their id.
+The loss is the champion's, on a sample of rows drawn by a hash of their id. The numbers of what a
+model was trained on are stored with it: the reference of later drift checks.
 """
 
 import re
@@ -12,15 +13,17 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
-from pipeline.core.outcome import table
+from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.progress import track
+from pipeline.core.stage import Stage
+from pipeline.drift.evidence import Spread
 from pipeline.text.language import NO_LANGUAGE, identify
 from schemas.documents import UniqueDocuments
-from schemas.drift import DriftFeatures
+from schemas.drift import KINDS, DriftFeatures
 from schemas.exchanges import Exchanges
 from schemas.pairs import Examples
 
-FEATURES = {
+FEATURES = {  # numeric columns of DriftFeatures as a report calls them, in its order
     "characters": "Length in characters",
     "tokens": "Length in tokens",
     "type_token_ratio": "Word variety",
@@ -30,16 +33,11 @@ FEATURES = {
     "code_share": "Code",
     "loss": "Champion's loss",
 }
-"""Numeric columns of DriftFeatures as a report calls them, in its order."""
 
-TYPE_TOKEN_WORDS = 200
-"""The type-token ratio falls with length, so it is taken over as many words in every text."""
-LIKELY_LANGUAGE = 0.5
-"""Probability below which the language of a short text is a guess, and left out."""
-LOSS_ROWS = 64
-"""Rows that are measured of each snapshot: 64 losses of sd 0.5 give their mean to +-0.12 nats."""
-MAX_TOKENS = 128
-"""Tokens of a row that are read: 64 rows then take a few seconds on two cores."""
+TYPE_TOKEN_WORDS = 200  # of every text: the type-token ratio falls with length
+LIKELY_LANGUAGE = 0.5  # probability below which the language of a short text is a guess, left out
+LOSS_ROWS = 64  # measured of each snapshot: losses of sd 0.5 give their mean to +-0.12 nats
+MAX_TOKENS = 128  # of a row that are read: 64 rows then take a few seconds on two cores
 TEXT_COLUMNS = {"id": pl.String, "kind": pl.String, "category": pl.String, "text": pl.String}
 _WORD = re.compile(r"\w+")
 _DIGIT = re.compile(r"\d")
@@ -54,24 +52,15 @@ def features(
 ) -> DataFrame[DriftFeatures]:
     """Measure texts (unique ``id``, ``kind``, ``text``, perhaps ``category``), sorted by id.
 
-    ``count_tokens`` uses the tokenizer of the base model; ``losses`` are nats a token by id, None
-    where it could not be measured.
+    ``count_tokens`` is of the base model; ``losses`` are nats a token by id, None: not measured.
     """
     if "category" not in texts.columns:
         texts = texts.with_columns(category=pl.lit(None, pl.String))
-    ordered = texts.select(*TEXT_COLUMNS).sort("id")
-    rows = [
-        {
-            "id": key,
-            "kind": kind,
-            "category": category,
-            "text": text,
-            "loss": (losses or {}).get(key),
-            "tokens": count_tokens(text),
-        }
-        | _shape(text)
-        for key, kind, category, text in track(ordered.rows(), "texts")
-    ]
+    rows = texts.select(*TEXT_COLUMNS).sort("id").to_dicts()
+    known = losses or {}
+    for row in track(rows, "texts"):
+        row |= _shape(row["text"])
+        row |= {"loss": known.get(row["id"]), "tokens": count_tokens(row["text"])}
     return table(DriftFeatures, rows)
 
 
@@ -163,3 +152,58 @@ def _code_share(text: str) -> float | None:
 
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
+
+
+def baseline(
+    texts: pl.DataFrame,
+    count_tokens: Callable[[str], int],
+    losses: Mapping[str, float | None] | None = None,
+) -> Outcome[DriftFeatures]:
+    """Make the reference of a later drift check; a text of white space only is ``empty_text``."""
+    empty = pl.col("text").str.strip_chars().fill_null("") == ""
+    dropped = texts.filter(empty)
+    measured = features(texts.filter(~empty), count_tokens, losses)
+    return Outcome(
+        kept=measured,
+        dropped=drops(Drop(key, "empty_text", "", 0.0, 1.0) for key in dropped["id"]),
+        rows_in=texts.height,
+        metrics={
+            **{f"{kind}s": float(measured.filter(kind=kind).height) for kind in KINDS},
+            "measured_losses": float(measured["loss"].count()),
+        },
+    )
+
+
+def spreads(measured: DataFrame[DriftFeatures]) -> dict[str, Spread]:
+    """Return the quantiles of each feature that some text has: ``document tokens`` and so on."""
+    return {
+        f"{kind} {name}": Spread.of(values.cast(pl.Float64).to_numpy())
+        for kind in KINDS
+        for name in FEATURES
+        if (values := measured.filter(kind=kind)[name].drop_nulls()).len()
+    }
+
+
+def model_baseline(
+    texts: pl.DataFrame,
+    count_tokens: Callable[[str], int],
+    model: Callable[[], tuple[Any, Any]],
+    seed: int,
+) -> Outcome[DriftFeatures]:
+    """Make the reference of a model: the features of its training data, and losses on some."""
+    return baseline(texts, count_tokens, sample_losses(texts, seed, model))
+
+
+DRIFT = Stage(
+    "drift baseline",
+    model_baseline,
+    DriftFeatures,
+    dataset="drift_reference",
+    version=2,
+    holds_model=True,
+    code=(
+        "pipeline.drift.features",
+        "pipeline.evaluate.retention.general",
+        "pipeline.train.models.adapter",
+    ),
+)

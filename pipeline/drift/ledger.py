@@ -33,8 +33,7 @@ class Window(Record):
     at: str
     reference: str
     model: str
-    ids: tuple[str, ...]
-    """Documents, pairs, exchanges and dropped rows that were new."""
+    ids: tuple[str, ...]  # documents, pairs, exchanges and dropped rows that were new
 
 
 class Ledger:
@@ -60,8 +59,7 @@ class Ledger:
     def decide(self, evidence: Evidence, decision: Decision, window: Window | None) -> None:
         """Store evidence, decision and watermark, in this order.
 
-        A crash between them repeats the check on the same texts: evidence of the same id, and a
-        decision is a new row only when it says something else than the one before it.
+        A crash between them repeats the check: a decision that says the same is no new row.
         """
         last = self._last_end()
         if decision.at <= last:  # the clock was set back: it would count as settled by that retrain

@@ -23,8 +23,7 @@ from schemas.exchanges import Exchanges
 
 SUFFIXES = (".jsonl", ".ndjson")
 BAD = ("bad_json", "not_an_object", "no_prompt", "bad_response", "bad_time")
-MILLISECONDS = 1e11
-"""Epoch times from here on are milliseconds: as seconds they would lie after the year 5138."""
+MILLISECONDS = 1e11  # an epoch time from here on counts them: as seconds it is after the year 5138
 _SEPARATOR = "\n\x1e\n"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -46,8 +45,7 @@ def read_logs(folder: Path) -> Outcome[Exchanges]:
     ``prompt`` is asked for; ``response`` may be null (nothing came back); ``time`` is ISO 8601
     (without a zone: UTC) or seconds or milliseconds since 1970; ``rating`` any number, or true and
     false. ``model``, ``history`` and ``chunk_ids`` are as ``tuneloop serve`` writes them; the
-    latest line that ``rates`` the ``id`` of another one gives its rating. Other fields are passed
-    over.
+    latest line that ``rates`` the ``id`` of another one gives its rating.
 
     Returns:
         Exchanges sorted by time, then id. Dropped, by ``file:line``: ``bad_json``,
@@ -55,8 +53,7 @@ def read_logs(folder: Path) -> Outcome[Exchanges]:
         ``repeated`` (same prompt, response and time as ``related_id``).
 
     Raises:
-        InputError: the folder or a file in it cannot be read, or more than half of the lines are
-            bad.
+        InputError: folder or file cannot be read, or more than half of the lines are bad.
     """
     if not folder.is_dir():
         found = "a file" if folder.exists() else "no such folder"
@@ -73,7 +70,12 @@ def read_logs(folder: Path) -> Outcome[Exchanges]:
     for path in sorted(path for path in named if path.is_file()):
         name = _readable(path.relative_to(folder).as_posix())
         for number, line in _lines(path):
-            value = _parsed(line)
+            value: Any
+            try:
+                # Not strict: a log may hold raw tabs or NUL bytes inside its strings.
+                value = json.loads(line, strict=False)
+            except (ValueError, RecursionError) as error:  # of thousands of open brackets
+                value = error
             if isinstance(value, dict) and isinstance(value.get("rates"), str):
                 ratings[value["rates"]] = _rating(value.get("rating"))
                 continue
@@ -135,15 +137,6 @@ def _decoded(line: bytes) -> str:
         return line.decode("cp1252", "replace")
 
 
-def _parsed(line: str) -> Any:
-    """Return the value of a line; the error of one that is no JSON."""
-    try:
-        # Not strict: a log may hold raw tabs or NUL bytes inside its strings.
-        return json.loads(line, strict=False)
-    except (ValueError, RecursionError) as error:  # RecursionError: thousands of open brackets
-        return error
-
-
 def _exchange(line: str, value: Any, place: str) -> dict[str, Any] | Drop:
     if isinstance(value, Exception):
         return Drop(place, "bad_json", _readable(f"{value}: {line[:200]}"))
@@ -185,8 +178,7 @@ def _turns(turns: list[Any]) -> list[dict[str, str]]:
 
 
 def _list(row: dict[str, Any], name: str) -> list[Any]:
-    value = row.get(name)
-    return value if isinstance(value, list) else []
+    return row[name] if isinstance(row.get(name), list) else []
 
 
 def _time(value: Any) -> str | None:
@@ -194,8 +186,7 @@ def _time(value: Any) -> str | None:
     try:
         if isinstance(value, str):
             moment = datetime.fromisoformat(value.strip())
-            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-            moment = moment.astimezone(UTC)
+            moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             seconds = value / 1000 if abs(value) >= MILLISECONDS else value
             moment = datetime.fromtimestamp(seconds, UTC)

@@ -11,7 +11,6 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
-from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
@@ -22,13 +21,10 @@ from pipeline.drift.reasons import Reason, reason, shift_reasons, signal_reasons
 from pipeline.drift.signals import any_worse, of_role
 from pipeline.settings import MonitorSettings, RetrainSettings
 
-POLICY_VERSION = 1
-"""Raise it with any change of the rules: the same evidence is then decided on again."""
-MAX_COOLDOWN = 4
-"""Lost challenges double the cooldown up to so many times its length: a month at 7 days."""
+POLICY_VERSION = 1  # raised with any change of the rules: the same evidence is decided on again
+MAX_COOLDOWN = 4  # times its length, up to which lost challenges double it: a month at 7 days
 BREAKER = timedelta(days=30)
-RUNNING = timedelta(days=1)
-"""A retrain that started longer ago and has no end was killed, and holds nothing back."""
+RUNNING = timedelta(days=1)  # a retrain without an end that started earlier was killed
 
 Action = Literal["ok", "watch", "review", "retrain", "broken"]
 State = Literal["ok", "suspect", "confirmed", "cooldown"]
@@ -39,21 +35,14 @@ class Decision(Record):
     """A row of the decision ledger, without the evidence file it names."""
 
     id: str
-    at: str
-    """UTC, ISO 8601."""
+    at: str  # UTC, ISO 8601
     action: Action
-    state: State
-    """Where the series stands after this window; the next decision starts from it."""
-    drifted: bool
-    """Whether a primary test fired in this window (with hysteresis)."""
-    auc: float | None
-    """Largest two-sample area of the window."""
-    reasons: tuple[Reason, ...]
-    """What moved, and what held a retrain back."""
-    new_rows: int
-    """Rows to learn from that the champion has not seen."""
-    next_retrain_at: str | None
-    """UTC; None when a retrain may start now."""
+    state: State  # of the series after this window; the next decision starts from it
+    drifted: bool  # whether a primary test fired in this window (with hysteresis)
+    auc: float | None  # largest two-sample area of the window
+    reasons: tuple[Reason, ...]  # what moved, and what held a retrain back
+    new_rows: int  # to learn from, which the champion has not seen
+    next_retrain_at: str | None  # UTC; None when a retrain may start now
     reference: str
     model: str
 
@@ -61,10 +50,8 @@ class Decision(Record):
 class Retrain(Record):
     """A row of the retrain ledger."""
 
-    evidence_id: str
-    """Empty for one that was started by hand."""
-    at: str
-    """UTC when it ended, or started while ``outcome`` is ``started``."""
+    evidence_id: str  # empty for one that was started by hand
+    at: str  # UTC when it ended, or started while ``outcome`` is ``started``
     reason: str
     outcome: Literal["started", "promoted", "kept", "failed"]
     run: str
@@ -141,22 +128,17 @@ def next_retrain_at(retrains: Sequence[Retrain], now: str, settings: RetrainSett
     """Return when the next retrain may start by itself; None when it may now.
 
     The cooldown counts from the last retrain that was promoted or kept; challenges lost in a row
-    double it, to :data:`MAX_COOLDOWN` times its length at most. Of the last ``max_in_30_days``
-    runs, failed ones included, the oldest has to be 30 days ago.
+    double it. Of the last ``max_in_30_days`` runs, failed ones too, the oldest is 30 days ago.
     """
     runs = {(row.run, row.evidence_id): row for row in retrains}
     times = sorted(datetime.fromisoformat(row.at) for row in runs.values())
-    ended = [
-        (datetime.fromisoformat(row.at), row.outcome == "kept")
-        for row in retrains
-        if row.outcome in ("promoted", "kept")
-    ]
-    ended.sort(key=itemgetter(0))
+    ended = [row for row in retrains if row.outcome in ("promoted", "kept")]
+    ended.sort(key=lambda row: datetime.fromisoformat(row.at))
     allowed = []
     if ended:
-        lost = len(list(takewhile(itemgetter(1), reversed(ended))))
+        lost = len(list(takewhile(lambda row: row.outcome == "kept", reversed(ended))))
         days = settings.cooldown_days * min(2.0**lost, MAX_COOLDOWN)
-        allowed.append(ended[-1][0] + timedelta(days=days))
+        allowed.append(datetime.fromisoformat(ended[-1].at) + timedelta(days=days))
     if len(times) >= settings.max_in_30_days:
         allowed.append(times[-settings.max_in_30_days] + BREAKER)
     latest = max(allowed, default=None)
@@ -205,11 +187,8 @@ def _confirmed(
     moved = reason("confirmed_before")
     if standing.drifted:
         moved = reason("windows", hits=standing.hits, windows=monitor.windows)
-    shown = (
-        *shift_reasons(evidence),
-        moved,
-        *signal_reasons(evidence, "performance", "loss", "warning"),
-    )
+    signals = signal_reasons(evidence, "performance", "loss", "warning")
+    shown = (*shift_reasons(evidence), moved, *signals)
     rows: dict[str, JsonValue] = {"rows": new_rows, "needed": retrain.min_new_rows}
     state: State = "confirmed" if following is None else "cooldown"
     if held is not None:
@@ -234,9 +213,8 @@ def _underway(
     evidence: Evidence, decisions: Sequence[Decision], retrains: Sequence[Retrain], now: str
 ) -> Reason | None:
     """Return the reason that a retrain of this evidence or series was decided, or None."""
-    if any(row.id == evidence.id and row.action == "retrain" for row in decisions) or any(
-        row.evidence_id == evidence.id for row in retrains
-    ):
+    before = {row.id for row in decisions if row.action == "retrain"}
+    if evidence.id in before | {row.evidence_id for row in retrains}:
         return reason("decided_before")
     ended = [row for row in retrains if row.outcome != "started"]
     settled = [datetime.fromisoformat(row.at) for row in ended if row.outcome != "failed"]

@@ -9,19 +9,15 @@ from pipeline.core.record import Record
 from pipeline.drift.evidence import Evidence, FeatureShift
 from pipeline.drift.signals import SIGNALS
 
-MOST_WORDS = 6
-"""Words named in a reason, of each direction."""
-MOST_FEATURES = 3
-"""Numbers named in a reason, and as many shares."""
+MOST_WORDS = 6  # named in a reason, of each direction
+MOST_FEATURES = 3  # numbers named in a reason, and as many shares
 
 
 class Reason(Record):
     """One reason of a decision."""
 
-    code: str
-    """Name of a signal, or of a line of the report."""
-    values: dict[str, JsonValue] = Field(default_factory=dict)
-    """Numbers and names that the line is filled with."""
+    code: str  # name of a signal, or of a line of the report
+    values: dict[str, JsonValue] = Field(default_factory=dict)  # what the line is filled with
 
     @model_validator(mode="before")
     @classmethod

@@ -1,8 +1,7 @@
 """Permutation tests on shape features and shares: how far each moved, and was it chance?
 
 The statistic of a number is the Wasserstein distance, of a share the difference; one joint test
-takes the largest standardized statistic (max-T, Westfall and Young 1993). All labellings of the
-rows are measured at once, as rows of one matrix.
+takes the largest standardized statistic (max-T, Westfall and Young 1993).
 """
 
 from collections.abc import Iterator
@@ -19,13 +18,10 @@ from pipeline.drift.features import FEATURES
 from pipeline.drift.two_sample import permutations
 from pipeline.settings import MonitorSettings
 
-LENGTHS = ("characters", "tokens")
-"""Compared by their logarithm: texts of twice and half the length are equally far away."""
+LENGTHS = ("characters", "tokens")  # by their logarithm: twice and half are equally far away
 SHARES = ("category", "language")
-MIN_VALUES = 8
-"""Values on each side below which a numeric feature is not compared."""
-MIN_SHARE = 0.1
-"""Difference of shares below which a share is never a reason to act."""
+MIN_VALUES = 8  # on each side, below which a numeric feature is not compared
+MIN_SHARE = 0.1  # difference of shares below which a share is never a reason to act
 
 Floats = NDArray[np.float64]
 
@@ -33,10 +29,8 @@ Floats = NDArray[np.float64]
 class _Feature(NamedTuple):
     name: str
     numeric: bool
-    values: Floats
-    """One number a row, NaN for null; 0 or 1 for a share."""
-    scale: float
-    """Standard deviation of the reference; 1 for a share."""
+    values: Floats  # one number a row, NaN for null; 0 or 1 for a share
+    scale: float  # standard deviation of the reference; 1 for a share
 
 
 def shape(

@@ -16,12 +16,9 @@ from pipeline.settings import Settings
 from schemas.drift import DriftFeatures
 from schemas.pairs import Examples, Reviews
 
-DRAWS = 4_000
-"""Of the bootstrap: 40 of them lie beyond a bound of level 0.01."""
-MIN_FRESH = 20
-"""Freshly accepted pairs below which their loss says nothing about performance."""
-MIN_REVIEWED = 20
-"""Reviewed pairs, likewise."""
+DRAWS = 4_000  # of the bootstrap: 40 of them lie beyond a bound of level 0.01
+MIN_FRESH = 20  # freshly accepted pairs below which their loss says nothing about performance
+MIN_REVIEWED = 20  # reviewed pairs, likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +29,11 @@ class Inputs:
     watched: Watched
     intake: Intake
     reviews: DataFrame[Reviews]
-    judged: DataFrame[Examples]
-    """Examples that the champion was trained and judged on."""
-    examples: DataFrame[Examples]
-    """Examples as training would see them now."""
-    champion: Callable[[], tuple[Any, Any]]
-    """Loads the champion and its tokenizer."""
+    judged: DataFrame[Examples]  # that the champion was trained and judged on
+    examples: DataFrame[Examples]  # as training would see them now
+    champion: Callable[[], tuple[Any, Any]]  # loads it and its tokenizer
     reference: DataFrame[DriftFeatures]
-    window: DataFrame[DriftFeatures]
-    """Both without rows until the windows are measured."""
+    window: DataFrame[DriftFeatures]  # both without rows until the windows are measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +41,16 @@ class DriftSignal:
     """A signal on the shelf."""
 
     name: str
-    title: str
-    """In the report's table."""
-    reason: str
-    """In the sentence that gives it as a reason."""
+    title: str  # in the report's table
+    reason: str  # in the sentence that gives it as a reason
     takes: Literal["intake", "champion", "window"]
     """``intake``: what was read and reviewed, no model; ``champion``: asks it, once a check;
     ``window``: the features of each window."""
     role: Literal["damage", "performance", "loss", "warning"]
     """What follows where it is worse. ``damage``: ingest is broken, nothing is trained;
     ``performance``: drift by itself; ``loss``: training helps; ``warning``: it is said."""
-    measure: Callable[[Inputs], Signal | None]
-    """None where there is too little to compare."""
-    share: bool = False
-    """A share of rows; else nats a token."""
+    measure: Callable[[Inputs], Signal | None]  # None where there is too little to compare
+    share: bool = False  # a share of rows; else nats a token
 
 
 def performance(inputs: Inputs) -> Signal | None:
@@ -142,8 +131,7 @@ _SIGNALS = (
     DriftSignal("duplicates", "Repeated documents", "share of new documents that repeat another",
                 "intake", "damage", duplicates, share=True),
 )  # fmt: skip
-SIGNALS = {signal.name: signal for signal in _SIGNALS}
-"""By name, in the order of a report."""
+SIGNALS = {signal.name: signal for signal in _SIGNALS}  # by name, in the order of a report
 
 
 def of_role(role: str) -> tuple[str, ...]:
@@ -168,23 +156,21 @@ def share_signal(
 
     (hits_before, rows_before), (hits_after, rows_after) = reference, window
     before, after = (hits / rows if rows else 0.0 for hits, rows in (reference, window))
-    worse, low, high, p_value = False, None, None, None
+    measured: dict[str, Any] = {"worse": False}
     if rows_before and rows_after:
         hits, rows = hits_before + hits_after, rows_before + rows_after
         p_value = float(hypergeom.sf(hits_after - 1, rows, hits, rows_after))
         low, high = _newcombe(reference, window, alpha)
         worse = p_value < alpha and after - before > margin
+        measured = {"low": low, "high": high, "p_value": p_value, "worse": worse}
     return Signal(
         name=name,
         reference=before,
         window=after,
         rows_reference=rows_before,
         rows_window=rows_after,
-        low=low,
-        high=high,
-        p_value=p_value,
         threshold=margin,
-        worse=worse,
+        **measured,
     )
 
 
@@ -206,7 +192,7 @@ def loss_signal(
     names = groups or [list(map(str, range(len(values)))) for values in (reference, window)]
     sides = [_sums(reference, names[0]), _sums(window, names[1])]
     means = [float(sums.sum() / counts.sum()) if len(sums) else 0.0 for sums, counts in sides]
-    worse, low, high, p_value = False, None, None, None
+    measured: dict[str, Any] = {"worse": False}
     smallest = min(len(sums) for sums, _ in sides)
     if smallest >= 2:
         # Seeds of their own: sides of equal size would share their resamples.
@@ -217,18 +203,15 @@ def loss_signal(
         tail = expanded_tail(smallest, alpha)
         low, high = (float(end) for end in np.quantile(difference, [tail, 1 - tail]))
         p_value = (1 + int((difference <= 0).sum())) / (1 + DRAWS)
-        worse = low > margin
+        measured = {"low": low, "high": high, "p_value": p_value, "worse": low > margin}
     return Signal(
         name=name,
         reference=means[0],
         window=means[1],
         rows_reference=int(sides[0][1].sum()),
         rows_window=int(sides[1][1].sum()),
-        low=low,
-        high=high,
-        p_value=p_value,
         threshold=margin,
-        worse=worse,
+        **measured,
     )
 
 

@@ -15,13 +15,12 @@ from pipeline.settings import CleanSettings, Settings
 from pipeline.text.words import same_text
 from schemas.exchanges import Exchanges
 
-REASONS = {
+REASONS = {  # to look at an exchange, in the reviewer's words; what matters most first
     "rated_down": "a user asked this and rated the answer down",
     "drifted": "users ask about something that the model was not trained on",
     "abstained": "a user asked this, and the model said that it does not know",
     "unsupported": "a user asked this, and the answer says what the passage does not",
 }
-"""Why people should look at an exchange, in the reviewer's words; what matters most first."""
 
 
 def choose(
@@ -36,10 +35,8 @@ def choose(
 
     ``drifted`` are ids of a window that drifted, the farthest first; rows that are ``known``, and
     their questions, do not come again. By their answers the latest ``monitor.max_window`` are
-    chosen. An exchange without passages gets the best chunks, for the reviewer to judge by.
-
-    Returns:
-        What is kept of each, by reason, then the farthest or latest first; texts redacted.
+    chosen. An exchange without passages gets the best chunks, for the reviewer to judge by. What
+    is kept of each comes by reason, then the farthest or latest first; texts redacted.
     """
     taken = {row["exchange_id"] for row in known}
     asked = {same_text(row["prompt"]) for row in known}

@@ -7,9 +7,8 @@ distribution of the AUC, are one solve.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,30 +21,22 @@ from pipeline.drift.evidence import Gram, TwoSample
 from pipeline.drift.features import words
 from pipeline.settings import MonitorSettings
 
-RIDGE = 0.3
-"""Weight of the penalty for rows of length 1."""
-DENSE = 0.01
-"""Share of rows from which a column is multiplied faster as a dense one."""
-DIGITS = 9
-"""Of a score: equal texts are equal, whatever the order in which products were summed."""
+RIDGE = 0.3  # weight of the penalty for rows of length 1
+DENSE = 0.01  # share of rows from which a column is multiplied faster as a dense one
+DIGITS = 9  # of a score: equal texts are equal, whatever the order in which products were summed
 MAX_FARTHEST = 200
-MAX_WORDS = 2_000
-"""Words read of a text: a book is told from a page by its shape."""
-MAX_CHARACTERS = 4_000
-"""Characters read of a text for its character n-grams."""
-CHARACTERS = 4
-"""Length of a character n-gram: parts of words, and marks with what stands beside them."""
+MAX_WORDS = 2_000  # read of a text: a book is told from a page by its shape
+MAX_CHARACTERS = 4_000  # read of a text for its character n-grams
+CHARACTERS = 4  # of an n-gram: parts of words, and marks with what stands beside them
 MAX_TERMS = 20
-SMALL_DIFFERENCE = 0.1
-"""Difference of shares below which words explain little, and character n-grams are shown."""
+SMALL_DIFFERENCE = 0.1  # of shares, below which words explain little: character n-grams are shown
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 Label = TypeVar("Label", np.float64, np.bool_)
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """TF-IDF of texts at one level: rows of length 1, one column for each term."""
 
     level: str
@@ -58,10 +49,8 @@ def two_sample(
 ) -> tuple[TwoSample, tuple[str, ...]]:
     """Test whether two samples of two texts or more come from one source.
 
-    Returns:
-        The test, with what tells the sides apart when p is at most alpha; and the ``ids`` of the
-        window's texts that look least like the reference, the farthest first: each is scored by
-        the classifier that was trained without it.
+    The test has what tells the sides apart when p is at most alpha. Behind it are ``ids`` of the
+    window's texts least like the reference, each scored by the classifier trained without it.
     """
     generator = np.random.default_rng(settings.seed)
     texts = [*reference, *window]
@@ -211,7 +200,8 @@ def _character_terms(text: str) -> list[str]:
 
 
 def _ranked(terms: Terms, weights: Floats, split: int) -> tuple[Gram, ...]:
-    before, after = _shares(terms.rows[:split]), _shares(terms.rows[split:])
+    sides = (terms.rows[:split], terms.rows[split:])
+    before, after = (side.getnnz(axis=0) / side.shape[0] for side in sides)
     telling = weights * (after - before)
     chosen: list[Gram] = []
     taken: set[str] = set()
@@ -219,7 +209,9 @@ def _ranked(terms: Terms, weights: Floats, split: int) -> tuple[Gram, ...]:
         if telling[column] <= 0 or len(chosen) == MAX_TERMS:
             break
         name = str(terms.names[column])
-        parts = _parts(terms.level, name)
+        # What another term may not have in common with this one: a word, or two characters.
+        pairs = {name[at : at + 2] for at in range(len(name) - 1)}
+        parts = set(name.split(" ")) if terms.level == "word" else pairs
         if taken & parts or not name.strip():
             continue
         taken |= parts
@@ -233,15 +225,3 @@ def _ranked(terms: Terms, weights: Floats, split: int) -> tuple[Gram, ...]:
             )
         )
     return tuple(chosen)
-
-
-def _shares(rows: sparse.csr_matrix) -> Floats:
-    """Return the share of rows that have each term."""
-    return np.asarray(rows.getnnz(axis=0) / rows.shape[0], dtype=np.float64)
-
-
-def _parts(level: str, name: str) -> set[str]:
-    """Return what another term may not have in common with this one."""
-    if level == "word":
-        return set(name.split(" "))
-    return {name[at : at + 2] for at in range(len(name) - 1)}

@@ -22,16 +22,12 @@ class Watched:
     """The champion, what it was trained on, and its drift reference."""
 
     champion: Dataset
-    promoted_at: str
-    """UTC, ISO 8601."""
+    promoted_at: str  # UTC, ISO 8601
     reference: Dataset
     examples: Dataset
-    seen: frozenset[str]
-    """Ids of all documents that were read by then, dropped ones included."""
-    dropped: frozenset[str]
-    """Of these, those that ingest or cleaning dropped."""
-    duplicates: frozenset[str]
-    """Of these, those that deduplication dropped."""
+    seen: frozenset[str]  # ids of all documents that were read by then, dropped ones included
+    dropped: frozenset[str]  # of these, by ingest or cleaning
+    duplicates: frozenset[str]  # of these, dropped by deduplication
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +48,7 @@ class Intake:
 def watched(home: Home) -> Watched | None:
     """Return what the monitor watches, or None while there is no champion with a reference.
 
-    Raises:
-        MissingDataset: the champion, or what it was trained on, is not in the store any more.
+    MissingDataset where the champion, or what it was trained on, is not in the store any more.
     """
     ref = home.registry.get(CHAMPION)
     champion = home.registry.dataset(CHAMPION, home.store)
@@ -133,10 +128,7 @@ def cut(texts: pl.DataFrame, settings: MonitorSettings) -> list[pl.DataFrame]:
 def reference_exchanges(
     exchanges: DataFrame[Exchanges], promoted_at: str, settings: MonitorSettings
 ) -> DataFrame[Exchanges]:
-    """Return the exchanges that later ones are compared with.
-
-    Those logged until the champion was promoted, when there are enough; else the first ones.
-    """
+    """Return those logged until the champion was promoted when they are enough, else the first."""
     ordered = exchanges.sort("time", "exchange_id")
     before = ordered.filter(pl.col("time") <= promoted_at)
     enough = before.height >= settings.min_window

@@ -9,12 +9,11 @@ from typing import Any
 from pipeline.core.record import read_json
 from pipeline.evaluate.results import Interval
 from pipeline.report import words
-from pipeline.report.drawing import templates
+from pipeline.report.charts import templates
 
 TASK = "text-generation"
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
-LARGEST = "n>1M"
-"""Size categories of the Hub."""
+LARGEST = "n>1M"  # size categories of the Hub
 
 Facts = Mapping[str, Any]
 """What a template is filled with: all that ``flows/views/cards.py`` reads of a model or data."""
@@ -77,7 +76,6 @@ def _page(header: str, template: str, facts: Facts) -> str:
         "cell": lambda value: " ".join(str(value).split()).replace("|", "\\|"),
         "span": _span,
         "title": lambda name: words.metric(name).title,
-        "arm": words.arm,
         "quoted": lambda text: "\n> ".join(text.splitlines()),
     }
     body = environment.get_template(template).render(facts=facts)

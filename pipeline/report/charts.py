@@ -1,20 +1,65 @@
-"""Charts of a run: what remains after each step, losses, and intervals."""
+"""Templates of the page, and charts of a run by the macros of charts.html: funnel, losses, arms."""
 
-from collections.abc import Mapping, Sequence
-from math import isfinite
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from inspect import getmembers, isfunction
+from math import ceil, floor, isfinite, log10
+from pathlib import Path
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.evaluate.results import Evaluation, Interval
-from pipeline.report import words
+from pipeline.report import drift_words, words
 from pipeline.report.contents import Count, Curve
-from pipeline.report.drawing import PLOT, draw, scale, ticks
 
-DOTS = (30.0, 97.0)
-"""Left and right end of the intervals, percent of the width; the names stand to the left."""
+PLOT = (11.0, 97.0)  # left and right end of curves, percent of the width
+DOTS = (30.0, 97.0)  # ends of the intervals, percent of the width; the names stand to the left
 CURVES_HEIGHT = 230
+
+
+@cache
+def templates() -> Environment:
+    """Return the environment of the templates: everything that they are given is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for part in (words, drift_words):
+        environment.filters |= dict(getmembers(part, isfunction))
+    environment.tests["share"] = drift_words.is_share
+    environment.globals |= {"LEFT": PLOT[0], "RIGHT": PLOT[1], "VERDICTS": drift_words.VERDICTS}
+    environment.globals |= {"words": words, "drift_words": drift_words}
+    return environment
+
+
+def draw(chart: str, **values: Any) -> Markup:
+    """Return a chart as inline SVG."""
+    return Markup(getattr(templates().get_template("charts.html").module, chart)(**values))
+
+
+def scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
+    """Return where a number stands between two places; one out of bounds stands at the edge."""
+
+    def place(number: float) -> float:
+        inside = (number - low) / (high - low) if high > low else 0.5
+        return start + (end - start) * min(max(inside, 0.0), 1.0)
+
+    return place
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Return round numbers from low to high, at most ``most`` of them, in steps of 1, 2 or 5."""
+    raw = (high - low) / most
+    power = 10.0 ** floor(log10(raw))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
+    numbers = range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)
+    return [round(number * step, 10) + 0.0 for number in numbers]
 
 
 class Line(NamedTuple):

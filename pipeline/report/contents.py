@@ -23,8 +23,7 @@ class Run(Record):
 
     id: str
     flow: str
-    started_at: str
-    """UTC, ISO 8601."""
+    started_at: str  # UTC, ISO 8601
     seconds: Finite
     command: str
     exit: int
@@ -37,8 +36,7 @@ class Stage(Record):
     rows_in: int
     rows_kept: int
     rows_dropped: int
-    reasons: dict[str, int] = Field(default_factory=dict)
-    """Dropped rows by reason, most frequent first."""
+    reasons: dict[str, int] = Field(default_factory=dict)  # dropped rows, most frequent first
     seconds: Finite
     reused: bool = False
 
@@ -57,8 +55,7 @@ class DropExample(Record):
     excerpt: str
     value: float | None = None
     threshold: float | None = None
-    source: str | None = None
-    """Whose number the threshold is, for a rule of a quality profile."""
+    source: str | None = None  # whose number the threshold is, for a rule of a quality profile
     related_id: str | None = None
     related_excerpt: str | None = None
 
@@ -66,11 +63,9 @@ class DropExample(Record):
 class Redaction(Record):
     """Personal data and secrets that were replaced in the documents."""
 
-    kinds: dict[str, int]
-    """Replaced values by kind, most frequent first."""
+    kinds: dict[str, int]  # replaced values by kind, most frequent first
     documents: int
-    allowed: int
-    """Values that were found and stay, since the allow-list names them."""
+    allowed: int  # values that were found and stay, since the allow-list names them
 
 
 class LeftOut(Record):
@@ -78,8 +73,7 @@ class LeftOut(Record):
 
     kind: str
     amount: int
-    unit: str
-    """What the amount counts: words, pictures, pages."""
+    unit: str  # what the amount counts: words, pictures, pages
     documents: int
 
 
@@ -90,8 +84,7 @@ class PairExample(Record):
     instruction: str
     input: str = ""
     response: str
-    document: str = ""
-    """Title or source of the document; empty for a pair without one."""
+    document: str = ""  # title or source of the document; empty for a pair without one
     split: str = ""
     origin: str = ""
     kind: str = ""
@@ -101,11 +94,9 @@ class PairExample(Record):
 class Teacher(Record):
     """Who wrote the synthetic pairs, and what they cost."""
 
-    about: str = ""
-    """What kind of teacher it is; empty in reports of earlier versions."""
+    about: str = ""  # what kind of teacher it is; empty in reports of earlier versions
     calls: int
-    cached: int
-    """Requests answered from stored replies."""
+    cached: int  # requests answered from stored replies
     prompt_tokens: int
     completion_tokens: int
 
@@ -123,13 +114,10 @@ class Review(Record):
     edited: int = 0
     rejected: int = 0
     disagreed: int = 0
-    sample_reviewed: int = 0
-    """Reviewed pairs of train and validation."""
+    sample_reviewed: int = 0  # reviewed pairs of train and validation
     sample_rejected: int = 0
-    error_bound: Finite | None = None
-    """One-sided 95 % upper bound of the share of bad pairs."""
-    decision: str = ""
-    """On the batch: accepted, returned or undecided."""
+    error_bound: Finite | None = None  # one-sided 95 % upper bound of the share of bad pairs
+    decision: str = ""  # on the batch: accepted, returned or undecided
     folder: str = ""
 
 
@@ -172,18 +160,15 @@ class RepeatedParagraph(Record):
     words: int
     documents: int
     occurrences: int
-    sources: tuple[str, ...]
-    """Of the first documents that have it; one copy stays in the first when the others go."""
+    sources: tuple[str, ...]  # of the first documents that have it; one copy stays in the first
 
 
 class Repeated(Record):
     """Boilerplate: what many documents have in common."""
 
     paragraphs: int
-    spare_characters: int
-    """Of all their occurrences but one of each."""
-    removed: int | None = None
-    """Occurrences that were taken out; None: they were reported only."""
+    spare_characters: int  # of all their occurrences but one of each
+    removed: int | None = None  # occurrences that were taken out; None: they were reported only
     changed_documents: int = 0
     most: tuple[RepeatedParagraph, ...] = ()
 
@@ -194,25 +179,19 @@ class Drift(Record):
     reference: Reference | None = None
     evidence: Evidence | None = None
     decision: Decision | None = None
-    history: tuple[Decision, ...] = ()
-    """All decisions so far, oldest first; the one of this run may be in it."""
+    history: tuple[Decision, ...] = ()  # oldest first; that of this run may be in it
 
 
 class Retraining(Record):
     """Why a retrain was started, and what came of it."""
 
     reason: str
-    evidence_id: str
-    """Of the drift decision it answers; empty for one that was started by hand."""
-    outcome: str
-    """promoted, kept, failed or dry run."""
-    champion_before: str | None
-    """Fingerprint; None when there was none."""
+    evidence_id: str  # of the drift decision it answers; empty for one that was started by hand
+    outcome: str  # promoted, kept, failed or dry run
+    champion_before: str | None  # fingerprint; None when there was none
     champion_after: str | None
-    new_rows: int
-    """Rows that training may use and the champion before it had not seen."""
-    next_retrain_at: str | None
-    """UTC; None when the next may start now."""
+    new_rows: int  # rows that training may use and the champion before it had not seen
+    next_retrain_at: str | None  # UTC; None when the next may start now
 
 
 class Answer(Record):
@@ -232,8 +211,7 @@ class LineageDataset(Record):
     name: str
     fingerprint: str
     rows: int
-    inputs: tuple[str, ...] = ()
-    """``name`` or ``name fingerprint`` of each input."""
+    inputs: tuple[str, ...] = ()  # ``name`` or ``name fingerprint`` of each input
 
 
 class Lineage(Record):
@@ -264,8 +242,7 @@ class Report(Record):
     evaluation: Annotated[Evaluation | None, BeforeValidator(_earlier)] = None
     gate: Verdict | None = None
     forgetting: Forgetting | None = None
-    over_champion: Forgetting | None = None
-    """The same, with the champion in the place of the base model."""
+    over_champion: Forgetting | None = None  # the same, against the champion
     behaviour: Behaviour | None = None
     drift: Drift | None = None
     retrain: Retraining | None = None

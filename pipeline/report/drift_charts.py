@@ -11,15 +11,12 @@ from markupsafe import Markup
 from pipeline.drift.evidence import FeatureShift, Gram, KindEvidence
 from pipeline.drift.policy import Decision
 from pipeline.report import drift_words, words
-from pipeline.report.drawing import PLOT, draw, scale, ticks
+from pipeline.report.charts import PLOT, draw, scale, ticks
 
-BARS = (34.0, 76.0)
-"""Left and right end of the bars of words, percent of the width."""
-TRACK = 66.0
-"""Right end of the spans of a feature; its medians stand to the right."""
+BARS = (34.0, 76.0)  # left and right end of the bars of words, percent of the width
+TRACK = 66.0  # right end of the spans of a feature; its medians stand to the right
 HEIGHT = 240
-MANY = 60
-"""Decisions above which their marks are drawn smaller."""
+MANY = 60  # decisions above which their marks are drawn smaller
 
 
 def tests(kinds: Sequence[KindEvidence]) -> Markup:

@@ -15,8 +15,7 @@ from pipeline.drift.signals import SIGNALS, DriftSignal
 from pipeline.report import words
 from pipeline.report.contents import Drift
 
-CATEGORIES = {"document": "Format", "pair": "Origin", "exchange": "Exchange"}
-"""What the category of a text is, by its kind."""
+CATEGORIES = {"document": "Format", "pair": "Origin", "exchange": "Exchange"}  # by kind of text
 _SPACE = re.compile(r"\s")
 _STEERS = re.compile(
     "[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
@@ -40,7 +39,7 @@ VERDICTS: dict[Action, Verdict] = {
     "broken": Verdict("Broken", "the new data looks damaged, and nothing is learned from it."),
 }
 
-LINES = {
+LINES = {  # the line of each reason by its code; the lines of signals are on their shelf
     "words": "the words of {kind} tell new from old: AUC {auc:.2f} (above {threshold:.2f}), "
     "p {p:.3g}{more}{less}",
     "shape": "the shape of {kind} moved, p {p:.3g}: {features}",
@@ -65,7 +64,6 @@ LINES = {
     "damage": "ingest looks broken: nothing is trained until the new files are looked at",
     "text": "{text}",
 }
-"""The line of each reason by its code; the lines of signals are on their shelf."""
 
 
 def reason_line(reason: Reason) -> str:
@@ -156,13 +154,12 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}".replace("-", words.MINUS)
 
 
-def percent(share: float | None) -> str:
-    """Return a share as ``41 %``; an en dash for one that is not known."""
-    return "\N{EN DASH}" if share is None or not isfinite(share) else words.share(share, 1)
-
-
 def change(before: float | None, after: float | None) -> str:
-    """Return two shares as ``2.0 % → 41 %``."""
+    """Return two shares as ``2.0 % → 41 %``; an en dash for one that is not known."""
+
+    def percent(share: float | None) -> str:
+        return "\N{EN DASH}" if share is None or not isfinite(share) else words.share(share, 1)
+
     return f"{percent(before)} → {percent(after)}"
 
 
@@ -196,11 +193,8 @@ def verdict(test: TwoSample | ShapeTest) -> str:
 
 def signals(evidence: Evidence) -> list[tuple[DriftSignal, Signal]]:
     """Return the signals that were measured, in the order of a report."""
-    return [
-        (signal, evidence.signals[name])
-        for name, signal in SIGNALS.items()
-        if name in evidence.signals
-    ]
+    found = evidence.signals
+    return [(signal, found[name]) for name, signal in SIGNALS.items() if name in found]
 
 
 def strength(shift: FeatureShift) -> float:

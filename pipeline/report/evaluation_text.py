@@ -6,13 +6,10 @@ from pipeline.evaluate.results import Evaluation, Interval, Slice
 from pipeline.report import drift_words, words
 from pipeline.report.contents import Report
 
-NAME = 15
-"""Characters of an arm."""
-WIDE = (21, 25, 19)
-"""Characters of values with their intervals: a line fits into 80."""
+NAME = 15  # characters of an arm
+WIDE = (21, 25, 19)  # characters of values with their intervals: a line fits into 80
 NARROW = 9
-SHOWN = ("loss", "token_f1", "chrf", "stop_rate")
-"""Metrics of the second table of the terminal; the page has them all."""
+SHOWN = ("loss", "token_f1", "chrf", "stop_rate")  # in the second table; the page has all
 SHORT = {"chain_of_thought": "thinks first", "challenger_retrieval": "with retrieval"}
 """Arms whose name does not fit; the second is the challenger's."""
 HOLM_LEVEL = 0.05
@@ -66,18 +63,13 @@ def notes(found: Evaluation) -> list[str]:
             f"Placebo: trained for {steps} of {full} steps on the answers to other questions; what "
             "it gains is form, not knowledge."
         )
-    said.append(look(found))
-    return said
-
-
-def look(found: Evaluation) -> str:
-    """Return which look at the test set this is, and what error it leaves for further ones."""
     spent = found.looks
     due = "; fresh test rows are due: add documents or gold rows" if spent.due else ""
-    return (
+    said.append(
         f"Look {spent.number} at this test set, decided at {spent.confidence:.1%} confidence; "
         f"{spent.left:.0%} of the allowed error is left for further models{due}."
     )
+    return said
 
 
 def worst(slices: tuple[Slice, ...]) -> Slice | None:

@@ -5,8 +5,7 @@ from pipeline.drift.policy import Decision
 from pipeline.report import compared, drift_words, words
 from pipeline.report.contents import Report, Retraining
 
-NAMED = 4
-"""Features and words that a line of the terminal names."""
+NAMED = 4  # features and words that a line of the terminal names
 
 
 def decided(report: Report) -> Decision | None:

@@ -1,20 +1,20 @@
 """How numbers, names and intervals read, the same in the terminal and on the page."""
 
-from datetime import UTC, datetime
+from datetime import UTC
 from math import isfinite
 
+from pipeline.core.journal import read_time
 from pipeline.evaluate.measures.metrics import METRICS as METRICS
 from pipeline.evaluate.measures.metrics import Metric
 from pipeline.evaluate.results import Interval
 
 MINUS = "\N{MINUS SIGN}"
 
-ARMS = {
+ARMS = {  # those that are not called by their names
     "few_shot": "few-shot",
     "challenger_retrieval": "challenger + retrieval",
     "larger": "larger model",
 }
-"""Those that are not called by their names."""
 
 
 def metric(name: str) -> Metric:
@@ -84,12 +84,8 @@ def duration(seconds: float) -> str:
 
 def moment(time: str) -> str:
     """Return an ISO 8601 time to the minute: ``2026-01-31 12:00 UTC``; others as they are."""
-    try:
-        read = datetime.fromisoformat(time)
-    except ValueError:
-        return time
-    utc = read.astimezone(UTC) if read.tzinfo else read
-    return f"{utc:%Y-%m-%d %H:%M} UTC"
+    read = read_time(time)
+    return f"{read.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if read else time
 
 
 def size(number: float) -> str:

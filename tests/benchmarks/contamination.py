@@ -19,8 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from pipeline.dedup.leak_trial import COPIES
-from pipeline.dedup.row_copies import HeldOut, Row, row
+from pipeline.dedup.row_copies import COPIES, HeldOut, Row, row
 from tests.benchmarks.dedup_pages import load
 from tests.benchmarks.verdict import verdict
 

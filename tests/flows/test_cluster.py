@@ -18,7 +18,7 @@ from pipeline.core.ray_runner import RayRunner
 from pipeline.core.remote import mirror_of
 from pipeline.core.runner import Processes, open_runner
 from pipeline.core.workers import Done, Failed, Limits
-from pipeline.dedup import slices
+from pipeline.dedup import minhash
 from pipeline.documents.files.remote import list_objects
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel
@@ -65,7 +65,7 @@ class TestConnected:
     def test_two_nodes_share_the_work_and_find_the_same(self, nodes, monkeypatch):
         texts = planted(100)
         expected = find(texts)
-        monkeypatch.setattr(slices, "SLICE_BYTES", 20_000)
+        monkeypatch.setattr(minhash, "SLICE_BYTES", 20_000)
         assert_same(find(texts, runner=nodes), expected)
         assert len(set(nodes.each(where, [() for _ in range(40)]))) == 2
 

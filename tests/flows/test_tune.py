@@ -7,9 +7,9 @@ import pytest
 from flows.engine.project import commented_settings, set_in_file
 from flows.engine.settings_file import load_settings
 from pipeline.core.errors import SettingsError
+from pipeline.report.compared import summary, toml_lines
 from pipeline.report.contents import Report, Run
 from pipeline.report.html import render
-from pipeline.report.tune import summary, toml_lines
 from pipeline.settings import Settings, TuneSettings
 from pipeline.train.tune.choice import Choice, Trial
 

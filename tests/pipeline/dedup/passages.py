@@ -199,7 +199,7 @@ def main() -> None:
     """Print the similarity of each pair."""
     import polars as pl
 
-    from pipeline.dedup.embedding import embed
+    from pipeline.dedup.semantic import embed
     from pipeline.dedup.specifics import facts, same_facts, same_wording
 
     for name, pairs in (("same", SAME), ("sibling", SIBLINGS), ("related", RELATED)):

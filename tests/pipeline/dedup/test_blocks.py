@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dedup.blocks import CODE, TEXT, blocks_of
+from pipeline.dedup.paragraphs import CODE, TEXT, blocks_of
 
 
 def read(text):

@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pipeline.core.errors import InputError
-from pipeline.dedup import slices
+from pipeline.dedup import minhash
 from pipeline.dedup.deduplicate import deduplicate
 from pipeline.dedup.index import Index, write_segment
 from pipeline.settings import DedupSettings
@@ -81,7 +81,7 @@ def test_a_batch_is_looked_up_in_parts_of_any_size(tmp_path: Path, monkeypatch):
     accepted = indexed(tmp_path, corpus(texts(0, 30)))
     whole = deduplicate(corpus(new), DEFAULT, accepted=accepted)
     assert whole.reasons == {"near_duplicate": 15}
-    monkeypatch.setattr(slices, "SLICE_BYTES", 3000)
+    monkeypatch.setattr(minhash, "SLICE_BYTES", 3000)
     parts = deduplicate(corpus(new), DEFAULT, accepted=accepted)
     assert_frame_equal(whole.kept, parts.kept)
     assert_frame_equal(whole.dropped, parts.dropped)

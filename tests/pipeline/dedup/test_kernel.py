@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.dedup.arrays import utf8
 from pipeline.dedup.folding import copy_folding, word_folding
-from pipeline.dedup.kernel import BASE, copy_key, ngram_hashes, room
+from pipeline.dedup.kernel import BASE, copy_key, ngram_hashes
 from pipeline.dedup.minhash import permutations
 from pipeline.dedup.signature import sign
 from pipeline.text.words import UNSPACED, same_text, words
@@ -62,7 +62,7 @@ def readable(text: str, ngram: int) -> list[int]:
 
 def hashes(text: str, ngram: int) -> np.ndarray:
     data, offsets = utf8(pl.Series([text]))
-    out = np.empty(room(data, 0, offsets[1], word_folding()), dtype=np.uint64)
+    out = np.empty(2 * offsets[1] + 1, dtype=np.uint64)
     return out[: ngram_hashes(data, 0, offsets[1], ngram, word_folding(), out)]
 
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.core.memory import bounded
 from pipeline.core.progress import listening
 from pipeline.core.runner import Inline, Processes
-from pipeline.dedup import buckets, slices
+from pipeline.dedup import buckets, minhash
 from pipeline.dedup.arrays import Duplicates
 from pipeline.dedup.minhash import bands_for
 from pipeline.dedup.search import TooManyAlike, find_duplicates
@@ -48,8 +48,8 @@ def test_threads_find_what_one_process_finds_in_any_slices(monkeypatch: pytest.M
     expected = find(texts, runner=Inline())
     assert 50 < (expected.survivor != np.arange(len(texts))).sum() < 150
     assert_same(find(texts, runner=Processes(3)), expected)
-    monkeypatch.setattr(slices, "SLICE_BYTES", 3000)
-    monkeypatch.setattr(slices, "SLICE_ROWS", 7)
+    monkeypatch.setattr(minhash, "SLICE_BYTES", 3000)
+    monkeypatch.setattr(minhash, "SLICE_ROWS", 7)
     assert_same(find(texts), expected)
 
 

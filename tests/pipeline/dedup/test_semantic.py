@@ -11,8 +11,13 @@ from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
 from pipeline.core.validation import validate
 from pipeline.dedup import semantic
-from pipeline.dedup.embedding import TOKENIZER, WEIGHTS, embed, embedding_version
-from pipeline.dedup.semantic import deduplicate_meaning
+from pipeline.dedup.semantic import (
+    TOKENIZER,
+    WEIGHTS,
+    deduplicate_meaning,
+    embed,
+    embedding_version,
+)
 from pipeline.settings import SemanticSettings
 from schemas.documents import NearMisses, UniqueDocuments
 from tests.pipeline.dedup.corpus import corpus

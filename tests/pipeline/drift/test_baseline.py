@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.drift.baseline import baseline, spreads
+from pipeline.drift.features import baseline, spreads
 from schemas.drift import DriftFeatures
 
 DOCUMENTS = ["The pump starts. The pump stops.", "Open the valve.", " \n "]

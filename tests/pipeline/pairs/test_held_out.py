@@ -9,10 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import InputError, TrainingError
-from pipeline.dedup import leak_trial
 from pipeline.dedup.decontaminate import check_leaks, decontaminate
-from pipeline.dedup.leak_trial import COPIES, prove, rewrapped
-from pipeline.dedup.row_copies import LONG, SHORT, HeldOut, row, stream
+from pipeline.dedup.row_copies import (
+    COPIES,
+    LONG,
+    SAMPLE,
+    SHORT,
+    HeldOut,
+    prove,
+    rewrapped,
+    row,
+    stream,
+)
 from pipeline.pairs.user_files import read_benchmark
 from tests.pipeline.pairs.test_leak import GOLD, pair, pairs
 
@@ -47,7 +55,7 @@ def test_any_re_wrapping_of_any_text_is_found(tokens, draw):
 
 def test_the_trial_plants_copies():
     rows = [row(str(number), "test", (), text) for number, text in enumerate(ANSWERS)]
-    assert prove(rows, HeldOut(rows)) >= 3 * min(len(rows), leak_trial.SAMPLE) - 6
+    assert prove(rows, HeldOut(rows)) >= 3 * min(len(rows), SAMPLE) - 6
 
 
 def test_the_same_words_in_another_order_are_no_leak():

@@ -4,9 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.evaluate.results import Interval
-from pipeline.report.charts import Line, curves, funnel, intervals
+from pipeline.report.charts import Line, curves, funnel, intervals, ticks
 from pipeline.report.contents import Count
-from pipeline.report.drawing import ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 losses = st.floats(-1e6, 1e6)

@@ -7,8 +7,8 @@ import pytest
 from pipeline.drift.evidence import FeatureShift, Gram
 from pipeline.drift.policy import Decision
 from pipeline.report import drift_charts, drift_words
+from pipeline.report.charts import draw
 from pipeline.report.contents import Drift, Report
-from pipeline.report.drawing import draw
 from pipeline.report.drift_charts import history
 from pipeline.report.html import render
 from pipeline.report.text import drift_summary, headline, retrain_summary
