@@ -193,7 +193,7 @@ def plan(
 
 
 def _facts(planned: "Planned", document: bool) -> dict[str, Any]:
-    from pipeline.train.plan.convention import convention
+    from pipeline.train.plan.memory import convention
 
     base = {"name": planned.shape.name, "parameters": planned.shape.parameters}
     names = ("batch", "work", "hardware", "plans", *(["launch"] if planned.launch else []))

@@ -16,10 +16,9 @@ from pipeline.train.methods import METHODS
 from pipeline.train.models.embedded import NAME
 from pipeline.train.plan.activations import Batch, full_batch
 from pipeline.train.plan.catalogue import CATALOGUE, built_in
-from pipeline.train.plan.convention import LITGPT, convention
 from pipeline.train.plan.estimate import Plan, Work, plan, settings_for
 from pipeline.train.plan.hardware import Hardware, card, this_machine
-from pipeline.train.plan.memory import total
+from pipeline.train.plan.memory import LITGPT, convention, total
 from pipeline.train.plan.shapes import Shape, read_folder
 
 USUAL_GPUS = ("t4", "l4", "a100-40", "a100-80", "h200")

@@ -6,11 +6,11 @@ where there are several, and follows the lines of JSON that it writes: progress,
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from subprocess import PIPE, STDOUT, Popen
 from typing import Any, Literal, cast
 
 import polars as pl
@@ -41,24 +41,15 @@ class Job(Record):
 
 
 def launch(
-    examples: DataFrame[Examples],
-    base: BaseModel,
-    settings: TrainSettings,
-    model_settings: ModelSettings,
-    work: Path,
-    output: Path,
-    *,
-    alone: bool = False,
-) -> dict[str, Any]:
+    examples: DataFrame[Examples], base: BaseModel, settings: TrainSettings,
+    model_settings: ModelSettings, work: Path, output: Path, *, alone: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """Train as :func:`pipeline.train.loop.trainer.train` does, on ``train.processes`` processes.
 
     ``alone`` takes one process, whatever the settings say, which ends when this one does. Returns
     ``training.json``, which ``output`` gets with the dropped rows; alone, with
     ``peak_memory_bytes`` of the process and ``seconds``, the time of the whole training since its
-    last start.
-
-    Raises:
-        TrainingError: as the training itself, or a process died.
+    last start. Raises TrainingError as the training itself, or where a process died.
     """
     for folder in (work, output):
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +85,7 @@ def launch_config(kind: Kind, processes: int, cpu: bool, block: str = "") -> str
 
     config: dict[str, Any] = {
         # On a CPU too: for MULTI_CPU accelerate 1.15 starts one process unless there is MPI.
-        "distributed_type": "MULTI_GPU",
+        "distributed_type": "FSDP" if kind == "fsdp" else "MULTI_GPU",
         "main_process_port": 0,
         # The trainer sets the types itself: weights in the compute type, adapters in float32.
         "mixed_precision": "no",
@@ -102,7 +93,6 @@ def launch_config(kind: Kind, processes: int, cpu: bool, block: str = "") -> str
         "use_cpu": cpu,
     }
     if kind == "fsdp":
-        config["distributed_type"] = "FSDP"
         config["fsdp_config"] = {
             "fsdp_version": 2,
             "fsdp_auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
@@ -116,13 +106,9 @@ def launch_config(kind: Kind, processes: int, cpu: bool, block: str = "") -> str
 
 def _follow(command: list[str]) -> None:
     last = refused = ""
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=FEW_PRIMITIVES | os.environ,
+    environment = FEW_PRIMITIVES | os.environ
+    with Popen(
+        command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, text=True, env=environment
     ) as process:
         try:
             for line in process.stdout or ():
@@ -150,16 +136,16 @@ def _say(**facts: Any) -> None:
     sys.stdout.flush()
 
 
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(1)
-
-
 def main(file: Path) -> None:
     """Train what a job says, in this process; the first of several writes and tells."""
     job = Job.model_validate_json(file.read_bytes())
+
+    def end_with_parent() -> None:
+        sys.stdin.read()
+        os._exit(1)
+
     if job.alone:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        threading.Thread(target=end_with_parent, daemon=True).start()
     from pipeline.train.loop.trainer import train
     from pipeline.train.torch_processes import Processes
 

@@ -9,17 +9,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from pipeline.core.errors import TrainingError
 
 FEW_PRIMITIVES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "50", "LRU_CACHE_CAPACITY": "50"}
-"""Environment of a training process: how many compiled products oneDNN, and torch's own cache in
-front of it, keep. Each shape of a pass has its own; with the usual 1,024 of them the peak is higher
-(``ONEDNN_PRIMITIVE_CACHE_CAPACITY=1024 LRU_CACHE_CAPACITY=1024 make bench``)."""
-
-T = TypeVar("T")
-STATUS = Path("/proc/self/status")
+"""Environment of a training process: compiled products that oneDNN, and torch in front of it, keep.
+Each shape of a pass has its own; with the usual 1,024 the peak is higher (set both, make bench)."""
 
 
 def peak_memory() -> int:
@@ -28,7 +24,8 @@ def peak_memory() -> int:
 
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return int(torch.cuda.max_memory_allocated())
-    if STATUS.exists() and (found := re.search(r"^VmHWM:\s+(\d+) kB", STATUS.read_text(), re.M)):
+    status = Path("/proc/self/status")
+    if status.exists() and (found := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.M)):
         return 1024 * int(found[1])
     import resource  # not on Windows
 
@@ -67,12 +64,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def in_halves(run: Callable[[Sequence[T]], None], items: Sequence[T]) -> None:
-    """Run a pass over items, or one over each half of them where there is no memory for all.
-
-    Raises:
-        MemoryError, RuntimeError: there is no memory for one of them.
-    """
+def in_halves(run: Callable[[Sequence[Any]], None], items: Sequence[Any]) -> None:
+    """Run a pass over items, or over each half of them where there is no memory for all."""
     try:
         return run(items)
     except (MemoryError, RuntimeError) as error:

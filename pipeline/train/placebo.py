@@ -19,9 +19,9 @@ from schemas.pairs import Examples
 def deal_answers(examples: DataFrame[Examples], seed: int) -> Outcome[Examples]:
     """Give each row of train and validation the answer of a row of another document.
 
-    Rows are put in the order of their clusters, by a seeded hash, and answers go on by the size of
-    the largest cluster; where one has more than half of a split, an answer may come from another
-    row of it. Test rows stay as they are; of conversations the last answer is dealt.
+    In the order of clusters, by a seeded hash, answers go on by the size of the largest; where one
+    has more than half of a split, an answer may come from another row of it. Test rows stay as they
+    are; of conversations the last answer is dealt.
     """
     dealt: dict[str, str] = {}
     for split in ("train", "validation"):

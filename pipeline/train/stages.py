@@ -1,9 +1,8 @@
 """The stages of training: an adapter, a candidate of a comparison, a scaled copy of an adapter."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pandera.typing.polars import DataFrame
 
@@ -20,14 +19,9 @@ from schemas.pairs import Examples
 
 
 def train_adapter(
-    folder: Path,
-    examples: DataFrame[Examples],
-    base: BaseModel,
-    settings: TrainSettings,
-    model_settings: ModelSettings,
-    work: Path,
-    free: Callable[[], None] | None = None,
-) -> Filled:
+    folder: Path, examples: DataFrame[Examples], base: BaseModel, settings: TrainSettings,
+    model_settings: ModelSettings, work: Path, free: Callable[[], None] | None = None,
+) -> Filled:  # fmt: skip
     """Train an adapter; of test rows only leaks are proven.
 
     ``free`` lets go of the model in this process: the training has one of its own, whose peak
@@ -37,17 +31,14 @@ def train_adapter(
         (free or free_memory)()  # of a GPU, too, for the processes
         alone = free is not None
         record = launch(examples, base, settings, model_settings, work, folder, alone=alone)
-        return _filled(folder, record)
-    from pipeline.train.loop.trainer import train
+    else:
+        from pipeline.train.loop.trainer import train
 
-    result = train(examples, base, settings, model_settings, work, folder)
-    for proof in result.proofs:
-        if proof.name == "target layers":
-            announce(proof.text)
-    return _filled(folder, result.write(folder))
-
-
-def _filled(folder: Path, record: Mapping[str, Any]) -> Filled:
+        result = train(examples, base, settings, model_settings, work, folder)
+        for proof in result.proofs:
+            if proof.name == "target layers":
+                announce(proof.text)
+        record = result.write(folder)
     reasons = Counter(row["reason"] for row in record["dropped"])
     return Filled(identity(folder), record["rows_kept"], reasons=dict(reasons))
 

@@ -1,9 +1,8 @@
 """Several processes on one training, through accelerate: who computes what, and what is summed.
 
-Each process has the whole model, takes its part of the micro batches of a step, and the gradients
-are summed once a step, weighted by tokens over all: the update is that of one process, but for the
-order of a sum. (DDP's wrapper would average, as if all micro batches held equally many tokens.) All
-hold the same sums, so they clip, update and stop alike; the first one alone writes.
+Each process has the whole model and takes its part of the micro batches of a step. Gradients are
+summed once a step, weighted by tokens (DDP would average): the update is that of one process, but
+for the order of a sum. All clip, update and stop alike; the first one alone writes.
 """
 
 from collections.abc import Mapping
@@ -24,11 +23,8 @@ class Processes:
         self._accelerator = Accelerator(cpu=device == "cpu")
         self.rank: int = self._accelerator.process_index
         self.count: int = self._accelerator.num_processes
-
-    @property
-    def first(self) -> bool:
+        self.first = self.rank == 0
         """Whether this is the one that writes."""
-        return self.rank == 0
 
     def part(self, batches: Step) -> Step:
         """Return the micro batches of this process; maybe none."""
@@ -57,12 +53,10 @@ class Processes:
 
     def random_states(self) -> dict[str, Any]:
         """Return the random state of each process."""
-        mine = random_state(self.rank)
         found: dict[str, Any] = {}
-        for name, state in mine.items():
-            kind = name.split()[0]
+        for name, state in random_state(self.rank).items():
             every = self._accelerator.gather(state.to(self._accelerator.device)[None])
-            found |= {f"{kind} {rank}": every[rank].cpu() for rank in range(self.count)}
+            found |= {f"{name.split()[0]} {rank}": each.cpu() for rank, each in enumerate(every)}
         return found
 
     def spread(self, parameters: Mapping[str, Any]) -> float:

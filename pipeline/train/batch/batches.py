@@ -9,25 +9,19 @@ import numpy as np
 from pipeline.settings import TrainSettings
 from pipeline.text.chat import IGNORED
 
-Step = list[list[int]]
-"""The micro batches of a step, each a list of row numbers."""
-ALIKE = 4
-"""Rows of similar length that stay together when an epoch is shuffled."""
-PIECE = 128
-"""Supervised tokens whose logits are held at once, behind a frozen head."""
-FILLER = 0
-"""Token in padded places."""
-MAX_PADDING = 0.125
-"""Share of a pass of several rows that may be padding."""
+Step = list[list[int]]  # the micro batches of a step, each a list of row numbers
+ALIKE = 4  # rows of similar length that stay together when an epoch is shuffled
+PIECE = 128  # supervised tokens whose logits are held at once, behind a frozen head
+FILLER = 0  # token in padded places
+MAX_PADDING = 0.125  # share of a pass of several rows that may be padding
 
 
 def plan_steps(lengths: Sequence[int], settings: TrainSettings) -> list[Step]:
     """Lay out a whole run in advance: the state of a run is then its step number.
 
-    In each epoch :data:`ALIKE` rows of similar length stay together (little padding), and these
-    groups are shuffled. The rows of a step, by length, share a pass as long as micro_batch_size,
-    micro_batch_tokens and :data:`MAX_PADDING` allow. The last epoch may be a part of one, the last
-    step smaller.
+    In each epoch :data:`ALIKE` rows of similar length stay together, and these groups are shuffled.
+    The rows of a step, by length, share a pass as long as micro_batch_size, micro_batch_tokens and
+    :data:`MAX_PADDING` allow. The last epoch may be a part of one, the last step smaller.
     """
     if settings.packing:
         return _plan_packed(lengths, settings)
@@ -128,8 +122,7 @@ def collate(batch: Mapping[str, list[list[int]]], device: Any) -> tuple[Any, Any
     """Pad rows on the right into tensors of token ids and labels, shape (rows, tokens).
 
     Causal attention never looks right, so padding needs no mask (which would cost the fast kernel),
-    and any token will do: :data:`FILLER` is known to every model, which a tokenizer's own need not
-    be.
+    and any token that every model knows will do.
     """
     import torch
 

@@ -13,12 +13,9 @@ from pipeline.train.batch.batches import PIECE
 from pipeline.train.methods.targets import keeps_keys
 from pipeline.train.peak_memory import is_out_of_memory
 
-Loss = Callable[..., Any]
-"""From token ids, labels and, for packed rows, positions to the summed loss in nats."""
-MIN_SHARED = 0.2
-"""Least share of a batch's tokens for which a common beginning is computed apart."""
-MAX_LOGITS_ERROR = 0.01
-"""Relative difference of the logits that rounding explains: bfloat16 keeps 8 bits, 0.004."""
+Loss = Callable[..., Any]  # from token ids, labels and positions of packed rows to nats, summed
+MIN_SHARED = 0.2  # least share of a batch's tokens for which a common beginning is computed apart
+MAX_LOGITS_ERROR = 0.01  # relative difference that rounding explains: bfloat16 keeps 8 bits, 0.004
 
 
 class HeadLoss(Function):
@@ -54,9 +51,7 @@ def supervised_loss(
     model: Any, input_ids: Any, labels: Any, position_ids: Any = None, *, share_prefix: bool = False
 ) -> Loss:
     """Return the summed cross entropy of a model, as :func:`supervised_logits` takes it."""
-    states, logits = _ways(model, input_ids, labels, position_ids, share_prefix)
-    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
-    head = causal.get_output_embeddings()
+    states, logits, head = _ways(model, input_ids, labels, position_ids, share_prefix)
     # Only the gradient of the states is made in pieces: a head that is trained wants its own.
     plain = getattr(head, "bias", None) is None and type(head) is torch.nn.Linear
     plain = plain and not head.weight.requires_grad
@@ -78,26 +73,24 @@ def supervised_logits(
 ) -> Callable[..., Any]:
     """Return the function of a model's logits, checked against the model's own on one batch.
 
-    It takes token ids, the supervised positions (True where the next token is supervised, shape
-    (rows, tokens - 1)) and the positions of packed rows; it returns logits (supervised tokens,
-    vocabulary).
-
-    The output head runs on supervised positions only. The tokens with which all rows of a batch
-    begin (the system prompt) go through the model once where ``share_prefix`` allows it (not for a
-    model that draws noise for each row, or keeps no cache while it trains), and gradients flow back
-    through their keys and values. A model that does more than multiply by its head (Gemma caps its
-    logits, Granite scales them), or whose cache is another, shows in the check, and the next
-    plainer way is used, at last its own forward pass.
+    From token ids, the supervised positions (True where the next token is supervised, shape (rows,
+    tokens - 1)) and the positions of packed rows to logits (supervised tokens, vocabulary): the
+    head runs on supervised positions only. The tokens that all rows begin with (the system prompt)
+    go through the model once where ``share_prefix`` allows it (not with noise for each row, or
+    without a cache while it trains); gradients flow back through their keys and values. A model
+    that does more than multiply by its head (Gemma caps its logits, Granite scales them), or whose
+    cache is another, shows in the check: the next plainer way is used, at last its own forward
+    pass.
     """
     return _ways(model, input_ids, labels, position_ids, share_prefix)[1]
 
 
 def _ways(
     model: Any, input_ids: Any, labels: Any, position_ids: Any, share_prefix: bool
-) -> tuple[Callable[..., Any] | None, Callable[..., Any]]:
-    """Return what the head takes, and logits, the first way that agrees with the model's own.
+) -> tuple[Callable[..., Any] | None, Callable[..., Any], Any]:
+    """Return the states for the head, the logits, by the first way that agrees, and the head.
 
-    The former is None where only the model's own forward pass gives its logits.
+    The states are None where only the model's own forward pass gives its logits.
     """
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     decoder, head = causal.get_decoder(), causal.get_output_embeddings()
@@ -151,8 +144,8 @@ def _ways(
             states = prefix_once if shares and agrees(prefix_once) else head_alone
     model.train(training)
     if states is None:
-        return None, whole_model
-    return states, lambda *batch: head(states(*batch))
+        return None, whole_model, head
+    return states, lambda *batch: head(states(*batch)), head
 
 
 def common_prefix(input_ids: Any, supervised: Any) -> int:

@@ -20,19 +20,19 @@ COLUMNS = ("pair_id", "input_ids", "labels")
 class Rows:
     """Tokenized rows by split, in order of pair_id, with the ledger of what was dropped."""
 
-    train: Any
-    """``datasets.Dataset`` with pair_id, input_ids and labels, in memory."""
+    train: Any  # `datasets.Dataset` with pair_id, input_ids and labels, in memory
     validation: Any
     dropped: DataFrame[Drops]
-    template_digest: str
-    """Of the chat template that rendered the rows."""
+    template_digest: str  # of the chat template that rendered the rows
 
 
 def tokenize(examples: DataFrame[Examples], tokenizer: Any, max_tokens: int) -> Rows:
     """Tokenize train and validation rows; raises TrainingError where no train row is left."""
     from datasets import Dataset
 
-    kept: dict[str, list[dict[str, Any]]] = {"train": [], "validation": []}
+    kept: dict[str, dict[str, list[Any]]] = {
+        split: {name: [] for name in COLUMNS} for split in ("train", "validation")
+    }
     ledger = []
     for row in examples.sort("pair_id").iter_rows(named=True):
         if row["split"] not in kept:
@@ -44,18 +44,16 @@ def tokenize(examples: DataFrame[Examples], tokenizer: Any, max_tokens: int) -> 
             ledger.append(drop)
         else:
             values = (row["pair_id"], encoded.input_ids, encoded.labels)
-            kept[row["split"]].append(dict(zip(COLUMNS, values, strict=True)))
+            for name, value in zip(COLUMNS, values, strict=True):
+                kept[row["split"]][name].append(value)
     dropped = drops(ledger)
-    if not kept["train"]:
+    if not kept["train"]["pair_id"]:
         reasons = ", ".join(sorted(set(dropped["reason"]))) or "none came in"
         raise TrainingError(
             f"train: no row can be trained on ({reasons}); expected at least one; raise "
             "train.max_tokens, choose a base model with a usable chat template, or add pairs"
         )
-    train, validation = (
-        Dataset.from_dict({name: [row[name] for row in kept[split]] for name in COLUMNS})
-        for split in ("train", "validation")
-    )
+    train, validation = map(Dataset.from_dict, kept.values())
     return Rows(train, validation, dropped, template_digest(tokenizer))
 
 
@@ -72,9 +70,8 @@ def supervised(labels: list[int]) -> int:
 def prove_mask(tokenizer: Any, examples: Sequence[Sequence[Message]]) -> None:
     """Check on examples that the loss mask covers the response and its end, and no more.
 
-    Raises:
-        TrainingError: it names a reason of :data:`pipeline.text.chat.EXPLANATIONS`, or what is
-            wrong with the labels.
+    A TrainingError names a reason of :data:`pipeline.text.chat.EXPLANATIONS`, or what is wrong with
+    the labels.
     """
     for number, messages in enumerate(examples):
         encoded = encode(tokenizer, messages, max_tokens=10**9)
@@ -87,9 +84,8 @@ def prove_mask(tokenizer: Any, examples: Sequence[Sequence[Message]]) -> None:
 def prove_labels(tokenizer: Any, number: int, labels: Sequence[int]) -> None:
     """Check the labels of an example: some are trained, not all, and at last a stop token.
 
-    Raises:
-        TrainingError: by name: no tokens supervised, all tokens supervised, end of turn not
-            trained.
+    A TrainingError names what is wrong: no tokens supervised, all tokens supervised, end of turn
+    not trained.
     """
     trained, stops = [label for label in labels if label != IGNORED], stop_ids(tokenizer)
     if not trained:

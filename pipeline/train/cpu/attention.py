@@ -1,14 +1,14 @@
 """Causal attention of a training on a CPU: blocks of queries, as matrix products.
 
 torch's SDPA splits its work so small on a CPU that its products run far below the machine's rate,
-and given a mask it computes the masked half as well. Here a block of queries meets all keys it may
-see in one product a head, and the probabilities are made again for the backward pass (the blocks of
-FlashAttention, Dao et al. 2022, without its inner loop over keys). ``python -m
-tests.benchmarks.attention`` times both.
+and given a mask it computes the masked half, too (``python -m tests.benchmarks.attention``). Here a
+block of queries meets all keys it may see in one product a head, and the probabilities are made
+again for the backward pass (FlashAttention, Dao et al. 2022, without its inner loop over keys).
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -19,10 +19,8 @@ from pipeline.train.models.device import compute_dtype
 
 SHORT, SMALL, LARGE = 256, 64, 128
 """Queries of a block: SMALL in rows of up to SHORT queries, else LARGE: scores stay in cache."""
-MORE = ("position_bias", "cache", "softcap", "s_aux")
-"""Arguments that are not supported here; with them SDPA computes."""
-Blocks = list[tuple[slice, int]]
-"""Places of the queries of a block, and how many keys they may see."""
+MORE = ("position_bias", "cache", "softcap", "s_aux")  # arguments with which SDPA computes
+Blocks = list[tuple[slice, int]]  # places of the queries of a block, and how many keys they may see
 
 
 class CausalAttention(Function):
@@ -106,10 +104,9 @@ def _weights(
 def blocked_attention(model: Any) -> Iterator[None]:
     """Let a model attend by :class:`CausalAttention` while it trains on a CPU.
 
-    Only in bfloat16 on a processor with such instructions: on one without (AVX-512, float32) SDPA
-    needs 0.2 to 0.7 of the time. And only where transformers would call its SDPA for causal
-    attention, and gradients are wanted: another mask (packed rows, a window), dropout, an
-    evaluation, or a GPU keeps it.
+    Only in bfloat16 on a processor with such instructions (on one without, SDPA needs 0.2 to 0.7 of
+    the time), where transformers would call its SDPA for causal attention, and gradients are
+    wanted: another mask (packed rows, a window), dropout, an evaluation, or a GPU keeps it.
     """
     if not _is_faster_for(model) or model.config._attn_implementation != "sdpa":
         yield
@@ -130,19 +127,13 @@ def _is_faster_for(model: Any) -> bool:
 
 
 def _instead_of(sdpa: Callable[..., Any]) -> Callable[..., Any]:
-    causal = _Causal()
+    is_causal_for = lru_cache(maxsize=1)(_is_causal)  # all layers of a pass are given the same mask
 
     def attend(
-        module: Any,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attention_mask: Tensor | None,
-        dropout: float = 0.0,
-        scaling: float | None = None,
-        is_causal: bool | None = None,
+        module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
+        dropout: float = 0.0, scaling: float | None = None, is_causal: bool | None = None,
         **others: Any,
-    ) -> tuple[Tensor, None]:
+    ) -> tuple[Tensor, None]:  # fmt: skip
         if (
             all(others.get(name) is None for name in MORE)
             and not dropout
@@ -150,7 +141,7 @@ def _instead_of(sdpa: Callable[..., Any]) -> Callable[..., Any]:
             and torch.is_grad_enabled()
             and any(tensor.requires_grad for tensor in (query, key, value))
             and (getattr(module, "is_causal", True) if is_causal is None else is_causal)
-            and causal.says(attention_mask, query.shape[2], key.shape[2])
+            and is_causal_for(attention_mask, query.shape[2], key.shape[2])
         ):
             scale = query.shape[-1] ** -0.5 if scaling is None else scaling
             result: Tensor = CausalAttention.apply(query, key, value, scale)  # type: ignore[no-untyped-call]
@@ -163,21 +154,11 @@ def _instead_of(sdpa: Callable[..., Any]) -> Callable[..., Any]:
     return attend
 
 
-class _Causal:
+def _is_causal(mask: Tensor | None, queries: int, keys: int) -> bool:
     """Whether a mask lets each query see the keys up to its own, and no others."""
-
-    def __init__(self) -> None:
-        self._mask: Tensor | None = None
-        self._answer = False
-
-    def says(self, mask: Tensor | None, queries: int, keys: int) -> bool:
-        """Look at a mask once: all layers of a pass are given the same."""
-        if mask is None:  # SDPA would count the first query as the first key's
-            return queries == keys
-        if mask is not self._mask:
-            self._mask, self._answer = mask, False
-            if mask.dtype == torch.bool and mask.shape[-2:] == (queries, keys):
-                expected = torch.ones(queries, keys, dtype=torch.bool, device=mask.device)
-                expected = expected.tril_(keys - queries).expand(mask.shape)
-                self._answer = torch.equal(mask, expected)
-        return self._answer
+    if mask is None:  # SDPA would count the first query as the first key's
+        return queries == keys
+    if mask.dtype != torch.bool or mask.shape[-2:] != (queries, keys):
+        return False
+    expected = torch.ones(queries, keys, dtype=torch.bool, device=mask.device)
+    return torch.equal(mask, expected.tril_(keys - queries).expand(mask.shape))

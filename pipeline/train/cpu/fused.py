@@ -2,10 +2,9 @@
 
 Autograd keeps what each small operation saw: for an RMSNorm its input in float32 and the normalized
 values, for a gated MLP the activated gate and its product, for each LoRA layer a float32 copy of
-its input. Written as one function each, they keep their inputs alone and make the rest again;
-LoRA's small products are computed in the type of the base, its weights and their gradients stay
-float32. (The functions are the known ones of Liger Kernel, Hsu et al. 2024, and Unsloth, in plain
-torch.)
+its input. As one function each (those of Liger Kernel, Hsu et al. 2024, and Unsloth, in plain
+torch) they keep their inputs and make the rest again. LoRA's small products are computed in the
+type of the base; its weights and their gradients stay float32.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,8 +20,7 @@ from torch.nn.functional import linear, silu
 from pipeline.train.cpu.attention import blocked_attention
 from pipeline.train.methods.lora import lora_layers
 
-MAX_ERROR = 0.01
-"""Relative difference to a layer's own results that rounding explains: bfloat16 keeps 8 bits."""
+MAX_ERROR = 0.01  # relative difference to a layer's own results that rounding explains
 GATED = ("hidden_size", "gate_proj", "up_proj", "down_proj", "act_fn")
 """What the MLP of Llama, Mistral, Qwen, Gemma and SmolLM has."""
 _silu_backward = torch.ops.aten.silu_backward
@@ -31,30 +29,42 @@ _silu_backward = torch.ops.aten.silu_backward
 class LowRank(Function):
     """``x W' + b + scale (x A') B'``: a frozen linear layer with LoRA beside it.
 
-    Shapes: x (..., inputs), W (outputs, inputs), A (rank, inputs), B (outputs, rank). W may be in
-    NF4: ``four_bits`` says how, and it is unpacked in each direction, never kept.
+    Shapes: x (..., inputs), W (outputs, inputs), A (rank, inputs), B (outputs, rank). With ``up``,
+    x is ``silu(inputs) * up``: an MLP from its gate on. W may be in NF4: ``four_bits`` says how,
+    and it is unpacked in each direction, never kept.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, weight: Tensor, four_bits: Any, bias: Tensor | None, a: Tensor,
-        b: Tensor, scale: float,
+        ctx: Any, inputs: Tensor, up: Tensor | None, weight: Tensor, four_bits: Any,
+        bias: Tensor | None, a: Tensor, b: Tensor, scale: float,
     ) -> Tensor:  # fmt: skip
-        """Return the output, in the type of the inputs; keeps the inputs and ``x A'``."""
-        output, low = _low_rank_output(inputs, _whole(weight, four_bits), bias, a, b, scale)
-        ctx.save_for_backward(inputs, low, weight, a, b)
+        """Return the output, in the type of the inputs; keeps inputs and ``x A'``, x never."""
+        rows = (inputs if up is None else silu(inputs).mul_(up)).flatten(0, -2)
+        low = rows @ a.to(rows.dtype).t()
+        output = linear(rows, _whole(weight, four_bits), bias)
+        output.addmm_(low, (scale * b).to(rows.dtype).t())
+        ctx.save_for_backward(inputs, up, low, weight, a, b)
         ctx.four_bits, ctx.scale = four_bits, scale
-        return output
+        # Not a view, which a layer behind could not change in place (the experts of Llama 4).
+        return torch.ops.aten._unsafe_view(output, [*inputs.shape[:-1], output.shape[-1]])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of inputs, A and B."""
-        inputs, low, weight, a, b = ctx.saved_tensors
-        above, below = gradients[0], None
-        of_low, of_a, of_b = _low_rank_gradients(above, inputs, low, b, ctx.scale)
-        if ctx.needs_input_grad[0]:
-            below = _below(above, of_low, _whole(weight, ctx.four_bits), a)
-        return below, None, None, None, of_a, of_b, None
+        """Return the gradients of inputs, up, A and B."""
+        inputs, up, low, weight, a, b = ctx.saved_tensors
+        gate = None if up is None else silu(inputs)
+        above = gradients[0].flatten(0, -2)
+        of_low = above @ (ctx.scale * b).to(above.dtype)
+        of_a = of_low.t() @ (inputs if gate is None else gate * up).flatten(0, -2)
+        of_b = ctx.scale * (above.t() @ low).float()
+        below = of_up = None
+        if any(ctx.needs_input_grad[:2]):
+            rows = (above @ _whole(weight, ctx.four_bits)).addmm_(of_low, a.to(above.dtype))
+            below = rows.view(inputs.shape)
+            if gate is not None:
+                below, of_up = _silu_backward(below * up, inputs), gate.mul_(below)
+        return below, of_up, None, None, None, of_a.float(), of_b, None
 
 
 def _whole(weight: Tensor, four_bits: Any) -> Tensor:
@@ -64,30 +74,6 @@ def _whole(weight: Tensor, four_bits: Any) -> Tensor:
     from bitsandbytes.functional import dequantize_4bit
 
     return dequantize_4bit(weight, four_bits)
-
-
-def _low_rank_output(
-    inputs: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
-) -> tuple[Tensor, Tensor]:
-    """Return the output of a linear layer with LoRA, and ``x A'``, shape (tokens, rank)."""
-    rows = inputs.flatten(0, -2)
-    low = rows @ a.to(rows.dtype).t()
-    output = linear(rows, weight, bias).addmm_(low, (scale * b).to(rows.dtype).t())
-    # Not a view, which a layer behind could not change in place (the routed experts of Llama 4).
-    return torch.ops.aten._unsafe_view(output, [*inputs.shape[:-1], output.shape[-1]]), low
-
-
-def _low_rank_gradients(
-    above: Tensor, inputs: Tensor, low: Tensor, b: Tensor, scale: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    above, rows = above.flatten(0, -2), inputs.flatten(0, -2)
-    of_low = above @ (scale * b).to(above.dtype)
-    return of_low, (of_low.t() @ rows).float(), scale * (above.t() @ low).float()
-
-
-def _below(above: Tensor, of_low: Tensor, weight: Tensor, a: Tensor) -> Tensor:
-    rows = (above.flatten(0, -2) @ weight).addmm_(of_low, a.to(above.dtype))
-    return rows.view(*above.shape[:-1], -1)
 
 
 class Normalize(Function):
@@ -134,32 +120,6 @@ class Gate(Function):
         return _silu_backward(above * up, gate), above * silu(gate)
 
 
-class GateDown(Function):
-    """``LowRank(silu(gate) * up)``: an MLP from its gate on, the last layer with LoRA."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, gate: Tensor, up: Tensor, weight: Tensor, four_bits: Any, bias: Tensor | None,
-        a: Tensor, b: Tensor, scale: float,
-    ) -> Tensor:  # fmt: skip
-        """Return the output; keeps gate, up and ``x A'``, and makes the product again."""
-        active, whole = silu(gate).mul_(up), _whole(weight, four_bits)
-        output, low = _low_rank_output(active, whole, bias, a, b, scale)
-        ctx.save_for_backward(gate, up, low, weight, a, b)
-        ctx.four_bits, ctx.scale = four_bits, scale
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of gate, up, A and B."""
-        gate, up, low, weight, a, b = ctx.saved_tensors
-        active = silu(gate)
-        of_low, of_a, of_b = _low_rank_gradients(gradients[0], active * up, low, b, ctx.scale)
-        above = _below(gradients[0], of_low, _whole(weight, ctx.four_bits), a)
-        of_gate = _silu_backward(above * up, gate)
-        return of_gate, active.mul_(above), None, None, None, of_a, of_b, None
-
-
 @contextmanager
 def fused(model: Any) -> Iterator[int]:
     """Let a model's layers compute in one piece while it trains; yields how many do.
@@ -184,14 +144,15 @@ def fused(model: Any) -> Iterator[int]:
 
 def _candidates(model: Any) -> Iterator[tuple[Any, int, Callable[[Tensor], Tensor]]]:
     """Yield layers, the width of their inputs, and the function that may stand for them."""
-    for layer in lora_layers(model):
-        if _plain_lora(layer):
-            yield layer, layer.in_features, partial(_low_rank, layer)
+    plain = [layer for layer in lora_layers(model) if _plain_lora(layer)]
+    for layer in plain:
+        yield layer, layer.in_features, partial(_low_rank, layer)
     for layer in model.modules():
         if type(layer).__name__.endswith("RMSNorm") and hasattr(layer, "variance_epsilon"):
             yield layer, layer.weight.shape[-1], partial(_normalize, layer)
         elif all(hasattr(layer, name) for name in GATED):
-            yield layer, layer.hidden_size, _gated(layer)
+            adapted = layer.down_proj in plain
+            yield layer, layer.hidden_size, partial(_gated, layer, adapted)
 
 
 def _plain_lora(layer: Any) -> bool:
@@ -207,33 +168,20 @@ def _plain_lora(layer: Any) -> bool:
     )
 
 
-def _parts(layer: Any) -> tuple[Any, ...]:
-    """Return weight, packing, bias, A, B and scale of a layer; PiSSA makes A and B anew."""
+def _low_rank(layer: Any, inputs: Tensor, up: Tensor | None = None) -> Tensor:
     base, name = layer.get_base_layer(), "default"
-    a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
-    four_bits = getattr(base.weight, "quant_state", None)
-    return base.weight, four_bits, base.bias, a, b, layer.scaling[name]
-
-
-def _low_rank(layer: Any, inputs: Tensor) -> Tensor:
-    return _apply(LowRank, inputs, *_parts(layer))
+    frozen = (base.weight, getattr(base.weight, "quant_state", None), base.bias)
+    trained = layer.lora_A[name].weight, layer.lora_B[name].weight  # PiSSA makes them anew
+    return _apply(LowRank, inputs, up, *frozen, *trained, layer.scaling[name])
 
 
 def _normalize(layer: Any, inputs: Tensor) -> Tensor:
     return _apply(Normalize, inputs, layer.weight, layer.variance_epsilon)
 
 
-def _gated(layer: Any) -> Callable[[Tensor], Tensor]:
-    down = layer.down_proj
-    adapted = lora_layers(down) and _plain_lora(down)
-
-    def forward(inputs: Tensor) -> Tensor:
-        gate, up = layer.gate_proj(inputs), layer.up_proj(inputs)
-        if adapted:
-            return _apply(GateDown, gate, up, *_parts(down))
-        return cast("Tensor", down(_apply(Gate, gate, up)))
-
-    return forward
+def _gated(layer: Any, adapted: bool, inputs: Tensor) -> Tensor:
+    gate, up, down = layer.gate_proj(inputs), layer.up_proj(inputs), layer.down_proj
+    return _low_rank(down, gate, up) if adapted else cast("Tensor", down(_apply(Gate, gate, up)))
 
 
 def _apply(function: type[Function], *arguments: Any) -> Tensor:
@@ -266,15 +214,11 @@ def _same(layer: Any, function: Callable[[Tensor], Tensor], width: int, dtype: t
             *torch.autograd.grad(output, differentiated, above, allow_unused=True),
         ]
 
+    def close(found: Tensor | None, own: Tensor | None) -> bool:
+        if found is None or own is None:
+            return found is own
+        return bool((found.float() - own.float()).norm() <= MAX_ERROR * own.float().norm())
+
     devices = [device] if device.type == "cuda" else []
     with torch.enable_grad(), torch.random.fork_rng(devices=devices):
-        results = zip(look(function), look(layer), strict=True)
-    return all(
-        found is own is None
-        or (found is not None and own is not None and _close(found.float(), own.float()))
-        for found, own in results
-    )
-
-
-def _close(found: Tensor, expected: Tensor) -> bool:
-    return bool((found - expected).norm() <= MAX_ERROR * expected.norm())
+        return all(map(close, look(function), look(layer)))

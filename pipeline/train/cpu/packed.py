@@ -8,8 +8,6 @@ from typing import Any, cast
 
 import torch
 
-DORA = "lora_magnitude_vector"
-
 
 class PackedLinear(torch.nn.Module):
     """What a ``torch.nn.Linear`` computes, without a gradient for its weights."""
@@ -34,19 +32,16 @@ def pack_linears(model: Any) -> Any:
     matrices of LoRA stay, which a sweep scales, and the layers under DoRA, which reads their
     weights.
     """
-    if model.device.type != "cpu" or not _has_kernel():
+    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    kernels = ("_reorder_linear_weight", "_linear_pointwise")
+    has_kernels = available and all(hasattr(torch.ops.mkldnn, name) for name in kernels)
+    if model.device.type != "cpu" or not has_kernels:
         return model
     for parent in list(model.modules()):
-        if isinstance(parent, torch.nn.ModuleDict) or len(getattr(parent, DORA, ())):
+        of_dora = len(getattr(parent, "lora_magnitude_vector", ()))
+        if of_dora or isinstance(parent, torch.nn.ModuleDict):
             continue
         for name, layer in list(parent.named_children()):
             if type(layer) is torch.nn.Linear and layer.weight.dtype == torch.float32:
                 setattr(parent, name, PackedLinear(layer))
     return model
-
-
-def _has_kernel() -> bool:
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return False
-    names = ("_reorder_linear_weight", "_linear_pointwise")
-    return all(hasattr(torch.ops.mkldnn, name) for name in names)

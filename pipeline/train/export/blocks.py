@@ -22,8 +22,7 @@ from pipeline.train.models.device import compute_dtype
 from pipeline.train.models.quantized import four_bits, linear4bit_layers
 from pipeline.train.peak_memory import free_memory
 
-SHARD_BYTES = 10**9
-"""Largest file of weights; a tensor that is larger has one of its own."""
+SHARD_BYTES = 10**9  # largest file of weights; a tensor that is larger has one of its own
 _BLOCK = re.compile(r".*?\.\d+(?=\.)")
 Tensors = dict[str, Any]
 
@@ -36,13 +35,8 @@ class ModelFolder:
 
         They are read in a torch dtype, by default the compute type of a CPU.
         """
+        from transformers import core_model_loading as loading
         from transformers.conversion_mapping import get_model_conversion_mapping
-        from transformers.core_model_loading import (
-            WeightConverter,
-            WeightRenaming,
-            dot_natural_key,
-            rename_source_key,
-        )
         from transformers.modeling_utils import LoadStateDictConfig
         from transformers.quantizers.auto import get_hf_quantizer
 
@@ -63,17 +57,19 @@ class ModelFolder:
             hf_quantizer=quantizer,
             weight_mapping=conversions,
         )
-        renamings = [each for each in conversions if isinstance(each, WeightRenaming)]
-        converters = [each for each in conversions if isinstance(each, WeightConverter)]
+        renamings = [each for each in conversions if isinstance(each, loading.WeightRenaming)]
+        converters = [each for each in conversions if isinstance(each, loading.WeightConverter)]
         blocks: dict[str, list[tuple[Path, str]]] = defaultdict(list)
         for file, key in _keys(path):
-            name, _ = rename_source_key(
+            name, _ = loading.rename_source_key(
                 key, renamings, converters, model.base_model_prefix, self._empty
             )
             found = _BLOCK.match(name)
             blocks[found[0] if found else name].append((file, key))
         self._used = [each for each in conversions if each.was_used()]
-        self._blocks = dict(sorted(blocks.items(), key=lambda item: dot_natural_key(item[0])))
+        self._files = blocks
+        self.blocks = sorted(blocks, key=loading.dot_natural_key)
+        """Names of the blocks, and of what is in none: embedding, last norm, head."""
 
     def plain(self, stored: str) -> Any:
         """Return a model without weights, to be written in a type under the names of this one."""
@@ -91,25 +87,18 @@ class ModelFolder:
             getattr(model.config, part).dtype = dtype
         return model.to(dtype)
 
-    @property
-    def blocks(self) -> list[str]:
-        """Names of the blocks, and of what is in none: embedding, last norm, head."""
-        return list(self._blocks)
-
     def read(self, block: str) -> Tensors:
-        """Return a block's parameters and stored buffers as a loaded model has them, unpacked.
-
-        A TrainingError where they do not fit the model.
-        """
+        """Return a block as loaded, unpacked, with its buffers; TrainingError for a misfit."""
         from transformers.core_model_loading import convert_and_load_state_dict_in_model
 
+        places = self._files.get(block, ())
         with ExitStack() as opened:
             # pread: pages of a mapped file count as the process's own, and stay.
             files = {
                 file: opened.enter_context(safe_open(file, "pt", backend="pread"))
-                for file in dict(self._blocks.get(block, ()))
+                for file in dict(places)
             }
-            slices = {key: files[file].get_slice(key) for file, key in self._blocks.get(block, ())}
+            slices = {key: files[file].get_slice(key) for file, key in places}
             info, _ = convert_and_load_state_dict_in_model(self._model, slices, self._config)
         if wrong := [*info.conversion_errors, *info.mismatched_keys]:
             raise TrainingError(
@@ -138,26 +127,29 @@ class ModelFolder:
         (module._parameters if last in module._parameters else module._buffers)[last] = value
 
 
+def hollow(part: Any) -> Any:
+    """Return a tensor without memory; not on meta, where peft would leave its own weights, too."""
+    return torch.zeros((), dtype=part.dtype).expand(part.shape)
+
+
 def write_blocks(model: Any, blocks: Iterable[Tensors], output: Path) -> None:
     """Write a plain model: its configuration, and its tensors in files of bounded size."""
     model.save_pretrained(output, state_dict={})
-    shards: list[list[str]] = []
-    size = values = 0
-    for tensors in _shards(model, blocks):
-        save_file(tensors, output / _named(len(shards), 0), metadata={"format": "pt"})
-        shards.append(list(tensors))
+    places: dict[str, int] = {}
+    count = size = values = 0
+    for count, tensors in enumerate(_shards(model, blocks), start=1):
+        save_file(tensors, output / _named(count, 0), metadata={"format": "pt"})
+        places |= dict.fromkeys(tensors, count)
         size += sum(part.nbytes for part in tensors.values())
         values += sum(part.numel() for part in tensors.values())
         tensors.clear()
         free_memory()
-    for number in range(len(shards)):
-        (output / _named(number, 0)).rename(output / _named(number, len(shards)))
-    if len(shards) > 1:
-        places = {
-            name: _named(at, len(shards)) for at, names in enumerate(shards) for name in names
-        }
+    for number in range(1, count + 1):
+        (output / _named(number, 0)).rename(output / _named(number, count))
+    if count > 1:
         metadata = {"total_parameters": values, "total_size": size}
-        index = {"metadata": metadata, "weight_map": places}
+        files = {name: _named(number, count) for name, number in places.items()}
+        index = {"metadata": metadata, "weight_map": files}
         text = json.dumps(index, indent=2, sort_keys=True) + "\n"
         (output / "model.safetensors.index.json").write_text(text, "utf-8")
 
@@ -180,7 +172,7 @@ def _shards(model: Any, blocks: Iterable[Tensors]) -> Iterator[Tensors]:
 
 def _named(number: int, of: int) -> str:
     """Return the name of a file of weights, as transformers has it; of 0 while they are written."""
-    return "model.safetensors" if of == 1 else f"model-{number + 1:05}-of-{of:05}.safetensors"
+    return "model.safetensors" if of == 1 else f"model-{number:05}-of-{of:05}.safetensors"
 
 
 def _keys(path: Path) -> Iterator[tuple[Path, str]]:

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 GGUF = "model.gguf"
 TEMPLATE = "chat_template.jinja"
-BASE = "base"
-"""Folder beside the adapter with the base it was trained on, where that is not the original."""
+BASE = "base"  # folder beside the adapter with its base, where that is not the original
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +29,10 @@ class Source:
 
     adapter: Path
     base: "BaseModel"
-    prompts: list[list[int]]
-    """Token ids of its own questions, on which it is compared with what is written."""
+    prompts: list[list[int]]  # token ids of its own questions, on which both are compared
     settings: "Settings"
-    scratch: Path
-    """A new folder for what is needed only while the export is proven."""
-    system_prompt: str = ""
-    """Of its training rows: a server is to add it by itself."""
+    scratch: Path  # a new folder for what is needed only while the export is proven
+    system_prompt: str = ""  # of its training rows: a server is to add it by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +41,9 @@ class Written:
 
     what: str
     stored: "Stored"
-    next: str
-    """Command that serves it; ``{folder}`` and ``{base_folder}`` stand for these."""
-    load: Callable[[str, str], Any] | None
-    """Loads it on a device in a type; None where it is what was trained, byte for byte."""
-    in_stored_type: bool = True
-    """Whether servers compute in the type that the weights are stored in; else in float32."""
+    next: str  # command that serves it; `{folder}` and `{base_folder}` stand for these
+    load: Callable[[str, str], Any] | None  # on a device, in a type; None: what was trained itself
+    in_stored_type: bool = True  # whether servers compute in the type of the weights; or in float32
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -59,13 +52,11 @@ class Exporter:
     """One form that a model is written in."""
 
     name: str
-    about: str
-    """What it writes, and for which server: one line for ``--help``."""
+    about: str  # what it writes, and for which server: one line for `--help`
     takes: str
     write: Callable[[Source, Path, "Stored"], Written]
     """Fills a new folder, with the weights in a type, or raises TrainingError."""
-    types: Callable[["BaseModel"], tuple["Stored", ...]]
-    """Types of the weights; the next one is tried where one is too coarse."""
+    types: Callable[["BaseModel"], tuple["Stored", ...]]  # the next one where one is too coarse
 
 
 def _merge(source: Source, output: Path, stored: "Stored") -> dict[str, Any]:
@@ -104,35 +95,27 @@ def _keep_system_prompt(source: Source, output: Path) -> None:
     )
 
 
-def _copy_adapter(adapter: Path, max_lora_rank: int, output: Path) -> None:
-    """Copy the files that vLLM loads, byte for byte, when it can serve them."""
+def _adapter(source: Source, output: Path, stored: "Stored") -> Written:
+    """The files that vLLM loads, with the base they were trained on where that is quantized."""
+    from pipeline.train.export.merge import save_dequantized, served_template
     from pipeline.train.export.servable import unservable
-    from pipeline.train.models.adapter import CONFIG, WEIGHTS
+    from pipeline.train.export.streaming import load_or_stream
+    from pipeline.train.methods import METHODS
+    from pipeline.train.models.adapter import CONFIG, WEIGHTS, on_plain_base, read_run_card
 
-    if not (adapter / CONFIG).is_file():
-        reasons = ["it is a whole model"]
-    else:
-        reasons = unservable(json.loads((adapter / CONFIG).read_text("utf-8")), max_lora_rank)
+    base, rank, config = source.base, source.settings.export.max_lora_rank, source.adapter / CONFIG
+    reasons = ["it is a whole model"]
+    if config.is_file():
+        reasons = unservable(json.loads(config.read_text("utf-8")), rank)
     if reasons:
         raise TrainingError(
-            f"export: vLLM cannot serve adapter {adapter.name}: {'; '.join(reasons)}; expected "
-            "plain LoRA of one rank; export it with --format merged, or train again with "
+            f"export: vLLM cannot serve adapter {source.adapter.name}: {'; '.join(reasons)}; "
+            "expected plain LoRA of one rank; export it with --format merged, or train again with "
             'export.serve_with = "vllm", which says so before training'
         )
     output.mkdir(parents=True, exist_ok=True)
-    for name in (WEIGHTS, CONFIG, "run_card.json"):
-        shutil.copyfile(adapter / name, output / name)
-
-
-def _adapter(source: Source, output: Path, stored: "Stored") -> Written:
-    """The adapter, with the base it was trained on where that is quantized."""
-    from pipeline.train.export.merge import save_dequantized, served_template
-    from pipeline.train.export.streaming import load_or_stream
-    from pipeline.train.methods import METHODS
-    from pipeline.train.models.adapter import on_plain_base, read_run_card
-
-    base, rank = source.base, source.settings.export.max_lora_rank
-    _copy_adapter(source.adapter, rank, output)
+    for file in (WEIGHTS, CONFIG, "run_card.json"):
+        shutil.copyfile(source.adapter / file, output / file)
     name, load = base.name if "/" in base.name else "{base_folder}", None
     if METHODS[read_run_card(source.adapter)["method"]].quantized:
         save_dequantized(base, output / BASE)
@@ -203,26 +186,19 @@ EXPORTERS = {
     exporter.name: exporter
     for exporter in (
         Exporter(
-            "merged",
-            "merged weights for vLLM and transformers",
-            "every method that changes weights",
-            _merged,
+            "merged", "merged weights for vLLM and transformers",
+            "every method that changes weights", _merged,
             lambda base: tuple(dict.fromkeys((*_own_type(base), "float32"))),
         ),
         Exporter(
-            "adapter",
-            "the adapter for vLLM, beside its base where that is quantized",
-            "plain LoRA of one rank",
-            _adapter,
-            _own_type,
+            "adapter", "the adapter for vLLM, beside its base where that is quantized",
+            "plain LoRA of one rank", _adapter, _own_type,
         ),
         Exporter(
-            "gguf",
-            "a GGUF file with a Modelfile for Ollama and llama.cpp",
+            "gguf", "a GGUF file with a Modelfile for Ollama and llama.cpp",
             "every method that changes weights, on a Llama architecture with ChatML",
-            _gguf,
-            lambda base: ("float16",),  # llama.cpp reads it everywhere and computes in float32
+            _gguf, lambda base: ("float16",),  # llama.cpp reads it everywhere, computes in float32
         ),
     )
-}
+}  # fmt: skip
 """Every exporter by its name in ``tuneloop export --format``; the first one is the default."""

@@ -1,8 +1,7 @@
 """A plain model as one GGUF file, which llama.cpp and Ollama load.
 
-Written with llama.cpp's own ``gguf`` package, for the Llama architecture: matrices in float16,
-norms in float32, tokenizer and chat template inside the file. What this module does not know, it
-refuses.
+Written with llama.cpp's own ``gguf`` package, for the Llama architecture alone: matrices in
+float16, norms in float32, tokenizer and chat template inside the file.
 """
 
 import json
@@ -15,12 +14,9 @@ from pipeline.train.export.blocks import write_blocks
 from pipeline.train.models.base_model import load_tokenizer
 from pipeline.train.models.device import silence_transformers
 
-ROTARY = ("q_proj.weight", "k_proj.weight")
-"""Matrices whose rows llama.cpp orders by rotary pair, rather than by half."""
-DIGITS = {"type": "Digits", "individual_digits": True}
-"""First step of the pre-tokenizer that llama.cpp calls ``smollm``."""
-STORED = {"F16": "float16", "F32": "float32"}
-"""torch's names of the types that are written."""
+ROTARY = ("q_proj.weight", "k_proj.weight")  # rows by rotary pair in llama.cpp, not by half
+DIGITS = {"type": "Digits", "individual_digits": True}  # first step of what llama.cpp calls smollm
+STORED = {"F16": "float16", "F32": "float32"}  # torch's names of the types that are written
 
 
 def write_gguf(model: Path, output: Path, name: str) -> None:
@@ -99,11 +95,7 @@ def by_rotary_pair(array: Any, heads: int) -> Any:
 
 
 def pre_tokenizer(tokenizer: dict[str, Any], name: str) -> str:
-    """Return llama.cpp's name of a pre-tokenizer, by its steps: a conversion may have lost one.
-
-    Raises:
-        TrainingError: it is another one.
-    """
+    """Return llama.cpp's name of a pre-tokenizer, by its steps; TrainingError for another one."""
     found = tokenizer.get("pre_tokenizer") or {}
     steps = found.get("pretokenizers", []) if found.get("type") == "Sequence" else [found]
     *before, last = steps or [{}]

@@ -3,11 +3,10 @@
 The exact rule: take the base as it was trained on (NF4 weights dequantized, not the weights that
 they were quantized from), add the adapter's change in float32, round once. Adding it to a 4-bit
 base and quantizing again erases a small adapter, and adding it to the weights before quantization
-makes another model. Rounding is to the type that the base is stored in, which servers take from the
-files and compute in: a bfloat16 base whose activations exceed 65504 is not a number in float16.
-Bfloat16 keeps 8 bits of a weight, float16 11: the smaller the adapter beside the weights, the
-sooner two nearly equal words swap places. Float32 loses nothing, at twice the size. (``python -m
-tests.benchmarks.merge_parity`` shows them all.)
+makes another model. Rounding is to the type that the base is stored in, which servers compute in: a
+bfloat16 base whose activations exceed 65504 is not a number in float16. Bfloat16 keeps 8 bits of a
+weight, float16 11: the smaller the adapter, the sooner two nearly equal words swap places. Float32
+loses nothing, at twice the size. (``python -m tests.benchmarks.merge_parity`` shows them all.)
 """
 
 import json
@@ -25,18 +24,16 @@ from pipeline.core.errors import TrainingError
 from pipeline.core.progress import track
 from pipeline.settings import ModelSettings
 from pipeline.text.chat_template import stop_ids
-from pipeline.train.export.blocks import ModelFolder, Tensors, write_blocks
+from pipeline.train.export.blocks import ModelFolder, Tensors, hollow, write_blocks
 from pipeline.train.methods import METHODS
 from pipeline.train.models.adapter import CONFIG, WEIGHTS, check_fit, on_plain_base, read_run_card
 from pipeline.train.models.base_model import BESIDE, EYES, BaseModel, load_tokenizer
 from pipeline.train.models.device import configure_torch
 
-Stored = Literal["float16", "bfloat16", "float32"]
-"""Types that weights are stored in; beyond float16's 65504 (IEEE 754) one would become infinite."""
+Stored = Literal["float16", "bfloat16", "float32"]  # float16 holds no more than 65504 (IEEE 754)
 _Norms = tuple[float, float, float, float]
 """Of a layer: norms of its change, its weight before, what rounding loses; its largest value."""
-WIDE = 2**24
-"""Values of a weight whose norms are computed at once, in float32."""
+WIDE = 2**24  # values of a weight whose norms are computed at once, in float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +41,23 @@ class Merged:
     """What a merge did to the weights."""
 
     layers: int
-    changed: int
-    """Of these, layers whose weights the adapter changes."""
-    delta_norm: float
-    """Frobenius norm of the change over all layers."""
-    relative_delta: float
-    """The same, over the norm of the layers before."""
-    storage_error: float
-    """Norm of what rounding to ``stored`` loses, over ``delta_norm``."""
+    changed: int  # of these, layers whose weights the adapter changes
+    delta_norm: float  # Frobenius norm of the change over all layers
+    relative_delta: float  # the same, over the norm of the layers before
+    storage_error: float  # norm of what rounding to `stored` loses, over `delta_norm`
     largest_weight: float
     stored: Stored
 
 
 def merge(
-    base: BaseModel,
-    adapter: Path,
-    model_settings: ModelSettings,
-    output: Path,
+    base: BaseModel, adapter: Path, model_settings: ModelSettings, output: Path,
     stored: Stored | None = None,
-) -> Merged:
+) -> Merged:  # fmt: skip
     """Write base and adapter as one model: safetensors, config, tokenizer, template.
 
-    Each layer is merged in float32, one at a time, on the CPU (the result does not depend on a
-    GPU), and rounded once, to the type of the base unless one is given. Raises TrainingError where
-    the method cannot be merged, the adapter belongs to another base or template, it changes
-    nothing, or a weight does not fit into the type.
+    Layer by layer in float32, on the CPU (so that no GPU decides the result), rounded once, to the
+    type of the base unless one is given. Raises TrainingError where the method cannot be merged,
+    the adapter is of another base, it changes nothing, or a weight does not fit into the type.
     """
     stored = stored or own_type(base)
     card = read_run_card(adapter)
@@ -110,12 +99,9 @@ def _merge_layers(
     """Yield the blocks of a base with the change of a PEFT adapter, made layer by layer."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    def hollow(part: Any) -> Any:
-        return torch.zeros((), dtype=part.dtype).expand(part.shape)
-
     paths = {module: path for path, module in plain.named_modules()}
     layers = {}
-    plain._apply(hollow)  # not on meta, where PEFT would leave its own weights as well
+    plain._apply(hollow)
     for layer in on_plain_base(plain, adapter).modules():
         if isinstance(layer, BaseTunerLayer):
             inner, last = layer.get_base_layer(), getattr(layer, "parameter_name", "weight")
@@ -165,12 +151,8 @@ def to_float32(model: Any) -> Any:
 def save_plain(plain: Any, blocks: Iterable[Tensors], base: BaseModel, output: Path) -> None:
     """Write a plain model of one type as a folder that transformers, vLLM and converters load.
 
-    ``plain`` is of :meth:`ModelFolder.plain`, and ``blocks`` are rounded to its type. Tokenizer,
-    template and generation settings of the base go along but for what :func:`write_serving`
-    changes.
-
-    Raises:
-        TrainingError: a weight does not fit into the type.
+    ``plain`` is of :meth:`ModelFolder.plain`, and ``blocks`` are rounded to its type; what else the
+    base has goes along. Raises TrainingError where a weight does not fit into the type.
     """
     types = {name: part.dtype for name, part in plain.named_parameters()}
 

@@ -1,7 +1,7 @@
 """An Ollama Modelfile that says to a model, token for token, what its training said.
 
-Ollama sends the bare text where it does not know a chat template (ollama #6823). So it is written
-out from pieces that are first proven against the real template on whole conversations.
+Ollama sends the bare text where it does not know a chat template (ollama #6823), so it is written
+out from pieces that are first proven against the real template.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,7 @@ class ChatML:
 
     start: str
     end: str
-    system: str | None
-    """System message that the template writes when there is none."""
+    system: str | None  # system message that the template writes when there is none
 
     def render(self, messages: Sequence[Message]) -> str:
         """Return the text of a conversation up to where the assistant begins."""
@@ -45,11 +44,7 @@ class ChatML:
 
 
 def chatml(tokenizer: Any) -> ChatML:
-    """Read the pieces of a ChatML-like template, and prove that they are all there is to it.
-
-    Raises:
-        TrainingError: the template writes something else.
-    """
+    """Read the pieces of a ChatML-like template, and prove them; TrainingError for another one."""
     marked = CONVERSATIONS[1]
     start = render(tokenizer, marked).partition("system\nzero")[0]
     end = tokenizer.decode(end_of_turn(tokenizer) or tokenizer.eos_token_id)

@@ -1,8 +1,7 @@
 """Scale a trained adapter: less of its change, in training's own terms.
 
-B times a factor gives that factor of LoRA's change, exactly. Scaling down after training gives back
-much of what was forgotten at little cost to the task (Shuttleworth et al. 2024, on intruder
-dimensions).
+B times a factor gives that factor of LoRA's change. Scaling down gives back much of what was
+forgotten at little cost to the task (Shuttleworth et al. 2024, on intruder dimensions).
 """
 
 import json
@@ -22,14 +21,14 @@ def check_scalable(adapter: Path) -> None:
     method = read_run_card(adapter)["method"]
     file = adapter / CONFIG
     config: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
-    reasons = {
-        "it is not LoRA": config.get("peft_type") != "LORA",
-        "its row lengths are trained beside the directions (DoRA)": config.get("use_dora"),
-    }
-    found = [reason for reason, holds in reasons.items() if holds]
-    if found:
+    reason = ""
+    if config.get("peft_type") != "LORA":
+        reason = "it is not LoRA"
+    elif config.get("use_dora"):
+        reason = "its row lengths are trained beside the directions (DoRA)"
+    if reason:
         raise TrainingError(
-            f"adapter {adapter.name}: method {method} cannot be scaled ({found[0]}); expected one "
+            f"adapter {adapter.name}: method {method} cannot be scaled ({reason}); expected one "
             "of the LoRA family, whose change is linear in B; train it again with fewer epochs or "
             "a lower train.learning_rate instead"
         )
@@ -37,11 +36,7 @@ def check_scalable(adapter: Path) -> None:
 
 @contextmanager
 def scaled(model: Any, factor: float) -> Iterator[None]:
-    """Scale the adapter of a loaded PEFT model inside the block; afterwards it is as before.
-
-    Raises:
-        TrainingError: the model has no LoRA matrices.
-    """
+    """Scale the adapter of a model inside the block; TrainingError where it is no LoRA."""
     import torch
 
     parts = [parameter for name, parameter in model.named_parameters() if _is_b(name)]
@@ -62,11 +57,7 @@ def scaled(model: Any, factor: float) -> Iterator[None]:
 
 
 def scale_adapter(adapter: Path, factor: float, output: Path) -> None:
-    """Write a scaled copy of an adapter, with its run card: that of a copy has the product.
-
-    Raises:
-        TrainingError: the method cannot be scaled.
-    """
+    """Write a scaled copy of an adapter; TrainingError where its method cannot be scaled."""
     from safetensors.torch import load_file, save_file
 
     check_scalable(adapter)
@@ -78,7 +69,7 @@ def scale_adapter(adapter: Path, factor: float, output: Path) -> None:
     save_file(tensors, output / WEIGHTS, metadata={"format": "pt"})
     shutil.copyfile(adapter / CONFIG, output / CONFIG)
     card = read_run_card(adapter)
-    card["scale"] = card.get("scale", 1.0) * factor
+    card["scale"] = card.get("scale", 1.0) * factor  # of a copy's copy, the product
     data = json.dumps(card, indent=2, sort_keys=True) + "\n"
     write_atomically(output / "run_card.json", data.encode())
 

@@ -1,8 +1,7 @@
 """Can vLLM serve an adapter as it is? Said before training rather than after.
 
-vLLM reads rank, alpha, rsLoRA and target modules from adapter_config.json and stops at DoRA and
-``modules_to_save``; what it does not read, it ignores: ranks and scales that differ by layer
-would be applied wrongly without a word (vllm/lora/peft_helper.py).
+vLLM reads rank, alpha, rsLoRA and targets, and stops at DoRA and ``modules_to_save``; ranks and
+scales that differ by layer it would apply wrongly without a word (vllm/lora/peft_helper.py).
 """
 
 from collections.abc import Mapping
@@ -12,16 +11,11 @@ from pipeline.core.errors import SettingsError
 from pipeline.settings import ExportSettings, TrainSettings
 from pipeline.train.methods import METHODS
 
-RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""Ranks that vLLM has kernels for (vllm/config/lora.py)."""
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM has kernels for (vllm/config/lora.py)
 
 
 def check_settings(train: TrainSettings, export: ExportSettings) -> None:
-    """Refuse, before anything is trained, what ``export.serve_with = "vllm"`` excludes.
-
-    Raises:
-        SettingsError: the method does not end as LoRA, or its rank is not one of the server's.
-    """
+    """Raise SettingsError, before training, for what ``export.serve_with = "vllm"`` excludes."""
     if not (ranks := METHODS[train.method].served_rank):
         served = ", ".join(name for name, method in METHODS.items() if method.served_rank)
         objections = [f"train.method = {train.method} (expected {served})"]

@@ -11,34 +11,25 @@ from typing import Any
 from safetensors.torch import load_file
 
 from pipeline.core.progress import announce
-from pipeline.train.export.blocks import ModelFolder
+from pipeline.train.export.blocks import ModelFolder, hollow
 from pipeline.train.export.merge import save_dequantized
 from pipeline.train.methods import METHODS
+from pipeline.train.models import base_model
 from pipeline.train.models.adapter import WEIGHTS, check_fit, on_plain_base, read_run_card
-from pipeline.train.models.base_model import (
-    BaseModel,
-    empty_model,
-    load_model,
-    load_tokenizer,
-    model_class,
-)
+from pipeline.train.models.base_model import BaseModel, load_tokenizer
 from pipeline.train.models.device import compute_dtype
 
-ROOM = 0.7
-"""Share of the free memory that a whole model may take; the rest is for what it computes."""
+ROOM = 0.7  # share of the free memory that a whole model may take; the rest is for what it computes
 
 
 def fits(path: Path, dtype: str) -> bool:
-    """Return whether a model has room in the memory that is free now, and say so if it has not.
-
-    Args:
-        path: a model folder.
-        dtype: that its weights would be in, such as ``float32``.
-    """
+    """Return whether a model, in a type, has room in the memory free now; announces if not."""
     import psutil  # type: ignore[import-untyped]
     import torch
 
-    size = sum(part.nbytes for part in empty_model(path, getattr(torch, dtype)).parameters())
+    size = sum(
+        part.nbytes for part in base_model.empty_model(path, getattr(torch, dtype)).parameters()
+    )
     free = psutil.virtual_memory().available
     if size > ROOM * free:
         announce(
@@ -52,19 +43,14 @@ def load_or_stream(path: Path, device: str, dtype: str) -> Any:
     """Return a plain model for answers, whole or, where it has no room, block by block."""
     if device == "cpu" and not fits(path, dtype):
         return stream(path, dtype, dtype)
-    return load_model(path, device, dtype)
+    return base_model.load_model(path, device, dtype)
 
 
 def stream_adapter(base: BaseModel, adapter: Path, scratch: Path) -> Any:
-    """Return base and adapter computing in float32, block by block.
+    """Return base and adapter (of peft, or a whole model) computing in float32, block by block.
 
-    Args:
-        base: that the adapter was trained on.
-        adapter: of peft, or a whole model.
-        scratch: a new folder, for a base in 4 bits as it lay before it was quantized.
-
-    Raises:
-        TrainingError: the adapter belongs to another base.
+    ``scratch``, a new folder, gets a base in 4 bits as plain weights. Raises TrainingError where
+    the adapter belongs to another base.
     """
     card = read_run_card(adapter)
     check_fit(card, base, load_tokenizer(base.path, base.thinking), adapter, quantized=None)
@@ -85,18 +71,13 @@ def stream(
     """Return a model that reads each block of its weights when the turn is its, on the CPU.
 
     It gives the logits of the loaded model to the rounding of float32, with an adapter of peft too;
-    each pass reads all files.
-
-    Args:
-        path: a model folder with plain weights.
-        dtype: that it computes in.
-        stored: that the weights are rounded to before, by default the compute type of a CPU.
-        trained: tensors, by name, that stand for those of the folder.
+    each pass reads all files. It computes in ``dtype``, with weights rounded to ``stored`` before,
+    by default the compute type of a CPU; ``trained`` tensors stand for those of the folder.
     """
     import torch
     from accelerate import init_empty_weights
 
-    config, automatic, kind = model_class(path)
+    config, automatic, kind = base_model.model_class(path)
     with init_empty_weights(include_buffers=False):
         model = automatic.from_config(
             config,
@@ -106,27 +87,17 @@ def stream(
     model.tie_weights()
 
     @functools.cache  # a weight that is tied stays one
-    def hollow(part: Any) -> Any:
-        return torch.nn.Parameter(_hollow(part), requires_grad=False)
+    def emptied(part: Any) -> Any:
+        return torch.nn.Parameter(hollow(part), requires_grad=False)
 
     for module in model.modules():
         for name, part in module._parameters.items():
-            module._parameters[name] = None if part is None else hollow(part)
+            module._parameters[name] = None if part is None else emptied(part)
     rounded = getattr(torch, stored) if stored else compute_dtype("cpu")
     folder = ModelFolder(path, quantized=False, dtype=rounded)
     for block in folder.blocks:
         _attach(model, folder, block, trained or {})
     return model.eval()
-
-
-def _hollow(part: Any) -> Any:
-    """Return a tensor of a shape and type that takes no memory.
-
-    Not on meta, where peft would leave its own weights as well.
-    """
-    import torch
-
-    return torch.zeros((), dtype=part.dtype).expand(part.shape)
 
 
 def _attach(model: Any, folder: ModelFolder, block: str, trained: Mapping[str, Any]) -> None:
@@ -152,7 +123,7 @@ def _attach(model: Any, folder: ModelFolder, block: str, trained: Mapping[str, A
         nonlocal depth
         depth -= 1
         for part in weights if not depth else ():
-            part.data = _hollow(part)
+            part.data = hollow(part)
 
     for path, module in model.named_modules(remove_duplicate=False):
         elsewhere = not path.startswith(inside) and module._parameters.values()

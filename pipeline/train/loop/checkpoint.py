@@ -17,57 +17,41 @@ from safetensors.torch import load_file, save_file
 from pipeline.train.loop.optimizers import optimizer_state, restore_optimizer
 from pipeline.train.torch_processes import set_random_state
 
-Curve = list[tuple[int, float]]
-"""A value of each step that it was measured at."""
+Curve = list[tuple[int, float]]  # a value of each step that it was measured at
 
 
 @dataclass(slots=True, kw_only=True)
 class Measured:
     """What a run has measured; part of its history, and of its result."""
 
-    train_loss: Curve = field(default_factory=list)
-    """Nats a supervised token, before the update."""
-    validation_loss: Curve = field(default_factory=list)
-    """Nats a supervised token after so many finished steps; the first at step 0."""
-    learning_rate: Curve = field(default_factory=list)
-    """Of the update; with LoRA+, that of A."""
+    train_loss: Curve = field(default_factory=list)  # nats a supervised token, before the update
+    validation_loss: Curve = field(default_factory=list)  # after so many finished steps, from 0
+    learning_rate: Curve = field(default_factory=list)  # of the update; with LoRA+, that of A
     gradient_norm: Curve = field(default_factory=list)
-    step_speed: Curve = field(default_factory=list)
-    """Tokens without padding a second."""
-    best_step: int = 0
-    """Finished steps of the adapter that is kept."""
+    step_speed: Curve = field(default_factory=list)  # tokens without padding a second
+    best_step: int = 0  # finished steps of the adapter that is kept
     stopped_early: bool = False
-    peak_memory_bytes: int = 0
-    """Of this process so far (CPU), or of the tensors on the GPU."""
+    peak_memory_bytes: int = 0  # of this process so far (CPU), or of the tensors on the GPU
 
 
 @dataclass(slots=True, kw_only=True)
 class History(Measured):
     """What has happened so far in a run."""
 
-    fingerprint: str
-    """Digest of base, template, settings and rows; a checkpoint of another run is not used."""
+    fingerprint: str  # of base, template, settings, rows: another run's checkpoint is not used
     step: int = 0
-    best_loss: float = float("inf")
-    """Lowest validation loss so far, at ``best_step``."""
-    gain_loss: float = float("inf")
-    """Loss that the next gain is counted from."""
+    best_loss: float = float("inf")  # lowest validation loss so far, at `best_step`
+    gain_loss: float = float("inf")  # loss that the next gain is counted from
     evaluations_without_gain: int = 0
-    tokens: int = 0
-    """Without padding, and in training steps alone, like the seconds."""
+    tokens: int = 0  # without padding, and in training steps alone, like the seconds
     seconds: float = 0.0
-    room: int = 0
-    """Tokens of a pass at most: half of one that there was no memory for; 0: no limit."""
+    room: int = 0  # tokens of a pass at most: half of one that there was no memory for; 0: no limit
 
 
 def save_checkpoint(
-    work: Path,
-    history: History,
-    parameters: dict[str, Any],
-    optimizer: Any,
-    best: dict[str, Any],
+    work: Path, history: History, parameters: dict[str, Any], optimizer: Any, best: dict[str, Any],
     random: dict[str, Any],
-) -> None:
+) -> None:  # fmt: skip
     """Write the state of a run after a step."""
     folder = work / f"step-{history.step:06d}"
     temporary = work / f".{folder.name}.tmp"

@@ -1,4 +1,4 @@
-"""The training loop itself: steps, validation, early stopping, checkpoints."""
+"""The training loop itself: steps, validation, early stopping, checkpoints, noise."""
 
 import math
 import time
@@ -12,27 +12,44 @@ import torch
 from pipeline.core.errors import TrainingError
 from pipeline.core.progress import advance, announce
 from pipeline.settings import TrainSettings
-from pipeline.train.batch.batches import (
-    Step,
-    collate,
-    cut,
-    first_fit,
-    learning_rate,
-    pack,
-    pass_size,
-    passes,
-    plan_steps,
-)
+from pipeline.train.batch import batches
+from pipeline.train.batch.batches import Step
 from pipeline.train.batch.loss import Loss, supervised_loss
 from pipeline.train.batch.rows import Rows, lengths, supervised
 from pipeline.train.loop.checkpoint import History, load_checkpoint, save_checkpoint
-from pipeline.train.loop.neftune import EmbeddingNoise
 from pipeline.train.loop.optimizers import make_optimizer
 from pipeline.train.methods import parameter_groups
 from pipeline.train.models.adapter import trainable
 from pipeline.train.models.distill import distilled_loss
 from pipeline.train.peak_memory import free_memory, is_out_of_memory, peak_memory
 from pipeline.train.torch_processes import Processes, random_state, set_random_state
+
+
+class EmbeddingNoise:
+    """NEFTune: noise on the embeddings in training (Jain et al. 2023, arXiv 2310.05914).
+
+    It is uniform, of scale ``alpha / sqrt(length x width)``, with the length of the row, not of the
+    padded or packed tensor, and of torch's random state, which a checkpoint holds.
+    """
+
+    def __init__(self, model: Any, alpha: float) -> None:
+        self.alpha, self._lengths = alpha, torch.empty(0)
+        if alpha:
+            model.get_input_embeddings().register_forward_hook(self._add)
+
+    def expect(self, lengths: list[int], *, packed: bool) -> None:
+        """Say how long the rows of the next forward pass are, one below or behind the other."""
+        if self.alpha:
+            rows = torch.tensor(lengths, dtype=torch.float32)
+            each = rows.repeat_interleave(rows.long())[None] if packed else rows[:, None]
+            self._lengths = each[..., None]  # (1, tokens, 1) or (rows, 1, 1)
+
+    def _add(self, embedding: Any, _: Any, embedded: Any) -> Any:
+        if not embedding.training:
+            return None
+        noise = torch.empty_like(embedded, dtype=torch.float32).uniform_(-1, 1)
+        scale = self.alpha / (self._lengths.to(embedded.device) * embedded.shape[-1]).sqrt()
+        return embedded + (noise * scale).to(embedded.dtype)
 
 
 @dataclass(slots=True)
@@ -46,26 +63,24 @@ class Run:
     processes: Processes | None = None
     teacher: Any = None
     noise: EmbeddingNoise = field(init=False)
+    sizes: list[int] = field(init=False)  # tokens of the train rows
+
+    def __post_init__(self) -> None:
+        self.sizes = lengths(self.rows.train)
 
     def go(self, fingerprint: str) -> tuple[History, dict[str, Any]]:
         """Train from the last checkpoint, or from the start, to the end."""
         settings = self.settings
         parameters = trainable(self.model)
-        optimizer = make_optimizer(
-            parameter_groups(self.model, settings),
-            settings.optimizer,
-            self.model.device.type,
-            settings.weight_decay,
-        )
+        groups, device = parameter_groups(self.model, settings), self.model.device.type
+        optimizer = make_optimizer(groups, settings.optimizer, device, settings.weight_decay)
         rates = [group["lr"] for group in optimizer.param_groups]
-        steps = plan_steps(lengths(self.rows.train), settings)
+        steps = batches.plan_steps(self.sizes, settings)
         total = len(steps)
         loss, learned = self._losses(steps[0])
         self.noise = EmbeddingNoise(self.model, settings.neftune_alpha)
-        evaluate_at = {
-            max(1, round(total * part / settings.evaluations))
-            for part in range(1, settings.evaluations + 1)
-        }
+        count = settings.evaluations
+        evaluate_at = {max(1, round(total * part / count)) for part in range(1, count + 1)}
         rank = self.processes.rank if self.processes else 0
         if self.processes:
             torch.manual_seed(settings.seed + rank)  # equal adapters, and now dropout of its own
@@ -76,7 +91,7 @@ class Run:
         advance(history.step, total, "steps")
         while history.step < total and not history.stopped_early:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = learning_rate(rate, history.step, total, settings)
+                group["lr"] = batches.learning_rate(rate, history.step, total, settings)
             self._step(history, steps[history.step], parameters, optimizer, learned)
             if history.step in evaluate_at:
                 best = self._evaluate(history, best, parameters, loss)
@@ -91,7 +106,7 @@ class Run:
 
     def _losses(self, step: Step) -> tuple[Loss, Loss]:
         """Return the loss of validation and the learned one, checked on a small pass of a step."""
-        settings, sizes = self.settings, lengths(self.rows.train)
+        settings, sizes = self.settings, self.sizes
         # Noise and dropout differ from row to row, and a checkpointed pass keeps no cache.
         drawn = settings.neftune_alpha or settings.dropout
         share = not (drawn or settings.gradient_checkpointing)
@@ -116,8 +131,8 @@ class Run:
         """One update: each supervised token of the whole step weighs the same."""
         began = time.perf_counter()
         self.model.train()
-        batches = [self.rows.train[rows] for rows in step]
-        tokens = sum(supervised(labels) for batch in batches for labels in batch["labels"])
+        passes = [self.rows.train[rows] for rows in step]
+        tokens = sum(supervised(labels) for each in passes for labels in each["labels"])
 
         def learn(rows: list[int]) -> float:
             part = loss(*self._batch(self.rows.train, rows, self.noise)) / tokens
@@ -125,7 +140,7 @@ class Run:
             return float(part.item())
 
         mine = self.processes.part(step) if self.processes else step
-        summed = self._summed(history, mine, lengths(self.rows.train), learn)
+        summed = self._summed(history, mine, self.sizes, learn)
         if self.processes:
             summed = self.processes.sum_gradients(parameters, summed)
         norm = torch.nn.utils.clip_grad_norm_(list(parameters.values()), self.settings.clip).item()
@@ -141,7 +156,7 @@ class Run:
         history.train_loss.append((history.step, summed))
         history.learning_rate.append((history.step, optimizer.param_groups[0]["lr"]))
         history.gradient_norm.append((history.step, norm))
-        done = sum(len(ids) for batch in batches for ids in batch["input_ids"])
+        done = sum(len(ids) for each in passes for ids in each["input_ids"])
         seconds = time.perf_counter() - began
         history.step_speed.append((history.step, done / seconds))
         history.tokens += done
@@ -158,7 +173,9 @@ class Run:
         random, packing = random_state(), self.settings.packing
         while True:
             room, done = history.room, list[float]()
-            passes = [part for rows in step for part in cut(rows, sizes, room, packing=packing)]
+            passes = [
+                part for rows in step for part in batches.cut(rows, sizes, room, packing=packing)
+            ]
             try:
                 for rows in passes:
                     done.append(each(rows))
@@ -170,7 +187,7 @@ class Run:
             self.model.zero_grad(set_to_none=True)
             set_random_state(random)
             free_memory()
-            tried = pass_size(passes[len(done)], sizes, packing=packing)
+            tried = batches.pass_size(passes[len(done)], sizes, packing=packing)
             history.room = tried // 2  # of two rows or more
             announce(
                 f"train: no memory for a pass of {tried:,} tokens; the step is repeated with half "
@@ -210,18 +227,18 @@ class Run:
         # No gradients are kept, so twice the rows fit.
         numbers, sizes, settings = range(len(rows)), lengths(rows), self.settings
         if settings.packing:
-            batches = first_fit(numbers, sizes, 2 * settings.max_tokens)
+            passes = batches.first_fit(numbers, sizes, 2 * settings.max_tokens)
         else:
             size, room = 2 * settings.micro_batch_size, 2 * settings.micro_batch_tokens
-            batches = passes(numbers, sizes, size, room)
+            passes = batches.passes(numbers, sizes, size, room)
         if self.processes:
-            batches = self.processes.part(batches)
+            passes = self.processes.part(passes)
 
         def measure(batch: list[int]) -> float:
             return float(loss(*self._batch(rows, batch)).item())
 
         with torch.no_grad():
-            summed = self._summed(history or History(fingerprint=""), batches, sizes, measure)
+            summed = self._summed(history or History(fingerprint=""), passes, sizes, measure)
         if self.processes:
             summed = self.processes.sum(summed)
         return summed / sum(supervised(labels) for labels in rows["labels"])
@@ -229,9 +246,7 @@ class Run:
     def _batch(
         self, rows: Any, numbers: Sequence[int], noise: EmbeddingNoise | None = None
     ) -> tuple[Any, ...]:
-        batch = rows[list(numbers)]
-        packing = self.settings.packing
-        tensors: tuple[Any, ...] = (pack if packing else collate)(batch, self.model.device)
+        batch, packed = rows[list(numbers)], self.settings.packing
         if noise is not None:
-            noise.expect(lengths(batch), packed=packing)
-        return tensors
+            noise.expect(lengths(batch), packed=packed)
+        return (batches.pack if packed else batches.collate)(batch, self.model.device)

@@ -16,11 +16,7 @@ BITSANDBYTES = {
 
 
 def optimizer_name(choice: str, device: str) -> str:
-    """Return the optimizer that ``auto`` stands for, or the one asked for.
-
-    Raises:
-        TrainingError: a paged optimizer on a CPU, where bitsandbytes would not page.
-    """
+    """Return the optimizer that is meant; TrainingError for a paged one on a CPU, without pages."""
     if choice == "auto":
         return "paged_adamw_8bit" if device == "cuda" else "adamw"
     if choice.startswith("paged") and device != "cuda":
@@ -47,15 +43,11 @@ def make_optimizer(groups: list[dict[str, Any]], choice: str, device: str, decay
 
 
 def _by_decay(group: dict[str, Any], decay: float) -> list[dict[str, Any]]:
-    parameters = list(group["params"])
-    if not decay:
-        return [group | {"params": parameters, "weight_decay": 0.0}]
-    matrices = [parameter for parameter in parameters if parameter.dim() > 1]
-    others = [parameter for parameter in parameters if parameter.dim() <= 1]
+    parts: dict[float, list[Any]] = {decay: [], 0.0: []}  # one where there is no decay
+    for part in group["params"]:
+        parts[decay if part.dim() > 1 else 0.0].append(part)
     return [
-        group | {"params": part, "weight_decay": value}
-        for part, value in ((matrices, decay), (others, 0.0))
-        if part
+        group | {"params": alike, "weight_decay": value} for value, alike in parts.items() if alike
     ]
 
 

@@ -2,12 +2,12 @@
 
 The loop is a plain one, since it is faster than the general trainers (``make bench`` compares). It
 sorts rows by length, runs the output head on supervised positions only, a piece at a time, computes
-what rows begin with once, and trains fused layers that keep little for the backward pass
-(:mod:`pipeline.train.cpu.fused`).
+what rows begin with once, and trains fused layers (:mod:`pipeline.train.cpu.fused`).
 """
 
 import json
 from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,7 @@ from pipeline.train.cpu.fused import fused
 from pipeline.train.loop.checkpoint import Measured
 from pipeline.train.loop.loop import Run
 from pipeline.train.methods import METHODS, parameter_groups, resolved
-from pipeline.train.models.adapter import (
-    RESULT,
-    attach_adapter,
-    library_versions,
-    load_base,
-    save_adapter,
-    trainable,
-)
+from pipeline.train.models import adapter
 from pipeline.train.models.base_model import BaseModel, hidden_size, load_tokenizer
 from pipeline.train.models.check import check_rows
 from pipeline.train.models.distill import find_teacher, load_teacher
@@ -49,8 +42,9 @@ from pipeline.train.torch_processes import Processes
 from schemas.base import Drops
 from schemas.pairs import Examples
 
-START_ROWS = 64
-"""Train rows that a method may take its initial values from."""
+LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "safetensors")
+"""What the numbers of a training run depend on; their versions are on the run card."""
+START_ROWS = 64  # train rows that a method may take its initial values from
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,20 +54,15 @@ class TrainingResult(Measured):
     method: str
     base_model: str
     trainable_parameters: int
-    supervised_tokens: int
-    """Trained tokens in one epoch."""
-    tokens_per_second: float
-    """Tokens without padding over the time in training steps."""
-    fused_layers: int
-    """Layers that computed in one piece."""
+    supervised_tokens: int  # trained tokens in one epoch
+    tokens_per_second: float  # tokens without padding over the time in training steps
+    fused_layers: int  # layers that computed in one piece
     steps: int
     rows_in: int
     rows_kept: int
-    dropped: DataFrame[Drops]
-    """Rows that could not be trained on; rows_in == rows_kept + dropped.height."""
+    dropped: DataFrame[Drops]  # not to be trained on; rows_in == rows_kept + dropped.height
     proofs: list[Proof]
-    masks: list[Mask]
-    """The loss mask of a few train rows, to look at."""
+    masks: list[Mask]  # the loss mask of a few train rows, to look at
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values; the ledger as a list of its rows."""
@@ -83,7 +72,7 @@ class TrainingResult(Measured):
         """Write ``training.json`` and the dropped rows; return the former."""
         record = self.to_dict() | more
         self.dropped.write_parquet(folder / DROPPED)
-        (folder / RESULT).write_text(json.dumps(record, indent=1), "utf-8")
+        (folder / adapter.RESULT).write_text(json.dumps(record, indent=1), "utf-8")
         return record
 
 
@@ -92,23 +81,16 @@ class TrainingResult(Measured):
     'true, or take train.method = "qlora"; `tuneloop plan` shows what each takes'
 )
 def train(
-    examples: DataFrame[Examples],
-    base: BaseModel,
-    settings: TrainSettings,
-    model_settings: ModelSettings,
-    work: Path,
-    output: Path,
-    processes: Processes | None = None,
-) -> TrainingResult:
+    examples: DataFrame[Examples], base: BaseModel, settings: TrainSettings,
+    model_settings: ModelSettings, work: Path, output: Path, processes: Processes | None = None,
+) -> TrainingResult:  # fmt: skip
     """Fine-tune an adapter on the train rows, watched on the validation rows.
 
-    A killed run that is started again with the same arguments goes on from its last checkpoint and
-    writes the same bytes as an undisturbed one (on a CPU). Torch's random state is left as it was.
-    Before the first step everything of :mod:`pipeline.train.proofs.data` is proven, test rows and
-    leaks among it. ``work`` is a folder of checkpoints; they stay until another run of it.
-    ``output`` gets adapter_model.safetensors and adapter_config.json (method full:
-    model.safetensors and config.json), and run_card.json (last). Of several processes the first one
-    writes, and all return the same.
+    A killed run that is started again with the same arguments goes on from its last checkpoint in
+    ``work`` and writes the same bytes as an undisturbed one (on a CPU). Torch's random state is
+    left as it was. Before the first step all of :mod:`pipeline.train.proofs` is proven. ``output``
+    gets adapter_model.safetensors and adapter_config.json (method full: model.safetensors and
+    config.json), and run_card.json (last). Of several processes the first one writes.
 
     Raises SettingsError for a setting that the method does not use, and TrainingError where no row
     can be trained on, one is beyond the context or the vocabulary of the base model, a proof failed
@@ -126,7 +108,7 @@ def train(
     devices = [0] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(settings.seed)
-        model = load_base(base, model_settings, METHODS[settings.method].quantized)
+        model = adapter.load_base(base, model_settings, METHODS[settings.method].quantized)
         model, proven = _prepared(model, rows, settings)
         card = _run_card(base, tokenizer, settings, rows, model)
         replayed = set(examples.filter(origin="replay")["pair_id"])
@@ -144,7 +126,7 @@ def train(
         proofs.append(prove_equal(processes, model))
     if processes is None or processes.first:
         kept = {"best_step": history.best_step, "steps": history.step}
-        save_adapter(model, best, base, output, card | kept)
+        adapter.save_adapter(model, best, base, output, card | kept)
     return TrainingResult(
         method=settings.method,
         base_model=base.name,
@@ -165,7 +147,7 @@ def train(
 def _prepared(model: Any, rows: Rows, settings: TrainSettings) -> tuple[Any, list[Proof]]:
     method = METHODS[settings.method]
     check_rows(rows, model, settings)
-    model = attach_adapter(model, method, settings, rows.train[:START_ROWS]["input_ids"])
+    model = adapter.attach_adapter(model, method, settings, rows.train[:START_ROWS]["input_ids"])
     proofs = prove_targets(model, settings)
     if method.quantized:
         proofs.append(prove_four_bits(model, rows.train))
@@ -180,7 +162,6 @@ def _run_card(
     base: BaseModel, tokenizer: Any, settings: TrainSettings, rows: Rows, model: Any
 ) -> dict[str, Any]:
     """Say what the adapter was trained from and how: nothing that differs between equal runs."""
-    sizes = [parameter.numel() for parameter in trainable(model).values()]
     return {
         "method": settings.method,
         "base_model": {"name": base.name, "digest": base.digest},
@@ -195,6 +176,6 @@ def _run_card(
             "dropped": rows.dropped.height,
         },
         "supervised_tokens": sum(map(supervised, rows.train["labels"])),
-        "trainable_parameters": sum(sizes),
-        "libraries": library_versions(),
+        "trainable_parameters": sum(part.numel() for part in adapter.trainable(model).values()),
+        "libraries": {name: version(name) for name in LIBRARIES},
     }

@@ -7,26 +7,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.settings import TrainSettings
+from pipeline.train.methods import targets
 from pipeline.train.methods.lora import lora
-from pipeline.train.methods.targets import AFTER_ATTENTION, AFTER_MLP, find_targets, last_layers
+from pipeline.train.methods.targets import TokenRows
 
 
-def houlsby(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
-    """Put an adapter after attention and one after the MLP of each layer."""
-    found = find_targets(model)
-    last = [*last_layers(found.attention, AFTER_ATTENTION), *last_layers(found.mlp, AFTER_MLP)]
+def adapters(model: Any, settings: TrainSettings, rows: TokenRows = (), *, attention: bool) -> Any:
+    """Put an adapter after the MLP of each layer, and one after attention before it, if asked."""
+    found = targets.find_targets(model)
+    last = targets.last_layers(found.attention if attention else (), targets.AFTER_ATTENTION)
+    last += targets.last_layers(found.mlp, targets.AFTER_MLP)
     return _insert(model.requires_grad_(False), settings, last)
 
 
-def pfeiffer(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
-    """Put an adapter after the MLP of each layer."""
-    last = last_layers(find_targets(model).mlp, AFTER_MLP)
-    return _insert(model.requires_grad_(False), settings, last)
-
-
-def hybrid(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+def hybrid(model: Any, settings: TrainSettings, rows: TokenRows = ()) -> Any:
     """Put LoRA on the layers of attention, and an adapter after the MLP."""
-    last = last_layers(find_targets(model).mlp, AFTER_MLP)
+    last = targets.last_layers(targets.find_targets(model).mlp, targets.AFTER_MLP)
     adapted = lora(model, settings.model_copy(update={"targets": "attention"}))
     return _insert(adapted, settings, [f"base_model.model.{path}" for path in last])
 

@@ -69,13 +69,12 @@ class Table(nn.Module):
         return self.weight
 
 
-class Network(nn.Module):
+class Network(Table):
     """A trained table plus a network of it, whose last layer starts at zero."""
 
     def __init__(self, start: Tensor) -> None:
-        super().__init__()
+        super().__init__(start)
         width, device = start.shape[1], start.device
-        self.weight = nn.Parameter(start.detach().float().clone())
         self.inner = nn.Linear(width, width, device=device, dtype=torch.float32)
         self.outer = nn.Linear(width, width, device=device, dtype=torch.float32)
         nn.init.zeros_(self.outer.weight)
@@ -114,15 +113,10 @@ class Prompted(nn.Module):
         return self
 
     def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        past_key_values: Any = None,
-        inputs_embeds: Tensor | None = None,
-        use_cache: bool | None = None,
-        **more: Any,
-    ) -> Any:
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None, past_key_values: Any = None,
+        inputs_embeds: Tensor | None = None, use_cache: bool | None = None, **more: Any,
+    ) -> Any:  # fmt: skip
         """Run the decoder, as transformers calls it; last_hidden_state is (rows, tokens, width)."""
         embeds = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
         fresh = past_key_values is None or past_key_values.get_seq_length() == 0

@@ -1,24 +1,20 @@
 """LoRA and its kin: low-rank changes of the linear layers, built with PEFT."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any
 
 from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
-from pipeline.train.methods.targets import find_targets, short_names
+from pipeline.train.methods.targets import TokenRows, find_targets, short_names
 
-EVA_TOKENS = 2048
-"""Tokens whose layer inputs EVA looks at; its directions settle within a few batches."""
-SVD_ITERATIONS = 8
-"""Power iterations of the randomized SVD: PiSSA's paper finds 4 and more as good as exact."""
+EVA_TOKENS = 2048  # whose layer inputs EVA looks at; its directions settle within a few batches
+SVD_ITERATIONS = 8  # power iterations: PiSSA's paper finds 4 and more as good as an exact SVD
 
 
-def lora(
-    model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = (), **more: Any
-) -> Any:
+def lora(model: Any, settings: TrainSettings, rows: TokenRows = (), **more: Any) -> Any:
     """Put LoRA on the linear layers of ``train.targets``, not on the head; ``more`` is for PEFT."""
     from peft import LoraConfig
 
@@ -36,7 +32,7 @@ def lora(
     return _adapt(model, config)
 
 
-def ia3(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+def ia3(model: Any, settings: TrainSettings, rows: TokenRows = ()) -> Any:
     """Put a factor on each output of attention's layers and each input of the MLP's."""
     from peft import IA3Config
 
@@ -51,13 +47,12 @@ def ia3(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ())
     return _adapt(model, config)
 
 
-def pissa(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+def pissa(model: Any, settings: TrainSettings, rows: TokenRows = ()) -> Any:
     """Put LoRA started at the principal singular vectors of each weight on all linear layers.
 
     PiSSA takes the product of its first A and B out of the base, so its adapter fits no other. Here
-    the base stays, and the same function is written as LoRA of twice the rank: the trained ``B A``
-    beside the frozen ``-B0 A0``. What is stored is what was trained, bit for bit, and runs on the
-    plain base.
+    the base stays, and the same function is LoRA of twice the rank: the trained ``B A`` beside the
+    frozen ``-B0 A0``. What is stored is what was trained, bit for bit.
     """
     import torch
     from torch.nn.utils.parametrize import register_parametrization
@@ -88,13 +83,12 @@ def pissa(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = (
     return adapted
 
 
-def eva(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+def eva(model: Any, settings: TrainSettings, rows: TokenRows = ()) -> Any:
     """Put LoRA on all linear layers, A started at the principal directions of the layer's input.
 
     One forward pass over train rows; each layer's input is decomposed as it passes by. B is zero
-    and the base is not changed: the adapter is plain LoRA. The paper also moves ranks between
-    layers, which servers do not read. Raises TrainingError where the rows have fewer tokens than
-    the rank.
+    and the base is not changed: the adapter is plain LoRA. (The paper also moves ranks between
+    layers, which servers do not read.) TrainingError where the rows have fewer tokens than ranks.
     """
     import torch
 
@@ -132,19 +126,6 @@ def eva(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ())
     for hook in hooks:
         hook.remove()
     return adapted
-
-
-def plain_lora(model: Any) -> None:
-    """Write the trained and the frozen half of PiSSA's matrices as one, in place."""
-    import torch
-    from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
-
-    for layer in lora_layers(model):
-        for part in (layer.lora_A["default"], layer.lora_B["default"]):
-            if is_parametrized(part, "weight"):
-                whole = part.weight.detach()
-                remove_parametrizations(part, "weight", leave_parametrized=False)
-                part.weight = torch.nn.Parameter(whole)
 
 
 def lora_layers(model: Any) -> list[Any]:

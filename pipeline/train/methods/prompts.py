@@ -4,39 +4,33 @@ PEFT's own forward pass of these methods drops ``position_ids`` and returns logi
 length, so :class:`~pipeline.train.methods.layers.Prompted` runs them; the files are PEFT's.
 """
 
-from collections.abc import Sequence
 from itertools import chain, islice
 from typing import Any
 
 from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
-from pipeline.train.methods.targets import refuse
+from pipeline.train.methods.targets import TokenRows, refuse
 
 
-def prompt(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
-    """Train embeddings before each row, started at those of a train row's first tokens."""
-    from pipeline.train.methods.layers import Prompted, Table
+def prompt(model: Any, settings: TrainSettings, rows: TokenRows = (), network: bool = False) -> Any:
+    """Train embeddings before each row, started at those of a train row's first tokens.
+
+    With a network, its output of them goes before each row.
+    """
+    from pipeline.train.methods.layers import Network, Prompted, Table
 
     # Started at random words the loss was far higher in PEFT's comparison (.057 against .343).
-    table = Table(_embedded(model, _first_tokens(rows, settings)))
-    return _install(model, lambda decoder: Prompted(decoder, table))
+    start = model.get_input_embeddings()(_first_tokens(model, rows, settings))
+    return _install(model, Prompted, Network(start) if network else Table(start))
 
 
-def p_tuning(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
-    """Train embeddings and a network over them, whose output goes before each row."""
-    from pipeline.train.methods.layers import Network, Prompted
-
-    network = Network(_embedded(model, _first_tokens(rows, settings)))
-    return _install(model, lambda decoder: Prompted(decoder, network))
-
-
-def prefix(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+def prefix(model: Any, settings: TrainSettings, rows: TokenRows = ()) -> Any:
     """Train keys and values before each row, started at those of a train row's first tokens."""
     import torch
 
     from pipeline.train.methods.layers import Prefixed, Table
 
-    ids = torch.tensor([_first_tokens(rows, settings)], device=model.device)
+    ids = _first_tokens(model, rows, settings)[None]
     with torch.no_grad():
         cache = model.get_decoder()(input_ids=ids, use_cache=True).past_key_values
     config = model.config.get_text_config()
@@ -50,7 +44,7 @@ def prefix(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = 
     found = torch.stack([torch.stack([layer.keys[0], layer.values[0]]) for layer in cache.layers])
     # (layers, 2, heads, places, width) to PEFT's (places, layers * 2 * heads * width)
     table = Table(found.permute(3, 0, 1, 2, 4).reshape(ids.shape[1], -1))
-    return _install(model, lambda decoder: Prefixed(decoder, table))
+    return _install(model, Prefixed, table)
 
 
 def stored(model: Any, settings: TrainSettings) -> tuple[dict[str, Any], Any]:
@@ -80,11 +74,7 @@ def stored(model: Any, settings: TrainSettings) -> tuple[dict[str, Any], Any]:
 
 
 def restore(model: Any, method: str, tensors: dict[str, Any]) -> Any:
-    """Put stored prompt embeddings, or keys and values, on a base model.
-
-    Raises:
-        TrainingError: the file holds something else.
-    """
+    """Put stored embeddings, or keys and values, on a base model; TrainingError for others."""
     from pipeline.train.methods.layers import Prefixed, Prompted, Table
 
     if set(tensors) != {"prompt_embeddings"}:
@@ -93,11 +83,10 @@ def restore(model: Any, method: str, tensors: dict[str, Any]) -> Any:
             "prompt_embeddings; train again"
         )
     table = Table(tensors["prompt_embeddings"].to(model.device))
-    kind = Prefixed if method == "prefix" else Prompted
-    return _install(model, lambda decoder: kind(decoder, table))
+    return _install(model, Prefixed if method == "prefix" else Prompted, table)
 
 
-def _install(model: Any, wrap: Any) -> Any:
+def _install(model: Any, kind: Any, encoder: Any) -> Any:
     """Put a wrapped decoder in the place of the model's own, and freeze the base."""
     decoder, attribute = model.get_decoder(), model.base_model_prefix
     if getattr(model, attribute, None) is not decoder:
@@ -106,25 +95,19 @@ def _install(model: Any, wrap: Any) -> Any:
             "expected a plain causal language model; choose another train.method"
         )
     model.requires_grad_(False)
-    setattr(model, attribute, wrap(decoder))
+    setattr(model, attribute, kind(decoder, encoder))
     return model
 
 
-def _embedded(model: Any, tokens: list[int]) -> Any:
+def _first_tokens(model: Any, rows: TokenRows, settings: TrainSettings) -> Any:
+    """Return as many tokens as there are places, shape (places,)."""
     import torch
 
-    ids = torch.tensor(tokens, device=model.device)
-    with torch.no_grad():
-        return model.get_input_embeddings()(ids)
-
-
-def _first_tokens(rows: Sequence[Sequence[int]], settings: TrainSettings) -> list[int]:
-    places = settings.virtual_tokens
-    assert places is not None
-    tokens = list(islice(chain.from_iterable(rows), places))
-    if len(tokens) == places:
-        return tokens
+    tokens = list(islice(chain.from_iterable(rows), settings.virtual_tokens))
+    if len(tokens) == settings.virtual_tokens:
+        return torch.tensor(tokens, device=model.device)
     raise TrainingError(
         f"method {settings.method}: {len(tokens)} tokens of train rows found; expected "
-        f"{places}, the trained places; lower train.virtual_tokens, or give more rows"
+        f"{settings.virtual_tokens}, the trained places; lower train.virtual_tokens, or give more "
+        "rows"
     )

@@ -8,7 +8,7 @@ more where a few vectors carry everything. tests/benchmarks/method_rates.py comp
 ``tuneloop tune`` does on yours.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Any, Literal
@@ -16,16 +16,14 @@ from typing import Any, Literal
 from pipeline.core.errors import SettingsError
 from pipeline.settings import TrainSettings
 from pipeline.train.methods import bottleneck, lora, prompts, whole
-
-Rows = Sequence[Sequence[int]]
+from pipeline.train.methods.targets import TokenRows
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
     """Values of the settings that a method uses; None where it has no use for one."""
 
-    learning_rate: float
-    """Of a model as wide as the embedded one."""
+    learning_rate: float  # of a model as wide as the embedded one
     rank: int | None = None
     alpha: int | None = None
     targets: str | None = None
@@ -40,35 +38,25 @@ class Method:
     """How a base model is adapted."""
 
     name: str
-    about: str
-    """What it trains, and where its preset comes from."""
+    about: str  # what it trains, and where its preset comes from
     preset: Preset
-    build: Callable[[Any, TrainSettings, Rows], Any]
-    """Puts it on a base model; the settings are resolved. Returns the model to train."""
+    build: Callable[[Any, TrainSettings, TokenRows], Any]  # on a base model, by resolved settings
     stored: Literal["peft", "prompt", "tensors", "model"] = "peft"
-    """Files of the adapter folder: as PEFT writes them, trained tensors by name, or a whole
-    model."""
-    quantized: bool = False
-    """Whether the linear layers of the base are held in 4 bits (NF4)."""
-    mergeable: bool = True
-    """Whether a plain model with the same logits exists: not with added layers or tokens."""
+    """Files of the folder: as PEFT writes them, trained tensors by name, or a whole model."""
+    quantized: bool = False  # whether the linear layers of the base are held in 4 bits (NF4)
+    mergeable: bool = True  # whether a plain model has the same logits: nothing is added to it
     reads_rows: bool = False
-    checkpoints: bool = True
-    """Whether it works with gradient checkpointing."""
-    width_power: float = 0.0
-    """How fast the learning rate falls with the model's width; 0 for trained vectors."""
-    served_rank: int = 0
-    """Rank of the adapter that vLLM gets, over ``train.rank``; 0 where it is not plain LoRA."""
-    fixed_alpha: bool = False
-    """Whether alpha stays when another rank is given, rather than its ratio to the rank."""
+    checkpoints: bool = True  # whether it works with gradient checkpointing
+    width_power: float = 0.0  # how fast the rate falls with the width; 0 for trained vectors
+    served_rank: int = 0  # rank that vLLM gets, over `train.rank`; 0 where it is not plain LoRA
+    fixed_alpha: bool = False  # whether alpha stays with another rank, rather than its ratio to it
 
 
-PRESET_WIDTH = 576
-"""Hidden size of the embedded model."""
+PRESET_WIDTH = 576  # hidden size of the embedded model
 LOW_RANK_POWER = 0.82
 _LINEAR = Preset(learning_rate=1e-3, rank=16, alpha=32, targets="all", dropout=0.0)
-_lora = partial(Method, width_power=LOW_RANK_POWER, served_rank=1)
-"""Ends as plain LoRA of one rank."""
+_NARROW = Preset(learning_rate=1e-3, bottleneck=64)
+_lora = partial(Method, width_power=LOW_RANK_POWER, served_rank=1)  # ends as plain LoRA of one rank
 _bottleneck = partial(Method, stored="tensors", mergeable=False, width_power=LOW_RANK_POWER)
 _prompt = partial(Method, stored="prompt", mergeable=False, reads_rows=True)
 
@@ -125,11 +113,11 @@ METHODS = {
         _bottleneck(
             "houlsby",
             "bottleneck adapters after attention and after the MLP (Houlsby et al. 2019)",
-            Preset(learning_rate=1e-3, bottleneck=64), bottleneck.houlsby,
+            _NARROW, partial(bottleneck.adapters, attention=True),
         ),
         _bottleneck(
             "pfeiffer", "bottleneck adapters after the MLP alone (Pfeiffer et al. 2021)",
-            Preset(learning_rate=1e-3, bottleneck=64), bottleneck.pfeiffer,
+            _NARROW, partial(bottleneck.adapters, attention=False),
         ),
         _bottleneck(
             "hybrid", "LoRA on attention, bottleneck adapters on the MLP",
@@ -157,7 +145,7 @@ METHODS = {
             "p_tuning",
             "prompt tuning through a trained network (Liu et al. 2021), with a skip connection "
             "(Razdaibiedina et al. 2023); the network is not stored",
-            Preset(learning_rate=1e-3, virtual_tokens=20), prompts.p_tuning,
+            Preset(learning_rate=1e-3, virtual_tokens=20), partial(prompts.prompt, network=True),
         ),
     )
 }  # fmt: skip
@@ -166,11 +154,10 @@ METHODS = {
 def rate_at(method: str, width: int) -> float:
     """Return the learning rate of a method's preset for a model of a width (its hidden size).
 
-    LoRA's falls as width ** -0.82, which leads from the 1e-3 of the embedded model (576) to the
-    2e-4 of 7B (4,096) that QLoRA's paper takes; tinker-cookbook's ``get_lr`` has the powers 0.78
-    for Llama and 0.08 for Qwen. That of all weights falls as 1 / width (muP, Yang et al. 2022: Adam
-    on matrices): 1.4e-5 at 7B, where 1e-5 is usual. Trained vectors keep theirs, which muP does not
-    change. Nothing was measured below 576, and no rate is raised there.
+    LoRA's falls as width ** -0.82, from the 1e-3 of the embedded model (576) to the 2e-4 of 7B
+    (4,096) of QLoRA's paper (tinker-cookbook: 0.78 for Llama, 0.08 for Qwen); that of all weights
+    as 1 / width (muP, Yang et al. 2022): 1.4e-5 at 7B, where 1e-5 is usual. Trained vectors keep
+    theirs, as in muP. Nothing was measured below 576, and no rate is raised there.
     """
     used = METHODS[method]
     shrunk = min(1.0, (PRESET_WIDTH / width) ** used.width_power)

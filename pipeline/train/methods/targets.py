@@ -6,13 +6,14 @@ eyes are all found by where they are: in the decoder, below a module of attentio
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
 
+TokenRows = Sequence[Sequence[int]]  # token ids of train rows, where some methods start from
 ATTENTION = re.compile(r"attn|attention|mixer|mamba|conv")
 """What the modules that mix tokens are called: ``self_attn``, ``attention``, ``linear_attn``."""
 _BALANCE = re.compile(r"(score_correction|expert)_bias$")
@@ -29,10 +30,8 @@ class Targets:
     """Paths in a model, in its own order."""
 
     attention: tuple[str, ...]
-    mlp: tuple[str, ...]
-    """Every other linear layer of the decoder."""
-    experts: tuple[str, ...]
-    """Parameters, not modules: the stacked weights of all experts of a layer."""
+    mlp: tuple[str, ...]  # every other linear layer of the decoder
+    experts: tuple[str, ...]  # parameters, not modules: stacked weights of all experts of a layer
 
 
 def find_targets(model: Any) -> Targets:
@@ -66,9 +65,9 @@ def find_targets(model: Any) -> Targets:
 def _read_as_weights(decoder: Any) -> list[Any]:
     """Return the linear layers that nothing can be put on, since they are not called as such.
 
-    A state space (Mamba) gives the weights of all but its first layer to a kernel, and AltUp (Gemma
-    3n) clamps its own; a router is a linear layer that returns a choice of experts, and an indexer
-    (DeepSeek 3.2, GLM 5) has some that choose keys, through which no gradient comes back.
+    A state space (Mamba) gives all weights but its first to a kernel, and AltUp (Gemma 3n) clamps
+    its own; a router chooses experts, and an indexer (DeepSeek 3.2, GLM 5) has some that choose
+    keys, through which no gradient comes back.
     """
     return [
         child
@@ -84,8 +83,7 @@ def _read_as_weights(decoder: Any) -> list[Any]:
 def _renamed(model: Any, names: Collection[str]) -> set[str]:
     """Return the names that PEFT takes for layers of experts, as transformers 4 had them.
 
-    It would leave ``gate_proj`` of a shared expert or a dense block out, and double the rank of the
-    experts.
+    It would leave ``gate_proj`` of a shared expert out, and double the rank of the experts.
     """
     from peft import LoraConfig
     from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
@@ -161,11 +159,7 @@ def refuse(model: Any, method: str, found: str, advice: str = "another train.met
 
 
 def check_targets(model: Any, settings: TrainSettings) -> None:
-    """Refuse, before anything is trained, a method whose layers are not in a model.
-
-    Raises:
-        TrainingError: the layers that the method works on are not in the model.
-    """
+    """Raise TrainingError, before anything is trained, for a method that a model does not suit."""
     method, found = settings.method, find_targets(model)
     linear = found.attention + found.mlp
     needed = {

@@ -1,24 +1,23 @@
 """Training weights of the base itself: all of them, or its norms and biases.
 
-The trained tensors are kept in float32, and the model sees them rounded to the compute type:
-bfloat16 weights would not move, and float32 throughout takes 2.4 times as long here. What is stored
-is the rounded weight that the model was judged with.
+The trained tensors are float32, and the model sees them rounded to the compute type: bfloat16 would
+not move, and float32 throughout takes 2.4 times as long. Stored are the rounded weights.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
-from pipeline.train.methods.targets import norms_and_biases, text_parameters
+from pipeline.train.methods.targets import TokenRows, norms_and_biases, text_parameters
 
 
-def full(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+def full(model: Any, settings: TrainSettings, rows: TokenRows = ()) -> Any:
     """Train every weight; tied weights stay tied."""
     return _train(model, text_parameters(model))
 
 
-def selective(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()) -> Any:
+def selective(model: Any, settings: TrainSettings, rows: TokenRows = ()) -> Any:
     """Train norms and biases; raises TrainingError where the model has neither."""
     names = norms_and_biases(model)
     if not names:
@@ -30,25 +29,28 @@ def selective(model: Any, settings: TrainSettings, rows: Sequence[Sequence[int]]
 
 
 def plain_weights(model: Any) -> None:
-    """Put the rounded weights in the place of their float32 copies, in place; ties stay."""
+    """Put what the model sees in the place of what is trained behind it, in place; ties stay.
+
+    That are rounded weights for float32 copies, and PiSSA's matrices for their trained halves.
+    """
     import torch
     from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
-    from pipeline.train.methods.layers import Rounded
+    from pipeline.train.methods.layers import Beside, Rounded
 
     done: dict[int, Any] = {}
     for module in list(model.modules()):
         if not is_parametrized(module):
             continue
         for name, chain in list(module.parametrizations.items()):
-            if not isinstance(chain[0], Rounded):
+            if not isinstance(chain[0], Beside | Rounded):
                 continue
-            exact = chain.original
-            if id(exact) not in done:
-                rounded = getattr(module, name).detach()
-                done[id(exact)] = torch.nn.Parameter(rounded, requires_grad=False)
+            trained = id(chain.original)
+            if trained not in done:
+                seen = getattr(module, name).detach()
+                done[trained] = torch.nn.Parameter(seen, requires_grad=False)
             remove_parametrizations(module, name, leave_parametrized=False)
-            setattr(module, name, done[id(exact)])
+            setattr(module, name, done[trained])
 
 
 def _train(model: Any, names: Collection[str]) -> Any:

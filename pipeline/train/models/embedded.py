@@ -19,11 +19,7 @@ NAME = "smollm2-135m-instruct"
 
 
 def prepare(models_dir: Path) -> Path:
-    """Return the folder of the embedded model: made once (about 30 s), whole or not at all.
-
-    Raises:
-        TrainingError: the wheel is not installed, or its file cannot be read.
-    """
+    """Return the folder of the embedded model, made once (30 s); TrainingError without a wheel."""
     folder = models_dir / NAME
     if folder.is_dir():
         return folder

@@ -1,10 +1,9 @@
 """Base models in 4 bits: NF4 with double quantization, and the guard of their gradients.
 
-On CPUs with AVX512-BF16, bitsandbytes 0.50 repacks the weights of a ``Linear4bit`` in place on
-its first forward pass in evaluation mode without gradients, for a fused inference kernel. When
-training goes on, that kernel is used again, and it has no backward pass: the gradient of every
-layer below is wrong, without an error (cosine 0.10 to 0.59 with the right one, measured on LoRA).
-:func:`guard` keeps the layers on the exact path, and
+On CPUs with AVX512-BF16, bitsandbytes 0.50 repacks a ``Linear4bit`` in place on its first forward
+pass in evaluation mode, for a fused inference kernel. When training goes on, that kernel, which has
+no backward pass, is used again: the gradient of every layer below is wrong, without an error
+(cosine 0.10 to 0.59 with the right one). The guard keeps the layers on the exact path, and
 :func:`pipeline.train.proofs.model.probe_gradients` proves it.
 """
 
@@ -22,11 +21,11 @@ def load_quantized(path: Path, device: str = "cpu") -> Any:
     model = load_model(path, device, dtype, quantization_config=four_bits(path, dtype))
     for layer in linear4bit_layers(model).values():  # stored ones name a type of their own
         layer.compute_dtype = layer.weight.quant_state.dtype = dtype
+        layer.support_avx512bf16_for_cpu = False  # the guard, before its first use
     for part in model.parameters():
         if part.is_floating_point():
             # On a CPU it lies in the mapped file, all of whose pages would stay for it.
             part.data = part.data.to(dtype if stored else part.dtype, copy=True)
-    guard(model)
     return model
 
 
@@ -46,14 +45,6 @@ def four_bits(path: Path, dtype: Any) -> Any:
         bnb_4bit_compute_dtype=dtype,
         llm_int8_skip_modules=plain,
     )
-
-
-def guard(model: Any) -> int:
-    """Keep every ``Linear4bit`` off the fused CPU kernel, before its first use; counts them."""
-    layers = linear4bit_layers(model)
-    for layer in layers.values():
-        layer.support_avx512bf16_for_cpu = False
-    return len(layers)
 
 
 def linear4bit_layers(model: Any) -> dict[str, Any]:

@@ -14,12 +14,9 @@ from pipeline.settings import TrainSettings
 from pipeline.train.batch.batches import PIECE
 from pipeline.train.plan.shapes import PROMPTS, Linear, Shape, sites
 
-FLOAT32 = 4
-"""Bytes of a value: adapters, norms and the loss are computed in float32."""
-SUPERVISED_SHARE = 1 / 3
-"""Trained tokens among all when no rows are known."""
-DISTILLED_LOGITS = 8
-"""Tensors of the size of the logits at the peak of :mod:`pipeline.train.models.distill`."""
+FLOAT32 = 4  # bytes of a value: adapters, norms and the loss are computed in float32
+SUPERVISED_SHARE = 1 / 3  # trained tokens among all when no rows are known
+DISTILLED_LOGITS = 8  # tensors of the size of the logits at the peak of a distillation
 
 
 @dataclass(frozen=True)
@@ -27,11 +24,9 @@ class Batch:
     """One forward pass."""
 
     rows: int
-    tokens: int
-    """Of each row, padding included; with packing of all rows together, as one row."""
+    tokens: int  # of each row, padding included; with packing of all rows together, as one row
     supervised: int
-    masked: bool = False
-    """Whether attention gets a mask: packed rows do, padded ones do without."""
+    masked: bool = False  # whether attention gets a mask: packed rows do, padded ones do without
 
     @property
     def size(self) -> int:
@@ -41,21 +36,18 @@ class Batch:
 
 def full_batch(settings: TrainSettings, share: float = SUPERVISED_SHARE) -> Batch:
     """Return the largest pass there can be: every row as long as train.max_tokens allows."""
-    if settings.packing:
-        return Batch(1, settings.max_tokens, round(share * settings.max_tokens), masked=True)
     tokens = settings.max_tokens
+    if settings.packing:
+        return Batch(1, tokens, round(share * tokens), masked=True)
     room = max(1, settings.micro_batch_tokens // tokens)
     rows = min(settings.micro_batch_size, settings.batch_size, room)
     return Batch(rows, tokens, round(share * rows * tokens))
 
 
 def largest_batch(
-    passes: Iterable[Sequence[int]],
-    lengths: Sequence[int],
-    supervised: Sequence[int],
-    *,
+    passes: Iterable[Sequence[int]], lengths: Sequence[int], supervised: Sequence[int], *,
     packing: bool = False,
-) -> Batch:
+) -> Batch:  # fmt: skip
     """Return the pass with the most tokens, padding included."""
 
     def of(rows: Sequence[int]) -> Batch:
@@ -104,10 +96,9 @@ def activation_bytes(
 def logits_bytes(shape: Shape, settings: TrainSettings, supervised: int, value: int) -> int:
     """Return the bytes of the logits at their peak, when their gradient is made.
 
-    The log of the softmax and its gradient in float32, and from bfloat16 the gradient in that type.
-    Behind a frozen head they are made for a piece of the tokens at a time, and the gradient of the
-    states stays. Distillation holds them whole: logits and logarithms for the words and for the
-    teacher, the teacher's, and three tensors that are their divergence.
+    The log of the softmax and its gradient in float32, and from bfloat16 the gradient in that type;
+    behind a frozen head of a piece of the tokens at a time, while the gradient of the states stays.
+    Distillation holds them whole, of both models, with three tensors of their divergence.
     """
     if settings.distill_model is not None and settings.distill_weight:
         return supervised * shape.vocabulary * DISTILLED_LOGITS * FLOAT32

@@ -11,8 +11,7 @@ class Known:
     """A published base model: its repository on the Hugging Face Hub, and its config.json there."""
 
     source: str
-    parameters: int
-    """As published in the metadata of its safetensors files."""
+    parameters: int  # as published in the metadata of its safetensors files
     config: dict[str, Any]
 
 
@@ -74,8 +73,7 @@ def built_in(name: str) -> Shape:
 class Card:
     """A graphics card."""
 
-    gigabytes: int
-    """Memory, GiB, as named by its maker."""
+    gigabytes: int  # memory, GiB, as named by its maker
     teraflops: float
     """Dense matrix multiplication in bfloat16 (float32 where it has no bfloat16) with float32
     sums, 1e12 FLOPs a second, without sparsity."""

@@ -10,21 +10,16 @@ from pipeline.train.plan.hardware import Hardware
 from pipeline.train.plan.memory import Item, judging, memory, total
 from pipeline.train.plan.shapes import BASE, LORA, Shape, trainable_parameters
 
-BITS_PER_PARAMETER = 2.0
-"""What an adapter's parameter stores (Allen-Zhu & Li 2024, Physics of Language Models 3.3)."""
-BITS_PER_TOKEN = 1.0
-"""What a supervised token asks to be stored (LoRA Without Regret, Schulman et al. 2025)."""
-LARGE_SHARE = 0.05
-"""Trainable share of a low-rank method from which full fine-tuning is worth a look."""
+BITS_PER_PARAMETER = 2.0  # stored (Allen-Zhu & Li 2024, Physics of Language Models 3.3)
+BITS_PER_TOKEN = 1.0  # asked for by a supervised one (LoRA Without Regret, Schulman et al. 2025)
+LARGE_SHARE = 0.05  # trainable share of a model from which full fine-tuning is worth a look
 
 COARSE = (2, 9)
 """Largest ratio of the bytes that autograd kept to the estimate: small models of 40 architectures
 (Mixtral 1.3, DeepSeek V3 3.3 for its latent attention, Bamba 8.6)."""
 
-NF4_SLOWDOWN = 1.56
-"""litgpt's tables, Llama-2-7B on an A100: 3.68 against 2.36 minutes with NF4."""
-DORA_SLOWDOWN = 1.26
-"""PEFT's method comparison: 1191 against 942 seconds at rank 32."""
+NF4_SLOWDOWN = 1.56  # litgpt's tables, Llama-2-7B on an A100: 3.68 against 2.36 minutes with NF4
+DORA_SLOWDOWN = 1.26  # PEFT's method comparison: 1191 against 942 seconds at rank 32
 
 
 @dataclass(frozen=True)
@@ -51,24 +46,17 @@ class Plan:
     trainable: int
     share: float
     items: tuple[Item, ...]
-    judging: tuple[Item, ...]
-    """Of the evaluation: on a GPU of as many prompts at once as there is room for."""
-    peak: int
-    """Bytes, the larger of both sums."""
+    judging: tuple[Item, ...]  # of the evaluation: on a GPU of as many prompts as there is room for
+    peak: int  # bytes, the larger of both sums
     fits: bool
-    micro_batch_size: int
-    """Rows in a forward pass that fit, at most those of the settings; 0 if not one does."""
+    micro_batch_size: int  # rows in a pass that fit, at most the settings'; 0 if not one does
     tokens_per_second: float
     seconds: float
     warnings: tuple[str, ...]
 
 
 def settings_for(method: str, settings: TrainSettings, width: int) -> TrainSettings:
-    """Return resolved settings of a method; a rank that is given counts for LoRA and its kin.
-
-    Raises:
-        SettingsError: the settings name this method and give what it has no use for.
-    """
+    """Return resolved settings of a method; a rank that is given counts for LoRA and its kin."""
     if method == settings.method:
         return resolved(settings, width)
     kin = method in LORA and settings.method in LORA
@@ -76,18 +64,10 @@ def settings_for(method: str, settings: TrainSettings, width: int) -> TrainSetti
 
 
 def plan(
-    shape: Shape,
-    settings: TrainSettings,
-    batch: Batch,
-    hardware: Hardware,
-    work: Work,
+    shape: Shape, settings: TrainSettings, batch: Batch, hardware: Hardware, work: Work,
     evaluate: EvaluateSettings,
-) -> Plan:
-    """Return the plan of one method on one piece of hardware.
-
-    Raises:
-        SettingsError: the batch is empty.
-    """
+) -> Plan:  # fmt: skip
+    """Return the plan of one method on one piece of hardware."""
     assert settings.learning_rate is not None, "resolved"
     quantized = METHODS[settings.method].quantized
 

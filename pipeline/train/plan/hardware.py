@@ -16,14 +16,10 @@ CPU_UTILISATION = 0.5
 """Share of the rate of large matrix products that the loop reaches: with it ``tuneloop plan
 --measure`` foresees for LoRA on the embedded model about what ``make bench`` does."""
 
-CPU_RATES = {2: 200.0, 4: 80.0}
-"""Gigaflops of a large matrix product on 2 cores with AVX512-BF16, by bytes of a value; assumed
-without ``--measure``."""
+CPU_RATES = {2: 200.0, 4: 80.0}  # gigaflops on 2 cores with AVX512-BF16, by bytes of a value
 
-BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""Of /proc/cpuinfo; what :func:`pipeline.train.models.base_model.compute_dtype` asks torch for."""
-RESERVED = 0.05
-"""Share of the memory that is left alone: the driver, the display, other processes."""
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of /proc/cpuinfo; torch has its own
+RESERVED = 0.05  # share of the memory that is left alone: the driver, the display, other processes
 
 
 @dataclass(frozen=True)
@@ -33,10 +29,8 @@ class Hardware:
     name: str
     kind: Literal["cpu", "gpu"]
     memory: int
-    value: int
-    """Bytes of a value of the compute type: 2 for bfloat16, 4 for float32."""
-    flops: float
-    """Floating-point operations a second that training reaches."""
+    value: int  # bytes of a value of the compute type: 2 for bfloat16, 4 for float32
+    flops: float  # floating-point operations a second that training reaches
     about: str
 
     @property
@@ -104,7 +98,7 @@ def _has_bfloat16() -> bool:
     return bool(compute_dtype("cpu") == torch.bfloat16)
 
 
-def measure_flops(value: int, seconds: float = 1.0) -> float:
+def measure_flops(value: int) -> float:
     """Measure the operations a second of large matrix products of 2- or 4-byte values here."""
     import torch
     from torch.utils.benchmark import Timer
@@ -113,4 +107,4 @@ def measure_flops(value: int, seconds: float = 1.0) -> float:
     left, right = torch.ones(512, 1536, dtype=dtype), torch.ones(1536, 576, dtype=dtype)
     threads = torch.get_num_threads()
     timer = Timer("left @ right", globals={"left": left, "right": right}, num_threads=threads)
-    return 2 * 512 * 1536 * 576 / timer.blocked_autorange(min_run_time=seconds).mean
+    return 2 * 512 * 1536 * 576 / timer.blocked_autorange(min_run_time=1).mean

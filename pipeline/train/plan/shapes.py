@@ -14,24 +14,13 @@ from typing import Any
 
 from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
-from pipeline.train.methods import METHODS
-from pipeline.train.methods.targets import (
-    AFTER_ATTENTION,
-    AFTER_MLP,
-    find_targets,
-    norms_and_biases,
-    text_parameters,
-)
+from pipeline.train.methods import METHODS, targets
 from pipeline.train.models.base_model import empty_model
 
 LORA = tuple(name for name, method in METHODS.items() if method.preset.targets)
 """Methods that put low-rank matrices on linear layers of a choice: LoRA and its kin."""
-PROMPTS = ("prefix", "prompt", "p_tuning")
-"""Methods that train places before each row."""
-BASE = ("full", "selective")
-"""Methods that train weights of the base itself."""
-
-
+PROMPTS = ("prefix", "prompt", "p_tuning")  # methods that train places before each row
+BASE = ("full", "selective")  # methods that train weights of the base itself
 _LLAMA = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 
 
@@ -42,12 +31,9 @@ class Linear:
     name: str
     inputs: int
     outputs: int
-    experts: int = 1
-    """Matrices in each, one beside the other."""
-    active: int = 1
-    """Of these, those that a token goes through."""
-    count: int = 1
-    """Layers of the model that are so."""
+    experts: int = 1  # matrices in each, one beside the other
+    active: int = 1  # of these, those that a token goes through
+    count: int = 1  # layers of the model that are so
 
     @property
     def weights(self) -> int:
@@ -57,7 +43,7 @@ class Linear:
     @property
     def last(self) -> bool:
         """Whether its output joins the residual stream."""
-        return self.name in (*AFTER_ATTENTION, *AFTER_MLP)
+        return self.name in (*targets.AFTER_ATTENTION, *targets.AFTER_MLP)
 
 
 @dataclass(frozen=True)
@@ -72,26 +58,16 @@ class Shape:
     kv_heads: int
     head_size: int
     vocabulary: int
-    attention: tuple[Linear, ...]
-    """Of all blocks; those of linear attention and state spaces, too."""
-    mlp: tuple[Linear, ...]
-    """Of all blocks, experts behind the others."""
-    norms: int
-    """Norms as wide as the hidden state."""
-    head_norms: int
-    """Width of the norms of queries and keys, of all blocks."""
-    window: int | None
-    """Tokens that a layer looks back at most; None where all of them look back to the first."""
-    eager: bool
-    """Whether attention has its scores in memory: torch's function does not fit the model."""
-    counted: bool
-    """Whether its layers are Llama's, whose activations are counted tensor by tensor."""
-    parameters: int
-    """All of them, a tied head counted once."""
-    language: int
-    """Of these, those of the language model: without its eyes."""
-    vectors: int
-    """Of these, norms and biases."""
+    attention: tuple[Linear, ...]  # of all blocks; those of linear attention and state spaces, too
+    mlp: tuple[Linear, ...]  # of all blocks, experts behind the others
+    norms: int  # norms as wide as the hidden state
+    head_norms: int  # width of the norms of queries and keys, of all blocks
+    window: int | None  # tokens that a layer looks back at most; None: all of them
+    eager: bool  # whether scores are in memory: torch's attention does not fit the model
+    counted: bool  # whether its layers are Llama's, whose activations are counted tensor by tensor
+    parameters: int  # all of them, a tied head counted once
+    language: int  # of these, those of the language model: without its eyes
+    vectors: int  # of these, norms and biases
     linear_parameters: int
     """Weights of all linear layers but the head: what NF4 holds in 4 bits. Stacked experts, which
     bitsandbytes leaves alone, are not among them."""
@@ -134,11 +110,7 @@ def low_rank_parameters(layers: Iterable[Linear]) -> int:
 
 
 def read_shape(config: Mapping[str, Any], name: str) -> Shape:
-    """Return the shape that a config.json describes, with transformers' defaults for the rest.
-
-    Raises:
-        TrainingError: transformers has no language model of that type.
-    """
+    """Return the shape of a config.json; TrainingError where transformers has no such model."""
     sizes = {key: value for key, value in config.items() if key != "quantization_config"}
     return shape_of(empty_model(sizes), name)
 
@@ -148,7 +120,7 @@ def shape_of(model: Any, name: str) -> Shape:
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
-    found, head = find_targets(model), model.get_output_embeddings()
+    found, head = targets.find_targets(model), model.get_output_embeddings()
     text, named = model.config.get_text_config(), dict(model.named_modules())
     heads, hidden = int(getattr(text, "num_attention_heads", 1)), int(text.hidden_size)
     active = getattr(text, "num_experts_per_tok", None) or 1
@@ -158,7 +130,7 @@ def shape_of(model: Any, name: str) -> Shape:
         if path not in named:  # stacked experts: (outputs, inputs) each, or the other way
             experts, *sides = model.get_parameter(path).shape
             other = sides[1] if sides[0] == hidden else sides[0]
-            inputs, outputs = (other, hidden) if name in AFTER_MLP else (hidden, other)
+            inputs, outputs = (other, hidden) if name in targets.AFTER_MLP else (hidden, other)
             return name, inputs, outputs, experts, min(active, experts)
         rows, columns = named[path].weight.shape
         gpt2 = isinstance(named[path], Conv1D)
@@ -202,8 +174,8 @@ def shape_of(model: Any, name: str) -> Shape:
         eager=not model._supports_sdpa,
         counted=fused and not found.experts and model._supports_sdpa and names <= _LLAMA,
         parameters=sum(part.numel() for part in model.parameters()),
-        language=size(text_parameters(model)),
-        vectors=size(norms_and_biases(model)),
+        language=size(targets.text_parameters(model)),
+        vectors=size(targets.norms_and_biases(model)),
         linear_parameters=sum(part.weight.numel() for part in linear if part is not head),
     )
 
@@ -225,10 +197,8 @@ class Sites:
     """Where a method works."""
 
     low_rank: tuple[Linear, ...] = ()
-    bottlenecks: int = 0
-    """Adapters on an output as wide as the hidden state."""
-    factors: bool = False
-    """IA3: a factor on each output of attention's layers and each input of the MLP's."""
+    bottlenecks: int = 0  # adapters on an output as wide as the hidden state
+    factors: bool = False  # IA3: on each output of attention's layers and each input of the MLP's
 
 
 def sites(shape: Shape, settings: TrainSettings) -> Sites:
@@ -252,7 +222,11 @@ def trainable_parameters(shape: Shape, settings: TrainSettings) -> int:
     if method in BASE:
         return shape.language if method == "full" else shape.vectors
     if method in PROMPTS:
-        return _places(shape, settings)
+        places = settings.virtual_tokens
+        assert places is not None
+        network = 2 * (shape.hidden * shape.hidden + shape.hidden) * (method == "p_tuning")
+        width = shape.layers * 2 * shape.keys if method == "prefix" else shape.hidden
+        return places * width + network
     work, found = sites(shape, settings), 0
     if work.low_rank:
         assert settings.rank is not None
@@ -267,12 +241,3 @@ def trainable_parameters(shape: Shape, settings: TrainSettings) -> int:
         found += sum(part.count * part.outputs for part in shape.attention)
         found += sum(part.count * part.inputs for part in shape.mlp if part.experts == 1)
     return found
-
-
-def _places(shape: Shape, settings: TrainSettings) -> int:
-    places = settings.virtual_tokens
-    assert places is not None
-    if settings.method == "prefix":
-        return places * shape.layers * 2 * shape.keys
-    network = 2 * (shape.hidden * shape.hidden + shape.hidden)
-    return places * shape.hidden + (network if settings.method == "p_tuning" else 0)

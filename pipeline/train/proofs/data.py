@@ -4,7 +4,7 @@ The mistakes that these proofs catch leave a loss curve that looks fine.
 """
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import polars as pl
 from pandera.typing.polars import DataFrame
@@ -18,8 +18,7 @@ from pipeline.train.batch.rows import Rows, lengths, prove_labels, supervised
 from pipeline.train.models.base_model import BaseModel, load_tokenizer
 from schemas.pairs import Examples
 
-MASKS_SHOWN = 3
-"""Rows whose proven mask the report shows in colour."""
+MASKS_SHOWN = 3  # rows whose proven mask the report shows in colour
 
 
 @record
@@ -37,27 +36,20 @@ class Mask:
     """The proven loss mask of a row."""
 
     pair_id: str
-    tokens: tuple[tuple[str, bool], ...]
-    """Text of each token and whether it is trained; together they spell the row."""
+    tokens: tuple[tuple[str, bool], ...]  # text, and whether trained; together they spell the row
 
 
 def prove_no_leak(examples: DataFrame[Examples]) -> list[Proof]:
-    """Check that no row of train or validation gives a test row away, where there is one.
-
-    Raises:
-        TrainingError: a row leaks.
-    """
+    """Check that no row of train or validation repeats a test row; TrainingError where one does."""
     if not examples.height or "test" not in examples["split"].unique():
         return []
     leaks = [leak for leak in example_leaks(examples) if leak.split == "test"]
     if leaks:
         first, rows_out = leaks[0], len({leak.pair_id for leak in leaks})
-        refuse(
-            "leak",
-            f"{rows_out} rows of train or validation repeat test rows, "
-            f"such as {first.pair_id} and {first.test_pair_id} ({first.kind})",
-            "none",
-            "run the flow again, which decontaminates, or take the rows out",
+        raise TrainingError(
+            f"leak: {rows_out} rows of train or validation repeat test rows, such as "
+            f"{first.pair_id} and {first.test_pair_id} ({first.kind}); expected none; run the flow "
+            "again, which decontaminates, or take the rows out"
         )
     tests = examples.filter(pl.col("split") == "test").height
     text = f"no row of train or validation repeats one of {tests} test rows"
@@ -65,29 +57,19 @@ def prove_no_leak(examples: DataFrame[Examples]) -> list[Proof]:
 
 
 def prove_template(rows: Rows, base: BaseModel) -> Proof:
-    """Check that the rows were rendered with the template of the base.
-
-    Raises:
-        TrainingError: wrong template.
-    """
+    """Check that the rows were rendered with the template of the base."""
     own = template_digest(load_tokenizer(base.path, base.thinking))
     if rows.template_digest != own:
-        refuse(
-            "wrong template",
-            f"the rows were rendered with template {rows.template_digest[:12]}, and the base model "
-            f"has {own[:12]}",
-            "one and the same",
-            "tokenize the rows again with the base model's own tokenizer",
+        raise TrainingError(
+            f"wrong template: the rows were rendered with template {rows.template_digest[:12]}, "
+            f"and the base model has {own[:12]}; expected one and the same; tokenize the rows "
+            "again with the base model's own tokenizer"
         )
     return Proof("template", 1, 1, f"rows and base model share template {own[:12]}")
 
 
 def prove_mask(rows: Rows, tokenizer: Any) -> list[Proof]:
-    """Check the loss mask, and the stop token, on the very labels that are trained.
-
-    Raises:
-        TrainingError: as :func:`pipeline.train.batch.rows.prove_labels`.
-    """
+    """Check the loss mask, and the stop token, on the very labels that are trained."""
     labels = [*rows.train["labels"], *rows.validation["labels"]]
     for number, row in enumerate(labels):
         prove_labels(tokenizer, number, row)
@@ -131,8 +113,3 @@ def _spelt(
         tokens.append((whole[len(written) :], label != IGNORED))
         written = whole
     return tuple(tokens)
-
-
-def refuse(name: str, found: str, expected: str, advice: str) -> NoReturn:
-    """Stop the training with an error that names the proof."""
-    raise TrainingError(f"{name}: {found}; expected {expected}; {advice}")

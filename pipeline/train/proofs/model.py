@@ -13,19 +13,16 @@ from pipeline.settings import TrainSettings
 from pipeline.train.batch.batches import FILLER, collate, pack
 from pipeline.train.methods.targets import matched
 from pipeline.train.models.adapter import trainable
-from pipeline.train.proofs.data import Proof, refuse
+from pipeline.train.proofs.data import Proof
 from pipeline.train.torch_processes import Processes
 
-PROBE_TOKENS = 64
-"""Length of the rows that are probed: a second of a model of 135M."""
-MIN_COSINE = 0.999
-"""Agreement of gradients before and after an evaluation; exact layers give 1.000000."""
+PROBE_TOKENS = 64  # length of the rows that are probed: a second of a model of 135M
+MIN_COSINE = 0.999  # of gradients before and after an evaluation; exact layers give 1.000000
 
 MAX_LOGITS_ERROR = 0.1
-"""Relative difference of logits, alone and together, that rounding may explain. Measured with the
-embedded model: bfloat16 and float32 differ by 0.021, padded rows from rows alone in bfloat16 by 0.0
-to 0.024 (CPUs round differently), and by 0.31 and more when rows see each other or see the
-padding."""
+"""Relative difference of logits, alone and together, that rounding may explain. Of the embedded
+model bfloat16 and float32 differ by 0.021, padded rows in bfloat16 by up to 0.024 from rows alone
+(CPUs round differently), and by 0.31 and more when rows see each other or the padding."""
 
 
 def prove_model(
@@ -33,8 +30,7 @@ def prove_model(
 ) -> list[Proof]:
     """Probe a model with a fresh adapter; leaves weights, mode and random state as they were.
 
-    Raises:
-        TrainingError: by name: packed or padded logits, gradients, adapter.
+    A TrainingError names the proof that failed: packed or padded logits, gradients, adapter.
     """
     few = _probes(rows)
     probe = torch.tensor([few[-1]["input_ids"]], device=model.device)
@@ -61,10 +57,8 @@ def prove_four_bits(model: Any, rows: Sequence[Mapping[str, list[int]]]) -> Proo
 def probe_gradients(model: Any, input_ids: Any) -> float:
     """Return the lowest cosine of a tensor's gradients before and after an evaluation.
 
-    Gradients, mode and random state stay as they were. The tokens have shape (rows, tokens).
-
-    Raises:
-        TrainingError: the gradients differ, or none arrives.
+    Gradients, mode and random state stay as they were. The tokens have shape (rows, tokens). Raises
+    TrainingError where the gradients differ, or none arrives.
     """
     parameters = trainable(model)
     with _undisturbed(model):
@@ -93,9 +87,6 @@ def prove_together(model: Any, rows: Sequence[Mapping[str, list[int]]], packing:
 
     Whether packed rows see each other needs no threshold: with other tokens in the first, the
     logits of the others stay the same bit for bit.
-
-    Raises:
-        TrainingError: packed (or padded) rows see each other.
     """
     name = "packed logits" if packing else "padded logits"
     batch = {key: [row[key] for row in rows] for key in ("input_ids", "labels")}
@@ -110,11 +101,9 @@ def prove_together(model: Any, rows: Sequence[Mapping[str, list[int]]], packing:
             ids[0, :first] = FILLER
             seen = (_logits(model, ids, positions)[0] - together)[first:].abs()
             if seen.any():
-                refuse(
-                    name,
-                    f"rows behind another change with its tokens (logits by {seen.max():.2g})",
-                    "the same bit for bit",
-                    "set train.packing = false",
+                raise TrainingError(
+                    f"{name}: rows behind another change with its tokens (logits by "
+                    f"{seen.max():.2g}); expected the same bit for bit; set train.packing = false"
                 )
         else:
             found = _logits(model, collate(batch, model.device)[0])
@@ -126,11 +115,11 @@ def prove_together(model: Any, rows: Sequence[Mapping[str, list[int]]], packing:
     alone.clear()
     error = (together.sub_(expected).norm() / expected.norm()).item()
     if not error <= MAX_LOGITS_ERROR:
-        refuse(
-            name,
-            f"rows together have other logits than alone (relative difference {error:.3f})",
-            f"{MAX_LOGITS_ERROR} or less, or the rows see each other",
-            "set train.packing = false" if packing else "set train.micro_batch_size = 1",
+        advice = "train.packing = false" if packing else "train.micro_batch_size = 1"
+        raise TrainingError(
+            f"{name}: rows together have other logits than alone (relative difference "
+            f"{error:.3f}); expected {MAX_LOGITS_ERROR} or less, or the rows see each other; set "
+            f"{advice}"
         )
     text = f"{len(rows)} rows in one forward pass have the logits they have alone"
     text += ", and none changes with the tokens of another" * packing
@@ -143,17 +132,13 @@ def prove_adapter(model: Any, input_ids: Any, rate: float) -> list[Proof]:
     The update is AdamW's first one: each value moves by the rate against the sign of its gradient,
     and is put back. A tensor without a gradient before it (LoRA's A while B is zero) has to have
     one behind it.
-
-    Raises:
-        TrainingError: the adapter changes nothing, or gradients do not arrive at a tensor.
     """
     parameters = trainable(model)
     kept = {name: parameter.detach().clone() for name, parameter in parameters.items()}
     before, gradients = _look(model, input_ids, parameters)
     with torch.no_grad():
-        for name, parameter in parameters.items():
-            if name in gradients:
-                parameter.sub_(rate * gradients[name].sign())
+        for name, gradient in gradients.items():
+            parameters[name].sub_(rate * gradient.sign())
     at_once = set(gradients)
     after, gradients = _look(model, input_ids, parameters)
     with torch.no_grad():
@@ -161,20 +146,17 @@ def prove_adapter(model: Any, input_ids: Any, rate: float) -> list[Proof]:
             parameter.copy_(kept[name])
     change = ((after - before).norm() / before.norm()).item()
     if change == 0:  # one that is no number is named by the loop
-        refuse(
-            "adapter",
-            "the adapter changes nothing: after an update the output is that of the base model",
-            "another output",
-            "raise train.learning_rate or train.alpha, or choose another train.method",
+        raise TrainingError(
+            "adapter: the adapter changes nothing: after an update the output is that of the base "
+            "model; expected another output; raise train.learning_rate or train.alpha, or choose "
+            "another train.method"
         )
     missing = [name for name in parameters if name not in at_once | set(gradients)]
     if missing:
-        refuse(
-            "gradients",
-            f"none arrives at {len(missing)} of {len(parameters)} trainable tensors, such as "
-            f"{missing[0]}",
-            "one at each",
-            "choose other target layers or another train.method",
+        raise TrainingError(
+            f"gradients: none arrives at {len(missing)} of {len(parameters)} trainable tensors, "
+            f"such as {missing[0]}; expected one at each; choose other target layers or another "
+            "train.method"
         )
     later = len(parameters) - len(at_once)
     text = f"gradients arrive at all {len(parameters):,} trainable tensors"
@@ -186,18 +168,13 @@ def prove_adapter(model: Any, input_ids: Any, rate: float) -> list[Proof]:
 
 
 def prove_equal(processes: Processes, model: Any) -> Proof:
-    """Check that all processes hold the same trained weights, once training is over.
-
-    Raises:
-        TrainingError: they drifted apart.
-    """
+    """Check that all processes hold the same trained weights, once training is over."""
     spread = processes.spread(trainable(model))
     if spread:
-        refuse(
-            "equal processes",
-            f"the weights of {processes.count} processes differ by {spread:.3g}",
-            "the same on each",
-            "give each process the same hardware and libraries, or set train.processes = 1",
+        raise TrainingError(
+            f"equal processes: the weights of {processes.count} processes differ by {spread:.3g}; "
+            "expected the same on each; give each process the same hardware and libraries, or set "
+            "train.processes = 1"
         )
     text = f"{processes.count} processes hold the same weights at the end"
     return Proof("equal processes", spread, 0, text)

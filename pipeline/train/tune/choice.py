@@ -14,14 +14,11 @@ class Trial:
 
     number: int
     settings: dict[str, Any]
-    state: str
-    """``complete``, ``stopped`` or ``unfinished``."""
-    steps: int
-    """At the last rung that it reached."""
+    state: str  # `complete`, `stopped` or `unfinished`
+    steps: int  # at the last rung that it reached
     loss: float | None
     """Validation loss, nats a supervised token: the lowest if complete, else at the last rung."""
-    forgetting: float | None
-    """Rise of loss on general text, nats a token."""
+    forgetting: float | None  # rise of loss on general text, nats a token
     bytes: int
     seconds: float
     about: str
@@ -32,15 +29,11 @@ class Choice:
     """What the search found."""
 
     trials: tuple[Trial, ...]
-    front: tuple[int, ...]
-    """Numbers of the complete trials that no other beats in loss, forgetting, memory and time."""
-    winner: int | None
-    """The lowest validation loss within the limit of forgetting."""
-    start: str
-    """The closed form that the search started from, and why."""
+    front: tuple[int, ...]  # complete trials that no other beats in loss, forgetting, memory, time
+    winner: int | None  # the lowest validation loss within the limit of forgetting
+    start: str  # the closed form that the search started from, and why
     max_forgetting: float
-    settings: dict[str, Any]
-    """The winner's settings of [train], without those its method does not use."""
+    settings: dict[str, Any]  # the winner's of [train], without those its method does not use
 
 
 def choose(study: Any, tune: TuneSettings, start: str) -> Choice:
@@ -52,7 +45,7 @@ def choose(study: Any, tune: TuneSettings, start: str) -> Choice:
     chosen = winner.settings if winner else {}
     return Choice(
         trials=trials,
-        front=tuple(trial.number for trial in pareto(complete)),
+        front=_front(complete),
         winner=winner.number if winner else None,
         start=start,
         max_forgetting=tune.max_forgetting,
@@ -60,18 +53,18 @@ def choose(study: Any, tune: TuneSettings, start: str) -> Choice:
     )
 
 
-def pareto(trials: list[Trial]) -> list[Trial]:
+def _front(trials: list[Trial]) -> tuple[int, ...]:
     """Return the trials that no other beats: as good in everything and better in something."""
+    measured = {
+        trial.number: (trial.loss or 0.0, trial.forgetting or 0.0, trial.bytes, trial.seconds)
+        for trial in trials
+    }
 
-    def measures(trial: Trial) -> tuple[float, ...]:
-        assert trial.loss is not None
-        return (trial.loss, trial.forgetting or 0.0, trial.bytes, trial.seconds)
+    def beaten(own: tuple[float, ...]) -> bool:
+        others = (each for each in measured.values() if each != own)
+        return any(all(a <= b for a, b in zip(each, own, strict=True)) for each in others)
 
-    def beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-        return one != other and all(a <= b for a, b in zip(one, other, strict=True))
-
-    every = [measures(trial) for trial in trials]
-    return [trial for trial in trials if not any(beats(one, measures(trial)) for one in every)]
+    return tuple(number for number, own in measured.items() if not beaten(own))
 
 
 def _trial(found: Any) -> Trial:

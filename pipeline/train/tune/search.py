@@ -1,9 +1,8 @@
 """Successive halving over trainings: most are stopped at a low rung, the best go on.
 
 A trial is one training with the schedule of its last step. At each rung it is compared with the
-trials that were there before (Li et al. 2018, asynchronous), and stopped or let on: it is the same
-run from rung to rung. Everything decided stands in Optuna's journal and in the trainer's
-checkpoints: a killed search goes on in the middle of its trial.
+trials that were there before (Li et al. 2018, asynchronous), and stopped or let on. All stands in
+Optuna's journal and the trainer's checkpoints: a killed search goes on in the middle of its trial.
 """
 
 import json
@@ -34,8 +33,7 @@ from schemas.pairs import Examples
 class Job:
     """What is tuned."""
 
-    examples: DataFrame[Examples]
-    """Train and validation rows; test rows are not here."""
+    examples: DataFrame[Examples]  # train and validation rows; test rows are not here
     base: BaseModel
     shape: Shape
     train: TrainSettings
@@ -44,8 +42,7 @@ class Job:
     start: Start
     workload: Workload
     hardware: Hardware
-    forgetting: Callable[[Path], float] | None
-    """From an adapter's folder to the rise of loss on general text, nats a token."""
+    forgetting: Callable[[Path], float] | None  # rise of loss on general text, nats
 
 
 class _Stopped(Exception):
@@ -60,7 +57,9 @@ def search(job: Job, folder: Path, say: Callable[[str], None], listener: Listene
     """Run trials until their number or the budget is reached; returns the study."""
     study = _open_study(folder, job.tune)
     if not study.get_trials(deepcopy=False):
-        study.enqueue_trial(_first(job))
+        method, targets = job.tune.methods[0], job.tune.targets[0]
+        first = {"method": method, "rate": 1.0, "rank": job.start.rank, "targets": targets}
+        study.enqueue_trial(first)  # what a method has no use for is not asked for
     while (trial := _next_trial(study, job.tune)) is not None:
         try:
             _run(study, trial, job, folder / f"trial-{trial.number:03d}", listener)
@@ -73,8 +72,7 @@ def search(job: Job, folder: Path, say: Callable[[str], None], listener: Listene
 
 def _open_study(folder: Path, tune: TuneSettings) -> Any:
     import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,15 +89,14 @@ def _open_study(folder: Path, tune: TuneSettings) -> Any:
     )
 
 
-def _spent_seconds(study: Any) -> float:
+def _spent(study: Any) -> float:
+    """Return the seconds of all trials."""
     return math.fsum(trial.user_attrs.get("seconds", 0.0) for trial in study.trials)
 
 
 def _describe(trial: Any) -> str:
     found = trial.user_attrs
-    words = " ".join(
-        str(value) for value in found.get("settings", {}).values() if value is not None
-    )
+    words = " ".join(str(each) for each in found.get("settings", {}).values() if each is not None)
     said = found.get("stopped", "unfinished")
     if trial.state.name == "COMPLETE":
         forgot = found.get("forgetting")
@@ -108,30 +105,22 @@ def _describe(trial: Any) -> str:
     return f"trial {trial.number:3d}  {words}: {said}"
 
 
-def _first(job: Job) -> dict[str, Any]:
-    chosen: dict[str, Any] = {"method": job.tune.methods[0], "rate": 1.0}
-    if chosen["method"] in LORA:
-        chosen |= {"rank": job.start.rank, "targets": job.tune.targets[0]}
-    return chosen
-
-
 def _next_trial(study: Any, tune: TuneSettings) -> Any:
     """Return the trial that a killed process left, else a new one, else None.
 
     The sampler is seeded anew by the number of trials: a search that was killed chooses the same.
     """
     import optuna
-    from optuna.trial import Trial, TrialState
 
     trials = study.get_trials(deepcopy=False)
-    finished = [trial for trial in trials if trial.state.is_finished()]
-    study.sampler = optuna.samplers.TPESampler(seed=tune.seed + len(finished))
-    if _spent_seconds(study) >= tune.budget_minutes * 60:
+    finished = sum(trial.state.is_finished() for trial in trials)
+    study.sampler = optuna.samplers.TPESampler(seed=tune.seed + finished)
+    if _spent(study) >= tune.budget_minutes * 60:
         return None
     for trial in trials:
-        if trial.state == TrialState.RUNNING:
-            return Trial(study, trial._trial_id)
-    return study.ask() if len(finished) < tune.trials else None
+        if trial.state.name == "RUNNING":
+            return optuna.trial.Trial(study, trial._trial_id)
+    return study.ask() if finished < tune.trials else None
 
 
 def _suggest(trial: Any, job: Job) -> dict[str, Any]:
@@ -157,12 +146,12 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
     limit = min(job.tune.max_gigabytes * 1e9 or machine.usable, machine.usable)
     if peak > limit:
         return _stop(study, trial, f"would take {peak / 1e9:.1f} GB of {limit / 1e9:.1f}")
-    clock = _Clock(study, trial)
+    at_step, stamp = _watch(study, trial, job.tune, folder / "work")
 
     def listen(done: int, whole: int, unit: str) -> None:
         listener(done, whole, unit)
         if unit == "steps" and done:
-            _at_step(trial, job.tune, done, folder / "work", clock)
+            at_step(done)
 
     schedule = job.workload.schedule(settings, job.tune)
     try:
@@ -180,7 +169,7 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
         return _stop(study, trial, f"failed: {error}")
     finally:
         free_memory()
-    clock.stamp()
+    stamp()
     study.tell(trial, min(loss for _, loss in result.validation_loss))
     shutil.rmtree(folder / "work")
 
@@ -192,48 +181,39 @@ def _stop(study: Any, trial: Any, why: str) -> None:
     study.tell(trial, state=TrialState.PRUNED)
 
 
-def _at_step(trial: Any, tune: TuneSettings, step: int, work: Path, clock: "_Clock") -> None:
-    """Report the loss at a rung, and stop the trial if it is not among the best there."""
+def _watch(
+    study: Any, trial: Any, tune: TuneSettings, work: Path
+) -> tuple[Callable[[int], None], Callable[[], None]]:
+    """Return what looks at each step of a trial, and what stores its time, which a kill spares."""
+    reported = study.trials[trial.number].intermediate_values  # by a process that was killed
     rungs = [tune.first_rung * tune.reduction**number for number in range(tune.rungs)]
-    if step in rungs:
-        if step not in clock.reported():  # by a process that was killed
-            trial.report(_validation_loss_at(work, step), step)
-        trial.set_user_attr("rung", step)
-        clock.stamp()
-        if step < tune.steps and trial.should_prune():
-            raise _Stopped
-    if clock.spent() >= tune.budget_minutes * 60 and step < tune.steps:
-        clock.stamp()
-        raise _OutOfTime
+    before, spent, began = trial.user_attrs.get("seconds", 0.0), _spent(study), time.monotonic()
+
+    def stamp() -> None:
+        trial.set_user_attr("seconds", round(before + time.monotonic() - began, 3))
+
+    def at_step(step: int) -> None:
+        if step in rungs:
+            if step not in reported:
+                trial.report(_validation_loss_at(work, step), step)
+            trial.set_user_attr("rung", step)
+            stamp()
+            if step < tune.steps and trial.should_prune():
+                raise _Stopped
+        late = spent + time.monotonic() - began >= tune.budget_minutes * 60
+        if late and step < tune.steps:
+            stamp()
+            raise _OutOfTime
+
+    return at_step, stamp
 
 
 def _validation_loss_at(work: Path, step: int) -> float:
     file = work / f"step-{step:06d}" / "history.json"
     try:
-        measured = dict(json.loads(file.read_text("utf-8"))["validation_loss"])
-        return float(measured[step])
+        return float(dict(json.loads(file.read_text("utf-8"))["validation_loss"])[step])
     except (OSError, KeyError) as error:
         raise TrainingError(
             f"tune: no validation loss at step {step} in {file}; expected a checkpoint at each "
             "rung and validation rows; review more pairs, so that some are for validation"
         ) from error
-
-
-class _Clock:
-    """Time of a trial, stored with the trial, so that it is not lost with the process."""
-
-    def __init__(self, study: Any, trial: Any) -> None:
-        self.study, self.trial, self.began = study, trial, time.monotonic()
-        self.before = float(trial.user_attrs.get("seconds", 0.0))
-        self.others = _spent_seconds(study) - self.before
-
-    def spent(self) -> float:
-        return self.others + self.before + time.monotonic() - self.began
-
-    def reported(self) -> dict[int, float]:
-        found: dict[int, float] = self.study.trials[self.trial.number].intermediate_values
-        return found
-
-    def stamp(self) -> None:
-        seconds = self.before + time.monotonic() - self.began
-        self.trial.set_user_attr("seconds", round(seconds, 3))

@@ -7,19 +7,17 @@ from typing import Any
 from pandera.typing.polars import DataFrame
 
 from pipeline.settings import TrainSettings, TuneSettings
-from pipeline.train.methods import METHODS, of_method, rate_at
-from pipeline.train.models.base_model import BaseModel
+from pipeline.train.batch.batches import plan_steps
+from pipeline.train.batch.rows import lengths, supervised, tokenize
+from pipeline.train.methods.table import METHODS, of_method, rate_at
+from pipeline.train.models.base_model import BaseModel, load_tokenizer
 from pipeline.train.plan.activations import Batch, largest_batch
 from pipeline.train.plan.estimate import BITS_PER_PARAMETER, BITS_PER_TOKEN, LARGE_SHARE
 from pipeline.train.plan.shapes import LORA, Shape, low_rank_parameters
 from schemas.pairs import Examples
 
-RANKS = (8, 16, 32, 64, 128, 256)
-"""Ranks that servers take (vLLM also has 1, 320 and 512)."""
-RANK_STEPS = (-1, 0, 1)
-"""Places in RANKS around the closed form that the search tries."""
-RATE_FACTORS = (0.25, 4.0)
-"""Around the closed form, on a logarithmic scale."""
+RANKS = (8, 16, 32, 64, 128, 256)  # ranks that servers take (vLLM also has 1, 320 and 512)
+RATE_FACTORS = (0.25, 4.0)  # around the closed form, on a logarithmic scale
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,9 @@ def rate_of(method: str, width: int) -> float:
 
 
 def ranks_around(start: Start) -> tuple[int, ...]:
-    """Return the ranks to choose from."""
+    """Return the ranks to choose from: that of the closed form and its neighbours."""
     position = RANKS.index(start.rank)
-    return tuple(RANKS[position + step] for step in RANK_STEPS if 0 <= position + step < len(RANKS))
+    return RANKS[max(0, position - 1) : position + 2]
 
 
 def candidate(train: TrainSettings, chosen: dict[str, Any], width: int) -> TrainSettings:
@@ -89,17 +87,8 @@ class Workload:
 def measure_workload(
     examples: DataFrame[Examples], base: BaseModel, settings: TrainSettings
 ) -> Workload:
-    """Tokenize the rows and lay out the passes.
-
-    Raises:
-        TrainingError: no row can be trained on.
-    """
-    from pipeline.train.batch.batches import plan_steps
-    from pipeline.train.batch.rows import lengths, supervised, tokenize
-    from pipeline.train.models.base_model import load_tokenizer
-
-    tokenizer = load_tokenizer(base.path, base.thinking)
-    rows = tokenize(examples, tokenizer, settings.max_tokens)
+    """Tokenize the rows and lay out the passes; TrainingError where no row can be trained on."""
+    rows = tokenize(examples, load_tokenizer(base.path, base.thinking), settings.max_tokens)
     long = lengths(rows.train)
     passes = [part for step in plan_steps(long, settings) for part in step]
     trained = [supervised(labels) for labels in rows.train["labels"]]

@@ -9,8 +9,7 @@ from pipeline.core.errors import TrainingError
 from pipeline.core.progress import listening
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.train.batch.rows import tokenize
-from pipeline.train.loop.loop import Run
-from pipeline.train.loop.neftune import EmbeddingNoise
+from pipeline.train.loop.loop import EmbeddingNoise, Run
 from pipeline.train.loop.optimizers import make_optimizer, optimizer_name
 from pipeline.train.loop.trainer import train
 from pipeline.train.methods import METHODS

@@ -117,7 +117,7 @@ def test_the_merged_model_says_what_the_adapter_says(trained, tiny_base, tmp_pat
     adapter = trained(method)
     merge(tiny_base, adapter, PLACE, tmp_path, "float16")
     with_adapter, _ = load_adapter(tiny_base, adapter, PLACE)
-    base, _ = load_adapter(tiny_base, None, PLACE, quantized=method == "qlora")
+    base = dequantize(load_base(tiny_base, PLACE, quantized=method == "qlora"))
     expected = logits(to_float32(with_adapter))
     effect = (logits(to_float32(base)) - expected).abs().max()
     merged = logits(load_model(tmp_path, dtype=torch.float32))
@@ -133,7 +133,7 @@ def test_merging_into_the_four_bits_instead_loses_much_of_a_small_adapter(
     adapter = changed(trained("qlora"), tmp_path / "small", "lora_B", lambda part: part / 20)
     configure_torch(PLACE)
     expected = logits(to_float32(load_adapter(tiny_base, adapter, PLACE)[0]))
-    base, _ = load_adapter(tiny_base, None, PLACE, quantized=True)
+    base = dequantize(load_base(tiny_base, PLACE, quantized=True))
     effect = (logits(to_float32(base)) - expected).norm()
     naive = on_plain_base(load_base(tiny_base, PLACE, quantized=True), adapter)
     with pytest.warns(UserWarning, match="[Mm]erg"):

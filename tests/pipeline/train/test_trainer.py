@@ -20,7 +20,15 @@ from pipeline.train.batch.loss import supervised_loss
 from pipeline.train.batch.rows import tokenize
 from pipeline.train.loop.loop import Run
 from pipeline.train.loop.trainer import train
-from pipeline.train.models.adapter import load_adapter
+from pipeline.train.methods import METHODS
+from pipeline.train.models.adapter import (
+    check_fit,
+    load_adapter,
+    load_base,
+    read_run_card,
+    restore,
+)
+from pipeline.train.models.base_model import load_tokenizer
 from tests.pipeline.train.seed_examples import make_examples
 
 pytestmark = pytest.mark.model
@@ -106,7 +114,7 @@ def test_what_was_trained_is_what_is_loaded(straight, base):
 
     result, output = straight
     model, tokenizer = load_adapter(base, output, ModelSettings())
-    exact, _ = load_adapter(base, output, ModelSettings(), dequantized=False)
+    exact = restore(load_base(base, ModelSettings(), quantized=True), METHODS["qlora"], output)
     ids = torch.tensor([tokenizer("The pump starts when the soil is dry.")["input_ids"]])
     with torch.no_grad():
         assert torch.equal(model(ids).logits, exact(ids).logits), "dequantized once = each time"
@@ -123,8 +131,9 @@ def test_an_adapter_is_refused_on_another_base_template_or_precision(straight, b
     other = replace(base, digest="0" * 64)
     with pytest.raises(TrainingError, match="base model is smollm2"):
         load_adapter(other, output, ModelSettings())
+    card, tokenizer = read_run_card(output), load_tokenizer(base.path)
     with pytest.raises(TrainingError, match="base asked for is not quantized"):
-        load_adapter(base, output, ModelSettings(), quantized=False)
+        check_fit(card, base, tokenizer, output, quantized=False)
     folder = tmp_path / "base"
     shutil.copytree(base.path, folder)
     template = folder / "chat_template.jinja"

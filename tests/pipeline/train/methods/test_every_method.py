@@ -25,8 +25,9 @@ from pipeline.train.batch.rows import tokenize
 from pipeline.train.export.merge import merge
 from pipeline.train.loop.loop import Run
 from pipeline.train.methods import METHODS, resolved
-from pipeline.train.models.adapter import identity, load_adapter, read_run_card
+from pipeline.train.models.adapter import identity, load_adapter, load_base, read_run_card
 from pipeline.train.models.base_model import load_model
+from pipeline.train.models.quantized import dequantize
 from tests.pipeline.train.methods.runs import CPU, logits_digest, run_examples, train_once
 
 ROOT = Path(__file__).parents[4]
@@ -174,7 +175,7 @@ def test_merged_weights_have_the_logits_of_the_adapter(
     assert facts.changed > 0
     plain = load_model(tmp_path / "merged", dtype="float32")
     model, tokenizer = load_adapter(tiny_base, folder, CPU)
-    base, _ = load_adapter(tiny_base, None, CPU, used.quantized)
+    base = dequantize(load_base(tiny_base, CPU, used.quantized))
     ids = torch.tensor([tokenizer("The pump starts when the soil is dry.")["input_ids"]])
     with torch.no_grad():
         expected, found, before = (each(input_ids=ids).logits for each in (model, plain, base))

@@ -6,7 +6,7 @@ from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
 from pipeline.train.batch.loss import supervised_loss
 from pipeline.train.methods import METHODS, parameter_groups, resolved
-from pipeline.train.methods.lora import EVA_TOKENS, lora_layers, plain_lora, quiet_peft
+from pipeline.train.methods.lora import EVA_TOKENS, lora_layers, quiet_peft
 from pipeline.train.methods.whole import plain_weights
 from pipeline.train.models.adapter import attach_adapter, load_adapter, trainable
 from pipeline.train.models.base_model import load_model, load_tokenizer
@@ -157,7 +157,7 @@ def test_pissa_trains_as_pefts_does_and_leaves_the_base_alone(float32, tokens):
     assert change.norm() > 0.01 * base.norm()
     torch.testing.assert_close(logits(theirs, tokens) - base, change, atol=2e-3, rtol=0.0)
     before = logits(ours, tokens)
-    plain_lora(ours)
+    plain_weights(ours)
     assert torch.equal(logits(ours, tokens), before), "what is stored is what was trained"
     layer = lora_layers(ours)[0]
     assert torch.equal(

@@ -8,7 +8,7 @@ import pytest
 from flows.engine.settings_file import load_settings
 from pipeline.core.errors import SettingsError
 from pipeline.settings import TrainSettings
-from pipeline.train.methods import METHODS, Preset, rate_at, resolved
+from pipeline.train.methods.table import METHODS, Preset, rate_at, resolved
 
 every_method = pytest.mark.parametrize("method", list(METHODS))
 

@@ -6,8 +6,15 @@ from pipeline.settings import TrainSettings
 from pipeline.train.methods import METHODS, resolved
 from pipeline.train.plan.activations import FLOAT32, Batch, activation_bytes, logits_bytes
 from pipeline.train.plan.catalogue import CATALOGUE
-from pipeline.train.plan.convention import GIGABYTE, HALF_BYTES, LITGPT, convention
-from pipeline.train.plan.memory import NF4_BYTES, memory, total
+from pipeline.train.plan.memory import (
+    GIGABYTE,
+    HALF_BYTES,
+    LITGPT,
+    NF4_BYTES,
+    convention,
+    memory,
+    total,
+)
 from pipeline.train.plan.shapes import read_folder, read_shape
 from tests.benchmarks.plan_accuracy import measure
 
