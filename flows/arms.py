@@ -61,14 +61,10 @@ class TestSet:
     frozen: Dataset
     shots: Mapping[str, list[Message]]
     passages: Mapping[str, Passage]
-    sources: Mapping[str, str]
-    """What an answer must stand in to be grounded."""
-    labels: Mapping[str, Mapping[str, str]]
-    """By dimension, for the slices."""
-    unit: str
-    """What was split: ``documents`` or ``sections``."""
-    answer_tokens: int
-    """An answer is cut there."""
+    sources: Mapping[str, str]  # what an answer must stand in to be grounded
+    labels: Mapping[str, Mapping[str, str]]  # by dimension, for the slices
+    unit: str  # what was split: ``documents`` or ``sections``
+    answer_tokens: int  # an answer is cut there
 
 
 def which_look(run: Run, frozen: Dataset, model: Dataset | None = None) -> Looks:

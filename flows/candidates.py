@@ -33,8 +33,7 @@ from pipeline.train.stages import CANDIDATE
 from schemas.evaluation import GeneralScores, HeldOutLosses
 from schemas.pairs import Examples
 
-BASE = "base"
-"""How the base model is called among the candidates."""
+BASE = "base"  # how the base model is called among the candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,7 @@ class Bench:
 
     run: Run
     loaded: LoadedModel
-    held_out: Dataset
-    """Examples whose validation and test rows are scored."""
+    held_out: Dataset  # examples whose validation and test rows are scored
 
     def train(self, name: str, rows: DataFrame[Examples], settings: TrainSettings) -> Dataset:
         """Train one candidate from one seed, in a process of its own."""

@@ -84,8 +84,7 @@ class TrainingData:
 
     pairs: Dataset
     examples: Dataset
-    leaks: int
-    """Rows of train or validation that repeat a test row: 0, or nothing is trained."""
+    leaks: int  # rows of train or validation that repeat a test row: 0, or nothing is trained
 
 
 def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:

@@ -20,8 +20,7 @@ from pipeline.core.manifest import Facts
 
 console = Console(stderr=True, highlight=False)
 
-PLAIN_EVERY = 15.0
-"""Seconds between progress lines where no terminal can draw a bar."""
+PLAIN_EVERY = 15.0  # seconds between progress lines where no terminal can draw a bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +28,10 @@ class StageLine:
     """The one line that a stage ends with."""
 
     stage: str
-    facts: Facts
-    """Of the dataset; it has more rows than are kept where one row becomes several."""
+    facts: Facts  # of the dataset; it has more rows than are kept where one row becomes several
     seconds: float
-    reused: str | None
-    """Fingerprint of the dataset that was taken instead of running the stage."""
-    note: str
-    """Why it was made anew, or that the code changed of what is reused."""
+    reused: str | None  # fingerprint of the dataset that was taken instead of running the stage
+    note: str  # why it was made anew, or that the code changed of what is reused
 
     def __str__(self) -> str:
         note, facts = f"  {self.note}" if self.note else "", self.facts

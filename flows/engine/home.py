@@ -16,8 +16,7 @@ from flows.engine.mirror import is_held, mirrored
 from pipeline.core.errors import HomeLocked, StoreError
 from pipeline.core.journal import now
 
-RUN_LOCK = "lock"
-"""Of the runs that make data sets and models: one at a time."""
+RUN_LOCK = "lock"  # of the runs that make data sets and models: one at a time
 MONITOR_LOCK = "monitor.lock"
 """Of the drift check: it reads the store and may run beside a training."""
 

@@ -243,10 +243,8 @@ class Mirror:
             write_atomically(self.home / name, "".join(f"{line}\n" for line in joined).encode())
 
 
-PULLING = "mirror/pulling"
-"""Lock of the home: one process at a time fetches."""
-_looked_into: set[Path] = set()
-"""Homes that this process has fetched from their store."""
+PULLING = "mirror/pulling"  # lock of the home: one process at a time fetches
+_looked_into: set[Path] = set()  # homes that this process has fetched from their store
 
 
 def pull(home: Path) -> None:

@@ -35,15 +35,12 @@ from pipeline.core.progress import listening
 from pipeline.core.stage import Given, Section, Stage
 from pipeline.core.store import Dataset, Filled, Recipe
 
-MODEL_SLOTS = "tuneloop-model"
-"""Global concurrency limit of the stages that hold a model in memory."""
+MODEL_SLOTS = "tuneloop-model"  # global concurrency limit of the stages that hold a model in memory
 LEASE_SECONDS = 60
 """After kill -9 a model slot comes back this long after its last renewal, and up to 15 s more
 (the server's look-out); renewed at three quarters of it."""
-REBUILT = "rebuilt"
-"""Folder of refs, by the fingerprint in whose place a dear stage was made again."""
-EVENT_EVERY = 2.0
-"""Seconds between two progress events of one stage."""
+REBUILT = "rebuilt"  # folder of refs, by the fingerprint in whose place a dear stage was made again
+EVENT_EVERY = 2.0  # seconds between two progress events of one stage
 
 
 def run_stage(

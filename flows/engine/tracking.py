@@ -22,8 +22,7 @@ from pipeline.settings import Settings, TrackingSettings
 
 MODEL, VERDICT = "tuneloop.model", "tuneloop.verdict"
 """Tags of an MLflow run: fingerprints of the model, and of the judgement it shows."""
-LONGEST = 500
-"""Characters of a parameter or tag that are kept."""
+LONGEST = 500  # characters of a parameter or tag that are kept
 FIRST = "sqlite:///"
 
 

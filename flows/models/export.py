@@ -91,8 +91,7 @@ class Judged:
     """How far a form is from the adapter."""
 
     stored: Stored
-    weights: Parity
-    """Both computing in float32: what storing the weights has changed."""
+    weights: Parity  # both computing in float32: what storing the weights has changed
     served: Parity | None = None
     """The form computing in the type it is stored in, as a server does; None: in float32 too."""
 

@@ -34,8 +34,7 @@ NOTICE = "tuneloop.notice"
 TOLD, FAILED = "tuneloop notice", "tuneloop failed run"
 STOPPED = "tuneloop stopped schedule: "
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "TimedOut")}
-MISSED = 2
-"""Runs in a row that did not end, by which a schedule counts as stopped."""
+MISSED = 2  # runs in a row that did not end, by which a schedule counts as stopped
 
 
 def drift_resource(home: Path) -> dict[str, str]:

@@ -41,8 +41,7 @@ from flows.services.automations import apply_automations
 from flows.services.serving import serve
 from pipeline.settings import Settings
 
-DEPLOYMENT = "tuneloop"
-"""Name of each deployment behind its flow's, and slug of its schedule."""
+DEPLOYMENT = "tuneloop"  # name of each deployment behind its flow's, and slug of its schedule
 RUNS_AT_ONCE = 4
 """Flow runs of the serving process: a training, and a synthesize that waits for it, must not hold
 up the review sync and the monitor."""
@@ -52,15 +51,12 @@ up the review sync and the monitor."""
 class Entry:
     """One flow that runs by itself."""
 
-    name: str
-    """Of the flow; also the field of ScheduleSettings, for one with a schedule."""
+    name: str  # of the flow; also the field of ScheduleSettings, for one with a schedule
     entrypoint: str
     """Module path of the flow function: works in a checkout and in an installed package."""
     about: str
-    pool: Literal["cpu", "gpu"] = "cpu"
-    """Kind of worker, where there are workers."""
-    scheduled: bool = True
-    """False for one that is only started by an event or by hand."""
+    pool: Literal["cpu", "gpu"] = "cpu"  # kind of worker, where there are workers
+    scheduled: bool = True  # False for one that is only started by an event or by hand
 
     def cron(self, settings: Settings) -> str:
         """Return the five cron fields; empty for never."""
@@ -99,8 +95,7 @@ class Applied(NamedTuple):
 
     name: str
     id: UUID
-    served: RunnerDeployment | None
-    """None for one that the workers of a pool run."""
+    served: RunnerDeployment | None  # None for one that the workers of a pool run
 
 
 def parameters(settings: Settings) -> dict[str, Any]:

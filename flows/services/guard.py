@@ -19,8 +19,7 @@ import psutil  # type: ignore[import-untyped]
 
 POLL_SECONDS = 0.25
 
-CHILDREN_SECONDS = 3.0
-"""From SIGTERM to SIGKILL for children that the command did not take with it."""
+CHILDREN_SECONDS = 3.0  # from SIGTERM to SIGKILL for children that the command did not take with it
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 

@@ -30,8 +30,7 @@ OPTIONS = ("start", "--no-browser", "--internal-host", "127.0.0.1", "--port")
 HEALTH_SECONDS = 5.0
 EMPTY = "empty.sqlite3"
 """In Label Studio's environment: an empty database, since making one takes a minute."""
-NOWHERE = "http://127.0.0.1:9"
-"""The discard port: a proxy that answers nobody."""
+NOWHERE = "http://127.0.0.1:9"  # the discard port: a proxy that answers nobody
 QUIET = {
     "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
     "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",

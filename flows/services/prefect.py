@@ -44,12 +44,10 @@ SERVER = {
 }
 """Environment of the server alone."""
 
-NAMES = ("127.0.0.1", "localhost")
-"""Of this machine, as a browser may be told them."""
+NAMES = ("127.0.0.1", "localhost")  # of this machine, as a browser may be told them
 SERVER_SECRET = "PREFECT_SERVER_API_AUTH_STRING"
 CLIENT_SECRET = "PREFECT_API_AUTH_STRING"
-USER = "tuneloop"
-"""Of the one user that Prefect knows."""
+USER = "tuneloop"  # of the one user that Prefect knows
 
 
 def secret_path(home: Path) -> Path:

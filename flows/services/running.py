@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.filters import FlowRunFilter
 
-LOCK_SECONDS = 1.0
-"""Longer than anybody holds the lock who only asks whether it is held."""
+LOCK_SECONDS = 1.0  # longer than anybody holds the lock who only asks whether it is held
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +28,11 @@ class Up:
     """A running ``tuneloop up``."""
 
     process: int
-    since: str
-    """UTC, ISO 8601."""
-    ready: bool
-    """False while the servers start."""
-    prefect: str
-    """Address of its page; the API is below ``/api``."""
-    label_studio: str
-    """Address; empty when none was started."""
-    page: str = ""
-    """Address of the front page."""
+    since: str  # UTC, ISO 8601
+    ready: bool  # False while the servers start
+    prefect: str  # address of its page; the API is below ``/api``
+    label_studio: str  # address; empty when none was started
+    page: str = ""  # address of the front page
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +40,9 @@ class Scheduled:
     """A deployment on the server."""
 
     name: str
-    next: datetime | None
-    """None when nothing is planned."""
-    last: datetime | None
-    """Start of the last run that ended or runs."""
-    state: str
-    """Of the last run; empty when there was none."""
+    next: datetime | None  # None when nothing is planned
+    last: datetime | None  # start of the last run that ended or runs
+    state: str  # of the last run; empty when there was none
 
 
 BEAT = "deployments.beat"

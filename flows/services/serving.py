@@ -31,10 +31,8 @@ BEAT_SECONDS = 2.0
 
 BEGUN = ("PENDING", "RUNNING", "CANCELLING")
 """Types of the states of a run that a process is at work on."""
-PAGE = 200
-"""Runs in one answer."""
-SETTLE_SECONDS = 60.0
-"""Between two looks for runs whose command was killed."""
+PAGE = 200  # runs in one answer
+SETTLE_SECONDS = 60.0  # between two looks for runs whose command was killed
 
 
 def serve(deployments: Sequence[RunnerDeployment], home: Path, limit: int) -> None:

@@ -53,8 +53,7 @@ CHECK_SECONDS = 3.0
 BEAT_SECONDS = 90.0
 """Age of the last beat above which the serving process is not well; it beats every 10 s."""
 TITLES = {"page": "Front page", "prefect": "Prefect", "label_studio": "Label Studio"}
-SERVING_STOP_SECONDS = 40.0
-"""Prefect gives flow runs 30 s to end when it stops them."""
+SERVING_STOP_SECONDS = 40.0  # Prefect gives flow runs 30 s to end when it stops them
 _say = partial(console.print, markup=False, soft_wrap=True)
 
 

@@ -22,12 +22,9 @@ READ = ("unique_documents", "chunks", "candidate_pairs", "screened_pairs")
 class Covered:
     """A document or one of its sections, and what became of its candidates."""
 
-    name: str
-    """Source of a document, heading path of a section."""
-    kinds: Counter[str] = field(default_factory=Counter)
-    """Pairs that passed the screens, by kind."""
-    drops: Counter[str] = field(default_factory=Counter)
-    """Candidates that did not, by reason."""
+    name: str  # source of a document, heading path of a section
+    kinds: Counter[str] = field(default_factory=Counter)  # pairs that passed the screens, by kind
+    drops: Counter[str] = field(default_factory=Counter)  # candidates that did not, by reason
     sections: "dict[str, Covered]" = field(default_factory=dict)
 
     @property

@@ -11,8 +11,7 @@ from pipeline.documents.files.files import scan
 from pipeline.documents.files.ingest import ingest
 from pipeline.settings import Settings
 
-SHOWN = 70
-"""Characters of an example in the table."""
+SHOWN = 70  # characters of an example in the table
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +19,7 @@ class DryRun:
     """What the files of the input folder would become."""
 
     files: int
-    quarantined: dict[str, int]
-    """Files and records that cannot be read, by reason."""
+    quarantined: dict[str, int]  # files and records that cannot be read, by reason
     profiles: list[ProfileCount]
 
 

@@ -11,10 +11,8 @@ from pipeline.core.store import Dataset
 
 NEAR_MISSES = "near_misses.parquet"
 
-WORDS = 12
-"""Words shown at most of a stretch that only one of the two has."""
-STRETCHES = 3
-"""Stretches shown of each pair; the first differences say what kind of copy it is."""
+WORDS = 12  # words shown at most of a stretch that only one of the two has
+STRETCHES = 3  # stretches shown of each pair; the first differences say what kind of copy it is
 
 
 def duplicates(home: Home, near: bool, count: int) -> list[dict[str, Any]]:
