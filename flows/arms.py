@@ -24,11 +24,8 @@ from pipeline.evaluate.answers.retrieval import retrieve
 from pipeline.evaluate.measures.grounding import source_texts
 from pipeline.evaluate.results import Claim, Foresight, Looks
 from pipeline.evaluate.stages import ANSWER, LARGER, SEED_LOSSES, TEST_SET
-from pipeline.evaluate.statistics.claim import claim
-from pipeline.evaluate.statistics.looks import earlier, looks
-from pipeline.evaluate.statistics.power import foresee
-from pipeline.evaluate.test_set.selection import answer_limit, nearest_examples
-from pipeline.evaluate.test_set.slices import label_rows
+from pipeline.evaluate.statistics import claim, looks, power
+from pipeline.evaluate.test_set import selection, slices
 from pipeline.pairs.places import unit_of
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher
@@ -41,12 +38,10 @@ from schemas.evaluation import Answers, SeedLosses
 from schemas.pairs import Examples, SettledPairs
 
 LOOKS = "looks.jsonl"
-
 NO_TEST_ROWS = (
     "test set: no rows yet: a model will be trained, and nothing can tell whether it is right; "
     "accept pairs (`tuneloop review`) or name expert answers (paths.gold), and run again"
 )
-
 RETRIEVING = ("retrieval", "challenger_retrieval")
 PROMPTED = ("few_shot", "retrieval", "chain_of_thought")
 """Arms of the base model that are switched on in the settings."""
@@ -79,13 +74,13 @@ def which_look(run: Run, frozen: Dataset, model: Dataset | None = None) -> Looks
     pairs = run.store.read(frozen, Examples)["pair_id"].to_list()
     content = model.content if model else ""
     rows = read_rows(path, say_once)
-    number = earlier(rows, frozen.content, pairs, content)
+    number = looks.earlier(rows, frozen.content, pairs, content)
     known = (frozen.content, content)
     if model and known not in {(row.get("test_set"), row.get("model")) for row in rows}:
         row = {"at": now(), "run": run.folder.name, "test_set": frozen.content}
         append(path, [row | {"rows": frozen.rows, "pairs": pairs, "model": content}])
     ways = 2 if "challenger_retrieval" in settings.arms else 1
-    return looks(number + 1, settings.confidence, ways)
+    return looks.looks(number + 1, settings.confidence, ways)
 
 
 def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingData) -> TestSet:
@@ -102,16 +97,16 @@ def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingDa
     )
     asked = run.store.read(frozen, Examples)
     chunks = run.store.read(corpus.chunks, Chunks)
-    shots = nearest_examples(examples, settings.few_shot)
+    shots = selection.nearest_examples(examples, settings.few_shot)
     retrieves = set(RETRIEVING) & set(settings.arms)
     return TestSet(
         frozen=frozen,
         shots={pair: shots[pair] for pair in asked["pair_id"]},
         passages=retrieve(asked, chunks, settings.retrieved_chunks) if retrieves else {},
         sources=source_texts(asked, run.store.read(data.pairs, SettledPairs), chunks),
-        labels=label_rows(asked, run.store.read(corpus.documents, UniqueDocuments)),
+        labels=slices.label_rows(asked, run.store.read(corpus.documents, UniqueDocuments)),
         unit=unit_of(examples),
-        answer_tokens=answer_limit(asked, token_counter(base.path), settings),
+        answer_tokens=selection.answer_limit(asked, token_counter(base.path), settings),
     )
 
 
@@ -120,7 +115,7 @@ def answer_prompted(run: Run, loaded: LoadedModel, test: TestSet) -> dict[str, D
     settings = run.settings.evaluate
     asked = [arm for arm in PROMPTED if arm in settings.arms]
     arms = ["base", *(arm for arm in asked if arm != "few_shot" or settings.few_shot)]
-    answers = {arm: answer_arm(run, arm, loaded, test, None) for arm in arms}
+    answers = {arm: answer_arm(run, arm, loaded, test) for arm in arms}
     if run.settings.larger.model and test.frozen.rows:
         answers["larger"] = _answer_larger(run, loaded, test, answers["base"])
     return answers
@@ -158,17 +153,14 @@ def foresee_power(
     base = run.store.read(answers["base"], Answers)
     few_shot = answers.get("few_shot")
     prompted = run.store.read(few_shot, Answers) if few_shot else None
-    return foresee(base, prompted, which_look(run, test.frozen, model).confidence, test.unit)
+    look = which_look(run, test.frozen, model)
+    return power.foresee(base, prompted, look.confidence, test.unit)
 
 
 def answer_arm(
-    run: Run,
-    arm: str,
-    loaded: LoadedModel,
-    test: TestSet,
-    adapter: Dataset | None,
+    run: Run, arm: str, loaded: LoadedModel, test: TestSet, adapter: Dataset | None = None, *,
     with_passages: bool = False,
-) -> Dataset:
+) -> Dataset:  # fmt: skip
     """Let one arm answer the test set; its timings lie beside the answers, outside the content."""
     settings, screen = run.settings.evaluate, run.settings.screen
     settings = settings.model_copy(update={"max_new_tokens": test.answer_tokens})
@@ -194,8 +186,8 @@ def claim_gain(
 ) -> Claim | None:
     """Judge the recipe by ``evaluate.seeds`` trainings against the base model's losses.
 
-    Of the further trainings only the losses of the references are taken, nothing is decoded; they
-    are no candidates for promotion. None when the test set is empty.
+    The further trainings are no candidates for promotion: only their losses of the references are
+    taken. None when the test set is empty.
     """
     before = run.store.read(answers["base"], Answers).sort("pair_id")
     if not before.height:
@@ -207,7 +199,7 @@ def claim_gain(
         after[seed] = _losses(run, seed, data, test, loaded)
     changes = {seed: (losses - before["loss"]).to_numpy() for seed, losses in after.items()}
     clusters, lengths = before["cluster_id"].to_list(), before["response_tokens"].to_numpy()
-    return claim(changes, clusters, lengths, run.settings.evaluate.confidence)
+    return claim.claim(changes, clusters, lengths, run.settings.evaluate.confidence)
 
 
 def _losses(

@@ -27,12 +27,8 @@ def compare(
     """Train each method from each seed on the latest examples, and measure all alike.
 
     Every training and every measurement is a stage, so that a stopped comparison goes on.
-    ``train.seed`` is the first of ``seeds``; with 0 ``steps`` the settings decide.
-
-    Raises:
-        SettingsError: an unknown method.
-        MissingDataset: nothing was synthesized yet.
-        InputError: no row to train on, or to validate on.
+    ``train.seed`` is the first of ``seeds``; with 0 ``steps`` the settings decide. A SettingsError
+    for an unknown method, a MissingDataset or an InputError where there are no rows.
     """
     unknown = [name for name in methods if name not in METHODS]
     if unknown or not methods or seeds < 1:
@@ -46,11 +42,9 @@ def compare(
         rows = trainable_rows(run, data.examples)
         bench = Bench(run, LoadedModel(base, settings.model, run.store), data.examples)
         width = hidden_size(base.path)
-        plans = {
-            name: (rows, method_settings(settings.train, name, steps, width)) for name in methods
-        }
-        shown = train_and_measure(bench, plans, seeds)
-        return write_report(run, comparison=shown)
+        asked = {name: method_settings(settings.train, name, steps, width) for name in methods}
+        plans = {name: (rows, plan) for name, plan in asked.items()}
+        return write_report(run, comparison=train_and_measure(bench, plans, seeds))
 
 
 def method_settings(settings: TrainSettings, method: str, steps: int, width: int) -> TrainSettings:

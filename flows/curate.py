@@ -101,8 +101,7 @@ def curate(settings: Settings) -> Report:
 def input_files(run: Run) -> list[SourceFile]:
     """Look into the input folder and for the cluster, before anything that takes long.
 
-    Raises:
-        InputError: the folder is missing or holds no file, or no Ray cluster answers.
+    An InputError where the folder is missing or holds no file, or no Ray cluster answers.
     """
     settings = run.settings
     if settings.compute.runner == "ray":
@@ -144,14 +143,10 @@ def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile], runner: Runn
         say(f"clean: {advice}")
     unique = deduplicate_documents(run, trim_documents(run, cleaned, runner), runner)
     documents = deduplicate_meanings(run, unique)
-    count_tokens = token_counter(base.path)
-    chunks = run_stage(
-        run,
-        CHUNK,
-        documents=documents,
-        count_tokens=Given(count_tokens if runner.near else count_tokens.carrying(), base.digest),
-        runner=Given(runner),
-    )
+    counter = token_counter(base.path)
+    count_tokens = Given(counter if runner.near else counter.carrying(), base.digest)
+    given = {"count_tokens": count_tokens, "runner": Given(runner)}
+    chunks = run_stage(run, CHUNK, documents=documents, **given)
     require_rows(run, chunks, "chunk: no document gave a chunk", "see the settings of [chunk]")
     gold = locate_gold(run, raw, documents, chunks)
     splits = split_documents(run, documents, chunks, gold)
@@ -183,19 +178,13 @@ def trim_documents(run: Run, cleaned: Dataset, runner: Runner) -> Dataset:
     action, asked = run.settings.paragraphs.action, run.settings.clean
     if action == "off":
         return cleaned
-    repeated = run_stage(run, PARAGRAPHS, documents=cleaned, runner=Given(runner))
+    given: dict[str, Dataset | Given] = {"documents": cleaned, "runner": Given(runner)}
+    repeated = run_stage(run, PARAGRAPHS, **given)
     if action == "report":
         return cleaned
     judge = partial(too_short, rules=rules_of(asked.profile, asked.limits))
     limits = digest([asked.profile, asked.limits])
-    return run_stage(
-        run,
-        TRIM,
-        documents=cleaned,
-        repeated=repeated,
-        judge=Given(judge, limits),
-        runner=Given(runner),
-    )
+    return run_stage(run, TRIM, repeated=repeated, judge=Given(judge, limits), **given)
 
 
 def deduplicate_documents(run: Run, cleaned: Dataset, runner: Runner = LOCAL) -> Dataset:
@@ -216,15 +205,8 @@ def deduplicate_documents(run: Run, cleaned: Dataset, runner: Runner = LOCAL) ->
     indexed = sum(segment.rows for segment in chain)
     if len(chain) >= MOST_SEGMENTS or documents.rows < (1 - MOST_ABSENT) * indexed:
         before, folders = None, []
-    run_stage(
-        run,
-        INDEX,
-        documents=documents,
-        cleaned=cleaned.content,
-        accepted=Given(folders),
-        runner=Given(runner),
-        previous=before,
-    )
+    given = {"accepted": Given(folders), "runner": Given(runner)}
+    run_stage(run, INDEX, documents=documents, cleaned=cleaned.content, previous=before, **given)
     return documents
 
 
@@ -232,13 +214,10 @@ def deduplicate_meanings(run: Run, unique: Dataset) -> Dataset:
     """Drop what says the same in other words, if the settings say so."""
     if not run.settings.semantic.enabled:
         return unique
-    preferred = run.settings.dedup.preferred_sources
+    asked, version = run.settings.dedup.preferred_sources, embedding_version()
+    preferred = Given(asked, digest(asked))
     return run_stage(
-        run,
-        SEMANTIC,
-        documents=unique,
-        preferred_sources=Given(preferred, digest(preferred)),
-        embedding=embedding_version(),
+        run, SEMANTIC, documents=unique, preferred_sources=preferred, embedding=version
     )
 
 

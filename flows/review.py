@@ -55,11 +55,8 @@ def sync_reviews(settings: Settings) -> dict[str, int]:
     pushed = push_next(queue, pulled, screened, chunks, settings)
     counts = {"decisions": pulled.reviews.height, "bounced": pulled.bounced.height}
     counts |= {"new": pushed.new, "already": pushed.already}
-    create_table_artifact(
-        key="reviews",
-        table=[asdict(queue.status())],
-        description="The review queue: pairs by where they stand.",
-    )
+    about = "The review queue: pairs by where they stand."
+    create_table_artifact(key="reviews", table=[asdict(queue.status())], description=about)
     say("review: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
     if pushed.missed:
         raise ReviewError(pushed.missed)
@@ -96,26 +93,15 @@ def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:
     """Apply the decisions that count to screened pairs, flagged ones and those of exchanges."""
     counting, others = read_policy(run.settings).counting(pulled.reviews)
     bounced = pl.concat([pulled.bounced, drops(others)])
-    reviews = run_stage(
-        run,
-        REVIEW,
-        reviews=Given(counting, digest([counting.to_dicts(), bounced.to_dicts()])),
-        bounced=Given(bounced),
-    )
+    decided = Given(counting, digest([counting.to_dicts(), bounced.to_dicts()]))
+    reviews = run_stage(run, REVIEW, reviews=decided, bounced=Given(bounced))
     chosen = targeted(run.home, say_once)
     noted = Given(chosen, digest(sorted(chosen)) if chosen else None)
     material = Material.of(run.home, screened, run.settings.review.seed)
     flagged = material.flagged.pairs.filter(pl.col("pair_id").is_in(counting["pair_id"].to_list()))
     doubted = Given(flagged, digest(sorted(flagged["pair_id"])) if flagged.height else None)
-    return run_stage(
-        run,
-        SETTLE,
-        pairs=screened,
-        reviews=reviews,
-        targeted=noted,
-        flagged=doubted,
-        traffic=traffic(run),
-    )
+    given: dict[str, Any] = {"targeted": noted, "flagged": doubted, "traffic": traffic(run)}
+    return run_stage(run, SETTLE, pairs=screened, reviews=reviews, **given)
 
 
 def push_next(
@@ -177,8 +163,7 @@ def decide_together(
 ) -> None:
     """Reject pairs in the name of a reviewer, or without one ask people about them again.
 
-    Raises:
-        ReviewError: a flag is unknown.
+    A ReviewError where a flag is unknown.
     """
     rejection = Decision("", "reject", "", tuple(flags), f"like {like}", reviewer)
     reason = bounce_reason(rejection, {}) if reviewer else None

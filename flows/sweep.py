@@ -43,12 +43,9 @@ def sweep(
 ) -> Report | None:
     """Measure a model at several scales; with a scale, make that model and let the gate judge it.
 
-    The model is champion, challenger or a fingerprint; the one that is made is the new
-    challenger.
-
-    Raises:
-        InputError: no such model, no general set, or no validation rows.
-        TrainingError: the method cannot be scaled.
+    The model is champion, challenger or a fingerprint; the one that is made is the new challenger.
+    An InputError without such a model, a general set or validation rows, a TrainingError where the
+    method cannot be scaled.
     """
     with open_run("sweep", settings) as run:
         home = Home(run.store, run.registry)
@@ -108,7 +105,6 @@ def measure(run: Run, loaded: LoadedModel, model: Dataset) -> Frontier:
     before = general_scores(run, FORGETTING.named("forgetting base"), loaded, general, None)
     texts = run.store.read(before, GeneralScores).filter(kind="text")
     base_loss = float((texts["loss"] * texts["tokens"]).sum()) / int(texts["tokens"].sum())
-
     scales, max_forgetting = settings.forgetting.scales, settings.gate.max_forgetting
     dataset = run_stage(
         run,
@@ -145,6 +141,7 @@ def table(found: Frontier) -> list[str]:
 def make_scaled(run: Run, model: Dataset, scale: float) -> Dataset:
     """Store a scaled copy of a model, with the model and its examples as its lineage."""
     manifest = run.store.manifest(model.name, model.fingerprint)
+    examples = Home(run.store, run.registry).dataset(manifest.inputs["from"])
     return run_stage(
         run,
         SCALE,
@@ -153,8 +150,5 @@ def make_scaled(run: Run, model: Dataset, scale: float) -> Dataset:
         rows=Given(manifest.facts.rows),
         base=manifest.inputs["base"],
         also=manifest.settings | {"scale": scale},
-        parents={
-            "of": model,
-            "from": Home(run.store, run.registry).dataset(manifest.inputs["from"]),
-        },
+        parents={"of": model, "from": examples},
     )

@@ -72,8 +72,7 @@ def synthesize(settings: Settings, dry_run: bool = False) -> Report | None:
 def foresee(run: Run, base: BaseModel, corpus: Corpus) -> str:
     """Ask the chunks of the pilot, whose replies are kept, and say what all pairs would take.
 
-    Raises:
-        TeacherError: the teacher does not answer, or the pilot yields nothing.
+    A TeacherError where the teacher does not answer, or the pilot yields nothing.
     """
     settings = run.settings
     chunks = run.store.read(corpus.chunks, Chunks)
@@ -112,17 +111,14 @@ def _teacher(run: Run, base: BaseModel) -> CachingTeacher:
 def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, Usage]:
     """Run the stages and return the screened pairs, and what the teacher was asked for them.
 
-    Raises:
-        TeacherError: the teacher does not answer, or its answers yield nothing.
-        InputError: no pair passed the screens; the message names the most frequent reasons.
+    A TeacherError where it does not answer or its answers yield nothing, an InputError with the
+    most frequent reasons where no pair passed the screens.
     """
     settings = run.settings
-    seeds = read_seed_tasks(settings.paths.seeds)
+    seeds, scope = read_seed_tasks(settings.paths.seeds), _scope(run, corpus)
     seed_tasks = Given(seeds, digest(seeds.to_dicts()))
-    teacher = _teacher(run, base)
+    teacher, brief = _teacher(run, base), read_brief(settings.task, settings.paths)
     asked = f"{teacher.name} {teacher.strength} {settings.teacher.thinking_tokens}"
-    scope = _scope(run, corpus)
-    brief = read_brief(settings.task, settings.paths)
     criteria = criteria_of(run, brief)
     candidates = run_stage(
         run,

@@ -42,11 +42,8 @@ from schemas.pairs import Examples, SettledPairs, Splits
 def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:
     """Return the replay rows that go with the examples; none when train.replay_share is 0.
 
-    The answers are in the store and in the reply cache: another training of the same base asks
-    nothing twice.
-
-    Raises:
-        TrainingError: no answer can be used.
+    Their answers are kept: another training of the same base asks nothing twice. A TrainingError
+    where no answer can be used.
     """
     settings = run.settings
     rows = run.store.read(examples, Examples)
@@ -95,13 +92,8 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
     gold = corpus.gold or locate_gold(run, corpus.raw, corpus.documents, corpus.chunks)
     if file is not None and gold is not None:
         pairs = run_stage(run, GOLD, gold=gold, splits=corpus.splits, name=Given(file.name))
-    clean = run_stage(
-        run,
-        DECONTAMINATE,
-        benchmarks=Given(benchmarks, digest(benchmarks) if benchmarks else None),
-        settled=settled,
-        gold=pairs,
-    )
+    known = Given(benchmarks, digest(benchmarks) if benchmarks else None)
+    clean = run_stage(run, DECONTAMINATE, benchmarks=known, settled=settled, gold=pairs)
     examples = run_stage(run, EXAMPLES, pairs=clean)
     leaks = check_leaks(run.store.read(clean, SettledPairs), benchmarks)
     if len(leaks):
@@ -115,8 +107,7 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
 def latest_data(run: Run) -> tuple[Corpus, Dataset, TrainingData]:
     """Return the latest corpus and screened pairs, and what is accepted now.
 
-    Raises:
-        MissingDataset: nothing was synthesized yet.
+    A MissingDataset where nothing was synthesized yet.
     """
     corpus, screened = latest_corpus(Home(run.store, run.registry))
     return corpus, screened, build_examples(run, corpus, review_pairs(run, corpus, screened))

@@ -42,18 +42,14 @@ IGNORED = {"method", "rank", "alpha", "targets", "learning_rate", "epochs", "max
 def tune(settings: Settings) -> Report:
     """Search on the train and validation rows that are accepted now; the test set stays shut.
 
-    Raises:
-        MissingDataset: nothing was synthesized yet.
-        InputError: there are no train rows, or no validation rows.
-        SettingsError: a method of the settings is not known.
-        TrainingError: the base model cannot be planned or trained.
+    A MissingDataset or an InputError where there are no such rows, a SettingsError for an unknown
+    method, a TrainingError where the base model cannot be planned or trained.
     """
     check_methods(settings)
     with open_run("tune", settings) as run:
         base = base_model(run.settings)
         _, _, data = latest_data(run)
-        choice = choose_training(run, base, data.examples)
-        return write_report(run, tuning=choice)
+        return write_report(run, tuning=choose_training(run, base, data.examples))
 
 
 def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:

@@ -11,8 +11,7 @@ import click
 
 from flows.cli.commands import Options, command
 from flows.cli.compare import ablate, compare, plan, sweep, tune
-from flows.cli.data import fsck, promote, rollback, show, trace
-from flows.cli.housekeeping import forget, gc
+from flows.cli.data import forget, fsck, gc, promote, rollback, show, trace
 from flows.cli.models import card, export, models
 from flows.cli.review import review
 from flows.cli.up import monitor, retrain, serve, status, up
@@ -91,9 +90,7 @@ def synthesize(options: Options, dry_run: bool, rebuild: tuple[str, ...]) -> Non
     With --dry-run the documents are curated and the first generate.pilot_chunks chunks are asked,
     whose replies are kept; then requests, tokens, money (prices in [budget]) and time are foreseen.
     """
-    report = options.rebuilding(rebuild).launch("synthesize", dry_run=dry_run)
-    if report is not None:
-        options.show(report)
+    options.show(options.rebuilding(rebuild).launch("synthesize", dry_run=dry_run))
 
 
 @main.command()

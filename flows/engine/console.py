@@ -19,7 +19,6 @@ from rich.progress import (
 from pipeline.core.manifest import Facts
 
 console = Console(stderr=True, highlight=False)
-
 PLAIN_EVERY = 15.0  # seconds between progress lines where no terminal can draw a bar
 
 
@@ -48,15 +47,14 @@ class StageLine:
         )
 
 
-class StageProgress:
+class StageProgress(Progress):
     """A listener for :mod:`pipeline.core.progress`: bar, rate and time left."""
 
     def __init__(self, stage: str) -> None:
         self.stage = stage
-        self.started = time.monotonic()
-        self.last_line = self.started
-        self.task: TaskID | None = None
-        self.bar = Progress(
+        self.started = self.last_line = time.monotonic()
+        self.bar: TaskID | None = None
+        super().__init__(
             TextColumn("{task.description:<22}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -67,20 +65,13 @@ class StageProgress:
             disable=not console.is_terminal,
         )
 
-    def __enter__(self) -> "StageProgress":
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
     def __call__(self, done: int, total: int, unit: str) -> None:
         """Show that ``done`` of ``total`` units are finished."""
         seconds = time.monotonic() - self.started
         rate = f"{done / seconds:,.1f}/s" if done and seconds > 0 else ""
-        if self.task is None:
-            self.task = self.bar.add_task(self.stage, total=None, unit=unit, rate="")
-        self.bar.update(self.task, completed=done, total=total or None, unit=unit, rate=rate)
+        if self.bar is None:
+            self.bar = self.add_task(self.stage, total=None, unit=unit, rate="")
+        self.update(self.bar, completed=done, total=total or None, unit=unit, rate=rate)
         if not console.is_terminal and time.monotonic() - self.last_line > PLAIN_EVERY:
             self.last_line = time.monotonic()
             left = f", {seconds / done * (total - done):.0f} s left" if done and total else ""

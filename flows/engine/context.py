@@ -77,8 +77,8 @@ class Run:
     ) -> None:
         """Note that a stage ended, and say so."""
         self.datasets[stage] = dataset
-        taken = dataset.fingerprint if reused else None
-        self.lines.append(StageLine(stage, self.facts(stage), seconds, taken, note))
+        key = dataset.fingerprint if reused else None
+        self.lines.append(StageLine(stage, self.facts(stage), seconds, key, note))
         self.registry.point(f"dataset/{ref_name(stage, dataset.name)}", dataset, self.flow, now())
         push(self.home)
         say(str(self.lines[-1]))
@@ -119,13 +119,10 @@ WAIT_SECONDS = 12 * 3600.0
 
 @contextmanager
 def open_run(flow: str, settings: Settings, lock: str = RUN_LOCK) -> Iterator[Run]:
-    """Lock the home folder and give the block a run of its own; raises what :func:`locked` does.
+    """Lock the home folder and give the block a run of its own.
 
-    Flows that make no data set or model of the loop take another ``lock``.
-
-    Raises:
-        HomeLocked: another run uses the home folder.
-        StoreError: the home folder cannot be written, or the disk is nearly full.
+    Flows that make no data set or model of the loop take another ``lock``. HomeLocked where another
+    run uses the home folder, StoreError where it cannot be written or its disk is nearly full.
     """
     home = settings.paths.home
     with locked(home, lock, WAIT_SECONDS if is_scheduled() else 0):
@@ -152,10 +149,9 @@ def open_run(flow: str, settings: Settings, lock: str = RUN_LOCK) -> Iterator[Ru
 
 def _close(run: Run, error: str | None) -> None:
     run.event("FAIL" if error else "COMPLETE", run.flow, **({"error": error} if error else {}))
-    datasets = {stage: str(dataset) for stage, dataset in run.datasets.items()}
-    record = {"flow": run.flow, "started_at": run.started_at, "ended_at": now(), "error": error}
-    made = {"code": code_version(), "datasets": datasets}
-    write_atomically(run.folder / "run.json", json.dumps(record | made, indent=1).encode())
+    told = {"flow": run.flow, "started_at": run.started_at, "ended_at": now(), "error": error}
+    record = told | {"code": code_version(), "datasets": run.datasets}
+    write_atomically(run.folder / "run.json", json.dumps(record, indent=1, default=str).encode())
 
 
 @cache

@@ -22,11 +22,7 @@ MONITOR_LOCK = "monitor.lock"
 
 
 def open_home(home: Path) -> None:
-    """Make the home folder for its owner alone; one that others can look into is closed.
-
-    Raises:
-        OSError: it cannot be made.
-    """
+    """Make the home folder for its owner alone; one that others can look into is closed."""
     umask = keep_private(home)
     home.mkdir(parents=True, exist_ok=True)
     mode = home.stat().st_mode

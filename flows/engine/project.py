@@ -1,6 +1,6 @@
 """`tuneloop init`: a new project with a commented settings file, folders and a seed-task file."""
 
-import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +12,8 @@ from pipeline.core.cache import write_atomically
 from pipeline.core.errors import InputError
 from pipeline.settings import Settings
 
-SEED_TASKS = [
-    {
-        "id": "seed-001",
-        "name": "explain_term",
-        "instruction": "Explain in one sentence what a maintenance window is.",
-        "input": "",
-        "output": "A maintenance window is an agreed period in which a system may be changed or "
-        "switched off.",
-        "is_classification": False,
-    },
-    {
-        "id": "seed-002",
-        "name": "classify_urgency",
-        "instruction": "Is this message urgent? Answer yes or no.",
-        "input": "The pump has stopped and the tank is running over.",
-        "output": "yes",
-        "is_classification": True,
-    },
-]
+SEED_TASKS = Path(__file__).with_name("seed_tasks.jsonl")
 """Two tasks to show the form; a project wants 20 or more of its own, varied in verb and form."""
-
 METHOD_SETTINGS = (
     "rank", "alpha", "targets", "dropout", "rate_ratio", "bottleneck", "virtual_tokens",
 )  # fmt: skip
@@ -71,7 +52,7 @@ def create_project(folder: Path) -> list[Path]:
     seeds = folder / PATHS["seeds"]
     (folder / PATHS["input"]).mkdir(parents=True, exist_ok=True)
     seeds.parent.mkdir(exist_ok=True)
-    seeds.write_text("".join(json.dumps(task) + "\n" for task in SEED_TASKS), "utf-8")
+    shutil.copyfile(SEED_TASKS, seeds)
     config.write_text(commented_settings(), "utf-8")
     return [config, seeds, folder / PATHS["input"]]
 

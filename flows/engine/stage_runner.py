@@ -15,16 +15,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
+from flows.engine import context
 from flows.engine.console import StageProgress
-from flows.engine.context import (
-    Run,
-    code_version,
-    is_scheduled,
-    is_stage,
-    library_versions,
-    ref_name,
-    say,
-)
+from flows.engine.context import Run, is_scheduled, is_stage, say
 from pipeline.core.cache import digest
 from pipeline.core.errors import CorruptDataset, MissingDataset
 from pipeline.core.journal import now
@@ -72,7 +65,10 @@ def run_stage(
     given = {name: item for name, item in arguments.items() if isinstance(item, Given)}
     digests = {name: item for name, item in arguments.items() if isinstance(item, str)}
     digests |= {name: item.digest for name, item in given.items() if item.digest is not None}
-    plain, recipe = _recipe(run, stage, section, dict(also or {}), datasets, digests, parents or {})
+    counting = stage.recipe(section) | dict(also or {})
+    contents = {name: item.content for name, item in datasets.items()} | digests
+    lineage = {name: str(item) for name, item in (digests | datasets | dict(parents or {})).items()}
+    plain, recipe = _recipe(run, stage, counting, contents, lineage)
 
     def write() -> Dataset:
         started = time.monotonic()
@@ -121,29 +117,24 @@ def run_stage(
 def _recipe(
     run: Run,
     stage: Stage,
-    section: Section | None,
-    also: dict[str, Any],
-    datasets: Mapping[str, Dataset],
-    digests: Mapping[str, str],
-    parents: Mapping[str, Dataset],
+    settings: dict[str, Any],
+    contents: dict[str, str],
+    inputs: dict[str, str],
 ) -> tuple[str, Recipe]:
     """Return the fingerprint of a dear stage that nobody rebuilds, and how the dataset is made."""
-    modules = stage.modules()
-    counting = stage.recipe(section) | also
-    contents = {name: item.content for name, item in datasets.items()} | dict(digests)
-    version = stage.version or 0
-    key = plain = fingerprint(stage.name, version, counting, contents)
+    modules, version = stage.modules(), stage.version or 0
+    key = plain = fingerprint(stage.name, version, settings, contents)
     rebuilt = any(is_stage(stage.name, name) for name in run.settings.store.rebuild)
     if stage.version is None or rebuilt:
-        key = fingerprint(stage.name, version, counting, contents | {"code": digest(modules)})
+        key = fingerprint(stage.name, version, settings, contents | {"code": digest(modules)})
     return plain, Recipe(
         dataset=stage.dataset or stage.name,
         fingerprint=key,
         stage_version=version,
-        settings=counting,
-        inputs={name: str(item) for name, item in {**digests, **datasets, **parents}.items()},
-        code=code_version() | {"stage": stage.name, "modules": modules},
-        libraries=library_versions(),
+        settings=settings,
+        inputs=inputs,
+        code=context.code_version() | {"stage": stage.name, "modules": modules},
+        libraries=context.library_versions(),
         created_at=now(),
     )
 
@@ -160,7 +151,8 @@ def _outdated(run: Run, stage: Stage, dataset: Dataset, recipe: Recipe) -> str:
 def _why_anew(run: Run, stage: Stage, recipe: Recipe) -> str:
     """Say what changed since the stage ran last; "" for its first time, or where not known."""
     try:
-        latest = run.registry.dataset(f"dataset/{ref_name(stage.name, recipe.dataset)}", run.store)
+        ref = context.ref_name(stage.name, recipe.dataset)
+        latest = run.registry.dataset(f"dataset/{ref}", run.store)
     except (CorruptDataset, MissingDataset):
         return ""
     before = run.store.manifest(latest.name, latest.fingerprint) if latest else None

@@ -31,10 +31,7 @@ def mirror(settings: Settings) -> None:
 
     Each model is a run (parameters from its settings, curves from its training, metrics and
     verdict from its judgement) and a version of one registered model; the aliases ``champion``
-    and ``challenger`` stand where the refs stand.
-
-    Raises:
-        SettingsError: MLflow is not installed.
+    and ``challenger`` stand where the refs stand. A SettingsError where MLflow is not installed.
     """
     if not settings.tracking.mlflow:
         return
@@ -85,13 +82,9 @@ def numbers(value: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
 def curves(training: Mapping[str, Any]) -> Iterator[tuple[str, int, float]]:
     """Yield (name, step, value) for each list of (step, value) pairs of a training."""
     for name, points in training.items():
-        pairs = isinstance(points, list) and all(
-            isinstance(point, list) and len(point) == 2 and isinstance(point[0], int)
-            for point in points
-        )
-        if pairs:
-            for step, value in points:
-                yield name, step, float(value)
+        for point in points if isinstance(points, list) else ():
+            if isinstance(point, list) and len(point) == 2 and isinstance(point[0], int):
+                yield name, point[0], float(point[1])
 
 
 def _client(tracking: TrackingSettings, home: Path) -> Any:
@@ -119,10 +112,11 @@ def _run(client: Any, experiment: str, model: Manifest, folder: Path) -> Any:
     key = run.info.run_id
     card = _read(folder / "run_card.json")
     settings = model.settings | {"base_model": card.get("base_model", {}).get("name")}
-    parameters = []
-    for name, value in settings.items():
-        if text := value if isinstance(value, str) else json.dumps(value):
-            parameters.append(Param(name, text[:LONGEST]))
+    texts = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in settings.items()
+    }
+    parameters = [Param(name, text[:LONGEST]) for name, text in texts.items() if text]
     training = _read(folder / "training.json")
     metrics = [Metric(name, value, started + step, step) for name, step, value in curves(training)]
     metrics += [Metric(name, value, started, 0) for name, value in numbers(training)]
@@ -153,13 +147,10 @@ def _version(client: Any, name: str, model: Manifest, folder: Path, run: str) ->
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         client.create_registered_model(name)
-    found = client.search_model_versions(f"name = '{name}' and run_id = '{run}'")
-    if found:
-        return str(found[0].version)
-    made = client.create_model_version(
-        name, source=folder.absolute().as_uri(), run_id=run, tags={MODEL: model.fingerprint}
-    )
-    return str(made.version)
+    known = client.search_model_versions(f"name = '{name}' and run_id = '{run}'")
+    tags, source = {MODEL: model.fingerprint}, folder.absolute().as_uri()
+    found = known[0] if known else client.create_model_version(name, source, run, tags)
+    return str(found.version)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -50,8 +50,7 @@ class Conversation:
     def command(self, line: str) -> str:
         """Do what a line that begins with ``/`` says; return what to tell.
 
-        Raises:
-            TuneloopError: there is no such command or adapter, or it does not fit.
+        A TuneloopError where there is no such command or adapter, or it does not fit.
         """
         word, _, rest = line.partition(" ")
         if word == "/help":
@@ -111,11 +110,7 @@ def opening(settings: Settings, name: str) -> list[Message]:
 
 
 def find_adapter(settings: Settings, name: str) -> Path | None:
-    """Return the folder of an adapter by ref, fingerprint or path; None for ``base``.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Return the folder of an adapter by ref, fingerprint or path; None for ``base``."""
     if name == "base":
         return None
     folder = Path(name).expanduser()

@@ -18,9 +18,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from io import StringIO
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
 
@@ -58,36 +58,28 @@ class Entry:
     pool: Literal["cpu", "gpu"] = "cpu"  # kind of worker, where there are workers
     scheduled: bool = True  # False for one that is only started by an event or by hand
 
-    def cron(self, settings: Settings) -> str:
-        """Return the five cron fields; empty for never."""
-        return str(getattr(settings.schedule, self.name)) if self.scheduled else ""
+    def crons(self, settings: Settings) -> list[str]:
+        """Return the five cron fields of its schedule; none for never."""
+        cron = getattr(settings.schedule, self.name) if self.scheduled else ""
+        return [cron] if cron else []
 
     def flow(self) -> Flow[..., Any]:
         """Import the flow."""
-        module, _, name = self.entrypoint.rpartition(".")
-        flow: Flow[..., Any] = getattr(import_module(module), name)
+        flow: Flow[..., Any] = resolve_name(":".join(self.entrypoint.rsplit(".", 1)))
         return flow
 
 
 REGISTRY = (
     Entry("curate", "flows.curate.curate", "Takes new documents in."),
-    Entry(
-        "synthesize",
-        "flows.synthesize.synthesize",
-        "Takes new documents in, writes and screens pairs for them.",
-        pool="gpu",
-    ),
+    Entry("synthesize", "flows.synthesize.synthesize",
+          "Takes new documents in, writes and screens pairs for them.", pool="gpu"),
     Entry("review", "flows.review.sync_reviews", "Pulls decisions and pushes what is next."),
     Entry("monitor", "flows.monitor.monitor", "Looks for drift and decides what it leads to."),
-    Entry(
-        "retrain",
-        "flows.retrain.retrain",
-        "Trains a challenger, judges it, promotes or keeps. Started by a drift event.",
-        pool="gpu",
-        scheduled=False,
-    ),
+    Entry("retrain", "flows.retrain.retrain",
+          "Trains a challenger, judges it, promotes or keeps. Started by a drift event.",
+          pool="gpu", scheduled=False),
     Entry("reconcile", "flows.reconcile.reconcile", "Starts a retrain whose event got lost."),
-)
+)  # fmt: skip
 
 
 class Applied(NamedTuple):
@@ -105,27 +97,26 @@ def parameters(settings: Settings) -> dict[str, Any]:
 
 def deployments(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[RunnerDeployment]:
     """Return the deployments to serve: one run at a time each, a colliding one is dropped."""
-    found = []
-    for entry in entries:
-        cron = entry.cron(settings)
-        schedule = CronSchedule(cron=cron, timezone=settings.schedule.timezone) if cron else None
-        deployment = RunnerDeployment.from_flow(
+
+    def schedule(cron: str) -> DeploymentScheduleCreate:
+        times = CronSchedule(cron=cron, timezone=settings.schedule.timezone)
+        # `active` is not said: a new schedule is active, one that was paused stays so.
+        return DeploymentScheduleCreate(schedule=times, slug=DEPLOYMENT)
+
+    cancel_new = ConcurrencyLimitStrategy.CANCEL_NEW
+    return [
+        RunnerDeployment.from_flow(
             entry.flow(),
             name=DEPLOYMENT,
-            # `active` is not said: a new schedule is active, one that was paused stays so.
-            schedules=[DeploymentScheduleCreate(schedule=schedule, slug=DEPLOYMENT)]
-            if schedule
-            else None,
+            schedules=[schedule(cron) for cron in entry.crons(settings)] or None,
             parameters=parameters(settings),
-            concurrency_limit=ConcurrencyLimitConfig(
-                limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
-            ),
+            concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=cancel_new),
             description=entry.about,
             tags=[DEPLOYMENT, entry.pool],
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
-        found.append(deployment)
-    return found
+        for entry in entries
+    ]
 
 
 def apply(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[Applied]:
@@ -137,9 +128,8 @@ def apply(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[Appli
     applied = []
     with get_client(sync_client=True) as client:
         for entry, deployment in zip(entries, deployments(settings, entries), strict=True):
-            before = None
+            before, name = None, f"{deployment.flow_name}/{deployment.name}"
             with suppress(ObjectNotFound):
-                name = f"{deployment.flow_name}/{deployment.name}"
                 before = client.read_deployment_by_name(name)
             if before is not None and before.work_pool_name:
                 applied.append(Applied(entry.name, before.id, None))
@@ -172,25 +162,20 @@ def ensure_limits(settings: Settings, anew: bool = False) -> None:
 def prefect_yaml(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> str:
     """Return a prefect.yaml with the same deployments for workers of two process pools."""
     shared = parameters(settings)  # one object: the file has it once, and refers to it
-    items = []
-    for entry in entries:
-        cron = entry.cron(settings)
-        items.append(
-            {
-                "name": DEPLOYMENT,
-                "description": entry.about,
-                "entrypoint": entry.entrypoint,
-                "tags": [DEPLOYMENT, entry.pool],
-                "parameters": shared,
-                "schedules": [
-                    {"cron": cron, "timezone": settings.schedule.timezone, "slug": DEPLOYMENT}
-                ]
-                if cron
-                else [],
-                "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
-                "work_pool": {"name": work_pool(entry)},
-            }
-        )
+    times = {"timezone": settings.schedule.timezone, "slug": DEPLOYMENT}
+    items = [
+        {
+            "name": DEPLOYMENT,
+            "description": entry.about,
+            "entrypoint": entry.entrypoint,
+            "tags": [DEPLOYMENT, entry.pool],
+            "parameters": shared,
+            "schedules": [{"cron": cron} | times for cron in entry.crons(settings)],
+            "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
+            "work_pool": {"name": work_pool(entry)},
+        }
+        for entry in entries
+    ]
     yaml = YAML()
     yaml.width = 1000
     text = StringIO()
@@ -222,7 +207,7 @@ def serve_all(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> None:
     serve(served, settings.paths.home, RUNS_AT_ONCE)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     """Serve the deployments of a settings file, apply them, or print its prefect.yaml."""
     settings = load_settings(Path(arguments[-1]))
     environment.prepare(settings.paths.home, settings.model.allow_download)
@@ -232,8 +217,7 @@ def main(arguments: list[str]) -> int:
         apply(settings)
     else:
         serve_all(settings)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

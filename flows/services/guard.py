@@ -18,7 +18,6 @@ from types import FrameType
 import psutil  # type: ignore[import-untyped]
 
 POLL_SECONDS = 0.25
-
 CHILDREN_SECONDS = 3.0  # from SIGTERM to SIGKILL for children that the command did not take with it
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36

@@ -20,7 +20,6 @@ import httpx
 import annotation
 import flows
 from annotation.label_studio_connection import Login, login_path, read_login
-from flows.services.prefect import write_privately
 from flows.services.service import Service
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import StoreError
@@ -31,7 +30,7 @@ HEALTH_SECONDS = 5.0
 EMPTY = "empty.sqlite3"
 """In Label Studio's environment: an empty database, since making one takes a minute."""
 NOWHERE = "http://127.0.0.1:9"  # the discard port: a proxy that answers nobody
-QUIET = {
+SERVER = {
     "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
     "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
     "LABEL_STUDIO_SENTRY_DSN": "",  # an address is built in
@@ -39,13 +38,8 @@ QUIET = {
     # Its page of tips makes the server fetch a file from GitHub, and no setting stops that.
     **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), NOWHERE),
     **dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost"),
-}
-
-PAGE = Path(annotation.__file__).parent / "label_studio_page"
-
-CLEAN = {
     # Nothing but the settings with our keys: our own packages stay out of the server.
-    "PYTHONPATH": str(PAGE),
+    "PYTHONPATH": str(Path(annotation.__file__).parent / "label_studio_page"),
     "PYTHONHOME": "",
     "PYTHONNOUSERSITE": "1",
     "PYTHONWARNINGS": "ignore",
@@ -62,9 +56,8 @@ CLEAN = {
 def label_studio_service(settings: Settings) -> Service:
     """Return how to run the server; makes its login when there is none.
 
-    Raises:
-        StoreError: the program is not installed, or the login cannot be written.
-        ReviewError: the login is there and cannot be used.
+    A StoreError where the program is not installed or the login cannot be written, a ReviewError
+    where the login cannot be used.
     """
     home = settings.paths.home.absolute()
     program = settings.label_studio.command or (
@@ -89,8 +82,7 @@ def label_studio_service(settings: Settings) -> Service:
         url=url,
         port=settings.label_studio.port,
         port_setting="label_studio.port",
-        environment=QUIET
-        | CLEAN
+        environment=SERVER
         | {
             # Pages of others get no answer, nor does a name that points at this machine.
             "LABEL_STUDIO_CORS_ALLOWED_ORIGINS": url,
@@ -132,7 +124,8 @@ def _login(home: Path, url: str) -> Login:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.parent.chmod(0o700)
-        write_privately(path, json.dumps(asdict(login), indent=2) + "\n")
+        text = json.dumps(asdict(login), indent=2) + "\n"
+        write_atomically(path, text.encode(), mode=0o600)
     except OSError as error:
         raise StoreError(
             f"{path}: it cannot be written ({error.strerror}); expected a home folder that we own; "
@@ -157,16 +150,12 @@ call_command("migrate", verbosity=0)
 
 
 def make_empty_database(environment: Path) -> None:
-    """Make the database that first starts begin with: its tables alone, no user and no key.
-
-    Raises:
-        subprocess.CalledProcessError: Label Studio could not make it.
-    """
+    """Make the database that first starts begin with: its tables alone, no user and no key."""
     with tempfile.TemporaryDirectory() as folder:
         made = _database(Path(folder))
         files = {"LABEL_STUDIO_BASE_DATA_DIR": folder, "LABEL_STUDIO_DATABASE_NAME": str(made)}
         command = [str(environment / "bin" / "python"), "-c", MIGRATE]
-        own = os.environ | QUIET | CLEAN | files
+        own = os.environ | SERVER | files
         subprocess.run(command, env=own, stdout=subprocess.DEVNULL, check=True)
         write_atomically(environment / EMPTY, made.read_bytes())
 

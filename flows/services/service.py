@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from pipeline.core.errors import StoreError
 
 MAX_LOG_BYTES = 20 * 2**20  # a longer log is cut at the next start; its last part is kept
 KEPT_LOG_BYTES = 2**20
-
 QUICK_SECONDS = 60.0  # a service that ended sooner than this after its start died quickly
 MAX_QUICK_DEATHS = 5  # in a row; more means that starting it again does not help
 SILENT_SECONDS = 90.0
@@ -133,7 +131,7 @@ class _Kept:
 
 
 class Supervisor:
-    """Services in the order of their start; the last one is stopped first."""
+    """Services in the order of their start; each may need those before it, also to stop."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -181,14 +179,10 @@ class Supervisor:
                     self._died(kept, f"was silent for {silent:.0f} s")
 
     def stop(self) -> None:
-        """Stop the last one started, then the others at once."""
-        if not self._kept:
-            return
-        last = self._kept.pop()
-        stop(last.service, last.process)
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda kept: stop(kept.service, kept.process), self._kept))
-        self._kept.clear()
+        """Stop one after the other, the last one started first."""
+        while self._kept:
+            kept = self._kept.pop()
+            stop(kept.service, kept.process)
 
     def _died(self, kept: _Kept, found: str) -> None:
         lived = time.monotonic() - kept.started

@@ -28,7 +28,6 @@ from flows.services.running import BEAT, runs_of
 from pipeline.core.cache import write_atomically
 
 BEAT_SECONDS = 2.0
-
 BEGUN = ("PENDING", "RUNNING", "CANCELLING")
 """Types of the states of a run that a process is at work on."""
 PAGE = 200  # runs in one answer

@@ -25,7 +25,6 @@ STAGES = (
     "clean_pairs", "examples",
 )  # fmt: skip
 """Data sets on the way from unique documents to examples, in order."""
-
 DECISIONS = ("accepted", "edited", "rejected", "reviewers_disagree", "unreviewed")
 RUN_CARD = (
     "template_digest", "method", "settings", "trainable_parameters", "supervised_tokens",
@@ -78,12 +77,12 @@ def _data_facts(home: Home, settings: Settings, origin: Dataset) -> Facts:
     documents = documents_in(found)
     examples = home.rows(origin)
     settled = before.get("settled_pairs")
-    cleaned = next((item for item in documents if item.dataset == "documents"), None)
+    by_cleaning = next((item.settings for item in documents if item.dataset == "documents"), {})
     return dict(
         rows=examples.height,
         name=path.name,
         system_prompt=system_prompt_of(home, origin),
-        languages=tuple(cleaned.settings.get("languages", ())) if cleaned else (),
+        languages=tuple(by_cleaning.get("languages", ())),
         stages=tuple(
             (item.dataset, item.facts.rows_in, item.facts.rows_kept, item.facts.reasons)
             for item in [*documents, *(before[stage] for stage in STAGES if stage in before)]
@@ -100,7 +99,7 @@ def _data_facts(home: Home, settings: Settings, origin: Dataset) -> Facts:
             if settled and settled.facts.metrics.get(kind)
         },
         reviewers=len(_count(home, before.get("reviews"), "reviewer")),
-        redacted=tuple(cleaned.settings.get("redact", ())) if cleaned else (),
+        redacted=tuple(by_cleaning.get("redact", ())),
         fingerprint=origin.fingerprint,
         created_at=found[0].created_at,
     )

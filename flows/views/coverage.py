@@ -46,8 +46,7 @@ class Covered:
 def coverage_of(home: Home) -> list[Covered]:
     """Return the documents of the latest pairs, those with fewest pairs first.
 
-    Raises:
-        InputError: no pairs were generated yet.
+    An InputError where no pairs were generated yet.
     """
     latest = home.latest()
     if "screened_pairs" not in latest:
@@ -72,9 +71,7 @@ def lines_of(covered: Covered, short: int = 12) -> Iterator[str]:
 
 def in_report(run: Run) -> Coverage | None:
     """Return the coverage and the yield by kind of a run's pairs; None when it made none."""
-    stages = ("deduplicate", "chunk", "generate", "screen")
-    datasets = [run.datasets[stage] for stage in stages if stage in run.datasets]
-    known = {dataset.name: dataset for dataset in datasets}
+    known = {dataset.name: dataset for dataset in run.datasets.values()}
     made, passed = stage_rows(run, "generate"), stage_rows(run, "screen")
     if "chunks" not in known or made is None or passed is None:
         return None

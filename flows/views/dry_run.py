@@ -26,11 +26,8 @@ class DryRun:
 def dry_run(settings: Settings, profiles: Sequence[str]) -> DryRun:
     """Read the input folder and decide on each document as a run would, without writing datasets.
 
-    Only the cache of reads in the home folder is used and filled, so that the run that follows
-    need not read the files again.
-
-    Raises:
-        InputError: No document could be read.
+    Only the cache of reads in the home folder is filled, so that the run that follows need not
+    read the files again. An InputError where no document could be read.
     """
     reads = settings.paths.home / "reads"
     files = scan(settings.paths.input, settings.ingest, reads / "index.json")

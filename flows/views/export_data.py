@@ -22,11 +22,8 @@ LINEAGE = ("pair_id", "doc_id", "chunk_id", "origin", "kind", "status")
 def export_data(settings: Settings, form: str, folder: Path) -> dict[str, Any]:
     """Write the latest pairs that training uses, with gold rows, in a form of :data:`DATA_FORMS`.
 
-    The folder is new or empty. Returns ``dataset``, ``folder``, ``form`` and rows by split
-    (``splits``).
-
-    Raises:
-        InputError: there are no pairs yet, or the folder holds something else.
+    Returns ``dataset``, ``folder``, ``form`` and rows by split (``splits``). An InputError where
+    there are no pairs yet, or the folder is neither new nor empty.
     """
     home = Home.at(settings.paths.home)
     latest = home.latest()

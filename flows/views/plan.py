@@ -31,15 +31,6 @@ NOT_SHARDED = (
 
 
 @dataclass(frozen=True)
-class Launch:
-    """A configuration that was written, and the command that uses it."""
-
-    file: Path
-    command: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Planned:
     """What `tuneloop plan` found."""
 
@@ -48,7 +39,8 @@ class Planned:
     work: Work
     hardware: tuple[Hardware, ...]
     plans: tuple[Plan, ...]
-    launch: Launch | None
+    launch: dict[str, str] | None
+    """A configuration that was written (``file``), the ``command`` that uses it, and a ``note``."""
 
 
 def make_plan(
@@ -82,20 +74,18 @@ def make_plan(
     written = None
     if launch is not None:
         kind, processes, file = launch
-        place = hardware[1] if gpus else hardware[0]
-        config = launch_config(kind, processes, place.kind == "cpu", shape.block)
-        file.write_text(config, "utf-8")
+        on_cpu = hardware[1 if gpus else 0].kind == "cpu"
+        file.write_text(launch_config(kind, processes, on_cpu, shape.block), "utf-8")
         changed = f"--set train.processes={processes} --set train.launch_config={file}"
-        note = NOT_SHARDED if kind == "fsdp" else ""
-        written = Launch(file, f"tuneloop run {changed}", note)
+        written = {"file": str(file), "command": f"tuneloop run {changed}"}
+        written["note"] = NOT_SHARDED if kind == "fsdp" else ""
     return Planned(shape, batch, work, hardware, plans, written)
 
 
 def find_shape(base: str | None, settings: Settings) -> Shape:
     """Return the shape of a base model by built-in name, folder or cached Hugging Face id.
 
-    Raises:
-        TrainingError: there is no config, or it is of no language model.
+    A TrainingError where there is no config, or it is of no language model.
     """
     wanted = base or settings.model.base_model
     sources = {known.source: name for name, known in CATALOGUE.items()}
@@ -114,7 +104,6 @@ def find_shape(base: str | None, settings: Settings) -> Shape:
 
 
 GIGABYTE = 1e9
-
 COLUMNS = {
     "weights": ("weights", "quantized weights", "trained weights", "rounded weights", "adapter"),
     "gradients": ("gradients",),
@@ -147,13 +136,13 @@ def show(planned: Planned, *, itemised: bool, document: bool) -> None:
             table.add_row(row.method, f"{row.gigabytes:.0f}", row.formula)
         _print(console, table)
         console.print(LITGPT, soft_wrap=True)
-    for text in dict.fromkeys(text for each in on_first for text in each.warnings):
+    warnings = [text for each in on_first for text in each.warnings]
+    for text in dict.fromkeys(warnings):
         console.print(f"warning  {text}", style="yellow", soft_wrap=True)
-    if planned.launch:
-        made = planned.launch
-        console.print(f"made  {made.file}\nrun   {made.command}", soft_wrap=True)
-        if made.note:
-            console.print(f"warning  {made.note}", style="yellow", soft_wrap=True)
+    if made := planned.launch:
+        console.print(f"made  {made['file']}\nrun   {made['command']}", soft_wrap=True)
+        if made["note"]:
+            console.print(f"warning  {made['note']}", style="yellow", soft_wrap=True)
 
 
 def _print(console: Console, table: Table) -> None:

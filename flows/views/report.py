@@ -1,6 +1,5 @@
 """Collect what a run did into its report: page, JSON, and artifacts on the Prefect server."""
 
-import json
 import sys
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -13,17 +12,9 @@ from annotation.queues import open_queue
 from flows.engine.console import console
 from flows.engine.context import Run, say_once
 from flows.engine.settings_file import dump_settings
+from flows.views import examples
 from flows.views.cards import model_and_data_card, write_cards
 from flows.views.coverage import in_report
-from flows.views.examples import (
-    answers,
-    drop_examples,
-    left_out,
-    pair_examples,
-    redaction,
-    repeated,
-    stage_rows,
-)
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home
 from pipeline.core.journal import now
@@ -78,11 +69,11 @@ def write_report(
         retrain=retrain,
         comparison=comparison,
         tuning=tuning,
-        redaction=redaction(run),
-        repeated=repeated(run),
-        left_out=left_out(run),
-        drop_examples=drop_examples(run),
-        pair_examples=pair_examples(run),
+        redaction=examples.redaction(run),
+        repeated=examples.repeated(run),
+        left_out=examples.left_out(run),
+        drop_examples=examples.drop_examples(run),
+        pair_examples=examples.pair_examples(run),
         lineage=_lineage(run),
         settings_toml=dump_settings(run.settings),
     )
@@ -101,11 +92,9 @@ def write_report(
 
 def _send_artifacts(report: contents.Report) -> None:
     """Show every part of a report that the run has on Prefect's pages; a key keeps its history."""
-    create_table_artifact(
-        key="stages",
-        table=[stage.model_dump(mode="json") for stage in report.stages],
-        description="Rows in, kept and dropped by stage.",
-    )
+    rows = [stage.model_dump(mode="json") for stage in report.stages]
+    about = "Rows in, kept and dropped by stage."
+    create_table_artifact(key="stages", table=rows, description=about)
     ledger = [
         {"stage": stage.stage, "reason": reason, "rows": count}
         for stage in report.stages
@@ -126,12 +115,12 @@ def _send_artifacts(report: contents.Report) -> None:
 
 
 def _run(run: Run) -> contents.Run:
-    started = datetime.fromisoformat(run.started_at)
+    taken = datetime.fromisoformat(now()) - datetime.fromisoformat(run.started_at)
     return contents.Run(
         id=run.folder.name,
         flow=run.flow,
         started_at=run.started_at,
-        seconds=(datetime.fromisoformat(now()) - started).total_seconds(),
+        seconds=taken.total_seconds(),
         command=" ".join(["tuneloop", *sys.argv[1:]]),
         exit=0,
     )
@@ -175,7 +164,7 @@ def _review(run: Run) -> contents.Review | None:
 
 
 def _splits(run: Run) -> dict[str, int] | None:
-    rows = stage_rows(run, "examples")
+    rows = examples.stage_rows(run, "examples")
     if rows is None:
         return None
     counts = dict(rows.group_by("split").len().iter_rows())
@@ -186,8 +175,7 @@ def _training(run: Run) -> contents.Training | None:
     if "train" not in run.datasets:
         return None
     path = run.store.path(run.datasets["train"]) / "training.json"
-    facts = json.loads(path.read_text("utf-8"))
-    return contents.Training.model_validate(facts, extra="ignore")
+    return contents.Training.model_validate_json(path.read_bytes(), extra="ignore")
 
 
 def _judgement(run: Run, judged: Judged) -> dict[str, Any]:
@@ -197,7 +185,7 @@ def _judgement(run: Run, judged: Judged) -> dict[str, Any]:
         "forgetting": judged.retention.forgetting,
         "over_champion": judged.retention.over_champion,
         "behaviour": judged.retention.behaviour,
-        "answers": answers(run, judged),
+        "answers": examples.answers(run, judged),
     }
 
 
@@ -205,15 +193,15 @@ def _drift(run: Run, decision: Decision | None) -> contents.Drift | None:
     dataset = run.datasets.get("drift baseline")
     if dataset is None and decision is None:
         return None
-    ledger = Ledger(run.home, say_once)
-    reference = None
+    ledger, reference = Ledger(run.home, say_once), None
     if dataset is not None:
         key, features = dataset.fingerprint, spreads(run.store.read(dataset, DriftFeatures))
         reference = contents.Reference(fingerprint=key, rows=dataset.rows, features=features)
-    evidence = ledger.evidence(decision.id) if decision else None
-    history = tuple(ledger.decisions())
     return contents.Drift(
-        reference=reference, evidence=evidence, decision=decision, history=history
+        reference=reference,
+        evidence=ledger.evidence(decision.id) if decision else None,
+        decision=decision,
+        history=tuple(ledger.decisions()),
     )
 
 
