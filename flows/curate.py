@@ -1,8 +1,4 @@
-"""Documents to chunks: ingest -> clean -> paragraphs -> deduplicate -> chunk -> split.
-
-Two stages are there when the settings ask for them: trim (behind paragraphs) and semantic (behind
-deduplicate).
-"""
+"""Documents to chunks: ingest, clean, paragraphs (trim), deduplicate (semantic), chunk, split."""
 
 import gc
 from collections.abc import Sequence
@@ -75,6 +71,9 @@ def _chain(run: Run, dataset: Dataset | None) -> list[Dataset]:
     return chain[::-1]
 
 
+CORPUS = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
+
+
 @dataclass(frozen=True, slots=True)
 class Corpus:
     """The datasets that curation ends with."""
@@ -99,10 +98,7 @@ def curate(settings: Settings) -> Report:
 
 
 def input_files(run: Run) -> list[SourceFile]:
-    """Look into the input folder and for the cluster, before anything that takes long.
-
-    An InputError where the folder is missing or holds no file, or no Ray cluster answers.
-    """
+    """Look for input files and the cluster, before anything long; InputError where one lacks."""
     settings = run.settings
     if settings.compute.runner == "ray":
         with open_runner(**settings.compute.who()):
@@ -111,10 +107,7 @@ def input_files(run: Run) -> list[SourceFile]:
 
 
 def curate_documents(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> Corpus:
-    """Run the stages on files; the base model's tokenizer measures the chunks.
-
-    An InputError names the most frequent reasons where nothing is left after a stage.
-    """
+    """Run the stages on files; an InputError names the reasons where one leaves nothing."""
     if run.settings.semantic.enabled:
         embedding_version()  # better now than when the rest is done
     gc.freeze()  # what is loaded by now is no garbage; to look through it takes a tenth of a second
@@ -232,5 +225,4 @@ def require_rows(run: Run, dataset: Dataset, found: str, advice: str) -> None:
 
 def latest_corpus(home: Home) -> tuple[Corpus, Dataset]:
     """Return the latest corpus and screened pairs; MissingDataset where there are none."""
-    names = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
-    return Corpus(*(home.dataset(name) for name in names)), home.dataset("screened_pairs")
+    return Corpus(*map(home.dataset, CORPUS)), home.dataset("screened_pairs")

@@ -161,10 +161,7 @@ def similar_to(pair_id: str, count: int, settings: Settings) -> pl.DataFrame:
 def decide_together(
     pairs: pl.DataFrame, like: str, settings: Settings, reviewer: str, flags: Sequence[str]
 ) -> None:
-    """Reject pairs in the name of a reviewer, or without one ask people about them again.
-
-    A ReviewError where a flag is unknown.
-    """
+    """Reject pairs in a reviewer's name, or ask people again; ReviewError for an unknown flag."""
     rejection = Decision("", "reject", "", tuple(flags), f"like {like}", reviewer)
     reason = bounce_reason(rejection, {}) if reviewer else None
     if reason is not None:

@@ -20,11 +20,7 @@ from pipeline.settings import Settings
 
 
 def check_gold(settings: Settings) -> None:
-    """Read the gold file and keep nothing of it, before anything that takes long.
-
-    Whether the documents that its rows name are there is known after curation. An InputError
-    shows the first row where most are bad.
-    """
+    """Read the gold file before anything long; an InputError shows the first row of mostly bad."""
     path = settings.paths.gold
     if path is not None:
         rows = [read_row(row) for row in read_rows(path)]

@@ -7,7 +7,7 @@ from typing import cast
 from pandera.typing.polars import DataFrame
 from prefect import flow
 
-from flows.curate import Corpus
+from flows.curate import CORPUS, Corpus
 from flows.engine.context import Run, open_run, say
 from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel, base_model
@@ -79,14 +79,13 @@ def _documents_behind(home: Home, examples: Dataset) -> Corpus:
         for item in [*home.manifests(), *reversed(found)]
         if item.inputs.get("documents") == unique
     } | {item.dataset: item for item in stages}
-    names = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
-    missing = [name for name in names if name not in parts]
+    missing = [name for name in CORPUS if name not in parts]
     if missing:
         raise MissingDataset(
             f"sweep: no {', '.join(missing)} found behind {examples}; expected what its model was "
             "trained and judged on; make it again with `tuneloop run`, or leave --apply away"
         )
-    return Corpus(*(home.dataset(str(parts[name])) for name in names))
+    return Corpus(*(home.dataset(str(parts[name])) for name in CORPUS))
 
 
 def measure(run: Run, loaded: LoadedModel, model: Dataset) -> Frontier:

@@ -70,10 +70,7 @@ def synthesize(settings: Settings, dry_run: bool = False) -> Report | None:
 
 
 def foresee(run: Run, base: BaseModel, corpus: Corpus) -> str:
-    """Ask the chunks of the pilot, whose replies are kept, and say what all pairs would take.
-
-    A TeacherError where the teacher does not answer, or the pilot yields nothing.
-    """
+    """Ask the chunks of the pilot, whose replies are kept, and say what all pairs would take."""
     settings = run.settings
     chunks = run.store.read(corpus.chunks, Chunks)
     seeds = read_seed_tasks(settings.paths.seeds)

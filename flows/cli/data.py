@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 @click.option("--left-out", is_flag=True, help="With documents: what was left out of each.")
 @command
 def show(
-    options: Options,
-    dataset: str | None,
-    kind: str | None,
-    count: int,
-    dropped: bool,
-    near: bool,
-    left_out: bool,
+    options: Options, dataset: str | None, kind: str | None, count: int, **asked: bool
 ) -> None:
     """Show rows of a DATASET (name, or name/fingerprint); without one, list what there is.
 
@@ -61,10 +55,10 @@ def show(
         told = (line for covered in found for line in coverage.lines_of(covered))
         return options.show({"rows": [covered.to_dict() for covered in found]}, *told)
     if dataset == "duplicates":
-        rows, lines = duplicates(home, near, count), _pair_lines
-    elif near:
+        rows, lines = duplicates(home, asked["near"], count), _pair_lines
+    elif asked["near"]:
         raise click.UsageError("--near goes with `show duplicates` only")
-    elif left_out:
+    elif asked["left_out"]:
         documents = home.dataset(dataset or "documents")
         rows = examples.left_out_by_document(home, documents, count)
         lines = examples.left_out_lines
@@ -75,7 +69,7 @@ def show(
         ]
         lines = _dataset_lines
     else:
-        rows = home.rows(home.dataset(dataset), dropped).head(count).to_dicts()
+        rows = home.rows(home.dataset(dataset), asked["dropped"]).head(count).to_dicts()
     options.show({"rows": rows}, *(line for row in rows for line in lines(row)))
 
 

@@ -1,7 +1,4 @@
-"""What a person sees while a command runs: a line a stage, a bar for long work.
-
-Everything goes to stderr; stdout belongs to results and ``--json``.
-"""
+"""What a person sees while a command runs, on stderr: a line a stage, a bar for long work."""
 
 import time
 from dataclasses import dataclass

@@ -58,10 +58,7 @@ def create_project(folder: Path) -> list[Path]:
 
 
 def commented_settings() -> str:
-    """Return all settings with defaults and descriptions as TOML; values are commented out.
-
-    Only the paths of the project are set: a default that is not written down follows the program.
-    """
+    """Return all settings as TOML with descriptions; defaults but the paths are commented out."""
     lines = [
         "# Settings of a tuneloop project: uncomment what you want to change.",
         "# Secrets do not belong here: OPENAI_API_KEY and LABEL_STUDIO_API_KEY are read from the",

@@ -54,10 +54,9 @@ def run_stage(
         inputs: datasets that count and are not passed, where their names are not always the same.
         settings: another section than the run's own.
         also: settings of other sections on which the result depends.
-        parents: datasets of the lineage that the function does not read and that decide nothing.
-        arguments: of the stage's function: datasets that it reads, and what else it is given. Not
-            passed, but decisive, are a dataset that the stage does not read, by its content, and
-            a digest. None: as if it were not there.
+        parents: datasets of the lineage that decide nothing.
+        arguments: of the stage's function. A dataset that it does not read and a digest are not
+            passed, but decisive. None: as if it were not there.
     """
     section = settings or stage.settings(run.settings)
     datasets = dict(inputs or {})

@@ -112,11 +112,10 @@ def _run(client: Any, experiment: str, model: Manifest, folder: Path) -> Any:
     key = run.info.run_id
     card = _read(folder / "run_card.json")
     settings = model.settings | {"base_model": card.get("base_model", {}).get("name")}
-    texts = {
-        key: value if isinstance(value, str) else json.dumps(value)
-        for key, value in settings.items()
-    }
-    parameters = [Param(name, text[:LONGEST]) for name, text in texts.items() if text]
+    parameters = []
+    for name, value in settings.items():
+        if text := value if isinstance(value, str) else json.dumps(value):
+            parameters.append(Param(name, text[:LONGEST]))
     training = _read(folder / "training.json")
     metrics = [Metric(name, value, started + step, step) for name, step, value in curves(training)]
     metrics += [Metric(name, value, started, 0) for name, value in numbers(training)]
@@ -139,13 +138,7 @@ def _log_verdict(client: Any, run: str, verdict: Manifest, home: Home) -> None:
 
 
 def _version(client: Any, name: str, model: Manifest, folder: Path, run: str) -> str:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.get_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
+    if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
     known = client.search_model_versions(f"name = '{name}' and run_id = '{run}'")
     tags, source = {MODEL: model.fingerprint}, folder.absolute().as_uri()

@@ -1,7 +1,6 @@
 """Talk to a model: the champion, any adapter, or the base; adapters change while you talk."""
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -24,19 +23,13 @@ HELP = """\
 An empty line ends. A change of adapter starts a new conversation; the base stays in memory."""
 
 
-@dataclass
 class Conversation:
-    """Who answers, and what was said."""
+    """Who answers, and what was said: ``messages``, behind the system prompt of the model."""
 
-    settings: Settings
-    swap: Swap
-    name: str
-    messages: list[Message] = field(init=False)
-    """What was said, behind the system prompt of the model."""
-    turns: list[dict[str, str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.messages = opening(self.settings, self.name)
+    def __init__(self, settings: Settings, swap: Swap, name: str) -> None:
+        self.settings, self.swap, self.name = settings, swap, name
+        self.messages = opening(settings, name)
+        self.turns: list[dict[str, str]] = []
 
     def ask(self, line: str) -> str:
         """Return the answer to a line."""
@@ -48,10 +41,7 @@ class Conversation:
         return said
 
     def command(self, line: str) -> str:
-        """Do what a line that begins with ``/`` says; return what to tell.
-
-        A TuneloopError where there is no such command or adapter, or it does not fit.
-        """
+        """Do what a line that begins with ``/`` says; return what to tell, or a TuneloopError."""
         word, _, rest = line.partition(" ")
         if word == "/help":
             return HELP

@@ -97,9 +97,9 @@ class Judged:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what export.json says."""
-        served = {"parity_as_served": asdict(self.served or self.weights)}
-        served["parity_as_served"]["dtype"] = self.stored if self.served else "float32"
-        return {"parity": asdict(self.weights)} | served
+        dtype = self.stored if self.served else "float32"
+        served = asdict(self.served or self.weights) | {"dtype": dtype}
+        return {"parity": asdict(self.weights), "parity_as_served": served}
 
 
 def _proven(exporter: Exporter, source: Source, output: Path) -> dict[str, Any]:

@@ -18,10 +18,7 @@ from pipeline.train.peak_memory import free_memory
 
 
 def base_model(settings: Settings) -> BaseModel:
-    """Find the base model and check that it can be trained, before anything is paid for.
-
-    The embedded one is unpacked on first use, which takes a while.
-    """
+    """Find the base model and check that it can be trained, before anything is paid for."""
     models = settings.paths.home / "models"
     with console.status("preparing the base model (the first time: half a minute)"):
         base = resolve_model(settings.model, models)

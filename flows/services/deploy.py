@@ -120,10 +120,7 @@ def deployments(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list
 
 
 def apply(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[Applied]:
-    """Make the server's deployments, model slots and automations what the settings say.
-
-    Applied twice, nothing is doubled.
-    """
+    """Make deployments, slots and automations what the settings say; twice doubles nothing."""
     ensure_limits(settings)
     applied = []
     with get_client(sync_client=True) as client:
@@ -148,8 +145,7 @@ def apply(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[Appli
 def ensure_limits(settings: Settings, anew: bool = False) -> None:
     """Make the concurrency limit of models; one that is missing would not be enforced.
 
-    ``anew``: also give back the slots of runs that were killed, which takes
-    :data:`LEASE_SECONDS` otherwise; only while nothing runs.
+    ``anew``, while nothing runs: give back at once the slots of runs that were killed.
     """
     slots = settings.schedule.model_slots
     with get_client(sync_client=True) as client:

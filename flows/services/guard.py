@@ -24,10 +24,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(parent: int, grace: float, command: list[str]) -> int:
-    """Run the command and return its exit code; 128 and the signal when one ended it.
-
-    It does not outlive the process ``parent``; ``grace``: seconds from SIGTERM to SIGKILL.
-    """
+    """Run the command while ``parent`` lives; return its exit code, or 128 and the signal."""
     stopping = False
 
     def stop(number: int, frame: FrameType | None) -> None:

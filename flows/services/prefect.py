@@ -109,11 +109,9 @@ def _server(port: int, log: Path, secret: str) -> Service:
 def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
     """Run the block with ``PREFECT_API_URL`` set, and with the secret of that server.
 
-    A URL that is set already wins, then the server of a running ``tuneloop up``: its pages show
-    this run too, and two servers on one database would lock each other out.
-
-    Yields a function that returns once the server answers: call it before the first flow, after
-    the slow imports, since the server starts meanwhile.
+    A URL that is set already wins, then the server of a running ``tuneloop up``: two servers on one
+    database would lock each other out. Yields a function that returns once the server answers: call
+    it after the slow imports, since the server starts meanwhile.
     """
     named, url = os.environ.get("PREFECT_API_URL"), running_prefect(home)
     if named and named != url:

@@ -74,10 +74,7 @@ def record(home: Path, up: Up) -> None:
 
 
 def running_up(home: Path) -> Up | None:
-    """Return the ``tuneloop up`` of a home folder; None when there is none.
-
-    What a killed one wrote down does not count: its lock went with it.
-    """
+    """Return the ``tuneloop up`` of a home, or None: the lock of a killed one went with it."""
     path = home / "services" / "up.json"
     if not path.exists() or not is_held(home / "services" / "lock"):
         return None

@@ -35,11 +35,7 @@ SETTLE_SECONDS = 60.0  # between two looks for runs whose command was killed
 
 
 def serve(deployments: Sequence[RunnerDeployment], home: Path, limit: int) -> None:
-    """Run what is due of these deployments, until the process is asked to end.
-
-    The home gets the file that shows that this process is well; ``limit``: flow runs at the
-    same time.
-    """
+    """Run what is due, ``limit`` flow runs at a time, until the process is asked to end."""
     # Schedules must survive the end of this process: Prefect would pause them.
     runner = Runner(name="tuneloop", limit=limit, pause_on_shutdown=False)
     settle_leftovers([cast(UUID, runner.add_deployment(item)) for item in deployments])

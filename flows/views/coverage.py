@@ -44,10 +44,7 @@ class Covered:
 
 
 def coverage_of(home: Home) -> list[Covered]:
-    """Return the documents of the latest pairs, those with fewest pairs first.
-
-    An InputError where no pairs were generated yet.
-    """
+    """Return the documents of the latest pairs, fewest pairs first; an InputError without any."""
     latest = home.latest()
     if "screened_pairs" not in latest:
         raise InputError(

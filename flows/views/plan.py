@@ -83,10 +83,7 @@ def make_plan(
 
 
 def find_shape(base: str | None, settings: Settings) -> Shape:
-    """Return the shape of a base model by built-in name, folder or cached Hugging Face id.
-
-    A TrainingError where there is no config, or it is of no language model.
-    """
+    """Return the shape of a base model by built-in name, folder or id; TrainingError: none."""
     wanted = base or settings.model.base_model
     sources = {known.source: name for name, known in CATALOGUE.items()}
     if wanted == "embedded":

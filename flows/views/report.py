@@ -22,7 +22,6 @@ from pipeline.core.record import as_json
 from pipeline.drift.baseline import spreads
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
-from pipeline.evaluate.comparison import Comparison
 from pipeline.evaluate.gate.gate import Judged
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import Usage
@@ -30,7 +29,6 @@ from pipeline.report import contents
 from pipeline.report.evaluation_text import evaluation_table
 from pipeline.report.html import render
 from pipeline.report.text import drift_summary, retrain_summary, verdict
-from pipeline.train.tune.choice import Choice
 from schemas.drift import DriftFeatures
 
 FUNNEL = {
@@ -42,15 +40,13 @@ FUNNEL = {
 
 
 def write_report(
-    run: Run,
-    judged: Judged | None = None,
-    drift: Decision | None = None,
-    retrain: contents.Retraining | None = None,
-    comparison: Comparison | None = None,
-    tuning: Choice | None = None,
-    asked: Usage | None = None,
+    run: Run, judged: Judged | None = None, asked: Usage | None = None, **sections: Any
 ) -> contents.Report:
-    """Build the report of a run, write report.html and report.json, send artifacts."""
+    """Build the report of a run, write report.html and report.json, send artifacts.
+
+    ``drift`` is the decision of a check; other ``sections`` are those of the report as they are.
+    """
+    drift: Decision | None = sections.pop("drift", None)
     report = contents.Report(
         run=_run(run),
         stages=_stages(run),
@@ -66,9 +62,6 @@ def write_report(
         training=_training(run),
         **(_judgement(run, judged) if judged else {}),
         drift=_drift(run, drift),
-        retrain=retrain,
-        comparison=comparison,
-        tuning=tuning,
         redaction=examples.redaction(run),
         repeated=examples.repeated(run),
         left_out=examples.left_out(run),
@@ -76,6 +69,7 @@ def write_report(
         pair_examples=examples.pair_examples(run),
         lineage=_lineage(run),
         settings_toml=dump_settings(run.settings),
+        **sections,
     )
     write_atomically(run.folder / "report.json", report.model_dump_json(indent=1).encode())
     write_atomically(run.folder / "report.html", render(report).encode())
@@ -148,19 +142,14 @@ def _review(run: Run) -> contents.Review | None:
     if "settle" not in run.datasets:
         return None
     metrics = run.facts("settle").metrics
-    status = open_queue(run.settings).status()
     decisions = [name for name in ("accepted", "returned", "undecided") if metrics[f"batch_{name}"]]
-    queued = ("queued", "open", "done", "skipped", "bounced")
-    counted = ("accepted", "edited", "rejected", "sample_reviewed", "sample_rejected")
-    return contents.Review(
-        require=run.settings.review.require,
-        **{name: getattr(status, name) for name in queued},
-        **{name: int(metrics[name]) for name in counted},
-        disagreed=int(metrics["reviewers_disagree"]),
-        error_bound=metrics["error_bound"],
-        decision=decisions[0] if decisions else "",
-        folder=str(run.home / "reviews"),
-    )
+    facts: dict[str, Any] = {
+        "require": run.settings.review.require,
+        "disagreed": metrics["reviewers_disagree"],
+        "decision": decisions[0] if decisions else "",
+        "folder": str(run.home / "reviews"),
+    } | asdict(open_queue(run.settings).status())
+    return contents.Review.model_validate(metrics | facts, extra="ignore")
 
 
 def _splits(run: Run) -> dict[str, int] | None:
