@@ -69,8 +69,9 @@ def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> Report | None
         plan = plan.model_copy(update={"patience": plan.evaluations + 1})
         bench = Bench(run, LoadedModel(base, settings.model, run.store), data.examples)
         plans = {name: (one, plan) for name, one in rows.items() if name not in missing}
-        shown = train_and_measure(bench, plans, seeds, missing=missing, about="data")
-        return write_report(run, comparison=shown)
+        return write_report(
+            run, comparison=train_and_measure(bench, plans, seeds, "data", **missing)
+        )
 
 
 def _arm(

@@ -1,7 +1,6 @@
 """Train candidates and measure each on the same held-out rows: losses, forgetting, speed, size."""
 
 import json
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ from pandera.typing.polars import DataFrame
 
 from flows.engine.context import Run
 from flows.engine.stage_runner import run_stage
-from flows.models.loaded_model import LoadedModel, say_device
+from flows.models.loaded_model import LoadedModel
 from flows.retention import general_scores
+from flows.training import run_training
 from pipeline.core.cache import digest
 from pipeline.core.manifest import content_digest
 from pipeline.core.stage import Given
@@ -46,23 +46,12 @@ class Bench:
 
     def train(self, name: str, rows: DataFrame[Examples], settings: TrainSettings) -> Dataset:
         """Train one candidate from one seed, in a process of its own."""
-        run, base = self.run, self.loaded.base
         content = content_digest(rows)
         key = digest([name, content, settings.model_dump(mode="json")])[:16]
-        work = run.home / "work" / f"compare-{key}"
-        say_device(run.settings.model)
-        model = run_stage(
-            run,
-            CANDIDATE.named(f"train {name} seed {settings.seed}"),
-            examples=Given(rows, content),
-            base=Given(base, base.digest),
-            settings=settings,
-            model_settings=Given(run.settings.model),
-            work=Given(work),
-            free=Given(self.loaded.release),
-        )
-        shutil.rmtree(work, ignore_errors=True)
-        return model
+        stage = CANDIDATE.named(f"train {name} seed {settings.seed}")
+        given = {"examples": Given(rows, content), "free": Given(self.loaded.release)}
+        base, work = self.loaded.base, f"compare-{key}"
+        return run_training(self.run, stage, base, settings, work, **given)
 
     def measure(self, name: str, seed: int, model: Dataset, *, timed: bool) -> Trained:
         """Measure one trained candidate; ``timed`` adds how fast it writes."""

@@ -56,19 +56,16 @@ def method_settings(settings: TrainSettings, method: str, steps: int, width: int
     return of_method(settings, method, width)
 
 
+Plans = Mapping[str, tuple[DataFrame[Examples], TrainSettings]]
+"""Rows (train and validation) and settings by candidate."""
+
+
 def train_and_measure(
-    bench: Bench,
-    plans: Mapping[str, tuple[DataFrame[Examples], TrainSettings]],
-    seeds: int,
-    *,
-    missing: Mapping[str, str] | None = None,
-    about: str = "method",
+    bench: Bench, plans: Plans, seeds: int, about: str = "method", **missing: str
 ) -> Comparison:
     """Train candidates from each seed, measure and compare them.
 
-    ``plans`` are rows (train and validation) and settings by candidate; ``missing`` says why
-    one that was asked for is not there, and ``about`` what tells them apart: ``method`` or
-    ``data``.
+    ``about``: what tells them apart, ``method`` or ``data``; ``missing``: why one is not there.
     """
     settings = bench.run.settings
     trained: dict[str, list[Trained]] = {}
@@ -85,7 +82,7 @@ def train_and_measure(
     return Comparison(
         about=about,
         candidates=compare_candidates(trained, counts, settings.evaluate),
-        missing=dict(missing or {}),
+        missing=missing,
         base_validation_loss=mean_loss([before], "validation", settings.evaluate),
         base_test_loss=mean_loss([before], "test", settings.evaluate),
         validation_rows=before.filter(split="validation").height,

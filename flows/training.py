@@ -3,7 +3,7 @@
 import json
 import shutil
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
@@ -30,6 +30,7 @@ from pipeline.pairs.replay import REPLAY, rows_wanted
 from pipeline.pairs.teachers.embedded import EmbeddedTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.pairs.user_files import read_benchmark, read_seed_tasks
+from pipeline.settings import TrainSettings
 from pipeline.train.methods import resolved
 from pipeline.train.models.base_model import BaseModel, hidden_size, token_counter
 from pipeline.train.models.distill import find_teacher
@@ -142,23 +143,23 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
     everything, rows = (
         cast("DataFrame[Examples]", pl.concat([part, replayed])) for part in (everything, rows)
     )
-    content = content_digest(rows)
-    distilled = find_teacher(wanted, run.home / "models")
-    work = run.home / "work" / digest([content, wanted.model_dump(mode="json")])[:16]
-    say_device(settings.model)
-    model = run_stage(
-        run,
-        stage,
-        # With the test rows, for the leak proof at its start; they decide nothing.
-        examples=Given(everything, content),
-        base=Given(base, base.digest),
-        settings=wanted,
-        model_settings=Given(settings.model),
-        work=Given(work),
-        distilled_from=distilled.digest if distilled else None,
-        parents={"from": examples},
-    )
-    shutil.rmtree(work, ignore_errors=True)  # checkpoints of a model that is stored
+    content, distilled = content_digest(rows), find_teacher(wanted, run.home / "models")
+    work = digest([content, wanted.model_dump(mode="json")])[:16]
+    # With the test rows, for the leak proof at its start; they decide nothing.
+    given: dict[str, Any] = {"examples": Given(everything, content), "parents": {"from": examples}}
+    given["distilled_from"] = distilled.digest if distilled else None
+    return run_training(run, stage, base, wanted, work, **given)
+
+
+def run_training(
+    run: Run, stage: Stage, base: BaseModel, settings: TrainSettings, work: str, **given: Any
+) -> Dataset:
+    """Run a stage that trains, its checkpoints in a folder ``work`` that goes once it is done."""
+    folder = run.home / "work" / work
+    say_device(run.settings.model)
+    given |= {"base": Given(base, base.digest), "model_settings": Given(run.settings.model)}
+    model = run_stage(run, stage, settings=settings, work=Given(folder), **given)
+    shutil.rmtree(folder, ignore_errors=True)
     return model
 
 
