@@ -6,7 +6,6 @@ from flows.candidates import Bench
 from flows.compare import method_settings, train_and_measure
 from flows.curate import Corpus
 from flows.engine.context import Run, open_run
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.training import latest_data
 from flows.views.report import write_report
@@ -78,8 +77,7 @@ def _arm(
     run: Run, name: str, source: Dataset, schema: type[Pairs], corpus: Corpus, settled: Dataset
 ) -> Dataset:
     """Return the examples of an arm: its train rows, and the validation rows of all."""
-    pairs = run_stage(
-        run,
+    pairs = run(
         ARM_PAIRS.named(f"pairs {name}"),
         source=Given(run.store.read(source, schema), source.content),
         settled=settled,
@@ -93,4 +91,4 @@ def _arm(
             f"leak check of {name}: {len(leaks)} train rows repeat held-out rows after "
             "decontamination; expected none; this is a bug, please report it with the run folder"
         )
-    return run_stage(run, ARM_EXAMPLES.named(f"examples {name}"), pairs=pairs)
+    return run(ARM_EXAMPLES.named(f"examples {name}"), pairs=pairs)

@@ -11,7 +11,6 @@ import polars as pl
 
 from flows.curate import Corpus
 from flows.engine.context import Run, say, say_once
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
 from flows.training import TrainingData, train_model
 from pipeline.core.cache import digest
@@ -87,8 +86,7 @@ def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingDa
     """Freeze the test rows and look up what the arms need: examples, chunks, sources, labels."""
     settings = run.settings.evaluate
     examples = run.store.read(data.examples, Examples)
-    frozen = run_stage(
-        run,
+    frozen = run(
         TEST_SET,
         examples=Given(examples, content_digest(examples.filter(split="test"))),
         load=Given(partial(load_tokenizer, base.path, base.thinking)),
@@ -132,8 +130,7 @@ def _answer_larger(run: Run, loaded: LoadedModel, test: TestSet, base: Dataset) 
     asked = CachingTeacher(model, run.cache("replies"))
     passages = test.passages if "retrieval" in run.settings.evaluate.arms else None
     limited = {"max_new_tokens": test.answer_tokens}
-    return run_stage(
-        run,
+    return run(
         LARGER,
         settings=run.settings.evaluate.model_copy(update=limited),
         also={"min_content_recall": run.settings.screen.min_content_recall},
@@ -166,8 +163,7 @@ def answer_arm(
     settings = settings.model_copy(update={"max_new_tokens": test.answer_tokens})
     shots = test.shots if arm == "few_shot" else {}
     passages = test.passages if with_passages or arm in RETRIEVING else None
-    return run_stage(
-        run,
+    return run(
         ANSWER.named(f"evaluate {arm}"),
         settings=settings,
         also={"min_content_recall": screen.min_content_recall},
@@ -210,7 +206,7 @@ def _losses(
     seeded = settings.model_copy(update={"train": settings.train.model_copy(update={"seed": seed})})
     stage = TRAIN.named(f"train seed {seed}", "seed_model")
     model = train_model(replace(run, settings=seeded), loaded.base, data.examples, stage)
-    dataset = run_stage(
-        run, SEED_LOSSES.named(f"evaluate seed {seed}"), asked=test.frozen, **loaded.given(model)
+    dataset = run(
+        SEED_LOSSES.named(f"evaluate seed {seed}"), asked=test.frozen, **loaded.given(model)
     )
     return run.store.read(dataset, SeedLosses).sort("pair_id")["loss"]

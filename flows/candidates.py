@@ -10,7 +10,6 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from flows.engine.context import Run
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
 from flows.retention import general_scores
 from flows.training import run_training
@@ -79,7 +78,7 @@ class Bench:
         rows = cast("DataFrame[Examples]", everything.filter(pl.col("split") != "train"))
         stage, given = LOSSES.named(f"losses {name}"), Given(rows, content_digest(rows))
         model_given = self.loaded.given(model, examples=self.held_out)
-        dataset = run_stage(self.run, stage, rows=given, **model_given)
+        dataset = self.run(stage, rows=given, **model_given)
         return self.run.store.read(dataset, HeldOutLosses)
 
     def general(self, name: str, model: Dataset | None) -> DataFrame[GeneralScores] | None:
@@ -103,8 +102,7 @@ class Bench:
             self.loaded.release()
             return rates | self._merged(run.store.path(model), question)
 
-        dataset = run_stage(
-            run,
+        dataset = run(
             DECODING.named(f"decoding {name}"),
             speeds=Given(speeds),
             question=digest(question),

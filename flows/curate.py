@@ -8,7 +8,6 @@ from functools import partial
 from prefect import flow
 
 from flows.engine.context import Run, open_run, say
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import base_model
 from flows.splits import check_gold, locate_gold, split_documents
 from flows.views.report import write_report
@@ -120,8 +119,7 @@ def curate_documents(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> 
 
 def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile], runner: Runner) -> Corpus:
     gone = refused(run.home)
-    raw = run_stage(
-        run,
+    raw = run(
         INGEST,
         files=Given(files, digest([file.version for file in files])),
         refused=Given(gone, digest(sorted(gone)) if gone else None),
@@ -129,7 +127,7 @@ def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile], runner: Runn
         runner=Given(runner),
     )
     require_rows(run, raw, "ingest: no document could be read", "look at the folder's files")
-    cleaned = run_stage(run, CLEAN, documents=raw, runner=Given(runner))
+    cleaned = run(CLEAN, documents=raw, runner=Given(runner))
     advice = _about_languages(run, cleaned)
     require_rows(run, cleaned, "clean: no document passed", advice or "see [clean] in the settings")
     if advice:
@@ -139,7 +137,7 @@ def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile], runner: Runn
     counter = token_counter(base.path)
     count_tokens = Given(counter if runner.near else counter.carrying(), base.digest)
     given = {"count_tokens": count_tokens, "runner": Given(runner)}
-    chunks = run_stage(run, CHUNK, documents=documents, **given)
+    chunks = run(CHUNK, documents=documents, **given)
     require_rows(run, chunks, "chunk: no document gave a chunk", "see the settings of [chunk]")
     gold = locate_gold(run, raw, documents, chunks)
     splits = split_documents(run, documents, chunks, gold)
@@ -172,12 +170,12 @@ def trim_documents(run: Run, cleaned: Dataset, runner: Runner) -> Dataset:
     if action == "off":
         return cleaned
     given: dict[str, Dataset | Given] = {"documents": cleaned, "runner": Given(runner)}
-    repeated = run_stage(run, PARAGRAPHS, **given)
+    repeated = run(PARAGRAPHS, **given)
     if action == "report":
         return cleaned
     judge = partial(too_short, rules=rules_of(asked.profile, asked.limits))
     limits = digest([asked.profile, asked.limits])
-    return run_stage(run, TRIM, repeated=repeated, judge=Given(judge, limits), **given)
+    return run(TRIM, repeated=repeated, judge=Given(judge, limits), **given)
 
 
 def deduplicate_documents(run: Run, cleaned: Dataset, runner: Runner = LOCAL) -> Dataset:
@@ -185,8 +183,7 @@ def deduplicate_documents(run: Run, cleaned: Dataset, runner: Runner = LOCAL) ->
     before = accepted_before(run, cleaned)
     chain = _chain(run, before)
     folders = [run.store.path(segment) for segment in chain]
-    documents = run_stage(
-        run,
+    documents = run(
         DEDUPLICATE,
         documents=cleaned,
         accepted=Given(folders, before.content if before else None),
@@ -199,7 +196,7 @@ def deduplicate_documents(run: Run, cleaned: Dataset, runner: Runner = LOCAL) ->
     if len(chain) >= MOST_SEGMENTS or documents.rows < (1 - MOST_ABSENT) * indexed:
         before, folders = None, []
     given = {"accepted": Given(folders), "runner": Given(runner)}
-    run_stage(run, INDEX, documents=documents, cleaned=cleaned.content, previous=before, **given)
+    run(INDEX, documents=documents, cleaned=cleaned.content, previous=before, **given)
     return documents
 
 
@@ -209,9 +206,7 @@ def deduplicate_meanings(run: Run, unique: Dataset) -> Dataset:
         return unique
     asked, version = run.settings.dedup.preferred_sources, embedding_version()
     preferred = Given(asked, digest(asked))
-    return run_stage(
-        run, SEMANTIC, documents=unique, preferred_sources=preferred, embedding=version
-    )
+    return run(SEMANTIC, documents=unique, preferred_sources=preferred, embedding=version)
 
 
 def require_rows(run: Run, dataset: Dataset, found: str, advice: str) -> None:

@@ -12,7 +12,6 @@ from pandera.typing.polars import DataFrame
 from flows.arms import TestSet, answer_arm, claim_gain, which_look
 from flows.criteria import judge_endpoint
 from flows.engine.context import Run, say_once
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
 from flows.retention import compare_retention, measure_arm
 from flows.training import TrainingData, train_placebo
@@ -57,8 +56,7 @@ def judge_pairwise(
     about = (decisions, test.frozen, judged, test.sources)
     ask = partial(pairwise.judge_arms, run.store, run.settings, teacher, *about)
     people = [[*astuple(item.asked), item.answer, item.accepted] for item in decisions]
-    dataset = run_stage(
-        run,
+    dataset = run(
         PAIRWISE,
         judged,
         ask=Given(ask),
@@ -156,8 +154,7 @@ def judge_model(
         "champion": str(champion) if champion else None,
         "challenger": str(model),
     }
-    evidence = run_stage(
-        run,
+    evidence = run(
         GATE,
         {**answers, **general, **compared},
         record=Given(record),

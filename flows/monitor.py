@@ -16,9 +16,8 @@ from annotation.notes import target
 from annotation.queue import Pulled
 from annotation.queues import open_queue
 from flows.curate import latest_corpus
-from flows.engine.context import Run, open_run, say, say_once
+from flows.engine.context import Run, model_slot, open_run, say, say_once
 from flows.engine.home import MONITOR_LOCK
-from flows.engine.stage_runner import model_slot
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.review import push_next, settle_pairs, take_in
 from flows.services.automations import emit_drift, tell

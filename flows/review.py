@@ -16,7 +16,6 @@ from annotation.queue import Pulled, PushResult
 from annotation.queues import ReviewQueue, open_queue
 from flows.curate import Corpus
 from flows.engine.context import Run, say, say_once
-from flows.engine.stage_runner import run_stage
 from flows.traffic import traffic, why_chosen, with_traffic
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset, ReviewError
@@ -94,14 +93,14 @@ def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:
     counting, others = read_policy(run.settings).counting(pulled.reviews)
     bounced = pl.concat([pulled.bounced, drops(others)])
     decided = Given(counting, digest([counting.to_dicts(), bounced.to_dicts()]))
-    reviews = run_stage(run, REVIEW, reviews=decided, bounced=Given(bounced))
+    reviews = run(REVIEW, reviews=decided, bounced=Given(bounced))
     chosen = targeted(run.home, say_once)
     noted = Given(chosen, digest(sorted(chosen)) if chosen else None)
     material = Material.of(run.home, screened, run.settings.review.seed)
     flagged = material.flagged.pairs.filter(pl.col("pair_id").is_in(counting["pair_id"].to_list()))
     doubted = Given(flagged, digest(sorted(flagged["pair_id"])) if flagged.height else None)
     given: dict[str, Any] = {"targeted": noted, "flagged": doubted, "traffic": traffic(run)}
-    return run_stage(run, SETTLE, pairs=screened, reviews=reviews, **given)
+    return run(SETTLE, pairs=screened, reviews=reviews, **given)
 
 
 def push_next(

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from math import ceil
 
 from flows.engine.context import Run, say
-from flows.engine.stage_runner import run_stage
 from pipeline.core.cache import digest
 from pipeline.core.errors import MissingDataset
 from pipeline.core.outcome import Drop
@@ -34,8 +33,7 @@ def locate_gold(run: Run, raw: Dataset, documents: Dataset, chunks: Dataset) -> 
     if path is None:
         return None
     rows = read_rows(path)
-    gold = run_stage(
-        run,
+    gold = run(
         LOCATE,
         rows=Given(rows, digest(rows)),
         documents=documents,
@@ -57,7 +55,7 @@ def split_documents(run: Run, documents: Dataset, chunks: Dataset, gold: Dataset
     """Assign the documents, and say what the test set will be before anything costs much."""
     settings = run.settings
     before = _assigned_before(run, {"documents": documents, "chunks": chunks, "gold": gold})
-    splits = run_stage(run, SPLIT, documents=documents, chunks=chunks, gold=gold, previous=before)
+    splits = run(SPLIT, documents=documents, chunks=chunks, gold=gold, previous=before)
     found = run.store.manifest(splits.name, splits.fingerprint).facts.metrics
     if found["sections"]:
         enough = ceil(FEW / settings.split.test) if settings.split.test else FEWEST

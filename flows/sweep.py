@@ -9,7 +9,6 @@ from prefect import flow
 
 from flows.curate import CORPUS, Corpus
 from flows.engine.context import Run, open_run, say
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.retention import general_scores
 from flows.run import train_and_judge
@@ -105,8 +104,7 @@ def measure(run: Run, loaded: LoadedModel, model: Dataset) -> Frontier:
     texts = run.store.read(before, GeneralScores).filter(kind="text")
     base_loss = float((texts["loss"] * texts["tokens"]).sum()) / int(texts["tokens"].sum())
     scales, max_forgetting = settings.forgetting.scales, settings.gate.max_forgetting
-    dataset = run_stage(
-        run,
+    dataset = run(
         SWEEP,
         name=Given(str(model)),
         validation=Given(validation, content_digest(validation)),
@@ -141,8 +139,7 @@ def make_scaled(run: Run, model: Dataset, scale: float) -> Dataset:
     """Store a scaled copy of a model, with the model and its examples as its lineage."""
     manifest = run.store.manifest(model.name, model.fingerprint)
     examples = Home(run.store, run.registry).dataset(manifest.inputs["from"])
-    return run_stage(
-        run,
+    return run(
         SCALE,
         adapter=Given(run.store.path(model), model.content),
         factor=Given(scale),

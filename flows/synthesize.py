@@ -6,7 +6,6 @@ from prefect import flow
 from flows.criteria import criteria_of, price_of_judge
 from flows.curate import Corpus, curate_documents, input_files, require_rows
 from flows.engine.context import Run, open_run, say
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import base_model
 from flows.splits import check_gold
 from flows.views.report import write_report
@@ -117,8 +116,7 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, 
     teacher, brief = _teacher(run, base), read_brief(settings.task, settings.paths)
     asked = f"{teacher.name} {teacher.strength} {settings.teacher.thinking_tokens}"
     criteria = criteria_of(run, brief)
-    candidates = run_stage(
-        run,
+    candidates = run(
         GENERATE,
         chunks=corpus.chunks,
         seed_tasks=seed_tasks,
@@ -145,9 +143,8 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, 
         download = settings.model.allow_download
         rows = [row for source in sources for row in load_rows(source, download)]
         name = ", ".join(str(source).rsplit("/", 1)[-1] for source in sources)
-        own = run_stage(run, ROWS, rows=Given(rows, digest(rows)), name=Given(name))
-    screened = run_stage(
-        run,
+        own = run(ROWS, rows=Given(rows, digest(rows)), name=Given(name))
+    screened = run(
         SCREEN,
         pairs=candidates,
         rows=own,

@@ -9,7 +9,6 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from flows.engine.context import Run, say, say_once
-from flows.engine.stage_runner import run_stage
 from pipeline.core.cache import digest
 from pipeline.core.home import Home
 from pipeline.core.journal import append, now, read_rows
@@ -51,8 +50,7 @@ def traffic(run: Run) -> Dataset | None:
     if not chosen:
         return None
     home, shares = Home(run.store, run.registry), run.settings.split
-    return run_stage(
-        run,
+    return run(
         TRAFFIC,
         chosen=Given(chosen, digest(chosen)),
         chunks=home.dataset("chunks"),

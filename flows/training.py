@@ -10,7 +10,6 @@ from pandera.typing.polars import DataFrame
 
 from flows.curate import Corpus, latest_corpus
 from flows.engine.context import Run
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel, say_device
 from flows.review import review_pairs
 from flows.splits import locate_gold
@@ -54,8 +53,7 @@ def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:
     seeds = read_seed_tasks(settings.paths.seeds)
     held_out = cast("DataFrame[Examples]", rows.filter(pl.col("split") != "train"))
     teacher = EmbeddedTeacher(base, settings.model, settings.generate.batch_size)
-    dataset = run_stage(
-        run,
+    dataset = run(
         REPLAY,
         seed_tasks=Given(seeds, digest(seeds.to_dicts())),
         held_out=Given(held_out, content_digest(held_out)),
@@ -92,10 +90,10 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
     file, pairs = settings.paths.gold, None
     gold = corpus.gold or locate_gold(run, corpus.raw, corpus.documents, corpus.chunks)
     if file is not None and gold is not None:
-        pairs = run_stage(run, GOLD, gold=gold, splits=corpus.splits, name=Given(file.name))
+        pairs = run(GOLD, gold=gold, splits=corpus.splits, name=Given(file.name))
     known = Given(benchmarks, digest(benchmarks) if benchmarks else None)
-    clean = run_stage(run, DECONTAMINATE, benchmarks=known, settled=settled, gold=pairs)
-    examples = run_stage(run, EXAMPLES, pairs=clean)
+    clean = run(DECONTAMINATE, benchmarks=known, settled=settled, gold=pairs)
+    examples = run(EXAMPLES, pairs=clean)
     leaks = check_leaks(run.store.read(clean, SettledPairs), benchmarks)
     if len(leaks):
         raise TrainingError(
@@ -158,7 +156,7 @@ def run_training(
     folder = run.home / "work" / work
     say_device(run.settings.model)
     given |= {"base": Given(base, base.digest), "model_settings": Given(run.settings.model)}
-    model = run_stage(run, stage, settings=settings, work=Given(folder), **given)
+    model = run(stage, settings=settings, work=Given(folder), **given)
     shutil.rmtree(folder, ignore_errors=True)
     return model
 
@@ -171,7 +169,7 @@ def train_placebo(
     steps = max(1, round(run.settings.evaluate.placebo * record["steps"]))
     train = run.settings.train.model_copy(update={"max_steps": steps, "evaluations": 1})
     shorter = replace(run, settings=run.settings.model_copy(update={"train": train}))
-    dealt = run_stage(run, DEAL, examples=examples, seed=Given(train.seed, str(train.seed)))
+    dealt = run(DEAL, examples=examples, seed=Given(train.seed, str(train.seed)))
     stage = TRAIN.named("train placebo", "placebo_model")
     return train_model(shorter, base, dealt, stage), (steps, record["steps"])
 
@@ -188,8 +186,7 @@ def store_drift_baseline(
     pairs = cast("DataFrame[Examples]", trained)
     texts = pl.concat([document_texts(documents), pair_texts(pairs)])
     seed = run.settings.train.seed
-    return run_stage(
-        run,
+    return run(
         DRIFT,
         texts=Given(texts, content_digest(texts)),
         count_tokens=Given(token_counter(loaded.base.path)),

@@ -35,8 +35,8 @@ from prefect.types.entrypoint import EntrypointType
 from ruamel.yaml import YAML
 
 from flows.engine import environment
+from flows.engine.context import MODEL_SLOTS
 from flows.engine.settings_file import load_settings
-from flows.engine.stage_runner import MODEL_SLOTS
 from flows.services.automations import apply_automations
 from flows.services.serving import serve
 from pipeline.settings import Settings
