@@ -34,10 +34,8 @@ def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> Report | None
 
     All have the same method, ``steps``, ``seeds`` trainings, validation rows and frozen test
     set; no training stops early. Gold rows are in none: a person wrote those. An arm without
-    rows says so.
-
-    A MissingDataset where nothing was synthesized yet, an InputError without validation or test
-    row or raw pair of a train document, a TrainingError where a train row repeats one of those.
+    rows says so. A MissingDataset where nothing was synthesized yet, an InputError without
+    validation or test row or raw pair, a TrainingError where a train row repeats one of those.
     """
     with open_run("ablate", settings) as run:
         home = Home.at(run.home)

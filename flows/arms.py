@@ -6,6 +6,7 @@ The arms of the base model come before the training: they say what the test set 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import polars as pl
 
@@ -64,9 +65,9 @@ class TestSet:
 def which_look(run: Run, frozen: Dataset, model: Dataset | None = None) -> Looks:
     """Return which look at the test set this is, and the confidence that it leaves.
 
-    The looks are in ``monitor/looks.jsonl``. Each new model that is compared on the same rows
-    is another chance to win by luck; the same model again is no new look. Test sets are the
-    same by content, or when most of their rows are. A model about to be judged is written down.
+    Each new model that is compared on the same rows is another chance to win by luck; the same
+    model again is no new look. Test sets are the same by content, or when most of their rows are.
+    A model about to be judged is written down, in ``monitor/looks.jsonl``.
     """
     settings = run.settings.evaluate
     path = run.home / "monitor" / LOOKS
@@ -129,18 +130,27 @@ def _answer_larger(run: Run, loaded: LoadedModel, test: TestSet, base: Dataset) 
     model = TEACHERS[larger.kind].make(settings, loaded.base, say)
     asked = CachingTeacher(model, run.cache("replies"))
     passages = test.passages if "retrieval" in run.settings.evaluate.arms else None
-    limited = {"max_new_tokens": test.answer_tokens}
-    return run(
-        LARGER,
-        settings=run.settings.evaluate.model_copy(update=limited),
-        also={"min_content_recall": run.settings.screen.min_content_recall},
-        asked=test.frozen,
-        base=base,
-        teacher=Given(asked, asked.name),
-        material=Given(Material({}, passages, test.sources, run.settings.screen)),
-        sources=digest(dict(test.sources)),
-        passages=None if passages is None else digest(dict(passages)),
-    )
+    given = _given(run, test, {}, passages)
+    return run(LARGER, base=base, teacher=Given(asked, asked.name), **given)
+
+
+def _given(
+    run: Run,
+    test: TestSet,
+    shots: Mapping[str, list[Message]],
+    passages: Mapping[str, Passage] | None,
+) -> dict[str, Any]:
+    """Return what every arm is given: the test set, and what stands before its questions."""
+    settings, screen = run.settings.evaluate, run.settings.screen
+    return {
+        "settings": settings.model_copy(update={"max_new_tokens": test.answer_tokens}),
+        "also": {"min_content_recall": screen.min_content_recall},
+        "asked": test.frozen,
+        "material": Given(Material(shots, passages, test.sources, screen)),
+        "sources": digest(dict(test.sources)),
+        "shots": digest(dict(shots)) if shots else None,
+        "passages": None if passages is None else digest(dict(passages)),
+    }
 
 
 def foresee_power(
@@ -159,22 +169,10 @@ def answer_arm(
     with_passages: bool = False,
 ) -> Dataset:  # fmt: skip
     """Let one arm answer the test set; its timings lie beside the answers, outside the content."""
-    settings, screen = run.settings.evaluate, run.settings.screen
-    settings = settings.model_copy(update={"max_new_tokens": test.answer_tokens})
     shots = test.shots if arm == "few_shot" else {}
     passages = test.passages if with_passages or arm in RETRIEVING else None
-    return run(
-        ANSWER.named(f"evaluate {arm}"),
-        settings=settings,
-        also={"min_content_recall": screen.min_content_recall},
-        arm=Given(arm),
-        asked=test.frozen,
-        material=Given(Material(shots, passages, test.sources, screen)),
-        sources=digest(dict(test.sources)),
-        shots=digest(dict(shots)) if shots else None,
-        passages=None if passages is None else digest(dict(passages)),
-        **loaded.given(adapter),
-    )
+    given = _given(run, test, shots, passages) | loaded.given(adapter)
+    return run(ANSWER.named(f"evaluate {arm}"), arm=Given(arm), **given)
 
 
 def claim_gain(
@@ -182,8 +180,7 @@ def claim_gain(
 ) -> Claim | None:
     """Judge the recipe by ``evaluate.seeds`` trainings against the base model's losses.
 
-    The further trainings are no candidates for promotion: only their losses of the references are
-    taken. None when the test set is empty.
+    Of further trainings only the losses of the references are taken. None for an empty test set.
     """
     before = run.store.read(answers["base"], Answers).sort("pair_id")
     if not before.height:

@@ -39,10 +39,7 @@ MOST_ABSENT = 0.5
 
 
 def accepted_before(run: Run, cleaned: Dataset) -> Dataset | None:
-    """Return the latest index built from other documents, so that repeating a run reproduces it.
-
-    None without one, or where its documents were accepted by other rules.
-    """
+    """Return the latest index of other documents by the same rules, so that a run is repeatable."""
     if not run.settings.dedup.incremental:
         return None
     try:

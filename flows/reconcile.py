@@ -15,7 +15,6 @@ from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings
 
 DEPLOYMENT = "retrain/tuneloop"
-
 MAX_TRIES = 3  # starts of one retrain that did not end; after them a person has to look
 
 

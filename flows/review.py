@@ -39,9 +39,8 @@ CHOSEN = "its document has drifted from what was trained on, or somebody asked f
 def sync_reviews(settings: Settings) -> dict[str, int]:
     """Pull decisions and queue what should be reviewed next; nothing is trained or settled.
 
-    Returns counts: decisions, bounced, new, already; empty before the first pairs. A
-    ReviewError where the server could not be asked: the next sync pulls what this one would
-    have pulled.
+    Returns counts: decisions, bounced, new, already; empty before the first pairs. A ReviewError
+    where the server could not be asked: the next sync catches up.
     """
     queue = open_queue(settings)
     try:
@@ -65,8 +64,7 @@ def sync_reviews(settings: Settings) -> dict[str, int]:
 def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
     """Queue what should be reviewed, apply what was decided, and return the settled pairs.
 
-    A review server that is down stops nothing: the decisions pulled before count, and the next
-    sync catches up.
+    A review server that is down stops nothing: the decisions pulled before count.
     """
     queue = open_queue(run.settings)
     pulled = take_in(queue)

@@ -42,9 +42,8 @@ def sweep(
 ) -> Report | None:
     """Measure a model at several scales; with a scale, make that model and let the gate judge it.
 
-    The model is champion, challenger or a fingerprint; the one that is made is the new challenger.
-    An InputError without such a model, a general set or validation rows, a TrainingError where the
-    method cannot be scaled.
+    ``model``: champion, challenger or a fingerprint; what is made is the new challenger. InputError
+    without model, general set or validation rows, TrainingError for a method without a scale.
     """
     with open_run("sweep", settings) as run:
         home = Home(run.store, run.registry)

@@ -1,7 +1,7 @@
 """Commands that plan trainings or choose among them: plan, compare, ablate, tune, sweep."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -170,10 +170,7 @@ def plan(
     base: str | None,
     methods: tuple[str, ...],
     gpus: tuple[str, ...],
-    measure: bool,
-    convention: str | None,
-    launch: Literal["ddp", "fsdp"] | None,
-    **sizes: Any,
+    **asked: Any,
 ) -> None:
     """Estimate memory and time of each method before training, from the model's config alone.
 
@@ -183,13 +180,13 @@ def plan(
     from flows.views import plan as flow
     from pipeline.train.plan.estimate import Work
 
-    work = Work(sizes["rows"], sizes["row_tokens"], sizes["supervised"])
-    start = (launch, sizes["processes"], sizes["output"]) if launch else None
-    planned = flow.make_plan(options.settings(), base, methods, gpus, work, measure, start)
+    work = Work(asked["rows"], asked["row_tokens"], asked["supervised"])
+    start = (asked["launch"], asked["processes"], asked["output"]) if asked["launch"] else None
+    settings, document = options.settings(), asked["convention"] is not None
+    planned = flow.make_plan(settings, base, methods, gpus, work, asked["measure"], start)
     if options.json:
-        options.show(_facts(planned, convention is not None))
-        return
-    flow.show(planned, itemised=bool(methods), document=convention is not None)
+        return options.show(_facts(planned, document))
+    flow.show(planned, itemised=bool(methods), document=document)
 
 
 def _facts(planned: "Planned", document: bool) -> dict[str, Any]:

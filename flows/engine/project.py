@@ -18,7 +18,6 @@ METHOD_SETTINGS = (
     "rank", "alpha", "targets", "dropout", "rate_ratio", "bottleneck", "virtual_tokens",
 )  # fmt: skip
 """Settings of [train] that not every method has a use for."""
-
 BRIEF = """\
 # In your own words: what the assistant is for, who asks it, how it answers. The teacher and the
 # judge are told, and the system prompt begins every conversation, from training to export.
@@ -30,7 +29,6 @@ BRIEF = """\
 #   system_prompt: "You are the help desk of Example Ltd. Be short and friendly."\
 """
 """Begins the section [task] of a new project."""
-
 PATHS = {
     "input": "raw",
     "home": "home",

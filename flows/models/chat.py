@@ -88,10 +88,7 @@ def talk(settings: Settings, model: str, lines: TextIO, as_json: bool) -> None:
 
 
 def opening(settings: Settings, name: str) -> list[Message]:
-    """Return the turn that a conversation begins with: the system prompt that a model knows.
-
-    That of its training rows; of the base, and of a folder from elsewhere, that of the settings.
-    """
+    """Return the system prompt that a model knows, as a turn: of its rows, or of the settings."""
     prompt = settings.task.system_prompt
     if name != "base" and not (Path(name).expanduser() / "run_card.json").is_file():
         home = Home.at(settings.paths.home)

@@ -1,8 +1,4 @@
-"""Export a model for a server, in a form of :data:`pipeline.train.export.exporters.EXPORTERS`.
-
-What is written is loaded back and compared with the adapter on the model's own questions; what
-does not answer the same is not left behind.
-"""
+"""Export a model for a server; what is written is loaded back and answers as the adapter does."""
 
 import json
 import shutil

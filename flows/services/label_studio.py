@@ -1,8 +1,7 @@
 """The Label Studio server that ``tuneloop up`` starts, in an environment of its own.
 
-It is bound to 127.0.0.1, keeps its data in the home folder and reaches no other machine. Token
-and password are made before the first start; they go to the server through its environment,
-since other users of the machine can read command lines.
+It is bound to 127.0.0.1, keeps its data in the home folder and reaches no other machine. Token and
+password go to the server through its environment: other users can read command lines.
 """
 
 import json
@@ -27,8 +26,8 @@ from pipeline.settings import Settings
 
 OPTIONS = ("start", "--no-browser", "--internal-host", "127.0.0.1", "--port")
 HEALTH_SECONDS = 5.0
-EMPTY = "empty.sqlite3"
-"""In Label Studio's environment: an empty database, since making one takes a minute."""
+DATABASE, EMPTY = "label_studio.sqlite3", "empty.sqlite3"
+"""The latter in Label Studio's environment: without tables to copy, a start takes a minute."""
 NOWHERE = "http://127.0.0.1:9"  # the discard port: a proxy that answers nobody
 SERVER = {
     "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
@@ -72,8 +71,8 @@ def label_studio_service(settings: Settings) -> Service:
     login = _login(home, url)
     data = login_path(home).parent
     empty = program.parent.parent / EMPTY
-    if empty.exists() and not _database(data).exists():
-        write_atomically(_database(data), empty.read_bytes())
+    if empty.exists() and not (data / DATABASE).exists():
+        write_atomically(data / DATABASE, empty.read_bytes())
     return Service(
         name="label-studio",
         command=(str(program), *OPTIONS, str(settings.label_studio.port)),
@@ -88,7 +87,7 @@ def label_studio_service(settings: Settings) -> Service:
             "LABEL_STUDIO_CORS_ALLOWED_ORIGINS": url,
             "LABEL_STUDIO_ALLOWED_HOSTS": "127.0.0.1,localhost",
             "LABEL_STUDIO_BASE_DATA_DIR": str(data),
-            "LABEL_STUDIO_DATABASE_NAME": str(_database(data)),
+            "LABEL_STUDIO_DATABASE_NAME": str(data / DATABASE),
             "LABEL_STUDIO_USERNAME": login.username,
             "LABEL_STUDIO_PASSWORD": login.password,
             "LABEL_STUDIO_USER_TOKEN": login.token,
@@ -117,7 +116,7 @@ def _login(home: Path, url: str) -> Login:
     if login is None:
         # A token counts only for a user who is new: a database that outlived its login gets a
         # further user rather than one whose token nobody knows.
-        known = _database(path.parent).exists()
+        known = (path.parent / DATABASE).exists()
         name = f"tuneloop-{secrets.token_hex(3)}" if known else "tuneloop"
         login = Login(url, f"{name}@localhost", secrets.token_urlsafe(15), secrets.token_hex(20))
     login = replace(login, url=url)
@@ -134,10 +133,6 @@ def _login(home: Path, url: str) -> Login:
     return login
 
 
-def _database(data: Path) -> Path:
-    return data / "label_studio.sqlite3"
-
-
 MIGRATE = """
 import pathlib, sys, label_studio
 sys.path.insert(0, str(pathlib.Path(label_studio.__file__).parent))
@@ -152,7 +147,7 @@ call_command("migrate", verbosity=0)
 def make_empty_database(environment: Path) -> None:
     """Make the database that first starts begin with: its tables alone, no user and no key."""
     with tempfile.TemporaryDirectory() as folder:
-        made = _database(Path(folder))
+        made = Path(folder) / DATABASE
         files = {"LABEL_STUDIO_BASE_DATA_DIR": folder, "LABEL_STUDIO_DATABASE_NAME": str(made)}
         command = [str(environment / "bin" / "python"), "-c", MIGRATE]
         own = os.environ | SERVER | files

@@ -1,8 +1,4 @@
-"""The process that starts what is due: it drops what was missed and shows that it is well.
-
-A run that was missed while nothing ran here is not made up for one by one: each flow takes its
-window from what it did last, so the latest is enough.
-"""
+"""The process that starts what is due: it drops what was missed and shows that it is well."""
 
 import asyncio
 import contextlib
@@ -68,8 +64,8 @@ def settle_leftovers(deployments: Sequence[UUID]) -> None:
     """End what an earlier process left on the server.
 
     Runs that it was killed in are marked crashed, which gives their slots back. Of the scheduled
-    runs that nobody started in time, the latest of each deployment stays; runs that an event or
-    a person asked for all stay.
+    runs that nobody started in time, the latest of each deployment stays: each flow takes its
+    window from what it did last. Runs that an event or a person asked for all stay.
     """
     with get_client(sync_client=True) as client:
         for run in _runs(client, deployments, BEGUN):

@@ -113,10 +113,15 @@ def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
         planned = running.schedules(api, secret)
     except httpx.HTTPError as error:  # the server is too busy to say
         _say(f"prefect: no plan yet ({error}); `tuneloop status` shows it later")
-    if as_json:
-        click.echo(json.dumps(_as_json(here, home, planned)))
-    else:
-        _say_all(here, home, planned)
+    if not as_json:
+        return _say_all(here, home, planned)
+    facts = {
+        **{"running": True, "process": here.process} | _addresses(here),
+        "prefect_login": str(secret_path(home)),
+        "login": str(login_path(home)) if here.label_studio else None,
+        "next": {item.name: item.next and item.next.isoformat() for item in planned},
+    }
+    click.echo(json.dumps(facts))
 
 
 def servers(settings: Settings) -> list[Service]:
@@ -207,12 +212,3 @@ def local(item: Scheduled) -> str:
     if item.next is None:
         return "on a drift event, or by hand" if item.name == "retrain" else "nothing planned"
     return f"{item.next.astimezone():%a %d %b %H:%M}"
-
-
-def _as_json(here: Up, home: Path, planned: list[Scheduled]) -> dict[str, object]:
-    return {
-        **{"running": True, "process": here.process} | _addresses(here),
-        "prefect_login": str(secret_path(home)),
-        "login": str(login_path(home)) if here.label_studio else None,
-        "next": {item.name: item.next and item.next.isoformat() for item in planned},
-    }

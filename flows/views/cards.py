@@ -36,7 +36,7 @@ FILES = {"model": "model_card.md", "data": "data_card.md"}
 def model_and_data_card(home: Home, settings: Settings, model: Dataset) -> dict[str, str]:
     """Return the cards of a model and of the examples it was trained on: ``model``, ``data``."""
     manifest = home.store.manifest(model.name, model.fingerprint)
-    data = _data_facts(home, settings, home.dataset(manifest.inputs["from"]))
+    data = data_facts(home, settings, home.dataset(manifest.inputs["from"]))
     judged = judgement(home, model)
     card = read_run_card(home.store.path(model))
     name = card["base_model"]["name"]
@@ -57,11 +57,6 @@ def model_and_data_card(home: Home, settings: Settings, model: Dataset) -> dict[
     return {"model": model_card(facts), "data": data_card(data)}
 
 
-def data_card_of(home: Home, settings: Settings, examples: Dataset) -> str:
-    """Render the card of examples that no model was trained on yet."""
-    return data_card(_data_facts(home, settings, examples))
-
-
 def write_cards(cards: Mapping[str, str], folder: Path) -> list[Path]:
     """Write model_card.md and data_card.md into a folder."""
     for kind, text in cards.items():
@@ -69,7 +64,8 @@ def write_cards(cards: Mapping[str, str], folder: Path) -> list[Path]:
     return [folder / FILES[kind] for kind in cards]
 
 
-def _data_facts(home: Home, settings: Settings, origin: Dataset) -> Facts:
+def data_facts(home: Home, settings: Settings, origin: Dataset) -> Facts:
+    """Return what the card of examples tells of them."""
     folder = settings.paths.input  # or an address
     path = folder.resolve() if isinstance(folder, Path) else PurePosixPath(folder)
     found = list(ancestors(home, origin))

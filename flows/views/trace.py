@@ -12,7 +12,6 @@ from pipeline.core.store import DROPPED, Dataset
 from pipeline.documents.lineage import describe, locate
 
 Row = dict[str, Any]
-
 TRACED = {
     "doc_id": ["raw_documents", "documents", "unique_documents", "splits"],
     "chunk_id": ["chunks", "splits"],
