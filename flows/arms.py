@@ -47,6 +47,9 @@ PROMPTED = ("few_shot", "retrieval", "chain_of_thought")
 """Arms of the base model that are switched on in the settings."""
 
 
+Shots = Mapping[str, list[Message]]
+
+
 @dataclass(frozen=True, slots=True)
 class TestSet:
     """The frozen rows, and what arms put before them, by pair_id."""
@@ -54,7 +57,7 @@ class TestSet:
     __test__ = False  # pytest: not a test, despite its name
 
     frozen: Dataset
-    shots: Mapping[str, list[Message]]
+    shots: Shots
     passages: Mapping[str, Passage]
     sources: Mapping[str, str]  # what an answer must stand in to be grounded
     labels: Mapping[str, Mapping[str, str]]  # by dimension, for the slices
@@ -135,10 +138,7 @@ def _answer_larger(run: Run, loaded: LoadedModel, test: TestSet, base: Dataset) 
 
 
 def _given(
-    run: Run,
-    test: TestSet,
-    shots: Mapping[str, list[Message]],
-    passages: Mapping[str, Passage] | None,
+    run: Run, test: TestSet, shots: Shots, passages: Mapping[str, Passage] | None
 ) -> dict[str, Any]:
     """Return what every arm is given: the test set, and what stands before its questions."""
     settings, screen = run.settings.evaluate, run.settings.screen

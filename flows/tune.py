@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -77,7 +78,7 @@ def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
         start=start,
         workload=workload,
         hardware=training_machine(choose_device(settings.model)),
-        forgetting=_forgetting(settings, run.store, base, folder),
+        forgetting=_forgetting(settings, run.store, base),
     )
     with StageProgress("tune") as bar:
         study = search(job, folder, say, bar)
@@ -96,26 +97,18 @@ def check_methods(settings: Settings) -> None:
 
 
 def _forgetting(
-    settings: Settings, store: Store, base: BaseModel, folder: Path
+    settings: Settings, store: Store, base: BaseModel
 ) -> Callable[[Path], float] | None:
     """Return what measures the rise of loss on general text; None where there is none."""
     if settings.paths.general is None or not settings.tune.general_texts:
         return None
     texts = list(read_general_set(settings.paths.general).texts.values())
     texts = texts[: settings.tune.general_texts]
-    remembered = folder / "general.json"
 
     def loss(adapter: Path | None) -> float:
         with LoadedModel(base, settings.model, store) as loaded:
             found = general_loss(texts, *loaded.get(adapter))
         return sum(mean * tokens for mean, tokens in found) / sum(tokens for _, tokens in found)
 
-    def rise(adapter: Path) -> float:
-        key = digest(texts)
-        known = json.loads(remembered.read_text("utf-8")) if remembered.exists() else {}
-        if key not in known:
-            known[key] = loss(None)
-            write_atomically(remembered, json.dumps(known).encode())
-        return loss(adapter) - float(known[key])
-
-    return rise
+    before = cache(partial(loss, None))
+    return lambda adapter: loss(adapter) - before()

@@ -64,13 +64,12 @@ def run(options: Options, rebuild: tuple[str, ...]) -> None:
 def curate(options: Options, dry_run: bool, profile: str | None) -> None:
     """Read, clean and deduplicate the documents; cut chunks; assign splits."""
     if dry_run:
-        from flows.views.dry_run import as_lines
-        from flows.views.dry_run import dry_run as rehearse
+        from flows.views import dry_run as view
         from pipeline.documents.dry_run import names_of
 
         settings = options.settings()
-        found = rehearse(settings, names_of(profile or "", settings.clean))
-        options.show(found, *as_lines(found))
+        found = view.dry_run(settings, names_of(profile or "", settings.clean))
+        options.show(found, *view.as_lines(found))
     elif profile:
         raise InputError(
             f"curate: --profile {profile} found without --dry-run; expected both; to curate with "

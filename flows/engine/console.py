@@ -1,6 +1,7 @@
 """What a person sees while a command runs, on stderr: a line a stage, a bar for long work."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.progress import (
 from pipeline.core.manifest import Facts
 
 console = Console(stderr=True, highlight=False)
+EVENT_EVERY = 2.0  # seconds between two progress events of one stage
 PLAIN_EVERY = 15.0  # seconds between progress lines where no terminal can draw a bar
 
 
@@ -45,11 +47,12 @@ class StageLine:
 
 
 class StageProgress(Progress):
-    """A listener for :mod:`pipeline.core.progress`: bar, rate and time left."""
+    """A listener for :mod:`pipeline.core.progress`: bar, rate, time left; ``tell`` gets events."""
 
-    def __init__(self, stage: str) -> None:
-        self.stage = stage
+    def __init__(self, stage: str, tell: Callable[..., None] = lambda *_, **__: None) -> None:
+        self.stage, self.tell = stage, tell
         self.started = self.last_line = time.monotonic()
+        self.last_event = 0.0
         self.bar: TaskID | None = None
         super().__init__(
             TextColumn("{task.description:<22}"),
@@ -69,6 +72,9 @@ class StageProgress(Progress):
         if self.bar is None:
             self.bar = self.add_task(self.stage, total=None, unit=unit, rate="")
         self.update(self.bar, completed=done, total=total or None, unit=unit, rate=rate)
+        if done == total or time.monotonic() - self.last_event > EVENT_EVERY:
+            self.last_event = time.monotonic()
+            self.tell("PROGRESS", self.stage, done=done, total=total, unit=unit)
         if not console.is_terminal and time.monotonic() - self.last_line > PLAIN_EVERY:
             self.last_line = time.monotonic()
             left = f", {seconds / done * (total - done):.0f} s left" if done and total else ""

@@ -46,7 +46,6 @@ LEASE_SECONDS = 60
 """After kill -9 a model slot comes back this long after its last renewal, and up to 15 s more
 (the server's look-out); renewed at three quarters of it."""
 REBUILT = "rebuilt"  # folder of refs, by the fingerprint in whose place a dear stage was made again
-EVENT_EVERY = 2.0  # seconds between two progress events of one stage
 
 
 @dataclass
@@ -151,8 +150,8 @@ class Run:
             self.event("START", stage.name, fingerprint=recipe.fingerprint)
             with (
                 model_slot() if stage.holds_model else nullcontext(),
-                StageProgress(stage.name) as bar,
-                listening(_with_events(self, stage.name, bar), say),
+                StageProgress(stage.name, self.event) as bar,
+                listening(bar, say),
                 bounded(self.settings.compute.memory_megabytes, self.folder),
             ):
                 dataset = write()
@@ -203,19 +202,6 @@ def model_slot() -> Iterator[None]:
     slot = partial(concurrency, MODEL_SLOTS, occupy=1, strict=True, lease_duration=LEASE_SECONDS)
     with slot() if is_scheduled() else nullcontext():
         yield
-
-
-def _with_events(run: Run, stage: str, bar: StageProgress) -> Callable[[int, int, str], None]:
-    last = 0.0
-
-    def listen(done: int, total: int, unit: str) -> None:
-        nonlocal last
-        bar(done, total, unit)
-        if done == total or time.monotonic() - last > EVENT_EVERY:
-            last = time.monotonic()
-            run.event("PROGRESS", stage, done=done, total=total, unit=unit)
-
-    return listen
 
 
 WAIT_SECONDS = 12 * 3600.0

@@ -28,7 +28,7 @@ def undisturbed(tiny_base, folder):
         tune=TuneSettings(general_texts=1),
         model=ModelSettings(threads=1),
     )
-    measure = _forgetting(settings, Store(folder / "home"), tiny_base, folder)
+    measure = _forgetting(settings, Store(folder / "home"), tiny_base)
     return run(job(tiny_base, measure), folder / "whole")
 
 
