@@ -66,9 +66,8 @@ def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> Report | None
         plan = plan.model_copy(update={"patience": plan.evaluations + 1})
         bench = Bench(run, LoadedModel(base, settings.model, run.store), data.examples)
         plans = {name: (one, plan) for name, one in rows.items() if name not in missing}
-        return write_report(
-            run, comparison=train_and_measure(bench, plans, seeds, "data", **missing)
-        )
+        shown = train_and_measure(bench, plans, seeds, "data", **missing)
+        return write_report(run, comparison=shown)
 
 
 def _arm(

@@ -166,12 +166,12 @@ def foresee_power(
 
 def answer_arm(
     run: Run, arm: str, loaded: LoadedModel, test: TestSet, adapter: Dataset | None = None, *,
-    with_passages: bool = False,
+    passages: bool = False,
 ) -> Dataset:  # fmt: skip
     """Let one arm answer the test set; its timings lie beside the answers, outside the content."""
     shots = test.shots if arm == "few_shot" else {}
-    passages = test.passages if with_passages or arm in RETRIEVING else None
-    given = _given(run, test, shots, passages) | loaded.given(adapter)
+    found = test.passages if passages or arm in RETRIEVING else None
+    given = _given(run, test, shots, found) | loaded.given(adapter)
     return run(ANSWER.named(f"evaluate {arm}"), arm=Given(arm), **given)
 
 
@@ -203,7 +203,6 @@ def _losses(
     seeded = settings.model_copy(update={"train": settings.train.model_copy(update={"seed": seed})})
     stage = TRAIN.named(f"train seed {seed}", "seed_model")
     model = train_model(replace(run, settings=seeded), loaded.base, data.examples, stage)
-    dataset = run(
-        SEED_LOSSES.named(f"evaluate seed {seed}"), asked=test.frozen, **loaded.given(model)
-    )
+    stage = SEED_LOSSES.named(f"evaluate seed {seed}")
+    dataset = run(stage, asked=test.frozen, **loaded.given(model))
     return run.store.read(dataset, SeedLosses).sort("pair_id")["loss"]

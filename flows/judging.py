@@ -98,21 +98,14 @@ _APART = {"concurrency", "timeout_seconds", "max_retries", "base_url"}
 
 
 def judge_model(
-    run: Run,
-    data: TrainingData,
-    test: TestSet,
-    model: Dataset,
-    loaded: LoadedModel,
-    prompted: Mapping[str, Dataset],
-    measured: Mapping[str, Dataset],
-    learned: Taught,
-) -> Judged:
+    run: Run, data: TrainingData, test: TestSet, model: Dataset, loaded: LoadedModel,
+    prompted: Mapping[str, Dataset], measured: Mapping[str, Dataset], learned: Taught,
+) -> Judged:  # fmt: skip
     """Evaluate the adapters beside the base model's arms, let the gate decide, move the refs.
 
-    Each model is asked everything before the next one is loaded. Champion and placebo are asked
-    in the way in which the challenger is right more often: alone, or with passages.
-    ``prompted``: the base model's answers by arm; ``measured``: the base model on the general
-    set; ``learned``: the support of what was trained on.
+    Each model is asked everything before the next one is loaded; champion and placebo in the way in
+    which the challenger is right more often: alone, or with passages. ``prompted``: the base
+    model's answers by arm; ``measured``: it on the general set; ``learned``: support of its rows.
     """
     settings, champion = run.settings, champion_to_beat(run, model)
     run.registry.point(CHALLENGER, model, "trained", now())
@@ -124,17 +117,13 @@ def judge_model(
     general |= measure_arm(run, loaded, test, "challenger", model)
     passages = _summary(run, test, answers, looks).served == "challenger_retrieval"
     if champion is not None:
-        answers["champion"] = answer_arm(
-            run, "champion", loaded, test, champion, with_passages=passages
-        )
+        answers["champion"] = answer_arm(run, "champion", loaded, test, champion, passages=passages)
         general |= measure_arm(run, loaded, test, "champion", champion)
     steps = None
     if settings.evaluate.placebo and test.frozen.rows:
         loaded.release()
         placebo, steps = train_placebo(run, loaded.base, data.examples, model)
-        answers["placebo"] = answer_arm(
-            run, "placebo", loaded, test, placebo, with_passages=passages
-        )
+        answers["placebo"] = answer_arm(run, "placebo", loaded, test, placebo, passages=passages)
     retention = compare_retention(run, general)
     evaluation = replace(_summary(run, test, answers, looks), placebo_steps=steps)
     advised = advice.advise(evaluation, advice.tokens_by_arm(_said(run, answers)))

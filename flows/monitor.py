@@ -1,7 +1,6 @@
 """The drift check: what is new against what the champion was trained on, and what follows.
 
-Order matters: evidence, decision and watermark are on the disk before an event is sent. The
-event is a nudge; ``flows/reconcile.py`` starts what a lost one should have started.
+Evidence and decision are on the disk before an event is sent: reconcile makes up for a lost one.
 """
 
 import json

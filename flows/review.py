@@ -163,17 +163,16 @@ def decide_together(
     reason = bounce_reason(rejection, {}) if reviewer else None
     if reason is not None:
         raise ReviewError(f"review like: {reason}; {BOUNCES[reason]}")
-    home, queue = Home.at(settings.paths.home), open_queue(settings)
-    ids = pairs["pair_id"].to_list()
+    home, ids = Home.at(settings.paths.home), pairs["pair_id"].to_list()
     rows = table(ScreenedPairs, pairs.select(ScreenedPairs.columns()).to_dicts())
     target(settings.paths.home, ids, f"like-{like}")
     if not reviewer:
         ask_again(settings.paths.home, ids)
-        queue = open_queue(settings)
+    queue = open_queue(settings)
     queue.pull()
     chunks = home.store.read(home.dataset("chunks"), Chunks)
     queue.push(rows, chunks, dict.fromkeys(ids, CHOSEN))
-    for pair_id in ids if reviewer else ():
-        queue.decide(replace(rejection, pair_id=pair_id))
     if reviewer:
+        for pair_id in ids:
+            queue.decide(replace(rejection, pair_id=pair_id))
         queue.pull()

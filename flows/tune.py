@@ -78,7 +78,7 @@ def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
         start=start,
         workload=workload,
         hardware=training_machine(choose_device(settings.model)),
-        forgetting=_forgetting(settings, run.store, base),
+        forgetting=_rise(settings, run.store, base),
     )
     with StageProgress("tune") as bar:
         study = search(job, folder, say, bar)
@@ -96,9 +96,7 @@ def check_methods(settings: Settings) -> None:
         )
 
 
-def _forgetting(
-    settings: Settings, store: Store, base: BaseModel
-) -> Callable[[Path], float] | None:
+def _rise(settings: Settings, store: Store, base: BaseModel) -> Callable[[Path], float] | None:
     """Return what measures the rise of loss on general text; None where there is none."""
     if settings.paths.general is None or not settings.tune.general_texts:
         return None

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from flows.views.plan import Planned
     from pipeline.report.contents import Report
 
+COUNT = click.IntRange(1)
+
 
 @click.command()
 @click.option(
-    "--methods",
-    default="lora,qlora",
-    show_default=True,
+    "--methods", default="lora,qlora", show_default=True,
     help="Names with commas; the first is what the others are held against. all: every method.",
-)
+)  # fmt: skip
 @click.option("--seeds", default=2, show_default=True, help="Trainings of each method.")
 @click.option("--steps", default=0, help="Optimizer steps of each training [by the settings].")
 @command
@@ -57,11 +57,9 @@ def _show(options: Options, report: "Report | None") -> None:
 @click.command()
 @click.option("--model", default="challenger", show_default=True, help="Or champion, fingerprint.")
 @click.option(
-    "--apply",
-    "scale",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    "--apply", "scale", type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Make the model of this scale, the new challenger, and let the gate judge it.",
-)
+)  # fmt: skip
 @command
 def sweep(options: Options, model: str, scale: float | None) -> None:
     """Measure validation loss and forgetting at several scales of an adapter.
@@ -135,12 +133,8 @@ def tune(options: Options, apply: bool) -> None:
     "--gpu", "gpus", multiple=True, metavar="NAME",
     help="t4, l4, a10g, rtx4090, a100-40, a100-80, h100, h200, ...; again for more [a selection].",
 )  # fmt: skip
-@click.option(
-    "--rows", default=1000, show_default=True, type=click.IntRange(1), help="To train on."
-)
-@click.option(
-    "--row-tokens", default=256, show_default=True, type=click.IntRange(1), help="Of a row, mean."
-)
+@click.option("--rows", default=1000, show_default=True, type=COUNT, help="To train on.")
+@click.option("--row-tokens", default=256, show_default=True, type=COUNT, help="Of a row, mean.")
 @click.option(
     "--supervised", default=1 / 3, show_default="a third",
     type=click.FloatRange(0, 1, min_open=True),
@@ -157,9 +151,7 @@ def tune(options: Options, apply: bool) -> None:
     "--launch", type=click.Choice(["ddp", "fsdp"]),
     help="Write the configuration of `accelerate launch` for several processes.",
 )  # fmt: skip
-@click.option(
-    "--processes", default=2, show_default=True, type=click.IntRange(1), help="With --launch."
-)
+@click.option("--processes", default=2, show_default=True, type=COUNT, help="With --launch.")
 @click.option(
     "--output", default="accelerate.yaml", show_default=True,
     type=click.Path(path_type=Path, dir_okay=False), help="With --launch.",

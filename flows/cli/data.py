@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 @click.option("--near", is_flag=True, help="With duplicates: the pairs nearest to the threshold.")
 @click.option("--left-out", is_flag=True, help="With documents: what was left out of each.")
 @command
-def show(
-    options: Options, dataset: str | None, kind: str | None, count: int, **asked: bool
-) -> None:
+def show(options: Options, dataset: str | None, kind: str | None, count: int, **flag: bool) -> None:
     """Show rows of a DATASET (name, or name/fingerprint); without one, list what there is.
 
     `show duplicates` puts each removed document beside the one that stays for it, with their
@@ -55,10 +53,10 @@ def show(
         told = (line for covered in found for line in coverage.lines_of(covered))
         return options.show({"rows": [covered.to_dict() for covered in found]}, *told)
     if dataset == "duplicates":
-        rows, lines = duplicates(home, asked["near"], count), _pair_lines
-    elif asked["near"]:
+        rows, lines = duplicates(home, flag["near"], count), _pair_lines
+    elif flag["near"]:
         raise click.UsageError("--near goes with `show duplicates` only")
-    elif asked["left_out"]:
+    elif flag["left_out"]:
         documents = home.dataset(dataset or "documents")
         rows = examples.left_out_by_document(home, documents, count)
         lines = examples.left_out_lines
@@ -69,7 +67,7 @@ def show(
         ]
         lines = _dataset_lines
     else:
-        rows = home.rows(home.dataset(dataset), asked["dropped"]).head(count).to_dicts()
+        rows = home.rows(home.dataset(dataset), flag["dropped"]).head(count).to_dicts()
     options.show({"rows": rows}, *(line for row in rows for line in lines(row)))
 
 

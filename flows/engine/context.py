@@ -87,15 +87,11 @@ class Run:
             log.write(json.dumps(row) + "\n")
 
     def __call__(
-        self,
-        stage: Stage,
-        inputs: Mapping[str, Dataset] | None = None,
-        *,
-        settings: Section | None = None,
-        also: Mapping[str, Any] | None = None,
+        self, stage: Stage, inputs: Mapping[str, Dataset] | None = None, *,
+        settings: Section | None = None, also: Mapping[str, Any] | None = None,
         parents: Mapping[str, Dataset] | None = None,
         **arguments: Dataset | Given | str | None,
-    ) -> Dataset:
+    ) -> Dataset:  # fmt: skip
         """Make the dataset of a stage, or take the one made before.
 
         Args:

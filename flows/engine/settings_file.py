@@ -45,10 +45,8 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
                 f"settings: {path} cannot be read ({error.strerror}); expected a "
                 "TOML file; make one with `tuneloop init DIR`"
             ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"settings: {path} is not TOML ({error}); mend that line"
-            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as why:
+            raise SettingsError(f"settings: {path} is not TOML ({why}); mend that line") from why
     for override in overrides:
         _apply(tree, override)
     for key, value in FIXED.items():

@@ -1,8 +1,7 @@
 """Mirror models, their curves, their judgement and the registry's refs in MLflow.
 
-Read from the store and the refs, so that a mirror can be made at any time, goes on where it was
-interrupted, and adds nothing the second time. The store stays the truth: MLflow gets names,
-numbers and a path, no copy of a model.
+Made from the store at any time; it goes on where it was interrupted, and adds nothing the second
+time. MLflow gets names, numbers and a path, no copy of a model.
 """
 
 import importlib.util
@@ -29,9 +28,8 @@ FIRST = "sqlite:///"
 def mirror(settings: Settings) -> None:
     """Bring MLflow up to date with the home folder, when tracking is on.
 
-    Each model is a run (parameters from its settings, curves from its training, metrics and
-    verdict from its judgement) and a version of one registered model; the aliases ``champion``
-    and ``challenger`` stand where the refs stand. A SettingsError where MLflow is not installed.
+    Each model is a run (settings, curves, judgement) and a version of one registered model; the
+    aliases ``champion`` and ``challenger`` are the refs. A SettingsError where there is no MLflow.
     """
     if not settings.tracking.mlflow:
         return

@@ -41,9 +41,8 @@ def export(settings: Settings, model: str, form: str, folder: Path) -> dict[str,
     """Write a model in a form that servers load, proven to give the same answers as the adapter.
 
     The folder is new, empty, or one with the same export. Returns what export.json says, with
-    ``folder``, ``base_folder`` and ``reused``; in ``next``, the command that serves it,
-    ``{folder}`` and ``{base_folder}`` stand for these. A GateFailed where the form gives other
-    answers: the folder is not made then.
+    ``folder``, ``base_folder`` (which ``next``, the command that serves it, names in braces) and
+    ``reused``. A GateFailed where the form gives other answers: no folder is made then.
     """
     home = Home.at(settings.paths.home)
     dataset = home.model(model)
@@ -155,8 +154,7 @@ def _judge(source: Source, reference: Predictions, written: Written) -> Judged:
 def failures(parity: Judged, limits: ExportSettings) -> list[str]:
     """Return by how much a form differs from the adapter more than the settings allow.
 
-    As a server computes, the divergence alone is judged: rounding on the way moves logits that no
-    answer comes near.
+    Of a server's types only the divergence is judged: rounding moves logits far from any answer.
     """
     found, coarser = parity.weights, COARSER.get(parity.stored, 1)
     logits, kl = limits.max_logit_difference * coarser, limits.max_kl * coarser**2

@@ -38,8 +38,7 @@ def say_device(settings: ModelSettings) -> None:
 class LoadedModel:
     """The base model, or an adapter on it, for a ``with`` block, at whose end its memory is free.
 
-    Nothing is loaded before :meth:`get`, which lets another model go first. It can be entered
-    again: between two blocks, a training has the memory.
+    :meth:`get` loads, and lets another model go first; between blocks a training has the memory.
     """
 
     def __init__(self, base: BaseModel, settings: ModelSettings, store: Store) -> None:

@@ -6,12 +6,9 @@
     python -m flows.services.deploy --yaml SETTINGS.toml  print prefect.yaml for workers elsewhere
     python -m flows.services.deploy --apply SETTINGS.toml make slots, automation, deployments, once
 
-The deployments are named ``curate/tuneloop`` and so on, without the home: one home folder to a
-Prefect server, as ``tuneloop up`` has it.
-
-A schedule or automation that somebody paused in Prefect stays paused, and what is changed in the
-settings is applied at the next start. A deployment that was given to a work pool with
-``prefect deploy`` is left to the workers of that pool.
+Their names, ``curate/tuneloop`` and so on, leave the home out: a Prefect server has one. What
+somebody paused in Prefect stays paused; what is changed in the settings is applied at the next
+start. A deployment of a work pool (``prefect deploy``) is left to the workers of that pool.
 """
 
 import sys

@@ -1,8 +1,7 @@
 """Run a command that must not outlive its parent.
 
-``python -m flows.services.guard PARENT GRACE -- command ...``: when the process PARENT is gone, or
-this one is asked to end, the command is asked to end. What is left of it after GRACE seconds, its
-own children included, is killed. So kill -9 of ``tuneloop up`` leaves nothing behind.
+``python -m flows.services.guard PARENT GRACE -- command ...``: when PARENT is gone, or this process
+is asked to end, the command is; after GRACE seconds it is killed with all its children.
 """
 
 import contextlib

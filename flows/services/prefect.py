@@ -1,11 +1,10 @@
 """The Prefect server: for the length of one command, or as a service of ``tuneloop up``.
 
-Prefect can start a server by itself, but leaves it running when the command is killed. This one
-goes with its parent, writes its log into the home folder, and listens on 127.0.0.1 only.
+Prefect's own stays when a command is killed; this one goes with its parent, and listens on
+127.0.0.1 only.
 
-Prefect runs shell commands for whoever may change a deployment, and by itself lets everybody: web
-pages, users of this machine. A secret keeps them out. It is in one file that its owner alone may
-read; it goes to processes through their environment.
+Prefect runs shell commands for whoever may change a deployment: web pages, users of this machine.
+A secret keeps them out, in a file that its owner alone may read and the environment of processes.
 """
 
 import asyncio

@@ -4,8 +4,7 @@
 
     python -m flows.views.page SETTINGS.toml   serve it on 127.0.0.1, for whoever has the login
 
-It shows texts of reports, so it asks for the login of the home's Prefect; it changes nothing, has
-no script, and no other page may hold it in a frame.
+It asks for the login of the home's Prefect, changes nothing, and has no script.
 """
 
 import base64

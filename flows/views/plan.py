@@ -44,14 +44,9 @@ class Planned:
 
 
 def make_plan(
-    settings: Settings,
-    base: str | None,
-    methods: Sequence[str],
-    gpus: Sequence[str],
-    work: Work,
-    measure: bool,
-    launch: tuple[Kind, int, Path] | None,
-) -> Planned:
+    settings: Settings, base: str | None, methods: Sequence[str], gpus: Sequence[str],
+    work: Work, measure: bool, launch: tuple[Kind, int, Path] | None,
+) -> Planned:  # fmt: skip
     """Return the plans of the methods (all if none is named) on the hardware.
 
     A SettingsError where a method, a card or a setting is not known, a TrainingError where the

@@ -96,10 +96,8 @@ def _send_artifacts(report: contents.Report) -> None:
     ]
     if ledger:
         create_table_artifact(key="ledger", table=ledger, description="Dropped rows, and why.")
-    if report.gate is not None:
-        create_table_artifact(
-            key="gate", table=as_json(report.gate.reasons), description=report.gate.summary
-        )
+    if gate := report.gate:
+        create_table_artifact(key="gate", table=as_json(gate.reasons), description=gate.summary)
     texts = {"report": verdict, "evaluation": evaluation_table}
     texts |= {"drift": drift_summary, "retrain": retrain_summary}
     for key, write in texts.items():

@@ -59,10 +59,8 @@ def about_reviews(queue: ReviewQueue, settings: Settings) -> Facts:
 
 def lines_of(facts: Facts) -> list[str]:
     """Return the facts as lines; what nobody has decided on yet is left out."""
-    queues = (
-        f"{name} {row['items']} ({row['open']} open)" for name, row in facts["queues"].items()
-    )
-    lines = [f"queues     {', '.join(queues)}"]
+    told = (f"{name} {row['items']} ({row['open']} open)" for name, row in facts["queues"].items())
+    lines = [f"queues     {', '.join(told)}"]
     if facts["disputed"]:
         lines.append(f"disputed   {' '.join(facts['disputed'])}: they wait for a third person")
     if facts["held_back"]:
