@@ -19,6 +19,9 @@ from pipeline.train.methods import METHODS, of_method, resolved
 from pipeline.train.models.base_model import hidden_size
 from schemas.pairs import Examples
 
+Plans = Mapping[str, tuple[DataFrame[Examples], TrainSettings]]
+"""Rows (train and validation) and settings by candidate."""
+
 
 @flow(name="compare", timeout_seconds=48 * 3600)
 def compare(
@@ -54,10 +57,6 @@ def method_settings(settings: TrainSettings, method: str, steps: int, width: int
     if method == settings.method:
         return resolved(settings, width)
     return of_method(settings, method, width)
-
-
-Plans = Mapping[str, tuple[DataFrame[Examples], TrainSettings]]
-"""Rows (train and validation) and settings by candidate."""
 
 
 def train_and_measure(

@@ -36,6 +36,7 @@ MOST_SEGMENTS = 32
 """Segments of a chain; after that many runs with new documents it is written as one again."""
 MOST_ABSENT = 0.5
 """Share of documents of the chain that may have left the corpus before it is written again."""
+CORPUS = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
 
 
 def accepted_before(run: Run, cleaned: Dataset) -> Dataset | None:
@@ -65,9 +66,6 @@ def _chain(run: Run, dataset: Dataset | None) -> list[Dataset]:
         previous = run.store.manifest(dataset.name, dataset.fingerprint).inputs.get("previous")
         dataset = Dataset.of(run.store.manifest(*previous.split("/"))) if previous else None
     return chain[::-1]
-
-
-CORPUS = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,9 @@ from schemas.documents import Chunks
 from schemas.evaluation import Answers, AnswerTimings
 from schemas.pairs import Examples, SettledPairs
 
+_APART = {"concurrency", "timeout_seconds", "max_retries", "base_url"}
+"""Settings that change no reply, and the address, which may hold a password."""
+
 
 def judge_pairwise(
     run: Run, pairs: Dataset, test: TestSet, answers: Mapping[str, Dataset], served: str
@@ -91,10 +94,6 @@ def _summary(run: Run, test: TestSet, answers: Mapping[str, Dataset], looks: Loo
         known[row["pair_id"]] = own.Known(answer, question, test.sources.get(row["pair_id"], ""))
     rows = own.with_own_metrics(_said(run, answers), metrics, known)
     return summarise(rows, settings, test.labels, test.unit, looks)
-
-
-_APART = {"concurrency", "timeout_seconds", "max_retries", "base_url"}
-"""Settings that change no reply, and the address, which may hold a password."""
 
 
 def judge_model(

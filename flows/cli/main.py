@@ -20,6 +20,9 @@ from pipeline.pairs.teachers.kinds import TEACHERS
 
 _KIND = "teacher.kind = {0.name}: {0.about}. It needs {0.needs}."
 TEACHER_HELP = "\n\n".join(map(_KIND.format, TEACHERS.values()))
+WHO = click.Choice(["champion", "challenger", "base"])
+AGAIN = "Make a stage such as train or evaluate again where its code changed."
+_rebuild = click.option("--rebuild", multiple=True, metavar="STAGE", help=AGAIN)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -31,11 +34,6 @@ def main() -> None:
     takes data/samples to a judged model. Every setting can be changed for one command with
     --set section.key=value.
     """
-
-
-WHO = click.Choice(["champion", "challenger", "base"])
-AGAIN = "Make a stage such as train or evaluate again where its code changed."
-_rebuild = click.option("--rebuild", multiple=True, metavar="STAGE", help=AGAIN)
 
 
 @main.command()

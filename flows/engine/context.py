@@ -46,6 +46,8 @@ LEASE_SECONDS = 60
 """After kill -9 a model slot comes back this long after its last renewal, and up to 15 s more
 (the server's look-out); renewed at three quarters of it."""
 REBUILT = "rebuilt"  # folder of refs, by the fingerprint in whose place a dear stage was made again
+WAIT_SECONDS = 12 * 3600.0
+"""A scheduled run waits so long for another one; at a command line one is told at once."""
 
 
 @dataclass
@@ -198,10 +200,6 @@ def model_slot() -> Iterator[None]:
     slot = partial(concurrency, MODEL_SLOTS, occupy=1, strict=True, lease_duration=LEASE_SECONDS)
     with slot() if is_scheduled() else nullcontext():
         yield
-
-
-WAIT_SECONDS = 12 * 3600.0
-"""A scheduled run waits so long for another one; at a command line one is told at once."""
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from pipeline.core.journal import now
 RUN_LOCK = "lock"  # of the runs that make data sets and models: one at a time
 MONITOR_LOCK = "monitor.lock"
 """Of the drift check: it reads the store and may run beside a training."""
+AT_WORK = "tuneloop-command-"
+"""Begins the names of commands that run a flow; Prefect has them as tags."""
 
 
 def open_home(home: Path) -> None:
@@ -78,10 +80,6 @@ def locked(home: Path, name: str = RUN_LOCK, wait_seconds: float = 0) -> Iterato
             yield
     finally:
         lock.release()
-
-
-AT_WORK = "tuneloop-command-"
-"""Begins the names of commands that run a flow; Prefect has them as tags."""
 
 
 @contextmanager

@@ -44,6 +44,8 @@ PACKED = ("reads/??/*.json", "replies/??/*.json", "runs/*/**/*")
 """What stays as it was first written."""
 JOURNALS = (".jsonl", ".log")
 """Files that only ever grow by lines: those of two machines are put together."""
+PULLING = "mirror/pulling"  # lock of the home: one process at a time fetches
+_looked_into: set[Path] = set()  # homes that this process has fetched from their store
 
 
 def files_of(home: Path, patterns: Iterable[str]) -> list[str]:
@@ -241,10 +243,6 @@ class Mirror:
             known = set(there)
             joined = [*there, *(line for line in lines if line not in known)]
             write_atomically(self.home / name, "".join(f"{line}\n" for line in joined).encode())
-
-
-PULLING = "mirror/pulling"  # lock of the home: one process at a time fetches
-_looked_into: set[Path] = set()  # homes that this process has fetched from their store
 
 
 def pull(home: Path) -> None:

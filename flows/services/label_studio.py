@@ -50,6 +50,15 @@ SERVER = {
     "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
     "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
 }
+MIGRATE = """
+import pathlib, sys, label_studio
+sys.path.insert(0, str(pathlib.Path(label_studio.__file__).parent))
+import django
+from django.core.management import call_command
+django.setup()
+call_command("migrate", verbosity=0)
+"""
+"""Makes the tables; its modules import each other as if its own folder were on the path."""
 
 
 def label_studio_service(settings: Settings) -> Service:
@@ -131,17 +140,6 @@ def _login(home: Path, url: str) -> Login:
             "mend its rights, or choose another with --home"
         ) from error
     return login
-
-
-MIGRATE = """
-import pathlib, sys, label_studio
-sys.path.insert(0, str(pathlib.Path(label_studio.__file__).parent))
-import django
-from django.core.management import call_command
-django.setup()
-call_command("migrate", verbosity=0)
-"""
-"""Makes the tables; its modules import each other as if its own folder were on the path."""
 
 
 def make_empty_database(environment: Path) -> None:

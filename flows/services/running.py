@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from prefect.client.schemas.filters import FlowRunFilter
 
 LOCK_SECONDS = 1.0  # longer than anybody holds the lock who only asks whether it is held
+BEAT = "deployments.beat"
+"""File below ``<home>/services`` that is written anew each time Prefect was asked what is due."""
+BEGUN = ("RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED", "CANCELLING")
+"""Types of the states of a run that is more than a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,6 @@ class Scheduled:
     next: datetime | None  # None when nothing is planned
     last: datetime | None  # start of the last run that ended or runs
     state: str  # of the last run; empty when there was none
-
-
-BEAT = "deployments.beat"
-"""File below ``<home>/services`` that is written anew each time Prefect was asked what is due."""
-BEGUN = ("RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED", "CANCELLING")
-"""Types of the states of a run that is more than a plan."""
 
 
 @contextmanager

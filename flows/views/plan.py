@@ -28,6 +28,15 @@ NOT_SHARDED = (
     "the trainer shares the micro batches of a step and keeps the whole model in each process: an "
     "fsdp file starts the processes, and spreads no weights; plan for the whole model on each card"
 )
+GIGABYTE = 1e9
+COLUMNS = {
+    "weights": ("weights", "quantized weights", "trained weights", "rounded weights", "adapter"),
+    "gradients": ("gradients",),
+    "optimizer": ("optimizer", "best step"),
+    "pass": ("activations", "logits"),
+    "other": ("workspace", "allocator", "runtime"),
+}
+"""Column of the overview -> items that are summed in it."""
 
 
 @dataclass(frozen=True)
@@ -93,17 +102,6 @@ def find_shape(base: str | None, settings: Settings) -> Shape:
         if isinstance(found, str):
             folder = Path(found).parent
     return read_folder(folder)
-
-
-GIGABYTE = 1e9
-COLUMNS = {
-    "weights": ("weights", "quantized weights", "trained weights", "rounded weights", "adapter"),
-    "gradients": ("gradients",),
-    "optimizer": ("optimizer", "best step"),
-    "pass": ("activations", "logits"),
-    "other": ("workspace", "allocator", "runtime"),
-}
-"""Column of the overview -> items that are summed in it."""
 
 
 def show(planned: Planned, *, itemised: bool, document: bool) -> None:
