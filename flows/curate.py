@@ -32,10 +32,8 @@ from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel, token_counter
 
-MOST_SEGMENTS = 32
-"""Segments of a chain; after that many runs with new documents it is written as one again."""
-MOST_ABSENT = 0.5
-"""Share of documents of the chain that may have left the corpus before it is written again."""
+MOST_SEGMENTS = 32  # segments of a chain; after so many runs with new documents it is made one
+MOST_ABSENT = 0.5  # share of documents of a chain that may be gone before it is written again
 CORPUS = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
 
 
@@ -92,7 +90,7 @@ def curate(settings: Settings) -> Report:
 
 
 def input_files(run: Run) -> list[SourceFile]:
-    """Look for input files and the cluster, before anything long; InputError where one lacks."""
+    """Look for input files and the cluster before anything long; an InputError where one lacks."""
     settings = run.settings
     if settings.compute.runner == "ray":
         with open_runner(**settings.compute.who()):

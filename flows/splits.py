@@ -19,7 +19,7 @@ from pipeline.settings import Settings
 
 
 def check_gold(settings: Settings) -> None:
-    """Read the gold file before anything long; an InputError shows the first row of mostly bad."""
+    """Read the gold file before anything long; an InputError shows one row if most are bad."""
     path = settings.paths.gold
     if path is not None:
         rows = [read_row(row) for row in read_rows(path)]
@@ -92,9 +92,8 @@ def split_documents(run: Run, documents: Dataset, chunks: Dataset, gold: Dataset
 def _assigned_before(run: Run, inputs: Mapping[str, Dataset | None]) -> Dataset | None:
     """Return the splits that a model has learned from, so that no document moves.
 
-    None before the first training, or where they were made with other settings than those of now
-    (one that is new since does not count). Where they were made of these very inputs it is what
-    they were made from, so that a run can be repeated.
+    None before the first training, or where a setting that they were made with is another now.
+    Where they were made of these very inputs it is what they were made from: runs can be repeated.
     """
     if run.registry.get(CHALLENGER) is None:
         return None

@@ -104,7 +104,7 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
 
 
 def latest_data(run: Run) -> tuple[Corpus, Dataset, TrainingData]:
-    """Return the latest corpus and screened pairs, and what is accepted; MissingDataset: none."""
+    """Return the latest corpus, its screened pairs and what is accepted, or a MissingDataset."""
     corpus, screened = latest_corpus(Home(run.store, run.registry))
     return corpus, screened, build_examples(run, corpus, review_pairs(run, corpus, screened))
 

@@ -1,9 +1,6 @@
-"""One run of a flow: its home, its folder, the stages that it runs, its record of them.
+"""One run of a flow: its home, the stages that it runs, its folder with the record of them.
 
-::
-
-    <home>/runs/<utc>-<flow>-<slug>/
-        run.json  settings.toml  events.ndjson  report.html  report.json
+``<home>/runs/<utc>-<flow>-<slug>`` has run.json, settings.toml, events.ndjson and the reports.
 """
 
 import contextlib
@@ -46,8 +43,7 @@ LEASE_SECONDS = 60
 """After kill -9 a model slot comes back this long after its last renewal, and up to 15 s more
 (the server's look-out); renewed at three quarters of it."""
 REBUILT = "rebuilt"  # folder of refs, by the fingerprint in whose place a dear stage was made again
-WAIT_SECONDS = 12 * 3600.0
-"""A scheduled run waits so long for another one; at a command line one is told at once."""
+WAIT_SECONDS = 12 * 3600.0  # of a scheduled run for another; at a command line one is told at once
 
 
 @dataclass
@@ -65,8 +61,7 @@ class Run:
     store: Store
     registry: Registry
     lines: list[StageLine] = field(default_factory=list)
-    datasets: dict[str, Dataset] = field(default_factory=dict)
-    """The dataset each stage ended with, by stage."""
+    datasets: dict[str, Dataset] = field(default_factory=dict)  # what each stage ended with
 
     @property
     def home(self) -> Path:

@@ -17,10 +17,8 @@ from pipeline.core.errors import HomeLocked, StoreError
 from pipeline.core.journal import now
 
 RUN_LOCK = "lock"  # of the runs that make data sets and models: one at a time
-MONITOR_LOCK = "monitor.lock"
-"""Of the drift check: it reads the store and may run beside a training."""
-AT_WORK = "tuneloop-command-"
-"""Begins the names of commands that run a flow; Prefect has them as tags."""
+MONITOR_LOCK = "monitor.lock"  # of the drift check, which may run beside a training
+AT_WORK = "tuneloop-command-"  # begins the names of commands at work, which Prefect has as tags
 
 
 def open_home(home: Path) -> None:

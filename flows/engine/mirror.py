@@ -36,14 +36,10 @@ from pipeline.core.store import MANIFEST
 
 BASE, OWNER, NAMED = "mirror/head.json", "mirror/owner", "mirror/packed"
 """In the folder of this machine: the head it has, its own name, what was packed already."""
-EMPTY: dict[str, Any] = {"state": "", "datasets": [], "packs": []}
-"""The head of a store that has nothing yet."""
-STATE = ("refs/**/*", "reviews/**/*", "monitor/**/*", "tune/**/*", "reads/index.json")
-"""What changes."""
-PACKED = ("reads/??/*.json", "replies/??/*.json", "runs/*/**/*")
-"""What stays as it was first written."""
-JOURNALS = (".jsonl", ".log")
-"""Files that only ever grow by lines: those of two machines are put together."""
+EMPTY: dict[str, Any] = {"state": "", "datasets": [], "packs": []}  # the head of a new store
+STATE = ("refs/**/*", "reviews/**/*", "monitor/**/*", "tune/**/*", "reads/index.json")  # changes
+PACKED = ("reads/??/*.json", "replies/??/*.json", "runs/*/**/*")  # stays as first written
+JOURNALS = (".jsonl", ".log")  # files that only grow by lines: those of two machines are joined
 PULLING = "mirror/pulling"  # lock of the home: one process at a time fetches
 _looked_into: set[Path] = set()  # homes that this process has fetched from their store
 

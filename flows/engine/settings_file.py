@@ -22,11 +22,8 @@ MOVED = {f"{name}.workers": "compute.workers" for name in ("ingest", "clean", "c
 """Settings of earlier versions -> where they are now."""
 
 FIXED = {
-    "dedup.ngram": 5,
-    "dedup.num_perm": 128,
-    "dedup.candidate_threshold": 0.65,
-    "dedup.seed": 1,
-}
+    "dedup.ngram": 5, "dedup.num_perm": 128, "dedup.candidate_threshold": 0.65, "dedup.seed": 1,
+}  # fmt: skip
 """Settings of earlier versions that nobody turned -> their value, which may still be given."""
 
 

@@ -37,8 +37,7 @@ class Entry:
     """champion, challenger; ``was champion`` of one that another replaced; of one that was trained
     on a document that is forgotten by now, that it is to be replaced."""
     verdict: str  # promoted, refused, or not judged: what the gate said last, whatever people did
-    correct: float | None
-    """Share of key facts that its answers state on its test set; None before it was judged."""
+    correct: float | None  # share of key facts in its answers on its test set; None: not judged
     summary: str
     evidence: str  # data set of the verdict; empty before it was judged
 

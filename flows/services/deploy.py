@@ -49,8 +49,7 @@ class Entry:
     """One flow that runs by itself."""
 
     name: str  # of the flow; also the field of ScheduleSettings, for one with a schedule
-    entrypoint: str
-    """Module path of the flow function: works in a checkout and in an installed package."""
+    entrypoint: str  # module path of the flow: works in a checkout and in a package
     about: str
     pool: Literal["cpu", "gpu"] = "cpu"  # kind of worker, where there are workers
     scheduled: bool = True  # False for one that is only started by an event or by hand
@@ -165,7 +164,7 @@ def prefect_yaml(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> str
             "parameters": shared,
             "schedules": [{"cron": cron} | times for cron in entry.crons(settings)],
             "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
-            "work_pool": {"name": work_pool(entry)},
+            "work_pool": {"name": f"{DEPLOYMENT}-{entry.pool}"},
         }
         for entry in entries
     ]
@@ -173,7 +172,7 @@ def prefect_yaml(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> str
     yaml.width = 1000
     text = StringIO()
     yaml.dump({"name": DEPLOYMENT, "pull": None, "deployments": items}, text)
-    pools = sorted({work_pool(entry) for entry in entries})
+    pools = sorted({f"{DEPLOYMENT}-{entry.pool}" for entry in entries})
     head = [
         "# Made by `python -m flows.services.deploy --yaml SETTINGS.toml`: change the settings.",
         "# With PREFECT_API_URL; for the server of `tuneloop up` with PREFECT_API_AUTH_STRING too,",
@@ -185,11 +184,6 @@ def prefect_yaml(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> str
         *(f"#   prefect worker start --pool {pool}" for pool in pools),
     ]
     return "\n".join(head) + "\n" + text.getvalue()
-
-
-def work_pool(entry: Entry) -> str:
-    """Name the work pool of an entry."""
-    return f"{DEPLOYMENT}-{entry.pool}"
 
 
 def serve_all(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> None:

@@ -16,8 +16,7 @@ MAX_LOG_BYTES = 20 * 2**20  # a longer log is cut at the next start; its last pa
 KEPT_LOG_BYTES = 2**20
 QUICK_SECONDS = 60.0  # a service that ended sooner than this after its start died quickly
 MAX_QUICK_DEATHS = 5  # in a row; more means that starting it again does not help
-SILENT_SECONDS = 90.0
-"""A service may be busy for this long before it counts as dead: a training takes all cores."""
+SILENT_SECONDS = 90.0  # until a busy service counts as dead: a training takes all cores
 LONGEST_PAUSE = 30.0  # seconds between an end and the next start, at most; they double from 1
 
 
@@ -31,8 +30,7 @@ class Service:
     log: Path  # where its output goes; appended to
     url: str = ""  # where a person looks at it; empty for one without a page
     port: int | None = None  # port of 127.0.0.1 that must be free before the start
-    port_setting: str = ""
-    """The setting that names the port, for the message about a port that is taken."""
+    port_setting: str = ""  # for the message about a port that is taken
     environment: Mapping[str, str] = field(default_factory=dict)  # added to that of this process
     start_seconds: float = 120.0  # time that a cold start may take on a busy machine
     stop_seconds: float = 10.0  # time from being asked to end to being killed

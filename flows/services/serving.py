@@ -24,8 +24,7 @@ from flows.services.running import BEAT, runs_of
 from pipeline.core.cache import write_atomically
 
 BEAT_SECONDS = 2.0
-BEGUN = ("PENDING", "RUNNING", "CANCELLING")
-"""Types of the states of a run that a process is at work on."""
+BEGUN = ("PENDING", "RUNNING", "CANCELLING")  # states of a run that a process is at work on
 PAGE = 200  # runs in one answer
 SETTLE_SECONDS = 60.0  # between two looks for runs whose command was killed
 

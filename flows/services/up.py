@@ -38,8 +38,7 @@ from pipeline.core.journal import now
 from pipeline.settings import Settings
 
 CHECK_SECONDS = 3.0
-BEAT_SECONDS = 90.0
-"""Age of the last beat above which the serving process is not well; it beats every 10 s."""
+BEAT_SECONDS = 90.0  # age of the last beat of a serving process that is not well; usual are 10 s
 TITLES = {"page": "Front page", "prefect": "Prefect", "label_studio": "Label Studio"}
 SERVING_STOP_SECONDS = 40.0  # Prefect gives flow runs 30 s to end when it stops them
 _say = partial(console.print, markup=False, soft_wrap=True)
@@ -83,8 +82,11 @@ def _on_signals(handler: Any) -> None:
 
 def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
     """Start the servers, then what needs them, and say what will run when."""
-    home = settings.paths.home
-    services = servers(settings)
+    home, services = settings.paths.home, [prefect_service(settings)]
+    if settings.label_studio.managed and not settings.label_studio.url:  # neither off nor elsewhere
+        from flows.services.label_studio import label_studio_service
+
+        services.append(label_studio_service(settings))
     for service in (*services, page_service(settings)):
         check_port(service)  # all of them before any of them is started
     here = Up(
@@ -122,16 +124,6 @@ def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
         "next": {item.name: item.next and item.next.isoformat() for item in planned},
     }
     click.echo(json.dumps(facts))
-
-
-def servers(settings: Settings) -> list[Service]:
-    """Return the servers to start: Prefect, and Label Studio unless it is elsewhere or unwanted."""
-    found = [prefect_service(settings)]
-    if settings.label_studio.managed and not settings.label_studio.url:
-        from flows.services.label_studio import label_studio_service
-
-        found.append(label_studio_service(settings))
-    return found
 
 
 def _beats(beat: Path) -> bool:

@@ -13,8 +13,7 @@ from pipeline.core.store import PART, Dataset, Store
 from pipeline.pairs.coverage import Coverage, KindYield
 from pipeline.pairs.task_kinds import TASK_KINDS
 
-NOT_ASKED = "not_asked"
-"""Of a chunk of which no pair was wanted, or that the target or the budget left out."""
+NOT_ASKED = "not_asked"  # of a chunk that was not wanted, or that target or budget left out
 READ = ("unique_documents", "chunks", "candidate_pairs", "screened_pairs")
 
 

@@ -87,7 +87,7 @@ def make_plan(
 
 
 def find_shape(base: str | None, settings: Settings) -> Shape:
-    """Return the shape of a base model by built-in name, folder or id; TrainingError: none."""
+    """Return the shape of a base model by built-in name, folder or id, or a TrainingError."""
     wanted = base or settings.model.base_model
     sources = {known.source: name for name, known in CATALOGUE.items()}
     if wanted == "embedded":

@@ -21,9 +21,8 @@ Facts = dict[str, Any]
 def about_reviews(queue: ReviewQueue, settings: Settings) -> Facts:
     """Return what is known of queues, pairs, people and screens, JSON-able.
 
-    ``queues``: items and open ones of each; ``disputed``: pairs that wait for a third person;
-    ``held_back``: decisions that do not count, ``agreement``, ``reviewers``, and with screened
-    pairs ``audit``, ``screens`` and their ``recall``.
+    ``queues``: items, open ones; ``disputed``: pairs that wait for a third person; ``held_back``:
+    decisions that do not count; ``agreement``, ``reviewers``; ``audit``, ``screens``, ``recall``.
     """
     pulled, policy = queue.stored(), queue.policy
     items = queue.items()
@@ -94,8 +93,7 @@ def _share(row: Facts) -> str:
 def screen_rows(settings: ScreenSettings) -> list[dict[str, Any]]:
     """Return precision and recall of each screen on the pairs that are held out.
 
-    First all screens together, on the pairs that rules were mended on as well; then each screen,
-    kind of fault and kind of task.
+    First all together, also on the pairs that rules were mended on; then by screen, fault and task.
     """
     pairs = labelled()
     mended_on = figures([pair for pair in pairs if not pair.held_out], settings)[0]

@@ -44,11 +44,10 @@ def show(settings: Settings, as_json: bool) -> None:
 def status(settings: Settings) -> Facts:
     """Return where everything stands, JSON-able; times are UTC.
 
-    ``servers``: where `tuneloop up` runs, or None; ``schedules``: next and last run of each
-    deployment, or None when Prefect does not answer; ``reviews``: counts of the queue, or why
-    it cannot be read, or None before the first pairs; ``champion``, ``challenger``: refs or
-    None; ``decision``, ``retrain``: the last of their ledgers or None; ``next_retrain_at``:
-    None when it may start now.
+    ``servers``: where `tuneloop up` runs; ``schedules``: next and last run of each deployment, None
+    when Prefect does not answer; ``reviews``: counts of the queue, or why it cannot be read;
+    ``champion``, ``challenger``: refs; ``decision``, ``retrain``: the last of their ledgers;
+    ``next_retrain_at``: None when it may start now. None for what is not there yet.
     """
     home, there = settings.paths.home, running_up(settings.paths.home)
     registry, ledger = Registry(home / "refs"), Ledger(home, say_once)
