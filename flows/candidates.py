@@ -110,8 +110,7 @@ class Bench:
             adapter=model.content,
             parents={"model": model},
         )
-        rates: dict[str, float] = json.loads((run.store.path(dataset) / DECODED).read_bytes())
-        return rates
+        return dict(json.loads((run.store.path(dataset) / DECODED).read_bytes()))
 
     def _merged(self, adapter: Path, question: str) -> dict[str, float]:
         if not METHODS[read_run_card(adapter)["method"]].mergeable:

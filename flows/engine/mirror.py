@@ -60,10 +60,9 @@ def state_of(home: Path) -> str:
 def base_of(home: Path) -> dict[str, Any]:
     """Return the head that a folder has; an empty one where its file is missing or torn."""
     try:
-        found: dict[str, Any] = json.loads((home / BASE).read_bytes())
+        return dict(json.loads((home / BASE).read_bytes()))
     except (FileNotFoundError, ValueError):
         return EMPTY
-    return found
 
 
 def is_finished(home: Path, name: str) -> bool:
@@ -127,10 +126,9 @@ class Mirror:
     def head(self) -> dict[str, Any]:
         """Return what the store has; nothing yet is an empty head."""
         try:
-            found: dict[str, Any] = json.loads(self.store.cat_file(self.at("head.json")))
+            return dict(json.loads(self.store.cat_file(self.at("head.json"))))
         except FileNotFoundError:
             return EMPTY
-        return found
 
     def pull(self) -> None:
         """Fetch what the store has and this folder does not."""

@@ -145,10 +145,7 @@ def _version(client: Any, name: str, model: Manifest, folder: Path, run: str) ->
 
 
 def _read(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    found: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return found
+    return dict(json.loads(file.read_text("utf-8"))) if file.is_file() else {}
 
 
 def _milliseconds(at: str) -> int:

@@ -61,8 +61,7 @@ class Entry:
 
     def flow(self) -> Flow[..., Any]:
         """Import the flow."""
-        flow: Flow[..., Any] = resolve_name(":".join(self.entrypoint.rsplit(".", 1)))
-        return flow
+        return cast("Flow[..., Any]", resolve_name(":".join(self.entrypoint.rsplit(".", 1))))
 
 
 REGISTRY = (

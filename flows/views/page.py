@@ -50,7 +50,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 SHOWN_RUNS = 12
-HEALTH = "/health"
 
 
 def facts(settings: Settings) -> dict[str, Any]:
@@ -162,7 +161,7 @@ def application(settings: Settings, secret: str) -> Starlette:
 
     async def guarded(request: Request, go_on: RequestResponseEndpoint) -> Response:
         told = request.headers.get("authorization", "")
-        if request.url.path == HEALTH:
+        if request.url.path == "/health":
             answer: Response = PlainTextResponse("well\n")
         elif secrets.compare_digest(told.encode(), login.encode()):
             answer = await go_on(request)
