@@ -4,6 +4,7 @@ import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from prefect import flow
 
@@ -129,8 +130,7 @@ def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile], runner: Runn
     documents = deduplicate_meanings(run, unique)
     counter = token_counter(base.path)
     count_tokens = Given(counter if runner.near else counter.carrying(), base.digest)
-    given = {"count_tokens": count_tokens, "runner": Given(runner)}
-    chunks = run(CHUNK, documents=documents, **given)
+    chunks = run(CHUNK, documents=documents, count_tokens=count_tokens, runner=Given(runner))
     require_rows(run, chunks, "chunk: no document gave a chunk", "see the settings of [chunk]")
     gold = locate_gold(run, raw, documents, chunks)
     splits = split_documents(run, documents, chunks, gold)
@@ -162,7 +162,7 @@ def trim_documents(run: Run, cleaned: Dataset, runner: Runner) -> Dataset:
     action, asked = run.settings.paragraphs.action, run.settings.clean
     if action == "off":
         return cleaned
-    given: dict[str, Dataset | Given] = {"documents": cleaned, "runner": Given(runner)}
+    given: dict[str, Any] = {"documents": cleaned, "runner": Given(runner)}
     repeated = run(PARAGRAPHS, **given)
     if action == "report":
         return cleaned
@@ -188,7 +188,7 @@ def deduplicate_documents(run: Run, cleaned: Dataset, runner: Runner = LOCAL) ->
     indexed = sum(segment.rows for segment in chain)
     if len(chain) >= MOST_SEGMENTS or documents.rows < (1 - MOST_ABSENT) * indexed:
         before, folders = None, []
-    given = {"accepted": Given(folders), "runner": Given(runner)}
+    given: dict[str, Any] = {"accepted": Given(folders), "runner": Given(runner)}
     run(INDEX, documents=documents, cleaned=cleaned.content, previous=before, **given)
     return documents
 

@@ -68,6 +68,7 @@ def apply_automations(settings: Settings, deployments: Mapping[str, UUID]) -> No
     A drift event starts the retrain deployment with its evidence and reason. Without a block those
     that send are taken away.
     """
+    _upsert(_retrain_on_drift(settings, deployments["retrain"]))
     kind, _, name = settings.notify.block.partition("/")
     made: list[Automation] = []
     with get_client(sync_client=True) as client:
@@ -85,7 +86,7 @@ def apply_automations(settings: Settings, deployments: Mapping[str, UUID]) -> No
             ours = old.name in (TOLD, FAILED) or old.name.startswith(STOPPED)
             if ours and old.name not in names:
                 client.delete_automation(old.id)
-    for automation in [_retrain_on_drift(settings, deployments["retrain"]), *made]:
+    for automation in made:
         _upsert(automation)
 
 
