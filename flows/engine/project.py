@@ -30,12 +30,9 @@ BRIEF = """\
 """
 """Begins the section [task] of a new project."""
 PATHS = {
-    "input": "raw",
-    "home": "home",
-    "seeds": "seeds/seed_tasks.jsonl",
-    "gold": "",
+    "input": "raw", "home": "home", "seeds": "seeds/seed_tasks.jsonl", "gold": "",
     "general": str(Path(__file__).parents[2] / "data" / "general"),
-}
+}  # fmt: skip
 """Paths of a new project that are not the defaults."""
 
 
