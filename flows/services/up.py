@@ -118,7 +118,9 @@ def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
     if not as_json:
         return _say_all(here, home, planned)
     facts = {
-        **{"running": True, "process": here.process} | _addresses(here),
+        "running": True,
+        "process": here.process,
+        **_addresses(here),
         "prefect_login": str(secret_path(home)),
         "login": str(login_path(home)) if here.label_studio else None,
         "next": {item.name: item.next and item.next.isoformat() for item in planned},
