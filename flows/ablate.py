@@ -1,14 +1,11 @@
 """Does curation pay? The same training on raw, on screened and on reviewed pairs."""
 
-from collections.abc import Mapping
-
 from prefect import flow
 
 from flows.candidates import Bench
 from flows.compare import method_settings, train_and_measure
 from flows.curate import Corpus
 from flows.engine.context import Run, open_run
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.training import latest_data
 from flows.views.report import write_report
@@ -24,6 +21,12 @@ from pipeline.settings import Settings
 from pipeline.train.models.base_model import hidden_size
 from schemas.pairs import Examples, Pairs, ScreenedPairs, SettledPairs
 
+WHY_MISSING = {
+    "screened": "no screened pair of a train document",
+    "reviewed": "no pair of a train document is reviewed yet: decide some with "
+    "`tuneloop review`, then run this again",
+}
+
 
 @flow(name="ablate", timeout_seconds=48 * 3600)
 def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> Report | None:
@@ -31,12 +34,8 @@ def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> Report | None
 
     All have the same method, ``steps``, ``seeds`` trainings, validation rows and frozen test
     set; no training stops early. Gold rows are in none: a person wrote those. An arm without
-    rows says so.
-
-    Raises:
-        MissingDataset: nothing was synthesized yet.
-        InputError: no validation or test row, or no raw pair of a train document.
-        TrainingError: an arm holds a row that repeats a validation or test row.
+    rows says so. A MissingDataset where nothing was synthesized yet, an InputError without
+    validation or test row or raw pair, a TrainingError where a train row repeats one of those.
     """
     with open_run("ablate", settings) as run:
         home = Home.at(run.home)
@@ -55,13 +54,19 @@ def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> Report | None
         }
         arms = {name: _arm(run, name, *made, corpus, data.pairs) for name, made in sources.items()}
         rows = {name: run.store.read(arm, Examples) for name, arm in arms.items()}
-        missing = _missing({name: one.filter(split="train").height for name, one in rows.items()})
+        counts = {name: one.filter(split="train").height for name, one in rows.items()}
+        if not counts["raw"]:
+            raise InputError(
+                "ablate: no raw pair of a train document found; expected some; run "
+                "`tuneloop synthesize`"
+            )
+        missing = {name: why for name, why in WHY_MISSING.items() if not counts[name]}
         width = hidden_size(base.path)
         plan = method_settings(settings.train, settings.train.method, steps, width)
         plan = plan.model_copy(update={"patience": plan.evaluations + 1})
         bench = Bench(run, LoadedModel(base, settings.model, run.store), data.examples)
         plans = {name: (one, plan) for name, one in rows.items() if name not in missing}
-        shown = train_and_measure(bench, plans, seeds, missing=missing, about="data")
+        shown = train_and_measure(bench, plans, seeds, "data", **missing)
         return write_report(run, comparison=shown)
 
 
@@ -69,8 +74,7 @@ def _arm(
     run: Run, name: str, source: Dataset, schema: type[Pairs], corpus: Corpus, settled: Dataset
 ) -> Dataset:
     """Return the examples of an arm: its train rows, and the validation rows of all."""
-    pairs = run_stage(
-        run,
+    pairs = run(
         ARM_PAIRS.named(f"pairs {name}"),
         source=Given(run.store.read(source, schema), source.content),
         settled=settled,
@@ -84,19 +88,4 @@ def _arm(
             f"leak check of {name}: {len(leaks)} train rows repeat held-out rows after "
             "decontamination; expected none; this is a bug, please report it with the run folder"
         )
-    return run_stage(run, ARM_EXAMPLES.named(f"examples {name}"), pairs=pairs)
-
-
-def _missing(counts: Mapping[str, int]) -> dict[str, str]:
-    """Say why an arm is not trained; an InputError where there is no raw pair."""
-    if not counts["raw"]:
-        raise InputError(
-            "ablate: no raw pair of a train document found; expected some; run "
-            "`tuneloop synthesize`"
-        )
-    why = {
-        "screened": "no screened pair of a train document",
-        "reviewed": "no pair of a train document is reviewed yet: decide some with "
-        "`tuneloop review`, then run this again",
-    }
-    return {name: text for name, text in why.items() if not counts[name]}
+    return run(ARM_EXAMPLES.named(f"examples {name}"), pairs=pairs)

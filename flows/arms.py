@@ -6,12 +6,12 @@ The arms of the base model come before the training: they say what the test set 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import polars as pl
 
 from flows.curate import Corpus
 from flows.engine.context import Run, say, say_once
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
 from flows.training import TrainingData, train_model
 from pipeline.core.cache import digest
@@ -24,11 +24,8 @@ from pipeline.evaluate.answers.retrieval import retrieve
 from pipeline.evaluate.measures.grounding import source_texts
 from pipeline.evaluate.results import Claim, Foresight, Looks
 from pipeline.evaluate.stages import ANSWER, LARGER, SEED_LOSSES, TEST_SET
-from pipeline.evaluate.statistics.claim import claim
-from pipeline.evaluate.statistics.looks import earlier, looks
-from pipeline.evaluate.statistics.power import foresee
-from pipeline.evaluate.test_set.selection import answer_limit, nearest_examples
-from pipeline.evaluate.test_set.slices import label_rows
+from pipeline.evaluate.statistics import claim, looks, power
+from pipeline.evaluate.test_set import selection, slices
 from pipeline.pairs.places import unit_of
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher
@@ -41,15 +38,16 @@ from schemas.evaluation import Answers, SeedLosses
 from schemas.pairs import Examples, SettledPairs
 
 LOOKS = "looks.jsonl"
-
 NO_TEST_ROWS = (
     "test set: no rows yet: a model will be trained, and nothing can tell whether it is right; "
     "accept pairs (`tuneloop review`) or name expert answers (paths.gold), and run again"
 )
-
 RETRIEVING = ("retrieval", "challenger_retrieval")
 PROMPTED = ("few_shot", "retrieval", "chain_of_thought")
 """Arms of the base model that are switched on in the settings."""
+
+
+Shots = Mapping[str, list[Message]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,45 +57,40 @@ class TestSet:
     __test__ = False  # pytest: not a test, despite its name
 
     frozen: Dataset
-    shots: Mapping[str, list[Message]]
+    shots: Shots
     passages: Mapping[str, Passage]
-    sources: Mapping[str, str]
-    """What an answer must stand in to be grounded."""
-    labels: Mapping[str, Mapping[str, str]]
-    """By dimension, for the slices."""
-    unit: str
-    """What was split: ``documents`` or ``sections``."""
-    answer_tokens: int
-    """An answer is cut there."""
+    sources: Mapping[str, str]  # what an answer must stand in to be grounded
+    labels: Mapping[str, Mapping[str, str]]  # by dimension, for the slices
+    unit: str  # what was split: ``documents`` or ``sections``
+    answer_tokens: int  # an answer is cut there
 
 
 def which_look(run: Run, frozen: Dataset, model: Dataset | None = None) -> Looks:
     """Return which look at the test set this is, and the confidence that it leaves.
 
-    The looks are in ``monitor/looks.jsonl``. Each new model that is compared on the same rows
-    is another chance to win by luck; the same model again is no new look. Test sets are the
-    same by content, or when most of their rows are. A model about to be judged is written down.
+    Each new model that is compared on the same rows is another chance to win by luck; the same
+    model again is no new look. Test sets are the same by content, or when most of their rows are.
+    A model about to be judged is written down, in ``monitor/looks.jsonl``.
     """
     settings = run.settings.evaluate
     path = run.home / "monitor" / LOOKS
     pairs = run.store.read(frozen, Examples)["pair_id"].to_list()
     content = model.content if model else ""
     rows = read_rows(path, say_once)
-    number = earlier(rows, frozen.content, pairs, content)
+    number = looks.earlier(rows, frozen.content, pairs, content)
     known = (frozen.content, content)
     if model and known not in {(row.get("test_set"), row.get("model")) for row in rows}:
         row = {"at": now(), "run": run.folder.name, "test_set": frozen.content}
         append(path, [row | {"rows": frozen.rows, "pairs": pairs, "model": content}])
     ways = 2 if "challenger_retrieval" in settings.arms else 1
-    return looks(number + 1, settings.confidence, ways)
+    return looks.looks(number + 1, settings.confidence, ways)
 
 
 def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingData) -> TestSet:
     """Freeze the test rows and look up what the arms need: examples, chunks, sources, labels."""
     settings = run.settings.evaluate
     examples = run.store.read(data.examples, Examples)
-    frozen = run_stage(
-        run,
+    frozen = run(
         TEST_SET,
         examples=Given(examples, content_digest(examples.filter(split="test"))),
         load=Given(partial(load_tokenizer, base.path, base.thinking)),
@@ -106,16 +99,16 @@ def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingDa
     )
     asked = run.store.read(frozen, Examples)
     chunks = run.store.read(corpus.chunks, Chunks)
-    shots = nearest_examples(examples, settings.few_shot)
+    shots = selection.nearest_examples(examples, settings.few_shot)
     retrieves = set(RETRIEVING) & set(settings.arms)
     return TestSet(
         frozen=frozen,
         shots={pair: shots[pair] for pair in asked["pair_id"]},
         passages=retrieve(asked, chunks, settings.retrieved_chunks) if retrieves else {},
         sources=source_texts(asked, run.store.read(data.pairs, SettledPairs), chunks),
-        labels=label_rows(asked, run.store.read(corpus.documents, UniqueDocuments)),
+        labels=slices.label_rows(asked, run.store.read(corpus.documents, UniqueDocuments)),
         unit=unit_of(examples),
-        answer_tokens=answer_limit(asked, token_counter(base.path), settings),
+        answer_tokens=selection.answer_limit(asked, token_counter(base.path), settings),
     )
 
 
@@ -124,7 +117,7 @@ def answer_prompted(run: Run, loaded: LoadedModel, test: TestSet) -> dict[str, D
     settings = run.settings.evaluate
     asked = [arm for arm in PROMPTED if arm in settings.arms]
     arms = ["base", *(arm for arm in asked if arm != "few_shot" or settings.few_shot)]
-    answers = {arm: answer_arm(run, arm, loaded, test, None) for arm in arms}
+    answers = {arm: answer_arm(run, arm, loaded, test) for arm in arms}
     if run.settings.larger.model and test.frozen.rows:
         answers["larger"] = _answer_larger(run, loaded, test, answers["base"])
     return answers
@@ -140,19 +133,24 @@ def _answer_larger(run: Run, loaded: LoadedModel, test: TestSet, base: Dataset) 
     model = TEACHERS[larger.kind].make(settings, loaded.base, say)
     asked = CachingTeacher(model, run.cache("replies"))
     passages = test.passages if "retrieval" in run.settings.evaluate.arms else None
-    limited = {"max_new_tokens": test.answer_tokens}
-    return run_stage(
-        run,
-        LARGER,
-        settings=run.settings.evaluate.model_copy(update=limited),
-        also={"min_content_recall": run.settings.screen.min_content_recall},
-        asked=test.frozen,
-        base=base,
-        teacher=Given(asked, asked.name),
-        material=Given(Material({}, passages, test.sources, run.settings.screen)),
-        sources=digest(dict(test.sources)),
-        passages=None if passages is None else digest(dict(passages)),
-    )
+    given = _given(run, test, {}, passages)
+    return run(LARGER, base=base, teacher=Given(asked, asked.name), **given)
+
+
+def _given(
+    run: Run, test: TestSet, shots: Shots, passages: Mapping[str, Passage] | None
+) -> dict[str, Any]:
+    """Return what every arm is given: the test set, and what stands before its questions."""
+    settings, screen = run.settings.evaluate, run.settings.screen
+    return {
+        "settings": settings.model_copy(update={"max_new_tokens": test.answer_tokens}),
+        "also": {"min_content_recall": screen.min_content_recall},
+        "asked": test.frozen,
+        "material": Given(Material(shots, passages, test.sources, screen)),
+        "sources": digest(dict(test.sources)),
+        "shots": digest(dict(shots)) if shots else None,
+        "passages": None if passages is None else digest(dict(passages)),
+    }
 
 
 def foresee_power(
@@ -162,35 +160,19 @@ def foresee_power(
     base = run.store.read(answers["base"], Answers)
     few_shot = answers.get("few_shot")
     prompted = run.store.read(few_shot, Answers) if few_shot else None
-    return foresee(base, prompted, which_look(run, test.frozen, model).confidence, test.unit)
+    look = which_look(run, test.frozen, model)
+    return power.foresee(base, prompted, look.confidence, test.unit)
 
 
 def answer_arm(
-    run: Run,
-    arm: str,
-    loaded: LoadedModel,
-    test: TestSet,
-    adapter: Dataset | None,
-    with_passages: bool = False,
-) -> Dataset:
+    run: Run, arm: str, loaded: LoadedModel, test: TestSet, adapter: Dataset | None = None, *,
+    passages: bool = False,
+) -> Dataset:  # fmt: skip
     """Let one arm answer the test set; its timings lie beside the answers, outside the content."""
-    settings, screen = run.settings.evaluate, run.settings.screen
-    settings = settings.model_copy(update={"max_new_tokens": test.answer_tokens})
     shots = test.shots if arm == "few_shot" else {}
-    passages = test.passages if with_passages or arm in RETRIEVING else None
-    return run_stage(
-        run,
-        ANSWER.named(f"evaluate {arm}"),
-        settings=settings,
-        also={"min_content_recall": screen.min_content_recall},
-        arm=Given(arm),
-        asked=test.frozen,
-        material=Given(Material(shots, passages, test.sources, screen)),
-        sources=digest(dict(test.sources)),
-        shots=digest(dict(shots)) if shots else None,
-        passages=None if passages is None else digest(dict(passages)),
-        **loaded.given(adapter),
-    )
+    found = test.passages if passages or arm in RETRIEVING else None
+    given = _given(run, test, shots, found) | loaded.given(adapter)
+    return run(ANSWER.named(f"evaluate {arm}"), arm=Given(arm), **given)
 
 
 def claim_gain(
@@ -198,8 +180,7 @@ def claim_gain(
 ) -> Claim | None:
     """Judge the recipe by ``evaluate.seeds`` trainings against the base model's losses.
 
-    Of the further trainings only the losses of the references are taken, nothing is decoded; they
-    are no candidates for promotion. None when the test set is empty.
+    Of further trainings only the losses of the references are taken. None for an empty test set.
     """
     before = run.store.read(answers["base"], Answers).sort("pair_id")
     if not before.height:
@@ -211,7 +192,7 @@ def claim_gain(
         after[seed] = _losses(run, seed, data, test, loaded)
     changes = {seed: (losses - before["loss"]).to_numpy() for seed, losses in after.items()}
     clusters, lengths = before["cluster_id"].to_list(), before["response_tokens"].to_numpy()
-    return claim(changes, clusters, lengths, run.settings.evaluate.confidence)
+    return claim.claim(changes, clusters, lengths, run.settings.evaluate.confidence)
 
 
 def _losses(
@@ -222,7 +203,6 @@ def _losses(
     seeded = settings.model_copy(update={"train": settings.train.model_copy(update={"seed": seed})})
     stage = TRAIN.named(f"train seed {seed}", "seed_model")
     model = train_model(replace(run, settings=seeded), loaded.base, data.examples, stage)
-    dataset = run_stage(
-        run, SEED_LOSSES.named(f"evaluate seed {seed}"), asked=test.frozen, **loaded.given(model)
-    )
+    stage = SEED_LOSSES.named(f"evaluate seed {seed}")
+    dataset = run(stage, asked=test.frozen, **loaded.given(model))
     return run.store.read(dataset, SeedLosses).sort("pair_id")["loss"]

@@ -1,7 +1,6 @@
 """Train candidates and measure each on the same held-out rows: losses, forgetting, speed, size."""
 
 import json
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,9 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from flows.engine.context import Run
-from flows.engine.stage_runner import run_stage
-from flows.models.loaded_model import LoadedModel, say_device
+from flows.models.loaded_model import LoadedModel
 from flows.retention import general_scores
+from flows.training import run_training
 from pipeline.core.cache import digest
 from pipeline.core.manifest import content_digest
 from pipeline.core.stage import Given
@@ -33,8 +32,7 @@ from pipeline.train.stages import CANDIDATE
 from schemas.evaluation import GeneralScores, HeldOutLosses
 from schemas.pairs import Examples
 
-BASE = "base"
-"""How the base model is called among the candidates."""
+BASE = "base"  # how the base model is called among the candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +41,16 @@ class Bench:
 
     run: Run
     loaded: LoadedModel
-    held_out: Dataset
-    """Examples whose validation and test rows are scored."""
+    held_out: Dataset  # examples whose validation and test rows are scored
 
     def train(self, name: str, rows: DataFrame[Examples], settings: TrainSettings) -> Dataset:
         """Train one candidate from one seed, in a process of its own."""
-        run, base = self.run, self.loaded.base
         content = content_digest(rows)
         key = digest([name, content, settings.model_dump(mode="json")])[:16]
-        work = run.home / "work" / f"compare-{key}"
-        say_device(run.settings.model)
-        model = run_stage(
-            run,
-            CANDIDATE.named(f"train {name} seed {settings.seed}"),
-            examples=Given(rows, content),
-            base=Given(base, base.digest),
-            settings=settings,
-            model_settings=Given(run.settings.model),
-            work=Given(work),
-            free=Given(self.loaded.release),
-        )
-        shutil.rmtree(work, ignore_errors=True)
-        return model
+        stage = CANDIDATE.named(f"train {name} seed {settings.seed}")
+        given = {"examples": Given(rows, content), "free": Given(self.loaded.release)}
+        base, work = self.loaded.base, f"compare-{key}"
+        return run_training(self.run, stage, base, settings, work, **given)
 
     def measure(self, name: str, seed: int, model: Dataset, *, timed: bool) -> Trained:
         """Measure one trained candidate; ``timed`` adds how fast it writes."""
@@ -92,7 +78,7 @@ class Bench:
         rows = cast("DataFrame[Examples]", everything.filter(pl.col("split") != "train"))
         stage, given = LOSSES.named(f"losses {name}"), Given(rows, content_digest(rows))
         model_given = self.loaded.given(model, examples=self.held_out)
-        dataset = run_stage(self.run, stage, rows=given, **model_given)
+        dataset = self.run(stage, rows=given, **model_given)
         return self.run.store.read(dataset, HeldOutLosses)
 
     def general(self, name: str, model: Dataset | None) -> DataFrame[GeneralScores] | None:
@@ -116,8 +102,7 @@ class Bench:
             self.loaded.release()
             return rates | self._merged(run.store.path(model), question)
 
-        dataset = run_stage(
-            run,
+        dataset = run(
             DECODING.named(f"decoding {name}"),
             speeds=Given(speeds),
             question=digest(question),
@@ -125,8 +110,7 @@ class Bench:
             adapter=model.content,
             parents={"model": model},
         )
-        rates: dict[str, float] = json.loads((run.store.path(dataset) / DECODED).read_bytes())
-        return rates
+        return dict(json.loads((run.store.path(dataset) / DECODED).read_bytes()))
 
     def _merged(self, adapter: Path, question: str) -> dict[str, float]:
         if not METHODS[read_run_card(adapter)["method"]].mergeable:

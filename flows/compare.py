@@ -19,6 +19,9 @@ from pipeline.train.methods import METHODS, of_method, resolved
 from pipeline.train.models.base_model import hidden_size
 from schemas.pairs import Examples
 
+Plans = Mapping[str, tuple[DataFrame[Examples], TrainSettings]]
+"""Rows (train and validation) and settings by candidate."""
+
 
 @flow(name="compare", timeout_seconds=48 * 3600)
 def compare(
@@ -27,12 +30,8 @@ def compare(
     """Train each method from each seed on the latest examples, and measure all alike.
 
     Every training and every measurement is a stage, so that a stopped comparison goes on.
-    ``train.seed`` is the first of ``seeds``; with 0 ``steps`` the settings decide.
-
-    Raises:
-        SettingsError: an unknown method.
-        MissingDataset: nothing was synthesized yet.
-        InputError: no row to train on, or to validate on.
+    ``train.seed`` is the first of ``seeds``; with 0 ``steps`` the settings decide. A SettingsError
+    for an unknown method, a MissingDataset or an InputError where there are no rows.
     """
     unknown = [name for name in methods if name not in METHODS]
     if unknown or not methods or seeds < 1:
@@ -46,11 +45,9 @@ def compare(
         rows = trainable_rows(run, data.examples)
         bench = Bench(run, LoadedModel(base, settings.model, run.store), data.examples)
         width = hidden_size(base.path)
-        plans = {
-            name: (rows, method_settings(settings.train, name, steps, width)) for name in methods
-        }
-        shown = train_and_measure(bench, plans, seeds)
-        return write_report(run, comparison=shown)
+        asked = {name: method_settings(settings.train, name, steps, width) for name in methods}
+        plans = {name: (rows, plan) for name, plan in asked.items()}
+        return write_report(run, comparison=train_and_measure(bench, plans, seeds))
 
 
 def method_settings(settings: TrainSettings, method: str, steps: int, width: int) -> TrainSettings:
@@ -63,18 +60,11 @@ def method_settings(settings: TrainSettings, method: str, steps: int, width: int
 
 
 def train_and_measure(
-    bench: Bench,
-    plans: Mapping[str, tuple[DataFrame[Examples], TrainSettings]],
-    seeds: int,
-    *,
-    missing: Mapping[str, str] | None = None,
-    about: str = "method",
+    bench: Bench, plans: Plans, seeds: int, about: str = "method", **missing: str
 ) -> Comparison:
     """Train candidates from each seed, measure and compare them.
 
-    ``plans`` are rows (train and validation) and settings by candidate; ``missing`` says why
-    one that was asked for is not there, and ``about`` what tells them apart: ``method`` or
-    ``data``.
+    ``about``: what tells them apart, ``method`` or ``data``; ``missing``: why one is not there.
     """
     settings = bench.run.settings
     trained: dict[str, list[Trained]] = {}
@@ -91,7 +81,7 @@ def train_and_measure(
     return Comparison(
         about=about,
         candidates=compare_candidates(trained, counts, settings.evaluate),
-        missing=dict(missing or {}),
+        missing=missing,
         base_validation_loss=mean_loss([before], "validation", settings.evaluate),
         base_test_loss=mean_loss([before], "test", settings.evaluate),
         validation_rows=before.filter(split="validation").height,

@@ -30,11 +30,7 @@ def judge_endpoint(run: Run) -> CachingTeacher:
 
 
 def criteria_of(run: Run, brief: Brief) -> Criteria:
-    """Return what pairs are judged by; a judge is held against what people decided so far.
-
-    Raises:
-        TeacherError: the judge does not answer.
-    """
+    """Return what pairs are judged by; a judge is held against what people decided so far."""
     settings, languages = run.settings.judge, run.settings.clean.languages
     if not settings.model:
         return Criteria(languages)

@@ -1,18 +1,14 @@
-"""Documents to chunks: ingest -> clean -> paragraphs -> deduplicate -> chunk -> split.
-
-Two stages are there when the settings ask for them: trim (behind paragraphs) and semantic (behind
-deduplicate).
-"""
+"""Documents to chunks: ingest, clean, paragraphs (trim), deduplicate (semantic), chunk, split."""
 
 import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from prefect import flow
 
 from flows.engine.context import Run, open_run, say
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import base_model
 from flows.splits import check_gold, locate_gold, split_documents
 from flows.views.report import write_report
@@ -36,17 +32,13 @@ from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel, token_counter
 
-MOST_SEGMENTS = 32
-"""Segments of a chain; after that many runs with new documents it is written as one again."""
-MOST_ABSENT = 0.5
-"""Share of documents of the chain that may have left the corpus before it is written again."""
+MOST_SEGMENTS = 32  # segments of a chain; after so many runs with new documents it is made one
+MOST_ABSENT = 0.5  # share of documents of a chain that may be gone before it is written again
+CORPUS = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
 
 
 def accepted_before(run: Run, cleaned: Dataset) -> Dataset | None:
-    """Return the latest index built from other documents, so that repeating a run reproduces it.
-
-    None without one, or where its documents were accepted by other rules.
-    """
+    """Return the latest index of other documents by the same rules, so that a run is repeatable."""
     if not run.settings.dedup.incremental:
         return None
     try:
@@ -98,11 +90,7 @@ def curate(settings: Settings) -> Report:
 
 
 def input_files(run: Run) -> list[SourceFile]:
-    """Look into the input folder and for the cluster, before anything that takes long.
-
-    Raises:
-        InputError: the folder is missing or holds no file, or no Ray cluster answers.
-    """
+    """Look for input files and the cluster before anything long; an InputError where one lacks."""
     settings = run.settings
     if settings.compute.runner == "ray":
         with open_runner(**settings.compute.who()):
@@ -111,10 +99,7 @@ def input_files(run: Run) -> list[SourceFile]:
 
 
 def curate_documents(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> Corpus:
-    """Run the stages on files; the base model's tokenizer measures the chunks.
-
-    An InputError names the most frequent reasons where nothing is left after a stage.
-    """
+    """Run the stages on files; an InputError names the reasons where one leaves nothing."""
     if run.settings.semantic.enabled:
         embedding_version()  # better now than when the rest is done
     gc.freeze()  # what is loaded by now is no garbage; to look through it takes a tenth of a second
@@ -127,8 +112,7 @@ def curate_documents(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> 
 
 def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile], runner: Runner) -> Corpus:
     gone = refused(run.home)
-    raw = run_stage(
-        run,
+    raw = run(
         INGEST,
         files=Given(files, digest([file.version for file in files])),
         refused=Given(gone, digest(sorted(gone)) if gone else None),
@@ -136,21 +120,16 @@ def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile], runner: Runn
         runner=Given(runner),
     )
     require_rows(run, raw, "ingest: no document could be read", "look at the folder's files")
-    cleaned = run_stage(run, CLEAN, documents=raw, runner=Given(runner))
+    cleaned = run(CLEAN, documents=raw, runner=Given(runner))
     advice = _about_languages(run, cleaned)
     require_rows(run, cleaned, "clean: no document passed", advice or "see [clean] in the settings")
     if advice:
         say(f"clean: {advice}")
     unique = deduplicate_documents(run, trim_documents(run, cleaned, runner), runner)
     documents = deduplicate_meanings(run, unique)
-    count_tokens = token_counter(base.path)
-    chunks = run_stage(
-        run,
-        CHUNK,
-        documents=documents,
-        count_tokens=Given(count_tokens if runner.near else count_tokens.carrying(), base.digest),
-        runner=Given(runner),
-    )
+    counter = token_counter(base.path)
+    count_tokens = Given(counter if runner.near else counter.carrying(), base.digest)
+    chunks = run(CHUNK, documents=documents, count_tokens=count_tokens, runner=Given(runner))
     require_rows(run, chunks, "chunk: no document gave a chunk", "see the settings of [chunk]")
     gold = locate_gold(run, raw, documents, chunks)
     splits = split_documents(run, documents, chunks, gold)
@@ -182,19 +161,13 @@ def trim_documents(run: Run, cleaned: Dataset, runner: Runner) -> Dataset:
     action, asked = run.settings.paragraphs.action, run.settings.clean
     if action == "off":
         return cleaned
-    repeated = run_stage(run, PARAGRAPHS, documents=cleaned, runner=Given(runner))
+    given: dict[str, Any] = {"documents": cleaned, "runner": Given(runner)}
+    repeated = run(PARAGRAPHS, **given)
     if action == "report":
         return cleaned
     judge = partial(too_short, rules=rules_of(asked.profile, asked.limits))
     limits = digest([asked.profile, asked.limits])
-    return run_stage(
-        run,
-        TRIM,
-        documents=cleaned,
-        repeated=repeated,
-        judge=Given(judge, limits),
-        runner=Given(runner),
-    )
+    return run(TRIM, repeated=repeated, judge=Given(judge, limits), **given)
 
 
 def deduplicate_documents(run: Run, cleaned: Dataset, runner: Runner = LOCAL) -> Dataset:
@@ -202,8 +175,7 @@ def deduplicate_documents(run: Run, cleaned: Dataset, runner: Runner = LOCAL) ->
     before = accepted_before(run, cleaned)
     chain = _chain(run, before)
     folders = [run.store.path(segment) for segment in chain]
-    documents = run_stage(
-        run,
+    documents = run(
         DEDUPLICATE,
         documents=cleaned,
         accepted=Given(folders, before.content if before else None),
@@ -215,15 +187,8 @@ def deduplicate_documents(run: Run, cleaned: Dataset, runner: Runner = LOCAL) ->
     indexed = sum(segment.rows for segment in chain)
     if len(chain) >= MOST_SEGMENTS or documents.rows < (1 - MOST_ABSENT) * indexed:
         before, folders = None, []
-    run_stage(
-        run,
-        INDEX,
-        documents=documents,
-        cleaned=cleaned.content,
-        accepted=Given(folders),
-        runner=Given(runner),
-        previous=before,
-    )
+    given: dict[str, Any] = {"accepted": Given(folders), "runner": Given(runner)}
+    run(INDEX, documents=documents, cleaned=cleaned.content, previous=before, **given)
     return documents
 
 
@@ -231,14 +196,9 @@ def deduplicate_meanings(run: Run, unique: Dataset) -> Dataset:
     """Drop what says the same in other words, if the settings say so."""
     if not run.settings.semantic.enabled:
         return unique
-    preferred = run.settings.dedup.preferred_sources
-    return run_stage(
-        run,
-        SEMANTIC,
-        documents=unique,
-        preferred_sources=Given(preferred, digest(preferred)),
-        embedding=embedding_version(),
-    )
+    asked, version = run.settings.dedup.preferred_sources, embedding_version()
+    preferred = Given(asked, digest(asked))
+    return run(SEMANTIC, documents=unique, preferred_sources=preferred, embedding=version)
 
 
 def require_rows(run: Run, dataset: Dataset, found: str, advice: str) -> None:
@@ -252,5 +212,4 @@ def require_rows(run: Run, dataset: Dataset, found: str, advice: str) -> None:
 
 def latest_corpus(home: Home) -> tuple[Corpus, Dataset]:
     """Return the latest corpus and screened pairs; MissingDataset where there are none."""
-    names = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
-    return Corpus(*(home.dataset(name) for name in names)), home.dataset("screened_pairs")
+    return Corpus(*map(home.dataset, CORPUS)), home.dataset("screened_pairs")

@@ -12,7 +12,6 @@ from pandera.typing.polars import DataFrame
 from flows.arms import TestSet, answer_arm, claim_gain, which_look
 from flows.criteria import judge_endpoint
 from flows.engine.context import Run, say_once
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
 from flows.retention import compare_retention, measure_arm
 from flows.training import TrainingData, train_placebo
@@ -23,14 +22,12 @@ from pipeline.core.record import as_json, read_json
 from pipeline.core.registry import CHALLENGER, CHAMPION
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
-from pipeline.evaluate.gate.advice import advise, cost, tokens_by_arm
-from pipeline.evaluate.gate.checks import taught_right
+from pipeline.evaluate.gate import advice, checks
 from pipeline.evaluate.gate.gate import Judged, decide
 from pipeline.evaluate.judged import Pairwise
+from pipeline.evaluate.measures import own, pairwise
 from pipeline.evaluate.measures.grounding import Taught, taught
 from pipeline.evaluate.measures.llm_judge import PROMPT_VERSION
-from pipeline.evaluate.measures.own import Known, load_metric, with_own_metrics
-from pipeline.evaluate.measures.pairwise import judge_arms, people_decisions
 from pipeline.evaluate.results import Cost, Evaluation, Looks, Verdict
 from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE
 from pipeline.evaluate.summary import summarise
@@ -39,36 +36,36 @@ from schemas.documents import Chunks
 from schemas.evaluation import Answers, AnswerTimings
 from schemas.pairs import Examples, SettledPairs
 
+_APART = {"concurrency", "timeout_seconds", "max_retries", "base_url"}
+"""Settings that change no reply, and the address, which may hold a password."""
+
 
 def judge_pairwise(
     run: Run, pairs: Dataset, test: TestSet, answers: Mapping[str, Dataset], served: str
 ) -> tuple[Pairwise | None, dict[str, Dataset]]:
     """Let the judge grade the challenger as served beside base and champion, and compare them.
 
-    Returns what the judge said, and the data set that keeps it; None and none without a judge.
-
-    Raises:
-        TeacherError: the endpoint cannot be reached, refuses, or fails too often.
+    Returns what the judge said, and the data set that keeps it; None and none without a judge. A
+    TeacherError where its endpoint cannot be reached, refuses, or fails too often.
     """
     settings = run.settings.judge
     if not settings.model:
         return None, {}
     teacher = judge_endpoint(run)
-    decisions = people_decisions(Home(run.store, run.registry), pairs, settings.max_decisions)
+    home = Home(run.store, run.registry)
+    decisions = pairwise.people_decisions(home, pairs, settings.max_decisions)
     judged = {arm: answers[arm] for arm in ("base", "champion") if arm in answers}
     judged["challenger"] = answers[served]
     about = (decisions, test.frozen, judged, test.sources)
-    ask = partial(judge_arms, run.store, run.settings, teacher, *about)
-    dataset = run_stage(
-        run,
+    ask = partial(pairwise.judge_arms, run.store, run.settings, teacher, *about)
+    people = [[*astuple(item.asked), item.answer, item.accepted] for item in decisions]
+    dataset = run(
         PAIRWISE,
         judged,
         ask=Given(ask),
         rows=Given(test.frozen.rows),
         test=test.frozen,
-        decisions=digest(
-            [[*astuple(item.asked), item.answer, item.accepted] for item in decisions]
-        ),
+        decisions=digest(people),
         sources=digest(dict(test.sources)),
         judge=teacher.name,
         also={
@@ -90,35 +87,24 @@ def _said(run: Run, answers: Mapping[str, Dataset]) -> "DataFrame[Answers]":
 
 def _summary(run: Run, test: TestSet, answers: Mapping[str, Dataset], looks: Looks) -> Evaluation:
     settings = run.settings.evaluate
-    metrics = {name: load_metric(name) for name in settings.metrics}
+    metrics = {name: own.load_metric(name) for name in settings.metrics}
     known = {}
     for row in run.store.read(test.frozen, Examples).iter_rows(named=True):
         question, answer = (turn["content"] for turn in row["messages"][-2:])
-        known[row["pair_id"]] = Known(answer, question, test.sources.get(row["pair_id"], ""))
-    rows = with_own_metrics(_said(run, answers), metrics, known)
+        known[row["pair_id"]] = own.Known(answer, question, test.sources.get(row["pair_id"], ""))
+    rows = own.with_own_metrics(_said(run, answers), metrics, known)
     return summarise(rows, settings, test.labels, test.unit, looks)
 
 
-_APART = {"concurrency", "timeout_seconds", "max_retries", "base_url"}
-"""Settings that change no reply, and the address, which may hold a password."""
-
-
 def judge_model(
-    run: Run,
-    data: TrainingData,
-    test: TestSet,
-    model: Dataset,
-    loaded: LoadedModel,
-    prompted: Mapping[str, Dataset],
-    measured: Mapping[str, Dataset],
-    learned: Taught,
-) -> Judged:
+    run: Run, data: TrainingData, test: TestSet, model: Dataset, loaded: LoadedModel,
+    prompted: Mapping[str, Dataset], measured: Mapping[str, Dataset], learned: Taught,
+) -> Judged:  # fmt: skip
     """Evaluate the adapters beside the base model's arms, let the gate decide, move the refs.
 
-    Each model is asked everything before the next one is loaded. Champion and placebo are asked
-    in the way in which the challenger is right more often: alone, or with passages.
-    ``prompted``: the base model's answers by arm; ``measured``: the base model on the general
-    set; ``learned``: the support of what was trained on.
+    Each model is asked everything before the next one is loaded; champion and placebo in the way in
+    which the challenger is right more often: alone, or with passages. ``prompted``: the base
+    model's answers by arm; ``measured``: it on the general set; ``learned``: support of its rows.
     """
     settings, champion = run.settings, champion_to_beat(run, model)
     run.registry.point(CHALLENGER, model, "trained", now())
@@ -130,43 +116,33 @@ def judge_model(
     general |= measure_arm(run, loaded, test, "challenger", model)
     passages = _summary(run, test, answers, looks).served == "challenger_retrieval"
     if champion is not None:
-        answers["champion"] = answer_arm(run, "champion", loaded, test, champion, passages)
+        answers["champion"] = answer_arm(run, "champion", loaded, test, champion, passages=passages)
         general |= measure_arm(run, loaded, test, "champion", champion)
     steps = None
     if settings.evaluate.placebo and test.frozen.rows:
         loaded.release()
         placebo, steps = train_placebo(run, loaded.base, data.examples, model)
-        answers["placebo"] = answer_arm(run, "placebo", loaded, test, placebo, passages)
+        answers["placebo"] = answer_arm(run, "placebo", loaded, test, placebo, passages=passages)
     retention = compare_retention(run, general)
     evaluation = replace(_summary(run, test, answers, looks), placebo_steps=steps)
-    advice = advise(evaluation, tokens_by_arm(_said(run, answers)))
+    advised = advice.advise(evaluation, advice.tokens_by_arm(_said(run, answers)))
     claimed = claim_gain(run, data, test, loaded, answers)
-    pairwise, compared = judge_pairwise(run, data.pairs, test, answers, evaluation.served)
-    verdict = decide(
-        evaluation,
-        retention,
-        settings.gate,
-        champion is not None,
-        data.leaks,
-        claimed,
-        pairwise,
-        learned,
-    )
-
+    judge, compared = judge_pairwise(run, data.pairs, test, answers, evaluation.served)
+    beside = champion is not None, data.leaks, claimed, judge, learned
+    verdict = decide(evaluation, retention, settings.gate, *beside)
     record = {
         "evaluation": evaluation,
         "kept": retention,
         "thresholds": settings.gate.model_dump(mode="json"),
         "leaks": data.leaks,
         "verdict": verdict,
-        "advice": advice,
+        "advice": advised,
         "claim": claimed,
-        "pairwise": pairwise,
+        "pairwise": judge,
         "champion": str(champion) if champion else None,
         "challenger": str(model),
     }
-    evidence = run_stage(
-        run,
+    evidence = run(
         GATE,
         {**answers, **general, **compared},
         record=Given(record),
@@ -182,19 +158,15 @@ def judge_model(
         },
         parents={"model": model},
     )
-    told = replace(evaluation, costs=_costs(run, answers), advice=advice, claim=claimed)
+    told = replace(evaluation, costs=_costs(run, answers), advice=advised, claim=claimed)
     return Judged(answers, told, retention, verdict, promote(run, model, verdict, evidence))
 
 
 def look_at_answers(run: Run, pairs: Dataset, examples: Dataset, chunks: Dataset) -> Taught:
     """Measure the support of training answers, and say so where the gate would refuse them."""
-    found = taught(
-        run.store.read(examples, Examples),
-        run.store.read(pairs, SettledPairs),
-        run.store.read(chunks, Chunks),
-        run.settings.screen,
-    )
-    for check in taught_right(found, run.settings.gate.min_grounded_training):
+    rows, settled = run.store.read(examples, Examples), run.store.read(pairs, SettledPairs)
+    found = taught(rows, settled, run.store.read(chunks, Chunks), run.settings.screen)
+    for check in checks.taught_right(found, run.settings.gate.min_grounded_training):
         if not check.passed:
             say_once(f"training answers: {check.text}; the gate refuses a model that learned them")
     return found
@@ -206,17 +178,15 @@ def _costs(run: Run, answers: Mapping[str, Dataset]) -> dict[str, Cost]:
         timings = run.store.read_table(dataset, "timings", AnswerTimings)
         prices = run.settings.larger if arm == "larger" else run.settings.evaluate
         if timings.height:
-            found[arm] = cost(timings, prices.prompt_price, prices.completion_price)
+            found[arm] = advice.cost(timings, prices.prompt_price, prices.completion_price)
     return found
 
 
 def promote(run: Run, model: Dataset, verdict: Verdict, evidence: Dataset) -> bool:
     """Make the challenger champion when the gate says yes; return whether it is champion now.
 
-    The ref names the evidence: the data set of the verdict, with all that it rests on.
-
-    A model that was champion before and was rolled back by a person stays back: only a person
-    brings it up again.
+    The ref names the evidence: the data set of the verdict. A model that a person rolled back stays
+    back: only a person brings it up again.
     """
     current = run.registry.get(CHAMPION)
     if current is not None and current.fingerprint == model.fingerprint:

@@ -1,7 +1,6 @@
 """The drift check: what is new against what the champion was trained on, and what follows.
 
-Order matters: evidence, decision and watermark are on the disk before an event is sent. The
-event is a nudge; ``flows/reconcile.py`` starts what a lost one should have started.
+Evidence and decision are on the disk before an event is sent: reconcile makes up for a lost one.
 """
 
 import json
@@ -16,9 +15,8 @@ from annotation.notes import target
 from annotation.queue import Pulled
 from annotation.queues import open_queue
 from flows.curate import latest_corpus
-from flows.engine.context import Run, open_run, say, say_once
+from flows.engine.context import Run, model_slot, open_run, say, say_once
 from flows.engine.home import MONITOR_LOCK
-from flows.engine.stage_runner import model_slot
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.review import push_next, settle_pairs, take_in
 from flows.services.automations import emit_drift, tell

@@ -15,9 +15,7 @@ from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings
 
 DEPLOYMENT = "retrain/tuneloop"
-
-MAX_TRIES = 3
-"""Starts of one retrain that did not end; after them a person has to look."""
+MAX_TRIES = 3  # starts of one retrain that did not end; after them a person has to look
 
 
 @flow(name="reconcile", timeout_seconds=600)

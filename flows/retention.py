@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from flows.arms import TestSet
 from flows.engine.context import Run
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel
 from pipeline.core.cache import digest
 from pipeline.core.stage import Given, Stage
@@ -35,8 +34,7 @@ def measure_arm(
     if arm in SCORED and items:
         tokens = run.settings.forgetting.max_new_tokens
         asked = [[item.id, item.kind, item.prompt, item.checks] for item in items]
-        measured[f"behaviour_{arm}"] = run_stage(
-            run,
+        measured[f"behaviour_{arm}"] = run(
             BEHAVIOUR.named(f"behaviour {arm}"),
             items=Given(items, digest(asked)),
             max_new_tokens=Given(tokens),
@@ -69,6 +67,4 @@ def general_scores(
     run: Run, stage: Stage, loaded: LoadedModel, general: GeneralSet, adapter: Dataset | None
 ) -> Dataset:
     """Measure one model on general texts and questions."""
-    return run_stage(
-        run, stage, general=Given(general, digest(general.content())), **loaded.given(adapter)
-    )
+    return run(stage, general=Given(general, digest(general.content())), **loaded.given(adapter))

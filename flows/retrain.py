@@ -23,11 +23,8 @@ def retrain(
 ) -> Report | None:
     """Train a challenger and judge it; the drift reference follows the champion.
 
-    The same evidence, a drift decision, never trains twice. None when there was nothing to do.
-
-    Raises:
-        MissingDataset: nothing was synthesized yet, or the champion is not in the store any more.
-        InputError: no row to train on.
+    The same evidence, a drift decision, never trains twice: None then. A MissingDataset without
+    pairs, or where the champion is gone; an InputError where there is no row to train on.
     """
     with open_run("retrain", settings) as run:
         ledger = Ledger(run.home, say_once)

@@ -16,7 +16,6 @@ from annotation.queue import Pulled, PushResult
 from annotation.queues import ReviewQueue, open_queue
 from flows.curate import Corpus
 from flows.engine.context import Run, say, say_once
-from flows.engine.stage_runner import run_stage
 from flows.traffic import traffic, why_chosen, with_traffic
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset, ReviewError
@@ -40,9 +39,8 @@ CHOSEN = "its document has drifted from what was trained on, or somebody asked f
 def sync_reviews(settings: Settings) -> dict[str, int]:
     """Pull decisions and queue what should be reviewed next; nothing is trained or settled.
 
-    Returns counts: decisions, bounced, new, already; empty before the first pairs. A
-    ReviewError where the server could not be asked: the next sync pulls what this one would
-    have pulled.
+    Returns counts: decisions, bounced, new, already; empty before the first pairs. A ReviewError
+    where the server could not be asked: the next sync catches up.
     """
     queue = open_queue(settings)
     try:
@@ -55,11 +53,8 @@ def sync_reviews(settings: Settings) -> dict[str, int]:
     pushed = push_next(queue, pulled, screened, chunks, settings)
     counts = {"decisions": pulled.reviews.height, "bounced": pulled.bounced.height}
     counts |= {"new": pushed.new, "already": pushed.already}
-    create_table_artifact(
-        key="reviews",
-        table=[asdict(queue.status())],
-        description="The review queue: pairs by where they stand.",
-    )
+    about = "The review queue: pairs by where they stand."
+    create_table_artifact(key="reviews", table=[asdict(queue.status())], description=about)
     say("review: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
     if pushed.missed:
         raise ReviewError(pushed.missed)
@@ -69,8 +64,7 @@ def sync_reviews(settings: Settings) -> dict[str, int]:
 def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
     """Queue what should be reviewed, apply what was decided, and return the settled pairs.
 
-    A review server that is down stops nothing: the decisions pulled before count, and the next
-    sync catches up.
+    A review server that is down stops nothing: the decisions pulled before count.
     """
     queue = open_queue(run.settings)
     pulled = take_in(queue)
@@ -96,26 +90,15 @@ def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:
     """Apply the decisions that count to screened pairs, flagged ones and those of exchanges."""
     counting, others = read_policy(run.settings).counting(pulled.reviews)
     bounced = pl.concat([pulled.bounced, drops(others)])
-    reviews = run_stage(
-        run,
-        REVIEW,
-        reviews=Given(counting, digest([counting.to_dicts(), bounced.to_dicts()])),
-        bounced=Given(bounced),
-    )
+    decided = Given(counting, digest([counting.to_dicts(), bounced.to_dicts()]))
+    reviews = run(REVIEW, reviews=decided, bounced=Given(bounced))
     chosen = targeted(run.home, say_once)
     noted = Given(chosen, digest(sorted(chosen)) if chosen else None)
     material = Material.of(run.home, screened, run.settings.review.seed)
     flagged = material.flagged.pairs.filter(pl.col("pair_id").is_in(counting["pair_id"].to_list()))
     doubted = Given(flagged, digest(sorted(flagged["pair_id"])) if flagged.height else None)
-    return run_stage(
-        run,
-        SETTLE,
-        pairs=screened,
-        reviews=reviews,
-        targeted=noted,
-        flagged=doubted,
-        traffic=traffic(run),
-    )
+    given: dict[str, Any] = {"targeted": noted, "flagged": doubted, "traffic": traffic(run)}
+    return run(SETTLE, pairs=screened, reviews=reviews, **given)
 
 
 def push_next(
@@ -175,26 +158,21 @@ def similar_to(pair_id: str, count: int, settings: Settings) -> pl.DataFrame:
 def decide_together(
     pairs: pl.DataFrame, like: str, settings: Settings, reviewer: str, flags: Sequence[str]
 ) -> None:
-    """Reject pairs in the name of a reviewer, or without one ask people about them again.
-
-    Raises:
-        ReviewError: a flag is unknown.
-    """
+    """Reject pairs in a reviewer's name, or ask people again; ReviewError for an unknown flag."""
     rejection = Decision("", "reject", "", tuple(flags), f"like {like}", reviewer)
     reason = bounce_reason(rejection, {}) if reviewer else None
     if reason is not None:
         raise ReviewError(f"review like: {reason}; {BOUNCES[reason]}")
-    home, queue = Home.at(settings.paths.home), open_queue(settings)
-    ids = pairs["pair_id"].to_list()
+    home, ids = Home.at(settings.paths.home), pairs["pair_id"].to_list()
     rows = table(ScreenedPairs, pairs.select(ScreenedPairs.columns()).to_dicts())
     target(settings.paths.home, ids, f"like-{like}")
     if not reviewer:
         ask_again(settings.paths.home, ids)
-        queue = open_queue(settings)
+    queue = open_queue(settings)
     queue.pull()
     chunks = home.store.read(home.dataset("chunks"), Chunks)
     queue.push(rows, chunks, dict.fromkeys(ids, CHOSEN))
-    for pair_id in ids if reviewer else ():
-        queue.decide(replace(rejection, pair_id=pair_id))
     if reviewer:
+        for pair_id in ids:
+            queue.decide(replace(rejection, pair_id=pair_id))
         queue.pull()

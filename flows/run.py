@@ -45,8 +45,8 @@ def train_and_judge(
 ) -> Judged:
     """Train the challenger, judge it, and keep its drift reference.
 
-    A model that is given is judged instead of trained. The base model answers first, so that one
-    knows what the test set can show before training; all that is asked of it is asked then.
+    A model that is given is judged instead. The base model is asked everything first, so that one
+    knows what the test set can show before training.
     """
     examples = data.examples
     if model is not None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from math import ceil
 
 from flows.engine.context import Run, say
-from flows.engine.stage_runner import run_stage
 from pipeline.core.cache import digest
 from pipeline.core.errors import MissingDataset
 from pipeline.core.outcome import Drop
@@ -20,11 +19,7 @@ from pipeline.settings import Settings
 
 
 def check_gold(settings: Settings) -> None:
-    """Read the gold file and keep nothing of it, before anything that takes long.
-
-    Whether the documents that its rows name are there is known after curation. An InputError
-    shows the first row where most are bad.
-    """
+    """Read the gold file before anything long; an InputError shows one row if most are bad."""
     path = settings.paths.gold
     if path is not None:
         rows = [read_row(row) for row in read_rows(path)]
@@ -38,8 +33,7 @@ def locate_gold(run: Run, raw: Dataset, documents: Dataset, chunks: Dataset) -> 
     if path is None:
         return None
     rows = read_rows(path)
-    gold = run_stage(
-        run,
+    gold = run(
         LOCATE,
         rows=Given(rows, digest(rows)),
         documents=documents,
@@ -61,7 +55,7 @@ def split_documents(run: Run, documents: Dataset, chunks: Dataset, gold: Dataset
     """Assign the documents, and say what the test set will be before anything costs much."""
     settings = run.settings
     before = _assigned_before(run, {"documents": documents, "chunks": chunks, "gold": gold})
-    splits = run_stage(run, SPLIT, documents=documents, chunks=chunks, gold=gold, previous=before)
+    splits = run(SPLIT, documents=documents, chunks=chunks, gold=gold, previous=before)
     found = run.store.manifest(splits.name, splits.fingerprint).facts.metrics
     if found["sections"]:
         enough = ceil(FEW / settings.split.test) if settings.split.test else FEWEST
@@ -98,9 +92,8 @@ def split_documents(run: Run, documents: Dataset, chunks: Dataset, gold: Dataset
 def _assigned_before(run: Run, inputs: Mapping[str, Dataset | None]) -> Dataset | None:
     """Return the splits that a model has learned from, so that no document moves.
 
-    None before the first training, or where they were made with other settings than those of now
-    (one that is new since does not count). Where they were made of these very inputs it is what
-    they were made from, so that a run can be repeated.
+    None before the first training, or where a setting that they were made with is another now.
+    Where they were made of these very inputs it is what they were made from: runs can be repeated.
     """
     if run.registry.get(CHALLENGER) is None:
         return None

@@ -7,9 +7,8 @@ from typing import cast
 from pandera.typing.polars import DataFrame
 from prefect import flow
 
-from flows.curate import Corpus
+from flows.curate import CORPUS, Corpus
 from flows.engine.context import Run, open_run, say
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel, base_model
 from flows.retention import general_scores
 from flows.run import train_and_judge
@@ -43,12 +42,8 @@ def sweep(
 ) -> Report | None:
     """Measure a model at several scales; with a scale, make that model and let the gate judge it.
 
-    The model is champion, challenger or a fingerprint; the one that is made is the new
-    challenger.
-
-    Raises:
-        InputError: no such model, no general set, or no validation rows.
-        TrainingError: the method cannot be scaled.
+    ``model``: champion, challenger or a fingerprint; what is made is the new challenger. InputError
+    without model, general set or validation rows, TrainingError for a method without a scale.
     """
     with open_run("sweep", settings) as run:
         home = Home(run.store, run.registry)
@@ -82,14 +77,13 @@ def _documents_behind(home: Home, examples: Dataset) -> Corpus:
         for item in [*home.manifests(), *reversed(found)]
         if item.inputs.get("documents") == unique
     } | {item.dataset: item for item in stages}
-    names = ("raw_documents", "documents", "unique_documents", "chunks", "splits")
-    missing = [name for name in names if name not in parts]
+    missing = [name for name in CORPUS if name not in parts]
     if missing:
         raise MissingDataset(
             f"sweep: no {', '.join(missing)} found behind {examples}; expected what its model was "
             "trained and judged on; make it again with `tuneloop run`, or leave --apply away"
         )
-    return Corpus(*(home.dataset(str(parts[name])) for name in names))
+    return Corpus(*(home.dataset(str(parts[name])) for name in CORPUS))
 
 
 def measure(run: Run, loaded: LoadedModel, model: Dataset) -> Frontier:
@@ -108,10 +102,8 @@ def measure(run: Run, loaded: LoadedModel, model: Dataset) -> Frontier:
     before = general_scores(run, FORGETTING.named("forgetting base"), loaded, general, None)
     texts = run.store.read(before, GeneralScores).filter(kind="text")
     base_loss = float((texts["loss"] * texts["tokens"]).sum()) / int(texts["tokens"].sum())
-
     scales, max_forgetting = settings.forgetting.scales, settings.gate.max_forgetting
-    dataset = run_stage(
-        run,
+    dataset = run(
         SWEEP,
         name=Given(str(model)),
         validation=Given(validation, content_digest(validation)),
@@ -145,16 +137,13 @@ def table(found: Frontier) -> list[str]:
 def make_scaled(run: Run, model: Dataset, scale: float) -> Dataset:
     """Store a scaled copy of a model, with the model and its examples as its lineage."""
     manifest = run.store.manifest(model.name, model.fingerprint)
-    return run_stage(
-        run,
+    examples = Home(run.store, run.registry).dataset(manifest.inputs["from"])
+    return run(
         SCALE,
         adapter=Given(run.store.path(model), model.content),
         factor=Given(scale),
         rows=Given(manifest.facts.rows),
         base=manifest.inputs["base"],
         also=manifest.settings | {"scale": scale},
-        parents={
-            "of": model,
-            "from": Home(run.store, run.registry).dataset(manifest.inputs["from"]),
-        },
+        parents={"of": model, "from": examples},
     )

@@ -6,7 +6,6 @@ from prefect import flow
 from flows.criteria import criteria_of, price_of_judge
 from flows.curate import Corpus, curate_documents, input_files, require_rows
 from flows.engine.context import Run, open_run, say
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import base_model
 from flows.splits import check_gold
 from flows.views.report import write_report
@@ -70,11 +69,7 @@ def synthesize(settings: Settings, dry_run: bool = False) -> Report | None:
 
 
 def foresee(run: Run, base: BaseModel, corpus: Corpus) -> str:
-    """Ask the chunks of the pilot, whose replies are kept, and say what all pairs would take.
-
-    Raises:
-        TeacherError: the teacher does not answer, or the pilot yields nothing.
-    """
+    """Ask the chunks of the pilot, whose replies are kept, and say what all pairs would take."""
     settings = run.settings
     chunks = run.store.read(corpus.chunks, Chunks)
     seeds = read_seed_tasks(settings.paths.seeds)
@@ -112,20 +107,16 @@ def _teacher(run: Run, base: BaseModel) -> CachingTeacher:
 def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, Usage]:
     """Run the stages and return the screened pairs, and what the teacher was asked for them.
 
-    Raises:
-        TeacherError: the teacher does not answer, or its answers yield nothing.
-        InputError: no pair passed the screens; the message names the most frequent reasons.
+    A TeacherError where it does not answer or its answers yield nothing, an InputError with the
+    most frequent reasons where no pair passed the screens.
     """
     settings = run.settings
-    seeds = read_seed_tasks(settings.paths.seeds)
+    seeds, scope = read_seed_tasks(settings.paths.seeds), _scope(run, corpus)
     seed_tasks = Given(seeds, digest(seeds.to_dicts()))
-    teacher = _teacher(run, base)
+    teacher, brief = _teacher(run, base), read_brief(settings.task, settings.paths)
     asked = f"{teacher.name} {teacher.strength} {settings.teacher.thinking_tokens}"
-    scope = _scope(run, corpus)
-    brief = read_brief(settings.task, settings.paths)
     criteria = criteria_of(run, brief)
-    candidates = run_stage(
-        run,
+    candidates = run(
         GENERATE,
         chunks=corpus.chunks,
         seed_tasks=seed_tasks,
@@ -152,9 +143,8 @@ def generate_pairs(run: Run, base: BaseModel, corpus: Corpus) -> tuple[Dataset, 
         download = settings.model.allow_download
         rows = [row for source in sources for row in load_rows(source, download)]
         name = ", ".join(str(source).rsplit("/", 1)[-1] for source in sources)
-        own = run_stage(run, ROWS, rows=Given(rows, digest(rows)), name=Given(name))
-    screened = run_stage(
-        run,
+        own = run(ROWS, rows=Given(rows, digest(rows)), name=Given(name))
+    screened = run(
         SCREEN,
         pairs=candidates,
         rows=own,

@@ -1,9 +1,4 @@
-"""What people asked of the served model, on its way into the loop: chosen, queued, settled.
-
-::
-
-    <home>/reviews/traffic.jsonl   the exchanges that were chosen for review, each once, and why
-"""
+"""What people asked of the served model, on its way into the loop: chosen, queued, settled."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -14,7 +9,6 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from flows.engine.context import Run, say, say_once
-from flows.engine.stage_runner import run_stage
 from pipeline.core.cache import digest
 from pipeline.core.home import Home
 from pipeline.core.journal import append, now, read_rows
@@ -27,16 +21,13 @@ from schemas.documents import Chunks
 from schemas.exchanges import Exchanges
 from schemas.pairs import ScreenedPairs
 
-JOURNAL = "reviews/traffic.jsonl"
+JOURNAL = "reviews/traffic.jsonl"  # exchanges that were chosen for review, each once, and why
 
 
 def choose_exchanges(
     run: Run, exchanges: DataFrame[Exchanges], decided: Collection[str], drifted: Sequence[str]
 ) -> int:
-    """Note the exchanges that people should look at; return how many are new.
-
-    At most ``monitor.review_pairs`` of them wait at a time.
-    """
+    """Note exchanges for review, of which ``monitor.review_pairs`` wait at most; count the new."""
     known = read_rows(run.home / JOURNAL, say_once)
     waiting = {row["pair_id"] for row in known} - set(decided)
     room = run.settings.monitor.review_pairs - len(waiting)
@@ -59,8 +50,7 @@ def traffic(run: Run) -> Dataset | None:
     if not chosen:
         return None
     home, shares = Home(run.store, run.registry), run.settings.split
-    return run_stage(
-        run,
+    return run(
         TRAFFIC,
         chosen=Given(chosen, digest(chosen)),
         chunks=home.dataset("chunks"),

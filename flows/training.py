@@ -3,14 +3,13 @@
 import json
 import shutil
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from flows.curate import Corpus, latest_corpus
 from flows.engine.context import Run
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import LoadedModel, say_device
 from flows.review import review_pairs
 from flows.splits import locate_gold
@@ -29,6 +28,7 @@ from pipeline.pairs.replay import REPLAY, rows_wanted
 from pipeline.pairs.teachers.embedded import EmbeddedTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.pairs.user_files import read_benchmark, read_seed_tasks
+from pipeline.settings import TrainSettings
 from pipeline.train.methods import resolved
 from pipeline.train.models.base_model import BaseModel, hidden_size, token_counter
 from pipeline.train.models.distill import find_teacher
@@ -41,11 +41,8 @@ from schemas.pairs import Examples, SettledPairs, Splits
 def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:
     """Return the replay rows that go with the examples; none when train.replay_share is 0.
 
-    The answers are in the store and in the reply cache: another training of the same base asks
-    nothing twice.
-
-    Raises:
-        TrainingError: no answer can be used.
+    Their answers are kept: another training of the same base asks nothing twice. A TrainingError
+    where no answer can be used.
     """
     settings = run.settings
     rows = run.store.read(examples, Examples)
@@ -55,8 +52,7 @@ def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:
     seeds = read_seed_tasks(settings.paths.seeds)
     held_out = cast("DataFrame[Examples]", rows.filter(pl.col("split") != "train"))
     teacher = EmbeddedTeacher(base, settings.model, settings.generate.batch_size)
-    dataset = run_stage(
-        run,
+    dataset = run(
         REPLAY,
         seed_tasks=Given(seeds, digest(seeds.to_dicts())),
         held_out=Given(held_out, content_digest(held_out)),
@@ -83,8 +79,7 @@ class TrainingData:
 
     pairs: Dataset
     examples: Dataset
-    leaks: int
-    """Rows of train or validation that repeat a test row: 0, or nothing is trained."""
+    leaks: int  # rows of train or validation that repeat a test row: 0, or nothing is trained
 
 
 def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
@@ -94,15 +89,10 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
     file, pairs = settings.paths.gold, None
     gold = corpus.gold or locate_gold(run, corpus.raw, corpus.documents, corpus.chunks)
     if file is not None and gold is not None:
-        pairs = run_stage(run, GOLD, gold=gold, splits=corpus.splits, name=Given(file.name))
-    clean = run_stage(
-        run,
-        DECONTAMINATE,
-        benchmarks=Given(benchmarks, digest(benchmarks) if benchmarks else None),
-        settled=settled,
-        gold=pairs,
-    )
-    examples = run_stage(run, EXAMPLES, pairs=clean)
+        pairs = run(GOLD, gold=gold, splits=corpus.splits, name=Given(file.name))
+    known = Given(benchmarks, digest(benchmarks) if benchmarks else None)
+    clean = run(DECONTAMINATE, benchmarks=known, settled=settled, gold=pairs)
+    examples = run(EXAMPLES, pairs=clean)
     leaks = check_leaks(run.store.read(clean, SettledPairs), benchmarks)
     if len(leaks):
         raise TrainingError(
@@ -113,11 +103,7 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
 
 
 def latest_data(run: Run) -> tuple[Corpus, Dataset, TrainingData]:
-    """Return the latest corpus and screened pairs, and what is accepted now.
-
-    Raises:
-        MissingDataset: nothing was synthesized yet.
-    """
+    """Return the latest corpus, its screened pairs and what is accepted, or a MissingDataset."""
     corpus, screened = latest_corpus(Home(run.store, run.registry))
     return corpus, screened, build_examples(run, corpus, review_pairs(run, corpus, screened))
 
@@ -154,23 +140,23 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
     everything, rows = (
         cast("DataFrame[Examples]", pl.concat([part, replayed])) for part in (everything, rows)
     )
-    content = content_digest(rows)
-    distilled = find_teacher(wanted, run.home / "models")
-    work = run.home / "work" / digest([content, wanted.model_dump(mode="json")])[:16]
-    say_device(settings.model)
-    model = run_stage(
-        run,
-        stage,
-        # With the test rows, for the leak proof at its start; they decide nothing.
-        examples=Given(everything, content),
-        base=Given(base, base.digest),
-        settings=wanted,
-        model_settings=Given(settings.model),
-        work=Given(work),
-        distilled_from=distilled.digest if distilled else None,
-        parents={"from": examples},
-    )
-    shutil.rmtree(work, ignore_errors=True)  # checkpoints of a model that is stored
+    content, distilled = content_digest(rows), find_teacher(wanted, run.home / "models")
+    work = digest([content, wanted.model_dump(mode="json")])[:16]
+    # With the test rows, for the leak proof at its start; they decide nothing.
+    given: dict[str, Any] = {"examples": Given(everything, content), "parents": {"from": examples}}
+    given["distilled_from"] = distilled.digest if distilled else None
+    return run_training(run, stage, base, wanted, work, **given)
+
+
+def run_training(
+    run: Run, stage: Stage, base: BaseModel, settings: TrainSettings, work: str, **given: Any
+) -> Dataset:
+    """Run a stage that trains, its checkpoints in a folder ``work`` that goes once it is done."""
+    folder = run.home / "work" / work
+    say_device(run.settings.model)
+    given |= {"base": Given(base, base.digest), "model_settings": Given(run.settings.model)}
+    model = run(stage, settings=settings, work=Given(folder), **given)
+    shutil.rmtree(folder, ignore_errors=True)
     return model
 
 
@@ -182,7 +168,7 @@ def train_placebo(
     steps = max(1, round(run.settings.evaluate.placebo * record["steps"]))
     train = run.settings.train.model_copy(update={"max_steps": steps, "evaluations": 1})
     shorter = replace(run, settings=run.settings.model_copy(update={"train": train}))
-    dealt = run_stage(run, DEAL, examples=examples, seed=Given(train.seed, str(train.seed)))
+    dealt = run(DEAL, examples=examples, seed=Given(train.seed, str(train.seed)))
     stage = TRAIN.named("train placebo", "placebo_model")
     return train_model(shorter, base, dealt, stage), (steps, record["steps"])
 
@@ -199,8 +185,7 @@ def store_drift_baseline(
     pairs = cast("DataFrame[Examples]", trained)
     texts = pl.concat([document_texts(documents), pair_texts(pairs)])
     seed = run.settings.train.seed
-    return run_stage(
-        run,
+    return run(
         DRIFT,
         texts=Given(texts, content_digest(texts)),
         count_tokens=Given(token_counter(loaded.base.path)),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -42,18 +43,14 @@ IGNORED = {"method", "rank", "alpha", "targets", "learning_rate", "epochs", "max
 def tune(settings: Settings) -> Report:
     """Search on the train and validation rows that are accepted now; the test set stays shut.
 
-    Raises:
-        MissingDataset: nothing was synthesized yet.
-        InputError: there are no train rows, or no validation rows.
-        SettingsError: a method of the settings is not known.
-        TrainingError: the base model cannot be planned or trained.
+    A MissingDataset or an InputError where there are no such rows, a SettingsError for an unknown
+    method, a TrainingError where the base model cannot be planned or trained.
     """
     check_methods(settings)
     with open_run("tune", settings) as run:
         base = base_model(run.settings)
         _, _, data = latest_data(run)
-        choice = choose_training(run, base, data.examples)
-        return write_report(run, tuning=choice)
+        return write_report(run, tuning=choose_training(run, base, data.examples))
 
 
 def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
@@ -81,7 +78,7 @@ def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
         start=start,
         workload=workload,
         hardware=training_machine(choose_device(settings.model)),
-        forgetting=_forgetting(settings, run.store, base, folder),
+        forgetting=_rise(settings, run.store, base),
     )
     with StageProgress("tune") as bar:
         study = search(job, folder, say, bar)
@@ -99,27 +96,17 @@ def check_methods(settings: Settings) -> None:
         )
 
 
-def _forgetting(
-    settings: Settings, store: Store, base: BaseModel, folder: Path
-) -> Callable[[Path], float] | None:
+def _rise(settings: Settings, store: Store, base: BaseModel) -> Callable[[Path], float] | None:
     """Return what measures the rise of loss on general text; None where there is none."""
     if settings.paths.general is None or not settings.tune.general_texts:
         return None
     texts = list(read_general_set(settings.paths.general).texts.values())
     texts = texts[: settings.tune.general_texts]
-    remembered = folder / "general.json"
 
     def loss(adapter: Path | None) -> float:
         with LoadedModel(base, settings.model, store) as loaded:
             found = general_loss(texts, *loaded.get(adapter))
         return sum(mean * tokens for mean, tokens in found) / sum(tokens for _, tokens in found)
 
-    def rise(adapter: Path) -> float:
-        key = digest(texts)
-        known = json.loads(remembered.read_text("utf-8")) if remembered.exists() else {}
-        if key not in known:
-            known[key] = loss(None)
-            write_atomically(remembered, json.dumps(known).encode())
-        return loss(adapter) - float(known[key])
-
-    return rise
+    before = cache(partial(loss, None))
+    return lambda adapter: loss(adapter) - before()

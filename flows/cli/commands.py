@@ -24,6 +24,17 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
 
 DEFAULT_CONFIG = Path("tuneloop.toml")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What a terminal obeys instead of showing it: an error may quote a damaged file."""
+BUG = "this is a bug; please report it with the lines above"
+ADVICE = {
+    errno.ENOSPC: "expected room to write in the home folder; free some space and run again: what "
+    "is finished is kept",
+    errno.EROFS: "expected a disk that can be written; mount it so, or take another home with "
+    "--set paths.home=DIR",
+    errno.EACCES: "expected to be allowed to; mend the permissions and run again",
+}
+ADVICE |= {errno.EDQUOT: ADVICE[errno.ENOSPC], errno.EPERM: ADVICE[errno.EACCES]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +142,6 @@ def _exit_codes(debug: bool) -> Iterator[None]:
             traceback.print_exc()
         click.echo(f"tuneloop: {advice or BUG}", err=True)
         sys.exit(3 if advice is None else 2)
-
-
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""What a terminal obeys instead of showing it: an error may quote a damaged file."""
-BUG = "this is a bug; please report it with the lines above"
-ADVICE = {
-    errno.ENOSPC: "expected room to write in the home folder; free some space and run again: what "
-    "is finished is kept",
-    errno.EROFS: "expected a disk that can be written; mount it so, or take another home with "
-    "--set paths.home=DIR",
-    errno.EACCES: "expected to be allowed to; mend the permissions and run again",
-}
-ADVICE |= {errno.EDQUOT: ADVICE[errno.ENOSPC], errno.EPERM: ADVICE[errno.EACCES]}
 
 
 def _advice(error: BaseException | None) -> str | None:

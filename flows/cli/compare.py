@@ -1,7 +1,7 @@
 """Commands that plan trainings or choose among them: plan, compare, ablate, tune, sweep."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from flows.views.plan import Planned
     from pipeline.report.contents import Report
 
+COUNT = click.IntRange(1)
+
 
 @click.command()
 @click.option(
-    "--methods",
-    default="lora,qlora",
-    show_default=True,
+    "--methods", default="lora,qlora", show_default=True,
     help="Names with commas; the first is what the others are held against. all: every method.",
-)
+)  # fmt: skip
 @click.option("--seeds", default=2, show_default=True, help="Trainings of each method.")
 @click.option("--steps", default=0, help="Optimizer steps of each training [by the settings].")
 @command
@@ -57,11 +57,9 @@ def _show(options: Options, report: "Report | None") -> None:
 @click.command()
 @click.option("--model", default="challenger", show_default=True, help="Or champion, fingerprint.")
 @click.option(
-    "--apply",
-    "scale",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    "--apply", "scale", type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Make the model of this scale, the new challenger, and let the gate judge it.",
-)
+)  # fmt: skip
 @command
 def sweep(options: Options, model: str, scale: float | None) -> None:
     """Measure validation loss and forgetting at several scales of an adapter.
@@ -135,12 +133,8 @@ def tune(options: Options, apply: bool) -> None:
     "--gpu", "gpus", multiple=True, metavar="NAME",
     help="t4, l4, a10g, rtx4090, a100-40, a100-80, h100, h200, ...; again for more [a selection].",
 )  # fmt: skip
-@click.option(
-    "--rows", default=1000, show_default=True, type=click.IntRange(1), help="To train on."
-)
-@click.option(
-    "--row-tokens", default=256, show_default=True, type=click.IntRange(1), help="Of a row, mean."
-)
+@click.option("--rows", default=1000, show_default=True, type=COUNT, help="To train on.")
+@click.option("--row-tokens", default=256, show_default=True, type=COUNT, help="Of a row, mean.")
 @click.option(
     "--supervised", default=1 / 3, show_default="a third",
     type=click.FloatRange(0, 1, min_open=True),
@@ -157,9 +151,7 @@ def tune(options: Options, apply: bool) -> None:
     "--launch", type=click.Choice(["ddp", "fsdp"]),
     help="Write the configuration of `accelerate launch` for several processes.",
 )  # fmt: skip
-@click.option(
-    "--processes", default=2, show_default=True, type=click.IntRange(1), help="With --launch."
-)
+@click.option("--processes", default=2, show_default=True, type=COUNT, help="With --launch.")
 @click.option(
     "--output", default="accelerate.yaml", show_default=True,
     type=click.Path(path_type=Path, dir_okay=False), help="With --launch.",
@@ -170,10 +162,7 @@ def plan(
     base: str | None,
     methods: tuple[str, ...],
     gpus: tuple[str, ...],
-    measure: bool,
-    convention: str | None,
-    launch: Literal["ddp", "fsdp"] | None,
-    **sizes: Any,
+    **asked: Any,
 ) -> None:
     """Estimate memory and time of each method before training, from the model's config alone.
 
@@ -183,13 +172,13 @@ def plan(
     from flows.views import plan as flow
     from pipeline.train.plan.estimate import Work
 
-    work = Work(sizes["rows"], sizes["row_tokens"], sizes["supervised"])
-    start = (launch, sizes["processes"], sizes["output"]) if launch else None
-    planned = flow.make_plan(options.settings(), base, methods, gpus, work, measure, start)
+    work = Work(asked["rows"], asked["row_tokens"], asked["supervised"])
+    start = (asked["launch"], asked["processes"], asked["output"]) if asked["launch"] else None
+    settings, document = options.settings(), asked["convention"] is not None
+    planned = flow.make_plan(settings, base, methods, gpus, work, asked["measure"], start)
     if options.json:
-        options.show(_facts(planned, convention is not None))
-        return
-    flow.show(planned, itemised=bool(methods), document=convention is not None)
+        return options.show(_facts(planned, document))
+    flow.show(planned, itemised=bool(methods), document=document)
 
 
 def _facts(planned: "Planned", document: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Commands that look at data and move the champion: show, trace, fsck, promote, rollback."""
+"""Commands about what a home holds: show, trace, fsck, forget, gc, promote, rollback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,15 +21,7 @@ if TYPE_CHECKING:
 @click.option("--near", is_flag=True, help="With duplicates: the pairs nearest to the threshold.")
 @click.option("--left-out", is_flag=True, help="With documents: what was left out of each.")
 @command
-def show(
-    options: Options,
-    dataset: str | None,
-    kind: str | None,
-    count: int,
-    dropped: bool,
-    near: bool,
-    left_out: bool,
-) -> None:
+def show(options: Options, dataset: str | None, kind: str | None, count: int, **flag: bool) -> None:
     """Show rows of a DATASET (name, or name/fingerprint); without one, list what there is.
 
     `show duplicates` puts each removed document beside the one that stays for it, with their
@@ -45,31 +37,29 @@ def show(
     `show documents --left-out` counts what of each document is not in its text: navigation, hidden
     text, pictures, pages that need OCR, what the reader of a format could not read.
     """
-    from flows.views.coverage import coverage_of
-    from flows.views.coverage import lines_of as lines_of_coverage
+    from flows.views import coverage, examples, reviews
     from flows.views.duplicates import duplicates
-    from flows.views.examples import left_out_by_document, left_out_lines
-    from flows.views.reviews import screen_line, screen_rows
 
     if dataset == "prompts":
         return _show_prompts(options, kind)
     if kind:
         raise click.UsageError("a second argument goes with `show prompts` only")
     if dataset == "screens":
-        rows = screen_rows(options.settings().screen)
-        return options.show({"rows": rows}, *map(screen_line, rows))
+        rows = reviews.screen_rows(options.settings().screen)
+        return options.show({"rows": rows}, *map(reviews.screen_line, rows))
     home, lines = options.home(), _row_lines
     if dataset == "coverage":
-        found = coverage_of(home)
-        told = (line for covered in found for line in lines_of_coverage(covered))
+        found = coverage.coverage_of(home)
+        told = (line for covered in found for line in coverage.lines_of(covered))
         return options.show({"rows": [covered.to_dict() for covered in found]}, *told)
     if dataset == "duplicates":
-        rows, lines = duplicates(home, near, count), _pair_lines
-    elif near:
+        rows, lines = duplicates(home, flag["near"], count), _pair_lines
+    elif flag["near"]:
         raise click.UsageError("--near goes with `show duplicates` only")
-    elif left_out:
+    elif flag["left_out"]:
         documents = home.dataset(dataset or "documents")
-        rows, lines = left_out_by_document(home, documents, count), left_out_lines
+        rows = examples.left_out_by_document(home, documents, count)
+        lines = examples.left_out_lines
     elif dataset is None:
         rows = [
             {"dataset": name, "fingerprint": item.fingerprint, "rows": item.rows}
@@ -77,7 +67,7 @@ def show(
         ]
         lines = _dataset_lines
     else:
-        rows = home.rows(home.dataset(dataset), dropped).head(count).to_dicts()
+        rows = home.rows(home.dataset(dataset), flag["dropped"]).head(count).to_dicts()
     options.show({"rows": rows}, *(line for row in rows for line in lines(row)))
 
 
@@ -138,6 +128,46 @@ def fsck(options: Options) -> None:
             f"fsck: {len(problems)} files differ from their manifests; expected none; delete "
             "their folders and run again: they will be made anew"
         )
+
+
+@click.command()
+@click.argument("document", metavar="DOC")
+@click.option("--yes", is_flag=True, help="Remove it; else it is only shown what holds it.")
+@command
+def forget(options: Options, document: str, yes: bool) -> None:
+    """Take a DOC (its id, or its path below the input folder) out of the home for good.
+
+    Shows what holds it or quotes it: rows, read files, replies, reviews, reports, logs, tasks of
+    Label Studio; with --yes that is removed and the text is refused from then on. Models cannot
+    unlearn it: those that were trained on it are named and marked. Files of yours (input, gold
+    rows, exports) are never written to. Stop `tuneloop up` and `tuneloop serve` before it.
+    """
+    from flows.housekeeping.forget import forget as take_out
+
+    facts = take_out(options.settings(), document, yes)
+    options.show(facts, *_forget_lines(facts, yes))
+
+
+@click.command()
+@click.option("--keep-runs", type=click.IntRange(min=1), help="Delete all but so many runs too.")
+@click.option("--yes", is_flag=True, help="Delete; else it is only shown what would go.")
+@command
+def gc(options: Options, keep_runs: int | None, yes: bool) -> None:
+    """Delete data sets that nothing leads to: no ref, no run, no model that may come back.
+
+    What was read and replied is kept: it was paid for. A data set that goes is made again when a
+    run needs it.
+    """
+    from flows.housekeeping.collect import collect
+
+    facts = collect(options.settings(), keep_runs, yes)
+    verb = "deleted" if yes else "would go"
+    gone = [*facts["datasets"], *(f"runs/{name}" for name in facts["runs"])]
+    size = f"{facts['bytes'] / 1e6:.1f} MB"
+    lines = [f"{verb:<9} {name}" for name in gone]
+    advice = "" if yes or not gone else "; delete with --yes"
+    lines.append(f"{verb:<9} {len(gone)} folders, {size}; {facts['kept']} data sets stay{advice}")
+    options.show(facts, *lines)
 
 
 @click.command()
@@ -212,3 +242,18 @@ def _pair_line(pair: dict[str, Any]) -> str:
 
 def _ref_line(ref: "Ref") -> str:
     return f"champion     {ref.name}/{ref.fingerprint}  ({ref.reason})"
+
+
+def _forget_lines(facts: dict[str, Any], yes: bool) -> list[str]:
+    named = zip(facts["documents"], facts["sources"], strict=False)
+    lines = [f"document   {key}  {source}" for key, source in named]
+    verb = "removed" if yes else "held by"
+    lines += [f"{verb:<10} {place}  {count}" for place, count in facts["held"].items()]
+    if not facts["held"]:
+        lines.append("nothing in this home holds it")
+    lines += [f"learned by {model}: train again, `tuneloop retrain`" for model in facts["models"]]
+    if facts["near"]:
+        lines.append(f"stays      near copies and other versions: {', '.join(facts['near'])}")
+    if facts["done"]:
+        return [*lines, "refused    from now on; its file, and exports that you made, are yours"]
+    return [*lines, "next       remove it with --yes"]

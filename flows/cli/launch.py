@@ -1,6 +1,6 @@
 """Start a flow from the command line: environment, checks, Prefect server, flow."""
 
-import importlib
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from flows.engine import environment
@@ -13,18 +13,16 @@ from pipeline.settings import Settings
 if TYPE_CHECKING:
     from pipeline.report.contents import Report
 
-
 NAMES = ("curate", "synthesize", "monitor", "retrain", "sweep", "compare", "ablate", "tune")
-FLOWS = {"run": "flows.run.run_loop"} | {name: f"flows.{name}.{name}" for name in NAMES}
+FLOWS = {"run": "flows.run:run_loop"} | {name: f"flows.{name}:{name}" for name in NAMES}
 """Flows that a command starts, by its name."""
 
 
 def launch(name: str, settings: Settings, **arguments: Any) -> "Report | None":
     """Run a flow by the name of its command and return its report.
 
-    The home folder is checked before a server is started, so that a full disk or a second run
-    is said at once. A server that ``tuneloop up`` runs for this home is used, so that its pages
-    show this run too.
+    The home folder is checked before a server is started: a full disk or a second run is said at
+    once. A server that ``tuneloop up`` runs for this home is used: its pages show this run too.
     """
     home = settings.paths.home
     require_mlflow(settings.tracking)  # said now, rather than after the training
@@ -32,8 +30,7 @@ def launch(name: str, settings: Settings, **arguments: Any) -> "Report | None":
         check_space(home, settings.store.min_free_megabytes)
     environment.prepare(home, settings.model.allow_download)
     with prefect_server(home) as wait_until_ready:
-        module, _, function = FLOWS[name].rpartition(".")
-        flow = getattr(importlib.import_module(module), function)
+        flow = resolve_name(FLOWS[name])
         from prefect import tags
         from prefect.exceptions import PrefectHTTPStatusError
 

@@ -11,8 +11,7 @@ import click
 
 from flows.cli.commands import Options, command
 from flows.cli.compare import ablate, compare, plan, sweep, tune
-from flows.cli.data import fsck, promote, rollback, show, trace
-from flows.cli.housekeeping import forget, gc
+from flows.cli.data import forget, fsck, gc, promote, rollback, show, trace
 from flows.cli.models import card, export, models
 from flows.cli.review import review
 from flows.cli.up import monitor, retrain, serve, status, up
@@ -21,6 +20,9 @@ from pipeline.pairs.teachers.kinds import TEACHERS
 
 _KIND = "teacher.kind = {0.name}: {0.about}. It needs {0.needs}."
 TEACHER_HELP = "\n\n".join(map(_KIND.format, TEACHERS.values()))
+WHO = click.Choice(["champion", "challenger", "base"])
+AGAIN = "Make a stage such as train or evaluate again where its code changed."
+_rebuild = click.option("--rebuild", multiple=True, metavar="STAGE", help=AGAIN)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -32,11 +34,6 @@ def main() -> None:
     takes data/samples to a judged model. Every setting can be changed for one command with
     --set section.key=value.
     """
-
-
-WHO = click.Choice(["champion", "challenger", "base"])
-AGAIN = "Make a stage such as train or evaluate again where its code changed."
-_rebuild = click.option("--rebuild", multiple=True, metavar="STAGE", help=AGAIN)
 
 
 @main.command()
@@ -65,13 +62,12 @@ def run(options: Options, rebuild: tuple[str, ...]) -> None:
 def curate(options: Options, dry_run: bool, profile: str | None) -> None:
     """Read, clean and deduplicate the documents; cut chunks; assign splits."""
     if dry_run:
-        from flows.views.dry_run import as_lines
-        from flows.views.dry_run import dry_run as rehearse
+        from flows.views import dry_run as view
         from pipeline.documents.dry_run import names_of
 
         settings = options.settings()
-        found = rehearse(settings, names_of(profile or "", settings.clean))
-        options.show(found, *as_lines(found))
+        found = view.dry_run(settings, names_of(profile or "", settings.clean))
+        options.show(found, *view.as_lines(found))
     elif profile:
         raise InputError(
             f"curate: --profile {profile} found without --dry-run; expected both; to curate with "
@@ -91,9 +87,7 @@ def synthesize(options: Options, dry_run: bool, rebuild: tuple[str, ...]) -> Non
     With --dry-run the documents are curated and the first generate.pilot_chunks chunks are asked,
     whose replies are kept; then requests, tokens, money (prices in [budget]) and time are foreseen.
     """
-    report = options.rebuilding(rebuild).launch("synthesize", dry_run=dry_run)
-    if report is not None:
-        options.show(report)
+    options.show(options.rebuilding(rebuild).launch("synthesize", dry_run=dry_run))
 
 
 @main.command()

@@ -9,7 +9,6 @@ from flows.cli.commands import Options, command
 from pipeline.pairs.data_forms import DATA_FORMS
 from pipeline.train.export.exporters import EXPORTERS
 
-DATA = "data"
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -77,12 +76,12 @@ def export(options: Options, model: str, form: str | None, folder: Path) -> None
     64 prompts, logits within [export] limits. Exit 1 when it does not. Merged weights are in the
     type of the base (bfloat16 stays bfloat16), or float32 where that is too coarse.
     """
-    choices = DATA_FORMS if model == DATA else EXPORTERS
+    choices = DATA_FORMS if model == "data" else EXPORTERS
     form = form or next(iter(choices))
     if form not in choices:
         raise click.UsageError(f"--format {form} found; expected one of {', '.join(choices)}")
     settings = options.prepared(private=False)  # for a server, which may be another user's
-    if model == DATA:
+    if model == "data":
         from flows.views.export_data import export_data
 
         written = export_data(settings, form, folder.absolute())

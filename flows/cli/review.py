@@ -113,18 +113,13 @@ def push(options: Options) -> None:
 @click.option("--reviewer", default=getpass.getuser, help="Your name [the login name].")
 @command
 def like(
-    options: Options,
-    pair_id: str,
-    count: int,
-    reject: bool,
-    flags: tuple[str, ...],
-    requeue: bool,
-    reviewer: str,
+    options: Options, pair_id: str, count: int, flags: tuple[str, ...], reviewer: str, **asked: bool
 ) -> None:
     """List the pairs that are like PAIR_ID; with --reject or --requeue decide on all together.
 
     Such decisions are about the pairs alone: they do not count as a random sample.
     """
+    reject, requeue = asked["reject"], asked["requeue"]
     if reject and requeue:
         raise click.UsageError("review like: --reject and --requeue found; expected one of them")
     settings = options.prepared()

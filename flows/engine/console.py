@@ -1,9 +1,7 @@
-"""What a person sees while a command runs: a line a stage, a bar for long work.
-
-Everything goes to stderr; stdout belongs to results and ``--json``.
-"""
+"""What a person sees while a command runs, on stderr: a line a stage, a bar for long work."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -19,9 +17,8 @@ from rich.progress import (
 from pipeline.core.manifest import Facts
 
 console = Console(stderr=True, highlight=False)
-
-PLAIN_EVERY = 15.0
-"""Seconds between progress lines where no terminal can draw a bar."""
+EVENT_EVERY = 2.0  # seconds between two progress events of one stage
+PLAIN_EVERY = 15.0  # seconds between progress lines where no terminal can draw a bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +26,10 @@ class StageLine:
     """The one line that a stage ends with."""
 
     stage: str
-    facts: Facts
-    """Of the dataset; it has more rows than are kept where one row becomes several."""
+    facts: Facts  # of the dataset; it has more rows than are kept where one row becomes several
     seconds: float
-    reused: str | None
-    """Fingerprint of the dataset that was taken instead of running the stage."""
-    note: str
-    """Why it was made anew, or that the code changed of what is reused."""
+    reused: str | None  # fingerprint of the dataset that was taken instead of running the stage
+    note: str  # why it was made anew, or that the code changed of what is reused
 
     def __str__(self) -> str:
         note, facts = f"  {self.note}" if self.note else "", self.facts
@@ -52,15 +46,15 @@ class StageLine:
         )
 
 
-class StageProgress:
-    """A listener for :mod:`pipeline.core.progress`: bar, rate and time left."""
+class StageProgress(Progress):
+    """A listener for :mod:`pipeline.core.progress`: bar, rate, time left; ``tell`` gets events."""
 
-    def __init__(self, stage: str) -> None:
-        self.stage = stage
-        self.started = time.monotonic()
-        self.last_line = self.started
-        self.task: TaskID | None = None
-        self.bar = Progress(
+    def __init__(self, stage: str, tell: Callable[..., None] = lambda *_, **__: None) -> None:
+        self.stage, self.tell = stage, tell
+        self.started = self.last_line = time.monotonic()
+        self.last_event = 0.0
+        self.bar: TaskID | None = None
+        super().__init__(
             TextColumn("{task.description:<22}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -71,20 +65,16 @@ class StageProgress:
             disable=not console.is_terminal,
         )
 
-    def __enter__(self) -> "StageProgress":
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
     def __call__(self, done: int, total: int, unit: str) -> None:
         """Show that ``done`` of ``total`` units are finished."""
         seconds = time.monotonic() - self.started
         rate = f"{done / seconds:,.1f}/s" if done and seconds > 0 else ""
-        if self.task is None:
-            self.task = self.bar.add_task(self.stage, total=None, unit=unit, rate="")
-        self.bar.update(self.task, completed=done, total=total or None, unit=unit, rate=rate)
+        if self.bar is None:
+            self.bar = self.add_task(self.stage, total=None, unit=unit, rate="")
+        self.update(self.bar, completed=done, total=total or None, unit=unit, rate=rate)
+        if done == total or time.monotonic() - self.last_event > EVENT_EVERY:
+            self.last_event = time.monotonic()
+            self.tell("PROGRESS", self.stage, done=done, total=total, unit=unit)
         if not console.is_terminal and time.monotonic() - self.last_line > PLAIN_EVERY:
             self.last_line = time.monotonic()
             left = f", {seconds / done * (total - done):.0f} s left" if done and total else ""

@@ -1,46 +1,58 @@
-"""One run of a flow: its home, its folder, its record of stages and events.
+"""One run of a flow: its home, the stages that it runs, its folder with the record of them.
 
-::
-
-    <home>/runs/<utc>-<flow>-<slug>/
-        run.json  settings.toml  events.ndjson  report.html  report.json
+``<home>/runs/<utc>-<flow>-<slug>`` has run.json, settings.toml, events.ndjson and the reports.
 """
 
 import contextlib
-import importlib.metadata
 import json
 import secrets
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import prefect.runtime
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.concurrency.sync import concurrency
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from flows.engine.console import StageLine, console
+from flows.engine.console import StageLine, StageProgress, console
 from flows.engine.home import RUN_LOCK, check_space, locked
 from flows.engine.mirror import push
+from flows.engine.recipes import code_version, is_stage, outdated, recipe_of, ref_name, why_anew
 from flows.engine.settings_file import dump_settings
 from pipeline.core.cache import Cache, write_atomically
 from pipeline.core.journal import now
 from pipeline.core.manifest import Facts
+from pipeline.core.memory import bounded
+from pipeline.core.outcome import Outcome
+from pipeline.core.progress import listening
 from pipeline.core.registry import Registry
-from pipeline.core.store import Dataset, Store
+from pipeline.core.stage import Given, Section, Stage
+from pipeline.core.store import Dataset, Filled, Store
 from pipeline.settings import Settings
-from schemas.evaluation import ARMS
 
-LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "polars", "datasketch", "prefect")
+MODEL_SLOTS = "tuneloop-model"  # global concurrency limit of the stages that hold a model in memory
+LEASE_SECONDS = 60
+"""After kill -9 a model slot comes back this long after its last renewal, and up to 15 s more
+(the server's look-out); renewed at three quarters of it."""
+REBUILT = "rebuilt"  # folder of refs, by the fingerprint in whose place a dear stage was made again
+WAIT_SECONDS = 12 * 3600.0  # of a scheduled run for another; at a command line one is told at once
 
 
 @dataclass
 class Run:
-    """What the steps of one run share."""
+    """What the steps of one run share. Called with a stage, it makes a dataset or reuses one.
+
+    Each stage is a Prefect task, so that a server shows it with its time and state; between tasks
+    travel dataset references. Prefect's result cache stays off: the store is the one cache.
+    """
 
     flow: str
     settings: Settings
@@ -49,8 +61,7 @@ class Run:
     store: Store
     registry: Registry
     lines: list[StageLine] = field(default_factory=list)
-    datasets: dict[str, Dataset] = field(default_factory=dict)
-    """The dataset each stage ended with, by stage."""
+    datasets: dict[str, Dataset] = field(default_factory=dict)  # what each stage ended with
 
     @property
     def home(self) -> Path:
@@ -72,21 +83,88 @@ class Run:
         with (self.folder / "events.ndjson").open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
 
-    def finished(
+    def __call__(
+        self, stage: Stage, inputs: Mapping[str, Dataset] | None = None, *,
+        settings: Section | None = None, also: Mapping[str, Any] | None = None,
+        parents: Mapping[str, Dataset] | None = None,
+        **arguments: Dataset | Given | str | None,
+    ) -> Dataset:  # fmt: skip
+        """Make the dataset of a stage, or take the one made before.
+
+        Args:
+            stage: what is done.
+            inputs: datasets that count and are not passed, where their names vary.
+            settings: another section than the run's own.
+            also: settings of other sections on which the result depends.
+            parents: datasets of the lineage that decide nothing.
+            arguments: of the stage's function. A dataset that it does not read and a digest are
+                not passed, but decisive. None: as if it were not there.
+        """
+        section = settings or stage.settings(self.settings)
+        datasets = dict(inputs or {})
+        datasets |= {name: item for name, item in arguments.items() if isinstance(item, Dataset)}
+        given = {name: item for name, item in arguments.items() if isinstance(item, Given)}
+        digests = {name: item for name, item in arguments.items() if isinstance(item, str)}
+        digests |= {name: item.digest for name, item in given.items() if item.digest is not None}
+        counting = stage.recipe(section) | dict(also or {})
+        contents = {name: item.content for name, item in datasets.items()} | digests
+        lineage = digests | datasets | dict(parents or {})
+        named = {name: str(item) for name, item in lineage.items()}
+        rebuilding = any(is_stage(stage.name, name) for name in self.settings.store.rebuild)
+        plain, recipe = recipe_of(stage, counting, contents, named, rebuilding)
+
+        def write() -> Dataset:
+            started = time.monotonic()
+            passed: dict[str, Any] = {name: item.value for name, item in given.items()}
+            for name in stage.reads.keys() & datasets.keys():
+                passed[name] = self.store.read(datasets[name], stage.reads[name])
+            if section is not None:
+                passed["settings"] = section
+            if stage.writes is None:
+                fill = cast("Callable[[Path], Filled]", partial(stage.function, **passed))
+                return self.store.write_folder(recipe, fill)
+            outcome = cast("Outcome[Any]", stage.function(**passed))
+            seconds = time.monotonic() - started
+            budget = self.settings.store.failure_budget
+            return self.store.write(recipe, stage.writes, outcome, budget, seconds)
+
+        @task(name=stage.name, cache_policy=NO_CACHE)
+        def make() -> Dataset:
+            started = time.monotonic()
+            rebuilt = self.registry.get(f"{REBUILT}/{recipe.fingerprint}")
+            existing = self.store.find(rebuilt.name, rebuilt.fingerprint) if rebuilt else None
+            existing = existing or self.store.find(recipe.dataset, recipe.fingerprint)
+            if existing is not None:
+                note = outdated(self.store, stage, existing, recipe)
+                self._finished(stage.name, existing, time.monotonic() - started, note, reused=True)
+                self.event("REUSE", stage.name, dataset=str(existing), rows=existing.rows)
+                return existing
+            note = why_anew(self.store, self.registry, stage, recipe)
+            self.event("START", stage.name, fingerprint=recipe.fingerprint)
+            with (
+                model_slot() if stage.holds_model else nullcontext(),
+                StageProgress(stage.name, self.event) as bar,
+                listening(bar, say),
+                bounded(self.settings.compute.memory_megabytes, self.folder),
+            ):
+                dataset = write()
+            if recipe.fingerprint != plain and stage.version is not None:
+                self.registry.point(f"{REBUILT}/{plain}", dataset, "rebuilt", now())
+            self._finished(stage.name, dataset, time.monotonic() - started, note)
+            self.event("COMPLETE", stage.name, dataset=str(dataset), rows=dataset.rows)
+            return dataset
+
+        return make()
+
+    def _finished(
         self, stage: str, dataset: Dataset, seconds: float, note: str, reused: bool = False
     ) -> None:
-        """Note that a stage ended, and say so."""
         self.datasets[stage] = dataset
-        taken = dataset.fingerprint if reused else None
-        self.lines.append(StageLine(stage, self.facts(stage), seconds, taken, note))
+        key = dataset.fingerprint if reused else None
+        self.lines.append(StageLine(stage, self.facts(stage), seconds, key, note))
         self.registry.point(f"dataset/{ref_name(stage, dataset.name)}", dataset, self.flow, now())
         push(self.home)
         say(str(self.lines[-1]))
-
-
-def is_stage(stage: str, name: str) -> bool:
-    """Whether a name means a stage: its own, or that of a kind such as ``evaluate``."""
-    return stage == name or stage.startswith(f"{name} ")
 
 
 def say(text: str) -> None:
@@ -107,25 +185,24 @@ def is_scheduled() -> bool:
     return bool(prefect.runtime.deployment.id)
 
 
-def ref_name(stage: str, dataset: str) -> str:
-    """Name the ref of a dataset: its own name, with the arm behind it where arms share one."""
-    arm = stage.partition(" ")[2]
-    return f"{dataset}-{arm}" if arm in ARMS else dataset
+@contextmanager
+def model_slot() -> Iterator[None]:
+    """Hold a place among the stages that may have a model in memory.
 
-
-WAIT_SECONDS = 12 * 3600.0
-"""A scheduled run waits so long for another one; at a command line one is told at once."""
+    A command of its own needs none: the lock of the home folder keeps others out. ``strict``: a
+    limit that does not exist would not be enforced, without a word.
+    """
+    slot = partial(concurrency, MODEL_SLOTS, occupy=1, strict=True, lease_duration=LEASE_SECONDS)
+    with slot() if is_scheduled() else nullcontext():
+        yield
 
 
 @contextmanager
 def open_run(flow: str, settings: Settings, lock: str = RUN_LOCK) -> Iterator[Run]:
-    """Lock the home folder and give the block a run of its own; raises what :func:`locked` does.
+    """Lock the home folder and give the block a run of its own.
 
-    Flows that make no data set or model of the loop take another ``lock``.
-
-    Raises:
-        HomeLocked: another run uses the home folder.
-        StoreError: the home folder cannot be written, or the disk is nearly full.
+    Flows that make no data set or model of the loop take another ``lock``. HomeLocked where another
+    run uses the home folder, StoreError where it cannot be written or its disk is nearly full.
     """
     home = settings.paths.home
     with locked(home, lock, WAIT_SECONDS if is_scheduled() else 0):
@@ -152,25 +229,6 @@ def open_run(flow: str, settings: Settings, lock: str = RUN_LOCK) -> Iterator[Ru
 
 def _close(run: Run, error: str | None) -> None:
     run.event("FAIL" if error else "COMPLETE", run.flow, **({"error": error} if error else {}))
-    datasets = {stage: str(dataset) for stage, dataset in run.datasets.items()}
-    record = {"flow": run.flow, "started_at": run.started_at, "ended_at": now(), "error": error}
-    made = {"code": code_version(), "datasets": datasets}
-    write_atomically(run.folder / "run.json", json.dumps(record | made, indent=1).encode())
-
-
-@cache
-def code_version() -> dict[str, Any]:
-    """Return commit and dirty flag of the checkout; empty when it is not one."""
-    git = ["git", "-C", str(Path(__file__).parents[2])]
-    ask = partial(subprocess.check_output, text=True, stderr=subprocess.DEVNULL)
-    try:
-        commit = ask([*git, "rev-parse", "HEAD"]).strip()
-        return {"commit": commit, "dirty": bool(ask([*git, "status", "--porcelain"]).strip())}
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-
-
-@cache
-def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that shape results."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+    told = {"flow": run.flow, "started_at": run.started_at, "ended_at": now(), "error": error}
+    record = told | {"code": code_version(), "datasets": run.datasets}
+    write_atomically(run.folder / "run.json", json.dumps(record, indent=1, default=str).encode())

@@ -1,7 +1,4 @@
-"""Environment of the process: offline, silent, everything inside the home folder.
-
-Called before Prefect, torch or a Hugging Face library is imported: they read it at import.
-"""
+"""Offline, silent, all in the home: set before Prefect, torch and Hugging Face are imported."""
 
 import os
 from pathlib import Path

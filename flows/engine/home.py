@@ -16,18 +16,13 @@ from flows.engine.mirror import is_held, mirrored
 from pipeline.core.errors import HomeLocked, StoreError
 from pipeline.core.journal import now
 
-RUN_LOCK = "lock"
-"""Of the runs that make data sets and models: one at a time."""
-MONITOR_LOCK = "monitor.lock"
-"""Of the drift check: it reads the store and may run beside a training."""
+RUN_LOCK = "lock"  # of the runs that make data sets and models: one at a time
+MONITOR_LOCK = "monitor.lock"  # of the drift check, which may run beside a training
+AT_WORK = "tuneloop-command-"  # begins the names of commands at work, which Prefect has as tags
 
 
 def open_home(home: Path) -> None:
-    """Make the home folder for its owner alone; one that others can look into is closed.
-
-    Raises:
-        OSError: it cannot be made.
-    """
+    """Make the home folder for its owner alone; one that others can look into is closed."""
     umask = keep_private(home)
     home.mkdir(parents=True, exist_ok=True)
     mode = home.stat().st_mode
@@ -83,10 +78,6 @@ def locked(home: Path, name: str = RUN_LOCK, wait_seconds: float = 0) -> Iterato
             yield
     finally:
         lock.release()
-
-
-AT_WORK = "tuneloop-command-"
-"""Begins the names of commands that run a flow; Prefect has them as tags."""
 
 
 @contextmanager

@@ -36,14 +36,12 @@ from pipeline.core.store import MANIFEST
 
 BASE, OWNER, NAMED = "mirror/head.json", "mirror/owner", "mirror/packed"
 """In the folder of this machine: the head it has, its own name, what was packed already."""
-EMPTY: dict[str, Any] = {"state": "", "datasets": [], "packs": []}
-"""The head of a store that has nothing yet."""
-STATE = ("refs/**/*", "reviews/**/*", "monitor/**/*", "tune/**/*", "reads/index.json")
-"""What changes."""
-PACKED = ("reads/??/*.json", "replies/??/*.json", "runs/*/**/*")
-"""What stays as it was first written."""
-JOURNALS = (".jsonl", ".log")
-"""Files that only ever grow by lines: those of two machines are put together."""
+EMPTY: dict[str, Any] = {"state": "", "datasets": [], "packs": []}  # the head of a new store
+STATE = ("refs/**/*", "reviews/**/*", "monitor/**/*", "tune/**/*", "reads/index.json")  # changes
+PACKED = ("reads/??/*.json", "replies/??/*.json", "runs/*/**/*")  # stays as first written
+JOURNALS = (".jsonl", ".log")  # files that only grow by lines: those of two machines are joined
+PULLING = "mirror/pulling"  # lock of the home: one process at a time fetches
+_looked_into: set[Path] = set()  # homes that this process has fetched from their store
 
 
 def files_of(home: Path, patterns: Iterable[str]) -> list[str]:
@@ -62,10 +60,9 @@ def state_of(home: Path) -> str:
 def base_of(home: Path) -> dict[str, Any]:
     """Return the head that a folder has; an empty one where its file is missing or torn."""
     try:
-        found: dict[str, Any] = json.loads((home / BASE).read_bytes())
+        return dict(json.loads((home / BASE).read_bytes()))
     except (FileNotFoundError, ValueError):
         return EMPTY
-    return found
 
 
 def is_finished(home: Path, name: str) -> bool:
@@ -129,10 +126,9 @@ class Mirror:
     def head(self) -> dict[str, Any]:
         """Return what the store has; nothing yet is an empty head."""
         try:
-            found: dict[str, Any] = json.loads(self.store.cat_file(self.at("head.json")))
+            return dict(json.loads(self.store.cat_file(self.at("head.json"))))
         except FileNotFoundError:
             return EMPTY
-        return found
 
     def pull(self) -> None:
         """Fetch what the store has and this folder does not."""
@@ -241,12 +237,6 @@ class Mirror:
             known = set(there)
             joined = [*there, *(line for line in lines if line not in known)]
             write_atomically(self.home / name, "".join(f"{line}\n" for line in joined).encode())
-
-
-PULLING = "mirror/pulling"
-"""Lock of the home: one process at a time fetches."""
-_looked_into: set[Path] = set()
-"""Homes that this process has fetched from their store."""
 
 
 def pull(home: Path) -> None:

@@ -1,6 +1,6 @@
 """`tuneloop init`: a new project with a commented settings file, folders and a seed-task file."""
 
-import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +12,12 @@ from pipeline.core.cache import write_atomically
 from pipeline.core.errors import InputError
 from pipeline.settings import Settings
 
-SEED_TASKS = [
-    {
-        "id": "seed-001",
-        "name": "explain_term",
-        "instruction": "Explain in one sentence what a maintenance window is.",
-        "input": "",
-        "output": "A maintenance window is an agreed period in which a system may be changed or "
-        "switched off.",
-        "is_classification": False,
-    },
-    {
-        "id": "seed-002",
-        "name": "classify_urgency",
-        "instruction": "Is this message urgent? Answer yes or no.",
-        "input": "The pump has stopped and the tank is running over.",
-        "output": "yes",
-        "is_classification": True,
-    },
-]
+SEED_TASKS = Path(__file__).with_name("seed_tasks.jsonl")
 """Two tasks to show the form; a project wants 20 or more of its own, varied in verb and form."""
-
 METHOD_SETTINGS = (
     "rank", "alpha", "targets", "dropout", "rate_ratio", "bottleneck", "virtual_tokens",
 )  # fmt: skip
 """Settings of [train] that not every method has a use for."""
-
 BRIEF = """\
 # In your own words: what the assistant is for, who asks it, how it answers. The teacher and the
 # judge are told, and the system prompt begins every conversation, from training to export.
@@ -49,14 +29,10 @@ BRIEF = """\
 #   system_prompt: "You are the help desk of Example Ltd. Be short and friendly."\
 """
 """Begins the section [task] of a new project."""
-
 PATHS = {
-    "input": "raw",
-    "home": "home",
-    "seeds": "seeds/seed_tasks.jsonl",
-    "gold": "",
+    "input": "raw", "home": "home", "seeds": "seeds/seed_tasks.jsonl", "gold": "",
     "general": str(Path(__file__).parents[2] / "data" / "general"),
-}
+}  # fmt: skip
 """Paths of a new project that are not the defaults."""
 
 
@@ -71,16 +47,13 @@ def create_project(folder: Path) -> list[Path]:
     seeds = folder / PATHS["seeds"]
     (folder / PATHS["input"]).mkdir(parents=True, exist_ok=True)
     seeds.parent.mkdir(exist_ok=True)
-    seeds.write_text("".join(json.dumps(task) + "\n" for task in SEED_TASKS), "utf-8")
+    shutil.copyfile(SEED_TASKS, seeds)
     config.write_text(commented_settings(), "utf-8")
     return [config, seeds, folder / PATHS["input"]]
 
 
 def commented_settings() -> str:
-    """Return all settings with defaults and descriptions as TOML; values are commented out.
-
-    Only the paths of the project are set: a default that is not written down follows the program.
-    """
+    """Return all settings as TOML with descriptions; defaults but the paths are commented out."""
     lines = [
         "# Settings of a tuneloop project: uncomment what you want to change.",
         "# Secrets do not belong here: OPENAI_API_KEY and LABEL_STUDIO_API_KEY are read from the",

@@ -23,11 +23,8 @@ MOVED = {f"{name}.workers": "compute.workers" for name in ("ingest", "clean", "c
 """Settings of earlier versions -> where they are now."""
 
 FIXED = {
-    "dedup.ngram": 5,
-    "dedup.num_perm": 128,
-    "dedup.candidate_threshold": 0.65,
-    "dedup.seed": 1,
-}
+    "dedup.ngram": 5, "dedup.num_perm": 128, "dedup.candidate_threshold": 0.65, "dedup.seed": 1,
+}  # fmt: skip
 """Settings of earlier versions that nobody turned -> their value, which may still be given."""
 
 
@@ -46,10 +43,8 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
                 f"settings: {path} cannot be read ({error.strerror}); expected a "
                 "TOML file; make one with `tuneloop init DIR`"
             ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"settings: {path} is not TOML ({error}); mend that line"
-            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as why:
+            raise SettingsError(f"settings: {path} is not TOML ({why}); mend that line") from why
     for override in overrides:
         _apply(tree, override)
     for key, value in FIXED.items():

@@ -1,8 +1,7 @@
 """Mirror models, their curves, their judgement and the registry's refs in MLflow.
 
-Read from the store and the refs, so that a mirror can be made at any time, goes on where it was
-interrupted, and adds nothing the second time. The store stays the truth: MLflow gets names,
-numbers and a path, no copy of a model.
+Made from the store at any time; it goes on where it was interrupted, and adds nothing the second
+time. MLflow gets names, numbers and a path, no copy of a model.
 """
 
 import importlib.util
@@ -22,20 +21,15 @@ from pipeline.settings import Settings, TrackingSettings
 
 MODEL, VERDICT = "tuneloop.model", "tuneloop.verdict"
 """Tags of an MLflow run: fingerprints of the model, and of the judgement it shows."""
-LONGEST = 500
-"""Characters of a parameter or tag that are kept."""
+LONGEST = 500  # characters of a parameter or tag that are kept
 FIRST = "sqlite:///"
 
 
 def mirror(settings: Settings) -> None:
     """Bring MLflow up to date with the home folder, when tracking is on.
 
-    Each model is a run (parameters from its settings, curves from its training, metrics and
-    verdict from its judgement) and a version of one registered model; the aliases ``champion``
-    and ``challenger`` stand where the refs stand.
-
-    Raises:
-        SettingsError: MLflow is not installed.
+    Each model is a run (settings, curves, judgement) and a version of one registered model; the
+    aliases ``champion`` and ``challenger`` are the refs. A SettingsError where there is no MLflow.
     """
     if not settings.tracking.mlflow:
         return
@@ -86,13 +80,9 @@ def numbers(value: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
 def curves(training: Mapping[str, Any]) -> Iterator[tuple[str, int, float]]:
     """Yield (name, step, value) for each list of (step, value) pairs of a training."""
     for name, points in training.items():
-        pairs = isinstance(points, list) and all(
-            isinstance(point, list) and len(point) == 2 and isinstance(point[0], int)
-            for point in points
-        )
-        if pairs:
-            for step, value in points:
-                yield name, step, float(value)
+        for point in points if isinstance(points, list) else ():
+            if isinstance(point, list) and len(point) == 2 and isinstance(point[0], int):
+                yield name, point[0], float(point[1])
 
 
 def _client(tracking: TrackingSettings, home: Path) -> Any:
@@ -146,28 +136,16 @@ def _log_verdict(client: Any, run: str, verdict: Manifest, home: Home) -> None:
 
 
 def _version(client: Any, name: str, model: Manifest, folder: Path, run: str) -> str:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.get_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
+    if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
-    found = client.search_model_versions(f"name = '{name}' and run_id = '{run}'")
-    if found:
-        return str(found[0].version)
-    made = client.create_model_version(
-        name, source=folder.absolute().as_uri(), run_id=run, tags={MODEL: model.fingerprint}
-    )
-    return str(made.version)
+    known = client.search_model_versions(f"name = '{name}' and run_id = '{run}'")
+    tags, source = {MODEL: model.fingerprint}, folder.absolute().as_uri()
+    found = known[0] if known else client.create_model_version(name, source, run, tags)
+    return str(found.version)
 
 
 def _read(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    found: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return found
+    return dict(json.loads(file.read_text("utf-8"))) if file.is_file() else {}
 
 
 def _milliseconds(at: str) -> int:

@@ -1,7 +1,6 @@
 """Talk to a model: the champion, any adapter, or the base; adapters change while you talk."""
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -24,19 +23,13 @@ HELP = """\
 An empty line ends. A change of adapter starts a new conversation; the base stays in memory."""
 
 
-@dataclass
 class Conversation:
-    """Who answers, and what was said."""
+    """Who answers, and what was said: ``messages``, behind the system prompt of the model."""
 
-    settings: Settings
-    swap: Swap
-    name: str
-    messages: list[Message] = field(init=False)
-    """What was said, behind the system prompt of the model."""
-    turns: list[dict[str, str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.messages = opening(self.settings, self.name)
+    def __init__(self, settings: Settings, swap: Swap, name: str) -> None:
+        self.settings, self.swap, self.name = settings, swap, name
+        self.messages = opening(settings, name)
+        self.turns: list[dict[str, str]] = []
 
     def ask(self, line: str) -> str:
         """Return the answer to a line."""
@@ -48,11 +41,7 @@ class Conversation:
         return said
 
     def command(self, line: str) -> str:
-        """Do what a line that begins with ``/`` says; return what to tell.
-
-        Raises:
-            TuneloopError: there is no such command or adapter, or it does not fit.
-        """
+        """Do what a line that begins with ``/`` says; return what to tell, or a TuneloopError."""
         word, _, rest = line.partition(" ")
         if word == "/help":
             return HELP
@@ -99,10 +88,7 @@ def talk(settings: Settings, model: str, lines: TextIO, as_json: bool) -> None:
 
 
 def opening(settings: Settings, name: str) -> list[Message]:
-    """Return the turn that a conversation begins with: the system prompt that a model knows.
-
-    That of its training rows; of the base, and of a folder from elsewhere, that of the settings.
-    """
+    """Return the system prompt that a model knows, as a turn: of its rows, or of the settings."""
     prompt = settings.task.system_prompt
     if name != "base" and not (Path(name).expanduser() / "run_card.json").is_file():
         home = Home.at(settings.paths.home)
@@ -111,11 +97,7 @@ def opening(settings: Settings, name: str) -> list[Message]:
 
 
 def find_adapter(settings: Settings, name: str) -> Path | None:
-    """Return the folder of an adapter by ref, fingerprint or path; None for ``base``.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Return the folder of an adapter by ref, fingerprint or path; None for ``base``."""
     if name == "base":
         return None
     folder = Path(name).expanduser()

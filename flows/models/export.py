@@ -1,8 +1,4 @@
-"""Export a model for a server, in a form of :data:`pipeline.train.export.exporters.EXPORTERS`.
-
-What is written is loaded back and compared with the adapter on the model's own questions; what
-does not answer the same is not left behind.
-"""
+"""Export a model for a server; what is written is loaded back and answers as the adapter does."""
 
 import json
 import shutil
@@ -37,17 +33,15 @@ COARSER: Mapping[str, int] = {"bfloat16": 8}
 square. Measured on the embedded model (QLoRA, 6 steps, 16 prompts): stored in float16 0.020 and
 6e-6, in bfloat16 0.22 and 1e-3; to compute in bfloat16 changes the adapter itself by 0.99 and
 1.4e-2, and a merged one by 0.69 and 7e-3."""
-SPLIT_ORDER = {"test": 0, "validation": 1, "train": 2}
-"""Test rows first: the model has not seen them."""
+SPLIT_ORDER = {"test": 0, "validation": 1, "train": 2}  # the model has not seen test rows
 
 
 def export(settings: Settings, model: str, form: str, folder: Path) -> dict[str, Any]:
     """Write a model in a form that servers load, proven to give the same answers as the adapter.
 
     The folder is new, empty, or one with the same export. Returns what export.json says, with
-    ``folder``, ``base_folder`` and ``reused``; in ``next``, the command that serves it,
-    ``{folder}`` and ``{base_folder}`` stand for these. A GateFailed where the form gives other
-    answers: the folder is not made then.
+    ``folder``, ``base_folder`` (which ``next``, the command that serves it, names in braces) and
+    ``reused``. A GateFailed where the form gives other answers: no folder is made then.
     """
     home = Home.at(settings.paths.home)
     dataset = home.model(model)
@@ -91,16 +85,15 @@ class Judged:
     """How far a form is from the adapter."""
 
     stored: Stored
-    weights: Parity
-    """Both computing in float32: what storing the weights has changed."""
+    weights: Parity  # both computing in float32: what storing the weights has changed
     served: Parity | None = None
     """The form computing in the type it is stored in, as a server does; None: in float32 too."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what export.json says."""
-        served = {"parity_as_served": asdict(self.served or self.weights)}
-        served["parity_as_served"]["dtype"] = self.stored if self.served else "float32"
-        return {"parity": asdict(self.weights)} | served
+        dtype = self.stored if self.served else "float32"
+        served = asdict(self.served or self.weights) | {"dtype": dtype}
+        return {"parity": asdict(self.weights), "parity_as_served": served}
 
 
 def _proven(exporter: Exporter, source: Source, output: Path) -> dict[str, Any]:
@@ -160,8 +153,7 @@ def _judge(source: Source, reference: Predictions, written: Written) -> Judged:
 def failures(parity: Judged, limits: ExportSettings) -> list[str]:
     """Return by how much a form differs from the adapter more than the settings allow.
 
-    As a server computes, the divergence alone is judged: rounding on the way moves logits that no
-    answer comes near.
+    Of a server's types only the divergence is judged: rounding moves logits far from any answer.
     """
     found, coarser = parity.weights, COARSER.get(parity.stored, 1)
     logits, kl = limits.max_logit_difference * coarser, limits.max_kl * coarser**2

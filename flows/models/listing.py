@@ -17,8 +17,7 @@ RECORD = "verdict.json"
 class Judgement:
     """What the gate said of a model: the data set that keeps the evidence, and its record."""
 
-    evidence: str
-    """``verdict/fingerprint``."""
+    evidence: str  # ``verdict/fingerprint``
     record: dict[str, Any]
 
     @property
@@ -33,18 +32,14 @@ class Entry:
 
     fingerprint: str
     method: str
-    trained_at: str
-    """UTC, ISO 8601."""
+    trained_at: str  # UTC, ISO 8601
     marks: tuple[str, ...]
     """champion, challenger; ``was champion`` of one that another replaced; of one that was trained
     on a document that is forgotten by now, that it is to be replaced."""
-    verdict: str
-    """promoted, refused, or not judged: what the gate said last, whatever people did."""
-    correct: float | None
-    """Share of key facts that its answers state on its test set; None before it was judged."""
+    verdict: str  # promoted, refused, or not judged: what the gate said last, whatever people did
+    correct: float | None  # share of key facts in its answers on its test set; None: not judged
     summary: str
-    evidence: str
-    """Data set of the verdict; empty before it was judged."""
+    evidence: str  # data set of the verdict; empty before it was judged
 
     def __str__(self) -> str:
         right = "     -" if self.correct is None else f"{self.correct:6.0%}"

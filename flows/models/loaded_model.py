@@ -18,10 +18,7 @@ from pipeline.train.peak_memory import free_memory
 
 
 def base_model(settings: Settings) -> BaseModel:
-    """Find the base model and check that it can be trained, before anything is paid for.
-
-    The embedded one is unpacked on first use, which takes a while.
-    """
+    """Find the base model and check that it can be trained, before anything is paid for."""
     models = settings.paths.home / "models"
     with console.status("preparing the base model (the first time: half a minute)"):
         base = resolve_model(settings.model, models)
@@ -41,8 +38,7 @@ def say_device(settings: ModelSettings) -> None:
 class LoadedModel:
     """The base model, or an adapter on it, for a ``with`` block, at whose end its memory is free.
 
-    Nothing is loaded before :meth:`get`, which lets another model go first. It can be entered
-    again: between two blocks, a training has the memory.
+    :meth:`get` loads, and lets another model go first; between blocks a training has the memory.
     """
 
     def __init__(self, base: BaseModel, settings: ModelSettings, store: Store) -> None:

@@ -1,11 +1,9 @@
 """Prefect's automations: a drift decision starts a retrain, and people get notices.
 
-A drift event is a nudge, not the record: the decision is in the ledger before it is emitted, and
-the flow ``reconcile`` starts what an event missed.
+A drift event is a nudge: its decision is in the ledger, and ``reconcile`` starts what it missed.
 
-Notices go over a block of Prefect's (mail, Slack, a webhook): what a flow tells, runs that failed,
-schedules that stopped. The block named by ``notify.block`` is made on Prefect's page of blocks,
-where its address and its key stay; without one nothing is sent.
+Notices of flows, failed runs and stopped schedules go over a block (mail, Slack, a webhook) that is
+made on Prefect's page of blocks, where its address and key stay: ``notify.block`` names it.
 """
 
 import asyncio
@@ -34,8 +32,7 @@ NOTICE = "tuneloop.notice"
 TOLD, FAILED = "tuneloop notice", "tuneloop failed run"
 STOPPED = "tuneloop stopped schedule: "
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "TimedOut")}
-MISSED = 2
-"""Runs in a row that did not end, by which a schedule counts as stopped."""
+MISSED = 2  # runs in a row that did not end, by which a schedule counts as stopped
 
 
 def drift_resource(home: Path) -> dict[str, str]:

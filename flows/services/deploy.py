@@ -6,21 +6,18 @@
     python -m flows.services.deploy --yaml SETTINGS.toml  print prefect.yaml for workers elsewhere
     python -m flows.services.deploy --apply SETTINGS.toml make slots, automation, deployments, once
 
-The deployments are named ``curate/tuneloop`` and so on, without the home: one home folder to a
-Prefect server, as ``tuneloop up`` has it.
-
-A schedule or automation that somebody paused in Prefect stays paused, and what is changed in the
-settings is applied at the next start. A deployment that was given to a work pool with
-``prefect deploy`` is left to the workers of that pool.
+Their names, ``curate/tuneloop`` and so on, leave the home out: a Prefect server has one. What
+somebody paused in Prefect stays paused; what is changed in the settings is applied at the next
+start. A deployment of a work pool (``prefect deploy``) is left to the workers of that pool.
 """
 
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from io import StringIO
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
 
@@ -35,14 +32,13 @@ from prefect.types.entrypoint import EntrypointType
 from ruamel.yaml import YAML
 
 from flows.engine import environment
+from flows.engine.context import MODEL_SLOTS
 from flows.engine.settings_file import load_settings
-from flows.engine.stage_runner import MODEL_SLOTS
 from flows.services.automations import apply_automations
 from flows.services.serving import serve
 from pipeline.settings import Settings
 
-DEPLOYMENT = "tuneloop"
-"""Name of each deployment behind its flow's, and slug of its schedule."""
+DEPLOYMENT = "tuneloop"  # name of each deployment behind its flow's, and slug of its schedule
 RUNS_AT_ONCE = 4
 """Flow runs of the serving process: a training, and a synthesize that waits for it, must not hold
 up the review sync and the monitor."""
@@ -52,46 +48,33 @@ up the review sync and the monitor."""
 class Entry:
     """One flow that runs by itself."""
 
-    name: str
-    """Of the flow; also the field of ScheduleSettings, for one with a schedule."""
-    entrypoint: str
-    """Module path of the flow function: works in a checkout and in an installed package."""
+    name: str  # of the flow; also the field of ScheduleSettings, for one with a schedule
+    entrypoint: str  # module path of the flow: works in a checkout and in a package
     about: str
-    pool: Literal["cpu", "gpu"] = "cpu"
-    """Kind of worker, where there are workers."""
-    scheduled: bool = True
-    """False for one that is only started by an event or by hand."""
+    pool: Literal["cpu", "gpu"] = "cpu"  # kind of worker, where there are workers
+    scheduled: bool = True  # False for one that is only started by an event or by hand
 
-    def cron(self, settings: Settings) -> str:
-        """Return the five cron fields; empty for never."""
-        return str(getattr(settings.schedule, self.name)) if self.scheduled else ""
+    def crons(self, settings: Settings) -> list[str]:
+        """Return the five cron fields of its schedule; none for never."""
+        cron = getattr(settings.schedule, self.name) if self.scheduled else ""
+        return [cron] if cron else []
 
     def flow(self) -> Flow[..., Any]:
         """Import the flow."""
-        module, _, name = self.entrypoint.rpartition(".")
-        flow: Flow[..., Any] = getattr(import_module(module), name)
-        return flow
+        return cast("Flow[..., Any]", resolve_name(":".join(self.entrypoint.rsplit(".", 1))))
 
 
 REGISTRY = (
     Entry("curate", "flows.curate.curate", "Takes new documents in."),
-    Entry(
-        "synthesize",
-        "flows.synthesize.synthesize",
-        "Takes new documents in, writes and screens pairs for them.",
-        pool="gpu",
-    ),
+    Entry("synthesize", "flows.synthesize.synthesize",
+          "Takes new documents in, writes and screens pairs for them.", pool="gpu"),
     Entry("review", "flows.review.sync_reviews", "Pulls decisions and pushes what is next."),
     Entry("monitor", "flows.monitor.monitor", "Looks for drift and decides what it leads to."),
-    Entry(
-        "retrain",
-        "flows.retrain.retrain",
-        "Trains a challenger, judges it, promotes or keeps. Started by a drift event.",
-        pool="gpu",
-        scheduled=False,
-    ),
+    Entry("retrain", "flows.retrain.retrain",
+          "Trains a challenger, judges it, promotes or keeps. Started by a drift event.",
+          pool="gpu", scheduled=False),
     Entry("reconcile", "flows.reconcile.reconcile", "Starts a retrain whose event got lost."),
-)
+)  # fmt: skip
 
 
 class Applied(NamedTuple):
@@ -99,8 +82,7 @@ class Applied(NamedTuple):
 
     name: str
     id: UUID
-    served: RunnerDeployment | None
-    """None for one that the workers of a pool run."""
+    served: RunnerDeployment | None  # None for one that the workers of a pool run
 
 
 def parameters(settings: Settings) -> dict[str, Any]:
@@ -110,41 +92,36 @@ def parameters(settings: Settings) -> dict[str, Any]:
 
 def deployments(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[RunnerDeployment]:
     """Return the deployments to serve: one run at a time each, a colliding one is dropped."""
-    found = []
-    for entry in entries:
-        cron = entry.cron(settings)
-        schedule = CronSchedule(cron=cron, timezone=settings.schedule.timezone) if cron else None
-        deployment = RunnerDeployment.from_flow(
+
+    def schedule(cron: str) -> DeploymentScheduleCreate:
+        times = CronSchedule(cron=cron, timezone=settings.schedule.timezone)
+        # `active` is not said: a new schedule is active, one that was paused stays so.
+        return DeploymentScheduleCreate(schedule=times, slug=DEPLOYMENT)
+
+    cancel_new = ConcurrencyLimitStrategy.CANCEL_NEW
+    return [
+        RunnerDeployment.from_flow(
             entry.flow(),
             name=DEPLOYMENT,
-            # `active` is not said: a new schedule is active, one that was paused stays so.
-            schedules=[DeploymentScheduleCreate(schedule=schedule, slug=DEPLOYMENT)]
-            if schedule
-            else None,
+            schedules=[schedule(cron) for cron in entry.crons(settings)] or None,
             parameters=parameters(settings),
-            concurrency_limit=ConcurrencyLimitConfig(
-                limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
-            ),
+            concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=cancel_new),
             description=entry.about,
             tags=[DEPLOYMENT, entry.pool],
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
-        found.append(deployment)
-    return found
+        for entry in entries
+    ]
 
 
 def apply(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[Applied]:
-    """Make the server's deployments, model slots and automations what the settings say.
-
-    Applied twice, nothing is doubled.
-    """
+    """Make deployments, slots and automations what the settings say; twice doubles nothing."""
     ensure_limits(settings)
     applied = []
     with get_client(sync_client=True) as client:
         for entry, deployment in zip(entries, deployments(settings, entries), strict=True):
-            before = None
+            before, name = None, f"{deployment.flow_name}/{deployment.name}"
             with suppress(ObjectNotFound):
-                name = f"{deployment.flow_name}/{deployment.name}"
                 before = client.read_deployment_by_name(name)
             if before is not None and before.work_pool_name:
                 applied.append(Applied(entry.name, before.id, None))
@@ -163,8 +140,7 @@ def apply(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[Appli
 def ensure_limits(settings: Settings, anew: bool = False) -> None:
     """Make the concurrency limit of models; one that is missing would not be enforced.
 
-    ``anew``: also give back the slots of runs that were killed, which takes
-    :data:`LEASE_SECONDS` otherwise; only while nothing runs.
+    ``anew``, while nothing runs: give back at once the slots of runs that were killed.
     """
     slots = settings.schedule.model_slots
     with get_client(sync_client=True) as client:
@@ -177,30 +153,25 @@ def ensure_limits(settings: Settings, anew: bool = False) -> None:
 def prefect_yaml(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> str:
     """Return a prefect.yaml with the same deployments for workers of two process pools."""
     shared = parameters(settings)  # one object: the file has it once, and refers to it
-    items = []
-    for entry in entries:
-        cron = entry.cron(settings)
-        items.append(
-            {
-                "name": DEPLOYMENT,
-                "description": entry.about,
-                "entrypoint": entry.entrypoint,
-                "tags": [DEPLOYMENT, entry.pool],
-                "parameters": shared,
-                "schedules": [
-                    {"cron": cron, "timezone": settings.schedule.timezone, "slug": DEPLOYMENT}
-                ]
-                if cron
-                else [],
-                "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
-                "work_pool": {"name": work_pool(entry)},
-            }
-        )
+    times = {"timezone": settings.schedule.timezone, "slug": DEPLOYMENT}
+    items = [
+        {
+            "name": DEPLOYMENT,
+            "description": entry.about,
+            "entrypoint": entry.entrypoint,
+            "tags": [DEPLOYMENT, entry.pool],
+            "parameters": shared,
+            "schedules": [{"cron": cron} | times for cron in entry.crons(settings)],
+            "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
+            "work_pool": {"name": f"{DEPLOYMENT}-{entry.pool}"},
+        }
+        for entry in entries
+    ]
     yaml = YAML()
     yaml.width = 1000
     text = StringIO()
     yaml.dump({"name": DEPLOYMENT, "pull": None, "deployments": items}, text)
-    pools = sorted({work_pool(entry) for entry in entries})
+    pools = sorted({f"{DEPLOYMENT}-{entry.pool}" for entry in entries})
     head = [
         "# Made by `python -m flows.services.deploy --yaml SETTINGS.toml`: change the settings.",
         "# With PREFECT_API_URL; for the server of `tuneloop up` with PREFECT_API_AUTH_STRING too,",
@@ -214,11 +185,6 @@ def prefect_yaml(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> str
     return "\n".join(head) + "\n" + text.getvalue()
 
 
-def work_pool(entry: Entry) -> str:
-    """Name the work pool of an entry."""
-    return f"{DEPLOYMENT}-{entry.pool}"
-
-
 def serve_all(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> None:
     """Apply the deployments and run what is due, until the process is asked to end."""
     served = [item.served for item in apply(settings, entries) if item.served is not None]
@@ -227,7 +193,7 @@ def serve_all(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> None:
     serve(served, settings.paths.home, RUNS_AT_ONCE)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     """Serve the deployments of a settings file, apply them, or print its prefect.yaml."""
     settings = load_settings(Path(arguments[-1]))
     environment.prepare(settings.paths.home, settings.model.allow_download)
@@ -237,8 +203,7 @@ def main(arguments: list[str]) -> int:
         apply(settings)
     else:
         serve_all(settings)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -1,8 +1,7 @@
 """Run a command that must not outlive its parent.
 
-``python -m flows.services.guard PARENT GRACE -- command ...``: when the process PARENT is gone, or
-this one is asked to end, the command is asked to end. What is left of it after GRACE seconds, its
-own children included, is killed. So kill -9 of ``tuneloop up`` leaves nothing behind.
+``python -m flows.services.guard PARENT GRACE -- command ...``: when PARENT is gone, or this process
+is asked to end, the command is; after GRACE seconds it is killed with all its children.
 """
 
 import contextlib
@@ -18,18 +17,13 @@ from types import FrameType
 import psutil  # type: ignore[import-untyped]
 
 POLL_SECONDS = 0.25
-
-CHILDREN_SECONDS = 3.0
-"""From SIGTERM to SIGKILL for children that the command did not take with it."""
+CHILDREN_SECONDS = 3.0  # from SIGTERM to SIGKILL for children that the command did not take with it
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(parent: int, grace: float, command: list[str]) -> int:
-    """Run the command and return its exit code; 128 and the signal when one ended it.
-
-    It does not outlive the process ``parent``; ``grace``: seconds from SIGTERM to SIGKILL.
-    """
+    """Run the command while ``parent`` lives; return its exit code, or 128 and the signal."""
     stopping = False
 
     def stop(number: int, frame: FrameType | None) -> None:

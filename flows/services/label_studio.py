@@ -1,8 +1,7 @@
 """The Label Studio server that ``tuneloop up`` starts, in an environment of its own.
 
-It is bound to 127.0.0.1, keeps its data in the home folder and reaches no other machine. Token
-and password are made before the first start; they go to the server through its environment,
-since other users of the machine can read command lines.
+It is bound to 127.0.0.1, keeps its data in the home folder and reaches no other machine. Token and
+password go to the server through its environment: other users can read command lines.
 """
 
 import json
@@ -20,7 +19,6 @@ import httpx
 import annotation
 import flows
 from annotation.label_studio_connection import Login, login_path, read_login
-from flows.services.prefect import write_privately
 from flows.services.service import Service
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import StoreError
@@ -28,11 +26,10 @@ from pipeline.settings import Settings
 
 OPTIONS = ("start", "--no-browser", "--internal-host", "127.0.0.1", "--port")
 HEALTH_SECONDS = 5.0
-EMPTY = "empty.sqlite3"
-"""In Label Studio's environment: an empty database, since making one takes a minute."""
-NOWHERE = "http://127.0.0.1:9"
-"""The discard port: a proxy that answers nobody."""
-QUIET = {
+DATABASE, EMPTY = "label_studio.sqlite3", "empty.sqlite3"
+"""The latter in Label Studio's environment: without tables to copy, a start takes a minute."""
+NOWHERE = "http://127.0.0.1:9"  # the discard port: a proxy that answers nobody
+SERVER = {
     "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
     "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
     "LABEL_STUDIO_SENTRY_DSN": "",  # an address is built in
@@ -40,13 +37,8 @@ QUIET = {
     # Its page of tips makes the server fetch a file from GitHub, and no setting stops that.
     **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), NOWHERE),
     **dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost"),
-}
-
-PAGE = Path(annotation.__file__).parent / "label_studio_page"
-
-CLEAN = {
     # Nothing but the settings with our keys: our own packages stay out of the server.
-    "PYTHONPATH": str(PAGE),
+    "PYTHONPATH": str(Path(annotation.__file__).parent / "label_studio_page"),
     "PYTHONHOME": "",
     "PYTHONNOUSERSITE": "1",
     "PYTHONWARNINGS": "ignore",
@@ -58,14 +50,22 @@ CLEAN = {
     "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
     "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
 }
+MIGRATE = """
+import pathlib, sys, label_studio
+sys.path.insert(0, str(pathlib.Path(label_studio.__file__).parent))
+import django
+from django.core.management import call_command
+django.setup()
+call_command("migrate", verbosity=0)
+"""
+"""Makes the tables; its modules import each other as if its own folder were on the path."""
 
 
 def label_studio_service(settings: Settings) -> Service:
     """Return how to run the server; makes its login when there is none.
 
-    Raises:
-        StoreError: the program is not installed, or the login cannot be written.
-        ReviewError: the login is there and cannot be used.
+    A StoreError where the program is not installed or the login cannot be written, a ReviewError
+    where the login cannot be used.
     """
     home = settings.paths.home.absolute()
     program = settings.label_studio.command or (
@@ -80,8 +80,8 @@ def label_studio_service(settings: Settings) -> Service:
     login = _login(home, url)
     data = login_path(home).parent
     empty = program.parent.parent / EMPTY
-    if empty.exists() and not _database(data).exists():
-        write_atomically(_database(data), empty.read_bytes())
+    if empty.exists() and not (data / DATABASE).exists():
+        write_atomically(data / DATABASE, empty.read_bytes())
     return Service(
         name="label-studio",
         command=(str(program), *OPTIONS, str(settings.label_studio.port)),
@@ -90,14 +90,13 @@ def label_studio_service(settings: Settings) -> Service:
         url=url,
         port=settings.label_studio.port,
         port_setting="label_studio.port",
-        environment=QUIET
-        | CLEAN
+        environment=SERVER
         | {
             # Pages of others get no answer, nor does a name that points at this machine.
             "LABEL_STUDIO_CORS_ALLOWED_ORIGINS": url,
             "LABEL_STUDIO_ALLOWED_HOSTS": "127.0.0.1,localhost",
             "LABEL_STUDIO_BASE_DATA_DIR": str(data),
-            "LABEL_STUDIO_DATABASE_NAME": str(_database(data)),
+            "LABEL_STUDIO_DATABASE_NAME": str(data / DATABASE),
             "LABEL_STUDIO_USERNAME": login.username,
             "LABEL_STUDIO_PASSWORD": login.password,
             "LABEL_STUDIO_USER_TOKEN": login.token,
@@ -126,14 +125,15 @@ def _login(home: Path, url: str) -> Login:
     if login is None:
         # A token counts only for a user who is new: a database that outlived its login gets a
         # further user rather than one whose token nobody knows.
-        known = _database(path.parent).exists()
+        known = (path.parent / DATABASE).exists()
         name = f"tuneloop-{secrets.token_hex(3)}" if known else "tuneloop"
         login = Login(url, f"{name}@localhost", secrets.token_urlsafe(15), secrets.token_hex(20))
     login = replace(login, url=url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.parent.chmod(0o700)
-        write_privately(path, json.dumps(asdict(login), indent=2) + "\n")
+        text = json.dumps(asdict(login), indent=2) + "\n"
+        write_atomically(path, text.encode(), mode=0o600)
     except OSError as error:
         raise StoreError(
             f"{path}: it cannot be written ({error.strerror}); expected a home folder that we own; "
@@ -142,32 +142,13 @@ def _login(home: Path, url: str) -> Login:
     return login
 
 
-def _database(data: Path) -> Path:
-    return data / "label_studio.sqlite3"
-
-
-MIGRATE = """
-import pathlib, sys, label_studio
-sys.path.insert(0, str(pathlib.Path(label_studio.__file__).parent))
-import django
-from django.core.management import call_command
-django.setup()
-call_command("migrate", verbosity=0)
-"""
-"""Makes the tables; its modules import each other as if its own folder were on the path."""
-
-
 def make_empty_database(environment: Path) -> None:
-    """Make the database that first starts begin with: its tables alone, no user and no key.
-
-    Raises:
-        subprocess.CalledProcessError: Label Studio could not make it.
-    """
+    """Make the database that first starts begin with: its tables alone, no user and no key."""
     with tempfile.TemporaryDirectory() as folder:
-        made = _database(Path(folder))
+        made = Path(folder) / DATABASE
         files = {"LABEL_STUDIO_BASE_DATA_DIR": folder, "LABEL_STUDIO_DATABASE_NAME": str(made)}
         command = [str(environment / "bin" / "python"), "-c", MIGRATE]
-        own = os.environ | QUIET | CLEAN | files
+        own = os.environ | SERVER | files
         subprocess.run(command, env=own, stdout=subprocess.DEVNULL, check=True)
         write_atomically(environment / EMPTY, made.read_bytes())
 

@@ -1,11 +1,10 @@
 """The Prefect server: for the length of one command, or as a service of ``tuneloop up``.
 
-Prefect can start a server by itself, but leaves it running when the command is killed. This one
-goes with its parent, writes its log into the home folder, and listens on 127.0.0.1 only.
+Prefect's own stays when a command is killed; this one goes with its parent, and listens on
+127.0.0.1 only.
 
-Prefect runs shell commands for whoever may change a deployment, and by itself lets everybody: web
-pages, users of this machine. A secret keeps them out. It is in one file that its owner alone may
-read; it goes to processes through their environment.
+Prefect runs shell commands for whoever may change a deployment: web pages, users of this machine.
+A secret keeps them out, in a file that its owner alone may read and the environment of processes.
 """
 
 import asyncio
@@ -43,13 +42,10 @@ SERVER = {
     "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
 }
 """Environment of the server alone."""
-
-NAMES = ("127.0.0.1", "localhost")
-"""Of this machine, as a browser may be told them."""
+NAMES = ("127.0.0.1", "localhost")  # of this machine, as a browser may be told them
 SERVER_SECRET = "PREFECT_SERVER_API_AUTH_STRING"
 CLIENT_SECRET = "PREFECT_API_AUTH_STRING"
-USER = "tuneloop"
-"""Of the one user that Prefect knows."""
+USER = "tuneloop"  # of the one user that Prefect knows
 
 
 def secret_path(home: Path) -> Path:
@@ -63,16 +59,12 @@ def new_secret() -> str:
 
 
 def make_secret(home: Path) -> str:
-    """Return the secret of a home, made when there is none.
-
-    Raises:
-        StoreError: the file holds something else.
-        OSError: it cannot be written.
-    """
+    """Return the secret of a home, made when there is none; a StoreError where it is damaged."""
     path = secret_path(home)
     with FileLock(path.with_name("login.lock")):
         if not path.exists():
-            write_privately(path, new_secret() + "\n", 0o660 if is_shared(home) else 0o600)
+            mode = 0o660 if is_shared(home) else 0o600
+            write_atomically(path, f"{new_secret()}\n".encode(), mode=mode)
     return read_secret(home)
 
 
@@ -92,25 +84,8 @@ def read_secret(home: Path) -> str:
     return found
 
 
-def write_privately(path: Path, text: str, mode: int = 0o600) -> None:
-    """Replace a file in one step; nobody else may read it at any moment."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def prefect_service(settings: Settings) -> Service:
-    """Return the server that ``tuneloop up`` keeps running, on the port of the settings.
-
-    Raises:
-        StoreError: its secret cannot be used.
-    """
+    """Return the server that ``tuneloop up`` keeps running; a StoreError for a damaged secret."""
     log = settings.paths.home / "services" / "prefect.log"
     return _server(settings.schedule.prefect_port, log, make_secret(settings.paths.home))
 
@@ -133,11 +108,9 @@ def _server(port: int, log: Path, secret: str) -> Service:
 def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
     """Run the block with ``PREFECT_API_URL`` set, and with the secret of that server.
 
-    A URL that is set already wins, then the server of a running ``tuneloop up``: its pages show
-    this run too, and two servers on one database would lock each other out.
-
-    Yields a function that returns once the server answers: call it before the first flow, after
-    the slow imports, since the server starts meanwhile.
+    A URL that is set already wins, then the server of a running ``tuneloop up``: two servers on one
+    database would lock each other out. Yields a function that returns once the server answers: call
+    it after the slow imports, since the server starts meanwhile.
     """
     named, url = os.environ.get("PREFECT_API_URL"), running_prefect(home)
     if named and named != url:
@@ -189,11 +162,9 @@ def free_port() -> int:
 
 def _serve(port: int) -> None:
     pages = [f"http://{name}:{port}" for name in NAMES]
-    own = {
-        "PREFECT_UI_API_URL": f"{pages[0]}/api",
-        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": ",".join(pages),
-    }
-    for name, value in (SERVER | own).items():
+    os.environ.setdefault("PREFECT_UI_API_URL", f"{pages[0]}/api")
+    os.environ.setdefault("PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS", ",".join(pages))
+    for name, value in SERVER.items():
         os.environ.setdefault(name, value)
     database = Path(os.environ["PREFECT_HOME"]) / "prefect.db"
     if EMPTY.exists() and not database.exists():

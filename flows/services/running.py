@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.filters import FlowRunFilter
 
-LOCK_SECONDS = 1.0
-"""Longer than anybody holds the lock who only asks whether it is held."""
+LOCK_SECONDS = 1.0  # longer than anybody holds the lock who only asks whether it is held
+BEAT = "deployments.beat"
+"""File below ``<home>/services`` that is written anew each time Prefect was asked what is due."""
+BEGUN = ("RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED", "CANCELLING")
+"""Types of the states of a run that is more than a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +32,11 @@ class Up:
     """A running ``tuneloop up``."""
 
     process: int
-    since: str
-    """UTC, ISO 8601."""
-    ready: bool
-    """False while the servers start."""
-    prefect: str
-    """Address of its page; the API is below ``/api``."""
-    label_studio: str
-    """Address; empty when none was started."""
-    page: str = ""
-    """Address of the front page."""
+    since: str  # UTC, ISO 8601
+    ready: bool  # False while the servers start
+    prefect: str  # address of its page; the API is below ``/api``
+    label_studio: str  # address; empty when none was started
+    page: str = ""  # address of the front page
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +44,9 @@ class Scheduled:
     """A deployment on the server."""
 
     name: str
-    next: datetime | None
-    """None when nothing is planned."""
-    last: datetime | None
-    """Start of the last run that ended or runs."""
-    state: str
-    """Of the last run; empty when there was none."""
-
-
-BEAT = "deployments.beat"
-"""File below ``<home>/services`` that is written anew each time Prefect was asked what is due."""
-BEGUN = ("RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED", "CANCELLING")
-"""Types of the states of a run that is more than a plan."""
+    next: datetime | None  # None when nothing is planned
+    last: datetime | None  # start of the last run that ended or runs
+    state: str  # of the last run; empty when there was none
 
 
 @contextmanager
@@ -83,14 +72,9 @@ def record(home: Path, up: Up) -> None:
 
 
 def running_up(home: Path) -> Up | None:
-    """Return the ``tuneloop up`` of a home folder; None when there is none.
-
-    What a killed one wrote down does not count: its lock went with it.
-    """
+    """Return the ``tuneloop up`` of a home, or None: the lock of a killed one went with it."""
     path = home / "services" / "up.json"
-    if not path.exists():
-        return None
-    if not is_held(home / "services" / "lock"):
+    if not path.exists() or not is_held(home / "services" / "lock"):
         return None
     try:
         return Up(**json.loads(path.read_bytes()))
@@ -116,11 +100,7 @@ def answers(api: str) -> bool:
 
 
 def schedules(api: str, secret: str) -> list[Scheduled]:
-    """Ask a Prefect server for its deployments, soonest first: next run, last run, its state.
-
-    Raises:
-        httpx.HTTPError: the server does not answer as it should.
-    """
+    """Ask a Prefect server for its deployments, soonest first; httpx.HTTPError where it fails."""
     from prefect.client.schemas.sorting import FlowRunSort
 
     soonest, latest = FlowRunSort.EXPECTED_START_TIME_ASC, FlowRunSort.EXPECTED_START_TIME_DESC
@@ -128,24 +108,18 @@ def schedules(api: str, secret: str) -> list[Scheduled]:
     with _client(api, secret) as client:
         flows = {flow.id: flow.name for flow in client.read_flows()}
         for deployment in client.read_deployments():
-            own = [deployment.id]
-            planned = client.read_flow_runs(
-                flow_run_filter=runs_of(own, ("SCHEDULED",)), sort=soonest, limit=1
-            )
-            last = client.read_flow_runs(flow_run_filter=runs_of(own, BEGUN), sort=latest, limit=1)
-            due = planned[0].expected_start_time if planned else None
-            begun, state = (last[0].start_time, last[0].state_name or "") if last else (None, "")
-            found.append(Scheduled(flows[deployment.flow_id], due, begun, state))
+            due, begun = (runs_of([deployment.id], states) for states in (["SCHEDULED"], BEGUN))
+            planned = client.read_flow_runs(flow_run_filter=due, sort=soonest, limit=1)
+            last = client.read_flow_runs(flow_run_filter=begun, sort=latest, limit=1)
+            at = planned[0].expected_start_time if planned else None
+            ran, state = (last[0].start_time, last[0].state_name or "") if last else (None, "")
+            found.append(Scheduled(flows[deployment.flow_id], at, ran, state))
     far = datetime.max.replace(tzinfo=UTC)
     return sorted(found, key=lambda item: (item.next or far, item.name))
 
 
 def plan(api: str, secret: str) -> None:
-    """Let a server plan the next runs now: its own look-out takes a few seconds.
-
-    Raises:
-        httpx.HTTPError: the server does not answer as it should.
-    """
+    """Let a server plan the next runs now, not in a few seconds; httpx.HTTPError where it fails."""
     with _client(api, secret) as client:
         for deployment in client.read_deployments():
             if deployment.schedules and not deployment.paused:

@@ -6,25 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.engine.home import check_full
 from pipeline.core.errors import StoreError
 
-MAX_LOG_BYTES = 20 * 2**20
-"""A longer log is cut at the next start; its last part is kept."""
+MAX_LOG_BYTES = 20 * 2**20  # a longer log is cut at the next start; its last part is kept
 KEPT_LOG_BYTES = 2**20
-
-QUICK_SECONDS = 60.0
-"""A service that ended sooner than this after its start died quickly."""
-MAX_QUICK_DEATHS = 5
-"""In a row; more means that starting it again does not help."""
-SILENT_SECONDS = 90.0
-"""A service may be busy for this long before it counts as dead: a training takes all cores."""
-LONGEST_PAUSE = 30.0
-"""Seconds between an end and the next start, at most; they double from 1."""
+QUICK_SECONDS = 60.0  # a service that ended sooner than this after its start died quickly
+MAX_QUICK_DEATHS = 5  # in a row; more means that starting it again does not help
+SILENT_SECONDS = 90.0  # until a busy service counts as dead: a training takes all cores
+LONGEST_PAUSE = 30.0  # seconds between an end and the next start, at most; they double from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +26,14 @@ class Service:
 
     name: str
     command: tuple[str, ...]
-    healthy: Callable[[], bool]
-    """Asked often: answers at once, never raises."""
-    log: Path
-    """Where its output goes; appended to."""
-    url: str = ""
-    """Where a person looks at it; empty for one without a page."""
-    port: int | None = None
-    """Port of 127.0.0.1 that must be free before the start."""
-    port_setting: str = ""
-    """The setting that names the port, for the message about a port that is taken."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Added to that of this process."""
-    start_seconds: float = 120.0
-    """Time that a cold start may take on a busy machine."""
-    stop_seconds: float = 10.0
-    """Time from being asked to end to being killed."""
+    healthy: Callable[[], bool]  # asked often: answers at once, never raises
+    log: Path  # where its output goes; appended to
+    url: str = ""  # where a person looks at it; empty for one without a page
+    port: int | None = None  # port of 127.0.0.1 that must be free before the start
+    port_setting: str = ""  # for the message about a port that is taken
+    environment: Mapping[str, str] = field(default_factory=dict)  # added to that of this process
+    start_seconds: float = 120.0  # time that a cold start may take on a busy machine
+    stop_seconds: float = 10.0  # time from being asked to end to being killed
 
 
 def start(service: Service) -> "subprocess.Popen[bytes]":
@@ -137,17 +122,14 @@ def cut_log(path: Path) -> None:
 class _Kept:
     service: Service
     process: "subprocess.Popen[bytes]"
-    started: float
-    """Monotonic, as all times here."""
-    well: float | None = None
-    """When it was last seen well; None before the first time."""
+    started: float  # monotonic, as all times here
+    well: float | None = None  # when it was last seen well; None before the first time
     quick_deaths: int = 0
-    again: float | None = None
-    """When to start it again; None while it runs."""
+    again: float | None = None  # when to start it again; None while it runs
 
 
 class Supervisor:
-    """Services in the order of their start; the last one is stopped first."""
+    """Services in the order of their start; each may need those before it, also to stop."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -195,14 +177,10 @@ class Supervisor:
                     self._died(kept, f"was silent for {silent:.0f} s")
 
     def stop(self) -> None:
-        """Stop the last one started, then the others at once."""
-        if not self._kept:
-            return
-        last = self._kept.pop()
-        stop(last.service, last.process)
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda kept: stop(kept.service, kept.process), self._kept))
-        self._kept.clear()
+        """Stop one after the other, the last one started first."""
+        while self._kept:
+            kept = self._kept.pop()
+            stop(kept.service, kept.process)
 
     def _died(self, kept: _Kept, found: str) -> None:
         lived = time.monotonic() - kept.started

@@ -1,8 +1,4 @@
-"""The process that starts what is due: it drops what was missed and shows that it is well.
-
-A run that was missed while nothing ran here is not made up for one by one: each flow takes its
-window from what it did last, so the latest is enough.
-"""
+"""The process that starts what is due: it drops what was missed and shows that it is well."""
 
 import asyncio
 import contextlib
@@ -28,21 +24,13 @@ from flows.services.running import BEAT, runs_of
 from pipeline.core.cache import write_atomically
 
 BEAT_SECONDS = 2.0
-
-BEGUN = ("PENDING", "RUNNING", "CANCELLING")
-"""Types of the states of a run that a process is at work on."""
-PAGE = 200
-"""Runs in one answer."""
-SETTLE_SECONDS = 60.0
-"""Between two looks for runs whose command was killed."""
+BEGUN = ("PENDING", "RUNNING", "CANCELLING")  # states of a run that a process is at work on
+PAGE = 200  # runs in one answer
+SETTLE_SECONDS = 60.0  # between two looks for runs whose command was killed
 
 
 def serve(deployments: Sequence[RunnerDeployment], home: Path, limit: int) -> None:
-    """Run what is due of these deployments, until the process is asked to end.
-
-    The home gets the file that shows that this process is well; ``limit``: flow runs at the
-    same time.
-    """
+    """Run what is due, ``limit`` flow runs at a time, until the process is asked to end."""
     # Schedules must survive the end of this process: Prefect would pause them.
     runner = Runner(name="tuneloop", limit=limit, pause_on_shutdown=False)
     settle_leftovers([cast(UUID, runner.add_deployment(item)) for item in deployments])
@@ -75,8 +63,8 @@ def settle_leftovers(deployments: Sequence[UUID]) -> None:
     """End what an earlier process left on the server.
 
     Runs that it was killed in are marked crashed, which gives their slots back. Of the scheduled
-    runs that nobody started in time, the latest of each deployment stays; runs that an event or
-    a person asked for all stay.
+    runs that nobody started in time, the latest of each deployment stays: each flow takes its
+    window from what it did last. Runs that an event or a person asked for all stay.
     """
     with get_client(sync_client=True) as client:
         for run in _runs(client, deployments, BEGUN):

@@ -15,13 +15,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 import click
 import httpx
@@ -31,35 +29,19 @@ from flows.engine import environment
 from flows.engine.console import console
 from flows.engine.home import check_space
 from flows.engine.settings_file import dump_settings
+from flows.services import running
 from flows.services.prefect import CLIENT_SECRET, prefect_service, read_secret, secret_path
-from flows.services.running import (
-    BEAT,
-    Scheduled,
-    Up,
-    answers,
-    plan,
-    record,
-    running_up,
-    schedules,
-    sole,
-)
+from flows.services.running import Scheduled, Up
 from flows.services.service import Service, Supervisor, check_port
 from pipeline.core.cache import write_atomically
 from pipeline.core.journal import now
 from pipeline.settings import Settings
 
 CHECK_SECONDS = 3.0
-
-BEAT_SECONDS = 90.0
-"""Age of the last beat above which the serving process is not well; it beats every 10 s."""
+BEAT_SECONDS = 90.0  # age of the last beat of a serving process that is not well; usual are 10 s
 TITLES = {"page": "Front page", "prefect": "Prefect", "label_studio": "Label Studio"}
-SERVING_STOP_SECONDS = 40.0
-"""Prefect gives flow runs 30 s to end when it stops them."""
+SERVING_STOP_SECONDS = 40.0  # Prefect gives flow runs 30 s to end when it stops them
 _say = partial(console.print, markup=False, soft_wrap=True)
-
-
-class _Stop(BaseException):
-    """Somebody asked this process to end."""
 
 
 def up(settings: Settings, as_json: bool) -> None:
@@ -69,34 +51,42 @@ def up(settings: Settings, as_json: bool) -> None:
     where a port is taken, the home folder cannot be used, or a service keeps dying.
     """
     home = settings.paths.home
-    with sole(home) as alone:
+    with running.sole(home) as alone:
         if not alone:
-            _say_where(running_up(home), as_json)
+            _say_where(running.running_up(home), as_json)
             return
         check_space(home, settings.store.min_free_megabytes)
         # The pages of the runs show their lines; on the command line our own stand for them.
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
         environment.prepare(home, settings.model.allow_download)
         supervisor = Supervisor(_say)
-        with _stoppable():
-            try:
-                _start(settings, supervisor, as_json)
-                while True:
-                    time.sleep(CHECK_SECONDS)
-                    supervisor.check()
-            except _Stop:
-                _say("stopping; a run that is at work has 30 s to end")
-            finally:
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    signal.signal(number, signal.SIG_IGN)
-                supervisor.stop()
+        _on_signals(signal.default_int_handler)
+        try:
+            _start(settings, supervisor, as_json)
+            while True:
+                time.sleep(CHECK_SECONDS)
+                supervisor.check()
+        except KeyboardInterrupt:
+            _say("stopping; a run that is at work has 30 s to end")
+        finally:
+            _on_signals(signal.SIG_IGN)
+            supervisor.stop()
+            _on_signals(signal.default_int_handler)
         _say("stopped; schedules and what is stored go on with the next `tuneloop up`")
+
+
+def _on_signals(handler: Any) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
 
 
 def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
     """Start the servers, then what needs them, and say what will run when."""
-    home = settings.paths.home
-    services = servers(settings)
+    home, services = settings.paths.home, [prefect_service(settings)]
+    if settings.label_studio.managed and not settings.label_studio.url:  # neither off nor elsewhere
+        from flows.services.label_studio import label_studio_service
+
+        services.append(label_studio_service(settings))
     for service in (*services, page_service(settings)):
         check_port(service)  # all of them before any of them is started
     here = Up(
@@ -107,7 +97,7 @@ def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
         label_studio=services[1].url if len(services) > 1 else "",
         page=page_service(settings).url,
     )
-    record(home, here)
+    running.record(home, here)
     with console.status("starting the servers; the first time takes a minute"):
         for service in services:
             supervisor.start(service)
@@ -117,28 +107,25 @@ def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
         supervisor.start(page_service(settings))
         supervisor.wait()
     here = replace(here, ready=True)
-    record(home, here)
+    running.record(home, here)
     planned: list[Scheduled] = []
     api, secret = f"{here.prefect}/api", read_secret(home)
     try:
-        plan(api, secret)
-        planned = schedules(api, secret)
+        running.plan(api, secret)
+        planned = running.schedules(api, secret)
     except httpx.HTTPError as error:  # the server is too busy to say
         _say(f"prefect: no plan yet ({error}); `tuneloop status` shows it later")
-    if as_json:
-        click.echo(json.dumps(_as_json(here, home, planned)))
-    else:
-        _say_all(here, home, planned)
-
-
-def servers(settings: Settings) -> list[Service]:
-    """Return the servers to start: Prefect, and Label Studio unless it is elsewhere or unwanted."""
-    found = [prefect_service(settings)]
-    if settings.label_studio.managed and not settings.label_studio.url:
-        from flows.services.label_studio import label_studio_service
-
-        found.append(label_studio_service(settings))
-    return found
+    if not as_json:
+        return _say_all(here, home, planned)
+    facts = {
+        "running": True,
+        "process": here.process,
+        **_addresses(here),
+        "prefect_login": str(secret_path(home)),
+        "login": str(login_path(home)) if here.label_studio else None,
+        "next": {item.name: item.next and item.next.isoformat() for item in planned},
+    }
+    click.echo(json.dumps(facts))
 
 
 def _beats(beat: Path) -> bool:
@@ -150,8 +137,8 @@ def _beats(beat: Path) -> bool:
 
 def serving_service(settings: Settings, prefect: str) -> Service:
     """Return the process that applies the deployments and runs what is due."""
-    folder = settings.paths.home / "services"
-    beat = folder / BEAT
+    folder, secret = settings.paths.home / "services", read_secret(settings.paths.home)
+    beat = folder / running.BEAT
     beat.unlink(missing_ok=True)
     path = folder / "settings.toml"
     write_atomically(path, dump_settings(settings).encode())
@@ -160,10 +147,7 @@ def serving_service(settings: Settings, prefect: str) -> Service:
         command=(sys.executable, "-m", "flows.services.deploy", str(path)),
         healthy=partial(_beats, beat),
         log=folder / "deployments.log",
-        environment={
-            "PREFECT_API_URL": f"{prefect}/api",
-            CLIENT_SECRET: read_secret(settings.paths.home),
-        },
+        environment={"PREFECT_API_URL": f"{prefect}/api", CLIENT_SECRET: secret},
         stop_seconds=SERVING_STOP_SECONDS,
     )
 
@@ -175,27 +159,12 @@ def page_service(settings: Settings) -> Service:
     return Service(
         name="front page",
         command=(sys.executable, "-m", "flows.views.page", str(folder / "settings.toml")),
-        healthy=partial(answers, url),
+        healthy=partial(running.answers, url),
         log=folder / "page.log",
         url=url,
         port=port,
         port_setting="schedule.page_port",
     )
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let SIGTERM and SIGINT raise _Stop, and give them back afterwards."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise _Stop
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _say_where(there: Up | None, as_json: bool) -> None:
@@ -237,12 +206,3 @@ def local(item: Scheduled) -> str:
     if item.next is None:
         return "on a drift event, or by hand" if item.name == "retrain" else "nothing planned"
     return f"{item.next.astimezone():%a %d %b %H:%M}"
-
-
-def _as_json(here: Up, home: Path, planned: list[Scheduled]) -> dict[str, object]:
-    facts = {"running": True, "process": here.process} | _addresses(here)
-    return facts | {
-        "prefect_login": str(secret_path(home)),
-        "login": str(login_path(home)) if here.label_studio else None,
-        "next": {item.name: item.next and item.next.isoformat() for item in planned},
-    }

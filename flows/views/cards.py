@@ -25,7 +25,6 @@ STAGES = (
     "clean_pairs", "examples",
 )  # fmt: skip
 """Data sets on the way from unique documents to examples, in order."""
-
 DECISIONS = ("accepted", "edited", "rejected", "reviewers_disagree", "unreviewed")
 RUN_CARD = (
     "template_digest", "method", "settings", "trainable_parameters", "supervised_tokens",
@@ -37,7 +36,7 @@ FILES = {"model": "model_card.md", "data": "data_card.md"}
 def model_and_data_card(home: Home, settings: Settings, model: Dataset) -> dict[str, str]:
     """Return the cards of a model and of the examples it was trained on: ``model``, ``data``."""
     manifest = home.store.manifest(model.name, model.fingerprint)
-    data = _data_facts(home, settings, home.dataset(manifest.inputs["from"]))
+    data = data_facts(home, settings, home.dataset(manifest.inputs["from"]))
     judged = judgement(home, model)
     card = read_run_card(home.store.path(model))
     name = card["base_model"]["name"]
@@ -58,11 +57,6 @@ def model_and_data_card(home: Home, settings: Settings, model: Dataset) -> dict[
     return {"model": model_card(facts), "data": data_card(data)}
 
 
-def data_card_of(home: Home, settings: Settings, examples: Dataset) -> str:
-    """Render the card of examples that no model was trained on yet."""
-    return data_card(_data_facts(home, settings, examples))
-
-
 def write_cards(cards: Mapping[str, str], folder: Path) -> list[Path]:
     """Write model_card.md and data_card.md into a folder."""
     for kind, text in cards.items():
@@ -70,7 +64,8 @@ def write_cards(cards: Mapping[str, str], folder: Path) -> list[Path]:
     return [folder / FILES[kind] for kind in cards]
 
 
-def _data_facts(home: Home, settings: Settings, origin: Dataset) -> Facts:
+def data_facts(home: Home, settings: Settings, origin: Dataset) -> Facts:
+    """Return what the card of examples tells of them."""
     folder = settings.paths.input  # or an address
     path = folder.resolve() if isinstance(folder, Path) else PurePosixPath(folder)
     found = list(ancestors(home, origin))
@@ -78,12 +73,12 @@ def _data_facts(home: Home, settings: Settings, origin: Dataset) -> Facts:
     documents = documents_in(found)
     examples = home.rows(origin)
     settled = before.get("settled_pairs")
-    cleaned = next((item for item in documents if item.dataset == "documents"), None)
+    by_cleaning = next((item.settings for item in documents if item.dataset == "documents"), {})
     return dict(
         rows=examples.height,
         name=path.name,
         system_prompt=system_prompt_of(home, origin),
-        languages=tuple(cleaned.settings.get("languages", ())) if cleaned else (),
+        languages=tuple(by_cleaning.get("languages", ())),
         stages=tuple(
             (item.dataset, item.facts.rows_in, item.facts.rows_kept, item.facts.reasons)
             for item in [*documents, *(before[stage] for stage in STAGES if stage in before)]
@@ -100,7 +95,7 @@ def _data_facts(home: Home, settings: Settings, origin: Dataset) -> Facts:
             if settled and settled.facts.metrics.get(kind)
         },
         reviewers=len(_count(home, before.get("reviews"), "reviewer")),
-        redacted=tuple(cleaned.settings.get("redact", ())) if cleaned else (),
+        redacted=tuple(by_cleaning.get("redact", ())),
         fingerprint=origin.fingerprint,
         created_at=found[0].created_at,
     )

@@ -13,8 +13,7 @@ from pipeline.core.store import PART, Dataset, Store
 from pipeline.pairs.coverage import Coverage, KindYield
 from pipeline.pairs.task_kinds import TASK_KINDS
 
-NOT_ASKED = "not_asked"
-"""Of a chunk of which no pair was wanted, or that the target or the budget left out."""
+NOT_ASKED = "not_asked"  # of a chunk that was not wanted, or that target or budget left out
 READ = ("unique_documents", "chunks", "candidate_pairs", "screened_pairs")
 
 
@@ -22,12 +21,9 @@ READ = ("unique_documents", "chunks", "candidate_pairs", "screened_pairs")
 class Covered:
     """A document or one of its sections, and what became of its candidates."""
 
-    name: str
-    """Source of a document, heading path of a section."""
-    kinds: Counter[str] = field(default_factory=Counter)
-    """Pairs that passed the screens, by kind."""
-    drops: Counter[str] = field(default_factory=Counter)
-    """Candidates that did not, by reason."""
+    name: str  # source of a document, heading path of a section
+    kinds: Counter[str] = field(default_factory=Counter)  # pairs that passed the screens, by kind
+    drops: Counter[str] = field(default_factory=Counter)  # candidates that did not, by reason
     sections: "dict[str, Covered]" = field(default_factory=dict)
 
     @property
@@ -47,11 +43,7 @@ class Covered:
 
 
 def coverage_of(home: Home) -> list[Covered]:
-    """Return the documents of the latest pairs, those with fewest pairs first.
-
-    Raises:
-        InputError: no pairs were generated yet.
-    """
+    """Return the documents of the latest pairs, fewest pairs first; an InputError without any."""
     latest = home.latest()
     if "screened_pairs" not in latest:
         raise InputError(
@@ -75,9 +67,7 @@ def lines_of(covered: Covered, short: int = 12) -> Iterator[str]:
 
 def in_report(run: Run) -> Coverage | None:
     """Return the coverage and the yield by kind of a run's pairs; None when it made none."""
-    stages = ("deduplicate", "chunk", "generate", "screen")
-    datasets = [run.datasets[stage] for stage in stages if stage in run.datasets]
-    known = {dataset.name: dataset for dataset in datasets}
+    known = {dataset.name: dataset for dataset in run.datasets.values()}
     made, passed = stage_rows(run, "generate"), stage_rows(run, "screen")
     if "chunks" not in known or made is None or passed is None:
         return None

@@ -1,7 +1,7 @@
 """`tuneloop curate --dry-run`: what cleaning would drop, and by which rule; nothing is stored."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 from pipeline.core.cache import Cache
 from pipeline.core.errors import InputError
@@ -11,28 +11,14 @@ from pipeline.documents.files.files import scan
 from pipeline.documents.files.ingest import ingest
 from pipeline.settings import Settings
 
-SHOWN = 70
-"""Characters of an example in the table."""
+SHOWN = 70  # characters of an example in the table
 
 
-@dataclass(frozen=True, slots=True)
-class DryRun:
-    """What the files of the input folder would become."""
+def dry_run(settings: Settings, profiles: Sequence[str]) -> dict[str, Any]:
+    """Read the input folder and decide on each document as a run would; only reads are kept.
 
-    files: int
-    quarantined: dict[str, int]
-    """Files and records that cannot be read, by reason."""
-    profiles: list[ProfileCount]
-
-
-def dry_run(settings: Settings, profiles: Sequence[str]) -> DryRun:
-    """Read the input folder and decide on each document as a run would, without writing datasets.
-
-    Only the cache of reads in the home folder is used and filled, so that the run that follows
-    need not read the files again.
-
-    Raises:
-        InputError: No document could be read.
+    Returns the number of ``files``, what is ``quarantined`` by reason, and ``profiles``, a
+    :class:`ProfileCount` each. An InputError where no document could be read.
     """
     reads = settings.paths.home / "reads"
     files = scan(settings.paths.input, settings.ingest, reads / "index.json")
@@ -44,16 +30,17 @@ def dry_run(settings: Settings, profiles: Sequence[str]) -> DryRun:
             f"dry run: no document could be read from {settings.paths.input} ({why}); expected at "
             "least one; look at the folder's files"
         )
-    return DryRun(len(files), raw.reasons, rehearse(raw.kept, settings.clean, profiles))
+    counted = rehearse(raw.kept, settings.clean, profiles)
+    return {"files": len(files), "quarantined": raw.reasons, "profiles": counted}
 
 
-def as_lines(found: DryRun) -> Iterator[str]:
+def as_lines(found: dict[str, Any]) -> Iterator[str]:
     """Return the lines that the command prints: a table a profile, or one that compares them."""
-    documents = found.profiles[0].documents
-    unread = "".join(f", {reason} {count}" for reason, count in found.quarantined.items())
-    yield f"{found.files:,} files, {documents:,} documents read{unread}"
+    profiles: list[ProfileCount] = found["profiles"]
+    unread = "".join(f", {reason} {count}" for reason, count in found["quarantined"].items())
+    yield f"{found['files']:,} files, {profiles[0].documents:,} documents read{unread}"
     yield ""
-    yield from _one(found.profiles[0]) if len(found.profiles) == 1 else _compared(found.profiles)
+    yield from _one(profiles[0]) if len(profiles) == 1 else _compared(profiles)
     yield ""
     yield "nothing was dropped or stored: this is what cleaning would do"
 

@@ -10,26 +10,20 @@ from pipeline.core.home import Home, stages_before
 from pipeline.core.store import Dataset
 
 NEAR_MISSES = "near_misses.parquet"
-
-WORDS = 12
-"""Words shown at most of a stretch that only one of the two has."""
-STRETCHES = 3
-"""Stretches shown of each pair; the first differences say what kind of copy it is."""
+WORDS = 12  # words shown at most of a stretch that only one of the two has
+STRETCHES = 3  # stretches shown of each pair; the first differences say what kind of copy it is
 
 
 def duplicates(home: Home, near: bool, count: int) -> list[dict[str, Any]]:
     """Return pairs of documents of the latest deduplication, at most ``count``.
 
     ``near``: those whose similarity is nearest to the threshold, on both sides of it; otherwise
-    removed documents in the order of their ids.
+    removed documents in the order of their ids. An InputError before the first deduplication.
 
     Returns rows with ``verdict`` (``exact_duplicate``, ``near_duplicate``, ``contained``,
     ``semantic_duplicate`` or ``both kept``), ``similarity`` (of a contained document the share
     that the survivor holds), ``threshold``, ``document`` and ``survivor`` (sources), their ids
     ``doc_id`` and ``related_id``, and ``differences``: lines of words of one of them alone.
-
-    Raises:
-        InputError: nothing was deduplicated yet.
     """
     latest = home.latest()
     if "unique_documents" not in latest or "documents" not in latest:

@@ -15,11 +15,9 @@ from pipeline.evaluate.gate.gate import Judged
 from pipeline.report import contents
 from schemas.documents import LeftOut, Redactions
 
-EXAMPLES = 3
-"""Dropped rows shown for each reason."""
-SHOWN_PAIRS = 8
+EXAMPLES = 3  # dropped rows shown for each reason
+SHOWN_PAIRS = SHOWN_ANSWERS = 8
 SHOWN_PARAGRAPHS = 10
-SHOWN_ANSWERS = 8
 LEFT_OUT = "left_out"
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import polars as pl
 
 from flows.models.listing import system_prompt_of
-from flows.views.cards import FILES, data_card_of
+from flows.views.cards import FILES, data_facts
 from pipeline.core.errors import InputError
 from pipeline.core.home import Home, ancestors
 from pipeline.core.store import Dataset
 from pipeline.pairs.data_forms import DATA_FORMS, DataForm, Row
+from pipeline.report.cards import data_card
 from pipeline.settings import Settings
 
 LINEAGE = ("pair_id", "doc_id", "chunk_id", "origin", "kind", "status")
@@ -22,11 +23,8 @@ LINEAGE = ("pair_id", "doc_id", "chunk_id", "origin", "kind", "status")
 def export_data(settings: Settings, form: str, folder: Path) -> dict[str, Any]:
     """Write the latest pairs that training uses, with gold rows, in a form of :data:`DATA_FORMS`.
 
-    The folder is new or empty. Returns ``dataset``, ``folder``, ``form`` and rows by split
-    (``splits``).
-
-    Raises:
-        InputError: there are no pairs yet, or the folder holds something else.
+    Returns ``dataset``, ``folder``, ``form`` and rows by split (``splits``). An InputError where
+    there are no pairs yet, or the folder is neither new nor empty.
     """
     home = Home.at(settings.paths.home)
     latest = home.latest()
@@ -48,7 +46,7 @@ def export_data(settings: Settings, form: str, folder: Path) -> dict[str, Any]:
         if form == "hf":
             names = json.dumps({"splits": list(splits)})
             (temporary / "dataset_dict.json").write_text(names, "utf-8")
-        card = data_card_of(home, settings, examples)
+        card = data_card(data_facts(home, settings, examples))
         (temporary / FILES["data"]).write_text(card, "utf-8")
         if folder.exists():
             folder.rmdir()
@@ -63,11 +61,9 @@ def _splits(home: Home, examples: Dataset) -> dict[str, list[Row]]:
     """Return the pairs behind examples by split, with the turns of each conversation."""
     made = {item.dataset: item for item in ancestors(home, examples)}
     pairs = home.rows(home.dataset(str(made["clean_pairs"]))).sort("pair_id")
-    prompt = system_prompt_of(home, examples)
-    splits: dict[str, list[Row]] = {}
-    for (split,), part in sorted(pairs.group_by(pl.col("split"), maintain_order=True)):
-        splits[str(split)] = [row | {"prompt": prompt} for row in part.iter_rows(named=True)]
-    return splits
+    pairs = pairs.with_columns(prompt=pl.lit(system_prompt_of(home, examples)))
+    parts = pairs.partition_by("split", as_dict=True)
+    return {str(split): part.to_dicts() for (split,), part in sorted(parts.items())}
 
 
 def _row(row: Row, form: DataForm) -> Row:

@@ -4,8 +4,7 @@
 
     python -m flows.views.page SETTINGS.toml   serve it on 127.0.0.1, for whoever has the login
 
-It shows texts of reports, so it asks for the login of the home's Prefect; it changes nothing, has
-no script, and no other page may hold it in a frame.
+It asks for the login of the home's Prefect, changes nothing, and has no script.
 """
 
 import base64
@@ -51,7 +50,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 SHOWN_RUNS = 12
-HEALTH = "/health"
 
 
 def facts(settings: Settings) -> dict[str, Any]:
@@ -163,7 +161,7 @@ def application(settings: Settings, secret: str) -> Starlette:
 
     async def guarded(request: Request, go_on: RequestResponseEndpoint) -> Response:
         told = request.headers.get("authorization", "")
-        if request.url.path == HEALTH:
+        if request.url.path == "/health":
             answer: Response = PlainTextResponse("well\n")
         elif secrets.compare_digest(told.encode(), login.encode()):
             answer = await go_on(request)

@@ -27,15 +27,15 @@ NOT_SHARDED = (
     "the trainer shares the micro batches of a step and keeps the whole model in each process: an "
     "fsdp file starts the processes, and spreads no weights; plan for the whole model on each card"
 )
-
-
-@dataclass(frozen=True)
-class Launch:
-    """A configuration that was written, and the command that uses it."""
-
-    file: Path
-    command: str
-    note: str = ""
+GIGABYTE = 1e9
+COLUMNS = {
+    "weights": ("weights", "quantized weights", "trained weights", "rounded weights", "adapter"),
+    "gradients": ("gradients",),
+    "optimizer": ("optimizer", "best step"),
+    "pass": ("activations", "logits"),
+    "other": ("workspace", "allocator", "runtime"),
+}
+"""Column of the overview -> items that are summed in it."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,14 @@ class Planned:
     work: Work
     hardware: tuple[Hardware, ...]
     plans: tuple[Plan, ...]
-    launch: Launch | None
+    launch: dict[str, str] | None
+    """A configuration that was written (``file``), the ``command`` that uses it, and a ``note``."""
 
 
 def make_plan(
-    settings: Settings,
-    base: str | None,
-    methods: Sequence[str],
-    gpus: Sequence[str],
-    work: Work,
-    measure: bool,
-    launch: tuple[Kind, int, Path] | None,
-) -> Planned:
+    settings: Settings, base: str | None, methods: Sequence[str], gpus: Sequence[str],
+    work: Work, measure: bool, launch: tuple[Kind, int, Path] | None,
+) -> Planned:  # fmt: skip
     """Return the plans of the methods (all if none is named) on the hardware.
 
     A SettingsError where a method, a card or a setting is not known, a TrainingError where the
@@ -81,21 +77,16 @@ def make_plan(
     written = None
     if launch is not None:
         kind, processes, file = launch
-        place = hardware[1] if gpus else hardware[0]
-        config = launch_config(kind, processes, place.kind == "cpu", shape.block)
-        file.write_text(config, "utf-8")
+        on_cpu = hardware[1 if gpus else 0].kind == "cpu"
+        file.write_text(launch_config(kind, processes, on_cpu, shape.block), "utf-8")
         changed = f"--set train.processes={processes} --set train.launch_config={file}"
-        note = NOT_SHARDED if kind == "fsdp" else ""
-        written = Launch(file, f"tuneloop run {changed}", note)
+        written = {"file": str(file), "command": f"tuneloop run {changed}"}
+        written["note"] = NOT_SHARDED if kind == "fsdp" else ""
     return Planned(shape, batch, work, hardware, plans, written)
 
 
 def find_shape(base: str | None, settings: Settings) -> Shape:
-    """Return the shape of a base model by built-in name, folder or cached Hugging Face id.
-
-    Raises:
-        TrainingError: there is no config, or it is of no language model.
-    """
+    """Return the shape of a base model by built-in name, folder or id, or a TrainingError."""
     wanted = base or settings.model.base_model
     sources = {known.source: name for name, known in CATALOGUE.items()}
     if wanted == "embedded":
@@ -110,18 +101,6 @@ def find_shape(base: str | None, settings: Settings) -> Shape:
         if isinstance(found, str):
             folder = Path(found).parent
     return read_folder(folder)
-
-
-GIGABYTE = 1e9
-
-COLUMNS = {
-    "weights": ("weights", "quantized weights", "trained weights", "rounded weights", "adapter"),
-    "gradients": ("gradients",),
-    "optimizer": ("optimizer", "best step"),
-    "pass": ("activations", "logits"),
-    "other": ("workspace", "allocator", "runtime"),
-}
-"""Column of the overview -> items that are summed in it."""
 
 
 def show(planned: Planned, *, itemised: bool, document: bool) -> None:
@@ -146,13 +125,13 @@ def show(planned: Planned, *, itemised: bool, document: bool) -> None:
             table.add_row(row.method, f"{row.gigabytes:.0f}", row.formula)
         _print(console, table)
         console.print(LITGPT, soft_wrap=True)
-    for text in dict.fromkeys(text for each in on_first for text in each.warnings):
+    warnings = [text for each in on_first for text in each.warnings]
+    for text in dict.fromkeys(warnings):
         console.print(f"warning  {text}", style="yellow", soft_wrap=True)
-    if planned.launch:
-        made = planned.launch
-        console.print(f"made  {made.file}\nrun   {made.command}", soft_wrap=True)
-        if made.note:
-            console.print(f"warning  {made.note}", style="yellow", soft_wrap=True)
+    if made := planned.launch:
+        console.print(f"made  {made['file']}\nrun   {made['command']}", soft_wrap=True)
+        if made["note"]:
+            console.print(f"warning  {made['note']}", style="yellow", soft_wrap=True)
 
 
 def _print(console: Console, table: Table) -> None:

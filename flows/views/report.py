@@ -1,6 +1,5 @@
 """Collect what a run did into its report: page, JSON, and artifacts on the Prefect server."""
 
-import json
 import sys
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -13,17 +12,9 @@ from annotation.queues import open_queue
 from flows.engine.console import console
 from flows.engine.context import Run, say_once
 from flows.engine.settings_file import dump_settings
+from flows.views import examples
 from flows.views.cards import model_and_data_card, write_cards
 from flows.views.coverage import in_report
-from flows.views.examples import (
-    answers,
-    drop_examples,
-    left_out,
-    pair_examples,
-    redaction,
-    repeated,
-    stage_rows,
-)
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home
 from pipeline.core.journal import now
@@ -31,7 +22,6 @@ from pipeline.core.record import as_json
 from pipeline.drift.features import spreads
 from pipeline.drift.ledger import Ledger
 from pipeline.drift.policy import Decision
-from pipeline.evaluate.comparison import Comparison
 from pipeline.evaluate.gate.gate import Judged
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import Usage
@@ -39,7 +29,6 @@ from pipeline.report import contents
 from pipeline.report.evaluation_text import evaluation_table
 from pipeline.report.html import render
 from pipeline.report.text import drift_summary, retrain_summary, verdict
-from pipeline.train.tune.choice import Choice
 from schemas.drift import DriftFeatures
 
 FUNNEL = {
@@ -51,15 +40,13 @@ FUNNEL = {
 
 
 def write_report(
-    run: Run,
-    judged: Judged | None = None,
-    drift: Decision | None = None,
-    retrain: contents.Retraining | None = None,
-    comparison: Comparison | None = None,
-    tuning: Choice | None = None,
-    asked: Usage | None = None,
+    run: Run, judged: Judged | None = None, asked: Usage | None = None, **sections: Any
 ) -> contents.Report:
-    """Build the report of a run, write report.html and report.json, send artifacts."""
+    """Build the report of a run, write report.html and report.json, send artifacts.
+
+    ``drift`` is the decision of a check; other ``sections`` are those of the report as they are.
+    """
+    drift: Decision | None = sections.pop("drift", None)
     report = contents.Report(
         run=_run(run),
         stages=_stages(run),
@@ -75,16 +62,14 @@ def write_report(
         training=_training(run),
         **(_judgement(run, judged) if judged else {}),
         drift=_drift(run, drift),
-        retrain=retrain,
-        comparison=comparison,
-        tuning=tuning,
-        redaction=redaction(run),
-        repeated=repeated(run),
-        left_out=left_out(run),
-        drop_examples=drop_examples(run),
-        pair_examples=pair_examples(run),
+        redaction=examples.redaction(run),
+        repeated=examples.repeated(run),
+        left_out=examples.left_out(run),
+        drop_examples=examples.drop_examples(run),
+        pair_examples=examples.pair_examples(run),
         lineage=_lineage(run),
         settings_toml=dump_settings(run.settings),
+        **sections,
     )
     write_atomically(run.folder / "report.json", report.model_dump_json(indent=1).encode())
     write_atomically(run.folder / "report.html", render(report).encode())
@@ -101,11 +86,9 @@ def write_report(
 
 def _send_artifacts(report: contents.Report) -> None:
     """Show every part of a report that the run has on Prefect's pages; a key keeps its history."""
-    create_table_artifact(
-        key="stages",
-        table=[stage.model_dump(mode="json") for stage in report.stages],
-        description="Rows in, kept and dropped by stage.",
-    )
+    rows = [stage.model_dump(mode="json") for stage in report.stages]
+    about = "Rows in, kept and dropped by stage."
+    create_table_artifact(key="stages", table=rows, description=about)
     ledger = [
         {"stage": stage.stage, "reason": reason, "rows": count}
         for stage in report.stages
@@ -113,10 +96,8 @@ def _send_artifacts(report: contents.Report) -> None:
     ]
     if ledger:
         create_table_artifact(key="ledger", table=ledger, description="Dropped rows, and why.")
-    if report.gate is not None:
-        create_table_artifact(
-            key="gate", table=as_json(report.gate.reasons), description=report.gate.summary
-        )
+    if gate := report.gate:
+        create_table_artifact(key="gate", table=as_json(gate.reasons), description=gate.summary)
     texts = {"report": verdict, "evaluation": evaluation_table}
     texts |= {"drift": drift_summary, "retrain": retrain_summary}
     for key, write in texts.items():
@@ -126,12 +107,12 @@ def _send_artifacts(report: contents.Report) -> None:
 
 
 def _run(run: Run) -> contents.Run:
-    started = datetime.fromisoformat(run.started_at)
+    taken = datetime.fromisoformat(now()) - datetime.fromisoformat(run.started_at)
     return contents.Run(
         id=run.folder.name,
         flow=run.flow,
         started_at=run.started_at,
-        seconds=(datetime.fromisoformat(now()) - started).total_seconds(),
+        seconds=taken.total_seconds(),
         command=" ".join(["tuneloop", *sys.argv[1:]]),
         exit=0,
     )
@@ -159,23 +140,18 @@ def _review(run: Run) -> contents.Review | None:
     if "settle" not in run.datasets:
         return None
     metrics = run.facts("settle").metrics
-    status = open_queue(run.settings).status()
     decisions = [name for name in ("accepted", "returned", "undecided") if metrics[f"batch_{name}"]]
-    queued = ("queued", "open", "done", "skipped", "bounced")
-    counted = ("accepted", "edited", "rejected", "sample_reviewed", "sample_rejected")
-    return contents.Review(
-        require=run.settings.review.require,
-        **{name: getattr(status, name) for name in queued},
-        **{name: int(metrics[name]) for name in counted},
-        disagreed=int(metrics["reviewers_disagree"]),
-        error_bound=metrics["error_bound"],
-        decision=decisions[0] if decisions else "",
-        folder=str(run.home / "reviews"),
-    )
+    facts: dict[str, Any] = {
+        "require": run.settings.review.require,
+        "disagreed": metrics["reviewers_disagree"],
+        "decision": decisions[0] if decisions else "",
+        "folder": str(run.home / "reviews"),
+    } | asdict(open_queue(run.settings).status())
+    return contents.Review.model_validate(metrics | facts, extra="ignore")
 
 
 def _splits(run: Run) -> dict[str, int] | None:
-    rows = stage_rows(run, "examples")
+    rows = examples.stage_rows(run, "examples")
     if rows is None:
         return None
     counts = dict(rows.group_by("split").len().iter_rows())
@@ -186,8 +162,7 @@ def _training(run: Run) -> contents.Training | None:
     if "train" not in run.datasets:
         return None
     path = run.store.path(run.datasets["train"]) / "training.json"
-    facts = json.loads(path.read_text("utf-8"))
-    return contents.Training.model_validate(facts, extra="ignore")
+    return contents.Training.model_validate_json(path.read_bytes(), extra="ignore")
 
 
 def _judgement(run: Run, judged: Judged) -> dict[str, Any]:
@@ -197,7 +172,7 @@ def _judgement(run: Run, judged: Judged) -> dict[str, Any]:
         "forgetting": judged.retention.forgetting,
         "over_champion": judged.retention.over_champion,
         "behaviour": judged.retention.behaviour,
-        "answers": answers(run, judged),
+        "answers": examples.answers(run, judged),
     }
 
 
@@ -205,15 +180,15 @@ def _drift(run: Run, decision: Decision | None) -> contents.Drift | None:
     dataset = run.datasets.get("drift baseline")
     if dataset is None and decision is None:
         return None
-    ledger = Ledger(run.home, say_once)
-    reference = None
+    ledger, reference = Ledger(run.home, say_once), None
     if dataset is not None:
         key, features = dataset.fingerprint, spreads(run.store.read(dataset, DriftFeatures))
         reference = contents.Reference(fingerprint=key, rows=dataset.rows, features=features)
-    evidence = ledger.evidence(decision.id) if decision else None
-    history = tuple(ledger.decisions())
     return contents.Drift(
-        reference=reference, evidence=evidence, decision=decision, history=history
+        reference=reference,
+        evidence=ledger.evidence(decision.id) if decision else None,
+        decision=decision,
+        history=tuple(ledger.decisions()),
     )
 
 

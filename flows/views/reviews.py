@@ -8,9 +8,9 @@ from annotation.notes import targeted
 from annotation.queues import ReviewQueue
 from pipeline.core.errors import InputError, MissingDataset
 from pipeline.core.home import Home
-from pipeline.pairs.agreement import Agreement, agreement, ratings_of
+from pipeline.pairs.agreement import agreement, ratings_of
 from pipeline.pairs.review_material import Material
-from pipeline.pairs.review_quality import Share, quality
+from pipeline.pairs.review_quality import quality
 from pipeline.pairs.review_sample import is_overlap
 from pipeline.pairs.screen.figures import figures, labelled
 from pipeline.settings import ScreenSettings, Settings
@@ -21,9 +21,8 @@ Facts = dict[str, Any]
 def about_reviews(queue: ReviewQueue, settings: Settings) -> Facts:
     """Return what is known of queues, pairs, people and screens, JSON-able.
 
-    ``queues``: items and open ones of each; ``disputed``: pairs that wait for a third person;
-    ``held_back``: decisions that do not count, ``agreement``, ``reviewers``, and with screened
-    pairs ``audit``, ``screens`` and their ``recall``.
+    ``queues``: items, open ones; ``disputed``: pairs that wait for a third person; ``held_back``:
+    decisions that do not count; ``agreement``, ``reviewers``; ``audit``, ``screens``, ``recall``.
     """
     pulled, policy = queue.stored(), queue.policy
     items = queue.items()
@@ -59,19 +58,17 @@ def about_reviews(queue: ReviewQueue, settings: Settings) -> Facts:
 
 def lines_of(facts: Facts) -> list[str]:
     """Return the facts as lines; what nobody has decided on yet is left out."""
-    queues = (
-        f"{name} {row['items']} ({row['open']} open)" for name, row in facts["queues"].items()
-    )
-    lines = [f"queues     {', '.join(queues)}"]
+    told = (f"{name} {row['items']} ({row['open']} open)" for name, row in facts["queues"].items())
+    lines = [f"queues     {', '.join(told)}"]
     if facts["disputed"]:
         lines.append(f"disputed   {' '.join(facts['disputed'])}: they wait for a third person")
     if facts["held_back"]:
         lines.append(f"held back  {len(facts['held_back'])} decisions; their pairs are asked again")
-    lines += [f"sampled    {_share(Share(**row))}" for row in facts.get("audit", ()) if row["of"]]
-    for row in map(Agreement._make, (row.values() for row in facts["agreement"])):
-        if row.value is not None:
-            found = f"{row.measure:<6} {row.value:.2f} [{row.low:.2f}, {row.high:.2f}]"
-            lines.append(f"agreement  {found} on {row.items} pairs of two people")
+    lines += [f"sampled    {_share(row)}" for row in facts.get("audit", ()) if row["of"]]
+    found = (
+        "agreement  {measure:<6} {value:.2f} [{low:.2f}, {high:.2f}] on {items} pairs of two people"
+    )
+    lines += [found.format_map(row) for row in facts["agreement"] if row["value"] is not None]
     for row in facts["reviewers"]:
         parts = [f"{row['decisions']} decisions"]
         if row["edit_share"] is not None:
@@ -82,22 +79,21 @@ def lines_of(facts: Facts) -> list[str]:
             parts.append(f"{row['gold_right']} of {row['gold_answered']} gold items right")
         held = click.style("  held back", fg="red") if row["held_back"] else ""
         lines.append(f"reviewer   {row['reviewer']}: {', '.join(parts)}{held}")
-    screens = [Share(**row) for row in facts.get("screens", ()) if row["of"]]
-    lines += [f"screen     {_share(row)} rightly dropped" for row in screens]
+    screens = [_share(row) for row in facts.get("screens", ()) if row["of"]]
+    lines += [f"screen     {text} rightly dropped" for text in screens]
     if facts.get("recall") is not None:
         lines.append(f"screens    dropped {facts['recall']:.0%} of what people would not accept")
     return lines
 
 
-def _share(row: Share) -> str:
-    return f"{row.name}: {row.hits} of {row.of}, {row.share:.0%} [{row.low:.0%}, {row.high:.0%}]"
+def _share(row: Facts) -> str:
+    return "{name}: {hits} of {of}, {share:.0%} [{low:.0%}, {high:.0%}]".format_map(row)
 
 
 def screen_rows(settings: ScreenSettings) -> list[dict[str, Any]]:
     """Return precision and recall of each screen on the pairs that are held out.
 
-    First all screens together, on the pairs that rules were mended on as well; then each screen,
-    kind of fault and kind of task.
+    First all together, also on the pairs that rules were mended on; then by screen, fault and task.
     """
     pairs = labelled()
     mended_on = figures([pair for pair in pairs if not pair.held_out], settings)[0]

@@ -1,7 +1,4 @@
-"""`tuneloop status`: where everything stands. Reads only, and needs no server.
-
-Each part of the answer is there before its first time, so that a new home can be asked too.
-"""
+"""`tuneloop status`: where everything stands, also of a new home. Reads only, needs no server."""
 
 import json
 from dataclasses import asdict
@@ -16,9 +13,10 @@ from annotation.label_studio_connection import login_path
 from annotation.queues import CombinedQueue, open_queue
 from flows.engine.context import say_once
 from flows.services.prefect import read_secret, secret_path
-from flows.services.running import Up, running_up, schedules
+from flows.services.running import Scheduled, Up, running_up, schedules
 from pipeline.core.errors import ReviewError, StoreError
 from pipeline.core.journal import now
+from pipeline.core.record import as_json
 from pipeline.core.registry import CHALLENGER, CHAMPION, Registry
 from pipeline.core.store import Store
 from pipeline.drift.ledger import Ledger
@@ -46,42 +44,35 @@ def show(settings: Settings, as_json: bool) -> None:
 def status(settings: Settings) -> Facts:
     """Return where everything stands, JSON-able; times are UTC.
 
-    ``servers``: where `tuneloop up` runs, or None; ``schedules``: next and last run of each
-    deployment, or None when Prefect does not answer; ``reviews``: counts of the queue, or why
-    it cannot be read, or None before the first pairs; ``champion``, ``challenger``: refs or
-    None; ``decision``, ``retrain``: the last of their ledgers or None; ``next_retrain_at``:
-    None when it may start now.
+    ``servers``: where `tuneloop up` runs; ``schedules``: next and last run of each deployment, None
+    when Prefect does not answer; ``reviews``: counts of the queue, or why it cannot be read;
+    ``champion``, ``challenger``: refs; ``decision``, ``retrain``: the last of their ledgers;
+    ``next_retrain_at``: None when it may start now. None for what is not there yet.
     """
-    home = settings.paths.home
-    registry = Registry(home / "refs")
-    ledger = Ledger(home, say_once)
-    there = running_up(home)
+    home, there = settings.paths.home, running_up(settings.paths.home)
+    registry, ledger = Registry(home / "refs"), Ledger(home, say_once)
     decisions, retrains = ledger.decisions(), ledger.retrains()
-    champion, challenger = registry.get(CHAMPION), registry.get(CHALLENGER)
-    return {
+    facts: Facts = {
         "home": str(home),
-        "servers": asdict(there) if there else None,
+        "servers": there,
         "schedules": _schedules(there, home),
         "reviews": _reviews(settings),
-        "champion": champion.model_dump() if champion else None,
-        "challenger": challenger.model_dump() if challenger else None,
-        "decision": decisions[-1].model_dump(mode="json") if decisions else None,
-        "retrain": retrains[-1].model_dump(mode="json") if retrains else None,
+        "champion": registry.get(CHAMPION),
+        "challenger": registry.get(CHALLENGER),
+        "decision": decisions[-1] if decisions else None,
+        "retrain": retrains[-1] if retrains else None,
         "next_retrain_at": next_retrain_at(retrains, now(), settings.retrain),
     }
+    return {name: as_json(fact) for name, fact in facts.items()}
 
 
-def _schedules(there: Up | None, home: Path) -> list[Facts] | None:
+def _schedules(there: Up | None, home: Path) -> list[Scheduled] | None:
     if there is None or not there.ready:
         return None
     try:
-        found = schedules(f"{there.prefect}/api", read_secret(home))
+        return schedules(f"{there.prefect}/api", read_secret(home))
     except (httpx.HTTPError, StoreError):
         return None
-    return [
-        {"name": item.name, "next": _utc(item.next), "last": _utc(item.last), "state": item.state}
-        for item in found
-    ]
 
 
 def _reviews(settings: Settings) -> Facts | None:
@@ -93,7 +84,7 @@ def _reviews(settings: Settings) -> Facts | None:
         queue = open_queue(settings)
         server = queue.server if isinstance(queue, CombinedQueue) else None
         batches = server.batches(queue.stored()) if server else ()
-        waiting = [asdict(batch) for batch in batches if batch.open]
+        waiting = [batch for batch in batches if batch.open]
         return {**asdict(queue.status()), "batches": waiting}
     except ReviewError as error:
         return {"error": str(error)}
@@ -168,10 +159,6 @@ def _retrain_lines(facts: Facts) -> list[str]:
     lines = [f"last: {last['outcome']} at {_local(last['at'])}"] if last else ["none yet"]
     when = f"not before {_local(allowed)}" if allowed else "at any time"
     return [*lines, f"by itself {when}"]
-
-
-def _utc(time: datetime | None) -> str | None:
-    return time.isoformat().replace("+00:00", "Z") if time else None
 
 
 def _local(time: str | None) -> str:

@@ -12,7 +12,6 @@ from pipeline.core.store import DROPPED, Dataset
 from pipeline.documents.lineage import describe, locate
 
 Row = dict[str, Any]
-
 TRACED = {
     "doc_id": ["raw_documents", "documents", "unique_documents", "splits"],
     "chunk_id": ["chunks", "splits"],
@@ -31,11 +30,10 @@ def trace(home: Home, identifier: str) -> Row:
     A document may be named by its source. What only older datasets have is followed through
     those behind a model that learned it. An InputError where nothing has this id.
 
-    Returns ``found``: dataset -> row, upstream rows included; ``dropped``: dataset -> ledger
-    row; ``pairs``: ``pair_id``, ``kind``, ``split``, ``status``, the last data set that has it
-    as ``reached``, why it was dropped behind that, and its ``reviews``; ``place`` of a chunk in
-    the original: ``label`` (file and page), ``start`` and ``end`` (characters of the raw text),
-    ``pages`` and ``share`` (of it that was found); ``models`` that were trained on it.
+    Returns ``found``: rows by dataset, upstream ones too; ``dropped``: ledger rows by dataset;
+    ``pairs`` with the last dataset that has each (``reached``), why it was ``dropped`` behind that,
+    and its ``reviews``; ``place`` of a chunk in the original: ``label`` (file and page), ``start``
+    and ``end`` (characters), ``pages`` and ``share`` found; ``models`` that were trained on it.
     """
     datasets = home.latest()
     if "raw_documents" in datasets:

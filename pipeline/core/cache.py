@@ -43,8 +43,8 @@ def program_cache() -> Path:
     return here / "__pycache__" / "tuneloop" if os.access(here, os.W_OK) else user_cache()
 
 
-def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file through a temporary sibling, fsync and rename.
+def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o666) -> None:
+    """Write a file through a temporary sibling, fsync and rename; ``mode``: less the umask.
 
     Without ``durable`` no fsync: a kill leaves the file whole or absent all the same, a power cut
     may leave it empty.
@@ -52,7 +52,8 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     temporary = path.with_name(f".{path.name}.{threading.get_ident()}.{os.getpid()}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with temporary.open("wb") as stream:
+        opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(opened, "wb") as stream:
             stream.write(data)
             if durable:
                 stream.flush()

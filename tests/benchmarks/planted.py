@@ -30,7 +30,6 @@ from prefect.settings import (  # noqa: E402
 )
 
 from flows.engine.context import open_run  # noqa: E402
-from flows.engine.stage_runner import run_stage  # noqa: E402
 from flows.judging import look_at_answers  # noqa: E402
 from flows.models.loaded_model import base_model  # noqa: E402
 from flows.run import train_and_judge  # noqa: E402
@@ -74,8 +73,8 @@ def judge_planted(settings: Settings, kind: str, seed: int, untrained: bool) -> 
         corpus, _, data = latest_data(run)
         base = base_model(seeded)
         stage = Stage("plant", planted, Examples, {"examples": Examples}, dataset="planted")
-        rows = run_stage(
-            run, stage, examples=data.examples, kind=Given(kind, kind), seed=Given(seed, str(seed))
+        rows = run(
+            stage, examples=data.examples, kind=Given(kind, kind), seed=Given(seed, str(seed))
         )
         if untrained:
             taught = look_at_answers(run, data.pairs, rows, corpus.chunks)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from flows.engine.context import Run
-from flows.engine.stage_runner import run_stage
 from pipeline.core.outcome import Outcome, drops
 from pipeline.core.store import Dataset
 from pipeline.documents.clean.clean import CLEAN
@@ -20,4 +19,4 @@ def cleaned(run: Run, texts: dict[str, str]) -> Dataset:
         return Outcome(made, drops([]), rows_in=made.height)
 
     stage = replace(CLEAN, function=clean, reads={})
-    return run_stage(run, stage, texts=str(sorted(texts.items())))
+    return run(stage, texts=str(sorted(texts.items())))

@@ -9,8 +9,8 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 from prefect.concurrency.sync import concurrency
 
+from flows.engine.context import LEASE_SECONDS, MODEL_SLOTS
 from flows.engine.settings_file import load_settings
-from flows.engine.stage_runner import LEASE_SECONDS, MODEL_SLOTS
 from flows.services.deploy import Entry, serve_all
 from pipeline.settings import Settings
 

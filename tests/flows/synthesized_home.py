@@ -12,7 +12,6 @@ from annotation.queue_files import FileQueue
 from flows.curate import curate_documents, input_files
 from flows.engine.context import open_run
 from flows.engine.settings_file import load_settings
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import base_model
 from flows.review import review_pairs
 from flows.views.report import write_report
@@ -66,9 +65,8 @@ def _synthesize(settings: Settings) -> None:
     with open_run("synthesize", settings) as run:
         corpus = curate_documents(run, base_model(settings), input_files(run))
         seeds = seed_tasks(read_jsonl(settings.paths.seeds))
-        candidates = run_stage(run, replace(GENERATE, function=_pairs), chunks=corpus.chunks)
-        screened = run_stage(
-            run, SCREEN, pairs=candidates, chunks=corpus.chunks, splits=corpus.splits,
+        candidates = run(replace(GENERATE, function=_pairs), chunks=corpus.chunks)
+        screened = run(SCREEN, pairs=candidates, chunks=corpus.chunks, splits=corpus.splits,
             seed_tasks=Given(seeds), criteria=Given(Criteria(settings.clean.languages)),
         )  # fmt: skip
         review_pairs(run, corpus, screened)

@@ -8,7 +8,6 @@ import pytest
 from prefect import flow
 
 from flows.engine.context import open_run
-from flows.engine.stage_runner import run_stage
 from flows.synthesize import synthesize
 from pipeline.core.cache import digest
 from pipeline.core.home import Home
@@ -39,7 +38,7 @@ def decide(settings, rows):
     reviews = table(Reviews, rows)
     with open_run("review", settings) as run:
         given = Given(reviews, digest(rows))
-        run_stage(run, REVIEW, reviews=given, bounced=Given(drops([])))
+        run(REVIEW, reviews=given, bounced=Given(drops([])))
 
 
 def test_it_is_priced_then_shown_then_a_screen(tmp_path, tiny_base, capsys):

@@ -18,8 +18,8 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from ruamel.yaml import YAML
 
+from flows.engine.context import MODEL_SLOTS
 from flows.engine.settings_file import dump_settings, load_settings
-from flows.engine.stage_runner import MODEL_SLOTS
 from flows.services.automations import RETRAIN_ON_DRIFT, drift_resource, emit_drift
 from flows.services.deploy import REGISTRY, apply, parameters, prefect_yaml
 from pipeline.settings import Settings

@@ -3,7 +3,6 @@
 import polars as pl
 import pytest
 
-from flows.engine.stage_runner import run_stage
 from flows.training import train_model
 from pipeline.core.errors import TrainingError
 from pipeline.core.outcome import Outcome, drops
@@ -27,7 +26,7 @@ def settings(tmp_path):
 
 def store_examples(run, examples):
     outcome = Outcome(examples, drops([]), rows_in=examples.height)
-    return run_stage(run, Stage("examples", lambda: outcome, Examples))
+    return run(Stage("examples", lambda: outcome, Examples))
 
 
 def test_replay_is_a_stage_with_its_own_ledger_and_never_silently_empty(settings, tiny_base):

@@ -10,7 +10,6 @@ from prefect import flow
 
 from flows.curate import curate_documents, input_files
 from flows.engine.context import open_run
-from flows.engine.stage_runner import run_stage
 from flows.models.loaded_model import base_model
 from flows.run import train_and_judge
 from flows.training import build_examples
@@ -73,7 +72,7 @@ def judge(project, **changes):
             corpus = curate_documents(run, base, input_files(run))
             none = Outcome(table(SettledPairs, []), drops([]), rows_in=0)
             nothing = Stage("settle", lambda: none, SettledPairs, dataset="no_pairs")
-            settled = run_stage(run, nothing)
+            settled = run(nothing)
             data = build_examples(run, corpus, settled)
             judged = train_and_judge(run, base, corpus, data)
             del run.datasets["settle"]  # the report would look for reviews

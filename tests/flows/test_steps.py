@@ -7,7 +7,6 @@ import pytest
 from prefect import flow
 
 from flows.engine.context import open_run
-from flows.engine.stage_runner import run_stage
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.progress import track
 from pipeline.core.stage import Given, Stage
@@ -47,7 +46,7 @@ def test_a_second_call_reuses_the_dataset_and_says_so(settings, capsys):
     calls = []
 
     def work(run):
-        return run_stage(run, CHEAP, calls=Given(calls))
+        return run(CHEAP, calls=Given(calls))
 
     first, _ = run_once(settings, work)
     second, run = run_once(settings, work)
@@ -76,9 +75,7 @@ def test_another_version_setting_or_digest_runs_again_and_says_why(
     calls = []
 
     def work(stage, section, also, files):
-        return lambda run: run_stage(
-            run, stage, settings=section, also=also, calls=Given(calls), files=files
-        )
+        return lambda run: run(stage, settings=section, also=also, calls=Given(calls), files=files)
 
     run_once(settings, work(DEAR, SplitSettings(), {}, "abc"))
     _, run = run_once(settings, work(stage, section, also, files))
@@ -101,7 +98,7 @@ def test_a_cheap_stage_is_made_anew_when_its_code_changed_and_says_so(settings, 
     calls = []
 
     def work(run):
-        return run_stage(run, CHEAP, calls=Given(calls))
+        return run(CHEAP, calls=Given(calls))
 
     run_once(settings, work)
     change_of_code()
@@ -114,7 +111,7 @@ def test_a_dear_stage_is_reused_when_its_code_changed_until_it_is_rebuilt(settin
     calls = []
 
     def work(run):
-        return run_stage(run, DEAR, calls=Given(calls))
+        return run(DEAR, calls=Given(calls))
 
     first, _ = run_once(settings, work)
     change_of_code()
@@ -137,7 +134,7 @@ def test_a_stage_to_rebuild_that_is_not_in_the_run_is_said(settings, capsys):
     asking = settings.model_copy(
         update={"store": settings.store.model_copy(update={"rebuild": ("trian",)})}
     )
-    run_once(asking, lambda run: run_stage(run, DEAR, calls=Given([])))
+    run_once(asking, lambda run: run(DEAR, calls=Given([])))
     assert "rebuild: no stage 'trian' in this run; its stages are split" in capsys.readouterr().err
 
 
@@ -147,13 +144,13 @@ def test_inputs_count_by_content_not_by_recipe(settings):
 
     def work(key):
         def chain(run):
-            upstream = run_stage(run, CHEAP, calls=Given([]), k=key)
+            upstream = run(CHEAP, calls=Given([]), k=key)
 
             def copy(rows):
                 calls.append(rows.height)
                 return Outcome(rows, drops([]), rows_in=rows.height)
 
-            return run_stage(run, Stage("copy", copy, Splits, {"rows": Splits}), rows=upstream)
+            return run(Stage("copy", copy, Splits, {"rows": Splits}), rows=upstream)
 
         return chain
 
@@ -168,7 +165,7 @@ def test_a_failed_stage_leaves_no_dataset_and_a_record(settings):
         raise OSError("disk")
 
     def work(run):
-        return run_stage(run, Stage("split", compute, Splits, dataset="splits"))
+        return run(Stage("split", compute, Splits, dataset="splits"))
 
     with pytest.raises(OSError, match="disk"):
         run_once(settings, work)
@@ -183,7 +180,7 @@ def test_parents_are_recorded_but_do_not_decide(settings):
 
     def work(key):
         def chain(run):
-            parent = run_stage(run, CHEAP, calls=Given([]), count=Given(int(key)), k=key)
+            parent = run(CHEAP, calls=Given([]), count=Given(int(key)), k=key)
 
             def fill(folder):
                 filled.append(key)
@@ -191,7 +188,7 @@ def test_parents_are_recorded_but_do_not_decide(settings):
                 return Filled(identity=("weights",), rows=1)
 
             stage = Stage("train", fill, None, dataset="model")
-            return run_stage(run, stage, parents={"from": parent})
+            return run(stage, parents={"from": parent})
 
         return chain
 

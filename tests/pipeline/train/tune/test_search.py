@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def undisturbed(tiny_base, folder):
     """A whole search that nothing disturbed, and what it said."""
-    from flows.tune import _forgetting
+    from flows.tune import _rise
     from pipeline.core.store import Store
     from pipeline.settings import ModelSettings, PathSettings, Settings, TuneSettings
 
@@ -28,7 +28,7 @@ def undisturbed(tiny_base, folder):
         tune=TuneSettings(general_texts=1),
         model=ModelSettings(threads=1),
     )
-    measure = _forgetting(settings, Store(folder / "home"), tiny_base, folder)
+    measure = _rise(settings, Store(folder / "home"), tiny_base)
     return run(job(tiny_base, measure), folder / "whole")
 
 
