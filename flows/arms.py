@@ -29,7 +29,7 @@ from pipeline.evaluate.statistics.looks import earlier, looks
 from pipeline.evaluate.statistics.power import foresee
 from pipeline.evaluate.test_set.selection import answer_limit, nearest_examples
 from pipeline.evaluate.test_set.slices import label_rows
-from pipeline.pairs.places import unit_of
+from pipeline.pairs.assignment import unit_of
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import TeacherSettings
