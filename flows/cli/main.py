@@ -19,8 +19,10 @@ from flows.cli.up import monitor, retrain, serve, status, up
 from pipeline.core.errors import InputError
 from pipeline.pairs.teachers.kinds import TEACHERS
 
-_KIND = "teacher.kind = {0.name}: {0.about}. It needs {0.needs}."
-TEACHER_HELP = "\n\n".join(map(_KIND.format, TEACHERS.values()))
+TEACHER_HELP = "\n\n".join(
+    f"teacher.kind = {name}: {kind.about}. It needs {kind.needs}."
+    for name, kind in TEACHERS.items()
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
