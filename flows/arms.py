@@ -26,7 +26,7 @@ from pipeline.evaluate.results import Claim, Foresight, Looks
 from pipeline.evaluate.stages import ANSWER, LARGER, SEED_LOSSES, TEST_SET
 from pipeline.evaluate.statistics import claim, looks, power
 from pipeline.evaluate.test_set import selection, slices
-from pipeline.pairs.places import unit_of
+from pipeline.pairs.assignment import unit_of
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.settings import TeacherSettings

@@ -12,7 +12,7 @@ from flows.training import latest_data, trainable_rows
 from flows.views.report import write_report
 from pipeline.core.errors import SettingsError
 from pipeline.evaluate.comparison import Comparison, Trained, compare_candidates, mean_loss
-from pipeline.pairs.places import unit_of
+from pipeline.pairs.assignment import unit_of
 from pipeline.report.contents import Report
 from pipeline.settings import Settings, TrainSettings
 from pipeline.train.methods import METHODS, of_method, resolved

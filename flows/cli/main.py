@@ -18,8 +18,10 @@ from flows.cli.up import monitor, retrain, serve, status, up
 from pipeline.core.errors import InputError
 from pipeline.pairs.teachers.kinds import TEACHERS
 
-_KIND = "teacher.kind = {0.name}: {0.about}. It needs {0.needs}."
-TEACHER_HELP = "\n\n".join(map(_KIND.format, TEACHERS.values()))
+TEACHER_HELP = "\n\n".join(
+    f"teacher.kind = {name}: {kind.about}. It needs {kind.needs}."
+    for name, kind in TEACHERS.items()
+)
 WHO = click.Choice(["champion", "challenger", "base"])
 AGAIN = "Make a stage such as train or evaluate again where its code changed."
 _rebuild = click.option("--rebuild", multiple=True, metavar="STAGE", help=AGAIN)

@@ -11,7 +11,7 @@ from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home, ancestors
 from pipeline.core.manifest import Manifest
 from pipeline.core.store import Dataset
-from pipeline.pairs.places import unit_of
+from pipeline.pairs.assignment import unit_of
 from pipeline.report.cards import Facts, data_card, model_card
 from pipeline.settings import Settings
 from pipeline.train.models.adapter import read_run_card

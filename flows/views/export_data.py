@@ -1,6 +1,5 @@
 """Export the pairs of a data set in the forms of other tools, with their splits and lineage."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -41,11 +40,9 @@ def export_data(settings: Settings, form: str, folder: Path) -> dict[str, Any]:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        for split, rows in splits.items():
-            DATA_FORMS[form].write(temporary, split, [_row(row, DATA_FORMS[form]) for row in rows])
-        if form == "hf":
-            names = json.dumps({"splits": list(splits)})
-            (temporary / "dataset_dict.json").write_text(names, "utf-8")
+        kind = DATA_FORMS[form]
+        written = {split: [_row(row, kind) for row in rows] for split, rows in splits.items()}
+        kind.write(temporary, written)
         card = data_card(data_facts(home, settings, examples))
         (temporary / FILES["data"]).write_text(card, "utf-8")
         if folder.exists():

@@ -9,7 +9,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
 from pipeline.dedup.decontaminate import decontaminate
-from pipeline.pairs.places import places
+from pipeline.pairs.assignment import places
 from schemas.pairs import Pairs, SettledPairs, Splits
 
 REVIEWED = ("accepted", "edited")

@@ -13,35 +13,31 @@ from itertools import chain, islice
 
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import Drop
-from pipeline.pairs import prompts
 from pipeline.pairs.chunk_order import Chunk, Part
-from pipeline.pairs.harvest import Harvest, pair_row, sampled
+from pipeline.pairs.harvest import Harvest
+from pipeline.pairs.kinds.writing import Writing
 from pipeline.pairs.teachers.teacher import Messages, Reply, Request, Teacher
 from pipeline.pairs.weak_english import questions
-from pipeline.pairs.weak_english.evidence import NAME, Evidence, evidence, retrieval_rank, sentences
+from pipeline.pairs.weak_english.evidence import NAME, evidence, retrieval_rank, sentences
 from pipeline.pairs.weak_english.stems import stems
 from pipeline.pairs.weak_english.words import ARTICLES
-from pipeline.settings import GenerateSettings
 from pipeline.text.function_words import function_words
 
+VERSION = "answer-first/1"  # of the prompt, for people: raise it when its words change
 QUESTION_TOKENS = 18
-"""Room behind the beginning of a question; longer ones are seldom good, and the longest row
-decides how long a batch takes."""
+"""Longer questions are seldom good, and the longest row decides how long a batch takes."""
 READY = 1.5
 """Weight of a question that needs no words of the teacher: of 60 chosen ones read by eye about half
 of the sampled ones were clumsy, and few of the ready ones."""
-ENGLISH = 0.15
-"""Least share of English function words from which a question is begun with English words."""
+ENGLISH = 0.15  # least share of English function words from which a question is begun in English
 
 
 @dataclass(slots=True)
 class _Question:
     text: str
     rank: int
-    new: float
-    """Share of the answer's content words that the question does not have."""
-    ready: bool
-    """Whether the rules alone made it: such a question is well formed."""
+    new: float  # share of the answer's content words that the question does not have
+    ready: bool  # whether the rules alone made it: such a question is well formed
     score: float | None = None
 
     @property
@@ -54,11 +50,10 @@ class _Question:
 @dataclass(slots=True)
 class _Candidate:
     chunk: Chunk
-    sentence: Evidence
+    answer: str
     all_sentences: list[str]
     requests: list[Request]
-    ready: list[str]
-    """Questions that the rules could finish by themselves."""
+    ready: list[str]  # questions that the rules could finish by themselves
     found: list[_Question] = field(default_factory=list)
     failures: list[questions.Parsed] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
@@ -68,30 +63,27 @@ class _Candidate:
 class EvidencePart(Part):
     """A chunk with the sentences that are its answers."""
 
-    evidence: tuple[Evidence, ...]
+    evidence: list[str]
     all_sentences: list[str]
-    names: frozenset[str]
-    """Of the whole document."""
+    names: frozenset[str]  # of the whole document
 
 
-def answer_first(
-    parts: Sequence[EvidencePart], settings: GenerateSettings, teacher: Teacher
-) -> Harvest:
+def answer_first(kind: str, parts: Sequence[EvidencePart], writing: Writing) -> Harvest:
     """Make pairs of some chunks with a weak teacher; none changes what is asked about another."""
     harvest = Harvest(asked={part.chunk.chunk_id for part in parts if part.evidence})
     for part in parts:
         if not part.evidence:
             excerpt = " ".join(part.chunk.text.split())
             harvest.drops.append(Drop(part.chunk.chunk_id, "no_evidence", excerpt, 0, 1))
-    candidates = [_candidate(part, item, settings) for part in parts for item in part.evidence]
+    candidates = [_candidate(part, answer, writing) for part in parts for answer in part.evidence]
     requests = [request for candidate in candidates for request in candidate.requests]
-    replies = iter(teacher.complete(requests, settings.seed))
+    replies = iter(writing.teacher.complete(requests, writing.settings.seed))
     for candidate in candidates:
         found = list(islice(replies, len(candidate.requests)))
         _read(candidate, found)
         failed = [reply.texts[0] for reply in found if reply.failed]
         harvest.raw += (candidate.raw or failed)[:1]
-    _score(candidates, teacher)
+    _score(candidates, writing.teacher)
     for candidate in candidates:
         best = max(
             (q for q in candidate.found if q.rank == 1),
@@ -101,17 +93,9 @@ def answer_first(
         if best is None:
             harvest.drops.append(_drop(candidate))
         else:
-            answer, chunk = candidate.sentence.text, candidate.chunk
-            columns = {
-                "chunk_id": chunk.chunk_id,
-                "evidence": answer,
-                "kind": "fact",
-                "generator": teacher.name,
-                "prompt_version": prompts.ANSWER_FIRST,
-                "score": best.score,
-            }
-            pair = pair_row("grounded", best.text, answer, "", chunk.doc_id, **columns)
-            harvest.pairs.append(pair)
+            answer, chunk = candidate.answer, candidate.chunk
+            more = {"evidence": answer, "prompt_version": VERSION, "score": best.score}
+            harvest.pairs.append(writing.pair(kind, chunk, best.text, answer, **more))
     return harvest
 
 
@@ -129,30 +113,43 @@ def evidence_parts(document: Sequence[Chunk], wanted: Sequence[int]) -> list[Evi
     taken: set[str] = set()
     parts = []
     for chunk, text, count in zip(document, texts, wanted, strict=True):
-        chosen = tuple(evidence(text, count, frozenset(taken)))
-        taken.update(item.text for item in chosen)
+        chosen = [item.text for item in evidence(text, count, frozenset(taken))]
+        taken.update(chosen)
         if count:
             part = EvidencePart(chunk, count, evidence=chosen, all_sentences=text, names=names)
             parts.append(part)
     return parts
 
 
-def _candidate(part: EvidencePart, item: Evidence, settings: GenerateSettings) -> _Candidate:
-    count = settings.questions_per_answer
-    words = [word.lower() for word in item.text.split()]
+def _candidate(part: EvidencePart, answer: str, writing: Writing) -> _Candidate:
+    count = writing.settings.questions_per_answer
+    words = [word.lower() for word in answer.split()]
     stop = function_words("en").common_stop
     english = sum(word in stop for word in words) / len(words) >= ENGLISH
-    begun = stems(item.text, part.names - ARTICLES, count) if english else []
+    begun = stems(answer, part.names - ARTICLES, count) if english else []
     beginnings = [stem.text for stem in begun] or [""]
     requests = []
     for place, beginning in enumerate(beginnings):
-        messages = prompts.question_of_answer(part.chunk.topic, item.text, beginning)
         # Divide what is wanted among the beginnings; the first ones get the rest.
         samples = count // len(beginnings) + (place < count % len(beginnings))
         more = {"samples": samples, "stop": ("?", "\n")}
-        requests.append(sampled(settings, messages, QUESTION_TOKENS, **more))
+        messages = _prompt(part.chunk.topic, answer, beginning)
+        requests.append(writing.request(messages, QUESTION_TOKENS, **more))
     ready = [f"{stem.text}?" for stem in begun if stem.complete]
-    return _Candidate(part.chunk, item, part.all_sentences, requests, ready)
+    return _Candidate(part.chunk, answer, part.all_sentences, requests, ready)
+
+
+def _prompt(topic: str, answer: str, beginning: str) -> Messages:
+    """Ask for the question to an answer that is given; no examples, a weak teacher parrots them.
+
+    Title, section and one sentence are all it sees: a whole chunk costs ten times the time, and
+    the question strays to other sentences.
+    """
+    prompt = (
+        "Write the question for this entry of an FAQ. The question must not contain the answer."
+        f"\n\nTopic: {topic}\nAnswer: {answer}"
+    )
+    return (("user", prompt), ("assistant", f"Question: {beginning}"))
 
 
 def _read(candidate: _Candidate, replies: Sequence[Reply]) -> None:
@@ -165,7 +162,7 @@ def _read(candidate: _Candidate, replies: Sequence[Reply]) -> None:
                 beginning + _closed(text, end)
                 for text, end in zip(reply.texts, reply.finish_reasons, strict=True)
             ]
-    answer, seen = candidate.sentence.text, set[str]()
+    answer, seen = candidate.answer, set[str]()
     for place, text in enumerate(candidate.ready + candidate.raw):
         parsed = questions.parse(text)
         if parsed.question:
@@ -195,7 +192,7 @@ def _score(candidates: Sequence[_Candidate], teacher: Teacher) -> None:
         returning = [question for question in candidate.found if question.rank == 1]
         texts = ["", *(question.text for question in returning)] if returning else []
         scored += [(q, len(rows), len(rows) + n) for n, q in enumerate(returning, start=1)]
-        rows += [((("user", text),), candidate.sentence.text) for text in texts]
+        rows += [((("user", text),), candidate.answer) for text in texts]
     losses = teacher.answer_losses(rows) if rows else None
     if losses:
         for question, alone, asked in scored:
@@ -203,8 +200,7 @@ def _score(candidates: Sequence[_Candidate], teacher: Teacher) -> None:
 
 
 def _drop(candidate: _Candidate) -> Drop:
-    """Name the reason for which no question of a sentence was left."""
-    answer, chunk_id = candidate.sentence.text, candidate.chunk.chunk_id
+    answer, chunk_id = candidate.answer, candidate.chunk.chunk_id
     counts = Counter(failure.reason for failure in candidate.failures)
     failure = min(
         candidate.failures,
@@ -214,6 +210,6 @@ def _drop(candidate: _Candidate) -> Drop:
     if candidate.found:
         rank = min(question.rank for question in candidate.found)
         failure = questions.Parsed("", "round_trip_failed", rank, 1)
-    identity = short_id(chunk_id, answer, prompts.ANSWER_FIRST)
+    identity = short_id(chunk_id, answer, VERSION)
     excerpt = f"{answer} | {' | '.join(candidate.raw)}"
     return Drop(identity, failure.reason, excerpt, failure.value, failure.threshold, chunk_id)

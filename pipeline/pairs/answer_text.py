@@ -17,24 +17,19 @@ CONTROL_TOKEN = re.compile(
     r"|(?i:</?(?:think|thinking|thought|reasoning|answer)>)"
     r"|(?i:\[/?INST\]|<</?SYS>>)|\[/?(?:SYSTEM_PROMPT|THINK|AVAILABLE_TOOLS|TOOL_CALLS)\]"
     r"|\[(?:BOS|EOS|PAD|UNK|SEP|CLS|MASK|EOT|[gs]MASK)\]"
-)
-"""A token that steers a chat model, of any family: in a text it is a leftover of a template."""
+)  # a token that steers a chat model, of any family: in a text it is a leftover of a template
 _TOKEN = f"(?:{CONTROL_TOKEN.pattern})"
 _ROLE = r"(?:[ \t]*(?:assistant|model|user|system|analysis|final)(?=\s*(?:\Z|\n|[<\[])))?"
 _BEFORE = re.compile(rf"\A(?:\s*{_TOKEN}{_ROLE})+")
 _BEHIND = re.compile(rf"(?<!\s)(?:\s*{_TOKEN}{_ROLE})+\s*\Z")
-_UNPRINTABLE = re.compile(r"\x1b\[[\d;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
-"""Colours of a terminal and control characters, NUL among them."""
+_UNPRINTABLE = re.compile(r"\x1b\[[\d;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")  # terminal colours
 _PREFACE = re.compile(
     r"\A\s*(?:(?:sure|certainly|of course|okay|here(?:'s| is| are))\b[^\n]{0,120}:\s*\n"
     r"|[*_]*(?:final )?answer[*_]*:[*_]*\s+)",
     re.IGNORECASE,
-)
-"""What a teacher says to whoever asks it: "Here is the answer:" on a line, "**Answer:**"."""
-FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*(?P<label>[^`\s]*)[^`]*")
-"""A line that opens or closes a code block."""
-NO_CODE = ("", "text", "txt", "plain", "plaintext", "markdown", "md")
-"""Labels of a fence that is around an answer and not around code."""
+)  # what a teacher says to whoever asks it: "Here is the answer:" on a line, "**Answer:**"
+FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*(?P<label>[^`\s]*)[^`]*")  # of a code block
+NO_CODE = ("", "text", "txt", "plain", "plaintext", "markdown", "md")  # around an answer
 ANSWER_KEYS = ("answer", "response", "text", "output")
 
 
@@ -48,6 +43,12 @@ def tidy(reply: str) -> str:
     text = _UNPRINTABLE.sub("", "\n".join(reply.splitlines()))
     text = _PREFACE.sub("", _BEHIND.sub("", _BEFORE.sub("", text)))
     return dedent(normalise(_unwrapped(text.strip("\n")))).strip()
+
+
+def json_in(text: str) -> str:
+    """Return what may be JSON in a text: from the first bracket or brace to the last one."""
+    start = min((place for place in map(text.find, "[{") if place >= 0), default=0)
+    return text[start : max(text.rfind("]"), text.rfind("}")) + 1]
 
 
 def _unwrapped(text: str) -> str:
@@ -78,7 +79,6 @@ def _surrounds(lines: list[str]) -> bool:
 
 
 def _answer_in_json(text: str) -> str:
-    """Return the one answer that a JSON object holds, '' for any other text."""
     if not text.lstrip().startswith("{"):
         return ""
     try:

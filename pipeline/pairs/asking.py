@@ -1,7 +1,7 @@
 """Asking: a generation under way, chunk by chunk, until its target or its budget is reached."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import asdict
@@ -12,17 +12,9 @@ from typing import Any
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.progress import announce
-from pipeline.pairs.chunk_order import (
-    Part,
-    Scope,
-    Unit,
-    by_document,
-    kinds_of_chunks,
-    quotas,
-    read_documents,
-    spread,
-)
-from pipeline.pairs.forecast import PROMPT_TOKENS, Forecast, Work
+from pipeline.pairs import chunk_order
+from pipeline.pairs.chunk_order import Part, Scope, Unit
+from pipeline.pairs.forecast import PROMPT_TOKENS, Forecast
 from pipeline.pairs.harvest import Harvest, judge_pilot
 from pipeline.pairs.kinds.brief import Brief
 from pipeline.pairs.kinds.writing import Writing, search_of
@@ -33,23 +25,18 @@ from pipeline.settings import GenerateSettings
 from schemas.documents import Chunks
 from schemas.pairs import SeedTasks
 
+# In a group, documents or chunks of several: of an endpoint, of a teacher in this process.
 DOCUMENTS_AT_ONCE, CHUNKS_AT_ONCE = 32, 64
-"""Documents, or chunks of several, given to an endpoint together, so that its requests can run side
-by side."""
-GROUPS_AT_ONCE = 3
-"""Groups that an endpoint has at once, so that it need not wait for the last replies of one."""
-LOCAL_DOCUMENTS, LOCAL_CHUNKS = 4, 12
-"""Documents or chunks given to a teacher in this process together: they fill its batches, and
-progress is told after each group."""
-TRIES = 6
-"""Chunks, the longest, of which a pair of a kind that has none is asked for."""
+LOCAL_DOCUMENTS, LOCAL_CHUNKS = 4, 12  # they fill its batches; progress is told after each group
+GROUPS_AT_ONCE = 3  # of an endpoint, which then need not wait for the last replies of one
+TRIES = 6  # chunks, the longest, of which a pair of a kind that has none is asked for
 MOST_PASS = 0.95
 """Share of the candidates that passes the screens at the most. A target above it is out of reach:
 all chunks are asked then, document by document, in batches that no target changes."""
 
 
 class Asking:
-    """A generation under way: what is asked of which chunk, and what came of it."""
+    """A generation under way; its arguments are those of :func:`.generate.generate`."""
 
     def __init__(
         self,
@@ -61,40 +48,39 @@ class Asking:
         scope: Scope | None = None,
         languages: tuple[str, ...] = (),
     ) -> None:
-        """Decide what may be asked; nothing is yet. The arguments are those of ``generate``."""
         self._before = usage_of(teacher)
-        self.documents = read_documents(chunks)
+        self.documents = chunk_order.read_documents(chunks)
         self.harvest = Harvest()
         self._settings, self._teacher, self._scope = settings, teacher, scope or Scope()
         self.writing = Writing(settings, teacher, brief, search_of(self.documents), languages)
         shares = shares_of(brief, settings, teacher.strength)
-        self._writers = {name: TASK_KINDS[name].of_chunks[teacher.strength] for name in shares}
+        writers = {name: TASK_KINDS[name].writer(teacher.strength) for name in shares}
+        self._writers = {name: writer for name, writer in writers.items() if writer}
         once = {name for name in shares if TASK_KINDS[name].once}
         self._kinds: list[list[Counter[str]]] = []
-        self._units: list[Unit] = []
-        for number, document in enumerate(self.documents):
-            wanted = quotas(document, settings)
-            fitting = {
-                name: share for name, share in shares.items() if self._writers[name].fits(document)
-            }
-            self._kinds.append(kinds_of_chunks(document, wanted, fitting or shares, once))
-            self._units += [(number, place, count) for place, count in enumerate(wanted) if count]
-        candidates = sum(count for *_, count in self._units)
+        for document in self.documents:
+            fits = {n: shares[n] for n, writer in self._writers.items() if writer.fits(document)}
+            wanted = chunk_order.quotas(document, settings)
+            kinds = chunk_order.kinds_of_chunks(document, wanted, fits or shares, once)
+            self._kinds.append(kinds)
+        self._units = [
+            self._unit(number, place)
+            for number, document in enumerate(self._kinds)
+            for place, kinds in enumerate(document)
+            if kinds
+        ]
+        candidates = sum(unit.pairs for unit in self._units)
         self._limited = 0 < settings.target < MOST_PASS * candidates
-        self._read: set[int] = set()
-        self._waiting: defaultdict[str, dict[str, Part]] = defaultdict(dict)
-        self._out: deque[tuple[Sequence[Unit], Callable[[], Mapping[str, Harvest]]]] = deque()
+        self._waiting: dict[int, dict[str, dict[str, Part]]] = {}
+        self._out: deque[tuple[Sequence[Unit], dict[str, Callable[[], Harvest]]]] = deque()
         self._passing: Callable[[Sequence[dict[str, Any]]], int] = len
         self._asked = self._passed = 0
         self._candidates: Counter[str] = Counter()
         self._judged, self.over = settings.pilot_chunks == 0, ""
         each = 3 + 2 * settings.instances if teacher.strength == "strong" else 2
+        more = 0 if seed_tasks.is_empty() else each * settings.self_instruct_tasks
         self.forecast = Forecast(
-            [self._work(unit) for unit in self._units],
-            settings.target,
-            self._scope.budget,
-            limited=self._limited,
-            more=0 if seed_tasks.is_empty() else each * settings.self_instruct_tasks,
+            self._units, settings.target, self._scope.budget, limited=self._limited, more=more
         )
 
     def ask_chunks(
@@ -104,16 +90,15 @@ class Asking:
 
         ``passing`` counts the pairs that pass the screens.
         """
-        size = LOCAL_DOCUMENTS if self._teacher.batch_size else DOCUMENTS_AT_ONCE
-        groups = by_document(self.documents, self._units, size, self._settings.pilot_chunks)
+        local, pilot_chunks = self._teacher.batch_size > 0, self._settings.pilot_chunks
         if self._limited:
-            first, documents = self._scope.first, self.documents
-            groups = spread(
-                self._units, self._room, lambda unit: documents[unit[0]][unit[1]].chunk_id in first
-            )
+            groups = chunk_order.spread(self._units, self._room, self._scope.first)
+        else:
+            size = LOCAL_DOCUMENTS if local else DOCUMENTS_AT_ONCE
+            groups = chunk_order.by_document(self.documents, self._units, size, pilot_chunks)
         self._passing = passing
         self.forecast.announce()
-        with ThreadPoolExecutor(GROUPS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(GROUPS_AT_ONCE * len(self._writers)) as pool:
             for group in groups:
                 room, setting = self.forecast.room(self.usage())
                 if room < 1:
@@ -121,10 +106,8 @@ class Asking:
                     break
                 if room < len(group):
                     group, self.over = group[: int(room)], setting
-                write = partial(self._write, [self._parts(unit) for unit in group])
-                local, judged = self._teacher.batch_size > 0, self._judged
-                run = write if local else pool.submit(copy_context().run, write).result
-                self._out.append((group, run))
+                self._out.append((group, self._begin(group, None if local else pool)))
+                judged = self._judged
                 # Before more is asked, the pilot is judged, and what a budget limits is counted.
                 alone = local or self.forecast.budgeted or not judged
                 self._take_in(0 if alone else GROUPS_AT_ONCE - 1)
@@ -161,7 +144,7 @@ class Asking:
             )
             for document, place in islice(fitting, TRIES) if name not in made else ():
                 wanted = [int(at == place) for at in range(len(document))]
-                came = writer.write(writer.parts(document, wanted), self.writing)
+                came = writer.write(name, writer.parts(document, wanted), self.writing)
                 self.take(name, came)
                 if came.pairs:
                     break
@@ -185,29 +168,27 @@ class Asking:
             **{f"candidates_{name}": float(count) for name, count in self._candidates.items()},
         }
 
-    def _write(self, taken: Sequence[Mapping[str, Part]]) -> Mapping[str, Harvest]:
-        """Ask for the pairs of each kind of some chunks; of an endpoint for all kinds at once."""
-        work = {name: [parts[name] for parts in taken if name in parts] for name in self._writers}
-        kinds = [name for name, parts in work.items() if parts]
-
-        def write(name: str) -> Harvest:
-            return self._writers[name].write(work[name], self.writing)
-
-        if self._teacher.batch_size:
-            return {name: write(name) for name in kinds}
-        with ThreadPoolExecutor(max(1, len(kinds))) as pool:
-            running = {name: pool.submit(copy_context().run, write, name) for name in kinds}
-            return {name: future.result() for name, future in running.items()}
+    def _begin(
+        self, group: Sequence[Unit], pool: ThreadPoolExecutor | None
+    ) -> dict[str, Callable[[], Harvest]]:
+        """Return what gives the pairs of each kind of some chunks; in a pool all kinds at once."""
+        taken = [self._parts(unit) for unit in group]
+        begun: dict[str, Callable[[], Harvest]] = {}
+        for name, writer in self._writers.items():
+            if parts := [of_kinds[name] for of_kinds in taken if name in of_kinds]:
+                write = partial(writer.write, name, parts, self.writing)
+                begun[name] = pool.submit(copy_context().run, write).result if pool else write
+        return begun
 
     def _take_in(self, most: int) -> None:
         """Take what came of groups, the first ones first, until at most so many are out."""
         while len(self._out) > most:
-            group, came = self._out.popleft()
-            for name, harvest in came().items():
-                self.take(name, harvest)
+            group, begun = self._out.popleft()
+            for name, written in begun.items():
+                self.take(name, written())
             self._asked += len(group)
             self._passed = self._passing(self.harvest.pairs) if self._settings.target else 0
-            self.forecast.advance([self._work(unit) for unit in group], self._passed)
+            self.forecast.advance(group, self._passed)
             if not self._judged and len(self.harvest.asked) >= self._settings.pilot_chunks:
                 judge_pilot(self.harvest, self._teacher)
                 self._judged = True
@@ -216,7 +197,7 @@ class Asking:
         """Return how many chunks the next group may have, and pairs, if all that are out pass."""
 
         def missing() -> int:
-            out = sum(count for group, _ in self._out for *_, count in group)
+            out = sum(unit.pairs for group, _ in self._out for unit in group)
             return self._settings.target - self._passed - out
 
         while missing() <= 0 and self._out:
@@ -228,23 +209,23 @@ class Asking:
 
     def _parts(self, unit: Unit) -> dict[str, Part]:
         """Return the part of a unit for each kind; a document is read when its first is needed."""
-        number, place, _ = unit
-        document = self.documents[number]
-        if number not in self._read:
-            self._read.add(number)
+        number = unit.document
+        if number not in self._waiting:
+            parts: dict[str, dict[str, Part]] = defaultdict(dict)
             for name, writer in self._writers.items():
-                wanted = [counts[name] for counts in self._kinds[number]]
-                for part in writer.parts(document, wanted):
-                    self._waiting[part.chunk.chunk_id][name] = part
-        return self._waiting.pop(document[place].chunk_id)
+                wanted = [kinds[name] for kinds in self._kinds[number]]
+                for part in writer.parts(self.documents[number], wanted):
+                    parts[part.chunk.chunk_id][name] = part
+            self._waiting[number] = parts
+        return self._waiting[number].pop(unit.chunk.chunk_id)
 
-    def _work(self, unit: Unit) -> Work:
-        number, place, count = unit
-        chunk, requests, tokens = self.documents[number][place], 0.0, 0.0
-        for name, wanted in self._kinds[number][place].items():
+    def _unit(self, number: int, place: int) -> Unit:
+        chunk, kinds = self.documents[number][place], self._kinds[number][place]
+        requests = tokens = 0.0
+        for name, wanted in kinds.items():
             writer = self._writers[name]
             asked = writer.requests(wanted, self._settings)
             requests += asked
             if writer.chunks:
                 tokens += asked * (writer.chunks * chunk.tokens + PROMPT_TOKENS)
-        return Work(count, requests, tokens)
+        return Unit(number, place, chunk, kinds.total(), requests, tokens)

@@ -1,47 +1,40 @@
-"""Families on their way to splits: what was there stays, gold rows make the test set."""
+"""Families on their way to splits, and where a pair belongs by its document or section of it."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import polars as pl
+from pandera.typing.polars import DataFrame
 
 from pipeline.settings import SplitSettings
-from schemas.pairs import SPLITS
+from schemas.pairs import SPLITS, Splits
 
 FEW = 6
 """Families that the test split needs at least, as the gate asks (gate.min_test_clusters): with
 five, all agree by chance in 1 run of 32."""
-LARGEST = 0.25
-"""Share of the test split that one family may have: its rows are no independent evidence."""
-MOST = 1 / 3
-"""Share of all units that test may have for the sake of gold rows, or of :data:`FEW`."""
+LARGEST = 0.25  # of the test split for one family: its rows are no independent evidence
+MOST = 1 / 3  # share of all units that test may have for the sake of gold rows, or of FEW
 
 
 class Unit(NamedTuple):
     """What is assigned as a whole: a document, a section, or a gold row without a document."""
 
-    name: str
-    """Stays when the text is edited."""
-    rows: list[dict[str, str]]
-    """``doc_id`` and ``chunk_id`` of its rows."""
-    gold: int = 0
-    """Gold rows that it answers."""
+    name: str  # stays when the text is edited
+    rows: list[dict[str, str]]  # ``doc_id`` and ``chunk_id`` of its rows
+    gold: int = 0  # gold rows that it answers
 
 
-@dataclass
 class Assignment:
-    """Families on their way to splits."""
+    """Families on their way to splits: ``split`` has that of each, by the family's name."""
 
-    families: Mapping[str, Sequence[Unit]]
-    settings: SplitSettings
-    split: dict[str, str] = field(default_factory=dict)
-    """By name of the family."""
-
-    def __post_init__(self) -> None:
-        self.places = {name: place_of(self.settings.salt, name) for name in self.families}
-        self.sizes = {name: len(members) for name, members in self.families.items()}
-        self.gold = {name: sum(u.gold for u in members) for name, members in self.families.items()}
+    def __init__(self, families: Mapping[str, Sequence[Unit]], settings: SplitSettings) -> None:
+        self.families, self.settings = families, settings
+        self.split: dict[str, str] = {}
+        self.places = {name: place_of(settings.salt, name) for name in families}
+        self.sizes = {name: len(members) for name, members in families.items()}
+        self.gold = {name: sum(u.gold for u in members) for name, members in families.items()}
         self.units = sum(self.sizes.values())
 
     def assign(self, known: Mapping[str, str]) -> int:
@@ -101,18 +94,17 @@ class Assignment:
         Of those with the fewest documents the ones with gold rows first. A hash alone gives six of
         forty families to test only on average.
         """
-        wanted = max(FEW, self.settings.gold_documents)
         if not self.settings.test:
             return
         inside = self._members("test")
-        size = sum(self.sizes[key] for key in inside)
+        have, size = len(inside), sum(self.sizes[key] for key in inside)
         left = [key for key in free if self.split[key] == "train"]
         for key in sorted(left, key=lambda key: (self.sizes[key], not self.gold[key])):
-            if len(inside) >= wanted or size + self.sizes[key] > MOST * self.units:
+            size += self.sizes[key]
+            if have >= max(FEW, self.settings.gold_documents) or size > MOST * self.units:
                 return
             self.split[key] = "test"
-            inside.append(key)
-            size += self.sizes[key]
+            have += 1
 
     def _members(self, name: str) -> list[str]:
         return [key for key, where in self.split.items() if where == name]
@@ -127,11 +119,9 @@ class Assignment:
             if counts[name] or (name != "train" and not getattr(self.settings, name)):
                 continue
             donor = max(counts, key=lambda other: (counts[other], other))
-            nearest = min(
-                (self.sizes[key], abs(self.places[key] - centre), key)
-                for key in self._members(donor)
-            )
-            self.split[nearest[-1]] = name
+            members = self._members(donor)
+            *_, nearest = min((self.sizes[k], abs(self.places[k] - centre), k) for k in members)
+            self.split[nearest] = name
             moved += 1
         return moved
 
@@ -148,3 +138,16 @@ def place_of(salt: str, name: str) -> float:
     """Return the place of a family in [0, 1): the first 53 bits of the salted sha256."""
     digest = hashlib.sha256(f"{salt}\0{name}".encode()).digest()
     return (int.from_bytes(digest[:8], "big") >> 11) / (1 << 53)
+
+
+def places(splits: DataFrame[Splits]) -> Callable[[str, str], Mapping[str, Any] | None]:
+    """Return what finds the row of a ``doc_id`` and ``chunk_id``; None when neither was split."""
+    rows = {(row["doc_id"], row["chunk_id"]): row for row in splits.iter_rows(named=True)}
+    return lambda doc_id, chunk_id: rows.get((doc_id, chunk_id)) or rows.get((doc_id, ""))
+
+
+def unit_of(rows: pl.DataFrame) -> str:
+    """Return of rows of all splits what was split: ``documents``, or ``sections`` of them."""
+    of_documents = rows.filter(pl.col("doc_id") != "")
+    clusters = of_documents.select("doc_id", "cluster_id").unique()
+    return "sections" if clusters["doc_id"].is_duplicated().any() else "documents"

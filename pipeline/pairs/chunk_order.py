@@ -3,8 +3,10 @@
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate, groupby
-from operator import itemgetter
+from operator import attrgetter
+from typing import NamedTuple
 
 from pandera.typing.polars import DataFrame
 
@@ -18,12 +20,9 @@ EARLY = 0.2
 few: spread by length, 300 pairs of 130 manual pages held 8 for the test set."""
 GOLDEN = 0.6180339887498949
 """Steps of the golden ratio, modulo 1, fall evenly on [0, 1) however many there are (Kronecker)."""
-Unit = tuple[int, int, int]
-"""A chunk to ask: number of its document, place among those to ask there, pairs wanted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """What generation needs of a chunk."""
 
     chunk_id: str
@@ -39,14 +38,24 @@ class Chunk:
         return " > ".join(part for part in (self.title, self.section) if part)
 
 
+class Unit(NamedTuple):
+    """A chunk to ask, and what that takes, about."""
+
+    document: int
+    place: int
+    chunk: Chunk
+    pairs: int
+    requests: float
+    tokens: float  # to read; 0 where a request does not hold the chunk
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A chunk and how many pairs are wanted of it."""
 
     chunk: Chunk
     wanted: int
-    other: Chunk | None = None
-    """A second chunk, for a question that needs both."""
+    other: Chunk | None = None  # a second chunk, for a question that needs both
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:
@@ -59,20 +68,19 @@ class Scope:
     """What bounds the asking, and where it begins."""
 
     budget: BudgetSettings = field(default_factory=BudgetSettings)
-    first: frozenset[str] = frozenset()
-    """Chunks of the test split: :data:`EARLY` of the pairs are asked of them at the beginning."""
+    first: frozenset[str] = frozenset()  # chunks of the test split: see EARLY
 
 
 def read_documents(chunks: DataFrame[Chunks]) -> list[list[Chunk]]:
     """Return the chunks of each document in reading order, documents in the order of content."""
-    rows = chunks.sort("doc_id", "start", "chunk_id").select(list(Chunk.__dataclass_fields__))
+    rows = chunks.sort("doc_id", "start", "chunk_id").select(list(Chunk._fields))
     found = [Chunk(**row) for row in rows.iter_rows(named=True)]
 
     def told(document: list[Chunk]) -> tuple[str, str]:
         shown = [[chunk.title, chunk.section, chunk.text] for chunk in document]
         return digest(shown), document[0].doc_id
 
-    return sorted((list(group) for _, group in groupby(found, lambda c: c.doc_id)), key=told)
+    return sorted((list(group) for _, group in groupby(found, attrgetter("doc_id"))), key=told)
 
 
 def quotas(document: Sequence[Chunk], settings: GenerateSettings) -> list[int]:
@@ -133,16 +141,16 @@ def parts_with_another(document: Sequence[Chunk], wanted: Sequence[int]) -> list
     if len(document) < 2 or not any(wanted):
         return parts_of(document, wanted)
     terms = [content(chunk.text) for chunk in document]
+
+    def likeness(own: int, other: int) -> tuple[float, int]:
+        both = terms[own] & terms[other]
+        return len(both) / max(1, len(terms[own] | terms[other])), -abs(own - other)
+
     parts = []
     for own, (chunk, count) in enumerate(zip(document, wanted, strict=True)):
-
-        def likeness(place: int, own: int = own) -> tuple[float, int]:
-            both = terms[own] & terms[place]
-            return len(both) / max(1, len(terms[own] | terms[place])), -abs(own - place)
-
         if count:
-            nearest = max((n for n in range(len(document)) if n != own), key=likeness)
-            parts.append(Part(chunk, count, document[nearest]))
+            others = (place for place in range(len(document)) if place != own)
+            parts.append(Part(chunk, count, document[max(others, key=partial(likeness, own))]))
     return parts
 
 
@@ -150,8 +158,8 @@ def by_document(
     documents: Sequence[Sequence[Chunk]], units: Sequence[Unit], size: int, pilot: int
 ) -> Iterator[list[Unit]]:
     """Yield the units of documents: one by one for ``pilot`` chunks, then ``size`` documents."""
-    of = {number: list(found) for number, found in groupby(units, key=itemgetter(0))}
-    first, seen = 0, 0
+    of = {number: list(found) for number, found in groupby(units, attrgetter("document"))}
+    first = seen = 0
     while first < len(documents):
         last = min(first + (1 if seen < pilot else size), len(documents))
         seen += sum(len(document) for document in documents[first:last])
@@ -160,35 +168,36 @@ def by_document(
 
 
 def spread(
-    units: Sequence[Unit],
-    room: Callable[[], tuple[int, int]],
-    first: Callable[[Unit], bool] = lambda unit: False,
+    units: Sequence[Unit], room: Callable[[], tuple[int, int]], first: Collection[str]
 ) -> Iterator[list[Unit]]:
     """Yield units until no pair is missing: each document once, then all at the same rate.
 
     Within a document from far apart, by the van der Corput sequence. A group never asks for more
     pairs than are missing, so what is asked does not depend on the sizes of the groups. ``room``
-    says how many chunks the next one may have, and how many pairs are missing; ``first`` tells of
-    which units :data:`EARLY` of the missing pairs are asked before the rest.
+    says how many chunks the next one may have, and how many pairs are missing; of the chunks with
+    the ids ``first`` :data:`EARLY` of the missing pairs are asked before the rest.
     """
     order: list[tuple[float, Unit]] = []
-    for _, found in groupby(units, key=itemgetter(0)):
-        document = sorted(found, key=lambda unit: f"{unit[1]:032b}"[::-1])
+    for _, found in groupby(units, attrgetter("document")):
+        document = sorted(found, key=lambda unit: f"{unit.place:032b}"[::-1])
         order += [(rank / len(document), unit) for rank, unit in enumerate(document)]
     ordered, early = [unit for _, unit in sorted(order)], EARLY * room()[1]
-    front: dict[Unit, None] = {}
-    for unit in filter(first, ordered):
-        if sum(count for *_, count in front) < early:
-            front[unit] = None
-    waiting = deque([*front, *(unit for unit in ordered if unit not in front)])
+    front, rest = [], []
+    for unit in ordered:
+        if early > 0 and unit.chunk.chunk_id in first:
+            front.append(unit)
+            early -= unit.pairs
+        else:
+            rest.append(unit)
+    waiting = deque(front + rest)
     while waiting:
         most, missing = room()
         if missing <= 0:
             return
         group = [waiting.popleft()]
         while waiting and len(group) < most:
-            missing -= group[-1][2]
-            if waiting[0][2] > missing:
+            missing -= group[-1].pairs
+            if waiting[0].pairs > missing:
                 break
             group.append(waiting.popleft())
         yield group

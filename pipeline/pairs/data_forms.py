@@ -2,22 +2,18 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class DataForm:
+class DataForm(NamedTuple):
     """One form that pairs are written in."""
 
     about: str
-    row: Callable[[list[Row], str], Row]
-    """Gets the turns of a conversation and the input of its last question."""
-    write: Callable[[Path, str, list[Row]], None]
-    """Gets the folder, the name of a split, and its rows."""
+    row: Callable[[list[Row], str], Row]  # gets turns, and the input of the last question
+    write: Callable[[Path, Mapping[str, list[Row]]], None]  # gets a folder, and rows by split
 
 
 def _messages(turns: list[Row], given: str) -> Row:
@@ -42,21 +38,24 @@ def _alpaca(turns: list[Row], given: str) -> Row:
     return row | {"system": system, "history": pairs}
 
 
-def _json_lines(folder: Path, split: str, rows: list[Row]) -> None:
-    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
-    (folder / f"{split}.jsonl").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+def _json_lines(folder: Path, splits: Mapping[str, list[Row]]) -> None:
+    for split, rows in splits.items():
+        lines = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+        (folder / f"{split}.jsonl").write_text(lines, "utf-8")
 
 
-def _parquet(folder: Path, split: str, rows: list[Row]) -> None:
+def _parquet(folder: Path, splits: Mapping[str, list[Row]]) -> None:
     import datasets
 
-    datasets.Dataset.from_list(rows).to_parquet(str(folder / f"{split}.parquet"))
+    for split, rows in splits.items():
+        datasets.Dataset.from_list(rows).to_parquet(str(folder / f"{split}.parquet"))
 
 
-def _saved(folder: Path, split: str, rows: list[Row]) -> None:
+def _saved(folder: Path, splits: Mapping[str, list[Row]]) -> None:
     import datasets
 
-    datasets.Dataset.from_list(rows).save_to_disk(str(folder / split))
+    parts = {split: datasets.Dataset.from_list(rows) for split, rows in splits.items()}
+    datasets.DatasetDict(parts).save_to_disk(str(folder))
 
 
 DATA_FORMS: Mapping[str, DataForm] = {
@@ -65,5 +64,4 @@ DATA_FORMS: Mapping[str, DataForm] = {
     "alpaca": DataForm("Alpaca, earlier turns as history: LLaMA-Factory", _alpaca, _json_lines),
     "parquet": DataForm("messages as Parquet: datasets.load_dataset", _messages, _parquet),
     "hf": DataForm("messages as a saved data set: datasets.load_from_disk", _messages, _saved),
-}
-"""Name for ``--format`` -> form."""
+}  # name for ``--format`` -> form

@@ -4,25 +4,14 @@ import math
 import time
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import NamedTuple
 
 from pipeline.core.progress import advance, announce
+from pipeline.pairs.chunk_order import Unit
 from pipeline.pairs.teachers.replies import Usage
 from pipeline.settings import BudgetSettings
 
-PASS = 0.84
-"""Share of the candidates that passes the screens: 256 of the 303 of the samples."""
-PROMPT_TOKENS = 120
-"""Of a strong teacher's request beside its chunk."""
-
-
-class Work(NamedTuple):
-    """What asking one chunk takes, about."""
-
-    pairs: int
-    requests: float
-    tokens: float
-    """To read; 0 where a request does not hold the chunk."""
+PASS = 0.84  # share of the candidates that passes the screens: 256 of the 303 of the samples
+PROMPT_TOKENS = 120  # of a strong teacher's request beside its chunk
 
 
 def cost_of(read: float, written: float, budget: BudgetSettings) -> float:
@@ -31,19 +20,19 @@ def cost_of(read: float, written: float, budget: BudgetSettings) -> float:
 
 
 class Forecast:
-    """What is to come of a generation, how far it is, and whether its budget lasts."""
+    """What is to come of a generation, how far it is, and whether its budget lasts.
+
+    ``target`` pairs are wanted; where they can be reached it is ``limited`` by them. Behind the
+    chunks come ``more`` requests.
+    """
 
     def __init__(
-        self, work: Sequence[Work], target: int, budget: BudgetSettings, *, limited: bool, more: int
+        self, units: Sequence[Unit], target: int, budget: BudgetSettings, limited: bool, more: int
     ) -> None:
-        """Count the work of all chunks that may be asked, and ``more`` requests at the end.
-
-        ``target`` pairs are wanted; where they can be reached it is ``limited`` by them.
-        """
         self._target, self._limited, self._budget = target, limited, budget
-        self._chunks, self._candidates = len(work), sum(item.pairs for item in work)
-        self._all = sum(item.requests for item in work)
-        self._tokens = sum(item.tokens for item in work)
+        self._chunks, self._candidates = len(units), sum(unit.pairs for unit in units)
+        self._all = sum(unit.requests for unit in units)
+        self._tokens = sum(unit.tokens for unit in units)
         self._share = min(1.0, target / PASS / self._candidates) if limited else 1.0
         self._done, self._asked, self._more = 0.0, 0, more
         self._began = time.monotonic()
@@ -60,19 +49,19 @@ class Forecast:
 
     def announce(self) -> None:
         """Say what will be asked, and how to change it."""
+        tokens = self._share * self._tokens
         line = f"generate: about {self._total():,} requests"
-        if self._tokens:
-            line += f", {self._share * self._tokens:,.0f} tokens to read"
-        if price := cost_of(self._share * self._tokens, 0, self._budget):
+        line += f", {tokens:,.0f} tokens to read" if tokens else ""
+        if price := cost_of(tokens, 0, self._budget):
             line += f" for {price:,.2f}"
         chunks = f"all {self._chunks:,} chunks ({self._candidates:,} candidates)"
+        fewer = "a smaller generate.target asks less"
         if self._limited:
             line += (
-                f", until {self._target:,} pairs pass; a smaller generate.target asks less, a "
-                f"larger one or 0 up to {chunks}"
+                f", until {self._target:,} pairs pass; {fewer}, a larger one or 0 up to {chunks}"
             )
         else:
-            line += f" for {chunks}; a smaller generate.target asks less"
+            line += f" for {chunks}; {fewer}"
         announce(line)
         advance(0, self._total(), "requests")
 
@@ -88,13 +77,12 @@ class Forecast:
             parts.append(f"{read:,.0f} tokens read and {written:,.0f} written")
         if budget.price_read or budget.price_written:
             parts.append(f"{cost_of(read, written, budget):,.2f} at the prices of [budget]")
-        minutes = (time.monotonic() - self._began) * share / 60
-        return ", ".join([*parts, f"{minutes:,.1f} min"])
+        return ", ".join([*parts, f"{share * self._minutes():,.1f} min"])
 
-    def advance(self, work: Sequence[Work], passed: int) -> None:
+    def advance(self, units: Sequence[Unit], passed: int) -> None:
         """Tell that chunks were asked, and how many pairs pass by now."""
-        self._done += sum(item.requests for item in work)
-        self._asked += len(work)
+        self._done += sum(unit.requests for unit in units)
+        self._asked += len(units)
         pairs = f", {passed:,} of {self._target:,} pairs" if self._target else ""
         if self._limited and passed:
             self._share = min(1.0, self._done * self._target / passed / self._all)
@@ -110,18 +98,21 @@ class Forecast:
 
         By what a chunk took so far; before any was asked, one.
         """
-        budget, minutes = self._budget, (time.monotonic() - self._began) / 60
         spent = {
-            "budget.tokens": (usage.read + usage.written, budget.tokens),
-            "budget.cost": (cost_of(usage.read, usage.written, budget), budget.cost),
-            "budget.minutes": (minutes, budget.minutes),
+            "tokens": usage.read + usage.written,
+            "cost": cost_of(usage.read, usage.written, self._budget),
+            "minutes": self._minutes(),
         }
         left = [(math.inf, "")]
-        for setting, (used, limit) in spent.items():
+        for name, used in spent.items():
+            limit = getattr(self._budget, name)
             each = used / self._asked if self._asked else limit
             if limit and each:
-                left.append(((limit - used) / each, setting))
+                left.append(((limit - used) / each, f"budget.{name}"))
         return min(left, key=itemgetter(0))
+
+    def _minutes(self) -> float:
+        return (time.monotonic() - self._began) / 60
 
     def _total(self) -> int:
         return max(round(self._done), round(self._share * self._all)) + self._more

@@ -13,11 +13,10 @@ from pipeline.core.stage import Stage
 from pipeline.pairs.asking import Asking
 from pipeline.pairs.chunk_order import Scope
 from pipeline.pairs.kinds.brief import Brief
-from pipeline.pairs.kinds.self_instruct import diversity
+from pipeline.pairs.kinds.self_instruct import diversity, self_instruct
 from pipeline.pairs.kinds.writing import USELESS
 from pipeline.pairs.screen.judge import Criteria
 from pipeline.pairs.screen.screen import Screens
-from pipeline.pairs.task_kinds import TASK_KINDS
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.pairs.teachers.teacher import Teacher
@@ -38,16 +37,14 @@ def generate(
 ) -> Outcome[Pairs]:
     """Ask the teacher for pairs of each kind of task: of chunks, then of seed tasks.
 
-    It is told the ``brief`` beside the chunks; ``languages`` are those of tasks without a document.
-    A candidate (``rows_in``) is an evidence sentence of a weak teacher, a question asked of a
-    strong one, a self-instruct task, or a chunk without any evidence sentence. Each request
-    depends on title, section and texts of one document, never on ids or sources; only what no
-    document answers is looked up in all.
+    ``languages`` are those of tasks without a document. A candidate (``rows_in``) is an evidence
+    sentence of a weak teacher, a question asked of a strong one, a self-instruct task, or a chunk
+    without any evidence sentence. Each request depends on title, section and texts of one document,
+    never on ids or sources; only what no document answers is looked up in all.
 
     Where ``settings.target`` can be reached, chunks are asked in an order that their documents
     alone decide, until so many pairs pass (as ``passing`` counts them); else all are, document by
-    document. A new document takes its places in that order: it is asked, and what came last
-    before may be left out. A budget that is reached ends it likewise.
+    document. A budget that is reached ends it likewise.
 
     Returns:
         Pairs sorted by pair_id; drops (:data:`.task_kinds.GENERATE_REASONS`); metrics chunks (that
@@ -60,9 +57,8 @@ def generate(
     """
     asking = Asking(chunks, seed_tasks, settings, teacher, brief or Brief(), scope, languages)
     asking.ask_chunks(passing)
-    for kind in TASK_KINDS.values():
-        if kind.of_seeds and not asking.over:
-            asking.take(kind.name, kind.of_seeds(seed_tasks, asking.writing))
+    if not asking.over:
+        asking.take("self_instruct", self_instruct(seed_tasks, asking.writing))
     harvest = asking.harvest
     asking.forecast.end()
     # Of two chunks that overlap and say the same, the first one in reading order has the pair.
@@ -84,10 +80,9 @@ def generate(
 
 
 def require_yield(outcome: Outcome[Pairs], teacher: Teacher) -> Outcome[Pairs]:
-    """Return the outcome unless a mended endpoint would better it: what is returned is stored.
+    """Return the outcome, since it is stored, unless a mended endpoint would better it.
 
-    Raises:
-        TeacherError: no pair came of an endpoint's replies, or half of the requests failed.
+    A TeacherError where no pair came of its replies, or half of the requests failed.
     """
     reasons = outcome.reasons
     failed = reasons.get("request_failed", 0)
@@ -114,11 +109,7 @@ def generate_candidates(
     brief: Brief,
     scope: Scope,
 ) -> Outcome[Pairs]:
-    """Generate pairs until ``settings.target`` of them pass the screens (:func:`generate`).
-
-    Raises:
-        TeacherError: the answers yield nothing.
-    """
+    """Generate pairs until ``settings.target`` pass the screens (as :func:`generate`)."""
     screens = Screens(chunks, seed_tasks, rules, criteria)
     outcome = generate(
         chunks, seed_tasks, settings, teacher, screens.passing, brief, scope, criteria.languages

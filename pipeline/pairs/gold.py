@@ -9,8 +9,8 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.cache import canonical_json, short_id
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
+from pipeline.pairs.assignment import places
 from pipeline.pairs.harvest import pair_id, pair_row
-from pipeline.pairs.places import places
 from pipeline.pairs.sources import Passages, Sources
 from pipeline.pairs.user_files import stop_if_mostly_bad
 from pipeline.text.words import words

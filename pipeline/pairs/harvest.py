@@ -7,9 +7,10 @@ from typing import Any
 from pipeline.core.cache import canonical_json, short_id
 from pipeline.core.errors import TeacherError
 from pipeline.core.outcome import Drop
-from pipeline.pairs.teachers.teacher import Messages, Request, Teacher
-from pipeline.settings import GenerateSettings
+from pipeline.pairs.teachers.teacher import Teacher
 from schemas.pairs import Pairs
+
+WEAK_SELF_INSTRUCT = "self-instruct/1"  # of a weak teacher's prompts: raise it when they change
 
 
 @dataclass(slots=True)
@@ -54,11 +55,6 @@ def pair_row(
         "score": None,
         **columns,
     }
-
-
-def sampled(settings: GenerateSettings, messages: Messages, room: int, **more: Any) -> Request:
-    """Return a request with the sampling of the settings and room for so many tokens."""
-    return Request(messages, room, settings.temperature, settings.top_p, **more)
 
 
 def judge_pilot(harvest: Harvest, teacher: Teacher) -> None:

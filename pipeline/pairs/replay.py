@@ -95,7 +95,6 @@ def _replies(
 
 
 def _problem(reply: Reply, text: str) -> str:
-    """Return why a reply cannot be trained on, or ''."""
     if reply.failed:
         return "request_failed"
     if reply.finish_reasons[0] != ENDED:

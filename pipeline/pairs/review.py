@@ -14,7 +14,7 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
-from pipeline.pairs.prompts import SELF_INSTRUCT
+from pipeline.pairs.harvest import WEAK_SELF_INSTRUCT
 from pipeline.pairs.review_sample import review_order
 from pipeline.pairs.reviewers import current_decisions, ruling, votes_of
 from pipeline.settings import ReviewSettings
@@ -165,7 +165,7 @@ def _unreviewed(
 ) -> Drop | None:
     """Return why a pair that nobody decided on cannot be used, or None."""
     pair_id, question = row["pair_id"], row["instruction"]
-    strong, trusted = row["prompt_version"] != SELF_INSTRUCT, settings.trust_self_instruct
+    strong, trusted = row["prompt_version"] != WEAK_SELF_INSTRUCT, settings.trust_self_instruct
     unfounded = row["origin"] == "self_instruct" and not (strong if trusted == "auto" else trusted)
     if row["split"] == "test" or row["origin"] == "traffic" or unfounded:
         return Drop(pair_id, "needs_accept", question, 0.0, 1.0)

@@ -15,8 +15,8 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import table
+from pipeline.pairs.assignment import places
 from pipeline.pairs.harvest import pair_row
-from pipeline.pairs.places import places
 from pipeline.pairs.screen.rules import SCREEN_RULES
 from pipeline.settings import ReviewSettings
 from schemas.base import Drops

@@ -18,10 +18,8 @@ FOUND = 0.5  # share of the words of a row that a chunk must have to be what it 
 LOOKED_FOR = 5  # names without a document for which one that is spelled like it is looked for
 _SIGN = re.compile(r"[\u30a0-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 """Han and Katakana, of which each sign is a word to :func:`words`; Hiragana is mostly particles."""
-_RUN = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]+")
-"""Thai, Lao, Burmese or Khmer, where no space parts a word from the next."""
-PIECE = 4
-"""Signs of such a run that stand for a word, from each sign on; search engines do so too."""
+_RUN = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]+")  # Thai, Lao, Burmese, Khmer
+PIECE = 4  # signs of such a run that stand for a word, from each sign on; search engines do so too
 
 
 def _terms(text: str) -> set[str]:

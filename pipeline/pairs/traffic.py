@@ -7,9 +7,8 @@ from pandera.typing.polars import DataFrame
 
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
-from pipeline.pairs.assignment import split_of
+from pipeline.pairs.assignment import places, split_of
 from pipeline.pairs.harvest import pair_row
-from pipeline.pairs.places import places
 from pipeline.settings import SplitSettings
 from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs, Splits

@@ -15,7 +15,7 @@ from pipeline.dedup.decontaminate import example_leaks
 from pipeline.evaluate.answers.chunk_index import ChunkIndex
 from pipeline.evaluate.answers.prompts import Passage, with_passage
 from pipeline.evaluate.measures.grounding import chunk_text
-from pipeline.pairs.places import places
+from pipeline.pairs.assignment import places
 from schemas.documents import Chunks
 from schemas.pairs import Examples, Splits
 

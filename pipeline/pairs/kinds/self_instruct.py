@@ -1,7 +1,7 @@
-"""Self-Instruct (Wang et al. 2023): new tasks from tasks that people wrote.
+"""Self-Instruct (Wang et al. 2023): new tasks from tasks that people wrote, without documents.
 
 A prompt lists tasks, six from people and two that the teacher made earlier (people's only at the
-start), and the teacher adds one; then it carries its task out. Documents play no part.
+start), and the teacher adds one; then it carries its task out.
 
 A strong teacher goes the whole way of the paper: only a task that is new by ROUGE-L joins the pool;
 a classification gets its labels first and an input for each, any other task several inputs. What it
@@ -21,9 +21,9 @@ from rapidfuzz.distance import Indel
 
 from pipeline.core.cache import digest, short_id
 from pipeline.core.outcome import Drop
-from pipeline.pairs import prompts
 from pipeline.pairs.answer_text import tidy
-from pipeline.pairs.harvest import Harvest, pair_row, sampled
+from pipeline.pairs.examples import user_message
+from pipeline.pairs.harvest import WEAK_SELF_INSTRUCT, Harvest, pair_row
 from pipeline.pairs.kinds.writing import NONE, USELESS, Came, Writing
 from pipeline.pairs.teachers.teacher import Messages, Reply, Request
 from pipeline.pairs.weak_english.questions import LABEL
@@ -31,22 +31,20 @@ from pipeline.text.words import same_text, words
 from schemas.pairs import SeedTasks
 
 KIND = "self_instruct"
-ROUND = 8
-"""Tasks asked for at once; the next round may show what this one made."""
-OWN_SHARE = 0.25
-"""Share of the shown tasks that the teacher made: 2 of 8."""
-TASK_TOKENS = 96
-"""Room for an instruction and its input."""
-MOST_ALIKE = 0.7
-"""ROUGE-L F1 with a task of the pool up to which another one is new (Self-Instruct)."""
-FEWEST_WORDS, MOST_WORDS = 3, 150
-"""Of an instruction (Self-Instruct)."""
+ROUND = 8  # tasks asked for at once; the next round may show what this one made
+OWN_SHARE = 0.25  # share of the shown tasks that the teacher made: 2 of 8
+TASK_TOKENS = 96  # room for an instruction and its input
+SERIES = (
+    "Come up with a varied series of tasks. Each has an instruction and, where it needs one, an "
+    "input; write <none> otherwise."
+)  # what a weak teacher is told; it goes on with the list of tasks that it is shown
+MOST_ALIKE = 0.7  # ROUGE-L F1 up to which a task is new beside one of the pool (Self-Instruct)
+FEWEST_WORDS, MOST_WORDS = 3, 150  # of an instruction (Self-Instruct)
 WITHOUT_TEXT = re.compile(
     r"\b(?:images?|pictures?|photos?|graphs?|files?|maps?|draw|plot|audio|videos?|music"
     r"|flowcharts?|diagrams?|go to|websites?)\b",
     re.IGNORECASE,
-)
-"""Tasks that text alone cannot do (Self-Instruct's list)."""
+)  # tasks that text alone cannot do (Self-Instruct's list)
 YES = re.compile(r"\W*yes\b", re.IGNORECASE)
 NOTHING = re.compile(r"^\W*(?:none|n/?a|no ?input|nothing|empty|)\W*$", re.IGNORECASE)
 TASK = re.compile(
@@ -61,8 +59,7 @@ class _Task(NamedTuple):
     instruction: str
     given: str
     seed_task_ids: str
-    answer: str = ""
-    """Empty: it is to be asked for."""
+    answer: str = ""  # empty: it is to be asked for
 
 
 def self_instruct(seed_tasks: DataFrame[SeedTasks], writing: Writing) -> Harvest:
@@ -73,10 +70,11 @@ def self_instruct(seed_tasks: DataFrame[SeedTasks], writing: Writing) -> Harvest
     if writing.strong:
         tasks = _instances(tasks, writing, harvest)
     else:
-        told, version = (), prompts.SELF_INSTRUCT
+        told, version = (), WEAK_SELF_INSTRUCT
     answered = [task for task in tasks if task.answer]
     unanswered = [task for task in tasks if not task.answer]
-    asked = [(*told, *prompts.task_output(task.instruction, task.given)) for task in unanswered]
+    # Asked exactly as a model that is trained on the pair will be.
+    asked = [(*told, ("user", user_message(task.instruction, task.given))) for task in unanswered]
     replies = writing.ask(asked, writing.settings.max_answer_tokens)
     for number, (task, came) in enumerate(zip(unanswered, replies, strict=True)):
         answer = tidy(came[1].texts[0])
@@ -87,9 +85,8 @@ def self_instruct(seed_tasks: DataFrame[SeedTasks], writing: Writing) -> Harvest
     if writing.strong:
         answered = _stood_by(answered, writing, harvest)
     made = {"kind": KIND, "generator": writing.teacher.name, "prompt_version": version}
-    for task in answered:
-        columns = made | {"seed_task_id": task.seed_task_ids}
-        pair = pair_row(KIND, task.instruction, task.answer, task.given, **columns)
+    for instruction, given, ids, answer in answered:
+        pair = pair_row(KIND, instruction, answer, given, seed_task_id=ids, **made)
         harvest.pairs.append(pair)
     return harvest
 
@@ -114,7 +111,7 @@ def diversity(instructions: Sequence[str]) -> dict[str, float]:
 def parse_task(text: str) -> tuple[str, str] | None:
     """Read an instruction, the first line, and its input behind ``Input:`` on the next one, or ''.
 
-    Behind an instruction alone stands ``Output:``. None: it is neither.
+    Behind an instruction alone stands ``Output:``; None for any other text.
     """
     match = TASK.match(tidy(text))
     if not match:
@@ -136,13 +133,11 @@ def _new_tasks(seeds: Sequence[dict[str, Any]], writing: Writing, harvest: Harve
         replies = writing.teacher.complete([request for request, _ in asked], writing.settings.seed)
         for number, (request, ids), reply in zip(numbers, asked, replies, strict=True):
             harvest.raw.append(reply.shown)
-            task = None if reply.problem else parse_task(reply.texts[0])
-            reason = ""
+            reason, task = reply.problem, parse_task(reply.texts[0])
             if writing.strong:
                 line = LABEL.sub("", tidy(reply.texts[0]).split("\n", 1)[0]).strip()
-                reason = reply.problem or _fault(line, pool)
-                task = None if reason else (line, "")
-            if task is None:
+                reason, task = reason or _fault(line, pool), (line, "")
+            if reason or task is None:
                 _lose(writing, harvest, number, (request, reply), reason=reason)
             else:
                 made.append(_Task(*task, ids))
@@ -162,15 +157,21 @@ def _task_request(
     tasks += [(task.instruction, task.given) for task in chance.sample(made, from_own)]
     chance.shuffle(tasks)
     ids = " ".join(task["seed_task_id"] for task in people)
+    shown = [(" ".join(asked.split()), " ".join(given.split())) for asked, given in tasks]
     if not writing.strong:
-        stop = (f"\n{len(tasks) + 2}.", "\n\n")
-        return sampled(settings, prompts.new_task(tasks), TASK_TOKENS, stop=stop), ids
+        begun = "".join(
+            f"{place}. Task: {asked}\nInput: {given or '<none>'}\n"
+            for place, (asked, given) in enumerate(shown, start=1)
+        )
+        series = (("user", SERIES), ("assistant", f"{begun}{len(shown) + 1}. Task:"))
+        stop = (f"\n{len(shown) + 2}.", "\n\n")
+        return writing.request(series, TASK_TOKENS, stop=stop), ids
     languages = writing.languages or ("en",)
     code = languages[number % len(languages)]
-    listed = "\n".join(f"- {' '.join(instruction.split())}" for instruction, _ in tasks)
     language = "" if code == "en" else f"Write it in the language with the ISO 639 code {code}. "
+    listed = "\n".join(f"- {asked}" for asked, _ in shown)
     messages = writing.brief.ask(KIND, "task", tasks=listed, language=language)
-    return sampled(settings, messages, TASK_TOKENS), ids
+    return writing.request(messages, TASK_TOKENS), ids
 
 
 def _fault(instruction: str, pool: Sequence[Sequence[str]]) -> str:
@@ -233,8 +234,8 @@ def _stood_by(answered: Sequence[_Task], writing: Writing, harvest: Harvest) -> 
     """Return the tasks whose answer the teacher finds right when it is shown it again."""
     asked = []
     for task in answered:
-        ((_, told),) = prompts.task_output(task.instruction, task.given)
-        asked.append(writing.brief.ask(KIND, "check", task=told, answer=task.answer))
+        told = {"task": user_message(task.instruction, task.given), "answer": task.answer}
+        asked.append(writing.brief.ask(KIND, "check", **told))
     kept, replies = [], writing.ask(asked, 8)
     for number, (task, (_, reply)) in enumerate(zip(answered, replies, strict=True)):
         if not reply.problem and YES.match(tidy(reply.texts[0])):

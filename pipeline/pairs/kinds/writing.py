@@ -11,7 +11,7 @@ from pipeline.core.cache import short_id
 from pipeline.core.outcome import Drop
 from pipeline.pairs.answer_text import tidy
 from pipeline.pairs.chunk_order import Chunk, Part
-from pipeline.pairs.harvest import Harvest, pair_row, sampled
+from pipeline.pairs.harvest import Harvest, pair_row
 from pipeline.pairs.kinds.brief import Brief
 from pipeline.pairs.teachers.replies import forget
 from pipeline.pairs.teachers.teacher import NO_ROOM, Messages, Reply, Request, Teacher
@@ -21,18 +21,12 @@ from pipeline.settings import GenerateSettings
 from pipeline.text.bm25 import Scores, bm25
 from pipeline.text.words import words
 
-USELESS = ("request_failed", "cut_short", "refused", "unparsable")
-"""Reasons for which a candidate is no pair that lie in the reply."""
-NOT_ANSWERABLE = "NOT ANSWERABLE"
-"""What a strong teacher says when the text has no answer."""
-NONE = re.compile(r"\W*none\W*", re.IGNORECASE)
-"""What it says when the text has nothing for the kind of task."""
-TOKENS_A_QUESTION = 48
-"""Room for each question of a strong teacher."""
-Came = tuple[Request, Reply]
-"""What was asked, and what came of it."""
-Search = Callable[[str, int], Sequence[Chunk]]
-"""Returns the chunks of all documents nearest to a question, so many at the most."""
+USELESS = ("request_failed", "cut_short", "refused", "unparsable")  # reasons that lie in the reply
+NOT_ANSWERABLE = "NOT ANSWERABLE"  # what a strong teacher says when the text has no answer
+NONE = re.compile(r"\W*none\W*", re.IGNORECASE)  # said of a text with nothing of the kind
+TOKENS_A_QUESTION = 48  # room for each question of a strong teacher
+Came = tuple[Request, Reply]  # what was asked, and what came of it
+Search = Callable[[str, int], Sequence[Chunk]]  # the nearest to a question, so many at most
 
 
 def search_of(documents: Sequence[Sequence[Chunk]]) -> Search:
@@ -59,8 +53,7 @@ class Writing:
     teacher: Teacher
     brief: Brief = field(default_factory=Brief)
     search: Search = lambda question, count: ()
-    languages: tuple[str, ...] = ()
-    """That tasks without a document are asked for in, by turns; empty: English."""
+    languages: tuple[str, ...] = ()  # of tasks without a document, by turns; empty: English
 
     @property
     def strong(self) -> bool:
@@ -77,7 +70,7 @@ class Writing:
         """
         rooms = [room] * len(asked) if isinstance(room, int) else room
         requests = [
-            sampled(self.settings, messages, tokens, schema=schema)
+            self.request(messages, tokens, schema=schema)
             for messages, tokens in zip(asked, rooms, strict=True)
         ]
         replies = self.teacher.complete(requests, self.settings.seed)
@@ -90,6 +83,10 @@ class Writing:
             for place, reply in zip(cut, again, strict=True):
                 replies[place] = reply
         return list(zip(requests, replies, strict=True))
+
+    def request(self, messages: Messages, room: int, **more: Any) -> Request:
+        """Return a request with the sampling of the settings and room for so many tokens."""
+        return Request(messages, room, self.settings.temperature, self.settings.top_p, **more)
 
     def forget(self, request: Request) -> None:
         """Let a request be asked again in the next run: its reply was of no use."""
@@ -109,12 +106,14 @@ class Writing:
         }
         return pair_row("grounded", question, answer, **columns | more)
 
-    def lost(self, kind: str, chunk: Chunk, question: str, reason: str, came: Came) -> Drop:
-        """Return the drop of a question without an answer; a useless reply is forgotten."""
+    def lost(
+        self, kind: str, chunk: Chunk, question: str, reason: str, came: Came, problem: str = ""
+    ) -> Drop:
+        """Return the drop of a candidate without an answer; a useless reply is forgotten."""
         request, reply = came
         if reason in USELESS:
             self.forget(request)
-        return self.drop(kind, chunk, question, reason, f"{question} | {reply.shown}")
+        return self.drop(kind, chunk, question, reason, f"{problem or question} | {reply.shown}")
 
     def drop(self, kind: str, chunk: Chunk, about: str, reason: str, shown: str) -> Drop:
         """Return the ledger's row of a candidate that became no pair."""
@@ -139,10 +138,7 @@ class Writing:
     def read_questions(
         self, kind: str, part: Part, came: Came, harvest: Harvest, *, orders: bool
     ) -> list[str]:
-        """Read the questions of a chunk; the harvest takes a drop for each missing or bad one.
-
-        With ``orders`` a line without a question mark counts, as in "Sum it up for a beginner".
-        """
+        """Read the questions of a chunk; the harvest takes a drop for each missing or bad one."""
         request, reply = came
         harvest.asked.add(part.chunk.chunk_id)
         harvest.raw.append(reply.shown)

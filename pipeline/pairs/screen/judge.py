@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pipeline.core.cache import digest
 from pipeline.pairs.agreement import Calibration, calibrate
-from pipeline.pairs.kinds.brief import PromptFile, between_markers
+from pipeline.pairs.kinds.brief import MATERIAL, PromptFile, between_markers
 from pipeline.pairs.screen.candidate import Candidate
 from pipeline.pairs.teachers.replies import ask_judge
 from pipeline.pairs.teachers.teacher import Teacher
@@ -49,7 +49,7 @@ class ClaimsJudge:
         asked = [
             self.prompt.fill(
                 "claims",
-                material=between_markers(pair.source),
+                material=f"{MATERIAL}\n\n{between_markers(pair.source)}",
                 question="\n".join(filter(None, (pair.history, pair.instruction))),
                 answer=pair.response,
             )

@@ -9,8 +9,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.progress import track
 from pipeline.core.stage import Stage
-from pipeline.pairs.assignment import split_of
-from pipeline.pairs.places import places
+from pipeline.pairs.assignment import places, split_of
 from pipeline.pairs.screen.candidate import Candidate, Finding, earlier_turns, turns
 from pipeline.pairs.screen.judge import ClaimsJudge, Criteria
 from pipeline.pairs.screen.novelty import KeptPairs

@@ -27,8 +27,7 @@ from pipeline.settings import TeacherSettings
 
 FIRST_DELAY, FACTOR, JITTER, LONGEST_DELAY = 1.0, 2.0, 0.2, 60.0
 """Seconds before the first retry, growth, share of random spread, cap (DataDesigner's values)."""
-LONGEST_WAIT = 300.0
-"""Seconds that a server may ask to wait; more ends the run (a daily quota asks for a day)."""
+LONGEST_WAIT = 300.0  # seconds to wait at a server's wish; more ends the run (a daily quota)
 CONNECT_SECONDS = 10.0
 FATAL = {
     401: "the key is missing or wrong", 402: "it wants to be paid",
@@ -37,15 +36,12 @@ FATAL = {
 QUOTA = re.compile(r"quota|billing|balance|credit", re.IGNORECASE)
 """In the code of a 429. Not in its words: Google's speak of quota for a limit a minute too."""
 DAILY = re.compile(r"per[ -]day|\bdaily\b", re.IGNORECASE)
-LONGEST_WORDS = 1000
-"""Characters shown of what a server says; a page can be long."""
+LONGEST_WORDS = 1000  # characters shown of what a server says; a page can be long
 LOCAL = ("127.0.0.1", "localhost", "::1")
-SHORTEST_SECRET = 7
-"""Characters from which a key is masked: "EMPTY" and "ollama" are no secrets."""
+SHORTEST_SECRET = 7  # characters from which a key is masked: "EMPTY" and "ollama" are no secrets
 CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
-_certificates = functools.cache(httpx.create_ssl_context)
-"""Those that are trusted; read once, as it takes 50 ms."""
+_certificates = functools.cache(httpx.create_ssl_context)  # read once: it takes 50 ms
 
 
 class Passing(Exception):
@@ -65,14 +61,12 @@ class Refused(Exception):
 
 
 class ChatServer:
-    """A server at an address, with a key that is never stored, logged or shown."""
+    """A server at an address, with a key that is never stored, logged or shown.
+
+    A key or an address that cannot be used is a TeacherError.
+    """
 
     def __init__(self, settings: TeacherSettings, api_key: str | None, section: str) -> None:
-        """Read the address; nothing is sent yet.
-
-        Raises:
-            TeacherError: the key or the address cannot be used.
-        """
         key, url = (api_key or "").strip(), _address(settings.base_url, section)
         if not re.fullmatch(r"[!-~]*", key):
             raise TeacherError(
@@ -107,23 +101,16 @@ class ChatServer:
         )
 
     def ask(
-        self,
-        client: httpx.Client,
-        stopping: Event,
-        body: dict[str, Any],
-        request: Request,
-        retries: int | None = None,
+        self, client: httpx.Client, stopping: Event, body: dict[str, Any], request: Request
     ) -> Completion:
-        """Send a request, and again as long as its failure may pass, until told to stop.
-
-        As often as the settings say, or ``retries``.
+        """Send a request, and again as often as the settings say.
 
         Raises:
-            Passing: it failed each time.
+            Passing: it failed each time, or was told to stop.
             Refused: the server refuses this request.
             TeacherError: the server takes no request.
         """
-        attempts = 1 + (self._settings.max_retries if retries is None else retries)
+        attempts = 1 + self._settings.max_retries
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_when_event_set(stopping),
             wait=_delay,
@@ -187,7 +174,6 @@ class ChatServer:
     def _failure(
         self, status: int, answer: Any, response: httpx.Response, body: dict[str, Any]
     ) -> Exception:
-        """Return what to raise: whether it passes, can be got around, or ends all."""
         # Masked first, or half a key would be left at the cut.
         message = self._masked(words(answer))[:LONGEST_WORDS]
         line = f"HTTP {status}: {message}" if message else f"HTTP {status}"
@@ -252,7 +238,6 @@ def _delay(state: tenacity.RetryCallState) -> float:
 
 
 def _retry_after(header: str) -> float | None:
-    """Read Retry-After: seconds or an HTTP date."""
     with suppress(ValueError):
         return max(0.0, float(header))
     with suppress(ValueError, TypeError):

@@ -14,18 +14,15 @@ NATURAL = {
 }  # fmt: skip
 """Finish reasons of a reply that ended by itself, in small letters; all others cut it."""
 OUT_OF_ROOM = {NO_ROOM, "max_tokens", "max_output_tokens", "max_completion_tokens"}
-THOUGHTS = ("reasoning_content", "reasoning", "thinking")
-"""Fields of a message in which servers put thoughts."""
-WORDS = ("error", "message", "detail", "error_description", "errors", "msg", "title")
-"""Fields of an error in which servers put their words, the best first."""
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # fields of a message that hold thoughts
+WORDS = ("error", "message", "detail", "error_description", "errors", "msg", "title")  # best first
 
 
 @dataclass(frozen=True, slots=True)
 class Completion(Reply):
     """A reply without its thoughts."""
 
-    thinks: bool
-    """Whether the model thought before it answered."""
+    thinks: bool  # whether the model thought before it answered
 
 
 class ServerError(Exception):
@@ -90,7 +87,6 @@ def finish(reason: Any) -> str:
 
 
 def _text(content: Any) -> str:
-    """Return the text of a string or of a list of parts, thoughts left out."""
     if isinstance(content, list):
         return "".join(_text(part) for part in content)
     if isinstance(content, dict):

@@ -1,9 +1,8 @@
 """A language model in this process, sampled and scored in batches.
 
-One shape of work decides the speed on a CPU: many short rows that begin alike. So the tokens
-that all prompts of a batch share are computed once, then what prompts that differ in their last
-words alone share, then the rest, each as one left-padded batch; the key-value cache is copied once
-for each sample.
+On a CPU many short rows that begin alike decide the speed. So the tokens that all prompts of a
+batch share are computed once, then what prompts that differ in their last words alone share, then
+the rest, each as one left-padded batch; the key-value cache is copied once for each sample.
 """
 
 from collections.abc import Sequence
@@ -23,8 +22,7 @@ from pipeline.train.cpu.packed import pack_linears
 from pipeline.train.models.base_model import BaseModel, load_model, load_tokenizer
 from pipeline.train.models.device import choose_device, configure_torch
 
-TOP_K = 64
-"""The nucleus is sought among so many likeliest tokens: to sort all takes a good part of a step."""
+TOP_K = 64  # likeliest tokens among which the nucleus is: sorting all is a good part of a step
 
 
 class EmbeddedTeacher:
@@ -33,7 +31,6 @@ class EmbeddedTeacher:
     def __init__(
         self, base: BaseModel, settings: ModelSettings, batch_size: int, strength: Strength = "weak"
     ) -> None:
-        """Name the model, and the rows of a forward pass; nothing is loaded yet."""
         self.name = f"{base.name}@{base.digest[:16]}"
         self.strength: Strength = strength
         self.batch_size = batch_size
@@ -62,17 +59,14 @@ class EmbeddedTeacher:
     def answer_losses(self, pairs: Sequence[tuple[Messages, str]]) -> list[float]:
         """Return the mean nats a token of each answer after its messages, without its end of turn.
 
-        Raises:
-            ValueError: an answer has no tokens.
+        A ValueError where an answer has no tokens.
         """
         if not pairs:
             return []
         model, tokenizer = self._model()
         prompts = [_prompt_ids(tokenizer, messages) for messages, _ in pairs]
-        answers = [
-            _prompt_ids(tokenizer, messages, answer)[len(prompt) :]
-            for prompt, (messages, answer) in zip(prompts, pairs, strict=True)
-        ]
+        whole = [_prompt_ids(tokenizer, *pair) for pair in pairs]
+        answers = [ids[len(prompt) :] for ids, prompt in zip(whole, prompts, strict=True)]
         if not all(answers):
             raise ValueError("answer_losses: an empty answer found; expected text in each pair")
         with torch.inference_mode():
@@ -109,15 +103,15 @@ def _prefill_shared(model: Any, ids: Sequence[int], rows: int) -> Any:
     return cache
 
 
-def _alike(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+def _alike(prompts: Sequence[list[int]]) -> list[list[list[int]]]:
     """Group neighbours that have most of their tokens in common: one prompt, begun differently."""
-    groups = [[0]]
-    for place in range(1, len(prompts)):
-        together = [prompts[groups[-1][0]], prompts[place]]
+    groups = [[prompts[0]]]
+    for prompt in prompts[1:]:
+        together = [groups[-1][0], prompt]
         if 2 * _shared(together) > max(map(len, together)):
-            groups[-1].append(place)
+            groups[-1].append(prompt)
         else:
-            groups.append([place])
+            groups.append([prompt])
     return groups
 
 
@@ -125,29 +119,24 @@ class _Batch:
     def __init__(self, model: Any, tokenizer: Any, requests: Sequence[Request], seed: int) -> None:
         self.model, self.tokenizer, self.requests = model, tokenizer, requests
         self.ends = stop_ids(tokenizer)
-        self.owner = [i for i, request in enumerate(requests) for _ in range(request.samples)]
-        seeds = [
-            int(digest([seed, asdict(request), sample])[:15], 16)
-            for request in requests
-            for sample in range(request.samples)
-        ]
-        self.generators = [torch.Generator(model.device).manual_seed(own) for own in seeds]
+        rows = [(n, at) for n, request in enumerate(requests) for at in range(request.samples)]
+        self.owner = [number for number, _ in rows]
+        seeds = [digest([seed, asdict(requests[number]), sample])[:15] for number, sample in rows]
+        self.generators = [torch.Generator(model.device).manual_seed(int(s, 16)) for s in seeds]
         self.tokens: list[list[int]] = [[] for _ in self.owner]
         self.texts, self.reasons = [""] * len(self.owner), [""] * len(self.owner)
 
     def run(self) -> list[Reply]:
         """Sample until each row has ended, and hand the rows back to their requests."""
-        device = self.model.device
         prompts = [_prompt_ids(self.tokenizer, request.messages) for request in self.requests]
         groups = _alike(prompts)
-        stems = [[prompts[place] for place in group] for group in groups]
-        starts = [_shared(group) if len(group) > 1 else len(group[0]) - 1 for group in stems]
+        starts = [_shared(group) if len(group) > 1 else len(group[0]) - 1 for group in groups]
         shared = min(_shared(prompts), *starts)
         self.cache = _prefill_shared(self.model, prompts[0][:shared], len(groups))
-        self.mask = torch.ones(len(groups), shared, dtype=torch.long, device=device)
+        self.mask = torch.ones(len(groups), shared, dtype=torch.long, device=self.model.device)
         done = [shared] * len(groups)
         if len(groups) < len(prompts) and max(starts) > shared:
-            self._extend([g[0][shared:start] for g, start in zip(stems, starts, strict=True)])
+            self._extend([g[0][shared:start] for g, start in zip(groups, starts, strict=True)])
             done = starts
         owner = [number for number, group in enumerate(groups) for _ in group]
         self._select(owner)
@@ -219,10 +208,8 @@ class _Batch:
         text = self.tokenizer.decode(self.tokens[row], skip_special_tokens=True)
         ends = [end for stop in request.stop if (end := text.find(stop)) >= 0]
         self.texts[row] = text[: min(ends, default=None)]
-        if ends:
-            self.reasons[row] = "stop"
-        elif len(self.tokens[row]) >= request.max_tokens:
-            self.reasons[row] = "length"
+        full = len(self.tokens[row]) >= request.max_tokens
+        self.reasons[row] = "stop" if ends else "length" if full else ""
         return not self.reasons[row]
 
     def _reply(self, number: int, prompt_tokens: int) -> Reply:
@@ -238,17 +225,17 @@ def _losses(
     """Return mean nats a token of each answer; rows are padded on the right, where no row looks."""
     device = model.device
     rows = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
-    shared = min(_shared(rows), min(len(prompt) for prompt in prompts) - 1)
+    shared = min(_shared(rows), min(map(len, prompts)) - 1)
     cache = _prefill_shared(model, rows[0][:shared], len(rows))
-    width = max(len(row) for row in rows) - shared
-    ids = torch.tensor([row[shared:] + [0] * (width - len(row) + shared) for row in rows])
+    width = max(map(len, rows))
+    ids = torch.tensor([row[shared:] + [0] * (width - len(row)) for row in rows], device=device)
     # The head is a fifth of the model's work: it runs only where an answer token is predicted. The
     # model's own, since Gemma caps its logits and Granite scales them.
     ends = [len(row) - shared - 1 for row in rows]
     spans = [range(end - len(answer), end) for end, answer in zip(ends, answers, strict=True)]
     kept = sorted(set().union(*spans))
     own = model(
-        input_ids=ids.to(device),
+        input_ids=ids,
         past_key_values=cache,
         use_cache=cache is not None,
         logits_to_keep=torch.tensor(kept, device=device),

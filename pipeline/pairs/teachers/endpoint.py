@@ -1,8 +1,7 @@
 """A teacher behind an OpenAI-compatible endpoint: many requests at once.
 
-A request that fails after its retries (:mod:`.chat_server`) is handed back as failed, and the run
-goes on until half of the last ten have failed. What a server refuses of a request is left out from
-then on (:mod:`.dialect`), and once a reply shows thoughts, each request gets room for them.
+What a server refuses of a request is left out from then on (:mod:`.dialect`), and once a reply
+shows thoughts, each request gets room for them.
 """
 
 import json
@@ -31,10 +30,8 @@ from pipeline.pairs.teachers.teacher import (
 )
 from pipeline.settings import TeacherSettings
 
-WINDOW, TOO_MANY = 10, 5
-"""Of the last ten requests, so many failed ones end the run (DataDesigner)."""
-Ask = Callable[..., Completion]
-"""Gets the body of a request and the request (:meth:`.ChatServer.ask`)."""
+WINDOW, TOO_MANY = 10, 5  # so many failures among the last ten requests end the run (DataDesigner)
+Ask = Callable[..., Completion]  # of a body and its request (ChatServer.ask)
 
 
 class EndpointTeacher:
@@ -47,13 +44,10 @@ class EndpointTeacher:
         say: Callable[[str], None] = lambda line: None,
         section: str = "teacher",
     ) -> None:
-        """Prepare the client; nothing is sent yet. The key is never stored, logged or shown.
+        """Prepare the client; nothing is sent yet.
 
         ``say`` is told once of each field that the server refuses, and that it thinks; ``section``
         is the name of the settings in messages.
-
-        Raises:
-            TeacherError: the key or the address cannot be used.
         """
         self._server = ChatServer(settings, api_key, section)
         self.name = self._server.name
@@ -82,10 +76,9 @@ class EndpointTeacher:
         that dies loses ``teacher.concurrency`` requests at most.
 
         Raises:
-            TeacherError: the endpoint cannot be reached or refuses, or half of the last ten
-                requests failed.
+            TeacherError: the server takes no request, or half of the last ten failed.
         """
-        recent: deque[str] = deque(maxlen=WINDOW)
+        recent: deque[Reply] = deque(maxlen=WINDOW)
         stopping, most = Event(), self._settings.concurrency
         with self._server.client() as client, ThreadPoolExecutor(most) as pool:
             ask = partial(self._server.ask, client, stopping)
@@ -100,9 +93,8 @@ class EndpointTeacher:
             try:
                 running = [pool.submit(answer, *item) for item in enumerate(requests)]
                 for future in as_completed(running):
-                    reply = future.result()
-                    recent.append(reply.texts[0] if reply.failed else "")
-                    self._judge(recent)
+                    recent.append(future.result())
+                    self._stop_if_too_many(recent)
             finally:
                 stopping.set()  # requests that wait for a retry give up
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -111,8 +103,8 @@ class EndpointTeacher:
     def answer_losses(self, pairs: Sequence[Any]) -> None:
         """Return None: chat endpoints do not tell the likelihood of a given answer."""
 
-    def _judge(self, recent: deque[str]) -> None:
-        failures = [reason for reason in recent if reason]
+    def _stop_if_too_many(self, recent: Sequence[Reply]) -> None:
+        failures = [reply.texts[0] for reply in recent if reply.failed]
         if len(failures) >= TOO_MANY:
             raise TeacherError(
                 f"{self._server.title}: {len(failures)} of the last {len(recent)} requests failed "
@@ -136,7 +128,7 @@ class EndpointTeacher:
 
     def _completed(self, ask: Ask, request: Request, body: dict[str, Any]) -> Completion:
         """Ask until the server takes the request, and once more if thoughts took all its room."""
-        spent = (0, 0)
+        read = written = 0
         while True:
             thinks = self._thinks
             try:
@@ -146,11 +138,8 @@ class EndpointTeacher:
                     raise
                 self._leave_out(error)
                 continue
-            found = replace(
-                found,
-                prompt_tokens=found.prompt_tokens + spent[0],
-                completion_tokens=found.completion_tokens + spent[1],
-            )
+            read, written = read + found.prompt_tokens, written + found.completion_tokens
+            found = replace(found, prompt_tokens=read, completion_tokens=written)
             if thinks or not self._settings.thinking_tokens:
                 return found
             if found.thinks:
@@ -159,7 +148,6 @@ class EndpointTeacher:
                 self._try_room(ask, request, body)
             if not self._thinks or not {CUT_IN_THOUGHT, NO_ROOM}.intersection(found.finish_reasons):
                 return found
-            spent = found.prompt_tokens, found.completion_tokens
 
     def _try_room(self, ask: Ask, request: Request, body: dict[str, Any]) -> None:
         """Find out once whether a reply was cut in thoughts whose opening tag is in the prompt.
@@ -170,7 +158,7 @@ class EndpointTeacher:
             if not self._tried:
                 self._tried = True
                 with suppress(Passing, Refused):
-                    if ask(self._sent(body, True), request, retries=0).thinks:
+                    if ask(self._sent(body, True), request).thinks:
                         self._make_room()
 
     def _sent(self, body: dict[str, Any], thinks: bool) -> dict[str, Any]:

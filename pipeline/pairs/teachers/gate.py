@@ -3,19 +3,14 @@
 import threading
 import time
 
-FIRST = 8
-"""Requests at once to begin with."""
+FIRST = 8  # requests at once to begin with
 GROWTH = 1.5
 """Of the limit after a round that paid. With 1.25, replies of unlike length hid the gain: beside a
 simulated server with room for 64 the search ended at 16 (median), with 1.5 at 64."""
-PAYS = 1.1
-"""Replies a second, against the best round so far, from which more at once pays."""
-ROUND = 2
-"""Replies of a round, for each request at once."""
-PATIENCE = 3
-"""Rounds in a row that do not pay before the search ends: one may be slow by chance."""
-SLOWDOWN = 0.75
-"""Of the limit after a 429 (DataDesigner)."""
+PAYS = 1.1  # replies a second, against the best round so far, from which more at once pays
+ROUND = 2  # replies of a round, for each request at once
+PATIENCE = 3  # rounds in a row that do not pay before the search ends: one may be slow by chance
+SLOWDOWN = 0.75  # of the limit after a 429 (DataDesigner)
 
 
 class Gate:
@@ -26,7 +21,6 @@ class Gate:
     """
 
     def __init__(self, most: int) -> None:
-        """Begin with :data:`FIRST` at once, or ``most`` where that is less."""
         self.limit = float(min(FIRST, most))
         self._most, self._patience = float(most), PATIENCE
         self._inside = self._replies = self._waiting = 0

@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.pairs.teachers.teacher import Strength, Teacher
 
@@ -14,18 +13,12 @@ if TYPE_CHECKING:  # the command line lists the kinds, and must not wait for pyd
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class TeacherKind:
+class TeacherKind(NamedTuple):
     """A kind of teacher."""
 
-    name: str
-    """Value of ``teacher.kind``."""
-    about: str
-    """What it is, for the report and ``--help``."""
-    needs: str
-    """What a user must give, for ``--help``."""
-    make: Callable[["Settings", "BaseModel", Say], Teacher]
-    """Gets all settings, the base model, and what tells the user a line; loads no model yet."""
+    about: str  # what it is, for the report and ``--help``
+    needs: str  # what a user must give, for ``--help``
+    make: Callable[["Settings", "BaseModel", Say], Teacher]  # loads no model yet
 
 
 def _embedded(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
@@ -58,28 +51,21 @@ def _endpoint(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
     return EndpointTeacher(settings.teacher, os.environ.get("OPENAI_API_KEY"), say)
 
 
-TEACHERS: dict[str, TeacherKind] = {
-    kind.name: kind
-    for kind in (
-        TeacherKind(
-            "embedded",
-            "the base model, in this process",
-            "nothing more; answers are taken from the text unless teacher.strength is strong",
-            _embedded,
-        ),
-        TeacherKind(
-            "local",
-            "a model of its own in this process",
-            "teacher.model: a folder, or a Hugging Face id that is in the local cache or may be "
-            "fetched (model.allow_download)",
-            _local,
-        ),
-        TeacherKind(
-            "openai",
-            "a model behind an OpenAI-compatible endpoint",
-            "teacher.model and teacher.base_url; a key, where it wants one, in OPENAI_API_KEY",
-            _endpoint,
-        ),
-    )
-}
-"""Name -> kind of teacher."""
+TEACHERS = {
+    "embedded": TeacherKind(
+        "the base model, in this process",
+        "nothing more; answers are taken from the text unless teacher.strength is strong",
+        _embedded,
+    ),
+    "local": TeacherKind(
+        "a model of its own in this process",
+        "teacher.model: a folder, or a Hugging Face id that is in the local cache or may be "
+        "fetched (model.allow_download)",
+        _local,
+    ),
+    "openai": TeacherKind(
+        "a model behind an OpenAI-compatible endpoint",
+        "teacher.model and teacher.base_url; a key, where it wants one, in OPENAI_API_KEY",
+        _endpoint,
+    ),
+}  # value of ``teacher.kind`` -> kind of teacher

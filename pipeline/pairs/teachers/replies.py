@@ -1,15 +1,13 @@
 """The reply cache: no reply of a teacher is ever paid for twice.
 
-Each request has an entry of its own, found by its content and the seed, and kept as it arrives. A
-teacher in this process computes several as one batch, which decides the rounding alone: what is in
-the cache is not computed again, whatever is asked beside it.
-
-Of an endpoint only useful replies are kept: an empty one, a refusal, thoughts without an answer, or
+Each request has an entry of its own, found by its content and the seed, and kept as it arrives. Of
+an endpoint only useful replies are kept: an empty one, a refusal, thoughts without an answer, or
 what its reader makes nothing of (:func:`forget`) is asked for again in the next run, of a server
 that may be mended by then. A model in this process would say the same again.
 """
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,32 +29,27 @@ from pipeline.pairs.teachers.teacher import (
 from pipeline.pairs.teachers.thinking import said
 
 T = TypeVar("T")
-VERSION = 2
-"""Of the entries: raise it when their form or the random numbers change."""
+Asked = tuple[Path, Request]  # a request and the file of its reply
+VERSION = 2  # of the entries: raise it when their form or the random numbers change
 
 
 @dataclass(slots=True)
 class Usage:
     """What the teacher was asked, and what the cache spared."""
 
-    calls: int = 0
-    """Requests that reached the teacher, answers whose loss was measured included."""
-    cached: int = 0
-    """Requests answered from the cache."""
+    calls: int = 0  # requests that reached the teacher, answers whose loss was measured included
+    cached: int = 0  # requests answered from the cache
     prompt_tokens: int = 0
-    completion_tokens: int = 0
-    """Tokens of the calls; cached replies cost none."""
+    completion_tokens: int = 0  # tokens of the calls; cached replies cost none
     retries: int = 0
     read: int = 0
-    written: int = 0
-    """Tokens of all requests and replies, those from the cache included."""
+    written: int = 0  # tokens of all requests and replies, those from the cache included
 
 
 class CachingTeacher:
     """A teacher whose useful replies are kept for good."""
 
     def __init__(self, teacher: Teacher, cache: Cache) -> None:
-        """Wrap a teacher; ``cache`` is a folder of its own."""
         self._teacher, self._cache = teacher, cache
         self._usage, self._lock = Usage(), threading.Lock()
         self._under_way: dict[Path, threading.Event] = {}
@@ -86,45 +79,46 @@ class CachingTeacher:
                 on_reply(place, reply)
 
         # Two chunks with the same text ask the same, or two kinds at the same time: once is enough.
-        same: dict[Path, list[int]] = {}
+        missing: dict[Path, list[int]] = defaultdict(list)
         for place, (entry, request) in enumerate(zip(entries, requests, strict=True)):
             row = entry.get()
             if row is not None and self._keeps(reply := _reply(row, request)):
                 self._count(reply, cached=True)
                 give(place, reply)
             else:
-                same.setdefault(entry.path, []).append(place)
+                missing[entry.path].append(place)
         with self._lock:
-            others = {key: self._under_way[key] for key in same if key in self._under_way}
-            mine = {places[0]: key for key, places in same.items() if key not in others}
-            claims = {key: threading.Event() for key in mine.values()}
+            others = {key: self._under_way[key] for key in missing if key in self._under_way}
+            claims = {key: threading.Event() for key in missing if key not in others}
             self._under_way |= claims
 
         def finish(key: Path) -> None:
-            with self._lock:
-                if self._under_way.get(key) is claims[key]:  # else it is another call's by now
+            if claim := claims.pop(key, None):
+                with self._lock:
                     del self._under_way[key]
-            claims[key].set()
+                claim.set()
 
+        asked = [(key, requests[missing[key][0]]) for key in claims]
         try:
-            for batch in _batches(list(mine), requests, self.batch_size):
+            for batch in _batches(asked, self.batch_size):
 
-                def keep(number: int, reply: Reply, batch: list[int] = batch) -> None:
-                    place, *twins = same[mine[batch[number]]]
+                def keep(number: int, reply: Reply, batch: list[Asked] = batch) -> None:
+                    key = batch[number][0]
+                    first, *twins = missing[key]
                     if self._keeps(reply):
-                        entries[place].put(asdict(reply))
-                    finish(mine[place])
-                    for other in (place, *twins):
-                        self._count(reply, cached=other != place)
-                        give(other, reply)
+                        entries[first].put(asdict(reply))
+                    finish(key)
+                    for place in (first, *twins):
+                        self._count(reply, cached=place != first)
+                        give(place, reply)
 
-                self._teacher.complete([requests[place] for place in batch], seed, keep)
+                self._teacher.complete([request for _, request in batch], seed, keep)
         finally:
-            for key in mine.values():
+            for key in list(claims):
                 finish(key)
         for key, event in others.items():
             event.wait()
-            for place in same[key]:
+            for place in missing[key]:
                 give(place, self.complete([requests[place]], seed)[0])
         return [replies[place] for place in range(len(requests))]
 
@@ -193,12 +187,8 @@ def ask_judge(
 ) -> list[T | None]:
     """Ask a judge, by the likeliest tokens, and read its replies.
 
-    ``read`` returns None where a reply cannot be read; such a one is not kept. ``expected`` is
-    what the message of an error says of a reply.
-
-    Raises:
-        TeacherError: the endpoint cannot be reached, refuses, fails too often, or no reply can be
-            read.
+    ``read`` returns None where a reply cannot be read; such a one is not kept. ``expected`` is what
+    an error says of a reply: a TeacherError, where the judge fails or no reply can be read.
     """
     requests = [Request(messages, max_tokens, 0.0, 1.0) for messages in asked]
     replies = judge.complete(requests, seed=0)
@@ -220,17 +210,16 @@ def usage_of(teacher: Teacher) -> Usage:
     return teacher.usage if isinstance(teacher, CachingTeacher) else Usage()
 
 
-def _batches(places: Sequence[int], requests: Sequence[Request], rows: int) -> Iterator[list[int]]:
-    """Cut places into batches of at most ``rows`` replies (one request at least); 0: all."""
-    batch: list[int] = []
+def _batches(asked: Sequence[Asked], rows: int) -> Iterator[list[Asked]]:
+    """Cut requests into batches of at most ``rows`` replies (one request at least); 0: all."""
+    batch: list[Asked] = []
     count = 0
-    for place in places:
-        samples = requests[place].samples
-        if batch and rows and count + samples > rows:
+    for key, request in asked:
+        if batch and rows and count + request.samples > rows:
             yield batch
             batch, count = [], 0
-        batch.append(place)
-        count += samples
+        batch.append((key, request))
+        count += request.samples
     if batch:
         yield batch
 

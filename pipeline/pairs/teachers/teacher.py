@@ -8,15 +8,12 @@ Messages: TypeAlias = tuple[tuple[str, str], ...]
 """(role, content) of each turn. A last turn of the assistant is the beginning of its reply."""
 Strength: TypeAlias = Literal["weak", "strong"]
 """``weak``: answers are taken from the text; ``strong``: the teacher writes them."""
-ENDED = "stop"
-"""Finish reason of a text that ended by itself or at a stop string: of no other is it whole."""
+# Why a reply ended:
+ENDED = "stop"  # a text that ended by itself or at a stop string: of no other is it whole
 NO_ROOM = "length"
-CUT_IN_THOUGHT = "thought"
-"""Finish reason where the room went into thoughts."""
-REFUSED = "refusal"
-"""Finish reason of a refusal that the server marks as one; its text is the refusal."""
-FAILED = "failed"
-"""Finish reason of a request that got no answer after all retries; its text is the error."""
+CUT_IN_THOUGHT = "thought"  # the room went into thoughts
+REFUSED = "refusal"  # a refusal that the server marks as one; it is the text
+FAILED = "failed"  # no answer after all retries; the text is the error
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +22,11 @@ class Request:
 
     messages: Messages
     max_tokens: int
-    temperature: float
-    """0 takes the likeliest token each time."""
+    temperature: float  # 0 takes the likeliest token each time
     top_p: float
-    samples: int = 1
-    """Independent replies to the same messages."""
-    stop: tuple[str, ...] = ()
-    """Strings that end a reply; the reply does not contain them."""
-    schema: str = ""
-    """JSON Schema that the reply follows, where the server can do that; empty: none."""
+    samples: int = 1  # independent replies to the same messages
+    stop: tuple[str, ...] = ()  # strings that end a reply; the reply does not contain them
+    schema: str = ""  # JSON Schema that the reply follows where the server can do that; empty: none
 
     @property
     def text(self) -> str:
@@ -46,12 +39,9 @@ class Reply:
     """What came back for one request: a text for each sample."""
 
     texts: tuple[str, ...]
-    prompt_tokens: int
-    """Tokens of the rendered messages, counted once whatever the number of samples."""
-    completion_tokens: int
-    """Tokens of all samples together."""
-    finish_reasons: tuple[str, ...]
-    """Of each text: ENDED, NO_ROOM, CUT_IN_THOUGHT, REFUSED, FAILED, or the server's own word."""
+    prompt_tokens: int  # of the rendered messages, counted once whatever the number of samples
+    completion_tokens: int  # tokens of all samples together
+    finish_reasons: tuple[str, ...]  # one of those above, or the server's own word
 
     @property
     def failed(self) -> bool:
@@ -78,11 +68,9 @@ OnReply: TypeAlias = Callable[[int, Reply], None]
 class Teacher(Protocol):
     """Answers chat requests."""
 
-    name: str
-    """Model name and, where it is known, the digest of its weights: part of the cache key."""
+    name: str  # model name and, where it is known, the digest of its weights: part of the cache key
     strength: Strength
-    batch_size: int
-    """Replies computed together in this process; 0: each by itself, elsewhere."""
+    batch_size: int  # replies computed together in this process; 0: each by itself, elsewhere
 
     def complete(
         self, requests: Sequence[Request], seed: int, on_reply: OnReply | None = None

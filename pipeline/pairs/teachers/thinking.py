@@ -23,14 +23,12 @@ LEADING = re.compile(
     # U+FF5C is DeepSeek's bar.
     rf"\s*(?:<[|\uff5c][^<>|\uff5c]*[|\uff5c]>\s*(?:assistant\s*)?)*(?P<tag>{_OPENING})",
     re.IGNORECASE,
-)
-"""A tag that opens the text, behind what is left of a chat template at most."""
+)  # a tag that opens the text, behind what is left of a chat template at most
 WRAPPED = re.compile(
     r"\s*<(answer|output|response)>(.*?)(?:</\1>\s*)?"
     r"|\s*<\|(?:start_response|begin_of_solution)\|>(.*?)(?:<\|end_(?:response|of_solution)\|>\s*)?",
     re.IGNORECASE | re.DOTALL,
-)
-"""How some models set the answer apart behind their thoughts."""
+)  # how some models set the answer apart behind their thoughts
 CHANNELS = re.compile(r"\s*(?:<\|start\|>assistant\s*)?<\|channel\|>")
 FINAL = re.compile(r"<\|channel\|>\s*final\b.*?<\|message\|>", re.DOTALL)
 END_OF_MESSAGE = re.compile(r"<\|(?:return|end|call|start)\|>")
@@ -42,10 +40,8 @@ BARE_ANALYSIS = re.compile(r"\s*analysis[A-Z][a-z']* [A-Za-z]")
 class Said(NamedTuple):
     """What a model said, without what it thought."""
 
-    text: str
-    """As it came when there are no thoughts; empty when they never end."""
-    thought: bool
-    """Whether thoughts stood before it; an empty block is none."""
+    text: str  # as it came when there are no thoughts; empty when they never end
+    thought: bool  # whether thoughts stood before it; an empty block is none
 
 
 def said(text: str, asked: str = "") -> Said:

@@ -8,18 +8,18 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import sentencex
 
+from pipeline.pairs.weak_english.words import IMPERATIVES, PATTERNS
 from pipeline.text.bm25 import bm25
 from pipeline.text.fences import prose_of
 from pipeline.text.function_words import function_words
 
 MIN_WORDS, MAX_WORDS = 8, 40
 HEADING = re.compile(r"^\s{0,3}#{1,6}\s|^\s*[=\-_*]{3,}\s*$")
-CAPITALS = re.compile(r"^[^a-z.!?]*[A-Z]{2}[^a-z.!?]*$")
-"""A heading of plain text: capitals only, no full stop."""
+CAPITALS = re.compile(r"^[^a-z.!?]*[A-Z]{2}[^a-z.!?]*$")  # a heading of plain text: no full stop
 TABLE = re.compile(r"^\s*\||\|.*\|")
 ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 QUOTE = re.compile(r"^\s*>+\s?")
@@ -33,72 +33,27 @@ MARKUP: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\\([\\`*_{}\[\]()#+\-.!|<>])"), r"\1"),  # escaped punctuation
     (re.compile(r"\s+"), " "),
 )
-LEANS_ON_CONTEXT = re.compile(
-    r"^(?:it|its|this|these|those|that|they|their|them|he|she|his|her|such|both|neither|either|"
-    r"another|others?|one of (?:them|these)|the (?:latter|former|same|following|other)|there|here|"
-    r"however|therefore|thus|hence|otherwise|instead|also|then|so|but|and|or|nor|yet|because|"
-    r"moreover|furthermore|in addition|additionally|for example|for instance|in this case|"
-    r"as a result|afterwards?|meanwhile|finally|note|please|you|your|we|our|us|i|my|i'm|i've|"
-    r"hello|hi|dear|thanks?|sorry|yes|no)\b",
-    re.IGNORECASE,
-)
-"""First words that point at an earlier sentence or at a person in a conversation."""
-POINTS_ELSEWHERE = re.compile(
-    r"\b(?:see|as|shown|listed|described|mentioned|given|explained) (?:above|below|in (?:the )?"
-    r"(?:table|figure|section|chapter|appendix))\b|\b(?:table|figure|list|section|steps?|image|"
-    r"example) (?:above|below)\b|\bthe following\b|\bas follows\b",
-    re.IGNORECASE,
-)
-"""The information is in a table, figure or list that the sentence does not contain."""
 FIRST_PERSON = re.compile(r"\bI\b|\b(?:my|mine|myself)\b", re.IGNORECASE)
-TO_THE_MODEL = re.compile(
-    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,60}\b(?:instructions?|prompts?|rules?|"
-    r"guidelines?|directions?|earlier|previous|prior|above|everything)\b"
-    r"|\b(?:system prompt|developer mode|jailbreak|prompt injection|language model|chat ?bot)\b"
-    r"|\b(?:as|you are|you're|act as|pretend to be) (?:now )?(?:an? )?(?:AI|assistant|model|bot)\b"
-    r"|\b(?:you are now|from now on,? (?:you|answer|reply|respond|always|only))\b"
-    r"|\b(?:your|all|any|these|the|previous|prior) (?:\w+ )?instructions (?:above|and|are|is)\b"
-    r"|\b(?:reply|respond|answer|output|say|print|write|repeat)\b[^.]{0,30}\b(?:only|always|"
-    r"every question|all questions|nothing else|instead|the word|with the)\b"
-    r"|\b(?:AI|assistants?|LLMs?)\b.{0,40}\b(?:must|should|shall|reads?|reading|processing|answer|"
-    r"reply|obey|follow|training)\b"
-    r"|\b(?:reveal|disclose|leak)\b.{0,40}\b(?:prompt|instructions?|secrets?|passwords?|keys?)\b",
-    re.IGNORECASE,
-)
-"""A sentence that tells a model what to do: data for the report, never material for a pair."""
 PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>")
-NUMBER = re.compile(r"(?<![\w-])\d")
-"""A number; the digits of a name such as X-200 are part of the name."""
-NAME = re.compile(r"(?<=\s)(?:[A-Z][\w/-]*|[\w-]*[a-z][A-Z]\w*)")
-"""A capitalised or mixed-case word that does not begin the sentence."""
-CODE = re.compile(r"(?:[A-Z][a-z]+ )?[A-Z][\w-]*\d")
-"""The subject is a product or a code (``X-20 sensors``, ``Error E26``)."""
+NUMBER = re.compile(r"(?<![\w-])\d")  # the digits of a name such as X-200 are part of the name
+NAME = re.compile(r"(?<=\s)(?:[A-Z][\w/-]*|[\w-]*[a-z][A-Z]\w*)")  # not first in a sentence
+CODE = re.compile(r"(?:[A-Z][a-z]+ )?[A-Z][\w-]*\d")  # ``X-20 sensors``, ``Error E26``
 LINK = re.compile(r"https?://|www\.", re.IGNORECASE)
 AFTER_UNIT = re.compile(r"(?<=\d )([^\s\d.]{1,5}\.) +(?=[A-Z])")
-"""End of a sentence behind a number and its unit (``at 2 m/s. The``): sentencex takes many units
-for abbreviations."""
-IMPERATIVE = re.compile(
-    r"^(?:add|attach|check|choose|clean|click|close|confirm|connect|copy|cut|disconnect|do|enter|"
-    r"fill|find|fix|hold|insert|keep|let|loosen|make|mount|move|open|place|press|pull|push|put|"
-    r"read|release|remove|rename|replace|restart|run|save|screw|select|send|set|start|stop|switch|"
-    r"take|tap|tighten|touch|turn|type|unplug|unscrew|use|wait|wipe|write) ",
-    re.IGNORECASE,
+"""A sentence ends behind a number and its unit, which sentencex takes for an abbreviation."""
+UNFIT = (
+    *(PATTERNS[name] for name in ("leans_on_context", "points_elsewhere", "to_the_model")),
+    *(FIRST_PERSON, PLACEHOLDER, LINK),
 )
-"""A step of a procedure: true, but seldom an answer without the steps around it."""
-UNFIT = (LEANS_ON_CONTEXT, POINTS_ELSEWHERE, FIRST_PERSON, TO_THE_MODEL, PLACEHOLDER, LINK)
 WORD = re.compile(r"\w+(?:[-'./:,]\w+)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """A sentence that can be an answer."""
 
-    text: str
-    """The sentence without Markdown; its words and numbers are those of the chunk."""
-    position: int
-    """Number of the sentence among those of the chunk, from 0."""
-    information: float
-    """What it was ranked by: higher says more."""
+    text: str  # the sentence without Markdown; its words and numbers are those of the chunk
+    position: int  # number of the sentence among those of the chunk, from 0
+    information: float  # what it was ranked by: higher says more
 
 
 def plain(text: str) -> str:
@@ -108,14 +63,14 @@ def plain(text: str) -> str:
     return text.strip()
 
 
-def sentences(text: str, language: str = "en") -> list[str]:
+def sentences(text: str) -> list[str]:
     """Return the sentences of a chunk of Markdown in order, as plain text.
 
     Headings, tables and fenced code are left out; each list item is a paragraph of its own.
     """
     found: list[str] = []
     for paragraph in _paragraphs(text):
-        for segment in sentencex.segment(language, plain(paragraph)):
+        for segment in sentencex.segment("en", plain(paragraph)):
             found += [s.strip() for s in AFTER_UNIT.sub(r"\1\n", segment).split("\n") if s.strip()]
     return found
 
@@ -212,7 +167,7 @@ def _information(sentence: str, frequency: Counter[str], total: int) -> float:
         + (1.5 if NAME.search(" " + " ".join(sentence.split()[1:5])) or CODE.match(sentence) else 0)
         + rarity / max(4, len(words)) * 4
         - 1.5 * pointers
-        - (2.0 if IMPERATIVE.match(sentence) else 0.0)
+        - (2.0 if sentence.split(" ", 1)[0].lower() in IMPERATIVES else 0.0)
     )
 
 

@@ -6,36 +6,24 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from pipeline.pairs.answer_text import tidy
+from pipeline.pairs.answer_text import json_in, tidy
 from pipeline.pairs.weak_english.evidence import NAME, content_words, word_stems
-from pipeline.pairs.weak_english.words import GENERIC
+from pipeline.pairs.weak_english.words import GENERIC, PATTERNS
 from pipeline.text.function_words import function_words, language_of
 from pipeline.text.terms import QUESTION, folded, word_count
 
 MIN_WORDS, MAX_WORDS = 4, 40
-LEAST_LETTERS = 12
-"""A question in another script may have fewer words but no fewer letters."""
-MIN_NEW = 0.2
-"""Least share of the answer's content words that are not in the question: the answer must tell
-something that the question does not."""
-MIN_NEW_WITHOUT_NUMBERS = 0.35
-"""The same where the question has all the numbers of the answer already."""
-MIN_KNOWN = 0.6
-"""Least share of the question's content words that occur in title, section or answer."""
-ABOUT_THE_TEXT = re.compile(
-    r"\b(?:the|this|that|a|an|given|above|correct|following) (?:\w+ )?(?:text|facts?|passage|"
-    r"answers?|entry|entries|documents?|article|paragraph|excerpt|sentence|question|topic|faqs?)\b"
-    r"|\bfaqs?\b",
-    re.IGNORECASE,
-)
+LEAST_LETTERS = 12  # a question in another script may have fewer words but no fewer letters
+MIN_NEW = 0.2  # least share of the answer's content words that the question does not tell already
+MIN_NEW_WITHOUT_NUMBERS = 0.35  # the same where the question has all its numbers already
+MIN_KNOWN = 0.6  # least share of the question's content words in title, section or answer
 LABEL = re.compile(
     r"^(?:\(?\d{1,2}(?:[.)](?!\d)|:(?=\s))\s*|[-*•>#]+(?!\d)\s*"
     r"|\**(?:question|q)\s*\d*\**\s*[:.)-]\**\s*)+",
     re.IGNORECASE,
 )
 NUMBER = re.compile(r"(?<![\w.-])-?\d[\d.,:]*\d|(?<![\w.-])\d")
-NO_ORDER = re.compile(r"<<<|>>>|^\w+\s*:\s|:$")
-"""In a line without a question mark: what is left of a prompt, or a label."""
+NO_ORDER = re.compile(r"<<<|>>>|^\w+\s*:\s|:$")  # what is left of a prompt, or a label
 
 
 class Parsed(NamedTuple):
@@ -50,9 +38,8 @@ class Parsed(NamedTuple):
 def lines(reply: str) -> list[str]:
     """Return the lines of a reply that may each be a question; of a JSON list its texts."""
     text = tidy(reply)
-    start = min((place for place in map(text.find, "[{") if place >= 0), default=0)
     try:
-        value = json.loads(text[start : max(text.rfind("]"), text.rfind("}")) + 1])
+        value = json.loads(json_in(text))
     except (ValueError, RecursionError):
         value = None
     found = [said for said in _texts(value) if QUESTION.search(said)]
@@ -85,7 +72,7 @@ def parse(reply: str, *, orders: bool = False) -> Parsed:
     if short or words > MAX_WORDS:
         limit = MIN_WORDS if words < MIN_WORDS else MAX_WORDS
         return Parsed("", "question_length", words, limit)
-    if ABOUT_THE_TEXT.search(question):
+    if PATTERNS["about_the_text"].search(question):
         return Parsed("", "mentions_the_text")
     stop = function_words(language_of(question)).stop
     said = (word for word in content_words(question) if folded(word) not in stop)

@@ -17,8 +17,7 @@ AUXILIARY = re.compile(
 )
 RELATIVE = re.compile(
     r"\b(?:that|which|who|whose|when|if|while|where|because)\b|\band $", re.IGNORECASE
-)
-"""In the subject, these mean that the verb found belongs to a clause inside it."""
+)  # in the subject, these mean that the verb found belongs to a clause inside it
 TIME = r"(?:milli)?seconds?|minutes?|hours?|days?|weeks?|months?|years?"
 OFTEN = re.compile(rf"\b(?:every (?:\d+ |other )?(?:{TIME}|night|morning)|once (?:a|per)|daily)\b")
 LONG = re.compile(
@@ -39,39 +38,33 @@ BARE = re.compile(
     r"^(?:(?:after|at) (?:(?!most|least)[a-z]|\d)|again|automatically|before|below|above|by|"
     r"for|from|if|in|into|on|once|over|slowly|so|to|twice|under|until|upright|when|while|with|"
     r"within|\d+ \w+ (?:before|after|later))\b"
-)
-"""What follows a verb that has no object."""
-SECOND_VERB = re.compile(r",? (?:and|but|or) (?:\w+ly )?\w+s\b|,")
-"""Where a second statement begins (``closes the valve and raises an alarm``)."""
+)  # what follows a verb that has no object
+SECOND_VERB = re.compile(r",? (?:and|but|or) (?:\w+ly )?\w+s\b|,")  # and raises an alarm
 THING = re.compile(
     r"^(?:a|an|the|one|its|their|about|above|below|up to|at (?:least|most)|between|from|only|-)\b"
     r"|^[-+]?\d|^[A-Z\"]"
-)
-"""What follows ``is`` where it says what something is, not what is done with it."""
+)  # what follows ``is`` where it says what something is, not what is done with it
 DONE = re.compile(
     r"^(?P<done>(?:\w+ly )?(?:[a-z-]+(?:ed|en)|"
     + "|".join(sorted(english.PARTICIPLES | english.ADJECTIVES))
     + ")"
     r"(?: (?:off|on|out|up|down|back)(?= (?:when|after|before|by|if|at|and|for|in|under)\b))?)"
     r"(?=\W|$)"
-)
-"""A participle or adjective, with its adverb and its particle (``switched off``)."""
+)  # a participle or adjective, with its adverb and its particle (``switched off``)
 YES_OR_NO = ("Is ", "Are ", "Was ", "Were ", "Can ", "Must ", "Should ", "May ", "Will ")
 PREPOSITION = re.compile(r"^(?:to|on|of|from|for|with)\b")
 PLAIN = ("What", "How", "Which")
 ENDINGS = (
     *(("ies", "y", "does"), ("es", "", "does"), ("s", "", "does")),
     *(("ied", "y", "did"), ("ed", "", "did"), ("d", "", "did")),
-)
-"""Of a verb, what stands there in its base form, and the auxiliary of a question with it."""
+)  # of a verb, what stands there in its base form, and the auxiliary of a question with it
 
 
 class Stem(NamedTuple):
     """The beginning of a question."""
 
     text: str
-    complete: bool
-    """Whether it is a question already, but for the question mark."""
+    complete: bool  # whether it is a question already, but for the question mark
 
 
 def stems(sentence: str, names: frozenset[str], limit: int) -> list[Stem]:
@@ -197,7 +190,6 @@ def _asked(rest: str, auxiliary: str, subject: str, verb: str) -> list[str]:
 
 
 def _question_word(rest: str, verb: str, otherwise: str) -> str:
-    """Choose the question word by what the rest of the sentence tells."""
     if MEANS.match(rest):
         return "How"
     if FOR_A_TIME.match(rest):

@@ -222,7 +222,7 @@ def test_a_weak_teacher_writes_facts_and_kinds_without_an_instruction_are_left_o
     settings = GenerateSettings()
     assert list(shares_of(Brief(), settings, "weak")) == ["fact"]
     assert shares_of(Brief(), settings, "strong").keys() == {
-        name for name, kind in TASK_KINDS.items() if kind.of_chunks and not kind.given
+        name for name, kind in TASK_KINDS.items() if kind.strong and not kind.given
     }
     assert shares_of(brief, settings, "strong").keys() == TASK_KINDS.keys() - {"self_instruct"}
     with pytest.raises(SettingsError, match="howto found; expected names among fact, how_to"):

@@ -12,7 +12,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.outcome import Outcome, table
 from pipeline.dedup.decontaminate import check_leaks
 from pipeline.documents.chunk.chunk import chunk
-from pipeline.pairs.places import places, unit_of
+from pipeline.pairs.assignment import places, unit_of
 from pipeline.pairs.split import ENOUGH, split
 from pipeline.settings import ChunkSettings, SplitSettings
 from schemas.documents import Chunks, UniqueDocuments
