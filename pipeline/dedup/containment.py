@@ -64,7 +64,7 @@ def shared_in(entries: Hashes, mask: np.uint64, alive: Flags) -> tuple[Shared, R
     group = np.repeat(lengths, lengths)
     several = group > 1
     keys, rows, group = keys[several], rows[several], group[several]
-    found = [np.empty(0, dtype=np.int64)]
+    found: list[Rows] = [np.empty(0, dtype=np.int64)]
     for step in range(1, min(MOST, len(keys))):
         same = (keys[step:] == keys[:-step]) & ((step == 1) | (group[step:] <= MOST))
         found.append(_packed(rows[:-step][same], rows[step:][same]))

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.documents.clean import boxes, cleaning, line_joining, pdf_text, tags
 from pipeline.documents.clean.cleaning import CleaningRule, Verdict
-from pipeline.documents.clean.privacy.redact import Span, redact
+from pipeline.documents.clean.privacy.redact import redact
+from pipeline.documents.clean.privacy.spans import Span
 from pipeline.documents.clean.profiles import rules_of
 from pipeline.documents.clean.web.page import fragment, main_content
 from pipeline.documents.left_out import UNITS, Omission, entries, ledger

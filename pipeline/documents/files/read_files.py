@@ -125,7 +125,7 @@ def _refusal(file: SourceFile, settings: "IngestSettings") -> Reading | None:
 def _cached(file: SourceFile, entry: Entry) -> Reading | None:
     if (value := entry.get()) is not None:  # of tuples JSON makes lists
         records = [
-            Record(*stored, tuple(Omission(*each) for each in left_out))
+            Record._make([*stored, tuple(Omission(*each) for each in left_out)])
             for *stored, left_out in value["records"]
         ]
         return Reading(records, [Failure(*stored) for stored in value["failures"]])

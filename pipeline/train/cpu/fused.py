@@ -47,7 +47,9 @@ class LowRank(Function):
         ctx.save_for_backward(inputs, up, low, weight, a, b)
         ctx.four_bits, ctx.scale = four_bits, scale
         # Not a view, which a layer behind could not change in place (the experts of Llama 4).
-        return torch.ops.aten._unsafe_view(output, [*inputs.shape[:-1], output.shape[-1]])
+        shape = [*inputs.shape[:-1], output.shape[-1]]
+        result: Tensor = torch.ops.aten._unsafe_view(output, shape)
+        return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

@@ -234,9 +234,9 @@ def trainable_parameters(shape: Shape, settings: TrainSettings) -> int:
         if method == "dora":  # a length for each row of each weight
             found += sum(part.count * part.outputs for part in work.low_rank)
     if work.bottlenecks:
-        width = settings.bottleneck
-        assert width is not None
-        found += work.bottlenecks * (2 * shape.hidden * width + width + shape.hidden)
+        narrow = settings.bottleneck
+        assert narrow is not None
+        found += work.bottlenecks * (2 * shape.hidden * narrow + narrow + shape.hidden)
     if work.factors:
         found += sum(part.count * part.outputs for part in shape.attention)
         found += sum(part.count * part.inputs for part in shape.mlp if part.experts == 1)
